@@ -1,1 +1,140 @@
-//! sni-check
+//! HTTPS health check with SNI, for HAProxy's `external-check` and by hand.
+//!
+//! `argv + environment -> Options -> Plan -> probe -> Verdict -> exit code + line`, in one
+//! direction. The modules in reading order:
+
+pub mod stdio;
+
+pub mod values;
+
+pub mod expect;
+
+pub mod options;
+
+pub mod haproxy;
+
+pub mod plan;
+
+mod deadline;
+
+pub mod probe;
+
+pub mod certificate;
+
+pub mod failure;
+
+pub mod code;
+
+pub mod report;
+
+pub mod syslog;
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::code::Code;
+use crate::haproxy::Caller;
+use crate::options::{Options, Parsed};
+use crate::plan::{Output, Plan};
+
+/// What a call asks for.
+enum Call {
+    /// A check.
+    Check(Box<Plan>),
+    /// `--help` or `--version`: only this text.
+    Text(String),
+}
+
+/// Runs the program on this process's arguments and environment; says what is to be said, and
+/// returns the exit code.
+pub fn run() -> Code {
+    let start = Instant::now();
+    exit_on_panic();
+    let caller = Caller::from_env(|name| env::var_os(name));
+    let mut output = Output::default();
+    match call(caller.clone(), &mut output) {
+        Ok(Call::Check(plan)) => {
+            let verdict = probe::run(&plan, start);
+            report::verdict(&plan, &verdict);
+            verdict.code()
+        }
+        Ok(Call::Text(text)) => {
+            stdio::write_text(io::stdout(), &text);
+            Code::Healthy
+        }
+        Err(error) => {
+            report::refusal(caller.as_ref(), &output, &error);
+            Code::Refused
+        }
+    }
+}
+
+/// Reads arguments and environment. `output` is filled in as soon as it is known, so that a
+/// refusal reaches the syslog too.
+fn call(caller: Option<Caller>, output: &mut Output) -> Result<Call> {
+    let mut words = env::args_os()
+        .skip(1)
+        .map(word)
+        .collect::<Result<Vec<_>>>()?;
+    if caller.is_some() {
+        // Before the arguments: `--` among them must not hide these.
+        words.splice(
+            0..0,
+            haproxy::options_in_path(&env::var_os("PATH").unwrap_or_default())?,
+        );
+    }
+    let options = match options::parse(&words)? {
+        Parsed::Help(_) if caller.is_some() => bail!("--help is for people; leave it out here"),
+        Parsed::Help(text) => return Ok(Call::Text(text)),
+        Parsed::Options(options) => options,
+    };
+    if options.version {
+        return version(&options, caller.as_ref());
+    }
+    *output = Output::new(&options)?;
+    let sni_host = env::var_os("SNI_HOST")
+        .map(word)
+        .transpose()
+        .context("SNI_HOST")?;
+    let output = std::mem::take(output);
+    Ok(Call::Check(Box::new(Plan::new(
+        &options,
+        caller,
+        sni_host.as_deref(),
+        output,
+    )?)))
+}
+
+fn word(word: OsString) -> Result<String> {
+    match word.into_string() {
+        Ok(word) => Ok(word),
+        Err(word) => bail!(
+            "`{}` is not UTF-8; write it in UTF-8",
+            word.to_string_lossy()
+        ),
+    }
+}
+
+fn version(options: &Options, caller: Option<&Caller>) -> Result<Call> {
+    if caller.is_some() || !options.target.is_empty() {
+        bail!("--version checks nothing; leave it out here");
+    }
+    Ok(Call::Text(
+        concat!("sni-check ", env!("CARGO_PKG_VERSION"), "\n").to_owned(),
+    ))
+}
+
+/// Makes a panic, on any thread, end the process with the documented code and one line.
+fn exit_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        stdio::write_line(
+            io::stderr(),
+            &format!("sni-check: internal error, please report: {panic}"),
+        );
+        std::process::exit(i32::from(Code::Internal.number()));
+    }));
+}

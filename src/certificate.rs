@@ -1,0 +1,203 @@
+//! Reading certificates, and what can be wrong with one.
+
+use std::fmt;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use x509_cert::der::Decode;
+
+use crate::code::Code;
+
+const SECONDS_PER_DAY: u64 = 86_400;
+
+/// What a person wants to know of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// The subject's distinguished name (RFC 4514).
+    pub subject: String,
+    /// The issuer's distinguished name (RFC 4514).
+    pub issuer: String,
+    /// Since the epoch.
+    pub not_before: Duration,
+    /// Since the epoch.
+    pub not_after: Duration,
+}
+
+impl Certificate {
+    /// Reads a certificate; `None` if it is not one by RFC 5280.
+    pub fn read(der: &CertificateDer<'_>) -> Option<Certificate> {
+        let certificate = x509_cert::Certificate::from_der(der).ok()?;
+        let certificate = certificate.tbs_certificate();
+        let validity = certificate.validity();
+        Some(Certificate {
+            subject: distinguished_name(certificate.subject()),
+            issuer: distinguished_name(certificate.issuer()),
+            not_before: validity.not_before.to_unix_duration(),
+            not_after: validity.not_after.to_unix_duration(),
+        })
+    }
+
+    /// Whole days from `now` (since the epoch) to its end; 0 on its last day and after it.
+    pub fn days_left(&self, now: Duration) -> u64 {
+        days(self.not_after.saturating_sub(now))
+    }
+}
+
+fn distinguished_name(name: &x509_cert::name::Name) -> String {
+    let name = name.to_string();
+    // CA-less leaves may name themselves in the alternative names alone.
+    if name.is_empty() {
+        "(empty subject)".to_owned()
+    } else {
+        name
+    }
+}
+
+/// Whole days.
+pub fn days(span: Duration) -> u64 {
+    span.as_secs() / SECONDS_PER_DAY
+}
+
+/// Why a certificate is not acceptable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateFailure {
+    /// It has ended.
+    Expired {
+        /// The certificate of the chain.
+        subject: String,
+        /// How long ago.
+        ago: Duration,
+    },
+    /// It has not begun; or our clock is wrong.
+    NotYetValid {
+        /// The certificate of the chain.
+        subject: String,
+        /// How long it is until then.
+        ahead: Duration,
+    },
+    /// It is for other names.
+    OtherName {
+        /// The name that was verified.
+        wanted: String,
+        /// The names it is for.
+        presented: Vec<String>,
+    },
+    /// No trusted root issued it.
+    IssuerUnknown {
+        /// The issuer that is missing.
+        issuer: String,
+        /// Whether the certificate is its own issuer.
+        self_signed: bool,
+    },
+    /// It ends within `--min-cert-days`.
+    EndsSoon {
+        /// The certificate of the chain.
+        subject: String,
+        /// What is left, in whole days.
+        days: u64,
+        /// `--min-cert-days`.
+        limit: u32,
+    },
+    /// Anything else.
+    Invalid(String),
+}
+
+impl CertificateFailure {
+    /// The exit code.
+    pub fn code(&self) -> Code {
+        match self {
+            CertificateFailure::Expired { .. } => Code::CertificateExpired,
+            CertificateFailure::NotYetValid { .. } => Code::CertificateNotYetValid,
+            CertificateFailure::OtherName { .. } => Code::CertificateForOtherName,
+            CertificateFailure::IssuerUnknown { .. } => Code::IssuerUnknown,
+            CertificateFailure::EndsSoon { .. } => Code::CertificateEndsSoon,
+            CertificateFailure::Invalid(_) => Code::CertificateInvalid,
+        }
+    }
+}
+
+impl fmt::Display for CertificateFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CertificateFailure::Expired { subject, ago } => {
+                write!(f, "certificate expired {} ago: {subject}", Span(*ago))
+            }
+            CertificateFailure::NotYetValid { subject, ahead } => write!(
+                f,
+                "certificate not valid for another {} (is this clock right?): {subject}",
+                Span(*ahead)
+            ),
+            CertificateFailure::OtherName { wanted, presented } => {
+                write!(
+                    f,
+                    "certificate is not for {wanted} but for {}",
+                    Some10(presented)
+                )
+            }
+            CertificateFailure::IssuerUnknown {
+                issuer,
+                self_signed: true,
+            } => {
+                write!(
+                    f,
+                    "certificate is self-signed and not in --ca-file: {issuer}"
+                )
+            }
+            CertificateFailure::IssuerUnknown {
+                issuer,
+                self_signed: false,
+            } => write!(
+                f,
+                "certificate's issuer unknown (missing intermediate, or private CA for --ca-file): {issuer}"
+            ),
+            CertificateFailure::EndsSoon {
+                subject,
+                days,
+                limit,
+            } => {
+                write!(
+                    f,
+                    "certificate ends in {days} days, --min-cert-days is {limit}: {subject}"
+                )
+            }
+            CertificateFailure::Invalid(cause) => write!(f, "certificate invalid: {cause}"),
+        }
+    }
+}
+
+impl std::error::Error for CertificateFailure {}
+
+/// A span in its largest unit that is not zero.
+struct Span(Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let (number, unit) = match seconds {
+            0..60 => (seconds, "second"),
+            60..3600 => (seconds / 60, "minute"),
+            3600..SECONDS_PER_DAY => (seconds / 3600, "hour"),
+            _ => (seconds / SECONDS_PER_DAY, "day"),
+        };
+        write!(f, "{number} {unit}{}", if number == 1 { "" } else { "s" })
+    }
+}
+
+/// Names, of which there can be thousands.
+struct Some10<'a>(&'a [String]);
+
+impl fmt::Display for Some10<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 10;
+        match self.0 {
+            [] => f.write_str("no name at all (a common name does not count)"),
+            names if names.len() <= SHOWN => f.write_str(&names.join(", ")),
+            names => write!(
+                f,
+                "{} and {} more",
+                names[..SHOWN].join(", "),
+                names.len() - SHOWN
+            ),
+        }
+    }
+}

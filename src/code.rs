@@ -1,0 +1,178 @@
+//! The exit codes: all that HAProxy keeps of a check.
+//!
+//! The first digit is the layer, as in HAProxy's own L4/L6/L7 (3 is the name, 5 the certificate);
+//! a second digit 2 is a time-out and nothing else. Codes are stable once released.
+
+/// An exit code of sni-check, with what it stands for.
+///
+/// HAProxy shows it as `check_code` in its statistics and as `code: N` in its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+#[allow(
+    missing_docs,
+    reason = "`meaning` documents each, in the words that users read"
+)]
+pub enum Code {
+    Healthy = 0,
+    Internal = 1,
+    Refused = 2,
+    NameNotFound = 31,
+    ResolveTimeout = 32,
+    ConnectionRefused = 41,
+    ConnectTimeout = 42,
+    Unreachable = 43,
+    CertificateExpired = 51,
+    CertificateNotYetValid = 53,
+    CertificateForOtherName = 54,
+    IssuerUnknown = 55,
+    CertificateInvalid = 56,
+    CertificateEndsSoon = 57,
+    ClientCertificate = 58,
+    HandshakeRefused = 61,
+    HandshakeTimeout = 62,
+    NotTls = 63,
+    HandshakeClosed = 64,
+    NameRefused = 65,
+    NothingInCommon = 66,
+    Status = 71,
+    ResponseTimeout = 72,
+    NotHttp = 73,
+    ResponseClosed = 74,
+    Body = 75,
+    Header = 76,
+}
+
+impl Code {
+    /// Every code, in ascending order.
+    pub const ALL: [Code; 27] = [
+        Code::Healthy,
+        Code::Internal,
+        Code::Refused,
+        Code::NameNotFound,
+        Code::ResolveTimeout,
+        Code::ConnectionRefused,
+        Code::ConnectTimeout,
+        Code::Unreachable,
+        Code::CertificateExpired,
+        Code::CertificateNotYetValid,
+        Code::CertificateForOtherName,
+        Code::IssuerUnknown,
+        Code::CertificateInvalid,
+        Code::CertificateEndsSoon,
+        Code::ClientCertificate,
+        Code::HandshakeRefused,
+        Code::HandshakeTimeout,
+        Code::NotTls,
+        Code::HandshakeClosed,
+        Code::NameRefused,
+        Code::NothingInCommon,
+        Code::Status,
+        Code::ResponseTimeout,
+        Code::NotHttp,
+        Code::ResponseClosed,
+        Code::Body,
+        Code::Header,
+    ];
+
+    /// The process's exit status.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The status HAProxy's own checks would show for the same finding (HAProxy management guide,
+    /// section 9.1, field `check_status`); `-` where HAProxy has none.
+    pub fn haproxy_word(self) -> &'static str {
+        match self {
+            Code::Healthy => "L7OK",
+            Code::Internal | Code::Refused | Code::NameNotFound | Code::ResolveTimeout => "-",
+            Code::ConnectionRefused | Code::Unreachable => "L4CON",
+            Code::ConnectTimeout => "L4TOUT",
+            Code::HandshakeTimeout => "L6TOUT",
+            Code::CertificateExpired
+            | Code::CertificateNotYetValid
+            | Code::CertificateForOtherName
+            | Code::IssuerUnknown
+            | Code::CertificateInvalid
+            | Code::CertificateEndsSoon
+            | Code::ClientCertificate
+            | Code::HandshakeRefused
+            | Code::NotTls
+            | Code::HandshakeClosed
+            | Code::NameRefused
+            | Code::NothingInCommon => "L6RSP",
+            Code::Status => "L7STS",
+            Code::ResponseTimeout => "L7TOUT",
+            Code::NotHttp | Code::ResponseClosed | Code::Body | Code::Header => "L7RSP",
+        }
+    }
+
+    /// What the code means, in one phrase.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Code::Healthy => "healthy",
+            Code::Internal => "internal error: a bug in sni-check, or memory exhausted",
+            Code::Refused => "options or environment refused; nothing was sent",
+            Code::NameNotFound => "the name did not resolve",
+            Code::ResolveTimeout => "resolving the name timed out",
+            Code::ConnectionRefused => "connection refused",
+            Code::ConnectTimeout => "connecting timed out",
+            Code::Unreachable => "unreachable, or any other failure to connect",
+            Code::CertificateExpired => "certificate expired",
+            Code::CertificateNotYetValid => "certificate not yet valid",
+            Code::CertificateForOtherName => "certificate is for another name",
+            Code::IssuerUnknown => {
+                "certificate's issuer unknown (self-signed, missing intermediate, private CA)"
+            }
+            Code::CertificateInvalid => {
+                "certificate invalid otherwise (revoked, bad signature, wrong use, constraints)"
+            }
+            Code::CertificateEndsSoon => "certificate ends within `--min-cert-days`",
+            Code::ClientCertificate => "server wants a client certificate, or refused ours",
+            Code::HandshakeRefused => "handshake refused by the server (the line names its alert)",
+            Code::HandshakeTimeout => "handshake timed out",
+            Code::NotTls => "the peer does not speak TLS, or breaks its rules",
+            Code::HandshakeClosed => "connection closed or reset during the handshake",
+            Code::NameRefused => "server refused the SNI name, or wants SNI",
+            Code::NothingInCommon => "no TLS version or cipher in common",
+            Code::Status => "unexpected HTTP status",
+            Code::ResponseTimeout => "response timed out",
+            Code::NotHttp => "not a valid HTTP response",
+            Code::ResponseClosed => "connection closed or reset before the response was complete",
+            Code::Body => "body expectation not met",
+            Code::Header => "header expectation not met",
+        }
+    }
+
+    /// The code with this number, if there is one.
+    pub fn from_number(number: u8) -> Option<Code> {
+        Code::ALL.into_iter().find(|code| code.number() == number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    #[test]
+    fn all_lists_every_code_once_in_ascending_order() {
+        assert!(Code::ALL.is_sorted_by(|a, b| a.number() < b.number()));
+        for code in Code::ALL {
+            assert_eq!(Code::from_number(code.number()), Some(code));
+        }
+    }
+
+    #[test]
+    fn only_a_second_digit_of_two_is_a_time_out() {
+        for code in Code::ALL.into_iter().filter(|code| code.number() > 9) {
+            let timed_out = code.meaning().contains("timed out");
+            assert_eq!(timed_out, code.number() % 10 == 2, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn no_code_is_one_that_rust_a_shell_or_haproxy_uses() {
+        for number in Code::ALL.map(Code::number) {
+            assert!(number != 101 && !(126..=159).contains(&number) && number != 255);
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! Why a backend is not healthy: the one place where an error becomes a cause and a code.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use rustix::io::Errno;
+use rustls::{AlertDescription, PeerIncompatible};
+
+use crate::certificate::CertificateFailure;
+use crate::code::Code;
+
+/// Why a backend is not healthy. One variant for each cause that an operator can act on.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// The resolver has no address for the name.
+    NameNotFound {
+        /// The name.
+        name: String,
+        /// What the resolver said.
+        cause: String,
+    },
+    /// The resolver did not answer in time.
+    ResolveTimeout {
+        /// The name.
+        name: String,
+    },
+    /// The connection could not be made.
+    Connect(Errno),
+    /// The connection was not made in time.
+    ConnectTimeout,
+    /// The address of `--source` cannot be used.
+    Source(SocketAddr, Errno),
+    /// The certificate is not acceptable.
+    Certificate(CertificateFailure),
+    /// The server wants a client certificate, or refused ours.
+    ClientCertificate {
+        /// The alert that says so.
+        alert: AlertDescription,
+        /// Whether we sent one.
+        sent: bool,
+    },
+    /// The server refused the SNI name, or a handshake without SNI.
+    NameRefused {
+        /// The alert that says so.
+        alert: AlertDescription,
+        /// Whether we sent a name.
+        sent: bool,
+    },
+    /// The server ended the handshake with another alert.
+    HandshakeRefused(AlertDescription),
+    /// The server has no TLS version or cipher in common with us, by its alert.
+    NothingInCommon(AlertDescription),
+    /// We have no TLS version or cipher in common with the server.
+    Incompatible(PeerIncompatible),
+    /// The handshake did not end in time.
+    HandshakeTimeout,
+    /// What came is not TLS at all.
+    NotTls {
+        /// The first bytes, if they are text.
+        text: Option<String>,
+    },
+    /// What came is TLS that breaks its rules.
+    TlsViolated(rustls::Error),
+    /// The connection was closed or reset during the handshake.
+    HandshakeClosed(Closed),
+    /// The status is not the expected one.
+    Status {
+        /// What came.
+        status: u16,
+        /// The expectation.
+        expected: String,
+        /// Where a redirect points.
+        location: Option<String>,
+    },
+    /// The response did not end in time.
+    ResponseTimeout {
+        /// Whether the head had come.
+        head_read: bool,
+    },
+    /// What came is not HTTP/1.
+    NotHttp(String),
+    /// The connection was closed or reset before the response was complete.
+    ResponseClosed(Closed),
+    /// A header is not the expected one.
+    Header {
+        /// The expectation.
+        expected: String,
+    },
+    /// The body is not the expected one.
+    Body {
+        /// The expectation.
+        expected: String,
+        /// How much of the body was read, in bytes, if there was more than that.
+        cut_at: Option<u32>,
+    },
+    /// An error that has no place elsewhere: a bug, or a resource of ours that is exhausted.
+    Internal(String),
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// In order.
+    Closed,
+    /// By a TCP reset, or another error of the transport.
+    Reset(Errno),
+}
+
+impl Failure {
+    /// The exit code.
+    pub fn code(&self) -> Code {
+        match self {
+            Failure::NameNotFound { .. } => Code::NameNotFound,
+            Failure::ResolveTimeout { .. } => Code::ResolveTimeout,
+            Failure::Connect(Errno::CONNREFUSED) => Code::ConnectionRefused,
+            Failure::Connect(Errno::TIMEDOUT) | Failure::ConnectTimeout => Code::ConnectTimeout,
+            Failure::Connect(_) | Failure::Source(..) => Code::Unreachable,
+            Failure::Certificate(failure) => failure.code(),
+            Failure::ClientCertificate { .. } => Code::ClientCertificate,
+            Failure::NameRefused { .. } => Code::NameRefused,
+            Failure::HandshakeRefused(_) => Code::HandshakeRefused,
+            Failure::NothingInCommon(_) | Failure::Incompatible(_) => Code::NothingInCommon,
+            Failure::HandshakeTimeout => Code::HandshakeTimeout,
+            Failure::NotTls { .. } | Failure::TlsViolated(_) => Code::NotTls,
+            Failure::HandshakeClosed(_) => Code::HandshakeClosed,
+            Failure::Status { .. } => Code::Status,
+            Failure::ResponseTimeout { .. } => Code::ResponseTimeout,
+            Failure::NotHttp(_) => Code::NotHttp,
+            Failure::ResponseClosed(_) => Code::ResponseClosed,
+            Failure::Header { .. } => Code::Header,
+            Failure::Body { .. } => Code::Body,
+            Failure::Internal(_) => Code::Internal,
+        }
+    }
+
+    /// What an alert during the handshake means, which depends on what was sent and asked.
+    pub fn from_alert(alert: AlertDescription, sent: Sent) -> Failure {
+        use AlertDescription as Alert;
+        match alert {
+            Alert::UnrecognisedName => Failure::NameRefused {
+                alert,
+                sent: sent.sni,
+            },
+            // Servers that need SNI and get none say handshake_failure too: CloudFront does.
+            Alert::HandshakeFailure if !sent.sni => Failure::NameRefused { alert, sent: false },
+            // TLS 1.2 has no alert of its own for a missing client certificate.
+            Alert::HandshakeFailure if sent.certificate_asked => Failure::ClientCertificate {
+                alert,
+                sent: sent.certificate,
+            },
+            Alert::CertificateRequired => Failure::ClientCertificate {
+                alert,
+                sent: sent.certificate,
+            },
+            // About a certificate of ours, so only where one was asked for.
+            Alert::NoCertificate
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+                if sent.certificate_asked =>
+            {
+                Failure::ClientCertificate {
+                    alert,
+                    sent: sent.certificate,
+                }
+            }
+            Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity => {
+                Failure::NothingInCommon(alert)
+            }
+            _ => Failure::HandshakeRefused(alert),
+        }
+    }
+}
+
+/// What the client sent and was asked for in a handshake.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    /// A name went out as SNI.
+    pub sni: bool,
+    /// The server asked for a client certificate.
+    pub certificate_asked: bool,
+    /// We have one to send.
+    pub certificate: bool,
+}
+
+/// An alert's name as RFC 8446, section 6 spells it.
+pub fn alert_name(alert: AlertDescription) -> String {
+    // rustls has the names in Rust's spelling only.
+    let camel = format!("{alert:?}");
+    match camel.as_str() {
+        "UnknownCA" => return "unknown_ca".to_owned(),
+        "UnknownPSKIdentity" => return "unknown_psk_identity".to_owned(),
+        "UnrecognisedName" => return "unrecognized_name".to_owned(),
+        _ => {}
+    }
+    let mut name = String::new();
+    for c in camel.chars() {
+        if c.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(c.to_ascii_lowercase());
+    }
+    name
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Closed::Closed => f.write_str("closed"),
+            Closed::Reset(Errno::CONNRESET) => f.write_str("reset"),
+            Closed::Reset(errno) => write!(f, "broken: {}", describe(*errno)),
+        }
+    }
+}
+
+/// The operating system's words for an error, without the number that std appends.
+fn describe(errno: Errno) -> String {
+    let text = io::Error::from(errno).to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_lowercase(),
+        None => text,
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::NameNotFound { name, cause } => write!(f, "{name} did not resolve: {cause}"),
+            Failure::ResolveTimeout { name } => write!(f, "resolving {name} timed out"),
+            Failure::Connect(Errno::NOENT) => f.write_str("the unix socket does not exist"),
+            Failure::Connect(errno) => f.write_str(&describe(*errno)),
+            Failure::ConnectTimeout => f.write_str("connecting timed out"),
+            Failure::Source(source, errno) => {
+                write!(
+                    f,
+                    "cannot connect from --source {source}: {}",
+                    describe(*errno)
+                )
+            }
+            Failure::Certificate(failure) => failure.fmt(f),
+            Failure::ClientCertificate { alert, sent } => {
+                let what = if *sent {
+                    "server refused our client certificate"
+                } else {
+                    "server wants a client certificate (--crt)"
+                };
+                write!(f, "{what} ({})", alert_name(*alert))
+            }
+            Failure::NameRefused { alert, sent } => {
+                let what = if *sent {
+                    "server refused the name"
+                } else {
+                    "server refused a handshake without SNI"
+                };
+                write!(f, "{what} ({})", alert_name(*alert))
+            }
+            Failure::HandshakeRefused(alert) => {
+                write!(f, "server refused the handshake ({})", alert_name(*alert))
+            }
+            Failure::NothingInCommon(alert @ AlertDescription::HandshakeFailure) => write!(
+                f,
+                "server found no TLS version, cipher or (some CDNs) name in common ({})",
+                alert_name(*alert)
+            ),
+            Failure::NothingInCommon(alert) => {
+                write!(
+                    f,
+                    "server found no TLS version or cipher in common ({})",
+                    alert_name(*alert)
+                )
+            }
+            Failure::Incompatible(what) => {
+                write!(
+                    f,
+                    "no TLS version or cipher in common with the server ({what:?})"
+                )
+            }
+            Failure::HandshakeTimeout => f.write_str("handshake timed out"),
+            Failure::NotTls { text: Some(text) } => {
+                write!(f, "the peer does not speak TLS, it says \"{text}\"")
+            }
+            Failure::NotTls { text: None } => f.write_str("the peer does not speak TLS"),
+            Failure::TlsViolated(error) => write!(f, "the peer breaks the rules of TLS: {error}"),
+            Failure::HandshakeClosed(closed) => {
+                write!(f, "connection {closed} during the handshake")
+            }
+            Failure::Status {
+                status,
+                expected,
+                location,
+            } => {
+                write!(f, "status {status}, expected {expected}")?;
+                match location {
+                    Some(location) => write!(f, " (redirects to {location})"),
+                    None => Ok(()),
+                }
+            }
+            Failure::ResponseTimeout { head_read: false } => f.write_str("response timed out"),
+            Failure::ResponseTimeout { head_read: true } => {
+                f.write_str("response timed out within its body")
+            }
+            Failure::NotHttp(cause) => write!(f, "not a valid HTTP response: {cause}"),
+            Failure::ResponseClosed(closed) => {
+                write!(f, "connection {closed} before the response was complete")
+            }
+            Failure::Header { expected } => write!(f, "headers do not meet: {expected}"),
+            Failure::Body {
+                expected,
+                cut_at: None,
+            } => write!(f, "body does not meet: {expected}"),
+            Failure::Body {
+                expected,
+                cut_at: Some(bytes),
+            } => {
+                write!(
+                    f,
+                    "the first {bytes} bytes of the body (--max-body) do not meet: {expected}"
+                )
+            }
+            Failure::Internal(cause) => write!(f, "internal error: {cause}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::{AlertDescription, Code, Failure, Sent, alert_name};
+
+    #[test]
+    fn alerts_have_the_rfcs_names() {
+        for (alert, name) in [
+            (AlertDescription::UnrecognisedName, "unrecognized_name"),
+            (AlertDescription::HandshakeFailure, "handshake_failure"),
+            (AlertDescription::UnknownCA, "unknown_ca"),
+            (AlertDescription::BadRecordMac, "bad_record_mac"),
+        ] {
+            assert_eq!(alert_name(alert), name);
+        }
+    }
+
+    #[test]
+    fn a_handshake_failure_means_what_the_handshake_lacked() {
+        let code = |sni, certificate_asked| {
+            let sent = Sent {
+                sni,
+                certificate_asked,
+                certificate: false,
+            };
+            Failure::from_alert(AlertDescription::HandshakeFailure, sent).code()
+        };
+        assert_eq!(code(true, false), Code::NothingInCommon);
+        assert_eq!(code(false, false), Code::NameRefused);
+        assert_eq!(code(true, true), Code::ClientCertificate);
+    }
+}

@@ -1,0 +1,195 @@
+//! HAProxy's contract with an external check: four arguments, `HAPROXY_*` variables and `PATH`
+//! (configuration manual, `external-check command` and `external-check path`).
+
+use std::ffi::{OsStr, OsString};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+
+use crate::plan::{Host, Target};
+use crate::values::Port;
+
+/// The backend and server that HAProxy asks about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// `HAPROXY_PROXY_NAME`.
+    pub backend: String,
+    /// `HAPROXY_SERVER_NAME`.
+    pub server: String,
+}
+
+impl Caller {
+    /// HAProxy, if it is what runs this process: it sets `HAPROXY_SERVER_NAME`, nobody else does.
+    pub fn from_env(var: impl Fn(&str) -> Option<OsString>) -> Option<Caller> {
+        let text = |name: &str| var(name).map(|value| value.to_string_lossy().into_owned());
+        let server = text("HAPROXY_SERVER_NAME")?;
+        let backend = text("HAPROXY_PROXY_NAME").unwrap_or_default();
+        Some(Caller { backend, server })
+    }
+}
+
+/// The options that `external-check path` carries in `PATH`.
+///
+/// An ordinary search path carries none; it never begins with a dash.
+///
+/// # Errors
+/// An unclosed quote, a comment, or bytes that are not UTF-8.
+pub fn options_in_path(path: &OsStr) -> Result<Vec<String>> {
+    if !path.as_encoded_bytes().trim_ascii_start().starts_with(b"-") {
+        return Ok(Vec::new());
+    }
+    let text = path
+        .to_str()
+        .context("external-check path is not UTF-8; write it in UTF-8")?;
+    // shlex drops `# …` as a comment, and with it options that somebody relies on. A last word of
+    // ours that does not come back shows that.
+    const LAST: &str = "--";
+    let words = shlex::split(&format!("{text} {LAST}"));
+    let mut words = words.context(
+        "external-check path has a quote that is not closed, or ends in a backslash; close it",
+    )?;
+    ensure!(
+        words.pop().as_deref() == Some(LAST),
+        "external-check path has a bare # which begins a comment; quote it"
+    );
+    Ok(words)
+}
+
+/// The server that HAProxy's four arguments name. `other_port` (`--port`) takes the place of theirs.
+///
+/// # Errors
+/// What cannot be dialled: no port, an abstract unix socket.
+pub fn target(address: &str, port: &str, other_port: Option<Port>) -> Result<Target> {
+    if address.is_empty() {
+        bail!("the server's address is empty (an abstract unix socket?); use --connect ADDR:PORT");
+    }
+    if address.starts_with('/') {
+        ensure!(
+            other_port.is_none(),
+            "--port has no meaning for the unix socket {address}"
+        );
+        return Ok(Target::Unix(address.into()));
+    }
+    let host = Host::parse(address).context("the server's address")?;
+    let port = match other_port {
+        Some(port) => port,
+        None => self::port(port)?,
+    };
+    Ok(Target::Tcp {
+        host,
+        port: port.get(),
+    })
+}
+
+/// The port that HAProxy passes; it has none to pass for a server line without one.
+///
+/// # Errors
+/// `0` or `NOT_USED`.
+pub fn port(port: &str) -> Result<Port> {
+    port.parse().map_err(|_| {
+        anyhow!("the server line gives no port (HAProxy passes `{port}`); write it there or use --port N")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Caller, options_in_path, target};
+    use crate::plan::{Host, Target};
+    use std::ffi::{OsStr, OsString};
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn an_ordinary_path_carries_no_options() {
+        for path in ["", "/usr/bin:/bin", "."] {
+            assert!(options_in_path(OsStr::new(path)).expect(path).is_empty());
+        }
+    }
+
+    #[test]
+    fn shell_quoting_holds_words_together() {
+        let path = OsStr::new(r#" --sni a.example --header 'X-A: b c' --expect "string \"x\"" "#);
+        let words = options_in_path(path).expect("words");
+        assert_eq!(
+            words,
+            [
+                "--sni",
+                "a.example",
+                "--header",
+                "X-A: b c",
+                "--expect",
+                "string \"x\""
+            ]
+        );
+    }
+
+    #[test]
+    fn what_a_shell_would_not_take_whole_is_refused() {
+        for (path, part) in [
+            (&b"--sni 'a"[..], "not closed"),
+            (b"--sni a\\", "backslash"),
+            (b"--uri / #x --expect status", "begins a comment"),
+            (b"--sni \xff", "UTF-8"),
+        ] {
+            let error = options_in_path(OsStr::from_bytes(path)).expect_err("refused");
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_haproxy_sets_the_server_name() {
+        assert_eq!(Caller::from_env(|_| None), None);
+        let caller = Caller::from_env(|name| Some(OsString::from(name))).expect("a caller");
+        assert_eq!(caller.server, "HAPROXY_SERVER_NAME");
+        assert_eq!(caller.backend, "HAPROXY_PROXY_NAME");
+    }
+
+    #[test]
+    fn targets_are_ipv4_bare_ipv6_and_unix_sockets() {
+        for (address, port, expected) in [
+            (
+                "127.0.0.1",
+                "443",
+                Target::Tcp {
+                    host: Host::Ip([127, 0, 0, 1].into()),
+                    port: 443,
+                },
+            ),
+            (
+                "2001:db8::1",
+                "8443",
+                Target::Tcp {
+                    host: Host::parse("2001:db8::1").expect("IPv6"),
+                    port: 8443,
+                },
+            ),
+            (
+                "/run/x.sock",
+                "NOT_USED",
+                Target::Unix("/run/x.sock".into()),
+            ),
+        ] {
+            assert_eq!(target(address, port, None).expect(address), expected);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_dialled_is_refused_with_the_way_out() {
+        for (address, port, part) in [
+            ("127.0.0.1", "0", "--port N"),
+            ("127.0.0.1", "NOT_USED", "--port N"),
+            ("", "NOT_USED", "--connect"),
+        ] {
+            let error = target(address, port, None)
+                .expect_err("refused")
+                .to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        let port = "8443".parse().ok();
+        assert_eq!(
+            target("127.0.0.1", "0", port).expect("a target"),
+            Target::Tcp {
+                host: Host::Ip([127, 0, 0, 1].into()),
+                port: 8443
+            }
+        );
+    }
+}

@@ -1,0 +1,301 @@
+//! The option language, one for every door: HAProxy's own words for `server` lines and `http-check`.
+//!
+//! Options are only read here, each on its own; [`crate::plan`] resolves them and refuses conflicts.
+
+use anyhow::{Result, anyhow, bail, ensure};
+use argh::{ArgsInfo, FlagInfo, FlagInfoKind, FromArgs};
+
+use crate::expect::Expectation;
+use crate::values::{Port, Size, Time, TlsVersion, Verify};
+
+/// HTTPS health check with SNI, for HAProxy's external-check and by hand.
+///
+/// The target is a URL or HOST[:PORT]; HAProxy gives four arguments instead (proxy address and
+/// port, server address and port) and takes the options from `external-check path`.
+#[derive(FromArgs, ArgsInfo, Debug, Default)]
+#[argh(
+    name = "sni-check",
+    help_triggers("--help", "-h"),
+    example = "{command_name} https://www.example.com/healthz",
+    example = "{command_name} --connect 203.0.113.7:443 www.example.com",
+    note = "In haproxy.cfg:\n\
+            option external-check\n  \
+            external-check command /usr/local/bin/sni-check\n  \
+            external-check path \"--sni www.example.com --uri /healthz\""
+)]
+pub struct Options {
+    /// name to send as SNI; default: the URL's host, SNI_HOST, or HAPROXY_SERVER_NAME with a dot
+    #[argh(option, arg_name = "NAME")]
+    pub sni: Option<String>,
+
+    /// send no SNI at all
+    #[argh(switch)]
+    pub no_sni: bool,
+
+    /// dial this address instead: IP, [IPv6], name or unix path
+    #[argh(option, arg_name = "ADDR[:PORT]")]
+    pub connect: Option<String>,
+
+    /// dial this port instead
+    #[argh(option, arg_name = "N")]
+    pub port: Option<Port>,
+
+    /// request method, default GET
+    #[argh(option, arg_name = "METHOD")]
+    pub method: Option<String>,
+
+    /// request path and query, default /
+    #[argh(option, arg_name = "URI")]
+    pub uri: Option<String>,
+
+    /// request header 'Name: value' or @FILE with one a line; repeatable; Host defaults to the SNI
+    /// name
+    #[argh(option, arg_name = "HEADER")]
+    pub header: Vec<String>,
+
+    /// request body
+    #[argh(option, arg_name = "TEXT")]
+    pub body: Option<String>,
+
+    /// what the response must be: '[!] status 200,300-399', '[!] string TEXT', '[!] rstring
+    /// REGEX', '[!] hdr name NAME value VALUE', 'fhdr …', 'rstatus …'; repeatable, all must hold;
+    /// status 200-399 holds unless another status is expected
+    #[argh(option, arg_name = "RULE")]
+    pub expect: Vec<Expectation>,
+
+    /// how much of the body expectations read, default 64k
+    #[argh(option, arg_name = "SIZE")]
+    pub max_body: Option<Size>,
+
+    /// required (default) or none
+    #[argh(option, arg_name = "required|none")]
+    pub verify: Option<Verify>,
+
+    /// name or IP address the certificate must be for, default the SNI name
+    #[argh(option, arg_name = "NAME")]
+    pub verify_host: Option<String>,
+
+    /// trusted CA certificates: PEM file, @system-ca or @bundled (default: Mozilla's, built in);
+    /// repeatable
+    #[argh(option, arg_name = "FILE")]
+    pub ca_file: Vec<String>,
+
+    /// certificate revocation lists, PEM; repeatable
+    #[argh(option, arg_name = "FILE")]
+    pub crl_file: Vec<String>,
+
+    /// client certificate chain, PEM; may hold the key too
+    #[argh(option, arg_name = "FILE")]
+    pub crt: Option<String>,
+
+    /// key of the client certificate, PEM
+    #[argh(option, arg_name = "FILE")]
+    pub key: Option<String>,
+
+    /// lowest TLS version: TLSv1.2 (default) or TLSv1.3
+    #[argh(option, arg_name = "VERSION")]
+    pub ssl_min_ver: Option<TlsVersion>,
+
+    /// highest TLS version: TLSv1.2 or TLSv1.3 (default)
+    #[argh(option, arg_name = "VERSION")]
+    pub ssl_max_ver: Option<TlsVersion>,
+
+    /// DOWN when any certificate of the verified chain ends within N days
+    #[argh(option, arg_name = "N")]
+    pub min_cert_days: Option<u32>,
+
+    /// say so when any certificate of the verified chain ends within N days
+    #[argh(option, arg_name = "N")]
+    pub warn_cert_days: Option<u32>,
+
+    /// send a PROXY protocol v1 header first
+    #[argh(switch)]
+    pub send_proxy: bool,
+
+    /// send a PROXY protocol v2 header (LOCAL) first
+    #[argh(switch)]
+    pub send_proxy_v2: bool,
+
+    /// address to connect from
+    #[argh(option, arg_name = "ADDR[:PORT]")]
+    pub source: Option<String>,
+
+    /// for the whole check, default 1800ms; in HAProxy's time format
+    #[argh(option, arg_name = "TIME")]
+    pub timeout: Option<Time>,
+
+    /// print nothing
+    #[argh(switch)]
+    pub quiet: bool,
+
+    /// print what was seen, by layer
+    #[argh(switch)]
+    pub verbose: bool,
+
+    /// print one JSON object
+    #[argh(switch)]
+    pub json: bool,
+
+    /// send a line per failure to a syslog: UDP ADDR[:PORT] or the path of a unix datagram socket
+    #[argh(option, arg_name = "ADDR")]
+    pub syslog: Option<String>,
+
+    /// print the version
+    #[argh(switch)]
+    pub version: bool,
+
+    /// a URL or HOST[:PORT], or HAProxy's four arguments
+    #[argh(positional, arg_name = "TARGET")]
+    pub target: Vec<String>,
+}
+
+/// What a list of words turned out to ask for.
+#[derive(Debug)]
+pub enum Parsed {
+    /// `--help`: the text to print.
+    Help(String),
+    /// The options.
+    Options(Box<Options>),
+}
+
+/// Reads the words of a call (without the program's name).
+///
+/// # Errors
+/// An unknown option, an option without its value, a value that is not of its form.
+pub fn parse(words: &[String]) -> Result<Parsed> {
+    let info = Options::get_args_info();
+    let words = separate_values(words, info.flags)?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match Options::from_args(&["sni-check"], &words) {
+        Ok(options) => Ok(Parsed::Options(Box::new(options))),
+        Err(exit) if exit.status.is_ok() => Ok(Parsed::Help(exit.output)),
+        Err(exit) => Err(anyhow!("{}", exit.output.trim())),
+    }
+}
+
+/// Turns `--name=value` into two words, and refuses what argh would misread: an unknown option, and
+/// an option whose value is missing so that it would swallow the next option. The latter is what
+/// an unset variable leaves behind in `external-check path "--sni ${SNI_HOST} --uri /"`.
+fn separate_values(words: &[String], flags: &[FlagInfo<'_>]) -> Result<Vec<String>> {
+    let mut separated = Vec::with_capacity(words.len());
+    let mut words = words.iter().peekable();
+    while let Some(word) = words.next() {
+        if !word.starts_with('-') || word == "-h" || word == "--help" {
+            separated.push(word.clone());
+            continue;
+        }
+        if word == "--" {
+            separated.push(word.clone());
+            separated.extend(words.cloned());
+            break;
+        }
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (word.as_str(), None),
+        };
+        let flag = known(name, flags)?;
+        separated.push(name.to_owned());
+        if matches!(flag.kind, FlagInfoKind::Switch) {
+            ensure!(value.is_none(), "{name} takes no value; write {name} alone");
+            continue;
+        }
+        let value = match value {
+            Some(value) => value,
+            None => match words.next() {
+                Some(next) if is_option(next, flags) => bail!(
+                    "{name} has no value, {next} follows; if it was given as a variable, set that variable"
+                ),
+                Some(next) => next,
+                None => bail!("{name} has no value; write {name} followed by one"),
+            },
+        };
+        separated.push(value.to_owned());
+    }
+    Ok(separated)
+}
+
+fn is_option(word: &str, flags: &[FlagInfo<'_>]) -> bool {
+    let name = word.split_once('=').map_or(word, |(name, _)| name);
+    flags.iter().any(|flag| flag.long == name)
+}
+
+/// The option of that name, or an error that suggests the nearest.
+fn known<'a>(name: &str, flags: &'a [FlagInfo<'a>]) -> Result<&'a FlagInfo<'a>> {
+    if let Some(flag) = flags.iter().find(|flag| flag.long == name) {
+        return Ok(flag);
+    }
+    let nearest = flags
+        .iter()
+        .map(|flag| (strsim::damerau_levenshtein(name, flag.long), flag.long))
+        .min()
+        .filter(|(distance, _)| *distance <= 3);
+    match nearest {
+        Some((_, nearest)) => bail!("unknown option {name}; did you mean {nearest}?"),
+        None => bail!("unknown option {name}; sni-check --help lists the options"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Options, Parsed, parse};
+
+    fn options(words: &[&str]) -> Options {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        match parse(&words).expect("valid options") {
+            Parsed::Options(options) => *options,
+            Parsed::Help(_) => panic!("help"),
+        }
+    }
+
+    fn refusal(words: &[&str]) -> String {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        parse(&words).expect_err("a refusal").to_string()
+    }
+
+    #[test]
+    fn a_value_may_follow_an_equals_sign() {
+        let options = options(&[
+            "--sni=a.example",
+            "--expect=status 200",
+            "--header=A: b=c",
+            "h",
+        ]);
+        assert_eq!(options.sni.as_deref(), Some("a.example"));
+        assert_eq!(options.expect.len(), 1);
+        assert_eq!(options.header, ["A: b=c"]);
+        assert_eq!(options.target, ["h"]);
+    }
+
+    #[test]
+    fn a_value_may_begin_with_a_dash_but_not_be_an_option() {
+        assert_eq!(options(&["--body", "-1"]).body.as_deref(), Some("-1"));
+        assert!(refusal(&["--sni", "--uri", "/"]).contains("--sni has no value, --uri follows"));
+        assert!(refusal(&["--uri"]).contains("--uri has no value"));
+    }
+
+    #[test]
+    fn unknown_options_are_refused_with_the_nearest_one() {
+        assert!(refusal(&["--snl", "x"]).contains("did you mean --sni?"));
+        assert!(refusal(&["--frobnicate"]).contains("--help lists"));
+        assert!(refusal(&["-k"]).contains("unknown option -k"));
+        assert!(refusal(&["--quiet=1"]).contains("takes no value"));
+    }
+
+    #[test]
+    fn an_option_given_twice_is_refused_unless_it_is_repeatable() {
+        assert!(refusal(&["--sni", "a", "--sni", "b"]).contains("--sni"));
+        assert_eq!(
+            options(&["--header", "A: 1", "--header", "A: 2"])
+                .header
+                .len(),
+            2
+        );
+    }
+
+    #[test]
+    fn help_is_asked_for_with_a_dash_only() {
+        let words = ["--help".to_owned()];
+        assert!(matches!(parse(&words), Ok(Parsed::Help(text)) if text.contains("--sni")));
+        assert_eq!(options(&["help"]).target, ["help"]);
+    }
+}

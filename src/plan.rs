@@ -1,0 +1,199 @@
+//! The plan: everything typed and read, every conflict refused. After it nobody looks at the command
+//! line, the environment or a file.
+
+mod names;
+mod request;
+mod target;
+mod trust;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+
+pub use self::names::Names;
+pub use self::request::Request;
+pub use self::target::{Host, Target};
+pub use self::trust::{Trust, Verification};
+
+use crate::haproxy::Caller;
+use crate::options::Options;
+use crate::syslog::Syslog;
+use crate::values::{TlsVersion, Verify};
+
+/// Ends before HAProxy's default `inter 2s` kills the check and its diagnosis with it.
+const DEFAULT_TIMEOUT: Duration = Duration::from_millis(1800);
+
+/// All that a probe needs.
+#[derive(Debug)]
+pub struct Plan {
+    /// HAProxy's names for the server, when HAProxy asks.
+    pub caller: Option<Caller>,
+    /// What to dial.
+    pub target: Target,
+    /// The names: sent as SNI, verified, sent as Host.
+    pub names: Names,
+    /// The address to connect from; port 0 lets the kernel choose.
+    pub source: Option<SocketAddr>,
+    /// The PROXY protocol header to send first.
+    pub proxy: Option<ProxyHeader>,
+    /// TLS apart from the names.
+    pub tls: Tls,
+    /// The request and what its response must be.
+    pub request: Request,
+    /// For the whole check, over all phases.
+    pub timeout: Duration,
+    /// What is said where.
+    pub output: Output,
+}
+
+/// The PROXY protocol's two versions
+/// (<https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyHeader {
+    /// Text, with the connection's real addresses.
+    V1,
+    /// Binary, as LOCAL: what HAProxy's own checks send.
+    V2Local,
+}
+
+/// The TLS parameters apart from the names.
+#[derive(Debug)]
+pub struct Tls {
+    /// What makes a certificate acceptable; `None` for `--verify none`.
+    pub verification: Option<Arc<Verification>>,
+    /// The client certificate.
+    pub identity: Option<rustls::sign::CertifiedKey>,
+    /// The lowest version offered.
+    pub min_version: TlsVersion,
+    /// The highest version offered.
+    pub max_version: TlsVersion,
+    /// A certificate of the chain that ends sooner makes the check fail.
+    pub min_cert_days: Option<u32>,
+    /// A certificate of the chain that ends sooner is mentioned.
+    pub warn_cert_days: Option<u32>,
+}
+
+/// What is said where.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Nothing is printed.
+    pub quiet: bool,
+    /// The details too.
+    pub verbose: bool,
+    /// One JSON object.
+    pub json: bool,
+    /// Where failures are logged.
+    pub syslog: Option<Syslog>,
+}
+
+impl Output {
+    /// Reads the options about output alone, so that a refusal of the others can be told there.
+    ///
+    /// # Errors
+    /// Contradictions, and a syslog address that cannot be one.
+    pub fn new(options: &Options) -> Result<Output> {
+        exclusive(options.quiet, "--quiet", options.verbose, "--verbose")?;
+        exclusive(options.quiet, "--quiet", options.json, "--json")?;
+        exclusive(options.verbose, "--verbose", options.json, "--json")?;
+        Ok(Output {
+            quiet: options.quiet,
+            verbose: options.verbose,
+            json: options.json,
+            syslog: options.syslog.as_deref().map(Syslog::parse).transpose()?,
+        })
+    }
+}
+
+impl Plan {
+    /// Resolves options into a plan.
+    ///
+    /// `sni_host` is the variable SNI_HOST.
+    ///
+    /// # Errors
+    /// Each refused option in one sentence that names it and what to write instead.
+    pub fn new(
+        options: &Options,
+        caller: Option<Caller>,
+        sni_host: Option<&str>,
+        output: Output,
+    ) -> Result<Plan> {
+        let (call, target) = target::resolve(options, caller.as_ref())?;
+        let names = Names::resolve(options, &call, sni_host, caller.as_ref(), &target)?;
+        let tls = Tls::resolve(options, &names)?;
+        exclusive(
+            options.send_proxy,
+            "--send-proxy",
+            options.send_proxy_v2,
+            "--send-proxy-v2",
+        )?;
+        let proxy = match (options.send_proxy, options.send_proxy_v2) {
+            (true, _) => Some(ProxyHeader::V1),
+            (_, true) => Some(ProxyHeader::V2Local),
+            _ => None,
+        };
+        Ok(Plan {
+            source: target::source(options, &target)?,
+            request: Request::resolve(options, call.uri.as_deref(), &names)?,
+            timeout: options.timeout.map_or(DEFAULT_TIMEOUT, |time| time.0),
+            caller,
+            target,
+            names,
+            proxy,
+            tls,
+            output,
+        })
+    }
+
+    /// The server in the words of whoever asks: HAProxy's `backend/server`, or the host by hand.
+    pub fn subject(&self) -> String {
+        match &self.caller {
+            Some(caller) if !caller.backend.is_empty() => {
+                format!("{}/{}", caller.backend, caller.server)
+            }
+            Some(caller) => caller.server.clone(),
+            None => self.names.host.clone(),
+        }
+    }
+}
+
+impl Tls {
+    fn resolve(options: &Options, names: &Names) -> Result<Tls> {
+        let min_version = options.ssl_min_ver.unwrap_or(TlsVersion::Tls12);
+        let max_version = options.ssl_max_ver.unwrap_or(TlsVersion::Tls13);
+        ensure!(
+            min_version <= max_version,
+            "--ssl-min-ver is above --ssl-max-ver; no version is left"
+        );
+        let verification = match options.verify.unwrap_or_default() {
+            Verify::Required => Some(Arc::new(Verification::resolve(options, names)?)),
+            Verify::None => {
+                for (given, option) in [
+                    (options.verify_host.is_some(), "--verify-host"),
+                    (!options.ca_file.is_empty(), "--ca-file"),
+                    (!options.crl_file.is_empty(), "--crl-file"),
+                ] {
+                    exclusive(given, option, true, "--verify none")?;
+                }
+                None
+            }
+        };
+        Ok(Tls {
+            verification,
+            identity: trust::identity(options)?,
+            min_version,
+            max_version,
+            min_cert_days: options.min_cert_days,
+            warn_cert_days: options.warn_cert_days,
+        })
+    }
+}
+
+/// Refuses two options that contradict each other, by their names.
+fn exclusive(one: bool, one_name: &str, other: bool, other_name: &str) -> Result<()> {
+    if one && other {
+        bail!("{one_name} and {other_name} contradict each other; give only one of them");
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! The names of a check: sent as SNI, verified in the certificate, sent as Host. Four knobs with the
+//! address, each of which defaults to its sensible neighbour.
+
+use std::net::IpAddr;
+
+use anyhow::{Context, Result, bail, ensure};
+use rustls::pki_types::{DnsName, ServerName};
+
+use super::exclusive;
+use super::target::{Call, Host, Target};
+use crate::haproxy::Caller;
+use crate::options::Options;
+
+/// The names of a check.
+#[derive(Debug)]
+pub struct Names {
+    /// Sent as SNI (RFC 6066, section 3); `None` for `--no-sni`.
+    pub sni: Option<DnsName<'static>>,
+    /// What the certificate must be for; `None` when nothing can be: a unix socket without SNI.
+    pub verified: Option<ServerName<'static>>,
+    /// The default of the Host header (RFC 9112, section 3.2).
+    pub host: String,
+}
+
+impl Names {
+    pub(super) fn resolve(
+        options: &Options,
+        call: &Call,
+        sni_host: Option<&str>,
+        caller: Option<&Caller>,
+        target: &Target,
+    ) -> Result<Names> {
+        exclusive(options.sni.is_some(), "--sni", options.no_sni, "--no-sni")?;
+        let name = sni_name(options, call, sni_host, caller)?;
+        if name.is_none() && !options.no_sni {
+            return Err(no_name(call, caller));
+        }
+        // Without a name, the address is what the certificate can be for.
+        let address = match (call.host.as_ref(), target) {
+            (Some(Host::Ip(ip)), _)
+            | (
+                None,
+                Target::Tcp {
+                    host: Host::Ip(ip), ..
+                },
+            ) => Some(*ip),
+            _ => None,
+        };
+        let default = match (&name, address) {
+            (Some(name), _) => Some(ServerName::DnsName(name.clone())),
+            (None, Some(ip)) => Some(ServerName::from(ip)),
+            (None, None) => None,
+        };
+        let verified = match &options.verify_host {
+            Some(text) => Some(server_name(text).context("--verify-host")?),
+            None => default.clone(),
+        };
+        let host = match (&name, address) {
+            (Some(name), _) => name.as_ref().to_owned(),
+            (None, Some(ip)) => Host::Ip(ip).to_string(),
+            (None, None) => "localhost".to_owned(),
+        };
+        Ok(Names {
+            sni: name.filter(|_| !options.no_sni),
+            verified,
+            host,
+        })
+    }
+}
+
+/// The first name that is there: `--sni`, the URL's host, SNI_HOST, a server name with a dot.
+fn sni_name(
+    options: &Options,
+    call: &Call,
+    sni_host: Option<&str>,
+    caller: Option<&Caller>,
+) -> Result<Option<DnsName<'static>>> {
+    if let Some(text) = &options.sni {
+        return dns_name(text).context("--sni").map(Some);
+    }
+    if let Some(Host::Name(name)) = &call.host {
+        return dns_name(name).map(Some);
+    }
+    // An empty variable is how container platforms hand over an unset one.
+    if let Some(text) = sni_host.filter(|text| !text.is_empty()) {
+        return dns_name(text).context("SNI_HOST").map(Some);
+    }
+    // A server may be called anything: what is no host name with a dot is just a label.
+    let server = caller
+        .map(|caller| caller.server.as_str())
+        .filter(|name| name.contains('.'));
+    Ok(server.and_then(|name| dns_name(name).ok()))
+}
+
+fn no_name(call: &Call, caller: Option<&Caller>) -> anyhow::Error {
+    let cause = match (caller, &call.host) {
+        (Some(_), _) => "no SNI name: set it with external-check path \"--sni NAME\"",
+        (None, Some(Host::Ip(_))) => "no SNI name: an IP address cannot be one; add --sni NAME",
+        (None, _) => "no SNI name: add --sni NAME",
+    };
+    anyhow::anyhow!("{cause}, or send none with --no-sni")
+}
+
+/// Reads a DNS name that can be sent as SNI: A-labels, no port, no trailing dot on the wire.
+pub(super) fn dns_name(text: &str) -> Result<DnsName<'static>> {
+    ensure!(
+        !text.is_empty(),
+        "the name is empty; if it was given as a variable, set that variable"
+    );
+    ensure!(
+        text.is_ascii(),
+        "`{text}` has letters beyond ASCII (a U-label); write its punycode form, xn--…"
+    );
+    ensure!(
+        text.parse::<IpAddr>().is_err(),
+        "`{text}` is an IP address, which cannot be an SNI name (RFC 6066); write a DNS name, or --no-sni"
+    );
+    let name = text.strip_suffix('.').unwrap_or(text);
+    match DnsName::try_from(name.to_owned()) {
+        Ok(name) => Ok(name),
+        Err(_) => bail!("`{text}` is no DNS name; write one such as www.example.com"),
+    }
+}
+
+/// Reads a name or an IP address to verify.
+fn server_name(text: &str) -> Result<ServerName<'static>> {
+    match text.parse::<IpAddr>() {
+        Ok(ip) => Ok(ServerName::from(ip)),
+        Err(_) => dns_name(text).map(ServerName::DnsName),
+    }
+}

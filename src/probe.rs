@@ -1,0 +1,150 @@
+//! The probe: one connection, one handshake, one request, one verdict.
+
+mod buffers;
+mod connect;
+mod http;
+mod socket;
+mod tls;
+mod verify;
+
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::CertificateDer;
+
+pub use self::http::Response;
+use self::socket::Stop;
+use self::tls::TlsStream;
+use crate::certificate::Certificate;
+use crate::code::Code;
+use crate::deadline::Deadline;
+use crate::failure::Failure;
+use crate::plan::Plan;
+
+/// What came of a check.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The healthy response, or why there is none.
+    pub result: Result<Response, Failure>,
+    /// What was seen on the way.
+    pub seen: Seen,
+}
+
+/// What a check saw, as far as it came.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// The address that was dialled last.
+    pub address: Option<String>,
+    /// The TLS version and cipher suite, in the RFCs' spelling.
+    pub tls: Option<(String, String)>,
+    /// The protocol that ALPN chose.
+    pub alpn: Option<String>,
+    /// Whether the server asked for a client certificate.
+    pub client_certificate_asked: bool,
+    /// The chain as it was sent, the leaf first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The certificate of the chain that ends first, if `--min-cert-days` or `--warn-cert-days`
+    /// asks.
+    pub first_to_end: Option<Certificate>,
+    /// How long each phase took.
+    pub times: Times,
+}
+
+/// How long each phase took; `None` for one that was not reached.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    /// Resolving a name.
+    pub resolve: Option<Duration>,
+    /// Connecting, with the PROXY header.
+    pub connect: Option<Duration>,
+    /// The TLS handshake.
+    pub tls: Option<Duration>,
+    /// Request and response.
+    pub response: Option<Duration>,
+    /// The whole check, from the start of the process.
+    pub total: Duration,
+}
+
+impl Verdict {
+    /// The exit code.
+    pub fn code(&self) -> Code {
+        match &self.result {
+            Ok(_) => Code::Healthy,
+            Err(failure) => failure.code(),
+        }
+    }
+}
+
+/// Runs a check. `start` is when its time began to run.
+pub fn run(plan: &Plan, start: Instant) -> Verdict {
+    let deadline = Deadline::new(start, plan.timeout);
+    let mut seen = Seen::default();
+    let result = check(plan, deadline, &mut seen);
+    seen.times.total = start.elapsed();
+    Verdict { result, seen }
+}
+
+fn check(plan: &Plan, deadline: Deadline, seen: &mut Seen) -> Result<Response, Failure> {
+    let addresses = timed(&mut seen.times.resolve, || {
+        connect::addresses(&plan.target, deadline)
+    })?;
+    let socket = timed(&mut seen.times.connect, || {
+        let dialled = connect::dial(&addresses, plan.source, deadline);
+        let (socket, address) = dialled.map_err(|(failure, address)| {
+            seen.address = Some(address.to_string());
+            failure
+        })?;
+        seen.address = Some(address.to_string());
+        if let Some(version) = plan.proxy {
+            connect::send_proxy_header(&socket, version).map_err(|stop| match stop {
+                Stop::Deadline => Failure::HandshakeTimeout,
+                Stop::Closed(closed) => Failure::HandshakeClosed(closed),
+            })?;
+        }
+        Ok(socket)
+    })?;
+    let stream = timed(&mut seen.times.tls, || {
+        let mut stream = TlsStream::new(plan, socket)?;
+        let shaken = stream.handshake();
+        look_at_tls(&stream, &mut seen.tls, &mut seen.alpn, &mut seen.chain);
+        seen.client_certificate_asked = stream.client_certificate_asked();
+        seen.first_to_end = stream.verifier().first_to_end().cloned();
+        shaken.map(|()| stream)
+    })?;
+    timed(&mut seen.times.response, || {
+        http::exchange(stream, &plan.request)
+    })
+}
+
+fn timed<T>(time: &mut Option<Duration>, phase: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = phase();
+    *time = Some(start.elapsed());
+    result
+}
+
+fn look_at_tls(
+    stream: &TlsStream,
+    tls: &mut Option<(String, String)>,
+    alpn: &mut Option<String>,
+    chain: &mut Vec<CertificateDer<'static>>,
+) {
+    let connection = stream.connection();
+    if let (Some(version), Some(suite)) = (
+        connection.protocol_version(),
+        connection.negotiated_cipher_suite(),
+    ) {
+        let spelled = |name: Option<&str>| name.unwrap_or("unknown").to_owned();
+        let version = spelled(version.as_str()).replace('_', ".");
+        *tls = Some((
+            version,
+            spelled(suite.suite().as_str()).replace("TLS13_", "TLS_"),
+        ));
+    }
+    *alpn = connection
+        .alpn_protocol()
+        .map(|name| String::from_utf8_lossy(name).into_owned());
+    let sent = connection
+        .peer_certificates()
+        .or_else(|| stream.verifier().refused_chain());
+    *chain = sent.unwrap_or_default().to_vec();
+}

@@ -1,0 +1,223 @@
+//! From a target to a connected socket: resolving, TCP, unix sockets, the PROXY header.
+
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, getpeername,
+    getsockname, socket_with, sockopt,
+};
+
+use super::socket::{Socket, Stop, wait};
+use crate::deadline::Deadline;
+use crate::failure::Failure;
+use crate::plan::{Host, ProxyHeader, Target};
+
+/// How soon a full backlog of a unix socket is tried again; the kernel cannot wake us for it.
+const UNIX_RETRY: Duration = Duration::from_millis(5);
+/// getaddrinfo's own needs are below this; the default of 2 MiB is as much as the whole check.
+const RESOLVER_STACK: usize = 256 << 10;
+
+/// All addresses of a target, or the path of its socket.
+pub fn addresses(target: &Target, deadline: Deadline) -> Result<Vec<Address>, Failure> {
+    match target {
+        Target::Unix(path) => Ok(vec![Address::Unix(path.display().to_string())]),
+        Target::Tcp {
+            host: Host::Ip(ip),
+            port,
+        } => Ok(vec![Address::Tcp(SocketAddr::new(*ip, *port))]),
+        Target::Tcp {
+            host: Host::Name(name),
+            port,
+        } => resolve(name, *port, deadline),
+    }
+}
+
+/// An address to dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// An IP address and a port.
+    Tcp(SocketAddr),
+    /// The path of a unix socket.
+    Unix(String),
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Address::Tcp(address) => address.fmt(f),
+            Address::Unix(path) => f.write_str(path),
+        }
+    }
+}
+
+/// Asks the system's resolver, on a thread that is left behind when it does not answer in time:
+/// getaddrinfo knows no deadline.
+fn resolve(name: &str, port: u16, deadline: Deadline) -> Result<Vec<Address>, Failure> {
+    let timed_out = || Failure::ResolveTimeout {
+        name: name.to_owned(),
+    };
+    let not_found = |cause: &str| Failure::NameNotFound {
+        name: name.to_owned(),
+        cause: cause
+            .trim_start_matches("failed to lookup address information: ")
+            .to_owned(),
+    };
+    let (answer, answered) = channel();
+    let question = (name.to_owned(), port);
+    thread::Builder::new()
+        .stack_size(RESOLVER_STACK)
+        .spawn(move || {
+            let found = question
+                .to_socket_addrs()
+                .map(|found| found.collect::<Vec<_>>());
+            let _ = answer.send(found);
+        })
+        .map_err(|error| Failure::Internal(format!("no thread for the resolver: {error}")))?;
+    let left = deadline.remaining().ok_or_else(timed_out)?;
+    match answered.recv_timeout(left) {
+        Ok(Ok(found)) if found.is_empty() => Err(not_found("it has no address")),
+        Ok(Ok(found)) => Ok(found.into_iter().map(Address::Tcp).collect()),
+        Ok(Err(error)) => Err(not_found(&error.to_string())),
+        Err(RecvTimeoutError::Timeout) => Err(timed_out()),
+        Err(RecvTimeoutError::Disconnected) => {
+            Err(Failure::Internal("the resolver's thread died".to_owned()))
+        }
+    }
+}
+
+/// Connects to the first address that answers. Each gets its share of the time that is left, so
+/// that one that swallows packets does not hide the next.
+pub fn dial(
+    addresses: &[Address],
+    source: Option<SocketAddr>,
+    deadline: Deadline,
+) -> Result<(Socket, Address), (Failure, Address)> {
+    let mut usable = addresses
+        .iter()
+        .filter(|address| match (source, address) {
+            (Some(source), Address::Tcp(to)) => source.is_ipv4() == to.is_ipv4(),
+            _ => true,
+        })
+        .peekable();
+    let mut left = usable.clone().count();
+    while let Some(address) = usable.next() {
+        let dialled = match address {
+            Address::Tcp(to) => dial_tcp(*to, source, deadline.first_of(left)),
+            Address::Unix(path) => dial_unix(Path::new(path), deadline),
+        };
+        match dialled {
+            Ok(fd) => return Ok((Socket::new(fd, deadline), address.clone())),
+            Err(failure) if usable.peek().is_none() => return Err((failure, address.clone())),
+            Err(_) => left -= 1,
+        }
+    }
+    // Only a name can have addresses of the other IP version alone.
+    let any = Address::Tcp(source.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0))));
+    Err((Failure::Connect(Errno::AFNOSUPPORT), any))
+}
+
+fn stream(family: AddressFamily) -> Result<std::os::fd::OwnedFd, Failure> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    // No descriptor or memory left is our trouble, not the backend's.
+    socket_with(family, SocketType::STREAM, flags, None).map_err(|errno| match errno {
+        Errno::AFNOSUPPORT => Failure::Connect(errno),
+        errno => Failure::Internal(format!("no socket: {errno}")),
+    })
+}
+
+fn dial_tcp(
+    to: SocketAddr,
+    source: Option<SocketAddr>,
+    deadline: Deadline,
+) -> Result<std::os::fd::OwnedFd, Failure> {
+    let fd = stream(if to.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    })?;
+    if let Some(source) = source {
+        // A fixed port must be usable again while its last connection is in TIME_WAIT.
+        let reused = sockopt::set_socket_reuseaddr(&fd, source.port() != 0);
+        reused
+            .and_then(|()| bind(&fd, &source))
+            .map_err(|errno| Failure::Source(source, errno))?;
+    }
+    match connect(&fd, &to) {
+        Ok(()) => return Ok(fd),
+        Err(Errno::INPROGRESS) => {}
+        Err(errno) => return Err(Failure::Connect(errno)),
+    }
+    match wait(&fd, PollFlags::OUT, deadline) {
+        Ok(()) => {}
+        Err(Stop::Deadline) => return Err(Failure::ConnectTimeout),
+        Err(Stop::Closed(_)) => return Err(Failure::Internal("poll failed".to_owned())),
+    }
+    match sockopt::socket_error(&fd) {
+        Ok(Ok(())) => Ok(fd),
+        Ok(Err(errno)) | Err(errno) => Err(Failure::Connect(errno)),
+    }
+}
+
+fn dial_unix(path: &Path, deadline: Deadline) -> Result<std::os::fd::OwnedFd, Failure> {
+    let to = SocketAddrUnix::new(path).map_err(Failure::Connect)?;
+    let fd = stream(AddressFamily::UNIX)?;
+    loop {
+        match connect(&fd, &to) {
+            Ok(()) => return Ok(fd),
+            Err(Errno::AGAIN) => {
+                let left = deadline.remaining().ok_or(Failure::ConnectTimeout)?;
+                thread::sleep(UNIX_RETRY.min(left));
+            }
+            Err(errno) => return Err(Failure::Connect(errno)),
+        }
+    }
+}
+
+/// Sends the PROXY header, which must be the first bytes of the connection.
+pub fn send_proxy_header(socket: &Socket, version: ProxyHeader) -> Result<(), Stop> {
+    let header = match version {
+        ProxyHeader::V1 => proxy_v1(socket).into_bytes(),
+        // Signature, version 2 and command LOCAL, family UNSPEC, no addresses.
+        ProxyHeader::V2Local => b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0".to_vec(),
+    };
+    let mut rest = header.as_slice();
+    socket.write_all(|to: &mut dyn Write| {
+        let written = to.write(rest)?;
+        rest = &rest[written..];
+        Ok(!rest.is_empty())
+    })
+}
+
+/// `PROXY TCP4 SOURCE DESTINATION SPORT DPORT`, or UNKNOWN where there are no IP addresses.
+fn proxy_v1(socket: &Socket) -> String {
+    let local = getsockname(socket)
+        .ok()
+        .and_then(|address| SocketAddr::try_from(address).ok());
+    let peer = getpeername(socket)
+        .ok()
+        .flatten()
+        .and_then(|address| SocketAddr::try_from(address).ok());
+    match (local, peer) {
+        (Some(from), Some(to)) => {
+            let family = match to.ip() {
+                IpAddr::V4(_) => "TCP4",
+                IpAddr::V6(_) => "TCP6",
+            };
+            format!(
+                "PROXY {family} {} {} {} {}\r\n",
+                from.ip(),
+                to.ip(),
+                from.port(),
+                to.port()
+            )
+        }
+        _ => "PROXY UNKNOWN\r\n".to_owned(),
+    }
+}

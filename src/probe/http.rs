@@ -1,0 +1,273 @@
+//! One HTTP/1.1 exchange, by ureq over a TLS connection of ours, and the expectations of its
+//! response.
+
+use std::borrow::Cow;
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Mutex;
+
+use ureq::config::Config;
+use ureq::http::{self, HeaderMap, header};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
+use ureq::{Agent, Body};
+
+use super::buffers::GrowingBuffers;
+use super::socket::Stop;
+use super::tls::{TlsStop, TlsStream};
+use crate::expect::Part;
+use crate::failure::{Closed, Failure};
+use crate::plan::Request;
+
+/// What is kept of a healthy response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// Its status code.
+    pub status: u16,
+    /// Its `Server` field.
+    pub server: Option<String>,
+}
+
+/// The head of a response may be this long, in bytes; HAProxy's own limit is `tune.bufsize`.
+const MAX_HEAD: usize = 64 << 10;
+
+/// Sends the request and judges the response.
+///
+/// # Errors
+/// The first expectation that is not met, or why there is no response to judge.
+pub fn exchange(stream: TlsStream, request: &Request) -> Result<Response, Failure> {
+    let agent = Agent::with_parts(config(), Handover(Mutex::new(Some(stream))), NoResolver);
+    let mut message = http::Request::builder()
+        .method(&request.method)
+        .uri(&request.uri);
+    for (name, value) in &request.headers {
+        message = message.header(name, value);
+    }
+    let sent = if request.body.is_empty() {
+        message.body(()).map(|message| agent.run(message))
+    } else {
+        message
+            .body(request.body.as_str())
+            .map(|message| agent.run(message))
+    };
+    let response = sent.map_err(|error| Failure::Internal(error.to_string()))?;
+    let response = response.map_err(|error| failure(error, false))?;
+    judge(response, request)
+}
+
+/// No redirect is followed, no proxy of the environment obeyed, no status is an error in itself.
+/// The time is kept by our own deadline, which is one for all phases.
+fn config() -> Config {
+    Config::builder()
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .allow_non_standard_methods(true)
+        .proxy(None)
+        .max_response_header_size(MAX_HEAD)
+        .max_idle_connections(0)
+        .build()
+}
+
+fn judge(mut response: http::Response<Body>, request: &Request) -> Result<Response, Failure> {
+    let status = response.status().as_u16();
+    let body = read_body(&mut response, request.max_body)?;
+    for part in [Part::Status, Part::Header, Part::Body] {
+        for rule in request
+            .expectations
+            .iter()
+            .filter(|rule| rule.part() == part)
+        {
+            let cut_at = body.cut.then_some(request.max_body);
+            // Of a body that was cut, nothing can be said to be absent.
+            let provable = !(part == Part::Body && rule.is_negated() && body.cut);
+            let held = provable && holds(rule, status, response.headers(), &body.text);
+            if held {
+                continue;
+            }
+            let expected = rule.to_string();
+            return Err(match part {
+                Part::Status => Failure::Status {
+                    status,
+                    expected,
+                    location: field(response.headers(), header::LOCATION),
+                },
+                Part::Header => Failure::Header { expected },
+                Part::Body => Failure::Body { expected, cut_at },
+            });
+        }
+    }
+    Ok(Response {
+        status,
+        server: field(response.headers(), header::SERVER),
+    })
+}
+
+fn holds(rule: &crate::expect::Expectation, status: u16, headers: &HeaderMap, body: &str) -> bool {
+    let fields: Vec<(&str, Cow<'_, str>)> = match rule.part() {
+        Part::Header => headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
+            .collect(),
+        _ => Vec::new(),
+    };
+    rule.holds(
+        status,
+        fields.iter().map(|(name, value)| (*name, value.as_ref())),
+        body,
+    )
+}
+
+fn field(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
+    headers
+        .get(name)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// What was read of a body.
+#[derive(Default)]
+struct ReadBody {
+    text: String,
+    /// There was more of it.
+    cut: bool,
+}
+
+fn read_body(response: &mut http::Response<Body>, limit: u32) -> Result<ReadBody, Failure> {
+    if limit == 0 {
+        return Ok(ReadBody::default());
+    }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut bytes = Vec::new();
+    // One byte more than is looked at tells whether there is more.
+    let read = response
+        .body_mut()
+        .as_reader()
+        .take(limit as u64 + 1)
+        .read_to_end(&mut bytes);
+    read.map_err(|error| failure(ureq::Error::from(error), true))?;
+    let cut = bytes.len() > limit;
+    bytes.truncate(limit);
+    Ok(ReadBody {
+        text: String::from_utf8_lossy(&bytes).into_owned(),
+        cut,
+    })
+}
+
+/// The cause behind ureq's error, by its type.
+fn failure(error: ureq::Error, head_read: bool) -> Failure {
+    match error {
+        ureq::Error::Other(cause) => match cause.downcast::<Stopped>() {
+            Ok(stopped) => stopped.0.into_failure(head_read),
+            Err(cause) => Failure::Internal(cause.to_string()),
+        },
+        ureq::Error::Io(error) => match error.downcast::<ureq::Error>() {
+            Ok(inner) => failure(inner, head_read),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Failure::ResponseClosed(Closed::Closed)
+            }
+            Err(error) => Failure::Internal(error.to_string()),
+        },
+        ureq::Error::Protocol(cause) => Failure::NotHttp(cause.to_string()),
+        ureq::Error::LargeResponseHeader(_, limit) => {
+            Failure::NotHttp(format!("its head is longer than {limit} bytes"))
+        }
+        ureq::Error::BodyStalled => Failure::ResponseClosed(Closed::Closed),
+        other => Failure::Internal(other.to_string()),
+    }
+}
+
+/// [`TlsStop`] on its way through ureq.
+#[derive(Debug)]
+struct Stopped(TlsStop);
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("stopped")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+impl From<TlsStop> for ureq::Error {
+    fn from(stop: TlsStop) -> ureq::Error {
+        ureq::Error::Other(Box::new(Stopped(stop)))
+    }
+}
+
+impl TlsStop {
+    fn into_failure(self, head_read: bool) -> Failure {
+        match self {
+            TlsStop::Transport(Stop::Deadline) => Failure::ResponseTimeout { head_read },
+            TlsStop::Transport(Stop::Closed(closed)) => Failure::ResponseClosed(closed),
+            TlsStop::Tls(failure) => failure,
+        }
+    }
+}
+
+/// Gives ureq the connection that is already made: phases are ours to tell apart.
+#[derive(Debug)]
+struct Handover(Mutex<Option<TlsStream>>);
+
+impl Connector for Handover {
+    type Out = TlsTransport;
+
+    fn connect(
+        &self,
+        _details: &ConnectionDetails<'_>,
+        _chained: Option<()>,
+    ) -> Result<Option<TlsTransport>, ureq::Error> {
+        let stream = self.0.lock().ok().and_then(|mut stream| stream.take());
+        Ok(stream.map(|stream| TlsTransport {
+            stream,
+            buffers: GrowingBuffers::default(),
+        }))
+    }
+}
+
+/// ureq wants an address to hand to the connector, which has no use for it.
+#[derive(Debug)]
+struct NoResolver;
+
+impl Resolver for NoResolver {
+    fn resolve(
+        &self,
+        _uri: &http::Uri,
+        _config: &Config,
+        _timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let mut addresses = self.empty();
+        addresses.push(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+        Ok(addresses)
+    }
+}
+
+#[derive(Debug)]
+struct TlsTransport {
+    stream: TlsStream,
+    buffers: GrowingBuffers,
+}
+
+impl Transport for TlsTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        let output = &self.buffers.output()[..amount];
+        Ok(self.stream.send(output)?)
+    }
+
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        let length = self.stream.receive(self.buffers.input_append_buf())?;
+        self.buffers.input_appended(length);
+        Ok(length > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        false // One request is all.
+    }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
+}

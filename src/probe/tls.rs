@@ -1,0 +1,318 @@
+//! TLS on a connected socket, and what a failure of it means.
+
+use std::io::{ErrorKind, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustls::client::{ClientConnection, ResolvesClientCert, Resumption};
+use rustls::crypto::ring;
+use rustls::pki_types::ServerName;
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    CertificateError, ClientConfig, ConnectionCommon, SignatureScheme, SupportedProtocolVersion,
+};
+
+use super::socket::{Socket, Stop};
+use super::verify::Verifier;
+use crate::certificate::CertificateFailure;
+use crate::failure::{Closed, Failure, Sent};
+use crate::plan::Plan;
+use crate::values::TlsVersion;
+
+const EVERY_VERSION: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
+const ONLY_TLS12: &[&SupportedProtocolVersion] = &[&TLS12];
+const ONLY_TLS13: &[&SupportedProtocolVersion] = &[&TLS13];
+
+/// A TLS connection and all that is known about it.
+#[derive(Debug)]
+pub struct TlsStream {
+    socket: Socket,
+    tls: ClientConnection,
+    verifier: Arc<Verifier>,
+    client_certificate: Arc<ClientCertificate>,
+    sends_sni: bool,
+    /// The first bytes of the peer, in case they are not TLS.
+    opening: Vec<u8>,
+}
+
+/// How much of a peer's first bytes is kept.
+const OPENING: usize = 64;
+
+/// Why the stream gave no more bytes.
+#[derive(Debug)]
+pub enum TlsStop {
+    /// The transport's end.
+    Transport(Stop),
+    /// TLS's end.
+    Tls(Failure),
+}
+
+impl From<Stop> for TlsStop {
+    fn from(stop: Stop) -> TlsStop {
+        TlsStop::Transport(stop)
+    }
+}
+
+impl TlsStream {
+    /// Prepares a connection; nothing is sent yet.
+    pub fn new(plan: &Plan, socket: Socket) -> Result<TlsStream, Failure> {
+        let provider = Arc::new(ring::default_provider());
+        let verifier = Arc::new(Verifier::new(
+            &plan.tls,
+            provider.signature_verification_algorithms,
+        ));
+        let client_certificate = Arc::new(ClientCertificate {
+            identity: plan.tls.identity.clone().map(Arc::new),
+            asked: AtomicBool::new(false),
+        });
+        let versions = match (plan.tls.min_version, plan.tls.max_version) {
+            (_, TlsVersion::Tls12) => ONLY_TLS12,
+            (TlsVersion::Tls13, _) => ONLY_TLS13,
+            _ => EVERY_VERSION,
+        };
+        let internal = |error: rustls::Error| Failure::Internal(error.to_string());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .map_err(internal)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier.clone())
+            .with_client_cert_resolver(client_certificate.clone());
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // A resumed handshake verifies no certificate.
+        config.resumption = Resumption::disabled();
+        config.enable_sni = plan.names.sni.is_some();
+        // Without SNI rustls still wants a name; the verifier does not look at it.
+        let name = match &plan.names.sni {
+            Some(name) => ServerName::DnsName(name.clone()),
+            None => ServerName::from(std::net::Ipv4Addr::UNSPECIFIED),
+        };
+        let mut tls = ClientConnection::new(Arc::new(config), name).map_err(internal)?;
+        tls.set_buffer_limit(None);
+        Ok(TlsStream {
+            socket,
+            tls,
+            verifier,
+            client_certificate,
+            sends_sni: plan.names.sni.is_some(),
+            opening: Vec::new(),
+        })
+    }
+
+    /// Completes the handshake. The last flight of TLS 1.3 stays in the buffer and leaves with the
+    /// request, in one write.
+    pub fn handshake(&mut self) -> Result<(), Failure> {
+        while self.tls.is_handshaking() {
+            self.flush()
+                .and_then(|()| self.fill())
+                .map_err(|stop| match stop {
+                    TlsStop::Transport(Stop::Deadline) => Failure::HandshakeTimeout,
+                    TlsStop::Transport(Stop::Closed(closed)) => Failure::HandshakeClosed(closed),
+                    TlsStop::Tls(failure) => failure,
+                })?;
+        }
+        Ok(())
+    }
+
+    /// Sends all of `bytes`, after what is still in the buffer.
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), TlsStop> {
+        // The buffer has no limit, so this takes all.
+        let _ = self.tls.writer().write(bytes);
+        self.flush()
+    }
+
+    /// Reads decrypted bytes; 0 are the end in order (`close_notify`).
+    pub fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TlsStop> {
+        loop {
+            match self.tls.reader().read(buffer) {
+                Ok(length) => return Ok(length),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.fill()?,
+                // The transport ended without close_notify: what came may be cut short.
+                Err(_) => return Err(Stop::Closed(Closed::Closed).into()),
+            }
+        }
+    }
+
+    /// What rustls knows: version, cipher, chain.
+    pub fn connection(&self) -> &ConnectionCommon<rustls::client::ClientConnectionData> {
+        &self.tls
+    }
+
+    /// What the verifier saw.
+    pub(super) fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    /// Whether the server asked for a client certificate.
+    pub fn client_certificate_asked(&self) -> bool {
+        self.client_certificate.asked.load(Ordering::Relaxed)
+    }
+
+    fn flush(&mut self) -> Result<(), TlsStop> {
+        let tls = &mut self.tls;
+        let written = self.socket.write_all(|to| {
+            if tls.wants_write() {
+                tls.write_tls(to)?;
+            }
+            Ok(tls.wants_write())
+        });
+        match written {
+            // A server that refuses may close before it has read all; its alert says why.
+            Err(Stop::Closed(closed)) => {
+                Err(self.last_words().unwrap_or(Stop::Closed(closed).into()))
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// Waits for bytes of the peer and processes them.
+    fn fill(&mut self) -> Result<(), TlsStop> {
+        loop {
+            self.socket.wait_readable()?;
+            match self.read_once()? {
+                None => {}
+                Some(0) if self.tls.is_handshaking() => {
+                    return Err(Stop::Closed(Closed::Closed).into());
+                }
+                Some(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// What the peer had said before the connection broke, if that explains it.
+    fn last_words(&mut self) -> Option<TlsStop> {
+        loop {
+            match self.read_once() {
+                Ok(Some(1..)) => {}
+                Err(TlsStop::Tls(failure)) => return Some(TlsStop::Tls(failure)),
+                _ => return None,
+            }
+        }
+    }
+
+    fn read_once(&mut self) -> Result<Option<usize>, TlsStop> {
+        let tls = &mut self.tls;
+        let opening = &mut self.opening;
+        let length = self.socket.read_some(|from| {
+            if opening.len() < OPENING {
+                tls.read_tls(&mut Listening {
+                    from,
+                    heard: opening,
+                })
+            } else {
+                tls.read_tls(from)
+            }
+        })?;
+        if length.is_some()
+            && let Err(error) = self.tls.process_new_packets()
+        {
+            let failure = self.classify(error);
+            // Our alert, for the server's log.
+            self.say_goodbye();
+            return Err(TlsStop::Tls(failure));
+        }
+        Ok(length)
+    }
+
+    /// Sends what is in the buffer, once and without waiting.
+    fn say_goodbye(&mut self) {
+        let tls = &mut self.tls;
+        let _ = self.socket.write_once(|to| tls.write_tls(to));
+    }
+
+    /// The cause behind rustls's error, by its type.
+    fn classify(&self, error: rustls::Error) -> Failure {
+        use rustls::Error;
+        match error {
+            Error::AlertReceived(alert) => Failure::from_alert(
+                alert,
+                Sent {
+                    sni: self.sends_sni,
+                    certificate_asked: self.client_certificate_asked(),
+                    certificate: self.client_certificate.identity.is_some(),
+                },
+            ),
+            Error::InvalidCertificate(CertificateError::Other(other)) => {
+                let failure = other.0.downcast_ref::<CertificateFailure>().cloned();
+                Failure::Certificate(
+                    failure.unwrap_or_else(|| CertificateFailure::Invalid(other.to_string())),
+                )
+            }
+            Error::InvalidCertificate(error) => {
+                Failure::Certificate(CertificateFailure::Invalid(error.to_string()))
+            }
+            Error::NoCertificatesPresented => Failure::Certificate(CertificateFailure::Invalid(
+                "the server sent none".to_owned(),
+            )),
+            Error::PeerIncompatible(what) => Failure::Incompatible(what),
+            Error::InvalidMessage(_) if !looks_like_tls(&self.opening) => Failure::NotTls {
+                text: first_line(&self.opening),
+            },
+            Error::EncryptError
+            | Error::General(_)
+            | Error::FailedToGetCurrentTime
+            | Error::FailedToGetRandomBytes
+            | Error::HandshakeNotComplete => Failure::Internal(error.to_string()),
+            other => Failure::TlsViolated(other),
+        }
+    }
+}
+
+impl Drop for TlsStream {
+    /// Ends the connection in order, as far as that goes without waiting.
+    fn drop(&mut self) {
+        if !self.tls.is_handshaking() {
+            self.tls.send_close_notify();
+            self.say_goodbye();
+        }
+    }
+}
+
+/// A record's content type and major version (RFC 8446, section 5.1).
+fn looks_like_tls(opening: &[u8]) -> bool {
+    matches!(opening, [20..=23, 3, ..])
+}
+
+/// The peer's first line, where it is text: the greeting of another protocol.
+fn first_line(opening: &[u8]) -> Option<String> {
+    let line = opening.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
+    let text = line.len() >= 3 && line.iter().all(|byte| (b' '..=b'~').contains(byte));
+    text.then(|| String::from_utf8_lossy(line).into_owned())
+}
+
+/// Hands through what is read, and keeps its beginning.
+struct Listening<'a> {
+    from: &'a mut dyn Read,
+    heard: &'a mut Vec<u8>,
+}
+
+impl Read for Listening<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = self.from.read(buffer)?;
+        let kept = length.min(OPENING.saturating_sub(self.heard.len()));
+        self.heard.extend_from_slice(&buffer[..kept]);
+        Ok(length)
+    }
+}
+
+/// Our client certificate, and whether the server asked for one.
+#[derive(Debug)]
+struct ClientCertificate {
+    identity: Option<Arc<CertifiedKey>>,
+    asked: AtomicBool,
+}
+
+impl ResolvesClientCert for ClientCertificate {
+    fn resolve(
+        &self,
+        _issuers: &[&[u8]],
+        _schemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        self.asked.store(true, Ordering::Relaxed);
+        self.identity.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.identity.is_some()
+    }
+}

@@ -1,0 +1,89 @@
+//! What must hold before the standard library starts, and output that can neither panic nor block.
+//!
+//! The only unsafe code of the crate is here, and all of it runs before `main`.
+//!
+//! A daemonised HAProxy closes file descriptors 0 to 2 before it runs a check, and its chroot often
+//! has no `/dev/null`. Rust's standard library then aborts before `main`; and without that, the
+//! first socket would become descriptor 2 and an error line would be sent to the backend.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::code::Code;
+
+/// Run by the loader before the standard library looks at descriptors 0 to 2.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_STD: extern "C" fn() = before_std;
+
+extern "C" fn before_std() {
+    occupy_standard_descriptors();
+    exit_on_abort();
+}
+
+/// Opens something harmless on each closed descriptor of 0, 1 and 2.
+fn occupy_standard_descriptors() {
+    for fd in 0..=2 {
+        // SAFETY: nothing else runs yet that could close the descriptor during the call, and a
+        // closed one is exactly what EBADF tells.
+        let standard = unsafe { BorrowedFd::borrow_raw(fd) };
+        if rustix::io::fcntl_getfd(standard) != Err(Errno::BADF) {
+            continue;
+        }
+        // The kernel gives the lowest free descriptor, which is this one.
+        let filler = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty())
+            .or_else(|_| rustix::fs::memfd_create("closed", MemfdFlags::empty()));
+        if let Ok(filler) = filler {
+            let _ = filler.into_raw_fd();
+        }
+    }
+}
+
+/// Turns every abort (memory exhausted, a panic within a panic, the standard library's own) into
+/// the documented exit code for a bug. Death by a signal would reach HAProxy as 4294967295.
+fn exit_on_abort() {
+    extern "C" fn exit(_signal: libc::c_int) {
+        // SAFETY: _exit is async-signal-safe.
+        unsafe { libc::_exit(i32::from(Code::Internal.number())) }
+    }
+    let handler = exit as extern "C" fn(libc::c_int);
+    // SAFETY: the handler does nothing but _exit, and no other thread exists yet.
+    unsafe { libc::signal(libc::SIGABRT, handler as libc::sighandler_t) };
+}
+
+/// What one write to a pipe that polls as writable can always take without blocking (PIPE_BUF).
+const ATOMIC_WRITE: usize = 4096;
+
+/// Writes `text` and a newline in one write, or drops it: a reader that is gone or does not read
+/// must neither change the exit code nor hold the check beyond its deadline.
+pub fn write_line(to: impl AsFd, text: &str) {
+    let mut end = text.len().min(ATOMIC_WRITE - 1);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let line = [&text.as_bytes()[..end], b"\n"].concat();
+    let mut writable = [PollFd::new(&to, PollFlags::OUT)];
+    let at_once = Timespec::try_from(Duration::ZERO).ok();
+    if poll(&mut writable, at_once.as_ref()) == Ok(1) {
+        let _ = rustix::io::write(&to, &line);
+    }
+}
+
+/// Writes all of a longer text for a person (help, a table), waiting for a slow reader such as a
+/// pager. Never used under HAProxy.
+pub fn write_text(to: impl AsFd, text: &str) {
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match rustix::io::write(&to, rest) {
+            Ok(0) => break,
+            Ok(written) => rest = &rest[written..],
+            Err(Errno::INTR) => {}
+            Err(_) => break,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The types of option values, each with HAProxy's notation.
+
+use std::num::NonZeroU16;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context, Error, Result, bail, ensure};
+
+/// A span of time in HAProxy's notation (configuration manual, section 2.5): a number and `us`,
+/// `ms`, `s`, `m`, `h` or `d`; without a unit, milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time(pub Duration);
+
+impl FromStr for Time {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Time> {
+        let unit_at = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
+        let (number, unit) = text.split_at(unit_at);
+        let micros_per_unit: u64 = match unit {
+            "us" => 1,
+            "" | "ms" => 1_000,
+            "s" => 1_000_000,
+            "m" => 60_000_000,
+            "h" => 3_600_000_000,
+            "d" => 86_400_000_000,
+            _ => bail!("write a number and us, ms, s, m, h or d, such as 1800ms or 2s"),
+        };
+        let micros = number
+            .parse::<u64>()
+            .ok()
+            .and_then(|n| n.checked_mul(micros_per_unit));
+        let micros = micros.context("write a number and a unit, such as 1800ms or 2s")?;
+        ensure!(micros > 0, "a time must be longer than zero");
+        ensure!(micros <= 86_400_000_000, "at most one day (1d)");
+        Ok(Time(Duration::from_micros(micros)))
+    }
+}
+
+/// A TCP port, 1 to 65535.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port(pub NonZeroU16);
+
+impl FromStr for Port {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Port> {
+        // `u16::from_str` takes a sign.
+        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        let port = if digits { text.parse().ok() } else { None };
+        port.map(Port).context("a port is a number from 1 to 65535")
+    }
+}
+
+impl Port {
+    /// The port as a number.
+    pub fn get(self) -> u16 {
+        self.0.get()
+    }
+}
+
+/// `ssl-min-ver` and `ssl-max-ver`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    Tls12,
+    /// RFC 8446.
+    Tls13,
+}
+
+impl FromStr for TlsVersion {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<TlsVersion> {
+        match text {
+            "TLSv1.2" => Ok(TlsVersion::Tls12),
+            "TLSv1.3" => Ok(TlsVersion::Tls13),
+            "SSLv3" | "TLSv1.0" | "TLSv1.1" => {
+                bail!("too old to be safe and not supported; write TLSv1.2 or TLSv1.3")
+            }
+            _ => bail!("write TLSv1.2 or TLSv1.3"),
+        }
+    }
+}
+
+/// `verify`: whether the certificate must be trusted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// Chain, validity and name are verified.
+    #[default]
+    Required,
+    /// Any certificate is accepted.
+    None,
+}
+
+impl FromStr for Verify {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Verify> {
+        match text {
+            "required" => Ok(Verify::Required),
+            "none" => Ok(Verify::None),
+            _ => bail!("write required or none"),
+        }
+    }
+}
+
+/// A size in bytes, with HAProxy's suffixes `k` and `m` (manual, section 2.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(pub u32);
+
+impl Size {
+    /// A larger response is no health check page.
+    const LARGEST: u32 = 16 << 20;
+}
+
+impl FromStr for Size {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Size> {
+        let (number, factor) = match text.as_bytes().last() {
+            Some(b'k' | b'K') => (&text[..text.len() - 1], 1 << 10),
+            Some(b'm' | b'M') => (&text[..text.len() - 1], 1 << 20),
+            _ => (text, 1),
+        };
+        let bytes = number
+            .parse::<u32>()
+            .ok()
+            .and_then(|n| n.checked_mul(factor));
+        match bytes {
+            Some(bytes) if (1..=Size::LARGEST).contains(&bytes) => Ok(Size(bytes)),
+            _ => bail!("write a number of bytes from 1 to 16m, such as 65536 or 64k"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Port, Size, Time, TlsVersion, Verify};
+    use std::time::Duration;
+
+    #[test]
+    fn times_are_haproxys() {
+        for (text, millis) in [("1800ms", 1800), ("2s", 2000), ("500", 500), ("1m", 60_000)] {
+            assert_eq!(
+                text.parse::<Time>().expect(text).0,
+                Duration::from_millis(millis)
+            );
+        }
+        for bad in [
+            "",
+            "s",
+            "1.5s",
+            "2 s",
+            "-1",
+            "+1",
+            "0",
+            "99999999999999999999",
+            "2d",
+            "1sec",
+        ] {
+            assert!(bad.parse::<Time>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ports_are_1_to_65535() {
+        assert_eq!("65535".parse::<Port>().expect("a port").get(), 65535);
+        for bad in ["0", "65536", "+1", "-1", "", "https"] {
+            assert!(bad.parse::<Port>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_take_haproxys_suffixes() {
+        assert_eq!("64k".parse::<Size>().expect("a size"), Size(65536));
+        for bad in ["0", "", "k", "17m", "99999999k", "1g"] {
+            assert!(bad.parse::<Size>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn words_are_haproxys() {
+        assert_eq!(
+            "TLSv1.3".parse::<TlsVersion>().expect("a version"),
+            TlsVersion::Tls13
+        );
+        assert!("TLSv1.1".parse::<TlsVersion>().is_err());
+        assert!("1.3".parse::<TlsVersion>().is_err());
+        assert_eq!("none".parse::<Verify>().expect("a word"), Verify::None);
+        assert!("optional".parse::<Verify>().is_err());
+    }
+}
