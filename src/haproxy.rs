@@ -45,11 +45,11 @@ pub fn options_in_path(path: &OsStr) -> Result<Vec<String>> {
     const LAST: &str = "--";
     let words = shlex::split(&format!("{text} {LAST}"));
     let mut words = words.context(
-        "external-check path has a quote that is not closed, or ends in a backslash; close it",
+        "external-check path has a quote that is not closed; close it",
     )?;
     ensure!(
         words.pop().as_deref() == Some(LAST),
-        "external-check path has a bare # which begins a comment; quote it"
+        "external-check path has a bare # (a comment), or ends in a backslash; quote it"
     );
     Ok(words)
 }
@@ -126,7 +126,7 @@ mod tests {
         for (path, part) in [
             (&b"--sni 'a"[..], "not closed"),
             (b"--sni a\\", "backslash"),
-            (b"--uri / #x --expect status", "begins a comment"),
+            (b"--uri / #x --expect status", "a comment"),
             (b"--sni \xff", "UTF-8"),
         ] {
             let error = options_in_path(OsStr::from_bytes(path)).expect_err("refused");
