@@ -44,9 +44,8 @@ pub fn options_in_path(path: &OsStr) -> Result<Vec<String>> {
     // ours that does not come back shows that.
     const LAST: &str = "--";
     let words = shlex::split(&format!("{text} {LAST}"));
-    let mut words = words.context(
-        "external-check path has a quote that is not closed; close it",
-    )?;
+    let mut words =
+        words.context("external-check path has a quote that is not closed; close it")?;
     ensure!(
         words.pop().as_deref() == Some(LAST),
         "external-check path has a bare # (a comment), or ends in a backslash; quote it"

@@ -100,13 +100,8 @@ fn call(caller: Option<Caller>, output: &mut Output) -> Result<Call> {
         .map(word)
         .transpose()
         .context("SNI_HOST")?;
-    let output = std::mem::take(output);
-    Ok(Call::Check(Box::new(Plan::new(
-        &options,
-        caller,
-        sni_host.as_deref(),
-        output,
-    )?)))
+    let plan = Plan::new(&options, caller, sni_host.as_deref(), output.clone())?;
+    Ok(Call::Check(Box::new(plan)))
 }
 
 fn word(word: OsString) -> Result<String> {

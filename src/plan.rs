@@ -76,7 +76,7 @@ pub struct Tls {
 }
 
 /// What is said where.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Output {
     /// Nothing is printed.
     pub quiet: bool,

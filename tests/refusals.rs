@@ -40,7 +40,11 @@ fn haproxy_door(path: &str, arguments: &[&str]) -> Output {
 }
 
 fn by_hand(words: &[&str]) -> Output {
-    Command::new(BINARY).args(words).env_clear().output().expect("the program runs")
+    Command::new(BINARY)
+        .args(words)
+        .env_clear()
+        .output()
+        .expect("the program runs")
 }
 
 /// The one sentence of a refusal.
@@ -93,54 +97,150 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
     let rows: Vec<(String, Vec<&str>)> = [
         ("--snl a.example", vec!["--snl", "did you mean --sni?"]),
         ("--frobnicate", vec!["--frobnicate", "--help"]),
-        ("--sni 'a.example", vec!["external-check path", "quote", "close it"]),
-        ("--sni a.example # --expect x", vec!["external-check path", "#"]),
+        (
+            "--sni 'a.example",
+            vec!["external-check path", "quote", "close it"],
+        ),
+        (
+            "--sni a.example # --expect x",
+            vec!["external-check path", "#"],
+        ),
         ("--sni a --sni b", vec!["--sni", "duplicate"]),
         ("--sni a.example --no-sni", vec!["--sni and --no-sni"]),
         ("--sni  --uri /", vec!["--sni has no value", "variable"]),
         ("--sni ''", vec!["--sni", "empty", "variable"]),
         ("--sni 203.0.113.7", vec!["--sni", "IP address", "--no-sni"]),
-        ("--sni bücher.example", vec!["--sni", "U-label", "punycode", "xn--"]),
-        ("--sni a.example:443", vec!["--sni", "no DNS name", "www.example.com"]),
+        (
+            "--sni bücher.example",
+            vec!["--sni", "U-label", "punycode", "xn--"],
+        ),
+        (
+            "--sni a.example:443",
+            vec!["--sni", "no DNS name", "www.example.com"],
+        ),
         ("--uri /", vec!["no SNI name", "--sni NAME", "--no-sni"]),
         ("--sni a --timeout 2sec", vec!["--timeout", "1800ms"]),
         ("--sni a --timeout 0", vec!["--timeout", "zero"]),
-        ("--sni a --expect 'status 399-200'", vec!["--expect", "write 200-399"]),
-        ("--sni a --expect 'status abc'", vec!["--expect", "no status code"]),
-        ("--sni a --expect 'rstring ('", vec!["--expect", "no regular expression"]),
-        ("--sni a --expect 'body x'", vec!["--expect", "write one of status"]),
-        ("--sni a --header NoColon", vec!["--header", "no colon", "'Name: value'"]),
-        ("--sni a --header \"A: b\nC: d\"", vec!["--header", "CR or LF"]),
-        ("--sni a --header 'A b: c'", vec!["--header", "no header name"]),
-        ("--sni a --header 'Content-Length: 3'", vec!["Content-Length", "leave it out"]),
-        ("--sni a --header 'Host: x' --header 'Host: y'", vec!["Host twice"]),
-        ("--sni a --header @/nonexistent", vec!["--header @/nonexistent", "cannot read"]),
+        (
+            "--sni a --expect 'status 399-200'",
+            vec!["--expect", "write 200-399"],
+        ),
+        (
+            "--sni a --expect 'status abc'",
+            vec!["--expect", "no status code"],
+        ),
+        (
+            "--sni a --expect 'rstring ('",
+            vec!["--expect", "no regular expression"],
+        ),
+        (
+            "--sni a --expect 'body x'",
+            vec!["--expect", "write one of status"],
+        ),
+        (
+            "--sni a --header NoColon",
+            vec!["--header", "no colon", "'Name: value'"],
+        ),
+        (
+            "--sni a --header \"A: b\nC: d\"",
+            vec!["--header", "CR or LF"],
+        ),
+        (
+            "--sni a --header 'A b: c'",
+            vec!["--header", "no header name"],
+        ),
+        (
+            "--sni a --header 'Content-Length: 3'",
+            vec!["Content-Length", "leave it out"],
+        ),
+        (
+            "--sni a --header 'Host: x' --header 'Host: y'",
+            vec!["Host twice"],
+        ),
+        (
+            "--sni a --header @/nonexistent",
+            vec!["--header @/nonexistent", "cannot read"],
+        ),
         ("--sni a --port 65536", vec!["--port", "1 to 65535"]),
         ("--sni a --port 0", vec!["--port", "1 to 65535"]),
-        ("--sni a --connect 127.0.0.1:1 --port 2", vec!["--port", "--connect"]),
-        ("--sni a --connect /run/x --port 2", vec!["--port", "--connect", "unix"]),
+        (
+            "--sni a --connect 127.0.0.1:1 --port 2",
+            vec!["--port", "--connect"],
+        ),
+        (
+            "--sni a --connect /run/x --port 2",
+            vec!["--port", "--connect", "unix"],
+        ),
         ("--sni a --uri healthz", vec!["--uri", "begin with /"]),
         ("--sni a --uri '/a b'", vec!["--uri", "%20"]),
         ("--sni a --method 'G ET'", vec!["--method", "GET"]),
         ("--sni a --method CONNECT", vec!["--method CONNECT"]),
-        ("--sni a --method HEAD --body x", vec!["--body", "--method HEAD"]),
-        ("--sni a --method HEAD --expect 'string x'", vec!["--method HEAD", "--expect string"]),
-        ("--sni a --max-body 5k", vec!["--max-body", "--expect string"]),
-        ("--sni a --expect 'string x' --max-body 0", vec!["--max-body", "64k"]),
-        ("--sni a --verify optional", vec!["--verify", "required or none"]),
-        ("--sni a --verify none --verify-host b", vec!["--verify-host", "--verify none"]),
-        ("--sni a --verify none --ca-file @bundled", vec!["--ca-file", "--verify none"]),
-        ("--sni a --ca-file @nope", vec!["--ca-file @nope", "@system-ca"]),
-        ("--sni a --ca-file /nonexistent", vec!["--ca-file /nonexistent", "cannot read", "chroot"]),
-        ("--sni a --ca-file EMPTY", vec!["--ca-file", "no certificate", "PEM"]),
+        (
+            "--sni a --method HEAD --body x",
+            vec!["--body", "--method HEAD"],
+        ),
+        (
+            "--sni a --method HEAD --expect 'string x'",
+            vec!["--method HEAD", "--expect string"],
+        ),
+        (
+            "--sni a --max-body 5k",
+            vec!["--max-body", "--expect string"],
+        ),
+        (
+            "--sni a --expect 'string x' --max-body 0",
+            vec!["--max-body", "64k"],
+        ),
+        (
+            "--sni a --verify optional",
+            vec!["--verify", "required or none"],
+        ),
+        (
+            "--sni a --verify none --verify-host b",
+            vec!["--verify-host", "--verify none"],
+        ),
+        (
+            "--sni a --verify none --ca-file @bundled",
+            vec!["--ca-file", "--verify none"],
+        ),
+        (
+            "--sni a --ca-file @nope",
+            vec!["--ca-file @nope", "@system-ca"],
+        ),
+        (
+            "--sni a --ca-file /nonexistent",
+            vec!["--ca-file /nonexistent", "cannot read", "chroot"],
+        ),
+        (
+            "--sni a --ca-file EMPTY",
+            vec!["--ca-file", "no certificate", "PEM"],
+        ),
         ("--sni a --ca-file BROKEN", vec!["--ca-file", "PEM"]),
-        ("--sni a --crl-file EMPTY", vec!["--crl-file", "no X509 CRL"]),
-        ("--sni a --crt CRT", vec!["--crt", "no private key", "--key FILE"]),
-        ("--sni a --crt CRT --key OTHER", vec!["--key", "does not fit --crt"]),
+        (
+            "--sni a --crl-file EMPTY",
+            vec!["--crl-file", "no X509 CRL"],
+        ),
+        (
+            "--sni a --crt CRT",
+            vec!["--crt", "no private key", "--key FILE"],
+        ),
+        (
+            "--sni a --crt CRT --key OTHER",
+            vec!["--key", "does not fit --crt"],
+        ),
         ("--sni a --key OTHER", vec!["--key without --crt"]),
-        ("--sni a --ssl-min-ver TLSv1.3 --ssl-max-ver TLSv1.2", vec!["--ssl-min-ver", "--ssl-max-ver"]),
-        ("--sni a --ssl-min-ver TLSv1.1", vec!["--ssl-min-ver", "TLSv1.2"]),
-        ("--sni a --send-proxy --send-proxy-v2", vec!["--send-proxy and --send-proxy-v2"]),
+        (
+            "--sni a --ssl-min-ver TLSv1.3 --ssl-max-ver TLSv1.2",
+            vec!["--ssl-min-ver", "--ssl-max-ver"],
+        ),
+        (
+            "--sni a --ssl-min-ver TLSv1.1",
+            vec!["--ssl-min-ver", "TLSv1.2"],
+        ),
+        (
+            "--sni a --send-proxy --send-proxy-v2",
+            vec!["--send-proxy and --send-proxy-v2"],
+        ),
         ("--sni a --source ::1", vec!["--source", "IP version"]),
         ("--sni a --source localhost", vec!["--source", "IP address"]),
         ("--sni a --quiet --verbose", vec!["--quiet and --verbose"]),
@@ -155,12 +255,18 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
     .into_iter()
     .map(|(path, parts)| {
         let path = path.replace("EMPTY", &empty).replace("BROKEN", &broken);
-        (path.replace("CRT", &crt).replace("OTHER", &other_key), parts)
+        (
+            path.replace("CRT", &crt).replace("OTHER", &other_key),
+            parts,
+        )
     })
     .collect();
     let backend = Untouched::new();
     for (path, parts) in rows {
-        let output = haproxy_door(&path, &["NOT_USED", "NOT_USED", "127.0.0.1", &backend.port()]);
+        let output = haproxy_door(
+            &path,
+            &["NOT_USED", "NOT_USED", "127.0.0.1", &backend.port()],
+        );
         let text = refusal(&output, &path);
         assert!(text.contains("hybrid/blue"), "{path}: {text}");
         for part in parts {
@@ -174,13 +280,21 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
 fn servers_that_cannot_be_dialled_are_refused_with_the_way_out() {
     for (arguments, part) in [
         (["NOT_USED", "NOT_USED", "127.0.0.1", "0"], "--port N"),
-        (["NOT_USED", "NOT_USED", "127.0.0.1", "NOT_USED"], "--port N"),
+        (
+            ["NOT_USED", "NOT_USED", "127.0.0.1", "NOT_USED"],
+            "--port N",
+        ),
         (["NOT_USED", "NOT_USED", "", "NOT_USED"], "abstract"),
     ] {
         let text = refusal(&haproxy_door("--sni a.example", &arguments), part);
         assert!(text.contains(part), "{text}");
     }
-    for arguments in [&[][..], &["a"], &["a", "b", "c"], &["a", "b", "c", "d", "e"]] {
+    for arguments in [
+        &[][..],
+        &["a"],
+        &["a", "b", "c"],
+        &["a", "b", "c", "d", "e"],
+    ] {
         let text = refusal(&haproxy_door("--sni a.example", arguments), "arguments");
         assert!(text.contains("four arguments"), "{text}");
     }
@@ -196,7 +310,10 @@ fn by_hand_too() {
         (&["https://203.0.113.7/"], "--sni NAME"),
         (&["https://user:secret@a.example/"], "--header"),
         (&["a.example:0"], "1 to 65535"),
-        (&["--uri", "/x", "https://a.example/y"], "--uri and the path in the URL"),
+        (
+            &["--uri", "/x", "https://a.example/y"],
+            "--uri and the path in the URL",
+        ),
         (&["--snl"], "did you mean --sni?"),
         (&["--timeout"], "--timeout has no value"),
         (&["--version", "a.example"], "--version"),

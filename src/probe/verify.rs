@@ -330,7 +330,9 @@ fn issuer_unknown(chain: &[Certificate]) -> CertificateFailure {
 
 /// webpki presents names in the form `DnsName("a.example")` or `IpAddress(192.0.2.7)`.
 fn bare_name(presented: &str) -> String {
-    let inner = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    let inner = presented
+        .split_once('(')
+        .and_then(|(_, rest)| rest.strip_suffix(')'));
     inner.unwrap_or(presented).trim_matches('"').to_owned()
 }
 
