@@ -2,6 +2,7 @@
 //! (configuration manual, `external-check command` and `external-check path`).
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
@@ -15,6 +16,15 @@ pub struct Caller {
     pub backend: String,
     /// `HAPROXY_SERVER_NAME`.
     pub server: String,
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.backend.as_str() {
+            "" => f.write_str(&self.server),
+            backend => write!(f, "{backend}/{}", self.server),
+        }
+    }
 }
 
 impl Caller {

@@ -52,13 +52,7 @@ pub fn verdict(plan: &Plan, verdict: &Verdict) {
 pub fn refusal(caller: Option<&Caller>, output: &Output, error: &anyhow::Error) {
     let cause = printable(&format!("{error:#}"));
     let line = match caller {
-        Some(Caller { backend, server }) => {
-            format!(
-                "sni-check: {}/{}: {cause}",
-                printable(backend),
-                printable(server)
-            )
-        }
+        Some(caller) => format!("sni-check: {}: {cause}", printable(&caller.to_string())),
         None => format!("sni-check: {cause}"),
     };
     if let Some(syslog) = &output.syslog {
