@@ -9,59 +9,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
 
-/// A certificate authority of the test.
-pub struct Ca {
-    pub pem: String,
-    issuer: Issuer<'static, KeyPair>,
-    certificate: rcgen::Certificate,
-}
-
-/// A certificate and its key.
-pub struct Leaf {
-    pub crt_pem: String,
-    pub key_pem: String,
-    certificate: rcgen::Certificate,
-}
-
-impl Ca {
-    pub fn new() -> Ca {
-        Ca::named("Test CA")
-    }
-
-    pub fn named(name: &str) -> Ca {
-        let mut params = CertificateParams::new([]).expect("parameters");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, name);
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.self_signed(&key).expect("a CA");
-        Ca {
-            pem: certificate.pem(),
-            issuer: Issuer::new(params, key),
-            certificate,
-        }
-    }
-
-    pub fn leaf(&self, names: &[&str], days: i64) -> Leaf {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = CertificateParams::new(names).expect("parameters");
-        params.not_after =
-            time::OffsetDateTime::now_utc() + time::Duration::days(days) + time::Duration::hours(1);
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("a leaf");
-        Leaf {
-            crt_pem: certificate.pem(),
-            key_pem: key.serialize_pem(),
-            certificate,
-        }
-    }
-}
+use crate::support::pki::{Ca, Leaf};
 
 /// What the backend saw of one client.
 #[derive(Debug, Default, PartialEq, Eq)]

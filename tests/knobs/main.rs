@@ -1,40 +1,38 @@
 //! What goes over the wire: each knob, seen from the backend.
 
 mod backend;
+#[path = "../support/mod.rs"]
+mod support;
 
-use std::fs;
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use backend::{Backend, Behaviour, Ca, Leaf, Prefix, Seen};
+use backend::{Backend, Behaviour, Prefix, Seen};
+use support::folder::Folder;
+use support::pki::{Ca, Leaf};
 
 const NAME: &str = "www.example.test";
 
-/// A CA, a leaf and a folder that is removed at the end.
+/// A CA, a leaf and a folder.
 struct Place {
-    folder: PathBuf,
+    folder: Folder,
     ca: Ca,
     leaf: Leaf,
 }
 
 impl Place {
-    fn new(name: &str) -> Place {
-        let folder = std::env::temp_dir().join(format!("sni-knobs-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("a folder");
+    fn new() -> Place {
+        let folder = Folder::new();
         let ca = Ca::new();
         let leaf = ca.leaf(&[NAME, "127.0.0.1"], 30);
-        let place = Place { folder, ca, leaf };
-        place.file("ca.pem", &place.ca.pem);
-        place
+        folder.file("ca.pem", &ca.pem);
+        Place { folder, ca, leaf }
     }
 
     fn file(&self, name: &str, content: &str) -> String {
-        let path = self.folder.join(name);
-        fs::write(&path, content).expect("a file");
-        path.display().to_string()
+        self.folder.file(name, content)
     }
 
     fn backend(&self, behaviour: Behaviour) -> Backend {
@@ -43,16 +41,7 @@ impl Place {
 
     /// Options that make this place's CA known.
     fn trust(&self) -> String {
-        format!(
-            "--timeout 10s --ca-file {}",
-            self.folder.join("ca.pem").display()
-        )
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
+        format!("--timeout 10s --ca-file {}", self.folder.join("ca.pem"))
     }
 }
 
@@ -122,7 +111,7 @@ fn seen_when_up(place: &Place, options: &str) -> Seen {
 
 #[test]
 fn the_defaults() {
-    let place = Place::new("defaults");
+    let place = Place::new();
     let seen = seen_when_up(&place, &format!("--sni {NAME}"));
     assert_eq!(seen.sni.as_deref(), Some(NAME));
     assert_eq!(seen.alpn, ["http/1.1"]);
@@ -144,7 +133,7 @@ fn the_defaults() {
 
 #[test]
 fn the_sni_name_is_the_first_that_is_there() {
-    let place = Place::new("precedence");
+    let place = Place::new();
     let none = place.trust();
     let option = format!("{none} --sni {NAME}");
     let host = [("SNI_HOST", NAME)];
@@ -170,8 +159,8 @@ fn the_sni_name_is_the_first_that_is_there() {
 
 #[test]
 fn by_hand_the_url_comes_before_the_environment_and_path_is_never_read() {
-    let place = Place::new("by-hand");
-    let ca = place.folder.join("ca.pem").display().to_string();
+    let place = Place::new();
+    let ca = place.folder.join("ca.pem");
     let backend = place.backend(ok());
     let connect = format!("--connect={}", backend.address);
     let url = format!("https://{NAME}/healthz?a=b#c");
@@ -203,7 +192,7 @@ fn by_hand_the_url_comes_before_the_environment_and_path_is_never_read() {
 
 #[test]
 fn address_sni_verified_name_and_host_are_four_knobs() {
-    let place = Place::new("knobs");
+    let place = Place::new();
     let seen = seen_when_up(
         &place,
         &format!("--sni other.example.test --verify-host {NAME} --header 'Host: third.example'"),
@@ -242,7 +231,7 @@ fn address_sni_verified_name_and_host_are_four_knobs() {
 
 #[test]
 fn ipv6_bare_and_in_brackets() {
-    let place = Place::new("ipv6");
+    let place = Place::new();
     let backend = Backend::tcp_on("[::1]:0", &place.ca, &place.leaf, ok());
     expect_code(
         0,
@@ -259,11 +248,10 @@ fn ipv6_bare_and_in_brackets() {
 
 #[test]
 fn unix_sockets() {
-    let place = Place::new("unix");
+    let place = Place::new();
     let socket = place.folder.join("s");
-    let _backend = Backend::unix(&socket, &place.ca, &place.leaf, ok());
+    let _backend = Backend::unix(std::path::Path::new(&socket), &place.ca, &place.leaf, ok());
     let path = format!("{} --sni {NAME}", place.trust());
-    let socket = socket.display().to_string();
     expect_code(0, &check_as("blue", &path, [&socket, "NOT_USED"], &[]));
     let path = format!("{path} --connect unix@{socket}");
     expect_code(0, &check_as("blue", &path, ["192.0.2.1", "1"], &[]));
@@ -271,7 +259,7 @@ fn unix_sockets() {
 
 #[test]
 fn the_request() {
-    let place = Place::new("request");
+    let place = Place::new();
     let secret = place.file("headers", "X-Token: secret\n\nX-Two: 2\n");
     let seen = seen_when_up(
         &place,
@@ -297,7 +285,7 @@ fn the_request() {
 
 #[test]
 fn expectations_decide() {
-    let place = Place::new("expect");
+    let place = Place::new();
     for (rules, code) in [
         (
             "--expect 'status 200' --expect 'string \"all good\"' --expect 'hdr name x-a value c'",
@@ -345,7 +333,7 @@ fn expectations_decide() {
 
 #[test]
 fn redirects_are_a_status_and_never_followed() {
-    let place = Place::new("redirect");
+    let place = Place::new();
     let redirect = answering(
         "HTTP/1.1 302 Found\r\nLocation: https://169.254.169.254/\r\nContent-Length: 0\r\n\r\n",
     );
@@ -360,7 +348,7 @@ fn redirects_are_a_status_and_never_followed() {
 
 #[test]
 fn tls_versions() {
-    let place = Place::new("versions");
+    let place = Place::new();
     for (options, version) in [
         ("--ssl-max-ver TLSv1.2", "TLSv1.2"),
         ("--ssl-min-ver TLSv1.3", "TLSv1.3"),
@@ -381,7 +369,7 @@ fn tls_versions() {
 
 #[test]
 fn proxy_headers() {
-    let place = Place::new("proxy");
+    let place = Place::new();
     let prefix = |prefix| Behaviour {
         prefix: Some(prefix),
         ..ok()
@@ -398,8 +386,12 @@ fn proxy_headers() {
     assert_eq!(backend.seen().prefix, b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");
     // A unix socket has no addresses to tell.
     let socket = place.folder.join("p");
-    let backend = Backend::unix(&socket, &place.ca, &place.leaf, prefix(Prefix::Line));
-    let socket = socket.display().to_string();
+    let backend = Backend::unix(
+        std::path::Path::new(&socket),
+        &place.ca,
+        &place.leaf,
+        prefix(Prefix::Line),
+    );
     expect_code(
         0,
         &check_as(
@@ -414,7 +406,7 @@ fn proxy_headers() {
 
 #[test]
 fn the_source_address() {
-    let place = Place::new("source");
+    let place = Place::new();
     let seen = seen_when_up(&place, &format!("--sni {NAME} --source 127.0.0.9"));
     assert_eq!(seen.from.expect("a peer").ip().to_string(), "127.0.0.9");
     let output = check_as(
@@ -428,7 +420,7 @@ fn the_source_address() {
 
 #[test]
 fn client_certificates() {
-    let place = Place::new("client");
+    let place = Place::new();
     let wants = Behaviour {
         wants_client_certificate: true,
         ..ok()
@@ -461,7 +453,7 @@ fn client_certificates() {
 
 #[test]
 fn days_left_of_the_certificate() {
-    let place = Place::new("days");
+    let place = Place::new();
     let path = format!("{} --sni {NAME}", place.trust());
     let output = check(&format!("{path} --min-cert-days 31"), &place.backend(ok()));
     assert!(expect_code(57, &output).contains("ends in 30 days"));
@@ -481,7 +473,7 @@ fn days_left_of_the_certificate() {
 
 #[test]
 fn what_is_printed_where() {
-    let place = Place::new("output");
+    let place = Place::new();
     let address = ["127.0.0.1", "1"];
     let path = format!("{} --sni {NAME}", place.trust());
     let line = expect_code(41, &check_as("blue", &path, address, &[]));
@@ -516,7 +508,7 @@ fn what_is_printed_where() {
     let output = by_hand(&["--connect=127.0.0.1:1", "--json", NAME], &[]);
     assert!(expect_code(41, &output).is_empty() && output.stdout.starts_with(b"{"));
     let backend = place.backend(ok());
-    let ca = place.folder.join("ca.pem").display().to_string();
+    let ca = place.folder.join("ca.pem");
     let connect = format!("--connect={}", backend.address);
     let output = by_hand(&["--verbose", "--ca-file", &ca, &connect, NAME], &[]);
     expect_code(0, &output);
@@ -534,7 +526,7 @@ fn what_is_printed_where() {
 
 #[test]
 fn failures_reach_the_syslog() {
-    let place = Place::new("syslog");
+    let place = Place::new();
     let udp = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let socket = place.folder.join("log");
     let unix = UnixDatagram::bind(&socket).expect("a socket");
@@ -549,7 +541,7 @@ fn failures_reach_the_syslog() {
         "--syslog {} --sni {NAME}",
         udp.local_addr().expect("an address")
     );
-    let to_unix = format!("--syslog {} --sni {NAME}", socket.display());
+    let to_unix = format!("--syslog {} --sni {NAME}", socket);
     for (path, phrase) in [
         (&to_udp[..], ": connection refused"),
         (&format!("{to_udp} --no-sni"), "--no-sni"),
