@@ -7,7 +7,7 @@ BINARY = $(shell ls -t target/*/release/sni-check 2>/dev/null | head -n 1)
 
 # What the tests and the demo run besides cargo: program=Debian package.
 TOOLS = haproxy=haproxy nginx=nginx-light curl=curl openssl=openssl readelf=binutils cc=gcc \
-	setpriv=util-linux ip=iproute2 strace=strace
+	setpriv=util-linux ip=iproute2
 
 .PHONY: help setup build demo test lint bench install
 .DEFAULT_GOAL := help
@@ -52,7 +52,7 @@ lint:
 	cargo clippy --all-targets --locked -- -D warnings
 
 bench: build
-	benches/side-by-side.sh $(BINARY)
+	cargo bench --locked --bench side_by_side -- $(abspath $(BINARY))
 
 # Does not build, so that `sudo make install` needs no toolchain of root's.
 install:

@@ -124,7 +124,7 @@ fn version(options: &Options, caller: Option<&Caller>) -> Result<Call> {
 }
 
 /// Makes a panic, on any thread, end the process with the documented code and one line.
-fn exit_on_panic() {
+pub fn exit_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         stdio::write_line(
             io::stderr(),

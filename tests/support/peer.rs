@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::pki::Leaf;
+use super::pki::{Ca, Leaf};
 
 /// Serves each connection with `behave`, until the test ends; gives the port.
 pub fn tcp(behave: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
@@ -31,13 +31,28 @@ pub fn tls(
     leaf: &Leaf,
     behave: impl Fn(&mut StreamOwned<ServerConnection, TcpStream>) + Send + Sync + 'static,
 ) -> u16 {
+    tls_with_chain(leaf, &[], behave)
+}
+
+/// The same with issuers after the certificate.
+pub fn tls_with_chain(
+    leaf: &Leaf,
+    issuers: &[&Ca],
+    behave: impl Fn(&mut StreamOwned<ServerConnection, TcpStream>) + Send + Sync + 'static,
+) -> u16 {
+    let mut chain = vec![leaf.certificate.der().clone()];
+    chain.extend(
+        issuers
+            .iter()
+            .map(|issuer| issuer.certificate.der().clone()),
+    );
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let key = PrivateKeyDer::from_pem_slice(leaf.key_pem.as_bytes()).expect("a key");
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_no_client_auth()
-        .with_single_cert(vec![leaf.certificate.der().clone()], key)
+        .with_single_cert(chain, key)
         .expect("a certificate");
     let config = Arc::new(config);
     tcp(move |stream| {
@@ -57,7 +72,12 @@ pub fn tls(
 
 /// Answers with these bytes and ends in order.
 pub fn answer(leaf: &Leaf, response: &'static str) -> u16 {
-    tls(leaf, move |stream| {
+    answer_with_chain(leaf, &[], response)
+}
+
+/// The same with issuers after the certificate.
+pub fn answer_with_chain(leaf: &Leaf, issuers: &[&Ca], response: &'static str) -> u16 {
+    tls_with_chain(leaf, issuers, move |stream| {
         let _ = stream.write_all(response.as_bytes());
         stream.conn.send_close_notify();
         let _ = stream.flush();
