@@ -13,6 +13,10 @@ use crate::values::{Port, Size, Time, TlsVersion, Verify};
 /// The target is a URL or HOST[:PORT]; HAProxy gives four arguments instead (proxy address and
 /// port, server address and port) and takes the options from `external-check path`.
 #[derive(FromArgs, ArgsInfo, Debug, Default)]
+#[allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the text is the --help: its brackets are no links"
+)]
 #[argh(
     name = "sni-check",
     help_triggers("--help", "-h"),

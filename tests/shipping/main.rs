@@ -1,0 +1,5 @@
+//! What leaves the house: the crate, its documents, the image, the package, the workflows.
+
+mod documents;
+mod the_crate;
+mod tools;
