@@ -81,7 +81,7 @@ pub struct Options {
 
     /// trusted CA certificates: PEM file, @system-ca or @bundled (default: Mozilla's, built in);
     /// repeatable
-    #[argh(option, arg_name = "FILE")]
+    #[argh(option, arg_name = "FILE|@system-ca|@bundled")]
     pub ca_file: Vec<String>,
 
     /// certificate revocation lists, PEM; repeatable
@@ -97,11 +97,11 @@ pub struct Options {
     pub key: Option<String>,
 
     /// lowest TLS version: TLSv1.2 (default) or TLSv1.3
-    #[argh(option, arg_name = "VERSION")]
+    #[argh(option, arg_name = "TLSv1.2|TLSv1.3")]
     pub ssl_min_ver: Option<TlsVersion>,
 
     /// highest TLS version: TLSv1.2 or TLSv1.3 (default)
-    #[argh(option, arg_name = "VERSION")]
+    #[argh(option, arg_name = "TLSv1.2|TLSv1.3")]
     pub ssl_max_ver: Option<TlsVersion>,
 
     /// DOWN when any certificate of the verified chain ends within N days
