@@ -34,7 +34,7 @@ use std::ffi::OsString;
 use std::io;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::code::Code;
 use crate::haproxy::Caller;
@@ -96,10 +96,9 @@ fn call(caller: Option<Caller>, output: &mut Output) -> Result<Call> {
         return version(&options, caller.as_ref());
     }
     *output = Output::new(&options)?;
-    let sni_host = env::var_os("SNI_HOST")
-        .map(word)
-        .transpose()
-        .context("SNI_HOST")?;
+    // What is no UTF-8 is refused as a name, but only where it would be one.
+    let sni_host = env::var_os("SNI_HOST");
+    let sni_host = sni_host.as_ref().map(|name| name.to_string_lossy());
     let plan = Plan::new(&options, caller, sni_host.as_deref(), output.clone())?;
     Ok(Call::Check(Box::new(plan)))
 }

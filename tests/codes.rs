@@ -30,7 +30,11 @@ struct Row {
 }
 
 fn run(program: &[&str], row: &Row) -> Output {
-    let sni = if row.options.contains("--no-sni") { "" } else { "--sni www.example.test" };
+    let sni = if row.options.contains("--no-sni") {
+        ""
+    } else {
+        "--sni www.example.test"
+    };
     let path = format!("{sni} --timeout 1s {}", row.options);
     haproxy_command(program, &path, &row.address, &row.port)
         .output()
@@ -301,6 +305,13 @@ fn every_code_that_a_peer_can_cause() {
             "headers do not meet: hdr name no",
         ),
     ];
+    let hanging = peer::tls(&leaf, |stream| {
+        let _ = stream.write_all(b"HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\n");
+        let _ = stream.read(&mut [0]);
+    });
+    // A wrong status is told even if the body that another rule needs never comes.
+    let row_503 = row(hanging, "--expect 'string x'", Code::Status, "status 503");
+    expect(&run(&[BINARY], &row_503), &row_503);
     let mut reached = BTreeSet::new();
     for row in &rows {
         expect(&run(&[BINARY], row), row);
