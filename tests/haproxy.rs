@@ -4,6 +4,7 @@
 mod support;
 
 use std::fs;
+use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 
 use support::check::BINARY;
@@ -103,9 +104,23 @@ fn in_the_foreground() {
 #[test]
 fn as_a_daemon_in_an_empty_chroot_as_haproxys_user() {
     let stage = Stage::new();
-    let more = [("CHECK_CA_FILE", "/ca.pem")];
+    let syslog = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let address = syslog.local_addr().expect("an address").to_string();
+    let more = [("CHECK_CA_FILE", "/ca.pem"), ("SYSLOG", &address)];
     let haproxy = stage.haproxy(Mode::Daemon, &config("chroot-daemon"), &more);
     stage.story(&haproxy);
+    // A daemon drops what a check prints; the syslog has it all the same.
+    syslog.set_nonblocking(true).expect("non-blocking");
+    let mut datagram = [0; 4096];
+    let line = support::wait_for("a line in the syslog", || {
+        let length = syslog.recv(&mut datagram).ok()?;
+        let text = String::from_utf8_lossy(&datagram[..length]).into_owned();
+        text.contains("DOWN").then_some(text)
+    });
+    assert!(
+        line.contains("sni-check") && line.contains("DOWN 41 L4CON hybrid/blue"),
+        "{line}"
+    );
 }
 
 #[test]

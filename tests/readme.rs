@@ -1,5 +1,7 @@
 //! The README says what the program does.
 
+mod support;
+
 use std::process::Command;
 
 use argh::ArgsInfo;
@@ -95,4 +97,55 @@ fn files_that_the_readme_names_are_there() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
         assert!(path.exists(), "{name}");
     }
+}
+
+/// The code blocks of one language.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let blocks = README.split("\n```").skip(1).step_by(2);
+    blocks
+        .filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'))
+        .collect()
+}
+
+#[test]
+fn haproxy_takes_the_recipe_as_it_is() {
+    let folder = support::folder::Folder::new();
+    let recipes = blocks("haproxy");
+    assert!(!recipes.is_empty());
+    for recipe in recipes {
+        let defaults = "defaults\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
+                        frontend www\n bind 127.0.0.1:8080\n default_backend hybrid\n";
+        let config = folder.file("haproxy.cfg", &format!("{defaults}{recipe}\n"));
+        let variables = [
+            ("SNI_HOST", "www.example.test"),
+            ("HYBRID_STACK_HOST", "127.0.0.1"),
+        ];
+        let output = support::haproxy::Haproxy::check(&config, &variables);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            output.status.success() && !text.contains("WARNING"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn the_call_that_haproxy_makes_can_be_pasted() {
+    let call = blocks("sh")
+        .into_iter()
+        .find(|block| block.contains("env -i"))
+        .expect("the call");
+    let call = call.replace("/usr/local/bin/sni-check", support::check::BINARY);
+    let port = support::free_port().to_string();
+    let call = call.replace("203.0.113.7 443", &format!("127.0.0.1 {port}"));
+    let output = support::program("bash")
+        .args(["-c", &call])
+        .output()
+        .expect("bash");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "41\n");
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        line.starts_with(&format!("DOWN 41 L4CON hybrid/blue 127.0.0.1:{port} ")),
+        "{line}"
+    );
 }

@@ -165,7 +165,15 @@ fn by_hand_the_url_comes_before_the_environment_and_path_is_never_read() {
     let connect = format!("--connect={}", backend.address);
     let url = format!("https://{NAME}/healthz?a=b#c");
     let words = ["--timeout=10s", "--ca-file", &ca, &connect, &url];
-    let output = by_hand(&words, &[("SNI_HOST", "other"), ("PATH", "--frobnicate")]);
+    let nowhere = "http://127.0.0.1:1";
+    let variables = [
+        ("SNI_HOST", "other"),
+        ("PATH", "--frobnicate"),
+        ("https_proxy", nowhere),
+        ("HTTPS_PROXY", nowhere),
+        ("ALL_PROXY", nowhere),
+    ];
+    let output = by_hand(&words, &variables);
     expect_code(0, &output);
     let line = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
@@ -244,6 +252,30 @@ fn ipv6_bare_and_in_brackets() {
         backend.address
     );
     expect_code(0, &check_as("blue", &path, ["192.0.2.1", "1"], &[]));
+}
+
+#[test]
+fn all_addresses_of_a_name_are_tried() {
+    let place = Place::new();
+    let backend = place.backend(ok());
+    let hosts = place.file("hosts", &format!("::1 {NAME}\n127.0.0.1 {NAME}\n"));
+    let bind = format!("/bin/mount --bind {hosts} /etc/hosts && exec \"$0\" \"$@\"");
+    let connect = format!("--port={}", backend.address.port());
+    let ca = place.folder.join("ca.pem");
+    let output = Command::new("/usr/bin/unshare")
+        .args([
+            "-m",
+            "/bin/sh",
+            "-c",
+            &bind,
+            env!("CARGO_BIN_EXE_sni-check"),
+        ])
+        .args(["--timeout=10s", "--ca-file", &ca, &connect, NAME])
+        .output()
+        .expect("unshare runs");
+    expect_code(0, &output);
+    let line = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(line.contains(&format!(" {} ", backend.address)), "{line}");
 }
 
 #[test]
