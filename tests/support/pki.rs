@@ -9,6 +9,7 @@ use time::{Duration, OffsetDateTime};
 /// A certificate authority.
 pub struct Ca {
     pub pem: String,
+    pub key_pem: String,
     pub certificate: rcgen::Certificate,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -53,6 +54,7 @@ impl Ca {
         let certificate = params.self_signed(&key).expect("a CA");
         Ca {
             pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
             certificate,
             issuer: Issuer::new(params, key),
         }
@@ -60,11 +62,18 @@ impl Ca {
 
     /// A CA that this one has signed.
     pub fn intermediate(&self, name: &str) -> Ca {
-        let params = ca_params(name);
+        self.intermediate_with(name, |_| {})
+    }
+
+    /// The same with parameters of its own.
+    pub fn intermediate_with(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Ca {
+        let mut params = ca_params(name);
+        change(&mut params);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a CA");
         Ca {
             pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
             certificate,
             issuer: Issuer::new(params, key),
         }
