@@ -29,6 +29,10 @@ pub mod report;
 
 pub mod syslog;
 
+pub mod text;
+
+pub mod explain;
+
 use std::env;
 use std::ffi::OsString;
 use std::io;
@@ -45,8 +49,32 @@ use crate::plan::{Output, Plan};
 enum Call {
     /// A check.
     Check(Box<Plan>),
-    /// `--help` or `--version`: only this text.
+    /// `explain`, `--help` or `--version`: only this text.
     Text(String),
+}
+
+/// The doors, by the first word of a call. A host of such a name is written with its port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    /// A check: HAProxy's, or by hand.
+    Check,
+    /// What an exit code means.
+    Explain,
+}
+
+impl Door {
+    /// Takes the door's name off the words.
+    fn open(words: &mut Vec<String>, caller: Option<&Caller>) -> Result<Door> {
+        let door = match words.first().map(String::as_str) {
+            Some("explain") => Door::Explain,
+            _ => return Ok(Door::Check),
+        };
+        let name = words.remove(0);
+        if caller.is_some() {
+            bail!("{name} is for people, it checks nothing; leave it out here");
+        }
+        Ok(door)
+    }
 }
 
 /// Runs the program on this process's arguments and environment; says what is to be said, and
@@ -80,6 +108,9 @@ fn call(caller: Option<Caller>, output: &mut Output) -> Result<Call> {
         .skip(1)
         .map(word)
         .collect::<Result<Vec<_>>>()?;
+    if Door::open(&mut words, caller.as_ref())? == Door::Explain {
+        return Ok(Call::Text(explain::text(&words)?));
+    }
     if caller.is_some() {
         // Before the arguments: `--` among them must not hide these.
         words.splice(

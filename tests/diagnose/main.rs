@@ -1,0 +1,3 @@
+//! The doors for people: `explain` and `diagnose`, against real servers and a real HAProxy.
+
+mod explain;
