@@ -33,12 +33,14 @@ pub mod text;
 
 pub mod explain;
 
+pub mod diagnose;
+
 use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::code::Code;
 use crate::haproxy::Caller;
@@ -49,6 +51,8 @@ use crate::plan::{Output, Plan};
 enum Call {
     /// A check.
     Check(Box<Plan>),
+    /// `diagnose`: the check's plan, and the options it came from.
+    Diagnose(Box<Plan>, Box<Options>),
     /// `explain`, `--help` or `--version`: only this text.
     Text(String),
 }
@@ -60,6 +64,8 @@ enum Door {
     Check,
     /// What an exit code means.
     Explain,
+    /// What is wrong, at which layer, and what to put into haproxy.cfg.
+    Diagnose,
 }
 
 impl Door {
@@ -67,6 +73,7 @@ impl Door {
     fn open(words: &mut Vec<String>, caller: Option<&Caller>) -> Result<Door> {
         let door = match words.first().map(String::as_str) {
             Some("explain") => Door::Explain,
+            Some("diagnose") => Door::Diagnose,
             _ => return Ok(Door::Check),
         };
         let name = words.remove(0);
@@ -90,6 +97,7 @@ pub fn run() -> Code {
             report::verdict(&plan, &verdict);
             verdict.code()
         }
+        Ok(Call::Diagnose(plan, options)) => diagnose::run(&plan, &options, start),
         Ok(Call::Text(text)) => {
             stdio::write_text(io::stdout(), &text);
             Code::Healthy
@@ -108,7 +116,8 @@ fn call(caller: Option<Caller>, output: &mut Output) -> Result<Call> {
         .skip(1)
         .map(word)
         .collect::<Result<Vec<_>>>()?;
-    if Door::open(&mut words, caller.as_ref())? == Door::Explain {
+    let door = Door::open(&mut words, caller.as_ref())?;
+    if door == Door::Explain {
         return Ok(Call::Text(explain::text(&words)?));
     }
     if caller.is_some() {
@@ -131,13 +140,19 @@ fn call(caller: Option<Caller>, output: &mut Output) -> Result<Call> {
         .map(word)
         .transpose()
         .context("SNI_HOST")?;
+    match door {
+        Door::Diagnose => diagnose::refuse_idle(&options)?,
+        _ => ensure!(
+            options.color.is_none(),
+            "--color is for diagnose; leave it out here"
+        ),
+    }
     let output = std::mem::take(output);
-    Ok(Call::Check(Box::new(Plan::new(
-        &options,
-        caller,
-        sni_host.as_deref(),
-        output,
-    )?)))
+    let plan = Box::new(Plan::new(&options, caller, sni_host.as_deref(), output)?);
+    Ok(match door {
+        Door::Diagnose => Call::Diagnose(plan, options),
+        _ => Call::Check(plan),
+    })
 }
 
 fn word(word: OsString) -> Result<String> {
