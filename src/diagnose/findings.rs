@@ -1,5 +1,6 @@
 //! The probing: the check itself, and variations of it that run beside each other.
 
+use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -84,6 +85,12 @@ impl Findings {
     }
 }
 
+/// The address to connect from, at any port: a fixed one serves one connection at a time, and that
+/// is the check's.
+fn source(plan: &Plan) -> Option<SocketAddr> {
+    plan.source.map(|source| SocketAddr::new(source.ip(), 0))
+}
+
 fn died() -> Verdict {
     Verdict {
         result: Err(Failure::Internal("the check's thread died".to_owned())),
@@ -112,7 +119,7 @@ impl Attempt {
     fn connect(plan: &Plan, address: &Address) -> Attempt {
         let start = Instant::now();
         let deadline = Deadline::new(start, plan.timeout);
-        let dialled = connect::dial(std::slice::from_ref(address), plan.source, deadline);
+        let dialled = connect::dial(std::slice::from_ref(address), source(plan), deadline);
         let mut seen = Seen::default();
         seen.times.connect = Some(start.elapsed());
         let result = dialled.map(|_| None).map_err(|(failure, _)| failure);
@@ -149,11 +156,11 @@ impl Handshakes {
                 sni,
                 tls,
                 request: None,
+                source: source(plan),
                 ..Trial::of(plan)
             };
             Attempt::run(trial, address, plan.timeout)
         };
-        // A source port of one's own serves one connection at a time.
         thread::scope(|scope| {
             let bare = scope.spawn(|| shake(None, &chosen));
             let tls12 = scope.spawn(|| shake(sni, &only12));
@@ -240,6 +247,7 @@ impl Http {
             let trial = Trial {
                 tls: &rules,
                 request: Some(request),
+                source: source(plan),
                 ..Trial::of(plan)
             };
             Attempt::run(trial, address, plan.timeout)

@@ -82,7 +82,8 @@ fn print_step(text: &mut String, number: usize, step: &Step) {
         .milliseconds
         .map_or_else(String::new, |time| format!("{time:.1} ms"));
     let title = format!("{number}. {}", step.title);
-    _ = writeln!(text, "\n{title:<66} {time:>13}");
+    let line = format!("\n{title:<66} {time:>13}");
+    _ = writeln!(text, "{}", line.trim_end());
     for (mark, line) in &step.lines {
         paragraph(text, &format!("  {:<8} ", mark.word()), line);
     }

@@ -198,8 +198,8 @@ fn response(plan: &Plan, http: &Http, step: &mut Step) {
         Err(failure) => step.line(Mark::Problem, failure.to_string()),
     }
     let answer = |attempt: &Attempt| attempt.result.as_ref().ok().cloned().flatten();
-    let host = plan.request.headers.iter();
-    let host = host.filter(|(name, _)| name == header::HOST).next_back();
+    let mut headers = plan.request.headers.iter();
+    let host = headers.find(|(name, _)| name == header::HOST);
     let host = host
         .and_then(|(_, value)| value.to_str().ok())
         .unwrap_or("");
