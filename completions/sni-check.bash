@@ -77,9 +77,12 @@ _sni_check() {
         --syslog)
             :
             ;;
+        --color)
+            :
+            ;;
         *)
             if [[ $current == -* ]]; then
-                mapfile -t COMPREPLY < <(compgen -W '--help --sni --no-sni --connect --port --method --uri --header --body --expect --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --quiet --verbose --json --syslog --version' -- "$current")
+                mapfile -t COMPREPLY < <(compgen -W '--help --sni --no-sni --connect --port --method --uri --header --body --expect --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --quiet --verbose --json --syslog --color --version' -- "$current")
             else
                 mapfile -t COMPREPLY < <(compgen -A hostname -- "$current")
             fi

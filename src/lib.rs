@@ -29,12 +29,18 @@ pub mod report;
 
 pub mod syslog;
 
+pub mod text;
+
+pub mod explain;
+
+pub mod diagnose;
+
 use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::code::Code;
 use crate::haproxy::Caller;
@@ -45,8 +51,37 @@ use crate::plan::{Output, Plan};
 enum Call {
     /// A check.
     Check(Box<Plan>),
-    /// `--help` or `--version`: only this text.
+    /// `diagnose`: the check's plan, and the options it came from.
+    Diagnose(Box<Plan>, Box<Options>),
+    /// `explain`, `--help` or `--version`: only this text.
     Text(String),
+}
+
+/// The doors, by the first word of a call. A host of such a name is written with its port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    /// A check: HAProxy's, or by hand.
+    Check,
+    /// What an exit code means.
+    Explain,
+    /// What is wrong, at which layer, and what to put into haproxy.cfg.
+    Diagnose,
+}
+
+impl Door {
+    /// Takes the door's name off the words.
+    fn open(words: &mut Vec<String>, caller: Option<&Caller>) -> Result<Door> {
+        let door = match words.first().map(String::as_str) {
+            Some("explain") => Door::Explain,
+            Some("diagnose") => Door::Diagnose,
+            _ => return Ok(Door::Check),
+        };
+        let name = words.remove(0);
+        if caller.is_some() {
+            bail!("{name} is for people, it checks nothing; leave it out here");
+        }
+        Ok(door)
+    }
 }
 
 /// Runs the program on this process's arguments and environment; says what is to be said, and
@@ -62,6 +97,7 @@ pub fn run() -> Code {
             report::verdict(&plan, &verdict);
             verdict.code()
         }
+        Ok(Call::Diagnose(plan, options)) => diagnose::run(&plan, &options, start),
         Ok(Call::Text(text)) => {
             stdio::write_text(io::stdout(), &text);
             Code::Healthy
@@ -80,6 +116,10 @@ fn call(caller: Option<Caller>, output: &mut Output) -> Result<Call> {
         .skip(1)
         .map(word)
         .collect::<Result<Vec<_>>>()?;
+    let door = Door::open(&mut words, caller.as_ref())?;
+    if door == Door::Explain {
+        return Ok(Call::Text(explain::text(&words)?));
+    }
     if caller.is_some() {
         // Before the arguments: `--` among them must not hide these.
         words.splice(
@@ -99,8 +139,19 @@ fn call(caller: Option<Caller>, output: &mut Output) -> Result<Call> {
     // What is no UTF-8 is refused as a name, but only where it would be one.
     let sni_host = env::var_os("SNI_HOST");
     let sni_host = sni_host.as_ref().map(|name| name.to_string_lossy());
+    match door {
+        Door::Diagnose => diagnose::refuse_idle(&options)?,
+        _ => ensure!(
+            options.color.is_none(),
+            "--color is for diagnose; leave it out here"
+        ),
+    }
     let plan = Plan::new(&options, caller, sni_host.as_deref(), output.clone())?;
-    Ok(Call::Check(Box::new(plan)))
+    let plan = Box::new(plan);
+    Ok(match door {
+        Door::Diagnose => Call::Diagnose(plan, options),
+        _ => Call::Check(plan),
+    })
 }
 
 fn word(word: OsString) -> Result<String> {

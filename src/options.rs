@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow, bail, ensure};
 use argh::{ArgsInfo, FlagInfo, FlagInfoKind, FromArgs};
 
 use crate::expect::Expectation;
-use crate::values::{Port, Size, Time, TlsVersion, Verify};
+use crate::values::{Color, Port, Size, Time, TlsVersion, Verify};
 
 /// HTTPS health check with SNI, for HAProxy's external-check and by hand.
 ///
@@ -22,6 +22,8 @@ use crate::values::{Port, Size, Time, TlsVersion, Verify};
     help_triggers("--help", "-h"),
     example = "{command_name} https://www.example.com/healthz",
     example = "{command_name} --connect 203.0.113.7:443 www.example.com",
+    example = "{command_name} diagnose [OPTIONS] www.example.com",
+    example = "{command_name} explain 65",
     note = "In haproxy.cfg:\n\
             option external-check\n  \
             external-check command /usr/local/bin/sni-check\n  \
@@ -143,6 +145,10 @@ pub struct Options {
     /// send a line per failure to a syslog: UDP ADDR[:PORT] or the path of a unix datagram socket
     #[argh(option, arg_name = "ADDR")]
     pub syslog: Option<String>,
+
+    /// diagnose only: auto (default), always or never
+    #[argh(option, arg_name = "WHEN")]
+    pub color: Option<Color>,
 
     /// print the version
     #[argh(switch)]

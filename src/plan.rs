@@ -59,7 +59,7 @@ pub enum ProxyHeader {
 }
 
 /// The TLS parameters apart from the names.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tls {
     /// What makes a certificate acceptable; `None` for `--verify none`.
     pub verification: Option<Arc<Verification>>,

@@ -1,24 +1,27 @@
 //! The probe: one connection, one handshake, one request, one verdict.
 
 mod buffers;
-mod connect;
+pub mod connect;
 mod http;
 mod socket;
 mod tls;
 mod verify;
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, DnsName};
 
+use self::connect::Address;
 pub use self::http::Response;
 use self::socket::Stop;
 use self::tls::TlsStream;
+pub use self::verify::faults;
 use crate::certificate::Certificate;
 use crate::code::Code;
 use crate::deadline::Deadline;
 use crate::failure::Failure;
-use crate::plan::Plan;
+use crate::plan::{Plan, ProxyHeader, Request, Tls};
 
 /// What came of a check.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub struct Seen {
     pub address: Option<String>,
     /// The TLS version and cipher suite, in the RFCs' spelling.
     pub tls: Option<(String, String)>,
+    /// The key exchange, in the RFCs' spelling.
+    pub group: Option<&'static str>,
     /// The protocol that ALPN chose.
     pub alpn: Option<String>,
     /// Whether the server asked for a client certificate.
@@ -83,36 +88,77 @@ pub fn run(plan: &Plan, start: Instant) -> Verdict {
     Verdict { result, seen }
 }
 
+/// One attempt at a server: what a check sends, or a variation of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Trial<'a> {
+    /// The name sent as SNI.
+    pub sni: Option<&'a DnsName<'static>>,
+    /// TLS apart from the name.
+    pub tls: &'a Tls,
+    /// The request; without one, the attempt ends with the handshake.
+    pub request: Option<&'a Request>,
+    /// The address to connect from.
+    pub source: Option<SocketAddr>,
+    /// The PROXY protocol header to send first.
+    pub proxy: Option<ProxyHeader>,
+}
+
+impl<'a> Trial<'a> {
+    /// What the plan's check sends.
+    pub fn of(plan: &'a Plan) -> Trial<'a> {
+        Trial {
+            sni: plan.names.sni.as_ref(),
+            tls: &plan.tls,
+            request: Some(&plan.request),
+            source: plan.source,
+            proxy: plan.proxy,
+        }
+    }
+
+    /// Runs it; `Ok(None)` is a handshake without a request.
+    pub fn run(
+        self,
+        addresses: &[Address],
+        deadline: Deadline,
+        seen: &mut Seen,
+    ) -> Result<Option<Response>, Failure> {
+        let socket = timed(&mut seen.times.connect, || {
+            let dialled = connect::dial(addresses, self.source, deadline);
+            let (socket, address) = dialled.map_err(|(failure, address)| {
+                seen.address = Some(address.to_string());
+                failure
+            })?;
+            seen.address = Some(address.to_string());
+            if let Some(version) = self.proxy {
+                connect::send_proxy_header(&socket, version).map_err(|stop| match stop {
+                    Stop::Deadline => Failure::HandshakeTimeout,
+                    Stop::Closed(closed) => Failure::HandshakeClosed(closed),
+                })?;
+            }
+            Ok(socket)
+        })?;
+        let stream = timed(&mut seen.times.tls, || {
+            let mut stream = TlsStream::new(self.sni, self.tls, socket)?;
+            let shaken = stream.handshake();
+            look_at_tls(&stream, &mut seen.tls, &mut seen.alpn, &mut seen.chain);
+            seen.group = stream.group();
+            seen.client_certificate_asked = stream.client_certificate_asked();
+            seen.first_to_end = stream.verifier().first_to_end().cloned();
+            shaken.map(|()| stream)
+        })?;
+        let Some(request) = self.request else {
+            return Ok(None);
+        };
+        timed(&mut seen.times.response, || http::exchange(stream, request)).map(Some)
+    }
+}
+
 fn check(plan: &Plan, deadline: Deadline, seen: &mut Seen) -> Result<Response, Failure> {
     let addresses = timed(&mut seen.times.resolve, || {
         connect::addresses(&plan.target, deadline)
     })?;
-    let socket = timed(&mut seen.times.connect, || {
-        let dialled = connect::dial(&addresses, plan.source, deadline);
-        let (socket, address) = dialled.map_err(|(failure, address)| {
-            seen.address = Some(address.to_string());
-            failure
-        })?;
-        seen.address = Some(address.to_string());
-        if let Some(version) = plan.proxy {
-            connect::send_proxy_header(&socket, version).map_err(|stop| match stop {
-                Stop::Deadline => Failure::HandshakeTimeout,
-                Stop::Closed(closed) => Failure::HandshakeClosed(closed),
-            })?;
-        }
-        Ok(socket)
-    })?;
-    let stream = timed(&mut seen.times.tls, || {
-        let mut stream = TlsStream::new(plan, socket)?;
-        let shaken = stream.handshake();
-        look_at_tls(&stream, &mut seen.tls, &mut seen.alpn, &mut seen.chain);
-        seen.client_certificate_asked = stream.client_certificate_asked();
-        seen.first_to_end = stream.verifier().first_to_end().cloned();
-        shaken.map(|()| stream)
-    })?;
-    timed(&mut seen.times.response, || {
-        http::exchange(stream, &plan.request)
-    })
+    let response = Trial::of(plan).run(&addresses, deadline, seen)?;
+    response.ok_or_else(|| Failure::Internal("a check without a request".to_owned()))
 }
 
 fn timed<T>(time: &mut Option<Duration>, phase: impl FnOnce() -> T) -> T {

@@ -165,7 +165,7 @@ fn times(times: &Times) -> String {
     text
 }
 
-fn milliseconds(time: Duration) -> f64 {
+pub(crate) fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 10_000.0).round() / 10.0
 }
 
@@ -201,7 +201,7 @@ fn object(plan: &Plan, verdict: &Verdict, notes: &[String]) -> Value {
     })
 }
 
-fn certificate(certificate: &Certificate) -> Value {
+pub(crate) fn certificate(certificate: &Certificate) -> Value {
     json!({
         "subject": certificate.subject,
         "issuer": certificate.issuer,
@@ -258,21 +258,21 @@ fn chain(verdict: &Verdict) -> Vec<Certificate> {
         .collect()
 }
 
-fn date(since_epoch: Duration) -> String {
+pub(crate) fn date(since_epoch: Duration) -> String {
     DateTime::from_unix_duration(since_epoch).map_or_else(
         |_| since_epoch.as_secs().to_string(),
         |date| date.to_string(),
     )
 }
 
-fn now() -> Duration {
+pub(crate) fn now() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
 }
 
 /// Text from elsewhere, safe for a log line: control characters escaped, and of bounded length.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     const LONGEST: usize = 1000;
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {

@@ -107,6 +107,31 @@ impl FromStr for Verify {
     }
 }
 
+/// `--color`: whether a report for people is coloured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl FromStr for Color {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Color> {
+        match text {
+            "auto" => Ok(Color::Auto),
+            "always" => Ok(Color::Always),
+            "never" => Ok(Color::Never),
+            _ => bail!("write auto, always or never"),
+        }
+    }
+}
+
 /// A size in bytes, with HAProxy's suffixes `k` and `m` (manual, section 2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub u32);

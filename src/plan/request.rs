@@ -14,7 +14,7 @@ use crate::options::Options;
 const DEFAULT_MAX_BODY: u32 = 64 << 10;
 
 /// The request, and what its response must be.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// `GET` unless told otherwise.
     pub method: Method,

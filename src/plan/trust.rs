@@ -105,6 +105,27 @@ impl Trust {
         })
     }
 
+    /// Mozilla's roots, inside the binary.
+    ///
+    /// # Errors
+    /// None.
+    pub fn bundled() -> Result<Trust> {
+        Trust::resolve(&[])
+    }
+
+    /// Whether Mozilla's roots are all there is.
+    pub fn is_bundled(&self) -> bool {
+        matches!(self.anchors, Cow::Borrowed(_)) && !self.anchors.is_empty()
+    }
+
+    /// The operating system's roots.
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn system() -> Result<Trust> {
+        Trust::resolve(&["@system-ca".to_owned()])
+    }
+
     /// The roots, as webpki wants them.
     pub fn anchors(&self) -> &[TrustAnchor<'static>] {
         &self.anchors

@@ -26,6 +26,8 @@ pub struct Response {
     pub status: u16,
     /// Its `Server` field.
     pub server: Option<String>,
+    /// Where a redirect points.
+    pub location: Option<String>,
 }
 
 /// The head of a response may be this long, in bytes; HAProxy's own limit is `tune.bufsize`.
@@ -98,8 +100,11 @@ fn judge(mut response: http::Response<Body>, request: &Request) -> Result<Respon
             });
         }
     }
-    let server = field(response.headers(), header::SERVER);
-    Ok(Response { status, server })
+    Ok(Response {
+        status,
+        server: field(response.headers(), header::SERVER),
+        location: field(response.headers(), header::LOCATION),
+    })
 }
 
 fn rules(request: &Request, part: Part) -> impl Iterator<Item = &Expectation> {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::client::{ClientConnection, ResolvesClientCert, Resumption};
 use rustls::crypto::ring;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{DnsName, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{
@@ -17,7 +17,7 @@ use super::socket::{Socket, Stop};
 use super::verify::Verifier;
 use crate::certificate::CertificateFailure;
 use crate::failure::{Closed, Failure, Sent};
-use crate::plan::Plan;
+use crate::plan::Tls;
 use crate::values::TlsVersion;
 
 const EVERY_VERSION: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
@@ -56,17 +56,21 @@ impl From<Stop> for TlsStop {
 
 impl TlsStream {
     /// Prepares a connection; nothing is sent yet.
-    pub fn new(plan: &Plan, socket: Socket) -> Result<TlsStream, Failure> {
+    pub fn new(
+        sni: Option<&DnsName<'static>>,
+        plan: &Tls,
+        socket: Socket,
+    ) -> Result<TlsStream, Failure> {
         let provider = Arc::new(ring::default_provider());
         let verifier = Arc::new(Verifier::new(
-            &plan.tls,
+            plan,
             provider.signature_verification_algorithms,
         ));
         let client_certificate = Arc::new(ClientCertificate {
-            identity: plan.tls.identity.clone().map(Arc::new),
+            identity: plan.identity.clone().map(Arc::new),
             asked: AtomicBool::new(false),
         });
-        let versions = match (plan.tls.min_version, plan.tls.max_version) {
+        let versions = match (plan.min_version, plan.max_version) {
             (_, TlsVersion::Tls12) => ONLY_TLS12,
             (TlsVersion::Tls13, _) => ONLY_TLS13,
             _ => EVERY_VERSION,
@@ -81,9 +85,9 @@ impl TlsStream {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         // A resumed handshake verifies no certificate.
         config.resumption = Resumption::disabled();
-        config.enable_sni = plan.names.sni.is_some();
+        config.enable_sni = sni.is_some();
         // Without SNI rustls still wants a name; the verifier does not look at it.
-        let name = match &plan.names.sni {
+        let name = match sni {
             Some(name) => ServerName::DnsName(name.clone()),
             None => ServerName::from(std::net::Ipv4Addr::UNSPECIFIED),
         };
@@ -94,7 +98,7 @@ impl TlsStream {
             tls,
             verifier,
             client_certificate,
-            sends_sni: plan.names.sni.is_some(),
+            sends_sni: sni.is_some(),
             opening: Vec::new(),
         })
     }
@@ -136,6 +140,13 @@ impl TlsStream {
     /// What rustls knows: version, cipher, chain.
     pub fn connection(&self) -> &ConnectionCommon<rustls::client::ClientConnectionData> {
         &self.tls
+    }
+
+    /// The key exchange that was agreed on.
+    pub fn group(&self) -> Option<&'static str> {
+        self.tls
+            .negotiated_key_exchange_group()
+            .and_then(|group| group.name().as_str())
     }
 
     /// What the verifier saw.

@@ -1,0 +1,105 @@
+//! `sni-check diagnose`: what is wrong with a server, at which layer, and what to put into
+//! haproxy.cfg. The check itself is run as it is, and variations of it beside it.
+//!
+//! `Plan -> Findings (probing) -> Report (words) -> text or JSON`. With `--json` one object:
+//! `state`, `code`, `haproxy`, `meaning`, `cause` (of the check), `target`, `sni`, `sni_needed`
+//! (`required`, `other certificate`, `no`, or null where it is not known), `chain`, `steps` (each
+//! `title`, `milliseconds`, `mark` and `lines` of `mark` and `text`; a mark is `ok`, `note` or
+//! `problem`), `haproxy_view` (`check`, `status`, `why`) and `cure` (`advice`, `builtin`,
+//! `external`).
+
+mod chain;
+mod cure;
+mod findings;
+mod print;
+mod steps;
+mod view;
+
+use std::io;
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+
+use crate::code::Code;
+use crate::options::Options;
+use crate::plan::Plan;
+use crate::report::printable;
+use crate::stdio::write_text;
+
+use self::findings::Findings;
+
+/// How a finding is to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Mark {
+    Ok,
+    Note,
+    Problem,
+}
+
+impl Mark {
+    fn word(self) -> &'static str {
+        match self {
+            Mark::Ok => "ok",
+            Mark::Note => "note",
+            Mark::Problem => "problem",
+        }
+    }
+}
+
+/// One step of the report.
+struct Step {
+    title: String,
+    milliseconds: Option<f64>,
+    lines: Vec<(Mark, String)>,
+}
+
+impl Step {
+    fn new(title: impl Into<String>) -> Step {
+        Step {
+            title: title.into(),
+            milliseconds: None,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Adds a line; what comes from the server cannot forge another.
+    fn line(&mut self, mark: Mark, text: impl AsRef<str>) {
+        self.lines.push((mark, printable(text.as_ref())));
+    }
+
+    /// The gravest mark of its lines.
+    fn mark(&self) -> Mark {
+        self.lines
+            .iter()
+            .map(|(mark, _)| *mark)
+            .max()
+            .unwrap_or(Mark::Ok)
+    }
+}
+
+/// Refuses options that a diagnosis has no use for.
+///
+/// # Errors
+/// The option, in one sentence.
+pub fn refuse_idle(options: &Options) -> Result<()> {
+    for (given, option) in [
+        (options.quiet, "--quiet"),
+        (options.verbose, "--verbose"),
+        (options.syslog.is_some(), "--syslog"),
+    ] {
+        ensure!(!given, "{option} is for checks; leave it out of diagnose");
+    }
+    Ok(())
+}
+
+/// Diagnoses, prints, and returns the code of the check.
+pub fn run(plan: &Plan, options: &Options, start: Instant) -> Code {
+    let findings = Findings::gather(plan, start);
+    let text = if plan.output.json {
+        print::object(plan, options, &findings)
+    } else {
+        print::report(plan, options, &findings)
+    };
+    write_text(io::stdout(), &text);
+    findings.verdict.code()
+}

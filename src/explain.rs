@@ -1,0 +1,204 @@
+//! `sni-check explain [CODE]`: what an exit code means, its likely causes, how to confirm each and
+//! what to change.
+
+mod certificate;
+mod connection;
+mod haproxy;
+mod http;
+mod tls;
+
+use std::fmt::Write as _;
+
+use anyhow::{Result, bail};
+
+use crate::code::Code;
+use crate::text::paragraph;
+
+/// A likely cause of a code.
+struct Cause {
+    /// What happened.
+    what: &'static str,
+    /// How to see that it is this one.
+    confirm: &'static str,
+    /// What to change, in haproxy.cfg or at the backend.
+    change: &'static str,
+}
+
+/// The text for the words that follow `explain`.
+///
+/// # Errors
+/// What is neither a code nor one of HAProxy's words.
+pub fn text(words: &[String]) -> Result<String> {
+    match words {
+        [] => Ok(table(Code::ALL)),
+        [help] if help == "--help" || help == "-h" => Ok(USAGE.to_owned()),
+        [word] => one(word),
+        _ => bail!("explain takes one code; sni-check explain alone prints all of them"),
+    }
+}
+
+const USAGE: &str = "\
+Usage: sni-check explain [CODE]
+
+What an exit code means (check_code in HAProxy's stats, `code: N` in its log),
+its likely causes in order, how to confirm each and what to change. Without
+CODE, all codes. One of HAProxy's words (L6RSP, PROCERR) is explained too.
+";
+
+fn one(word: &str) -> Result<String> {
+    if let Some(text) = haproxy::explain(word) {
+        return Ok(text);
+    }
+    if let Some(code) = word.parse().ok().and_then(Code::from_number) {
+        return Ok(explanation(code));
+    }
+    let mut of_word = Code::ALL
+        .into_iter()
+        .filter(|code| code.haproxy_word().eq_ignore_ascii_case(word))
+        .peekable();
+    if word != "-" && of_word.peek().is_some() {
+        return Ok(table(of_word));
+    }
+    match word.parse::<i64>() {
+        Ok(number) => bail!(
+            "{number} is no code of sni-check; {}",
+            haproxy::foreign(number)
+        ),
+        Err(_) => bail!("`{word}` is no code; write a number such as 65, or none for the table"),
+    }
+}
+
+/// Codes in three columns: the code, HAProxy's word, the meaning.
+fn table(codes: impl IntoIterator<Item = Code>) -> String {
+    let mut text = "code  HAProxy  meaning\n".to_owned();
+    for code in codes {
+        let label = format!("{:>4}  {:<7}  ", code.number(), code.haproxy_word());
+        paragraph(&mut text, &label, code.meaning());
+    }
+    text
+}
+
+fn explanation(code: Code) -> String {
+    let mut text = String::new();
+    let title = format!("{} {}  ", code.number(), code.haproxy_word());
+    paragraph(&mut text, &title, code.meaning());
+    render(&mut text, causes(code));
+    text
+}
+
+fn render(text: &mut String, causes: &[Cause]) {
+    for (index, cause) in causes.iter().enumerate() {
+        text.push('\n');
+        paragraph(text, &format!("{}. ", index + 1), cause.what);
+        paragraph(text, "   confirm  ", cause.confirm);
+        paragraph(text, "   change   ", cause.change);
+    }
+    if causes.is_empty() {
+        _ = writeln!(text, "\nNothing to change.");
+    }
+}
+
+/// The likely causes of a code, the likeliest first.
+fn causes(code: Code) -> &'static [Cause] {
+    match code {
+        Code::Healthy => &[],
+        Code::Internal => haproxy::INTERNAL,
+        Code::Refused => haproxy::REFUSED,
+        Code::NameNotFound => connection::NAME_NOT_FOUND,
+        Code::ResolveTimeout => connection::RESOLVE_TIMEOUT,
+        Code::ConnectionRefused => connection::REFUSED,
+        Code::ConnectTimeout => connection::TIMEOUT,
+        Code::Unreachable => connection::UNREACHABLE,
+        Code::CertificateExpired => certificate::EXPIRED,
+        Code::CertificateNotYetValid => certificate::NOT_YET_VALID,
+        Code::CertificateForOtherName => certificate::OTHER_NAME,
+        Code::IssuerUnknown => certificate::ISSUER_UNKNOWN,
+        Code::CertificateInvalid => certificate::INVALID,
+        Code::CertificateEndsSoon => certificate::ENDS_SOON,
+        Code::ClientCertificate => certificate::CLIENT,
+        Code::HandshakeRefused => tls::REFUSED,
+        Code::HandshakeTimeout => tls::TIMEOUT,
+        Code::NotTls => tls::NOT_TLS,
+        Code::HandshakeClosed => tls::CLOSED,
+        Code::NameRefused => tls::NAME_REFUSED,
+        Code::NothingInCommon => tls::NOTHING_IN_COMMON,
+        Code::Status => http::STATUS,
+        Code::ResponseTimeout => http::TIMEOUT,
+        Code::NotHttp => http::NOT_HTTP,
+        Code::ResponseClosed => http::CLOSED,
+        Code::Body => http::BODY,
+        Code::Header => http::HEADER,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, causes, text};
+
+    fn explain(word: &str) -> String {
+        text(&[word.to_owned()]).expect(word)
+    }
+
+    #[test]
+    fn every_code_but_healthy_has_causes_to_confirm_and_change() {
+        for code in Code::ALL.into_iter().skip(1) {
+            assert!(!causes(code).is_empty(), "{code:?}");
+            let text = explain(&code.number().to_string());
+            assert!(text.contains("confirm") && text.contains("change"));
+        }
+    }
+
+    #[test]
+    fn the_table_has_every_code_with_haproxys_word_and_its_meaning() {
+        let table = text(&[]).expect("the table");
+        let flat = table.split_whitespace().collect::<Vec<_>>().join(" ");
+        for code in Code::ALL {
+            let (number, word) = (code.number(), code.haproxy_word());
+            let row = format!("{number} {word} {}", code.meaning());
+            assert!(flat.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
+    fn no_line_is_wider_than_a_terminal() {
+        let words = Code::ALL.map(|code| code.number().to_string());
+        let others = [
+            "255",
+            "4294967295",
+            "PROCERR",
+            "PROCTOUT",
+            "L6RSP",
+            "--help",
+        ];
+        for word in words.iter().map(String::as_str).chain(others) {
+            for line in explain(word).lines() {
+                assert!(line.chars().count() <= 80, "{word}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_haproxy_shows_for_a_check_that_did_not_run_is_explained() {
+        assert!(explain("255").contains("could not be run"));
+        assert!(explain("4294967295").contains("signal"));
+        assert!(explain("-1").contains("signal"));
+        assert!(explain("proctout").contains("--timeout"));
+        assert!(explain("l6tout").contains("62"));
+    }
+
+    #[test]
+    fn what_is_no_code_is_refused_with_a_way_on() {
+        for (word, part) in [
+            ("127", "command not found"),
+            ("143", "SIGTERM"),
+            ("101", "Rust"),
+            ("99", "sni-check explain alone"),
+            ("x", "write a number"),
+            ("-", "write a number"),
+        ] {
+            let error = text(&[word.to_owned()]).expect_err(word).to_string();
+            assert!(error.contains(part), "{word}: {error}");
+        }
+        assert!(text(&["65".to_owned(), "66".to_owned()]).is_err());
+    }
+}

@@ -1,0 +1,119 @@
+//! Codes 51 to 58: the certificates.
+
+use super::Cause;
+
+pub(super) const EXPIRED: &[Cause] = &[
+    Cause {
+        what: "The certificate was not renewed.",
+        confirm: "sni-check diagnose shows the end of each certificate of the chain.",
+        change: "Renew it at the backend. Nothing in haproxy.cfg cures this; verify none hides it, from visitors' traffic too.",
+    },
+    Cause {
+        what: "It was renewed but the server still holds the old one.",
+        confirm: "Compare the file at the backend (openssl x509 -enddate -in FILE) with what the server sends.",
+        change: "Reload the server, and let the renewal do so from now on.",
+    },
+    Cause {
+        what: "An intermediate has ended, not the certificate itself; or this host's clock is ahead.",
+        confirm: "The line names the certificate that has ended; date shows the clock.",
+        change: "Install the current chain at the backend; set the clock.",
+    },
+];
+
+pub(super) const NOT_YET_VALID: &[Cause] = &[
+    Cause {
+        what: "This host's clock is behind.",
+        confirm: "date -u",
+        change: "Set the clock and keep it set (NTP).",
+    },
+    Cause {
+        what: "The certificate was made for a later date, or by a host whose clock is ahead.",
+        confirm: "sni-check diagnose shows the begin of each certificate.",
+        change: "Install the certificate that is valid now.",
+    },
+];
+
+pub(super) const OTHER_NAME: &[Cause] = &[
+    Cause {
+        what: "--sni is not the name this backend serves, so it sent its default certificate.",
+        confirm: "The line lists the names the certificate is for; the right one is often among them.",
+        change: "Correct --sni (and sni, check-sni on the server line).",
+    },
+    Cause {
+        what: "The certificate was issued without this name. A wildcard covers one label only: *.example.com is not for a.b.example.com.",
+        confirm: "sni-check diagnose shows all its names.",
+        change: "Have it issued with the name, or verify one it has: --verify-host NAME (verifyhost on the server line).",
+    },
+    Cause {
+        what: "The name is only in the common name, which nobody looks at any more.",
+        confirm: "The line says `no name at all`.",
+        change: "Have it issued with subject alternative names.",
+    },
+];
+
+pub(super) const ISSUER_UNKNOWN: &[Cause] = &[
+    Cause {
+        what: "The backend does not send its intermediate certificate. Browsers fetch it by themselves and so hide this.",
+        confirm: "sni-check diagnose shows the chain as sent and which issuer is missing.",
+        change: "Install the full chain at the backend (fullchain.pem).",
+    },
+    Cause {
+        what: "A private CA issued it.",
+        confirm: "The line names the issuer; it is your company's.",
+        change: "--ca-file FILE with that CA (inside the chroot), and ca-file FILE on the server line.",
+    },
+    Cause {
+        what: "It is self-signed: a default of the server, or a name that fell to the default host.",
+        confirm: "The line says self-signed.",
+        change: "Install a real certificate, or trust this very one with --ca-file FILE.",
+    },
+    Cause {
+        what: "A proxy in between opens the TLS and signs with its own CA.",
+        confirm: "The issuer is the proxy's; from another network it is another.",
+        change: "Take HAProxy's traffic out of it.",
+    },
+];
+
+pub(super) const INVALID: &[Cause] = &[
+    Cause {
+        what: "It is revoked, or no list of --crl-file covers its issuer, or that list has ended.",
+        confirm: "The line says which.",
+        change: "Replace the certificate; or renew the lists, one for each issuer of the chain.",
+    },
+    Cause {
+        what: "It is not made for servers: a client's, a CA's, of an old version, or signed in a way that is no longer safe.",
+        confirm: "The line says which; openssl x509 -text -in FILE shows version, usage and signature.",
+        change: "Have it issued as a server certificate.",
+    },
+    Cause {
+        what: "Its issuer may not issue for this name or this far down (constraints).",
+        confirm: "openssl x509 -text -in the issuer's file shows name constraints and path length.",
+        change: "Have it issued by the right CA.",
+    },
+];
+
+pub(super) const ENDS_SOON: &[Cause] = &[
+    Cause {
+        what: "A certificate of the chain ends within --min-cert-days; renewal is late or does not work.",
+        confirm: "The line names the certificate and its days; look at the renewal's log at the backend.",
+        change: "Renew it now.",
+    },
+    Cause {
+        what: "--min-cert-days is longer than its renewal leaves.",
+        confirm: "Compare it with when the renewal is due (often 30 days before the end; less for short-lived ones).",
+        change: "Lower it, or use --warn-cert-days, which only says so.",
+    },
+];
+
+pub(super) const CLIENT: &[Cause] = &[
+    Cause {
+        what: "The server wants a client certificate and the check has none.",
+        confirm: "The line says certificate_required or that one is wanted.",
+        change: "--crt FILE (chain and key in one PEM, inside the chroot), and crt FILE on the server line.",
+    },
+    Cause {
+        what: "Ours has ended, is revoked, or comes from a CA the server does not trust.",
+        confirm: "The alert in the line says which; the server's log says more.",
+        change: "Renew it, or let the server trust its CA.",
+    },
+];

@@ -1,0 +1,145 @@
+//! What HAProxy shows for a check that did not run to its end, and codes about the call itself.
+
+use super::{Cause, render};
+use crate::text::paragraph;
+
+pub(super) const INTERNAL: &[Cause] = &[
+    Cause {
+        what: "A bug in sni-check; the line on stderr or in --syslog says where.",
+        confirm: "Run the same check by hand: sni-check with the options of external-check path and the server's URL.",
+        change: "Please report it with that line.",
+    },
+    Cause {
+        what: "Memory, descriptors or threads are exhausted on the host or by a limit of HAProxy's unit or container.",
+        confirm: "Look at ulimit -a of HAProxy's user, at the memory limit of the unit or container, and in the kernel's log for OOM.",
+        change: "Raise the limit.",
+    },
+];
+
+pub(super) const REFUSED: &[Cause] = &[
+    Cause {
+        what: "A word of external-check path is no option, or lacks its value: an unset ${VARIABLE} leaves one behind.",
+        confirm: "Read the line on stderr or in --syslog, which names the option; or run sni-check by hand with the same words.",
+        change: "Correct external-check path, or set the variable where HAProxy is started.",
+    },
+    Cause {
+        what: "There is no SNI name: neither --sni, nor SNI_HOST, nor a server named like a host with a dot.",
+        confirm: "The line says `no SNI name`.",
+        change: "external-check path \"--sni www.example.com\", or name the server so: server www.example.com 203.0.113.7:443.",
+    },
+    Cause {
+        what: "A file (--ca-file, --crt, --header @FILE) is missing or unreadable where HAProxy runs the check.",
+        confirm: "Look for it inside the chroot of haproxy.cfg, as HAProxy's user.",
+        change: "Copy it into the chroot and let HAProxy's user read it; --ca-file @bundled needs no file.",
+    },
+    Cause {
+        what: "The server line has no port, or an address that cannot be dialled.",
+        confirm: "The line says what HAProxy passed.",
+        change: "Write the port on the server line, or use --port or --connect.",
+    },
+];
+
+const NOT_RUN: &[Cause] = &[
+    Cause {
+        what: "external-check command is not there, for HAProxy looks for it inside its chroot.",
+        confirm: "ls -l CHROOT/COMMAND, with chroot and external-check command from haproxy.cfg.",
+        change: "Copy sni-check into the chroot at that very path; it is static and needs nothing beside it.",
+    },
+    Cause {
+        what: "HAProxy's user may not execute it: its mode, or a file system mounted noexec.",
+        confirm: "chroot --userspec=USER CHROOT COMMAND --version",
+        change: "chmod 0755 the file and let the directories above be searchable; mount without noexec.",
+    },
+    Cause {
+        what: "It is a binary for another machine, or a script or dynamic program whose interpreter is not in the chroot.",
+        confirm: "file CHROOT/COMMAND says which; it should be statically linked and for this machine.",
+        change: "Install the static sni-check of this architecture.",
+    },
+];
+
+const SIGNALLED: &[Cause] = &[
+    Cause {
+        what: "The check was killed from outside: by the OOM killer, by a seccomp or memory limit of HAProxy's unit or container.",
+        confirm: "Look in the kernel's log (dmesg) and in the unit's journal at that time.",
+        change: "Raise the limit or allow the system call.",
+    },
+    Cause {
+        what: "external-check command is another program, which aborts: an ordinary Rust binary does in a chroot without /dev/null.",
+        confirm: "Look at external-check command in haproxy.cfg.",
+        change: "Set it to sni-check, which turns its own aborts into code 1.",
+    },
+];
+
+const TIMED_OUT: &[Cause] = &[
+    Cause {
+        what: "HAProxy ends a check after `inter` (2s by default), or, where `timeout check` is set, after the smaller of `inter` and `timeout connect`; --timeout is longer than that.",
+        confirm: "Compare --timeout (1800ms by default) with inter and timeout connect.",
+        change: "Raise inter and timeout connect, or lower --timeout, so that sni-check ends first and says why in its code.",
+    },
+    Cause {
+        what: "The limit on open files is huge, and HAProxy closes each possible one before it starts a check.",
+        confirm: "grep 'open files' /proc/PID/limits of HAProxy; containers often have a million or more.",
+        change: "ulimit-n in global, or a lower nofile limit of the unit or container.",
+    },
+    Cause {
+        what: "The host is too busy to start the check in time.",
+        confirm: "Look at the load and at how many servers are checked at the same moment.",
+        change: "Raise inter; spread-checks in global spreads them.",
+    },
+];
+
+/// The explanation of what HAProxy shows itself, by its number or word.
+pub(super) fn explain(word: &str) -> Option<String> {
+    let (title, meaning, causes) = match word.to_ascii_uppercase().as_str() {
+        "255" => (
+            "255 PROCERR  ",
+            "the check could not be run at all (HAProxy's own code for it)",
+            NOT_RUN,
+        ),
+        "4294967295" | "-1" => (
+            "4294967295 PROCERR  ",
+            "the check was ended by a signal and so has no code (HAProxy shows -1, unsigned)",
+            SIGNALLED,
+        ),
+        "PROCTOUT" => (
+            "PROCTOUT  ",
+            "HAProxy killed the check because it took too long; there is no code",
+            TIMED_OUT,
+        ),
+        "PROCERR" => (
+            "PROCERR  ",
+            "the check ended with a code other than 0; check_code in the stats, `code: N` in the log, has it: sni-check explain N",
+            &[][..],
+        ),
+        "PROCOK" => ("PROCOK  ", "the check ended with code 0: healthy", &[][..]),
+        _ => return None,
+    };
+    let mut text = String::new();
+    paragraph(&mut text, title, meaning);
+    if !causes.is_empty() {
+        render(&mut text, causes);
+    }
+    Some(text)
+}
+
+/// Where a number that is no code of ours may come from.
+pub(super) fn foreign(number: i64) -> &'static str {
+    match number {
+        101 => {
+            "101 is what a Rust program ends with when it panics, so external-check command is another program"
+        }
+        126 => {
+            "126 is a shell's: command not executable; set external-check command to sni-check itself, not to a script"
+        }
+        127 => {
+            "127 is a shell's: command not found; set external-check command to sni-check itself, not to a script"
+        }
+        143 => {
+            "143 is a shell's: ended by SIGTERM, which HAProxy sends to a check that takes too long (sni-check explain PROCTOUT)"
+        }
+        128..=159 => {
+            "128 and more are a shell's: ended by signal N-128; set external-check command to sni-check itself, not to a script"
+        }
+        _ => "sni-check explain alone prints all of them",
+    }
+}

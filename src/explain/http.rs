@@ -1,0 +1,106 @@
+//! Codes 71 to 76: the HTTP response.
+
+use super::Cause;
+
+pub(super) const STATUS: &[Cause] = &[
+    Cause {
+        what: "5xx: the application is ill. This is what the check is for.",
+        confirm: "Read the backend's log.",
+        change: "Repair it.",
+    },
+    Cause {
+        what: "404, 421 or 400: the request reached another virtual host than meant.",
+        confirm: "sni-check diagnose shows whether Host matters; compare --uri with what the application serves.",
+        change: "--header 'Host: NAME' where it differs from the SNI name; correct --uri.",
+    },
+    Cause {
+        what: "401 or 403: the page wants a login, or refuses this host.",
+        confirm: "Ask for it with curl from this host.",
+        change: "Check a page that needs none (--uri /healthz), or --header @FILE with the credentials, or --expect 'status 401'.",
+    },
+    Cause {
+        what: "A redirect where --expect wants 200; none is followed.",
+        confirm: "The line shows where it points.",
+        change: "Let --uri be what it points at, or --expect 'status 200,301'.",
+    },
+];
+
+pub(super) const TIMEOUT: &[Cause] = &[
+    Cause {
+        what: "The application is slow or hangs; the handshake was fast.",
+        confirm: "Compare tls and response in the line; read the backend's log.",
+        change: "Repair it, or check a cheaper page.",
+    },
+    Cause {
+        what: "--timeout is shorter than the page takes.",
+        confirm: "Run the check by hand with --timeout 10s.",
+        change: "Raise --timeout and, above it, inter and timeout connect.",
+    },
+    Cause {
+        what: "The page never ends (a stream) and an expectation reads its body.",
+        confirm: "The line says `within its body`.",
+        change: "Check another page, or expect only a status.",
+    },
+];
+
+pub(super) const NOT_HTTP: &[Cause] = &[
+    Cause {
+        what: "The port speaks another protocol over TLS (SMTPS, a database), or only HTTP/2.",
+        confirm: "sni-check diagnose shows what ALPN chose; openssl s_client shows a greeting.",
+        change: "Correct the port; let the server speak HTTP/1.1 too.",
+    },
+    Cause {
+        what: "The response's head is broken or huge.",
+        confirm: "curl -v --http1.1 shows it; the line says what is wrong with it.",
+        change: "Repair the application; check a page that sets fewer cookies.",
+    },
+];
+
+pub(super) const CLOSED: &[Cause] = &[
+    Cause {
+        what: "The application or the proxy before it crashed or was restarted within the response.",
+        confirm: "Read the backend's log at that moment.",
+        change: "Repair it.",
+    },
+    Cause {
+        what: "The server wants a client certificate and closes without saying so.",
+        confirm: "The line notes that the server asked for one.",
+        change: "--crt FILE, and crt FILE on the server line.",
+    },
+    Cause {
+        what: "The server refuses the request (method, size, rate limit) by hanging up.",
+        confirm: "Ask with --method GET --uri / and no other headers.",
+        change: "Change the request, or the server's limit.",
+    },
+];
+
+pub(super) const BODY: &[Cause] = &[
+    Cause {
+        what: "The application says that it is not well, with a good status.",
+        confirm: "curl the page and read it.",
+        change: "Repair what it names.",
+    },
+    Cause {
+        what: "The pattern does not fit the page: upper and lower case, line ends, compression, another language.",
+        confirm: "curl the page and compare it with --expect letter by letter.",
+        change: "Correct --expect.",
+    },
+    Cause {
+        what: "The text comes later than --max-body reads (64k by default).",
+        confirm: "The line says that only the first bytes were read.",
+        change: "Raise --max-body, or check a smaller page.",
+    },
+];
+
+pub(super) const HEADER: &[Cause] = &[
+    Cause {
+        what: "Another virtual host, or a proxy before the backend, answered.",
+        confirm: "sni-check diagnose shows Server and whether Host matters.",
+        change: "--header 'Host: NAME', or correct the server line's address.",
+    },
+    Cause {
+        what: "The pattern does not fit: hdr compares each comma-separated element, fhdr the whole value; both compare exactly unless -m says otherwise.",
+        confirm: "curl -I the page and compare it with --expect.",
+        change: "Correct --expect, for example 'hdr name Via value -m sub cache'.",
+    },
+];

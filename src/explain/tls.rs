@@ -1,0 +1,101 @@
+//! Codes 61 to 66: the TLS handshake.
+
+use super::Cause;
+
+pub(super) const REFUSED: &[Cause] = &[
+    Cause {
+        what: "The server is broken or wrongly configured: internal_error is often a name without a certificate, or a key it cannot read.",
+        confirm: "The line has the alert's name; the server's log has its reason at the same moment.",
+        change: "Correct the server's TLS configuration.",
+    },
+    Cause {
+        what: "access_denied or a similar alert: a firewall or WAF before the backend refuses this host.",
+        confirm: "Connect from another network or from the backend itself.",
+        change: "Allow HAProxy's address there.",
+    },
+];
+
+pub(super) const TIMEOUT: &[Cause] = &[
+    Cause {
+        what: "What listens there waits for other bytes first: a PROXY header, or another protocol altogether.",
+        confirm: "Is send-proxy on the server line? Then the backend wants that header from checks too.",
+        change: "--send-proxy or --send-proxy-v2; or correct the port.",
+    },
+    Cause {
+        what: "The server accepts connections but is overloaded or hangs.",
+        confirm: "sni-check diagnose: every handshake takes this long, connecting does not.",
+        change: "Look at the backend's load.",
+    },
+    Cause {
+        what: "Large packets get lost on the way (path MTU, a VPN), so that the certificates never arrive.",
+        confirm: "ping -M do -s 1400 ADDRESS fails while small ones pass.",
+        change: "Correct the MTU, or let ICMP pass.",
+    },
+];
+
+pub(super) const NOT_TLS: &[Cause] = &[
+    Cause {
+        what: "The port speaks plain HTTP, or another protocol.",
+        confirm: "The line shows what the peer says; curl -v http://ADDRESS:PORT/ answers.",
+        change: "Correct the port of the server line, or --port.",
+    },
+    Cause {
+        what: "The server speaks TLS only after a PROXY header, and answers anything else with an error page.",
+        confirm: "Its configuration says proxy_protocol or accept-proxy.",
+        change: "--send-proxy or --send-proxy-v2, as on the server line.",
+    },
+];
+
+pub(super) const CLOSED: &[Cause] = &[
+    Cause {
+        what: "The server wants SNI, or another name, and hangs up instead of saying so.",
+        confirm: "sni-check diagnose compares handshakes with the name, without, and with a made-up one.",
+        change: "Correct --sni.",
+    },
+    Cause {
+        what: "It waits for a PROXY header, or got one it did not expect.",
+        confirm: "Its configuration says proxy_protocol or accept-proxy, or not.",
+        change: "Give or leave out --send-proxy / --send-proxy-v2, as on the server line.",
+    },
+    Cause {
+        what: "A firewall that looks into the handshake cuts it, or the server crashes on it.",
+        confirm: "Connect from the backend itself; read its log.",
+        change: "Allow the name at the firewall; update the server.",
+    },
+];
+
+pub(super) const NAME_REFUSED: &[Cause] = &[
+    Cause {
+        what: "--sni is not a name the server knows, and it refuses unknown ones (nginx: ssl_reject_handshake).",
+        confirm: "Compare sni= in the line with the names of the server's configuration.",
+        change: "external-check path \"--sni NAME\" with the right one; in HAProxy's own words, sni str(NAME) and check-sni NAME.",
+    },
+    Cause {
+        what: "No SNI was sent (--no-sni) and the server wants one. HAProxy's own checks without check-sni fail there too, with `SSL handshake failure`.",
+        confirm: "The line says no-sni; sni-check diagnose shows both handshakes.",
+        change: "Leave --no-sni out and give --sni NAME.",
+    },
+    Cause {
+        what: "The name is not set up at the CDN or proxy before the backend.",
+        confirm: "The address in the line is the CDN's.",
+        change: "Add the name there, or let the server line point at the origin.",
+    },
+];
+
+pub(super) const NOTHING_IN_COMMON: &[Cause] = &[
+    Cause {
+        what: "The server speaks only TLS 1.1 or older, or only ciphers that are no longer safe.",
+        confirm: "sni-check diagnose tries TLS 1.2 and 1.3; nmap --script ssl-enum-ciphers lists the rest.",
+        change: "Enable TLS 1.2 with ECDHE and AES-GCM at the backend, or TLS 1.3.",
+    },
+    Cause {
+        what: "--ssl-min-ver or --ssl-max-ver leaves out what the server speaks.",
+        confirm: "Run the check without them.",
+        change: "Correct them.",
+    },
+    Cause {
+        what: "handshake_failure: some CDNs answer so to a name they do not know.",
+        confirm: "sni-check diagnose with another name of that server gets through.",
+        change: "Correct --sni, or add the name at the CDN.",
+    },
+];

@@ -1,0 +1,49 @@
+//! Text for people: wrapped to 80 columns.
+
+/// The width of a terminal that nobody has enlarged.
+const WIDTH: usize = 80;
+
+/// Appends `text` after `label`, wrapped, its further lines under its first.
+///
+/// A word that is longer than a line stays whole: names and paths are copied from here.
+pub fn paragraph(out: &mut String, label: &str, text: &str) {
+    let indent = label.chars().count();
+    out.push_str(label);
+    let mut column = indent;
+    for (index, word) in text.split_whitespace().enumerate() {
+        let length = word.chars().count();
+        if index > 0 && column + 1 + length > WIDTH {
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
+        } else if index > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::paragraph;
+
+    #[test]
+    fn further_lines_stand_under_the_first() {
+        let mut out = String::new();
+        paragraph(&mut out, "  label  ", &"word ".repeat(20));
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines.iter().all(|line| line.len() <= 80));
+        assert!(lines[1].starts_with("         word"));
+    }
+
+    #[test]
+    fn a_long_word_stays_whole() {
+        let mut out = String::new();
+        paragraph(&mut out, "", &format!("a {} b", "x".repeat(100)));
+        assert_eq!(out.lines().nth(1), Some("x".repeat(100).as_str()));
+    }
+}

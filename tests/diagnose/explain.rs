@@ -1,0 +1,48 @@
+//! `sni-check explain` as it is called.
+
+use std::process::{Command, Output};
+
+use sni_check::code::Code;
+
+fn explain(words: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sni-check"));
+    command.arg("explain").args(words);
+    command.envs(environment.iter().copied());
+    command.output().expect("sni-check runs")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_code_is_explained_with_causes_and_changes() {
+    let output = explain(&["65"], &[]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    assert!(text.starts_with("65 L6RSP"), "{text}");
+    assert!(text.contains("check-sni"), "{text}");
+}
+
+#[test]
+fn without_a_code_the_whole_table_is_printed() {
+    let table = stdout(&explain(&[], &[]));
+    for code in Code::ALL {
+        let row = format!("{:>4}  {}", code.number(), code.haproxy_word());
+        assert!(table.lines().any(|line| line.starts_with(&row)), "{row}");
+    }
+}
+
+#[test]
+fn what_is_no_code_is_refused() {
+    let output = explain(&["1000"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no code of sni-check"));
+}
+
+#[test]
+fn under_haproxy_only_the_check_is_open() {
+    let output = explain(&["0"], &[("HAPROXY_SERVER_NAME", "s1")]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+}
