@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use x509_cert::der::Decode;
+use x509_cert::der::oid::ObjectIdentifier;
+use x509_cert::name::Name;
 
 use crate::code::Code;
 
@@ -43,14 +45,36 @@ impl Certificate {
     }
 }
 
-fn distinguished_name(name: &x509_cert::name::Name) -> String {
-    let name = name.to_string();
-    // CA-less leaves may name themselves in the alternative names alone.
-    if name.is_empty() {
-        "(empty subject)".to_owned()
-    } else {
-        name
+/// A name in the form of RFC 4514, the most specific part first. x509-cert's own `Display` would
+/// bring a table of every known OID, several times the size of all else here.
+fn distinguished_name(name: &Name) -> String {
+    let parts = name.iter_rdn().flat_map(|part| part.iter());
+    let mut parts: Vec<String> = parts
+        .map(|attribute| {
+            let value = String::from_utf8_lossy(attribute.value.value());
+            format!("{}={value}", short_name(&attribute.oid))
+        })
+        .collect();
+    parts.reverse();
+    if parts.is_empty() {
+        // Leaves may name themselves in the alternative names alone.
+        return "(empty subject)".to_owned();
     }
+    parts.join(",")
+}
+
+/// RFC 4514, section 3.
+fn short_name(oid: &ObjectIdentifier) -> String {
+    let known = match oid.as_bytes() {
+        [0x55, 4, 3] => "CN",
+        [0x55, 4, 6] => "C",
+        [0x55, 4, 7] => "L",
+        [0x55, 4, 8] => "ST",
+        [0x55, 4, 10] => "O",
+        [0x55, 4, 11] => "OU",
+        _ => return oid.to_string(),
+    };
+    known.to_owned()
 }
 
 /// Whole days.

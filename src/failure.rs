@@ -161,6 +161,7 @@ impl Failure {
             | Alert::CertificateExpired
             | Alert::CertificateUnknown
             | Alert::UnknownCA
+            | Alert::DecryptError
             | Alert::AccessDenied
                 if sent.certificate_asked =>
             {

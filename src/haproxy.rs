@@ -2,6 +2,7 @@
 //! (configuration manual, `external-check command` and `external-check path`).
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
@@ -15,6 +16,15 @@ pub struct Caller {
     pub backend: String,
     /// `HAPROXY_SERVER_NAME`.
     pub server: String,
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.backend.as_str() {
+            "" => f.write_str(&self.server),
+            backend => write!(f, "{backend}/{}", self.server),
+        }
+    }
 }
 
 impl Caller {
@@ -44,12 +54,11 @@ pub fn options_in_path(path: &OsStr) -> Result<Vec<String>> {
     // ours that does not come back shows that.
     const LAST: &str = "--";
     let words = shlex::split(&format!("{text} {LAST}"));
-    let mut words = words.context(
-        "external-check path has a quote that is not closed, or ends in a backslash; close it",
-    )?;
+    let mut words =
+        words.context("external-check path has a quote that is not closed; close it")?;
     ensure!(
         words.pop().as_deref() == Some(LAST),
-        "external-check path has a bare # which begins a comment; quote it"
+        "external-check path has a bare # (a comment), or ends in a backslash; quote it"
     );
     Ok(words)
 }
@@ -126,7 +135,7 @@ mod tests {
         for (path, part) in [
             (&b"--sni 'a"[..], "not closed"),
             (b"--sni a\\", "backslash"),
-            (b"--uri / #x --expect status", "begins a comment"),
+            (b"--uri / #x --expect status", "a comment"),
             (b"--sni \xff", "UTF-8"),
         ] {
             let error = options_in_path(OsStr::from_bytes(path)).expect_err("refused");

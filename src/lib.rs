@@ -40,7 +40,7 @@ use std::ffi::OsString;
 use std::io;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::code::Code;
 use crate::haproxy::Caller;
@@ -136,10 +136,6 @@ fn call(caller: Option<Caller>, output: &mut Output) -> Result<Call> {
         return version(&options, caller.as_ref());
     }
     *output = Output::new(&options)?;
-    let sni_host = env::var_os("SNI_HOST")
-        .map(word)
-        .transpose()
-        .context("SNI_HOST")?;
     match door {
         Door::Diagnose => diagnose::refuse_idle(&options)?,
         _ => ensure!(
@@ -147,8 +143,11 @@ fn call(caller: Option<Caller>, output: &mut Output) -> Result<Call> {
             "--color is for diagnose; leave it out here"
         ),
     }
-    let output = std::mem::take(output);
-    let plan = Box::new(Plan::new(&options, caller, sni_host.as_deref(), output)?);
+    // What is no UTF-8 is refused as a name, but only where it would be one.
+    let sni_host = env::var_os("SNI_HOST");
+    let sni_host = sni_host.as_ref().map(|name| name.to_string_lossy());
+    let plan = Plan::new(&options, caller, sni_host.as_deref(), output.clone())?;
+    let plan = Box::new(plan);
     Ok(match door {
         Door::Diagnose => Call::Diagnose(plan, options),
         _ => Call::Check(plan),
@@ -175,7 +174,7 @@ fn version(options: &Options, caller: Option<&Caller>) -> Result<Call> {
 }
 
 /// Makes a panic, on any thread, end the process with the documented code and one line.
-fn exit_on_panic() {
+pub fn exit_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         stdio::write_line(
             io::stderr(),

@@ -13,6 +13,10 @@ use crate::values::{Color, Port, Size, Time, TlsVersion, Verify};
 /// The target is a URL or HOST[:PORT]; HAProxy gives four arguments instead (proxy address and
 /// port, server address and port) and takes the options from `external-check path`.
 #[derive(FromArgs, ArgsInfo, Debug, Default)]
+#[allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the text is the --help: its brackets are no links"
+)]
 #[argh(
     name = "sni-check",
     help_triggers("--help", "-h"),
@@ -79,7 +83,7 @@ pub struct Options {
 
     /// trusted CA certificates: PEM file, @system-ca or @bundled (default: Mozilla's, built in);
     /// repeatable
-    #[argh(option, arg_name = "FILE")]
+    #[argh(option, arg_name = "FILE|@system-ca|@bundled")]
     pub ca_file: Vec<String>,
 
     /// certificate revocation lists, PEM; repeatable
@@ -95,11 +99,11 @@ pub struct Options {
     pub key: Option<String>,
 
     /// lowest TLS version: TLSv1.2 (default) or TLSv1.3
-    #[argh(option, arg_name = "VERSION")]
+    #[argh(option, arg_name = "TLSv1.2|TLSv1.3")]
     pub ssl_min_ver: Option<TlsVersion>,
 
     /// highest TLS version: TLSv1.2 or TLSv1.3 (default)
-    #[argh(option, arg_name = "VERSION")]
+    #[argh(option, arg_name = "TLSv1.2|TLSv1.3")]
     pub ssl_max_ver: Option<TlsVersion>,
 
     /// DOWN when any certificate of the verified chain ends within N days

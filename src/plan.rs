@@ -76,7 +76,7 @@ pub struct Tls {
 }
 
 /// What is said where.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Output {
     /// Nothing is printed.
     pub quiet: bool,
@@ -149,10 +149,7 @@ impl Plan {
     /// The server in the words of whoever asks: HAProxy's `backend/server`, or the host by hand.
     pub fn subject(&self) -> String {
         match &self.caller {
-            Some(caller) if !caller.backend.is_empty() => {
-                format!("{}/{}", caller.backend, caller.server)
-            }
-            Some(caller) => caller.server.clone(),
+            Some(caller) => caller.to_string(),
             None => self.names.host.clone(),
         }
     }

@@ -52,19 +52,13 @@ pub fn verdict(plan: &Plan, verdict: &Verdict) {
 pub fn refusal(caller: Option<&Caller>, output: &Output, error: &anyhow::Error) {
     let cause = printable(&format!("{error:#}"));
     let line = match caller {
-        Some(Caller { backend, server }) => {
-            format!(
-                "sni-check: {}/{}: {cause}",
-                printable(backend),
-                printable(server)
-            )
-        }
-        None => format!("sni-check: {cause}"),
+        Some(caller) => format!("{}: {cause}", printable(&caller.to_string())),
+        None => cause,
     };
     if let Some(syslog) = &output.syslog {
         syslog.send(&line);
     }
-    write_line(io::stderr(), &line);
+    write_line(io::stderr(), &format!("sni-check: {line}"));
 }
 
 /// What is worth knowing of a backend whatever the verdict.

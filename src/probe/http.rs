@@ -15,7 +15,7 @@ use ureq::{Agent, Body};
 use super::buffers::GrowingBuffers;
 use super::socket::Stop;
 use super::tls::{TlsStop, TlsStream};
-use crate::expect::Part;
+use crate::expect::{Expectation, Part};
 use crate::failure::{Closed, Failure};
 use crate::plan::Request;
 
@@ -71,31 +71,32 @@ fn config() -> Config {
         .build()
 }
 
+/// Judges the head before the body is read: a wrong status is told even if the body never comes.
 fn judge(mut response: http::Response<Body>, request: &Request) -> Result<Response, Failure> {
     let status = response.status().as_u16();
-    let body = read_body(&mut response, request.max_body)?;
-    for part in [Part::Status, Part::Header, Part::Body] {
-        for rule in request
-            .expectations
-            .iter()
-            .filter(|rule| rule.part() == part)
-        {
-            let cut_at = body.cut.then_some(request.max_body);
-            // Of a body that was cut, nothing can be said to be absent.
-            let provable = !(part == Part::Body && rule.is_negated() && body.cut);
-            let held = provable && holds(rule, status, response.headers(), &body.text);
-            if held {
-                continue;
-            }
+    for rule in rules(request, Part::Status) {
+        if !holds(rule, status, response.headers(), "") {
+            return Err(Failure::Status {
+                status,
+                expected: rule.to_string(),
+                location: field(response.headers(), header::LOCATION),
+            });
+        }
+    }
+    for rule in rules(request, Part::Header) {
+        if !holds(rule, status, response.headers(), "") {
             let expected = rule.to_string();
-            return Err(match part {
-                Part::Status => Failure::Status {
-                    status,
-                    expected,
-                    location: field(response.headers(), header::LOCATION),
-                },
-                Part::Header => Failure::Header { expected },
-                Part::Body => Failure::Body { expected, cut_at },
+            return Err(Failure::Header { expected });
+        }
+    }
+    let body = read_body(&mut response, request.max_body)?;
+    for rule in rules(request, Part::Body) {
+        // Of a body that was cut, nothing can be said to be absent.
+        let provable = !(rule.is_negated() && body.cut);
+        if !(provable && holds(rule, status, response.headers(), &body.text)) {
+            return Err(Failure::Body {
+                expected: rule.to_string(),
+                cut_at: body.cut.then_some(request.max_body),
             });
         }
     }
@@ -106,7 +107,12 @@ fn judge(mut response: http::Response<Body>, request: &Request) -> Result<Respon
     })
 }
 
-fn holds(rule: &crate::expect::Expectation, status: u16, headers: &HeaderMap, body: &str) -> bool {
+fn rules(request: &Request, part: Part) -> impl Iterator<Item = &Expectation> {
+    let rules = request.expectations.iter();
+    rules.filter(move |rule| rule.part() == part)
+}
+
+fn holds(rule: &Expectation, status: u16, headers: &HeaderMap, body: &str) -> bool {
     let fields: Vec<(&str, Cow<'_, str>)> = match rule.part() {
         Part::Header => headers
             .iter()

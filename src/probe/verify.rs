@@ -368,15 +368,12 @@ fn issuer_unknown(chain: &[Certificate]) -> CertificateFailure {
     }
 }
 
-/// webpki presents names in the form `DnsName("a.example")`.
+/// webpki presents names in the form `DnsName("a.example")` or `IpAddress(192.0.2.7)`.
 fn bare_name(presented: &str) -> String {
-    match presented
-        .split_once("(\"")
-        .and_then(|(_, rest)| rest.strip_suffix("\")"))
-    {
-        Some(name) => name.to_owned(),
-        None => presented.to_owned(),
-    }
+    let inner = presented
+        .split_once('(')
+        .and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(presented).trim_matches('"').to_owned()
 }
 
 fn describe(error: &webpki::Error) -> String {

@@ -1,0 +1,60 @@
+# Each target installs what it needs if it is missing, and says so.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+# Looked up when used: the folder has the host's target triple in its name.
+BINARY = $(shell ls -t target/*/release/sni-check 2>/dev/null | head -n 1)
+
+# What the tests and the demo run besides cargo: program=Debian package.
+TOOLS = haproxy=haproxy nginx=nginx-light curl=curl openssl=openssl readelf=binutils cc=gcc \
+	setpriv=util-linux ip=iproute2
+
+.PHONY: help setup build demo test lint bench install
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make demo     the main job: real HAProxy, a backend that refuses clients without SNI'
+	@echo 'make test     every test'
+	@echo 'make lint     formatting and lints, warnings are errors'
+	@echo 'make bench    what a check costs, side by side'
+	@echo 'make install  $(DESTDIR)$(PREFIX)/bin/sni-check'
+
+setup:
+	@command -v cargo >/dev/null || { echo 'cargo is missing: install a Rust toolchain first'; exit 1; }
+	@missing=; for tool in $(TOOLS); do \
+		PATH="$$PATH:/usr/sbin:/sbin" command -v "$${tool%%=*}" >/dev/null || missing="$$missing $${tool#*=}"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		echo "Installing Debian packages:$$missing"; \
+		as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+		if [ ! -e /usr/sbin/policy-rc.d ]; then \
+			printf '#!/bin/sh\nexit 101\n' | $$as_root tee /usr/sbin/policy-rc.d >/dev/null; \
+			$$as_root chmod 755 /usr/sbin/policy-rc.d; policy=1; \
+		fi; \
+		$$as_root apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+		status=$$?; \
+		[ -z "$$policy" ] || $$as_root rm -f /usr/sbin/policy-rc.d; \
+		exit $$status; \
+	fi
+
+build: setup
+	cargo build --release --locked
+
+demo: build
+	cargo run --quiet --locked --example demo -- $(BINARY)
+
+test: build
+	cargo test --locked
+
+lint:
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+
+bench: build
+	cargo bench --locked --bench side_by_side -- $(abspath $(BINARY))
+
+# Does not build, so that `sudo make install` needs no toolchain of root's.
+install:
+	@test -n '$(BINARY)' || { echo 'build it first: cargo build --release --locked'; exit 1; }
+	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/sni-check

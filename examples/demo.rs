@@ -1,0 +1,297 @@
+//! The story, told by `make demo`: a backend that refuses clients without SNI, HAProxy's built-in
+//! check that sends none, sni-check that does, and a request through HAProxy.
+//!
+//! Call: `demo PATH_OF_SNI_CHECK`. It ends with 1 if the story did not come out as told.
+#![allow(clippy::print_stdout, reason = "a demonstration prints")]
+
+#[path = "../tests/support/folder.rs"]
+#[allow(dead_code)]
+mod folder;
+#[path = "../tests/support/pki.rs"]
+#[allow(dead_code)]
+mod pki;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
+use rustls::server::Acceptor;
+use rustls::{ServerConfig, StreamOwned};
+
+const NAME: &str = "www.example.test";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn main() -> ExitCode {
+    let program = std::env::args().nth(1).expect("the path of sni-check");
+    let stage = Stage::set(&program);
+    println!(
+        "1. A backend on port {}, for {NAME}. It refuses clients without SNI:",
+        stage.backend
+    );
+    stage.by_hand(&program, "--no-sni");
+    stage.by_hand(&program, "");
+    println!(
+        "\n2. HAProxy on port {} with that backend twice: `builtin` has HAProxy's own check",
+        stage.front
+    );
+    println!("   (check ssl), `sni` has `external-check command sni-check`:\n");
+    print!("{}", indented(&stage.servers()));
+    let told = stage.await_verdicts();
+    println!("\n3. HAProxy's view of both servers, from its statistics:\n");
+    println!("   server    status   check     code   meaning");
+    for (server, row) in ["builtin", "sni"].into_iter().zip(&told) {
+        let [status, check, code] = row;
+        println!(
+            "   {server:<9} {status:<8} {check:<9} {code:<6} {}",
+            meaning(check)
+        );
+    }
+    let answer = stage.get();
+    println!(
+        "\n4. A request through HAProxy, which the server `sni` answers:\n\n   GET / -> {answer}"
+    );
+    let as_told = told[0][0] == "DOWN" && told[1][0] == "UP" && told[1][2] == "0" && answer == 200;
+    println!(
+        "\n{}",
+        if as_told {
+            "That is all."
+        } else {
+            "This is NOT how it should have come out."
+        }
+    );
+    ExitCode::from(u8::from(!as_told))
+}
+
+fn meaning(check: &str) -> &'static str {
+    match check {
+        "PROCOK" => "healthy: sni-check exited with 0",
+        "PROCERR" => "sni-check's exit code says why",
+        "L6RSP" => "SSL handshake failure: the built-in check sent no SNI",
+        _ => "",
+    }
+}
+
+/// Set in from the margin, the lines of a configuration's section further than its head.
+fn indented(text: &str) -> String {
+    let line = |line: &str| {
+        let line = line.trim();
+        let head = ["backend ", "UP ", "DOWN "]
+            .iter()
+            .any(|head| line.starts_with(head));
+        format!("   {}{line}\n", if head { "" } else { "    " })
+    };
+    text.lines().map(line).collect()
+}
+
+/// Backend and HAProxy, both on free ports of the loopback.
+struct Stage {
+    folder: folder::Folder,
+    backend: u16,
+    front: u16,
+    haproxy: Child,
+}
+
+impl Stage {
+    fn set(program: &str) -> Stage {
+        let folder = folder::Folder::new();
+        let ca = pki::Ca::new();
+        folder.file("ca.pem", &ca.pem);
+        let copy = folder.join("sni-check");
+        fs::copy(program, &copy).expect("a copy of sni-check");
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("permissions");
+        let backend = serve(&ca.leaf(&[NAME], 30));
+        let front = free_port();
+        let mut stage = Stage {
+            backend,
+            front,
+            haproxy: Command::new("true").spawn().expect("true"),
+            folder,
+        };
+        let config = stage.folder.file("haproxy.cfg", &stage.config());
+        stage.haproxy = Command::new("haproxy")
+            .args(["-W", "-db", "-f", &config])
+            .env("PATH", "/usr/sbin:/usr/bin")
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(stage.folder.join("log")).expect("a log"))
+            .spawn()
+            .expect("haproxy (make setup installs it)");
+        stage
+    }
+
+    fn servers(&self) -> String {
+        let (backend, folder) = (self.backend, self.folder.path().display());
+        let server = format!(
+            "127.0.0.1:{backend} ssl sni str({NAME}) verify required ca-file {folder}/ca.pem check inter 500ms"
+        );
+        format!(
+            "backend builtin
+                server builtin {server}
+             backend sni
+                option external-check
+                external-check command {folder}/sni-check
+                external-check path \"--sni {NAME} --ca-file {folder}/ca.pem\"
+                server sni {server}\n"
+        )
+    }
+
+    fn config(&self) -> String {
+        let servers = self.servers();
+        format!(
+            "global
+                external-check
+                insecure-fork-wanted
+                stats socket {}
+             defaults
+                mode http
+                timeout connect 5s
+                timeout client 5s
+                timeout server 5s
+             frontend www
+                bind 127.0.0.1:{}
+                default_backend sni
+             {servers}",
+            self.folder.join("stats"),
+            self.front
+        )
+    }
+
+    fn by_hand(&self, program: &str, option: &str) {
+        let output = Command::new(program)
+            .args(option.split_whitespace())
+            .args(["--ca-file", &self.folder.join("ca.pem")])
+            .args([
+                &format!("--connect=127.0.0.1:{}", self.backend),
+                "--verify-host",
+                NAME,
+                NAME,
+            ])
+            .output()
+            .expect("sni-check runs");
+        println!(
+            "\n   $ sni-check {option}{}{NAME}",
+            if option.is_empty() { "" } else { " " }
+        );
+        let text = [output.stdout, output.stderr].concat();
+        print!("{}", indented(&String::from_utf8_lossy(&text)));
+    }
+
+    /// Status, check_status and check_code of both servers, once each has been checked.
+    fn await_verdicts(&self) -> Vec<[String; 3]> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let rows: Vec<_> = ["builtin", "sni"]
+                .iter()
+                .filter_map(|name| self.row(name))
+                .collect();
+            let decided = |row: &[String; 3]| !row[1].is_empty() && row[1] != "INI";
+            let settled = rows.len() == 2 && rows.iter().all(decided) && rows[0][0] != "UP";
+            if settled || Instant::now() > end {
+                let missing = ["?", "?", "?"].map(str::to_owned);
+                return rows
+                    .into_iter()
+                    .chain([missing.clone(), missing])
+                    .take(2)
+                    .collect();
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn row(&self, name: &str) -> Option<[String; 3]> {
+        let mut socket = UnixStream::connect(self.folder.join("stats")).ok()?;
+        socket.write_all(b"show stat\n").ok()?;
+        let mut csv = String::new();
+        socket.read_to_string(&mut csv).ok()?;
+        let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let head = lines.next()?;
+        let row = lines.find(|row| row[..2] == [name, name])?;
+        let field =
+            |name: &str| Some(row[head.iter().position(|field| *field == name)?].to_owned());
+        Some([
+            field("status")?,
+            field("check_status")?.replace("* ", ""),
+            field("check_code")?,
+        ])
+    }
+
+    fn get(&self) -> u16 {
+        let answer = TcpStream::connect(("127.0.0.1", self.front)).and_then(|mut stream| {
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        });
+        let status = answer
+            .ok()
+            .and_then(|answer| answer.split(' ').nth(1)?.parse().ok());
+        status.unwrap_or(0)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let _ = self.haproxy.kill();
+        let _ = self.haproxy.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// The backend: answers 200 to clients that name it, and refuses the others as CloudFront does.
+fn serve(leaf: &pki::Leaf) -> u16 {
+    let key = PrivateKeyDer::from_pem_slice(leaf.key_pem.as_bytes()).expect("a key");
+    let config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.certificate.der().clone()], key)
+            .expect("a certificate");
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let config = config.clone();
+            thread::spawn(move || converse(stream, config));
+        }
+    });
+    port
+}
+
+fn converse(mut stream: TcpStream, config: Arc<ServerConfig>) -> Option<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    let mut acceptor = Acceptor::default();
+    let accepted = loop {
+        acceptor.read_tls(&mut stream).ok()?;
+        if let Some(accepted) = acceptor.accept().ok()? {
+            break accepted;
+        }
+    };
+    if accepted.client_hello().server_name() != Some(NAME) {
+        // A fatal alert, unrecognized_name (RFC 6066, section 3).
+        return stream.write_all(&[21, 3, 3, 0, 2, 2, 112]).ok();
+    }
+    let mut stream = StreamOwned::new(accepted.into_connection(config).ok()?, stream);
+    let mut head = Vec::new();
+    let mut buffer = [0; 1024];
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        let length = stream.read(&mut buffer).ok().filter(|length| *length > 0)?;
+        head.extend_from_slice(&buffer[..length]);
+    }
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nall good\n")
+        .ok()?;
+    stream.conn.send_close_notify();
+    stream.flush().ok()
+}

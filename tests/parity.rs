@@ -1,0 +1,159 @@
+//! sni-check and the bash + curl script that it replaces agree on up and down; where they differ
+//! by design, the row says why.
+
+mod support;
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use support::check::{BINARY, haproxy_command};
+use support::folder::Folder;
+use support::nginx::Nginx;
+use support::pki::Ca;
+use support::{free_port, peer, program};
+
+const NAME: &str = "www.example.test";
+
+/// A situation, and whether each of the two calls it up.
+struct Row {
+    situation: &'static str,
+    port: u16,
+    name: &'static str,
+    uri: &'static str,
+    ours: bool,
+    /// The script's verdict, if it is another by design, and why.
+    differs: Option<(bool, &'static str)>,
+}
+
+fn row(situation: &'static str, port: u16, up: bool) -> Row {
+    Row {
+        situation,
+        port,
+        name: NAME,
+        uri: "/",
+        ours: up,
+        differs: None,
+    }
+}
+
+#[test]
+fn both_call_the_same_backends_up() {
+    let ca = Ca::new();
+    let leaf = ca.leaf(&[NAME], 30);
+    let folder = Folder::new();
+    let ca_file = folder.file("ca.pem", &ca.pem);
+    // Both checks must find curl; a missing one would make every row "down".
+    assert!(
+        program("curl")
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status()
+            .expect("curl")
+            .success()
+    );
+    let nginx = Nginx::start(&ca, NAME, &leaf);
+    let at = |situation, uri, up| Row {
+        uri,
+        ..row(situation, nginx.port, up)
+    };
+    let quiet = peer::tcp(|_stream: TcpStream| thread::sleep(Duration::from_secs(20)));
+    let closing = peer::tcp(drop);
+    let plain = peer::tcp(|mut stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    });
+    let rows = [
+        at("healthy", "/", true),
+        at("a redirect", "/redirect", true),
+        at("status 401", "/api", false),
+        at("status 404", "/missing", false),
+        at("status 500", "/error", false),
+        Row {
+            name: "wrong.example.test",
+            ..at("a name that the server refuses", "/", false)
+        },
+        row("connection refused", free_port(), false),
+        row("silence", quiet, false),
+        row("closed at once", closing, false),
+        row("no TLS", plain, false),
+        row("expired", peer::answer(&ca.leaf(&[NAME], -2), OK), false),
+        row(
+            "another name",
+            peer::answer(&ca.leaf(&["other.example.test"], 30), OK),
+            false,
+        ),
+        row(
+            "unknown CA",
+            peer::answer(&Ca::named("Other CA").leaf(&[NAME], 30), OK),
+            false,
+        ),
+        row("healthy, not nginx", peer::answer(&leaf, OK), true),
+        row("no HTTP", peer::answer(&leaf, "SSH-2.0-x\r\n"), false),
+        Row {
+            differs: Some((
+                true,
+                "curl takes a head that just ends; ours wants it complete",
+            )),
+            ..row(
+                "closed before the head is complete",
+                peer::answer(&leaf, "HTTP/1.1 200 OK\r\n"),
+                false,
+            )
+        },
+        row("close without an answer", peer::answer(&leaf, ""), false),
+        Row {
+            differs: Some((
+                false,
+                "curl reads the body; ours only if an --expect needs it",
+            )),
+            ..row(
+                "a body shorter than announced",
+                peer::answer(&leaf, SHORT),
+                true,
+            )
+        },
+        row(
+            "a status below 100",
+            peer::answer(&leaf, "HTTP/1.1 099 X\r\n\r\n"),
+            false,
+        ),
+    ];
+    for Row {
+        situation,
+        port,
+        name,
+        uri,
+        ours,
+        differs,
+    } in rows
+    {
+        let port = port.to_string();
+        let path = format!("--sni {name} --uri {uri} --ca-file {ca_file} --timeout 2s");
+        let output = haproxy_command(&[BINARY], &path, "127.0.0.1", &port)
+            .output()
+            .expect("ours");
+        let line = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.success(), ours, "{situation}: {line}");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/baseline/check.sh");
+        let output = haproxy_command(&[script], "/usr/bin:/bin", "127.0.0.1", &port)
+            .envs([
+                ("SNI_HOST", name),
+                ("CHECK_URI", uri),
+                ("CA_FILE", &ca_file),
+            ])
+            .output()
+            .expect("the script");
+        let (theirs, why) = differs.unwrap_or((ours, "they should agree"));
+        let line = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(
+            output.status.success(),
+            theirs,
+            "{situation} ({why}): {line}"
+        );
+    }
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const SHORT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nok";

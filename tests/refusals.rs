@@ -1,0 +1,347 @@
+//! Bad input: exit 2, one clear sentence that names the option and what to write instead, and
+//! nothing sent.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_sni-check");
+
+/// A listener that must never see a connection.
+struct Untouched(TcpListener);
+
+impl Untouched {
+    fn new() -> Untouched {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.set_nonblocking(true).expect("non-blocking");
+        Untouched(listener)
+    }
+
+    fn port(&self) -> String {
+        self.0.local_addr().expect("an address").port().to_string()
+    }
+
+    fn assert(&self, context: &str) {
+        assert!(self.0.accept().is_err(), "{context}: something was sent");
+    }
+}
+
+/// Runs the check as HAProxy does, with `path` as the text of `external-check path`.
+fn haproxy_door(path: &str, arguments: &[&str]) -> Output {
+    Command::new(BINARY)
+        .args(arguments)
+        .env_clear()
+        .env("HAPROXY_PROXY_NAME", "hybrid")
+        .env("HAPROXY_SERVER_NAME", "blue")
+        .env("PATH", path)
+        .output()
+        .expect("the program runs")
+}
+
+fn by_hand(words: &[&str]) -> Output {
+    Command::new(BINARY)
+        .args(words)
+        .env_clear()
+        .output()
+        .expect("the program runs")
+}
+
+/// The one sentence of a refusal.
+#[track_caller]
+fn refusal(output: &Output, context: &str) -> String {
+    let text = String::from_utf8(output.stderr.clone()).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(2), "{context}: {text}");
+    assert_eq!(text.lines().count(), 1, "{context}: {text}");
+    assert!(text.starts_with("sni-check: "), "{context}: {text}");
+    assert!(output.stdout.is_empty(), "{context}");
+    text
+}
+
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let path = std::env::temp_dir().join(format!("sni-check-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a directory");
+        Scratch(path)
+    }
+
+    fn file(&self, name: &str, content: &str) -> String {
+        let path = self.0.join(name);
+        fs::write(&path, content).expect("a file");
+        path.display().to_string()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn every_bad_option_is_refused_before_anything_is_sent() {
+    let scratch = Scratch::new("refusals");
+    let key = |name: &str| {
+        let pair = rcgen::generate_simple_self_signed(["a.example".to_owned()]).expect("a key");
+        (
+            scratch.file(&format!("{name}.crt"), &pair.cert.pem()),
+            scratch.file(&format!("{name}.key"), &pair.signing_key.serialize_pem()),
+        )
+    };
+    let (crt, _) = key("one");
+    let (_, other_key) = key("other");
+    let empty = scratch.file("empty.pem", "");
+    let broken = scratch.file("broken.pem", "-----BEGIN CERTIFICATE-----\n!!\n");
+    let rows: Vec<(String, Vec<&str>)> = [
+        ("--snl a.example", vec!["--snl", "did you mean --sni?"]),
+        ("--frobnicate", vec!["--frobnicate", "--help"]),
+        (
+            "--sni 'a.example",
+            vec!["external-check path", "quote", "close it"],
+        ),
+        (
+            "--sni a.example # --expect x",
+            vec!["external-check path", "#"],
+        ),
+        ("--sni a --sni b", vec!["--sni", "duplicate"]),
+        ("--sni a.example --no-sni", vec!["--sni and --no-sni"]),
+        ("--sni  --uri /", vec!["--sni has no value", "variable"]),
+        ("--sni ''", vec!["--sni", "empty", "variable"]),
+        ("--sni 203.0.113.7", vec!["--sni", "IP address", "--no-sni"]),
+        (
+            "--sni bücher.example",
+            vec!["--sni", "U-label", "punycode", "xn--"],
+        ),
+        (
+            "--sni a.example:443",
+            vec!["--sni", "no DNS name", "www.example.com"],
+        ),
+        ("--uri /", vec!["no SNI name", "--sni NAME", "--no-sni"]),
+        ("--sni a --timeout 2sec", vec!["--timeout", "1800ms"]),
+        ("--sni a --timeout 0", vec!["--timeout", "zero"]),
+        (
+            "--sni a --expect 'status 399-200'",
+            vec!["--expect", "write 200-399"],
+        ),
+        (
+            "--sni a --expect 'status abc'",
+            vec!["--expect", "no status code"],
+        ),
+        (
+            "--sni a --expect 'rstring ('",
+            vec!["--expect", "no regular expression"],
+        ),
+        (
+            "--sni a --expect 'body x'",
+            vec!["--expect", "write one of status"],
+        ),
+        (
+            "--sni a --header NoColon",
+            vec!["--header", "no colon", "'Name: value'"],
+        ),
+        (
+            "--sni a --header \"A: b\nC: d\"",
+            vec!["--header", "CR or LF"],
+        ),
+        (
+            "--sni a --header 'A b: c'",
+            vec!["--header", "no header name"],
+        ),
+        (
+            "--sni a --header 'Content-Length: 3'",
+            vec!["Content-Length", "leave it out"],
+        ),
+        (
+            "--sni a --header 'Host: x' --header 'Host: y'",
+            vec!["Host twice"],
+        ),
+        (
+            "--sni a --header @/nonexistent",
+            vec!["--header @/nonexistent", "cannot read"],
+        ),
+        ("--sni a --port 65536", vec!["--port", "1 to 65535"]),
+        ("--sni a --port 0", vec!["--port", "1 to 65535"]),
+        (
+            "--sni a --connect 127.0.0.1:1 --port 2",
+            vec!["--port", "--connect"],
+        ),
+        (
+            "--sni a --connect /run/x --port 2",
+            vec!["--port", "--connect", "unix"],
+        ),
+        ("--sni a --uri healthz", vec!["--uri", "begin with /"]),
+        ("--sni a --uri '/a b'", vec!["--uri", "%20"]),
+        ("--sni a --method 'G ET'", vec!["--method", "GET"]),
+        ("--sni a --method CONNECT", vec!["--method CONNECT"]),
+        (
+            "--sni a --method HEAD --body x",
+            vec!["--body", "--method HEAD"],
+        ),
+        (
+            "--sni a --method HEAD --expect 'string x'",
+            vec!["--method HEAD", "--expect string"],
+        ),
+        (
+            "--sni a --max-body 5k",
+            vec!["--max-body", "--expect string"],
+        ),
+        (
+            "--sni a --expect 'string x' --max-body 0",
+            vec!["--max-body", "64k"],
+        ),
+        (
+            "--sni a --verify optional",
+            vec!["--verify", "required or none"],
+        ),
+        (
+            "--sni a --verify none --verify-host b",
+            vec!["--verify-host", "--verify none"],
+        ),
+        (
+            "--sni a --verify none --ca-file @bundled",
+            vec!["--ca-file", "--verify none"],
+        ),
+        (
+            "--sni a --ca-file @nope",
+            vec!["--ca-file @nope", "@system-ca"],
+        ),
+        (
+            "--sni a --ca-file /nonexistent",
+            vec!["--ca-file /nonexistent", "cannot read", "chroot"],
+        ),
+        (
+            "--sni a --ca-file EMPTY",
+            vec!["--ca-file", "no certificate", "PEM"],
+        ),
+        ("--sni a --ca-file BROKEN", vec!["--ca-file", "PEM"]),
+        (
+            "--sni a --crl-file EMPTY",
+            vec!["--crl-file", "no X509 CRL"],
+        ),
+        (
+            "--sni a --crt CRT",
+            vec!["--crt", "no private key", "--key FILE"],
+        ),
+        (
+            "--sni a --crt CRT --key OTHER",
+            vec!["--key", "does not fit --crt"],
+        ),
+        ("--sni a --key OTHER", vec!["--key without --crt"]),
+        (
+            "--sni a --ssl-min-ver TLSv1.3 --ssl-max-ver TLSv1.2",
+            vec!["--ssl-min-ver", "--ssl-max-ver"],
+        ),
+        (
+            "--sni a --ssl-min-ver TLSv1.1",
+            vec!["--ssl-min-ver", "TLSv1.2"],
+        ),
+        (
+            "--sni a --send-proxy --send-proxy-v2",
+            vec!["--send-proxy and --send-proxy-v2"],
+        ),
+        ("--sni a --source ::1", vec!["--source", "IP version"]),
+        ("--sni a --source localhost", vec!["--source", "IP address"]),
+        ("--sni a --quiet --verbose", vec!["--quiet and --verbose"]),
+        ("--sni a --quiet --json", vec!["--quiet and --json"]),
+        ("--sni a --quiet=yes", vec!["--quiet", "no value"]),
+        ("--sni a --syslog loghost", vec!["--syslog", "IP address"]),
+        ("--sni a --min-cert-days soon", vec!["--min-cert-days"]),
+        ("--sni a stray", vec!["four arguments", "5"]),
+        ("--help", vec!["--help"]),
+        ("--version", vec!["--version"]),
+    ]
+    .into_iter()
+    .map(|(path, parts)| {
+        let path = path.replace("EMPTY", &empty).replace("BROKEN", &broken);
+        (
+            path.replace("CRT", &crt).replace("OTHER", &other_key),
+            parts,
+        )
+    })
+    .collect();
+    let backend = Untouched::new();
+    for (path, parts) in rows {
+        let output = haproxy_door(
+            &path,
+            &["NOT_USED", "NOT_USED", "127.0.0.1", &backend.port()],
+        );
+        let text = refusal(&output, &path);
+        assert!(text.contains("hybrid/blue"), "{path}: {text}");
+        for part in parts {
+            assert!(text.contains(part), "{path}: {text} (lacks {part})");
+        }
+        backend.assert(&path);
+    }
+}
+
+#[test]
+fn servers_that_cannot_be_dialled_are_refused_with_the_way_out() {
+    for (arguments, part) in [
+        (["NOT_USED", "NOT_USED", "127.0.0.1", "0"], "--port N"),
+        (
+            ["NOT_USED", "NOT_USED", "127.0.0.1", "NOT_USED"],
+            "--port N",
+        ),
+        (["NOT_USED", "NOT_USED", "", "NOT_USED"], "abstract"),
+    ] {
+        let text = refusal(&haproxy_door("--sni a.example", &arguments), part);
+        assert!(text.contains(part), "{text}");
+    }
+    for arguments in [
+        &[][..],
+        &["a"],
+        &["a", "b", "c"],
+        &["a", "b", "c", "d", "e"],
+    ] {
+        let text = refusal(&haproxy_door("--sni a.example", arguments), "arguments");
+        assert!(text.contains("four arguments"), "{text}");
+    }
+}
+
+#[test]
+fn by_hand_too() {
+    for (words, part) in [
+        (&[][..], "no target"),
+        (&["a.example", "b.example"], "2 targets"),
+        (&["a.example", "b.example", "c.example"], "3 targets"),
+        (&["http://a.example/"], "only HTTPS"),
+        (&["https://203.0.113.7/"], "--sni NAME"),
+        (&["https://user:secret@a.example/"], "--header"),
+        (&["a.example:0"], "1 to 65535"),
+        (
+            &["--uri", "/x", "https://a.example/y"],
+            "--uri and the path in the URL",
+        ),
+        (&["--snl"], "did you mean --sni?"),
+        (&["--timeout"], "--timeout has no value"),
+        (&["--version", "a.example"], "--version"),
+    ] {
+        let text = refusal(&by_hand(words), part);
+        assert!(text.contains(part), "{words:?}: {text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+}
+
+#[test]
+fn a_header_s_value_is_never_shown() {
+    let output = haproxy_door(
+        "--sni a.example --header 'X-Token: s3cr\u{1}et'",
+        &["NOT_USED", "NOT_USED", "127.0.0.1", "1"],
+    );
+    assert!(!refusal(&output, "header").contains("s3cr"));
+}
+
+#[test]
+fn help_and_version_are_for_people() {
+    let help = by_hand(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&help.stdout).contains("--sni"));
+    let version = by_hand(&["--version"]);
+    assert_eq!(version.status.code(), Some(0));
+    assert_eq!(
+        String::from_utf8_lossy(&version.stdout),
+        concat!("sni-check ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+}

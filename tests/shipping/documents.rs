@@ -1,0 +1,32 @@
+//! Licences, change log and the page for contributors.
+
+use crate::tools::root;
+
+fn text(name: &str) -> String {
+    std::fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn both_licences_are_there() {
+    assert_eq!(env!("CARGO_PKG_LICENSE"), "MIT OR Apache-2.0");
+    assert!(text("LICENSE-MIT").contains("Permission is hereby granted, free of charge"));
+    assert!(text("LICENSE-APACHE").contains("Version 2.0, January 2004"));
+}
+
+#[test]
+fn the_change_log_knows_this_version_or_what_is_unreleased() {
+    let log = text("CHANGELOG.md");
+    let released = format!("\n## [{}]", env!("CARGO_PKG_VERSION"));
+    assert!(log.contains("\n## [Unreleased]") || log.contains(&released));
+}
+
+#[test]
+fn the_page_for_contributors_names_every_module_that_is_there() {
+    let page = text("CONTRIBUTING.md");
+    for name in page
+        .split('`')
+        .filter(|name| name.starts_with("src/") || name.starts_with("tests/"))
+    {
+        assert!(root().join(name).exists(), "CONTRIBUTING.md names {name}");
+    }
+}

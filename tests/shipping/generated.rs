@@ -1,0 +1,38 @@
+//! The manual and the completions are made from the definitions that `--help` is made from.
+//!
+//! `UPDATE=1 cargo test --test shipping` writes them; without it they are compared.
+
+mod completions;
+mod manual;
+
+use argh::{ArgsInfo, FlagInfo, FlagInfoKind};
+use sni_check::options::Options;
+
+use crate::tools::root;
+
+const UPDATE: &str = "UPDATE=1 cargo test --test shipping";
+
+fn flags() -> &'static [FlagInfo<'static>] {
+    Options::get_args_info().flags
+}
+
+/// The name of an option's value as `--help` shows it, if it takes one.
+fn value_name(flag: &FlagInfo<'static>) -> Option<&'static str> {
+    match flag.kind {
+        FlagInfoKind::Switch => None,
+        FlagInfoKind::Option { arg_name } => Some(arg_name),
+    }
+}
+
+#[track_caller]
+fn assert_is_up_to_date(name: &str, text: &str) {
+    let path = root().join(name);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, text).expect(name);
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == text,
+        "{name} is not what the options say; run {UPDATE}"
+    );
+}

@@ -1,0 +1,262 @@
+//! completions/, one file a shell.
+//!
+//! What completes an option's value is in the name that its definition gives the value: `FILE`
+//! stands for a file, any other word in capitals for free text, `this|that` for these words.
+
+use std::fmt::Write as _;
+
+use argh::{FlagInfo, Optionality};
+
+use super::{UPDATE, assert_is_up_to_date, flags, value_name};
+use crate::tools::{run, tool};
+
+const BASH: &str = "completions/sni-check.bash";
+const ZSH: &str = "completions/_sni-check";
+const FISH: &str = "completions/sni-check.fish";
+
+/// What may follow an option.
+struct Value {
+    name: &'static str,
+    words: Vec<&'static str>,
+    file: bool,
+}
+
+fn value(flag: &FlagInfo<'static>) -> Option<Value> {
+    let name = value_name(flag)?;
+    let (placeholders, words): (Vec<_>, Vec<_>) = name
+        .split('|')
+        .partition(|part| !part.contains(char::is_lowercase));
+    Some(Value {
+        name,
+        words,
+        file: placeholders.contains(&"FILE"),
+    })
+}
+
+fn header() -> String {
+    format!("# From src/options.rs by {UPDATE}\n")
+}
+
+fn description(flag: &FlagInfo<'static>) -> String {
+    flag.description
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn bash() -> String {
+    let mut cases = String::new();
+    for flag in flags() {
+        let Some(value) = value(flag) else { continue };
+        let mut commands = Vec::new();
+        if value.file {
+            commands.push(
+                "compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- \"$current\")"
+                    .to_owned(),
+            );
+        }
+        if !value.words.is_empty() {
+            commands.push(format!("mapfile -t -O \"${{#COMPREPLY[@]}}\" COMPREPLY < <(compgen -W '{}' -- \"$current\")", value.words.join(" ")));
+        }
+        let commands = if commands.is_empty() {
+            ":".to_owned()
+        } else {
+            commands.join("\n            ")
+        };
+        writeln!(
+            cases,
+            "        {})\n            {commands}\n            ;;",
+            flag.long
+        )
+        .expect("a string");
+    }
+    let options: Vec<&str> = flags().iter().map(|flag| flag.long).collect();
+    let options = options.join(" ");
+    format!(
+        r#"{}
+_sni_check() {{
+    local current=${{COMP_WORDS[COMP_CWORD]}} option=${{COMP_WORDS[COMP_CWORD-1]}}
+    # bash splits --name=value into three words.
+    if [[ $current == = ]]; then
+        current=
+    elif [[ $option == = ]]; then
+        option=${{COMP_WORDS[COMP_CWORD-2]}}
+    fi
+    COMPREPLY=()
+    case $option in
+{cases}        *)
+            if [[ $current == -* ]]; then
+                mapfile -t COMPREPLY < <(compgen -W '{options}' -- "$current")
+            else
+                mapfile -t COMPREPLY < <(compgen -A hostname -- "$current")
+            fi
+            ;;
+    esac
+}}
+
+complete -F _sni_check sni-check
+"#,
+        header()
+    )
+}
+
+fn zsh() -> String {
+    let escape = |text: &str| {
+        text.replace('\'', "'\\''")
+            .replace('[', "\\[")
+            .replace(']', "\\]")
+            .replace(':', "\\:")
+    };
+    let mut specs = String::new();
+    for flag in flags() {
+        let repeats = if matches!(flag.optionality, Optionality::Repeating) {
+            "*"
+        } else {
+            ""
+        };
+        let (equals, value) = match value(flag) {
+            None => ("", String::new()),
+            Some(value) => {
+                let words = value.words.join(" ");
+                let action = match (value.file, words.as_str()) {
+                    (true, "") => "_files".to_owned(),
+                    (true, words) => {
+                        format!(
+                            "{{_alternative \"files\\:file\\:_files\" \"words\\:word\\:({words})\"}}"
+                        )
+                    }
+                    (false, "") => " ".to_owned(),
+                    (false, words) => format!("({words})"),
+                };
+                ("=", format!(":{}:{action}", escape(value.name)))
+            }
+        };
+        let description = escape(&description(flag));
+        writeln!(
+            specs,
+            "    '{repeats}{}{equals}[{description}]{value}' \\",
+            flag.long
+        )
+        .expect("a string");
+    }
+    format!(
+        "#compdef sni-check\n{}\n_arguments -S \\\n{specs}    '*:TARGET:_hosts'\n",
+        header()
+    )
+}
+
+fn fish() -> String {
+    let quote = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
+    let mut lines = format!(
+        "{}\ncomplete -c sni-check -f -a '(__fish_print_hostnames)'\n",
+        header()
+    );
+    for flag in flags() {
+        let value = value(flag).map_or(String::new(), |value| {
+            let kind = if value.file { " -r -F" } else { " -x" };
+            let words = match value.words.join(" ") {
+                words if words.is_empty() => words,
+                words => format!(" -a {}", quote(&words)),
+            };
+            format!("{kind}{words}")
+        });
+        let name = flag.long.trim_start_matches('-');
+        writeln!(
+            lines,
+            "complete -c sni-check -l {name}{value} -d {}",
+            quote(&description(flag))
+        )
+        .expect("a string");
+    }
+    lines
+}
+
+#[test]
+fn the_completions_are_made_from_the_options() {
+    assert_is_up_to_date(BASH, &bash());
+    assert_is_up_to_date(ZSH, &zsh());
+    assert_is_up_to_date(FISH, &fish());
+}
+
+/// What bash proposes for the last of these words.
+fn in_bash(words: &[&str]) -> Vec<String> {
+    let script = format!(
+        "source {BASH}; COMP_WORDS=(sni-check \"$@\"); COMP_CWORD=$#; _sni_check 2>/dev/null; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    );
+    lines(&run(tool("bash")
+        .args(["--norc", "-c", &script, "bash"])
+        .args(words)))
+}
+
+/// What fish proposes at the end of this line.
+fn in_fish(line: &str) -> Vec<String> {
+    let script = format!(
+        "source {FISH}; or exit; complete -C 'sni-check {line}' | string split -f 1 \\t; true"
+    );
+    lines(&run(tool("fish")
+        .args(["--no-config", "-c", &script])
+        .env("HOME", "/nonexistent")))
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines()
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn bash_completes_options_words_and_files() {
+    assert_eq!(in_bash(&["--send"]), ["--send-proxy", "--send-proxy-v2"]);
+    assert_eq!(in_bash(&["--verify", "r"]), ["required"]);
+    assert_eq!(in_bash(&["--verify", "=", "n"]), ["none"]);
+    assert_eq!(in_bash(&["--verify", "="]), ["required", "none"]);
+    assert_eq!(in_bash(&["--crt", "Cargo.t"]), ["Cargo.toml"]);
+    assert_eq!(in_bash(&["--ca-file", "@s"]), ["@system-ca"]);
+    assert!(in_bash(&["--sni", "Cargo.t"]).is_empty());
+    assert!(in_bash(&["-"]).len() == flags().len());
+}
+
+#[test]
+fn fish_completes_options_words_and_files() {
+    assert_eq!(in_fish("--send"), ["--send-proxy", "--send-proxy-v2"]);
+    assert_eq!(in_fish("www.example.com --verify r"), ["required"]);
+    assert_eq!(in_fish("--verify=n"), ["--verify=none"]);
+    assert_eq!(in_fish("--crt Cargo.t"), ["Cargo.toml"]);
+    assert_eq!(in_fish("--ca-file @s"), ["@system-ca"]);
+    assert!(in_fish("--sni Cargo.t").is_empty());
+}
+
+/// The line that zsh makes of this one at a press of the tabulator.
+fn in_zsh(line: &str) -> String {
+    let script = r#"
+        zmodload zsh/zpty
+        zpty shell zsh -f -i
+        zpty -w shell "PS1=; stty -echo; fpath=($PWD/completions \$fpath); autoload -U compinit; compinit -u -D; \
+            show() { print -r -- \"<\$BUFFER>\"; BUFFER=; zle accept-line }; zle -N show; bindkey '^X' show; \
+            print rea''dy"
+        zpty -r -m shell seen '*ready*'
+        zpty -w -n shell "sni-check $1"$'\t\x18'
+        zpty -r -m shell seen '*<sni-check*>*'
+        print -r -- "${${seen##*<sni-check }%%>*}"
+    "#;
+    let mut zsh = tool("timeout");
+    run(zsh
+        .args(["20", "zsh", "-f", "-c", script, "zsh", line])
+        .env("TERM", "dumb"))
+    .trim()
+    .to_owned()
+}
+
+#[test]
+fn zsh_completes_options_words_and_files() {
+    assert_eq!(in_zsh("--source"), "--source=");
+    assert_eq!(
+        in_zsh("www.example.com --verify r"),
+        "www.example.com --verify required"
+    );
+    assert_eq!(in_zsh("--verify=n"), "--verify=none");
+    assert_eq!(in_zsh("--crt Cargo.t"), "--crt Cargo.toml");
+    assert_eq!(in_zsh("--ca-file @s"), "--ca-file @system-ca");
+    assert_eq!(in_zsh("--sni Cargo.t"), "--sni Cargo.t");
+}

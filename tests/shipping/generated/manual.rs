@@ -1,0 +1,125 @@
+//! man/sni-check.1, from the template beside it.
+
+use sni_check::code::Code;
+
+use super::{UPDATE, assert_is_up_to_date, flags, value_name};
+use crate::tools::{output, root, run, tool};
+
+const MANUAL: &str = "man/sni-check.1";
+
+fn manual() -> String {
+    let template =
+        std::fs::read_to_string(root().join("man/sni-check.1.in")).expect("the template");
+    let options: Vec<String> = flags()
+        .iter()
+        .map(|flag| {
+            let value = value_name(flag)
+                .map(|name| format!(" Ar {}", escape(name)))
+                .unwrap_or_default();
+            let name = escape(flag.long.trim_start_matches('-'));
+            format!(".It Fl -{name}{value}\n{}", wrap(&escape(flag.description)))
+        })
+        .collect();
+    let codes = Code::ALL.map(|code| {
+        let meaning = escape(&code.meaning().replace('`', ""));
+        let word = match code.haproxy_word() {
+            "-" => String::new(),
+            word => format!(" [{word}]"),
+        };
+        format!(
+            ".It {}\n{}",
+            code.number(),
+            wrap(&format!("{meaning}{word}"))
+        )
+    });
+    template
+        .replace(
+            "@GENERATED@",
+            &format!("From sni-check.1.in and src/options.rs by {UPDATE}"),
+        )
+        .replace("@OPTIONS@", &options.join("\n"))
+        .replace("@EXIT_STATUS@", &codes.join("\n"))
+}
+
+/// Text that means itself in roff.
+fn escape(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.replace('\\', "\\e")
+        .replace('-', "\\-")
+        .replace('…', "...")
+}
+
+/// Lines of at most 78 characters, none of which roff takes for a request.
+fn wrap(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is always a line");
+        if line.is_empty() {
+            *line = word.to_owned();
+        } else if line.len() + word.len() < 76 {
+            *line = format!("{line} {word}");
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    let lines = lines
+        .iter()
+        .map(|line| match line.starts_with(['.', '\'']) {
+            true => format!("\\&{line}"),
+            false => line.clone(),
+        });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_manual_is_made_from_the_options_and_the_codes() {
+    assert_is_up_to_date(MANUAL, &manual());
+}
+
+#[test]
+fn mandoc_finds_nothing_to_say() {
+    let lint = output(tool("mandoc").args(["-T", "lint", "-W", "style", MANUAL]));
+    let text =
+        String::from_utf8_lossy(&lint.stdout).into_owned() + &String::from_utf8_lossy(&lint.stderr);
+    assert!(lint.status.success() && text.is_empty(), "{text}");
+}
+
+#[test]
+fn man_formats_it_without_a_warning() {
+    let page = output(
+        tool("man")
+            .args(["--warnings", "-l", MANUAL])
+            .env("LC_ALL", "C.UTF-8")
+            .env("MANPAGER", "cat"),
+    );
+    assert!(page.status.success());
+    assert_eq!(String::from_utf8_lossy(&page.stderr), "");
+}
+
+#[test]
+fn the_page_shows_every_option_and_every_code() {
+    let page = run(tool("mandoc").args(["-T", "ascii", MANUAL]));
+    // A terminal's bold and underlined letters are overstruck.
+    let page: String = run(tool("col").arg("-bx").stdin(with(&page)));
+    for flag in flags() {
+        let entry = value_name(flag).map_or(flag.long.to_owned(), |value| {
+            format!("{} {value}", flag.long)
+        });
+        assert!(
+            page.contains(&format!("     {entry}\n")) || page.contains(&format!("     {entry}  ")),
+            "{entry}"
+        );
+    }
+    for code in Code::ALL {
+        assert!(
+            page.contains(&format!("     {:<2} ", code.number())),
+            "{code:?}"
+        );
+    }
+}
+
+fn with(text: &str) -> std::fs::File {
+    let path = crate::tools::workspace("manual").join("page");
+    std::fs::write(&path, text).expect("a file");
+    std::fs::File::open(&path).expect("a file")
+}

@@ -1,0 +1,6 @@
+//! What leaves the house: the crate, its documents, the image, the package, the workflows.
+
+mod documents;
+mod generated;
+mod the_crate;
+mod tools;

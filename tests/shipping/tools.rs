@@ -1,0 +1,70 @@
+//! Running the programs that these tests need.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A new, empty directory of this name for a test to work in.
+pub fn workspace(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if path.exists() {
+        std::fs::remove_dir_all(&path).expect("the previous run's files can be removed");
+    }
+    std::fs::create_dir_all(&path).expect("a directory can be made");
+    path
+}
+
+/// A program that has to be installed.
+pub fn tool(name: &str) -> Command {
+    let mut command = Command::new(name);
+    command.current_dir(root()).stdin(Stdio::null());
+    command
+}
+
+/// The cargo that runs these tests.
+pub fn cargo() -> Command {
+    tool(env!("CARGO"))
+}
+
+/// Runs it to its end, whatever that is.
+#[track_caller]
+pub fn output(command: &mut Command) -> Output {
+    match command.output() {
+        Ok(output) => output,
+        Err(error) => panic!("{}: {error}; install it", command.get_program().display()),
+    }
+}
+
+/// Runs it, expects success, and returns what it wrote on its standard output.
+#[track_caller]
+pub fn run(command: &mut Command) -> String {
+    let output = output(command);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{text}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    text
+}
+
+/// The binary as released, built by the command that the README gives.
+pub fn released() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let messages = run(cargo()
+            .args(["build", "--release", "--locked", "--bin", "sni-check"])
+            .arg("--message-format=json"));
+        let path = messages.lines().find_map(|line| {
+            let message: serde_json::Value = serde_json::from_str(line).ok()?;
+            Some(message["executable"].as_str()?.to_owned())
+        });
+        PathBuf::from(path.expect("cargo names the executable"))
+    })
+}

@@ -1,0 +1,96 @@
+//! What `cargo build --release` alone gives: one small static-pie binary that runs in an empty
+//! chroot.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use support::check::haproxy_command;
+use support::folder::Folder;
+use support::nginx::Nginx;
+use support::pki::Ca;
+use support::program;
+
+/// Builds it, or finds it built.
+fn release_binary() -> PathBuf {
+    // The folder of this profile's binary is the target's folder.
+    let debug = PathBuf::from(support::check::BINARY);
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--locked", "--bin", "sni-check"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    let target = debug
+        .parent()
+        .and_then(|debug| debug.parent())
+        .expect("a target folder");
+    target.join("release/sni-check")
+}
+
+fn text(output: Output) -> String {
+    assert!(output.status.success());
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn it_is_small_static_and_runs_where_there_is_nothing() {
+    let binary = release_binary();
+    let size = fs::metadata(&binary).expect("the binary").len();
+    assert!(size <= 3_500_000, "{size} bytes");
+
+    let elf = |option| {
+        text(
+            program("readelf")
+                .args([option, "-W"])
+                .arg(&binary)
+                .output()
+                .expect("readelf"),
+        )
+    };
+    assert!(elf("-h").contains("DYN (Position-Independent Executable file)"));
+    let segments = elf("-l");
+    assert!(
+        segments.contains("LOAD") && !segments.contains("INTERP"),
+        "{segments}"
+    );
+    let dynamic = elf("-d");
+    assert!(
+        dynamic.contains("FLAGS_1") && !dynamic.contains("NEEDED"),
+        "{dynamic}"
+    );
+
+    let chroot = Folder::new();
+    let inside = chroot.path().join("sni-check");
+    fs::copy(&binary, &inside).expect("a copy");
+    fs::set_permissions(&inside, fs::Permissions::from_mode(0o755)).expect("permissions");
+    let ca = Ca::new();
+    chroot.file("ca.pem", &ca.pem);
+    let name = "www.example.test";
+    let nginx = Nginx::start(&ca, name, &ca.leaf(&[name], 30));
+    let port = nginx.port.to_string();
+    // As the child of a daemonised HAProxy: descriptors 0 to 2 closed, no privileges, nothing
+    // around. PATH is the check's, so every program on the way is named in full.
+    let script = format!(
+        "exec /usr/bin/setpriv --no-new-privs /usr/sbin/chroot --userspec=65534:65534 {} /sni-check \"$@\" 0<&- 1>&- 2>&-",
+        chroot.path().display()
+    );
+    for (path, code) in [
+        ("--sni www.example.test --ca-file /ca.pem", 0),
+        ("--sni wrong.example.test --ca-file /ca.pem", 65),
+        ("--snl www.example.test", 2),
+    ] {
+        let shell = ["/bin/sh", "-c", &script, "sni-check"];
+        let status = haproxy_command(&shell, path, "127.0.0.1", &port)
+            .status()
+            .expect("a shell");
+        assert_eq!(status.code(), Some(code), "{path}");
+    }
+}

@@ -1,0 +1,30 @@
+//! Running the program.
+
+use std::process::{Command, Output};
+
+/// The program under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_sni-check");
+
+/// Runs a check exactly as HAProxy does: four arguments, `path` as PATH, nothing else in the
+/// environment.
+pub fn haproxy_door(path: &str, address: &str, port: &str) -> Output {
+    haproxy_command(&[BINARY], path, address, port)
+        .output()
+        .expect("the program runs")
+}
+
+/// The call that HAProxy makes of an external check; `program` may be several words, of which the
+/// later come before HAProxy's arguments.
+pub fn haproxy_command(program: &[&str], path: &str, address: &str, port: &str) -> Command {
+    let mut command = Command::new(program[0]);
+    command
+        .args(&program[1..])
+        .args(["NOT_USED", "NOT_USED", address, port])
+        .env_clear()
+        .env("HAPROXY_PROXY_NAME", "hybrid")
+        .env("HAPROXY_SERVER_NAME", "blue")
+        .env("HAPROXY_SERVER_ADDR", address)
+        .env("HAPROXY_SERVER_PORT", port)
+        .env("PATH", path);
+    command
+}

@@ -1,0 +1,178 @@
+//! Real HAProxy, and its view of its servers.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::process::{Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::folder::Folder;
+use super::{PATIENCE, Running, free_port, program, wait_for};
+
+/// How HAProxy runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// `-W -db`, as the official images run it.
+    Foreground,
+    /// `-D`: a daemon, which closes descriptors 0 to 2.
+    Daemon,
+}
+
+/// A running HAProxy.
+pub struct Haproxy {
+    /// Where its front end listens: the variable LISTEN of the configurations.
+    pub port: u16,
+    folder: Folder,
+    process: Running,
+}
+
+/// A row of `show stat`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    pub status: String,
+    pub check_status: String,
+    pub check_code: String,
+}
+
+impl Haproxy {
+    /// Starts HAProxy on a configuration file, with these variables and nothing else in its
+    /// environment.
+    pub fn start(mode: Mode, config: &str, variables: &[(&str, &str)]) -> Haproxy {
+        let folder = Folder::new();
+        let port = free_port();
+        let stats = folder.join("stats");
+        // A file of its own, so that the configuration is loaded as it is.
+        let addition = folder.file(
+            "stats.cfg",
+            &format!("global\n    stats socket {stats} level admin\n"),
+        );
+        let mut command = program("haproxy");
+        match mode {
+            Mode::Foreground => command.args(["-W", "-db"]),
+            Mode::Daemon => command.arg("-D"),
+        };
+        let process = command
+            .args(["-f", config, "-f", &addition, "-p", &folder.join("pid")])
+            .env_clear()
+            .envs(variables.iter().copied())
+            .env("LISTEN", format!("127.0.0.1:{port}"))
+            .stdin(Stdio::null())
+            .stderr(fs::File::create(folder.join("log")).expect("a log"))
+            .spawn()
+            .expect("haproxy runs");
+        let haproxy = Haproxy {
+            port,
+            folder,
+            process: Running(process),
+        };
+        wait_for("haproxy to answer", || UnixStream::connect(&stats).ok());
+        haproxy
+    }
+
+    /// `haproxy -c` on a configuration file.
+    pub fn check(config: &str, variables: &[(&str, &str)]) -> Output {
+        program("haproxy")
+            .args(["-c", "-f", config])
+            .env_clear()
+            .envs(variables.iter().copied())
+            .output()
+            .expect("haproxy runs")
+    }
+
+    /// What it printed, and what its checks printed.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    /// `show stat`'s row of a server.
+    pub fn server(&self, backend: &str, server: &str) -> Option<Server> {
+        let mut socket = UnixStream::connect(self.folder.join("stats")).ok()?;
+        socket.write_all(b"show stat\n").ok()?;
+        let mut csv = String::new();
+        socket.read_to_string(&mut csv).ok()?;
+        let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let head = lines.next()?;
+        let column = |name: &str| {
+            head.iter()
+                .position(|field| field.trim_start_matches("# ") == name)
+        };
+        let row = lines.find(|row| row[..2] == [backend, server])?;
+        let field = |name: &str| {
+            column(name)
+                .map(|at| row[at].to_owned())
+                .unwrap_or_default()
+        };
+        Some(Server {
+            status: field("status"),
+            check_status: field("check_status"),
+            check_code: field("check_code"),
+        })
+    }
+
+    /// Waits until a check has given a server this code: `0` for healthy.
+    #[track_caller]
+    pub fn wait_for_code(&self, backend: &str, server: &str, code: &str) -> Server {
+        self.wait(backend, server, code, |seen| seen.check_code == code)
+    }
+
+    /// Waits until a server has this status, by a check.
+    #[track_caller]
+    pub fn wait_for_status(&self, backend: &str, server: &str, status: &str) -> Server {
+        self.wait(backend, server, status, |seen| {
+            seen.status == status && !seen.check_status.is_empty()
+        })
+    }
+
+    #[track_caller]
+    fn wait(
+        &self,
+        backend: &str,
+        server: &str,
+        wanted: &str,
+        reached: impl Fn(&Server) -> bool,
+    ) -> Server {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let seen = self.server(backend, server);
+            if let Some(seen) = seen.clone().filter(&reached) {
+                return seen;
+            }
+            let late = Instant::now() > end;
+            assert!(
+                !late,
+                "{backend}/{server} is not {wanted} but {seen:?}\n{}",
+                self.log()
+            );
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// A request through the front end; the status of the answer.
+    pub fn get(&self, path: &str) -> Option<u16> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        .ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.split(' ').nth(1)?.parse().ok()
+    }
+}
+
+impl Drop for Haproxy {
+    fn drop(&mut self) {
+        // With -D the daemon is no child of ours; its pid file names it.
+        let pids = fs::read_to_string(self.folder.join("pid")).unwrap_or_default();
+        for pid in pids.split_whitespace() {
+            let _ = program("kill")
+                .args(["-KILL", pid])
+                .stderr(Stdio::null())
+                .status();
+        }
+        let _ = self.process.0.kill();
+    }
+}

@@ -1,0 +1,57 @@
+//! What the tests share: certificates, folders, daemons, and running the program.
+
+// Each test binary uses a part of it.
+#![allow(dead_code)]
+
+pub mod check;
+pub mod folder;
+pub mod haproxy;
+pub mod nginx;
+pub mod peer;
+pub mod pki;
+
+use std::net::TcpListener;
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long something that should happen at once may take on a loaded machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A port of the loopback that is free now.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// Waits until something is there.
+#[track_caller]
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A program that a test needs; it is an error, not a reason to skip, if it is missing.
+pub fn program(name: &str) -> Command {
+    let found = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        .iter()
+        .map(|folder| std::path::Path::new(folder).join(name))
+        .find(|path| path.exists());
+    Command::new(found.unwrap_or_else(|| panic!("{name} is not installed; `make setup` does that")))
+}
+
+/// A process that does not outlive its test.
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,143 @@
+//! Certificates, made in the test.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
+};
+use time::{Duration, OffsetDateTime};
+
+/// A certificate authority.
+pub struct Ca {
+    pub pem: String,
+    pub certificate: rcgen::Certificate,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate and its key.
+pub struct Leaf {
+    pub crt_pem: String,
+    pub key_pem: String,
+    pub certificate: rcgen::Certificate,
+    serial: SerialNumber,
+}
+
+impl Leaf {
+    /// Certificate and key in one PEM, as HAProxy's `crt` takes it.
+    pub fn both_pem(&self) -> String {
+        format!("{}{}", self.crt_pem, self.key_pem)
+    }
+}
+
+fn ca_params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new([]).expect("parameters");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+}
+
+impl Ca {
+    pub fn new() -> Ca {
+        Ca::named("Test CA")
+    }
+
+    pub fn named(name: &str) -> Ca {
+        Ca::with(name, |_| {})
+    }
+
+    /// A CA with parameters of its own.
+    pub fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Ca {
+        let mut params = ca_params(name);
+        change(&mut params);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a CA");
+        Ca {
+            pem: certificate.pem(),
+            certificate,
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    /// A CA that this one has signed.
+    pub fn intermediate(&self, name: &str) -> Ca {
+        let params = ca_params(name);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a CA");
+        Ca {
+            pem: certificate.pem(),
+            certificate,
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    /// A revocation list, PEM, that ends in so many days and names these certificates.
+    pub fn crl(&self, revoked: &[&Leaf], days: i64) -> String {
+        let now = OffsetDateTime::now_utc();
+        let revoked_certs = revoked
+            .iter()
+            .map(|leaf| RevokedCertParams {
+                serial_number: leaf.serial.clone(),
+                revocation_time: now - Duration::days(3),
+                reason_code: None,
+                invalidity_date: None,
+            })
+            .collect();
+        let params = CertificateRevocationListParams {
+            this_update: now - Duration::days(3),
+            next_update: now + Duration::days(days),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs,
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.issuer).expect("a list");
+        list.pem().expect("PEM")
+    }
+
+    /// A certificate for these names that ends in so many days and an hour.
+    pub fn leaf(&self, names: &[&str], days: i64) -> Leaf {
+        self.leaf_with(names, |params| {
+            params.not_after =
+                OffsetDateTime::now_utc() + Duration::days(days) + Duration::hours(1);
+        })
+    }
+
+    /// A certificate for these names with parameters of its own.
+    pub fn leaf_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Leaf {
+        let (params, key) = leaf_params(names, change);
+        let certificate = params.signed_by(&key, &self.issuer).expect("a leaf");
+        Leaf::new(params, &key, certificate)
+    }
+}
+
+impl Leaf {
+    /// A certificate that is its own issuer.
+    pub fn self_signed(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Leaf {
+        let (params, key) = leaf_params(names, change);
+        let certificate = params.self_signed(&key).expect("a leaf");
+        Leaf::new(params, &key, certificate)
+    }
+
+    fn new(params: CertificateParams, key: &KeyPair, certificate: rcgen::Certificate) -> Leaf {
+        let serial = params.serial_number.expect("a serial number");
+        Leaf {
+            crt_pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
+            certificate,
+            serial,
+        }
+    }
+}
+
+fn leaf_params(
+    names: &[&str],
+    change: impl FnOnce(&mut CertificateParams),
+) -> (CertificateParams, KeyPair) {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names).expect("parameters");
+    let key = KeyPair::generate().expect("a key");
+    let first_bytes = key.public_key_raw()[1..9].to_vec();
+    params.serial_number = Some(SerialNumber::from_slice(&first_bytes));
+    change(&mut params);
+    (params, key)
+}

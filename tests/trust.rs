@@ -1,0 +1,213 @@
+//! Which certificates are trusted, and what is said of those that are not.
+
+mod support;
+
+use std::process::Command;
+
+use rcgen::{BasicConstraints, DnType, IsCa};
+use support::check::{BINARY, haproxy_door};
+use support::folder::Folder;
+use support::peer;
+use support::pki::{Ca, Leaf};
+use time::{Duration, OffsetDateTime};
+
+const NAME: &str = "www.example.test";
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// A check of a peer on this port must give this code and say this.
+#[track_caller]
+fn expect(port: u16, options: &str, code: i32, phrase: &str) {
+    let path = format!("--sni {NAME} --timeout 10s {options}");
+    let output = haproxy_door(&path, "127.0.0.1", &port.to_string());
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{options}: {line}");
+    assert!(line.contains(phrase), "{options}: {line} (lacks {phrase})");
+}
+
+#[test]
+fn roots_come_from_files_from_the_system_and_from_the_binary() {
+    let folder = Folder::new();
+    let (ca, other) = (Ca::new(), Ca::named("Other CA"));
+    let (file, other) = (
+        folder.file("ca.pem", &ca.pem),
+        folder.file("other.pem", &other.pem),
+    );
+    let port = peer::answer(&ca.leaf(&[NAME], 30), OK);
+    expect(port, &format!("--ca-file {file}"), 0, "");
+    expect(
+        port,
+        &format!("--ca-file {other} --ca-file @bundled --ca-file {file}"),
+        0,
+        "",
+    );
+    expect(port, &format!("--ca-file {other}"), 55, "CN=Test CA");
+    expect(port, "", 55, "private CA for --ca-file");
+    expect(port, "--ca-file @bundled", 55, "issuer unknown");
+    // The system's own roots, which this variable names (as for OpenSSL).
+    let system = |roots: &str| {
+        let connect = format!("--connect=127.0.0.1:{port}");
+        Command::new(BINARY)
+            .args(["--ca-file", "@system-ca", &connect, NAME])
+            .env_clear()
+            .env("SSL_CERT_FILE", roots)
+            .output()
+            .expect("the program runs")
+    };
+    assert_eq!(system(&file).status.code(), Some(0));
+    assert_eq!(system(&other).status.code(), Some(55));
+    assert_eq!(system("/nonexistent").status.code(), Some(2));
+}
+
+#[test]
+fn the_chain_is_built_from_what_was_sent() {
+    let folder = Folder::new();
+    let root = Ca::new();
+    let middle = root.intermediate("Middle CA");
+    let leaf = middle.leaf(&[NAME], 30);
+    let trust = format!("--ca-file {}", folder.file("ca.pem", &root.pem));
+    expect(
+        peer::answer_with_chain(&leaf, &[&middle], OK),
+        &trust,
+        0,
+        "",
+    );
+    expect(
+        peer::answer_with_chain(&leaf, &[&root, &middle], OK),
+        &trust,
+        0,
+        "",
+    );
+    expect(peer::answer(&leaf, OK), &trust, 55, "CN=Middle CA");
+    // An expired certificate that the verified chain does not need harms nothing, whatever is
+    // asked about remaining days.
+    let ended = Ca::with("Padding", |params| {
+        params.not_after = OffsetDateTime::now_utc() - Duration::days(9)
+    });
+    let padded = peer::answer_with_chain(&leaf, &[&middle, &ended], OK);
+    expect(padded, &format!("{trust} --min-cert-days 7"), 0, "");
+}
+
+#[test]
+fn validity_is_judged_along_the_whole_chain() {
+    let folder = Folder::new();
+    let ca = Ca::new();
+    let trust = format!("--ca-file {}", folder.file("ca.pem", &ca.pem));
+    let now = OffsetDateTime::now_utc();
+    let leaf = |from: i64, to: i64| {
+        ca.leaf_with(&[NAME], |params| {
+            params.not_before = now + Duration::days(from) + Duration::hours(1);
+            params.not_after = now + Duration::days(to) + Duration::hours(1);
+            params
+                .distinguished_name
+                .push(DnType::CommonName, "the leaf");
+        })
+    };
+    expect(
+        peer::answer(&leaf(-9, -3), OK),
+        &trust,
+        51,
+        "expired 2 days ago",
+    );
+    expect(
+        peer::answer(&leaf(5, 9), OK),
+        &trust,
+        53,
+        "not valid for another 5 days",
+    );
+    // A root from a file that has ended itself; webpki alone would not see it.
+    let root = Ca::with("Old root", |params| {
+        params.not_after = now - Duration::days(1)
+    });
+    let port = peer::answer(&root.leaf(&[NAME], 30), OK);
+    let old = format!("--ca-file {}", folder.file("old.pem", &root.pem));
+    expect(port, &old, 51, "Old root");
+    // And one that ends soon.
+    let root = Ca::with("Tired root", |params| {
+        params.not_after = now + Duration::days(5) + Duration::hours(1)
+    });
+    let port = peer::answer(&root.leaf(&[NAME], 30), OK);
+    let soon = format!("--ca-file {}", folder.file("soon.pem", &root.pem));
+    expect(
+        port,
+        &format!("{soon} --min-cert-days 6"),
+        57,
+        "ends in 5 days",
+    );
+    expect(port, &format!("{soon} --min-cert-days 5"), 0, "");
+}
+
+#[test]
+fn a_self_signed_certificate_is_trusted_if_it_is_in_the_file() {
+    let folder = Folder::new();
+    let name = |params: &mut rcgen::CertificateParams| {
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "lonely");
+    };
+    let plain = Leaf::self_signed(&[NAME], name);
+    // What `openssl req -x509` makes says that it is a CA.
+    let as_ca = Leaf::self_signed(&[NAME], |params| {
+        name(params);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    });
+    let ended = Leaf::self_signed(&[NAME], |params| {
+        name(params);
+        params.not_after = OffsetDateTime::now_utc() - Duration::days(1);
+    });
+    for leaf in [&plain, &as_ca] {
+        let port = peer::answer(leaf, OK);
+        expect(port, "", 55, "self-signed");
+        let trust = format!("--ca-file {}", folder.file("self.pem", &leaf.crt_pem));
+        expect(port, &trust, 0, "");
+        expect(
+            port,
+            &format!("{trust} --verify-host other.example.test"),
+            54,
+            NAME,
+        );
+    }
+    let trust = format!("--ca-file {}", folder.file("self.pem", &ended.crt_pem));
+    expect(peer::answer(&ended, OK), &trust, 51, "expired");
+}
+
+#[test]
+fn revocation_lists_are_as_strict_as_haproxys() {
+    let folder = Folder::new();
+    let root = Ca::new();
+    let (good, bad) = (root.leaf(&[NAME], 30), root.leaf(&[NAME], 30));
+    let trust = format!("--ca-file {}", folder.file("ca.pem", &root.pem));
+    let list = format!(
+        "{trust} --crl-file {}",
+        folder.file("crl", &root.crl(&[&bad], 3))
+    );
+    expect(peer::answer(&good, OK), &list, 0, "");
+    expect(peer::answer(&bad, OK), &list, 56, "revoked");
+    expect(peer::answer(&bad, OK), &trust, 0, "");
+    let ended = format!(
+        "{trust} --crl-file {}",
+        folder.file("old", &root.crl(&[], -1))
+    );
+    expect(peer::answer(&good, OK), &ended, 56, "has ended");
+    let foreign = Ca::named("Other CA").crl(&[], 3);
+    let foreign = format!("{trust} --crl-file {}", folder.file("foreign", &foreign));
+    expect(peer::answer(&good, OK), &foreign, 56, "no list");
+}
+
+#[test]
+fn verify_none_accepts_any_certificate_but_not_any_peer() {
+    let ended = Ca::new().leaf(&["other.example.test"], -3);
+    let port = peer::answer(&ended, OK);
+    expect(port, "", 51, "expired");
+    expect(port, "--verify none", 0, "");
+    expect(
+        port,
+        "--verify none --min-cert-days 1",
+        57,
+        "ends in 0 days",
+    );
+    expect(
+        peer::answer(&ended, "no HTTP\r\n\r\n"),
+        "--verify none",
+        73,
+        "not a valid HTTP",
+    );
+}
