@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::support::pki::Ca;
 use crate::world::{World, free_port, sni_check};
 
 const NAME: &str = "www.example.test";
@@ -174,6 +175,67 @@ fn a_missing_issuer_is_named() {
 }
 
 #[test]
+fn an_incomplete_chain() {
+    let (mut world, port) = (World::new(), free_port());
+    let root = Ca::named("Root");
+    let middle = root.intermediate("Middle");
+    let leaf = middle.leaf(&[NAME], 30);
+    let write = |file: &str, pem: &str| std::fs::write(world.path(file), pem).expect(file);
+    write("ca.pem", &root.pem);
+    write("short.pem", &leaf.crt_pem);
+    write("short.key", &leaf.key_pem);
+    write("full.pem", &format!("{}{}", leaf.crt_pem, middle.pem));
+    write("full.key", &leaf.key_pem);
+    let full = free_port();
+    let sites = [
+        world.site(port, "", NAME, "short"),
+        world.site(full, "", NAME, "full"),
+    ];
+    world.nginx(port, &sites.concat());
+    let (report, code) = diagnose(&world, port, &[]);
+    assert_eq!(code, 55, "{report}");
+    let advice = report["cure"]["advice"].to_string();
+    assert!(advice.contains("Missing: CN=Middle"), "{advice}");
+    haproxy_agrees(&mut world, &report, port);
+    let (report, code) = diagnose(&world, full, &[]);
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(report["chain"].as_array().map(Vec::len), Some(2));
+    the_cure_works(&mut World::new(), &report);
+}
+
+#[test]
+fn the_text_is_no_wider_than_a_terminal_but_for_what_is_pasted() {
+    let (mut world, port) = (World::new(), free_port());
+    world.certificate(NAME, true);
+    let site = world.site(port, "", NAME, NAME);
+    world.nginx(port, &site);
+    let connect = format!("127.0.0.1:{port}");
+    let output = sni_check(&["diagnose", "--connect", &connect, NAME]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let report = text
+        .split("With HAProxy's own check")
+        .next()
+        .expect("a report");
+    for line in report.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+#[test]
+fn with_verify_none_the_report_says_what_that_hides() {
+    let (mut world, port) = (World::new(), free_port());
+    world.certificate(NAME, true);
+    let site = world.site(port, "", NAME, NAME);
+    world.nginx(port, &site);
+    let connect = format!("127.0.0.1:{port}");
+    let output = sni_check(&["diagnose", "--verify", "none", "--connect", &connect, NAME]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("--verify none hides: certificate"), "{text}");
+    assert!(text.contains("verify required") && !text.contains("path \"--verify none"));
+}
+
+#[test]
 fn a_dead_port() {
     let (mut world, port) = (World::new(), free_port());
     let (report, code) = diagnose(&world, port, &[]);
@@ -191,4 +253,14 @@ fn options_without_a_use_are_refused() {
     ] {
         assert_eq!(sni_check(words).status.code(), Some(2), "{words:?}");
     }
+}
+
+#[test]
+fn under_haproxy_nothing_is_diagnosed() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sni-check"));
+    command
+        .args(["diagnose", NAME])
+        .env("HAPROXY_SERVER_NAME", "s1");
+    let output = command.output().expect("sni-check runs");
+    assert_eq!(output.status.code(), Some(2));
 }
