@@ -204,6 +204,23 @@ fn an_incomplete_chain() {
 }
 
 #[test]
+fn a_certificate_that_ends_soon() {
+    let (mut world, port) = (World::new(), free_port());
+    let ca = Ca::new();
+    let leaf = ca.leaf(&[NAME], 5);
+    let write = |file: &str, pem: &str| std::fs::write(world.path(file), pem).expect(file);
+    write("ca.pem", &ca.pem);
+    write("soon.pem", &leaf.crt_pem);
+    write("soon.key", &leaf.key_pem);
+    let site = world.site(port, "", NAME, "soon");
+    world.nginx(port, &site);
+    let (report, code) = diagnose(&world, port, &["--min-cert-days", "10"]);
+    assert_eq!(code, 57, "{report}");
+    assert_eq!(report["steps"][1]["mark"], "problem", "{report}");
+    assert_eq!(report["names"][0], NAME);
+}
+
+#[test]
 fn the_text_is_no_wider_than_a_terminal_but_for_what_is_pasted() {
     let (mut world, port) = (World::new(), free_port());
     world.certificate(NAME, true);
