@@ -9,6 +9,7 @@ use crate::certificate::CertificateFailure;
 use crate::code::Code;
 use crate::options::Options;
 use crate::plan::{Plan, Target};
+use crate::values::TlsVersion;
 
 /// Advice, and two ways to write it down.
 pub(super) struct Cure {
@@ -143,6 +144,9 @@ fn server_line(plan: &Plan, options: &Options) -> String {
             _ = write!(line, " {word} {value}");
         }
     }
+    for (word, version) in versions(options) {
+        _ = write!(line, " {word} {version}");
+    }
     match (options.send_proxy, options.send_proxy_v2) {
         (true, _) => line.push_str(" send-proxy"),
         (_, true) => line.push_str(" send-proxy-v2"),
@@ -220,6 +224,9 @@ fn words(plan: &Plan, options: &Options) -> Vec<String> {
     for rule in &options.expect {
         add("--expect", rule.to_string());
     }
+    for (word, version) in versions(options) {
+        add(&format!("--{word}"), version.to_owned());
+    }
     files_and_limits(options, add);
     for (given, name) in [
         (plan.names.sni.is_none(), "--no-sni"),
@@ -269,4 +276,19 @@ fn files_and_limits(options: &Options, mut add: impl FnMut(&str, String)) {
             add(name, value);
         }
     }
+}
+
+/// The bounds on the TLS version that were given, in HAProxy's words.
+fn versions(options: &Options) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let bounds = [
+        ("ssl-min-ver", options.ssl_min_ver),
+        ("ssl-max-ver", options.ssl_max_ver),
+    ];
+    bounds.into_iter().filter_map(|(word, version)| {
+        let version = match version? {
+            TlsVersion::Tls12 => "TLSv1.2",
+            TlsVersion::Tls13 => "TLSv1.3",
+        };
+        Some((word, version))
+    })
 }

@@ -6,6 +6,8 @@ use crate::support::pki::Ca;
 use crate::world::{World, free_port, sni_check};
 
 const NAME: &str = "www.example.test";
+const DEFAULTS: &str = "defaults\n    mode http\n    timeout connect 2s\n    \
+                        timeout server 2s\n    timeout client 2s\n";
 const OTHER: &str = "other.example.test";
 
 fn diagnose(world: &World, port: u16, more: &[&str]) -> (Value, i32) {
@@ -24,7 +26,14 @@ fn diagnose(world: &World, port: u16, more: &[&str]) -> (Value, i32) {
     }
     let output = sni_check(&words);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{output:?}"));
+    let value: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{output:?}"));
+    for snippet in ["builtin", "external"] {
+        let snippet = value["cure"][snippet].as_str().expect("a snippet");
+        // HAProxy does not start, and so does not accept, without anything to listen on.
+        let socket = world.path("accepted.sock");
+        let global = format!("global\n    stats socket {socket}\n");
+        world.accepted(&format!("{global}{DEFAULTS}{snippet}"));
+    }
     (value, output.status.code().expect("a code"))
 }
 
@@ -60,18 +69,16 @@ fn haproxy_agrees(world: &mut World, report: &Value, port: u16) {
 
 /// Both snippets, as printed but for the place of the binary, turn the server UP.
 fn the_cure_works(world: &mut World, report: &Value) {
-    let defaults = "defaults\n    mode http\n    timeout connect 2s\n    timeout server 2s\n    \
-                    timeout client 2s\n";
     let cure = &report["cure"];
     let builtin = cure["builtin"].as_str().expect("a snippet");
     assert!(builtin.contains("verify required"));
-    assert_eq!(world.haproxy(&format!("{defaults}{builtin}")), ["L7OK"]);
+    assert_eq!(world.haproxy(&format!("{DEFAULTS}{builtin}")), ["L7OK"]);
     let external = cure["external"].as_str().expect("a snippet");
     let external = external.replace("/usr/local/bin/sni-check", env!("CARGO_BIN_EXE_sni-check"));
     assert!(external.contains("verify required"));
     // A world of its own: the socket of the first is taken.
     let mut other = World::new();
-    assert_eq!(other.haproxy(&format!("{defaults}{external}")), ["PROCOK"]);
+    assert_eq!(other.haproxy(&format!("{DEFAULTS}{external}")), ["PROCOK"]);
 }
 
 fn text(report: &Value) -> String {
@@ -218,6 +225,32 @@ fn a_certificate_that_ends_soon() {
     assert_eq!(code, 57, "{report}");
     assert_eq!(report["steps"][1]["mark"], "problem", "{report}");
     assert_eq!(report["names"][0], NAME);
+}
+
+#[test]
+fn every_option_finds_its_place_in_the_cure() {
+    let (mut world, port) = (World::new(), free_port());
+    world.certificate(NAME, false);
+    let site = world.site(port, "", NAME, NAME);
+    world.nginx(port, &site);
+    let (report, code) = diagnose(
+        &world,
+        port,
+        &[
+            "--uri=/a?b=$HOME&c='d'",
+            "--expect=status 200",
+            "--expect=string fine",
+            "--source=127.0.0.1",
+            "--timeout=1500ms",
+            "--ssl-min-ver=TLSv1.2",
+            "--verify-host",
+            NAME,
+            "--method=GET",
+            "--header=Host: www.example.test",
+        ],
+    );
+    assert_eq!(code, 0, "{report}");
+    the_cure_works(&mut World::new(), &report);
 }
 
 #[test]
