@@ -3,7 +3,8 @@
 //!
 //! `Plan -> Findings (probing) -> Report (words) -> text or JSON`. With `--json` one object:
 //! `state`, `code`, `haproxy`, `meaning`, `cause` (of the check), `target`, `sni`, `sni_needed`
-//! (`required`, `other certificate`, `no`, or null where it is not known), `chain`, `steps` (each
+//! (`required`, `other certificate`, `no`, or null where it is not known), `names` and `chain`
+//! (of the certificates sent), `steps` (each
 //! `title`, `milliseconds`, `mark` and `lines` of `mark` and `text`; a mark is `ok`, `note` or
 //! `problem`), `haproxy_view` (`check`, `status`, `why`) and `cure` (`advice`, `builtin`,
 //! `external`).

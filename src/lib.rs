@@ -136,9 +136,6 @@ fn call(caller: Option<Caller>, output: &mut Output) -> Result<Call> {
         return version(&options, caller.as_ref());
     }
     *output = Output::new(&options)?;
-    // What is no UTF-8 is refused as a name, but only where it would be one.
-    let sni_host = env::var_os("SNI_HOST");
-    let sni_host = sni_host.as_ref().map(|name| name.to_string_lossy());
     match door {
         Door::Diagnose => diagnose::refuse_idle(&options)?,
         _ => ensure!(
@@ -146,6 +143,9 @@ fn call(caller: Option<Caller>, output: &mut Output) -> Result<Call> {
             "--color is for diagnose; leave it out here"
         ),
     }
+    // What is no UTF-8 is refused as a name, but only where it would be one.
+    let sni_host = env::var_os("SNI_HOST");
+    let sni_host = sni_host.as_ref().map(|name| name.to_string_lossy());
     let plan = Plan::new(&options, caller, sni_host.as_deref(), output.clone())?;
     let plan = Box::new(plan);
     Ok(match door {

@@ -2,6 +2,7 @@
 
 mod buffers;
 pub mod connect;
+mod faults;
 mod http;
 mod socket;
 mod tls;
@@ -13,10 +14,10 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::{CertificateDer, DnsName};
 
 use self::connect::Address;
+pub use self::faults::faults;
 pub use self::http::Response;
 use self::socket::Stop;
 use self::tls::TlsStream;
-pub use self::verify::faults;
 use crate::certificate::Certificate;
 use crate::code::Code;
 use crate::deadline::Deadline;

@@ -9,6 +9,7 @@ use crate::certificate::CertificateFailure;
 use crate::code::Code;
 use crate::options::Options;
 use crate::plan::{Plan, Target};
+use crate::values::TlsVersion;
 
 /// Advice, and two ways to write it down.
 pub(super) struct Cure {
@@ -24,13 +25,13 @@ pub(super) fn cure(plan: &Plan, options: &Options, findings: &Findings) -> Cure 
     // HAProxy refuses a server line whose name does not resolve.
     let dialled = findings.addresses.is_ok();
     Cure {
-        advice: advice(plan, findings),
+        advice: advice(plan, options, findings),
         builtin: dialled.then(|| builtin(plan, options)),
         external: dialled.then(|| external(plan, options)),
     }
 }
 
-fn advice(plan: &Plan, findings: &Findings) -> Vec<String> {
+fn advice(plan: &Plan, options: &Options, findings: &Findings) -> Vec<String> {
     let mut advice = Vec::new();
     let faults = findings.tls.as_ref().map_or(&[][..], |tls| &tls.faults);
     for fault in faults {
@@ -51,11 +52,18 @@ fn advice(plan: &Plan, findings: &Findings) -> Vec<String> {
     let secret = secret.filter(|(name, value)| harmless(name, value).is_none());
     for (name, _) in secret {
         advice.push(format!(
-            "Put the header {name} into a file that HAProxy's user can read; its value is not shown here."
+            "Put the header {name} into a file that HAProxy's user can read, or after hdr on the \
+             http-check send line; its value is not shown here."
         ));
     }
     if !plan.request.body.is_empty() {
         advice.push("Add your --body; it is not shown here.".to_owned());
+    }
+    if options.ca_file.len() > 1 {
+        advice.push("ca-file takes one file; put your CAs together into one.".to_owned());
+    }
+    if options.key.is_some() {
+        advice.push("crt on the server line wants certificate and key in one PEM.".to_owned());
     }
     advice
 }
@@ -136,6 +144,9 @@ fn server_line(plan: &Plan, options: &Options) -> String {
             _ = write!(line, " {word} {value}");
         }
     }
+    for (word, version) in versions(options) {
+        _ = write!(line, " {word} {version}");
+    }
     match (options.send_proxy, options.send_proxy_v2) {
         (true, _) => line.push_str(" send-proxy"),
         (_, true) => line.push_str(" send-proxy-v2"),
@@ -213,6 +224,24 @@ fn words(plan: &Plan, options: &Options) -> Vec<String> {
     for rule in &options.expect {
         add("--expect", rule.to_string());
     }
+    for (word, version) in versions(options) {
+        add(&format!("--{word}"), version.to_owned());
+    }
+    files_and_limits(options, add);
+    for (given, name) in [
+        (plan.names.sni.is_none(), "--no-sni"),
+        (options.send_proxy, "--send-proxy"),
+        (options.send_proxy_v2, "--send-proxy-v2"),
+    ] {
+        if given {
+            words.push(name.to_owned());
+        }
+    }
+    words
+}
+
+/// The options that are passed on as they were given.
+fn files_and_limits(options: &Options, mut add: impl FnMut(&str, String)) {
     for (name, values) in [
         ("--ca-file", &options.ca_file),
         ("--crl-file", &options.crl_file),
@@ -247,14 +276,19 @@ fn words(plan: &Plan, options: &Options) -> Vec<String> {
             add(name, value);
         }
     }
-    for (given, name) in [
-        (plan.names.sni.is_none(), "--no-sni"),
-        (options.send_proxy, "--send-proxy"),
-        (options.send_proxy_v2, "--send-proxy-v2"),
-    ] {
-        if given {
-            words.push(name.to_owned());
-        }
-    }
-    words
+}
+
+/// The bounds on the TLS version that were given, in HAProxy's words.
+fn versions(options: &Options) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let bounds = [
+        ("ssl-min-ver", options.ssl_min_ver),
+        ("ssl-max-ver", options.ssl_max_ver),
+    ];
+    bounds.into_iter().filter_map(|(word, version)| {
+        let version = match version? {
+            TlsVersion::Tls12 => "TLSv1.2",
+            TlsVersion::Tls13 => "TLSv1.3",
+        };
+        Some((word, version))
+    })
 }

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 
 use serde_json::{Value, json};
 
-use super::{Findings, Mark, Step, cure, steps, view};
+use super::{Findings, Mark, Step, chain as certificates, cure, steps, view};
 use crate::certificate::Certificate;
 use crate::options::Options;
 use crate::plan::Plan;
@@ -130,6 +130,7 @@ pub(super) fn object(plan: &Plan, options: &Options, findings: &Findings) -> Str
     let cure = cure::cure(plan, options, findings);
     let tls = findings.tls.as_ref();
     let chain = tls.map_or(&[][..], |tls| &tls.named.seen.chain);
+    let names = chain.first().map(certificates::names);
     let chain = chain.iter().filter_map(Certificate::read);
     let rows = view::rows(plan, findings);
     let rows = rows
@@ -144,6 +145,7 @@ pub(super) fn object(plan: &Plan, options: &Options, findings: &Findings) -> Str
         "target": plan.target.to_string(),
         "sni": plan.names.sni.as_ref().map(|name| name.as_ref()),
         "sni_needed": tls.and_then(|tls| tls.sni_needed()),
+        "names": names,
         "chain": chain.map(|read| certificate(&read)).collect::<Vec<_>>(),
         "steps": steps::steps(plan, findings).iter().map(step).collect::<Vec<_>>(),
         "haproxy_view": rows.collect::<Vec<_>>(),

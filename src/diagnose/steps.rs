@@ -14,7 +14,7 @@ use crate::report::milliseconds;
 pub(super) fn steps(plan: &Plan, findings: &Findings) -> Vec<Step> {
     let mut steps = vec![addresses(findings)];
     if let Some(tls) = &findings.tls {
-        steps.push(with_sni(plan, tls));
+        steps.push(with_sni(plan, findings, tls));
         steps.push(without_sni(plan, tls));
         steps.push(versions(tls));
     }
@@ -48,7 +48,7 @@ fn addresses(findings: &Findings) -> Step {
     step
 }
 
-fn with_sni(plan: &Plan, tls: &Handshakes) -> Step {
+fn with_sni(plan: &Plan, findings: &Findings, tls: &Handshakes) -> Step {
     let mut step = match &plan.names.sni {
         Some(name) => Step::new(format!("TLS with SNI {}", name.as_ref())),
         None => Step::new("TLS as configured (--no-sni)"),
@@ -73,6 +73,17 @@ fn with_sni(plan: &Plan, tls: &Handshakes) -> Step {
             format!("names: {}", chain::names(leaf).join(", ")),
         );
         verdict(plan, tls, &mut step);
+    }
+    if let Err(failure) = &findings.verdict.result
+        && failure.code() == Code::CertificateEndsSoon
+    {
+        step.line(Mark::Problem, failure.to_string());
+    }
+    if seen.client_certificate_asked && plan.tls.identity.is_none() {
+        step.line(
+            Mark::Note,
+            "the server asks for a client certificate (--crt)",
+        );
     }
     step
 }

@@ -104,7 +104,7 @@ impl Verifier {
 
 impl Verification {
     /// Verifies chain, validity, revocation and name; returns the verified path, the leaf first.
-    fn judge<'a>(
+    pub(super) fn judge<'a>(
         &self,
         algorithms: WebPkiSupportedAlgorithms,
         leaf: &'a CertificateDer<'a>,
@@ -225,47 +225,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// All that is wrong with a chain, where a check stops at the first: a certificate that has ended
-/// does not hide that it is for another name, too.
-pub fn faults(
-    verification: &Verification,
-    chain: &[CertificateDer<'_>],
-    now: UnixTime,
-) -> Vec<CertificateFailure> {
-    let Some((leaf, intermediates)) = chain.split_first() else {
-        return Vec::new();
-    };
-    let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
-    let mut faults = Vec::new();
-    let mut at = now;
-    // Each round looks from within the validity of what the last one found expired.
-    for _ in 0..=chain.len() {
-        match verification.judge(algorithms, leaf, intermediates, at) {
-            Err(failure @ CertificateFailure::Expired { ago, .. }) => {
-                at = UnixTime::since_unix_epoch(since_epoch(at).saturating_sub(ago));
-                if !faults.contains(&failure) {
-                    faults.push(failure);
-                }
-            }
-            Err(failure) => {
-                faults.push(failure);
-                break;
-            }
-            Ok(_) => break,
-        }
-    }
-    let named = EndEntityCert::try_from(leaf)
-        .and_then(|leaf| leaf.verify_is_valid_for_subject_name(&verification.name));
-    if let Err(error @ webpki::Error::CertNotValidForName(_)) = named {
-        let failure = explain(error, leaf, intermediates, now);
-        if !faults.contains(&failure) {
-            faults.push(failure);
-        }
-    }
-    faults
-}
-
-fn since_epoch(time: UnixTime) -> Duration {
+pub(super) fn since_epoch(time: UnixTime) -> Duration {
     Duration::from_secs(time.as_secs())
 }
 
@@ -297,7 +257,7 @@ fn judge_validity(der: &CertificateDer<'_>, now: Duration) -> Result<(), Certifi
 }
 
 /// Makes webpki's error a cause, with what the certificates say about it.
-fn explain(
+pub(super) fn explain(
     error: webpki::Error,
     leaf: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],

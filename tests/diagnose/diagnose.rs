@@ -2,9 +2,12 @@
 
 use serde_json::Value;
 
+use crate::support::pki::Ca;
 use crate::world::{World, free_port, sni_check};
 
 const NAME: &str = "www.example.test";
+const DEFAULTS: &str = "defaults\n    mode http\n    timeout connect 2s\n    \
+                        timeout server 2s\n    timeout client 2s\n";
 const OTHER: &str = "other.example.test";
 
 fn diagnose(world: &World, port: u16, more: &[&str]) -> (Value, i32) {
@@ -23,7 +26,14 @@ fn diagnose(world: &World, port: u16, more: &[&str]) -> (Value, i32) {
     }
     let output = sni_check(&words);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{output:?}"));
+    let value: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{output:?}"));
+    for snippet in ["builtin", "external"] {
+        let snippet = value["cure"][snippet].as_str().expect("a snippet");
+        // HAProxy does not start, and so does not accept, without anything to listen on.
+        let socket = world.path("accepted.sock");
+        let global = format!("global\n    stats socket {socket}\n");
+        world.accepted(&format!("{global}{DEFAULTS}{snippet}"));
+    }
     (value, output.status.code().expect("a code"))
 }
 
@@ -59,18 +69,16 @@ fn haproxy_agrees(world: &mut World, report: &Value, port: u16) {
 
 /// Both snippets, as printed but for the place of the binary, turn the server UP.
 fn the_cure_works(world: &mut World, report: &Value) {
-    let defaults = "defaults\n    mode http\n    timeout connect 2s\n    timeout server 2s\n    \
-                    timeout client 2s\n";
     let cure = &report["cure"];
     let builtin = cure["builtin"].as_str().expect("a snippet");
     assert!(builtin.contains("verify required"));
-    assert_eq!(world.haproxy(&format!("{defaults}{builtin}")), ["L7OK"]);
+    assert_eq!(world.haproxy(&format!("{DEFAULTS}{builtin}")), ["L7OK"]);
     let external = cure["external"].as_str().expect("a snippet");
     let external = external.replace("/usr/local/bin/sni-check", env!("CARGO_BIN_EXE_sni-check"));
     assert!(external.contains("verify required"));
     // A world of its own: the socket of the first is taken.
     let mut other = World::new();
-    assert_eq!(other.haproxy(&format!("{defaults}{external}")), ["PROCOK"]);
+    assert_eq!(other.haproxy(&format!("{DEFAULTS}{external}")), ["PROCOK"]);
 }
 
 fn text(report: &Value) -> String {
@@ -174,6 +182,110 @@ fn a_missing_issuer_is_named() {
 }
 
 #[test]
+fn an_incomplete_chain() {
+    let (mut world, port) = (World::new(), free_port());
+    let root = Ca::named("Root");
+    let middle = root.intermediate("Middle");
+    let leaf = middle.leaf(&[NAME], 30);
+    let write = |file: &str, pem: &str| std::fs::write(world.path(file), pem).expect(file);
+    write("ca.pem", &root.pem);
+    write("short.pem", &leaf.crt_pem);
+    write("short.key", &leaf.key_pem);
+    write("full.pem", &format!("{}{}", leaf.crt_pem, middle.pem));
+    write("full.key", &leaf.key_pem);
+    let full = free_port();
+    let sites = [
+        world.site(port, "", NAME, "short"),
+        world.site(full, "", NAME, "full"),
+    ];
+    world.nginx(port, &sites.concat());
+    let (report, code) = diagnose(&world, port, &[]);
+    assert_eq!(code, 55, "{report}");
+    let advice = report["cure"]["advice"].to_string();
+    assert!(advice.contains("Missing: CN=Middle"), "{advice}");
+    haproxy_agrees(&mut world, &report, port);
+    let (report, code) = diagnose(&world, full, &[]);
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(report["chain"].as_array().map(Vec::len), Some(2));
+    the_cure_works(&mut World::new(), &report);
+}
+
+#[test]
+fn a_certificate_that_ends_soon() {
+    let (mut world, port) = (World::new(), free_port());
+    let ca = Ca::new();
+    let leaf = ca.leaf(&[NAME], 5);
+    let write = |file: &str, pem: &str| std::fs::write(world.path(file), pem).expect(file);
+    write("ca.pem", &ca.pem);
+    write("soon.pem", &leaf.crt_pem);
+    write("soon.key", &leaf.key_pem);
+    let site = world.site(port, "", NAME, "soon");
+    world.nginx(port, &site);
+    let (report, code) = diagnose(&world, port, &["--min-cert-days", "10"]);
+    assert_eq!(code, 57, "{report}");
+    assert_eq!(report["steps"][1]["mark"], "problem", "{report}");
+    assert_eq!(report["names"][0], NAME);
+}
+
+#[test]
+fn every_option_finds_its_place_in_the_cure() {
+    let (mut world, port) = (World::new(), free_port());
+    world.certificate(NAME, false);
+    let site = world.site(port, "", NAME, NAME);
+    world.nginx(port, &site);
+    let (report, code) = diagnose(
+        &world,
+        port,
+        &[
+            "--uri=/a?b=$HOME&c='d'",
+            "--expect=status 200",
+            "--expect=string fine",
+            "--source=127.0.0.1",
+            "--timeout=1500ms",
+            "--ssl-min-ver=TLSv1.2",
+            "--verify-host",
+            NAME,
+            "--method=GET",
+            "--header=Host: www.example.test",
+        ],
+    );
+    assert_eq!(code, 0, "{report}");
+    the_cure_works(&mut World::new(), &report);
+}
+
+#[test]
+fn the_text_is_no_wider_than_a_terminal_but_for_what_is_pasted() {
+    let (mut world, port) = (World::new(), free_port());
+    world.certificate(NAME, true);
+    let site = world.site(port, "", NAME, NAME);
+    world.nginx(port, &site);
+    let connect = format!("127.0.0.1:{port}");
+    let output = sni_check(&["diagnose", "--connect", &connect, NAME]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let report = text
+        .split("With HAProxy's own check")
+        .next()
+        .expect("a report");
+    for line in report.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+#[test]
+fn with_verify_none_the_report_says_what_that_hides() {
+    let (mut world, port) = (World::new(), free_port());
+    world.certificate(NAME, true);
+    let site = world.site(port, "", NAME, NAME);
+    world.nginx(port, &site);
+    let connect = format!("127.0.0.1:{port}");
+    let output = sni_check(&["diagnose", "--verify", "none", "--connect", &connect, NAME]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("--verify none hides: certificate"), "{text}");
+    assert!(text.contains("verify required") && !text.contains("path \"--verify none"));
+}
+
+#[test]
 fn a_dead_port() {
     let (mut world, port) = (World::new(), free_port());
     let (report, code) = diagnose(&world, port, &[]);
@@ -191,4 +303,14 @@ fn options_without_a_use_are_refused() {
     ] {
         assert_eq!(sni_check(words).status.code(), Some(2), "{words:?}");
     }
+}
+
+#[test]
+fn under_haproxy_nothing_is_diagnosed() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sni-check"));
+    command
+        .args(["diagnose", NAME])
+        .env("HAPROXY_SERVER_NAME", "s1");
+    let output = command.output().expect("sni-check runs");
+    assert_eq!(output.status.code(), Some(2));
 }

@@ -2,4 +2,6 @@
 
 mod diagnose;
 mod explain;
+#[path = "../support/mod.rs"]
+mod support;
 mod world;

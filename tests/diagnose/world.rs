@@ -98,6 +98,18 @@ impl World {
         });
     }
 
+    /// HAProxy accepts a configuration.
+    pub fn accepted(&self, config: &str) {
+        let file = self.path("accepted.cfg");
+        std::fs::write(&file, config).expect("accepted.cfg");
+        let mut command = Command::new("haproxy");
+        let checked = command
+            .args(["-c", "-f", &file])
+            .output()
+            .expect("haproxy -c");
+        assert!(checked.status.success(), "{config}\n{checked:?}");
+    }
+
     /// Loads a configuration into HAProxy and returns `check_status` of each server, in order,
     /// once each has been checked.
     pub fn haproxy(&mut self, config: &str) -> Vec<String> {
@@ -105,9 +117,7 @@ impl World {
         let file = self.path("haproxy.cfg");
         let config = format!("global\n    stats socket {socket} level admin\n{config}\n");
         fs::write(&file, &config).expect("haproxy.cfg");
-        let checked = Command::new("haproxy").args(["-c", "-f", &file]).output();
-        let checked = checked.expect("haproxy -c");
-        assert!(checked.status.success(), "{config}\n{checked:?}");
+        self.accepted(&config);
         let mut command = Command::new("haproxy");
         command
             .args(["-db", "-f", &file])

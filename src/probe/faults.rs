@@ -1,0 +1,48 @@
+//! All that is wrong with a certificate, for a diagnosis.
+
+use rustls::pki_types::{CertificateDer, UnixTime};
+use webpki::EndEntityCert;
+
+use super::verify::{explain, since_epoch};
+use crate::certificate::CertificateFailure;
+use crate::plan::Verification;
+
+/// All that is wrong with a chain, where a check stops at the first: a certificate that has ended
+/// does not hide that it is for another name, too.
+pub fn faults(
+    verification: &Verification,
+    chain: &[CertificateDer<'_>],
+    now: UnixTime,
+) -> Vec<CertificateFailure> {
+    let Some((leaf, intermediates)) = chain.split_first() else {
+        return Vec::new();
+    };
+    let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+    let mut faults = Vec::new();
+    let mut at = now;
+    // Each round looks from within the validity of what the last one found expired.
+    for _ in 0..=chain.len() {
+        match verification.judge(algorithms, leaf, intermediates, at) {
+            Err(failure @ CertificateFailure::Expired { ago, .. }) => {
+                at = UnixTime::since_unix_epoch(since_epoch(at).saturating_sub(ago));
+                if !faults.contains(&failure) {
+                    faults.push(failure);
+                }
+            }
+            Err(failure) => {
+                faults.push(failure);
+                break;
+            }
+            Ok(_) => break,
+        }
+    }
+    let named = EndEntityCert::try_from(leaf)
+        .and_then(|leaf| leaf.verify_is_valid_for_subject_name(&verification.name));
+    if let Err(error @ webpki::Error::CertNotValidForName(_)) = named {
+        let failure = explain(error, leaf, intermediates, now);
+        if !faults.contains(&failure) {
+            faults.push(failure);
+        }
+    }
+    faults
+}
