@@ -1,6 +1,7 @@
 //! The probe: one connection, one handshake, one request, one verdict.
 
 mod buffers;
+mod cause;
 pub mod connect;
 mod faults;
 mod http;

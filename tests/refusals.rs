@@ -1,12 +1,13 @@
 //! Bad input: exit 2, one clear sentence that names the option and what to write instead, and
 //! nothing sent.
 
-use std::fs;
+mod support;
+
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::process::{Command, Output};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_sni-check");
+use support::check::{BINARY, haproxy_door};
+use support::folder::Folder;
 
 /// A listener that must never see a connection.
 struct Untouched(TcpListener);
@@ -25,18 +26,6 @@ impl Untouched {
     fn assert(&self, context: &str) {
         assert!(self.0.accept().is_err(), "{context}: something was sent");
     }
-}
-
-/// Runs the check as HAProxy does, with `path` as the text of `external-check path`.
-fn haproxy_door(path: &str, arguments: &[&str]) -> Output {
-    Command::new(BINARY)
-        .args(arguments)
-        .env_clear()
-        .env("HAPROXY_PROXY_NAME", "hybrid")
-        .env("HAPROXY_SERVER_NAME", "blue")
-        .env("PATH", path)
-        .output()
-        .expect("the program runs")
 }
 
 fn by_hand(words: &[&str]) -> Output {
@@ -58,31 +47,9 @@ fn refusal(output: &Output, context: &str) -> String {
     text
 }
 
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Scratch {
-        let path = std::env::temp_dir().join(format!("sni-check-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a directory");
-        Scratch(path)
-    }
-
-    fn file(&self, name: &str, content: &str) -> String {
-        let path = self.0.join(name);
-        fs::write(&path, content).expect("a file");
-        path.display().to_string()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 #[test]
 fn every_bad_option_is_refused_before_anything_is_sent() {
-    let scratch = Scratch::new("refusals");
+    let scratch = Folder::new();
     let key = |name: &str| {
         let pair = rcgen::generate_simple_self_signed(["a.example".to_owned()]).expect("a key");
         (
@@ -263,10 +230,7 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
     .collect();
     let backend = Untouched::new();
     for (path, parts) in rows {
-        let output = haproxy_door(
-            &path,
-            &["NOT_USED", "NOT_USED", "127.0.0.1", &backend.port()],
-        );
+        let output = haproxy_door(&path, "127.0.0.1", &backend.port());
         let text = refusal(&output, &path);
         assert!(text.contains("hybrid/blue"), "{path}: {text}");
         for part in parts {
@@ -278,15 +242,12 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
 
 #[test]
 fn servers_that_cannot_be_dialled_are_refused_with_the_way_out() {
-    for (arguments, part) in [
-        (["NOT_USED", "NOT_USED", "127.0.0.1", "0"], "--port N"),
-        (
-            ["NOT_USED", "NOT_USED", "127.0.0.1", "NOT_USED"],
-            "--port N",
-        ),
-        (["NOT_USED", "NOT_USED", "", "NOT_USED"], "abstract"),
+    for (address, port, part) in [
+        ("127.0.0.1", "0", "--port N"),
+        ("127.0.0.1", "NOT_USED", "--port N"),
+        ("", "NOT_USED", "abstract"),
     ] {
-        let text = refusal(&haproxy_door("--sni a.example", &arguments), part);
+        let text = refusal(&haproxy_door("--sni a.example", address, port), part);
         assert!(text.contains(part), "{text}");
     }
     for arguments in [
@@ -295,7 +256,13 @@ fn servers_that_cannot_be_dialled_are_refused_with_the_way_out() {
         &["a", "b", "c"],
         &["a", "b", "c", "d", "e"],
     ] {
-        let text = refusal(&haproxy_door("--sni a.example", arguments), "arguments");
+        let output = Command::new(BINARY)
+            .args(arguments)
+            .env_clear()
+            .env("HAPROXY_SERVER_NAME", "blue")
+            .env("PATH", "--sni a.example")
+            .output();
+        let text = refusal(&output.expect("the program runs"), "arguments");
         assert!(text.contains("four arguments"), "{text}");
     }
 }
@@ -328,7 +295,8 @@ fn by_hand_too() {
 fn a_header_s_value_is_never_shown() {
     let output = haproxy_door(
         "--sni a.example --header 'X-Token: s3cr\u{1}et'",
-        &["NOT_USED", "NOT_USED", "127.0.0.1", "1"],
+        "127.0.0.1",
+        "1",
     );
     assert!(!refusal(&output, "header").contains("s3cr"));
 }

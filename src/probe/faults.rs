@@ -3,7 +3,7 @@
 use rustls::pki_types::{CertificateDer, UnixTime};
 use webpki::EndEntityCert;
 
-use super::verify::{explain, since_epoch};
+use super::cause::{explain, since_epoch};
 use crate::certificate::CertificateFailure;
 use crate::plan::Verification;
 
