@@ -2,5 +2,6 @@
 
 mod documents;
 mod generated;
+mod image;
 mod the_crate;
 mod tools;

@@ -1,0 +1,7 @@
+#!/bin/sh
+# Makes a self-signed certificate for www.example.com, and its key, in a folder.
+set -eu
+cd "$1"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
+    -subj /CN=www.example.com -addext subjectAltName=DNS:www.example.com \
+    -keyout www.example.com.key -out www.example.com.pem

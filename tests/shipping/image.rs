@@ -1,0 +1,106 @@
+//! The container image, built by the Dockerfile's own commands and run, without a registry.
+//!
+//! Two stand-ins take the place of the official images: one with this machine's Rust, one with its
+//! HAProxy. What the Dockerfile adds to them is what it adds to any.
+
+mod buildah;
+mod parts;
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::tools::{output, root, run, tool, workspace};
+use buildah::Buildah;
+use parts::{Haproxy, Nginx};
+
+#[test]
+fn the_image_sees_a_backend_that_wants_sni_and_answers_requests() {
+    let work = workspace("image");
+    let buildah = Buildah::new(&work);
+    buildah.build_rust_stand_in();
+    buildah.build_haproxy_stand_in();
+
+    let rust = format!("RUST_IMAGE={}", buildah::RUST);
+    let haproxy = format!("HAPROXY_IMAGE={}", buildah::HAPROXY);
+    buildah.build("sni-check", &["--target", "binary", "--build-arg", &rust]);
+    buildah.build("proxy", &["--build-arg", &rust, "--build-arg", &haproxy]);
+
+    let alone = buildah.container("sni-check");
+    let files = run(tool("find")
+        .arg(buildah.mount(&alone))
+        .args(["-type", "f", "-printf", "%P\\n"]));
+    assert_eq!(
+        files, "sni-check\n",
+        "the stage `binary` holds only the binary"
+    );
+    let version = buildah.run(&alone, &[], &["/sni-check", "--version"]);
+    assert!(version.starts_with("sni-check "), "{version}");
+
+    let container = buildah.container("proxy");
+    let added = buildah.mount(&container).join("usr/local/bin/sni-check");
+    let mode = std::fs::metadata(added)
+        .expect("the binary is there")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o7777, 0o755);
+
+    let nginx = Nginx::start(&work);
+    let proxy = Haproxy::start(&buildah, &container, &nginx, "www.example.com");
+    let (status, code) = proxy.checked();
+    assert_eq!(
+        (status.as_str(), code.as_str()),
+        ("UP", "0"),
+        "{}",
+        proxy.log()
+    );
+    let answer = proxy.get("/");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.ends_with("Hello from www.example.com\n"), "{answer}");
+    drop(proxy);
+
+    let proxy = Haproxy::start(&buildah, &container, &nginx, "wrong.example.com");
+    let (status, code) = proxy.checked();
+    assert_eq!(
+        (status.as_str(), code.as_str()),
+        ("DOWN", "65"),
+        "{}",
+        proxy.log()
+    );
+    assert!(proxy.get("/").starts_with("HTTP/1.1 503"));
+}
+
+#[test]
+fn hadolint_finds_nothing_to_say() {
+    let lint = output(tool("hadolint").arg("docker/Dockerfile"));
+    assert!(
+        lint.status.success(),
+        "{}",
+        String::from_utf8_lossy(&lint.stdout)
+    );
+}
+
+#[test]
+fn the_compose_file_uses_the_tested_configurations_and_variables_that_they_know() {
+    let text = |name: &str| std::fs::read_to_string(root().join(name)).expect(name);
+    let compose = text("docker/compose.yaml");
+    for file in ["nginx.conf", "certificate.sh"] {
+        assert!(
+            compose.contains(&format!("- ./{file}:")) && root().join("docker").join(file).exists()
+        );
+    }
+    let configuration = text("haproxy/hybrid.cfg");
+    let (_, environment) = compose
+        .split_once("environment:\n")
+        .expect("an environment");
+    let variables: Vec<&str> = environment
+        .lines()
+        .take_while(|line| line.starts_with("      "))
+        .filter_map(|line| line.trim().split(':').next())
+        .collect();
+    assert!(variables.contains(&"SNI_HOST"));
+    for variable in variables {
+        assert!(
+            configuration.contains(&format!("${{{variable}}}")),
+            "{variable}"
+        );
+    }
+}
