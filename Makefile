@@ -6,7 +6,7 @@ DESTDIR ?=
 BINARY = $(shell ls -t target/*/release/sni-check 2>/dev/null | head -n 1)
 
 # What the tests and the demo run besides cargo: program=Debian package.
-TOOLS = haproxy=haproxy nginx=nginx-light curl=curl openssl=openssl readelf=binutils cc=gcc python3=python3-venv \
+TOOLS = haproxy=haproxy nginx=nginx-light curl=curl openssl=openssl readelf=binutils cc=gcc \
 	setpriv=util-linux ip=iproute2 buildah=buildah mandoc=mandoc man=man-db zsh=zsh fish=fish \
 	col=bsdextrautils
 # Linters that come as Python packages, in a virtual environment of their own.
@@ -29,6 +29,8 @@ setup:
 	@missing=; for tool in $(TOOLS); do \
 		PATH="$$PATH:/usr/sbin:/sbin" command -v "$${tool%%=*}" >/dev/null || missing="$$missing $${tool#*=}"; \
 	done; \
+	[ -e /etc/ssl/certs/ca-certificates.crt ] || missing="$$missing ca-certificates"; \
+	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
 	if [ -n "$$missing" ]; then \
 		echo "Installing Debian packages:$$missing"; \
 		as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
