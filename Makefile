@@ -44,7 +44,7 @@ help:
 	@echo 'make test     every test'
 	@echo 'make lint     formatting and lints, warnings are errors'
 	@echo 'make bench    what a check costs, side by side'
-	@echo 'make install  $(DESTDIR)$(PREFIX)/bin/sni-check'
+	@echo 'make install  binary, manual and completions below $(DESTDIR)$(PREFIX)'
 
 setup-demo:
 	@command -v cargo >/dev/null || { echo 'cargo is missing: install a Rust toolchain first'; exit 1; }
@@ -82,3 +82,7 @@ bench: setup build
 install:
 	@test -n '$(BINARY)' || { echo 'build it first: cargo build --release --locked'; exit 1; }
 	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/sni-check
+	install -D -m 644 man/sni-check.1 $(DESTDIR)$(PREFIX)/share/man/man1/sni-check.1
+	install -D -m 644 completions/sni-check.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sni-check
+	install -D -m 644 completions/_sni-check $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_sni-check
+	install -D -m 644 completions/sni-check.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/sni-check.fish
