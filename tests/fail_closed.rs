@@ -108,20 +108,31 @@ fn a_full_pipe_does_not_hold_the_check() {
     assert_eq!(status.code(), Some(41));
 }
 
-/// Runs a check with a deadline of half a second; it must end soon after it, and not before.
+/// Runs a check with a deadline of half a second; it must end within 50 ms of it, and not before. A
+/// loaded machine may hold any process up now and then, but not three times in a row.
 #[track_caller]
 fn expect_deadline(port: u16, options: &str, code: i32) {
     let path = format!("--sni {NAME} --timeout 500ms --json {options}");
-    let start = Instant::now();
-    let output = haproxy_door(&path, "127.0.0.1", &port.to_string());
-    let wall = start.elapsed();
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{text}");
-    let object: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    let total = object["milliseconds"]["total"].as_f64().expect("a number");
-    // The program's own clock; the process's start is this machine's load.
-    assert!((495.0..550.0).contains(&total), "{total} ms: {text}");
-    assert!(wall < Duration::from_secs(5), "{wall:?}");
+    let mut totals = Vec::new();
+    for _ in 0..3 {
+        let start = Instant::now();
+        let output = haproxy_door(&path, "127.0.0.1", &port.to_string());
+        let wall = start.elapsed();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        let object: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        // The program's own clock; the process's start is this machine's load.
+        let total = object["milliseconds"]["total"].as_f64().expect("a number");
+        assert!(
+            total >= 495.0 && wall < Duration::from_secs(5),
+            "{wall:?}: {text}"
+        );
+        if total <= 550.0 {
+            return;
+        }
+        totals.push(total);
+    }
+    panic!("{options}: too late each time: {totals:?} ms");
 }
 
 fn drip(stream: &mut impl Write, bytes: &[u8]) {
