@@ -1,6 +1,7 @@
 //! What must hold before the standard library starts, and output that can neither panic nor block.
 //!
-//! The only unsafe code of the crate is here, and all of it runs before `main`.
+//! The only unsafe code of the crate is here; all but [`resolve_from_files_and_dns`], which has no
+//! other place for that reason, runs before `main`.
 //!
 //! A daemonised HAProxy closes file descriptors 0 to 2 before it runs a check, and its chroot often
 //! has no `/dev/null`. Rust's standard library then aborts before `main`; and without that, the
@@ -54,6 +55,25 @@ fn exit_on_abort() {
     let handler = exit as extern "C" fn(libc::c_int);
     // SAFETY: the handler does nothing but _exit, and no other thread exists yet.
     unsafe { libc::signal(libc::SIGABRT, handler as libc::sighandler_t) };
+}
+
+/// Makes glibc's resolver ask `/etc/hosts` and DNS alone, whatever `/etc/nsswitch.conf` says.
+///
+/// For any other service glibc loads `libnss_*.so.2`, with the host's libc beside the one in this
+/// binary. If that is of another version, as in most containers, the process dies by a signal.
+pub fn resolve_from_files_and_dns() {
+    #[cfg(target_env = "gnu")]
+    {
+        unsafe extern "C" {
+            fn __nss_configure_lookup(
+                database: *const libc::c_char,
+                services: *const libc::c_char,
+            ) -> libc::c_int;
+        }
+        // SAFETY: declared as in <nss.h>; glibc copies both strings and takes its own lock. If it
+        // has no memory for that, the configured services are asked as before.
+        let _ = unsafe { __nss_configure_lookup(c"hosts".as_ptr(), c"files dns".as_ptr()) };
+    }
 }
 
 /// What one write to a pipe that polls as writable can always take without blocking (PIPE_BUF).

@@ -94,3 +94,31 @@ fn it_is_small_static_and_runs_where_there_is_nothing() {
         assert_eq!(status.code(), Some(code), "{path}");
     }
 }
+
+#[test]
+fn it_loads_no_library_to_resolve_a_name() {
+    let chroot = Folder::new();
+    let inside = chroot.path().join("sni-check");
+    fs::copy(support::check::BINARY, &inside).expect("a copy");
+    chroot.file("etc/hosts", "127.0.0.1 backend.example.test\n");
+    // What a name service on a host is: a library that glibc would load for it, with a libc of the
+    // host's version, not of the binary's. This one cannot even be opened: it is a pipe.
+    chroot.file("etc/nsswitch.conf", "hosts: sentinel files dns\n");
+    let module = chroot.join("lib/libnss_sentinel.so.2");
+    fs::create_dir(chroot.path().join("lib")).expect("a folder");
+    let made = program("mkfifo").arg(&module).status();
+    assert!(made.expect("mkfifo").success());
+
+    let ca = Ca::new();
+    chroot.file("ca.pem", &ca.pem);
+    let name = "www.example.test";
+    let nginx = Nginx::start(&ca, name, &ca.leaf(&[name], 30));
+    let shell = ["/usr/sbin/chroot", &chroot.join("."), "/sni-check"];
+    let options = format!("--sni {name} --ca-file /ca.pem --connect backend.example.test");
+    let port = nginx.port.to_string();
+    let output = haproxy_command(&shell, &options, "127.0.0.1", &port)
+        .output()
+        .expect("chroot runs");
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{line}");
+}

@@ -18,6 +18,7 @@ use super::socket::{Socket, Stop, wait};
 use crate::deadline::Deadline;
 use crate::failure::Failure;
 use crate::plan::{Host, ProxyHeader, Target};
+use crate::stdio::resolve_from_files_and_dns;
 
 /// How soon a full backlog of a unix socket is tried again; the kernel cannot wake us for it.
 const UNIX_RETRY: Duration = Duration::from_millis(5);
@@ -74,6 +75,7 @@ fn resolve(name: &str, port: u16, deadline: Deadline) -> Result<Vec<Address>, Fa
     thread::Builder::new()
         .stack_size(RESOLVER_STACK)
         .spawn(move || {
+            resolve_from_files_and_dns();
             let found = question
                 .to_socket_addrs()
                 .map(|found| found.collect::<Vec<_>>());
