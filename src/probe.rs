@@ -16,8 +16,9 @@ use rustls::pki_types::{CertificateDer, DnsName};
 
 use self::connect::Address;
 pub use self::faults::faults;
-pub use self::http::Response;
-use self::socket::Stop;
+pub use self::http::{Response, Stream, exchange};
+pub use self::socket::Stop;
+pub use self::tls::TlsStop;
 use self::tls::TlsStream;
 use crate::certificate::Certificate;
 use crate::code::Code;

@@ -1,7 +1,7 @@
-//! One HTTP/1.1 exchange, by ureq over a TLS connection of ours, and the expectations of its
-//! response.
+//! One HTTP/1.1 exchange, by ureq over a connection of ours, and the expectations of its response.
 
 use std::borrow::Cow;
+use std::fmt::Debug;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ use ureq::{Agent, Body};
 
 use super::buffers::GrowingBuffers;
 use super::socket::Stop;
-use super::tls::{TlsStop, TlsStream};
+use super::tls::TlsStop;
 use crate::expect::{Expectation, Part};
 use crate::failure::{Closed, Failure};
 use crate::plan::Request;
@@ -33,11 +33,26 @@ pub struct Response {
 /// The head of a response may be this long, in bytes; HAProxy's own limit is `tune.bufsize`.
 const MAX_HEAD: usize = 64 << 10;
 
+/// What an exchange runs over: TLS in a check, any bytes in a test.
+pub trait Stream: Debug + Send + Sync + 'static {
+    /// Sends all of `bytes`.
+    ///
+    /// # Errors
+    /// Why they cannot be sent.
+    fn send(&mut self, bytes: &[u8]) -> Result<(), TlsStop>;
+
+    /// Waits for bytes of the peer and puts them into `buffer`; 0 are the end in order.
+    ///
+    /// # Errors
+    /// Why no more come.
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TlsStop>;
+}
+
 /// Sends the request and judges the response.
 ///
 /// # Errors
 /// The first expectation that is not met, or why there is no response to judge.
-pub fn exchange(stream: TlsStream, request: &Request) -> Result<Response, Failure> {
+pub fn exchange<S: Stream>(stream: S, request: &Request) -> Result<Response, Failure> {
     let agent = Agent::with_parts(config(), Handover(Mutex::new(Some(stream))), NoResolver);
     let mut message = http::Request::builder()
         .method(&request.method)
@@ -215,18 +230,18 @@ impl TlsStop {
 
 /// Gives ureq the connection that is already made: phases are ours to tell apart.
 #[derive(Debug)]
-struct Handover(Mutex<Option<TlsStream>>);
+struct Handover<S>(Mutex<Option<S>>);
 
-impl Connector for Handover {
-    type Out = TlsTransport;
+impl<S: Stream> Connector for Handover<S> {
+    type Out = Connection<S>;
 
     fn connect(
         &self,
         _details: &ConnectionDetails<'_>,
         _chained: Option<()>,
-    ) -> Result<Option<TlsTransport>, ureq::Error> {
+    ) -> Result<Option<Connection<S>>, ureq::Error> {
         let stream = self.0.lock().ok().and_then(|mut stream| stream.take());
-        Ok(stream.map(|stream| TlsTransport {
+        Ok(stream.map(|stream| Connection {
             stream,
             buffers: GrowingBuffers::default(),
         }))
@@ -251,12 +266,12 @@ impl Resolver for NoResolver {
 }
 
 #[derive(Debug)]
-struct TlsTransport {
-    stream: TlsStream,
+struct Connection<S> {
+    stream: S,
     buffers: GrowingBuffers,
 }
 
-impl Transport for TlsTransport {
+impl<S: Stream> Transport for Connection<S> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffers
     }

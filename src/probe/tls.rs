@@ -13,6 +13,7 @@ use rustls::{
     CertificateError, ClientConfig, ConnectionCommon, SignatureScheme, SupportedProtocolVersion,
 };
 
+use super::http::Stream;
 use super::socket::{Socket, Stop};
 use super::verify::Verifier;
 use crate::certificate::CertificateFailure;
@@ -117,16 +118,18 @@ impl TlsStream {
         }
         Ok(())
     }
+}
 
-    /// Sends all of `bytes`, after what is still in the buffer.
-    pub fn send(&mut self, bytes: &[u8]) -> Result<(), TlsStop> {
+impl Stream for TlsStream {
+    /// What is still in the buffer leaves first.
+    fn send(&mut self, bytes: &[u8]) -> Result<(), TlsStop> {
         // The buffer has no limit, so this takes all.
         let _ = self.tls.writer().write(bytes);
         self.flush()
     }
 
-    /// Reads decrypted bytes; 0 are the end in order (`close_notify`).
-    pub fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TlsStop> {
+    /// The end in order is `close_notify`.
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TlsStop> {
         loop {
             match self.tls.reader().read(buffer) {
                 Ok(length) => return Ok(length),
@@ -136,7 +139,9 @@ impl TlsStream {
             }
         }
     }
+}
 
+impl TlsStream {
     /// What rustls knows: version, cipher, chain.
     pub fn connection(&self) -> &ConnectionCommon<rustls::client::ClientConnectionData> {
         &self.tls
