@@ -1,4 +1,4 @@
-# From src/options.rs by UPDATE=1 cargo test --test shipping
+# From src/options.rs and src/door.rs by UPDATE=1 cargo test --test shipping
 
 _sni_check() {
     local current=${COMP_WORDS[COMP_CWORD]} option=${COMP_WORDS[COMP_CWORD-1]}
@@ -9,6 +9,16 @@ _sni_check() {
         option=${COMP_WORDS[COMP_CWORD-2]}
     fi
     COMPREPLY=()
+    if [[ $COMP_CWORD -eq 1 && $current != -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W 'diagnose explain' -- "$current"; compgen -A hostname -- "$current")
+        return
+    fi
+    case ${COMP_WORDS[1]} in
+        explain)
+            [[ $COMP_CWORD -eq 2 ]] && mapfile -t COMPREPLY < <(compgen -W '--help 0 1 2 31 32 41 42 43 51 53 54 55 56 57 58 61 62 63 64 65 66 71 72 73 74 75 76' -- "$current")
+            return
+            ;;
+    esac
     case $option in
         --sni)
             :
@@ -78,7 +88,7 @@ _sni_check() {
             :
             ;;
         --color)
-            :
+            mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W 'auto always never' -- "$current")
             ;;
         *)
             if [[ $current == -* ]]; then

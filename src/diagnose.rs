@@ -78,6 +78,26 @@ impl Step {
     }
 }
 
+/// The text of `diagnose --help`.
+pub const HELP: &str = "\
+What is wrong with a server, at which layer, and what to put into haproxy.cfg.
+The check is run as it is, with handshakes and requests beside it that tell
+apart what can be wrong. Nothing is changed anywhere. The exit code is the
+check's.
+
+TARGET is a URL or HOST[:PORT]. The options are those of a check (see
+sni-check --help), without --quiet, --verbose and --syslog, and:
+
+  --color WHEN      auto (default: on a terminal, unless NO_COLOR is set),
+                    always or never
+  --json            the report as one JSON object
+
+Examples:
+  sni-check diagnose www.example.com
+  sni-check diagnose --connect 203.0.113.7:443 --uri /healthz www.example.com
+  sni-check diagnose --ca-file /etc/ssl/company.pem --json app.example.com:8443
+";
+
 /// Refuses options that a diagnosis has no use for.
 ///
 /// # Errors

@@ -31,18 +31,21 @@ struct Cause {
 pub fn text(words: &[String]) -> Result<String> {
     match words {
         [] => Ok(table(Code::ALL)),
-        [help] if help == "--help" || help == "-h" => Ok(USAGE.to_owned()),
         [word] => one(word),
         _ => bail!("explain takes one code; sni-check explain alone prints all of them"),
     }
 }
 
-const USAGE: &str = "\
-Usage: sni-check explain [CODE]
-
+/// The text of `explain --help`.
+pub const HELP: &str = "\
 What an exit code means (check_code in HAProxy's stats, `code: N` in its log),
 its likely causes in order, how to confirm each and what to change. Without
-CODE, all codes. One of HAProxy's words (L6RSP, PROCERR) is explained too.
+CODE, all codes. One of HAProxy's words (L6RSP, PROCTOUT) is explained too.
+
+Examples:
+  sni-check explain 65
+  sni-check explain 4294967295
+  sni-check explain PROCTOUT
 ";
 
 fn one(word: &str) -> Result<String> {
@@ -162,14 +165,7 @@ mod tests {
     #[test]
     fn no_line_is_wider_than_a_terminal() {
         let words = Code::ALL.map(|code| code.number().to_string());
-        let others = [
-            "255",
-            "4294967295",
-            "PROCERR",
-            "PROCTOUT",
-            "L6RSP",
-            "--help",
-        ];
+        let others = ["255", "4294967295", "PROCERR", "PROCTOUT", "L6RSP"];
         for word in words.iter().map(String::as_str).chain(others) {
             for line in explain(word).lines() {
                 assert!(line.chars().count() <= 80, "{word}: {line}");

@@ -11,6 +11,8 @@ pub mod expect;
 
 pub mod options;
 
+pub mod door;
+
 pub mod haproxy;
 
 pub mod plan;
@@ -43,6 +45,7 @@ use std::time::Instant;
 use anyhow::{Result, bail, ensure};
 
 use crate::code::Code;
+use crate::door::Door;
 use crate::haproxy::Caller;
 use crate::options::{Options, Parsed};
 use crate::plan::{Output, Plan};
@@ -55,33 +58,6 @@ enum Call {
     Diagnose(Box<Plan>, Box<Options>),
     /// `explain`, `--help` or `--version`: only this text.
     Text(String),
-}
-
-/// The doors, by the first word of a call. A host of such a name is written with its port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Door {
-    /// A check: HAProxy's, or by hand.
-    Check,
-    /// What an exit code means.
-    Explain,
-    /// What is wrong, at which layer, and what to put into haproxy.cfg.
-    Diagnose,
-}
-
-impl Door {
-    /// Takes the door's name off the words.
-    fn open(words: &mut Vec<String>, caller: Option<&Caller>) -> Result<Door> {
-        let door = match words.first().map(String::as_str) {
-            Some("explain") => Door::Explain,
-            Some("diagnose") => Door::Diagnose,
-            _ => return Ok(Door::Check),
-        };
-        let name = words.remove(0);
-        if caller.is_some() {
-            bail!("{name} is for people, it checks nothing; leave it out here");
-        }
-        Ok(door)
-    }
 }
 
 /// Runs the program on this process's arguments and environment; says what is to be said, and
@@ -118,7 +94,10 @@ fn call(caller: Option<Caller>, output: &mut Output) -> Result<Call> {
         .collect::<Result<Vec<_>>>()?;
     let door = Door::open(&mut words, caller.as_ref())?;
     if door == Door::Explain {
-        return Ok(Call::Text(explain::text(&words)?));
+        return Ok(Call::Text(match words.as_slice() {
+            [help] if help == "--help" || help == "-h" => door.help(),
+            words => explain::text(words)?,
+        }));
     }
     if caller.is_some() {
         // Before the arguments: `--` among them must not hide these.
@@ -129,7 +108,8 @@ fn call(caller: Option<Caller>, output: &mut Output) -> Result<Call> {
     }
     let options = match options::parse(&words)? {
         Parsed::Help(_) if caller.is_some() => bail!("--help is for people; leave it out here"),
-        Parsed::Help(text) => return Ok(Call::Text(text)),
+        Parsed::Help(text) if door == Door::Check => return Ok(Call::Text(text + &door.help())),
+        Parsed::Help(_) => return Ok(Call::Text(door.help())),
         Parsed::Options(options) => options,
     };
     if options.version {

@@ -22,8 +22,6 @@ use crate::values::{Color, Port, Size, Time, TlsVersion, Verify};
     help_triggers("--help", "-h"),
     example = "{command_name} https://www.example.com/healthz",
     example = "{command_name} --connect 203.0.113.7:443 www.example.com",
-    example = "{command_name} diagnose [OPTIONS] www.example.com",
-    example = "{command_name} explain 65",
     note = "In haproxy.cfg:\n\
             option external-check\n  \
             external-check command /usr/local/bin/sni-check\n  \
@@ -147,7 +145,7 @@ pub struct Options {
     pub syslog: Option<String>,
 
     /// diagnose only: auto (default), always or never
-    #[argh(option, arg_name = "WHEN")]
+    #[argh(option, arg_name = "auto|always|never")]
     pub color: Option<Color>,
 
     /// print the version

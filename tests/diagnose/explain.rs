@@ -3,6 +3,7 @@
 use std::process::{Command, Output};
 
 use sni_check::code::Code;
+use sni_check::door::Door;
 
 fn explain(words: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sni-check"));
@@ -45,4 +46,24 @@ fn under_haproxy_only_the_check_is_open() {
     let output = explain(&["0"], &[("HAPROXY_SERVER_NAME", "s1")]);
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn each_door_has_a_help_of_its_own_and_the_program_lists_them() {
+    let help = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sni-check"));
+        let output = command.args(words).output().expect("sni-check runs");
+        assert_eq!(output.status.code(), Some(0), "{words:?}");
+        stdout(&output)
+    };
+    let all = help(&["--help"]);
+    for door in Door::NAMED {
+        assert!(all.contains(&format!("  {} ", door.name())), "{all}");
+        for flag in ["--help", "-h"] {
+            let text = help(&[door.name(), flag]);
+            let usage = format!("Usage: sni-check {} {}\n", door.name(), door.arguments());
+            assert!(text.starts_with(&usage), "{text}");
+            assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+        }
+    }
 }

@@ -6,6 +6,8 @@
 use std::fmt::Write as _;
 
 use argh::{FlagInfo, Optionality};
+use sni_check::code::Code;
+use sni_check::door::Door;
 
 use super::{UPDATE, assert_is_up_to_date, flags, value_name};
 use crate::tools::{run, tool};
@@ -34,7 +36,26 @@ fn value(flag: &FlagInfo<'static>) -> Option<Value> {
 }
 
 fn header() -> String {
-    format!("# From src/options.rs by {UPDATE}\n")
+    format!("# From src/options.rs and src/door.rs by {UPDATE}\n")
+}
+
+/// The words that may follow a door's name, with what they mean; `None` where a check's options and
+/// target do.
+fn words_after(door: Door) -> Option<Vec<(String, &'static str)>> {
+    match door {
+        Door::Check | Door::Diagnose => None,
+        Door::Explain => Some(
+            Code::ALL
+                .map(|code| (code.number().to_string(), code.meaning()))
+                .into(),
+        ),
+    }
+}
+
+/// The doors that have words of their own.
+fn doors_with_words() -> impl Iterator<Item = (Door, Vec<(String, &'static str)>)> {
+    let doors = Door::NAMED.into_iter();
+    doors.filter_map(|door| Some((door, words_after(door)?)))
 }
 
 fn description(flag: &FlagInfo<'static>) -> String {
@@ -72,6 +93,13 @@ fn bash() -> String {
     }
     let options: Vec<&str> = flags().iter().map(|flag| flag.long).collect();
     let options = options.join(" ");
+    let names = Door::NAMED.map(Door::name).join(" ");
+    let mut doors = String::new();
+    for (door, words) in doors_with_words() {
+        let words: Vec<String> = words.into_iter().map(|(word, _)| word).collect();
+        let (name, words) = (door.name(), words.join(" "));
+        writeln!(doors, "        {name})\n            [[ $COMP_CWORD -eq 2 ]] && mapfile -t COMPREPLY < <(compgen -W '--help {words}' -- \"$current\")\n            return\n            ;;").expect("a string");
+    }
     format!(
         r#"{}
 _sni_check() {{
@@ -83,6 +111,12 @@ _sni_check() {{
         option=${{COMP_WORDS[COMP_CWORD-2]}}
     fi
     COMPREPLY=()
+    if [[ $COMP_CWORD -eq 1 && $current != -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W '{names}' -- "$current"; compgen -A hostname -- "$current")
+        return
+    fi
+    case ${{COMP_WORDS[1]}} in
+{doors}    esac
     case $option in
 {cases}        *)
             if [[ $current == -* ]]; then
@@ -139,18 +173,42 @@ fn zsh() -> String {
         )
         .expect("a string");
     }
+    let described = |words: &[(String, &str)]| {
+        let words = words.iter().map(|(word, meaning)| {
+            let meaning = meaning.replace('\'', "'\\''").replace(':', "\\:");
+            format!("'{word}:{meaning}'")
+        });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let names = Door::NAMED.map(|door| (door.name().to_owned(), door.purpose()));
+    let names = described(&names);
+    let mut doors = String::new();
+    for (door, words) in doors_with_words() {
+        let (name, words) = (door.name(), described(&words));
+        writeln!(doors, "if (( CURRENT > 2 )) && [[ $words[2] == {name} ]]; then\n    local -a following=({words})\n    (( CURRENT == 3 )) && _describe {name} following\n    return\nfi").expect("a string");
+    }
     format!(
-        "#compdef sni-check\n{}\n_arguments -S \\\n{specs}    '*:TARGET:_hosts'\n",
+        "#compdef sni-check\n{}\n_sni_check_first() {{\n    local -a doors=({names})\n    (( CURRENT == 2 )) && _describe command doors\n    _hosts\n}}\n\n{doors}_arguments -S \\\n{specs}    '1:command or target:_sni_check_first' \\\n    '*:TARGET:_hosts'\n",
         header()
     )
 }
 
 fn fish() -> String {
     let quote = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
-    let mut lines = format!(
-        "{}\ncomplete -c sni-check -f -a '(__fish_print_hostnames)'\n",
-        header()
-    );
+    let mut lines = format!("{}\ncomplete -c sni-check -f\n", header());
+    let names = doors_with_words().map(|(door, _)| door.name());
+    let elsewhere = names.collect::<Vec<_>>().join(" ");
+    writeln!(lines, "complete -c sni-check -n 'not __fish_seen_subcommand_from {elsewhere}' -a '(__fish_print_hostnames)'").expect("a string");
+    for door in Door::NAMED {
+        let (name, purpose) = (door.name(), quote(door.purpose()));
+        writeln!(lines, "complete -c sni-check -n 'test (count (commandline -opc)) -eq 1' -a {name} -d {purpose}").expect("a string");
+    }
+    for (door, words) in doors_with_words() {
+        for (word, meaning) in words {
+            let (name, meaning) = (door.name(), quote(meaning));
+            writeln!(lines, "complete -c sni-check -n '__fish_seen_subcommand_from {name}' -a {word} -d {meaning}").expect("a string");
+        }
+    }
     for flag in flags() {
         let value = value(flag).map_or(String::new(), |value| {
             let kind = if value.file { " -r -F" } else { " -x" };
@@ -215,6 +273,12 @@ fn bash_completes_options_words_and_files() {
     assert_eq!(in_bash(&["--ca-file", "@s"]), ["@system-ca"]);
     assert!(in_bash(&["--sni", "Cargo.t"]).is_empty());
     assert!(in_bash(&["-"]).len() == flags().len());
+    assert_eq!(in_bash(&["dia"]), ["diagnose"]);
+    assert_eq!(in_bash(&["diagnose", "--verify", "r"]), ["required"]);
+    assert_eq!(
+        in_bash(&["explain", "7"]),
+        ["71", "72", "73", "74", "75", "76"]
+    );
 }
 
 #[test]
@@ -225,6 +289,9 @@ fn fish_completes_options_words_and_files() {
     assert_eq!(in_fish("--crt Cargo.t"), ["Cargo.toml"]);
     assert_eq!(in_fish("--ca-file @s"), ["@system-ca"]);
     assert!(in_fish("--sni Cargo.t").is_empty());
+    assert_eq!(in_fish("dia"), ["diagnose"]);
+    assert_eq!(in_fish("diagnose --verify r"), ["required"]);
+    assert_eq!(in_fish("explain 7"), ["71", "72", "73", "74", "75", "76"]);
 }
 
 /// The line that zsh makes of this one at a press of the tabulator.
@@ -259,4 +326,7 @@ fn zsh_completes_options_words_and_files() {
     assert_eq!(in_zsh("--crt Cargo.t"), "--crt Cargo.toml");
     assert_eq!(in_zsh("--ca-file @s"), "--ca-file @system-ca");
     assert_eq!(in_zsh("--sni Cargo.t"), "--sni Cargo.t");
+    assert_eq!(in_zsh("dia"), "diagnose");
+    assert_eq!(in_zsh("diagnose --verify r"), "diagnose --verify required");
+    assert_eq!(in_zsh("explain 65"), "explain 65");
 }

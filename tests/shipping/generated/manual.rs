@@ -1,6 +1,7 @@
 //! man/sni-check.1, from the template beside it.
 
 use sni_check::code::Code;
+use sni_check::door::Door;
 
 use super::{UPDATE, assert_is_up_to_date, flags, value_name};
 use crate::tools::{output, root, run, tool};
@@ -37,8 +38,46 @@ fn manual() -> String {
             "@GENERATED@",
             &format!("From sni-check.1.in and src/options.rs by {UPDATE}"),
         )
+        .replace("@SYNOPSIS@", &Door::NAMED.map(synopsis).join("\n"))
+        .replace("@COMMANDS@", &Door::NAMED.map(command).join("\n"))
         .replace("@OPTIONS@", &options.join("\n"))
         .replace("@EXIT_STATUS@", &codes.join("\n"))
+}
+
+fn synopsis(door: Door) -> String {
+    format!(".Nm\n.Cm {}\n{}", door.name(), arguments(door))
+}
+
+fn command(door: Door) -> String {
+    let purpose = wrap(&escape(door.purpose()));
+    let (name, arguments) = (door.name(), arguments(door).replace("\n.", " "));
+    let arguments = arguments.trim_start_matches('.');
+    format!(".It Cm {name} {arguments}\nTells {purpose}.")
+}
+
+/// A door's arguments as mdoc: an optional group or a value in a line.
+fn arguments(door: Door) -> String {
+    let groups = door.arguments().split_inclusive([']', ' ']);
+    let mut lines: Vec<String> = Vec::new();
+    let mut open = false;
+    for word in groups.flat_map(str::split_whitespace) {
+        let bare = word.trim_matches(['[', ']']);
+        let (bare, more) = match bare.strip_suffix("...") {
+            Some(bare) => (bare, " ..."),
+            None => (bare, ""),
+        };
+        let macro_ = match bare.strip_prefix('-') {
+            Some(flag) => format!("Fl {}{more}", escape(flag)),
+            None => format!("Ar {bare}{more}"),
+        };
+        match lines.last_mut() {
+            Some(line) if open => *line = format!("{line} {macro_}"),
+            _ if word.starts_with('[') => lines.push(format!(".Op {macro_}")),
+            _ => lines.push(format!(".{macro_}")),
+        }
+        open = (open || word.starts_with('[')) && !word.ends_with(']');
+    }
+    lines.join("\n")
 }
 
 /// Text that means itself in roff.
@@ -97,10 +136,15 @@ fn man_formats_it_without_a_warning() {
 }
 
 #[test]
-fn the_page_shows_every_option_and_every_code() {
+fn the_page_shows_every_command_every_option_and_every_code() {
     let page = run(tool("mandoc").args(["-T", "ascii", MANUAL]));
     // A terminal's bold and underlined letters are overstruck.
     let page: String = run(tool("col").arg("-bx").stdin(with(&page)));
+    for door in Door::NAMED {
+        let synopsis = format!("     sni-check {} {}", door.name(), door.arguments());
+        let synopsis = synopsis.replace("...", " ...");
+        assert!(page.contains(&synopsis), "{synopsis}");
+    }
     for flag in flags() {
         let entry = value_name(flag).map_or(flag.long.to_owned(), |value| {
             format!("{} {value}", flag.long)
