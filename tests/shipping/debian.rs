@@ -1,0 +1,131 @@
+//! The Debian package: made, installed, used and removed.
+
+mod root;
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use crate::support::folder::Folder;
+use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::nginx::Nginx;
+use crate::support::pki::Ca;
+use crate::tools::{readme, run, tool};
+use root::Root;
+
+const NAME: &str = "www.example.test";
+
+/// The package that `make deb` makes.
+static PACKAGE: LazyLock<PathBuf> = LazyLock::new(|| {
+    let output = run(tool("make").args(["--silent", "deb"]));
+    let package = output.lines().rfind(|line| line.ends_with(".deb"));
+    PathBuf::from(package.unwrap_or_else(|| panic!("no package is named: {output}")))
+});
+
+/// Installs it by the README's commands.
+fn install(root: &Root) {
+    let folder = Folder::new();
+    let place = folder.path().join("target/debian");
+    std::fs::create_dir_all(&place).expect("a folder");
+    let name = PACKAGE.file_name().expect("a name");
+    std::fs::copy(&*PACKAGE, place.join(name)).expect("a copy");
+    let commands = readme("dpkg --install").replace("make deb\n", "");
+    root.sh(&format!("cd {}\n{commands}", folder.path().display()));
+}
+
+#[test]
+fn lintian_finds_nothing_to_say() {
+    let found = run(tool("lintian")
+        .args(["--fail-on", "error,warning"])
+        .arg(&*PACKAGE));
+    assert_eq!(found, "");
+}
+
+#[test]
+fn it_brings_the_program_the_manual_completions_and_examples() {
+    let root = Root::new();
+    install(&root);
+    let version = root.sh("cd / && sni-check --version");
+    assert_eq!(
+        version,
+        format!("sni-check {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    let manual = root.sh("MANPAGER=cat MANWIDTH=80 man sni-check");
+    assert!(manual.contains("EXIT STATUS"), "{manual}");
+
+    let bash = ". /usr/share/bash-completion/bash_completion; _completion_loader sni-check; complete -p sni-check";
+    let zsh = "autoload -Uz compinit; compinit -u -D; print -r -- $_comps[sni-check]";
+    let fish = "complete -C 'sni-check --verify-h' | string split -f 1 \\t";
+    for (shell, options, script, answer) in [
+        (
+            "/bin/bash",
+            "--norc",
+            bash,
+            "complete -F _sni_check sni-check\n",
+        ),
+        ("/bin/zsh", "-f", zsh, "_sni-check\n"),
+        ("/usr/bin/fish", "--private", fish, "--verify-host\n"),
+    ] {
+        let found = run(root.command(shell).args([options, "-c", script]));
+        assert_eq!(found, answer, "{shell}");
+    }
+
+    let documents = root.sh("cd /usr/share/doc/sni-check && ls -1 . examples");
+    let examples = run(tool("ls").args(["-1", "haproxy"]));
+    assert_eq!(
+        documents,
+        format!(".:\nREADME.md\nchangelog.gz\ncopyright\nexamples\n\nexamples:\n{examples}")
+    );
+}
+
+#[test]
+fn nothing_of_it_is_left_when_it_is_removed() {
+    let root = Root::new();
+    let before = root.changes();
+    install(&root);
+    let files = root.sh("dpkg --listfiles sni-check");
+    assert!(files.contains("/usr/bin/sni-check\n"), "{files}");
+    root.sh("dpkg --remove sni-check");
+    // Nothing is kept for a purge: there are no configuration files.
+    let status = root.sh("dpkg-query --show --showformat '${Status}' sni-check || true");
+    assert_eq!(status, "");
+    // dpkg's own records, and the index of manuals.
+    let others = ["/var/lib/dpkg/", "/var/log/", "/var/cache/man/"];
+    let changes = root.changes();
+    let left: Vec<&String> = changes
+        .difference(&before)
+        .filter(|path| !others.iter().any(|other| path.starts_with(other)))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+    let traces = root.sh("find /usr /etc /var -xdev -name '*sni-check*'");
+    assert_eq!(traces, "");
+}
+
+/// Debian's HAProxy: a daemon in /var/lib/haproxy, with the package's example.
+#[test]
+fn the_readmes_recipe_for_a_chroot_works_as_it_is_written() {
+    let root = Root::new();
+    install(&root);
+    root.sh(&readme("/var/lib/haproxy/"));
+
+    let ca = Ca::new();
+    let nginx = Nginx::start(&ca, NAME, &ca.leaf(&[NAME], 30));
+    let folder = Folder::new();
+    let ca_file = folder.file("ca.pem", &ca.pem);
+    root.sh(&format!("install -m 644 {ca_file} /var/lib/haproxy/ca.pem"));
+    let haproxy = Haproxy::start_by(
+        root.command("/usr/sbin/haproxy"),
+        Mode::Daemon,
+        "/usr/share/doc/sni-check/examples/chroot-daemon.cfg",
+        &[
+            ("HYBRID_STACK_HOST", "127.0.0.1"),
+            ("HYBRID_STACK_PORT", &nginx.port.to_string()),
+            ("SNI_HOST", NAME),
+            ("CHECK_INTER", "500ms"),
+            ("CHECK_CA_FILE", "/ca.pem"),
+            ("SERVER_CA_FILE", &ca_file),
+        ],
+    );
+    haproxy.wait_for_code("hybrid", "blue", "0");
+    haproxy.wait_for_status("hybrid", "blue", "UP");
+    assert_eq!(haproxy.get("/"), Some(200));
+}

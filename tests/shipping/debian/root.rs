@@ -1,0 +1,91 @@
+//! A copy of this machine's Debian to install packages into.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::support::folder::Folder;
+use crate::support::{Running, program};
+use crate::tools::run;
+
+/// This machine's root file system under an empty layer that takes every change, in a mount namespace
+/// of its own. The folder for temporary files is the machine's.
+pub struct Root {
+    folder: Folder,
+    keeper: Running,
+}
+
+/// The manuals and documents that a container's dpkg leaves out are wanted here.
+const SET_UP: &str = r#"
+set -e
+mount -t tmpfs tmpfs "$1"
+cd "$1"
+mkdir changes work root
+mount -t overlay overlay -o lowerdir=/,upperdir=changes,workdir=work root
+mount --rbind /dev root/dev
+mount -t proc proc root/proc
+mount --bind "$2" "root$2"
+rm -f root/etc/dpkg/dpkg.cfg.d/*
+echo ready
+exec sleep 600
+"#;
+
+impl Root {
+    pub fn new() -> Root {
+        let folder = Folder::new();
+        let mut keeper = program("unshare")
+            .args(["--mount", "sh", "-c", SET_UP, "sh"])
+            .arg(folder.path())
+            .arg(std::env::temp_dir())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare runs");
+        let output = keeper.stdout.take().expect("a pipe");
+        let root = Root {
+            folder,
+            keeper: Running(keeper),
+        };
+        let mut line = String::new();
+        BufReader::new(output)
+            .read_line(&mut line)
+            .expect("a pipe can be read");
+        assert_eq!(line, "ready\n", "mounting needs root");
+        root
+    }
+
+    fn outside(&self) -> Command {
+        let mut command = program("nsenter");
+        command
+            .args(["--mount", "--target"])
+            .arg(self.keeper.0.id().to_string());
+        command
+    }
+
+    /// A program inside.
+    pub fn command(&self, path: &str) -> Command {
+        let mut command = self.outside();
+        command
+            .arg("/usr/sbin/chroot")
+            .arg(self.folder.path().join("root"))
+            .arg(path)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a script inside, expects success, and returns what it printed.
+    #[track_caller]
+    pub fn sh(&self, script: &str) -> String {
+        run(self.command("/bin/sh").args(["-ec", script]))
+    }
+
+    /// Every path but those of directories that has been changed, made or removed.
+    pub fn changes(&self) -> BTreeSet<String> {
+        let paths = run(self
+            .outside()
+            .arg("find")
+            .arg(self.folder.path().join("changes"))
+            .args(["-not", "-type", "d", "-printf", "/%P\\n"]));
+        paths.lines().map(str::to_owned).collect()
+    }
+}

@@ -1,0 +1,45 @@
+//! `make sbom`: what the binary is made of.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::tools::{cargo, root, run, tool};
+
+#[test]
+fn it_names_every_crate_in_the_binary_and_none_of_the_tests() {
+    run(tool("make").args(["--silent", "sbom"]));
+    let text = std::fs::read(root().join("target/sbom/sni-check.cdx.json")).expect("the SBOM");
+    let sbom: Value = serde_json::from_slice(&text).expect("JSON");
+    assert_eq!(sbom["bomFormat"], "CycloneDX");
+    let component = &sbom["metadata"]["component"];
+    assert_eq!(component["name"], "sni-check");
+    assert_eq!(component["version"], env!("CARGO_PKG_VERSION"));
+    let named: BTreeSet<String> = sbom["components"]
+        .as_array()
+        .expect("components")
+        .iter()
+        .map(|component| {
+            let word = |key: &str| component[key].as_str().expect("a word").to_owned();
+            format!("{} v{}", word("name"), word("version"))
+        })
+        .collect();
+    let tree = run(cargo().args([
+        "tree",
+        "--locked",
+        "--edges=normal,build",
+        "--prefix=none",
+        "--format={p}",
+    ]));
+    let linked: BTreeSet<String> = tree
+        .lines()
+        .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+        .filter(|name| !name.starts_with("sni-check "))
+        .collect();
+    // It may name more: cargo's metadata knows features only as all of the workspace wants them.
+    let missing: Vec<&String> = linked.difference(&named).collect();
+    assert!(!linked.is_empty() && missing.is_empty(), "{missing:?}");
+    for test in ["rcgen v", "nix v", "time v"] {
+        assert!(!named.iter().any(|name| name.starts_with(test)), "{test}");
+    }
+}
