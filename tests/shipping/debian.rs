@@ -28,7 +28,7 @@ fn install(root: &Root) {
     std::fs::create_dir_all(&place).expect("a folder");
     let name = PACKAGE.file_name().expect("a name");
     std::fs::copy(&*PACKAGE, place.join(name)).expect("a copy");
-    let commands = readme("dpkg --install").replace("make deb\n", "");
+    let commands = readme("sh", "dpkg --install").replace("make deb\n", "");
     root.sh(&format!("cd {}\n{commands}", folder.path().display()));
 }
 
@@ -105,7 +105,7 @@ fn nothing_of_it_is_left_when_it_is_removed() {
 fn the_readmes_recipe_for_a_chroot_works_as_it_is_written() {
     let root = Root::new();
     install(&root);
-    root.sh(&readme("/var/lib/haproxy/"));
+    root.sh(&readme("sh", "/var/lib/haproxy/"));
 
     let ca = Ca::new();
     let nginx = Nginx::start(&ca, NAME, &ca.leaf(&[NAME], 30));

@@ -6,9 +6,10 @@
 mod buildah;
 mod parts;
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::collections::BTreeSet;
+use std::path::Path;
 
-use crate::tools::{output, root, run, tool, workspace};
+use crate::tools::{output, readme, root, run, tool, workspace};
 use buildah::Buildah;
 use parts::{Haproxy, Nginx};
 
@@ -25,23 +26,45 @@ fn the_image_sees_a_backend_that_wants_sni_and_answers_requests() {
     buildah.build("proxy", &["--build-arg", &rust, "--build-arg", &haproxy]);
 
     let alone = buildah.container("sni-check");
-    let files = run(tool("find")
-        .arg(buildah.mount(&alone))
-        .args(["-type", "f", "-printf", "%P\\n"]));
-    assert_eq!(
-        files, "sni-check\n",
-        "the stage `binary` holds only the binary"
-    );
+    let files = files_with_modes(&buildah.mount(&alone));
+    assert_eq!(files.into_iter().collect::<Vec<_>>(), ["755 sni-check"]);
     let version = buildah.run(&alone, &[], &["/sni-check", "--version"]);
     assert!(version.starts_with("sni-check "), "{version}");
 
     let container = buildah.container("proxy");
-    let added = buildah.mount(&container).join("usr/local/bin/sni-check");
-    let mode = std::fs::metadata(added)
-        .expect("the binary is there")
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o7777, 0o755);
+    let added: Vec<String> = {
+        let before = files_with_modes(&buildah.mount(&buildah.container(buildah::HAPROXY)));
+        let after = files_with_modes(&buildah.mount(&container));
+        after.difference(&before).cloned().collect()
+    };
+    assert_eq!(
+        added,
+        [
+            "644 usr/local/etc/haproxy/haproxy.cfg",
+            "755 usr/local/bin/sni-check"
+        ]
+    );
+    assert_eq!(
+        buildah.inspect("proxy", "{{.OCIv1.Config.User}}"),
+        "haproxy"
+    );
+    for image in ["sni-check", "proxy"] {
+        let labels = buildah.inspect(image, "{{json .OCIv1.Config.Labels}}");
+        for label in ["title", "description", "licenses"] {
+            assert!(
+                labels.contains(&format!("\"org.opencontainers.image.{label}\"")),
+                "{image}: {labels}"
+            );
+        }
+    }
+
+    // The README's way for those who have an image of their own.
+    let own =
+        readme("dockerfile", "COPY --from=sni-check").replace("haproxy:3.2", buildah::HAPROXY);
+    buildah.build_text("own", &own, &work.join("haproxy"));
+    let own = buildah.container("own");
+    let version = buildah.run(&own, &[], &["/usr/local/bin/sni-check", "--version"]);
+    assert!(version.starts_with("sni-check "), "{version}");
 
     let nginx = Nginx::start(&work);
     let proxy = Haproxy::start(&buildah, &container, &nginx, "www.example.com");
@@ -68,6 +91,14 @@ fn the_image_sees_a_backend_that_wants_sni_and_answers_requests() {
     assert!(proxy.get("/").starts_with("HTTP/1.1 503"));
 }
 
+/// The files of an image.
+fn files_with_modes(image: &Path) -> BTreeSet<String> {
+    let files = run(tool("find")
+        .arg(image)
+        .args(["-not", "-type", "d", "-printf", "%m %P\\n"]));
+    files.lines().map(str::to_owned).collect()
+}
+
 #[test]
 fn hadolint_finds_nothing_to_say() {
     let lint = output(tool("hadolint").arg("docker/Dockerfile"));
@@ -80,6 +111,9 @@ fn hadolint_finds_nothing_to_say() {
 
 #[test]
 fn the_compose_file_uses_the_tested_configurations_and_variables_that_they_know() {
+    run(tool("check-jsonschema")
+        .args(["--builtin-schema", "vendor.compose-spec"])
+        .arg("docker/compose.yaml"));
     let text = |name: &str| std::fs::read_to_string(root().join(name)).expect(name);
     let compose = text("docker/compose.yaml");
     for file in ["nginx.conf", "certificate.sh"] {

@@ -4,6 +4,7 @@ mod debian;
 mod documents;
 mod generated;
 mod image;
+mod install;
 mod sbom;
 #[path = "../support/mod.rs"]
 mod support;

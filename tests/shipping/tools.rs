@@ -22,7 +22,11 @@ pub fn workspace(name: &str) -> PathBuf {
 pub fn tool(name: &str) -> Command {
     let target = root().join("target");
     let mut path = format!("{0}/linters/bin:{0}/tools/bin", target.display());
-    for more in [&*std::env::var("PATH").unwrap_or_default(), "/usr/sbin", "/sbin"] {
+    for more in [
+        &*std::env::var("PATH").unwrap_or_default(),
+        "/usr/sbin",
+        "/sbin",
+    ] {
         path = format!("{path}:{more}");
     }
     let mut command = Command::new(name);
@@ -33,15 +37,15 @@ pub fn tool(name: &str) -> Command {
     command
 }
 
-/// The README's commands of which one has this in it, for root.
+/// The README's block of this language with this part in it; its commands are for root.
 #[track_caller]
-pub fn readme(part: &str) -> String {
+pub fn readme(language: &str, part: &str) -> String {
     let text = std::fs::read_to_string(root().join("README.md")).expect("README.md");
     let blocks = text.split("\n```").skip(1).step_by(2);
     let block = blocks
-        .filter_map(|block| block.strip_prefix("sh\n"))
+        .filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'))
         .find(|block| block.contains(part));
-    let block = block.unwrap_or_else(|| panic!("no commands in the README with {part}"));
+    let block = block.unwrap_or_else(|| panic!("the README has no {language} with {part}"));
     format!("{block}\n").replace("sudo ", "")
 }
 

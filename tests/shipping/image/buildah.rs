@@ -79,7 +79,7 @@ impl Buildah {
     /// An image with this machine's HAProxy, arranged as in the official ones.
     pub fn build_haproxy_stand_in(&self) {
         let tree = self.work.join("haproxy");
-        let haproxy = run(tool("sh").args(["-c", "PATH=$PATH:/usr/sbin command -v haproxy"]));
+        let haproxy = run(tool("sh").args(["-c", "command -v haproxy"]));
         let haproxy = haproxy.trim();
         let libraries = run(tool("ldd").arg(haproxy));
         let libraries = libraries
@@ -116,8 +116,13 @@ impl Buildah {
     }
 
     fn build_stand_in(&self, tag: &str, tree: &Path, rest: &str) {
-        let file = tree.with_extension("Dockerfile");
-        std::fs::write(&file, format!("FROM scratch\nCOPY . /\n{rest}\n")).expect("a file");
+        self.build_text(tag, &format!("FROM scratch\nCOPY . /\n{rest}\n"), tree);
+    }
+
+    /// Builds an image from the text of a Dockerfile.
+    pub fn build_text(&self, tag: &str, text: &str, context: &Path) {
+        let file = self.work.join("Dockerfile");
+        std::fs::write(&file, text).expect("a file");
         let mut build = self.command();
         build.args([
             "bud",
@@ -128,7 +133,7 @@ impl Buildah {
             tag,
             "--file",
         ]);
-        run(build.arg(file).arg(tree));
+        run(build.arg(file).arg(context));
     }
 
     /// A new container of an image; its name.
@@ -136,6 +141,13 @@ impl Buildah {
         run(self.command().args(["from", "--pull-never", image]))
             .trim()
             .to_owned()
+    }
+
+    /// What an image's configuration says.
+    pub fn inspect(&self, image: &str, format: &str) -> String {
+        let mut command = self.command();
+        command.args(["inspect", "--type", "image", "--format", format, image]);
+        run(&mut command).trim().to_owned()
     }
 
     /// The root directory of a container.

@@ -1,16 +1,17 @@
 //! The nginx of the compose file and the HAProxy of the image, running.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::buildah::Buildah;
+use crate::support::{free_port, wait_for};
 use crate::tools::{root, run, tool};
 
 /// A process and its children, which end with it.
@@ -37,23 +38,6 @@ impl Drop for Group {
         }
         let _ = self.0.wait();
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
-}
-
-#[track_caller]
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(20) {
-        if let Some(seen) = look() {
-            return seen;
-        }
-        sleep(Duration::from_millis(50));
-    }
-    panic!("{what} did not come to be");
 }
 
 pub struct Nginx {
@@ -84,8 +68,6 @@ impl Nginx {
         let file = work.join("nginx.conf");
         std::fs::write(&file, text).expect("a file");
         let mut nginx = tool("nginx");
-        let path = std::env::var("PATH").unwrap_or_default();
-        nginx.env("PATH", format!("{path}:/usr/sbin"));
         nginx
             .arg("-p")
             .arg(work)
