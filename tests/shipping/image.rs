@@ -49,10 +49,10 @@ fn the_image_sees_a_backend_that_wants_sni_and_answers_requests() {
         "haproxy"
     );
     for image in ["sni-check", "proxy"] {
-        let labels = buildah.inspect(image, "{{json .OCIv1.Config.Labels}}");
+        let labels = buildah.inspect(image, "{{.OCIv1.Config.Labels}}");
         for label in ["title", "description", "licenses"] {
             assert!(
-                labels.contains(&format!("\"org.opencontainers.image.{label}\"")),
+                labels.contains(&format!("org.opencontainers.image.{label}:")),
                 "{image}: {labels}"
             );
         }
