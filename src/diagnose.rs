@@ -1,18 +1,14 @@
 //! `sni-check diagnose`: what is wrong with a server, at which layer, and what to put into
 //! haproxy.cfg. The check itself is run as it is, and variations of it beside it.
 //!
-//! `Plan -> Findings (probing) -> Report (words) -> text or JSON`. With `--json` one object:
-//! `state`, `code`, `haproxy`, `meaning`, `cause` (of the check), `target`, `sni`, `sni_needed`
-//! (`required`, `other certificate`, `no`, or null where it is not known), `names` and `chain`
-//! (of the certificates sent), `steps` (each
-//! `title`, `milliseconds`, `mark` and `lines` of `mark` and `text`; a mark is `ok`, `note` or
-//! `problem`), `haproxy_view` (`check`, `status`, `why`) and `cure` (`advice`, `builtin`,
-//! `external`).
+//! `Plan -> Findings (probing) -> Report (words) -> text or JSON`. The README documents the object
+//! of `--json`.
 
 mod chain;
 mod cure;
 mod findings;
 mod print;
+mod progress;
 mod steps;
 mod view;
 
@@ -68,6 +64,12 @@ impl Step {
         self.lines.push((mark, printable(text.as_ref())));
     }
 
+    /// Whether a line says just this.
+    fn says(&self, text: &str) -> bool {
+        let text = printable(text);
+        self.lines.iter().any(|(_, line)| *line == text)
+    }
+
     /// The gravest mark of its lines.
     fn mark(&self) -> Mark {
         self.lines
@@ -115,7 +117,7 @@ pub fn refuse_idle(options: &Options) -> Result<()> {
 
 /// Diagnoses, prints, and returns the code of the check.
 pub fn run(plan: &Plan, options: &Options, start: Instant) -> Code {
-    let findings = Findings::gather(plan, start);
+    let findings = progress::shown(|progress| Findings::gather(plan, start, progress));
     let text = if plan.output.json {
         print::object(plan, options, &findings)
     } else {

@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use anyhow::{Result, bail};
 
 use crate::code::Code;
+use crate::failure::Failure;
 use crate::text::paragraph;
 
 /// A likely cause of a code.
@@ -98,6 +99,22 @@ fn render(text: &mut String, causes: &[Cause]) {
     }
     if causes.is_empty() {
         _ = writeln!(text, "\nNothing to change.");
+    }
+}
+
+/// The likeliest cause of a code, and what to change then.
+pub fn likeliest(code: Code) -> Option<(&'static str, &'static str)> {
+    causes(code).first().map(|cause| (cause.what, cause.change))
+}
+
+/// The same for a failure, which may say more than its code.
+pub fn likeliest_of(failure: &Failure) -> Option<(&'static str, &'static str)> {
+    match failure {
+        Failure::Status { status, .. } => {
+            let cause = http::of_status(*status);
+            Some((cause.what, cause.change))
+        }
+        failure => likeliest(failure.code()),
     }
 }
 

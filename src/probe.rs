@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::{CertificateDer, DnsName};
 
 use self::connect::Address;
-pub use self::faults::faults;
-pub use self::http::{Response, Stream, exchange};
+pub use self::faults::{faults, names};
+pub use self::http::{Examined, Response, Stream, exchange};
 pub use self::socket::Stop;
 pub use self::tls::TlsStop;
 use self::tls::TlsStream;
@@ -125,6 +125,36 @@ impl<'a> Trial<'a> {
         deadline: Deadline,
         seen: &mut Seen,
     ) -> Result<Option<Response>, Failure> {
+        let stream = self.shake(addresses, deadline, seen)?;
+        let Some(request) = self.request else {
+            return Ok(None);
+        };
+        timed(&mut seen.times.response, || http::exchange(stream, request)).map(Some)
+    }
+
+    /// Runs it with this request and judges every expectation, where a check stops at the first
+    /// that is not met.
+    ///
+    /// # Errors
+    /// Why there is no response to judge.
+    pub fn examine(
+        self,
+        request: &Request,
+        addresses: &[Address],
+        deadline: Deadline,
+        seen: &mut Seen,
+    ) -> Result<(Response, Examined), Failure> {
+        let stream = self.shake(addresses, deadline, seen)?;
+        timed(&mut seen.times.response, || http::examine(stream, request))
+    }
+
+    /// Connects and shakes hands.
+    fn shake(
+        self,
+        addresses: &[Address],
+        deadline: Deadline,
+        seen: &mut Seen,
+    ) -> Result<TlsStream, Failure> {
         let socket = timed(&mut seen.times.connect, || {
             let dialled = connect::dial(addresses, self.source, deadline);
             let (socket, address) = dialled.map_err(|(failure, address)| {
@@ -140,7 +170,7 @@ impl<'a> Trial<'a> {
             }
             Ok(socket)
         })?;
-        let stream = timed(&mut seen.times.tls, || {
+        timed(&mut seen.times.tls, || {
             let mut stream = TlsStream::new(self.sni, self.tls, socket)?;
             let shaken = stream.handshake();
             look_at_tls(&stream, &mut seen.tls, &mut seen.alpn, &mut seen.chain);
@@ -148,11 +178,7 @@ impl<'a> Trial<'a> {
             seen.client_certificate_asked = stream.client_certificate_asked();
             seen.first_to_end = stream.verifier().first_to_end().cloned();
             shaken.map(|()| stream)
-        })?;
-        let Some(request) = self.request else {
-            return Ok(None);
-        };
-        timed(&mut seen.times.response, || http::exchange(stream, request)).map(Some)
+        })
     }
 }
 

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use ureq::http::{HeaderValue, header};
 
-use super::findings::Findings;
+use super::findings::{Attempt, Findings, HARMLESS};
 use crate::certificate::CertificateFailure;
-use crate::code::Code;
+use crate::explain;
 use crate::options::Options;
 use crate::plan::{Plan, Target};
+use crate::probe::connect::Address;
 use crate::values::TlsVersion;
 
 /// Advice, and two ways to write it down.
@@ -26,44 +27,68 @@ pub(super) fn cure(plan: &Plan, options: &Options, findings: &Findings) -> Cure 
     let dialled = findings.addresses.is_ok();
     Cure {
         advice: advice(plan, options, findings),
-        builtin: dialled.then(|| builtin(plan, options)),
-        external: dialled.then(|| external(plan, options)),
+        builtin: dialled.then(|| builtin(plan, options, findings)),
+        external: dialled.then(|| external(plan, options, findings)),
     }
 }
 
 fn advice(plan: &Plan, options: &Options, findings: &Findings) -> Vec<String> {
-    let mut advice = Vec::new();
-    let faults = findings.tls.as_ref().map_or(&[][..], |tls| &tls.faults);
-    for fault in faults {
-        advice.push(certificate_advice(fault));
-    }
+    let tls = findings.tls.as_ref();
+    let faults = tls.map_or(&[][..], |tls| &tls.faults);
+    let mut advice: Vec<String> = faults.iter().map(certificate_advice).collect();
     if !faults.is_empty() {
-        advice.push("verify none would hide this from the check and from traffic.".to_owned());
+        advice.push("Keep `verify required`: `verify none` only hides this.".to_owned());
     }
-    let code = findings.verdict.code();
-    if code != Code::Healthy && faults.is_empty() {
-        let number = code.number();
+    if let (Err(failure), []) = (&findings.verdict.result, faults) {
+        let likeliest = explain::likeliest_of(failure);
+        advice.extend(likeliest.map(|(what, change)| format!("Likeliest: {what} {change}")));
+        let number = failure.code().number();
         advice.push(format!(
-            "{}: sni-check explain {number} has the causes.",
-            code.meaning()
+            "sni-check explain {number} has all causes, and how to confirm them."
         ));
     }
-    let secret = plan.request.headers.iter();
-    let secret = secret.filter(|(name, value)| harmless(name, value).is_none());
-    for (name, _) in secret {
-        advice.push(format!(
-            "Put the header {name} into a file that HAProxy's user can read, or after hdr on the \
-             http-check send line; its value is not shown here."
-        ));
+    advice.extend(sni_advice(plan, findings));
+    advice.extend(left_out(plan, options));
+    advice
+}
+
+/// What follows from comparing handshakes with and without SNI.
+fn sni_advice(plan: &Plan, findings: &Findings) -> Option<String> {
+    let tls = findings.tls.as_ref()?;
+    let name = plan.names.sni.as_ref()?.as_ref();
+    match tls.sni_needed() {
+        Some("required") => Some(format!(
+            "This server requires SNI: `sni str({name})` for traffic is not enough, the check needs \
+             `check-sni {name}` or the external check; both are below."
+        )),
+        Some("other certificate") => Some(format!(
+            "Without `check-sni {name}` HAProxy's check is shown another site's certificate; the \
+             lines below send it."
+        )),
+        _ => None,
     }
+}
+
+/// What the lines to paste leave out or cannot say.
+fn left_out(plan: &Plan, options: &Options) -> Vec<String> {
+    let headers = plan.request.headers.iter();
+    let secret = headers.filter(|(name, value)| harmless(name, value).is_none());
+    let mut advice: Vec<String> = secret
+        .map(|(name, _)| {
+            format!(
+                "Put the header {name} into a file that HAProxy's user can read, or after `hdr` on \
+                 the http-check send line; its value is not shown here."
+            )
+        })
+        .collect();
     if !plan.request.body.is_empty() {
         advice.push("Add your --body; it is not shown here.".to_owned());
     }
     if options.ca_file.len() > 1 {
-        advice.push("ca-file takes one file; put your CAs together into one.".to_owned());
+        advice.push("`ca-file` takes one file; put your CAs together into one.".to_owned());
     }
     if options.key.is_some() {
-        advice.push("crt on the server line wants certificate and key in one PEM.".to_owned());
+        advice.push("`crt` on the server line wants certificate and key in one PEM.".to_owned());
     }
     advice
 }
@@ -71,37 +96,52 @@ fn advice(plan: &Plan, options: &Options, findings: &Findings) -> Vec<String> {
 fn certificate_advice(fault: &CertificateFailure) -> String {
     match fault {
         CertificateFailure::Expired { .. } => {
-            "Renew the certificate at the backend; nothing in haproxy.cfg cures it.".to_owned()
+            "Renew the certificate at the backend and reload its server; nothing in haproxy.cfg \
+             cures it."
+                .to_owned()
         }
         CertificateFailure::NotYetValid { .. } => {
             "Set this host's clock, or install the certificate that is valid now.".to_owned()
         }
-        CertificateFailure::OtherName { presented, .. } => match presented.first() {
-            Some(fits) => format!(
-                "If this is the right server, use a name it is for: --sni {fits}, or --verify-host {fits}."
-            ),
-            None => "Have the certificate issued with subject alternative names.".to_owned(),
-        },
+        CertificateFailure::OtherName { wanted, presented } => other_name(wanted, presented),
+        CertificateFailure::IssuerUnknown {
+            issuer,
+            self_signed: true,
+        } => format!(
+            "Install a certificate of a CA, or trust this very one ({issuer}): run this again with \
+             --ca-file FILE."
+        ),
         CertificateFailure::IssuerUnknown { issuer, .. } => format!(
-            "Install the full chain at the backend, or, if the CA is your own, trust it with \
-             ca-file FILE and --ca-file FILE. Missing: {issuer}"
+            "Install the full chain at the backend (fullchain.pem): the certificate of {issuer} is \
+             missing. If that is a CA of your own: run this again with --ca-file FILE."
         ),
         CertificateFailure::EndsSoon { .. } => "Renew the certificate now.".to_owned(),
         CertificateFailure::Invalid(_) => "Replace the certificate at the backend.".to_owned(),
     }
 }
 
+/// The name that was probably meant, the nearest of those that the certificate is for.
+fn other_name(wanted: &str, presented: &[String]) -> String {
+    let nearest = presented
+        .iter()
+        .min_by_key(|name| strsim::damerau_levenshtein(name, wanted));
+    match nearest {
+        None => "Have the certificate issued with subject alternative names.".to_owned(),
+        Some(name) if name.starts_with("*.") => format!(
+            "If this is the right server, use a name that {name} covers: --sni NAME. Otherwise \
+             have the certificate issued for {wanted}, too."
+        ),
+        Some(name) => format!(
+            "If this is the right server, use a name it has: --sni {name}, or --verify-host {name} \
+             to go on sending {wanted}. Otherwise have the certificate issued for {wanted}, too."
+        ),
+    }
+}
+
 /// The value of a header that may be shown; everything else may be a secret.
 fn harmless<'a>(name: &header::HeaderName, value: &'a HeaderValue) -> Option<&'a str> {
-    [
-        header::HOST,
-        header::ACCEPT,
-        header::USER_AGENT,
-        header::CONNECTION,
-    ]
-    .contains(name)
-    .then(|| value.to_str().ok())
-    .flatten()
+    let shown = HARMLESS.contains(name).then(|| value.to_str().ok());
+    shown.flatten()
 }
 
 /// A word as haproxy.cfg takes it between double quotes.
@@ -117,18 +157,41 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-fn server_line(plan: &Plan, options: &Options) -> String {
-    let address = match &plan.target {
-        Target::Tcp { .. } => plan.target.to_string(),
-        Target::Unix(path) => format!("unix@{}", path.display()),
-    };
-    let mut line = format!("    server s1 {address} ssl verify required");
+/// The addresses for server lines. A name with several is one server each, or HAProxy would check,
+/// and use, only the first; those that do not answer are left out.
+fn servers(plan: &Plan, findings: &Findings) -> Vec<String> {
+    let addresses = findings.addresses.as_ref().map_or(&[][..], Vec::as_slice);
+    let answer = |address: &&(Address, Attempt)| address.1.result.is_ok();
+    let reached: Vec<_> = addresses.iter().filter(answer).collect();
+    match &plan.target {
+        Target::Unix(path) => vec![format!("unix@{}", path.display())],
+        Target::Tcp { .. } if addresses.len() > 1 && !reached.is_empty() => reached
+            .iter()
+            .map(|(address, _)| address.to_string())
+            .collect(),
+        Target::Tcp { .. } => vec![plan.target.to_string()],
+    }
+}
+
+fn server_lines(plan: &Plan, options: &Options, findings: &Findings, more: &str) -> String {
+    let words = server_words(plan, options);
+    let servers = servers(plan, findings).into_iter().enumerate();
+    let lines = servers.map(|(index, address)| {
+        format!("    server s{} {address} {words} check{more}\n", index + 1)
+    });
+    lines.collect()
+}
+
+/// HAProxy's `ca-file`; it has no roots of its own.
+pub(super) fn ca_file(options: &Options) -> &str {
     let file = options.ca_file.iter().find(|file| *file != "@bundled");
-    _ = write!(
-        line,
-        " ca-file {}",
-        file.map_or("@system-ca", String::as_str)
-    );
+    file.map_or("@system-ca", String::as_str)
+}
+
+/// What is the same for every server line.
+fn server_words(plan: &Plan, options: &Options) -> String {
+    let mut line = "ssl verify required".to_owned();
+    _ = write!(line, " ca-file {}", ca_file(options));
     if let Some(name) = &plan.names.sni {
         _ = write!(line, " sni str({})", name.as_ref());
     }
@@ -152,11 +215,10 @@ fn server_line(plan: &Plan, options: &Options) -> String {
         (_, true) => line.push_str(" send-proxy-v2"),
         _ => {}
     }
-    line.push_str(" check");
     line
 }
 
-fn builtin(plan: &Plan, options: &Options) -> String {
+fn builtin(plan: &Plan, options: &Options, findings: &Findings) -> String {
     let request = &plan.request;
     let uri = request.uri.path_and_query().map_or("/", |uri| uri.as_str());
     let mut text = format!(
@@ -174,15 +236,16 @@ fn builtin(plan: &Plan, options: &Options) -> String {
     for rule in &request.expectations {
         _ = write!(text, "\n    http-check expect {rule}");
     }
-    _ = write!(text, "\n{}", server_line(plan, options));
-    if let Some(name) = &plan.names.sni {
-        _ = write!(text, " check-sni {}", name.as_ref());
-    }
+    let name = plan.names.sni.as_ref();
+    let check_sni = name.map_or(String::new(), |name| {
+        format!(" check-sni {}", name.as_ref())
+    });
     text.push('\n');
+    text.push_str(&server_lines(plan, options, findings, &check_sni));
     text
 }
 
-fn external(plan: &Plan, options: &Options) -> String {
+fn external(plan: &Plan, options: &Options, findings: &Findings) -> String {
     let words = words(plan, options);
     let words = words
         .iter()
@@ -191,9 +254,9 @@ fn external(plan: &Plan, options: &Options) -> String {
     format!(
         "global\n    external-check\n    insecure-fork-wanted\n\nbackend be\n    \
          option external-check\n    external-check command /usr/local/bin/sni-check\n    \
-         external-check path {}\n{}\n",
+         external-check path {}\n{}",
         quoted(&words),
-        server_line(plan, options)
+        server_lines(plan, options, findings, "")
     )
 }
 

@@ -1,18 +1,20 @@
 //! The probing: the check itself, and variations of it that run beside each other.
 
 use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::{DnsName, UnixTime};
 use ureq::http::{HeaderValue, Method, header};
 
+use super::progress::{Phase, Progress};
 use crate::certificate::CertificateFailure;
 use crate::deadline::Deadline;
 use crate::failure::Failure;
 use crate::plan::{Plan, Request, Tls, Trust, Verification};
 use crate::probe::connect::{self, Address};
-use crate::probe::{self, Response, Seen, Trial, Verdict};
+use crate::probe::{self, Examined, Response, Seen, Trial, Verdict};
 use crate::values::TlsVersion;
 
 /// All that was found out.
@@ -23,6 +25,8 @@ pub(super) struct Findings {
     pub resolve: Duration,
     /// Each address, with the time to connect or why not; or why there is none.
     pub addresses: Result<Vec<(Address, Attempt)>, Failure>,
+    /// The address that all the rest is about: the first that answered.
+    pub reached: Option<Address>,
     /// Handshakes, where something could be connected to.
     pub tls: Option<Handshakes>,
     /// HTTP, where a handshake succeeded.
@@ -43,45 +47,122 @@ pub(super) struct Handshakes {
     pub tls13: Attempt,
     pub made_up: Attempt,
     /// All that is wrong with the chain against the chosen roots.
-    pub faults: Vec<CertificateFailure>,
+    pub faults: Faults,
     /// The same with the system's roots, where there are any and others were not chosen.
-    pub system_faults: Option<Vec<CertificateFailure>>,
+    pub system_faults: Option<Faults>,
+    /// What HAProxy finds wrong with the chain that is sent without SNI. It has no name to verify
+    /// then.
+    pub bare_faults: Faults,
 }
 
-/// The request, without its expectations.
+/// All that is wrong with a chain.
+pub(super) type Faults = Vec<CertificateFailure>;
+
+/// The request.
 pub(super) struct Http {
-    pub asked: Attempt,
+    /// The response, and what came of each expectation.
+    pub asked: Result<(Response, Examined), Failure>,
+    pub took: Option<Duration>,
     /// The same with the address as Host.
     pub other_host: Attempt,
-    /// Headers of the user were left out, for the certificate is not trusted.
+    /// Headers and body of the user were left out, for the certificate is not trusted.
     pub withheld: bool,
 }
 
+/// No address is waited for longer: a second says that it does not answer.
+const CONNECT: Duration = Duration::from_secs(1);
+/// How much later an earlier address may answer and still be the one that is looked at.
+const HEAD_START: Duration = Duration::from_millis(50);
+
 impl Findings {
-    pub fn gather(plan: &Plan, start: Instant) -> Findings {
+    pub fn gather(plan: &Plan, start: Instant, progress: &Progress) -> Findings {
         thread::scope(|scope| {
+            progress.enter(Phase::Connecting);
             let check = scope.spawn(|| probe::run(plan, start));
             let resolved = connect::addresses(&plan.target, Deadline::new(start, plan.timeout));
             let resolve = start.elapsed();
-            let addresses = resolved.map(|found| connect_to_each(plan, found));
-            let reached = addresses.as_ref().ok().and_then(|found| {
-                let reached = found.iter().find(|(_, attempt)| attempt.result.is_ok());
-                reached.map(|(address, _)| address.clone())
-            });
+            let (arrivals, arrived) = channel();
+            for (index, address) in resolved.iter().flatten().enumerate() {
+                let (address, arrivals) = (address.clone(), arrivals.clone());
+                scope.spawn(move || {
+                    let attempt = Attempt::connect(plan, &address);
+                    let _ = arrivals.send((index, attempt));
+                });
+            }
+            drop(arrivals);
+            let mut attempts = Attempts::new(resolved.as_ref().map_or(0, Vec::len), arrived);
+            let first = attempts.first_to_answer();
+            let reached = first.and_then(|index| resolved.as_ref().ok()?.get(index).cloned());
+            progress.enter(Phase::Handshakes);
             let tls = reached
                 .as_ref()
                 .map(|address| Handshakes::gather(plan, address));
+            progress.enter(Phase::Requests);
             let http = reached
+                .as_ref()
                 .zip(tls.as_ref())
-                .and_then(|(address, tls)| Http::gather(plan, &address, tls));
+                .and_then(|(address, tls)| Http::gather(plan, address, tls));
+            progress.enter(Phase::Check);
             Findings {
                 verdict: check.join().unwrap_or_else(|_| died()),
                 resolve,
-                addresses,
+                addresses: resolved.map(|found| found.into_iter().zip(attempts.all()).collect()),
+                reached,
                 tls,
                 http,
             }
         })
+    }
+}
+
+/// What comes back from each address, in its own time.
+struct Attempts {
+    of_each: Vec<Option<Attempt>>,
+    arrived: Receiver<(usize, Attempt)>,
+}
+
+impl Attempts {
+    fn new(count: usize, arrived: Receiver<(usize, Attempt)>) -> Attempts {
+        let of_each = (0..count).map(|_| None).collect();
+        Attempts { of_each, arrived }
+    }
+
+    /// Waits for the first address in order that answers, but not for one that keeps silent while
+    /// another answers.
+    fn first_to_answer(&mut self) -> Option<usize> {
+        let mut wait = CONNECT * 2;
+        loop {
+            let answered =
+                |attempt: &Option<Attempt>| matches!(attempt, Some(a) if a.result.is_ok());
+            let first = self.of_each.iter().position(answered);
+            let earlier = &self.of_each[..first.unwrap_or(self.of_each.len())];
+            if earlier.iter().all(Option::is_some) {
+                return first;
+            }
+            if first.is_some() {
+                wait = HEAD_START;
+            }
+            match self.arrived.recv_timeout(wait) {
+                Ok((index, attempt)) => self.of_each[index] = Some(attempt),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return first,
+            }
+        }
+    }
+
+    /// All of them, in order.
+    fn all(self) -> Vec<Attempt> {
+        let mut of_each = self.of_each;
+        for (index, attempt) in self.arrived {
+            of_each[index] = Some(attempt);
+        }
+        let died = || Attempt {
+            result: Err(Failure::Internal("a thread died".to_owned())),
+            seen: Seen::default(),
+        };
+        let of_each = of_each.into_iter();
+        of_each
+            .map(|attempt| attempt.unwrap_or_else(died))
+            .collect()
     }
 }
 
@@ -98,27 +179,10 @@ fn died() -> Verdict {
     }
 }
 
-fn connect_to_each(plan: &Plan, mut addresses: Vec<Address>) -> Vec<(Address, Attempt)> {
-    addresses.dedup();
-    thread::scope(|scope| {
-        let threads: Vec<_> = addresses
-            .iter()
-            .map(|address| scope.spawn(|| Attempt::connect(plan, address)))
-            .collect();
-        let attempts = threads.into_iter().map(|thread| thread.join().ok());
-        addresses
-            .iter()
-            .cloned()
-            .zip(attempts)
-            .filter_map(|(address, attempt)| Some((address, attempt?)))
-            .collect()
-    })
-}
-
 impl Attempt {
     fn connect(plan: &Plan, address: &Address) -> Attempt {
         let start = Instant::now();
-        let deadline = Deadline::new(start, plan.timeout);
+        let deadline = Deadline::new(start, plan.timeout.min(CONNECT));
         let dialled = connect::dial(std::slice::from_ref(address), source(plan), deadline);
         let mut seen = Seen::default();
         seen.times.connect = Some(start.elapsed());
@@ -173,17 +237,28 @@ impl Handshakes {
                     seen: Seen::default(),
                 })
             };
+            let bare = join(bare);
             let (faults, system_faults) = judge(plan, &named);
+            let (bare_faults, bare_system_faults) = judge(plan, &bare);
+            let mut bare_faults = bare_system_faults.unwrap_or(bare_faults);
+            bare_faults.retain(|fault| !matches!(fault, CertificateFailure::OtherName { .. }));
             Handshakes {
                 named,
-                bare: join(bare),
+                bare,
                 tls12: join(tls12),
                 tls13: join(tls13),
                 made_up: join(made_up),
                 faults,
                 system_faults,
+                bare_faults,
             }
         })
+    }
+
+    /// What HAProxy finds wrong with the chain: its own roots are the system's, unless a file is
+    /// given.
+    pub fn haproxy_faults(&self) -> &Faults {
+        self.system_faults.as_ref().unwrap_or(&self.faults)
     }
 
     /// Whether the server can be used without SNI.
@@ -198,8 +273,6 @@ impl Handshakes {
         }
     }
 }
-
-type Faults = Vec<CertificateFailure>;
 
 /// Judges the chain by the chosen roots and by the system's. With `--verify none` the rules are
 /// what `verify required` would be.
@@ -232,32 +305,35 @@ impl Http {
             return None;
         }
         // A peer that proves nothing gets no secrets.
-        let withheld = !tls.faults.is_empty() && plan.tls.verification.is_some();
-        let request = plain(&plan.request, withheld);
+        let untrusted = !tls.faults.is_empty() && plan.tls.verification.is_some();
+        let withheld = untrusted && has_secrets(&plan.request);
+        let request = for_peer(&plan.request, withheld);
         let mut elsewhere = request.clone();
         let host = HeaderValue::from_str(&address.to_string()).ok()?;
         elsewhere.headers.retain(|(name, _)| name != header::HOST);
         elsewhere.headers.push((header::HOST, host));
+        elsewhere.expectations.clear();
+        elsewhere.max_body = 0;
         let rules = Tls {
-            verification: plan.tls.verification.clone().filter(|_| !withheld),
+            verification: plan.tls.verification.clone().filter(|_| !untrusted),
             min_cert_days: None,
             ..plan.tls.clone()
         };
-        let ask = |request| {
-            let trial = Trial {
-                tls: &rules,
-                request: Some(request),
-                source: source(plan),
-                ..Trial::of(plan)
-            };
-            Attempt::run(trial, address, plan.timeout)
+        let trial = Trial {
+            tls: &rules,
+            request: Some(&elsewhere),
+            source: source(plan),
+            ..Trial::of(plan)
         };
         thread::scope(|scope| {
-            let other_host = scope.spawn(|| ask(&elsewhere));
-            let asked = ask(&request);
+            let other_host = scope.spawn(|| Attempt::run(trial, address, plan.timeout));
+            let mut seen = Seen::default();
+            let deadline = Deadline::new(Instant::now(), plan.timeout);
+            let asked = trial.examine(&request, std::slice::from_ref(address), deadline, &mut seen);
             let other_host = other_host.join().ok()?;
             Some(Http {
                 asked,
+                took: seen.times.response,
                 other_host,
                 withheld,
             })
@@ -265,16 +341,28 @@ impl Http {
     }
 }
 
-/// The request without expectations and, for a peer that is not trusted, without what the user
-/// added.
-fn plain(request: &Request, withheld: bool) -> Request {
+/// Header fields whose value is no secret.
+pub(super) const HARMLESS: [header::HeaderName; 4] = [
+    header::HOST,
+    header::ACCEPT,
+    header::USER_AGENT,
+    header::CONNECTION,
+];
+
+fn has_secrets(request: &Request) -> bool {
+    let mut headers = request.headers.iter();
+    !request.body.is_empty() || headers.any(|(name, _)| !HARMLESS.contains(name))
+}
+
+/// The request; for a peer that is not trusted without what the user added, and so without what
+/// the response to that must be.
+fn for_peer(request: &Request, withheld: bool) -> Request {
     let mut request = request.clone();
-    request.expectations.clear();
-    request.max_body = 0;
     if withheld {
-        let harmless = [header::HOST, header::ACCEPT, header::CONNECTION];
-        request.headers.retain(|(name, _)| harmless.contains(name));
+        request.headers.retain(|(name, _)| HARMLESS.contains(name));
         request.body.clear();
+        request.expectations.clear();
+        request.max_body = 0;
     }
     request
 }

@@ -6,59 +6,75 @@ use std::io::{self, IsTerminal};
 
 use serde_json::{Value, json};
 
-use super::{Findings, Mark, Step, chain as certificates, cure, steps, view};
+use super::{Findings, Step, chain as certificates, cure, steps, view};
 use crate::certificate::Certificate;
+use crate::code::Code;
 use crate::options::Options;
 use crate::plan::Plan;
 use crate::report::{certificate, printable};
 use crate::text::paragraph;
 use crate::values::Color;
 
-/// The report as text.
+/// The report as text: the verdict and what to do first, the lines to paste last.
 pub(super) fn report(plan: &Plan, options: &Options, findings: &Findings) -> String {
-    let code = findings.verdict.code();
+    let cure = cure::cure(plan, options, findings);
     let mut text = String::new();
-    let title = format!(
-        "{} {} {}  ",
-        state(findings),
-        code.number(),
-        code.haproxy_word()
-    );
-    paragraph(
-        &mut text,
-        &title,
-        &format!("{}: {}", plan.target, cause(findings)),
-    );
+    summary(&mut text, plan, findings, &cure.advice);
     for (index, step) in steps::steps(plan, findings).iter().enumerate() {
         print_step(&mut text, index + 1, step);
     }
-    text.push_str("\nHAProxy's view\n");
+    let trusted = cure::ca_file(options);
+    let of = match &findings.reached {
+        Some(address) => format!(" of {address}"),
+        None => String::new(),
+    };
+    let title = format!("HAProxy's view{of} (ca-file {trusted})");
+    _ = writeln!(text, "\n{}", printable(&title));
     for row in view::rows(plan, findings) {
-        _ = writeln!(text, "  {:<12} {}", row.status, printable(&row.check));
-        if !row.why.is_empty() {
-            paragraph(&mut text, &" ".repeat(15), &printable(&row.why));
-        }
+        let why = match row.why.as_str() {
+            "" => String::new(),
+            why => format!(": {why}"),
+        };
+        let label = format!("  {:<12} ", row.status);
+        paragraph(
+            &mut text,
+            &label,
+            &printable(&format!("{}{why}", row.check)),
+        );
     }
-    let cure = cure::cure(plan, options, findings);
-    text.push_str("\nThe cure\n");
-    for sentence in &cure.advice {
-        paragraph(&mut text, "  - ", &printable(sentence));
-    }
-    for (title, snippet) in [
-        ("With HAProxy's own check:", &cure.builtin),
-        (
-            "With sni-check, which says why a server is down:",
-            &cure.external,
-        ),
+    let condition = match findings.verdict.code() {
+        Code::Healthy => "",
+        _ => " (UP once that is mended)",
+    };
+    for (kind, snippet) in [
+        ("HAProxy's own check", &cure.builtin),
+        ("sni-check", &cure.external),
     ] {
         if let Some(snippet) = snippet {
-            _ = write!(text, "\n  {title}\n\n{snippet}");
+            let title = format!("For haproxy.cfg, with {kind}{condition}:");
+            _ = write!(text, "\n{title}\n\n{snippet}");
         }
     }
     if colored(options.color.unwrap_or_default()) {
         color(&text)
     } else {
         text
+    }
+}
+
+/// The first lines: what ten seconds are enough for.
+fn summary(text: &mut String, plan: &Plan, findings: &Findings, advice: &[String]) {
+    let code = findings.verdict.code();
+    let sni = match &plan.names.sni {
+        Some(name) => format!("sni={}", name.as_ref()),
+        None => "no-sni".to_owned(),
+    };
+    let state = state(findings);
+    let (number, word) = (code.number(), code.haproxy_word());
+    _ = writeln!(text, "{state} {number} {word}  {} {sni}", plan.target);
+    paragraph(text, "  why      ", &cause(findings));
+    for sentence in advice {
+        paragraph(text, "  do       ", &printable(sentence));
     }
 }
 
@@ -72,7 +88,7 @@ fn state(findings: &Findings) -> &'static str {
 
 fn cause(findings: &Findings) -> String {
     match &findings.verdict.result {
-        Ok(response) => format!("status {}", response.status),
+        Ok(response) => format!("healthy: status {}", response.status),
         Err(failure) => printable(&failure.to_string()),
     }
 }
@@ -100,26 +116,31 @@ fn colored(choice: Color) -> bool {
     }
 }
 
-/// Colours the marks: what stands at the begin of a step's line.
+/// Colours the verdict and the marks: what stands at the begin of a line.
 fn color(text: &str) -> String {
+    const PAINT: [(&str, &str); 7] = [
+        ("UP", "1;32"),
+        ("DOWN", "1;31"),
+        ("  why", "1"),
+        ("  do", "1"),
+        ("  ok", "32"),
+        ("  note", "33"),
+        ("  problem", "31"),
+    ];
     let mut colored = String::with_capacity(text.len() * 2);
     for line in text.lines() {
-        let mark = [Mark::Ok, Mark::Note, Mark::Problem]
-            .into_iter()
-            .find(|mark| line.starts_with(&format!("  {:<8} ", mark.word())));
-        let paint = match mark {
-            Some(Mark::Ok) => "32",
-            Some(Mark::Note) => "33",
-            Some(Mark::Problem) => "31",
-            None => "",
-        };
-        match mark {
-            Some(mark) => {
-                let (word, rest) = (mark.word(), &line[2 + mark.word().len()..]);
-                _ = writeln!(colored, "  \x1b[{paint}m{word}\x1b[0m{rest}");
+        let paint = PAINT.iter().find_map(|(word, paint)| {
+            let rest = line.strip_prefix(word)?;
+            rest.starts_with(' ')
+                .then_some((word.trim_start(), paint, rest))
+        });
+        _ = match paint {
+            Some((word, paint, rest)) => {
+                let indent = &line[..line.len() - rest.len() - word.len()];
+                writeln!(colored, "{indent}\x1b[{paint}m{word}\x1b[0m{rest}")
             }
-            None => _ = writeln!(colored, "{line}"),
-        }
+            None => writeln!(colored, "{line}"),
+        };
     }
     colored
 }

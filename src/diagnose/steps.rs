@@ -7,12 +7,12 @@ use ureq::http::header;
 use super::findings::{Attempt, Findings, Handshakes, Http};
 use super::{Mark, Step, chain};
 use crate::code::Code;
-use crate::plan::Plan;
+use crate::plan::{Host, Plan, Target};
 use crate::report::milliseconds;
 
 /// The steps, as far as the server let them come.
 pub(super) fn steps(plan: &Plan, findings: &Findings) -> Vec<Step> {
-    let mut steps = vec![addresses(findings)];
+    let mut steps = vec![addresses(plan, findings)];
     if let Some(tls) = &findings.tls {
         steps.push(with_sni(plan, findings, tls));
         steps.push(without_sni(plan, tls));
@@ -30,12 +30,25 @@ fn took(time: Option<Duration>) -> String {
     })
 }
 
-fn addresses(findings: &Findings) -> Step {
+fn addresses(plan: &Plan, findings: &Findings) -> Step {
     let mut step = Step::new("Addresses");
-    step.milliseconds = Some(milliseconds(findings.resolve));
+    let mut time = findings.resolve;
     match &findings.addresses {
         Err(failure) => step.line(Mark::Problem, failure.to_string()),
         Ok(all) => {
+            let slowest = all
+                .iter()
+                .filter_map(|(_, attempt)| attempt.seen.times.connect);
+            time += slowest.max().unwrap_or_default();
+            if let Target::Tcp {
+                host: Host::Name(name),
+                ..
+            } = &plan.target
+            {
+                let (count, took) = (all.len(), took(Some(findings.resolve)));
+                let es = if count == 1 { "" } else { "es" };
+                step.line(Mark::Ok, format!("{name} has {count} address{es}{took}"));
+            }
             for (address, attempt) in all {
                 let time = took(attempt.seen.times.connect);
                 match &attempt.result {
@@ -43,8 +56,15 @@ fn addresses(findings: &Findings) -> Step {
                     Err(why) => step.line(Mark::Problem, format!("{address} {why}{time}")),
                 }
             }
+            if let (2.., Some(reached)) = (all.len(), &findings.reached) {
+                let text = format!(
+                    "what follows is about {reached}, the first that answers; HAProxy checks one address per server line"
+                );
+                step.line(Mark::Note, text);
+            }
         }
     }
+    step.milliseconds = Some(milliseconds(time));
     step
 }
 
@@ -65,13 +85,15 @@ fn with_sni(plan: &Plan, findings: &Findings, tls: &Handshakes) -> Step {
         step.line(Mark::Ok, text);
     }
     for (depth, der) in seen.chain.iter().enumerate() {
-        step.line(Mark::Ok, format!("sent {depth}: {}", chain::describe(der)));
+        let (mark, text) = chain::describe(der);
+        step.line(mark, format!("sent {depth}: {text}"));
     }
     if let Some(leaf) = seen.chain.first() {
-        step.line(
-            Mark::Ok,
-            format!("names: {}", chain::names(leaf).join(", ")),
-        );
+        let names = match chain::names(leaf).join(", ") {
+            names if names.is_empty() => "none".to_owned(),
+            names => names,
+        };
+        step.line(Mark::Ok, format!("its names: {names}"));
         verdict(plan, tls, &mut step);
     }
     if let Err(failure) = &findings.verdict.result
@@ -98,15 +120,24 @@ fn verdict(plan: &Plan, tls: &Handshakes, step: &mut Step) {
         };
         step.line(Mark::Problem, format!("{hidden}{fault}"));
     }
+    let roots = match &plan.tls.verification {
+        Some(rules) if !rules.trust.is_bundled() => "--ca-file",
+        _ => "the bundled roots",
+    };
     if tls.faults.is_empty() {
-        let trust = "the chain and the name are good";
-        step.line(Mark::Ok, trust);
+        let text = format!("the chain is good by {roots}, and it is for the name");
+        step.line(Mark::Ok, text);
     }
     match &tls.system_faults {
         Some(faults) if faults.is_empty() != tls.faults.is_empty() => {
             let text = match faults.first() {
-                None => "this system's roots accept the chain (--ca-file @system-ca)".to_owned(),
-                Some(fault) => format!("by this system's roots: {fault}"),
+                None => format!(
+                    "not so by this system's roots, which HAProxy's @system-ca is: they accept the chain \
+                     that {roots} do not (--ca-file @system-ca)"
+                ),
+                Some(fault) => {
+                    format!("by this system's roots, which HAProxy's @system-ca is: {fault}")
+                }
             };
             step.line(Mark::Note, text);
         }
@@ -157,17 +188,24 @@ fn versions(tls: &Handshakes) -> Step {
             }
         }
     }
-    step.line(Mark::Ok, made_up(&tls.made_up));
+    step.line(Mark::Ok, made_up(tls));
+    let attempts = [&tls.tls12, &tls.tls13, &tls.made_up];
+    let slowest = attempts
+        .map(|attempt| attempt.seen.times.total)
+        .into_iter()
+        .max();
+    step.milliseconds = slowest.map(milliseconds);
     step
 }
 
-fn made_up(attempt: &Attempt) -> String {
-    match &attempt.result {
-        Ok(_) => format!(
+fn made_up(tls: &Handshakes) -> String {
+    match (&tls.made_up.result, &tls.named.result) {
+        (Ok(_), _) => format!(
             "a made-up name gets a default certificate: {}",
-            chain::whose(&attempt.seen.chain)
+            chain::whose(&tls.made_up.seen.chain)
         ),
-        Err(failure) => format!("a made-up name is refused: {failure}"),
+        (Err(failure), Ok(_)) => format!("a made-up name is refused: {failure}"),
+        (Err(_), Err(_)) => "a made-up name gets no further".to_owned(),
     }
 }
 
@@ -179,53 +217,88 @@ fn http(plan: &Plan, findings: &Findings) -> Option<Step> {
     }
     let request = &plan.request;
     let mut step = Step::new(format!("HTTP {} {}", request.method, request.uri.path()));
-    if let Some(http) = &findings.http {
-        step.milliseconds = http.asked.seen.times.response.map(milliseconds);
-        response(plan, http, &mut step);
+    match &findings.http {
+        Some(http) => {
+            step.milliseconds = http.took.map(milliseconds);
+            answer(http, &mut step);
+            expectations(plan, http, &mut step);
+            host(plan, http, &mut step);
+        }
+        None => {
+            let text = format!(
+                "asked once, by the check; a {} is not repeated",
+                request.method
+            );
+            step.line(Mark::Note, text);
+        }
     }
     match &findings.verdict.result {
-        Ok(_) => step.line(Mark::Ok, "every expectation holds"),
-        Err(failure) if judged => step.line(Mark::Problem, failure.to_string()),
-        Err(_) => step.line(Mark::Note, "the check does not come this far"),
+        Ok(_) => step.line(Mark::Ok, "the check is healthy"),
+        Err(failure) if judged => {
+            let text = failure.to_string();
+            if !step.says(&text) {
+                step.line(Mark::Problem, format!("the check: {text}"));
+            }
+        }
+        Err(_) => step.line(
+            Mark::Note,
+            "the check does not come this far: it ends at the TLS problem above",
+        ),
     }
     Some(step)
 }
 
-fn response(plan: &Plan, http: &Http, step: &mut Step) {
+fn answer(http: &Http, step: &mut Step) {
     if http.withheld {
-        let text = "asked without your headers, for the certificate is not trusted";
+        let text = "asked without your headers and body, for the certificate is not trusted";
         step.line(Mark::Note, text);
     }
-    match &http.asked.result {
-        Ok(Some(response)) => {
+    match &http.asked {
+        Ok((response, _)) => {
             let server = response.server.as_deref().unwrap_or("(not said)");
-            let text = format!("status {}, Server {server}", response.status);
+            let text = format!("status {}, Server: {server}", response.status);
             step.line(Mark::Ok, text);
             if let Some(location) = &response.location {
                 step.line(Mark::Note, format!("redirects to {location}"));
             }
         }
-        Ok(None) => {}
         Err(failure) => step.line(Mark::Problem, failure.to_string()),
     }
-    let answer = |attempt: &Attempt| attempt.result.as_ref().ok().cloned().flatten();
+}
+
+/// Each expectation, met or not.
+fn expectations(plan: &Plan, http: &Http, step: &mut Step) {
+    let Ok((_, of_each)) = &http.asked else {
+        return;
+    };
+    for (rule, unmet) in plan.request.expectations.iter().zip(of_each) {
+        match unmet {
+            None => step.line(Mark::Ok, format!("as expected: {rule}")),
+            Some(failure) => step.line(Mark::Problem, failure.to_string()),
+        }
+    }
+}
+
+/// Whether `Host` matters.
+fn host(plan: &Plan, http: &Http, step: &mut Step) {
+    let Ok((asked, _)) = &http.asked else { return };
     let mut headers = plan.request.headers.iter();
     let host = headers.find(|(name, _)| name == header::HOST);
     let host = host
         .and_then(|(_, value)| value.to_str().ok())
         .unwrap_or("");
-    match (answer(&http.asked), answer(&http.other_host)) {
-        (one, other) if one == other => step.line(Mark::Ok, "Host does not matter here"),
-        (_, Some(other)) => step.line(
-            Mark::Note,
-            format!(
-                "Host matters: without {host} the status is {}",
-                other.status
-            ),
-        ),
-        _ => step.line(
-            Mark::Note,
-            format!("Host matters: without {host} there is no answer"),
-        ),
-    }
+    let other = match &http.other_host.result {
+        Ok(Some(other)) if other == asked => {
+            return step.line(
+                Mark::Ok,
+                "Host does not matter: without it the answer is the same",
+            );
+        }
+        Ok(Some(other)) if other.status == asked.status => "another answer comes".to_owned(),
+        Ok(Some(other)) => format!("the status is {}", other.status),
+        Ok(None) => return,
+        Err(failure) => failure.to_string(),
+    };
+    let text = format!("Host matters: without \"Host: {host}\" {other}");
+    step.line(Mark::Note, text);
 }

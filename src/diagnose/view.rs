@@ -1,6 +1,7 @@
 //! HAProxy's view: what each kind of check would report for this server, in HAProxy's own words.
 
 use crate::certificate::CertificateFailure;
+use crate::code::Code;
 use crate::failure::Failure;
 use crate::plan::Plan;
 
@@ -12,59 +13,41 @@ pub(super) struct Row {
     pub check: String,
     /// HAProxy's `check_status`, with `check_code` for the external check.
     pub status: String,
-    /// Why, where it is not up.
+    /// HAProxy's words for why, where it is not up; for the external check, the code's meaning.
     pub why: String,
 }
 
 /// The rows; none where there is no address that HAProxy could check.
 pub(super) fn rows(plan: &Plan, findings: &Findings) -> Vec<Row> {
     let mut rows = Vec::new();
-    let connected = findings.addresses.as_ref().ok().and_then(|all| {
-        let reached = all.iter().find(|(_, attempt)| attempt.result.is_ok());
-        reached.or_else(|| all.first()).map(|(_, attempt)| attempt)
-    });
-    if let Some(attempt) = connected {
+    let addresses = findings.addresses.as_ref().map_or(&[][..], Vec::as_slice);
+    let reached = addresses
+        .iter()
+        .find(|(address, _)| Some(address) == findings.reached.as_ref());
+    if let Some((_, attempt)) = reached.or_else(|| addresses.first()) {
         rows.push(row("check", layer(attempt, "L4OK", &[])));
     }
     if let Some(tls) = &findings.tls {
-        // Without a name there is none to verify: HAProxy then judges the chain alone.
-        let nameless: Vec<_> = match tls.sni_needed() {
-            Some("no") => tls
-                .faults
-                .iter()
-                .filter(|fault| !matches!(fault, CertificateFailure::OtherName { .. }))
-                .cloned()
-                .collect(),
-            _ => Vec::new(),
-        };
-        let bare = layer(&tls.bare, "L6OK", &[]);
-        rows.push(row("check ssl verify none", bare));
-        if tls.sni_needed() != Some("other certificate") {
-            let bare = layer(&tls.bare, "L6OK", &nameless);
-            rows.push(row("check ssl verify required", bare));
-        }
-        if let Some(name) = &plan.names.sni {
-            let name = name.as_ref();
-            let hidden = layer(&tls.named, "L6OK", &[]);
-            rows.push(row(
-                &format!("check ssl check-sni {name} verify none"),
-                hidden,
-            ));
-            let named = layer(&tls.named, "L6OK", &tls.faults);
-            rows.push(row(
-                &format!("check ssl check-sni {name} verify required"),
-                named,
-            ));
+        let name = plan.names.sni.as_ref().map(|name| name.as_ref());
+        let mut handshakes = vec![(String::new(), &tls.bare, &tls.bare_faults)];
+        handshakes.extend(name.map(|name| {
+            let words = format!(" check-sni {name}");
+            (words, &tls.named, tls.haproxy_faults())
+        }));
+        for (words, attempt, faults) in handshakes {
+            for (verify, faults) in [("none", &Vec::new()), ("required", faults)] {
+                let check = format!("check ssl{words} verify {verify}");
+                rows.push(row(&check, layer(attempt, "L6OK", faults)));
+            }
         }
     }
     let code = findings.verdict.code();
-    let status = if code.number() == 0 {
-        "PROCOK"
-    } else {
-        "PROCERR"
+    let status = match code {
+        Code::Healthy => "PROCOK",
+        _ => "PROCERR",
     };
     rows.push(Row {
-        check: "external-check (these options)".to_owned(),
+        check: "external-check with these options".to_owned(),
         status: format!("{status} {}", code.number()),
         why: code.meaning().to_owned(),
     });
@@ -84,17 +67,25 @@ fn layer(
     good: &'static str,
     faults: &[CertificateFailure],
 ) -> (&'static str, String) {
-    match (&attempt.result, faults.first()) {
+    match (&attempt.result, faults) {
         (Err(failure), _) => (failure.code().haproxy_word(), words(failure)),
-        (Ok(_), Some(fault)) => ("L6RSP", format!("SSL handshake failure: {fault}")),
-        (Ok(_), None) => (good, String::new()),
+        (Ok(_), []) => (good, String::new()),
+        (Ok(_), _) => ("L6RSP", HANDSHAKE.to_owned()),
     }
 }
 
-/// HAProxy's words for a failed handshake are always these; the cause is ours to add.
+/// HAProxy's word for a failed handshake, whatever the cause.
+const HANDSHAKE: &str = "SSL handshake failure";
+
+/// What HAProxy says in `last_chk`, which is empty for a time-out.
 fn words(failure: &Failure) -> String {
     match failure.code().haproxy_word() {
-        "L6RSP" => format!("SSL handshake failure: {failure}"),
-        _ => failure.to_string(),
+        "L6RSP" => HANDSHAKE.to_owned(),
+        "L4CON" => {
+            let text = failure.to_string();
+            let (first, rest) = text.split_at_checked(1).unwrap_or_default();
+            first.to_uppercase() + rest
+        }
+        _ => String::new(),
     }
 }

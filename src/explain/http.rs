@@ -25,6 +25,16 @@ pub(super) const STATUS: &[Cause] = &[
     },
 ];
 
+/// The cause that a status speaks for.
+pub(super) fn of_status(status: u16) -> &'static Cause {
+    match status {
+        400 | 404 | 421 => &STATUS[1],
+        401 | 403 => &STATUS[2],
+        300..=399 => &STATUS[3],
+        _ => &STATUS[0],
+    }
+}
+
 pub(super) const TIMEOUT: &[Cause] = &[
     Cause {
         what: "The application is slow or hangs; the handshake was fast.",

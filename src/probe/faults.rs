@@ -1,6 +1,6 @@
 //! All that is wrong with a certificate, for a diagnosis.
 
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use webpki::EndEntityCert;
 
 use super::cause::{explain, since_epoch};
@@ -29,6 +29,8 @@ pub fn faults(
                     faults.push(failure);
                 }
             }
+            // That a younger issuer did not exist then is no fault.
+            Err(CertificateFailure::NotYetValid { .. }) if at != now => break,
             Err(failure) => {
                 faults.push(failure);
                 break;
@@ -45,4 +47,15 @@ pub fn faults(
         }
     }
     faults
+}
+
+/// All names and IP addresses a certificate is for.
+pub fn names(leaf: &CertificateDer<'_>) -> Vec<String> {
+    let nobodys = ServerName::from(std::net::Ipv6Addr::UNSPECIFIED);
+    let named = EndEntityCert::try_from(leaf)
+        .and_then(|leaf| leaf.verify_is_valid_for_subject_name(&nobodys));
+    match named.map_err(|error| explain(error, leaf, &[], UnixTime::now())) {
+        Err(CertificateFailure::OtherName { presented, .. }) => presented,
+        _ => Vec::new(),
+    }
 }

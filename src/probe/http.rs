@@ -53,6 +53,33 @@ pub trait Stream: Debug + Send + Sync + 'static {
 /// # Errors
 /// The first expectation that is not met, or why there is no response to judge.
 pub fn exchange<S: Stream>(stream: S, request: &Request) -> Result<Response, Failure> {
+    judge(send(stream, request)?, request)
+}
+
+/// What came of each expectation, in the order of the request's; `None` is one that is met.
+pub type Examined = Vec<Option<Failure>>;
+
+/// Sends the request and says of each expectation what came of it.
+///
+/// # Errors
+/// Why there is no response to judge.
+pub fn examine<S: Stream>(
+    stream: S,
+    request: &Request,
+) -> Result<(Response, Examined), Failure> {
+    let mut response = send(stream, request)?;
+    let body = read_body(&mut response, request.max_body);
+    let of_each = request.expectations.iter().map(|rule| match &body {
+        Err(failure) if rule.part() == Part::Body => Some(failure.clone()),
+        body => {
+            let body = body.as_ref().ok();
+            unmet(rule, &response, body, request.max_body)
+        }
+    });
+    Ok((kept(&response), of_each.collect()))
+}
+
+fn send<S: Stream>(stream: S, request: &Request) -> Result<http::Response<Body>, Failure> {
     let agent = Agent::with_parts(config(), Handover(Mutex::new(Some(stream))), NoResolver);
     let mut message = http::Request::builder()
         .method(&request.method)
@@ -68,8 +95,7 @@ pub fn exchange<S: Stream>(stream: S, request: &Request) -> Result<Response, Fai
             .map(|message| agent.run(message))
     };
     let response = sent.map_err(|error| Failure::Internal(error.to_string()))?;
-    let response = response.map_err(|error| failure(error, false))?;
-    judge(response, request)
+    response.map_err(|error| failure(error, false))
 }
 
 /// No redirect is followed, no proxy of the environment obeyed, no status is an error in itself.
@@ -88,43 +114,58 @@ fn config() -> Config {
 
 /// Judges the head before the body is read: a wrong status is told even if the body never comes.
 fn judge(mut response: http::Response<Body>, request: &Request) -> Result<Response, Failure> {
-    let status = response.status().as_u16();
-    for rule in rules(request, Part::Status) {
-        if !holds(rule, status, response.headers(), "") {
-            return Err(Failure::Status {
-                status,
-                expected: rule.to_string(),
-                location: field(response.headers(), header::LOCATION),
-            });
-        }
-    }
-    for rule in rules(request, Part::Header) {
-        if !holds(rule, status, response.headers(), "") {
-            let expected = rule.to_string();
-            return Err(Failure::Header { expected });
-        }
-    }
-    let body = read_body(&mut response, request.max_body)?;
-    for rule in rules(request, Part::Body) {
-        // Of a body that was cut, nothing can be said to be absent.
-        let provable = !(rule.is_negated() && body.cut);
-        if !(provable && holds(rule, status, response.headers(), &body.text)) {
-            return Err(Failure::Body {
-                expected: rule.to_string(),
-                cut_at: body.cut.then_some(request.max_body),
-            });
-        }
-    }
-    Ok(Response {
-        status,
-        server: field(response.headers(), header::SERVER),
-        location: field(response.headers(), header::LOCATION),
-    })
+    let limit = request.max_body;
+    let first_unmet = |part, response: &http::Response<Body>, body| {
+        let mut rules = request.expectations.iter();
+        let failed = rules.find_map(|rule| {
+            let judged = rule.part() == part;
+            judged.then(|| unmet(rule, response, body, limit)).flatten()
+        });
+        failed.map_or(Ok(()), Err)
+    };
+    first_unmet(Part::Status, &response, None)?;
+    first_unmet(Part::Header, &response, None)?;
+    let body = read_body(&mut response, limit)?;
+    first_unmet(Part::Body, &response, Some(&body))?;
+    Ok(kept(&response))
 }
 
-fn rules(request: &Request, part: Part) -> impl Iterator<Item = &Expectation> {
-    let rules = request.expectations.iter();
-    rules.filter(move |rule| rule.part() == part)
+fn kept(response: &http::Response<Body>) -> Response {
+    Response {
+        status: response.status().as_u16(),
+        server: field(response.headers(), header::SERVER),
+        location: field(response.headers(), header::LOCATION),
+    }
+}
+
+/// Why an expectation is not met, if it is not. `limit` is `--max-body`.
+fn unmet(
+    rule: &Expectation,
+    response: &http::Response<Body>,
+    body: Option<&ReadBody>,
+    limit: u32,
+) -> Option<Failure> {
+    let status = response.status().as_u16();
+    let cut = body.is_some_and(|body| body.cut);
+    let text = body.map_or("", |body| &body.text);
+    // Of a body that was cut, nothing can be said to be absent.
+    let provable = !(rule.part() == Part::Body && rule.is_negated() && cut);
+    if provable && holds(rule, status, response.headers(), text) {
+        return None;
+    }
+    let expected = rule.to_string();
+    Some(match rule.part() {
+        Part::Status => Failure::Status {
+            status,
+            expected,
+            location: field(response.headers(), header::LOCATION),
+        },
+        Part::Header => Failure::Header { expected },
+        Part::Body => Failure::Body {
+            expected,
+            cut_at: cut.then_some(limit),
+        },
+    })
 }
 
 fn holds(rule: &Expectation, status: u16, headers: &HeaderMap, body: &str) -> bool {

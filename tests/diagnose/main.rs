@@ -1,7 +1,12 @@
 //! The doors for people: `explain` and `diagnose`, against real servers and a real HAProxy.
 
-mod diagnose;
+mod addresses;
 mod explain;
+mod json;
+mod readme;
+mod report;
+mod situations;
 #[path = "../support/mod.rs"]
 mod support;
-mod world;
+mod system_ca;
+mod terminal;

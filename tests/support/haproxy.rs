@@ -34,6 +34,7 @@ pub struct Server {
     pub status: String,
     pub check_status: String,
     pub check_code: String,
+    pub last_chk: String,
 }
 
 impl Haproxy {
@@ -118,6 +119,7 @@ impl Haproxy {
             status: field("status"),
             check_status: field("check_status"),
             check_code: field("check_code"),
+            last_chk: field("last_chk"),
         })
     }
 
@@ -132,6 +134,15 @@ impl Haproxy {
     pub fn wait_for_status(&self, backend: &str, server: &str, status: &str) -> Server {
         self.wait(backend, server, status, |seen| {
             seen.status == status && !seen.check_status.is_empty()
+        })
+    }
+
+    /// Waits until a server has been checked, whatever came of it.
+    #[track_caller]
+    pub fn wait_for_check(&self, backend: &str, server: &str) -> Server {
+        self.wait(backend, server, "checked", |seen| {
+            let status = seen.check_status.as_str();
+            !status.is_empty() && status != "INI" && !status.starts_with('*')
         })
     }
 

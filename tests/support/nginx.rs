@@ -24,45 +24,77 @@ pub const LOCATIONS: &str = r#"
     location /client { return 200 "$ssl_client_s_dn\n"; }
 "#;
 
+/// A `server` block: what `listen` says besides the address, its name, its certificate with the
+/// issuers it sends.
+pub fn site(
+    (folder, port): (&Folder, u16),
+    listen: &str,
+    name: &str,
+    (leaf, issuers): (&Leaf, &[&Ca]),
+    more: &str,
+) -> String {
+    let issuers: String = issuers.iter().map(|issuer| issuer.pem.as_str()).collect();
+    let crt = folder.file(
+        &format!("{name}.crt"),
+        &format!("{}{issuers}", leaf.crt_pem),
+    );
+    let key = folder.file(&format!("{name}.key"), &leaf.key_pem);
+    format!(
+        "server {{
+           listen 127.0.0.1:{port} ssl {listen}; server_name {name};
+           ssl_certificate {crt}; ssl_certificate_key {key}; {more}
+           {LOCATIONS}
+         }}"
+    )
+}
+
+/// A `server` block that refuses every name that no other block has, and clients without SNI.
+pub fn refusal(port: u16) -> String {
+    format!("server {{ listen 127.0.0.1:{port} ssl default_server; ssl_reject_handshake on; }}")
+}
+
 impl Nginx {
     pub fn start(ca: &Ca, name: &str, leaf: &Leaf) -> Nginx {
-        let folder = Folder::new();
-        let (crt, key) = (
-            folder.file("crt", &leaf.crt_pem),
-            folder.file("key", &leaf.key_pem),
-        );
-        let ca = folder.file("ca", &ca.pem);
-        let port = free_port();
-        let log = folder.join("error.log");
-        let pid = folder.join("pid");
-        let temp = folder.path().display();
-        folder.file(
+        Nginx::serve(|folder, port| {
+            let ca = folder.file("ca", &ca.pem);
+            let client = format!("ssl_client_certificate {ca}; ssl_verify_client optional;");
+            let site = site((folder, port), "", name, (leaf, &[]), &client);
+            refusal(port) + &site
+        })
+    }
+
+    /// An nginx with these `server` blocks, which are given its folder and port.
+    pub fn serve(servers: impl FnOnce(&Folder, u16) -> String) -> Nginx {
+        let mut nginx = Nginx {
+            port: free_port(),
+            folder: Folder::new(),
+            process: None,
+        };
+        nginx.change(servers);
+        nginx
+    }
+
+    /// Starts it again on the same port with other `server` blocks.
+    pub fn change(&mut self, servers: impl FnOnce(&Folder, u16) -> String) {
+        self.stop();
+        let servers = servers(&self.folder, self.port);
+        let (log, pid) = (self.folder.join("error.log"), self.folder.join("pid"));
+        let temp = self.folder.path().display();
+        self.folder.file(
             "nginx.conf",
             &format!(
                 "daemon off; master_process off; pid {pid}; error_log {log};
                  events {{}}
                  http {{
-                   access_log off;
+                   access_log off; server_tokens off;
                    client_body_temp_path {temp}/1; proxy_temp_path {temp}/2;
                    fastcgi_temp_path {temp}/3; uwsgi_temp_path {temp}/4; scgi_temp_path {temp}/5;
                    ssl_protocols TLSv1.2 TLSv1.3;
-                   server {{ listen 127.0.0.1:{port} ssl default_server; ssl_reject_handshake on; }}
-                   server {{
-                     listen 127.0.0.1:{port} ssl; server_name {name};
-                     ssl_certificate {crt}; ssl_certificate_key {key};
-                     ssl_client_certificate {ca}; ssl_verify_client optional;
-                     {LOCATIONS}
-                   }}
+                   {servers}
                  }}"
             ),
         );
-        let mut nginx = Nginx {
-            port,
-            folder,
-            process: None,
-        };
-        nginx.resume();
-        nginx
+        self.resume();
     }
 
     /// Starts it again on the same port.

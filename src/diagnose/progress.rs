@@ -1,0 +1,71 @@
+//! A line on the terminal while the servers make us wait.
+
+use std::env;
+use std::io::{self, IsTerminal};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::stdio::write_text;
+
+/// Whoever answers sooner is not worth a line.
+const TICK: Duration = Duration::from_millis(150);
+const ERASE: &str = "\r\x1b[K";
+
+/// What is being waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Phase {
+    Connecting,
+    Handshakes,
+    Requests,
+    Check,
+}
+
+const WORDS: [&str; 4] = [
+    "resolving and connecting",
+    "TLS handshakes",
+    "HTTP requests",
+    "the check itself",
+];
+
+/// Tells which phase has come.
+#[derive(Default)]
+pub(super) struct Progress(AtomicUsize);
+
+impl Progress {
+    pub fn enter(&self, phase: Phase) {
+        self.0.store(phase as usize, Ordering::Relaxed);
+    }
+
+    fn line(&self, start: Instant) -> String {
+        let phase = WORDS.get(self.0.load(Ordering::Relaxed));
+        let seconds = start.elapsed().as_secs_f64();
+        format!("{ERASE}{}... {seconds:.1} s", phase.unwrap_or(&""))
+    }
+}
+
+/// Does the work; if standard error is a terminal, a line there says how far it is.
+pub(super) fn shown<T>(work: impl FnOnce(&Progress) -> T) -> T {
+    let progress = Progress::default();
+    let dumb = env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
+    if dumb || !io::stderr().is_terminal() {
+        return work(&progress);
+    }
+    let (working, done) = channel::<()>();
+    let progress = &progress;
+    let start = Instant::now();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut written = "";
+            while done.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                write_text(io::stderr(), &progress.line(start));
+                written = ERASE;
+            }
+            write_text(io::stderr(), written);
+        });
+        let result = work(progress);
+        drop(working);
+        result
+    })
+}

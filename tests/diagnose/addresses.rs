@@ -1,0 +1,96 @@
+//! Names with several addresses, of IPv4 and IPv6, of which some are dead or swallow packets.
+
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
+
+use crate::report::{NAME, load, stdout};
+use crate::support::check::BINARY;
+use crate::support::folder::Folder;
+use crate::support::nginx::{Nginx, site};
+use crate::support::pki::Ca;
+use crate::support::program;
+
+/// A command with an /etc/hosts of its own.
+fn with_hosts(hosts: &str) -> Command {
+    let mut command = program("unshare");
+    let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+    command.args(["--mount", "sh", "-c", script, hosts]);
+    command
+}
+
+/// Takes connections up to the kernel's limit and then swallows all further packets.
+fn black_hole(address: &str, port: u16) -> (std::os::fd::OwnedFd, Vec<TcpStream>) {
+    let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    let address: std::net::SocketAddr = format!("{address}:{port}").parse().expect("an address");
+    bind(&fd, &address).expect("a free address");
+    listen(&fd, 0).expect("listening");
+    let mut held = Vec::new();
+    let soon = Duration::from_millis(200);
+    while let Ok(stream) = TcpStream::connect_timeout(&address, soon) {
+        held.push(stream);
+    }
+    (fd, held)
+}
+
+#[test]
+fn each_address_is_tried_and_the_cure_names_those_that_answer() {
+    let (folder, ca) = (Folder::new(), Ca::new());
+    let ca_file = folder.file("ca.pem", &ca.pem);
+    let nginx = Nginx::serve(|folder, port| {
+        let listen = format!("; listen [::1]:{port} ssl");
+        site(
+            (folder, port),
+            &listen,
+            NAME,
+            (&ca.leaf(&[NAME], 30), &[]),
+            "",
+        )
+    });
+    let _hole = black_hole("127.0.0.2", nginx.port);
+    let hosts = format!(
+        "127.0.0.1 localhost\n127.0.0.2 {NAME}\n127.0.0.1 {NAME}\n127.0.0.3 {NAME}\n::1 {NAME}\n"
+    );
+    let hosts = folder.file("hosts", &hosts);
+    let port = nginx.port;
+    let start = Instant::now();
+    let output = with_hosts(&hosts)
+        .args([
+            BINARY,
+            "diagnose",
+            "--ca-file",
+            &ca_file,
+            &format!("{NAME}:{port}"),
+        ])
+        .output()
+        .expect("unshare runs");
+    // About a second; the rest is the machine's.
+    assert!(start.elapsed() < Duration::from_secs(10), "{output:?}");
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    for part in [
+        format!("{NAME} has 4 addresses"),
+        format!("127.0.0.1:{port} connected"),
+        format!("[::1]:{port} connected"),
+        format!("127.0.0.2:{port} connecting timed out in 1"),
+        format!("127.0.0.3:{port} connection refused"),
+        "the first that answers".to_owned(),
+    ] {
+        let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(&part), "{part} is not in {text}");
+    }
+    assert!(
+        !text.contains("ssl verify required ca-file") || !text.contains("server s3"),
+        "{text}"
+    );
+    let external = text.split("with sni-check:\n\n").nth(1).expect("the cure");
+    assert!(
+        external.contains(&format!(" [::1]:{port} ssl")),
+        "{external}"
+    );
+    let haproxy = load(program("haproxy"), &folder, external);
+    haproxy.wait_for_status("be", "s1", "UP");
+    haproxy.wait_for_status("be", "s2", "UP");
+}

@@ -1,0 +1,93 @@
+//! The reports in the README are what real servers get.
+//!
+//! `UPDATE=1 cargo test --test diagnose readme` writes them anew.
+
+use crate::report::{NAME, sni_check, stdout};
+use crate::support::folder::Folder;
+use crate::support::free_port;
+use crate::support::nginx::{Nginx, refusal, site};
+use crate::support::pki::Ca;
+
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+
+/// Times and dates are no two days the same.
+fn normalised(text: &str) -> String {
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let words = line.split_whitespace().collect::<Vec<_>>();
+        let mut kept: Vec<String> = Vec::new();
+        for word in words {
+            let is_time = word.parse::<f64>().is_ok() && word.contains('.');
+            let is_date = word.trim_end_matches(',').len() == 10
+                && word.starts_with("20")
+                && word.contains('-');
+            kept.push(match (is_time, is_date) {
+                (true, _) => "TIME".to_owned(),
+                (_, true) => "DATE".to_owned(),
+                _ => word.to_owned(),
+            });
+        }
+        lines.push(kept.join(" "));
+    }
+    // Where a line breaks depends on how long a time is.
+    lines
+        .join(" ")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The report of a server, with addresses and files as in documentation (RFC 5737).
+fn report(ca: &Ca, port: u16) -> String {
+    let folder = Folder::new();
+    let ca_file = folder.file("company.pem", &ca.pem);
+    let connect = format!("127.0.0.1:{port}");
+    let output = sni_check(&[
+        "diagnose",
+        "--timeout=10s",
+        "--ca-file",
+        &ca_file,
+        "--connect",
+        &connect,
+        NAME,
+    ]);
+    let call = format!("$ sni-check diagnose --ca-file {ca_file} --connect {connect} {NAME}\n");
+    (call + &stdout(&output))
+        .replace(" --timeout 10000000us", "")
+        .replace(&connect, "203.0.113.7:443")
+        .replace(NAME, "www.example.com")
+        .replace(&folder.path().display().to_string(), "/etc/haproxy")
+}
+
+#[track_caller]
+fn is_in_the_readme(title: &str, report: &str) {
+    let readme = std::fs::read_to_string(PATH).expect("the README");
+    let begin = format!("<summary>{title}</summary>\n\n```\n");
+    let (before, rest) = readme.split_once(&begin).expect(title);
+    let (shown, after) = rest.split_once("\n```\n").expect(title);
+    if std::env::var_os("UPDATE").is_some() {
+        let report = report.trim_end();
+        std::fs::write(PATH, format!("{before}{begin}{report}\n```\n{after}")).expect("the README");
+        return;
+    }
+    assert_eq!(
+        normalised(shown),
+        normalised(report),
+        "UPDATE=1 cargo test --test diagnose readme"
+    );
+}
+
+#[test]
+fn three_reports() {
+    let root = Ca::named("Company Root");
+    let leaf = root.leaf(&[NAME], 60);
+    let nginx = Nginx::serve(|folder, port| {
+        refusal(port) + &site((folder, port), "", NAME, (&leaf, &[]), "")
+    });
+    is_in_the_readme("A server that requires SNI", &report(&root, nginx.port));
+    let middle = root.intermediate("Company Intermediate");
+    let leaf = middle.leaf(&[NAME], 60);
+    let nginx = Nginx::serve(|folder, port| site((folder, port), "", NAME, (&leaf, &[]), ""));
+    is_in_the_readme("An incomplete chain", &report(&root, nginx.port));
+    is_in_the_readme("A dead port", &report(&root, free_port()));
+}

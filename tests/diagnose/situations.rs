@@ -1,0 +1,362 @@
+//! `sni-check diagnose` against nginx in the states operators meet.
+
+use rcgen::date_time_ymd;
+
+use crate::report::{NAME, OTHER, diagnose, sni_check, stdout};
+use crate::support::nginx::{Nginx, refusal, site};
+use crate::support::pki::{Ca, Leaf};
+use crate::support::{free_port, peer};
+
+/// One site, whatever name is asked for.
+fn one_site(leaf: &Leaf, issuers: &[&Ca], more: &str) -> Nginx {
+    Nginx::serve(|folder, port| site((folder, port), "", NAME, (leaf, issuers), more))
+}
+
+#[test]
+fn a_server_that_requires_sni() {
+    let ca = Ca::new();
+    let leaf = ca.leaf(&[NAME], 30);
+    let nginx = Nginx::serve(|folder, port| {
+        refusal(port) + &site((folder, port), "", NAME, (&leaf, &[]), "")
+    });
+    let report = diagnose(&ca, nginx.port, NAME, &[]);
+    assert_eq!((report.code, &report.value["state"]), (0, &"UP".into()));
+    assert_eq!(report.value["sni_needed"], "required");
+    report.says("SNI is required: every HAProxy check without check-sni");
+    report.says("a made-up name is refused: server refused the name (unrecognized_name)");
+    report.says("TLSv1.2 works");
+    report.says("TLSv1.3 works");
+    report.says("ALPN offered http/1.1, chosen http/1.1");
+    report.says("X25519");
+    report.says("ECDSA P-256");
+    report.says("30 days left");
+    report.says("status 200, Server: nginx");
+    report.advises("This server requires SNI");
+    report.haproxy_agrees();
+    report.the_cure_works();
+    let report = diagnose(&ca, nginx.port, OTHER, &[]);
+    assert_eq!(report.code, 65);
+    report.advises("sni-check explain 65");
+    report.haproxy_agrees();
+}
+
+#[test]
+fn a_server_with_another_default_certificate() {
+    let ca = Ca::new();
+    let (leaf, other) = (ca.leaf(&[NAME], 30), ca.leaf(&[OTHER], 30));
+    let nginx = Nginx::serve(|folder, port| {
+        site((folder, port), "default_server", OTHER, (&other, &[]), "")
+            + &site((folder, port), "", NAME, (&leaf, &[]), "")
+    });
+    let report = diagnose(&ca, nginx.port, NAME, &["--uri", "/redirect"]);
+    assert_eq!(report.code, 0);
+    assert_eq!(report.value["sni_needed"], "other certificate");
+    report.says(&format!("another certificate comes: {OTHER}"));
+    report.says(&format!(
+        "a made-up name gets a default certificate: {OTHER}"
+    ));
+    report.says("redirects to https://www.example.test:");
+    report.says("Host matters: without \"Host: www.example.test\"");
+    report.haproxy_agrees();
+    report.the_cure_works();
+}
+
+#[test]
+fn a_server_with_one_certificate_and_one_for_another_name() {
+    let ca = Ca::new();
+    let nginx = one_site(&ca.leaf(&[NAME, "far.example.net"], 30), &[], "");
+    let report = diagnose(&ca, nginx.port, NAME, &[]);
+    assert_eq!(
+        (report.code, &report.value["sni_needed"]),
+        (0, &"no".into())
+    );
+    report.says("Host does not matter");
+    report.haproxy_agrees();
+    report.the_cure_works();
+    let header = ["--header", "X-Token: hidden-value", "--expect=status 200"];
+    let report = diagnose(&ca, nginx.port, "ww.example.test", &header);
+    assert_eq!(report.code, 54);
+    report.advises(&format!("--verify-host {NAME}"));
+    report.says("its names: www.example.test, far.example.net");
+    report.says("asked without your headers");
+    report.advises("Keep `verify required`");
+    assert!(!report.value.to_string().contains("hidden-value"));
+}
+
+#[test]
+fn a_name_of_another_site_and_haproxys_view_of_it() {
+    let ca = Ca::new();
+    let nginx = one_site(&ca.leaf(&["*.example.net", "192.0.2.7"], 30), &[], "");
+    let report = diagnose(&ca, nginx.port, NAME, &[]);
+    assert_eq!(report.code, 54);
+    report.says("its names: *.example.net, 192.0.2.7");
+    report.haproxy_agrees();
+}
+
+#[test]
+fn an_expired_certificate_hides_nothing_behind_it_and_is_mended_by_a_new_one() {
+    let ca = Ca::new();
+    let expired = ca.leaf_with(&[NAME], |params| {
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+    });
+    let mut nginx = one_site(&expired, &[], "");
+    let report = diagnose(&ca, nginx.port, NAME, &[]);
+    assert_eq!(report.code, 51);
+    report.says("certificate expired");
+    report.says("2020-01-01 to 2021-01-01, ended");
+    report.says("status 200");
+    report.haproxy_agrees();
+    let other = diagnose(&ca, nginx.port, OTHER, &[]);
+    other.says("certificate expired");
+    other.says(&format!("is not for {OTHER}"));
+    nginx.change(|folder, port| site((folder, port), "", NAME, (&ca.leaf(&[NAME], 30), &[]), ""));
+    report.the_cure_works();
+}
+
+#[test]
+fn an_issuer_younger_than_what_has_ended_is_no_fault() {
+    let ca = Ca::with("Young CA", |params| {
+        params.not_before = date_time_ymd(2024, 1, 1)
+    });
+    let expired = ca.leaf_with(&[NAME], |params| {
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+    });
+    let nginx = one_site(&expired, &[], "");
+    let report = diagnose(&ca, nginx.port, NAME, &[]);
+    assert_eq!(report.code, 51);
+    assert!(
+        !report.steps().contains("not valid for another"),
+        "{}",
+        report.steps()
+    );
+}
+
+#[test]
+fn an_incomplete_chain_is_mended_by_the_full_one() {
+    let root = Ca::named("Root");
+    let middle = root.intermediate("Middle");
+    let leaf = middle.leaf(&[NAME], 30);
+    let mut nginx = one_site(&leaf, &[], "");
+    let report = diagnose(&root, nginx.port, NAME, &[]);
+    assert_eq!(report.code, 55);
+    report.advises("the certificate of CN=Middle is missing");
+    report.haproxy_agrees();
+    nginx.change(|folder, port| site((folder, port), "", NAME, (&leaf, &[&middle]), ""));
+    report.the_cure_works();
+    let report = diagnose(&root, nginx.port, NAME, &[]);
+    assert_eq!(report.code, 0);
+    assert_eq!(report.value["chain"].as_array().map(Vec::len), Some(2));
+    report.says("sent 1: CN=Middle, issued by CN=Root");
+    report.haproxy_agrees();
+}
+
+#[test]
+fn a_self_signed_certificate_and_the_size_of_an_rsa_key() {
+    let folder = crate::support::folder::Folder::new();
+    let (crt, key) = (folder.join("crt"), folder.join("key"));
+    let made = crate::support::program("openssl")
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30",
+        ])
+        .args([
+            "-subj",
+            "/CN=alone",
+            "-addext",
+            "subjectAltName=DNS:www.example.test",
+        ])
+        .args(["-keyout", &key, "-out", &crt])
+        .output()
+        .expect("openssl");
+    assert!(made.status.success(), "{made:?}");
+    let nginx = Nginx::serve(|_, port| {
+        format!(
+            "server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {crt};
+             ssl_certificate_key {key}; return 200; }}"
+        )
+    });
+    let report = diagnose(&Ca::new(), nginx.port, NAME, &[]);
+    assert_eq!(report.code, 55);
+    report.says("RSA 2048");
+    report.advises("trust this very one (CN=alone)");
+    report.haproxy_agrees();
+}
+
+#[test]
+fn only_one_tls_version_and_a_wish_for_a_client_certificate() {
+    let ca = Ca::new();
+    let client = Ca::named("Client CA");
+    let nginx = Nginx::serve(|folder, port| {
+        let client = folder.file("client", &client.pem);
+        let more = format!(
+            "ssl_protocols TLSv1.2; ssl_client_certificate {client}; ssl_verify_client optional;"
+        );
+        site(
+            (folder, port),
+            "",
+            NAME,
+            (&ca.leaf(&[NAME], 30), &[]),
+            &more,
+        )
+    });
+    let report = diagnose(&ca, nginx.port, NAME, &[]);
+    assert_eq!(report.code, 0);
+    report.says("TLSv1.2 works");
+    report.says("TLSv1.3: server found no TLS version");
+    report.says("the server asks for a client certificate (--crt)");
+    let report = diagnose(&ca, nginx.port, NAME, &["--ssl-min-ver=TLSv1.3"]);
+    assert_eq!(report.code, 66);
+}
+
+#[test]
+fn a_certificate_that_ends_soon() {
+    let ca = Ca::new();
+    let nginx = one_site(&ca.leaf(&[NAME], 5), &[], "");
+    let report = diagnose(&ca, nginx.port, NAME, &["--min-cert-days", "10"]);
+    assert_eq!(report.code, 57);
+    assert_eq!(report.value["steps"][1]["mark"], "problem");
+}
+
+#[test]
+fn every_expectation_is_told_of() {
+    let ca = Ca::new();
+    let nginx = one_site(&ca.leaf(&[NAME], 30), &[], "");
+    let rules = [
+        "--expect=status 204",
+        "--expect=string good",
+        "--expect=string nowhere",
+        "--expect=hdr name server value nginx",
+        "--expect=hdr name x-absent",
+    ];
+    let report = diagnose(&ca, nginx.port, NAME, &rules);
+    assert_eq!(report.code, 71);
+    report.says("status 200, expected status 204");
+    report.says("as expected: string good");
+    report.says("body does not meet: string nowhere");
+    report.says("as expected: hdr name server value nginx");
+    report.says("headers do not meet: hdr name x-absent");
+    report.haproxy_agrees();
+    for (uri, advice) in [
+        ("/error", "5xx"),
+        ("/missing", "another virtual host"),
+        ("/api", "wants a login"),
+        ("/redirect", "A redirect"),
+    ] {
+        let report = diagnose(
+            &ca,
+            nginx.port,
+            NAME,
+            &["--expect=status 200", "--uri", uri],
+        );
+        assert_eq!(report.code, 71, "{uri}");
+        report.advises(advice);
+    }
+}
+
+#[test]
+fn a_method_that_changes_something_is_not_repeated() {
+    let ca = Ca::new();
+    let leaf = ca.leaf(&[NAME], 30);
+    let (seen, requests) = std::sync::mpsc::channel();
+    let seen = std::sync::Mutex::new(seen);
+    let port = peer::tls(&leaf, move |stream| {
+        use std::io::Write;
+        let _ = seen.lock().expect("a channel").send(());
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        stream.conn.send_close_notify();
+        let _ = stream.flush();
+    });
+    let report = diagnose(&ca, port, NAME, &["--method=POST", "--body=hidden-value"]);
+    assert_eq!(report.code, 0);
+    report.says("a POST is not repeated");
+    report.advises("Add your --body");
+    assert!(!report.value.to_string().contains("hidden-value"));
+    assert_eq!(requests.try_iter().count(), 1);
+}
+
+#[test]
+fn every_option_finds_its_place_in_the_cure() {
+    let ca = Ca::new();
+    let nginx = one_site(&ca.leaf(&[NAME], 30), &[], "");
+    let options = [
+        "--uri=/a?b=$HOME&c='d'",
+        "--expect=status 200",
+        "--expect=string good",
+        "--source=127.0.0.1",
+        "--ssl-min-ver=TLSv1.2",
+        "--verify-host",
+        NAME,
+        "--method=GET",
+        "--header=Host: www.example.test",
+    ];
+    let report = diagnose(&ca, nginx.port, NAME, &options);
+    assert_eq!(report.code, 0, "{:#}", report.value);
+    report.the_cure_works();
+}
+
+#[test]
+fn with_verify_none_the_report_says_what_that_hides() {
+    let ca = Ca::new();
+    let nginx = one_site(&ca.leaf(&[NAME], 30), &[], "");
+    let connect = format!("127.0.0.1:{}", nginx.port);
+    let output = sni_check(&["diagnose", "--verify", "none", "--connect", &connect, NAME]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    assert!(text.contains("--verify none hides: certificate"), "{text}");
+    assert!(text.contains("Keep `verify required`"), "{text}");
+    assert!(text.contains("ssl verify required ca-file"), "{text}");
+    assert!(!text.contains("path \"--verify none"), "{text}");
+}
+
+#[test]
+fn a_dead_port_and_ports_that_do_not_speak_tls() {
+    let ca = Ca::new();
+    let report = diagnose(&ca, free_port(), NAME, &[]);
+    assert_eq!(report.code, 41);
+    assert_eq!(report.value["steps"][0]["mark"], "problem");
+    report.advises("Start the service");
+    report.haproxy_agrees();
+    let greeting = peer::tcp(|mut stream| {
+        use std::io::{Read, Write};
+        let _ = stream.write_all(b"220 mail.example.test ESMTP\r\n");
+        let _ = stream.read(&mut [0; 512]);
+    });
+    let report = diagnose(&ca, greeting, NAME, &[]);
+    assert_eq!(report.code, 63);
+    report.says("it says \"220 mail.example.test ESMTP\"");
+    report.haproxy_agrees();
+    let closing = peer::tcp(|mut stream| {
+        use std::io::Read;
+        let _ = stream.read(&mut [0; 4096]);
+    });
+    let report = diagnose(&ca, closing, NAME, &[]);
+    assert_eq!(report.code, 64);
+    report.haproxy_agrees();
+}
+
+#[test]
+fn options_without_a_use_are_refused() {
+    for words in [
+        &["diagnose", "--quiet", NAME][..],
+        &["diagnose", "--verbose", NAME],
+        &["diagnose", "--syslog", "127.0.0.1", NAME],
+        &["diagnose"],
+        &["diagnose", "http://www.example.test"],
+        &["--color", "never", NAME],
+    ] {
+        let output = sni_check(words);
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn under_haproxy_nothing_is_diagnosed() {
+    let mut command = std::process::Command::new(crate::support::check::BINARY);
+    command
+        .args(["diagnose", NAME])
+        .env("HAPROXY_SERVER_NAME", "s1");
+    let output = command.output().expect("sni-check runs");
+    assert_eq!(output.status.code(), Some(2));
+}
