@@ -70,11 +70,15 @@ fn layer(
     match (&attempt.result, faults) {
         (Err(failure), _) => (failure.code().haproxy_word(), words(failure)),
         (Ok(_), []) => (good, String::new()),
+        (Ok(_), [CertificateFailure::OtherName { .. }, ..]) => ("L6RSP", OTHER_NAME.to_owned()),
         (Ok(_), _) => ("L6RSP", HANDSHAKE.to_owned()),
     }
 }
 
-/// HAProxy's word for a failed handshake, whatever the cause.
+/// HAProxy's words where chain and validity are good, but not the name.
+const OTHER_NAME: &str = "Server presented an SSL certificate different from the expected one";
+
+/// HAProxy's words for any other failed handshake, whatever the cause.
 const HANDSHAKE: &str = "SSL handshake failure";
 
 /// What HAProxy says in `last_chk`, which is empty for a time-out.

@@ -79,15 +79,26 @@ fn is_in_the_readme(title: &str, report: &str) {
 
 #[test]
 fn three_reports() {
+    // As a CA names it.
+    let leaf = |ca: &Ca| {
+        ca.leaf_with(&[NAME], |params| {
+            let now = time::OffsetDateTime::now_utc();
+            params.not_before = now - time::Duration::days(30);
+            params.not_after = now + time::Duration::days(60) + time::Duration::hours(1);
+            params
+                .distinguished_name
+                .push(rcgen::DnType::CommonName, NAME);
+        })
+    };
     let root = Ca::named("Company Root");
-    let leaf = root.leaf(&[NAME], 60);
+    let named = leaf(&root);
     let nginx = Nginx::serve(|folder, port| {
-        refusal(port) + &site((folder, port), "", NAME, (&leaf, &[]), "")
+        refusal(port) + &site((folder, port), "", NAME, (&named, &[]), "")
     });
     is_in_the_readme("A server that requires SNI", &report(&root, nginx.port));
     let middle = root.intermediate("Company Intermediate");
-    let leaf = middle.leaf(&[NAME], 60);
-    let nginx = Nginx::serve(|folder, port| site((folder, port), "", NAME, (&leaf, &[]), ""));
+    let named = leaf(&middle);
+    let nginx = Nginx::serve(|folder, port| site((folder, port), "", NAME, (&named, &[]), ""));
     is_in_the_readme("An incomplete chain", &report(&root, nginx.port));
     is_in_the_readme("A dead port", &report(&root, free_port()));
 }
