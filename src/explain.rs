@@ -107,6 +107,20 @@ pub fn likeliest(code: Code) -> Option<(&'static str, &'static str)> {
     causes(code).first().map(|cause| (cause.what, cause.change))
 }
 
+/// The likeliest cause of each code and of what HAProxy shows itself, with what to change then: the
+/// README's table.
+pub fn troubleshooting() -> Vec<(String, &'static str, &'static str)> {
+    let codes = Code::ALL.into_iter().filter_map(|code| {
+        let (what, change) = likeliest(code)?;
+        Some((code.number().to_string(), what, change))
+    });
+    let shown = haproxy::SHOWN.iter().filter_map(|(word, causes)| {
+        let cause = causes.first()?;
+        Some(((*word).to_owned(), cause.what, cause.change))
+    });
+    codes.chain(shown).collect()
+}
+
 /// The same for a failure, which may say more than its code.
 pub fn likeliest_of(failure: &Failure) -> Option<(&'static str, &'static str)> {
     match failure {

@@ -88,6 +88,13 @@ const TIMED_OUT: &[Cause] = &[
     },
 ];
 
+/// What HAProxy shows for a check that did not run to its end.
+pub(super) const SHOWN: [(&str, &[Cause]); 3] = [
+    ("255", NOT_RUN),
+    ("4294967295", SIGNALLED),
+    ("PROCTOUT", TIMED_OUT),
+];
+
 /// The explanation of what HAProxy shows itself, by its number or word.
 pub(super) fn explain(word: &str) -> Option<String> {
     let (title, meaning, causes) = match word.to_ascii_uppercase().as_str() {
