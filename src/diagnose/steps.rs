@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ureq::http::header;
 
-use super::findings::{Attempt, Findings, Handshakes, Http};
+use super::findings::{Findings, Handshakes, Http};
 use super::{Mark, Step, chain};
 use crate::code::Code;
 use crate::plan::{Host, Plan, Target};
