@@ -1,36 +1,22 @@
-//! Faults before there is a connection to ask on.
+//! Faults of the handshake, before a certificate is looked at.
 
 use std::io::{Read, Write};
-use std::process::Stdio;
+use std::net::TcpStream;
 
-use crate::support::folder::Folder;
-use crate::support::pki::Ca;
-use crate::support::{Running, free_port, peer, program, wait_for};
-use crate::{Fault, NAME, run};
+use crate::Fault;
+use crate::stage::{Stage, drip, reset, says};
+use crate::support::peer;
 
-/// Reads the ClientHello and says this, then ends the connection in order.
-fn says(bytes: impl Into<Vec<u8>>) -> u16 {
-    let bytes = bytes.into();
-    peer::tcp(move |mut stream| {
-        let _ = stream.read(&mut [0; 2048]);
-        let _ = stream.write_all(&bytes);
-        let _ = stream.shutdown(std::net::Shutdown::Write);
-        let _ = stream.read_to_end(&mut Vec::new());
-    })
+pub fn faults(stage: &Stage) -> Vec<Fault> {
+    let mut faults = alerts();
+    faults.extend(what_is_no_handshake());
+    faults.extend(silence_and_slowness());
+    faults.extend(retries(stage));
+    faults.extend(nothing_in_common(stage));
+    faults
 }
 
-fn fault(what: &str, port: u16, code: i32, phrase: &'static str) -> Fault {
-    Fault {
-        what: what.to_owned(),
-        port,
-        options: String::new(),
-        code,
-        phrase,
-    }
-}
-
-#[test]
-fn fatal_alerts() {
+fn alerts() -> Vec<Fault> {
     let alerts = [
         (10, 61, "(unexpected_message)"),
         (20, 61, "(bad_record_mac)"),
@@ -55,125 +41,194 @@ fn fatal_alerts() {
         (116, 58, "(certificate_required)"),
         (120, 61, "(no_application_protocol)"),
     ];
-    let faults = alerts.map(|(alert, code, phrase)| {
+    let mut faults = Vec::from(alerts.map(|(alert, code, phrase)| {
         let port = says([21, 3, 3, 0, 2, 2, alert]);
-        fault(&format!("fatal alert {alert}"), port, code, phrase)
-    });
-    run(&faults);
+        Fault::new(format!("fatal alert {alert}"), port, code, phrase)
+    }));
+    let no_sni = says([21, 3, 3, 0, 2, 2, 40]);
+    let phrase = "without SNI (handshake_failure)";
+    faults.push(Fault::new("fatal alert 40", no_sni, 65, phrase).with("--no-sni --verify-host x"));
+    faults
 }
 
-#[test]
-fn what_is_no_handshake() {
+fn what_is_no_handshake() -> Vec<Fault> {
     let random: Vec<u8> = (0..64u32)
         .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
         .collect();
-    run(&[
-        fault(
+    vec![
+        Fault::new(
             "plain HTTP",
             says("HTTP/1.1 400 Bad Request\r\n\r\n"),
             63,
             "\"HTTP/1.1 400 Bad Request\"",
         ),
-        fault(
+        Fault::new(
             "an SSH banner",
             says("SSH-2.0-OpenSSH_9.2\r\n"),
             63,
             "\"SSH-2.0-OpenSSH_9.2\"",
         ),
-        fault(
+        Fault::new(
             "an SMTP banner",
             says("220 mail ESMTP\r\n"),
             63,
             "\"220 mail ESMTP\"",
         ),
-        fault("random bytes", says(random), 63, "does not speak TLS"),
-        fault(
+        Fault::new("random bytes", says(random), 63, "does not speak TLS"),
+        Fault::new(
             "an oversized record",
             says([22, 3, 3, 0xff, 0xff, 2, 0, 0, 0]),
             63,
             "TLS",
         ),
-        fault("an empty record", says([22, 3, 3, 0, 0]), 63, "TLS"),
-        fault(
+        Fault::new("an empty record", says([22, 3, 3, 0, 0]), 63, "TLS"),
+        Fault::new(
             "application data at once",
             says([23, 3, 3, 0, 1, 0]),
             63,
             "breaks the rules",
         ),
-        fault(
+        Fault::new(
             "a truncated ServerHello",
             says([22, 3, 3, 0, 80, 2, 0, 0, 76, 3, 3]),
             64,
             "closed",
         ),
-        fault(
+        Fault::new(
             "a malformed ServerHello",
             says([22, 3, 3, 0, 4, 2, 0, 0, 0]),
             63,
             "breaks the rules",
         ),
-        fault(
+        Fault::new(
             "SSLv3's alert",
             says([21, 3, 0, 0, 2, 2, 40]),
             66,
             "(handshake_failure)",
         ),
-        fault(
+        Fault::new(
             "a warning, then the end",
             says([21, 3, 3, 0, 2, 1, 112]),
             64,
             "closed",
         ),
-        fault("the end in order", says([]), 64, "closed"),
-        fault("close_notify", says([21, 3, 3, 0, 2, 1, 0]), 64, "closed"),
-        fault("refused", free_port(), 41, "connection refused"),
-    ]);
+        Fault::new("the end in order", says([]), 64, "closed"),
+        Fault::new("close_notify", says([21, 3, 3, 0, 2, 1, 0]), 64, "closed"),
+    ]
 }
 
-/// A real `openssl s_server`.
-fn s_server(folder: &Folder, options: &[&str]) -> (Running, u16) {
-    let port = free_port();
-    let (crt, key) = (folder.join("crt"), folder.join("key"));
-    let mut command = program("openssl");
-    command.args([
-        "s_server",
-        "-quiet",
-        "-accept",
-        &format!("127.0.0.1:{port}"),
-    ]);
-    command.args(["-cert", &crt, "-key", &key]).args(options);
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let running = Running(child.spawn().expect("openssl runs"));
-    wait_for("openssl to listen", || {
-        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+fn silence_and_slowness() -> Vec<Fault> {
+    let silent = peer::tcp(|mut stream| _ = stream.read_to_end(&mut Vec::new()));
+    // A record of a handshake message that goes on and on.
+    let dripping = |bytes: &'static [u8]| peer::tcp(move |mut stream| drip(&mut stream, bytes));
+    let resetting = peer::tcp(|mut stream| {
+        let _ = stream.read(&mut [0; 16]);
+        reset(&stream);
     });
-    (running, port)
+    let at_once = peer::tcp(|stream| reset(&stream));
+    let closed = peer::tcp(|stream| drop(stream.shutdown(std::net::Shutdown::Both)));
+    let endless = |bytes: &'static [u8]| {
+        peer::tcp(move |mut stream| while stream.write_all(&bytes.repeat(99)).is_ok() {})
+    };
+    vec![
+        Fault::new("silence", silent, 62, "handshake timed out"),
+        Fault::new(
+            "a byte every 100 ms",
+            dripping(&[22, 3, 3, 0x3f, 0xff, 2, 0, 0x3f, 0xf0]),
+            62,
+            "handshake timed out",
+        ),
+        Fault::new("a reset", resetting, 64, "reset during the handshake"),
+        Fault::new("a reset at once", at_once, 64, "during the handshake"),
+        Fault::new("accepted and closed", closed, 64, "during the handshake"),
+        // Without an end to them, the rules or the deadline must be.
+        Fault::new(
+            "endless warnings",
+            endless(&[21, 3, 3, 0, 2, 1, 90]),
+            63,
+            "breaks the rules",
+        ),
+        Fault::new(
+            "endless empty records",
+            endless(&[22, 3, 3, 0, 0]),
+            63,
+            "breaks the rules",
+        ),
+        Fault::new(
+            "endless ChangeCipherSpec",
+            endless(&[20, 3, 3, 0, 1, 1]),
+            63,
+            "breaks the rules",
+        ),
+    ]
 }
 
-#[test]
-fn nothing_in_common_with_a_real_openssl() {
-    let folder = Folder::new();
-    let leaf = Ca::new().leaf(&[NAME], 30);
-    folder.file("crt", &leaf.crt_pem);
-    folder.file("key", &leaf.key_pem);
+/// The random that makes a ServerHello a HelloRetryRequest (RFC 8446, section 4.1.3).
+const RETRY: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
+
+/// Answers each ClientHello with a HelloRetryRequest for this group.
+fn retry_forever(mut stream: TcpStream, group: u8) {
+    let mut hello = [0; 4096];
+    // A ChangeCipherSpec comes before the second one; it is no hello.
+    while let Ok(length @ 1..) = stream.read(&mut hello) {
+        let record = match hello[0] {
+            20 => &hello[6..length],
+            _ => &hello[..length],
+        };
+        let Some(session) = record.get(44..76) else {
+            continue;
+        };
+        // Version, random, session, TLS_AES_128_GCM_SHA256; supported_versions, key_share.
+        let mut message = [&[3, 3], &RETRY[..], &[32], session, &[0x13, 1, 0, 0, 12]].concat();
+        message.extend([0, 43, 0, 2, 3, 4, 0, 51, 0, 2, 0, group]);
+        let length = message.len() as u8;
+        let header = [22, 3, 3, 0, length + 4, 2, 0, 0, length];
+        if stream.write_all(&[&header, &message[..]].concat()).is_err() {
+            return;
+        }
+    }
+}
+
+fn retries(stage: &Stage) -> Vec<Fault> {
+    let retry = |group| peer::tcp(move |stream| retry_forever(stream, group));
+    let once = stage.openssl("leaf", &["-groups", "P-384"]);
+    vec![
+        Fault::none("one HelloRetryRequest", once).with(&stage.trust),
+        Fault::new(
+            "HelloRetryRequests without end",
+            retry(24),
+            63,
+            "breaks the rules",
+        ),
+        Fault::new(
+            "a HelloRetryRequest for what was sent",
+            retry(29),
+            63,
+            "breaks the rules",
+        ),
+    ]
+}
+
+/// Real servers that are older or newer than us.
+fn nothing_in_common(stage: &Stage) -> Vec<Fault> {
     let low = "ALL:@SECLEVEL=0";
-    let (_a, old) = s_server(&folder, &["-tls1", "-cipher", low]);
-    let (_b, older) = s_server(&folder, &["-tls1_1", "-cipher", low]);
-    let (_c, cbc) = s_server(&folder, &["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA"]);
-    let (_d, only12) = s_server(&folder, &["-tls1_2"]);
-    let (_e, only13) = s_server(&folder, &["-tls1_3"]);
-    let limited = |what, port, options: &str| Fault {
-        options: options.to_owned(),
-        ..fault(what, port, 66, "version or cipher in common")
-    };
-    run(&[
-        fault("TLS 1.0 only", old, 66, "(protocol_version)"),
-        fault("TLS 1.1 only", older, 66, "(protocol_version)"),
-        fault("no common cipher", cbc, 66, "(handshake_failure)"),
-        limited("we insist on 1.3", only12, "--ssl-min-ver TLSv1.3"),
-        limited("we insist on 1.2", only13, "--ssl-max-ver TLSv1.2"),
-    ]);
+    let server = |options: &[&str]| stage.openssl("leaf", options);
+    let old = server(&["-tls1", "-cipher", low]);
+    let older = server(&["-tls1_1", "-cipher", low]);
+    let cbc = server(&["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA"]);
+    let only_12 = server(&["-tls1_2"]);
+    let only_13 = server(&["-tls1_3"]);
+    let ours = "no TLS version or cipher in common";
+    vec![
+        Fault::new("TLS 1.0 only", old, 66, "(protocol_version)"),
+        Fault::new("TLS 1.1 only", older, 66, "(protocol_version)"),
+        Fault::new("no common cipher", cbc, 66, "(handshake_failure)"),
+        Fault::new("we insist", only_12, 66, ours).with("--ssl-min-ver TLSv1.3"),
+        Fault::new("we insist", only_13, 66, ours).with("--ssl-max-ver TLSv1.2"),
+        Fault::none("TLS 1.2 only", only_12).with(&stage.trust),
+        Fault::none("TLS 1.3 only", only_13).with(&stage.trust),
+    ]
 }

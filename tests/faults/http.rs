@@ -1,90 +1,82 @@
-//! Faults of the response.
+//! What a response says: its head and its body.
 
-use std::io::{Read, Write};
+use std::io::Write;
+use std::process::Stdio;
 
-use crate::support::folder::Folder;
-use crate::support::peer;
-use crate::support::pki::{Ca, Leaf};
-use crate::{Fault, NAME, run};
+use crate::Fault;
+use crate::stage::Stage;
+use crate::support::{peer, program};
 
-struct Stage {
-    trust: String,
-    leaf: Leaf,
-    _folder: Folder,
+pub fn faults(stage: &Stage) -> Vec<Fault> {
+    let mut faults = statuses(stage);
+    faults.extend(heads(stage));
+    faults.extend(bodies(stage));
+    faults.extend(endless(stage));
+    faults.push(gzip_bomb(stage));
+    faults
 }
 
-impl Stage {
-    fn new() -> Stage {
-        let folder = Folder::new();
-        let ca = Ca::new();
-        let trust = format!("--ca-file {}", folder.file("ca.pem", &ca.pem));
-        Stage {
-            trust,
-            leaf: ca.leaf(&[NAME], 30),
-            _folder: folder,
-        }
-    }
+const WANTS: &str = "--expect 'string good'";
+const NOT_HTTP: &str = "not a valid HTTP";
 
-    fn fault(&self, port: u16, options: &str, code: i32, phrase: &'static str) -> Fault {
-        let options = format!("{} {options}", self.trust);
-        Fault {
-            what: options.clone(),
-            port,
-            options,
+/// The peer answers this and ends in order.
+fn says(stage: &Stage, response: &str, options: &str, code: i32, phrase: &'static str) -> Fault {
+    let what = format!("{:?}", &response[..response.len().min(70)]);
+    let port = peer::answer(&stage.leaf, response);
+    Fault::new(what, port, code, phrase)
+        .with(&stage.trust)
+        .with(options)
+}
+
+fn statuses(stage: &Stage) -> Vec<Fault> {
+    [
+        ("101 Switching Protocols", 71, "status 101"),
+        ("200 OK", 0, ""),
+        ("200", 0, ""),
+        ("204 No Content", 0, ""),
+        ("206 Partial Content", 0, ""),
+        ("299 X", 0, ""),
+        ("304 Not Modified", 0, ""),
+        ("399 X", 0, ""),
+        ("400 Bad Request", 71, "status 400"),
+        ("401 Unauthorized", 71, "status 401"),
+        ("404 Not Found", 71, "status 404, expected status 200-399"),
+        ("421 Misdirected Request", 71, "status 421"),
+        ("500 Internal Server Error", 71, "status 500"),
+        ("502 Bad Gateway", 71, "status 502"),
+        ("503 Busy", 71, "status 503"),
+        ("600 X", 71, "status 600"),
+        ("999 X", 71, "status 999"),
+        ("000 X", 73, NOT_HTTP),
+        ("099 X", 73, NOT_HTTP),
+        ("20 OK", 73, NOT_HTTP),
+        ("2000 OK", 73, NOT_HTTP),
+        ("-200 OK", 73, NOT_HTTP),
+        ("+20 OK", 73, NOT_HTTP),
+        ("0xC8 OK", 73, NOT_HTTP),
+        ("abc OK", 73, NOT_HTTP),
+        ("", 73, NOT_HTTP),
+    ]
+    .map(|(line, code, phrase)| says(stage, &format!("HTTP/1.1 {line}\r\n\r\n"), "", code, phrase))
+    .into()
+}
+
+fn heads(stage: &Stage) -> Vec<Fault> {
+    let many = "X-A: b\r\n".repeat(100);
+    let too_many = "X-A: b\r\n".repeat(1_000);
+    let long = "y".repeat(60_000);
+    let header = |fields: &str, code, phrase| {
+        says(
+            stage,
+            &format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n"),
+            "",
             code,
             phrase,
-        }
-    }
-
-    /// The peer answers this and ends in order.
-    fn says(
-        &self,
-        response: &'static str,
-        options: &str,
-        code: i32,
-        phrase: &'static str,
-    ) -> Fault {
-        let what = format!("{:?} {options}", &response[..response.len().min(60)]);
-        Fault {
-            what,
-            ..self.fault(peer::answer(&self.leaf, response), options, code, phrase)
-        }
-    }
-
-    /// The peer begins with this and repeats that until the client has gone.
-    fn endless(&self, begin: &'static str, repeat: &'static str) -> u16 {
-        let block = repeat.repeat(4096 / repeat.len() + 1);
-        peer::tls(&self.leaf, move |stream| {
-            let mut written = stream.write_all(begin.as_bytes());
-            while written.is_ok() {
-                written = stream.write_all(block.as_bytes());
-            }
-        })
-    }
-}
-
-#[test]
-fn heads() {
-    let stage = Stage::new();
-    let says = |response, code, phrase| stage.says(response, "", code, phrase);
-    run(&[
-        says("HTTP/1.1 200 OK\r\n\r\n", 0, ""),
-        says("HTTP/1.1 204 No Content\r\n\r\n", 0, ""),
-        says("HTTP/1.1 399 X\r\n\r\n", 0, ""),
+        )
+    };
+    let says = |response: &str, code, phrase| says(stage, response, "", code, phrase);
+    vec![
         says("HTTP/1.0 200 OK\r\n\r\n", 0, ""),
-        says(
-            "HTTP/1.1 301 X\r\nLocation: http://169.254.169.254/\r\n\r\n",
-            0,
-            "",
-        ),
-        says(
-            "HTTP/1.1 404 Not Found\r\n\r\n",
-            71,
-            "status 404, expected status 200-399",
-        ),
-        says("HTTP/1.1 503 Busy\r\n\r\n", 71, "status 503"),
-        says("HTTP/1.1 999 X\r\n\r\n", 71, "status 999"),
-        says("HTTP/1.1 099 X\r\n\r\n", 73, "not a valid HTTP"),
         says(
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
             0,
@@ -100,130 +92,148 @@ fn heads() {
             74,
             "before the response was complete",
         ),
-        says("garbage\r\n\r\n", 73, "not a valid HTTP"),
-        says("HTTP/1.1 abc OK\r\n\r\n", 73, "not a valid HTTP"),
-        says("HTTP/1.1 2000 OK\r\n\r\n", 73, "not a valid HTTP"),
-        says("HTTP/2 200\r\n\r\n", 73, "not a valid HTTP"),
-        says("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 73, "not a valid HTTP"),
-        says("\0\0\u{12}\u{4}\0\0\0\0\0", 73, "not a valid HTTP"),
-        says("<html>it works</html>", 73, "not a valid HTTP"),
-        says(
-            "HTTP/1.1 200 OK\r\nNo colon\r\n\r\n",
-            73,
-            "not a valid HTTP",
-        ),
-        says("HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n", 73, "not a valid HTTP"),
-        says("HTTP/1.1 200 OK\r\n: x\r\n\r\n", 73, "not a valid HTTP"),
-        says(
-            "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        says("garbage\r\n\r\n", 73, NOT_HTTP),
+        says("ICY 200 OK\r\n\r\n", 73, NOT_HTTP),
+        says("HTTP/1.2 200 OK\r\n\r\n", 73, NOT_HTTP),
+        says("HTTP/2 200\r\n\r\n", 73, NOT_HTTP),
+        says("http/1.1 200 OK\r\n\r\n", 73, NOT_HTTP),
+        says("HTTP/1.1\t200 OK\r\n\r\n", 73, NOT_HTTP),
+        says("200 OK\r\n\r\n", 73, NOT_HTTP),
+        says("GET / HTTP/1.1\r\n\r\n", 73, NOT_HTTP),
+        says("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 73, NOT_HTTP),
+        says("\0\0\u{12}\u{4}\0\0\0\0\0", 73, NOT_HTTP),
+        says("<html>it works</html>", 73, NOT_HTTP),
+        says("\0HTTP/1.1 200 OK\r\n\r\n", 73, NOT_HTTP),
+        says("HTTP/1.1 2\0000 OK\r\n\r\n", 73, NOT_HTTP),
+        header("No colon", 73, NOT_HTTP),
+        header("X: a\0b", 73, NOT_HTTP),
+        header("X\0: b", 73, NOT_HTTP),
+        header(": x", 73, NOT_HTTP),
+        header("X Y: z", 73, NOT_HTTP),
+        header("X : z", 73, NOT_HTTP),
+        header("X:", 0, ""),
+        header(&many, 0, ""),
+        header(&too_many, 73, NOT_HTTP),
+        header(&format!("X: {long}"), 0, ""),
+        header("Content-Length: x", 73, "content-length"),
+        header("Content-Length: -1", 73, "content-length"),
+        header("Content-Length: 99999999999999999999", 73, "content-length"),
+        header(
+            "Content-Length: 1\r\nContent-Length: 2",
             73,
             "content-length",
         ),
-        says(
-            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-            73,
-            "content-length",
-        ),
-        says("HTTP/1.1 200", 74, "closed before the response"),
-        says("HTTP/1.1 200 OK\r\nX", 74, "closed before the response"),
-        stage.fault(
-            stage.endless("HTTP/1.1 200 OK\r\n", "X-A: b\r\n"),
-            "",
-            73,
-            "not a valid HTTP",
-        ),
-        stage.fault(
-            stage.endless("HTTP/1.1 200 OK\r\nX: ", "y"),
-            "",
-            73,
-            "longer than",
-        ),
-        stage.fault(
-            stage.endless("", "HTTP/1.1 103 E\r\n\r\n"),
-            "",
-            72,
-            "timed out",
-        ),
-        stage.fault(stage.endless("", "x"), "", 73, "not a valid HTTP"),
-    ]);
+        header("Content-Length: 9", 0, ""),
+    ]
 }
 
-#[test]
-fn bodies() {
-    let stage = Stage::new();
-    let wants = "--expect 'string good'";
-    let chunked = |body: &'static str| -> &'static str {
+fn bodies(stage: &Stage) -> Vec<Fault> {
+    let chunked = |body: &str, options, code, phrase| {
         let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-        Box::leak(format!("{head}{body}").into_boxed_str())
+        says(stage, &format!("{head}{body}"), options, code, phrase)
     };
-    run(&[
-        stage.says(chunked("4\r\ngood\r\n0\r\n\r\n"), wants, 0, ""),
-        stage.says(chunked("2\r\ngo\r\n2\r\nod\r\n0\r\n\r\n"), wants, 0, ""),
-        stage.says(chunked("zz\r\ngood\r\n"), wants, 73, "chunk"),
-        stage.says(chunked("4\r\ngoodXX0\r\n\r\n"), wants, 73, "chunk"),
-        stage.says(chunked("ffffffffffffffffff\r\ngood"), wants, 73, "chunk"),
-        stage.says(chunked("zz\r\n"), "", 0, ""),
-        stage.says(
-            chunked("4\r\ngo"),
-            wants,
-            74,
-            "before the response was complete",
+    let plain = |head: &str, body: &str, code, phrase| {
+        says(
+            stage,
+            &format!("HTTP/1.1 {head}\r\n\r\n{body}"),
+            WANTS,
+            code,
+            phrase,
+        )
+    };
+    let complete = "before the response was complete";
+    vec![
+        chunked("4\r\ngood\r\n0\r\n\r\n", WANTS, 0, ""),
+        chunked("2\r\ngo\r\n2\r\nod\r\n0\r\n\r\n", WANTS, 0, ""),
+        chunked("4;x=y\r\ngood\r\n0\r\nTrailer: t\r\n\r\n", WANTS, 0, ""),
+        chunked("zz\r\ngood\r\n", WANTS, 73, "chunk"),
+        chunked("-4\r\ngood\r\n0\r\n\r\n", WANTS, 73, "chunk"),
+        chunked("4\r\ngoodXX0\r\n\r\n", WANTS, 73, "chunk"),
+        chunked("ffffffffffffffffff\r\ngood", WANTS, 73, "chunk"),
+        chunked("4\r\ngo", WANTS, 74, complete),
+        chunked("4\r\ngood\r\n", WANTS, 74, complete),
+        chunked("", WANTS, 74, complete),
+        chunked("zz\r\n", "", 0, ""),
+        plain("200 OK\r\nContent-Length: 9", "good", 74, complete),
+        plain("200 OK\r\nContent-Length: 2", "good", 75, "does not meet"),
+        plain("200 OK\r\nContent-Length: 0", "good", 75, "does not meet"),
+        plain("200 OK", "all good", 0, ""),
+        plain("200 OK", "", 75, "does not meet"),
+        plain("200 OK", "GOOD", 75, "does not meet"),
+        plain("200 OK", "go\0od", 75, "does not meet"),
+        plain("200 OK\r\nX: good", "bad", 75, "does not meet"),
+        plain("204 No Content", "", 75, "does not meet"),
+        plain("204 No Content", "good", 75, "does not meet"),
+        plain("500 X\r\nContent-Length: 4", "good", 71, "status 500"),
+        says(
+            stage,
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "--expect 'hdr name X'",
+            76,
+            "headers do not meet",
         ),
-        stage.says(
-            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ngood",
-            wants,
-            74,
-            "complete",
+        says(
+            stage,
+            "HTTP/1.1 200 OK\r\nX: 2\r\n\r\n",
+            "--expect 'hdr name X value 1'",
+            76,
+            "headers do not meet: hdr name X value 1",
         ),
-        stage.says(
-            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\ngood",
-            wants,
-            75,
-            "does not meet",
-        ),
-        stage.says("HTTP/1.0 200 OK\r\n\r\nall good", wants, 0, ""),
-        stage.says(
-            "HTTP/1.1 204 No Content\r\n\r\n",
-            wants,
-            75,
-            "does not meet",
-        ),
-        stage.says(
-            "HTTP/1.1 500 X\r\nContent-Length: 4\r\n\r\ngood",
-            wants,
-            71,
-            "status 500",
-        ),
-        stage.fault(stage.endless("HTTP/1.1 200 OK\r\n\r\n", "x"), "", 0, ""),
-        stage.fault(
-            stage.endless("HTTP/1.1 200 OK\r\n\r\ngood", "x"),
-            wants,
-            0,
-            "",
-        ),
-        stage.fault(
-            stage.endless("HTTP/1.1 200 OK\r\n\r\n", "x"),
-            wants,
-            75,
-            "first 65536 bytes",
-        ),
-        stage.fault(
-            stage.endless("HTTP/1.1 200 OK\r\n\r\n", "x"),
-            "--expect '! string bad'",
-            75,
-            "first 65536 bytes",
-        ),
-        // The transport ends without close_notify: anybody on the way could have cut it.
-        stage.fault(
-            peer::tls(&stage.leaf, |stream| {
-                let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nall good");
-                let _ = stream.flush();
-                let _ = stream.sock.shutdown(std::net::Shutdown::Write);
-                let _ = stream.sock.read_to_end(&mut Vec::new());
-            }),
-            wants,
-            74,
-            "closed before the response was complete",
-        ),
-    ]);
+    ]
+}
+
+/// Peers that begin with one thing and repeat another until the client has gone.
+fn endless(stage: &Stage) -> Vec<Fault> {
+    let row = |begin: &'static str, repeat: &'static str, options: &str, code, phrase| {
+        let block = repeat.repeat(4096 / repeat.len() + 1);
+        let port = peer::tls(&stage.leaf, move |stream| {
+            let mut written = stream.write_all(begin.as_bytes());
+            while written.is_ok() {
+                written = stream.write_all(block.as_bytes());
+            }
+        });
+        Fault::new(format!("endless {begin:?}, {repeat:?}"), port, code, phrase)
+            .with(&stage.trust)
+            .with(options)
+    };
+    let good = "HTTP/1.1 200 OK\r\n\r\ngood";
+    let bare = "HTTP/1.1 200 OK\r\n\r\n";
+    let first = "first 65536 bytes";
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    vec![
+        row("HTTP/1.1 200 OK\r\n", "X-A: b\r\n", "", 73, NOT_HTTP),
+        row("HTTP/1.1 200 OK\r\nX: ", "y", "", 73, "longer than"),
+        row("HTTP/1.1 200 ", "y", "", 73, "longer than"),
+        row("", "HTTP/1.1 103 E\r\n\r\n", "", 72, "timed out"),
+        row("", "x", "", 73, NOT_HTTP),
+        row("", "\r\n", "", 73, NOT_HTTP),
+        row(bare, "x", "", 0, ""),
+        row(good, "x", WANTS, 0, ""),
+        row(bare, "x", WANTS, 75, first),
+        row(bare, "x", "--expect '! string bad'", 75, first),
+        row(chunked, "1\r\nx\r\n", WANTS, 75, first),
+        row(chunked, "0", WANTS, 73, "a line of it is longer"),
+    ]
+}
+
+/// 50 MB of nothing in a few kilobytes: no encoding was asked for, so nothing is unpacked.
+fn gzip_bomb(stage: &Stage) -> Fault {
+    let script = "head -c 50000000 /dev/zero | gzip -9";
+    let bomb = program("sh")
+        .args(["-c", script])
+        .stdin(Stdio::null())
+        .output();
+    let bomb = bomb.expect("a shell").stdout;
+    assert!((1_000..64_000).contains(&bomb.len()), "{}", bomb.len());
+    let port = peer::tls(&stage.leaf, move |stream| {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+            bomb.len()
+        );
+        let _ = stream.write_all(head.as_bytes());
+        let _ = stream.write_all(&bomb);
+    });
+    Fault::new("a gzip bomb", port, 75, "body does not meet: string good")
+        .with(&stage.trust)
+        .with(WANTS)
 }

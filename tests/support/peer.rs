@@ -71,12 +71,13 @@ pub fn tls_with_chain(
 }
 
 /// Answers with these bytes and ends in order.
-pub fn answer(leaf: &Leaf, response: &'static str) -> u16 {
+pub fn answer(leaf: &Leaf, response: &str) -> u16 {
     answer_with_chain(leaf, &[], response)
 }
 
 /// The same with issuers after the certificate.
-pub fn answer_with_chain(leaf: &Leaf, issuers: &[&Ca], response: &'static str) -> u16 {
+pub fn answer_with_chain(leaf: &Leaf, issuers: &[&Ca], response: &str) -> u16 {
+    let response = response.to_owned();
     tls_with_chain(leaf, issuers, move |stream| {
         let _ = stream.write_all(response.as_bytes());
         stream.conn.send_close_notify();

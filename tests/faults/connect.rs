@@ -1,0 +1,210 @@
+//! Faults before there is a connection: the name, the network, unix sockets.
+
+use std::fs;
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::thread;
+use std::time::Duration;
+
+use crate::Fault;
+use crate::stage::{OK, Stage};
+use crate::support::check::BINARY;
+use crate::support::{free_port, peer};
+
+pub fn faults(stage: &Stage) -> Vec<Fault> {
+    let inside = stage.folder.join("sni-check");
+    fs::copy(BINARY, &inside).expect("a copy");
+    let mut faults = names(stage);
+    faults.extend(networks(stage));
+    faults.extend(unix_sockets(stage, &inside));
+    faults
+}
+
+/// With a resolver of our own, which a chroot's resolv.conf names.
+fn names(stage: &Stage) -> Vec<Fault> {
+    let resolver = format!("nameserver {}\n", resolver());
+    stage.folder.file("etc/resolv.conf", &resolver);
+    let healthy = peer::answer(&stage.leaf, OK);
+    let chroot = stage.folder.join("");
+    [
+        ("there", healthy, 0, ""),
+        ("there", free_port(), 41, "connection refused"),
+        ("nxdomain", 1, 31, "nxdomain.example.test did not resolve"),
+        ("nodata", 1, 31, "nodata.example.test did not resolve"),
+        ("servfail", 1, 31, "servfail.example.test did not resolve"),
+        ("silent", 1, 32, "resolving silent.example.test timed out"),
+        ("garbage", 1, 32, "resolving garbage.example.test timed out"),
+    ]
+    .map(|(name, port, code, phrase)| Fault {
+        program: ["/usr/sbin/chroot", &chroot, "/sni-check"]
+            .map(str::to_owned)
+            .to_vec(),
+        ..Fault::new("a resolver", port, code, phrase)
+            .with(&format!("--ca-file /ca.pem --connect {name}.example.test"))
+    })
+    .into()
+}
+
+/// A DNS server (RFC 1035) on a loopback address of its own; what it does is the first label.
+fn resolver() -> Ipv4Addr {
+    let id = std::process::id();
+    let (socket, address) = (1..=250)
+        .find_map(|last| {
+            let address = Ipv4Addr::new(127, 53 + (id >> 8) as u8 % 200, id as u8, last);
+            Some((UdpSocket::bind((address, 53)).ok()?, address))
+        })
+        .expect("port 53 of a loopback address");
+    thread::spawn(move || {
+        let mut query = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut query) {
+            if let Some(answer) = answer(&query[..length]) {
+                let _ = socket.send_to(&answer, from);
+            }
+        }
+    });
+    address
+}
+
+fn answer(query: &[u8]) -> Option<Vec<u8>> {
+    let label = query.get(13..13 + usize::from(*query.get(12)?))?;
+    let name_end = 12 + query[12..].iter().position(|byte| *byte == 0)?;
+    let question = query.get(12..name_end + 5)?;
+    let wants_ipv4 = question[question.len() - 4..] == [0, 1, 0, 1];
+    let (code, address) = match label {
+        b"there" if wants_ipv4 => (0, true),
+        b"there" | b"nodata" => (0, false),
+        b"servfail" => (2, false),
+        b"nxdomain" => (3, false),
+        b"garbage" => return Some(vec![0xff; 40]),
+        _ => return None,
+    };
+    let mut answer = query[..2].to_vec();
+    answer.extend([0x81, 0x80 | code, 0, 1, 0, u8::from(address), 0, 0, 0, 0]);
+    answer.extend(question);
+    if address {
+        answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 127, 0, 0, 1]);
+    }
+    Some(answer)
+}
+
+fn networks(stage: &Stage) -> Vec<Fault> {
+    // A namespace in which there is no network at all.
+    let no_network = |address: &str, phrase| Fault {
+        program: ["/usr/bin/unshare", "-n", BINARY]
+            .map(str::to_owned)
+            .to_vec(),
+        address: address.to_owned(),
+        ..Fault::new("no route", 443, 43, phrase)
+    };
+    let nobody = free_port();
+    vec![
+        Fault::new("refused", nobody, 41, "connection refused"),
+        Fault {
+            address: "::1".to_owned(),
+            ..Fault::new("refused by IPv6", nobody, 41, "connection refused")
+        },
+        Fault::new(
+            "a full backlog",
+            blackhole(stage),
+            42,
+            "connecting timed out",
+        ),
+        no_network("203.0.113.7", "network is unreachable"),
+        no_network("2001:db8::7", "cannot assign requested address"),
+        Fault::new(
+            "a foreign source",
+            nobody,
+            43,
+            "cannot connect from --source 203.0.113.7",
+        )
+        .with("--source 203.0.113.7"),
+    ]
+}
+
+/// A port whose queue of connections is full, so that it answers nothing.
+fn blackhole(stage: &Stage) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    rustix::net::listen(&listener, 0).expect("a short queue");
+    let address = listener.local_addr().expect("an address");
+    let wait = Duration::from_millis(300);
+    let queue = std::iter::from_fn(|| TcpStream::connect_timeout(&address, wait).ok());
+    stage.keep((queue.take(8).collect::<Vec<_>>(), listener));
+    address.port()
+}
+
+fn unix_sockets(stage: &Stage, binary: &str) -> Vec<Fault> {
+    let folder = &stage.folder;
+    let at = |what: &str, path: String, code, phrase| Fault {
+        address: path,
+        port: "NOT_USED".to_owned(),
+        ..Fault::new(what, 0, code, phrase)
+    };
+    let bound = |name: &str| {
+        let path = folder.join(name);
+        (UnixListener::bind(&path).expect("a socket"), path)
+    };
+    let (listener, forbidden) = bound("forbidden");
+    fs::set_permissions(&forbidden, fs::Permissions::from_mode(0o700)).expect("permissions");
+    stage.keep(listener);
+
+    let (listener, full) = bound("full");
+    rustix::net::listen(&listener, 0).expect("a short queue");
+    stage.keep((UnixStream::connect(&full), listener));
+
+    let (listener, silent) = bound("silent");
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            thread::spawn(move || stream.read_to_end(&mut Vec::new()));
+        }
+    });
+
+    let (listener, gone) = bound("gone");
+    drop(listener);
+    let datagrams = folder.join("datagrams");
+    stage.keep(UnixDatagram::bind(&datagrams).expect("a socket"));
+
+    let user = [
+        "/usr/bin/setpriv",
+        "--reuid",
+        "65534",
+        "--clear-groups",
+        binary,
+    ];
+    vec![
+        at(
+            "no unix socket",
+            folder.join("none"),
+            43,
+            "the unix socket does not exist",
+        ),
+        at(
+            "not a socket",
+            folder.join("ca.pem"),
+            41,
+            "connection refused",
+        ),
+        at("a folder", folder.join(""), 41, "connection refused"),
+        at("nobody listens any more", gone, 41, "connection refused"),
+        at("a datagram socket", datagrams, 43, "wrong type"),
+        at(
+            "a path below a file",
+            folder.join("ca.pem/x"),
+            43,
+            "not a directory",
+        ),
+        at(
+            "too long a path",
+            folder.join(&"x".repeat(120)),
+            43,
+            "name too long",
+        ),
+        at("a full unix socket", full, 42, "connecting timed out"),
+        at("a silent unix socket", silent, 62, "handshake timed out"),
+        Fault {
+            program: user.map(str::to_owned).to_vec(),
+            ..at("no permission", forbidden, 43, "permission denied")
+        },
+    ]
+}
