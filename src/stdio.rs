@@ -25,6 +25,7 @@ static BEFORE_STD: extern "C" fn() = before_std;
 extern "C" fn before_std() {
     occupy_standard_descriptors();
     exit_on_abort();
+    survive_full_files();
 }
 
 /// Opens something harmless on each closed descriptor of 0, 1 and 2.
@@ -74,6 +75,13 @@ pub fn resolve_from_files_and_dns() {
         // has no memory for that, the configured services are asked as before.
         let _ = unsafe { __nss_configure_lookup(c"hosts".as_ptr(), c"files dns".as_ptr()) };
     }
+}
+
+/// Makes a line for a file that has reached `ulimit -f` an error like any other that is dropped;
+/// the signal would end the check before its verdict.
+fn survive_full_files() {
+    // SAFETY: ignoring a signal calls nothing.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
 /// What one write to a pipe that polls as writable can always take without blocking (PIPE_BUF).

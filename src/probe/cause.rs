@@ -99,6 +99,14 @@ fn describe(error: &webpki::Error) -> String {
         Error::UnknownRevocationStatus => "no list of --crl-file covers its issuer",
         Error::CrlExpired { .. } => "the list in --crl-file has ended",
         Error::InvalidSignatureForPublicKey => "bad signature",
+        Error::InvalidCrlSignatureForPublicKey => "bad signature of the list in --crl-file",
+        Error::InvalidCertValidity => "it ends before it begins",
+        Error::BadDerTime => "its dates cannot be read",
+        Error::MaximumSignatureChecksExceeded
+        | Error::MaximumPathBuildCallsExceeded
+        | Error::MaximumNameConstraintComparisonsExceeded => {
+            "too many possible issuers or names to try"
+        }
         Error::CaUsedAsEndEntity => "a CA certificate used as a server's",
         Error::EndEntityUsedAsCa => "issued by a certificate that is no CA",
         Error::NameConstraintViolation => "its issuer may not issue for this name",

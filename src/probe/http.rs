@@ -323,6 +323,11 @@ impl<S: Stream> Transport for Connection<S> {
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        // ureq bounds the head, but not a line between the chunks of a body.
+        if self.buffers.input().len() > MAX_HEAD {
+            let cause = format!("a line of it is longer than {MAX_HEAD} bytes");
+            return Err(TlsStop::Tls(Failure::NotHttp(cause)).into());
+        }
         let length = self.stream.receive(self.buffers.input_append_buf())?;
         self.buffers.input_appended(length);
         Ok(length > 0)
