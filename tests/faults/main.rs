@@ -109,8 +109,8 @@ fn every_fault_has_its_code_its_words_and_its_time() {
         slowest.1
     );
     assert!(real.len() >= FAULTS, "{} faults", real.len());
-    readme_says(&format!("{FAULTS} faults"));
-    readme_says(&format!("within {AT_ONCE} ms"));
+    support::readme_says(&format!("{FAULTS} faults"));
+    support::readme_says(&format!("within {AT_ONCE} ms"));
 
     // 1 and 2 are nobody's doing but ours; tests/fail_closed.rs and tests/refusals.rs reach them.
     let reached: BTreeSet<i32> = faults.iter().map(|fault| fault.code).collect();
@@ -118,13 +118,6 @@ fn every_fault_has_its_code_its_words_and_its_time() {
         .into_iter()
         .filter(|code| ![Code::Internal, Code::Refused].contains(code));
     assert_eq!(reached, all.map(|code| i32::from(code.number())).collect());
-}
-
-#[track_caller]
-fn readme_says(figure: &str) {
-    let readme = include_str!("../../README.md");
-    let words: Vec<&str> = readme.split_whitespace().collect();
-    assert!(words.join(" ").contains(figure), "README lacks: {figure}");
 }
 
 /// Runs every fault, a few at a time because the time-outs only wait; gives all that went wrong, and

@@ -1,5 +1,6 @@
 //! Running the program.
 
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 /// The program under test.
@@ -27,4 +28,25 @@ pub fn haproxy_command(program: &[&str], path: &str, address: &str, port: &str) 
         .env("HAPROXY_SERVER_PORT", port)
         .env("PATH", path);
     command
+}
+
+/// The binary that is shipped: builds it, or finds it built.
+pub fn release_binary() -> PathBuf {
+    // The folder of this profile's binary is the target's folder.
+    let debug = PathBuf::from(BINARY);
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--locked", "--bin", "sni-check"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    let target = debug
+        .parent()
+        .and_then(|debug| debug.parent())
+        .expect("a target folder");
+    target.join("release/sni-check")
 }

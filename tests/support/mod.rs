@@ -55,3 +55,11 @@ impl Drop for Running {
         let _ = self.0.wait();
     }
 }
+
+/// A figure that the README gives must be the one that a test holds.
+#[track_caller]
+pub fn readme_says(figure: &str) {
+    let readme = include_str!("../../README.md");
+    let words: Vec<&str> = readme.split_whitespace().collect();
+    assert!(words.join(" ").contains(figure), "README lacks: {figure}");
+}

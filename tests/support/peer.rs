@@ -1,7 +1,7 @@
 //! A TCP peer that does something else than it should.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -85,4 +85,26 @@ pub fn answer_with_chain(leaf: &Leaf, issuers: &[&Ca], response: &str) -> u16 {
         // Reading to the end keeps the kernel from resetting what is still on its way.
         let _ = stream.sock.read_to_end(&mut Vec::new());
     })
+}
+
+/// A port whose queue of connections is full, so that it answers nothing; as long as what comes with
+/// it is kept.
+pub fn blackhole() -> (u16, impl Sized) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    rustix::net::listen(&listener, 0).expect("a short queue");
+    let address = listener.local_addr().expect("an address");
+    let wait = Duration::from_millis(300);
+    let queue = std::iter::from_fn(|| TcpStream::connect_timeout(&address, wait).ok());
+    let queue: Vec<TcpStream> = queue.take(8).collect();
+    (address.port(), (queue, listener))
+}
+
+/// The socket of a DNS server, on a loopback address of its own.
+pub fn resolver() -> (Ipv4Addr, UdpSocket) {
+    let id = std::process::id();
+    let free = (1..=250).find_map(|last| {
+        let address = Ipv4Addr::new(127, 53 + (id >> 8) as u8 % 200, id as u8, last);
+        Some((address, UdpSocket::bind((address, 53)).ok()?))
+    });
+    free.expect("port 53 of a loopback address")
 }

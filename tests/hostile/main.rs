@@ -1,20 +1,21 @@
 //! Hostile places: whatever HAProxy, a container or an operator leaves the check to run in, a healthy
 //! backend is 0 where that is possible at all, otherwise a documented code; never a signal's death.
 
+mod clock;
+mod memory;
+#[path = "../support/mod.rs"]
 mod support;
+mod termination;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use support::check::{BINARY, haproxy_command};
 use support::folder::Folder;
 use support::nginx::Nginx;
 use support::pki::Ca;
-use support::{peer, program};
 
 const NAME: &str = "www.example.test";
 
@@ -129,34 +130,48 @@ fn odd_environments() {
             .expect("the program runs")
             .code()
     };
-    assert_eq!(
-        check(&|command| _ = command.env("HAPROXY_SERVER_NAME", "")),
-        Some(0)
-    );
-    assert_eq!(
-        check(&|command| _ = command.env("HAPROXY_SERVER_NAME", &long)),
-        Some(0)
-    );
-    assert_eq!(
-        check(&|command| _ = command.env("HAPROXY_SERVER_NAME", &bytes)),
-        Some(0)
-    );
-    assert_eq!(
-        check(&|command| _ = command.env_remove("HAPROXY_PROXY_NAME")),
-        Some(0)
-    );
-    assert_eq!(
-        check(&|command| _ = command.env("SNI_HOST", &bytes)),
-        Some(0)
-    );
+    // All that HAProxy sets (manual, `external-check command`), and what others obey.
+    for name in [
+        "HAPROXY_PROXY_ADDR",
+        "HAPROXY_PROXY_ID",
+        "HAPROXY_PROXY_NAME",
+        "HAPROXY_PROXY_PORT",
+        "HAPROXY_SERVER_ADDR",
+        "HAPROXY_SERVER_CURCONN",
+        "HAPROXY_SERVER_ID",
+        "HAPROXY_SERVER_MAXCONN",
+        "HAPROXY_SERVER_NAME",
+        "HAPROXY_SERVER_PORT",
+        "HAPROXY_SERVER_PROTO",
+        "HAPROXY_SERVER_SSL",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "SSL_CERT_FILE",
+        "SSLKEYLOGFILE",
+        "SNI_HOST",
+        "LANG",
+        "TZ",
+        "LOCALDOMAIN",
+        "RES_OPTIONS",
+        "MALLOC_ARENA_MAX",
+        "GLIBC_TUNABLES",
+        "LD_PRELOAD",
+        "LD_LIBRARY_PATH",
+        "RUST_BACKTRACE",
+        "RUST_MIN_STACK",
+    ] {
+        for value in [OsString::new(), bytes.clone(), long.clone().into()] {
+            let code = check(&|command| _ = command.env(name, &value));
+            assert_eq!(code, Some(0), "{name} of {} bytes", value.len());
+        }
+        // Without the server's name PATH is not read, so there is no name to ask for.
+        let code = check(&|command| _ = command.env_remove(name));
+        let expected = if name == "HAPROXY_SERVER_NAME" { 2 } else { 0 };
+        assert_eq!(code, Some(expected), "{name}");
+    }
     assert_eq!(check(&|command| _ = command.env("PATH", &bytes)), Some(2));
     assert_eq!(
         check(&|command| _ = command.env("PATH", format!("-{long}"))),
-        Some(2)
-    );
-    // Without HAProxy's variables PATH is not read, so there is no name to ask for.
-    assert_eq!(
-        check(&|command| _ = command.env_remove("HAPROXY_SERVER_NAME")),
         Some(2)
     );
     assert_eq!(check(&|command| _ = command.env_clear()), Some(2));
@@ -185,6 +200,57 @@ fn no_name_of_its_own() {
 }
 
 #[test]
+fn no_arguments_at_all_not_even_a_name() {
+    let nameless = PathBuf::from(BINARY).with_file_name("examples/nameless");
+    let output = Command::new(nameless)
+        .arg(BINARY)
+        .env_clear()
+        .output()
+        .expect("cargo test builds the example");
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{line}");
+    assert!(line.contains("no target"), "{line}");
+}
+
+#[test]
+fn a_standard_error_that_takes_nothing() {
+    let healthy = Healthy::new();
+    let folder = Folder::new();
+    // The status of a pipe is its last command's, so the check tells its own in a file.
+    let check = "\"$0\" \"$@\"";
+    let tell = format!("echo $? > {}", folder.join("code"));
+    for script in [
+        format!("{check} 2>/dev/full; {tell}"),
+        format!("{check} 2>&-; {tell}"),
+        // A reader that is gone.
+        format!("{{ /bin/sleep 0.2; {check} 2>&1; {tell}; }} | true"),
+        // A pipe that is full, and that nobody reads.
+        format!(
+            "/bin/mkfifo {0}; exec 8<>{0}; /usr/bin/timeout 0.3 /bin/cat /dev/zero >&8; {check} 2>&8; {tell}",
+            folder.join("pipe")
+        ),
+        // A log that has reached its limit.
+        format!(
+            "ulimit -f 0; {check} 2>>{}; exit $?",
+            folder.file("log", "full")
+        ),
+    ] {
+        for (port, code) in [(healthy.nginx.port, 0), (support::free_port(), 41)] {
+            let shell = ["/bin/bash", "-c", &script, BINARY];
+            let options = format!("{} --verbose", healthy.options);
+            let mut command = haproxy_command(&shell, &options, "127.0.0.1", &port.to_string());
+            let status = command.status().expect("a shell");
+            let told = match script.contains("echo") {
+                true => std::fs::read_to_string(folder.join("code")).expect("a code"),
+                false => status.code().unwrap_or(-1).to_string(),
+            };
+            assert_eq!(told.trim(), code.to_string(), "{script}");
+            let _ = std::fs::remove_file(folder.join("pipe"));
+        }
+    }
+}
+
+#[test]
 fn a_read_only_root_that_belongs_to_somebody_else() {
     let healthy = Healthy::new();
     let script = "exec /usr/bin/unshare -m /bin/sh -c '/bin/mount -o bind,ro / / && exec /usr/bin/setpriv --reuid 65534 --clear-groups --no-new-privs \"$0\" \"$@\"' \"$0\" \"$@\"";
@@ -195,33 +261,4 @@ fn a_read_only_root_that_belongs_to_somebody_else() {
     let shell = ["/bin/sh", "-c", script, &binary];
     let status = haproxy_command(&shell, &healthy.options, "127.0.0.1", &port).status();
     assert_eq!(status.expect("a shell").code(), Some(0));
-}
-
-#[test]
-fn a_termination_ends_it_at_once_in_every_phase() {
-    let ca = Ca::new();
-    let leaf = ca.leaf(&[NAME], 30);
-    let folder = Folder::new();
-    let ca_file = folder.file("ca.pem", &ca.pem);
-    let silent =
-        peer::tcp(|mut stream| _ = std::io::Read::read_to_end(&mut stream, &mut Vec::new()));
-    let mute = peer::tls(&leaf, |stream| _ = std::io::Read::read(stream, &mut [0]));
-    for port in [silent, mute] {
-        let options = format!("--sni {NAME} --timeout 30s --ca-file {ca_file}");
-        let mut command = haproxy_command(&[BINARY], &options, "127.0.0.1", &port.to_string());
-        let mut child = command
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program runs");
-        // Long enough for the phase to be reached; being earlier would test another one.
-        thread::sleep(Duration::from_millis(300));
-        let kill = program("kill")
-            .args(["-TERM", &child.id().to_string()])
-            .status();
-        assert!(kill.expect("kill").success());
-        let start = Instant::now();
-        let status = child.wait().expect("a status");
-        assert_eq!(status.signal(), Some(15));
-        assert!(start.elapsed() < Duration::from_secs(5));
-    }
 }

@@ -1,0 +1,106 @@
+//! SIGTERM, by which HAProxy ends a check that takes too long.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use crate::support::check::{BINARY, haproxy_command};
+use crate::support::folder::Folder;
+use crate::support::pki::Ca;
+use crate::support::{PATIENCE, peer, program, wait_for};
+use crate::{NAME, support};
+
+fn start(program: &[&str], options: &str, port: u16) -> Child {
+    let options = format!("--sni {NAME} --timeout 100s {options}");
+    let mut command = haproxy_command(program, &options, "127.0.0.1", &port.to_string());
+    command
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program runs")
+}
+
+#[track_caller]
+fn expect_end(mut child: Child) {
+    assert_eq!(
+        child.try_wait().expect("a status"),
+        None,
+        "it ended by itself"
+    );
+    let kill = program("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status();
+    assert!(kill.expect("kill").success());
+    let start = Instant::now();
+    let status = child.wait().expect("a status");
+    assert_eq!(status.signal(), Some(15), "{status}");
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn while_resolving() {
+    let (address, socket) = peer::resolver();
+    socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    let folder = Folder::new();
+    folder.file("etc/resolv.conf", &format!("nameserver {address}\n"));
+    fs::copy(BINARY, folder.join("sni-check")).expect("a copy");
+    let chroot = ["/usr/sbin/chroot", &folder.join(""), "/sni-check"];
+    let child = start(&chroot, "--connect slow.example.test:443", 1);
+    socket.recv(&mut [0; 512]).expect("a question");
+    expect_end(child);
+}
+
+#[test]
+fn while_connecting() {
+    let (port, _queue) = peer::blackhole();
+    let child = start(&[BINARY], "", port);
+    // SYN_SENT is state 2 of the kernel's table.
+    let waiting = format!(":{port:04X} 02 ");
+    wait_for("a connection attempt", || {
+        let table = fs::read_to_string("/proc/net/tcp").expect("the kernel's table");
+        table.contains(&waiting).then_some(())
+    });
+    expect_end(child);
+}
+
+fn wait(reached: &Receiver<()>) {
+    reached
+        .recv_timeout(PATIENCE)
+        .expect("the phase is reached");
+}
+
+#[test]
+fn in_the_handshake() {
+    let (tell, reached) = channel();
+    let port = peer::tcp(move |mut stream| {
+        let _ = stream.read(&mut [0; 16]);
+        let _ = tell.send(());
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let child = start(&[BINARY], "", port);
+    wait(&reached);
+    expect_end(child);
+}
+
+#[test]
+fn before_within_and_after_the_head() {
+    let ca = Ca::new();
+    let folder = Folder::new();
+    let options = format!(
+        "--ca-file {} --expect 'string x'",
+        folder.file("ca.pem", &ca.pem)
+    );
+    for said in ["", "HTTP/1.1 200 OK\r\nX:", "HTTP/1.1 200 OK\r\n\r\nbody"] {
+        let (tell, reached) = channel();
+        let port = support::peer::tls(&ca.leaf(&[NAME], 30), move |stream| {
+            let _ = std::io::Write::write_all(stream, said.as_bytes());
+            let _ = tell.send(());
+            let _ = stream.read(&mut [0]);
+        });
+        let child = start(&[BINARY], &options, port);
+        wait(&reached);
+        expect_end(child);
+    }
+}
