@@ -137,8 +137,9 @@ impl FromStr for Color {
 pub struct Size(pub u32);
 
 impl Size {
-    /// A larger response is no health check page.
-    const LARGEST: u32 = 16 << 20;
+    /// A larger response is no health check page, and a regular expression over it could take longer
+    /// than the deadline, which nothing can interrupt.
+    const LARGEST: u32 = 1 << 20;
 }
 
 impl FromStr for Size {
@@ -156,7 +157,7 @@ impl FromStr for Size {
             .and_then(|n| n.checked_mul(factor));
         match bytes {
             Some(bytes) if (1..=Size::LARGEST).contains(&bytes) => Ok(Size(bytes)),
-            _ => bail!("write a number of bytes from 1 to 16m, such as 65536 or 64k"),
+            _ => bail!("write a number of bytes from 1 to 1m, such as 65536 or 64k"),
         }
     }
 }
@@ -201,7 +202,7 @@ mod tests {
     #[test]
     fn sizes_take_haproxys_suffixes() {
         assert_eq!("64k".parse::<Size>().expect("a size"), Size(65536));
-        for bad in ["0", "", "k", "17m", "99999999k", "1g"] {
+        for bad in ["0", "", "k", "2m", "99999999k", "1g"] {
             assert!(bad.parse::<Size>().is_err(), "{bad}");
         }
     }

@@ -150,3 +150,28 @@ fn the_deadline_holds_whatever_the_peer_does() {
     });
     expect_deadline(body, &format!("{trust} --expect 'string y'"), 72);
 }
+
+#[test]
+fn a_regular_expression_over_the_longest_body_leaves_time() {
+    let folder = Folder::new();
+    let ca = Ca::new();
+    let trust = folder.file("ca.pem", &ca.pem);
+    let body = "x".repeat(1 << 20);
+    let response = format!("HTTP/1.1 200 OK\r\n\r\n{body}");
+    let port = peer::answer(&ca.leaf(&[NAME], 30), &response).to_string();
+    let path =
+        format!("--sni {NAME} --json --ca-file {trust} --max-body 1m --expect 'rstring (x+x+)+y'");
+    let mut totals = Vec::new();
+    for _ in 0..3 {
+        let output = haproxy_door(&path, "127.0.0.1", &port);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let object: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let total = object["milliseconds"]["total"].as_f64().expect("a number");
+        // The default deadline; a loaded machine may be late once.
+        if output.status.code() == Some(75) && total < 1800.0 {
+            return;
+        }
+        totals.push((output.status, total));
+    }
+    panic!("{totals:?}");
+}
