@@ -59,71 +59,10 @@ fn roots_come_from_files_from_the_system_and_from_the_binary() {
 }
 
 #[test]
-fn the_chain_is_built_from_what_was_sent() {
+fn a_root_from_a_file_that_ends_soon_counts_too() {
     let folder = Folder::new();
-    let root = Ca::new();
-    let middle = root.intermediate("Middle CA");
-    let leaf = middle.leaf(&[NAME], 30);
-    let trust = format!("--ca-file {}", folder.file("ca.pem", &root.pem));
-    expect(
-        peer::answer_with_chain(&leaf, &[&middle], OK),
-        &trust,
-        0,
-        "",
-    );
-    expect(
-        peer::answer_with_chain(&leaf, &[&root, &middle], OK),
-        &trust,
-        0,
-        "",
-    );
-    expect(peer::answer(&leaf, OK), &trust, 55, "CN=Middle CA");
-    // An expired certificate that the verified chain does not need harms nothing, whatever is
-    // asked about remaining days.
-    let ended = Ca::with("Padding", |params| {
-        params.not_after = OffsetDateTime::now_utc() - Duration::days(9)
-    });
-    let padded = peer::answer_with_chain(&leaf, &[&middle, &ended], OK);
-    expect(padded, &format!("{trust} --min-cert-days 7"), 0, "");
-}
-
-#[test]
-fn validity_is_judged_along_the_whole_chain() {
-    let folder = Folder::new();
-    let ca = Ca::new();
-    let trust = format!("--ca-file {}", folder.file("ca.pem", &ca.pem));
-    let now = OffsetDateTime::now_utc();
-    let leaf = |from: i64, to: i64| {
-        ca.leaf_with(&[NAME], |params| {
-            params.not_before = now + Duration::days(from) + Duration::hours(1);
-            params.not_after = now + Duration::days(to) + Duration::hours(1);
-            params
-                .distinguished_name
-                .push(DnType::CommonName, "the leaf");
-        })
-    };
-    expect(
-        peer::answer(&leaf(-9, -3), OK),
-        &trust,
-        51,
-        "expired 2 days ago",
-    );
-    expect(
-        peer::answer(&leaf(5, 9), OK),
-        &trust,
-        53,
-        "not valid for another 5 days",
-    );
-    // A root from a file that has ended itself; webpki alone would not see it.
-    let root = Ca::with("Old root", |params| {
-        params.not_after = now - Duration::days(1)
-    });
-    let port = peer::answer(&root.leaf(&[NAME], 30), OK);
-    let old = format!("--ca-file {}", folder.file("old.pem", &root.pem));
-    expect(port, &old, 51, "Old root");
-    // And one that ends soon.
     let root = Ca::with("Tired root", |params| {
-        params.not_after = now + Duration::days(5) + Duration::hours(1)
+        params.not_after = OffsetDateTime::now_utc() + Duration::days(5) + Duration::hours(1)
     });
     let port = peer::answer(&root.leaf(&[NAME], 30), OK);
     let soon = format!("--ca-file {}", folder.file("soon.pem", &root.pem));
@@ -167,29 +106,6 @@ fn a_self_signed_certificate_is_trusted_if_it_is_in_the_file() {
     }
     let trust = format!("--ca-file {}", folder.file("self.pem", &ended.crt_pem));
     expect(peer::answer(&ended, OK), &trust, 51, "expired");
-}
-
-#[test]
-fn revocation_lists_are_as_strict_as_haproxys() {
-    let folder = Folder::new();
-    let root = Ca::new();
-    let (good, bad) = (root.leaf(&[NAME], 30), root.leaf(&[NAME], 30));
-    let trust = format!("--ca-file {}", folder.file("ca.pem", &root.pem));
-    let list = format!(
-        "{trust} --crl-file {}",
-        folder.file("crl", &root.crl(&[&bad], 3))
-    );
-    expect(peer::answer(&good, OK), &list, 0, "");
-    expect(peer::answer(&bad, OK), &list, 56, "revoked");
-    expect(peer::answer(&bad, OK), &trust, 0, "");
-    let ended = format!(
-        "{trust} --crl-file {}",
-        folder.file("old", &root.crl(&[], -1))
-    );
-    expect(peer::answer(&good, OK), &ended, 56, "has ended");
-    let foreign = Ca::named("Other CA").crl(&[], 3);
-    let foreign = format!("{trust} --crl-file {}", folder.file("foreign", &foreign));
-    expect(peer::answer(&good, OK), &foreign, 56, "no list");
 }
 
 #[test]
