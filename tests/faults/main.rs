@@ -75,6 +75,10 @@ impl Fault {
 }
 
 #[test]
+#[allow(
+    clippy::print_stdout,
+    reason = "figures for whoever asks with --nocapture"
+)]
 fn every_fault_has_its_code_its_words_and_its_time() {
     let stage = Stage::new();
     let faults: Vec<Fault> = [

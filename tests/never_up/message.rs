@@ -1,0 +1,158 @@
+//! A reader of HTTP/1 responses (RFC 9112) for the oracle: slow, simple, and no relative of the
+//! program's.
+
+/// A response as far as it can be read.
+pub struct Response {
+    pub status: u16,
+    fields: Vec<(String, Vec<u8>)>,
+    pub body: Vec<u8>,
+    /// The body is known to be whole.
+    pub complete: bool,
+}
+
+impl Response {
+    /// Whether there is a field of this name, and of this value if one is asked for.
+    pub fn has(&self, name: &str, value: Option<&str>) -> bool {
+        self.fields.iter().any(|(field, found)| {
+            field.eq_ignore_ascii_case(name) && value.is_none_or(|value| found == value.as_bytes())
+        })
+    }
+
+    fn values(&self, name: &str) -> impl Iterator<Item = &Vec<u8>> {
+        self.fields
+            .iter()
+            .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+}
+
+/// Reads the final response; `None` if there is none that is valid.
+///
+/// `ended` tells whether the peer ended in order, by which alone a body without a length is whole.
+/// `head_only` is for the answer to HEAD.
+pub fn read(mut bytes: &[u8], ended: bool, head_only: bool) -> Option<Response> {
+    loop {
+        let (mut response, rest) = head(bytes)?;
+        // Interim responses come before the final one (RFC 9110, section 15.2).
+        if (100..200).contains(&response.status) && response.status != 101 {
+            bytes = rest;
+            continue;
+        }
+        body(&mut response, rest, ended, head_only)?;
+        return Some(response);
+    }
+}
+
+/// A line and what follows it; a bare LF ends one too (section 2.2).
+fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let line = &bytes[..end];
+    Some((line.strip_suffix(b"\r").unwrap_or(line), &bytes[end + 1..]))
+}
+
+fn head(bytes: &[u8]) -> Option<(Response, &[u8])> {
+    // Empty lines before a message may be passed over (section 2.2).
+    let mut bytes = bytes;
+    while let Some((b"", rest)) = line(bytes) {
+        bytes = rest;
+    }
+    let (first, mut rest) = line(bytes)?;
+    let status = first
+        .strip_prefix(b"HTTP/1.1 ")
+        .or_else(|| first.strip_prefix(b"HTTP/1.0 "))?;
+    let (digits, reason) = status.split_at_checked(3)?;
+    let clean = |text: &[u8]| {
+        !text
+            .iter()
+            .any(|byte| (*byte < b' ' && *byte != b'\t') || *byte == 0x7f)
+    };
+    if !digits.iter().all(u8::is_ascii_digit)
+        || !(reason.is_empty() || reason.starts_with(b" "))
+        || !clean(reason)
+    {
+        return None;
+    }
+    let mut response = Response {
+        status: std::str::from_utf8(digits).ok()?.parse().ok()?,
+        fields: Vec::new(),
+        body: Vec::new(),
+        complete: false,
+    };
+    if response.status < 100 {
+        return None;
+    }
+    loop {
+        let (field, after) = line(rest)?;
+        rest = after;
+        if field.is_empty() {
+            return Some((response, rest));
+        }
+        let colon = field.iter().position(|byte| *byte == b':')?;
+        let (name, value) = (&field[..colon], &field[colon + 1..]);
+        let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+        if name.is_empty() || !name.iter().all(token) || !clean(value) {
+            return None;
+        }
+        let name = String::from_utf8_lossy(name).into_owned();
+        response.fields.push((name, value.trim_ascii().to_vec()));
+    }
+}
+
+/// The length of a body (section 6.3).
+fn body(response: &mut Response, rest: &[u8], ended: bool, head_only: bool) -> Option<()> {
+    let lengths: Vec<&Vec<u8>> = response.values("Content-Length").collect();
+    let mut length: Option<usize> = None;
+    for text in lengths {
+        if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let this = std::str::from_utf8(text).ok()?.parse().ok()?;
+        if length.is_some_and(|other| other != this) {
+            return None;
+        }
+        length = Some(this);
+    }
+    let chunked = response
+        .values("Transfer-Encoding")
+        .any(|value| value.to_ascii_lowercase().ends_with(b"chunked"));
+    let none = head_only || matches!(response.status, 101 | 204 | 304);
+    (response.body, response.complete) = match (none, chunked, length) {
+        (true, ..) => (Vec::new(), true),
+        (_, true, _) => chunks(rest),
+        (_, _, Some(length)) => {
+            let body = &rest[..rest.len().min(length)];
+            (body.to_vec(), body.len() == length)
+        }
+        _ => (rest.to_vec(), ended),
+    };
+    Some(())
+}
+
+/// What can be read of chunks (section 7.1), and whether the last one came.
+fn chunks(mut rest: &[u8]) -> (Vec<u8>, bool) {
+    let mut body = Vec::new();
+    loop {
+        let Some((size, after)) = line(rest) else {
+            return (body, false);
+        };
+        let digits = size.split(|byte| *byte == b';').next().unwrap_or_default();
+        let size = std::str::from_utf8(digits.trim_ascii())
+            .ok()
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .and_then(|digits| usize::from_str_radix(digits, 16).ok());
+        let Some(size) = size else {
+            return (body, false);
+        };
+        if size == 0 {
+            return (body, true);
+        }
+        body.extend_from_slice(&after[..after.len().min(size)]);
+        let Some(after) = after.get(size..) else {
+            return (body, false);
+        };
+        match line(after) {
+            Some((b"", next)) => rest = next,
+            _ => return (body, false),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! When may a check be 0? Answered from the README, HAProxy's manual (`http-check expect`) and
+//! RFC 9112, without a look at the program.
+
+use crate::case::{Case, Certificate, Door, End, Meaning, Peer, Rule, Subject};
+use crate::{NAME, message};
+
+/// Whether 0 is no lie.
+pub fn may_be_up(case: &Case) -> bool {
+    let Peer::Tls(certificate) = case.peer else {
+        return false;
+    };
+    options_are_sane(case) && acceptable(case, certificate) && healthy(case)
+}
+
+/// Whether anything but 0 is a lie: all is as it should be, and nothing is odd.
+pub fn must_be_up(case: &Case) -> bool {
+    may_be_up(case) && case.whole && case.end == End::InOrder && nothing_contradicts(case)
+}
+
+fn meanings(case: &Case) -> impl Iterator<Item = &Meaning> {
+    case.options.iter().map(|option| &option.meaning)
+}
+
+fn has(case: &Case, wanted: fn(&Meaning) -> bool) -> bool {
+    meanings(case).any(wanted)
+}
+
+fn options_are_sane(case: &Case) -> bool {
+    let never = |meaning: &Meaning| {
+        matches!(
+            meaning,
+            Meaning::Refused | Meaning::Elsewhere | Meaning::ProxyHeader
+        )
+    };
+    let no_version = has(case, |m| matches!(m, Meaning::OnlyTls12))
+        && has(case, |m| matches!(m, Meaning::OnlyTls13));
+    // Without HAProxy's variables PATH is no option, and nothing trusts these peers.
+    !(has(case, never) || no_version || case.door == Door::Bare)
+}
+
+/// Single options given twice, and those that exclude each other, may be refused.
+fn nothing_contradicts(case: &Case) -> bool {
+    let mut names: Vec<&str> = case
+        .options
+        .iter()
+        .map(|option| option.words[0].split('=').next().unwrap_or_default())
+        .filter(|name| !["--expect", "--header", "--ca-file"].contains(name))
+        .collect();
+    names.sort_unstable();
+    let count = names.len();
+    names.dedup();
+    let both = |pair: [&str; 2]| pair.iter().all(|name| names.contains(name));
+    let verify_none = has(case, |m| matches!(m, Meaning::VerifyNone));
+    let trusts = has(case, |m| {
+        matches!(m, Meaning::Trust(_) | Meaning::VerifyHost(_))
+    });
+    let head = has(case, |m| matches!(m, Meaning::Head));
+    let hosts = case.options.iter().flat_map(|option| &option.words);
+    let hosts = hosts.filter(|word| word.starts_with("Host:")).count();
+    names.len() == count
+        && ![
+            ["--sni", "--no-sni"],
+            ["--quiet", "--verbose"],
+            ["--quiet", "--json"],
+            ["--verbose", "--json"],
+        ]
+        .into_iter()
+        .any(both)
+        && !(verify_none && trusts)
+        && !(head && (wants_body(case) || names.contains(&"--body")))
+        && (wants_body(case) || !names.contains(&"--max-body"))
+        && (case.door != Door::Haproxy("blue")
+            || names.contains(&"--sni")
+            || case.sni_host.is_some()
+            || names.contains(&"--no-sni"))
+        && hosts <= 1
+}
+
+/// Chain, validity, use and name; `--min-cert-days` even without `verify`.
+fn acceptable(case: &Case, certificate: Certificate) -> bool {
+    let days_left = match certificate {
+        Certificate::Expired => 0,
+        Certificate::Soon => 3,
+        _ => 30,
+    };
+    let lasts = meanings(case).all(|meaning| match meaning {
+        Meaning::MinDays(days) => days_left >= *days,
+        _ => true,
+    });
+    if has(case, |m| matches!(m, Meaning::VerifyNone)) {
+        return lasts;
+    }
+    let trusted = has(case, |m| matches!(m, Meaning::Trust(true)));
+    let good = matches!(certificate, Certificate::Good | Certificate::Soon);
+    lasts && trusted && good && verified_name_is_right(case)
+}
+
+/// `--verify-host`, else the SNI name: `--sni`, the URL's host, SNI_HOST, a server name with a dot.
+fn verified_name_is_right(case: &Case) -> bool {
+    let given = |name: fn(&Meaning) -> Option<bool>| {
+        let given: Vec<bool> = meanings(case).filter_map(name).collect();
+        (!given.is_empty()).then(|| given.contains(&true))
+    };
+    let verify_host = given(|meaning| match meaning {
+        Meaning::VerifyHost(right) => Some(*right),
+        _ => None,
+    });
+    let sni = given(|meaning| match meaning {
+        Meaning::Sni(right) => Some(*right),
+        _ => None,
+    });
+    let url = match case.door {
+        Door::ByHand(host) => Some(host == NAME),
+        _ => None,
+    };
+    let server = match case.door {
+        Door::Haproxy(server) => server == NAME,
+        _ => false,
+    };
+    verify_host
+        .or(sni)
+        .or(url)
+        .or(case.sni_host)
+        .unwrap_or(server)
+}
+
+fn rules(case: &Case) -> impl Iterator<Item = &Rule> {
+    meanings(case).filter_map(|meaning| match meaning {
+        Meaning::Expect(rule) => Some(rule),
+        _ => None,
+    })
+}
+
+fn wants_body(case: &Case) -> bool {
+    rules(case).any(|rule| matches!(rule.subject, Subject::Contains(_) | Subject::Begins(_)))
+}
+
+/// The response, by `http-check expect`; without a rule about the status it is 200-399.
+fn healthy(case: &Case) -> bool {
+    let head_only = has(case, |m| matches!(m, Meaning::Head));
+    let Some(response) = message::read(&case.says, case.end == End::InOrder, head_only) else {
+        return false;
+    };
+    let about_status =
+        |rule: &Rule| matches!(rule.subject, Subject::Status(..) | Subject::StatusBegins(_));
+    let limit = meanings(case).find_map(|meaning| match meaning {
+        Meaning::MaxBody(size) => Some(*size),
+        _ => None,
+    });
+    let limit = limit.unwrap_or(64 << 10);
+    let cut = response.body.len() > limit;
+    let body = &response.body[..response.body.len().min(limit)];
+    if wants_body(case) && !(response.complete || cut) {
+        return false;
+    }
+    let default = (200..=399).contains(&response.status);
+    (default || rules(case).any(about_status))
+        && rules(case).all(|rule| match &rule.subject {
+            Subject::Status(low, high) => {
+                let hundred = low != high && response.status == 100;
+                ((*low..=*high).contains(&response.status) || hundred) != rule.negated
+            }
+            Subject::StatusBegins(digit) => {
+                response.status.to_string().starts_with(*digit) != rule.negated
+            }
+            Subject::Contains(text) => {
+                let found = contains(body, text.as_bytes());
+                found != rule.negated && !(rule.negated && cut)
+            }
+            Subject::Begins(text) => {
+                body.starts_with(text.as_bytes()) != rule.negated && !(rule.negated && cut)
+            }
+            Subject::Header(name) => response.has(name, None) != rule.negated,
+            Subject::HeaderValue(name, value) => response.has(name, Some(value)) != rule.negated,
+        })
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
