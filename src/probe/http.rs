@@ -63,10 +63,7 @@ pub type Examined = Vec<Option<Failure>>;
 ///
 /// # Errors
 /// Why there is no response to judge.
-pub fn examine<S: Stream>(
-    stream: S,
-    request: &Request,
-) -> Result<(Response, Examined), Failure> {
+pub fn examine<S: Stream>(stream: S, request: &Request) -> Result<(Response, Examined), Failure> {
     let mut response = send(stream, request)?;
     let body = read_body(&mut response, request.max_body);
     let of_each = request.expectations.iter().map(|rule| match &body {

@@ -104,7 +104,7 @@ fn heads(stage: &Stage) -> Vec<Fault> {
         says("\0\0\u{12}\u{4}\0\0\0\0\0", 73, NOT_HTTP),
         says("<html>it works</html>", 73, NOT_HTTP),
         says("\0HTTP/1.1 200 OK\r\n\r\n", 73, NOT_HTTP),
-        says("HTTP/1.1 2\0000 OK\r\n\r\n", 73, NOT_HTTP),
+        says("HTTP/1.1 2\x0000 OK\r\n\r\n", 73, NOT_HTTP),
         header("No colon", 73, NOT_HTTP),
         header("X: a\0b", 73, NOT_HTTP),
         header("X\0: b", 73, NOT_HTTP),

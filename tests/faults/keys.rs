@@ -41,13 +41,16 @@ fn server(stage: &Stage, name: &str, names: &str, key: &[&str], sign: &[&str]) -
     stage.openssl(name, &["-cipher", "ALL:@SECLEVEL=0"])
 }
 
+/// Of a command.
+type Words<'a> = &'a [&'a str];
+
 fn keys(stage: &Stage) -> Vec<Fault> {
     let names = format!("DNS:{NAME}");
     let rsa = |bits| ["-newkey", bits];
     let ec = |curve| ["-newkey", "ec", "-pkeyopt", curve];
     // Of several primes, because two large ones take long to find; the public key is as any other.
     let large = ["-newkey", "rsa:8192", "-pkeyopt", "rsa_keygen_primes:5"];
-    let rows: [(&str, &[&str], &[&str], i32, &str); 8] = [
+    let rows: [(&str, Words<'_>, Words<'_>, i32, &str); 8] = [
         ("RSA 1024", &rsa("rsa:1024"), &[], 56, "certificate invalid"),
         ("RSA 2048", &rsa("rsa:2048"), &[], 0, ""),
         ("RSA 8192", &large, &[], 0, ""),

@@ -6,6 +6,7 @@
 mod case;
 mod dice;
 mod message;
+mod options;
 mod oracle;
 #[path = "../support/mod.rs"]
 mod support;
