@@ -51,16 +51,16 @@ pub fn options_in_path(path: &OsStr) -> Result<Vec<String>> {
         .to_str()
         .context("external-check path is not UTF-8; write it in UTF-8")?;
     // shlex drops `# …` as a comment, and with it options that somebody relies on. A last word of
-    // ours that does not come back shows that.
-    const LAST: &str = "--";
-    let words = shlex::split(&format!("{text} {LAST}"));
-    let mut words =
-        words.context("external-check path has a quote that is not closed; close it")?;
+    // ours that does not come back shows that, once no line break can end a comment before it; it
+    // is one that no environment can hold.
+    const LAST: &str = "\0";
+    let on_one_line = shlex::split(&format!("{} {LAST}", text.replace('\n', " ")))
+        .context("external-check path has a quote that is not closed; close it")?;
     ensure!(
-        words.pop().as_deref() == Some(LAST),
+        on_one_line.last().is_some_and(|last| last == LAST),
         "external-check path has a bare # (a comment), or ends in a backslash; quote it"
     );
-    Ok(words)
+    shlex::split(text).context("external-check path has a quote that is not closed; close it")
 }
 
 /// The server that HAProxy's four arguments name. `other_port` (`--port`) takes the place of theirs.
@@ -136,6 +136,9 @@ mod tests {
             (&b"--sni 'a"[..], "not closed"),
             (b"--sni a\\", "backslash"),
             (b"--uri / #x --expect status", "a comment"),
+            (b"--uri / #x\n--expect status", "a comment"),
+            (b"--uri / #x\n", "a comment"),
+            (b"-- # --sni a.example", "a comment"),
             (b"--sni \xff", "UTF-8"),
         ] {
             let error = options_in_path(OsStr::from_bytes(path)).expect_err("refused");
