@@ -1,5 +1,6 @@
 //! Judging the certificate: rustls asks, the plan's rules and webpki answer.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -141,6 +142,9 @@ impl Verification {
         intermediates: &'a [CertificateDer<'a>],
         now: UnixTime,
     ) -> Result<Result<Vec<CertificateDer<'a>>, CertificateFailure>, webpki::Error> {
+        if let Err(failure) = judge_number(intermediates) {
+            return Ok(Err(failure));
+        }
         let crls: Vec<&CertRevocationList<'_>> = self.crls.iter().collect();
         // As strict as HAProxy's crl-file: the whole chain, no unknown status, no list that ended.
         let revocation = RevocationOptionsBuilder::new(&crls).ok().map(|options| {
@@ -229,6 +233,29 @@ impl ServerCertVerifier for Verifier {
 fn read(der: &CertificateDer<'_>) -> Result<Certificate, CertificateFailure> {
     Certificate::read(der)
         .ok_or_else(|| CertificateFailure::Invalid("its validity cannot be read".to_owned()))
+}
+
+/// How many certificates of one subject a chain may have: an authority whose key was renewed has
+/// two. webpki tries them in every order, which a dozen make half a second, whatever the deadline.
+const SAME_SUBJECT: usize = 3;
+
+fn judge_number(intermediates: &[CertificateDer<'_>]) -> Result<(), CertificateFailure> {
+    if intermediates.len() <= SAME_SUBJECT {
+        return Ok(());
+    }
+    let distinct: HashSet<&[u8]> = intermediates.iter().map(AsRef::as_ref).collect();
+    let mut of_subject: HashMap<Option<String>, usize> = HashMap::new();
+    for der in distinct {
+        // What cannot be read here may still be one that webpki reads.
+        let subject = Certificate::read(&der.into()).map(|certificate| certificate.subject);
+        *of_subject.entry(subject).or_default() += 1;
+    }
+    match of_subject.into_values().max() {
+        Some(most) if most > SAME_SUBJECT => Err(CertificateFailure::Invalid(format!(
+            "{most} of the certificates sent with it have the same subject"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn judge_validity(der: &CertificateDer<'_>, now: Duration) -> Result<(), CertificateFailure> {
