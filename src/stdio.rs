@@ -24,7 +24,10 @@ static BEFORE_STD: extern "C" fn() = before_std;
 
 extern "C" fn before_std() {
     occupy_standard_descriptors();
-    exit_on_abort();
+    // A fuzzer has a handler of its own, which keeps the input that led here.
+    if !cfg!(fuzzing) {
+        exit_on_abort();
+    }
     survive_full_files();
 }
 

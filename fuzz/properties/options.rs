@@ -1,0 +1,158 @@
+//! The text of `external-check path`, its words, the options, the plan.
+//!
+//! An input is that text. No file is read and nothing is sent.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use sni_check::expect::Part;
+use sni_check::haproxy::{Caller, options_in_path};
+use sni_check::options::{Options, Parsed, parse};
+use sni_check::plan::{Output, Plan, Target};
+use sni_check::values::Verify;
+
+/// What HAProxy passes for `server blue 192.0.2.7:443`.
+const ARGUMENTS: [&str; 4] = ["NOT_USED", "NOT_USED", "192.0.2.7", "443"];
+
+pub fn hold(input: &[u8]) {
+    if input.contains(&0) {
+        return; // No environment holds it.
+    }
+    let mut words = match options_in_path(OsStr::from_bytes(input)) {
+        Ok(words) => words,
+        Err(error) => return assert_says_something(&error),
+    };
+    if words.is_empty() {
+        assert!(!input.trim_ascii_start().starts_with(b"-"));
+        return;
+    }
+    let text = std::str::from_utf8(input).expect("what has words is UTF-8");
+    // A line that goes on (`\` at its end) never comes here: HAProxy's own reader joins it.
+    if !text.contains("\\\n") {
+        assert_eq!(words, shell_words(text), "as a POSIX shell parts it");
+    }
+    words.extend(ARGUMENTS.map(str::to_owned));
+    let options = match parse(&words) {
+        Ok(Parsed::Options(options)) => options,
+        Ok(Parsed::Help(_)) => return,
+        Err(error) => return assert_says_something(&error),
+    };
+    assert_no_word_is_lost(&words, &options);
+    if reads_files(&options) {
+        return;
+    }
+    let caller = Caller {
+        backend: "hybrid".to_owned(),
+        server: "blue".to_owned(),
+    };
+    let plan =
+        Output::new(&options).and_then(|output| Plan::new(&options, Some(caller), None, output));
+    match plan {
+        Ok(plan) => assert_is_what_was_asked(&plan, &options),
+        Err(error) => assert_says_something(&error),
+    }
+}
+
+fn assert_says_something(error: &anyhow::Error) {
+    assert!(!format!("{error:#}").trim().is_empty());
+}
+
+/// Without any one of the words, the options are others, or none.
+fn assert_no_word_is_lost(words: &[String], options: &Options) {
+    let whole = format!("{options:?}");
+    for index in 0..words.len() {
+        let word = &words[index];
+        // `--` only parts options from arguments, and a switch may be given twice.
+        let again = words.iter().filter(|other| *other == word).count() > 1;
+        if word == "--" || (again && word.starts_with("--")) {
+            continue;
+        }
+        let mut fewer = words.to_vec();
+        fewer.remove(index);
+        if let Ok(Parsed::Options(options)) = parse(&fewer) {
+            assert_ne!(format!("{options:?}"), whole, "{word} means nothing");
+        }
+    }
+}
+
+fn reads_files(options: &Options) -> bool {
+    options.ca_file.iter().any(|file| file != "@bundled")
+        || options.header.iter().any(|header| header.starts_with('@'))
+        || !options.crl_file.is_empty()
+        || options.crt.is_some()
+        || options.key.is_some()
+}
+
+fn assert_is_what_was_asked(plan: &Plan, options: &Options) {
+    let sni = plan.names.sni.as_ref().map(|name| name.as_ref());
+    let asked = options.sni.as_deref();
+    assert_eq!(sni.is_none(), options.no_sni);
+    assert_eq!(
+        sni,
+        asked.map(|name| name.strip_suffix('.').unwrap_or(name))
+    );
+
+    let verified = options.verify != Some(Verify::None);
+    assert_eq!(plan.tls.verification.is_some(), verified);
+    assert!(plan.tls.min_version <= plan.tls.max_version);
+    assert_eq!(plan.tls.min_cert_days, options.min_cert_days);
+
+    let request = &plan.request;
+    let count = |part| {
+        request
+            .expectations
+            .iter()
+            .filter(|rule| rule.part() == part)
+            .count()
+    };
+    assert!(count(Part::Status) > 0, "a status is always expected");
+    assert!(request.expectations.len() >= options.expect.len());
+    assert_eq!(request.max_body > 0, count(Part::Body) > 0);
+    let asked = options.uri.as_deref().unwrap_or("/");
+    assert_eq!(
+        request.uri.path_and_query().expect("a path").as_str(),
+        asked
+    );
+    let hosts = request.headers.iter().filter(|(name, _)| *name == "host");
+    assert_eq!(hosts.count(), 1);
+    for (_, value) in &request.headers {
+        assert!(!value.as_bytes().iter().any(|byte| b"\r\n\0".contains(byte)));
+    }
+
+    if let Target::Tcp { port, .. } = plan.target {
+        assert_ne!(port, 0);
+    }
+    assert!(plan.timeout > Duration::ZERO && plan.timeout <= Duration::from_hours(24));
+}
+
+/// The quoting of POSIX, XCU 2.2, written down once more.
+fn shell_words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            ' ' | '\t' | '\n' => words.extend(word.take()),
+            '\'' => {
+                let word = word.get_or_insert_default();
+                word.extend(rest.by_ref().take_while(|c| *c != '\''));
+            }
+            '"' => {
+                let word = word.get_or_insert_default();
+                while let Some(c) = rest.next().filter(|c| *c != '"') {
+                    match (c, rest.peek()) {
+                        ('\\', Some('$' | '`' | '"' | '\\')) => word.extend(rest.next()),
+                        _ => word.push(c),
+                    }
+                }
+            }
+            '\\' => match rest.next() {
+                next => word.get_or_insert_default().extend(next),
+            },
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}

@@ -1,0 +1,50 @@
+//! What the fuzzers have found interesting, through the same properties that they assert.
+
+#[path = "../fuzz/properties/certificate.rs"]
+mod certificate;
+#[path = "../fuzz/properties/expect.rs"]
+mod expect;
+#[path = "../fuzz/properties/options.rs"]
+mod options;
+#[path = "../fuzz/properties/response.rs"]
+mod response;
+
+use std::fs;
+use std::panic::catch_unwind;
+
+/// Feeds every file of a target's corpus to its properties.
+fn replay(target: &str, hold: fn(&[u8])) {
+    let folder = format!("{}/fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
+    let mut count = 0;
+    for entry in fs::read_dir(&folder).expect("a corpus") {
+        let path = entry.expect("an entry").path();
+        let input = fs::read(&path).expect("an input");
+        assert!(
+            catch_unwind(|| hold(&input)).is_ok(),
+            "{} breaks a property",
+            path.display()
+        );
+        count += 1;
+    }
+    assert!(count >= 50, "{folder} has only {count} inputs");
+}
+
+#[test]
+fn options() {
+    replay("options", options::hold);
+}
+
+#[test]
+fn expectations() {
+    replay("expect", expect::hold);
+}
+
+#[test]
+fn certificates() {
+    replay("certificate", certificate::hold);
+}
+
+#[test]
+fn responses() {
+    replay("response", response::hold);
+}
