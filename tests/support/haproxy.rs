@@ -35,6 +35,8 @@ pub struct Server {
     pub check_status: String,
     pub check_code: String,
     pub last_chk: String,
+    /// Checks that failed while it was up.
+    pub failed_checks: u32,
 }
 
 impl Haproxy {
@@ -99,28 +101,49 @@ impl Haproxy {
 
     /// `show stat`'s row of a server.
     pub fn server(&self, backend: &str, server: &str) -> Option<Server> {
+        let mut servers = self.servers(backend)?.into_iter();
+        servers.find_map(|(name, found)| (name == server).then_some(found))
+    }
+
+    /// `show stat`'s rows of a backend's servers, with their names.
+    pub fn servers(&self, backend: &str) -> Option<Vec<(String, Server)>> {
         let mut socket = UnixStream::connect(self.folder.join("stats")).ok()?;
         socket.write_all(b"show stat\n").ok()?;
         let mut csv = String::new();
         socket.read_to_string(&mut csv).ok()?;
         let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
         let head = lines.next()?;
-        let column = |name: &str| {
-            head.iter()
-                .position(|field| field.trim_start_matches("# ") == name)
-        };
-        let row = lines.find(|row| row[..2] == [backend, server])?;
-        let field = |name: &str| {
-            column(name)
-                .map(|at| row[at].to_owned())
-                .unwrap_or_default()
-        };
-        Some(Server {
-            status: field("status"),
-            check_status: field("check_status"),
-            check_code: field("check_code"),
-            last_chk: field("last_chk"),
-        })
+        let rows = lines
+            .filter(|row| row[0] == backend && row.get(1).is_some_and(|name| *name != "BACKEND"));
+        let servers = rows.map(|row| {
+            let field = |name: &str| {
+                let at = head
+                    .iter()
+                    .position(|field| field.trim_start_matches("# ") == name);
+                at.map(|at| row[at].to_owned()).unwrap_or_default()
+            };
+            let server = Server {
+                status: field("status"),
+                check_status: field("check_status"),
+                check_code: field("check_code"),
+                last_chk: field("last_chk"),
+                failed_checks: field("chkfail").parse().unwrap_or_default(),
+            };
+            (row[1].to_owned(), server)
+        });
+        Some(servers.collect())
+    }
+
+    /// The process that runs the checks, of [`Mode::Foreground`].
+    pub fn worker(&self) -> u32 {
+        let master = self.process.0.id();
+        let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children"));
+        let first = children
+            .expect("a master")
+            .split(' ')
+            .next()
+            .map(str::parse);
+        first.expect("a worker").expect("a number")
     }
 
     /// Waits until a check has given a server this code: `0` for healthy.

@@ -21,6 +21,7 @@ pub const LOCATIONS: &str = r#"
     location /error { return 500 "oops\n"; }
     location /missing { return 404; }
     location /redirect { return 302 /elsewhere; }
+    location /requests { stub_status; }
     location /client { return 200 "$ssl_client_s_dn\n"; }
 "#;
 
@@ -114,6 +115,13 @@ impl Nginx {
         wait_for("nginx to listen", || {
             TcpStream::connect(("127.0.0.1", port)).ok()
         });
+    }
+
+    /// Reads its configuration again.
+    pub fn reload(&self) {
+        let pid = self.process.as_ref().expect("it runs").id().to_string();
+        let status = program("kill").args(["-HUP", &pid]).status();
+        assert!(status.expect("kill runs").success());
     }
 
     pub fn stop(&mut self) {
