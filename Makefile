@@ -42,7 +42,7 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: help setup-demo setup-release setup build demo test lint bench deb sbom install
+.PHONY: help setup-demo setup-release setup build demo test lint bench soak fuzz deb sbom install
 .DEFAULT_GOAL := help
 
 help:
@@ -52,6 +52,8 @@ help:
 	@echo 'make bench    what a check costs, side by side'
 	@echo 'make deb      the Debian package, in target/debian'
 	@echo 'make sbom     what the binary is made of, as CycloneDX, in target/sbom'
+	@echo 'make soak     300 servers, a check a second each, a backend that is reloaded and killed'
+	@echo 'make fuzz     every fuzz target, each for SECONDS=600'
 	@echo 'make install  binary, manual and completions below $(DESTDIR)$(PREFIX)'
 
 setup-demo:
@@ -109,6 +111,26 @@ sbom: setup-release
 	cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$$(rustc --print host-tuple)" \
 		--override-filename sni-check.cdx
 	@mkdir -p target/sbom && mv sni-check.cdx.json target/sbom/
+
+soak: setup build
+	SNI_CHECK=$(abspath $(BINARY)) cargo test --locked --test soak -- --ignored --nocapture
+
+# libFuzzer without cargo-fuzz, because the stable toolchain can do that much.
+FUZZ_TARGETS = options expect certificate response
+SECONDS = 600
+FUZZ_FLAGS = --cfg fuzzing -C codegen-units=1 -C passes=sancov-module \
+	$(addprefix -C llvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
+
+# The corpus only grows by hand: what is new is kept in target/fuzz.
+fuzz: setup-demo
+	$(call debian,g++=g++)
+	cd fuzz && RUSTFLAGS='$(FUZZ_FLAGS)' cargo build --release --locked --target-dir ../target/fuzz
+	@set -e; for target in $(FUZZ_TARGETS); do \
+		mkdir -p target/fuzz/corpus/$$target; \
+		target/fuzz/*/release/$$target -max_total_time=$(SECONDS) -max_len=6000 -timeout=60 \
+			-artifact_prefix=target/fuzz/$$target- -print_final_stats=1 \
+			target/fuzz/corpus/$$target fuzz/corpus/$$target; \
+	done
 
 # Does not build, so that `sudo make install` needs no toolchain of root's.
 install:

@@ -8,6 +8,7 @@ mod install;
 mod sbom;
 #[path = "../support/mod.rs"]
 mod support;
+mod supply;
 mod the_crate;
 mod tools;
 mod workflows;

@@ -1,0 +1,159 @@
+//! What the program is made of: licences, sources, duplicates (`deny.toml`), and where unsafe code
+//! may be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::tools::{cargo, root, run};
+
+/// What is built into the program or runs while it is built, on the targets of `deny.toml`.
+fn packages() -> Vec<Value> {
+    let mut packages = BTreeMap::new();
+    for target in list("targets") {
+        let metadata = run(cargo()
+            .args(["metadata", "--format-version=1", "--locked"])
+            .args(["--filter-platform", &target]));
+        let metadata: Value = serde_json::from_str(&metadata).expect("JSON");
+        for package in metadata["packages"].as_array().expect("packages") {
+            packages.insert(package["id"].to_string(), package.clone());
+        }
+    }
+    packages.into_values().collect()
+}
+
+fn deny() -> String {
+    std::fs::read_to_string(root().join("deny.toml")).expect("deny.toml")
+}
+
+/// A list of strings in `deny.toml`.
+fn list(name: &str) -> Vec<String> {
+    let text = deny();
+    let start = format!("\n{name} = [");
+    let (_, list) = text.split_once(&start).expect(name);
+    let (list, _) = list.split_once(']').expect("an end");
+    let quoted = list.split('"').skip(1).step_by(2);
+    quoted.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_licence_is_an_allowed_one() {
+    let allowed = list("allow");
+    for package in packages() {
+        let licence = package["license"].as_str().unwrap_or("none");
+        let holds = |terms: &str| {
+            let mut terms = terms
+                .split(" AND ")
+                .map(|term| term.trim_matches(['(', ')', ' ']));
+            terms.all(|term| allowed.iter().any(|allowed| allowed == term))
+        };
+        // No licence of ours puts an OR below an AND but in brackets, which comes first then.
+        let fits = match licence
+            .strip_prefix('(')
+            .and_then(|rest| rest.split_once(") AND "))
+        {
+            Some((either, other)) => either.split(" OR ").any(holds) && holds(other),
+            None => licence.replace('/', " OR ").split(" OR ").any(holds),
+        };
+        assert!(fits, "{}: {licence}", package["name"]);
+    }
+}
+
+#[test]
+fn every_crate_comes_from_crates_io() {
+    for package in packages()
+        .iter()
+        .filter(|package| package["name"] != "sni-check")
+    {
+        let source = package["source"].as_str().unwrap_or("a path");
+        assert_eq!(
+            source, "registry+https://github.com/rust-lang/crates.io-index",
+            "{}",
+            package["name"]
+        );
+    }
+}
+
+#[test]
+fn crates_that_are_there_twice_are_listed_with_a_reason() {
+    let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for package in packages() {
+        let text = |name: &str| package[name].as_str().expect(name).to_owned();
+        versions
+            .entry(text("name"))
+            .or_default()
+            .insert(text("version"));
+    }
+    let twice: BTreeSet<String> = versions
+        .into_iter()
+        .filter_map(|(name, versions)| (versions.len() > 1).then_some(name))
+        .collect();
+    let listed: BTreeSet<String> = deny()
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("{ crate = \""))
+        .map(|skipped| {
+            assert!(skipped.contains("reason = \""), "{skipped}");
+            let (name, _) = skipped.split_once('@').expect("a version");
+            name.to_owned()
+        })
+        .collect();
+    assert_eq!(twice, listed, "what is twice, and what deny.toml lists");
+}
+
+#[test]
+fn one_file_alone_may_hold_unsafe_code() {
+    // In two parts each, so that this file does not hold them.
+    let lint = concat!("unsafe", "_code");
+    let words = [lint, concat!("unsafe", " {"), concat!("unsafe", " fn")];
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("Cargo.toml");
+    assert!(manifest.contains(&format!("\n{lint} = \"deny\"")));
+    let mut found = Vec::new();
+    for folder in ["src", "tests", "benches", "examples", "fuzz"] {
+        visit(&root().join(folder), &mut |path, text| {
+            if words.iter().any(|word| text.contains(word)) {
+                let path = path.strip_prefix(root()).expect("below");
+                found.push(path.display().to_string());
+            }
+        });
+    }
+    assert_eq!(found, ["src/stdio.rs"]);
+}
+
+fn visit(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() && !path.ends_with("target") {
+            visit(&path, look);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            look(&path, &std::fs::read_to_string(&path).expect("text"));
+        }
+    }
+}
+
+#[test]
+fn the_fuzzers_have_the_programs_own_versions() {
+    let locked = |file: &str| -> BTreeSet<(String, String)> {
+        let text = std::fs::read_to_string(root().join(file)).expect(file);
+        let packages = text.split("[[package]]").skip(1);
+        packages
+            .map(|package| {
+                let field = |name: &str| {
+                    let start = format!("\n{name} = \"");
+                    let (_, rest) = package.split_once(&start).expect(name);
+                    rest.split('"').next().unwrap_or_default().to_owned()
+                };
+                (field("name"), field("version"))
+            })
+            .collect()
+    };
+    let (ours, theirs) = (locked("Cargo.lock"), locked("fuzz/Cargo.lock"));
+    for (name, version) in &theirs {
+        let known = ours.iter().any(|(known, _)| known == name);
+        let same = ours.contains(&(name.clone(), version.clone()));
+        assert!(
+            same || !known,
+            "fuzz/Cargo.lock has {name} {version}; copy Cargo.lock there"
+        );
+    }
+}
