@@ -30,3 +30,17 @@ fn the_page_for_contributors_names_every_module_that_is_there() {
         assert!(root().join(name).exists(), "CONTRIBUTING.md names {name}");
     }
 }
+
+#[test]
+fn the_page_on_security_names_files_and_options_that_are_there() {
+    let page = text("SECURITY.md");
+    let readme = text("README.md");
+    for name in page.split('`').skip(1).step_by(2) {
+        let option = name.split(' ').next().unwrap_or_default();
+        if option.starts_with("--") {
+            assert!(readme.contains(option), "SECURITY.md names {option}");
+        } else if name.contains('/') || name.ends_with(".toml") {
+            assert!(root().join(name).exists(), "SECURITY.md names {name}");
+        }
+    }
+}
