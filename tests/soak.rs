@@ -46,6 +46,7 @@ impl Soak {
         let mut config = format!(
             "global\n  external-check\n  insecure-fork-wanted\n\
              defaults\n  mode http\n  timeout connect 5s\n  timeout server 5s\n  timeout client 5s\n\
+             frontend front\n  bind \"${{LISTEN}}\"\n  default_backend {BACKEND}\n\
              backend {BACKEND}\n  option external-check\n  external-check command {binary}\n  \
              external-check path \"--sni {NAME} --ca-file {ca_file} --timeout {}ms\"\n  \
              default-server check inter {millis}ms\n",

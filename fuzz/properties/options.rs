@@ -147,9 +147,7 @@ fn shell_words(text: &str) -> Vec<String> {
                     }
                 }
             }
-            '\\' => match rest.next() {
-                next => word.get_or_insert_default().extend(next),
-            },
+            '\\' => word.get_or_insert_default().extend(rest.next()),
             c => word.get_or_insert_default().push(c),
         }
     }
