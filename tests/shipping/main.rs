@@ -6,9 +6,9 @@ mod generated;
 mod image;
 mod install;
 mod sbom;
+mod supply;
 #[path = "../support/mod.rs"]
 mod support;
-mod supply;
 mod the_crate;
 mod tools;
 mod workflows;
