@@ -117,8 +117,8 @@ pub(super) fn dns_name(text: &str) -> Result<DnsName<'static>> {
     );
     let name = text.strip_suffix('.').unwrap_or(text);
     match DnsName::try_from(name.to_owned()) {
-        Ok(name) => Ok(name),
-        Err(_) => bail!("`{text}` is no DNS name; write one such as www.example.com"),
+        Ok(dns_name) if !name.ends_with('.') => Ok(dns_name),
+        _ => bail!("`{text}` is no DNS name; write one such as www.example.com"),
     }
 }
 

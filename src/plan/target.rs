@@ -257,6 +257,7 @@ mod tests {
             ("a.example:0", "1 to 65535"),
             ("a.example:99999", "1 to 65535"),
             ("[::1", "no DNS name"),
+            ("a.example..", "no DNS name"),
             ("bücher.example", "punycode"),
         ] {
             let error = format!("{:#}", by_hand(text).expect_err(text));
