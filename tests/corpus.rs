@@ -26,7 +26,7 @@ fn replay(target: &str, hold: fn(&[u8])) {
         );
         count += 1;
     }
-    assert!(count >= 50, "{folder} has only {count} inputs");
+    assert!(count >= 30, "{folder} has only {count} inputs");
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn crates_that_are_there_twice_are_listed_with_a_reason() {
 }
 
 #[test]
-fn one_file_alone_may_hold_unsafe_code() {
+fn one_file_alone_may_circumvent_the_compiler() {
     // In two parts each, so that this file does not hold them.
     let lint = concat!("unsafe", "_code");
     let words = [lint, concat!("unsafe", " {"), concat!("unsafe", " fn")];
@@ -148,12 +148,12 @@ fn the_fuzzers_have_the_programs_own_versions() {
             .collect()
     };
     let (ours, theirs) = (locked("Cargo.lock"), locked("fuzz/Cargo.lock"));
-    for (name, version) in &theirs {
-        let known = ours.iter().any(|(known, _)| known == name);
-        let same = ours.contains(&(name.clone(), version.clone()));
+    for (name, version) in &ours {
+        let used = theirs.iter().any(|(used, _)| used == name);
+        let same = theirs.contains(&(name.clone(), version.clone()));
         assert!(
-            same || !known,
-            "fuzz/Cargo.lock has {name} {version}; copy Cargo.lock there"
+            same || !used,
+            "fuzz/Cargo.lock lacks {name} {version}; copy Cargo.lock there"
         );
     }
 }
