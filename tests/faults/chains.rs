@@ -60,7 +60,7 @@ fn orders(stage: &Stage) -> Vec<Fault> {
             "40 issuers of the same name",
             &misled,
             56,
-            "too many possible issuers",
+            "have the same subject",
         ),
         row(
             "padded: no days are counted there",

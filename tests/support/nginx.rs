@@ -1,6 +1,7 @@
 //! Real nginx, which refuses clients without SNI as CloudFront does.
 
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 
 use super::folder::Folder;
@@ -84,7 +85,7 @@ impl Nginx {
         self.folder.file(
             "nginx.conf",
             &format!(
-                "daemon off; master_process off; pid {pid}; error_log {log};
+                "daemon off; worker_processes 1; user root; pid {pid}; error_log {log};
                  events {{}}
                  http {{
                    access_log off; server_tokens off;
@@ -108,6 +109,7 @@ impl Nginx {
                 &self.folder.join("error.log"),
             ])
             .stdin(Stdio::null())
+            .process_group(0)
             .spawn()
             .expect("nginx runs");
         self.process = Some(process);
@@ -126,7 +128,9 @@ impl Nginx {
 
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
-            let _ = process.kill();
+            // The workers too, which would go on without their master.
+            let group = format!("-{}", process.id());
+            let _ = program("kill").args(["-KILL", "--", &group]).status();
             let _ = process.wait();
         }
     }
