@@ -18,30 +18,13 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 
 use crate::code::Code;
+use crate::mark::Mark;
 use crate::options::Options;
 use crate::plan::Plan;
 use crate::report::printable;
 use crate::stdio::write_text;
 
 use self::findings::Findings;
-
-/// How a finding is to be taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Mark {
-    Ok,
-    Note,
-    Problem,
-}
-
-impl Mark {
-    fn word(self) -> &'static str {
-        match self {
-            Mark::Ok => "ok",
-            Mark::Note => "note",
-            Mark::Problem => "problem",
-        }
-    }
-}
 
 /// One step of the report.
 struct Step {

@@ -33,6 +33,8 @@ pub mod syslog;
 
 pub mod text;
 
+pub mod mark;
+
 pub mod explain;
 
 pub mod diagnose;

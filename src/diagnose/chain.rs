@@ -4,8 +4,8 @@ use rustls::pki_types::CertificateDer;
 use x509_cert::der::asn1::{ObjectIdentifier, UintRef};
 use x509_cert::der::{Decode, Header, SliceReader};
 
-use super::Mark;
 use crate::certificate::{Certificate, days};
+use crate::mark::Mark;
 use crate::probe;
 use crate::report::{date, now};
 

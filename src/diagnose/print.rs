@@ -1,19 +1,17 @@
 //! The report as text for people, or as one JSON object.
 
-use std::env;
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal};
 
 use serde_json::{Value, json};
 
 use super::{Findings, Step, chain as certificates, cure, steps, view};
 use crate::certificate::Certificate;
 use crate::code::Code;
+use crate::mark::paint;
 use crate::options::Options;
 use crate::plan::Plan;
 use crate::report::{certificate, printable};
 use crate::text::paragraph;
-use crate::values::Color;
 
 /// The report as text: the verdict and what to do first, the lines to paste last.
 pub(super) fn report(plan: &Plan, options: &Options, findings: &Findings) -> String {
@@ -55,11 +53,7 @@ pub(super) fn report(plan: &Plan, options: &Options, findings: &Findings) -> Str
             _ = write!(text, "\n{title}\n\n{snippet}");
         }
     }
-    if colored(options.color.unwrap_or_default()) {
-        color(&text)
-    } else {
-        text
-    }
+    paint(text, options.color.unwrap_or_default())
 }
 
 /// The first lines: what ten seconds are enough for.
@@ -101,48 +95,8 @@ fn print_step(text: &mut String, number: usize, step: &Step) {
     let line = format!("\n{title:<66} {time:>13}");
     _ = writeln!(text, "{}", line.trim_end());
     for (mark, line) in &step.lines {
-        paragraph(text, &format!("  {:<8} ", mark.word()), line);
+        mark.paragraph(text, line);
     }
-}
-
-fn colored(choice: Color) -> bool {
-    match choice {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => {
-            let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            !plain && io::stdout().is_terminal()
-        }
-    }
-}
-
-/// Colours the verdict and the marks: what stands at the begin of a line.
-fn color(text: &str) -> String {
-    const PAINT: [(&str, &str); 7] = [
-        ("UP", "1;32"),
-        ("DOWN", "1;31"),
-        ("  why", "1"),
-        ("  do", "1"),
-        ("  ok", "32"),
-        ("  note", "33"),
-        ("  problem", "31"),
-    ];
-    let mut colored = String::with_capacity(text.len() * 2);
-    for line in text.lines() {
-        let paint = PAINT.iter().find_map(|(word, paint)| {
-            let rest = line.strip_prefix(word)?;
-            rest.starts_with(' ')
-                .then_some((word.trim_start(), paint, rest))
-        });
-        _ = match paint {
-            Some((word, paint, rest)) => {
-                let indent = &line[..line.len() - rest.len() - word.len()];
-                writeln!(colored, "{indent}\x1b[{paint}m{word}\x1b[0m{rest}")
-            }
-            None => writeln!(colored, "{line}"),
-        };
-    }
-    colored
 }
 
 /// The report as one JSON object and a newline.

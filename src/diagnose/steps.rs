@@ -5,8 +5,9 @@ use std::time::Duration;
 use ureq::http::header;
 
 use super::findings::{Findings, Handshakes, Http};
-use super::{Mark, Step, chain};
+use super::{Step, chain};
 use crate::code::Code;
+use crate::mark::Mark;
 use crate::plan::{Host, Plan, Target};
 use crate::report::milliseconds;
 
