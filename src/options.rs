@@ -159,22 +159,30 @@ pub struct Options {
 
 /// What a list of words turned out to ask for.
 #[derive(Debug)]
-pub enum Parsed {
+pub enum Parsed<T = Options> {
     /// `--help`: the text to print.
     Help(String),
     /// The options.
-    Options(Box<Options>),
+    Options(Box<T>),
 }
 
-/// Reads the words of a call (without the program's name).
+/// Reads the words of a check (without the program's name).
 ///
 /// # Errors
 /// An unknown option, an option without its value, a value that is not of its form.
 pub fn parse(words: &[String]) -> Result<Parsed> {
-    let info = Options::get_args_info();
-    let words = separate_values(words, info.flags)?;
+    parse_as(&["sni-check"], words)
+}
+
+/// Reads the words that follow `command`.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_as<T: FromArgs + ArgsInfo>(command: &[&str], words: &[String]) -> Result<Parsed<T>> {
+    let info = T::get_args_info();
+    let words = separate_values(command, words, info.flags)?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match Options::from_args(&["sni-check"], &words) {
+    match T::from_args(command, &words) {
         Ok(options) => Ok(Parsed::Options(Box::new(options))),
         Err(exit) if exit.status.is_ok() => Ok(Parsed::Help(exit.output)),
         Err(exit) => Err(anyhow!("{}", exit.output.trim())),
@@ -184,7 +192,11 @@ pub fn parse(words: &[String]) -> Result<Parsed> {
 /// Turns `--name=value` into two words, and refuses what argh would misread: an unknown option, and
 /// an option whose value is missing so that it would swallow the next option. The latter is what
 /// an unset variable leaves behind in `external-check path "--sni ${SNI_HOST} --uri /"`.
-fn separate_values(words: &[String], flags: &[FlagInfo<'_>]) -> Result<Vec<String>> {
+fn separate_values(
+    command: &[&str],
+    words: &[String],
+    flags: &[FlagInfo<'_>],
+) -> Result<Vec<String>> {
     let mut separated = Vec::with_capacity(words.len());
     let mut words = words.iter().peekable();
     while let Some(word) = words.next() {
@@ -201,8 +213,8 @@ fn separate_values(words: &[String], flags: &[FlagInfo<'_>]) -> Result<Vec<Strin
             Some((name, value)) => (name, Some(value)),
             None => (word.as_str(), None),
         };
-        let flag = known(name, flags)?;
-        separated.push(name.to_owned());
+        let flag = known(command, name, flags)?;
+        separated.push(flag.long.to_owned());
         if matches!(flag.kind, FlagInfoKind::Switch) {
             ensure!(value.is_none(), "{name} takes no value; write {name} alone");
             continue;
@@ -224,12 +236,18 @@ fn separate_values(words: &[String], flags: &[FlagInfo<'_>]) -> Result<Vec<Strin
 
 fn is_option(word: &str, flags: &[FlagInfo<'_>]) -> bool {
     let name = word.split_once('=').map_or(word, |(name, _)| name);
-    flags.iter().any(|flag| flag.long == name)
+    flags.iter().any(|flag| is_called(flag, name))
+}
+
+fn is_called(flag: &FlagInfo<'_>, name: &str) -> bool {
+    let short = name.strip_prefix('-').map(str::chars);
+    let short = short.and_then(|mut letters| letters.next().filter(|_| letters.next().is_none()));
+    flag.long == name || (short.is_some() && flag.short == short)
 }
 
 /// The option of that name, or an error that suggests the nearest.
-fn known<'a>(name: &str, flags: &'a [FlagInfo<'a>]) -> Result<&'a FlagInfo<'a>> {
-    if let Some(flag) = flags.iter().find(|flag| flag.long == name) {
+fn known<'a>(command: &[&str], name: &str, flags: &'a [FlagInfo<'a>]) -> Result<&'a FlagInfo<'a>> {
+    if let Some(flag) = flags.iter().find(|flag| is_called(flag, name)) {
         return Ok(flag);
     }
     let nearest = flags
@@ -239,7 +257,10 @@ fn known<'a>(name: &str, flags: &'a [FlagInfo<'a>]) -> Result<&'a FlagInfo<'a>> 
         .filter(|(distance, _)| *distance <= 3);
     match nearest {
         Some((_, nearest)) => bail!("unknown option {name}; did you mean {nearest}?"),
-        None => bail!("unknown option {name}; sni-check --help lists the options"),
+        None => bail!(
+            "unknown option {name}; {} --help lists the options",
+            command.join(" ")
+        ),
     }
 }
 
