@@ -14,19 +14,22 @@ pub enum Door {
     Check,
     /// What is wrong, at which layer, and what to put into haproxy.cfg.
     Diagnose,
+    /// How the checks of a haproxy.cfg would fare.
+    Doctor,
     /// What an exit code means.
     Explain,
 }
 
 impl Door {
     /// The doors that are opened by their name.
-    pub const NAMED: [Door; 2] = [Door::Diagnose, Door::Explain];
+    pub const NAMED: [Door; 3] = [Door::Diagnose, Door::Doctor, Door::Explain];
 
     /// The first word of a call.
     pub fn name(self) -> &'static str {
         match self {
             Door::Check => "",
             Door::Diagnose => "diagnose",
+            Door::Doctor => "doctor",
             Door::Explain => "explain",
         }
     }
@@ -35,6 +38,7 @@ impl Door {
     pub fn arguments(self) -> &'static str {
         match self {
             Door::Check | Door::Diagnose => "[OPTION...] TARGET",
+            Door::Doctor => "[-f FILE] [--run] [OPTION...]",
             Door::Explain => "[CODE]",
         }
     }
@@ -44,6 +48,7 @@ impl Door {
         match self {
             Door::Check => "one check of a server",
             Door::Diagnose => "what is wrong with a server, at which layer, and the cure",
+            Door::Doctor => "how the checks of a haproxy.cfg would fare on this host",
             Door::Explain => "what an exit code means, likely causes, what to change",
         }
     }
@@ -53,6 +58,7 @@ impl Door {
         let about = match self {
             Door::Check => return commands(),
             Door::Diagnose => crate::diagnose::HELP,
+            Door::Doctor => &crate::doctor::help(),
             Door::Explain => explain::HELP,
         };
         let mut text = String::new();

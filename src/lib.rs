@@ -39,6 +39,8 @@ pub mod explain;
 
 pub mod diagnose;
 
+pub mod doctor;
+
 use std::env;
 use std::ffi::OsString;
 use std::io;
@@ -47,6 +49,7 @@ use std::time::Instant;
 use anyhow::{Result, bail, ensure};
 
 use crate::code::Code;
+use crate::doctor::DoctorOptions;
 use crate::door::Door;
 use crate::haproxy::Caller;
 use crate::options::{Options, Parsed};
@@ -58,6 +61,8 @@ enum Call {
     Check(Box<Plan>),
     /// `diagnose`: the check's plan, and the options it came from.
     Diagnose(Box<Plan>, Box<Options>),
+    /// `doctor`.
+    Doctor(Box<DoctorOptions>),
     /// `explain`, `--help` or `--version`: only this text.
     Text(String),
 }
@@ -69,22 +74,28 @@ pub fn run() -> Code {
     exit_on_panic();
     let caller = Caller::from_env(|name| env::var_os(name));
     let mut output = Output::default();
-    match call(caller.clone(), &mut output) {
-        Ok(Call::Check(plan)) => {
+    let done = call(caller.clone(), &mut output).and_then(|call| answer(call, start));
+    done.unwrap_or_else(|error| {
+        report::refusal(caller.as_ref(), &output, &error);
+        Code::Refused
+    })
+}
+
+/// Does what a call asks for.
+fn answer(call: Call, start: Instant) -> Result<Code> {
+    Ok(match call {
+        Call::Check(plan) => {
             let verdict = probe::run(&plan, start);
             report::verdict(&plan, &verdict);
             verdict.code()
         }
-        Ok(Call::Diagnose(plan, options)) => diagnose::run(&plan, &options, start),
-        Ok(Call::Text(text)) => {
+        Call::Diagnose(plan, options) => diagnose::run(&plan, &options, start),
+        Call::Doctor(options) => doctor::run(&options)?,
+        Call::Text(text) => {
             stdio::write_text(io::stdout(), &text);
             Code::Healthy
         }
-        Err(error) => {
-            report::refusal(caller.as_ref(), &output, &error);
-            Code::Refused
-        }
-    }
+    })
 }
 
 /// Reads arguments and environment. `output` is filled in as soon as it is known, so that a
@@ -94,12 +105,23 @@ fn call(caller: Option<Caller>, output: &mut Output) -> Result<Call> {
         .skip(1)
         .map(word)
         .collect::<Result<Vec<_>>>()?;
+    if caller.is_none() && words.first().is_some_and(|word| word == doctor::INNER_DOOR) {
+        doctor::become_check(&words[1..]);
+    }
     let door = Door::open(&mut words, caller.as_ref())?;
     if door == Door::Explain {
         return Ok(Call::Text(match words.as_slice() {
             [help] if help == "--help" || help == "-h" => door.help(),
             words => explain::text(words)?,
         }));
+    }
+    if door == Door::Doctor {
+        return Ok(
+            match options::parse_as(&["sni-check", door.name()], &words)? {
+                Parsed::Help(_) => Call::Text(door.help()),
+                Parsed::Options(options) => Call::Doctor(options),
+            },
+        );
     }
     if caller.is_some() {
         // Before the arguments: `--` among them must not hide these.

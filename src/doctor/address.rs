@@ -1,0 +1,107 @@
+//! The addresses of a configuration (configuration manual, section 11).
+
+use std::net::IpAddr;
+
+/// What a server line says to dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    /// Host and port; port 0 where there is none.
+    Tcp(String, u16),
+    /// A unix socket's path.
+    Unix(String),
+    /// Something HAProxy has no address for, such as an abstract socket.
+    Other(String),
+}
+
+impl Address {
+    /// Reads HAProxy's notation (manual, section 11): what follows the last colon is the port.
+    pub(super) fn parse(text: &str) -> Address {
+        let (family, rest) = match text.split_once('@') {
+            Some((family, rest)) => (family, rest),
+            None => ("", text),
+        };
+        match family {
+            "unix" => return Address::Unix(rest.to_owned()),
+            "" if rest.starts_with('/') => return Address::Unix(rest.to_owned()),
+            "" | "ipv4" | "ipv6" | "tcp" | "tcp4" | "tcp6" | "mptcp" | "mptcp4" | "mptcp6" => {}
+            _ => return Address::Other(text.to_owned()),
+        }
+        let (host, port) = match rest.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port),
+            _ => (rest, ""),
+        };
+        let host = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host);
+        let host = match (host, family) {
+            ("" | "*", "ipv6" | "tcp6") => "::",
+            ("" | "*", _) => "0.0.0.0",
+            _ => host,
+        };
+        Address::Tcp(host.to_owned(), port.parse().unwrap_or(0))
+    }
+
+    /// The two words with which HAProxy names it: address and port.
+    pub(super) fn words(&self) -> (String, String) {
+        match self {
+            Address::Tcp(host, port) => (host.clone(), port.to_string()),
+            Address::Unix(path) => (path.clone(), "NOT_USED".to_owned()),
+            Address::Other(_) => (String::new(), "NOT_USED".to_owned()),
+        }
+    }
+
+    /// A name that HAProxy resolves, if it is one.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Address::Tcp(host, _) if host.parse::<IpAddr>().is_err() => Some(host),
+            _ => None,
+        }
+    }
+}
+
+/// The names and addresses that `server-template PREFIX COUNT|RANGE ADDRESS` makes.
+pub(super) fn template(prefix: &str, range: &str) -> Option<Vec<String>> {
+    let (low, high) = match range.split_once('-') {
+        Some((low, high)) => (low.parse().ok()?, high.parse().ok()?),
+        None => (1, range.parse::<u32>().ok()?),
+    };
+    // More than that is a typing error, and would fill the report.
+    const MOST: u32 = 10_000;
+    let sensible = low <= high && high - low < MOST;
+    sensible.then(|| (low..=high).map(|n| format!("{prefix}{n}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Address, template};
+
+    #[test]
+    fn the_last_colon_is_before_the_port() {
+        let tcp = |host: &str, port| Address::Tcp(host.to_owned(), port);
+        for (text, expected) in [
+            ("192.0.2.7:443", tcp("192.0.2.7", 443)),
+            ("192.0.2.7", tcp("192.0.2.7", 0)),
+            ("[2001:db8::1]:443", tcp("2001:db8::1", 443)),
+            ("2001:db8::1:443", tcp("2001:db8::1", 443)),
+            ("[2001:db8::1]", tcp("2001:db8::1", 0)),
+            ("ipv4@www.example.com:443", tcp("www.example.com", 443)),
+            ("ipv6@:443", tcp("::", 443)),
+            ("*:80", tcp("0.0.0.0", 80)),
+            ("/run/x", Address::Unix("/run/x".to_owned())),
+            ("unix@x", Address::Unix("x".to_owned())),
+            ("abns@x", Address::Other("abns@x".to_owned())),
+        ] {
+            assert_eq!(Address::parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn templates_count_from_one_or_over_their_range() {
+        assert_eq!(template("s", "3").expect("three"), ["s1", "s2", "s3"]);
+        assert_eq!(template("s", "5-6").expect("two"), ["s5", "s6"]);
+        for bad in ["", "x", "3-1", "1-99999"] {
+            assert_eq!(template("s", bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A configuration, as far as external checks are concerned: what `global`, `defaults` and a proxy
+//! say (configuration manual, sections 3 and 4).
+
+use std::time::Duration;
+
+use crate::values::Time;
+
+use super::lines::Place;
+use super::server::{At, Server, Settings};
+
+/// A configuration.
+#[derive(Debug, Default)]
+pub(super) struct Config {
+    pub global: Global,
+    /// `backend` and `listen`, in their order.
+    pub backends: Vec<Backend>,
+    /// Lines that were not understood, and why.
+    pub unclear: Vec<(Place, String)>,
+    /// Variables that are not set here, each where it is used first.
+    pub unset: Vec<(String, Place)>,
+}
+
+/// The section `global`.
+#[derive(Debug, Default)]
+pub(super) struct Global {
+    pub external_check: Option<Place>,
+    pub preserve_env: bool,
+    pub insecure_fork: Option<Place>,
+    pub chroot: Option<At<String>>,
+    pub user: Option<At<String>>,
+    pub group: Option<At<String>>,
+    pub uid: Option<At<String>>,
+    pub gid: Option<At<String>>,
+    pub ulimit_n: Option<u64>,
+    pub fd_hard_limit: Option<u64>,
+    pub maxconn: Option<u64>,
+    pub verify_none: Option<Place>,
+}
+
+/// What `defaults` hands on to a proxy.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Inherited {
+    /// The kind of check: `external-check`, `httpchk` …
+    pub check: Option<At<String>>,
+    pub command: Option<At<String>>,
+    pub path: Option<At<String>>,
+    pub timeout_connect: Option<At<Duration>>,
+    pub timeout_check: Option<At<Duration>>,
+    pub http: bool,
+    pub disabled: bool,
+    pub server: Settings,
+}
+
+/// A `backend` or `listen`.
+#[derive(Debug)]
+pub(super) struct Backend {
+    pub name: String,
+    pub place: Place,
+    pub set: Inherited,
+    pub servers: Vec<Server>,
+    /// Its first listener, in HAProxy's two words.
+    pub listener: Option<(String, String)>,
+    /// HAPROXY_PROXY_ID.
+    pub id: u32,
+}
+
+impl Backend {
+    /// Whether its servers are checked by a program.
+    pub(super) fn is_external(&self) -> bool {
+        let check = self.set.check.as_ref();
+        check.is_some_and(|check| check.value == "external-check") && !self.set.disabled
+    }
+
+    /// Its servers that are checked by themselves.
+    pub(super) fn checked(&self) -> impl Iterator<Item = &Server> {
+        self.servers
+            .iter()
+            .filter(|server| server.settings.check.is_some() && server.settings.track.is_none())
+    }
+}
+
+impl Inherited {
+    /// Follows a line of `defaults` or of a proxy; gives what was not understood.
+    pub(super) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
+        let text = |value: &&str| Some(At::new((*value).to_owned(), place));
+        match words {
+            ["option", kind, ..] if kind.ends_with("check") || kind.ends_with("chk") => {
+                self.check = text(kind);
+            }
+            ["external-check", "command", command, ..] => self.command = text(command),
+            ["external-check", "path", path, ..] => self.path = text(path),
+            ["external-check", ..] => return vec![words.join(" ")],
+            ["timeout", name @ ("connect" | "check"), value, ..] => {
+                let time = match value.parse::<Time>() {
+                    Ok(time) => Some(At::new(time.0, place)),
+                    Err(error) => return vec![format!("timeout {name} {value}: {error}")],
+                };
+                match *name {
+                    "connect" => self.timeout_connect = time,
+                    _ => self.timeout_check = time,
+                }
+            }
+            ["mode", mode, ..] => self.http = *mode == "http",
+            ["disabled", ..] => self.disabled = true,
+            ["enabled", ..] => self.disabled = false,
+            ["default-server", more @ ..] => {
+                let more: Vec<String> = more.iter().map(|word| (*word).to_owned()).collect();
+                return self.server.read(&more, place);
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+}
+
+impl Global {
+    pub(super) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
+        let here = Some(place.clone());
+        let text = |value: &&str| Some(At::new((*value).to_owned(), place));
+        match words {
+            ["external-check", more @ ..] => {
+                self.external_check = here;
+                self.preserve_env = more.first() == Some(&"preserve-env");
+            }
+            ["insecure-fork-wanted", ..] => self.insecure_fork = here,
+            ["no", "insecure-fork-wanted", ..] => self.insecure_fork = None,
+            ["chroot", value, ..] => self.chroot = text(value),
+            ["user", value, ..] => self.user = text(value),
+            ["group", value, ..] => self.group = text(value),
+            ["uid", value, ..] => self.uid = text(value),
+            ["gid", value, ..] => self.gid = text(value),
+            ["ssl-server-verify", value, ..] => {
+                self.verify_none = here.filter(|_| *value == "none")
+            }
+            [name @ ("ulimit-n" | "fd-hard-limit" | "maxconn"), value, ..] => {
+                let Ok(number) = value.parse() else {
+                    return vec![format!("{name} {value}")];
+                };
+                match *name {
+                    "ulimit-n" => self.ulimit_n = Some(number),
+                    "maxconn" => self.maxconn = Some(number),
+                    _ => self.fd_hard_limit = Some(number),
+                }
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+}

@@ -1,0 +1,199 @@
+//! What HAProxy itself says, where it is installed.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use super::variables::Variables;
+
+/// HAProxy's binary, if there is one.
+#[derive(Debug)]
+pub(super) struct Haproxy {
+    binary: Option<PathBuf>,
+    /// Major and minor.
+    pub version: Option<(u32, u32)>,
+    /// As it tells it: `2.6.12-1+deb12u4`.
+    pub version_text: Option<String>,
+}
+
+/// What `haproxy -c` said.
+#[derive(Debug)]
+pub(super) struct Opinion {
+    pub accepts: bool,
+    /// Its lines about the configuration.
+    pub says: Vec<String>,
+}
+
+impl Haproxy {
+    /// The binary given, or the one where shells and Debian look.
+    ///
+    /// # Errors
+    /// The one given cannot be run.
+    pub(super) fn find(given: Option<&str>) -> Result<Haproxy> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let usual = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
+        let binary = match given {
+            Some(file) => Some(PathBuf::from(file)),
+            None => env::split_paths(&path)
+                .chain(usual)
+                .map(|folder| folder.join("haproxy"))
+                .find(|file| file.is_file()),
+        };
+        let mut haproxy = Haproxy {
+            binary,
+            version: None,
+            version_text: None,
+        };
+        if let Some(binary) = &haproxy.binary {
+            let output = Command::new(binary).arg("-v").output();
+            match (output, given) {
+                (Ok(output), _) => haproxy.read_version(&String::from_utf8_lossy(&output.stdout)),
+                (Err(error), Some(file)) => bail!("--haproxy {file}: cannot run it: {error}"),
+                (Err(_), None) => haproxy.binary = None,
+            }
+        }
+        Ok(haproxy)
+    }
+
+    fn read_version(&mut self, text: &str) {
+        let mut words = text.split_whitespace();
+        let Some(version) = words.find(|word| *word == "version").and(words.next()) else {
+            return;
+        };
+        let mut numbers = version.split(['.', '-']).map(str::parse);
+        if let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) {
+            self.version = Some((major, minor));
+        }
+        self.version_text = Some(version.to_owned());
+    }
+
+    /// Whether this HAProxy is of this version or a later one; one that is not known counts as late.
+    pub(super) fn at_least(&self, major: u32, minor: u32) -> bool {
+        self.version.is_none_or(|version| version >= (major, minor))
+    }
+
+    fn command(&self, variables: &Variables) -> Option<Command> {
+        let mut command = Command::new(self.binary.as_deref()?);
+        command
+            .env_clear()
+            .envs(variables.all())
+            .stdin(Stdio::null());
+        Some(command)
+    }
+
+    /// `haproxy -c` on these files; `None` if there is no HAProxy.
+    pub(super) fn opinion(&self, files: &[String], variables: &Variables) -> Option<Opinion> {
+        let mut command = self.command(variables)?;
+        command.arg("-c");
+        for file in files {
+            command.arg("-f").arg(Path::new(file));
+        }
+        let output = command.output().ok()?;
+        let text = [output.stdout, output.stderr].concat();
+        let says = String::from_utf8_lossy(&text)
+            .lines()
+            .filter_map(without_process)
+            .collect();
+        Some(Opinion {
+            accepts: output.status.success(),
+            says,
+        })
+    }
+
+    /// Decides an `.if`: HAProxy does (`-cc`, 2.5 and later); without it, only what needs none.
+    ///
+    /// # Errors
+    /// A condition that cannot be decided.
+    pub(super) fn condition(&self, text: &str, variables: &Variables) -> Result<bool> {
+        if let Some(known) = simple(text, variables) {
+            return Ok(known);
+        }
+        if self.at_least(2, 5)
+            && let Some(mut command) = self.command(variables)
+        {
+            let output = command.arg("-cc").arg(text).output();
+            match output.context("haproxy -cc")?.status.code() {
+                Some(0) => return Ok(true),
+                Some(1) => return Ok(false),
+                _ => bail!("HAProxy does not understand the condition `{text}`; taken as false"),
+            }
+        }
+        bail!("the condition `{text}` needs HAProxy to decide it; taken as false")
+    }
+}
+
+/// An alert or a warning without time and process number: `[ALERT] config : …`.
+fn without_process(line: &str) -> Option<String> {
+    // Said of a configuration without a listener, with no level before it.
+    if line.contains("will not start") {
+        return Some(format!("[ALERT] {line}"));
+    }
+    let level = line.split_inclusive(']').next()?;
+    let (_, text) = line.split_once(") : ")?;
+    ["[ALERT]", "[WARNING]"]
+        .contains(&level)
+        .then(|| format!("{level} {text}"))
+}
+
+/// Integers and `defined(NAME)`, negated or not.
+fn simple(text: &str, variables: &Variables) -> Option<bool> {
+    let text = text.trim();
+    if let Some(negated) = text.strip_prefix('!') {
+        return simple(negated, variables).map(|known| !known);
+    }
+    if let Ok(number) = text.parse::<i64>() {
+        return Some(number != 0);
+    }
+    let name = text.strip_prefix("defined(")?.strip_suffix(')')?;
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    name.bytes()
+        .all(valid)
+        .then(|| variables.get(name).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Haproxy, Variables};
+
+    const NONE: Haproxy = Haproxy {
+        binary: None,
+        version: None,
+        version_text: None,
+    };
+
+    #[test]
+    fn without_haproxy_only_simple_conditions_are_decided() {
+        let variables = Variables::new(&["SET=1".to_owned()]).expect("variables");
+        for (text, expected) in [
+            ("1", true),
+            ("0", false),
+            ("!0", true),
+            ("defined(SET)", true),
+            ("!defined(SET)", false),
+            ("defined(SNI_CHECK_NEVER_SET)", false),
+        ] {
+            assert_eq!(NONE.condition(text, &variables).expect(text), expected);
+        }
+        for text in ["streq(a,a)", "defined(SET) && 1", "version_atleast(2.6)"] {
+            assert!(NONE.condition(text, &variables).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn versions_are_read_as_haproxy_tells_them() {
+        for (text, version) in [
+            (
+                "HAProxy version 2.6.12-1+deb12u4 2026/10/17 - https://haproxy.org/",
+                (2, 6),
+            ),
+            ("HA-Proxy version 1.8.30-0 2021/04/12", (1, 8)),
+            ("HAProxy version 3.5-dev5-abc 2026/01/01", (3, 5)),
+        ] {
+            let mut haproxy = NONE;
+            haproxy.read_version(text);
+            assert_eq!(haproxy.version, Some(version));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What a check would make of its options, by the program's own parser and plan: each refusal is
+//! the sentence that the check itself would give.
+
+use std::ffi::OsStr;
+
+use anyhow::{Result, bail};
+
+use crate::haproxy;
+use crate::mark::Mark;
+use crate::options::{self, Options, Parsed};
+use crate::plan::{Output, Plan};
+
+use super::address::Address;
+use super::call::Call;
+use super::files;
+use super::finding::{Finding, Findings};
+use super::jail::Jail;
+
+/// A check whose options are good.
+pub(super) struct Good {
+    pub options: Options,
+    pub plan: Plan,
+}
+
+/// Whether the command is sni-check: by its name, or because it is given options.
+pub(super) fn is_ours(call: &Call) -> bool {
+    let path = call.variable("PATH").unwrap_or_default();
+    path.trim_start().starts_with('-') || call.command.value.ends_with("sni-check")
+}
+
+/// Looks at the options of a call; gives them if the check would take them.
+pub(super) fn options(call: &Call, jail: &Jail, findings: &mut Findings) -> Option<Good> {
+    let mut options = match parse(call) {
+        Ok(options) => options,
+        Err(error) => {
+            refused(call, &format!("{error:#}"), findings);
+            return None;
+        }
+    };
+    let before = findings.0.len();
+    let moved = files::move_into_jail(&mut options, call, jail, findings);
+    if findings.0[before..]
+        .iter()
+        .any(|finding| finding.mark == Mark::Problem)
+    {
+        return None;
+    }
+    match plan(&options, call) {
+        Ok(plan) => Some(Good { options, plan }),
+        Err(error) => {
+            refused(call, &moved.outside_in(&format!("{error:#}")), findings);
+            None
+        }
+    }
+}
+
+fn parse(call: &Call) -> Result<Options> {
+    let path = call.variable("PATH").unwrap_or_default();
+    let mut words = haproxy::options_in_path(OsStr::new(path))?;
+    let mut arguments = call.arguments.clone();
+    // HAProxy resolves names itself; the check gets an address, whichever.
+    if call.server.address.name().is_some() {
+        "192.0.2.1".clone_into(&mut arguments[2]);
+    }
+    words.extend(arguments);
+    let Parsed::Options(options) = options::parse(&words)? else {
+        bail!("--help is for people; leave it out here");
+    };
+    if options.version {
+        bail!("--version checks nothing; leave it out here");
+    }
+    if options.color.is_some() {
+        bail!("--color is for diagnose; leave it out here");
+    }
+    Ok(*options)
+}
+
+fn plan(options: &Options, call: &Call) -> Result<Plan> {
+    let output = Output::new(options)?;
+    Plan::new(
+        options,
+        Some(call.caller()),
+        call.variable("SNI_HOST"),
+        output,
+    )
+}
+
+fn refused(call: &Call, sentence: &str, findings: &mut Findings) {
+    let path = call.backend.set.path.as_ref();
+    let of_server = sentence.contains("server line") || sentence.contains("server's address");
+    let place = match path {
+        Some(path) if !of_server => &path.place,
+        _ => &call.server.place,
+    };
+    let hidden = matches!(call.server.address, Address::Other(_));
+    findings.add(Finding {
+        mark: Mark::Problem,
+        id: if sentence.starts_with("no SNI name") {
+            "no-sni-name"
+        } else {
+            "options"
+        },
+        place: Some(place.clone()),
+        about: vec![call.caller().to_string()],
+        what: format!("the check would refuse its options: {sentence}"),
+        shows: "PROCERR with code 2, the server is DOWN".to_owned(),
+        write: match hidden {
+            true => "--connect ADDR:PORT in external-check path".to_owned(),
+            false => advice(sentence),
+        },
+    });
+}
+
+/// The sentences say themselves what to write, most after a semicolon.
+fn advice(sentence: &str) -> String {
+    let advice = sentence
+        .rsplit_once("; ")
+        .or_else(|| sentence.split_once(": "));
+    let Some((_, advice)) = advice else {
+        return "options as sni-check --help lists them, in external-check path".to_owned();
+    };
+    let nearest = advice.strip_prefix("did you mean ");
+    let nearest = nearest.and_then(|advice| advice.strip_suffix('?'));
+    nearest.unwrap_or(advice).to_owned()
+}

@@ -1,0 +1,55 @@
+//! The command line of `sni-check doctor`.
+
+use argh::{ArgsInfo, FromArgs};
+
+use crate::values::Color;
+
+/// How the external checks of a haproxy.cfg would fare on this host.
+#[derive(FromArgs, ArgsInfo, Debug, Default)]
+#[argh(
+    help_triggers("--help", "-h"),
+    example = "{command_name} -f /etc/haproxy/haproxy.cfg",
+    example = "{command_name} --env @/proc/$(pidof -s haproxy)/environ",
+    example = "{command_name} --run",
+    note = "Exit code: 0 nothing stands in the way; 2 the configuration is refused or a\n\
+            check cannot work; with --run else the code of the first check that fails."
+)]
+pub struct DoctorOptions {
+    /// configuration, or a folder of *.cfg; repeatable, as for HAProxy;
+    /// default /etc/haproxy/haproxy.cfg or /usr/local/etc/haproxy/haproxy.cfg
+    #[argh(option, short = 'f', arg_name = "FILE")]
+    pub file: Vec<String>,
+
+    /// a variable of HAProxy's environment: NAME=VALUE, or @FILE with one a line
+    /// (systemd's EnvironmentFile, /proc/PID/environ); repeatable
+    #[argh(option, arg_name = "NAME=VALUE|@FILE")]
+    pub env: Vec<String>,
+
+    /// HAProxy's binary, default: haproxy in PATH, /usr/sbin or /usr/local/sbin
+    #[argh(option, arg_name = "FILE")]
+    pub haproxy: Option<String>,
+
+    /// run every check exactly as HAProxy would, as root in its chroot and as its user
+    #[argh(switch)]
+    pub run: bool,
+
+    /// print one JSON object
+    #[argh(switch)]
+    pub json: bool,
+
+    /// auto (default), always or never
+    #[argh(option, arg_name = "auto|always|never")]
+    pub color: Option<Color>,
+}
+
+/// The text of `doctor --help`, without its first line, which every command has.
+pub fn help() -> String {
+    let Err(exit) = DoctorOptions::from_args(&["sni-check", "doctor"], &["--help"]) else {
+        return String::new();
+    };
+    let text = exit.output;
+    match text.split_once("\n\n") {
+        Some((_, rest)) => rest.to_owned(),
+        None => text,
+    }
+}

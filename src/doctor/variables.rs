@@ -1,0 +1,94 @@
+//! The environment in which a configuration is read: ours, what `--env` adds, and what the
+//! configuration sets itself.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+
+use anyhow::{Context, Result};
+
+/// Environment variables. Those that are not UTF-8 are left out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Variables(BTreeMap<String, String>);
+
+impl Variables {
+    /// This process's environment, and on top of it `NAME=VALUE` or `@FILE` as given by `--env`.
+    ///
+    /// # Errors
+    /// What is neither, and a file that cannot be read.
+    pub(super) fn new(given: &[String]) -> Result<Variables> {
+        let ours = env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        let mut variables = Variables(ours.collect());
+        for text in given {
+            match text.strip_prefix('@') {
+                Some(file) => variables.read(file)?,
+                None => {
+                    let (name, value) = text.split_once('=').with_context(|| {
+                        format!("--env `{text}`: write NAME=VALUE, or @FILE with one a line")
+                    })?;
+                    variables.set(name, value);
+                }
+            }
+        }
+        Ok(variables)
+    }
+
+    /// Reads `NAME=VALUE` lines, as systemd's EnvironmentFile and Docker's --env-file have them, or
+    /// `/proc/PID/environ`.
+    fn read(&mut self, file: &str) -> Result<()> {
+        let text = fs::read(file).with_context(|| format!("--env @{file}: cannot read it"))?;
+        let text = String::from_utf8_lossy(&text);
+        if text.contains('\0') {
+            let pairs = text.split('\0').filter_map(|pair| pair.split_once('='));
+            pairs.for_each(|(name, value)| self.set(name, value));
+            return Ok(());
+        }
+        for line in text.lines().map(str::trim) {
+            let line = line.strip_prefix("export ").unwrap_or(line);
+            let Some((name, value)) = line.split_once('=').filter(|_| !line.starts_with('#'))
+            else {
+                continue;
+            };
+            let quoted = value.starts_with(['"', '\'']);
+            let unquoted = shlex::split(value).filter(|words| quoted && words.len() == 1);
+            match unquoted {
+                Some(words) => self.set(name, &words[0]),
+                None => self.set(name, value),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        self.0.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Obeys `setenv`, `presetenv`, `unsetenv` and `resetenv` of `global`; says whether it was one.
+    pub(super) fn obey(&mut self, words: &[String]) -> bool {
+        let names = words.get(1..).unwrap_or_default();
+        match (words.first().map(String::as_str), names) {
+            (Some("setenv"), [name, value, ..]) => self.set(name, value),
+            (Some("presetenv"), [name, value, ..]) => {
+                if self.get(name).is_none() {
+                    self.set(name, value);
+                }
+            }
+            (Some("unsetenv"), names) => self.0.retain(|name, _| !names.contains(name)),
+            (Some("resetenv"), names) => self.0.retain(|name, _| names.contains(name)),
+            _ => return false,
+        }
+        true
+    }
+}
