@@ -1,0 +1,185 @@
+//! Options that the check refuses, and files that it cannot read.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::scene::{NAME, Scene, finding, foretells, json, shows};
+
+const PROBLEM: &str = "problem";
+const SERVER: &str = "127.0.0.1:PORT TLS check inter 500ms";
+
+/// What doctor says of these options in the chroot; HAProxy shows code 2.
+#[track_caller]
+fn refused(scene: &Scene, id: &str, options: &str, server: &str) -> String {
+    let options = format!("{options} --timeout 400ms");
+    let backend = scene.checked("/sni-check", &options, server);
+    let config = scene.config(&scene.jailed(), &backend);
+    let report = foretells(&config, &[(id, PROBLEM)], "PROCERR", "2");
+    finding(&report, id)["what"]
+        .as_str()
+        .expect("text")
+        .to_owned()
+}
+
+#[test]
+fn options_are_refused_in_the_words_of_the_check() {
+    let scene = Scene::new();
+    for (options, sentence) in [
+        (
+            "--snl www.example.test",
+            "unknown option --snl; did you mean --sni?",
+        ),
+        (
+            "--sni www.example.test --no-sni",
+            "--sni and --no-sni contradict each other; give only one of them",
+        ),
+        (
+            "--sni www.example.test --uri",
+            "--uri has no value, --timeout follows; if it was given as a variable, set that variable",
+        ),
+        ("--sni www.example.test --expect 'status many'", "--expect"),
+        (
+            "--sni 'www.example.test",
+            "external-check path has a quote that is not closed; close it",
+        ),
+        (
+            "--sni www.example.test --color never",
+            "--color is for diagnose; leave it out here",
+        ),
+    ] {
+        let what = refused(&scene, "options", options, SERVER);
+        assert!(what.contains(sentence), "{options}: {what}");
+        // The check itself says the same.
+        let options = format!("{options} --timeout 400ms");
+        let output = crate::support::check::haproxy_door(&options, "127.0.0.1", "1");
+        let line = String::from_utf8_lossy(&output.stderr).into_owned();
+        let said = what
+            .rsplit_once("refuse its options: ")
+            .expect("a sentence")
+            .1;
+        let said = said.lines().next().expect("a line");
+        assert!(line.contains(said), "{line} / {said}");
+    }
+}
+
+#[test]
+fn a_server_for_which_no_name_is_found() {
+    let scene = Scene::new();
+    let what = refused(&scene, "no-sni-name", "--ca-file /ca.pem", SERVER);
+    assert!(what.contains("no SNI name"), "{what}");
+    // A server named like a host has one; preserve-env is for HAProxy 2.9.
+    let backend = scene.checked("/sni-check", "--ca-file /ca.pem --timeout 400ms", SERVER);
+    let backend = backend.replace("server s ", &format!("server {NAME} "));
+    let config = scene.config(&scene.jailed(), &backend);
+    assert_eq!(json(&["-f", &config]).1, 0);
+    shows(&config, NAME, "PROCOK", "0");
+}
+
+#[test]
+fn servers_that_cannot_be_dialled() {
+    let scene = Scene::new();
+    let options = "--sni www.example.test --ca-file /ca.pem";
+    let what = refused(
+        &scene,
+        "options",
+        options,
+        "127.0.0.1 TLS check inter 500ms port PORT",
+    );
+    assert!(what.contains("gives no port"), "{what}");
+    let what = refused(
+        &scene,
+        "options",
+        options,
+        "abns@nowhere TLS check inter 500ms",
+    );
+    assert!(what.contains("abstract unix socket"), "{what}");
+}
+
+#[test]
+fn files_that_are_not_where_the_check_looks() {
+    let scene = Scene::new();
+    let outside = scene.folder.file("outside.pem", &scene.ca.pem);
+    for (option, file) in [
+        ("--ca-file", &outside[..]),
+        ("--crl-file", "/none.pem"),
+        ("--crt", "/none.pem"),
+        ("--header", "@/none"),
+    ] {
+        let what = refused(
+            &scene,
+            "file",
+            &format!("--sni {NAME} {option} {file}"),
+            SERVER,
+        );
+        let file = file.trim_start_matches('@');
+        assert!(
+            what.contains(&format!("{option} {file} is not in the chroot")),
+            "{what}"
+        );
+    }
+    let what = refused(
+        &scene,
+        "file",
+        &format!("--sni {NAME} --ca-file @system-ca"),
+        SERVER,
+    );
+    assert!(what.contains("has no CA certificates"), "{what}");
+}
+
+#[test]
+fn files_that_haproxys_user_may_not_read() {
+    let scene = Scene::new();
+    let private = scene.folder.file("root/private.pem", &scene.ca.pem);
+    fs::set_permissions(&private, fs::Permissions::from_mode(0o600)).expect("permissions");
+    let closed = scene.folder.file("root/closed/ca.pem", &scene.ca.pem);
+    let closed = std::path::Path::new(&closed).parent().expect("a folder");
+    fs::set_permissions(closed, fs::Permissions::from_mode(0o700)).expect("permissions");
+    for file in ["/private.pem", "/closed/ca.pem"] {
+        let what = refused(
+            &scene,
+            "file",
+            &format!("--sni {NAME} --ca-file {file}"),
+            SERVER,
+        );
+        assert!(what.contains("user nobody may not read it"), "{what}");
+    }
+}
+
+#[test]
+fn files_whose_content_is_no_good_are_named_as_the_configuration_has_them() {
+    let scene = Scene::new();
+    scene.folder.file("root/empty.pem", "");
+    let what = refused(
+        &scene,
+        "options",
+        &format!("--sni {NAME} --ca-file /empty.pem"),
+        SERVER,
+    );
+    assert!(
+        what.ends_with("--ca-file /empty.pem: no certificate in it; write it as PEM"),
+        "{what}"
+    );
+}
+
+#[test]
+fn a_variable_that_is_not_set_here() {
+    let scene = Scene::new();
+    let backend = scene.checked(
+        "/sni-check",
+        "--sni ${SNI_HOST} --ca-file /ca.pem --timeout 400ms",
+        SERVER,
+    );
+    let config = scene.config(&scene.jailed(), &backend);
+    let expected = [("options", PROBLEM), ("unset-variables", "note")];
+    let report = foretells(&config, &expected, "PROCERR", "2");
+    assert_eq!(finding(&report, "unset-variables")["about"][0], "SNI_HOST");
+    let set = format!("SNI_HOST={NAME}");
+    let file = scene
+        .folder
+        .file("env", &format!("# comment\nOTHER=1\nSNI_HOST=\"{NAME}\"\n"));
+    let environ = scene.folder.file("environ", &format!("A=b\0{set}\0"));
+    for given in [set, format!("@{file}"), format!("@{environ}")] {
+        let (report, code) = json(&["-f", &config, "--env", &given]);
+        assert_eq!(code, 0, "{given}: {report}");
+    }
+}

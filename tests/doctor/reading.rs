@@ -1,0 +1,171 @@
+//! Doctor reads a configuration as HAProxy does.
+
+use std::collections::BTreeSet;
+
+use crate::scene::{Scene, finding, json};
+use crate::support::folder::Folder;
+use crate::support::haproxy::Haproxy;
+
+const GLOBAL: &str = "global\n external-check\n insecure-fork-wanted\n";
+
+/// The path that doctor reads in `external-check command /<text>`.
+fn read_by_doctor(folder: &Folder, text: &str) -> String {
+    let config = format!(
+        "{GLOBAL} setenv LIST \"one  two\"\nbackend b\n option external-check\n \
+         external-check command /{text}\n external-check path --no-sni\n server s 127.0.0.1:1 check\n"
+    );
+    let config = folder.file("doctor.cfg", &config);
+    let (report, _) = json(&["-f", &config, "--env", "NAME=a b"]);
+    let what = finding(&report, "command")["what"].as_str().expect("text");
+    let command = what.strip_prefix("external-check command ").expect(what);
+    command
+        .strip_suffix(" is not there")
+        .expect(what)
+        .to_owned()
+}
+
+/// The word that HAProxy reads.
+fn read_by_haproxy(folder: &Folder, text: &str) -> String {
+    let config = format!("global\n setenv LIST \"one  two\"\n.notice /{text}\n");
+    let config = folder.file("haproxy.cfg", &config);
+    let output = Haproxy::check(&config, &[("NAME", "a b")]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let line = text.lines().find(|line| line.contains("'/")).expect(&text);
+    let (_, word) = line.split_once("'/").expect("a quote");
+    let word = word.rsplit_once('\'').map_or(word, |(word, _)| word);
+    format!("/{word}")
+}
+
+#[test]
+fn words_are_split_as_haproxy_splits_them() {
+    let folder = Folder::new();
+    for text in [
+        "plain",
+        r"a\ b",
+        r#""a b""#,
+        "'a b'",
+        r#"'a"b'"#,
+        r#""a\"b""#,
+        r"a\#b",
+        "a#b",
+        r"a\\b",
+        r"'a\b'",
+        r"a\1b",
+        r"a\x41b",
+        "$NAME",
+        r#""$NAME""#,
+        r#"'$NAME'"#,
+        r#""${NAME}c""#,
+        r#""${NONE-d e}""#,
+        r#""\$NAME""#,
+        r#""a"'b'c"#,
+        r#""a#b""#,
+    ] {
+        assert_eq!(
+            read_by_doctor(&folder, text),
+            read_by_haproxy(&folder, text),
+            "{text}"
+        );
+    }
+}
+
+/// The checks that doctor sees, as `backend/server address`, by running them in vain.
+fn checks(words: &[&str]) -> (BTreeSet<String>, serde_json::Value) {
+    let (report, _) = json(&[words, &["--run"]].concat());
+    let runs = report["runs"]["checks"].as_array().expect("checks");
+    let names = runs.iter().map(|run| {
+        let part = |name: &str| run[name].as_str().expect("text").to_owned();
+        format!("{}/{}", part("backend"), part("server"))
+    });
+    (names.collect(), report)
+}
+
+#[test]
+fn files_folders_conditions_and_inheritance() {
+    let folder = Folder::new();
+    let defaults = "defaults\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n";
+    folder.file(
+        "conf/1.cfg",
+        &format!("{GLOBAL}{defaults} option external-check\n external-check command /none\n"),
+    );
+    folder.file(
+        "conf/2.cfg",
+        ".if defined(NOT_SET)\nbackend never\n server s 127.0.0.1:1 check\n.elif streq(\"$MODE\",two)\n\
+         backend two\n server s 127.0.0.1:1 check\n.else\nbackend other\n server s 127.0.0.1:1 check\n.endif\n",
+    );
+    folder.file(
+        "conf/3.cfg",
+        "listen tcp\n bind 127.0.0.1:8080\n option tcp-check\n server s 127.0.0.1:1 check\n",
+    );
+    folder.file(
+        "conf/4.cfg",
+        &format!("{defaults}backend none\n server s 127.0.0.1:1 check\n"),
+    );
+    folder.file("conf/not-read.conf", "nonsense");
+    folder.file("conf/.hidden.cfg", "nonsense");
+    let more = folder.file("more.cfg", "backend more\n option external-check\n external-check command /none\n server s 127.0.0.1:1 check\n");
+    let conf = folder.join("conf");
+    for (mode, expected) in [("two", "two/s"), ("x", "other/s")] {
+        let mode = format!("MODE={mode}");
+        let (names, report) = checks(&["-f", &conf, "-f", &more, "--env", &mode]);
+        let expected: BTreeSet<String> = [expected, "more/s"].map(str::to_owned).into();
+        assert_eq!(names, expected, "{report}");
+        assert_eq!(report["not_understood"], serde_json::Value::Array(vec![]));
+        assert_eq!(report["haproxy"]["accepts"], true, "{report}");
+    }
+}
+
+#[test]
+fn what_is_not_understood_is_said_with_its_line() {
+    let folder = Folder::new();
+    let text = format!(
+        "{GLOBAL}backend b\n option external-check\n external-check command /bin/true\n\
+         server s 127.0.0.1:1 check frobnicate\n server t 127.0.0.1:1 check inter soon\n\
+         .if nonsense\n.endif\n server u \"open\n server-template v many 127.0.0.1:1 check\n\
+         backend c from nowhere\n"
+    );
+    let config = folder.file("haproxy.cfg", &text);
+    let (report, _) = json(&["-f", &config]);
+    let unclear = report["not_understood"].as_array().expect("lines");
+    let lines: Vec<u64> = unclear
+        .iter()
+        .map(|line| line["line"].as_u64().expect("a line"))
+        .collect();
+    assert_eq!(lines, [7, 8, 9, 11, 12, 13], "{report}");
+    assert!(report.to_string().contains("frobnicate"));
+}
+
+#[test]
+fn a_real_backend_from_a_template_is_checked_once_for_each_server() {
+    let scene = Scene::new();
+    let backend = scene.checked("/none", "--no-sni", "127.0.0.1:1");
+    let backend = backend.replace("server s ", "server-template s 3 ");
+    let config = scene.config(&Scene::plain(), &format!("{backend} check\n"));
+    let (names, report) = checks(&["-f", &config]);
+    assert_eq!(names.len(), 3, "{report}");
+    assert!(names.contains("b/s3"));
+}
+
+#[test]
+fn what_cannot_be_read_or_asked_is_refused() {
+    let folder = Folder::new();
+    let empty = folder.join("");
+    for (words, part) in [
+        (&["-f", "/none.cfg"][..], "-f /none.cfg: cannot read it"),
+        (&["-f", &empty], "has no *.cfg"),
+        (&["-f"], "-f has no value"),
+        (&["--env", "NAME", "-f", "/none.cfg"], "write NAME=VALUE"),
+        (&["--env", "@/none", "-f", "/none.cfg"], "cannot read it"),
+        (
+            &["--haproxy", "/none", "-f", "/none.cfg"],
+            "--haproxy /none: cannot run it",
+        ),
+        (&["--rum"], "did you mean --run?"),
+        (&["haproxy.cfg"], "haproxy.cfg"),
+    ] {
+        let output = crate::scene::doctor(words);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{words:?} {text}");
+        assert!(text.contains(part), "{words:?}: {text}");
+    }
+}

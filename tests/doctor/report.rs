@@ -1,0 +1,222 @@
+//! The report as people and programs get it, and the configurations that come with the program.
+
+use std::process::Command;
+
+use crate::scene::{NAME, Scene, doctor, json};
+use crate::support::check;
+
+#[test]
+fn the_ready_configurations_have_no_finding() {
+    let scene = Scene::new();
+    scene.copy(check::BINARY, "root/usr/local/bin/sni-check", 0o755);
+    let client = scene.ca.leaf(&["client.example.test"], 30);
+    let client = scene.folder.file("root/client.pem", &client.both_pem());
+    let pairs = [
+        ("HYBRID_STACK_HOST", "127.0.0.1".to_owned()),
+        ("STACK_HOST", "127.0.0.1".to_owned()),
+        ("SNI_HOST", NAME.to_owned()),
+        ("SNI_CHECK", format!("{}/sni-check", scene.root())),
+        ("CA_FILE", format!("{}/ca.pem", scene.root())),
+        ("SERVER_CA_FILE", format!("{}/ca.pem", scene.root())),
+        ("CLIENT_PEM", client),
+        ("CHROOT", scene.root()),
+    ];
+    let pairs = pairs.map(|(name, value)| format!("{name}={value}"));
+    let folder = format!("{}/haproxy", env!("CARGO_MANIFEST_DIR"));
+    let mut checks = 0;
+    for entry in std::fs::read_dir(folder).expect("configurations") {
+        let config = entry.expect("an entry").path().display().to_string();
+        let mut words = vec!["-f", &config];
+        words.extend(pairs.iter().flat_map(|pair| ["--env", pair]));
+        let (report, code) = json(&words);
+        assert_eq!(
+            (code, &report["findings"]),
+            (0, &serde_json::Value::Array(vec![])),
+            "{config}: {report}"
+        );
+        assert_eq!(
+            report["not_understood"],
+            serde_json::Value::Array(vec![]),
+            "{report}"
+        );
+        assert_eq!(report["haproxy"]["accepts"], true);
+        checks += report["checks"].as_u64().expect("a number");
+    }
+    assert_eq!(checks, 5);
+}
+
+/// A configuration with a problem and a note.
+fn config(scene: &Scene) -> String {
+    let backend = scene.checked(
+        "/missing",
+        "--snl x",
+        "127.0.0.1:PORT check inter 500ms frobnicate",
+    );
+    scene.config(&scene.jailed(), &backend)
+}
+
+#[test]
+fn the_gravest_comes_first_and_no_line_is_wider_than_a_terminal() {
+    let scene = Scene::new();
+    let output = doctor(&["-f", &config(&scene), "--run"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!text.contains('\x1b'), "plain when piped");
+    for line in text.lines().filter(|line| line.contains(' ')) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let marks: Vec<&str> = text
+        .lines()
+        .filter_map(|line| {
+            ["  problem ", "  note "]
+                .into_iter()
+                .find(|mark| line.starts_with(mark))
+        })
+        .collect();
+    assert!(
+        marks.len() >= 2 && marks.is_sorted_by(|a, b| a >= b),
+        "{text}"
+    );
+    for part in [
+        "shows  PROCERR with code 255",
+        "write  install -D -m 755",
+        "Not understood",
+        "haproxy -c says",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let colored = doctor(&["-f", &config(&scene), "--color=always"]);
+    assert!(String::from_utf8_lossy(&colored.stdout).contains("\x1b[31mproblem"));
+}
+
+#[test]
+fn the_json_has_its_documented_shape() {
+    let scene = Scene::new();
+    let (report, code) = json(&["-f", &config(&scene), "--run"]);
+    let keys = |value: &serde_json::Value| {
+        let object = value.as_object().expect("an object");
+        object.keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        keys(&report),
+        [
+            "checks",
+            "code",
+            "files",
+            "findings",
+            "haproxy",
+            "not_understood",
+            "runs"
+        ]
+    );
+    assert_eq!(report["code"], code);
+    assert_eq!(keys(&report["haproxy"]), ["accepts", "says", "version"]);
+    assert_eq!(
+        keys(&report["findings"][0]),
+        [
+            "about", "file", "id", "line", "mark", "shows", "what", "write"
+        ]
+    );
+    assert_eq!(keys(&report["not_understood"][0]), ["file", "line", "why"]);
+    assert_eq!(keys(&report["runs"]), ["checks", "exact"]);
+    assert_eq!(
+        keys(&report["runs"]["checks"][0]),
+        [
+            "backend",
+            "check_code",
+            "check_status",
+            "meaning",
+            "milliseconds",
+            "server"
+        ]
+    );
+}
+
+#[test]
+fn without_haproxy_the_configuration_is_looked_at_all_the_same() {
+    let scene = Scene::new();
+    let backend = scene.checked(
+        "/sni-check",
+        "--no-sni --ca-file /none.pem",
+        "127.0.0.1:1 check",
+    );
+    let config = scene.config("external-check\n insecure-fork-wanted", &backend);
+    let text = std::fs::read_to_string(config).expect("text");
+    scene.folder.file("root/haproxy.cfg", &text);
+    // Nothing but the program is in that place.
+    let output = Command::new("/usr/sbin/chroot")
+        .args([
+            &scene.root(),
+            "/sni-check",
+            "doctor",
+            "-f",
+            "/haproxy.cfg",
+            "--json",
+        ])
+        .env_clear()
+        .output()
+        .expect("chroot runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let report: serde_json::Value = serde_json::from_str(&text).expect(&text);
+    assert!(report["haproxy"].is_null(), "{report}");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text.contains("--ca-file /none.pem is not there"), "{text}");
+}
+
+#[test]
+fn under_haproxy_there_is_no_doctor() {
+    for words in [
+        &["doctor"][..],
+        &["--as-haproxy", "", "", "", "/bin/true", "1", "2", "3", "4"],
+    ] {
+        let mut command = Command::new(check::BINARY);
+        command.args(words).env("HAPROXY_SERVER_NAME", "s");
+        let output = command.output().expect("the program runs");
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+/// The configuration of the README's example: everything that people get wrong.
+const EXAMPLE: &str = r#"global
+    user haproxy
+    group haproxy
+    external-check
+
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+
+frontend www
+    bind 127.0.0.1:8080
+    default_backend hybrid
+
+backend hybrid
+    option external-check
+    external-check command /opt/sni-chekc
+    external-check path "--snl www.example.com"
+    server blue 203.0.113.7:443 ssl verify required ca-file @system-ca sni str(www.example.com) check
+"#;
+
+#[test]
+fn the_readme_shows_what_doctor_says() {
+    let folder = crate::support::folder::Folder::new();
+    folder.file("haproxy.cfg", EXAMPLE);
+    let output = Command::new(check::BINARY)
+        .args(["doctor", "-f", "haproxy.cfg"])
+        .current_dir(folder.path())
+        .env_clear()
+        .output()
+        .expect("the program runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let shown = format!("```\n$ sni-check doctor -f haproxy.cfg\n{text}");
+    // What HAProxy says itself depends on its version.
+    let shown = shown
+        .split("\nhaproxy -c says")
+        .next()
+        .expect("text")
+        .trim_end();
+    let readme = include_str!("../../README.md");
+    assert!(readme.contains(&format!("{shown}\n…\n```\n")), "{shown}");
+}

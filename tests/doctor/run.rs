@@ -1,0 +1,203 @@
+//! `doctor --run` does what HAProxy does, and shows what HAProxy shows.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use crate::scene::{NAME, Scene, json};
+use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::{check, free_port, program, wait_for};
+
+/// What a check was given and could see, written down by itself.
+const WITNESS: &str = r#"#!/bin/sh
+open=
+for fd in 0 1 2; do [ -e /proc/$$/fd/$fd ] && open="$open $fd"; done
+exec > "${0%/*}/seen/$HAPROXY_PROXY_NAME.$HAPROXY_SERVER_NAME.part" 2>/dev/null
+echo "open:$open"
+echo "words: $0 $*"
+echo "folder: $(/bin/pwd)"
+echo "user: $(/usr/bin/id -u):$(/usr/bin/id -g)"
+/bin/grep NoNewPrivs /proc/$$/status
+/usr/bin/env -u _ -u PWD -u OLDPWD -u SHLVL | LC_ALL=C /usr/bin/sort
+/bin/mv "${0%/*}/seen/$HAPROXY_PROXY_NAME.$HAPROXY_SERVER_NAME.part" "${0%/*}/seen/$HAPROXY_PROXY_NAME.$HAPROXY_SERVER_NAME"
+"#;
+
+fn testimony(scene: &Scene, count: usize) -> BTreeMap<String, String> {
+    let folder = scene.folder.path().join("seen");
+    let read = || {
+        let entries = fs::read_dir(&folder).expect("a folder").flatten();
+        let seen: BTreeMap<String, String> = entries
+            .map(|entry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let text = fs::read_to_string(entry.path()).unwrap_or_default();
+                (name, text)
+            })
+            .filter(|(name, _)| !name.ends_with(".part"))
+            .collect();
+        (seen.len() == count).then_some(seen)
+    };
+    let seen = wait_for("all checks to have run", read);
+    fs::remove_dir_all(&folder).expect("removed");
+    seen
+}
+
+fn empty(scene: &Scene) {
+    let folder = scene.folder.path().join("seen");
+    fs::create_dir(&folder).expect("a folder");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("permissions");
+}
+
+#[test]
+fn a_check_cannot_tell_doctor_from_haproxy() {
+    let scene = Scene::new();
+    let witness = scene.script("witness", WITNESS);
+    let port = free_port();
+    let text = format!(
+        "global\n user nobody\n group nogroup\n external-check\n insecure-fork-wanted\n stats timeout 1m\n\
+         defaults base\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
+         option external-check\n external-check command {witness}\n default-server check inter 3s maxconn 7\n\
+         frontend f from base\n bind 127.0.0.1:{port}\n default_backend one\n\
+         backend one from base\n external-check path \"--a 'b c' ${{WORD}}\"\n\
+         server a 127.0.0.1:1\n server b [::1]:2 ssl verify none\n server-template t 2-3 localhost:3\n\
+         default-server no-check\n server unchecked 127.0.0.1:4\n\
+         defaults tcp from base\n mode tcp\n\
+         listen two from tcp\n bind 127.0.0.1:{}\n id 40\n server a 127.0.0.1:5 no-ssl id 12\n server b 127.0.0.1:6\n\
+         backend three from base\n server u {}/socket proto h2\n",
+        free_port(),
+        scene.folder.path().display(),
+    );
+    let config = scene.folder.file("haproxy.cfg", &text);
+    empty(&scene);
+    let (report, _) = json(&["-f", &config, "--run", "--env", "WORD=w"]);
+    assert_eq!(
+        report["not_understood"],
+        serde_json::Value::Array(vec![]),
+        "{report}"
+    );
+    let count = report["checks"].as_u64().expect("a number");
+    assert_eq!(count, 7, "{report}");
+    let by_doctor = testimony(&scene, 7);
+    empty(&scene);
+    let _haproxy = Haproxy::start(Mode::Daemon, &config, &[("WORD", "w")]);
+    let by_haproxy = testimony(&scene, 7);
+    assert_eq!(by_doctor, by_haproxy);
+    assert!(
+        by_doctor["one.a"].contains("PATH=--a 'b c' w\n"),
+        "{by_doctor:?}"
+    );
+}
+
+/// Healthy, wrong name, refused port, slow: the same in doctor's table and in HAProxy's statistics.
+#[test]
+fn the_table_is_what_haproxy_shows() {
+    let scene = Scene::new();
+    let (nginx, dead) = (scene.port, free_port());
+    let check = |name: &str, port: u16, more: &str| {
+        format!(
+            "backend {name}\n external-check path \"--sni {NAME} --ca-file /ca.pem --timeout 900ms {more}\"\n\
+             server s 127.0.0.1:{port} check inter 1s\n"
+        )
+    };
+    let silent = crate::support::peer::tcp(|stream| {
+        std::thread::sleep(std::time::Duration::from_secs(20));
+        drop(stream);
+    });
+    let backends = [
+        check("healthy", nginx, ""),
+        check("name", nginx, "--verify-host other.example.test"),
+        check("refused", dead, ""),
+        check("killed", silent, "").replace("900ms", "5s"),
+        check("missing", nginx, "").replace(
+            " external-check path",
+            " external-check command /none\n external-check path",
+        ),
+    ];
+    let text = format!(
+        "global\n {}\ndefaults\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
+         option external-check\n external-check command /sni-check\n{}",
+        scene.jailed(),
+        backends.concat()
+    );
+    let config = scene.folder.file("haproxy.cfg", &text);
+    let (report, code) = json(&["-f", &config, "--run"]);
+    assert_eq!(code, 2, "the missing command is a problem");
+    assert_eq!(report["runs"]["exact"], true);
+    let runs = report["runs"]["checks"].as_array().expect("checks");
+    assert_eq!(runs.len(), 5);
+    let haproxy = Haproxy::start(Mode::Daemon, &config, &[]);
+    for (run, (status, code)) in runs.iter().zip([
+        ("PROCOK", "0"),
+        ("PROCERR", "54"),
+        ("PROCERR", "41"),
+        ("PROCTOUT", ""),
+        ("PROCERR", "255"),
+    ]) {
+        let backend = run["backend"].as_str().expect("a name");
+        assert_eq!(run["check_status"], status, "{run}");
+        assert_eq!(
+            run["check_code"]
+                .as_u64()
+                .map_or(String::new(), |code| code.to_string()),
+            code
+        );
+        let seen = wait_for(backend, || {
+            let seen = haproxy.server(backend, "s")?;
+            (seen.check_status == status).then_some(seen)
+        });
+        assert!(code.is_empty() || seen.check_code == code, "{run} {seen:?}");
+    }
+}
+
+#[test]
+fn the_exit_code_is_that_of_the_first_check_that_fails() {
+    let scene = Scene::new();
+    let config = |options: &str, port: u16| {
+        let options = format!("--ca-file /ca.pem --timeout 900ms {options}");
+        let server = format!("127.0.0.1:{port} TLS check inter 1s");
+        let backend = scene.checked("/sni-check", &options, &server);
+        scene.config(&scene.jailed(), &backend)
+    };
+    let good = config(&format!("--sni {NAME}"), scene.port);
+    assert_eq!(json(&["-f", &good, "--run"]).1, 0);
+    let wrong = config("--sni wrong.example.test", scene.port);
+    assert_eq!(json(&["-f", &wrong]).1, 0);
+    let (report, code) = json(&["-f", &wrong, "--run"]);
+    assert_eq!((code, &report["code"]), (65, &65.into()));
+}
+
+#[test]
+fn another_user_than_root_is_told_that_it_is_not_exact() {
+    let scene = Scene::new();
+    let options = format!("--sni {NAME} --ca-file ROOT/ca.pem --timeout 900ms");
+    let backend = scene.checked(
+        "ROOT/sni-check",
+        &options,
+        "127.0.0.1:PORT TLS check inter 1s",
+    );
+    let config = scene.config(&scene.jailed().replace(&scene.root(), "/"), &backend);
+    let program_copy = scene.copy(check::BINARY, "sni-check", 0o755);
+    let output = Command::from(program("setpriv"))
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .args([&program_copy, "doctor", "--run", "-f", &config])
+        .stdin(Stdio::null())
+        .output()
+        .expect("setpriv runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("ok       b/s PROCOK"), "{text}");
+    let root = scene.config(
+        &scene
+            .jailed()
+            .replace(&format!("chroot {}", scene.root()), "")
+            .replace("nobody", "root"),
+        &backend,
+    );
+    let output = program("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .args([&program_copy, "doctor", "--run", "-f", &root])
+        .output()
+        .expect("setpriv runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("only root can run checks exactly"), "{text}");
+}
