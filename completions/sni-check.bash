@@ -10,10 +10,18 @@ _sni_check() {
     fi
     COMPREPLY=()
     if [[ $COMP_CWORD -eq 1 && $current != -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W 'diagnose explain' -- "$current"; compgen -A hostname -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W 'diagnose doctor explain' -- "$current"; compgen -A hostname -- "$current")
         return
     fi
     case ${COMP_WORDS[1]} in
+        doctor)
+            if [[ $current == -* ]]; then
+                mapfile -t COMPREPLY < <(compgen -W '--help --file --env --haproxy --run --json --color' -- "$current")
+            else
+                compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current")
+            fi
+            return
+            ;;
         explain)
             [[ $COMP_CWORD -eq 2 ]] && mapfile -t COMPREPLY < <(compgen -W '--help 0 1 2 31 32 41 42 43 51 53 54 55 56 57 58 61 62 63 64 65 66 71 72 73 74 75 76' -- "$current")
             return

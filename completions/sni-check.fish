@@ -1,9 +1,17 @@
 # From src/options.rs and src/door.rs by UPDATE=1 cargo test --test shipping
 
 complete -c sni-check -f
-complete -c sni-check -n 'not __fish_seen_subcommand_from explain' -a '(__fish_print_hostnames)'
+complete -c sni-check -n 'not __fish_seen_subcommand_from doctor explain' -a '(__fish_print_hostnames)'
 complete -c sni-check -n 'test (count (commandline -opc)) -eq 1' -a diagnose -d 'what is wrong with a server, at which layer, and the cure'
+complete -c sni-check -n 'test (count (commandline -opc)) -eq 1' -a doctor -d 'how the checks of a haproxy.cfg would fare on this host'
 complete -c sni-check -n 'test (count (commandline -opc)) -eq 1' -a explain -d 'what an exit code means, likely causes, what to change'
+complete -c sni-check -n '__fish_seen_subcommand_from doctor' -F -l help -d 'display usage information'
+complete -c sni-check -n '__fish_seen_subcommand_from doctor' -F -l file -d 'configuration, or a folder of *.cfg; repeatable, as for HAProxy; default /etc/haproxy/haproxy.cfg or /usr/local/etc/haproxy/haproxy.cfg'
+complete -c sni-check -n '__fish_seen_subcommand_from doctor' -F -l env -d 'a variable of HAProxy\'s environment: NAME=VALUE, or @FILE with one a line (systemd\'s EnvironmentFile, /proc/PID/environ); repeatable'
+complete -c sni-check -n '__fish_seen_subcommand_from doctor' -F -l haproxy -d 'HAProxy\'s binary, default: haproxy in PATH, /usr/sbin or /usr/local/sbin'
+complete -c sni-check -n '__fish_seen_subcommand_from doctor' -F -l run -d 'run every check exactly as HAProxy would, as root in its chroot and as its user'
+complete -c sni-check -n '__fish_seen_subcommand_from doctor' -F -l json -d 'print one JSON object'
+complete -c sni-check -n '__fish_seen_subcommand_from doctor' -F -l color -d 'auto (default), always or never'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 0 -d 'healthy'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 1 -d 'internal error: a bug in sni-check, or memory exhausted'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 2 -d 'options or environment refused; nothing was sent'

@@ -5,8 +5,9 @@
 
 use std::fmt::Write as _;
 
-use argh::{FlagInfo, Optionality};
+use argh::{ArgsInfo, FlagInfo, Optionality};
 use sni_check::code::Code;
+use sni_check::doctor::DoctorOptions;
 use sni_check::door::Door;
 
 use super::{UPDATE, assert_is_up_to_date, flags, value_name};
@@ -44,6 +45,11 @@ fn header() -> String {
 fn words_after(door: Door) -> Option<Vec<(String, &'static str)>> {
     match door {
         Door::Check | Door::Diagnose => None,
+        Door::Doctor => {
+            let flags = DoctorOptions::get_args_info().flags.iter();
+            let flags = flags.map(|flag| (flag.long.to_owned(), flag.description));
+            Some(flags.collect())
+        }
         Door::Explain => Some(
             Code::ALL
                 .map(|code| (code.number().to_string(), code.meaning()))
@@ -59,10 +65,11 @@ fn doors_with_words() -> impl Iterator<Item = (Door, Vec<(String, &'static str)>
 }
 
 fn description(flag: &FlagInfo<'static>) -> String {
-    flag.description
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    one_line(flag.description)
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn bash() -> String {
@@ -98,6 +105,10 @@ fn bash() -> String {
     for (door, words) in doors_with_words() {
         let words: Vec<String> = words.into_iter().map(|(word, _)| word).collect();
         let (name, words) = (door.name(), words.join(" "));
+        if door == Door::Doctor {
+            writeln!(doors, "        {name})\n            if [[ $current == -* ]]; then\n                mapfile -t COMPREPLY < <(compgen -W '{words}' -- \"$current\")\n            else\n                compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- \"$current\")\n            fi\n            return\n            ;;").expect("a string");
+            continue;
+        }
         writeln!(doors, "        {name})\n            [[ $COMP_CWORD -eq 2 ]] && mapfile -t COMPREPLY < <(compgen -W '--help {words}' -- \"$current\")\n            return\n            ;;").expect("a string");
     }
     format!(
@@ -175,6 +186,7 @@ fn zsh() -> String {
     }
     let described = |words: &[(String, &str)]| {
         let words = words.iter().map(|(word, meaning)| {
+            let meaning = one_line(meaning);
             let meaning = meaning.replace('\'', "'\\''").replace(':', "\\:");
             format!("'{word}:{meaning}'")
         });
@@ -185,6 +197,10 @@ fn zsh() -> String {
     let mut doors = String::new();
     for (door, words) in doors_with_words() {
         let (name, words) = (door.name(), described(&words));
+        if door == Door::Doctor {
+            writeln!(doors, "if (( CURRENT > 2 )) && [[ $words[2] == {name} ]]; then\n    local -a following=({words})\n    if [[ $PREFIX == -* ]]; then _describe -o {name} following; else _files; fi\n    return\nfi").expect("a string");
+            continue;
+        }
         writeln!(doors, "if (( CURRENT > 2 )) && [[ $words[2] == {name} ]]; then\n    local -a following=({words})\n    (( CURRENT == 3 )) && _describe {name} following\n    return\nfi").expect("a string");
     }
     format!(
@@ -205,7 +221,11 @@ fn fish() -> String {
     }
     for (door, words) in doors_with_words() {
         for (word, meaning) in words {
-            let (name, meaning) = (door.name(), quote(meaning));
+            let (name, meaning) = (door.name(), quote(&one_line(meaning)));
+            if let Some(option) = word.strip_prefix("--") {
+                writeln!(lines, "complete -c sni-check -n '__fish_seen_subcommand_from {name}' -F -l {option} -d {meaning}").expect("a string");
+                continue;
+            }
             writeln!(lines, "complete -c sni-check -n '__fish_seen_subcommand_from {name}' -a {word} -d {meaning}").expect("a string");
         }
     }
@@ -275,6 +295,8 @@ fn bash_completes_options_words_and_files() {
     assert!(in_bash(&["-"]).len() == flags().len());
     assert_eq!(in_bash(&["dia"]), ["diagnose"]);
     assert_eq!(in_bash(&["diagnose", "--verify", "r"]), ["required"]);
+    assert_eq!(in_bash(&["doctor", "--ru"]), ["--run"]);
+    assert_eq!(in_bash(&["doctor", "-f", "Cargo.t"]), ["Cargo.toml"]);
     assert_eq!(
         in_bash(&["explain", "7"]),
         ["71", "72", "73", "74", "75", "76"]
@@ -291,6 +313,8 @@ fn fish_completes_options_words_and_files() {
     assert!(in_fish("--sni Cargo.t").is_empty());
     assert_eq!(in_fish("dia"), ["diagnose"]);
     assert_eq!(in_fish("diagnose --verify r"), ["required"]);
+    assert_eq!(in_fish("doctor --ru"), ["--run"]);
+    assert_eq!(in_fish("doctor Cargo.t"), ["Cargo.toml"]);
     assert_eq!(in_fish("explain 7"), ["71", "72", "73", "74", "75", "76"]);
 }
 
@@ -329,4 +353,6 @@ fn zsh_completes_options_words_and_files() {
     assert_eq!(in_zsh("dia"), "diagnose");
     assert_eq!(in_zsh("diagnose --verify r"), "diagnose --verify required");
     assert_eq!(in_zsh("explain 65"), "explain 65");
+    assert_eq!(in_zsh("doctor --ru"), "doctor --run");
+    assert_eq!(in_zsh("doctor -f Cargo.t"), "doctor -f Cargo.toml");
 }

@@ -1,6 +1,8 @@
 //! man/sni-check.1, from the template beside it.
 
+use argh::{ArgsInfo, FlagInfo};
 use sni_check::code::Code;
+use sni_check::doctor::DoctorOptions;
 use sni_check::door::Door;
 
 use super::{UPDATE, assert_is_up_to_date, flags, value_name};
@@ -11,16 +13,6 @@ const MANUAL: &str = "man/sni-check.1";
 fn manual() -> String {
     let template =
         std::fs::read_to_string(root().join("man/sni-check.1.in")).expect("the template");
-    let options: Vec<String> = flags()
-        .iter()
-        .map(|flag| {
-            let value = value_name(flag)
-                .map(|name| format!(" Ar {}", escape(name)))
-                .unwrap_or_default();
-            let name = escape(flag.long.trim_start_matches('-'));
-            format!(".It Fl -{name}{value}\n{}", wrap(&escape(flag.description)))
-        })
-        .collect();
     let codes = Code::ALL.map(|code| {
         let meaning = escape(&code.meaning().replace('`', ""));
         let word = match code.haproxy_word() {
@@ -40,8 +32,30 @@ fn manual() -> String {
         )
         .replace("@SYNOPSIS@", &Door::NAMED.map(synopsis).join("\n"))
         .replace("@COMMANDS@", &Door::NAMED.map(command).join("\n"))
-        .replace("@OPTIONS@", &options.join("\n"))
+        .replace("@OPTIONS@", &options(flags()))
+        .replace(
+            "@DOCTOR_OPTIONS@",
+            &options(DoctorOptions::get_args_info().flags),
+        )
         .replace("@EXIT_STATUS@", &codes.join("\n"))
+}
+
+fn options(flags: &[FlagInfo<'static>]) -> String {
+    let options = flags.iter().map(|flag| {
+        let value = value_name(flag)
+            .map(|name| format!(" Ar {}", escape(name)))
+            .unwrap_or_default();
+        let short = flag
+            .short
+            .map(|letter| format!("Fl {letter} , "))
+            .unwrap_or_default();
+        let name = escape(flag.long.trim_start_matches('-'));
+        format!(
+            ".It {short}Fl -{name}{value}\n{}",
+            wrap(&escape(flag.description))
+        )
+    });
+    options.collect::<Vec<_>>().join("\n")
 }
 
 fn synopsis(door: Door) -> String {
