@@ -101,7 +101,7 @@ fn examine(options: &DoctorOptions) -> Result<Report> {
     let (jail, unclear) = Jail::new(&config.global);
     config.unclear.extend(unclear);
     let opinion = haproxy.opinion(&given, &start);
-    let calls = Call::all(&config, &variables);
+    let mut calls = Call::all(&config, &variables);
     let mut findings = Findings::default();
     if let Some(opinion) = &opinion {
         refused(opinion, &mut findings);
@@ -109,15 +109,17 @@ fn examine(options: &DoctorOptions) -> Result<Report> {
     unset(&config, &mut findings);
     look(&config, &haproxy, &jail, &calls, &mut findings);
     findings.sort();
-    let ran = options
-        .run
-        .then(|| run::all(&calls, &jail, launch::can_fork(&config, &haproxy, &jail)));
+    let checks = calls.len();
+    let ran = options.run.then(|| {
+        calls.iter_mut().for_each(Call::resolve);
+        run::all(&calls, &jail, launch::can_fork(&config, &haproxy, &jail))
+    });
     let (accepts, says) = opinion.map_or((true, Vec::new()), |opinion| {
         (opinion.accepts, opinion.says)
     });
     Ok(Report {
         files: given,
-        checks: calls.len(),
+        checks,
         findings,
         unclear: std::mem::take(&mut config.unclear),
         haproxy_version: haproxy.version_text,

@@ -1,5 +1,6 @@
 //! The call that HAProxy makes of an external check: command, arguments, environment, time limit.
 
+use std::net::ToSocketAddrs;
 use std::time::Duration;
 
 use crate::haproxy::Caller;
@@ -82,6 +83,22 @@ impl<'a> Call<'a> {
             backend: self.backend.name.clone(),
             server: self.server.name.clone(),
         }
+    }
+
+    /// Resolves the server's name, as HAProxy does when it starts; a name that has no address stays.
+    pub(super) fn resolve(&mut self) {
+        let name = self.server.address.name();
+        let addresses = name.and_then(|name| (name, 0).to_socket_addrs().ok());
+        let Some(address) = addresses.and_then(|mut addresses| addresses.next()) else {
+            return;
+        };
+        let address = address.ip().to_string();
+        for (name, value) in &mut self.environment {
+            if name == "HAPROXY_SERVER_ADDR" {
+                value.clone_from(&address);
+            }
+        }
+        self.arguments[2] = address;
     }
 
     /// A variable of its environment.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::scene::{NAME, Scene, json};
 use crate::support::haproxy::{Haproxy, Mode};
@@ -177,7 +177,7 @@ fn another_user_than_root_is_told_that_it_is_not_exact() {
     );
     let config = scene.config(&scene.jailed().replace(&scene.root(), "/"), &backend);
     let program_copy = scene.copy(check::BINARY, "sni-check", 0o755);
-    let output = Command::from(program("setpriv"))
+    let output = program("setpriv")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
         .args([&program_copy, "doctor", "--run", "-f", &config])
         .stdin(Stdio::null())

@@ -219,11 +219,13 @@ fn fish() -> String {
         let (name, purpose) = (door.name(), quote(door.purpose()));
         writeln!(lines, "complete -c sni-check -n 'test (count (commandline -opc)) -eq 1' -a {name} -d {purpose}").expect("a string");
     }
+    let doctor = Door::Doctor.name();
+    writeln!(lines, "complete -c sni-check -n '__fish_seen_subcommand_from {doctor}' -a '(__fish_complete_path (commandline -ct))'").expect("a string");
     for (door, words) in doors_with_words() {
         for (word, meaning) in words {
             let (name, meaning) = (door.name(), quote(&one_line(meaning)));
             if let Some(option) = word.strip_prefix("--") {
-                writeln!(lines, "complete -c sni-check -n '__fish_seen_subcommand_from {name}' -F -l {option} -d {meaning}").expect("a string");
+                writeln!(lines, "complete -c sni-check -n '__fish_seen_subcommand_from {name}' -l {option} -d {meaning}").expect("a string");
                 continue;
             }
             writeln!(lines, "complete -c sni-check -n '__fish_seen_subcommand_from {name}' -a {word} -d {meaning}").expect("a string");
