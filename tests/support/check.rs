@@ -1,6 +1,6 @@
 //! Running the program.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The program under test.
@@ -30,12 +30,18 @@ pub fn haproxy_command(program: &[&str], path: &str, address: &str, port: &str) 
     command
 }
 
-/// The binary that is shipped: builds it, or finds it built.
+/// The binary that is shipped.
 pub fn release_binary() -> PathBuf {
-    // The folder of this profile's binary is the target's folder.
-    let debug = PathBuf::from(BINARY);
+    release("--bin", "sni-check")
+}
+
+/// A program of this package as `cargo build --release` makes it, built now or found built.
+/// `kind` is `--bin` or `--example`.
+///
+/// The tests' own build is another: development dependencies may switch on features.
+pub fn release(kind: &str, name: &str) -> PathBuf {
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--locked", "--bin", "sni-check"])
+        .args(["build", "--release", "--locked", kind, name])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs");
@@ -44,9 +50,11 @@ pub fn release_binary() -> PathBuf {
         "{}",
         String::from_utf8_lossy(&built.stderr)
     );
-    let target = debug
-        .parent()
-        .and_then(|debug| debug.parent())
-        .expect("a target folder");
-    target.join("release/sni-check")
+    // target/TRIPLE/PROFILE/sni-check
+    let target = Path::new(BINARY).ancestors().nth(2);
+    let folder = target.expect("a target folder").join("release");
+    match kind {
+        "--example" => folder.join("examples").join(name),
+        _ => folder.join(name),
+    }
 }

@@ -99,6 +99,15 @@ impl Haproxy {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
+    /// The answer of its statistics socket.
+    pub fn ask(&self, question: &str) -> Option<String> {
+        let mut socket = UnixStream::connect(self.folder.join("stats")).ok()?;
+        writeln!(socket, "{question}").ok()?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+
     /// `show stat`'s row of a server.
     pub fn server(&self, backend: &str, server: &str) -> Option<Server> {
         let mut servers = self.servers(backend)?.into_iter();
@@ -107,10 +116,7 @@ impl Haproxy {
 
     /// `show stat`'s rows of a backend's servers, with their names.
     pub fn servers(&self, backend: &str) -> Option<Vec<(String, Server)>> {
-        let mut socket = UnixStream::connect(self.folder.join("stats")).ok()?;
-        socket.write_all(b"show stat\n").ok()?;
-        let mut csv = String::new();
-        socket.read_to_string(&mut csv).ok()?;
+        let csv = self.ask("show stat")?;
         let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
         let head = lines.next()?;
         let rows = lines

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod check;
+pub mod cost;
 pub mod folder;
 pub mod haproxy;
 pub mod nginx;
@@ -44,6 +45,15 @@ pub fn program(name: &str) -> Command {
         .map(|folder| std::path::Path::new(folder).join(name))
         .find(|path| path.exists());
     Command::new(found.unwrap_or_else(|| panic!("{name} is not installed; `make setup` does that")))
+}
+
+/// An RSA key of 2048 bits, made by OpenSSL: ring generates none.
+pub fn rsa_key() -> rcgen::KeyPair {
+    let made = program("openssl")
+        .args(["genpkey", "-quiet", "-algorithm", "RSA"])
+        .output()
+        .expect("openssl runs");
+    rcgen::KeyPair::from_pem(&String::from_utf8_lossy(&made.stdout)).expect("a key")
 }
 
 /// A process that does not outlive its test.

@@ -50,7 +50,15 @@ impl Ca {
     pub fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Ca {
         let mut params = ca_params(name);
         change(&mut params);
-        let key = KeyPair::generate().expect("a key");
+        Ca::make(params, KeyPair::generate().expect("a key"))
+    }
+
+    /// A CA with a key of another kind.
+    pub fn with_key(name: &str, key: KeyPair) -> Ca {
+        Ca::make(ca_params(name), key)
+    }
+
+    fn make(params: CertificateParams, key: KeyPair) -> Ca {
         let certificate = params.self_signed(&key).expect("a CA");
         Ca {
             pem: certificate.pem(),
@@ -109,6 +117,13 @@ impl Ca {
             params.not_after =
                 OffsetDateTime::now_utc() + Duration::days(days) + Duration::hours(1);
         })
+    }
+
+    /// A certificate for these names with a key of another kind.
+    pub fn leaf_with_key(&self, names: &[&str], key: KeyPair) -> Leaf {
+        let (params, _) = leaf_params(names, |_| {});
+        let certificate = params.signed_by(&key, &self.issuer).expect("a leaf");
+        Leaf::new(params, &key, certificate)
     }
 
     /// A certificate for these names with parameters of its own.

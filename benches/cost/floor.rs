@@ -1,0 +1,64 @@
+//! What the handshake and the request cost by themselves: repeated in one process, with the same
+//! provider and the same verification as sni-check.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use nix::sys::resource::UsageWho;
+use rustls::client::Resumption;
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::measure::{Time, timed};
+use crate::world::{Backend, NAME, request};
+
+/// A client whose configuration is made once.
+pub struct InProcess {
+    config: Arc<ClientConfig>,
+    port: u16,
+}
+
+impl InProcess {
+    pub fn new(backend: &Backend) -> InProcess {
+        let pem = fs::read(&backend.ca_file).expect("a CA");
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_slice(&pem).expect("a certificate"))
+            .expect("a root");
+        let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.resumption = Resumption::disabled();
+        InProcess {
+            config: Arc::new(config),
+            port: backend.port,
+        }
+    }
+
+    /// A handshake, a request and the first piece of its response.
+    pub fn run(&self) -> Time {
+        timed(UsageWho::RUSAGE_THREAD, || {
+            let answer = self.get("/");
+            assert!(answer.starts_with("HTTP/1.1 200 "));
+        })
+    }
+
+    pub fn get(&self, path: &str) -> String {
+        let name = ServerName::try_from(NAME).expect("a name");
+        let tls = ClientConnection::new(self.config.clone(), name).expect("a client");
+        let socket = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
+        let mut stream = StreamOwned::new(tls, socket);
+        stream
+            .write_all(request(path).as_bytes())
+            .expect("a request");
+        let mut response = [0; 4096];
+        let length = stream.read(&mut response).expect("a response");
+        String::from_utf8_lossy(&response[..length]).into_owned()
+    }
+}

@@ -1,0 +1,62 @@
+//! What one check costs, side by side with what people use, in tables of Markdown.
+//!
+//! Alternating runs against one nginx on the loopback, and ratios from the same run. Meant for a
+//! machine that does nothing else.
+#![allow(clippy::print_stdout, reason = "a table is the result")]
+
+mod floor;
+mod measure;
+mod round_trips;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+mod table;
+mod under_haproxy;
+mod world;
+
+use floor::InProcess;
+use measure::{Figures, Time};
+use world::{Backend, World};
+
+/// Of each contender against each backend.
+const RUNS: usize = 200;
+
+fn main() {
+    // cargo hands `--bench` to every benchmark.
+    let world = World::new();
+    table::machine(RUNS);
+    table::head();
+    for backend in &world.backends {
+        one_check(&world, backend);
+    }
+    table::haproxy_head();
+    let backend = &world.backends[0];
+    let mut noop = None;
+    for way in under_haproxy::ways(&world, backend) {
+        let load = way.load(&world, backend);
+        let noop = *noop.get_or_insert(load.children_ms);
+        let rate = way.highest_rate(&world, backend);
+        table::haproxy_row(way.name, &load, noop, rate);
+    }
+    table::round_trips_head();
+    for backend in &world.backends {
+        table::round_trips_row(&backend.label, round_trips::measure(&world, backend));
+    }
+}
+
+fn one_check(world: &World, backend: &Backend) {
+    let contenders = world.contenders(backend);
+    let in_process = InProcess::new(backend);
+    let mut times: Vec<Vec<Time>> = vec![Vec::with_capacity(RUNS); contenders.len() + 1];
+    for _ in 0..RUNS {
+        for (contender, times) in contenders.iter().zip(&mut times) {
+            times.push(measure::run(contender));
+        }
+        times[contenders.len()].push(in_process.run());
+    }
+    let medians: Vec<Time> = times.iter().map(|times| Time::median(times)).collect();
+    let rows = contenders
+        .iter()
+        .map(|contender| (contender.name, Some(Figures::of(contender))))
+        .chain([("in-process handshake and request", None)]);
+    table::rows(&backend.label, rows.zip(medians).collect());
+}

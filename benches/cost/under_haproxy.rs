@@ -1,0 +1,205 @@
+//! What checks cost under a real HAProxy, and how many of them it gets done.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::floor::InProcess;
+use crate::support::haproxy::{Haproxy, Mode};
+use crate::world::{Backend, NAME, World};
+
+const SERVERS: u32 = 200;
+const WINDOW: Duration = Duration::from_secs(20);
+/// Checks a second that are tried, and how long each.
+const LADDER: [u32; 13] = [
+    50, 75, 100, 150, 200, 300, 400, 500, 600, 800, 1000, 1300, 1600,
+];
+const TRIAL: Duration = Duration::from_secs(4);
+/// The kernel's unit in /proc/PID/stat: USER_HZ, the same on every platform.
+const TICK: f64 = 0.01;
+
+/// A way to check, as haproxy.cfg spells it.
+pub struct Way {
+    pub name: &'static str,
+    backend: String,
+    server: String,
+    /// Whether each check opens a connection, by which it is counted; else by the processes.
+    connects: bool,
+}
+
+/// What a second of checks cost.
+pub struct Load {
+    pub children_ms: f64,
+    pub haproxy_ms: f64,
+}
+
+pub fn ways(world: &World, backend: &Backend) -> Vec<Way> {
+    let external = |name, command: &str, path: &str| Way {
+        name,
+        backend: format!(
+            "option external-check\n external-check command {command}\n external-check path \"{path}\""
+        ),
+        server: "check".to_owned(),
+        connects: true,
+    };
+    let ca_file = &backend.ca_file;
+    let options = format!("--sni {NAME} --ca-file {ca_file}");
+    let mut noop = external("static no-op", &world.noop, "");
+    noop.connects = false;
+    vec![
+        noop,
+        external("**sni-check**", &world.sni_check, &options),
+        external(
+            "bash + curl script",
+            &world.script(backend),
+            "/usr/bin:/bin",
+        ),
+        Way {
+            name: "HAProxy's own `check-sni`",
+            backend: format!("option httpchk\n http-check send hdr Host {NAME}"),
+            server: format!(
+                "check check-ssl check-sni {NAME} verify required verifyhost {NAME} ca-file {ca_file} no-ssl-reuse"
+            ),
+            connects: true,
+        },
+    ]
+}
+
+impl Way {
+    fn start(&self, world: &World, backend: &Backend, inter: Duration) -> Haproxy {
+        let config = format!(
+            "global\n external-check\n insecure-fork-wanted\n maxconn 1000\n\
+             defaults\n mode tcp\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
+             backend checked\n {}\n server-template s {SERVERS} 127.0.0.1:{} {} inter {}us\n",
+            self.backend,
+            backend.port,
+            self.server,
+            inter.as_micros(),
+        );
+        let file = world.folder.file("bench.cfg", &config);
+        Haproxy::start(Mode::Foreground, &file, &[])
+    }
+
+    /// CPU time of each check with every server checked once a second.
+    pub fn load(&self, world: &World, backend: &Backend) -> Load {
+        let haproxy = self.start(world, backend, Duration::from_secs(1));
+        assert!(all_healthy(&haproxy), "{}:\n{}", self.name, haproxy.log());
+        let (own, children) = spent(&haproxy);
+        let done = self.done(backend);
+        thread::sleep(WINDOW);
+        let (own_after, children_after) = spent(&haproxy);
+        let done = self.done(backend) - done;
+        let per_check = |ticks: u64| ticks as f64 * TICK * 1e3 / done as f64;
+        Load {
+            children_ms: per_check(children_after - children),
+            haproxy_ms: per_check(own_after - own),
+        }
+    }
+
+    /// The highest rate, in checks a second, at which none is lost.
+    pub fn highest_rate(&self, world: &World, backend: &Backend) -> u32 {
+        let reached = |rate: &u32| self.keeps(world, backend, *rate);
+        let rungs = LADDER.partition_point(reached);
+        rungs.checked_sub(1).map_or(0, |rung| LADDER[rung])
+    }
+
+    /// Whether at this rate every check is done in time, and every one finds its backend healthy.
+    fn keeps(&self, world: &World, backend: &Backend, rate: u32) -> bool {
+        let inter = Duration::from_secs(1) * SERVERS / rate;
+        let haproxy = self.start(world, backend, inter);
+        if !all_healthy(&haproxy) {
+            return false;
+        }
+        let failed = failures(&haproxy);
+        let done = self.done(backend);
+        let start = Instant::now();
+        thread::sleep(TRIAL);
+        let planned = f64::from(rate) * start.elapsed().as_secs_f64();
+        let done = self.done(backend) - done;
+        // The window cuts an interval in two.
+        done as f64 >= planned * 0.97 && failures(&haproxy) == failed && all_healthy(&haproxy)
+    }
+
+    fn done(&self, backend: &Backend) -> u64 {
+        if self.connects {
+            connections(backend)
+        } else {
+            processes()
+        }
+    }
+}
+
+/// Whether the last check of every server was good, or becomes so soon.
+fn all_healthy(haproxy: &Haproxy) -> bool {
+    let end = Instant::now() + Duration::from_secs(6);
+    while Instant::now() < end {
+        let good = column(haproxy, "check_status");
+        let good = good
+            .iter()
+            .filter(|status| matches!(status.as_str(), "PROCOK" | "L7OK"));
+        if good.count() == SERVERS as usize {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    false
+}
+
+fn failures(haproxy: &Haproxy) -> u64 {
+    let failed = column(haproxy, "chkfail");
+    failed
+        .iter()
+        .filter_map(|count| count.parse::<u64>().ok())
+        .sum()
+}
+
+/// One column of the servers' statistics.
+fn column(haproxy: &Haproxy, name: &str) -> Vec<String> {
+    let csv = haproxy.ask("show stat checked 4 -1").unwrap_or_default();
+    let mut lines = csv.lines().filter(|line| !line.is_empty());
+    let head = lines.next().unwrap_or_default();
+    let at = head.split(',').position(|field| field == name);
+    let at = at.expect("a column of that name");
+    lines
+        .filter_map(|line| line.split(',').nth(at).map(str::to_owned))
+        .collect()
+}
+
+/// The CPU time of the worker itself and of its children that ended, in ticks.
+fn spent(haproxy: &Haproxy) -> (u64, u64) {
+    let info = haproxy.ask("show info").unwrap_or_default();
+    let pid = info.lines().find_map(|line| line.strip_prefix("Pid: "));
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.expect("a pid"))).expect("stat");
+    let (_, fields) = stat.rsplit_once(") ").expect("fields");
+    let ticks: Vec<u64> = fields
+        .split(' ')
+        .skip(11)
+        .take(4)
+        .map(|field| field.parse().expect("a number"))
+        .collect();
+    (ticks[0] + ticks[1], ticks[2] + ticks[3])
+}
+
+/// How many connections nginx has accepted.
+fn connections(backend: &Backend) -> u64 {
+    let text = InProcess::new(backend).get("/count");
+    let mut counts = text
+        .lines()
+        .skip_while(|line| !line.starts_with("server accepts"));
+    let counts = counts.nth(1).expect("counts");
+    let accepted = counts.split_whitespace().next();
+    accepted
+        .and_then(|count| count.parse().ok())
+        .expect("a number")
+}
+
+/// How many processes this machine has started.
+fn processes() -> u64 {
+    let stat = fs::read_to_string("/proc/stat").expect("stat");
+    let count = stat
+        .lines()
+        .find_map(|line| line.strip_prefix("processes "));
+    count
+        .and_then(|count| count.parse().ok())
+        .expect("a number")
+}

@@ -1,0 +1,194 @@
+//! The backend, and what checks it.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use crate::support::check::{haproxy_command, release};
+use crate::support::folder::Folder;
+use crate::support::nginx::Nginx;
+use crate::support::pki::{Ca, Leaf};
+use crate::support::{free_port, program, rsa_key};
+
+pub const NAME: &str = "www.example.test";
+const SCRIPT: &str = include_str!("../../tests/baseline/check.sh");
+
+/// One nginx, which serves each pair of TLS version and certificate on a port of its own.
+pub struct World {
+    pub backends: Vec<Backend>,
+    pub sni_check: String,
+    pub noop: String,
+    pub folder: Folder,
+    _nginx: Nginx,
+}
+
+/// A TLS version, a kind of certificate, and where they are served.
+pub struct Backend {
+    pub label: String,
+    pub port: u16,
+    pub ca_file: String,
+}
+
+/// Something that checks a backend.
+pub struct Contender {
+    pub name: &'static str,
+    command: Box<dyn Fn() -> Command>,
+    input: Option<String>,
+}
+
+impl Contender {
+    fn new(name: &'static str, command: impl Fn() -> Command + 'static) -> Contender {
+        Contender {
+            name,
+            command: Box::new(command),
+            input: None,
+        }
+    }
+
+    pub fn command(&self) -> Command {
+        let mut command = (self.command)();
+        command.stdin(self.input()).stdout(Stdio::null());
+        command
+    }
+
+    /// What it reads: for all but one, nothing.
+    pub fn input(&self) -> Stdio {
+        match &self.input {
+            Some(file) => Stdio::from(File::open(file).expect("the request")),
+            None => Stdio::null(),
+        }
+    }
+}
+
+impl World {
+    pub fn new() -> World {
+        let folder = Folder::new();
+        let (p256_ca, rsa_ca) = (Ca::new(), Ca::with_key("Test CA, RSA", rsa_key()));
+        let kinds = [
+            ("P-256", &p256_ca, p256_ca.leaf(&[NAME], 30)),
+            (
+                "RSA-2048",
+                &rsa_ca,
+                rsa_ca.leaf_with_key(&[NAME], rsa_key()),
+            ),
+        ];
+        let mut backends = Vec::new();
+        let nginx = Nginx::serve(|_, first_port| {
+            let mut servers = String::new();
+            for version in ["TLSv1.3", "TLSv1.2"] {
+                for (kind, ca, leaf) in &kinds {
+                    let port = if backends.is_empty() {
+                        first_port
+                    } else {
+                        free_port()
+                    };
+                    servers += &server(&folder, port, version, kind, leaf);
+                    backends.push(Backend {
+                        label: format!("{version}, {kind}"),
+                        port,
+                        ca_file: folder.file(&format!("{kind}.ca"), &ca.pem),
+                    });
+                }
+            }
+            servers
+        });
+        World {
+            _nginx: nginx,
+            sni_check: release("--bin", "sni-check").display().to_string(),
+            noop: release("--example", "noop").display().to_string(),
+            backends,
+            folder,
+        }
+    }
+
+    /// Everything that checks this backend, sni-check first, the no-op last.
+    pub fn contenders(&self, backend: &Backend) -> Vec<Contender> {
+        let port = backend.port.to_string();
+        let ca = &backend.ca_file;
+        let path = format!("--sni {NAME} --ca-file {ca}");
+        let ours = haproxy(&self.sni_check, &path, &port);
+        let script = haproxy(&self.script(backend), "", &port);
+        let noop = haproxy(&self.noop, "", &port);
+        let connect_to = format!("{NAME}:443:127.0.0.1:{port}");
+        let url = format!("https://{NAME}/");
+        let curl = words(
+            "curl",
+            &["-sf", "--cacert", ca, "--connect-to", &connect_to, &url],
+        );
+        let address = format!("127.0.0.1:{port}");
+        let s_client = words(
+            "openssl",
+            &[
+                "s_client",
+                "-quiet",
+                "-verify_quiet",
+                "-verify_return_error",
+                "-verify_hostname",
+                NAME,
+                "-servername",
+                NAME,
+                "-CAfile",
+                ca,
+                "-connect",
+                &address,
+            ],
+        );
+        let check_http = words(
+            "/usr/lib/nagios/plugins/check_http",
+            &["-S", "--sni", "-H", NAME, "-I", "127.0.0.1", "-p", &port],
+        );
+        let python = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/cost/check.py");
+        let python = words("python3", &[python, NAME, "127.0.0.1", &port, ca]);
+        let mut s_client = Contender::new("`openssl s_client`", s_client);
+        s_client.input = Some(self.folder.file("request", &request("/")));
+        vec![
+            Contender::new("**sni-check**", ours),
+            Contender::new("bash + curl script", script),
+            Contender::new("curl alone", curl),
+            Contender::new("`check_http --sni`, verifies nothing", check_http),
+            Contender::new("Python, `http.client`", python),
+            s_client,
+            Contender::new("static no-op", noop),
+        ]
+    }
+
+    /// The script that sni-check replaces, with the names of this backend in it.
+    pub fn script(&self, backend: &Backend) -> String {
+        let names = format!("\nSNI_HOST={NAME}\nCA_FILE={}\n", backend.ca_file);
+        let file = format!("check-{}.sh", backend.port);
+        let path = self.folder.file(&file, &SCRIPT.replacen('\n', &names, 1));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("permissions");
+        path
+    }
+}
+
+pub fn request(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n")
+}
+
+fn server(folder: &Folder, port: u16, version: &str, kind: &str, leaf: &Leaf) -> String {
+    let crt = folder.file(&format!("{kind}.crt"), &leaf.crt_pem);
+    let key = folder.file(&format!("{kind}.key"), &leaf.key_pem);
+    format!(
+        "server {{ listen 127.0.0.1:{port} ssl; ssl_protocols {version};
+                   ssl_certificate {crt}; ssl_certificate_key {key};
+                   location / {{ return 200 \"all good\\n\"; }}
+                   location /count {{ stub_status; }} }}"
+    )
+}
+
+/// A call as HAProxy makes it.
+fn haproxy(program: &str, path: &str, port: &str) -> impl Fn() -> Command + 'static {
+    let [program, path, port] = [program, path, port].map(str::to_owned);
+    move || haproxy_command(&[&program], &path, "127.0.0.1", &port)
+}
+
+fn words(name: &str, words: &[&str]) -> impl Fn() -> Command + 'static {
+    let name = name.to_owned();
+    let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    move || {
+        let mut command = program(&name);
+        command.args(&words).env_clear();
+        command
+    }
+}

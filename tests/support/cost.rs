@@ -1,0 +1,61 @@
+//! What a program costs, in figures that are the same at every run.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use nix::sys::resource::{UsageWho, getrusage};
+
+use super::folder::Folder;
+use super::program;
+
+/// The same command, run by another program.
+pub fn under(runner: &str, options: &[&str], command: &Command) -> Command {
+    let mut under = program(runner);
+    under
+        .args(options)
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdout(Stdio::null());
+    // The commands of tests and benchmarks clear the environment and set their own.
+    under.env_clear();
+    for (name, value) in command.get_envs() {
+        under.env(name, value.unwrap_or_default());
+    }
+    under
+}
+
+/// The instructions that a successful run executes outside the kernel, all its processes together.
+pub fn instructions(command: &Command, stdin: Stdio) -> u64 {
+    let folder = Folder::new();
+    let file = format!("--callgrind-out-file={}", folder.join("%p"));
+    let options = ["--tool=callgrind", "--trace-children=yes", "-q", &file];
+    let status = under("valgrind", &options, command)
+        .stdin(stdin)
+        .status()
+        .expect("valgrind runs");
+    assert!(status.success(), "{command:?}: {status}");
+    let files = fs::read_dir(folder.path()).expect("a folder");
+    let counts = files.map(|file| {
+        let profile = fs::read_to_string(file.expect("a file").path()).expect("a profile");
+        let total = profile
+            .lines()
+            .find_map(|line| line.strip_prefix("totals: "));
+        total
+            .and_then(|count| count.parse::<u64>().ok())
+            .expect("a total")
+    });
+    counts.sum()
+}
+
+/// The pages that a successful run touches for the first time, each a trap into the kernel.
+/// Nothing else may be a child of this process meanwhile.
+pub fn page_faults(command: &mut Command) -> u64 {
+    let faults = || {
+        let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage");
+        u64::try_from(usage.minor_page_faults()).unwrap_or(0)
+    };
+    let before = faults();
+    let status = command.status().expect("it runs");
+    assert!(status.success(), "{command:?}: {status}");
+    faults() - before
+}
