@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
-use x509_cert::der::Decode;
 use x509_cert::der::oid::ObjectIdentifier;
+use x509_cert::der::{self, Decode, Header, Reader, SliceReader, Tag};
 use x509_cert::name::Name;
+use x509_cert::time::Validity;
 
 use crate::code::Code;
 
@@ -43,6 +44,30 @@ impl Certificate {
     pub fn days_left(&self, now: Duration) -> u64 {
         days(self.not_after.saturating_sub(now))
     }
+}
+
+/// When a certificate begins and ends, since the epoch; the rest of it is left unread, which is most
+/// of the work. `None` if it is no certificate up to there (RFC 5280, section 4.1).
+pub fn validity(der: &CertificateDer<'_>) -> Option<(Duration, Duration)> {
+    fn read(der: &[u8]) -> der::Result<Validity> {
+        let mut reader = SliceReader::new(der)?;
+        for _ in ["Certificate", "TBSCertificate"] {
+            Header::decode(&mut reader)?
+                .tag()
+                .assert_eq(Tag::Sequence)?;
+        }
+        if Tag::peek(&reader)?.is_context_specific() {
+            reader.tlv_bytes()?; // version
+        }
+        for _ in ["serialNumber", "signature", "issuer"] {
+            reader.tlv_bytes()?;
+        }
+        Validity::decode(&mut reader)
+    }
+    let validity = read(der).ok()?;
+    let [begin, end] =
+        [validity.not_before, validity.not_after].map(|time| time.to_unix_duration());
+    Some((begin, end))
 }
 
 /// A name in the form of RFC 4514, the most specific part first. x509-cert's own `Display` would

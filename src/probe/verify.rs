@@ -14,7 +14,7 @@ use webpki::{
 };
 
 use super::cause::{explain, since_epoch};
-use crate::certificate::{Certificate, CertificateFailure};
+use crate::certificate::{Certificate, CertificateFailure, validity};
 use crate::plan::{Tls, Verification};
 
 /// rustls's question "is this certificate acceptable?", answered by the plan.
@@ -231,8 +231,11 @@ impl ServerCertVerifier for Verifier {
 }
 
 fn read(der: &CertificateDer<'_>) -> Result<Certificate, CertificateFailure> {
-    Certificate::read(der)
-        .ok_or_else(|| CertificateFailure::Invalid("its validity cannot be read".to_owned()))
+    Certificate::read(der).ok_or_else(unreadable)
+}
+
+fn unreadable() -> CertificateFailure {
+    CertificateFailure::Invalid("its validity cannot be read".to_owned())
 }
 
 /// How many certificates of one subject a chain may have: an authority whose key was renewed has
@@ -259,21 +262,16 @@ fn judge_number(intermediates: &[CertificateDer<'_>]) -> Result<(), CertificateF
 }
 
 fn judge_validity(der: &CertificateDer<'_>, now: Duration) -> Result<(), CertificateFailure> {
-    let Certificate {
-        subject,
-        not_before,
-        not_after,
-        ..
-    } = read(der)?;
+    let (not_before, not_after) = validity(der).ok_or_else(unreadable)?;
     if now > not_after {
         return Err(CertificateFailure::Expired {
-            subject,
+            subject: read(der)?.subject,
             ago: now - not_after,
         });
     }
     if now < not_before {
         return Err(CertificateFailure::NotYetValid {
-            subject,
+            subject: read(der)?.subject,
             ahead: not_before - now,
         });
     }
