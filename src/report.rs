@@ -19,12 +19,15 @@ use crate::stdio::{write_line, write_text};
 pub fn verdict(plan: &Plan, verdict: &Verdict) {
     let notes = notes(plan, verdict);
     let worth_logging = verdict.result.is_err() || !notes.is_empty();
+    let by_hand = plan.caller.is_none();
+    if !(worth_logging || by_hand) {
+        return;
+    }
     let line = line(plan, verdict, &notes);
     if worth_logging && let Some(syslog) = &plan.output.syslog {
         syslog.send(&line);
     }
-    let by_hand = plan.caller.is_none();
-    if plan.output.quiet || !(worth_logging || by_hand) {
+    if plan.output.quiet {
         return;
     }
     let text = if plan.output.json {
