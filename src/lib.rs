@@ -67,14 +67,14 @@ enum Call {
     Text(String),
 }
 
-/// Runs the program on this process's arguments and environment; says what is to be said, and
+/// Runs the program on these arguments and this process's environment; says what is to be said, and
 /// returns the exit code.
-pub fn run() -> Code {
+pub fn run(words: Vec<OsString>) -> Code {
     let start = Instant::now();
     exit_on_panic();
     let caller = Caller::from_env(|name| env::var_os(name));
     let mut output = Output::default();
-    let done = call(caller.clone(), &mut output).and_then(|call| answer(call, start));
+    let done = call(words, caller.clone(), &mut output).and_then(|call| answer(call, start));
     done.unwrap_or_else(|error| {
         report::refusal(caller.as_ref(), &output, &error);
         Code::Refused
@@ -98,13 +98,10 @@ fn answer(call: Call, start: Instant) -> Result<Code> {
     })
 }
 
-/// Reads arguments and environment. `output` is filled in as soon as it is known, so that a
+/// Makes sense of arguments and environment. `output` is filled in as soon as it is known, so that a
 /// refusal reaches the syslog too.
-fn call(caller: Option<Caller>, output: &mut Output) -> Result<Call> {
-    let mut words = env::args_os()
-        .skip(1)
-        .map(word)
-        .collect::<Result<Vec<_>>>()?;
+fn call(words: Vec<OsString>, caller: Option<Caller>, output: &mut Output) -> Result<Call> {
+    let mut words = words.into_iter().map(word).collect::<Result<Vec<_>>>()?;
     if caller.is_none() && words.first().is_some_and(|word| word == doctor::INNER_DOOR) {
         doctor::become_check(&words[1..]);
     }

@@ -1,7 +1,4 @@
 //! The program; see the library for everything.
+#![no_main]
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    ExitCode::from(sni_check::run().number())
-}
+sni_check::main!(sni_check::run);

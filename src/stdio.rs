@@ -1,14 +1,15 @@
 //! What must hold before the standard library starts, and output that can neither panic nor block.
 //!
-//! The only unsafe code of the crate is here; all but [`resolve_from_files_and_dns`], which has no
-//! other place for that reason, runs before `main`.
+//! The only unsafe code of the crate is here; most of it runs before `main`.
 //!
 //! A daemonised HAProxy closes file descriptors 0 to 2 before it runs a check, and its chroot often
 //! has no `/dev/null`. Rust's standard library then aborts before `main`; and without that, the
 //! first socket would become descriptor 2 and an error line would be sent to the backend.
 #![allow(unsafe_code)]
 
+use std::ffi::{CStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
+use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -29,6 +30,42 @@ extern "C" fn before_std() {
         exit_on_abort();
     }
     survive_full_files();
+    ignore_sigpipe();
+}
+
+/// Makes a function the program's `main`, called by the C runtime directly.
+///
+/// The standard library's own start would look for the main thread's stack in /proc/self/maps, to
+/// name an overflow before it dies of it, and make a stack for the handler that does: a fifth of
+/// the system calls of a check.
+#[macro_export]
+macro_rules! main {
+    ($main:path) => {
+        // SAFETY: nothing else in the program has this name.
+        #[unsafe(no_mangle)]
+        extern "C" fn main(
+            count: core::ffi::c_int,
+            words: *const *const core::ffi::c_char,
+        ) -> core::ffi::c_int {
+            // SAFETY: the C runtime calls this with the process's arguments.
+            let words = unsafe { $crate::stdio::words(count, words) };
+            core::ffi::c_int::from($main(words).number())
+        }
+    };
+}
+
+/// The arguments of `main`, without the program's name.
+///
+/// # Safety
+/// `words` must point to `count` strings that end in NUL, which live as long as the process.
+pub unsafe fn words(count: libc::c_int, words: *const *const libc::c_char) -> Vec<OsString> {
+    let count = usize::try_from(count).unwrap_or(0);
+    let word = |at| {
+        // SAFETY: as the caller promises.
+        let word = unsafe { CStr::from_ptr(*words.add(at)) };
+        OsString::from_vec(word.to_bytes().to_vec())
+    };
+    (1..count).map(word).collect()
 }
 
 /// Opens something harmless on each closed descriptor of 0, 1 and 2.
@@ -85,6 +122,12 @@ pub fn resolve_from_files_and_dns() {
 fn survive_full_files() {
     // SAFETY: ignoring a signal calls nothing.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
+/// Makes a write to a connection or a pipe that nobody reads an error, not the end.
+fn ignore_sigpipe() {
+    // SAFETY: no handler of ours, and no other thread exists yet.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
 
 /// What one write to a pipe that polls as writable can always take without blocking (PIPE_BUF).
