@@ -3,6 +3,7 @@
 mod buffers;
 mod cause;
 pub mod connect;
+mod exchange;
 mod faults;
 mod http;
 mod socket;

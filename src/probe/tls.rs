@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::client::{ClientConnection, ResolvesClientCert, Resumption};
-use rustls::crypto::ring;
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{DnsName, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    CertificateError, ClientConfig, ConnectionCommon, SignatureScheme, SupportedProtocolVersion,
+    CertificateError, CipherSuite, ClientConfig, ConnectionCommon, SignatureScheme,
+    SupportedProtocolVersion,
 };
 
+use super::exchange::ThriftyX25519;
 use super::http::Stream;
 use super::socket::{Socket, Stop};
 use super::verify::Verifier;
@@ -62,7 +64,7 @@ impl TlsStream {
         plan: &Tls,
         socket: Socket,
     ) -> Result<TlsStream, Failure> {
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(provider());
         let verifier = Arc::new(Verifier::new(
             plan,
             provider.signature_verification_algorithms,
@@ -282,6 +284,28 @@ impl Drop for TlsStream {
             self.say_goodbye();
         }
     }
+}
+
+/// ring, with what a check pays for in mind. The suites on AES-128 and SHA-256 come first, as in
+/// browsers: processors have instructions for SHA-256, seldom for SHA-384, and making keys and
+/// checking messages is all that a check uses them for.
+fn provider() -> CryptoProvider {
+    let mut provider = ring::default_provider();
+    provider.cipher_suites.sort_by_key(|suite| {
+        !matches!(
+            suite.suite(),
+            CipherSuite::TLS13_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+        )
+    });
+    // The first is the one that a key is offered for.
+    provider.kx_groups = vec![
+        &ThriftyX25519,
+        ring::kx_group::SECP256R1,
+        ring::kx_group::SECP384R1,
+    ];
+    provider
 }
 
 /// A record's content type and major version (RFC 8446, section 5.1).
