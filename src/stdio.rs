@@ -1,10 +1,10 @@
-//! What must hold before the standard library starts, and output that can neither panic nor block.
+//! How the program starts, and output that can neither panic nor block.
 //!
 //! The only unsafe code of the crate is here; most of it runs before `main`.
 //!
 //! A daemonised HAProxy closes file descriptors 0 to 2 before it runs a check, and its chroot often
-//! has no `/dev/null`. Rust's standard library then aborts before `main`; and without that, the
-//! first socket would become descriptor 2 and an error line would be sent to the backend.
+//! has no `/dev/null`. The first socket would become descriptor 2 and an error line would be sent to
+//! the backend; the start of Rust's standard library prevents that by aborting.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, OsString};
