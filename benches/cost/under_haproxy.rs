@@ -44,7 +44,7 @@ pub fn ways(world: &World, backend: &Backend) -> Vec<Way> {
     };
     let ca_file = &backend.ca_file;
     let options = format!("--sni {NAME} --ca-file {ca_file}");
-    let mut noop = external("static no-op", &world.noop, "");
+    let mut noop = external("static no-op", &world.noop, "/usr/bin:/bin");
     noop.connects = false;
     vec![
         noop,

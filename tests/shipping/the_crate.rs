@@ -15,6 +15,7 @@ fn the_crate_holds_what_it_needs_and_builds_from_that_alone() {
         "README.md",
         "CHANGELOG.md",
         ".cargo/config.toml",
+        "build.rs",
         "src/main.rs",
         "man/sni-check.1",
         "completions/_sni-check",
