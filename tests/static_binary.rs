@@ -22,7 +22,7 @@ fn text(output: Output) -> String {
 fn it_is_small_static_and_runs_where_there_is_nothing() {
     let binary = release_binary();
     let size = fs::metadata(&binary).expect("the binary").len();
-    assert!(size <= 3_200_000, "{size} bytes");
+    assert!(size <= 2_900_000, "{size} bytes");
 
     let elf = |option| {
         text(
