@@ -20,7 +20,7 @@ const INSTRUCTIONS: u64 = 2_350_000;
 /// The kernel maps what is near a touched page too, so where things lie in the image matters a bit.
 const PAGE_FAULTS: u64 = 85;
 
-/// One test, so that no other one's children are counted.
+/// The only test here that has children, so that no other's are counted.
 #[test]
 fn a_check_costs_no_more_than_it_has_to() {
     let folder = Folder::new();
@@ -50,4 +50,16 @@ fn a_check_costs_no_more_than_it_has_to() {
     let touched = (0..5).map(|_| page_faults(&mut check())).min();
     let touched = touched.expect("five runs");
     assert!(touched <= PAGE_FAULTS, "{touched} page faults");
+}
+
+#[test]
+fn the_readme_states_these_bounds() {
+    let readme = include_str!("../README.md");
+    let millions = INSTRUCTIONS as f64 / 1e6;
+    for row in [
+        format!("| instructions, outside the kernel | {millions} million |"),
+        format!("| page faults | {PAGE_FAULTS} |"),
+    ] {
+        assert!(readme.contains(&row), "{row}");
+    }
 }
