@@ -1,4 +1,7 @@
 //! What one check costs, in the figures that every run repeats. Times are for `make bench`.
+//!
+//! The bounds are those of x86-64; another processor's instructions are others.
+#![cfg(target_arch = "x86_64")]
 
 mod support;
 
