@@ -28,6 +28,10 @@ fn main() {
     for (backend, thorough) in world.backends.iter().zip([true, false, false, false]) {
         one_check(&world, backend, thorough);
     }
+    table::round_trips_head();
+    for backend in &world.backends {
+        table::round_trips_row(&backend.label, round_trips::measure(&world, backend));
+    }
     table::haproxy_head();
     let backend = &world.backends[0];
     let mut noop = None;
@@ -36,10 +40,6 @@ fn main() {
         let noop = *noop.get_or_insert(load.children_ms);
         let rate = way.highest_rate(&world, backend);
         table::haproxy_row(way.name, &load, noop, rate);
-    }
-    table::round_trips_head();
-    for backend in &world.backends {
-        table::round_trips_row(&backend.label, round_trips::measure(&world, backend));
     }
 }
 
