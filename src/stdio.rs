@@ -29,8 +29,7 @@ extern "C" fn before_std() {
     if !cfg!(fuzzing) {
         exit_on_abort();
     }
-    survive_full_files();
-    ignore_sigpipe();
+    ignore_signals_of_writing();
 }
 
 /// Makes a function the program's `main`, called by the C runtime directly.
@@ -117,17 +116,13 @@ pub fn resolve_from_files_and_dns() {
     }
 }
 
-/// Makes a line for a file that has reached `ulimit -f` an error like any other that is dropped;
-/// the signal would end the check before its verdict.
-fn survive_full_files() {
-    // SAFETY: ignoring a signal calls nothing.
-    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
-}
-
-/// Makes a write to a connection or a pipe that nobody reads an error, not the end.
-fn ignore_sigpipe() {
-    // SAFETY: no handler of ours, and no other thread exists yet.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+/// Makes it an error like any other, not the end, to write to a connection or a pipe that nobody
+/// reads, or to a file that has reached `ulimit -f`.
+fn ignore_signals_of_writing() {
+    for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
+        // SAFETY: no handler of ours, and no other thread exists yet.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
 }
 
 /// What one write to a pipe that polls as writable can always take without blocking (PIPE_BUF).

@@ -7,12 +7,12 @@ mod support;
 
 use std::process::{Command, Stdio};
 
-use support::check::haproxy_command;
-use support::cost::{instructions, page_faults, release};
+use support::check::{haproxy_command, release_binary};
+use support::cost::{instructions, page_faults};
 use support::folder::Folder;
 use support::nginx::Nginx;
 use support::pki::Ca;
-use support::{free_port, rsa_key};
+use support::rsa_key;
 
 const NAME: &str = "www.example.test";
 
@@ -34,17 +34,17 @@ fn a_check_costs_no_more_than_it_has_to() {
         folder.file("key", &leaf.key_pem),
     );
     let ca_file = folder.file("ca.pem", &ca.pem);
-    let port = free_port();
-    let server = format!(
-        "server {{ listen 127.0.0.1:{port} ssl; ssl_protocols TLSv1.2;
-                   ssl_certificate {crt}; ssl_certificate_key {key};
-                   location / {{ return 200 \"all good\\n\"; }} }}"
-    );
-    let _nginx = Nginx::serve(Folder::new(), port, &server);
-    let binary = release("--bin", "sni-check").display().to_string();
+    let nginx = Nginx::serve(|_, port| {
+        format!(
+            "server {{ listen 127.0.0.1:{port} ssl; ssl_protocols TLSv1.2;
+                       ssl_certificate {crt}; ssl_certificate_key {key};
+                       location / {{ return 200 \"all good\\n\"; }} }}"
+        )
+    });
+    let binary = release_binary().display().to_string();
     let check = || -> Command {
         let path = format!("--sni {NAME} --ca-file {ca_file}");
-        haproxy_command(&[&binary], &path, "127.0.0.1", &port.to_string())
+        haproxy_command(&[&binary], &path, "127.0.0.1", &nginx.port.to_string())
     };
 
     let executed = instructions(&check(), Stdio::null());
