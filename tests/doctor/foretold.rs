@@ -28,7 +28,7 @@ fn haproxy_kills_a_check_at_inter() {
     let options = format!("--sni {NAME} --ca-file /ca.pem");
     for (server, own) in [
         ("inter 500ms", ""),
-        ("inter 1s", "--timeout 1s"),
+        ("inter 1s", "--timeout 1500ms"),
         ("", "--timeout 3s"),
     ] {
         let options = format!("{options} {own}");
