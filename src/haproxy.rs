@@ -6,6 +6,7 @@ use std::fmt;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
+use crate::options::{self, Options, Parsed, VERSION_CHECKS_NOTHING};
 use crate::plan::{Host, Target};
 use crate::values::Port;
 
@@ -54,13 +55,30 @@ pub fn options_in_path(path: &OsStr) -> Result<Vec<String>> {
     // ours that does not come back shows that, once no line break can end a comment before it; it
     // is one that no environment can hold.
     const LAST: &str = "\0";
-    let on_one_line = shlex::split(&format!("{} {LAST}", text.replace('\n', " ")))
-        .context("external-check path has a quote that is not closed; close it")?;
+    let split = |text: &str| {
+        shlex::split(text).context("external-check path has a quote that is not closed; close it")
+    };
+    let on_one_line = split(&format!("{} {LAST}", text.replace('\n', " ")))?;
     ensure!(
         on_one_line.last().is_some_and(|last| last == LAST),
         "external-check path has a bare # (a comment), or ends in a backslash; quote it"
     );
-    shlex::split(text).context("external-check path has a quote that is not closed; close it")
+    split(text)
+}
+
+/// The options of HAProxy's call, with its four arguments as the target.
+///
+/// # Errors
+/// What `path` or the option language refuses, and options that check nothing.
+pub fn options(path: &OsStr, arguments: Vec<String>) -> Result<Box<Options>> {
+    // Before the arguments: `--` among them must not hide these.
+    let mut words = options_in_path(path)?;
+    words.extend(arguments);
+    match options::parse(&words)? {
+        Parsed::Help(_) => bail!("--help is for people; leave it out here"),
+        Parsed::Options(options) if options.version => bail!(VERSION_CHECKS_NOTHING),
+        Parsed::Options(options) => Ok(options),
+    }
 }
 
 /// The server that HAProxy's four arguments name. `other_port` (`--port`) takes the place of theirs.

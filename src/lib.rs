@@ -52,7 +52,7 @@ use crate::code::Code;
 use crate::doctor::DoctorOptions;
 use crate::door::Door;
 use crate::haproxy::Caller;
-use crate::options::{Options, Parsed};
+use crate::options::{Options, Parsed, VERSION_CHECKS_NOTHING};
 use crate::plan::{Output, Plan};
 
 /// What a call asks for.
@@ -120,29 +120,21 @@ fn call(words: Vec<OsString>, caller: Option<Caller>, output: &mut Output) -> Re
             },
         );
     }
-    if caller.is_some() {
-        // Before the arguments: `--` among them must not hide these.
-        words.splice(
-            0..0,
-            haproxy::options_in_path(&env::var_os("PATH").unwrap_or_default())?,
-        );
-    }
-    let options = match options::parse(&words)? {
-        Parsed::Help(_) if caller.is_some() => bail!("--help is for people; leave it out here"),
-        Parsed::Help(text) if door == Door::Check => return Ok(Call::Text(text + &door.help())),
-        Parsed::Help(_) => return Ok(Call::Text(door.help())),
-        Parsed::Options(options) => options,
+    let options = match &caller {
+        Some(_) => haproxy::options(&env::var_os("PATH").unwrap_or_default(), words)?,
+        None => match options::parse(&words)? {
+            Parsed::Help(text) if door == Door::Check => {
+                return Ok(Call::Text(text + &door.help()));
+            }
+            Parsed::Help(_) => return Ok(Call::Text(door.help())),
+            Parsed::Options(options) if options.version => return version(&options),
+            Parsed::Options(options) => options,
+        },
     };
-    if options.version {
-        return version(&options, caller.as_ref());
-    }
     *output = Output::new(&options)?;
     match door {
         Door::Diagnose => diagnose::refuse_idle(&options)?,
-        _ => ensure!(
-            options.color.is_none(),
-            "--color is for diagnose; leave it out here"
-        ),
+        _ => options.refuse_color()?,
     }
     // What is no UTF-8 is refused as a name, but only where it would be one.
     let sni_host = env::var_os("SNI_HOST");
@@ -165,10 +157,8 @@ fn word(word: OsString) -> Result<String> {
     }
 }
 
-fn version(options: &Options, caller: Option<&Caller>) -> Result<Call> {
-    if caller.is_some() || !options.target.is_empty() {
-        bail!("--version checks nothing; leave it out here");
-    }
+fn version(options: &Options) -> Result<Call> {
+    ensure!(options.target.is_empty(), VERSION_CHECKS_NOTHING);
     Ok(Call::Text(
         concat!("sni-check ", env!("CARGO_PKG_VERSION"), "\n").to_owned(),
     ))

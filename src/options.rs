@@ -157,6 +157,23 @@ pub struct Options {
     pub target: Vec<String>,
 }
 
+impl Options {
+    /// Refuses `--color` for what is no report.
+    ///
+    /// # Errors
+    /// It was given.
+    pub fn refuse_color(&self) -> Result<()> {
+        ensure!(
+            self.color.is_none(),
+            "--color is for diagnose; leave it out here"
+        );
+        Ok(())
+    }
+}
+
+/// Why `--version` is refused beside anything to check.
+pub const VERSION_CHECKS_NOTHING: &str = "--version checks nothing; leave it out here";
+
 /// What a list of words turned out to ask for.
 #[derive(Debug)]
 pub enum Parsed<T = Options> {

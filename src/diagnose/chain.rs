@@ -42,18 +42,13 @@ fn day(since_epoch: std::time::Duration) -> String {
     date.split('T').next().unwrap_or(&date).to_owned()
 }
 
-/// The names a certificate is for.
-pub(super) fn names(der: &CertificateDer<'_>) -> Vec<String> {
-    probe::names(der)
-}
-
 /// Whose certificate the leaf is.
 pub(super) fn whose(chain: &[CertificateDer<'_>]) -> String {
     const SHOWN: usize = 10;
     let Some(leaf) = chain.first() else {
         return "(none)".to_owned();
     };
-    let names = names(leaf);
+    let names = probe::names(leaf);
     match Certificate::read(leaf) {
         _ if !names.is_empty() => names[..names.len().min(SHOWN)].join(", "),
         Some(certificate) => certificate.subject,

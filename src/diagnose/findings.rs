@@ -1,6 +1,7 @@
 //! The probing: the check itself, and variations of it that run beside each other.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -155,13 +156,9 @@ impl Attempts {
         for (index, attempt) in self.arrived {
             of_each[index] = Some(attempt);
         }
-        let died = || Attempt {
-            result: Err(Failure::Internal("a thread died".to_owned())),
-            seen: Seen::default(),
-        };
         let of_each = of_each.into_iter();
         of_each
-            .map(|attempt| attempt.unwrap_or_else(died))
+            .map(|attempt| attempt.unwrap_or_else(Attempt::died))
             .collect()
     }
 }
@@ -180,6 +177,13 @@ fn died() -> Verdict {
 }
 
 impl Attempt {
+    fn died() -> Attempt {
+        Attempt {
+            result: Err(Failure::Internal("a thread died".to_owned())),
+            seen: Seen::default(),
+        }
+    }
+
     fn connect(plan: &Plan, address: &Address) -> Attempt {
         let start = Instant::now();
         let deadline = Deadline::new(start, plan.timeout.min(CONNECT));
@@ -232,14 +236,12 @@ impl Handshakes {
             let made_up = scope.spawn(|| shake(no_such_name.as_ref(), &chosen));
             let named = shake(sni, &chosen);
             let join = |thread: thread::ScopedJoinHandle<'_, Attempt>| {
-                thread.join().unwrap_or_else(|_| Attempt {
-                    result: Err(Failure::Internal("a thread died".to_owned())),
-                    seen: Seen::default(),
-                })
+                thread.join().unwrap_or_else(|_| Attempt::died())
             };
             let bare = join(bare);
-            let (faults, system_faults) = judge(plan, &named);
-            let (bare_faults, bare_system_faults) = judge(plan, &bare);
+            let rules = Rules::new(plan);
+            let (faults, system_faults) = rules.judge(&named);
+            let (bare_faults, bare_system_faults) = rules.judge(&bare);
             let mut bare_faults = bare_system_faults.unwrap_or(bare_faults);
             bare_faults.retain(|fault| !matches!(fault, CertificateFailure::OtherName { .. }));
             Handshakes {
@@ -274,27 +276,34 @@ impl Handshakes {
     }
 }
 
-/// Judges the chain by the chosen roots and by the system's. With `--verify none` the rules are
-/// what `verify required` would be.
-fn judge(plan: &Plan, named: &Attempt) -> (Faults, Option<Faults>) {
-    let now = UnixTime::now();
-    let rules = |trust| {
-        let name = plan.names.verified.clone()?;
-        let crls = Vec::new();
-        Some(Verification { name, trust, crls })
-    };
-    let system = Trust::system().ok().and_then(rules);
-    let judged = |rules: &Verification| probe::faults(rules, &named.seen.chain, now);
-    match &plan.tls.verification {
-        Some(chosen) => {
-            let bundled = chosen.trust.is_bundled();
-            let by_system = system.as_ref().filter(|_| bundled).map(judged);
-            (judged(chosen), by_system)
-        }
-        None => match Trust::bundled().ok().and_then(rules) {
-            Some(bundled) => (judged(&bundled), system.as_ref().map(judged)),
-            None => (Vec::new(), None),
-        },
+/// What chains are judged by. With `--verify none` it is what `verify required` would be.
+struct Rules {
+    /// By the chosen roots; `None` where there is no name to verify.
+    chosen: Option<Arc<Verification>>,
+    /// By the system's, where there are any and others were not chosen.
+    system: Option<Verification>,
+}
+
+impl Rules {
+    fn new(plan: &Plan) -> Rules {
+        let rules = |trust| {
+            let name = plan.names.verified.clone()?;
+            let crls = Vec::new();
+            Some(Verification { name, trust, crls })
+        };
+        let bundled = || Trust::bundled().ok().and_then(rules).map(Arc::new);
+        let chosen = plan.tls.verification.clone().or_else(bundled);
+        let comparable = chosen.as_ref().filter(|chosen| chosen.trust.is_bundled());
+        let system = comparable.and_then(|_| Trust::system().ok().and_then(rules));
+        Rules { chosen, system }
+    }
+
+    /// All that is wrong with the chain that was sent, by either.
+    fn judge(&self, attempt: &Attempt) -> (Faults, Option<Faults>) {
+        let now = UnixTime::now();
+        let judged = |rules: &Verification| probe::faults(rules, &attempt.seen.chain, now);
+        let chosen = self.chosen.as_deref().map(judged).unwrap_or_default();
+        (chosen, self.system.as_ref().map(judged))
     }
 }
 

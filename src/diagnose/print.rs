@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Findings, Step, chain as certificates, cure, steps, view};
+use super::{Findings, Step, cure, steps, view};
 use crate::certificate::Certificate;
 use crate::code::Code;
 use crate::mark::paint;
 use crate::options::Options;
 use crate::plan::Plan;
+use crate::probe;
 use crate::report::{certificate, printable};
 use crate::text::paragraph;
 
@@ -105,7 +106,7 @@ pub(super) fn object(plan: &Plan, options: &Options, findings: &Findings) -> Str
     let cure = cure::cure(plan, options, findings);
     let tls = findings.tls.as_ref();
     let chain = tls.map_or(&[][..], |tls| &tls.named.seen.chain);
-    let names = chain.first().map(certificates::names);
+    let names = chain.first().map(probe::names);
     let chain = chain.iter().filter_map(Certificate::read);
     let rows = view::rows(plan, findings);
     let rows = rows

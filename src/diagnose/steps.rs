@@ -9,6 +9,7 @@ use super::{Step, chain};
 use crate::code::Code;
 use crate::mark::Mark;
 use crate::plan::{Host, Plan, Target};
+use crate::probe;
 use crate::report::milliseconds;
 
 /// The steps, as far as the server let them come.
@@ -90,7 +91,7 @@ fn with_sni(plan: &Plan, findings: &Findings, tls: &Handshakes) -> Step {
         step.line(mark, format!("sent {depth}: {text}"));
     }
     if let Some(leaf) = seen.chain.first() {
-        let names = match chain::names(leaf).join(", ") {
+        let names = match probe::names(leaf).join(", ") {
             names if names.is_empty() => "none".to_owned(),
             names => names,
         };

@@ -3,11 +3,11 @@
 
 use std::ffi::OsStr;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::haproxy;
 use crate::mark::Mark;
-use crate::options::{self, Options, Parsed};
+use crate::options::Options;
 use crate::plan::{Output, Plan};
 
 use super::address::Address;
@@ -56,22 +56,13 @@ pub(super) fn options(call: &Call, jail: &Jail, findings: &mut Findings) -> Opti
 
 fn parse(call: &Call) -> Result<Options> {
     let path = call.variable("PATH").unwrap_or_default();
-    let mut words = haproxy::options_in_path(OsStr::new(path))?;
     let mut arguments = call.arguments.clone();
     // HAProxy resolves names itself; the check gets an address, whichever.
     if call.server.address.name().is_some() {
         "192.0.2.1".clone_into(&mut arguments[2]);
     }
-    words.extend(arguments);
-    let Parsed::Options(options) = options::parse(&words)? else {
-        bail!("--help is for people; leave it out here");
-    };
-    if options.version {
-        bail!("--version checks nothing; leave it out here");
-    }
-    if options.color.is_some() {
-        bail!("--color is for diagnose; leave it out here");
-    }
+    let options = haproxy::options(OsStr::new(path), arguments.into())?;
+    options.refuse_color()?;
     Ok(*options)
 }
 

@@ -113,15 +113,11 @@ fn print_runs(text: &mut String, report: &Report, ran: &[Ran]) {
         // The columns are kept, so nothing is wrapped.
         _ = writeln!(text, "  {:<8} {line}", mark.word());
     }
-    let codes: Vec<String> = ran
-        .iter()
-        .filter_map(|ran| match ran.outcome {
-            Outcome::Code(code) if code != 0 => Code::from_number(code),
-            _ => None,
-        })
-        .map(|code| code.number().to_string())
-        .collect();
-    if let Some(code) = codes.first() {
+    let failed = ran.iter().find_map(|ran| match ran.outcome {
+        Outcome::Code(code) if code != 0 => Code::from_number(code),
+        _ => None,
+    });
+    if let Some(code) = failed.map(Code::number) {
         _ = writeln!(
             text,
             "\nsni-check explain {code} tells the causes, sni-check diagnose which it is."

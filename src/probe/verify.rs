@@ -119,6 +119,7 @@ impl Verification {
             judge_validity(leaf, since_epoch(now))?;
             vec![leaf.clone()]
         } else {
+            judge_number(intermediates)?;
             self.verified_path(algorithms, leaf, &parsed, intermediates, now)
                 .map_err(explain)??
         };
@@ -142,9 +143,6 @@ impl Verification {
         intermediates: &'a [CertificateDer<'a>],
         now: UnixTime,
     ) -> Result<Result<Vec<CertificateDer<'a>>, CertificateFailure>, webpki::Error> {
-        if let Err(failure) = judge_number(intermediates) {
-            return Ok(Err(failure));
-        }
         let crls: Vec<&CertRevocationList<'_>> = self.crls.iter().collect();
         // As strict as HAProxy's crl-file: the whole chain, no unknown status, no list that ended.
         let revocation = RevocationOptionsBuilder::new(&crls).ok().map(|options| {
