@@ -5,7 +5,7 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use support::check::{haproxy_command, release_binary};
 use support::folder::Folder;
@@ -97,4 +97,17 @@ fn it_loads_no_library_to_resolve_a_name() {
         .expect("chroot runs");
     let line = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{line}");
+}
+
+#[test]
+fn a_wish_for_backtraces_changes_no_refusal() {
+    // There are no tables to make one from; to try all the same would end the program.
+    let output = Command::new(release_binary())
+        .arg("--snl")
+        .env("RUST_BACKTRACE", "full")
+        .output()
+        .expect("the program runs");
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{line}");
+    assert!(line.contains("did you mean --sni?"), "{line}");
 }
