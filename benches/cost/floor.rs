@@ -1,5 +1,5 @@
-//! What the handshake and the request cost by themselves: repeated in one process, with the same
-//! provider and the same verification as sni-check.
+//! What the handshake and the request cost by themselves: repeated in one process, with sni-check's
+//! choice of cryptography and rustls's own verification.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use nix::sys::resource::UsageWho;
 use rustls::client::Resumption;
-use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use sni_check::probe::provider;
 
 use crate::measure::{Time, timed};
 use crate::world::{Backend, NAME, request};
@@ -29,7 +29,7 @@ impl InProcess {
         roots
             .add(CertificateDer::from_pem_slice(&pem).expect("a certificate"))
             .expect("a root");
-        let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        let mut config = ClientConfig::builder_with_provider(Arc::new(provider()))
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_root_certificates(roots)

@@ -289,7 +289,7 @@ impl Drop for TlsStream {
 /// ring, with what a check pays for in mind. The suites on AES-128 and SHA-256 come first, as in
 /// browsers: processors have instructions for SHA-256, seldom for SHA-384, and making keys and
 /// checking messages is all that a check uses them for.
-fn provider() -> CryptoProvider {
+pub fn provider() -> CryptoProvider {
     let mut provider = ring::default_provider();
     provider.cipher_suites.sort_by_key(|suite| {
         !matches!(
