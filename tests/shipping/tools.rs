@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use crate::support::leave_out_package;
+
 /// The repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -30,7 +32,7 @@ pub fn tool(name: &str) -> Command {
         path = format!("{path}:{more}");
     }
     let mut command = Command::new(name);
-    command
+    leave_out_package(&mut command)
         .env("PATH", path)
         .current_dir(root())
         .stdin(Stdio::null());

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use super::leave_out_package;
+
 /// The program under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_sni-check");
 
@@ -40,7 +42,7 @@ pub fn release_binary() -> PathBuf {
 ///
 /// The tests' own build is another: development dependencies may switch on features.
 pub fn release(kind: &str, name: &str) -> PathBuf {
-    let built = Command::new(env!("CARGO"))
+    let built = leave_out_package(&mut Command::new(env!("CARGO")))
         .args(["build", "--release", "--locked", kind, name])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()

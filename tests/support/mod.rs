@@ -47,6 +47,20 @@ pub fn program(name: &str) -> Command {
     Command::new(found.unwrap_or_else(|| panic!("{name} is not installed; `make setup` does that")))
 }
 
+/// Takes from a command's environment what cargo told this test about its package. ring's build
+/// script asks for it: cargo would build that crate, and with it the program, anew within every
+/// `cargo test`, and again after it.
+pub fn leave_out_package(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let package = ["OUT_DIR", "CARGO_PKG_", "CARGO_MANIFEST_"];
+        if package.iter().any(|start| text.starts_with(start)) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// An RSA key of 2048 bits, made by OpenSSL: ring generates none.
 pub fn rsa_key() -> rcgen::KeyPair {
     let made = program("openssl")
