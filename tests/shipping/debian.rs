@@ -73,7 +73,9 @@ fn it_brings_the_program_the_manual_completions_and_examples() {
     let examples = run(tool("ls").args(["-1", "haproxy"]));
     assert_eq!(
         documents,
-        format!(".:\nREADME.md\nchangelog.gz\ncopyright\nexamples\n\nexamples:\n{examples}")
+        format!(
+            ".:\nREADME.md\nchangelog.gz\ncopyright\nexamples\nthird-party\n\nexamples:\n{examples}"
+        )
     );
 }
 

@@ -25,14 +25,11 @@ fn value_name(flag: &FlagInfo<'static>) -> Option<&'static str> {
 }
 
 #[track_caller]
-fn assert_is_up_to_date(name: &str, text: &str) {
+pub fn assert_is_up_to_date(name: &str, text: &str) {
     let path = root().join(name);
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, text).expect(name);
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == text,
-        "{name} is not what the options say; run {UPDATE}"
-    );
+    assert!(committed == text, "{name} is out of date; run {UPDATE}");
 }

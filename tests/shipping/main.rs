@@ -5,6 +5,7 @@ mod documents;
 mod generated;
 mod image;
 mod install;
+mod licences;
 mod sbom;
 mod supply;
 #[path = "../support/mod.rs"]

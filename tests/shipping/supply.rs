@@ -28,7 +28,7 @@ fn deny() -> String {
 }
 
 /// A list of strings in `deny.toml`.
-fn list(name: &str) -> Vec<String> {
+pub fn list(name: &str) -> Vec<String> {
     let text = deny();
     let start = format!("\n{name} = [");
     let (_, list) = text.split_once(&start).expect(name);

@@ -1,0 +1,98 @@
+//! `LICENSE-THIRD-PARTY`: what those whose code is in the binary want to be said beside it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::generated::assert_is_up_to_date;
+use crate::supply::list;
+use crate::tools::{cargo, run};
+
+const HEAD: &str = "\
+What is in the binary of sni-check besides sni-check, and the licences of it.
+
+The standard library of Rust: MIT OR Apache-2.0, https://www.rust-lang.org/policies/licenses
+The C library, by where it was built: glibc, LGPL-2.1-or-later; on Alpine musl, MIT. sni-check's
+sources and `cargo build --release` link it anew with any other.
+The crates:
+";
+
+#[test]
+fn the_third_party_licences_are_those_of_the_crates_in_the_binary() {
+    let mut texts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for krate in linked() {
+        for file in licences(&krate.folder) {
+            let text = fs::read_to_string(&file).expect("a licence");
+            texts.entry(text).or_default().insert(krate.label.clone());
+        }
+    }
+    let rule = "=".repeat(100);
+    let mut file = HEAD.to_owned();
+    for (text, crates) in texts {
+        let crates: Vec<String> = crates.into_iter().collect();
+        file += &format!("\n{rule}\n{}\n\n{}\n", crates.join("\n"), text.trim_matches('\n'));
+    }
+    assert_is_up_to_date("LICENSE-THIRD-PARTY", &file);
+}
+
+/// A crate whose code is in the binary.
+struct Crate {
+    /// `NAME VERSION (LICENCE)`.
+    label: String,
+    folder: PathBuf,
+}
+
+/// The crates in the binary on the targets of `deny.toml`, without those that only run while it is
+/// built.
+fn linked() -> Vec<Crate> {
+    let mut tree = cargo();
+    tree.args(["tree", "--locked", "--edges=normal,no-proc-macro"]);
+    tree.args(["--prefix=none", "--no-dedupe", "--format={p}"]);
+    for target in list("targets") {
+        tree.args(["--target", &target]);
+    }
+    let tree = run(&mut tree);
+    let names: BTreeSet<Vec<&str>> = tree
+        .lines()
+        .map(|line| line.split(' ').take(2).collect())
+        .collect();
+    let metadata = run(cargo().args(["metadata", "--format-version=1", "--locked"]));
+    let metadata: Value = serde_json::from_str(&metadata).expect("JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let linked = packages.iter().filter_map(|package| {
+        let word = |key: &str| package[key].as_str().expect("a word");
+        let version = format!("v{}", word("version"));
+        let there = names.contains(&vec![word("name"), &version]) && word("name") != "sni-check";
+        there.then(|| Crate {
+            label: format!("{} {} ({})", word("name"), word("version"), word("license")),
+            folder: Path::new(word("manifest_path"))
+                .parent()
+                .expect("a folder")
+                .to_owned(),
+        })
+    });
+    linked.collect()
+}
+
+/// The MIT licence where there is the choice, else all that there are.
+fn licences(folder: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).expect("a folder");
+    let mut files: Vec<PathBuf> = files
+        .map(|file| file.expect("a file").path())
+        .filter(|path| {
+            let name = path.file_name().expect("a name").to_string_lossy();
+            ["LICENSE", "COPYING", "NOTICE"]
+                .iter()
+                .any(|word| name.starts_with(word))
+        })
+        .collect();
+    assert!(!files.is_empty(), "{} has no licence", folder.display());
+    let mit = |path: &Path| path.display().to_string().contains("LICENSE-MIT");
+    if files.iter().any(|path| mit(path)) {
+        files.retain(|path| mit(path));
+    }
+    files.sort();
+    files
+}
