@@ -1,16 +1,17 @@
 //! `make demo`'s story comes out as told.
 
-use std::path::PathBuf;
+mod support;
+
 use std::process::Command;
+
+use support::check::{BINARY, example};
 
 #[test]
 fn the_story_comes_out_as_told() {
-    let binary = PathBuf::from(env!("CARGO_BIN_EXE_sni-check"));
-    let demo = binary.parent().expect("a folder").join("examples/demo");
-    let output = Command::new(demo)
-        .arg(&binary)
+    let output = Command::new(example("demo"))
+        .arg(BINARY)
         .output()
-        .expect("cargo test builds the example");
+        .expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{text}{log}");

@@ -4,12 +4,11 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::check::{BINARY, haproxy_command, haproxy_door};
+use support::check::{BINARY, example, haproxy_command, haproxy_door};
 use support::folder::Folder;
 use support::peer;
 use support::pki::Ca;
@@ -18,13 +17,8 @@ const NAME: &str = "www.example.test";
 
 #[test]
 fn a_panic_is_code_1_and_one_line() {
-    let folder = PathBuf::from(BINARY)
-        .parent()
-        .expect("a folder")
-        .join("examples/panic");
-    let output = Command::new(&folder)
-        .output()
-        .expect("cargo test builds the example");
+    let panics = example("panic");
+    let output = Command::new(&panics).output().expect("it runs");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(
@@ -32,7 +26,7 @@ fn a_panic_is_code_1_and_one_line() {
         "{text}"
     );
     // Nor does a standard error that takes nothing change that.
-    let status = Command::new(&folder)
+    let status = Command::new(&panics)
         .stderr(
             std::fs::File::options()
                 .write(true)

@@ -9,10 +9,9 @@ mod termination;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 
-use support::check::{BINARY, haproxy_command};
+use support::check::{BINARY, example, haproxy_command};
 use support::folder::Folder;
 use support::nginx::Nginx;
 use support::pki::Ca;
@@ -201,12 +200,11 @@ fn no_name_of_its_own() {
 
 #[test]
 fn no_arguments_at_all_not_even_a_name() {
-    let nameless = PathBuf::from(BINARY).with_file_name("examples/nameless");
-    let output = Command::new(nameless)
+    let output = Command::new(example("nameless"))
         .arg(BINARY)
         .env_clear()
         .output()
-        .expect("cargo test builds the example");
+        .expect("it runs");
     let line = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{line}");
     assert!(line.contains("no target"), "{line}");

@@ -32,7 +32,11 @@ fn the_third_party_licences_are_those_of_the_crates_in_the_binary() {
     let mut file = HEAD.to_owned();
     for (text, crates) in texts {
         let crates: Vec<String> = crates.into_iter().collect();
-        file += &format!("\n{rule}\n{}\n\n{}\n", crates.join("\n"), text.trim_matches('\n'));
+        file += &format!(
+            "\n{rule}\n{}\n\n{}\n",
+            crates.join("\n"),
+            text.trim_matches('\n')
+        );
     }
     assert_is_up_to_date("LICENSE-THIRD-PARTY", &file);
 }

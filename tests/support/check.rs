@@ -42,8 +42,24 @@ pub fn release_binary() -> PathBuf {
 ///
 /// The tests' own build is another: development dependencies may switch on features.
 pub fn release(kind: &str, name: &str) -> PathBuf {
+    build(&["--release", kind, name]);
+    let folder = target().join("release");
+    match kind {
+        "--example" => folder.join("examples").join(name),
+        _ => folder.join(name),
+    }
+}
+
+/// An example of this package: cargo builds none of them for a single `--test`.
+pub fn example(name: &str) -> PathBuf {
+    build(&["--example", name]);
+    target().join("debug/examples").join(name)
+}
+
+fn build(what: &[&str]) {
     let built = leave_out_package(&mut Command::new(env!("CARGO")))
-        .args(["build", "--release", "--locked", kind, name])
+        .args(["build", "--locked"])
+        .args(what)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs");
@@ -52,11 +68,12 @@ pub fn release(kind: &str, name: &str) -> PathBuf {
         "{}",
         String::from_utf8_lossy(&built.stderr)
     );
-    // target/TRIPLE/PROFILE/sni-check
-    let target = Path::new(BINARY).ancestors().nth(2);
-    let folder = target.expect("a target folder").join("release");
-    match kind {
-        "--example" => folder.join("examples").join(name),
-        _ => folder.join(name),
-    }
+}
+
+/// target/TRIPLE, from target/TRIPLE/PROFILE/sni-check.
+fn target() -> &'static Path {
+    Path::new(BINARY)
+        .ancestors()
+        .nth(2)
+        .expect("a target folder")
 }
