@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use crate::generated::assert_is_up_to_date;
 use crate::supply::list;
-use crate::tools::{cargo, run};
+use crate::tools::{cargo, packages, run};
 
 const HEAD: &str = "\
 What is in the binary of sni-check besides sni-check, and the licences of it.
@@ -62,9 +60,7 @@ fn linked() -> Vec<Crate> {
         .lines()
         .map(|line| line.split(' ').take(2).collect())
         .collect();
-    let metadata = run(cargo().args(["metadata", "--format-version=1", "--locked"]));
-    let metadata: Value = serde_json::from_str(&metadata).expect("JSON");
-    let packages = metadata["packages"].as_array().expect("packages");
+    let packages = packages(&[]);
     let linked = packages.iter().filter_map(|package| {
         let word = |key: &str| package[key].as_str().expect("a word");
         let version = format!("v{}", word("version"));

@@ -6,18 +6,14 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::tools::{cargo, root, run};
+use crate::tools::{self, root};
 
 /// What is built into the program or runs while it is built, on the targets of `deny.toml`.
 fn packages() -> Vec<Value> {
     let mut packages = BTreeMap::new();
     for target in list("targets") {
-        let metadata = run(cargo()
-            .args(["metadata", "--format-version=1", "--locked"])
-            .args(["--filter-platform", &target]));
-        let metadata: Value = serde_json::from_str(&metadata).expect("JSON");
-        for package in metadata["packages"].as_array().expect("packages") {
-            packages.insert(package["id"].to_string(), package.clone());
+        for package in tools::packages(&["--filter-platform", &target]) {
+            packages.insert(package["id"].to_string(), package);
         }
     }
     packages.into_values().collect()

@@ -1,8 +1,6 @@
 //! `cargo package`, `cargo install`, `cargo doc`, and the oldest Rust that builds it.
 
-use serde_json::Value;
-
-use crate::tools::{cargo, run, workspace};
+use crate::tools::{cargo, packages, run, workspace};
 
 #[test]
 fn the_crate_holds_what_it_needs_and_builds_from_that_alone() {
@@ -48,11 +46,8 @@ fn the_documentation_builds_without_a_warning() {
 
 #[test]
 fn no_locked_crate_of_the_program_needs_a_newer_rust_than_stated() {
-    let metadata = run(cargo().args(["metadata", "--format-version=1", "--locked"]));
-    let metadata: Value = serde_json::from_str(&metadata).expect("JSON");
-    let packages = metadata["packages"].as_array().expect("packages");
     let stated = version(env!("CARGO_PKG_RUST_VERSION"));
-    for package in packages {
+    for package in packages(&[]) {
         if let Some(needed) = package["rust_version"].as_str() {
             assert!(
                 version(needed) <= stated,

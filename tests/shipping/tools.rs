@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use serde_json::Value;
+
 use crate::support::leave_out_package;
 
 /// The repository.
@@ -54,6 +56,19 @@ pub fn readme(language: &str, part: &str) -> String {
 /// The cargo that runs these tests.
 pub fn cargo() -> Command {
     tool(env!("CARGO"))
+}
+
+/// The packages of `Cargo.lock`, as `cargo metadata` describes them with these options more.
+#[track_caller]
+pub fn packages(more: &[&str]) -> Vec<Value> {
+    let metadata = run(cargo()
+        .args(["metadata", "--format-version=1", "--locked"])
+        .args(more));
+    let mut metadata: Value = serde_json::from_str(&metadata).expect("JSON");
+    match metadata["packages"].take() {
+        Value::Array(packages) => packages,
+        other => panic!("no packages: {other}"),
+    }
 }
 
 /// Runs it to its end, whatever that is.

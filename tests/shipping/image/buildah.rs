@@ -30,18 +30,9 @@ impl Buildah {
 
     /// Builds an image from the repository's Dockerfile, with this machine's Rust in reach.
     pub fn build(&self, tag: &str, arguments: &[&str]) {
-        let mut build = self.command();
-        build.args([
-            "bud",
-            "--isolation",
-            "chroot",
-            "--pull-never",
-            "--layers",
-            "--network",
-            "host",
-        ]);
+        let mut build = self.bud(tag, Path::new("docker/Dockerfile"));
         build
-            .args(["--tag", tag, "--file", "docker/Dockerfile"])
+            .args(["--layers", "--network", "host"])
             .args(arguments);
         for (host, inside) in [
             ("/usr".into(), "/usr"),
@@ -124,17 +115,14 @@ impl Buildah {
     pub fn build_text(&self, tag: &str, text: &str, context: &Path) {
         let file = self.work.join("Dockerfile");
         std::fs::write(&file, text).expect("a file");
+        run(self.bud(tag, &file).arg(context));
+    }
+
+    fn bud(&self, tag: &str, file: &Path) -> Command {
         let mut build = self.command();
-        build.args([
-            "bud",
-            "--isolation",
-            "chroot",
-            "--pull-never",
-            "--tag",
-            tag,
-            "--file",
-        ]);
-        run(build.arg(file).arg(context));
+        build.args(["bud", "--isolation", "chroot", "--pull-never"]);
+        build.args(["--tag", tag, "--file"]).arg(file);
+        build
     }
 
     /// A new container of an image; its name.
