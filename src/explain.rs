@@ -68,7 +68,9 @@ fn one(word: &str) -> Result<String> {
             "{number} is no code of sni-check; {}",
             haproxy::foreign(number)
         ),
-        Err(_) => bail!("`{word}` is no code; write a number such as 65, or none for the table"),
+        Err(_) => bail!(
+            "`{word}` is no code; write a number such as 65, a word of HAProxy's such as PROCTOUT, or none for the table"
+        ),
     }
 }
 
@@ -196,7 +198,14 @@ mod tests {
     #[test]
     fn no_line_is_wider_than_a_terminal() {
         let words = Code::ALL.map(|code| code.number().to_string());
-        let others = ["255", "4294967295", "PROCERR", "PROCTOUT", "L6RSP"];
+        let others = [
+            "255",
+            "4294967295",
+            "PROCERR",
+            "PROCTOUT",
+            "SOCKERR",
+            "L6RSP",
+        ];
         for word in words.iter().map(String::as_str).chain(others) {
             for line in explain(word).lines() {
                 assert!(line.chars().count() <= 80, "{word}: {line}");
@@ -210,6 +219,10 @@ mod tests {
         assert!(explain("4294967295").contains("signal"));
         assert!(explain("-1").contains("signal"));
         assert!(explain("proctout").contains("--timeout"));
+        assert!(explain("SOCKERR").contains("insecure-fork-wanted"));
+        for word in ["INI", "L4OK", "L6OK"] {
+            assert!(explain(word).starts_with(word));
+        }
         assert!(explain("l6tout").contains("62"));
     }
 

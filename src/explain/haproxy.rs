@@ -88,11 +88,30 @@ const TIMED_OUT: &[Cause] = &[
     },
 ];
 
+const NOT_STARTED: &[Cause] = &[
+    Cause {
+        what: "insecure-fork-wanted is missing in section global, so HAProxy 2.2 and later may start no process.",
+        confirm: "HAProxy's log says `Failed to fork process for external health check`; sni-check doctor -f haproxy.cfg says so beforehand.",
+        change: "In section global, a line: insecure-fork-wanted.",
+    },
+    Cause {
+        what: "HAProxy's user, unit or container has as many processes as it may have.",
+        confirm: "Look at ulimit -u of that user, TasksMax of the unit, the pids limit of the container.",
+        change: "Raise the limit.",
+    },
+    Cause {
+        what: "HAProxy's own check could open no socket: too few descriptors, or a source address that is not this host's.",
+        confirm: "Compare ulimit-n and maxconn in global with the number of servers; look at source on the server line.",
+        change: "Raise ulimit-n, or correct source.",
+    },
+];
+
 /// What HAProxy shows for a check that did not run to its end.
-pub(super) const SHOWN: [(&str, &[Cause]); 3] = [
+pub(super) const SHOWN: [(&str, &[Cause]); 4] = [
     ("255", NOT_RUN),
     ("4294967295", SIGNALLED),
     ("PROCTOUT", TIMED_OUT),
+    ("SOCKERR", NOT_STARTED),
 ];
 
 /// The explanation of what HAProxy shows itself, by its number or word.
@@ -112,6 +131,26 @@ pub(super) fn explain(word: &str) -> Option<String> {
             "PROCTOUT  ",
             "HAProxy killed the check because it took too long; there is no code",
             TIMED_OUT,
+        ),
+        "SOCKERR" => (
+            "SOCKERR  ",
+            "the check could not be started: no process, or for HAProxy's own check no socket",
+            NOT_STARTED,
+        ),
+        "INI" => (
+            "INI  ",
+            "no check of this server has ended since HAProxy started",
+            &[][..],
+        ),
+        "L4OK" => (
+            "L4OK  ",
+            "HAProxy's own check connected, and was not told to look further",
+            &[][..],
+        ),
+        "L6OK" => (
+            "L6OK  ",
+            "HAProxy's own check completed a TLS handshake, and was not told to look further",
+            &[][..],
         ),
         "PROCERR" => (
             "PROCERR  ",
