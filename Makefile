@@ -2,11 +2,14 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
+CARGO_TARGET_DIR ?= target
 # Looked up when used: the folder has the host's target triple in its name.
-BINARY = $(shell ls -t target/*/release/sni-check 2>/dev/null | head -n 1)
+BINARY = $(shell ls -t '$(CARGO_TARGET_DIR)/$(shell uname -m)'-*/release/sni-check 2>/dev/null | head -n 1)
 
 # program=Debian package
 DEMO_TOOLS = haproxy=haproxy cc=gcc
+# gcc only recommends what it needs to link a program; looked for by what it brings.
+LIBC_DEV = $(shell [ -e /usr/include/assert.h ] || echo libc6-dev)
 TEST_TOOLS = nginx=nginx-light curl=curl openssl=openssl readelf=binutils setpriv=util-linux \
 	valgrind=valgrind buildah=buildah mandoc=mandoc man=man-db col=bsdextrautils zsh=zsh fish=fish \
 	lintian=lintian qemu-x86_64=qemu-user faketime=faketime
@@ -60,13 +63,13 @@ help:
 
 setup-demo:
 	@command -v cargo >/dev/null || { echo 'cargo is missing: install a Rust toolchain first'; exit 1; }
-	$(call debian,$(DEMO_TOOLS))
+	$(call debian,$(DEMO_TOOLS),$(LIBC_DEV))
 
 # The tools are built without optimisation, since each runs for a second, and outside this folder,
 # whose .cargo/config.toml is not for them.
 setup-release:
 	@command -v cargo >/dev/null || { echo 'cargo is missing: install a Rust toolchain first'; exit 1; }
-	$(call debian,$(RELEASE_TOOLS))
+	$(call debian,$(RELEASE_TOOLS),$(LIBC_DEV))
 	@missing=; for tool in $(CARGO_TOOLS); do \
 		command -v "$${tool%@*}" >/dev/null || missing="$$missing $$tool"; \
 	done; \
@@ -109,7 +112,10 @@ setup-bench: setup-demo
 bench: setup-bench
 	cargo bench --locked --bench cost
 
+# The examples name the program where the package puts it.
 deb: setup-release
+	@mkdir -p target/examples && cp haproxy/*.cfg target/examples/ && \
+		sed -i 's,presetenv SNI_CHECK .*,presetenv SNI_CHECK /usr/bin/sni-check,' target/examples/*.cfg
 	cargo deb --locked --target "$$(rustc --print host-tuple)"
 
 sbom: setup-release
@@ -140,8 +146,8 @@ fuzz: setup-demo
 # Does not build, so that `sudo make install` needs no toolchain of root's.
 install:
 	@test -n '$(BINARY)' || { echo 'build it first: cargo build --release --locked'; exit 1; }
-	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/sni-check
-	install -D -m 644 man/sni-check.1 $(DESTDIR)$(PREFIX)/share/man/man1/sni-check.1
-	install -D -m 644 completions/sni-check.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sni-check
-	install -D -m 644 completions/_sni-check $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_sni-check
-	install -D -m 644 completions/sni-check.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/sni-check.fish
+	install -D -m 755 '$(BINARY)' '$(DESTDIR)$(PREFIX)/bin/sni-check'
+	install -D -m 644 man/sni-check.1 '$(DESTDIR)$(PREFIX)/share/man/man1/sni-check.1'
+	install -D -m 644 completions/sni-check.bash '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/sni-check'
+	install -D -m 644 completions/_sni-check '$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_sni-check'
+	install -D -m 644 completions/sni-check.fish '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/sni-check.fish'

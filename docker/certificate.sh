@@ -2,6 +2,10 @@
 # Makes a self-signed certificate for www.example.com, and its key, in a folder.
 set -eu
 cd "$1"
+# One that nginx may already have loaded stays, as long as it is good for another day.
+if [ -e www.example.com.key ] && openssl x509 -checkend 86400 -noout -in www.example.com.pem; then
+    exit
+fi
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
     -subj /CN=www.example.com -addext subjectAltName=DNS:www.example.com \
     -keyout www.example.com.key -out www.example.com.pem

@@ -152,7 +152,7 @@ impl Pattern {
             "end" => Pattern::Ends(owned),
             "sub" => Pattern::Contains(owned),
             "reg" => Pattern::Regex(
-                Regex::new(text).with_context(|| format!("`{text}` is no regular expression"))?,
+                Regex::new(text).with_context(|| format!("`{text}` is no regular expression; a backslash before ( [ * + ? . takes their meaning away"))?,
             ),
             _ => bail!("-m {method}: write one of str, beg, end, sub, reg"),
         })
@@ -259,7 +259,9 @@ fn header_match<'a>(words: impl Iterator<Item = &'a str>, keyword: &str) -> Resu
         .map(|(method, value)| Pattern::new(method, value))
         .transpose()?;
     if let Some(extra) = words.next() {
-        bail!("`{extra}`: nothing may follow the value; quote a value that has spaces");
+        bail!(
+            "`{extra}`: nothing may follow the value; quote a value that has spaces, and write -m before its pattern"
+        );
     }
     Ok(HeaderMatch {
         name,

@@ -15,6 +15,8 @@ use crate::code::Code;
 use crate::failure::Failure;
 use crate::text::paragraph;
 
+pub use self::haproxy::{SHOWN, Shown};
+
 /// A likely cause of a code.
 struct Cause {
     /// What happened.
@@ -116,9 +118,9 @@ pub fn troubleshooting() -> Vec<(String, &'static str, &'static str)> {
         let (what, change) = likeliest(code)?;
         Some((code.number().to_string(), what, change))
     });
-    let shown = haproxy::SHOWN.iter().filter_map(|(word, causes)| {
-        let cause = causes.first()?;
-        Some(((*word).to_owned(), cause.what, cause.change))
+    let shown = SHOWN.iter().filter_map(|shown| {
+        let cause = shown.causes.first()?;
+        Some((shown.word.to_owned(), cause.what, cause.change))
     });
     codes.chain(shown).collect()
 }

@@ -3,10 +3,10 @@
 //! Options are only read here, each on its own; [`crate::plan`] resolves them and refuses conflicts.
 
 use anyhow::{Result, anyhow, bail, ensure};
-use argh::{ArgsInfo, FlagInfo, FlagInfoKind, FromArgs};
+use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality};
 
 use crate::expect::Expectation;
-use crate::values::{Color, Port, Size, Time, TlsVersion, Verify};
+use crate::values::{Color, Days, Port, Size, Time, TlsVersion, Verify};
 
 /// HTTPS health check with SNI, for HAProxy's external-check and by hand.
 ///
@@ -106,11 +106,11 @@ pub struct Options {
 
     /// DOWN when any certificate of the verified chain ends within N days
     #[argh(option, arg_name = "N")]
-    pub min_cert_days: Option<u32>,
+    pub min_cert_days: Option<Days>,
 
     /// say so when any certificate of the verified chain ends within N days
     #[argh(option, arg_name = "N")]
-    pub warn_cert_days: Option<u32>,
+    pub warn_cert_days: Option<Days>,
 
     /// send a PROXY protocol v1 header first
     #[argh(switch)]
@@ -197,7 +197,7 @@ pub fn parse(words: &[String]) -> Result<Parsed> {
 /// As [`parse`].
 pub fn parse_as<T: FromArgs + ArgsInfo>(command: &[&str], words: &[String]) -> Result<Parsed<T>> {
     let info = T::get_args_info();
-    let words = separate_values(command, words, info.flags)?;
+    let words = separate_values(command, words, &info)?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match T::from_args(command, &words) {
         Ok(options) => Ok(Parsed::Options(Box::new(options))),
@@ -206,18 +206,26 @@ pub fn parse_as<T: FromArgs + ArgsInfo>(command: &[&str], words: &[String]) -> R
     }
 }
 
-/// Turns `--name=value` into two words, and refuses what argh would misread: an unknown option, and
-/// an option whose value is missing so that it would swallow the next option. The latter is what
+/// Turns `--name=value` into two words, and refuses what argh would misread: an unknown option, one
+/// given twice, and an option whose value is missing so that it would swallow the next option. The latter is what
 /// an unset variable leaves behind in `external-check path "--sni ${SNI_HOST} --uri /"`.
 fn separate_values(
     command: &[&str],
     words: &[String],
-    flags: &[FlagInfo<'_>],
+    info: &CommandInfoWithArgs,
 ) -> Result<Vec<String>> {
+    let flags = info.flags;
     let mut separated = Vec::with_capacity(words.len());
+    let mut given = Vec::new();
     let mut words = words.iter().peekable();
     while let Some(word) = words.next() {
-        if !word.starts_with('-') || word == "-h" || word == "--help" {
+        let is_word = !word.starts_with('-');
+        ensure!(
+            !is_word || !info.positionals.is_empty(),
+            "`{word}` belongs to no option; {} --help lists the options, such as -f FILE",
+            command.join(" ")
+        );
+        if is_word || word == "-h" || word == "--help" {
             separated.push(word.clone());
             continue;
         }
@@ -236,6 +244,11 @@ fn separate_values(
             ensure!(value.is_none(), "{name} takes no value; write {name} alone");
             continue;
         }
+        ensure!(
+            flag.optionality == Optionality::Repeating || !given.contains(&flag.long),
+            "{name} is given twice; give it once"
+        );
+        given.push(flag.long);
         let value = match value {
             Some(value) => value,
             None => match words.next() {

@@ -181,8 +181,8 @@ impl Tls {
             identity: trust::identity(options)?,
             min_version,
             max_version,
-            min_cert_days: options.min_cert_days,
-            warn_cert_days: options.warn_cert_days,
+            min_cert_days: options.min_cert_days.map(|days| days.0),
+            warn_cert_days: options.warn_cert_days.map(|days| days.0),
         })
     }
 }

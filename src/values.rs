@@ -28,14 +28,29 @@ impl FromStr for Time {
             "d" => 86_400_000_000,
             _ => bail!("write a number and us, ms, s, m, h or d, such as 1800ms or 2s"),
         };
-        let micros = number
-            .parse::<u64>()
-            .ok()
-            .and_then(|n| n.checked_mul(micros_per_unit));
-        let micros = micros.context("write a number and a unit, such as 1800ms or 2s")?;
+        ensure!(
+            !number.is_empty(),
+            "write a number and a unit, such as 1800ms or 2s"
+        );
+        // What is no number of 64 bits is too long as well.
+        let number = number.parse().unwrap_or(u64::MAX);
+        let micros = number.saturating_mul(micros_per_unit);
         ensure!(micros > 0, "a time must be longer than zero");
         ensure!(micros <= 86_400_000_000, "at most one day (1d)");
         Ok(Time(Duration::from_micros(micros)))
+    }
+}
+
+/// A number of days, such as `14`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Days(pub u32);
+
+impl FromStr for Days {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Days> {
+        let days = text.parse().ok().map(Days);
+        days.context("write a number of days, such as 14")
     }
 }
 

@@ -72,7 +72,17 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
             "--sni a.example # --expect x",
             vec!["external-check path", "#"],
         ),
-        ("--sni a --sni b", vec!["--sni", "duplicate"]),
+        ("--sni a --sni b", vec!["--sni is given twice"]),
+        (
+            "--min-cert-days x",
+            vec!["--min-cert-days", "write a number of days"],
+        ),
+        (
+            "--timeout 999999999999999999999d",
+            vec!["--timeout", "at most one day"],
+        ),
+        ("--connect [::1", vec!["--connect", "write [IPv6]"]),
+        ("--sni a.example --ca-file=", vec!["--ca-file is empty"]),
         ("--sni a.example --no-sni", vec!["--sni and --no-sni"]),
         ("--sni  --uri /", vec!["--sni has no value", "variable"]),
         ("--sni ''", vec!["--sni", "empty", "variable"]),

@@ -96,7 +96,10 @@ fn assert_is_what_was_asked(plan: &Plan, options: &Options) {
     let verified = options.verify != Some(Verify::None);
     assert_eq!(plan.tls.verification.is_some(), verified);
     assert!(plan.tls.min_version <= plan.tls.max_version);
-    assert_eq!(plan.tls.min_cert_days, options.min_cert_days);
+    assert_eq!(
+        plan.tls.min_cert_days,
+        options.min_cert_days.map(|days| days.0)
+    );
 
     let request = &plan.request;
     let count = |part| {

@@ -7,6 +7,7 @@ use ureq::http::{HeaderValue, header};
 use super::findings::{Attempt, Findings, HARMLESS};
 use crate::certificate::CertificateFailure;
 use crate::explain;
+use crate::haproxy::own_command;
 use crate::options::Options;
 use crate::plan::{Plan, Target};
 use crate::probe::connect::Address;
@@ -253,8 +254,9 @@ fn external(plan: &Plan, options: &Options, findings: &Findings) -> String {
     let words = words.collect::<Vec<_>>().join(" ");
     format!(
         "global\n    external-check\n    insecure-fork-wanted\n\nbackend be\n    \
-         option external-check\n    external-check command /usr/local/bin/sni-check\n    \
+         option external-check\n    external-check command {}\n    \
          external-check path {}\n{}",
+        own_command(),
         quoted(&words),
         server_lines(plan, options, findings, "")
     )
@@ -318,11 +320,11 @@ fn files_and_limits(options: &Options, mut add: impl FnMut(&str, String)) {
         ("--verify-host", options.verify_host.clone()),
         (
             "--min-cert-days",
-            options.min_cert_days.map(|n| n.to_string()),
+            options.min_cert_days.map(|days| days.0.to_string()),
         ),
         (
             "--warn-cert-days",
-            options.warn_cert_days.map(|n| n.to_string()),
+            options.warn_cert_days.map(|days| days.0.to_string()),
         ),
         (
             "--max-body",

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
+use crate::haproxy::own_command;
 use crate::mark::Mark;
 
 use super::call::Call;
@@ -53,7 +54,7 @@ fn fault(command: &str, jail: &Jail) -> Option<Fault> {
             format!(
                 "external-check command {command} is no absolute path; HAProxy looks for it in external-check path"
             ),
-            "the whole path: external-check command /usr/local/bin/sni-check",
+            format!("the whole path: external-check command {}", own_command()),
         ));
     }
     let real = match jail.find(command, Need::Execute) {
@@ -122,7 +123,7 @@ fn obstructed(command: &str, jail: &Jail, obstacle: &Obstacle) -> Fault {
         ),
         Obstacle::Missing => (
             format!("external-check command {command} is not there"),
-            "the path where sni-check is installed, or install it at this one".to_owned(),
+            format!("external-check command {}", own_command()),
         ),
         Obstacle::NoFile => (
             format!("external-check command {command} is no regular file"),
@@ -159,8 +160,8 @@ fn obstructed(command: &str, jail: &Jail, obstacle: &Obstacle) -> Fault {
 fn install(command: &str, jail: &Jail) -> String {
     let outside = Path::new(command);
     let source = match outside.is_file() {
-        true => command,
-        false => "sni-check",
+        true => command.to_owned(),
+        false => own_command(),
     };
     format!(
         "install -D -m 755 {source} {}{command}",

@@ -2,6 +2,7 @@
 
 use rustix::process::{Resource, getrlimit};
 
+use crate::haproxy::own_command;
 use crate::mark::Mark;
 
 use super::call::Call;
@@ -155,7 +156,7 @@ pub(super) fn backend(backend: &Backend, findings: &mut Findings) {
             id: "no-command",
             what: "option external-check without `external-check command`".to_owned(),
             shows: "HAProxy refuses the configuration".to_owned(),
-            write: "external-check command /usr/local/bin/sni-check".to_owned(),
+            write: format!("external-check command {}", own_command()),
             ..problem(backend, option.unwrap_or(&backend.place))
         });
     }

@@ -106,64 +106,82 @@ const NOT_STARTED: &[Cause] = &[
     },
 ];
 
-/// What HAProxy shows for a check that did not run to its end.
-pub(super) const SHOWN: [(&str, &[Cause]); 4] = [
-    ("255", NOT_RUN),
-    ("4294967295", SIGNALLED),
-    ("PROCTOUT", TIMED_OUT),
-    ("SOCKERR", NOT_STARTED),
+/// What HAProxy shows itself.
+pub struct Shown {
+    /// The word or number that it shows.
+    pub word: &'static str,
+    /// What that means.
+    pub meaning: &'static str,
+    /// Why a check did not run to its end; empty where it did.
+    pub(super) causes: &'static [Cause],
+}
+
+const fn shown(word: &'static str, meaning: &'static str, causes: &'static [Cause]) -> Shown {
+    Shown {
+        word,
+        meaning,
+        causes,
+    }
+}
+
+/// What HAProxy shows itself: check codes that are none of ours, and statuses.
+pub const SHOWN: [Shown; 9] = [
+    shown(
+        "255",
+        "the check could not be run at all (HAProxy's own code for it, with PROCERR)",
+        NOT_RUN,
+    ),
+    shown(
+        "4294967295",
+        "the check was ended by a signal and so has no code (HAProxy shows -1, unsigned, with PROCERR)",
+        SIGNALLED,
+    ),
+    shown(
+        "PROCTOUT",
+        "HAProxy killed the check because it took too long; there is no code",
+        TIMED_OUT,
+    ),
+    shown(
+        "SOCKERR",
+        "the check could not be started: no process, or for HAProxy's own check no socket",
+        NOT_STARTED,
+    ),
+    shown(
+        "PROCERR",
+        "the check ended with a code other than 0; check_code in the stats, `code: N` in the log, has it: sni-check explain N",
+        &[],
+    ),
+    shown("PROCOK", "the check ended with code 0: healthy", &[]),
+    shown(
+        "INI",
+        "no check of this server has ended since HAProxy started",
+        &[],
+    ),
+    shown(
+        "L4OK",
+        "HAProxy's own check connected, and was not told to look further",
+        &[],
+    ),
+    shown(
+        "L6OK",
+        "HAProxy's own check completed a TLS handshake, and was not told to look further",
+        &[],
+    ),
 ];
 
 /// The explanation of what HAProxy shows itself, by its number or word.
 pub(super) fn explain(word: &str) -> Option<String> {
-    let (title, meaning, causes) = match word.to_ascii_uppercase().as_str() {
-        "255" => (
-            "255 PROCERR  ",
-            "the check could not be run at all (HAProxy's own code for it)",
-            NOT_RUN,
-        ),
-        "4294967295" | "-1" => (
-            "4294967295 PROCERR  ",
-            "the check was ended by a signal and so has no code (HAProxy shows -1, unsigned)",
-            SIGNALLED,
-        ),
-        "PROCTOUT" => (
-            "PROCTOUT  ",
-            "HAProxy killed the check because it took too long; there is no code",
-            TIMED_OUT,
-        ),
-        "SOCKERR" => (
-            "SOCKERR  ",
-            "the check could not be started: no process, or for HAProxy's own check no socket",
-            NOT_STARTED,
-        ),
-        "INI" => (
-            "INI  ",
-            "no check of this server has ended since HAProxy started",
-            &[][..],
-        ),
-        "L4OK" => (
-            "L4OK  ",
-            "HAProxy's own check connected, and was not told to look further",
-            &[][..],
-        ),
-        "L6OK" => (
-            "L6OK  ",
-            "HAProxy's own check completed a TLS handshake, and was not told to look further",
-            &[][..],
-        ),
-        "PROCERR" => (
-            "PROCERR  ",
-            "the check ended with a code other than 0; check_code in the stats, `code: N` in the log, has it: sni-check explain N",
-            &[][..],
-        ),
-        "PROCOK" => ("PROCOK  ", "the check ended with code 0: healthy", &[][..]),
-        _ => return None,
+    let word = match word {
+        "-1" => "4294967295",
+        word => word,
     };
+    let shown = SHOWN
+        .iter()
+        .find(|shown| shown.word.eq_ignore_ascii_case(word))?;
     let mut text = String::new();
-    paragraph(&mut text, title, meaning);
-    if !causes.is_empty() {
-        render(&mut text, causes);
+    paragraph(&mut text, &format!("{}  ", shown.word), shown.meaning);
+    if !shown.causes.is_empty() {
+        render(&mut text, shown.causes);
     }
     Some(text)
 }

@@ -185,6 +185,10 @@ fn host_and_port(text: &str) -> Result<(Host, Option<Port>)> {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (text, None),
     };
+    ensure!(
+        !host.starts_with('[') || host.ends_with(']'),
+        "`{text}`: write [IPv6] or [IPv6]:PORT, such as [2001:db8::1]:443"
+    );
     let port = port
         .map(|port| port.parse().with_context(|| format!("port `{port}`")))
         .transpose()?;
@@ -256,7 +260,8 @@ mod tests {
             ("https://", "empty"),
             ("a.example:0", "1 to 65535"),
             ("a.example:99999", "1 to 65535"),
-            ("[::1", "no DNS name"),
+            ("[::1", "write [IPv6]"),
+            ("[::1]x", "write [IPv6]"),
             ("a.example..", "no DNS name"),
             ("bücher.example", "punycode"),
         ] {

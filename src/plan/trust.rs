@@ -185,6 +185,10 @@ pub(super) fn identity(options: &Options) -> Result<Option<CertifiedKey>> {
 
 /// All sections of one kind in a PEM file.
 fn read_pem<T: PemObject>(option: &str, file: &str) -> Result<Vec<T>> {
+    ensure!(
+        !file.is_empty(),
+        "{option} is empty; if it was given as a variable, set that variable"
+    );
     let text = fs::read(file).with_context(|| {
         format!("{option} {file}: cannot read it (inside HAProxy's chroot, as its user?)")
     })?;

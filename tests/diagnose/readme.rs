@@ -3,6 +3,7 @@
 //! `UPDATE=1 cargo test --test diagnose readme` writes them anew.
 
 use crate::report::{NAME, sni_check, stdout};
+use crate::support::check::BINARY;
 use crate::support::folder::Folder;
 use crate::support::free_port;
 use crate::support::nginx::{Nginx, refusal, site};
@@ -56,6 +57,7 @@ fn report(ca: &Ca, port: u16) -> String {
         .replace(" --timeout 10000000us", "")
         .replace(&connect, "203.0.113.7:443")
         .replace(NAME, "www.example.com")
+        .replace(BINARY, "/usr/local/bin/sni-check")
         .replace(&folder.path().display().to_string(), "/etc/haproxy")
 }
 

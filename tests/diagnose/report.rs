@@ -122,7 +122,7 @@ impl Report {
         assert_eq!(external["status"], status.as_str(), "{external}");
     }
 
-    /// Both snippets, as printed but for the place of the program, turn the server UP.
+    /// Both snippets, as printed, turn the server UP.
     #[track_caller]
     pub fn the_cure_works(&self) {
         for snippet in self.snippets() {
@@ -132,9 +132,9 @@ impl Report {
     }
 }
 
-/// Loads a snippet as printed, but for the place of the program.
+/// Loads a snippet as printed: it names the program that printed it.
 pub fn load(command: Command, folder: &Folder, snippet: &str) -> Haproxy {
-    let snippet = snippet.replace("/usr/local/bin/sni-check", BINARY);
+    assert!(!snippet.contains("external-check command") || snippet.contains(BINARY));
     let config = folder.file("snippet.cfg", &format!("{DEFAULTS}{snippet}"));
     Haproxy::start_by(command, Mode::Foreground, &config, &[])
 }

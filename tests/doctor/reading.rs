@@ -161,7 +161,7 @@ fn what_cannot_be_read_or_asked_is_refused() {
             "--haproxy /none: cannot run it",
         ),
         (&["--rum"], "did you mean --run?"),
-        (&["haproxy.cfg"], "haproxy.cfg"),
+        (&["haproxy.cfg"], "such as -f FILE"),
     ] {
         let output = crate::scene::doctor(words);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -9,6 +9,7 @@ use argh::{ArgsInfo, FlagInfo, Optionality};
 use sni_check::code::Code;
 use sni_check::doctor::DoctorOptions;
 use sni_check::door::Door;
+use sni_check::explain::SHOWN;
 
 use super::{UPDATE, assert_is_up_to_date, flags, value_name};
 use crate::tools::{run, tool};
@@ -50,11 +51,11 @@ fn words_after(door: Door) -> Option<Vec<(String, &'static str)>> {
             let flags = flags.map(|flag| (flag.long.to_owned(), flag.description));
             Some(flags.collect())
         }
-        Door::Explain => Some(
-            Code::ALL
-                .map(|code| (code.number().to_string(), code.meaning()))
-                .into(),
-        ),
+        Door::Explain => {
+            let codes = Code::ALL.map(|code| (code.number().to_string(), code.meaning()));
+            let shown = SHOWN.map(|shown| (shown.word.to_owned(), shown.meaning));
+            Some(codes.into_iter().chain(shown).collect())
+        }
     }
 }
 
@@ -303,6 +304,7 @@ fn bash_completes_options_words_and_files() {
         in_bash(&["explain", "7"]),
         ["71", "72", "73", "74", "75", "76"]
     );
+    assert_eq!(in_bash(&["explain", "PROCT"]), ["PROCTOUT"]);
 }
 
 #[test]
