@@ -198,6 +198,14 @@ fn read_body(response: &mut http::Response<Body>, limit: u32) -> Result<ReadBody
     if limit == 0 {
         return Ok(ReadBody::default());
     }
+    // Faulty framing (RFC 9112, section 6.1): ureq gives the chunks as they are, in which a text may
+    // be cut in two, and so be missed.
+    if response.version() == http::Version::HTTP_10
+        && response.headers().contains_key(header::TRANSFER_ENCODING)
+    {
+        let cause = "Transfer-Encoding in HTTP/1.0".to_owned();
+        return Err(Failure::NotHttp(cause));
+    }
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut bytes = Vec::new();
     // One byte more than is looked at tells whether there is more.

@@ -142,7 +142,12 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
         )
     };
     let complete = "before the response was complete";
+    // `bad`, were the chunks joined.
+    let old = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nba\r\n1\r\nd\r\n0\r\n\r\n";
+    let not_bad = "--expect '! string bad'";
     vec![
+        says(stage, old, not_bad, 73, "Transfer-Encoding in HTTP/1.0"),
+        says(stage, old, "", 0, ""),
         chunked("4\r\ngood\r\n0\r\n\r\n", WANTS, 0, ""),
         chunked("2\r\ngo\r\n2\r\nod\r\n0\r\n\r\n", WANTS, 0, ""),
         chunked("4;x=y\r\ngood\r\n0\r\nTrailer: t\r\n\r\n", WANTS, 0, ""),

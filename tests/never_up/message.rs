@@ -4,6 +4,8 @@
 /// A response as far as it can be read.
 pub struct Response {
     pub status: u16,
+    /// It is HTTP/1.0.
+    old: bool,
     fields: Vec<(String, Vec<u8>)>,
     pub body: Vec<u8>,
     /// The body is known to be whole.
@@ -73,6 +75,7 @@ fn head(bytes: &[u8]) -> Option<(Response, &[u8])> {
         return None;
     }
     let mut response = Response {
+        old: first.starts_with(b"HTTP/1.0"),
         status: std::str::from_utf8(digits).ok()?.parse().ok()?,
         fields: Vec::new(),
         body: Vec::new(),
@@ -118,6 +121,8 @@ fn body(response: &mut Response, rest: &[u8], ended: bool, head_only: bool) -> O
     let none = head_only || matches!(response.status, 101 | 204 | 304);
     (response.body, response.complete) = match (none, chunked, length) {
         (true, ..) => (Vec::new(), true),
+        // HTTP/1.0 knows no chunks: its framing is faulty then (section 6.1).
+        (_, true, _) if response.old => (Vec::new(), false),
         (_, true, _) => chunks(rest),
         (_, _, Some(length)) => {
             let body = &rest[..rest.len().min(length)];

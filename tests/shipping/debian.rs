@@ -77,6 +77,11 @@ fn it_brings_the_program_the_manual_completions_and_examples() {
             ".:\nREADME.md\nchangelog.gz\ncopyright\nexamples\nthird-party\n\nexamples:\n{examples}"
         )
     );
+
+    let named = root.sh("grep -h 'presetenv SNI_CHECK' /usr/share/doc/sni-check/examples/*.cfg");
+    let mut named = named.lines().map(str::trim).peekable();
+    assert!(named.peek().is_some());
+    assert!(named.all(|line| line == "presetenv SNI_CHECK /usr/bin/sni-check"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::tools::{cargo, run, tool, workspace};
 #[test]
 fn make_install_puts_everything_below_destdir_and_prefix() {
     run(cargo().args(["build", "--release", "--locked"]));
-    let place = workspace("make-install");
+    let place = workspace("make install");
     run(tool("make")
         .args(["install", "PREFIX=/usr"])
         .arg(format!("DESTDIR={}", place.display())));
