@@ -114,7 +114,7 @@ bench: setup-bench
 
 # The examples name the program where the package puts it.
 deb: setup-release
-	@mkdir -p target/examples && cp haproxy/*.cfg target/examples/ && \
+	@rm -rf target/examples && mkdir -p target/examples && cp haproxy/*.cfg target/examples/ && \
 		sed -i 's,presetenv SNI_CHECK .*,presetenv SNI_CHECK /usr/bin/sni-check,' target/examples/*.cfg
 	cargo deb --locked --target "$$(rustc --print host-tuple)"
 

@@ -151,9 +151,14 @@ impl Pattern {
             "beg" => Pattern::Begins(owned),
             "end" => Pattern::Ends(owned),
             "sub" => Pattern::Contains(owned),
-            "reg" => Pattern::Regex(
-                Regex::new(text).with_context(|| format!("`{text}` is no regular expression; a backslash before ( [ * + ? . takes their meaning away"))?,
-            ),
+            "reg" => {
+                let regex = Regex::new(text).with_context(|| {
+                    format!(
+                        "`{text}` is no regular expression; a backslash before ( [ * + ? . takes their meaning away"
+                    )
+                });
+                Pattern::Regex(regex?)
+            }
             _ => bail!("-m {method}: write one of str, beg, end, sub, reg"),
         })
     }

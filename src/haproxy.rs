@@ -13,13 +13,10 @@ use crate::values::Port;
 /// What to write as `external-check command`: where this program is, if that can be found out and
 /// needs no quotes.
 pub fn own_command() -> String {
-    let plain = |path: &str| {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._+-".contains(&byte);
-        path.bytes().all(plain)
-    };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._+-".contains(&byte);
     let own = std::env::current_exe().ok();
-    let own = own.and_then(|path| path.to_str().map(str::to_owned));
-    own.filter(|path| plain(path))
+    own.and_then(|path| path.into_os_string().into_string().ok())
+        .filter(|path| path.bytes().all(plain))
         .unwrap_or_else(|| "/usr/local/bin/sni-check".to_owned())
 }
 

@@ -206,9 +206,9 @@ pub fn parse_as<T: FromArgs + ArgsInfo>(command: &[&str], words: &[String]) -> R
     }
 }
 
-/// Turns `--name=value` into two words, and refuses what argh would misread: an unknown option, one
-/// given twice, and an option whose value is missing so that it would swallow the next option. The latter is what
-/// an unset variable leaves behind in `external-check path "--sni ${SNI_HOST} --uri /"`.
+/// Turns `--name=value` into two words, and refuses what argh would misread or tell less well: an
+/// unknown option, one given twice, and an option whose value is missing so that it would swallow
+/// the next option. The latter is what an unset variable leaves behind in `external-check path "--sni ${SNI_HOST} --uri /"`.
 fn separate_values(
     command: &[&str],
     words: &[String],

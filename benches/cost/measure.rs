@@ -131,11 +131,10 @@ fn opened(call: &str) -> Option<(PathBuf, u64)> {
     }
     let path = fs::canonicalize(call.split('"').nth(1)?).ok()?;
     let metadata = fs::metadata(&path).ok()?;
-    let foreign = ["/proc", "/sys", "/dev"]
-        .iter()
-        .any(|root| path.starts_with(root));
     let of_the_bench = std::env::temp_dir().join("sni-").display().to_string();
-    let foreign = foreign || path.display().to_string().starts_with(&of_the_bench);
+    let foreign = ["/proc/", "/sys/", "/dev/", &of_the_bench]
+        .iter()
+        .any(|start| path.display().to_string().starts_with(start));
     let counts = metadata.is_file() && !foreign;
     counts.then_some((path, metadata.len()))
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::generated::assert_is_up_to_date;
 use crate::supply::list;
-use crate::tools::{cargo, packages, run};
+use crate::tools::{dependencies, packages};
 
 const HEAD: &str = "\
 What is in the binary of sni-check besides sni-check, and the licences of it.
@@ -49,22 +49,18 @@ struct Crate {
 /// The crates in the binary on the targets of `deny.toml`, without those that only run while it is
 /// built.
 fn linked() -> Vec<Crate> {
-    let mut tree = cargo();
-    tree.args(["tree", "--locked", "--edges=normal,no-proc-macro"]);
-    tree.args(["--prefix=none", "--no-dedupe", "--format={p}"]);
-    for target in list("targets") {
-        tree.args(["--target", &target]);
-    }
-    let tree = run(&mut tree);
-    let names: BTreeSet<Vec<&str>> = tree
-        .lines()
-        .map(|line| line.split(' ').take(2).collect())
-        .collect();
+    let mut options = vec!["--edges=normal,no-proc-macro".to_owned()];
+    options.extend(
+        list("targets")
+            .iter()
+            .map(|target| format!("--target={target}")),
+    );
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let linked = dependencies(&options);
     let packages = packages(&[]);
-    let linked = packages.iter().filter_map(|package| {
+    let crates = packages.iter().filter_map(|package| {
         let word = |key: &str| package[key].as_str().expect("a word");
-        let version = format!("v{}", word("version"));
-        let there = names.contains(&vec![word("name"), &version]) && word("name") != "sni-check";
+        let there = linked.contains(&format!("{} v{}", word("name"), word("version")));
         there.then(|| Crate {
             label: format!("{} {} ({})", word("name"), word("version"), word("license")),
             folder: Path::new(word("manifest_path"))
@@ -73,7 +69,7 @@ fn linked() -> Vec<Crate> {
                 .to_owned(),
         })
     });
-    linked.collect()
+    crates.collect()
 }
 
 /// The MIT licence where there is the choice, else all that there are.

@@ -1,5 +1,6 @@
 //! Running the programs that these tests need.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -69,6 +70,19 @@ pub fn packages(more: &[&str]) -> Vec<Value> {
         Value::Array(packages) => packages,
         other => panic!("no packages: {other}"),
     }
+}
+
+/// The crates that the program depends on, by `cargo tree` with these options more, each as
+/// `NAME vVERSION`.
+#[track_caller]
+pub fn dependencies(more: &[&str]) -> BTreeSet<String> {
+    let mut tree = cargo();
+    tree.args(["tree", "--locked", "--prefix=none", "--format={p}"]);
+    run(tree.args(more))
+        .lines()
+        .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+        .filter(|name| !name.starts_with("sni-check "))
+        .collect()
 }
 
 /// Runs it to its end, whatever that is.

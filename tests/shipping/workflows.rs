@@ -15,6 +15,25 @@ fn every_action_is_pinned_to_a_commit() {
 }
 
 #[test]
+fn binaries_and_images_are_built_with_the_same_rust() {
+    let text = |name: &str| std::fs::read_to_string(root().join(name)).expect(name);
+    let image = text("docker/Dockerfile");
+    let (_, image) = image.split_once("RUST_IMAGE=rust:").expect("an image");
+    let (version, _) = image.split_once("-alpine").expect("Alpine's");
+    for file in ["ci", "release"] {
+        let workflow = text(&format!(".github/workflows/{file}.yml"));
+        let installed: Vec<&str> = workflow
+            .split("rustup toolchain install ")
+            .skip(1)
+            .collect();
+        assert!(!installed.is_empty(), "{file}");
+        for words in installed {
+            assert!(words.starts_with(&format!("{version}.")), "{file}: {words}");
+        }
+    }
+}
+
+#[test]
 fn actionlint_and_shellcheck_find_nothing_to_say() {
     // actionlint looks at the scripts of `run:` only if it finds shellcheck.
     let said = run(tool("actionlint").args(["-shellcheck", "shellcheck"]));
