@@ -61,7 +61,8 @@ fn the_gravest_comes_first_and_no_line_is_wider_than_a_terminal() {
     let output = doctor(&["-f", &config(&scene), "--run"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(!text.contains('\x1b'), "plain when piped");
-    for line in text.lines().filter(|line| line.contains(' ')) {
+    // A path that is longer than the room for it is not broken: it is to be pasted.
+    for line in text.lines().filter(|line| line.trim().contains(' ')) {
         assert!(line.chars().count() <= 80, "{line}");
     }
     let marks: Vec<&str> = text

@@ -11,6 +11,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::buildah::Buildah;
+use crate::support::folder::Folder;
 use crate::support::{free_port, wait_for};
 use crate::tools::{root, run, tool};
 
@@ -87,16 +88,16 @@ impl Nginx {
 pub struct Haproxy {
     _group: Group,
     port: u16,
-    shared: PathBuf,
+    shared: Folder,
 }
 
 impl Haproxy {
     /// Runs what the image runs, plus a control socket to look at the server's state.
     pub fn start(buildah: &Buildah, container: &str, nginx: &Nginx, sni: &str) -> Haproxy {
         let port = free_port();
-        let shared = nginx.certificates.with_file_name(sni);
-        std::fs::create_dir(&shared).expect("a folder");
-        std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o777)).expect("a mode");
+        let shared = Folder::new();
+        let everybody = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(shared.path(), everybody).expect("a mode");
         let log = std::fs::File::create(shared.join("log")).expect("a file");
         let mut command = buildah.command();
         command.args(["run", "--isolation", "chroot"]);
@@ -116,7 +117,7 @@ impl Haproxy {
             "--volume={}:/certificates:ro",
             nginx.certificates.display()
         ));
-        command.arg(format!("--volume={}:/shared", shared.display()));
+        command.arg(format!("--volume={}:/shared", shared.path().display()));
         command.args([
             container,
             "--",
