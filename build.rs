@@ -21,7 +21,7 @@ INSERT BEFORE .text;
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     let is = |variable: &str, value: &str| env::var(variable).is_ok_and(|found| found == value);
-    if is("PROFILE", "release") && is("CARGO_CFG_TARGET_ENV", "gnu") {
+    if is("PROFILE", "release") && is("CARGO_CFG_TARGET_OS", "linux") {
         let folder = env::var("OUT_DIR").map_err(io::Error::other)?;
         let script = format!("{folder}/no-unwinding.ld");
         fs::write(&script, LINKER_SCRIPT)?;

@@ -17,7 +17,7 @@ pub(super) const NAME_NOT_FOUND: &[Cause] = &[
 
 pub(super) const RESOLVE_TIMEOUT: &[Cause] = &[
     Cause {
-        what: "The name server does not answer.",
+        what: "The name server does not answer, or answers SERVFAIL, which a binary with musl (as in the container image) takes for no answer.",
         confirm: "time getent ahosts NAME",
         change: "Repair the resolver (/etc/resolv.conf), or give --connect an address.",
     },

@@ -61,15 +61,6 @@ impl std::fmt::Display for Address {
 /// Asks the system's resolver, on a thread that is left behind when it does not answer in time:
 /// getaddrinfo knows no deadline.
 fn resolve(name: &str, port: u16, deadline: Deadline) -> Result<Vec<Address>, Failure> {
-    let timed_out = || Failure::ResolveTimeout {
-        name: name.to_owned(),
-    };
-    let not_found = |cause: &str| Failure::NameNotFound {
-        name: name.to_owned(),
-        cause: cause
-            .trim_start_matches("failed to lookup address information: ")
-            .to_owned(),
-    };
     let (answer, answered) = channel();
     let question = (name.to_owned(), port);
     thread::Builder::new()
@@ -82,15 +73,41 @@ fn resolve(name: &str, port: u16, deadline: Deadline) -> Result<Vec<Address>, Fa
             let _ = answer.send(found);
         })
         .map_err(|error| Failure::Internal(format!("no thread for the resolver: {error}")))?;
-    let left = deadline.remaining().ok_or_else(timed_out)?;
+    let left = deadline.remaining().unwrap_or_default();
     match answered.recv_timeout(left) {
-        Ok(Ok(found)) if found.is_empty() => Err(not_found("it has no address")),
+        Ok(Ok(found)) if found.is_empty() => Err(unresolved(name, Some("it has no address"))),
         Ok(Ok(found)) => Ok(found.into_iter().map(Address::Tcp).collect()),
-        Ok(Err(error)) => Err(not_found(&error.to_string())),
-        Err(RecvTimeoutError::Timeout) => Err(timed_out()),
+        Ok(Err(error)) => Err(unresolved(name, Some(&error.to_string()))),
+        Err(RecvTimeoutError::Timeout) => Err(unresolved(name, None)),
         Err(RecvTimeoutError::Disconnected) => {
             Err(Failure::Internal("the resolver's thread died".to_owned()))
         }
+    }
+}
+
+/// Why a name has no address: by what the resolver said, unless it said nothing in time.
+fn unresolved(name: &str, said: Option<&str>) -> Failure {
+    let configured = Path::new("/etc/resolv.conf").exists();
+    unresolved_where(configured, name.to_owned(), said)
+}
+
+/// Where no name server is named, as in a chroot that was forgotten, glibc gives up at once and
+/// musl waits in vain for one on the loopback: that is no time-out that more time would mend.
+fn unresolved_where(configured: bool, name: String, said: Option<&str>) -> Failure {
+    let said = said.map(|said| said.trim_start_matches("failed to lookup address information: "));
+    match (configured, said) {
+        (true, None) => Failure::ResolveTimeout { name },
+        (true, Some(said)) => Failure::NameNotFound {
+            name,
+            cause: said.to_owned(),
+        },
+        (false, said) => Failure::NameNotFound {
+            name,
+            cause: format!(
+                "{}; there is no /etc/resolv.conf here",
+                said.unwrap_or("no name server answered")
+            ),
+        },
     }
 }
 
@@ -221,5 +238,42 @@ fn proxy_v1(socket: &Socket) -> String {
             )
         }
         _ => "PROXY UNKNOWN\r\n".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unresolved_where;
+
+    #[test]
+    fn without_a_name_server_silence_is_no_time_out() {
+        let said = |configured, said| {
+            let failure = unresolved_where(configured, "a.test".to_owned(), said);
+            (failure.code().number(), failure.to_string())
+        };
+        let not_here = "there is no /etc/resolv.conf here";
+        for (configured, answer, code, line) in [
+            (true, None, 32, "resolving a.test timed out".to_owned()),
+            (
+                true,
+                Some("no"),
+                31,
+                "a.test did not resolve: no".to_owned(),
+            ),
+            (
+                false,
+                Some("no"),
+                31,
+                format!("a.test did not resolve: no; {not_here}"),
+            ),
+            (
+                false,
+                None,
+                31,
+                format!("a.test did not resolve: no name server answered; {not_here}"),
+            ),
+        ] {
+            assert_eq!(said(configured, answer), (code, line));
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::thread;
 use crate::Fault;
 use crate::stage::{OK, Stage};
 use crate::support::check::BINARY;
+use crate::support::folder::Folder;
 use crate::support::{free_port, peer};
 
 pub fn faults(stage: &Stage) -> Vec<Fault> {
@@ -27,7 +28,7 @@ fn names(stage: &Stage) -> Vec<Fault> {
     stage.folder.file("etc/resolv.conf", &resolver);
     let healthy = peer::answer(&stage.leaf, OK);
     let chroot = stage.folder.join("");
-    [
+    let mut faults: Vec<Fault> = [
         ("there", healthy, 0, ""),
         ("there", free_port(), 41, "connection refused"),
         ("nxdomain", 1, 31, "nxdomain.example.test did not resolve"),
@@ -43,7 +44,23 @@ fn names(stage: &Stage) -> Vec<Fault> {
         ..Fault::new("a resolver", port, code, phrase)
             .with(&format!("--ca-file /ca.pem --connect {name}.example.test"))
     })
-    .into()
+    .into();
+    let forgotten = Folder::new();
+    fs::copy(BINARY, forgotten.join("sni-check")).expect("a copy");
+    faults.push(Fault {
+        program: ["/usr/sbin/chroot", &forgotten.join(""), "/sni-check"]
+            .map(str::to_owned)
+            .to_vec(),
+        ..Fault::new(
+            "an empty chroot",
+            1,
+            31,
+            "there is no /etc/resolv.conf here",
+        )
+        .with("--connect there.example.test")
+    });
+    stage.keep(forgotten);
+    faults
 }
 
 /// A DNS server (RFC 1035); what it does is the first label.
