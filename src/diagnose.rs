@@ -4,9 +4,11 @@
 //! `Plan -> Findings (probing) -> Report (words) -> text or JSON`. The README documents the object
 //! of `--json`.
 
+mod attempts;
 mod chain;
 mod cure;
 mod findings;
+mod lines;
 mod print;
 mod progress;
 mod steps;

@@ -2,9 +2,11 @@
 
 mod buffers;
 mod cause;
+mod client;
 pub mod connect;
 mod exchange;
 mod faults;
+mod handover;
 mod http;
 mod socket;
 mod tls;
@@ -15,12 +17,13 @@ use std::time::{Duration, Instant};
 
 use rustls::pki_types::{CertificateDer, DnsName};
 
+pub use self::client::provider;
 use self::connect::Address;
 pub use self::faults::{faults, names};
 pub use self::http::{Examined, Response, Stream, exchange};
 pub use self::socket::Stop;
+pub use self::tls::TlsStop;
 use self::tls::TlsStream;
-pub use self::tls::{TlsStop, provider};
 use crate::certificate::Certificate;
 use crate::code::Code;
 use crate::deadline::Deadline;

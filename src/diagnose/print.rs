@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Findings, Step, cure, steps, view};
+use super::{Findings, Step, cure, lines, steps, view};
 use crate::certificate::Certificate;
 use crate::code::Code;
 use crate::mark::paint;
@@ -22,7 +22,7 @@ pub(super) fn report(plan: &Plan, options: &Options, findings: &Findings) -> Str
     for (index, step) in steps::steps(plan, findings).iter().enumerate() {
         print_step(&mut text, index + 1, step);
     }
-    let trusted = cure::ca_file(options);
+    let trusted = lines::ca_file(options);
     let of = match &findings.reached {
         Some(address) => format!(" of {address}"),
         None => String::new(),

@@ -5,7 +5,8 @@ use crate::code::Code;
 use crate::failure::Failure;
 use crate::plan::Plan;
 
-use super::findings::{Attempt, Findings};
+use super::attempts::Attempt;
+use super::findings::Findings;
 
 /// What one kind of check reports.
 pub(super) struct Row {

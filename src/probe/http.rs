@@ -3,16 +3,13 @@
 use std::borrow::Cow;
 use std::fmt::Debug;
 use std::io::{self, Read};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
 
 use ureq::config::Config;
 use ureq::http::{self, HeaderMap, header};
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::{Agent, Body};
 
-use super::buffers::GrowingBuffers;
+use super::handover::{Handover, NoResolver, Stopped};
 use super::socket::Stop;
 use super::tls::TlsStop;
 use crate::expect::{Expectation, Part};
@@ -31,7 +28,7 @@ pub struct Response {
 }
 
 /// The head of a response may be this long, in bytes; HAProxy's own limit is `tune.bufsize`.
-const MAX_HEAD: usize = 64 << 10;
+pub(super) const MAX_HEAD: usize = 64 << 10;
 
 /// What an exchange runs over: TLS in a check, any bytes in a test.
 pub trait Stream: Debug + Send + Sync + 'static {
@@ -246,24 +243,6 @@ fn failure(error: ureq::Error, head_read: bool) -> Failure {
     }
 }
 
-/// [`TlsStop`] on its way through ureq.
-#[derive(Debug)]
-struct Stopped(TlsStop);
-
-impl std::fmt::Display for Stopped {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("stopped")
-    }
-}
-
-impl std::error::Error for Stopped {}
-
-impl From<TlsStop> for ureq::Error {
-    fn from(stop: TlsStop) -> ureq::Error {
-        ureq::Error::Other(Box::new(Stopped(stop)))
-    }
-}
-
 impl TlsStop {
     fn into_failure(self, head_read: bool) -> Failure {
         match self {
@@ -271,78 +250,5 @@ impl TlsStop {
             TlsStop::Transport(Stop::Closed(closed)) => Failure::ResponseClosed(closed),
             TlsStop::Tls(failure) => failure,
         }
-    }
-}
-
-/// Gives ureq the connection that is already made: phases are ours to tell apart.
-#[derive(Debug)]
-struct Handover<S>(Mutex<Option<S>>);
-
-impl<S: Stream> Connector for Handover<S> {
-    type Out = Connection<S>;
-
-    fn connect(
-        &self,
-        _details: &ConnectionDetails<'_>,
-        _chained: Option<()>,
-    ) -> Result<Option<Connection<S>>, ureq::Error> {
-        let stream = self.0.lock().ok().and_then(|mut stream| stream.take());
-        Ok(stream.map(|stream| Connection {
-            stream,
-            buffers: GrowingBuffers::default(),
-        }))
-    }
-}
-
-/// ureq wants an address to hand to the connector, which has no use for it.
-#[derive(Debug)]
-struct NoResolver;
-
-impl Resolver for NoResolver {
-    fn resolve(
-        &self,
-        _uri: &http::Uri,
-        _config: &Config,
-        _timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let mut addresses = self.empty();
-        addresses.push(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
-        Ok(addresses)
-    }
-}
-
-#[derive(Debug)]
-struct Connection<S> {
-    stream: S,
-    buffers: GrowingBuffers,
-}
-
-impl<S: Stream> Transport for Connection<S> {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
-    }
-
-    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
-        let output = &self.buffers.output()[..amount];
-        Ok(self.stream.send(output)?)
-    }
-
-    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
-        // ureq bounds the head, but not a line between the chunks of a body.
-        if self.buffers.input().len() > MAX_HEAD {
-            let cause = format!("a line of it is longer than {MAX_HEAD} bytes");
-            return Err(TlsStop::Tls(Failure::NotHttp(cause)).into());
-        }
-        let length = self.stream.receive(self.buffers.input_append_buf())?;
-        self.buffers.input_appended(length);
-        Ok(length > 0)
-    }
-
-    fn is_open(&mut self) -> bool {
-        false // One request is all.
-    }
-
-    fn is_tls(&self) -> bool {
-        true
     }
 }

@@ -2,30 +2,18 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustls::client::{ClientConnection, ResolvesClientCert, Resumption};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::client::{ClientConnection, ResolvesClientCert as _};
 use rustls::pki_types::{DnsName, ServerName};
-use rustls::sign::CertifiedKey;
-use rustls::version::{TLS12, TLS13};
-use rustls::{
-    CertificateError, CipherSuite, ClientConfig, ConnectionCommon, SignatureScheme,
-    SupportedProtocolVersion,
-};
+use rustls::{CertificateError, ConnectionCommon};
 
-use super::exchange::ThriftyX25519;
+use super::client::{ClientCertificate, config, provider};
 use super::http::Stream;
 use super::socket::{Socket, Stop};
 use super::verify::Verifier;
 use crate::certificate::CertificateFailure;
 use crate::failure::{Closed, Failure, Sent};
 use crate::plan::Tls;
-use crate::values::TlsVersion;
-
-const EVERY_VERSION: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
-const ONLY_TLS12: &[&SupportedProtocolVersion] = &[&TLS12];
-const ONLY_TLS13: &[&SupportedProtocolVersion] = &[&TLS13];
 
 /// A TLS connection and all that is known about it.
 #[derive(Debug)]
@@ -64,30 +52,15 @@ impl TlsStream {
         plan: &Tls,
         socket: Socket,
     ) -> Result<TlsStream, Failure> {
-        let provider = Arc::new(provider());
+        let provider = provider();
         let verifier = Arc::new(Verifier::new(
             plan,
             provider.signature_verification_algorithms,
         ));
-        let client_certificate = Arc::new(ClientCertificate {
-            identity: plan.identity.clone().map(Arc::new),
-            asked: AtomicBool::new(false),
-        });
-        let versions = match (plan.min_version, plan.max_version) {
-            (_, TlsVersion::Tls12) => ONLY_TLS12,
-            (TlsVersion::Tls13, _) => ONLY_TLS13,
-            _ => EVERY_VERSION,
-        };
+        let client_certificate = Arc::new(ClientCertificate::new(plan.identity.clone()));
         let internal = |error: rustls::Error| Failure::Internal(error.to_string());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
-            .map_err(internal)?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier.clone())
-            .with_client_cert_resolver(client_certificate.clone());
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // A resumed handshake verifies no certificate.
-        config.resumption = Resumption::disabled();
+        let mut config = config(provider, plan, verifier.clone(), client_certificate.clone())
+            .map_err(internal)?;
         config.enable_sni = sni.is_some();
         // Without SNI rustls still wants a name; the verifier does not look at it.
         let name = match sni {
@@ -163,7 +136,7 @@ impl TlsStream {
 
     /// Whether the server asked for a client certificate.
     pub fn client_certificate_asked(&self) -> bool {
-        self.client_certificate.asked.load(Ordering::Relaxed)
+        self.client_certificate.asked()
     }
 
     fn flush(&mut self) -> Result<(), TlsStop> {
@@ -247,7 +220,7 @@ impl TlsStream {
                 Sent {
                     sni: self.sends_sni,
                     certificate_asked: self.client_certificate_asked(),
-                    certificate: self.client_certificate.identity.is_some(),
+                    certificate: self.client_certificate.has_certs(),
                 },
             ),
             Error::InvalidCertificate(CertificateError::Other(other)) => {
@@ -286,28 +259,6 @@ impl Drop for TlsStream {
     }
 }
 
-/// ring, with what a check pays for in mind. The suites on AES-128 and SHA-256 come first, as in
-/// browsers: processors have instructions for SHA-256, seldom for SHA-384, and making keys and
-/// checking messages is all that a check uses them for.
-pub fn provider() -> CryptoProvider {
-    let mut provider = ring::default_provider();
-    provider.cipher_suites.sort_by_key(|suite| {
-        !matches!(
-            suite.suite(),
-            CipherSuite::TLS13_AES_128_GCM_SHA256
-                | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
-                | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
-        )
-    });
-    // The first is the one that a key is offered for.
-    provider.kx_groups = vec![
-        &ThriftyX25519,
-        ring::kx_group::SECP256R1,
-        ring::kx_group::SECP384R1,
-    ];
-    provider
-}
-
 /// A record's content type and major version (RFC 8446, section 5.1).
 fn looks_like_tls(opening: &[u8]) -> bool {
     matches!(opening, [20..=23, 3, ..])
@@ -332,27 +283,5 @@ impl Read for Listening<'_> {
         let kept = length.min(OPENING.saturating_sub(self.heard.len()));
         self.heard.extend_from_slice(&buffer[..kept]);
         Ok(length)
-    }
-}
-
-/// Our client certificate, and whether the server asked for one.
-#[derive(Debug)]
-struct ClientCertificate {
-    identity: Option<Arc<CertifiedKey>>,
-    asked: AtomicBool,
-}
-
-impl ResolvesClientCert for ClientCertificate {
-    fn resolve(
-        &self,
-        _issuers: &[&[u8]],
-        _schemes: &[SignatureScheme],
-    ) -> Option<Arc<CertifiedKey>> {
-        self.asked.store(true, Ordering::Relaxed);
-        self.identity.clone()
-    }
-
-    fn has_certs(&self) -> bool {
-        self.identity.is_some()
     }
 }

@@ -1,0 +1,100 @@
+//! What the client brings to a handshake: versions, cipher suites, key exchanges, a certificate.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustls::client::{ResolvesClientCert, Resumption};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
+use rustls::{CipherSuite, ClientConfig, SignatureScheme, SupportedProtocolVersion};
+
+use super::exchange::ThriftyX25519;
+use super::verify::Verifier;
+use crate::plan::Tls;
+use crate::values::TlsVersion;
+
+const EVERY_VERSION: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
+const ONLY_TLS12: &[&SupportedProtocolVersion] = &[&TLS12];
+const ONLY_TLS13: &[&SupportedProtocolVersion] = &[&TLS13];
+
+/// All but the name.
+pub(super) fn config(
+    provider: CryptoProvider,
+    plan: &Tls,
+    verifier: Arc<Verifier>,
+    client_certificate: Arc<ClientCertificate>,
+) -> Result<ClientConfig, rustls::Error> {
+    let versions = match (plan.min_version, plan.max_version) {
+        (_, TlsVersion::Tls12) => ONLY_TLS12,
+        (TlsVersion::Tls13, _) => ONLY_TLS13,
+        _ => EVERY_VERSION,
+    };
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(versions)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_client_cert_resolver(client_certificate);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // A resumed handshake verifies no certificate.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// ring, with what a check pays for in mind. The suites on AES-128 and SHA-256 come first, as in
+/// browsers: processors have instructions for SHA-256, seldom for SHA-384, and making keys and
+/// checking messages is all that a check uses them for.
+pub fn provider() -> CryptoProvider {
+    let mut provider = ring::default_provider();
+    provider.cipher_suites.sort_by_key(|suite| {
+        !matches!(
+            suite.suite(),
+            CipherSuite::TLS13_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+        )
+    });
+    // The first is the one that a key is offered for.
+    provider.kx_groups = vec![
+        &ThriftyX25519,
+        ring::kx_group::SECP256R1,
+        ring::kx_group::SECP384R1,
+    ];
+    provider
+}
+
+/// Our client certificate, and whether the server asked for one.
+#[derive(Debug)]
+pub(super) struct ClientCertificate {
+    identity: Option<Arc<CertifiedKey>>,
+    asked: AtomicBool,
+}
+
+impl ClientCertificate {
+    pub fn new(identity: Option<CertifiedKey>) -> ClientCertificate {
+        ClientCertificate {
+            identity: identity.map(Arc::new),
+            asked: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the server asked for a certificate.
+    pub fn asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+impl ResolvesClientCert for ClientCertificate {
+    fn resolve(
+        &self,
+        _issuers: &[&[u8]],
+        _schemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        self.asked.store(true, Ordering::Relaxed);
+        self.identity.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.identity.is_some()
+    }
+}
