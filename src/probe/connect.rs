@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
@@ -142,7 +143,7 @@ pub fn dial(
     Err((Failure::Connect(Errno::AFNOSUPPORT), any))
 }
 
-fn stream(family: AddressFamily) -> Result<std::os::fd::OwnedFd, Failure> {
+fn stream(family: AddressFamily) -> Result<OwnedFd, Failure> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     // No descriptor or memory left is our trouble, not the backend's.
     socket_with(family, SocketType::STREAM, flags, None).map_err(|errno| match errno {
@@ -155,7 +156,7 @@ fn dial_tcp(
     to: SocketAddr,
     source: Option<SocketAddr>,
     deadline: Deadline,
-) -> Result<std::os::fd::OwnedFd, Failure> {
+) -> Result<OwnedFd, Failure> {
     let fd = stream(if to.is_ipv4() {
         AddressFamily::INET
     } else {
@@ -169,22 +170,36 @@ fn dial_tcp(
             .map_err(|errno| Failure::Source(source, errno))?;
     }
     match connect(&fd, &to) {
-        Ok(()) => return Ok(fd),
-        Err(Errno::INPROGRESS) => {}
+        Ok(()) => {}
+        Err(Errno::INPROGRESS) => established(&fd, deadline)?,
         Err(errno) => return Err(Failure::Connect(errno)),
     }
-    match wait(&fd, PollFlags::OUT, deadline) {
+    // Where nobody listens on a port of this host, the kernel may give the connection that very
+    // port as its own, and TCP connects it to itself (simultaneous open; RFC 9293, section 3.5).
+    if local_address(&fd) == Some(to) {
+        return Err(Failure::Connect(Errno::CONNREFUSED));
+    }
+    Ok(fd)
+}
+
+/// Waits until a connection is established.
+fn established(fd: &OwnedFd, deadline: Deadline) -> Result<(), Failure> {
+    match wait(fd, PollFlags::OUT, deadline) {
         Ok(()) => {}
         Err(Stop::Deadline) => return Err(Failure::ConnectTimeout),
         Err(Stop::Closed(_)) => return Err(Failure::Internal("poll failed".to_owned())),
     }
-    match sockopt::socket_error(&fd) {
-        Ok(Ok(())) => Ok(fd),
+    match sockopt::socket_error(fd) {
+        Ok(Ok(())) => Ok(()),
         Ok(Err(errno)) | Err(errno) => Err(Failure::Connect(errno)),
     }
 }
 
-fn dial_unix(path: &Path, deadline: Deadline) -> Result<std::os::fd::OwnedFd, Failure> {
+fn local_address(socket: impl AsFd) -> Option<SocketAddr> {
+    SocketAddr::try_from(getsockname(socket).ok()?).ok()
+}
+
+fn dial_unix(path: &Path, deadline: Deadline) -> Result<OwnedFd, Failure> {
     let to = SocketAddrUnix::new(path).map_err(Failure::Connect)?;
     let fd = stream(AddressFamily::UNIX)?;
     loop {
@@ -216,9 +231,7 @@ pub fn send_proxy_header(socket: &Socket, version: ProxyHeader) -> Result<(), St
 
 /// `PROXY TCP4 SOURCE DESTINATION SPORT DPORT`, or UNKNOWN where there are no IP addresses.
 fn proxy_v1(socket: &Socket) -> String {
-    let local = getsockname(socket)
-        .ok()
-        .and_then(|address| SocketAddr::try_from(address).ok());
+    let local = local_address(socket);
     let peer = getpeername(socket)
         .ok()
         .flatten()

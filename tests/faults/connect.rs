@@ -117,6 +117,8 @@ fn networks(stage: &Stage) -> Vec<Fault> {
             address: "::1".to_owned(),
             ..Fault::new("refused by IPv6", nobody, 41, "connection refused")
         },
+        Fault::new("itself", nobody, 41, "connection refused")
+            .with(&format!("--source 127.0.0.1:{nobody}")),
         Fault::new("a full backlog", blackhole, 42, "connecting timed out"),
         no_network("203.0.113.7", "network is unreachable"),
         no_network("2001:db8::7", "cannot assign requested address"),
