@@ -71,10 +71,16 @@ impl Door {
     /// Takes the door's name off the words.
     ///
     /// # Errors
-    /// HAProxy asks for more than a check.
+    /// HAProxy asks for more than a check; or the name of a door is misspelled.
     pub(crate) fn open(words: &mut Vec<String>, caller: Option<&Caller>) -> Result<Door> {
         let named = |word: &String| Door::NAMED.into_iter().find(|door| door.name() == word);
         let Some(door) = words.first().and_then(named) else {
+            let meant = words.first().and_then(|word| Some((word, meant(word)?)));
+            if let (Some((word, meant)), None) = (meant, caller) {
+                bail!(
+                    "did you mean {meant}? A host called {word} is written with its port, {word}:443"
+                );
+            }
             return Ok(Door::Check);
         };
         let name = words.remove(0);
@@ -83,6 +89,13 @@ impl Door {
         }
         Ok(door)
     }
+}
+
+/// What a word is probably a misspelling of, or what newcomers to the program call it.
+fn meant(word: &str) -> Option<&'static str> {
+    let names = Door::NAMED.map(Door::name).into_iter();
+    let mut names = names.chain(["--help", "--version"]);
+    names.find(|name| strsim::damerau_levenshtein(word, name.trim_start_matches('-')) <= 1)
 }
 
 /// The named doors, as a section of `--help`.

@@ -202,7 +202,17 @@ pub fn parse_as<T: FromArgs + ArgsInfo>(command: &[&str], words: &[String]) -> R
     match T::from_args(command, &words) {
         Ok(options) => Ok(Parsed::Options(Box::new(options))),
         Err(exit) if exit.status.is_ok() => Ok(Parsed::Help(exit.output)),
-        Err(exit) => Err(anyhow!("{}", exit.output.trim())),
+        Err(exit) => Err(anyhow!("{}", plainly(exit.output.trim()))),
+    }
+}
+
+/// A refusal of argh's in the form of all others: `--timeout 5x: write …`.
+fn plainly(refusal: &str) -> String {
+    match refusal.strip_prefix("Error parsing option '") {
+        Some(rest) => rest
+            .replacen("' with value '", " ", 1)
+            .replacen("': ", ": ", 1),
+        None => refusal.to_owned(),
     }
 }
 

@@ -292,6 +292,13 @@ fn by_hand_too() {
             "--uri and the path in the URL",
         ),
         (&["--snl"], "did you mean --sni?"),
+        (&["diagnoze", "a.example"], "did you mean diagnose?"),
+        (&["expalin"], "written with its port, expalin:443"),
+        (&["help"], "did you mean --help?"),
+        (
+            &["a.example", "--timeout", "5x"],
+            "sni-check: --timeout 5x: write a number",
+        ),
         (&["--timeout"], "--timeout has no value"),
         (&["--version", "a.example"], "--version"),
     ] {
