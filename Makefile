@@ -143,11 +143,13 @@ fuzz: setup-demo
 			target/fuzz/corpus/$$target fuzz/corpus/$$target; \
 	done
 
-# Does not build, so that `sudo make install` needs no toolchain of root's.
+# Does not build, so that `sudo make install` needs no toolchain of root's. The manual names the
+# program where it is, for what is pasted from it.
 install:
 	@test -n '$(BINARY)' || { echo 'build it first: cargo build --release --locked'; exit 1; }
 	install -D -m 755 '$(BINARY)' '$(DESTDIR)$(PREFIX)/bin/sni-check'
 	install -D -m 644 man/sni-check.1 '$(DESTDIR)$(PREFIX)/share/man/man1/sni-check.1'
+	sed -i 's,/usr/bin/sni-check,$(PREFIX)/bin/sni-check,' '$(DESTDIR)$(PREFIX)/share/man/man1/sni-check.1'
 	install -D -m 644 completions/sni-check.bash '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/sni-check'
 	install -D -m 644 completions/_sni-check '$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_sni-check'
 	install -D -m 644 completions/sni-check.fish '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/sni-check.fish'

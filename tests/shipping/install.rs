@@ -7,7 +7,7 @@ fn make_install_puts_everything_below_destdir_and_prefix() {
     run(cargo().args(["build", "--release", "--locked"]));
     let place = workspace("make install");
     run(tool("make")
-        .args(["install", "PREFIX=/usr"])
+        .args(["install", "PREFIX=/opt/checks"])
         .arg(format!("DESTDIR={}", place.display())));
     let files = run(tool("find")
         .arg(&place)
@@ -17,14 +17,21 @@ fn make_install_puts_everything_below_destdir_and_prefix() {
     assert_eq!(
         files,
         [
-            "644 usr/share/bash-completion/completions/sni-check",
-            "644 usr/share/fish/vendor_completions.d/sni-check.fish",
-            "644 usr/share/man/man1/sni-check.1",
-            "644 usr/share/zsh/site-functions/_sni-check",
-            "755 usr/bin/sni-check",
+            "644 opt/checks/share/bash-completion/completions/sni-check",
+            "644 opt/checks/share/fish/vendor_completions.d/sni-check.fish",
+            "644 opt/checks/share/man/man1/sni-check.1",
+            "644 opt/checks/share/zsh/site-functions/_sni-check",
+            "755 opt/checks/bin/sni-check",
         ]
     );
-    let version = run(std::process::Command::new(place.join("usr/bin/sni-check")).arg("--version"));
+    let manual = std::fs::read_to_string(place.join("opt/checks/share/man/man1/sni-check.1"));
+    let manual = manual.expect("the manual");
+    assert!(
+        manual.contains("command /opt/checks/bin/sni-check") && !manual.contains("/usr/bin/"),
+        "{manual}"
+    );
+    let mut installed = std::process::Command::new(place.join("opt/checks/bin/sni-check"));
+    let version = run(installed.arg("--version"));
     assert_eq!(
         version,
         format!("sni-check {}\n", env!("CARGO_PKG_VERSION"))
