@@ -144,7 +144,7 @@ fn resolver(call: &Call, good: &Good, jail: &Jail, findings: &mut Findings) {
             "--connect {name} has to be resolved, but {}/etc/resolv.conf is not there",
             jail.root.display().to_string().trim_end_matches('/')
         ),
-        shows: "code 31 or 32, the server is DOWN".to_owned(),
+        shows: "code 31, the server is DOWN".to_owned(),
         write: "an address after --connect, or copy /etc/resolv.conf into the chroot".to_owned(),
         ..note(call, path.map(|path| path.place.clone()))
     });
