@@ -75,11 +75,11 @@ impl Door {
     pub(crate) fn open(words: &mut Vec<String>, caller: Option<&Caller>) -> Result<Door> {
         let named = |word: &String| Door::NAMED.into_iter().find(|door| door.name() == word);
         let Some(door) = words.first().and_then(named) else {
-            let meant = words.first().and_then(|word| Some((word, meant(word)?)));
-            if let (Some((word, meant)), None) = (meant, caller) {
-                bail!(
-                    "did you mean {meant}? A host called {word} is written with its port, {word}:443"
-                );
+            // What HAProxy hands over begins with an option, and every check would pay for the look.
+            if caller.is_none()
+                && let Some(word) = words.first()
+            {
+                check_spelling(word)?;
             }
             return Ok(Door::Check);
         };
@@ -91,11 +91,15 @@ impl Door {
     }
 }
 
-/// What a word is probably a misspelling of, or what newcomers to the program call it.
-fn meant(word: &str) -> Option<&'static str> {
+/// Refuses what is probably a misspelled door, or what newcomers call one.
+fn check_spelling(word: &str) -> Result<()> {
     let names = Door::NAMED.map(Door::name).into_iter();
     let mut names = names.chain(["--help", "--version"]);
-    names.find(|name| strsim::damerau_levenshtein(word, name.trim_start_matches('-')) <= 1)
+    let near = |name: &&str| strsim::damerau_levenshtein(word, name.trim_start_matches('-')) <= 1;
+    if let Some(meant) = names.find(near) {
+        bail!("did you mean {meant}? A host called {word} is written with its port, {word}:443");
+    }
+    Ok(())
 }
 
 /// The named doors, as a section of `--help`.

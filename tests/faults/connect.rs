@@ -27,7 +27,11 @@ fn names(stage: &Stage) -> Vec<Fault> {
     let resolver = format!("nameserver {}\n", resolver());
     stage.folder.file("etc/resolv.conf", &resolver);
     let healthy = peer::answer(&stage.leaf, OK);
-    let chroot = stage.folder.join("");
+    let within = |folder: &Folder| -> Vec<String> {
+        ["/usr/sbin/chroot", &folder.join(""), "/sni-check"]
+            .map(str::to_owned)
+            .to_vec()
+    };
     let mut faults: Vec<Fault> = [
         ("there", healthy, 0, ""),
         ("there", free_port(), 41, "connection refused"),
@@ -38,9 +42,7 @@ fn names(stage: &Stage) -> Vec<Fault> {
         ("garbage", 1, 32, "resolving garbage.example.test timed out"),
     ]
     .map(|(name, port, code, phrase)| Fault {
-        program: ["/usr/sbin/chroot", &chroot, "/sni-check"]
-            .map(str::to_owned)
-            .to_vec(),
+        program: within(&stage.folder),
         ..Fault::new("a resolver", port, code, phrase)
             .with(&format!("--ca-file /ca.pem --connect {name}.example.test"))
     })
@@ -48,9 +50,7 @@ fn names(stage: &Stage) -> Vec<Fault> {
     let forgotten = Folder::new();
     fs::copy(BINARY, forgotten.join("sni-check")).expect("a copy");
     faults.push(Fault {
-        program: ["/usr/sbin/chroot", &forgotten.join(""), "/sni-check"]
-            .map(str::to_owned)
-            .to_vec(),
+        program: within(&forgotten),
         ..Fault::new(
             "an empty chroot",
             1,
