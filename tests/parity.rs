@@ -13,7 +13,7 @@ use support::check::{BINARY, haproxy_command};
 use support::folder::Folder;
 use support::nginx::Nginx;
 use support::pki::Ca;
-use support::{free_port, peer, program};
+use support::{dead_port, peer, program};
 
 const NAME: &str = "www.example.test";
 
@@ -74,7 +74,7 @@ fn both_call_the_same_backends_up() {
             name: "wrong.example.test",
             ..at("a name that the server refuses", "/", false)
         },
-        row("connection refused", free_port(), false),
+        row("connection refused", dead_port(), false),
         row("silence", quiet, false),
         row("closed at once", closing, false),
         row("no TLS", plain, false),

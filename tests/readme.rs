@@ -134,7 +134,7 @@ fn the_call_that_haproxy_makes_can_be_pasted() {
         .find(|block| block.contains("env -i"))
         .expect("the call");
     let call = call.replace("/usr/local/bin/sni-check", support::check::BINARY);
-    let port = support::free_port().to_string();
+    let port = support::dead_port().to_string();
     let call = call.replace("203.0.113.7 443", &format!("127.0.0.1 {port}"));
     let output = support::program("bash")
         .args(["-c", &call])

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::report::{NAME, diagnose};
-use crate::support::free_port;
+use crate::support::dead_port;
 use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::pki::Ca;
 
@@ -73,7 +73,7 @@ fn the_object_is_as_documented_whether_all_is_well_or_nothing() {
     });
     let documented = documented();
     let names: Vec<&String> = documented.iter().map(|(name, _)| name).collect();
-    for port in [nginx.port, free_port()] {
+    for port in [nginx.port, dead_port()] {
         let report = diagnose(&ca, port, NAME, &[]).value;
         let mut found = Vec::new();
         paths(&report, "", &mut found);

@@ -4,8 +4,8 @@
 
 use crate::report::{NAME, sni_check, stdout};
 use crate::support::check::BINARY;
+use crate::support::dead_port;
 use crate::support::folder::Folder;
-use crate::support::free_port;
 use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::pki::Ca;
 
@@ -102,5 +102,5 @@ fn three_reports() {
     let named = leaf(&middle);
     let nginx = Nginx::serve(|folder, port| site((folder, port), "", NAME, (&named, &[]), ""));
     is_in_the_readme("An incomplete chain", &report(&root, nginx.port));
-    is_in_the_readme("A dead port", &report(&root, free_port()));
+    is_in_the_readme("A dead port", &report(&root, dead_port()));
 }

@@ -5,7 +5,7 @@ use rcgen::date_time_ymd;
 use crate::report::{NAME, OTHER, diagnose, sni_check, stdout};
 use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::pki::{Ca, Leaf};
-use crate::support::{free_port, peer};
+use crate::support::{dead_port, peer};
 
 /// One site, whatever name is asked for.
 fn one_site(leaf: &Leaf, issuers: &[&Ca], more: &str) -> Nginx {
@@ -312,7 +312,7 @@ fn with_verify_none_the_report_says_what_that_hides() {
 #[test]
 fn a_dead_port_and_ports_that_do_not_speak_tls() {
     let ca = Ca::new();
-    let report = diagnose(&ca, free_port(), NAME, &[]);
+    let report = diagnose(&ca, dead_port(), NAME, &[]);
     assert_eq!(report.code, 41);
     assert_eq!(report.value["steps"][0]["mark"], "problem");
     report.advises("Start the service");

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::report::{NAME, sni_check, stdout};
 use crate::support::check::BINARY;
 use crate::support::pki::Ca;
-use crate::support::{free_port, peer, program};
+use crate::support::{dead_port, peer, program};
 
 /// What a terminal gets to see; standard error goes there, too.
 fn on_a_terminal(words: &[&str], environment: &[(&str, &str)]) -> String {
@@ -22,7 +22,7 @@ fn on_a_terminal(words: &[&str], environment: &[(&str, &str)]) -> String {
 
 #[test]
 fn colour_is_for_terminals_unless_told_otherwise() {
-    let connect = format!("127.0.0.1:{}", free_port());
+    let connect = format!("127.0.0.1:{}", dead_port());
     let words = ["diagnose", "--connect", &connect, NAME];
     let with = |more: &[&'static str]| {
         let mut words = words.to_vec();
@@ -67,7 +67,7 @@ fn the_report_is_no_wider_than_a_terminal_but_for_what_is_pasted() {
     let ca = Ca::new();
     let good = peer::answer(&ca.leaf(&[NAME], 30), "HTTP/1.1 200 OK\r\n\r\n");
     let plain = peer::tcp(|_| {});
-    for port in [good, plain, free_port()] {
+    for port in [good, plain, dead_port()] {
         let connect = format!("127.0.0.1:{port}");
         let text = stdout(&sni_check(&["diagnose", "--connect", &connect, NAME]));
         let report = text.split("\nFor haproxy.cfg").next().expect("a report");

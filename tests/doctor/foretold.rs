@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::scene::{NAME, Scene, finding, foretells, json, shows};
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::pki::Ca;
-use crate::support::{free_port, peer};
+use crate::support::{dead_port, peer};
 
 /// A peer that accepts and says nothing.
 fn silent() -> u16 {
@@ -81,7 +81,7 @@ fn fastinter_and_downinter_do_not_end_a_check() {
 #[test]
 fn addr_and_port_of_the_server_line_do_not_reach_the_check() {
     let scene = Scene::new();
-    let dead = free_port();
+    let dead = dead_port();
     let options = format!("--sni {NAME} --ca-file /ca.pem --timeout 400ms");
     let server = format!("127.0.0.1:{dead} TLS check inter 500ms port PORT");
     let config = |options: &str| {

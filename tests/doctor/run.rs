@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use crate::scene::{NAME, Scene, json};
 use crate::support::haproxy::{Haproxy, Mode};
-use crate::support::{check, free_port, program, wait_for};
+use crate::support::{check, dead_port, free_port, program, wait_for};
 
 /// What a check was given and could see, written down by itself.
 const WITNESS: &str = r#"#!/bin/sh
@@ -92,7 +92,7 @@ fn a_check_cannot_tell_doctor_from_haproxy() {
 #[test]
 fn the_table_is_what_haproxy_shows() {
     let scene = Scene::new();
-    let (nginx, dead) = (scene.port, free_port());
+    let (nginx, dead) = (scene.port, dead_port());
     let check = |name: &str, port: u16, more: &str| {
         format!(
             "backend {name}\n external-check path \"--sni {NAME} --ca-file /ca.pem --timeout 900ms {more}\"\n\

@@ -11,7 +11,7 @@ use crate::Fault;
 use crate::stage::{OK, Stage};
 use crate::support::check::BINARY;
 use crate::support::folder::Folder;
-use crate::support::{free_port, peer};
+use crate::support::{dead_port, peer};
 
 pub fn faults(stage: &Stage) -> Vec<Fault> {
     let inside = stage.folder.join("sni-check");
@@ -34,7 +34,7 @@ fn names(stage: &Stage) -> Vec<Fault> {
     };
     let mut faults: Vec<Fault> = [
         ("there", healthy, 0, ""),
-        ("there", free_port(), 41, "connection refused"),
+        ("there", dead_port(), 41, "connection refused"),
         ("nxdomain", 1, 31, "nxdomain.example.test did not resolve"),
         ("nodata", 1, 31, "nodata.example.test did not resolve"),
         ("servfail", 1, 31, "servfail.example.test did not resolve"),
@@ -108,7 +108,7 @@ fn networks(stage: &Stage) -> Vec<Fault> {
         address: address.to_owned(),
         ..Fault::new("no route", 443, 43, phrase)
     };
-    let nobody = free_port();
+    let nobody = dead_port();
     let (blackhole, queue) = peer::blackhole();
     stage.keep(queue);
     vec![

@@ -233,7 +233,7 @@ fn a_standard_error_that_takes_nothing() {
             folder.file("log", "full")
         ),
     ] {
-        for (port, code) in [(healthy.nginx.port, 0), (support::free_port(), 41)] {
+        for (port, code) in [(healthy.nginx.port, 0), (support::dead_port(), 41)] {
             let shell = ["/bin/bash", "-c", &script, BINARY];
             let options = format!("{} --verbose", healthy.options);
             let mut command = haproxy_command(&shell, &options, "127.0.0.1", &port.to_string());

@@ -16,7 +16,7 @@ use crate::case::{Case, Certificate, Door, End, Peer, Places};
 use crate::support::check::BINARY;
 use crate::support::folder::Folder;
 use crate::support::pki::{Ca, Leaf};
-use crate::support::{free_port, peer};
+use crate::support::{dead_port, peer};
 
 type Script = Arc<Mutex<(Vec<u8>, End)>>;
 
@@ -44,7 +44,7 @@ impl World {
             places: Places {
                 our_ca: folder.file("ca.pem", &ca.pem),
                 other_ca: folder.file("other.pem", &Ca::named("Third CA").pem),
-                nobody: free_port(),
+                nobody: dead_port(),
             },
             _folder: folder,
         }

@@ -11,10 +11,14 @@ pub mod nginx;
 pub mod peer;
 pub mod pki;
 
-use std::net::TcpListener;
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::net::{
+    AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with, sockopt,
+};
 
 /// How long something that should happen at once may take on a loaded machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,6 +27,19 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").port()
+}
+
+/// A port of the loopback at which nobody listens, now and until this process ends: it is taken.
+/// One that was only free a moment ago may be the next that somebody listens on.
+pub fn dead_port() -> u16 {
+    let (family, kind) = (AddressFamily::INET6, SocketType::STREAM);
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None).expect("a socket");
+    // A check may want to connect from it all the same (`--source`).
+    sockopt::set_socket_reuseaddr(&socket, true).expect("an option");
+    bind(&socket, &SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))).expect("a port");
+    let bound = getsockname(&socket).expect("an address");
+    std::mem::forget(socket);
+    SocketAddr::try_from(bound).expect("an IP address").port()
 }
 
 /// Waits until something is there.
