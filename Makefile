@@ -129,7 +129,7 @@ soak: setup build
 # libFuzzer without cargo-fuzz, because the stable toolchain can do that much.
 FUZZ_TARGETS = options expect certificate response
 SECONDS ?= 600
-FUZZ_FLAGS = --cfg fuzzing -C codegen-units=1 -C passes=sancov-module \
+FUZZ_FLAGS = -C codegen-units=1 -C passes=sancov-module \
 	$(addprefix -C llvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
 
 # The corpus only grows by hand: what is new is kept in target/fuzz.

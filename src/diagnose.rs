@@ -20,11 +20,11 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 
 use crate::code::Code;
-use crate::mark::Mark;
 use crate::options::Options;
+use crate::output::escape::printable;
+use crate::output::mark::Mark;
+use crate::output::write::write_text;
 use crate::plan::Plan;
-use crate::report::printable;
-use crate::stdio::write_text;
 
 use self::findings::Findings;
 

@@ -17,7 +17,6 @@ mod config;
 mod files;
 mod finding;
 mod fit;
-mod haproxy;
 mod jail;
 mod judge;
 mod launch;
@@ -28,8 +27,6 @@ mod program;
 mod run;
 mod sections;
 mod server;
-mod variables;
-mod words;
 
 use std::io;
 use std::path::Path;
@@ -37,19 +34,19 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::code::Code;
-use crate::mark::Mark;
-use crate::stdio::write_text;
+use crate::haproxy::program::{Haproxy, Opinion};
+use crate::haproxy::variables::Variables;
+use crate::output::mark::Mark;
+use crate::output::write::write_text;
 
-pub(crate) use self::as_haproxy::{INNER_DOOR, become_check};
+pub(crate) use self::as_haproxy::{INNER_COMMAND, become_check};
 use self::call::Call;
 use self::config::Config;
 use self::finding::{Finding, Findings};
-use self::haproxy::{Haproxy, Opinion};
 use self::jail::Jail;
 use self::lines::Place;
 pub use self::options::{DoctorOptions, help};
 use self::run::{Outcome, Ran};
-use self::variables::Variables;
 
 /// Where packages and images keep the configuration.
 const USUAL: [&str; 2] = [

@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 
 use crate::code::Code;
 use crate::failure::Failure;
-use crate::text::paragraph;
+use crate::output::wrap::paragraph;
 
 pub use self::haproxy::{SHOWN, Shown};
 

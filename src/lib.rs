@@ -3,17 +3,15 @@
 //! `argv + environment -> Options -> Plan -> probe -> Verdict -> exit code + line`, in one
 //! direction. The modules in reading order:
 
-pub mod stdio;
+pub mod start;
 
-pub mod values;
-
-pub mod expect;
+pub mod command;
 
 pub mod options;
 
-pub mod door;
-
 pub mod haproxy;
+
+pub mod refusal;
 
 pub mod plan;
 
@@ -21,19 +19,13 @@ mod deadline;
 
 pub mod probe;
 
-pub mod certificate;
-
 pub mod failure;
+
+pub mod certificate;
 
 pub mod code;
 
-pub mod report;
-
-pub mod syslog;
-
-pub mod text;
-
-pub mod mark;
+pub mod output;
 
 pub mod explain;
 
@@ -49,14 +41,15 @@ use std::time::Instant;
 use anyhow::{Result, bail, ensure};
 
 use crate::code::Code;
+use crate::command::Command;
 use crate::doctor::DoctorOptions;
-use crate::door::Door;
 use crate::haproxy::Caller;
 use crate::options::{Options, Parsed, VERSION_CHECKS_NOTHING};
+use crate::output::write::{write_line, write_text};
 use crate::plan::{Output, Plan};
 
 /// What a call asks for.
-enum Call {
+enum Task {
     /// A check.
     Check(Box<Plan>),
     /// `diagnose`: the check's plan, and the options it came from.
@@ -74,25 +67,25 @@ pub fn run(words: Vec<OsString>) -> Code {
     exit_on_panic();
     let caller = Caller::from_env(|name| env::var_os(name));
     let mut output = Output::default();
-    let done = call(words, caller.clone(), &mut output).and_then(|call| answer(call, start));
+    let done = task(words, caller.clone(), &mut output).and_then(|task| answer(task, start));
     done.unwrap_or_else(|error| {
-        report::refusal(caller.as_ref(), &output, &error);
+        output::refusal(caller.as_ref(), &output, &error);
         Code::Refused
     })
 }
 
 /// Does what a call asks for.
-fn answer(call: Call, start: Instant) -> Result<Code> {
-    Ok(match call {
-        Call::Check(plan) => {
+fn answer(task: Task, start: Instant) -> Result<Code> {
+    Ok(match task {
+        Task::Check(plan) => {
             let verdict = probe::run(&plan, start);
-            report::verdict(&plan, &verdict);
+            output::verdict(&plan, &verdict);
             verdict.code()
         }
-        Call::Diagnose(plan, options) => diagnose::run(&plan, &options, start),
-        Call::Doctor(options) => doctor::run(&options)?,
-        Call::Text(text) => {
-            stdio::write_text(io::stdout(), &text);
+        Task::Diagnose(plan, options) => diagnose::run(&plan, &options, start),
+        Task::Doctor(options) => doctor::run(&options)?,
+        Task::Text(text) => {
+            write_text(io::stdout(), &text);
             Code::Healthy
         }
     })
@@ -100,40 +93,44 @@ fn answer(call: Call, start: Instant) -> Result<Code> {
 
 /// Makes sense of arguments and environment. `output` is filled in as soon as it is known, so that a
 /// refusal reaches the syslog too.
-fn call(words: Vec<OsString>, caller: Option<Caller>, output: &mut Output) -> Result<Call> {
+fn task(words: Vec<OsString>, caller: Option<Caller>, output: &mut Output) -> Result<Task> {
     let mut words = words.into_iter().map(word).collect::<Result<Vec<_>>>()?;
-    if caller.is_none() && words.first().is_some_and(|word| word == doctor::INNER_DOOR) {
+    if caller.is_none()
+        && words
+            .first()
+            .is_some_and(|word| word == doctor::INNER_COMMAND)
+    {
         doctor::become_check(&words[1..]);
     }
-    let door = Door::open(&mut words, caller.as_ref())?;
-    if door == Door::Explain {
-        return Ok(Call::Text(match words.as_slice() {
-            [help] if help == "--help" || help == "-h" => door.help(),
+    let command = Command::take(&mut words, caller.as_ref())?;
+    if command == Command::Explain {
+        return Ok(Task::Text(match words.as_slice() {
+            [help] if help == "--help" || help == "-h" => command.help(),
             words => explain::text(words)?,
         }));
     }
-    if door == Door::Doctor {
+    if command == Command::Doctor {
         return Ok(
-            match options::parse_as(&["sni-check", door.name()], &words)? {
-                Parsed::Help(_) => Call::Text(door.help()),
-                Parsed::Options(options) => Call::Doctor(options),
+            match options::parse_as(&["sni-check", command.name()], &words)? {
+                Parsed::Help(_) => Task::Text(command.help()),
+                Parsed::Options(options) => Task::Doctor(options),
             },
         );
     }
     let options = match &caller {
-        Some(_) => haproxy::options(&env::var_os("PATH").unwrap_or_default(), words)?,
+        Some(_) => haproxy::call::options(&env::var_os("PATH").unwrap_or_default(), words)?,
         None => match options::parse(&words)? {
-            Parsed::Help(text) if door == Door::Check => {
-                return Ok(Call::Text(text + &door.help()));
+            Parsed::Help(text) if command == Command::Check => {
+                return Ok(Task::Text(text + &command.help()));
             }
-            Parsed::Help(_) => return Ok(Call::Text(door.help())),
+            Parsed::Help(_) => return Ok(Task::Text(command.help())),
             Parsed::Options(options) if options.version => return version(&options),
             Parsed::Options(options) => options,
         },
     };
     *output = Output::new(&options)?;
-    match door {
-        Door::Diagnose => diagnose::refuse_idle(&options)?,
+    match command {
+        Command::Diagnose => diagnose::refuse_idle(&options)?,
         _ => options.refuse_color()?,
     }
     // What is no UTF-8 is refused as a name, but only where it would be one.
@@ -141,9 +138,9 @@ fn call(words: Vec<OsString>, caller: Option<Caller>, output: &mut Output) -> Re
     let sni_host = sni_host.as_ref().map(|name| name.to_string_lossy());
     let plan = Plan::new(&options, caller, sni_host.as_deref(), output.clone())?;
     let plan = Box::new(plan);
-    Ok(match door {
-        Door::Diagnose => Call::Diagnose(plan, options),
-        _ => Call::Check(plan),
+    Ok(match command {
+        Command::Diagnose => Task::Diagnose(plan, options),
+        _ => Task::Check(plan),
     })
 }
 
@@ -157,9 +154,9 @@ fn word(word: OsString) -> Result<String> {
     }
 }
 
-fn version(options: &Options) -> Result<Call> {
+fn version(options: &Options) -> Result<Task> {
     ensure!(options.target.is_empty(), VERSION_CHECKS_NOTHING);
-    Ok(Call::Text(
+    Ok(Task::Text(
         concat!("sni-check ", env!("CARGO_PKG_VERSION"), "\n").to_owned(),
     ))
 }
@@ -167,7 +164,7 @@ fn version(options: &Options) -> Result<Call> {
 /// Makes a panic, on any thread, end the process with the documented code and one line.
 pub fn exit_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
-        stdio::write_line(
+        write_line(
             io::stderr(),
             &format!("sni-check: internal error, please report: {panic}"),
         );

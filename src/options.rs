@@ -1,12 +1,15 @@
-//! The option language, one for every door: HAProxy's own words for `server` lines and `http-check`.
+//! The option language, one for every command: HAProxy's own words for `server` lines and `http-check`.
 //!
 //! Options are only read here, each on its own; [`crate::plan`] resolves them and refuses conflicts.
+
+pub mod expect;
+pub mod values;
 
 use anyhow::{Result, anyhow, bail, ensure};
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality};
 
-use crate::expect::Expectation;
-use crate::values::{Color, Days, Port, Size, Time, TlsVersion, Verify};
+use self::expect::Expectation;
+use self::values::{Color, Days, Port, Size, Time, TlsVersion, Verify};
 
 /// HTTPS health check with SNI, for HAProxy's external-check and by hand.
 ///

@@ -1,7 +1,9 @@
 //! The plan: everything typed and read, every conflict refused. After it nobody looks at the command
 //! line, the environment or a file.
 
+mod host;
 mod names;
+mod output;
 mod request;
 mod target;
 mod trust;
@@ -10,17 +12,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 
+pub use self::host::Host;
 pub use self::names::Names;
+pub use self::output::{Output, Syslog};
 pub use self::request::Request;
-pub use self::target::{Host, Target};
+pub use self::target::Target;
 pub use self::trust::{Trust, Verification};
 
 use crate::haproxy::Caller;
 use crate::options::Options;
-use crate::syslog::Syslog;
-use crate::values::{TlsVersion, Verify};
+use crate::options::values::{TlsVersion, Verify};
+use crate::refusal::exclusive;
 
 /// Ends before HAProxy's default `inter 2s` kills the check and its diagnosis with it.
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(1800);
@@ -73,37 +77,6 @@ pub struct Tls {
     pub min_cert_days: Option<u32>,
     /// A certificate of the chain that ends sooner is mentioned.
     pub warn_cert_days: Option<u32>,
-}
-
-/// What is said where.
-#[derive(Clone, Debug, Default)]
-pub struct Output {
-    /// Nothing is printed.
-    pub quiet: bool,
-    /// The details too.
-    pub verbose: bool,
-    /// One JSON object.
-    pub json: bool,
-    /// Where failures are logged.
-    pub syslog: Option<Syslog>,
-}
-
-impl Output {
-    /// Reads the options about output alone, so that a refusal of the others can be told there.
-    ///
-    /// # Errors
-    /// Contradictions, and a syslog address that cannot be one.
-    pub fn new(options: &Options) -> Result<Output> {
-        exclusive(options.quiet, "--quiet", options.verbose, "--verbose")?;
-        exclusive(options.quiet, "--quiet", options.json, "--json")?;
-        exclusive(options.verbose, "--verbose", options.json, "--json")?;
-        Ok(Output {
-            quiet: options.quiet,
-            verbose: options.verbose,
-            json: options.json,
-            syslog: options.syslog.as_deref().map(Syslog::parse).transpose()?,
-        })
-    }
 }
 
 impl Plan {
@@ -185,12 +158,4 @@ impl Tls {
             warn_cert_days: options.warn_cert_days.map(|days| days.0),
         })
     }
-}
-
-/// Refuses two options that contradict each other, by their names.
-fn exclusive(one: bool, one_name: &str, other: bool, other_name: &str) -> Result<()> {
-    if one && other {
-        bail!("{one_name} and {other_name} contradict each other; give only one of them");
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 //! An input is a rule, a line of status and header fields (`200 Name: value, …` up to a tab each),
 //! and the body, each on a line.
 
-use sni_check::expect::Expectation;
+use sni_check::options::expect::Expectation;
 
 pub fn hold(input: &[u8]) {
     let text = String::from_utf8_lossy(input);

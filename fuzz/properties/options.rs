@@ -6,11 +6,12 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
-use sni_check::expect::Part;
-use sni_check::haproxy::{Caller, options_in_path};
+use sni_check::haproxy::Caller;
+use sni_check::haproxy::call::options_in_path;
+use sni_check::options::expect::Part;
+use sni_check::options::values::Verify;
 use sni_check::options::{Options, Parsed, parse};
 use sni_check::plan::{Output, Plan, Target};
-use sni_check::values::Verify;
 
 /// What HAProxy passes for `server blue 192.0.2.7:443`.
 const ARGUMENTS: [&str; 4] = ["NOT_USED", "NOT_USED", "192.0.2.7", "443"];

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use sni_check::code::Code;
 use sni_check::failure::{Closed, Failure};
-use sni_check::haproxy::options_in_path;
+use sni_check::haproxy::call::options_in_path;
 use sni_check::options::{Parsed, parse};
 use sni_check::plan::{Output, Plan, Request};
 use sni_check::probe::{Response, Stop, Stream, TlsStop, exchange};

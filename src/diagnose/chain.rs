@@ -5,9 +5,9 @@ use x509_cert::der::asn1::{ObjectIdentifier, UintRef};
 use x509_cert::der::{Decode, Header, SliceReader};
 
 use crate::certificate::{Certificate, days};
-use crate::mark::Mark;
+use crate::output::date::{date, now};
+use crate::output::mark::Mark;
 use crate::probe;
-use crate::report::{date, now};
 
 /// One line for a certificate of the chain.
 pub(super) fn describe(der: &CertificateDer<'_>) -> (Mark, String) {

@@ -13,10 +13,10 @@ use super::progress::{Phase, Progress};
 use crate::certificate::CertificateFailure;
 use crate::deadline::Deadline;
 use crate::failure::Failure;
+use crate::options::values::TlsVersion;
 use crate::plan::{Plan, Request, Tls, Trust, Verification};
 use crate::probe::connect::{self, Address};
 use crate::probe::{self, Examined, Response, Seen, Trial, Verdict};
-use crate::values::TlsVersion;
 
 /// All that was found out.
 pub(super) struct Findings {

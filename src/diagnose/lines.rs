@@ -6,11 +6,11 @@ use ureq::http::{HeaderValue, header};
 
 use super::attempts::Attempt;
 use super::findings::{Findings, HARMLESS};
-use crate::haproxy::own_command;
+use crate::haproxy::call::own_command;
 use crate::options::Options;
+use crate::options::values::TlsVersion;
 use crate::plan::{Plan, Target};
 use crate::probe::connect::Address;
-use crate::values::TlsVersion;
 
 /// The value of a header that may be shown; everything else may be a secret.
 pub(super) fn harmless<'a>(name: &header::HeaderName, value: &'a HeaderValue) -> Option<&'a str> {

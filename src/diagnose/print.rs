@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use super::{Findings, Step, cure, lines, steps, view};
 use crate::certificate::Certificate;
 use crate::code::Code;
-use crate::mark::paint;
 use crate::options::Options;
+use crate::output::escape::printable;
+use crate::output::json::certificate;
+use crate::output::mark::paint;
+use crate::output::wrap::paragraph;
 use crate::plan::Plan;
 use crate::probe;
-use crate::report::{certificate, printable};
-use crate::text::paragraph;
 
 /// The report as text: the verdict and what to do first, the lines to paste last.
 pub(super) fn report(plan: &Plan, options: &Options, findings: &Findings) -> String {

@@ -7,7 +7,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::stdio::write_text;
+use crate::output::write::write_text;
 
 /// Whoever answers sooner is not worth a line.
 const TICK: Duration = Duration::from_millis(150);

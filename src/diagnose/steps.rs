@@ -7,10 +7,10 @@ use ureq::http::header;
 use super::findings::{Findings, Handshakes, Http};
 use super::{Step, chain};
 use crate::code::Code;
-use crate::mark::Mark;
+use crate::output::date::milliseconds;
+use crate::output::mark::Mark;
 use crate::plan::{Host, Plan, Target};
 use crate::probe;
-use crate::report::milliseconds;
 
 /// The steps, as far as the server let them come.
 pub(super) fn steps(plan: &Plan, findings: &Findings) -> Vec<Step> {

@@ -1,5 +1,5 @@
 //! The way from this process to a check as HAProxy starts it. This program runs itself once more,
-//! as an inner door: what changes a process for good (chroot, user) happens there, before it
+//! as an inner command: what changes a process for good (chroot, user) happens there, before it
 //! becomes the check.
 
 use std::io;
@@ -15,17 +15,17 @@ use super::call::Call;
 use super::jail::Jail;
 
 /// The first word of such a call; no host can have that name.
-pub(crate) const INNER_DOOR: &str = "--as-haproxy";
+pub(crate) const INNER_COMMAND: &str = "--as-haproxy";
 
 /// What HAProxy's child ends with when the command cannot be started.
 const NOT_RUN: i32 = 255;
 
-/// The words of a call to this door: chroot, user, group, command, four arguments, environment. A
+/// The words of such a call: chroot, user, group, command, four arguments, environment. A
 /// chroot or a user that is not to be changed stays empty; only root can change them.
 pub(super) fn words(call: &Call, jail: &Jail, root: bool) -> Vec<String> {
     let chroot = jail.root.display().to_string();
     let mut words = vec![
-        INNER_DOOR.to_owned(),
+        INNER_COMMAND.to_owned(),
         Some(chroot)
             .filter(|_| root && jail.is_chroot())
             .unwrap_or_default(),

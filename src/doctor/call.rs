@@ -8,7 +8,7 @@ use crate::haproxy::Caller;
 use super::config::{Backend, Config};
 use super::lines::Place;
 use super::server::{At, Server};
-use super::variables::Variables;
+use crate::haproxy::variables::Variables;
 
 /// HAProxy's `inter` where none is given (manual, section 5.2).
 const INTER: Duration = Duration::from_secs(2);

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
-use crate::haproxy::own_command;
-use crate::mark::Mark;
+use crate::haproxy::call::own_command;
+use crate::output::mark::Mark;
 
 use super::call::Call;
 use super::finding::{Finding, Findings};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::values::Time;
+use crate::options::values::Time;
 
 use super::lines::Place;
 use super::server::{At, Server, Settings};

@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::path::PathBuf;
 
-use crate::mark::Mark;
 use crate::options::Options;
+use crate::output::mark::Mark;
 
 use super::call::Call;
 use super::finding::{Finding, Findings};

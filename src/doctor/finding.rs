@@ -1,6 +1,6 @@
 //! What doctor has to say: one thing that stands in the way of a check, or is worth knowing.
 
-use crate::mark::Mark;
+use crate::output::mark::Mark;
 
 use super::lines::Place;
 

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use crate::mark::Mark;
+use crate::output::mark::Mark;
 use crate::plan::{Host, Target};
 
 use super::call::Call;
 use super::config::Config;
 use super::finding::{Finding, Findings};
-use super::haproxy::Haproxy;
 use super::jail::{Jail, Need};
 use super::judge::Good;
 use super::lines::Place;
+use crate::haproxy::program::Haproxy;
 
 /// Looks at a call whose options are good.
 pub(super) fn check(call: &Call, good: &Good, jail: &Jail, findings: &mut Findings) {

@@ -5,9 +5,9 @@ use std::ffi::OsStr;
 
 use anyhow::Result;
 
-use crate::haproxy;
-use crate::mark::Mark;
+use crate::haproxy::call;
 use crate::options::Options;
+use crate::output::mark::Mark;
 use crate::plan::{Output, Plan};
 
 use super::address::Address;
@@ -61,7 +61,7 @@ fn parse(call: &Call) -> Result<Options> {
     if call.server.address.name().is_some() {
         "192.0.2.1".clone_into(&mut arguments[2]);
     }
-    let options = haproxy::options(OsStr::new(path), arguments.into())?;
+    let options = call::options(OsStr::new(path), arguments.into())?;
     options.refuse_color()?;
     Ok(*options)
 }

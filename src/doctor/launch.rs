@@ -2,16 +2,16 @@
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::haproxy::own_command;
-use crate::mark::Mark;
+use crate::haproxy::call::own_command;
+use crate::output::mark::Mark;
 
 use super::call::Call;
 use super::config::{Backend, Config};
 use super::finding::{Finding, Findings};
-use super::haproxy::Haproxy;
 use super::jail::Jail;
 use super::lines::Place;
 use super::server::Server;
+use crate::haproxy::program::Haproxy;
 
 /// Looks at `global`.
 pub(super) fn global(config: &Config, haproxy: &Haproxy, jail: &Jail, findings: &mut Findings) {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 
-use super::haproxy::Haproxy;
-use super::variables::Variables;
-use super::words;
+use crate::haproxy::program::Haproxy;
+use crate::haproxy::variables::Variables;
+use crate::haproxy::words;
 
 /// Where something is written.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use argh::{ArgsInfo, FromArgs};
 
-use crate::values::Color;
+use crate::options::values::Color;
 
 /// How the external checks of a haproxy.cfg would fare on this host.
 #[derive(FromArgs, ArgsInfo, Debug, Default)]

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::code::Code;
-use crate::mark::{Mark, paint};
-use crate::report::{milliseconds, printable};
-use crate::text::paragraph;
-use crate::values::Color;
+use crate::options::values::Color;
+use crate::output::date::milliseconds;
+use crate::output::escape::printable;
+use crate::output::mark::{Mark, paint};
+use crate::output::wrap::paragraph;
 
 use super::Report;
 use super::finding::Finding;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::values::Time;
+use crate::options::values::Time;
 
 use super::address::Address;
 use super::lines::Place;

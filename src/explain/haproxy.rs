@@ -1,7 +1,7 @@
 //! What HAProxy shows for a check that did not run to its end, and codes about the call itself.
 
 use super::{Cause, render};
-use crate::text::paragraph;
+use crate::output::wrap::paragraph;
 
 pub(super) const INTERNAL: &[Cause] = &[
     Cause {

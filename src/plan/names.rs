@@ -3,13 +3,14 @@
 
 use std::net::IpAddr;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use rustls::pki_types::{DnsName, ServerName};
 
-use super::exclusive;
-use super::target::{Call, Host, Target};
+use super::host::{Host, dns_name};
+use super::target::{Arguments, Target};
 use crate::haproxy::Caller;
 use crate::options::Options;
+use crate::refusal::exclusive;
 
 /// The names of a check.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub struct Names {
 impl Names {
     pub(super) fn resolve(
         options: &Options,
-        call: &Call,
+        call: &Arguments,
         sni_host: Option<&str>,
         caller: Option<&Caller>,
         target: &Target,
@@ -71,7 +72,7 @@ impl Names {
 /// The first name that is there: `--sni`, the URL's host, SNI_HOST, a server name with a dot.
 fn sni_name(
     options: &Options,
-    call: &Call,
+    call: &Arguments,
     sni_host: Option<&str>,
     caller: Option<&Caller>,
 ) -> Result<Option<DnsName<'static>>> {
@@ -92,34 +93,13 @@ fn sni_name(
     Ok(server.and_then(|name| dns_name(name).ok()))
 }
 
-fn no_name(call: &Call, caller: Option<&Caller>) -> anyhow::Error {
+fn no_name(call: &Arguments, caller: Option<&Caller>) -> anyhow::Error {
     let cause = match (caller, &call.host) {
         (Some(_), _) => "no SNI name: set it with external-check path \"--sni NAME\"",
         (None, Some(Host::Ip(_))) => "no SNI name: an IP address cannot be one; add --sni NAME",
         (None, _) => "no SNI name: add --sni NAME",
     };
     anyhow::anyhow!("{cause}, or send none with --no-sni")
-}
-
-/// Reads a DNS name that can be sent as SNI: A-labels, no port, no trailing dot on the wire.
-pub(super) fn dns_name(text: &str) -> Result<DnsName<'static>> {
-    ensure!(
-        !text.is_empty(),
-        "the name is empty; if it was given as a variable, set that variable"
-    );
-    ensure!(
-        text.is_ascii(),
-        "`{text}` has letters beyond ASCII (a U-label); write its punycode form, xn--…"
-    );
-    ensure!(
-        text.parse::<IpAddr>().is_err(),
-        "`{text}` is an IP address, which cannot be an SNI name (RFC 6066); write a DNS name, or --no-sni"
-    );
-    let name = text.strip_suffix('.').unwrap_or(text);
-    match DnsName::try_from(name.to_owned()) {
-        Ok(dns_name) if !name.ends_with('.') => Ok(dns_name),
-        _ => bail!("`{text}` is no DNS name; write one such as www.example.com"),
-    }
 }
 
 /// Reads a name or an IP address to verify.

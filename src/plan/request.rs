@@ -7,8 +7,8 @@ use ureq::http::uri::PathAndQuery;
 use ureq::http::{HeaderName, HeaderValue, Method, Uri, header};
 
 use super::Names;
-use crate::expect::{Expectation, Part};
 use crate::options::Options;
+use crate::options::expect::{Expectation, Part};
 
 /// Enough for a status page; also what `--max-body` defaults to.
 const DEFAULT_MAX_BODY: u32 = 64 << 10;

@@ -1,15 +1,15 @@
 //! What to dial, and from where.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
-use crate::haproxy::{self, Caller};
+use super::host::Host;
+use crate::haproxy::Caller;
 use crate::options::Options;
-use crate::plan::names;
-use crate::values::Port;
+use crate::options::values::Port;
 
 /// A server to dial.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,47 +25,6 @@ pub enum Target {
     Unix(PathBuf),
 }
 
-/// A host to dial.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Host {
-    /// An address.
-    Ip(IpAddr),
-    /// A DNS name.
-    Name(String),
-}
-
-impl Host {
-    /// Reads an address (IPv6 with or without brackets) or a name.
-    ///
-    /// # Errors
-    /// What is neither.
-    pub fn parse(text: &str) -> Result<Host> {
-        let bare = text
-            .strip_prefix('[')
-            .and_then(|text| text.strip_suffix(']'));
-        if let Some(bare) = bare {
-            let ip: Ipv6Addr = bare
-                .parse()
-                .with_context(|| format!("`{bare}` is no IPv6 address"))?;
-            return Ok(Host::Ip(ip.into()));
-        }
-        match text.parse() {
-            Ok(ip) => Ok(Host::Ip(ip)),
-            Err(_) => Ok(Host::Name(names::dns_name(text)?.as_ref().to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Host::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
-            Host::Ip(ip) => write!(f, "{ip}"),
-            Host::Name(name) => f.write_str(name),
-        }
-    }
-}
-
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -77,7 +36,7 @@ impl fmt::Display for Target {
 
 /// What the call's arguments say besides what to dial.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(super) struct Arguments {
     /// The host of the URL, by hand.
     pub host: Option<Host>,
     /// The path and query of the URL, if it has one.
@@ -85,7 +44,7 @@ pub(super) struct Call {
 }
 
 /// Resolves the arguments and `--connect` and `--port` into what to dial.
-pub(super) fn resolve(options: &Options, caller: Option<&Caller>) -> Result<(Call, Target)> {
+pub(super) fn resolve(options: &Options, caller: Option<&Caller>) -> Result<(Arguments, Target)> {
     let connect = options
         .connect
         .as_deref()
@@ -104,20 +63,20 @@ pub(super) fn resolve(options: &Options, caller: Option<&Caller>) -> Result<(Cal
     };
     match options.target.as_slice() {
         [_, _, address, server_port] => {
-            let call = Call {
+            let call = Arguments {
                 host: None,
                 uri: None,
             };
             let target = match connect {
                 Some(Connect::Unix(path)) => Target::Unix(path),
                 Some(Connect::Tcp(host, _)) => {
-                    let port = port.map_or_else(|| haproxy::port(server_port), Ok)?;
+                    let port = port.map_or_else(|| self::server_port(server_port), Ok)?;
                     Target::Tcp {
                         host,
                         port: port.get(),
                     }
                 }
-                None => haproxy::target(address, server_port, port)?,
+                None => of_haproxy(address, server_port, port)?,
             };
             Ok((call, target))
         }
@@ -147,8 +106,44 @@ pub(super) fn resolve(options: &Options, caller: Option<&Caller>) -> Result<(Cal
     }
 }
 
+/// The server that HAProxy's four arguments name. `other_port` (`--port`) takes the place of theirs.
+///
+/// # Errors
+/// What cannot be dialled: no port, an abstract unix socket.
+fn of_haproxy(address: &str, port: &str, other_port: Option<Port>) -> Result<Target> {
+    if address.is_empty() {
+        bail!("the server's address is empty (an abstract unix socket?); use --connect ADDR:PORT");
+    }
+    if address.starts_with('/') {
+        ensure!(
+            other_port.is_none(),
+            "--port has no meaning for the unix socket {address}"
+        );
+        return Ok(Target::Unix(address.into()));
+    }
+    let host = Host::parse(address).context("the server's address")?;
+    let port = match other_port {
+        Some(port) => port,
+        None => server_port(port)?,
+    };
+    Ok(Target::Tcp {
+        host,
+        port: port.get(),
+    })
+}
+
+/// The port that HAProxy passes; it has none to pass for a server line without one.
+///
+/// # Errors
+/// `0` or `NOT_USED`.
+fn server_port(port: &str) -> Result<Port> {
+    port.parse().map_err(|_| {
+        anyhow!("the server line gives no port (HAProxy passes `{port}`); write it there or use --port N")
+    })
+}
+
 /// Reads a URL or HOST[:PORT].
-fn by_hand(text: &str) -> Result<(Call, u16)> {
+fn by_hand(text: &str) -> Result<(Arguments, u16)> {
     let rest = match text.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
         Some((scheme, _)) => {
@@ -169,7 +164,7 @@ fn by_hand(text: &str) -> Result<(Call, u16)> {
         query if query.starts_with('?') => Some(format!("/{query}")),
         path => Some(path.to_owned()),
     };
-    let call = Call {
+    let call = Arguments {
         host: Some(host),
         uri,
     };
@@ -234,7 +229,7 @@ pub(super) fn source(options: &Options, target: &Target) -> Result<Option<Socket
 
 #[cfg(test)]
 mod tests {
-    use super::{Host, by_hand, host_and_port};
+    use super::{Host, Target, by_hand, host_and_port, of_haproxy};
 
     #[test]
     fn urls_and_bare_hosts() {
@@ -274,5 +269,56 @@ mod tests {
     fn ipv6_needs_brackets_only_before_a_port() {
         let (host, port) = host_and_port("[::1]").expect("IPv6");
         assert_eq!((host, port), (Host::parse("::1").expect("IPv6"), None));
+    }
+
+    #[test]
+    fn targets_are_ipv4_bare_ipv6_and_unix_sockets() {
+        for (address, port, expected) in [
+            (
+                "127.0.0.1",
+                "443",
+                Target::Tcp {
+                    host: Host::Ip([127, 0, 0, 1].into()),
+                    port: 443,
+                },
+            ),
+            (
+                "2001:db8::1",
+                "8443",
+                Target::Tcp {
+                    host: Host::parse("2001:db8::1").expect("IPv6"),
+                    port: 8443,
+                },
+            ),
+            (
+                "/run/x.sock",
+                "NOT_USED",
+                Target::Unix("/run/x.sock".into()),
+            ),
+        ] {
+            assert_eq!(of_haproxy(address, port, None).expect(address), expected);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_dialled_is_refused_with_the_way_out() {
+        for (address, port, part) in [
+            ("127.0.0.1", "0", "--port N"),
+            ("127.0.0.1", "NOT_USED", "--port N"),
+            ("", "NOT_USED", "--connect"),
+        ] {
+            let error = of_haproxy(address, port, None)
+                .expect_err("refused")
+                .to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        let port = "8443".parse().ok();
+        assert_eq!(
+            of_haproxy("127.0.0.1", "0", port).expect("a target"),
+            Target::Tcp {
+                host: Host::Ip([127, 0, 0, 1].into()),
+                port: 8443
+            }
+        );
     }
 }

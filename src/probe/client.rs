@@ -11,8 +11,8 @@ use rustls::{CipherSuite, ClientConfig, SignatureScheme, SupportedProtocolVersio
 
 use super::exchange::ThriftyX25519;
 use super::verify::Verifier;
+use crate::options::values::TlsVersion;
 use crate::plan::Tls;
-use crate::values::TlsVersion;
 
 const EVERY_VERSION: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 const ONLY_TLS12: &[&SupportedProtocolVersion] = &[&TLS12];

@@ -19,7 +19,7 @@ use super::socket::{Socket, Stop, wait};
 use crate::deadline::Deadline;
 use crate::failure::Failure;
 use crate::plan::{Host, ProxyHeader, Target};
-use crate::stdio::resolve_from_files_and_dns;
+use crate::start::resolve_from_files_and_dns;
 
 /// How soon a full backlog of a unix socket is tried again; the kernel cannot wake us for it.
 const UNIX_RETRY: Duration = Duration::from_millis(5);

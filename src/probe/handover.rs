@@ -10,9 +10,11 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
 use super::buffers::GrowingBuffers;
-use super::http::{MAX_HEAD, Stream};
-use super::tls::TlsStop;
+use super::stream::{Stream, TlsStop};
 use crate::failure::Failure;
+
+/// The head of a response may be this long, in bytes; HAProxy's own limit is `tune.bufsize`.
+pub(super) const MAX_HEAD: usize = 64 << 10;
 
 /// [`TlsStop`] on its way through ureq.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! One HTTP/1.1 exchange, by ureq over a connection of ours, and the expectations of its response.
 
 use std::borrow::Cow;
-use std::fmt::Debug;
 use std::io::{self, Read};
 use std::sync::Mutex;
 
@@ -9,11 +8,11 @@ use ureq::config::Config;
 use ureq::http::{self, HeaderMap, header};
 use ureq::{Agent, Body};
 
-use super::handover::{Handover, NoResolver, Stopped};
+use super::handover::{Handover, MAX_HEAD, NoResolver, Stopped};
 use super::socket::Stop;
-use super::tls::TlsStop;
-use crate::expect::{Expectation, Part};
+use super::stream::{Stream, TlsStop};
 use crate::failure::{Closed, Failure};
+use crate::options::expect::{Expectation, Part};
 use crate::plan::Request;
 
 /// What is kept of a healthy response.
@@ -25,24 +24,6 @@ pub struct Response {
     pub server: Option<String>,
     /// Where a redirect points.
     pub location: Option<String>,
-}
-
-/// The head of a response may be this long, in bytes; HAProxy's own limit is `tune.bufsize`.
-pub(super) const MAX_HEAD: usize = 64 << 10;
-
-/// What an exchange runs over: TLS in a check, any bytes in a test.
-pub trait Stream: Debug + Send + Sync + 'static {
-    /// Sends all of `bytes`.
-    ///
-    /// # Errors
-    /// Why they cannot be sent.
-    fn send(&mut self, bytes: &[u8]) -> Result<(), TlsStop>;
-
-    /// Waits for bytes of the peer and puts them into `buffer`; 0 are the end in order.
-    ///
-    /// # Errors
-    /// Why no more come.
-    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TlsStop>;
 }
 
 /// Sends the request and judges the response.

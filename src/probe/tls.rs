@@ -8,8 +8,8 @@ use rustls::pki_types::{DnsName, ServerName};
 use rustls::{CertificateError, ConnectionCommon};
 
 use super::client::{ClientCertificate, config, provider};
-use super::http::Stream;
 use super::socket::{Socket, Stop};
+use super::stream::{Stream, TlsStop};
 use super::verify::Verifier;
 use crate::certificate::CertificateFailure;
 use crate::failure::{Closed, Failure, Sent};
@@ -29,21 +29,6 @@ pub struct TlsStream {
 
 /// How much of a peer's first bytes is kept.
 const OPENING: usize = 64;
-
-/// Why the stream gave no more bytes.
-#[derive(Debug)]
-pub enum TlsStop {
-    /// The transport's end.
-    Transport(Stop),
-    /// TLS's end.
-    Tls(Failure),
-}
-
-impl From<Stop> for TlsStop {
-    fn from(stop: Stop) -> TlsStop {
-        TlsStop::Transport(stop)
-    }
-}
 
 impl TlsStream {
     /// Prepares a connection; nothing is sent yet.

@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use sni_check::code::Code;
-use sni_check::door::Door;
+use sni_check::command;
 
 fn explain(words: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sni-check"));
@@ -57,11 +57,15 @@ fn each_door_has_a_help_of_its_own_and_the_program_lists_them() {
         stdout(&output)
     };
     let all = help(&["--help"]);
-    for door in Door::NAMED {
-        assert!(all.contains(&format!("  {} ", door.name())), "{all}");
+    for command in command::Command::NAMED {
+        assert!(all.contains(&format!("  {} ", command.name())), "{all}");
         for flag in ["--help", "-h"] {
-            let text = help(&[door.name(), flag]);
-            let usage = format!("Usage: sni-check {} {}\n", door.name(), door.arguments());
+            let text = help(&[command.name(), flag]);
+            let usage = format!(
+                "Usage: sni-check {} {}\n",
+                command.name(),
+                command.arguments()
+            );
             assert!(text.starts_with(&usage), "{text}");
             assert!(text.lines().all(|line| line.len() <= 80), "{text}");
         }

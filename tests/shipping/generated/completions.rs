@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 
 use argh::{ArgsInfo, FlagInfo, Optionality};
 use sni_check::code::Code;
+use sni_check::command::Command;
 use sni_check::doctor::DoctorOptions;
-use sni_check::door::Door;
 use sni_check::explain::SHOWN;
 
 use super::{UPDATE, assert_is_up_to_date, flags, value_name};
@@ -38,20 +38,20 @@ fn value(flag: &FlagInfo<'static>) -> Option<Value> {
 }
 
 fn header() -> String {
-    format!("# From src/options.rs and src/door.rs by {UPDATE}\n")
+    format!("# From src/options.rs and src/command.rs by {UPDATE}\n")
 }
 
-/// The words that may follow a door's name, with what they mean; `None` where a check's options and
+/// The words that may follow a command's name, with what they mean; `None` where a check's options and
 /// target do.
-fn words_after(door: Door) -> Option<Vec<(String, &'static str)>> {
-    match door {
-        Door::Check | Door::Diagnose => None,
-        Door::Doctor => {
+fn words_after(command: Command) -> Option<Vec<(String, &'static str)>> {
+    match command {
+        Command::Check | Command::Diagnose => None,
+        Command::Doctor => {
             let flags = DoctorOptions::get_args_info().flags.iter();
             let flags = flags.map(|flag| (flag.long.to_owned(), flag.description));
             Some(flags.collect())
         }
-        Door::Explain => {
+        Command::Explain => {
             let codes = Code::ALL.map(|code| (code.number().to_string(), code.meaning()));
             let shown = SHOWN.map(|shown| (shown.word.to_owned(), shown.meaning));
             Some(codes.into_iter().chain(shown).collect())
@@ -59,10 +59,10 @@ fn words_after(door: Door) -> Option<Vec<(String, &'static str)>> {
     }
 }
 
-/// The doors that have words of their own.
-fn doors_with_words() -> impl Iterator<Item = (Door, Vec<(String, &'static str)>)> {
-    let doors = Door::NAMED.into_iter();
-    doors.filter_map(|door| Some((door, words_after(door)?)))
+/// The commands that have words of their own.
+fn commands_with_words() -> impl Iterator<Item = (Command, Vec<(String, &'static str)>)> {
+    let commands = Command::NAMED.into_iter();
+    commands.filter_map(|command| Some((command, words_after(command)?)))
 }
 
 fn description(flag: &FlagInfo<'static>) -> String {
@@ -101,16 +101,16 @@ fn bash() -> String {
     }
     let options: Vec<&str> = flags().iter().map(|flag| flag.long).collect();
     let options = options.join(" ");
-    let names = Door::NAMED.map(Door::name).join(" ");
-    let mut doors = String::new();
-    for (door, words) in doors_with_words() {
+    let names = Command::NAMED.map(Command::name).join(" ");
+    let mut commands = String::new();
+    for (command, words) in commands_with_words() {
         let words: Vec<String> = words.into_iter().map(|(word, _)| word).collect();
-        let (name, words) = (door.name(), words.join(" "));
-        if door == Door::Doctor {
-            writeln!(doors, "        {name})\n            if [[ $current == -* ]]; then\n                mapfile -t COMPREPLY < <(compgen -W '{words}' -- \"$current\")\n            else\n                compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- \"$current\")\n            fi\n            return\n            ;;").expect("a string");
+        let (name, words) = (command.name(), words.join(" "));
+        if command == Command::Doctor {
+            writeln!(commands, "        {name})\n            if [[ $current == -* ]]; then\n                mapfile -t COMPREPLY < <(compgen -W '{words}' -- \"$current\")\n            else\n                compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- \"$current\")\n            fi\n            return\n            ;;").expect("a string");
             continue;
         }
-        writeln!(doors, "        {name})\n            [[ $COMP_CWORD -eq 2 ]] && mapfile -t COMPREPLY < <(compgen -W '--help {words}' -- \"$current\")\n            return\n            ;;").expect("a string");
+        writeln!(commands, "        {name})\n            [[ $COMP_CWORD -eq 2 ]] && mapfile -t COMPREPLY < <(compgen -W '--help {words}' -- \"$current\")\n            return\n            ;;").expect("a string");
     }
     format!(
         r#"{}
@@ -128,7 +128,7 @@ _sni_check() {{
         return
     fi
     case ${{COMP_WORDS[1]}} in
-{doors}    esac
+{commands}    esac
     case $option in
 {cases}        *)
             if [[ $current == -* ]]; then
@@ -193,19 +193,19 @@ fn zsh() -> String {
         });
         words.collect::<Vec<_>>().join(" ")
     };
-    let names = Door::NAMED.map(|door| (door.name().to_owned(), door.purpose()));
+    let names = Command::NAMED.map(|command| (command.name().to_owned(), command.purpose()));
     let names = described(&names);
-    let mut doors = String::new();
-    for (door, words) in doors_with_words() {
-        let (name, words) = (door.name(), described(&words));
-        if door == Door::Doctor {
-            writeln!(doors, "if (( CURRENT > 2 )) && [[ $words[2] == {name} ]]; then\n    local -a following=({words})\n    if [[ $PREFIX == -* ]]; then _describe -o {name} following; else _files; fi\n    return\nfi").expect("a string");
+    let mut commands = String::new();
+    for (command, words) in commands_with_words() {
+        let (name, words) = (command.name(), described(&words));
+        if command == Command::Doctor {
+            writeln!(commands, "if (( CURRENT > 2 )) && [[ $words[2] == {name} ]]; then\n    local -a following=({words})\n    if [[ $PREFIX == -* ]]; then _describe -o {name} following; else _files; fi\n    return\nfi").expect("a string");
             continue;
         }
-        writeln!(doors, "if (( CURRENT > 2 )) && [[ $words[2] == {name} ]]; then\n    local -a following=({words})\n    (( CURRENT == 3 )) && _describe {name} following\n    return\nfi").expect("a string");
+        writeln!(commands, "if (( CURRENT > 2 )) && [[ $words[2] == {name} ]]; then\n    local -a following=({words})\n    (( CURRENT == 3 )) && _describe {name} following\n    return\nfi").expect("a string");
     }
     format!(
-        "#compdef sni-check\n{}\n_sni_check_first() {{\n    local -a doors=({names})\n    (( CURRENT == 2 )) && _describe command doors\n    _hosts\n}}\n\n{doors}_arguments -S \\\n{specs}    '1:command or target:_sni_check_first' \\\n    '*:TARGET:_hosts'\n",
+        "#compdef sni-check\n{}\n_sni_check_first() {{\n    local -a commands=({names})\n    (( CURRENT == 2 )) && _describe command commands\n    _hosts\n}}\n\n{commands}_arguments -S \\\n{specs}    '1:command or target:_sni_check_first' \\\n    '*:TARGET:_hosts'\n",
         header()
     )
 }
@@ -213,18 +213,18 @@ fn zsh() -> String {
 fn fish() -> String {
     let quote = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
     let mut lines = format!("{}\ncomplete -c sni-check -f\n", header());
-    let names = doors_with_words().map(|(door, _)| door.name());
+    let names = commands_with_words().map(|(command, _)| command.name());
     let elsewhere = names.collect::<Vec<_>>().join(" ");
     writeln!(lines, "complete -c sni-check -n 'not __fish_seen_subcommand_from {elsewhere}' -a '(__fish_print_hostnames)'").expect("a string");
-    for door in Door::NAMED {
-        let (name, purpose) = (door.name(), quote(door.purpose()));
+    for command in Command::NAMED {
+        let (name, purpose) = (command.name(), quote(command.purpose()));
         writeln!(lines, "complete -c sni-check -n 'test (count (commandline -opc)) -eq 1' -a {name} -d {purpose}").expect("a string");
     }
-    let doctor = Door::Doctor.name();
+    let doctor = Command::Doctor.name();
     writeln!(lines, "complete -c sni-check -n '__fish_seen_subcommand_from {doctor}' -a '(__fish_complete_path (commandline -ct))'").expect("a string");
-    for (door, words) in doors_with_words() {
+    for (command, words) in commands_with_words() {
         for (word, meaning) in words {
-            let (name, meaning) = (door.name(), quote(&one_line(meaning)));
+            let (name, meaning) = (command.name(), quote(&one_line(meaning)));
             if let Some(option) = word.strip_prefix("--") {
                 writeln!(lines, "complete -c sni-check -n '__fish_seen_subcommand_from {name}' -l {option} -d {meaning}").expect("a string");
                 continue;

@@ -2,8 +2,8 @@
 
 use argh::{ArgsInfo, FlagInfo};
 use sni_check::code::Code;
+use sni_check::command::Command;
 use sni_check::doctor::DoctorOptions;
-use sni_check::door::Door;
 
 use super::{UPDATE, assert_is_up_to_date, flags, value_name};
 use crate::tools::{output, root, run, tool};
@@ -30,8 +30,8 @@ fn manual() -> String {
             "@GENERATED@",
             &format!("From sni-check.1.in and src/options.rs by {UPDATE}"),
         )
-        .replace("@SYNOPSIS@", &Door::NAMED.map(synopsis).join("\n"))
-        .replace("@COMMANDS@", &Door::NAMED.map(command).join("\n"))
+        .replace("@SYNOPSIS@", &Command::NAMED.map(synopsis).join("\n"))
+        .replace("@COMMANDS@", &Command::NAMED.map(command).join("\n"))
         .replace("@OPTIONS@", &options(flags()))
         .replace(
             "@DOCTOR_OPTIONS@",
@@ -58,20 +58,20 @@ fn options(flags: &[FlagInfo<'static>]) -> String {
     options.collect::<Vec<_>>().join("\n")
 }
 
-fn synopsis(door: Door) -> String {
-    format!(".Nm\n.Cm {}\n{}", door.name(), arguments(door))
+fn synopsis(command: Command) -> String {
+    format!(".Nm\n.Cm {}\n{}", command.name(), arguments(command))
 }
 
-fn command(door: Door) -> String {
-    let purpose = wrap(&escape(door.purpose()));
-    let (name, arguments) = (door.name(), arguments(door).replace("\n.", " "));
+fn command(command: Command) -> String {
+    let purpose = wrap(&escape(command.purpose()));
+    let (name, arguments) = (command.name(), arguments(command).replace("\n.", " "));
     let arguments = arguments.trim_start_matches('.');
     format!(".It Cm {name} {arguments}\nTells {purpose}.")
 }
 
-/// A door's arguments as mdoc: an optional group or a value in a line.
-fn arguments(door: Door) -> String {
-    let groups = door.arguments().split_inclusive([']', ' ']);
+/// A command's arguments as mdoc: an optional group or a value in a line.
+fn arguments(command: Command) -> String {
+    let groups = command.arguments().split_inclusive([']', ' ']);
     let mut lines: Vec<String> = Vec::new();
     let mut open = false;
     for word in groups.flat_map(str::split_whitespace) {
@@ -154,8 +154,8 @@ fn the_page_shows_every_command_every_option_and_every_code() {
     let page = run(tool("mandoc").args(["-T", "ascii", MANUAL]));
     // A terminal's bold and underlined letters are overstruck.
     let page: String = run(tool("col").arg("-bx").stdin(with(&page)));
-    for door in Door::NAMED {
-        let synopsis = format!("     sni-check {} {}", door.name(), door.arguments());
+    for command in Command::NAMED {
+        let synopsis = format!("     sni-check {} {}", command.name(), command.arguments());
         let synopsis = synopsis.replace("...", " ...");
         assert!(page.contains(&synopsis), "{synopsis}");
     }

@@ -9,14 +9,14 @@ use anyhow::{Context, Result};
 
 /// Environment variables. Those that are not UTF-8 are left out.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Variables(BTreeMap<String, String>);
+pub(crate) struct Variables(BTreeMap<String, String>);
 
 impl Variables {
     /// This process's environment, and on top of it `NAME=VALUE` or `@FILE` as given by `--env`.
     ///
     /// # Errors
     /// What is neither, and a file that cannot be read.
-    pub(super) fn new(given: &[String]) -> Result<Variables> {
+    pub(crate) fn new(given: &[String]) -> Result<Variables> {
         let ours = env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
@@ -61,11 +61,11 @@ impl Variables {
         Ok(())
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
@@ -76,7 +76,7 @@ impl Variables {
     }
 
     /// Obeys `setenv`, `presetenv`, `unsetenv` and `resetenv` of `global`; says whether it was one.
-    pub(super) fn obey(&mut self, words: &[String]) -> bool {
+    pub(crate) fn obey(&mut self, words: &[String]) -> bool {
         let names = words.get(1..).unwrap_or_default();
         match (words.first().map(String::as_str), names) {
             (Some("setenv"), [name, value, ..]) => self.set(name, value),

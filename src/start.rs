@@ -1,6 +1,4 @@
-//! How the program starts, and output that can neither panic nor block.
-//!
-//! The only unsafe code of the crate is here; most of it runs before `main`.
+//! How the program starts. The only unsafe code of the crate is here.
 //!
 //! A daemonised HAProxy closes file descriptors 0 to 2 before it runs a check, and its chroot often
 //! has no `/dev/null`. The first socket would become descriptor 2 and an error line would be sent to
@@ -8,29 +6,13 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, OsString};
-use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
+use std::os::fd::{BorrowedFd, IntoRawFd};
 use std::os::unix::ffi::OsStringExt;
-use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::code::Code;
-
-/// Run by the loader before the standard library looks at descriptors 0 to 2.
-#[used]
-#[unsafe(link_section = ".init_array")]
-static BEFORE_STD: extern "C" fn() = before_std;
-
-extern "C" fn before_std() {
-    occupy_standard_descriptors();
-    // A fuzzer has a handler of its own, which keeps the input that led here.
-    if !cfg!(fuzzing) {
-        exit_on_abort();
-    }
-    ignore_signals_of_writing();
-}
 
 /// Makes a function the program's `main`, called by the C runtime directly.
 ///
@@ -46,11 +28,20 @@ macro_rules! main {
             count: core::ffi::c_int,
             words: *const *const core::ffi::c_char,
         ) -> core::ffi::c_int {
+            $crate::start::prepare();
             // SAFETY: the C runtime calls this with the process's arguments.
-            let words = unsafe { $crate::stdio::words(count, words) };
+            let words = unsafe { $crate::start::words(count, words) };
             core::ffi::c_int::from($main(words).number())
         }
     };
+}
+
+/// What must hold before anything else runs: descriptors 0 to 2 are open, an abort ends with the
+/// code of a bug, and writing to what nobody reads is an error like any other.
+pub fn prepare() {
+    occupy_standard_descriptors();
+    exit_on_abort();
+    ignore_signals_of_writing();
 }
 
 /// The arguments of `main`, without the program's name.
@@ -122,37 +113,5 @@ fn ignore_signals_of_writing() {
     for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
         // SAFETY: no handler of ours, and no other thread exists yet.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
-    }
-}
-
-/// What one write to a pipe that polls as writable can always take without blocking (PIPE_BUF).
-const ATOMIC_WRITE: usize = 4096;
-
-/// Writes `text` and a newline in one write, or drops it: a reader that is gone or does not read
-/// must neither change the exit code nor hold the check beyond its deadline.
-pub fn write_line(to: impl AsFd, text: &str) {
-    let mut end = text.len().min(ATOMIC_WRITE - 1);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let line = [&text.as_bytes()[..end], b"\n"].concat();
-    let mut writable = [PollFd::new(&to, PollFlags::OUT)];
-    let at_once = Timespec::try_from(Duration::ZERO).ok();
-    if poll(&mut writable, at_once.as_ref()) == Ok(1) {
-        let _ = rustix::io::write(&to, &line);
-    }
-}
-
-/// Writes all of a longer text for a person (help, a table), waiting for a slow reader such as a
-/// pager. Never used under HAProxy.
-pub fn write_text(to: impl AsFd, text: &str) {
-    let mut rest = text.as_bytes();
-    while !rest.is_empty() {
-        match rustix::io::write(&to, rest) {
-            Ok(0) => break,
-            Ok(written) => rest = &rest[written..],
-            Err(Errno::INTR) => {}
-            Err(_) => break,
-        }
     }
 }

@@ -5,7 +5,7 @@ use anyhow::{Result, bail, ensure};
 
 /// The words of a line.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Words {
+pub(crate) struct Words {
     pub words: Vec<String>,
     /// The variables that were used but are not set, and have no default.
     pub unset: Vec<String>,
@@ -15,7 +15,7 @@ pub(super) struct Words {
 ///
 /// # Errors
 /// What HAProxy refuses too: an open quote, a bad variable, a bad `\xNN`.
-pub(super) fn split(line: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Words> {
+pub(crate) fn split(line: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Words> {
     let mut splitter = Splitter {
         rest: line.as_bytes(),
         variable,

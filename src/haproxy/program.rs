@@ -10,7 +10,7 @@ use super::variables::Variables;
 
 /// HAProxy's binary, if there is one.
 #[derive(Debug)]
-pub(super) struct Haproxy {
+pub(crate) struct Haproxy {
     binary: Option<PathBuf>,
     /// Major and minor.
     pub version: Option<(u32, u32)>,
@@ -20,7 +20,7 @@ pub(super) struct Haproxy {
 
 /// What `haproxy -c` said.
 #[derive(Debug)]
-pub(super) struct Opinion {
+pub(crate) struct Opinion {
     pub accepts: bool,
     /// Its lines about the configuration.
     pub says: Vec<String>,
@@ -31,7 +31,7 @@ impl Haproxy {
     ///
     /// # Errors
     /// The one given cannot be run.
-    pub(super) fn find(given: Option<&str>) -> Result<Haproxy> {
+    pub(crate) fn find(given: Option<&str>) -> Result<Haproxy> {
         let path = env::var_os("PATH").unwrap_or_default();
         let usual = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
         let binary = match given {
@@ -70,7 +70,7 @@ impl Haproxy {
     }
 
     /// Whether this HAProxy is of this version or a later one; one that is not known counts as late.
-    pub(super) fn at_least(&self, major: u32, minor: u32) -> bool {
+    pub(crate) fn at_least(&self, major: u32, minor: u32) -> bool {
         self.version.is_none_or(|version| version >= (major, minor))
     }
 
@@ -84,7 +84,7 @@ impl Haproxy {
     }
 
     /// `haproxy -c` on these files; `None` if there is no HAProxy.
-    pub(super) fn opinion(&self, files: &[String], variables: &Variables) -> Option<Opinion> {
+    pub(crate) fn opinion(&self, files: &[String], variables: &Variables) -> Option<Opinion> {
         let mut command = self.command(variables)?;
         command.arg("-c");
         for file in files {
@@ -106,7 +106,7 @@ impl Haproxy {
     ///
     /// # Errors
     /// A condition that cannot be decided.
-    pub(super) fn condition(&self, text: &str, variables: &Variables) -> Result<bool> {
+    pub(crate) fn condition(&self, text: &str, variables: &Variables) -> Result<bool> {
         if let Some(known) = simple(text, variables) {
             return Ok(known);
         }

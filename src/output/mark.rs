@@ -4,8 +4,8 @@ use std::env;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 
-use crate::text::paragraph;
-use crate::values::Color;
+use crate::options::values::Color;
+use crate::output::wrap::paragraph;
 
 /// How a line of a report is to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,0 +1,120 @@
+//! The commands: what the first word of a call asks for. `--help`, the manual and the completions
+//! list them from here.
+
+use anyhow::{Result, bail};
+
+use crate::explain;
+use crate::haproxy::Caller;
+use crate::output::wrap::paragraph;
+
+/// The commands. A host of such a name is written with its port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// A check: HAProxy's, or by hand. It has no name.
+    Check,
+    /// What is wrong, at which layer, and what to put into haproxy.cfg.
+    Diagnose,
+    /// How the checks of a haproxy.cfg would fare.
+    Doctor,
+    /// What an exit code means.
+    Explain,
+}
+
+impl Command {
+    /// The commands that are asked for by name.
+    pub const NAMED: [Command; 3] = [Command::Diagnose, Command::Doctor, Command::Explain];
+
+    /// The first word of a call.
+    pub fn name(self) -> &'static str {
+        match self {
+            Command::Check => "",
+            Command::Diagnose => "diagnose",
+            Command::Doctor => "doctor",
+            Command::Explain => "explain",
+        }
+    }
+
+    /// What follows the name: words in capitals stand for a value, `[…]` may be left out.
+    pub fn arguments(self) -> &'static str {
+        match self {
+            Command::Check | Command::Diagnose => "[OPTION...] TARGET",
+            Command::Doctor => "[-f FILE] [--run] [OPTION...]",
+            Command::Explain => "[CODE]",
+        }
+    }
+
+    /// What it is for, in one phrase.
+    pub fn purpose(self) -> &'static str {
+        match self {
+            Command::Check => "one check of a server",
+            Command::Diagnose => "what is wrong with a server, at which layer, and the cure",
+            Command::Doctor => "how the checks of a haproxy.cfg would fare on this host",
+            Command::Explain => "what an exit code means, likely causes, what to change",
+        }
+    }
+
+    /// Its `--help`. That of the check is made from its options, to which this is added.
+    pub fn help(self) -> String {
+        let about = match self {
+            Command::Check => return commands(),
+            Command::Diagnose => crate::diagnose::HELP,
+            Command::Doctor => &crate::doctor::help(),
+            Command::Explain => explain::HELP,
+        };
+        let mut text = String::new();
+        let usage = format!("Usage: sni-check {} {}\n\n", self.name(), self.arguments());
+        text.push_str(&usage);
+        text.push_str(about);
+        text
+    }
+
+    /// Takes the command's name off the words.
+    ///
+    /// # Errors
+    /// HAProxy asks for more than a check, or the name of a command is misspelled.
+    pub(crate) fn take(words: &mut Vec<String>, caller: Option<&Caller>) -> Result<Command> {
+        let named = |word: &String| {
+            Command::NAMED
+                .into_iter()
+                .find(|command| command.name() == word)
+        };
+        let Some(command) = words.first().and_then(named) else {
+            // What HAProxy hands over begins with an option, and every check would pay for the look.
+            if caller.is_none()
+                && let Some(word) = words.first()
+            {
+                check_spelling(word)?;
+            }
+            return Ok(Command::Check);
+        };
+        let name = words.remove(0);
+        if caller.is_some() {
+            bail!("{name} is for people, it checks nothing; leave it out here");
+        }
+        Ok(command)
+    }
+}
+
+/// Refuses what is probably a misspelled command.
+fn check_spelling(word: &str) -> Result<()> {
+    let names = Command::NAMED.map(Command::name).into_iter();
+    let mut names = names.chain(["--help", "--version"]);
+    let near = |name: &&str| strsim::damerau_levenshtein(word, name.trim_start_matches('-')) <= 1;
+    if let Some(meant) = names.find(near) {
+        bail!("did you mean {meant}? A host called {word} is written with its port, {word}:443");
+    }
+    Ok(())
+}
+
+/// The named commands, as a section of `--help`.
+fn commands() -> String {
+    let mut text = "\nCommands:\n".to_owned();
+    for command in Command::NAMED {
+        paragraph(
+            &mut text,
+            &format!("  {:<18}", command.name()),
+            command.purpose(),
+        );
+    }
+    text
+}

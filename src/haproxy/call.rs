@@ -1,0 +1,145 @@
+//! HAProxy's contract with an external check: four arguments, `HAPROXY_*` variables and `PATH`
+//! (configuration manual, `external-check command` and `external-check path`).
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::options::{self, Options, Parsed, VERSION_CHECKS_NOTHING};
+
+/// What to write as `external-check command`: where this program is, if that can be found out and
+/// needs no quotes.
+pub fn own_command() -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._+-".contains(&byte);
+    let own = std::env::current_exe().ok();
+    own.and_then(|path| path.into_os_string().into_string().ok())
+        .filter(|path| path.bytes().all(plain))
+        .unwrap_or_else(|| "/usr/local/bin/sni-check".to_owned())
+}
+
+/// The backend and server that HAProxy asks about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// `HAPROXY_PROXY_NAME`.
+    pub backend: String,
+    /// `HAPROXY_SERVER_NAME`.
+    pub server: String,
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.backend.as_str() {
+            "" => f.write_str(&self.server),
+            backend => write!(f, "{backend}/{}", self.server),
+        }
+    }
+}
+
+impl Caller {
+    /// HAProxy, if it is what runs this process: it sets `HAPROXY_SERVER_NAME`, nobody else does.
+    pub fn from_env(var: impl Fn(&str) -> Option<OsString>) -> Option<Caller> {
+        let text = |name: &str| var(name).map(|value| value.to_string_lossy().into_owned());
+        let server = text("HAPROXY_SERVER_NAME")?;
+        let backend = text("HAPROXY_PROXY_NAME").unwrap_or_default();
+        Some(Caller { backend, server })
+    }
+}
+
+/// The options that `external-check path` carries in `PATH`.
+///
+/// An ordinary search path carries none; it never begins with a dash.
+///
+/// # Errors
+/// An unclosed quote, a comment, or bytes that are not UTF-8.
+pub fn options_in_path(path: &OsStr) -> Result<Vec<String>> {
+    if !path.as_encoded_bytes().trim_ascii_start().starts_with(b"-") {
+        return Ok(Vec::new());
+    }
+    let text = path
+        .to_str()
+        .context("external-check path is not UTF-8; write it in UTF-8")?;
+    // shlex drops `# …` as a comment, and with it options that somebody relies on. A last word of
+    // ours that does not come back shows that, once no line break can end a comment before it; it
+    // is one that no environment can hold.
+    const LAST: &str = "\0";
+    let split = |text: &str| {
+        shlex::split(text).context("external-check path has a quote that is not closed; close it")
+    };
+    let on_one_line = split(&format!("{} {LAST}", text.replace('\n', " ")))?;
+    ensure!(
+        on_one_line.last().is_some_and(|last| last == LAST),
+        "external-check path has a bare # (a comment), or ends in a backslash; quote it"
+    );
+    split(text)
+}
+
+/// The options of HAProxy's call, with its four arguments as the target.
+///
+/// # Errors
+/// What `path` or the option language refuses, and options that check nothing.
+pub fn options(path: &OsStr, arguments: Vec<String>) -> Result<Box<Options>> {
+    // Before the arguments: `--` among them must not hide these.
+    let mut words = options_in_path(path)?;
+    words.extend(arguments);
+    match options::parse(&words)? {
+        Parsed::Help(_) => bail!("--help is for people; leave it out here"),
+        Parsed::Options(options) if options.version => bail!(VERSION_CHECKS_NOTHING),
+        Parsed::Options(options) => Ok(options),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Caller, options_in_path};
+    use std::ffi::{OsStr, OsString};
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn an_ordinary_path_carries_no_options() {
+        for path in ["", "/usr/bin:/bin", "."] {
+            assert!(options_in_path(OsStr::new(path)).expect(path).is_empty());
+        }
+    }
+
+    #[test]
+    fn shell_quoting_holds_words_together() {
+        let path = OsStr::new(r#" --sni a.example --header 'X-A: b c' --expect "string \"x\"" "#);
+        let words = options_in_path(path).expect("words");
+        assert_eq!(
+            words,
+            [
+                "--sni",
+                "a.example",
+                "--header",
+                "X-A: b c",
+                "--expect",
+                "string \"x\""
+            ]
+        );
+    }
+
+    #[test]
+    fn what_a_shell_would_not_take_whole_is_refused() {
+        for (path, part) in [
+            (&b"--sni 'a"[..], "not closed"),
+            (b"--sni a\\", "backslash"),
+            (b"--uri / #x --expect status", "a comment"),
+            (b"--uri / #x\n--expect status", "a comment"),
+            (b"--uri / #x\n", "a comment"),
+            (b"-- # --sni a.example", "a comment"),
+            (b"--sni \xff", "UTF-8"),
+        ] {
+            let error = options_in_path(OsStr::from_bytes(path)).expect_err("refused");
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_haproxy_sets_the_server_name() {
+        assert_eq!(Caller::from_env(|_| None), None);
+        let caller = Caller::from_env(|name| Some(OsString::from(name))).expect("a caller");
+        assert_eq!(caller.server, "HAPROXY_SERVER_NAME");
+        assert_eq!(caller.backend, "HAPROXY_PROXY_NAME");
+    }
+}

@@ -1,0 +1,161 @@
+//! The line that says what came of a check, and the details by hand.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::date::{date, milliseconds, now};
+use super::escape::printable;
+use crate::certificate::Certificate;
+use crate::plan::Plan;
+use crate::probe::{Times, Verdict};
+
+/// What is worth knowing of a backend whatever the verdict.
+pub(super) fn notes(plan: &Plan, verdict: &Verdict) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let (Some(limit), Some(first), true) = (
+        plan.tls.warn_cert_days,
+        &verdict.seen.first_to_end,
+        verdict.result.is_ok(),
+    ) {
+        let days = first.days_left(now());
+        if days < u64::from(limit) {
+            notes.push(format!(
+                "certificate ends in {days} days: {}",
+                first.subject
+            ));
+        }
+    }
+    if verdict.result.is_err()
+        && verdict.seen.client_certificate_asked
+        && verdict.code().number() > 70
+        && plan.tls.identity.is_none()
+    {
+        notes.push("the server asked for a client certificate (--crt)".to_owned());
+    }
+    notes
+}
+
+pub(super) fn line(plan: &Plan, verdict: &Verdict, notes: &[String]) -> String {
+    let code = verdict.code();
+    let mut line = format!(
+        "{} {} {} {}",
+        state(verdict),
+        code.number(),
+        code.haproxy_word(),
+        printable(&plan.subject())
+    );
+    match &verdict.seen.address {
+        Some(address) => _ = write!(line, " {}", printable(address)),
+        None => _ = write!(line, " {}", plan.target),
+    }
+    _ = write!(line, " {}: {}", sni(plan), printable(&cause(verdict)));
+    for note in notes {
+        _ = write!(line, "; {}", printable(note));
+    }
+    _ = write!(line, "; {}", times(&verdict.seen.times));
+    line
+}
+
+pub(super) fn state(verdict: &Verdict) -> &'static str {
+    if verdict.result.is_ok() { "UP" } else { "DOWN" }
+}
+
+fn sni(plan: &Plan) -> String {
+    let mut text = match &plan.names.sni {
+        Some(name) => format!("sni={}", name.as_ref()),
+        None => "no-sni".to_owned(),
+    };
+    if let Some(verification) = &plan.tls.verification {
+        let verified = verification.name.to_str();
+        if plan
+            .names
+            .sni
+            .as_ref()
+            .is_none_or(|sni| sni.as_ref() != verified)
+        {
+            _ = write!(text, " verify-host={verified}");
+        }
+    }
+    text
+}
+
+pub(super) fn cause(verdict: &Verdict) -> String {
+    match &verdict.result {
+        Ok(response) => match &verdict.seen.tls {
+            Some((version, _)) => format!("status {}, {version}", response.status),
+            None => format!("status {}", response.status),
+        },
+        Err(failure) => failure.to_string(),
+    }
+}
+
+fn times(times: &Times) -> String {
+    let mut text = String::new();
+    let phases = [
+        (
+            "resolve",
+            times
+                .resolve
+                .filter(|time| *time >= Duration::from_micros(100)),
+        ),
+        ("connect", times.connect),
+        ("tls", times.tls),
+        ("response", times.response),
+        ("total", Some(times.total)),
+    ];
+    for (name, time) in phases
+        .into_iter()
+        .filter_map(|(name, time)| Some((name, time?)))
+    {
+        _ = write!(text, "{name} {:.1}ms ", milliseconds(time));
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// `--verbose`: what was seen, by layer.
+pub(super) fn details(plan: &Plan, verdict: &Verdict) -> String {
+    let mut text = String::new();
+    let mut row = |name: &str, value: &str| _ = writeln!(text, "  {name:<9} {}", printable(value));
+    if let Some(address) = &verdict.seen.address {
+        row("address", address);
+    }
+    if let Some((version, cipher)) = &verdict.seen.tls {
+        row("tls", &format!("{version} {cipher}"));
+        row(
+            "alpn",
+            verdict.seen.alpn.as_deref().unwrap_or("none chosen"),
+        );
+    }
+    for (depth, certificate) in chain(verdict).iter().enumerate() {
+        let Certificate {
+            subject,
+            issuer,
+            not_after,
+            ..
+        } = certificate;
+        let (end, days) = (date(*not_after), certificate.days_left(now()));
+        row(
+            &format!("chain {depth}"),
+            &format!("{subject}, by {issuer}, ends {end} ({days} days)"),
+        );
+    }
+    row(
+        "request",
+        &format!("{} {}", plan.request.method, plan.request.uri.path()),
+    );
+    if let Ok(response) = &verdict.result {
+        row("status", &response.status.to_string());
+        row("server", response.server.as_deref().unwrap_or("(not said)"));
+    }
+    text
+}
+
+pub(super) fn chain(verdict: &Verdict) -> Vec<Certificate> {
+    verdict
+        .seen
+        .chain
+        .iter()
+        .filter_map(Certificate::read)
+        .collect()
+}

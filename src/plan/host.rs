@@ -1,0 +1,69 @@
+//! Hosts and DNS names, as they are written in options and URLs.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustls::pki_types::DnsName;
+
+/// A host to dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// An address.
+    Ip(IpAddr),
+    /// A DNS name.
+    Name(String),
+}
+
+impl Host {
+    /// Reads an address (IPv6 with or without brackets) or a name.
+    ///
+    /// # Errors
+    /// What is neither.
+    pub fn parse(text: &str) -> Result<Host> {
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|text| text.strip_suffix(']'));
+        if let Some(bare) = bare {
+            let ip: Ipv6Addr = bare
+                .parse()
+                .with_context(|| format!("`{bare}` is no IPv6 address"))?;
+            return Ok(Host::Ip(ip.into()));
+        }
+        match text.parse() {
+            Ok(ip) => Ok(Host::Ip(ip)),
+            Err(_) => Ok(Host::Name(dns_name(text)?.as_ref().to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Host::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+            Host::Ip(ip) => write!(f, "{ip}"),
+            Host::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Reads a DNS name that can be sent as SNI: A-labels, no port, no trailing dot on the wire.
+pub(super) fn dns_name(text: &str) -> Result<DnsName<'static>> {
+    ensure!(
+        !text.is_empty(),
+        "the name is empty; if it was given as a variable, set that variable"
+    );
+    ensure!(
+        text.is_ascii(),
+        "`{text}` has letters beyond ASCII (a U-label); write its punycode form, xn--…"
+    );
+    ensure!(
+        text.parse::<IpAddr>().is_err(),
+        "`{text}` is an IP address, which cannot be an SNI name (RFC 6066); write a DNS name, or --no-sni"
+    );
+    let name = text.strip_suffix('.').unwrap_or(text);
+    match DnsName::try_from(name.to_owned()) {
+        Ok(dns_name) if !name.ends_with('.') => Ok(dns_name),
+        _ => bail!("`{text}` is no DNS name; write one such as www.example.com"),
+    }
+}

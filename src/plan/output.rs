@@ -1,0 +1,99 @@
+//! What is said where: the options about output.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::options::Options;
+use crate::refusal::exclusive;
+
+/// The standard port (RFC 5426, section 3.3).
+const PORT: u16 = 514;
+
+/// What is said where.
+#[derive(Clone, Debug, Default)]
+pub struct Output {
+    /// Nothing is printed.
+    pub quiet: bool,
+    /// The details too.
+    pub verbose: bool,
+    /// One JSON object.
+    pub json: bool,
+    /// Where failures are logged.
+    pub syslog: Option<Syslog>,
+}
+
+impl Output {
+    /// Reads the options about output alone, so that a refusal of the others can be told there.
+    ///
+    /// # Errors
+    /// Contradictions, and a syslog address that cannot be one.
+    pub fn new(options: &Options) -> Result<Output> {
+        exclusive(options.quiet, "--quiet", options.verbose, "--verbose")?;
+        exclusive(options.quiet, "--quiet", options.json, "--json")?;
+        exclusive(options.verbose, "--verbose", options.json, "--json")?;
+        Ok(Output {
+            quiet: options.quiet,
+            verbose: options.verbose,
+            json: options.json,
+            syslog: options.syslog.as_deref().map(Syslog::parse).transpose()?,
+        })
+    }
+}
+
+/// Where failures are logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Syslog {
+    /// RFC 5424 over UDP (RFC 5426).
+    Udp(SocketAddr),
+    /// The local form, as libc's `syslog` sends it: what journald, rsyslog and busybox read from
+    /// `/dev/log`.
+    Unix(PathBuf),
+}
+
+impl Syslog {
+    /// Reads `IP`, `IP:PORT` or a path.
+    ///
+    /// # Errors
+    /// A host name: resolving it could take longer than the check may.
+    pub fn parse(text: &str) -> Result<Syslog> {
+        if text.starts_with('/') {
+            return Ok(Syslog::Unix(text.into()));
+        }
+        if let Ok(address) = text.parse() {
+            return Ok(Syslog::Udp(address));
+        }
+        let bare = text.trim_start_matches('[').trim_end_matches(']');
+        match bare.parse() {
+            Ok(ip) => Ok(Syslog::Udp(SocketAddr::new(ip, PORT))),
+            Err(_) => bail!(
+                "--syslog {text}: write an IP address with or without :PORT, or the path of a unix socket"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Syslog;
+
+    #[test]
+    fn addresses_are_ips_with_or_without_port_and_paths() {
+        for (text, address) in [
+            ("127.0.0.1", "127.0.0.1:514"),
+            ("127.0.0.1:5514", "127.0.0.1:5514"),
+            ("::1", "[::1]:514"),
+            ("[::1]", "[::1]:514"),
+            ("[::1]:5514", "[::1]:5514"),
+        ] {
+            let address = address.parse().expect("an address");
+            assert_eq!(Syslog::parse(text).expect(text), Syslog::Udp(address));
+        }
+        assert_eq!(
+            Syslog::parse("/dev/log").expect("a path"),
+            Syslog::Unix("/dev/log".into())
+        );
+        assert!(Syslog::parse("loghost").is_err());
+    }
+}

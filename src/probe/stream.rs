@@ -1,0 +1,36 @@
+//! What an HTTP exchange runs over.
+
+use std::fmt::Debug;
+
+use super::socket::Stop;
+use crate::failure::Failure;
+
+/// What an exchange runs over: TLS in a check, any bytes in a test.
+pub trait Stream: Debug + Send + Sync + 'static {
+    /// Sends all of `bytes`.
+    ///
+    /// # Errors
+    /// Why they cannot be sent.
+    fn send(&mut self, bytes: &[u8]) -> Result<(), TlsStop>;
+
+    /// Waits for bytes of the peer and puts them into `buffer`; 0 are the end in order.
+    ///
+    /// # Errors
+    /// Why no more come.
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TlsStop>;
+}
+
+/// Why the stream gave no more bytes.
+#[derive(Debug)]
+pub enum TlsStop {
+    /// The transport's end.
+    Transport(Stop),
+    /// TLS's end.
+    Tls(Failure),
+}
+
+impl From<Stop> for TlsStop {
+    fn from(stop: Stop) -> TlsStop {
+        TlsStop::Transport(stop)
+    }
+}
