@@ -1,6 +1,6 @@
-//! What one check costs, in the figures that every run repeats. Times are for `make bench`.
+//! What one check costs, in figures that are the same at every run. Times are for `make bench`.
 //!
-//! The bounds are those of x86-64; another processor's instructions are others.
+//! The bounds are those of x86-64; other processors count differently.
 #![cfg(target_arch = "x86_64")]
 
 mod support;
@@ -9,31 +9,23 @@ use std::process::{Command, Stdio};
 
 use support::check::{haproxy_command, release_binary};
 use support::cost::{instructions, page_faults};
-use support::folder::Folder;
 use support::nginx::Nginx;
 use support::pki::Ca;
-use support::rsa_key;
+use support::stage::Stage;
+use support::{NAME, rsa_key};
 
-const NAME: &str = "www.example.test";
-
-/// A little above what was reached, for another compiler, another libc, and the length of an
-/// ECDSA signature, which differs from one handshake to the next. What really makes a check dearer
-/// (a second key, a buffer of 128 KiB, another verification) is well above.
+/// A little above what was measured, because compilers, libcs and the lengths of ECDSA signatures
+/// differ. What really makes a check more expensive (a second key, a buffer of 128 KiB, another
+/// verification) is far above it.
 const INSTRUCTIONS: u64 = 2_400_000;
-/// The kernel maps what is near a touched page too, so where things lie in the image matters a bit.
+/// The kernel also maps the neighbours of a touched page, so the layout of the image matters a bit.
 const PAGE_FAULTS: u64 = 80;
 
-/// The only test here that has children, so that no other's are counted.
+/// The only test here that starts processes: page faults are counted over all children.
 #[test]
 fn a_check_costs_no_more_than_it_has_to() {
-    let folder = Folder::new();
-    let ca = Ca::with_key("Test CA, RSA", rsa_key());
-    let leaf = ca.leaf(&[NAME], 30);
-    let (crt, key) = (
-        folder.file("crt", &leaf.crt_pem),
-        folder.file("key", &leaf.key_pem),
-    );
-    let ca_file = folder.file("ca.pem", &ca.pem);
+    let stage = Stage::of(Ca::with_key("Test CA, RSA", rsa_key()));
+    let [crt, key] = ["leaf.crt", "leaf.key"].map(|file| stage.folder.join(file));
     let nginx = Nginx::serve(|_, port| {
         format!(
             "server {{ listen 127.0.0.1:{port} ssl; ssl_protocols TLSv1.2;
@@ -43,7 +35,7 @@ fn a_check_costs_no_more_than_it_has_to() {
     });
     let binary = release_binary().display().to_string();
     let check = || -> Command {
-        let path = format!("--sni {NAME} --ca-file {ca_file}");
+        let path = format!("--sni {NAME} {}", stage.trust);
         haproxy_command(&[&binary], &path, "127.0.0.1", &nginx.port.to_string())
     };
 

@@ -2,12 +2,11 @@
 
 mod support;
 
-use std::process::Command;
-
 use argh::ArgsInfo;
 use sni_check::code::Code;
 use sni_check::explain;
 use sni_check::options::Options;
+use support::check::{expect, run_by_hand, stdout};
 
 const README: &str = include_str!("../README.md");
 
@@ -58,12 +57,7 @@ fn the_troubleshooting_is_what_explain_tells_first() {
 fn the_table_of_options_and_the_help_are_the_programs() {
     let rows = table("Options");
     let documented: String = rows.iter().map(|row| format!("{}\n", row[0])).collect();
-    let help = Command::new(env!("CARGO_BIN_EXE_sni-check"))
-        .arg("--help")
-        .env_clear()
-        .output()
-        .expect("the program runs");
-    let help = String::from_utf8(help.stdout).expect("UTF-8");
+    let help = stdout(&run_by_hand(&["--help"]));
     let info = Options::get_args_info();
     let options: Vec<&str> = info.flags.iter().map(|flag| flag.long).collect();
     for option in &options {
@@ -115,7 +109,7 @@ fn haproxy_takes_the_recipe_as_it_is() {
                         frontend www\n bind 127.0.0.1:8080\n default_backend hybrid\n";
         let config = folder.file("haproxy.cfg", &format!("{defaults}{recipe}\n"));
         let variables = [
-            ("SNI_HOST", "www.example.test"),
+            ("SNI_HOST", support::NAME),
             ("HYBRID_STACK_HOST", "127.0.0.1"),
         ];
         let output = support::haproxy::Haproxy::check(&config, &variables);
@@ -140,10 +134,8 @@ fn the_call_that_haproxy_makes_can_be_pasted() {
         .args(["-c", &call])
         .output()
         .expect("bash");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "41\n");
-    let line = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        line.starts_with(&format!("DOWN 41 L4CON hybrid/blue 127.0.0.1:{port} ")),
-        "{line}"
-    );
+    assert_eq!(stdout(&output), "41\n");
+    let line = expect(&output, 0, "");
+    let start = format!("DOWN 41 L4CON hybrid/blue 127.0.0.1:{port} ");
+    assert!(line.starts_with(&start), "{line}");
 }

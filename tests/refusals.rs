@@ -3,38 +3,11 @@
 
 mod support;
 
-use std::net::TcpListener;
-use std::process::{Command, Output};
+use std::process::Output;
 
-use support::check::{BINARY, haproxy_door};
+use support::check::{by_hand, run_by_hand, stdout, under_haproxy};
 use support::folder::Folder;
-
-/// A listener that must never see a connection.
-struct Untouched(TcpListener);
-
-impl Untouched {
-    fn new() -> Untouched {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.set_nonblocking(true).expect("non-blocking");
-        Untouched(listener)
-    }
-
-    fn port(&self) -> String {
-        self.0.local_addr().expect("an address").port().to_string()
-    }
-
-    fn assert(&self, context: &str) {
-        assert!(self.0.accept().is_err(), "{context}: something was sent");
-    }
-}
-
-fn by_hand(words: &[&str]) -> Output {
-    Command::new(BINARY)
-        .args(words)
-        .env_clear()
-        .output()
-        .expect("the program runs")
-}
+use support::peer::Untouched;
 
 /// The one sentence of a refusal.
 #[track_caller]
@@ -240,7 +213,7 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
     .collect();
     let backend = Untouched::new();
     for (path, parts) in rows {
-        let output = haproxy_door(&path, "127.0.0.1", &backend.port());
+        let output = under_haproxy(&path, "127.0.0.1", &backend.port().to_string());
         let text = refusal(&output, &path);
         assert!(text.contains("hybrid/blue"), "{path}: {text}");
         for part in parts {
@@ -257,7 +230,7 @@ fn servers_that_cannot_be_dialled_are_refused_with_the_way_out() {
         ("127.0.0.1", "NOT_USED", "--port N"),
         ("", "NOT_USED", "abstract"),
     ] {
-        let text = refusal(&haproxy_door("--sni a.example", address, port), part);
+        let text = refusal(&under_haproxy("--sni a.example", address, port), part);
         assert!(text.contains(part), "{text}");
     }
     for arguments in [
@@ -266,9 +239,7 @@ fn servers_that_cannot_be_dialled_are_refused_with_the_way_out() {
         &["a", "b", "c"],
         &["a", "b", "c", "d", "e"],
     ] {
-        let output = Command::new(BINARY)
-            .args(arguments)
-            .env_clear()
+        let output = by_hand(arguments)
             .env("HAPROXY_SERVER_NAME", "blue")
             .env("PATH", "--sni a.example")
             .output();
@@ -302,7 +273,7 @@ fn by_hand_too() {
         (&["--timeout"], "--timeout has no value"),
         (&["--version", "a.example"], "--version"),
     ] {
-        let text = refusal(&by_hand(words), part);
+        let text = refusal(&run_by_hand(words), part);
         assert!(text.contains(part), "{words:?}: {text}");
         assert!(!text.contains("secret"), "{text}");
     }
@@ -310,7 +281,7 @@ fn by_hand_too() {
 
 #[test]
 fn a_header_s_value_is_never_shown() {
-    let output = haproxy_door(
+    let output = under_haproxy(
         "--sni a.example --header 'X-Token: s3cr\u{1}et'",
         "127.0.0.1",
         "1",
@@ -320,13 +291,13 @@ fn a_header_s_value_is_never_shown() {
 
 #[test]
 fn help_and_version_are_for_people() {
-    let help = by_hand(&["--help"]);
+    let help = run_by_hand(&["--help"]);
     assert_eq!(help.status.code(), Some(0));
-    assert!(String::from_utf8_lossy(&help.stdout).contains("--sni"));
-    let version = by_hand(&["--version"]);
+    assert!(stdout(&help).contains("--sni"));
+    let version = run_by_hand(&["--version"]);
     assert_eq!(version.status.code(), Some(0));
     assert_eq!(
-        String::from_utf8_lossy(&version.stdout),
+        stdout(&version),
         concat!("sni-check ", env!("CARGO_PKG_VERSION"), "\n")
     );
 }

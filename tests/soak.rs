@@ -1,5 +1,5 @@
-//! Many servers, many checks, and a backend that is reloaded, killed and started again: no wrong
-//! verdict, no check that HAProxy has to kill, nothing left behind.
+//! Many servers, many checks, and a backend that is reloaded, killed and restarted: no wrong verdict,
+//! no check that HAProxy has to kill, nothing left behind.
 //!
 //! `make soak` runs the long form, with the release binary.
 
@@ -12,25 +12,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use support::check::BINARY;
-use support::folder::Folder;
 use support::haproxy::{Haproxy, Mode, Server};
-use support::nginx::Nginx;
-use support::pki::Ca;
-use support::{PATIENCE, program, wait_for};
+use support::stage::Stage;
+use support::{NAME, PATIENCE, program, wait_for};
 
-const NAME: &str = "www.example.test";
 const BACKEND: &str = "soak";
 
 /// A refused connection.
 const REFUSED: &str = "41";
-/// What a check that was on its way can find when nginx is killed: refused, unreachable, closed in
-/// the handshake or in the response; or it had been healthy.
+/// What a running check can find when nginx is killed: refused, unreachable, closed during the
+/// handshake or the response; or it was still healthy.
 const AT_THE_KILL: [&str; 5] = ["0", REFUSED, "43", "64", "74"];
 
 struct Soak {
-    nginx: Nginx,
     haproxy: Haproxy,
-    folder: Folder,
+    stage: Stage,
     inter: Duration,
     /// How often a server's verdict was looked at.
     verdicts: Cell<usize>,
@@ -38,29 +34,26 @@ struct Soak {
 
 impl Soak {
     fn start(binary: &str, servers: usize, inter: Duration) -> Soak {
-        let ca = Ca::new();
-        let nginx = Nginx::start(&ca, NAME, &ca.leaf(&[NAME], 30));
-        let folder = Folder::new();
-        let ca_file = folder.file("ca.pem", &ca.pem);
+        let stage = Stage::new();
         let millis = inter.as_millis();
         let mut config = format!(
             "global\n  external-check\n  insecure-fork-wanted\n\
              defaults\n  mode http\n  timeout connect 5s\n  timeout server 5s\n  timeout client 5s\n\
              frontend front\n  bind \"${{LISTEN}}\"\n  default_backend {BACKEND}\n\
              backend {BACKEND}\n  option external-check\n  external-check command {binary}\n  \
-             external-check path \"--sni {NAME} --ca-file {ca_file} --timeout {}ms\"\n  \
+             external-check path \"--sni {NAME} {} --timeout {}ms\"\n  \
              default-server check inter {millis}ms\n",
+            stage.trust,
             millis * 9 / 10
         );
         for number in 0..servers {
-            config += &format!("  server s{number} 127.0.0.1:{}\n", nginx.port);
+            config += &format!("  server s{number} 127.0.0.1:{}\n", stage.nginx().port);
         }
-        let config = folder.file("haproxy.cfg", &config);
+        let config = stage.folder.file("haproxy.cfg", &config);
         let haproxy = Haproxy::start(Mode::Foreground, &config, &[]);
         Soak {
-            nginx,
             haproxy,
-            folder,
+            stage,
             inter,
             verdicts: Cell::new(0),
         }
@@ -72,7 +65,7 @@ impl Soak {
         servers.into_iter().map(|(_, server)| server).collect()
     }
 
-    /// Looks again and again; every server must always be as `right` says.
+    /// For this time, every server must be as `right` says.
     #[track_caller]
     fn hold(&self, time: Duration, what: &str, right: impl Fn(&Server) -> bool) {
         let end = Instant::now() + time;
@@ -88,7 +81,7 @@ impl Soak {
         }
     }
 
-    /// Waits until every server is as `reached` says; on the way each must be as `right` says.
+    /// Waits until every server is as `reached` says; until then each must be as `right` says.
     #[track_caller]
     fn wait(&self, what: &str, reached: impl Fn(&Server) -> bool, right: impl Fn(&Server) -> bool) {
         let end = Instant::now() + PATIENCE + self.inter * 4;
@@ -100,7 +93,7 @@ impl Soak {
 
     /// Requests that nginx has answered since it was started.
     fn requests(&self) -> u64 {
-        let port = self.nginx.port;
+        let port = self.stage.nginx().port;
         let output = program("curl")
             .args(["-sk", "--resolve", &format!("{NAME}:{port}:127.0.0.1")])
             .arg(format!("https://{NAME}:{port}/requests"))
@@ -136,7 +129,7 @@ impl Soak {
                 })
                 .collect()
         };
-        // One that has just ended is none yet.
+        // HAProxy needs a moment to reap one that has just ended.
         let before = ended();
         thread::sleep(self.inter);
         ended().iter().filter(|pid| before.contains(pid)).count()
@@ -146,19 +139,19 @@ impl Soak {
         server.status == "UP" && server.check_status.ends_with("PROCOK") && server.check_code == "0"
     }
 
-    /// Quiet, a reload, a kill, a new start; quiet for `time` in all.
-    fn run(mut self, time: Duration) -> Figures {
+    /// Quiet, a reload, a kill, a restart; the quiet takes `time` in all.
+    fn run(self, time: Duration) -> Figures {
         let started = Instant::now();
         let ran = |server: &Server| !server.check_status.contains("TOUT");
         self.wait("at first", Soak::healthy, ran);
         let memory_at_first = self.memory();
         let never_failed = |server: &Server| Soak::healthy(server) && server.failed_checks == 0;
         self.hold(time / 2, "quiet", never_failed);
-        self.nginx.reload();
+        self.stage.nginx().reload();
         self.hold(time / 2, "reloaded", never_failed);
         let answered = self.requests();
 
-        self.nginx.stop();
+        self.stage.nginx().stop();
         let down = |server: &Server| {
             server.status == "DOWN" && server.check_code == REFUSED && ran(server)
         };
@@ -166,7 +159,7 @@ impl Soak {
             |server: &Server| ran(server) && AT_THE_KILL.contains(&server.check_code.as_str());
         self.wait("killed", down, explained);
         self.hold(self.inter * 3, "down", down);
-        self.nginx.resume();
+        self.stage.nginx().resume();
         let explained =
             |server: &Server| ran(server) && ["0", REFUSED].contains(&&*server.check_code);
         self.wait("started again", Soak::healthy, explained);
@@ -186,11 +179,9 @@ impl Soak {
 
     /// HAProxy ends, and no check outlives it.
     fn end(self) {
-        let Soak {
-            haproxy, folder, ..
-        } = self;
+        let Soak { haproxy, stage, .. } = self;
         drop(haproxy);
-        let mark = folder.path().display().to_string();
+        let mark = stage.folder.path().display().to_string();
         wait_for("the last check to end", || {
             let left = processes().any(|pid| {
                 let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
@@ -203,7 +194,7 @@ impl Soak {
 
 struct Figures {
     servers: usize,
-    /// Those that nginx answered; the refused ones come on top.
+    /// Those that nginx answered; the refused ones are not counted.
     checks: u64,
     verdicts: usize,
     seconds: u64,
@@ -242,7 +233,7 @@ fn processes() -> impl Iterator<Item = u32> {
 
 #[test]
 fn a_short_soak() {
-    // As slow as this, a check is never late on a machine that runs other tests.
+    // At this pace no check is late, even on a machine that runs other tests.
     let soak = Soak::start(BINARY, 4, Duration::from_secs(2));
     soak.run(Duration::from_secs(6)).hold(8);
 }

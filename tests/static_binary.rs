@@ -1,17 +1,15 @@
-//! What `cargo build --release` alone gives: one small static binary that runs in an empty
+//! What a plain `cargo build --release` gives: one small static binary that runs in an empty
 //! chroot.
 
 mod support;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
-use support::check::{haproxy_command, release_binary};
+use support::check::{BINARY, expect, haproxy_command, release_binary};
 use support::folder::Folder;
-use support::nginx::Nginx;
-use support::pki::Ca;
-use support::program;
+use support::stage::Stage;
+use support::{NAME, program};
 
 fn text(output: Output) -> String {
     assert!(output.status.success());
@@ -43,17 +41,13 @@ fn it_is_small_static_and_runs_where_there_is_nothing() {
     let dynamic = elf("-d");
     assert!(dynamic.contains("There is no dynamic section"), "{dynamic}");
 
+    let stage = Stage::new();
     let chroot = Folder::new();
-    let inside = chroot.path().join("sni-check");
-    fs::copy(&binary, &inside).expect("a copy");
-    fs::set_permissions(&inside, fs::Permissions::from_mode(0o755)).expect("permissions");
-    let ca = Ca::new();
-    chroot.file("ca.pem", &ca.pem);
-    let name = "www.example.test";
-    let nginx = Nginx::start(&ca, name, &ca.leaf(&[name], 30));
-    let port = nginx.port.to_string();
-    // As the child of a daemonised HAProxy: descriptors 0 to 2 closed, no privileges, nothing
-    // around. PATH is the check's, so every program on the way is named in full.
+    chroot.file("ca.pem", &stage.ca.pem);
+    chroot.copy(&binary.display().to_string(), "sni-check", 0o755);
+    let port = stage.nginx().port.to_string();
+    // As the child of a daemonised HAProxy: descriptors 0 to 2 closed, no privileges, an empty
+    // chroot. PATH holds the check's options, so every other program is named in full.
     let script = format!(
         "exec /usr/bin/setpriv --no-new-privs /usr/sbin/chroot --userspec=65534:65534 {} /sni-check \"$@\" 0<&- 1>&- 2>&-",
         chroot.path().display()
@@ -73,41 +67,34 @@ fn it_is_small_static_and_runs_where_there_is_nothing() {
 
 #[test]
 fn it_loads_no_library_to_resolve_a_name() {
-    let chroot = Folder::new();
-    let inside = chroot.path().join("sni-check");
-    fs::copy(support::check::BINARY, &inside).expect("a copy");
+    let (stage, chroot) = (Stage::new(), Folder::new());
+    chroot.copy(BINARY, "sni-check", 0o755);
+    chroot.file("ca.pem", &stage.ca.pem);
     chroot.file("etc/hosts", "127.0.0.1 backend.example.test\n");
-    // What a name service on a host is: a library that glibc would load for it, with a libc of the
-    // host's version, not of the binary's. This one cannot even be opened: it is a pipe.
+    // A name service of a host is a library that glibc would load, built for the host's libc, not for
+    // the binary's. This one cannot even be opened: it is a pipe.
     chroot.file("etc/nsswitch.conf", "hosts: sentinel files dns\n");
     let module = chroot.join("lib/libnss_sentinel.so.2");
     fs::create_dir(chroot.path().join("lib")).expect("a folder");
     let made = program("mkfifo").arg(&module).status();
     assert!(made.expect("mkfifo").success());
 
-    let ca = Ca::new();
-    chroot.file("ca.pem", &ca.pem);
-    let name = "www.example.test";
-    let nginx = Nginx::start(&ca, name, &ca.leaf(&[name], 30));
     let shell = ["/usr/sbin/chroot", &chroot.join("."), "/sni-check"];
-    let options = format!("--sni {name} --ca-file /ca.pem --connect backend.example.test");
-    let port = nginx.port.to_string();
+    let options = format!("--sni {NAME} --ca-file /ca.pem --connect backend.example.test");
+    let port = stage.nginx().port.to_string();
     let output = haproxy_command(&shell, &options, "127.0.0.1", &port)
         .output()
         .expect("chroot runs");
-    let line = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{line}");
+    expect(&output, 0, "");
 }
 
 #[test]
-fn a_wish_for_backtraces_changes_no_refusal() {
-    // There are no tables to make one from; to try all the same would end the program.
+fn asking_for_backtraces_changes_no_refusal() {
+    // There are no tables to make one from; trying would end the program.
     let output = Command::new(release_binary())
         .arg("--snl")
         .env("RUST_BACKTRACE", "full")
         .output()
         .expect("the program runs");
-    let line = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{line}");
-    assert!(line.contains("did you mean --sni?"), "{line}");
+    expect(&output, 2, "did you mean --sni?");
 }

@@ -2,37 +2,29 @@
 
 mod support;
 
-use std::process::Command;
-
 use rcgen::{BasicConstraints, DnType, IsCa};
-use support::check::{BINARY, haproxy_door};
+use support::NAME;
+use support::check::{self, by_hand, under_haproxy};
 use support::folder::Folder;
-use support::peer;
+use support::peer::{self, OK};
 use support::pki::{Ca, Leaf};
+use support::stage::Stage;
 use time::{Duration, OffsetDateTime};
-
-const NAME: &str = "www.example.test";
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// A check of a peer on this port must give this code and say this.
 #[track_caller]
 fn expect(port: u16, options: &str, code: i32, phrase: &str) {
     let path = format!("--sni {NAME} --timeout 10s {options}");
-    let output = haproxy_door(&path, "127.0.0.1", &port.to_string());
-    let line = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{options}: {line}");
-    assert!(line.contains(phrase), "{options}: {line} (lacks {phrase})");
+    let output = under_haproxy(&path, "127.0.0.1", &port.to_string());
+    check::expect(&output, code, phrase);
 }
 
 #[test]
 fn roots_come_from_files_from_the_system_and_from_the_binary() {
-    let folder = Folder::new();
-    let (ca, other) = (Ca::new(), Ca::named("Other CA"));
-    let (file, other) = (
-        folder.file("ca.pem", &ca.pem),
-        folder.file("other.pem", &other.pem),
-    );
-    let port = peer::answer(&ca.leaf(&[NAME], 30), OK);
+    let stage = Stage::new();
+    let file = &stage.ca_file[..];
+    let other = &stage.folder.file("other.pem", &Ca::named("Other CA").pem)[..];
+    let port = peer::answer(&stage.leaf, OK);
     expect(port, &format!("--ca-file {file}"), 0, "");
     expect(
         port,
@@ -46,26 +38,22 @@ fn roots_come_from_files_from_the_system_and_from_the_binary() {
     // The system's own roots, which this variable names (as for OpenSSL).
     let system = |roots: &str| {
         let connect = format!("--connect=127.0.0.1:{port}");
-        Command::new(BINARY)
-            .args(["--ca-file", "@system-ca", &connect, NAME])
-            .env_clear()
+        by_hand(&["--ca-file", "@system-ca", &connect, NAME])
             .env("SSL_CERT_FILE", roots)
             .output()
             .expect("the program runs")
     };
-    assert_eq!(system(&file).status.code(), Some(0));
-    assert_eq!(system(&other).status.code(), Some(55));
+    assert_eq!(system(file).status.code(), Some(0));
+    assert_eq!(system(other).status.code(), Some(55));
     assert_eq!(system("/nonexistent").status.code(), Some(2));
 }
 
 #[test]
 fn a_root_from_a_file_that_ends_soon_counts_too() {
-    let folder = Folder::new();
-    let root = Ca::with("Tired root", |params| {
+    let stage = Stage::of(Ca::with("Tired root", |params| {
         params.not_after = OffsetDateTime::now_utc() + Duration::days(5) + Duration::hours(1)
-    });
-    let port = peer::answer(&root.leaf(&[NAME], 30), OK);
-    let soon = format!("--ca-file {}", folder.file("soon.pem", &root.pem));
+    }));
+    let (port, soon) = (peer::answer(&stage.leaf, OK), &stage.trust);
     expect(
         port,
         &format!("{soon} --min-cert-days 6"),

@@ -100,7 +100,7 @@ fn an_expired_certificate_hides_nothing_behind_it_and_is_mended_by_a_new_one() {
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2021, 1, 1);
     });
-    let mut nginx = one_site(&expired, &[], "");
+    let nginx = one_site(&expired, &[], "");
     let report = diagnose(&ca, nginx.port, NAME, &[]);
     assert_eq!(report.code, 51);
     report.says("certificate expired");
@@ -138,7 +138,7 @@ fn an_incomplete_chain_is_mended_by_the_full_one() {
     let root = Ca::named("Root");
     let middle = root.intermediate("Middle");
     let leaf = middle.leaf(&[NAME], 30);
-    let mut nginx = one_site(&leaf, &[], "");
+    let nginx = one_site(&leaf, &[], "");
     let report = diagnose(&root, nginx.port, NAME, &[]);
     assert_eq!(report.code, 55);
     report.advises("the certificate of CN=Middle is missing");

@@ -51,7 +51,7 @@ fn options_are_refused_in_the_words_of_the_check() {
         assert!(what.contains(sentence), "{options}: {what}");
         // The check itself says the same.
         let options = format!("{options} --timeout 400ms");
-        let output = crate::support::check::haproxy_door(&options, "127.0.0.1", "1");
+        let output = crate::support::check::under_haproxy(&options, "127.0.0.1", "1");
         let line = String::from_utf8_lossy(&output.stderr).into_owned();
         let said = what
             .rsplit_once("refuse its options: ")

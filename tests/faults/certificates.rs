@@ -8,9 +8,9 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
-use crate::stage::{OK, Stage};
-use crate::support::peer;
+use crate::support::peer::{self, OK};
 use crate::support::pki::{Ca, Leaf};
+use crate::support::stage::Stage;
 use crate::{Fault, NAME};
 
 pub fn faults(stage: &Stage) -> Vec<Fault> {

@@ -3,9 +3,9 @@
 use rcgen::{BasicConstraints, CertificateParams, GeneralSubtree, IsCa, NameConstraints};
 use time::{Duration, OffsetDateTime};
 
-use crate::stage::{OK, Stage};
-use crate::support::peer;
+use crate::support::peer::{self, OK};
 use crate::support::pki::Ca;
+use crate::support::stage::Stage;
 use crate::{Fault, NAME};
 
 pub fn faults(stage: &Stage) -> Vec<Fault> {
@@ -100,7 +100,7 @@ fn ends(stage: &Stage) -> Vec<Fault> {
         ),
         // A root from a file; webpki alone would not see it.
         Fault {
-            options: stage.trust(&root, "old.pem"),
+            options: stage.trusting(&root, "old.pem"),
             ..row(stage, "an expired root", &root, &[], 51, "CN=Old root")
         },
         row(
@@ -148,7 +148,7 @@ fn limits(stage: &Stage) -> Vec<Fault> {
         chain("path length kept", &zero, &[], 0, ""),
         // A trust anchor is a name and a key; its own path length is not looked at (RFC 5280, 6.1).
         Fault {
-            options: stage.trust(&short, "short.pem"),
+            options: stage.trusting(&short, "short.pem"),
             ..chain("path length of the root", &beyond, &[], 0, "")
         },
         chain("a permitted name", &only("example.test", true), &[], 0, ""),

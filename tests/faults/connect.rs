@@ -8,14 +8,14 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::thread;
 
 use crate::Fault;
-use crate::stage::{OK, Stage};
 use crate::support::check::BINARY;
+use crate::support::dead_port;
 use crate::support::folder::Folder;
-use crate::support::{dead_port, peer};
+use crate::support::peer::{self, OK};
+use crate::support::stage::Stage;
 
 pub fn faults(stage: &Stage) -> Vec<Fault> {
-    let inside = stage.folder.join("sni-check");
-    fs::copy(BINARY, &inside).expect("a copy");
+    let inside = stage.folder.copy(BINARY, "sni-check", 0o755);
     let mut faults = names(stage);
     faults.extend(networks(stage));
     faults.extend(unix_sockets(stage, &inside));
@@ -48,7 +48,7 @@ fn names(stage: &Stage) -> Vec<Fault> {
     })
     .into();
     let forgotten = Folder::new();
-    fs::copy(BINARY, forgotten.join("sni-check")).expect("a copy");
+    forgotten.copy(BINARY, "sni-check", 0o755);
     faults.push(Fault {
         program: within(&forgotten),
         ..Fault::new(

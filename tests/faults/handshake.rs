@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use crate::Fault;
-use crate::stage::{Stage, drip, reset, says};
-use crate::support::peer;
+use crate::support::peer::{self, drip, reset, says};
+use crate::support::stage::Stage;
 
 pub fn faults(stage: &Stage) -> Vec<Fault> {
     let mut faults = alerts();

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::Stdio;
 
 use crate::Fault;
-use crate::stage::Stage;
+use crate::support::stage::Stage;
 use crate::support::{peer, program};
 
 pub fn faults(stage: &Stage) -> Vec<Fault> {

@@ -2,9 +2,9 @@
 
 use std::process::Stdio;
 
-use crate::stage::Stage;
 use crate::support::pki::Ca;
 use crate::support::program;
+use crate::support::stage::Stage;
 use crate::{Fault, NAME};
 
 pub fn faults(stage: &Stage) -> Vec<Fault> {

@@ -1,5 +1,5 @@
 //! The fault matrix: what can be wrong with a peer or on the way to it, each with its exact code, a
-//! phrase of its line, and its time; and its neighbours that must not be taken for a fault.
+//! phrase of its line, and its time; and similar cases that must not be taken for a fault.
 
 mod certificates;
 mod chains;
@@ -8,7 +8,6 @@ mod handshake;
 mod http;
 mod keys;
 mod responses;
-mod stage;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -19,20 +18,20 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sni_check::code::Code;
-use stage::Stage;
+use support::NAME;
 use support::check::{BINARY, haproxy_command};
-
-const NAME: &str = "www.example.test";
+use support::peer::Untouched;
+use support::stage::Stage;
 
 /// The deadline of each check in the matrix, in milliseconds.
 const DEADLINE: f64 = 1500.0;
 /// How far beyond the deadline a check may end, in milliseconds.
 const GRACE: f64 = 50.0;
-/// A fault that needs no waiting is told within this, in milliseconds. The README says so.
+/// A fault that needs no waiting is reported within this, in milliseconds. The README says so.
 const AT_ONCE: f64 = 500.0;
 /// What a loaded machine may need to start a process and to notice its end.
 const START: Duration = Duration::from_secs(2);
-/// At least so many faults; the README says so.
+/// At least this many faults; the README says so.
 const FAULTS: usize = 200;
 
 /// A peer, options, and what must come of the check.
@@ -80,14 +79,14 @@ impl Fault {
     reason = "figures for whoever asks with --nocapture"
 )]
 fn every_fault_has_its_code_its_words_and_its_time() {
-    let stage = Stage::new();
+    let (stage, elsewhere) = (Stage::new(), Untouched::new());
     let faults: Vec<Fault> = [
         connect::faults(&stage),
         handshake::faults(&stage),
         certificates::faults(&stage),
         chains::faults(&stage),
         keys::faults(&stage),
-        responses::faults(&stage),
+        responses::faults(&stage, elsewhere.port()),
         http::faults(&stage),
     ]
     .into_iter()
@@ -101,7 +100,7 @@ fn every_fault_has_its_code_its_words_and_its_time() {
         faults.len(),
         wrong.join("\n")
     );
-    stage.assert_nobody_followed_a_redirect();
+    elsewhere.assert("a redirect was followed");
 
     let (real, healthy): (Vec<&Fault>, Vec<&Fault>) =
         faults.iter().partition(|fault| fault.code != 0);
@@ -116,7 +115,7 @@ fn every_fault_has_its_code_its_words_and_its_time() {
     support::readme_says(&format!("{FAULTS} faults"));
     support::readme_says(&format!("within {AT_ONCE} ms"));
 
-    // 1 and 2 are nobody's doing but ours; tests/fail_closed.rs and tests/refusals.rs reach them.
+    // No peer causes 1 or 2; tests/fail_closed.rs and tests/refusals.rs reach them.
     let reached: BTreeSet<i32> = faults.iter().map(|fault| fault.code).collect();
     let all = Code::ALL
         .into_iter()
@@ -134,7 +133,7 @@ fn run(faults: &[Fault]) -> (Vec<String>, (f64, String)) {
         for _ in 0..4 {
             scope.spawn(|| {
                 while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    // A loaded machine may hold a process up; what is wrong is so three times.
+                    // A loaded machine may delay a process; a real fault repeats itself.
                     let judged = (0..3).map(|_| judge(fault)).find(Result::is_ok);
                     match judged.unwrap_or_else(|| judge(fault)) {
                         Err(error) => wrong.lock().expect("a lock").push(error),
@@ -188,7 +187,7 @@ fn judge(fault: &Fault) -> Result<f64, String> {
     if !(line.starts_with(&begin) && line.contains(fault.phrase) && line.lines().count() == 1) {
         return Err(format!("{what}: {line} (lacks {})", fault.phrase));
     }
-    // The program's own clock: how long this machine takes to start it is not its doing.
+    // By the program's own clock: the time to start it is the machine's.
     let total = total(&line).ok_or_else(|| format!("{what}: no time in {line}"))?;
     let limit = match fault.code % 10 {
         2 => DEADLINE + GRACE,

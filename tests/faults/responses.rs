@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use rustls::{ServerConnection, StreamOwned};
 
-use crate::stage::{OK, Stage, drip, reset};
-use crate::support::nginx::Nginx;
-use crate::support::peer;
-use crate::{Fault, NAME};
+use crate::Fault;
+use crate::support::peer::{self, OK, drip, reset};
+use crate::support::stage::Stage;
 
-pub fn faults(stage: &Stage) -> Vec<Fault> {
+pub fn faults(stage: &Stage, elsewhere: u16) -> Vec<Fault> {
     let mut faults = waits(stage);
     faults.extend(ends(stage));
-    faults.extend(redirects(stage));
+    faults.extend(redirects(stage, elsewhere));
     faults.extend(nginx(stage));
     faults
 }
@@ -182,10 +181,10 @@ fn plain(stage: &Stage) -> u16 {
     })
 }
 
-/// A redirect is a status, and nobody goes where it points: not to a cloud's metadata, and not to a
-/// port of ours, where we would see it.
-fn redirects(stage: &Stage) -> Vec<Fault> {
-    let elsewhere = stage.elsewhere.local_addr().expect("an address");
+/// A redirect is a status and is not followed: neither to a cloud's metadata nor to this port of
+/// ours, where we would see it.
+fn redirects(stage: &Stage, elsewhere: u16) -> Vec<Fault> {
+    let elsewhere = format!("127.0.0.1:{elsewhere}");
     let mut faults = Vec::new();
     for status in [301, 302, 303, 307, 308] {
         for place in [
@@ -209,14 +208,13 @@ fn redirects(stage: &Stage) -> Vec<Fault> {
 }
 
 fn nginx(stage: &Stage) -> Vec<Fault> {
-    let nginx = Nginx::start(&stage.ca, NAME, &stage.leaf);
     let row = |options, code, phrase| {
-        Fault::new("nginx", nginx.port, code, phrase)
+        Fault::new("nginx", stage.nginx().port, code, phrase)
             .with(&stage.trust)
             .with(options)
     };
     let without = "without SNI (unrecognized_name)";
-    let faults = vec![
+    vec![
         row("", 0, ""),
         row("--uri /error", 71, "status 500, expected status 200-399"),
         row("--uri /missing", 71, "status 404"),
@@ -231,7 +229,5 @@ fn nginx(stage: &Stage) -> Vec<Fault> {
             65,
             without,
         ),
-    ];
-    stage.keep(nginx);
-    faults
+    ]
 }

@@ -1,26 +1,23 @@
-//! A clock that is wrong by decades. This machine's own is never set: qemu runs the program (its own
-//! kernel interface has no vDSO, by which a static binary reads the clock) and libfaketime tells qemu
-//! another time.
+//! A clock that is wrong by decades. This machine's own clock is never set: libfaketime tells qemu
+//! another time, and qemu runs the program. (A static binary reads the clock through the kernel's vDSO,
+//! which qemu does not offer.)
 
 use std::process::Output;
 
 use rcgen::date_time_ymd;
 use time::OffsetDateTime;
 
-use crate::NAME;
-use crate::support::check::{BINARY, haproxy_command};
+use crate::support::check::{BINARY, expect, haproxy_command};
 use crate::support::folder::Folder;
-use crate::support::peer;
+use crate::support::peer::{OK, answer};
 use crate::support::pki::{Ca, Leaf};
-use crate::support::program;
-
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+use crate::support::{NAME, program};
 
 /// A check at another time, of a backend with this certificate.
 fn check(time: &str, ca: &Ca, leaf: &Leaf) -> Output {
     let folder = Folder::new();
     let file = folder.file("ca.pem", &ca.pem);
-    let port = peer::answer(leaf, OK).to_string();
+    let port = answer(leaf, OK).to_string();
     let path = |name: &str| program(name).get_program().to_string_lossy().into_owned();
     let (faketime, qemu) = (path("faketime"), path("qemu-x86_64"));
     let command = [&faketime, "-f", time, &qemu, BINARY];
@@ -31,18 +28,6 @@ fn check(time: &str, ca: &Ca, leaf: &Leaf) -> Output {
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
         .output()
         .expect("faketime runs")
-}
-
-#[track_caller]
-fn expect(output: &Output, code: i32, phrase: &str) {
-    let line = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "{}: {line}",
-        output.status
-    );
-    assert!(line.contains(phrase), "{line} (lacks {phrase})");
 }
 
 /// A CA and a leaf of it, both valid between these years.
@@ -65,7 +50,7 @@ fn in_1970_and_in_2100() {
     let late = "2100-06-01 00:00:00";
     expect(&check(early, &ca, &leaf), 53, "(is this clock right?)");
     expect(&check(late, &ca, &leaf), 51, "expired");
-    // A certificate of that time is a good one, and is soon not.
+    // A certificate of that time is good, until it has ended.
     let (ca, leaf) = valid(1970, 1971);
     expect(&check(early, &ca, &leaf), 0, "");
     expect(&check("1971-01-01 00:00:05", &ca, &leaf), 51, "expired");

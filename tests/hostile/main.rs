@@ -1,5 +1,5 @@
-//! Hostile places: whatever HAProxy, a container or an operator leaves the check to run in, a healthy
-//! backend is 0 where that is possible at all, otherwise a documented code; never a signal's death.
+//! Hostile places: wherever HAProxy, a container or an operator makes the check run, a healthy backend
+//! is 0 if that is possible at all, otherwise a documented code. The check never dies of a signal.
 
 mod clock;
 mod memory;
@@ -9,54 +9,25 @@ mod termination;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 
-use support::check::{BINARY, example, haproxy_command};
+use support::NAME;
+use support::check::{BINARY, by_hand, example, expect};
 use support::folder::Folder;
-use support::nginx::Nginx;
-use support::pki::Ca;
+use support::stage::Stage;
 
-const NAME: &str = "www.example.test";
-
-/// A healthy backend, and the options of a check of it.
-struct Healthy {
-    nginx: Nginx,
-    options: String,
-    _folder: Folder,
-}
-
-impl Healthy {
-    fn new() -> Healthy {
-        let folder = Folder::new();
-        let ca = Ca::new();
-        let ca_file = folder.file("ca.pem", &ca.pem);
-        let nginx = Nginx::start(&ca, NAME, &ca.leaf(&[NAME], 30));
-        let options = format!("--timeout 10s --sni {NAME} --ca-file {ca_file}");
-        Healthy {
-            nginx,
-            options,
-            _folder: folder,
-        }
-    }
-
-    /// The check, run by a shell after it has done this.
-    fn after(&self, script: &str) -> ExitStatus {
-        self.after_with(script, "")
-    }
-
-    fn after_with(&self, script: &str, options: &str) -> ExitStatus {
-        let script = format!("{script}; exec \"$0\" \"$@\"");
-        let shell = ["/bin/sh", "-c", &script, BINARY];
-        let options = format!("{} {options}", self.options);
-        let port = self.nginx.port.to_string();
-        let mut command = haproxy_command(&shell, &options, "127.0.0.1", &port);
-        command.stderr(Stdio::null()).status().expect("a shell")
-    }
+/// The check of a healthy backend, run by a shell after it has done this.
+fn after(stage: &Stage, script: &str, options: &str) -> Option<i32> {
+    let script = format!("{script}; exec \"$0\" \"$@\"");
+    let shell = ["/bin/sh", "-c", &script, BINARY];
+    let mut command = stage.command(&shell, stage.nginx().port, options);
+    let status = command.stderr(Stdio::null()).status();
+    status.expect("a shell").code()
 }
 
 #[test]
 fn every_combination_of_closed_descriptors() {
-    let healthy = Healthy::new();
+    let stage = Stage::new();
     for closed in 0..8 {
         let close = |fd: u8| {
             if closed & (1 << fd) == 0 {
@@ -66,15 +37,15 @@ fn every_combination_of_closed_descriptors() {
             }
         };
         let script = format!("{} {} {} true", close(0), close(1), close(2));
-        assert_eq!(healthy.after(&script).code(), Some(0), "{script}");
-        let refused = healthy.after_with(&script, "--frobnicate");
-        assert_eq!(refused.code(), Some(2), "{script}");
+        assert_eq!(after(&stage, &script, ""), Some(0), "{script}");
+        let refused = after(&stage, &script, "--frobnicate");
+        assert_eq!(refused, Some(2), "{script}");
     }
 }
 
 #[test]
 fn scarce_resources() {
-    let healthy = Healthy::new();
+    let stage = Stage::new();
     for (script, code) in [
         ("ulimit -n 5", 0),
         ("ulimit -n 4", 0),
@@ -84,44 +55,39 @@ fn scarce_resources() {
         ("ulimit -c 0; ulimit -s 64", 0),
         ("ulimit -t 5", 0),
     ] {
-        assert_eq!(healthy.after(script).code(), Some(code), "{script}");
+        assert_eq!(after(&stage, script, ""), Some(code), "{script}");
     }
-    // No process may be made; the check makes none for an address.
+    // No process or thread may be made; for an address the check makes none.
     let user = "exec /usr/bin/setpriv --reuid 65534 --clear-groups --no-new-privs /bin/bash -c 'ulimit -u 0; exec \"$0\" \"$@\"' \"$0\" \"$@\"";
-    let copy = Folder::new();
-    let binary = copy.join("sni-check");
-    std::fs::copy(BINARY, &binary).expect("a copy");
-    let port = healthy.nginx.port.to_string();
+    let binary = stage.folder.copy(BINARY, "sni-check", 0o755);
+    let port = stage.nginx().port;
     let run = |options: &str| {
-        let options = format!("{} {options}", healthy.options);
         let shell = ["/bin/sh", "-c", user, &binary];
-        haproxy_command(&shell, &options, "127.0.0.1", &port)
-            .output()
-            .expect("a shell")
+        stage.command(&shell, port, options).output()
     };
-    assert_eq!(run("").status.code(), Some(0));
+    expect(&run("").expect("a shell"), 0, "");
     // A name needs a thread to be resolved within the deadline.
     let output = run(&format!("--connect localhost:{port}"));
-    let line = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{line}");
-    assert!(line.contains("no thread for the resolver"), "{line}");
+    expect(&output.expect("a shell"), 1, "no thread for the resolver");
 }
 
 #[test]
 fn signals_that_haproxy_leaves_ignored() {
-    let healthy = Healthy::new();
-    assert_eq!(healthy.after("trap '' PIPE").code(), Some(0));
-    assert_eq!(healthy.after("trap '' PIPE CHLD HUP").code(), Some(0));
+    let stage = Stage::new();
+    for ignored in ["PIPE", "PIPE CHLD HUP"] {
+        let script = format!("trap '' {ignored}");
+        assert_eq!(after(&stage, &script, ""), Some(0), "{script}");
+    }
 }
 
 #[test]
 fn odd_environments() {
-    let healthy = Healthy::new();
-    let port = healthy.nginx.port.to_string();
+    let stage = Stage::new();
+    let port = stage.nginx().port;
     let long = "x".repeat(100_000);
     let bytes = OsString::from_vec(vec![0xff, 0xfe]);
     let check = |change: &dyn Fn(&mut Command)| {
-        let mut command = haproxy_command(&[BINARY], &healthy.options, "127.0.0.1", &port);
+        let mut command = stage.command(&[BINARY], port, "");
         change(&mut command);
         command
             .stderr(Stdio::null())
@@ -129,7 +95,7 @@ fn odd_environments() {
             .expect("the program runs")
             .code()
     };
-    // All that HAProxy sets (manual, `external-check command`), and what others obey.
+    // All that HAProxy sets (manual, `external-check command`), and what other programs read.
     for name in [
         "HAPROXY_PROXY_ADDR",
         "HAPROXY_PROXY_ID",
@@ -174,27 +140,18 @@ fn odd_environments() {
         Some(2)
     );
     assert_eq!(check(&|command| _ = command.env_clear()), Some(2));
-    // And by hand an environment that is empty is enough.
-    let by_hand = Command::new(BINARY)
-        .args(healthy.options.split(' '))
-        .args([format!("--connect=127.0.0.1:{port}"), NAME.to_owned()])
-        .env_clear()
-        .stdout(Stdio::null())
-        .status();
-    assert_eq!(by_hand.expect("the program runs").code(), Some(0));
+    // By hand an empty environment is enough.
+    let connect = format!("--connect=127.0.0.1:{port}");
+    let by_hand = by_hand(&["--timeout=10s", "--ca-file", &stage.ca_file, &connect, NAME]).output();
+    assert_eq!(by_hand.expect("the program runs").status.code(), Some(0));
 }
 
 #[test]
 fn no_name_of_its_own() {
     // An empty argv[0], as a careless execve leaves it.
-    let healthy = Healthy::new();
-    let port = healthy.nginx.port.to_string();
-    let mut command = haproxy_command(
-        &["/bin/bash", "-c", "exec -a '' \"$0\" \"$@\"", BINARY],
-        &healthy.options,
-        "127.0.0.1",
-        &port,
-    );
+    let stage = Stage::new();
+    let shell = ["/bin/bash", "-c", "exec -a '' \"$0\" \"$@\"", BINARY];
+    let mut command = stage.command(&shell, stage.nginx().port, "");
     assert_eq!(command.status().expect("bash").code(), Some(0));
 }
 
@@ -205,16 +162,14 @@ fn no_arguments_at_all_not_even_a_name() {
         .env_clear()
         .output()
         .expect("it runs");
-    let line = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{line}");
-    assert!(line.contains("no target"), "{line}");
+    expect(&output, 2, "no target");
 }
 
 #[test]
 fn a_standard_error_that_takes_nothing() {
-    let healthy = Healthy::new();
+    let stage = Stage::new();
     let folder = Folder::new();
-    // The status of a pipe is its last command's, so the check tells its own in a file.
+    // A pipe has the status of its last command, so the check's own goes into a file.
     let check = "\"$0\" \"$@\"";
     let tell = format!("echo $? > {}", folder.join("code"));
     for script in [
@@ -222,21 +177,20 @@ fn a_standard_error_that_takes_nothing() {
         format!("{check} 2>&-; {tell}"),
         // A reader that is gone.
         format!("{{ /bin/sleep 0.2; {check} 2>&1; {tell}; }} | true"),
-        // A pipe that is full, and that nobody reads.
+        // A full pipe that nobody reads.
         format!(
             "/bin/mkfifo {0}; exec 8<>{0}; /usr/bin/timeout 0.3 /bin/cat /dev/zero >&8; {check} 2>&8; {tell}",
             folder.join("pipe")
         ),
-        // A log that has reached its limit.
+        // A log file that has reached its size limit.
         format!(
             "ulimit -f 0; {check} 2>>{}; exit $?",
             folder.file("log", "full")
         ),
     ] {
-        for (port, code) in [(healthy.nginx.port, 0), (support::dead_port(), 41)] {
+        for (port, code) in [(stage.nginx().port, 0), (support::dead_port(), 41)] {
             let shell = ["/bin/bash", "-c", &script, BINARY];
-            let options = format!("{} --verbose", healthy.options);
-            let mut command = haproxy_command(&shell, &options, "127.0.0.1", &port.to_string());
+            let mut command = stage.command(&shell, port, "--verbose");
             let status = command.status().expect("a shell");
             let told = match script.contains("echo") {
                 true => std::fs::read_to_string(folder.join("code")).expect("a code"),
@@ -250,13 +204,10 @@ fn a_standard_error_that_takes_nothing() {
 
 #[test]
 fn a_read_only_root_that_belongs_to_somebody_else() {
-    let healthy = Healthy::new();
+    let stage = Stage::new();
     let script = "exec /usr/bin/unshare -m /bin/sh -c '/bin/mount -o bind,ro / / && exec /usr/bin/setpriv --reuid 65534 --clear-groups --no-new-privs \"$0\" \"$@\"' \"$0\" \"$@\"";
-    let copy = Folder::new();
-    let binary = copy.join("sni-check");
-    std::fs::copy(BINARY, &binary).expect("a copy");
-    let port = healthy.nginx.port.to_string();
+    let binary = stage.folder.copy(BINARY, "sni-check", 0o755);
     let shell = ["/bin/sh", "-c", script, &binary];
-    let status = haproxy_command(&shell, &healthy.options, "127.0.0.1", &port).status();
+    let status = stage.command(&shell, stage.nginx().port, "").status();
     assert_eq!(status.expect("a shell").code(), Some(0));
 }

@@ -4,11 +4,9 @@ use std::io::Write;
 use std::process::ExitStatus;
 use std::process::Stdio;
 
-use crate::support::check::{haproxy_command, release_binary};
-use crate::support::folder::Folder;
-use crate::support::peer;
-use crate::support::pki::Ca;
-use crate::{NAME, support};
+use crate::support::check::release_binary;
+use crate::support::stage::Stage;
+use crate::support::{peer, readme_says};
 
 /// What a check needs, in kilobytes; the README says so.
 const ENOUGH: u32 = 5_000;
@@ -19,10 +17,8 @@ const ENOUGH: u32 = 5_000;
     reason = "figures for whoever asks with --nocapture"
 )]
 fn little_address_space_is_enough_and_less_is_a_code() {
-    let folder = Folder::new();
-    let ca = Ca::new();
-    let trust = folder.file("ca.pem", &ca.pem);
-    let endless = peer::tls(&ca.leaf(&[NAME], 30), |stream| {
+    let stage = Stage::new();
+    let endless = peer::tls(&stage.leaf, |stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
         while stream.write_all(&[b'x'; 4096]).is_ok() {}
     });
@@ -30,8 +26,8 @@ fn little_address_space_is_enough_and_less_is_a_code() {
     let check = |kilobytes: u32, options: &str| -> ExitStatus {
         let script = format!("ulimit -v {kilobytes}; exec \"$0\" \"$@\"");
         let shell = ["/bin/sh", "-c", &script, &binary];
-        let options = format!("--sni {NAME} --timeout 10s --ca-file {trust} {options}");
-        haproxy_command(&shell, &options, "127.0.0.1", &endless.to_string())
+        stage
+            .command(&shell, endless, options)
             .stderr(Stdio::null())
             .status()
             .expect("a shell")
@@ -46,13 +42,13 @@ fn little_address_space_is_enough_and_less_is_a_code() {
     }
     println!("a healthy backend is 0 from {enough} kB of address space on");
     assert!(enough <= ENOUGH, "{enough} kB");
-    support::readme_says(&format!("{} MB of address space", ENOUGH / 1_000));
-    // Below, the kernel or the C library cannot even load it; from there on it is enough everywhere.
+    readme_says(&format!("{} MB of address space", ENOUGH / 1_000));
+    // With less, the kernel or the C library cannot even load it. With more, it always works.
     for kilobytes in (enough + 8..enough + 2_000).step_by(50) {
         let status = check(kilobytes, "");
         assert_eq!(status.code(), Some(0), "{kilobytes} kB: {status}");
     }
-    // A body that does not fit is our trouble, and a code.
+    // A body that does not fit has a code of its own: it is not the backend's fault.
     let body = "--max-body 1m --expect 'string y'";
     let status = check(enough + 300, body);
     assert_eq!(status.code(), Some(1), "{status}");

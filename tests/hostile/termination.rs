@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::check::{BINARY, haproxy_command};
 use crate::support::folder::Folder;
-use crate::support::pki::Ca;
-use crate::support::{PATIENCE, peer, program, wait_for};
-use crate::{NAME, support};
+use crate::support::stage::Stage;
+use crate::support::{NAME, PATIENCE, peer, program, wait_for};
 
 fn start(program: &[&str], options: &str, port: u16) -> Child {
     let options = format!("--sni {NAME} --timeout 100s {options}");
@@ -45,7 +44,7 @@ fn while_resolving() {
     socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
     let folder = Folder::new();
     folder.file("etc/resolv.conf", &format!("nameserver {address}\n"));
-    fs::copy(BINARY, folder.join("sni-check")).expect("a copy");
+    folder.copy(BINARY, "sni-check", 0o755);
     let chroot = ["/usr/sbin/chroot", &folder.join(""), "/sni-check"];
     let child = start(&chroot, "--connect slow.example.test:443", 1);
     socket.recv(&mut [0; 512]).expect("a question");
@@ -86,15 +85,11 @@ fn in_the_handshake() {
 
 #[test]
 fn before_within_and_after_the_head() {
-    let ca = Ca::new();
-    let folder = Folder::new();
-    let options = format!(
-        "--ca-file {} --expect 'string x'",
-        folder.file("ca.pem", &ca.pem)
-    );
+    let stage = Stage::new();
+    let options = format!("{} --expect 'string x'", stage.trust);
     for said in ["", "HTTP/1.1 200 OK\r\nX:", "HTTP/1.1 200 OK\r\n\r\nbody"] {
         let (tell, reached) = channel();
-        let port = support::peer::tls(&ca.leaf(&[NAME], 30), move |stream| {
+        let port = peer::tls(&stage.leaf, move |stream| {
             let _ = std::io::Write::write_all(stream, said.as_bytes());
             let _ = tell.send(());
             let _ = stream.read(&mut [0]);

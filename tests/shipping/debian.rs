@@ -5,14 +5,12 @@ mod root;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use crate::support::NAME;
 use crate::support::folder::Folder;
 use crate::support::haproxy::{Haproxy, Mode};
-use crate::support::nginx::Nginx;
-use crate::support::pki::Ca;
+use crate::support::stage::Stage;
 use crate::tools::{readme, run, tool};
 use root::Root;
-
-const NAME: &str = "www.example.test";
 
 /// The package that `make deb` makes.
 static PACKAGE: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -115,10 +113,8 @@ fn the_readmes_recipe_for_a_chroot_works_as_it_is_written() {
     install(&root);
     root.sh(&readme("sh", "/var/lib/haproxy/"));
 
-    let ca = Ca::new();
-    let nginx = Nginx::start(&ca, NAME, &ca.leaf(&[NAME], 30));
-    let folder = Folder::new();
-    let ca_file = folder.file("ca.pem", &ca.pem);
+    let stage = Stage::new();
+    let ca_file = &stage.ca_file;
     root.sh(&format!("install -m 644 {ca_file} /var/lib/haproxy/ca.pem"));
     let haproxy = Haproxy::start_by(
         root.command("/usr/sbin/haproxy"),
@@ -126,11 +122,11 @@ fn the_readmes_recipe_for_a_chroot_works_as_it_is_written() {
         "/usr/share/doc/sni-check/examples/chroot-daemon.cfg",
         &[
             ("HYBRID_STACK_HOST", "127.0.0.1"),
-            ("HYBRID_STACK_PORT", &nginx.port.to_string()),
+            ("HYBRID_STACK_PORT", &stage.nginx().port.to_string()),
             ("SNI_HOST", NAME),
             ("CHECK_INTER", "500ms"),
             ("CHECK_CA_FILE", "/ca.pem"),
-            ("SERVER_CA_FILE", &ca_file),
+            ("SERVER_CA_FILE", ca_file),
         ],
     );
     haproxy.wait_for_code("hybrid", "blue", "0");

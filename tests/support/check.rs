@@ -1,23 +1,22 @@
 //! Running the program.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use super::leave_out_package;
 
 /// The program under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_sni-check");
 
-/// Runs a check exactly as HAProxy does: four arguments, `path` as PATH, nothing else in the
-/// environment.
-pub fn haproxy_door(path: &str, address: &str, port: &str) -> Output {
+/// Runs a check exactly as HAProxy does: four arguments, HAProxy's variables, and `path` as PATH.
+pub fn under_haproxy(path: &str, address: &str, port: &str) -> Output {
     haproxy_command(&[BINARY], path, address, port)
         .output()
         .expect("the program runs")
 }
 
-/// The call that HAProxy makes of an external check; `program` may be several words, of which the
-/// later come before HAProxy's arguments.
+/// The call that HAProxy makes for an external check. `program` may be several words: a program that
+/// runs the check, and its arguments.
 pub fn haproxy_command(program: &[&str], path: &str, address: &str, port: &str) -> Command {
     let mut command = Command::new(program[0]);
     command
@@ -32,15 +31,45 @@ pub fn haproxy_command(program: &[&str], path: &str, address: &str, port: &str) 
     command
 }
 
+/// The call of a person, with nothing in the environment.
+pub fn by_hand(words: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(words).env_clear().stdin(Stdio::null());
+    command
+}
+
+/// What a call by hand gave.
+pub fn run_by_hand(words: &[&str]) -> Output {
+    by_hand(words).output().expect("the program runs")
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The call ended with this code and said this on standard error; gives all that it said there.
+#[track_caller]
+pub fn expect(output: &Output, code: i32, phrase: &str) -> String {
+    let line = stderr(output);
+    let status = output.status;
+    assert_eq!(status.code(), Some(code), "{status}: {line}");
+    assert!(line.contains(phrase), "{line} (lacks {phrase})");
+    line
+}
+
 /// The binary that is shipped.
 pub fn release_binary() -> PathBuf {
     release("--bin", "sni-check")
 }
 
-/// A program of this package as `cargo build --release` makes it, built now or found built.
+/// A program of this package as `cargo build --release` makes it; built if it is not yet.
 /// `kind` is `--bin` or `--example`.
 ///
-/// The tests' own build is another: development dependencies may switch on features.
+/// The tests' own build differs from it: development dependencies may switch on features.
 pub fn release(kind: &str, name: &str) -> PathBuf {
     build(&["--release", kind, name]);
     let folder = target().join("release");

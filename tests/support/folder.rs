@@ -30,10 +30,24 @@ impl Folder {
 
     /// Writes a file that everybody may read, and gives its path.
     pub fn file(&self, name: &str, content: &str) -> String {
+        self.write(name, content.as_bytes(), 0o644)
+    }
+
+    /// Writes a script that everybody may run, and gives its path.
+    pub fn script(&self, name: &str, content: &str) -> String {
+        self.write(name, content.as_bytes(), 0o755)
+    }
+
+    /// Copies a file into the folder, and gives its path there.
+    pub fn copy(&self, from: &str, name: &str, mode: u32) -> String {
+        self.write(name, &fs::read(from).expect(from), mode)
+    }
+
+    fn write(&self, name: &str, content: &[u8], mode: u32) -> String {
         let path = self.0.join(name);
         fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
         fs::write(&path, content).expect("a file");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("permissions");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("permissions");
         path.display().to_string()
     }
 }

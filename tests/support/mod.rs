@@ -10,6 +10,7 @@ pub mod haproxy;
 pub mod nginx;
 pub mod peer;
 pub mod pki;
+pub mod stage;
 
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command};
@@ -20,6 +21,9 @@ use rustix::net::{
     AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with, sockopt,
 };
 
+/// The host name that the backends are asked for.
+pub const NAME: &str = "www.example.test";
+
 /// How long something that should happen at once may take on a loaded machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -29,12 +33,12 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// A port of the loopback at which nobody listens, now and until this process ends: it is taken.
-/// One that was only free a moment ago may be the next that somebody listens on.
+/// A port of the loopback at which nobody listens until this process ends: it is bound. A port that
+/// was merely free a moment ago may be the next that somebody listens on.
 pub fn dead_port() -> u16 {
     let (family, kind) = (AddressFamily::INET6, SocketType::STREAM);
     let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None).expect("a socket");
-    // A check may want to connect from it all the same (`--source`).
+    // A check may still want to connect from it (`--source`).
     sockopt::set_socket_reuseaddr(&socket, true).expect("an option");
     bind(&socket, &SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))).expect("a port");
     let bound = getsockname(&socket).expect("an address");
@@ -50,7 +54,7 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < end, "waited in vain for {what}");
+        assert!(Instant::now() < end, "gave up waiting for {what}");
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -64,8 +68,8 @@ pub fn program(name: &str) -> Command {
     Command::new(found.unwrap_or_else(|| panic!("{name} is not installed; `make setup` does that")))
 }
 
-/// Takes from a command's environment what cargo told this test about its package. ring's build
-/// script asks for it: cargo would build that crate, and with it the program, anew within every
+/// Removes from a command's environment what cargo told this test about its package. ring's build
+/// script asks for it: cargo would rebuild that crate, and with it the program, during every
 /// `cargo test`, and again after it.
 pub fn leave_out_package(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
@@ -97,7 +101,7 @@ impl Drop for Running {
     }
 }
 
-/// A figure that the README gives must be the one that a test holds.
+/// A figure in the README must be the one that a test asserts.
 #[track_caller]
 pub fn readme_says(figure: &str) {
     let readme = include_str!("../../README.md");

@@ -1,5 +1,6 @@
 //! Real nginx, which refuses clients without SNI as CloudFront does.
 
+use std::cell::RefCell;
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
@@ -12,7 +13,7 @@ use super::{free_port, program, wait_for};
 pub struct Nginx {
     pub port: u16,
     folder: Folder,
-    process: Option<Child>,
+    process: RefCell<Option<Child>>,
 }
 
 /// What the named server answers.
@@ -67,17 +68,17 @@ impl Nginx {
 
     /// An nginx with these `server` blocks, which are given its folder and port.
     pub fn serve(servers: impl FnOnce(&Folder, u16) -> String) -> Nginx {
-        let mut nginx = Nginx {
+        let nginx = Nginx {
             port: free_port(),
             folder: Folder::new(),
-            process: None,
+            process: RefCell::default(),
         };
         nginx.change(servers);
         nginx
     }
 
     /// Starts it again on the same port with other `server` blocks.
-    pub fn change(&mut self, servers: impl FnOnce(&Folder, u16) -> String) {
+    pub fn change(&self, servers: impl FnOnce(&Folder, u16) -> String) {
         self.stop();
         let servers = servers(&self.folder, self.port);
         let (log, pid) = (self.folder.join("error.log"), self.folder.join("pid"));
@@ -100,7 +101,7 @@ impl Nginx {
     }
 
     /// Starts it again on the same port.
-    pub fn resume(&mut self) {
+    pub fn resume(&self) {
         let process = program("nginx")
             .args([
                 "-c",
@@ -112,7 +113,7 @@ impl Nginx {
             .process_group(0)
             .spawn()
             .expect("nginx runs");
-        self.process = Some(process);
+        *self.process.borrow_mut() = Some(process);
         let port = self.port;
         wait_for("nginx to listen", || {
             TcpStream::connect(("127.0.0.1", port)).ok()
@@ -121,14 +122,15 @@ impl Nginx {
 
     /// Reads its configuration again.
     pub fn reload(&self) {
-        let pid = self.process.as_ref().expect("it runs").id().to_string();
-        let status = program("kill").args(["-HUP", &pid]).status();
+        let pid = self.process.borrow().as_ref().expect("it runs").id();
+        let status = program("kill").args(["-HUP", &pid.to_string()]).status();
         assert!(status.expect("kill runs").success());
     }
 
-    pub fn stop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            // The workers too, which would go on without their master.
+    pub fn stop(&self) {
+        let process = self.process.borrow_mut().take();
+        if let Some(mut process) = process {
+            // The workers too: they would outlive their master.
             let group = format!("-{}", process.id());
             let _ = program("kill").args(["-KILL", "--", &group]).status();
             let _ = process.wait();

@@ -1,7 +1,7 @@
-//! A TCP peer that does something else than it should.
+//! Peers made in the test, which mostly do something other than they should.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -9,7 +9,12 @@ use std::time::Duration;
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use rustix::net::sockopt::set_socket_linger;
+
 use super::pki::{Ca, Leaf};
+
+/// A complete, healthy answer.
+pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// Serves each connection with `behave`, until the test ends; gives the port.
 pub fn tcp(behave: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
@@ -26,7 +31,7 @@ pub fn tcp(behave: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
     port
 }
 
-/// Completes the handshake with this certificate, reads the head of the request, and then behaves.
+/// Completes the handshake with this certificate, reads the head of the request, then behaves so.
 pub fn tls(
     leaf: &Leaf,
     behave: impl Fn(&mut StreamOwned<ServerConnection, TcpStream>) + Send + Sync + 'static,
@@ -70,7 +75,7 @@ pub fn tls_with_chain(
     })
 }
 
-/// Answers with these bytes and ends in order.
+/// Answers with these bytes and closes cleanly.
 pub fn answer(leaf: &Leaf, response: &str) -> u16 {
     answer_with_chain(leaf, &[], response)
 }
@@ -85,6 +90,62 @@ pub fn answer_with_chain(leaf: &Leaf, issuers: &[&Ca], response: &str) -> u16 {
         // Reading to the end keeps the kernel from resetting what is still on its way.
         let _ = stream.sock.read_to_end(&mut Vec::new());
     })
+}
+
+/// Reads the ClientHello, answers with these bytes and closes cleanly.
+pub fn says(bytes: impl Into<Vec<u8>>) -> u16 {
+    let bytes = bytes.into();
+    tcp(move |mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(&bytes);
+        let _ = stream.shutdown(Shutdown::Write);
+        let _ = stream.read_to_end(&mut Vec::new());
+    })
+}
+
+/// Accepts connections and says nothing until the client has gone.
+pub fn silent() -> u16 {
+    tcp(|mut stream| {
+        let _ = stream.set_read_timeout(None);
+        let _ = stream.read_to_end(&mut Vec::new());
+    })
+}
+
+/// Closes the connection with a TCP reset.
+pub fn reset(stream: &TcpStream) {
+    let _ = set_socket_linger(stream, Some(Duration::ZERO));
+}
+
+/// One byte every 100 ms, over and over, until the client has gone.
+pub fn drip(stream: &mut impl Write, bytes: &[u8]) {
+    for byte in bytes.iter().cycle() {
+        let written = stream.write_all(&[*byte]).and_then(|()| stream.flush());
+        if written.is_err() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A listener that must never see a connection.
+pub struct Untouched(TcpListener);
+
+impl Untouched {
+    pub fn new() -> Untouched {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.set_nonblocking(true).expect("non-blocking");
+        Untouched(listener)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.0.local_addr().expect("an address").port()
+    }
+
+    #[track_caller]
+    pub fn assert(&self, context: &str) {
+        let came = self.0.accept();
+        assert!(came.is_err(), "{context}: a connection came: {came:?}");
+    }
 }
 
 /// A port whose queue of connections is full, so that it answers nothing; as long as what comes with

@@ -1,0 +1,120 @@
+//! What almost every test needs: a folder with a CA and a certificate, peers that live as long as the
+//! test, and a check of them.
+
+use std::any::Any;
+use std::cell::{OnceCell, RefCell};
+use std::net::TcpStream;
+use std::process::{Command, Output, Stdio};
+
+use super::check::{BINARY, haproxy_command};
+use super::folder::Folder;
+use super::nginx::Nginx;
+use super::pki::{Ca, Leaf};
+use super::{NAME, Running, free_port, program, wait_for};
+
+/// A CA and a certificate of it for [`NAME`], in memory and in a folder. The rest is made when it is
+/// first asked for. All of it goes away at the end of the test.
+pub struct Stage {
+    pub ca: Ca,
+    /// For [`NAME`], with 30 days left.
+    pub leaf: Leaf,
+    /// The file of the CA.
+    pub ca_file: String,
+    /// The option that trusts the CA.
+    pub trust: String,
+    nginx: OnceCell<Nginx>,
+    chroot: OnceCell<String>,
+    kept: RefCell<Vec<Box<dyn Any>>>,
+    /// Has `ca.pem`, `leaf.crt` and `leaf.key`. Removed last.
+    pub folder: Folder,
+}
+
+impl Stage {
+    pub fn new() -> Stage {
+        Stage::of(Ca::new())
+    }
+
+    /// With a CA of the test's own.
+    pub fn of(ca: Ca) -> Stage {
+        let leaf = ca.leaf(&[NAME], 30);
+        let folder = Folder::new();
+        let ca_file = folder.file("ca.pem", &ca.pem);
+        folder.file("leaf.crt", &leaf.crt_pem);
+        folder.file("leaf.key", &leaf.key_pem);
+        Stage {
+            trust: format!("--ca-file {ca_file}"),
+            ca_file,
+            leaf,
+            ca,
+            nginx: OnceCell::new(),
+            chroot: OnceCell::new(),
+            kept: RefCell::default(),
+            folder,
+        }
+    }
+
+    /// The option that trusts another CA.
+    pub fn trusting(&self, ca: &Ca, file: &str) -> String {
+        format!("--ca-file {}", self.folder.file(file, &ca.pem))
+    }
+
+    /// The healthy backend: an nginx that serves [`NAME`] and refuses every other name.
+    pub fn nginx(&self) -> &Nginx {
+        self.nginx
+            .get_or_init(|| Nginx::start(&self.ca, NAME, &self.leaf))
+    }
+
+    /// A real `openssl s_server` that answers every request with a page, with the certificate
+    /// `name.crt` and the key `name.key` of the folder; gives its port.
+    pub fn openssl(&self, name: &str, options: &[&str]) -> u16 {
+        let port = free_port();
+        let file = |kind: &str| self.folder.join(&format!("{name}.{kind}"));
+        let mut command = program("openssl");
+        command
+            .args(["s_server", "-quiet", "-www", "-accept"])
+            .arg(format!("127.0.0.1:{port}"))
+            .args(["-cert", &file("crt"), "-key", &file("key")])
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        self.keep(Running(command.spawn().expect("openssl runs")));
+        wait_for("openssl to listen", || {
+            TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+        port
+    }
+
+    /// Keeps something alive until the end of the test.
+    pub fn keep(&self, something: impl Any) {
+        self.kept.borrow_mut().push(Box::new(something));
+    }
+
+    /// A folder to become HAProxy's chroot: only `/sni-check`, which every user may run, and `/ca.pem`
+    /// are in it.
+    pub fn chroot(&self) -> &str {
+        self.chroot.get_or_init(|| {
+            self.folder.copy(BINARY, "root/sni-check", 0o755);
+            self.folder.file("root/ca.pem", &self.ca.pem);
+            self.folder.join("root")
+        })
+    }
+
+    /// Options with which [`nginx`](Stage::nginx) is healthy.
+    pub fn options(&self) -> String {
+        format!("--sni {NAME} --timeout 10s {}", self.trust)
+    }
+
+    /// A check of this port of the loopback as HAProxy makes it, with [`options`](Stage::options)
+    /// and these.
+    pub fn check(&self, port: u16, options: &str) -> Output {
+        let mut command = self.command(&[BINARY], port, options);
+        command.output().expect("the program runs")
+    }
+
+    /// The same call, not yet made; `program` as for [`haproxy_command`].
+    pub fn command(&self, program: &[&str], port: u16, options: &str) -> Command {
+        let options = format!("{} {options}", self.options());
+        haproxy_command(program, &options, "127.0.0.1", &port.to_string())
+    }
+}
