@@ -47,13 +47,15 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: help setup-demo setup-bench setup-release setup build demo test lint bench soak fuzz deb sbom install
+.PHONY: help setup-demo setup-bench setup-release setup-haproxy setup build demo test lint bench parity \
+	soak fuzz deb sbom install
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo     the main job: real HAProxy, a backend that refuses clients without SNI'
 	@echo 'make test     every test'
 	@echo 'make lint     formatting and lints, warnings are errors'
+	@echo 'make parity   the same peers judged by HAProxy 2.6, 3.0 and 3.2 and by this check'
 	@echo 'make bench    what a check costs, side by side'
 	@echo 'make deb      the Debian package, in target/debian'
 	@echo 'make sbom     what the binary is made of, as CycloneDX, in target/sbom'
@@ -80,8 +82,17 @@ setup-release:
 		rm -rf $(TOOLS)/build; \
 	fi
 
+# HAProxy as newer Debian releases have it, for the tests that compare verdicts. sid moves, and is not
+# there on some days; the tests then do without.
+setup-haproxy: setup-demo
+	$(call debian,,$(shell [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring) \
+		$(shell grep -qi '^ID=debian' /etc/os-release || [ -e /usr/share/debootstrap ] || echo debootstrap))
+	@tests/support/haproxy-of.sh trixie $(CURDIR)/target/haproxy/trixie
+	@tests/support/haproxy-of.sh sid $(CURDIR)/target/haproxy/sid || \
+		echo 'The HAProxy of Debian sid cannot be had today; make parity compares with the others.'
+
 # What is looked for by what it brings, not by a program.
-setup: setup-demo setup-release
+setup: setup-demo setup-release setup-haproxy
 	$(call debian,$(TEST_TOOLS),$(shell [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates) \
 		$(shell [ -e /usr/share/bash-completion/bash_completion ] || echo bash-completion) \
 		$(shell python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv))
@@ -122,6 +133,9 @@ sbom: setup-release
 	cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$$(rustc --print host-tuple)" \
 		--override-filename sni-check.cdx
 	@mkdir -p target/sbom && mv sni-check.cdx.json target/sbom/
+
+parity: setup
+	cargo test --locked --test parity -- --include-ignored --nocapture
 
 soak: setup build
 	SNI_CHECK=$(abspath $(BINARY)) cargo test --locked --test soak -- --ignored --nocapture

@@ -1,9 +1,11 @@
 //! Real HAProxy, and its view of its servers.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,11 +13,62 @@ use std::time::{Duration, Instant};
 use super::folder::Folder;
 use super::{PATIENCE, Running, free_port, program, wait_for};
 
+/// An HAProxy that is here.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// Such as `3.0.11`.
+    pub number: String,
+    /// What runs it.
+    pub program: PathBuf,
+}
+
+/// The HAProxy that is installed.
+pub fn installed() -> Version {
+    Version::of(Path::new(program("haproxy").get_program()))
+}
+
+/// Every HAProxy that `make setup` brings: the installed one, and those of newer Debian releases.
+pub fn versions() -> Vec<Version> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/haproxy");
+    let of_release = |release: &str| folder.join(release).join("haproxy");
+    let trixie = of_release("trixie");
+    assert!(
+        trixie.exists(),
+        "HAProxy 3.0 is not in target/haproxy; `make setup` does that"
+    );
+    let mut versions = vec![installed(), Version::of(&trixie)];
+    // sid moves, and cannot be had on some days.
+    versions.extend(
+        [of_release("sid")]
+            .iter()
+            .filter(|program| program.exists())
+            .map(|program| Version::of(program)),
+    );
+    versions
+}
+
+impl Version {
+    fn of(program: &Path) -> Version {
+        let said = Command::new(program).arg("-v").output();
+        let said = said.expect("haproxy runs").stdout;
+        let said = String::from_utf8_lossy(&said).into_owned();
+        // HAProxy version 2.6.12-1+deb12u4 2026/10/17 - https://haproxy.org/
+        let number = said.split([' ', '-']).nth(2).expect("a version");
+        Version {
+            number: number.to_owned(),
+            program: program.to_owned(),
+        }
+    }
+}
+
 /// How HAProxy runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// `-W -db`, as the official images run it.
     Foreground,
+    /// `-db`: one process. The master of `-W` runs itself again, for which the loader of another
+    /// release is lost.
+    Single,
     /// `-D`: a daemon, which closes descriptors 0 to 2.
     Daemon,
 }
@@ -64,6 +117,7 @@ impl Haproxy {
         );
         match mode {
             Mode::Foreground => command.args(["-W", "-db"]),
+            Mode::Single => command.arg("-db"),
             Mode::Daemon => command.arg("-D"),
         };
         let process = command
@@ -116,11 +170,26 @@ impl Haproxy {
 
     /// `show stat`'s rows of a backend's servers, with their names.
     pub fn servers(&self, backend: &str) -> Option<Vec<(String, Server)>> {
+        let rows = self.rows()?.into_iter();
+        let own = rows.filter(|(of, ..)| of == backend);
+        Some(own.map(|(_, name, server)| (name, server)).collect())
+    }
+
+    /// `show stat`'s rows of all servers, by their names, which are unique.
+    pub fn every_server(&self) -> Option<BTreeMap<String, Server>> {
+        let rows = self.rows()?.into_iter();
+        Some(rows.map(|(_, name, server)| (name, server)).collect())
+    }
+
+    /// Each server's backend, name and row.
+    fn rows(&self) -> Option<Vec<(String, String, Server)>> {
         let csv = self.ask("show stat")?;
         let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
         let head = lines.next()?;
-        let rows = lines
-            .filter(|row| row[0] == backend && row.get(1).is_some_and(|name| *name != "BACKEND"));
+        let rows = lines.filter(|row| {
+            row.get(1)
+                .is_some_and(|name| !["BACKEND", "FRONTEND"].contains(name))
+        });
         let servers = rows.map(|row| {
             let field = |name: &str| {
                 let at = head
@@ -135,7 +204,7 @@ impl Haproxy {
                 last_chk: field("last_chk"),
                 failed_checks: field("chkfail").parse().unwrap_or_default(),
             };
-            (row[1].to_owned(), server)
+            (row[0].to_owned(), row[1].to_owned(), server)
         });
         Some(servers.collect())
     }

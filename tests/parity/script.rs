@@ -1,19 +1,17 @@
 //! sni-check and the bash + curl script that it replaces agree on up and down; where they differ
 //! by design, the row says why.
 
-mod support;
-
 use std::io::Write;
 use std::net::TcpStream;
 use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use support::check::{BINARY, haproxy_command};
-use support::folder::Folder;
-use support::nginx::Nginx;
-use support::pki::Ca;
-use support::{dead_port, peer, program};
+use crate::support::check::{BINARY, haproxy_command};
+use crate::support::folder::Folder;
+use crate::support::nginx::Nginx;
+use crate::support::pki::Ca;
+use crate::support::{dead_port, peer, program};
 
 const NAME: &str = "www.example.test";
 

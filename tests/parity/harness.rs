@@ -1,0 +1,272 @@
+//! HAProxy's built-in check and this one judge the same peers; what differs must be in the table.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::PATIENCE;
+use crate::support::check::{BINARY, haproxy_command};
+use crate::support::folder::Folder;
+use crate::support::haproxy::{Haproxy, Mode, Server, Version};
+
+/// A peer, and how each of the two is asked about it.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Says in words what is special about it; unique in its table.
+    pub name: String,
+    /// The peer's IP address or unix socket.
+    pub address: String,
+    /// The peer's port; 0 for a unix socket.
+    pub port: u16,
+    /// Words of HAProxy's `server` line, after `check`.
+    pub server: String,
+    /// Lines of HAProxy's backend before it: `option httpchk`, `http-check …`.
+    pub backend: String,
+    /// Our options.
+    pub options: String,
+    /// Whether the two differ about it.
+    pub differs: Differs,
+}
+
+/// Whether the two may differ. A pair that differs otherwise, or not at all, is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Differs {
+    /// They must agree.
+    No,
+    /// DOWN here only, and our line says that this is a limit of sni-check. Holds the reason.
+    Limit(&'static str),
+    /// DOWN here only, on purpose. Holds the reason.
+    Stricter(&'static str),
+    /// UP here only. Holds the reason.
+    Laxer(&'static str),
+}
+
+/// What one of the two says.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    Up,
+    /// With its words.
+    Down(String),
+    /// HAProxy does not start with it; with its words.
+    Refused(String),
+}
+
+impl Verdict {
+    fn is_up(&self) -> bool {
+        matches!(self, Verdict::Up)
+    }
+}
+
+/// Asks both about every case, and fails if they differ where the table does not say so, or the other
+/// way round. Prints the pairs that differ.
+#[allow(
+    clippy::print_stdout,
+    reason = "figures for whoever asks with --nocapture"
+)]
+pub fn compare(table: &str, versions: &[Version], cases: &[Case]) {
+    let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+    assert_eq!(names.len(), cases.len(), "names of {table} are not unique");
+    let ours = ours(cases);
+    let mut wrong = Vec::new();
+    for version in versions {
+        let theirs = theirs(version, cases);
+        let mut text = String::new();
+        let (mut laxer, mut stricter) = (0, 0);
+        for ((case, ours), theirs) in cases.iter().zip(&ours).zip(&theirs) {
+            match (ours.is_up(), theirs.is_up()) {
+                (true, false) => laxer += 1,
+                (false, true) => stricter += 1,
+                _ => {}
+            }
+            let pair = format!("{}: here {ours:?}, there {theirs:?}", case.name);
+            if ours.is_up() != theirs.is_up() {
+                let _ = writeln!(text, "  {pair}");
+            }
+            if let Err(what) = expected(case, ours, theirs) {
+                wrong.push(format!("HAProxy {}: {pair} ({what})", version.number));
+            }
+        }
+        println!(
+            "{table}, HAProxy {}: {} cases, UP here only: {laxer}, DOWN here only: {stricter}\n{text}",
+            version.number,
+            cases.len()
+        );
+    }
+    assert!(
+        wrong.is_empty(),
+        "{table}, {} unexpected:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+fn expected(case: &Case, ours: &Verdict, theirs: &Verdict) -> Result<(), String> {
+    let says_limit = matches!(ours, Verdict::Down(line) if line.contains("limit of sni-check"));
+    match (case.differs, ours.is_up(), theirs.is_up()) {
+        (Differs::No, here, there) if here == there => Ok(()),
+        (Differs::Limit(_), false, true) if says_limit => Ok(()),
+        (Differs::Limit(_), false, true) => {
+            Err("the line does not say `limit of sni-check`".into())
+        }
+        (Differs::Stricter(_), false, true) | (Differs::Laxer(_), true, false) => Ok(()),
+        (listed, ..) => Err(format!("the table says: {listed:?}")),
+    }
+}
+
+/// Our verdicts.
+fn ours(cases: &[Case]) -> Vec<Verdict> {
+    let next = AtomicUsize::new(0);
+    let verdicts = Mutex::new(BTreeMap::new());
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(case) = cases.get(index) else { break };
+                    let verdict = check(case);
+                    verdicts.lock().expect("a lock").insert(index, verdict);
+                }
+            });
+        }
+    });
+    let verdicts = verdicts.into_inner().expect("a lock");
+    verdicts.into_values().collect()
+}
+
+/// Runs the program as HAProxy does.
+fn check(case: &Case) -> Verdict {
+    let path = format!("--timeout 20s {}", case.options);
+    let port = match case.port {
+        0 => "NOT_USED".to_owned(),
+        port => port.to_string(),
+    };
+    let output = haproxy_command(&[BINARY], &path, &case.address, &port)
+        .output()
+        .expect("the program runs");
+    match output.status.success() {
+        true => Verdict::Up,
+        false => Verdict::Down(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+    }
+}
+
+/// HAProxy's verdicts, by one process with a server for each case.
+fn theirs(version: &Version, cases: &[Case]) -> Vec<Verdict> {
+    let mut refused: BTreeMap<usize, String> = BTreeMap::new();
+    let folder = Folder::new();
+    // Each round takes out the cases that HAProxy does not start with.
+    let config = loop {
+        let (config, lines) = config(cases, &refused);
+        let file = folder.file("haproxy.cfg", &config);
+        let Some(alerts) = alerts(version, &file) else {
+            break file;
+        };
+        let before = refused.len();
+        for alert in alerts.lines().filter(|line| line.contains("[ALERT]")) {
+            let here = lines
+                .iter()
+                .filter(|(line, _)| alert.contains(&format!("haproxy.cfg:{line}]")));
+            for index in here.flat_map(|(_, indices)| indices) {
+                refused.entry(*index).or_insert_with(|| alert.to_owned());
+            }
+        }
+        assert!(refused.len() > before, "HAProxy does not start: {alerts}");
+    };
+    let started = cases.len() - refused.len();
+    let haproxy = (started > 0).then(|| {
+        let command = Command::new(&version.program);
+        Haproxy::start_by(command, Mode::Single, &config, &[])
+    });
+    let seen = haproxy.map_or_else(BTreeMap::new, |haproxy| {
+        all_checked(&haproxy, version, started)
+    });
+    let verdict = |index: usize| match (refused.remove(&index), seen.get(&format!("s{index}"))) {
+        (Some(alert), _) => Verdict::Refused(alert),
+        (None, Some(server)) if server.status == "UP" => Verdict::Up,
+        (None, Some(server)) => Verdict::Down(format!(
+            "{} {}: {}",
+            server.check_status, server.check_code, server.last_chk
+        )),
+        (None, None) => panic!("HAProxy has no server s{index}"),
+    };
+    (0..cases.len()).map(verdict).collect()
+}
+
+/// The configuration, and which cases depend on which of its lines.
+fn config(
+    cases: &[Case],
+    refused: &BTreeMap<usize, String>,
+) -> (String, BTreeMap<usize, Vec<usize>>) {
+    let mut text = String::from(
+        "defaults\n    mode http\n    timeout connect 20s\n    \
+         timeout check 20s\n    timeout server 20s\n    timeout client 20s\n\
+         frontend nobody\n    bind \"${LISTEN}\"\n    http-request deny\n",
+    );
+    // HAProxy spreads the first checks over this time, and is patient for as long.
+    let inter = 3000 + 4 * cases.len();
+    let mut by_backend: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, case) in cases.iter().enumerate() {
+        if !refused.contains_key(&index) {
+            by_backend.entry(&case.backend).or_default().push(index);
+        }
+    }
+    let mut lines = BTreeMap::new();
+    for (number, (backend, indices)) in by_backend.into_iter().enumerate() {
+        let _ = writeln!(text, "backend b{number}");
+        for line in backend.lines() {
+            let _ = writeln!(text, "    {line}");
+            lines.insert(text.lines().count(), indices.clone());
+        }
+        for index in indices {
+            let case = &cases[index];
+            let address = match case.port {
+                0 => format!("unix@{}", case.address),
+                port => format!("{}:{port}", case.address),
+            };
+            let _ = writeln!(
+                text,
+                "    server s{index} {address} check inter {inter} rise 1 fall 1 {}",
+                case.server
+            );
+            lines.insert(text.lines().count(), vec![index]);
+        }
+    }
+    (text, lines)
+}
+
+/// Why HAProxy does not start with a configuration, in its words.
+fn alerts(version: &Version, config: &str) -> Option<String> {
+    let output = Command::new(&version.program)
+        .args(["-c", "-f", config])
+        .env("LISTEN", "127.0.0.1:1")
+        .output()
+        .expect("haproxy runs");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    (!output.status.success()).then_some(text)
+}
+
+/// Every server by its name, once each has been checked.
+fn all_checked(haproxy: &Haproxy, version: &Version, number: usize) -> BTreeMap<String, Server> {
+    let end = Instant::now() + PATIENCE + Duration::from_millis(20) * number as u32;
+    loop {
+        let servers = haproxy.every_server().unwrap_or_default();
+        let checked = servers.values().filter(|server| {
+            let status = server.check_status.as_str();
+            !status.is_empty() && status != "INI" && !status.starts_with('*')
+        });
+        let checked = checked.count();
+        if checked == number {
+            return servers;
+        }
+        assert!(
+            Instant::now() < end,
+            "HAProxy {} has checked {checked} of {number} servers: {servers:?}\n{}",
+            version.number,
+            haproxy.log()
+        );
+        thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,12 @@
+//! Two judges and one peer: the verdicts of HAProxy's own check, and of the script that this program
+//! replaces, beside ours.
+
+mod certificates;
+#[allow(dead_code)]
+mod forge;
+#[allow(dead_code)]
+mod harness;
+mod script;
+mod sites;
+#[path = "../support/mod.rs"]
+mod support;
