@@ -14,7 +14,8 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use sni_check::probe::provider;
 
 use crate::measure::{Time, timed};
-use crate::world::{Backend, NAME, request};
+use crate::support::NAME;
+use crate::world::{Backend, request};
 
 /// A client whose configuration is made once.
 pub struct InProcess {

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::UsageWho;
 
 use crate::measure::{median, timed};
+use crate::support::NAME;
 use crate::support::check::haproxy_command;
-use crate::world::{Backend, NAME, World};
+use crate::world::{Backend, World};
 
 const ONE_WAY: Duration = Duration::from_millis(50);
 const RUNS: usize = 5;

@@ -5,8 +5,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::floor::InProcess;
+use crate::support::NAME;
 use crate::support::haproxy::{Haproxy, Mode};
-use crate::world::{Backend, NAME, World};
+use crate::world::{Backend, World};
 
 const SERVERS: u32 = 200;
 const WINDOW: Duration = Duration::from_secs(20);

@@ -1,16 +1,14 @@
 //! The backend, and what checks it.
 
-use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::File;
 use std::process::{Command, Stdio};
 
 use crate::support::check::{haproxy_command, release};
 use crate::support::folder::Folder;
 use crate::support::nginx::Nginx;
 use crate::support::pki::{Ca, Leaf};
-use crate::support::{free_port, program, rsa_key};
+use crate::support::{NAME, free_port, program, rsa_key};
 
-pub const NAME: &str = "www.example.test";
 const SCRIPT: &str = include_str!("../../tests/baseline/check.sh");
 
 /// One nginx, which serves each pair of TLS version and certificate on a port of its own.
@@ -156,9 +154,7 @@ impl World {
     pub fn script(&self, backend: &Backend) -> String {
         let names = format!("\nSNI_HOST={NAME}\nCA_FILE={}\n", backend.ca_file);
         let file = format!("check-{}.sh", backend.port);
-        let path = self.folder.file(&file, &SCRIPT.replacen('\n', &names, 1));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("permissions");
-        path
+        self.folder.script(&file, &SCRIPT.replacen('\n', &names, 1))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Names with several addresses, of IPv4 and IPv6, of which some are dead or swallow packets.
+//! Names with several IPv4 and IPv6 addresses, some of which are dead or drop packets.
 
 use std::net::TcpStream;
 use std::process::Command;
@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
 
-use crate::report::{NAME, load, stdout};
-use crate::support::check::BINARY;
-use crate::support::folder::Folder;
+use crate::report::load;
+use crate::support::NAME;
+use crate::support::check::{BINARY, stdout};
 use crate::support::nginx::{Nginx, site};
-use crate::support::pki::Ca;
 use crate::support::program;
+use crate::support::stage::Stage;
 
 /// A command with an /etc/hosts of its own.
 fn with_hosts(hosts: &str) -> Command {
@@ -21,7 +21,7 @@ fn with_hosts(hosts: &str) -> Command {
     command
 }
 
-/// Takes connections up to the kernel's limit and then swallows all further packets.
+/// Takes connections up to the kernel's limit and then drops all further packets.
 fn black_hole(address: &str, port: u16) -> (std::os::fd::OwnedFd, Vec<TcpStream>) {
     let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     let address: std::net::SocketAddr = format!("{address}:{port}").parse().expect("an address");
@@ -37,23 +37,16 @@ fn black_hole(address: &str, port: u16) -> (std::os::fd::OwnedFd, Vec<TcpStream>
 
 #[test]
 fn each_address_is_tried_and_the_cure_names_those_that_answer() {
-    let (folder, ca) = (Folder::new(), Ca::new());
-    let ca_file = folder.file("ca.pem", &ca.pem);
+    let stage = Stage::new();
     let nginx = Nginx::serve(|folder, port| {
         let listen = format!("; listen [::1]:{port} ssl");
-        site(
-            (folder, port),
-            &listen,
-            NAME,
-            (&ca.leaf(&[NAME], 30), &[]),
-            "",
-        )
+        site((folder, port), &listen, NAME, (&stage.leaf, &[]), "")
     });
     let _hole = black_hole("127.0.0.2", nginx.port);
     let hosts = format!(
         "127.0.0.1 localhost\n127.0.0.2 {NAME}\n127.0.0.1 {NAME}\n127.0.0.3 {NAME}\n::1 {NAME}\n"
     );
-    let hosts = folder.file("hosts", &hosts);
+    let hosts = stage.folder.file("hosts", &hosts);
     let port = nginx.port;
     let start = Instant::now();
     let output = with_hosts(&hosts)
@@ -61,12 +54,12 @@ fn each_address_is_tried_and_the_cure_names_those_that_answer() {
             BINARY,
             "diagnose",
             "--ca-file",
-            &ca_file,
+            &stage.ca_file,
             &format!("{NAME}:{port}"),
         ])
         .output()
         .expect("unshare runs");
-    // About a second; the rest is the machine's.
+    // It takes about a second; the rest is for a slow machine.
     assert!(start.elapsed() < Duration::from_secs(10), "{output:?}");
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -90,7 +83,7 @@ fn each_address_is_tried_and_the_cure_names_those_that_answer() {
         external.contains(&format!(" [::1]:{port} ssl")),
         "{external}"
     );
-    let haproxy = load(program("haproxy"), &folder, external);
+    let haproxy = load(program("haproxy"), &stage.folder, external);
     haproxy.wait_for_status("be", "s1", "UP");
     haproxy.wait_for_status("be", "s2", "UP");
 }

@@ -1,19 +1,16 @@
 //! `sni-check explain` as it is called.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use sni_check::code::Code;
 use sni_check::command;
 
+use crate::support::check::{by_hand, expect, run_by_hand, stdout};
+
 fn explain(words: &[&str], environment: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sni-check"));
-    command.arg("explain").args(words);
+    let mut command = by_hand(&[&["explain"], words].concat());
     command.envs(environment.iter().copied());
     command.output().expect("sni-check runs")
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]
@@ -37,8 +34,7 @@ fn without_a_code_the_whole_table_is_printed() {
 #[test]
 fn what_is_no_code_is_refused() {
     let output = explain(&["1000"], &[]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("no code of sni-check"));
+    expect(&output, 2, "no code of sni-check");
 }
 
 #[test]
@@ -49,10 +45,9 @@ fn under_haproxy_only_the_check_is_open() {
 }
 
 #[test]
-fn each_door_has_a_help_of_its_own_and_the_program_lists_them() {
+fn each_command_has_a_help_of_its_own_and_the_program_lists_them() {
     let help = |words: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sni-check"));
-        let output = command.args(words).output().expect("sni-check runs");
+        let output = run_by_hand(words);
         assert_eq!(output.status.code(), Some(0), "{words:?}");
         stdout(&output)
     };

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::report::{NAME, diagnose};
+use crate::report::diagnose;
+use crate::support::NAME;
 use crate::support::dead_port;
 use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::pki::Ca;

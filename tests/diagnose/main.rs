@@ -1,4 +1,4 @@
-//! The doors for people: `explain` and `diagnose`, against real servers and a real HAProxy.
+//! The commands for people, `explain` and `diagnose`, against real servers and a real HAProxy.
 
 mod addresses;
 mod explain;

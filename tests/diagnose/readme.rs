@@ -1,9 +1,9 @@
 //! The reports in the README are what real servers get.
 //!
-//! `UPDATE=1 cargo test --test diagnose readme` writes them anew.
+//! `UPDATE=1 cargo test --test diagnose readme` updates them.
 
-use crate::report::{NAME, sni_check, stdout};
-use crate::support::check::BINARY;
+use crate::support::NAME;
+use crate::support::check::{BINARY, run_by_hand, stdout};
 use crate::support::dead_port;
 use crate::support::folder::Folder;
 use crate::support::nginx::{Nginx, refusal, site};
@@ -11,7 +11,7 @@ use crate::support::pki::Ca;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 
-/// Times and dates are no two days the same.
+/// The text without its times and dates.
 fn normalised(text: &str) -> String {
     let mut lines = Vec::new();
     for line in text.lines() {
@@ -43,7 +43,7 @@ fn report(ca: &Ca, port: u16) -> String {
     let folder = Folder::new();
     let ca_file = folder.file("company.pem", &ca.pem);
     let connect = format!("127.0.0.1:{port}");
-    let output = sni_check(&[
+    let output = run_by_hand(&[
         "diagnose",
         "--timeout=10s",
         "--ca-file",
@@ -81,7 +81,7 @@ fn is_in_the_readme(title: &str, report: &str) {
 
 #[test]
 fn three_reports() {
-    // As a CA names it.
+    // With a common name, as CAs give one.
     let leaf = |ca: &Ca| {
         ca.leaf_with(&[NAME], |params| {
             let now = time::OffsetDateTime::now_utc();

@@ -1,32 +1,21 @@
-//! Running `diagnose`, and holding its report against a real HAProxy.
+//! Running `diagnose`, and comparing its report with a real HAProxy.
 
-use std::process::{Command, Output};
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::check::BINARY;
+use crate::support::check::{BINARY, run_by_hand};
 use crate::support::folder::Folder;
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::pki::Ca;
 use crate::support::program;
 
-pub const NAME: &str = "www.example.test";
 pub const OTHER: &str = "other.example.test";
 
 const DEFAULTS: &str = "defaults\n mode http\n timeout connect 2s\n timeout server 2s\n \
                         timeout client 2s\n";
 
-/// Runs sni-check by hand.
-pub fn sni_check(words: &[&str]) -> Output {
-    let mut command = Command::new(BINARY);
-    command.args(words).output().expect("sni-check runs")
-}
-
-pub fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// A report in JSON, and what it was asked with.
+/// A report in JSON, and what it is about.
 pub struct Report {
     pub value: Value,
     pub code: i32,
@@ -35,7 +24,7 @@ pub struct Report {
     folder: Folder,
 }
 
-/// Diagnoses a server on this port that a CA vouches for.
+/// Diagnoses the server on this port, trusting this CA.
 #[track_caller]
 pub fn diagnose(ca: &Ca, port: u16, name: &str, options: &[&str]) -> Report {
     let folder = Folder::new();
@@ -45,7 +34,7 @@ pub fn diagnose(ca: &Ca, port: u16, name: &str, options: &[&str]) -> Report {
     let mut words = all.to_vec();
     words.extend(["--connect", &connect, name]);
     words.extend(options);
-    let output = sni_check(&words);
+    let output = run_by_hand(&words);
     let value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
     let report = Report {
         code: output.status.code().expect("a code"),
@@ -141,7 +130,7 @@ pub fn load(command: Command, folder: &Folder, snippet: &str) -> Haproxy {
 
 /// What HAProxy reports for the external check.
 fn run_external(folder: &Folder, snippet: &str) -> (String, String) {
-    // Slow machines: HAProxy must not kill what the report did not.
+    // On a slow machine HAProxy must not kill a check that the report let finish.
     let snippet = snippet.replace(" check\n", " check inter 15s\n");
     let haproxy = load(program("haproxy"), folder, &snippet);
     let seen = haproxy.wait_for_check("be", "s1");

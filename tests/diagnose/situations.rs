@@ -2,7 +2,9 @@
 
 use rcgen::date_time_ymd;
 
-use crate::report::{NAME, OTHER, diagnose, sni_check, stdout};
+use crate::report::{OTHER, diagnose};
+use crate::support::NAME;
+use crate::support::check::{run_by_hand, stdout};
 use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::pki::{Ca, Leaf};
 use crate::support::{dead_port, peer};
@@ -94,7 +96,7 @@ fn a_name_of_another_site_and_haproxys_view_of_it() {
 }
 
 #[test]
-fn an_expired_certificate_hides_nothing_behind_it_and_is_mended_by_a_new_one() {
+fn an_expired_certificate_hides_nothing_behind_it_and_a_new_one_fixes_it() {
     let ca = Ca::new();
     let expired = ca.leaf_with(&[NAME], |params| {
         params.not_before = date_time_ymd(2020, 1, 1);
@@ -115,7 +117,7 @@ fn an_expired_certificate_hides_nothing_behind_it_and_is_mended_by_a_new_one() {
 }
 
 #[test]
-fn an_issuer_younger_than_what_has_ended_is_no_fault() {
+fn an_issuer_younger_than_the_expired_certificate_is_not_a_fault() {
     let ca = Ca::with("Young CA", |params| {
         params.not_before = date_time_ymd(2024, 1, 1)
     });
@@ -134,7 +136,7 @@ fn an_issuer_younger_than_what_has_ended_is_no_fault() {
 }
 
 #[test]
-fn an_incomplete_chain_is_mended_by_the_full_one() {
+fn an_incomplete_chain_is_fixed_by_the_full_one() {
     let root = Ca::named("Root");
     let middle = root.intermediate("Middle");
     let leaf = middle.leaf(&[NAME], 30);
@@ -184,7 +186,7 @@ fn a_self_signed_certificate_and_the_size_of_an_rsa_key() {
 }
 
 #[test]
-fn only_one_tls_version_and_a_wish_for_a_client_certificate() {
+fn only_one_tls_version_and_an_optional_client_certificate() {
     let ca = Ca::new();
     let client = Ca::named("Client CA");
     let nginx = Nginx::serve(|folder, port| {
@@ -219,7 +221,7 @@ fn a_certificate_that_ends_soon() {
 }
 
 #[test]
-fn every_expectation_is_told_of() {
+fn every_expectation_is_reported() {
     let ca = Ca::new();
     let nginx = one_site(&ca.leaf(&[NAME], 30), &[], "");
     let rules = [
@@ -300,7 +302,7 @@ fn with_verify_none_the_report_says_what_that_hides() {
     let ca = Ca::new();
     let nginx = one_site(&ca.leaf(&[NAME], 30), &[], "");
     let connect = format!("127.0.0.1:{}", nginx.port);
-    let output = sni_check(&["diagnose", "--verify", "none", "--connect", &connect, NAME]);
+    let output = run_by_hand(&["diagnose", "--verify", "none", "--connect", &connect, NAME]);
     assert_eq!(output.status.code(), Some(0));
     let text = stdout(&output);
     assert!(text.contains("--verify none hides: certificate"), "{text}");
@@ -345,7 +347,7 @@ fn options_without_a_use_are_refused() {
         &["diagnose", "http://www.example.test"],
         &["--color", "never", NAME],
     ] {
-        let output = sni_check(words);
+        let output = run_by_hand(words);
         assert_eq!(output.status.code(), Some(2), "{words:?}");
         assert!(output.stdout.is_empty());
     }

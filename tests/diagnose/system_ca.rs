@@ -1,9 +1,10 @@
-//! What is trusted when nothing is said: Mozilla's roots here, the system's in HAProxy.
+//! What is trusted by default: Mozilla's roots in sni-check, the system's in HAProxy.
 
 use std::process::Command;
 
-use crate::report::{NAME, load, stdout};
-use crate::support::check::BINARY;
+use crate::report::load;
+use crate::support::NAME;
+use crate::support::check::{BINARY, stdout};
 use crate::support::folder::Folder;
 use crate::support::nginx::{Nginx, site};
 use crate::support::pki::Ca;

@@ -1,13 +1,11 @@
-//! The report on a terminal, in a pipe, and while it is waited for.
+//! The report on a terminal, in a pipe, and while somebody waits for it.
 
-use std::process::Command;
-
-use crate::report::{NAME, sni_check, stdout};
-use crate::support::check::BINARY;
+use crate::support::NAME;
+use crate::support::check::{BINARY, run_by_hand, stdout};
 use crate::support::pki::Ca;
 use crate::support::{dead_port, peer, program};
 
-/// What a terminal gets to see; standard error goes there, too.
+/// What a terminal shows; standard error goes there, too.
 fn on_a_terminal(words: &[&str], environment: &[(&str, &str)]) -> String {
     let call: Vec<&str> = [BINARY].iter().chain(words).copied().collect();
     let output = program("script")
@@ -36,18 +34,13 @@ fn colour_is_for_terminals_unless_told_otherwise() {
     assert!(!on_a_terminal(&with(&["--color=never"]), &[]).contains('\x1b'));
     let always = on_a_terminal(&with(&["--color=always"]), &[("NO_COLOR", "1")]);
     assert!(always.contains(RED));
-    assert!(!stdout(&sni_check(&words)).contains('\x1b'));
-    assert!(stdout(&sni_check(&with(&["--color=always"]))).contains(RED));
+    assert!(!stdout(&run_by_hand(&words)).contains('\x1b'));
+    assert!(stdout(&run_by_hand(&with(&["--color=always"]))).contains(RED));
 }
 
 #[test]
-fn who_waits_on_a_terminal_sees_for_what() {
-    // Accepts and says nothing.
-    let silent = peer::tcp(|stream| {
-        let _ = stream.set_read_timeout(None);
-        let _ = std::io::Read::read_to_end(&mut &stream, &mut Vec::new());
-    });
-    let connect = format!("127.0.0.1:{silent}");
+fn while_waiting_the_terminal_says_for_what() {
+    let connect = format!("127.0.0.1:{}", peer::silent());
     let words = ["diagnose", "--timeout=700ms", "--connect", &connect, NAME];
     let seen = on_a_terminal(&words, &[]);
     assert!(seen.contains("TLS handshakes... 0."), "{seen:?}");
@@ -56,20 +49,19 @@ fn who_waits_on_a_terminal_sees_for_what() {
     assert!(after.starts_with("\r\x1b[K"), "erased: {after:?}");
     let dumb = on_a_terminal(&words, &[("TERM", "dumb"), ("NO_COLOR", "1")]);
     assert!(!dumb.contains("handshakes..."), "{dumb:?}");
-    let mut piped = Command::new(BINARY);
-    let piped = piped.args(words).output().expect("sni-check runs");
+    let piped = run_by_hand(&words);
     assert!(piped.stderr.is_empty(), "{piped:?}");
     assert_eq!(piped.status.code(), Some(62));
 }
 
 #[test]
-fn the_report_is_no_wider_than_a_terminal_but_for_what_is_pasted() {
+fn only_what_is_to_be_pasted_is_wider_than_a_terminal() {
     let ca = Ca::new();
     let good = peer::answer(&ca.leaf(&[NAME], 30), "HTTP/1.1 200 OK\r\n\r\n");
     let plain = peer::tcp(|_| {});
     for port in [good, plain, dead_port()] {
         let connect = format!("127.0.0.1:{port}");
-        let text = stdout(&sni_check(&["diagnose", "--connect", &connect, NAME]));
+        let text = stdout(&run_by_hand(&["diagnose", "--connect", &connect, NAME]));
         let report = text.split("\nFor haproxy.cfg").next().expect("a report");
         assert!(report.lines().count() > 5 && text.len() > report.len());
         for line in report.lines() {

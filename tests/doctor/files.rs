@@ -3,17 +3,19 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::scene::{NAME, Scene, finding, foretells, json, shows};
+use crate::configuration::{checked, finding, foretells, in_chroot, json, shows};
+use crate::support::NAME;
+use crate::support::stage::Stage;
 
 const PROBLEM: &str = "problem";
 const SERVER: &str = "127.0.0.1:PORT TLS check inter 500ms";
 
 /// What doctor says of these options in the chroot; HAProxy shows code 2.
 #[track_caller]
-fn refused(scene: &Scene, id: &str, options: &str, server: &str) -> String {
+fn refused(stage: &Stage, id: &str, options: &str, server: &str) -> String {
     let options = format!("{options} --timeout 400ms");
-    let backend = scene.checked("/sni-check", &options, server);
-    let config = scene.config(&scene.jailed(), &backend);
+    let backend = checked("/sni-check", &options, server);
+    let config = in_chroot(stage, &backend);
     let report = foretells(&config, &[(id, PROBLEM)], "PROCERR", "2");
     finding(&report, id)["what"]
         .as_str()
@@ -23,7 +25,7 @@ fn refused(scene: &Scene, id: &str, options: &str, server: &str) -> String {
 
 #[test]
 fn options_are_refused_in_the_words_of_the_check() {
-    let scene = Scene::new();
+    let stage = Stage::new();
     for (options, sentence) in [
         (
             "--snl www.example.test",
@@ -47,7 +49,7 @@ fn options_are_refused_in_the_words_of_the_check() {
             "--color is for diagnose; leave it out here",
         ),
     ] {
-        let what = refused(&scene, "options", options, SERVER);
+        let what = refused(&stage, "options", options, SERVER);
         assert!(what.contains(sentence), "{options}: {what}");
         // The check itself says the same.
         let options = format!("{options} --timeout 400ms");
@@ -64,30 +66,30 @@ fn options_are_refused_in_the_words_of_the_check() {
 
 #[test]
 fn a_server_for_which_no_name_is_found() {
-    let scene = Scene::new();
-    let what = refused(&scene, "no-sni-name", "--ca-file /ca.pem", SERVER);
+    let stage = Stage::new();
+    let what = refused(&stage, "no-sni-name", "--ca-file /ca.pem", SERVER);
     assert!(what.contains("no SNI name"), "{what}");
     // A server named like a host has one; preserve-env is for HAProxy 2.9.
-    let backend = scene.checked("/sni-check", "--ca-file /ca.pem --timeout 400ms", SERVER);
+    let backend = checked("/sni-check", "--ca-file /ca.pem --timeout 400ms", SERVER);
     let backend = backend.replace("server s ", &format!("server {NAME} "));
-    let config = scene.config(&scene.jailed(), &backend);
+    let config = in_chroot(&stage, &backend);
     assert_eq!(json(&["-f", &config]).1, 0);
     shows(&config, NAME, "PROCOK", "0");
 }
 
 #[test]
 fn servers_that_cannot_be_dialled() {
-    let scene = Scene::new();
+    let stage = Stage::new();
     let options = "--sni www.example.test --ca-file /ca.pem";
     let what = refused(
-        &scene,
+        &stage,
         "options",
         options,
         "127.0.0.1 TLS check inter 500ms port PORT",
     );
     assert!(what.contains("gives no port"), "{what}");
     let what = refused(
-        &scene,
+        &stage,
         "options",
         options,
         "abns@nowhere TLS check inter 500ms",
@@ -97,8 +99,8 @@ fn servers_that_cannot_be_dialled() {
 
 #[test]
 fn files_that_are_not_where_the_check_looks() {
-    let scene = Scene::new();
-    let outside = scene.folder.file("outside.pem", &scene.ca.pem);
+    let stage = Stage::new();
+    let outside = stage.folder.file("outside.pem", &stage.ca.pem);
     for (option, file) in [
         ("--ca-file", &outside[..]),
         ("--crl-file", "/none.pem"),
@@ -106,7 +108,7 @@ fn files_that_are_not_where_the_check_looks() {
         ("--header", "@/none"),
     ] {
         let what = refused(
-            &scene,
+            &stage,
             "file",
             &format!("--sni {NAME} {option} {file}"),
             SERVER,
@@ -118,7 +120,7 @@ fn files_that_are_not_where_the_check_looks() {
         );
     }
     let what = refused(
-        &scene,
+        &stage,
         "file",
         &format!("--sni {NAME} --ca-file @system-ca"),
         SERVER,
@@ -128,15 +130,15 @@ fn files_that_are_not_where_the_check_looks() {
 
 #[test]
 fn files_that_haproxys_user_may_not_read() {
-    let scene = Scene::new();
-    let private = scene.folder.file("root/private.pem", &scene.ca.pem);
+    let stage = Stage::new();
+    let private = stage.folder.file("root/private.pem", &stage.ca.pem);
     fs::set_permissions(&private, fs::Permissions::from_mode(0o600)).expect("permissions");
-    let closed = scene.folder.file("root/closed/ca.pem", &scene.ca.pem);
+    let closed = stage.folder.file("root/closed/ca.pem", &stage.ca.pem);
     let closed = std::path::Path::new(&closed).parent().expect("a folder");
     fs::set_permissions(closed, fs::Permissions::from_mode(0o700)).expect("permissions");
     for file in ["/private.pem", "/closed/ca.pem"] {
         let what = refused(
-            &scene,
+            &stage,
             "file",
             &format!("--sni {NAME} --ca-file {file}"),
             SERVER,
@@ -147,10 +149,10 @@ fn files_that_haproxys_user_may_not_read() {
 
 #[test]
 fn files_whose_content_is_no_good_are_named_as_the_configuration_has_them() {
-    let scene = Scene::new();
-    scene.folder.file("root/empty.pem", "");
+    let stage = Stage::new();
+    stage.folder.file("root/empty.pem", "");
     let what = refused(
-        &scene,
+        &stage,
         "options",
         &format!("--sni {NAME} --ca-file /empty.pem"),
         SERVER,
@@ -163,21 +165,21 @@ fn files_whose_content_is_no_good_are_named_as_the_configuration_has_them() {
 
 #[test]
 fn a_variable_that_is_not_set_here() {
-    let scene = Scene::new();
-    let backend = scene.checked(
+    let stage = Stage::new();
+    let backend = checked(
         "/sni-check",
         "--sni ${SNI_HOST} --ca-file /ca.pem --timeout 400ms",
         SERVER,
     );
-    let config = scene.config(&scene.jailed(), &backend);
+    let config = in_chroot(&stage, &backend);
     let expected = [("options", PROBLEM), ("unset-variables", "note")];
     let report = foretells(&config, &expected, "PROCERR", "2");
     assert_eq!(finding(&report, "unset-variables")["about"][0], "SNI_HOST");
     let set = format!("SNI_HOST={NAME}");
-    let file = scene
+    let file = stage
         .folder
         .file("env", &format!("# comment\nOTHER=1\nSNI_HOST=\"{NAME}\"\n"));
-    let environ = scene.folder.file("environ", &format!("A=b\0{set}\0"));
+    let environ = stage.folder.file("environ", &format!("A=b\0{set}\0"));
     for given in [set, format!("@{file}"), format!("@{environ}")] {
         let (report, code) = json(&["-f", &config, "--env", &given]);
         assert_eq!(code, 0, "{given}: {report}");

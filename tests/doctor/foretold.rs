@@ -1,20 +1,12 @@
-//! Checks that work, but otherwise than they look: doctor's notes, and what HAProxy makes of them.
+//! Checks that work, but not as they look: doctor's notes, and what HAProxy makes of them.
 
-use std::thread;
-use std::time::Duration;
-
-use crate::scene::{NAME, Scene, finding, foretells, json, shows};
+use crate::configuration::{checked, configure, finding, foretells, in_chroot, jail, json, shows};
+use crate::support::NAME;
+use crate::support::dead_port;
 use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::peer::silent;
 use crate::support::pki::Ca;
-use crate::support::{dead_port, peer};
-
-/// A peer that accepts and says nothing.
-fn silent() -> u16 {
-    peer::tcp(|stream| {
-        thread::sleep(Duration::from_secs(30));
-        drop(stream);
-    })
-}
+use crate::support::stage::Stage;
 
 fn write(report: &serde_json::Value, id: &str) -> String {
     let write = &finding(report, id)["write"];
@@ -23,8 +15,7 @@ fn write(report: &serde_json::Value, id: &str) -> String {
 
 #[test]
 fn haproxy_kills_a_check_at_inter() {
-    let mut scene = Scene::new();
-    scene.port = silent();
+    let (stage, silent) = (Stage::new(), silent());
     let options = format!("--sni {NAME} --ca-file /ca.pem");
     for (server, own) in [
         ("inter 500ms", ""),
@@ -32,26 +23,26 @@ fn haproxy_kills_a_check_at_inter() {
         ("", "--timeout 3s"),
     ] {
         let options = format!("{options} {own}");
-        let server = format!("127.0.0.1:PORT TLS check {server}");
-        let backend = scene.checked("/sni-check", &options, &server);
-        let config = scene.config(&scene.jailed(), &backend);
+        let server = format!("127.0.0.1:{silent} TLS check {server}");
+        let backend = checked("/sni-check", &options, &server);
+        let config = in_chroot(&stage, &backend);
         let report = foretells(&config, &[("time", "note")], "PROCTOUT", "");
         assert!(write(&report, "time").contains("inter "), "{report}");
     }
     // The longer time it names is enough: the check ends by itself, with its code.
-    let backend = scene.checked("/sni-check", &options, "127.0.0.1:PORT TLS check inter 2s");
-    let config = scene.config(&scene.jailed(), &backend);
+    let server = format!("127.0.0.1:{silent} TLS check inter 2s");
+    let config = in_chroot(&stage, &checked("/sni-check", &options, &server));
     foretells(&config, &[], "PROCERR", "62");
 }
 
 #[test]
 fn with_timeout_check_haproxy_kills_at_timeout_connect_too() {
-    let mut scene = Scene::new();
-    scene.port = silent();
+    let (stage, silent) = (Stage::new(), silent());
     let options = format!("--sni {NAME} --ca-file /ca.pem --timeout 1s");
-    let backend = scene.checked("/sni-check", &options, "127.0.0.1:PORT TLS check inter 3s");
+    let server = format!("127.0.0.1:{silent} TLS check inter 3s");
+    let backend = checked("/sni-check", &options, &server);
     let with = format!("{backend}\n timeout connect 500ms\n timeout check 5s");
-    let config = scene.config(&scene.jailed(), &with);
+    let config = in_chroot(&stage, &with);
     let report = foretells(&config, &[("time", "note")], "PROCTOUT", "");
     assert!(
         write(&report, "time").starts_with("timeout connect "),
@@ -59,20 +50,21 @@ fn with_timeout_check_haproxy_kills_at_timeout_connect_too() {
     );
     // Without timeout check it does not count.
     let without = with.replace("timeout check 5s", "");
-    let config = scene.config(&scene.jailed(), &without);
+    let config = in_chroot(&stage, &without);
     foretells(&config, &[], "PROCERR", "62");
 }
 
 #[test]
 fn fastinter_and_downinter_do_not_end_a_check() {
-    let mut scene = Scene::new();
-    scene.port = silent();
+    let (stage, silent) = (Stage::new(), silent());
     let options = format!("--sni {NAME} --ca-file /ca.pem --timeout 1s");
-    let server = "127.0.0.1:PORT TLS check inter 2s fastinter 200ms downinter 200ms rise 2 fall 2";
-    let backend = scene.checked("/sni-check", &options, server);
-    let config = scene.config(&scene.jailed(), &backend);
+    let server = format!(
+        "127.0.0.1:{silent} TLS check inter 2s fastinter 200ms downinter 200ms rise 2 fall 2"
+    );
+    let backend = checked("/sni-check", &options, &server);
+    let config = in_chroot(&stage, &backend);
     foretells(&config, &[], "PROCERR", "62");
-    // Nor later, when the server is going down or is down.
+    // Nor when the server is going down or is down.
     let haproxy = Haproxy::start(Mode::Daemon, &config, &[]);
     let seen = haproxy.wait_for_status("b", "s", "DOWN");
     assert_eq!(seen.check_code, "62");
@@ -80,13 +72,13 @@ fn fastinter_and_downinter_do_not_end_a_check() {
 
 #[test]
 fn addr_and_port_of_the_server_line_do_not_reach_the_check() {
-    let scene = Scene::new();
+    let stage = Stage::new();
     let dead = dead_port();
     let options = format!("--sni {NAME} --ca-file /ca.pem --timeout 400ms");
     let server = format!("127.0.0.1:{dead} TLS check inter 500ms port PORT");
     let config = |options: &str| {
-        let backend = scene.checked("/sni-check", options, &server);
-        scene.config(&scene.jailed(), &backend)
+        let backend = checked("/sni-check", options, &server);
+        in_chroot(&stage, &backend)
     };
     let report = foretells(&config(&options), &[("ignored", "note")], "PROCERR", "41");
     let cure = write(&report, "ignored");
@@ -94,21 +86,21 @@ fn addr_and_port_of_the_server_line_do_not_reach_the_check() {
     foretells(&config(&format!("{options} {cure}")), &[], "PROCOK", "0");
 
     let server = "127.0.0.1:PORT TLS check inter 500ms addr 127.0.0.2";
-    let backend = scene.checked("/sni-check", &options, server);
-    let config = scene.config(&scene.jailed(), &backend);
+    let backend = checked("/sni-check", &options, server);
+    let config = in_chroot(&stage, &backend);
     let report = foretells(&config, &[("ignored", "note")], "PROCOK", "0");
     assert!(write(&report, "ignored").starts_with("--connect 127.0.0.2 "));
 }
 
 #[test]
 fn traffic_that_is_less_strict_than_the_check() {
-    let scene = Scene::new();
+    let stage = Stage::new();
     let other = Ca::named("Other");
-    scene.folder.file("root/other.pem", &other.pem);
+    stage.folder.file("root/other.pem", &other.pem);
     let options = format!("--sni {NAME} --ca-file /other.pem --timeout 400ms");
     let server = format!("127.0.0.1:PORT ssl verify none sni str({NAME}) check inter 500ms");
-    let backend = scene.checked("/sni-check", &options, &server);
-    let config = scene.config(&scene.jailed(), &backend);
+    let backend = checked("/sni-check", &options, &server);
+    let config = in_chroot(&stage, &backend);
     foretells(
         &config,
         &[("traffic-verifies-nothing", "note")],
@@ -117,9 +109,9 @@ fn traffic_that_is_less_strict_than_the_check() {
     );
     // The same for all of `global`.
     let server = server.replace("verify none ", "");
-    let backend = scene.checked("/sni-check", &options, &server);
-    let global = format!("{}\n ssl-server-verify none", scene.jailed());
-    let config = scene.config(&global, &backend);
+    let backend = checked("/sni-check", &options, &server);
+    let global = format!("{}\n ssl-server-verify none", jail(&stage));
+    let config = configure(&stage, &global, &backend);
     foretells(
         &config,
         &[("traffic-verifies-nothing", "note")],
@@ -130,14 +122,14 @@ fn traffic_that_is_less_strict_than_the_check() {
 
 #[test]
 fn a_check_that_verifies_nothing_is_up_with_any_certificate() {
-    let scene = Scene::new();
+    let stage = Stage::new();
     let options = "--sni www.example.test --verify none --timeout 400ms";
-    let backend = scene.checked(
+    let backend = checked(
         "/sni-check",
         options,
         "127.0.0.1:PORT TLS check inter 500ms",
     );
-    let config = scene.config(&scene.jailed(), &backend);
+    let config = in_chroot(&stage, &backend);
     foretells(
         &config,
         &[("check-verifies-nothing", "note")],
@@ -148,10 +140,10 @@ fn a_check_that_verifies_nothing_is_up_with_any_certificate() {
 
 /// UP by the check, but traffic gets this answer.
 #[track_caller]
-fn up_but(scene: &Scene, server: &str, id: &str, answer: u16) {
+fn up_but(stage: &Stage, server: &str, id: &str, answer: u16) {
     let options = format!("--sni {NAME} --ca-file /ca.pem --timeout 400ms");
-    let backend = scene.checked("/sni-check", &options, server);
-    let config = scene.config(&scene.jailed(), &backend);
+    let backend = checked("/sni-check", &options, server);
+    let config = in_chroot(stage, &backend);
     foretells(&config, &[(id, "note")], "PROCOK", "0");
     let haproxy = Haproxy::start(Mode::Daemon, &config, &[]);
     haproxy.wait_for_code("b", "s", "0");
@@ -160,31 +152,31 @@ fn up_but(scene: &Scene, server: &str, id: &str, answer: u16) {
 
 #[test]
 fn traffic_in_plain_http_to_a_tls_port() {
-    let scene = Scene::new();
+    let stage = Stage::new();
     for words in ["", "no-ssl"] {
         let server = format!("127.0.0.1:PORT check inter 500ms {words}");
-        up_but(&scene, &server, "traffic-without-tls", 400);
+        up_but(&stage, &server, "traffic-without-tls", 400);
     }
 }
 
 #[test]
 fn traffic_without_sni() {
-    let scene = Scene::new();
+    let stage = Stage::new();
     let server = "127.0.0.1:PORT ssl verify required ca-file ROOT/ca.pem check inter 500ms";
-    up_but(&scene, server, "traffic-without-sni", 503);
+    up_but(&stage, server, "traffic-without-sni", 503);
 }
 
 #[test]
 fn a_name_to_resolve_in_an_empty_chroot() {
-    let scene = Scene::new();
+    let stage = Stage::new();
     let options = format!("--sni {NAME} --ca-file /ca.pem --timeout 1s --connect nowhere.invalid");
-    let backend = scene.checked("/sni-check", &options, "127.0.0.1:PORT TLS check inter 2s");
-    let config = scene.config(&scene.jailed(), &backend);
+    let backend = checked("/sni-check", &options, "127.0.0.1:PORT TLS check inter 2s");
+    let config = in_chroot(&stage, &backend);
     let (report, code) = json(&["-f", &config]);
     assert_eq!(code, 0, "{report}");
     assert!(write(&report, "resolver").contains("/etc/resolv.conf"));
     shows(&config, "s", "PROCERR", "31");
-    scene
+    stage
         .folder
         .file("root/etc/hosts", "127.0.0.1 nowhere.invalid\n");
     foretells(&config, &[], "PROCOK", "0");

@@ -1,9 +1,13 @@
 //! What keeps HAProxy from starting checks, and commands that cannot be run.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
-use crate::scene::{NAME, Scene, finding, foretells, found, json, refuses, shows};
+use crate::configuration::{
+    checked, configure, finding, foretells, found, in_chroot, jail, json, refuses, shows,
+};
+use crate::support::NAME;
+use crate::support::check::BINARY;
+use crate::support::stage::Stage;
 
 const PROBLEM: &str = "problem";
 const SERVER: &str = "127.0.0.1:PORT TLS check inter 500ms";
@@ -15,19 +19,19 @@ fn options() -> String {
 
 #[test]
 fn a_good_configuration_has_no_finding() {
-    let scene = Scene::new();
-    let backend = scene.checked("/sni-check", &options(), SERVER);
-    let config = scene.config(&scene.jailed(), &backend);
+    let stage = Stage::new();
+    let backend = checked("/sni-check", &options(), SERVER);
+    let config = in_chroot(&stage, &backend);
     let report = foretells(&config, &[], "PROCOK", "0");
     assert_eq!(report["checks"], 1);
 }
 
 #[test]
 fn without_insecure_fork_wanted_only_root_can_check() {
-    let scene = Scene::new();
-    let backend = scene.checked("/sni-check", &options(), SERVER);
-    let jailed = scene.jailed().replace("insecure-fork-wanted", "");
-    let config = scene.config(&jailed, &backend);
+    let stage = Stage::new();
+    let backend = checked("/sni-check", &options(), SERVER);
+    let jailed = jail(&stage).replace("insecure-fork-wanted", "");
+    let config = configure(&stage, &jailed, &backend);
     foretells(
         &config,
         &[("no-insecure-fork-wanted", PROBLEM)],
@@ -40,10 +44,10 @@ fn without_insecure_fork_wanted_only_root_can_check() {
         (2, &"SOCKERR".into())
     );
 
-    let command = format!("{}/sni-check", scene.root());
-    let options = options().replace("/ca.pem", &format!("{}/ca.pem", scene.root()));
-    let backend = scene.checked(&command, &options, SERVER);
-    let config = scene.config("external-check", &backend);
+    let command = format!("{}/sni-check", stage.chroot());
+    let options = options().replace("/ca.pem", &format!("{}/ca.pem", stage.chroot()));
+    let backend = checked(&command, &options, SERVER);
+    let config = configure(&stage, "external-check", &backend);
     foretells(
         &config,
         &[("no-insecure-fork-wanted", "note")],
@@ -54,24 +58,24 @@ fn without_insecure_fork_wanted_only_root_can_check() {
 
 #[test]
 fn what_haproxy_refuses_is_a_problem_and_the_cure_is_named() {
-    let scene = Scene::new();
-    let backend = scene.checked("/sni-check", &options(), SERVER);
+    let stage = Stage::new();
+    let backend = checked("/sni-check", &options(), SERVER);
     let no_command = backend.replace("external-check command /sni-check", "");
     for (global, backend, id, cure) in [
         (
-            scene.jailed().replace("\n external-check", ""),
+            jail(&stage).replace("\n external-check", ""),
             &backend,
             "no-external-check",
             "external-check",
         ),
         (
-            scene.jailed(),
+            jail(&stage),
             &no_command,
             "no-command",
             "external-check command",
         ),
     ] {
-        let config = scene.config(&global, backend);
+        let config = configure(&stage, &global, backend);
         let (report, code) = json(&["-f", &config]);
         assert_eq!(code, 2);
         assert_eq!(report["haproxy"]["accepts"], false, "{report}");
@@ -84,12 +88,10 @@ fn what_haproxy_refuses_is_a_problem_and_the_cure_is_named() {
 
 #[test]
 fn a_chroot_that_is_not_there() {
-    let scene = Scene::new();
-    let backend = scene.checked("/sni-check", &options(), SERVER);
-    let global = scene
-        .jailed()
-        .replace(&scene.root(), &scene.folder.join("none"));
-    let config = scene.config(&global, &backend);
+    let stage = Stage::new();
+    let backend = checked("/sni-check", &options(), SERVER);
+    let global = jail(&stage).replace(stage.chroot(), &stage.folder.join("none"));
+    let config = configure(&stage, &global, &backend);
     let (report, code) = json(&["-f", &config]);
     assert_eq!(code, 2);
     // `haproxy -c` does not look for it.
@@ -101,18 +103,17 @@ fn a_chroot_that_is_not_there() {
 /// Commands that cannot be run in the chroot, each with the code that HAProxy shows.
 #[test]
 fn commands_that_cannot_be_run() {
-    let scene = Scene::new();
-    scene.copy("/bin/true", "root/dynamic", 0o755);
-    scene.copy("/bin/true", "root/plain", 0o644);
-    scene.copy("/bin/true", "root/private", 0o700);
-    scene.script("root/script", "#!/bin/bash\nexit 0\n");
-    scene.script("root/text", "exit 0\n");
-    fs::create_dir(scene.folder.path().join("root/folder")).expect("a folder");
-    let mut bytes = fs::read(scene.folder.join("root/sni-check")).expect("bytes");
+    let stage = Stage::new();
+    stage.folder.copy("/bin/true", "root/dynamic", 0o755);
+    stage.folder.copy("/bin/true", "root/plain", 0o644);
+    stage.folder.copy("/bin/true", "root/private", 0o700);
+    stage.folder.script("root/script", "#!/bin/bash\nexit 0\n");
+    stage.folder.script("root/text", "exit 0\n");
+    fs::create_dir(stage.folder.path().join("root/folder")).expect("a folder");
+    let foreign = stage.folder.copy(BINARY, "root/foreign", 0o755);
+    let mut bytes = fs::read(&foreign).expect("bytes");
     bytes[18] ^= 0xff;
-    fs::write(scene.folder.join("root/foreign"), bytes).expect("a file");
-    let mode = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(scene.folder.join("root/foreign"), mode).expect("permissions");
+    fs::write(&foreign, bytes).expect("a file");
     for (command, part) in [
         ("/missing", "is not in the chroot"),
         ("/folder", "no regular file"),
@@ -124,8 +125,8 @@ fn commands_that_cannot_be_run() {
         ("/foreign", "another machine"),
         ("sni-check", "no absolute path"),
     ] {
-        let backend = scene.checked(command, &options(), SERVER);
-        let config = scene.config(&scene.jailed(), &backend);
+        let backend = checked(command, &options(), SERVER);
+        let config = in_chroot(&stage, &backend);
         let report = foretells(&config, &[("command", PROBLEM)], "PROCERR", "255");
         let what = finding(&report, "command")["what"].as_str().expect("text");
         assert!(what.contains(part), "{command}: {what}");
@@ -134,27 +135,29 @@ fn commands_that_cannot_be_run() {
 
 #[test]
 fn a_dynamic_program_without_its_libraries() {
-    let scene = Scene::new();
-    scene.copy("/bin/true", "root/dynamic", 0o755);
-    scene.copy(
+    let stage = Stage::new();
+    stage.folder.copy("/bin/true", "root/dynamic", 0o755);
+    stage.folder.copy(
         "/lib64/ld-linux-x86-64.so.2",
         "root/lib64/ld-linux-x86-64.so.2",
         0o755,
     );
-    let backend = scene.checked("/dynamic", &options(), SERVER);
-    let config = scene.config(&scene.jailed(), &backend);
+    let backend = checked("/dynamic", &options(), SERVER);
+    let config = in_chroot(&stage, &backend);
     let report = foretells(&config, &[("command", PROBLEM)], "PROCERR", "127");
     assert!(report.to_string().contains("libc.so.6"), "{report}");
     let library = "lib/x86_64-linux-gnu/libc.so.6";
-    scene.copy(&format!("/{library}"), &format!("root/{library}"), 0o755);
+    stage
+        .folder
+        .copy(&format!("/{library}"), &format!("root/{library}"), 0o755);
     foretells(&config, &[], "PROCOK", "0");
 }
 
 #[test]
 fn a_link_is_followed_within_the_chroot() {
-    let scene = Scene::new();
+    let stage = Stage::new();
     let link = |to: &str, name: &str| {
-        let path = scene.folder.path().join("root").join(name);
+        let path = format!("{}/{name}", stage.chroot());
         std::os::unix::fs::symlink(to, path).expect("a link");
     };
     link("/sni-check", "good");
@@ -162,8 +165,8 @@ fn a_link_is_followed_within_the_chroot() {
     link("/bin/true", "bad");
     link("round", "round");
     let config = |command| {
-        let backend = scene.checked(command, &options(), SERVER);
-        scene.config(&scene.jailed(), &backend)
+        let backend = checked(command, &options(), SERVER);
+        in_chroot(&stage, &backend)
     };
     foretells(&config("/good"), &[], "PROCOK", "0");
     foretells(&config("/bad"), &[("command", PROBLEM)], "PROCERR", "255");
@@ -172,9 +175,9 @@ fn a_link_is_followed_within_the_chroot() {
 
 #[test]
 fn a_backend_that_checks_nothing() {
-    let scene = Scene::new();
-    let backend = scene.checked("/sni-check", &options(), "127.0.0.1:PORT TLS");
-    let config = scene.config(&scene.jailed(), &backend);
+    let stage = Stage::new();
+    let backend = checked("/sni-check", &options(), "127.0.0.1:PORT TLS");
+    let config = in_chroot(&stage, &backend);
     let (report, code) = json(&["-f", &config]);
     assert_eq!(code, 2);
     assert_eq!(
@@ -185,17 +188,17 @@ fn a_backend_that_checks_nothing() {
     let second = backend.replace("server s ", "server t ");
     let second = second.lines().last().expect("a line");
     let both = format!("{backend} check inter 500ms\n{second}");
-    let config = scene.config(&scene.jailed(), &both);
+    let config = in_chroot(&stage, &both);
     let report = foretells(&config, &[("not-checked", "note")], "PROCOK", "0");
     assert_eq!(finding(&report, "not-checked")["about"][0], "b/t");
 }
 
 #[test]
 fn without_its_option_an_external_check_is_none() {
-    let scene = Scene::new();
-    let backend = scene.checked("/sni-check", &options(), "127.0.0.1:PORT check inter 500ms");
+    let stage = Stage::new();
+    let backend = checked("/sni-check", &options(), "127.0.0.1:PORT check inter 500ms");
     let backend = backend.replace("option external-check", "option tcp-check");
-    let config = scene.config(&scene.jailed(), &backend);
+    let config = in_chroot(&stage, &backend);
     let (report, code) = json(&["-f", &config]);
     assert_eq!((code, &report["checks"]), (2, &0.into()));
     assert_eq!(finding(&report, "no-option")["mark"], PROBLEM);
@@ -204,15 +207,15 @@ fn without_its_option_an_external_check_is_none() {
 
 #[test]
 fn a_huge_limit_on_open_files() {
-    let scene = Scene::new();
-    let backend = scene.checked("/sni-check", &options(), SERVER);
+    let stage = Stage::new();
+    let backend = checked("/sni-check", &options(), SERVER);
     for (limit, mark) in [
         ("1000000000", Some("problem")),
         ("10000000", Some("note")),
         ("100000", None),
     ] {
-        let global = format!("{}\n ulimit-n {limit}", scene.jailed());
-        let config = scene.config(&global, &backend);
+        let global = format!("{}\n ulimit-n {limit}", jail(&stage));
+        let config = configure(&stage, &global, &backend);
         let (report, code) = json(&["-f", &config]);
         let found = found(&report);
         let mark_found = found.first().map(|(_, mark)| mark.as_str());

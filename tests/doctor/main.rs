@@ -1,12 +1,11 @@
-//! `sni-check doctor` against real configurations in real places, and a real HAProxy that shows
-//! what it foretells.
+//! `sni-check doctor` on real configurations, and a real HAProxy that shows what doctor predicts.
 
+mod configuration;
 mod files;
 mod foretold;
 mod launch;
 mod reading;
 mod report;
 mod run;
-mod scene;
 #[path = "../support/mod.rs"]
 mod support;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::scene::{Scene, finding, json};
+use crate::configuration::{PLAIN, checked, configure, finding, json};
 use crate::support::folder::Folder;
 use crate::support::haproxy::Haproxy;
+use crate::support::stage::Stage;
 
 const GLOBAL: &str = "global\n external-check\n insecure-fork-wanted\n";
 
@@ -137,10 +138,10 @@ fn what_is_not_understood_is_said_with_its_line() {
 
 #[test]
 fn a_real_backend_from_a_template_is_checked_once_for_each_server() {
-    let scene = Scene::new();
-    let backend = scene.checked("/none", "--no-sni", "127.0.0.1:1");
+    let stage = Stage::new();
+    let backend = checked("/none", "--no-sni", "127.0.0.1:1");
     let backend = backend.replace("server s ", "server-template s 3 ");
-    let config = scene.config(&Scene::plain(), &format!("{backend} check\n"));
+    let config = configure(&stage, PLAIN, &format!("{backend} check\n"));
     let (names, report) = checks(&["-f", &config]);
     assert_eq!(names.len(), 3, "{report}");
     assert!(names.contains("b/s3"));
@@ -163,7 +164,7 @@ fn what_cannot_be_read_or_asked_is_refused() {
         (&["--rum"], "did you mean --run?"),
         (&["haproxy.cfg"], "such as -f FILE"),
     ] {
-        let output = crate::scene::doctor(words);
+        let output = crate::configuration::doctor(words);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{words:?} {text}");
         assert!(text.contains(part), "{words:?}: {text}");

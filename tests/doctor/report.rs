@@ -2,24 +2,28 @@
 
 use std::process::Command;
 
-use crate::scene::{NAME, Scene, doctor, json};
+use crate::configuration::{checked, configure, doctor, in_chroot, json};
+use crate::support::NAME;
 use crate::support::check;
+use crate::support::stage::Stage;
 
 #[test]
 fn the_ready_configurations_have_no_finding() {
-    let scene = Scene::new();
-    scene.copy(check::BINARY, "root/usr/local/bin/sni-check", 0o755);
-    let client = scene.ca.leaf(&["client.example.test"], 30);
-    let client = scene.folder.file("root/client.pem", &client.both_pem());
+    let stage = Stage::new();
+    stage
+        .folder
+        .copy(check::BINARY, "root/usr/local/bin/sni-check", 0o755);
+    let client = stage.ca.leaf(&["client.example.test"], 30);
+    let client = stage.folder.file("root/client.pem", &client.both_pem());
     let pairs = [
         ("HYBRID_STACK_HOST", "127.0.0.1".to_owned()),
         ("STACK_HOST", "127.0.0.1".to_owned()),
         ("SNI_HOST", NAME.to_owned()),
-        ("SNI_CHECK", format!("{}/sni-check", scene.root())),
-        ("CA_FILE", format!("{}/ca.pem", scene.root())),
-        ("SERVER_CA_FILE", format!("{}/ca.pem", scene.root())),
+        ("SNI_CHECK", format!("{}/sni-check", stage.chroot())),
+        ("CA_FILE", format!("{}/ca.pem", stage.chroot())),
+        ("SERVER_CA_FILE", format!("{}/ca.pem", stage.chroot())),
         ("CLIENT_PEM", client),
-        ("CHROOT", scene.root()),
+        ("CHROOT", stage.chroot().to_owned()),
     ];
     let pairs = pairs.map(|(name, value)| format!("{name}={value}"));
     let folder = format!("{}/haproxy", env!("CARGO_MANIFEST_DIR"));
@@ -46,19 +50,19 @@ fn the_ready_configurations_have_no_finding() {
 }
 
 /// A configuration with a problem and a note.
-fn config(scene: &Scene) -> String {
-    let backend = scene.checked(
+fn config(stage: &Stage) -> String {
+    let backend = checked(
         "/missing",
         "--snl x",
         "127.0.0.1:PORT check inter 500ms frobnicate",
     );
-    scene.config(&scene.jailed(), &backend)
+    in_chroot(stage, &backend)
 }
 
 #[test]
 fn the_gravest_comes_first_and_no_line_is_wider_than_a_terminal() {
-    let scene = Scene::new();
-    let output = doctor(&["-f", &config(&scene), "--run"]);
+    let stage = Stage::new();
+    let output = doctor(&["-f", &config(&stage), "--run"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(!text.contains('\x1b'), "plain when piped");
     // A path that is longer than the room for it is not broken: it is to be pasted.
@@ -85,14 +89,14 @@ fn the_gravest_comes_first_and_no_line_is_wider_than_a_terminal() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    let colored = doctor(&["-f", &config(&scene), "--color=always"]);
+    let colored = doctor(&["-f", &config(&stage), "--color=always"]);
     assert!(String::from_utf8_lossy(&colored.stdout).contains("\x1b[31mproblem"));
 }
 
 #[test]
 fn the_json_has_its_documented_shape() {
-    let scene = Scene::new();
-    let (report, code) = json(&["-f", &config(&scene), "--run"]);
+    let stage = Stage::new();
+    let (report, code) = json(&["-f", &config(&stage), "--run"]);
     let keys = |value: &serde_json::Value| {
         let object = value.as_object().expect("an object");
         object.keys().cloned().collect::<Vec<_>>()
@@ -134,19 +138,19 @@ fn the_json_has_its_documented_shape() {
 
 #[test]
 fn without_haproxy_the_configuration_is_looked_at_all_the_same() {
-    let scene = Scene::new();
-    let backend = scene.checked(
+    let stage = Stage::new();
+    let backend = checked(
         "/sni-check",
         "--no-sni --ca-file /none.pem",
         "127.0.0.1:1 check",
     );
-    let config = scene.config("external-check\n insecure-fork-wanted", &backend);
+    let config = configure(&stage, "external-check\n insecure-fork-wanted", &backend);
     let text = std::fs::read_to_string(config).expect("text");
-    scene.folder.file("root/haproxy.cfg", &text);
+    stage.folder.file("root/haproxy.cfg", &text);
     // Nothing but the program is in that place.
     let output = Command::new("/usr/sbin/chroot")
         .args([
-            &scene.root(),
+            stage.chroot(),
             "/sni-check",
             "doctor",
             "-f",

@@ -5,8 +5,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use crate::scene::{NAME, Scene, json};
+use crate::configuration::{checked, configure, in_chroot, jail, json};
+use crate::support::NAME;
 use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::peer::silent;
+use crate::support::stage::Stage;
 use crate::support::{check, dead_port, free_port, program, wait_for};
 
 /// What a check was given and could see, written down by itself.
@@ -23,8 +26,8 @@ echo "user: $(/usr/bin/id -u):$(/usr/bin/id -g)"
 /bin/mv "${0%/*}/seen/$HAPROXY_PROXY_NAME.$HAPROXY_SERVER_NAME.part" "${0%/*}/seen/$HAPROXY_PROXY_NAME.$HAPROXY_SERVER_NAME"
 "#;
 
-fn testimony(scene: &Scene, count: usize) -> BTreeMap<String, String> {
-    let folder = scene.folder.path().join("seen");
+fn testimony(stage: &Stage, count: usize) -> BTreeMap<String, String> {
+    let folder = stage.folder.path().join("seen");
     let read = || {
         let entries = fs::read_dir(&folder).expect("a folder").flatten();
         let seen: BTreeMap<String, String> = entries
@@ -42,16 +45,16 @@ fn testimony(scene: &Scene, count: usize) -> BTreeMap<String, String> {
     seen
 }
 
-fn empty(scene: &Scene) {
-    let folder = scene.folder.path().join("seen");
+fn empty(stage: &Stage) {
+    let folder = stage.folder.path().join("seen");
     fs::create_dir(&folder).expect("a folder");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("permissions");
 }
 
 #[test]
 fn a_check_cannot_tell_doctor_from_haproxy() {
-    let scene = Scene::new();
-    let witness = scene.script("witness", WITNESS);
+    let stage = Stage::new();
+    let witness = stage.folder.script("witness", WITNESS);
     let port = free_port();
     let text = format!(
         "global\n user nobody\n group nogroup\n external-check\n insecure-fork-wanted\n stats timeout 1m\n\
@@ -65,10 +68,10 @@ fn a_check_cannot_tell_doctor_from_haproxy() {
          listen two from tcp\n bind 127.0.0.1:{}\n id 40\n server a 127.0.0.1:5 no-ssl id 12\n server b 127.0.0.1:6\n\
          backend three from base\n server u {}/socket proto h2\n",
         free_port(),
-        scene.folder.path().display(),
+        stage.folder.path().display(),
     );
-    let config = scene.folder.file("haproxy.cfg", &text);
-    empty(&scene);
+    let config = stage.folder.file("haproxy.cfg", &text);
+    empty(&stage);
     let (report, _) = json(&["-f", &config, "--run", "--env", "WORD=w"]);
     assert_eq!(
         report["not_understood"],
@@ -77,10 +80,10 @@ fn a_check_cannot_tell_doctor_from_haproxy() {
     );
     let count = report["checks"].as_u64().expect("a number");
     assert_eq!(count, 7, "{report}");
-    let by_doctor = testimony(&scene, 7);
-    empty(&scene);
+    let by_doctor = testimony(&stage, 7);
+    empty(&stage);
     let _haproxy = Haproxy::start(Mode::Daemon, &config, &[("WORD", "w")]);
-    let by_haproxy = testimony(&scene, 7);
+    let by_haproxy = testimony(&stage, 7);
     assert_eq!(by_doctor, by_haproxy);
     assert!(
         by_doctor["one.a"].contains("PATH=--a 'b c' w\n"),
@@ -91,23 +94,19 @@ fn a_check_cannot_tell_doctor_from_haproxy() {
 /// Healthy, wrong name, refused port, slow: the same in doctor's table and in HAProxy's statistics.
 #[test]
 fn the_table_is_what_haproxy_shows() {
-    let scene = Scene::new();
-    let (nginx, dead) = (scene.port, dead_port());
+    let stage = Stage::new();
+    let (nginx, dead) = (stage.nginx().port, dead_port());
     let check = |name: &str, port: u16, more: &str| {
         format!(
             "backend {name}\n external-check path \"--sni {NAME} --ca-file /ca.pem --timeout 900ms {more}\"\n\
              server s 127.0.0.1:{port} check inter 1s\n"
         )
     };
-    let silent = crate::support::peer::tcp(|stream| {
-        std::thread::sleep(std::time::Duration::from_secs(20));
-        drop(stream);
-    });
     let backends = [
         check("healthy", nginx, ""),
         check("name", nginx, "--verify-host other.example.test"),
         check("refused", dead, ""),
-        check("killed", silent, "").replace("900ms", "5s"),
+        check("killed", silent(), "").replace("900ms", "5s"),
         check("missing", nginx, "").replace(
             " external-check path",
             " external-check command /none\n external-check path",
@@ -116,10 +115,10 @@ fn the_table_is_what_haproxy_shows() {
     let text = format!(
         "global\n {}\ndefaults\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
          option external-check\n external-check command /sni-check\n{}",
-        scene.jailed(),
+        jail(&stage),
         backends.concat()
     );
-    let config = scene.folder.file("haproxy.cfg", &text);
+    let config = stage.folder.file("haproxy.cfg", &text);
     let (report, code) = json(&["-f", &config, "--run"]);
     assert_eq!(code, 2, "the missing command is a problem");
     assert_eq!(report["runs"]["exact"], true);
@@ -151,16 +150,16 @@ fn the_table_is_what_haproxy_shows() {
 
 #[test]
 fn the_exit_code_is_that_of_the_first_check_that_fails() {
-    let scene = Scene::new();
+    let stage = Stage::new();
     let config = |options: &str, port: u16| {
         let options = format!("--ca-file /ca.pem --timeout 900ms {options}");
         let server = format!("127.0.0.1:{port} TLS check inter 1s");
-        let backend = scene.checked("/sni-check", &options, &server);
-        scene.config(&scene.jailed(), &backend)
+        let backend = checked("/sni-check", &options, &server);
+        in_chroot(&stage, &backend)
     };
-    let good = config(&format!("--sni {NAME}"), scene.port);
+    let good = config(&format!("--sni {NAME}"), stage.nginx().port);
     assert_eq!(json(&["-f", &good, "--run"]).1, 0);
-    let wrong = config("--sni wrong.example.test", scene.port);
+    let wrong = config("--sni wrong.example.test", stage.nginx().port);
     assert_eq!(json(&["-f", &wrong]).1, 0);
     let (report, code) = json(&["-f", &wrong, "--run"]);
     assert_eq!((code, &report["code"]), (65, &65.into()));
@@ -168,15 +167,15 @@ fn the_exit_code_is_that_of_the_first_check_that_fails() {
 
 #[test]
 fn another_user_than_root_is_told_that_it_is_not_exact() {
-    let scene = Scene::new();
+    let stage = Stage::new();
     let options = format!("--sni {NAME} --ca-file ROOT/ca.pem --timeout 900ms");
-    let backend = scene.checked(
+    let backend = checked(
         "ROOT/sni-check",
         &options,
         "127.0.0.1:PORT TLS check inter 1s",
     );
-    let config = scene.config(&scene.jailed().replace(&scene.root(), "/"), &backend);
-    let program_copy = scene.copy(check::BINARY, "sni-check", 0o755);
+    let config = configure(&stage, &jail(&stage).replace(stage.chroot(), "/"), &backend);
+    let program_copy = stage.folder.copy(check::BINARY, "sni-check", 0o755);
     let output = program("setpriv")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
         .args([&program_copy, "doctor", "--run", "-f", &config])
@@ -186,10 +185,10 @@ fn another_user_than_root_is_told_that_it_is_not_exact() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("ok       b/s PROCOK"), "{text}");
-    let root = scene.config(
-        &scene
-            .jailed()
-            .replace(&format!("chroot {}", scene.root()), "")
+    let root = configure(
+        &stage,
+        &jail(&stage)
+            .replace(&format!("chroot {}", stage.chroot()), "")
             .replace("nobody", "root"),
         &backend,
     );

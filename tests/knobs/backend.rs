@@ -1,4 +1,4 @@
-//! A TLS backend that tells what it saw of each client.
+//! A TLS backend that reports what it saw of each client.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -41,7 +41,7 @@ impl Seen {
 /// How the backend behaves.
 #[derive(Clone, Default)]
 pub struct Behaviour {
-    /// How many bytes to take off before TLS begins; `None` for up to the first line end.
+    /// What to read before TLS starts.
     pub prefix: Option<Prefix>,
     pub response: String,
     pub wants_client_certificate: bool,
@@ -190,7 +190,7 @@ fn answer(stream: &mut impl Stream, tls: &mut ServerConnection, response: &str, 
         seen.request.push_str(&String::from_utf8_lossy(&body));
     }
     let _ = tls.write_all(response.as_bytes());
-    // An end in order reads as Ok(0), one without close_notify as an error.
+    // A clean close reads as Ok(0), one without close_notify as an error.
     let mut rest = Vec::new();
     seen.close_notify = tls.read_to_end(&mut rest).is_ok();
 }

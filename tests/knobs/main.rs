@@ -10,39 +10,18 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use backend::{Backend, Behaviour, Prefix, Seen};
-use support::folder::Folder;
-use support::pki::{Ca, Leaf};
+use support::NAME;
+use support::check::{BINARY, by_hand, expect, run_by_hand, stdout};
+use support::pki::Ca;
+use support::stage::Stage;
 
-const NAME: &str = "www.example.test";
-
-/// A CA, a leaf and a folder.
-struct Place {
-    folder: Folder,
-    ca: Ca,
-    leaf: Leaf,
+fn serve(stage: &Stage, behaviour: Behaviour) -> Backend {
+    Backend::tcp(&stage.ca, &stage.leaf, behaviour)
 }
 
-impl Place {
-    fn new() -> Place {
-        let folder = Folder::new();
-        let ca = Ca::new();
-        let leaf = ca.leaf(&[NAME, "127.0.0.1"], 30);
-        folder.file("ca.pem", &ca.pem);
-        Place { folder, ca, leaf }
-    }
-
-    fn file(&self, name: &str, content: &str) -> String {
-        self.folder.file(name, content)
-    }
-
-    fn backend(&self, behaviour: Behaviour) -> Backend {
-        Backend::tcp(&self.ca, &self.leaf, behaviour)
-    }
-
-    /// Options that make this place's CA known.
-    fn trust(&self) -> String {
-        format!("--timeout 10s --ca-file {}", self.folder.join("ca.pem"))
-    }
+/// Options that trust the stage's CA, without a name.
+fn trust(stage: &Stage) -> String {
+    format!("--timeout 10s {}", stage.trust)
 }
 
 fn answering(response: &str) -> Behaviour {
@@ -58,7 +37,7 @@ fn ok() -> Behaviour {
 
 /// Runs the check as HAProxy does for a server of this name.
 fn check_as(server: &str, path: &str, address: [&str; 2], variables: &[(&str, &str)]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sni-check"))
+    Command::new(BINARY)
         .args(["NOT_USED", "NOT_USED", address[0], address[1]])
         .env_clear()
         .env("HAPROXY_PROXY_NAME", "hybrid")
@@ -79,40 +58,28 @@ fn check(path: &str, backend: &Backend) -> Output {
     )
 }
 
-fn by_hand(words: &[&str], variables: &[(&str, &str)]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sni-check"))
-        .args(words)
-        .env_clear()
-        .envs(variables.iter().copied())
-        .output()
-        .expect("the program runs")
+/// Runs the program by hand with these variables in the environment.
+fn run(words: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = by_hand(words);
+    command.envs(variables.iter().copied());
+    command.output().expect("the program runs")
 }
 
+/// Runs a check that must be UP; gives what the backend saw.
 #[track_caller]
-fn expect_code(code: i32, output: &Output) -> String {
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{text}");
-    text
-}
-
-/// Runs a check that must be UP, and tells what the backend saw.
-#[track_caller]
-fn seen_when_up(place: &Place, options: &str) -> Seen {
-    let backend = place.backend(ok());
-    let output = check(&format!("{} {options}", place.trust()), &backend);
-    assert_eq!(
-        expect_code(0, &output),
-        "",
-        "a healthy backend under HAProxy gives no line"
-    );
+fn seen_when_up(stage: &Stage, options: &str) -> Seen {
+    let backend = serve(stage, ok());
+    let output = check(&format!("{} {options}", trust(stage)), &backend);
+    let line = expect(&output, 0, "");
+    assert_eq!(line, "", "a healthy backend under HAProxy gives no line");
     assert!(output.stdout.is_empty());
     backend.seen()
 }
 
 #[test]
 fn the_defaults() {
-    let place = Place::new();
-    let seen = seen_when_up(&place, &format!("--sni {NAME}"));
+    let stage = Stage::new();
+    let seen = seen_when_up(&stage, &format!("--sni {NAME}"));
     assert_eq!(seen.sni.as_deref(), Some(NAME));
     assert_eq!(seen.alpn, ["http/1.1"]);
     assert!(
@@ -127,14 +94,14 @@ fn the_defaults() {
         seen.header("user-agent"),
         Some(concat!("sni-check/", env!("CARGO_PKG_VERSION")))
     );
-    assert!(seen.close_notify, "the connection must end in order");
+    assert!(seen.close_notify, "the connection must be closed cleanly");
     assert!(!seen.client_certificate);
 }
 
 #[test]
 fn the_sni_name_is_the_first_that_is_there() {
-    let place = Place::new();
-    let none = place.trust();
+    let stage = Stage::new();
+    let none = trust(&stage);
     let option = format!("{none} --sni {NAME}");
     let host = [("SNI_HOST", NAME)];
     let other_host = [("SNI_HOST", "other.example.test")];
@@ -144,9 +111,13 @@ fn the_sni_name_is_the_first_that_is_there() {
         (NAME, &none, &[("SNI_HOST", "")], NAME),
         (NAME, &none, &[], NAME),
     ] {
-        let backend = place.backend(ok());
+        let backend = serve(&stage, ok());
         let port = backend.address.port().to_string();
-        expect_code(0, &check_as(server, path, ["127.0.0.1", &port], variables));
+        expect(
+            &check_as(server, path, ["127.0.0.1", &port], variables),
+            0,
+            "",
+        );
         assert_eq!(
             backend.seen().sni.as_deref(),
             Some(expected),
@@ -154,17 +125,17 @@ fn the_sni_name_is_the_first_that_is_there() {
         );
     }
     let output = check_as("blue", &none, ["127.0.0.1", "1"], &[]);
-    assert!(expect_code(2, &output).contains("--sni NAME"));
+    expect(&output, 2, "--sni NAME");
 }
 
 #[test]
 fn by_hand_the_url_comes_before_the_environment_and_path_is_never_read() {
-    let place = Place::new();
-    let ca = place.folder.join("ca.pem");
-    let backend = place.backend(ok());
+    let stage = Stage::new();
+    let ca = &stage.ca_file;
+    let backend = serve(&stage, ok());
     let connect = format!("--connect={}", backend.address);
     let url = format!("https://{NAME}/healthz?a=b#c");
-    let words = ["--timeout=10s", "--ca-file", &ca, &connect, &url];
+    let words = ["--timeout=10s", "--ca-file", ca, &connect, &url];
     let nowhere = "http://127.0.0.1:1";
     let variables = [
         ("SNI_HOST", "other"),
@@ -173,9 +144,9 @@ fn by_hand_the_url_comes_before_the_environment_and_path_is_never_read() {
         ("HTTPS_PROXY", nowhere),
         ("ALL_PROXY", nowhere),
     ];
-    let output = by_hand(&words, &variables);
-    expect_code(0, &output);
-    let line = String::from_utf8_lossy(&output.stdout).into_owned();
+    let output = run(&words, &variables);
+    expect(&output, 0, "");
+    let line = stdout(&output);
     assert!(
         line.starts_with(&format!(
             "UP 0 L7OK {NAME} {} sni={NAME}: ",
@@ -190,34 +161,35 @@ fn by_hand_the_url_comes_before_the_environment_and_path_is_never_read() {
         "{}",
         seen.request
     );
-    // An address in the URL is no name; then the variable is.
-    let backend = place.backend(ok());
+    // An address in the URL is not a name; then the variable counts.
+    let backend = serve(&stage, ok());
     let url = format!("https://{}/", backend.address);
-    let words = ["--timeout=10s", "--ca-file", &ca, &url];
-    expect_code(0, &by_hand(&words, &[("SNI_HOST", NAME)]));
+    let words = ["--timeout=10s", "--ca-file", ca, &url];
+    expect(&run(&words, &[("SNI_HOST", NAME)]), 0, "");
     assert_eq!(backend.seen().sni.as_deref(), Some(NAME));
 }
 
 #[test]
 fn address_sni_verified_name_and_host_are_four_knobs() {
-    let place = Place::new();
+    let mut stage = Stage::new();
+    stage.leaf = stage.ca.leaf(&[NAME, "127.0.0.1"], 30);
     let seen = seen_when_up(
-        &place,
+        &stage,
         &format!("--sni other.example.test --verify-host {NAME} --header 'Host: third.example'"),
     );
     assert_eq!(seen.sni.as_deref(), Some("other.example.test"));
     assert_eq!(seen.header("host"), Some("third.example"));
     // Without SNI the address is what is verified, and what Host says.
-    let seen = seen_when_up(&place, "--no-sni");
+    let seen = seen_when_up(&stage, "--no-sni");
     assert_eq!(
         (seen.sni.as_deref(), seen.header("host")),
         (None, Some("127.0.0.1"))
     );
-    // A trailing dot is not for the wire.
-    let seen = seen_when_up(&place, &format!("--sni {NAME}."));
+    // A trailing dot is not sent.
+    let seen = seen_when_up(&stage, &format!("--sni {NAME}."));
     assert_eq!(seen.sni.as_deref(), Some(NAME));
     // The address: HAProxy's is replaced by --connect and --port.
-    let backend = place.backend(ok());
+    let backend = serve(&stage, ok());
     let port = backend.address.port();
     for (path, address) in [
         (format!("--connect 127.0.0.1:{port}"), ["192.0.2.1", "1"]),
@@ -231,37 +203,40 @@ fn address_sni_verified_name_and_host_are_four_knobs() {
             ["/run/nothing", "NOT_USED"],
         ),
     ] {
-        let path = format!("{} --sni {NAME} {path}", place.trust());
-        expect_code(0, &check_as("blue", &path, address, &[]));
+        let path = format!("{} --sni {NAME} {path}", trust(&stage));
+        expect(&check_as("blue", &path, address, &[]), 0, "");
         assert_eq!(backend.seen().sni.as_deref(), Some(NAME));
     }
 }
 
 #[test]
 fn ipv6_bare_and_in_brackets() {
-    let place = Place::new();
-    let backend = Backend::tcp_on("[::1]:0", &place.ca, &place.leaf, ok());
-    expect_code(
+    let stage = Stage::new();
+    let backend = Backend::tcp_on("[::1]:0", &stage.ca, &stage.leaf, ok());
+    expect(
+        &check(&format!("{} --sni {NAME}", trust(&stage)), &backend),
         0,
-        &check(&format!("{} --sni {NAME}", place.trust()), &backend),
+        "",
     );
     backend.seen();
     let path = format!(
         "{} --sni {NAME} --connect {}",
-        place.trust(),
+        trust(&stage),
         backend.address
     );
-    expect_code(0, &check_as("blue", &path, ["192.0.2.1", "1"], &[]));
+    expect(&check_as("blue", &path, ["192.0.2.1", "1"], &[]), 0, "");
 }
 
 #[test]
 fn all_addresses_of_a_name_are_tried() {
-    let place = Place::new();
-    let backend = place.backend(ok());
-    let hosts = place.file("hosts", &format!("::1 {NAME}\n127.0.0.1 {NAME}\n"));
+    let stage = Stage::new();
+    let backend = serve(&stage, ok());
+    let hosts = stage
+        .folder
+        .file("hosts", &format!("::1 {NAME}\n127.0.0.1 {NAME}\n"));
     let bind = format!("/bin/mount --bind {hosts} /etc/hosts && exec \"$0\" \"$@\"");
     let connect = format!("--port={}", backend.address.port());
-    let ca = place.folder.join("ca.pem");
+    let ca = &stage.ca_file;
     let output = Command::new("/usr/bin/unshare")
         .args([
             "-m",
@@ -270,31 +245,33 @@ fn all_addresses_of_a_name_are_tried() {
             &bind,
             env!("CARGO_BIN_EXE_sni-check"),
         ])
-        .args(["--timeout=10s", "--ca-file", &ca, &connect, NAME])
+        .args(["--timeout=10s", "--ca-file", ca, &connect, NAME])
         .output()
         .expect("unshare runs");
-    expect_code(0, &output);
-    let line = String::from_utf8_lossy(&output.stdout).into_owned();
+    expect(&output, 0, "");
+    let line = stdout(&output);
     assert!(line.contains(&format!(" {} ", backend.address)), "{line}");
 }
 
 #[test]
 fn unix_sockets() {
-    let place = Place::new();
-    let socket = place.folder.join("s");
-    let _backend = Backend::unix(std::path::Path::new(&socket), &place.ca, &place.leaf, ok());
-    let path = format!("{} --sni {NAME}", place.trust());
-    expect_code(0, &check_as("blue", &path, [&socket, "NOT_USED"], &[]));
+    let stage = Stage::new();
+    let socket = stage.folder.join("s");
+    let _backend = Backend::unix(std::path::Path::new(&socket), &stage.ca, &stage.leaf, ok());
+    let path = format!("{} --sni {NAME}", trust(&stage));
+    expect(&check_as("blue", &path, [&socket, "NOT_USED"], &[]), 0, "");
     let path = format!("{path} --connect unix@{socket}");
-    expect_code(0, &check_as("blue", &path, ["192.0.2.1", "1"], &[]));
+    expect(&check_as("blue", &path, ["192.0.2.1", "1"], &[]), 0, "");
 }
 
 #[test]
 fn the_request() {
-    let place = Place::new();
-    let secret = place.file("headers", "X-Token: secret\n\nX-Two: 2\n");
+    let stage = Stage::new();
+    let secret = stage
+        .folder
+        .file("headers", "X-Token: secret\n\nX-Two: 2\n");
     let seen = seen_when_up(
-        &place,
+        &stage,
         &format!(
             "--sni {NAME} --method PUT --uri '/a?b=%20' --header 'X-A: b c' --header @{secret} --body 'x y'"
         ),
@@ -309,15 +286,15 @@ fn the_request() {
     assert_eq!(seen.header("x-two"), Some("2"));
     assert_eq!(seen.header("content-length"), Some("3"));
     assert!(seen.request.ends_with("x y"), "{}", seen.request);
-    let seen = seen_when_up(&place, &format!("--sni {NAME} --body hello"));
+    let seen = seen_when_up(&stage, &format!("--sni {NAME} --body hello"));
     assert!(seen.request.starts_with("GET / ") && seen.request.ends_with("hello"));
-    let seen = seen_when_up(&place, &format!("--sni {NAME} --method HEAD"));
+    let seen = seen_when_up(&stage, &format!("--sni {NAME} --method HEAD"));
     assert!(seen.request.starts_with("HEAD / "));
 }
 
 #[test]
 fn expectations_decide() {
-    let place = Place::new();
+    let stage = Stage::new();
     for (rules, code) in [
         (
             "--expect 'status 200' --expect 'string \"all good\"' --expect 'hdr name x-a value c'",
@@ -337,7 +314,7 @@ fn expectations_decide() {
         ("--expect 'string bad'", 75),
         ("--expect '! rstring good'", 75),
         ("--expect 'string good' --max-body 3", 75),
-        // What lies beyond --max-body is not known to be absent.
+        // Beyond --max-body nobody knows whether it is absent.
         ("--expect '! string bad' --max-body 3", 75),
         ("--expect 'hdr name x-b'", 76),
         ("--expect 'fhdr name x-a value c'", 76),
@@ -346,54 +323,55 @@ fn expectations_decide() {
             71,
         ),
     ] {
-        let backend = place.backend(ok());
-        let output = check(&format!("{} --sni {NAME} {rules}", place.trust()), &backend);
-        expect_code(code, &output);
+        let backend = serve(&stage, ok());
+        let output = check(&format!("{} --sni {NAME} {rules}", trust(&stage)), &backend);
+        expect(&output, code, "");
     }
-    // A status expectation is needed for anything but 2xx and 3xx, whatever else is expected.
+    // Any status but 2xx and 3xx needs a status expectation, whatever else is expected.
     let error = answering("HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\nall good\n");
-    let path = format!("{} --sni {NAME} --expect 'string good'", place.trust());
-    expect_code(71, &check(&path, &place.backend(error.clone())));
-    expect_code(
-        0,
+    let path = format!("{} --sni {NAME} --expect 'string good'", trust(&stage));
+    expect(&check(&path, &serve(&stage, error.clone())), 71, "");
+    expect(
         &check(
             &format!("{path} --expect 'status 500'"),
-            &place.backend(error),
+            &serve(&stage, error),
         ),
+        0,
+        "",
     );
 }
 
 #[test]
 fn redirects_are_a_status_and_never_followed() {
-    let place = Place::new();
+    let stage = Stage::new();
     let redirect = answering(
         "HTTP/1.1 302 Found\r\nLocation: https://169.254.169.254/\r\nContent-Length: 0\r\n\r\n",
     );
-    let path = format!("{} --sni {NAME}", place.trust());
-    expect_code(0, &check(&path, &place.backend(redirect.clone())));
+    let path = format!("{} --sni {NAME}", trust(&stage));
+    expect(&check(&path, &serve(&stage, redirect.clone())), 0, "");
     let output = check(
         &format!("{path} --expect 'status 200'"),
-        &place.backend(redirect),
+        &serve(&stage, redirect),
     );
-    assert!(expect_code(71, &output).contains("redirects to https://169.254.169.254/"));
+    expect(&output, 71, "redirects to https://169.254.169.254/");
 }
 
 #[test]
 fn tls_versions() {
-    let place = Place::new();
+    let stage = Stage::new();
     for (options, version) in [
         ("--ssl-max-ver TLSv1.2", "TLSv1.2"),
         ("--ssl-min-ver TLSv1.3", "TLSv1.3"),
         ("", "TLSv1.3"),
     ] {
-        let backend = place.backend(ok());
-        let connect = format!("--connect={} {}", backend.address, place.trust());
+        let backend = serve(&stage, ok());
+        let connect = format!("--connect={} {}", backend.address, trust(&stage));
         let words: Vec<&str> = connect
             .split(' ')
             .chain(options.split_whitespace())
             .collect();
-        let output = by_hand(&[&words[..], &["--json", NAME]].concat(), &[]);
-        expect_code(0, &output);
+        let output = run_by_hand(&[&words[..], &["--json", NAME]].concat());
+        expect(&output, 0, "");
         let object: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(object["tls_version"], version);
     }
@@ -401,114 +379,117 @@ fn tls_versions() {
 
 #[test]
 fn proxy_headers() {
-    let place = Place::new();
+    let stage = Stage::new();
     let prefix = |prefix| Behaviour {
         prefix: Some(prefix),
         ..ok()
     };
-    let path = format!("{} --sni {NAME}", place.trust());
-    let backend = place.backend(prefix(Prefix::Line));
-    expect_code(0, &check(&format!("{path} --send-proxy"), &backend));
+    let path = format!("{} --sni {NAME}", trust(&stage));
+    let backend = serve(&stage, prefix(Prefix::Line));
+    expect(&check(&format!("{path} --send-proxy"), &backend), 0, "");
     let seen = backend.seen();
     let (from, to) = (seen.from.expect("a peer").port(), backend.address.port());
     let expected = format!("PROXY TCP4 127.0.0.1 127.0.0.1 {from} {to}\r\n");
     assert_eq!(String::from_utf8_lossy(&seen.prefix), expected);
-    let backend = place.backend(prefix(Prefix::Bytes(16)));
-    expect_code(0, &check(&format!("{path} --send-proxy-v2"), &backend));
+    let backend = serve(&stage, prefix(Prefix::Bytes(16)));
+    expect(&check(&format!("{path} --send-proxy-v2"), &backend), 0, "");
     assert_eq!(backend.seen().prefix, b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");
-    // A unix socket has no addresses to tell.
-    let socket = place.folder.join("p");
+    // A unix socket has no addresses to send.
+    let socket = stage.folder.join("p");
     let backend = Backend::unix(
         std::path::Path::new(&socket),
-        &place.ca,
-        &place.leaf,
+        &stage.ca,
+        &stage.leaf,
         prefix(Prefix::Line),
     );
-    expect_code(
-        0,
+    expect(
         &check_as(
             "b",
             &format!("{path} --send-proxy"),
             [&socket, "NOT_USED"],
             &[],
         ),
+        0,
+        "",
     );
     assert_eq!(backend.seen().prefix, b"PROXY UNKNOWN\r\n");
 }
 
 #[test]
 fn the_source_address() {
-    let place = Place::new();
-    let seen = seen_when_up(&place, &format!("--sni {NAME} --source 127.0.0.9"));
+    let stage = Stage::new();
+    let seen = seen_when_up(&stage, &format!("--sni {NAME} --source 127.0.0.9"));
     assert_eq!(seen.from.expect("a peer").ip().to_string(), "127.0.0.9");
     let output = check_as(
         "blue",
-        &format!("{} --sni {NAME} --source 192.0.2.1", place.trust()),
+        &format!("{} --sni {NAME} --source 192.0.2.1", trust(&stage)),
         ["127.0.0.1", "1"],
         &[],
     );
-    assert!(expect_code(43, &output).contains("--source 192.0.2.1"));
+    expect(&output, 43, "--source 192.0.2.1");
 }
 
 #[test]
 fn client_certificates() {
-    let place = Place::new();
+    let stage = Stage::new();
     let wants = Behaviour {
         wants_client_certificate: true,
         ..ok()
     };
-    let client = place.ca.leaf(&["client.example.test"], 30);
-    let both = place.file("both.pem", &format!("{}{}", client.crt_pem, client.key_pem));
-    let crt = place.file("client.crt", &client.crt_pem);
-    let key = place.file("client.key", &client.key_pem);
-    let path = format!("{} --sni {NAME}", place.trust());
+    let client = stage.ca.leaf(&["client.example.test"], 30);
+    let both = stage.folder.file("both.pem", &client.both_pem());
+    let crt = stage.folder.file("client.crt", &client.crt_pem);
+    let key = stage.folder.file("client.key", &client.key_pem);
+    let path = format!("{} --sni {NAME}", trust(&stage));
     for identity in [format!("--crt {both}"), format!("--crt {crt} --key {key}")] {
         for version in ["", "--ssl-max-ver TLSv1.2"] {
-            let backend = place.backend(wants.clone());
-            expect_code(0, &check(&format!("{path} {identity} {version}"), &backend));
+            let backend = serve(&stage, wants.clone());
+            expect(
+                &check(&format!("{path} {identity} {version}"), &backend),
+                0,
+                "",
+            );
             assert!(backend.seen().client_certificate);
         }
     }
     let stranger = Ca::named("Stranger CA").leaf(&["stranger"], 30);
-    let stranger = place.file(
-        "stranger.pem",
-        &format!("{}{}", stranger.crt_pem, stranger.key_pem),
-    );
+    let stranger = stage.folder.file("stranger.pem", &stranger.both_pem());
     for version in ["", "--ssl-max-ver TLSv1.2"] {
-        let output = check(&format!("{path} {version}"), &place.backend(wants.clone()));
-        assert!(expect_code(58, &output).contains("wants a client certificate"));
+        let output = check(&format!("{path} {version}"), &serve(&stage, wants.clone()));
+        expect(&output, 58, "wants a client certificate");
         let options = format!("{path} {version} --crt {stranger}");
-        let output = check(&options, &place.backend(wants.clone()));
-        assert!(expect_code(58, &output).contains("refused our client certificate"));
+        let output = check(&options, &serve(&stage, wants.clone()));
+        expect(&output, 58, "refused our client certificate");
     }
 }
 
 #[test]
 fn days_left_of_the_certificate() {
-    let place = Place::new();
-    let path = format!("{} --sni {NAME}", place.trust());
-    let output = check(&format!("{path} --min-cert-days 31"), &place.backend(ok()));
-    assert!(expect_code(57, &output).contains("ends in 30 days"));
-    expect_code(
+    let stage = Stage::new();
+    let path = format!("{} --sni {NAME}", trust(&stage));
+    let output = check(&format!("{path} --min-cert-days 31"), &serve(&stage, ok()));
+    expect(&output, 57, "ends in 30 days");
+    expect(
+        &check(&format!("{path} --min-cert-days 10"), &serve(&stage, ok())),
         0,
-        &check(&format!("{path} --min-cert-days 10"), &place.backend(ok())),
+        "",
     );
-    let output = check(&format!("{path} --warn-cert-days 31"), &place.backend(ok()));
-    let line = expect_code(0, &output);
+    let output = check(&format!("{path} --warn-cert-days 31"), &serve(&stage, ok()));
+    let line = expect(&output, 0, "");
     assert!(
         line.starts_with("UP 0 L7OK hybrid/blue") && line.contains("ends in 30 days"),
         "{line}"
     );
-    let output = check(&format!("{path} --warn-cert-days 10"), &place.backend(ok()));
-    assert_eq!(expect_code(0, &output), "");
+    let output = check(&format!("{path} --warn-cert-days 10"), &serve(&stage, ok()));
+    assert_eq!(expect(&output, 0, ""), "");
 }
 
 #[test]
 fn what_is_printed_where() {
-    let place = Place::new();
+    let stage = Stage::new();
     let address = ["127.0.0.1", "1"];
-    let path = format!("{} --sni {NAME}", place.trust());
-    let line = expect_code(41, &check_as("blue", &path, address, &[]));
+    let path = format!("{} --sni {NAME}", trust(&stage));
+    let line = expect(&check_as("blue", &path, address, &[]), 41, "");
     assert!(
         line.starts_with(&format!(
             "DOWN 41 L4CON hybrid/blue 127.0.0.1:1 sni={NAME}: connection refused; connect "
@@ -517,10 +498,11 @@ fn what_is_printed_where() {
     );
     assert_eq!(line.lines().count(), 1);
     let quiet = check_as("blue", &format!("{path} --quiet"), address, &[]);
-    assert_eq!(expect_code(41, &quiet), "");
-    let json = expect_code(
-        41,
+    assert_eq!(expect(&quiet, 41, ""), "");
+    let json = expect(
         &check_as("blue", &format!("{path} --json"), address, &[]),
+        41,
+        "",
     );
     let object: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     for (field, value) in [
@@ -536,15 +518,15 @@ fn what_is_printed_where() {
     }
     assert_eq!(object["code"], 41);
     assert!(object["milliseconds"]["total"].is_number());
-    // By hand JSON is for the next program, whatever it says; the details follow the line.
-    let output = by_hand(&["--connect=127.0.0.1:1", "--json", NAME], &[]);
-    assert!(expect_code(41, &output).is_empty() && output.stdout.starts_with(b"{"));
-    let backend = place.backend(ok());
-    let ca = place.folder.join("ca.pem");
+    // By hand the JSON goes to standard output, for the next program, even if DOWN.
+    let output = run_by_hand(&["--connect=127.0.0.1:1", "--json", NAME]);
+    assert!(expect(&output, 41, "").is_empty() && output.stdout.starts_with(b"{"));
+    let backend = serve(&stage, ok());
+    let ca = &stage.ca_file;
     let connect = format!("--connect={}", backend.address);
-    let output = by_hand(&["--verbose", "--ca-file", &ca, &connect, NAME], &[]);
-    expect_code(0, &output);
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let output = run_by_hand(&["--verbose", "--ca-file", ca, &connect, NAME]);
+    expect(&output, 0, "");
+    let text = stdout(&output);
     for part in [
         "tls ",
         "alpn      http/1.1",
@@ -558,9 +540,9 @@ fn what_is_printed_where() {
 
 #[test]
 fn failures_reach_the_syslog() {
-    let place = Place::new();
+    let stage = Stage::new();
     let udp = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    let socket = place.folder.join("log");
+    let socket = stage.folder.join("log");
     let unix = UnixDatagram::bind(&socket).expect("a socket");
     udp.set_read_timeout(Some(Duration::from_secs(10)))
         .expect("a time-out");
@@ -597,14 +579,15 @@ fn failures_reach_the_syslog() {
         message.starts_with("<27>sni-check[") && message.contains("DOWN 41"),
         "{message}"
     );
-    // A syslog that is gone changes nothing.
-    expect_code(
-        41,
+    // A syslog that is not there changes nothing.
+    expect(
         &check_as(
             "b",
             &format!("--sni {NAME} --syslog /nonexistent"),
             ["127.0.0.1", "1"],
             &[],
         ),
+        41,
+        "",
     );
 }

@@ -1,15 +1,16 @@
-//! A case: a peer, what it says, options and an environment, all by chance.
+//! A case: a peer, what it says, options and an environment, all chosen at random.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use crate::dice::Dice;
-use crate::{NAME, options};
+use crate::options;
+use crate::support::NAME;
 
-/// What a TLS peer shows.
+/// The certificate of a TLS peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certificate {
-    /// Ends in 30 days, as do all but the next.
+    /// Ends in 30 days, like all others but the next.
     Good,
     /// Ends in 3 days.
     Soon,
@@ -35,17 +36,17 @@ impl Certificate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     Tls(Certificate),
-    /// Says its bytes without TLS.
+    /// Sends its bytes without TLS.
     Plain,
     Nobody,
 }
 
-/// How the peer ends.
+/// How the peer closes the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// With `close_notify`.
     InOrder,
-    /// TCP's end alone.
+    /// By TCP alone.
     Cut,
     Reset,
 }
@@ -84,9 +85,9 @@ pub enum Meaning {
     /// Whether these roots are the peer's.
     Trust(bool),
     MinDays(u32),
-    /// Dials where nobody listens.
+    /// Connects where nobody listens.
     Elsewhere,
-    /// Sends what these peers do not understand.
+    /// These peers do not understand it.
     ProxyHeader,
     Expect(Rule),
     MaxBody(usize),
@@ -101,13 +102,14 @@ pub struct Word {
     pub meaning: Meaning,
 }
 
+/// Who calls the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
-    /// HAProxy's, with this server name.
+pub enum Caller {
+    /// HAProxy, for a server of this name.
     Haproxy(&'static str),
-    /// HAProxy's arguments without its variables.
+    /// Somebody with HAProxy's arguments but without its variables.
     Bare,
-    /// By hand, with this host in the URL.
+    /// A person, with this host in the URL.
     ByHand(&'static str),
 }
 
@@ -115,12 +117,12 @@ pub enum Door {
 pub struct Case {
     pub peer: Peer,
     pub says: Vec<u8>,
-    /// The bytes are a response as they were made, without damage.
+    /// The bytes are a complete response, not damaged.
     pub whole: bool,
     pub end: End,
-    pub door: Door,
+    pub caller: Caller,
     pub options: Vec<Word>,
-    /// `SNI_HOST` among it is the name of the certificate, or not.
+    /// Whether `SNI_HOST` of the environment is the certificate's name, if it is set.
     pub sni_host: Option<bool>,
     pub environment: Vec<(OsString, OsString)>,
 }
@@ -152,12 +154,12 @@ impl Case {
             let record = [dice.pick(&[20, 21, 22, 23]), 3, dice.pick(&[0, 1, 3, 4])];
             says.splice(0..0, record);
         }
-        let door = match dice.below(40) {
-            0 => Door::Bare,
-            1..3 => Door::ByHand("other.example.test"),
-            3..10 => Door::ByHand(NAME),
-            10..14 => Door::Haproxy(NAME),
-            _ => Door::Haproxy("blue"),
+        let caller = match dice.below(40) {
+            0 => Caller::Bare,
+            1..3 => Caller::ByHand("other.example.test"),
+            3..10 => Caller::ByHand(NAME),
+            10..14 => Caller::Haproxy(NAME),
+            _ => Caller::Haproxy("blue"),
         };
         let (sni_host, environment) = environment(dice);
         Case {
@@ -169,7 +171,7 @@ impl Case {
                 2 => End::Reset,
                 _ => End::InOrder,
             },
-            door,
+            caller,
             options: options::by_chance(dice, places),
             sni_host,
             environment,

@@ -1,16 +1,16 @@
-//! Never UP by accident: random options, environments and answers, and an oracle that knows from the
-//! documentation alone when 0 is no lie.
+//! Never UP by accident: random options, environments and answers, and an independent oracle that
+//! decides from the documentation alone when 0 is correct.
 //!
-//! `SNI_CHECK_SEED=N SNI_CHECK_CASES=1` runs one case again, as a failure tells it.
+//! `SNI_CHECK_SEED=N SNI_CHECK_CASES=1`, as a failure prints it, runs one case again.
 
 mod case;
 mod dice;
 mod message;
 mod options;
 mod oracle;
+mod peers;
 #[path = "../support/mod.rs"]
 mod support;
-mod world;
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -20,14 +20,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use case::{Case, Door, Meaning};
+use case::{Caller, Case, Meaning};
 use dice::Dice;
+use peers::Peers;
 use sni_check::code::Code;
-use world::World;
 
-const NAME: &str = "www.example.test";
-
-/// So many cases; the README says so.
+/// How many cases; the README says so.
 const CASES: u64 = 8_000;
 
 fn number(variable: &str) -> Option<u64> {
@@ -41,7 +39,7 @@ fn number(variable: &str) -> Option<u64> {
     clippy::print_stdout,
     reason = "figures for whoever asks with --nocapture"
 )]
-fn zero_is_never_a_lie_and_every_other_code_is_documented() {
+fn zero_is_never_wrong_and_every_other_code_is_documented() {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("a clock");
@@ -51,40 +49,42 @@ fn zero_is_never_a_lie_and_every_other_code_is_documented() {
 
     let next = AtomicU64::new(0);
     let codes = Mutex::new(BTreeMap::<i32, u64>::new());
-    let lies = Mutex::new(Vec::new());
+    let wrong = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                let world = World::new();
+                let peers = Peers::new();
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     if index >= cases {
                         return;
                     }
                     let seed = first.wrapping_add(index);
-                    let case = Case::new(&mut Dice::new(seed), &world.places);
-                    let output = world.run(&case);
+                    let case = Case::new(&mut Dice::new(seed), &peers.places);
+                    let output = peers.run(&case);
                     *codes
                         .lock()
                         .expect("a lock")
                         .entry(output.status.code().unwrap_or(-1))
                         .or_default() += 1;
-                    if let Err(lie) = judge(&case, &output) {
-                        lies.lock()
-                            .expect("a lock")
-                            .push(tell(seed, &case, &output, lie));
+                    if let Err(why) = judge(&case, &output) {
+                        let text = tell(seed, &case, &output, why);
+                        wrong.lock().expect("a lock").push(text);
                     }
                 }
             });
         }
     });
-    let (codes, lies) = (
-        codes.into_inner().expect("a lock"),
-        lies.into_inner().expect("a lock"),
-    );
+    let codes = codes.into_inner().expect("a lock");
+    let wrong = wrong.into_inner().expect("a lock");
     println!("{cases} cases from SNI_CHECK_SEED={first} on, by code: {codes:?}");
-    assert!(lies.is_empty(), "{} lies:\n{}", lies.len(), lies.join("\n"));
-    // Many are healthy and many are not, else nothing was tested.
+    assert!(
+        wrong.is_empty(),
+        "{} are wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    // Unless many are healthy and many are not, nothing was tested.
     let healthy = codes.get(&0).copied().unwrap_or_default();
     assert!(
         cases < CASES || (cases / 5..cases * 4 / 5).contains(&healthy),
@@ -97,7 +97,7 @@ fn judge(case: &Case, output: &Output) -> Result<(), &'static str> {
     let Some(code) = output.status.code() else {
         return Err("it died by a signal");
     };
-    let asked_for_text = matches!(case.door, Door::ByHand(_))
+    let asked_for_text = matches!(case.caller, Caller::ByHand(_))
         && case.options.iter().any(|option| {
             matches!(option.meaning, Meaning::Refused)
                 && ["--help", "--version"].contains(&option.words[0].as_str())
@@ -109,25 +109,25 @@ fn judge(case: &Case, output: &Output) -> Result<(), &'static str> {
         .iter()
         .any(|known| i32::from(known.number()) == code);
     match code {
-        0 if !oracle::may_be_up(case) => Err("0 is a lie"),
-        1 => Err("no peer and no option may cause a bug"),
+        0 if !oracle::may_be_up(case) => Err("it must not be 0"),
+        1 => Err("no peer and no option may cause an internal error"),
         _ if code != 0 && oracle::must_be_up(case) => Err("it should be 0"),
         _ if !documented => Err("the code is not documented"),
         _ => Ok(()),
     }
 }
 
-fn tell(seed: u64, case: &Case, output: &Output, lie: &str) -> String {
+fn tell(seed: u64, case: &Case, output: &Output, why: &str) -> String {
     let words: Vec<_> = case
         .options
         .iter()
         .flat_map(|option| &option.words)
         .collect();
     format!(
-        "SNI_CHECK_SEED={seed} SNI_CHECK_CASES=1: {lie}\n  {:?} {:?} {:?}\n  options {words:?}\n  environment {:?}\n  says {:?}\n  exit {:?} signal {:?}: {}",
+        "SNI_CHECK_SEED={seed} SNI_CHECK_CASES=1: {why}\n  {:?} {:?} {:?}\n  options {words:?}\n  environment {:?}\n  says {:?}\n  exit {:?} signal {:?}: {}",
         case.peer,
         case.end,
-        case.door,
+        case.caller,
         case.environment,
         String::from_utf8_lossy(&case.says),
         output.status.code(),

@@ -1,8 +1,8 @@
 //! Options by chance, each with what it means for the verdict.
 
-use crate::NAME;
 use crate::case::{Meaning, Places, Rule, Subject, Word};
 use crate::dice::Dice;
+use crate::support::NAME;
 
 fn option(words: &[&str], meaning: Meaning) -> Word {
     Word {

@@ -1,10 +1,11 @@
 //! When may a check be 0? Answered from the README, HAProxy's manual (`http-check expect`) and
-//! RFC 9112, without a look at the program.
+//! RFC 9112, not from the program's source.
 
-use crate::case::{Case, Certificate, Door, End, Meaning, Peer, Rule, Subject};
-use crate::{NAME, message};
+use crate::case::{Caller, Case, Certificate, End, Meaning, Peer, Rule, Subject};
+use crate::message;
+use crate::support::NAME;
 
-/// Whether 0 is no lie.
+/// Whether 0 can be correct.
 pub fn may_be_up(case: &Case) -> bool {
     let Peer::Tls(certificate) = case.peer else {
         return false;
@@ -12,7 +13,7 @@ pub fn may_be_up(case: &Case) -> bool {
     options_are_sane(case) && acceptable(case, certificate) && healthy(case)
 }
 
-/// Whether anything but 0 is a lie: all is as it should be, and nothing is odd.
+/// Whether only 0 is correct: everything is as it should be, and nothing is odd.
 pub fn must_be_up(case: &Case) -> bool {
     may_be_up(case) && case.whole && case.end == End::InOrder && nothing_contradicts(case)
 }
@@ -34,8 +35,8 @@ fn options_are_sane(case: &Case) -> bool {
     };
     let no_version = has(case, |m| matches!(m, Meaning::OnlyTls12))
         && has(case, |m| matches!(m, Meaning::OnlyTls13));
-    // Without HAProxy's variables PATH is no option, and nothing trusts these peers.
-    !(has(case, never) || no_version || case.door == Door::Bare)
+    // Without HAProxy's variables PATH is not read, so nothing trusts these peers.
+    !(has(case, never) || no_version || case.caller == Caller::Bare)
 }
 
 /// Single options given twice, and those that exclude each other, may be refused.
@@ -69,7 +70,7 @@ fn nothing_contradicts(case: &Case) -> bool {
         && !(verify_none && trusts)
         && !(head && (wants_body(case) || names.contains(&"--body")))
         && (wants_body(case) || !names.contains(&"--max-body"))
-        && (case.door != Door::Haproxy("blue")
+        && (case.caller != Caller::Haproxy("blue")
             || names.contains(&"--sni")
             || case.sni_host.is_some()
             || names.contains(&"--no-sni"))
@@ -109,12 +110,12 @@ fn verified_name_is_right(case: &Case) -> bool {
         Meaning::Sni(right) => Some(*right),
         _ => None,
     });
-    let url = match case.door {
-        Door::ByHand(host) => Some(host == NAME),
+    let url = match case.caller {
+        Caller::ByHand(host) => Some(host == NAME),
         _ => None,
     };
-    let server = match case.door {
-        Door::Haproxy(server) => server == NAME,
+    let server = match case.caller {
+        Caller::Haproxy(server) => server == NAME,
         _ => false,
     };
     verify_host

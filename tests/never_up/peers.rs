@@ -1,52 +1,49 @@
-//! Peers that stay up, and do for each case what it says.
+//! Peers that stay up, and behave for each case as it says.
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use rcgen::ExtendedKeyUsagePurpose::ClientAuth;
-use rustix::net::sockopt::set_socket_linger;
 use time::{Duration as Days, OffsetDateTime};
 
-use crate::NAME;
-use crate::case::{Case, Certificate, Door, End, Peer, Places};
+use crate::case::{Caller, Case, Certificate, End, Peer, Places};
+use crate::support::NAME;
 use crate::support::check::BINARY;
-use crate::support::folder::Folder;
 use crate::support::pki::{Ca, Leaf};
+use crate::support::stage::Stage;
 use crate::support::{dead_port, peer};
 
 type Script = Arc<Mutex<(Vec<u8>, End)>>;
 
-pub struct World {
+pub struct Peers {
     script: Script,
     tls: Vec<(Certificate, u16)>,
     plain: u16,
     pub places: Places,
-    _folder: Folder,
+    _stage: Stage,
 }
 
-impl World {
-    pub fn new() -> World {
-        let folder = Folder::new();
-        let (ca, other) = (Ca::new(), Ca::named("Other CA"));
+impl Peers {
+    pub fn new() -> Peers {
+        let (stage, other) = (Stage::new(), Ca::named("Other CA"));
         let script = Arc::new(Mutex::new((Vec::new(), End::InOrder)));
         let tls = Certificate::ALL.map(|certificate| {
-            let leaf = leaf(certificate, &ca, &other);
+            let leaf = leaf(certificate, &stage.ca, &other);
             (certificate, speaking(&leaf, script.clone()))
         });
-        World {
+        Peers {
             tls: tls.into(),
             plain: blunt(script.clone()),
             script,
             places: Places {
-                our_ca: folder.file("ca.pem", &ca.pem),
-                other_ca: folder.file("other.pem", &Ca::named("Third CA").pem),
+                our_ca: stage.ca_file.clone(),
+                other_ca: stage.folder.file("other.pem", &Ca::named("Third CA").pem),
                 nobody: dead_port(),
             },
-            _folder: folder,
+            _stage: stage,
         }
     }
 
@@ -95,7 +92,7 @@ fn speaking(leaf: &Leaf, script: Script) -> u16 {
         }
         let _ = stream.flush();
         match end {
-            End::Reset => _ = set_socket_linger(&stream.sock, Some(Duration::ZERO)),
+            End::Reset => peer::reset(&stream.sock),
             _ => {
                 let _ = stream.sock.shutdown(Shutdown::Write);
                 let _ = stream.sock.read_to_end(&mut Vec::new());
@@ -124,25 +121,25 @@ fn command(case: &Case, port: u16) -> Command {
         .iter()
         .map(|word| format!("'{}'", word.replace('\'', r"'\''")))
         .collect();
-    // Long enough for a loaded machine; no peer of these keeps anybody waiting.
+    // Long enough for a loaded machine; none of these peers waits.
     let path = format!("--timeout 20s {}", quoted.join(" "));
     let mut command = Command::new(BINARY);
     command.env_clear().env("PATH", path);
     let variables = case.environment.iter();
     command.envs(variables.map(|(name, value): &(OsString, OsString)| (name, value)));
-    match case.door {
-        Door::ByHand(host) => {
+    match case.caller {
+        Caller::ByHand(host) => {
             let connect = match words.iter().any(|word| *word == "--port") {
                 true => "127.0.0.1".to_owned(),
                 false => format!("127.0.0.1:{port}"),
             };
             command.args(words).args(["--connect", &connect, host]);
         }
-        Door::Haproxy(_) | Door::Bare => {
+        Caller::Haproxy(_) | Caller::Bare => {
             command.args(["NOT_USED", "NOT_USED", "127.0.0.1", &port.to_string()]);
         }
     }
-    if let Door::Haproxy(server) = case.door {
+    if let Caller::Haproxy(server) = case.caller {
         command.env("HAPROXY_SERVER_NAME", server);
     }
     command

@@ -1,0 +1,127 @@
+//! Configurations with one backend, and what doctor and HAProxy say of them.
+
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::support::check::by_hand;
+use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::stage::Stage;
+use crate::support::{NAME, free_port, program};
+
+/// `global` of a HAProxy without chroot or user.
+pub const PLAIN: &str = "external-check\n insecure-fork-wanted";
+
+/// `global` of a HAProxy in the chroot, as nobody.
+pub fn jail(stage: &Stage) -> String {
+    let chroot = stage.chroot();
+    format!("chroot {chroot}\n user nobody\n group nogroup\n {PLAIN}")
+}
+
+/// A configuration with this `global` and one backend `b`, in which PORT is the healthy backend's,
+/// ROOT the chroot, and TLS what a server line needs to speak TLS to it.
+pub fn configure(stage: &Stage, global: &str, backend: &str) -> String {
+    let root = stage.chroot();
+    let tls = format!("ssl verify required ca-file {root}/ca.pem sni str({NAME})");
+    let backend = backend
+        .replace("PORT", &stage.nginx().port.to_string())
+        .replace("ROOT", root)
+        .replace("TLS", &tls);
+    let text = format!(
+        "global\n {global}\n\ndefaults\n mode http\n timeout connect 5s\n timeout client 5s\n \
+         timeout server 5s\n\nfrontend f\n bind \"${{LISTEN-127.0.0.1:{}}}\"\n default_backend b\n\n\
+         backend b\n{backend}\n",
+        free_port()
+    );
+    stage.folder.file("haproxy.cfg", &text)
+}
+
+/// The same of a HAProxy in the chroot.
+pub fn in_chroot(stage: &Stage, backend: &str) -> String {
+    configure(stage, &jail(stage), backend)
+}
+
+/// A backend whose only server is checked by this command with these options.
+pub fn checked(command: &str, options: &str, server: &str) -> String {
+    format!(
+        " option external-check\n external-check command {command}\n \
+         external-check path \"{options}\"\n server s {server}"
+    )
+}
+
+/// Runs doctor.
+pub fn doctor(words: &[&str]) -> Output {
+    let mut command = by_hand(&[&["doctor"], words].concat());
+    command.env("PATH", "/usr/sbin:/usr/bin");
+    command.output().expect("the program runs")
+}
+
+/// Doctor's JSON, and its exit code.
+#[track_caller]
+pub fn json(words: &[&str]) -> (Value, i32) {
+    let output = doctor(&[words, &["--json"]].concat());
+    let text = String::from_utf8_lossy(&output.stdout);
+    let why = String::from_utf8_lossy(&output.stderr);
+    let object = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{why}"));
+    (object, output.status.code().expect("a code"))
+}
+
+/// The names of the findings, with their marks.
+pub fn found(report: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let findings = report["findings"].as_array().expect("findings");
+    findings
+        .iter()
+        .map(|finding| (text(&finding["id"]), text(&finding["mark"])))
+        .collect()
+}
+
+/// The finding of this name.
+#[track_caller]
+pub fn finding<'a>(report: &'a Value, id: &str) -> &'a Value {
+    let findings = report["findings"].as_array().expect("findings");
+    let found = findings.iter().find(|finding| finding["id"] == id);
+    found.unwrap_or_else(|| panic!("no {id}: {report}"))
+}
+
+/// Doctor finds exactly this, and HAProxy, started with the same configuration, shows what the
+/// finding says.
+#[track_caller]
+pub fn foretells(config: &str, expected: &[(&str, &str)], status: &str, code: &str) -> Value {
+    let (report, exit) = json(&["-f", config]);
+    let found = found(&report);
+    let found: Vec<(&str, &str)> = found
+        .iter()
+        .map(|(id, mark)| (&id[..], &mark[..]))
+        .collect();
+    assert_eq!(found, expected, "{report}");
+    assert_eq!(report["not_understood"], Value::Array(Vec::new()));
+    let grave = expected.iter().any(|(_, mark)| *mark == "problem");
+    assert_eq!(exit, if grave { 2 } else { 0 }, "{report}");
+    shows(config, "s", status, code);
+    report
+}
+
+/// HAProxy shows this of the first check of a server of `b`.
+#[track_caller]
+pub fn shows(config: &str, server: &str, status: &str, code: &str) {
+    let haproxy = Haproxy::start(Mode::Daemon, config, &[]);
+    let seen = haproxy.wait_for_check("b", server);
+    // A check that was killed has no code: HAProxy shows that of an earlier one.
+    let left_over = status == "PROCTOUT";
+    assert_eq!(seen.check_status, status);
+    assert!(left_over || seen.check_code == code, "{seen:?}");
+}
+
+/// HAProxy refuses a configuration, by `-c` or when it starts.
+#[track_caller]
+pub fn refuses(config: &str) -> String {
+    let mut command = program("timeout");
+    let output = command
+        .args(["10", "haproxy", "-db", "-f", config])
+        .env("PATH", "/usr/sbin:/usr/bin")
+        .output()
+        .expect("haproxy runs");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
