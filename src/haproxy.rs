@@ -3,6 +3,6 @@
 pub mod call;
 pub(crate) mod program;
 pub(crate) mod variables;
-pub(crate) mod words;
+pub mod words;
 
 pub use self::call::Caller;

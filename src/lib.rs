@@ -118,7 +118,7 @@ fn task(words: Vec<OsString>, caller: Option<Caller>, output: &mut Output) -> Re
         );
     }
     let options = match &caller {
-        Some(_) => haproxy::call::options(&env::var_os("PATH").unwrap_or_default(), words)?,
+        Some(_) => options::handed_over(&env::var_os("PATH").unwrap_or_default(), words)?,
         None => match options::parse(&words)? {
             Parsed::Help(text) if command == Command::Check => {
                 return Ok(Task::Text(text + &command.help()));

@@ -3,12 +3,14 @@
 //! Options are only read here, each on its own; [`crate::plan`] resolves them and refuses conflicts.
 
 pub mod expect;
+mod handed;
 pub mod values;
 
 use anyhow::{Result, anyhow, bail, ensure};
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality};
 
 use self::expect::Expectation;
+pub(crate) use self::handed::options as handed_over;
 use self::values::{Color, Days, Port, Size, Time, TlsVersion, Verify};
 
 /// HTTPS health check with SNI, for HAProxy's external-check and by hand.

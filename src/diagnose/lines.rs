@@ -7,6 +7,7 @@ use ureq::http::{HeaderValue, header};
 use super::attempts::Attempt;
 use super::findings::{Findings, HARMLESS};
 use crate::haproxy::call::own_command;
+use crate::haproxy::words::quote;
 use crate::options::Options;
 use crate::options::values::TlsVersion;
 use crate::plan::{Plan, Target};
@@ -18,19 +19,6 @@ pub(super) fn harmless<'a>(name: &header::HeaderName, value: &'a HeaderValue) ->
     shown.flatten()
 }
 
-/// A word as haproxy.cfg takes it between double quotes.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        if matches!(c, '"' | '\\' | '$') {
-            quoted.push('\\');
-        }
-        quoted.push(c);
-    }
-    quoted.push('"');
-    quoted
-}
-
 /// The addresses for server lines. A name with several is one server each, or HAProxy would check,
 /// and use, only the first; those that do not answer are left out.
 fn servers(plan: &Plan, findings: &Findings) -> Vec<String> {
@@ -38,7 +26,7 @@ fn servers(plan: &Plan, findings: &Findings) -> Vec<String> {
     let answer = |address: &&(Address, Attempt)| address.1.result.is_ok();
     let reached: Vec<_> = addresses.iter().filter(answer).collect();
     match &plan.target {
-        Target::Unix(path) => vec![format!("unix@{}", path.display())],
+        Target::Unix(path) => vec![quote(&format!("unix@{}", path.display()))],
         Target::Tcp { .. } if addresses.len() > 1 && !reached.is_empty() => reached
             .iter()
             .map(|(address, _)| address.to_string())
@@ -65,12 +53,12 @@ pub(super) fn ca_file(options: &Options) -> &str {
 /// What is the same for every server line.
 fn server_words(plan: &Plan, options: &Options) -> String {
     let mut line = "ssl verify required".to_owned();
-    _ = write!(line, " ca-file {}", ca_file(options));
+    _ = write!(line, " ca-file {}", quote(ca_file(options)));
     if let Some(name) = &plan.names.sni {
         _ = write!(line, " sni str({})", name.as_ref());
     }
     if let Some(name) = &options.verify_host {
-        _ = write!(line, " verifyhost {name}");
+        _ = write!(line, " verifyhost {}", quote(name));
     }
     for (word, value) in [
         ("crl-file", options.crl_file.first()),
@@ -78,7 +66,7 @@ fn server_words(plan: &Plan, options: &Options) -> String {
         ("source", options.source.as_ref()),
     ] {
         if let Some(value) = value {
-            _ = write!(line, " {word} {value}");
+            _ = write!(line, " {word} {}", quote(value));
         }
     }
     for (word, version) in versions(options) {
@@ -98,13 +86,13 @@ pub(super) fn builtin(plan: &Plan, options: &Options, findings: &Findings) -> St
     let mut text = format!(
         "backend be\n    option httpchk\n    http-check send meth {} uri {} ver HTTP/1.1",
         request.method,
-        quoted(uri)
+        quote(uri)
     );
     for (name, value) in &request.headers {
         if name == header::HOST
             && let Some(value) = harmless(name, value)
         {
-            _ = write!(text, " hdr Host {}", quoted(value));
+            _ = write!(text, " hdr Host {}", quote(value));
         }
     }
     for rule in &request.expectations {
@@ -130,7 +118,7 @@ pub(super) fn external(plan: &Plan, options: &Options, findings: &Findings) -> S
          option external-check\n    external-check command {}\n    \
          external-check path {}\n{}",
         own_command(),
-        quoted(&words),
+        quote(&words),
         server_lines(plan, options, findings, "")
     )
 }

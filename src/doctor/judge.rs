@@ -5,8 +5,7 @@ use std::ffi::OsStr;
 
 use anyhow::Result;
 
-use crate::haproxy::call;
-use crate::options::Options;
+use crate::options::{self, Options};
 use crate::output::mark::Mark;
 use crate::plan::{Output, Plan};
 
@@ -61,7 +60,7 @@ fn parse(call: &Call) -> Result<Options> {
     if call.server.address.name().is_some() {
         "192.0.2.1".clone_into(&mut arguments[2]);
     }
-    let options = call::options(OsStr::new(path), arguments.into())?;
+    let options = options::handed_over(OsStr::new(path), arguments.into())?;
     options.refuse_color()?;
     Ok(*options)
 }

@@ -105,17 +105,17 @@ impl Lines {
         haproxy: &Haproxy,
     ) {
         let number = place.line.to_string();
-        let split = words::split(line, &|name| match name {
+        let variable = |name: &str| match name {
             ".LINE" => Some(number.clone()),
             ".FILE" => Some(place.file.to_string()),
             name => variables.get(name).map(str::to_owned),
-        });
-        let split = match split {
+        };
+        let split = match words::split(line, &variable) {
             Ok(split) => split,
             // HAProxy splits even what an .if leaves out, and refuses it.
             Err(error) => return self.unclear.push((place, error.to_string())),
         };
-        let words = split.words;
+        let words = split.text();
         let Some(first) = words.first() else {
             return;
         };

@@ -4,9 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
-use anyhow::{Context, Result, bail, ensure};
-
-use crate::options::{self, Options, Parsed, VERSION_CHECKS_NOTHING};
+use anyhow::{Context, Result, ensure};
 
 /// What to write as `external-check command`: where this program is, if that can be found out and
 /// needs no quotes.
@@ -72,21 +70,6 @@ pub fn options_in_path(path: &OsStr) -> Result<Vec<String>> {
         "external-check path has a bare # (a comment), or ends in a backslash; quote it"
     );
     split(text)
-}
-
-/// The options of HAProxy's call, with its four arguments as the target.
-///
-/// # Errors
-/// What `path` or the option language refuses, and options that check nothing.
-pub fn options(path: &OsStr, arguments: Vec<String>) -> Result<Box<Options>> {
-    // Before the arguments: `--` among them must not hide these.
-    let mut words = options_in_path(path)?;
-    words.extend(arguments);
-    match options::parse(&words)? {
-        Parsed::Help(_) => bail!("--help is for people; leave it out here"),
-        Parsed::Options(options) if options.version => bail!(VERSION_CHECKS_NOTHING),
-        Parsed::Options(options) => Ok(options),
-    }
 }
 
 #[cfg(test)]

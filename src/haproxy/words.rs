@@ -1,57 +1,110 @@
 //! One line of a configuration, split into words as HAProxy does (configuration manual, sections
-//! 2.2 and 2.3: quoting, escaping, environment variables).
+//! 2.2 and 2.3: quoting, escaping, environment variables), and a word written so that it comes back.
+
+mod quote;
 
 use anyhow::{Result, bail, ensure};
 
+pub use self::quote::quote;
+
 /// The words of a line.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Words {
-    pub words: Vec<String>,
+pub struct Words {
+    /// Bytes, because `\xHH` makes any of them.
+    pub words: Vec<Vec<u8>>,
     /// The variables that were used but are not set, and have no default.
     pub unset: Vec<String>,
 }
 
-/// Splits a line; `variable` looks a variable up.
+impl Words {
+    /// The words as HAProxy's keywords see them: a NUL ends a word, as in C.
+    pub fn text(&self) -> Vec<String> {
+        let text = |word: &Vec<u8>| {
+            let end = word.iter().position(|byte| *byte == 0);
+            String::from_utf8_lossy(&word[..end.unwrap_or(word.len())]).into_owned()
+        };
+        self.words.iter().map(text).collect()
+    }
+}
+
+/// Splits a line; `variable` looks a variable up. The line ends at a line break, and at a `#`
+/// outside of quotes.
 ///
 /// # Errors
-/// What HAProxy refuses too: an open quote, a bad variable, a bad `\xNN`.
-pub(crate) fn split(line: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Words> {
+/// What HAProxy refuses too: an open quote, a bad variable, a bad `\xHH`.
+pub fn split(line: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Words> {
     let mut splitter = Splitter {
-        rest: line.as_bytes(),
-        variable,
-        done: Words::default(),
-        word: None,
-        quote: None,
+        variable: Some(variable),
+        ..Splitter::new(line)
     };
-    while let Some((&byte, rest)) = splitter.rest.split_first() {
-        match (byte, splitter.quote) {
-            (b'#', None) => break,
-            (b'"' | b'\'', None) => splitter.open(byte),
-            (_, Some(quote)) if byte == quote => splitter.close(),
-            (b'\\', None | Some(b'"')) => splitter.escape()?,
-            (b'$', Some(b'"')) => splitter.variable()?,
-            (b' ' | b'\t' | b'\r' | 0x0b | 0x0c, None) => {
-                splitter.end_word();
-                splitter.rest = rest;
-            }
-            _ => splitter.take(byte, 1),
-        }
-    }
-    ensure!(splitter.quote.is_none(), "a quote is not closed");
-    splitter.end_word();
+    splitter.read()?;
     Ok(splitter.done)
+}
+
+/// Splits a value that follows the same rules but is not read by HAProxy: there are no variables in
+/// it, and nothing of it may be left out.
+///
+/// # Errors
+/// What [`split`] refuses, a variable, a comment, a line break.
+pub fn split_value(value: &str) -> Result<Vec<Vec<u8>>> {
+    ensure!(
+        !value.contains(['\n', '\r']),
+        "a line break ends it; write \\n or \\r for one in a pattern"
+    );
+    let mut splitter = Splitter::new(value);
+    splitter.read()?;
+    ensure!(
+        splitter.rest.is_empty(),
+        "a bare # begins a comment; write \\# or put it in quotes"
+    );
+    Ok(splitter.done.words)
 }
 
 struct Splitter<'a> {
     rest: &'a [u8],
-    variable: &'a dyn Fn(&str) -> Option<String>,
+    /// `None` where there are no variables.
+    variable: Option<&'a dyn Fn(&str) -> Option<String>>,
     done: Words,
     /// The word being read; `None` between words.
     word: Option<Vec<u8>>,
     quote: Option<u8>,
 }
 
-impl Splitter<'_> {
+impl<'a> Splitter<'a> {
+    fn new(line: &'a str) -> Splitter<'a> {
+        Splitter {
+            rest: line.as_bytes(),
+            variable: None,
+            done: Words::default(),
+            word: None,
+            quote: None,
+        }
+    }
+
+    /// Reads up to the end of the line; what follows that stays in `rest`.
+    fn read(&mut self) -> Result<()> {
+        while let Some((&byte, rest)) = self.rest.split_first() {
+            match (byte, self.quote) {
+                (b'\n' | b'\r', _) | (b'#', None) => break,
+                (b'"' | b'\'', None) => self.open(byte),
+                (_, Some(quote)) if byte == quote => self.close(),
+                (b'\\', None | Some(b'"')) => self.escape()?,
+                (b'$', Some(b'"')) => self.variable()?,
+                (b' ' | b'\t' | 0x0b | 0x0c, None) => {
+                    self.end_word();
+                    self.rest = rest;
+                }
+                _ => self.take(byte, 1),
+            }
+        }
+        ensure!(
+            self.quote.is_none(),
+            "a quote is not closed; close it, or write \\\" or \\' for the character"
+        );
+        self.end_word();
+        Ok(())
+    }
+
     /// Adds a byte to the word and goes on by so many.
     fn take(&mut self, byte: u8, read: usize) {
         self.word.get_or_insert_default().push(byte);
@@ -73,10 +126,7 @@ impl Splitter<'_> {
     }
 
     fn end_word(&mut self) {
-        if let Some(word) = self.word.take() {
-            let word = String::from_utf8_lossy(&word).into_owned();
-            self.done.words.push(word);
-        }
+        self.done.words.extend(self.word.take());
     }
 
     fn escape(&mut self) -> Result<()> {
@@ -95,7 +145,9 @@ impl Splitter<'_> {
                     .and_then(|digits| u8::from_str_radix(digits, 16).ok());
                 match byte {
                     Some(byte) => self.take(byte, 4),
-                    None => bail!("\\x wants two hexadecimal digits"),
+                    None => bail!(
+                        "\\x needs two hexadecimal digits after it; write \\\\x for the two characters"
+                    ),
                 }
             }
             // Any other backslash is just that.
@@ -114,11 +166,14 @@ impl Splitter<'_> {
         let length = name_length(text);
         ensure!(
             length > 0,
-            "$ is not followed by a variable's name; write \\$ for a dollar"
+            "a $ in double quotes is not followed by a variable's name; write \\$ for a dollar"
         );
         let (name, mut text) = text.split_at(length);
         let name = String::from_utf8_lossy(name).into_owned();
-        let mut value = (self.variable)(&name);
+        let Some(look_up) = self.variable else {
+            bail!("${name} would be a variable here; write \\$ for a dollar, or single quotes");
+        };
+        let mut value = look_up(&name);
         let mut list = false;
         if braced {
             if let Some(after) = text.strip_prefix(b"[*]") {
@@ -177,7 +232,7 @@ fn begins_with_list(text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Words, split};
+    use super::{Words, split, split_value};
 
     fn read(line: &str) -> Words {
         split(line, &|name| match name {
@@ -191,7 +246,7 @@ mod tests {
 
     #[track_caller]
     fn words(line: &str, expected: &[&str]) {
-        assert_eq!(read(line).words, expected, "{line}");
+        assert_eq!(read(line).text(), expected, "{line}");
     }
 
     #[test]
@@ -237,6 +292,14 @@ mod tests {
         words("# a", &[]);
         words(r#"a "" ''"#, &["a", "", ""]);
         words(r"a\1b", &[r"a\1b"]);
+        words("a\r\n", &["a"]);
+    }
+
+    #[test]
+    fn a_word_has_any_bytes_but_for_a_keyword_nul_ends_it() {
+        let read = read(r"\xff\x00b");
+        assert_eq!(read.words, [b"\xff\0b"]);
+        assert_eq!(read.text(), ["\u{fffd}"]);
     }
 
     #[test]
@@ -268,5 +331,22 @@ mod tests {
             let error = split(line, &|_| None).expect_err(line).to_string();
             assert!(error.contains(part), "{line}: {error}");
         }
+    }
+
+    #[test]
+    fn nothing_of_a_value_is_left_out() {
+        for (value, part) in [
+            ("\"ERROR$\"", r"write \$"),
+            ("\"a $HOME\"", "$HOME"),
+            ("a #b", r"write \#"),
+            ("a#b", r"write \#"),
+            ("a\nb", r"write \n"),
+            ("'a\rb'", r"write \n"),
+        ] {
+            let error = split_value(value).expect_err(value).to_string();
+            assert!(error.contains(part), "{value}: {error}");
+        }
+        let words = split_value(r#"'$A' "\$B" $C"#).expect("no variable");
+        assert_eq!(words, [b"$A", b"$B", b"$C"]);
     }
 }

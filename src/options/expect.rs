@@ -10,6 +10,8 @@ use std::str::FromStr;
 use anyhow::{Context, Error, Result, bail, ensure};
 use regex_lite::Regex;
 
+use crate::haproxy::words;
+
 /// One condition that the response must meet.
 #[derive(Clone, Debug)]
 pub struct Expectation {
@@ -275,34 +277,12 @@ fn header_match<'a>(words: impl Iterator<Item = &'a str>, keyword: &str) -> Resu
     })
 }
 
-/// Parts a rule into words as HAProxy's configuration does (manual, section 2.2): single quotes
-/// keep all, double quotes and bare words know a backslash before a space, quote, `#` or backslash;
-/// before anything else (as in a regular expression's `\d`) the backslash stays.
+/// The words of a rule, as HAProxy would read them after `http-check expect`.
 fn words(rule: &str) -> Result<Vec<String>> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut rest = rule.chars().peekable();
-    while let Some(c) = rest.next() {
-        match (c, quote) {
-            ('\\', None | Some('"')) => {
-                let next = rest.next_if(|c| " \"'#\\".contains(*c));
-                word.get_or_insert_default().push(next.unwrap_or('\\'));
-            }
-            (c, Some(open)) if c == open => quote = None,
-            ('"' | '\'', None) => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (c, None) if c.is_whitespace() => words.extend(word.take()),
-            (c, _) => word.get_or_insert_default().push(c),
-        }
-    }
-    if let Some(quote) = quote {
-        bail!("the quote {quote} is not closed");
-    }
-    words.extend(word);
-    Ok(words)
+    let text = |word: Vec<u8>| {
+        String::from_utf8(word).context("a pattern that is not UTF-8; leave \\x80 to \\xff out")
+    };
+    words::split_value(rule)?.into_iter().map(text).collect()
 }
 
 #[cfg(test)]
@@ -336,6 +316,8 @@ mod tests {
         assert!(holds(r"string all\ good"));
         assert!(holds(r#"string "all good""#));
         assert!(holds("string 'all good'"));
+        assert!(holds(r"string good\nid"));
+        assert!(holds(r#"string "all\x20good""#));
         assert!(!holds("string bad"));
         assert!(holds(r"rstring id\ \d+"));
         assert!(holds(r"! rstring ^\d"));
@@ -367,6 +349,12 @@ mod tests {
             ("status 200 300", "one word"),
             ("string all good", "quote a pattern"),
             ("string 'open", "not closed"),
+            ("string \"ERROR$\"", r"write \$"),
+            ("string \"$HOME\"", r"write \$"),
+            (r"string \xg0", "hexadecimal"),
+            ("string a\nb", r"write \n"),
+            ("string a #b", r"write \#"),
+            ("string a#b", r"write \#"),
             ("rstring (", "no regular expression"),
             ("hdr Via", "name [-m METHOD] NAME"),
             ("hdr", "needs a header name"),
