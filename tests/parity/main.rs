@@ -6,6 +6,7 @@ mod certificates;
 mod forge;
 #[allow(dead_code)]
 mod harness;
+mod quoting;
 mod script;
 mod sites;
 #[path = "../support/mod.rs"]
