@@ -3,6 +3,7 @@
 //! An input is a rule, a line of status and header fields (`200 Name: value, …` up to a tab each),
 //! and the body, each on a line.
 
+use sni_check::haproxy::words::quote;
 use sni_check::options::expect::Expectation;
 
 pub fn hold(input: &[u8]) {
@@ -66,10 +67,11 @@ fn assert_negation_turns_it_round(text: &str, rule: &Expectation, response: &Res
 
 /// Any text, quoted as HAProxy's manual says, section 2.2, is looked for as it is.
 fn assert_patterns_are_taken_word_for_word(pattern: &str, response: &Response<'_>) {
-    if pattern.is_empty() {
+    // A line break within single quotes ends the rule.
+    if pattern.is_empty() || pattern.contains(['\r', '\n']) {
         return;
     }
-    for quoted in [in_double_quotes(pattern), in_single_quotes(pattern)] {
+    for quoted in [quote(pattern), in_single_quotes(pattern)] {
         let found = response.meets_text(&format!("string {quoted}"));
         assert_eq!(found, response.body.contains(pattern), "string {quoted}");
         type Matches = fn(&str, &str) -> bool;
@@ -89,10 +91,6 @@ fn assert_patterns_are_taken_word_for_word(pattern: &str, response: &Response<'_
             assert_eq!(response.meets_text(&rule), found, "{rule}");
         }
     }
-}
-
-fn in_double_quotes(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn in_single_quotes(text: &str) -> String {
