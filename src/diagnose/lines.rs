@@ -26,7 +26,7 @@ fn servers(plan: &Plan, findings: &Findings) -> Vec<String> {
     let answer = |address: &&(Address, Attempt)| address.1.result.is_ok();
     let reached: Vec<_> = addresses.iter().filter(answer).collect();
     match &plan.target {
-        Target::Unix(path) => vec![quote(&format!("unix@{}", path.display()))],
+        Target::Unix(path) => vec![quote(format!("unix@{}", path.display()))],
         Target::Tcp { .. } if addresses.len() > 1 && !reached.is_empty() => reached
             .iter()
             .map(|(address, _)| address.to_string())

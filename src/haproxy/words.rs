@@ -27,12 +27,15 @@ impl Words {
     }
 }
 
+/// Looks a variable up.
+pub type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// Splits a line; `variable` looks a variable up. The line ends at a line break, and at a `#`
 /// outside of quotes.
 ///
 /// # Errors
 /// What HAProxy refuses too: an open quote, a bad variable, a bad `\xHH`.
-pub fn split(line: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Words> {
+pub fn split(line: &str, variable: Variable<'_>) -> Result<Words> {
     let mut splitter = Splitter {
         variable: Some(variable),
         ..Splitter::new(line)
@@ -63,7 +66,7 @@ pub fn split_value(value: &str) -> Result<Vec<Vec<u8>>> {
 struct Splitter<'a> {
     rest: &'a [u8],
     /// `None` where there are no variables.
-    variable: Option<&'a dyn Fn(&str) -> Option<String>>,
+    variable: Option<Variable<'a>>,
     done: Words,
     /// The word being read; `None` between words.
     word: Option<Vec<u8>>,
