@@ -1,11 +1,11 @@
 //! The commands: what the first word of a call asks for. `--help`, the manual and the completions
 //! list them from here.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use crate::explain;
 use crate::haproxy::Caller;
-use crate::output::wrap::paragraph;
+use crate::options::Options;
+use crate::refusal::refusal;
 
 /// The commands. A host of such a name is written with its port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,20 @@ pub enum Command {
     /// What an exit code means.
     Explain,
 }
+
+/// The options that only one command takes, and whether they were given.
+type Given = fn(&Options) -> bool;
+const ONLY_FOR: [(&str, Command, Given); 5] = [
+    ("--quiet", Command::Check, |options| options.quiet),
+    ("--verbose", Command::Check, |options| options.verbose),
+    ("--syslog", Command::Check, |options| {
+        options.syslog.is_some()
+    }),
+    ("--version", Command::Check, |options| options.version),
+    ("--color", Command::Diagnose, |options| {
+        options.color.is_some()
+    }),
+];
 
 impl Command {
     /// The commands that are asked for by name.
@@ -53,19 +67,31 @@ impl Command {
         }
     }
 
-    /// Its `--help`. That of the check is made from its options, to which this is added.
-    pub fn help(self) -> String {
-        let about = match self {
-            Command::Check => return commands(),
-            Command::Diagnose => crate::diagnose::HELP,
-            Command::Doctor => &crate::doctor::help(),
-            Command::Explain => explain::HELP,
-        };
-        let mut text = String::new();
-        let usage = format!("Usage: sni-check {} {}\n\n", self.name(), self.arguments());
-        text.push_str(&usage);
-        text.push_str(about);
-        text
+    /// Whether the command takes this option of the option language; doctor has options of its own.
+    pub fn takes(self, option: &str) -> bool {
+        let owner = ONLY_FOR.iter().find(|(name, ..)| *name == option);
+        owner.is_none_or(|(_, command, _)| *command == self)
+    }
+
+    /// Refuses the options that belong to another command.
+    ///
+    /// # Errors
+    /// The first that was given.
+    pub(crate) fn refuse_foreign(self, options: &Options) -> Result<()> {
+        for (option, owner, given) in ONLY_FOR {
+            if owner != self && given(options) {
+                let whose = match owner {
+                    Command::Check => "checks",
+                    owner => owner.name(),
+                };
+                return Err(refusal(
+                    option,
+                    format!("is for {whose}"),
+                    "leave it out here",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Takes the command's name off the words.
@@ -89,7 +115,8 @@ impl Command {
         };
         let name = words.remove(0);
         if caller.is_some() {
-            bail!("{name} is for people, it checks nothing; leave it out here");
+            let what = "is for people, it checks nothing";
+            return Err(refusal(name, what, "leave it out here"));
         }
         Ok(command)
     }
@@ -101,20 +128,13 @@ fn check_spelling(word: &str) -> Result<()> {
     let mut names = names.chain(["--help", "--version"]);
     let near = |name: &&str| strsim::damerau_levenshtein(word, name.trim_start_matches('-')) <= 1;
     if let Some(meant) = names.find(near) {
-        bail!("did you mean {meant}? A host called {word} is written with its port, {word}:443");
+        return Err(refusal(
+            format!("`{word}`"),
+            "is taken for a misspelled command",
+            format!(
+                "did you mean {meant}? A host called {word} is written with its port, {word}:443"
+            ),
+        ));
     }
     Ok(())
-}
-
-/// The named commands, as a section of `--help`.
-fn commands() -> String {
-    let mut text = "\nCommands:\n".to_owned();
-    for command in Command::NAMED {
-        paragraph(
-            &mut text,
-            &format!("  {:<18}", command.name()),
-            command.purpose(),
-        );
-    }
-    text
 }

@@ -17,8 +17,6 @@ mod view;
 use std::io;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
-
 use crate::code::Code;
 use crate::options::Options;
 use crate::output::escape::printable;
@@ -64,7 +62,6 @@ impl Step {
             .unwrap_or(Mark::Ok)
     }
 }
-
 /// The text of `diagnose --help`.
 pub const HELP: &str = "\
 What is wrong with a server, at which layer, and what to put into haproxy.cfg.
@@ -84,21 +81,6 @@ Examples:
   sni-check diagnose --connect 203.0.113.7:443 --uri /healthz www.example.com
   sni-check diagnose --ca-file /etc/ssl/company.pem --json app.example.com:8443
 ";
-
-/// Refuses options that a diagnosis has no use for.
-///
-/// # Errors
-/// The option, in one sentence.
-pub fn refuse_idle(options: &Options) -> Result<()> {
-    for (given, option) in [
-        (options.quiet, "--quiet"),
-        (options.verbose, "--verbose"),
-        (options.syslog.is_some(), "--syslog"),
-    ] {
-        ensure!(!given, "{option} is for checks; leave it out of diagnose");
-    }
-    Ok(())
-}
 
 /// Diagnoses, prints, and returns the code of the check.
 pub fn run(plan: &Plan, options: &Options, start: Instant) -> Code {

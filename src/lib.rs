@@ -33,20 +33,23 @@ pub mod diagnose;
 
 pub mod doctor;
 
+mod help;
+
 use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::time::Instant;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::Result;
 
 use crate::code::Code;
 use crate::command::Command;
 use crate::doctor::DoctorOptions;
 use crate::haproxy::Caller;
-use crate::options::{Options, Parsed, VERSION_CHECKS_NOTHING};
+use crate::options::{Options, Parsed, version_checks_nothing};
 use crate::output::write::{write_line, write_text};
 use crate::plan::{Output, Plan};
+use crate::refusal::refusal;
 
 /// What a call asks for.
 enum Task {
@@ -103,37 +106,39 @@ fn task(words: Vec<OsString>, caller: Option<Caller>, output: &mut Output) -> Re
         doctor::become_check(&words[1..]);
     }
     let command = Command::take(&mut words, caller.as_ref())?;
-    if command == Command::Explain {
-        return Ok(Task::Text(match words.as_slice() {
-            [help] if help == "--help" || help == "-h" => command.help(),
+    match command {
+        Command::Explain => Ok(Task::Text(match words.as_slice() {
+            [help] if help == "--help" || help == "-h" => help::of(command, ""),
             words => explain::text(words)?,
-        }));
+        })),
+        Command::Doctor => match options::parse_as(&["sni-check", command.name()], &words)? {
+            Parsed::Help(_) => Ok(Task::Text(help::of(command, ""))),
+            Parsed::Options(options) => Ok(Task::Doctor(options)),
+        },
+        Command::Check | Command::Diagnose => probing(command, words, caller, output),
     }
-    if command == Command::Doctor {
-        return Ok(
-            match options::parse_as(&["sni-check", command.name()], &words)? {
-                Parsed::Help(_) => Task::Text(command.help()),
-                Parsed::Options(options) => Task::Doctor(options),
-            },
-        );
-    }
+}
+
+/// Makes sense of the options of a command that probes a server.
+fn probing(
+    command: Command,
+    words: Vec<String>,
+    caller: Option<Caller>,
+    output: &mut Output,
+) -> Result<Task> {
     let options = match &caller {
         Some(_) => options::handed_over(&env::var_os("PATH").unwrap_or_default(), words)?,
         None => match options::parse(&words)? {
-            Parsed::Help(text) if command == Command::Check => {
-                return Ok(Task::Text(text + &command.help()));
-            }
-            Parsed::Help(_) => return Ok(Task::Text(command.help())),
-            Parsed::Options(options) if options.version => return version(&options),
+            Parsed::Help(options) => return Ok(Task::Text(help::of(command, &options))),
             Parsed::Options(options) => options,
         },
     };
     *output = Output::new(&options)?;
-    match command {
-        Command::Diagnose => diagnose::refuse_idle(&options)?,
-        _ => options.refuse_color()?,
+    command.refuse_foreign(&options)?;
+    if options.version {
+        return version(&options);
     }
-    // What is no UTF-8 is refused as a name, but only where it would be one.
+    // A name that is not UTF-8 is refused as a name, but only where it is one.
     let sni_host = env::var_os("SNI_HOST");
     let sni_host = sni_host.as_ref().map(|name| name.to_string_lossy());
     let plan = Plan::new(&options, caller, sni_host.as_deref(), output.clone())?;
@@ -147,15 +152,18 @@ fn task(words: Vec<OsString>, caller: Option<Caller>, output: &mut Output) -> Re
 fn word(word: OsString) -> Result<String> {
     match word.into_string() {
         Ok(word) => Ok(word),
-        Err(word) => bail!(
-            "`{}` is not UTF-8; write it in UTF-8",
-            word.to_string_lossy()
-        ),
+        Err(word) => Err(refusal(
+            format!("`{}`", word.to_string_lossy()),
+            "is not UTF-8",
+            "write it in UTF-8",
+        )),
     }
 }
 
 fn version(options: &Options) -> Result<Task> {
-    ensure!(options.target.is_empty(), VERSION_CHECKS_NOTHING);
+    if !options.target.is_empty() {
+        return Err(version_checks_nothing());
+    }
     Ok(Task::Text(
         concat!("sni-check ", env!("CARGO_PKG_VERSION"), "\n").to_owned(),
     ))

@@ -6,12 +6,13 @@ pub mod expect;
 mod handed;
 pub mod values;
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow};
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality};
 
 use self::expect::Expectation;
 pub(crate) use self::handed::options as handed_over;
 use self::values::{Color, Days, Port, Size, Time, TlsVersion, Verify};
+use crate::refusal::{Misfit, SET_THE_VARIABLE, refusal};
 
 /// HTTPS health check with SNI, for HAProxy's external-check and by hand.
 ///
@@ -27,9 +28,9 @@ use self::values::{Color, Days, Port, Size, Time, TlsVersion, Verify};
     help_triggers("--help", "-h"),
     example = "{command_name} https://www.example.com/healthz",
     example = "{command_name} --connect 203.0.113.7:443 www.example.com",
-    note = "In haproxy.cfg:\n\
-            option external-check\n  \
-            external-check command /usr/local/bin/sni-check\n  \
+    note = "In haproxy.cfg:\n    \
+            option external-check\n    \
+            external-check command /usr/local/bin/sni-check\n    \
             external-check path \"--sni www.example.com --uri /healthz\""
 )]
 pub struct Options {
@@ -162,22 +163,10 @@ pub struct Options {
     pub target: Vec<String>,
 }
 
-impl Options {
-    /// Refuses `--color` for what is no report.
-    ///
-    /// # Errors
-    /// It was given.
-    pub fn refuse_color(&self) -> Result<()> {
-        ensure!(
-            self.color.is_none(),
-            "--color is for diagnose; leave it out here"
-        );
-        Ok(())
-    }
-}
-
 /// Why `--version` is refused beside anything to check.
-pub const VERSION_CHECKS_NOTHING: &str = "--version checks nothing; leave it out here";
+pub(crate) fn version_checks_nothing() -> anyhow::Error {
+    refusal("--version", "checks nothing", "leave it out here")
+}
 
 /// What a list of words turned out to ask for.
 #[derive(Debug)]
@@ -207,17 +196,23 @@ pub fn parse_as<T: FromArgs + ArgsInfo>(command: &[&str], words: &[String]) -> R
     match T::from_args(command, &words) {
         Ok(options) => Ok(Parsed::Options(Box::new(options))),
         Err(exit) if exit.status.is_ok() => Ok(Parsed::Help(exit.output)),
-        Err(exit) => Err(anyhow!("{}", plainly(exit.output.trim()))),
+        Err(exit) => Err(refused(exit.output.trim())),
     }
 }
 
-/// A refusal of argh's in the form of all others: `--timeout 5x: write …`.
-fn plainly(refusal: &str) -> String {
-    match refusal.strip_prefix("Error parsing option '") {
-        Some(rest) => rest
-            .replacen("' with value '", " ", 1)
-            .replacen("': ", ": ", 1),
-        None => refusal.to_owned(),
+/// A refusal of argh's (`Error parsing option '--timeout' with value '5x': …`) as one of ours.
+fn refused(text: &str) -> anyhow::Error {
+    let parts = text
+        .strip_prefix("Error parsing option '")
+        .and_then(|rest| rest.split_once("' with value '"))
+        .and_then(|(option, rest)| {
+            let (value, _) = rest.rsplit_once("': ")?;
+            let misfit = Misfit::from_text(&rest[value.len() + 3..])?;
+            Some((format!("{option} {value}"), misfit))
+        });
+    match parts {
+        Some((subject, misfit)) => misfit.of(&subject),
+        None => anyhow!("{text}"),
     }
 }
 
@@ -235,11 +230,16 @@ fn separate_values(
     let mut words = words.iter().peekable();
     while let Some(word) = words.next() {
         let is_word = !word.starts_with('-');
-        ensure!(
-            !is_word || !info.positionals.is_empty(),
-            "`{word}` belongs to no option; {} --help lists the options, such as -f FILE",
-            command.join(" ")
-        );
+        if is_word && info.positionals.is_empty() {
+            return Err(refusal(
+                format!("`{word}`"),
+                "belongs to no option",
+                format!(
+                    "{} --help lists the options, such as -f FILE",
+                    command.join(" ")
+                ),
+            ));
+        }
         if is_word || word == "-h" || word == "--help" {
             separated.push(word.clone());
             continue;
@@ -256,22 +256,28 @@ fn separate_values(
         let flag = known(command, name, flags)?;
         separated.push(flag.long.to_owned());
         if matches!(flag.kind, FlagInfoKind::Switch) {
-            ensure!(value.is_none(), "{name} takes no value; write {name} alone");
+            if value.is_some() {
+                let write = format!("write {name} alone");
+                return Err(refusal(name, "takes no value", write));
+            }
             continue;
         }
-        ensure!(
-            flag.optionality == Optionality::Repeating || !given.contains(&flag.long),
-            "{name} is given twice; give it once"
-        );
+        if flag.optionality != Optionality::Repeating && given.contains(&flag.long) {
+            return Err(refusal(name, "is given twice", "give it once"));
+        }
         given.push(flag.long);
         let value = match value {
             Some(value) => value,
             None => match words.next() {
-                Some(next) if is_option(next, flags) => bail!(
-                    "{name} has no value, {next} follows; if it was given as a variable, set that variable"
-                ),
+                Some(next) if is_option(next, flags) => {
+                    let what = format!("has no value, {next} follows");
+                    return Err(refusal(name, what, SET_THE_VARIABLE));
+                }
                 Some(next) => next,
-                None => bail!("{name} has no value; write {name} followed by one"),
+                None => {
+                    let write = format!("write {name} followed by one");
+                    return Err(refusal(name, "has no value", write));
+                }
             },
         };
         separated.push(value.to_owned());
@@ -301,11 +307,16 @@ fn known<'a>(command: &[&str], name: &str, flags: &'a [FlagInfo<'a>]) -> Result<
         .min()
         .filter(|(distance, _)| *distance <= 3);
     match nearest {
-        Some((_, nearest)) => bail!("unknown option {name}; did you mean {nearest}?"),
-        None => bail!(
-            "unknown option {name}; {} --help lists the options",
-            command.join(" ")
-        ),
+        Some((_, nearest)) => Err(refusal(
+            name,
+            "is not an option",
+            format!("did you mean {nearest}?"),
+        )),
+        None => Err(refusal(
+            name,
+            "is not an option",
+            format!("{} --help lists the options", command.join(" ")),
+        )),
     }
 }
 
@@ -351,7 +362,7 @@ mod tests {
     fn unknown_options_are_refused_with_the_nearest_one() {
         assert!(refusal(&["--snl", "x"]).contains("did you mean --sni?"));
         assert!(refusal(&["--frobnicate"]).contains("--help lists"));
-        assert!(refusal(&["-k"]).contains("unknown option -k"));
+        assert!(refusal(&["-k"]).contains("-k is not an option"));
         assert!(refusal(&["--quiet=1"]).contains("takes no value"));
     }
 

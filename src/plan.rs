@@ -12,10 +12,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 pub use self::host::Host;
-pub use self::names::Names;
+pub use self::names::{NO_SNI_NAME, Names};
 pub use self::output::{Output, Syslog};
 pub use self::request::Request;
 pub use self::target::Target;
@@ -24,7 +24,7 @@ pub use self::trust::{Trust, Verification};
 use crate::haproxy::Caller;
 use crate::options::Options;
 use crate::options::values::{TlsVersion, Verify};
-use crate::refusal::exclusive;
+use crate::refusal::{exclusive, refusal};
 
 /// Ends before HAProxy's default `inter 2s` kills the check and its diagnosis with it.
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(1800);
@@ -132,10 +132,13 @@ impl Tls {
     fn resolve(options: &Options, names: &Names) -> Result<Tls> {
         let min_version = options.ssl_min_ver.unwrap_or(TlsVersion::Tls12);
         let max_version = options.ssl_max_ver.unwrap_or(TlsVersion::Tls13);
-        ensure!(
-            min_version <= max_version,
-            "--ssl-min-ver is above --ssl-max-ver; no version is left"
-        );
+        if min_version > max_version {
+            return Err(refusal(
+                "--ssl-min-ver",
+                "is above --ssl-max-ver",
+                "lower it, or leave one of them out",
+            ));
+        }
         let verification = match options.verify.unwrap_or_default() {
             Verify::Required => Some(Arc::new(Verification::resolve(options, names)?)),
             Verify::None => {

@@ -1,11 +1,140 @@
-//! Why a call is refused before anything is sent.
+//! Why a call is refused before anything is sent: which option, what is wrong with it, what to write
+//! instead.
 
-use anyhow::{Result, bail};
+use std::fmt;
+
+use anyhow::{Error, Result};
+
+/// Why a call is refused. [`anyhow::Error`] carries it, so that doctor can show its parts apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The option, with its value where that helps: `--timeout 5x`.
+    pub subject: String,
+    /// What is wrong, as the rest of a sentence that begins with the subject: `is not a time`.
+    pub what: String,
+    /// What to write instead, or to do: `write a number and a unit, such as 2s`.
+    pub write: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}; {}", self.subject, self.what, self.write)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// What to do about a value that is empty: mostly, a variable in it is not set.
+pub(crate) const SET_THE_VARIABLE: &str = "if it was given as a variable, set that variable";
+
+/// A refusal as an error.
+pub(crate) fn refusal(
+    subject: impl Into<String>,
+    what: impl Into<String>,
+    write: impl Into<String>,
+) -> Error {
+    Error::new(Refusal {
+        subject: subject.into(),
+        what: what.into(),
+        write: write.into(),
+    })
+}
+
+/// Says of a refusal whose it is, where what is refused is only a part: of an option, of a URL.
+pub(crate) trait Of<T> {
+    /// Puts `option` before the subject.
+    fn of(self, option: &str) -> Result<T>;
+}
+
+impl<T> Of<T> for Result<T> {
+    fn of(self, option: &str) -> Result<T> {
+        self.map_err(|error| match error.downcast::<Refusal>() {
+            Ok(part) => Error::new(Refusal {
+                subject: format!("{option} {}", part.subject),
+                ..part
+            }),
+            Err(error) => error.context(option.to_owned()),
+        })
+    }
+}
+
+impl<T> Of<T> for Result<T, Misfit> {
+    fn of(self, option: &str) -> Result<T> {
+        self.map_err(|misfit| misfit.of(option))
+    }
+}
+
+/// What is wrong with a value, where it is read without knowing whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    what: String,
+    write: String,
+}
+
+impl Misfit {
+    /// What is wrong, and what to write instead, as in [`Refusal`].
+    pub(crate) fn new(what: impl Into<String>, write: impl Into<String>) -> Misfit {
+        Misfit {
+            what: what.into(),
+            write: write.into(),
+        }
+    }
+
+    pub(crate) fn of(self, subject: &str) -> Error {
+        refusal(subject, self.what, self.write)
+    }
+
+    /// Takes apart what [`Misfit`] writes: argh hands an error on as text alone.
+    pub(crate) fn from_text(text: &str) -> Option<Misfit> {
+        let (what, write) = text.split_once(APART)?;
+        Some(Misfit::new(what, write))
+    }
+}
+
+/// Unit separator: no message has it, and no value that is shown keeps it.
+const APART: char = '\u{1f}';
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{APART}{}", self.what.replace(APART, " "), self.write)
+    }
+}
 
 /// Refuses two options that contradict each other, by their names.
 pub(crate) fn exclusive(one: bool, one_name: &str, other: bool, other_name: &str) -> Result<()> {
     if one && other {
-        bail!("{one_name} and {other_name} contradict each other; give only one of them");
+        return Err(refusal(
+            format!("{one_name} and {other_name}"),
+            "contradict each other",
+            "give only one of them",
+        ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Misfit, Of, Refusal, refusal};
+
+    #[test]
+    fn a_refusal_is_one_sentence_and_its_parts() {
+        let refused: anyhow::Result<()> = Err(refusal("`a b`", "is not a name", "write a.example"));
+        let error = refused.of("--sni").expect_err("a refusal");
+        assert_eq!(
+            error.to_string(),
+            "--sni `a b` is not a name; write a.example"
+        );
+        let parts = error.downcast_ref::<Refusal>().expect("its parts");
+        assert_eq!(parts.write, "write a.example");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_value_survives_as_text() {
+        let misfit = Misfit::new("is not\u{1f} a time", "write 2s");
+        let error = Misfit::from_text(&misfit.to_string()).expect("its parts");
+        assert_eq!(
+            error.of("--timeout 5x").to_string(),
+            "--timeout 5x is not  a time; write 2s"
+        );
+    }
 }

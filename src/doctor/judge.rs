@@ -5,9 +5,11 @@ use std::ffi::OsStr;
 
 use anyhow::Result;
 
+use crate::command::Command;
 use crate::options::{self, Options};
 use crate::output::mark::Mark;
-use crate::plan::{Output, Plan};
+use crate::plan::{NO_SNI_NAME, Output, Plan};
+use crate::refusal::Refusal;
 
 use super::address::Address;
 use super::call::Call;
@@ -32,7 +34,7 @@ pub(super) fn options(call: &Call, jail: &Jail, findings: &mut Findings) -> Opti
     let mut options = match parse(call) {
         Ok(options) => options,
         Err(error) => {
-            refused(call, &format!("{error:#}"), findings);
+            refused(call, &error, str::to_owned, findings);
             return None;
         }
     };
@@ -47,7 +49,7 @@ pub(super) fn options(call: &Call, jail: &Jail, findings: &mut Findings) -> Opti
     match plan(&options, call) {
         Ok(plan) => Some(Good { options, plan }),
         Err(error) => {
-            refused(call, &moved.outside_in(&format!("{error:#}")), findings);
+            refused(call, &error, |text| moved.outside_in(text), findings);
             None
         }
     }
@@ -61,7 +63,7 @@ fn parse(call: &Call) -> Result<Options> {
         "192.0.2.1".clone_into(&mut arguments[2]);
     }
     let options = options::handed_over(OsStr::new(path), arguments.into())?;
-    options.refuse_color()?;
+    Command::Check.refuse_foreign(&options)?;
     Ok(*options)
 }
 
@@ -75,41 +77,40 @@ fn plan(options: &Options, call: &Call) -> Result<Plan> {
     )
 }
 
-fn refused(call: &Call, sentence: &str, findings: &mut Findings) {
+fn refused(
+    call: &Call,
+    error: &anyhow::Error,
+    moved: impl Fn(&str) -> String,
+    findings: &mut Findings,
+) {
+    let refusal = error.downcast_ref::<Refusal>();
+    let subject = refusal.map_or("", |refusal| refusal.subject.as_str());
     let path = call.backend.set.path.as_ref();
-    let of_server = sentence.contains("server line") || sentence.contains("server's address");
+    let of_server = subject.starts_with("the server");
     let place = match path {
         Some(path) if !of_server => &path.place,
         _ => &call.server.place,
     };
     let hidden = matches!(call.server.address, Address::Other(_));
+    let write = match refusal {
+        _ if hidden => "--connect ADDR:PORT in external-check path".to_owned(),
+        Some(refusal) => moved(&refusal.write),
+        None => "options as sni-check --help lists them, in external-check path".to_owned(),
+    };
     findings.add(Finding {
         mark: Mark::Problem,
-        id: if sentence.starts_with("no SNI name") {
+        id: if subject == NO_SNI_NAME {
             "no-sni-name"
         } else {
             "options"
         },
         place: Some(place.clone()),
         about: vec![call.caller().to_string()],
-        what: format!("the check would refuse its options: {sentence}"),
+        what: format!(
+            "the check would refuse its options: {}",
+            moved(&format!("{error:#}"))
+        ),
         shows: "PROCERR with code 2, the server is DOWN".to_owned(),
-        write: match hidden {
-            true => "--connect ADDR:PORT in external-check path".to_owned(),
-            false => advice(sentence),
-        },
+        write,
     });
-}
-
-/// The sentences say themselves what to write, most after a semicolon.
-fn advice(sentence: &str) -> String {
-    let advice = sentence
-        .rsplit_once("; ")
-        .or_else(|| sentence.split_once(": "));
-    let Some((_, advice)) = advice else {
-        return "options as sni-check --help lists them, in external-check path".to_owned();
-    };
-    let nearest = advice.strip_prefix("did you mean ");
-    let nearest = nearest.and_then(|advice| advice.strip_suffix('?'));
-    nearest.unwrap_or(advice).to_owned()
 }

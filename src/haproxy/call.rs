@@ -4,7 +4,9 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
+
+use crate::refusal::refusal;
 
 /// What to write as `external-check command`: where this program is, if that can be found out and
 /// needs no quotes.
@@ -54,21 +56,23 @@ pub fn options_in_path(path: &OsStr) -> Result<Vec<String>> {
     if !path.as_encoded_bytes().trim_ascii_start().starts_with(b"-") {
         return Ok(Vec::new());
     }
-    let text = path
-        .to_str()
-        .context("external-check path is not UTF-8; write it in UTF-8")?;
+    let refuse = |what: &str, write: &str| refusal("external-check path", what, write);
+    let text = path.to_str();
+    let text = text.ok_or_else(|| refuse("is not UTF-8", "write it in UTF-8"))?;
     // shlex drops `# …` as a comment, and with it options that somebody relies on. A last word of
     // ours that does not come back shows that, once no line break can end a comment before it; it
     // is one that no environment can hold.
     const LAST: &str = "\0";
     let split = |text: &str| {
-        shlex::split(text).context("external-check path has a quote that is not closed; close it")
+        shlex::split(text).ok_or_else(|| refuse("has a quote that is not closed", "close it"))
     };
     let on_one_line = split(&format!("{} {LAST}", text.replace('\n', " ")))?;
-    ensure!(
-        on_one_line.last().is_some_and(|last| last == LAST),
-        "external-check path has a bare # (a comment), or ends in a backslash; quote it"
-    );
+    if on_one_line.last().is_none_or(|last| last != LAST) {
+        return Err(refuse(
+            "has a bare # (a comment), or ends in a backslash",
+            "quote it",
+        ));
+    }
     split(text)
 }
 

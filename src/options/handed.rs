@@ -2,10 +2,11 @@
 
 use std::ffi::OsStr;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use super::{Options, Parsed, VERSION_CHECKS_NOTHING, parse};
+use super::{Options, Parsed, parse, version_checks_nothing};
 use crate::haproxy::call::options_in_path;
+use crate::refusal::refusal;
 
 /// The options of HAProxy's call, with its four arguments as the target.
 ///
@@ -16,8 +17,8 @@ pub fn options(path: &OsStr, arguments: Vec<String>) -> Result<Box<Options>> {
     let mut words = options_in_path(path)?;
     words.extend(arguments);
     match parse(&words)? {
-        Parsed::Help(_) => bail!("--help is for people; leave it out here"),
-        Parsed::Options(options) if options.version => bail!(VERSION_CHECKS_NOTHING),
+        Parsed::Help(_) => Err(refusal("--help", "is for people", "leave it out here")),
+        Parsed::Options(options) if options.version => Err(version_checks_nothing()),
         Parsed::Options(options) => Ok(options),
     }
 }

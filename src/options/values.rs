@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context, Error, Result, bail, ensure};
+use crate::refusal::Misfit;
 
 /// A span of time in HAProxy's notation (configuration manual, section 2.5): a number and `us`,
 /// `ms`, `s`, `m`, `h` or `d`; without a unit, milliseconds.
@@ -12,13 +12,19 @@ use anyhow::{Context, Error, Result, bail, ensure};
 pub struct Time(pub Duration);
 
 impl FromStr for Time {
-    type Err = Error;
+    type Err = Misfit;
 
-    fn from_str(text: &str) -> Result<Time> {
+    fn from_str(text: &str) -> Result<Time, Misfit> {
         let unit_at = text
             .find(|c: char| !c.is_ascii_digit())
             .unwrap_or(text.len());
         let (number, unit) = text.split_at(unit_at);
+        let not_a_time = || {
+            Misfit::new(
+                "is not a time",
+                "write a number and us, ms, s, m, h or d, such as 1800ms or 2s",
+            )
+        };
         let micros_per_unit: u64 = match unit {
             "us" => 1,
             "" | "ms" => 1_000,
@@ -26,18 +32,22 @@ impl FromStr for Time {
             "m" => 60_000_000,
             "h" => 3_600_000_000,
             "d" => 86_400_000_000,
-            _ => bail!("write a number and us, ms, s, m, h or d, such as 1800ms or 2s"),
+            _ => return Err(not_a_time()),
         };
-        ensure!(
-            !number.is_empty(),
-            "write a number and a unit, such as 1800ms or 2s"
-        );
-        // What is no number of 64 bits is too long as well.
+        if number.is_empty() {
+            return Err(not_a_time());
+        }
+        // What does not fit 64 bits is too long as well.
         let number = number.parse().unwrap_or(u64::MAX);
         let micros = number.saturating_mul(micros_per_unit);
-        ensure!(micros > 0, "a time must be longer than zero");
-        ensure!(micros <= 86_400_000_000, "at most one day (1d)");
-        Ok(Time(Duration::from_micros(micros)))
+        match micros {
+            0 => Err(Misfit::new(
+                "is no time at all",
+                "write one longer than zero",
+            )),
+            1..=86_400_000_000 => Ok(Time(Duration::from_micros(micros))),
+            _ => Err(Misfit::new("is too long", "write at most one day, 1d")),
+        }
     }
 }
 
@@ -46,11 +56,16 @@ impl FromStr for Time {
 pub struct Days(pub u32);
 
 impl FromStr for Days {
-    type Err = Error;
+    type Err = Misfit;
 
-    fn from_str(text: &str) -> Result<Days> {
-        let days = text.parse().ok().map(Days);
-        days.context("write a number of days, such as 14")
+    fn from_str(text: &str) -> Result<Days, Misfit> {
+        let days = text.parse().map(Days);
+        days.map_err(|_| {
+            Misfit::new(
+                "is not a number of days",
+                "write a number of days, such as 14",
+            )
+        })
     }
 }
 
@@ -59,13 +74,14 @@ impl FromStr for Days {
 pub struct Port(pub NonZeroU16);
 
 impl FromStr for Port {
-    type Err = Error;
+    type Err = Misfit;
 
-    fn from_str(text: &str) -> Result<Port> {
+    fn from_str(text: &str) -> Result<Port, Misfit> {
         // `u16::from_str` takes a sign.
         let digits = text.bytes().all(|b| b.is_ascii_digit());
         let port = if digits { text.parse().ok() } else { None };
-        port.map(Port).context("a port is a number from 1 to 65535")
+        port.map(Port)
+            .ok_or_else(|| Misfit::new("is not a port", "write a number from 1 to 65535"))
     }
 }
 
@@ -86,16 +102,20 @@ pub enum TlsVersion {
 }
 
 impl FromStr for TlsVersion {
-    type Err = Error;
+    type Err = Misfit;
 
-    fn from_str(text: &str) -> Result<TlsVersion> {
+    fn from_str(text: &str) -> Result<TlsVersion, Misfit> {
         match text {
             "TLSv1.2" => Ok(TlsVersion::Tls12),
             "TLSv1.3" => Ok(TlsVersion::Tls13),
-            "SSLv3" | "TLSv1.0" | "TLSv1.1" => {
-                bail!("too old to be safe and not supported; write TLSv1.2 or TLSv1.3")
-            }
-            _ => bail!("write TLSv1.2 or TLSv1.3"),
+            "SSLv3" | "TLSv1.0" | "TLSv1.1" => Err(Misfit::new(
+                "is too old to be safe (limit of sni-check)",
+                "write TLSv1.2 or TLSv1.3",
+            )),
+            _ => Err(Misfit::new(
+                "is not a TLS version",
+                "write TLSv1.2 or TLSv1.3",
+            )),
         }
     }
 }
@@ -111,13 +131,13 @@ pub enum Verify {
 }
 
 impl FromStr for Verify {
-    type Err = Error;
+    type Err = Misfit;
 
-    fn from_str(text: &str) -> Result<Verify> {
+    fn from_str(text: &str) -> Result<Verify, Misfit> {
         match text {
             "required" => Ok(Verify::Required),
             "none" => Ok(Verify::None),
-            _ => bail!("write required or none"),
+            _ => Err(Misfit::new("is neither", "write required or none")),
         }
     }
 }
@@ -135,14 +155,17 @@ pub enum Color {
 }
 
 impl FromStr for Color {
-    type Err = Error;
+    type Err = Misfit;
 
-    fn from_str(text: &str) -> Result<Color> {
+    fn from_str(text: &str) -> Result<Color, Misfit> {
         match text {
             "auto" => Ok(Color::Auto),
             "always" => Ok(Color::Always),
             "never" => Ok(Color::Never),
-            _ => bail!("write auto, always or never"),
+            _ => Err(Misfit::new(
+                "is none of them",
+                "write auto, always or never",
+            )),
         }
     }
 }
@@ -158,9 +181,9 @@ impl Size {
 }
 
 impl FromStr for Size {
-    type Err = Error;
+    type Err = Misfit;
 
-    fn from_str(text: &str) -> Result<Size> {
+    fn from_str(text: &str) -> Result<Size, Misfit> {
         let (number, factor) = match text.as_bytes().last() {
             Some(b'k' | b'K') => (&text[..text.len() - 1], 1 << 10),
             Some(b'm' | b'M') => (&text[..text.len() - 1], 1 << 20),
@@ -172,7 +195,10 @@ impl FromStr for Size {
             .and_then(|n| n.checked_mul(factor));
         match bytes {
             Some(bytes) if (1..=Size::LARGEST).contains(&bytes) => Ok(Size(bytes)),
-            _ => bail!("write a number of bytes from 1 to 1m, such as 65536 or 64k"),
+            _ => Err(Misfit::new(
+                "is not a size from 1 to 1m",
+                "write a number of bytes, such as 65536 or 64k",
+            )),
         }
     }
 }

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::Result;
 use rustls::pki_types::DnsName;
+
+use crate::refusal::{SET_THE_VARIABLE, refusal};
 
 /// A host to dial.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,9 +27,14 @@ impl Host {
             .strip_prefix('[')
             .and_then(|text| text.strip_suffix(']'));
         if let Some(bare) = bare {
-            let ip: Ipv6Addr = bare
-                .parse()
-                .with_context(|| format!("`{bare}` is no IPv6 address"))?;
+            let ip = bare.parse::<Ipv6Addr>().map_err(|_| {
+                let subject = format!("`{bare}`");
+                refusal(
+                    subject,
+                    "is not an IPv6 address",
+                    "write one such as [2001:db8::1]",
+                )
+            })?;
             return Ok(Host::Ip(ip.into()));
         }
         match text.parse() {
@@ -49,21 +56,25 @@ impl fmt::Display for Host {
 
 /// Reads a DNS name that can be sent as SNI: A-labels, no port, no trailing dot on the wire.
 pub(super) fn dns_name(text: &str) -> Result<DnsName<'static>> {
-    ensure!(
-        !text.is_empty(),
-        "the name is empty; if it was given as a variable, set that variable"
-    );
-    ensure!(
-        text.is_ascii(),
-        "`{text}` has letters beyond ASCII (a U-label); write its punycode form, xn--…"
-    );
-    ensure!(
-        text.parse::<IpAddr>().is_err(),
-        "`{text}` is an IP address, which cannot be an SNI name (RFC 6066); write a DNS name, or --no-sni"
-    );
+    let refuse = |what: &str, write: &str| Err(refusal(format!("`{text}`"), what, write));
+    if text.is_empty() {
+        return refuse("is empty", SET_THE_VARIABLE);
+    }
+    if !text.is_ascii() {
+        return refuse(
+            "has letters beyond ASCII (a U-label)",
+            "write its punycode form, xn--…",
+        );
+    }
+    if text.parse::<IpAddr>().is_ok() {
+        return refuse(
+            "is an IP address, which cannot be an SNI name (RFC 6066)",
+            "write a DNS name, or --no-sni",
+        );
+    }
     let name = text.strip_suffix('.').unwrap_or(text);
     match DnsName::try_from(name.to_owned()) {
         Ok(dns_name) if !name.ends_with('.') => Ok(dns_name),
-        _ => bail!("`{text}` is no DNS name; write one such as www.example.com"),
+        _ => refuse("is not a DNS name", "write one such as www.example.com"),
     }
 }

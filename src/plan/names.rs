@@ -3,14 +3,17 @@
 
 use std::net::IpAddr;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rustls::pki_types::{DnsName, ServerName};
 
 use super::host::{Host, dns_name};
 use super::target::{Arguments, Target};
 use crate::haproxy::Caller;
 use crate::options::Options;
-use crate::refusal::exclusive;
+use crate::refusal::{Of, exclusive, refusal};
+
+/// The subject of a refusal for want of a name to send.
+pub const NO_SNI_NAME: &str = "no SNI name";
 
 /// The names of a check.
 #[derive(Debug)]
@@ -53,7 +56,7 @@ impl Names {
             (None, None) => None,
         };
         let verified = match &options.verify_host {
-            Some(text) => Some(server_name(text).context("--verify-host")?),
+            Some(text) => Some(server_name(text).of("--verify-host")?),
             None => default.clone(),
         };
         let host = match (&name, address) {
@@ -77,14 +80,14 @@ fn sni_name(
     caller: Option<&Caller>,
 ) -> Result<Option<DnsName<'static>>> {
     if let Some(text) = &options.sni {
-        return dns_name(text).context("--sni").map(Some);
+        return dns_name(text).of("--sni").map(Some);
     }
     if let Some(Host::Name(name)) = &call.host {
         return dns_name(name).map(Some);
     }
     // An empty variable is how container platforms hand over an unset one.
     if let Some(text) = sni_host.filter(|text| !text.is_empty()) {
-        return dns_name(text).context("SNI_HOST").map(Some);
+        return dns_name(text).of("SNI_HOST").map(Some);
     }
     // A server may be called anything: what is no host name with a dot is just a label.
     let server = caller
@@ -94,12 +97,16 @@ fn sni_name(
 }
 
 fn no_name(call: &Arguments, caller: Option<&Caller>) -> anyhow::Error {
-    let cause = match (caller, &call.host) {
-        (Some(_), _) => "no SNI name: set it with external-check path \"--sni NAME\"",
-        (None, Some(Host::Ip(_))) => "no SNI name: an IP address cannot be one; add --sni NAME",
-        (None, _) => "no SNI name: add --sni NAME",
+    let (what, write) = match (caller, &call.host) {
+        (Some(_), _) => ("is set", "write external-check path \"--sni NAME\""),
+        (None, Some(Host::Ip(_))) => ("is set, and an IP address cannot be one", "add --sni NAME"),
+        (None, _) => ("is set", "add --sni NAME"),
     };
-    anyhow::anyhow!("{cause}, or send none with --no-sni")
+    refusal(
+        NO_SNI_NAME,
+        what,
+        format!("{write}, or send none with --no-sni"),
+    )
 }
 
 /// Reads a name or an IP address to verify.

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::options::Options;
-use crate::refusal::exclusive;
+use crate::refusal::{exclusive, refusal};
 
 /// The standard port (RFC 5426, section 3.3).
 const PORT: u16 = 514;
@@ -67,9 +67,11 @@ impl Syslog {
         let bare = text.trim_start_matches('[').trim_end_matches(']');
         match bare.parse() {
             Ok(ip) => Ok(Syslog::Udp(SocketAddr::new(ip, PORT))),
-            Err(_) => bail!(
-                "--syslog {text}: write an IP address with or without :PORT, or the path of a unix socket"
-            ),
+            Err(_) => Err(refusal(
+                format!("--syslog {text}"),
+                "is not an address",
+                "write an IP address with or without :PORT, or the path of a unix socket",
+            )),
         }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use ureq::http::uri::PathAndQuery;
 use ureq::http::{HeaderName, HeaderValue, Method, Uri, header};
 
-use super::Names;
+use super::names::Names;
 use crate::options::Options;
 use crate::options::expect::{Expectation, Part};
 

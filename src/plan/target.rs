@@ -4,12 +4,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::Result;
 
 use super::host::Host;
 use crate::haproxy::Caller;
 use crate::options::Options;
 use crate::options::values::Port;
+use crate::refusal::{Of, exclusive, refusal};
 
 /// A server to dial.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,13 +51,15 @@ pub(super) fn resolve(options: &Options, caller: Option<&Caller>) -> Result<(Arg
         .as_deref()
         .map(Connect::parse)
         .transpose()
-        .context("--connect")?;
+        .of("--connect")?;
     let port = match (&connect, options.port) {
         (Some(Connect::Tcp(_, Some(_))), Some(_)) => {
-            bail!("--port and the port in --connect contradict each other; give only one of them")
+            exclusive(true, "--port", true, "the port in --connect")?;
+            None
         }
         (Some(Connect::Unix(_)), Some(_)) => {
-            bail!("--port has no meaning with --connect to a unix socket; leave it out")
+            let what = "has no meaning with --connect to a unix socket";
+            return Err(refusal("--port", what, "leave it out"));
         }
         (Some(Connect::Tcp(_, Some(port))), None) => Some(*port),
         (_, port) => port,
@@ -80,10 +83,11 @@ pub(super) fn resolve(options: &Options, caller: Option<&Caller>) -> Result<(Arg
             };
             Ok((call, target))
         }
-        _ if caller.is_some() => bail!(
-            "HAProxy gives a check four arguments, these are {}; set external-check command to sni-check itself",
-            options.target.len()
-        ),
+        given if caller.is_some() => Err(refusal(
+            format!("{} arguments", given.len()),
+            "are not the four arguments that HAProxy gives a check",
+            "set external-check command to sni-check itself",
+        )),
         [url] => {
             let (call, url_port) = by_hand(url)?;
             let port = port.map_or(url_port, Port::get);
@@ -94,15 +98,23 @@ pub(super) fn resolve(options: &Options, caller: Option<&Caller>) -> Result<(Arg
                     host: host.clone(),
                     port,
                 },
-                (None, None) => bail!("`{url}` names no host"),
+                (None, None) => {
+                    let write = "write a URL or HOST[:PORT]";
+                    return Err(refusal(format!("`{url}`"), "names no host", write));
+                }
             };
             Ok((call, target))
         }
-        [] => bail!("no target; write a URL or HOST[:PORT], or see sni-check --help"),
-        several => bail!(
-            "{} targets; write one URL or HOST[:PORT], or HAProxy's four arguments",
-            several.len()
-        ),
+        [] => Err(refusal(
+            "the target",
+            "is missing",
+            "write a URL or HOST[:PORT], or see sni-check --help",
+        )),
+        several => Err(refusal(
+            format!("{} targets", several.len()),
+            "are too many",
+            "write one URL or HOST[:PORT], or HAProxy's four arguments",
+        )),
     }
 }
 
@@ -112,16 +124,20 @@ pub(super) fn resolve(options: &Options, caller: Option<&Caller>) -> Result<(Arg
 /// What cannot be dialled: no port, an abstract unix socket.
 fn of_haproxy(address: &str, port: &str, other_port: Option<Port>) -> Result<Target> {
     if address.is_empty() {
-        bail!("the server's address is empty (an abstract unix socket?); use --connect ADDR:PORT");
+        return Err(refusal(
+            "the server's address",
+            "is empty (an abstract unix socket?)",
+            "use --connect ADDR:PORT",
+        ));
     }
     if address.starts_with('/') {
-        ensure!(
-            other_port.is_none(),
-            "--port has no meaning for the unix socket {address}"
-        );
+        if other_port.is_some() {
+            let what = format!("has no meaning for the unix socket {address}");
+            return Err(refusal("--port", what, "leave it out"));
+        }
         return Ok(Target::Unix(address.into()));
     }
-    let host = Host::parse(address).context("the server's address")?;
+    let host = Host::parse(address).of("the server's address")?;
     let port = match other_port {
         Some(port) => port,
         None => server_port(port)?,
@@ -138,7 +154,11 @@ fn of_haproxy(address: &str, port: &str, other_port: Option<Port>) -> Result<Tar
 /// `0` or `NOT_USED`.
 fn server_port(port: &str) -> Result<Port> {
     port.parse().map_err(|_| {
-        anyhow!("the server line gives no port (HAProxy passes `{port}`); write it there or use --port N")
+        refusal(
+            "the server line",
+            format!("gives no port (HAProxy passes `{port}`)"),
+            "write it there or use --port N",
+        )
     })
 }
 
@@ -147,17 +167,24 @@ fn by_hand(text: &str) -> Result<(Arguments, u16)> {
     let rest = match text.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
         Some((scheme, _)) => {
-            bail!("`{scheme}://`: only HTTPS is checked; write https:// or HOST[:PORT]")
+            return Err(refusal(
+                format!("`{scheme}://`"),
+                "is not what is checked, only HTTPS is",
+                "write https:// or HOST[:PORT]",
+            ));
         }
         None => text,
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    ensure!(
-        !authority.contains('@'),
-        "user and password in a URL are not sent; use --header 'Authorization: …'"
-    );
-    let (host, port) = host_and_port(authority).with_context(|| format!("`{text}`"))?;
+    if authority.contains('@') {
+        return Err(refusal(
+            "user and password in a URL",
+            "are not sent",
+            "use --header 'Authorization: …'",
+        ));
+    }
+    let (host, port) = host_and_port(authority).of(&format!("`{text}`:"))?;
     let path = path.split('#').next().unwrap_or_default();
     let uri = match path {
         "" => None,
@@ -180,12 +207,15 @@ fn host_and_port(text: &str) -> Result<(Host, Option<Port>)> {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (text, None),
     };
-    ensure!(
-        !host.starts_with('[') || host.ends_with(']'),
-        "`{text}`: write [IPv6] or [IPv6]:PORT, such as [2001:db8::1]:443"
-    );
+    if host.starts_with('[') && !host.ends_with(']') {
+        return Err(refusal(
+            format!("`{text}`"),
+            "is not an address",
+            "write [IPv6] or [IPv6]:PORT, such as [2001:db8::1]:443",
+        ));
+    }
     let port = port
-        .map(|port| port.parse().with_context(|| format!("port `{port}`")))
+        .map(|port| port.parse::<Port>().of(&format!("port `{port}`")))
         .transpose()?;
     Ok((Host::parse(host)?, port))
 }
@@ -212,17 +242,27 @@ pub(super) fn source(options: &Options, target: &Target) -> Result<Option<Socket
     let Some(text) = &options.source else {
         return Ok(None);
     };
-    let (host, port) = host_and_port(text).context("--source")?;
+    let (host, port) = host_and_port(text).of("--source")?;
     let Host::Ip(ip) = host else {
-        bail!("--source {text}: write an IP address of this machine, such as 192.0.2.7");
+        return Err(refusal(
+            format!("--source {text}"),
+            "is not an IP address",
+            "write one of this machine, such as 192.0.2.7",
+        ));
     };
     match target {
-        Target::Unix(_) => bail!("--source has no meaning for a unix socket; leave it out"),
+        Target::Unix(_) => Err(refusal(
+            "--source",
+            "has no meaning for a unix socket",
+            "leave it out",
+        )),
         Target::Tcp {
             host: Host::Ip(to), ..
-        } if to.is_ipv4() != ip.is_ipv4() => {
-            bail!("--source {text} and the server {to} are not of the same IP version")
-        }
+        } if to.is_ipv4() != ip.is_ipv4() => Err(refusal(
+            format!("--source {text}"),
+            format!("and the server {to} are not of the same IP version"),
+            "write an address of the server's version",
+        )),
         Target::Tcp { .. } => Ok(Some(SocketAddr::new(ip, port.map_or(0, Port::get)))),
     }
 }

@@ -11,7 +11,7 @@ use rustls::pki_types::{
 use rustls::sign::CertifiedKey;
 use webpki::{CertRevocationList, OwnedCertRevocationList};
 
-use super::Names;
+use super::names::Names;
 use crate::options::Options;
 
 /// What makes a certificate acceptable.

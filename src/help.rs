@@ -1,0 +1,38 @@
+//! What `--help` prints.
+
+use crate::command::Command;
+use crate::output::wrap::paragraph;
+use crate::{diagnose, doctor, explain};
+
+/// The `--help` of a command; that of a check is made from its options (`options`), to which the
+/// other commands are added.
+pub(crate) fn of(command: Command, options: &str) -> String {
+    let about = match command {
+        Command::Check => &(folded(options) + &commands()),
+        Command::Diagnose => diagnose::HELP,
+        Command::Doctor => &doctor::help(),
+        Command::Explain => explain::HELP,
+    };
+    let words = ["sni-check", command.name(), command.arguments()];
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    format!("Usage: {}\n\n{about}", words.join(" "))
+}
+
+/// argh's text without its first line, which has every option in it, and with what follows wrapped.
+fn folded(options: &str) -> String {
+    let (_usage, text) = options.split_once("\n\n").unwrap_or_default();
+    let (about, list) = text.split_once("\n\n").unwrap_or((text, ""));
+    let mut folded = String::new();
+    paragraph(&mut folded, "", about);
+    folded + "\n" + list
+}
+
+/// The named commands, as a section.
+fn commands() -> String {
+    let mut text = "\nCommands:\n".to_owned();
+    for command in Command::NAMED {
+        let label = format!("  {:<18}", command.name());
+        paragraph(&mut text, &label, command.purpose());
+    }
+    text
+}
