@@ -42,6 +42,23 @@ pub enum Code {
     Header = 76,
 }
 
+/// Where a check ended: the first digit of its code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// Before anything was sent.
+    Call,
+    /// Resolving the name.
+    Name,
+    /// Connecting (HAProxy's L4).
+    Connection,
+    /// The server's certificate, or ours (HAProxy's L6).
+    Certificate,
+    /// The TLS handshake (HAProxy's L6).
+    Tls,
+    /// The HTTP response (HAProxy's L7), which a healthy server came to as well.
+    Http,
+}
+
 impl Code {
     /// Every code, in ascending order.
     pub const ALL: [Code; 27] = [
@@ -77,6 +94,18 @@ impl Code {
     /// The process's exit status.
     pub const fn number(self) -> u8 {
         self as u8
+    }
+
+    /// The layer at which a check ended.
+    pub const fn layer(self) -> Layer {
+        match self.number() / 10 {
+            0 if self.number() > 0 => Layer::Call,
+            3 => Layer::Name,
+            4 => Layer::Connection,
+            5 => Layer::Certificate,
+            6 => Layer::Tls,
+            _ => Layer::Http,
+        }
     }
 
     /// The status HAProxy's own checks would show for the same finding (HAProxy management guide,

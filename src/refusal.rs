@@ -16,6 +16,16 @@ pub struct Refusal {
     pub write: String,
 }
 
+impl Refusal {
+    /// What to write instead, where a label already says that it is to be written.
+    pub fn instead(&self) -> &str {
+        let write = &self.write;
+        let nearest = write.strip_prefix("did you mean ");
+        let nearest = nearest.and_then(|write| write.strip_suffix('?'));
+        nearest.unwrap_or(write.strip_prefix("write ").unwrap_or(write))
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}; {}", self.subject, self.what, self.write)

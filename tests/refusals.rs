@@ -66,7 +66,7 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
         ),
         (
             "--sni a.example:443",
-            vec!["--sni", "no DNS name", "www.example.com"],
+            vec!["--sni", "not a DNS name", "www.example.com"],
         ),
         ("--uri /", vec!["no SNI name", "--sni NAME", "--no-sni"]),
         ("--sni a --timeout 2sec", vec!["--timeout", "1800ms"]),
@@ -268,7 +268,7 @@ fn by_hand_too() {
         (&["help"], "did you mean --help?"),
         (
             &["a.example", "--timeout", "5x"],
-            "sni-check: --timeout 5x: write a number",
+            "sni-check: --timeout 5x is not a time; write a number",
         ),
         (&["--timeout"], "--timeout has no value"),
         (&["--version", "a.example"], "--version"),

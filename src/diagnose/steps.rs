@@ -6,7 +6,7 @@ use ureq::http::header;
 
 use super::findings::{Findings, Handshakes, Http};
 use super::{Step, chain};
-use crate::code::Code;
+use crate::code::{Code, Layer};
 use crate::output::date::milliseconds;
 use crate::output::mark::Mark;
 use crate::plan::{Host, Plan, Target};
@@ -213,7 +213,7 @@ fn made_up(tls: &Handshakes) -> String {
 
 fn http(plan: &Plan, findings: &Findings) -> Option<Step> {
     let code = findings.verdict.code();
-    let judged = code == Code::Healthy || code.number() > 70;
+    let judged = code.layer() == Layer::Http;
     if findings.http.is_none() && !judged {
         return None;
     }

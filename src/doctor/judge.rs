@@ -94,7 +94,7 @@ fn refused(
     let hidden = matches!(call.server.address, Address::Other(_));
     let write = match refusal {
         _ if hidden => "--connect ADDR:PORT in external-check path".to_owned(),
-        Some(refusal) => moved(&refusal.write),
+        Some(refusal) => moved(refusal.instead()),
         None => "options as sni-check --help lists them, in external-check path".to_owned(),
     };
     findings.add(Finding {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::date::{date, milliseconds, now};
 use super::escape::printable;
 use crate::certificate::Certificate;
+use crate::code::Layer;
 use crate::plan::Plan;
 use crate::probe::{Times, Verdict};
 
@@ -27,7 +28,7 @@ pub(super) fn notes(plan: &Plan, verdict: &Verdict) -> Vec<String> {
     }
     if verdict.result.is_err()
         && verdict.seen.client_certificate_asked
-        && verdict.code().number() > 70
+        && verdict.code().layer() == Layer::Http
         && plan.tls.identity.is_none()
     {
         notes.push("the server asked for a client certificate (--crt)".to_owned());

@@ -106,8 +106,8 @@ pub(super) fn resolve(options: &Options, caller: Option<&Caller>) -> Result<(Arg
             Ok((call, target))
         }
         [] => Err(refusal(
-            "the target",
-            "is missing",
+            "no target",
+            "is given",
             "write a URL or HOST[:PORT], or see sni-check --help",
         )),
         several => Err(refusal(
@@ -184,7 +184,10 @@ fn by_hand(text: &str) -> Result<(Arguments, u16)> {
             "use --header 'Authorization: …'",
         ));
     }
-    let (host, port) = host_and_port(authority).of(&format!("`{text}`:"))?;
+    let (host, port) = match host_and_port(authority) {
+        Err(error) if authority != text => Err(error).of(&format!("`{text}`:")),
+        read => read,
+    }?;
     let path = path.split('#').next().unwrap_or_default();
     let uri = match path {
         "" => None,
@@ -297,7 +300,7 @@ mod tests {
             ("a.example:99999", "1 to 65535"),
             ("[::1", "write [IPv6]"),
             ("[::1]x", "write [IPv6]"),
-            ("a.example..", "no DNS name"),
+            ("a.example..", "not a DNS name"),
             ("bücher.example", "punycode"),
         ] {
             let error = format!("{:#}", by_hand(text).expect_err(text));

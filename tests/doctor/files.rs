@@ -29,7 +29,7 @@ fn options_are_refused_in_the_words_of_the_check() {
     for (options, sentence) in [
         (
             "--snl www.example.test",
-            "unknown option --snl; did you mean --sni?",
+            "--snl is not an option; did you mean --sni?",
         ),
         (
             "--sni www.example.test --no-sni",
