@@ -1,13 +1,12 @@
 //! `sni-check explain [CODE]`: what an exit code means, its likely causes, how to confirm each and
 //! what to change.
 
+mod cause;
 mod certificate;
 mod connection;
 mod haproxy;
 mod http;
 mod tls;
-
-use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
 
@@ -15,17 +14,8 @@ use crate::code::Code;
 use crate::failure::Failure;
 use crate::output::wrap::paragraph;
 
+use self::cause::{Cause, render};
 pub use self::haproxy::{SHOWN, Shown};
-
-/// A likely cause of a code.
-struct Cause {
-    /// What happened.
-    what: &'static str,
-    /// How to see that it is this one.
-    confirm: &'static str,
-    /// What to change, in haproxy.cfg or at the backend.
-    change: &'static str,
-}
 
 /// The text for the words that follow `explain`.
 ///
@@ -67,11 +57,11 @@ fn one(word: &str) -> Result<String> {
     }
     match word.parse::<i64>() {
         Ok(number) => bail!(
-            "{number} is no code of sni-check; {}",
+            "{number} is not a code of sni-check; {}",
             haproxy::foreign(number)
         ),
         Err(_) => bail!(
-            "`{word}` is no code; write a number such as 65, a word of HAProxy's such as PROCTOUT, or none for the table"
+            "`{word}` is not a code; write a number such as 65, one of HAProxy's words such as PROCTOUT, or nothing for the table"
         ),
     }
 }
@@ -92,18 +82,6 @@ fn explanation(code: Code) -> String {
     paragraph(&mut text, &title, code.meaning());
     render(&mut text, causes(code));
     text
-}
-
-fn render(text: &mut String, causes: &[Cause]) {
-    for (index, cause) in causes.iter().enumerate() {
-        text.push('\n');
-        paragraph(text, &format!("{}. ", index + 1), cause.what);
-        paragraph(text, "   confirm  ", cause.confirm);
-        paragraph(text, "   change   ", cause.change);
-    }
-    if causes.is_empty() {
-        _ = writeln!(text, "\nNothing to change.");
-    }
 }
 
 /// The likeliest cause of a code, and what to change then.
@@ -227,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_code_is_refused_with_a_way_on() {
+    fn what_is_not_a_code_is_refused_with_a_way_on() {
         for (word, part) in [
             ("127", "command not found"),
             ("143", "SIGTERM"),

@@ -1,11 +1,10 @@
 //! The cure: what to put into haproxy.cfg, or to change at the backend.
 
-use super::findings::Findings;
-use super::lines::{builtin, external, harmless};
+use super::case::Case;
+use super::evidence::SniNeed;
+use super::snippet::{builtin, external, harmless};
 use crate::certificate::CertificateFailure;
 use crate::explain;
-use crate::options::Options;
-use crate::plan::Plan;
 
 /// Advice, and two ways to write it down.
 pub(super) struct Cure {
@@ -17,24 +16,24 @@ pub(super) struct Cure {
 }
 
 /// What cures what was found.
-pub(super) fn cure(plan: &Plan, options: &Options, findings: &Findings) -> Cure {
+pub(super) fn cure(case: Case<'_>) -> Cure {
     // HAProxy refuses a server line whose name does not resolve.
-    let dialled = findings.addresses.is_ok();
+    let dialled = case.evidence.addresses.is_ok();
     Cure {
-        advice: advice(plan, options, findings),
-        builtin: dialled.then(|| builtin(plan, options, findings)),
-        external: dialled.then(|| external(plan, options, findings)),
+        advice: advice(case),
+        builtin: dialled.then(|| builtin(case)),
+        external: dialled.then(|| external(case)),
     }
 }
 
-fn advice(plan: &Plan, options: &Options, findings: &Findings) -> Vec<String> {
-    let tls = findings.tls.as_ref();
+fn advice(case: Case<'_>) -> Vec<String> {
+    let tls = case.evidence.tls.as_ref();
     let faults = tls.map_or(&[][..], |tls| &tls.faults);
     let mut advice: Vec<String> = faults.iter().map(certificate_advice).collect();
     if !faults.is_empty() {
         advice.push("Keep `verify required`: `verify none` only hides this.".to_owned());
     }
-    if let (Err(failure), []) = (&findings.verdict.result, faults) {
+    if let (Err(failure), []) = (&case.evidence.verdict.result, faults) {
         let likeliest = explain::likeliest_of(failure);
         advice.extend(likeliest.map(|(what, change)| format!("Likeliest: {what} {change}")));
         let number = failure.code().number();
@@ -42,30 +41,30 @@ fn advice(plan: &Plan, options: &Options, findings: &Findings) -> Vec<String> {
             "sni-check explain {number} has all causes, and how to confirm them."
         ));
     }
-    advice.extend(sni_advice(plan, findings));
-    advice.extend(left_out(plan, options));
+    advice.extend(sni_advice(case));
+    advice.extend(left_out(case));
     advice
 }
 
 /// What follows from comparing handshakes with and without SNI.
-fn sni_advice(plan: &Plan, findings: &Findings) -> Option<String> {
-    let tls = findings.tls.as_ref()?;
-    let name = plan.names.sni.as_ref()?.as_ref();
-    match tls.sni_needed() {
-        Some("required") => Some(format!(
+fn sni_advice(case: Case<'_>) -> Option<String> {
+    let tls = case.evidence.tls.as_ref()?;
+    let name = case.plan.names.sni.as_ref()?.as_ref();
+    match tls.sni_need()? {
+        SniNeed::Required => Some(format!(
             "This server requires SNI: `sni str({name})` for traffic is not enough, the check needs \
              `check-sni {name}` or the external check; both are below."
         )),
-        Some("other certificate") => Some(format!(
+        SniNeed::OtherCertificate => Some(format!(
             "Without `check-sni {name}` HAProxy's check is shown another site's certificate; the \
              lines below send it."
         )),
-        _ => None,
+        SniNeed::None => None,
     }
 }
 
 /// What the lines to paste leave out or cannot say.
-fn left_out(plan: &Plan, options: &Options) -> Vec<String> {
+fn left_out(Case { plan, options, .. }: Case<'_>) -> Vec<String> {
     let headers = plan.request.headers.iter();
     let secret = headers.filter(|(name, value)| harmless(name, value).is_none());
     let mut advice: Vec<String> = secret

@@ -4,33 +4,37 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Findings, Step, cure, lines, steps, view};
+use super::case::Case;
+use super::evidence::{Evidence, SniNeed};
+use super::step::Step;
+use super::{cure, snippet, steps, view};
 use crate::certificate::Certificate;
 use crate::code::Code;
-use crate::options::Options;
 use crate::output::escape::printable;
 use crate::output::json::certificate;
 use crate::output::mark::paint;
 use crate::output::wrap::paragraph;
-use crate::plan::Plan;
 use crate::probe;
 
 /// The report as text: the verdict and what to do first, the lines to paste last.
-pub(super) fn report(plan: &Plan, options: &Options, findings: &Findings) -> String {
-    let cure = cure::cure(plan, options, findings);
+pub(super) fn report(case: Case<'_>) -> String {
+    let Case {
+        options, evidence, ..
+    } = case;
+    let cure = cure::cure(case);
     let mut text = String::new();
-    summary(&mut text, plan, findings, &cure.advice);
-    for (index, step) in steps::steps(plan, findings).iter().enumerate() {
+    summary(&mut text, case, &cure.advice);
+    for (index, step) in steps::steps(case).iter().enumerate() {
         print_step(&mut text, index + 1, step);
     }
-    let trusted = lines::ca_file(options);
-    let of = match &findings.reached {
+    let trusted = snippet::ca_file(options);
+    let of = match &evidence.reached {
         Some(address) => format!(" of {address}"),
         None => String::new(),
     };
     let title = format!("HAProxy's view{of} (ca-file {trusted})");
     _ = writeln!(text, "\n{}", printable(&title));
-    for row in view::rows(plan, findings) {
+    for row in view::rows(case) {
         let why = match row.why.as_str() {
             "" => String::new(),
             why => format!(": {why}"),
@@ -42,9 +46,9 @@ pub(super) fn report(plan: &Plan, options: &Options, findings: &Findings) -> Str
             &printable(&format!("{}{why}", row.check)),
         );
     }
-    let condition = match findings.verdict.code() {
+    let condition = match evidence.verdict.code() {
         Code::Healthy => "",
-        _ => " (UP once that is mended)",
+        _ => " (UP once that is fixed)",
     };
     for (kind, snippet) in [
         ("HAProxy's own check", &cure.builtin),
@@ -59,31 +63,31 @@ pub(super) fn report(plan: &Plan, options: &Options, findings: &Findings) -> Str
 }
 
 /// The first lines: what ten seconds are enough for.
-fn summary(text: &mut String, plan: &Plan, findings: &Findings, advice: &[String]) {
-    let code = findings.verdict.code();
+fn summary(text: &mut String, Case { plan, evidence, .. }: Case<'_>, advice: &[String]) {
+    let code = evidence.verdict.code();
     let sni = match &plan.names.sni {
         Some(name) => format!("sni={}", name.as_ref()),
         None => "no-sni".to_owned(),
     };
-    let state = state(findings);
+    let state = state(evidence);
     let (number, word) = (code.number(), code.haproxy_word());
     _ = writeln!(text, "{state} {number} {word}  {} {sni}", plan.target);
-    paragraph(text, "  why      ", &cause(findings));
+    paragraph(text, "  why      ", &cause(evidence));
     for sentence in advice {
         paragraph(text, "  do       ", &printable(sentence));
     }
 }
 
-fn state(findings: &Findings) -> &'static str {
-    if findings.verdict.result.is_ok() {
+fn state(evidence: &Evidence) -> &'static str {
+    if evidence.verdict.result.is_ok() {
         "UP"
     } else {
         "DOWN"
     }
 }
 
-fn cause(findings: &Findings) -> String {
-    match &findings.verdict.result {
+fn cause(evidence: &Evidence) -> String {
+    match &evidence.verdict.result {
         Ok(response) => format!("healthy: status {}", response.status),
         Err(failure) => printable(&failure.to_string()),
     }
@@ -102,29 +106,30 @@ fn print_step(text: &mut String, number: usize, step: &Step) {
 }
 
 /// The report as one JSON object and a newline.
-pub(super) fn object(plan: &Plan, options: &Options, findings: &Findings) -> String {
-    let code = findings.verdict.code();
-    let cure = cure::cure(plan, options, findings);
-    let tls = findings.tls.as_ref();
+pub(super) fn object(case: Case<'_>) -> String {
+    let Case { plan, evidence, .. } = case;
+    let code = evidence.verdict.code();
+    let cure = cure::cure(case);
+    let tls = evidence.tls.as_ref();
     let chain = tls.map_or(&[][..], |tls| &tls.named.seen.chain);
     let names = chain.first().map(probe::names);
     let chain = chain.iter().filter_map(Certificate::read);
-    let rows = view::rows(plan, findings);
+    let rows = view::rows(case);
     let rows = rows
         .iter()
         .map(|row| json!({"check": row.check, "status": row.status, "why": row.why}));
     let object = json!({
-        "state": state(findings),
+        "state": state(evidence),
         "code": code.number(),
         "haproxy": code.haproxy_word(),
         "meaning": code.meaning(),
-        "cause": cause(findings),
+        "cause": cause(evidence),
         "target": plan.target.to_string(),
         "sni": plan.names.sni.as_ref().map(|name| name.as_ref()),
-        "sni_needed": tls.and_then(|tls| tls.sni_needed()),
+        "sni_needed": tls.and_then(|tls| tls.sni_need()).map(SniNeed::word),
         "names": names,
         "chain": chain.map(|read| certificate(&read)).collect::<Vec<_>>(),
-        "steps": steps::steps(plan, findings).iter().map(step).collect::<Vec<_>>(),
+        "steps": steps::steps(case).iter().map(step).collect::<Vec<_>>(),
         "haproxy_view": rows.collect::<Vec<_>>(),
         "cure": {
             "advice": cure.advice,

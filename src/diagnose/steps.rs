@@ -1,11 +1,13 @@
-//! The findings in words, step by step.
+//! What was found out, in words, step by step.
 
 use std::time::Duration;
 
 use ureq::http::header;
 
-use super::findings::{Findings, Handshakes, Http};
-use super::{Step, chain};
+use super::case::Case;
+use super::chain;
+use super::evidence::{Evidence, Handshakes, Http, SniNeed};
+use super::step::Step;
 use crate::code::{Code, Layer};
 use crate::output::date::milliseconds;
 use crate::output::mark::Mark;
@@ -13,14 +15,14 @@ use crate::plan::{Host, Plan, Target};
 use crate::probe;
 
 /// The steps, as far as the server let them come.
-pub(super) fn steps(plan: &Plan, findings: &Findings) -> Vec<Step> {
-    let mut steps = vec![addresses(plan, findings)];
-    if let Some(tls) = &findings.tls {
-        steps.push(with_sni(plan, findings, tls));
+pub(super) fn steps(Case { plan, evidence, .. }: Case<'_>) -> Vec<Step> {
+    let mut steps = vec![addresses(plan, evidence)];
+    if let Some(tls) = &evidence.tls {
+        steps.push(with_sni(plan, evidence, tls));
         steps.push(without_sni(plan, tls));
         steps.push(versions(tls));
     }
-    if let Some(step) = http(plan, findings) {
+    if let Some(step) = http(plan, evidence) {
         steps.push(step);
     }
     steps
@@ -32,10 +34,10 @@ fn took(time: Option<Duration>) -> String {
     })
 }
 
-fn addresses(plan: &Plan, findings: &Findings) -> Step {
+fn addresses(plan: &Plan, evidence: &Evidence) -> Step {
     let mut step = Step::new("Addresses");
-    let mut time = findings.resolve;
-    match &findings.addresses {
+    let mut time = evidence.resolve;
+    match &evidence.addresses {
         Err(failure) => step.line(Mark::Problem, failure.to_string()),
         Ok(all) => {
             let slowest = all
@@ -47,7 +49,7 @@ fn addresses(plan: &Plan, findings: &Findings) -> Step {
                 ..
             } = &plan.target
             {
-                let (count, took) = (all.len(), took(Some(findings.resolve)));
+                let (count, took) = (all.len(), took(Some(evidence.resolve)));
                 let es = if count == 1 { "" } else { "es" };
                 step.line(Mark::Ok, format!("{name} has {count} address{es}{took}"));
             }
@@ -58,7 +60,7 @@ fn addresses(plan: &Plan, findings: &Findings) -> Step {
                     Err(why) => step.line(Mark::Problem, format!("{address} {why}{time}")),
                 }
             }
-            if let (2.., Some(reached)) = (all.len(), &findings.reached) {
+            if let (2.., Some(reached)) = (all.len(), &evidence.reached) {
                 let text = format!(
                     "what follows is about {reached}, the first that answers; HAProxy checks one address per server line"
                 );
@@ -70,7 +72,7 @@ fn addresses(plan: &Plan, findings: &Findings) -> Step {
     step
 }
 
-fn with_sni(plan: &Plan, findings: &Findings, tls: &Handshakes) -> Step {
+fn with_sni(plan: &Plan, evidence: &Evidence, tls: &Handshakes) -> Step {
     let mut step = match &plan.names.sni {
         Some(name) => Step::new(format!("TLS with SNI {}", name.as_ref())),
         None => Step::new("TLS as configured (--no-sni)"),
@@ -98,7 +100,7 @@ fn with_sni(plan: &Plan, findings: &Findings, tls: &Handshakes) -> Step {
         step.line(Mark::Ok, format!("its names: {names}"));
         verdict(plan, tls, &mut step);
     }
-    if let Err(failure) = &findings.verdict.result
+    if let Err(failure) = &evidence.verdict.result
         && failure.code() == Code::CertificateEndsSoon
     {
         step.line(Mark::Problem, failure.to_string());
@@ -152,8 +154,8 @@ fn without_sni(plan: &Plan, tls: &Handshakes) -> Step {
     step.milliseconds = tls.bare.seen.times.tls.map(milliseconds);
     let whose = chain::whose(&tls.bare.seen.chain);
     let name = plan.names.host.as_str();
-    match (tls.sni_needed(), &tls.bare.result) {
-        (Some("required"), Err(failure)) => {
+    match (tls.sni_need(), &tls.bare.result) {
+        (Some(SniNeed::Required), Err(failure)) => {
             step.line(Mark::Note, failure.to_string());
             step.line(
                 Mark::Note,
@@ -163,7 +165,7 @@ fn without_sni(plan: &Plan, tls: &Handshakes) -> Step {
                 ),
             );
         }
-        (Some("other certificate"), _) => {
+        (Some(SniNeed::OtherCertificate), _) => {
             step.line(Mark::Note, format!("another certificate comes: {whose}"));
             let text = "a check without check-sni looks at another site than the one you mean";
             step.line(Mark::Note, text);
@@ -211,15 +213,15 @@ fn made_up(tls: &Handshakes) -> String {
     }
 }
 
-fn http(plan: &Plan, findings: &Findings) -> Option<Step> {
-    let code = findings.verdict.code();
+fn http(plan: &Plan, evidence: &Evidence) -> Option<Step> {
+    let code = evidence.verdict.code();
     let judged = code.layer() == Layer::Http;
-    if findings.http.is_none() && !judged {
+    if evidence.http.is_none() && !judged {
         return None;
     }
     let request = &plan.request;
     let mut step = Step::new(format!("HTTP {} {}", request.method, request.uri.path()));
-    match &findings.http {
+    match &evidence.http {
         Some(http) => {
             step.milliseconds = http.took.map(milliseconds);
             answer(http, &mut step);
@@ -234,7 +236,7 @@ fn http(plan: &Plan, findings: &Findings) -> Option<Step> {
             step.line(Mark::Note, text);
         }
     }
-    match &findings.verdict.result {
+    match &evidence.verdict.result {
         Ok(_) => step.line(Mark::Ok, "the check is healthy"),
         Err(failure) if judged => {
             let text = failure.to_string();

@@ -3,10 +3,9 @@
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
 use crate::failure::Failure;
-use crate::plan::Plan;
 
 use super::attempts::Attempt;
-use super::findings::Findings;
+use super::case::Case;
 
 /// What one kind of check reports.
 pub(super) struct Row {
@@ -19,16 +18,16 @@ pub(super) struct Row {
 }
 
 /// The rows; none where there is no address that HAProxy could check.
-pub(super) fn rows(plan: &Plan, findings: &Findings) -> Vec<Row> {
+pub(super) fn rows(Case { plan, evidence, .. }: Case<'_>) -> Vec<Row> {
     let mut rows = Vec::new();
-    let addresses = findings.addresses.as_ref().map_or(&[][..], Vec::as_slice);
+    let addresses = evidence.addresses.as_ref().map_or(&[][..], Vec::as_slice);
     let reached = addresses
         .iter()
-        .find(|(address, _)| Some(address) == findings.reached.as_ref());
+        .find(|(address, _)| Some(address) == evidence.reached.as_ref());
     if let Some((_, attempt)) = reached.or_else(|| addresses.first()) {
         rows.push(row("check", layer(attempt, "L4OK", &[])));
     }
-    if let Some(tls) = &findings.tls {
+    if let Some(tls) = &evidence.tls {
         let name = plan.names.sni.as_ref().map(|name| name.as_ref());
         let mut handshakes = vec![(String::new(), &tls.bare, &tls.bare_faults)];
         handshakes.extend(name.map(|name| {
@@ -42,7 +41,7 @@ pub(super) fn rows(plan: &Plan, findings: &Findings) -> Vec<Row> {
             }
         }
     }
-    let code = findings.verdict.code();
+    let code = evidence.verdict.code();
     let status = match code {
         Code::Healthy => "PROCOK",
         _ => "PROCERR",

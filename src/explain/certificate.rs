@@ -1,21 +1,21 @@
 //! Codes 51 to 58: the certificates.
 
-use super::Cause;
+use super::cause::Cause;
 
 pub(super) const EXPIRED: &[Cause] = &[
     Cause {
         what: "The certificate was not renewed.",
         confirm: "sni-check diagnose shows the end of each certificate of the chain.",
-        change: "Renew it at the backend. Nothing in haproxy.cfg cures this; verify none hides it, from visitors' traffic too.",
+        change: "Renew it at the backend. Nothing in haproxy.cfg fixes this. `verify none` only hides it, also for visitors' traffic.",
     },
     Cause {
         what: "It was renewed but the server still holds the old one.",
         confirm: "Compare the file at the backend (openssl x509 -enddate -in FILE) with what the server sends.",
-        change: "Reload the server, and let the renewal do so from now on.",
+        change: "Reload the server, and make the renewal do that from now on.",
     },
     Cause {
-        what: "An intermediate has ended, not the certificate itself; or this host's clock is ahead.",
-        confirm: "The line names the certificate that has ended; date shows the clock.",
+        what: "An intermediate certificate has expired, not the server's own; or this host's clock is ahead.",
+        confirm: "The line names the expired certificate; `date` shows the clock.",
         change: "Install the current chain at the backend; set the clock.",
     },
 ];
@@ -28,7 +28,7 @@ pub(super) const NOT_YET_VALID: &[Cause] = &[
     },
     Cause {
         what: "The certificate was made for a later date, or by a host whose clock is ahead.",
-        confirm: "sni-check diagnose shows the begin of each certificate.",
+        confirm: "sni-check diagnose shows when each certificate starts.",
         change: "Install the certificate that is valid now.",
     },
 ];
@@ -42,10 +42,10 @@ pub(super) const OTHER_NAME: &[Cause] = &[
     Cause {
         what: "The certificate was issued without this name. A wildcard covers one label only: *.example.com is not for a.b.example.com.",
         confirm: "sni-check diagnose shows all its names.",
-        change: "Have it issued with the name, or verify one it has: --verify-host NAME (verifyhost on the server line).",
+        change: "Have it issued with this name.",
     },
     Cause {
-        what: "The name is only in the common name, which nobody looks at any more.",
+        what: "The name is only in the common name, which clients no longer look at.",
         confirm: "The line says `no name at all`.",
         change: "Have it issued with subject alternative names.",
     },
@@ -53,7 +53,7 @@ pub(super) const OTHER_NAME: &[Cause] = &[
 
 pub(super) const ISSUER_UNKNOWN: &[Cause] = &[
     Cause {
-        what: "The backend does not send its intermediate certificate. Browsers fetch it by themselves and so hide this.",
+        what: "The backend does not send its intermediate certificate. Browsers fetch it themselves, which hides the problem.",
         confirm: "sni-check diagnose shows the chain as sent and which issuer is missing.",
         change: "Install the full chain at the backend (fullchain.pem).",
     },
@@ -63,25 +63,25 @@ pub(super) const ISSUER_UNKNOWN: &[Cause] = &[
         change: "--ca-file FILE with that CA (inside the chroot), and ca-file FILE on the server line.",
     },
     Cause {
-        what: "It is self-signed: a default of the server, or a name that fell to the default host.",
+        what: "It is self-signed: the server's default certificate, or the default host answered for this name.",
         confirm: "The line says self-signed.",
         change: "Install a real certificate, or trust this very one with --ca-file FILE.",
     },
     Cause {
-        what: "A proxy in between opens the TLS and signs with its own CA.",
-        confirm: "The issuer is the proxy's; from another network it is another.",
-        change: "Take HAProxy's traffic out of it.",
+        what: "A proxy in between decrypts TLS and signs with its own CA.",
+        confirm: "The issuer is the proxy's CA; from another network the issuer is a different one.",
+        change: "Exclude HAProxy's traffic from that proxy.",
     },
 ];
 
 pub(super) const INVALID: &[Cause] = &[
     Cause {
-        what: "It is revoked, or no list of --crl-file covers its issuer, or that list has ended.",
+        what: "It is revoked, or no list of --crl-file covers its issuer, or that list has expired.",
         confirm: "The line says which.",
         change: "Replace the certificate; or renew the lists, one for each issuer of the chain.",
     },
     Cause {
-        what: "It is not made for servers: a client's, a CA's, of an old version, or signed in a way that is no longer safe.",
+        what: "It is not a server certificate: a client's, a CA's, of an old version, or signed in a way that is no longer safe.",
         confirm: "The line says which; openssl x509 -text -in FILE shows version, usage and signature.",
         change: "Have it issued as a server certificate.",
     },
@@ -99,9 +99,9 @@ pub(super) const ENDS_SOON: &[Cause] = &[
         change: "Renew it now.",
     },
     Cause {
-        what: "--min-cert-days is longer than its renewal leaves.",
+        what: "--min-cert-days is longer than the time at which it is renewed.",
         confirm: "Compare it with when the renewal is due (often 30 days before the end; less for short-lived ones).",
-        change: "Lower it, or use --warn-cert-days, which only says so.",
+        change: "Lower it, or use --warn-cert-days, which only prints a warning.",
     },
 ];
 
@@ -112,8 +112,8 @@ pub(super) const CLIENT: &[Cause] = &[
         change: "--crt FILE (chain and key in one PEM, inside the chroot), and crt FILE on the server line.",
     },
     Cause {
-        what: "Ours has ended, is revoked, or comes from a CA the server does not trust.",
+        what: "Our certificate has expired, is revoked, or comes from a CA the server does not trust.",
         confirm: "The alert in the line says which; the server's log says more.",
-        change: "Renew it, or let the server trust its CA.",
+        change: "Renew it, or make the server trust its CA.",
     },
 ];

@@ -1,6 +1,6 @@
 //! Codes 31 to 43: the name and the connection.
 
-use super::Cause;
+use super::cause::Cause;
 
 pub(super) const NAME_NOT_FOUND: &[Cause] = &[
     Cause {
@@ -19,7 +19,7 @@ pub(super) const RESOLVE_TIMEOUT: &[Cause] = &[
     Cause {
         what: "The name server does not answer, or answers SERVFAIL, which a binary with musl (as in the container image) takes for no answer.",
         confirm: "time getent ahosts NAME",
-        change: "Repair the resolver (/etc/resolv.conf), or give --connect an address.",
+        change: "Fix the resolver (/etc/resolv.conf), or give --connect an address.",
     },
     Cause {
         what: "--timeout is shorter than the name server takes.",
@@ -71,7 +71,7 @@ pub(super) const UNREACHABLE: &[Cause] = &[
         change: "Add the route, or write the IPv4 address on the server line.",
     },
     Cause {
-        what: "--source is no address of this host, or its port is in use.",
+        what: "--source is not an address of this host, or its port is in use.",
         confirm: "ip address; the line says `cannot connect from --source`.",
         change: "Correct --source; leave its port out.",
     },

@@ -1,6 +1,6 @@
 //! What HAProxy shows for a check that did not run to its end, and codes about the call itself.
 
-use super::{Cause, render};
+use super::cause::{Cause, render};
 use crate::output::wrap::paragraph;
 
 pub(super) const INTERNAL: &[Cause] = &[

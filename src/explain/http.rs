@@ -1,27 +1,27 @@
 //! Codes 71 to 76: the HTTP response.
 
-use super::Cause;
+use super::cause::Cause;
 
 pub(super) const STATUS: &[Cause] = &[
     Cause {
-        what: "5xx: the application is ill. This is what the check is for.",
+        what: "5xx: the application is failing. This is what the check is for.",
         confirm: "Read the backend's log.",
         change: "Repair it.",
     },
     Cause {
-        what: "404, 421 or 400: the request reached another virtual host than meant.",
+        what: "404, 421 or 400: the request reached a different virtual host.",
         confirm: "sni-check diagnose shows whether Host matters; compare --uri with what the application serves.",
         change: "--header 'Host: NAME' where it differs from the SNI name; correct --uri.",
     },
     Cause {
         what: "401 or 403: the page wants a login, or refuses this host.",
-        confirm: "Ask for it with curl from this host.",
-        change: "Check a page that needs none (--uri /healthz), or --header @FILE with the credentials, or --expect 'status 401'.",
+        confirm: "Request it with curl from this host.",
+        change: "Check a page that needs no login (--uri /healthz), send the credentials with --header @FILE, or accept the answer with --expect 'status 401'.",
     },
     Cause {
-        what: "A redirect where --expect wants 200; none is followed.",
+        what: "A redirect where --expect wants 200. Redirects are not followed.",
         confirm: "The line shows where it points.",
-        change: "Let --uri be what it points at, or --expect 'status 200,301'.",
+        change: "Set --uri to the page it points to if that is on the same host; otherwise accept the redirect with --expect 'status 200,301'.",
     },
 ];
 
@@ -47,7 +47,7 @@ pub(super) const TIMEOUT: &[Cause] = &[
         change: "Raise --timeout and, above it, inter and timeout connect.",
     },
     Cause {
-        what: "The page never ends (a stream) and an expectation reads its body.",
+        what: "The page never ends (it is a stream), and an expectation reads its body.",
         confirm: "The line says `within its body`.",
         change: "Check another page, or expect only a status.",
     },
@@ -60,7 +60,7 @@ pub(super) const NOT_HTTP: &[Cause] = &[
         change: "Correct the port; let the server speak HTTP/1.1 too.",
     },
     Cause {
-        what: "The response's head is broken or huge.",
+        what: "The response's header section is broken or too large.",
         confirm: "curl -v --http1.1 shows it; the line says what is wrong with it.",
         change: "Repair the application; check a page that sets fewer cookies.",
     },
@@ -68,8 +68,8 @@ pub(super) const NOT_HTTP: &[Cause] = &[
 
 pub(super) const CLOSED: &[Cause] = &[
     Cause {
-        what: "The application or the proxy before it crashed or was restarted within the response.",
-        confirm: "Read the backend's log at that moment.",
+        what: "The application, or the proxy in front of it, crashed or restarted during the response.",
+        confirm: "Read the backend's log for that moment.",
         change: "Repair it.",
     },
     Cause {
@@ -79,20 +79,20 @@ pub(super) const CLOSED: &[Cause] = &[
     },
     Cause {
         what: "The server refuses the request (method, size, rate limit) by hanging up.",
-        confirm: "Ask with --method GET --uri / and no other headers.",
+        confirm: "Try --method GET --uri / without other headers.",
         change: "Change the request, or the server's limit.",
     },
 ];
 
 pub(super) const BODY: &[Cause] = &[
     Cause {
-        what: "The application says that it is not well, with a good status.",
-        confirm: "curl the page and read it.",
-        change: "Repair what it names.",
+        what: "The application reports a problem in the body, with a good status.",
+        confirm: "Request the page with curl and read it.",
+        change: "Fix what it reports.",
     },
     Cause {
-        what: "The pattern does not fit the page: upper and lower case, line ends, compression, another language.",
-        confirm: "curl the page and compare it with --expect letter by letter.",
+        what: "The pattern does not match the page: upper or lower case, line ends, compression, another language.",
+        confirm: "Request the page with curl and compare it with --expect letter by letter.",
         change: "Correct --expect.",
     },
     Cause {
@@ -109,8 +109,8 @@ pub(super) const HEADER: &[Cause] = &[
         change: "--header 'Host: NAME', or correct the server line's address.",
     },
     Cause {
-        what: "The pattern does not fit: hdr compares each comma-separated element, fhdr the whole value; both compare exactly unless -m says otherwise.",
-        confirm: "curl -I the page and compare it with --expect.",
+        what: "The pattern does not match: hdr compares each comma-separated element, fhdr the whole value; both compare exactly unless -m says otherwise.",
+        confirm: "Run curl -I on the page and compare it with --expect.",
         change: "Correct --expect, for example 'hdr name Via value -m sub cache'.",
     },
 ];

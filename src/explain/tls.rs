@@ -1,6 +1,6 @@
 //! Codes 61 to 66: the TLS handshake.
 
-use super::Cause;
+use super::cause::Cause;
 
 pub(super) const REFUSED: &[Cause] = &[
     Cause {
@@ -9,7 +9,7 @@ pub(super) const REFUSED: &[Cause] = &[
         change: "Correct the server's TLS configuration.",
     },
     Cause {
-        what: "access_denied or a similar alert: a firewall or WAF before the backend refuses this host.",
+        what: "access_denied or a similar alert: a firewall or WAF in front of the backend refuses this host.",
         confirm: "Connect from another network or from the backend itself.",
         change: "Allow HAProxy's address there.",
     },
@@ -17,17 +17,17 @@ pub(super) const REFUSED: &[Cause] = &[
 
 pub(super) const TIMEOUT: &[Cause] = &[
     Cause {
-        what: "What listens there waits for other bytes first: a PROXY header, or another protocol altogether.",
+        what: "The server waits for something else first: a PROXY header, or another protocol.",
         confirm: "Is send-proxy on the server line? Then the backend wants that header from checks too.",
         change: "--send-proxy or --send-proxy-v2; or correct the port.",
     },
     Cause {
         what: "The server accepts connections but is overloaded or hangs.",
         confirm: "sni-check diagnose: every handshake takes this long, connecting does not.",
-        change: "Look at the backend's load.",
+        change: "Check the load of the backend.",
     },
     Cause {
-        what: "Large packets get lost on the way (path MTU, a VPN), so that the certificates never arrive.",
+        what: "Large packets are lost on the way (path MTU, a VPN), so the certificates never arrive.",
         confirm: "ping -M do -s 1400 ADDRESS fails while small ones pass.",
         change: "Correct the MTU, or let ICMP pass.",
     },
@@ -48,17 +48,17 @@ pub(super) const NOT_TLS: &[Cause] = &[
 
 pub(super) const CLOSED: &[Cause] = &[
     Cause {
-        what: "The server wants SNI, or another name, and hangs up instead of saying so.",
+        what: "The server wants SNI, or another name, and closes the connection instead of saying so.",
         confirm: "sni-check diagnose compares handshakes with the name, without, and with a made-up one.",
         change: "Correct --sni.",
     },
     Cause {
         what: "It waits for a PROXY header, or got one it did not expect.",
         confirm: "Its configuration says proxy_protocol or accept-proxy, or not.",
-        change: "Give or leave out --send-proxy / --send-proxy-v2, as on the server line.",
+        change: "Add or remove --send-proxy or --send-proxy-v2, as on the server line.",
     },
     Cause {
-        what: "A firewall that looks into the handshake cuts it, or the server crashes on it.",
+        what: "A firewall inspects the handshake and cuts the connection, or the server crashes on it.",
         confirm: "Connect from the backend itself; read its log.",
         change: "Allow the name at the firewall; update the server.",
     },
@@ -73,12 +73,12 @@ pub(super) const NAME_REFUSED: &[Cause] = &[
     Cause {
         what: "No SNI was sent (--no-sni) and the server wants one. HAProxy's own checks without check-sni fail there too, with `SSL handshake failure`.",
         confirm: "The line says no-sni; sni-check diagnose shows both handshakes.",
-        change: "Leave --no-sni out and give --sni NAME.",
+        change: "Remove --no-sni and add --sni NAME.",
     },
     Cause {
-        what: "The name is not set up at the CDN or proxy before the backend.",
+        what: "The name is not set up at the CDN or proxy in front of the backend.",
         confirm: "The address in the line is the CDN's.",
-        change: "Add the name there, or let the server line point at the origin.",
+        change: "Add the name there, or put the origin's address on the server line.",
     },
 ];
 
@@ -89,12 +89,12 @@ pub(super) const NOTHING_IN_COMMON: &[Cause] = &[
         change: "Enable TLS 1.2 with ECDHE and AES-GCM at the backend, or TLS 1.3.",
     },
     Cause {
-        what: "--ssl-min-ver or --ssl-max-ver leaves out what the server speaks.",
+        what: "--ssl-min-ver or --ssl-max-ver excludes the version that the server speaks.",
         confirm: "Run the check without them.",
         change: "Correct them.",
     },
     Cause {
-        what: "handshake_failure: some CDNs answer so to a name they do not know.",
+        what: "handshake_failure: some CDNs give this answer to a name they do not know.",
         confirm: "sni-check diagnose with another name of that server gets through.",
         change: "Correct --sni, or add the name at the CDN.",
     },

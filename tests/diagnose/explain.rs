@@ -32,9 +32,9 @@ fn without_a_code_the_whole_table_is_printed() {
 }
 
 #[test]
-fn what_is_no_code_is_refused() {
+fn what_is_not_a_code_is_refused() {
     let output = explain(&["1000"], &[]);
-    expect(&output, 2, "no code of sni-check");
+    expect(&output, 2, "not a code of sni-check");
 }
 
 #[test]

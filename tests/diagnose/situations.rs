@@ -241,7 +241,7 @@ fn every_expectation_is_reported() {
     report.haproxy_agrees();
     for (uri, advice) in [
         ("/error", "5xx"),
-        ("/missing", "another virtual host"),
+        ("/missing", "different virtual host"),
         ("/api", "wants a login"),
         ("/redirect", "A redirect"),
     ] {

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use ureq::http::{HeaderValue, header};
 
 use super::attempts::Attempt;
-use super::findings::{Findings, HARMLESS};
+use super::case::Case;
+use super::evidence::HARMLESS;
 use crate::haproxy::call::own_command;
 use crate::haproxy::words::quote;
 use crate::options::Options;
 use crate::options::values::TlsVersion;
-use crate::plan::{Plan, Target};
+use crate::plan::Target;
 use crate::probe::connect::Address;
 
 /// The value of a header that may be shown; everything else may be a secret.
@@ -21,8 +22,8 @@ pub(super) fn harmless<'a>(name: &header::HeaderName, value: &'a HeaderValue) ->
 
 /// The addresses for server lines. A name with several is one server each, or HAProxy would check,
 /// and use, only the first; those that do not answer are left out.
-fn servers(plan: &Plan, findings: &Findings) -> Vec<String> {
-    let addresses = findings.addresses.as_ref().map_or(&[][..], Vec::as_slice);
+fn servers(Case { plan, evidence, .. }: Case<'_>) -> Vec<String> {
+    let addresses = evidence.addresses.as_ref().map_or(&[][..], Vec::as_slice);
     let answer = |address: &&(Address, Attempt)| address.1.result.is_ok();
     let reached: Vec<_> = addresses.iter().filter(answer).collect();
     match &plan.target {
@@ -35,9 +36,9 @@ fn servers(plan: &Plan, findings: &Findings) -> Vec<String> {
     }
 }
 
-fn server_lines(plan: &Plan, options: &Options, findings: &Findings, more: &str) -> String {
-    let words = server_words(plan, options);
-    let servers = servers(plan, findings).into_iter().enumerate();
+fn server_lines(case: Case<'_>, more: &str) -> String {
+    let words = server_words(case);
+    let servers = servers(case).into_iter().enumerate();
     let lines = servers.map(|(index, address)| {
         format!("    server s{} {address} {words} check{more}\n", index + 1)
     });
@@ -51,7 +52,7 @@ pub(super) fn ca_file(options: &Options) -> &str {
 }
 
 /// What is the same for every server line.
-fn server_words(plan: &Plan, options: &Options) -> String {
+fn server_words(Case { plan, options, .. }: Case<'_>) -> String {
     let mut line = "ssl verify required".to_owned();
     _ = write!(line, " ca-file {}", quote(ca_file(options)));
     if let Some(name) = &plan.names.sni {
@@ -80,8 +81,8 @@ fn server_words(plan: &Plan, options: &Options) -> String {
     line
 }
 
-pub(super) fn builtin(plan: &Plan, options: &Options, findings: &Findings) -> String {
-    let request = &plan.request;
+pub(super) fn builtin(case: Case<'_>) -> String {
+    let request = &case.plan.request;
     let uri = request.uri.path_and_query().map_or("/", |uri| uri.as_str());
     let mut text = format!(
         "backend be\n    option httpchk\n    http-check send meth {} uri {} ver HTTP/1.1",
@@ -98,17 +99,17 @@ pub(super) fn builtin(plan: &Plan, options: &Options, findings: &Findings) -> St
     for rule in &request.expectations {
         _ = write!(text, "\n    http-check expect {rule}");
     }
-    let name = plan.names.sni.as_ref();
+    let name = case.plan.names.sni.as_ref();
     let check_sni = name.map_or(String::new(), |name| {
         format!(" check-sni {}", name.as_ref())
     });
     text.push('\n');
-    text.push_str(&server_lines(plan, options, findings, &check_sni));
+    text.push_str(&server_lines(case, &check_sni));
     text
 }
 
-pub(super) fn external(plan: &Plan, options: &Options, findings: &Findings) -> String {
-    let words = words(plan, options);
+pub(super) fn external(case: Case<'_>) -> String {
+    let words = words(case);
     let words = words
         .iter()
         .map(|word| shlex::try_quote(word).unwrap_or_default());
@@ -119,13 +120,13 @@ pub(super) fn external(plan: &Plan, options: &Options, findings: &Findings) -> S
          external-check path {}\n{}",
         own_command(),
         quote(&words),
-        server_lines(plan, options, findings, "")
+        server_lines(case, "")
     )
 }
 
 /// The options of the external check: those given, but for what is secret, what the server line
 /// says, and what turns verification off.
-fn words(plan: &Plan, options: &Options) -> Vec<String> {
+fn words(Case { plan, options, .. }: Case<'_>) -> Vec<String> {
     let mut words = Vec::new();
     let mut add = |name: &str, value: String| words.extend([name.to_owned(), value]);
     let uri = plan.request.uri.path_and_query();

@@ -19,7 +19,7 @@ use crate::probe::connect::{self, Address};
 use crate::probe::{self, Examined, Response, Seen, Trial, Verdict};
 
 /// All that was found out.
-pub(super) struct Findings {
+pub(super) struct Evidence {
     /// The check, exactly as it would run.
     pub verdict: Verdict,
     /// How long resolving took.
@@ -50,6 +50,28 @@ pub(super) struct Handshakes {
     pub bare_faults: Faults,
 }
 
+/// What a server does with a client that sends no SNI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SniNeed {
+    /// It refuses the handshake.
+    Required,
+    /// It sends another certificate.
+    OtherCertificate,
+    /// It sends the same certificate.
+    None,
+}
+
+impl SniNeed {
+    /// `sni_needed` in the JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            SniNeed::Required => "required",
+            SniNeed::OtherCertificate => "other certificate",
+            SniNeed::None => "no",
+        }
+    }
+}
+
 /// All that is wrong with a chain.
 pub(super) type Faults = Vec<CertificateFailure>;
 
@@ -64,8 +86,8 @@ pub(super) struct Http {
     pub withheld: bool,
 }
 
-impl Findings {
-    pub fn gather(plan: &Plan, start: Instant, progress: &Progress) -> Findings {
+impl Evidence {
+    pub fn gather(plan: &Plan, start: Instant, progress: &Progress) -> Evidence {
         thread::scope(|scope| {
             progress.enter(Phase::Connecting);
             let check = scope.spawn(|| probe::run(plan, start));
@@ -93,7 +115,7 @@ impl Findings {
                 .zip(tls.as_ref())
                 .and_then(|(address, tls)| Http::gather(plan, address, tls));
             progress.enter(Phase::Check);
-            Findings {
+            Evidence {
                 verdict: check.join().unwrap_or_else(|_| died()),
                 resolve,
                 addresses: resolved.map(|found| found.into_iter().zip(attempts.all()).collect()),
@@ -171,14 +193,16 @@ impl Handshakes {
         self.system_faults.as_ref().unwrap_or(&self.faults)
     }
 
-    /// Whether the server can be used without SNI.
-    pub fn sni_needed(&self) -> Option<&'static str> {
+    /// Whether the server can be used without SNI; unknown where not even the handshake with SNI
+    /// succeeds.
+    pub fn sni_need(&self) -> Option<SniNeed> {
+        let leaf = |attempt: &Attempt| attempt.seen.chain.first().cloned();
         match (&self.named.result, &self.bare.result) {
-            (Ok(_), Err(_)) => Some("required"),
-            (Ok(_), Ok(_)) if self.named.seen.chain.first() != self.bare.seen.chain.first() => {
-                Some("other certificate")
+            (Ok(_), Err(_)) => Some(SniNeed::Required),
+            (Ok(_), Ok(_)) if leaf(&self.named) != leaf(&self.bare) => {
+                Some(SniNeed::OtherCertificate)
             }
-            (Ok(_), Ok(_)) => Some("no"),
+            (Ok(_), Ok(_)) => Some(SniNeed::None),
             (Err(_), _) => None,
         }
     }
@@ -258,7 +282,7 @@ impl Http {
     }
 }
 
-/// Header fields whose value is no secret.
+/// Header fields whose value is not a secret.
 pub(super) const HARMLESS: [header::HeaderName; 4] = [
     header::HOST,
     header::ACCEPT,
