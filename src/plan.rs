@@ -1,7 +1,9 @@
 //! The plan: everything typed and read, every conflict refused. After it nobody looks at the command
 //! line, the environment or a file.
 
+mod files;
 mod host;
+mod material;
 mod names;
 mod output;
 mod request;
@@ -14,7 +16,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+pub use self::files::{Allowed, Files, Seen};
 pub use self::host::Host;
+pub use self::material::Material;
 pub use self::names::{NO_SNI_NAME, Names};
 pub use self::output::{Output, Syslog};
 pub use self::request::Request;
@@ -23,7 +27,7 @@ pub use self::trust::{Trust, Verification};
 
 use crate::haproxy::Caller;
 use crate::options::Options;
-use crate::options::values::{TlsVersion, Verify};
+use crate::options::values::TlsVersion;
 use crate::refusal::{exclusive, refusal};
 
 /// Ends before HAProxy's default `inter 2s` kills the check and its diagnosis with it.
@@ -68,7 +72,7 @@ pub struct Tls {
     /// What makes a certificate acceptable; `None` for `--verify none`.
     pub verification: Option<Arc<Verification>>,
     /// The client certificate.
-    pub identity: Option<rustls::sign::CertifiedKey>,
+    pub identity: Option<Arc<rustls::sign::CertifiedKey>>,
     /// The lowest version offered.
     pub min_version: TlsVersion,
     /// The highest version offered.
@@ -92,9 +96,32 @@ impl Plan {
         sni_host: Option<&str>,
         output: Output,
     ) -> Result<Plan> {
-        let (call, target) = target::resolve(options, caller.as_ref())?;
+        let material = Material::read(options, &Files::any())?;
+        Plan::of(
+            options,
+            &material,
+            &options.target,
+            caller,
+            sni_host,
+            output,
+        )
+    }
+
+    /// The same with the options' files already read, and with these arguments as the target.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn of(
+        options: &Options,
+        material: &Material,
+        arguments: &[String],
+        caller: Option<Caller>,
+        sni_host: Option<&str>,
+        output: Output,
+    ) -> Result<Plan> {
+        let (call, target) = target::resolve(options, arguments, caller.as_ref())?;
         let names = Names::resolve(options, &call, sni_host, caller.as_ref(), &target)?;
-        let tls = Tls::resolve(options, &names)?;
+        let tls = Tls::resolve(options, material, &names)?;
         exclusive(
             options.send_proxy,
             "--send-proxy",
@@ -108,7 +135,7 @@ impl Plan {
         };
         Ok(Plan {
             source: target::source(options, &target)?,
-            request: Request::resolve(options, call.uri.as_deref(), &names)?,
+            request: Request::resolve(options, call.uri.as_deref(), &names, &material.headers)?,
             timeout: options.timeout.map_or(DEFAULT_TIMEOUT, |time| time.0),
             caller,
             target,
@@ -129,7 +156,7 @@ impl Plan {
 }
 
 impl Tls {
-    fn resolve(options: &Options, names: &Names) -> Result<Tls> {
+    fn resolve(options: &Options, material: &Material, names: &Names) -> Result<Tls> {
         let min_version = options.ssl_min_ver.unwrap_or(TlsVersion::Tls12);
         let max_version = options.ssl_max_ver.unwrap_or(TlsVersion::Tls13);
         if min_version > max_version {
@@ -139,22 +166,13 @@ impl Tls {
                 "lower it, or leave one of them out",
             ));
         }
-        let verification = match options.verify.unwrap_or_default() {
-            Verify::Required => Some(Arc::new(Verification::resolve(options, names)?)),
-            Verify::None => {
-                for (given, option) in [
-                    (options.verify_host.is_some(), "--verify-host"),
-                    (!options.ca_file.is_empty(), "--ca-file"),
-                    (!options.crl_file.is_empty(), "--crl-file"),
-                ] {
-                    exclusive(given, option, true, "--verify none")?;
-                }
-                None
-            }
+        let verification = match &material.authorities {
+            Some(authorities) => Some(Arc::new(Verification::resolve(authorities, names)?)),
+            None => None,
         };
         Ok(Tls {
             verification,
-            identity: trust::identity(options)?,
+            identity: material.identity.clone(),
             min_version,
             max_version,
             min_cert_days: options.min_cert_days.map(|days| days.0),

@@ -108,8 +108,8 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
             vec!["Host twice"],
         ),
         (
-            "--sni a --header @/nonexistent",
-            vec!["--header @/nonexistent", "cannot read"],
+            "--sni a --header @/nothing/here",
+            vec!["--header @/nothing/here", "cannot be read"],
         ),
         ("--sni a --port 65536", vec!["--port", "1 to 65535"]),
         ("--sni a --port 0", vec!["--port", "1 to 65535"]),
@@ -158,8 +158,8 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
             vec!["--ca-file @nope", "@system-ca"],
         ),
         (
-            "--sni a --ca-file /nonexistent",
-            vec!["--ca-file /nonexistent", "cannot read", "chroot"],
+            "--sni a --ca-file /nothing/here",
+            vec!["--ca-file /nothing/here", "cannot be read", "chroot"],
         ),
         (
             "--sni a --ca-file EMPTY",

@@ -220,7 +220,7 @@ impl Rules {
     fn new(plan: &Plan) -> Rules {
         let rules = |trust| {
             let name = plan.names.verified.clone()?;
-            let crls = Vec::new();
+            let (trust, crls) = (Arc::new(trust), Arc::default());
             Some(Verification { name, trust, crls })
         };
         let bundled = || Trust::bundled().ok().and_then(rules).map(Arc::new);

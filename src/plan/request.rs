@@ -1,14 +1,14 @@
 //! The HTTP request, and what its response must be.
 
-use std::fs;
-
 use anyhow::{Context, Result, bail, ensure};
 use ureq::http::uri::PathAndQuery;
 use ureq::http::{HeaderName, HeaderValue, Method, Uri, header};
 
+use super::files::Files;
 use super::names::Names;
 use crate::options::Options;
 use crate::options::expect::{Expectation, Part};
+use crate::refusal::refusal;
 
 /// Enough for a status page; also what `--max-body` defaults to.
 const DEFAULT_MAX_BODY: u32 = 64 << 10;
@@ -35,6 +35,7 @@ impl Request {
         options: &Options,
         url_uri: Option<&str>,
         names: &Names,
+        headers: &[Field],
     ) -> Result<Request> {
         let method = method(options)?;
         let expectations = expectations(options);
@@ -59,7 +60,7 @@ impl Request {
         let max_body = options.max_body.map_or(DEFAULT_MAX_BODY, |size| size.0);
         Ok(Request {
             uri: uri(options.uri.as_deref(), url_uri)?,
-            headers: headers(options, names)?,
+            headers: with_defaults(headers, names)?,
             max_body: if needs_body { max_body } else { 0 },
             method,
             body,
@@ -119,17 +120,21 @@ fn expectations(options: &Options) -> Vec<Expectation> {
     expectations
 }
 
-fn headers(options: &Options, names: &Names) -> Result<Vec<(HeaderName, HeaderValue)>> {
+/// A header field.
+pub(super) type Field = (HeaderName, HeaderValue);
+
+/// The fields of `--header`, those in files among them.
+pub(super) fn headers(options: &Options, files: &Files) -> Result<Vec<Field>> {
     let mut headers = Vec::new();
     for text in &options.header {
         match text.strip_prefix('@') {
             None => headers.push(header_field(text, "--header")?),
             Some(file) => {
                 let option = format!("--header @{file}");
-                let lines = fs::read_to_string(file).with_context(|| {
-                    format!("{option}: cannot read it (inside HAProxy's chroot, as its user?)")
-                })?;
-                for line in lines.lines().filter(|line| !line.trim().is_empty()) {
+                let content = files.read(&option, file)?;
+                let content = String::from_utf8(content)
+                    .map_err(|_| refusal(&option, "is not UTF-8", "write it in UTF-8"))?;
+                for line in content.lines().filter(|line| !line.trim().is_empty()) {
                     headers.push(header_field(line, &option)?);
                 }
             }
@@ -140,6 +145,12 @@ fn headers(options: &Options, names: &Names) -> Result<Vec<(HeaderName, HeaderVa
         .filter(|(name, _)| name == header::HOST)
         .count();
     ensure!(hosts <= 1, "--header gives Host twice; give it once");
+    Ok(headers)
+}
+
+/// These fields, and what every request has if they do not say otherwise.
+fn with_defaults(given: &[Field], names: &Names) -> Result<Vec<Field>> {
+    let mut headers = given.to_vec();
     for (name, default) in [
         (header::HOST, names.host.as_str()),
         (

@@ -45,7 +45,11 @@ pub(super) struct Arguments {
 }
 
 /// Resolves the arguments and `--connect` and `--port` into what to dial.
-pub(super) fn resolve(options: &Options, caller: Option<&Caller>) -> Result<(Arguments, Target)> {
+pub(super) fn resolve(
+    options: &Options,
+    arguments: &[String],
+    caller: Option<&Caller>,
+) -> Result<(Arguments, Target)> {
     let connect = options
         .connect
         .as_deref()
@@ -64,7 +68,7 @@ pub(super) fn resolve(options: &Options, caller: Option<&Caller>) -> Result<(Arg
         (Some(Connect::Tcp(_, Some(port))), None) => Some(*port),
         (_, port) => port,
     };
-    match options.target.as_slice() {
+    match arguments {
         [_, _, address, server_port] => {
             let call = Arguments {
                 host: None,

@@ -1,7 +1,7 @@
 //! What makes a certificate acceptable, and our own client certificate.
 
 use std::borrow::Cow;
-use std::fs;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustls::pki_types::pem::PemObject;
@@ -11,6 +11,7 @@ use rustls::pki_types::{
 use rustls::sign::CertifiedKey;
 use webpki::{CertRevocationList, OwnedCertRevocationList};
 
+use super::files::Files;
 use super::names::Names;
 use crate::options::Options;
 
@@ -20,10 +21,10 @@ pub struct Verification {
     /// What the certificate must be for.
     pub name: ServerName<'static>,
     /// The roots a chain may end in.
-    pub trust: Trust,
+    pub trust: Arc<Trust>,
     /// Revocation lists. If there is any, one must cover each certificate of the chain, as with
     /// HAProxy's `crl-file`.
-    pub crls: Vec<CertRevocationList<'static>>,
+    pub crls: Arc<[CertRevocationList<'static>]>,
 }
 
 /// The roots a chain may end in.
@@ -36,13 +37,30 @@ pub struct Trust {
 }
 
 impl Verification {
-    pub(super) fn resolve(options: &Options, names: &Names) -> Result<Verification> {
+    pub(super) fn resolve(authorities: &Authorities, names: &Names) -> Result<Verification> {
         let name = names.verified.clone().context(
             "nothing to verify the certificate against: add --verify-host NAME or --verify none",
         )?;
+        Ok(Verification {
+            name,
+            trust: authorities.trust.clone(),
+            crls: authorities.crls.clone(),
+        })
+    }
+}
+
+/// What `--ca-file` and `--crl-file` hold: all of a [`Verification`] but the name.
+#[derive(Debug)]
+pub(super) struct Authorities {
+    trust: Arc<Trust>,
+    crls: Arc<[CertRevocationList<'static>]>,
+}
+
+impl Authorities {
+    pub(super) fn read(options: &Options, files: &Files) -> Result<Authorities> {
         let mut crls = Vec::new();
         for file in &options.crl_file {
-            let lists = read_pem::<CertificateRevocationListDer<'_>>("--crl-file", file)?;
+            let lists = read_pem::<CertificateRevocationListDer<'_>>(files, "--crl-file", file)?;
             ensure!(
                 !lists.is_empty(),
                 "--crl-file {file}: no X509 CRL in it; write it as PEM"
@@ -53,16 +71,15 @@ impl Verification {
                 crls.push(list.into());
             }
         }
-        Ok(Verification {
-            name,
-            trust: Trust::resolve(&options.ca_file)?,
-            crls,
+        Ok(Authorities {
+            trust: Arc::new(Trust::resolve(&options.ca_file, files)?),
+            crls: crls.into(),
         })
     }
 }
 
 impl Trust {
-    fn resolve(sources: &[String]) -> Result<Trust> {
+    fn resolve(sources: &[String], files: &Files) -> Result<Trust> {
         let mut anchors = Cow::Borrowed(&[][..]);
         let mut certificates = Vec::new();
         let mut bundled = sources.is_empty();
@@ -74,7 +91,7 @@ impl Trust {
                     bail!("--ca-file {unknown}: write @bundled, @system-ca or a PEM file")
                 }
                 file => {
-                    let found = read_pem("--ca-file", file)?;
+                    let found = read_pem(files, "--ca-file", file)?;
                     ensure!(
                         !found.is_empty(),
                         "--ca-file {file}: no certificate in it; write it as PEM"
@@ -110,7 +127,7 @@ impl Trust {
     /// # Errors
     /// None.
     pub fn bundled() -> Result<Trust> {
-        Trust::resolve(&[])
+        Trust::resolve(&[], &Files::any())
     }
 
     /// Whether Mozilla's roots are all there is.
@@ -123,7 +140,7 @@ impl Trust {
     /// # Errors
     /// There are none.
     pub fn system() -> Result<Trust> {
-        Trust::resolve(&["@system-ca".to_owned()])
+        Trust::resolve(&["@system-ca".to_owned()], &Files::any())
     }
 
     /// The roots, as webpki wants them.
@@ -157,12 +174,12 @@ fn system_roots() -> Result<Vec<CertificateDer<'static>>> {
 }
 
 /// Reads `--crt` and `--key`.
-pub(super) fn identity(options: &Options) -> Result<Option<CertifiedKey>> {
+pub(super) fn identity(options: &Options, files: &Files) -> Result<Option<Arc<CertifiedKey>>> {
     let Some(crt) = &options.crt else {
         ensure!(options.key.is_none(), "--key without --crt; add --crt FILE");
         return Ok(None);
     };
-    let chain = read_pem("--crt", crt)?;
+    let chain = read_pem(files, "--crt", crt)?;
     ensure!(
         !chain.is_empty(),
         "--crt {crt}: no certificate in it; write it as PEM"
@@ -171,7 +188,7 @@ pub(super) fn identity(options: &Options) -> Result<Option<CertifiedKey>> {
         Some(key) => ("--key", key),
         None => ("--crt", crt),
     };
-    let Some(key) = read_pem::<PrivateKeyDer<'_>>(option, file)?
+    let Some(key) = read_pem::<PrivateKeyDer<'_>>(files, option, file)?
         .into_iter()
         .next()
     else {
@@ -180,18 +197,16 @@ pub(super) fn identity(options: &Options) -> Result<Option<CertifiedKey>> {
     let provider = rustls::crypto::ring::default_provider();
     let identity = CertifiedKey::from_der(chain, key, &provider)
         .map_err(|error| anyhow!("{option} {file}: the key does not fit --crt {crt}: {error}"))?;
-    Ok(Some(identity))
+    Ok(Some(Arc::new(identity)))
 }
 
 /// All sections of one kind in a PEM file.
-fn read_pem<T: PemObject>(option: &str, file: &str) -> Result<Vec<T>> {
+fn read_pem<T: PemObject>(files: &Files, option: &str, file: &str) -> Result<Vec<T>> {
     ensure!(
         !file.is_empty(),
         "{option} is empty; if it was given as a variable, set that variable"
     );
-    let text = fs::read(file).with_context(|| {
-        format!("{option} {file}: cannot read it (inside HAProxy's chroot, as its user?)")
-    })?;
+    let text = files.read(&format!("{option} {file}"), file)?;
     T::pem_slice_iter(&text)
         .collect::<Result<_, _>>()
         .map_err(|error| anyhow!("{option} {file}: not valid PEM: {error}"))

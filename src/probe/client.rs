@@ -71,9 +71,9 @@ pub(super) struct ClientCertificate {
 }
 
 impl ClientCertificate {
-    pub fn new(identity: Option<CertifiedKey>) -> ClientCertificate {
+    pub fn new(identity: Option<Arc<CertifiedKey>>) -> ClientCertificate {
         ClientCertificate {
-            identity: identity.map(Arc::new),
+            identity,
             asked: AtomicBool::new(false),
         }
     }
