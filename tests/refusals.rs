@@ -224,7 +224,7 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn servers_that_cannot_be_dialled_are_refused_with_the_way_out() {
+fn servers_that_cannot_be_connected_to_are_refused_with_the_way_out() {
     for (address, port, part) in [
         ("127.0.0.1", "0", "--port N"),
         ("127.0.0.1", "NOT_USED", "--port N"),

@@ -38,7 +38,7 @@ fn what_is_not_a_code_is_refused() {
 }
 
 #[test]
-fn under_haproxy_only_the_check_is_open() {
+fn under_haproxy_there_is_only_the_check() {
     let output = explain(&["0"], &[("HAPROXY_SERVER_NAME", "s1")]);
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());

@@ -66,7 +66,7 @@ fn kinds(value: &Value, path: &str, found: &mut Vec<&'static str>) {
 }
 
 #[test]
-fn the_object_is_as_documented_whether_all_is_well_or_nothing() {
+fn the_object_is_as_documented_for_a_healthy_server_and_for_a_dead_port() {
     let ca = Ca::new();
     let leaf = ca.leaf(&[NAME], 30);
     let nginx = Nginx::serve(|folder, port| {
@@ -94,7 +94,7 @@ fn the_object_is_as_documented_whether_all_is_well_or_nothing() {
             assert!(report.get(top).is_some(), "{name} is missing");
         }
     }
-    // With everything there, every documented path is.
+    // For a healthy server every documented path is there.
     let report = diagnose(&ca, nginx.port, NAME, &[]).value;
     let mut found = Vec::new();
     paths(&report, "", &mut found);

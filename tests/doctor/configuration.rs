@@ -113,7 +113,7 @@ pub fn shows(config: &str, server: &str, status: &str, code: &str) {
     assert!(left_over || seen.check_code == code, "{seen:?}");
 }
 
-/// HAProxy refuses a configuration, by `-c` or when it starts.
+/// HAProxy refuses a configuration when it starts; gives what it says.
 #[track_caller]
 pub fn refuses(config: &str) -> String {
     let mut command = program("timeout");

@@ -65,11 +65,11 @@ fn options_are_refused_in_the_words_of_the_check() {
 }
 
 #[test]
-fn a_server_for_which_no_name_is_found() {
+fn a_server_without_a_name() {
     let stage = Stage::new();
     let what = refused(&stage, "no-sni-name", "--ca-file /ca.pem", SERVER);
     assert!(what.contains("no SNI name"), "{what}");
-    // A server named like a host has one; preserve-env is for HAProxy 2.9.
+    // A server that is named like a host has one; preserve-env needs HAProxy 2.9.
     let backend = checked("/sni-check", "--ca-file /ca.pem --timeout 400ms", SERVER);
     let backend = backend.replace("server s ", &format!("server {NAME} "));
     let config = in_chroot(&stage, &backend);
@@ -78,7 +78,7 @@ fn a_server_for_which_no_name_is_found() {
 }
 
 #[test]
-fn servers_that_cannot_be_dialled() {
+fn servers_that_cannot_be_connected_to() {
     let stage = Stage::new();
     let options = "--sni www.example.test --ca-file /ca.pem";
     let what = refused(
@@ -148,7 +148,7 @@ fn files_that_haproxys_user_may_not_read() {
 }
 
 #[test]
-fn files_whose_content_is_no_good_are_named_as_the_configuration_has_them() {
+fn files_with_unusable_content_are_named_as_in_the_configuration() {
     let stage = Stage::new();
     stage.folder.file("root/empty.pem", "");
     let what = refused(

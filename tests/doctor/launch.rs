@@ -161,7 +161,7 @@ fn a_link_is_followed_within_the_chroot() {
         std::os::unix::fs::symlink(to, path).expect("a link");
     };
     link("/sni-check", "good");
-    // There is such a file outside only.
+    // Such a file exists only outside.
     link("/bin/true", "bad");
     link("round", "round");
     let config = |command| {
@@ -194,7 +194,7 @@ fn a_backend_that_checks_nothing() {
 }
 
 #[test]
-fn without_its_option_an_external_check_is_none() {
+fn without_its_option_there_is_no_external_check() {
     let stage = Stage::new();
     let backend = checked("/sni-check", &options(), "127.0.0.1:PORT check inter 500ms");
     let backend = backend.replace("option external-check", "option tcp-check");

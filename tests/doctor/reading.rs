@@ -9,7 +9,7 @@ use crate::support::stage::Stage;
 
 const GLOBAL: &str = "global\n external-check\n insecure-fork-wanted\n";
 
-/// The path that doctor reads in `external-check command /<text>`.
+/// What doctor reads as the path in `external-check command /<text>`.
 fn read_by_doctor(folder: &Folder, text: &str) -> String {
     let config = format!(
         "{GLOBAL} setenv LIST \"one  two\"\nbackend b\n option external-check\n \
@@ -70,7 +70,7 @@ fn words_are_split_as_haproxy_splits_them() {
     }
 }
 
-/// The checks that doctor sees, as `backend/server address`, by running them in vain.
+/// The checks that doctor sees, as `backend/server`: it runs them, and they fail.
 fn checks(words: &[&str]) -> (BTreeSet<String>, serde_json::Value) {
     let (report, _) = json(&[words, &["--run"]].concat());
     let runs = report["runs"]["checks"].as_array().expect("checks");
@@ -117,7 +117,7 @@ fn files_folders_conditions_and_inheritance() {
 }
 
 #[test]
-fn what_is_not_understood_is_said_with_its_line() {
+fn what_is_not_understood_is_reported_with_its_line() {
     let folder = Folder::new();
     let text = format!(
         "{GLOBAL}backend b\n option external-check\n external-check command /bin/true\n\

@@ -1,4 +1,4 @@
-//! The report as people and programs get it, and the configurations that come with the program.
+//! The report for people and for programs, and the configurations that come with the program.
 
 use std::process::Command;
 
@@ -60,12 +60,12 @@ fn config(stage: &Stage) -> String {
 }
 
 #[test]
-fn the_gravest_comes_first_and_no_line_is_wider_than_a_terminal() {
+fn the_most_serious_comes_first_and_no_line_is_wider_than_a_terminal() {
     let stage = Stage::new();
     let output = doctor(&["-f", &config(&stage), "--run"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(!text.contains('\x1b'), "plain when piped");
-    // A path that is longer than the room for it is not broken: it is to be pasted.
+    // A long path is not broken into lines: it is to be pasted.
     for line in text.lines().filter(|line| line.trim().contains(' ')) {
         assert!(line.chars().count() <= 80, "{line}");
     }
@@ -137,7 +137,7 @@ fn the_json_has_its_documented_shape() {
 }
 
 #[test]
-fn without_haproxy_the_configuration_is_looked_at_all_the_same() {
+fn without_haproxy_the_configuration_is_still_examined() {
     let stage = Stage::new();
     let backend = checked(
         "/sni-check",
@@ -147,7 +147,7 @@ fn without_haproxy_the_configuration_is_looked_at_all_the_same() {
     let config = configure(&stage, "external-check\n insecure-fork-wanted", &backend);
     let text = std::fs::read_to_string(config).expect("text");
     stage.folder.file("root/haproxy.cfg", &text);
-    // Nothing but the program is in that place.
+    // This chroot has nothing but the program.
     let output = Command::new("/usr/sbin/chroot")
         .args([
             stage.chroot(),
@@ -181,7 +181,7 @@ fn under_haproxy_there_is_no_doctor() {
     }
 }
 
-/// The configuration of the README's example: everything that people get wrong.
+/// The configuration of the README's example, with common mistakes.
 const EXAMPLE: &str = r#"global
     user haproxy
     group haproxy
@@ -216,13 +216,13 @@ fn the_readme_shows_what_doctor_says() {
         .expect("the program runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let shown = format!("```\n$ sni-check doctor -f haproxy.cfg\n{text}");
-    // What HAProxy says itself depends on its version.
+    // What HAProxy itself says depends on its version.
     let shown = shown
         .split("\nhaproxy -c says")
         .next()
         .expect("text")
         .trim_end();
-    // How a line is broken depends on where the program is.
+    // Where a line breaks depends on the path of the program.
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let shown = words(&format!("{shown}\n…\n```\n"));
     let shown = shown.replace(check::BINARY, "/usr/local/bin/sni-check");

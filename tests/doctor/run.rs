@@ -12,7 +12,7 @@ use crate::support::peer::silent;
 use crate::support::stage::Stage;
 use crate::support::{check, dead_port, free_port, program, wait_for};
 
-/// What a check was given and could see, written down by itself.
+/// A check that writes down what it was given and what it can see.
 const WITNESS: &str = r#"#!/bin/sh
 open=
 for fd in 0 1 2; do [ -e /proc/$$/fd/$fd ] && open="$open $fd"; done

@@ -1,4 +1,4 @@
-//! Faults of one certificate, and what must not be taken for one.
+//! Faults of a single certificate, and what must not be taken for one.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -130,7 +130,7 @@ fn validity(stage: &Stage) -> Vec<Fault> {
             params.not_after = now + Duration::days(to) + Duration::hours(1);
         })
     };
-    // RFC 5280, section 4.1.2.5: from 2050 on the form is another.
+    // From 2050 on, dates have another form (RFC 5280, section 4.1.2.5).
     let far = stage.ca.leaf_with(&[NAME], |params| {
         params.not_before = rcgen::date_time_ymd(1970, 1, 1);
         params.not_after = rcgen::date_time_ymd(9999, 12, 31);
@@ -177,7 +177,7 @@ fn uses(stage: &Stage) -> Vec<Fault> {
     let as_ca = "CA certificate used as";
     let unknown = Leaf::self_signed(&[NAME], |params| common_name(params, "lonely"));
     let other = Ca::named("Other CA").leaf(&[NAME], 30);
-    // The same name on another key: a name makes no issuer.
+    // The same name on another key: the name alone does not make it the issuer.
     let impostor = Ca::new().leaf(&[NAME], 30);
     vec![
         row(stage, "for servers", &used(&[ServerAuth]), 0, ""),

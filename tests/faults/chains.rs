@@ -98,7 +98,7 @@ fn ends(stage: &Stage) -> Vec<Fault> {
             53,
             "CN=Early middle",
         ),
-        // A root from a file; webpki alone would not see it.
+        // A root from a file, whose dates webpki does not look at.
         Fault {
             options: stage.trusting(&root, "old.pem"),
             ..row(stage, "an expired root", &root, &[], 51, "CN=Old root")
@@ -146,7 +146,7 @@ fn limits(stage: &Stage) -> Vec<Fault> {
         chain("an issuer that does not say", &unsaid, &[], 56, "no CA"),
         chain("path length", &below_zero, &[&zero], 56, "path length"),
         chain("path length kept", &zero, &[], 0, ""),
-        // A trust anchor is a name and a key; its own path length is not looked at (RFC 5280, 6.1).
+        // A trust anchor is a name and a key; its own path length does not count (RFC 5280, 6.1).
         Fault {
             options: stage.trusting(&short, "short.pem"),
             ..chain("path length of the root", &beyond, &[], 0, "")
@@ -183,7 +183,7 @@ fn revocation(stage: &Stage) -> Vec<Fault> {
         ("list", ca.crl(&[&bad], 3)),
         ("ended", ca.crl(&[], -1)),
         ("foreign", Ca::named("Other CA").crl(&[], 3)),
-        // The right name, but another key has signed it.
+        // The right name, but signed by another key.
         ("forged", Ca::new().crl(&[], 3)),
     ];
     let row = |what, leaf, list: &str, code, phrase| {

@@ -22,7 +22,7 @@ pub fn faults(stage: &Stage) -> Vec<Fault> {
     faults
 }
 
-/// With a resolver of our own, which a chroot's resolv.conf names.
+/// With a resolver of our own, named by the resolv.conf of a chroot.
 fn names(stage: &Stage) -> Vec<Fault> {
     let resolver = format!("nameserver {}\n", resolver());
     stage.folder.file("etc/resolv.conf", &resolver);
@@ -63,7 +63,7 @@ fn names(stage: &Stage) -> Vec<Fault> {
     faults
 }
 
-/// A DNS server (RFC 1035); what it does is the first label.
+/// A DNS server (RFC 1035); the first label of a name says what it does.
 fn resolver() -> Ipv4Addr {
     let (address, socket) = peer::resolver();
     thread::spawn(move || {
@@ -100,7 +100,7 @@ fn answer(query: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn networks(stage: &Stage) -> Vec<Fault> {
-    // A namespace in which there is no network at all.
+    // A namespace without any network.
     let no_network = |address: &str, phrase| Fault {
         program: ["/usr/bin/unshare", "-n", BINARY]
             .map(str::to_owned)

@@ -1,4 +1,4 @@
-//! Faults of the handshake, before a certificate is looked at.
+//! Faults of the handshake, before the certificate is verified.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use crate::support::stage::Stage;
 
 pub fn faults(stage: &Stage) -> Vec<Fault> {
     let mut faults = alerts();
-    faults.extend(what_is_no_handshake());
+    faults.extend(not_a_handshake());
     faults.extend(silence_and_slowness());
     faults.extend(retries(stage));
     faults.extend(nothing_in_common(stage));
@@ -51,7 +51,7 @@ fn alerts() -> Vec<Fault> {
     faults
 }
 
-fn what_is_no_handshake() -> Vec<Fault> {
+fn not_a_handshake() -> Vec<Fault> {
     let random: Vec<u8> = (0..64u32)
         .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
         .collect();
@@ -119,7 +119,7 @@ fn what_is_no_handshake() -> Vec<Fault> {
 
 fn silence_and_slowness() -> Vec<Fault> {
     let silent = peer::tcp(|mut stream| _ = stream.read_to_end(&mut Vec::new()));
-    // A record of a handshake message that goes on and on.
+    // A handshake message that goes on and on.
     let dripping = |bytes: &'static [u8]| peer::tcp(move |mut stream| drip(&mut stream, bytes));
     let resetting = peer::tcp(|mut stream| {
         let _ = stream.read(&mut [0; 16]);
@@ -141,7 +141,7 @@ fn silence_and_slowness() -> Vec<Fault> {
         Fault::new("a reset", resetting, 64, "reset during the handshake"),
         Fault::new("a reset at once", at_once, 64, "during the handshake"),
         Fault::new("accepted and closed", closed, 64, "during the handshake"),
-        // Without an end to them, the rules or the deadline must be.
+        // They never end by themselves: either the rules or the deadline must end them.
         Fault::new(
             "endless warnings",
             endless(&[21, 3, 3, 0, 2, 1, 90]),
@@ -172,7 +172,7 @@ const RETRY: [u8; 32] = [
 /// Answers each ClientHello with a HelloRetryRequest for this group.
 fn retry_forever(mut stream: TcpStream, group: u8) {
     let mut hello = [0; 4096];
-    // A ChangeCipherSpec comes before the second one; it is no hello.
+    // A ChangeCipherSpec comes before the second one; it is not a hello.
     while let Ok(length @ 1..) = stream.read(&mut hello) {
         let record = match hello[0] {
             20 => &hello[6..length],

@@ -1,4 +1,4 @@
-//! What a response says: its head and its body.
+//! What a response says, in its head and in its body.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -19,7 +19,7 @@ pub fn faults(stage: &Stage) -> Vec<Fault> {
 const WANTS: &str = "--expect 'string good'";
 const NOT_HTTP: &str = "not a valid HTTP";
 
-/// The peer answers this and ends in order.
+/// The peer answers this and closes cleanly.
 fn says(stage: &Stage, response: &str, options: &str, code: i32, phrase: &'static str) -> Fault {
     let what = format!("{:?}", &response[..response.len().min(70)]);
     let port = peer::answer(&stage.leaf, response);
@@ -142,7 +142,7 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
         )
     };
     let complete = "before the response was complete";
-    // `bad`, were the chunks joined.
+    // Joined, the chunks say `bad`.
     let old = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nba\r\n1\r\nd\r\n0\r\n\r\n";
     let not_bad = "--expect '! string bad'";
     vec![
@@ -187,7 +187,7 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
     ]
 }
 
-/// Peers that begin with one thing and repeat another until the client has gone.
+/// Peers that start with one thing and repeat another until the client has gone.
 fn endless(stage: &Stage) -> Vec<Fault> {
     let row = |begin: &'static str, repeat: &'static str, options: &str, code, phrase| {
         let block = repeat.repeat(4096 / repeat.len() + 1);
@@ -221,7 +221,7 @@ fn endless(stage: &Stage) -> Vec<Fault> {
     ]
 }
 
-/// 50 MB of nothing in a few kilobytes: no encoding was asked for, so nothing is unpacked.
+/// 50 MB of zeros in a few kilobytes: no encoding was asked for, so nothing is unpacked.
 fn gzip_bomb(stage: &Stage) -> Fault {
     let script = "head -c 50000000 /dev/zero | gzip -9";
     let bomb = program("sh")

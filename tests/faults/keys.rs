@@ -41,14 +41,14 @@ fn server(stage: &Stage, name: &str, names: &str, key: &[&str], sign: &[&str]) -
     stage.openssl(name, &["-cipher", "ALL:@SECLEVEL=0"])
 }
 
-/// Of a command.
+/// A part of a command.
 type Words<'a> = &'a [&'a str];
 
 fn keys(stage: &Stage) -> Vec<Fault> {
     let names = format!("DNS:{NAME}");
     let rsa = |bits| ["-newkey", bits];
     let ec = |curve| ["-newkey", "ec", "-pkeyopt", curve];
-    // Of several primes, because two large ones take long to find; the public key is as any other.
+    // With five primes, because two large ones take long to find. The public key looks the same.
     let large = ["-newkey", "rsa:8192", "-pkeyopt", "rsa_keygen_primes:5"];
     let rows: [(&str, Words<'_>, Words<'_>, i32, &str); 8] = [
         ("RSA 1024", &rsa("rsa:1024"), &[], 56, "certificate invalid"),
@@ -81,7 +81,7 @@ fn keys(stage: &Stage) -> Vec<Fault> {
         .collect()
 }
 
-/// More than any client has to take (rustls: 64 KiB of certificates): refused, and at once.
+/// More than a client has to take (rustls: 64 KiB of certificates): refused at once.
 fn ten_thousand_names(stage: &Stage) -> Fault {
     let names: Vec<String> = (0..10_000)
         .map(|i| format!("DNS:host{i}.example.test"))

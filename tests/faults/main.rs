@@ -34,10 +34,10 @@ const START: Duration = Duration::from_secs(2);
 /// At least this many faults; the README says so.
 const FAULTS: usize = 200;
 
-/// A peer, options, and what must come of the check.
+/// A peer, options, and the result that the check must have.
 struct Fault {
     what: String,
-    /// What runs the check: the program itself, or what prepares a place for it.
+    /// The program itself, or a command that runs it somewhere else.
     program: Vec<String>,
     address: String,
     port: String,
@@ -61,7 +61,7 @@ impl Fault {
         }
     }
 
-    /// A peer that is healthy, however it looks.
+    /// A peer that only looks faulty.
     fn none(what: impl Into<String>, port: u16) -> Fault {
         Fault::new(what, port, 0, "")
     }
@@ -123,8 +123,8 @@ fn every_fault_has_its_code_its_words_and_its_time() {
     assert_eq!(reached, all.map(|code| i32::from(code.number())).collect());
 }
 
-/// Runs every fault, a few at a time because the time-outs only wait; gives all that went wrong, and
-/// the slowest of those that need no waiting.
+/// Runs every fault, a few at a time because time-outs only wait. Gives everything that went wrong,
+/// and the slowest of those that need no waiting.
 fn run(faults: &[Fault]) -> (Vec<String>, (f64, String)) {
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
@@ -153,7 +153,7 @@ fn run(faults: &[Fault]) -> (Vec<String>, (f64, String)) {
     (inner, slowest.into_inner().expect("a lock"))
 }
 
-/// Runs a check; gives how long it took by the program's own clock, in milliseconds.
+/// Runs a check; gives its time by the program's own clock, in milliseconds.
 fn judge(fault: &Fault) -> Result<f64, String> {
     let what = format!("{} {}", fault.what, fault.options);
     let sni = match fault.options.contains("--no-sni") {
@@ -199,7 +199,7 @@ fn judge(fault: &Fault) -> Result<f64, String> {
     }
 }
 
-/// What a line ends with: `total 3.4ms`.
+/// The time at the end of a line: `total 3.4ms`.
 fn total(line: &str) -> Option<f64> {
     let (_, total) = line.trim_end().rsplit_once("total ")?;
     total.strip_suffix("ms")?.parse().ok()

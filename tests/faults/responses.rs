@@ -1,4 +1,4 @@
-//! How a response comes, or does not: silence, slowness, ends at every point, and redirects.
+//! How a response arrives, or does not: silence, slowness, an end at any point, and redirects.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -35,7 +35,7 @@ fn say(stream: &mut Stream, text: &str) {
 }
 
 fn waits(stage: &Stage) -> Vec<Fault> {
-    // Says this and then nothing.
+    // Says this, then nothing more.
     let mute = |text: &'static str| {
         behaves(stage, move |stream| {
             say(stream, text);
@@ -73,7 +73,7 @@ fn waits(stage: &Stage) -> Vec<Fault> {
             0,
             "",
         ),
-        // A wrong status is told even if the body that another rule needs never comes.
+        // A wrong status is reported even if the body that another rule needs never comes.
         row(
             "503 without the body",
             mute("HTTP/1.1 503 Busy\r\n\r\n"),
@@ -106,7 +106,7 @@ fn waits(stage: &Stage) -> Vec<Fault> {
 }
 
 fn ends(stage: &Stage) -> Vec<Fault> {
-    // The end in order, or of TCP alone, which anybody on the way could have cut, or a reset.
+    // A clean close; a close by TCP alone, which anybody on the path could cause; a reset.
     let in_order = |text: &'static str| peer::answer(&stage.leaf, text);
     let cut = |text: &'static str| {
         behaves(stage, move |stream| {
@@ -118,7 +118,7 @@ fn ends(stage: &Stage) -> Vec<Fault> {
     let resets = |text: &'static str| {
         behaves(stage, move |stream| {
             say(stream, text);
-            // What is still on its way would be lost with the reset.
+            // The reset would discard what is still being sent.
             thread::sleep(Duration::from_millis(100));
             reset(&stream.sock);
         })

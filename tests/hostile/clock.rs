@@ -24,7 +24,7 @@ fn check(time: &str, ca: &Ca, leaf: &Leaf) -> Output {
     let options = format!("--sni {NAME} --ca-file {file} --min-cert-days 1 --timeout 30s");
     haproxy_command(&command, &options, "127.0.0.1", &port)
         .env("TZ", "UTC")
-        // The deadline's clock goes on.
+        // The deadline's clock keeps running.
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
         .output()
         .expect("faketime runs")
@@ -45,7 +45,7 @@ fn valid(from: i32, to: i32) -> (Ca, Leaf) {
 fn in_1970_and_in_2100() {
     let today = OffsetDateTime::now_utc().year();
     let (ca, leaf) = valid(today - 1, today + 2);
-    // Just after the clock's zero, where a machine without a battery starts.
+    // Just after the start of Unix time, where a machine without a battery starts.
     let early = "1970-01-01 00:00:05";
     let late = "2100-06-01 00:00:00";
     expect(&check(early, &ca, &leaf), 53, "(is this clock right?)");
@@ -61,7 +61,7 @@ fn in_1970_and_in_2100() {
         57,
         "ends in 0 days",
     );
-    // 32 bits of seconds end in 2038 and in 2106.
+    // 32-bit counts of seconds end in 2038 and in 2106.
     let (ca, leaf) = valid(2037, 2110);
     for time in ["2038-01-19 03:14:08", "2106-02-07 06:28:16"] {
         expect(&check(time, &ca, &leaf), 0, "");

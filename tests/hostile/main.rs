@@ -129,7 +129,7 @@ fn odd_environments() {
             let code = check(&|command| _ = command.env(name, &value));
             assert_eq!(code, Some(0), "{name} of {} bytes", value.len());
         }
-        // Without the server's name PATH is not read, so there is no name to ask for.
+        // Without the server's name PATH is not read, so there is no SNI name.
         let code = check(&|command| _ = command.env_remove(name));
         let expected = if name == "HAPROXY_SERVER_NAME" { 2 } else { 0 };
         assert_eq!(code, Some(expected), "{name}");
@@ -148,7 +148,7 @@ fn odd_environments() {
 
 #[test]
 fn no_name_of_its_own() {
-    // An empty argv[0], as a careless execve leaves it.
+    // An empty argv[0], as a careless caller of execve passes it.
     let stage = Stage::new();
     let shell = ["/bin/bash", "-c", "exec -a '' \"$0\" \"$@\"", BINARY];
     let mut command = stage.command(&shell, stage.nginx().port, "");
@@ -175,7 +175,7 @@ fn a_standard_error_that_takes_nothing() {
     for script in [
         format!("{check} 2>/dev/full; {tell}"),
         format!("{check} 2>&-; {tell}"),
-        // A reader that is gone.
+        // A pipe whose reader is gone.
         format!("{{ /bin/sleep 0.2; {check} 2>&1; {tell}; }} | true"),
         // A full pipe that nobody reads.
         format!(

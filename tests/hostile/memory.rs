@@ -1,4 +1,4 @@
-//! How little address space the shipped binary needs, and what comes of less.
+//! How little address space the shipped binary needs, and what happens with less.
 
 use std::io::Write;
 use std::process::ExitStatus;

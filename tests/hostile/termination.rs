@@ -1,4 +1,4 @@
-//! SIGTERM, by which HAProxy ends a check that takes too long.
+//! SIGTERM, with which HAProxy ends a check that takes too long.
 
 use std::fs;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! Reproducible chance.
+//! Reproducible randomness.
 
 /// A generator of numbers (SplitMix64), the same for the same seed.
 pub struct Dice(u64);
@@ -20,7 +20,7 @@ impl Dice {
         (self.roll() % limit as u64) as usize
     }
 
-    /// Whether a chance of so many in a hundred came true.
+    /// True in so many of a hundred cases.
     pub fn percent(&mut self, chance: usize) -> bool {
         self.below(100) < chance
     }
@@ -34,7 +34,7 @@ impl Dice {
         (0..length).map(|_| self.roll() as u8).collect()
     }
 
-    /// A few small changes: bytes replaced, put in, taken out, doubled, cut off.
+    /// A few small changes: bytes replaced, inserted, removed, repeated, cut off.
     pub fn damage(&mut self, bytes: &mut Vec<u8>) {
         const TELLING: &[u8] = b"\0\t\r\n :;,\"0129aAfFxX-+HTP/.\x7f\x80\xff";
         for _ in 0..=self.below(3) {

@@ -1,5 +1,5 @@
-//! A reader of HTTP/1 responses (RFC 9112) for the oracle: slow, simple, and no relative of the
-//! program's.
+//! A reader of HTTP/1 responses (RFC 9112) for the oracle: slow, simple, and independent of the
+//! program.
 
 /// A response as far as it can be read.
 pub struct Response {
@@ -8,7 +8,7 @@ pub struct Response {
     old: bool,
     fields: Vec<(String, Vec<u8>)>,
     pub body: Vec<u8>,
-    /// The body is known to be whole.
+    /// The body is known to be complete.
     pub complete: bool,
 }
 
@@ -30,7 +30,7 @@ impl Response {
 
 /// Reads the final response; `None` if there is none that is valid.
 ///
-/// `ended` tells whether the peer ended in order, by which alone a body without a length is whole.
+/// `ended`: the peer closed cleanly; only then is a body without a length complete.
 /// `head_only` is for the answer to HEAD.
 pub fn read(mut bytes: &[u8], ended: bool, head_only: bool) -> Option<Response> {
     loop {
@@ -53,7 +53,7 @@ fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn head(bytes: &[u8]) -> Option<(Response, &[u8])> {
-    // Empty lines before a message may be passed over (section 2.2).
+    // Empty lines before a message may be skipped (section 2.2).
     let mut bytes = bytes;
     while let Some((b"", rest)) = line(bytes) {
         bytes = rest;
@@ -121,7 +121,7 @@ fn body(response: &mut Response, rest: &[u8], ended: bool, head_only: bool) -> O
     let none = head_only || matches!(response.status, 101 | 204 | 304);
     (response.body, response.complete) = match (none, chunked, length) {
         (true, ..) => (Vec::new(), true),
-        // HTTP/1.0 knows no chunks: its framing is faulty then (section 6.1).
+        // HTTP/1.0 has no chunks: such a message is faulty (section 6.1).
         (_, true, _) if response.old => (Vec::new(), false),
         (_, true, _) => chunks(rest),
         (_, _, Some(length)) => {

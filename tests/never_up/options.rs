@@ -1,4 +1,4 @@
-//! Options by chance, each with what it means for the verdict.
+//! Random options, each with what it means for the verdict.
 
 use crate::case::{Meaning, Places, Rule, Subject, Word};
 use crate::dice::Dice;
@@ -11,7 +11,7 @@ fn option(words: &[&str], meaning: Meaning) -> Word {
     }
 }
 
-/// What a check of these peers needs, mostly, and more.
+/// Mostly what a check of these peers needs, and some more.
 pub fn by_chance(dice: &mut Dice, places: &Places) -> Vec<Word> {
     let mut options = Vec::new();
     match dice.below(100) {

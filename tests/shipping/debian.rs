@@ -93,7 +93,7 @@ fn nothing_of_it_is_left_when_it_is_removed() {
     // Nothing is kept for a purge: there are no configuration files.
     let status = root.sh("dpkg-query --show --showformat '${Status}' sni-check || true");
     assert_eq!(status, "");
-    // dpkg's own records, and the index of manuals.
+    // dpkg's own records, and the index of manual pages.
     let others = ["/var/lib/dpkg/", "/var/log/", "/var/cache/man/"];
     let changes = root.changes();
     let left: Vec<&String> = changes

@@ -1,4 +1,4 @@
-//! `LICENSE-THIRD-PARTY`: what those whose code is in the binary want to be said beside it.
+//! `LICENSE-THIRD-PARTY`: the licences of all code in the binary.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -72,7 +72,7 @@ fn linked() -> Vec<Crate> {
     crates.collect()
 }
 
-/// The MIT licence where there is the choice, else all that there are.
+/// The MIT licence where there is a choice, otherwise all of them.
 fn licences(folder: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(folder).expect("a folder");
     let mut files: Vec<PathBuf> = files

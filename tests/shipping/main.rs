@@ -1,4 +1,4 @@
-//! What leaves the house: the crate, its documents, the image, the package, the workflows.
+//! What is shipped: the crate, its documents, the image, the package, the workflows.
 
 mod debian;
 mod documents;

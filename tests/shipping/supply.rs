@@ -44,7 +44,7 @@ fn every_licence_is_an_allowed_one() {
                 .map(|term| term.trim_matches(['(', ')', ' ']));
             terms.all(|term| allowed.iter().any(|allowed| allowed == term))
         };
-        // No licence of ours puts an OR below an AND but in brackets, which comes first then.
+        // In these expressions an OR inside an AND is always in brackets and comes first.
         let fits = match licence
             .strip_prefix('(')
             .and_then(|rest| rest.split_once(") AND "))
@@ -72,7 +72,7 @@ fn every_crate_comes_from_crates_io() {
 }
 
 #[test]
-fn crates_that_are_there_twice_are_listed_with_a_reason() {
+fn crates_in_two_versions_are_listed_with_a_reason() {
     let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in packages() {
         let text = |name: &str| package[name].as_str().expect(name).to_owned();
@@ -98,8 +98,8 @@ fn crates_that_are_there_twice_are_listed_with_a_reason() {
 }
 
 #[test]
-fn one_file_alone_may_circumvent_the_compiler() {
-    // In two parts each, so that this file does not hold them.
+fn only_one_file_may_circumvent_the_compiler() {
+    // Each in two parts, so that this file does not contain them.
     let lint = concat!("unsafe", "_code");
     let words = [lint, concat!("unsafe", " {"), concat!("unsafe", " fn")];
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("Cargo.toml");

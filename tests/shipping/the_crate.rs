@@ -13,7 +13,6 @@ fn the_crate_holds_what_it_needs_and_builds_from_that_alone() {
         "README.md",
         "CHANGELOG.md",
         ".cargo/config.toml",
-        "build.rs",
         "src/main.rs",
         "man/sni-check.1",
         "completions/_sni-check",
@@ -21,8 +20,8 @@ fn the_crate_holds_what_it_needs_and_builds_from_that_alone() {
         assert!(files.contains(&needed), "the crate lacks {needed}");
     }
     assert!(!files.iter().any(|file| file.starts_with("tests/")));
-    // In its profile it differs from the repository's build, or cargo would take the one for the
-    // other from now on, whatever is changed in the repository.
+    // With another profile than the repository's build: otherwise cargo would reuse the one for the
+    // other from then on, even after changes in the repository.
     run(cargo()
         .args(["package", "--locked", "--allow-dirty"])
         .args(["--config", "profile.dev.package.sni-check.opt-level=1"]));
@@ -62,7 +61,7 @@ fn no_locked_crate_of_the_program_needs_a_newer_rust_than_stated() {
     }
 }
 
-/// `1.88` and `1.88.0` alike.
+/// `1.88` and `1.88.0` are the same.
 fn version(text: &str) -> [u32; 3] {
     let mut numbers = text
         .split('.')

@@ -23,7 +23,7 @@ pub fn workspace(name: &str) -> PathBuf {
     path
 }
 
-/// A program that has to be installed, on the PATH or where `make setup` puts what Debian lacks.
+/// A program that must be installed: on the PATH, or where `make setup` puts what Debian lacks.
 pub fn tool(name: &str) -> Command {
     let target = root().join("target");
     let mut path = format!("{0}/linters/bin:{0}/tools/bin", target.display());
@@ -42,7 +42,7 @@ pub fn tool(name: &str) -> Command {
     command
 }
 
-/// The README's block of this language with this part in it; its commands are for root.
+/// The README's code block of this language that contains this part, without `sudo`.
 #[track_caller]
 pub fn readme(language: &str, part: &str) -> String {
     let text = std::fs::read_to_string(root().join("README.md")).expect("README.md");
@@ -59,7 +59,7 @@ pub fn cargo() -> Command {
     tool(env!("CARGO"))
 }
 
-/// The packages of `Cargo.lock`, as `cargo metadata` describes them with these options more.
+/// The packages of `Cargo.lock`, as `cargo metadata` with these options describes them.
 #[track_caller]
 pub fn packages(more: &[&str]) -> Vec<Value> {
     let metadata = run(cargo()
@@ -72,7 +72,7 @@ pub fn packages(more: &[&str]) -> Vec<Value> {
     }
 }
 
-/// The crates that the program depends on, by `cargo tree` with these options more, each as
+/// The crates that the program depends on, by `cargo tree` with these options, each as
 /// `NAME vVERSION`.
 #[track_caller]
 pub fn dependencies(more: &[&str]) -> BTreeSet<String> {
@@ -85,7 +85,7 @@ pub fn dependencies(more: &[&str]) -> BTreeSet<String> {
         .collect()
 }
 
-/// Runs it to its end, whatever that is.
+/// Runs it to its end, with whatever status.
 #[track_caller]
 pub fn output(command: &mut Command) -> Output {
     match command.output() {

@@ -46,6 +46,6 @@ fn actionlint_and_shellcheck_find_nothing_to_say() {
 }
 
 #[test]
-fn zizmor_finds_no_way_in_and_no_permission_too_many() {
+fn zizmor_finds_no_injection_and_no_needless_permission() {
     run(tool("zizmor").args(["--offline", "--persona", "pedantic", ".github/workflows"]));
 }

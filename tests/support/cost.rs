@@ -1,4 +1,4 @@
-//! What a program costs, in figures that are the same at every run.
+//! What a run of a program costs, in figures that do not vary.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -24,7 +24,7 @@ pub fn under(runner: &str, options: &[&str], command: &Command) -> Command {
     under
 }
 
-/// The instructions that a successful run executes outside the kernel, all its processes together.
+/// The instructions that a successful run executes outside the kernel, in all its processes.
 pub fn instructions(command: &Command, stdin: Stdio) -> u64 {
     let folder = Folder::new();
     let file = format!("--callgrind-out-file={}", folder.join("%p"));
@@ -48,7 +48,7 @@ pub fn instructions(command: &Command, stdin: Stdio) -> u64 {
 }
 
 /// The pages that a successful run touches for the first time, each a trap into the kernel.
-/// Nothing else may be a child of this process meanwhile.
+/// Meanwhile this process must have no other child.
 pub fn page_faults(command: &mut Command) -> u64 {
     let faults = || {
         let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage");

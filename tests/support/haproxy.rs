@@ -99,8 +99,8 @@ impl Haproxy {
         Haproxy::start_by(program("haproxy"), mode, config, variables)
     }
 
-    /// The same by a command that runs HAProxy elsewhere; the folder for temporary files has to be
-    /// the same there.
+    /// The same with a command that runs HAProxy somewhere else, but with the same folder for
+    /// temporary files.
     pub fn start_by(
         mut command: Command,
         mode: Mode,
@@ -110,7 +110,7 @@ impl Haproxy {
         let folder = Folder::new();
         let port = free_port();
         let stats = folder.join("stats");
-        // A file of its own, so that the configuration is loaded as it is.
+        // In a second file, so that the configuration is loaded unchanged.
         let addition = folder.file(
             "stats.cfg",
             &format!("global\n    stats socket {stats} level admin\n"),
@@ -235,7 +235,7 @@ impl Haproxy {
         })
     }
 
-    /// Waits until a server has been checked, whatever came of it.
+    /// Waits until a server has been checked, with whatever result.
     #[track_caller]
     pub fn wait_for_check(&self, backend: &str, server: &str) -> Server {
         self.wait(backend, server, "checked", |seen| {
@@ -284,7 +284,7 @@ impl Haproxy {
 
 impl Drop for Haproxy {
     fn drop(&mut self) {
-        // With -D the daemon is no child of ours; its pid file names it.
+        // With -D the daemon is not our child; its pid file names it.
         let pids = fs::read_to_string(self.folder.join("pid")).unwrap_or_default();
         for pid in pids.split_whitespace() {
             let _ = program("kill")

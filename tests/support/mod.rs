@@ -1,6 +1,6 @@
 //! What the tests share: certificates, folders, daemons, and running the program.
 
-// Each test binary uses a part of it.
+// Each test binary uses only a part of it.
 #![allow(dead_code)]
 
 pub mod check;
@@ -24,7 +24,7 @@ use rustix::net::{
 /// The host name that the backends are asked for.
 pub const NAME: &str = "www.example.test";
 
-/// How long something that should happen at once may take on a loaded machine.
+/// How long to wait for what should happen at once, on a loaded machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A port of the loopback that is free now.
@@ -59,7 +59,7 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A program that a test needs; it is an error, not a reason to skip, if it is missing.
+/// A program that a test needs. If it is missing, the test fails; it is not skipped.
 pub fn program(name: &str) -> Command {
     let found = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         .iter()

@@ -27,8 +27,8 @@ pub const LOCATIONS: &str = r#"
     location /client { return 200 "$ssl_client_s_dn\n"; }
 "#;
 
-/// A `server` block: what `listen` says besides the address, its name, its certificate with the
-/// issuers it sends.
+/// A `server` block with these words after the address in `listen`, this name, and this certificate
+/// with the issuers to send.
 pub fn site(
     (folder, port): (&Folder, u16),
     listen: &str,
@@ -51,7 +51,7 @@ pub fn site(
     )
 }
 
-/// A `server` block that refuses every name that no other block has, and clients without SNI.
+/// A `server` block that refuses clients without SNI and every name that no other block has.
 pub fn refusal(port: u16) -> String {
     format!("server {{ listen 127.0.0.1:{port} ssl default_server; ssl_reject_handshake on; }}")
 }

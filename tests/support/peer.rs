@@ -87,7 +87,7 @@ pub fn answer_with_chain(leaf: &Leaf, issuers: &[&Ca], response: &str) -> u16 {
         let _ = stream.write_all(response.as_bytes());
         stream.conn.send_close_notify();
         let _ = stream.flush();
-        // Reading to the end keeps the kernel from resetting what is still on its way.
+        // Reading to the end keeps the kernel from resetting the connection, which would lose data.
         let _ = stream.sock.read_to_end(&mut Vec::new());
     })
 }
@@ -148,8 +148,8 @@ impl Untouched {
     }
 }
 
-/// A port whose queue of connections is full, so that it answers nothing; as long as what comes with
-/// it is kept.
+/// A port that does not answer because its queue of connections is full. It stays full as long as the
+/// second value is kept.
 pub fn blackhole() -> (u16, impl Sized) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     rustix::net::listen(&listener, 0).expect("a short queue");

@@ -87,7 +87,7 @@ impl Ca {
         }
     }
 
-    /// A revocation list, PEM, that ends in so many days and names these certificates.
+    /// A revocation list in PEM with these certificates, valid for so many days.
     pub fn crl(&self, revoked: &[&Leaf], days: i64) -> String {
         let now = OffsetDateTime::now_utc();
         let revoked_certs = revoked
@@ -111,7 +111,7 @@ impl Ca {
         list.pem().expect("PEM")
     }
 
-    /// A certificate for these names that ends in so many days and an hour.
+    /// A certificate for these names that is valid for so many days and an hour.
     pub fn leaf(&self, names: &[&str], days: i64) -> Leaf {
         self.leaf_with(names, |params| {
             params.not_after =

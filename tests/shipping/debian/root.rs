@@ -15,7 +15,7 @@ pub struct Root {
     keeper: Running,
 }
 
-/// The manuals and documents that a container's dpkg leaves out are wanted here.
+/// A container's dpkg leaves out manuals and documents; these tests need them.
 const SET_UP: &str = r#"
 set -e
 mount -t tmpfs tmpfs "$1"
@@ -62,7 +62,7 @@ impl Root {
         command
     }
 
-    /// A program inside.
+    /// A program that runs inside.
     pub fn command(&self, path: &str) -> Command {
         let mut command = self.outside();
         command
@@ -79,7 +79,7 @@ impl Root {
         run(self.command("/bin/sh").args(["-ec", script]))
     }
 
-    /// Every path but those of directories that has been changed, made or removed.
+    /// Every path, directories left out, that has been changed, created or removed.
     pub fn changes(&self) -> BTreeSet<String> {
         let paths = run(self
             .outside()

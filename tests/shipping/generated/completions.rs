@@ -1,4 +1,4 @@
-//! completions/, one file a shell.
+//! completions/, one file per shell.
 //!
 //! What completes an option's value is in the name that its definition gives the value: `FILE`
 //! stands for a file, any other word in capitals for free text, `this|that` for these words.
@@ -322,7 +322,7 @@ fn fish_completes_options_words_and_files() {
     assert_eq!(in_fish("explain 7"), ["71", "72", "73", "74", "75", "76"]);
 }
 
-/// The line that zsh makes of this one at a press of the tabulator.
+/// What zsh makes of this line when Tab is pressed.
 fn in_zsh(line: &str) -> String {
     let script = r#"
         zmodload zsh/zpty

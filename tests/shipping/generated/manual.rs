@@ -94,7 +94,7 @@ fn arguments(command: Command) -> String {
     lines.join("\n")
 }
 
-/// Text that means itself in roff.
+/// Text with its special characters escaped for roff.
 fn escape(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     text.replace('\\', "\\e")

@@ -45,7 +45,7 @@ impl Buildah {
         run(build.arg("."));
     }
 
-    /// An image whose `cargo` is this machine's: all it holds are the places for it.
+    /// An image whose `cargo` is this machine's: it holds only the mount points.
     pub fn build_rust_stand_in(&self) {
         let tree = self.work.join("rust");
         for folder in [
@@ -62,7 +62,7 @@ impl Buildah {
         for link in ["bin", "lib", "lib64"] {
             std::os::unix::fs::symlink(format!("usr/{link}"), tree.join(link)).expect("a link");
         }
-        // What the optimiser makes of the program is for the tests of the released binary.
+        // Without optimisation: the released binary has its own tests.
         let environment = "ENV PATH=/opt/rust/bin:/usr/bin CARGO_HOME=/opt/cargo \
             CARGO_NET_OFFLINE=true CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0";
         self.build_stand_in(RUST, &tree, environment);
