@@ -125,7 +125,11 @@ fn silence_and_slowness() -> Vec<Fault> {
         let _ = stream.read(&mut [0; 16]);
         reset(&stream);
     });
-    let at_once = peer::tcp(|stream| reset(&stream));
+    // Before the client sends anything, a reset may also look like a failed connection.
+    let unread = peer::tcp(|stream| {
+        let _ = stream.peek(&mut [0]);
+        reset(&stream);
+    });
     let closed = peer::tcp(|stream| drop(stream.shutdown(std::net::Shutdown::Both)));
     let endless = |bytes: &'static [u8]| {
         peer::tcp(move |mut stream| while stream.write_all(&bytes.repeat(99)).is_ok() {})
@@ -139,7 +143,7 @@ fn silence_and_slowness() -> Vec<Fault> {
             "handshake timed out",
         ),
         Fault::new("a reset", resetting, 64, "reset during the handshake"),
-        Fault::new("a reset at once", at_once, 64, "during the handshake"),
+        Fault::new("a reset, nothing read", unread, 64, "during the handshake"),
         Fault::new("accepted and closed", closed, 64, "during the handshake"),
         // They never end by themselves: either the rules or the deadline must end them.
         Fault::new(
