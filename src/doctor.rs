@@ -1,32 +1,39 @@
 //! `sni-check doctor`: how the external checks of a haproxy.cfg would fare on this host, before
 //! they are relied on.
 //!
-//! `files -> Lines (words, variables, .if) -> Config (sections, inheritance) -> Call (what HAProxy
-//! would run) -> Findings -> text or JSON`. With `--json` one object: `code` (the exit code),
-//! `files`, `checks` (how many), `haproxy` (null without HAProxy; else `version`, `accepts`,
-//! `says`), `findings` (each `mark`: `problem` or `note`, `id`, `file`, `line`, `about`: backends or
-//! servers, `what`, `shows`, `write`), `not_understood` (`file`, `line`, `why`) and `runs` (null
-//! without `--run`; else `exact` and `checks`: `backend`, `server`, `check_status`, `check_code`,
-//! `meaning`, `milliseconds`).
+//! `files -> Statements (words, variables, .if) -> Config (sections, inheritance) -> ExternalCheck
+//! (what HAProxy would run) -> Finding -> Report -> text or JSON`. With `--json` one object: `code`
+//! (the exit code), `files`, `checks` (how many), `haproxy` (null without HAProxy; else `version`,
+//! `accepts`, `says`), `findings` (each `mark`: `problem` or `note`, `id`, `file`, `line`, `about`:
+//! backends or servers, `what`, `shows`, `write`), `not_understood` (`file`, `line`, `why`) and `runs`
+//! (null without `--run`; else `exact` and `checks`: `backend`, `server`, `check_status`,
+//! `check_code`, `meaning`, `milliseconds`).
 
-mod address;
 mod as_haproxy;
-mod call;
-mod command;
+mod backends;
+mod binary;
+mod check;
+mod conditions;
 mod config;
+mod descriptors;
+mod endpoint;
+mod executable;
 mod files;
 mod finding;
 mod fit;
 mod jail;
 mod judge;
 mod launch;
-mod lines;
 mod options;
+mod place;
 mod print;
-mod program;
+mod report;
 mod run;
 mod sections;
 mod server;
+mod setup;
+mod statements;
+mod traffic;
 
 use std::io;
 use std::path::Path;
@@ -36,17 +43,16 @@ use anyhow::{Context, Result};
 use crate::code::Code;
 use crate::haproxy::program::{Haproxy, Opinion};
 use crate::haproxy::variables::Variables;
-use crate::output::mark::Mark;
 use crate::output::write::write_text;
 
 pub(crate) use self::as_haproxy::{INNER_COMMAND, become_check};
-use self::call::Call;
+use self::check::ExternalCheck;
 use self::config::Config;
-use self::finding::{Finding, Findings};
+use self::finding::Finding;
 use self::jail::Jail;
-use self::lines::Place;
 pub use self::options::{DoctorOptions, help};
-use self::run::{Outcome, Ran};
+use self::report::Report;
+use self::setup::Setup;
 
 /// Where packages and images keep the configuration.
 const USUAL: [&str; 2] = [
@@ -54,23 +60,8 @@ const USUAL: [&str; 2] = [
     "/usr/local/etc/haproxy/haproxy.cfg",
 ];
 
-/// What doctor has to say.
-struct Report {
-    files: Vec<String>,
-    /// How many servers are checked by a program.
-    checks: usize,
-    findings: Findings,
-    unclear: Vec<(Place, String)>,
-    haproxy_version: Option<String>,
-    haproxy_accepts: bool,
-    haproxy_says: Vec<String>,
-    ran: Option<Vec<Ran>>,
-    /// Whether the checks ran in HAProxy's chroot and as its user.
-    exact: bool,
-}
-
-/// Looks, prints, and returns the exit code: 0 when nothing stands in the way, 2 when a check cannot
-/// work; with `--run` else the code of the first check that fails.
+/// Looks, prints, and returns the exit code: 0 when nothing is in the way, 2 when a check cannot
+/// work; with `--run` otherwise the code of the first check that fails.
 ///
 /// # Errors
 /// Options that are refused, and a configuration that cannot be read.
@@ -93,31 +84,33 @@ fn examine(options: &DoctorOptions) -> Result<Report> {
     let start = Variables::new(&options.env)?;
     let haproxy = Haproxy::find(options.haproxy.as_deref())?;
     let mut variables = start.clone();
-    let lines = lines::read(&lines::files(&given)?, &mut variables, &haproxy)?;
-    let mut config = sections::read(lines);
+    let files = statements::files(&given)?;
+    let statements = statements::read(&files, &mut variables, &haproxy)?;
+    let mut config = sections::read(statements);
     let (jail, unclear) = Jail::new(&config.global);
     config.unclear.extend(unclear);
     let opinion = haproxy.opinion(&given, &start);
-    let mut calls = Call::all(&config, &variables);
-    let mut findings = Findings::default();
-    if let Some(opinion) = &opinion {
-        refused(opinion, &mut findings);
-    }
-    unset(&config, &mut findings);
-    look(&config, &haproxy, &jail, &calls, &mut findings);
-    findings.sort();
-    let checks = calls.len();
+    let mut checks = ExternalCheck::all(&config, &variables);
+    let setup = Setup {
+        config: &config,
+        haproxy: &haproxy,
+        jail: &jail,
+    };
+    let mut findings: Vec<Finding> = opinion.iter().filter_map(refused).collect();
+    findings.extend(unset(&config));
+    findings.extend(look(setup, &checks));
     let ran = options.run.then(|| {
-        calls.iter_mut().for_each(Call::resolve);
-        run::all(&calls, &jail, launch::can_fork(&config, &haproxy, &jail))
+        checks.iter_mut().for_each(ExternalCheck::resolve);
+        run::all(&checks, &jail, launch::can_fork(setup))
     });
+    let checks = checks.len();
     let (accepts, says) = opinion.map_or((true, Vec::new()), |opinion| {
         (opinion.accepts, opinion.says)
     });
     Ok(Report {
         files: given,
         checks,
-        findings,
+        findings: finding::merged(findings),
         unclear: std::mem::take(&mut config.unclear),
         haproxy_version: haproxy.version_text,
         haproxy_accepts: accepts,
@@ -138,76 +131,52 @@ fn usual() -> Result<&'static str> {
 }
 
 /// All that is found without running anything.
-fn look(config: &Config, haproxy: &Haproxy, jail: &Jail, calls: &[Call], findings: &mut Findings) {
-    launch::global(config, haproxy, jail, findings);
-    launch::descriptors(config, haproxy, calls, findings);
-    for backend in &config.backends {
-        launch::backend(backend, findings);
-    }
-    for call in calls {
-        command::command(call, jail, findings);
-        if !judge::is_ours(call) {
+fn look(setup: Setup, checks: &[ExternalCheck]) -> Vec<Finding> {
+    let mut findings = launch::look(setup);
+    findings.extend(descriptors::look(setup, checks));
+    findings.extend(setup.config.backends.iter().flat_map(backends::look));
+    for check in checks {
+        findings.extend(executable::look(check, setup.jail));
+        if !judge::is_ours(check) {
             continue;
         }
-        if let Some(good) = judge::options(call, jail, findings) {
-            fit::check(call, &good, jail, findings);
-            fit::traffic(call, &good, config, haproxy, findings);
+        let (good, found) = judge::options(check, setup.jail);
+        findings.extend(found);
+        if let Some(good) = good {
+            findings.extend(fit::look(check, &good, setup.jail));
+            findings.extend(traffic::look(check, &good, setup));
         }
     }
+    findings
 }
 
 /// HAProxy's own verdict comes first.
-fn refused(opinion: &Opinion, findings: &mut Findings) {
+fn refused(opinion: &Opinion) -> Option<Finding> {
     if opinion.accepts {
-        return;
+        return None;
     }
-    let alert = opinion
-        .says
-        .iter()
-        .find_map(|line| line.strip_prefix("[ALERT] "));
-    findings.add(Finding {
-        mark: Mark::Problem,
-        id: "refused",
-        place: None,
-        about: Vec::new(),
-        what: format!(
-            "HAProxy refuses this configuration: {}",
-            alert.unwrap_or("see haproxy -c")
-        ),
-        shows: "HAProxy does not start; on reload the old configuration stays".to_owned(),
-        write: "see what haproxy -c says, below".to_owned(),
-    });
+    let mut lines = opinion.says.iter();
+    let alert = lines.find_map(|line| line.strip_prefix("[ALERT] "));
+    let alert = alert.unwrap_or("see haproxy -c");
+    let what = format!("HAProxy refuses this configuration: {alert}");
+    Some(
+        Finding::problem("refused", what)
+            .shows("HAProxy does not start; on reload the old configuration stays")
+            .write("see what haproxy -c says, below"),
+    )
 }
 
 /// What is judged with variables that HAProxy may have.
-fn unset(config: &Config, findings: &mut Findings) {
-    let Some((name, place)) = config.unset.first() else {
-        return;
-    };
-    findings.add(Finding {
-        mark: Mark::Note,
-        id: "unset-variables",
-        place: Some(place.clone()),
-        about: config.unset.iter().map(|(name, _)| name.clone()).collect(),
-        what: "these variables are not set here; HAProxy may have them".to_owned(),
-        shows: "all that uses them is judged as if they were empty".to_owned(),
-        write: format!("doctor --env {name}=VALUE, or --env @FILE (see doctor --help)"),
-    });
-}
-
-impl Report {
-    fn code(&self) -> Code {
-        if self.findings.grave() {
-            return Code::Refused;
-        }
-        let ran = self.ran.iter().flatten();
-        let failed = ran
-            .map(|ran| ran.outcome)
-            .find(|outcome| *outcome != Outcome::Code(0));
-        match failed {
-            None => Code::Healthy,
-            Some(Outcome::Code(code)) => Code::from_number(code).unwrap_or(Code::Refused),
-            Some(_) => Code::Refused,
-        }
-    }
+fn unset(config: &Config) -> Option<Finding> {
+    let (name, place) = config.unset.first()?;
+    let what = "these variables are not set here; HAProxy may have them";
+    Some(
+        Finding::note("unset-variables", what)
+            .at(place)
+            .about(config.unset.iter().map(|(name, _)| name.clone()))
+            .shows("all that uses them is judged as if they were empty")
+            .write(format!(
+                "doctor --env {name}=VALUE, or --env @FILE (see doctor --help)"
+            )),
+    )
 }

@@ -4,8 +4,8 @@
 mod cause;
 mod certificate;
 mod connection;
-mod haproxy;
 mod http;
+mod shown;
 mod tls;
 
 use anyhow::{Result, bail};
@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::output::wrap::paragraph;
 
 use self::cause::{Cause, render};
-pub use self::haproxy::{SHOWN, Shown};
+pub use self::shown::{SHOWN, Shown};
 
 /// The text for the words that follow `explain`.
 ///
@@ -42,7 +42,7 @@ Examples:
 ";
 
 fn one(word: &str) -> Result<String> {
-    if let Some(text) = haproxy::explain(word) {
+    if let Some(text) = shown::explain(word) {
         return Ok(text);
     }
     if let Some(code) = word.parse().ok().and_then(Code::from_number) {
@@ -58,7 +58,7 @@ fn one(word: &str) -> Result<String> {
     match word.parse::<i64>() {
         Ok(number) => bail!(
             "{number} is not a code of sni-check; {}",
-            haproxy::foreign(number)
+            shown::foreign(number)
         ),
         Err(_) => bail!(
             "`{word}` is not a code; write a number such as 65, one of HAProxy's words such as PROCTOUT, or nothing for the table"
@@ -118,8 +118,8 @@ pub fn likeliest_of(failure: &Failure) -> Option<(&'static str, &'static str)> {
 fn causes(code: Code) -> &'static [Cause] {
     match code {
         Code::Healthy => &[],
-        Code::Internal => haproxy::INTERNAL,
-        Code::Refused => haproxy::REFUSED,
+        Code::Internal => shown::INTERNAL,
+        Code::Refused => shown::REFUSED,
         Code::NameNotFound => connection::NAME_NOT_FOUND,
         Code::ResolveTimeout => connection::RESOLVE_TIMEOUT,
         Code::ConnectionRefused => connection::REFUSED,

@@ -11,7 +11,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{chdir, chroot};
 use rustix::thread::{set_no_new_privs, set_thread_gid, set_thread_groups, set_thread_uid};
 
-use super::call::Call;
+use super::check::ExternalCheck;
 use super::jail::Jail;
 
 /// The first word of such a call; no host can have that name.
@@ -22,7 +22,7 @@ const NOT_RUN: i32 = 255;
 
 /// The words of such a call: chroot, user, group, command, four arguments, environment. A
 /// chroot or a user that is not to be changed stays empty; only root can change them.
-pub(super) fn words(call: &Call, jail: &Jail, root: bool) -> Vec<String> {
+pub(super) fn words(check: &ExternalCheck, jail: &Jail, root: bool) -> Vec<String> {
     let chroot = jail.root.display().to_string();
     let mut words = vec![
         INNER_COMMAND.to_owned(),
@@ -33,9 +33,9 @@ pub(super) fn words(call: &Call, jail: &Jail, root: bool) -> Vec<String> {
     for id in [jail.user.uid, jail.user.gid] {
         words.push(if root { id.to_string() } else { String::new() });
     }
-    words.push(call.command.value.clone());
-    words.extend(call.arguments.clone());
-    let environment = call.environment.iter();
+    words.push(check.command.value.clone());
+    words.extend(check.arguments.clone());
+    let environment = check.environment.iter();
     words.extend(environment.map(|(name, value)| format!("{name}={value}")));
     words
 }

@@ -1,12 +1,12 @@
-//! A configuration, as far as external checks are concerned: what `global`, `defaults` and a proxy
+//! A configuration, as far as health checks are concerned: what `global`, `defaults` and a proxy
 //! say (configuration manual, sections 3 and 4).
 
 use std::time::Duration;
 
 use crate::options::values::Time;
 
-use super::lines::Place;
-use super::server::{At, Server, Settings};
+use super::place::{At, Place};
+use super::server::{Server, Settings};
 
 /// A configuration.
 #[derive(Debug, Default)]
@@ -31,23 +31,26 @@ pub(super) struct Global {
     pub group: Option<At<String>>,
     pub uid: Option<At<String>>,
     pub gid: Option<At<String>>,
-    pub ulimit_n: Option<u64>,
-    pub fd_hard_limit: Option<u64>,
-    pub maxconn: Option<u64>,
+    pub ulimit_n: Option<At<u64>>,
+    pub fd_hard_limit: Option<At<u64>>,
+    pub maxconn: Option<At<u64>>,
+    /// `ssl-server-verify none`.
     pub verify_none: Option<Place>,
 }
 
-/// What `defaults` hands on to a proxy.
+/// What a proxy says, or `defaults` for it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Inherited {
+pub(super) struct ProxySettings {
     /// The kind of check: `external-check`, `httpchk` …
     pub check: Option<At<String>>,
     pub command: Option<At<String>>,
     pub path: Option<At<String>>,
     pub timeout_connect: Option<At<Duration>>,
     pub timeout_check: Option<At<Duration>>,
+    /// `mode http`.
     pub http: bool,
     pub disabled: bool,
+    /// `default-server`.
     pub server: Settings,
 }
 
@@ -56,31 +59,35 @@ pub(super) struct Inherited {
 pub(super) struct Backend {
     pub name: String,
     pub place: Place,
-    pub set: Inherited,
+    pub settings: ProxySettings,
     pub servers: Vec<Server>,
-    /// Its first listener, in HAProxy's two words.
+    /// Address and port of its first listener, in HAProxy's two words.
     pub listener: Option<(String, String)>,
-    /// HAPROXY_PROXY_ID.
-    pub id: u32,
+}
+
+impl Config {
+    /// The backends whose servers are checked by a program.
+    pub(super) fn external(&self) -> impl Iterator<Item = &Backend> {
+        self.backends.iter().filter(|backend| backend.is_external())
+    }
 }
 
 impl Backend {
     /// Whether its servers are checked by a program.
     pub(super) fn is_external(&self) -> bool {
-        let check = self.set.check.as_ref();
-        check.is_some_and(|check| check.value == "external-check") && !self.set.disabled
+        let check = self.settings.check.as_ref();
+        check.is_some_and(|check| check.value == "external-check") && !self.settings.disabled
     }
 
-    /// Its servers that are checked by themselves.
+    /// Its servers that have a check of their own.
     pub(super) fn checked(&self) -> impl Iterator<Item = &Server> {
-        self.servers
-            .iter()
-            .filter(|server| server.settings.check.is_some() && server.settings.track.is_none())
+        let own = |server: &&Server| server.settings.has("check") && !server.settings.has("track");
+        self.servers.iter().filter(own)
     }
 }
 
-impl Inherited {
-    /// Follows a line of `defaults` or of a proxy; gives what was not understood.
+impl ProxySettings {
+    /// Reads a line of `defaults` or of a proxy; gives what was not understood.
     pub(super) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
         let text = |value: &&str| Some(At::new((*value).to_owned(), place));
         match words {
@@ -93,7 +100,9 @@ impl Inherited {
             ["timeout", name @ ("connect" | "check"), value, ..] => {
                 let time = match value.parse::<Time>() {
                     Ok(time) => Some(At::new(time.0, place)),
-                    Err(error) => return vec![format!("timeout {name} {value}: {error}")],
+                    Err(error) => {
+                        return vec![error.of(&format!("timeout {name} {value}")).to_string()];
+                    }
                 };
                 match *name {
                     "connect" => self.timeout_connect = time,
@@ -114,6 +123,7 @@ impl Inherited {
 }
 
 impl Global {
+    /// Reads a line; gives what was not understood.
     pub(super) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
         let here = Some(place.clone());
         let text = |value: &&str| Some(At::new((*value).to_owned(), place));
@@ -130,16 +140,17 @@ impl Global {
             ["uid", value, ..] => self.uid = text(value),
             ["gid", value, ..] => self.gid = text(value),
             ["ssl-server-verify", value, ..] => {
-                self.verify_none = here.filter(|_| *value == "none")
+                self.verify_none = here.filter(|_| *value == "none");
             }
             [name @ ("ulimit-n" | "fd-hard-limit" | "maxconn"), value, ..] => {
                 let Ok(number) = value.parse() else {
                     return vec![format!("{name} {value}")];
                 };
+                let number = Some(At::new(number, place));
                 match *name {
-                    "ulimit-n" => self.ulimit_n = Some(number),
-                    "maxconn" => self.maxconn = Some(number),
-                    _ => self.fd_hard_limit = Some(number),
+                    "ulimit-n" => self.ulimit_n = number,
+                    "maxconn" => self.maxconn = number,
+                    _ => self.fd_hard_limit = number,
                 }
             }
             _ => {}

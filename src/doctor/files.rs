@@ -4,10 +4,9 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use crate::options::Options;
-use crate::output::mark::Mark;
 
-use super::call::Call;
-use super::finding::{Finding, Findings};
+use super::check::ExternalCheck;
+use super::finding::Finding;
 use super::jail::{Jail, Need, Obstacle};
 
 /// Where systems keep their CA certificates: one of these must be in the chroot for `@system-ca`.
@@ -20,194 +19,169 @@ const SYSTEM_CA: &[&str] = &[
     "/etc/ssl/certs/ca-bundle.crt",
 ];
 
-/// What was renamed: the path in the configuration, and where that is from outside.
-pub(super) struct Moved(Vec<(String, String)>);
+/// The files of a check, found from outside the chroot.
+pub(super) struct Files<'a> {
+    check: &'a ExternalCheck<'a>,
+    jail: &'a Jail,
+    /// The path in the configuration, and where that is from outside.
+    renamed: Vec<(String, String)>,
+    pub findings: Vec<Finding>,
+}
 
-impl Moved {
+impl<'a> Files<'a> {
+    /// Makes the options name their files as seen from outside the chroot. Those that HAProxy's user
+    /// cannot read are left out, and there is a finding for each.
+    pub(super) fn locate(
+        options: &mut Options,
+        check: &'a ExternalCheck<'a>,
+        jail: &'a Jail,
+    ) -> Files<'a> {
+        let mut files = Files {
+            check,
+            jail,
+            renamed: Vec::new(),
+            findings: Vec::new(),
+        };
+        let bundled = |file: &String| file.starts_with('@');
+        let ca_file = &mut options.ca_file;
+        ca_file.retain_mut(|file| bundled(file) || files.rename("--ca-file", file));
+        let crl_file = &mut options.crl_file;
+        crl_file.retain_mut(|file| files.rename("--crl-file", file));
+        options.header.retain_mut(|header| {
+            let Some(file) = header.strip_prefix('@') else {
+                return true;
+            };
+            let mut file = file.to_owned();
+            let readable = files.rename("--header", &mut file);
+            *header = format!("@{file}");
+            readable
+        });
+        let mut readable = true;
+        for (option, file) in [("--crt", &mut options.crt), ("--key", &mut options.key)] {
+            if let Some(file) = file {
+                readable &= files.rename(option, file);
+            }
+        }
+        if !readable {
+            (options.crt, options.key) = (None, None);
+        }
+        files.system_ca(options);
+        files
+    }
+
     /// A sentence with the paths as the configuration has them.
-    pub(super) fn outside_in(&self, sentence: &str) -> String {
-        let renamed = self.0.iter();
+    pub(super) fn as_configured(&self, sentence: &str) -> String {
+        let renamed = self.renamed.iter();
         renamed.fold(sentence.to_owned(), |sentence, (inside, outside)| {
             sentence.replace(outside, inside)
         })
     }
-}
 
-/// Makes the options name their files as seen from outside the jail, and says which HAProxy's
-/// user cannot read; those are left out.
-pub(super) fn move_into_jail(
-    options: &mut Options,
-    call: &Call,
-    jail: &Jail,
-    findings: &mut Findings,
-) -> Moved {
-    let mut mover = Mover {
-        call,
-        jail,
-        findings,
-        moved: Moved(Vec::new()),
-    };
-    let bundled = |file: &String| file.starts_with('@');
-    let ca_file = &mut options.ca_file;
-    ca_file.retain_mut(|file| bundled(file) || mover.moves("--ca-file", file));
-    let crl_file = &mut options.crl_file;
-    crl_file.retain_mut(|file| mover.moves("--crl-file", file));
-    options.header.retain_mut(|header| {
-        let Some(file) = header.strip_prefix('@') else {
-            return true;
-        };
-        let mut file = file.to_owned();
-        let moves = mover.moves("--header", &mut file);
-        *header = format!("@{file}");
-        moves
-    });
-    let mut readable = true;
-    for (option, file) in [("--crt", &mut options.crt), ("--key", &mut options.key)] {
-        if let Some(file) = file {
-            readable &= mover.moves(option, file);
-        }
-    }
-    if !readable {
-        (options.crt, options.key) = (None, None);
-    }
-    let moved = mover.moved;
-    system_ca(options, call, jail, findings);
-    moved
-}
-
-struct Mover<'a, 'b> {
-    call: &'a Call<'b>,
-    jail: &'a Jail,
-    findings: &'a mut Findings,
-    moved: Moved,
-}
-
-impl Mover<'_, '_> {
     /// Renames a file, unless it cannot be read.
-    fn moves(&mut self, option: &str, file: &mut String) -> bool {
-        if !file.starts_with('/') && !self.jail.is_chroot() {
-            self.findings.add(relative(self.call, option, file));
-            return false;
-        }
-        let real = match self.jail.find(file, Need::Read) {
-            Ok(real) => real,
-            Err(obstacle) => {
-                let finding = unreadable(self.call, self.jail, option, file, &obstacle);
-                self.findings.add(finding);
-                return false;
+    fn rename(&mut self, option: &str, file: &mut String) -> bool {
+        match self.locate_one(option, file) {
+            Ok(real) => {
+                let real = real.display().to_string();
+                self.renamed.push((file.clone(), real.clone()));
+                *file = real;
+                true
             }
-        };
-        if File::open(&real).is_err() {
-            self.findings.add(hidden(self.call, option, file));
-            return false;
+            Err(finding) => {
+                self.findings.push(finding);
+                false
+            }
         }
-        let real = real.display().to_string();
-        self.moved.0.push((file.clone(), real.clone()));
-        *file = real;
-        true
     }
-}
 
-/// `--ca-file @system-ca` inside a chroot.
-fn system_ca(options: &mut Options, call: &Call, jail: &Jail, findings: &mut Findings) {
-    if !jail.is_chroot() {
-        return;
+    fn locate_one(&self, option: &str, file: &str) -> Result<PathBuf, Finding> {
+        if !file.starts_with('/') && !self.jail.is_chroot() {
+            return Err(self.relative(option, file));
+        }
+        let found = self.jail.find(file, Need::Read);
+        let real = found.map_err(|obstacle| self.unreadable(option, file, &obstacle))?;
+        match File::open(&real) {
+            Ok(_) => Ok(real),
+            Err(_) => Err(self.hidden(option, file)),
+        }
     }
-    for source in options
-        .ca_file
-        .iter_mut()
-        .filter(|source| *source == "@system-ca")
-    {
-        if !SYSTEM_CA
-            .iter()
-            .any(|file| jail.find(file, Need::Read).is_ok())
-        {
-            findings.add(Finding {
-                write: "--ca-file @bundled, or a PEM file inside the chroot".to_owned(),
-                ..finding(
-                    call,
-                    format!(
-                        "--ca-file @system-ca: the chroot {} has no CA certificates",
-                        jail.root.display()
-                    ),
+
+    /// `@system-ca` is the chroot's, of which only this is known: whether there is any.
+    fn system_ca(&mut self, options: &mut Options) {
+        if !self.jail.is_chroot() {
+            return;
+        }
+        let system = |source: &&mut String| *source == "@system-ca";
+        for source in options.ca_file.iter_mut().filter(system) {
+            let is_there = |file: &&str| self.jail.find(file, Need::Read).is_ok();
+            if !SYSTEM_CA.iter().any(|file| is_there(file)) {
+                let what = format!(
+                    "--ca-file @system-ca: the chroot {} has no CA certificates",
+                    self.jail.root.display()
+                );
+                let finding = self.finding(Finding::problem("file", what));
+                self.findings
+                    .push(finding.write("--ca-file @bundled, or a PEM file inside the chroot"));
+            }
+            // Whatever they are, the plan needs none to be complete.
+            "@bundled".clone_into(source);
+        }
+    }
+
+    fn finding(&self, mut finding: Finding) -> Finding {
+        let path = self.check.backend.settings.path.as_ref();
+        finding.place = path.map(|path| path.place.clone());
+        finding
+            .about([self.check.caller().to_string()])
+            .shows("PROCERR with code 2, the server is DOWN")
+    }
+
+    fn unreadable(&self, option: &str, file: &str, why: &Obstacle) -> Finding {
+        let jail = self.jail;
+        let inside = jail.root.join(file.trim_start_matches('/'));
+        let user = &jail.user.name;
+        let (what, write) = match why {
+            Obstacle::Missing if jail.is_chroot() => (
+                format!(
+                    "{option} {file} is not in the chroot {}",
+                    jail.root.display()
+                ),
+                format!("install -D -m 644 {file} {}", inside.display()),
+            ),
+            Obstacle::Missing => {
+                let folder = inside.parent().map(PathBuf::from).unwrap_or_default();
+                (
+                    format!("{option} {file} is not there"),
+                    format!("the path of the file, or put it into {}", folder.display()),
                 )
-            });
-        }
-        // Whatever they are, the plan needs none to be complete.
-        "@bundled".clone_into(source);
-    }
-}
-
-fn finding(call: &Call, what: String) -> Finding {
-    let path = call.backend.set.path.as_ref();
-    Finding {
-        mark: Mark::Problem,
-        id: "file",
-        place: path.map(|path| path.place.clone()),
-        about: vec![call.caller().to_string()],
-        what,
-        shows: "PROCERR with code 2, the server is DOWN".to_owned(),
-        write: String::new(),
-    }
-}
-
-fn unreadable(call: &Call, jail: &Jail, option: &str, file: &str, why: &Obstacle) -> Finding {
-    let inside = jail.root.join(file.trim_start_matches('/'));
-    let folder = inside.parent().map(PathBuf::from).unwrap_or_default();
-    let user = &jail.user.name;
-    let (what, write) = match why {
-        Obstacle::Missing if jail.is_chroot() => (
-            format!(
-                "{option} {file} is not in the chroot {}",
-                jail.root.display()
+            }
+            Obstacle::NotRegular => (
+                format!("{option} {file} is not a regular file"),
+                "the path of a file".to_owned(),
             ),
-            format!("install -D -m 644 {file} {}", inside.display()),
-        ),
-        Obstacle::Missing => (
-            format!("{option} {file} is not there"),
-            format!("the path of the file, or put it into {}", folder.display()),
-        ),
-        Obstacle::NoFile => (
-            format!("{option} {file} is no file"),
-            "the path of a file".to_owned(),
-        ),
-        Obstacle::Forbidden(at) => (
-            format!(
-                "{option} {file}: user {user} may not read it, see the mode of {}",
-                at.display()
+            Obstacle::Forbidden(at) => (
+                format!(
+                    "{option} {file}: user {user} may not read it, see the mode of {}",
+                    at.display()
+                ),
+                format!("chgrp and chmod so that {user} may read {}", at.display()),
             ),
-            format!("chgrp and chmod so that {user} may read {}", at.display()),
-        ),
-        Obstacle::Hidden(_) => return hidden(call, option, file),
-    };
-    Finding {
-        write,
-        ..finding(call, what)
+            Obstacle::Hidden(_) => return self.hidden(option, file),
+        };
+        self.finding(Finding::problem("file", what)).write(write)
     }
-}
 
-fn hidden(call: &Call, option: &str, file: &str) -> Finding {
-    Finding {
-        mark: Mark::Note,
-        id: "hidden-file",
-        shows: "nothing is known of its content".to_owned(),
-        write: "run doctor as root".to_owned(),
-        ..finding(
-            call,
-            format!("{option} {file} could not be read by this user"),
-        )
+    fn hidden(&self, option: &str, file: &str) -> Finding {
+        let what = format!("{option} {file} could not be read by this user");
+        self.finding(Finding::note("hidden-file", what))
+            .shows("nothing is known about its content")
+            .write("run doctor as root")
     }
-}
 
-fn relative(call: &Call, option: &str, file: &str) -> Finding {
-    Finding {
-        mark: Mark::Note,
-        id: "relative-file",
-        shows: "code 2 (DOWN) if HAProxy is started elsewhere; systemd starts it in /".to_owned(),
-        write: "the whole path".to_owned(),
-        ..finding(
-            call,
-            format!("{option} {file} is looked for in the folder that HAProxy was started in"),
-        )
+    fn relative(&self, option: &str, file: &str) -> Finding {
+        let what =
+            format!("{option} {file} is looked for in the folder that HAProxy was started in");
+        self.finding(Finding::note("relative-file", what))
+            .shows("code 2 (DOWN) if HAProxy is started elsewhere; systemd starts it in /")
+            .write("the whole path")
     }
 }

@@ -9,8 +9,7 @@ use rustix::fs::Gid;
 use rustix::process::{getegid, geteuid, getgroups};
 
 use super::config::Global;
-use super::lines::Place;
-use super::server::At;
+use super::place::{At, Place};
 
 /// HAProxy's user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +39,8 @@ pub(super) enum Obstacle {
     Forbidden(PathBuf),
     /// We may not look; somebody with more rights may.
     Hidden(PathBuf),
-    /// It is no regular file.
-    NoFile,
+    /// It is not a regular file.
+    NotRegular,
 }
 
 /// What is asked of a file.
@@ -121,7 +120,7 @@ impl Jail {
     pub(super) fn find(&self, path: &str, need: Need) -> Result<PathBuf, Obstacle> {
         let (real, metadata) = self.walk(Path::new(path))?;
         if !metadata.is_file() {
-            return Err(Obstacle::NoFile);
+            return Err(Obstacle::NotRegular);
         }
         let bit = match need {
             Need::Read => 4,

@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 
 use crate::command::Command;
 use crate::options::{self, Options};
@@ -11,10 +11,10 @@ use crate::output::mark::Mark;
 use crate::plan::{NO_SNI_NAME, Output, Plan};
 use crate::refusal::Refusal;
 
-use super::address::Address;
-use super::call::Call;
-use super::files;
-use super::finding::{Finding, Findings};
+use super::check::ExternalCheck;
+use super::endpoint::Endpoint;
+use super::files::Files;
+use super::finding::Finding;
 use super::jail::Jail;
 
 /// A check whose options are good.
@@ -24,42 +24,36 @@ pub(super) struct Good {
 }
 
 /// Whether the command is sni-check: by its name, or because it is given options.
-pub(super) fn is_ours(call: &Call) -> bool {
-    let path = call.variable("PATH").unwrap_or_default();
-    path.trim_start().starts_with('-') || call.command.value.ends_with("sni-check")
+pub(super) fn is_ours(check: &ExternalCheck) -> bool {
+    let path = check.variable("PATH").unwrap_or_default();
+    path.trim_start().starts_with('-') || check.command.value.ends_with("sni-check")
 }
 
-/// Looks at the options of a call; gives them if the check would take them.
-pub(super) fn options(call: &Call, jail: &Jail, findings: &mut Findings) -> Option<Good> {
-    let mut options = match parse(call) {
+/// Looks at the options of a check; gives them if the check would take them, and what was found.
+pub(super) fn options(check: &ExternalCheck, jail: &Jail) -> (Option<Good>, Vec<Finding>) {
+    let mut options = match parse(check) {
         Ok(options) => options,
-        Err(error) => {
-            refused(call, &error, str::to_owned, findings);
-            return None;
-        }
+        Err(error) => return (None, vec![refused(check, &error, str::to_owned)]),
     };
-    let before = findings.0.len();
-    let moved = files::move_into_jail(&mut options, call, jail, findings);
-    if findings.0[before..]
-        .iter()
-        .any(|finding| finding.mark == Mark::Problem)
-    {
-        return None;
+    let mut files = Files::locate(&mut options, check, jail);
+    let mut findings = std::mem::take(&mut files.findings);
+    if findings.iter().any(|finding| finding.mark == Mark::Problem) {
+        return (None, findings);
     }
-    match plan(&options, call) {
-        Ok(plan) => Some(Good { options, plan }),
+    match plan(&options, check) {
+        Ok(plan) => (Some(Good { options, plan }), findings),
         Err(error) => {
-            refused(call, &error, |text| moved.outside_in(text), findings);
-            None
+            findings.push(refused(check, &error, |text| files.as_configured(text)));
+            (None, findings)
         }
     }
 }
 
-fn parse(call: &Call) -> Result<Options> {
-    let path = call.variable("PATH").unwrap_or_default();
-    let mut arguments = call.arguments.clone();
+fn parse(check: &ExternalCheck) -> Result<Options> {
+    let path = check.variable("PATH").unwrap_or_default();
+    let mut arguments = check.arguments.clone();
     // HAProxy resolves names itself; the check gets an address, whichever.
-    if call.server.address.name().is_some() {
+    if check.server.endpoint.name().is_some() {
         "192.0.2.1".clone_into(&mut arguments[2]);
     }
     let options = options::handed_over(OsStr::new(path), arguments.into())?;
@@ -67,50 +61,44 @@ fn parse(call: &Call) -> Result<Options> {
     Ok(*options)
 }
 
-fn plan(options: &Options, call: &Call) -> Result<Plan> {
+fn plan(options: &Options, check: &ExternalCheck) -> Result<Plan> {
     let output = Output::new(options)?;
     Plan::new(
         options,
-        Some(call.caller()),
-        call.variable("SNI_HOST"),
+        Some(check.caller()),
+        check.variable("SNI_HOST"),
         output,
     )
 }
 
+/// A refusal, with the paths of files as the configuration has them.
 fn refused(
-    call: &Call,
-    error: &anyhow::Error,
-    moved: impl Fn(&str) -> String,
-    findings: &mut Findings,
-) {
+    check: &ExternalCheck,
+    error: &Error,
+    as_configured: impl Fn(&str) -> String,
+) -> Finding {
     let refusal = error.downcast_ref::<Refusal>();
     let subject = refusal.map_or("", |refusal| refusal.subject.as_str());
-    let path = call.backend.set.path.as_ref();
+    let path = check.backend.settings.path.as_ref();
     let of_server = subject.starts_with("the server");
     let place = match path {
         Some(path) if !of_server => &path.place,
-        _ => &call.server.place,
+        _ => &check.server.place,
     };
-    let hidden = matches!(call.server.address, Address::Other(_));
-    let write = match refusal {
-        _ if hidden => "--connect ADDR:PORT in external-check path".to_owned(),
-        Some(refusal) => moved(refusal.instead()),
-        None => "options as sni-check --help lists them, in external-check path".to_owned(),
+    let id = match subject {
+        NO_SNI_NAME => "no-sni-name",
+        _ => "options",
     };
-    findings.add(Finding {
-        mark: Mark::Problem,
-        id: if subject == NO_SNI_NAME {
-            "no-sni-name"
-        } else {
-            "options"
-        },
-        place: Some(place.clone()),
-        about: vec![call.caller().to_string()],
-        what: format!(
-            "the check would refuse its options: {}",
-            moved(&format!("{error:#}"))
-        ),
-        shows: "PROCERR with code 2, the server is DOWN".to_owned(),
-        write,
-    });
+    let sentence = as_configured(&format!("{error:#}"));
+    let what = format!("the check would refuse its options: {sentence}");
+    let write = match (&check.server.endpoint, refusal) {
+        (Endpoint::Other(_), _) => "--connect ADDR:PORT in external-check path".to_owned(),
+        (_, Some(refusal)) => as_configured(refusal.instead()),
+        (_, None) => "options as sni-check --help lists them, in external-check path".to_owned(),
+    };
+    Finding::problem(id, what)
+        .at(place)
+        .about([check.caller().to_string()])
+        .shows("PROCERR with code 2, the server is DOWN")
+        .write(write)
 }

@@ -11,15 +11,15 @@ use crate::output::escape::printable;
 use crate::output::mark::{Mark, paint};
 use crate::output::wrap::paragraph;
 
-use super::Report;
 use super::finding::Finding;
+use super::report::Report;
 use super::run::{Outcome, Ran};
 
 /// The report as text.
 pub(super) fn text(report: &Report, color: Color) -> String {
     let mut text = String::new();
     paragraph(&mut text, "", &title(report));
-    for finding in &report.findings.0 {
+    for finding in &report.findings {
         text.push('\n');
         print_finding(&mut text, finding);
     }
@@ -37,7 +37,7 @@ pub(super) fn text(report: &Report, color: Color) -> String {
 
 fn title(report: &Report) -> String {
     let count = |mark| {
-        let findings = report.findings.0.iter();
+        let findings = report.findings.iter();
         findings.filter(|finding| finding.mark == mark).count()
     };
     let many = |count: usize, word: &str| match count {
@@ -136,7 +136,7 @@ fn print_runs(text: &mut String, report: &Report, ran: &[Ran]) {
 
 /// The report as one JSON object and a newline.
 pub(super) fn object(report: &Report, code: Code) -> String {
-    let findings = report.findings.0.iter().map(finding);
+    let findings = report.findings.iter().map(finding);
     let unclear = report.unclear.iter();
     let unclear =
         unclear.map(|(place, why)| json!({"file": &*place.file, "line": place.line, "why": why}));

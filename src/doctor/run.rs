@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, geteuid, kill_process, pidfd_open
 use crate::code::Code;
 
 use super::as_haproxy;
-use super::call::Call;
+use super::check::ExternalCheck;
 use super::jail::Jail;
 use super::judge;
 
@@ -90,13 +90,13 @@ pub(super) fn is_exact(jail: &Jail) -> bool {
 }
 
 /// Runs the checks, several at a time; in their order.
-pub(super) fn all(calls: &[Call], jail: &Jail, can_fork: bool) -> Vec<Ran> {
-    let mut done = Vec::with_capacity(calls.len());
-    for some in calls.chunks(AT_ONCE) {
+pub(super) fn all(checks: &[ExternalCheck], jail: &Jail, can_fork: bool) -> Vec<Ran> {
+    let mut done = Vec::with_capacity(checks.len());
+    for some in checks.chunks(AT_ONCE) {
         let ran = thread::scope(|scope| {
             let threads: Vec<_> = some
                 .iter()
-                .map(|call| scope.spawn(|| one(call, jail, can_fork)))
+                .map(|check| scope.spawn(|| one(check, jail, can_fork)))
                 .collect();
             let joined = threads.into_iter().map(|thread| thread.join());
             joined.filter_map(Result::ok).collect::<Vec<_>>()
@@ -106,32 +106,32 @@ pub(super) fn all(calls: &[Call], jail: &Jail, can_fork: bool) -> Vec<Ran> {
     done
 }
 
-fn one(call: &Call, jail: &Jail, can_fork: bool) -> Ran {
+fn one(check: &ExternalCheck, jail: &Jail, can_fork: bool) -> Ran {
     let start = Instant::now();
     let outcome = match can_fork {
-        true => outcome(call, jail).unwrap_or(Outcome::NotRun),
+        true => outcome(check, jail).unwrap_or(Outcome::NotRun),
         false => Outcome::NoFork,
     };
     let time = start.elapsed();
     Ran {
-        backend: call.backend.name.clone(),
-        server: call.server.name.clone(),
-        meaning: outcome.meaning(judge::is_ours(call)),
+        backend: check.backend.name.clone(),
+        server: check.server.name.clone(),
+        meaning: outcome.meaning(judge::is_ours(check)),
         outcome,
         time,
     }
 }
 
-fn outcome(call: &Call, jail: &Jail) -> io::Result<Outcome> {
+fn outcome(check: &ExternalCheck, jail: &Jail) -> io::Result<Outcome> {
     // This very program, even if its file was replaced meanwhile.
     let mut child = Command::new("/proc/self/exe")
-        .args(as_haproxy::words(call, jail, geteuid().is_root()))
+        .args(as_haproxy::words(check, jail, geteuid().is_root()))
         .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    if let Some(status) = wait(&mut child, call.limit.time)? {
+    if let Some(status) = wait(&mut child, check.limit.time)? {
         return Ok(match (status.code(), status.signal()) {
             (Some(255), _) => Outcome::NotRun,
             (Some(code), _) => Outcome::Code(u8::try_from(code).unwrap_or(u8::MAX)),
@@ -160,7 +160,7 @@ fn wait(child: &mut Child, longest: Duration) -> io::Result<Option<ExitStatus>> 
             return Ok(None);
         }
         let left = Timespec::try_from(left).ok();
-        // An interrupted wait is just begun anew.
+        // An interrupted wait starts again.
         _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], left.as_ref());
     }
 }

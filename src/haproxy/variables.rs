@@ -75,8 +75,8 @@ impl Variables {
         self.0.insert(name.to_owned(), value.to_owned());
     }
 
-    /// Obeys `setenv`, `presetenv`, `unsetenv` and `resetenv` of `global`; says whether it was one.
-    pub(crate) fn obey(&mut self, words: &[String]) -> bool {
+    /// Applies `setenv`, `presetenv`, `unsetenv` and `resetenv` of `global`; says whether it was one.
+    pub(crate) fn apply(&mut self, words: &[String]) -> bool {
         let names = words.get(1..).unwrap_or_default();
         match (words.first().map(String::as_str), names) {
             (Some("setenv"), [name, value, ..]) => self.set(name, value),

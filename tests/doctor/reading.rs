@@ -121,7 +121,7 @@ fn what_is_not_understood_is_reported_with_its_line() {
     let folder = Folder::new();
     let text = format!(
         "{GLOBAL}backend b\n option external-check\n external-check command /bin/true\n\
-         server s 127.0.0.1:1 check frobnicate\n server t 127.0.0.1:1 check inter soon\n\
+         server s 127.0.0.1:1 check sni\n server t 127.0.0.1:1 check inter soon\n\
          .if nonsense\n.endif\n server u \"open\n server-template v many 127.0.0.1:1 check\n\
          backend c from nowhere\n"
     );
@@ -133,7 +133,7 @@ fn what_is_not_understood_is_reported_with_its_line() {
         .map(|line| line["line"].as_u64().expect("a line"))
         .collect();
     assert_eq!(lines, [7, 8, 9, 11, 12, 13], "{report}");
-    assert!(report.to_string().contains("frobnicate"));
+    assert!(report.to_string().contains("sni has no value"));
 }
 
 #[test]

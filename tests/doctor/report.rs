@@ -51,11 +51,7 @@ fn the_ready_configurations_have_no_finding() {
 
 /// A configuration with a problem and a note.
 fn config(stage: &Stage) -> String {
-    let backend = checked(
-        "/missing",
-        "--snl x",
-        "127.0.0.1:PORT check inter 500ms frobnicate",
-    );
+    let backend = checked("/missing", "--snl x", "127.0.0.1:PORT check inter soon");
     in_chroot(stage, &backend)
 }
 

@@ -22,7 +22,7 @@ echo "words: $0 $*"
 echo "folder: $(/bin/pwd)"
 echo "user: $(/usr/bin/id -u):$(/usr/bin/id -g)"
 /bin/grep NoNewPrivs /proc/$$/status
-/usr/bin/env -u _ -u PWD -u OLDPWD -u SHLVL | LC_ALL=C /usr/bin/sort
+/usr/bin/env -u _ -u PWD -u OLDPWD -u SHLVL -u HAPROXY_PROXY_ID -u HAPROXY_SERVER_ID | LC_ALL=C /usr/bin/sort
 /bin/mv "${0%/*}/seen/$HAPROXY_PROXY_NAME.$HAPROXY_SERVER_NAME.part" "${0%/*}/seen/$HAPROXY_PROXY_NAME.$HAPROXY_SERVER_NAME"
 "#;
 

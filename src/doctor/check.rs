@@ -1,21 +1,21 @@
-//! The call that HAProxy makes of an external check: command, arguments, environment, time limit.
+//! An external check as HAProxy calls it: command, arguments, environment, time limit.
 
 use std::net::ToSocketAddrs;
 use std::time::Duration;
 
 use crate::haproxy::Caller;
+use crate::haproxy::variables::Variables;
 
 use super::config::{Backend, Config};
-use super::lines::Place;
-use super::server::{At, Server};
-use crate::haproxy::variables::Variables;
+use super::place::{At, Place};
+use super::server::Server;
 
 /// HAProxy's `inter` where none is given (manual, section 5.2).
 const INTER: Duration = Duration::from_secs(2);
 
-/// One check.
+/// The external check of one server.
 #[derive(Debug)]
-pub(super) struct Call<'a> {
+pub(super) struct ExternalCheck<'a> {
     pub backend: &'a Backend,
     pub server: &'a Server,
     pub command: &'a At<String>,
@@ -35,17 +35,14 @@ pub(super) struct Limit {
     pub place: Option<Place>,
 }
 
-impl<'a> Call<'a> {
+impl<'a> ExternalCheck<'a> {
     /// The checks of a configuration, in its order.
-    pub(super) fn all(config: &'a Config, variables: &Variables) -> Vec<Call<'a>> {
-        let external = config
-            .backends
-            .iter()
-            .filter(|backend| backend.is_external());
+    pub(super) fn all(config: &'a Config, variables: &Variables) -> Vec<ExternalCheck<'a>> {
+        let external = config.external();
         external
             .flat_map(|backend| {
                 let checked = backend.checked();
-                checked.filter_map(|server| Call::new(config, backend, server, variables))
+                checked.filter_map(|server| ExternalCheck::new(config, backend, server, variables))
             })
             .collect()
     }
@@ -55,10 +52,10 @@ impl<'a> Call<'a> {
         backend: &'a Backend,
         server: &'a Server,
         variables: &Variables,
-    ) -> Option<Call<'a>> {
+    ) -> Option<ExternalCheck<'a>> {
         let not_used = || ("NOT_USED".to_owned(), "NOT_USED".to_owned());
         let (proxy_address, proxy_port) = backend.listener.clone().unwrap_or_else(not_used);
-        let (address, port) = server.address.words();
+        let (address, port) = server.endpoint.words();
         let arguments = [proxy_address, proxy_port, address, port];
         let mut environment: Vec<(String, String)> = Vec::new();
         if config.global.preserve_env {
@@ -67,10 +64,10 @@ impl<'a> Call<'a> {
             environment.extend(kept.filter(|(name, _)| name != "PATH"));
         }
         environment.extend(environment_of(backend, server, &arguments));
-        Some(Call {
+        Some(ExternalCheck {
             backend,
             server,
-            command: backend.set.command.as_ref()?,
+            command: backend.settings.command.as_ref()?,
             arguments,
             environment,
             limit: Limit::new(backend, server),
@@ -87,7 +84,7 @@ impl<'a> Call<'a> {
 
     /// Resolves the server's name, as HAProxy does when it starts; a name that has no address stays.
     pub(super) fn resolve(&mut self) {
-        let name = self.server.address.name();
+        let name = self.server.endpoint.name();
         let addresses = name.and_then(|name| (name, 0).to_socket_addrs().ok());
         let Some(address) = addresses.and_then(|mut addresses| addresses.next()) else {
             return;
@@ -108,57 +105,55 @@ impl<'a> Call<'a> {
     }
 }
 
-/// What HAProxy sets; an unused argument is an empty variable.
+/// What HAProxy sets; an unused argument is an empty variable. Left out are the numbers of proxy and
+/// server, `HAPROXY_PROXY_ID` and `HAPROXY_SERVER_ID`, which sni-check does not read.
 fn environment_of(
     backend: &Backend,
     server: &Server,
     arguments: &[String; 4],
 ) -> Vec<(String, String)> {
-    let used = |text: &String| match text.as_str() {
-        "NOT_USED" => String::new(),
-        text => text.to_owned(),
-    };
-    let path = backend.set.path.as_ref();
-    let settings = &server.settings;
-    let tls = settings.ssl.is_some() || settings.no_ssl.is_some();
-    let proto = match (backend.set.http, &settings.proto) {
-        (false, _) => "tcp".to_owned(),
-        (true, proto) => proto.clone().unwrap_or_else(|| "h1".to_owned()),
-    };
+    let [proxy_address, proxy_port, address, port] =
+        arguments.each_ref().map(|text| match text.as_str() {
+            "NOT_USED" => "",
+            text => text,
+        });
+    let value = |word| server.settings.get(word).map(|at| at.value.as_str());
+    let path = backend.settings.path.as_ref();
+    // `no-ssl` counts as TLS here.
+    let tls = server.settings.has("ssl") || server.settings.has("no-ssl");
     let pairs = [
+        ("PATH", path.map_or("", |path| &path.value)),
+        ("HAPROXY_PROXY_NAME", &backend.name),
+        ("HAPROXY_PROXY_ADDR", proxy_address),
+        ("HAPROXY_PROXY_PORT", proxy_port),
+        ("HAPROXY_SERVER_NAME", &server.name),
+        ("HAPROXY_SERVER_ADDR", address),
+        ("HAPROXY_SERVER_PORT", port),
+        ("HAPROXY_SERVER_MAXCONN", value("maxconn").unwrap_or("0")),
+        ("HAPROXY_SERVER_CURCONN", "0"),
+        ("HAPROXY_SERVER_SSL", if tls { "1" } else { "0" }),
         (
-            "PATH",
-            path.map(|path| path.value.clone()).unwrap_or_default(),
+            "HAPROXY_SERVER_PROTO",
+            match backend.settings.http {
+                true => value("proto").unwrap_or("h1"),
+                false => "tcp",
+            },
         ),
-        ("HAPROXY_PROXY_NAME", backend.name.clone()),
-        ("HAPROXY_PROXY_ID", backend.id.to_string()),
-        ("HAPROXY_PROXY_ADDR", used(&arguments[0])),
-        ("HAPROXY_PROXY_PORT", used(&arguments[1])),
-        ("HAPROXY_SERVER_NAME", server.name.clone()),
-        ("HAPROXY_SERVER_ID", server.id.to_string()),
-        ("HAPROXY_SERVER_ADDR", used(&arguments[2])),
-        ("HAPROXY_SERVER_PORT", used(&arguments[3])),
-        (
-            "HAPROXY_SERVER_MAXCONN",
-            settings.maxconn.unwrap_or_default().to_string(),
-        ),
-        ("HAPROXY_SERVER_CURCONN", "0".to_owned()),
-        // `no-ssl` counts as TLS here.
-        ("HAPROXY_SERVER_SSL", u8::from(tls).to_string()),
-        ("HAPROXY_SERVER_PROTO", proto),
     ];
-    pairs.map(|(name, value)| (name.to_owned(), value)).into()
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
 }
 
 impl Limit {
     /// `inter`; with `timeout check` also `timeout connect`, if that is shorter. `fastinter` and
     /// `downinter` only space the checks.
     fn new(backend: &Backend, server: &Server) -> Limit {
-        let inter = match &server.settings.inter {
+        let inter = match server.settings.inter() {
             Some(inter) => Limit {
                 time: inter.value,
                 name: "inter",
-                place: Some(inter.place.clone()),
+                place: Some(inter.place),
             },
             None => Limit {
                 time: INTER,
@@ -166,7 +161,10 @@ impl Limit {
                 place: None,
             },
         };
-        match (&backend.set.timeout_check, &backend.set.timeout_connect) {
+        match (
+            &backend.settings.timeout_check,
+            &backend.settings.timeout_connect,
+        ) {
             (Some(_), Some(connect)) if connect.value < inter.time => Limit {
                 time: connect.value,
                 name: "timeout connect",

@@ -1,10 +1,10 @@
-//! The addresses of a configuration (configuration manual, section 11).
+//! The addresses and ports of a configuration (configuration manual, section 11).
 
 use std::net::IpAddr;
 
 /// What a server line says to dial.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Address {
+pub(super) enum Endpoint {
     /// Host and port; port 0 where there is none.
     Tcp(String, u16),
     /// A unix socket's path.
@@ -13,18 +13,18 @@ pub(super) enum Address {
     Other(String),
 }
 
-impl Address {
+impl Endpoint {
     /// Reads HAProxy's notation (manual, section 11): what follows the last colon is the port.
-    pub(super) fn parse(text: &str) -> Address {
+    pub(super) fn parse(text: &str) -> Endpoint {
         let (family, rest) = match text.split_once('@') {
             Some((family, rest)) => (family, rest),
             None => ("", text),
         };
         match family {
-            "unix" => return Address::Unix(rest.to_owned()),
-            "" if rest.starts_with('/') => return Address::Unix(rest.to_owned()),
+            "unix" => return Endpoint::Unix(rest.to_owned()),
+            "" if rest.starts_with('/') => return Endpoint::Unix(rest.to_owned()),
             "" | "ipv4" | "ipv6" | "tcp" | "tcp4" | "tcp6" | "mptcp" | "mptcp4" | "mptcp6" => {}
-            _ => return Address::Other(text.to_owned()),
+            _ => return Endpoint::Other(text.to_owned()),
         }
         let (host, port) = match rest.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port),
@@ -39,22 +39,22 @@ impl Address {
             ("" | "*", _) => "0.0.0.0",
             _ => host,
         };
-        Address::Tcp(host.to_owned(), port.parse().unwrap_or(0))
+        Endpoint::Tcp(host.to_owned(), port.parse().unwrap_or(0))
     }
 
     /// The two words with which HAProxy names it: address and port.
     pub(super) fn words(&self) -> (String, String) {
         match self {
-            Address::Tcp(host, port) => (host.clone(), port.to_string()),
-            Address::Unix(path) => (path.clone(), "NOT_USED".to_owned()),
-            Address::Other(_) => (String::new(), "NOT_USED".to_owned()),
+            Endpoint::Tcp(host, port) => (host.clone(), port.to_string()),
+            Endpoint::Unix(path) => (path.clone(), "NOT_USED".to_owned()),
+            Endpoint::Other(_) => (String::new(), "NOT_USED".to_owned()),
         }
     }
 
     /// A name that HAProxy resolves, if it is one.
     pub(super) fn name(&self) -> Option<&str> {
         match self {
-            Address::Tcp(host, _) if host.parse::<IpAddr>().is_err() => Some(host),
+            Endpoint::Tcp(host, _) if host.parse::<IpAddr>().is_err() => Some(host),
             _ => None,
         }
     }
@@ -74,11 +74,11 @@ pub(super) fn template(prefix: &str, range: &str) -> Option<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Address, template};
+    use super::{Endpoint, template};
 
     #[test]
     fn the_last_colon_is_before_the_port() {
-        let tcp = |host: &str, port| Address::Tcp(host.to_owned(), port);
+        let tcp = |host: &str, port| Endpoint::Tcp(host.to_owned(), port);
         for (text, expected) in [
             ("192.0.2.7:443", tcp("192.0.2.7", 443)),
             ("192.0.2.7", tcp("192.0.2.7", 0)),
@@ -88,11 +88,11 @@ mod tests {
             ("ipv4@www.example.com:443", tcp("www.example.com", 443)),
             ("ipv6@:443", tcp("::", 443)),
             ("*:80", tcp("0.0.0.0", 80)),
-            ("/run/x", Address::Unix("/run/x".to_owned())),
-            ("unix@x", Address::Unix("x".to_owned())),
-            ("abns@x", Address::Other("abns@x".to_owned())),
+            ("/run/x", Endpoint::Unix("/run/x".to_owned())),
+            ("unix@x", Endpoint::Unix("x".to_owned())),
+            ("abns@x", Endpoint::Other("abns@x".to_owned())),
         ] {
-            assert_eq!(Address::parse(text), expected, "{text}");
+            assert_eq!(Endpoint::parse(text), expected, "{text}");
         }
     }
 

@@ -1,0 +1,110 @@
+//! `.if`, `.elif`, `.else` and `.endif` (configuration manual, section 2.4).
+
+use anyhow::{Context, Result};
+
+/// The `.if` blocks around a line, the outermost first.
+#[derive(Debug, Default)]
+pub(super) struct Blocks(Vec<Branch>);
+
+/// Which branch of a block is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Branch {
+    /// This one.
+    Taken,
+    /// Perhaps a later one.
+    NotYet,
+    /// An earlier one, or none at all.
+    Over,
+}
+
+impl Blocks {
+    /// Whether a line here is in force.
+    pub(super) fn taken(&self) -> bool {
+        self.0.iter().all(|branch| *branch == Branch::Taken)
+    }
+
+    /// Reads a line that starts with a dot.
+    ///
+    /// # Errors
+    /// A condition that `decide` cannot decide, and a branch outside of a block.
+    pub(super) fn directive(
+        &mut self,
+        words: &[String],
+        decide: impl Fn(&str) -> Result<bool>,
+    ) -> Result<()> {
+        let condition = words[1..].join(" ");
+        let branch = |outer: bool| match outer.then(|| decide(&condition)) {
+            None => (Branch::Over, Ok(())),
+            Some(Ok(true)) => (Branch::Taken, Ok(())),
+            Some(Ok(false)) => (Branch::NotYet, Ok(())),
+            Some(Err(error)) => (Branch::NotYet, Err(error)),
+        };
+        match words[0].as_str() {
+            ".if" => {
+                let (next, result) = branch(self.taken());
+                self.0.push(next);
+                result
+            }
+            ".elif" | ".else" => {
+                let last = self.0.pop();
+                let last = last.with_context(|| format!("{} without .if", words[0]))?;
+                let (next, result) = match (last, words[0].as_str()) {
+                    (Branch::NotYet, ".else") => (Branch::Taken, Ok(())),
+                    (Branch::NotYet, _) => branch(self.taken()),
+                    _ => (Branch::Over, Ok(())),
+                };
+                self.0.push(next);
+                result
+            }
+            ".endif" => self.0.pop().map(drop).context(".endif without .if"),
+            // .notice, .warning, .alert, .diag only print.
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Blocks;
+
+    /// The lines in force, of a text whose conditions are `1` or `0`.
+    fn in_force(text: &str) -> Vec<&str> {
+        let mut blocks = Blocks::default();
+        let mut lines = Vec::new();
+        for line in text.lines().map(str::trim) {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            if line.starts_with('.') {
+                blocks
+                    .directive(&words, |condition| Ok(condition == "1"))
+                    .expect(line);
+            } else if blocks.taken() {
+                lines.push(line);
+            }
+        }
+        lines
+    }
+
+    #[test]
+    fn one_branch_of_a_block_is_in_force() {
+        for (first, second, expected) in [("1", "1", "a"), ("0", "1", "b"), ("0", "0", "c")] {
+            let text = format!(".if {first}\na\n.elif {second}\nb\n.else\nc\n.endif\nd");
+            assert_eq!(in_force(&text), [expected, "d"]);
+        }
+    }
+
+    #[test]
+    fn nothing_within_a_block_that_is_not_in_force_is() {
+        let text = ".if 0\n.if 1\na\n.else\nb\n.endif\n.else\nc\n.endif";
+        assert_eq!(in_force(text), ["c"]);
+        let text = ".if 1\n.if 0\na\n.else\nb\n.endif\n.else\nc\n.endif";
+        assert_eq!(in_force(text), ["b"]);
+    }
+
+    #[test]
+    fn a_branch_without_its_block_is_an_error() {
+        for line in [".else", ".elif 1", ".endif"] {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            assert!(Blocks::default().directive(&words, |_| Ok(true)).is_err());
+        }
+    }
+}

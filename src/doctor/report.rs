@@ -1,0 +1,45 @@
+//! All that doctor has to say.
+
+use crate::code::Code;
+use crate::output::mark::Mark;
+
+use super::finding::Finding;
+use super::place::Place;
+use super::run::{Outcome, Ran};
+
+/// What doctor has to say.
+pub(super) struct Report {
+    /// As `-f` names them.
+    pub files: Vec<String>,
+    /// How many servers are checked by a program.
+    pub checks: usize,
+    pub findings: Vec<Finding>,
+    /// Lines that were not understood, and why.
+    pub unclear: Vec<(Place, String)>,
+    pub haproxy_version: Option<String>,
+    pub haproxy_accepts: bool,
+    pub haproxy_says: Vec<String>,
+    pub ran: Option<Vec<Ran>>,
+    /// Whether the checks ran in HAProxy's chroot and as its user.
+    pub exact: bool,
+}
+
+impl Report {
+    /// 0 when nothing is in the way, 2 when a check cannot work; otherwise the code of the first
+    /// check that fails.
+    pub(super) fn code(&self) -> Code {
+        let is_grave = |finding: &Finding| finding.mark == Mark::Problem;
+        if self.findings.iter().any(is_grave) {
+            return Code::Refused;
+        }
+        let outcomes = self.ran.iter().flatten().map(|ran| ran.outcome);
+        match outcomes
+            .into_iter()
+            .find(|outcome| *outcome != Outcome::Code(0))
+        {
+            None => Code::Healthy,
+            Some(Outcome::Code(code)) => Code::from_number(code).unwrap_or(Code::Refused),
+            Some(_) => Code::Refused,
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What the checks of a configuration are judged by.
+
+use crate::haproxy::program::Haproxy;
+
+use super::config::Config;
+use super::jail::Jail;
+
+/// A configuration, the HAProxy that would read it, and where that runs the checks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Setup<'a> {
+    pub config: &'a Config,
+    pub haproxy: &'a Haproxy,
+    pub jail: &'a Jail,
+}

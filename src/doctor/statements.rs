@@ -1,0 +1,143 @@
+//! The lines of a configuration that are in force: files and folders in HAProxy's order, words
+//! split, `.if` blocks decided.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::haproxy::program::Haproxy;
+use crate::haproxy::variables::Variables;
+use crate::haproxy::words;
+
+use super::conditions::Blocks;
+use super::place::Place;
+
+/// The words of a line.
+#[derive(Clone, Debug)]
+pub(super) struct Statement {
+    pub place: Place,
+    pub words: Vec<String>,
+}
+
+/// What was read, and what could not be.
+#[derive(Debug, Default)]
+pub(super) struct Statements {
+    pub all: Vec<Statement>,
+    /// Lines that were not understood, and why.
+    pub unclear: Vec<(Place, String)>,
+    /// Variables that are not set here, each where it is used first.
+    pub unset: Vec<(String, Place)>,
+}
+
+/// The files that `-f` names: a folder stands for its `*.cfg`, sorted.
+///
+/// # Errors
+/// What cannot be read, and a folder without any.
+pub(super) fn files(given: &[String]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for name in given {
+        let path = Path::new(name);
+        if !path.is_dir() {
+            files.push(path.to_owned());
+            continue;
+        }
+        let entries = fs::read_dir(path).with_context(|| format!("-f {name}: cannot read it"))?;
+        let mut inside: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|end| end == "cfg") && path.is_file())
+            .filter(|path| {
+                let name = path.file_name().unwrap_or_default();
+                !name.as_encoded_bytes().starts_with(b".")
+            })
+            .collect();
+        ensure!(!inside.is_empty(), "-f {name}: the folder has no *.cfg");
+        inside.sort();
+        files.extend(inside);
+    }
+    Ok(files)
+}
+
+/// Reads the files. `variables` ends as the configuration leaves it.
+///
+/// # Errors
+/// A file that cannot be read.
+pub(super) fn read(
+    files: &[PathBuf],
+    variables: &mut Variables,
+    haproxy: &Haproxy,
+) -> Result<Statements> {
+    let mut reader = Reader {
+        haproxy,
+        variables,
+        blocks: Blocks::default(),
+        statements: Statements::default(),
+    };
+    for file in files {
+        let name: Arc<str> = file.display().to_string().into();
+        let text = fs::read(file).with_context(|| format!("-f {name}: cannot read it"))?;
+        reader.blocks = Blocks::default();
+        for (index, line) in String::from_utf8_lossy(&text).lines().enumerate() {
+            let file = name.clone();
+            let line_number = index + 1;
+            reader.line(
+                line,
+                Place {
+                    file,
+                    line: line_number,
+                },
+            );
+        }
+    }
+    Ok(reader.statements)
+}
+
+struct Reader<'a> {
+    haproxy: &'a Haproxy,
+    variables: &'a mut Variables,
+    /// Those that are open in the file being read.
+    blocks: Blocks,
+    statements: Statements,
+}
+
+impl Reader<'_> {
+    fn line(&mut self, line: &str, place: Place) {
+        let split = words::split(line, &|name| match name {
+            ".LINE" => Some(place.line.to_string()),
+            ".FILE" => Some(place.file.to_string()),
+            name => self.variables.get(name).map(str::to_owned),
+        });
+        let (words, unset) = match split {
+            Ok(split) => (split.text(), split.unset),
+            // HAProxy splits even what an .if leaves out, and refuses it.
+            Err(error) => return self.unclear(place, &error),
+        };
+        let Some(first) = words.first() else {
+            return;
+        };
+        if first.starts_with('.') {
+            let decide = |condition: &str| self.haproxy.condition(condition, self.variables);
+            if let Err(error) = self.blocks.directive(&words, decide) {
+                self.unclear(place, &error);
+            }
+            return;
+        }
+        if !self.blocks.taken() {
+            return;
+        }
+        for name in unset {
+            let known = &mut self.statements.unset;
+            if !known.iter().any(|(known, _)| *known == name) {
+                known.push((name, place.clone()));
+            }
+        }
+        if !self.variables.apply(&words) {
+            self.statements.all.push(Statement { place, words });
+        }
+    }
+
+    fn unclear(&mut self, place: Place, why: &anyhow::Error) {
+        self.statements.unclear.push((place, format!("{why:#}")));
+    }
+}
