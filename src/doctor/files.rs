@@ -79,30 +79,24 @@ impl<'a> Files<'a> {
 
     /// Renames a file, unless it cannot be read.
     fn rename(&mut self, option: &str, file: &mut String) -> bool {
-        match self.locate_one(option, file) {
-            Ok(real) => {
-                let real = real.display().to_string();
-                self.renamed.push((file.clone(), real.clone()));
-                *file = real;
-                true
-            }
-            Err(finding) => {
-                self.findings.push(finding);
-                false
-            }
-        }
-    }
-
-    fn locate_one(&self, option: &str, file: &str) -> Result<PathBuf, Finding> {
         if !file.starts_with('/') && !self.jail.is_chroot() {
-            return Err(self.relative(option, file));
+            self.findings.push(self.relative(option, file));
+            return false;
         }
-        let found = self.jail.find(file, Need::Read);
-        let real = found.map_err(|obstacle| self.unreadable(option, file, &obstacle))?;
-        match File::open(&real) {
-            Ok(_) => Ok(real),
-            Err(_) => Err(self.hidden(option, file)),
-        }
+        let real = match self.jail.find(file, Need::Read) {
+            Ok(real) if File::open(&real).is_ok() => real.display().to_string(),
+            Ok(_) => {
+                self.findings.push(self.hidden(option, file));
+                return false;
+            }
+            Err(obstacle) => {
+                self.findings.push(self.unreadable(option, file, &obstacle));
+                return false;
+            }
+        };
+        self.renamed.push((file.clone(), real.clone()));
+        *file = real;
+        true
     }
 
     /// `@system-ca` is the chroot's, of which only this is known: whether there is any.
@@ -113,7 +107,7 @@ impl<'a> Files<'a> {
         let system = |source: &&mut String| *source == "@system-ca";
         for source in options.ca_file.iter_mut().filter(system) {
             let is_there = |file: &&str| self.jail.find(file, Need::Read).is_ok();
-            if !SYSTEM_CA.iter().any(|file| is_there(file)) {
+            if !SYSTEM_CA.iter().any(is_there) {
                 let what = format!(
                     "--ca-file @system-ca: the chroot {} has no CA certificates",
                     self.jail.root.display()
