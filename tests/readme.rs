@@ -46,11 +46,18 @@ fn the_table_of_codes_is_the_programs() {
 
 #[test]
 fn the_troubleshooting_is_what_explain_tells_first() {
+    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/troubleshooting.md");
     let told = explain::troubleshooting().into_iter();
-    let expected: Vec<Vec<String>> = told
-        .map(|(code, what, change)| vec![code, what.to_owned(), change.to_owned()])
-        .collect();
-    assert_eq!(table("Troubleshooting by code"), expected);
+    let rows = told.map(|(code, what, change)| format!("| {code} | {what} | {change} |\n"));
+    let page = std::fs::read_to_string(FILE).expect("the page");
+    let (before, table) = page.split_once("|---|---|---|\n").expect("the table");
+    let expected = rows.collect::<String>();
+    if std::env::var_os("UPDATE").is_some() {
+        let page = format!("{before}|---|---|---|\n{expected}");
+        std::fs::write(FILE, page).expect("the page");
+        return;
+    }
+    assert_eq!(table, expected, "UPDATE=1 cargo test --test readme");
 }
 
 #[test]
@@ -80,50 +87,87 @@ fn the_table_of_options_and_the_help_are_the_programs() {
 }
 
 #[test]
-fn files_that_the_readme_names_are_there() {
-    for name in README.split(['`', '(', ')']).filter(|name| {
-        ["src/", "haproxy/", "docker/", "tests/"]
-            .iter()
-            .any(|folder| name.starts_with(folder))
-    }) {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-        assert!(path.exists(), "{name}");
+fn the_readme_is_short() {
+    let lines = README.lines().count();
+    assert!(lines <= 250, "{lines} lines");
+}
+
+/// The README and the pages of docs/, each with its name.
+fn pages() -> Vec<(String, String)> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = std::fs::read_dir(root.join("docs")).expect("docs");
+    let docs = docs.map(|file| file.expect("a file").path());
+    let docs = docs.filter(|file| file.extension().is_some_and(|end| end == "md"));
+    docs.chain([root.join("README.md")])
+        .map(|file| {
+            let text = std::fs::read_to_string(&file).expect("a page");
+            (file.display().to_string(), text)
+        })
+        .collect()
+}
+
+#[test]
+fn files_that_the_pages_name_are_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (page, text) in pages() {
+        let folders = ["src/", "haproxy/", "docker/", "docs/", "tests/", "benches/"];
+        for name in text
+            .split(['`', '(', ')'])
+            .filter(|name| folders.iter().any(|folder| name.starts_with(folder)))
+        {
+            assert!(root.join(name).exists(), "{page} names {name}");
+        }
+        // Links within a folder.
+        for link in text.split("](").skip(1) {
+            let link = link.split([')', '#']).next().unwrap_or_default();
+            if link.is_empty() || link.contains("://") {
+                continue;
+            }
+            let folder = std::path::Path::new(&page).parent().expect("a folder");
+            assert!(folder.join(link).exists(), "{page} links to {link}");
+        }
     }
 }
 
 /// The code blocks of one language.
-fn blocks(language: &str) -> Vec<&'static str> {
-    let blocks = README.split("\n```").skip(1).step_by(2);
+fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
+    let blocks = page.split("\n```").skip(1).step_by(2);
     blocks
         .filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'))
         .collect()
 }
 
 #[test]
-fn haproxy_takes_the_recipe_as_it_is() {
-    let folder = support::folder::Folder::new();
-    let recipes = blocks("haproxy");
-    assert!(!recipes.is_empty());
-    for recipe in recipes {
-        let defaults = "defaults\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
-                        frontend www\n bind 127.0.0.1:8080\n default_backend hybrid\n";
-        let config = folder.file("haproxy.cfg", &format!("{defaults}{recipe}\n"));
-        let variables = [
-            ("SNI_HOST", support::NAME),
-            ("HYBRID_STACK_HOST", "127.0.0.1"),
-        ];
-        let output = support::haproxy::Haproxy::check(&config, &variables);
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            output.status.success() && !text.contains("WARNING"),
-            "{text}"
-        );
+fn haproxy_takes_every_recipe_as_it_is() {
+    let stage = support::stage::Stage::new();
+    let mut recipes = 0;
+    for (page, text) in pages() {
+        for recipe in blocks(&text, "haproxy") {
+            recipes += 1;
+            let defaults = "defaults\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
+                            frontend www\n bind 127.0.0.1:8080\n default_backend hybrid\n";
+            let recipe = recipe.replace("/etc/haproxy/company.pem", &stage.ca_file);
+            let config = stage
+                .folder
+                .file("haproxy.cfg", &format!("{defaults}{recipe}\n"));
+            let variables = [
+                ("SNI_HOST", support::NAME),
+                ("HYBRID_STACK_HOST", "127.0.0.1"),
+            ];
+            let output = support::haproxy::Haproxy::check(&config, &variables);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(
+                output.status.success() && !said.contains("WARNING"),
+                "{page}: {said}"
+            );
+        }
     }
+    assert!(recipes >= 2, "{recipes} recipes");
 }
 
 #[test]
 fn the_call_that_haproxy_makes_can_be_pasted() {
-    let call = blocks("sh")
+    let call = blocks(README, "sh")
         .into_iter()
         .find(|block| block.contains("env -i"))
         .expect("the call");

@@ -1,4 +1,4 @@
-//! The object of `--json` has the shape that the README documents.
+//! The object of `--json` has the shape that docs/json.md documents.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::support::dead_port;
 use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::pki::Ca;
 
-const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("../../docs/json.md");
 
 /// Every path of an object, `[]` for the elements of an array.
 fn paths(value: &Value, at: &str, found: &mut Vec<String>) {
@@ -28,8 +28,8 @@ fn paths(value: &Value, at: &str, found: &mut Vec<String>) {
 
 /// The documented paths with their types.
 fn documented() -> Vec<(String, String)> {
-    let (_, section) = README
-        .split_once("\n### The report as JSON\n")
+    let (_, section) = PAGE
+        .split_once("\n## diagnose --json\n")
         .expect("the section");
     let rows = section.lines().skip_while(|line| !line.starts_with('|'));
     rows.take_while(|line| line.starts_with('|'))

@@ -1,4 +1,4 @@
-//! The reports in the README are what real servers get.
+//! The reports in docs/diagnose.md are what real servers get.
 //!
 //! `UPDATE=1 cargo test --test diagnose readme` updates them.
 
@@ -9,7 +9,7 @@ use crate::support::folder::Folder;
 use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::pki::Ca;
 
-const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/diagnose.md");
 
 /// The text without its times and dates.
 fn normalised(text: &str) -> String {
@@ -62,14 +62,14 @@ fn report(ca: &Ca, port: u16) -> String {
 }
 
 #[track_caller]
-fn is_in_the_readme(title: &str, report: &str) {
-    let readme = std::fs::read_to_string(PATH).expect("the README");
-    let begin = format!("<summary>{title}</summary>\n\n```\n");
-    let (before, rest) = readme.split_once(&begin).expect(title);
+fn is_documented(title: &str, report: &str) {
+    let page = std::fs::read_to_string(PATH).expect("the page");
+    let begin = format!("\n### {title}\n\n```\n");
+    let (before, rest) = page.split_once(&begin).expect(title);
     let (shown, after) = rest.split_once("\n```\n").expect(title);
     if std::env::var_os("UPDATE").is_some() {
         let report = report.trim_end();
-        std::fs::write(PATH, format!("{before}{begin}{report}\n```\n{after}")).expect("the README");
+        std::fs::write(PATH, format!("{before}{begin}{report}\n```\n{after}")).expect("the page");
         return;
     }
     assert_eq!(
@@ -97,10 +97,10 @@ fn three_reports() {
     let nginx = Nginx::serve(|folder, port| {
         refusal(port) + &site((folder, port), "", NAME, (&named, &[]), "")
     });
-    is_in_the_readme("A server that requires SNI", &report(&root, nginx.port));
+    is_documented("A server that requires SNI", &report(&root, nginx.port));
     let middle = root.intermediate("Company Intermediate");
     let named = leaf(&middle);
     let nginx = Nginx::serve(|folder, port| site((folder, port), "", NAME, (&named, &[]), ""));
-    is_in_the_readme("An incomplete chain", &report(&root, nginx.port));
-    is_in_the_readme("A dead port", &report(&root, dead_port()));
+    is_documented("An incomplete chain", &report(&root, nginx.port));
+    is_documented("A dead port", &report(&root, dead_port()));
 }

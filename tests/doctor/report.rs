@@ -177,7 +177,7 @@ fn under_haproxy_there_is_no_doctor() {
     }
 }
 
-/// The configuration of the README's example, with common mistakes.
+/// The configuration of the example in docs/diagnose.md, with common mistakes.
 const EXAMPLE: &str = r#"global
     user haproxy
     group haproxy
@@ -201,7 +201,7 @@ backend hybrid
 "#;
 
 #[test]
-fn the_readme_shows_what_doctor_says() {
+fn the_page_shows_what_doctor_says() {
     let folder = crate::support::folder::Folder::new();
     folder.file("haproxy.cfg", EXAMPLE);
     let output = Command::new(check::BINARY)
@@ -222,6 +222,6 @@ fn the_readme_shows_what_doctor_says() {
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let shown = words(&format!("{shown}\n…\n```\n"));
     let shown = shown.replace(check::BINARY, "/usr/local/bin/sni-check");
-    let readme = words(include_str!("../../README.md"));
-    assert!(readme.contains(&shown), "{shown}");
+    let page = words(include_str!("../../docs/diagnose.md"));
+    assert!(page.contains(&shown), "{shown}");
 }

@@ -112,8 +112,8 @@ fn every_fault_has_its_code_its_words_and_its_time() {
         slowest.1
     );
     assert!(real.len() >= FAULTS, "{} faults", real.len());
-    support::readme_says(&format!("{FAULTS} faults"));
-    support::readme_says(&format!("within {AT_ONCE} ms"));
+    support::testing_page_says(&format!("{FAULTS} faults"));
+    support::testing_page_says(&format!("within {AT_ONCE} ms"));
 
     // No peer causes 1 or 2; tests/fail_closed.rs and tests/refusals.rs reach them.
     let reached: BTreeSet<i32> = faults.iter().map(|fault| fault.code).collect();

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use crate::support::check::release_binary;
 use crate::support::stage::Stage;
-use crate::support::{peer, readme_says};
+use crate::support::{peer, testing_page_says};
 
 /// What a check needs, in kilobytes; the README says so.
 const ENOUGH: u32 = 5_000;
@@ -42,7 +42,7 @@ fn little_address_space_is_enough_and_less_is_a_code() {
     }
     println!("a healthy backend is 0 from {enough} kB of address space on");
     assert!(enough <= ENOUGH, "{enough} kB");
-    readme_says(&format!("{} MB of address space", ENOUGH / 1_000));
+    testing_page_says(&format!("{} MB of address space", ENOUGH / 1_000));
     // With less, the kernel or the C library cannot even load it. With more, it always works.
     for kilobytes in (enough + 8..enough + 2_000).step_by(50) {
         let status = check(kilobytes, "");

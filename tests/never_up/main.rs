@@ -45,7 +45,7 @@ fn zero_is_never_wrong_and_every_other_code_is_documented() {
         .expect("a clock");
     let first = number("SNI_CHECK_SEED").unwrap_or(now.as_micros() as u64);
     let cases = number("SNI_CHECK_CASES").unwrap_or(CASES);
-    support::readme_says(&format!("{CASES} random cases"));
+    support::testing_page_says(&format!("{CASES} random cases"));
 
     let next = AtomicU64::new(0);
     let codes = Mutex::new(BTreeMap::<i32, u64>::new());
