@@ -1,6 +1,8 @@
 # Each target installs what it needs if it is missing, and says so.
 
 PREFIX ?= /usr/local
+# The HAProxy of `make demo`.
+HAPROXY ?= haproxy
 DESTDIR ?=
 CARGO_TARGET_DIR ?= target
 # Looked up when used: the folder has the host's target triple in its name.
@@ -47,12 +49,15 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
+# Where zsh looks: what is below /usr belongs to packages, in Debian and where others follow it.
+ZSH_FUNCTIONS = $(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
+
 .PHONY: help setup-demo setup-bench setup-release setup-haproxy setup build demo test lint bench parity \
 	soak fuzz deb sbom install
 .DEFAULT_GOAL := help
 
 help:
-	@echo 'make demo     the main job: real HAProxy, a backend that refuses clients without SNI'
+	@echo 'make demo     the main job: real HAProxy, a backend that refuses clients without SNI; HAPROXY=FILE'
 	@echo 'make test     every test'
 	@echo 'make lint     formatting and lints, warnings are errors'
 	@echo 'make parity   the same peers judged by HAProxy 2.6, 3.0 and 3.2 and by this check'
@@ -108,7 +113,7 @@ build: setup-demo
 	cargo build --release --locked
 
 demo: build
-	cargo run --quiet --locked --example demo -- $(BINARY)
+	HAPROXY='$(HAPROXY)' cargo run --quiet --locked --example demo -- $(BINARY)
 
 test: setup build
 	cargo test --locked
@@ -165,5 +170,5 @@ install:
 	install -D -m 644 man/sni-check.1 '$(DESTDIR)$(PREFIX)/share/man/man1/sni-check.1'
 	sed -i 's,/usr/bin/sni-check,$(PREFIX)/bin/sni-check,' '$(DESTDIR)$(PREFIX)/share/man/man1/sni-check.1'
 	install -D -m 644 completions/sni-check.bash '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/sni-check'
-	install -D -m 644 completions/_sni-check '$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_sni-check'
+	install -D -m 644 completions/_sni-check '$(DESTDIR)$(PREFIX)/share/zsh/$(ZSH_FUNCTIONS)/_sni-check'
 	install -D -m 644 completions/sni-check.fish '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/sni-check.fish'

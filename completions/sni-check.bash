@@ -2,6 +2,7 @@
 
 _sni_check() {
     local current=${COMP_WORDS[COMP_CWORD]} option=${COMP_WORDS[COMP_CWORD-1]}
+    local options='--help --sni --no-sni --connect --port --method --uri --header --body --expect --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --quiet --verbose --json --syslog --version'
     # bash splits --name=value into three words.
     if [[ $current == = ]]; then
         current=
@@ -14,6 +15,9 @@ _sni_check() {
         return
     fi
     case ${COMP_WORDS[1]} in
+        diagnose)
+            options='--help --sni --no-sni --connect --port --method --uri --header --body --expect --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --json --color'
+            ;;
         doctor)
             if [[ $current == -* ]]; then
                 mapfile -t COMPREPLY < <(compgen -W '--help --file --env --haproxy --run --json --color' -- "$current")
@@ -100,7 +104,7 @@ _sni_check() {
             ;;
         *)
             if [[ $current == -* ]]; then
-                mapfile -t COMPREPLY < <(compgen -W '--help --sni --no-sni --connect --port --method --uri --header --body --expect --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --quiet --verbose --json --syslog --color --version' -- "$current")
+                mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
             else
                 mapfile -t COMPREPLY < <(compgen -A hostname -- "$current")
             fi

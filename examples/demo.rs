@@ -11,6 +11,7 @@ mod folder;
 #[allow(dead_code)]
 mod pki;
 
+use std::env;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -115,8 +116,11 @@ impl Stage {
             folder,
         };
         let config = stage.folder.file("haproxy.cfg", &stage.config());
-        stage.haproxy = Command::new("haproxy")
-            .args(["-W", "-db", "-f", &config])
+        // Without -W, whose master runs itself again: an HAProxy of another release, run by way of
+        // its own loader, could not do that.
+        let haproxy = env::var_os("HAPROXY").unwrap_or_else(|| "haproxy".into());
+        stage.haproxy = Command::new(haproxy)
+            .args(["-db", "-f", &config])
             .env("PATH", "/usr/sbin:/usr/bin")
             .stdout(Stdio::null())
             .stderr(fs::File::create(stage.folder.join("log")).expect("a log"))

@@ -5,11 +5,19 @@ mod support;
 use std::process::Command;
 
 use support::check::{BINARY, example};
+use support::haproxy::Version;
 
 #[test]
-fn the_story_comes_out_as_told() {
+fn the_story_comes_out_as_told_with_every_haproxy() {
+    for haproxy in support::haproxy::versions() {
+        tells_the_story(&haproxy);
+    }
+}
+
+fn tells_the_story(haproxy: &Version) {
     let output = Command::new(example("demo"))
         .arg(BINARY)
+        .env("HAPROXY", &haproxy.program)
         .output()
         .expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -21,6 +29,7 @@ fn the_story_comes_out_as_told() {
         "sni       UP       PROCOK    0",
         "GET / -> 200",
     ] {
-        assert!(text.contains(part), "{part}: {text}");
+        let version = &haproxy.number;
+        assert!(text.contains(part), "HAProxy {version}: {part}: {text}");
     }
 }

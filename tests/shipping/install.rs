@@ -37,3 +37,14 @@ fn make_install_puts_everything_below_destdir_and_prefix() {
         format!("sni-check {}\n", env!("CARGO_PKG_VERSION"))
     );
 }
+
+#[test]
+fn below_usr_zsh_finds_the_completion_where_debian_looks() {
+    run(cargo().args(["build", "--release", "--locked"]));
+    let place = workspace("make install below usr");
+    run(tool("make")
+        .args(["install", "PREFIX=/usr"])
+        .arg(format!("DESTDIR={}", place.display())));
+    let file = place.join("usr/share/zsh/vendor-completions/_sni-check");
+    assert!(file.exists(), "{}", file.display());
+}

@@ -37,6 +37,11 @@ fn value(flag: &FlagInfo<'static>) -> Option<Value> {
     })
 }
 
+/// The options of the option language that a command takes.
+fn flags_of(command: Command) -> impl Iterator<Item = &'static FlagInfo<'static>> {
+    flags().iter().filter(move |flag| command.takes(flag.long))
+}
+
 fn header() -> String {
     format!("# From src/options.rs and src/command.rs by {UPDATE}\n")
 }
@@ -99,10 +104,19 @@ fn bash() -> String {
         )
         .expect("a string");
     }
-    let options: Vec<&str> = flags().iter().map(|flag| flag.long).collect();
-    let options = options.join(" ");
+    let options = |command| {
+        let options: Vec<&str> = flags_of(command).map(|flag| flag.long).collect();
+        options.join(" ")
+    };
     let names = Command::NAMED.map(Command::name).join(" ");
     let mut commands = String::new();
+    let (name, diagnose) = (Command::Diagnose.name(), options(Command::Diagnose));
+    writeln!(
+        commands,
+        "        {name})\n            options='{diagnose}'\n            ;;"
+    )
+    .expect("a string");
+    let options = options(Command::Check);
     for (command, words) in commands_with_words() {
         let words: Vec<String> = words.into_iter().map(|(word, _)| word).collect();
         let (name, words) = (command.name(), words.join(" "));
@@ -116,6 +130,7 @@ fn bash() -> String {
         r#"{}
 _sni_check() {{
     local current=${{COMP_WORDS[COMP_CWORD]}} option=${{COMP_WORDS[COMP_CWORD-1]}}
+    local options='{options}'
     # bash splits --name=value into three words.
     if [[ $current == = ]]; then
         current=
@@ -132,7 +147,7 @@ _sni_check() {{
     case $option in
 {cases}        *)
             if [[ $current == -* ]]; then
-                mapfile -t COMPREPLY < <(compgen -W '{options}' -- "$current")
+                mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
             else
                 mapfile -t COMPREPLY < <(compgen -A hostname -- "$current")
             fi
@@ -153,8 +168,7 @@ fn zsh() -> String {
             .replace(']', "\\]")
             .replace(':', "\\:")
     };
-    let mut specs = String::new();
-    for flag in flags() {
+    let spec = |flag: &FlagInfo<'static>| {
         let repeats = if matches!(flag.optionality, Optionality::Repeating) {
             "*"
         } else {
@@ -178,13 +192,12 @@ fn zsh() -> String {
             }
         };
         let description = escape(&description(flag));
-        writeln!(
-            specs,
-            "    '{repeats}{}{equals}[{description}]{value}' \\",
+        format!(
+            "    '{repeats}{}{equals}[{description}]{value}' \\\n",
             flag.long
         )
-        .expect("a string");
-    }
+    };
+    let specs = |command| flags_of(command).map(spec).collect::<String>();
     let described = |words: &[(String, &str)]| {
         let words = words.iter().map(|(word, meaning)| {
             let meaning = one_line(meaning);
@@ -205,8 +218,11 @@ fn zsh() -> String {
         writeln!(commands, "if (( CURRENT > 2 )) && [[ $words[2] == {name} ]]; then\n    local -a following=({words})\n    (( CURRENT == 3 )) && _describe {name} following\n    return\nfi").expect("a string");
     }
     format!(
-        "#compdef sni-check\n{}\n_sni_check_first() {{\n    local -a commands=({names})\n    (( CURRENT == 2 )) && _describe command commands\n    _hosts\n}}\n\n{commands}_arguments -S \\\n{specs}    '1:command or target:_sni_check_first' \\\n    '*:TARGET:_hosts'\n",
-        header()
+        "#compdef sni-check\n{}\n_sni_check_first() {{\n    local -a commands=({names})\n    (( CURRENT == 2 )) && _describe command commands\n    _hosts\n}}\n\n{commands}if (( CURRENT > 2 )) && [[ $words[2] == {diagnose} ]]; then\n    _arguments -S \\\n{}    '1:command' \\\n    '*:TARGET:_hosts'\n    return\nfi\n_arguments -S \\\n{}    '1:command or target:_sni_check_first' \\\n    '*:TARGET:_hosts'\n",
+        header(),
+        specs(Command::Diagnose),
+        specs(Command::Check),
+        diagnose = Command::Diagnose.name(),
     )
 }
 
@@ -242,9 +258,15 @@ fn fish() -> String {
             format!("{kind}{words}")
         });
         let name = flag.long.trim_start_matches('-');
+        let taken = |command: Command| command.takes(flag.long);
+        let only = match (taken(Command::Check), taken(Command::Diagnose)) {
+            (true, true) => "",
+            (true, false) => " -n 'not __fish_seen_subcommand_from diagnose'",
+            (false, _) => " -n '__fish_seen_subcommand_from diagnose'",
+        };
         writeln!(
             lines,
-            "complete -c sni-check -l {name}{value} -d {}",
+            "complete -c sni-check{only} -l {name}{value} -d {}",
             quote(&description(flag))
         )
         .expect("a string");
@@ -295,7 +317,10 @@ fn bash_completes_options_words_and_files() {
     assert_eq!(in_bash(&["--crt", "Cargo.t"]), ["Cargo.toml"]);
     assert_eq!(in_bash(&["--ca-file", "@s"]), ["@system-ca"]);
     assert!(in_bash(&["--sni", "Cargo.t"]).is_empty());
-    assert!(in_bash(&["-"]).len() == flags().len());
+    assert_eq!(in_bash(&["-"]).len(), flags_of(Command::Check).count());
+    assert_eq!(in_bash(&["diagnose", "--col"]), ["--color"]);
+    assert!(in_bash(&["diagnose", "--quie"]).is_empty());
+    assert!(in_bash(&["--col"]).is_empty());
     assert_eq!(in_bash(&["dia"]), ["diagnose"]);
     assert_eq!(in_bash(&["diagnose", "--verify", "r"]), ["required"]);
     assert_eq!(in_bash(&["doctor", "--ru"]), ["--run"]);
@@ -317,6 +342,8 @@ fn fish_completes_options_words_and_files() {
     assert!(in_fish("--sni Cargo.t").is_empty());
     assert_eq!(in_fish("dia"), ["diagnose"]);
     assert_eq!(in_fish("diagnose --verify r"), ["required"]);
+    assert_eq!(in_fish("diagnose --col"), ["--color"]);
+    assert!(in_fish("diagnose --quie").is_empty());
     assert_eq!(in_fish("doctor --ru"), ["--run"]);
     assert_eq!(in_fish("doctor Cargo.t"), ["Cargo.toml"]);
     assert_eq!(in_fish("explain 7"), ["71", "72", "73", "74", "75", "76"]);
@@ -356,6 +383,8 @@ fn zsh_completes_options_words_and_files() {
     assert_eq!(in_zsh("--sni Cargo.t"), "--sni Cargo.t");
     assert_eq!(in_zsh("dia"), "diagnose");
     assert_eq!(in_zsh("diagnose --verify r"), "diagnose --verify required");
+    assert_eq!(in_zsh("diagnose --col"), "diagnose --color=");
+    assert_eq!(in_zsh("diagnose --quie"), "diagnose --quie");
     assert_eq!(in_zsh("explain 65"), "explain 65");
     assert_eq!(in_zsh("doctor --ru"), "doctor --run");
     assert_eq!(in_zsh("doctor -f Cargo.t"), "doctor -f Cargo.toml");
