@@ -127,7 +127,7 @@ fn probing(
     output: &mut Output,
 ) -> Result<Task> {
     let options = match &caller {
-        Some(_) => options::handed_over(&env::var_os("PATH").unwrap_or_default(), words)?,
+        Some(_) => options::handed::options(&env::var_os("PATH").unwrap_or_default(), words)?,
         None => match options::parse(&words)? {
             Parsed::Help(options) => return Ok(Task::Text(help::of(command, &options))),
             Parsed::Options(options) => options,

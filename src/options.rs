@@ -3,14 +3,13 @@
 //! Options are only read here, each on its own; [`crate::plan`] resolves them and refuses conflicts.
 
 pub mod expect;
-mod handed;
+pub(crate) mod handed;
 pub mod values;
 
 use anyhow::{Result, anyhow};
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality};
 
 use self::expect::Expectation;
-pub(crate) use self::handed::options as handed_over;
 use self::values::{Color, Days, Port, Size, Time, TlsVersion, Verify};
 use crate::refusal::{Misfit, SET_THE_VARIABLE, refusal};
 

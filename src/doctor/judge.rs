@@ -56,7 +56,7 @@ fn parse(check: &ExternalCheck) -> Result<Options> {
     if check.server.endpoint.name().is_some() {
         "192.0.2.1".clone_into(&mut arguments[2]);
     }
-    let options = options::handed_over(OsStr::new(path), arguments.into())?;
+    let options = options::handed::options(OsStr::new(path), arguments.into())?;
     Command::Check.refuse_foreign(&options)?;
     Ok(*options)
 }

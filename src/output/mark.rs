@@ -43,7 +43,7 @@ pub fn paint(text: String, choice: Color) -> String {
     if colored(choice) { color(&text) } else { text }
 }
 
-/// Colours the verdict and the marks: what stands at the begin of a line.
+/// Colours the verdict and the marks: what a line starts with.
 fn color(text: &str) -> String {
     const PAINT: [(&str, &str); 7] = [
         ("UP", "1;32"),

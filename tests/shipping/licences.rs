@@ -13,7 +13,7 @@ What is in the binary of sni-check besides sni-check, and the licences of it.
 
 The standard library of Rust: MIT OR Apache-2.0, https://www.rust-lang.org/policies/licenses
 The C library, by where it was built: glibc, LGPL-2.1-or-later; on Alpine musl, MIT. sni-check's
-sources and `cargo build --release` link it anew with any other.
+sources and `cargo build --release` link it with any other.
 The crates:
 ";
 
