@@ -17,6 +17,8 @@ pub mod plan;
 
 mod deadline;
 
+mod descriptor;
+
 pub mod probe;
 
 pub mod failure;
@@ -47,6 +49,7 @@ use crate::command::Command;
 use crate::doctor::DoctorOptions;
 use crate::haproxy::Caller;
 use crate::options::{Options, Parsed, version_checks_nothing};
+use crate::output::expiry;
 use crate::output::write::{write_line, write_text};
 use crate::plan::{Output, Plan};
 use crate::refusal::refusal;
@@ -70,7 +73,7 @@ pub fn run(words: Vec<OsString>) -> Code {
     exit_on_panic();
     let caller = Caller::from_env(|name| env::var_os(name));
     let mut output = Output::default();
-    let done = task(words, caller.clone(), &mut output).and_then(|task| answer(task, start));
+    let done = task(words, caller.clone(), &mut output, start).and_then(|task| answer(task, start));
     done.unwrap_or_else(|error| {
         output::refusal(caller.as_ref(), &output, &error);
         Code::Refused
@@ -81,13 +84,16 @@ pub fn run(words: Vec<OsString>) -> Code {
 fn answer(task: Task, start: Instant) -> Result<Code> {
     Ok(match task {
         Task::Check(plan) => {
-            let verdict = probe::run(&plan, start);
+            let verdict = probe::run_by_phase(&plan, start, |timed_out, seen| {
+                expiry::enter(&plan, timed_out, seen, start);
+            });
             output::verdict(&plan, &verdict);
             verdict.code()
         }
         Task::Diagnose(plan, options) => diagnose::run(&plan, &options, start),
         Task::Doctor(options) => doctor::run(&options)?,
         Task::Text(text) => {
+            start::never_expire();
             write_text(io::stdout(), &text);
             Code::Healthy
         }
@@ -96,7 +102,12 @@ fn answer(task: Task, start: Instant) -> Result<Code> {
 
 /// Makes sense of arguments and environment. `output` is filled in as soon as it is known, so that a
 /// refusal reaches the syslog too.
-fn task(words: Vec<OsString>, caller: Option<Caller>, output: &mut Output) -> Result<Task> {
+fn task(
+    words: Vec<OsString>,
+    caller: Option<Caller>,
+    output: &mut Output,
+    start: Instant,
+) -> Result<Task> {
     let mut words = words.into_iter().map(word).collect::<Result<Vec<_>>>()?;
     if caller.is_none()
         && words
@@ -106,6 +117,9 @@ fn task(words: Vec<OsString>, caller: Option<Caller>, output: &mut Output) -> Re
         doctor::become_check(&words[1..]);
     }
     let command = Command::take(&mut words, caller.as_ref())?;
+    if command == Command::Check {
+        expiry::begin(caller.as_ref(), start);
+    }
     match command {
         Command::Explain => Ok(Task::Text(match words.as_slice() {
             [help] if help == "--help" || help == "-h" => help::of(command, ""),
@@ -115,7 +129,7 @@ fn task(words: Vec<OsString>, caller: Option<Caller>, output: &mut Output) -> Re
             Parsed::Help(_) => Ok(Task::Text(help::of(command, ""))),
             Parsed::Options(options) => Ok(Task::Doctor(options)),
         },
-        Command::Check | Command::Diagnose => probing(command, words, caller, output),
+        Command::Check | Command::Diagnose => probing(command, words, caller, output, start),
     }
 }
 
@@ -125,6 +139,7 @@ fn probing(
     words: Vec<String>,
     caller: Option<Caller>,
     output: &mut Output,
+    start: Instant,
 ) -> Result<Task> {
     let options = match &caller {
         Some(_) => options::handed::options(&env::var_os("PATH").unwrap_or_default(), words)?,
@@ -137,6 +152,10 @@ fn probing(
     command.refuse_foreign(&options)?;
     if options.version {
         return version(&options);
+    }
+    if command == Command::Check {
+        let timeout = options.timeout.map(|time| time.0);
+        expiry::options_known(caller.as_ref(), output, timeout, start);
     }
     // A name that is not UTF-8 is refused as a name, but only where it is one.
     let sni_host = env::var_os("SNI_HOST");

@@ -4,6 +4,7 @@
 
 pub(crate) mod date;
 pub(crate) mod escape;
+pub mod expiry;
 pub(crate) mod json;
 mod line;
 pub mod mark;
@@ -11,10 +12,12 @@ mod syslog;
 pub mod wrap;
 pub mod write;
 
-use std::io;
+use std::os::fd::BorrowedFd;
+
+use rustix::stdio::{stderr, stdout};
 
 use self::escape::printable;
-use self::write::{write_line, write_text};
+use self::write::{write_line, write_text, write_whole};
 use crate::haproxy::Caller;
 use crate::plan::{Output, Plan};
 use crate::probe::Verdict;
@@ -23,8 +26,7 @@ use crate::probe::Verdict;
 pub fn verdict(plan: &Plan, verdict: &Verdict) {
     let notes = line::notes(plan, verdict);
     let worth_logging = verdict.result.is_err() || !notes.is_empty();
-    let by_hand = plan.caller.is_none();
-    if !(worth_logging || by_hand) {
+    if !worth_logging && plan.caller.is_some() {
         return;
     }
     let line = line::line(plan, verdict, &notes);
@@ -34,24 +36,30 @@ pub fn verdict(plan: &Plan, verdict: &Verdict) {
     if plan.output.quiet {
         return;
     }
-    let text = if plan.output.json {
-        json::object(plan, verdict, &notes).to_string()
+    expiry::decided(verdict.code());
+    let to = channel(plan, verdict.result.is_ok());
+    if plan.output.json {
+        let text = escape::json(&json::object(plan, verdict, &notes));
+        let left = plan.timeout.saturating_sub(verdict.seen.times.total);
+        write_whole(to, &text, left);
     } else {
-        line
-    };
-    // By hand, JSON is for the next program in the pipe, whatever it says.
-    let to_stdout = by_hand && (verdict.result.is_ok() || plan.output.json);
-    if to_stdout {
-        write_line(io::stdout(), &text);
-    } else {
-        write_line(io::stderr(), &text);
+        write_line(to, &line);
     }
-    if plan.output.verbose && by_hand {
-        write_text(io::stdout(), &line::details(plan, verdict));
-    } else if plan.output.verbose {
-        line::details(plan, verdict)
-            .lines()
-            .for_each(|line| write_line(io::stderr(), line));
+    if plan.output.verbose {
+        let details = line::details(plan, verdict);
+        match plan.caller {
+            None => write_text(stdout(), &details),
+            Some(_) => details.lines().for_each(|line| write_line(stderr(), line)),
+        }
+    }
+}
+
+/// Where the line or the JSON object of a check goes. By hand, JSON is for the next program in the
+/// pipe, whatever it says.
+fn channel(plan: &Plan, healthy: bool) -> BorrowedFd<'static> {
+    match plan.caller {
+        None if healthy || plan.output.json => stdout(),
+        _ => stderr(),
     }
 }
 
@@ -65,5 +73,5 @@ pub fn refusal(caller: Option<&Caller>, output: &Output, error: &anyhow::Error) 
     if let Some(syslog) = &output.syslog {
         syslog::send(syslog, &line);
     }
-    write_line(io::stderr(), &format!("sni-check: {line}"));
+    write_line(stderr(), &format!("sni-check: {line}"));
 }

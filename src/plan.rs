@@ -31,7 +31,7 @@ use crate::options::values::TlsVersion;
 use crate::refusal::{exclusive, refusal};
 
 /// Ends before HAProxy's default `inter 2s` kills the check and its diagnosis with it.
-const DEFAULT_TIMEOUT: Duration = Duration::from_millis(1800);
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_millis(1800);
 
 /// All that a probe needs.
 #[derive(Debug)]

@@ -22,6 +22,7 @@ pub use self::client::provider;
 use self::connect::Address;
 pub use self::faults::{faults, names};
 pub use self::http::{Examined, Response, exchange};
+use self::socket::Socket;
 pub use self::socket::Stop;
 pub use self::stream::{Stream, TlsStop};
 use self::tls::TlsStream;
@@ -29,7 +30,7 @@ use crate::certificate::Certificate;
 use crate::code::Code;
 use crate::deadline::Deadline;
 use crate::failure::Failure;
-use crate::plan::{Plan, ProxyHeader, Request, Tls};
+use crate::plan::{Host, Plan, ProxyHeader, Request, Target, Tls};
 
 /// What came of a check.
 #[derive(Debug)]
@@ -89,9 +90,15 @@ impl Verdict {
 
 /// Runs a check. `start` is when its time began to run.
 pub fn run(plan: &Plan, start: Instant) -> Verdict {
+    run_by_phase(plan, start, |_, _| {})
+}
+
+/// The same. At the start of each phase, `enter` is given what the check fails with if its time ends
+/// in that phase, and what was seen until then.
+pub fn run_by_phase(plan: &Plan, start: Instant, enter: impl FnMut(Failure, &mut Seen)) -> Verdict {
     let deadline = Deadline::new(start, plan.timeout);
     let mut seen = Seen::default();
-    let result = check(plan, deadline, &mut seen);
+    let result = check(plan, deadline, &mut seen, enter);
     seen.times.total = start.elapsed();
     Verdict { result, seen }
 }
@@ -130,7 +137,7 @@ impl<'a> Trial<'a> {
         deadline: Deadline,
         seen: &mut Seen,
     ) -> Result<Option<Response>, Failure> {
-        let stream = self.shake(addresses, deadline, seen)?;
+        let stream = self.connect_and_handshake(addresses, deadline, seen)?;
         let Some(request) = self.request else {
             return Ok(None);
         };
@@ -149,18 +156,28 @@ impl<'a> Trial<'a> {
         deadline: Deadline,
         seen: &mut Seen,
     ) -> Result<(Response, Examined), Failure> {
-        let stream = self.shake(addresses, deadline, seen)?;
+        let stream = self.connect_and_handshake(addresses, deadline, seen)?;
         timed(&mut seen.times.response, || http::examine(stream, request))
     }
 
-    /// Connects and shakes hands.
-    fn shake(
+    fn connect_and_handshake(
         self,
         addresses: &[Address],
         deadline: Deadline,
         seen: &mut Seen,
     ) -> Result<TlsStream, Failure> {
-        let socket = timed(&mut seen.times.connect, || {
+        let socket = self.connect(addresses, deadline, seen)?;
+        self.handshake(socket, seen)
+    }
+
+    /// Connects, and sends the PROXY header if there is one.
+    fn connect(
+        self,
+        addresses: &[Address],
+        deadline: Deadline,
+        seen: &mut Seen,
+    ) -> Result<Socket, Failure> {
+        timed(&mut seen.times.connect, || {
             let dialled = connect::dial(addresses, self.source, deadline);
             let (socket, address) = dialled.map_err(|(failure, address)| {
                 seen.address = Some(address.to_string());
@@ -174,7 +191,10 @@ impl<'a> Trial<'a> {
                 })?;
             }
             Ok(socket)
-        })?;
+        })
+    }
+
+    fn handshake(self, socket: Socket, seen: &mut Seen) -> Result<TlsStream, Failure> {
         timed(&mut seen.times.tls, || {
             let mut stream = TlsStream::new(self.sni, self.tls, socket)?;
             let shaken = stream.handshake();
@@ -187,12 +207,31 @@ impl<'a> Trial<'a> {
     }
 }
 
-fn check(plan: &Plan, deadline: Deadline, seen: &mut Seen) -> Result<Response, Failure> {
+fn check(
+    plan: &Plan,
+    deadline: Deadline,
+    seen: &mut Seen,
+    mut enter: impl FnMut(Failure, &mut Seen),
+) -> Result<Response, Failure> {
+    if let Target::Tcp {
+        host: Host::Name(name),
+        ..
+    } = &plan.target
+    {
+        enter(Failure::ResolveTimeout { name: name.clone() }, seen);
+    }
     let addresses = timed(&mut seen.times.resolve, || {
         connect::addresses(&plan.target, deadline)
     })?;
-    let response = Trial::of(plan).run(&addresses, deadline, seen)?;
-    response.ok_or_else(|| Failure::Internal("a check without a request".to_owned()))
+    let trial = Trial::of(plan);
+    enter(Failure::ConnectTimeout, seen);
+    let socket = trial.connect(&addresses, deadline, seen)?;
+    enter(Failure::HandshakeTimeout, seen);
+    let stream = trial.handshake(socket, seen)?;
+    enter(Failure::ResponseTimeout { head_read: false }, seen);
+    timed(&mut seen.times.response, || {
+        http::exchange(stream, &plan.request)
+    })
 }
 
 fn timed<T>(time: &mut Option<Duration>, phase: impl FnOnce() -> T) -> T {

@@ -3,16 +3,27 @@
 //! A daemonised HAProxy closes file descriptors 0 to 2 before it runs a check, and its chroot often
 //! has no `/dev/null`. The first socket would become descriptor 2 and an error line would be sent to
 //! the backend; the start of Rust's standard library prevents that by aborting.
+//!
+//! A check normally ends by itself at its deadline. What never looks at the clock (a loop in a
+//! library, a read that hangs, a process that was stopped) is ended by a timer of the kernel's, a
+//! little later: see [`Expiry`].
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, OsString};
+use std::io::Write;
 use std::os::fd::{BorrowedFd, IntoRawFd};
 use std::os::unix::ffi::OsStringExt;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::net::SocketAddrAny;
 
 use crate::code::Code;
+use crate::deadline::Deadline;
+use crate::descriptor::{send_datagram, write_until};
 
 /// Makes a function the program's `main`, called by the C runtime directly.
 ///
@@ -114,4 +125,129 @@ fn ignore_signals_of_writing() {
         // SAFETY: no handler of ours, and no other thread exists yet.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
+}
+
+/// How the process ends when its timer goes off: prepared in advance, because the handler of a signal
+/// may not allocate.
+#[derive(Debug)]
+pub struct Expiry {
+    /// The exit code.
+    pub code: Code,
+    /// When the process started.
+    pub start: Instant,
+    /// What is said.
+    pub texts: Vec<Text>,
+}
+
+/// A text that says how many milliseconds have passed.
+#[derive(Debug)]
+pub struct Text {
+    to: Channel,
+    text: Vec<u8>,
+    rest: Vec<u8>,
+}
+
+/// Where a text goes.
+#[derive(Debug)]
+pub enum Channel {
+    /// An open descriptor.
+    Descriptor(BorrowedFd<'static>),
+    /// A datagram socket.
+    Datagram(SocketAddrAny),
+}
+
+impl Text {
+    /// `before`, the number, `after`.
+    pub fn new(to: Channel, before: &str, after: &str) -> Text {
+        // The digits of a u128 and a fraction.
+        let mut text = Vec::with_capacity(before.len() + 42 + after.len());
+        text.extend_from_slice(before.as_bytes());
+        let rest = after.as_bytes().to_vec();
+        Text { to, text, rest }
+    }
+
+    fn say(&mut self, passed: Duration) {
+        let tenths = passed.as_micros() / 100;
+        let _ = write!(self.text, "{}.{}", tenths / 10, tenths % 10);
+        self.text.extend_from_slice(&self.rest);
+        match &self.to {
+            Channel::Descriptor(to) => {
+                write_until(to, &self.text, Deadline::new(Instant::now(), LAST_WRITE));
+            }
+            Channel::Datagram(to) => send_datagram(to, &self.text),
+        }
+    }
+}
+
+/// How much later than the deadline the timer goes off: a check that looks at the clock says more.
+const GRACE: Duration = Duration::from_millis(20);
+/// How long the handler waits for somebody to read a text.
+const LAST_WRITE: Duration = Duration::from_millis(10);
+
+/// The newest [`Expiry`]. The older ones are never freed: the handler may be using them.
+static EXPIRY: AtomicPtr<Expiry> = AtomicPtr::new(ptr::null_mut());
+
+/// Says how the process ends from now on if its timer goes off.
+pub fn on_expiry(expiry: Expiry) {
+    EXPIRY.store(Box::into_raw(Box::new(expiry)), Ordering::Release);
+}
+
+/// Starts the timer: the process ends as `expiry` says, a little later than `left` from now.
+pub fn expire_after(left: Duration, expiry: Expiry) {
+    on_expiry(expiry);
+    let handler = expire as extern "C" fn(libc::c_int);
+    // SAFETY: the handler calls nothing but what is async-signal-safe. The set is initialised by
+    // sigemptyset before it is used. Whoever started this process may have blocked the signal.
+    unsafe {
+        libc::signal(libc::SIGALRM, handler as libc::sighandler_t);
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGALRM);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, ptr::null_mut());
+    }
+    set_timer(left + GRACE);
+}
+
+/// Sets the timer again, to go off a little later than `left` from now.
+pub fn expire_after_instead(left: Duration) {
+    set_timer(left + GRACE);
+}
+
+/// Stops the timer.
+pub fn never_expire() {
+    set_timer(Duration::ZERO);
+}
+
+/// Zero stops it. The clock is monotonic and runs on while the process is stopped (Linux,
+/// `kernel/time/itimer.c`: an hrtimer on CLOCK_MONOTONIC).
+fn set_timer(left: Duration) {
+    let seconds = libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX);
+    let timer = libc::itimerval {
+        it_interval: libc::timeval {
+            tv_sec: 0,
+            tv_usec: 0,
+        },
+        it_value: libc::timeval {
+            tv_sec: seconds,
+            tv_usec: left.subsec_micros().into(),
+        },
+    };
+    // SAFETY: the kernel only reads the struct. If it fails, the check's own clock is left.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()) };
+}
+
+/// Says what is ready to be said and ends the process.
+extern "C" fn expire(_signal: libc::c_int) {
+    let expiry = EXPIRY.swap(ptr::null_mut(), Ordering::AcqRel);
+    // SAFETY: the pointer is of a box that `on_expiry` gave away, or null. Nobody else has it any
+    // more; if it is null, another thread is in here.
+    let Some(expiry) = (unsafe { expiry.as_mut() }) else {
+        return;
+    };
+    let passed = expiry.start.elapsed();
+    for text in &mut expiry.texts {
+        text.say(passed);
+    }
+    // SAFETY: _exit is async-signal-safe.
+    unsafe { libc::_exit(i32::from(expiry.code.number())) }
 }

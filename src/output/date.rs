@@ -6,7 +6,19 @@ use x509_cert::der::DateTime;
 
 /// A span in milliseconds, to a tenth.
 pub(crate) fn milliseconds(time: Duration) -> f64 {
-    (time.as_secs_f64() * 10_000.0).round() / 10.0
+    tenths(time) as f64 / 10.0
+}
+
+/// The same as a line has it: `3.4ms`.
+pub(crate) fn in_milliseconds(time: Duration) -> String {
+    let tenths = tenths(time);
+    format!("{}.{}ms", tenths / 10, tenths % 10)
+}
+
+/// A span in tenths of a millisecond.
+fn tenths(time: Duration) -> u64 {
+    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    micros.saturating_add(50) / 100
 }
 
 /// A point in time (since the epoch) in RFC 3339's form, in UTC.

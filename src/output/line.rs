@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::date::{date, milliseconds, now};
+use super::date::{date, in_milliseconds, now};
 use super::escape::printable;
 use crate::certificate::Certificate;
-use crate::code::Layer;
+use crate::code::{Code, Layer};
 use crate::plan::Plan;
 use crate::probe::{Times, Verdict};
 
@@ -37,24 +37,36 @@ pub(super) fn notes(plan: &Plan, verdict: &Verdict) -> Vec<String> {
 }
 
 pub(super) fn line(plan: &Plan, verdict: &Verdict, notes: &[String]) -> String {
-    let code = verdict.code();
-    let mut line = format!(
-        "{} {} {} {}",
+    let address = verdict.seen.address.as_deref();
+    let mut line = start_of_line(
+        plan,
         state(verdict),
-        code.number(),
-        code.haproxy_word(),
-        printable(&plan.subject())
+        verdict.code(),
+        address,
+        &cause(verdict),
     );
-    match &verdict.seen.address {
-        Some(address) => _ = write!(line, " {}", printable(address)),
-        None => _ = write!(line, " {}", plan.target),
-    }
-    _ = write!(line, " {}: {}", sni(plan), printable(&cause(verdict)));
     for note in notes {
         _ = write!(line, "; {}", printable(note));
     }
     _ = write!(line, "; {}", times(&verdict.seen.times));
     line
+}
+
+/// The line without notes and times. `address` is the one that was dialled, if any was.
+pub(super) fn start_of_line(
+    plan: &Plan,
+    state: &str,
+    code: Code,
+    address: Option<&str>,
+    cause: &str,
+) -> String {
+    let address = match address {
+        Some(address) => printable(address),
+        None => printable(&plan.target.to_string()),
+    };
+    let (number, word) = (code.number(), code.haproxy_word());
+    let (subject, sni, cause) = (printable(&plan.subject()), sni(plan), printable(cause));
+    format!("{state} {number} {word} {subject} {address} {sni}: {cause}")
 }
 
 pub(super) fn state(verdict: &Verdict) -> &'static str {
@@ -108,7 +120,7 @@ fn times(times: &Times) -> String {
         .into_iter()
         .filter_map(|(name, time)| Some((name, time?)))
     {
-        _ = write!(text, "{name} {:.1}ms ", milliseconds(time));
+        _ = write!(text, "{name} {} ", in_milliseconds(time));
     }
     text.truncate(text.trim_end().len());
     text

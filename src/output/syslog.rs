@@ -1,12 +1,12 @@
 //! `--syslog`: a line per failure to a syslog, because a daemonised HAProxy drops a check's stderr.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use rustix::net::{SocketAddrAny, SocketAddrUnix};
 use x509_cert::der::DateTime;
 
+use super::date::now;
+use crate::descriptor::send_datagram;
 use crate::plan::Syslog;
 
 /// Facility daemon, severity error (RFC 5424, section 6.2.1).
@@ -15,44 +15,37 @@ const PRIORITY: u8 = 3 * 8 + 3;
 /// Sends one message. Never blocks and reports nothing: a syslog that is gone must not change
 /// what the check says.
 pub(super) fn send(syslog: &Syslog, message: &str) {
-    let pid = std::process::id();
-    let _ = match syslog {
-        Syslog::Udp(address) => {
-            let since_epoch = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
-            let time = timestamp(since_epoch);
-            let datagram = format!("<{PRIORITY}>1 {time} - sni-check {pid} - - {message}");
-            send_udp(*address, datagram.as_bytes())
-        }
-        Syslog::Unix(path) => {
-            let datagram = format!("<{PRIORITY}>sni-check[{pid}]: {message}");
-            send_unix(path, datagram.as_bytes())
-        }
-    };
+    if let Some(to) = address(syslog) {
+        send_datagram(&to, datagram(syslog, message, now()).as_bytes());
+    }
 }
+
+/// A message as this syslog wants it. `time` is when it is sent, since the epoch.
+pub(super) fn datagram(syslog: &Syslog, message: &str, time: Duration) -> String {
+    let pid = std::process::id();
+    match syslog {
+        Syslog::Udp(_) => {
+            let time = timestamp(time);
+            format!("<{PRIORITY}>1 {time} - sni-check {pid} - - {message}")
+        }
+        Syslog::Unix(_) => format!("<{PRIORITY}>sni-check[{pid}]: {message}"),
+    }
+}
+
+/// Where its socket is; `None` if the path is longer than one of a socket can be.
+pub(super) fn address(syslog: &Syslog) -> Option<SocketAddrAny> {
+    Some(match syslog {
+        Syslog::Udp(address) => (*address).into(),
+        Syslog::Unix(path) => SocketAddrUnix::new(path).ok()?.into(),
+    })
+}
+
 /// RFC 5424, section 6.2.3, in UTC; NILVALUE if the clock is beyond reason.
 fn timestamp(since_epoch: Duration) -> String {
     match DateTime::from_unix_duration(since_epoch) {
         Ok(time) => time.to_string(),
         Err(_) => "-".to_owned(),
     }
-}
-
-fn send_udp(address: SocketAddr, datagram: &[u8]) -> std::io::Result<usize> {
-    let any: SocketAddr = match address {
-        SocketAddr::V4(_) => ([0; 4], 0).into(),
-        SocketAddr::V6(_) => ([0; 16], 0).into(),
-    };
-    let socket = UdpSocket::bind(any)?;
-    socket.set_nonblocking(true)?;
-    socket.send_to(datagram, address)
-}
-
-fn send_unix(path: &PathBuf, datagram: &[u8]) -> std::io::Result<usize> {
-    let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
-    socket.send_to(datagram, path)
 }
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! Output that can neither panic nor block a check.
 
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-/// What one write to a pipe that polls as writable can always take without blocking (PIPE_BUF).
-const ATOMIC_WRITE: usize = 4096;
+use crate::deadline::Deadline;
+use crate::descriptor::{ATOMIC_WRITE, write_until};
 
 /// Writes `text` and a newline in one write, or drops it: a reader that is gone or does not read
 /// must neither change the exit code nor hold the check beyond its deadline.
@@ -16,12 +15,13 @@ pub fn write_line(to: impl AsFd, text: &str) {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let line = [&text.as_bytes()[..end], b"\n"].concat();
-    let mut writable = [PollFd::new(&to, PollFlags::OUT)];
-    let at_once = Timespec::try_from(Duration::ZERO).ok();
-    if poll(&mut writable, at_once.as_ref()) == Ok(1) {
-        let _ = rustix::io::write(&to, &line);
-    }
+    write_whole(to, &text[..end], Duration::ZERO);
+}
+
+/// Writes all of `text` and a newline, waiting for a slow reader, but no longer than `patience`.
+pub fn write_whole(to: impl AsFd, text: &str, patience: Duration) {
+    let line = [text.as_bytes(), b"\n"].concat();
+    write_until(to, &line, Deadline::new(Instant::now(), patience));
 }
 
 /// Writes all of a longer text for a person (help, a table), waiting for a slow reader such as a

@@ -1,0 +1,47 @@
+//! Writing to descriptors without waiting beyond a deadline.
+//!
+//! Nothing here allocates, takes a lock or panics, so the handler of a signal may call it.
+
+use std::os::fd::AsFd;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{SendFlags, SocketAddrAny, SocketFlags, SocketType};
+
+use crate::deadline::Deadline;
+
+/// What one write to a pipe that polls as writable always takes without blocking (PIPE_BUF), and
+/// does not mix with what others write.
+pub const ATOMIC_WRITE: usize = 4096;
+
+/// Writes as much of `bytes` as `to` takes before the deadline. After the deadline, writes what it
+/// takes at once.
+pub fn write_until(to: impl AsFd, bytes: &[u8], deadline: Deadline) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let left = Timespec::try_from(deadline.remaining().unwrap_or_default());
+        let left = left.unwrap_or_default();
+        match poll(&mut [PollFd::new(&to, PollFlags::OUT)], Some(&left)) {
+            Ok(0) => return,
+            Err(Errno::INTR) => continue,
+            Err(_) => return,
+            Ok(_) => {}
+        }
+        match rustix::io::write(&to, &rest[..rest.len().min(ATOMIC_WRITE)]) {
+            Ok(0) => return,
+            Ok(written) => rest = &rest[written..],
+            Err(Errno::INTR) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// Sends one datagram from a socket of its own, or drops it where it cannot be sent at once.
+pub fn send_datagram(to: &SocketAddrAny, bytes: &[u8]) {
+    let family = to.address_family();
+    let kind = SocketType::DGRAM;
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    if let Ok(socket) = rustix::net::socket_with(family, kind, flags, None) {
+        let _ = rustix::net::sendto(&socket, bytes, SendFlags::NOSIGNAL, to);
+    }
+}

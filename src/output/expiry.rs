@@ -1,0 +1,112 @@
+//! What a check says and its code when the kernel's timer ends it, prepared for each phase.
+//!
+//! It is what the check would say by itself of a time-out in that phase.
+
+use std::mem;
+use std::time::{Duration, Instant};
+
+use rustix::stdio::stderr;
+
+use super::date::{milliseconds, now};
+use super::escape::{self, printable};
+use super::{channel, json, line, syslog};
+use crate::code::Code;
+use crate::failure::Failure;
+use crate::haproxy::Caller;
+use crate::plan::{DEFAULT_TIMEOUT, Output, Plan};
+use crate::probe::{Seen, Verdict};
+use crate::start::{Channel, Expiry, Text, expire_after, expire_after_instead, on_expiry};
+
+/// Starts the timer of a check whose options are not yet known.
+pub fn begin(caller: Option<&Caller>, start: Instant) {
+    let expiry = reading(caller, &Output::default(), DEFAULT_TIMEOUT, start);
+    expire_after(DEFAULT_TIMEOUT.saturating_sub(start.elapsed()), expiry);
+}
+
+/// Sets the timer as the options want it, and what is said while files are read.
+pub fn options_known(
+    caller: Option<&Caller>,
+    output: &Output,
+    timeout: Option<Duration>,
+    start: Instant,
+) {
+    if timeout.is_some() || output.syslog.is_some() {
+        let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
+        on_expiry(reading(caller, output, timeout, start));
+        expire_after_instead(timeout.saturating_sub(start.elapsed()));
+    }
+}
+
+/// While options and files are read.
+fn reading(caller: Option<&Caller>, output: &Output, timeout: Duration, start: Instant) -> Expiry {
+    let subject = match caller {
+        Some(caller) => format!("{}: ", printable(&caller.to_string())),
+        None => String::new(),
+    };
+    let line = format!("{subject}{NOT_READ}; total ");
+    let mut texts = log(output, &line, timeout);
+    let line = format!("sni-check: {line}");
+    texts.push(Text::new(Channel::Descriptor(stderr()), &line, "ms\n"));
+    Expiry {
+        code: Code::Refused,
+        start,
+        texts,
+    }
+}
+
+const NOT_READ: &str =
+    "options and files were not read within --timeout; name plain files on a local disk";
+
+/// At the start of a phase; `timed_out` is what the check fails with if its time ends in it.
+pub fn enter(plan: &Plan, timed_out: Failure, seen: &mut Seen, start: Instant) {
+    let (code, cause) = (timed_out.code(), timed_out.to_string());
+    let address = seen.address.as_deref();
+    let line = line::start_of_line(plan, "DOWN", code, address, &cause) + "; total ";
+    let mut texts = log(&plan.output, &line, plan.timeout);
+    if !plan.output.quiet {
+        let to = Channel::Descriptor(channel(plan, false));
+        texts.push(match plan.output.json {
+            true => object(to, plan, timed_out, seen),
+            false => Text::new(to, &line, "ms\n"),
+        });
+    }
+    on_expiry(Expiry { code, start, texts });
+}
+
+/// The datagram for the syslog. `after` is when it is sent, as of now.
+fn log(output: &Output, line: &str, after: Duration) -> Vec<Text> {
+    let text = output.syslog.as_ref().and_then(|syslog| {
+        let to = Channel::Datagram(syslog::address(syslog)?);
+        let datagram = syslog::datagram(syslog, line, now() + after);
+        Some(Text::new(to, &datagram, "ms"))
+    });
+    text.into_iter().collect()
+}
+
+/// The JSON object, with what was seen until now.
+fn object(to: Channel, plan: &Plan, timed_out: Failure, seen: &mut Seen) -> Text {
+    /// Stands for the total, which is known only at the end.
+    const LATER: Duration = Duration::from_millis(u32::MAX as u64);
+    seen.times.total = LATER;
+    let verdict = Verdict {
+        result: Err(timed_out),
+        seen: mem::take(seen),
+    };
+    let text = escape::json(&json::object(plan, &verdict, &[])) + "\n";
+    *seen = verdict.seen;
+    // Within strings, quotes are escaped.
+    let (key, later) = ("\"total\":", format!("{:.1}", milliseconds(LATER)));
+    let (before, after) = text
+        .split_once(&format!("{key}{later}"))
+        .expect("the object has a total");
+    Text::new(to, &format!("{before}{key}"), after)
+}
+
+/// Once the verdict is known: its code, and nothing, because that is being said.
+pub(super) fn decided(code: Code) {
+    on_expiry(Expiry {
+        code,
+        start: Instant::now(),
+        texts: Vec::new(),
+    });
+}
