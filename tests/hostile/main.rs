@@ -2,6 +2,8 @@
 //! is 0 if that is possible at all, otherwise a documented code. The check never dies of a signal.
 
 mod clock;
+mod deadline;
+mod json;
 mod memory;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,6 +1,5 @@
 //! SIGTERM, with which HAProxy ends a check that takes too long.
 
-use std::fs;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Stdio};
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::support::check::{BINARY, haproxy_command};
 use crate::support::folder::Folder;
 use crate::support::stage::Stage;
-use crate::support::{NAME, PATIENCE, peer, program, wait_for};
+use crate::support::{NAME, PATIENCE, peer, program};
 
 fn start(program: &[&str], options: &str, port: u16) -> Child {
     let options = format!("--sni {NAME} --timeout 100s {options}");
@@ -55,12 +54,7 @@ fn while_resolving() {
 fn while_connecting() {
     let (port, _queue) = peer::blackhole();
     let child = start(&[BINARY], "", port);
-    // SYN_SENT is state 2 of the kernel's table.
-    let waiting = format!(":{port:04X} 02 ");
-    wait_for("a connection attempt", || {
-        let table = fs::read_to_string("/proc/net/tcp").expect("the kernel's table");
-        table.contains(&waiting).then_some(())
-    });
+    peer::wait_for_attempt(port);
     expect_end(child);
 }
 

@@ -12,6 +12,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustix::net::sockopt::set_socket_linger;
 
 use super::pki::{Ca, Leaf};
+use super::wait_for;
 
 /// A complete, healthy answer.
 pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -158,6 +159,17 @@ pub fn blackhole() -> (u16, impl Sized) {
     let queue = std::iter::from_fn(|| TcpStream::connect_timeout(&address, wait).ok());
     let queue: Vec<TcpStream> = queue.take(8).collect();
     (address.port(), (queue, listener))
+}
+
+/// Waits until somebody tries to connect to a port that answers nothing.
+#[track_caller]
+pub fn wait_for_attempt(port: u16) {
+    // SYN_SENT is state 2 of the kernel's table.
+    let waiting = format!(":{port:04X} 02 ");
+    wait_for("a connection attempt", || {
+        let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table");
+        table.contains(&waiting).then_some(())
+    });
 }
 
 /// The socket of a DNS server, on a loopback address of its own.

@@ -1,0 +1,174 @@
+//! The deadline of a check that cannot look at the clock: stopped, in a loop, writing to nobody.
+
+use std::io::{Read, Write};
+use std::net::UdpSocket;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::check::{BINARY, by_hand, example, expect, haproxy_command};
+use crate::support::stage::Stage;
+use crate::support::{NAME, PATIENCE, peer, wait_for};
+
+/// Long enough to be stopped within it.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// After the deadline, a check that goes on is noticed by this; the timer ends it at once.
+const SOON: Duration = Duration::from_millis(1500);
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    kill_process(pid.expect("a process"), signal).expect("it is there");
+}
+
+/// Stops a check when it has `reached` its phase, until after its deadline, and lets it go on.
+fn stopped(mut command: Command, reached: impl FnOnce(&Child)) -> Output {
+    let start = Instant::now();
+    let pipes = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = pipes.spawn().expect("the program runs");
+    reached(&child);
+    signal(&child, Signal::STOP);
+    wait_for("the deadline to pass", || {
+        (start.elapsed() > TIMEOUT + Duration::from_millis(200)).then_some(())
+    });
+    signal(&child, Signal::CONT);
+    let go_on = Instant::now();
+    let output = child.wait_with_output().expect("an end");
+    // Counted from where it was stopped, it would wait for nearly as long again.
+    assert!(go_on.elapsed() < SOON, "{:?}: {output:?}", go_on.elapsed());
+    output
+}
+
+fn check(port: u16, options: &str) -> Command {
+    let timeout = TIMEOUT.as_millis();
+    let path = format!("--sni {NAME} --timeout {timeout}ms {options}");
+    haproxy_command(&[BINARY], &path, "127.0.0.1", &port.to_string())
+}
+
+/// A peer that says nothing, and what waits until a check is in its handshake.
+fn silent() -> (u16, impl FnOnce(&Child)) {
+    let (tell, told) = channel();
+    let port = peer::tcp(move |mut stream| {
+        let _ = stream.read(&mut [0; 16]);
+        let _ = tell.send(());
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    (port, move |_: &Child| {
+        told.recv_timeout(PATIENCE).expect("a handshake")
+    })
+}
+
+/// The same for a peer that says nothing after the handshake.
+fn wordless(stage: &Stage) -> (u16, impl FnOnce(&Child)) {
+    let (tell, told) = channel();
+    let port = peer::tls(&stage.leaf, move |stream| {
+        let _ = tell.send(());
+        let _ = stream.read(&mut [0]);
+    });
+    (port, move |_: &Child| {
+        told.recv_timeout(PATIENCE).expect("a request")
+    })
+}
+
+#[test]
+fn stopped_while_connecting() {
+    let (port, _queue) = peer::blackhole();
+    let output = stopped(check(port, ""), |_| peer::wait_for_attempt(port));
+    expect(&output, 42, "timed out; total 2");
+}
+
+#[test]
+fn stopped_in_the_handshake() {
+    let (port, reached) = silent();
+    let output = stopped(check(port, ""), reached);
+    expect(&output, 62, "handshake timed out; total 2");
+}
+
+#[test]
+fn stopped_before_the_response() {
+    let stage = Stage::new();
+    let (port, reached) = wordless(&stage);
+    let output = stopped(check(port, &stage.trust), reached);
+    expect(&output, 72, "response timed out; total 2");
+}
+
+#[test]
+fn the_json_of_a_stopped_check_is_whole() {
+    let stage = Stage::new();
+    let (port, reached) = wordless(&stage);
+    let output = stopped(check(port, &format!("{} --json", stage.trust)), reached);
+    let text = expect(&output, 72, "");
+    let object: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(object["code"], 72);
+    assert_eq!(object["chain"].as_array().map(Vec::len), Some(1));
+    let total = object["milliseconds"]["total"].as_f64().expect("a number");
+    assert!(total > 2200.0, "{text}");
+}
+
+#[test]
+fn the_syslog_hears_of_a_stopped_check() {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    let syslog = socket.local_addr().expect("an address");
+    let (port, reached) = silent();
+    let output = stopped(check(port, &format!("--quiet --syslog {syslog}")), reached);
+    assert_eq!(expect(&output, 62, ""), "");
+    let mut datagram = [0; 1000];
+    let length = socket.recv(&mut datagram).expect("a datagram");
+    let datagram = String::from_utf8_lossy(&datagram[..length]);
+    assert!(datagram.starts_with("<27>1 20"), "{datagram}");
+    assert!(
+        datagram.contains("handshake timed out; total 2"),
+        "{datagram}"
+    );
+}
+
+#[test]
+fn a_loop_that_never_looks_at_the_clock_ends() {
+    for blocked in [
+        None,
+        Some("--block-signal=ALRM"),
+        Some("--ignore-signal=ALRM"),
+    ] {
+        let endless = example("endless");
+        let mut command = match blocked {
+            None => Command::new(endless),
+            Some(option) => {
+                let mut command = crate::support::program("env");
+                command.arg(option).arg(endless);
+                command
+            }
+        };
+        let start = Instant::now();
+        let output = command.output().expect("it runs");
+        expect(&output, 62, "late by 1");
+        assert!(start.elapsed() < PATIENCE);
+        assert_eq!(output.status.signal(), None);
+    }
+}
+
+#[test]
+fn a_standard_output_that_nobody_reads_does_not_hold_a_call_by_hand() {
+    let stage = Stage::new();
+    let connect = format!("--connect=127.0.0.1:{}", stage.nginx().port);
+    for option in ["--verbose", "--json"] {
+        let (_reader, mut writer) = std::io::pipe().expect("a pipe");
+        rustix::io::ioctl_fionbio(&writer, true).expect("non-blocking");
+        while writer.write(&[b'x'; 4096]).is_ok() {}
+        rustix::io::ioctl_fionbio(&writer, false).expect("blocking");
+        let words = [
+            "--timeout=2s",
+            "--ca-file",
+            &stage.ca_file,
+            &connect,
+            option,
+            NAME,
+        ];
+        let mut child = by_hand(&words).stdout(writer).spawn().expect("it runs");
+        let status = wait_for("the check to end", || child.try_wait().expect("a status"));
+        // The backend was seen to be healthy.
+        assert_eq!(status.code(), Some(0), "{option}: {status}");
+    }
+}
