@@ -12,12 +12,10 @@ mod syslog;
 pub mod wrap;
 pub mod write;
 
-use std::os::fd::BorrowedFd;
-
 use rustix::stdio::{stderr, stdout};
 
 use self::escape::printable;
-use self::write::{write_line, write_text, write_whole};
+use self::write::{channel, write_line, write_text, write_whole};
 use crate::haproxy::Caller;
 use crate::plan::{Output, Plan};
 use crate::probe::Verdict;
@@ -51,15 +49,6 @@ pub fn verdict(plan: &Plan, verdict: &Verdict) {
             None => write_text(stdout(), &details),
             Some(_) => details.lines().for_each(|line| write_line(stderr(), line)),
         }
-    }
-}
-
-/// Where the line or the JSON object of a check goes. By hand, JSON is for the next program in the
-/// pipe, whatever it says.
-fn channel(plan: &Plan, healthy: bool) -> BorrowedFd<'static> {
-    match plan.caller {
-        None if healthy || plan.output.json => stdout(),
-        _ => stderr(),
     }
 }
 

@@ -9,7 +9,8 @@ use rustix::stdio::stderr;
 
 use super::date::{milliseconds, now};
 use super::escape::{self, printable};
-use super::{channel, json, line, syslog};
+use super::write::channel;
+use super::{json, line, syslog};
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::haproxy::Caller;

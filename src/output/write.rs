@@ -1,12 +1,23 @@
 //! Output that can neither panic nor block a check.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
+use rustix::stdio::{stderr, stdout};
 
 use crate::deadline::Deadline;
 use crate::descriptor::{ATOMIC_WRITE, write_until};
+use crate::plan::Plan;
+
+/// Where the line or the JSON object of a check goes. By hand, JSON is for the next program in the
+/// pipe, whatever it says.
+pub(super) fn channel(plan: &Plan, healthy: bool) -> BorrowedFd<'static> {
+    match plan.caller {
+        None if healthy || plan.output.json => stdout(),
+        _ => stderr(),
+    }
+}
 
 /// Writes `text` and a newline in one write, or drops it: a reader that is gone or does not read
 /// must neither change the exit code nor hold the check beyond its deadline.
