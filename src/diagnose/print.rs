@@ -10,7 +10,7 @@ use super::step::Step;
 use super::{cure, snippet, steps, view};
 use crate::certificate::Certificate;
 use crate::code::Code;
-use crate::output::escape::printable;
+use crate::output::escape::{json as json_text, printable};
 use crate::output::json::certificate;
 use crate::output::mark::paint;
 use crate::output::wrap::paragraph;
@@ -137,7 +137,7 @@ pub(super) fn object(case: Case<'_>) -> String {
             "external": cure.external,
         },
     });
-    format!("{object}\n")
+    json_text(&object) + "\n"
 }
 
 fn step(step: &Step) -> Value {

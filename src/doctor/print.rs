@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::code::Code;
 use crate::options::values::Color;
 use crate::output::date::milliseconds;
-use crate::output::escape::printable;
+use crate::output::escape::{json as json_text, printable};
 use crate::output::mark::{Mark, paint};
 use crate::output::wrap::paragraph;
 
@@ -18,7 +18,7 @@ use super::run::{Outcome, Ran};
 /// The report as text.
 pub(super) fn text(report: &Report, color: Color) -> String {
     let mut text = String::new();
-    paragraph(&mut text, "", &title(report));
+    paragraph(&mut text, "", &printable(&title(report)));
     for finding in &report.findings {
         text.push('\n');
         print_finding(&mut text, finding);
@@ -60,7 +60,7 @@ fn title(report: &Report) -> String {
 
 fn print_finding(text: &mut String, finding: &Finding) {
     let place = finding.place.as_ref();
-    let mut head = place.map_or_else(String::new, |place| format!("{place} "));
+    let mut head = place.map_or_else(String::new, |place| printable(&format!("{place} ")));
     if !finding.about.is_empty() {
         const MOST: usize = 6;
         let named = finding.about.iter().take(MOST).map(|name| printable(name));
@@ -156,7 +156,7 @@ pub(super) fn object(report: &Report, code: Code) -> String {
             "checks": ran.iter().map(run).collect::<Vec<_>>(),
         })),
     });
-    format!("{object}\n")
+    json_text(&object) + "\n"
 }
 
 fn finding(finding: &Finding) -> Value {

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::support::check::{expect, run_by_hand};
+use crate::support::check::{expect, run_by_hand, stdout};
+use crate::support::folder::Folder;
 use crate::support::stage::Stage;
 use crate::support::{NAME, peer};
 
@@ -61,4 +62,23 @@ fn a_long_chain_is_listed_to_its_end() {
     let object: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(object["chain"].as_array().map(Vec::len), Some(4), "{text}");
     assert!(text.len() > 4096, "{}", text.len());
+}
+
+#[test]
+fn the_name_of_a_file_is_as_harmless_to_doctor() {
+    let folder = Folder::new();
+    let name = format!("{}.cfg", HOSTILE.replace(' ', "_"));
+    let config = "backend b\n option external-check\n external-check command /missing\n server s 127.0.0.1:1 check\n";
+    let file = folder.file(&name, config);
+    for format in ["--json", "--color=never"] {
+        let output = run_by_hand(&["doctor", format, "-f", &file]);
+        let text = stdout(&output);
+        assert!(text.contains("/missing"), "{text}");
+        assert!(
+            text.contains("\\u202e") || text.contains("\\u{202e}"),
+            "{text}"
+        );
+        let raw = |c: char| c != '\n' && (c.is_control() || !c.is_ascii());
+        assert!(!text.contains(raw), "{text:?}");
+    }
 }
