@@ -6,12 +6,14 @@
 //! (the exit code), `files`, `checks` (how many), `haproxy` (null without HAProxy; else `version`,
 //! `accepts`, `says`), `findings` (each `mark`: `problem` or `note`, `id`, `file`, `line`, `about`:
 //! backends or servers, `what`, `shows`, `write`), `not_understood` (`file`, `line`, `why`) and `runs`
-//! (null without `--run`; else `exact` and `checks`: `backend`, `server`, `check_status`,
-//! `check_code`, `meaning`, `milliseconds`).
+//! (null without `--run`; else `exact`, `limits` and `checks`: `backend`, `server`, `check_status`,
+//! `check_code`, `meaning`, `line`: what the check wrote, `diagnose`: what to call next, both may be
+//! null, `milliseconds`).
 
 mod as_haproxy;
 mod backends;
 mod binary;
+mod by_hand;
 mod check;
 mod conditions;
 mod config;
@@ -24,6 +26,7 @@ mod fit;
 mod jail;
 mod judge;
 mod launch;
+mod object;
 mod options;
 mod place;
 mod print;
@@ -34,6 +37,8 @@ mod server;
 mod setup;
 mod statements;
 mod traffic;
+mod user;
+mod walk;
 
 use std::io;
 use std::path::Path;
@@ -69,7 +74,7 @@ pub fn run(options: &DoctorOptions) -> Result<Code> {
     let report = examine(options)?;
     let code = report.code();
     let text = match options.json {
-        true => print::object(&report, code),
+        true => object::of(&report, code),
         false => print::text(&report, options.color.unwrap_or_default()),
     };
     write_text(io::stdout(), &text);
@@ -81,6 +86,9 @@ fn examine(options: &DoctorOptions) -> Result<Report> {
         [] => vec![usual()?.to_owned()],
         given => given.to_vec(),
     };
+    if options.run {
+        run::possible()?;
+    }
     let start = Variables::new(&options.env)?;
     let haproxy = Haproxy::find(options.haproxy.as_deref())?;
     let mut variables = start.clone();
@@ -99,9 +107,9 @@ fn examine(options: &DoctorOptions) -> Result<Report> {
     let mut findings: Vec<Finding> = opinion.iter().filter_map(refused).collect();
     findings.extend(unset(&config));
     findings.extend(look(setup, &checks));
-    let ran = options.run.then(|| {
+    let runs = options.run.then(|| {
         checks.iter_mut().for_each(ExternalCheck::resolve);
-        run::all(&checks, &jail, launch::can_fork(setup))
+        run::all(&checks, setup)
     });
     let checks = checks.len();
     let (accepts, says) = opinion.map_or((true, Vec::new()), |opinion| {
@@ -115,8 +123,7 @@ fn examine(options: &DoctorOptions) -> Result<Report> {
         haproxy_version: haproxy.version_text,
         haproxy_accepts: accepts,
         haproxy_says: says,
-        ran,
-        exact: run::is_exact(&jail),
+        runs,
     })
 }
 
@@ -152,6 +159,16 @@ fn look(setup: Setup, checks: &[ExternalCheck]) -> Vec<Finding> {
 
 /// HAProxy's own verdict comes first.
 fn refused(opinion: &Opinion) -> Option<Finding> {
+    if let Some(why) = &opinion.broke_off {
+        return Some(
+            Finding::problem(
+                "refused",
+                format!("HAProxy's test of this configuration {why}"),
+            )
+            .shows("HAProxy may not start either; what it says of the configuration is missing")
+            .write("run haproxy -c by hand; a crash is to be reported to HAProxy's developers"),
+        );
+    }
     if opinion.accepts {
         return None;
     }

@@ -109,12 +109,8 @@ fn task(
     start: Instant,
 ) -> Result<Task> {
     let mut words = words.into_iter().map(word).collect::<Result<Vec<_>>>()?;
-    if caller.is_none()
-        && words
-            .first()
-            .is_some_and(|word| word == doctor::INNER_COMMAND)
-    {
-        doctor::become_check(&words[1..]);
+    if caller.is_none() && words == [doctor::INNER_COMMAND] {
+        doctor::become_check();
     }
     let command = Command::take(&mut words, caller.as_ref())?;
     if command == Command::Check {

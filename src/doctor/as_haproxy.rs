@@ -2,62 +2,108 @@
 //! as an inner command: what changes a process for good (chroot, user) happens there, before it
 //! becomes the check.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::process::{self, Command};
+use std::process::{self, Command, Stdio};
 
 use rustix::fs::{Gid, Uid};
-use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::process::{chdir, chroot};
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::{
+    Pid, Signal, chdir, chroot, geteuid, getppid, set_parent_process_death_signal,
+};
+use rustix::stdio::{dup2_stdin, stdin};
 use rustix::thread::{set_no_new_privs, set_thread_gid, set_thread_groups, set_thread_uid};
+
+use crate::haproxy::child::RunningProgram;
 
 use super::check::ExternalCheck;
 use super::jail::Jail;
 
-/// The first word of such a call; no host can have that name.
+/// The word of such a call. It is not offered to anybody, and by hand it is an unknown option.
 pub(crate) const INNER_COMMAND: &str = "--as-haproxy";
 
 /// What HAProxy's child ends with when the command cannot be started.
 const NOT_RUN: i32 = 255;
 
-/// The words of such a call: chroot, user, group, command, four arguments, environment. A
-/// chroot or a user that is not to be changed stays empty; only root can change them.
-pub(super) fn words(check: &ExternalCheck, jail: &Jail, root: bool) -> Vec<String> {
+/// This very program, even if its file was replaced in the meantime.
+pub(super) const OWN_PROGRAM: &str = "/proc/self/exe";
+
+/// Starts a check as HAProxy would; only `root` can change folder and user.
+///
+/// # Errors
+/// The inner command cannot be started.
+pub(super) fn start(check: &ExternalCheck, jail: &Jail, root: bool) -> io::Result<RunningProgram> {
+    let (mut ours, theirs) = UnixStream::pair()?;
+    let mut command = Command::new(OWN_PROGRAM);
+    command
+        .arg(INNER_COMMAND)
+        .env_clear()
+        .stdin(Stdio::from(OwnedFd::from(theirs)));
+    let running = RunningProgram::start(command)?;
+    // No argument and no variable has a NUL in it. One that ends early shows so by its status.
+    _ = ours.write_all(words(check, jail, root).join("\0").as_bytes());
+    _ = ours.shutdown(Shutdown::Write);
+    Ok(running)
+}
+
+/// What the inner command is told: chroot, user, group, command, four arguments, environment. A
+/// chroot or a user that is not to be changed stays empty.
+fn words(check: &ExternalCheck, jail: &Jail, root: bool) -> Vec<String> {
+    let if_root = |word: String| if root { word } else { String::new() };
     let chroot = jail.root.display().to_string();
     let mut words = vec![
-        INNER_COMMAND.to_owned(),
-        Some(chroot)
-            .filter(|_| root && jail.is_chroot())
-            .unwrap_or_default(),
+        if_root(chroot).trim_end_matches('/').to_owned(),
+        if_root(jail.user.uid.to_string()),
+        if_root(jail.user.gid.to_string()),
+        check.command.value.clone(),
     ];
-    for id in [jail.user.uid, jail.user.gid] {
-        words.push(if root { id.to_string() } else { String::new() });
-    }
-    words.push(check.command.value.clone());
     words.extend(check.arguments.clone());
     let environment = check.environment.iter();
     words.extend(environment.map(|(name, value)| format!("{name}={value}")));
     words
 }
 
-/// Becomes the check that the words describe, or ends as HAProxy's own child would.
-pub(crate) fn become_check(words: &[String]) -> ! {
-    if let [root, uid, gid, command, arguments @ ..] = words
+/// Becomes the check that doctor asks for, or ends as HAProxy's own child would. Returns if it was
+/// not doctor that called.
+pub(crate) fn become_check() {
+    let Some((doctor, words)) = told_by_doctor() else {
+        return;
+    };
+    let words: Vec<&str> = words.split('\0').collect();
+    if let [root, uid, gid, command, arguments @ ..] = words.as_slice()
         && let Some((arguments, environment)) = arguments.split_at_checked(4)
-        && enter(root, uid, gid).is_ok()
-        && close_standard_descriptors().is_ok()
+        && enter(root, uid, gid, doctor).is_ok()
     {
         let pairs = environment.iter().filter_map(|pair| pair.split_once('='));
         let mut check = Command::new(command);
-        // Nobody hears of an error: HAProxy's child has no descriptors left either.
+        // There is nobody to tell of an error but doctor, which sees the code.
         _ = check.args(arguments).env_clear().envs(pairs).exec();
     }
     process::exit(NOT_RUN)
 }
 
-/// As HAProxy does it when it starts: chroot, groups, group, user, and no way back.
-fn enter(root: &str, uid: &str, gid: &str) -> io::Result<()> {
+/// What came over standard input, if the parent process made that socket as the same user. Nobody can
+/// have commands run by way of a rule that lets them run sni-check as another user.
+fn told_by_doctor() -> Option<(Pid, String)> {
+    let peer = socket_peercred(stdin()).ok()?;
+    if Some(peer.pid) != getppid() || peer.uid != geteuid() {
+        return None;
+    }
+    let mut words = String::new();
+    let mut socket = UnixStream::from(stdin().as_fd().try_clone_to_owned().ok()?);
+    socket.read_to_string(&mut words).ok()?;
+    Some((peer.pid, words))
+}
+
+/// As HAProxy does it when it starts: chroot, groups, group, user, and no way back. Descriptors 0 to 2
+/// are open, as they are under systemd and in the official images.
+fn enter(root: &str, uid: &str, gid: &str, doctor: Pid) -> io::Result<()> {
     let number = |text: &str| text.parse().map_err(io::Error::other);
+    dup2_stdin(File::open("/dev/null")?)?;
     if !root.is_empty() {
         chroot(root)?;
         chdir("/")?;
@@ -67,17 +113,11 @@ fn enter(root: &str, uid: &str, gid: &str) -> io::Result<()> {
         set_thread_gid(Gid::from_raw(number(gid)?))?;
         set_thread_uid(Uid::from_raw(number(uid)?))?;
     }
-    Ok(set_no_new_privs(true)?)
-}
-
-/// A daemonised HAProxy closes descriptors 0 to 2 too.
-fn close_standard_descriptors() -> io::Result<()> {
-    for fd in [
-        rustix::stdio::stdin(),
-        rustix::stdio::stdout(),
-        rustix::stdio::stderr(),
-    ] {
-        fcntl_setfd(fd, FdFlags::CLOEXEC)?;
+    set_no_new_privs(true)?;
+    // A change of user takes this back, so it comes last. A check must not outlive doctor.
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    match getppid() == Some(doctor) {
+        true => Ok(()),
+        false => Err(io::ErrorKind::BrokenPipe.into()),
     }
-    Ok(())
 }

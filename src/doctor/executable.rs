@@ -1,9 +1,8 @@
 //! Whether HAProxy's user can run `external-check command` inside the chroot.
 
-use std::fs::File;
 use std::path::Path;
 
-use rustix::fs::{StatVfsMountFlags, statvfs};
+use rustix::fs::{StatVfsMountFlags, fstatvfs};
 
 use crate::haproxy::call::own_command;
 
@@ -38,18 +37,19 @@ fn fault(command: &str, jail: &Jail) -> Option<Finding> {
             format!("the whole path: external-check command {}", own_command()),
         ));
     }
-    let real = match jail.find(command, Need::Execute) {
-        Ok(real) => real,
+    let found = match jail.find(command, Need::Execute) {
+        Ok(found) => found,
         Err(obstacle) => return Some(obstructed(command, jail, &obstacle)),
     };
-    let noexec = statvfs(&real).is_ok_and(|fs| fs.f_flag.contains(StatVfsMountFlags::NOEXEC));
+    let noexec =
+        fstatvfs(&found.handle).is_ok_and(|fs| fs.f_flag.contains(StatVfsMountFlags::NOEXEC));
     if noexec {
         return Some(not_run(
             format!("{command} is on a file system mounted noexec"),
             "put it on another file system, or mount that one without noexec",
         ));
     }
-    unstartable(command, jail, Program::read(&mut File::open(&real).ok()?)?)
+    unstartable(command, jail, Program::read(&mut jail.open(command).ok()?)?)
 }
 
 /// What the kernel lacks to start a program.

@@ -1,6 +1,7 @@
 //! The files that options name, which the check opens inside the chroot as HAProxy's user.
 
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 use crate::options::Options;
@@ -25,6 +26,7 @@ pub(super) struct Files<'a> {
     jail: &'a Jail,
     /// The path in the configuration, and where that is from outside.
     renamed: Vec<(String, String)>,
+    opened: Vec<File>,
     pub findings: Vec<Finding>,
 }
 
@@ -40,6 +42,7 @@ impl<'a> Files<'a> {
             check,
             jail,
             renamed: Vec::new(),
+            opened: Vec::new(),
             findings: Vec::new(),
         };
         let bundled = |file: &String| file.starts_with('@');
@@ -83,17 +86,20 @@ impl<'a> Files<'a> {
             self.findings.push(self.relative(option, file));
             return false;
         }
-        let real = match self.jail.find(file, Need::Read) {
-            Ok(real) if File::open(&real).is_ok() => real.display().to_string(),
-            Ok(_) => {
-                self.findings.push(self.hidden(option, file));
-                return false;
-            }
-            Err(obstacle) => {
-                self.findings.push(self.unreadable(option, file, &obstacle));
-                return false;
-            }
+        if let Err(obstacle) = self.jail.find(file, Need::Read) {
+            self.findings.push(self.unreadable(option, file, &obstacle));
+            return false;
+        }
+        let Ok(opened) = self.jail.open(file) else {
+            self.findings.push(self.hidden(option, file));
+            return false;
         };
+        // What is read is what was opened, whoever changes the way to it meanwhile.
+        let real = match self.jail.is_chroot() {
+            true => format!("/proc/self/fd/{}", opened.as_raw_fd()),
+            false => file.clone(),
+        };
+        self.opened.push(opened);
         self.renamed.push((file.clone(), real.clone()));
         *file = real;
         true

@@ -1,19 +1,17 @@
-//! The report as text for people, or as one JSON object.
+//! The report as text for people.
 
 use std::fmt::Write as _;
-
-use serde_json::{Value, json};
 
 use crate::code::Code;
 use crate::options::values::Color;
 use crate::output::date::milliseconds;
-use crate::output::escape::{json as json_text, printable};
+use crate::output::escape::printable;
 use crate::output::mark::{Mark, paint};
 use crate::output::wrap::paragraph;
 
 use super::finding::Finding;
 use super::report::Report;
-use super::run::{Outcome, Ran};
+use super::run::{Outcome, Ran, Runs};
 
 /// The report as text.
 pub(super) fn text(report: &Report, color: Color) -> String {
@@ -29,8 +27,8 @@ pub(super) fn text(report: &Report, color: Color) -> String {
         .map(|(place, why)| format!("{place}: {why}"))
         .collect();
     section(&mut text, "Not understood, and so not judged", &unclear);
-    if let Some(ran) = &report.ran {
-        print_runs(&mut text, report, ran);
+    if let Some(runs) = &report.runs {
+        print_runs(&mut text, runs);
     }
     paint(text, color)
 }
@@ -53,7 +51,7 @@ fn title(report: &Report) -> String {
     };
     format!(
         "{}, {}: {found}",
-        report.files.join(", "),
+        printable(&report.files.join(", ")),
         many(report.checks, "external check")
     )
 }
@@ -92,94 +90,80 @@ fn section(text: &mut String, title: &str, lines: &[String]) {
     }
 }
 
-fn print_runs(text: &mut String, report: &Report, ran: &[Ran]) {
+fn print_runs(text: &mut String, runs: &Runs) {
     _ = writeln!(text, "\nThe checks, as HAProxy would run and show them");
     let name = |ran: &Ran| printable(&format!("{}/{}", ran.backend, ran.server));
-    let width = ran.iter().map(|ran| name(ran).chars().count()).max();
-    let width = width.unwrap_or_default().min(40);
-    for ran in ran {
+    let widths = runs.checks.iter().map(|ran| name(ran).chars().count());
+    let width = widths.max().unwrap_or_default().min(40);
+    for ran in &runs.checks {
         let mark = match ran.outcome {
             Outcome::Code(0) => Mark::Ok,
             _ => Mark::Problem,
         };
         let code = ran.outcome.code();
         let code = code.map_or_else(|| "-".to_owned(), |code| code.to_string());
-        let line = format!(
-            "{:<width$} {:<8} {code:<3} {:>7.1} ms  {}",
+        let columns = format!(
+            "{:<width$} {:<8} {code:<3} {:>7.1} ms",
             name(ran),
             ran.outcome.status(),
             milliseconds(ran.time),
-            ran.meaning
         );
         // The columns are kept, so nothing is wrapped.
-        _ = writeln!(text, "  {:<8} {line}", mark.word());
+        _ = writeln!(text, "  {:<8} {columns}", mark.word());
+        paragraph(text, "           means  ", &ran.meaning);
+        if !ran.said.is_empty() && mark == Mark::Problem {
+            paragraph(text, "           says   ", &printable(&ran.said));
+        }
+        if let Some(diagnose) = &ran.diagnose {
+            command(text, "           next   ", &printable(diagnose));
+        }
     }
-    let failed = ran.iter().find_map(|ran| match ran.outcome {
+    let failed = runs.checks.iter().find_map(|ran| match ran.outcome {
         Outcome::Code(code) if code != 0 => Code::from_number(code),
         _ => None,
     });
+    text.push('\n');
     if let Some(code) = failed.map(Code::number) {
-        _ = writeln!(
-            text,
-            "\nsni-check explain {code} tells the causes, sni-check diagnose which it is."
-        );
+        let sentence =
+            format!("sni-check explain {code} tells the causes, sni-check diagnose which it is.");
+        paragraph(text, "", &sentence);
     }
-    if !report.exact {
-        text.push('\n');
-        paragraph(
-            text,
-            "",
-            "Run by this user and outside the chroot: only root can run checks exactly as HAProxy does.",
-        );
+    for limit in &runs.limits {
+        paragraph(text, "", limit);
     }
 }
 
-/// The report as one JSON object and a newline.
-pub(super) fn object(report: &Report, code: Code) -> String {
-    let findings = report.findings.iter().map(finding);
-    let unclear = report.unclear.iter();
-    let unclear =
-        unclear.map(|(place, why)| json!({"file": &*place.file, "line": place.line, "why": why}));
-    let object = json!({
-        "code": code.number(),
-        "files": report.files,
-        "checks": report.checks,
-        "haproxy": report.haproxy_version.as_ref().map(|version| json!({
-            "version": version,
-            "accepts": report.haproxy_accepts,
-            "says": report.haproxy_says,
-        })),
-        "findings": findings.collect::<Vec<_>>(),
-        "not_understood": unclear.collect::<Vec<_>>(),
-        "runs": report.ran.as_ref().map(|ran| json!({
-            "exact": report.exact,
-            "checks": ran.iter().map(run).collect::<Vec<_>>(),
-        })),
-    });
-    json_text(&object) + "\n"
+/// Appends a shell command after `label`, broken so that it can be pasted as it is.
+fn command(text: &mut String, label: &str, command: &str) {
+    const WIDTH: usize = 80;
+    let indent = " ".repeat(label.chars().count());
+    text.push_str(label);
+    let mut column = indent.len();
+    for (index, word) in shell_words(command).enumerate() {
+        let length = word.chars().count();
+        // Two columns are for the backslash.
+        if index > 0 && column + length + 3 > WIDTH {
+            _ = write!(text, " \\\n{indent}");
+            column = indent.len();
+        } else if index > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += length;
+    }
+    text.push('\n');
 }
 
-fn finding(finding: &Finding) -> Value {
-    let place = finding.place.as_ref();
-    json!({
-        "mark": finding.mark.word(),
-        "id": finding.id,
-        "file": place.map(|place| &*place.file),
-        "line": place.map(|place| place.line),
-        "about": finding.about,
-        "what": finding.what,
-        "shows": finding.shows,
-        "write": finding.write,
-    })
-}
-
-fn run(ran: &Ran) -> Value {
-    json!({
-        "backend": ran.backend,
-        "server": ran.server,
-        "check_status": ran.outcome.status(),
-        "check_code": ran.outcome.code(),
-        "meaning": ran.meaning,
-        "milliseconds": milliseconds(ran.time),
+/// The words of a command, with their quotes.
+fn shell_words(command: &str) -> impl Iterator<Item = &str> {
+    let mut quote = None;
+    command.split(move |c: char| {
+        match quote {
+            Some(open) if open == c => quote = None,
+            None if c == '\'' || c == '"' => quote = Some(c),
+            _ => {}
+        }
+        c == ' ' && quote.is_none()
     })
 }

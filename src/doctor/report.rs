@@ -5,7 +5,7 @@ use crate::output::mark::Mark;
 
 use super::finding::Finding;
 use super::place::Place;
-use super::run::{Outcome, Ran};
+use super::run::{Outcome, Runs};
 
 /// What doctor has to say.
 pub(super) struct Report {
@@ -19,9 +19,7 @@ pub(super) struct Report {
     pub haproxy_version: Option<String>,
     pub haproxy_accepts: bool,
     pub haproxy_says: Vec<String>,
-    pub ran: Option<Vec<Ran>>,
-    /// Whether the checks ran in HAProxy's chroot and as its user.
-    pub exact: bool,
+    pub runs: Option<Runs>,
 }
 
 impl Report {
@@ -32,11 +30,9 @@ impl Report {
         if self.findings.iter().any(is_grave) {
             return Code::Refused;
         }
-        let outcomes = self.ran.iter().flatten().map(|ran| ran.outcome);
-        match outcomes
-            .into_iter()
-            .find(|outcome| *outcome != Outcome::Code(0))
-        {
+        let checks = self.runs.iter().flat_map(|runs| &runs.checks);
+        let mut outcomes = checks.map(|ran| ran.outcome);
+        match outcomes.find(|outcome| *outcome != Outcome::Code(0)) {
             None => Code::Healthy,
             Some(Outcome::Code(code)) => Code::from_number(code).unwrap_or(Code::Refused),
             Some(_) => Code::Refused,

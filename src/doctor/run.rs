@@ -2,24 +2,27 @@
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, geteuid, kill_process, pidfd_open};
+use anyhow::Result;
+use rustix::process::geteuid;
 
-use crate::code::Code;
+use crate::code::{Code, Layer};
+use crate::haproxy::child::{Ended, signal};
+use crate::refusal::refusal;
 
 use super::as_haproxy;
+use super::by_hand;
 use super::check::ExternalCheck;
 use super::jail::Jail;
 use super::judge;
+use super::launch;
+use super::setup::Setup;
 
 /// How many checks run at a time.
 const AT_ONCE: usize = 16;
-/// How long a check that HAProxy would have killed may take to end.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// What came of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,16 @@ pub(super) enum Outcome {
     NoFork,
 }
 
+/// The checks that were run.
+#[derive(Debug)]
+pub(super) struct Runs {
+    /// Whether they ran in HAProxy's chroot and as its user.
+    pub exact: bool,
+    /// In what they may differ from HAProxy's.
+    pub limits: Vec<String>,
+    pub checks: Vec<Ran>,
+}
+
 /// A check that was run.
 #[derive(Debug)]
 pub(super) struct Ran {
@@ -43,6 +56,10 @@ pub(super) struct Ran {
     pub server: String,
     pub outcome: Outcome,
     pub meaning: String,
+    /// The line that it wrote, of several the last; may be empty.
+    pub said: String,
+    /// What to call to find out why it failed.
+    pub diagnose: Option<String>,
     pub time: Duration,
 }
 
@@ -75,8 +92,12 @@ impl Outcome {
                 None => format!("the command's own code {code}"),
             },
             Outcome::NotRun => "the command could not be run".to_owned(),
-            Outcome::Signal(signal) => format!("ended by signal {signal}"),
-            Outcome::Killed => "took too long, HAProxy kills it".to_owned(),
+            Outcome::Signal(number) => format!("ended by {}", signal(number)),
+            Outcome::Killed => {
+                "took too long, HAProxy kills it; a check_code beside PROCTOUT is left \
+                                over from an earlier check, ignore it"
+                    .to_owned()
+            }
             Outcome::NoFork => {
                 "HAProxy may not start it: insecure-fork-wanted is missing".to_owned()
             }
@@ -85,82 +106,123 @@ impl Outcome {
 }
 
 /// Whether checks run in HAProxy's chroot and as its user: only root can do that.
-pub(super) fn is_exact(jail: &Jail) -> bool {
+fn is_exact(jail: &Jail) -> bool {
     geteuid().is_root() || (!jail.is_chroot() && jail.user.uid == geteuid().as_raw())
 }
 
+/// Refuses what cannot be done here.
+///
+/// # Errors
+/// There is no `/proc`.
+pub(super) fn possible() -> Result<()> {
+    match Path::new(as_haproxy::OWN_PROGRAM).exists() {
+        true => Ok(()),
+        false => Err(refusal(
+            "--run",
+            "needs /proc, which is not mounted here",
+            "mount it, or leave --run out",
+        )),
+    }
+}
+
 /// Runs the checks, several at a time; in their order.
-pub(super) fn all(checks: &[ExternalCheck], jail: &Jail, can_fork: bool) -> Vec<Ran> {
+pub(super) fn all(checks: &[ExternalCheck], setup: Setup) -> Runs {
     let mut done = Vec::with_capacity(checks.len());
     for some in checks.chunks(AT_ONCE) {
         let ran = thread::scope(|scope| {
             let threads: Vec<_> = some
                 .iter()
-                .map(|check| scope.spawn(|| one(check, jail, can_fork)))
+                .map(|check| scope.spawn(|| one(check, setup)))
                 .collect();
             let joined = threads.into_iter().map(|thread| thread.join());
             joined.filter_map(Result::ok).collect::<Vec<_>>()
         });
         done.extend(ran);
     }
-    done
+    let exact = is_exact(setup.jail);
+    Runs {
+        exact,
+        limits: limits(checks, exact),
+        checks: done,
+    }
 }
 
-fn one(check: &ExternalCheck, jail: &Jail, can_fork: bool) -> Ran {
+/// In what these runs may differ from HAProxy's.
+fn limits(checks: &[ExternalCheck], exact: bool) -> Vec<String> {
+    let mut limits = Vec::new();
+    if !exact {
+        limits.push(
+            "Run by this user and outside the chroot: only root can run checks exactly as HAProxy \
+             does."
+                .to_owned(),
+        );
+    }
+    limits.push(
+        "Run outside the limits of HAProxy's unit or container, such as LimitNPROC, seccomp and \
+         memory."
+            .to_owned(),
+    );
+    let mut named = checks
+        .iter()
+        .filter(|check| check.server.endpoint.name().is_some())
+        .peekable();
+    if named.peek().is_some() {
+        let resolvers = named.find_map(|check| check.server.settings.get("resolvers"));
+        let haproxy = match resolvers {
+            Some(resolvers) => format!(
+                "HAProxy asks the name servers of its section `resolvers {}`",
+                resolvers.value
+            ),
+            None => "HAProxy may still use the address from its start".to_owned(),
+        };
+        limits.push(format!(
+            "Names were resolved just now, by this host's resolver; {haproxy}."
+        ));
+    }
+    limits
+}
+
+fn one(check: &ExternalCheck, setup: Setup) -> Ran {
     let start = Instant::now();
-    let outcome = match can_fork {
-        true => outcome(check, jail).unwrap_or(Outcome::NotRun),
-        false => Outcome::NoFork,
+    let (outcome, said) = match launch::can_fork(setup) {
+        true => outcome(check, setup.jail).unwrap_or((Outcome::NotRun, String::new())),
+        false => (Outcome::NoFork, String::new()),
     };
     let time = start.elapsed();
+    let ours = judge::is_ours(check);
+    let has_cause = match outcome {
+        Outcome::Killed => true,
+        Outcome::Code(code) => {
+            Code::from_number(code).is_some_and(|code| code.layer() > Layer::Call)
+        }
+        _ => false,
+    };
     Ran {
         backend: check.backend.name.clone(),
         server: check.server.name.clone(),
-        meaning: outcome.meaning(judge::is_ours(check)),
+        meaning: outcome.meaning(ours),
+        diagnose: match ours && has_cause && outcome != Outcome::Code(0) {
+            true => by_hand::diagnose(check, setup.jail),
+            false => None,
+        },
         outcome,
+        said,
         time,
     }
 }
 
-fn outcome(check: &ExternalCheck, jail: &Jail) -> io::Result<Outcome> {
-    // This very program, even if its file was replaced meanwhile.
-    let mut child = Command::new("/proc/self/exe")
-        .args(as_haproxy::words(check, jail, geteuid().is_root()))
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    if let Some(status) = wait(&mut child, check.limit.time)? {
-        return Ok(match (status.code(), status.signal()) {
-            (Some(255), _) => Outcome::NotRun,
-            (Some(code), _) => Outcome::Code(u8::try_from(code).unwrap_or(u8::MAX)),
-            (None, signal) => Outcome::Signal(signal.unwrap_or_default()),
-        });
-    }
-    let pid = Pid::from_child(&child);
-    kill_process(pid, Signal::TERM)?;
-    if wait(&mut child, GRACE)?.is_none() {
-        child.kill()?;
-        child.wait()?;
-    }
-    Ok(Outcome::Killed)
-}
-
-/// Waits until a child ends, but no longer than this.
-fn wait(child: &mut Child, longest: Duration) -> io::Result<Option<ExitStatus>> {
-    let end = Instant::now() + longest;
-    let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(None);
-        }
-        let left = Timespec::try_from(left).ok();
-        // An interrupted wait starts again.
-        _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], left.as_ref());
-    }
+fn outcome(check: &ExternalCheck, jail: &Jail) -> io::Result<(Outcome, String)> {
+    let running = as_haproxy::start(check, jail, geteuid().is_root())?;
+    let Ended { status, written } = running.wait(check.limit.time)?;
+    let outcome = match status.map(|status| (status.code(), status.signal())) {
+        None => Outcome::Killed,
+        Some((Some(255), _)) => Outcome::NotRun,
+        Some((Some(code), _)) => Outcome::Code(u8::try_from(code).unwrap_or(u8::MAX)),
+        Some((None, signal)) => Outcome::Signal(signal.unwrap_or_default()),
+    };
+    // With --verbose, details follow the line of a check.
+    let mut lines = written.lines().filter(|line| !line.trim().is_empty());
+    let said = lines.clone().find(|line| line.starts_with("DOWN "));
+    let said = said.or_else(|| lines.next_back());
+    Ok((outcome, said.unwrap_or_default().to_owned()))
 }

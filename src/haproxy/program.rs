@@ -1,12 +1,22 @@
 //! What HAProxy itself says, where it is installed.
 
 use std::env;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rustix::fs::{Access, access};
 
+use super::child::{Ended, RunningProgram, signal};
 use super::variables::Variables;
+use crate::refusal::refusal;
+
+/// How long HAProxy may take to say its version or to decide a condition.
+const SHORT: Duration = Duration::from_secs(5);
+/// How long it may take to test a configuration: it resolves names and reads certificates.
+const LONG: Duration = Duration::from_secs(60);
 
 /// HAProxy's binary, if there is one.
 #[derive(Debug)]
@@ -24,6 +34,8 @@ pub(crate) struct Opinion {
     pub accepts: bool,
     /// Its lines about the configuration.
     pub says: Vec<String>,
+    /// Why there is no verdict: `was ended by signal 11 (SIGSEGV)`.
+    pub broke_off: Option<String>,
 }
 
 impl Haproxy {
@@ -34,27 +46,46 @@ impl Haproxy {
     pub(crate) fn find(given: Option<&str>) -> Result<Haproxy> {
         let path = env::var_os("PATH").unwrap_or_default();
         let usual = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
-        let binary = match given {
-            Some(file) => Some(PathBuf::from(file)),
-            None => env::split_paths(&path)
-                .chain(usual)
-                .map(|folder| folder.join("haproxy"))
-                .find(|file| file.is_file()),
-        };
         let mut haproxy = Haproxy {
-            binary,
+            binary: given.map(PathBuf::from),
             version: None,
             version_text: None,
         };
-        if let Some(binary) = &haproxy.binary {
-            let output = Command::new(binary).arg("-v").output();
-            match (output, given) {
-                (Ok(output), _) => haproxy.read_version(&String::from_utf8_lossy(&output.stdout)),
-                (Err(error), Some(file)) => bail!("--haproxy {file}: cannot run it: {error}"),
-                (Err(_), None) => haproxy.binary = None,
-            }
+        if given.is_none() {
+            let folders = env::split_paths(&path).chain(usual);
+            // An empty component is the current folder, where anybody may have put a program.
+            let files = folders
+                .filter(|folder| folder.is_absolute())
+                .map(|folder| folder.join("haproxy"));
+            let is_program =
+                |file: &PathBuf| file.is_file() && access(file, Access::EXEC_OK).is_ok();
+            haproxy.binary = files.into_iter().find(is_program);
         }
-        Ok(haproxy)
+        let Some(mut command) = haproxy.binary.as_ref().map(Command::new) else {
+            return Ok(haproxy);
+        };
+        command.arg("-v").stdin(Stdio::null());
+        let ended = RunningProgram::start(command).and_then(|program| program.wait(SHORT));
+        if let Ok(ended) = &ended {
+            haproxy.read_version(&ended.written);
+        }
+        match (ended, given) {
+            (Err(error), Some(file)) => Err(refusal(
+                format!("--haproxy {file}"),
+                format!("cannot be run: {error}"),
+                "name HAProxy's program, such as /usr/sbin/haproxy",
+            )),
+            (Ok(_), Some(file)) if haproxy.version.is_none() => Err(refusal(
+                format!("--haproxy {file}"),
+                "does not tell its version as HAProxy does",
+                "name HAProxy's program, such as /usr/sbin/haproxy",
+            )),
+            (Err(_), None) => {
+                haproxy.binary = None;
+                Ok(haproxy)
+            }
+            (Ok(_), _) => Ok(haproxy),
+        }
     }
 
     fn read_version(&mut self, text: &str) {
@@ -90,15 +121,16 @@ impl Haproxy {
         for file in files {
             command.arg("-f").arg(Path::new(file));
         }
-        let output = command.output().ok()?;
-        let text = [output.stdout, output.stderr].concat();
-        let says = String::from_utf8_lossy(&text)
-            .lines()
-            .filter_map(without_process)
-            .collect();
+        let Ended { status, written } = RunningProgram::start(command).ok()?.wait(LONG).ok()?;
         Some(Opinion {
-            accepts: output.status.success(),
-            says,
+            accepts: status.is_some_and(|status| status.success()),
+            says: written.lines().filter_map(without_process).collect(),
+            broke_off: match status {
+                None => Some(format!("did not end within {} s", LONG.as_secs())),
+                Some(status) => status
+                    .signal()
+                    .map(|number| format!("was ended by {}", signal(number))),
+            },
         })
     }
 
@@ -113,8 +145,10 @@ impl Haproxy {
         if self.at_least(2, 5)
             && let Some(mut command) = self.command(variables)
         {
-            let output = command.arg("-cc").arg(text).output();
-            match output.context("haproxy -cc")?.status.code() {
+            command.arg("-cc").arg(text);
+            let ended = RunningProgram::start(command).and_then(|program| program.wait(SHORT));
+            let status = ended.context("haproxy -cc")?.status;
+            match status.as_ref().and_then(ExitStatus::code) {
                 Some(0) => return Ok(true),
                 Some(1) => return Ok(false),
                 _ => bail!("HAProxy does not understand the condition `{text}`; taken as false"),

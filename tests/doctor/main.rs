@@ -3,6 +3,7 @@
 mod configuration;
 mod files;
 mod foretold;
+mod hostile;
 mod launch;
 mod reading;
 mod report;

@@ -159,7 +159,7 @@ fn what_cannot_be_read_or_asked_is_refused() {
         (&["--env", "@/none", "-f", "/none.cfg"], "cannot read it"),
         (
             &["--haproxy", "/none", "-f", "/none.cfg"],
-            "--haproxy /none: cannot run it",
+            "--haproxy /none cannot be run",
         ),
         (&["--rum"], "did you mean --run?"),
         (&["haproxy.cfg"], "such as -f FILE"),

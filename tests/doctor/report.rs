@@ -118,13 +118,15 @@ fn the_json_has_its_documented_shape() {
         ]
     );
     assert_eq!(keys(&report["not_understood"][0]), ["file", "line", "why"]);
-    assert_eq!(keys(&report["runs"]), ["checks", "exact"]);
+    assert_eq!(keys(&report["runs"]), ["checks", "exact", "limits"]);
     assert_eq!(
         keys(&report["runs"]["checks"][0]),
         [
             "backend",
             "check_code",
             "check_status",
+            "diagnose",
+            "line",
             "meaning",
             "milliseconds",
             "server"

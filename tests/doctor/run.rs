@@ -5,8 +5,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use crate::configuration::{checked, configure, in_chroot, jail, json};
+use crate::configuration::{checked, configure, doctor, in_chroot, jail, json};
 use crate::support::NAME;
+use crate::support::check::stdout;
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::peer::silent;
 use crate::support::stage::Stage;
@@ -82,7 +83,8 @@ fn a_check_cannot_tell_doctor_from_haproxy() {
     assert_eq!(count, 7, "{report}");
     let by_doctor = testimony(&stage, 7);
     empty(&stage);
-    let _haproxy = Haproxy::start(Mode::Daemon, &config, &[("WORD", "w")]);
+    // Under systemd and in the official images descriptors 0 to 2 are open.
+    let _haproxy = Haproxy::start(Mode::Foreground, &config, &[("WORD", "w")]);
     let by_haproxy = testimony(&stage, 7);
     assert_eq!(by_doctor, by_haproxy);
     assert!(
@@ -199,4 +201,60 @@ fn another_user_than_root_is_told_that_it_is_not_exact() {
         .expect("setpriv runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("only root can run checks exactly"), "{text}");
+}
+
+#[test]
+fn a_check_that_fails_shows_its_own_line_and_the_call_that_finds_the_cause() {
+    let stage = Stage::new();
+    stage.folder.file("root/token", "X-Token: a b\n");
+    let options = "--sni wrong.example.test --ca-file=/ca.pem --timeout 900ms --verbose \
+                   --syslog 127.0.0.1:9 --header @/token --header 'X-Long: one two  three'";
+    let backend = checked("/sni-check", options, "127.0.0.1:PORT TLS check inter 1s");
+    let config = in_chroot(&stage, &backend);
+    let (report, _) = json(&["-f", &config, "--run"]);
+    let run = &report["runs"]["checks"][0];
+    let line = run["line"].as_str().expect("a line");
+    assert!(line.starts_with("DOWN 65 L6RSP b/s 127.0.0.1:"), "{line}");
+    let call = run["diagnose"].as_str().expect("a call");
+    let text = stdout(&doctor(&["-f", &config, "--run"]));
+    let (_, shown) = text.split_once("  next   ").expect(&text);
+    let (shown, _) = shown.split_once("\n\n").expect(&text);
+    assert!(
+        shown.lines().all(|line| line.chars().count() <= 80),
+        "{shown}"
+    );
+    let binary = std::path::Path::new(check::BINARY);
+    let path = format!("{}:/bin", binary.parent().expect("a folder").display());
+    for call in [call, shown] {
+        let mut shell = program("sh");
+        shell.args(["-c", call]).env_clear().env("PATH", &path);
+        let output = shell.output().expect("a shell");
+        let text = format!("{call}\n{}{}", stdout(&output), check::stderr(&output));
+        assert_eq!(output.status.code(), Some(65), "{text}");
+        assert!(text.contains("wrong.example.test"), "{text}");
+    }
+    let limits = report["runs"]["limits"].to_string();
+    assert!(
+        limits.contains("LimitNPROC") && !limits.contains("resolver"),
+        "{limits}"
+    );
+}
+
+#[test]
+fn a_run_says_how_it_resolves_names() {
+    let stage = Stage::new();
+    let options = format!("--sni {NAME} --ca-file /ca.pem --timeout 900ms");
+    let backend = checked("/sni-check", &options, "localhost:PORT TLS check inter 1s");
+    let limits = |backend: &str| {
+        let config = in_chroot(&stage, backend);
+        json(&["-f", &config, "--run"]).0["runs"]["limits"].to_string()
+    };
+    let plain = limits(&backend);
+    assert!(
+        plain.contains("HAProxy may still use the address from its start"),
+        "{plain}"
+    );
+    let resolvers = "resolvers here\n nameserver one 127.0.0.1:53\n";
+    let resolved = limits(&format!("{backend} resolvers here\n{resolvers}"));
+    assert!(resolved.contains("asks the name servers of its section `resolvers here`"));
 }

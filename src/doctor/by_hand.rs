@@ -1,0 +1,92 @@
+//! A check as a call by hand: what to paste to find out why it fails.
+
+use std::ffi::OsStr;
+
+use crate::haproxy::call::options_in_path;
+
+use super::check::ExternalCheck;
+use super::endpoint::Endpoint;
+use super::jail::Jail;
+use super::judge;
+
+/// The options of a check that diagnose does not take.
+const FOR_CHECKS: [&str; 4] = ["--quiet", "--verbose", "--json", "--syslog"];
+
+/// The options whose value is a file, in the chroot.
+const FILES: [&str; 5] = ["--ca-file", "--crl-file", "--crt", "--key", "--header"];
+
+/// The call of `sni-check diagnose` for a check whose options are good.
+pub(super) fn diagnose(check: &ExternalCheck, jail: &Jail) -> Option<String> {
+    let plan = judge::options(check, jail).0?.plan;
+    let path = OsStr::new(check.variable("PATH").unwrap_or_default());
+    let mut given = options_in_path(path).ok()?.into_iter();
+    let mut words = vec!["sni-check".to_owned(), "diagnose".to_owned()];
+    let mut has_name = false;
+    while let Some(word) = given.next() {
+        let (option, joined) = match word.split_once('=') {
+            Some((option, value)) => (option.to_owned(), Some(value.to_owned())),
+            None => (word, None),
+        };
+        has_name |= option == "--sni" || option == "--no-sni";
+        if FOR_CHECKS.contains(&option.as_str()) {
+            given
+                .by_ref()
+                .take(usize::from(option == "--syslog" && joined.is_none()))
+                .for_each(drop);
+            continue;
+        }
+        let is_file = FILES.contains(&option.as_str());
+        words.push(option);
+        let value = joined.or_else(|| if is_file { given.next() } else { None });
+        words.extend(value.map(|value| {
+            if is_file {
+                outside(&value, jail)
+            } else {
+                value
+            }
+        }));
+    }
+    if let Some(name) = plan.names.sni.as_ref().filter(|_| !has_name) {
+        words.extend(["--sni".to_owned(), name.as_ref().to_owned()]);
+    }
+    words.extend(target(check, jail));
+    shlex::try_join(words.iter().map(String::as_str)).ok()
+}
+
+/// Where a file of the chroot is, seen from outside; what is not a file stays.
+fn outside(value: &str, jail: &Jail) -> String {
+    if !jail.is_chroot() {
+        return value.to_owned();
+    }
+    let root = jail.root.display().to_string();
+    let root = root.trim_end_matches('/');
+    let (at, path) = match value.strip_prefix('@') {
+        Some(path) => ("@", path),
+        None => ("", value),
+    };
+    match path.starts_with('/') {
+        true => format!("{at}{root}{path}"),
+        false => value.to_owned(),
+    }
+}
+
+/// The server's address and port, as HAProxy passes them.
+fn target(check: &ExternalCheck, jail: &Jail) -> Vec<String> {
+    let [_, _, address, port] = &check.arguments;
+    if let Endpoint::Unix(path) = &check.server.endpoint {
+        let path = outside(path, jail);
+        return vec![
+            "--connect".to_owned(),
+            format!("unix@{path}"),
+            "localhost".to_owned(),
+        ];
+    }
+    let host = match address.contains(':') {
+        true => format!("[{address}]"),
+        false => address.clone(),
+    };
+    match port.as_str() {
+        "0" | "NOT_USED" => vec![host],
+        port => vec![format!("{host}:{port}")],
+    }
+}

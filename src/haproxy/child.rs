@@ -1,0 +1,165 @@
+//! A program that gets only so much time, and what it writes.
+
+use std::io::{self, PipeReader, Read};
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::io::ioctl_fionbio;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+
+/// How long a program that is asked to end may take for it.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A running program; it is killed when this value goes.
+pub(crate) struct RunningProgram {
+    child: Child,
+    pidfd: OwnedFd,
+    /// Standard output and standard error, until they are closed.
+    output: Option<PipeReader>,
+    written: Vec<u8>,
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// `None` if it took too long and was ended for that.
+    pub status: Option<ExitStatus>,
+    /// The start of what it wrote.
+    pub written: String,
+}
+
+impl RunningProgram {
+    /// Starts a program.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub(crate) fn start(mut command: Command) -> io::Result<RunningProgram> {
+        let (reader, writer) = io::pipe()?;
+        ioctl_fionbio(&reader, true)?;
+        let child = command.stdout(writer.try_clone()?).stderr(writer).spawn()?;
+        Ok(RunningProgram {
+            pidfd: pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?,
+            child,
+            output: Some(reader),
+            written: Vec::new(),
+        })
+    }
+
+    /// Waits until it ends; asks it to end after this time, as HAProxy does, and then makes it.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub(crate) fn wait(mut self, longest: Duration) -> io::Result<Ended> {
+        let status = self.ended_within(longest)?;
+        if status.is_none() {
+            kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+            if self.ended_within(GRACE)?.is_none() {
+                self.child.kill()?;
+                self.child.wait()?;
+            }
+        }
+        self.read();
+        Ok(Ended {
+            status,
+            written: String::from_utf8_lossy(&self.written).into_owned(),
+        })
+    }
+
+    fn ended_within(&mut self, longest: Duration) -> io::Result<Option<ExitStatus>> {
+        let end = Instant::now() + longest;
+        loop {
+            self.read();
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(Some(status));
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            let mut events = vec![PollFd::new(&self.pidfd, PollFlags::IN)];
+            events.extend(
+                self.output
+                    .iter()
+                    .map(|pipe| PollFd::new(pipe, PollFlags::IN)),
+            );
+            // An interrupted wait starts again.
+            _ = poll(&mut events, Timespec::try_from(left).ok().as_ref());
+        }
+    }
+
+    /// Reads some of what there is, and keeps the start of it.
+    fn read(&mut self) {
+        const MOST: usize = 256 << 10;
+        let mut buffer = [0; 16 << 10];
+        // Somebody who writes without end is read again later.
+        for _ in 0..16 {
+            let Some(output) = &mut self.output else {
+                return;
+            };
+            match output.read(&mut buffer) {
+                Ok(0) => self.output = None,
+                Ok(length) => {
+                    let room = MOST.saturating_sub(self.written.len());
+                    self.written.extend(&buffer[..length.min(room)]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+impl Drop for RunningProgram {
+    fn drop(&mut self) {
+        // Nothing happens to one that has ended.
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// A signal in words: `signal 11 (SIGSEGV)`.
+pub(crate) fn signal(number: i32) -> String {
+    let name = match number {
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        15 => "SIGTERM",
+        31 => "SIGSYS",
+        _ => return format!("signal {number}"),
+    };
+    format!("signal {number} ({name})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Command, Duration, RunningProgram};
+
+    fn shell(script: &str) -> RunningProgram {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        RunningProgram::start(command).expect("a shell")
+    }
+
+    #[test]
+    fn a_program_that_takes_too_long_is_ended_whatever_it_ignores() {
+        let script = "trap '' TERM; echo here; while :; do :; done";
+        let ended = shell(script)
+            .wait(Duration::from_millis(100))
+            .expect("an end");
+        assert!(ended.status.is_none());
+        assert_eq!(ended.written, "here\n");
+    }
+
+    #[test]
+    fn neither_much_output_nor_a_process_left_behind_delays_the_end() {
+        let script = "sleep 5 & head -c 1000000 /dev/zero; exit 3";
+        let ended = shell(script).wait(Duration::from_secs(30)).expect("an end");
+        assert_eq!(ended.status.and_then(|status| status.code()), Some(3));
+        assert_eq!(ended.written.len(), 256 << 10);
+    }
+}

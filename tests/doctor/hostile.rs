@@ -1,0 +1,194 @@
+//! Doctor on hosts and configurations that are not to be trusted.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use crate::configuration::{PLAIN, checked, configure, doctor, finding, in_chroot, json};
+use crate::support::check::{self, by_hand, stderr, stdout};
+use crate::support::folder::Folder;
+use crate::support::stage::Stage;
+use crate::support::{NAME, program, wait_for};
+
+const SERVER: &str = "127.0.0.1:PORT TLS check inter 2s";
+
+/// Whoever owns the chroot replaces a file all the time while root has doctor read it.
+#[test]
+fn files_that_are_swapped_lead_nowhere_outside_the_chroot() {
+    let stage = Stage::new();
+    let options = format!("--sni {NAME} --ca-file /swapped.pem");
+    let config = in_chroot(&stage, &checked("/sni-check", &options, SERVER));
+    let outside = stage.folder.file("secret.pem", "not a certificate");
+    let root = Path::new(stage.chroot()).to_owned();
+    let fifo = program("mkfifo").arg(root.join("fifo")).status();
+    assert!(fifo.expect("mkfifo runs").success());
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (new, file) = (root.join("new"), root.join("swapped.pem"));
+            while !over.load(Ordering::Relaxed) {
+                for target in ["ca.pem", &outside, "fifo", "../secret.pem"] {
+                    symlink(target, &new).expect("a link");
+                    fs::rename(&new, &file).expect("renamed");
+                    thread::yield_now();
+                }
+            }
+        });
+        // A doctor that waits for somebody to write to the FIFO never returns.
+        let reports: Vec<String> = (0..40)
+            .map(|_| stdout(&doctor(&["-f", &config, "--json"])))
+            .collect();
+        over.store(true, Ordering::Relaxed);
+        for report in reports {
+            assert!(report.contains("\"findings\""), "{report}");
+            assert!(!report.contains("no certificate in it"), "{report}");
+        }
+    });
+}
+
+#[test]
+fn a_check_does_not_outlive_doctor() {
+    let stage = Stage::new();
+    let script = "#!/bin/sh\necho $$ > \"${0%/*}/pid.part\"; /bin/mv \"${0%/*}/pid.part\" \"${0%/*}/pid\"\nexec /bin/sleep 600\n";
+    let script = stage.folder.script("slow/slow", script);
+    let writable = fs::Permissions::from_mode(0o777);
+    fs::set_permissions(stage.folder.join("slow"), writable).expect("permissions");
+    let server = "127.0.0.1:PORT TLS check inter 600s";
+    for global in [PLAIN, &format!("{PLAIN}\n user nobody\n group nogroup")] {
+        let config = configure(&stage, global, &checked(&script, "--no-sni", server));
+        let mut command = by_hand(&["doctor", "--run", "-f", &config]);
+        let mut running = command.stdout(Stdio::null()).spawn().expect("it runs");
+        let pid = wait_for("the check to run", || {
+            fs::read_to_string(stage.folder.join("slow/pid")).ok()
+        });
+        running.kill().expect("killed");
+        assert_eq!(running.wait().expect("an end").signal(), Some(9));
+        let process = format!("/proc/{}", pid.trim());
+        wait_for("the check to end", || {
+            (!Path::new(&process).exists()).then_some(())
+        });
+        fs::remove_file(stage.folder.join("slow/pid")).expect("removed");
+    }
+}
+
+#[test]
+fn a_program_of_the_current_folder_is_not_haproxy() {
+    let folder = Folder::new();
+    let config = folder.file("haproxy.cfg", "global\n external-check\n");
+    folder.script("haproxy", "#!/bin/sh\n/bin/touch \"${0%/*}/was-run\"\n");
+    for path in ["", ":", ".", "bin::"] {
+        let mut command = by_hand(&["doctor", "-f", &config]);
+        let output = command
+            .current_dir(folder.path())
+            .env("PATH", path)
+            .output();
+        let output = output.expect("it runs");
+        assert!(
+            stdout(&output).contains("0 external checks"),
+            "{}",
+            stderr(&output)
+        );
+        assert!(!Path::new(&folder.join("was-run")).exists(), "{path}");
+    }
+}
+
+/// A rule of sudo that lets somebody run sni-check as root is not one for every program.
+#[test]
+fn only_doctor_has_its_inner_command_run_anything() {
+    let folder = Folder::new();
+    let copy = folder.copy(check::BINARY, "sni-check", 0o755);
+    let script = folder.script("script", "#!/bin/sh\nexec /bin/touch \"${0%/*}/was-run\"\n");
+    let words = ["", "", "", &script, "1", "2", "3", "4"];
+    let mut as_words = by_hand(&[&["--as-haproxy"][..], &words].concat());
+    let mut as_another = program("setpriv");
+    as_another.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    as_another.args([&copy, "--as-haproxy"]);
+    let (mut ours, theirs) = UnixStream::pair().expect("sockets");
+    std::io::Write::write_all(&mut ours, words.join("\0").as_bytes()).expect("written");
+    drop(ours);
+    as_another.stdin(Stdio::from(OwnedFd::from(theirs)));
+    for command in [&mut as_words, &mut as_another] {
+        let output = command.output().expect("it runs");
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains("--as-haproxy is not an option"));
+    }
+    assert!(!Path::new(&folder.join("was-run")).exists());
+}
+
+#[test]
+fn names_of_files_cannot_forge_a_line() {
+    let folder = Folder::new();
+    let name = "a\u{1b}[2J\u{202e}\nforged x.cfg";
+    let text = "global\n external-check\n\ndefaults\n timeout check soon\n\nbackend b\n \
+                option external-check\n server s 127.0.0.1:1 check\n";
+    let config = folder.file(name, text);
+    let output = doctor(&["-f", &config]);
+    let text = stdout(&output);
+    assert!(
+        text.contains("\\u{1b}[2J\\u{202e}\\nforged x.cfg"),
+        "{text}"
+    );
+    assert!(
+        !text.contains(['\u{1b}', '\u{202e}']) && !text.contains("\nforged"),
+        "{text}"
+    );
+    let object = stdout(&doctor(&["-f", &config, "--json"]));
+    assert!(!object.contains('\u{202e}'), "{object}");
+}
+
+#[test]
+fn without_proc_the_program_is_still_known_and_a_run_is_refused() {
+    let stage = Stage::new();
+    let config = configure(&stage, PLAIN, &checked("/sni-check", "--no-sni", SERVER));
+    let text = fs::read_to_string(config).expect("text");
+    stage.folder.file("root/haproxy.cfg", &text);
+    let inside = |more: &[&str]| {
+        let mut command = Command::new("/usr/sbin/chroot");
+        command.args([stage.chroot(), "/sni-check", "doctor", "-f", "/haproxy.cfg"]);
+        command
+            .args(more)
+            .env_clear()
+            .output()
+            .expect("chroot runs")
+    };
+    let output = inside(&["--json"]);
+    assert!(
+        !stdout(&output).contains("another machine"),
+        "{}",
+        stdout(&output)
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    let output = inside(&["--run"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("--run needs /proc"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn a_haproxy_that_crashes_or_is_none_is_named_so() {
+    let stage = Stage::new();
+    let config = in_chroot(&stage, &checked("/sni-check", "--no-sni", SERVER));
+    let script =
+        "#!/bin/sh\n[ \"$1\" = -v ] && echo 'HAProxy version 2.6.12 x' && exit\nkill -SEGV $$\n";
+    let crashes = stage.folder.script("crashes", script);
+    let (report, code) = json(&["-f", &config, "--haproxy", &crashes]);
+    let what = finding(&report, "refused")["what"].as_str().expect("text");
+    assert!(what.contains("was ended by signal 11 (SIGSEGV)"), "{what}");
+    assert_eq!(code, 2);
+    let output = doctor(&["-f", &config, "--haproxy", "/bin/true"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("does not tell its version"),
+        "{}",
+        stderr(&output)
+    );
+}
