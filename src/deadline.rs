@@ -1,5 +1,7 @@
 //! The one clock of a check.
 
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// The instant by which a check must have ended. Monotonic: setting the clock does not move it.
@@ -25,6 +27,30 @@ impl Deadline {
         match self.remaining() {
             Some(left) => Deadline(Instant::now() + left / share),
             None => self,
+        }
+    }
+
+    /// Does work that cannot be interrupted, on a thread of its own, and waits for it no longer than
+    /// this; `None` if it was not done by then. A late thread ends with the process.
+    pub fn wait_for<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let (give, take) = mpsc::channel();
+        let (answer, answers) = mpsc::channel();
+        let thread = thread::Builder::new().spawn(move || {
+            if let Ok(work) = take.recv() {
+                let work: Box<dyn FnOnce() -> T + Send> = work;
+                let _ = answer.send(work());
+            }
+        });
+        match thread {
+            Ok(_) => {
+                give.send(Box::new(work)).ok()?;
+                answers.recv_timeout(self.remaining()?).ok()
+            }
+            // No more threads for this user: then without one, and the kernel's timer is the bound.
+            Err(_) => Some(work()),
         }
     }
 }

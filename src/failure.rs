@@ -9,6 +9,8 @@ use rustls::{AlertDescription, PeerIncompatible};
 
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
+use crate::options::expect::Part;
+use crate::options::expect::regex::GivenUp;
 
 /// Why a backend is not healthy. One variant for each cause that an operator can act on.
 #[derive(Clone, Debug)]
@@ -94,6 +96,20 @@ pub enum Failure {
         /// How much of the body was read, in bytes, if there was more than that.
         cut_at: Option<u32>,
     },
+    /// An expectation looks at the body, and there is none.
+    NoBody {
+        /// The expectation.
+        expected: String,
+    },
+    /// Whether an expectation is met could not be found out: a limit of ours.
+    Undecided {
+        /// The expectation.
+        expected: String,
+        /// What it looks at.
+        part: Part,
+        /// The limit.
+        limit: GivenUp,
+    },
     /// An error that has no place elsewhere: a bug, or a resource of ours that is exhausted.
     Internal(String),
 }
@@ -129,7 +145,12 @@ impl Failure {
             Failure::NotHttp(_) => Code::NotHttp,
             Failure::ResponseClosed(_) => Code::ResponseClosed,
             Failure::Header { .. } => Code::Header,
-            Failure::Body { .. } => Code::Body,
+            Failure::Body { .. } | Failure::NoBody { .. } => Code::Body,
+            Failure::Undecided { part, .. } => match part {
+                Part::Status => Code::Status,
+                Part::Header => Code::Header,
+                Part::Body => Code::Body,
+            },
             Failure::Internal(_) => Code::Internal,
         }
     }
@@ -323,6 +344,10 @@ impl fmt::Display for Failure {
                     "the first {bytes} bytes of the body (--max-body) do not meet: {expected}"
                 )
             }
+            Failure::NoBody { expected } => write!(f, "no response body, expected {expected}"),
+            Failure::Undecided {
+                expected, limit, ..
+            } => write!(f, "undecided: {expected}; limit of sni-check: {limit}"),
             Failure::Internal(cause) => write!(f, "internal error: {cause}"),
         }
     }

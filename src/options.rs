@@ -68,7 +68,7 @@ pub struct Options {
 
     /// what the response must be: '[!] status 200,300-399', '[!] string TEXT', '[!] rstring
     /// REGEX', '[!] hdr name NAME value VALUE', 'fhdr …', 'rstatus …'; repeatable, all must hold;
-    /// status 200-399 holds unless another status is expected
+    /// status 200-399 if none is given
     #[argh(option, arg_name = "RULE")]
     pub expect: Vec<Expectation>,
 

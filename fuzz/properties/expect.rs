@@ -4,7 +4,8 @@
 //! and the body, each on a line.
 
 use sni_check::haproxy::words::quote;
-use sni_check::options::expect::Expectation;
+use sni_check::options::expect::regex::GivenUp;
+use sni_check::options::expect::{Answer, Expectation, Field, Part};
 
 pub fn hold(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
@@ -13,12 +14,14 @@ pub fn hold(input: &[u8]) {
         return;
     };
     let mut fields = head.split('\t');
-    let status = fields.next().and_then(|status| status.parse().ok());
+    let status = fields.next().unwrap_or_default();
+    let digits = status.len() == 3 && status.bytes().all(|byte| byte.is_ascii_digit());
     let response = Response {
-        status: status
-            .filter(|status| (100..=999).contains(status))
-            .unwrap_or(200),
-        headers: fields.filter_map(|field| field.split_once(':')).collect(),
+        status: if digits { status } else { "200" },
+        fields: fields
+            .filter_map(|field| field.split_once(':'))
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect(),
         body,
     };
     match rule.parse::<Expectation>() {
@@ -26,26 +29,32 @@ pub fn hold(input: &[u8]) {
             assert_printed_means_the_same(&parsed);
             assert_negation_turns_it_round(rule, &parsed, &response);
         }
-        Err(error) => assert!(!format!("{error:#}").trim().is_empty()),
+        Err(misfit) => assert!(!misfit.to_string().trim().is_empty()),
     }
     assert_patterns_are_taken_word_for_word(rule, &response);
     assert_status_lists_are_numbers(rule, &response);
 }
 
 struct Response<'a> {
-    status: u16,
-    headers: Vec<(&'a str, &'a str)>,
+    status: &'a str,
+    fields: Vec<Field>,
     body: &'a str,
 }
 
 impl Response<'_> {
-    fn meets(&self, rule: &Expectation) -> bool {
-        rule.holds(self.status, self.headers.iter().copied(), self.body)
+    fn meets(&self, rule: &Expectation) -> Result<bool, GivenUp> {
+        rule.holds(Answer {
+            status: self.status,
+            fields: &self.fields,
+            body: self.body.as_bytes(),
+        })
     }
 
+    /// Of a rule without a regular expression.
     fn meets_text(&self, rule: &str) -> bool {
         let parsed = rule.parse();
-        self.meets(&parsed.unwrap_or_else(|error| panic!("{rule}: {error:#}")))
+        let parsed = parsed.unwrap_or_else(|misfit| panic!("{rule}: {misfit}"));
+        self.meets(&parsed).expect("no regular expression")
     }
 }
 
@@ -55,39 +64,46 @@ fn assert_printed_means_the_same(rule: &Expectation) {
 }
 
 fn assert_negation_turns_it_round(text: &str, rule: &Expectation, response: &Response<'_>) {
-    let other = match text.trim_start().strip_prefix('!') {
-        Some(bare) => bare.to_owned(),
-        None => format!("! {text}"),
+    let other: Expectation = match format!("! {text}").parse() {
+        Ok(other) => other,
+        Err(_) => return, // `comment` may come first, and nothing else negates that.
     };
-    let other: Expectation = other.parse().expect("the same with or without !");
     assert_eq!(other.part(), rule.part());
     assert_ne!(other.is_negated(), rule.is_negated());
-    assert_ne!(response.meets(&other), response.meets(rule));
+    let no_body = rule.part() == Part::Body && response.body.is_empty();
+    match (response.meets(rule), response.meets(&other)) {
+        (Ok(one), Ok(other)) if no_body => assert!(!one && !other, "there is no body"),
+        (Ok(one), Ok(other)) => assert_ne!(one, other),
+        (one, other) => assert_eq!(one.err(), other.err(), "the same limit"),
+    }
 }
 
 /// Any text, quoted as HAProxy's manual says, section 2.2, is looked for as it is.
 fn assert_patterns_are_taken_word_for_word(pattern: &str, response: &Response<'_>) {
-    // A line break within single quotes ends the rule.
-    if pattern.is_empty() || pattern.contains(['\r', '\n']) {
+    // A line break within single quotes ends the rule, and a NUL ends a pattern.
+    if pattern.is_empty() || pattern.contains(['\r', '\n', '\0']) {
         return;
     }
     for quoted in [quote(pattern), in_single_quotes(pattern)] {
         let found = response.meets_text(&format!("string {quoted}"));
         assert_eq!(found, response.body.contains(pattern), "string {quoted}");
-        type Matches = fn(&str, &str) -> bool;
+        let pattern = pattern.as_bytes();
+        type Matches = fn(&[u8], &[u8]) -> bool;
         let methods: [(&str, Matches); 4] = [
             ("str", |value, pattern| value == pattern),
             ("beg", |value, pattern| value.starts_with(pattern)),
             ("end", |value, pattern| value.ends_with(pattern)),
-            ("sub", |value, pattern| value.contains(pattern)),
+            ("sub", |value, pattern| {
+                value.windows(pattern.len()).any(|part| part == pattern)
+            }),
         ];
         for (method, matches) in methods {
             let rule = format!("fhdr name VIA value -m {method} {quoted}");
-            let via = response
-                .headers
+            let mut via = response
+                .fields
                 .iter()
-                .filter(|(name, _)| name.eq_ignore_ascii_case("via"));
-            let found = via.clone().any(|(_, value)| matches(value.trim(), pattern));
+                .filter(|(name, _)| name.eq_ignore_ascii_case(b"via"));
+            let found = via.any(|(_, value)| matches(value.trim_ascii(), pattern));
             assert_eq!(response.meets_text(&rule), found, "{rule}");
         }
     }
@@ -105,10 +121,9 @@ fn assert_status_lists_are_numbers(rule: &str, response: &Response<'_>) {
     if !list || rule.is_empty() {
         return;
     }
-    let number = |text: &str| {
-        text.parse()
-            .ok()
-            .filter(|code: &u32| (100..=999).contains(code))
+    let number = |text: &str| match text {
+        "" => Some(0),
+        text => text.parse().ok(),
     };
     let range = |item: &str| match item.split_once('-') {
         Some((low, high)) => number(low)
@@ -117,12 +132,13 @@ fn assert_status_lists_are_numbers(rule: &str, response: &Response<'_>) {
         None => number(item).map(|code| (code, code)),
     };
     let ranges: Option<Vec<(u32, u32)>> = rule.split(',').map(range).collect();
-    let status = u32::from(response.status);
+    let status: u32 = response.status.parse().expect("digits");
     let expected = ranges.map(|ranges| {
         ranges
             .iter()
             .any(|(low, high)| (*low..=*high).contains(&status))
     });
     let parsed: Option<Expectation> = format!("status {rule}").parse().ok();
-    assert_eq!(parsed.map(|rule| response.meets(&rule)), expected);
+    let met = parsed.map(|rule| response.meets(&rule).expect("no regular expression"));
+    assert_eq!(met, expected);
 }

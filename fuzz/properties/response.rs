@@ -6,6 +6,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use sni_check::code::Code;
 use sni_check::failure::{Closed, Failure};
@@ -97,6 +98,10 @@ impl Stream for Peer {
             End::Broken => Err(Stop::Closed(Closed::Closed).into()),
             End::Silent => Err(Stop::Deadline.into()),
         }
+    }
+
+    fn time_left(&self) -> Duration {
+        Duration::from_secs(10)
     }
 }
 

@@ -3,7 +3,9 @@
 
 mod quote;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::Result;
+
+use crate::refusal::Misfit;
 
 pub use self::quote::quote;
 
@@ -40,7 +42,7 @@ pub fn split(line: &str, variable: Variable<'_>) -> Result<Words> {
         variable: Some(variable),
         ..Splitter::new(line)
     };
-    splitter.read()?;
+    splitter.read().map_err(|misfit| misfit.of("the line"))?;
     Ok(splitter.done)
 }
 
@@ -49,17 +51,21 @@ pub fn split(line: &str, variable: Variable<'_>) -> Result<Words> {
 ///
 /// # Errors
 /// What [`split`] refuses, a variable, a comment, a line break.
-pub fn split_value(value: &str) -> Result<Vec<Vec<u8>>> {
-    ensure!(
-        !value.contains(['\n', '\r']),
-        "a line break ends it; write \\n or \\r for one in a pattern"
-    );
+pub fn split_value(value: &str) -> Result<Vec<Vec<u8>>, Misfit> {
+    if value.contains(['\n', '\r']) {
+        return Err(Misfit::new(
+            "has a line break, which would end it",
+            "write \\n or \\r for one in a pattern",
+        ));
+    }
     let mut splitter = Splitter::new(value);
     splitter.read()?;
-    ensure!(
-        splitter.rest.is_empty(),
-        "a bare # begins a comment; write \\# or put it in quotes"
-    );
+    if !splitter.rest.is_empty() {
+        return Err(Misfit::new(
+            "has a bare #, which begins a comment",
+            "write \\# or put it in quotes",
+        ));
+    }
     Ok(splitter.done.words)
 }
 
@@ -85,7 +91,7 @@ impl<'a> Splitter<'a> {
     }
 
     /// Reads up to the end of the line; what follows that stays in `rest`.
-    fn read(&mut self) -> Result<()> {
+    fn read(&mut self) -> Result<(), Misfit> {
         while let Some((&byte, rest)) = self.rest.split_first() {
             match (byte, self.quote) {
                 (b'\n' | b'\r', _) | (b'#', None) => break,
@@ -100,10 +106,12 @@ impl<'a> Splitter<'a> {
                 _ => self.take(byte, 1),
             }
         }
-        ensure!(
-            self.quote.is_none(),
-            "a quote is not closed; close it, or write \\\" or \\' for the character"
-        );
+        if self.quote.is_some() {
+            return Err(Misfit::new(
+                "has a quote that is not closed",
+                "close it, or write \\\" or \\' for the character",
+            ));
+        }
         self.end_word();
         Ok(())
     }
@@ -132,7 +140,7 @@ impl<'a> Splitter<'a> {
         self.done.words.extend(self.word.take());
     }
 
-    fn escape(&mut self) -> Result<()> {
+    fn escape(&mut self) -> Result<(), Misfit> {
         let quoted = self.quote.is_some();
         match self.rest.get(1) {
             Some(&byte @ (b' ' | b'\\' | b'#' | b'\'' | b'"')) => self.take(byte, 2),
@@ -148,9 +156,12 @@ impl<'a> Splitter<'a> {
                     .and_then(|digits| u8::from_str_radix(digits, 16).ok());
                 match byte {
                     Some(byte) => self.take(byte, 4),
-                    None => bail!(
-                        "\\x needs two hexadecimal digits after it; write \\\\x for the two characters"
-                    ),
+                    None => {
+                        return Err(Misfit::new(
+                            "has \\x without two hexadecimal digits after it",
+                            "write \\\\x for the two characters",
+                        ));
+                    }
                 }
             }
             // Any other backslash is just that.
@@ -160,38 +171,47 @@ impl<'a> Splitter<'a> {
     }
 
     /// `$NAME`, `${NAME}`, `${NAME-default}`, `${NAME[*]}`, at the dollar.
-    fn variable(&mut self) -> Result<()> {
+    fn variable(&mut self) -> Result<(), Misfit> {
         let text = &self.rest[1..];
         let (braced, text) = match text.strip_prefix(b"{") {
             Some(text) => (true, text),
             None => (false, text),
         };
         let length = name_length(text);
-        ensure!(
-            length > 0,
-            "a $ in double quotes is not followed by a variable's name; write \\$ for a dollar"
-        );
+        if length == 0 {
+            return Err(Misfit::new(
+                "has a $ in double quotes without a variable's name after it",
+                "write \\$ for a dollar",
+            ));
+        }
         let (name, mut text) = text.split_at(length);
         let name = String::from_utf8_lossy(name).into_owned();
         let Some(look_up) = self.variable else {
-            bail!("${name} would be a variable here; write \\$ for a dollar, or single quotes");
+            return Err(Misfit::new(
+                format!("has ${name} in double quotes, which would be a variable"),
+                "write \\$ for a dollar, or use single quotes",
+            ));
         };
         let mut value = look_up(&name);
         let mut list = false;
+        let unclosed = || {
+            Misfit::new(
+                format!("has ${{{name} without its closing brace"),
+                format!("write ${{{name}}}"),
+            )
+        };
         if braced {
             if let Some(after) = text.strip_prefix(b"[*]") {
                 (list, text) = (true, after);
             }
             let end = text.iter().position(|byte| *byte == b'}');
-            let Some(end) = end else {
-                bail!("${{{name} has no closing brace");
-            };
+            let end = end.ok_or_else(unclosed)?;
             match text[..end].split_first() {
                 None => {}
                 Some((b'-', default)) => {
                     value = value.or_else(|| Some(String::from_utf8_lossy(default).into_owned()));
                 }
-                Some(_) => bail!("${{{name} has no closing brace"),
+                Some(_) => return Err(unclosed()),
             }
             text = &text[end + 1..];
         }
@@ -346,7 +366,7 @@ mod tests {
             ("a\nb", r"write \n"),
             ("'a\rb'", r"write \n"),
         ] {
-            let error = split_value(value).expect_err(value).to_string();
+            let error = split_value(value).expect_err(value).of("it").to_string();
             assert!(error.contains(part), "{value}: {error}");
         }
         let words = split_value(r#"'$A' "\$B" $C"#).expect("no variable");

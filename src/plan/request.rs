@@ -109,15 +109,12 @@ fn uri(option: Option<&str>, url: Option<&str>) -> Result<Uri> {
     uri.build().context("--uri")
 }
 
+/// As in HAProxy, 2xx and 3xx are expected only where nothing else is.
 fn expectations(options: &Options) -> Vec<Expectation> {
-    let mut expectations = options.expect.clone();
-    if !expectations
-        .iter()
-        .any(|expectation| expectation.part() == Part::Status)
-    {
-        expectations.insert(0, Expectation::default_status());
+    match options.expect.as_slice() {
+        [] => vec![Expectation::default_status()],
+        given => given.to_vec(),
     }
-    expectations
 }
 
 /// A header field.

@@ -1,8 +1,8 @@
 //! One HTTP/1.1 exchange, by ureq over a connection of ours, and the expectations of its response.
 
-use std::borrow::Cow;
 use std::io::{self, Read};
 use std::sync::Mutex;
+use std::time::Instant;
 
 use ureq::config::Config;
 use ureq::http::{self, HeaderMap, header};
@@ -11,8 +11,10 @@ use ureq::{Agent, Body};
 use super::handover::{Handover, MAX_HEAD, NoResolver, Stopped};
 use super::socket::Stop;
 use super::stream::{Stream, TlsStop};
+use crate::deadline::Deadline;
 use crate::failure::{Closed, Failure};
-use crate::options::expect::{Expectation, Part};
+use crate::options::expect::regex::GivenUp;
+use crate::options::expect::{Answer, Expectation, Field, Part};
 use crate::plan::Request;
 
 /// What is kept of a healthy response.
@@ -31,7 +33,8 @@ pub struct Response {
 /// # Errors
 /// The first expectation that is not met, or why there is no response to judge.
 pub fn exchange<S: Stream>(stream: S, request: &Request) -> Result<Response, Failure> {
-    judge(send(stream, request)?, request)
+    let deadline = Deadline::new(Instant::now(), stream.time_left());
+    judge(send(stream, request)?, request, deadline)
 }
 
 /// What came of each expectation, in the order of the request's; `None` is one that is met.
@@ -42,13 +45,14 @@ pub type Examined = Vec<Option<Failure>>;
 /// # Errors
 /// Why there is no response to judge.
 pub fn examine<S: Stream>(stream: S, request: &Request) -> Result<(Response, Examined), Failure> {
+    let deadline = Deadline::new(Instant::now(), stream.time_left());
     let mut response = send(stream, request)?;
     let body = read_body(&mut response, request.max_body);
     let of_each = request.expectations.iter().map(|rule| match &body {
         Err(failure) if rule.part() == Part::Body => Some(failure.clone()),
         body => {
             let body = body.as_ref().ok();
-            unmet(rule, &response, body, request.max_body)
+            unmet(rule, &response, body, request.max_body, deadline)
         }
     });
     Ok((kept(&response), of_each.collect()))
@@ -88,13 +92,18 @@ fn config() -> Config {
 }
 
 /// Judges the head before the body is read: a wrong status is told even if the body never comes.
-fn judge(mut response: http::Response<Body>, request: &Request) -> Result<Response, Failure> {
+fn judge(
+    mut response: http::Response<Body>,
+    request: &Request,
+    deadline: Deadline,
+) -> Result<Response, Failure> {
     let limit = request.max_body;
     let first_unmet = |part, response: &http::Response<Body>, body| {
         let mut rules = request.expectations.iter();
         let failed = rules.find_map(|rule| {
             let judged = rule.part() == part;
-            judged.then(|| unmet(rule, response, body, limit)).flatten()
+            let failed = judged.then(|| unmet(rule, response, body, limit, deadline));
+            failed.flatten()
         });
         failed.map_or(Ok(()), Err)
     };
@@ -119,23 +128,31 @@ fn unmet(
     response: &http::Response<Body>,
     body: Option<&ReadBody>,
     limit: u32,
+    deadline: Deadline,
 ) -> Option<Failure> {
-    let status = response.status().as_u16();
     let cut = body.is_some_and(|body| body.cut);
-    let text = body.map_or("", |body| &body.text);
     // Of a body that was cut, nothing can be said to be absent.
     let provable = !(rule.part() == Part::Body && rule.is_negated() && cut);
-    if provable && holds(rule, status, response.headers(), text) {
-        return None;
-    }
     let expected = rule.to_string();
+    match holds(rule, response, body, deadline) {
+        Ok(true) if provable => return None,
+        Ok(_) => {}
+        Err(limit) => {
+            return Some(Failure::Undecided {
+                expected,
+                part: rule.part(),
+                limit,
+            });
+        }
+    }
     Some(match rule.part() {
         Part::Status => Failure::Status {
-            status,
+            status: response.status().as_u16(),
             expected,
             location: field(response.headers(), header::LOCATION),
         },
         Part::Header => Failure::Header { expected },
+        Part::Body if body.is_none_or(|body| body.bytes.is_empty()) => Failure::NoBody { expected },
         Part::Body => Failure::Body {
             expected,
             cut_at: cut.then_some(limit),
@@ -143,19 +160,38 @@ fn unmet(
     })
 }
 
-fn holds(rule: &Expectation, status: u16, headers: &HeaderMap, body: &str) -> bool {
-    let fields: Vec<(&str, Cow<'_, str>)> = match rule.part() {
-        Part::Header => headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
-            .collect(),
+fn holds(
+    rule: &Expectation,
+    response: &http::Response<Body>,
+    body: Option<&ReadBody>,
+    deadline: Deadline,
+) -> Result<bool, GivenUp> {
+    let field = |(name, value): (&header::HeaderName, &header::HeaderValue)| -> Field {
+        (name.as_str().into(), value.as_bytes().into())
+    };
+    let fields: Vec<Field> = match rule.part() {
+        Part::Header => response.headers().iter().map(field).collect(),
         _ => Vec::new(),
     };
-    rule.holds(
-        status,
-        fields.iter().map(|(name, value)| (*name, value.as_ref())),
-        body,
-    )
+    let status = response.status();
+    let body = body.map_or(&[][..], |body| &body.bytes);
+    if !rule.has_regex() {
+        let status = status.as_str();
+        return rule.holds(Answer {
+            status,
+            fields: &fields,
+            body,
+        });
+    }
+    let (rule, body) = (rule.clone(), body.to_owned());
+    let judged = deadline.wait_for(move || {
+        rule.holds(Answer {
+            status: status.as_str(),
+            fields: &fields,
+            body: &body,
+        })
+    });
+    judged.unwrap_or(Err(GivenUp::Time))
 }
 
 fn field(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
@@ -167,7 +203,7 @@ fn field(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
 /// What was read of a body.
 #[derive(Default)]
 struct ReadBody {
-    text: String,
+    bytes: Vec<u8>,
     /// There was more of it.
     cut: bool,
 }
@@ -195,10 +231,7 @@ fn read_body(response: &mut http::Response<Body>, limit: u32) -> Result<ReadBody
     read.map_err(|error| failure(ureq::Error::from(error), true))?;
     let cut = bytes.len() > limit;
     bytes.truncate(limit);
-    Ok(ReadBody {
-        text: String::from_utf8_lossy(&bytes).into_owned(),
-        cut,
-    })
+    Ok(ReadBody { bytes, cut })
 }
 
 /// The cause behind ureq's error, by its type.

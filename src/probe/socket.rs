@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -35,6 +36,11 @@ impl From<Errno> for Stop {
 impl Socket {
     pub(super) fn new(fd: OwnedFd, deadline: Deadline) -> Socket {
         Socket { fd, deadline }
+    }
+
+    /// The time that is left until the deadline.
+    pub fn time_left(&self) -> Duration {
+        self.deadline.remaining().unwrap_or_default()
     }
 
     /// Waits until there is something to read, or the end of the stream.

@@ -1,6 +1,7 @@
 //! What an HTTP exchange runs over.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use super::socket::Stop;
 use crate::failure::Failure;
@@ -18,6 +19,9 @@ pub trait Stream: Debug + Send + Sync + 'static {
     /// # Errors
     /// Why no more come.
     fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TlsStop>;
+
+    /// How long the exchange may still take.
+    fn time_left(&self) -> Duration;
 }
 
 /// Why the stream gave no more bytes.

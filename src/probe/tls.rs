@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::{ClientConnection, ResolvesClientCert as _};
 use rustls::pki_types::{DnsName, ServerName};
@@ -98,6 +99,10 @@ impl Stream for TlsStream {
                 Err(_) => return Err(Stop::Closed(Closed::Closed).into()),
             }
         }
+    }
+
+    fn time_left(&self) -> Duration {
+        self.socket.time_left()
     }
 }
 

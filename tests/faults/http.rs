@@ -142,6 +142,7 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
         )
     };
     let complete = "before the response was complete";
+    let no_body = "no response body, expected string good";
     // Joined, the chunks say `bad`.
     let old = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nba\r\n1\r\nd\r\n0\r\n\r\n";
     let not_bad = "--expect '! string bad'";
@@ -161,15 +162,23 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
         chunked("zz\r\n", "", 0, ""),
         plain("200 OK\r\nContent-Length: 9", "good", 74, complete),
         plain("200 OK\r\nContent-Length: 2", "good", 75, "does not meet"),
-        plain("200 OK\r\nContent-Length: 0", "good", 75, "does not meet"),
+        plain("200 OK\r\nContent-Length: 0", "good", 75, no_body),
         plain("200 OK", "all good", 0, ""),
-        plain("200 OK", "", 75, "does not meet"),
+        plain("200 OK", "", 75, no_body),
         plain("200 OK", "GOOD", 75, "does not meet"),
         plain("200 OK", "go\0od", 75, "does not meet"),
         plain("200 OK\r\nX: good", "bad", 75, "does not meet"),
-        plain("204 No Content", "", 75, "does not meet"),
-        plain("204 No Content", "good", 75, "does not meet"),
-        plain("500 X\r\nContent-Length: 4", "good", 71, "status 500"),
+        plain("204 No Content", "", 75, no_body),
+        plain("204 No Content", "good", 75, no_body),
+        // As in HAProxy, a rule replaces the default one about the status.
+        plain("500 X\r\nContent-Length: 4", "good", 0, ""),
+        says(
+            stage,
+            "HTTP/1.1 500 X\r\nContent-Length: 4\r\n\r\ngood",
+            "--expect 'string good' --expect 'status 200'",
+            71,
+            "status 500",
+        ),
         says(
             stage,
             "HTTP/1.1 200 OK\r\n\r\n",

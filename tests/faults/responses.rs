@@ -77,7 +77,7 @@ fn waits(stage: &Stage) -> Vec<Fault> {
         row(
             "503 without the body",
             mute("HTTP/1.1 503 Busy\r\n\r\n"),
-            WANTS,
+            "--expect 'string k' --expect 'status 200'",
             71,
             "status 503",
         ),

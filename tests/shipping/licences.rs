@@ -17,6 +17,29 @@ sources and `cargo build --release` link it with any other.
 The crates:
 ";
 
+/// C libraries in crates, and a source file of each that begins with its licence.
+const SOURCES: [(&str, &str); 2] = [
+    ("PCRE2 (BSD-3-Clause)", "upstream/src/pcre2_match.c"),
+    (
+        "sljit (BSD-2-Clause)",
+        "upstream/deps/sljit/sljit_src/sljitLir.c",
+    ),
+];
+
+/// The first comment of a source file in which there is a copyright.
+fn notice(file: &Path) -> String {
+    let text = fs::read_to_string(file).expect("a source");
+    let comments = text
+        .split("*/")
+        .map(|comment| comment.trim_start().trim_start_matches("/*"));
+    let mut with_copyright = comments.filter(|comment| comment.contains("Copyright"));
+    let comment = with_copyright.next().expect("a copyright");
+    let lines = comment
+        .lines()
+        .map(|line| line.trim_start_matches(" *").trim_end());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn the_third_party_licences_are_those_of_the_crates_in_the_binary() {
     let mut texts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -25,6 +48,20 @@ fn the_third_party_licences_are_those_of_the_crates_in_the_binary() {
             let text = fs::read_to_string(&file).expect("a licence");
             texts.entry(text).or_default().insert(krate.label.clone());
         }
+        for (label, file) in SOURCES {
+            let file = krate.folder.join(file);
+            if file.exists() {
+                let label = format!("{label}, in {}", krate.label);
+                texts.entry(notice(&file)).or_default().insert(label);
+            }
+        }
+    }
+    for (label, _) in SOURCES {
+        let all = texts.values().flatten();
+        assert!(
+            all.into_iter().any(|known| known.starts_with(label)),
+            "no {label}"
+        );
     }
     let rule = "=".repeat(100);
     let mut file = HEAD.to_owned();

@@ -1,0 +1,31 @@
+//! HAProxy's matching methods (`-m`), on bytes.
+
+use memchr::memmem;
+
+use super::regex::{GivenUp, Regex};
+
+/// What is looked for, and how.
+#[derive(Clone, Debug)]
+pub(super) enum Pattern {
+    Exact(Vec<u8>),
+    Begins(Vec<u8>),
+    Ends(Vec<u8>),
+    Contains(Vec<u8>),
+    Regex(Regex),
+}
+
+impl Pattern {
+    pub fn is_regex(&self) -> bool {
+        matches!(self, Pattern::Regex(_))
+    }
+
+    pub fn matches(&self, text: &[u8]) -> Result<bool, GivenUp> {
+        Ok(match self {
+            Pattern::Exact(wanted) => text == wanted,
+            Pattern::Begins(wanted) => text.starts_with(wanted),
+            Pattern::Ends(wanted) => text.ends_with(wanted),
+            Pattern::Contains(wanted) => memmem::find(text, wanted).is_some(),
+            Pattern::Regex(regex) => regex.is_match(text)?,
+        })
+    }
+}
