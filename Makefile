@@ -87,14 +87,15 @@ setup-release:
 		rm -rf $(TOOLS)/build; \
 	fi
 
-# HAProxy as newer Debian releases have it, for the tests that compare verdicts. sid moves, and is not
+# HAProxy as other Debian releases have it: README.md says which are tested. sid moves, and is not
 # there on some days; the tests then do without.
 setup-haproxy: setup-demo
 	$(call debian,,$(shell [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring) \
 		$(shell grep -qi '^ID=debian' /etc/os-release || [ -e /usr/share/debootstrap ] || echo debootstrap))
-	@tests/support/haproxy-of.sh trixie $(CURDIR)/target/haproxy/trixie
+	@tests/support/haproxy-of.sh bookworm $(CURDIR)/target/haproxy/bookworm 2.6
+	@tests/support/haproxy-of.sh trixie $(CURDIR)/target/haproxy/trixie 3.0
 	@tests/support/haproxy-of.sh sid $(CURDIR)/target/haproxy/sid || \
-		echo 'The HAProxy of Debian sid cannot be had today; make parity compares with the others.'
+		echo 'The HAProxy of Debian sid cannot be had today; the tests use the others.'
 
 # What is looked for by what it brings, not by a program.
 setup: setup-demo setup-release setup-haproxy

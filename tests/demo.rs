@@ -2,20 +2,20 @@
 
 mod support;
 
+use std::path::Path;
 use std::process::Command;
 
 use support::check::{BINARY, example};
-use support::haproxy::Version;
+use support::haproxy::{Version, with_every_haproxy};
 
 #[test]
 fn the_story_comes_out_as_told_with_every_haproxy() {
-    for haproxy in support::haproxy::versions() {
-        tells_the_story(&haproxy);
-    }
+    let demo = example("demo");
+    with_every_haproxy(|haproxy| tells_the_story(&demo, haproxy));
 }
 
-fn tells_the_story(haproxy: &Version) {
-    let output = Command::new(example("demo"))
+fn tells_the_story(demo: &Path, haproxy: &Version) {
+    let output = Command::new(demo)
         .arg(BINARY)
         .env("HAPROXY", &haproxy.program)
         .output()

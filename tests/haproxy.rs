@@ -1,5 +1,5 @@
-//! The story with real HAProxy and real nginx, in each way that HAProxy is run; and every
-//! configuration of haproxy/, loaded as it is.
+//! The story with every release of HAProxy that is here and real nginx, in each way that HAProxy is
+//! run; and every configuration of haproxy/, loaded as it is.
 
 mod support;
 
@@ -8,7 +8,7 @@ use std::net::UdpSocket;
 
 use support::NAME;
 use support::check::BINARY;
-use support::haproxy::{Haproxy, Mode, Server};
+use support::haproxy::{Haproxy, Mode, Server, Version, with_every_haproxy};
 use support::stage::Stage;
 
 fn config(name: &str) -> String {
@@ -22,7 +22,13 @@ fn client(stage: &Stage) -> String {
 }
 
 /// Starts HAProxy with what the configurations ask of the environment.
-fn start(stage: &Stage, mode: Mode, config: &str, more: &[(&str, &str)]) -> Haproxy {
+fn start(
+    version: &Version,
+    stage: &Stage,
+    mode: Mode,
+    config: &str,
+    more: &[(&str, &str)],
+) -> Haproxy {
     let port = stage.nginx().port.to_string();
     let variables = [
         ("HYBRID_STACK_HOST", "127.0.0.1"),
@@ -38,7 +44,7 @@ fn start(stage: &Stage, mode: Mode, config: &str, more: &[(&str, &str)]) -> Hapr
         ("CLIENT_PEM", &client(stage)),
         ("CHROOT", stage.chroot()),
     ];
-    Haproxy::start(mode, config, &[&variables[..], more].concat())
+    version.start(mode, config, &[&variables[..], more].concat())
 }
 
 /// The story: UP and served, DOWN when nginx stops, UP when it returns.
@@ -62,143 +68,211 @@ fn shown(server: &Server) -> (&str, &str) {
 
 #[test]
 fn in_the_foreground() {
-    let stage = Stage::new();
-    let haproxy = start(&stage, Mode::Foreground, &config("hybrid"), &[]);
-    story(&stage, &haproxy);
-    let log = haproxy.log();
-    assert!(
-        log.contains("DOWN 41 L4CON hybrid/blue 127.0.0.1:"),
-        "{log}"
-    );
+    with_every_haproxy(|version| {
+        let stage = Stage::new();
+        let haproxy = start(version, &stage, Mode::Foreground, &config("hybrid"), &[]);
+        story(&stage, &haproxy);
+        let log = haproxy.log();
+        assert!(
+            log.contains("DOWN 41 L4CON hybrid/blue 127.0.0.1:"),
+            "{log}"
+        );
+    });
 }
 
 #[test]
 fn as_a_daemon_in_an_empty_chroot_as_haproxys_user() {
-    let stage = Stage::new();
-    stage
-        .folder
-        .copy(BINARY, "root/usr/local/bin/sni-check", 0o755);
-    let syslog = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    let address = syslog.local_addr().expect("an address").to_string();
-    let more = [("CHECK_CA_FILE", "/ca.pem"), ("SYSLOG", &address)];
-    let haproxy = start(&stage, Mode::Daemon, &config("chroot-daemon"), &more);
-    story(&stage, &haproxy);
-    // A daemon drops what a check prints; the syslog still gets it.
-    syslog.set_nonblocking(true).expect("non-blocking");
-    let mut datagram = [0; 4096];
-    let line = support::wait_for("a line in the syslog", || {
-        let length = syslog.recv(&mut datagram).ok()?;
-        let text = String::from_utf8_lossy(&datagram[..length]).into_owned();
-        text.contains("DOWN").then_some(text)
+    with_every_haproxy(|version| {
+        let stage = Stage::new();
+        stage
+            .folder
+            .copy(BINARY, "root/usr/local/bin/sni-check", 0o755);
+        let syslog = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let address = syslog.local_addr().expect("an address").to_string();
+        let more = [("CHECK_CA_FILE", "/ca.pem"), ("SYSLOG", &address)];
+        let haproxy = start(
+            version,
+            &stage,
+            Mode::Daemon,
+            &config("chroot-daemon"),
+            &more,
+        );
+        story(&stage, &haproxy);
+        // A daemon drops what a check prints; the syslog still gets it.
+        syslog.set_nonblocking(true).expect("non-blocking");
+        let mut datagram = [0; 4096];
+        let line = support::wait_for("a line in the syslog", || {
+            let length = syslog.recv(&mut datagram).ok()?;
+            let text = String::from_utf8_lossy(&datagram[..length]).into_owned();
+            text.contains("DOWN").then_some(text)
+        });
+        assert!(
+            line.contains("sni-check") && line.contains("DOWN 41 L4CON hybrid/blue"),
+            "{line}"
+        );
     });
-    assert!(
-        line.contains("sni-check") && line.contains("DOWN 41 L4CON hybrid/blue"),
-        "{line}"
-    );
 }
 
 #[test]
 fn as_haproxys_user() {
-    let stage = Stage::new();
-    // HAProxy's user may not enter the folder of the test's own binary.
-    let binary = format!("{}/sni-check", stage.chroot());
-    let text = fs::read_to_string(config("hybrid")).expect("a configuration");
-    let text = format!("global\n    user haproxy\n    group haproxy\n{text}");
-    let config = stage.folder.file("cfg", &text);
-    let more = [("SNI_CHECK", &binary[..])];
-    let haproxy = start(&stage, Mode::Foreground, &config, &more);
-    story(&stage, &haproxy);
+    with_every_haproxy(|version| {
+        let stage = Stage::new();
+        // HAProxy's user may not enter the folder of the test's own binary.
+        let binary = format!("{}/sni-check", stage.chroot());
+        let text = fs::read_to_string(config("hybrid")).expect("a configuration");
+        let text = format!("global\n    user haproxy\n    group haproxy\n{text}");
+        let config = stage.folder.file("cfg", &text);
+        let more = [("SNI_CHECK", &binary[..])];
+        let haproxy = start(version, &stage, Mode::Foreground, &config, &more);
+        story(&stage, &haproxy);
+    });
 }
 
 #[test]
 fn the_failure_that_started_it_all() {
-    let stage = Stage::new();
-    // HAProxy's own check of an ssl server sends no SNI; ours does.
-    let text = fs::read_to_string(config("built-in-check")).expect("a configuration");
-    let without_sni = text.replace("check-sni \"${SNI_HOST}\" ", "");
-    let without_sni = stage.folder.file("cfg", &without_sni);
-    let haproxy = start(&stage, Mode::Foreground, &without_sni, &[]);
-    let server = haproxy.wait_for_status("hybrid", "blue", "DOWN");
-    assert_eq!(server.check_status, "L6RSP");
-    assert_eq!(haproxy.get("/"), Some(503));
-    let haproxy = start(&stage, Mode::Foreground, &config("hybrid"), &[]);
-    haproxy.wait_for_code("hybrid", "blue", "0");
-    assert_eq!(haproxy.get("/"), Some(200));
+    with_every_haproxy(|version| {
+        let stage = Stage::new();
+        // HAProxy's own check of an ssl server sends no SNI; ours does.
+        let text = fs::read_to_string(config("built-in-check")).expect("a configuration");
+        let without_sni = text.replace("check-sni \"${SNI_HOST}\" ", "");
+        let without_sni = stage.folder.file("cfg", &without_sni);
+        let haproxy = start(version, &stage, Mode::Foreground, &without_sni, &[]);
+        let server = haproxy.wait_for_status("hybrid", "blue", "DOWN");
+        assert_eq!(server.check_status, "L6RSP");
+        assert_eq!(haproxy.get("/"), Some(503));
+        let haproxy = start(version, &stage, Mode::Foreground, &config("hybrid"), &[]);
+        haproxy.wait_for_code("hybrid", "blue", "0");
+        assert_eq!(haproxy.get("/"), Some(200));
+    });
 }
 
 #[test]
 fn haproxys_own_check_with_sni() {
-    let stage = Stage::new();
-    let haproxy = start(&stage, Mode::Foreground, &config("built-in-check"), &[]);
-    let server = haproxy.wait_for_status("hybrid", "blue", "UP");
-    assert_eq!(server.check_status, "L7OK");
-    assert_eq!(haproxy.get("/"), Some(200));
+    with_every_haproxy(|version| {
+        let stage = Stage::new();
+        let haproxy = start(
+            version,
+            &stage,
+            Mode::Foreground,
+            &config("built-in-check"),
+            &[],
+        );
+        let server = haproxy.wait_for_status("hybrid", "blue", "UP");
+        assert_eq!(server.check_status, "L7OK");
+        assert_eq!(haproxy.get("/"), Some(200));
+    });
 }
 
 #[test]
 fn a_wrong_name_shows_as_65() {
-    let stage = Stage::new();
-    for mode in [Mode::Foreground, Mode::Daemon] {
-        let haproxy = start(
-            &stage,
-            mode,
-            &config("hybrid"),
-            &[("SNI_HOST", "wrong.example.test")],
-        );
-        let server = haproxy.wait_for_status("hybrid", "blue", "DOWN");
-        assert_eq!(shown(&server), ("PROCERR", "65"));
-    }
+    with_every_haproxy(|version| {
+        let stage = Stage::new();
+        for mode in [Mode::Foreground, Mode::Daemon] {
+            let haproxy = start(
+                version,
+                &stage,
+                mode,
+                &config("hybrid"),
+                &[("SNI_HOST", "wrong.example.test")],
+            );
+            let server = haproxy.wait_for_status("hybrid", "blue", "DOWN");
+            assert_eq!(shown(&server), ("PROCERR", "65"));
+        }
+    });
 }
 
 #[test]
 fn an_unset_variable_is_refused_and_says_so() {
-    let stage = Stage::new();
-    // HAProxy itself refuses an empty name in `sni`; here only the check can.
-    let text = fs::read_to_string(config("hybrid")).expect("a configuration");
-    let text = text
-        .replace("sni \"str(${SNI_HOST})\"", "")
-        .replace("http-request", "#");
-    let text = stage.folder.file("cfg", &text);
-    let haproxy = start(&stage, Mode::Foreground, &text, &[("SNI_HOST", "")]);
-    haproxy.wait_for_code("hybrid", "blue", "2");
-    let log = haproxy.log();
-    assert!(log.contains("hybrid/blue: --sni has no value"), "{log}");
+    with_every_haproxy(|version| {
+        let stage = Stage::new();
+        // HAProxy itself refuses an empty name in `sni`; here only the check can.
+        let text = fs::read_to_string(config("hybrid")).expect("a configuration");
+        let text = text
+            .replace("sni \"str(${SNI_HOST})\"", "")
+            .replace("http-request", "#");
+        let text = stage.folder.file("cfg", &text);
+        let haproxy = start(
+            version,
+            &stage,
+            Mode::Foreground,
+            &text,
+            &[("SNI_HOST", "")],
+        );
+        haproxy.wait_for_code("hybrid", "blue", "2");
+        let log = haproxy.log();
+        assert!(log.contains("hybrid/blue: --sni has no value"), "{log}");
+    });
 }
 
 #[test]
 fn several_backends_with_different_options() {
-    let stage = Stage::new();
-    let haproxy = start(&stage, Mode::Foreground, &config("several-backends"), &[]);
-    for (backend, server) in [("pages", "page1"), ("api", "api1"), ("mutual", NAME)] {
-        haproxy.wait_for_code(backend, server, "0");
-        haproxy.wait_for_status(backend, server, "UP");
-    }
-    assert_eq!(haproxy.get("/"), Some(200));
-    assert_eq!(haproxy.get("/api/x"), Some(401));
+    with_every_haproxy(|version| {
+        let stage = Stage::new();
+        let haproxy = start(
+            version,
+            &stage,
+            Mode::Foreground,
+            &config("several-backends"),
+            &[],
+        );
+        for (backend, server) in [("pages", "page1"), ("api", "api1"), ("mutual", NAME)] {
+            haproxy.wait_for_code(backend, server, "0");
+            haproxy.wait_for_status(backend, server, "UP");
+        }
+        assert_eq!(haproxy.get("/"), Some(200));
+        assert_eq!(haproxy.get("/api/x"), Some(401));
+    });
 }
 
 #[test]
 fn every_configuration_is_accepted_without_a_warning() {
-    let stage = Stage::new();
-    let variables = [
-        ("HYBRID_STACK_HOST", "127.0.0.1"),
-        ("STACK_HOST", "127.0.0.1"),
-        ("SNI_HOST", NAME),
-        ("SERVER_CA_FILE", &stage.ca_file),
-        ("CA_FILE", &stage.ca_file),
-        ("CLIENT_PEM", &client(&stage)),
-    ];
-    let folder = format!("{}/haproxy", env!("CARGO_MANIFEST_DIR"));
-    let mut count = 0;
-    for entry in fs::read_dir(folder).expect("configurations") {
-        let path = entry.expect("an entry").path().display().to_string();
-        let output = Haproxy::check(&path, &variables);
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            output.status.success() && !text.contains("WARNING"),
-            "{path}: {text}"
-        );
-        count += 1;
-    }
-    assert_eq!(count, 4);
+    with_every_haproxy(|version| {
+        let stage = Stage::new();
+        let variables = [
+            ("HYBRID_STACK_HOST", "127.0.0.1"),
+            ("STACK_HOST", "127.0.0.1"),
+            ("SNI_HOST", NAME),
+            ("SERVER_CA_FILE", &stage.ca_file),
+            ("CA_FILE", &stage.ca_file),
+            ("CLIENT_PEM", &client(&stage)),
+        ];
+        let folder = format!("{}/haproxy", env!("CARGO_MANIFEST_DIR"));
+        let mut count = 0;
+        for entry in fs::read_dir(folder).expect("configurations") {
+            let path = entry.expect("an entry").path().display().to_string();
+            let output = version.check(&path, &variables);
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(
+                output.status.success() && !text.contains("WARNING"),
+                "{path}: {text}"
+            );
+            count += 1;
+        }
+        assert_eq!(count, 4);
+    });
+}
+
+/// Words of haproxy.cfg, and the release that brought them.
+const SINCE: [(&str, &str, &str); 4] = [
+    ("2.2", "insecure-fork-wanted", ""),
+    ("2.9", "external-check preserve-env", ""),
+    ("3.1", "", "init-state down"),
+    ("3.3", "", "check-sni-auto"),
+];
+
+#[test]
+fn the_words_that_the_pages_date_are_there_since_then() {
+    with_every_haproxy(|version| {
+        let stage = Stage::new();
+        for (since, global, server) in SINCE {
+            let config = format!(
+                "global\n {global}\nlisten l\n bind 127.0.0.1:1\n mode http\n timeout connect 1s\n \
+                 timeout client 1s\n timeout server 1s\n server s 127.0.0.1:1 ssl verify none check {server}\n"
+            );
+            let config = stage.folder.file("since.cfg", &config);
+            let taken = version.check(&config, &[]).status.success();
+            let word = format!("{global}{server}");
+            assert_eq!(taken, version.is_since(since), "{word}: {version:?}");
+        }
+    });
 }

@@ -7,6 +7,7 @@ use sni_check::code::Code;
 use sni_check::explain;
 use sni_check::options::Options;
 use support::check::{expect, run_by_hand, stdout};
+use support::haproxy::RELEASES;
 
 const README: &str = include_str!("../README.md");
 
@@ -86,6 +87,46 @@ fn the_table_of_options_and_the_help_are_the_programs() {
     }
 }
 
+/// The table of releases is that of the tests, and each test that it names runs with all of them.
+#[test]
+fn the_table_of_haproxys_releases_is_what_the_tests_run() {
+    let rows = table("Which check is the right one");
+    let expected = RELEASES.map(|(release, debian)| match debian {
+        "sid" => format!("{release} or later, sid"),
+        _ => format!("{release}, {debian}"),
+    });
+    let releases: Vec<&String> = rows.iter().map(|row| &row[0]).collect();
+    assert_eq!(releases, expected.iter().collect::<Vec<_>>());
+    assert!(
+        rows.iter()
+            .flat_map(|row| &row[1..])
+            .all(|cell| cell == "yes")
+    );
+    let head = README.lines().find(|line| line.starts_with("| HAProxy, "));
+    let head = head.expect("the head of the table");
+    let named: Vec<&str> = head
+        .split('`')
+        .filter(|name| name.starts_with("tests/"))
+        .collect();
+    assert_eq!(named.len() + 1, rows[0].len(), "{head}");
+    for name in named {
+        let source = source(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name));
+        let all = ["with_every_haproxy(", "versions()"];
+        assert!(all.iter().any(|call| source.contains(call)), "{name}");
+    }
+}
+
+/// A test's file, or all files of its folder.
+fn source(path: &std::path::Path) -> String {
+    if path.is_file() {
+        return std::fs::read_to_string(path).expect("a source");
+    }
+    let files = std::fs::read_dir(path).expect("a folder");
+    files
+        .map(|file| source(&file.expect("a file").path()))
+        .collect()
+}
+
 #[test]
 fn the_readme_is_short() {
     let lines = README.lines().count();
@@ -154,12 +195,15 @@ fn haproxy_takes_every_recipe_as_it_is() {
                 ("SNI_HOST", support::NAME),
                 ("HYBRID_STACK_HOST", "127.0.0.1"),
             ];
-            let output = support::haproxy::Haproxy::check(&config, &variables);
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(
-                output.status.success() && !said.contains("WARNING"),
-                "{page}: {said}"
-            );
+            for version in support::haproxy::versions() {
+                let output = version.check(&config, &variables);
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert!(
+                    output.status.success() && !said.contains("WARNING"),
+                    "{page}, HAProxy {}: {said}",
+                    version.number
+                );
+            }
         }
     }
     assert!(recipes >= 2, "{recipes} recipes");

@@ -1,13 +1,35 @@
 #!/bin/sh
-# haproxy-of.sh SUITE FOLDER: the HAProxy of another Debian release, in a folder of its own.
+# haproxy-of.sh SUITE FOLDER [VERSION]: the HAProxy of another Debian release, in a folder of its own;
+# nothing, where the installed HAProxy is of this version.
 #
 # apt fetches it with its libraries, the C library included, from the mirror that this machine uses;
 # nothing is installed. FOLDER/haproxy runs it through its own loader.
 set -eu
 suite=$1
 folder=$2
-if [ -x "$folder/haproxy" ] && "$folder/haproxy" -v >/dev/null 2>&1; then
-	exit 0
+case $(haproxy -v 2>/dev/null) in
+"HAProxy version ${3:-none}."*) exit 0 ;;
+esac
+
+# Its own path is the program's name, so that the master of `-W` runs it when it runs itself again.
+write_program() {
+	cat >"$1/haproxy" <<'END'
+#!/bin/sh
+self=$(readlink -f "$0")
+root=$(dirname "$self")/root
+set -- "$root/usr/sbin/haproxy" "$@"
+for loader in "$root"/usr/lib/*/ld-linux-*.so.*; do
+	exec "$loader" --argv0 "$self" --library-path "$(dirname "$loader")" "$@"
+done
+END
+	chmod 755 "$1/haproxy"
+}
+
+if [ -e "$folder/haproxy" ]; then
+	write_program "$folder"
+	if "$folder/haproxy" -v >/dev/null 2>&1; then
+		exit 0
+	fi
 fi
 echo "Fetching the HAProxy of Debian $suite into $folder"
 
@@ -42,15 +64,7 @@ for package in "$new"/apt/archives/*.deb; do
 	dpkg-deb --extract "$package" "$new/root"
 done
 rm -rf "$new/apt"
-cat >"$new/haproxy" <<'END'
-#!/bin/sh
-root=$(dirname "$(readlink -f "$0")")/root
-set -- "$root/usr/sbin/haproxy" "$@"
-for loader in "$root"/usr/lib/*/ld-linux-*.so.*; do
-	exec "$loader" --library-path "$(dirname "$loader")" "$@"
-done
-END
-chmod 755 "$new/haproxy"
+write_program "$new"
 "$new/haproxy" -v | head -n 1
 rm -rf "$folder"
 mv "$new" "$folder"

@@ -1,73 +1,27 @@
 //! Real HAProxy, and its view of its servers.
 
+mod version;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::folder::Folder;
 use super::{PATIENCE, Running, free_port, program, wait_for};
-
-/// An HAProxy that is here.
-#[derive(Clone, Debug)]
-pub struct Version {
-    /// Such as `3.0.11`.
-    pub number: String,
-    /// What runs it.
-    pub program: PathBuf,
-}
-
-/// The HAProxy that is installed.
-pub fn installed() -> Version {
-    Version::of(Path::new(program("haproxy").get_program()))
-}
-
-/// Every HAProxy that `make setup` brings: the installed one, and those of newer Debian releases.
-pub fn versions() -> Vec<Version> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/haproxy");
-    let of_release = |release: &str| folder.join(release).join("haproxy");
-    let trixie = of_release("trixie");
-    assert!(
-        trixie.exists(),
-        "HAProxy 3.0 is not in target/haproxy; `make setup` does that"
-    );
-    let mut versions = vec![installed(), Version::of(&trixie)];
-    // sid moves, and cannot be had on some days.
-    versions.extend(
-        [of_release("sid")]
-            .iter()
-            .filter(|program| program.exists())
-            .map(|program| Version::of(program)),
-    );
-    versions
-}
-
-impl Version {
-    fn of(program: &Path) -> Version {
-        let said = Command::new(program).arg("-v").output();
-        let said = said.expect("haproxy runs").stdout;
-        let said = String::from_utf8_lossy(&said).into_owned();
-        // HAProxy version 2.6.12-1+deb12u4 2026/10/17 - https://haproxy.org/
-        let number = said.split([' ', '-']).nth(2).expect("a version");
-        Version {
-            number: number.to_owned(),
-            program: program.to_owned(),
-        }
-    }
-}
+#[allow(unused_imports, reason = "not every test binary needs each")]
+pub use version::{RELEASES, Version, installed, versions, with_every_haproxy};
 
 /// How HAProxy runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// `-W -db`, as the official images run it.
     Foreground,
-    /// `-db`: one process. The master of `-W` runs itself again, for which the loader of another
-    /// release is lost.
+    /// `-db`: one process, without a master.
     Single,
     /// `-D`: a daemon, which closes descriptors 0 to 2.
     Daemon,
@@ -96,7 +50,7 @@ impl Haproxy {
     /// Starts HAProxy on a configuration file, with these variables and nothing else in its
     /// environment.
     pub fn start(mode: Mode, config: &str, variables: &[(&str, &str)]) -> Haproxy {
-        Haproxy::start_by(program("haproxy"), mode, config, variables)
+        installed().start(mode, config, variables)
     }
 
     /// The same with a command that runs HAProxy somewhere else, but with the same folder for
@@ -140,12 +94,7 @@ impl Haproxy {
 
     /// `haproxy -c` on a configuration file.
     pub fn check(config: &str, variables: &[(&str, &str)]) -> Output {
-        program("haproxy")
-            .args(["-c", "-f", config])
-            .env_clear()
-            .envs(variables.iter().copied())
-            .output()
-            .expect("haproxy runs")
+        installed().check(config, variables)
     }
 
     /// What it printed, and what its checks printed.
