@@ -8,125 +8,12 @@
 mod grammar;
 mod pattern;
 pub mod regex;
+mod rule;
 
-use std::fmt;
-use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use self::pattern::Pattern;
-use self::regex::GivenUp;
+pub use self::rule::{Answer, Expectation, Field, Part};
 use crate::refusal::Misfit;
-
-/// One condition that the response must meet.
-#[derive(Clone, Debug)]
-pub struct Expectation {
-    /// The words it was written with, for messages.
-    text: String,
-    negated: bool,
-    subject: Subject,
-}
-
-/// What an expectation looks for, and in which part of the response.
-#[derive(Clone, Debug)]
-enum Subject {
-    Status(Vec<RangeInclusive<u32>>),
-    StatusText(Pattern),
-    Header(HeaderMatch),
-    Body(Pattern),
-}
-
-#[derive(Clone, Debug)]
-struct HeaderMatch {
-    name: Pattern,
-    value: Option<Pattern>,
-    /// `fhdr`: the value is compared whole, a comma does not divide it.
-    whole: bool,
-}
-
-/// Which part of a response an expectation needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// The status line.
-    Status,
-    /// The header fields.
-    Header,
-    /// The body, as far as `--max-body` reads it.
-    Body,
-}
-
-/// A response, as expectations look at it.
-#[derive(Clone, Copy, Debug)]
-pub struct Answer<'a> {
-    /// The digits of the status code, as they were sent.
-    pub status: &'a str,
-    /// Names and values of the header fields.
-    pub fields: &'a [Field],
-    /// What was read of the body.
-    pub body: &'a [u8],
-}
-
-/// A header field: its name and its value.
-pub type Field = (Vec<u8>, Vec<u8>);
-
-impl Expectation {
-    /// HAProxy's rule where there is no other: 2xx and 3xx are healthy.
-    pub fn default_status() -> Expectation {
-        Expectation {
-            text: "status 200-399".into(),
-            negated: false,
-            subject: Subject::Status(vec![200..=399]),
-        }
-    }
-
-    /// The part of the response it looks at.
-    pub fn part(&self) -> Part {
-        match self.subject {
-            Subject::Status(_) | Subject::StatusText(_) => Part::Status,
-            Subject::Header(_) => Part::Header,
-            Subject::Body(_) => Part::Body,
-        }
-    }
-
-    /// Whether it is of the form `! …`.
-    pub fn is_negated(&self) -> bool {
-        self.negated
-    }
-
-    /// Whether it has a regular expression, which may take long.
-    pub fn has_regex(&self) -> bool {
-        match &self.subject {
-            Subject::Status(_) => false,
-            Subject::StatusText(pattern) | Subject::Body(pattern) => pattern.is_regex(),
-            Subject::Header(header) => {
-                header.name.is_regex() || header.value.as_ref().is_some_and(Pattern::is_regex)
-            }
-        }
-    }
-
-    /// Whether a response meets it. A body rule, negated or not, is not met by an empty body.
-    ///
-    /// # Errors
-    /// A regular expression came to its limits before there was an answer.
-    pub fn holds(&self, answer: Answer<'_>) -> Result<bool, GivenUp> {
-        let found = match &self.subject {
-            Subject::Status(ranges) => {
-                let status = answer.status.parse().unwrap_or(0);
-                ranges.iter().any(|range| range.contains(&status))
-            }
-            Subject::StatusText(pattern) => pattern.matches(answer.status.as_bytes())?,
-            Subject::Header(header) => header.matches(answer.fields)?,
-            Subject::Body(_) if answer.body.is_empty() => return Ok(false),
-            Subject::Body(pattern) => pattern.matches(answer.body)?,
-        };
-        Ok(found != self.negated)
-    }
-}
-
-impl fmt::Display for Expectation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
 
 impl FromStr for Expectation {
     type Err = Misfit;
@@ -139,46 +26,6 @@ impl FromStr for Expectation {
             subject,
         })
     }
-}
-
-impl HeaderMatch {
-    fn matches(&self, fields: &[Field]) -> Result<bool, GivenUp> {
-        for (name, value) in fields {
-            if self.name.matches(&name.to_ascii_lowercase())? && self.value_matches(value)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn value_matches(&self, value: &[u8]) -> Result<bool, GivenUp> {
-        let Some(wanted) = &self.value else {
-            return Ok(true);
-        };
-        if self.whole {
-            return wanted.matches(value.trim_ascii());
-        }
-        for element in list_elements(value) {
-            if wanted.matches(element)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-}
-
-/// The elements of a comma-separated header value; a comma in a quoted string does not divide it
-/// (RFC 9110, section 5.6.1).
-fn list_elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let (mut quoted, mut escaped) = (false, false);
-    value
-        .split(move |byte| {
-            let divides = *byte == b',' && !quoted;
-            quoted ^= *byte == b'"' && !escaped;
-            escaped = *byte == b'\\' && quoted && !escaped;
-            divides
-        })
-        .map(<[u8]>::trim_ascii)
 }
 
 #[cfg(test)]

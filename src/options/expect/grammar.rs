@@ -5,7 +5,7 @@ use std::slice;
 
 use super::pattern::Pattern;
 use super::regex::Regex;
-use super::{HeaderMatch, Subject};
+use super::rule::{HeaderMatch, Subject};
 use crate::haproxy::words::split_value;
 use crate::refusal::Misfit;
 
