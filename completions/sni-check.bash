@@ -11,12 +11,15 @@ _sni_check() {
     fi
     COMPREPLY=()
     if [[ $COMP_CWORD -eq 1 && $current != -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W 'diagnose doctor explain' -- "$current"; compgen -A hostname -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W 'diagnose doctor serve explain' -- "$current"; compgen -A hostname -- "$current")
         return
     fi
     case ${COMP_WORDS[1]} in
         diagnose)
             options='--help --sni --no-sni --connect --port --method --uri --header --body --expect --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --json --color'
+            ;;
+        serve)
+            options='--help --listen --files --max-checks --mode --group --allow-remote --allow-target --help --sni --no-sni --connect --port --method --uri --header --body --expect --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --quiet --verbose --json --syslog'
             ;;
         doctor)
             if [[ $current == -* ]]; then
@@ -27,7 +30,7 @@ _sni_check() {
             return
             ;;
         explain)
-            [[ $COMP_CWORD -eq 2 ]] && mapfile -t COMPREPLY < <(compgen -W '--help 0 1 2 31 32 41 42 43 51 53 54 55 56 57 58 61 62 63 64 65 66 71 72 73 74 75 76 255 4294967295 PROCTOUT SOCKERR PROCERR PROCOK INI L4OK L6OK' -- "$current")
+            [[ $COMP_CWORD -eq 2 ]] && mapfile -t COMPREPLY < <(compgen -W '--help 0 1 2 3 31 32 41 42 43 51 53 54 55 56 57 58 61 62 63 64 65 66 71 72 73 74 75 76 255 4294967295 PROCTOUT SOCKERR PROCERR PROCOK INI L4OK L6OK' -- "$current")
             return
             ;;
     esac
@@ -101,6 +104,24 @@ _sni_check() {
             ;;
         --color)
             mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W 'auto always never' -- "$current")
+            ;;
+        --listen)
+            :
+            ;;
+        --files)
+            compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current")
+            ;;
+        --max-checks)
+            :
+            ;;
+        --mode)
+            :
+            ;;
+        --group)
+            :
+            ;;
+        --allow-target)
+            :
             ;;
         *)
             if [[ $current == -* ]]; then

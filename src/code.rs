@@ -16,6 +16,7 @@ pub enum Code {
     Healthy = 0,
     Internal = 1,
     Refused = 2,
+    AtLimit = 3,
     NameNotFound = 31,
     ResolveTimeout = 32,
     ConnectionRefused = 41,
@@ -61,10 +62,11 @@ pub enum Layer {
 
 impl Code {
     /// Every code, in ascending order.
-    pub const ALL: [Code; 27] = [
+    pub const ALL: [Code; 28] = [
         Code::Healthy,
         Code::Internal,
         Code::Refused,
+        Code::AtLimit,
         Code::NameNotFound,
         Code::ResolveTimeout,
         Code::ConnectionRefused,
@@ -113,7 +115,11 @@ impl Code {
     pub fn haproxy_word(self) -> &'static str {
         match self {
             Code::Healthy => "L7OK",
-            Code::Internal | Code::Refused | Code::NameNotFound | Code::ResolveTimeout => "-",
+            Code::Internal
+            | Code::Refused
+            | Code::AtLimit
+            | Code::NameNotFound
+            | Code::ResolveTimeout => "-",
             Code::ConnectionRefused | Code::Unreachable => "L4CON",
             Code::ConnectTimeout => "L4TOUT",
             Code::HandshakeTimeout => "L6TOUT",
@@ -141,6 +147,7 @@ impl Code {
             Code::Healthy => "healthy",
             Code::Internal => "internal error: a bug in sni-check, or memory exhausted",
             Code::Refused => "options or environment refused; nothing was sent",
+            Code::AtLimit => "sni-check serve is at its limit; nothing was sent",
             Code::NameNotFound => "the name did not resolve",
             Code::ResolveTimeout => "resolving the name timed out",
             Code::ConnectionRefused => "connection refused",

@@ -16,6 +16,8 @@ pub enum Command {
     Diagnose,
     /// How the checks of a haproxy.cfg would fare.
     Doctor,
+    /// The checks for HAProxy's http-check, by a local server.
+    Serve,
     /// What an exit code means.
     Explain,
 }
@@ -36,7 +38,12 @@ const ONLY_FOR: [(&str, Command, Given); 5] = [
 
 impl Command {
     /// The commands that are asked for by name.
-    pub const NAMED: [Command; 3] = [Command::Diagnose, Command::Doctor, Command::Explain];
+    pub const NAMED: [Command; 4] = [
+        Command::Diagnose,
+        Command::Doctor,
+        Command::Serve,
+        Command::Explain,
+    ];
 
     /// The first word of a call.
     pub fn name(self) -> &'static str {
@@ -44,6 +51,7 @@ impl Command {
             Command::Check => "",
             Command::Diagnose => "diagnose",
             Command::Doctor => "doctor",
+            Command::Serve => "serve",
             Command::Explain => "explain",
         }
     }
@@ -53,6 +61,7 @@ impl Command {
         match self {
             Command::Check | Command::Diagnose => "[OPTION...] TARGET",
             Command::Doctor => "[-f FILE] [--run] [OPTION...]",
+            Command::Serve => "[--listen ADDR] [OPTION...]",
             Command::Explain => "[CODE]",
         }
     }
@@ -63,6 +72,7 @@ impl Command {
             Command::Check => "one check of a server",
             Command::Diagnose => "what is wrong with a server, at which layer, and the cure",
             Command::Doctor => "how the checks of a haproxy.cfg would fare on this host",
+            Command::Serve => "the same checks for HAProxy's http-check, without a fork",
             Command::Explain => "what an exit code means, likely causes, what to change",
         }
     }
@@ -70,7 +80,10 @@ impl Command {
     /// Whether the command takes this option of the option language; doctor has options of its own.
     pub fn takes(self, option: &str) -> bool {
         let owner = ONLY_FOR.iter().find(|(name, ..)| *name == option);
-        owner.is_none_or(|(_, command, _)| *command == self)
+        owner.is_none_or(|(_, command, _)| {
+            let serves_checks = self == Command::Serve && *command == Command::Check;
+            *command == self || (serves_checks && option != "--version")
+        })
     }
 
     /// Refuses the options that belong to another command.
@@ -79,7 +92,7 @@ impl Command {
     /// The first that was given.
     pub(crate) fn refuse_foreign(self, options: &Options) -> Result<()> {
         for (option, owner, given) in ONLY_FOR {
-            if owner != self && given(options) {
+            if !self.takes(option) && given(options) {
                 let whose = match owner {
                     Command::Check => "checks",
                     owner => owner.name(),

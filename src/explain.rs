@@ -120,6 +120,7 @@ fn causes(code: Code) -> &'static [Cause] {
         Code::Healthy => &[],
         Code::Internal => shown::INTERNAL,
         Code::Refused => shown::REFUSED,
+        Code::AtLimit => shown::AT_LIMIT,
         Code::NameNotFound => connection::NAME_NOT_FOUND,
         Code::ResolveTimeout => connection::RESOLVE_TIMEOUT,
         Code::ConnectionRefused => connection::REFUSED,

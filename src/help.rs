@@ -2,7 +2,7 @@
 
 use crate::command::Command;
 use crate::output::wrap::paragraph;
-use crate::{diagnose, doctor, explain};
+use crate::{diagnose, doctor, explain, serve};
 
 /// The `--help` of a command; that of a check is made from its options (`options`), to which the
 /// other commands are added.
@@ -12,6 +12,7 @@ pub(crate) fn of(command: Command, options: &str) -> String {
         Command::Diagnose => diagnose::HELP,
         Command::Doctor => &doctor::help(),
         Command::Explain => explain::HELP,
+        Command::Serve => &serve::help(),
     };
     let words = ["sni-check", command.name(), command.arguments()];
     let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();

@@ -35,6 +35,8 @@ pub mod diagnose;
 
 pub mod doctor;
 
+pub mod serve;
+
 mod help;
 
 use std::env;
@@ -53,6 +55,7 @@ use crate::output::expiry;
 use crate::output::write::{write_line, write_text};
 use crate::plan::{Output, Plan};
 use crate::refusal::refusal;
+use crate::serve::ServeCall;
 
 /// What a call asks for.
 enum Task {
@@ -62,6 +65,8 @@ enum Task {
     Diagnose(Box<Plan>, Box<Options>),
     /// `doctor`.
     Doctor(Box<DoctorOptions>),
+    /// `serve`.
+    Serve(Box<ServeCall>),
     /// `explain`, `--help` or `--version`: only this text.
     Text(String),
 }
@@ -92,6 +97,10 @@ fn answer(task: Task, start: Instant) -> Result<Code> {
         }
         Task::Diagnose(plan, options) => diagnose::run(&plan, &options, start),
         Task::Doctor(options) => doctor::run(&options)?,
+        Task::Serve(call) => {
+            let sni_host = env::var_os("SNI_HOST").map(|name| name.to_string_lossy().into_owned());
+            serve::run(&call, sni_host)?
+        }
         Task::Text(text) => {
             start::never_expire();
             write_text(io::stdout(), &text);
@@ -124,6 +133,10 @@ fn task(
         Command::Doctor => match options::parse_as(&["sni-check", command.name()], &words)? {
             Parsed::Help(_) => Ok(Task::Text(help::of(command, ""))),
             Parsed::Options(options) => Ok(Task::Doctor(options)),
+        },
+        Command::Serve => match serve::parse(&words)? {
+            Parsed::Help(_) => Ok(Task::Text(help::of(command, ""))),
+            Parsed::Options(call) => Ok(Task::Serve(call)),
         },
         Command::Check | Command::Diagnose => probing(command, words, caller, output, start),
     }

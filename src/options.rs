@@ -17,7 +17,7 @@ use crate::refusal::{Misfit, SET_THE_VARIABLE, refusal};
 ///
 /// The target is a URL or HOST[:PORT]; HAProxy gives four arguments instead (proxy address and
 /// port, server address and port) and takes the options from `external-check path`.
-#[derive(FromArgs, ArgsInfo, Debug, Default)]
+#[derive(FromArgs, ArgsInfo, Clone, Debug, Default)]
 #[allow(
     rustdoc::broken_intra_doc_links,
     reason = "the text is the --help: its brackets are no links"

@@ -52,6 +52,16 @@ pub fn verdict(plan: &Plan, verdict: &Verdict) {
     }
 }
 
+/// What came of a check, in a few words: what is worth knowing of a healthy backend, or else why it is
+/// not.
+pub fn reason(plan: &Plan, verdict: &Verdict) -> String {
+    let mut parts = line::notes(plan, verdict);
+    if verdict.result.is_err() || parts.is_empty() {
+        parts.insert(0, line::cause(verdict));
+    }
+    parts.join("; ")
+}
+
 /// Says why a call was refused.
 pub fn refusal(caller: Option<&Caller>, output: &Output, error: &anyhow::Error) {
     let cause = printable(&format!("{error:#}"));

@@ -8,7 +8,7 @@ mod exchange;
 mod faults;
 mod handover;
 mod http;
-mod socket;
+pub(crate) mod socket;
 mod stream;
 mod tls;
 mod verify;

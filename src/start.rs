@@ -11,12 +11,13 @@
 
 use std::ffi::{CStr, OsString};
 use std::io::Write;
-use std::os::fd::{BorrowedFd, IntoRawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::SocketAddrAny;
@@ -250,4 +251,49 @@ extern "C" fn expire(_signal: libc::c_int) {
     }
     // SAFETY: _exit is async-signal-safe.
     unsafe { libc::_exit(i32::from(expiry.code.number())) }
+}
+
+/// A descriptor that becomes readable when this process is asked to end: SIGTERM, SIGINT.
+///
+/// # Errors
+/// There is no descriptor left.
+pub fn termination() -> rustix::io::Result<OwnedFd> {
+    static EVENTS: AtomicI32 = AtomicI32::new(-1);
+    extern "C" fn record(_signal: libc::c_int) {
+        let one = 1u64.to_ne_bytes();
+        // SAFETY: write is async-signal-safe, and the bytes live until it returns. What it does to
+        // errno is undone: the signal may have come between a call and the look at it.
+        unsafe {
+            let errno = *libc::__errno_location();
+            libc::write(
+                EVENTS.load(Ordering::Relaxed),
+                one.as_ptr().cast(),
+                one.len(),
+            );
+            *libc::__errno_location() = errno;
+        }
+    }
+    let events = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+    // The handler's own, which is never closed.
+    let handlers = rustix::io::fcntl_dupfd_cloexec(&events, 3)?.into_raw_fd();
+    EVENTS.store(handlers, Ordering::Relaxed);
+    let handler = record as extern "C" fn(libc::c_int);
+    for signal in [libc::SIGTERM, libc::SIGINT] {
+        // SAFETY: the handler does nothing but write to a descriptor that stays open.
+        unsafe { libc::signal(signal, handler as libc::sighandler_t) };
+    }
+    Ok(events)
+}
+
+/// Takes over the first `count` descriptors after standard error: those that systemd hands over. To be
+/// called once, and before anything else is opened.
+pub fn inherited_descriptors(count: u32) -> Vec<OwnedFd> {
+    let numbers = (3..).take(count as usize);
+    let open = numbers.take_while(|fd| {
+        // SAFETY: nothing closes it during the call.
+        let fd = unsafe { BorrowedFd::borrow_raw(*fd) };
+        rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC).is_ok()
+    });
+    // SAFETY: they are open, and belong to whoever is told of them: to nobody else yet.
+    open.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).collect()
 }

@@ -248,7 +248,7 @@ fn every_configuration_is_accepted_without_a_warning() {
             );
             count += 1;
         }
-        assert_eq!(count, 4);
+        assert_eq!(count, 5);
     });
 }
 

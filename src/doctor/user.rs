@@ -1,12 +1,11 @@
 //! The user HAProxy runs as, and what it may do with a file.
 
-use std::fs;
-
 use rustix::fs::{FileType, Gid, Stat};
 use rustix::process::{getegid, geteuid, getgroups};
 
 use super::config::Global;
 use super::place::{At, Place};
+use crate::haproxy::account;
 
 /// HAProxy's user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,25 +80,5 @@ impl User {
             0
         };
         mode >> shift & right != 0
-    }
-}
-
-/// The number of an account in `/etc/passwd` or `/etc/group`.
-fn account(file: &str, name: &str) -> Option<u32> {
-    let text = fs::read_to_string(file).ok()?;
-    let mut lines = text.lines();
-    let line = lines.find(|line| line.split(':').next() == Some(name))?;
-    line.split(':').nth(2)?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::account;
-
-    #[test]
-    fn accounts_are_read_where_haproxy_reads_them() {
-        assert_eq!(account("/etc/passwd", "root"), Some(0));
-        assert_eq!(account("/etc/group", "root"), Some(0));
-        assert_eq!(account("/etc/passwd", "nobody-of-that-name"), None);
     }
 }

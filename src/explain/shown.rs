@@ -16,6 +16,19 @@ pub(super) const INTERNAL: &[Cause] = &[
     },
 ];
 
+pub(super) const AT_LIMIT: &[Cause] = &[
+    Cause {
+        what: "More checks run at once than sni-check serve may run (--max-checks, default 512). The backend was not asked; it may be well.",
+        confirm: "Compare the number of servers with --max-checks; many at once that time out hold their places longest.",
+        change: "Raise --max-checks, lower the check's --timeout, or spread the checks with spread-checks in global.",
+    },
+    Cause {
+        what: "Something else than HAProxy connects to the socket and sends no request.",
+        confirm: "ss -xp (or ss -tp) shows who is connected to it.",
+        change: "Let only HAProxy's group connect: --mode 0660 --group haproxy.",
+    },
+];
+
 pub(super) const REFUSED: &[Cause] = &[
     Cause {
         what: "A word of external-check path is no option, or lacks its value: an unset ${VARIABLE} leaves one behind.",
@@ -103,6 +116,11 @@ const NOT_STARTED: &[Cause] = &[
         what: "HAProxy's own check could open no socket: too few descriptors, or a source address that is not this host's.",
         confirm: "Compare ulimit-n and maxconn in global with the number of servers; look at source on the server line.",
         change: "Raise ulimit-n, or correct source.",
+    },
+    Cause {
+        what: "http-check connect names the socket of sni-check serve, and nothing listens there: serve has stopped, or HAProxy's chroot has another /run.",
+        confirm: "systemctl status sni-check; under chroot, look for the socket inside it, as HAProxy's user.",
+        change: "Start sni-check serve, and have it listen inside the chroot: --listen unix:CHROOT/run/sni-check.",
     },
 ];
 

@@ -56,9 +56,20 @@ pub fn options_in_path(path: &OsStr) -> Result<Vec<String>> {
     if !path.as_encoded_bytes().trim_ascii_start().starts_with(b"-") {
         return Ok(Vec::new());
     }
-    let refuse = |what: &str, write: &str| refusal("external-check path", what, write);
-    let text = path.to_str();
-    let text = text.ok_or_else(|| refuse("is not UTF-8", "write it in UTF-8"))?;
+    match path.to_str() {
+        Some(text) => split_options(text, PATH),
+        None => Err(refusal(PATH, "is not UTF-8", "write it in UTF-8")),
+    }
+}
+
+const PATH: &str = "external-check path";
+
+/// Splits options into words with a shell's quoting; `carrier` is what they come in.
+///
+/// # Errors
+/// An unclosed quote or a comment.
+pub fn split_options(text: &str, carrier: &str) -> Result<Vec<String>> {
+    let refuse = |what: &str, write: &str| refusal(carrier, what, write);
     // shlex drops `# …` as a comment, and with it options that somebody relies on. A last word of
     // ours that does not come back shows that, once no line break can end a comment before it; it
     // is one that no environment can hold.

@@ -34,7 +34,7 @@ impl From<Errno> for Stop {
 }
 
 impl Socket {
-    pub(super) fn new(fd: OwnedFd, deadline: Deadline) -> Socket {
+    pub(crate) fn new(fd: OwnedFd, deadline: Deadline) -> Socket {
         Socket { fd, deadline }
     }
 

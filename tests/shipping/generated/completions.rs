@@ -10,6 +10,7 @@ use sni_check::code::Code;
 use sni_check::command::Command;
 use sni_check::doctor::DoctorOptions;
 use sni_check::explain::SHOWN;
+use sni_check::serve::ServeOptions;
 
 use super::{UPDATE, assert_is_up_to_date, flags, value_name};
 use crate::tools::{run, tool};
@@ -33,13 +34,28 @@ fn value(flag: &FlagInfo<'static>) -> Option<Value> {
     Some(Value {
         name,
         words,
-        file: placeholders.contains(&"FILE"),
+        file: placeholders.contains(&"FILE") || placeholders.contains(&"DIR"),
     })
 }
 
-/// The options of the option language that a command takes.
+/// The options that a command takes: of the option language, after its own.
 fn flags_of(command: Command) -> impl Iterator<Item = &'static FlagInfo<'static>> {
-    flags().iter().filter(move |flag| command.takes(flag.long))
+    let own = match command {
+        Command::Serve => ServeOptions::get_args_info().flags,
+        _ => &[],
+    };
+    let shared = flags().iter().filter(move |flag| command.takes(flag.long));
+    own.iter().chain(shared)
+}
+
+/// Every option that is completed with its value.
+fn every_flag() -> impl Iterator<Item = &'static FlagInfo<'static>> {
+    let own = ServeOptions::get_args_info().flags;
+    flags().iter().chain(own)
+}
+
+fn takes_flag(command: Command, flag: &FlagInfo<'static>) -> bool {
+    flags_of(command).any(|taken| taken.long == flag.long)
 }
 
 fn header() -> String {
@@ -50,7 +66,7 @@ fn header() -> String {
 /// target do.
 fn words_after(command: Command) -> Option<Vec<(String, &'static str)>> {
     match command {
-        Command::Check | Command::Diagnose => None,
+        Command::Check | Command::Diagnose | Command::Serve => None,
         Command::Doctor => {
             let flags = DoctorOptions::get_args_info().flags.iter();
             let flags = flags.map(|flag| (flag.long.to_owned(), flag.description));
@@ -80,7 +96,7 @@ fn one_line(text: &str) -> String {
 
 fn bash() -> String {
     let mut cases = String::new();
-    for flag in flags() {
+    for flag in every_flag() {
         let Some(value) = value(flag) else { continue };
         let mut commands = Vec::new();
         if value.file {
@@ -110,12 +126,14 @@ fn bash() -> String {
     };
     let names = Command::NAMED.map(Command::name).join(" ");
     let mut commands = String::new();
-    let (name, diagnose) = (Command::Diagnose.name(), options(Command::Diagnose));
-    writeln!(
-        commands,
-        "        {name})\n            options='{diagnose}'\n            ;;"
-    )
-    .expect("a string");
+    for command in [Command::Diagnose, Command::Serve] {
+        let (name, options) = (command.name(), options(command));
+        writeln!(
+            commands,
+            "        {name})\n            options='{options}'\n            ;;"
+        )
+        .expect("a string");
+    }
     let options = options(Command::Check);
     for (command, words) in commands_with_words() {
         let words: Vec<String> = words.into_iter().map(|(word, _)| word).collect();
@@ -218,11 +236,13 @@ fn zsh() -> String {
         writeln!(commands, "if (( CURRENT > 2 )) && [[ $words[2] == {name} ]]; then\n    local -a following=({words})\n    (( CURRENT == 3 )) && _describe {name} following\n    return\nfi").expect("a string");
     }
     format!(
-        "#compdef sni-check\n{}\n_sni_check_first() {{\n    local -a commands=({names})\n    (( CURRENT == 2 )) && _describe command commands\n    _hosts\n}}\n\n{commands}if (( CURRENT > 2 )) && [[ $words[2] == {diagnose} ]]; then\n    _arguments -S \\\n{}    '1:command' \\\n    '*:TARGET:_hosts'\n    return\nfi\n_arguments -S \\\n{}    '1:command or target:_sni_check_first' \\\n    '*:TARGET:_hosts'\n",
+        "#compdef sni-check\n{}\n_sni_check_first() {{\n    local -a commands=({names})\n    (( CURRENT == 2 )) && _describe command commands\n    _hosts\n}}\n\n{commands}if (( CURRENT > 2 )) && [[ $words[2] == {diagnose} ]]; then\n    _arguments -S \\\n{}    '1:command' \\\n    '*:TARGET:_hosts'\n    return\nfi\nif (( CURRENT > 2 )) && [[ $words[2] == {serve} ]]; then\n    _arguments -S \\\n{}    '1:command'\n    return\nfi\n_arguments -S \\\n{}    '1:command or target:_sni_check_first' \\\n    '*:TARGET:_hosts'\n",
         header(),
         specs(Command::Diagnose),
+        specs(Command::Serve),
         specs(Command::Check),
         diagnose = Command::Diagnose.name(),
+        serve = Command::Serve.name(),
     )
 }
 
@@ -248,7 +268,7 @@ fn fish() -> String {
             writeln!(lines, "complete -c sni-check -n '__fish_seen_subcommand_from {name}' -a {word} -d {meaning}").expect("a string");
         }
     }
-    for flag in flags() {
+    for flag in every_flag() {
         let value = value(flag).map_or(String::new(), |value| {
             let kind = if value.file { " -r -F" } else { " -x" };
             let words = match value.words.join(" ") {
@@ -258,11 +278,15 @@ fn fish() -> String {
             format!("{kind}{words}")
         });
         let name = flag.long.trim_start_matches('-');
-        let taken = |command: Command| command.takes(flag.long);
-        let only = match (taken(Command::Check), taken(Command::Diagnose)) {
-            (true, true) => "",
-            (true, false) => " -n 'not __fish_seen_subcommand_from diagnose'",
-            (false, _) => " -n '__fish_seen_subcommand_from diagnose'",
+        let named = |takes: bool| {
+            let commands = [Command::Diagnose, Command::Serve].into_iter();
+            let named = commands.filter(|command| takes_flag(*command, flag) == takes);
+            named.map(Command::name).collect::<Vec<_>>().join(" ")
+        };
+        let only = match (takes_flag(Command::Check, flag), named(false)) {
+            (true, without) if without.is_empty() => String::new(),
+            (true, without) => format!(" -n 'not __fish_seen_subcommand_from {without}'"),
+            (false, _) => format!(" -n '__fish_seen_subcommand_from {}'", named(true)),
         };
         writeln!(
             lines,
@@ -324,6 +348,9 @@ fn bash_completes_options_words_and_files() {
     assert_eq!(in_bash(&["dia"]), ["diagnose"]);
     assert_eq!(in_bash(&["diagnose", "--verify", "r"]), ["required"]);
     assert_eq!(in_bash(&["doctor", "--ru"]), ["--run"]);
+    assert_eq!(in_bash(&["serve", "--max-c"]), ["--max-checks"]);
+    assert_eq!(in_bash(&["serve", "--files", "Cargo.t"]), ["Cargo.toml"]);
+    assert!(in_bash(&["--max-c"]).is_empty());
     assert_eq!(in_bash(&["doctor", "-f", "Cargo.t"]), ["Cargo.toml"]);
     assert_eq!(
         in_bash(&["explain", "7"]),
@@ -345,6 +372,9 @@ fn fish_completes_options_words_and_files() {
     assert_eq!(in_fish("diagnose --col"), ["--color"]);
     assert!(in_fish("diagnose --quie").is_empty());
     assert_eq!(in_fish("doctor --ru"), ["--run"]);
+    assert_eq!(in_fish("serve --max-c"), ["--max-checks"]);
+    assert!(in_fish("serve --vers").is_empty());
+    assert!(in_fish("--max-c").is_empty());
     assert_eq!(in_fish("doctor Cargo.t"), ["Cargo.toml"]);
     assert_eq!(in_fish("explain 7"), ["71", "72", "73", "74", "75", "76"]);
 }
@@ -387,5 +417,7 @@ fn zsh_completes_options_words_and_files() {
     assert_eq!(in_zsh("diagnose --quie"), "diagnose --quie");
     assert_eq!(in_zsh("explain 65"), "explain 65");
     assert_eq!(in_zsh("doctor --ru"), "doctor --run");
+    assert_eq!(in_zsh("serve --max-c"), "serve --max-checks=");
+    assert_eq!(in_zsh("serve --files Cargo.t"), "serve --files Cargo.toml");
     assert_eq!(in_zsh("doctor -f Cargo.t"), "doctor -f Cargo.toml");
 }

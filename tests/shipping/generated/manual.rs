@@ -4,6 +4,7 @@ use argh::{ArgsInfo, FlagInfo};
 use sni_check::code::Code;
 use sni_check::command::Command;
 use sni_check::doctor::DoctorOptions;
+use sni_check::serve::ServeOptions;
 
 use super::{UPDATE, assert_is_up_to_date, flags, value_name};
 use crate::tools::{output, root, run, tool};
@@ -36,6 +37,10 @@ fn manual() -> String {
         .replace(
             "@DOCTOR_OPTIONS@",
             &options(DoctorOptions::get_args_info().flags),
+        )
+        .replace(
+            "@SERVE_OPTIONS@",
+            &options(ServeOptions::get_args_info().flags),
         )
         .replace("@EXIT_STATUS@", &codes.join("\n"))
 }

@@ -1,0 +1,127 @@
+//! The answer to HAProxy: a status that decides, a code and a reason that it shows.
+
+use crate::code::Code;
+use crate::output;
+use crate::output::escape::printable;
+use crate::plan::Plan;
+use crate::probe::Verdict;
+use crate::probe::socket::Socket;
+
+/// How long a reason may be, in bytes.
+const MAX_REASON: usize = 120;
+
+/// What came of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    code: Code,
+    reason: String,
+}
+
+impl Answer {
+    pub fn of(plan: &Plan, verdict: &Verdict) -> Answer {
+        Answer {
+            code: verdict.code(),
+            reason: plain(&output::reason(plan, verdict)),
+        }
+    }
+
+    pub fn refused(error: &anyhow::Error) -> Answer {
+        Answer {
+            code: Code::Refused,
+            reason: plain(&format!("{error:#}")),
+        }
+    }
+
+    pub fn at_limit() -> Answer {
+        Answer {
+            code: Code::AtLimit,
+            reason: plain(Code::AtLimit.meaning()),
+        }
+    }
+
+    /// Sends it, and ends the connection.
+    pub fn send(&self, socket: &Socket) {
+        let bytes = self.to_http();
+        let mut rest = bytes.as_bytes();
+        let sent = socket.write_all(|to| {
+            let written = to.write(rest)?;
+            rest = &rest[written..];
+            Ok(!rest.is_empty())
+        });
+        if sent.is_ok() {
+            part(socket);
+        }
+    }
+
+    fn to_http(&self) -> String {
+        let Answer { code, reason } = self;
+        let (status, phrase) = match code {
+            Code::Healthy => (200, "OK"),
+            _ => (503, reason.as_str()),
+        };
+        format!(
+            "HTTP/1.1 {status} {phrase}\r\nX-Check-Code: {}\r\nX-Check-Reason: {reason}\r\n\
+             content-length: 0\r\nconnection: close\r\n\r\n",
+            code.number()
+        )
+    }
+}
+
+/// Takes what else has come: closing a connection with bytes that nobody read would reset it, and
+/// the answer could be lost. Waits for nothing.
+fn part(socket: &Socket) {
+    let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
+    let mut buffer = [0; 4 << 10];
+    for _ in 0..16 {
+        match socket.read_some(|from| from.read(&mut buffer)) {
+            Ok(Some(1..)) => {}
+            _ => return,
+        }
+    }
+}
+
+/// A reason that a header can carry and that HAProxy shows whole: printable ASCII of bounded length.
+/// `res.hdr` gives only what follows the last comma, so there is none.
+fn plain(text: &str) -> String {
+    let text = printable(text).replace(',', ";");
+    let mut plain: String = text
+        .chars()
+        .map(|c| if (' '..='~').contains(&c) { c } else { '?' })
+        .collect();
+    if plain.len() > MAX_REASON {
+        plain.truncate(MAX_REASON - 3);
+        plain.push_str("...");
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, Code, plain};
+
+    #[test]
+    fn a_reason_is_short_printable_and_without_a_comma() {
+        assert_eq!(
+            plain("status 503, expected é\r\n"),
+            "status 503; expected ?\\r\\n"
+        );
+        let long = plain(&"x, ".repeat(100));
+        assert_eq!(long.len(), 120);
+        assert!(long.ends_with("..."));
+    }
+
+    #[test]
+    fn only_health_is_200() {
+        for code in Code::ALL {
+            let reason = "why".to_owned();
+            let http = Answer { code, reason }.to_http();
+            let healthy = http.starts_with("HTTP/1.1 200 OK\r\n");
+            assert_eq!(healthy, code == Code::Healthy, "{http}");
+            assert!(
+                healthy || http.starts_with("HTTP/1.1 503 why\r\n"),
+                "{http}"
+            );
+            assert!(http.contains(&format!("\r\nX-Check-Code: {}\r\n", code.number())));
+        }
+    }
+}

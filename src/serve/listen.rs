@@ -1,0 +1,317 @@
+//! Where HAProxy reaches the server: sockets of our own, or those that systemd hands over.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use rustix::fs::{Mode, chmod, chown};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, getsockname, listen,
+    socket_with, sockopt,
+};
+use rustix::process::{Gid, umask};
+
+use super::options::{ServeOptions, SocketMode};
+use crate::haproxy::account;
+use crate::refusal::refusal;
+use crate::start;
+
+/// As many as HAProxy has servers may connect at the same moment.
+const BACKLOG: i32 = 4096;
+const DEFAULT_MODE: SocketMode = SocketMode(0o660);
+
+/// A socket that is listened on.
+#[derive(Debug)]
+pub(super) struct Listener {
+    fd: OwnedFd,
+    address: Address,
+    /// Our own file for a unix socket: device and inode.
+    file: Option<(u64, u64)>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Address {
+    Unix(PathBuf),
+    Tcp(SocketAddr),
+}
+
+/// Opens all that is to be listened on.
+///
+/// # Errors
+/// Nothing to listen on; an address that cannot or may not be listened on.
+pub(super) fn open(options: &ServeOptions) -> Result<Vec<Listener>> {
+    let wanted = options.listen.iter().map(|text| Address::parse(text));
+    let wanted = wanted.collect::<Result<Vec<_>>>()?;
+    let inherited = inherited()?;
+    let addresses = wanted
+        .iter()
+        .chain(inherited.iter().map(|listener| &listener.address));
+    addresses
+        .clone()
+        .try_for_each(|address| address.refuse_remote(options))?;
+    if options.allow_remote && options.allow_target.is_empty() {
+        let what = "would check any server for anybody";
+        return Err(refusal("--allow-remote", what, "add --allow-target CIDR"));
+    }
+    if wanted.is_empty() && inherited.is_empty() {
+        let write = "write such as --listen unix:/run/sni-check/socket";
+        return Err(refusal("--listen", "is missing", write));
+    }
+    let unix = wanted
+        .iter()
+        .any(|address| matches!(address, Address::Unix(_)));
+    if !unix || !inherited.is_empty() {
+        for (option, given) in [
+            ("--mode", options.mode.is_some()),
+            ("--group", options.group.is_some()),
+        ] {
+            if given {
+                let what = "has no unix socket of our own to apply to";
+                let write =
+                    "leave it out; for a socket of systemd's write SocketMode= and SocketGroup=";
+                return Err(refusal(option, what, write));
+            }
+        }
+    }
+    if inherited.is_empty() {
+        return wanted
+            .into_iter()
+            .map(|address| Listener::new(address, options))
+            .collect();
+    }
+    let foreign = wanted.iter().find(|address| {
+        !inherited
+            .iter()
+            .any(|listener| listener.address == **address)
+    });
+    match foreign {
+        None => Ok(inherited),
+        Some(address) => {
+            let what = "is not among the sockets that systemd hands over";
+            let write = "write the address of its ListenStream=, or leave it out";
+            Err(refusal(format!("--listen {address}"), what, write))
+        }
+    }
+}
+
+/// The sockets of systemd's socket activation (sd_listen_fds(3)).
+fn inherited() -> Result<Vec<Listener>> {
+    let number = |name: &str| {
+        env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u32>().ok())
+    };
+    if number("LISTEN_PID") != Some(std::process::id()) {
+        return Ok(Vec::new());
+    }
+    let count = number("LISTEN_FDS").unwrap_or_default();
+    start::inherited_descriptors(count)
+        .into_iter()
+        .map(Listener::of)
+        .collect()
+}
+
+impl Listener {
+    fn new(address: Address, options: &ServeOptions) -> Result<Listener> {
+        let failed = |error: &dyn std::fmt::Display| {
+            let what = format!("cannot be listened on: {error}");
+            refusal(
+                format!("--listen {address}"),
+                what,
+                "write an address that is free and allowed",
+            )
+        };
+        let (fd, file) = match &address {
+            Address::Tcp(socket) => {
+                let family = if socket.is_ipv4() {
+                    AddressFamily::INET
+                } else {
+                    AddressFamily::INET6
+                };
+                let fd = stream(family).map_err(|errno| failed(&errno))?;
+                let bound =
+                    sockopt::set_socket_reuseaddr(&fd, true).and_then(|()| bind(&fd, socket));
+                bound.map_err(|errno| failed(&errno))?;
+                (fd, None)
+            }
+            Address::Unix(path) => {
+                remove_stale(path)?;
+                let group = options.group.as_deref().map(group).transpose()?;
+                let mode = options.mode.unwrap_or(DEFAULT_MODE);
+                let fd = bind_unix(path, mode, group).map_err(|error| failed(&error))?;
+                (fd, file_of(path))
+            }
+        };
+        listen(&fd, BACKLOG).map_err(|errno| failed(&errno))?;
+        Ok(Listener { fd, address, file })
+    }
+
+    /// One that was handed over.
+    fn of(fd: OwnedFd) -> Result<Listener> {
+        let refuse = || {
+            let what = "hands over what is not a listening stream socket";
+            refusal("systemd", what, "write ListenStream= in the socket unit")
+        };
+        let is_stream = sockopt::socket_type(&fd) == Ok(SocketType::STREAM);
+        if !is_stream || sockopt::socket_acceptconn(&fd) != Ok(true) {
+            return Err(refuse());
+        }
+        let name = getsockname(&fd).map_err(|_| refuse())?;
+        let address = match SocketAddr::try_from(name.clone()) {
+            Ok(address) => Address::Tcp(address),
+            Err(_) => {
+                let unix = SocketAddrUnix::try_from(name).map_err(|_| refuse())?;
+                let path = unix.path().map(|path| path.to_string_lossy().into_owned());
+                Address::Unix(path.unwrap_or_default().into())
+            }
+        };
+        rustix::io::ioctl_fionbio(&fd, true).map_err(|_| refuse())?;
+        Ok(Listener {
+            fd,
+            address,
+            file: None,
+        })
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl std::fmt::Display for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.address.fmt(f)
+    }
+}
+
+impl Drop for Listener {
+    /// Removes the file of the socket, unless another server has put its own there.
+    fn drop(&mut self) {
+        if let Address::Unix(path) = &self.address
+            && self.file.is_some()
+            && self.file == file_of(path)
+        {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+impl Address {
+    fn parse(text: &str) -> Result<Address> {
+        let path = text
+            .strip_prefix("unix:")
+            .or_else(|| text.strip_prefix("unix@"));
+        let path = path.unwrap_or(text);
+        if path.starts_with('/') {
+            return Ok(Address::Unix(path.into()));
+        }
+        let write = "write unix:/PATH, or ADDR:PORT such as 127.0.0.1:8405";
+        text.parse().map(Address::Tcp).map_err(|_| {
+            refusal(
+                format!("--listen {text}"),
+                "is not an address to listen on",
+                write,
+            )
+        })
+    }
+
+    fn refuse_remote(&self, options: &ServeOptions) -> Result<()> {
+        match self {
+            Address::Tcp(address)
+                if !(address.ip().to_canonical().is_loopback() || options.allow_remote) =>
+            {
+                let what = "is not on the loopback";
+                let write = "listen on a unix socket or 127.0.0.1, or add --allow-remote and --allow-target CIDR";
+                Err(refusal(format!("--listen {self}"), what, write))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+            Address::Tcp(address) => address.fmt(f),
+        }
+    }
+}
+
+fn stream(family: AddressFamily) -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    socket_with(family, SocketType::STREAM, flags, None)
+}
+
+/// Nobody but us can connect until group and mode are set.
+fn bind_unix(path: &Path, mode: SocketMode, group: Option<Gid>) -> io::Result<OwnedFd> {
+    let address = SocketAddrUnix::new(path)?;
+    let fd = stream(AddressFamily::UNIX)?;
+    let before = umask(Mode::RWXG | Mode::RWXO);
+    let bound = bind(&fd, &address);
+    umask(before);
+    bound?;
+    if group.is_some() {
+        chown(path, None, group)?;
+    }
+    chmod(path, Mode::from_raw_mode(mode.0))?;
+    Ok(fd)
+}
+
+/// Removes the socket of a server that is gone.
+fn remove_stale(path: &Path) -> Result<()> {
+    let Ok(found) = fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    let subject = format!("--listen unix:{}", path.display());
+    if !found.file_type().is_socket() {
+        return Err(refusal(
+            subject,
+            "is there and not a socket",
+            "write another path",
+        ));
+    }
+    let connected = SocketAddrUnix::new(path)
+        .and_then(|address| connect(stream(AddressFamily::UNIX)?, &address));
+    match connected {
+        Err(Errno::CONNREFUSED) => {
+            let removed = fs::remove_file(path);
+            removed.map_err(|error| {
+                refusal(subject, format!("cannot be replaced: {error}"), "remove it")
+            })
+        }
+        _ => {
+            let what = "is in use: somebody listens there";
+            Err(refusal(subject, what, "stop that, or write another path"))
+        }
+    }
+}
+
+fn file_of(path: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+fn group(text: &str) -> Result<Gid> {
+    let number = text.parse().ok().or_else(|| account("/etc/group", text));
+    let refuse = || {
+        let what = "is not in /etc/group";
+        refusal(
+            format!("--group {text}"),
+            what,
+            "write a group of this host, or its number",
+        )
+    };
+    number
+        .filter(|number| *number != u32::MAX)
+        .map(Gid::from_raw)
+        .ok_or_else(refuse)
+}

@@ -1,0 +1,258 @@
+//! The command line of `sni-check serve`: options of its own among the check's.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use anyhow::Result;
+use argh::{ArgsInfo, FlagInfo, FlagInfoKind, FromArgs};
+use ipnet::IpNet;
+
+use crate::command::Command;
+use crate::options::{self, Options, Parsed};
+use crate::refusal::{Misfit, refusal};
+
+/// The same checks for HAProxy's own http-check, by a local server.
+#[derive(FromArgs, ArgsInfo, Debug, Default)]
+#[argh(
+    help_triggers("--help", "-h"),
+    example = "{command_name} --listen unix:/run/sni-check/socket --group haproxy",
+    example = "{command_name} --listen 127.0.0.1:8405 --files /etc/haproxy/ca",
+    note = "Options of a check may follow too: defaults for those in X-Check-Options.\n\
+            In haproxy.cfg, in the backend:\n    \
+            option httpchk\n    \
+            timeout check 1900ms\n    \
+            http-check connect addr unix@/run/sni-check/socket\n    \
+            http-check send-state\n    \
+            http-check send meth GET uri / hdr X-Check-Options \"--sni www.example.com\"\n    \
+            http-check expect status 200 status-code \"res.hdr(x-check-code)\" \\\n      \
+            on-success \"%[res.hdr(x-check-reason)]\" \\\n      \
+            on-error \"%[res.hdr(x-check-reason)]\""
+)]
+pub struct ServeOptions {
+    /// unix:PATH, or ADDR:PORT on the loopback; repeatable; may be left out under systemd's
+    /// socket activation
+    #[argh(option, arg_name = "ADDR")]
+    pub listen: Vec<String>,
+
+    /// folder below which requests may name files (--ca-file, --crt, --key, --crl-file,
+    /// --header @); repeatable, default none
+    #[argh(option, arg_name = "DIR")]
+    pub files: Vec<String>,
+
+    /// how many checks may run at once, default 512; beyond it the answer is code 3
+    #[argh(option, arg_name = "N")]
+    pub max_checks: Option<MaxChecks>,
+
+    /// permissions of the unix socket, octal, default 0660
+    #[argh(option, arg_name = "MODE")]
+    pub mode: Option<SocketMode>,
+
+    /// group of the unix socket, by name or number: that of HAProxy's user
+    #[argh(option, arg_name = "GROUP")]
+    pub group: Option<String>,
+
+    /// listen on other addresses than the loopback too; needs --allow-target
+    #[argh(switch)]
+    pub allow_remote: bool,
+
+    /// check only servers in this network, such as 203.0.113.0/24; repeatable, default all
+    #[argh(option, arg_name = "CIDR")]
+    pub allow_target: Vec<Network>,
+}
+
+/// A call of `serve`.
+#[derive(Debug)]
+pub struct ServeCall {
+    /// Its own options.
+    pub own: ServeOptions,
+    /// The check's options, which hold where a request does not say otherwise.
+    pub defaults: Options,
+}
+
+/// How many checks may run at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxChecks(pub usize);
+
+impl FromStr for MaxChecks {
+    type Err = Misfit;
+
+    fn from_str(text: &str) -> Result<MaxChecks, Misfit> {
+        let number = text
+            .parse()
+            .ok()
+            .filter(|number| (1..=10_000).contains(number));
+        let misfit = || Misfit::new("is not a number of checks", "write 1 to 10000, such as 512");
+        number.map(MaxChecks).ok_or_else(misfit)
+    }
+}
+
+/// The permissions of a unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketMode(pub u32);
+
+impl FromStr for SocketMode {
+    type Err = Misfit;
+
+    fn from_str(text: &str) -> Result<SocketMode, Misfit> {
+        let mode = u32::from_str_radix(text, 8)
+            .ok()
+            .filter(|mode| *mode <= 0o777);
+        let misfit = || Misfit::new("is not a mode", "write it in octal, such as 0660");
+        mode.map(SocketMode).ok_or_else(misfit)
+    }
+}
+
+/// A network, or a single address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(IpNet);
+
+impl Network {
+    /// Whether the address is in it. An IPv4 address in IPv6's form is that IPv4 address.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address.to_canonical())
+    }
+}
+
+impl FromStr for Network {
+    type Err = Misfit;
+
+    fn from_str(text: &str) -> Result<Network, Misfit> {
+        let network = match text.parse::<IpAddr>() {
+            Ok(address) => Some(IpNet::from(address)),
+            Err(_) => text.parse().ok(),
+        };
+        let misfit = || {
+            Misfit::new(
+                "is not a network",
+                "write ADDR/BITS, such as 203.0.113.0/24",
+            )
+        };
+        network.map(Network).ok_or_else(misfit)
+    }
+}
+
+/// Reads the words that follow `serve`.
+///
+/// # Errors
+/// As [`options::parse`]; options that have no meaning for a server; a target, which comes with each
+/// request.
+pub fn parse(words: &[String]) -> Result<Parsed<ServeCall>> {
+    let command = ["sni-check", Command::Serve.name()];
+    let (own, others) = part(words, ServeOptions::get_args_info().flags);
+    let own = match options::parse_as::<ServeOptions>(&command, &own)? {
+        Parsed::Help(text) => return Ok(Parsed::Help(text)),
+        Parsed::Options(own) => *own,
+    };
+    let defaults = match options::parse_as::<Options>(&command, &others)? {
+        Parsed::Help(text) => return Ok(Parsed::Help(text)),
+        Parsed::Options(defaults) => *defaults,
+    };
+    refuse_idle(&defaults)?;
+    Ok(Parsed::Options(Box::new(ServeCall { own, defaults })))
+}
+
+/// Refuses what has no meaning for a server's checks, on the command line as in a request.
+///
+/// # Errors
+/// A target, `--version`, and options of other commands.
+pub(super) fn refuse_idle(options: &Options) -> Result<()> {
+    if let Some(target) = options.target.first() {
+        let what = "names a server, which HAProxy names in each request";
+        return Err(refusal(format!("`{target}`"), what, "leave it out here"));
+    }
+    Command::Serve.refuse_foreign(options)
+}
+
+/// Parts the words into those of these options and the others.
+fn part(words: &[String], flags: &[FlagInfo<'_>]) -> (Vec<String>, Vec<String>) {
+    let (mut own, mut others) = (Vec::new(), Vec::new());
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (word.as_str(), None),
+        };
+        let Some(flag) = flags.iter().find(|flag| flag.long == name) else {
+            others.push(word.clone());
+            continue;
+        };
+        own.push(word.clone());
+        if matches!(flag.kind, FlagInfoKind::Option { .. }) && value.is_none() {
+            own.extend(words.next().cloned());
+        }
+    }
+    (own, others)
+}
+
+/// The text of `serve --help`, without its first line, which every command has.
+pub fn help() -> String {
+    let Err(exit) = ServeOptions::from_args(&["sni-check", "serve"], &["--help"]) else {
+        return String::new();
+    };
+    let text = exit.output;
+    match text.split_once("\n\n") {
+        Some((_, rest)) => rest.to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Network, Parsed, ServeCall, parse};
+
+    fn words(text: &str) -> Vec<String> {
+        text.split(' ').map(str::to_owned).collect()
+    }
+
+    fn call(text: &str) -> ServeCall {
+        match parse(&words(text)).expect(text) {
+            Parsed::Options(call) => *call,
+            Parsed::Help(_) => panic!("help"),
+        }
+    }
+
+    #[test]
+    fn its_own_options_stand_among_the_checks() {
+        let call = call("--sni a.example --listen=unix:/s --verify none --files /a --files /b");
+        assert_eq!(call.own.listen, ["unix:/s"]);
+        assert_eq!(call.own.files, ["/a", "/b"]);
+        assert_eq!(call.defaults.sni.as_deref(), Some("a.example"));
+        assert!(matches!(parse(&words("--help")), Ok(Parsed::Help(_))));
+        assert!(matches!(
+            parse(&words("--listen --help")),
+            Ok(Parsed::Help(_)) | Err(_)
+        ));
+    }
+
+    #[test]
+    fn what_a_server_cannot_use_is_refused() {
+        for (text, part) in [
+            ("www.example.com", "`www.example.com`"),
+            ("--version", "--version"),
+            ("--color never", "--color"),
+            ("--listen", "--listen has no value"),
+            ("--max-checks 0", "--max-checks 0 is not a number of checks"),
+            ("--mode 9", "write it in octal"),
+            ("--allow-target x", "is not a network"),
+            ("--lisen unix:/s", "--lisen is not an option"),
+        ] {
+            let error = parse(&words(text)).expect_err(text).to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_network_has_the_addresses_of_its_own_version_alone() {
+        let contains = |network: &str, address: &str| {
+            let network: Network = network.parse().ok().expect("a network");
+            network.contains(address.parse().expect("an address"))
+        };
+        assert!(contains("203.0.113.0/24", "203.0.113.7"));
+        assert!(contains("203.0.113.0/24", "::ffff:203.0.113.7"));
+        assert!(contains("2001:db8::/32", "2001:db8::1"));
+        assert!(contains("203.0.113.7", "203.0.113.7"));
+        assert!(!contains("203.0.113.0/24", "203.0.114.7"));
+        assert!(!contains("0.0.0.0/0", "2001:db8::1"));
+        assert!(!contains("203.0.113.7", "203.0.113.8"));
+    }
+}

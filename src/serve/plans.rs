@@ -1,0 +1,277 @@
+//! The plan of each request. What its options alone decide is kept by their text, files included, for
+//! as long as these stay the same.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::defaults::over;
+use super::options::{Network, ServeCall, refuse_idle};
+use super::request::{OPTIONS, Request};
+use crate::haproxy::call::split_options;
+use crate::options::{self, Options, Parsed};
+use crate::plan::{Allowed, Files, Host, Material, Output, Plan, Seen, Target};
+use crate::refusal::refusal;
+
+/// How many different texts of options are kept; a backend of HAProxy's has one.
+const KEPT: usize = 1024;
+/// How long the system's roots are kept: their files are not ours to name.
+const SYSTEM_ROOTS: Duration = Duration::from_secs(60);
+/// How long a check may take, as it holds one of the places.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Makes the plans of requests.
+#[derive(Debug)]
+pub(super) struct Plans {
+    defaults: Options,
+    allowed: Arc<Allowed>,
+    networks: Vec<Network>,
+    remote: bool,
+    /// The variable SNI_HOST of this process.
+    sni_host: Option<String>,
+    kept: Mutex<HashMap<String, Arc<Prepared>>>,
+}
+
+/// What options alone decide.
+#[derive(Debug)]
+struct Prepared {
+    options: Options,
+    output: Output,
+    material: Material,
+    seen: Seen,
+    until: Option<Instant>,
+}
+
+impl Plans {
+    /// # Errors
+    /// Defaults that no request could use, such as a file that cannot be read.
+    pub fn new(call: &ServeCall, sni_host: Option<String>) -> Result<Plans> {
+        let defaults = call.defaults.clone();
+        let folders = call.own.files.iter().map(PathBuf::from).collect();
+        let named = files(&defaults).map(PathBuf::from).collect();
+        let plans = Plans {
+            allowed: Arc::new(Allowed { folders, named }),
+            networks: call.own.allow_target.clone(),
+            remote: call.own.allow_remote,
+            defaults,
+            sni_host,
+            kept: Mutex::default(),
+        };
+        plans.prepare("")?;
+        Ok(plans)
+    }
+
+    /// # Errors
+    /// Whatever is refused in the options, or for this server.
+    pub fn plan(&self, request: &Request) -> Result<Plan> {
+        let prepared = self.prepared(&request.options)?;
+        let server = &request.server;
+        let address = server.address.map(|address| address.to_string());
+        let arguments = [
+            "NOT_USED".to_owned(),
+            "NOT_USED".to_owned(),
+            address.unwrap_or_default(),
+            server.port.clone(),
+        ];
+        let plan = Plan::of(
+            &prepared.options,
+            &prepared.material,
+            &arguments,
+            Some(server.caller.clone()),
+            self.sni_host.as_deref(),
+            prepared.output.clone(),
+        )?;
+        self.refuse_target(&plan.target)?;
+        Ok(plan)
+    }
+
+    fn prepared(&self, text: &str) -> Result<Arc<Prepared>> {
+        let lock = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = lock().get(text).cloned();
+        if let Some(prepared) = found.filter(|prepared| prepared.is_current()) {
+            return Ok(prepared);
+        }
+        let prepared = Arc::new(self.prepare(text)?);
+        let mut kept = lock();
+        if kept.len() >= KEPT && !kept.contains_key(text) {
+            kept.clear();
+        }
+        kept.insert(text.to_owned(), prepared.clone());
+        Ok(prepared)
+    }
+
+    fn prepare(&self, text: &str) -> Result<Prepared> {
+        let given = self.parse(text)?;
+        let options = over(given, &self.defaults);
+        let output = Output::new(&options)?;
+        let files = Files::only(self.allowed.clone());
+        let material = Material::read(&options, &files)?;
+        let system = options.ca_file.iter().any(|source| source == "@system-ca");
+        Ok(Prepared {
+            until: system.then(|| Instant::now() + SYSTEM_ROOTS),
+            seen: files.into_seen(),
+            options,
+            output,
+            material,
+        })
+    }
+
+    /// Reads the options of a request, and refuses those that a request may not have.
+    fn parse(&self, text: &str) -> Result<Options> {
+        if !text.is_empty() && !text.starts_with('-') {
+            let what = "does not begin with an option";
+            return Err(refusal(
+                OPTIONS,
+                what,
+                "write such as --sni www.example.com",
+            ));
+        }
+        let given = match options::parse(&split_options(text, OPTIONS)?)? {
+            Parsed::Help(_) => return Err(refusal("--help", "is for people", "leave it out here")),
+            Parsed::Options(given) => *given,
+        };
+        refuse_idle(&given)?;
+        if given.timeout.is_some_and(|time| time.0 > LONGEST) {
+            let what = "is longer than a minute, a limit of sni-check serve";
+            return Err(refusal("--timeout", what, "write one below timeout check"));
+        }
+        if self.remote && given.syslog.is_some() {
+            let what = "in a request could send anywhere";
+            return Err(refusal(
+                "--syslog",
+                what,
+                "give it to sni-check serve itself",
+            ));
+        }
+        Ok(given)
+    }
+
+    /// Refuses servers outside the networks of `--allow-target`.
+    fn refuse_target(&self, target: &Target) -> Result<()> {
+        let inside = |address: IpAddr| {
+            self.networks
+                .iter()
+                .any(|network| network.contains(address))
+        };
+        let allowed = self.networks.is_empty()
+            || matches!(target, Target::Tcp { host: Host::Ip(address), .. } if inside(*address));
+        if allowed {
+            return Ok(());
+        }
+        let write = "start sni-check serve with a CIDR that it is in";
+        Err(refusal(
+            target.to_string(),
+            "is in no network of --allow-target",
+            write,
+        ))
+    }
+}
+
+impl Prepared {
+    fn is_current(&self) -> bool {
+        self.seen.unchanged() && self.until.is_none_or(|until| Instant::now() < until)
+    }
+}
+
+/// The files that options name.
+fn files(options: &Options) -> impl Iterator<Item = &str> {
+    let headers = options
+        .header
+        .iter()
+        .filter_map(|text| text.strip_prefix('@'));
+    let lists = options.ca_file.iter().chain(&options.crl_file);
+    let lists = lists.chain(&options.crt).chain(&options.key);
+    lists
+        .map(String::as_str)
+        .filter(|source| !source.starts_with('@'))
+        .chain(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::parse;
+    use super::{Parsed, Plans, Request};
+
+    fn plans(text: &str) -> Plans {
+        let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        match parse(&words).expect(text) {
+            Parsed::Options(call) => Plans::new(&call, None).expect(text),
+            Parsed::Help(_) => panic!("help"),
+        }
+    }
+
+    fn request(options: &str) -> Request {
+        let state = "UP; address=192.0.2.7; port=443; name=be/srv; node=x";
+        Request {
+            options: options.to_owned(),
+            server: super::super::request::Server::parse(state).expect(state),
+        }
+    }
+
+    #[test]
+    fn the_server_comes_from_the_request_and_the_rest_from_both() {
+        let plans = plans("--sni a.example --uri /default");
+        let plan = plans.plan(&request("--uri /x")).expect("a plan");
+        assert_eq!(plan.target.to_string(), "192.0.2.7:443");
+        assert_eq!(plan.subject(), "be/srv");
+        assert_eq!(plan.request.uri.path(), "/x");
+        assert_eq!(plan.names.host, "a.example");
+        let plan = plans.plan(&request("")).expect("a plan");
+        assert_eq!(plan.request.uri.path(), "/default");
+    }
+
+    #[test]
+    fn what_a_request_may_not_say_is_refused() {
+        let remote = "--allow-remote --allow-target 192.0.2.0/24";
+        for (command, options, part) in [
+            ("", "", "no SNI name"),
+            ("", "www.example.com", "begin with an option"),
+            (
+                "",
+                "--sni 'a",
+                "X-Check-Options has a quote that is not closed",
+            ),
+            ("", "--sni a --help", "--help"),
+            ("", "--sni a --version", "--version"),
+            ("", "--sni a b", "`b`"),
+            ("", "--sni a --timeout 2m", "limit of sni-check serve"),
+            ("", "--sni a --listen unix:/s", "--listen is not an option"),
+            ("", "--sni a --ca-file /etc/passwd", "--files DIR"),
+            (remote, "--sni a --syslog 192.0.2.7", "--syslog"),
+            (
+                remote,
+                "--sni a --connect 192.0.3.7",
+                "no network of --allow-target",
+            ),
+            (
+                remote,
+                "--sni a --connect a.example",
+                "no network of --allow-target",
+            ),
+            (
+                remote,
+                "--sni a --connect /run/socket",
+                "no network of --allow-target",
+            ),
+        ] {
+            let error = plans(command).plan(&request(options)).expect_err(options);
+            let error = format!("{error:#}");
+            assert!(error.contains(part), "{options}: {error}");
+        }
+        assert!(plans(remote).plan(&request("--sni a")).is_ok());
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let plans = plans("");
+        for number in 0..2000 {
+            let options = format!("--sni a{number}.example");
+            plans.plan(&request(&options)).expect("a plan");
+        }
+        assert!(plans.kept.lock().expect("a lock").len() <= super::KEPT);
+    }
+}

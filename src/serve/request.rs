@@ -1,0 +1,259 @@
+//! The request of HAProxy's http-check: a head of bounded size, two fields of which count.
+
+use std::net::IpAddr;
+
+use anyhow::Result;
+
+use crate::haproxy::Caller;
+use crate::probe::socket::{Socket, Stop};
+use crate::refusal::refusal;
+
+/// How long a head may be, in bytes.
+const MAX_HEAD: usize = 8 << 10;
+const MAX_FIELDS: usize = 64;
+
+/// The options of the check.
+pub const OPTIONS: &str = "X-Check-Options";
+/// What HAProxy says of the server (configuration manual, `http-check send-state`).
+pub const STATE: &str = "X-Haproxy-Server-State";
+
+/// What HAProxy asks.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The text of the options.
+    pub options: String,
+    /// The server to check.
+    pub server: Server,
+}
+
+/// A server as HAProxy names it in [`STATE`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Server {
+    /// `None` for a unix socket, whose path HAProxy does not tell.
+    pub address: Option<IpAddr>,
+    /// Empty or 0 if there is none.
+    pub port: String,
+    /// Its backend and its name.
+    pub caller: Caller,
+}
+
+/// Reads the head of a request; `None` when the client left, or is too slow to be answered.
+///
+/// # Errors
+/// What is not such a request, or lacks a field.
+pub(super) fn read(socket: &Socket) -> Result<Option<Request>> {
+    let mut head = [0; MAX_HEAD];
+    let mut length = 0;
+    loop {
+        match receive(socket, &mut head[length..]) {
+            Ok(0) | Err(Stop::Closed(_)) => return Ok(None),
+            Ok(read) => length += read,
+            Err(Stop::Deadline) => {
+                let what = "did not come in time";
+                return Err(refusal("the request", what, "send it at once"));
+            }
+        }
+        if let Some(request) = parse(&head[..length])? {
+            return Ok(Some(request));
+        }
+        if length == head.len() {
+            let what = format!("is longer than {MAX_HEAD} bytes, a limit of sni-check");
+            return Err(refusal(
+                "the head of the request",
+                what,
+                "shorten its fields",
+            ));
+        }
+    }
+}
+
+fn receive(socket: &Socket, buffer: &mut [u8]) -> Result<usize, Stop> {
+    loop {
+        socket.wait_readable()?;
+        if let Some(length) = socket.read_some(|from| from.read(buffer))? {
+            return Ok(length);
+        }
+    }
+}
+
+/// Reads a head; `None` while it is incomplete.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(head: &[u8]) -> Result<Option<Request>> {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut request = httparse::Request::new(&mut fields);
+    match request.parse(head) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(error) => {
+            let what = format!("is not an HTTP request ({error})");
+            let write = "use `http-check connect` without ssl or send-proxy";
+            return Err(refusal("what came", what, write));
+        }
+    }
+    let method = request.method.unwrap_or_default();
+    if !["GET", "HEAD", "OPTIONS"].contains(&method) {
+        let what = "is not a method of a check";
+        return Err(refusal(
+            format!("`{method}`"),
+            what,
+            "write http-check send meth GET",
+        ));
+    }
+    let options = field(&request, OPTIONS)?.ok_or_else(|| {
+        let write = "write it with `hdr X-Check-Options \"--sni NAME\"` in http-check send";
+        refusal(OPTIONS, "is missing", write)
+    })?;
+    let state = field(&request, STATE)?.ok_or_else(|| {
+        refusal(
+            STATE,
+            "is missing",
+            "add `http-check send-state` to the backend",
+        )
+    })?;
+    Ok(Some(Request {
+        options: options.to_owned(),
+        server: Server::parse(state)?,
+    }))
+}
+
+/// The value of a field that must not come twice.
+fn field<'a>(request: &httparse::Request<'_, 'a>, name: &str) -> Result<Option<&'a str>> {
+    let mut found = request
+        .headers
+        .iter()
+        .filter(|field| field.name.eq_ignore_ascii_case(name));
+    let Some(first) = found.next() else {
+        return Ok(None);
+    };
+    if found.next().is_some() {
+        return Err(refusal(name, "comes twice", "send it once"));
+    }
+    match std::str::from_utf8(first.value) {
+        Ok(value) => Ok(Some(value.trim())),
+        Err(_) => Err(refusal(name, "is not UTF-8", "write it in UTF-8")),
+    }
+}
+
+impl Server {
+    /// Reads `UP 2/3; address=203.0.113.7; port=443; name=be/srv; node=…`.
+    ///
+    /// # Errors
+    /// One that lacks the address or the name.
+    pub fn parse(state: &str) -> Result<Server> {
+        let mut fields = state
+            .split(';')
+            .filter_map(|part| part.trim().split_once('='));
+        // In HAProxy's order, so that nothing in a later field can be taken for one of these.
+        let mut value = |name: &str| match fields.next() {
+            Some((found, value)) if found == name => Ok(value),
+            _ => {
+                let what = format!("has no {name}");
+                Err(refusal(
+                    STATE,
+                    what,
+                    "have HAProxy send it: http-check send-state",
+                ))
+            }
+        };
+        let (address, port, name) = (value("address")?, value("port")?, value("name")?);
+        let (backend, server) = name.split_once('/').unwrap_or(("", name));
+        let address = match address {
+            "unix" => None,
+            address => Some(address.parse().map_err(|_| {
+                let what = format!("has `{address}`, which is not an address");
+                refusal(STATE, what, "have HAProxy send it: http-check send-state")
+            })?),
+        };
+        Ok(Server {
+            address,
+            port: port.to_owned(),
+            caller: Caller {
+                backend: backend.to_owned(),
+                server: server.to_owned(),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Server, parse};
+
+    const STATE: &str = "UP 2/3; address=203.0.113.7; port=443; name=be/srv; node=lb; weight=1/1; \
+                         scur=0/0; qcur=0";
+
+    fn refusal(head: &str) -> String {
+        parse(head.as_bytes()).expect_err(head).to_string()
+    }
+
+    #[test]
+    fn a_request_of_haproxy() {
+        let head = format!(
+            "GET / HTTP/1.0\r\nx-check-options:  --sni a \r\nx-haproxy-server-state: {STATE}\r\n\r\n"
+        );
+        for length in 0..head.len() {
+            let part = parse(&head.as_bytes()[..length]).expect("a part");
+            assert_eq!(part, None, "{length}");
+        }
+        let request = parse(head.as_bytes())
+            .expect("a request")
+            .expect("all of it");
+        assert_eq!(request.options, "--sni a");
+        assert_eq!(request.server.address, "203.0.113.7".parse().ok());
+        assert_eq!(request.server.port, "443");
+        assert_eq!(request.server.caller.to_string(), "be/srv");
+    }
+
+    #[test]
+    fn what_lacks_a_field_is_refused_with_the_directive_that_brings_it() {
+        let state = format!("X-Haproxy-Server-State: {STATE}\r\n");
+        let options = "X-Check-Options: --sni a\r\n";
+        for (head, part) in [
+            (
+                format!("GET / HTTP/1.1\r\n{state}\r\n"),
+                "hdr X-Check-Options",
+            ),
+            (
+                format!("GET / HTTP/1.1\r\n{options}\r\n"),
+                "http-check send-state",
+            ),
+            (
+                format!("GET / HTTP/1.1\r\n{options}{options}{state}\r\n"),
+                "comes twice",
+            ),
+            (
+                format!("GET / HTTP/1.1\r\n{options}{state}{state}\r\n"),
+                "comes twice",
+            ),
+            (
+                format!("POST / HTTP/1.1\r\n{options}{state}\r\n"),
+                "meth GET",
+            ),
+            ("\x16\x03\x01".to_owned(), "not an HTTP request"),
+            (
+                format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(65)),
+                "not an HTTP request",
+            ),
+        ] {
+            let refused = refusal(&head);
+            assert!(refused.contains(part), "{head}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_read_in_haproxys_order() {
+        let server = Server::parse("DOWN; address=unix; port=; name=be/srv; node=x").expect("unix");
+        assert_eq!((server.address, server.port.as_str()), (None, ""));
+        for state in [
+            "",
+            "UP",
+            "UP; port=1; address=192.0.2.7; name=a/b",
+            "UP; address=192.0.2.7; port=1",
+            "UP; address=localhost; port=1; name=a/b",
+        ] {
+            assert!(Server::parse(state).is_err(), "{state}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Clients that are not HAProxy, or do not behave.
+
+use std::io::Write;
+use std::net::Shutdown;
+use std::time::Instant;
+
+use crate::scene::{Answer, SILENCE, Serve, head};
+use crate::support::stage::Stage;
+
+#[test]
+fn what_is_not_such_a_request_is_refused() {
+    let stage = Stage::new();
+    let serve = Serve::start(&stage, &[]);
+    let good = head(stage.nginx().port, &stage.options());
+    let without = |name: &str| {
+        let lines = good.split_inclusive("\r\n");
+        lines
+            .filter(|line| !line.starts_with(name))
+            .collect::<String>()
+    };
+    for (bytes, phrase) in [
+        (without("X-Check-Options"), "X-Check-Options is missing"),
+        (without("X-Haproxy-Server-State"), "send-state"),
+        (good.replace("GET", "DELETE"), "`DELETE` is not a method"),
+        (
+            "\x16\x03\x01\x02\0\x01garbage\r\n\r\n".to_owned(),
+            "is not an HTTP request",
+        ),
+        (
+            format!("GET /{} HTTP/1.0\r\n", "x".repeat(9000)),
+            "longer than 8192 bytes",
+        ),
+        (good.replace("127.0.0.1", "localhost"), "not an address"),
+    ] {
+        serve.send(&bytes).expect("2", phrase);
+    }
+    serve.send(&good).expect("0", "status 200");
+}
+
+#[test]
+fn further_requests_on_a_connection_get_no_answer() {
+    let stage = Stage::new();
+    let serve = Serve::start(&stage, &[]);
+    let good = head(stage.nginx().port, &stage.options());
+    // One answer is read whole; a second would be taken for its end.
+    serve.send(&good.repeat(3)).expect("0", "status 200");
+    let mut stream = serve.connect();
+    stream.write_all(good.as_bytes()).expect("sent");
+    stream.shutdown(Shutdown::Write).expect("half closed");
+    Answer::read(stream).expect("0", "status 200");
+}
+
+#[test]
+fn slow_and_silent_clients_hold_nothing_beyond_a_second() {
+    let stage = Stage::new();
+    let serve = Serve::start(&stage, &["--max-checks", "4"]);
+    let silent: Vec<_> = (0..4).map(|_| serve.connect()).collect();
+    let began = Instant::now();
+    // They have all the places; a check is told so, and not left waiting.
+    let good = head(stage.nginx().port, &stage.options());
+    crate::support::wait_for("the limit", || {
+        (serve.send(&good).code == "3").then_some(())
+    });
+    for stream in silent {
+        Answer::read(stream).expect("2", "did not come in time");
+    }
+    assert!(began.elapsed() >= SILENCE);
+    serve.send(&good).expect("0", "status 200");
+}
+
+#[test]
+fn beyond_the_limit_the_answer_is_code_3_and_says_whose_limit() {
+    let stage = Stage::new();
+    let serve = Serve::start(&stage, &["--max-checks", "2"]);
+    let silent = crate::support::peer::silent();
+    let slow = head(silent, &stage.options());
+    let mut running: Vec<_> = (0..2).map(|_| serve.connect()).collect();
+    for stream in &mut running {
+        stream.write_all(slow.as_bytes()).expect("sent");
+    }
+    let good = head(stage.nginx().port, &stage.options());
+    let answer = crate::support::wait_for("the limit", || {
+        let answer = serve.send(&good);
+        (answer.code != "0").then_some(answer)
+    });
+    answer.expect("3", "sni-check serve is at its limit");
+}

@@ -1,0 +1,8 @@
+//! `sni-check serve`: HAProxy's own http-check asks it, and shows what it answers.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod haproxy;
+mod hostile;
+mod scene;

@@ -1,0 +1,188 @@
+//! A server under test, and a client that is not HAProxy.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use crate::support::check::BINARY;
+use crate::support::haproxy::{Haproxy, Mode, Version};
+use crate::support::stage::Stage;
+use crate::support::{NAME, PATIENCE, program, wait_for};
+
+/// A running `sni-check serve`.
+pub struct Serve {
+    /// The path of its unix socket.
+    pub socket: String,
+    options: Vec<String>,
+    log: String,
+    process: RefCell<Option<Child>>,
+}
+
+impl Serve {
+    /// Listens in the stage's folder, below which requests may name files.
+    pub fn start(stage: &Stage, options: &[&str]) -> Serve {
+        let socket = stage.folder.join("serve");
+        let folder = stage.folder.path().display().to_string();
+        let listen = format!("unix:{socket}");
+        let mut all = vec!["--listen", &listen, "--files", &folder];
+        all.extend(options);
+        let serve = Serve {
+            options: all.into_iter().map(str::to_owned).collect(),
+            log: stage.folder.join("serve.log"),
+            process: RefCell::default(),
+            socket,
+        };
+        serve.resume();
+        serve
+    }
+
+    /// Starts it, again with the same options.
+    pub fn resume(&self) {
+        let child = Command::new(BINARY)
+            .arg("serve")
+            .args(&self.options)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stderr(fs::File::create(&self.log).expect("a log"))
+            .spawn()
+            .expect("it runs");
+        *self.process.borrow_mut() = Some(child);
+        wait_for("serve to listen", || {
+            self.log().contains("listening on").then_some(())
+        });
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.borrow().as_ref().expect("it runs").id()
+    }
+
+    /// Sends it a signal and waits until it has ended.
+    pub fn end(&self, signal: &str) -> ExitStatus {
+        let pid = self.pid().to_string();
+        let status = program("kill").args([signal, &pid]).status();
+        assert!(status.expect("kill runs").success());
+        let mut child = self.process.take().expect("it runs");
+        child.wait().expect("it ends")
+    }
+
+    /// What it printed.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// A connection to it.
+    pub fn connect(&self) -> UnixStream {
+        let stream = UnixStream::connect(&self.socket).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("an option");
+        stream
+    }
+
+    /// Asks as HAProxy does about a server of the loopback.
+    pub fn ask(&self, port: u16, options: &str) -> Answer {
+        self.send(&head(port, options))
+    }
+
+    /// Sends these bytes and reads the answer.
+    pub fn send(&self, bytes: &str) -> Answer {
+        let mut stream = self.connect();
+        stream.write_all(bytes.as_bytes()).expect("sent");
+        Answer::read(stream)
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.process.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The head that HAProxy sends for a server `blue` of the loopback.
+pub fn head(port: u16, options: &str) -> String {
+    format!(
+        "GET / HTTP/1.0\r\nX-Check-Options: {options}\r\nX-Haproxy-Server-State: UP 2/3; \
+         address=127.0.0.1; port={port}; name=hybrid/blue; node=lb; weight=1/1; scur=0/0; \
+         qcur=0\r\nconnection: close\r\n\r\n"
+    )
+}
+
+/// An answer, as it came.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub phrase: String,
+    pub code: String,
+    pub reason: String,
+}
+
+impl Answer {
+    pub fn read(mut stream: impl Read) -> Answer {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("an answer");
+        let (line, fields) = text.split_once("\r\n").expect("a status line");
+        let mut words = line.splitn(3, ' ');
+        assert_eq!(words.next(), Some("HTTP/1.1"), "{text}");
+        let field = |name: &str| {
+            let field = fields.lines().find_map(|line| line.strip_prefix(name));
+            field.unwrap_or_else(|| panic!("{text}")).to_owned()
+        };
+        assert_eq!(field("content-length: "), "0");
+        assert_eq!(field("connection: "), "close");
+        assert!(text.ends_with("\r\n\r\n"), "{text}");
+        Answer {
+            status: words.next().expect("a status").parse().expect("a number"),
+            phrase: words.next().expect("a phrase").to_owned(),
+            code: field("X-Check-Code: "),
+            reason: field("X-Check-Reason: "),
+        }
+    }
+
+    /// The verdict is this code, for a reason with this phrase.
+    #[track_caller]
+    pub fn expect(&self, code: &str, phrase: &str) {
+        assert_eq!(self.code, code, "{self:?}");
+        assert!(self.reason.contains(phrase), "{self:?} lacks {phrase}");
+        match code {
+            "0" => assert_eq!((self.status, self.phrase.as_str()), (200, "OK")),
+            _ => assert_eq!((self.status, &self.phrase), (503, &self.reason)),
+        }
+    }
+}
+
+/// An HAProxy of this version on haproxy/serve.cfg, with what is added to it.
+pub fn haproxy(
+    version: &Version,
+    stage: &Stage,
+    serve: &Serve,
+    addition: &str,
+    more: &[(&str, &str)],
+) -> Haproxy {
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/haproxy/serve.cfg");
+    let text = fs::read_to_string(config).expect("a configuration");
+    let config = stage.folder.file("serve.cfg", &(text + addition));
+    let port = stage.nginx().port.to_string();
+    let variables = [
+        ("HYBRID_STACK_HOST", "127.0.0.1"),
+        ("HYBRID_STACK_PORT", &port),
+        ("SNI_HOST", NAME),
+        ("SERVE_SOCKET", &serve.socket),
+        ("CHECK_INTER", "300ms"),
+        ("CHECK_CA_FILE", &stage.ca_file),
+        ("SERVER_CA_FILE", &stage.ca_file),
+    ];
+    let variables = [&variables[..], more].concat();
+    Haproxy::start_by(
+        Command::new(&version.program),
+        Mode::Single,
+        &config,
+        &variables,
+    )
+}
+
+/// How long a client may keep silent, and then some.
+pub const SILENCE: Duration = Duration::from_secs(1);
