@@ -92,6 +92,7 @@ fn answer(task: Task, start: Instant) -> Result<Code> {
             let verdict = probe::run_by_phase(&plan, start, |timed_out, seen| {
                 expiry::enter(&plan, timed_out, seen, start);
             });
+            expiry::decided(verdict.code());
             output::verdict(&plan, &verdict);
             verdict.code()
         }

@@ -34,7 +34,6 @@ pub fn verdict(plan: &Plan, verdict: &Verdict) {
     if plan.output.quiet {
         return;
     }
-    expiry::decided(verdict.code());
     let to = channel(plan, verdict.result.is_ok());
     if plan.output.json {
         let text = escape::json(&json::object(plan, verdict, &notes));

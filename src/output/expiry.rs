@@ -104,7 +104,7 @@ fn object(to: Channel, plan: &Plan, timed_out: Failure, seen: &mut Seen) -> Text
 }
 
 /// Once the verdict is known: its code, and nothing, because that is being said.
-pub(super) fn decided(code: Code) {
+pub(crate) fn decided(code: Code) {
     on_expiry(Expiry {
         code,
         start: Instant::now(),
