@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use crate::scene::{Serve, haproxy};
-use crate::support::haproxy::{Haproxy, versions};
+use crate::support::haproxy::{Haproxy, versions, with_every_haproxy};
 use crate::support::stage::Stage;
 use crate::support::{NAME, free_port, wait_for};
 
@@ -26,7 +26,7 @@ fn shown(haproxy: &Haproxy) -> (String, String) {
 
 #[test]
 fn haproxy_shows_code_and_reason_and_follows_the_server() {
-    for version in versions() {
+    with_every_haproxy(|version| {
         let stage = Stage::new();
         let serve = Serve::start(&stage, &["--warn-cert-days", "60"]);
         let port = free_port();
@@ -34,7 +34,7 @@ fn haproxy_shows_code_and_reason_and_follows_the_server() {
             "listen stats\n    bind 127.0.0.1:{port}\n    stats enable\n    stats uri /\n    \
              stats show-legends\n"
         );
-        let haproxy = haproxy(&version, &stage, &serve, &stats, &[]);
+        let haproxy = haproxy(version, &stage, &serve, &stats, &[]);
         // It counts as UP before its first check, so that the status alone tells nothing.
         wait_for("the first check", || {
             shown(&haproxy)
@@ -81,8 +81,7 @@ fn haproxy_shows_code_and_reason_and_follows_the_server() {
             "set server hybrid/blue addr 127.0.0.1 port {nginx}"
         ));
         haproxy.wait_for_code("hybrid", "blue", "0");
-        println!("HAProxy {}", version.number);
-    }
+    });
 }
 
 #[test]

@@ -176,12 +176,7 @@ pub fn haproxy(
         ("SERVER_CA_FILE", &stage.ca_file),
     ];
     let variables = [&variables[..], more].concat();
-    Haproxy::start_by(
-        Command::new(&version.program),
-        Mode::Single,
-        &config,
-        &variables,
-    )
+    version.start(Mode::Foreground, &config, &variables)
 }
 
 /// How long a client may keep silent, and then some.
