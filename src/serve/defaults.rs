@@ -39,6 +39,7 @@ pub(super) fn over(request: Options, defaults: &Options) -> Options {
         json,
         syslog,
         color,
+        haproxy,
         version,
         target,
     } = request;
@@ -72,6 +73,7 @@ pub(super) fn over(request: Options, defaults: &Options) -> Options {
         json: json || defaults.json,
         syslog: syslog.or(defaults.syslog),
         color,
+        haproxy,
         version,
         target,
     }
