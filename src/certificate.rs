@@ -1,14 +1,18 @@
 //! Reading certificates, and what can be wrong with one.
 
+pub mod element;
+pub mod name;
+mod read;
+pub mod time;
+pub mod uses;
+
 use std::fmt;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use x509_cert::der::oid::ObjectIdentifier;
-use x509_cert::der::{self, Decode, Header, Reader, SliceReader, Tag};
-use x509_cert::name::Name;
-use x509_cert::time::Validity;
+use rustls::pki_types::{CertificateDer, UnixTime};
 
+pub use self::read::Parts;
+pub use self::uses::Uses;
 use crate::code::Code;
 
 const SECONDS_PER_DAY: u64 = 86_400;
@@ -27,16 +31,20 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Reads a certificate; `None` if it is not one by RFC 5280.
+    /// Reads a certificate; `None` if it is not one that OpenSSL would read.
     pub fn read(der: &CertificateDer<'_>) -> Option<Certificate> {
-        let certificate = x509_cert::Certificate::from_der(der).ok()?;
-        let certificate = certificate.tbs_certificate();
-        let validity = certificate.validity();
+        Certificate::of(&Parts::read(der)?)
+    }
+
+    /// What a person wants to know of these parts; `None` if its dates cannot be read.
+    pub fn of(parts: &Parts<'_>) -> Option<Certificate> {
+        // What begins before 1970 begins with it here.
+        let since_epoch = |seconds: i64| Duration::from_secs(seconds.try_into().unwrap_or(0));
         Some(Certificate {
-            subject: distinguished_name(certificate.subject()),
-            issuer: distinguished_name(certificate.issuer()),
-            not_before: validity.not_before.to_unix_duration(),
-            not_after: validity.not_after.to_unix_duration(),
+            subject: name::text(parts.subject),
+            issuer: name::text(parts.issuer),
+            not_before: since_epoch(parts.not_before?),
+            not_after: since_epoch(parts.not_after?),
         })
     }
 
@@ -46,60 +54,9 @@ impl Certificate {
     }
 }
 
-/// When a certificate begins and ends, since the epoch; the rest of it is left unread, which is most
-/// of the work. `None` if it is no certificate up to there (RFC 5280, section 4.1).
-pub fn validity(der: &CertificateDer<'_>) -> Option<(Duration, Duration)> {
-    fn read(der: &[u8]) -> der::Result<Validity> {
-        let mut reader = SliceReader::new(der)?;
-        for _ in ["Certificate", "TBSCertificate"] {
-            Header::decode(&mut reader)?
-                .tag()
-                .assert_eq(Tag::Sequence)?;
-        }
-        if Tag::peek(&reader)?.is_context_specific() {
-            reader.tlv_bytes()?; // version
-        }
-        for _ in ["serialNumber", "signature", "issuer"] {
-            reader.tlv_bytes()?;
-        }
-        Validity::decode(&mut reader)
-    }
-    let validity = read(der).ok()?;
-    let [begin, end] =
-        [validity.not_before, validity.not_after].map(|time| time.to_unix_duration());
-    Some((begin, end))
-}
-
-/// A name in the form of RFC 4514, the most specific part first. x509-cert's own `Display` would
-/// bring a table of every known OID, several times the size of all else here.
-fn distinguished_name(name: &Name) -> String {
-    let parts = name.iter_rdn().flat_map(|part| part.iter());
-    let mut parts: Vec<String> = parts
-        .map(|attribute| {
-            let value = String::from_utf8_lossy(attribute.value.value());
-            format!("{}={value}", short_name(&attribute.oid))
-        })
-        .collect();
-    parts.reverse();
-    if parts.is_empty() {
-        // Leaves may name themselves in the alternative names alone.
-        return "(empty subject)".to_owned();
-    }
-    parts.join(",")
-}
-
-/// RFC 4514, section 3.
-fn short_name(oid: &ObjectIdentifier) -> String {
-    let known = match oid.as_bytes() {
-        [0x55, 4, 3] => "CN",
-        [0x55, 4, 6] => "C",
-        [0x55, 4, 7] => "L",
-        [0x55, 4, 8] => "ST",
-        [0x55, 4, 10] => "O",
-        [0x55, 4, 11] => "OU",
-        _ => return oid.to_string(),
-    };
-    known.to_owned()
+/// The same instant in seconds since the epoch, which certificates are compared in.
+pub fn seconds(time: UnixTime) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Whole days.
@@ -137,6 +94,8 @@ pub enum CertificateFailure {
         issuer: String,
         /// Whether the certificate is its own issuer.
         self_signed: bool,
+        /// The certificate of `--ca-file` that it should have issued: one of a file that lacks its root.
+        below: Option<String>,
     },
     /// It ends within `--min-cert-days`.
     EndsSoon {
@@ -147,8 +106,10 @@ pub enum CertificateFailure {
         /// `--min-cert-days`.
         limit: u32,
     },
-    /// Anything else.
+    /// Anything else that HAProxy's own check refuses, too.
     Invalid(String),
+    /// What this program cannot judge. HAProxy's own check may take it.
+    Limit(String),
 }
 
 impl CertificateFailure {
@@ -160,7 +121,9 @@ impl CertificateFailure {
             CertificateFailure::OtherName { .. } => Code::CertificateForOtherName,
             CertificateFailure::IssuerUnknown { .. } => Code::IssuerUnknown,
             CertificateFailure::EndsSoon { .. } => Code::CertificateEndsSoon,
-            CertificateFailure::Invalid(_) => Code::CertificateInvalid,
+            CertificateFailure::Invalid(_) | CertificateFailure::Limit(_) => {
+                Code::CertificateInvalid
+            }
         }
     }
 }
@@ -176,6 +139,13 @@ impl fmt::Display for CertificateFailure {
                 "certificate not valid for another {} (is this clock right?): {subject}",
                 Span(*ahead)
             ),
+            CertificateFailure::OtherName { wanted, presented } if presented.contains(wanted) => {
+                write!(
+                    f,
+                    "certificate has {wanted}, but not as a DNS name or common name, and HAProxy \
+                     looks at no other (verifyhost)"
+                )
+            }
             CertificateFailure::OtherName { wanted, presented } => {
                 write!(
                     f,
@@ -185,7 +155,17 @@ impl fmt::Display for CertificateFailure {
             }
             CertificateFailure::IssuerUnknown {
                 issuer,
+                below: Some(below),
+                ..
+            } => write!(
+                f,
+                "certificate's issuer unknown: --ca-file has {below} but not its issuer, and HAProxy \
+                 wants the chain up to a root: {issuer}"
+            ),
+            CertificateFailure::IssuerUnknown {
+                issuer,
                 self_signed: true,
+                ..
             } => {
                 write!(
                     f,
@@ -195,6 +175,7 @@ impl fmt::Display for CertificateFailure {
             CertificateFailure::IssuerUnknown {
                 issuer,
                 self_signed: false,
+                ..
             } => write!(
                 f,
                 "certificate's issuer unknown (missing intermediate, or private CA for --ca-file): {issuer}"
@@ -210,6 +191,11 @@ impl fmt::Display for CertificateFailure {
                 )
             }
             CertificateFailure::Invalid(cause) => write!(f, "certificate invalid: {cause}"),
+            CertificateFailure::Limit(cause) => write!(
+                f,
+                "certificate not judged: {cause} (limit of sni-check: HAProxy's own check, check-sni, \
+                 may take it)"
+            ),
         }
     }
 }
@@ -239,7 +225,7 @@ impl fmt::Display for Some10<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 10;
         match self.0 {
-            [] => f.write_str("no name at all (a common name does not count)"),
+            [] => f.write_str("no name at all"),
             names if names.len() <= SHOWN => f.write_str(&names.join(", ")),
             names => write!(
                 f,

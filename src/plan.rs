@@ -6,7 +6,9 @@ mod host;
 mod material;
 mod names;
 mod output;
+mod pem;
 mod request;
+mod revocation;
 mod target;
 mod trust;
 
@@ -22,8 +24,9 @@ pub use self::material::Material;
 pub use self::names::{NO_SNI_NAME, Names};
 pub use self::output::{Output, Syslog};
 pub use self::request::Request;
+pub use self::revocation::List;
 pub use self::target::Target;
-pub use self::trust::{Trust, Verification};
+pub use self::trust::{Trust, Trusted, Verification};
 
 use crate::haproxy::Caller;
 use crate::options::Options;

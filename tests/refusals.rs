@@ -146,12 +146,8 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
             vec!["--verify", "required or none"],
         ),
         (
-            "--sni a --verify none --verify-host b",
-            vec!["--verify-host", "--verify none"],
-        ),
-        (
-            "--sni a --verify none --ca-file @bundled",
-            vec!["--ca-file", "--verify none"],
+            "--sni a --verify none --ca-file /nothing/here",
+            vec!["--ca-file /nothing/here"],
         ),
         (
             "--sni a --ca-file @nope",

@@ -115,3 +115,124 @@ fn verify_none_accepts_any_certificate_but_not_any_peer() {
         "not a valid HTTP",
     );
 }
+
+#[test]
+fn a_root_made_again_is_found_whatever_the_order() {
+    let folder = Folder::new();
+    let now = OffsetDateTime::now_utc();
+    let root = Ca::with("Root", |params| params.not_after = now + Duration::days(9));
+    let again = |from: i64, to: i64| {
+        root.again("Root", |params| {
+            params.not_before = now + Duration::days(from);
+            params.not_after = now + Duration::days(to) + Duration::hours(1);
+        })
+    };
+    let (ended, early, long) = (again(-9, -2), again(2, 99), again(-9, 50));
+    let port = peer::answer(&root.leaf(&[NAME], 90), OK);
+    let file = |roots: &[&String]| {
+        let text: String = roots.iter().map(|pem| pem.as_str()).collect();
+        format!("--ca-file {}", folder.file("roots.pem", &text))
+    };
+    for roots in [
+        [&ended, &root.pem],
+        [&root.pem, &ended],
+        [&early, &root.pem],
+    ] {
+        expect(port, &file(&roots), 0, "");
+        expect(
+            port,
+            &format!("{} --min-cert-days 30", file(&roots)),
+            57,
+            "CN=Root",
+        );
+    }
+    expect(port, &file(&[&ended, &early]), 53, "CN=Root");
+    // The one that ends last counts.
+    let both = file(&[&root.pem, &long]);
+    expect(port, &format!("{both} --min-cert-days 50"), 0, "");
+    expect(
+        port,
+        &format!("{both} --min-cert-days 51"),
+        57,
+        "ends in 50 days",
+    );
+}
+
+#[test]
+fn a_file_without_the_root_is_told_as_that() {
+    let folder = Folder::new();
+    let root = Ca::named("Root");
+    let middle = root.intermediate("Middle");
+    let leaf = middle.leaf(&[NAME], 30);
+    let port = peer::answer_with_chain(&leaf, &[&middle, &root], OK);
+    let middle = format!("--ca-file {}", folder.file("middle.pem", &middle.pem));
+    expect(
+        port,
+        &middle,
+        55,
+        "--ca-file has CN=Middle but not its issuer",
+    );
+    let leaf = format!("--ca-file {}", folder.file("leaf.pem", &leaf.crt_pem));
+    expect(port, &leaf, 55, "CN=Root");
+    let both = format!("{middle} --ca-file {}", folder.file("root.pem", &root.pem));
+    expect(port, &both, 0, "");
+}
+
+#[test]
+fn limits_of_ours_are_not_blamed_on_the_server() {
+    let folder = Folder::new();
+    let root = Ca::new();
+    let trust = format!("--ca-file {}", folder.file("ca.pem", &root.pem));
+    let ca = root.leaf_with(&[NAME], |params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    });
+    expect(peer::answer(&ca, OK), &trust, 56, "limit of sni-check");
+    let issuers: Vec<Ca> = (0..8).fold(Vec::new(), |mut issuers, number| {
+        let above = issuers.last().unwrap_or(&root);
+        issuers.push(above.intermediate(&format!("CA {number}")));
+        issuers
+    });
+    let leaf = issuers[7].leaf(&[NAME], 30);
+    let sent: Vec<&Ca> = issuers.iter().rev().collect();
+    let port = peer::answer_with_chain(&leaf, &sent, OK);
+    expect(
+        port,
+        &trust,
+        56,
+        "9 issuers one above the other (limit of sni-check",
+    );
+}
+
+#[test]
+fn verify_none_looks_at_no_root_but_wants_the_file() {
+    let folder = Folder::new();
+    let port = peer::answer(&Ca::new().leaf(&[NAME], 30), OK);
+    let other = folder.file("other.pem", &Ca::named("Other CA").pem);
+    let none = "--verify none --verify-host other.example.test";
+    expect(port, &format!("{none} --ca-file {other}"), 0, "");
+    expect(
+        port,
+        &format!("{none} --ca-file {other}.missing"),
+        2,
+        "other.pem.missing",
+    );
+}
+
+#[test]
+fn odd_names_and_serial_numbers_do_not_keep_an_end_from_being_told() {
+    let folder = Folder::new();
+    let root = Ca::new();
+    let trust = format!("--ca-file {}", folder.file("ca.pem", &root.pem));
+    let leaf = root.leaf_with(&[NAME], |params| {
+        params.serial_number = Some(vec![0x7f; 30].into());
+        params.not_after = OffsetDateTime::now_utc() + Duration::days(9) + Duration::hours(1);
+    });
+    let port = peer::answer(&leaf, OK);
+    expect(port, &format!("{trust} --warn-cert-days 30"), 0, "");
+    expect(
+        port,
+        &format!("{trust} --min-cert-days 30"),
+        57,
+        "ends in 9 days",
+    );
+}

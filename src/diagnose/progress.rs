@@ -19,16 +19,14 @@ pub(super) enum Phase {
     Connecting,
     Handshakes,
     Requests,
-    Remedies,
-    Haproxy,
+    Check,
 }
 
-const WORDS: [&str; 5] = [
+const WORDS: [&str; 4] = [
     "resolving and connecting",
     "TLS handshakes",
     "HTTP requests",
-    "other options",
-    "asking HAProxy",
+    "the check itself",
 ];
 
 /// Tells which phase has come.

@@ -45,9 +45,9 @@ pub(super) const OTHER_NAME: &[Cause] = &[
         change: "Have it issued with this name.",
     },
     Cause {
-        what: "The name is only in the common name, which clients no longer look at.",
-        confirm: "The line says `no name at all`.",
-        change: "Have it issued with subject alternative names.",
+        what: "The certificate has the name in another form: as an IP address, a mail address or a URI. HAProxy compares DNS names and the common name only.",
+        confirm: "The line says so; sni-check diagnose shows all its names.",
+        change: "Have it issued with the name as a DNS name.",
     },
 ];
 
@@ -61,6 +61,11 @@ pub(super) const ISSUER_UNKNOWN: &[Cause] = &[
         what: "A private CA issued it.",
         confirm: "The line names the issuer; it is your company's.",
         change: "--ca-file FILE with that CA (inside the chroot), and ca-file FILE on the server line.",
+    },
+    Cause {
+        what: "--ca-file has an intermediate, or the server's certificate, but not the root above it. HAProxy wants the chain up to a root.",
+        confirm: "The line names the certificate in the file and the issuer that is missing.",
+        change: "Add the root's certificate to the file.",
     },
     Cause {
         what: "It is self-signed: the server's default certificate, or the default host answered for this name.",
@@ -81,9 +86,14 @@ pub(super) const INVALID: &[Cause] = &[
         change: "Replace the certificate; or renew the lists, one for each issuer of the chain.",
     },
     Cause {
-        what: "It is not a server certificate: a client's, a CA's, of an old version, or signed in a way that is no longer safe.",
-        confirm: "The line says which; openssl x509 -text -in FILE shows version, usage and signature.",
-        change: "Have it issued as a server certificate.",
+        what: "It, or an issuer, is not made for this: for clients only (extended key usage), not for TLS or not to issue others (key usage, basic constraints), or with a key or signature that HAProxy's library refuses as unsafe.",
+        confirm: "The line names the certificate and what is wrong; openssl x509 -text -in FILE shows its extensions.",
+        change: "Have it issued as a server certificate, by a CA that may issue.",
+    },
+    Cause {
+        what: "It may be good, but sni-check cannot judge it: a form, key or signature that its library does not support.",
+        confirm: "The line says `limit of sni-check`; docs/limits.md lists them.",
+        change: "Use HAProxy's own check for this backend (check-sni); sni-check diagnose prints the lines.",
     },
     Cause {
         what: "Its issuer may not issue for this name or this far down (constraints).",

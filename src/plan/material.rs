@@ -10,7 +10,6 @@ use super::request::{self, Field};
 use super::trust::{self, Authorities};
 use crate::options::Options;
 use crate::options::values::Verify;
-use crate::refusal::exclusive;
 
 /// What the options' files hold, read and parsed.
 #[derive(Debug)]
@@ -27,21 +26,13 @@ impl Material {
     /// Reads the files that the options name.
     ///
     /// # Errors
-    /// A file that may not or cannot be read, or holds something else; options that contradict
-    /// `--verify none`.
+    /// A file that may not or cannot be read, or holds something else.
     pub fn read(options: &Options, files: &Files) -> Result<Material> {
+        // As in HAProxy, files beside `--verify none` have to be there, but decide nothing.
+        let authorities = Authorities::read(options, files)?;
         let authorities = match options.verify.unwrap_or_default() {
-            Verify::Required => Some(Authorities::read(options, files)?),
-            Verify::None => {
-                for (given, option) in [
-                    (options.verify_host.is_some(), "--verify-host"),
-                    (!options.ca_file.is_empty(), "--ca-file"),
-                    (!options.crl_file.is_empty(), "--crl-file"),
-                ] {
-                    exclusive(given, option, true, "--verify none")?;
-                }
-                None
-            }
+            Verify::Required => Some(authorities),
+            Verify::None => None,
         };
         Ok(Material {
             authorities,

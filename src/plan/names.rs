@@ -22,6 +22,8 @@ pub struct Names {
     pub sni: Option<DnsName<'static>>,
     /// What the certificate must be for; `None` when nothing can be: a unix socket without SNI.
     pub verified: Option<ServerName<'static>>,
+    /// Whether that was said with `--verify-host`, HAProxy's `verifyhost`.
+    pub verify_host: bool,
     /// The default of the Host header (RFC 9112, section 3.2).
     pub host: String,
 }
@@ -67,6 +69,7 @@ impl Names {
         Ok(Names {
             sni: name.filter(|_| !options.no_sni),
             verified,
+            verify_host: options.verify_host.is_some(),
             host,
         })
     }

@@ -1,51 +1,77 @@
 //! What makes a certificate acceptable, and our own client certificate.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{
-    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, TrustAnchor,
-};
+use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor};
 use rustls::sign::CertifiedKey;
-use webpki::{CertRevocationList, OwnedCertRevocationList};
 
 use super::files::Files;
 use super::names::Names;
+use super::pem;
+use super::revocation::List;
+use crate::certificate::Parts;
+use crate::certificate::element::{Elements, OID, SEQUENCE, only};
 use crate::options::Options;
+use crate::refusal::refusal;
 
 /// What makes a certificate acceptable.
 #[derive(Debug)]
 pub struct Verification {
     /// What the certificate must be for.
     pub name: ServerName<'static>,
+    /// Whether an IP address is looked for among the certificate's addresses. HAProxy does not do so
+    /// for one in `verifyhost`.
+    pub addresses: bool,
     /// The roots a chain may end in.
     pub trust: Arc<Trust>,
     /// Revocation lists. If there is any, one must cover each certificate of the chain, as with
     /// HAProxy's `crl-file`.
-    pub crls: Arc<[CertRevocationList<'static>]>,
+    pub lists: Arc<[List]>,
 }
 
 /// The roots a chain may end in.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Trust {
-    /// Mozilla's are a constant of the binary and never copied when they are all there is.
-    anchors: Cow<'static, [TrustAnchor<'static>]>,
-    /// The roots that came from files, whole: an anchor keeps no validity.
-    certificates: Vec<CertificateDer<'static>>,
+    /// Mozilla's: names and keys without certificates.
+    anchors: &'static [TrustAnchor<'static>],
+    /// What came from files, in their order: roots, and issuers between them and a server.
+    certificates: Vec<Trusted>,
+}
+
+/// A certificate from a file.
+#[derive(Debug)]
+pub struct Trusted {
+    /// The certificate; something of OpenSSL's may follow it.
+    der: CertificateDer<'static>,
+    /// Whether OpenSSL's own form says that it is trusted for servers, or is not.
+    pub explicitly: Option<bool>,
+}
+
+impl Trusted {
+    /// Its parts.
+    pub fn parts(&self) -> Option<Parts<'_>> {
+        Parts::read_first(&self.der).map(|(parts, _)| parts)
+    }
 }
 
 impl Verification {
-    pub(super) fn resolve(authorities: &Authorities, names: &Names) -> Result<Verification> {
-        let name = names.verified.clone().context(
-            "nothing to verify the certificate against: add --verify-host NAME or --verify none",
-        )?;
-        Ok(Verification {
-            name,
-            trust: authorities.trust.clone(),
-            crls: authorities.crls.clone(),
+    /// What makes a certificate acceptable for a server with these names; `None` where nothing is
+    /// there to be verified.
+    pub fn new(names: &Names, trust: Arc<Trust>, lists: Arc<[List]>) -> Option<Verification> {
+        Some(Verification {
+            name: names.verified.clone()?,
+            addresses: !names.verify_host,
+            trust,
+            lists,
         })
+    }
+
+    pub(super) fn resolve(authorities: &Authorities, names: &Names) -> Result<Verification> {
+        let (trust, lists) = (authorities.trust.clone(), authorities.lists.clone());
+        Verification::new(names, trust, lists).context(
+            "nothing to verify the certificate against: add --verify-host NAME or --verify none",
+        )
     }
 }
 
@@ -53,73 +79,36 @@ impl Verification {
 #[derive(Debug)]
 pub(super) struct Authorities {
     trust: Arc<Trust>,
-    crls: Arc<[CertRevocationList<'static>]>,
+    lists: Arc<[List]>,
 }
 
 impl Authorities {
     pub(super) fn read(options: &Options, files: &Files) -> Result<Authorities> {
-        let mut crls = Vec::new();
-        for file in &options.crl_file {
-            let lists = read_pem::<CertificateRevocationListDer<'_>>(files, "--crl-file", file)?;
-            ensure!(
-                !lists.is_empty(),
-                "--crl-file {file}: no X509 CRL in it; write it as PEM"
-            );
-            for list in lists {
-                let list = OwnedCertRevocationList::from_der(list.as_ref())
-                    .map_err(|error| anyhow!("--crl-file {file}: a list is unreadable: {error}"))?;
-                crls.push(list.into());
-            }
-        }
         Ok(Authorities {
+            lists: List::read(&options.crl_file, files)?.into(),
             trust: Arc::new(Trust::resolve(&options.ca_file, files)?),
-            crls: crls.into(),
         })
     }
 }
 
 impl Trust {
     fn resolve(sources: &[String], files: &Files) -> Result<Trust> {
-        let mut anchors = Cow::Borrowed(&[][..]);
-        let mut certificates = Vec::new();
+        let mut trust = Trust::default();
         let mut bundled = sources.is_empty();
         for source in sources {
             match source.as_str() {
                 "@bundled" => bundled = true,
-                "@system-ca" => certificates.extend(system_roots()?),
+                "@system-ca" => trust.certificates.extend(system_roots()?),
                 unknown if unknown.starts_with('@') => {
                     bail!("--ca-file {unknown}: write @bundled, @system-ca or a PEM file")
                 }
-                file => {
-                    let found = read_pem(files, "--ca-file", file)?;
-                    ensure!(
-                        !found.is_empty(),
-                        "--ca-file {file}: no certificate in it; write it as PEM"
-                    );
-                    for certificate in &found {
-                        webpki::anchor_from_trusted_cert(certificate).map_err(|error| {
-                            anyhow!("--ca-file {file}: a certificate is unreadable: {error}")
-                        })?;
-                    }
-                    certificates.extend(found);
-                }
+                file => trust.certificates.extend(from(file, files)?),
             }
         }
         if bundled {
-            anchors = Cow::Borrowed(webpki_roots::TLS_SERVER_ROOTS);
+            trust.anchors = webpki_roots::TLS_SERVER_ROOTS;
         }
-        if !certificates.is_empty() {
-            let loaded = certificates.iter().filter_map(|certificate| {
-                webpki::anchor_from_trusted_cert(certificate)
-                    .ok()
-                    .map(|anchor| anchor.to_owned())
-            });
-            anchors.to_mut().extend(loaded);
-        }
-        Ok(Trust {
-            anchors,
-            certificates,
-        })
+        Ok(trust)
     }
 
     /// Mozilla's roots, inside the binary.
@@ -132,7 +121,7 @@ impl Trust {
 
     /// Whether Mozilla's roots are all there is.
     pub fn is_bundled(&self) -> bool {
-        matches!(self.anchors, Cow::Borrowed(_)) && !self.anchors.is_empty()
+        self.certificates.is_empty() && !self.anchors.is_empty()
     }
 
     /// The operating system's roots.
@@ -143,34 +132,104 @@ impl Trust {
         Trust::resolve(&["@system-ca".to_owned()], &Files::any())
     }
 
-    /// The roots, as webpki wants them.
-    pub fn anchors(&self) -> &[TrustAnchor<'static>] {
-        &self.anchors
+    /// Mozilla's roots, if they are trusted.
+    pub fn anchors(&self) -> &'static [TrustAnchor<'static>] {
+        self.anchors
     }
 
-    /// The certificate that an anchor was made of, if it came from a file.
-    pub fn certificate_of(&self, anchor: &TrustAnchor<'_>) -> Option<&CertificateDer<'static>> {
-        self.certificates.iter().find(|certificate| {
-            webpki::anchor_from_trusted_cert(certificate).is_ok_and(|made| made == *anchor)
-        })
-    }
-
-    /// Whether this very certificate is among the trusted files.
-    pub fn contains(&self, certificate: &CertificateDer<'_>) -> bool {
-        self.certificates
-            .iter()
-            .any(|trusted| trusted == certificate)
+    /// What came from files, in their order.
+    pub fn certificates(&self) -> &[Trusted] {
+        &self.certificates
     }
 }
 
+/// The certificates in a file, or in the files of a directory as HAProxy reads one: whatever ends
+/// in .pem, .crt, .cer or .crl, as far as it can be read.
+fn from(name: &str, files: &Files) -> Result<Vec<Trusted>> {
+    let subject = format!("--ca-file {name}");
+    let mut found = Vec::new();
+    let entries = match name.is_empty() {
+        true => None,
+        false => files.list(&subject, name)?,
+    };
+    match entries {
+        None => found.extend(from_file(name, files)?),
+        Some(entries) => {
+            for entry in entries {
+                let suffix = entry.rsplit_once('.').map_or("", |(_, suffix)| suffix);
+                if ["pem", "crt", "cer", "crl"].contains(&suffix) && !entry.starts_with('.') {
+                    found.extend(from_file(&format!("{name}/{entry}"), files).unwrap_or_default());
+                }
+            }
+        }
+    }
+    if found.is_empty() {
+        return Err(refusal(
+            subject,
+            "has no certificate in it",
+            "write it as PEM",
+        ));
+    }
+    Ok(found)
+}
+
+fn from_file(file: &str, files: &Files) -> Result<Vec<Trusted>> {
+    let subject = format!("--ca-file {file}");
+    let text = pem::read(files, "--ca-file", file)?;
+    let mut found = Vec::new();
+    for (number, certificate) in pem::certificates(&subject, &text)?.into_iter().enumerate() {
+        let unreadable = || {
+            refusal(
+                &subject,
+                format!(
+                    "has a certificate that cannot be read: number {}",
+                    number + 1
+                ),
+                "look at it with `openssl x509 -text`, and leave it out",
+            )
+        };
+        let (_, after) = Parts::read_first(&certificate.der).ok_or_else(unreadable)?;
+        let explicitly = match certificate.trusted && !after.is_empty() {
+            true => trusted_for_servers(after).ok_or_else(unreadable)?,
+            false => None,
+        };
+        found.push(Trusted {
+            der: certificate.der,
+            explicitly,
+        });
+    }
+    Ok(found)
+}
+
+/// What follows a `TRUSTED CERTIFICATE`: for what it is trusted, and for what not (`x509 -addtrust`,
+/// `-addreject`). The outer `None` is something else.
+fn trusted_for_servers(after: &[u8]) -> Option<Option<bool>> {
+    const SERVERS: [&[u8]; 2] = [&[0x2b, 6, 1, 5, 5, 7, 3, 1], &[0x55, 0x1d, 37, 0]];
+    let mut elements = Elements(only(after, SEQUENCE)?);
+    let names_servers = |list: &[u8]| {
+        let mut uses = Elements(list);
+        std::iter::from_fn(|| uses.expect(OID)).any(|usage| SERVERS.contains(&usage))
+    };
+    let trusted = elements.expect(SEQUENCE).map(names_servers);
+    let rejected = elements.expect(0xa0).is_some_and(names_servers);
+    Some(match rejected {
+        true => Some(false),
+        false => trusted,
+    })
+}
+
 /// The operating system's roots. Those that cannot be read do not hide the others.
-fn system_roots() -> Result<Vec<CertificateDer<'static>>> {
+fn system_roots() -> Result<Vec<Trusted>> {
     let found = rustls_native_certs::load_native_certs();
     ensure!(
         !found.certs.is_empty(),
         "--ca-file @system-ca: this system (or chroot) has no CA certificates; use @bundled or a PEM file"
     );
-    Ok(found.certs)
+    let readable = found.certs.into_iter().map(|der| Trusted {
+        der,
+        explicitly: None,
+    });
+    Ok(readable.filter(|found| found.parts().is_some()).collect())
 }
 
 /// Reads `--crt` and `--key`.
@@ -179,7 +238,8 @@ pub(super) fn identity(options: &Options, files: &Files) -> Result<Option<Arc<Ce
         ensure!(options.key.is_none(), "--key without --crt; add --crt FILE");
         return Ok(None);
     };
-    let chain = read_pem(files, "--crt", crt)?;
+    let chain = pem::certificates(&format!("--crt {crt}"), &pem::read(files, "--crt", crt)?)?;
+    let chain: Vec<_> = chain.into_iter().map(|found| found.der).collect();
     ensure!(
         !chain.is_empty(),
         "--crt {crt}: no certificate in it; write it as PEM"
@@ -188,26 +248,12 @@ pub(super) fn identity(options: &Options, files: &Files) -> Result<Option<Arc<Ce
         Some(key) => ("--key", key),
         None => ("--crt", crt),
     };
-    let Some(key) = read_pem::<PrivateKeyDer<'_>>(files, option, file)?
-        .into_iter()
-        .next()
-    else {
+    let text = pem::read(files, option, file)?;
+    let Some(key) = pem::key(&format!("{option} {file}"), &text)? else {
         bail!("{option} {file}: no private key in it; give one, unencrypted PEM, with --key FILE");
     };
     let provider = rustls::crypto::ring::default_provider();
     let identity = CertifiedKey::from_der(chain, key, &provider)
         .map_err(|error| anyhow!("{option} {file}: the key does not fit --crt {crt}: {error}"))?;
     Ok(Some(Arc::new(identity)))
-}
-
-/// All sections of one kind in a PEM file.
-fn read_pem<T: PemObject>(files: &Files, option: &str, file: &str) -> Result<Vec<T>> {
-    ensure!(
-        !file.is_empty(),
-        "{option} is empty; if it was given as a variable, set that variable"
-    );
-    let text = files.read(&format!("{option} {file}"), file)?;
-    T::pem_slice_iter(&text)
-        .collect::<Result<_, _>>()
-        .map_err(|error| anyhow!("{option} {file}: not valid PEM: {error}"))
 }

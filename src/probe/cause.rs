@@ -1,125 +1,163 @@
 //! webpki's error, made a cause that an operator can act on.
+//!
+//! What HAProxy's library would refuse too has been looked for before; what is left is a forged
+//! signature, a constraint, a revocation, or something that webpki cannot do.
 
-use std::time::Duration;
-
-use rustls::pki_types::{CertificateDer, UnixTime};
-use webpki::InvalidNameContext;
-
-use crate::certificate::{Certificate, CertificateFailure};
-
-/// The same instant as a span, which certificates are compared in.
-pub(super) fn since_epoch(time: UnixTime) -> Duration {
-    Duration::from_secs(time.as_secs())
-}
+use super::path::{Path, Step};
+use crate::certificate::element::{Elements, OID, SEQUENCE};
+use crate::certificate::{CertificateFailure, name};
 
 /// Makes webpki's error a cause, with what the certificates say about it.
-pub(super) fn explain(
-    error: webpki::Error,
-    leaf: &CertificateDer<'_>,
-    intermediates: &[CertificateDer<'_>],
-    now: UnixTime,
-) -> CertificateFailure {
+pub(super) fn explain(error: webpki::Error, path: &Path<'_>) -> CertificateFailure {
     use webpki::Error;
-    let now = since_epoch(now);
-    let chain: Vec<Certificate> = std::iter::once(leaf)
-        .chain(intermediates)
-        .filter_map(Certificate::read)
-        .collect();
-    let subject_where = |found: &dyn Fn(&Certificate) -> bool| {
-        let certificate = chain.iter().find(|certificate| found(certificate));
-        certificate.map_or_else(|| "(unreadable)".to_owned(), |found| found.subject.clone())
+    let invalid = |what: &str| CertificateFailure::Invalid(what.to_owned());
+    match error {
+        Error::CertRevoked => invalid("it is revoked (--crl-file)"),
+        Error::UnknownRevocationStatus => invalid("no list of --crl-file covers its issuer"),
+        Error::CrlExpired { .. } => invalid("the list in --crl-file has ended"),
+        Error::InvalidCrlSignatureForPublicKey => {
+            invalid("bad signature of the list in --crl-file")
+        }
+        Error::IssuerNotCrlSigner => invalid("its issuer may not sign the list in --crl-file"),
+        Error::SignatureAlgorithmMismatch => invalid("it names two algorithms of its signature"),
+        Error::InvalidSignatureForPublicKey => invalid("bad signature"),
+        Error::NameConstraintViolation if !constrains_directories(path) => {
+            invalid("its issuer may not issue for this name")
+        }
+        other => CertificateFailure::Limit(limit(&other, path)),
+    }
+}
+
+/// What webpki cannot do.
+fn limit(error: &webpki::Error, path: &Path<'_>) -> String {
+    use webpki::Error;
+    let steps = &path.steps;
+    let named = |found: &dyn Fn(&Step<'_>) -> bool, what: &str| {
+        let step = steps.iter().find(|step| found(step)).unwrap_or(&steps[0]);
+        format!("{} {what}", step.parts.subject_text())
     };
     match error {
-        Error::CertExpired { not_after, .. } => {
-            let not_after = since_epoch(not_after);
-            CertificateFailure::Expired {
-                subject: subject_where(&|certificate| certificate.not_after == not_after),
-                ago: now.saturating_sub(not_after),
-            }
+        Error::UnknownIssuer => different_names(steps),
+        Error::CaUsedAsEndEntity => named(&|_| true, "is a CA's certificate, used as a server's"),
+        Error::UnsupportedCertVersion => named(
+            &|step| step.parts.version != 2,
+            "is not of version 3 of X.509",
+        ),
+        Error::UnsupportedCriticalExtension => named(
+            &has_critical_policies,
+            "has a critical extension about policies or resources",
+        ),
+        Error::RequiredEkuNotFoundContext(_) => named(
+            &|step| step.uses.servers == Some(true),
+            "is meant for servers in an old way only (server gated cryptography)",
+        ),
+        Error::MaximumPathDepthExceeded => {
+            format!("{} issuers one above the other", steps.len() - 1)
         }
-        Error::CertNotValidYet { not_before, .. } => {
-            let not_before = since_epoch(not_before);
-            CertificateFailure::NotYetValid {
-                subject: subject_where(&|certificate| certificate.not_before == not_before),
-                ahead: not_before.saturating_sub(now),
-            }
+        Error::UnsupportedSignatureAlgorithmContext(_)
+        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => signature(path),
+        Error::NameConstraintViolation | Error::UnsupportedNameType => {
+            "its issuer may issue for certain directory names only".to_owned()
         }
-        Error::CertNotValidForName(InvalidNameContext {
-            expected,
-            presented,
-        }) => CertificateFailure::OtherName {
-            wanted: expected.to_str().into_owned(),
-            presented: presented.iter().map(|name| bare_name(name)).collect(),
-        },
-        Error::UnknownIssuer => issuer_unknown(&chain),
-        // What `openssl req -x509` makes is a CA; nobody is told more by that than by this.
-        Error::CaUsedAsEndEntity if is_self_signed(&chain) => issuer_unknown(&chain),
-        other => CertificateFailure::Invalid(describe(&other)),
-    }
-}
-
-fn is_self_signed(chain: &[Certificate]) -> bool {
-    chain
-        .first()
-        .is_some_and(|leaf| leaf.subject == leaf.issuer)
-}
-
-/// Follows the chain from the leaf to the issuer that nobody sent and nobody trusts.
-fn issuer_unknown(chain: &[Certificate]) -> CertificateFailure {
-    let mut issuer = chain
-        .first()
-        .map_or("(unreadable)", |leaf| leaf.issuer.as_str());
-    for _ in chain {
-        match chain
-            .iter()
-            .find(|next| next.subject == issuer && next.issuer != issuer)
-        {
-            Some(next) => issuer = next.issuer.as_str(),
-            None => break,
+        Error::PathLenConstraintViolated => {
+            "an issuer has issued itself another certificate under a path length".to_owned()
         }
-    }
-    CertificateFailure::IssuerUnknown {
-        issuer: issuer.to_owned(),
-        self_signed: is_self_signed(chain),
-    }
-}
-
-/// webpki presents names in the form `DnsName("a.example")` or `IpAddress(192.0.2.7)`.
-fn bare_name(presented: &str) -> String {
-    let inner = presented
-        .split_once('(')
-        .and_then(|(_, rest)| rest.strip_suffix(')'));
-    inner.unwrap_or(presented).trim_matches('"').to_owned()
-}
-
-fn describe(error: &webpki::Error) -> String {
-    use webpki::Error;
-    let words = match error {
-        Error::CertRevoked => "it is revoked (--crl-file)",
-        Error::UnknownRevocationStatus => "no list of --crl-file covers its issuer",
-        Error::CrlExpired { .. } => "the list in --crl-file has ended",
-        Error::InvalidSignatureForPublicKey => "bad signature",
-        Error::InvalidCrlSignatureForPublicKey => "bad signature of the list in --crl-file",
-        Error::InvalidCertValidity => "it ends before it begins",
-        Error::BadDerTime => "its dates cannot be read",
+        Error::BadDerTime => "its dates begin before 1970".to_owned(),
         Error::MaximumSignatureChecksExceeded
         | Error::MaximumPathBuildCallsExceeded
         | Error::MaximumNameConstraintComparisonsExceeded => {
-            "too many possible issuers or names to try"
+            "too many possible issuers or names to try".to_owned()
         }
-        Error::CaUsedAsEndEntity => "a CA certificate used as a server's",
-        Error::EndEntityUsedAsCa => "issued by a certificate that is no CA",
-        Error::NameConstraintViolation => "its issuer may not issue for this name",
-        Error::PathLenConstraintViolated => "its issuer's path length is exceeded",
-        Error::RequiredEkuNotFoundContext(_) => "it is not meant for servers (extended key usage)",
-        Error::UnsupportedCertVersion => "it is not an X.509 version 3 certificate",
-        Error::UnsupportedSignatureAlgorithmContext(_) => {
-            "signed with an algorithm that is unsafe or unsupported"
+        _ => "it has a form that cannot be read here".to_owned(),
+    }
+}
+
+fn different_names(steps: &[Step<'_>]) -> String {
+    let pairs = steps.iter().zip(&steps[1..]);
+    let differ = pairs
+        .clone()
+        .find(|(one, issuer)| one.parts.issuer != issuer.parts.subject);
+    match differ {
+        Some((one, issuer)) => format!(
+            "{} names its issuer {}, which calls itself {}: they differ in string type, case or \
+             spaces",
+            one.parts.subject_text(),
+            name::text(one.parts.issuer),
+            issuer.parts.subject_text()
+        ),
+        None => "two issuers have the same name and key".to_owned(),
+    }
+}
+
+/// Which signature it is that cannot be verified.
+fn signature(path: &Path<'_>) -> String {
+    let mut steps = path.steps.iter().peekable();
+    while let Some(step) = steps.next() {
+        let key = match (steps.peek(), path.anchors.first()) {
+            (Some(issuer), _) => issuer.parts.key,
+            (None, Some(anchor)) => anchor.subject_public_key_info.as_ref(),
+            (None, None) => step.parts.key,
+        };
+        if let Some(kind) = unusual(step.parts.signature, key) {
+            return format!("{} is signed with {kind}", step.parts.subject_text());
         }
-        Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-            "signed with a key that is unsafe or unsupported"
+    }
+    "it is signed in an unusual way".to_owned()
+}
+
+/// A signature algorithm or a key that is not among those that webpki verifies with ring.
+fn unusual(signature: &[u8], key: &[u8]) -> Option<String> {
+    let oid = name::dotted(Elements(signature).expect(OID)?);
+    let algorithm = Elements(key).expect(SEQUENCE)?;
+    let mut algorithm = Elements(algorithm);
+    let kind = name::dotted(algorithm.expect(OID)?);
+    let curve = algorithm.expect(OID).map(name::dotted).unwrap_or_default();
+    let what = match (oid.as_str(), kind.as_str(), curve.as_str()) {
+        ("1.3.101.113", ..) => "Ed448",
+        ("1.2.840.10045.4.3.1" | "1.2.840.113549.1.1.14", ..) => "SHA-224",
+        (_, "1.2.840.113549.1.1.10", _) => "a key for RSA-PSS only",
+        (_, _, "1.3.132.0.35") => "a key on P-521",
+        (_, _, "1.3.132.0.33") => "a key on P-224",
+        (_, _, "1.3.132.0.10") => "a key on secp256k1",
+        ("1.2.840.10045.4.3.4", ..) => "ECDSA and SHA-512",
+        ("1.2.840.113549.1.1.11" | "1.2.840.113549.1.1.12" | "1.2.840.113549.1.1.13", ..)
+        | (
+            "1.2.840.10045.4.3.2" | "1.2.840.10045.4.3.3",
+            _,
+            "1.2.840.10045.3.1.7" | "1.3.132.0.34",
+        )
+        | ("1.3.101.112", ..) => return None,
+        _ => {
+            return Some(
+                format!("the algorithm {oid} and a key of {kind} {curve}")
+                    .trim_end()
+                    .to_owned(),
+            );
         }
-        other => return other.to_string(),
     };
-    words.to_owned()
+    Some(what.to_owned())
+}
+
+/// Whether an issuer is limited in other names than those of hosts, addresses and mail.
+fn constrains_directories(path: &Path<'_>) -> bool {
+    const DIRECTORY: u8 = 0xa4;
+    let constraints = path
+        .steps
+        .iter()
+        .filter_map(|step| step.uses.name_constraints);
+    constraints.into_iter().any(|constraints| {
+        Elements(constraints).any(|(_, list)| {
+            Elements(list).any(|(_, subtree)| Elements(subtree).expect(DIRECTORY).is_some())
+        })
+    })
+}
+
+/// Whether it has an extension that OpenSSL lets be critical, but webpki does not.
+fn has_critical_policies(step: &Step<'_>) -> bool {
+    const KNOWN: [u8; 6] = [15, 17, 19, 30, 31, 37];
+    let mut extensions = step.parts.extensions().flatten();
+    extensions.any(|extension| {
+        let known = matches!(extension.kind, [0x55, 0x1d, last] if KNOWN.contains(last));
+        extension.critical && !known
+    })
 }

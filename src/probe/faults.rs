@@ -1,10 +1,11 @@
 //! All that is wrong with a certificate, for a diagnosis.
 
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use webpki::EndEntityCert;
+use std::time::Duration;
 
-use super::cause::{explain, since_epoch};
-use crate::certificate::CertificateFailure;
+use rustls::pki_types::{CertificateDer, UnixTime};
+
+use super::hostname;
+use crate::certificate::{CertificateFailure, Parts};
 use crate::plan::Verification;
 
 /// All that is wrong with a chain, where a check stops at the first: a certificate that has ended
@@ -24,7 +25,9 @@ pub fn faults(
     for _ in 0..=chain.len() {
         match verification.judge(algorithms, leaf, intermediates, at) {
             Err(failure @ CertificateFailure::Expired { ago, .. }) => {
-                at = UnixTime::since_unix_epoch(since_epoch(at).saturating_sub(ago));
+                at = UnixTime::since_unix_epoch(
+                    Duration::from_secs(at.as_secs()).saturating_sub(ago),
+                );
                 if !faults.contains(&failure) {
                     faults.push(failure);
                 }
@@ -38,10 +41,13 @@ pub fn faults(
             Ok(_) => break,
         }
     }
-    let named = EndEntityCert::try_from(leaf)
-        .and_then(|leaf| leaf.verify_is_valid_for_subject_name(&verification.name));
-    if let Err(error @ webpki::Error::CertNotValidForName(_)) = named {
-        let failure = explain(error, leaf, intermediates, now);
+    let named = Parts::read(leaf)
+        .filter(|leaf| !hostname::is_for(leaf, &verification.name, verification.addresses));
+    if let Some(leaf) = named {
+        let failure = CertificateFailure::OtherName {
+            wanted: verification.name.to_str().into_owned(),
+            presented: hostname::names(&leaf),
+        };
         if !faults.contains(&failure) {
             faults.push(failure);
         }
@@ -51,11 +57,5 @@ pub fn faults(
 
 /// All names and IP addresses a certificate is for.
 pub fn names(leaf: &CertificateDer<'_>) -> Vec<String> {
-    let nobodys = ServerName::from(std::net::Ipv6Addr::UNSPECIFIED);
-    let named = EndEntityCert::try_from(leaf)
-        .and_then(|leaf| leaf.verify_is_valid_for_subject_name(&nobodys));
-    match named.map_err(|error| explain(error, leaf, &[], UnixTime::now())) {
-        Err(CertificateFailure::OtherName { presented, .. }) => presented,
-        _ => Vec::new(),
-    }
+    Parts::read(leaf).map_or_else(Vec::new, |leaf| hostname::names(&leaf))
 }

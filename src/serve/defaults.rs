@@ -39,7 +39,6 @@ pub(super) fn over(request: Options, defaults: &Options) -> Options {
         json,
         syslog,
         color,
-        haproxy,
         version,
         target,
     } = request;
@@ -73,7 +72,6 @@ pub(super) fn over(request: Options, defaults: &Options) -> Options {
         json: json || defaults.json,
         syslog: syslog.or(defaults.syslog),
         color,
-        haproxy,
         version,
         target,
     }

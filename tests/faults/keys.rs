@@ -69,7 +69,7 @@ fn keys(stage: &Stage) -> Vec<Fault> {
             &rsa("rsa:2048"),
             &["-sha1"],
             56,
-            "unsafe or unsupported",
+            "signed with SHA-1",
         ),
     ];
     rows.into_iter()

@@ -18,7 +18,13 @@ pub fn tlv(tag: u8, content: &[&[u8]]) -> Vec<u8> {
     match length {
         0..0x80 => out.push(length as u8),
         0x80..0x100 => out.extend([0x81, length as u8]),
-        _ => out.extend([0x82, (length >> 8) as u8, length as u8]),
+        0x100..0x1_0000 => out.extend([0x82, (length >> 8) as u8, length as u8]),
+        _ => out.extend([
+            0x83,
+            (length >> 16) as u8,
+            (length >> 8) as u8,
+            length as u8,
+        ]),
     }
     out.extend(content);
     out
@@ -70,6 +76,18 @@ pub const O: &str = "2.5.4.10";
 /// A name that is a common name alone.
 pub fn cn(text: &str) -> Vec<u8> {
     name(&[(CN, UTF8, text.as_bytes())])
+}
+
+/// As in a BMPString.
+pub fn utf16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_be_bytes).collect()
+}
+
+/// As in a UniversalString.
+pub fn utf32(text: &str) -> Vec<u8> {
+    text.chars()
+        .flat_map(|c| u32::from(c).to_be_bytes())
+        .collect()
 }
 
 /// A signature algorithm, and how OpenSSL is told to sign with it.
@@ -133,7 +151,7 @@ pub struct Key {
     pub pem: String,
     pub spki: Vec<u8>,
     pub algorithm: Algorithm,
-    quick: Option<KeyPair>,
+    pub quick: Option<KeyPair>,
 }
 
 impl Key {
@@ -458,6 +476,73 @@ impl Authority {
     /// Its own certificate made again, as when it is renewed: only its bytes.
     pub fn renewed(&self, draft: &Draft) -> Vec<u8> {
         draft.sign(&self.key, &self.name, &self.key)
+    }
+}
+
+/// A revocation list to be (RFC 5280, section 5.1).
+pub struct List {
+    /// `None` is version 1.
+    pub version: Option<u8>,
+    pub this_update: Vec<u8>,
+    pub next_update: Option<Vec<u8>>,
+    /// Serial numbers.
+    pub revoked: Vec<u8>,
+    /// Why those are revoked.
+    pub reason: Option<u8>,
+    pub extensions: Vec<Vec<u8>>,
+}
+
+impl List {
+    pub fn new(revoked: &[u8]) -> List {
+        List {
+            version: Some(1),
+            this_update: days(-3),
+            next_update: Some(days(30)),
+            revoked: revoked.to_vec(),
+            reason: None,
+            extensions: vec![extension("2.5.29.20", false, &[2, 1, 1])],
+        }
+    }
+}
+
+impl Authority {
+    /// Signs a revocation list: its bytes.
+    pub fn revoke(&self, list: &List) -> Vec<u8> {
+        let identifier = self.key.algorithm.identifier();
+        let reason = list.reason.map_or_else(Vec::new, |reason| {
+            let reason = extension("2.5.29.21", false, &[10, 1, reason]);
+            tlv(SEQUENCE, &[&reason])
+        });
+        let entry = |serial: &u8| tlv(SEQUENCE, &[&tlv(2, &[&[*serial]]), &days(-3), &reason]);
+        let entries: Vec<Vec<u8>> = list.revoked.iter().map(entry).collect();
+        let entries = match entries.is_empty() {
+            true => Vec::new(),
+            false => tlv(SEQUENCE, &[&entries.concat()]),
+        };
+        let extensions = match list.extensions.is_empty() {
+            true => Vec::new(),
+            false => tlv(0xa0, &[&tlv(SEQUENCE, &[&list.extensions.concat()])]),
+        };
+        let version = list
+            .version
+            .map_or_else(Vec::new, |version| tlv(2, &[&[version]]));
+        let body = tlv(
+            SEQUENCE,
+            &[
+                &version,
+                &identifier,
+                &self.name,
+                &list.this_update,
+                list.next_update.as_deref().unwrap_or_default(),
+                &entries,
+                &extensions,
+            ],
+        );
+        let signature = self.key.sign(self.key.algorithm, &body);
+        tlv(
+            SEQUENCE,
+            &[&body, &identifier, &tlv(3, &[&[0], &signature])],
+        )
     }
 }
 

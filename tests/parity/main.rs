@@ -2,9 +2,8 @@
 //! replaces, beside ours.
 
 mod certificates;
-#[allow(dead_code)]
 mod forge;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each table uses a part of it")]
 mod harness;
 mod quoting;
 mod script;

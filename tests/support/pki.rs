@@ -68,6 +68,14 @@ impl Ca {
         }
     }
 
+    /// Its certificate made again with other parameters, PEM.
+    pub fn again(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> String {
+        let mut params = ca_params(name);
+        change(&mut params);
+        let key = KeyPair::from_pem(&self.key_pem).expect("a key");
+        params.self_signed(&key).expect("a CA").pem()
+    }
+
     /// A CA that this one has signed.
     pub fn intermediate(&self, name: &str) -> Ca {
         self.intermediate_with(name, |_| {})

@@ -1,0 +1,73 @@
+//! The elements that DER is made of (X.690, section 8.1), as far as certificates need them.
+//!
+//! The `der` crate refuses what OpenSSL takes, and so HAProxy: UniversalString, a time before 1970, a
+//! serial number of more than 20 bytes.
+
+/// Universal tags.
+pub const INTEGER: u8 = 2;
+/// BIT STRING.
+pub const BIT_STRING: u8 = 3;
+/// OCTET STRING.
+pub const OCTET_STRING: u8 = 4;
+/// OBJECT IDENTIFIER.
+pub const OID: u8 = 6;
+/// SEQUENCE and SEQUENCE OF.
+pub const SEQUENCE: u8 = 0x30;
+/// SET and SET OF.
+pub const SET: u8 = 0x31;
+
+/// Elements, one after the other. It ends where the bytes end, or are none.
+#[derive(Clone, Copy, Debug)]
+pub struct Elements<'a>(pub &'a [u8]);
+
+/// Each with its tag and its content.
+impl<'a> Iterator for Elements<'a> {
+    type Item = (u8, &'a [u8]);
+
+    fn next(&mut self) -> Option<(u8, &'a [u8])> {
+        let (&tag, rest) = self.0.split_first()?;
+        let (&first, rest) = rest.split_first()?;
+        // Tags of several bytes are in no certificate.
+        if tag & 0x1f == 0x1f {
+            return None;
+        }
+        let (length, rest) = match first {
+            0..=0x7f => (usize::from(first), rest),
+            0x81..=0x84 => {
+                let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+                let length = bytes
+                    .iter()
+                    .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+                (length, rest)
+            }
+            _ => return None,
+        };
+        let (content, rest) = rest.split_at_checked(length)?;
+        self.0 = rest;
+        Some((tag, content))
+    }
+}
+
+impl<'a> Elements<'a> {
+    /// The content of the next element, which must have this tag.
+    pub fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
+        let mut ahead = *self;
+        let (found, content) = ahead.next()?;
+        (found == tag).then(|| {
+            *self = ahead;
+            content
+        })
+    }
+
+    /// Whether there are no more.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The content of the only element, which must have this tag.
+pub fn only(bytes: &[u8], tag: u8) -> Option<&[u8]> {
+    let mut elements = Elements(bytes);
+    let content = elements.expect(tag)?;
+    elements.is_empty().then_some(content)
+}

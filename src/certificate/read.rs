@@ -1,0 +1,176 @@
+//! The parts of a certificate (RFC 5280, section 4.1), as they lie in its bytes.
+
+use super::element::{BIT_STRING, Elements, INTEGER, OCTET_STRING, OID, SEQUENCE, only};
+use super::{name, time};
+
+const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
+const RSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10];
+const ELLIPTIC_CURVE: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+
+/// A certificate's parts. What OpenSSL refuses to read as a certificate is none here either.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// The whole certificate.
+    pub der: &'a [u8],
+    /// 0 is version 1.
+    pub version: u8,
+    /// The serial number, big-endian.
+    pub serial: &'a [u8],
+    /// The issuer's name: the content of its SEQUENCE.
+    pub issuer: &'a [u8],
+    /// From when it is valid, in seconds since the epoch; `None` if that cannot be read.
+    pub not_before: Option<i64>,
+    /// Until when it is valid, in seconds since the epoch; `None` if that cannot be read.
+    pub not_after: Option<i64>,
+    /// Its own name: the content of its SEQUENCE.
+    pub subject: &'a [u8],
+    /// The content of its SubjectPublicKeyInfo.
+    pub key: &'a [u8],
+    /// The content of the AlgorithmIdentifier of the signature.
+    pub signature: &'a [u8],
+    extensions: &'a [u8],
+}
+
+/// An extension.
+#[derive(Clone, Copy, Debug)]
+pub struct Extension<'a> {
+    /// Its OID, without tag and length.
+    pub kind: &'a [u8],
+    /// Whether whoever does not know it must refuse the certificate.
+    pub critical: bool,
+    /// Its value, DER.
+    pub value: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    /// Reads a certificate.
+    pub fn read(der: &'a [u8]) -> Option<Parts<'a>> {
+        let (parts, rest) = Parts::read_first(der)?;
+        rest.is_empty().then_some(parts)
+    }
+
+    /// Reads the certificate that these bytes begin with; gives what comes after it.
+    pub fn read_first(bytes: &'a [u8]) -> Option<(Parts<'a>, &'a [u8])> {
+        let mut after = Elements(bytes);
+        let mut whole = Elements(after.expect(SEQUENCE)?);
+        let mut body = Elements(whole.expect(SEQUENCE)?);
+        let signature = whole.expect(SEQUENCE)?;
+        whole.expect(BIT_STRING)?;
+        if !whole.is_empty() {
+            return None;
+        }
+        let version = match body.expect(0xa0) {
+            // Longer ones are unknown, whatever they are.
+            Some(version) => match only(version, INTEGER)? {
+                [version] => *version,
+                _ => u8::MAX,
+            },
+            None => 0,
+        };
+        let serial = body.expect(INTEGER).filter(|serial| is_integer(serial))?;
+        body.expect(SEQUENCE)?;
+        let issuer = body.expect(SEQUENCE)?;
+        let mut validity = Elements(body.expect(SEQUENCE)?);
+        let (not_before, not_after) = (time::read(&mut validity)?, time::read(&mut validity)?);
+        let subject = body.expect(SEQUENCE)?;
+        let key = body.expect(SEQUENCE)?;
+        // issuerUniqueID and subjectUniqueID, which nobody has.
+        body.expect(0x81);
+        body.expect(0x82);
+        let extensions = match body.expect(0xa3) {
+            Some(extensions) => only(extensions, SEQUENCE)?,
+            None => &[],
+        };
+        let complete = validity.is_empty() && body.is_empty();
+        let readable = complete && name::readable(issuer) && name::readable(subject);
+        let length = bytes.len() - after.0.len();
+        let parts = Parts {
+            der: &bytes[..length],
+            version,
+            serial,
+            issuer,
+            not_before,
+            not_after,
+            subject,
+            key,
+            signature,
+            extensions,
+        };
+        readable.then_some((parts, after.0))
+    }
+
+    /// Its extensions; `None` for one that is none.
+    pub fn extensions(&self) -> impl Iterator<Item = Option<Extension<'a>>> + use<'a> {
+        let mut elements = Elements(self.extensions);
+        std::iter::from_fn(move || {
+            if elements.is_empty() {
+                return None;
+            }
+            let extension = elements.expect(SEQUENCE).and_then(Extension::read);
+            if extension.is_none() {
+                elements = Elements(&[]);
+            }
+            Some(extension)
+        })
+    }
+
+    /// The value of its extension with this OID.
+    pub fn extension(&self, kind: &[u8]) -> Option<&'a [u8]> {
+        let mut extensions = self.extensions().map_while(|extension| extension);
+        let found = extensions.find(|extension| extension.kind == kind);
+        found.map(|extension| extension.value)
+    }
+
+    /// Whether it names itself as its issuer.
+    pub fn is_self_issued(&self) -> bool {
+        name::same(self.subject, self.issuer)
+    }
+
+    /// Whether its key is of the kind that made this signature, of the content of its algorithm.
+    pub fn key_signs(&self, signature: &[u8]) -> bool {
+        let key = Elements(self.key).expect(SEQUENCE);
+        let key = key.and_then(|algorithm| Elements(algorithm).expect(OID));
+        match (key, Elements(signature).expect(OID)) {
+            (Some(RSA), Some([0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 2..=5 | 10..=16])) => true,
+            (Some(RSA_PSS), Some(RSA_PSS)) => true,
+            (Some(ELLIPTIC_CURVE), Some([0x2a, 0x86, 0x48, 0xce, 0x3d, 4, ..])) => true,
+            // Ed25519, Ed448: the key's algorithm is the signature's.
+            (Some(key @ [0x2b, 0x65, ..]), Some(signature)) => key == signature,
+            _ => false,
+        }
+    }
+
+    /// Its own name as text (RFC 4514).
+    pub fn subject_text(&self) -> String {
+        name::text(self.subject)
+    }
+}
+
+impl<'a> Extension<'a> {
+    fn read(content: &'a [u8]) -> Option<Extension<'a>> {
+        const BOOLEAN: u8 = 1;
+        let mut elements = Elements(content);
+        let kind = elements.expect(OID)?;
+        let critical = match elements.expect(BOOLEAN) {
+            Some([critical]) => *critical != 0,
+            Some(_) => return None,
+            None => false,
+        };
+        let value = elements.expect(OCTET_STRING)?;
+        elements.is_empty().then_some(Extension {
+            kind,
+            critical,
+            value,
+        })
+    }
+}
+
+/// Whether these bytes are an INTEGER's: some, and none too many in front (X.690, section 8.3.2).
+fn is_integer(bytes: &[u8]) -> bool {
+    match bytes {
+        [] => false,
+        [0, second, ..] => second & 0x80 != 0,
+        [0xff, second, ..] => second & 0x80 == 0,
+        _ => true,
+    }
+}

@@ -1,0 +1,230 @@
+//! What a certificate's extensions say about its use (RFC 5280, section 4.2), read as OpenSSL does.
+
+use super::element::{BIT_STRING, Elements, INTEGER, OCTET_STRING, OID, SEQUENCE, only};
+use super::name;
+use super::read::Parts;
+
+/// subjectAltName (RFC 5280, section 4.2.1.6).
+pub const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 17];
+/// nameConstraints (RFC 5280, section 4.2.1.10).
+pub const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
+const KEY_ID: &[u8] = &[0x55, 0x1d, 14];
+const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
+const DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 31];
+const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 35];
+const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
+const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1d, 32];
+const POLICY_MAPPINGS: &[u8] = &[0x55, 0x1d, 33];
+const POLICY_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 36];
+const INHIBIT_ANY_POLICY: &[u8] = &[0x55, 0x1d, 54];
+const NETSCAPE_TYPE: &[u8] = &[0x60, 0x86, 0x48, 1, 0x86, 0xf8, 0x42, 1, 1];
+/// Resources of RFC 3779: addresses and autonomous systems.
+const ADDRESS_BLOCKS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 7];
+const SYSTEM_NUMBERS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 8];
+const PROXY: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 14];
+
+/// serverAuth, and what stood for it before.
+const SERVER_AUTH: [&[u8]; 3] = [
+    &[0x2b, 6, 1, 5, 5, 7, 3, 1],
+    &[0x2b, 6, 1, 4, 1, 0x82, 0x37, 10, 3, 3],
+    &[0x60, 0x86, 0x48, 1, 0x86, 0xf8, 0x42, 4, 1],
+];
+
+/// Bits of [`Uses::key_usage`].
+pub const DIGITAL_SIGNATURE: u16 = 0x80;
+/// The key may encipher keys.
+pub const KEY_ENCIPHERMENT: u16 = 0x20;
+/// The key may agree on keys.
+pub const KEY_AGREEMENT: u16 = 0x08;
+/// The key may sign certificates.
+pub const KEY_CERT_SIGN: u16 = 0x04;
+/// The key may sign revocation lists.
+pub const CRL_SIGN: u16 = 0x02;
+
+/// What the extensions say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Uses<'a> {
+    /// One that OpenSSL looks into is broken, or there twice: it uses no such certificate.
+    pub broken: bool,
+    /// The OID of a critical one that OpenSSL does not know.
+    pub unknown_critical: Option<&'a [u8]>,
+    /// It is a proxy certificate (RFC 3820).
+    pub proxy: bool,
+    /// It has resources of RFC 3779.
+    pub resources: bool,
+    /// Whether it is a CA's (basicConstraints); `None` if that is not said.
+    pub ca: Option<bool>,
+    /// How many intermediates may be below it.
+    pub path_length: Option<u64>,
+    /// keyUsage.
+    pub key_usage: Option<u16>,
+    /// Whether extKeyUsage names servers; `None` if there is none.
+    pub servers: Option<bool>,
+    /// Netscape's nsCertType.
+    pub netscape: Option<u8>,
+    /// subjectKeyIdentifier.
+    pub key_id: Option<&'a [u8]>,
+    /// authorityKeyIdentifier.
+    pub authority: Authority<'a>,
+    /// The content of nameConstraints' SEQUENCE.
+    pub name_constraints: Option<&'a [u8]>,
+}
+
+/// Which certificate is the issuer's (RFC 5280, section 4.2.1.1).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Authority<'a> {
+    /// By its subjectKeyIdentifier.
+    pub key_id: Option<&'a [u8]>,
+    /// By its issuer.
+    pub issuer: Option<&'a [u8]>,
+    /// By its serial number.
+    pub serial: Option<&'a [u8]>,
+}
+
+impl<'a> Uses<'a> {
+    /// Reads a certificate's extensions.
+    pub fn read(parts: &Parts<'a>) -> Uses<'a> {
+        let mut uses = Uses::default();
+        let mut seen: Vec<&[u8]> = Vec::with_capacity(12);
+        let mut alternative_names = false;
+        for extension in parts.extensions() {
+            let Some(extension) = extension else {
+                uses.broken = true;
+                break;
+            };
+            alternative_names |= extension.kind == ALTERNATIVE_NAMES;
+            if let Some(readable) = uses.note(extension.kind, extension.value) {
+                uses.broken |= !readable || seen.contains(&extension.kind);
+                seen.push(extension.kind);
+            }
+            if extension.critical && !is_known(extension.kind) {
+                uses.unknown_critical.get_or_insert(extension.kind);
+            }
+        }
+        uses.broken |= uses.proxy && (uses.ca == Some(true) || alternative_names);
+        uses
+    }
+
+    /// Takes note of an extension that OpenSSL looks into; `Some(false)` is one that is broken.
+    fn note(&mut self, kind: &[u8], value: &'a [u8]) -> Option<bool> {
+        let readable = match kind {
+            BASIC_CONSTRAINTS => self.note_basic_constraints(value),
+            KEY_USAGE => bits(value).map(|(first, second)| {
+                self.key_usage = Some(u16::from(first) | u16::from(second) << 8);
+            }),
+            EXTENDED_KEY_USAGE => self.note_extended_key_usage(value),
+            NETSCAPE_TYPE => bits(value).map(|(first, _)| self.netscape = Some(first)),
+            KEY_ID => only(value, OCTET_STRING).map(|id| self.key_id = Some(id)),
+            AUTHORITY_KEY_ID => authority(value).map(|authority| self.authority = authority),
+            NAME_CONSTRAINTS => {
+                only(value, SEQUENCE).map(|content| self.name_constraints = Some(content))
+            }
+            ALTERNATIVE_NAMES => only(value, SEQUENCE).and_then(general_names),
+            DISTRIBUTION_POINTS => only(value, SEQUENCE).map(drop),
+            ADDRESS_BLOCKS | SYSTEM_NUMBERS => only(value, SEQUENCE).map(|_| self.resources = true),
+            PROXY => only(value, SEQUENCE).map(|_| self.proxy = true),
+            _ => return None,
+        };
+        let for_nothing = kind == KEY_USAGE && self.key_usage == Some(0);
+        Some(readable.is_some() && !for_nothing)
+    }
+
+    fn note_basic_constraints(&mut self, value: &[u8]) -> Option<()> {
+        const BOOLEAN: u8 = 1;
+        let mut elements = Elements(only(value, SEQUENCE)?);
+        let ca = match elements.expect(BOOLEAN) {
+            Some([ca]) => *ca != 0,
+            Some(_) => return None,
+            None => false,
+        };
+        self.ca = Some(ca);
+        if let Some(length) = elements.expect(INTEGER) {
+            if length.first()? & 0x80 != 0 {
+                return None;
+            }
+            let length = length.iter().try_fold(0_u64, |sum, byte| {
+                sum.checked_mul(256).map(|sum| sum | u64::from(*byte))
+            });
+            self.path_length = Some(length.unwrap_or(u64::MAX));
+        }
+        elements.is_empty().then_some(())
+    }
+
+    fn note_extended_key_usage(&mut self, value: &[u8]) -> Option<()> {
+        let mut elements = Elements(only(value, SEQUENCE)?);
+        let mut servers = false;
+        while !elements.is_empty() {
+            servers |= SERVER_AUTH.contains(&elements.expect(OID)?);
+        }
+        self.servers = Some(servers);
+        Some(())
+    }
+}
+
+/// Whether OpenSSL lets it be critical.
+fn is_known(kind: &[u8]) -> bool {
+    [
+        KEY_USAGE,
+        ALTERNATIVE_NAMES,
+        BASIC_CONSTRAINTS,
+        NAME_CONSTRAINTS,
+        DISTRIBUTION_POINTS,
+        EXTENDED_KEY_USAGE,
+        NETSCAPE_TYPE,
+        ADDRESS_BLOCKS,
+        SYSTEM_NUMBERS,
+        PROXY,
+        CERTIFICATE_POLICIES,
+        POLICY_MAPPINGS,
+        POLICY_CONSTRAINTS,
+        INHIBIT_ANY_POLICY,
+    ]
+    .contains(&kind)
+}
+
+/// The first two bytes of a BIT STRING, without the bits that do not count.
+fn bits(value: &[u8]) -> Option<(u8, u8)> {
+    let (unused, bytes) = only(value, BIT_STRING)?.split_first()?;
+    if *unused > 7 {
+        return None;
+    }
+    let byte = |index: usize| {
+        let byte = bytes.get(index).copied().unwrap_or(0);
+        let last = index + 1 == bytes.len();
+        if last { byte & 0xff << unused } else { byte }
+    };
+    Some((byte(0), byte(1)))
+}
+
+fn authority(value: &[u8]) -> Option<Authority<'_>> {
+    let mut elements = Elements(only(value, SEQUENCE)?);
+    let key_id = elements.expect(0x80);
+    let issuers = elements.expect(0xa1);
+    let serial = elements.expect(0x82);
+    let mut issuer = None;
+    if let Some(issuers) = issuers {
+        general_names(issuers)?;
+        issuer = Elements(issuers)
+            .find(|(tag, _)| *tag == 0xa4)
+            .and_then(|(_, name)| only(name, SEQUENCE));
+    }
+    elements.is_empty().then_some(Authority {
+        key_id,
+        issuer,
+        serial,
+    })
+}
+
+/// Whether these are GeneralNames (RFC 5280, section 4.2.1.6).
+fn general_names(content: &[u8]) -> Option<()> {
+    let mut elements = Elements(content);
+    while !elements.is_empty() {
+        match elements.next()? {
+            (0x81 | 0x82 | 0x86..=0x88 | 0xa0 | 0xa3 | 0xa5, _) => {}
+            (0xa4, directory) if name::readable(only(directory, SEQUENCE)?) => {}
+            _ => return None,
+        }
+    }
+    Some(())
+}

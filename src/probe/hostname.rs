@@ -1,0 +1,147 @@
+//! Which names a certificate is for, by HAProxy's rule (`ssl_sock_srv_verifycbk` in its ssl_sock.c):
+//! the DNS names among its alternative names, then the common names of its subject.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use rustls::pki_types::ServerName;
+
+use crate::certificate::element::{Elements, SEQUENCE, only};
+use crate::certificate::{Parts, name, uses};
+
+const DNS_NAME: u8 = 0x82;
+const IP_ADDRESS: u8 = 0x87;
+const URI: u8 = 0x86;
+const MAIL: u8 = 0x81;
+
+/// Whether a certificate is for this name. An IP address is also looked for among the addresses if
+/// `addresses` says so, which HAProxy never does.
+pub(super) fn is_for(certificate: &Parts<'_>, wanted: &ServerName<'_>, addresses: bool) -> bool {
+    let address = match wanted {
+        ServerName::IpAddress(ip) if addresses => Some(IpAddr::from(*ip)),
+        _ => None,
+    };
+    let wanted = wanted.to_str();
+    for (kind, value) in alternatives(certificate) {
+        let found = match kind {
+            DNS_NAME => text(value).is_some_and(|pattern| matches(&pattern, &wanted)),
+            IP_ADDRESS => address.is_some() && address == ip(value),
+            _ => false,
+        };
+        if found {
+            return true;
+        }
+    }
+    common_names(certificate).any(|pattern| matches(&pattern, &wanted))
+}
+
+/// Whether a certificate has a DNS name among its alternative names.
+pub(super) fn has_dns_name(certificate: &Parts<'_>) -> bool {
+    alternatives(certificate).any(|(kind, _)| kind == DNS_NAME)
+}
+
+/// All names a certificate is for, as they are shown.
+pub(super) fn names(certificate: &Parts<'_>) -> Vec<String> {
+    let alternatives = alternatives(certificate).filter_map(|(kind, value)| match kind {
+        DNS_NAME | URI | MAIL => Some(String::from_utf8_lossy(value).into_owned()),
+        IP_ADDRESS => ip(value).map(|ip| ip.to_string()),
+        _ => None,
+    });
+    let mut names: Vec<String> = alternatives.collect();
+    for common in common_names(certificate) {
+        // What people call a server is no name of a host.
+        let of_host = common.contains('.') && !common.contains(' ');
+        let new = !names.iter().any(|name| name.eq_ignore_ascii_case(&common));
+        if new && (of_host || names.is_empty()) {
+            names.push(common.into_owned());
+        }
+    }
+    names
+}
+
+/// The alternative names: their tags and contents.
+fn alternatives<'a>(certificate: &Parts<'a>) -> impl Iterator<Item = (u8, &'a [u8])> + use<'a> {
+    let value = certificate.extension(uses::ALTERNATIVE_NAMES);
+    Elements(value.and_then(|value| only(value, SEQUENCE)).unwrap_or(&[]))
+}
+
+fn common_names<'a>(certificate: &Parts<'a>) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
+    name::attributes(certificate.subject)
+        .filter(|attribute| attribute.kind == name::COMMON_NAME)
+        .filter_map(|attribute| attribute.text())
+        // Versions of HAProxy differ about what follows a NUL; none of it is a name.
+        .filter(|text| !text.contains('\0'))
+}
+
+fn text(value: &[u8]) -> Option<Cow<'_, str>> {
+    (!value.contains(&0)).then(|| String::from_utf8_lossy(value))
+}
+
+fn ip(value: &[u8]) -> Option<IpAddr> {
+    match value.len() {
+        4 => <[u8; 4]>::try_from(value)
+            .ok()
+            .map(|ip| Ipv4Addr::from(ip).into()),
+        16 => <[u8; 16]>::try_from(value)
+            .ok()
+            .map(|ip| Ipv6Addr::from(ip).into()),
+        _ => None,
+    }
+}
+
+/// `ssl_sock_srv_hostcheck`: the same in any letter case, or with one `*` anywhere in the leftmost
+/// label, which stands for any part of that label.
+fn matches(pattern: &str, name: &str) -> bool {
+    if pattern.eq_ignore_ascii_case(name) {
+        return true;
+    }
+    let (Some((label, domain)), Some((name_label, name_domain))) =
+        (pattern.split_once('.'), name.split_once('.'))
+    else {
+        return false;
+    };
+    let Some((start, end)) = label.split_once('*') else {
+        return false;
+    };
+    let (name_label, start, end) = (name_label.as_bytes(), start.as_bytes(), end.as_bytes());
+    !end.contains(&b'*')
+        && domain.eq_ignore_ascii_case(name_domain)
+        && name_label.len() >= start.len() + end.len()
+        && name_label[..start.len()].eq_ignore_ascii_case(start)
+        && name_label[name_label.len() - end.len()..].eq_ignore_ascii_case(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_wildcard_stands_for_a_part_of_the_leftmost_label() {
+        for pattern in [
+            "www.a.test",
+            "WWW.A.test",
+            "*.a.test",
+            "w*.a.test",
+            "*w.a.test",
+            "w*w.A.TEST",
+            "www*.a.test",
+        ] {
+            assert!(matches(pattern, "www.a.test"), "{pattern}");
+        }
+        for pattern in [
+            "*",
+            "*.test",
+            "**.a.test",
+            "w*w*.a.test",
+            "www.*.test",
+            "wwww*.a.test",
+            "*.a.test.",
+            "x*.a.test",
+            "",
+            ".a.test",
+        ] {
+            assert!(!matches(pattern, "www.a.test"), "{pattern}");
+        }
+        assert!(!matches("*.a.test", "b.www.a.test") && !matches("ab*b.test", "ab.test"));
+    }
+}

@@ -1,0 +1,151 @@
+//! What OpenSSL wants of each certificate on the path, beside what webpki checks there
+//! (`check_extensions` and `check_auth_level` in its x509_vfy.c).
+
+use super::path::Step;
+use crate::certificate::element::{BIT_STRING, Elements, INTEGER, OID, SEQUENCE, only};
+use crate::certificate::{CertificateFailure, Uses, name, uses};
+
+/// What a certificate of this place breaks, in words; `None` if nothing. 0 is the server's.
+pub(super) fn broken_by(step: &Step<'_>, place: usize, last: usize) -> Option<CertificateFailure> {
+    let uses = &step.uses;
+    let subject = || step.parts.subject_text();
+    if uses.broken {
+        return invalid(format!("an extension of {} cannot be read", subject()));
+    }
+    if let Some(kind) = uses.unknown_critical {
+        let kind = name::dotted(kind);
+        return invalid(format!(
+            "{} has an unknown critical extension, {kind}",
+            subject()
+        ));
+    }
+    if uses.proxy {
+        return invalid(format!("{} is a proxy certificate", subject()));
+    }
+    if uses.resources {
+        let what = format!("{} is limited to certain addresses (RFC 3779)", subject());
+        return Some(CertificateFailure::Limit(what));
+    }
+    if place > 0 && !may_issue(step, place == last) {
+        return invalid(format!("{} is not a CA, but has issued another", subject()));
+    }
+    if step.explicitly != Some(true)
+        && let Some(what) = wrong_use(uses, place == 0)
+    {
+        return invalid(format!("{} {what}", subject()));
+    }
+    if let Some(what) = weak(step, place < last) {
+        return invalid(format!("{} {what}", subject()));
+    }
+    let bits = rsa_bits(step.parts.key).filter(|bits| !RSA_OF_RING.contains(bits))?;
+    let what = format!("{} has an RSA key of {bits} bits", subject());
+    Some(CertificateFailure::Limit(what))
+}
+
+/// The sizes of RSA keys that ring takes.
+const RSA_OF_RING: std::ops::RangeInclusive<usize> = 2041..=8192;
+
+fn invalid(what: String) -> Option<CertificateFailure> {
+    Some(CertificateFailure::Invalid(what))
+}
+
+/// Whether it may issue certificates (`check_ca`). Roots may be of the time before basicConstraints.
+fn may_issue(step: &Step<'_>, is_root: bool) -> bool {
+    let uses = &step.uses;
+    if uses
+        .key_usage
+        .is_some_and(|usage| usage & uses::KEY_CERT_SIGN == 0)
+    {
+        return false;
+    }
+    const NETSCAPE_CAS: u8 = 0x07;
+    match uses.ca {
+        Some(ca) => ca,
+        None => {
+            let of_version_1 = step.parts.version == 0 && step.is_self_signed();
+            let by_netscape = uses.netscape.is_some_and(|kinds| kinds & NETSCAPE_CAS != 0);
+            is_root && (of_version_1 || uses.key_usage.is_some() || by_netscape)
+        }
+    }
+}
+
+/// What it is not for.
+fn wrong_use(uses: &Uses<'_>, is_leaf: bool) -> Option<&'static str> {
+    const NETSCAPE_SERVERS: u8 = 0x40;
+    const FOR_TLS: u16 = uses::DIGITAL_SIGNATURE | uses::KEY_ENCIPHERMENT | uses::KEY_AGREEMENT;
+    if uses.servers == Some(false) {
+        return Some("is not meant for servers (extended key usage)");
+    }
+    if !is_leaf {
+        return None;
+    }
+    if uses
+        .netscape
+        .is_some_and(|kinds| kinds & NETSCAPE_SERVERS == 0)
+    {
+        return Some("is not meant for servers (nsCertType)");
+    }
+    if uses.key_usage.is_some_and(|usage| usage & FOR_TLS == 0) {
+        return Some("may not be used for TLS (key usage)");
+    }
+    None
+}
+
+/// The path length that an issuer allows and that is exceeded.
+pub(super) fn exceeded(steps: &[Step<'_>]) -> Option<CertificateFailure> {
+    let mut below = 0;
+    for (place, step) in steps.iter().enumerate() {
+        if place > 1 && step.uses.path_length.is_some_and(|allowed| below > allowed) {
+            let subject = step.parts.subject_text();
+            return invalid(format!(
+                "more intermediates than {subject} allows (path length)"
+            ));
+        }
+        if place > 0 && !step.parts.is_self_issued() {
+            below += 1;
+        }
+    }
+    None
+}
+
+/// What is no longer safe in OpenSSL's eyes (security level 2, as Debian and Alpine build it). The
+/// signature of the last one, which is trusted as it is, does not matter.
+fn weak(step: &Step<'_>, signature_matters: bool) -> Option<String> {
+    if let Some(bits) = rsa_bits(step.parts.key)
+        && bits < SMALLEST_RSA
+    {
+        return Some(format!("has an RSA key of {bits} bits, too few to be safe"));
+    }
+    let algorithm = Elements(step.parts.signature).expect(OID)?;
+    let hash = match algorithm {
+        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 2] => "MD2",
+        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 4] => "MD5",
+        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5] | [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1] => {
+            "SHA-1"
+        }
+        _ => return None,
+    };
+    signature_matters.then(|| format!("is signed with {hash}, which is not safe"))
+}
+
+/// OpenSSL counts this many bits, and a few less, as 112 bits of security.
+const SMALLEST_RSA: usize = 1900;
+
+/// The length of the modulus of an RSA key, of the content of its SubjectPublicKeyInfo
+/// (RFC 8017, appendix A.1.1); `None` for another key.
+pub(super) fn rsa_bits(key: &[u8]) -> Option<usize> {
+    const RSA: [&[u8]; 2] = [
+        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1],
+        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10],
+    ];
+    let mut elements = Elements(key);
+    let algorithm = Elements(elements.expect(SEQUENCE)?).expect(OID)?;
+    if !RSA.contains(&algorithm) {
+        return None;
+    }
+    let key = elements.expect(BIT_STRING)?.strip_prefix(&[0])?;
+    let modulus = Elements(only(key, SEQUENCE)?).expect(INTEGER)?;
+    let zeros = modulus.iter().take_while(|byte| **byte == 0).count();
+    let first = modulus.get(zeros)?;
+    Some((modulus.len() - zeros) * 8 - first.leading_zeros() as usize)
+}

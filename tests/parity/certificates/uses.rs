@@ -1,0 +1,481 @@
+//! What a certificate may be used for.
+
+use super::{NAME, Table};
+use crate::forge::{
+    ANY_USAGE, Authority, CLIENT_AUTH, CODE_SIGNING, CRL_SIGN, DATA_ENCIPHERMENT,
+    DIGITAL_SIGNATURE, Draft, ENCIPHER_ONLY, KEY_AGREEMENT, KEY_CERT_SIGN, KEY_ENCIPHERMENT, Key,
+    NON_REPUDIATION, SERVER_AUTH, alternative_names, basic, cn, extended_usage, extension,
+    key_usage, name, oid, tlv,
+};
+
+pub fn cases(table: &mut Table) {
+    for (what, extension) in extensions() {
+        everywhere(table, what, |draft| draft.with(extension.clone()));
+    }
+    without(table);
+    path_lengths(table);
+    name_constraints(table);
+}
+
+/// A leaf, an intermediate and a root, each changed in this way.
+fn everywhere(table: &mut Table, what: &str, change: impl Fn(Draft) -> Draft) {
+    table.leaf(&format!("leaf: {what}"), change(Draft::leaf(&[NAME])));
+    let root = Authority::root("Root");
+    let middle = root.issue(change(Draft::ca("Middle")));
+    let leaf = middle.issue(Draft::leaf(&[NAME]));
+    let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
+    table.judge(
+        &format!("intermediate: {what}"),
+        &sent,
+        &leaf.key,
+        &[&root.der],
+    );
+    let root = change(Draft::ca("Root")).self_signed(Key::new());
+    let leaf = root.issue(Draft::leaf(&[NAME]));
+    table.judge(
+        &format!("root: {what}"),
+        &[&leaf.der],
+        &leaf.key,
+        &[&root.der],
+    );
+    let middle = root.issue(Draft::ca("Middle"));
+    let leaf = middle.issue(Draft::leaf(&[NAME]));
+    let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
+    table.judge(
+        &format!("root above an intermediate: {what}"),
+        &sent,
+        &leaf.key,
+        &[&root.der],
+    );
+}
+
+fn extensions() -> Vec<(&'static str, Vec<u8>)> {
+    let policy = tlv(0x30, &[&tlv(0x30, &[&oid("1.2.3.4")])]);
+    let no_check = tlv(5, &[]);
+    let point = tlv(
+        0x30,
+        &[&tlv(
+            0x30,
+            &[&tlv(
+                0xa0,
+                &[&tlv(0xa0, &[&tlv(0x86, &[b"http://crl.test/"])])],
+            )],
+        )],
+    );
+    let other_name = tlv(0x30, &[&tlv(0x82, &[b"issuer.test"])]);
+    vec![
+        ("keyUsage digitalSignature", key_usage(DIGITAL_SIGNATURE)),
+        ("keyUsage keyEncipherment", key_usage(KEY_ENCIPHERMENT)),
+        ("keyUsage keyAgreement", key_usage(KEY_AGREEMENT)),
+        ("keyUsage nonRepudiation", key_usage(NON_REPUDIATION)),
+        ("keyUsage dataEncipherment", key_usage(DATA_ENCIPHERMENT)),
+        ("keyUsage keyCertSign", key_usage(KEY_CERT_SIGN)),
+        ("keyUsage cRLSign", key_usage(CRL_SIGN)),
+        ("keyUsage encipherOnly", key_usage(ENCIPHER_ONLY)),
+        (
+            "keyUsage digitalSignature, keyCertSign",
+            key_usage(DIGITAL_SIGNATURE | KEY_CERT_SIGN),
+        ),
+        (
+            "keyUsage decipherOnly",
+            extension("2.5.29.15", true, &[3, 3, 7, 0, 0x80]),
+        ),
+        (
+            "keyUsage of no bit",
+            extension("2.5.29.15", true, &[3, 2, 7, 0]),
+        ),
+        (
+            "keyUsage of no byte",
+            extension("2.5.29.15", true, &[3, 1, 0]),
+        ),
+        (
+            "keyUsage not critical",
+            extension("2.5.29.15", false, &[3, 2, 2, 0xa4]),
+        ),
+        ("keyUsage broken", extension("2.5.29.15", true, &[3, 5, 0])),
+        (
+            "keyUsage of unused bits",
+            extension("2.5.29.15", true, &[3, 2, 0, 0xa4]),
+        ),
+        (
+            "extKeyUsage serverAuth",
+            extended_usage(&[SERVER_AUTH], false),
+        ),
+        (
+            "extKeyUsage serverAuth, critical",
+            extended_usage(&[SERVER_AUTH], true),
+        ),
+        (
+            "extKeyUsage both",
+            extended_usage(&[CLIENT_AUTH, SERVER_AUTH], false),
+        ),
+        (
+            "extKeyUsage clientAuth",
+            extended_usage(&[CLIENT_AUTH], false),
+        ),
+        (
+            "extKeyUsage codeSigning",
+            extended_usage(&[CODE_SIGNING], true),
+        ),
+        ("extKeyUsage any", extended_usage(&[ANY_USAGE], false)),
+        (
+            "extKeyUsage any and serverAuth",
+            extended_usage(&[ANY_USAGE, SERVER_AUTH], false),
+        ),
+        ("extKeyUsage unknown", extended_usage(&["1.2.3.4"], false)),
+        (
+            "extKeyUsage server gated",
+            extended_usage(&["1.3.6.1.4.1.311.10.3.3"], false),
+        ),
+        (
+            "extKeyUsage server gated, Netscape",
+            extended_usage(&["2.16.840.1.113730.4.1"], false),
+        ),
+        ("extKeyUsage empty", extended_usage(&[], false)),
+        (
+            "extKeyUsage broken",
+            extension("2.5.29.37", false, &[0x30, 5]),
+        ),
+        ("basicConstraints CA", basic(true, None)),
+        ("basicConstraints CA for 0", basic(true, Some(0))),
+        ("basicConstraints CA for 1", basic(true, Some(1))),
+        ("basicConstraints no CA", basic(false, None)),
+        ("basicConstraints no CA for 0", basic(false, Some(0))),
+        (
+            "basicConstraints not critical",
+            extension("2.5.29.19", false, &tlv(0x30, &[&[1, 1, 0xff]])),
+        ),
+        (
+            "basicConstraints TRUE as 1",
+            extension("2.5.29.19", true, &tlv(0x30, &[&[1, 1, 1]])),
+        ),
+        (
+            "basicConstraints FALSE said",
+            extension("2.5.29.19", true, &tlv(0x30, &[&[1, 1, 0]])),
+        ),
+        (
+            "basicConstraints for -1",
+            extension("2.5.29.19", true, &tlv(0x30, &[&[1, 1, 0xff, 2, 1, 0xff]])),
+        ),
+        (
+            "basicConstraints for 300",
+            extension(
+                "2.5.29.19",
+                true,
+                &tlv(0x30, &[&[1, 1, 0xff, 2, 2, 1, 0x2c]]),
+            ),
+        ),
+        (
+            "basicConstraints broken",
+            extension("2.5.29.19", true, &[0x30, 9]),
+        ),
+        (
+            "an unknown critical extension",
+            extension("1.2.3.4", true, &no_check),
+        ),
+        (
+            "an unknown extension",
+            extension("1.2.3.4", false, &no_check),
+        ),
+        (
+            "an unknown critical extension of X.509",
+            extension("2.5.29.99", true, &no_check),
+        ),
+        (
+            "critical certificatePolicies",
+            extension("2.5.29.32", true, &policy),
+        ),
+        (
+            "certificatePolicies",
+            extension("2.5.29.32", false, &policy),
+        ),
+        (
+            "broken certificatePolicies",
+            extension("2.5.29.32", false, &[0x30, 9]),
+        ),
+        (
+            "critical policyConstraints",
+            extension("2.5.29.36", true, &tlv(0x30, &[&[0x80, 1, 0]])),
+        ),
+        (
+            "critical inhibitAnyPolicy",
+            extension("2.5.29.54", true, &[2, 1, 0]),
+        ),
+        (
+            "critical policyMappings",
+            extension(
+                "2.5.29.33",
+                true,
+                &tlv(0x30, &[&tlv(0x30, &[&oid("1.2.3.4"), &oid("1.2.3.5")])]),
+            ),
+        ),
+        (
+            "critical cRLDistributionPoints",
+            extension("2.5.29.31", true, &point),
+        ),
+        (
+            "cRLDistributionPoints",
+            extension("2.5.29.31", false, &point),
+        ),
+        (
+            "broken cRLDistributionPoints",
+            extension("2.5.29.31", false, &[0x30, 9]),
+        ),
+        (
+            "critical issuerAltName",
+            extension("2.5.29.18", true, &other_name),
+        ),
+        ("issuerAltName", extension("2.5.29.18", false, &other_name)),
+        (
+            "critical subjectKeyIdentifier",
+            extension("2.5.29.14", true, &tlv(4, &[b"abc"])),
+        ),
+        (
+            "critical authorityKeyIdentifier",
+            extension("2.5.29.35", true, &tlv(0x30, &[])),
+        ),
+        (
+            "critical authorityInfoAccess",
+            extension("1.3.6.1.5.5.7.1.1", true, &tlv(0x30, &[])),
+        ),
+        (
+            "OCSP must-staple",
+            extension("1.3.6.1.5.5.7.1.24", false, &tlv(0x30, &[&[2, 1, 5]])),
+        ),
+        (
+            "critical OCSP must-staple",
+            extension("1.3.6.1.5.5.7.1.24", true, &tlv(0x30, &[&[2, 1, 5]])),
+        ),
+        (
+            "critical CT poison",
+            extension("1.3.6.1.4.1.11129.2.4.3", true, &no_check),
+        ),
+        (
+            "nsCertType server",
+            extension("2.16.840.1.113730.1.1", false, &[3, 2, 6, 0x40]),
+        ),
+        (
+            "nsCertType client",
+            extension("2.16.840.1.113730.1.1", false, &[3, 2, 7, 0x80]),
+        ),
+        (
+            "nsCertType CA",
+            extension("2.16.840.1.113730.1.1", false, &[3, 2, 2, 4]),
+        ),
+        (
+            "critical nsCertType server",
+            extension("2.16.840.1.113730.1.1", true, &[3, 2, 6, 0x40]),
+        ),
+        (
+            "nsComment",
+            extension("2.16.840.1.113730.1.13", false, &tlv(22, &[b"hello"])),
+        ),
+        (
+            "proxyCertInfo",
+            extension(
+                "1.3.6.1.5.5.7.1.14",
+                true,
+                &tlv(0x30, &[&tlv(0x30, &[&oid("1.3.6.1.5.5.7.21.1")])]),
+            ),
+        ),
+        (
+            "subject directory attributes, critical",
+            extension("2.5.29.9", true, &tlv(0x30, &[])),
+        ),
+        ("critical freshestCRL", extension("2.5.29.46", true, &point)),
+        (
+            "critical IP resources",
+            extension("1.3.6.1.5.5.7.1.7", true, &tlv(0x30, &[])),
+        ),
+        (
+            "critical AS resources",
+            extension("1.3.6.1.5.5.7.1.8", true, &tlv(0x30, &[])),
+        ),
+        (
+            "TLS feature of Microsoft",
+            extension("1.3.6.1.4.1.311.20.2", false, &tlv(30, &[&[0, 0x57]])),
+        ),
+    ]
+}
+
+/// What lacks, or is there twice.
+fn without(table: &mut Table) {
+    let drop = |kind: &'static str| {
+        move |mut draft: Draft| {
+            let kind = oid(kind);
+            draft
+                .extensions
+                .retain(|old| !old.windows(kind.len()).any(|part| part == kind));
+            draft
+        }
+    };
+    everywhere(table, "without keyUsage", drop("2.5.29.15"));
+    everywhere(table, "without basicConstraints", drop("2.5.29.19"));
+    everywhere(table, "without extensions", |draft| {
+        match draft.subject == cn("a server") {
+            true => Draft {
+                extensions: vec![],
+                ..Draft::new(cn(NAME))
+            },
+            false => Draft {
+                extensions: vec![],
+                ..draft
+            },
+        }
+    });
+    everywhere(table, "an extension twice", |mut draft| {
+        let twin = draft.extensions[0].clone();
+        draft.extensions.push(twin);
+        draft
+    });
+    everywhere(table, "an unknown extension twice", |mut draft| {
+        for _ in 0..2 {
+            draft.extensions.push(extension("1.2.3.4", false, &[5, 0]));
+        }
+        draft
+    });
+    everywhere(table, "keyUsage twice", |draft| {
+        let mut draft = draft.with(key_usage(KEY_CERT_SIGN | DIGITAL_SIGNATURE));
+        draft
+            .extensions
+            .push(key_usage(KEY_CERT_SIGN | DIGITAL_SIGNATURE));
+        draft
+    });
+}
+
+fn path_lengths(table: &mut Table) {
+    // The root's limit, the upper's, the lower's.
+    for limits in [
+        [None, None, None],
+        [Some(0), None, None],
+        [Some(1), None, None],
+        [Some(2), None, None],
+        [None, Some(0), None],
+        [None, Some(1), None],
+        [None, None, Some(0)],
+        [Some(2), Some(1), Some(0)],
+    ] {
+        let ca = |name, limit| match limit {
+            None => Draft::ca(name),
+            limit => Draft::ca(name).with(basic(true, limit)),
+        };
+        let root = ca("Root", limits[0]).self_signed(Key::new());
+        let upper = root.issue(ca("Upper", limits[1]));
+        let lower = upper.issue(ca("Lower", limits[2]));
+        let leaf = lower.issue(Draft::leaf(&[NAME]));
+        let sent: [&[u8]; 3] = [&leaf.der, &lower.der, &upper.der];
+        table.judge(
+            &format!("path lengths {limits:?}"),
+            &sent,
+            &leaf.key,
+            &[&root.der],
+        );
+        // A CA that has issued itself another key does not count.
+        let again = upper.issue(ca("Upper", limits[2]));
+        let leaf = again.issue(Draft::leaf(&[NAME]));
+        let sent: [&[u8]; 3] = [&leaf.der, &again.der, &upper.der];
+        table.judge(
+            &format!("path lengths {limits:?}, self-issued"),
+            &sent,
+            &leaf.key,
+            &[&root.der],
+        );
+    }
+}
+
+fn name_constraints(table: &mut Table) {
+    let part = |tag: u8, content: &[u8]| tlv(0x30, &[&tlv(tag, &[content])]);
+    let permitted =
+        |parts: &[u8]| extension("2.5.29.30", true, &tlv(0x30, &[&tlv(0xa0, &[parts])]));
+    let excluded = |parts: &[u8]| extension("2.5.29.30", true, &tlv(0x30, &[&tlv(0xa1, &[parts])]));
+    let dns = |text: &str| part(0x82, text.as_bytes());
+    let ten = part(0x87, &[10, 0, 0, 0, 255, 0, 0, 0]);
+    let directory = part(0xa4, &cn("a server"));
+    let constraints = [
+        ("permitted example.test", permitted(&dns("example.test"))),
+        ("permitted .example.test", permitted(&dns(".example.test"))),
+        ("permitted www.example.test", permitted(&dns(NAME))),
+        ("permitted ample.test", permitted(&dns("ample.test"))),
+        ("permitted other.test", permitted(&dns("other.test"))),
+        ("permitted nothing", permitted(&dns(""))),
+        ("permitted in capitals", permitted(&dns("EXAMPLE.test"))),
+        ("excluded example.test", excluded(&dns("example.test"))),
+        ("excluded .example.test", excluded(&dns(".example.test"))),
+        ("excluded other.test", excluded(&dns("other.test"))),
+        ("excluded everything", excluded(&dns(""))),
+        ("permitted 10.0.0.0/8", permitted(&ten)),
+        ("excluded 10.0.0.0/8", excluded(&ten)),
+        ("permitted mail", permitted(&part(0x81, b"example.test"))),
+        ("permitted URI", permitted(&part(0x86, b"example.test"))),
+        ("permitted a directory name", permitted(&directory)),
+        ("excluded a directory name", excluded(&directory)),
+        (
+            "permitted another directory name",
+            permitted(&part(0xa4, &cn("other"))),
+        ),
+        (
+            "permitted an empty directory name",
+            permitted(&part(0xa4, &name(&[]))),
+        ),
+        (
+            "not critical",
+            extension(
+                "2.5.29.30",
+                false,
+                &tlv(0x30, &[&tlv(0xa0, &[&dns("other.test")])]),
+            ),
+        ),
+        ("empty", extension("2.5.29.30", true, &tlv(0x30, &[]))),
+        ("broken", extension("2.5.29.30", true, &[0x30, 9])),
+        (
+            "with a minimum",
+            permitted(&tlv(
+                0x30,
+                &[&tlv(0x82, &[b"example.test"]), &tlv(0x80, &[&[1]])],
+            )),
+        ),
+    ];
+    let with_address = alternative_names(&[(2, NAME.as_bytes()), (7, &[127, 0, 0, 1])]);
+    let leaves = [
+        ("DNS name", Draft::leaf(&[NAME])),
+        ("wildcard", Draft::leaf(&["*.example.test"])),
+        ("common name", Draft::new(cn(NAME))),
+        (
+            "another DNS name and the common name",
+            Draft::new(cn(NAME)).with(crate::forge::dns(&["www.other.test"])),
+        ),
+        (
+            "DNS name and address",
+            Draft::new(cn("a server")).with(with_address),
+        ),
+        (
+            "no subject",
+            Draft {
+                subject: name(&[]),
+                ..Draft::leaf(&[NAME])
+            },
+        ),
+    ];
+    for (what, constraint) in constraints {
+        let root = Authority::root("Root");
+        let middle = root.issue(Draft::ca("Middle").with(constraint.clone()));
+        let strict = Draft::ca("Root")
+            .with(constraint.clone())
+            .self_signed(Key::new());
+        let below = strict.issue(Draft::ca("Middle"));
+        for (kind, draft) in &leaves {
+            let leaf = middle.issue(draft.clone());
+            let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
+            let of = format!("name constraints: {what}; {kind}");
+            table.judge(&of, &sent, &leaf.key, &[&root.der]);
+            let leaf = below.issue(draft.clone());
+            let sent: [&[u8]; 2] = [&leaf.der, &below.der];
+            table.judge(
+                &format!("{of}; of the root"),
+                &sent,
+                &leaf.key,
+                &[&strict.der],
+            );
+        }
+    }
+}
