@@ -28,9 +28,11 @@ mod judge;
 mod launch;
 mod object;
 mod options;
+mod own_checks;
 mod place;
 mod print;
 mod report;
+mod rules;
 mod run;
 mod sections;
 mod server;
@@ -105,7 +107,7 @@ fn examine(options: &DoctorOptions) -> Result<Report> {
         jail: &jail,
     };
     let mut findings: Vec<Finding> = opinion.iter().filter_map(refused).collect();
-    findings.extend(unset(&config));
+    findings.extend(unset(&config, &options.env));
     findings.extend(look(setup, &checks));
     let runs = options.run.then(|| {
         checks.iter_mut().for_each(ExternalCheck::resolve);
@@ -141,7 +143,15 @@ fn usual() -> Result<&'static str> {
 fn look(setup: Setup, checks: &[ExternalCheck]) -> Vec<Finding> {
     let mut findings = launch::look(setup);
     findings.extend(descriptors::look(setup, checks));
-    findings.extend(setup.config.backends.iter().flat_map(backends::look));
+    findings.extend(descriptors::too_many(setup));
+    for backend in &setup.config.backends {
+        findings.extend(backends::look(backend));
+        findings.extend(own_checks::look(backend, setup));
+    }
+    if launch::is_empty_chroot(setup) {
+        // Nothing is in there that could be examined.
+        return findings;
+    }
     for check in checks {
         findings.extend(executable::look(check, setup.jail));
         if !judge::is_ours(check) {
@@ -184,16 +194,24 @@ fn refused(opinion: &Opinion) -> Option<Finding> {
 }
 
 /// What is judged with variables that HAProxy may have.
-fn unset(config: &Config) -> Option<Finding> {
+fn unset(config: &Config, given: &[String]) -> Option<Finding> {
     let (name, place) = config.unset.first()?;
-    let what = "these variables are not set here; HAProxy may have them";
+    let names = config.unset.iter().map(|(name, _)| name.clone());
+    let (what, write) = match given {
+        [] => (
+            "these variables are not set here; HAProxy may have them",
+            format!("doctor --env {name}=VALUE, or --env @FILE (see doctor --help)"),
+        ),
+        _ => (
+            "these variables are set neither here nor by --env",
+            format!("{name}=VALUE where HAProxy is started, or \"${{{name}-DEFAULT}}\" here"),
+        ),
+    };
     Some(
         Finding::note("unset-variables", what)
             .at(place)
-            .about(config.unset.iter().map(|(name, _)| name.clone()))
+            .about(names)
             .shows("all that uses them is judged as if they were empty")
-            .write(format!(
-                "doctor --env {name}=VALUE, or --env @FILE (see doctor --help)"
-            )),
+            .write(write),
     )
 }

@@ -41,7 +41,9 @@ impl<'a> ExternalCheck<'a> {
         let external = config.external();
         external
             .flat_map(|backend| {
-                let checked = backend.checked();
+                // Since 3.4 a server may be checked as a section says.
+                let by_program = |server: &&Server| !server.settings.has("healthcheck");
+                let checked = backend.checked().filter(by_program);
                 checked.filter_map(|server| ExternalCheck::new(config, backend, server, variables))
             })
             .collect()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::options::values::Time;
 
 use super::place::{At, Place};
+use super::rules::Rules;
 use super::server::{Server, Settings};
 
 /// A configuration.
@@ -34,6 +35,10 @@ pub(super) struct Global {
     pub ulimit_n: Option<At<u64>>,
     pub fd_hard_limit: Option<At<u64>>,
     pub maxconn: Option<At<u64>>,
+    /// `no strict-limits`: HAProxy starts with a limit it could not raise.
+    pub lax_limits: bool,
+    /// A `stats socket` over which servers can be added.
+    pub admin_socket: Option<Place>,
     /// `ssl-server-verify none`.
     pub verify_none: Option<Place>,
 }
@@ -43,10 +48,16 @@ pub(super) struct Global {
 pub(super) struct ProxySettings {
     /// The kind of check: `external-check`, `httpchk` …
     pub check: Option<At<String>>,
+    /// An `option external-check` that a later kind of check replaces.
+    pub replaced: Option<Place>,
+    /// `http-check` and `tcp-check`, as they are written.
+    pub rules: Rules,
     pub command: Option<At<String>>,
     pub path: Option<At<String>>,
     pub timeout_connect: Option<At<Duration>>,
     pub timeout_check: Option<At<Duration>>,
+    /// `source`, of the proxy as a whole.
+    pub source: Option<At<String>>,
     /// `mode http`.
     pub http: bool,
     pub disabled: bool,
@@ -91,9 +102,18 @@ impl ProxySettings {
     pub(super) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
         let text = |value: &&str| Some(At::new((*value).to_owned(), place));
         match words {
-            ["option", kind, ..] if kind.ends_with("check") || kind.ends_with("chk") => {
+            ["option", kind, more @ ..] if kind.ends_with("check") || kind.ends_with("chk") => {
+                let before = self.check.take();
+                let replaced = before.filter(|check| check.value == "external-check");
+                self.replaced = replaced.map(|check| check.place).or(self.replaced.take());
+                if *kind == "external-check" {
+                    self.replaced = None;
+                }
                 self.check = text(kind);
+                self.rules.request = more.join(" ");
             }
+            ["http-check" | "tcp-check", ..] => self.rules.add(words, place),
+            ["source", value, ..] => self.source = text(value),
             ["external-check", "command", command, ..] => self.command = text(command),
             ["external-check", "path", path, ..] => self.path = text(path),
             ["external-check", ..] => return vec![words.join(" ")],
@@ -122,6 +142,14 @@ impl ProxySettings {
     }
 }
 
+impl ProxySettings {
+    /// What a proxy that follows `defaults` starts with.
+    pub(super) fn inherited(mut self) -> ProxySettings {
+        self.rules.inherited = true;
+        self
+    }
+}
+
 impl Global {
     /// Reads a line; gives what was not understood.
     pub(super) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
@@ -139,6 +167,12 @@ impl Global {
             ["group", value, ..] => self.group = text(value),
             ["uid", value, ..] => self.uid = text(value),
             ["gid", value, ..] => self.gid = text(value),
+            ["no", "strict-limits", ..] => self.lax_limits = true,
+            ["stats", "socket", more @ ..]
+                if more.windows(2).any(|two| two == ["level", "admin"]) =>
+            {
+                self.admin_socket = here;
+            }
             ["ssl-server-verify", value, ..] => {
                 self.verify_none = here.filter(|_| *value == "none");
             }

@@ -1,22 +1,115 @@
-//! The limit on open files: HAProxy closes every possible descriptor before it starts a check.
+//! The limits on open files: HAProxy closes every possible descriptor before it starts a check.
+
+use std::fs;
+use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
+use rustix::thread::{CapabilitySet, capabilities};
 
 use super::check::ExternalCheck;
+use super::config::Global;
 use super::finding::Finding;
 use super::setup::Setup;
 
 /// Measured: polling and skipping a thousand closed descriptors takes 10 µs.
 const SECONDS_PER_DESCRIPTOR: f64 = 1e-8;
 
-/// Looks at the limit.
+/// The limits that HAProxy starts with; this process's, as an estimate.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    soft: u64,
+    hard: u64,
+}
+
+/// How many descriptors HAProxy closes, and what makes them so many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closed {
+    Soft(u64),
+    Configured(u64, &'static str),
+    Hard(u64),
+}
+
+impl Limits {
+    fn here() -> Limits {
+        let limit = getrlimit(Resource::Nofile);
+        Limits {
+            soft: limit.current.unwrap_or(u64::MAX),
+            hard: limit.maximum.unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl Closed {
+    /// HAProxy closes what is below its soft limit, which it only ever raises from the one it started
+    /// with: to what its configuration asks for, or without that to the hard limit.
+    fn new(global: &Global, limits: Limits, since_3_1: bool) -> Closed {
+        let asked = match (&global.ulimit_n, &global.maxconn) {
+            (Some(limit), _) => Closed::Configured(limit.value, "ulimit-n"),
+            // Two for each connection, and a few for listeners and checks.
+            (None, Some(connections)) => Closed::Configured(
+                connections.value.saturating_mul(2).saturating_add(100),
+                "maxconn",
+            ),
+            (None, None) => {
+                let usual = since_3_1.then_some(1 << 20);
+                let cap = global.fd_hard_limit.as_ref().map(|cap| cap.value);
+                match cap.or(usual) {
+                    Some(cap) if cap < limits.hard => Closed::Configured(cap, "fd-hard-limit"),
+                    _ => Closed::Hard(limits.hard),
+                }
+            }
+        };
+        match asked.count() < limits.soft {
+            true => Closed::Soft(limits.soft),
+            false => asked,
+        }
+    }
+
+    fn count(self) -> u64 {
+        match self {
+            Closed::Soft(count) | Closed::Configured(count, _) | Closed::Hard(count) => count,
+        }
+    }
+
+    fn reason(self) -> String {
+        match self {
+            Closed::Soft(_) => {
+                "the soft limit it is started with, here that of this process".into()
+            }
+            Closed::Configured(_, word) => format!("from {word}"),
+            Closed::Hard(_) => {
+                "the hard limit it is started with, here that of this process".into()
+            }
+        }
+    }
+
+    fn cure(self) -> String {
+        match self {
+            Closed::Soft(_) => "LimitNOFILE=1024:524288 in HAProxy's unit, or --ulimit \
+                                nofile=1024:524288 for its container: only a lower soft limit \
+                                helps, neither ulimit-n nor fd-hard-limit"
+                .to_owned(),
+            Closed::Configured(_, word) => format!("a lower {word} in global"),
+            Closed::Hard(_) => "maxconn 50000 or fd-hard-limit 100000 in global".to_owned(),
+        }
+    }
+}
+
+/// Looks at how long the closing takes.
 pub(super) fn look(setup: Setup, checks: &[ExternalCheck]) -> Option<Finding> {
     let shortest = checks.iter().map(|check| check.limit.time).min()?;
-    let (limit, source) = limit(setup);
-    let seconds = limit as f64 * SECONDS_PER_DESCRIPTOR;
+    let global = &setup.config.global;
+    let closed = Closed::new(global, Limits::here(), setup.haproxy.at_least(3, 1));
+    slow(closed, shortest)
+}
+
+fn slow(closed: Closed, shortest: Duration) -> Option<Finding> {
+    let seconds = closed.count() as f64 * SECONDS_PER_DESCRIPTOR;
     let what = format!(
-        "HAProxy may open {limit} files ({source}) and closes each possible one before every \
-         check, about {seconds:.1} s"
+        "before every check HAProxy closes all {} files that it could have open ({}), about \
+         {seconds:.1} s",
+        closed.count(),
+        closed.reason()
     );
     let finding = match seconds / shortest.as_secs_f64() {
         share if share < 0.1 => return None,
@@ -27,28 +120,75 @@ pub(super) fn look(setup: Setup, checks: &[ExternalCheck]) -> Option<Finding> {
             "PROCTOUT at {shortest:?} for every check, whatever the backend does"
         )),
     };
-    Some(finding.write(
-        "fd-hard-limit 100000 in global (2.6 and later), or a lower nofile limit of the unit or \
-         container",
-    ))
+    Some(finding.write(closed.cure()))
 }
 
-/// The limit HAProxy would run with, and where it comes from.
-fn limit(setup: Setup) -> (u64, &'static str) {
+/// Looks for an `ulimit-n` that HAProxy cannot have.
+pub(super) fn too_many(setup: Setup) -> Option<Finding> {
     let global = &setup.config.global;
-    if let Some(limit) = &global.ulimit_n {
-        return (limit.value, "ulimit-n");
+    let asked = global.ulimit_n.as_ref()?;
+    let hard = Limits::here().hard;
+    let most = fs::read_to_string("/proc/sys/fs/nr_open").ok();
+    let most = most.and_then(|text| text.trim().parse().ok());
+    let may_raise =
+        capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_RESOURCE));
+    let limit = match (most, may_raise) {
+        (Some(most), true) => most,
+        (_, true) => return None,
+        (_, false) => hard,
+    };
+    if asked.value <= limit || global.lax_limits {
+        return None;
     }
-    if let Some(connections) = &global.maxconn {
-        // Two for each connection, and a few for listeners and checks.
-        return (connections.value.saturating_mul(2) + 100, "from maxconn");
-    }
-    let hard = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
-    let capped = global.fd_hard_limit.as_ref().map(|limit| limit.value);
-    // The default since 3.1; older HAProxy takes all there is.
-    let usual = setup.haproxy.at_least(3, 1).then_some(1 << 20);
-    match capped.or(usual) {
-        Some(cap) if cap < hard => (cap, "fd-hard-limit"),
-        _ => (hard, "the hard limit of this process, as an estimate"),
+    let what = format!(
+        "ulimit-n {} is above {limit}, the most that a process may have here",
+        asked.value
+    );
+    Some(
+        Finding::problem("ulimit-n", what)
+            .at(&asked.place)
+            .shows("HAProxy does not start: Cannot raise FD limit; haproxy -c does not see it")
+            .write(format!(
+                "no ulimit-n, HAProxy computes it from maxconn; or LimitNOFILE=1024:{} in its unit",
+                asked.value
+            )),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Closed, Global, Limits};
+    use crate::doctor::place::{At, Place};
+
+    #[test]
+    fn only_the_soft_limit_at_start_and_what_is_asked_for_count() {
+        let place = Place {
+            file: "x".into(),
+            line: 1,
+        };
+        let at = |value: u64| Some(At::new(value, &place));
+        let limits = |soft, hard| Limits { soft, hard };
+        let global = Global {
+            maxconn: at(1000),
+            fd_hard_limit: at(3000),
+            ..Global::default()
+        };
+        // As measured with HAProxy 2.6.
+        assert_eq!(
+            Closed::new(&global, limits(20_000, 20_000), false),
+            Closed::Soft(20_000)
+        );
+        let asked = Closed::Configured(2100, "maxconn");
+        assert_eq!(Closed::new(&global, limits(1024, 20_000), false), asked);
+        let free = Global::default();
+        let huge = limits(1024, 1_000_000_000);
+        assert_eq!(Closed::new(&free, huge, false), Closed::Hard(1_000_000_000));
+        let capped = Closed::Configured(1 << 20, "fd-hard-limit");
+        assert_eq!(Closed::new(&free, huge, true), capped);
+        let container = limits(1_000_000_000, 1_000_000_000);
+        assert_eq!(
+            Closed::new(&free, container, true),
+            Closed::Soft(1_000_000_000)
+        );
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn look(setup: Setup) -> Vec<Finding> {
         });
     }
     let chroot = global.chroot.as_ref();
-    if let Some(chroot) = chroot.filter(|_| !setup.jail.root.is_dir()) {
+    if let Some(chroot) = chroot.filter(|_| !setup.jail.root.is_dir() && !is_empty_chroot(setup)) {
         let what = format!("the folder of `chroot {}` does not exist", chroot.value);
         findings.push(
             Finding::problem("no-chroot", what)
@@ -46,7 +46,43 @@ pub(super) fn look(setup: Setup) -> Vec<Finding> {
                 .write(format!("mkdir -p {}", chroot.value)),
         );
     }
+    let backends = || setup.config.external().map(|backend| backend.name.clone());
+    if let Some(socket) = &global.admin_socket {
+        let what = "servers added at run time over this socket (`add server … check`) cannot have \
+                    an external check: HAProxy does not prepare it (2.6 to 3.5)";
+        findings.push(
+            Finding::note("runtime-servers", what)
+                .at(socket)
+                .about(backends())
+                .shows(
+                    "HAProxy crashes (SIGSEGV), or the added server stays DOWN for ever, PROCERR \
+                     with code 4294967295",
+                )
+                .write("add server without `check`, or to a backend with option httpchk"),
+        );
+    }
+    if let Some(chroot) = chroot.filter(|_| is_empty_chroot(setup)) {
+        findings.push(
+            Finding::problem(
+                "chroot-auto",
+                "`chroot auto` is an empty folder: no program is in it",
+            )
+            .at(&chroot.place)
+            .about(backends())
+            .shows("PROCERR with code 255, every server is DOWN")
+            .write(
+                "chroot FOLDER, with sni-check inside it; or HAProxy's own check, which needs \
+                     no program",
+            ),
+        );
+    }
     findings
+}
+
+/// Whether nothing can be in the chroot (`chroot auto`, 3.5 and later).
+pub(super) fn is_empty_chroot(setup: Setup) -> bool {
+    let chroot = setup.config.global.chroot.as_ref();
+    chroot.is_some_and(|chroot| chroot.value == "auto") && setup.haproxy.at_least(3, 5)
 }
 
 /// Whether HAProxy forbids itself to fork; the kernel lets root fork all the same.

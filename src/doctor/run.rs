@@ -184,9 +184,10 @@ fn limits(checks: &[ExternalCheck], exact: bool) -> Vec<String> {
 
 fn one(check: &ExternalCheck, setup: Setup) -> Ran {
     let start = Instant::now();
-    let (outcome, said) = match launch::can_fork(setup) {
-        true => outcome(check, setup.jail).unwrap_or((Outcome::NotRun, String::new())),
-        false => (Outcome::NoFork, String::new()),
+    let (outcome, said) = match (launch::can_fork(setup), launch::is_empty_chroot(setup)) {
+        (false, _) => (Outcome::NoFork, String::new()),
+        (true, true) => (Outcome::NotRun, String::new()),
+        (true, false) => outcome(check, setup.jail).unwrap_or((Outcome::NotRun, String::new())),
     };
     let time = start.elapsed();
     let ours = judge::is_ours(check);

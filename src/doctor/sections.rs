@@ -106,12 +106,17 @@ impl Reader {
         let from = from.and_then(|at| words.get(at + 1));
         let inherited = match from {
             None if words[0] == "defaults" => ProxySettings::default(),
-            None => self.defaults.clone(),
-            Some(from) => self.named.get(*from).cloned().unwrap_or_else(|| {
-                let text = format!("there is no `defaults {from}` above");
-                self.config.unclear.push((place.clone(), text));
-                ProxySettings::default()
-            }),
+            None => self.defaults.clone().inherited(),
+            Some(from) => self
+                .named
+                .get(*from)
+                .cloned()
+                .map(ProxySettings::inherited)
+                .unwrap_or_else(|| {
+                    let text = format!("there is no `defaults {from}` above");
+                    self.config.unclear.push((place.clone(), text));
+                    ProxySettings::default()
+                }),
         };
         self.section = match words[0] {
             "global" => Section::Global,

@@ -107,6 +107,12 @@ impl Settings {
         self.get(word).map(|at| &at.place)
     }
 
+    /// The name of `sni str(NAME)`, which is the same for every request.
+    pub(super) fn fixed_sni(&self) -> Option<&str> {
+        let sni = self.get("sni")?.value.strip_prefix("str(")?;
+        Some(sni.strip_suffix(')')?.trim_matches(['\'', '"']))
+    }
+
     /// The time between two checks.
     pub(super) fn inter(&self) -> Option<At<Duration>> {
         let At { value, place } = self.get("inter")?;

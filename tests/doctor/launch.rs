@@ -190,11 +190,11 @@ fn a_huge_limit_on_open_files() {
     let stage = Stage::new();
     let backend = checked("/sni-check", &options(), SERVER);
     for (limit, mark) in [
-        ("1000000000", Some("problem")),
-        ("10000000", Some("note")),
-        ("100000", None),
+        ("500000000", Some("problem")),
+        ("5000000", Some("note")),
+        ("50000", None),
     ] {
-        let global = format!("{}\n ulimit-n {limit}", jail(&stage));
+        let global = format!("{}\n maxconn {limit}", jail(&stage));
         let config = configure(&stage, &global, &backend);
         let (report, code) = json(&["-f", &config]);
         let found = found(&report);

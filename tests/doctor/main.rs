@@ -10,3 +10,4 @@ mod report;
 mod run;
 #[path = "../support/mod.rs"]
 mod support;
+mod traps;

@@ -1,0 +1,357 @@
+//! Traps of real configurations: what doctor says of them, and what every HAProxy makes of them.
+
+use std::fs;
+
+use crate::configuration::{
+    PLAIN, checked, configure, doctor, finding, foretells, found, in_chroot, jail, json, refuses,
+};
+use crate::support::check::stdout;
+use crate::support::haproxy::{Haproxy, Mode, with_every_haproxy};
+use crate::support::stage::Stage;
+use crate::support::{NAME, free_port, wait_for};
+
+const NOTE: &str = "note";
+const SERVER: &str = "127.0.0.1:PORT TLS check inter 500ms";
+
+/// Options with which the check is healthy.
+fn options() -> String {
+    format!("--sni {NAME} --ca-file /ca.pem --timeout 400ms")
+}
+
+/// What comes before the backends of a whole configuration.
+fn defaults() -> String {
+    let times = " timeout connect 5s\n timeout client 5s\n timeout server 5s\n";
+    let port = free_port();
+    format!("defaults\n mode http\n{times}frontend f\n bind 127.0.0.1:{port}\n")
+}
+
+/// A backend with HAProxy's own check: rules, the end of the server line, what doctor says, and what
+/// HAProxy shows.
+type Row = (
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+    &'static str,
+);
+
+const OWN_CHECKS: [Row; 11] = [
+    ("", "check", &["check-without-sni"], "L6RSP"),
+    ("", "check check-sni NAME", &[], "L6OK"),
+    (
+        "option httpchk GET /",
+        "check",
+        &["check-without-sni"],
+        "L6RSP",
+    ),
+    ("option httpchk GET /", "check check-sni NAME", &[], "L7OK"),
+    (
+        "option httpchk GET /\n http-check send hdr Host NAME",
+        "check",
+        &["check-without-sni"],
+        "L6RSP",
+    ),
+    (
+        "option httpchk GET /\n http-check connect default",
+        "check",
+        &["check-without-sni"],
+        "L6RSP",
+    ),
+    (
+        "option httpchk GET /\n http-check connect ssl",
+        "check",
+        &["check-without-sni"],
+        "L6RSP",
+    ),
+    (
+        "option httpchk GET /\n http-check connect ssl sni NAME",
+        "check",
+        &[],
+        "L7OK",
+    ),
+    ("", "check port PORT", &["check-without-tls"], "L4OK"),
+    (
+        "",
+        "check port PORT check-ssl",
+        &["check-without-sni"],
+        "L6RSP",
+    ),
+    ("", "check port PORT check-ssl check-sni NAME", &[], "L6OK"),
+];
+
+#[test]
+fn haproxys_own_checks_that_send_no_sni_or_speak_no_tls() {
+    let stage = Stage::new();
+    let port = stage.nginx().port.to_string();
+    let backends = OWN_CHECKS.iter().enumerate().map(|(index, (rules, end, _, _))| {
+        let text = format!(
+            "backend b{index}\n {rules}\n server s 127.0.0.1:PORT ssl verify required ca-file {} \
+             sni str(NAME) {end} inter 500ms\n",
+            stage.ca_file
+        );
+        text.replace("PORT", &port).replace("NAME", NAME)
+    });
+    let text = format!("{}{}", defaults(), backends.collect::<String>());
+    let config = stage.folder.file("haproxy.cfg", &text);
+    let (report, code) = json(&["-f", &config]);
+    assert_eq!(code, 0, "{report}");
+    for (index, (rules, end, expected, _)) in OWN_CHECKS.iter().enumerate() {
+        let about = format!("b{index}/s");
+        let findings = report["findings"].as_array().expect("findings").iter();
+        let ids = findings.filter(|finding| {
+            let mut names = finding["about"].as_array().expect("names").iter();
+            names.any(|name| *name == about.as_str())
+        });
+        let ids: Vec<&str> = ids
+            .map(|finding| finding["id"].as_str().expect("a name"))
+            .collect();
+        assert_eq!(ids, *expected, "{rules} {end}");
+    }
+    with_every_haproxy(|version| {
+        let haproxy = version.start(Mode::Single, &config, &[]);
+        for (index, (rules, end, _, status)) in OWN_CHECKS.iter().enumerate() {
+            let seen = haproxy.wait_for_check(&format!("b{index}"), "s");
+            assert_eq!(seen.check_status, *status, "{version:?}: {rules} {end}");
+        }
+    });
+}
+
+/// From 3.3 on HAProxy sends the Host of its check as SNI, where there is one.
+#[test]
+fn newer_haproxys_send_the_host_of_a_check_as_sni() {
+    let stage = Stage::new();
+    let backend = |rules: &str| {
+        let server = format!("127.0.0.1:1 ssl verify none sni str({NAME}) check");
+        let text = format!("backend b\n option httpchk\n {rules}\n server s {server}\n");
+        stage.folder.file("haproxy.cfg", &text)
+    };
+    let told = |version: &str, rules: &str| {
+        let script = format!("#!/bin/sh\necho 'HAProxy version {version} 2026/01/01'\n");
+        let haproxy = stage.folder.script("haproxy", &script);
+        !found(&json(&["-f", &backend(rules), "--haproxy", &haproxy]).0).is_empty()
+    };
+    let with_host = format!("http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}");
+    assert!(told("3.2.26", &with_host));
+    assert!(!told("3.3.0", &with_host));
+    assert!(told("3.3.0", "http-check send meth GET uri /"));
+}
+
+/// Checks that are healthy, beside traffic that goes another way: the words of the server line, and
+/// the note about them.
+#[test]
+fn traffic_that_goes_another_way_than_the_check() {
+    let stage = Stage::new();
+    let client = stage.ca.leaf(&["client.example.test"], 30);
+    stage.folder.file("root/client.pem", &client.both_pem());
+    for (words, id, write) in [
+        (
+            "verifyhost other.example.test",
+            "traffic-other-name",
+            "--verify-host other.example.test",
+        ),
+        (
+            "sni str(other.example.test)",
+            "traffic-other-sni",
+            "--sni other.example.test",
+        ),
+        (
+            "crt ROOT/client.pem",
+            "traffic-other-certificate",
+            "--crt FILE",
+        ),
+        ("send-proxy", "traffic-other-proxy", "--send-proxy "),
+        ("send-proxy-v2", "traffic-other-proxy", "--send-proxy-v2 "),
+        ("alpn h2", "traffic-http2", "check-alpn h2"),
+        (
+            "source 127.0.0.5",
+            "traffic-other-source",
+            "--source 127.0.0.5",
+        ),
+        ("socks4 127.0.0.1:1", "traffic-detour", "check-via-socks4"),
+    ] {
+        let server = format!("{SERVER} {words}");
+        let config = in_chroot(&stage, &checked("/sni-check", &options(), &server));
+        let report = foretells(&config, &[(id, NOTE)], "PROCOK", "0");
+        let advice = finding(&report, id)["write"].as_str().expect("text");
+        assert!(advice.contains(write), "{words}: {advice}");
+    }
+    // Neither where both do the same.
+    for (words, more) in [
+        (format!("verifyhost {NAME}"), ""),
+        ("crt ROOT/client.pem".to_owned(), "--crt /client.pem"),
+        ("source 127.0.0.5".to_owned(), "--source 127.0.0.5"),
+        ("source 0.0.0.0 alpn h2,http/1.1".to_owned(), ""),
+    ] {
+        let options = format!("{} {more}", options());
+        let server = format!("{SERVER} {words}");
+        let config = in_chroot(&stage, &checked("/sni-check", &options, &server));
+        foretells(&config, &[], "PROCOK", "0");
+    }
+}
+
+#[test]
+fn a_server_that_wants_a_client_certificate_which_only_traffic_shows() {
+    let stage = Stage::new();
+    let client = stage.ca.leaf(&["client.example.test"], 30);
+    stage.folder.file("root/client.pem", &client.both_pem());
+    let port = stage.openssl(
+        "leaf",
+        &[
+            "-Verify",
+            "1",
+            "-verify_return_error",
+            "-CAfile",
+            &stage.ca_file,
+        ],
+    );
+    let server = SERVER.replace("PORT", &port.to_string()) + " crt ROOT/client.pem";
+    let config = in_chroot(&stage, &checked("/sni-check", &options(), &server));
+    let expected = [("traffic-other-certificate", NOTE)];
+    foretells(&config, &expected, "PROCERR", "58");
+    let with = format!("{} --crt /client.pem", options());
+    let config = in_chroot(&stage, &checked("/sni-check", &with, &server));
+    foretells(&config, &[], "PROCOK", "0");
+}
+
+#[test]
+fn another_kind_of_check_that_replaces_the_external_one() {
+    let stage = Stage::new();
+    let backend = checked("/sni-check", &options(), SERVER) + "\n option httpchk";
+    let config = in_chroot(&stage, &backend);
+    let (report, code) = json(&["-f", &config]);
+    let what = finding(&report, "no-option")["what"]
+        .as_str()
+        .expect("text");
+    assert!(
+        what.contains("`option httpchk` replaces `option external-check` of "),
+        "{what}"
+    );
+    assert_eq!(code, 2);
+    crate::configuration::shows(&config, "s", "L6RSP", "");
+    // With that of defaults it may be meant.
+    let text = fs::read_to_string(config).expect("text");
+    let text = text.replace(
+        " option external-check\n external-check command /sni-check\n",
+        "",
+    );
+    let text = text.replace(
+        "defaults\n",
+        "defaults\n option external-check\n external-check command /sni-check\n",
+    );
+    let config = stage.folder.file("haproxy.cfg", &text);
+    let (report, _) = json(&["-f", &config]);
+    assert_eq!(finding(&report, "replaced")["mark"], NOTE);
+}
+
+#[test]
+fn rules_of_other_checks_say_nothing_to_an_external_one() {
+    let stage = Stage::new();
+    let backend = checked("/sni-check", &options(), SERVER) + "\n http-check expect ! status 200";
+    let config = in_chroot(&stage, &backend);
+    let report = foretells(&config, &[("unused-rule", NOTE)], "PROCOK", "0");
+    let write = finding(&report, "unused-rule")["write"]
+        .as_str()
+        .expect("text");
+    let write = write.split(" in external-check").next().expect("an option");
+    // Its options do.
+    let options = format!("{} {write}", options());
+    let config = in_chroot(&stage, &checked("/sni-check", &options, SERVER));
+    foretells(&config, &[], "PROCERR", "71");
+}
+
+#[test]
+fn an_agent_alone_never_takes_a_server_down() {
+    let stage = Stage::new();
+    let dead = crate::support::dead_port();
+    let text = format!(
+        "{}backend b\n server s 127.0.0.1:{dead} agent-check agent-port {dead} agent-inter 100ms\n \
+         server t 127.0.0.1:{dead} check inter 100ms\n",
+        defaults()
+    );
+    let config = stage.folder.file("haproxy.cfg", &text);
+    let (report, _) = json(&["-f", &config]);
+    assert_eq!(finding(&report, "agent-alone")["about"][0], "b/s");
+    assert_eq!(found(&report).len(), 1, "{report}");
+    let haproxy = Haproxy::start(Mode::Daemon, &config, &[]);
+    haproxy.wait_for_status("b", "t", "DOWN");
+    assert_eq!(haproxy.server("b", "s").expect("a row").status, "no check");
+}
+
+#[test]
+fn a_server_added_at_run_time_cannot_have_an_external_check() {
+    let stage = Stage::new();
+    let socket = stage.folder.join("admin");
+    let global = format!(
+        "{}\n stats socket {socket} mode 600 level admin",
+        jail(&stage)
+    );
+    let config = configure(&stage, &global, &checked("/sni-check", &options(), SERVER));
+    foretells(&config, &[("runtime-servers", NOTE)], "PROCOK", "0");
+    let add = "experimental-mode on; add server b/new 127.0.0.1:1 check inter 100ms; \
+               enable health b/new; enable server b/new";
+    with_every_haproxy(|version| {
+        let haproxy = version.start(Mode::Single, &config, &[]);
+        haproxy.wait_for_check("b", "s");
+        _ = haproxy.ask(add);
+        wait_for("HAProxy to end, or the server to be DOWN for ever", || {
+            let ended = haproxy.ask("show stat").is_none();
+            let seen = haproxy.server("b", "new");
+            let down = seen.is_some_and(|seen| seen.check_code == "4294967295");
+            (ended || down).then_some(())
+        });
+    });
+    // Where no external check has run, it always ends.
+    let text = fs::read_to_string(config).expect("text");
+    let config = stage
+        .folder
+        .file("haproxy.cfg", &text.replace(" check inter 500ms", ""));
+    with_every_haproxy(|version| {
+        let haproxy = version.start(Mode::Single, &config, &[]);
+        _ = haproxy.ask(add);
+        wait_for("HAProxy to end", || {
+            haproxy.ask("show stat").is_none().then_some(())
+        });
+    });
+}
+
+#[test]
+fn an_open_files_limit_that_haproxy_cannot_have() {
+    let stage = Stage::new();
+    let global = format!("{}\n ulimit-n 100000000", jail(&stage));
+    let config = configure(&stage, &global, &checked("/sni-check", &options(), SERVER));
+    let (report, code) = json(&["-f", &config]);
+    assert_eq!(code, 2);
+    // `haproxy -c` does not see it.
+    assert_eq!(report["haproxy"]["accepts"], true, "{report}");
+    finding(&report, "ulimit-n");
+    assert!(refuses(&config).contains("Cannot raise FD limit to 100000000"));
+}
+
+#[test]
+fn words_of_newer_versions() {
+    let stage = Stage::new();
+    let script = "#!/bin/sh\necho 'HAProxy version 3.5-dev5 2026/01/01'\n";
+    let haproxy = stage.folder.script("haproxy", script);
+    let global = format!("chroot auto\n {PLAIN}");
+    let config = configure(&stage, &global, &checked("/sni-check", &options(), SERVER));
+    let (report, code) = json(&["-f", &config, "--haproxy", &haproxy, "--run"]);
+    assert_eq!((code, found(&report).len()), (2, 1), "{report}");
+    finding(&report, "chroot-auto");
+    assert_eq!(report["runs"]["checks"][0]["check_code"], 255);
+    // A server that a section checks is not checked by the program.
+    let server = format!("{SERVER} healthcheck own");
+    let config = in_chroot(&stage, &checked("/none", &options(), &server));
+    let (report, code) = json(&["-f", &config, "--haproxy", &haproxy]);
+    assert_eq!((code, &report["checks"]), (0, &0.into()), "{report}");
+    assert_eq!(finding(&report, "healthcheck")["mark"], NOTE);
+}
+
+#[test]
+fn with_the_environment_given_nothing_is_left_open() {
+    let stage = Stage::new();
+    let backend = checked("/sni-check", "--sni ${SNI_HOST}", SERVER);
+    let config = in_chroot(&stage, &backend);
+    let text = stdout(&doctor(&["-f", &config]));
+    assert!(text.contains("HAProxy may have them"), "{text}");
+    let text = stdout(&doctor(&["-f", &config, "--env", "OTHER=1"]));
+    assert!(!text.contains("may have them") && text.contains("neither here nor by --env"));
+}
