@@ -12,10 +12,12 @@ mod http;
 mod judge;
 mod path;
 mod rules;
+mod signature;
 pub(crate) mod socket;
 mod stream;
 mod tls;
 mod verify;
+mod violation;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
