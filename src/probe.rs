@@ -2,6 +2,7 @@
 
 mod buffers;
 mod cause;
+mod chain;
 mod client;
 pub mod connect;
 mod exchange;
@@ -10,14 +11,14 @@ mod handover;
 mod hostname;
 mod http;
 mod judge;
+mod links;
 mod path;
+mod revocation;
 mod rules;
-mod signature;
 pub(crate) mod socket;
 mod stream;
 mod tls;
 mod verify;
-mod violation;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

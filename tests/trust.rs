@@ -2,7 +2,7 @@
 
 mod support;
 
-use rcgen::{BasicConstraints, DnType, IsCa};
+use rcgen::{BasicConstraints, DnType, GeneralSubtree, IsCa, NameConstraints};
 use support::NAME;
 use support::check::{self, by_hand, under_haproxy};
 use support::folder::Folder;
@@ -181,7 +181,12 @@ fn a_file_without_the_root_is_told_as_that() {
 #[test]
 fn limits_of_ours_are_not_blamed_on_the_server() {
     let folder = Folder::new();
-    let root = Ca::new();
+    let root = Ca::with("Root", |params| {
+        params.name_constraints = Some(NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::DnsName("example.test".to_owned())],
+            excluded_subtrees: vec![],
+        });
+    });
     let trust = format!("--ca-file {}", folder.file("ca.pem", &root.pem));
     let ca = root.leaf_with(&[NAME], |params| {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -65,9 +65,42 @@ impl<'a> Elements<'a> {
     }
 }
 
+/// An element with this content.
+pub fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len().to_be_bytes();
+    let zeros = length.iter().take_while(|byte| **byte == 0).count();
+    let mut bytes = vec![tag];
+    match content.len() {
+        short @ 0..=0x7f => bytes.push(short as u8),
+        _ => {
+            bytes.push(0x80 | (length.len() - zeros) as u8);
+            bytes.extend(&length[zeros..]);
+        }
+    }
+    bytes.extend(content);
+    bytes
+}
+
 /// The content of the only element, which must have this tag.
 pub fn only(bytes: &[u8], tag: u8) -> Option<&[u8]> {
     let mut elements = Elements(bytes);
     let content = elements.expect(tag)?;
     elements.is_empty().then_some(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Elements, OCTET_STRING, element, only};
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        for length in [0, 1, 127, 128, 255, 256, 65_535, 65_536] {
+            let content = vec![7; length];
+            let written = element(OCTET_STRING, &content);
+            assert_eq!(only(&written, OCTET_STRING), Some(&content[..]), "{length}");
+            assert_eq!(only(&written[..written.len() - 1], OCTET_STRING), None);
+        }
+        assert_eq!(Elements(&[4, 0x80, 0, 0]).next(), None);
+        assert_eq!(Elements(&[0x1f, 1, 0]).next(), None);
+    }
 }

@@ -1,6 +1,8 @@
 //! The parts of a certificate (RFC 5280, section 4.1), as they lie in its bytes.
 
-use super::element::{BIT_STRING, Elements, INTEGER, OCTET_STRING, OID, SEQUENCE, only};
+use rustls::pki_types::SubjectPublicKeyInfoDer;
+
+use super::element::{BIT_STRING, Elements, INTEGER, OCTET_STRING, OID, SEQUENCE, element, only};
 use super::{name, time};
 
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
@@ -28,6 +30,12 @@ pub struct Parts<'a> {
     pub key: &'a [u8],
     /// The content of the AlgorithmIdentifier of the signature.
     pub signature: &'a [u8],
+    /// What is signed: all but the signature and its algorithm.
+    pub body: &'a [u8],
+    /// The signature.
+    pub signed: &'a [u8],
+    /// Whether the algorithm of the signature is the same within what is signed.
+    pub names_one_algorithm: bool,
     extensions: &'a [u8],
 }
 
@@ -53,9 +61,11 @@ impl<'a> Parts<'a> {
     pub fn read_first(bytes: &'a [u8]) -> Option<(Parts<'a>, &'a [u8])> {
         let mut after = Elements(bytes);
         let mut whole = Elements(after.expect(SEQUENCE)?);
+        let start = whole.0;
         let mut body = Elements(whole.expect(SEQUENCE)?);
+        let signed_bytes = &start[..start.len() - whole.0.len()];
         let signature = whole.expect(SEQUENCE)?;
-        whole.expect(BIT_STRING)?;
+        let signed = whole.expect(BIT_STRING)?.strip_prefix(&[0])?;
         if !whole.is_empty() {
             return None;
         }
@@ -68,7 +78,7 @@ impl<'a> Parts<'a> {
             None => 0,
         };
         let serial = body.expect(INTEGER).filter(|serial| is_integer(serial))?;
-        body.expect(SEQUENCE)?;
+        let names_one_algorithm = body.expect(SEQUENCE)? == signature;
         let issuer = body.expect(SEQUENCE)?;
         let mut validity = Elements(body.expect(SEQUENCE)?);
         let (not_before, not_after) = (time::read(&mut validity)?, time::read(&mut validity)?);
@@ -94,9 +104,17 @@ impl<'a> Parts<'a> {
             subject,
             key,
             signature,
+            body: signed_bytes,
+            signed,
+            names_one_algorithm,
             extensions,
         };
         readable.then_some((parts, after.0))
+    }
+
+    /// Its SubjectPublicKeyInfo.
+    pub fn key_info(&self) -> SubjectPublicKeyInfoDer<'static> {
+        element(SEQUENCE, self.key).into()
     }
 
     /// Its extensions; `None` for one that is none.

@@ -114,8 +114,22 @@ fn table() -> Table {
 fn the_installed_haproxy_judges_certificates_as_we_do() {
     let Table { sites, cases, .. } = table();
     let _running = sites.start();
+    assert_page_has(cases.len());
     let some: Vec<Case> = cases.into_iter().step_by(5).collect();
     compare("certificates", &[installed()], &some);
+}
+
+/// docs/limits.md has the number of cases and each limit.
+fn assert_page_has(cases: usize) {
+    let page = include_str!("../../../docs/limits.md");
+    let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    let count = format!("{cases} servers with different certificates");
+    assert!(page.contains(&count), "docs/limits.md lacks: {count}");
+    for (differs, _) in DIFFERENCES {
+        if let Differs::Limit(limit) = differs {
+            assert!(page.contains(limit), "docs/limits.md lacks: {limit}");
+        }
+    }
 }
 
 #[test]
