@@ -3,6 +3,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod files;
 mod haproxy;
 mod hostile;
+mod life;
 mod scene;

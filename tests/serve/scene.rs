@@ -1,10 +1,10 @@
 //! A server under test, and a client that is not HAProxy.
 
-use std::cell::RefCell;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::support::check::BINARY;
@@ -18,7 +18,7 @@ pub struct Serve {
     pub socket: String,
     options: Vec<String>,
     log: String,
-    process: RefCell<Option<Child>>,
+    process: Mutex<Option<Child>>,
 }
 
 impl Serve {
@@ -32,7 +32,7 @@ impl Serve {
         let serve = Serve {
             options: all.into_iter().map(str::to_owned).collect(),
             log: stage.folder.join("serve.log"),
-            process: RefCell::default(),
+            process: Mutex::default(),
             socket,
         };
         serve.resume();
@@ -49,14 +49,29 @@ impl Serve {
             .stderr(fs::File::create(&self.log).expect("a log"))
             .spawn()
             .expect("it runs");
-        *self.process.borrow_mut() = Some(child);
+        *self.process.lock().expect("a lock") = Some(child);
         wait_for("serve to listen", || {
             self.log().contains("listening on").then_some(())
         });
     }
 
+    /// One that somebody else started.
+    pub fn elsewhere(socket: String) -> Serve {
+        Serve {
+            socket,
+            options: Vec::new(),
+            log: String::new(),
+            process: Mutex::default(),
+        }
+    }
+
     pub fn pid(&self) -> u32 {
-        self.process.borrow().as_ref().expect("it runs").id()
+        self.process
+            .lock()
+            .expect("a lock")
+            .as_ref()
+            .expect("it runs")
+            .id()
     }
 
     /// Sends it a signal and waits until it has ended.
@@ -64,7 +79,12 @@ impl Serve {
         let pid = self.pid().to_string();
         let status = program("kill").args([signal, &pid]).status();
         assert!(status.expect("kill runs").success());
-        let mut child = self.process.take().expect("it runs");
+        let mut child = self
+            .process
+            .lock()
+            .expect("a lock")
+            .take()
+            .expect("it runs");
         child.wait().expect("it ends")
     }
 
@@ -95,7 +115,7 @@ impl Serve {
 
 impl Drop for Serve {
     fn drop(&mut self) {
-        if let Some(mut child) = self.process.take() {
+        if let Some(mut child) = self.process.get_mut().expect("a lock").take() {
             let _ = child.kill();
             let _ = child.wait();
         }
