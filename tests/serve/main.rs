@@ -8,3 +8,4 @@ mod haproxy;
 mod hostile;
 mod life;
 mod scene;
+mod units;

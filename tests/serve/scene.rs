@@ -182,6 +182,17 @@ pub fn haproxy(
     addition: &str,
     more: &[(&str, &str)],
 ) -> Haproxy {
+    haproxy_as(version, stage, &serve.socket, addition, more)
+}
+
+/// The same with the socket's path as HAProxy sees it.
+pub fn haproxy_as(
+    version: &Version,
+    stage: &Stage,
+    socket: &str,
+    addition: &str,
+    more: &[(&str, &str)],
+) -> Haproxy {
     let config = concat!(env!("CARGO_MANIFEST_DIR"), "/haproxy/serve.cfg");
     let text = fs::read_to_string(config).expect("a configuration");
     let config = stage.folder.file("serve.cfg", &(text + addition));
@@ -190,7 +201,7 @@ pub fn haproxy(
         ("HYBRID_STACK_HOST", "127.0.0.1"),
         ("HYBRID_STACK_PORT", &port),
         ("SNI_HOST", NAME),
-        ("SERVE_SOCKET", &serve.socket),
+        ("SERVE_SOCKET", socket),
         ("CHECK_INTER", "300ms"),
         ("CHECK_CA_FILE", &stage.ca_file),
         ("SERVER_CA_FILE", &stage.ca_file),

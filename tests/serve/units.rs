@@ -1,0 +1,76 @@
+//! The units in systemd/, and HAProxy in a chroot, for which they have a socket.
+
+use std::fs;
+
+use crate::scene::{Serve, haproxy_as};
+use crate::support::check::BINARY;
+use crate::support::folder::Folder;
+use crate::support::haproxy::versions;
+use crate::support::program;
+use crate::support::stage::Stage;
+
+/// Both units with the program where it is now; gives the service's path.
+fn units(folder: &Folder) -> String {
+    let unit = |name: &str| {
+        let path = format!("{}/systemd/{name}", env!("CARGO_MANIFEST_DIR"));
+        let text = fs::read_to_string(&path).expect("a unit");
+        folder.file(name, &text.replace("/usr/bin/sni-check", BINARY))
+    };
+    unit("sni-check.socket");
+    unit("sni-check.service")
+}
+
+#[test]
+fn systemd_finds_nothing_to_say_about_the_units() {
+    let folder = Folder::new();
+    let service = units(&folder);
+    let output = program("systemd-analyze")
+        .args([
+            "verify",
+            "--man=no",
+            &service,
+            &folder.join("sni-check.socket"),
+        ])
+        .output()
+        .expect("systemd-analyze runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // Of the unit alone: what else this host has is not ours.
+    let said: Vec<&str> = said
+        .lines()
+        .filter(|line| line.contains("sni-check"))
+        .collect();
+    assert!(output.status.success() && said.is_empty(), "{said:?}");
+}
+
+#[test]
+fn the_service_may_do_little_on_its_host() {
+    let folder = Folder::new();
+    // Tenths: 1.5 of 10, where systemd's own word is OK.
+    let output = program("systemd-analyze")
+        .args(["security", "--offline=true", "--threshold=15", "--no-pager"])
+        .arg(units(&folder))
+        .output()
+        .expect("systemd-analyze runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("Overall exposure level"), "{said}");
+}
+
+#[test]
+fn a_chrooted_haproxy_reaches_the_socket_inside_its_chroot() {
+    let stage = Stage::new();
+    let socket = stage.folder.join("root/run/sni-check/socket");
+    fs::create_dir_all(stage.folder.join("root/run/sni-check")).expect("a folder");
+    let listen = format!("unix:{socket}");
+    let serve = Serve::start(&stage, &["--listen", &listen, "--group", "haproxy"]);
+    let version = versions().pop().expect("an HAProxy");
+    let root = stage.folder.join("root");
+    let global = format!("global\n    chroot {root}\n    user haproxy\n    group haproxy\n");
+    let haproxy = haproxy_as(&version, &stage, "/run/sni-check/socket", &global, &[]);
+    haproxy.wait_for_code("hybrid", "blue", "0");
+    let server = haproxy.wait_for_status("hybrid", "blue", "UP");
+    assert_eq!(server.check_status, "L7OK");
+    stage.nginx().stop();
+    haproxy.wait_for_code("hybrid", "blue", "41");
+    drop(serve);
+}
