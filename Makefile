@@ -8,6 +8,9 @@ CARGO_TARGET_DIR ?= target
 # Looked up when used: the folder has the host's target triple in its name.
 BINARY = $(shell ls -t '$(CARGO_TARGET_DIR)/$(shell uname -m)'-*/release/sni-check 2>/dev/null | head -n 1)
 
+# The oldest Rust that builds it; Debian's own may be older.
+RUST = $(shell sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
+
 # program=Debian package
 DEMO_TOOLS = haproxy=haproxy cc=gcc
 # gcc only recommends what it needs to link a program; looked for by what it brings.
@@ -26,6 +29,12 @@ VENV = $(CURDIR)/target/linters
 CARGO_TOOLS = cargo-deb@3.8.0 cargo-cyclonedx@0.5.9
 TOOLS = $(CURDIR)/target/tools
 export PATH := $(VENV)/bin:$(TOOLS)/bin:$(PATH):/usr/sbin:/sbin
+
+define rust
+@command -v cargo >/dev/null || { echo 'cargo is missing: install Rust $(RUST) or later; rustup has it'; exit 1; }
+@have=$$(rustc --version | cut -d ' ' -f 2); printf '%s\n' '$(RUST)' "$$have" | sort -C -V || \
+	{ echo "Rust $$have is too old: install $(RUST) or later; rustup has it"; exit 1; }
+endef
 
 # Installs the Debian packages in $(1) whose programs are missing. Their services are not started.
 define debian
@@ -69,13 +78,13 @@ help:
 	@echo 'make install  binary, manual and completions below $(DESTDIR)$(PREFIX)'
 
 setup-demo:
-	@command -v cargo >/dev/null || { echo 'cargo is missing: install a Rust toolchain first'; exit 1; }
+	$(rust)
 	$(call debian,$(DEMO_TOOLS),$(LIBC_DEV))
 
 # The tools are built without optimisation, since each runs for a second, and outside this folder,
 # whose .cargo/config.toml is not for them.
 setup-release:
-	@command -v cargo >/dev/null || { echo 'cargo is missing: install a Rust toolchain first'; exit 1; }
+	$(rust)
 	$(call debian,$(RELEASE_TOOLS),$(LIBC_DEV))
 	@missing=; for tool in $(CARGO_TOOLS); do \
 		command -v "$${tool%@*}" >/dev/null || missing="$$missing $$tool"; \
@@ -113,8 +122,9 @@ setup: setup-demo setup-release setup-haproxy
 build: setup-demo
 	cargo build --release --locked
 
+# In the program's own profile, with which it shares what is built.
 demo: build
-	HAPROXY='$(HAPROXY)' cargo run --quiet --locked --example demo -- $(BINARY)
+	HAPROXY='$(HAPROXY)' cargo run --release --quiet --locked --example demo -- $(BINARY)
 
 test: setup build
 	cargo test --locked

@@ -2,7 +2,6 @@
 
 mod addresses;
 mod explain;
-mod json;
 mod readme;
 mod report;
 mod situations;

@@ -90,51 +90,6 @@ fn the_most_serious_comes_first_and_no_line_is_wider_than_a_terminal() {
 }
 
 #[test]
-fn the_json_has_its_documented_shape() {
-    let stage = Stage::new();
-    let (report, code) = json(&["-f", &config(&stage), "--run"]);
-    let keys = |value: &serde_json::Value| {
-        let object = value.as_object().expect("an object");
-        object.keys().cloned().collect::<Vec<_>>()
-    };
-    assert_eq!(
-        keys(&report),
-        [
-            "checks",
-            "code",
-            "files",
-            "findings",
-            "haproxy",
-            "not_understood",
-            "runs"
-        ]
-    );
-    assert_eq!(report["code"], code);
-    assert_eq!(keys(&report["haproxy"]), ["accepts", "says", "version"]);
-    assert_eq!(
-        keys(&report["findings"][0]),
-        [
-            "about", "file", "id", "line", "mark", "shows", "what", "write"
-        ]
-    );
-    assert_eq!(keys(&report["not_understood"][0]), ["file", "line", "why"]);
-    assert_eq!(keys(&report["runs"]), ["checks", "exact", "limits"]);
-    assert_eq!(
-        keys(&report["runs"]["checks"][0]),
-        [
-            "backend",
-            "check_code",
-            "check_status",
-            "diagnose",
-            "line",
-            "meaning",
-            "milliseconds",
-            "server"
-        ]
-    );
-}
-
-#[test]
 fn without_haproxy_the_configuration_is_still_examined() {
     let stage = Stage::new();
     let backend = checked(

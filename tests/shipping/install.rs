@@ -1,6 +1,8 @@
 //! `make install`.
 
-use crate::tools::{cargo, run, tool, workspace};
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::tools::{cargo, output, run, tool, workspace};
 
 #[test]
 fn make_install_puts_everything_below_destdir_and_prefix() {
@@ -47,4 +49,28 @@ fn below_usr_zsh_finds_the_completion_where_debian_looks() {
         .arg(format!("DESTDIR={}", place.display())));
     let file = place.join("usr/share/zsh/vendor-completions/_sni-check");
     assert!(file.exists(), "{}", file.display());
+}
+
+#[test]
+fn a_rust_that_is_too_old_is_named_before_anything_is_built() {
+    let place = workspace("old rust");
+    let rustc = place.join("rustc");
+    std::fs::write(
+        &rustc,
+        "#!/bin/sh\necho 'rustc 1.85.1 (4eb161250 2025-03-15)'\n",
+    )
+    .expect("a file");
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&rustc, executable).expect("a mode");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let make = output(
+        tool("make")
+            .args(["--silent", "build"])
+            .env("PATH", format!("{}:{path}", place.display())),
+    );
+    assert!(!make.status.success());
+    let said = String::from_utf8_lossy(&make.stdout);
+    let oldest = env!("CARGO_PKG_RUST_VERSION");
+    let sentence = format!("Rust 1.85.1 is too old: install {oldest} or later; rustup has it\n");
+    assert_eq!(said, sentence);
 }

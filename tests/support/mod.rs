@@ -7,6 +7,7 @@ pub mod check;
 pub mod cost;
 pub mod folder;
 pub mod haproxy;
+pub mod json_page;
 pub mod nginx;
 pub mod peer;
 pub mod pki;

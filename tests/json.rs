@@ -1,0 +1,81 @@
+//! The objects of `--json` are as docs/json.md says.
+
+mod support;
+
+use std::process::Output;
+
+use serde_json::Value;
+
+use support::check::{by_hand, expect, run_by_hand};
+use support::json_page::assert_documented;
+use support::nginx::{Nginx, refusal, site};
+use support::pki::Ca;
+use support::stage::Stage;
+use support::{NAME, dead_port};
+
+fn object(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(bytes)))
+}
+
+#[test]
+fn a_checks_object() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let connect = format!("--connect=127.0.0.1:{port}");
+    let call = |more: &[&str]| run_by_hand(&[&["--json", &connect, NAME], more].concat());
+    let healthy = call(&["--ca-file", &stage.ca_file, "--warn-cert-days=60"]);
+    assert_eq!(healthy.status.code(), Some(0));
+    let unverified = call(&["--no-sni", "--verify=none"]);
+    let down = stage.check(dead_port(), "--json");
+    let objects = [&healthy.stdout, &unverified.stdout, &down.stderr].map(|text| object(text));
+    assert_documented("A check", &objects);
+}
+
+#[test]
+fn diagnoses_object() {
+    let ca = Ca::new();
+    let leaf = ca.leaf(&[NAME], 30);
+    let nginx = Nginx::serve(|folder, port| {
+        refusal(port) + &site((folder, port), "", NAME, (&leaf, &[]), "")
+    });
+    let stage = Stage::of(ca);
+    let objects = [nginx.port, dead_port()].map(|port| {
+        let connect = format!("--connect=127.0.0.1:{port}");
+        let words = ["diagnose", "--json", "--timeout=10s", "--ca-file"];
+        let more = [&stage.ca_file, &connect, NAME];
+        object(&run_by_hand(&[&words[..], &more[..]].concat()).stdout)
+    });
+    assert_documented("diagnose --json", &objects);
+}
+
+/// Runs doctor on this text, in which ROOT is a folder that the program is in.
+fn doctor(stage: &Stage, text: &str, more: &[&str]) -> Output {
+    let root = stage.chroot();
+    let file = stage
+        .folder
+        .file("haproxy.cfg", &text.replace("ROOT", root));
+    let mut command = by_hand(&[&["doctor", "--json", "-f", &file], more].concat());
+    command.env("PATH", "/usr/sbin:/usr/bin");
+    command.output().expect("the program runs")
+}
+
+#[test]
+fn doctors_object() {
+    let stage = Stage::new();
+    let server = format!("127.0.0.1:{} check", dead_port());
+    let config = |options: &str, server: &str| {
+        format!(
+            "global\n external-check\n insecure-fork-wanted\n\
+             listen b\n bind 127.0.0.1:1\n mode tcp\n timeout connect 5s\n timeout client 5s\n \
+             timeout server 5s\n option external-check\n external-check command ROOT/sni-check\n \
+             external-check path \"{options}\"\n server s {server}\n"
+        )
+    };
+    let good = doctor(&stage, &config("--sni a.example", &server), &["--run"]);
+    assert_eq!(good.status.code(), Some(41), "{good:?}");
+    let server = format!("{server} inter soon");
+    let bad = doctor(&stage, &config("--snl a.example", &server), &[]);
+    expect(&bad, 2, "");
+    let objects = [&good.stdout, &bad.stdout].map(|text| object(text));
+    assert_documented("doctor --json", &objects);
+}
