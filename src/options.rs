@@ -72,6 +72,10 @@ pub struct Options {
     #[argh(option, arg_name = "RULE")]
     pub expect: Vec<Expectation>,
 
+    /// how long the response's head may be; default HAProxy's limits, 15k and 100 fields
+    #[argh(option, arg_name = "SIZE")]
+    pub max_head: Option<Size>,
+
     /// how much of the body expectations read, default 64k
     #[argh(option, arg_name = "SIZE")]
     pub max_body: Option<Size>,
@@ -274,7 +278,7 @@ fn separate_values(
                 }
                 Some(next) => next,
                 None => {
-                    let write = format!("write {name} followed by one");
+                    let write = format!("write one after it, or {SET_THE_VARIABLE}");
                     return Err(refusal(name, "has no value", write));
                 }
             },

@@ -1,13 +1,17 @@
 //! The probe: one connection, one handshake, one request, one verdict.
 
+mod body;
 mod buffers;
 mod cause;
 mod chain;
 mod client;
 pub mod connect;
 mod exchange;
+mod expectations;
 mod faults;
+mod fields;
 mod handover;
+mod head;
 mod hostname;
 mod http;
 mod judge;

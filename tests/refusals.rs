@@ -73,15 +73,15 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
         ("--sni a --timeout 0", vec!["--timeout", "zero"]),
         (
             "--sni a --expect 'status 399-200'",
-            vec!["--expect", "write 200-399"],
+            vec!["--expect", "200-399"],
         ),
         (
             "--sni a --expect 'status abc'",
-            vec!["--expect", "no status code"],
+            vec!["--expect", "not a status code"],
         ),
         (
             "--sni a --expect 'rstring ('",
-            vec!["--expect", "no regular expression"],
+            vec!["--expect", "not a regular expression"],
         ),
         (
             "--sni a --expect 'body x'",
@@ -97,7 +97,7 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
         ),
         (
             "--sni a --header 'A b: c'",
-            vec!["--header", "no header name"],
+            vec!["--header", "not a header name"],
         ),
         (
             "--sni a --header 'Content-Length: 3'",
@@ -194,7 +194,19 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
         ("--sni a --quiet=yes", vec!["--quiet", "no value"]),
         ("--sni a --syslog loghost", vec!["--syslog", "IP address"]),
         ("--sni a --min-cert-days soon", vec!["--min-cert-days"]),
-        ("--sni a stray", vec!["four arguments", "5"]),
+        ("--sni a stray", vec!["`stray`", "belongs to no option"]),
+        ("--sni a stray --method", vec!["--method has no value"]),
+        (
+            "sni-check --sni a",
+            vec!["external-check path", "does not begin"],
+        ),
+        (
+            "--sni a --header 'X: ${TOKEN}'",
+            vec!["${TOKEN}", "double quotes"],
+        ),
+        ("--sni a --uri '*'", vec!["--uri `*`", "--method OPTIONS"]),
+        ("--sni a --uri http://b/", vec!["--uri", "'Host: NAME'"]),
+        ("--sni a --max-head 0", vec!["--max-head", "64k"]),
         ("--help", vec!["--help"]),
         ("--version", vec!["--version"]),
     ]

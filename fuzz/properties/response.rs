@@ -11,6 +11,7 @@ use std::time::Duration;
 use sni_check::code::Code;
 use sni_check::failure::{Closed, Failure};
 use sni_check::haproxy::call::options_in_path;
+use sni_check::options::expect::Part;
 use sni_check::options::{Parsed, parse};
 use sni_check::plan::{Output, Plan, Request};
 use sni_check::probe::{Response, Stop, Stream, TlsStop, exchange};
@@ -31,10 +32,11 @@ pub fn hold(input: &[u8]) {
     };
     let verdict = ask(bytes, bytes.len(), end, &request);
     let in_pieces = ask(bytes, 1 + bytes.len() / 256, end, &request);
-    assert_eq!(
-        format!("{verdict:?}"),
-        format!("{in_pieces:?}"),
-        "pieces change nothing"
+    // What has been found needs nothing of what follows, which may be wrong.
+    let found_early = in_pieces.is_ok() && looks_for_something(&request);
+    assert!(
+        found_early || format!("{verdict:?}") == format!("{in_pieces:?}"),
+        "pieces change nothing: {verdict:?} {in_pieces:?}"
     );
     match verdict {
         Ok(response) => assert_is_healthy(bytes, end, &request, &response),
@@ -44,6 +46,12 @@ pub fn hold(input: &[u8]) {
             assert!(code != Code::ResponseTimeout || end == End::Silent);
         }
     }
+}
+
+/// Whether a rule looks for something in the body.
+fn looks_for_something(request: &Request) -> bool {
+    let mut rules = request.expectations.iter();
+    rules.any(|rule| rule.part() == Part::Body && !rule.is_negated())
 }
 
 /// What a plan makes of these options.
@@ -138,7 +146,9 @@ fn assert_is_the_request(sent: &[u8], request: &Request) {
             .iter()
             .any(|name| line.to_ascii_lowercase().starts_with(name))
     });
-    assert_eq!(fields.count(), request.headers.len());
+    let ours = request.headers.iter();
+    let ours = ours.filter(|(name, _)| *name != "content-length");
+    assert_eq!(fields.count(), ours.count());
 }
 
 /// Looks at the bytes once more, by other means.
@@ -166,10 +176,7 @@ fn assert_is_healthy(bytes: &[u8], end: End, request: &Request, response: &Respo
             let text = String::from_utf8_lossy(&body[..seen]);
             assert_eq!(text.contains(wanted), present, "{rule}");
             let all = complete && seen == body.len();
-            assert!(
-                all || (present && seen < body.len()),
-                "a part says nothing of the rest"
-            );
+            assert!(all || present, "a part says nothing of the rest");
         }
     }
 }
@@ -182,25 +189,17 @@ fn final_head(mut bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
         }
         let end = head_end(bytes)?;
         let (head, rest) = bytes.split_at(end);
-        let [
-            b'H',
-            b'T',
-            b'T',
-            b'P',
-            b'/',
-            b'1',
-            b'.',
-            b'0' | b'1',
-            b' ',
-            digits @ ..,
-        ] = head
-        else {
+        let version = head.split_at_checked(8)?;
+        let digit = |at: usize| version.0[at].is_ascii_digit();
+        if !version.0.starts_with(b"HTTP/") || !digit(5) || version.0[6] != b'.' || !digit(7) {
             return None;
-        };
-        let digits = digits.split_first_chunk::<3>()?.0;
+        }
+        let digits = version.1.trim_ascii_start();
+        let length = digits.iter().take_while(|byte| byte.is_ascii_digit());
+        let digits = &digits[..length.count()];
         let status: u16 = std::str::from_utf8(digits).ok()?.parse().ok()?;
         match status {
-            100..=199 => bytes = rest,
+            100 | 102..=199 => bytes = rest,
             _ => return Some((status, head, rest)),
         }
     }
@@ -228,8 +227,7 @@ fn body(status: u16, head: &[u8], rest: &[u8], end: End) -> (Vec<u8>, bool) {
         return (Vec::new(), true);
     }
     let codings = field("transfer-encoding").unwrap_or_default();
-    let http11 = head.starts_with("http/1.1");
-    if http11 && codings.split(',').any(|coding| coding.trim() == "chunked") {
+    if codings.split(',').any(|coding| coding.trim() == "chunked") {
         return chunks(rest);
     }
     match field("content-length").and_then(|length| length.parse().ok()) {

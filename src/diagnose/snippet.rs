@@ -189,6 +189,10 @@ fn files_and_limits(options: &Options, mut add: impl FnMut(&str, String)) {
             options.warn_cert_days.map(|days| days.0.to_string()),
         ),
         (
+            "--max-head",
+            options.max_head.map(|size| size.0.to_string()),
+        ),
+        (
             "--max-body",
             options.max_body.map(|size| size.0.to_string()),
         ),

@@ -64,6 +64,16 @@ pub(super) const NOT_HTTP: &[Cause] = &[
         confirm: "curl -v --http1.1 shows it; the line says what is wrong with it.",
         change: "Repair the application; check a page that sets fewer cookies.",
     },
+    Cause {
+        what: "The response's head is longer than HAProxy takes by default (tune.bufsize, tune.http.maxhdr): its traffic gets 502.",
+        confirm: "The line names the limit.",
+        change: "Set fewer cookies, or raise the limit in HAProxy and --max-head here.",
+    },
+    Cause {
+        what: "A Transfer-Encoding other than chunked, which HAProxy refuses as well.",
+        confirm: "The line names it.",
+        change: "Use Content-Encoding in the application.",
+    },
 ];
 
 pub(super) const CLOSED: &[Cause] = &[
@@ -82,6 +92,11 @@ pub(super) const CLOSED: &[Cause] = &[
         confirm: "Try --method GET --uri / without other headers.",
         change: "Change the request, or the server's limit.",
     },
+    Cause {
+        what: "The server ends TLS without close_notify: nobody can say whether the body is complete.",
+        confirm: "The body has no Content-Length, and --expect '! …' or a text that was not found needs its end.",
+        change: "Let the server send close_notify or Content-Length, or expect a text that is there.",
+    },
 ];
 
 pub(super) const BODY: &[Cause] = &[
@@ -94,6 +109,16 @@ pub(super) const BODY: &[Cause] = &[
         what: "The pattern does not match the page: upper or lower case, line ends, compression, another language.",
         confirm: "Request the page with curl and compare it with --expect letter by letter.",
         change: "Correct --expect.",
+    },
+    Cause {
+        what: "The response has no body (204, a redirect): no rule about a body is met then, negated or not.",
+        confirm: "The line says `no response body`.",
+        change: "Check a page that has one, or expect only a status.",
+    },
+    Cause {
+        what: "The regular expression needs more time or memory than there is.",
+        confirm: "The line says `limit of sni-check`.",
+        change: "Simplify it: [\\s\\S]* for (.|\\n)*, a text in place of nested repetitions.",
     },
     Cause {
         what: "The text comes later than --max-body reads (64k by default).",

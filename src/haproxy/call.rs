@@ -51,9 +51,15 @@ impl Caller {
 /// An ordinary search path carries none; it never begins with a dash.
 ///
 /// # Errors
-/// An unclosed quote, a comment, or bytes that are not UTF-8.
+/// An unclosed quote, a comment, bytes that are not UTF-8, options behind something else.
 pub fn options_in_path(path: &OsStr) -> Result<Vec<String>> {
-    if !path.as_encoded_bytes().trim_ascii_start().starts_with(b"-") {
+    let bytes = path.as_encoded_bytes().trim_ascii_start();
+    if !bytes.starts_with(b"-") {
+        // A search path has no such thing, options behind some other word have.
+        if bytes.windows(3).any(|part| part == b" --") {
+            let what = "does not begin with an option, but has one";
+            return Err(refusal(PATH, what, "write nothing before the options"));
+        }
         return Ok(Vec::new());
     }
     match path.to_str() {

@@ -1,6 +1,6 @@
 //! The HTTP request, and what its response must be.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use ureq::http::uri::PathAndQuery;
 use ureq::http::{HeaderName, HeaderValue, Method, Uri, header};
 
@@ -8,7 +8,7 @@ use super::files::Files;
 use super::names::Names;
 use crate::options::Options;
 use crate::options::expect::{Expectation, Part};
-use crate::refusal::refusal;
+use crate::refusal::{exclusive, refusal};
 
 /// Enough for a status page; also what `--max-body` defaults to.
 const DEFAULT_MAX_BODY: u32 = 64 << 10;
@@ -26,6 +26,8 @@ pub struct Request {
     pub body: String,
     /// All must hold.
     pub expectations: Vec<Expectation>,
+    /// How long the response's head may be, in bytes; `None` for HAProxy's limits.
+    pub max_head: Option<usize>,
     /// How much of the response's body is read at most, in bytes; 0 when no expectation needs it.
     pub max_body: u32,
 }
@@ -44,28 +46,32 @@ impl Request {
             .iter()
             .any(|expectation| expectation.part() == Part::Body);
         if method == Method::HEAD {
-            ensure!(
-                body.is_empty(),
-                "--body and --method HEAD contradict each other; use POST"
-            );
-            ensure!(
-                !needs_body,
-                "--method HEAD brings no body for --expect string or rstring; use GET"
-            );
+            exclusive(!body.is_empty(), "--body", true, "--method HEAD")?;
+            if needs_body {
+                let what = "brings no body for --expect string or rstring";
+                return Err(refusal("--method HEAD", what, "use --method GET"));
+            }
         }
-        ensure!(
-            options.max_body.is_none() || needs_body,
-            "--max-body needs an --expect string or rstring; without one no body is read"
-        );
+        if options.max_body.is_some() && !needs_body {
+            let what = "has no effect, no expectation looks at the body";
+            let write = "add --expect string or rstring, or leave it out";
+            return Err(refusal("--max-body", what, write));
+        }
         let max_body = options.max_body.map_or(DEFAULT_MAX_BODY, |size| size.0);
         Ok(Request {
-            uri: uri(options.uri.as_deref(), url_uri)?,
-            headers: with_defaults(headers, names)?,
+            uri: uri(&method, options.uri.as_deref(), url_uri)?,
+            headers: with_defaults(headers, names, &method, &body)?,
+            max_head: options.max_head.map(|size| size.0 as usize),
             max_body: if needs_body { max_body } else { 0 },
             method,
             body,
             expectations,
         })
+    }
+
+    /// Whether an expectation looks at this part of the response.
+    pub fn wants(&self, part: Part) -> bool {
+        self.expectations.iter().any(|rule| rule.part() == part)
     }
 }
 
@@ -74,33 +80,47 @@ fn method(options: &Options) -> Result<Method> {
         return Ok(Method::GET);
     };
     match Method::from_bytes(text.as_bytes()) {
-        Ok(Method::CONNECT) => bail!("--method CONNECT opens a tunnel, it checks nothing; use GET"),
+        Ok(Method::CONNECT) => Err(refusal(
+            "--method CONNECT",
+            "opens a tunnel and checks nothing",
+            "use --method GET",
+        )),
         Ok(method) => Ok(method),
-        Err(_) => bail!("--method `{text}`: write a method such as GET, HEAD or OPTIONS"),
+        Err(_) => Err(refusal(
+            format!("--method `{text}`"),
+            "is not a method",
+            "write one such as GET, HEAD or OPTIONS",
+        )),
     }
 }
 
-fn uri(option: Option<&str>, url: Option<&str>) -> Result<Uri> {
+fn uri(method: &Method, option: Option<&str>, url: Option<&str>) -> Result<Uri> {
     // A bare `https://host/` asks for nothing that --uri could contradict.
     let url = url.filter(|path| *path != "/");
-    let text = match (option, url) {
-        (Some(_), Some(_)) => {
-            bail!("--uri and the path in the URL contradict each other; give only one of them")
-        }
-        (Some(text), None) | (None, Some(text)) => text,
-        (None, None) => "/",
-    };
-    ensure!(
-        text.starts_with('/'),
-        "--uri `{text}`: it must begin with /, such as /healthz"
-    );
+    exclusive(
+        option.is_some(),
+        "--uri",
+        url.is_some(),
+        "the path in the URL",
+    )?;
+    let text = option.or(url).unwrap_or("/");
+    let subject = format!("--uri `{text}`");
+    if !text.starts_with('/') && text != "*" {
+        let write = "write a path such as /healthz, and the host as --header 'Host: NAME'";
+        return Err(refusal(subject, "does not begin with /", write));
+    }
+    if text == "*" && method != Method::OPTIONS {
+        let what = "is the whole server, which only OPTIONS can ask for";
+        return Err(refusal(subject, what, "add --method OPTIONS"));
+    }
     let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
     let path = PathAndQuery::try_from(text)
         .ok()
         .filter(|_| printable && !text.contains('#'));
-    let path = path.with_context(|| {
-        format!("--uri `{text}` has a character that a URI cannot have; percent-encode it (%20)")
-    })?;
+    let Some(path) = path else {
+        let what = "has a character that a URI cannot have";
+        return Err(refusal(subject, what, "percent-encode it, such as %20"));
+    };
     // The authority is a placeholder: Host is always set, and the address is chosen elsewhere.
     let uri = Uri::builder()
         .scheme("https")
@@ -141,12 +161,19 @@ pub(super) fn headers(options: &Options, files: &Files) -> Result<Vec<Field>> {
         .iter()
         .filter(|(name, _)| name == header::HOST)
         .count();
-    ensure!(hosts <= 1, "--header gives Host twice; give it once");
+    if hosts > 1 {
+        return Err(refusal("--header", "gives Host twice", "give it once"));
+    }
     Ok(headers)
 }
 
 /// These fields, and what every request has if they do not say otherwise.
-fn with_defaults(given: &[Field], names: &Names) -> Result<Vec<Field>> {
+fn with_defaults(
+    given: &[Field],
+    names: &Names,
+    method: &Method,
+    body: &str,
+) -> Result<Vec<Field>> {
     let mut headers = given.to_vec();
     for (name, default) in [
         (header::HOST, names.host.as_str()),
@@ -161,40 +188,44 @@ fn with_defaults(given: &[Field], names: &Names) -> Result<Vec<Field>> {
             headers.push((name, HeaderValue::from_str(default)?));
         }
     }
+    // HAProxy says so for every method but these; ureq would send a chunked body for some.
+    let no_length = [Method::GET, Method::HEAD, Method::OPTIONS, Method::DELETE];
+    if body.is_empty() && !no_length.contains(method) {
+        headers.push((header::CONTENT_LENGTH, HeaderValue::from_static("0")));
+    }
     Ok(headers)
 }
 
 /// Reads `Name: value`. Messages never show the value, it may be a secret.
-fn header_field(text: &str, option: &str) -> Result<(HeaderName, HeaderValue)> {
-    ensure!(
-        !text.contains(['\r', '\n']),
-        "{option}: a line break (CR or LF) in a header; give one --header for each"
-    );
-    let (name, value) = text
-        .split_once(':')
-        .with_context(|| format!("{option}: no colon; write it as 'Name: value'"))?;
-    let field = HeaderName::from_bytes(name.as_bytes()).ok();
-    let field = field.with_context(|| {
-        format!("{option}: `{name}` is no header name; write it as 'Name: value'")
-    })?;
-    ensure!(
-        ![
-            header::CONNECTION,
-            header::CONTENT_LENGTH,
-            header::EXPECT,
-            header::TE,
-            header::TRANSFER_ENCODING,
-            header::UPGRADE,
-        ]
-        .contains(&field),
-        "{option}: {name} is set by sni-check itself; leave it out"
-    );
-    let value = HeaderValue::from_str(value.trim());
-    let value = value
-        .ok()
-        .filter(|value| field != header::HOST || !value.is_empty());
-    let value = value.with_context(|| {
-        format!("{option}: the value of {name} is empty or has a control character; write it as 'Name: value'")
+fn header_field(text: &str, option: &str) -> Result<Field> {
+    const FORM: &str = "write it as 'Name: value'";
+    if text.contains(['\r', '\n']) {
+        let what = "has a line break (CR or LF)";
+        return Err(refusal(option, what, "give one --header for each"));
+    }
+    let Some((name, value)) = text.split_once(':') else {
+        return Err(refusal(option, "has no colon", FORM));
+    };
+    let Ok(field) = HeaderName::from_bytes(name.as_bytes()) else {
+        let what = format!("has `{name}`, which is not a header name");
+        return Err(refusal(option, what, FORM));
+    };
+    let ours = [
+        header::CONTENT_LENGTH,
+        header::EXPECT,
+        header::TE,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ];
+    if ours.contains(&field) {
+        let what = format!("has {name}, which sni-check sets by itself where it is needed");
+        return Err(refusal(option, what, "leave it out"));
+    }
+    let value = HeaderValue::from_str(value.trim()).ok();
+    let value = value.filter(|value| field != header::HOST || !value.is_empty());
+    let value = value.ok_or_else(|| {
+        let what = format!("has a value of {name} that is empty or has a control character");
+        refusal(option, what, FORM)
     })?;
     Ok((field, value))
 }

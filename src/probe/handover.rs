@@ -2,19 +2,19 @@
 //! resolve.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use ureq::config::Config;
 use ureq::http;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
-use super::buffers::GrowingBuffers;
+use super::body::Framing;
+use super::buffers::{Received, UreqBuffers};
+use super::head::{self, Head, Reading};
+use super::socket::Stop;
 use super::stream::{Stream, TlsStop};
-use crate::failure::Failure;
-
-/// The head of a response may be this long, in bytes; HAProxy's own limit is `tune.bufsize`.
-pub(super) const MAX_HEAD: usize = 64 << 10;
+use crate::failure::{Closed, Failure};
 
 /// [`TlsStop`] on its way through ureq.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl From<TlsStop> for ureq::Error {
 
 /// Gives ureq the connection that is already made: phases are ours to tell apart.
 #[derive(Debug)]
-pub(super) struct Handover<S>(pub(super) Mutex<Option<S>>);
+pub(super) struct Handover<S>(pub(super) Mutex<Option<Connection<S>>>);
 
 impl<S: Stream> Connector for Handover<S> {
     type Out = Connection<S>;
@@ -46,11 +46,7 @@ impl<S: Stream> Connector for Handover<S> {
         _details: &ConnectionDetails<'_>,
         _chained: Option<()>,
     ) -> Result<Option<Connection<S>>, ureq::Error> {
-        let stream = self.0.lock().ok().and_then(|mut stream| stream.take());
-        Ok(stream.map(|stream| Connection {
-            stream,
-            buffers: GrowingBuffers::default(),
-        }))
+        Ok(self.0.lock().ok().and_then(|mut given| given.take()))
     }
 }
 
@@ -71,10 +67,96 @@ impl Resolver for NoResolver {
     }
 }
 
+/// The connection as ureq sees it. HAProxy's rules for the head and the framing of a response are
+/// kept here; ureq gets a head that says nothing, and after it the body until it ends.
 #[derive(Debug)]
 pub(super) struct Connection<S> {
     stream: S,
-    buffers: GrowingBuffers,
+    received: Received,
+    buffers: UreqBuffers,
+    reading: Reading,
+    /// How the body goes on; `None` before it.
+    framing: Option<Framing>,
+    head: Arc<Mutex<Head>>,
+}
+
+/// What ureq is told of every final response.
+const HEAD_FOR_UREQ: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
+
+impl<S: Stream> Connection<S> {
+    /// `head` is where the head of the final response is put, `output_size` how long the request's
+    /// head may be.
+    pub fn new(
+        stream: S,
+        reading: Reading,
+        output_size: usize,
+        head: Arc<Mutex<Head>>,
+    ) -> Connection<S> {
+        Connection {
+            stream,
+            received: Received::default(),
+            buffers: UreqBuffers::new(output_size),
+            reading,
+            framing: None,
+            head,
+        }
+    }
+
+    /// Waits for bytes of the peer; whether there are more.
+    fn receive(&mut self) -> Result<bool, TlsStop> {
+        let length = self.stream.receive(self.received.space())?;
+        self.received.fill(length);
+        Ok(length > 0)
+    }
+
+    /// Reads the head of the final response; those before it only announce it.
+    fn read_head(&mut self) -> Result<(), TlsStop> {
+        loop {
+            let read = head::read(self.received.unread(), self.reading);
+            let Some((head, length)) = read.map_err(not_http)? else {
+                match self.receive()? {
+                    true => continue,
+                    false => return Err(Stop::Closed(Closed::Closed).into()),
+                }
+            };
+            self.received.consume(length);
+            if !head.is_interim() {
+                self.framing = Some(head.framing);
+                if let Ok(mut slot) = self.head.lock() {
+                    *slot = head;
+                }
+                self.buffers.input.extend_from_slice(HEAD_FOR_UREQ);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads more of the body; whether there was more.
+    fn read_body(&mut self, mut framing: Framing) -> Result<bool, TlsStop> {
+        self.buffers.compact();
+        let before = self.buffers.input.len();
+        loop {
+            let taken = framing.take(self.received.unread(), &mut self.buffers.input);
+            self.received.consume(taken.map_err(not_http)?);
+            self.framing = Some(framing);
+            if self.buffers.input.len() > before {
+                return Ok(true);
+            }
+            if framing.is_complete() {
+                return Ok(false);
+            }
+            if !self.receive()? {
+                return match framing {
+                    Framing::UntilClosed => Ok(false),
+                    _ => Err(Stop::Closed(Closed::Closed).into()),
+                };
+            }
+        }
+    }
+}
+
+fn not_http(what: String) -> TlsStop {
+    TlsStop::Tls(Failure::NotHttp(what))
 }
 
 impl<S: Stream> Transport for Connection<S> {
@@ -88,14 +170,13 @@ impl<S: Stream> Transport for Connection<S> {
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
-        // ureq bounds the head, but not a line between the chunks of a body.
-        if self.buffers.input().len() > MAX_HEAD {
-            let cause = format!("a line of it is longer than {MAX_HEAD} bytes");
-            return Err(TlsStop::Tls(Failure::NotHttp(cause)).into());
+        match self.framing {
+            None => {
+                self.read_head()?;
+                Ok(true)
+            }
+            Some(framing) => Ok(self.read_body(framing)?),
         }
-        let length = self.stream.receive(self.buffers.input_append_buf())?;
-        self.buffers.input_appended(length);
-        Ok(length > 0)
     }
 
     fn is_open(&mut self) -> bool {

@@ -47,10 +47,13 @@ fn statuses(stage: &Stage) -> Vec<Fault> {
         ("503 Busy", 71, "status 503"),
         ("600 X", 71, "status 600"),
         ("999 X", 71, "status 999"),
-        ("000 X", 73, NOT_HTTP),
-        ("099 X", 73, NOT_HTTP),
-        ("20 OK", 73, NOT_HTTP),
-        ("2000 OK", 73, NOT_HTTP),
+        // HAProxy takes what is a number.
+        ("000 X", 71, "status 0"),
+        ("099 X", 71, "status 99"),
+        ("20 OK", 71, "status 20"),
+        ("2000 OK", 71, "status 2000"),
+        ("0200 OK", 0, ""),
+        ("70000 OK", 73, NOT_HTTP),
         ("-200 OK", 73, NOT_HTTP),
         ("+20 OK", 73, NOT_HTTP),
         ("0xC8 OK", 73, NOT_HTTP),
@@ -62,7 +65,7 @@ fn statuses(stage: &Stage) -> Vec<Fault> {
 }
 
 fn heads(stage: &Stage) -> Vec<Fault> {
-    let many = "X-A: b\r\n".repeat(100);
+    let many = "X-A: b\r\n".repeat(101);
     let too_many = "X-A: b\r\n".repeat(1_000);
     let long = "y".repeat(60_000);
     let header = |fields: &str, code, phrase| {
@@ -94,10 +97,11 @@ fn heads(stage: &Stage) -> Vec<Fault> {
         ),
         says("garbage\r\n\r\n", 73, NOT_HTTP),
         says("ICY 200 OK\r\n\r\n", 73, NOT_HTTP),
-        says("HTTP/1.2 200 OK\r\n\r\n", 73, NOT_HTTP),
+        says("HTTP/1.2 200 OK\r\n\r\n", 0, ""),
         says("HTTP/2 200\r\n\r\n", 73, NOT_HTTP),
         says("http/1.1 200 OK\r\n\r\n", 73, NOT_HTTP),
-        says("HTTP/1.1\t200 OK\r\n\r\n", 73, NOT_HTTP),
+        says("HTTP/1.1\t200 OK\r\n\r\n", 0, ""),
+        says("HTTP/1.1 200 OK\nX: y\n\n", 0, ""),
         says("200 OK\r\n\r\n", 73, NOT_HTTP),
         says("GET / HTTP/1.1\r\n\r\n", 73, NOT_HTTP),
         says("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 73, NOT_HTTP),
@@ -112,19 +116,32 @@ fn heads(stage: &Stage) -> Vec<Fault> {
         header("X Y: z", 73, NOT_HTTP),
         header("X : z", 73, NOT_HTTP),
         header("X:", 0, ""),
-        header(&many, 0, ""),
-        header(&too_many, 73, NOT_HTTP),
-        header(&format!("X: {long}"), 0, ""),
-        header("Content-Length: x", 73, "content-length"),
-        header("Content-Length: -1", 73, "content-length"),
-        header("Content-Length: 99999999999999999999", 73, "content-length"),
+        header("X: a;\r\n\tb;\r\n c", 0, ""),
+        header("X: \u{1}\u{7f}\u{80}", 0, ""),
+        header("X: a\rb", 73, NOT_HTTP),
+        header(many["X-A: b\r\n".len()..].trim_end(), 0, ""),
+        header(many.trim_end(), 73, "tune.http.maxhdr"),
+        header(&too_many, 73, "tune.http.maxhdr"),
+        header(&format!("X: {long}"), 73, "tune.bufsize"),
+        longer_head(stage, &format!("{too_many}X: {long}")),
+        header("Transfer-Encoding: gzip", 73, "Transfer-Encoding"),
+        header("Transfer-Encoding: gzip, chunked", 73, "Transfer-Encoding"),
+        header("Content-Length: x", 73, "Content-Length"),
+        header("Content-Length: -1", 73, "Content-Length"),
+        header("Content-Length: 99999999999999999999", 73, "Content-Length"),
         header(
             "Content-Length: 1\r\nContent-Length: 2",
             73,
-            "content-length",
+            "Content-Length",
         ),
         header("Content-Length: 9", 0, ""),
     ]
+}
+
+/// A head for which `--max-head` asks.
+fn longer_head(stage: &Stage, fields: &str) -> Fault {
+    let response = format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n");
+    says(stage, &response, "--max-head 80k", 0, "")
 }
 
 fn bodies(stage: &Stage) -> Vec<Fault> {
@@ -147,7 +164,7 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
     let old = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nba\r\n1\r\nd\r\n0\r\n\r\n";
     let not_bad = "--expect '! string bad'";
     vec![
-        says(stage, old, not_bad, 73, "Transfer-Encoding in HTTP/1.0"),
+        says(stage, old, not_bad, 75, "does not meet"),
         says(stage, old, "", 0, ""),
         chunked("4\r\ngood\r\n0\r\n\r\n", WANTS, 0, ""),
         chunked("2\r\ngo\r\n2\r\nod\r\n0\r\n\r\n", WANTS, 0, ""),
@@ -157,10 +174,19 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
         chunked("4\r\ngoodXX0\r\n\r\n", WANTS, 73, "chunk"),
         chunked("ffffffffffffffffff\r\ngood", WANTS, 73, "chunk"),
         chunked("4\r\ngo", WANTS, 74, complete),
-        chunked("4\r\ngood\r\n", WANTS, 74, complete),
+        // What has been found needs no end; what must not be does.
+        chunked("4\r\ngood\r\n", WANTS, 0, ""),
+        chunked("4\r\ngood\r\n", not_bad, 74, complete),
+        chunked(
+            "4;a-long-extension=0123456789\r\ngood\r\n0\r\n\r\n",
+            WANTS,
+            0,
+            "",
+        ),
         chunked("", WANTS, 74, complete),
         chunked("zz\r\n", "", 0, ""),
-        plain("200 OK\r\nContent-Length: 9", "good", 74, complete),
+        plain("200 OK\r\nContent-Length: 9", "good", 0, ""),
+        plain("200 OK\r\nContent-Length: 9", "goo", 74, complete),
         plain("200 OK\r\nContent-Length: 2", "good", 75, "does not meet"),
         plain("200 OK\r\nContent-Length: 0", "good", 75, no_body),
         plain("200 OK", "all good", 0, ""),
@@ -215,7 +241,13 @@ fn endless(stage: &Stage) -> Vec<Fault> {
     let first = "first 65536 bytes";
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     vec![
-        row("HTTP/1.1 200 OK\r\n", "X-A: b\r\n", "", 73, NOT_HTTP),
+        row(
+            "HTTP/1.1 200 OK\r\n",
+            "X-A: b\r\n",
+            "",
+            73,
+            "tune.http.maxhdr",
+        ),
         row("HTTP/1.1 200 OK\r\nX: ", "y", "", 73, "longer than"),
         row("HTTP/1.1 200 ", "y", "", 73, "longer than"),
         row("", "HTTP/1.1 103 E\r\n\r\n", "", 72, "timed out"),
@@ -226,7 +258,13 @@ fn endless(stage: &Stage) -> Vec<Fault> {
         row(bare, "x", WANTS, 75, first),
         row(bare, "x", "--expect '! string bad'", 75, first),
         row(chunked, "1\r\nx\r\n", WANTS, 75, first),
-        row(chunked, "0", WANTS, 73, "a line of it is longer"),
+        row(
+            chunked,
+            "0",
+            WANTS,
+            73,
+            "a line of its body's framing is longer",
+        ),
     ]
 }
 

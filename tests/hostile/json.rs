@@ -28,7 +28,7 @@ fn it_is_never_cut_by_hand_or_under_haproxy() {
     let port = peer::answer(&stage.leaf, &head);
     let expected = format!("status 302, expected status 200 (redirects to {location})");
 
-    let output = stage.check(port, "--json --expect 'status 200'");
+    let output = stage.check(port, "--json --max-head 64k --expect 'status 200'");
     expect_whole(&expect(&output, 71, ""), &expected);
 
     let connect = format!("--connect=127.0.0.1:{port}");
@@ -38,12 +38,17 @@ fn it_is_never_cut_by_hand_or_under_haproxy() {
         &stage.ca_file,
         &connect,
         "--json",
+        "--max-head=64k",
     ];
     let output = run_by_hand(&[&words[..], &["--expect=status 200", NAME]].concat());
     assert_eq!(output.status.code(), Some(71));
     expect_whole(&String::from_utf8_lossy(&output.stdout), &expected);
     // A line for people is of bounded length, and as harmless.
-    let line = expect(&stage.check(port, "--expect 'status 200'"), 71, "\\u{202e}");
+    let line = expect(
+        &stage.check(port, "--max-head 64k --expect 'status 200'"),
+        71,
+        "\\u{202e}",
+    );
     assert!(line.len() < 4096 && !line.trim_end().contains(char::is_control));
 }
 

@@ -1,11 +1,9 @@
-//! A reader of HTTP/1 responses (RFC 9112) for the oracle: slow, simple, and independent of the
-//! program.
+//! A reader of HTTP/1 responses (RFC 9112, as leniently as HAProxy) for the oracle: slow, simple, and
+//! independent of the program.
 
 /// A response as far as it can be read.
 pub struct Response {
     pub status: u16,
-    /// It is HTTP/1.0.
-    old: bool,
     fields: Vec<(String, Vec<u8>)>,
     pub body: Vec<u8>,
     /// The body is known to be complete.
@@ -59,36 +57,41 @@ fn head(bytes: &[u8]) -> Option<(Response, &[u8])> {
         bytes = rest;
     }
     let (first, mut rest) = line(bytes)?;
-    let status = first
-        .strip_prefix(b"HTTP/1.1 ")
-        .or_else(|| first.strip_prefix(b"HTTP/1.0 "))?;
-    let (digits, reason) = status.split_at_checked(3)?;
-    let clean = |text: &[u8]| {
-        !text
-            .iter()
-            .any(|byte| (*byte < b' ' && *byte != b'\t') || *byte == 0x7f)
-    };
-    if !digits.iter().all(u8::is_ascii_digit)
-        || !(reason.is_empty() || reason.starts_with(b" "))
-        || !clean(reason)
-    {
+    // Any version of this form, and any blanks and reason.
+    let (version, status) = first.split_at_checked(8)?;
+    let digit = |at: usize| version[at].is_ascii_digit();
+    if !version.starts_with(b"HTTP/") || !digit(5) || version[6] != b'.' || !digit(7) {
+        return None;
+    }
+    let blank = |byte: &u8| *byte == b' ' || *byte == b'\t';
+    let after = status.trim_ascii_start();
+    let length = after
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let (digits, reason) = after.split_at(length);
+    let clean = |text: &[u8]| !text.contains(&b'\r') && !text.contains(&0);
+    if !status.first().is_some_and(blank) || !(reason.is_empty() || blank(&reason[0])) {
         return None;
     }
     let mut response = Response {
-        old: first.starts_with(b"HTTP/1.0"),
         status: std::str::from_utf8(digits).ok()?.parse().ok()?,
         fields: Vec::new(),
         body: Vec::new(),
         complete: false,
     };
-    if response.status < 100 {
-        return None;
-    }
     loop {
         let (field, after) = line(rest)?;
         rest = after;
         if field.is_empty() {
             return Some((response, rest));
+        }
+        if blank(&field[0]) {
+            // A folded line goes on with the field before it (section 5.2).
+            let value = &mut response.fields.last_mut()?.1;
+            value.extend_from_slice(b"  ");
+            value.extend_from_slice(field);
+            continue;
         }
         let colon = field.iter().position(|byte| *byte == b':')?;
         let (name, value) = (&field[..colon], &field[colon + 1..]);
@@ -115,14 +118,18 @@ fn body(response: &mut Response, rest: &[u8], ended: bool, head_only: bool) -> O
         }
         length = Some(this);
     }
-    let chunked = response
-        .values("Transfer-Encoding")
-        .any(|value| value.to_ascii_lowercase().ends_with(b"chunked"));
-    let none = head_only || matches!(response.status, 101 | 204 | 304);
+    let codings: Vec<&Vec<u8>> = response.values("Transfer-Encoding").collect();
+    let chunked = match codings.as_slice() {
+        [] => false,
+        [coding] if coding.eq_ignore_ascii_case(b"chunked") => true,
+        _ => return None,
+    };
+    let none = head_only || matches!(response.status, 204 | 304);
+    // What follows is another protocol, as long as it lasts.
+    let upgraded = response.status == 101;
+    let (chunked, length) = (chunked && !upgraded, length.filter(|_| !upgraded));
     (response.body, response.complete) = match (none, chunked, length) {
         (true, ..) => (Vec::new(), true),
-        // HTTP/1.0 has no chunks: such a message is faulty (section 6.1).
-        (_, true, _) if response.old => (Vec::new(), false),
         (_, true, _) => chunks(rest),
         (_, _, Some(length)) => {
             let body = &rest[..rest.len().min(length)];

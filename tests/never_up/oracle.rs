@@ -136,14 +136,12 @@ fn wants_body(case: &Case) -> bool {
     rules(case).any(|rule| matches!(rule.subject, Subject::Contains(_) | Subject::Begins(_)))
 }
 
-/// The response, by `http-check expect`; without a rule about the status it is 200-399.
+/// The response, by `http-check expect`; without a rule its status must be 200-399.
 fn healthy(case: &Case) -> bool {
     let head_only = has(case, |m| matches!(m, Meaning::Head));
     let Some(response) = message::read(&case.says, case.end == End::InOrder, head_only) else {
         return false;
     };
-    let about_status =
-        |rule: &Rule| matches!(rule.subject, Subject::Status(..) | Subject::StatusBegins(_));
     let limit = meanings(case).find_map(|meaning| match meaning {
         Meaning::MaxBody(size) => Some(*size),
         _ => None,
@@ -151,11 +149,15 @@ fn healthy(case: &Case) -> bool {
     let limit = limit.unwrap_or(64 << 10);
     let cut = response.body.len() > limit;
     let body = &response.body[..response.body.len().min(limit)];
-    if wants_body(case) && !(response.complete || cut) {
+    // What has been found needs no end; that something is absent, only the end can tell.
+    let absent = rules(case).any(|rule| {
+        rule.negated && matches!(rule.subject, Subject::Contains(_) | Subject::Begins(_))
+    });
+    if absent && !response.complete || wants_body(case) && body.is_empty() {
         return false;
     }
     let default = (200..=399).contains(&response.status);
-    (default || rules(case).any(about_status))
+    (default || rules(case).next().is_some())
         && rules(case).all(|rule| match &rule.subject {
             Subject::Status(low, high) => {
                 let hundred = low != high && response.status == 100;

@@ -1,0 +1,205 @@
+//! The body of a response, taken out of its framing as HAProxy does it (RFC 9112, sections 6 and 7).
+
+use super::fields::trailers;
+
+/// A line between chunks is not longer than this, nor are all trailer fields together, in bytes.
+const LONGEST_LINE: usize = 15 << 10;
+
+/// How a body ends, and how far it has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// With the connection.
+    #[default]
+    UntilClosed,
+    /// After so many more bytes.
+    Length(u64),
+    /// With the last chunk.
+    Chunked(Chunk),
+}
+
+/// What comes next in a chunked body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chunk {
+    /// The line with the size.
+    Size,
+    /// So many more bytes.
+    Data(u64),
+    /// The end of its line.
+    DataEnd,
+    /// Trailer fields.
+    Trailers,
+    /// Nothing.
+    End,
+}
+
+impl Framing {
+    pub fn chunked() -> Framing {
+        Framing::Chunked(Chunk::Size)
+    }
+
+    /// Whether the body is complete; until the connection closes, one that ends with it is not.
+    pub fn is_complete(self) -> bool {
+        matches!(self, Framing::Length(0) | Framing::Chunked(Chunk::End))
+    }
+
+    /// Adds to `body` what of these bytes belongs to it, as far as can be said; gives how many bytes
+    /// were understood.
+    ///
+    /// # Errors
+    /// What is wrong with the framing.
+    pub fn take(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> Result<usize, String> {
+        match self {
+            Framing::UntilClosed => {
+                body.extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            Framing::Length(left) => Ok(data(left, bytes, body)),
+            Framing::Chunked(chunk) => {
+                let mut at = 0;
+                while let Some(length) = chunk.take(&bytes[at..], body)? {
+                    at += length;
+                }
+                Ok(at)
+            }
+        }
+    }
+}
+
+/// Moves data to the body; gives how much.
+fn data(left: &mut u64, bytes: &[u8], body: &mut Vec<u8>) -> usize {
+    let length = usize::try_from(*left)
+        .unwrap_or(usize::MAX)
+        .min(bytes.len());
+    body.extend_from_slice(&bytes[..length]);
+    *left -= length as u64;
+    length
+}
+
+impl Chunk {
+    /// One step; `None` if it needs more bytes, or there are no more steps.
+    fn take(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> Result<Option<usize>, String> {
+        let (next, length) = match self {
+            Chunk::Size => match line(bytes)? {
+                None => return Ok(None),
+                Some((line, length)) => match size(line)? {
+                    0 => (Chunk::Trailers, length),
+                    size => (Chunk::Data(size), length),
+                },
+            },
+            Chunk::Data(_) if bytes.is_empty() => return Ok(None),
+            Chunk::Data(left) => {
+                let length = data(left, bytes, body);
+                match left {
+                    0 => (Chunk::DataEnd, length),
+                    left => (Chunk::Data(*left), length),
+                }
+            }
+            Chunk::DataEnd => match bytes {
+                [b'\r', b'\n', ..] => (Chunk::Size, 2),
+                [] | [b'\r'] => return Ok(None),
+                _ => return Err("a chunk of its body is longer than it says".to_owned()),
+            },
+            Chunk::Trailers => match trailers(bytes)? {
+                Some(length) => (Chunk::End, length),
+                None if bytes.len() > LONGEST_LINE => return too_long(),
+                None => return Ok(None),
+            },
+            Chunk::End => return Ok(None),
+        };
+        *self = next;
+        Ok(Some(length))
+    }
+}
+
+/// The line at the start of these bytes without its end, and its length with it.
+fn line(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, String> {
+    match bytes.iter().position(|byte| *byte == b'\n') {
+        Some(end) => match &bytes[..end] {
+            [line @ .., b'\r'] => Ok(Some((line, end + 1))),
+            _ => Err("the size of a chunk ends without a carriage return".to_owned()),
+        },
+        None if bytes.len() > LONGEST_LINE => too_long(),
+        None => Ok(None),
+    }
+}
+
+fn too_long<T>() -> Result<T, String> {
+    Err(format!(
+        "a line of its body's framing is longer than {LONGEST_LINE} bytes"
+    ))
+}
+
+/// `1f ;name=value`: the size in hexadecimal; extensions mean nothing here.
+fn size(line: &[u8]) -> Result<u64, String> {
+    let digits = line.iter().position(|byte| !byte.is_ascii_hexdigit());
+    let (digits, rest) = line.split_at(digits.unwrap_or(line.len()));
+    let significant = digits
+        .iter()
+        .position(|byte| *byte != b'0')
+        .map_or(&b"0"[..], |at| &digits[at..]);
+    let number = str::from_utf8(significant).ok();
+    let number = number.and_then(|number| u64::from_str_radix(number, 16).ok());
+    // HAProxy's bound, which keeps it exact in a double.
+    let number = number.filter(|number| *number < 1 << 52);
+    match (number, rest.trim_ascii_start()) {
+        (Some(number), [] | [b';', ..]) if !digits.is_empty() && !rest.contains(&b'\r') => {
+            Ok(number)
+        }
+        _ => Err("the size of a chunk is not a hexadecimal number".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Framing;
+
+    /// The body, and whether it is complete; in one piece and byte for byte.
+    fn chunks(text: &str) -> Result<(String, bool), String> {
+        let whole = pieces(text, text.len().max(1));
+        assert_eq!(pieces(text, 1), whole, "{text:?}");
+        whole
+    }
+
+    fn pieces(text: &str, length: usize) -> Result<(String, bool), String> {
+        let (mut framing, mut body, mut waiting) = (Framing::chunked(), Vec::new(), Vec::new());
+        for piece in text.as_bytes().chunks(length) {
+            waiting.extend_from_slice(piece);
+            let used = framing.take(&waiting, &mut body)?;
+            waiting.drain(..used);
+        }
+        Ok((
+            String::from_utf8(body).expect("UTF-8"),
+            framing.is_complete(),
+        ))
+    }
+
+    #[test]
+    fn chunks_are_joined() {
+        let good = |text: &str| assert_eq!(chunks(text), Ok(("good".to_owned(), true)), "{text:?}");
+        good("4\r\ngood\r\n0\r\n\r\n");
+        good(
+            "2\r\ngo\r\n02 ;a=b;ccccccccccccccccccccccccccccccc=\"x\"\r\nod\r\n000\r\nTrailer: t\r\n\r\n",
+        );
+        assert_eq!(chunks("4\r\ngood\r\n0\r\n"), Ok(("good".to_owned(), false)));
+        assert_eq!(chunks("4\r\ngo"), Ok(("go".to_owned(), false)));
+    }
+
+    #[test]
+    fn what_haproxy_refuses_is_refused() {
+        for text in [
+            "zz\r\n",
+            "\r\n",
+            " 4\r\n",
+            "-4\r\n",
+            "4 x\r\n",
+            "4\n",
+            "4;a\rb\r\n",
+            "10000000000000\r\n",
+            "ffffffffffffffff\r\n",
+            "1\r\nabc",
+            "0\r\nno colon\r\n",
+        ] {
+            assert!(chunks(text).is_err(), "{text:?}");
+        }
+    }
+}

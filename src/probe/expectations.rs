@@ -1,0 +1,112 @@
+//! Whether a response meets the expectations.
+
+use super::head::Head;
+use crate::deadline::Deadline;
+use crate::failure::Failure;
+use crate::options::expect::regex::GivenUp;
+use crate::options::expect::{Answer, Expectation, Part};
+use crate::plan::Request;
+
+/// What judges: the expectations, the head of the response, and the time there is.
+pub(super) struct Judge<'a> {
+    pub request: &'a Request,
+    pub head: Head,
+    pub deadline: Deadline,
+}
+
+/// What was read of a body.
+#[derive(Default)]
+pub(super) struct ReadBody {
+    pub bytes: Vec<u8>,
+    /// There was more of it.
+    pub cut: bool,
+    /// All that is looked for was found: it does not matter what else there is.
+    found: bool,
+    /// How much had come when regular expressions last looked at it.
+    looked_at: usize,
+}
+
+impl Judge<'_> {
+    /// The first expectation of this part that is not met.
+    pub fn first_unmet(&self, part: Part, body: &ReadBody) -> Result<(), Failure> {
+        let rules = self.request.expectations.iter();
+        let mut rules = rules.filter(|rule| rule.part() == part);
+        rules
+            .find_map(|rule| self.unmet(rule, body))
+            .map_or(Ok(()), Err)
+    }
+
+    /// Why an expectation is not met, if it is not.
+    pub fn unmet(&self, rule: &Expectation, body: &ReadBody) -> Option<Failure> {
+        let part = rule.part();
+        if part == Part::Body && body.found {
+            return None;
+        }
+        // Of a body that was cut, nothing can be said to be absent.
+        let provable = !(part == Part::Body && rule.is_negated() && body.cut);
+        let expected = rule.to_string();
+        match self.holds(rule, &body.bytes) {
+            Ok(true) if provable => return None,
+            Ok(_) => {}
+            Err(limit) => {
+                return Some(Failure::Undecided {
+                    expected,
+                    part,
+                    limit,
+                });
+            }
+        }
+        Some(match part {
+            Part::Status => Failure::Status {
+                status: self.head.number(),
+                expected,
+                location: self.head.location.clone(),
+            },
+            Part::Header => Failure::Header { expected },
+            Part::Body if body.bytes.is_empty() => Failure::NoBody { expected },
+            Part::Body => Failure::Body {
+                expected,
+                cut_at: body.cut.then_some(self.request.max_body),
+            },
+        })
+    }
+
+    /// Whether the rest of the body does not matter: as in HAProxy, what has been found needs no end.
+    /// That something is absent, only the end can tell. Regular expressions look again when the body
+    /// has doubled.
+    pub fn is_decided(&self, body: &mut ReadBody) -> bool {
+        let rules = self.request.expectations.iter();
+        let mut rules = rules.filter(|rule| rule.part() == Part::Body);
+        let look = body.bytes.len() >= 2 * body.looked_at;
+        if rules.clone().any(Expectation::is_negated)
+            || (!look && rules.clone().any(Expectation::has_regex))
+        {
+            return false;
+        }
+        body.looked_at = body.bytes.len();
+        body.found = rules.all(|rule| self.holds(rule, &body.bytes) == Ok(true));
+        body.found
+    }
+
+    fn holds(&self, rule: &Expectation, body: &[u8]) -> Result<bool, GivenUp> {
+        if !rule.has_regex() {
+            return rule.holds(self.head.answer(body));
+        }
+        let (rule, head, body) = (rule.clone(), self.head.clone(), body.to_owned());
+        let judged = self
+            .deadline
+            .wait_for(move || rule.holds(head.answer(&body)));
+        judged.unwrap_or(Err(GivenUp::Time))
+    }
+}
+
+impl Head {
+    /// The response with this body, as expectations look at it.
+    fn answer<'a>(&'a self, body: &'a [u8]) -> Answer<'a> {
+        Answer {
+            status: &self.status,
+            fields: &self.fields,
+            body,
+        }
+    }
+}

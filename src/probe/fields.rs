@@ -1,0 +1,114 @@
+//! The lines of a message's head and trailers, byte by byte as HAProxy's parser takes them.
+
+use std::borrow::Cow;
+
+/// Why nothing was read.
+pub(super) enum Stop {
+    /// More bytes are needed.
+    Incomplete,
+    /// It is wrong.
+    Wrong(String),
+}
+
+pub(super) fn wrong<T>(what: &str) -> Result<T, Stop> {
+    Err(Stop::Wrong(what.to_owned()))
+}
+
+/// Where reading has come to.
+pub(super) struct Cursor<'a> {
+    bytes: &'a [u8],
+    /// How many bytes were read.
+    pub at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub fn new(bytes: &'a [u8]) -> Cursor<'a> {
+        Cursor { bytes, at: 0 }
+    }
+
+    /// The next byte.
+    pub fn peek(&self) -> Result<u8, Stop> {
+        self.bytes.get(self.at).copied().ok_or(Stop::Incomplete)
+    }
+
+    /// Skips such bytes; gives what was skipped.
+    pub fn skip_while(&mut self, such: impl Fn(u8) -> bool) -> &'a [u8] {
+        let rest = &self.bytes[self.at..];
+        let length = rest.iter().position(|byte| !such(*byte));
+        let skipped = &rest[..length.unwrap_or(rest.len())];
+        self.at += skipped.len();
+        skipped
+    }
+
+    /// Whether a line ends here, with CR LF or LF alone; goes on to the next if so.
+    pub fn line_end(&mut self) -> Result<bool, Stop> {
+        match &self.bytes[self.at..] {
+            [] | [b'\r'] => return Err(Stop::Incomplete),
+            [b'\n', ..] => self.at += 1,
+            [b'\r', b'\n', ..] => self.at += 2,
+            [b'\r', ..] => return wrong("a carriage return in its head has no line feed after it"),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// A field: its name, and its value without the blanks around it. The lines of a folded value are
+    /// joined with spaces (RFC 9112, section 5.2).
+    pub fn field(&mut self) -> Result<(&'a [u8], Cow<'a, [u8]>), Stop> {
+        let name = self.skip_while(is_token);
+        if self.peek()? != b':' || name.is_empty() {
+            return wrong("a line of its head is not a header field");
+        }
+        self.at += 1;
+        let mut value = Cow::Borrowed(&[][..]);
+        loop {
+            let line = self.skip_while(|byte| !b"\r\n".contains(&byte));
+            match value.is_empty() {
+                true => value = Cow::Borrowed(line.trim_ascii_start()),
+                false => value.to_mut().extend_from_slice(line),
+            }
+            let end = self.at;
+            self.line_end()?;
+            if !b" \t".contains(&self.peek()?) {
+                break;
+            }
+            if !value.is_empty() {
+                let length = value.len() + self.at - end;
+                value.to_mut().resize(length, b' ');
+            }
+        }
+        if value.contains(&0) {
+            return wrong("a header field has a NUL");
+        }
+        let value = match value {
+            Cow::Borrowed(value) => Cow::Borrowed(value.trim_ascii()),
+            Cow::Owned(value) => Cow::Owned(value.trim_ascii().to_vec()),
+        };
+        Ok((name, value))
+    }
+}
+
+/// A character of a field name (RFC 9110, section 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Whether these are the trailer fields of a chunked body, whole; their length if so.
+///
+/// # Errors
+/// What is wrong with them.
+pub(super) fn trailers(bytes: &[u8]) -> Result<Option<usize>, String> {
+    let mut cursor = Cursor::new(bytes);
+    loop {
+        let ended = cursor.line_end().and_then(|end| match end {
+            true => Ok(true),
+            false => cursor.field().map(|_| false),
+        });
+        match ended {
+            Ok(true) => return Ok(Some(cursor.at)),
+            Ok(false) => {}
+            Err(Stop::Incomplete) => return Ok(None),
+            Err(Stop::Wrong(what)) => return Err(what),
+        }
+    }
+}
