@@ -115,11 +115,11 @@ fn every_fault_has_its_code_its_words_and_its_time() {
     support::testing_page_says(&format!("{FAULTS} faults"));
     support::testing_page_says(&format!("within {AT_ONCE} ms"));
 
-    // No peer causes 1 or 2; tests/fail_closed.rs and tests/refusals.rs reach them.
+    // No peer causes 1, 2 or 3; tests/fail_closed.rs, tests/refusals.rs and tests/serve reach them.
     let reached: BTreeSet<i32> = faults.iter().map(|fault| fault.code).collect();
     let all = Code::ALL
         .into_iter()
-        .filter(|code| ![Code::Internal, Code::Refused].contains(code));
+        .filter(|code| ![Code::Internal, Code::Refused, Code::AtLimit].contains(code));
     assert_eq!(reached, all.map(|code| i32::from(code.number())).collect());
 }
 
