@@ -198,6 +198,9 @@ mod tests {
         assert!(explain("4294967295").contains("signal"));
         assert!(explain("-1").contains("signal"));
         assert!(explain("proctout").contains("--timeout"));
+        assert!(explain("PROCTOUT").contains("ignore it"));
+        assert!(explain("4294967295").contains("add server"));
+        assert!(explain("MAINT (resolution)").contains("resolvers"));
         assert!(explain("SOCKERR").contains("insecure-fork-wanted"));
         for word in ["INI", "L4OK", "L6OK"] {
             assert!(explain(word).starts_with(word));

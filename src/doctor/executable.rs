@@ -49,7 +49,8 @@ fn fault(command: &str, jail: &Jail) -> Option<Finding> {
             "put it on another file system, or mount that one without noexec",
         ));
     }
-    unstartable(command, jail, Program::read(&mut jail.open(command).ok()?)?)
+    let (opened, _) = jail.files().open(command, command).ok()?;
+    unstartable(command, jail, Program::read(&mut opened.into())?)
 }
 
 /// What the kernel lacks to start a program.

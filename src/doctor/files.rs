@@ -1,7 +1,5 @@
 //! The files that options name, which the check opens inside the chroot as HAProxy's user.
 
-use std::fs::File;
-use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 use crate::options::Options;
@@ -20,89 +18,62 @@ const SYSTEM_CA: &[&str] = &[
     "/etc/ssl/certs/ca-bundle.crt",
 ];
 
-/// The files of a check, found from outside the chroot.
-pub(super) struct Files<'a> {
-    check: &'a ExternalCheck<'a>,
-    jail: &'a Jail,
-    /// The path in the configuration, and where that is from outside.
-    renamed: Vec<(String, String)>,
-    opened: Vec<File>,
-    pub findings: Vec<Finding>,
+/// Looks at the files that options name. Those that HAProxy's user cannot read are taken out of the
+/// options, and there is a finding for each.
+pub(super) fn look(options: &mut Options, check: &ExternalCheck, jail: &Jail) -> Vec<Finding> {
+    let mut files = OptionFiles {
+        check,
+        jail,
+        findings: Vec::new(),
+    };
+    let bundled = |file: &String| file.starts_with('@');
+    let ca_file = &mut options.ca_file;
+    ca_file.retain(|file| bundled(file) || files.is_readable("--ca-file", file));
+    let crl_file = &mut options.crl_file;
+    crl_file.retain(|file| files.is_readable("--crl-file", file));
+    options
+        .header
+        .retain(|header| match header.strip_prefix('@') {
+            Some(file) => files.is_readable("--header", file),
+            None => true,
+        });
+    let mut readable = true;
+    for (option, file) in [("--crt", &options.crt), ("--key", &options.key)] {
+        if let Some(file) = file {
+            readable &= files.is_readable(option, file);
+        }
+    }
+    if !readable {
+        (options.crt, options.key) = (None, None);
+    }
+    files.system_ca(options);
+    files.findings
 }
 
-impl<'a> Files<'a> {
-    /// Makes the options name their files as seen from outside the chroot. Those that HAProxy's user
-    /// cannot read are left out, and there is a finding for each.
-    pub(super) fn locate(
-        options: &mut Options,
-        check: &'a ExternalCheck<'a>,
-        jail: &'a Jail,
-    ) -> Files<'a> {
-        let mut files = Files {
-            check,
-            jail,
-            renamed: Vec::new(),
-            opened: Vec::new(),
-            findings: Vec::new(),
-        };
-        let bundled = |file: &String| file.starts_with('@');
-        let ca_file = &mut options.ca_file;
-        ca_file.retain_mut(|file| bundled(file) || files.rename("--ca-file", file));
-        let crl_file = &mut options.crl_file;
-        crl_file.retain_mut(|file| files.rename("--crl-file", file));
-        options.header.retain_mut(|header| {
-            let Some(file) = header.strip_prefix('@') else {
-                return true;
-            };
-            let mut file = file.to_owned();
-            let readable = files.rename("--header", &mut file);
-            *header = format!("@{file}");
-            readable
-        });
-        let mut readable = true;
-        for (option, file) in [("--crt", &mut options.crt), ("--key", &mut options.key)] {
-            if let Some(file) = file {
-                readable &= files.rename(option, file);
-            }
-        }
-        if !readable {
-            (options.crt, options.key) = (None, None);
-        }
-        files.system_ca(options);
-        files
-    }
+/// The files of a check, as HAProxy's user finds them.
+struct OptionFiles<'a> {
+    check: &'a ExternalCheck<'a>,
+    jail: &'a Jail,
+    findings: Vec<Finding>,
+}
 
-    /// A sentence with the paths as the configuration has them.
-    pub(super) fn as_configured(&self, sentence: &str) -> String {
-        let renamed = self.renamed.iter();
-        renamed.fold(sentence.to_owned(), |sentence, (inside, outside)| {
-            sentence.replace(outside, inside)
-        })
-    }
-
-    /// Renames a file, unless it cannot be read.
-    fn rename(&mut self, option: &str, file: &mut String) -> bool {
-        if !file.starts_with('/') && !self.jail.is_chroot() {
-            self.findings.push(self.relative(option, file));
-            return false;
-        }
-        if let Err(obstacle) = self.jail.find(file, Need::Read) {
-            self.findings.push(self.unreadable(option, file, &obstacle));
-            return false;
-        }
-        let Ok(opened) = self.jail.open(file) else {
-            self.findings.push(self.hidden(option, file));
-            return false;
+impl OptionFiles<'_> {
+    fn is_readable(&mut self, option: &str, file: &str) -> bool {
+        let need = match option {
+            "--ca-file" => Need::ReadOrList,
+            _ => Need::Read,
         };
-        // What is read is what was opened, whoever changes the way to it meanwhile.
-        let real = match self.jail.is_chroot() {
-            true => format!("/proc/self/fd/{}", opened.as_raw_fd()),
-            false => file.clone(),
+        let obstacle = if !file.starts_with('/') && !self.jail.is_chroot() {
+            self.relative(option, file)
+        } else if let Err(obstacle) = self.jail.find(file, need) {
+            self.unreadable(option, file, &obstacle)
+        } else if self.jail.files().open(option, file).is_err() {
+            self.hidden(option, file)
+        } else {
+            return true;
         };
-        self.opened.push(opened);
-        self.renamed.push((file.clone(), real.clone()));
-        *file = real;
-        true
+        self.findings.push(obstacle);
+        false
     }
 
     /// `@system-ca` is the chroot's, of which only this is known: whether there is any.

@@ -1,16 +1,16 @@
 //! Where HAProxy runs a check: its chroot and its user, and what is to be found there.
 
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
+use rustix::fs::FileType;
+
+use crate::plan::Files;
 
 use super::config::Global;
 use super::place::Place;
 use super::user::User;
 pub(super) use super::walk::Obstacle;
-use super::walk::{self, FOLDER, Found};
+use super::walk::{self, Found};
 
 /// A chroot and a user.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub(super) struct Jail {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
     Read,
+    /// Of a folder, that its files can be listed.
+    ReadOrList,
     Execute,
 }
 
@@ -47,12 +49,11 @@ impl Jail {
     /// What stands in the way of HAProxy's user.
     pub(super) fn find(&self, path: &str, need: Need) -> Result<Found, Obstacle> {
         let found = walk::find(&self.root, &self.user, path)?;
-        if !FileType::from_raw_mode(found.stat.st_mode).is_file() {
-            return Err(Obstacle::NotRegular);
-        }
-        let right = match need {
-            Need::Read => 4,
-            Need::Execute => 1,
+        let right = match (need, FileType::from_raw_mode(found.stat.st_mode)) {
+            (Need::Read | Need::ReadOrList, FileType::RegularFile) => 4,
+            (Need::ReadOrList, FileType::Directory) => 5,
+            (Need::Execute, FileType::RegularFile) => 1,
+            _ => return Err(Obstacle::NotRegular),
         };
         match self.user.may(right, &found.stat) {
             true => Ok(found),
@@ -60,25 +61,11 @@ impl Jail {
         }
     }
 
-    /// Opens a file for reading, as a process in the jail would find it; never one outside of it.
-    ///
-    /// # Errors
-    /// It cannot be opened, or is not a regular file.
-    pub(super) fn open(&self, path: &str) -> io::Result<File> {
-        // Opening a FIFO must not wait for somebody who writes to it.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let none = Mode::empty();
-        let file = match self.is_chroot() {
-            false => open(path, flags, none)?,
-            true => {
-                let root = open(&self.root, FOLDER, none)?;
-                let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-                openat2(&root, path, flags, none, within)?
-            }
-        };
-        match FileType::from_raw_mode(fstat(&file)?.st_mode).is_file() {
-            true => Ok(File::from(file)),
-            false => Err(io::ErrorKind::InvalidInput.into()),
+    /// The files that a process in the jail finds.
+    pub(super) fn files(&self) -> Files {
+        match self.is_chroot() {
+            true => Files::within(&self.root),
+            false => Files::any(),
         }
     }
 }

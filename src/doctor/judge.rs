@@ -8,12 +8,12 @@ use anyhow::{Error, Result};
 use crate::command::Command;
 use crate::options::{self, Options};
 use crate::output::mark::Mark;
-use crate::plan::{NO_SNI_NAME, Output, Plan};
+use crate::plan::{Material, NO_SNI_NAME, Output, Plan};
 use crate::refusal::Refusal;
 
 use super::check::ExternalCheck;
 use super::endpoint::Endpoint;
-use super::files::Files;
+use super::files;
 use super::finding::Finding;
 use super::jail::Jail;
 
@@ -33,17 +33,16 @@ pub(super) fn is_ours(check: &ExternalCheck) -> bool {
 pub(super) fn options(check: &ExternalCheck, jail: &Jail) -> (Option<Good>, Vec<Finding>) {
     let mut options = match parse(check) {
         Ok(options) => options,
-        Err(error) => return (None, vec![refused(check, &error, str::to_owned)]),
+        Err(error) => return (None, vec![refused(check, &error)]),
     };
-    let mut files = Files::locate(&mut options, check, jail);
-    let mut findings = std::mem::take(&mut files.findings);
+    let mut findings = files::look(&mut options, check, jail);
     if findings.iter().any(|finding| finding.mark == Mark::Problem) {
         return (None, findings);
     }
-    match plan(&options, check) {
+    match plan(&options, check, jail) {
         Ok(plan) => (Some(Good { options, plan }), findings),
         Err(error) => {
-            findings.push(refused(check, &error, |text| files.as_configured(text)));
+            findings.push(refused(check, &error));
             (None, findings)
         }
     }
@@ -61,22 +60,18 @@ fn parse(check: &ExternalCheck) -> Result<Options> {
     Ok(*options)
 }
 
-fn plan(options: &Options, check: &ExternalCheck) -> Result<Plan> {
-    let output = Output::new(options)?;
-    Plan::new(
+fn plan(options: &Options, check: &ExternalCheck, jail: &Jail) -> Result<Plan> {
+    Plan::of(
         options,
+        &Material::read(options, &jail.files())?,
+        &options.target,
         Some(check.caller()),
         check.variable("SNI_HOST"),
-        output,
+        Output::new(options)?,
     )
 }
 
-/// A refusal, with the paths of files as the configuration has them.
-fn refused(
-    check: &ExternalCheck,
-    error: &Error,
-    as_configured: impl Fn(&str) -> String,
-) -> Finding {
+fn refused(check: &ExternalCheck, error: &Error) -> Finding {
     let refusal = error.downcast_ref::<Refusal>();
     let subject = refusal.map_or("", |refusal| refusal.subject.as_str());
     let path = check.backend.settings.path.as_ref();
@@ -89,11 +84,10 @@ fn refused(
         NO_SNI_NAME => "no-sni-name",
         _ => "options",
     };
-    let sentence = as_configured(&format!("{error:#}"));
-    let what = format!("the check would refuse its options: {sentence}");
+    let what = format!("the check would refuse its options: {error:#}");
     let write = match (&check.server.endpoint, refusal) {
         (Endpoint::Other(_), _) => "--connect ADDR:PORT in external-check path".to_owned(),
-        (_, Some(refusal)) => as_configured(refusal.instead()),
+        (_, Some(refusal)) => refusal.instead().to_owned(),
         (_, None) => "options as sni-check --help lists them, in external-check path".to_owned(),
     };
     Finding::problem(id, what)

@@ -66,7 +66,7 @@ impl User {
         (user, unclear)
     }
 
-    /// Whether it has this right to a file: 4 to read, 1 to execute or to enter.
+    /// Whether it has this right to a file: 4 to read, 1 to execute or to enter, 5 for both.
     pub(super) fn may(&self, right: u32, stat: &Stat) -> bool {
         let mode = stat.st_mode;
         if self.uid == 0 {
@@ -79,6 +79,6 @@ impl User {
         } else {
             0
         };
-        mode >> shift & right != 0
+        mode >> shift & right == right
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn find(root: &Path, user: &User, path: &str) -> Result<Found, Obstac
 }
 
 /// How to open a folder as a start for further steps.
-pub(super) const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// A walk down a path within a jail. Each step starts at the open folder before it, so that nobody who
 /// moves folders and links meanwhile can lead it out of the jail.

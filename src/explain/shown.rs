@@ -18,12 +18,12 @@ pub(super) const INTERNAL: &[Cause] = &[
 
 pub(super) const AT_LIMIT: &[Cause] = &[
     Cause {
-        what: "More checks run at once than sni-check serve may run (--max-checks, default 512). The backend was not asked; it may be well.",
+        what: "More checks run at once than sni-check serve may run (--max-checks, default 512). The backend was not asked; it may be healthy.",
         confirm: "Compare the number of servers with --max-checks; many at once that time out hold their places longest.",
         change: "Raise --max-checks, lower the check's --timeout, or spread the checks with spread-checks in global.",
     },
     Cause {
-        what: "Something else than HAProxy connects to the socket and sends no request.",
+        what: "Something other than HAProxy connects to the socket and sends no request.",
         confirm: "ss -xp (or ss -tp) shows who is connected to it.",
         change: "Let only HAProxy's group connect: --mode 0660 --group haproxy.",
     },
@@ -31,14 +31,14 @@ pub(super) const AT_LIMIT: &[Cause] = &[
 
 pub(super) const REFUSED: &[Cause] = &[
     Cause {
-        what: "A word of external-check path is no option, or lacks its value: an unset ${VARIABLE} leaves one behind.",
+        what: "A word of external-check path is not an option, or has no value: an unset ${VARIABLE} leaves an option without one.",
         confirm: "Read the line on stderr or in --syslog, which names the option; or run sni-check by hand with the same words.",
         change: "Correct external-check path, or set the variable where HAProxy is started.",
     },
     Cause {
         what: "There is no SNI name: neither --sni, nor SNI_HOST, nor a server named like a host with a dot.",
         confirm: "The line says `no SNI name`.",
-        change: "external-check path \"--sni www.example.com\", or name the server so: server www.example.com 203.0.113.7:443.",
+        change: "external-check path \"--sni www.example.com\", or name the server like its host: server www.example.com 203.0.113.7:443.",
     },
     Cause {
         what: "A file (--ca-file, --crt, --header @FILE) is missing or unreadable where HAProxy runs the check.",
@@ -54,14 +54,14 @@ pub(super) const REFUSED: &[Cause] = &[
 
 const NOT_RUN: &[Cause] = &[
     Cause {
-        what: "external-check command is not there, for HAProxy looks for it inside its chroot.",
+        what: "external-check command is not there: HAProxy looks for it inside its chroot.",
         confirm: "ls -l CHROOT/COMMAND, with chroot and external-check command from haproxy.cfg.",
-        change: "Copy sni-check into the chroot at that very path; it is static and needs nothing beside it.",
+        change: "Copy sni-check into the chroot, at exactly that path; it is static and needs no other file.",
     },
     Cause {
         what: "HAProxy's user may not execute it: its mode, or a file system mounted noexec.",
         confirm: "chroot --userspec=USER CHROOT COMMAND --version",
-        change: "chmod 0755 the file and let the directories above be searchable; mount without noexec.",
+        change: "chmod 0755 the file and the folders above it; mount without noexec.",
     },
     Cause {
         what: "It is a binary for another machine, or a script or dynamic program whose interpreter is not in the chroot.",
@@ -77,6 +77,11 @@ const SIGNALLED: &[Cause] = &[
         change: "Raise the limit or allow the system call.",
     },
     Cause {
+        what: "The server was added at run time (add server … check): HAProxy does not prepare an external check for such a server. It shows this for ever, or crashes.",
+        confirm: "The server is not in haproxy.cfg, and only servers like it show this code.",
+        change: "add server without `check`; or option httpchk in that backend, where added servers can be checked.",
+    },
+    Cause {
         what: "external-check command is another program, which aborts: an ordinary Rust binary does in a chroot without /dev/null.",
         confirm: "Look at external-check command in haproxy.cfg.",
         change: "Set it to sni-check, which turns its own aborts into code 1.",
@@ -90,9 +95,9 @@ const TIMED_OUT: &[Cause] = &[
         change: "Raise inter and timeout connect, or lower --timeout, so that sni-check ends first and says why in its code.",
     },
     Cause {
-        what: "The limit on open files is huge, and HAProxy closes each possible one before it starts a check.",
-        confirm: "grep 'open files' /proc/PID/limits of HAProxy; containers often have a million or more.",
-        change: "ulimit-n in global, or a lower nofile limit of the unit or container.",
+        what: "HAProxy is started with a huge soft limit on open files, and closes each possible file before it starts a check.",
+        confirm: "grep 'open files' /proc/PID/limits of HAProxy; containers often have a million or more. sni-check doctor says how long that takes.",
+        change: "LimitNOFILE=1024:524288 in HAProxy's unit, or --ulimit nofile=1024:524288 for its container; ulimit-n and fd-hard-limit do not lower the soft limit.",
     },
     Cause {
         what: "The host is too busy to start the check in time.",
@@ -124,6 +129,24 @@ const NOT_STARTED: &[Cause] = &[
     },
 ];
 
+const MAINTENANCE: &[Cause] = &[
+    Cause {
+        what: "MAINT (resolution): the server's name has no address, because its `resolvers` do not know it or do not answer. HAProxy runs no check until it has one.",
+        confirm: "show resolvers on the stats socket counts the answers; ask one of the name servers yourself: dig @NAMESERVER NAME.",
+        change: "Correct the name, or the name servers in the section resolvers.",
+    },
+    Cause {
+        what: "MAINT: somebody put the server there, with `disabled` on its line, or `disable server` or `set server … state maint` on the stats socket.",
+        confirm: "Look for disabled in haproxy.cfg, and at what has been sent to the stats socket.",
+        change: "enable server BACKEND/SERVER on the stats socket, or remove `disabled`.",
+    },
+    Cause {
+        what: "MAINT (via BACKEND/SERVER): it tracks that other server, which is in maintenance.",
+        confirm: "The server line has track BACKEND/SERVER.",
+        change: "Take the other server out of maintenance.",
+    },
+];
+
 /// What HAProxy shows itself.
 pub struct Shown {
     /// The word or number that it shows.
@@ -142,8 +165,8 @@ const fn shown(word: &'static str, meaning: &'static str, causes: &'static [Caus
     }
 }
 
-/// What HAProxy shows itself: check codes that are none of ours, and statuses.
-pub const SHOWN: [Shown; 9] = [
+/// What HAProxy shows itself: check codes that are not ours, and statuses.
+pub const SHOWN: [Shown; 10] = [
     shown(
         "255",
         "the check could not be run at all (HAProxy's own code for it, with PROCERR)",
@@ -151,12 +174,12 @@ pub const SHOWN: [Shown; 9] = [
     ),
     shown(
         "4294967295",
-        "the check was ended by a signal and so has no code (HAProxy shows -1, unsigned, with PROCERR)",
+        "a signal ended the check, so it has no code (HAProxy shows -1, unsigned, with PROCERR)",
         SIGNALLED,
     ),
     shown(
         "PROCTOUT",
-        "HAProxy killed the check because it took too long; there is no code",
+        "HAProxy killed the check because it took too long; there is no code, and a check_code beside this word is left over from an earlier check: ignore it",
         TIMED_OUT,
     ),
     shown(
@@ -170,6 +193,11 @@ pub const SHOWN: [Shown; 9] = [
         &[],
     ),
     shown("PROCOK", "the check ended with code 0: healthy", &[]),
+    shown(
+        "MAINT",
+        "the server is in maintenance: it gets no traffic, and no check runs",
+        MAINTENANCE,
+    ),
     shown(
         "INI",
         "no check of this server has ended since HAProxy started",
@@ -189,9 +217,11 @@ pub const SHOWN: [Shown; 9] = [
 
 /// The explanation of what HAProxy shows itself, by its number or word.
 pub(super) fn explain(word: &str) -> Option<String> {
-    let word = match word {
-        "-1" => "4294967295",
-        word => word,
+    // In brackets HAProxy says why: MAINT (resolution).
+    let word = match word.split(" (").next() {
+        Some("-1") => "4294967295",
+        Some(word) => word,
+        None => word,
     };
     let shown = SHOWN
         .iter()
@@ -204,7 +234,7 @@ pub(super) fn explain(word: &str) -> Option<String> {
     Some(text)
 }
 
-/// Where a number that is no code of ours may come from.
+/// Where a number that is not a code of ours may come from.
 pub(super) fn foreign(number: i64) -> &'static str {
     match number {
         101 => {

@@ -25,9 +25,20 @@ const SETTLED: Duration = Duration::from_secs(2);
 /// The files that options may name.
 #[derive(Debug, Default)]
 pub struct Files {
-    /// `None`: every file that this process may read.
-    allowed: Option<Arc<Allowed>>,
+    scope: Scope,
     read: RefCell<Vec<(PathBuf, Option<Stamp>)>>,
+}
+
+/// Which files may be read, and where their paths start.
+#[derive(Debug, Default)]
+enum Scope {
+    /// Every file that this process may read.
+    #[default]
+    Any,
+    /// Those of options from elsewhere.
+    Only(Arc<Allowed>),
+    /// Those below this folder, which is `/` to whoever named them.
+    Within(PathBuf),
 }
 
 /// The only files that options from elsewhere may name.
@@ -48,7 +59,16 @@ impl Files {
     /// Only these: the options come from elsewhere.
     pub fn only(allowed: Arc<Allowed>) -> Files {
         Files {
-            allowed: Some(allowed),
+            scope: Scope::Only(allowed),
+            read: RefCell::default(),
+        }
+    }
+
+    /// Those that a process would find whose root is this folder. Nobody who moves links and folders
+    /// there can lead to a file outside of it.
+    pub fn within(root: &Path) -> Files {
+        Files {
+            scope: Scope::Within(root.to_owned()),
             read: RefCell::default(),
         }
     }
@@ -105,40 +125,53 @@ impl Files {
         Seen(self.read.into_inner())
     }
 
-    fn open(&self, subject: &str, file: &str) -> Result<(OwnedFd, Stat)> {
+    /// Opens something for reading, whatever it is, without waiting.
+    ///
+    /// # Errors
+    /// What may not or cannot be opened.
+    pub(crate) fn open(&self, subject: &str, file: &str) -> Result<(OwnedFd, Stat)> {
         // Opening a FIFO must not wait for whoever writes to it.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let unreadable = |errno: Errno| self.unreadable(subject, &errno);
-        let Some(allowed) = &self.allowed else {
-            let fd = open(file, flags, Mode::empty()).map_err(unreadable)?;
-            let stat = fstat(&fd).map_err(unreadable)?;
-            return Ok((fd, stat));
+        let at_once = |path: &Path| open(path, flags, Mode::empty()).map_err(unreadable);
+        let from = |folder: &Path, path: &Path, way: ResolveFlags| {
+            let folder_flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let folder = open(folder, folder_flags, Mode::empty())?;
+            openat2(
+                &folder,
+                path,
+                flags,
+                Mode::empty(),
+                way | ResolveFlags::NO_MAGICLINKS,
+            )
         };
         let path = Path::new(file);
-        let fd = if allowed.names(path) {
-            open(path, flags, Mode::empty()).map_err(unreadable)?
-        } else {
-            let (folder, rest) = allowed.below(subject, path)?;
-            let folder_flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let folder = open(folder, folder_flags, Mode::empty()).map_err(unreadable)?;
-            let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-            match openat2(&folder, rest, flags, Mode::empty(), beneath) {
-                Err(Errno::XDEV) => return Err(allowed.outside(subject)),
-                opened => opened.map_err(unreadable)?,
+        let fd = match &self.scope {
+            Scope::Any => at_once(path)?,
+            Scope::Within(root) => from(root, path, ResolveFlags::IN_ROOT).map_err(unreadable)?,
+            Scope::Only(allowed) if allowed.names(path) => at_once(path)?,
+            Scope::Only(allowed) => {
+                let (folder, rest) = allowed.below(subject, path)?;
+                match from(folder, rest, ResolveFlags::BENEATH) {
+                    Err(Errno::XDEV) => return Err(allowed.outside(subject)),
+                    opened => opened.map_err(unreadable)?,
+                }
             }
         };
         let stat = fstat(&fd).map_err(unreadable)?;
-        let stamp = Stamp::settled(&stat);
-        self.read.borrow_mut().push((path.to_owned(), stamp));
+        if matches!(self.scope, Scope::Only(_)) {
+            let stamp = Stamp::settled(&stat);
+            self.read.borrow_mut().push((path.to_owned(), stamp));
+        }
         Ok((fd, stat))
     }
 
     fn unreadable(&self, subject: &str, error: &dyn Display) -> Error {
-        let write = match self.allowed {
-            None => {
+        let write = match self.scope {
+            Scope::Any | Scope::Within(_) => {
                 "name one that is inside HAProxy's chroot, if it has one, and readable for its user"
             }
-            Some(_) => "name one that the user of sni-check serve may read",
+            Scope::Only(_) => "name one that the user of sni-check serve may read",
         };
         refusal(subject, format!("cannot be read: {error}"), write)
     }

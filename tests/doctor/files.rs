@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::configuration::{checked, finding, foretells, in_chroot, json, shows};
-use crate::support::NAME;
 use crate::support::stage::Stage;
+use crate::support::{NAME, program};
 
 const PROBLEM: &str = "problem";
 const SERVER: &str = "127.0.0.1:PORT TLS check inter 500ms";
@@ -158,7 +158,7 @@ fn files_with_unusable_content_are_named_as_in_the_configuration() {
         SERVER,
     );
     assert!(
-        what.ends_with("--ca-file /empty.pem: no certificate in it; write it as PEM"),
+        what.ends_with("--ca-file /empty.pem has no certificate in it; write it as PEM"),
         "{what}"
     );
 }
@@ -184,4 +184,33 @@ fn a_variable_that_is_not_set_here() {
         let (report, code) = json(&["-f", &config, "--env", &given]);
         assert_eq!(code, 0, "{given}: {report}");
     }
+}
+
+#[test]
+fn a_folder_of_certificates_and_what_is_no_file_to_read() {
+    let stage = Stage::new();
+    stage.folder.file("root/cas/one.pem", &stage.ca.pem);
+    let options = format!("--sni {NAME} --ca-file /cas --timeout 400ms");
+    let config = in_chroot(&stage, &checked("/sni-check", &options, SERVER));
+    foretells(&config, &[], "PROCOK", "0");
+    let huge = fs::File::create(stage.folder.join("root/huge.pem")).expect("a file");
+    huge.set_len(2 << 30).expect("sparse");
+    let fifo = program("mkfifo")
+        .arg(stage.folder.join("root/fifo"))
+        .status();
+    assert!(fifo.expect("mkfifo runs").success());
+    let what = refused(
+        &stage,
+        "options",
+        &format!("--sni {NAME} --ca-file /huge.pem"),
+        SERVER,
+    );
+    assert!(what.contains("limit of sni-check"), "{what}");
+    let what = refused(
+        &stage,
+        "file",
+        &format!("--sni {NAME} --ca-file /fifo"),
+        SERVER,
+    );
+    assert!(what.contains("is not a regular file"), "{what}");
 }
