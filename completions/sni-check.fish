@@ -32,7 +32,7 @@ complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 57 -d 'certifi
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 58 -d 'server wants a client certificate, or refused ours'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 61 -d 'handshake refused by the server (the line names its alert)'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 62 -d 'handshake timed out'
-complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 63 -d 'the peer does not speak TLS, or breaks its rules'
+complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 63 -d 'the peer does not speak TLS, or not as sni-check understands it'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 64 -d 'connection closed or reset during the handshake'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 65 -d 'server refused the SNI name, or wants SNI'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 66 -d 'no TLS version or cipher in common'

@@ -166,7 +166,7 @@ impl Code {
             Code::ClientCertificate => "server wants a client certificate, or refused ours",
             Code::HandshakeRefused => "handshake refused by the server (the line names its alert)",
             Code::HandshakeTimeout => "handshake timed out",
-            Code::NotTls => "the peer does not speak TLS, or breaks its rules",
+            Code::NotTls => "the peer does not speak TLS, or not as sni-check understands it",
             Code::HandshakeClosed => "connection closed or reset during the handshake",
             Code::NameRefused => "server refused the SNI name, or wants SNI",
             Code::NothingInCommon => "no TLS version or cipher in common",

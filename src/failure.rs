@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use rustix::io::Errno;
-use rustls::{AlertDescription, PeerIncompatible};
+use rustls::AlertDescription;
 
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
@@ -53,8 +53,10 @@ pub enum Failure {
     HandshakeRefused(AlertDescription),
     /// The server has no TLS version or cipher in common with us, by its alert.
     NothingInCommon(AlertDescription),
-    /// We have no TLS version or cipher in common with the server.
-    Incompatible(PeerIncompatible),
+    /// The server chose a TLS version that was not offered.
+    OtherVersion(&'static str),
+    /// The server speaks TLS 1.2 without secure renegotiation (RFC 5746), which HAProxy refuses.
+    UnsafeRenegotiation,
     /// The handshake did not end in time.
     HandshakeTimeout,
     /// What came is not TLS at all.
@@ -63,7 +65,9 @@ pub enum Failure {
         text: Option<String>,
     },
     /// What came is TLS that breaks its rules.
-    TlsViolated(rustls::Error),
+    TlsViolated(&'static str),
+    /// What came is TLS that we cannot follow, though HAProxy may.
+    TlsLimit(&'static str),
     /// The connection was closed or reset during the handshake.
     HandshakeClosed(Closed),
     /// The status is not the expected one.
@@ -136,9 +140,11 @@ impl Failure {
             Failure::ClientCertificate { .. } => Code::ClientCertificate,
             Failure::NameRefused { .. } => Code::NameRefused,
             Failure::HandshakeRefused(_) => Code::HandshakeRefused,
-            Failure::NothingInCommon(_) | Failure::Incompatible(_) => Code::NothingInCommon,
+            Failure::NothingInCommon(_)
+            | Failure::OtherVersion(_)
+            | Failure::UnsafeRenegotiation => Code::NothingInCommon,
             Failure::HandshakeTimeout => Code::HandshakeTimeout,
-            Failure::NotTls { .. } | Failure::TlsViolated(_) => Code::NotTls,
+            Failure::NotTls { .. } | Failure::TlsViolated(_) | Failure::TlsLimit(_) => Code::NotTls,
             Failure::HandshakeClosed(_) => Code::HandshakeClosed,
             Failure::Status { .. } => Code::Status,
             Failure::ResponseTimeout { .. } => Code::ResponseTimeout,
@@ -284,30 +290,30 @@ impl fmt::Display for Failure {
             Failure::HandshakeRefused(alert) => {
                 write!(f, "server refused the handshake ({})", alert_name(*alert))
             }
-            Failure::NothingInCommon(alert @ AlertDescription::HandshakeFailure) => write!(
+            Failure::NothingInCommon(alert @ AlertDescription::ProtocolVersion) => write!(
                 f,
-                "server found no TLS version, cipher or (some CDNs) name in common ({})",
+                "server found no TLS version in common ({})",
                 alert_name(*alert)
             ),
-            Failure::NothingInCommon(alert) => {
-                write!(
-                    f,
-                    "server found no TLS version or cipher in common ({})",
-                    alert_name(*alert)
-                )
-            }
-            Failure::Incompatible(what) => {
-                write!(
-                    f,
-                    "no TLS version or cipher in common with the server ({what:?})"
-                )
-            }
+            Failure::NothingInCommon(alert) => write!(
+                f,
+                "server found no TLS version, cipher or (some CDNs) name in common ({}); if HAProxy's check-sni is UP there, a limit of sni-check: explain 66 lists them",
+                alert_name(*alert)
+            ),
+            Failure::OtherVersion(what) => f.write_str(what),
+            Failure::UnsafeRenegotiation => f.write_str(
+                "server has no secure renegotiation (RFC 5746); HAProxy's OpenSSL refuses TLS 1.2 without it",
+            ),
             Failure::HandshakeTimeout => f.write_str("handshake timed out"),
             Failure::NotTls { text: Some(text) } => {
                 write!(f, "the peer does not speak TLS, it says \"{text}\"")
             }
             Failure::NotTls { text: None } => f.write_str("the peer does not speak TLS"),
-            Failure::TlsViolated(error) => write!(f, "the peer breaks the rules of TLS: {error}"),
+            Failure::TlsViolated(what) => write!(f, "the peer breaks the rules of TLS: {what}"),
+            Failure::TlsLimit(what) => write!(
+                f,
+                "limit of sni-check: {what}; if HAProxy's own check-sni is UP there, use that"
+            ),
             Failure::HandshakeClosed(closed) => {
                 write!(f, "connection {closed} during the handshake")
             }

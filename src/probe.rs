@@ -19,10 +19,12 @@ mod links;
 mod path;
 mod revocation;
 mod rules;
+mod signature;
 pub(crate) mod socket;
 mod stream;
 mod tls;
 mod verify;
+mod violation;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

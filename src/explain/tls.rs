@@ -44,6 +44,11 @@ pub(super) const NOT_TLS: &[Cause] = &[
         confirm: "Its configuration says proxy_protocol or accept-proxy.",
         change: "--send-proxy or --send-proxy-v2, as on the server line.",
     },
+    Cause {
+        what: "A limit of sni-check, which the line then names: more than 64 kB of certificates, an extension nobody asked for, a TLS 1.2 key that is for RSA-PSS alone.",
+        confirm: "sni-check diagnose asks HAProxy's own check: it is UP.",
+        change: "Check this server with HAProxy's own check-sni, or change what the line names at the backend.",
+    },
 ];
 
 pub(super) const CLOSED: &[Cause] = &[
@@ -84,17 +89,27 @@ pub(super) const NAME_REFUSED: &[Cause] = &[
 
 pub(super) const NOTHING_IN_COMMON: &[Cause] = &[
     Cause {
-        what: "The server speaks only TLS 1.1 or older, or only ciphers that are no longer safe.",
-        confirm: "sni-check diagnose tries TLS 1.2 and 1.3; nmap --script ssl-enum-ciphers lists the rest.",
-        change: "Enable TLS 1.2 with ECDHE and AES-GCM at the backend, or TLS 1.3.",
+        what: "The server speaks only TLS 1.1 or older (protocol_version), which HAProxy does not use either unless told to.",
+        confirm: "sni-check diagnose tries TLS 1.2 and 1.3; openssl s_client shows what the server chooses.",
+        change: "Enable TLS 1.2 or 1.3 at the backend.",
     },
     Cause {
-        what: "--ssl-min-ver or --ssl-max-ver excludes the version that the server speaks.",
+        what: "A limit of sni-check: the server has only what HAProxy knows and sni-check does not. That is TLS 1.2 with CBC, CCM, DHE or RSA key exchange; key exchange by X448 or FFDHE alone; Ed448 or SHA-224 signatures.",
+        confirm: "sni-check diagnose asks HAProxy's own check: it is UP. sni-check offers TLS 1.3, and TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305.",
+        change: "Check this server with HAProxy's own check-sni; or enable TLS 1.3 or ECDHE with AES-GCM at the backend.",
+    },
+    Cause {
+        what: "The server speaks TLS 1.2 without secure renegotiation (RFC 5746). HAProxy's OpenSSL 3 refuses that, for traffic too.",
+        confirm: "openssl s_client says: Secure Renegotiation IS NOT supported.",
+        change: "Update the server's TLS library, or enable TLS 1.3.",
+    },
+    Cause {
+        what: "--ssl-min-ver or --ssl-max-ver leaves out what the server speaks.",
         confirm: "Run the check without them.",
         change: "Correct them.",
     },
     Cause {
-        what: "handshake_failure: some CDNs give this answer to a name they do not know.",
+        what: "handshake_failure: some CDNs answer so to a name they do not know.",
         confirm: "sni-check diagnose with another name of that server gets through.",
         change: "Correct --sni, or add the name at the CDN.",
     },

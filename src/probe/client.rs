@@ -9,7 +9,8 @@ use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, ClientConfig, SignatureScheme, SupportedProtocolVersion};
 
-use super::exchange::ThriftyX25519;
+use super::exchange::{Secp521r1, X25519ReusingOffer};
+use super::signature;
 use super::verify::Verifier;
 use crate::options::values::TlsVersion;
 use crate::plan::Tls;
@@ -56,10 +57,12 @@ pub fn provider() -> CryptoProvider {
     });
     // The first is the one that a key is offered for.
     provider.kx_groups = vec![
-        &ThriftyX25519,
+        &X25519ReusingOffer,
         ring::kx_group::SECP256R1,
         ring::kx_group::SECP384R1,
+        &Secp521r1,
     ];
+    provider.signature_verification_algorithms = signature::ALGORITHMS;
     provider
 }
 

@@ -1,10 +1,15 @@
-//! The keys of the key exchange, each made once.
+//! The key exchanges that rustls leaves to us: X25519 with a key that is made once, and secp521r1.
 
 use std::cell::RefCell;
 
+use p521::elliptic_curve::ecdh::diffie_hellman;
+use p521::elliptic_curve::sec1::ToSec1Point as _;
+use p521::{PublicKey, SecretKey};
+use rustls::crypto::ring::default_provider;
 use rustls::crypto::ring::kx_group::X25519;
 use rustls::crypto::{ActiveKeyExchange, SharedSecret, SupportedKxGroup};
-use rustls::{Error, NamedGroup};
+use rustls::ffdhe_groups::FfdheGroup;
+use rustls::{Error, NamedGroup, PeerMisbehaved};
 
 thread_local! {
     /// A key that was offered, but that nothing was agreed on with.
@@ -15,9 +20,9 @@ thread_local! {
 /// server; with a server of TLS 1.2 rustls throws that away and makes another, which is a tenth of
 /// the whole check. Each key still serves one agreement at most.
 #[derive(Debug)]
-pub(super) struct ThriftyX25519;
+pub(super) struct X25519ReusingOffer;
 
-impl SupportedKxGroup for ThriftyX25519 {
+impl SupportedKxGroup for X25519ReusingOffer {
     fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
         let key = match SPARE.take() {
             Some(spare) => spare,
@@ -28,6 +33,10 @@ impl SupportedKxGroup for ThriftyX25519 {
 
     fn name(&self) -> NamedGroup {
         X25519.name()
+    }
+
+    fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
+        None
     }
 }
 
@@ -59,13 +68,64 @@ impl Drop for Offered {
     }
 }
 
+/// secp521r1 (RFC 8446, section 4.2.8.2), which ring does not have.
+#[derive(Debug)]
+pub(super) struct Secp521r1;
+
+/// A key for one agreement, and its public part as an uncompressed point.
+struct Secp521r1Key {
+    secret: SecretKey,
+    public: Box<[u8]>,
+}
+
+impl SupportedKxGroup for Secp521r1 {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
+        let random = default_provider().secure_random;
+        // Almost every number of 521 bits is a secret key.
+        let secret = loop {
+            let mut bytes = [0; 66];
+            random.fill(&mut bytes)?;
+            bytes[0] &= 1;
+            if let Ok(secret) = SecretKey::from_slice(&bytes) {
+                break secret;
+            }
+        };
+        let public = secret.public_key().to_sec1_point(false).as_bytes().into();
+        Ok(Box::new(Secp521r1Key { secret, public }))
+    }
+
+    fn name(&self) -> NamedGroup {
+        NamedGroup::secp521r1
+    }
+
+    fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
+        None
+    }
+}
+
+impl ActiveKeyExchange for Secp521r1Key {
+    fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
+        let peer = PublicKey::from_sec1_bytes(peer).map_err(|_| PeerMisbehaved::InvalidKeyShare)?;
+        let shared = diffie_hellman(self.secret.to_nonzero_scalar(), peer.as_affine());
+        Ok(SharedSecret::from(shared.raw_secret_bytes().as_slice()))
+    }
+
+    fn pub_key(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn group(&self) -> NamedGroup {
+        NamedGroup::secp521r1
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{SupportedKxGroup, ThriftyX25519, X25519};
+    use super::{SupportedKxGroup, X25519, X25519ReusingOffer};
 
     #[test]
     fn a_key_serves_again_if_nothing_was_agreed_on_and_only_then() {
-        let start = || ThriftyX25519.start().expect("a key");
+        let start = || X25519ReusingOffer.start().expect("a key");
         let (first, second) = (start(), start());
         assert_ne!(first.pub_key(), second.pub_key());
         let offered = first.pub_key().to_vec();

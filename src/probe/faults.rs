@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 
-use super::hostname;
+use super::{hostname, signature};
 use crate::certificate::{CertificateFailure, Parts};
 use crate::plan::Verification;
 
@@ -18,7 +18,7 @@ pub fn faults(
     let Some((leaf, intermediates)) = chain.split_first() else {
         return Vec::new();
     };
-    let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+    let algorithms = signature::ALGORITHMS;
     let mut faults = Vec::new();
     let mut at = now;
     // Each round looks from within the validity of what the last one found expired.

@@ -42,8 +42,8 @@ pub(super) fn broken_by(step: &Step<'_>, place: usize, last: usize) -> Option<Ce
     Some(CertificateFailure::Limit(what))
 }
 
-/// The sizes of RSA keys that ring takes.
-const RSA_OF_RING: std::ops::RangeInclusive<usize> = 2041..=8192;
+/// The sizes of RSA keys that ring takes, in bits: it rounds up to whole bytes.
+pub(super) const RSA_OF_RING: std::ops::RangeInclusive<usize> = 2041..=8192;
 
 fn invalid(what: String) -> Option<CertificateFailure> {
     Some(CertificateFailure::Invalid(what))
@@ -128,8 +128,9 @@ fn weak(step: &Step<'_>, signature_matters: bool) -> Option<String> {
     signature_matters.then(|| format!("is signed with {hash}, which is not safe"))
 }
 
-/// OpenSSL counts this many bits, and a few less, as 112 bits of security.
-const SMALLEST_RSA: usize = 1900;
+/// From here on OpenSSL counts a key as 112 bits of security: its estimate is rounded, so that this is
+/// not 2048.
+const SMALLEST_RSA: usize = 1963;
 
 /// The length of the modulus of an RSA key, of the content of its SubjectPublicKeyInfo
 /// (RFC 8017, appendix A.1.1); `None` for another key.

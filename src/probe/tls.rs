@@ -12,6 +12,7 @@ use super::client::{ClientCertificate, config, provider};
 use super::socket::{Socket, Stop};
 use super::stream::{Stream, TlsStop};
 use super::verify::Verifier;
+use super::violation;
 use crate::certificate::CertificateFailure;
 use crate::failure::{Closed, Failure, Sent};
 use crate::plan::Tls;
@@ -215,17 +216,16 @@ impl TlsStream {
             ),
             Error::InvalidCertificate(CertificateError::Other(other)) => {
                 let failure = other.0.downcast_ref::<CertificateFailure>().cloned();
-                Failure::Certificate(
-                    failure.unwrap_or_else(|| CertificateFailure::Invalid(other.to_string())),
-                )
+                Failure::Certificate(failure.unwrap_or_else(|| {
+                    CertificateFailure::Invalid("it cannot be judged".to_owned())
+                }))
             }
-            Error::InvalidCertificate(error) => {
-                Failure::Certificate(CertificateFailure::Invalid(error.to_string()))
+            Error::InvalidCertificate(_) => {
+                Failure::Certificate(CertificateFailure::Invalid("it cannot be read".to_owned()))
             }
             Error::NoCertificatesPresented => Failure::Certificate(CertificateFailure::Invalid(
                 "the server sent none".to_owned(),
             )),
-            Error::PeerIncompatible(what) => Failure::Incompatible(what),
             Error::InvalidMessage(_) if !looks_like_tls(&self.opening) => Failure::NotTls {
                 text: first_line(&self.opening),
             },
@@ -234,7 +234,7 @@ impl TlsStream {
             | Error::FailedToGetCurrentTime
             | Error::FailedToGetRandomBytes
             | Error::HandshakeNotComplete => Failure::Internal(error.to_string()),
-            other => Failure::TlsViolated(other),
+            other => violation::failure(&other),
         }
     }
 }

@@ -4,13 +4,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
-use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
 
 use super::judge::first_to_end;
-use super::links;
-use crate::certificate::{Certificate, CertificateFailure, Parts, seconds};
+use super::signature::{self, Refused};
+use crate::certificate::{Certificate, CertificateFailure, seconds};
 use crate::plan::{Tls, Verification};
 
 /// rustls's question "is this certificate acceptable?", answered by the plan.
@@ -92,6 +92,29 @@ impl Verifier {
     }
 }
 
+impl Verifier {
+    fn judge_signature(
+        &self,
+        verified: Result<(), Refused>,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let failure = match verified {
+            Ok(()) => return Ok(HandshakeSignatureValid::assertion()),
+            // `--verify none` accepts every key. A wrong signature is one for HAProxy even then.
+            Err(Refused::Unsupported) if self.verification.is_none() => {
+                return Ok(HandshakeSignatureValid::assertion());
+            }
+            Err(Refused::Unsupported) => CertificateFailure::Limit("its kind of key".to_owned()),
+            Err(Refused::NotOffered) => CertificateFailure::Invalid(
+                "the handshake is signed in a way that was not offered".to_owned(),
+            ),
+            Err(Refused::Wrong) => {
+                CertificateFailure::Invalid("the handshake is not signed with its key".to_owned())
+            }
+        };
+        Err(CertificateError::Other(OtherError(Arc::new(failure))).into())
+    }
+}
+
 impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
@@ -119,22 +142,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        match self.verification {
-            Some(_) => {
-                let named = |scheme: SignatureScheme| {
-                    let all = self.algorithms.mapping.iter();
-                    let named = all.filter(move |(known, _)| *known == scheme);
-                    named.flat_map(|(_, algorithms)| algorithms.iter().copied())
-                };
-                let (key, signed) = (key_of(certificate)?, signature.signature());
-                match links::by_key(named(signature.scheme), &key, message, signed) {
-                    Some(true) => Ok(HandshakeSignatureValid::assertion()),
-                    _ => Err(CertificateError::BadSignature.into()),
-                }
-            }
-            // Any certificate is accepted, so also one whose key or form webpki does not take.
-            None => Ok(HandshakeSignatureValid::assertion()),
-        }
+        self.judge_signature(signature::verify(false, message, certificate, signature))
     }
 
     fn verify_tls13_signature(
@@ -143,26 +151,10 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        match self.verification {
-            Some(_) => verify_tls13_signature_with_raw_key(
-                message,
-                &key_of(certificate)?,
-                signature,
-                &self.algorithms,
-            ),
-            None => Ok(HandshakeSignatureValid::assertion()),
-        }
+        self.judge_signature(signature::verify(true, message, certificate, signature))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        signature::schemes(self.verification.is_some())
     }
-}
-
-/// The key of a certificate that may be of a form that webpki does not read.
-fn key_of(
-    certificate: &CertificateDer<'_>,
-) -> Result<SubjectPublicKeyInfoDer<'static>, rustls::Error> {
-    let parts = Parts::read(certificate).ok_or(CertificateError::BadEncoding)?;
-    Ok(parts.key_info())
 }

@@ -50,12 +50,26 @@ fn keys(stage: &Stage) -> Vec<Fault> {
     let ec = |curve| ["-newkey", "ec", "-pkeyopt", curve];
     // With five primes, because two large ones take long to find. The public key looks the same.
     let large = ["-newkey", "rsa:8192", "-pkeyopt", "rsa_keygen_primes:5"];
-    let rows: [(&str, Words<'_>, Words<'_>, i32, &str); 8] = [
-        ("RSA 1024", &rsa("rsa:1024"), &[], 56, "certificate invalid"),
+    let rows: [(&str, Words<'_>, Words<'_>, i32, &str); 11] = [
+        (
+            "RSA 1024",
+            &rsa("rsa:1024"),
+            &[],
+            56,
+            "has an RSA key of 1024 bits, too few to be safe",
+        ),
+        (
+            "RSA 2000",
+            &rsa("rsa:2000"),
+            &[],
+            56,
+            "has an RSA key of 2000 bits (limit of sni-check",
+        ),
         ("RSA 2048", &rsa("rsa:2048"), &[], 0, ""),
         ("RSA 8192", &large, &[], 0, ""),
         ("P-256", &ec("ec_paramgen_curve:P-256"), &[], 0, ""),
         ("P-384", &ec("ec_paramgen_curve:P-384"), &[], 0, ""),
+        ("P-521", &ec("ec_paramgen_curve:P-521"), &[], 0, ""),
         (
             "secp256k1",
             &ec("ec_paramgen_curve:secp256k1"),
@@ -64,6 +78,7 @@ fn keys(stage: &Stage) -> Vec<Fault> {
             "in common",
         ),
         ("Ed25519", &["-newkey", "ed25519"], &[], 0, ""),
+        ("RSA-PSS", &rsa("rsa-pss"), &[], 0, ""),
         (
             "a SHA-1 signature",
             &rsa("rsa:2048"),
@@ -88,7 +103,13 @@ fn ten_thousand_names(stage: &Stage) -> Fault {
         .collect();
     let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
     let port = server(stage, "names", &names.join(","), &key, &[]);
-    Fault::new("10 000 names", port, 63, "breaks the rules of TLS").with(&stage.trust)
+    Fault::new(
+        "10 000 names",
+        port,
+        63,
+        "limit of sni-check: more than 64 kB",
+    )
+    .with(&stage.trust)
 }
 
 fn client_certificates(stage: &Stage) -> Vec<Fault> {

@@ -1,0 +1,182 @@
+//! Which signatures are accepted, in certificates and in handshakes: those that OpenSSL accepts at
+//! its default security level of 2, and HAProxy with it. ring verifies the usual ones at no extra
+//! cost; the RustCrypto crates verify the rest.
+
+mod ecdsa;
+mod rsa;
+
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm};
+use rustls::{DigitallySignedStruct, SignatureScheme};
+use webpki::ring as usual;
+
+use super::links;
+use super::rules::{RSA_OF_RING, rsa_bits};
+use crate::certificate::Parts;
+
+type Algorithm = &'static dyn SignatureVerificationAlgorithm;
+
+/// All of them. The usual ones come first: webpki goes through the list for each certificate.
+pub(super) static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
+    all: &[
+        usual::ECDSA_P256_SHA256,
+        usual::ECDSA_P256_SHA384,
+        usual::ECDSA_P384_SHA256,
+        usual::ECDSA_P384_SHA384,
+        usual::ED25519,
+        usual::RSA_PKCS1_2048_8192_SHA256,
+        usual::RSA_PKCS1_2048_8192_SHA384,
+        usual::RSA_PKCS1_2048_8192_SHA512,
+        usual::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+        usual::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+        usual::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+        usual::RSA_PKCS1_2048_8192_SHA256_ABSENT_PARAMS,
+        usual::RSA_PKCS1_2048_8192_SHA384_ABSENT_PARAMS,
+        usual::RSA_PKCS1_2048_8192_SHA512_ABSENT_PARAMS,
+        ecdsa::P256_SHA512,
+        ecdsa::P384_SHA512,
+        ecdsa::P521_SHA256,
+        ecdsa::P521_SHA384,
+        ecdsa::P521_SHA512,
+        rsa::PSS_KEY_SHA256,
+        rsa::PSS_KEY_SHA384,
+        rsa::PSS_KEY_SHA512,
+        rsa::PSS_SHA256_KEY,
+        rsa::PSS_SHA384_KEY,
+        rsa::PSS_SHA512_KEY,
+    ],
+    // The order is that of the ClientHello: servers choose the first that fits their key.
+    mapping: &[
+        (
+            SignatureScheme::ECDSA_NISTP384_SHA384,
+            &[
+                usual::ECDSA_P384_SHA384,
+                usual::ECDSA_P256_SHA384,
+                ecdsa::P521_SHA384,
+            ],
+        ),
+        (
+            SignatureScheme::ECDSA_NISTP256_SHA256,
+            &[
+                usual::ECDSA_P256_SHA256,
+                usual::ECDSA_P384_SHA256,
+                ecdsa::P521_SHA256,
+            ],
+        ),
+        (SignatureScheme::ED25519, &[usual::ED25519]),
+        (
+            SignatureScheme::RSA_PSS_SHA512,
+            &[usual::RSA_PSS_2048_8192_SHA512_LEGACY_KEY],
+        ),
+        (
+            SignatureScheme::RSA_PSS_SHA384,
+            &[usual::RSA_PSS_2048_8192_SHA384_LEGACY_KEY],
+        ),
+        (
+            SignatureScheme::RSA_PSS_SHA256,
+            &[usual::RSA_PSS_2048_8192_SHA256_LEGACY_KEY],
+        ),
+        (
+            SignatureScheme::RSA_PKCS1_SHA512,
+            &[usual::RSA_PKCS1_2048_8192_SHA512],
+        ),
+        (
+            SignatureScheme::RSA_PKCS1_SHA384,
+            &[usual::RSA_PKCS1_2048_8192_SHA384],
+        ),
+        (
+            SignatureScheme::RSA_PKCS1_SHA256,
+            &[usual::RSA_PKCS1_2048_8192_SHA256],
+        ),
+        (
+            SignatureScheme::ECDSA_NISTP521_SHA512,
+            &[ecdsa::P521_SHA512, ecdsa::P384_SHA512, ecdsa::P256_SHA512],
+        ),
+        (
+            RSA_PSS_PSS_SHA256,
+            &[rsa::PSS_KEY_SHA256, rsa::PSS_SHA256_KEY],
+        ),
+        (
+            RSA_PSS_PSS_SHA384,
+            &[rsa::PSS_KEY_SHA384, rsa::PSS_SHA384_KEY],
+        ),
+        (
+            RSA_PSS_PSS_SHA512,
+            &[rsa::PSS_KEY_SHA512, rsa::PSS_SHA512_KEY],
+        ),
+    ],
+};
+
+/// `rsa_pss_pss_*`: for keys that are for RSASSA-PSS alone (RFC 8446, section 4.2.3). rustls has no
+/// names for them.
+const RSA_PSS_PSS_SHA256: SignatureScheme = SignatureScheme::Unknown(0x0809);
+const RSA_PSS_PSS_SHA384: SignatureScheme = SignatureScheme::Unknown(0x080a);
+const RSA_PSS_PSS_SHA512: SignatureScheme = SignatureScheme::Unknown(0x080b);
+
+/// What OpenSSL offers as well, but nothing here can verify: only for `--verify none`.
+const UNVERIFIABLE: SignatureScheme = SignatureScheme::ED448;
+
+/// The signature schemes to offer in the ClientHello.
+pub(super) fn schemes(verifies: bool) -> Vec<SignatureScheme> {
+    let mut schemes = ALGORITHMS.supported_schemes();
+    if !verifies {
+        schemes.push(UNVERIFIABLE);
+    }
+    schemes
+}
+
+/// Why a signature is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// No algorithm here fits the key, or its size.
+    Unsupported,
+    /// The scheme was not offered.
+    NotOffered,
+    /// The key did not make it.
+    Wrong,
+}
+
+/// Verifies the signature of a handshake with the certificate's key.
+pub(super) fn verify(
+    tls13: bool,
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+) -> Result<(), Refused> {
+    let algorithms = match candidates(tls13, signed.scheme) {
+        [] if signed.scheme != UNVERIFIABLE => return Err(Refused::NotOffered),
+        algorithms => algorithms,
+    };
+    let certificate = Parts::read(certificate).ok_or(Refused::Unsupported)?;
+    let algorithms = algorithms.iter().copied();
+    let key = certificate.key_info();
+    match links::by_key(algorithms, &key, message, signed.signature()) {
+        Some(true) => Ok(()),
+        Some(false) if !has_other_size(&certificate) => Err(Refused::Wrong),
+        _ => Err(Refused::Unsupported),
+    }
+}
+
+/// Whether the key is RSA of a size that ring does not take.
+fn has_other_size(certificate: &Parts<'_>) -> bool {
+    rsa_bits(certificate.key).is_some_and(|bits| !RSA_OF_RING.contains(&bits))
+}
+
+/// What a scheme stands for: TLS 1.2 leaves the curve open, TLS 1.3 does not (RFC 8446, section 4.2.3).
+fn candidates(tls13: bool, scheme: SignatureScheme) -> &'static [Algorithm] {
+    let found = ALGORITHMS
+        .mapping
+        .iter()
+        .find(|(named, _)| *named == scheme);
+    let algorithms = found.map_or(&[][..], |(_, algorithms)| algorithms);
+    let of_one_curve = matches!(
+        scheme,
+        SignatureScheme::ECDSA_NISTP256_SHA256
+            | SignatureScheme::ECDSA_NISTP384_SHA384
+            | SignatureScheme::ECDSA_NISTP521_SHA512
+    );
+    match tls13 && of_one_curve {
+        true => &algorithms[..1],
+        false => algorithms,
+    }
+}

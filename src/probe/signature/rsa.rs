@@ -1,0 +1,46 @@
+//! RSASSA-PSS with keys that are for it alone. ring verifies the signatures.
+
+use rustls::pki_types::alg_id::{RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512};
+use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
+use webpki::ring::{
+    RSA_PSS_2048_8192_SHA256_LEGACY_KEY as PSS_SHA256,
+    RSA_PSS_2048_8192_SHA384_LEGACY_KEY as PSS_SHA384,
+    RSA_PSS_2048_8192_SHA512_LEGACY_KEY as PSS_SHA512,
+};
+
+use super::Algorithm;
+
+/// id-RSASSA-PSS (RFC 4055, section 3.1) without parameters: a key that goes with every hash.
+const PSS: AlgorithmIdentifier =
+    AlgorithmIdentifier::from_slice(&[0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10]);
+
+pub(super) static PSS_KEY_SHA256: Algorithm = &PssKey(PSS, PSS_SHA256);
+pub(super) static PSS_KEY_SHA384: Algorithm = &PssKey(PSS, PSS_SHA384);
+pub(super) static PSS_KEY_SHA512: Algorithm = &PssKey(PSS, PSS_SHA512);
+pub(super) static PSS_SHA256_KEY: Algorithm = &PssKey(RSA_PSS_SHA256, PSS_SHA256);
+pub(super) static PSS_SHA384_KEY: Algorithm = &PssKey(RSA_PSS_SHA384, PSS_SHA384);
+pub(super) static PSS_SHA512_KEY: Algorithm = &PssKey(RSA_PSS_SHA512, PSS_SHA512);
+
+/// RSASSA-PSS with a key that is for it alone: what such a key is called, and ring's algorithm for
+/// a key of any RSA.
+#[derive(Debug)]
+struct PssKey(AlgorithmIdentifier, Algorithm);
+
+impl SignatureVerificationAlgorithm for PssKey {
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        self.0
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.1.signature_alg_id()
+    }
+
+    fn verify_signature(
+        &self,
+        key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        self.1.verify_signature(key, message, signature)
+    }
+}
