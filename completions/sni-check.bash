@@ -2,7 +2,7 @@
 
 _sni_check() {
     local current=${COMP_WORDS[COMP_CWORD]} option=${COMP_WORDS[COMP_CWORD-1]}
-    local options='--help --sni --no-sni --connect --port --method --uri --header --body --expect --max-head --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --quiet --verbose --json --syslog --version'
+    local options='--help --sni --no-sni --connect --port --method --uri --header --body --expect --max-head --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --alpn --handshake-only --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --quiet --verbose --json --syslog --version'
     # bash splits --name=value into three words.
     if [[ $current == = ]]; then
         current=
@@ -16,10 +16,10 @@ _sni_check() {
     fi
     case ${COMP_WORDS[1]} in
         diagnose)
-            options='--help --sni --no-sni --connect --port --method --uri --header --body --expect --max-head --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --json --color'
+            options='--help --sni --no-sni --connect --port --method --uri --header --body --expect --max-head --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --alpn --handshake-only --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --json --color'
             ;;
         serve)
-            options='--help --listen --files --max-checks --mode --group --allow-remote --allow-target --help --sni --no-sni --connect --port --method --uri --header --body --expect --max-head --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --quiet --verbose --json --syslog'
+            options='--help --listen --files --max-checks --mode --group --allow-remote --allow-target --help --sni --no-sni --connect --port --method --uri --header --body --expect --max-head --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --alpn --handshake-only --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --quiet --verbose --json --syslog'
             ;;
         doctor)
             if [[ $current == -* ]]; then
@@ -89,6 +89,9 @@ _sni_check() {
             ;;
         --ssl-max-ver)
             mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W 'TLSv1.2 TLSv1.3' -- "$current")
+            ;;
+        --alpn)
+            :
             ;;
         --min-cert-days)
             :

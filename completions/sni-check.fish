@@ -72,6 +72,8 @@ complete -c sni-check -l crt -r -F -d 'client certificate chain, PEM; may hold t
 complete -c sni-check -l key -r -F -d 'key of the client certificate, PEM'
 complete -c sni-check -l ssl-min-ver -x -a 'TLSv1.2 TLSv1.3' -d 'lowest TLS version: TLSv1.2 (default) or TLSv1.3'
 complete -c sni-check -l ssl-max-ver -x -a 'TLSv1.2 TLSv1.3' -d 'highest TLS version: TLSv1.2 or TLSv1.3 (default)'
+complete -c sni-check -l alpn -x -d 'ALPN protocols to offer, such as http/1.1; default none, as HAProxy\'s checks'
+complete -c sni-check -l handshake-only -d 'end with the TLS handshake and send no request: for what does not speak HTTP'
 complete -c sni-check -l min-cert-days -x -d 'DOWN when any certificate of the verified chain ends within N days'
 complete -c sni-check -l warn-cert-days -x -d 'say so when any certificate of the verified chain ends within N days'
 complete -c sni-check -l send-proxy -d 'send a PROXY protocol v1 header first'

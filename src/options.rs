@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow};
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality};
 
 use self::expect::Expectation;
-use self::values::{Color, Days, Port, Size, Time, TlsVersion, Verify};
+use self::values::{Alpn, Color, Days, Port, Size, Time, TlsVersion, Verify};
 use crate::refusal::{Misfit, SET_THE_VARIABLE, refusal};
 
 /// HTTPS health check with SNI, for HAProxy's external-check and by hand.
@@ -112,6 +112,14 @@ pub struct Options {
     /// highest TLS version: TLSv1.2 or TLSv1.3 (default)
     #[argh(option, arg_name = "TLSv1.2|TLSv1.3")]
     pub ssl_max_ver: Option<TlsVersion>,
+
+    /// ALPN protocols to offer, such as http/1.1; default none, as HAProxy's checks
+    #[argh(option, arg_name = "PROTOCOLS")]
+    pub alpn: Option<Alpn>,
+
+    /// end with the TLS handshake and send no request: for what does not speak HTTP
+    #[argh(switch)]
+    pub handshake_only: bool,
 
     /// DOWN when any certificate of the verified chain ends within N days
     #[argh(option, arg_name = "N")]

@@ -28,6 +28,7 @@ pub use self::revocation::List;
 pub use self::target::Target;
 pub use self::trust::{Trust, Trusted, Verification};
 
+use crate::code::Code;
 use crate::haproxy::Caller;
 use crate::options::Options;
 use crate::options::values::TlsVersion;
@@ -53,6 +54,8 @@ pub struct Plan {
     pub tls: Tls,
     /// The request and what its response must be.
     pub request: Request,
+    /// The check ends with the handshake; the request is not sent.
+    pub handshake_only: bool,
     /// For the whole check, over all phases.
     pub timeout: Duration,
     /// What is said where.
@@ -80,6 +83,8 @@ pub struct Tls {
     pub min_version: TlsVersion,
     /// The highest version offered.
     pub max_version: TlsVersion,
+    /// The protocols offered by ALPN, the most wanted first; empty for no ALPN.
+    pub alpn: Vec<String>,
     /// A certificate of the chain that ends sooner makes the check fail.
     pub min_cert_days: Option<u32>,
     /// A certificate of the chain that ends sooner is mentioned.
@@ -125,6 +130,9 @@ impl Plan {
         let (call, target) = target::resolve(options, arguments, caller.as_ref())?;
         let names = Names::resolve(options, &call, sni_host, caller.as_ref(), &target)?;
         let tls = Tls::resolve(options, material, &names)?;
+        if options.handshake_only {
+            refuse_http(options, call.uri.as_deref())?;
+        }
         exclusive(
             options.send_proxy,
             "--send-proxy",
@@ -139,6 +147,7 @@ impl Plan {
         Ok(Plan {
             source: target::source(options, &target)?,
             request: Request::resolve(options, call.uri.as_deref(), &names, &material.headers)?,
+            handshake_only: options.handshake_only,
             timeout: options.timeout.map_or(DEFAULT_TIMEOUT, |time| time.0),
             caller,
             target,
@@ -149,6 +158,14 @@ impl Plan {
         })
     }
 
+    /// The status that HAProxy's own check of the same kind would show for this code.
+    pub fn haproxy_word(&self, code: Code) -> &'static str {
+        match code {
+            Code::Healthy if self.handshake_only => "L6OK",
+            code => code.haproxy_word(),
+        }
+    }
+
     /// The server in the words of whoever asks: HAProxy's `backend/server`, or the host by hand.
     pub fn subject(&self) -> String {
         match &self.caller {
@@ -157,6 +174,43 @@ impl Plan {
         }
     }
 }
+
+/// Refuses what asks for HTTP beside `--handshake-only`.
+fn refuse_http(options: &Options, url_uri: Option<&str>) -> Result<()> {
+    for (given, option) in [
+        (options.method.is_some(), "--method"),
+        (options.uri.is_some(), "--uri"),
+        (!options.header.is_empty(), "--header"),
+        (options.body.is_some(), "--body"),
+        (!options.expect.is_empty(), "--expect"),
+        (options.max_head.is_some(), "--max-head"),
+        (options.max_body.is_some(), "--max-body"),
+        (
+            url_uri.is_some_and(|path| path != "/"),
+            "the path in the URL",
+        ),
+    ] {
+        exclusive(given, option, true, "--handshake-only")?;
+    }
+    Ok(())
+}
+
+/// What a request can follow is HTTP/1.
+fn alpn(options: &Options) -> Result<Vec<String>> {
+    let names = options.alpn.as_ref().map_or(&[][..], |alpn| &alpn.0);
+    let other = names.iter().find(|name| !HTTP1.contains(&name.as_str()));
+    if let (Some(other), false) = (other, options.handshake_only) {
+        return Err(refusal(
+            format!("--alpn {other}"),
+            "is not HTTP/1, which is what the request is sent in",
+            "leave it out, or end with the handshake: --handshake-only",
+        ));
+    }
+    Ok(names.to_vec())
+}
+
+/// The ALPN protocols after which the request may be sent (RFC 7301, section 6).
+const HTTP1: [&str; 2] = ["http/1.1", "http/1.0"];
 
 impl Tls {
     fn resolve(options: &Options, material: &Material, names: &Names) -> Result<Tls> {
@@ -178,6 +232,7 @@ impl Tls {
             identity: material.identity.clone(),
             min_version,
             max_version,
+            alpn: alpn(options)?,
             min_cert_days: options.min_cert_days.map(|days| days.0),
             warn_cert_days: options.warn_cert_days.map(|days| days.0),
         })

@@ -16,6 +16,7 @@ mod hostname;
 mod http;
 mod judge;
 mod links;
+mod opening;
 mod path;
 mod revocation;
 mod rules;
@@ -48,8 +49,8 @@ use crate::plan::{Host, Plan, ProxyHeader, Request, Target, Tls};
 /// What came of a check.
 #[derive(Debug)]
 pub struct Verdict {
-    /// The healthy response, or why there is none.
-    pub result: Result<Response, Failure>,
+    /// The healthy response, or why the check failed; `None` if it ends with the handshake.
+    pub result: Result<Option<Response>, Failure>,
     /// What was seen on the way.
     pub seen: Seen,
 }
@@ -137,7 +138,7 @@ impl<'a> Trial<'a> {
         Trial {
             sni: plan.names.sni.as_ref(),
             tls: &plan.tls,
-            request: Some(&plan.request),
+            request: (!plan.handshake_only).then_some(&plan.request),
             source: plan.source,
             proxy: plan.proxy,
         }
@@ -152,7 +153,7 @@ impl<'a> Trial<'a> {
     ) -> Result<Option<Response>, Failure> {
         let stream = self.connect_and_handshake(addresses, deadline, seen)?;
         let Some(request) = self.request else {
-            return Ok(None);
+            return stream.complete().map(|()| None);
         };
         timed(&mut seen.times.response, || http::exchange(stream, request)).map(Some)
     }
@@ -225,7 +226,7 @@ fn check(
     deadline: Deadline,
     seen: &mut Seen,
     mut enter: impl FnMut(Failure, &mut Seen),
-) -> Result<Response, Failure> {
+) -> Result<Option<Response>, Failure> {
     if let Target::Tcp {
         host: Host::Name(name),
         ..
@@ -241,10 +242,11 @@ fn check(
     let socket = trial.connect(&addresses, deadline, seen)?;
     enter(Failure::HandshakeTimeout, seen);
     let stream = trial.handshake(socket, seen)?;
+    let Some(request) = trial.request else {
+        return stream.complete().map(|()| None);
+    };
     enter(Failure::ResponseTimeout { head_read: false }, seen);
-    timed(&mut seen.times.response, || {
-        http::exchange(stream, &plan.request)
-    })
+    timed(&mut seen.times.response, || http::exchange(stream, request)).map(Some)
 }
 
 fn timed<T>(time: &mut Option<Duration>, phase: impl FnOnce() -> T) -> T {

@@ -238,7 +238,7 @@ impl Rules {
 impl Http {
     fn gather(plan: &Plan, address: &Address, tls: &Handshakes) -> Option<Http> {
         let repeatable = [Method::GET, Method::HEAD].contains(&plan.request.method);
-        if tls.named.result.is_err() || !repeatable {
+        if tls.named.result.is_err() || !repeatable || plan.handshake_only {
             return None;
         }
         // A peer that proves nothing gets no secrets.

@@ -70,7 +70,7 @@ fn summary(text: &mut String, Case { plan, evidence, .. }: Case<'_>, advice: &[S
         None => "no-sni".to_owned(),
     };
     let state = state(evidence);
-    let (number, word) = (code.number(), code.haproxy_word());
+    let (number, word) = (code.number(), plan.haproxy_word(code));
     _ = writeln!(text, "{state} {number} {word}  {} {sni}", plan.target);
     paragraph(text, "  why      ", &cause(evidence));
     for sentence in advice {
@@ -88,7 +88,8 @@ fn state(evidence: &Evidence) -> &'static str {
 
 fn cause(evidence: &Evidence) -> String {
     match &evidence.verdict.result {
-        Ok(response) => format!("healthy: status {}", response.status),
+        Ok(Some(response)) => format!("healthy: status {}", response.status),
+        Ok(None) => "healthy: the handshake is done (--handshake-only)".to_owned(),
         Err(failure) => printable(&failure.to_string()),
     }
 }
@@ -121,7 +122,7 @@ pub(super) fn object(case: Case<'_>) -> String {
     let object = json!({
         "state": state(evidence),
         "code": code.number(),
-        "haproxy": code.haproxy_word(),
+        "haproxy": plan.haproxy_word(code),
         "meaning": code.meaning(),
         "cause": cause(evidence),
         "target": plan.target.to_string(),

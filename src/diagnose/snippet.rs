@@ -11,7 +11,7 @@ use crate::haproxy::call::own_command;
 use crate::haproxy::words::quote;
 use crate::options::Options;
 use crate::options::values::TlsVersion;
-use crate::plan::Target;
+use crate::plan::{Plan, Target};
 use crate::probe::connect::Address;
 
 /// The value of a header that may be shown; everything else may be a secret.
@@ -82,10 +82,27 @@ fn server_words(Case { plan, options, .. }: Case<'_>) -> String {
 }
 
 pub(super) fn builtin(case: Case<'_>) -> String {
-    let request = &case.plan.request;
+    let plan = case.plan;
+    let request = match plan.handshake_only {
+        true => String::new(),
+        false => http_check(plan),
+    };
+    let mut more = String::new();
+    if let Some(name) = &plan.names.sni {
+        _ = write!(more, " check-sni {}", name.as_ref());
+    }
+    if !plan.tls.alpn.is_empty() {
+        _ = write!(more, " check-alpn {}", quote(plan.tls.alpn.join(",")));
+    }
+    format!("backend be\n{request}{}", server_lines(case, &more))
+}
+
+/// The request in HAProxy's words.
+fn http_check(plan: &Plan) -> String {
+    let request = &plan.request;
     let uri = request.uri.path_and_query().map_or("/", |uri| uri.as_str());
     let mut text = format!(
-        "backend be\n    option httpchk\n    http-check send meth {} uri {} ver HTTP/1.1",
+        "    option httpchk\n    http-check send meth {} uri {} ver HTTP/1.1",
         request.method,
         quote(uri)
     );
@@ -99,12 +116,7 @@ pub(super) fn builtin(case: Case<'_>) -> String {
     for rule in &request.expectations {
         _ = write!(text, "\n    http-check expect {rule}");
     }
-    let name = case.plan.names.sni.as_ref();
-    let check_sni = name.map_or(String::new(), |name| {
-        format!(" check-sni {}", name.as_ref())
-    });
     text.push('\n');
-    text.push_str(&server_lines(case, &check_sni));
     text
 }
 
@@ -139,6 +151,9 @@ fn words(Case { plan, options, .. }: Case<'_>) -> Vec<String> {
     if plan.request.method != "GET" {
         add("--method", plan.request.method.to_string());
     }
+    if !plan.tls.alpn.is_empty() {
+        add("--alpn", plan.tls.alpn.join(","));
+    }
     for (name, value) in &plan.request.headers {
         match harmless(name, value) {
             Some(value) if name == header::HOST && value != plan.names.host => {
@@ -157,6 +172,7 @@ fn words(Case { plan, options, .. }: Case<'_>) -> Vec<String> {
     files_and_limits(options, add);
     for (given, name) in [
         (plan.names.sni.is_none(), "--no-sni"),
+        (plan.handshake_only, "--handshake-only"),
         (options.send_proxy, "--send-proxy"),
         (options.send_proxy_v2, "--send-proxy-v2"),
     ] {

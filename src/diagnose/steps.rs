@@ -85,7 +85,11 @@ fn with_sni(plan: &Plan, evidence: &Evidence, tls: &Handshakes) -> Step {
     if let Some((version, cipher)) = &seen.tls {
         let group = seen.group.unwrap_or("no group");
         let alpn = seen.alpn.as_deref().unwrap_or("none");
-        let text = format!("{version}, {cipher}, {group}; ALPN offered http/1.1, chosen {alpn}");
+        let offered = match plan.tls.alpn.join(",") {
+            none if none.is_empty() => "none".to_owned(),
+            offered => offered,
+        };
+        let text = format!("{version}, {cipher}, {group}; ALPN offered {offered}, chosen {alpn}");
         step.line(Mark::Ok, text);
     }
     for (depth, der) in seen.chain.iter().enumerate() {
@@ -216,7 +220,7 @@ fn made_up(tls: &Handshakes) -> String {
 fn http(plan: &Plan, evidence: &Evidence) -> Option<Step> {
     let code = evidence.verdict.code();
     let judged = code.layer() == Layer::Http;
-    if evidence.http.is_none() && !judged {
+    if (evidence.http.is_none() && !judged) || plan.handshake_only {
         return None;
     }
     let request = &plan.request;

@@ -13,6 +13,11 @@ pub(super) const REFUSED: &[Cause] = &[
         confirm: "Connect from another network or from the backend itself.",
         change: "Allow HAProxy's address there.",
     },
+    Cause {
+        what: "no_application_protocol: the server takes no ALPN protocol of --alpn. Without --alpn none is offered, as by HAProxy's checks.",
+        confirm: "Run the check without --alpn; openssl s_client -alpn h2 shows what the server chooses.",
+        change: "Leave --alpn out or correct it. For a server that knows h2 alone: --alpn h2 --handshake-only.",
+    },
 ];
 
 pub(super) const TIMEOUT: &[Cause] = &[

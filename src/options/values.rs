@@ -92,6 +92,29 @@ impl Port {
     }
 }
 
+/// `check-alpn`: protocol names separated by commas, such as `h2,http/1.1`; the most wanted first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alpn(pub Vec<String>);
+
+impl FromStr for Alpn {
+    type Err = Misfit;
+
+    fn from_str(text: &str) -> Result<Alpn, Misfit> {
+        let names: Vec<String> = text.split(',').map(str::to_owned).collect();
+        // RFC 7301, section 3.1: 1 to 255 bytes.
+        let is_name = |name: &String| {
+            matches!(name.len(), 1..=255) && name.bytes().all(|b| b.is_ascii_graphic())
+        };
+        match names.iter().all(is_name) {
+            true => Ok(Alpn(names)),
+            false => Err(Misfit::new(
+                "is not a list of ALPN protocols",
+                "write names separated by commas, such as http/1.1",
+            )),
+        }
+    }
+}
+
 /// `ssl-min-ver` and `ssl-max-ver`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TlsVersion {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::date::{date, milliseconds, now};
-use super::line::{cause, chain, state};
+use super::line::{cause, chain, response, state};
 use crate::certificate::Certificate;
 use crate::plan::Plan;
 use crate::probe::Verdict;
@@ -16,7 +16,7 @@ pub(super) fn object(plan: &Plan, verdict: &Verdict, notes: &[String]) -> Value 
     json!({
         "state": state(verdict),
         "code": code.number(),
-        "haproxy": code.haproxy_word(),
+        "haproxy": plan.haproxy_word(code),
         "meaning": code.meaning(),
         "backend": plan.caller.as_ref().map(|caller| &caller.backend),
         "server": plan.caller.as_ref().map(|caller| &caller.server),
@@ -26,7 +26,7 @@ pub(super) fn object(plan: &Plan, verdict: &Verdict, notes: &[String]) -> Value 
         "host": plan.names.host,
         "cause": cause(verdict),
         "notes": notes,
-        "status": verdict.result.as_ref().ok().map(|response| response.status),
+        "status": response(verdict).map(|response| response.status),
         "tls_version": tls.map(|(version, _)| version),
         "tls_cipher": tls.map(|(_, cipher)| cipher),
         "alpn": verdict.seen.alpn,

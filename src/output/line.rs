@@ -8,7 +8,7 @@ use super::escape::printable;
 use crate::certificate::Certificate;
 use crate::code::{Code, Layer};
 use crate::plan::Plan;
-use crate::probe::{Times, Verdict};
+use crate::probe::{Response, Times, Verdict};
 
 /// What is worth knowing of a backend whatever the verdict.
 pub(super) fn notes(plan: &Plan, verdict: &Verdict) -> Vec<String> {
@@ -64,7 +64,7 @@ pub(super) fn start_of_line(
         Some(address) => printable(address),
         None => printable(&plan.target.to_string()),
     };
-    let (number, word) = (code.number(), code.haproxy_word());
+    let (number, word) = (code.number(), plan.haproxy_word(code));
     let (subject, sni, cause) = (printable(&plan.subject()), sni(plan), printable(cause));
     format!("{state} {number} {word} {subject} {address} {sni}: {cause}")
 }
@@ -93,13 +93,20 @@ fn sni(plan: &Plan) -> String {
 }
 
 pub(super) fn cause(verdict: &Verdict) -> String {
-    match &verdict.result {
-        Ok(response) => match &verdict.seen.tls {
-            Some((version, _)) => format!("status {}, {version}", response.status),
-            None => format!("status {}", response.status),
-        },
-        Err(failure) => failure.to_string(),
+    let said = match &verdict.result {
+        Ok(Some(response)) => format!("status {}", response.status),
+        Ok(None) => "handshake done".to_owned(),
+        Err(failure) => return failure.to_string(),
+    };
+    match &verdict.seen.tls {
+        Some((version, _)) => format!("{said}, {version}"),
+        None => said,
     }
+}
+
+/// The healthy response, if there was one.
+pub(super) fn response(verdict: &Verdict) -> Option<&Response> {
+    verdict.result.as_ref().ok()?.as_ref()
 }
 
 fn times(times: &Times) -> String {
@@ -153,11 +160,13 @@ pub(super) fn details(plan: &Plan, verdict: &Verdict) -> String {
             &format!("{subject}, by {issuer}, ends {end} ({days} days)"),
         );
     }
-    row(
-        "request",
-        &format!("{} {}", plan.request.method, plan.request.uri.path()),
-    );
-    if let Ok(response) = &verdict.result {
+    if !plan.handshake_only {
+        row(
+            "request",
+            &format!("{} {}", plan.request.method, plan.request.uri.path()),
+        );
+    }
+    if let Some(response) = response(verdict) {
         row("status", &response.status.to_string());
         row("server", response.server.as_deref().unwrap_or("(not said)"));
     }

@@ -36,7 +36,8 @@ pub(super) fn config(
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_client_cert_resolver(client_certificate);
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let names = plan.alpn.iter();
+    config.alpn_protocols = names.map(|name| name.clone().into_bytes()).collect();
     // A resumed handshake verifies no certificate.
     config.resumption = Resumption::disabled();
     Ok(config)

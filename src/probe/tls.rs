@@ -1,14 +1,15 @@
 //! TLS on a connected socket, and what a failure of it means.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::{ClientConnection, ResolvesClientCert as _};
 use rustls::pki_types::{DnsName, ServerName};
-use rustls::{CertificateError, ConnectionCommon};
+use rustls::{CertificateError, ConnectionCommon, ProtocolVersion};
 
 use super::client::{ClientCertificate, config, provider};
+use super::opening::Opening;
 use super::socket::{Socket, Stop};
 use super::stream::{Stream, TlsStop};
 use super::verify::Verifier;
@@ -25,12 +26,8 @@ pub struct TlsStream {
     verifier: Arc<Verifier>,
     client_certificate: Arc<ClientCertificate>,
     sends_sni: bool,
-    /// The first bytes of the peer, in case they are not TLS.
-    opening: Vec<u8>,
+    opening: Opening,
 }
-
-/// How much of a peer's first bytes is kept.
-const OPENING: usize = 64;
 
 impl TlsStream {
     /// Prepares a connection; nothing is sent yet.
@@ -62,7 +59,7 @@ impl TlsStream {
             verifier,
             client_certificate,
             sends_sni: sni.is_some(),
-            opening: Vec::new(),
+            opening: Opening::default(),
         })
     }
 
@@ -72,13 +69,27 @@ impl TlsStream {
         while self.tls.is_handshaking() {
             self.flush()
                 .and_then(|()| self.fill())
-                .map_err(|stop| match stop {
-                    TlsStop::Transport(Stop::Deadline) => Failure::HandshakeTimeout,
-                    TlsStop::Transport(Stop::Closed(closed)) => Failure::HandshakeClosed(closed),
-                    TlsStop::Tls(failure) => failure,
-                })?;
+                .map_err(ended_handshake)?;
         }
-        Ok(())
+        let is_tls12 = self.tls.protocol_version() == Some(ProtocolVersion::TLSv1_2);
+        match is_tls12 && !self.opening.is_secure_to_renegotiate() {
+            true => Err(Failure::UnsafeRenegotiation),
+            false => Ok(()),
+        }
+    }
+
+    /// Sends what the handshake has left, where no request follows. What the server thinks of it,
+    /// of our certificate in TLS 1.3 for one, is not waited for: HAProxy does not either.
+    pub fn complete(mut self) -> Result<(), Failure> {
+        self.flush().map_err(ended_handshake)
+    }
+}
+
+fn ended_handshake(stop: TlsStop) -> Failure {
+    match stop {
+        TlsStop::Transport(Stop::Deadline) => Failure::HandshakeTimeout,
+        TlsStop::Transport(Stop::Closed(closed)) => Failure::HandshakeClosed(closed),
+        TlsStop::Tls(failure) => failure,
     }
 }
 
@@ -175,16 +186,9 @@ impl TlsStream {
     fn read_once(&mut self) -> Result<Option<usize>, TlsStop> {
         let tls = &mut self.tls;
         let opening = &mut self.opening;
-        let length = self.socket.read_some(|from| {
-            if opening.len() < OPENING {
-                tls.read_tls(&mut Listening {
-                    from,
-                    heard: opening,
-                })
-            } else {
-                tls.read_tls(from)
-            }
-        })?;
+        let length = self
+            .socket
+            .read_some(|from| tls.read_tls(&mut opening.listen(from)))?;
         if length.is_some()
             && let Err(error) = self.tls.process_new_packets()
         {
@@ -226,8 +230,8 @@ impl TlsStream {
             Error::NoCertificatesPresented => Failure::Certificate(CertificateFailure::Invalid(
                 "the server sent none".to_owned(),
             )),
-            Error::InvalidMessage(_) if !looks_like_tls(&self.opening) => Failure::NotTls {
-                text: first_line(&self.opening),
+            Error::InvalidMessage(_) if !self.opening.looks_like_tls() => Failure::NotTls {
+                text: self.opening.first_line(),
             },
             Error::EncryptError
             | Error::General(_)
@@ -246,32 +250,5 @@ impl Drop for TlsStream {
             self.tls.send_close_notify();
             self.say_goodbye();
         }
-    }
-}
-
-/// A record's content type and major version (RFC 8446, section 5.1).
-fn looks_like_tls(opening: &[u8]) -> bool {
-    matches!(opening, [20..=23, 3, ..])
-}
-
-/// The peer's first line, where it is text: the greeting of another protocol.
-fn first_line(opening: &[u8]) -> Option<String> {
-    let line = opening.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
-    let text = line.len() >= 3 && line.iter().all(|byte| (b' '..=b'~').contains(byte));
-    text.then(|| String::from_utf8_lossy(line).into_owned())
-}
-
-/// Hands through what is read, and keeps its beginning.
-struct Listening<'a> {
-    from: &'a mut dyn Read,
-    heard: &'a mut Vec<u8>,
-}
-
-impl Read for Listening<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let length = self.from.read(buffer)?;
-        let kept = length.min(OPENING.saturating_sub(self.heard.len()));
-        self.heard.extend_from_slice(&buffer[..kept]);
-        Ok(length)
     }
 }

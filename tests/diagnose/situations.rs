@@ -28,7 +28,7 @@ fn a_server_that_requires_sni() {
     report.says("a made-up name is refused: server refused the name (unrecognized_name)");
     report.says("TLSv1.2 works");
     report.says("TLSv1.3 works");
-    report.says("ALPN offered http/1.1, chosen http/1.1");
+    report.says("ALPN offered none, chosen none");
     report.says("X25519");
     report.says("ECDSA P-256");
     report.says("30 days left");

@@ -1,6 +1,7 @@
 //! What goes over the wire: each knob, seen from the backend.
 
 mod backend;
+mod handshake;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -81,7 +82,7 @@ fn the_defaults() {
     let stage = Stage::new();
     let seen = seen_when_up(&stage, &format!("--sni {NAME}"));
     assert_eq!(seen.sni.as_deref(), Some(NAME));
-    assert_eq!(seen.alpn, ["http/1.1"]);
+    assert_eq!(seen.alpn, [""; 0]);
     assert!(
         seen.request.starts_with("GET / HTTP/1.1\r\n"),
         "{}",
@@ -523,7 +524,7 @@ fn what_is_printed_where() {
     let text = stdout(&output);
     for part in [
         "tls ",
-        "alpn      http/1.1",
+        "alpn      none chosen",
         "chain 0",
         "by CN=Test CA",
         "status    200",
