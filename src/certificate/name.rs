@@ -66,45 +66,41 @@ impl<'a> Attribute<'a> {
     }
 }
 
-/// The parts of a name, each with its attributes; of its content, without tag and length.
-/// `None` for a part that is not one.
-fn parts(name: &[u8]) -> impl Iterator<Item = Option<Vec<Attribute<'_>>>> {
-    let mut elements = Elements(name);
+/// The attributes of a name, of its content, and whether each begins a part of its own. `None` for
+/// what is not an attribute; nothing follows it.
+fn steps(name: &[u8]) -> impl Iterator<Item = Option<(bool, Attribute<'_>)>> {
+    let (mut parts, mut part) = (Elements(name), Elements(&[]));
     std::iter::from_fn(move || {
-        if elements.is_empty() {
-            return None;
+        let begins = part.is_empty();
+        if begins {
+            if parts.is_empty() {
+                return None;
+            }
+            part = Elements(parts.expect(SET).unwrap_or_default());
         }
-        let part = elements.expect(SET).and_then(attributes_of);
-        if part.is_none() {
-            elements = Elements(&[]);
+        let attribute = part.expect(SEQUENCE).and_then(attribute);
+        if attribute.is_none() {
+            (parts, part) = (Elements(&[]), Elements(&[]));
         }
-        Some(part)
+        Some(attribute.map(|attribute| (begins, attribute)))
     })
 }
 
-fn attributes_of(part: &[u8]) -> Option<Vec<Attribute<'_>>> {
-    let mut elements = Elements(part);
-    let mut attributes = Vec::new();
-    while !elements.is_empty() {
-        let mut pair = Elements(elements.expect(SEQUENCE)?);
-        let kind = pair.expect(OID)?;
-        let (tag, value) = pair.next()?;
-        attributes.push(Attribute { kind, tag, value });
-        if !pair.is_empty() {
-            return None;
-        }
-    }
-    Some(attributes)
+fn attribute(content: &[u8]) -> Option<Attribute<'_>> {
+    let mut pair = Elements(content);
+    let kind = pair.expect(OID)?;
+    let (tag, value) = pair.next()?;
+    pair.is_empty().then_some(Attribute { kind, tag, value })
 }
 
 /// All attributes of a name, as far as it can be read.
 pub fn attributes(name: &[u8]) -> impl Iterator<Item = Attribute<'_>> {
-    parts(name).map_while(|part| part).flatten()
+    steps(name).map_while(|step| step.map(|(_, attribute)| attribute))
 }
 
 /// Whether OpenSSL reads this name; where it does not, it reads no certificate with it.
 pub fn readable(name: &[u8]) -> bool {
-    parts(name).all(|part| part.is_some_and(|part| part.iter().all(Attribute::readable)))
+    steps(name).all(|step| step.is_some_and(|(_, attribute)| attribute.readable()))
 }
 
 /// Whether two names are the same for OpenSSL (`X509_NAME_cmp`): kind of string, letter case in ASCII
@@ -113,40 +109,37 @@ pub fn same(one: &[u8], other: &[u8]) -> bool {
     if one == other {
         return true;
     }
-    let (mut ones, mut others) = (parts(one), parts(other));
+    let (mut ones, mut others) = (steps(one), steps(other));
     loop {
         match (ones.next(), others.next()) {
             (None, None) => return true,
-            (Some(Some(one)), Some(Some(other))) if same_part(&one, &other) => {}
+            (Some(Some((begins, one))), Some(Some((other_begins, other))))
+                if begins == other_begins && same_attribute(&one, &other) => {}
             _ => return false,
         }
     }
 }
 
-fn same_part(one: &[Attribute<'_>], other: &[Attribute<'_>]) -> bool {
-    one.len() == other.len()
-        && one
-            .iter()
-            .zip(other)
-            .all(|(one, other)| one.kind == other.kind && canonical(one) == canonical(other))
+fn same_attribute(one: &Attribute<'_>, other: &Attribute<'_>) -> bool {
+    let is_text = |tag| matches!(tag, UTF8 | PRINTABLE | TELETEX | IA5 | UNIVERSAL | BMP);
+    if one.kind != other.kind {
+        return false;
+    }
+    match (is_text(one.tag), is_text(other.tag)) {
+        (true, true) => match (one.text(), other.text()) {
+            (Some(one), Some(other)) => words(&one).eq(words(&other)),
+            _ => false,
+        },
+        _ => one.tag == other.tag && one.value == other.value,
+    }
 }
 
-/// The form that is compared: with its kind, where that matters.
-fn canonical(attribute: &Attribute<'_>) -> (u8, String) {
-    match attribute.tag {
-        UTF8 | PRINTABLE | TELETEX | IA5 | UNIVERSAL | BMP => {
-            let text = attribute.text().unwrap_or_default().to_ascii_lowercase();
-            let words: Vec<&str> = text
-                .split([' ', '\t', '\n', '\r', '\x0b', '\x0c'])
-                .filter(|word| !word.is_empty())
-                .collect();
-            (UTF8, words.join(" "))
-        }
-        tag => (
-            tag,
-            attribute.value.iter().copied().map(char::from).collect(),
-        ),
-    }
+/// The words of a text in small letters, with a single space after each.
+fn words(text: &str) -> impl Iterator<Item = char> {
+    text.split([' ', '\t', '\n', '\r', '\x0b', '\x0c'])
+        .filter(|word| !word.is_empty())
+        .flat_map(|word| word.chars().chain([' ']))
+        .map(|c| c.to_ascii_lowercase())
 }
 
 /// A name in the form of RFC 4514, the most specific part first. x509-cert's own `Display` would
@@ -186,4 +179,49 @@ fn short_name(kind: &[u8]) -> String {
 pub fn dotted(oid: &[u8]) -> String {
     ObjectIdentifier::from_bytes(oid)
         .map_or_else(|_| "(unreadable)".to_owned(), |oid| oid.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COMMON_NAME, OID, SEQUENCE, SET, readable, same, text};
+    use crate::certificate::element::element;
+
+    fn name(attributes: &[(u8, &[u8])]) -> Vec<u8> {
+        let part = |(tag, value): &(u8, &[u8])| {
+            let pair = [element(OID, COMMON_NAME), element(*tag, value)].concat();
+            element(SET, &element(SEQUENCE, &pair))
+        };
+        attributes.iter().flat_map(part).collect()
+    }
+
+    #[test]
+    fn names_are_compared_as_openssl_does() {
+        let my_root = name(&[(12, b"My Root")]);
+        for (tag, value) in [
+            (19, &b"My Root"[..]),
+            (12, b" my  ROOT "),
+            (30, b"\0M\0y\0 \0R\0o\0o\0t"),
+            (28, b"\0\0\0M\0\0\0y\0\0\0 \0\0\0R\0\0\0o\0\0\0o\0\0\0t"),
+        ] {
+            let other = name(&[(tag, value)]);
+            assert!(same(&my_root, &other) && readable(&other), "{value:?}");
+        }
+        for other in [
+            name(&[(12, b"MyRoot")]),
+            name(&[(18, b"My Root")]),
+            name(&[(12, b"My Root"), (12, b"x")]),
+            name(&[]),
+        ] {
+            assert!(!same(&my_root, &other) && readable(&other));
+        }
+        for broken in [
+            name(&[(26, b"x")]),
+            name(&[(12, b"\xff")]),
+            name(&[(30, b"x")]),
+        ] {
+            assert!(!readable(&broken));
+        }
+        assert_eq!(text(&my_root), "CN=My Root");
+        assert_eq!(text(&[]), "(empty subject)");
+    }
 }

@@ -11,8 +11,12 @@ use crate::refusal::{SET_THE_VARIABLE, refusal};
 #[derive(Clone, Copy, Debug)]
 struct Section<'a> {
     label: &'a str,
+    /// All of it.
+    whole: &'a [u8],
     /// Its lines, without those of BEGIN and END.
     body: &'a str,
+    /// Whether there is no white space but the ends of lines.
+    plain: bool,
 }
 
 /// A certificate of a PEM file.
@@ -29,7 +33,7 @@ pub(super) fn certificates(subject: &str, text: &[u8]) -> Result<Vec<Certificate
     let labels = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
     let sections = sections(subject, text, &labels)?;
     let decoded = sections.iter().map(|section| {
-        let der = decode::<CertificateDer<'_>>(subject, "CERTIFICATE", section.body)?;
+        let der = decode::<CertificateDer<'_>>(subject, "CERTIFICATE", section)?;
         let trusted = section.label == "TRUSTED CERTIFICATE";
         Ok(Certificate { der, trusted })
     });
@@ -44,7 +48,7 @@ pub(super) fn lists(
     let sections = sections(subject, text, &["X509 CRL"])?;
     let decoded = sections
         .iter()
-        .map(|section| decode(subject, "X509 CRL", section.body));
+        .map(|section| decode(subject, "X509 CRL", section));
     decoded.collect()
 }
 
@@ -54,7 +58,7 @@ pub(super) fn key(subject: &str, text: &[u8]) -> Result<Option<PrivateKeyDer<'st
     let sections = sections(subject, text, &labels)?;
     let first = sections.first();
     first
-        .map(|section| decode(subject, section.label, section.body))
+        .map(|section| decode(subject, section.label, section))
         .transpose()
 }
 
@@ -76,12 +80,13 @@ fn sections<'a>(subject: &str, text: &'a [u8], labels: &[&str]) -> Result<Vec<Se
         return Err(broken("it has bytes that are not text"));
     }
     while !rest.is_empty() {
-        let (line, after) = first_line(rest);
+        let (whole, (line, after)) = (rest, first_line(rest));
         rest = after;
         let Some(label) = marked(line, b"-----BEGIN ") else {
             continue;
         };
         let start = rest;
+        let mut plain = true;
         let length = loop {
             if rest.is_empty() {
                 return Err(broken("a section has no END line"));
@@ -92,7 +97,9 @@ fn sections<'a>(subject: &str, text: &'a [u8], labels: &[&str]) -> Result<Vec<Se
             match marked(line, b"-----END ") {
                 Some(end) if end == label => break length,
                 Some(_) => return Err(broken("an END line is another section's")),
-                None => {}
+                None => {
+                    plain &= !line.is_empty() && length + line.len() + 1 == start.len() - rest.len()
+                }
             }
         };
         let (Ok(label), Ok(body)) = (
@@ -102,7 +109,13 @@ fn sections<'a>(subject: &str, text: &'a [u8], labels: &[&str]) -> Result<Vec<Se
             return Err(broken("a section has bytes that are not text"));
         };
         if labels.contains(&label) {
-            sections.push(Section { label, body });
+            let whole = &whole[..whole.len() - rest.len()];
+            sections.push(Section {
+                label,
+                whole,
+                body,
+                plain,
+            });
         }
     }
     Ok(sections)
@@ -125,10 +138,13 @@ fn marked<'a>(line: &'a [u8], begin: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// Decodes a section. The refusal holds nothing of the file, which may hold a key.
-fn decode<T: PemObject>(subject: &str, label: &str, body: &str) -> Result<T> {
+fn decode<T: PemObject>(subject: &str, label: &str, section: &Section<'_>) -> Result<T> {
     let broken = |what: &str| refusal(subject, format!("is not PEM: {what}"), WRITE);
+    if section.plain && section.label == label {
+        return T::from_pem_slice(section.whole).map_err(|error| broken(cause(&error)));
+    }
     let mut text = format!("-----BEGIN {label}-----\n");
-    for line in body.lines() {
+    for line in section.body.lines() {
         let line = line.trim_end();
         if line.is_empty() {
             return Err(broken("a section has an empty line"));
@@ -136,12 +152,14 @@ fn decode<T: PemObject>(subject: &str, label: &str, body: &str) -> Result<T> {
         text.extend([line, "\n"]);
     }
     text += &format!("-----END {label}-----\n");
-    T::from_pem_slice(text.as_bytes()).map_err(|error| {
-        broken(match error {
-            Error::Base64Decode(_) => "a section is not base64",
-            _ => "a section is empty or broken",
-        })
-    })
+    T::from_pem_slice(text.as_bytes()).map_err(|error| broken(cause(&error)))
+}
+
+fn cause(error: &Error) -> &'static str {
+    match error {
+        Error::Base64Decode(_) => "a section is not base64",
+        _ => "a section is empty or broken",
+    }
 }
 
 #[cfg(test)]

@@ -40,13 +40,12 @@ impl<'a> Step<'a> {
         })
     }
 
-    fn trusted(trusted: &'a Trusted) -> Option<Step<'a>> {
-        let parts = trusted.parts()?;
-        Some(Step {
+    fn trusted(trusted: &'a Trusted, parts: Parts<'a>) -> Step<'a> {
+        Step {
             uses: Uses::read(&parts),
             parts,
             explicitly: trusted.explicitly,
-        })
+        }
     }
 
     /// Whether this may have issued `other`, as far as can be told without the signature.
@@ -145,7 +144,7 @@ impl<'a> Path<'a> {
 fn trusted_issuer<'a>(trust: &'a Trust, of: &Step<'_>, now: i64) -> Option<Step<'a>> {
     let candidates = trust.certificates().iter().filter_map(|trusted| {
         let named = trusted.parts()?;
-        name::same(named.subject, of.parts.issuer).then(|| Step::trusted(trusted))?
+        name::same(named.subject, of.parts.issuer).then(|| Step::trusted(trusted, named))
     });
     let candidates: Vec<Step<'a>> = candidates.filter(|step| step.issued(of)).collect();
     let chosen = choose(candidates.iter(), now)?;
