@@ -32,6 +32,7 @@ mod own_checks;
 mod place;
 mod print;
 mod report;
+mod roots;
 mod rules;
 mod run;
 mod sections;

@@ -4,6 +4,7 @@ use super::check::ExternalCheck;
 use super::endpoint::Endpoint;
 use super::finding::Finding;
 use super::judge::Good;
+use super::roots;
 use super::setup::Setup;
 
 /// Looks at the server line of a check whose options are good.
@@ -12,6 +13,7 @@ pub(super) fn look(check: &ExternalCheck, good: &Good, setup: Setup) -> Vec<Find
         false => vec![without_tls(check, good)],
         true => vec![
             less_strict(check, good, setup),
+            roots::look(check, good),
             without_sni(check, good, setup),
             other_sni(check, good),
             other_name(check, good),

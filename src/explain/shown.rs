@@ -32,7 +32,7 @@ pub(super) const AT_LIMIT: &[Cause] = &[
 pub(super) const REFUSED: &[Cause] = &[
     Cause {
         what: "A word of external-check path is not an option, or has no value: an unset ${VARIABLE} leaves an option without one.",
-        confirm: "Read the line on stderr or in --syslog, which names the option; or run sni-check by hand with the same words.",
+        confirm: "sni-check doctor reads haproxy.cfg and says which; so does the line on stderr or in --syslog.",
         change: "Correct external-check path, or set the variable where HAProxy is started.",
     },
     Cause {
@@ -42,7 +42,7 @@ pub(super) const REFUSED: &[Cause] = &[
     },
     Cause {
         what: "A file (--ca-file, --crt, --header @FILE) is missing or unreadable where HAProxy runs the check.",
-        confirm: "Look for it inside the chroot of haproxy.cfg, as HAProxy's user.",
+        confirm: "sni-check doctor looks for it as HAProxy would: inside the chroot of haproxy.cfg, as its user.",
         change: "Copy it into the chroot and let HAProxy's user read it; --ca-file @bundled needs no file.",
     },
     Cause {

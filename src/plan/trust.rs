@@ -129,7 +129,15 @@ impl Trust {
     /// # Errors
     /// There are none.
     pub fn system() -> Result<Trust> {
-        Trust::resolve(&["@system-ca".to_owned()], &Files::any())
+        Trust::of("@system-ca")
+    }
+
+    /// The roots in a file, or the system's (`@system-ca`), as `--ca-file` reads them.
+    ///
+    /// # Errors
+    /// What `--ca-file` would say.
+    pub fn of(source: &str) -> Result<Trust> {
+        Trust::resolve(&[source.to_owned()], &Files::any())
     }
 
     /// Mozilla's roots, if they are trusted.

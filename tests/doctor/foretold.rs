@@ -167,6 +167,17 @@ fn traffic_without_sni() {
 }
 
 #[test]
+fn traffic_that_trusts_other_roots() {
+    let stage = Stage::new();
+    stage.trusting(&Ca::new(), "root/other.pem");
+    let words = format!("ssl verify required sni str({NAME}) check inter 500ms ca-file");
+    for roots in ["ROOT/other.pem", "@system-ca"] {
+        let server = format!("127.0.0.1:PORT {words} {roots}");
+        up_but(&stage, &server, "traffic-other-roots", 503);
+    }
+}
+
+#[test]
 fn a_name_to_resolve_in_an_empty_chroot() {
     let stage = Stage::new();
     let options = format!("--sni {NAME} --ca-file /ca.pem --timeout 1s --connect nowhere.invalid");
