@@ -74,6 +74,7 @@ help:
 	@echo 'make deb      the Debian package, in target/debian'
 	@echo 'make sbom     what the binary is made of, as CycloneDX, in target/sbom'
 	@echo 'make soak     300 servers, a check a second each, a backend that is reloaded and killed'
+	@echo 'make attack   20,000 hostile peers and places; prints the table of SECURITY.md'
 	@echo 'make fuzz     every fuzz target, each for SECONDS=600'
 	@echo 'make install  binary, manual and completions below $(DESTDIR)$(PREFIX)'
 
@@ -155,6 +156,9 @@ parity: setup
 
 soak: setup build
 	SNI_CHECK=$(abspath $(BINARY)) cargo test --locked --test soak -- --ignored --nocapture
+
+attack: setup build
+	cargo test --locked --test attack -- --ignored --nocapture
 
 # libFuzzer without cargo-fuzz, because the stable toolchain can do that much.
 FUZZ_TARGETS = options expect certificate response

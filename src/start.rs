@@ -181,7 +181,7 @@ impl Text {
 }
 
 /// How much later than the deadline the timer goes off: a check that looks at the clock says more.
-const GRACE: Duration = Duration::from_millis(20);
+const GRACE: Duration = Duration::from_millis(10);
 /// How long the handler waits for somebody to read a text.
 const LAST_WRITE: Duration = Duration::from_millis(10);
 

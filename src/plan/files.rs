@@ -87,14 +87,18 @@ impl Files {
             );
             return Err(refusal(subject, what, "write its content to a file"));
         }
+        let fits = |size: u64| {
+            let what = format!("is larger than {} MiB, a limit of sni-check", LARGEST >> 20);
+            let refused = || refusal(subject, what, "leave out what is not needed");
+            (size <= LARGEST).then_some(()).ok_or_else(refused)
+        };
+        // Before it takes memory; what /proc tells of its files is read to the end.
+        fits(u64::try_from(stat.st_size).unwrap_or_default())?;
         let mut content = Vec::new();
         let mut reader = File::from(fd).take(LARGEST + 1);
         let read = reader.read_to_end(&mut content);
         read.map_err(|error| self.unreadable(subject, &error))?;
-        if content.len() as u64 > LARGEST {
-            let what = format!("is larger than {} MiB, a limit of sni-check", LARGEST >> 20);
-            return Err(refusal(subject, what, "leave out what is not needed"));
-        }
+        fits(content.len() as u64)?;
         Ok(content)
     }
 

@@ -1,0 +1,176 @@
+//! Hostile peers: over TCP, and over HTTP in TLS.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::dice::Dice;
+use crate::support::peer::{self, drip};
+
+pub type Behaviour = Arc<dyn Fn(TcpStream) + Send + Sync>;
+
+/// One port that behaves differently in each try.
+pub struct Port {
+    pub number: u16,
+    behaviour: Arc<Mutex<Behaviour>>,
+}
+
+impl Port {
+    pub fn new() -> Port {
+        let behaviour: Arc<Mutex<Behaviour>> = Arc::new(Mutex::new(Arc::new(drop)));
+        let slot = behaviour.clone();
+        let number = peer::tcp(move |stream| {
+            let behave = slot.lock().expect("a lock").clone();
+            behave(stream);
+        });
+        Port { number, behaviour }
+    }
+
+    pub fn set(&self, behave: impl Fn(TcpStream) + Send + Sync + 'static) {
+        *self.behaviour.lock().expect("a lock") = Arc::new(behave);
+    }
+}
+
+fn flood(stream: &mut impl Write, bytes: &[u8]) {
+    if bytes.is_empty() {
+        return;
+    }
+    let many = bytes.repeat(8192 / bytes.len() + 1);
+    while stream.write_all(&many).is_ok() {}
+}
+
+/// Waits until the client has gone.
+pub fn hold(mut stream: impl Read) {
+    let _ = stream.read_to_end(&mut Vec::new());
+}
+
+/// What other protocols say first, and beginnings of TLS.
+const GREETINGS: [&[u8]; 14] = [
+    b"SSH-2.0-OpenSSH_9.2\r\n",
+    b"220 mail.example.test ESMTP\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"\x00\x00\x12\x04\x00\x00\x00\x00\x00",
+    b"\x4a\x00\x00\x00\x0a8.0.36\x00",
+    b"\x15\x03\x03\x00\x02\x02\x28",
+    b"\x15\x03\x01\x00\x02\x01\x00",
+    b"\x16\x03\x03\x00\x00",
+    b"\x16\x03\x03\x40\x00\x02\xff\xff\xff",
+    b"\x14\x03\x03\x00\x01\x01",
+    b"\x17\x03\x03\x00\x10",
+    b"\x16\x03\x03\xff\xff",
+    b"\x80\x80\x01\x03\x01",
+];
+
+/// A peer that does not get as far as a handshake.
+pub fn tcp(dice: &mut Dice, port: &Port) -> String {
+    let mut bytes = match dice.percent(30) {
+        true => dice.bytes(600),
+        false => dice.pick(&GREETINGS).to_vec(),
+    };
+    if dice.percent(40) {
+        dice.damage(&mut bytes);
+    }
+    bytes.push(b'!');
+    let (reads, how) = (dice.percent(70), dice.below(7));
+    let what = format!(
+        "reads first: {reads}, then {how}: {:?}",
+        &bytes[..bytes.len().min(40)]
+    );
+    port.set(move |mut stream| {
+        if reads {
+            let _ = stream.read(&mut [0; 4096]);
+        }
+        match how {
+            0 => hold(stream),
+            1 => {}
+            2 => peer::reset(&stream),
+            3 => flood(&mut stream, &bytes),
+            4 => drip(&mut stream, &bytes),
+            5 => {
+                let _ = stream.write_all(&bytes);
+                hold(stream);
+            }
+            _ => {
+                let _ = stream.write_all(&bytes);
+                let _ = stream.shutdown(Shutdown::Write);
+                hold(stream);
+            }
+        }
+    });
+    what
+}
+
+/// Reads a request to the end of its head; false if none comes.
+pub fn read_head(stream: &mut impl Read) -> bool {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// How a response ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    InOrder,
+    Cut,
+    Reset,
+    Silence,
+    /// Over and over.
+    Again,
+    Drip,
+}
+
+pub const ENDS: [End; 6] = [
+    End::InOrder,
+    End::Cut,
+    End::Reset,
+    End::Silence,
+    End::Again,
+    End::Drip,
+];
+
+/// Answers over TLS with `head`, then with `rest` until `end`.
+pub fn says(port: &Port, config: Arc<ServerConfig>, head: Vec<u8>, rest: Vec<u8>, end: End) {
+    port.set(move |socket| {
+        let connection = ServerConnection::new(config.clone()).expect("a connection");
+        let mut stream = StreamOwned::new(connection, socket);
+        if !read_head(&mut stream) {
+            return;
+        }
+        let _ = stream.write_all(&head);
+        let _ = match end {
+            End::Again => {
+                flood(&mut stream, &rest);
+                return;
+            }
+            End::Drip => {
+                drip(&mut stream, &rest);
+                return;
+            }
+            _ => stream.write_all(&rest),
+        };
+        match end {
+            End::InOrder => stream.conn.send_close_notify(),
+            End::Reset => peer::reset(&stream.sock),
+            _ => {}
+        }
+        let _ = stream.flush();
+        if end == End::Silence {
+            thread::sleep(Duration::from_millis(1));
+            hold(&stream.sock);
+        } else if end != End::Reset {
+            let _ = stream.sock.shutdown(Shutdown::Write);
+            hold(&stream.sock);
+        }
+    });
+}
