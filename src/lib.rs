@@ -51,7 +51,7 @@ use crate::command::Command;
 use crate::doctor::DoctorOptions;
 use crate::haproxy::Caller;
 use crate::options::{Options, Parsed, version_checks_nothing};
-use crate::output::expiry;
+use crate::output::expiry::{self, Phases};
 use crate::output::write::{write_line, write_text};
 use crate::plan::{Output, Plan};
 use crate::refusal::refusal;
@@ -89,8 +89,9 @@ pub fn run(words: Vec<OsString>) -> Code {
 fn answer(task: Task, start: Instant) -> Result<Code> {
     Ok(match task {
         Task::Check(plan) => {
+            let mut phases = Phases::new(&plan, start);
             let verdict = probe::run_by_phase(&plan, start, |timed_out, seen| {
-                expiry::enter(&plan, timed_out, seen, start);
+                phases.enter(timed_out, seen);
             });
             expiry::decided(verdict.code());
             output::verdict(&plan, &verdict);

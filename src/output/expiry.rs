@@ -58,20 +58,52 @@ fn reading(caller: Option<&Caller>, output: &Output, timeout: Duration, start: I
 const NOT_READ: &str =
     "options and files were not read within --timeout; name plain files on a local disk";
 
-/// At the start of a phase; `timed_out` is what the check fails with if its time ends in it.
-pub fn enter(plan: &Plan, timed_out: Failure, seen: &mut Seen, start: Instant) {
-    let (code, cause) = (timed_out.code(), timed_out.to_string());
-    let address = seen.address.as_deref();
-    let line = line::start_of_line(plan, "DOWN", code, address, &cause) + "; total ";
-    let mut texts = log(&plan.output, &line, plan.timeout);
-    if !plan.output.quiet {
-        let to = Channel::Descriptor(channel(plan, false));
-        texts.push(match plan.output.json {
-            true => object(to, plan, timed_out, seen),
-            false => Text::new(to, &line, "ms\n"),
-        });
+/// The phases of a check.
+#[derive(Debug)]
+pub struct Phases<'a> {
+    plan: &'a Plan,
+    start: Instant,
+    /// Of the line, what is the same in each phase.
+    about: String,
+    /// The address in it.
+    address: String,
+}
+
+impl<'a> Phases<'a> {
+    /// Before the first.
+    pub fn new(plan: &'a Plan, start: Instant) -> Phases<'a> {
+        Phases {
+            plan,
+            start,
+            about: line::about(plan, None),
+            address: plan.target.to_string(),
+        }
     }
-    on_expiry(Expiry { code, start, texts });
+
+    /// At the start of a phase; `timed_out` is what the check fails with if its time ends in it.
+    pub fn enter(&mut self, timed_out: Failure, seen: &mut Seen) {
+        let output = &self.plan.output;
+        if let Some(address) = seen
+            .address
+            .as_ref()
+            .filter(|dialled| **dialled != self.address)
+        {
+            self.about = line::about(self.plan, Some(address));
+            self.address.clone_from(address);
+        }
+        let (code, cause) = (timed_out.code(), timed_out.to_string());
+        let line = line::start_of_line(self.plan, "DOWN", code, &self.about, &cause) + "; total ";
+        let mut texts = log(output, &line, self.plan.timeout);
+        if !output.quiet {
+            let to = Channel::Descriptor(channel(self.plan, false));
+            texts.push(match output.json {
+                true => object(to, self.plan, timed_out, seen),
+                false => Text::new(to, &line, "ms\n"),
+            });
+        }
+        let start = self.start;
+        on_expiry(Expiry { code, start, texts });
+    }
 }
 
 /// The datagram for the syslog. `after` is when it is sent, as of now.

@@ -37,12 +37,12 @@ pub(super) fn notes(plan: &Plan, verdict: &Verdict) -> Vec<String> {
 }
 
 pub(super) fn line(plan: &Plan, verdict: &Verdict, notes: &[String]) -> String {
-    let address = verdict.seen.address.as_deref();
+    let about = about(plan, verdict.seen.address.as_deref());
     let mut line = start_of_line(
         plan,
         state(verdict),
         verdict.code(),
-        address,
+        &about,
         &cause(verdict),
     );
     for note in notes {
@@ -52,21 +52,25 @@ pub(super) fn line(plan: &Plan, verdict: &Verdict, notes: &[String]) -> String {
     line
 }
 
-/// The line without notes and times. `address` is the one that was dialled, if any was.
+/// The line without notes and times.
 pub(super) fn start_of_line(
     plan: &Plan,
     state: &str,
     code: Code,
-    address: Option<&str>,
+    about: &str,
     cause: &str,
 ) -> String {
+    let (number, word) = (code.number(), plan.haproxy_word(code));
+    format!("{state} {number} {word} {about}: {}", printable(cause))
+}
+
+/// Whose check it is, which address was dialled, if any was, and the names.
+pub(super) fn about(plan: &Plan, address: Option<&str>) -> String {
     let address = match address {
         Some(address) => printable(address),
         None => printable(&plan.target.to_string()),
     };
-    let (number, word) = (code.number(), plan.haproxy_word(code));
-    let (subject, sni, cause) = (printable(&plan.subject()), sni(plan), printable(cause));
-    format!("{state} {number} {word} {subject} {address} {sni}: {cause}")
+    format!("{} {address} {}", printable(&plan.subject()), sni(plan))
 }
 
 pub(super) fn state(verdict: &Verdict) -> &'static str {
