@@ -15,7 +15,7 @@ RUST = $(shell sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
 DEMO_TOOLS = haproxy=haproxy cc=gcc
 # gcc only recommends what it needs to link a program; looked for by what it brings.
 LIBC_DEV = $(shell [ -e /usr/include/assert.h ] || echo libc6-dev)
-TEST_TOOLS = nginx=nginx-light curl=curl openssl=openssl readelf=binutils setpriv=util-linux \
+TEST_TOOLS = nginx=nginx-light gnutls-serv=gnutls-bin curl=curl openssl=openssl readelf=binutils setpriv=util-linux \
 	valgrind=valgrind buildah=buildah mandoc=mandoc man=man-db col=bsdextrautils zsh=zsh fish=fish \
 	lintian=lintian qemu-x86_64=qemu-user faketime=faketime systemd-analyze=systemd
 RELEASE_TOOLS = cc=gcc xz=xz-utils

@@ -99,7 +99,7 @@ pub(super) const NOTHING_IN_COMMON: &[Cause] = &[
         change: "Enable TLS 1.2 or 1.3 at the backend.",
     },
     Cause {
-        what: "A limit of sni-check: the server has only what HAProxy knows and sni-check does not. That is TLS 1.2 with CBC, CCM, DHE or RSA key exchange; key exchange by X448 or FFDHE alone; Ed448 or SHA-224 signatures.",
+        what: "A limit of sni-check: the server has only what HAProxy knows and sni-check does not. That is TLS 1.2 with CBC, with DHE or with RSA key exchange; key exchange by X448 or FFDHE alone; Ed448 or SHA-224 signatures.",
         confirm: "sni-check diagnose asks HAProxy's own check: it is UP. sni-check offers TLS 1.3, and TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305.",
         change: "Check this server with HAProxy's own check-sni; or enable TLS 1.3 or ECDHE with AES-GCM at the backend.",
     },

@@ -3,6 +3,8 @@
 
 use std::io::Read;
 
+use rustls::AlertDescription;
+
 /// The peer's bytes up to the end of its ServerHello.
 #[derive(Debug, Default)]
 pub(super) struct Opening {
@@ -36,24 +38,39 @@ impl Opening {
         text.then(|| String::from_utf8_lossy(line).into_owned())
     }
 
+    /// A warning before the ServerHello that ends the handshake for OpenSSL, where rustls goes on.
+    pub fn ending_warning(&self) -> Option<AlertDescription> {
+        let alerts = contents(ALERT, &self.bytes);
+        let mut described = alerts.chunks(2).filter_map(|alert| alert.get(1));
+        let ends = [
+            AlertDescription::CloseNotify,
+            AlertDescription::NoRenegotiation,
+        ];
+        described.find_map(|alert| ends.into_iter().find(|end| u8::from(*end) == *alert))
+    }
+
     /// Whether a ServerHello of TLS 1.2 promises secure renegotiation (RFC 5746, section 3.4).
     pub fn is_secure_to_renegotiate(&self) -> bool {
-        let hello = handshake(&self.bytes);
+        let hello = contents(HANDSHAKE, &self.bytes);
         let extensions = server_hello(&hello).and_then(extensions);
         extensions.is_some_and(has_renegotiation_info)
     }
 }
 
+/// A record's type.
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+
 /// How much of a line is shown.
 const LONGEST_LINE: usize = 64;
 
-/// What the handshake's records hold so far.
-fn handshake(mut records: &[u8]) -> Vec<u8> {
+/// What the records of this type hold so far.
+fn contents(of: u8, mut records: &[u8]) -> Vec<u8> {
     let mut messages = Vec::new();
     while let [kind, _, _, high, low, rest @ ..] = records {
         let length = usize::from(u16::from_be_bytes([*high, *low])).min(rest.len());
         let (payload, next) = rest.split_at(length);
-        if *kind == 22 {
+        if *kind == of {
             messages.extend_from_slice(payload);
         }
         records = next;
@@ -104,7 +121,7 @@ impl Read for Listening<'_> {
         let opening = &mut *self.opening;
         if !opening.complete {
             opening.bytes.extend_from_slice(&buffer[..length]);
-            opening.complete = server_hello(&handshake(&opening.bytes)).is_some();
+            opening.complete = server_hello(&contents(HANDSHAKE, &opening.bytes)).is_some();
         }
         Ok(length)
     }

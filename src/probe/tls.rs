@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustls::client::{ClientConnection, ResolvesClientCert as _};
 use rustls::pki_types::{DnsName, ServerName};
-use rustls::{CertificateError, ConnectionCommon, ProtocolVersion};
+use rustls::{AlertDescription, CertificateError, ConnectionCommon, ProtocolVersion};
 
 use super::client::{ClientCertificate, config, provider};
 use super::opening::Opening;
@@ -70,6 +70,13 @@ impl TlsStream {
             self.flush()
                 .and_then(|()| self.fill())
                 .map_err(ended_handshake)?;
+        }
+        match self.opening.ending_warning() {
+            None => {}
+            Some(AlertDescription::CloseNotify) => {
+                return Err(Failure::HandshakeClosed(Closed::Closed));
+            }
+            Some(alert) => return Err(Failure::HandshakeRefused(alert)),
         }
         let is_tls12 = self.tls.protocol_version() == Some(ProtocolVersion::TLSv1_2);
         match is_tls12 && !self.opening.is_secure_to_renegotiate() {

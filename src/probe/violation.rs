@@ -1,7 +1,7 @@
 //! rustls's errors in an operator's words, and which of them are limits of ours: what OpenSSL, and so
 //! HAProxy, would let pass.
 
-use rustls::{Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
+use rustls::{Error, HandshakeType, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 use crate::failure::Failure;
 
@@ -13,6 +13,10 @@ pub(super) fn failure(error: &Error) -> Failure {
         Error::InvalidMessage(what) => malformed(what),
         Error::PeerSentOversizedRecord => Failure::TlsViolated("a record is too long"),
         Error::DecryptError => Failure::TlsViolated("a record or Finished does not decrypt"),
+        Error::InappropriateHandshakeMessage {
+            got_type: HandshakeType::HelloRequest,
+            ..
+        } => Failure::TlsLimit("a HelloRequest amid the handshake"),
         Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
             Failure::TlsViolated("a message that is not expected at this point")
         }
@@ -108,7 +112,7 @@ fn malformed(what: &InvalidMessage) -> Failure {
         InvalidMessage::UnsupportedCurveType | InvalidMessage::MissingKeyExchange => {
             Failure::TlsViolated("a key exchange that was not offered")
         }
-        InvalidMessage::InvalidEmptyPayload => Failure::TlsViolated("an empty record"),
+        InvalidMessage::InvalidEmptyPayload => Failure::TlsLimit("an empty record"),
         InvalidMessage::MessageTooLarge => Failure::TlsViolated("a record is too long"),
         _ => Failure::TlsViolated("a message is malformed"),
     }

@@ -81,7 +81,12 @@ fn not_a_handshake() -> Vec<Fault> {
             63,
             "TLS",
         ),
-        Fault::new("an empty record", says([22, 3, 3, 0, 0]), 63, "TLS"),
+        Fault::new(
+            "an empty record",
+            says([22, 3, 3, 0, 0]),
+            63,
+            "an empty record",
+        ),
         Fault::new(
             "application data at once",
             says([23, 3, 3, 0, 1, 0]),
@@ -156,7 +161,7 @@ fn silence_and_slowness() -> Vec<Fault> {
             "endless empty records",
             endless(&[22, 3, 3, 0, 0]),
             63,
-            "breaks the rules",
+            "limit of sni-check: an empty record",
         ),
         Fault::new(
             "endless ChangeCipherSpec",

@@ -10,3 +10,4 @@ mod script;
 mod sites;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;

@@ -1,7 +1,7 @@
 //! What the server's certificate and its chain may be.
 
 mod chains;
-mod differences;
+pub(crate) mod differences;
 mod files;
 mod forms;
 mod keys;

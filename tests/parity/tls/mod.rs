@@ -1,0 +1,136 @@
+//! What the server's TLS may be: versions, ciphers, key exchanges, signatures, records.
+
+mod differences;
+mod gnutls;
+mod parameters;
+mod records;
+
+use std::any::Any;
+
+use self::differences::DIFFERENCES;
+use crate::certificates::differences::matches;
+use crate::forge::{Algorithm, Authority, Draft, Key, chain};
+use crate::harness::{Case, Differs, compare};
+use crate::sites::Sites;
+use crate::support::haproxy::{installed, versions};
+
+/// What a server is asked for, and what its certificate is for.
+const NAME: &str = "www.example.test";
+
+/// The cases, and the servers to be that they are about.
+struct Table {
+    sites: Sites,
+    cases: Vec<Case>,
+    /// Certificates with keys of the usual kinds, by the name of the kind.
+    servers: Vec<(&'static str, Authority)>,
+    root: Authority,
+    ca_file: String,
+    /// What has to live as long as the test.
+    kept: Vec<Box<dyn Any>>,
+}
+
+impl Table {
+    fn new() -> Table {
+        let (sites, root) = (Sites::new(), Authority::root("Root"));
+        let keys = [
+            ("P-256", Key::curve("P-256", "sha256")),
+            ("P-384", Key::curve("P-384", "sha384")),
+            ("P-521", Key::curve("P-521", "sha512")),
+            ("RSA", Key::rsa(2048)),
+            ("RSA-PSS", Key::made(&["RSA-PSS"], Algorithm::Pss("sha256"))),
+            ("Ed25519", Key::made(&["ED25519"], Algorithm::Ed25519)),
+            ("Ed448", Key::made(&["ED448"], Algorithm::Ed448)),
+        ];
+        let issue = |key| root.issue_to(Draft::leaf(&[NAME]), key);
+        Table {
+            ca_file: sites.file("root.pem", &chain(&[&root.der])),
+            servers: keys.map(|(kind, key)| (kind, issue(key))).into(),
+            sites,
+            cases: Vec::new(),
+            root,
+            kept: Vec::new(),
+        }
+    }
+
+    /// Certificate and key of this kind, both PEM.
+    fn server(&self, kind: &str) -> (String, String) {
+        let mut all = self.servers.iter();
+        let (_, found) = all.find(|(name, _)| *name == kind).expect("a kind of key");
+        (chain(&[&found.der]), found.key.pem.clone())
+    }
+
+    /// An nginx with a key of this kind and these directives.
+    fn nginx(&mut self, name: &str, kind: &str, directives: &str) -> &mut Case {
+        let (certificate, key) = self.server(kind);
+        let (address, port) = self.sites.nginx(&certificate, &key, directives);
+        self.judge(name, &address, port)
+    }
+
+    /// A server that is there already.
+    fn judge(&mut self, name: &str, address: &str, port: u16) -> &mut Case {
+        let ca_file = &self.ca_file;
+        self.cases.push(Case {
+            name: name.to_owned(),
+            address: address.to_owned(),
+            port,
+            server: format!("ssl verify required ca-file {ca_file} check-sni {NAME}"),
+            backend: "option httpchk GET /".to_owned(),
+            options: format!("--sni {NAME} --ca-file {ca_file}"),
+            differs: Differs::No,
+        });
+        self.cases.last_mut().expect("just pushed")
+    }
+}
+
+fn table() -> Table {
+    let mut table = Table::new();
+    parameters::cases(&mut table);
+    records::cases(&mut table);
+    gnutls::cases(&mut table);
+    for (differs, patterns) in DIFFERENCES {
+        for pattern in *patterns {
+            let cases = table.cases.iter_mut();
+            let named: Vec<&mut Case> = cases.filter(|case| matches(pattern, &case.name)).collect();
+            assert!(!named.is_empty(), "there is no case {pattern}");
+            for case in named {
+                case.differs = *differs;
+            }
+        }
+    }
+    table
+}
+
+/// Every fourth case; `make parity` has them all.
+#[test]
+fn the_installed_haproxy_judges_tls_as_we_do() {
+    let Table {
+        sites, cases, kept, ..
+    } = table();
+    let _running = (sites.start(), kept);
+    assert_page_has(cases.len());
+    let some: Vec<Case> = cases.into_iter().step_by(4).collect();
+    compare("TLS", &[installed()], &some);
+}
+
+/// docs/limits.md has the number of cases and each limit.
+fn assert_page_has(cases: usize) {
+    let page = include_str!("../../../docs/limits.md");
+    let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    let count = format!("{cases} servers with different TLS");
+    assert!(page.contains(&count), "docs/limits.md lacks: {count}");
+    for (differs, _) in DIFFERENCES {
+        if let Differs::Limit(limit) = differs {
+            assert!(page.contains(limit), "docs/limits.md lacks: {limit}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "make parity"]
+fn every_haproxy_judges_tls_as_we_do() {
+    let Table {
+        sites, cases, kept, ..
+    } = table();
+    let _running = (sites.start(), kept);
+    compare("TLS", &versions(), &cases);
+}
