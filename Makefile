@@ -62,7 +62,7 @@ endef
 ZSH_FUNCTIONS = $(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 
 .PHONY: help setup-demo setup-bench setup-release setup-haproxy setup build demo test lint bench parity \
-	soak fuzz deb sbom install
+	outages soak fuzz deb sbom install
 .DEFAULT_GOAL := help
 
 help:
@@ -70,6 +70,7 @@ help:
 	@echo 'make test     every test'
 	@echo 'make lint     formatting and lints, warnings are errors'
 	@echo 'make parity   the same peers judged by HAProxy 2.6, 3.0 and 3.2 and by this check'
+	@echo 'make outages  each outage staged, diagnosed, cured by pasting what diagnose prints'
 	@echo 'make bench    what a check costs, side by side'
 	@echo 'make deb      the Debian package, in target/debian'
 	@echo 'make sbom     what the binary is made of, as CycloneDX, in target/sbom'
@@ -153,6 +154,9 @@ sbom: setup-release
 
 parity: setup
 	cargo test --locked --test parity -- --include-ignored --nocapture
+
+outages: setup
+	cargo test --locked --test outages -- --include-ignored
 
 soak: setup build
 	SNI_CHECK=$(abspath $(BINARY)) cargo test --locked --test soak -- --ignored --nocapture

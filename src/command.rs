@@ -24,13 +24,16 @@ pub enum Command {
 
 /// The options that only one command takes, and whether they were given.
 type Given = fn(&Options) -> bool;
-const ONLY_FOR: [(&str, Command, Given); 5] = [
+const ONLY_FOR: [(&str, Command, Given); 6] = [
     ("--quiet", Command::Check, |options| options.quiet),
     ("--verbose", Command::Check, |options| options.verbose),
     ("--syslog", Command::Check, |options| {
         options.syslog.is_some()
     }),
     ("--version", Command::Check, |options| options.version),
+    ("--haproxy", Command::Diagnose, |options| {
+        options.haproxy.is_some()
+    }),
     ("--color", Command::Diagnose, |options| {
         options.color.is_some()
     }),

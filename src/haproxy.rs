@@ -1,9 +1,11 @@
 //! What HAProxy is: how it calls a check, how it splits a line, and its program on this host.
 
 mod account;
+pub(crate) mod ask;
 pub mod call;
 pub(crate) mod child;
 pub(crate) mod program;
+pub(crate) mod tied;
 pub(crate) mod variables;
 pub mod words;
 

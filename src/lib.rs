@@ -49,7 +49,7 @@ use anyhow::Result;
 use crate::code::Code;
 use crate::command::Command;
 use crate::doctor::DoctorOptions;
-use crate::haproxy::Caller;
+use crate::haproxy::{Caller, tied};
 use crate::options::{Options, Parsed, version_checks_nothing};
 use crate::output::expiry::{self, Phases};
 use crate::output::write::{write_line, write_text};
@@ -97,7 +97,7 @@ fn answer(task: Task, start: Instant) -> Result<Code> {
             output::verdict(&plan, &verdict);
             verdict.code()
         }
-        Task::Diagnose(plan, options) => diagnose::run(&plan, &options, start),
+        Task::Diagnose(plan, options) => diagnose::run(&plan, &options, start)?,
         Task::Doctor(options) => doctor::run(&options)?,
         Task::Serve(call) => {
             let sni_host = env::var_os("SNI_HOST").map(|name| name.to_string_lossy().into_owned());
@@ -122,6 +122,13 @@ fn task(
     let mut words = words.into_iter().map(word).collect::<Result<Vec<_>>>()?;
     if caller.is_none() && words == [doctor::INNER_COMMAND] {
         doctor::become_check();
+    }
+    if caller.is_none()
+        && words
+            .first()
+            .is_some_and(|word| word == tied::INNER_COMMAND)
+    {
+        tied::become_program(&words[1..]);
     }
     let command = Command::take(&mut words, caller.as_ref())?;
     if command == Command::Check {

@@ -161,6 +161,10 @@ pub struct Options {
     #[argh(option, arg_name = "ADDR")]
     pub syslog: Option<String>,
 
+    /// diagnose only: HAProxy's program to ask, or none; default: the one found on this host
+    #[argh(option, arg_name = "FILE|none")]
+    pub haproxy: Option<String>,
+
     /// diagnose only: auto (default), always or never
     #[argh(option, arg_name = "auto|always|never")]
     pub color: Option<Color>,

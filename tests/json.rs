@@ -39,10 +39,19 @@ fn diagnoses_object() {
         refusal(port) + &site((folder, port), "", NAME, (&leaf, &[]), "")
     });
     let stage = Stage::of(ca);
-    let objects = [nginx.port, dead_port()].map(|port| {
-        let connect = format!("--connect=127.0.0.1:{port}");
+    let dead = dead_port();
+    let cases = [
+        (nginx.port, NAME, "--color=auto"),
+        (dead, NAME, "--haproxy=none"),
+        (dead, "no-such-host.invalid", "--color=auto"),
+    ];
+    let objects = cases.map(|(port, name, more)| {
+        let connect = match name {
+            NAME => format!("--connect=127.0.0.1:{port}"),
+            _ => format!("--port={port}"),
+        };
         let words = ["diagnose", "--json", "--timeout=10s", "--ca-file"];
-        let more = [&stage.ca_file, &connect, NAME];
+        let more = [&stage.ca_file, &connect, more, name];
         object(&run_by_hand(&[&words[..], &more[..]].concat()).stdout)
     });
     assert_documented("diagnose --json", &objects);

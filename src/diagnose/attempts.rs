@@ -1,8 +1,10 @@
 //! Single attempts: a connection, a handshake or a request, each by itself.
 
-use std::net::SocketAddr;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+
+use ureq::http::header;
 
 use crate::deadline::Deadline;
 use crate::failure::Failure;
@@ -12,8 +14,8 @@ use crate::probe::{Response, Seen, Trial};
 
 /// No address is waited for longer: a second says that it does not answer.
 const CONNECT: Duration = Duration::from_secs(1);
-/// How much later an earlier address may answer and still be the one that is looked at.
-const HEAD_START: Duration = Duration::from_millis(50);
+/// How much of an answer in plain HTTP is read: its head.
+const HEAD: usize = 4096;
 
 /// One variation and what came of it.
 pub(super) struct Attempt {
@@ -22,9 +24,10 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    pub fn died() -> Attempt {
+    /// An attempt that was not made.
+    pub fn none() -> Attempt {
         Attempt {
-            result: Err(Failure::Internal("a thread died".to_owned())),
+            result: Err(Failure::Internal("not tried".to_owned())),
             seen: Seen::default(),
         }
     }
@@ -55,49 +58,53 @@ pub(super) fn source(plan: &Plan) -> Option<SocketAddr> {
     plan.source.map(|source| SocketAddr::new(source.ip(), 0))
 }
 
-/// What comes back from each address, in its own time.
-pub(super) struct Attempts {
-    of_each: Vec<Option<Attempt>>,
-    arrived: Receiver<(usize, Attempt)>,
+/// What a server that does not speak TLS answers to the same request in plain HTTP.
+pub(super) struct Plain {
+    pub status: u16,
+    /// Where a redirect points.
+    pub location: Option<String>,
 }
 
-impl Attempts {
-    pub fn new(count: usize, arrived: Receiver<(usize, Attempt)>) -> Attempts {
-        let of_each = (0..count).map(|_| None).collect();
-        Attempts { of_each, arrived }
+impl Plain {
+    /// Whether this is what visitors should see, not a hint that TLS is wanted.
+    pub fn is_site(&self) -> bool {
+        let to_tls = |location: &str| location.to_ascii_lowercase().starts_with("https:");
+        (200..400).contains(&self.status) && !self.location.as_deref().is_some_and(to_tls)
     }
+}
 
-    /// Waits for the first address in order that answers, but not for one that keeps silent while
-    /// another answers.
-    pub fn first_to_answer(&mut self) -> Option<usize> {
-        let mut wait = CONNECT * 2;
-        loop {
-            let answered =
-                |attempt: &Option<Attempt>| matches!(attempt, Some(a) if a.result.is_ok());
-            let first = self.of_each.iter().position(answered);
-            let earlier = &self.of_each[..first.unwrap_or(self.of_each.len())];
-            if earlier.iter().all(Option::is_some) {
-                return first;
-            }
-            if first.is_some() {
-                wait = HEAD_START;
-            }
-            match self.arrived.recv_timeout(wait) {
-                Ok((index, attempt)) => self.of_each[index] = Some(attempt),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return first,
-            }
+/// Asks without TLS, and without anything that the user added to the request.
+pub(super) fn plain_http(plan: &Plan, address: &Address) -> Option<Plain> {
+    let Address::Tcp(address) = address else {
+        return None;
+    };
+    let wait = plan.timeout.min(CONNECT);
+    let mut stream = TcpStream::connect_timeout(address, wait).ok()?;
+    stream.set_read_timeout(Some(wait)).ok()?;
+    let mut headers = plan.request.headers.iter();
+    let host = headers.find(|(name, _)| name == header::HOST);
+    let host = host.and_then(|(_, value)| value.to_str().ok())?;
+    let uri = plan.request.uri.path_and_query()?;
+    let request = format!("GET {uri} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut head = Vec::new();
+    let end = Instant::now() + wait;
+    let mut buffer = [0; HEAD];
+    while !head.windows(4).any(|four| four == b"\r\n\r\n") && head.len() < HEAD {
+        match stream.read(&mut buffer) {
+            Ok(length @ 1..) if Instant::now() < end => head.extend_from_slice(&buffer[..length]),
+            _ => break,
         }
     }
-
-    /// All of them, in order.
-    pub fn all(self) -> Vec<Attempt> {
-        let mut of_each = self.of_each;
-        for (index, attempt) in self.arrived {
-            of_each[index] = Some(attempt);
-        }
-        let of_each = of_each.into_iter();
-        of_each
-            .map(|attempt| attempt.unwrap_or_else(Attempt::died))
-            .collect()
-    }
+    let head = String::from_utf8_lossy(&head);
+    let status = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?;
+    let location = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let matches = name.eq_ignore_ascii_case("location");
+        matches.then(|| value.trim().to_owned())
+    });
+    Some(Plain {
+        status: status.get(..3)?.parse().ok()?,
+        location,
+    })
 }

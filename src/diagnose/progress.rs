@@ -19,14 +19,16 @@ pub(super) enum Phase {
     Connecting,
     Handshakes,
     Requests,
-    Check,
+    Remedies,
+    Haproxy,
 }
 
-const WORDS: [&str; 4] = [
+const WORDS: [&str; 5] = [
     "resolving and connecting",
     "TLS handshakes",
     "HTTP requests",
-    "the check itself",
+    "other options",
+    "asking HAProxy",
 ];
 
 /// Tells which phase has come.

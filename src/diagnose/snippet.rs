@@ -1,48 +1,132 @@
 //! The lines to paste into haproxy.cfg: its own check, and sni-check as external check.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use ureq::http::{HeaderValue, header};
-
-use super::attempts::Attempt;
-use super::case::Case;
-use super::evidence::HARMLESS;
+use super::answers::{harmless, host};
+use super::external::{path, versions};
+use super::setup::{Setup, Way};
 use crate::haproxy::call::own_command;
 use crate::haproxy::words::quote;
 use crate::options::Options;
-use crate::options::values::TlsVersion;
-use crate::plan::{Plan, Target};
-use crate::probe::connect::Address;
+use crate::plan::{Plan, ProxyHeader};
 
-/// The value of a header that may be shown; everything else may be a secret.
-pub(super) fn harmless<'a>(name: &header::HeaderName, value: &'a HeaderValue) -> Option<&'a str> {
-    let shown = HARMLESS.contains(name).then(|| value.to_str().ok());
-    shown.flatten()
+/// The backend with HAProxy's own check.
+pub(super) fn builtin(setup: &Setup<'_>) -> String {
+    format!("backend be\n{}", builtin_lines(setup))
 }
 
-/// The addresses for server lines. A name with several is one server each, or HAProxy would check,
-/// and use, only the first; those that do not answer are left out.
-fn servers(Case { plan, evidence, .. }: Case<'_>) -> Vec<String> {
-    let addresses = evidence.addresses.as_ref().map_or(&[][..], Vec::as_slice);
-    let answer = |address: &&(Address, Attempt)| address.1.result.is_ok();
-    let reached: Vec<_> = addresses.iter().filter(answer).collect();
-    match &plan.target {
-        Target::Unix(path) => vec![quote(format!("unix@{}", path.display()))],
-        Target::Tcp { .. } if addresses.len() > 1 && !reached.is_empty() => reached
-            .iter()
-            .map(|(address, _)| address.to_string())
-            .collect(),
-        Target::Tcp { .. } => vec![plan.target.to_string()],
+/// Its lines but the first.
+pub(super) fn builtin_lines(setup: &Setup<'_>) -> String {
+    let plan = setup.plan;
+    let mut text = host_line(setup);
+    if !plan.handshake_only {
+        text += &http_check(setup);
+    }
+    let mut check = "check".to_owned();
+    if setup.way != Way::PlainHttp {
+        if let Some(name) = &plan.names.sni {
+            _ = write!(check, " check-sni {}", name.as_ref());
+        }
+        let alpn = match setup.way {
+            Way::Http2 => "h2".to_owned(),
+            _ => plan.tls.alpn.join(","),
+        };
+        if !alpn.is_empty() {
+            _ = write!(check, " check-alpn {}", quote(alpn));
+        }
+    }
+    text + &server_lines(setup, &check)
+}
+
+/// The request, and what its response must be.
+fn http_check(setup: &Setup<'_>) -> String {
+    let plan = setup.plan;
+    let mut text = "    option httpchk\n".to_owned();
+    if let Some(time) = long_timeout(plan) {
+        _ = writeln!(text, "    timeout check {}ms", time.as_millis());
+    }
+    let uri = plan.request.uri.path_and_query();
+    let uri = uri.map_or("/", |uri| uri.as_str());
+    let version = match setup.way {
+        Way::Http2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    };
+    let (method, host) = (&plan.request.method, quote(host(plan)));
+    _ = write!(
+        text,
+        "    http-check send meth {method} uri {} ver {version} hdr Host {host}",
+        quote(uri)
+    );
+    if setup.secrets {
+        let headers = plan.request.headers.iter();
+        for (name, value) in headers.filter(|(name, value)| harmless(name, value).is_none()) {
+            // A log-format (manual, section 8.2.6).
+            let value = String::from_utf8_lossy(value.as_bytes()).replace('%', "%%");
+            _ = write!(text, " hdr {name} {}", quote(value));
+        }
+        if !plan.request.body.is_empty() {
+            _ = write!(text, " body {}", quote(&plan.request.body));
+        }
+    }
+    text.push('\n');
+    for rule in &plan.request.expectations {
+        _ = writeln!(text, "    http-check expect {rule}");
+    }
+    text
+}
+
+/// The backend with sni-check as external check; HTTPS is all that it checks.
+pub(super) fn external(setup: &Setup<'_>) -> Option<String> {
+    (setup.way == Way::Https).then(|| {
+        format!(
+            "global\n    external-check\n    insecure-fork-wanted\n\nbackend be\n{}",
+            external_lines(setup)
+        )
+    })
+}
+
+/// The lines of its backend but the first.
+pub(super) fn external_lines(setup: &Setup<'_>) -> String {
+    format!(
+        "{}    option external-check\n    external-check command {}\n    external-check path {}\n{}",
+        host_line(setup),
+        own_command(),
+        quote(path(setup)),
+        server_lines(setup, "check")
+    )
+}
+
+/// Visitors' requests need the Host that the server knows.
+fn host_line(setup: &Setup<'_>) -> String {
+    match setup.host_matters {
+        true => format!(
+            "    http-request set-header Host {}\n",
+            quote(host(setup.plan))
+        ),
+        false => String::new(),
     }
 }
 
-fn server_lines(case: Case<'_>, more: &str) -> String {
-    let words = server_words(case);
-    let servers = servers(case).into_iter().enumerate();
-    let lines = servers.map(|(index, address)| {
-        format!("    server s{} {address} {words} check{more}\n", index + 1)
-    });
+fn server_lines(setup: &Setup<'_>, check: &str) -> String {
+    let words = match setup.way {
+        Way::PlainHttp => connection_words(setup.plan, setup.options),
+        Way::Https | Way::OldTls | Way::Http2 => tls_words(setup),
+    };
+    let mut check = check.to_owned();
+    if let Some(time) = long_timeout(setup.plan) {
+        let inter = time + Duration::from_millis(500);
+        _ = write!(check, " inter {}ms", inter.as_millis());
+    }
+    let servers = setup.servers.iter().enumerate();
+    let lines = servers
+        .map(|(index, address)| format!("    server s{} {address}{words} {check}\n", index + 1));
     lines.collect()
+}
+
+/// The check's time where HAProxy's defaults would cut it short.
+fn long_timeout(plan: &Plan) -> Option<Duration> {
+    Some(plan.timeout).filter(|time| *time > Duration::from_millis(1950))
 }
 
 /// HAProxy's `ca-file`; it has no roots of its own.
@@ -51,191 +135,79 @@ pub(super) fn ca_file(options: &Options) -> &str {
     file.map_or("@system-ca", String::as_str)
 }
 
-/// What is the same for every server line.
-fn server_words(Case { plan, options, .. }: Case<'_>) -> String {
-    let mut line = "ssl verify required".to_owned();
-    _ = write!(line, " ca-file {}", quote(ca_file(options)));
-    if let Some(name) = &plan.names.sni {
+fn tls_words(setup: &Setup<'_>) -> String {
+    let mut line = format!(" ssl{}", verify_words(setup.options));
+    if let Some(name) = &setup.plan.names.sni {
         _ = write!(line, " sni str({})", name.as_ref());
     }
-    if let Some(name) = &options.verify_host {
-        _ = write!(line, " verifyhost {}", quote(name));
+    line += &material_words(setup.options);
+    if setup.way == Way::Http2 {
+        line += " alpn h2";
     }
+    if setup.way == Way::OldTls {
+        line += " ssl-min-ver TLSv1.0 ciphers ALL:@SECLEVEL=0";
+    } else {
+        for (word, version) in versions(setup.options) {
+            _ = write!(line, " {word} {version}");
+        }
+    }
+    line + &connection_words(setup.plan, setup.options)
+}
+
+/// `verify required` and what that goes by.
+pub(super) fn verify_words(options: &Options) -> String {
+    let mut line = format!(" verify required ca-file {}", quote(ca_file(options)));
     for (word, value) in [
+        ("verifyhost", options.verify_host.as_ref()),
         ("crl-file", options.crl_file.first()),
-        ("crt", options.crt.as_ref()),
-        ("source", options.source.as_ref()),
     ] {
         if let Some(value) = value {
             _ = write!(line, " {word} {}", quote(value));
         }
     }
-    for (word, version) in versions(options) {
-        _ = write!(line, " {word} {version}");
-    }
-    match (options.send_proxy, options.send_proxy_v2) {
-        (true, _) => line.push_str(" send-proxy"),
-        (_, true) => line.push_str(" send-proxy-v2"),
-        _ => {}
-    }
     line
 }
 
-pub(super) fn builtin(case: Case<'_>) -> String {
-    let plan = case.plan;
-    let request = match plan.handshake_only {
-        true => String::new(),
-        false => http_check(plan),
+/// The client certificate.
+pub(super) fn material_words(options: &Options) -> String {
+    let crt = options.crt.as_ref();
+    crt.map_or(String::new(), |crt| format!(" crt {}", quote(crt)))
+}
+
+/// What is said of the connection below TLS.
+pub(super) fn connection_words(plan: &Plan, options: &Options) -> String {
+    let mut line = String::new();
+    if let Some(source) = &options.source {
+        _ = write!(line, " source {}", quote(source));
+    }
+    line += match plan.proxy {
+        Some(ProxyHeader::V1) => " send-proxy",
+        Some(ProxyHeader::V2Local) => " send-proxy-v2",
+        None => "",
     };
-    let mut more = String::new();
-    if let Some(name) = &plan.names.sni {
-        _ = write!(more, " check-sni {}", name.as_ref());
-    }
-    if !plan.tls.alpn.is_empty() {
-        _ = write!(more, " check-alpn {}", quote(plan.tls.alpn.join(",")));
-    }
-    format!("backend be\n{request}{}", server_lines(case, &more))
+    line
 }
 
-/// The request in HAProxy's words.
-fn http_check(plan: &Plan) -> String {
-    let request = &plan.request;
-    let uri = request.uri.path_and_query().map_or("/", |uri| uri.as_str());
-    let mut text = format!(
-        "    option httpchk\n    http-check send meth {} uri {} ver HTTP/1.1",
-        request.method,
-        quote(uri)
-    );
-    for (name, value) in &request.headers {
-        if name == header::HOST
-            && let Some(value) = harmless(name, value)
-        {
-            _ = write!(text, " hdr Host {}", quote(value));
-        }
+/// What the lines leave out or cannot say.
+pub(super) fn left_out(plan: &Plan, options: &Options) -> Vec<String> {
+    let headers = plan.request.headers.iter();
+    let secret = headers.filter(|(name, value)| harmless(name, value).is_none());
+    let mut advice: Vec<String> = secret
+        .map(|(name, _)| {
+            format!(
+                "Put the header {name} into a file that HAProxy's user can read, or after `hdr` on \
+                 the http-check send line; its value is not shown here."
+            )
+        })
+        .collect();
+    if !plan.request.body.is_empty() {
+        advice.push("Add your --body; it is not shown here.".to_owned());
     }
-    for rule in &request.expectations {
-        _ = write!(text, "\n    http-check expect {rule}");
+    if options.ca_file.len() > 1 {
+        advice.push("`ca-file` takes one file; put your CAs together into one.".to_owned());
     }
-    text.push('\n');
-    text
-}
-
-pub(super) fn external(case: Case<'_>) -> String {
-    let words = words(case);
-    let words = words
-        .iter()
-        .map(|word| shlex::try_quote(word).unwrap_or_default());
-    let words = words.collect::<Vec<_>>().join(" ");
-    format!(
-        "global\n    external-check\n    insecure-fork-wanted\n\nbackend be\n    \
-         option external-check\n    external-check command {}\n    \
-         external-check path {}\n{}",
-        own_command(),
-        quote(&words),
-        server_lines(case, "")
-    )
-}
-
-/// The options of the external check: those given, but for what is secret, what the server line
-/// says, and what turns verification off.
-fn words(Case { plan, options, .. }: Case<'_>) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut add = |name: &str, value: String| words.extend([name.to_owned(), value]);
-    let uri = plan.request.uri.path_and_query();
-    if let Some(name) = &plan.names.sni {
-        add("--sni", name.as_ref().to_owned());
+    if options.key.is_some() {
+        advice.push("`crt` on the server line wants certificate and key in one PEM.".to_owned());
     }
-    if let Some(uri) = uri.filter(|uri| uri.as_str() != "/") {
-        add("--uri", uri.to_string());
-    }
-    if plan.request.method != "GET" {
-        add("--method", plan.request.method.to_string());
-    }
-    if !plan.tls.alpn.is_empty() {
-        add("--alpn", plan.tls.alpn.join(","));
-    }
-    for (name, value) in &plan.request.headers {
-        match harmless(name, value) {
-            Some(value) if name == header::HOST && value != plan.names.host => {
-                add("--header", format!("Host: {value}"));
-            }
-            Some(_) => {}
-            None => add("--header", format!("@/etc/haproxy/{name}.header")),
-        }
-    }
-    for rule in &options.expect {
-        add("--expect", rule.to_string());
-    }
-    for (word, version) in versions(options) {
-        add(&format!("--{word}"), version.to_owned());
-    }
-    files_and_limits(options, add);
-    for (given, name) in [
-        (plan.names.sni.is_none(), "--no-sni"),
-        (plan.handshake_only, "--handshake-only"),
-        (options.send_proxy, "--send-proxy"),
-        (options.send_proxy_v2, "--send-proxy-v2"),
-    ] {
-        if given {
-            words.push(name.to_owned());
-        }
-    }
-    words
-}
-
-/// The options that are passed on as they were given.
-fn files_and_limits(options: &Options, mut add: impl FnMut(&str, String)) {
-    for (name, values) in [
-        ("--ca-file", &options.ca_file),
-        ("--crl-file", &options.crl_file),
-    ] {
-        values.iter().for_each(|value| add(name, value.clone()));
-    }
-    for (name, value) in [
-        ("--crt", options.crt.clone()),
-        ("--key", options.key.clone()),
-        ("--source", options.source.clone()),
-        ("--verify-host", options.verify_host.clone()),
-        (
-            "--min-cert-days",
-            options.min_cert_days.map(|days| days.0.to_string()),
-        ),
-        (
-            "--warn-cert-days",
-            options.warn_cert_days.map(|days| days.0.to_string()),
-        ),
-        (
-            "--max-head",
-            options.max_head.map(|size| size.0.to_string()),
-        ),
-        (
-            "--max-body",
-            options.max_body.map(|size| size.0.to_string()),
-        ),
-        (
-            "--timeout",
-            options
-                .timeout
-                .map(|time| format!("{}us", time.0.as_micros())),
-        ),
-    ] {
-        if let Some(value) = value {
-            add(name, value);
-        }
-    }
-}
-
-/// The bounds on the TLS version that were given, in HAProxy's words.
-fn versions(options: &Options) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let bounds = [
-        ("ssl-min-ver", options.ssl_min_ver),
-        ("ssl-max-ver", options.ssl_max_ver),
-    ];
-    bounds.into_iter().filter_map(|(word, version)| {
-        let version = match version? {
-            TlsVersion::Tls12 => "TLSv1.2",
-            TlsVersion::Tls13 => "TLSv1.3",
-        };
-        Some((word, version))
-    })
+    advice
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use ureq::http::header;
-
+use super::answers::{Answers, host};
 use super::case::Case;
 use super::chain;
-use super::evidence::{Evidence, Handshakes, Http, SniNeed};
+use super::evidence::Evidence;
+use super::handshakes::{Handshakes, SniNeed};
 use super::step::Step;
-use crate::code::{Code, Layer};
+use crate::code::Code;
 use crate::output::date::milliseconds;
 use crate::output::mark::Mark;
 use crate::plan::{Host, Plan, Target};
@@ -22,9 +22,8 @@ pub(super) fn steps(Case { plan, evidence, .. }: Case<'_>) -> Vec<Step> {
         steps.push(without_sni(plan, tls));
         steps.push(versions(tls));
     }
-    if let Some(step) = http(plan, evidence) {
-        steps.push(step);
-    }
+    steps.extend(http(plan, evidence));
+    steps.extend(plain(evidence));
     steps
 }
 
@@ -49,7 +48,7 @@ fn addresses(plan: &Plan, evidence: &Evidence) -> Step {
                 ..
             } = &plan.target
             {
-                let (count, took) = (all.len(), took(Some(evidence.resolve)));
+                let (count, took) = (all.len() + evidence.untried, took(Some(evidence.resolve)));
                 let es = if count == 1 { "" } else { "es" };
                 step.line(Mark::Ok, format!("{name} has {count} address{es}{took}"));
             }
@@ -59,6 +58,10 @@ fn addresses(plan: &Plan, evidence: &Evidence) -> Step {
                     Ok(_) => step.line(Mark::Ok, format!("{address} connected{time}")),
                     Err(why) => step.line(Mark::Problem, format!("{address} {why}{time}")),
                 }
+            }
+            if evidence.untried > 0 {
+                let text = format!("{} more addresses are not tried", evidence.untried);
+                step.line(Mark::Note, text);
             }
             if let (2.., Some(reached)) = (all.len(), &evidence.reached) {
                 let text = format!(
@@ -196,7 +199,11 @@ fn versions(tls: &Handshakes) -> Step {
             }
         }
     }
-    step.line(Mark::Ok, made_up(tls));
+    if tls.speaks_http2() {
+        step.line(Mark::Ok, "HTTP/2 (h2) is agreed on where it is offered");
+    }
+    let (mark, text) = made_up(tls);
+    step.line(mark, text);
     let attempts = [&tls.tls12, &tls.tls13, &tls.made_up];
     let slowest = attempts
         .map(|attempt| attempt.seen.times.total)
@@ -206,31 +213,50 @@ fn versions(tls: &Handshakes) -> Step {
     step
 }
 
-fn made_up(tls: &Handshakes) -> String {
-    match (&tls.made_up.result, &tls.named.result) {
+fn made_up(tls: &Handshakes) -> (Mark, String) {
+    let mark = if tls.any_succeeded() {
+        Mark::Ok
+    } else {
+        Mark::Note
+    };
+    let text = match (&tls.made_up.result, &tls.named.result) {
         (Ok(_), _) => format!(
             "a made-up name gets a default certificate: {}",
             chain::whose(&tls.made_up.seen.chain)
         ),
         (Err(failure), Ok(_)) => format!("a made-up name is refused: {failure}"),
         (Err(_), Err(_)) => "a made-up name gets no further".to_owned(),
+    };
+    (mark, text)
+}
+
+/// What answers without TLS.
+fn plain(evidence: &Evidence) -> Option<Step> {
+    let plain = evidence.plain.as_ref()?;
+    let mut step = Step::new("The same port without TLS");
+    step.line(
+        Mark::Note,
+        format!("plain HTTP is answered: status {}", plain.status),
+    );
+    if let Some(location) = &plain.location {
+        step.line(Mark::Note, format!("redirects to {location}"));
     }
+    Some(step)
 }
 
 fn http(plan: &Plan, evidence: &Evidence) -> Option<Step> {
-    let code = evidence.verdict.code();
-    let judged = code.layer() == Layer::Http;
-    if (evidence.http.is_none() && !judged) || plan.handshake_only {
+    let judged = evidence.reached_http();
+    if (evidence.answers.is_none() && !judged) || plan.handshake_only {
         return None;
     }
     let request = &plan.request;
     let mut step = Step::new(format!("HTTP {} {}", request.method, request.uri.path()));
-    match &evidence.http {
-        Some(http) => {
-            step.milliseconds = http.took.map(milliseconds);
-            answer(http, &mut step);
-            expectations(plan, http, &mut step);
-            host(plan, http, &mut step);
+    match &evidence.answers {
+        Some(answers) => {
+            step.milliseconds = answers.took.map(milliseconds);
+            answer(answers, &mut step);
+            expectations(plan, answers, &mut step);
+            host_line(plan, answers, &mut step);
         }
         None => {
             let text = format!(
@@ -256,12 +282,12 @@ fn http(plan: &Plan, evidence: &Evidence) -> Option<Step> {
     Some(step)
 }
 
-fn answer(http: &Http, step: &mut Step) {
-    if http.withheld {
-        let text = "asked without your headers and body, for the certificate is not trusted";
+fn answer(answers: &Answers, step: &mut Step) {
+    if answers.withheld {
+        let text = "asked without your headers and body, because the certificate is not trusted";
         step.line(Mark::Note, text);
     }
-    match &http.asked {
+    match &answers.asked {
         Ok((response, _)) => {
             let server = response.server.as_deref().unwrap_or("(not said)");
             let text = format!("status {}, Server: {server}", response.status);
@@ -275,8 +301,8 @@ fn answer(http: &Http, step: &mut Step) {
 }
 
 /// Each expectation, met or not.
-fn expectations(plan: &Plan, http: &Http, step: &mut Step) {
-    let Ok((_, of_each)) = &http.asked else {
+fn expectations(plan: &Plan, answers: &Answers, step: &mut Step) {
+    let Ok((_, of_each)) = &answers.asked else {
         return;
     };
     for (rule, unmet) in plan.request.expectations.iter().zip(of_each) {
@@ -288,25 +314,29 @@ fn expectations(plan: &Plan, http: &Http, step: &mut Step) {
 }
 
 /// Whether `Host` matters.
-fn host(plan: &Plan, http: &Http, step: &mut Step) {
-    let Ok((asked, _)) = &http.asked else { return };
-    let mut headers = plan.request.headers.iter();
-    let host = headers.find(|(name, _)| name == header::HOST);
-    let host = host
-        .and_then(|(_, value)| value.to_str().ok())
-        .unwrap_or("");
-    let other = match &http.other_host.result {
-        Ok(Some(other)) if other == asked => {
-            return step.line(
-                Mark::Ok,
-                "Host does not matter: without it the answer is the same",
-            );
-        }
-        Ok(Some(other)) if other.status == asked.status => "another answer comes".to_owned(),
-        Ok(Some(other)) => format!("the status is {}", other.status),
-        Ok(None) => return,
-        Err(failure) => failure.to_string(),
+fn host_line(plan: &Plan, answers: &Answers, step: &mut Step) {
+    let Ok((asked, _)) = &answers.asked else {
+        return;
     };
-    let text = format!("Host matters: without \"Host: {host}\" {other}");
-    step.line(Mark::Note, text);
+    let configured = host(plan);
+    let others = [
+        ("the address as Host", Some(&answers.address_as_host)),
+        ("the SNI name as Host", answers.name_as_host.as_ref()),
+    ];
+    for (what, other) in others {
+        let Some(other) = other else { continue };
+        let other = match &other.result {
+            Ok(Some(other)) if other == asked => continue,
+            Ok(Some(other)) if other.status == asked.status => "another answer comes".to_owned(),
+            Ok(Some(other)) => format!("the status is {}", other.status),
+            Ok(None) => continue,
+            Err(failure) => failure.to_string(),
+        };
+        let text = format!("Host matters: with {what}, not \"{configured}\", {other}");
+        step.line(Mark::Note, text);
+    }
+    if answers.host_matters() == Some(false) {
+        let text = "Host does not matter: with the address as Host the answer is the same";
+        step.line(Mark::Ok, text);
+    }
 }

@@ -1,11 +1,17 @@
-//! HAProxy's view: what each kind of check would report for this server, in HAProxy's own words.
+//! HAProxy's view: what each kind of check reports for this server, in HAProxy's own words. It is
+//! asked where it is installed, and predicted otherwise.
 
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
 use crate::failure::Failure;
+use crate::haproxy::ask::Answer;
 
+use super::answers::is_repeatable;
 use super::attempts::Attempt;
 use super::case::Case;
+use super::external::versions;
+use super::setup::Setup;
+use super::snippet;
 
 /// What one kind of check reports.
 pub(super) struct Row {
@@ -15,18 +21,99 @@ pub(super) struct Row {
     pub status: String,
     /// HAProxy's words for why, where it is not up; for the external check, the code's meaning.
     pub why: String,
+    /// Whether the server is up by this check.
+    pub up: bool,
+    pub role: Role,
 }
 
-/// The rows; none where there is no address that HAProxy could check.
-pub(super) fn rows(Case { plan, evidence, .. }: Case<'_>) -> Vec<Row> {
-    let mut rows = Vec::new();
+/// What a kind of check stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Shows how far HAProxy's own checks come in general.
+    Step,
+    /// HAProxy's own check with the very options of ours.
+    Own,
+    /// Our check, as HAProxy runs it.
+    External,
+}
+
+/// A kind of check.
+struct Kind {
+    /// The words on the server line.
+    check: String,
+    /// What to ask HAProxy: the lines of a backend. A request that changes something is not sent once
+    /// more.
+    question: Option<String>,
+    /// What it reports by what was seen here.
+    predicted: Option<(String, String, bool)>,
+    role: Role,
+}
+
+/// The questions to ask HAProxy for the rows.
+pub(super) fn questions(case: Case<'_>) -> Vec<String> {
+    let kinds = kinds(case).into_iter();
+    kinds.filter_map(|kind| kind.question).collect()
+}
+
+/// The rows; none where there is no address that HAProxy could check. `answers` are those to
+/// [`questions`].
+pub(super) fn rows(case: Case<'_>, answers: Option<&[Answer]>) -> Vec<Row> {
+    let mut answers = answers.map(<[Answer]>::iter);
+    let row = |kind: Kind| {
+        let asked = kind.question.as_ref().and(answers.as_mut());
+        let answer = asked.and_then(Iterator::next);
+        let is_external = kind.role == Role::External;
+        let (status, why, up) = match answer {
+            Some(answer) => told(answer, is_external),
+            None => kind.predicted?,
+        };
+        let check = kind.check;
+        Some(Row {
+            check,
+            status,
+            why,
+            up,
+            role: kind.role,
+        })
+    };
+    kinds(case).into_iter().filter_map(row).collect()
+}
+
+/// What HAProxy said.
+fn told(answer: &Answer, is_external: bool) -> (String, String, bool) {
+    match answer {
+        Answer::Checked(checked) if is_external => {
+            let code = checked.code.parse().ok().and_then(Code::from_number);
+            let meaning = code.map_or(String::new(), |code| code.meaning().to_owned());
+            let status = format!("{} {}", checked.status, checked.code);
+            (status.trim_end().to_owned(), meaning, checked.up)
+        }
+        Answer::Checked(checked) => (checked.status.clone(), checked.why.clone(), checked.up),
+        Answer::Refused(said) => {
+            let why = format!("HAProxy refuses these words: {said}");
+            ("-".to_owned(), why, false)
+        }
+        Answer::None => {
+            let why = "no check ended in time".to_owned();
+            ("-".to_owned(), why, false)
+        }
+    }
+}
+
+fn kinds(case: Case<'_>) -> Vec<Kind> {
+    let Case { plan, evidence, .. } = case;
     let addresses = evidence.addresses.as_ref().map_or(&[][..], Vec::as_slice);
     let reached = addresses
         .iter()
         .find(|(address, _)| Some(address) == evidence.reached.as_ref());
-    if let Some((_, attempt)) = reached.or_else(|| addresses.first()) {
-        rows.push(row("check", layer(attempt, "L4OK", &[])));
-    }
+    let Some((address, connected)) = reached.or_else(|| addresses.first()) else {
+        return Vec::new();
+    };
+    let setup = Setup {
+        servers: vec![address.to_string()],
+        ..Setup::as_asked(case)
+    };
+    let mut kinds = vec![own(&setup, "check", "", layer(connected, "L4OK", &[]))];
     if let Some(tls) = &evidence.tls {
         let name = plan.names.sni.as_ref().map(|name| name.as_ref());
         let mut handshakes = vec![(String::new(), &tls.bare, &tls.bare_faults)];
@@ -34,31 +121,72 @@ pub(super) fn rows(Case { plan, evidence, .. }: Case<'_>) -> Vec<Row> {
             let words = format!(" check-sni {name}");
             (words, &tls.named, tls.haproxy_faults())
         }));
+        let required = snippet::verify_words(case.options);
         for (words, attempt, faults) in handshakes {
-            for (verify, faults) in [("none", &Vec::new()), ("required", faults)] {
+            for (verify, files, faults) in [
+                ("none", " verify none", &Vec::new()),
+                ("required", required.as_str(), faults),
+            ] {
                 let check = format!("check ssl{words} verify {verify}");
-                rows.push(row(&check, layer(attempt, "L6OK", faults)));
+                let words = format!(" ssl{words}{files}");
+                kinds.push(own(&setup, &check, &words, layer(attempt, "L6OK", faults)));
             }
         }
+        let name = name.map_or(String::new(), |name| format!(" check-sni {name}"));
+        let request = match plan.handshake_only {
+            true => "",
+            false => "option httpchk with these options, ",
+        };
+        kinds.push(Kind {
+            check: format!("{request}check ssl{name} verify required"),
+            question: is_repeatable(plan).then(|| snippet::builtin_lines(&setup)),
+            predicted: None,
+            role: Role::Own,
+        });
     }
-    let code = evidence.verdict.code();
+    kinds.push(external(case, &setup));
+    kinds
+}
+
+/// A check of HAProxy's own that sends no request.
+fn own(setup: &Setup<'_>, check: &str, words: &str, predicted: (&str, String, bool)) -> Kind {
+    let (plan, options) = (setup.plan, setup.options);
+    let mut words = words.to_owned();
+    if !words.is_empty() {
+        words += &snippet::material_words(options);
+        for (word, version) in versions(options) {
+            words += &format!(" {word} {version}");
+        }
+    }
+    let address = setup.servers.first().map_or("", String::as_str);
+    let (status, why, up) = predicted;
+    Kind {
+        check: check.to_owned(),
+        question: Some(format!(
+            "    server s1 {address}{words}{} check\n",
+            snippet::connection_words(plan, options)
+        )),
+        predicted: Some((status.to_owned(), why, up)),
+        role: Role::Step,
+    }
+}
+
+/// The external check, exactly as it was asked for.
+fn external(case: Case<'_>, setup: &Setup<'_>) -> Kind {
+    let code = case.evidence.code();
     let status = match code {
         Code::Healthy => "PROCOK",
         _ => "PROCERR",
     };
-    rows.push(Row {
+    Kind {
         check: "external-check with these options".to_owned(),
-        status: format!("{status} {}", code.number()),
-        why: code.meaning().to_owned(),
-    });
-    rows
-}
-
-fn row(check: &str, (status, why): (&'static str, String)) -> Row {
-    Row {
-        check: check.to_owned(),
-        status: status.to_owned(),
-        why,
+        question: is_repeatable(case.plan).then(|| snippet::external_lines(setup)),
+        predicted: Some((
+            format!("{status} {}", code.number()),
+            code.meaning().to_owned(),
+            code == Code::Healthy,
+        )),
+        role: Role::External,
     }
 }
 
@@ -66,12 +194,14 @@ fn layer(
     attempt: &Attempt,
     good: &'static str,
     faults: &[CertificateFailure],
-) -> (&'static str, String) {
+) -> (&'static str, String, bool) {
     match (&attempt.result, faults) {
-        (Err(failure), _) => (failure.code().haproxy_word(), words(failure)),
-        (Ok(_), []) => (good, String::new()),
-        (Ok(_), [CertificateFailure::OtherName { .. }, ..]) => ("L6RSP", OTHER_NAME.to_owned()),
-        (Ok(_), _) => ("L6RSP", HANDSHAKE.to_owned()),
+        (Err(failure), _) => (failure.code().haproxy_word(), words(failure), false),
+        (Ok(_), []) => (good, String::new(), true),
+        (Ok(_), [CertificateFailure::OtherName { .. }, ..]) => {
+            ("L6RSP", OTHER_NAME.to_owned(), false)
+        }
+        (Ok(_), _) => ("L6RSP", HANDSHAKE.to_owned(), false),
     }
 }
 

@@ -88,6 +88,11 @@ impl Haproxy {
         }
     }
 
+    /// Its file, if there is one.
+    pub(crate) fn binary(&self) -> Option<&Path> {
+        self.binary.as_deref()
+    }
+
     fn read_version(&mut self, text: &str) {
         let mut words = text.split_whitespace();
         let Some(version) = words.find(|word| *word == "version").and(words.next()) else {

@@ -42,6 +42,7 @@ pub(super) fn over(request: Options, defaults: &Options) -> Options {
         json,
         syslog,
         color,
+        haproxy,
         version,
         target,
     } = request;
@@ -78,6 +79,7 @@ pub(super) fn over(request: Options, defaults: &Options) -> Options {
         json: json || defaults.json,
         syslog: syslog.or(defaults.syslog),
         color,
+        haproxy,
         version,
         target,
     }

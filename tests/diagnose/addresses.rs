@@ -78,7 +78,10 @@ fn each_address_is_tried_and_the_cure_names_those_that_answer() {
         !text.contains("ssl verify required ca-file") || !text.contains("server s3"),
         "{text}"
     );
-    let external = text.split("with sni-check:\n\n").nth(1).expect("the cure");
+    let external = text
+        .split("with sni-check (tried: UP):\n\n")
+        .nth(1)
+        .expect("the cure");
     assert!(
         external.contains(&format!(" [::1]:{port} ssl")),
         "{external}"

@@ -4,10 +4,10 @@
 
 use crate::support::NAME;
 use crate::support::check::{BINARY, run_by_hand, stdout};
-use crate::support::dead_port;
 use crate::support::folder::Folder;
 use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::pki::Ca;
+use crate::support::{dead_port, program};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/diagnose.md");
 
@@ -54,11 +54,23 @@ fn report(ca: &Ca, port: u16) -> String {
     ]);
     let call = format!("$ sni-check diagnose --ca-file {ca_file} --connect {connect} {NAME}\n");
     (call + &stdout(&output))
-        .replace(" --timeout 10000000us", "")
+        .replace(" --timeout 10s", "")
+        .replace(" inter 10500ms", "")
+        .replace("    timeout check 10000ms\n", "")
+        .replace(&version(), "2.6.12")
         .replace(&connect, "203.0.113.7:443")
         .replace(NAME, "www.example.com")
         .replace(BINARY, "/usr/local/bin/sni-check")
         .replace(&folder.path().display().to_string(), "/etc/haproxy")
+}
+
+/// HAProxy's, as the report says it.
+fn version() -> String {
+    let output = program("haproxy").arg("-v").output().expect("haproxy");
+    let text = stdout(&output);
+    let mut words = text.split_whitespace();
+    words.find(|word| *word == "version").expect("a version");
+    words.next().expect("a version").to_owned()
 }
 
 #[track_caller]

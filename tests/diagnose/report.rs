@@ -19,8 +19,7 @@ const DEFAULTS: &str = "defaults\n mode http\n timeout connect 2s\n timeout serv
 pub struct Report {
     pub value: Value,
     pub code: i32,
-    ca: String,
-    port: u16,
+    words: Vec<String>,
     folder: Folder,
 }
 
@@ -39,8 +38,7 @@ pub fn diagnose(ca: &Ca, port: u16, name: &str, options: &[&str]) -> Report {
     let report = Report {
         code: output.status.code().expect("a code"),
         value,
-        ca,
-        port,
+        words: words.into_iter().map(str::to_owned).collect(),
         folder,
     };
     report.haproxy_accepts_the_cure();
@@ -69,13 +67,22 @@ impl Report {
         assert!(advice.contains(text), "{text} is not in {advice}");
     }
 
-    pub fn snippets(&self) -> [&str; 2] {
-        ["builtin", "external"].map(|kind| self.value["cure"][kind].as_str().expect("a snippet"))
+    /// Where the report says that this is fixed.
+    #[track_caller]
+    pub fn is_fixed(&self, place: &str) {
+        assert_eq!(self.value["cure"]["where"], place, "{:#}", self.value);
+    }
+
+    /// The lines to paste: HAProxy's own check, and the external one.
+    pub fn snippets(&self) -> Vec<&str> {
+        let kinds = ["builtin", "external"].into_iter();
+        kinds
+            .filter_map(|kind| self.value["cure"][kind].as_str())
+            .collect()
     }
 
     fn haproxy_accepts_the_cure(&self) {
         for snippet in self.snippets() {
-            assert!(snippet.contains("verify required"), "{snippet}");
             let listen = "listen any\n bind unix@/nonexistent/never-bound\n";
             let config = self
                 .folder
@@ -85,36 +92,40 @@ impl Report {
         }
     }
 
-    /// Each row of "HAProxy's view" is what HAProxy reports, to the word.
+    /// HAProxy was asked for its view, and what would be predicted without it is the same, to the
+    /// word.
     #[track_caller]
     pub fn haproxy_agrees(&self) {
-        let rows = self.value["haproxy_view"].as_array().expect("rows");
-        let (external, own) = rows.split_last().expect("the external check");
-        let mut config = format!("{DEFAULTS}backend be\n");
-        for (index, row) in own.iter().enumerate() {
-            let words = row["check"].as_str().expect("words");
-            let ca = match words.contains("required") {
-                true => format!("ca-file {}", self.ca),
-                false => String::new(),
-            };
-            config += &format!(" server s{index} 127.0.0.1:{} {words} {ca}\n", self.port);
-        }
-        let config = self.folder.file("own.cfg", &config);
-        let haproxy = Haproxy::start(Mode::Foreground, &config, &[]);
-        for (index, row) in own.iter().enumerate() {
-            let seen = haproxy.wait_for_check("be", &format!("s{index}"));
-            assert_eq!(row["status"], seen.check_status.as_str(), "{row}");
-            assert_eq!(row["why"], seen.last_chk.as_str(), "{row}");
-        }
-        let seen = run_external(&self.folder, self.snippets()[1]);
-        let status = format!("{} {}", seen.0, seen.1);
-        assert_eq!(external["status"], status.as_str(), "{external}");
+        assert!(self.value["haproxy_asked"].is_string(), "{:#}", self.value);
+        let mut words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        words.push("--haproxy=none");
+        let predicted: Value =
+            serde_json::from_slice(&run_by_hand(&words).stdout).expect("an object");
+        assert!(predicted["haproxy_asked"].is_null());
+        let rows = |report: &Value| report["haproxy_view"].as_array().expect("rows").clone();
+        let mut asked = rows(&self.value);
+        // What comes of a request is not predicted.
+        asked.retain(|row| !row["check"].as_str().expect("words").starts_with("option"));
+        assert_eq!(asked, rows(&predicted));
+        assert!(asked.len() > 1, "{asked:?}");
     }
 
-    /// Both snippets, as printed, turn the server UP.
+    /// The lines as printed turn the server UP, and HAProxy has said so.
     #[track_caller]
     pub fn the_cure_works(&self) {
-        for snippet in self.snippets() {
+        for kind in ["builtin_tried", "external_tried"] {
+            assert_eq!(self.value["cure"][kind], "tried: UP", "{:#}", self.value);
+        }
+        self.the_lines_work();
+    }
+
+    /// The lines as printed turn the server UP, by now.
+    #[track_caller]
+    pub fn the_lines_work(&self) {
+        let snippets = self.snippets();
+        assert_eq!(snippets.len(), 2, "{:#}", self.value);
+        for snippet in snippets {
+            assert!(snippet.contains("verify required"), "{snippet}");
             let haproxy = load(program("haproxy"), &self.folder, snippet);
             haproxy.wait_for_status("be", "s1", "UP");
         }
@@ -126,13 +137,4 @@ pub fn load(command: Command, folder: &Folder, snippet: &str) -> Haproxy {
     assert!(!snippet.contains("external-check command") || snippet.contains(BINARY));
     let config = folder.file("snippet.cfg", &format!("{DEFAULTS}{snippet}"));
     Haproxy::start_by(command, Mode::Foreground, &config, &[])
-}
-
-/// What HAProxy reports for the external check.
-fn run_external(folder: &Folder, snippet: &str) -> (String, String) {
-    // On a slow machine HAProxy must not kill a check that the report let finish.
-    let snippet = snippet.replace(" check\n", " check inter 15s\n");
-    let haproxy = load(program("haproxy"), folder, &snippet);
-    let seen = haproxy.wait_for_check("be", "s1");
-    (seen.check_status, seen.check_code)
 }

@@ -58,7 +58,7 @@ fn a_server_with_another_default_certificate() {
         "a made-up name gets a default certificate: {OTHER}"
     ));
     report.says("redirects to https://www.example.test:");
-    report.says("Host matters: without \"Host: www.example.test\"");
+    report.says("Host matters: with the address as Host, not \"www.example.test\"");
     report.haproxy_agrees();
     report.the_cure_works();
 }
@@ -78,11 +78,14 @@ fn a_server_with_one_certificate_and_one_for_another_name() {
     let header = ["--header", "X-Token: hidden-value", "--expect=status 200"];
     let report = diagnose(&ca, nginx.port, "ww.example.test", &header);
     assert_eq!(report.code, 54);
-    report.advises(&format!("--verify-host {NAME}"));
+    report.advises(&format!(
+        "ww.example.test is misspelled: the server has {NAME}"
+    ));
+    report.is_fixed("haproxy.cfg");
     report.says("its names: www.example.test, far.example.net");
     report.says("asked without your headers");
-    report.advises("Keep `verify required`");
     assert!(!report.value.to_string().contains("hidden-value"));
+    diagnose(&ca, nginx.port, "ww.example.test", &[]).the_cure_works();
 }
 
 #[test]
@@ -112,8 +115,9 @@ fn an_expired_certificate_hides_nothing_behind_it_and_a_new_one_fixes_it() {
     let other = diagnose(&ca, nginx.port, OTHER, &[]);
     other.says("certificate expired");
     other.says(&format!("is not for {OTHER}"));
+    report.is_fixed("server");
     nginx.change(|folder, port| site((folder, port), "", NAME, (&ca.leaf(&[NAME], 30), &[]), ""));
-    report.the_cure_works();
+    report.the_lines_work();
 }
 
 #[test]
@@ -145,8 +149,9 @@ fn an_incomplete_chain_is_fixed_by_the_full_one() {
     assert_eq!(report.code, 55);
     report.advises("the certificate of CN=Middle is missing");
     report.haproxy_agrees();
+    report.is_fixed("server");
     nginx.change(|folder, port| site((folder, port), "", NAME, (&leaf, &[&middle]), ""));
-    report.the_cure_works();
+    report.the_lines_work();
     let report = diagnose(&root, nginx.port, NAME, &[]);
     assert_eq!(report.code, 0);
     assert_eq!(report.value["chain"].as_array().map(Vec::len), Some(2));
@@ -240,10 +245,10 @@ fn every_expectation_is_reported() {
     report.says("headers do not meet: hdr name x-absent");
     report.haproxy_agrees();
     for (uri, advice) in [
-        ("/error", "5xx"),
-        ("/missing", "different virtual host"),
-        ("/api", "wants a login"),
-        ("/redirect", "A redirect"),
+        ("/error", "the application is failing"),
+        ("/missing", "the start page is there: use --uri /"),
+        ("/api", "accept it with --expect 'status 401'"),
+        ("/redirect", "check that page, --uri /elsewhere"),
     ] {
         let report = diagnose(
             &ca,

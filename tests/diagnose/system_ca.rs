@@ -49,9 +49,11 @@ fn a_cure_with_the_systems_roots_turns_the_server_up() {
     let output = diagnose(&["--ca-file", "@system-ca"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let text = stdout(&output);
-    let (_, cure) = text.split_once("own check:\n\n").expect("the cure");
+    let (_, cure) = text
+        .split_once("own check (tried: UP):\n\n")
+        .expect("the cure");
     let (builtin, external) = cure
-        .split_once("\nFor haproxy.cfg, with sni-check:\n\n")
+        .split_once("\nFor haproxy.cfg, with sni-check (tried: UP):\n\n")
         .expect("both");
     for snippet in [builtin, external] {
         assert!(

@@ -97,6 +97,24 @@ impl Haproxy {
         installed().check(config, variables)
     }
 
+    /// Has the master ([`Mode::Foreground`]) read its configuration again, and waits for the new
+    /// worker.
+    pub fn reload(&self) {
+        let before = self.worker();
+        let master = self.process.0.id().to_string();
+        let status = program("kill").args(["-USR2", &master]).status();
+        assert!(status.expect("kill runs").success());
+        wait_for("a new worker", || {
+            // The old one ends once the new one runs.
+            let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children"));
+            let children = children.ok()?;
+            let gone = !children
+                .split_whitespace()
+                .any(|id| id == before.to_string());
+            (gone && !children.trim().is_empty()).then_some(())
+        });
+    }
+
     /// What it printed, and what its checks printed.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()

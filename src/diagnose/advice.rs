@@ -1,0 +1,200 @@
+//! What to do, in the order in which to do it.
+
+use super::case::Case;
+use super::certificate::{ended, issuer_unknown, other_name};
+use super::evidence::Evidence;
+use super::handshakes::SniNeed;
+use super::opinion::Opinion;
+use super::setup::{Setup, Way, Where};
+use super::snippet::left_out;
+use super::status;
+use crate::certificate::CertificateFailure;
+use crate::code::Code;
+use crate::explain;
+use crate::failure::Failure;
+
+/// What to do, and where.
+pub(super) struct Advice {
+    /// `None` where nothing is wrong.
+    pub place: Option<Where>,
+    pub sentences: Vec<String>,
+}
+
+/// What to do about what was found.
+pub(super) fn advice(case: Case<'_>, opinion: &Opinion) -> Advice {
+    let evidence = case.evidence;
+    let setup = Setup::of(case);
+    let mut sentences = Vec::new();
+    let place = match (&evidence.verdict.result, evidence.failure()) {
+        (Ok(_), _) if case.plan.tls.verification.is_none() => {
+            sentences.extend(hidden(case));
+            None
+        }
+        (Ok(_), _) => {
+            sentences.extend(own_check_differs(opinion));
+            None
+        }
+        (Err(failure), _) if is_ours_alone(evidence, opinion) => {
+            sentences.push(format!(
+                "HAProxy reaches this server; sni-check does not, because: {failure}. Use HAProxy's own \
+                 check, with the lines below."
+            ));
+            Some(Where::Lines)
+        }
+        (Err(_), None) => {
+            let remedy = evidence.remedy.iter();
+            sentences.extend(remedy.flat_map(|remedy| remedy.advice.clone()));
+            Some(Where::Lines)
+        }
+        (Err(_), Some(failure)) => {
+            let remedy = evidence.remedy.iter();
+            sentences.extend(remedy.flat_map(|remedy| remedy.advice.clone()));
+            Some(of_failure(case, opinion, failure, &mut sentences))
+        }
+    };
+    if evidence.verdict.result.is_err() {
+        let number = evidence.code().number();
+        sentences.push(format!(
+            "sni-check explain {number} lists every cause, and how to confirm it."
+        ));
+    }
+    sentences.extend(sni_advice(case));
+    if opinion.builtin.is_some() {
+        sentences.extend(left_out(setup.plan, setup.options));
+    }
+    Advice { place, sentences }
+}
+
+/// Whether HAProxy's own check is up with the very same options, where ours is not. That it does not
+/// look at how long a certificate lasts is no difference.
+fn is_ours_alone(evidence: &Evidence, opinion: &Opinion) -> bool {
+    let cured = evidence.remedy.as_ref();
+    let cured = cured.is_some_and(|remedy| remedy.result.is_ok());
+    let up = opinion.own_check().is_some_and(|row| row.up);
+    up && !cured && evidence.code() != Code::CertificateEndsSoon
+}
+
+/// HAProxy's own check fails where ours is healthy: visitors' requests would fail too.
+fn own_check_differs(opinion: &Opinion) -> Option<String> {
+    let row = opinion.own_check().filter(|row| !row.up)?;
+    Some(format!(
+        "sni-check is UP, but HAProxy's own check is not ({}): see why below before you rely on it, \
+         because HAProxy connects for visitors as its own check does.",
+        [row.status.as_str(), row.why.as_str()].join(" ").trim_end()
+    ))
+}
+
+fn of_failure(
+    case: Case<'_>,
+    opinion: &Opinion,
+    failure: &Failure,
+    sentences: &mut Vec<String>,
+) -> Where {
+    let evidence = case.evidence;
+    let by_way = match opinion.way {
+        Way::Https => None,
+        Way::PlainHttp => Some(
+            "This port speaks plain HTTP, without TLS: leave out ssl on the server line, as in the lines \
+             below, or correct the port. sni-check checks HTTPS only (a limit of sni-check).",
+        ),
+        Way::OldTls => Some(
+            "The server speaks only TLS 1.1 or older, or ciphers that are no longer safe, which \
+             sni-check does not (a limit of sni-check): update the server. Until then HAProxy's own \
+             check reaches it with the lines below, and visitors' traffic too, unsafely.",
+        ),
+        Way::Http2 => Some(
+            "The server speaks only HTTP/2 (agreed on by ALPN, a part of the TLS handshake), which \
+             sni-check does not (a limit of sni-check): use HAProxy's own check, with the lines below.",
+        ),
+    };
+    if let Some(sentence) = by_way {
+        sentences.push(sentence.to_owned());
+        return Where::Lines;
+    }
+    let faults = hidden(case);
+    match failure {
+        Failure::Certificate(_) if !faults.is_empty() => sentences.extend(faults),
+        Failure::Certificate(fault) => sentences.extend(certificate(case, fault)),
+        Failure::Status { status, .. } => sentences.extend(status::advice(case, *status)),
+        Failure::NotTls { .. } if evidence.plain.is_some() => sentences.push(
+            "This port speaks plain HTTP and points to HTTPS: write the port of the HTTPS site on the \
+             server line, often 443."
+                .to_owned(),
+        ),
+        failure => {
+            if let Failure::NotHttp(_) = failure {
+                sentences.push(NOT_HTTP.to_owned());
+            }
+            let likeliest = explain::likeliest_of(failure);
+            sentences.extend(likeliest.map(|(what, change)| format!("Likeliest: {what} {change}")));
+        }
+    }
+    Where::of(failure, evidence)
+}
+
+/// What to do about all that is wrong with the certificate.
+fn hidden(case: Case<'_>) -> Vec<String> {
+    let tls = case.evidence.tls.as_ref();
+    let faults = tls.map_or(&[][..], |tls| &tls.faults).iter();
+    let mut advice: Vec<String> = faults.flat_map(|fault| certificate(case, fault)).collect();
+    if !advice.is_empty() {
+        advice.push("Keep `verify required`: `verify none` only hides this.".to_owned());
+    }
+    advice
+}
+
+/// The server speaks TLS, but something else within.
+const NOT_HTTP: &str = "The server speaks TLS, but not HTTP/1: if that is meant to be so (mode tcp), end the \
+                        check with the handshake: --handshake-only.";
+
+/// What follows from comparing handshakes with and without SNI.
+fn sni_advice(case: Case<'_>) -> Option<String> {
+    let tls = case.evidence.tls.as_ref()?;
+    let name = case.plan.names.sni.as_ref()?.as_ref();
+    match tls.sni_need()? {
+        SniNeed::Required => Some(format!(
+            "This server requires SNI: `sni str({name})` for traffic is not enough, the check needs \
+             `check-sni {name}` or the external check; both are below."
+        )),
+        SniNeed::OtherCertificate => Some(format!(
+            "Without `check-sni {name}` HAProxy's check is shown another site's certificate; the \
+             lines below send it."
+        )),
+        SniNeed::None => None,
+    }
+}
+
+fn certificate(case: Case<'_>, fault: &CertificateFailure) -> Vec<String> {
+    match fault {
+        CertificateFailure::Expired { subject, .. } => vec![ended(case, subject)],
+        CertificateFailure::NotYetValid { .. } => {
+            vec!["Set this host's clock, or install the certificate that is valid now.".to_owned()]
+        }
+        CertificateFailure::OtherName { wanted, presented } => other_name(case, wanted, presented),
+        CertificateFailure::IssuerUnknown {
+            issuer,
+            below: Some(below),
+            ..
+        } => vec![format!(
+            "Add the certificate of {issuer}, which issued {below}, to --ca-file and ca-file."
+        )],
+        CertificateFailure::IssuerUnknown {
+            issuer,
+            self_signed,
+            below: None,
+        } => issuer_unknown(case, issuer, *self_signed),
+        CertificateFailure::Limit(_) => vec![
+            "sni-check cannot judge this certificate (a limit of sni-check): use HAProxy's own check \
+             (check-sni)."
+                .to_owned(),
+        ],
+        CertificateFailure::EndsSoon { .. } => vec![
+            "Renew the certificate now. Until it ends HAProxy goes on using the server for visitors."
+                .to_owned(),
+        ],
+        CertificateFailure::Invalid(_) => {
+            let (what, change) = explain::likeliest(fault.code()).unwrap_or_default();
+            vec![format!("Likeliest: {what} {change}")]
+        }
+    }
+}

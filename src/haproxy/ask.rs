@@ -1,0 +1,375 @@
+//! HAProxy's own verdict: its program on this host checks servers for a moment, and its statistics
+//! say what came of it.
+//!
+//! It runs as the current user, with a configuration of ours that never touches a disk, and listens
+//! nowhere but on a socket that only this process holds. It is killed at the end, and when this
+//! process ends in any other way.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use super::program::Haproxy;
+use super::tied;
+
+/// What came of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// HAProxy checked the servers.
+    Checked(Checked),
+    /// HAProxy refuses the lines, in these words.
+    Refused(String),
+    /// No check ended in time.
+    None,
+}
+
+/// What HAProxy shows for a server; of several, for the first that is not up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Checked {
+    /// Whether it is up.
+    pub up: bool,
+    /// `check_status`, such as `L6RSP`.
+    pub status: String,
+    /// `check_code`: the status of a response, the exit code of an external check; may be empty.
+    pub code: String,
+    /// `last_chk`: why, in HAProxy's words; may be empty.
+    pub why: String,
+}
+
+/// How often HAProxy is asked whether it is done.
+const POLL: Duration = Duration::from_millis(30);
+/// How long HAProxy may take to start, and for what is not its checks.
+const MARGIN: Duration = Duration::from_secs(2);
+/// How often a configuration is tried again without what HAProxy refuses in it.
+const ROUNDS: usize = 6;
+/// The name of a question's backend, before its number and a dash.
+const PREFIX: &str = "sni-check-asks-";
+
+/// Asks HAProxy about servers: each question is the lines of a backend without its first. A check
+/// may take so long as `patience`.
+///
+/// # Errors
+/// HAProxy cannot be asked anything.
+pub(crate) fn ask(
+    haproxy: &Haproxy,
+    questions: &[String],
+    patience: Duration,
+) -> Result<Vec<Answer>> {
+    let binary = haproxy.binary().context("no HAProxy was found")?;
+    let mut answers = vec![Answer::None; questions.len()];
+    // HAProxy refuses a configuration as a whole, so what it refuses is left out the next time.
+    for _ in 0..ROUNDS {
+        let config = Config::of(questions, &answers, patience);
+        let mut run = Run::start(binary, &config.text)?;
+        match run.watch(&mut answers, patience + MARGIN) {
+            Ok(()) => return Ok(answers),
+            Err(error) => {
+                let said = run.says();
+                if !config.blame(&said, &mut answers) {
+                    let first = said.lines().find(|line| line.contains("[ALERT]"));
+                    bail!("{}", first.map_or_else(|| error.to_string(), words));
+                }
+            }
+        }
+    }
+    bail!("HAProxy refuses too many of the lines")
+}
+
+/// A configuration, with the line at which each question's backend begins.
+struct Config {
+    text: String,
+    begins: Vec<(usize, usize)>,
+}
+
+impl Config {
+    /// The questions that are still open.
+    fn of(questions: &[String], answers: &[Answer], patience: Duration) -> Config {
+        let time = patience.as_millis();
+        let mut text = format!(
+            "global\n    stats socket fd@1 level user\n    external-check\n    \
+             insecure-fork-wanted\n    max-spread-checks 1\n\
+             defaults\n    mode http\n    timeout connect {time}\n    timeout client {time}\n    \
+             timeout server {time}\n    timeout check {time}\n    \
+             default-server inter {time} rise 1 fall 1\n"
+        );
+        let mut begins = Vec::new();
+        for (number, question) in questions.iter().enumerate() {
+            if answers[number] == Answer::None {
+                begins.push((text.lines().count() + 1, number));
+                _ = writeln!(text, "backend {PREFIX}{number}-\n{question}");
+            }
+        }
+        Config { text, begins }
+    }
+
+    /// Finds the questions that HAProxy's alerts are about; none means that it refuses something
+    /// else.
+    fn blame(&self, said: &str, answers: &mut [Answer]) -> bool {
+        let mut found = false;
+        for line in said.lines().filter(|line| line.contains("[ALERT]")) {
+            let named = line.split_once(PREFIX).and_then(|(_, rest)| number(rest));
+            let at = line.split_once("[/dev/stdin:");
+            let at = at.and_then(|(_, rest)| number(rest));
+            let by_line = at.and_then(|at| {
+                let mut before = self.begins.iter().rev().filter(|(begin, _)| *begin <= at);
+                before.next().map(|(_, question)| *question)
+            });
+            let blamed = named.or(by_line).and_then(|number| answers.get_mut(number));
+            if let Some(answer) = blamed {
+                found = true;
+                if *answer == Answer::None {
+                    *answer = Answer::Refused(words(line));
+                }
+            }
+        }
+        found
+    }
+}
+
+/// The number at the beginning of a text.
+fn number(text: &str) -> Option<usize> {
+    let end = text.find(|c: char| !c.is_ascii_digit());
+    text[..end.unwrap_or(text.len())].parse().ok()
+}
+
+/// An alert without what is about the process and the file.
+fn words(line: &str) -> String {
+    let text = line.split_once(") : ").map_or(line, |(_, text)| text);
+    let text = text.strip_prefix("config : ").unwrap_or(text);
+    let text = match text.split_once("] : ") {
+        Some((place, rest)) if place.contains("[/dev/stdin") => rest,
+        _ => text,
+    };
+    text.trim().to_owned()
+}
+
+/// A running HAProxy. It ends with this value.
+struct Run {
+    child: Child,
+    socket: UnixStream,
+    log: File,
+}
+
+impl Run {
+    fn start(binary: &Path, config: &str) -> Result<Run> {
+        let (listener, socket) = private_socket().context("no socket for HAProxy")?;
+        let memory = |name| memfd_create(name, MemfdFlags::CLOEXEC).map(File::from);
+        let (mut file, log) = (memory("config")?, memory("log")?);
+        file.write_all(config.as_bytes())?;
+        let mut command = tied::command(binary);
+        command
+            .args(["-db", "-f", "/dev/stdin"])
+            .env_clear()
+            .stdin(Stdio::from(file))
+            .stdout(Stdio::from(std::os::fd::OwnedFd::from(listener)))
+            .stderr(Stdio::from(log.try_clone()?));
+        // Where its libraries are is no business of the configuration.
+        for name in ["PATH", "LD_LIBRARY_PATH"] {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
+        let child = command.spawn().context("HAProxy cannot be run")?;
+        Ok(Run { child, socket, log })
+    }
+
+    /// Waits until every question that is still open has an answer, but no longer than so.
+    fn watch(&mut self, answers: &mut [Answer], longest: Duration) -> Result<()> {
+        let end = Instant::now() + longest;
+        self.socket.set_read_timeout(Some(POLL))?;
+        self.command("prompt", end)?;
+        loop {
+            let rows = self.command("show stat -1 4 -1", end)?;
+            let servers = rows_of(&rows);
+            for (number, answer) in answers.iter_mut().enumerate() {
+                if *answer == Answer::None
+                    && let Some(checked) = checked(&servers, number)
+                {
+                    *answer = Answer::Checked(checked);
+                }
+            }
+            if !answers.contains(&Answer::None) || Instant::now() >= end {
+                return Ok(());
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// What HAProxy answers to a command of its statistics socket.
+    fn command(&mut self, command: &str, end: Instant) -> Result<String> {
+        self.socket.write_all(format!("{command}\n").as_bytes())?;
+        let mut answer = Vec::new();
+        let mut buffer = [0; 16384];
+        while !answer.ends_with(b"\n> ") {
+            match self.socket.read(&mut buffer) {
+                Ok(0) => bail!("HAProxy ended at once"),
+                Ok(length) => answer.extend_from_slice(&buffer[..length]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if let Some(status) = self.child.try_wait()? {
+                        bail!("HAProxy ended at once ({status})");
+                    }
+                    if Instant::now() >= end {
+                        bail!("HAProxy does not answer");
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+
+    /// What it has written about the configuration.
+    fn says(&mut self) -> String {
+        // The whole of it, once it has ended.
+        _ = self.child.kill();
+        _ = self.child.wait();
+        let mut text = Vec::new();
+        let read = io::Seek::rewind(&mut self.log).and_then(|()| self.log.read_to_end(&mut text));
+        read.map_or_else(
+            |_| String::new(),
+            |_| String::from_utf8_lossy(&text).into_owned(),
+        )
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// A listening socket and a connection to it. Nobody else can connect: its path is in a folder of
+/// our own, and gone when this returns.
+fn private_socket() -> io::Result<(UnixListener, UnixStream)> {
+    let folder = Folder::new()?;
+    let path = folder.0.join("s");
+    let listener = UnixListener::bind(&path)?;
+    let socket = UnixStream::connect(&path)?;
+    Ok((listener, socket))
+}
+
+/// A folder that only this user may enter, as long as this value lives.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> io::Result<Folder> {
+        use std::os::unix::fs::DirBuilderExt;
+        let random = std::hash::BuildHasher::hash_one(
+            &std::collections::hash_map::RandomState::new(),
+            std::process::id(),
+        );
+        let path = std::env::temp_dir().join(format!("sni-check-{random:x}"));
+        fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Folder(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A row of the statistics: the backend, and what is shown for one of its servers once its check has
+/// ended.
+type Row = (String, Option<Checked>);
+
+/// What HAProxy appends to the failure of another check when an external check ends at that moment:
+/// errno is left over from waiting for it.
+const ECHILD: &str = " (No child processes)";
+
+/// The rows of `show stat`.
+fn rows_of(text: &str) -> Vec<Row> {
+    let mut lines = text.lines().skip_while(|line| !line.starts_with("# "));
+    let head = lines.next().map(fields).unwrap_or_default();
+    let row = |line: &str| {
+        let fields = fields(line);
+        let field = |name: &str| {
+            let at = head.iter().position(|field| field == name)?;
+            fields.get(at).cloned()
+        };
+        let status = field("check_status")?;
+        let ended = !status.is_empty() && status != "INI" && !status.starts_with('*');
+        let checked = Checked {
+            up: field("status")?.starts_with("UP"),
+            status,
+            code: field("check_code")?,
+            why: field("last_chk")?.replace(ECHILD, ""),
+        };
+        Some((fields.first()?.clone(), ended.then_some(checked)))
+    };
+    lines.filter_map(row).collect()
+}
+
+/// What is shown for a question, once every server of it was checked: of several, for the first that
+/// is not up.
+fn checked(rows: &[Row], question: usize) -> Option<Checked> {
+    let backend = format!("{PREFIX}{question}-");
+    let rows = rows.iter().filter(|(name, _)| *name == backend);
+    let rows: Option<Vec<&Checked>> = rows.map(|(_, checked)| checked.as_ref()).collect();
+    let rows = rows?;
+    let worst = rows.iter().find(|row| !row.up).or(rows.first());
+    worst.map(|row| (*row).clone())
+}
+
+/// The fields of a line of CSV as HAProxy writes it: what has commas or quotes is between quotes, and
+/// its quotes are doubled.
+fn fields(line: &str) -> Vec<String> {
+    let mut fields = Vec::new();
+    let mut field = String::new();
+    let mut quoted = false;
+    let mut characters = line.trim_start_matches("# ").chars().peekable();
+    while let Some(c) = characters.next() {
+        match c {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                field.push('"');
+                characters.next();
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => fields.push(std::mem::take(&mut field)),
+            c => field.push(c),
+        }
+    }
+    fields.push(field);
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PREFIX, checked, fields, rows_of, words};
+
+    #[test]
+    fn quoted_fields_keep_their_commas_and_quotes() {
+        assert_eq!(fields(r##"# a,"b,""c""",,d"##), ["a", r#"b,"c""#, "", "d"]);
+    }
+
+    #[test]
+    fn a_question_is_answered_once_every_server_was_checked() {
+        let head = "# pxname,svname,status,check_status,check_code,last_chk\n";
+        let row = |rest: &str| format!("{PREFIX}0-,{rest}\n");
+        let (up, down) = (row("s1,UP,L7OK,200,"), row("s2,DOWN,L6RSP,,\"a, b\""));
+        let open = rows_of(&format!("{head}{up}{}", row("s2,UP 1/1,* L7OK,,")));
+        assert_eq!(checked(&open, 0), None);
+        let done = checked(&rows_of(&format!("{head}{up}{down}")), 0).expect("an answer");
+        assert_eq!((done.up, done.status.as_str()), (false, "L6RSP"));
+        assert_eq!(done.why, "a, b");
+    }
+
+    #[test]
+    fn an_alert_is_shown_without_what_is_about_the_process() {
+        for alert in [
+            "[ALERT]    (17) : config : parsing [/dev/stdin:13] : 'x' is wrong.",
+            "[ALERT] 123/456 (17) : 'x' is wrong.",
+        ] {
+            assert_eq!(words(alert), "'x' is wrong.");
+        }
+    }
+}

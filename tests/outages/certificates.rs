@@ -1,0 +1,232 @@
+//! Certificates: the server's, its issuers', the client's.
+
+use rcgen::date_time_ymd;
+
+use crate::operator::{Outage, diagnose};
+use crate::support::NAME;
+use crate::support::nginx::{Nginx, site};
+use crate::support::pki::{Ca, Leaf};
+use crate::support::stage::Stage;
+
+fn words(ca_file: &str) -> String {
+    format!("ssl verify required ca-file {ca_file} sni str({NAME}) check-sni {NAME}")
+}
+
+fn serve(leaf: &Leaf, issuers: &[&Ca], more: &str) -> Nginx {
+    Nginx::serve(|folder, port| site((folder, port), "", NAME, (leaf, issuers), more))
+}
+
+fn past(params: &mut rcgen::CertificateParams) {
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2021, 1, 1);
+}
+
+#[test]
+fn an_expired_certificate() {
+    let stage = Stage::new();
+    let nginx = serve(&stage.ca.leaf_with(&[NAME], past), &[], "");
+    let outage = Outage::checked(nginx.port, &words(&stage.ca_file));
+    let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
+    said.says("own certificate has ended: renew it")
+        .is_for_the_server();
+    nginx.change(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), ""));
+    outage.is_over_with(&said);
+}
+
+#[test]
+#[ignore = "make outages"]
+fn an_expired_intermediate() {
+    let stage = Stage::new();
+    let old = stage.ca.intermediate_with("Middle", past);
+    let leaf = old.leaf(&[NAME], 30);
+    let nginx = serve(&leaf, &[&old], "");
+    Outage::checked(nginx.port, &words(&stage.ca_file));
+    let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
+    said.says("An intermediate certificate that the server sends has ended");
+    said.is_for_the_server();
+}
+
+#[test]
+#[ignore = "make outages"]
+fn an_expired_root_in_the_ca_file() {
+    let stage = Stage::of(Ca::with("Old Root", past));
+    let nginx = serve(&stage.leaf, &[], "");
+    Outage::checked(nginx.port, &words(&stage.ca_file));
+    let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
+    said.says("The CA's own certificate has ended")
+        .wants_a_value();
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_certificate_of_tomorrow() {
+    let stage = Stage::new();
+    let leaf = stage.ca.leaf_with(&[NAME], |params| {
+        params.not_before = time::OffsetDateTime::now_utc() + time::Duration::days(1);
+    });
+    let nginx = serve(&leaf, &[], "");
+    Outage::checked(nginx.port, &words(&stage.ca_file));
+    let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
+    said.says("clock").is_for_the_server();
+}
+
+#[test]
+fn an_incomplete_chain() {
+    let stage = Stage::new();
+    let middle = stage.ca.intermediate("Middle");
+    let leaf = middle.leaf(&[NAME], 30);
+    let nginx = serve(&leaf, &[], "");
+    let outage = Outage::checked(nginx.port, &words(&stage.ca_file));
+    let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
+    said.says("Install the full chain").is_for_the_server();
+    nginx.change(|folder, port| site((folder, port), "", NAME, (&leaf, &[&middle]), ""));
+    outage.is_over_with(&said);
+}
+
+#[test]
+fn a_private_ca() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let outage = Outage::checked(port, &words("@system-ca"));
+    let said = diagnose(port, &[NAME]);
+    said.says("nobody here knows that signer")
+        .says("--ca-file FILE")
+        .wants_a_value();
+    let said = diagnose(port, &["--ca-file", &stage.ca_file, NAME]);
+    outage.is_cured_by(&said);
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_private_ca_with_an_intermediate() {
+    let stage = Stage::new();
+    let middle = stage.ca.intermediate("Middle");
+    let nginx = serve(&middle.leaf(&[NAME], 30), &[&middle], "");
+    let outage = Outage::checked(nginx.port, &words("@system-ca"));
+    let said = diagnose(nginx.port, &[NAME]);
+    said.says("nobody here knows that signer").wants_a_value();
+    outage.is_cured_by(&diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]));
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_self_signed_certificate() {
+    let stage = Stage::new();
+    let leaf = Leaf::self_signed(&[NAME], |_| {});
+    let nginx = serve(&leaf, &[], "");
+    let outage = Outage::checked(nginx.port, &words(&stage.ca_file));
+    let said = diagnose(nginx.port, &[NAME]);
+    said.says("self-signed")
+        .says("--ca-file FILE")
+        .wants_a_value();
+    let file = stage.folder.file("copied.pem", &leaf.crt_pem);
+    outage.is_cured_by(&diagnose(nginx.port, &["--ca-file", &file, NAME]));
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_certificate_that_is_revoked() {
+    let stage = Stage::new();
+    let crl = stage
+        .folder
+        .file("crl.pem", &stage.ca.crl(&[&stage.leaf], 30));
+    let nginx = serve(&stage.leaf, &[], "");
+    let words = words(&stage.ca_file) + " crl-file " + &crl;
+    Outage::checked(nginx.port, &words);
+    let call = ["--crl-file", &crl, "--ca-file", &stage.ca_file, NAME];
+    diagnose(nginx.port, &call)
+        .says("revoked")
+        .is_for_the_server();
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_certificate_that_ends_too_soon() {
+    let stage = Stage::new();
+    let nginx = serve(&stage.ca.leaf(&[NAME], 5), &[], "");
+    let command = crate::support::check::BINARY;
+    let options = format!(
+        "--min-cert-days 10 --sni {NAME} --ca-file {}",
+        stage.ca_file
+    );
+    let lines = format!(
+        "    option external-check\n    external-check command {command}\n    external-check path \"{options}\"\n    \
+         server s1 127.0.0.1:{} {} check inter 500ms",
+        nginx.port,
+        words(&stage.ca_file)
+    );
+    let global = "global\n    external-check\n    insecure-fork-wanted\nbackend unused\n";
+    Outage::of(&format!("{lines}\n{global}"), "/");
+    let call = ["--min-cert-days=10", "--ca-file", &stage.ca_file, NAME];
+    let said = diagnose(nginx.port, &call);
+    said.says("Renew the certificate now")
+        .says("nothing in haproxy.cfg cures this");
+}
+
+/// An nginx that serves only clients with a certificate of this CA.
+fn for_clients_of(stage: &Stage, clients: &Ca) -> Nginx {
+    Nginx::serve(|folder, port| {
+        let clients = folder.file("clients", &clients.pem);
+        let more = format!("ssl_client_certificate {clients}; ssl_verify_client on;");
+        site((folder, port), "", NAME, (&stage.leaf, &[]), &more)
+    })
+}
+
+#[test]
+fn a_server_that_wants_a_client_certificate() {
+    let stage = Stage::new();
+    let clients = Ca::named("Clients");
+    let nginx = for_clients_of(&stage, &clients);
+    let outage = Outage::checked(nginx.port, &words(&stage.ca_file));
+    let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
+    said.says("The server wants a client certificate")
+        .says("--crt FILE")
+        .wants_a_value();
+    let both = clients.leaf(&["client"], 30).both_pem();
+    let crt = stage.folder.file("client.pem", &both);
+    let said = diagnose(
+        nginx.port,
+        &["--crt", &crt, "--ca-file", &stage.ca_file, NAME],
+    );
+    outage.is_cured_by(&said);
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_client_certificate_that_the_server_does_not_trust() {
+    let stage = Stage::new();
+    let nginx = for_clients_of(&stage, &Ca::named("Clients"));
+    let both = Ca::named("Others").leaf(&["client"], 30).both_pem();
+    let crt = stage.folder.file("client.pem", &both);
+    Outage::checked(nginx.port, &(words(&stage.ca_file) + " crt " + &crt));
+    let said = diagnose(
+        nginx.port,
+        &["--crt", &crt, "--ca-file", &stage.ca_file, NAME],
+    );
+    said.says("refuses our client certificate").wants_a_value();
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_handshake_that_ends_without_a_client_certificate() {
+    let stage = Stage::new();
+    let verify = [
+        "-Verify",
+        "1",
+        "-verify_return_error",
+        "-CAfile",
+        &stage.ca_file,
+    ];
+    let port = stage.openssl("leaf", &verify);
+    let outage = Outage::checked(port, &words(&stage.ca_file));
+    let said = diagnose(port, &["--ca-file", &stage.ca_file, NAME]);
+    said.says("wants a client certificate").wants_a_value();
+    let client = stage.ca.leaf_with(&["client"], |params| {
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    let crt = stage.folder.file("client.pem", &client.both_pem());
+    outage.is_cured_by(&diagnose(
+        port,
+        &["--crt", &crt, "--ca-file", &stage.ca_file, NAME],
+    ));
+}

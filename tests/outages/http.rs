@@ -1,0 +1,198 @@
+//! What the application answers.
+
+use std::io::Write;
+use std::thread;
+use std::time::Duration;
+
+use crate::operator::{Outage, Said, diagnose};
+use crate::support::NAME;
+use crate::support::nginx::{Nginx, site};
+use crate::support::peer;
+use crate::support::stage::Stage;
+
+/// An nginx with these locations, and what HAProxy's check of a page there wants.
+fn outage(stage: &Stage, locations: &str, check: &str, page: &str) -> (Nginx, Outage) {
+    let nginx =
+        Nginx::serve(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), locations));
+    let outage = checked(stage, nginx.port, check, page);
+    (nginx, outage)
+}
+
+/// An outage whose check sends this, with `HOST` for its Host.
+fn checked(stage: &Stage, port: u16, check: &str, page: &str) -> Outage {
+    let check = check.replace("HOST", &format!("ver HTTP/1.1 hdr Host {NAME}"));
+    let lines = format!(
+        "    option httpchk\n    timeout check 1s\n{check}\n    server s1 127.0.0.1:{port} ssl verify required \
+         ca-file {} sni str({NAME}) check check-sni {NAME} inter 300ms",
+        stage.ca_file
+    );
+    Outage::of(&lines, page)
+}
+
+fn ask(stage: &Stage, port: u16, words: &[&str]) -> Said {
+    let call = ["--ca-file", &stage.ca_file, NAME];
+    diagnose(
+        port,
+        &words.iter().chain(&call).copied().collect::<Vec<_>>(),
+    )
+}
+
+#[test]
+fn a_redirect_on_the_same_host() {
+    let stage = Stage::new();
+    let check = "    http-check send meth GET uri /redirect HOST\n    http-check expect status 200";
+    let (nginx, outage) = outage(&stage, "", check, "/");
+    let said = ask(
+        &stage,
+        nginx.port,
+        &["--uri=/redirect", "--expect=status 200"],
+    );
+    said.says("--uri /elsewhere");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_redirect_to_another_host() {
+    let stage = Stage::new();
+    let check = "    http-check send meth GET uri /go HOST\n    http-check expect status 200";
+    let go = "location /go { return 301 https://login.example.net/; }";
+    let (nginx, outage) = outage(&stage, go, check, "/");
+    let said = ask(&stage, nginx.port, &["--uri=/go", "--expect=status 200"]);
+    said.says("--expect 'status 301'").never_says("--uri https");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+fn a_page_that_wants_a_login() {
+    let stage = Stage::new();
+    let check = "    http-check send meth GET uri /api HOST";
+    let (nginx, outage) = outage(&stage, "", check, "/");
+    let said = ask(&stage, nginx.port, &["--uri=/api"]);
+    said.says("--expect 'status 401'");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_page_that_is_forbidden() {
+    let stage = Stage::new();
+    let check = "    http-check send meth GET uri /no HOST";
+    let (nginx, _outage) = outage(&stage, "location /no { return 403; }", check, "/");
+    ask(&stage, nginx.port, &["--uri=/no"])
+        .says("allow HAProxy's address")
+        .is_for_the_server();
+}
+
+#[test]
+fn a_page_that_is_not_there() {
+    let stage = Stage::new();
+    let check = "    http-check send meth GET uri /missing HOST";
+    let (nginx, outage) = outage(&stage, "", check, "/");
+    let said = ask(&stage, nginx.port, &["--uri=/missing"]);
+    said.says("use --uri /");
+    outage.is_cured_by(&said);
+    let url = format!("https://{NAME}/missing");
+    let connect = ["--ca-file", &stage.ca_file, &url];
+    outage.is_cured_by(&diagnose(nginx.port, &connect));
+}
+
+#[test]
+#[ignore = "make outages"]
+fn no_page_at_all() {
+    let stage = Stage::new();
+    let port = peer::answer(&stage.leaf, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+    checked(
+        &stage,
+        port,
+        "    http-check send meth GET uri /gone HOST",
+        "/",
+    );
+    ask(&stage, port, &["--uri=/gone"])
+        .says("There is no page /gone")
+        .wants_a_value();
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_method_that_is_not_answered() {
+    let stage = Stage::new();
+    let check = "    http-check send meth OPTIONS uri / HOST";
+    let only_get = "if ($request_method != GET) { return 405; }";
+    let (nginx, outage) = outage(&stage, only_get, check, "/");
+    let said = ask(&stage, nginx.port, &["--method=OPTIONS"]);
+    said.says("leave out --method");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_server_that_is_asked_too_often() {
+    let stage = Stage::new();
+    let check = "    http-check send meth GET uri /often HOST";
+    let (nginx, _outage) = outage(&stage, "location /often { return 429; }", check, "/often");
+    let said = ask(&stage, nginx.port, &["--uri=/often"]);
+    said.says("inter 30s")
+        .says("exempt HAProxy's address")
+        .is_for_the_server();
+}
+
+#[test]
+fn an_application_that_fails() {
+    let stage = Stage::new();
+    let check = "    http-check send meth GET uri /error HOST";
+    let (nginx, outage) = outage(&stage, "", check, "/error");
+    let said = ask(&stage, nginx.port, &["--uri=/error"]);
+    said.says("the application is failing").is_for_the_server();
+    let repaired = "location = /error { return 200 ok; }";
+    nginx.change(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), repaired));
+    outage.is_over_with(&said);
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_proxy_without_its_backend() {
+    let stage = Stage::new();
+    let gone = "location /app { proxy_pass http://127.0.0.1:1; }";
+    let check = "    http-check send meth GET uri /app HOST";
+    let (nginx, _outage) = outage(&stage, gone, check, "/app");
+    let said = ask(&stage, nginx.port, &["--uri=/app"]);
+    said.says("cannot reach its own backend")
+        .is_for_the_server();
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_page_that_takes_longer_than_the_check_waits() {
+    let stage = Stage::new();
+    let port = peer::tls(&stage.leaf, |stream| {
+        thread::sleep(Duration::from_millis(2500));
+        let _ = stream.write_all(peer::OK.as_bytes());
+        stream.conn.send_close_notify();
+        let _ = stream.flush();
+    });
+    let outage = checked(&stage, port, "    http-check send meth GET uri / HOST", "/");
+    let said = ask(&stage, port, &[]);
+    said.says("later than the check waits");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_text_that_the_page_does_not_have() {
+    let stage = Stage::new();
+    let check = "    http-check send meth GET uri / HOST\n    http-check expect string ready";
+    let (nginx, _outage) = outage(&stage, "", check, "/");
+    ask(&stage, nginx.port, &["--expect=string ready"]).is_for_the_server();
+}
+
+#[test]
+#[ignore = "make outages"]
+fn an_answer_that_never_comes() {
+    let stage = Stage::new();
+    for behave in [Duration::ZERO, Duration::from_secs(15)] {
+        let port = peer::tls(&stage.leaf, move |_| thread::sleep(behave));
+        checked(&stage, port, "    http-check send meth GET uri / HOST", "/");
+        ask(&stage, port, &[]).is_for_the_server();
+    }
+}

@@ -1,0 +1,13 @@
+//! Outages, staged with a real HAProxy in front of real servers. An operator follows what the report
+//! says to the letter: pastes its lines into haproxy.cfg and reloads. The server must be UP then and
+//! visitors served; where no configuration can cure, the report must say so.
+//!
+//! `make outages` runs them all.
+
+mod certificates;
+mod http;
+mod names;
+mod operator;
+mod protocols;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,209 @@
+//! The name: SNI, the name to verify, Host.
+
+use crate::operator::{Outage, diagnose};
+use crate::support::NAME;
+use crate::support::nginx::{Nginx, refusal, site};
+use crate::support::stage::Stage;
+
+const OTHER: &str = "other.example.test";
+
+/// The server line's words that verify, for traffic.
+fn verified(stage: &Stage, name: &str) -> String {
+    format!(
+        "ssl verify required ca-file {} sni str({name})",
+        stage.ca_file
+    )
+}
+
+/// A server with another default site.
+fn two_sites(stage: &Stage) -> Nginx {
+    let other = stage.ca.leaf(&[OTHER], 30);
+    Nginx::serve(|folder, port| {
+        site((folder, port), "default_server", OTHER, (&other, &[]), "")
+            + &site((folder, port), "", NAME, (&stage.leaf, &[]), "")
+    })
+}
+
+#[test]
+fn a_check_without_sni_of_a_server_that_requires_it() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let outage = Outage::checked(port, &verified(&stage, NAME));
+    let said = diagnose(port, &["--ca-file", &stage.ca_file, NAME]);
+    said.says("This server requires SNI");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+fn no_sni_where_the_name_cures_it() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let lines = format!("ssl verify required ca-file {}", stage.ca_file);
+    let outage = Outage::checked(port, &lines);
+    let said = diagnose(port, &["--no-sni", "--ca-file", &stage.ca_file, NAME]);
+    said.says("leave out --no-sni");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+#[ignore = "make outages"]
+fn no_sni_where_another_site_answers() {
+    let stage = Stage::new();
+    let nginx = two_sites(&stage);
+    let words = format!(
+        "ssl verify required ca-file {} verifyhost {NAME}",
+        stage.ca_file
+    );
+    let outage = Outage::checked(nginx.port, &words);
+    let said = diagnose(nginx.port, &["--no-sni", "--ca-file", &stage.ca_file, NAME]);
+    said.says("leave out --no-sni");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+fn a_slip_of_the_fingers_in_the_name() {
+    let stage = Stage::new();
+    let nginx = Nginx::serve(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), ""));
+    let words = verified(&stage, "ww.example.test") + " check-sni ww.example.test";
+    let outage = Outage::checked(nginx.port, &words);
+    let said = diagnose(
+        nginx.port,
+        &["--ca-file", &stage.ca_file, "ww.example.test"],
+    );
+    said.says("ww.example.test is misspelled: the server has www.example.test");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+fn a_name_that_the_server_does_not_know_and_a_default_certificate() {
+    let stage = Stage::new();
+    let nginx = two_sites(&stage);
+    let name = "shop.example.test";
+    let words = verified(&stage, name) + " check-sni shop.example.test";
+    Outage::checked(nginx.port, &words);
+    let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, name]);
+    said.says("The server does not know shop.example.test");
+    said.never_says("--verify-host").never_says("verifyhost");
+    said.never_says("--sni other.example.test").wants_a_value();
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_name_that_the_server_refuses() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    Outage::checked(
+        port,
+        &(verified(&stage, OTHER) + " check-sni other.example.test"),
+    );
+    let said = diagnose(port, &["--ca-file", &stage.ca_file, OTHER]);
+    said.says("not a name the server knows").wants_a_value();
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_name_that_the_servers_certificate_lacks() {
+    let stage = Stage::new();
+    let nginx = Nginx::serve(|folder, port| {
+        let other = stage.ca.leaf(&[OTHER], 30);
+        site((folder, port), "", NAME, (&other, &[]), "") + &refusal(port)
+    });
+    let outage = Outage::checked(
+        nginx.port,
+        &(verified(&stage, NAME) + " check-sni www.example.test"),
+    );
+    let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
+    said.says("was issued for other names").is_for_the_server();
+    nginx.change(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), ""));
+    outage.is_over_with(&said);
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_wildcard_that_is_one_label_short() {
+    let stage = Stage::new();
+    let name = "a.b.example.test";
+    let wildcard = stage.ca.leaf(&["*.example.test"], 30);
+    let nginx = Nginx::serve(|folder, port| {
+        site((folder, port), "", name, (&wildcard, &[]), "") + &refusal(port)
+    });
+    Outage::checked(
+        nginx.port,
+        &(verified(&stage, name) + " check-sni a.b.example.test"),
+    );
+    let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, name]);
+    said.says("covers one label only").is_for_the_server();
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_name_to_verify_that_is_wrong() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let words = verified(&stage, NAME) + " check-sni www.example.test verifyhost old.example.test";
+    let outage = Outage::checked(port, &words);
+    let call = [
+        "--verify-host=old.example.test",
+        "--ca-file",
+        &stage.ca_file,
+        NAME,
+    ];
+    let said = diagnose(port, &call);
+    said.says("not for --verify-host old.example.test");
+    outage.is_cured_by(&said);
+}
+
+/// A site that only answers to its own Host, as a server with many does.
+fn by_host(stage: &Stage) -> Nginx {
+    let more = format!("if ($host != {NAME}) {{ return 404; }}");
+    Nginx::serve(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), &more))
+}
+
+#[test]
+fn visitors_are_not_served_because_of_their_host() {
+    let stage = Stage::new();
+    let nginx = by_host(&stage);
+    let words = verified(&stage, NAME) + " check-sni www.example.test";
+    // UP, but visitors send another Host.
+    let outage = Outage::checked(nginx.port, &words);
+    let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
+    said.says("http-request set-header Host www.example.test");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+fn a_host_that_the_server_does_not_know() {
+    let stage = Stage::new();
+    let nginx = by_host(&stage);
+    let lines = format!(
+        "    option httpchk\n    http-check send meth GET uri / ver HTTP/1.1 hdr Host internal\n    \
+         server s1 127.0.0.1:{} {} check check-sni {NAME} inter 300ms",
+        nginx.port,
+        verified(&stage, NAME)
+    );
+    let outage = Outage::of(&lines, "/");
+    let call = ["--header=Host: internal", "--ca-file", &stage.ca_file, NAME];
+    let said = diagnose(nginx.port, &call);
+    said.says("but not \"Host: internal\"");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_host_that_differs_from_the_sni_name() {
+    let stage = Stage::new();
+    // As servers do that share connections (RFC 9110, section 15.5.20).
+    let more = "if ($host != $ssl_server_name) { return 421; }";
+    let nginx =
+        Nginx::serve(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), more));
+    let outage = Outage::checked(nginx.port, &verified(&stage, NAME));
+    let call = [
+        "--header=Host: api.example.test",
+        "--ca-file",
+        &stage.ca_file,
+        NAME,
+    ];
+    let said = diagnose(nginx.port, &call);
+    said.says("leave out that --header");
+    outage.is_cured_by(&said);
+}

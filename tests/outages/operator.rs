@@ -1,0 +1,158 @@
+//! What an operator does: looks, pastes, reloads, looks again.
+
+use crate::support::check::{run_by_hand, stdout};
+use crate::support::folder::Folder;
+use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::{NAME, wait_for};
+
+/// A haproxy.cfg without its backend.
+const FRONT: &str = "
+defaults
+    mode http
+    timeout connect 2s
+    timeout client 10s
+    timeout server 10s
+frontend visitors
+    bind ${LISTEN}
+    default_backend be
+";
+
+/// A running HAProxy that does not serve its visitors.
+pub struct Outage {
+    haproxy: Haproxy,
+    config: String,
+    folder: Folder,
+    uri: String,
+}
+
+/// What diagnose said.
+pub struct Said {
+    /// As it was printed.
+    text: String,
+    /// On one line, for phrases.
+    flat: String,
+}
+
+impl Outage {
+    /// With these lines of the backend. Visitors get no page at this path, because the server is DOWN
+    /// or because of what is sent to it.
+    #[track_caller]
+    pub fn of(backend: &str, uri: &str) -> Outage {
+        let folder = Folder::new();
+        let text = format!("{FRONT}backend be\n{backend}\n");
+        let config = folder.file("haproxy.cfg", &text);
+        let haproxy = Haproxy::start(Mode::Foreground, &config, &[]);
+        haproxy.wait_for_check("be", "s1");
+        let outage = Outage {
+            haproxy,
+            config,
+            folder,
+            uri: uri.to_owned(),
+        };
+        wait_for("the outage", || {
+            let served = outage.haproxy.get(&outage.uri) == Some(200);
+            let down = outage.haproxy.server("be", "s1")?.status == "DOWN";
+            (down || !served).then_some(())
+        });
+        outage
+    }
+
+    /// Of a server on this port of the loopback, with these words about TLS on its line, and HAProxy's
+    /// own check of a page.
+    #[track_caller]
+    pub fn checked(port: u16, words: &str) -> Outage {
+        let lines = format!(
+            "    option httpchk\n    http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}\n    \
+             server s1 127.0.0.1:{port} {words} check inter 300ms"
+        );
+        Outage::of(&lines, "/")
+    }
+
+    /// The lines of a report turn the server UP, each kind of them, and visitors are served.
+    #[track_caller]
+    pub fn is_cured_by(&self, said: &Said) {
+        let blocks = said.blocks();
+        assert!(!blocks.is_empty(), "{}", said.text);
+        for (title, lines) in blocks {
+            assert!(title.contains("tried: UP"), "{}", said.text);
+            self.paste(&lines);
+            self.is_up(&lines);
+        }
+    }
+
+    /// The lines, whatever the report says of them, turn the server UP by now.
+    #[track_caller]
+    pub fn is_over_with(&self, said: &Said) {
+        for (_, lines) in said.blocks() {
+            self.paste(&lines);
+            self.is_up(&lines);
+        }
+    }
+
+    #[track_caller]
+    fn is_up(&self, lines: &str) {
+        self.haproxy.wait_for_status("be", "s1", "UP");
+        wait_for(&format!("a page with\n{lines}"), || {
+            (self.haproxy.get(&self.uri) == Some(200)).then_some(())
+        });
+        let seen = self.haproxy.server("be", "s1").expect("the server");
+        assert_eq!(seen.status, "UP", "{seen:?} with\n{lines}");
+    }
+
+    /// Puts the lines into haproxy.cfg in place of the backend, and reloads.
+    fn paste(&self, lines: &str) {
+        let text = format!("{FRONT}{lines}");
+        self.folder.file("haproxy.cfg", &text);
+        let output = Haproxy::check(&self.config, &[("LISTEN", "127.0.0.1:1")]);
+        assert!(output.status.success(), "{text}\n{output:?}");
+        self.haproxy.reload();
+    }
+}
+
+/// Diagnoses the server on this port of the loopback.
+pub fn diagnose(port: u16, words: &[&str]) -> Said {
+    let connect = format!("127.0.0.1:{port}");
+    let call = ["diagnose", "--connect", &connect];
+    let words: Vec<&str> = call.iter().chain(words).copied().collect();
+    let text = stdout(&run_by_hand(&words));
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    Said { text, flat }
+}
+
+impl Said {
+    /// The blocks to paste, with their titles: all that follows `For haproxy.cfg`.
+    fn blocks(&self) -> Vec<(String, String)> {
+        let blocks = self.text.split("\nFor haproxy.cfg").skip(1);
+        let pair = |block: &str| {
+            let (title, lines) = block.split_once("\n\n").expect("a title");
+            (title.to_owned(), lines.to_owned())
+        };
+        blocks.map(pair).collect()
+    }
+
+    #[track_caller]
+    pub fn says(&self, phrase: &str) -> &Said {
+        assert!(self.flat.contains(phrase), "{phrase}\n{}", self.text);
+        self
+    }
+
+    #[track_caller]
+    pub fn never_says(&self, phrase: &str) -> &Said {
+        assert!(!self.flat.contains(phrase), "{phrase}\n{}", self.text);
+        self
+    }
+
+    /// It says that the server has to be fixed, and promises nothing else.
+    #[track_caller]
+    pub fn is_for_the_server(&self) -> &Said {
+        self.never_says("tried: UP");
+        self.says("nothing in haproxy.cfg cures this")
+    }
+
+    /// It says that a value is missing, and prints no lines.
+    #[track_caller]
+    pub fn wants_a_value(&self) -> &Said {
+        assert!(self.blocks().is_empty(), "{}", self.text);
+        self.says("by a value that only you know")
+    }
+}

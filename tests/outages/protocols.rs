@@ -1,0 +1,214 @@
+//! What the port speaks: TLS versions, PROXY headers, plain HTTP, HTTP/2, something else.
+
+use std::io::{Read, Write};
+
+use crate::operator::{Outage, diagnose};
+use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::nginx::{Nginx, site};
+use crate::support::stage::Stage;
+use crate::support::{NAME, dead_port, free_port, peer};
+
+/// A server line's words for a correct TLS check.
+fn correct(stage: &Stage) -> String {
+    format!(
+        "ssl verify required ca-file {} sni str({NAME}) check-sni {NAME}",
+        stage.ca_file
+    )
+}
+
+fn call(stage: &Stage) -> [&str; 3] {
+    ["--ca-file", &stage.ca_file, NAME]
+}
+
+#[test]
+fn a_server_that_wants_a_proxy_header() {
+    let stage = Stage::new();
+    let nginx = Nginx::serve(|folder, port| {
+        site(
+            (folder, port),
+            "proxy_protocol",
+            NAME,
+            (&stage.leaf, &[]),
+            "",
+        )
+    });
+    let outage = Outage::checked(nginx.port, &correct(&stage));
+    let said = diagnose(nginx.port, &call(&stage));
+    said.says("PROXY protocol header before TLS")
+        .never_says("Correct --sni");
+    outage.is_cured_by(&said);
+}
+
+/// Another HAProxy as the server.
+fn haproxy_server(stage: &Stage, bind: &str) -> u16 {
+    let crt = stage.folder.file("both.pem", &stage.leaf.both_pem());
+    let port = free_port();
+    let config = stage.folder.file(
+        "server.cfg",
+        &format!(
+            "defaults\n mode http\n timeout client 2s\n timeout connect 2s\n timeout server 2s\n\
+             frontend f\n bind 127.0.0.1:{port} {}\n http-request return status 200\n",
+            bind.replace("CRT", &crt)
+        ),
+    );
+    stage.keep(Haproxy::start(Mode::Single, &config, &[]));
+    port
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_proxy_that_accepts_only_proxy_headers() {
+    let stage = Stage::new();
+    let port = haproxy_server(&stage, "accept-proxy ssl crt CRT");
+    let outage = Outage::checked(port, &correct(&stage));
+    let said = diagnose(port, &call(&stage));
+    said.says("PROXY protocol header");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_proxy_header_that_nobody_wants() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let outage = Outage::checked(port, &(correct(&stage) + " send-proxy"));
+    let mut words = vec!["--send-proxy"];
+    words.extend(call(&stage));
+    let said = diagnose(port, &words);
+    said.says("does not want a PROXY header");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+fn a_port_that_speaks_plain_http() {
+    let stage = Stage::new();
+    let nginx =
+        Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; return 200 ok; }}"));
+    let outage = Outage::checked(nginx.port, &correct(&stage));
+    let said = diagnose(nginx.port, &call(&stage));
+    said.says("speaks plain HTTP");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_plain_port_that_points_to_https() {
+    let stage = Stage::new();
+    let nginx = Nginx::serve(|_, port| {
+        format!("server {{ listen 127.0.0.1:{port}; return 301 https://$host$request_uri; }}")
+    });
+    Outage::checked(nginx.port, &correct(&stage));
+    let said = diagnose(nginx.port, &call(&stage));
+    said.says("write the port of the HTTPS site")
+        .wants_a_value();
+}
+
+#[test]
+fn a_server_that_speaks_only_http_2() {
+    let stage = Stage::new();
+    let port = haproxy_server(&stage, "ssl crt CRT alpn h2 proto h2");
+    let outage = Outage::checked(port, &correct(&stage));
+    let said = diagnose(port, &call(&stage));
+    said.says("speaks only HTTP/2")
+        .says("check-alpn h2")
+        .says("ver HTTP/2");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_port_of_another_protocol() {
+    let stage = Stage::new();
+    let port = peer::tcp(|mut stream| {
+        let _ = stream.write_all(b"220 mail.example.test ESMTP\r\n");
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    Outage::checked(port, &correct(&stage));
+    let said = diagnose(port, &call(&stage));
+    said.says("220 mail.example.test ESMTP").wants_a_value();
+}
+
+#[test]
+#[ignore = "make outages"]
+fn another_protocol_within_tls() {
+    let stage = Stage::new();
+    let port = peer::answer(&stage.leaf, "SSH-2.0-x\r\n");
+    Outage::checked(port, &correct(&stage));
+    diagnose(port, &call(&stage)).wants_a_value();
+}
+
+#[test]
+fn a_server_that_speaks_only_tls_1_1() {
+    let stage = Stage::new();
+    let old = ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"];
+    let port = stage.openssl("leaf", &old);
+    let outage = Outage::checked(port, &correct(&stage));
+    let said = diagnose(port, &call(&stage));
+    said.says("only TLS 1.1 or older");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_lowest_version_that_the_server_does_not_reach() {
+    let stage = Stage::new();
+    let port = stage.openssl("leaf", &["-tls1_2"]);
+    let outage = Outage::checked(port, &(correct(&stage) + " ssl-min-ver TLSv1.3"));
+    let mut words = vec!["--ssl-min-ver=TLSv1.3"];
+    words.extend(call(&stage));
+    let said = diagnose(port, &words);
+    said.says("leave them out");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+#[ignore = "make outages"]
+fn ciphers_of_another_age() {
+    let stage = Stage::new();
+    let old = ["-tls1_2", "-cipher", "AES128-SHA", "-cert_chain"];
+    stage.folder.file("rsa.crt", "");
+    let (crt, key) = (stage.folder.join("rsa.crt"), stage.folder.join("rsa.key"));
+    let rsa = stage.ca.leaf_with_key(&[NAME], crate::support::rsa_key());
+    std::fs::write(crt, &rsa.crt_pem).expect("a file");
+    std::fs::write(key, &rsa.key_pem).expect("a file");
+    let port = stage.openssl("rsa", &old[..3]);
+    let outage = Outage::checked(port, &(correct(&stage) + " ssl-min-ver TLSv1.3"));
+    let said = diagnose(port, &call(&stage));
+    said.says("HAProxy's own check");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+fn nobody_listens() {
+    let stage = Stage::new();
+    let port = dead_port();
+    Outage::checked(port, &correct(&stage));
+    let said = diagnose(port, &call(&stage));
+    said.says("Start the service").is_for_the_server();
+}
+
+#[test]
+#[ignore = "make outages"]
+fn silence() {
+    let stage = Stage::new();
+    for port in [peer::silent(), peer::tcp(drop)] {
+        Outage::checked(port, &correct(&stage));
+        diagnose(port, &call(&stage)).is_for_the_server();
+    }
+    let (port, _hole) = peer::blackhole();
+    Outage::checked(port, &correct(&stage));
+    diagnose(port, &call(&stage)).is_for_the_server();
+}
+
+#[test]
+#[ignore = "make outages"]
+fn a_source_that_is_not_this_hosts() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let outage = Outage::checked(port, &(correct(&stage) + " source 192.0.2.1"));
+    let mut words = vec!["--source=192.0.2.1"];
+    words.extend(call(&stage));
+    let said = diagnose(port, &words);
+    said.says("leave out --source");
+    outage.is_cured_by(&said);
+}
