@@ -3,7 +3,7 @@
 //!
 //! `files -> Statements (words, variables, .if) -> Config (sections, inheritance) -> ExternalCheck
 //! (what HAProxy would run) -> Finding -> Report -> text or JSON`. With `--json` one object: `code`
-//! (the exit code), `files`, `checks` (how many), `haproxy` (null without HAProxy; else `version`,
+//! (the exit code), `files`, `checks` (how many), `served` (how many by `sni-check serve`), `haproxy` (null without HAProxy; else `version`,
 //! `accepts`, `says`), `findings` (each `mark`: `problem` or `note`, `id`, `file`, `line`, `about`:
 //! backends or servers, `what`, `shows`, `write`), `not_understood` (`file`, `line`, `why`) and `runs`
 //! (null without `--run`; else `exact`, `limits` and `checks`: `backend`, `server`, `check_status`,
@@ -11,6 +11,7 @@
 //! null, `milliseconds`).
 
 mod as_haproxy;
+mod asked;
 mod backends;
 mod binary;
 mod by_hand;
@@ -28,6 +29,7 @@ mod judge;
 mod launch;
 mod object;
 mod options;
+mod outcome;
 mod own_checks;
 mod place;
 mod print;
@@ -36,6 +38,7 @@ mod roots;
 mod rules;
 mod run;
 mod sections;
+mod served;
 mod server;
 mod setup;
 mod statements;
@@ -60,6 +63,7 @@ use self::finding::Finding;
 use self::jail::Jail;
 pub use self::options::{DoctorOptions, help};
 use self::report::Report;
+use self::served::Served;
 use self::setup::Setup;
 
 /// Where packages and images keep the configuration.
@@ -115,12 +119,15 @@ fn examine(options: &DoctorOptions) -> Result<Report> {
         run::all(&checks, setup)
     });
     let checks = checks.len();
+    let served = config.backends.iter().filter_map(Served::of);
+    let served = served.map(|served| served.backend.checked().count()).sum();
     let (accepts, says) = opinion.map_or((true, Vec::new()), |opinion| {
         (opinion.accepts, opinion.says)
     });
     Ok(Report {
         files: given,
         checks,
+        served,
         findings: finding::merged(findings),
         unclear: std::mem::take(&mut config.unclear),
         haproxy_version: haproxy.version_text,
@@ -147,7 +154,10 @@ fn look(setup: Setup, checks: &[ExternalCheck]) -> Vec<Finding> {
     findings.extend(descriptors::too_many(setup));
     for backend in &setup.config.backends {
         findings.extend(backends::look(backend));
-        findings.extend(own_checks::look(backend, setup));
+        findings.extend(match Served::of(backend) {
+            Some(served) => served.look(setup),
+            None => own_checks::look(backend, setup),
+        });
     }
     if launch::is_empty_chroot(setup) {
         // Nothing is in there that could be examined.

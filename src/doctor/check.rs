@@ -11,7 +11,7 @@ use super::place::{At, Place};
 use super::server::Server;
 
 /// HAProxy's `inter` where none is given (manual, section 5.2).
-const INTER: Duration = Duration::from_secs(2);
+pub(super) const INTER: Duration = Duration::from_secs(2);
 
 /// The external check of one server.
 #[derive(Debug)]

@@ -27,6 +27,8 @@ pub(super) enum Need {
     /// Of a folder, that its files can be listed.
     ReadOrList,
     Execute,
+    /// To a unix socket.
+    Connect,
 }
 
 impl Jail {
@@ -53,6 +55,7 @@ impl Jail {
             (Need::Read | Need::ReadOrList, FileType::RegularFile) => 4,
             (Need::ReadOrList, FileType::Directory) => 5,
             (Need::Execute, FileType::RegularFile) => 1,
+            (Need::Connect, FileType::Socket) => 2,
             _ => return Err(Obstacle::NotRegular),
         };
         match self.user.may(right, &found.stat) {

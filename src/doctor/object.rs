@@ -7,8 +7,8 @@ use crate::output::date::milliseconds;
 use crate::output::escape::json as json_text;
 
 use super::finding::Finding;
+use super::outcome::Ran;
 use super::report::Report;
-use super::run::Ran;
 
 /// The report as one JSON object and a newline.
 pub(super) fn of(report: &Report, code: Code) -> String {
@@ -20,6 +20,7 @@ pub(super) fn of(report: &Report, code: Code) -> String {
         "code": code.number(),
         "files": report.files,
         "checks": report.checks,
+        "served": report.served,
         "haproxy": report.haproxy_version.as_ref().map(|version| json!({
             "version": version,
             "accepts": report.haproxy_accepts,

@@ -10,8 +10,8 @@ use crate::output::mark::{Mark, paint};
 use crate::output::wrap::paragraph;
 
 use super::finding::Finding;
+use super::outcome::{Ran, Runs};
 use super::report::Report;
-use super::run::{Outcome, Ran, Runs};
 
 /// The report as text.
 pub(super) fn text(report: &Report, color: Color) -> String {
@@ -43,14 +43,20 @@ fn title(report: &Report) -> String {
         count => format!("{count} {word}s"),
     };
     let found = match (count(Mark::Problem), count(Mark::Note)) {
-        (0, 0) if report.checks == 0 => "no backend has `option external-check`".to_owned(),
+        (0, 0) if report.checks + report.served == 0 => {
+            "no backend has `option external-check`".to_owned()
+        }
         (0, 0) => "nothing stands in the way".to_owned(),
         (0, notes) => format!("nothing stands in the way, {}", many(notes, "note")),
         (problems, 0) => many(problems, "problem"),
         (problems, notes) => format!("{}, {}", many(problems, "problem"), many(notes, "note")),
     };
+    let served = match report.served {
+        0 => String::new(),
+        served => format!(" and {} by sni-check serve", many(served, "check")),
+    };
     format!(
-        "{}, {}: {found}",
+        "{}, {}{served}: {found}",
         printable(&report.files.join(", ")),
         many(report.checks, "external check")
     )
@@ -96,9 +102,9 @@ fn print_runs(text: &mut String, runs: &Runs) {
     let widths = runs.checks.iter().map(|ran| name(ran).chars().count());
     let width = widths.max().unwrap_or_default().min(40);
     for ran in &runs.checks {
-        let mark = match ran.outcome {
-            Outcome::Code(0) => Mark::Ok,
-            _ => Mark::Problem,
+        let mark = match ran.outcome.is_up() {
+            true => Mark::Ok,
+            false => Mark::Problem,
         };
         let code = ran.outcome.code();
         let code = code.map_or_else(|| "-".to_owned(), |code| code.to_string());
@@ -118,10 +124,8 @@ fn print_runs(text: &mut String, runs: &Runs) {
             command(text, "           next   ", &printable(diagnose));
         }
     }
-    let failed = runs.checks.iter().find_map(|ran| match ran.outcome {
-        Outcome::Code(code) if code != 0 => Code::from_number(code),
-        _ => None,
-    });
+    let failed = runs.checks.iter().filter(|ran| !ran.outcome.is_up());
+    let failed = failed.filter_map(|ran| ran.outcome.own_code()).next();
     text.push('\n');
     if let Some(code) = failed.map(Code::number) {
         let sentence =

@@ -4,8 +4,8 @@ use crate::code::Code;
 use crate::output::mark::Mark;
 
 use super::finding::Finding;
+use super::outcome::Runs;
 use super::place::Place;
-use super::run::{Outcome, Runs};
 
 /// What doctor has to say.
 pub(super) struct Report {
@@ -13,6 +13,8 @@ pub(super) struct Report {
     pub files: Vec<String>,
     /// How many servers are checked by a program.
     pub checks: usize,
+    /// How many are checked by `sni-check serve`.
+    pub served: usize,
     pub findings: Vec<Finding>,
     /// Lines that were not understood, and why.
     pub unclear: Vec<(Place, String)>,
@@ -32,10 +34,9 @@ impl Report {
         }
         let checks = self.runs.iter().flat_map(|runs| &runs.checks);
         let mut outcomes = checks.map(|ran| ran.outcome);
-        match outcomes.find(|outcome| *outcome != Outcome::Code(0)) {
+        match outcomes.find(|outcome| !outcome.is_up()) {
             None => Code::Healthy,
-            Some(Outcome::Code(code)) => Code::from_number(code).unwrap_or(Code::Refused),
-            Some(_) => Code::Refused,
+            Some(outcome) => outcome.own_code().unwrap_or(Code::Refused),
         }
     }
 }

@@ -39,6 +39,11 @@ impl Rules {
         lines.map(|line| At::new(line.value.join(" "), &line.place))
     }
 
+    /// The words of the lines.
+    pub(super) fn words(&self) -> &[At<Vec<String>>] {
+        &self.lines
+    }
+
     /// How the check connects.
     pub(super) fn connect(&self) -> Connect<'_> {
         let is_connect =

@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Result;
 use rustix::process::geteuid;
@@ -14,94 +14,32 @@ use crate::haproxy::child::{Ended, signal};
 use crate::refusal::refusal;
 
 use super::as_haproxy;
+use super::asked;
 use super::by_hand;
 use super::check::ExternalCheck;
 use super::jail::Jail;
 use super::judge;
 use super::launch;
+use super::outcome::{Outcome, Ran, Runs};
+use super::served::Served;
 use super::setup::Setup;
 
 /// How many checks run at a time.
 const AT_ONCE: usize = 16;
 
-/// What came of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// It ended with this code.
-    Code(u8),
-    /// It could not be started; HAProxy shows 255.
-    NotRun,
-    /// It was ended by this signal.
-    Signal(i32),
-    /// HAProxy would have killed it.
-    Killed,
-    /// HAProxy may not start any: `insecure-fork-wanted` is missing.
-    NoFork,
-}
-
-/// The checks that were run.
-#[derive(Debug)]
-pub(super) struct Runs {
-    /// Whether they ran in HAProxy's chroot and as its user.
-    pub exact: bool,
-    /// In what they may differ from HAProxy's.
-    pub limits: Vec<String>,
-    pub checks: Vec<Ran>,
-}
-
-/// A check that was run.
-#[derive(Debug)]
-pub(super) struct Ran {
-    pub backend: String,
-    pub server: String,
-    pub outcome: Outcome,
-    pub meaning: String,
-    /// The line that it wrote, of several the last; may be empty.
-    pub said: String,
-    /// What to call to find out why it failed.
-    pub diagnose: Option<String>,
-    pub time: Duration,
-}
-
-impl Outcome {
-    /// `check_status` in HAProxy's statistics.
-    pub(super) fn status(self) -> &'static str {
-        match self {
-            Outcome::Code(0) => "PROCOK",
-            Outcome::Killed => "PROCTOUT",
-            Outcome::NoFork => "SOCKERR",
-            _ => "PROCERR",
-        }
-    }
-
-    /// `check_code` in HAProxy's statistics; a killed check has none.
-    pub(super) fn code(self) -> Option<u32> {
-        match self {
-            Outcome::Code(code) => Some(code.into()),
-            Outcome::NotRun => Some(255),
-            Outcome::Signal(_) => Some(u32::MAX),
-            Outcome::Killed | Outcome::NoFork => None,
-        }
-    }
-
-    /// In words; a code means this only if the command is sni-check.
-    pub(super) fn meaning(self, ours: bool) -> String {
-        match self {
-            Outcome::Code(code) => match Code::from_number(code).filter(|_| ours) {
-                Some(code) => code.meaning().to_owned(),
-                None => format!("the command's own code {code}"),
-            },
-            Outcome::NotRun => "the command could not be run".to_owned(),
-            Outcome::Signal(number) => format!("ended by {}", signal(number)),
-            Outcome::Killed => {
-                "took too long, HAProxy kills it; a check_code beside PROCTOUT is left \
-                                over from an earlier check, ignore it"
-                    .to_owned()
-            }
-            Outcome::NoFork => {
-                "HAProxy may not start it: insecure-fork-wanted is missing".to_owned()
-            }
-        }
+/// What came of an external check, in words.
+fn meaning(outcome: Outcome, ours: bool) -> String {
+    match outcome {
+        Outcome::Code(code) => match Code::from_number(code).filter(|_| ours) {
+            Some(code) => code.meaning().to_owned(),
+            None => format!("the command's own code {code}"),
+        },
+        Outcome::Signal(number) => format!("ended by {}", signal(number)),
+        Outcome::Killed => "took too long, HAProxy kills it; a check_code beside PROCTOUT is left \
+                            over from an earlier check, ignore it"
+            .to_owned(),
+        Outcome::NoFork => "HAProxy may not start it: insecure-fork-wanted is missing".to_owned(),
+        _ => "the command could not be run".to_owned(),
     }
 }
 
@@ -139,6 +77,8 @@ pub(super) fn all(checks: &[ExternalCheck], setup: Setup) -> Runs {
         });
         done.extend(ran);
     }
+    let served = setup.config.backends.iter().filter_map(Served::of);
+    done.extend(served.flat_map(|served| asked::all(&served, setup.jail)));
     let exact = is_exact(setup.jail);
     Runs {
         exact,
@@ -201,7 +141,7 @@ fn one(check: &ExternalCheck, setup: Setup) -> Ran {
     Ran {
         backend: check.backend.name.clone(),
         server: check.server.name.clone(),
-        meaning: outcome.meaning(ours),
+        meaning: meaning(outcome, ours),
         diagnose: match ours && has_cause && outcome != Outcome::Code(0) {
             true => by_hand::diagnose(check, setup.jail),
             false => None,

@@ -39,6 +39,7 @@ const WITH_VALUE: &[&str] = &[
     "guid",
     "hash-key",
     "healthcheck",
+    "init-state",
     "inter",
     "interface",
     "maxconn",

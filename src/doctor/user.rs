@@ -66,7 +66,7 @@ impl User {
         (user, unclear)
     }
 
-    /// Whether it has this right to a file: 4 to read, 1 to execute or to enter, 5 for both.
+    /// Whether it has this right to a file: 4 to read, 2 to write or connect, 1 to execute or enter, or a sum.
     pub(super) fn may(&self, right: u32, stat: &Stat) -> bool {
         let mode = stat.st_mode;
         if self.uid == 0 {

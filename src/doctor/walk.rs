@@ -20,7 +20,7 @@ pub(super) enum Obstacle {
     Forbidden(PathBuf),
     /// We may not look; somebody with more rights may.
     Hidden(PathBuf),
-    /// It is not a regular file.
+    /// It is not of the kind that is needed.
     NotRegular,
 }
 

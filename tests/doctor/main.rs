@@ -8,6 +8,7 @@ mod launch;
 mod reading;
 mod report;
 mod run;
+mod served;
 #[path = "../support/mod.rs"]
 mod support;
 mod traps;

@@ -15,7 +15,9 @@ fn the_ready_configurations_have_no_finding() {
         .copy(check::BINARY, "root/usr/local/bin/sni-check", 0o755);
     let client = stage.ca.leaf(&["client.example.test"], 30);
     let client = stage.folder.file("root/client.pem", &client.both_pem());
+    let socket = stage.folder.join("serve");
     let pairs = [
+        ("SERVE_SOCKET", socket.clone()),
         ("HYBRID_STACK_HOST", "127.0.0.1".to_owned()),
         ("STACK_HOST", "127.0.0.1".to_owned()),
         ("SNI_HOST", NAME.to_owned()),
@@ -25,6 +27,7 @@ fn the_ready_configurations_have_no_finding() {
         ("CLIENT_PEM", client),
         ("CHROOT", stage.chroot().to_owned()),
     ];
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
     let pairs = pairs.map(|(name, value)| format!("{name}={value}"));
     let folder = format!("{}/haproxy", env!("CARGO_MANIFEST_DIR"));
     let mut checks = 0;

@@ -1,0 +1,114 @@
+//! `--run` for backends of `sni-check serve`: its socket is asked as HAProxy's http-check asks it.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::time::Instant;
+
+use crate::code::Code;
+use crate::serve::request::{OPTIONS, STATE};
+
+use super::jail::{Jail, Need};
+use super::outcome::{Outcome, Ran};
+use super::served::Served;
+use super::server::Server;
+
+/// How long an answer may be, in bytes.
+const MAX_ANSWER: u64 = 8 << 10;
+
+/// Asks about each checked server of a backend, one after the other.
+pub(super) fn all(served: &Served, jail: &Jail) -> Vec<Ran> {
+    let servers = served.backend.checked();
+    servers.map(|server| one(served, server, jail)).collect()
+}
+
+fn one(served: &Served, server: &Server, jail: &Jail) -> Ran {
+    let start = Instant::now();
+    let asked = ask(served, server, jail);
+    let (outcome, meaning, said) = match asked {
+        Ok((code, reason)) => {
+            let meaning = Code::from_number(code).map_or("not a code of sni-check", Code::meaning);
+            (Outcome::Served(code), meaning.to_owned(), reason)
+        }
+        Err(error) => {
+            let outcome = match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Outcome::ServeLate,
+                io::ErrorKind::InvalidData => Outcome::NotServe,
+                _ => Outcome::NoServe {
+                    unix: served.socket().is_some(),
+                },
+            };
+            let meaning = format!("sni-check serve does not answer: {error}");
+            (outcome, meaning, String::new())
+        }
+    };
+    Ran {
+        backend: served.backend.name.clone(),
+        server: server.name.clone(),
+        outcome,
+        meaning,
+        said,
+        diagnose: None,
+        time: start.elapsed(),
+    }
+}
+
+fn ask(served: &Served, server: &Server, jail: &Jail) -> io::Result<(u8, String)> {
+    let longest = served.limit(server);
+    let request = request(served, server);
+    let answer = match (served.socket(), &served.connect) {
+        (Some(path), _) => {
+            let found = jail.find(path, Need::Connect);
+            let found =
+                found.map_err(|_| io::Error::other("HAProxy cannot connect to its socket"))?;
+            let stream = UnixStream::connect(found.path)?;
+            stream.set_read_timeout(Some(longest))?;
+            exchange(stream, &request)
+        }
+        (None, Some(connect)) => {
+            let (host, port) = &connect.value;
+            let port = port.as_ref().and_then(|port| port.parse().ok());
+            let address = (host.as_str(), port.unwrap_or_default())
+                .to_socket_addrs()?
+                .next();
+            let address = address.ok_or(io::ErrorKind::AddrNotAvailable)?;
+            let stream = TcpStream::connect_timeout(&address, longest)?;
+            stream.set_read_timeout(Some(longest))?;
+            exchange(stream, &request)
+        }
+        (None, None) => Err(io::Error::other("there is no `http-check connect addr`")),
+    }?;
+    let field = |name: &str| {
+        let mut lines = answer.lines().filter_map(|line| line.split_once(": "));
+        let found = lines.find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.to_owned())
+    };
+    let code = field("X-Check-Code").and_then(|code| code.parse().ok());
+    let code =
+        code.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "something else does"))?;
+    Ok((code, field("X-Check-Reason").unwrap_or_default()))
+}
+
+fn exchange(mut stream: impl Read + Write, request: &str) -> io::Result<String> {
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.take(MAX_ANSWER).read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// The request of HAProxy's http-check, as far as it counts.
+fn request(served: &Served, server: &Server) -> String {
+    let (address, port) = server.endpoint.words();
+    let resolved = server.endpoint.name().and_then(|name| {
+        let mut addresses = (name, 0).to_socket_addrs().ok()?;
+        Some(addresses.next()?.ip().to_string())
+    });
+    let options = served.options.as_ref().map_or("", |options| &options.value);
+    format!(
+        "GET / HTTP/1.0\r\n{OPTIONS}: {options}\r\n{STATE}: UP 1/1; address={}; port={port}; \
+         name={}/{}; node=doctor; weight=1/1; scur=0/0; qcur=0\r\n\r\n",
+        resolved.unwrap_or(address),
+        served.backend.name,
+        server.name,
+    )
+}

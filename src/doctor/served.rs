@@ -1,0 +1,274 @@
+//! Backends that are checked by `sni-check serve`: HAProxy's own http-check asks its socket.
+
+use std::time::Duration;
+
+use anyhow::{Error, Result};
+
+use crate::command::Command;
+use crate::haproxy::Caller;
+use crate::haproxy::call::split_options;
+use crate::options::{self, Options, Parsed};
+use crate::plan::{Files, Material, NO_SNI_NAME, Output, Plan};
+use crate::refusal::{Refusal, refusal};
+use crate::serve::request::OPTIONS;
+
+use super::check::INTER;
+use super::config::Backend;
+use super::endpoint::Endpoint;
+use super::finding::Finding;
+use super::jail::{Jail, Need, Obstacle};
+use super::place::{At, Place};
+use super::server::Server;
+use super::setup::Setup;
+
+/// A backend whose http-check asks `sni-check serve`.
+pub(super) struct Served<'a> {
+    pub backend: &'a Backend,
+    /// The address of `http-check connect`, and its port.
+    pub connect: Option<At<(String, Option<String>)>>,
+    /// X-Check-Options, as the server gets it.
+    pub options: Option<At<String>>,
+    has_state: bool,
+}
+
+impl<'a> Served<'a> {
+    /// The backend as such a one, if its rules name a header of `sni-check serve`.
+    pub(super) fn of(backend: &'a Backend) -> Option<Served<'a>> {
+        let settings = &backend.settings;
+        let kind = settings.check.as_ref()?;
+        let rules = settings.rules.words();
+        let names_us = |word: &String| word.to_ascii_lowercase().contains("x-check-");
+        let is_ours = rules.iter().any(|rule| rule.value.iter().any(names_us));
+        if kind.value != "httpchk" || !is_ours || settings.disabled {
+            return None;
+        }
+        let after = |rule: &At<Vec<String>>, word: &str| {
+            let at = rule.value.iter().position(|known| known == word)?;
+            rule.value.get(at + 1).cloned()
+        };
+        let is = |rule: &&At<Vec<String>>, action: &str| {
+            rule.value.get(1).is_some_and(|word| word == action)
+        };
+        let connect = rules.iter().find(|rule| is(rule, "connect"));
+        let header = |rule: &At<Vec<String>>| {
+            let mut three = rule.value.windows(3);
+            let found =
+                three.find(|three| three[0] == "hdr" && three[1].eq_ignore_ascii_case(OPTIONS))?;
+            // A header is a log-format, in which %% is a percent sign.
+            Some(At::new(found[2].replace("%%", "%"), &rule.place))
+        };
+        Some(Served {
+            backend,
+            connect: connect.and_then(|rule| {
+                let address = after(rule, "addr")?;
+                Some(At::new((address, after(rule, "port")), &rule.place))
+            }),
+            options: rules.iter().find_map(header),
+            has_state: rules.iter().any(|rule| is(&rule, "send-state")),
+        })
+    }
+
+    /// The path of the socket, as HAProxy names it.
+    pub(super) fn socket(&self) -> Option<&str> {
+        let (address, _) = &self.connect.as_ref()?.value;
+        address.strip_prefix("unix@").or_else(|| {
+            Some(address)
+                .filter(|path| path.starts_with('/'))
+                .map(String::as_str)
+        })
+    }
+
+    fn caller(&self, server: &Server) -> Caller {
+        Caller {
+            backend: self.backend.name.clone(),
+            server: server.name.clone(),
+        }
+    }
+
+    /// Looks at the backend and its servers.
+    pub(super) fn look(&self, setup: Setup) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = [
+            self.without_state(),
+            self.without_options(),
+            self.without_socket(setup.jail),
+        ]
+        .into_iter()
+        .flatten()
+        .map(|finding| finding.about([self.backend.name.clone()]))
+        .collect();
+        for server in self.backend.checked() {
+            let judged = self
+                .options
+                .as_ref()
+                .and_then(|options| self.judge(server, options));
+            let found = [judged, self.up_before_the_first_check(server, setup)];
+            let about = |finding: Finding| finding.about([self.caller(server).to_string()]);
+            findings.extend(found.into_iter().flatten().map(about));
+        }
+        findings
+    }
+
+    /// How long HAProxy waits for an answer.
+    pub(super) fn limit(&self, server: &Server) -> Duration {
+        let check = self.backend.settings.timeout_check.as_ref();
+        let inter = server.settings.inter().map_or(INTER, |inter| inter.value);
+        check.map_or(inter, |check| check.value)
+    }
+
+    fn place(&self) -> &Place {
+        let connect = self.connect.as_ref().map(|connect| &connect.place);
+        let options = self.options.as_ref().map(|options| &options.place);
+        connect.or(options).unwrap_or(&self.backend.place)
+    }
+
+    fn without_state(&self) -> Option<Finding> {
+        let what = "`http-check send-state` is missing: sni-check serve is not told which server";
+        let finding = Finding::problem("serve-state", what).at(self.place());
+        let finding = finding.shows("L7STS with code 2, every server is DOWN");
+        (!self.has_state).then(|| finding.write("http-check send-state"))
+    }
+
+    fn without_options(&self) -> Option<Finding> {
+        let what = format!("the header {OPTIONS} is missing: sni-check serve refuses the request");
+        let finding = Finding::problem("serve-options", what).at(self.place());
+        let finding = finding.shows("L7STS with code 2, every server is DOWN");
+        let write = format!("http-check send meth GET uri / hdr {OPTIONS} \"--sni NAME\"");
+        self.options.is_none().then(|| finding.write(write))
+    }
+
+    fn without_socket(&self, jail: &Jail) -> Option<Finding> {
+        let Some(connect) = &self.connect else {
+            let what = "`http-check connect addr` is missing: the check asks the server itself, not \
+                        sni-check serve";
+            return Some(
+                Finding::problem("serve-connect", what)
+                    .at(self.place())
+                    .shows("L7STS or L6RSP (DOWN), or UP by what the server answers to GET /")
+                    .write("http-check connect addr unix@/run/sni-check/socket, before http-check send"),
+            );
+        };
+        let path = self.socket()?;
+        let root = jail.root.display().to_string();
+        let outside = format!("{}{path}", root.trim_end_matches('/'));
+        let start =
+            format!("sni-check serve --listen unix:{outside} --group GROUP, with HAProxy's group");
+        let (what, write) = match jail.find(path, Need::Connect).err()? {
+            Obstacle::Missing if jail.is_chroot() => (
+                format!("the socket {path} is not in the chroot {root}"),
+                start,
+            ),
+            Obstacle::Missing => (format!("the socket {path} is not there"), start),
+            Obstacle::NotRegular => (format!("{outside} is not a socket"), start),
+            Obstacle::Forbidden(at) => (
+                format!(
+                    "user {} may not connect to {path}: see the mode of {}",
+                    jail.user.name,
+                    at.display()
+                ),
+                start,
+            ),
+            Obstacle::Hidden(_) => return None,
+        };
+        Some(
+            Finding::problem("serve-socket", what)
+                .at(&connect.place)
+                .shows("SOCKERR, every server is DOWN")
+                .write(write),
+        )
+    }
+
+    /// What `sni-check serve` would make of the options, but for files: which of them it may read is
+    /// on its own command line.
+    fn judge(&self, server: &Server, options: &At<String>) -> Option<Finding> {
+        // Part of a log-format is only known when it is sent.
+        if options.value.contains("%[") {
+            return None;
+        }
+        let error = match self.plan(server, &options.value) {
+            Ok(plan) => {
+                return self
+                    .late(server, &plan)
+                    .map(|finding| finding.at(&options.place));
+            }
+            Err(error) => error,
+        };
+        let refusal = error.downcast_ref::<Refusal>();
+        let what = format!("{OPTIONS}: the check would refuse its options: {error:#}");
+        let write = refusal.map_or("options as sni-check --help lists them", Refusal::instead);
+        let finding = match refusal {
+            Some(refusal) if refusal.subject == NO_SNI_NAME => Finding::note("no-sni-name", what)
+                .shows("L7STS with code 2 (DOWN), unless sni-check serve itself was given --sni"),
+            _ => Finding::problem("options", what).shows("L7STS with code 2, the server is DOWN"),
+        };
+        Some(finding.at(&options.place).write(write))
+    }
+
+    /// The answer has to come before HAProxy stops waiting.
+    fn late(&self, server: &Server, plan: &Plan) -> Option<Finding> {
+        let limit = self.limit(server);
+        if plan.timeout < limit {
+            return None;
+        }
+        let (own, limit) = (plan.timeout.as_millis(), limit.as_millis());
+        let what = format!("--timeout is {own}ms, but HAProxy waits {limit}ms for the answer");
+        Some(
+            Finding::note("time", what)
+                .shows(format!(
+                    "L7TOUT without a cause where the backend takes longer than {limit}ms"
+                ))
+                .write(format!(
+                    "timeout check {}ms, or a shorter --timeout",
+                    own + own.div_ceil(10)
+                )),
+        )
+    }
+
+    fn plan(&self, server: &Server, text: &str) -> Result<Plan> {
+        let mut options = parse(text)?;
+        let named = |file: &String| file.starts_with('@');
+        options.ca_file.retain(named);
+        options.crl_file.clear();
+        options.header.retain(|header| !header.starts_with('@'));
+        (options.crt, options.key) = (None, None);
+        let (address, port) = server.endpoint.words();
+        let address = match &server.endpoint {
+            // HAProxy tells no path of a unix socket.
+            Endpoint::Unix(_) => String::new(),
+            endpoint if endpoint.name().is_some() => "192.0.2.1".to_owned(),
+            _ => address,
+        };
+        let not_used = || "NOT_USED".to_owned();
+        Plan::of(
+            &options,
+            &Material::read(&options, &Files::any())?,
+            &[not_used(), not_used(), address, port],
+            Some(self.caller(server)),
+            None,
+            Output::new(&options)?,
+        )
+    }
+
+    fn up_before_the_first_check(&self, server: &Server, setup: Setup) -> Option<Finding> {
+        let known = setup.haproxy.version.is_some() && setup.haproxy.at_least(3, 1);
+        if !known || server.settings.has("init-state") {
+            return None;
+        }
+        let what = "after a start this server is UP until its first check has ended";
+        Some(
+            Finding::note("serve-init-state", what)
+                .at(&server.place)
+                .shows("traffic goes to it for that moment, dead or not")
+                .write("init-state down on the server line"),
+        )
+    }
+}
+
+fn parse(text: &str) -> Result<Options, Error> {
+    match options::parse(&split_options(text, OPTIONS)?)? {
+        Parsed::Help(_) => Err(refusal("--help", "is for people", "leave it out here")),
+        Parsed::Options(options) => {
+            Command::Serve.refuse_foreign(&options)?;
+            Ok(*options)
+        }
+    }
+}

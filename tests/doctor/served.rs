@@ -1,0 +1,137 @@
+//! Backends that `sni-check serve` checks: what doctor says of them, and what HAProxy shows.
+
+use std::process::{Command, Stdio};
+
+use crate::configuration::{finding, foretells, found, in_chroot, json};
+use crate::support::check::BINARY;
+use crate::support::stage::Stage;
+use crate::support::{NAME, Running, wait_for};
+
+const PROBLEM: &str = "problem";
+
+/// A server that listens in the chroot, on a socket of this name and mode.
+fn serve(stage: &Stage, socket: &str, mode: &str) -> Running {
+    let path = format!("{}/{socket}", stage.chroot());
+    let serve = Command::new(BINARY)
+        .args(["serve", "--listen", &format!("unix:{path}"), "--mode", mode])
+        .args(["--files", stage.chroot()])
+        .env_clear()
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    wait_for("serve to listen", || {
+        std::os::unix::net::UnixStream::connect(&path).ok()
+    });
+    Running(serve)
+}
+
+/// A backend that asks it, with these options.
+fn backend(options: &str) -> String {
+    format!(
+        " option httpchk\n timeout check 900ms\n http-check connect addr unix@/socket\n \
+         http-check send-state\n http-check send meth GET uri / hdr X-Check-Options \"{options}\"\n \
+         http-check expect status 200 status-code \"res.hdr(x-check-code)\"\n \
+         server s 127.0.0.1:PORT TLS check inter 500ms"
+    )
+}
+
+fn options() -> String {
+    format!("--sni {NAME} --ca-file ROOT/ca.pem --timeout 800ms")
+}
+
+#[test]
+fn what_keeps_serve_from_checking_is_found_and_haproxy_shows_it() {
+    let stage = Stage::new();
+    let _serve = serve(&stage, "socket", "0666");
+    let _private = serve(&stage, "private", "0600");
+    let good = backend(&options());
+    foretells(&in_chroot(&stage, &good), &[], "L7OK", "0");
+    for (from, to, id, status, code) in [
+        (" http-check send-state\n", "", "serve-state", "L7STS", "2"),
+        (
+            " hdr X-Check-Options",
+            " hdr X-Other",
+            "serve-options",
+            "L7STS",
+            "2",
+        ),
+        ("--sni ", "--snl ", "options", "L7STS", "2"),
+        ("unix@/socket", "unix@/none", "serve-socket", "SOCKERR", ""),
+        (
+            "unix@/socket",
+            "unix@/private",
+            "serve-socket",
+            "SOCKERR",
+            "",
+        ),
+        (
+            "unix@/socket",
+            "unix@/ca.pem",
+            "serve-socket",
+            "SOCKERR",
+            "",
+        ),
+    ] {
+        let config = in_chroot(&stage, &good.replace(from, to));
+        let report = foretells(&config, &[(id, PROBLEM)], status, code);
+        assert_eq!(report["served"], 1, "{to}");
+    }
+    let config = in_chroot(
+        &stage,
+        &backend(&format!("{} --timeout 2s", options()).replace(" --timeout 800ms", "")),
+    );
+    foretells(&config, &[("time", "note")], "L7OK", "0");
+}
+
+#[test]
+fn run_asks_the_socket() {
+    let stage = Stage::new();
+    let serving = serve(&stage, "socket", "0666");
+    let run = |options: &str| {
+        let config = in_chroot(&stage, &backend(options));
+        let (report, code) = json(&["-f", &config, "--run"]);
+        let check = report["runs"]["checks"][0].clone();
+        (
+            check["check_status"].clone(),
+            check["check_code"].clone(),
+            check["line"].clone(),
+            code,
+        )
+    };
+    let (status, code, _, exit) = run(&options());
+    assert_eq!((status, code, exit), ("L7OK".into(), 0.into(), 0));
+    let (status, code, line, exit) = run(&options().replace(NAME, "wrong.example.test"));
+    assert_eq!((status, code, exit), ("L7STS".into(), 65.into(), 65));
+    assert!(
+        line.as_str()
+            .expect("a reason")
+            .contains("unrecognized_name")
+    );
+    // Nobody listens on the socket that it leaves behind.
+    drop(serving);
+    let config = in_chroot(&stage, &backend(&options()));
+    crate::configuration::shows(&config, "s", "SOCKERR", "");
+    let (status, code, _, exit) = run(&options());
+    assert_eq!(
+        (status, code, exit),
+        ("SOCKERR".into(), serde_json::Value::Null, 2)
+    );
+}
+
+#[test]
+fn a_newer_haproxy_can_start_with_such_servers_down() {
+    let stage = Stage::new();
+    let _serve = serve(&stage, "socket", "0666");
+    let script = "#!/bin/sh\necho 'HAProxy version 3.1.0 2026/01/01'\n";
+    let haproxy = stage.folder.script("haproxy", script);
+    let told = |backend: &str| {
+        let config = in_chroot(&stage, backend);
+        json(&["-f", &config, "--haproxy", &haproxy]).0
+    };
+    let report = told(&backend(&options()));
+    let write = &finding(&report, "serve-init-state")["write"];
+    assert_eq!(write, "init-state down on the server line");
+    let down = backend(&options()) + " init-state down";
+    assert!(found(&told(&down)).is_empty());
+}
