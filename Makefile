@@ -159,7 +159,7 @@ outages: setup
 	cargo test --locked --test outages -- --include-ignored
 
 soak: setup build
-	SNI_CHECK=$(abspath $(BINARY)) cargo test --locked --test soak -- --ignored --nocapture
+	SNI_CHECK=$(abspath $(BINARY)) cargo test --locked --test soak --test serve -- --ignored --nocapture
 
 attack: setup build
 	cargo test --locked --test attack -- --ignored --nocapture

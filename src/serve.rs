@@ -39,8 +39,8 @@ use crate::start;
 const MAX_CHECKS: usize = 512;
 /// How long a client may take for the head of its request.
 const HEAD: Duration = Duration::from_secs(1);
-/// The same for one that is only told of the limit.
-const HEAD_AT_LIMIT: Duration = Duration::from_millis(100);
+/// The same for one that has waited in vain, and is only told of the limit.
+const HEAD_AT_LIMIT: Duration = Duration::from_millis(5);
 /// How long the listeners rest when this process has no descriptor or thread left.
 const REST: Duration = Duration::from_millis(50);
 
@@ -65,7 +65,7 @@ pub fn run(call: &ServeCall, sni_host: Option<String>) -> Result<Code> {
     );
     limits::notify("READY=1");
     let service = Arc::new(service);
-    let threads = Threads::new(limit, move |connection| service.serve(connection));
+    let threads = Threads::new(limit, move |connection| service.serve(connection))?;
     accept(&listeners, &end, &threads);
     limits::notify("STOPPING=1");
     drop(listeners);
@@ -138,8 +138,12 @@ impl Service {
             accepted,
             within_limit,
         } = connection;
-        let patience = if within_limit { HEAD } else { HEAD_AT_LIMIT };
-        let socket = Socket::new(fd, Deadline::new(accepted, patience));
+        let head = if within_limit {
+            Deadline::new(accepted, HEAD)
+        } else {
+            Deadline::new(Instant::now(), HEAD_AT_LIMIT)
+        };
+        let socket = Socket::new(fd, head);
         let request = request::read(&socket);
         if !within_limit {
             return Answer::at_limit().send(&socket);

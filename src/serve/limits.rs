@@ -9,8 +9,9 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::refusal::refusal;
 
-/// Descriptors of a check: HAProxy's connection, the server's, and a file that is read.
-const PER_CHECK: u64 = 3;
+/// Descriptors of a check: HAProxy's connection, the server's, a file that is read; and two more
+/// connections for those that wait.
+const PER_CHECK: u64 = 5;
 /// Listeners, standard input and output, and some to spare.
 const BESIDES: u64 = 32;
 

@@ -5,14 +5,15 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// What a check needs, with twice the room.
+/// Several times what a check needs; only what it touches becomes memory.
 const STACK: usize = 256 << 10;
 /// How many threads wait for the next check rather than end.
 const IDLE: usize = 16;
-/// How many connections beyond the limit are told so at once.
-const REFUSERS: usize = 8;
+/// How long a connection beyond the limit waits for a place: HAProxy, and a host that was held up,
+/// bring many at the same moment.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// An accepted connection.
 #[derive(Debug)]
@@ -26,14 +27,17 @@ pub(super) struct Connection {
 /// Threads that serve connections.
 pub(super) struct Threads<F> {
     shared: Arc<Shared<F>>,
-    limit: usize,
 }
 
 struct Shared<F> {
     serve: F,
+    /// How many may be served at once.
+    limit: usize,
     state: Mutex<State>,
     /// There is a connection to serve.
     came: Condvar,
+    /// There is one that has to wait.
+    waits: Condvar,
     /// One was served.
     done: Condvar,
 }
@@ -43,60 +47,66 @@ struct State {
     waiting: VecDeque<Connection>,
     /// Connections that wait or are being served.
     open: usize,
+    threads: usize,
     /// Threads without a connection.
     idle: usize,
 }
 
 impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
-    /// Threads that call `serve`, for at most `limit` connections at once.
-    pub fn new(limit: usize, serve: F) -> Threads<F> {
-        let shared = Shared {
-            serve,
-            state: Mutex::default(),
-            came: Condvar::new(),
-            done: Condvar::new(),
-        };
-        Threads {
-            shared: Arc::new(shared),
-            limit,
-        }
-    }
-
-    /// Has a connection served. Waits only while the connections that are told of the limit are too
-    /// many as well.
+    /// Threads that call `serve`, for at most `limit` connections at once; and one that calls it for
+    /// those that have waited in vain.
     ///
     /// # Errors
-    /// No thread can be made, and none is there to wait for.
+    /// No thread can be made.
+    pub fn new(limit: usize, serve: F) -> io::Result<Threads<F>> {
+        let shared = Arc::new(Shared {
+            serve,
+            limit,
+            state: Mutex::default(),
+            came: Condvar::new(),
+            waits: Condvar::new(),
+            done: Condvar::new(),
+        });
+        let threads = Threads { shared };
+        threads.spawn(Shared::refuse)?;
+        Ok(threads)
+    }
+
+    /// Has a connection served.
+    ///
+    /// # Errors
+    /// No thread can be made, and there is none.
     pub fn serve(&self, fd: OwnedFd, accepted: Instant) -> io::Result<()> {
         let mut state = self.shared.lock();
-        while state.open >= self.limit + REFUSERS {
+        // Twice as many as may wait: those that are too many are being refused.
+        while state.waiting.len() >= 2 * self.shared.limit {
             state = wait(&self.shared.done, state);
         }
-        let within_limit = state.open < self.limit;
         state.open += 1;
         state.waiting.push_back(Connection {
             fd,
             accepted,
-            within_limit,
+            within_limit: true,
         });
         if state.idle >= state.waiting.len() {
             self.shared.came.notify_one();
             return Ok(());
         }
-        let shared = self.shared.clone();
-        let made = thread::Builder::new()
-            .stack_size(STACK)
-            .spawn(move || shared.run());
-        match made {
-            Ok(_) => Ok(()),
-            // One that is busy now takes it when it is done.
-            Err(_) if state.open > state.waiting.len() => Ok(()),
-            Err(error) => {
-                state.waiting.pop_back();
-                state.open -= 1;
-                Err(error)
-            }
+        if state.threads >= self.shared.limit {
+            self.shared.waits.notify_one();
+            return Ok(());
         }
+        state.threads += 1;
+        let Err(error) = self.spawn(Shared::run) else {
+            return Ok(());
+        };
+        state.threads -= 1;
+        if state.threads > 0 {
+            return Ok(());
+        }
+        state.waiting.pop_back();
+        state.open -= 1;
+        Err(error)
     }
 
     /// Waits until everything is served.
@@ -106,27 +116,66 @@ impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
             state = wait(&self.shared.done, state);
         }
     }
+
+    fn spawn(&self, run: fn(&Shared<F>)) -> io::Result<()> {
+        let shared = self.shared.clone();
+        let thread = thread::Builder::new().stack_size(STACK);
+        thread.spawn(move || run(&shared)).map(drop)
+    }
 }
 
 impl<F: Fn(Connection)> Shared<F> {
+    /// Serves what comes, until enough others are idle.
     fn run(&self) {
         let mut state = self.lock();
         loop {
             if let Some(connection) = state.waiting.pop_front() {
-                drop(state);
-                (self.serve)(connection);
-                state = self.lock();
-                state.open -= 1;
-                self.done.notify_all();
+                state = self.serve(state, connection);
                 continue;
             }
             if state.idle >= IDLE {
+                state.threads -= 1;
                 return;
             }
             state.idle += 1;
             state = wait(&self.came, state);
             state.idle -= 1;
         }
+    }
+
+    /// Refuses those that have waited in vain, and the oldest of too many.
+    fn refuse(&self) {
+        let mut state = self.lock();
+        loop {
+            let full = state.threads >= self.limit && state.idle == 0;
+            let front = state.waiting.front().filter(|_| full);
+            let Some(age) = front.map(|front| front.accepted.elapsed()) else {
+                state = wait(&self.waits, state);
+                continue;
+            };
+            if age < PATIENCE && state.waiting.len() <= self.limit {
+                let waited = self.waits.wait_timeout(state, PATIENCE - age);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            }
+            if let Some(mut connection) = state.waiting.pop_front() {
+                connection.within_limit = false;
+                state = self.serve(state, connection);
+            }
+        }
+    }
+
+    fn serve<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        connection: Connection,
+    ) -> MutexGuard<'a, State> {
+        drop(state);
+        (self.serve)(connection);
+        let mut state = self.lock();
+        state.open -= 1;
+        self.done.notify_all();
+        state
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

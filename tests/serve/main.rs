@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod endurance;
 mod files;
 mod haproxy;
 mod hostile;

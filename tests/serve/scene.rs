@@ -16,6 +16,7 @@ use crate::support::{NAME, PATIENCE, program, wait_for};
 pub struct Serve {
     /// The path of its unix socket.
     pub socket: String,
+    program: String,
     options: Vec<String>,
     log: String,
     process: Mutex<Option<Child>>,
@@ -24,12 +25,18 @@ pub struct Serve {
 impl Serve {
     /// Listens in the stage's folder, below which requests may name files.
     pub fn start(stage: &Stage, options: &[&str]) -> Serve {
+        Serve::start_by(BINARY, stage, options)
+    }
+
+    /// The same by this program.
+    pub fn start_by(program: &str, stage: &Stage, options: &[&str]) -> Serve {
         let socket = stage.folder.join("serve");
         let folder = stage.folder.path().display().to_string();
         let listen = format!("unix:{socket}");
         let mut all = vec!["--listen", &listen, "--files", &folder];
         all.extend(options);
         let serve = Serve {
+            program: program.to_owned(),
             options: all.into_iter().map(str::to_owned).collect(),
             log: stage.folder.join("serve.log"),
             process: Mutex::default(),
@@ -41,7 +48,7 @@ impl Serve {
 
     /// Starts it, again with the same options.
     pub fn resume(&self) {
-        let child = Command::new(BINARY)
+        let child = Command::new(&self.program)
             .arg("serve")
             .args(&self.options)
             .env_clear()
@@ -58,6 +65,7 @@ impl Serve {
     /// One that somebody else started.
     pub fn elsewhere(socket: String) -> Serve {
         Serve {
+            program: String::new(),
             socket,
             options: Vec::new(),
             log: String::new(),
