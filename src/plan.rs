@@ -104,7 +104,7 @@ impl Plan {
         sni_host: Option<&str>,
         output: Output,
     ) -> Result<Plan> {
-        let material = Material::read(options, &Files::any())?;
+        let material = Material::read(options, Files::any())?;
         Plan::of(
             options,
             &material,
@@ -223,7 +223,7 @@ impl Tls {
                 "lower it, or leave one of them out",
             ));
         }
-        let verification = match &material.authorities {
+        let verification = match material.authorities() {
             Some(authorities) => Some(Arc::new(Verification::resolve(authorities, names)?)),
             None => None,
         };

@@ -124,6 +124,14 @@ impl Files {
         Ok(Some(names))
     }
 
+    /// The same files, of which nothing was read yet.
+    pub fn again(&self) -> Files {
+        Files {
+            allowed: self.allowed.clone(),
+            read: RefCell::default(),
+        }
+    }
+
     /// What was read so far.
     pub fn into_seen(self) -> Seen {
         Seen(self.read.into_inner())

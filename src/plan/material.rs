@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use rustls::sign::CertifiedKey;
 
-use super::files::Files;
+use super::files::{Files, Seen};
 use super::request::{self, Field};
 use super::trust::{self, Authorities};
 use crate::options::Options;
@@ -14,12 +14,13 @@ use crate::options::values::Verify;
 /// What the options' files hold, read and parsed.
 #[derive(Debug)]
 pub struct Material {
-    /// `None` for `--verify none`.
-    pub(super) authorities: Option<Authorities>,
+    authorities: Arc<Authorities>,
+    verify: Verify,
     /// The client certificate.
     pub(super) identity: Option<Arc<CertifiedKey>>,
     /// The fields of `--header`.
     pub(super) headers: Vec<Field>,
+    seen: Seen,
 }
 
 impl Material {
@@ -27,17 +28,48 @@ impl Material {
     ///
     /// # Errors
     /// A file that may not or cannot be read, or holds something else.
-    pub fn read(options: &Options, files: &Files) -> Result<Material> {
+    pub fn read(options: &Options, files: Files) -> Result<Material> {
+        Material::read_beside(options, files, None)
+    }
+
+    /// The same; what it has in common with another is read and kept once.
+    ///
+    /// # Errors
+    /// As [`Material::read`].
+    pub fn read_beside(
+        options: &Options,
+        files: Files,
+        other: Option<&Material>,
+    ) -> Result<Material> {
         // As in HAProxy, files beside `--verify none` have to be there, but decide nothing.
-        let authorities = Authorities::read(options, files)?;
-        let authorities = match options.verify.unwrap_or_default() {
-            Verify::Required => Some(authorities),
-            Verify::None => None,
+        let authorities = match other.filter(|other| other.trusts_as(options)) {
+            Some(other) => other.authorities.clone(),
+            None => Arc::new(Authorities::read(options, files.again())?),
         };
         Ok(Material {
             authorities,
-            identity: trust::identity(options, files)?,
-            headers: request::headers(options, files)?,
+            verify: options.verify.unwrap_or_default(),
+            identity: trust::identity(options, &files)?,
+            headers: request::headers(options, &files)?,
+            seen: files.into_seen(),
         })
+    }
+
+    /// Whether these options trust the same sources, and their files have not changed.
+    pub fn trusts_as(&self, options: &Options) -> bool {
+        self.authorities.are_of(options) && self.authorities.are_current()
+    }
+
+    /// Whether no file has changed since it was read.
+    pub fn is_current(&self) -> bool {
+        self.seen.unchanged() && self.authorities.are_current()
+    }
+
+    /// What certificates are verified by; `None` for `--verify none`.
+    pub(super) fn authorities(&self) -> Option<&Authorities> {
+        match self.verify {
+            Verify::Required => Some(&self.authorities),
+            Verify::None => None,
+        }
     }
 }

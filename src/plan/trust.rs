@@ -1,12 +1,13 @@
 //! What makes a certificate acceptable, and our own client certificate.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor};
 use rustls::sign::CertifiedKey;
 
-use super::files::Files;
+use super::files::{Files, Seen};
 use super::names::Names;
 use super::pem;
 use super::revocation::List;
@@ -80,14 +81,35 @@ impl Verification {
 pub(super) struct Authorities {
     trust: Arc<Trust>,
     lists: Arc<[List]>,
+    /// The values of both options.
+    sources: (Vec<String>, Vec<String>),
+    seen: Seen,
+    read: Instant,
 }
 
+/// How long the system's roots are taken for unchanged: which files they come from is not ours to know.
+const SYSTEM_ROOTS: Duration = Duration::from_secs(60);
+
 impl Authorities {
-    pub(super) fn read(options: &Options, files: &Files) -> Result<Authorities> {
+    pub(super) fn read(options: &Options, files: Files) -> Result<Authorities> {
         Ok(Authorities {
-            lists: List::read(&options.crl_file, files)?.into(),
-            trust: Arc::new(Trust::resolve(&options.ca_file, files)?),
+            lists: List::read(&options.crl_file, &files)?.into(),
+            trust: Arc::new(Trust::resolve(&options.ca_file, &files)?),
+            sources: (options.ca_file.clone(), options.crl_file.clone()),
+            seen: files.into_seen(),
+            read: Instant::now(),
         })
+    }
+
+    /// Whether these options have the same sources.
+    pub(super) fn are_of(&self, options: &Options) -> bool {
+        (&self.sources.0, &self.sources.1) == (&options.ca_file, &options.crl_file)
+    }
+
+    /// Whether the sources have not changed since they were read.
+    pub(super) fn are_current(&self) -> bool {
+        let system = self.sources.0.iter().any(|source| source == "@system-ca");
+        self.seen.unchanged() && !(system && self.read.elapsed() > SYSTEM_ROOTS)
     }
 }
 

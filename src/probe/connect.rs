@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -59,11 +60,20 @@ impl std::fmt::Display for Address {
     }
 }
 
+/// How many threads may ask the resolver at once, in a process of many checks. Where no name server
+/// answers, they stay for up to a minute after their check.
+const RESOLVERS: usize = 512;
+static RESOLVING: AtomicUsize = AtomicUsize::new(0);
+
 /// Asks the system's resolver, on a thread that is left behind when it does not answer in time:
 /// getaddrinfo knows no deadline.
 fn resolve(name: &str, port: u16, deadline: Deadline) -> Result<Vec<Address>, Failure> {
     let (answer, answered) = channel();
     let question = (name.to_owned(), port);
+    if RESOLVING.fetch_add(1, Ordering::Relaxed) >= RESOLVERS {
+        RESOLVING.fetch_sub(1, Ordering::Relaxed);
+        return Err(unresolved(name, None));
+    }
     thread::Builder::new()
         .stack_size(RESOLVER_STACK)
         .spawn(move || {
@@ -71,8 +81,10 @@ fn resolve(name: &str, port: u16, deadline: Deadline) -> Result<Vec<Address>, Fa
             let found = question
                 .to_socket_addrs()
                 .map(|found| found.collect::<Vec<_>>());
+            RESOLVING.fetch_sub(1, Ordering::Relaxed);
             let _ = answer.send(found);
         })
+        .inspect_err(|_| _ = RESOLVING.fetch_sub(1, Ordering::Relaxed))
         .map_err(|error| Failure::Internal(format!("no thread for the resolver: {error}")))?;
     let left = deadline.remaining().unwrap_or_default();
     match answered.recv_timeout(left) {

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -14,13 +14,11 @@ use super::options::{Network, ServeCall, refuse_idle};
 use super::request::{OPTIONS, Request};
 use crate::haproxy::call::split_options;
 use crate::options::{self, Options, Parsed};
-use crate::plan::{Allowed, Files, Host, Material, Output, Plan, Seen, Target};
+use crate::plan::{Allowed, Files, Host, Material, Output, Plan, Target};
 use crate::refusal::refusal;
 
 /// How many different texts of options are kept; a backend of HAProxy's has one.
 const KEPT: usize = 1024;
-/// How long the system's roots are kept: their files are not ours to name.
-const SYSTEM_ROOTS: Duration = Duration::from_secs(60);
 /// How long a check may take, as it holds one of the places.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -42,8 +40,6 @@ struct Prepared {
     options: Options,
     output: Output,
     material: Material,
-    seen: Seen,
-    until: Option<Instant>,
 }
 
 impl Plans {
@@ -90,13 +86,12 @@ impl Plans {
     }
 
     fn prepared(&self, text: &str) -> Result<Arc<Prepared>> {
-        let lock = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = lock().get(text).cloned();
-        if let Some(prepared) = found.filter(|prepared| prepared.is_current()) {
+        let found = self.lock().get(text).cloned();
+        if let Some(prepared) = found.filter(|prepared| prepared.material.is_current()) {
             return Ok(prepared);
         }
         let prepared = Arc::new(self.prepare(text)?);
-        let mut kept = lock();
+        let mut kept = self.lock();
         if kept.len() >= KEPT && !kept.contains_key(text) {
             kept.clear();
         }
@@ -104,16 +99,23 @@ impl Plans {
         Ok(prepared)
     }
 
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Prepared>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn prepare(&self, text: &str) -> Result<Prepared> {
         let given = self.parse(text)?;
         let options = over(given, &self.defaults);
         let output = Output::new(&options)?;
         let files = Files::only(self.allowed.clone());
-        let material = Material::read(&options, &files)?;
-        let system = options.ca_file.iter().any(|source| source == "@system-ca");
+        let beside = self
+            .lock()
+            .values()
+            .find(|other| other.material.trusts_as(&options))
+            .cloned();
+        let beside = beside.as_ref().map(|other| &other.material);
+        let material = Material::read_beside(&options, files, beside)?;
         Ok(Prepared {
-            until: system.then(|| Instant::now() + SYSTEM_ROOTS),
-            seen: files.into_seen(),
             options,
             output,
             material,
@@ -168,12 +170,6 @@ impl Plans {
             "is in no network of --allow-target",
             write,
         ))
-    }
-}
-
-impl Prepared {
-    fn is_current(&self) -> bool {
-        self.seen.unchanged() && self.until.is_none_or(|until| Instant::now() < until)
     }
 }
 
@@ -263,6 +259,24 @@ mod tests {
             assert!(error.contains(part), "{options}: {error}");
         }
         assert!(plans(remote).plan(&request("--sni a")).is_ok());
+    }
+
+    #[test]
+    fn the_same_roots_are_kept_once() {
+        let plans = plans("--ca-file @system-ca");
+        let trust = |options: &str| {
+            let plan = plans.plan(&request(options)).expect("a plan");
+            plan.tls
+                .verification
+                .as_ref()
+                .expect("verified")
+                .trust
+                .clone()
+        };
+        let (first, other) = (trust("--sni a.example"), trust("--sni b.example"));
+        assert!(std::sync::Arc::ptr_eq(&first, &other));
+        let bundled = trust("--sni a.example --ca-file @bundled");
+        assert!(!std::sync::Arc::ptr_eq(&first, &bundled));
     }
 
     #[test]

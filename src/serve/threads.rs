@@ -15,6 +15,9 @@ const IDLE: usize = 16;
 /// bring many at the same moment.
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// How soon it is looked again whether one that has waited so long still does.
+const SHORTEST: Duration = Duration::from_millis(10);
+
 /// An accepted connection.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -147,14 +150,15 @@ impl<F: Fn(Connection)> Shared<F> {
     fn refuse(&self) {
         let mut state = self.lock();
         loop {
-            let full = state.threads >= self.limit && state.idle == 0;
-            let front = state.waiting.front().filter(|_| full);
-            let Some(age) = front.map(|front| front.accepted.elapsed()) else {
+            let Some(front) = state.waiting.front() else {
                 state = wait(&self.waits, state);
                 continue;
             };
-            if age < PATIENCE && state.waiting.len() <= self.limit {
-                let waited = self.waits.wait_timeout(state, PATIENCE - age);
+            let full = state.threads >= self.limit && state.idle == 0;
+            let age = front.accepted.elapsed();
+            if !full || (age < PATIENCE && state.waiting.len() <= self.limit) {
+                let rest = PATIENCE.saturating_sub(age).max(SHORTEST);
+                let waited = self.waits.wait_timeout(state, rest);
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
                 continue;
             }

@@ -85,3 +85,21 @@ fn beyond_the_limit_the_answer_is_code_3_and_says_whose_limit() {
     });
     answer.expect("3", "sni-check serve is at its limit");
 }
+
+#[test]
+fn a_burst_beyond_the_limit_waits_for_its_turn() {
+    let stage = Stage::new();
+    let serve = Serve::start(&stage, &["--max-checks", "2"]);
+    let good = head(stage.nginx().port, &stage.options());
+    serve.send(&good).expect("0", "status 200");
+    let burst: Vec<_> = (0..3)
+        .map(|_| {
+            let mut stream = serve.connect();
+            stream.write_all(good.as_bytes()).expect("sent");
+            stream
+        })
+        .collect();
+    for stream in burst {
+        Answer::read(stream).expect("0", "status 200");
+    }
+}
