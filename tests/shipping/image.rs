@@ -110,31 +110,38 @@ fn hadolint_finds_nothing_to_say() {
 }
 
 #[test]
-fn the_compose_file_uses_the_tested_configurations_and_variables_that_they_know() {
-    run(tool("check-jsonschema")
-        .args(["--builtin-schema", "vendor.compose-spec"])
-        .arg("docker/compose.yaml"));
+fn the_compose_files_use_the_tested_configurations_and_variables_that_they_know() {
     let text = |name: &str| std::fs::read_to_string(root().join(name)).expect(name);
-    let compose = text("docker/compose.yaml");
-    for file in ["nginx.conf", "certificate.sh"] {
-        assert!(
-            compose.contains(&format!("- ./{file}:")) && root().join("docker").join(file).exists()
-        );
-    }
-    let configuration = text("haproxy/hybrid.cfg");
-    let (_, environment) = compose
-        .split_once("environment:\n")
-        .expect("an environment");
-    let variables: Vec<&str> = environment
-        .lines()
-        .take_while(|line| line.starts_with("      "))
-        .filter_map(|line| line.trim().split(':').next())
-        .collect();
-    assert!(variables.contains(&"SNI_HOST"));
-    for variable in variables {
-        assert!(
-            configuration.contains(&format!("${{{variable}}}")),
-            "{variable}"
-        );
+    for (file, configuration) in [
+        ("docker/compose.yaml", "haproxy/hybrid.cfg"),
+        ("docker/compose-serve.yaml", "haproxy/serve.cfg"),
+    ] {
+        run(tool("check-jsonschema")
+            .args(["--builtin-schema", "vendor.compose-spec"])
+            .arg(file));
+        let compose = text(file);
+        let mounted = compose
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("- ."));
+        for path in mounted.filter_map(|line| line.split(':').next()) {
+            let path = root().join("docker").join(format!(".{path}"));
+            assert!(path.exists(), "{file} mounts {}", path.display());
+        }
+        let configuration = text(configuration);
+        let (_, environment) = compose
+            .split_once("environment:\n")
+            .expect("an environment");
+        let variables: Vec<&str> = environment
+            .lines()
+            .take_while(|line| line.starts_with("      "))
+            .filter_map(|line| line.trim().split(':').next())
+            .collect();
+        assert!(variables.contains(&"SNI_HOST"));
+        for variable in variables {
+            assert!(
+                configuration.contains(&format!("${{{variable}}}")),
+                "{variable}"
+            );
+        }
     }
 }
