@@ -1,12 +1,14 @@
 //! What checks cost under a real HAProxy, and how many of them it gets done.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::floor::InProcess;
-use crate::support::NAME;
 use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::{NAME, Running, wait_for};
 use crate::world::{Backend, World};
 
 const SERVERS: u32 = 200;
@@ -26,12 +28,21 @@ pub struct Way {
     server: String,
     /// Whether each check opens a connection, by which it is counted; else by the processes.
     connects: bool,
+    /// The server that it asks, and where that listens.
+    asks: Option<(Vec<String>, String)>,
+}
+
+/// HAProxy, and the server that it asks.
+struct Started {
+    haproxy: Haproxy,
+    asked: Option<Running>,
 }
 
 /// What each check costs.
 pub struct Load {
     /// How often each server was checked.
     pub inter: Duration,
+    /// Of the processes that it starts, or of the server that it asks.
     pub children_ms: f64,
     pub haproxy_ms: f64,
 }
@@ -44,6 +55,7 @@ pub fn ways(world: &World, backend: &Backend) -> Vec<Way> {
         ),
         server: "check".to_owned(),
         connects: true,
+        asks: None,
     };
     let ca_file = &backend.ca_file;
     let options = format!("--sni {NAME} --ca-file {ca_file}");
@@ -64,12 +76,45 @@ pub fn ways(world: &World, backend: &Backend) -> Vec<Way> {
                 "check check-ssl check-sni {NAME} verify required verifyhost {NAME} ca-file {ca_file} no-ssl-reuse"
             ),
             connects: true,
+            asks: None,
         },
+        serve(world, &options),
     ]
 }
 
+/// HAProxy's http-check of `sni-check serve`.
+fn serve(world: &World, options: &str) -> Way {
+    let socket = world.folder.join("serve");
+    let folder = world.folder.path().display();
+    let command = format!(
+        "{} serve --listen unix:{socket} --files {folder}",
+        world.sni_check
+    );
+    Way {
+        name: "**sni-check serve**",
+        backend: format!(
+            "mode http\n option httpchk\n timeout check 1900ms\n http-check connect addr unix@{socket}\n \
+             http-check send-state\n http-check send meth GET uri / hdr X-Check-Options \"{options}\"\n \
+             http-check expect status 200 status-code \"res.hdr(x-check-code)\" \
+             on-success \"%[res.hdr(x-check-reason)]\" on-error \"%[res.hdr(x-check-reason)]\""
+        ),
+        server: "check".to_owned(),
+        connects: true,
+        asks: Some((command.split(' ').map(str::to_owned).collect(), socket)),
+    }
+}
+
 impl Way {
-    fn start(&self, world: &World, backend: &Backend, inter: Duration) -> Haproxy {
+    fn start(&self, world: &World, backend: &Backend, inter: Duration) -> Started {
+        let asked = self.asks.as_ref().map(|(command, socket)| {
+            let child = Command::new(&command[0])
+                .args(&command[1..])
+                .stderr(Stdio::null())
+                .spawn();
+            let running = Running(child.expect("it runs"));
+            wait_for("serve to listen", || UnixStream::connect(socket).ok());
+            running
+        });
         let config = format!(
             "global\n external-check\n insecure-fork-wanted\n maxconn 1000\n\
              defaults\n mode tcp\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
@@ -80,7 +125,10 @@ impl Way {
             inter.as_micros(),
         );
         let file = world.folder.file("bench.cfg", &config);
-        Haproxy::start(Mode::Foreground, &file, &[])
+        Started {
+            haproxy: Haproxy::start(Mode::Foreground, &file, &[]),
+            asked,
+        }
     }
 
     /// CPU time of each check with every server checked once a second, or as often as this way of
@@ -88,14 +136,14 @@ impl Way {
     pub fn load(&self, world: &World, backend: &Backend) -> Load {
         let inters = [1, 2, 4, 8].map(Duration::from_secs);
         let started = inters.into_iter().find_map(|inter| {
-            let haproxy = self.start(world, backend, inter);
-            all_healthy(&haproxy).then_some((haproxy, inter))
+            let started = self.start(world, backend, inter);
+            all_healthy(&started.haproxy).then_some((started, inter))
         });
-        let (haproxy, inter) = started.unwrap_or_else(|| panic!("{} cannot keep up", self.name));
-        let (own, children) = spent(&haproxy);
+        let (started, inter) = started.unwrap_or_else(|| panic!("{} cannot keep up", self.name));
+        let (own, children) = started.spent();
         let done = self.done(backend);
         thread::sleep(WINDOW);
-        let (own_after, children_after) = spent(&haproxy);
+        let (own_after, children_after) = started.spent();
         let done = self.done(backend) - done;
         let per_check = |ticks: u64| ticks as f64 * TICK * 1e3 / done as f64;
         Load {
@@ -115,7 +163,10 @@ impl Way {
     /// Whether at this rate every check is done in time, and every one finds its backend healthy.
     fn keeps(&self, world: &World, backend: &Backend, rate: u32) -> bool {
         let inter = Duration::from_secs(1) * SERVERS / rate;
-        let haproxy = self.start(world, backend, inter);
+        let Started {
+            haproxy,
+            asked: _asked,
+        } = self.start(world, backend, inter);
         if !all_healthy(&haproxy) {
             return false;
         }
@@ -174,11 +225,24 @@ fn column(haproxy: &Haproxy, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// The CPU time of the worker itself and of its children that ended, in ticks.
-fn spent(haproxy: &Haproxy) -> (u64, u64) {
-    let info = haproxy.ask("show info").unwrap_or_default();
-    let pid = info.lines().find_map(|line| line.strip_prefix("Pid: "));
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.expect("a pid"))).expect("stat");
+impl Started {
+    /// The CPU time of HAProxy's worker, and of what checks for it: its children that ended, and the
+    /// server that it asks.
+    fn spent(&self) -> (u64, u64) {
+        let info = self.haproxy.ask("show info").unwrap_or_default();
+        let pid = info.lines().find_map(|line| line.strip_prefix("Pid: "));
+        let (own, children) = spent(pid.expect("a pid"));
+        let asked = self
+            .asked
+            .as_ref()
+            .map(|asked| spent(&asked.0.id().to_string()));
+        (own, children + asked.map_or(0, |(own, _)| own))
+    }
+}
+
+/// The CPU time of a process itself and of its children that ended, in ticks.
+fn spent(pid: &str) -> (u64, u64) {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("stat");
     let (_, fields) = stat.rsplit_once(") ").expect("fields");
     let ticks: Vec<u64> = fields
         .split(' ')
