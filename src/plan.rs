@@ -104,7 +104,7 @@ impl Plan {
         sni_host: Option<&str>,
         output: Output,
     ) -> Result<Plan> {
-        let material = Material::read(options, Files::any())?;
+        let material = Material::read(options, &Files::any())?;
         Plan::of(
             options,
             &material,

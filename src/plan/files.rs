@@ -30,7 +30,7 @@ pub struct Files {
 }
 
 /// Which files may be read, and where their paths start.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum Scope {
     /// Every file that this process may read.
     #[default]
@@ -127,7 +127,7 @@ impl Files {
     /// The same files, of which nothing was read yet.
     pub fn again(&self) -> Files {
         Files {
-            allowed: self.allowed.clone(),
+            scope: self.scope.clone(),
             read: RefCell::default(),
         }
     }

@@ -28,7 +28,7 @@ impl Material {
     ///
     /// # Errors
     /// A file that may not or cannot be read, or holds something else.
-    pub fn read(options: &Options, files: Files) -> Result<Material> {
+    pub fn read(options: &Options, files: &Files) -> Result<Material> {
         Material::read_beside(options, files, None)
     }
 
@@ -38,9 +38,10 @@ impl Material {
     /// As [`Material::read`].
     pub fn read_beside(
         options: &Options,
-        files: Files,
+        files: &Files,
         other: Option<&Material>,
     ) -> Result<Material> {
+        let files = files.again();
         // As in HAProxy, files beside `--verify none` have to be there, but decide nothing.
         let authorities = match other.filter(|other| other.trusts_as(options)) {
             Some(other) => other.authorities.clone(),

@@ -114,7 +114,7 @@ impl Plans {
             .find(|other| other.material.trusts_as(&options))
             .cloned();
         let beside = beside.as_ref().map(|other| &other.material);
-        let material = Material::read_beside(&options, files, beside)?;
+        let material = Material::read_beside(&options, &files, beside)?;
         Ok(Prepared {
             options,
             output,
