@@ -3,7 +3,7 @@
 //!
 //! `[!] status 200,300-399` · `[!] rstatus REGEX` · `[!] string TEXT` · `[!] rstring REGEX` ·
 //! `[!] hdr|fhdr name [-m str|beg|end|sub|reg] NAME [value [-m …] VALUE]`, each also with
-//! `comment TEXT`
+//! `comment TEXT` and `min-recv BYTES`
 
 mod grammar;
 mod pattern;
@@ -19,11 +19,12 @@ impl FromStr for Expectation {
     type Err = Misfit;
 
     fn from_str(text: &str) -> Result<Expectation, Misfit> {
-        let (negated, subject) = grammar::parse(text)?;
+        let rule = grammar::parse(text)?;
         Ok(Expectation {
             text: text.trim_ascii_start().to_owned(),
-            negated,
-            subject,
+            negated: rule.negated,
+            min_recv: rule.min_recv,
+            subject: rule.subject,
         })
     }
 }
@@ -87,6 +88,7 @@ mod tests {
         assert!(!holds("string bad"));
         assert!(holds("string 'all good' comment 'the word of the page'"));
         assert!(holds("comment x ! string bad"));
+        assert!(holds("min-recv 100 string good"));
         assert!(holds("!!string good"));
         assert!(holds("! ! ! string bad"));
     }

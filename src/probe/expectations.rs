@@ -83,6 +83,9 @@ impl Judge<'_> {
         {
             return false;
         }
+        if rules.clone().any(|rule| body.bytes.len() < rule.min_recv()) {
+            return false;
+        }
         body.looked_at = body.bytes.len();
         body.found = rules.all(|rule| self.holds(rule, &body.bytes) == Ok(true));
         body.found

@@ -121,11 +121,17 @@ impl<S: Stream> Connection<S> {
             };
             self.received.consume(length);
             if !head.is_interim() {
-                self.framing = Some(head.framing);
+                let mut framing = head.framing;
                 if let Ok(mut slot) = self.head.lock() {
                     *slot = head;
                 }
                 self.buffers.input.extend_from_slice(HEAD_FOR_UREQ);
+                // As in HAProxy, chunks that came with the head must be right, even if nobody looks.
+                if let Framing::Chunked(_) = framing {
+                    let taken = framing.take(self.received.unread(), &mut self.buffers.input);
+                    self.received.consume(taken.map_err(not_http)?);
+                }
+                self.framing = Some(framing);
                 return Ok(());
             }
         }

@@ -184,7 +184,7 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
             "",
         ),
         chunked("", WANTS, 74, complete),
-        chunked("zz\r\n", "", 0, ""),
+        chunked("zz\r\n", "", 73, "chunk"),
         plain("200 OK\r\nContent-Length: 9", "good", 0, ""),
         plain("200 OK\r\nContent-Length: 9", "goo", 74, complete),
         plain("200 OK\r\nContent-Length: 2", "good", 75, "does not meet"),

@@ -2,9 +2,11 @@
 //! replaces, beside ours.
 
 mod certificates;
+mod expectations;
 mod forge;
 #[allow(dead_code, reason = "each table uses a part of it")]
 mod harness;
+mod http;
 mod quoting;
 mod script;
 mod sites;

@@ -9,8 +9,15 @@ use super::rule::{HeaderMatch, Subject};
 use crate::haproxy::words::split_value;
 use crate::refusal::Misfit;
 
-/// Reads a rule: whether it is negated, and what it looks for.
-pub(super) fn parse(text: &str) -> Result<(bool, Subject), Misfit> {
+/// What a rule says.
+pub(super) struct Parsed {
+    pub negated: bool,
+    pub min_recv: usize,
+    pub subject: Subject,
+}
+
+/// Reads a rule.
+pub(super) fn parse(text: &str) -> Result<Parsed, Misfit> {
     let words = split_value(text)?;
     if words.iter().any(|word| word.contains(&0)) {
         return Err(Misfit::new(
@@ -21,6 +28,7 @@ pub(super) fn parse(text: &str) -> Result<(bool, Subject), Misfit> {
     let mut rule = Rule {
         words: words.iter(),
         negated: false,
+        min_recv: 0,
         subject: None,
     };
     rule.read()?;
@@ -30,13 +38,18 @@ pub(super) fn parse(text: &str) -> Result<(bool, Subject), Misfit> {
             "write for example 'status 200,300-399', 'string TEXT' or 'hdr name NAME'",
         )
     })?;
-    Ok((rule.negated, subject))
+    Ok(Parsed {
+        negated: rule.negated,
+        min_recv: rule.min_recv,
+        subject,
+    })
 }
 
 /// A rule that is being read.
 struct Rule<'a> {
     words: slice::Iter<'a, Vec<u8>>,
     negated: bool,
+    min_recv: usize,
     subject: Option<Subject>,
 }
 
@@ -52,6 +65,7 @@ impl<'a> Rule<'a> {
                 b"comment" if !marked => {
                     self.pattern("comment")?;
                 }
+                b"min-recv" if !marked => self.min_recv = min_recv(self.pattern("min-recv")?)?,
                 keyword @ (b"status" | b"rstatus" | b"string" | b"rstring" | b"hdr" | b"fhdr") => {
                     if self.subject.is_some() {
                         let what = format!("has a second pattern, `{}`", shown(keyword));
@@ -200,16 +214,25 @@ fn status_list(list: &[u8]) -> Result<Vec<RangeInclusive<u32>>, Misfit> {
         .collect()
 }
 
+/// A number of bytes; -1 is HAProxy's default.
+fn min_recv(text: &[u8]) -> Result<usize, Misfit> {
+    let text = shown(text);
+    let bytes = match text.as_str() {
+        "-1" => Some(0),
+        text => text.parse().ok().filter(|_| !text.starts_with('+')),
+    };
+    bytes.ok_or_else(|| {
+        let what = format!("has `min-recv {text}`, which is not a number of bytes");
+        Misfit::new(what, "write min-recv and a number, such as 100")
+    })
+}
+
 /// Why a word that belongs to no rule is refused.
 fn unknown(word: &[u8], subject: Option<&Subject>) -> Misfit {
     let word = shown(word);
     let elsewhere = "leave it out here";
     match word.as_str() {
         "string-lf" => log_format("string-lf", "string"),
-        "min-recv" => Misfit::new(
-            "has `min-recv`, which is for HAProxy's own check",
-            "leave it out: here the body is read until the pattern is found, or to its end",
-        ),
         "ok-status" | "error-status" | "tout-status" | "status-code" => Misfit::new(
             format!("has `{word}`, which is what HAProxy's own check shows in its statistics"),
             "leave it out: here the exit code says what failed",
@@ -223,8 +246,8 @@ fn unknown(word: &[u8], subject: Option<&Subject>) -> Misfit {
             "quote a pattern that has spaces, such as string \"all good\"",
         ),
         "" => Misfit::new("has an empty word", elsewhere),
-        "comment" => Misfit::new(
-            "has ! before `comment`",
+        "comment" | "min-recv" => Misfit::new(
+            format!("has ! before `{word}`"),
             "write it before the pattern's keyword",
         ),
         _ => Misfit::new(
@@ -287,12 +310,13 @@ mod tests {
             ("hdr name-lf %[x]", "only HAProxy's own check"),
             ("hdr name a value-lf %[x]", "only HAProxy's own check"),
             ("string-lf a", "only HAProxy's own check"),
-            ("string a min-recv 5", "HAProxy's own check"),
+            ("string a min-recv x", "not a number of bytes"),
+            ("string a ! min-recv 1", "before the pattern's keyword"),
             ("string a ok-status L7OK", "HAProxy's own check"),
             ("string a on-error x", "HAProxy's own check"),
             ("string a comment", "no pattern after `comment`"),
         ] {
-            let error = parse(rule).expect_err(rule).of("--expect").to_string();
+            let error = parse(rule).err().expect(rule).of("--expect").to_string();
             assert!(error.contains(part), "{rule}: {error}");
         }
     }

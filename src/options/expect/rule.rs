@@ -12,6 +12,8 @@ pub struct Expectation {
     /// The words it was written with, for messages.
     pub(super) text: String,
     pub(super) negated: bool,
+    /// `min-recv`: a shorter body is looked at when it has ended, not before.
+    pub(super) min_recv: usize,
     pub(super) subject: Subject,
 }
 
@@ -63,6 +65,7 @@ impl Expectation {
         Expectation {
             text: "status 200-399".into(),
             negated: false,
+            min_recv: 0,
             subject: Subject::Status(vec![200..=399]),
         }
     }
@@ -79,6 +82,11 @@ impl Expectation {
     /// Whether it is of the form `! …`.
     pub fn is_negated(&self) -> bool {
         self.negated
+    }
+
+    /// How many bytes of a body that goes on it waits for.
+    pub fn min_recv(&self) -> usize {
+        self.min_recv
     }
 
     /// Whether it has a regular expression, which may take long.

@@ -1,0 +1,255 @@
+//! What a response's head and framing may be: every line of the tables is judged by both.
+
+use std::io::{Read, Write};
+
+use crate::harness::{Case, Differs, compare};
+use crate::support::haproxy::{installed, versions};
+use crate::support::pki::{Ca, Leaf};
+use crate::support::{NAME, peer};
+
+/// A peer that answers every request with these bytes and ends in order; its port.
+pub fn answering(leaf: &Leaf, response: &[u8]) -> u16 {
+    let response = response.to_owned();
+    peer::tls(leaf, move |stream| {
+        let _ = stream.write_all(&response);
+        stream.conn.send_close_notify();
+        let _ = stream.flush();
+        // Reading to the end keeps the kernel from resetting what is still on its way.
+        let _ = stream.sock.read_to_end(&mut Vec::new());
+    })
+}
+
+/// A rule about a response, judged by both.
+pub fn pair(name: String, port: u16, rule: &str, differs: Differs) -> Case {
+    Case {
+        name,
+        address: "127.0.0.1".to_owned(),
+        port,
+        server: format!("ssl verify none check-sni {NAME}"),
+        backend: format!("option httpchk GET /\nhttp-check expect {rule}"),
+        options: format!(
+            "--sni {NAME} --verify none --expect '{}'",
+            rule.replace('\'', r"'\''")
+        ),
+        differs,
+    }
+}
+
+/// With a body of `ok`, unless its framing says otherwise.
+const WITH_A_BODY: [&[u8]; 78] = [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nX: a,\r\n  b\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nX: a\r\n\tb\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nX:\r\n b\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\n X: b\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nX: a\x01b\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nX: a\x7fb\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nX: a\xffb\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\nX: a\nContent-Length: 2\n\nok",
+    b"HTTP/1.1 200 OK\r\nX: a\rb\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 \r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 O\x01\x00K\xff\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1  200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1\t200\tOK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 099 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 000 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 2000 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 0200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200x OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 999 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.2 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/0.9 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/2 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"http/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"ICY 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"\n\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b" HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nX Y: a\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nX : a\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\n: a\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nfoo\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nX\x01: a\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nX\xc3\xa9: a\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\n!#$%&'*+-.^_`|~: a\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nX@y: a\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nX:\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 0x2\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 0002\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2,\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: CHUNKED\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: ,chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 99\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 204 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b;ccccccccccccccccccccccccccccc=\"x;y\"\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2 \r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n 2\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0000000000000000000000000002\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nok\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX: y\r\nZ: z\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\n\r\nok",
+    b"HTTP/1.1 204 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 304 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 205 OK\r\nContent-Length: 2\r\n\r\nok",
+    b"HTTP/1.1 101 C\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nok",
+];
+
+/// What differs by design, or between HAProxy's versions.
+fn odd() -> Vec<(&'static [u8], &'static str, Differs)> {
+    const CUT: Differs = Differs::Stricter("what did not come cannot be said to be absent");
+    const LAX: Differs = Differs::Versions("2.6 takes it");
+    const INTERIM: Differs = Differs::Laxer("the final response is waited for");
+    let chunked = |lines: &'static [u8]| lines;
+    vec![
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok",
+            "! string bad",
+            CUT,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok",
+            "string ok",
+            Differs::No,
+        ),
+        (
+            chunked(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"),
+            "! string bad",
+            CUT,
+        ),
+        (
+            chunked(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok"),
+            "string ok",
+            Differs::No,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 2\r\n\r\nok",
+            "string ok",
+            LAX,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n\r\nok",
+            "string ok",
+            LAX,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked,\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            "string ok",
+            LAX,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\nok\r\n0\r\n\r\n",
+            "string ok",
+            LAX,
+        ),
+        (
+            b"HTTP/1.1 100 C\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+            "status 200",
+            INTERIM,
+        ),
+        (
+            b"HTTP/1.1 103 E\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+            "status 200",
+            INTERIM,
+        ),
+        (b"HTTP/1.1 200 OK\r\nX: a", "status 200", Differs::No),
+        (b"HTTP/1.1 200 OK\r\n", "status 200", Differs::No),
+        (b"", "status 200", Differs::No),
+        (b"SSH-2.0-x\r\n", "status 200", Differs::No),
+        (b"\0\0\x12\x04\0\0\0\0\0", "status 200", Differs::No),
+    ]
+}
+
+/// Heads about as long as HAProxy takes, by fields and by bytes.
+fn long_heads() -> Vec<(String, Vec<u8>, Differs)> {
+    let traffic = Differs::Stricter("a head over 15 kB is 502 for traffic");
+    let mut heads = Vec::new();
+    for (count, differs) in [(99, Differs::No), (100, Differs::No), (101, Differs::No)] {
+        let fields = "X: y\r\n".repeat(count);
+        let head = format!("HTTP/1.1 200 OK\r\n{fields}\r\nok");
+        heads.push((format!("{count} fields"), head.into(), differs));
+    }
+    for (length, differs) in [
+        (15_000, Differs::No),
+        (15_300, Differs::No),
+        (15_500, traffic),
+        (17_000, Differs::No),
+        (40_000, Differs::No),
+    ] {
+        let field = "y".repeat(length);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: {field}\r\n\r\nok");
+        heads.push((format!("a field of {length} bytes"), head.into(), differs));
+    }
+    heads
+}
+
+fn table(leaf: &Leaf) -> Vec<Case> {
+    let shown = |response: &[u8]| {
+        response[..response.len().min(120)]
+            .escape_ascii()
+            .to_string()
+    };
+    let mut cases = Vec::new();
+    for response in WITH_A_BODY {
+        let port = answering(leaf, response);
+        for rule in [
+            "status 0-9999",
+            "status 200",
+            "string ok",
+            "! string bad",
+            "hdr name x",
+        ] {
+            let name = format!("{rule} | {}", shown(response));
+            cases.push(pair(name, port, rule, Differs::No));
+        }
+    }
+    for (response, rule, differs) in odd() {
+        let name = format!("{rule} | {}", shown(response));
+        cases.push(pair(name, answering(leaf, response), rule, differs));
+    }
+    for (name, response, differs) in long_heads() {
+        cases.push(pair(
+            name,
+            answering(leaf, &response),
+            "status 200",
+            differs,
+        ));
+    }
+    cases
+}
+
+#[test]
+fn the_installed_haproxy_reads_responses_as_we_do() {
+    let leaf = Ca::new().leaf(&[NAME], 30);
+    let every_fifth = table(&leaf).into_iter().step_by(4).collect::<Vec<_>>();
+    compare("HTTP", &[installed()], &every_fifth);
+}
+
+#[test]
+#[ignore = "make parity"]
+fn every_haproxy_reads_responses_as_we_do() {
+    let leaf = Ca::new().leaf(&[NAME], 30);
+    compare("HTTP", &versions(), &table(&leaf));
+}
