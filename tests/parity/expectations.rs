@@ -138,7 +138,9 @@ fn table(leaf: &Leaf, every: usize) -> Vec<Case> {
         for (_, rule) in rules.filter(|(rule, _)| (number + rule).is_multiple_of(every)) {
             let differs = match rule {
                 "string-lf good" => Differs::PerhapsStricter("a log-format, refused"),
-                "! rstring ^(.|\\n)*good" => Differs::PerhapsStricter("no stack for it"),
+                "hdr name Content-Length value 0" if name.contains(" 204 ") => {
+                    Differs::Versions("3.2 does not show it to rules, nor does this check")
+                }
                 _ => Differs::No,
             };
             cases.push(pair(format!("{rule} | {name}"), port, rule, differs));

@@ -269,8 +269,9 @@ fn all_checked(haproxy: &Haproxy, version: &Version, number: usize) -> BTreeMap<
     loop {
         let servers = haproxy.every_server().unwrap_or_default();
         let checked = servers.values().filter(|server| {
-            let status = server.check_status.as_str();
-            !status.is_empty() && status != "INI" && !status.starts_with('*')
+            // `* ` says that the next check is running.
+            let status = server.check_status.trim_start_matches("* ");
+            !status.is_empty() && status != "INI"
         });
         let checked = checked.count();
         if checked == number {

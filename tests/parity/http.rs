@@ -26,7 +26,8 @@ pub fn pair(name: String, port: u16, rule: &str, differs: Differs) -> Case {
         address: "127.0.0.1".to_owned(),
         port,
         server: format!("ssl verify none check-sni {NAME}"),
-        backend: format!("option httpchk GET /\nhttp-check expect {rule}"),
+        // HAProxy 3.0 and later wait for the end of the check when a response is not HTTP.
+        backend: format!("timeout check 8s\noption httpchk GET /\nhttp-check expect {rule}"),
         options: format!(
             "--sni {NAME} --verify none --expect '{}'",
             rule.replace('\'', r"'\''")
@@ -36,7 +37,7 @@ pub fn pair(name: String, port: u16, rule: &str, differs: Differs) -> Case {
 }
 
 /// With a body of `ok`, unless its framing says otherwise.
-const WITH_A_BODY: [&[u8]; 78] = [
+const WITH_A_BODY: [&[u8]; 75] = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     b"HTTP/1.1 200 OK\r\nX: a,\r\n  b\r\nContent-Length: 2\r\n\r\nok",
     b"HTTP/1.1 200 OK\r\nX: a\r\n\tb\r\nContent-Length: 2\r\n\r\nok",
@@ -55,8 +56,6 @@ const WITH_A_BODY: [&[u8]; 78] = [
     b"HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\nok",
     b"HTTP/1.1 099 OK\r\nContent-Length: 2\r\n\r\nok",
     b"HTTP/1.1 000 OK\r\nContent-Length: 2\r\n\r\nok",
-    b"HTTP/1.1 2000 OK\r\nContent-Length: 2\r\n\r\nok",
-    b"HTTP/1.1 0200 OK\r\nContent-Length: 2\r\n\r\nok",
     b"HTTP/1.1 200x OK\r\nContent-Length: 2\r\n\r\nok",
     b"HTTP/1.1 999 OK\r\nContent-Length: 2\r\n\r\nok",
     b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
@@ -88,7 +87,6 @@ const WITH_A_BODY: [&[u8]; 78] = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 0x2\r\n\r\nok",
     b"HTTP/1.1 200 OK\r\nContent-Length: 0002\r\n\r\nok",
     b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nok",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\nok",
     b"HTTP/1.1 200 OK\r\nContent-Length: 2,\r\n\r\nok",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: CHUNKED\r\n\r\n2\r\nok\r\n0\r\n\r\n",
@@ -120,9 +118,8 @@ const WITH_A_BODY: [&[u8]; 78] = [
 /// What differs by design, or between HAProxy's versions.
 fn odd() -> Vec<(&'static [u8], &'static str, Differs)> {
     const CUT: Differs = Differs::Stricter("what did not come cannot be said to be absent");
-    const LAX: Differs = Differs::Versions("2.6 takes it");
+    const LAX: Differs = Differs::Versions("some take it");
     const INTERIM: Differs = Differs::Laxer("the final response is waited for");
-    let chunked = |lines: &'static [u8]| lines;
     vec![
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok",
@@ -135,12 +132,12 @@ fn odd() -> Vec<(&'static [u8], &'static str, Differs)> {
             Differs::No,
         ),
         (
-            chunked(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"),
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
             "! string bad",
             CUT,
         ),
         (
-            chunked(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok"),
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nok",
             "string ok",
             Differs::No,
         ),
@@ -162,6 +159,16 @@ fn odd() -> Vec<(&'static [u8], &'static str, Differs)> {
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\nok\r\n0\r\n\r\n",
             "string ok",
+            LAX,
+        ),
+        (
+            b"HTTP/1.1 0200 OK\r\nContent-Length: 2\r\n\r\nok",
+            "string ok",
+            LAX,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\nok",
+            "status 200",
             LAX,
         ),
         (
@@ -243,8 +250,8 @@ fn table(leaf: &Leaf) -> Vec<Case> {
 #[test]
 fn the_installed_haproxy_reads_responses_as_we_do() {
     let leaf = Ca::new().leaf(&[NAME], 30);
-    let every_fifth = table(&leaf).into_iter().step_by(4).collect::<Vec<_>>();
-    compare("HTTP", &[installed()], &every_fifth);
+    let some = table(&leaf).into_iter().step_by(4).collect::<Vec<_>>();
+    compare("HTTP", &[installed()], &some);
 }
 
 #[test]

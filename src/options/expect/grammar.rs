@@ -241,15 +241,15 @@ fn unknown(word: &[u8], subject: Option<&Subject>) -> Misfit {
             format!("has `{word}`, which is a log-format of HAProxy's own check"),
             elsewhere,
         ),
+        "comment" | "min-recv" => Misfit::new(
+            format!("has ! before `{word}`"),
+            "write it before the pattern's keyword",
+        ),
         _ if subject.is_some() => Misfit::new(
             format!("has `{word}` after its pattern"),
             "quote a pattern that has spaces, such as string \"all good\"",
         ),
         "" => Misfit::new("has an empty word", elsewhere),
-        "comment" | "min-recv" => Misfit::new(
-            format!("has ! before `{word}`"),
-            "write it before the pattern's keyword",
-        ),
         _ => Misfit::new(
             format!("begins with `{word}`"),
             "write one of status, rstatus, string, rstring, hdr, fhdr, each with or without a leading !",
