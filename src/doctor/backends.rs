@@ -43,7 +43,7 @@ fn without_command(backend: &Backend) -> Option<Finding> {
     )
 }
 
-/// An `option external-check` that another option takes the place of.
+/// An `option external-check` that a later option replaces.
 fn replaced(backend: &Backend) -> Option<Finding> {
     let set = &backend.settings;
     let (external, check) = (set.replaced.as_ref()?, set.check.as_ref()?);
@@ -80,7 +80,7 @@ fn without_option(backend: &Backend) -> Option<Finding> {
     // What comes from defaults is for the backends that have the option.
     let own = own.filter(|setting| is_within(backend, &setting.place))?;
     let kind = set.check.as_ref();
-    let kind = kind.map_or("a mere TCP connection", |check| check.value.as_str());
+    let kind = kind.map_or("only a TCP connection", |check| check.value.as_str());
     let what = "external-check is set, but without `option external-check` HAProxy ignores it";
     Some(
         Finding::problem("no-option", what)
@@ -120,7 +120,7 @@ fn unchecked(backend: &Backend) -> Vec<Finding> {
     without_agent.map(finding).collect()
 }
 
-/// Servers of which only an agent speaks.
+/// Servers that only an agent judges.
 fn by_agent(backend: &Backend) -> Vec<Finding> {
     let alone = |server: &&Server| {
         server.settings.has("agent-check")
@@ -157,7 +157,7 @@ fn unused_rules(backend: &Backend) -> Vec<Finding> {
         Finding::note("unused-rule", what)
             .at(&rule.place)
             .about([backend.name.clone()])
-            .shows("the check asks and expects what its own options say: GET / and status 200-399")
+            .shows("the check does what its own options say; without any, GET / and status 200-399")
             .write(format!("{write} in external-check path, without this line"))
     };
     rules.map(finding).collect()
@@ -172,7 +172,7 @@ fn quoted(value: &str) -> String {
 fn elsewhere(backend: &Backend, server: &Server) -> Option<Finding> {
     let section = server.settings.get("healthcheck")?;
     let what = format!(
-        "`healthcheck {}` of this server takes the place of the external check",
+        "`healthcheck {}` of this server replaces the external check",
         section.value
     );
     Some(

@@ -116,8 +116,11 @@ fn print_runs(text: &mut String, runs: &Runs) {
         );
         // The columns are kept, so nothing is wrapped.
         _ = writeln!(text, "  {:<8} {columns}", mark.word());
+        if mark == Mark::Ok {
+            continue;
+        }
         paragraph(text, "           means  ", &ran.meaning);
-        if !ran.said.is_empty() && mark == Mark::Problem {
+        if !ran.said.is_empty() {
             paragraph(text, "           says   ", &printable(&ran.said));
         }
         if let Some(diagnose) = &ran.diagnose {

@@ -32,7 +32,7 @@ pub(super) fn look(check: &ExternalCheck, good: &Good, setup: Setup) -> Vec<Find
 }
 
 fn without_sni(check: &ExternalCheck, good: &Good, setup: Setup) -> Option<Finding> {
-    // Since 3.3 HAProxy sends the Host as SNI of its own accord.
+    // From 3.3 on, HAProxy sends the Host as SNI by itself.
     let by_itself = setup.haproxy.version.is_some() && setup.haproxy.at_least(3, 3);
     if check.server.settings.has("sni") || by_itself {
         return None;
@@ -170,7 +170,7 @@ fn http2_only(check: &ExternalCheck) -> Option<Finding> {
     )
 }
 
-/// `send-proxy` and its kin: a server that waits for such a header answers nobody without.
+/// `send-proxy` and its variants: a server that waits for such a header answers only with it.
 fn proxy_header(check: &ExternalCheck, good: &Good) -> Option<Finding> {
     let words = [
         ("send-proxy", "--send-proxy"),

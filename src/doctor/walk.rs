@@ -55,7 +55,7 @@ pub(super) fn find(root: &Path, user: &User, path: &str) -> Result<Found, Obstac
 const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// A walk down a path within a jail. Each step starts at the open folder before it, so that nobody who
-/// moves folders and links meanwhile can lead it out of the jail.
+/// moves folders and links at the same time can lead it out of the jail.
 struct Walk<'a> {
     user: &'a User,
     /// The folders from the root to here, and perhaps a file.
