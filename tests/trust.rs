@@ -2,7 +2,7 @@
 
 mod support;
 
-use rcgen::{BasicConstraints, DnType, GeneralSubtree, IsCa, NameConstraints};
+use rcgen::{BasicConstraints, CustomExtension, DnType, GeneralSubtree, IsCa, NameConstraints};
 use support::NAME;
 use support::check::{self, by_hand, under_haproxy};
 use support::folder::Folder;
@@ -240,4 +240,27 @@ fn odd_names_and_serial_numbers_do_not_keep_an_end_from_being_told() {
         57,
         "ends in 9 days",
     );
+}
+
+#[test]
+fn what_of_a_ca_file_is_not_used_is_told() {
+    let folder = Folder::new();
+    let root = Ca::new();
+    let twice = Ca::with("Odd CA", |params| {
+        let name = CustomExtension::from_oid_content(&[2, 5, 29, 19], vec![0x30, 0]);
+        params.custom_extensions.push(name);
+    });
+    let port = peer::answer(&root.leaf(&[NAME], 30), OK);
+    folder.file("roots/a.pem", "no certificate\n");
+    folder.file("roots/b.pem", "-----BEGIN CERTIFICATE-----\n");
+    folder.file("roots/c.pem", &format!("{}{}", twice.pem, root.pem));
+    let (connect, roots) = (format!("--connect=127.0.0.1:{port}"), folder.join("roots"));
+    let output = by_hand(&["--verbose", "--ca-file", &roots, &connect, NAME])
+        .output()
+        .expect("the program runs");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    for unused in ["CN=Odd CA: an extension", "b.pem: cannot be read"] {
+        assert!(text.contains(unused), "{text} (lacks {unused})");
+    }
 }

@@ -164,6 +164,10 @@ pub(super) fn details(plan: &Plan, verdict: &Verdict) -> String {
             &format!("{subject}, by {issuer}, ends {end} ({days} days)"),
         );
     }
+    let rules = plan.tls.verification.as_ref();
+    for unused in rules.map_or_else(Vec::new, |rules| rules.trust.unused()) {
+        row("unused", &format!("in --ca-file, {unused}"));
+    }
     if !plan.handshake_only {
         row(
             "request",

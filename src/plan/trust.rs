@@ -11,8 +11,8 @@ use super::files::{Files, Seen};
 use super::names::Names;
 use super::pem;
 use super::revocation::List;
-use crate::certificate::Parts;
 use crate::certificate::element::{Elements, OID, SEQUENCE, only};
+use crate::certificate::{Parts, Uses};
 use crate::options::Options;
 use crate::refusal::refusal;
 
@@ -38,6 +38,8 @@ pub struct Trust {
     anchors: &'static [TrustAnchor<'static>],
     /// What came from files, in their order: roots, and issuers between them and a server.
     certificates: Vec<Trusted>,
+    /// Files of a directory that could not be read.
+    skipped: Vec<String>,
 }
 
 /// A certificate from a file.
@@ -124,7 +126,7 @@ impl Trust {
                 unknown if unknown.starts_with('@') => {
                     bail!("--ca-file {unknown}: write @bundled, @system-ca or a PEM file")
                 }
-                file => trust.certificates.extend(from(file, files)?),
+                file => trust.add(file, files)?,
             }
         }
         if bundled {
@@ -167,40 +169,58 @@ impl Trust {
         self.anchors
     }
 
+    /// Adds the certificates in a file, or in the files of a directory as HAProxy reads one: whatever
+    /// ends in .pem, .crt, .cer or .crl, as far as it can be read.
+    fn add(&mut self, name: &str, files: &Files) -> Result<()> {
+        let subject = format!("--ca-file {name}");
+        let before = self.certificates.len();
+        let entries = match name.is_empty() {
+            true => None,
+            false => files.list(&subject, name)?,
+        };
+        match entries {
+            None => self.certificates.extend(from_file(name, files)?),
+            Some(entries) => {
+                for entry in entries {
+                    let suffix = entry.rsplit_once('.').map_or("", |(_, suffix)| suffix);
+                    if entry.starts_with('.') || !["pem", "crt", "cer", "crl"].contains(&suffix) {
+                        continue;
+                    }
+                    let file = format!("{name}/{entry}");
+                    match from_file(&file, files) {
+                        Ok(found) => self.certificates.extend(found),
+                        Err(_) => self.skipped.push(file),
+                    }
+                }
+            }
+        }
+        if self.certificates.len() == before {
+            return Err(refusal(
+                subject,
+                "has no certificate in it",
+                "write it as PEM",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What of the files is not used, and why: certificates that OpenSSL loads but never takes, and
+    /// files of a directory that cannot be read.
+    pub fn unused(&self) -> Vec<String> {
+        let broken = self.certificates.iter().filter_map(|trusted| {
+            let parts = trusted.parts()?;
+            let broken = Uses::read(&parts).broken;
+            broken.then(|| format!("{}: an extension cannot be read", parts.subject_text()))
+        });
+        let skipped = self.skipped.iter();
+        let skipped = skipped.map(|file| format!("{file}: cannot be read as PEM certificates"));
+        broken.chain(skipped).collect()
+    }
+
     /// What came from files, in their order.
     pub fn certificates(&self) -> &[Trusted] {
         &self.certificates
     }
-}
-
-/// The certificates in a file, or in the files of a directory as HAProxy reads one: whatever ends
-/// in .pem, .crt, .cer or .crl, as far as it can be read.
-fn from(name: &str, files: &Files) -> Result<Vec<Trusted>> {
-    let subject = format!("--ca-file {name}");
-    let mut found = Vec::new();
-    let entries = match name.is_empty() {
-        true => None,
-        false => files.list(&subject, name)?,
-    };
-    match entries {
-        None => found.extend(from_file(name, files)?),
-        Some(entries) => {
-            for entry in entries {
-                let suffix = entry.rsplit_once('.').map_or("", |(_, suffix)| suffix);
-                if ["pem", "crt", "cer", "crl"].contains(&suffix) && !entry.starts_with('.') {
-                    found.extend(from_file(&format!("{name}/{entry}"), files).unwrap_or_default());
-                }
-            }
-        }
-    }
-    if found.is_empty() {
-        return Err(refusal(
-            subject,
-            "has no certificate in it",
-            "write it as PEM",
-        ));
-    }
-    Ok(found)
 }
 
 fn from_file(file: &str, files: &Files) -> Result<Vec<Trusted>> {

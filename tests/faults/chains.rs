@@ -56,6 +56,12 @@ fn orders(stage: &Stage) -> Vec<Fault> {
         row("the upper one missing", &[&lower], 55, "CN=Upper CA"),
         row("both missing", &[], 55, "CN=Lower CA"),
         row("another chain", &[&cross, &foreign], 55, "CN=Lower CA"),
+        row(
+            "20 copies each",
+            &[[&cross; 20], [&foreign; 20], [&upper; 20]].concat(),
+            55,
+            "CN=Lower CA",
+        ),
         row("40 issuers of the same name", &misled, 55, "CN=Lower CA"),
         row(
             "padded: no days are counted there",

@@ -1,6 +1,8 @@
 //! What the server's certificate and its chain may be.
 
+mod again;
 mod chains;
+mod constraints;
 pub(crate) mod differences;
 mod files;
 mod forms;
@@ -91,6 +93,8 @@ fn table() -> Table {
     names::cases(&mut table);
     validity::cases(&mut table);
     chains::cases(&mut table);
+    again::cases(&mut table);
+    constraints::cases(&mut table);
     uses::cases(&mut table);
     keys::cases(&mut table);
     forms::cases(&mut table);
