@@ -105,34 +105,28 @@ fn signature(path: &Path<'_>) -> String {
     "it is signed in an unusual way".to_owned()
 }
 
-/// A signature algorithm or a key that is not among those that webpki verifies with ring.
+/// A signature algorithm or a key that is not among those that are verified here.
 fn unusual(signature: &[u8], key: &[u8]) -> Option<String> {
     let oid = name::dotted(Elements(signature).expect(OID)?);
-    let algorithm = Elements(key).expect(SEQUENCE)?;
-    let mut algorithm = Elements(algorithm);
+    let mut algorithm = Elements(Elements(key).expect(SEQUENCE)?);
     let kind = name::dotted(algorithm.expect(OID)?);
     let curve = algorithm.expect(OID).map(name::dotted).unwrap_or_default();
-    let what = match (oid.as_str(), kind.as_str(), curve.as_str()) {
-        ("1.3.101.113", ..) => "Ed448",
-        ("1.2.840.10045.4.3.1" | "1.2.840.113549.1.1.14", ..) => "SHA-224",
-        (_, "1.2.840.113549.1.1.10", _) => "a key for RSA-PSS only",
-        (_, _, "1.3.132.0.35") => "a key on P-521",
-        (_, _, "1.3.132.0.33") => "a key on P-224",
-        (_, _, "1.3.132.0.10") => "a key on secp256k1",
-        ("1.2.840.10045.4.3.4", ..) => "ECDSA and SHA-512",
-        ("1.2.840.113549.1.1.11" | "1.2.840.113549.1.1.12" | "1.2.840.113549.1.1.13", ..)
-        | (
-            "1.2.840.10045.4.3.2" | "1.2.840.10045.4.3.3",
-            _,
-            "1.2.840.10045.3.1.7" | "1.3.132.0.34",
-        )
-        | ("1.3.101.112", ..) => return None,
+    let known_curve = ["1.2.840.10045.3.1.7", "1.3.132.0.34", "1.3.132.0.35"];
+    let what = match (oid.as_str(), curve.as_str()) {
+        ("1.3.101.113", _) => "Ed448",
+        ("1.2.840.10045.4.3.1" | "1.2.840.113549.1.1.14", _) => "SHA-224",
+        (_, "1.3.132.0.33") => "a key on P-224",
+        (_, "1.3.132.0.10") => "a key on secp256k1",
+        ("1.2.840.10045.4.3.2" | "1.2.840.10045.4.3.3" | "1.2.840.10045.4.3.4", curve)
+            if known_curve.contains(&curve) =>
+        {
+            return None;
+        }
+        ("1.2.840.113549.1.1.11" | "1.2.840.113549.1.1.12" | "1.2.840.113549.1.1.13", _)
+        | ("1.3.101.112", _) => return None,
         _ => {
-            return Some(
-                format!("the algorithm {oid} and a key of {kind} {curve}")
-                    .trim_end()
-                    .to_owned(),
-            );
+            let what = format!("the algorithm {oid} and a key of {kind} {curve}");
+            return Some(what.trim_end().to_owned());
         }
     };
     Some(what.to_owned())
