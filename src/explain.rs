@@ -1,6 +1,7 @@
 //! `sni-check explain [CODE]`: what an exit code means, its likely causes, how to confirm each and
 //! what to change.
 
+mod alert;
 mod cause;
 mod certificate;
 mod connection;
@@ -11,7 +12,7 @@ mod tls;
 use anyhow::{Result, bail};
 
 use crate::code::Code;
-use crate::failure::Failure;
+use crate::failure::{Failure, alert_name};
 use crate::output::wrap::paragraph;
 
 use self::cause::{Cause, render};
@@ -33,7 +34,8 @@ pub fn text(words: &[String]) -> Result<String> {
 pub const HELP: &str = "\
 What an exit code means (check_code in HAProxy's stats, `code: N` in its log),
 its likely causes in order, how to confirm each and what to change. Without
-CODE, all codes. One of HAProxy's words (L6RSP, PROCTOUT) is explained too.
+CODE, all codes. One of HAProxy's words (L6RSP, PROCTOUT) and the name of a TLS
+alert are explained too.
 
 Examples:
   sni-check explain 65
@@ -48,6 +50,13 @@ fn one(word: &str) -> Result<String> {
     if let Some(code) = word.parse().ok().and_then(Code::from_number) {
         return Ok(explanation(code));
     }
+    if let Some(meaning) = alert::meaning(word) {
+        let mut text = String::new();
+        let label = format!("{}  ", word.to_ascii_lowercase());
+        let meaning = format!("a TLS alert, with which a server ends a handshake: {meaning}");
+        paragraph(&mut text, &label, &meaning);
+        return Ok(text);
+    }
     let mut of_word = Code::ALL
         .into_iter()
         .filter(|code| code.haproxy_word().eq_ignore_ascii_case(word))
@@ -61,7 +70,7 @@ fn one(word: &str) -> Result<String> {
             shown::foreign(number)
         ),
         Err(_) => bail!(
-            "`{word}` is not a code; write a number such as 65, one of HAProxy's words such as PROCTOUT, or nothing for the table"
+            "`{word}` is not a code; write a number such as 65, one of HAProxy's words such as PROCTOUT, a TLS alert such as unrecognized_name, or nothing for the table"
         ),
     }
 }
@@ -112,6 +121,22 @@ pub fn likeliest_of(failure: &Failure) -> Option<(&'static str, &'static str)> {
         }
         failure => likeliest(failure.code()),
     }
+}
+
+/// What the alert means that a failure is about, in a sentence.
+pub fn alert_of(failure: &Failure) -> Option<String> {
+    let alert = match failure {
+        Failure::ClientCertificate { alert, .. }
+        | Failure::NameRefused { alert, .. }
+        | Failure::HandshakeRefused(alert)
+        | Failure::NothingInCommon(alert) => *alert,
+        _ => return None,
+    };
+    let name = alert_name(alert);
+    let meaning = alert::meaning(&name)?;
+    Some(format!(
+        "By the TLS alert {name} the server says: {meaning}."
+    ))
 }
 
 /// The likely causes of a code, the likeliest first.

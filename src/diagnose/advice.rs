@@ -125,6 +125,7 @@ fn of_failure(
             if let Failure::NotHttp(_) = failure {
                 sentences.push(NOT_HTTP.to_owned());
             }
+            sentences.extend(explain::alert_of(failure));
             let likeliest = explain::likeliest_of(failure);
             sentences.extend(likeliest.map(|(what, change)| format!("Likeliest: {what} {change}")));
         }

@@ -105,8 +105,12 @@ pub(super) fn host(plan: &Plan) -> &str {
         .unwrap_or_default()
 }
 
+/// How a server behind a proxy learns that visitors use HTTPS.
+pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
 /// Header fields whose value is not a secret.
-const HARMLESS: [HeaderName; 4] = [
+const HARMLESS: [HeaderName; 5] = [
+    FORWARDED_PROTO,
     header::HOST,
     header::ACCEPT,
     header::USER_AGENT,

@@ -282,10 +282,13 @@ impl Edits<'_> {
 
     fn status(&mut self, status: u16, location: Option<&str>) {
         let uri = self.plan.request.uri.path_and_query().cloned();
-        let is_root = uri.is_some_and(|uri| uri.as_str() == "/");
+        let is_root = uri.as_ref().is_some_and(|uri| uri.as_str() == "/");
         match status {
             300..=399 => {
-                if let Some(path) = location.and_then(|location| self.same_site(location)) {
+                let path = location.and_then(|location| self.same_site(location));
+                if path.as_deref() == uri.as_ref().map(|uri| uri.as_str()) {
+                    self.forwarded();
+                } else if let Some(path) = path {
                     // It is for a shell, and comes from the server.
                     let quoted = shlex::try_quote(&path).unwrap_or_default();
                     let advice = format!(
@@ -324,6 +327,16 @@ impl Edits<'_> {
             }
             _ => {}
         }
+    }
+
+    /// With the header that says that visitors use HTTPS: without it, some servers redirect to the
+    /// very page that was asked for.
+    fn forwarded(&mut self) {
+        let advice = "The page redirects to itself, because the server believes that visitors do not use \
+                      HTTPS: send X-Forwarded-Proto: https, in the check and for visitors.";
+        self.add(false, advice, |options| {
+            options.header.push("X-Forwarded-Proto: https".to_owned());
+        });
     }
 
     /// The path that a redirect points to, if it stays at this name and port.

@@ -2,7 +2,7 @@
 
 use ureq::http::header;
 
-use super::answers::harmless;
+use super::answers::{FORWARDED_PROTO, harmless};
 use super::setup::Setup;
 use crate::options::Options;
 use crate::options::values::{TlsVersion, Verify};
@@ -21,6 +21,9 @@ pub(super) fn path(setup: &Setup<'_>) -> String {
         match harmless(name, value) {
             Some(value) if name == header::HOST && value != plan.names.host => {
                 words.add("--header", format!("Host: {value}"));
+            }
+            Some(value) if *name == FORWARDED_PROTO => {
+                words.add("--header", format!("X-Forwarded-Proto: {value}"));
             }
             Some(_) => {}
             None => words.add("--header", format!("@/etc/haproxy/{name}.header")),

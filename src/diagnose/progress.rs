@@ -58,7 +58,8 @@ pub(super) fn shown<T>(work: impl FnOnce(&Progress) -> T) -> T {
     let progress = &progress;
     let start = Instant::now();
     thread::scope(|scope| {
-        scope.spawn(move || {
+        // Without a thread there is no such line.
+        let line = thread::Builder::new().spawn_scoped(scope, move || {
             let mut written = "";
             while done.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
                 write_text(io::stderr(), &progress.line(start));
@@ -66,6 +67,7 @@ pub(super) fn shown<T>(work: impl FnOnce(&Progress) -> T) -> T {
             }
             write_text(io::stderr(), written);
         });
+        drop(line);
         let result = work(progress);
         drop(working);
         result

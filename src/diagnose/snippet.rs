@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::answers::{harmless, host};
+use super::answers::{FORWARDED_PROTO, harmless, host};
 use super::external::{path, versions};
 use super::setup::{Setup, Way};
 use crate::haproxy::call::own_command;
@@ -19,7 +19,7 @@ pub(super) fn builtin(setup: &Setup<'_>) -> String {
 /// Its lines but the first.
 pub(super) fn builtin_lines(setup: &Setup<'_>) -> String {
     let plan = setup.plan;
-    let mut text = host_line(setup);
+    let mut text = traffic_lines(setup);
     if !plan.handshake_only {
         text += &http_check(setup);
     }
@@ -58,6 +58,9 @@ fn http_check(setup: &Setup<'_>) -> String {
         "    http-check send meth {method} uri {} ver {version} hdr Host {host}",
         quote(uri)
     );
+    if forwarded(plan) {
+        text += " hdr X-Forwarded-Proto https";
+    }
     if setup.secrets {
         let headers = plan.request.headers.iter();
         for (name, value) in headers.filter(|(name, value)| harmless(name, value).is_none()) {
@@ -90,22 +93,30 @@ pub(super) fn external(setup: &Setup<'_>) -> Option<String> {
 pub(super) fn external_lines(setup: &Setup<'_>) -> String {
     format!(
         "{}    option external-check\n    external-check command {}\n    external-check path {}\n{}",
-        host_line(setup),
+        traffic_lines(setup),
         own_command(),
         quote(path(setup)),
         server_lines(setup, "check")
     )
 }
 
-/// Visitors' requests need the Host that the server knows.
-fn host_line(setup: &Setup<'_>) -> String {
-    match setup.host_matters {
-        true => format!(
-            "    http-request set-header Host {}\n",
-            quote(host(setup.plan))
-        ),
-        false => String::new(),
+/// What visitors' requests need: the Host that the server knows, and that they use HTTPS.
+fn traffic_lines(setup: &Setup<'_>) -> String {
+    let mut text = String::new();
+    if setup.host_matters {
+        let host = quote(host(setup.plan));
+        _ = writeln!(text, "    http-request set-header Host {host}");
     }
+    if forwarded(setup.plan) {
+        text += "    http-request set-header X-Forwarded-Proto https\n";
+    }
+    text
+}
+
+/// Whether the check says that visitors use HTTPS.
+fn forwarded(plan: &Plan) -> bool {
+    let mut headers = plan.request.headers.iter();
+    headers.any(|(name, value)| *name == FORWARDED_PROTO && value == "https")
 }
 
 fn server_lines(setup: &Setup<'_>, check: &str) -> String {

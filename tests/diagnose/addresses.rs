@@ -90,3 +90,40 @@ fn each_address_is_tried_and_the_cure_names_those_that_answer() {
     haproxy.wait_for_status("be", "s1", "UP");
     haproxy.wait_for_status("be", "s2", "UP");
 }
+
+#[test]
+fn of_many_addresses_eight_are_tried_even_where_no_thread_can_be_had() {
+    let stage = Stage::new();
+    let mut hosts = "127.0.0.1 localhost\n".to_owned();
+    for last in 2..60 {
+        hosts += &format!("127.0.0.{last} {NAME}\n");
+    }
+    let hosts = stage.folder.file("hosts", &hosts);
+    let program = format!("{}/sni-check", stage.chroot());
+    let target = format!("{NAME}:{}", crate::support::dead_port());
+    let call = [program.as_str(), "diagnose", "--haproxy=none", &target];
+    let output = with_hosts(&hosts)
+        .args(call)
+        .output()
+        .expect("unshare runs");
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(41), "{output:?}");
+    assert!(text.contains(&format!("{NAME} has 58 addresses")), "{text}");
+    assert!(text.contains("50 more addresses are not tried"), "{text}");
+    assert_eq!(text.matches("connection refused in").count(), 8, "{text}");
+    // No thread for the resolver: an address is given.
+    let target = format!("--connect=127.0.0.1:{}", crate::support::dead_port());
+    let output = crate::support::program("setpriv")
+        .args(["--reuid=65534", "--clear-groups", "prlimit", "--nproc=1"])
+        .args([
+            program.as_str(),
+            "diagnose",
+            "--haproxy=none",
+            &target,
+            NAME,
+        ])
+        .output()
+        .expect("setpriv runs");
+    assert_eq!(output.status.code(), Some(41), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}

@@ -1,6 +1,7 @@
 //! The commands for people, `explain` and `diagnose`, against real servers and a real HAProxy.
 
 mod addresses;
+mod asking;
 mod explain;
 mod readme;
 mod report;

@@ -144,19 +144,11 @@ fn a_certificate_that_is_revoked() {
 fn a_certificate_that_ends_too_soon() {
     let stage = Stage::new();
     let nginx = serve(&stage.ca.leaf(&[NAME], 5), &[], "");
-    let command = crate::support::check::BINARY;
     let options = format!(
         "--min-cert-days 10 --sni {NAME} --ca-file {}",
         stage.ca_file
     );
-    let lines = format!(
-        "    option external-check\n    external-check command {command}\n    external-check path \"{options}\"\n    \
-         server s1 127.0.0.1:{} {} check inter 500ms",
-        nginx.port,
-        words(&stage.ca_file)
-    );
-    let global = "global\n    external-check\n    insecure-fork-wanted\nbackend unused\n";
-    Outage::of(&format!("{lines}\n{global}"), "/");
+    Outage::by_external_check(nginx.port, &words(&stage.ca_file), &options);
     let call = ["--min-cert-days=10", "--ca-file", &stage.ca_file, NAME];
     let said = diagnose(nginx.port, &call);
     said.says("Renew the certificate now")

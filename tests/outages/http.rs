@@ -64,6 +64,19 @@ fn a_redirect_to_another_host() {
 }
 
 #[test]
+#[ignore = "make outages"]
+fn a_redirect_to_itself() {
+    let stage = Stage::new();
+    let check = "    http-check send meth GET uri / HOST\n    http-check expect status 200";
+    let only_https =
+        "if ($http_x_forwarded_proto != https) { return 301 https://$host$request_uri; }";
+    let (nginx, outage) = outage(&stage, only_https, check, "/");
+    let said = ask(&stage, nginx.port, &["--expect=status 200"]);
+    said.says("redirects to itself");
+    outage.is_cured_by(&said);
+}
+
+#[test]
 fn a_page_that_wants_a_login() {
     let stage = Stage::new();
     let check = "    http-check send meth GET uri /api HOST";
@@ -172,7 +185,7 @@ fn a_page_that_takes_longer_than_the_check_waits() {
         let _ = stream.flush();
     });
     let outage = checked(&stage, port, "    http-check send meth GET uri / HOST", "/");
-    let said = ask(&stage, port, &[]);
+    let said = ask(&stage, port, &["--timeout=1500ms"]);
     said.says("later than the check waits");
     outage.is_cured_by(&said);
 }
@@ -193,6 +206,6 @@ fn an_answer_that_never_comes() {
     for behave in [Duration::ZERO, Duration::from_secs(15)] {
         let port = peer::tls(&stage.leaf, move |_| thread::sleep(behave));
         checked(&stage, port, "    http-check send meth GET uri / HOST", "/");
-        ask(&stage, port, &[]).is_for_the_server();
+        ask(&stage, port, &["--timeout=1s"]).is_for_the_server();
     }
 }

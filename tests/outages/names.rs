@@ -140,8 +140,11 @@ fn a_wildcard_that_is_one_label_short() {
 fn a_name_to_verify_that_is_wrong() {
     let stage = Stage::new();
     let port = stage.nginx().port;
-    let words = verified(&stage, NAME) + " check-sni www.example.test verifyhost old.example.test";
-    let outage = Outage::checked(port, &words);
+    let options = format!(
+        "--verify-host old.example.test --sni {NAME} --ca-file {}",
+        stage.ca_file
+    );
+    let outage = Outage::by_external_check(port, &verified(&stage, NAME), &options);
     let call = [
         "--verify-host=old.example.test",
         "--ca-file",

@@ -1,6 +1,6 @@
 //! What an operator does: looks, pastes, reloads, looks again.
 
-use crate::support::check::{run_by_hand, stdout};
+use crate::support::check::{BINARY, run_by_hand, stdout};
 use crate::support::folder::Folder;
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::{NAME, wait_for};
@@ -68,6 +68,17 @@ impl Outage {
         Outage::of(&lines, "/")
     }
 
+    /// Of a server on this port that an external check with these options finds DOWN.
+    #[track_caller]
+    pub fn by_external_check(port: u16, words: &str, options: &str) -> Outage {
+        let lines = format!(
+            "    option external-check\n    external-check command {BINARY}\n    external-check path \"{options}\"\n    \
+             server s1 127.0.0.1:{port} {words} check inter 2s fall 1\n\
+             global\n    external-check\n    insecure-fork-wanted"
+        );
+        Outage::of(&lines, "/")
+    }
+
     /// The lines of a report turn the server UP, each kind of them, and visitors are served.
     #[track_caller]
     pub fn is_cured_by(&self, said: &Said) {
@@ -112,8 +123,12 @@ impl Outage {
 /// Diagnoses the server on this port of the loopback.
 pub fn diagnose(port: u16, words: &[&str]) -> Said {
     let connect = format!("127.0.0.1:{port}");
-    let call = ["diagnose", "--connect", &connect];
-    let words: Vec<&str> = call.iter().chain(words).copied().collect();
+    let mut call = vec!["diagnose", "--connect", &connect];
+    // The machine may be busy.
+    if !words.iter().any(|word| word.starts_with("--timeout")) {
+        call.push("--timeout=6s");
+    }
+    let words = [&call, words].concat();
     let text = stdout(&run_by_hand(&words));
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
     Said { text, flat }

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use crate::operator::{Outage, diagnose};
+use crate::operator::{Outage, Said, diagnose};
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
@@ -187,17 +187,22 @@ fn nobody_listens() {
     said.says("Start the service").is_for_the_server();
 }
 
+/// Of a server that keeps silent.
+fn quickly(port: u16, stage: &Stage) -> Said {
+    diagnose(port, &[&["--timeout=1s"], &call(stage)[..]].concat())
+}
+
 #[test]
 #[ignore = "make outages"]
 fn silence() {
     let stage = Stage::new();
     for port in [peer::silent(), peer::tcp(drop)] {
         Outage::checked(port, &correct(&stage));
-        diagnose(port, &call(&stage)).is_for_the_server();
+        quickly(port, &stage).is_for_the_server();
     }
     let (port, _hole) = peer::blackhole();
     Outage::checked(port, &correct(&stage));
-    diagnose(port, &call(&stage)).is_for_the_server();
+    quickly(port, &stage).is_for_the_server();
 }
 
 #[test]

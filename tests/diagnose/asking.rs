@@ -1,0 +1,97 @@
+//! How HAProxy is asked: nothing is left behind, and what cannot be asked is said.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::report::diagnose;
+use crate::support::check::{BINARY, run_by_hand};
+use crate::support::folder::Folder;
+use crate::support::pki::Ca;
+use crate::support::{NAME, Running, dead_port, peer, wait_for};
+
+fn asked(words: &[&str]) -> Value {
+    let connect = format!("--connect=127.0.0.1:{}", dead_port());
+    let call = ["diagnose", "--json", &connect, NAME];
+    let output = run_by_hand(&[&call, words].concat());
+    assert_eq!(output.status.code(), Some(41), "{output:?}");
+    serde_json::from_slice(&output.stdout).expect("an object")
+}
+
+#[test]
+fn haproxy_is_asked_and_without_it_the_view_is_marked_as_predicted() {
+    assert!(asked(&[])["haproxy_asked"].is_string());
+    let folder = Folder::new();
+    let broken = "#!/bin/sh\n[ \"$1\" != -v ] || echo 'HAProxy version 3.0.0 2026/01/01'\n";
+    let broken = folder.script("haproxy", broken);
+    for (haproxy, why) in [("none", "--haproxy none"), (&broken, "could not be asked")] {
+        let report = asked(&["--haproxy", haproxy]);
+        assert!(report["haproxy_asked"].is_null());
+        let said = report["haproxy_not_asked"].as_str().expect("a reason");
+        assert!(said.contains(why), "{said}");
+        assert_eq!(report["haproxy_view"][0]["status"], "L4CON");
+    }
+    let missing = run_by_hand(&["diagnose", "--haproxy=/nonexistent/haproxy", NAME]);
+    assert_eq!(missing.status.code(), Some(2), "{missing:?}");
+}
+
+/// The processes that this one has started, and theirs.
+fn descendants(of: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{of}/task/{of}/children"));
+    let children = children.unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|id| id.parse().ok());
+    children
+        .flat_map(|id| [vec![id], descendants(id)].concat())
+        .collect()
+}
+
+#[test]
+fn haproxy_dies_with_the_diagnosis_and_leaves_nothing_behind() {
+    let folder = Folder::new();
+    let connect = format!("--connect=127.0.0.1:{}", peer::silent());
+    let mut command = Command::new(BINARY);
+    command
+        .args(["diagnose", "--timeout=1500ms", &connect, NAME])
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::null());
+    let mut diagnosis = Running(command.spawn().expect("sni-check runs"));
+    let of = diagnosis.0.id();
+    let haproxy = wait_for("HAProxy to run", || {
+        descendants(of).into_iter().find(|id| {
+            let name = fs::read_to_string(format!("/proc/{id}/comm"));
+            name.is_ok_and(|name| name.trim() == "haproxy")
+        })
+    });
+    // Killed, so that nothing of ours can clean up.
+    diagnosis.0.kill().expect("killed");
+    diagnosis.0.wait().expect("ended");
+    wait_for("HAProxy to end", || {
+        let status = fs::read_to_string(format!("/proc/{haproxy}/stat"));
+        let gone = status.map_or(true, |status| status.contains(") Z "));
+        gone.then_some(())
+    });
+    let left = fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn nobody_else_can_have_a_program_run() {
+    let own = std::process::id().to_string();
+    let output = run_by_hand(&["--tied-to-parent", &own, "/bin/echo", "run"]);
+    assert_eq!(output.status.code(), Some(255));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_server_that_only_haproxy_takes_is_the_first_thing_said() {
+    let ca = Ca::new();
+    // HAProxy's own check looks at the status alone.
+    let leaf = ca.leaf(&[NAME], 30);
+    let port = peer::answer(&leaf, "HTTP/1.1 103 Early Hints\r\n\r\n");
+    let report = diagnose(&ca, port, NAME, &["--expect=status 103"]);
+    assert_ne!(report.code, 0);
+    report.advises("HAProxy reaches this server; sni-check does not, because");
+    report.is_fixed("haproxy.cfg");
+    assert_eq!(report.value["cure"]["builtin_tried"], "tried: UP");
+}
