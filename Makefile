@@ -13,7 +13,7 @@ RUST = $(shell sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
 
 # program=Debian package
 DEMO_TOOLS = haproxy=haproxy cc=gcc
-# gcc only recommends what it needs to link a program; looked for by what it brings.
+# gcc only recommends what it needs to link a program; found by a file that it brings.
 LIBC_DEV = $(shell [ -e /usr/include/assert.h ] || echo libc6-dev)
 TEST_TOOLS = nginx=nginx-light gnutls-serv=gnutls-bin curl=curl openssl=openssl readelf=binutils setpriv=util-linux \
 	valgrind=valgrind buildah=buildah mandoc=mandoc man=man-db col=bsdextrautils zsh=zsh fish=fish \
@@ -108,7 +108,7 @@ setup-haproxy: setup-demo
 	@tests/support/haproxy-of.sh sid $(CURDIR)/target/haproxy/sid || \
 		echo 'The HAProxy of Debian sid cannot be had today; the tests use the others.'
 
-# What is looked for by what it brings, not by a program.
+# Some packages are found by a file that they bring, not by a program.
 setup: setup-demo setup-release setup-haproxy
 	$(call debian,$(TEST_TOOLS),$(shell [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates) \
 		$(shell [ -e /usr/share/bash-completion/bash_completion ] || echo bash-completion) \

@@ -18,8 +18,13 @@ write_program() {
 self=$(readlink -f "$0")
 root=$(dirname "$self")/root
 set -- "$root/usr/sbin/haproxy" "$@"
-for loader in "$root"/usr/lib/*/ld-linux-*.so.*; do
-	exec "$loader" --argv0 "$self" --library-path "$(dirname "$loader")" "$@"
+# Before Debian 13 some of the libraries are below /lib.
+for loader in "$root"/usr/lib/*/ld-linux-*.so.* "$root"/lib/*/ld-linux-*.so.*; do
+	[ -e "$loader" ] || continue
+	folder=${loader#"$root"}
+	folder=${folder#/usr}
+	folder=${folder%/*}
+	exec "$loader" --argv0 "$self" --library-path "$root/usr$folder:$root$folder" "$@"
 done
 END
 	chmod 755 "$1/haproxy"
@@ -65,6 +70,7 @@ for package in "$new"/apt/archives/*.deb; do
 done
 rm -rf "$new/apt"
 write_program "$new"
-"$new/haproxy" -v | head -n 1
+said=$("$new/haproxy" -v)
+echo "$said" | head -n 1
 rm -rf "$folder"
 mv "$new" "$folder"
