@@ -16,13 +16,8 @@ use super::server::Server;
 /// How long an answer may be, in bytes.
 const MAX_ANSWER: u64 = 8 << 10;
 
-/// Asks about each checked server of a backend, one after the other.
-pub(super) fn all(served: &Served, jail: &Jail) -> Vec<Ran> {
-    let servers = served.backend.checked();
-    servers.map(|server| one(served, server, jail)).collect()
-}
-
-fn one(served: &Served, server: &Server, jail: &Jail) -> Ran {
+/// Asks about a server.
+pub(super) fn one(served: &Served, server: &Server, jail: &Jail) -> Ran {
     let start = Instant::now();
     let asked = ask(served, server, jail);
     let (outcome, meaning, said) = match asked {

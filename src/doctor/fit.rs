@@ -62,7 +62,8 @@ fn time(check: &ExternalCheck, good: &Good) -> Option<Finding> {
         Finding::note("time", what)
             .at(limit.place.as_ref().unwrap_or(&check.server.place))
             .shows(format!(
-                "PROCTOUT and no code where the backend takes longer than {}",
+                "PROCTOUT where the backend takes longer than {}; the check_code beside it is left \
+                 over from an earlier check, ignore it",
                 milliseconds(limit.time)
             ))
             .write(format!(

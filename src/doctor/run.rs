@@ -3,7 +3,7 @@
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Instant;
 
 use anyhow::Result;
@@ -22,6 +22,7 @@ use super::judge;
 use super::launch;
 use super::outcome::{Outcome, Ran, Runs};
 use super::served::Served;
+use super::server::Server;
 use super::setup::Setup;
 
 /// How many checks run at a time.
@@ -63,22 +64,49 @@ pub(super) fn possible() -> Result<()> {
     }
 }
 
+/// A check to run.
+enum Job<'a> {
+    External(&'a ExternalCheck<'a>),
+    Served(&'a Served<'a>, &'a Server),
+}
+
+impl Job<'_> {
+    fn run(&self, setup: Setup) -> Ran {
+        match self {
+            Job::External(check) => one(check, setup),
+            Job::Served(served, server) => asked::one(served, server, setup.jail),
+        }
+    }
+}
+
 /// Runs the checks, several at a time; in their order.
 pub(super) fn all(checks: &[ExternalCheck], setup: Setup) -> Runs {
-    let mut done = Vec::with_capacity(checks.len());
-    for some in checks.chunks(AT_ONCE) {
-        let ran = thread::scope(|scope| {
-            let threads: Vec<_> = some
-                .iter()
-                .map(|check| scope.spawn(|| one(check, setup)))
-                .collect();
-            let joined = threads.into_iter().map(|thread| thread.join());
-            joined.filter_map(Result::ok).collect::<Vec<_>>()
-        });
-        done.extend(ran);
+    let backends = setup.config.backends.iter();
+    let served: Vec<Served> = backends.filter_map(Served::of).collect();
+    let mut jobs: Vec<Job> = checks.iter().map(Job::External).collect();
+    for served in &served {
+        let servers = served.backend.checked();
+        jobs.extend(servers.map(|server| Job::Served(served, server)));
     }
-    let served = setup.config.backends.iter().filter_map(Served::of);
-    done.extend(served.flat_map(|served| asked::all(&served, setup.jail)));
+    let mut done = Vec::with_capacity(jobs.len());
+    for some in jobs.chunks(AT_ONCE) {
+        done.extend(thread::scope(|scope| {
+            let start = |job| {
+                let thread = thread::Builder::new();
+                (
+                    job,
+                    thread.spawn_scoped(scope, move || Job::run(job, setup)),
+                )
+            };
+            let started: Vec<_> = some.iter().map(start).collect();
+            let finish = |(job, thread): (&Job, io::Result<ScopedJoinHandle<Ran>>)| match thread {
+                Ok(thread) => thread.join().ok(),
+                // No thread is left for it: it runs on this one.
+                Err(_) => Some(job.run(setup)),
+            };
+            started.into_iter().filter_map(finish).collect::<Vec<_>>()
+        }));
+    }
     let exact = is_exact(setup.jail);
     Runs {
         exact,

@@ -192,3 +192,25 @@ fn a_haproxy_that_crashes_or_is_none_is_named_so() {
         stderr(&output)
     );
 }
+
+#[test]
+fn with_too_few_processes_there_is_still_a_report() {
+    let stage = Stage::new();
+    let copy = stage.folder.copy(check::BINARY, "sni-check", 0o755);
+    let script = "#!/bin/sh\necho 'HAProxy version 2.6.12 2026/01/01'\n";
+    let haproxy = stage.folder.script("haproxy", script);
+    let server = "127.0.0.1:PORT TLS check inter 5s\n server t 127.0.0.1:PORT TLS check inter 5s";
+    let config = configure(&stage, PLAIN, &checked("/bin/true", "", server));
+    // Two processes or threads of this user: a check would be the third.
+    let mut command = program("setpriv");
+    command.args(["--reuid=64123", "--regid=64123", "--clear-groups"]);
+    command.args(["prlimit", "--nproc=2", &copy, "doctor", "--run"]);
+    command.args(["--json", "--haproxy", &haproxy, "-f", &config]);
+    let output = command.output().expect("setpriv runs");
+    // Which of them fails depends on which is first.
+    let report: serde_json::Value =
+        serde_json::from_str(&stdout(&output)).unwrap_or_else(|_| panic!("{}", stderr(&output)));
+    let checks = report["runs"]["checks"].as_array().expect("checks");
+    assert_eq!(checks.len(), 2, "{report}");
+    assert_ne!(output.status.code(), Some(1), "{report}");
+}

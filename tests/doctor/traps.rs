@@ -115,6 +115,21 @@ fn haproxys_own_checks_that_send_no_sni_or_speak_no_tls() {
     });
 }
 
+/// HAProxy refuses a namespace that is not there, so it shows nothing of this one.
+#[test]
+fn a_network_namespace_that_the_check_is_not_in() {
+    let stage = Stage::new();
+    let server = format!("{SERVER} namespace blue");
+    let config = in_chroot(&stage, &checked("/sni-check", &options(), &server));
+    let (report, _) = json(&["-f", &config]);
+    let detour = finding(&report, "traffic-detour");
+    let what = detour["what"].as_str().expect("text");
+    assert!(
+        what.contains("`namespace blue`") && what.contains("limit of sni-check"),
+        "{what}"
+    );
+}
+
 /// From 3.3 on HAProxy sends the Host of its check as SNI, where there is one.
 #[test]
 fn newer_haproxys_send_the_host_of_a_check_as_sni() {
