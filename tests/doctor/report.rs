@@ -23,7 +23,6 @@ fn the_ready_configurations_have_no_finding() {
         ("SNI_HOST", NAME.to_owned()),
         ("SNI_CHECK", format!("{}/sni-check", stage.chroot())),
         ("CA_FILE", format!("{}/ca.pem", stage.chroot())),
-        ("SERVER_CA_FILE", format!("{}/ca.pem", stage.chroot())),
         ("CLIENT_PEM", client),
         ("CHROOT", stage.chroot().to_owned()),
     ];
