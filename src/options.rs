@@ -178,6 +178,23 @@ pub struct Options {
     pub target: Vec<String>,
 }
 
+impl Options {
+    /// The options given that are about the request and its response.
+    pub fn about_http(&self) -> Vec<&'static str> {
+        let all = [
+            (self.method.is_some(), "--method"),
+            (self.uri.is_some(), "--uri"),
+            (!self.header.is_empty(), "--header"),
+            (self.body.is_some(), "--body"),
+            (!self.expect.is_empty(), "--expect"),
+            (self.max_head.is_some(), "--max-head"),
+            (self.max_body.is_some(), "--max-body"),
+        ];
+        let given = all.into_iter().filter(|(given, _)| *given);
+        given.map(|(_, name)| name).collect()
+    }
+}
+
 /// Why `--version` is refused beside anything to check.
 pub(crate) fn version_checks_nothing() -> anyhow::Error {
     refusal("--version", "checks nothing", "leave it out here")

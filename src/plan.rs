@@ -177,22 +177,12 @@ impl Plan {
 
 /// Refuses what asks for HTTP beside `--handshake-only`.
 fn refuse_http(options: &Options, url_uri: Option<&str>) -> Result<()> {
-    for (given, option) in [
-        (options.method.is_some(), "--method"),
-        (options.uri.is_some(), "--uri"),
-        (!options.header.is_empty(), "--header"),
-        (options.body.is_some(), "--body"),
-        (!options.expect.is_empty(), "--expect"),
-        (options.max_head.is_some(), "--max-head"),
-        (options.max_body.is_some(), "--max-body"),
-        (
-            url_uri.is_some_and(|path| path != "/"),
-            "the path in the URL",
-        ),
-    ] {
-        exclusive(given, option, true, "--handshake-only")?;
+    let in_url = url_uri.is_some_and(|path| path != "/");
+    let given = options.about_http().into_iter();
+    match given.chain(in_url.then_some("the path in the URL")).next() {
+        Some(option) => exclusive(true, option, true, "--handshake-only"),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// What a request can follow is HTTP/1.

@@ -57,6 +57,9 @@ impl Opening {
     }
 }
 
+/// A ServerHello of TLS 1.2 with all that may be in it, in records of a byte each.
+const ENOUGH: usize = 2048;
+
 /// A record's type.
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
@@ -120,8 +123,10 @@ impl Read for Listening<'_> {
         let length = self.from.read(buffer)?;
         let opening = &mut *self.opening;
         if !opening.complete {
-            opening.bytes.extend_from_slice(&buffer[..length]);
-            opening.complete = server_hello(&contents(HANDSHAKE, &opening.bytes)).is_some();
+            let room = ENOUGH.saturating_sub(opening.bytes.len());
+            opening.bytes.extend_from_slice(&buffer[..length.min(room)]);
+            let hello = server_hello(&contents(HANDSHAKE, &opening.bytes)).is_some();
+            opening.complete = hello || length > room;
         }
         Ok(length)
     }
@@ -176,6 +181,7 @@ mod tests {
         let length = bytes.len();
         bytes.extend([23; 5000]);
         assert!(opening(bytes).bytes.len() < length + 7);
+        assert!(opening(vec![22; 5000]).bytes.len() <= super::ENOUGH);
     }
 
     #[test]

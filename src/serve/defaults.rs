@@ -102,6 +102,24 @@ fn without_replaced(request: &Options, mut defaults: Options) -> Options {
     if request.crt.is_some() {
         defaults.key = None;
     }
+    if request.handshake_only {
+        let Options {
+            method,
+            uri,
+            header,
+            body,
+            expect,
+            max_head,
+            max_body,
+            ..
+        } = &mut defaults;
+        (*method, *uri, *body) = (None, None, None);
+        (*max_head, *max_body) = (None, None);
+        header.clear();
+        expect.clear();
+    } else if !request.about_http().is_empty() {
+        defaults.handshake_only = false;
+    }
     if request.verify == Some(Verify::None) {
         defaults.verify_host = None;
         defaults.ca_file.clear();
@@ -135,6 +153,19 @@ mod tests {
             Parsed::Options(options) => *options,
             Parsed::Help(_) => panic!("help"),
         }
+    }
+
+    #[test]
+    fn a_handshake_alone_and_a_request_take_each_others_place() {
+        let of_both = over(
+            options("--handshake-only"),
+            &options("--uri /x --method HEAD --header A:b --port 1"),
+        );
+        assert!(of_both.handshake_only && of_both.about_http().is_empty());
+        assert!(of_both.port.is_some());
+        let of_both = over(options("--uri /y"), &options("--handshake-only"));
+        assert!(!of_both.handshake_only);
+        assert!(over(options("--port 1"), &options("--handshake-only")).handshake_only);
     }
 
     #[test]
