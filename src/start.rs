@@ -17,9 +17,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::{MemfdFlags, Mode, OFlags};
-use rustix::io::Errno;
 use rustix::net::SocketAddrAny;
 
 use crate::code::Code;
@@ -72,11 +71,16 @@ pub unsafe fn words(count: libc::c_int, words: *const *const libc::c_char) -> Ve
 
 /// Opens something harmless on each closed descriptor of 0, 1 and 2.
 fn occupy_standard_descriptors() {
-    for fd in 0..=2 {
-        // SAFETY: nothing else runs yet that could close the descriptor during the call, and a
-        // closed one is exactly what EBADF tells.
-        let standard = unsafe { BorrowedFd::borrow_raw(fd) };
-        if rustix::io::fcntl_getfd(standard) != Err(Errno::BADF) {
+    // SAFETY: nothing else runs yet that could close one of them during the call, and a closed one is
+    // exactly what NVAL tells.
+    let standard = [0, 1, 2].map(|fd| unsafe { BorrowedFd::borrow_raw(fd) });
+    let mut polled = standard
+        .each_ref()
+        .map(|fd| PollFd::new(fd, PollFlags::empty()));
+    // It fails where fewer than three descriptors are allowed: then all of them are tried.
+    let failed = poll(&mut polled, Some(&Timespec::default())).is_err();
+    for standard in polled {
+        if !failed && !standard.revents().contains(PollFlags::NVAL) {
             continue;
         }
         // The kernel gives the lowest free descriptor, which is this one.
