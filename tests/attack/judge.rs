@@ -39,7 +39,10 @@ pub fn judge(attempt: &Try, outcome: Outcome, grace: f64) -> Judged {
         .iter()
         .any(|known| i32::from(known.number()) == code);
     check(documented, format!("code {code} is not documented"));
-    check(![1, 3].contains(&code) || attempt.scarce, "an internal error".to_owned());
+    check(
+        ![1, 3].contains(&code) || attempt.scarce,
+        "an internal error".to_owned(),
+    );
     let may_be_up = match &attempt.up {
         Up::Never => false,
         Up::Fine => true,
