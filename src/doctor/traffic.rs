@@ -18,6 +18,7 @@ pub(super) fn look(check: &ExternalCheck, good: &Good, setup: Setup) -> Vec<Find
             other_sni(check, good),
             other_name(check, good),
             client_certificate(check, good),
+            revocation(check, good),
             http2_only(check),
         ],
     };
@@ -122,6 +123,23 @@ fn other_name(check: &ExternalCheck, good: &Good) -> Option<Finding> {
                 "--verify-host {} in external-check path",
                 required.value
             )),
+    )
+}
+
+/// `crl-file` makes traffic refuse revoked certificates.
+fn revocation(check: &ExternalCheck, good: &Good) -> Option<Finding> {
+    let lists = check.server.settings.get("crl-file")?;
+    if !good.options.crl_file.is_empty() || good.plan.tls.verification.is_none() {
+        return None;
+    }
+    let what = "traffic refuses revoked certificates (`crl-file`), the check does not know them";
+    Some(
+        Finding::note("traffic-other-revocation", what)
+            .at(&lists.place)
+            .shows("UP by the check, 503 for traffic, once the server's certificate is revoked")
+            .write(
+                "--crl-file FILE in external-check path, with a copy inside the chroot if there is one",
+            ),
     )
 }
 

@@ -157,6 +157,7 @@ fn traffic_that_goes_another_way_than_the_check() {
     let stage = Stage::new();
     let client = stage.ca.leaf(&["client.example.test"], 30);
     stage.folder.file("root/client.pem", &client.both_pem());
+    stage.folder.file("root/crl.pem", &stage.ca.crl(&[], 30));
     for (words, id, write) in [
         (
             "verifyhost other.example.test",
@@ -172,6 +173,11 @@ fn traffic_that_goes_another_way_than_the_check() {
             "crt ROOT/client.pem",
             "traffic-other-certificate",
             "--crt FILE",
+        ),
+        (
+            "crl-file ROOT/crl.pem",
+            "traffic-other-revocation",
+            "--crl-file FILE",
         ),
         ("send-proxy", "traffic-other-proxy", "--send-proxy "),
         ("send-proxy-v2", "traffic-other-proxy", "--send-proxy-v2 "),
