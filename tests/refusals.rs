@@ -32,6 +32,12 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
     };
     let (crt, _) = key("one");
     let (_, other_key) = key("other");
+    let p521_key = support::program("openssl")
+        .args(["genpkey", "-quiet", "-algorithm", "EC"])
+        .args(["-pkeyopt", "ec_paramgen_curve:P-521"])
+        .output()
+        .expect("openssl runs");
+    let p521_key = scratch.file("p521.key", &String::from_utf8_lossy(&p521_key.stdout));
     let empty = scratch.file("empty.pem", "");
     let broken = scratch.file("broken.pem", "-----BEGIN CERTIFICATE-----\n!!\n");
     let rows: Vec<(String, Vec<&str>)> = [
@@ -174,6 +180,10 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
             "--sni a --crt CRT --key OTHER",
             vec!["--key", "does not fit --crt"],
         ),
+        (
+            "--sni a --crt CRT --key P521",
+            vec!["--key", "limit of sni-check", "RSA with 2048 to 4096 bits"],
+        ),
         ("--sni a --key OTHER", vec!["--key without --crt"]),
         (
             "--sni a --ssl-min-ver TLSv1.3 --ssl-max-ver TLSv1.2",
@@ -214,7 +224,9 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
     .map(|(path, parts)| {
         let path = path.replace("EMPTY", &empty).replace("BROKEN", &broken);
         (
-            path.replace("CRT", &crt).replace("OTHER", &other_key),
+            path.replace("CRT", &crt)
+                .replace("OTHER", &other_key)
+                .replace("P521", &p521_key),
             parts,
         )
     })

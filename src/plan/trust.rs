@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor};
 use rustls::sign::CertifiedKey;
 
@@ -304,6 +304,20 @@ pub(super) fn identity(options: &Options, files: &Files) -> Result<Option<Arc<Ce
     };
     let provider = rustls::crypto::ring::default_provider();
     let identity = CertifiedKey::from_der(chain, key, &provider)
-        .map_err(|error| anyhow!("{option} {file}: the key does not fit --crt {crt}: {error}"))?;
+        .map_err(|error| {
+            let subject = format!("{option} {file}");
+            match error {
+                rustls::Error::InconsistentKeys(_) => refusal(
+                    subject,
+                    format!("does not fit --crt {crt}: it is the key of another certificate"),
+                    "give the key of that certificate",
+                ),
+                _ => refusal(
+                    subject,
+                    "has a key, or a certificate, of a kind that cannot be used here (limit of sni-check)",
+                    "use P-256, P-384, Ed25519, or RSA with 2048 to 4096 bits; or HAProxy's own check-sni",
+                ),
+            }
+        })?;
     Ok(Some(Arc::new(identity)))
 }
