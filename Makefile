@@ -74,7 +74,7 @@ help:
 	@echo 'make bench    what a check costs, side by side'
 	@echo 'make deb      the Debian package, in target/debian'
 	@echo 'make sbom     what the binary is made of, as CycloneDX, in target/sbom'
-	@echo 'make soak     300 servers, a check a second each, a backend that is reloaded and killed'
+	@echo 'make soak     300 servers and a backend with outages; serve: 2000 servers, a million checks'
 	@echo 'make attack   20,000 hostile peers and places; prints the table of SECURITY.md'
 	@echo 'make fuzz     every fuzz target, each for SECONDS=600'
 	@echo 'make install  binary, manual and completions below $(DESTDIR)$(PREFIX)'
@@ -159,7 +159,7 @@ outages: setup
 	cargo test --locked --test outages -- --include-ignored
 
 soak: setup build
-	SNI_CHECK=$(abspath $(BINARY)) cargo test --locked --test soak --test serve -- --ignored --nocapture
+	SNI_CHECK=$(abspath $(BINARY)) cargo test --locked --test soak --test serve -- --ignored --nocapture --test-threads 1
 
 attack: setup build
 	cargo test --locked --test attack -- --ignored --nocapture

@@ -129,12 +129,34 @@ fn without_replaced(request: &Options, mut defaults: Options) -> Options {
     if verifies || !request.crl_file.is_empty() {
         defaults.verify = None;
     }
+    if asks_for_http(request) {
+        defaults.handshake_only = false;
+    }
+    if request.handshake_only {
+        defaults = Options {
+            method: None,
+            uri: None,
+            header: Vec::new(),
+            body: None,
+            expect: Vec::new(),
+            max_head: None,
+            max_body: None,
+            ..defaults
+        };
+    }
     let reads_body =
         |options: &Options| options.expect.iter().any(|rule| rule.part() == Part::Body);
     if !request.expect.is_empty() && !reads_body(request) {
         defaults.max_body = None;
     }
     defaults
+}
+
+/// Whether something of these options is for an HTTP request.
+fn asks_for_http(options: &Options) -> bool {
+    let one = options.method.is_some() || options.uri.is_some() || options.body.is_some();
+    let list = !options.header.is_empty() || !options.expect.is_empty();
+    one || list || options.max_head.is_some() || options.max_body.is_some()
 }
 
 /// The list of the request, or the default if it has none.
@@ -182,6 +204,12 @@ mod tests {
             ("--verify none", "--ca-file c", "--ca-file c"),
             ("--crt a --key b", "--crt c", "--crt c"),
             ("--quiet", "--json", "--json"),
+            ("--handshake-only", "--uri /x", "--uri /x"),
+            (
+                "--uri /x --sni a",
+                "--handshake-only",
+                "--handshake-only --sni a",
+            ),
         ] {
             let found = over(options(request), &options(default));
             let (found, expected) = (format!("{found:?}"), format!("{:?}", options(expected)));

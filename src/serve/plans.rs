@@ -124,30 +124,11 @@ impl Plans {
 
     /// Reads the options of a request, and refuses those that a request may not have.
     fn parse(&self, text: &str) -> Result<Options> {
-        if !text.is_empty() && !text.starts_with('-') {
-            let what = "does not begin with an option";
-            return Err(refusal(
-                OPTIONS,
-                what,
-                "write such as --sni www.example.com",
-            ));
-        }
-        let given = match options::parse(&split_options(text, OPTIONS)?)? {
-            Parsed::Help(_) => return Err(refusal("--help", "is for people", "leave it out here")),
-            Parsed::Options(given) => *given,
-        };
-        refuse_idle(&given)?;
-        if given.timeout.is_some_and(|time| time.0 > LONGEST) {
-            let what = "is longer than a minute, a limit of sni-check serve";
-            return Err(refusal("--timeout", what, "write one below timeout check"));
-        }
+        let given = requested(text)?;
         if self.remote && given.syslog.is_some() {
             let what = "in a request could send anywhere";
-            return Err(refusal(
-                "--syslog",
-                what,
-                "give it to sni-check serve itself",
-            ));
+            let write = "give it to sni-check serve itself";
+            return Err(refusal("--syslog", what, write));
         }
         Ok(given)
     }
@@ -171,6 +152,28 @@ impl Plans {
             write,
         ))
     }
+}
+
+/// Reads the text of [`OPTIONS`].
+///
+/// # Errors
+/// What no server takes, whatever its own options are.
+pub fn requested(text: &str) -> Result<Options> {
+    if !text.is_empty() && !text.starts_with('-') {
+        let what = "does not begin with an option";
+        let write = "write such as --sni www.example.com";
+        return Err(refusal(OPTIONS, what, write));
+    }
+    let given = match options::parse(&split_options(text, OPTIONS)?)? {
+        Parsed::Help(_) => return Err(refusal("--help", "is for people", "leave it out here")),
+        Parsed::Options(given) => *given,
+    };
+    refuse_idle(&given)?;
+    if given.timeout.is_some_and(|time| time.0 > LONGEST) {
+        let what = "is longer than a minute, a limit of sni-check serve";
+        return Err(refusal("--timeout", what, "write one below timeout check"));
+    }
+    Ok(given)
 }
 
 /// The files that options name.

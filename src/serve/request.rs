@@ -79,7 +79,7 @@ fn receive(socket: &Socket, buffer: &mut [u8]) -> Result<usize, Stop> {
 /// Reads a head; `None` while it is incomplete.
 ///
 /// # Errors
-/// As [`read`].
+/// What is not such a request, or lacks a field.
 pub fn parse(head: &[u8]) -> Result<Option<Request>> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);

@@ -66,10 +66,10 @@ fn nothing_grows(program: &str, checks: usize) -> (Held, Held) {
         (after.descriptors <= before.descriptors).then_some(after)
     });
     assert!(after.threads <= 17, "{after:?}");
-    assert!(
-        after.memory <= before.memory + before.memory / 10,
-        "{before:?} {after:?}"
-    );
+    // Each idle thread keeps the part of its stack that a check has touched.
+    let threads = after.threads.saturating_sub(before.threads) * 128;
+    let allowed = before.memory + before.memory / 10 + threads;
+    assert!(after.memory <= allowed, "{before:?} {after:?}");
     (before, after)
 }
 
@@ -132,21 +132,27 @@ fn a_hundred_servers_get_their_answers_in_time() {
     no_answer_is_late(BINARY, 100, "2s", Duration::from_secs(4));
 }
 
-#[test]
-#[ignore = "takes a quarter of an hour and a quiet machine: make soak"]
-#[allow(clippy::print_stdout)]
-fn two_thousand_servers_and_a_million_checks() {
+/// The release binary, and a number that a variable may change.
+fn long(variable: &str, usual: usize) -> (String, usize) {
     let binary = std::env::var("SNI_CHECK").expect("SNI_CHECK names the release binary");
-    no_answer_is_late(
-        &binary,
-        2000,
-        "2s",
-        Duration::from_secs(
-            std::env::var("SECONDS").map_or(60, |text| text.parse().expect("a number")),
-        ),
-    );
-    println!("2000 servers, inter 2s, 60 s: no late answer");
-    let checks = std::env::var("CHECKS").map_or(1_000_000, |text| text.parse().expect("a number"));
+    let number = std::env::var(variable).map(|text| text.parse().expect("a number"));
+    (binary, number.unwrap_or(usual))
+}
+
+#[test]
+#[ignore = "takes a minute and a quiet machine: make soak"]
+#[allow(clippy::print_stdout)]
+fn two_thousand_servers() {
+    let (binary, seconds) = long("SERVE_SECONDS", 60);
+    no_answer_is_late(&binary, 2000, "2s", Duration::from_secs(seconds as u64));
+    println!("2000 servers, inter 2s, {seconds} s: no late answer");
+}
+
+#[test]
+#[ignore = "takes a quarter of an hour: make soak"]
+#[allow(clippy::print_stdout)]
+fn a_million_checks() {
+    let (binary, checks) = long("SERVE_CHECKS", 1_000_000);
     let (before, after) = nothing_grows(&binary, checks);
     println!("{checks} checks: {before:?}, then {after:?}");
 }
