@@ -5,6 +5,7 @@ pub(crate) mod ask;
 pub mod call;
 pub(crate) mod child;
 pub(crate) mod program;
+mod statistics;
 pub(crate) mod tied;
 pub(crate) mod variables;
 pub mod words;

@@ -95,15 +95,20 @@ impl Evidence {
         evidence.tls = Some(tls);
         progress.enter(Phase::Remedies);
         evidence.remedy = evidence.look_for_remedy(plan, options, &address);
-        evidence.host_matters = match (&evidence.remedy, &evidence.answers) {
+        evidence.host_matters = evidence.look_at_host(&address);
+        evidence
+    }
+
+    /// Whether the server answers something else to another Host, with the best options.
+    fn look_at_host(&self, address: &Address) -> bool {
+        let matters = match (&self.remedy, &self.answers) {
             (Some(remedy), _) if remedy.result.is_ok() => {
-                let answers = Answers::gather(&remedy.plan, &address, false);
+                let answers = Answers::gather(&remedy.plan, address, false);
                 answers.and_then(|answers| answers.host_matters())
             }
             (_, answers) => answers.as_ref().and_then(Answers::host_matters),
-        }
-        .unwrap_or(false);
-        evidence
+        };
+        matters.unwrap_or(false)
     }
 
     fn look_for_remedy(&self, plan: &Plan, options: &Options, address: &Address) -> Option<Remedy> {

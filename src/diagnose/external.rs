@@ -97,11 +97,16 @@ fn rest(words: &mut Words, plan: &Plan, options: &Options) {
         ("--ca-file", &options.ca_file),
         ("--crl-file", &options.crl_file),
     ] {
-        values.iter().for_each(|value| words.add(name, value));
+        values
+            .iter()
+            .for_each(|value| words.add(name, from_anywhere(value)));
+    }
+    for (name, file) in [("--crt", &options.crt), ("--key", &options.key)] {
+        if let Some(file) = file {
+            words.add(name, from_anywhere(file));
+        }
     }
     for (name, value) in [
-        ("--crt", &options.crt),
-        ("--key", &options.key),
         ("--source", &options.source),
         ("--verify-host", &options.verify_host),
     ] {
@@ -133,6 +138,13 @@ fn rest(words: &mut Words, plan: &Plan, options: &Options) {
         Some(ProxyHeader::V2Local) => words.0.push("--send-proxy-v2".to_owned()),
         None => {}
     }
+}
+
+/// A file's path as HAProxy can use it, which runs in another folder. `@system-ca` and `@bundled` stay.
+pub(super) fn from_anywhere(file: &str) -> String {
+    let absolute = std::path::absolute(file).ok();
+    let absolute = absolute.filter(|_| !file.starts_with('@'));
+    absolute.map_or_else(|| file.to_owned(), |path| path.display().to_string())
 }
 
 /// In HAProxy's notation, in the largest unit that is exact.

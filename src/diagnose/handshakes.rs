@@ -60,17 +60,9 @@ pub(super) type Faults = Vec<CertificateFailure>;
 impl Handshakes {
     /// The jobs that make the handshakes, beside which others may run.
     pub fn gather<'a>(plan: &'a Plan, address: &'a Address, more: Vec<Job<'a>>) -> Handshakes {
-        let unverified = |min_version, max_version| Tls {
-            verification: None,
-            min_version,
-            max_version,
-            min_cert_days: None,
-            warn_cert_days: None,
-            ..plan.tls.clone()
-        };
-        let chosen = unverified(plan.tls.min_version, plan.tls.max_version);
-        let only12 = unverified(TlsVersion::Tls12, TlsVersion::Tls12);
-        let only13 = unverified(TlsVersion::Tls13, TlsVersion::Tls13);
+        let chosen = unverified(plan, plan.tls.min_version, plan.tls.max_version);
+        let only12 = unverified(plan, TlsVersion::Tls12, TlsVersion::Tls12);
+        let only13 = unverified(plan, TlsVersion::Tls13, TlsVersion::Tls13);
         let sni = plan.names.sni.as_ref();
         let no_such_name = DnsName::try_from("no-such-name.invalid").ok();
         let shake = |sni, tls| {
@@ -169,6 +161,18 @@ impl Handshakes {
     pub fn any_succeeded(&self) -> bool {
         let all = [&self.named, &self.bare, &self.tls12, &self.tls13];
         all.iter().any(|attempt| attempt.result.is_ok()) || self.made_up.result.is_ok()
+    }
+}
+
+/// The plan's TLS, with any certificate accepted and these versions.
+fn unverified(plan: &Plan, min_version: TlsVersion, max_version: TlsVersion) -> Tls {
+    Tls {
+        verification: None,
+        min_version,
+        max_version,
+        min_cert_days: None,
+        warn_cert_days: None,
+        ..plan.tls.clone()
     }
 }
 

@@ -63,20 +63,7 @@ impl Opinion {
             questions.extend(tries.into_iter().flatten());
         }
         let patience = setup.plan.timeout.max(case.plan.timeout) + MARGIN;
-        let asked = match haproxy {
-            _ if questions.is_empty() => Err("there is no address".to_owned()),
-            None => Err("left out by --haproxy none".to_owned()),
-            Some(haproxy) if haproxy.binary().is_none() => {
-                Err("no haproxy is installed here; --haproxy FILE names one".to_owned())
-            }
-            Some(haproxy) => {
-                let version = haproxy.version_text.clone().unwrap_or_default();
-                let answers = ask(haproxy, &questions, patience);
-                answers
-                    .map(|answers| (version, answers))
-                    .map_err(|error| format!("HAProxy could not be asked: {error:#}"))
-            }
-        };
+        let asked = put(haproxy, &questions, patience);
         let answers = asked.as_ref().ok().map(|(_, answers)| answers.as_slice());
         let mut tried = answers.map_or(&[][..], |answers| &answers[rows..]).iter();
         let mut tried_snippet = |text: String| Snippet {
@@ -92,7 +79,10 @@ impl Opinion {
         };
         let alternative =
             alternative.map(|other| (tried_snippet(snippet::builtin(&other)), other.way));
-        if let Some((lines, way)) = alternative.filter(|(lines, _)| lines.is_up()) {
+        if let Some((lines, way)) = alternative.filter(|(lines, way)| {
+            // That HTTP/2 is spoken was seen here, too.
+            lines.is_up() || (answers.is_none() && *way == Way::Http2)
+        }) {
             opinion.builtin = Some(lines);
             opinion.external = None;
             opinion.way = way;
@@ -106,6 +96,27 @@ impl Opinion {
         let mut rows = self.rows.iter();
         rows.find(|row| row.role == view::Role::Own)
     }
+}
+
+/// Puts the questions to HAProxy: its version and its answers, or why there are none.
+fn put(
+    haproxy: Option<&Haproxy>,
+    questions: &[String],
+    patience: Duration,
+) -> Result<(String, Vec<Answer>), String> {
+    let Some(haproxy) = haproxy else {
+        return Err("left out by --haproxy none".to_owned());
+    };
+    if questions.is_empty() {
+        return Err("there is no address".to_owned());
+    }
+    if haproxy.binary().is_none() {
+        return Err("no haproxy is installed here; --haproxy FILE names one".to_owned());
+    }
+    let version = haproxy.version_text.clone().unwrap_or_default();
+    let answers = ask(haproxy, questions, patience);
+    let answers = answers.map_err(|error| format!("HAProxy could not be asked: {error:#}"))?;
+    Ok((version, answers))
 }
 
 impl Snippet {

@@ -171,7 +171,10 @@ impl Where {
             CertificateFailure::OtherName { .. } => {
                 tls.is_some_and(Handshakes::is_default_certificate)
             }
-            CertificateFailure::IssuerUnknown { below: Some(_), .. } => true,
+            CertificateFailure::IssuerUnknown { below: Some(_), .. }
+            | CertificateFailure::IssuerUnknown {
+                self_signed: true, ..
+            } => true,
             CertificateFailure::IssuerUnknown { .. } => {
                 tls.is_some_and(|tls| tls.issuer_is_private)
             }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::answers::{FORWARDED_PROTO, harmless, host};
-use super::external::{path, versions};
+use super::external::{from_anywhere, path, versions};
 use super::setup::{Setup, Way};
 use crate::haproxy::call::own_command;
 use crate::haproxy::words::quote;
@@ -141,9 +141,9 @@ fn long_timeout(plan: &Plan) -> Option<Duration> {
 }
 
 /// HAProxy's `ca-file`; it has no roots of its own.
-pub(super) fn ca_file(options: &Options) -> &str {
+pub(super) fn ca_file(options: &Options) -> String {
     let file = options.ca_file.iter().find(|file| *file != "@bundled");
-    file.map_or("@system-ca", String::as_str)
+    from_anywhere(file.map_or("@system-ca", String::as_str))
 }
 
 fn tls_words(setup: &Setup<'_>) -> String {
@@ -168,13 +168,11 @@ fn tls_words(setup: &Setup<'_>) -> String {
 /// `verify required` and what that goes by.
 pub(super) fn verify_words(options: &Options) -> String {
     let mut line = format!(" verify required ca-file {}", quote(ca_file(options)));
-    for (word, value) in [
-        ("verifyhost", options.verify_host.as_ref()),
-        ("crl-file", options.crl_file.first()),
-    ] {
-        if let Some(value) = value {
-            _ = write!(line, " {word} {}", quote(value));
-        }
+    if let Some(name) = &options.verify_host {
+        _ = write!(line, " verifyhost {}", quote(name));
+    }
+    if let Some(file) = options.crl_file.first() {
+        _ = write!(line, " crl-file {}", quote(from_anywhere(file)));
     }
     line
 }
@@ -182,7 +180,9 @@ pub(super) fn verify_words(options: &Options) -> String {
 /// The client certificate.
 pub(super) fn material_words(options: &Options) -> String {
     let crt = options.crt.as_ref();
-    crt.map_or(String::new(), |crt| format!(" crt {}", quote(crt)))
+    crt.map_or(String::new(), |crt| {
+        format!(" crt {}", quote(from_anywhere(crt)))
+    })
 }
 
 /// What is said of the connection below TLS.

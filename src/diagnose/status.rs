@@ -63,18 +63,25 @@ pub(super) fn advice(case: Case<'_>, status: u16) -> Vec<String> {
         426 => "The server wants another protocol (426), usually HTTP/2, which sni-check does not \
                 speak (a limit of sni-check): use HAProxy's own check with check-alpn h2."
             .to_owned(),
-        502..=504 => format!(
-            "{status}: the server is a proxy that cannot reach its own backend. Repair that; visitors \
-             get the same answer."
-        ),
-        500.. => format!(
-            "{status}: the application is failing. Read its log and repair it; visitors get the same \
-             answer."
-        ),
+        500.. => failing(status),
         _ => format!(
             "The server does not like the request ({status}): compare --method, --uri and --header with \
              a request that it answers, or accept this answer with --expect 'status {status}'."
         ),
     };
     vec![text]
+}
+
+/// The server itself fails.
+fn failing(status: u16) -> String {
+    match status {
+        502..=504 => format!(
+            "{status}: the server is a proxy that cannot reach its own backend. Repair that; visitors \
+             get the same answer."
+        ),
+        _ => format!(
+            "{status}: the application is failing. Read its log and repair it; visitors get the same \
+             answer."
+        ),
+    }
 }

@@ -133,16 +133,21 @@ fn kinds(case: Case<'_>) -> Vec<Kind> {
             }
         }
         let name = name.map_or(String::new(), |name| format!(" check-sni {name}"));
-        let request = match plan.handshake_only {
-            true => "",
-            false => "option httpchk with these options, ",
-        };
-        kinds.push(Kind {
-            check: format!("{request}check ssl{name} verify required"),
-            question: is_repeatable(plan).then(|| snippet::builtin_lines(&setup)),
-            predicted: None,
-            role: Role::Own,
-        });
+        if plan.handshake_only {
+            // The last of them is the check that was asked for.
+            if let Some(kind) = kinds.last_mut() {
+                kind.role = Role::Own;
+            }
+        } else {
+            kinds.push(Kind {
+                check: format!(
+                    "option httpchk with these options, check ssl{name} verify required"
+                ),
+                question: is_repeatable(plan).then(|| snippet::builtin_lines(&setup)),
+                predicted: None,
+                role: Role::Own,
+            });
+        }
     }
     kinds.push(external(case, &setup));
     kinds
