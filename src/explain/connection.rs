@@ -28,6 +28,13 @@ pub(super) const RESOLVE_TIMEOUT: &[Cause] = &[
     },
 ];
 
+/// HAProxy still has the address of its start.
+const MOVED: Cause = Cause {
+    what: "The name on the server line has another address by now: without `resolvers` HAProxy keeps the one that it found when it started.",
+    confirm: "Compare the address in the line with getent ahosts NAME.",
+    change: "Reload HAProxy; resolvers on the server line make it follow the name.",
+};
+
 pub(super) const REFUSED: &[Cause] = &[
     Cause {
         what: "Nothing listens there: the service is stopped, or starts later than HAProxy.",
@@ -44,6 +51,7 @@ pub(super) const REFUSED: &[Cause] = &[
         confirm: "Connect from the backend itself; if that works, it is between you.",
         change: "Allow HAProxy's address.",
     },
+    MOVED,
 ];
 
 pub(super) const TIMEOUT: &[Cause] = &[
@@ -62,6 +70,7 @@ pub(super) const TIMEOUT: &[Cause] = &[
         confirm: "Run the check by hand with --timeout 10s; its line shows how long connecting took.",
         change: "Raise --timeout and, above it, inter and timeout connect.",
     },
+    MOVED,
 ];
 
 pub(super) const UNREACHABLE: &[Cause] = &[
