@@ -3,6 +3,7 @@
 //! Options are only read here, each on its own; [`crate::plan`] resolves them and refuses conflicts.
 
 pub mod expect;
+mod familiar;
 pub(crate) mod handed;
 pub mod values;
 
@@ -333,6 +334,9 @@ fn known<'a>(command: &[&str], name: &str, flags: &'a [FlagInfo<'a>]) -> Result<
     if let Some(flag) = flags.iter().find(|flag| is_called(flag, name)) {
         return Ok(flag);
     }
+    if let Some(ours) = familiar::instead(name, flags) {
+        return Err(refusal(name, "is not an option", format!("write {ours}")));
+    }
     let nearest = flags
         .iter()
         .map(|flag| (strsim::damerau_levenshtein(name, flag.long), flag.long))
@@ -394,7 +398,7 @@ mod tests {
     fn unknown_options_are_refused_with_the_nearest_one() {
         assert!(refusal(&["--snl", "x"]).contains("did you mean --sni?"));
         assert!(refusal(&["--frobnicate"]).contains("--help lists"));
-        assert!(refusal(&["-k"]).contains("-k is not an option"));
+        assert_eq!(refusal(&["-k"]), "-k is not an option; write --verify none");
         assert!(refusal(&["--quiet=1"]).contains("takes no value"));
     }
 

@@ -1,0 +1,39 @@
+//! Options of other programs that people type out of habit.
+
+use argh::FlagInfo;
+
+/// What is typed, and what to write here.
+const FAMILIAR: [(&[&str], &str); 13] = [
+    (
+        &["-k", "--insecure", "--no-check-certificate"],
+        "--verify none",
+    ),
+    (
+        &["--cacert", "--capath", "-CAfile", "--ca"],
+        "--ca-file FILE",
+    ),
+    (&["-E", "--cert", "-cert"], "--crt FILE"),
+    (
+        &["--servername", "-servername", "--hostname", "--host"],
+        "--sni NAME",
+    ),
+    (&["-H"], "--header 'NAME: VALUE'"),
+    (&["-X", "--request"], "--method METHOD"),
+    (&["-I", "--head"], "--method HEAD"),
+    (&["-d", "--data"], "--body TEXT"),
+    (
+        &["-m", "--max-time", "--connect-timeout", "-t"],
+        "--timeout TIME",
+    ),
+    (&["--resolve", "--connect-to", "-connect"], "--connect ADDR"),
+    (&["-s", "--silent", "-q"], "--quiet"),
+    (&["-v"], "--verbose"),
+    (&["-V", "-version"], "--version"),
+];
+
+/// What to write in place of this option, if a command has it.
+pub(super) fn instead(name: &str, flags: &[FlagInfo<'_>]) -> Option<&'static str> {
+    let (_, ours) = FAMILIAR.iter().find(|(typed, _)| typed.contains(&name))?;
+    let long = ours.split(' ').next()?;
+    flags.iter().any(|flag| flag.long == long).then_some(ours)
+}
