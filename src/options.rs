@@ -89,8 +89,8 @@ pub struct Options {
     #[argh(option, arg_name = "NAME")]
     pub verify_host: Option<String>,
 
-    /// trusted CA certificates: PEM file, @system-ca or @bundled (default: Mozilla's, built in);
-    /// repeatable
+    /// trusted CA certificates: PEM file, directory, @system-ca or @bundled (default: Mozilla's,
+    /// built in); repeatable
     #[argh(option, arg_name = "FILE|@system-ca|@bundled")]
     pub ca_file: Vec<String>,
 
