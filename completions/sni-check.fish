@@ -66,7 +66,7 @@ complete -c sni-check -l max-head -x -d 'how long the response\'s head may be; d
 complete -c sni-check -l max-body -x -d 'how much of the body expectations read, default 64k'
 complete -c sni-check -l verify -x -a 'required none' -d 'required (default) or none'
 complete -c sni-check -l verify-host -x -d 'name or IP address the certificate must be for, default the SNI name'
-complete -c sni-check -l ca-file -r -F -a '@system-ca @bundled' -d 'trusted CA certificates: PEM file, @system-ca or @bundled (default: Mozilla\'s, built in); repeatable'
+complete -c sni-check -l ca-file -r -F -a '@system-ca @bundled' -d 'trusted CA certificates: PEM file, directory, @system-ca or @bundled (default: Mozilla\'s, built in); repeatable'
 complete -c sni-check -l crl-file -r -F -d 'certificate revocation lists, PEM; repeatable'
 complete -c sni-check -l crt -r -F -d 'client certificate chain, PEM; may hold the key too'
 complete -c sni-check -l key -r -F -d 'key of the client certificate, PEM'

@@ -1,6 +1,7 @@
 //! Reading certificates, and what can be wrong with one.
 
 pub mod element;
+mod key;
 pub mod name;
 mod read;
 pub mod time;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 
+pub use self::key::{key_type, rsa_bits};
 pub use self::read::Parts;
 pub use self::uses::Uses;
 use crate::code::Code;

@@ -2,8 +2,8 @@
 //! (`check_extensions` and `check_auth_level` in its x509_vfy.c).
 
 use super::path::Step;
-use crate::certificate::element::{BIT_STRING, Elements, INTEGER, OID, SEQUENCE, only};
-use crate::certificate::{CertificateFailure, Uses, name, uses};
+use crate::certificate::element::{Elements, OID};
+use crate::certificate::{CertificateFailure, Uses, name, rsa_bits, uses};
 
 /// What a certificate of this place breaks, in words; `None` if nothing. 0 is the server's.
 pub(super) fn broken_by(step: &Step<'_>, place: usize, last: usize) -> Option<CertificateFailure> {
@@ -131,22 +131,3 @@ fn weak(step: &Step<'_>, signature_matters: bool) -> Option<String> {
 /// From here on OpenSSL counts a key as 112 bits of security: its estimate is rounded, so that this is
 /// not 2048.
 const SMALLEST_RSA: usize = 1963;
-
-/// The length of the modulus of an RSA key, of the content of its SubjectPublicKeyInfo
-/// (RFC 8017, appendix A.1.1); `None` for another key.
-pub(super) fn rsa_bits(key: &[u8]) -> Option<usize> {
-    const RSA: [&[u8]; 2] = [
-        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1],
-        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10],
-    ];
-    let mut elements = Elements(key);
-    let algorithm = Elements(elements.expect(SEQUENCE)?).expect(OID)?;
-    if !RSA.contains(&algorithm) {
-        return None;
-    }
-    let key = elements.expect(BIT_STRING)?.strip_prefix(&[0])?;
-    let modulus = Elements(only(key, SEQUENCE)?).expect(INTEGER)?;
-    let zeros = modulus.iter().take_while(|byte| **byte == 0).count();
-    let first = modulus.get(zeros)?;
-    Some((modulus.len() - zeros) * 8 - first.leading_zeros() as usize)
-}

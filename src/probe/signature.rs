@@ -11,8 +11,8 @@ use rustls::{DigitallySignedStruct, SignatureScheme};
 use webpki::ring as usual;
 
 use super::links;
-use super::rules::{RSA_OF_RING, rsa_bits};
-use crate::certificate::Parts;
+use super::rules::RSA_OF_RING;
+use crate::certificate::{Parts, rsa_bits};
 
 type Algorithm = &'static dyn SignatureVerificationAlgorithm;
 
