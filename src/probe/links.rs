@@ -9,6 +9,9 @@ use webpki::{Error, RawPublicKeyEntity, spki_for_anchor};
 use super::path::Path;
 use crate::certificate::{CertificateFailure, Parts};
 
+/// A way to verify signatures.
+pub(super) type Algorithm = &'static dyn SignatureVerificationAlgorithm;
+
 /// Whether what a path says can be judged without webpki: all but constraints of names.
 pub(super) fn suffice(path: &Path<'_>) -> bool {
     let steps = path
@@ -65,7 +68,7 @@ fn signed(
 /// Whether this key made this signature, by the first of these algorithms that is for such keys;
 /// `None` if none is.
 pub(super) fn by_key(
-    algorithms: impl Iterator<Item = &'static dyn SignatureVerificationAlgorithm>,
+    algorithms: impl Iterator<Item = Algorithm>,
     key: &SubjectPublicKeyInfoDer<'_>,
     message: &[u8],
     signature: &[u8],

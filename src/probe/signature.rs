@@ -6,15 +6,13 @@ mod ecdsa;
 mod rsa;
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
-use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm};
+use rustls::pki_types::CertificateDer;
 use rustls::{DigitallySignedStruct, SignatureScheme};
 use webpki::ring as usual;
 
-use super::links;
+use super::links::{self, Algorithm};
 use super::rules::RSA_OF_RING;
 use crate::certificate::{Parts, rsa_bits};
-
-type Algorithm = &'static dyn SignatureVerificationAlgorithm;
 
 /// All of them. The usual ones come first: webpki goes through the list for each certificate.
 pub(super) static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
