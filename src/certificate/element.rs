@@ -53,7 +53,8 @@ impl<'a> Elements<'a> {
     pub fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
         let mut ahead = *self;
         let (found, content) = ahead.next()?;
-        (found == tag).then(|| {
+        let readable = tag != OID || is_oid(content);
+        (found == tag && readable).then(|| {
             *self = ahead;
             content
         })
@@ -63,6 +64,17 @@ impl<'a> Elements<'a> {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Whether OpenSSL reads an OID: its last number has an end, and none begins with a zero in vain.
+fn is_oid(content: &[u8]) -> bool {
+    let mut begins = true;
+    let minimal = content.iter().all(|byte| {
+        let in_vain = begins && *byte == 0x80;
+        begins = *byte < 0x80;
+        !in_vain
+    });
+    minimal && begins && !content.is_empty()
 }
 
 /// An element with this content.
@@ -90,7 +102,18 @@ pub fn only(bytes: &[u8], tag: u8) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Elements, OCTET_STRING, element, only};
+    use super::{Elements, OCTET_STRING, OID, element, only};
+
+    #[test]
+    fn an_oid_is_read_as_openssl_reads_it() {
+        let read = |content: &[u8]| only(&element(OID, content), OID).is_some();
+        for good in [&[0x55, 4, 3][..], &[0x2a, 0x86, 0x48], &[0]] {
+            assert!(read(good), "{good:?}");
+        }
+        for bad in [&[][..], &[0x55, 4, 0xf3], &[0x55, 0x80, 1], &[0x80, 1]] {
+            assert!(!read(bad), "{bad:?}");
+        }
+    }
 
     #[test]
     fn what_is_written_can_be_read() {
