@@ -4,6 +4,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// What is left of the time for saying that work was not done.
+const TO_SAY_SO: Duration = Duration::from_millis(30);
+
 /// The instant by which a check must have ended. Monotonic: setting the clock does not move it.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Instant);
@@ -30,8 +33,8 @@ impl Deadline {
         }
     }
 
-    /// Does work that cannot be interrupted, on a thread of its own, and waits for it no longer than
-    /// this; `None` if it was not done by then. A late thread ends with the process.
+    /// Does work that cannot be interrupted, on a thread of its own, and waits for it until shortly
+    /// before this; `None` if it was not done by then. A late thread ends with the process.
     pub fn wait_for<T: Send + 'static>(
         self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -47,7 +50,8 @@ impl Deadline {
         match thread {
             Ok(_) => {
                 give.send(Box::new(work)).ok()?;
-                answers.recv_timeout(self.remaining()?).ok()
+                let left = self.remaining()?.saturating_sub(TO_SAY_SO);
+                answers.recv_timeout(left).ok()
             }
             // No more threads for this user: then without one, and the kernel's timer is the bound.
             Err(_) => Some(work()),

@@ -136,3 +136,48 @@ fn a_regular_expression_over_the_longest_body_leaves_time() {
     }
     panic!("{totals:?}");
 }
+
+#[test]
+fn no_regular_expression_outruns_the_deadline() {
+    let Stage { leaf, trust, .. } = &Stage::new();
+    let body = "ab".repeat(1 << 19);
+    let response = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n{body}", "a".repeat(9_000));
+    let port = peer::answer(leaf, &response).to_string();
+    let limit = "limit of sni-check";
+    for (rule, code, phrase) in [
+        (
+            "--max-body 1m --expect 'rstring (a|b|ab){1,900}!'",
+            75,
+            "rstring",
+        ),
+        (
+            "--max-body 1m --expect 'rstring [^!]{1,900}?[!?]'",
+            75,
+            limit,
+        ),
+        (
+            "--max-body 1m --expect '! rstring [^!]{1,900}?[!?]'",
+            75,
+            limit,
+        ),
+        ("--max-body 1m --expect 'rstring ^(.|\\n)*[!?]$'", 75, limit),
+        ("--expect 'hdr name X value -m reg (a|aa)+[!?]'", 76, limit),
+    ] {
+        let path = format!("--sni {NAME} --json {trust} --timeout 700ms {rule}");
+        // A loaded machine may be late once.
+        let tries: Vec<String> = (0..3)
+            .map(|_| {
+                let output = under_haproxy(&path, "127.0.0.1", &port);
+                assert!(!output.status.success(), "{rule}");
+                stderr(&output)
+            })
+            .collect();
+        let told = |text: &String| {
+            let object: serde_json::Value = serde_json::from_str(text).expect(text);
+            let total = object["milliseconds"]["total"].as_f64();
+            let in_time = total.expect("a number") < 750.0;
+            in_time && object["code"] == code && text.contains(phrase)
+        };
+        assert!(tries.iter().any(told), "{rule}: {tries:#?}");
+    }
+}
