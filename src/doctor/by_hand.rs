@@ -23,9 +23,12 @@ pub(super) fn diagnose(check: &ExternalCheck, jail: &Jail) -> Option<String> {
     let mut words = vec!["sni-check".to_owned(), "diagnose".to_owned()];
     let mut has_name = false;
     while let Some(word) = given.next() {
+        // What is not an option is the value of one.
         let (option, joined) = match word.split_once('=') {
-            Some((option, value)) => (option.to_owned(), Some(value.to_owned())),
-            None => (word, None),
+            Some((option, value)) if option.starts_with("--") => {
+                (option.to_owned(), Some(value.to_owned()))
+            }
+            _ => (word, None),
         };
         has_name |= option == "--sni" || option == "--no-sni";
         if FOR_CHECKS.contains(&option.as_str()) {

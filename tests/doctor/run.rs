@@ -208,7 +208,7 @@ fn a_check_that_fails_shows_its_own_line_and_the_call_that_finds_the_cause() {
     let stage = Stage::new();
     stage.folder.file("root/token", "X-Token: a b\n");
     let options = "--sni wrong.example.test --ca-file=/ca.pem --timeout 900ms --verbose \
-                   --syslog 127.0.0.1:9 --header @/token --header 'X-Long: one two  three'";
+                   --syslog 127.0.0.1:9 --header @/token --header 'X-Long: one two  three' --uri '/?a=b'";
     let backend = checked("/sni-check", options, "127.0.0.1:PORT TLS check inter 1s");
     let config = in_chroot(&stage, &backend);
     let (report, _) = json(&["-f", &config, "--run"]);
@@ -232,6 +232,8 @@ fn a_check_that_fails_shows_its_own_line_and_the_call_that_finds_the_cause() {
         let text = format!("{call}\n{}{}", stdout(&output), check::stderr(&output));
         assert_eq!(output.status.code(), Some(65), "{text}");
         assert!(text.contains("wrong.example.test"), "{text}");
+        let words = shlex::split(&call.replace("\\\n", " ")).expect(call);
+        assert!(words.contains(&"/?a=b".to_owned()), "{words:?}");
     }
     let limits = report["runs"]["limits"].to_string();
     assert!(
