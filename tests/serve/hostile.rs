@@ -69,6 +69,22 @@ fn slow_and_silent_clients_hold_nothing_beyond_a_second() {
 }
 
 #[test]
+fn a_client_that_sends_byte_by_byte_has_a_second_in_all() {
+    let stage = Stage::new();
+    let serve = Serve::start(&stage, &[]);
+    let slow = serve.connect();
+    let mut half = slow.try_clone().expect("a descriptor");
+    std::thread::scope(|scope| {
+        scope.spawn(move || crate::support::peer::drip(&mut half, b"GET / HTTP/1.1 "));
+        let began = Instant::now();
+        Answer::read(&slow).expect("2", "did not come in time");
+        assert!(began.elapsed() >= SILENCE / 2);
+        // Its next byte finds nobody.
+        slow.shutdown(Shutdown::Both).expect("closed");
+    });
+}
+
+#[test]
 fn beyond_the_limit_the_answer_is_code_3_and_says_whose_limit() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &["--max-checks", "2"]);
