@@ -17,6 +17,7 @@ mod edits_http;
 mod evidence;
 mod external;
 mod handshakes;
+mod http_step;
 mod opinion;
 mod print;
 mod progress;

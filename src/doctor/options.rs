@@ -12,7 +12,7 @@ use crate::options::values::Color;
     example = "{command_name} --env @/proc/$(pidof -s haproxy)/environ",
     example = "{command_name} --run",
     note = "Exit code: 0 nothing stands in the way; 2 the configuration is refused or a\n\
-            check cannot work; with --run otherwise the code of the first check that fails."
+            check cannot work; otherwise, with --run, the code of the first failing check."
 )]
 pub struct DoctorOptions {
     /// configuration, or a folder of *.cfg; repeatable, as for HAProxy;
