@@ -60,12 +60,13 @@ fn nothing_grows(program: &str, checks: usize) -> (Held, Held) {
     check(&serve, port, &options, checks.min(10_000) / 4);
     let before = Held::by(&serve);
     check(&serve, port, &options, checks);
-    // Connections are closed after their answer.
-    let after = wait_for("the last connection to be closed", || {
+    // Connections are closed after their answer. Sixteen threads may be idle, beside that which accepts
+    // and that which refuses.
+    let after = wait_for("the last checks to leave nothing", || {
         let after = Held::by(&serve);
-        (after.descriptors <= before.descriptors).then_some(after)
+        let left = after.descriptors > before.descriptors || after.threads > 18;
+        (!left).then_some(after)
     });
-    assert!(after.threads <= 17, "{after:?}");
     // Each idle thread keeps the part of its stack that a check has touched.
     let threads = after.threads.saturating_sub(before.threads) * 128;
     let allowed = before.memory + before.memory / 10 + threads;
