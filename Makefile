@@ -156,7 +156,11 @@ parity: setup
 	cargo test --locked --test parity -- --include-ignored --nocapture
 
 outages: setup
-	cargo test --locked --test outages -- --include-ignored
+	@set -e; for haproxy in "$$(command -v haproxy)" $(CURDIR)/target/haproxy/*/haproxy; do \
+		[ -e "$$haproxy" ] || continue; \
+		"$$haproxy" -v | head -n 1; \
+		HAPROXY="$$haproxy" cargo test --locked --test outages -- --include-ignored; \
+	done
 
 soak: setup build
 	SNI_CHECK=$(abspath $(BINARY)) cargo test --locked --test soak --test serve -- --ignored --nocapture --test-threads 1

@@ -2,7 +2,7 @@
 
 use crate::support::check::{BINARY, run_by_hand, stdout};
 use crate::support::folder::Folder;
-use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::haproxy::{Haproxy, Mode, chosen};
 use crate::support::{NAME, wait_for};
 
 /// A haproxy.cfg without its backend.
@@ -41,7 +41,7 @@ impl Outage {
         let folder = Folder::new();
         let text = format!("{FRONT}backend be\n{backend}\n");
         let config = folder.file("haproxy.cfg", &text);
-        let haproxy = Haproxy::start(Mode::Foreground, &config, &[]);
+        let haproxy = chosen().start(Mode::Foreground, &config, &[]);
         haproxy.wait_for_check("be", "s1");
         let outage = Outage {
             haproxy,
@@ -114,7 +114,7 @@ impl Outage {
     fn paste(&self, lines: &str) {
         let text = format!("{FRONT}{lines}");
         self.folder.file("haproxy.cfg", &text);
-        let output = Haproxy::check(&self.config, &[("LISTEN", "127.0.0.1:1")]);
+        let output = chosen().check(&self.config, &[("LISTEN", "127.0.0.1:1")]);
         assert!(output.status.success(), "{text}\n{output:?}");
         self.haproxy.reload();
     }
@@ -123,7 +123,11 @@ impl Outage {
 /// Diagnoses the server on this port of the loopback.
 pub fn diagnose(port: u16, words: &[&str]) -> Said {
     let connect = format!("127.0.0.1:{port}");
+    let haproxy = chosen().program.display().to_string();
     let mut call = vec!["diagnose", "--connect", &connect];
+    if !words.iter().any(|word| word.starts_with("--haproxy")) {
+        call.extend(["--haproxy", &haproxy]);
+    }
     // The machine may be busy.
     if !words.iter().any(|word| word.starts_with("--timeout")) {
         call.push("--timeout=6s");

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::folder::Folder;
 use super::{PATIENCE, Running, free_port, program, wait_for};
 #[allow(unused_imports, reason = "not every test binary needs each")]
-pub use version::{RELEASES, Version, installed, versions, with_every_haproxy};
+pub use version::{RELEASES, Version, chosen, installed, versions, with_every_haproxy};
 
 /// How HAProxy runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,6 +30,15 @@ pub fn installed() -> Version {
     versions()[0].clone()
 }
 
+/// The HAProxy that the variable HAPROXY names by its file, or else the installed one: for tests that
+/// take too long to run with every one at once.
+pub fn chosen() -> Version {
+    match std::env::var_os("HAPROXY") {
+        Some(program) => Version::of(Path::new(&program)),
+        None => installed(),
+    }
+}
+
 /// Every HAProxy that `make setup` brings: the installed one, and those of other Debian releases.
 pub fn versions() -> Vec<Version> {
     VERSIONS.clone()
