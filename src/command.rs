@@ -24,7 +24,7 @@ pub enum Command {
 
 /// The options that only one command takes, and whether they were given.
 type Given = fn(&Options) -> bool;
-const ONLY_FOR: [(&str, Command, Given); 6] = [
+const ONLY_FOR: [(&str, Command, Given); 7] = [
     ("--quiet", Command::Check, |options| options.quiet),
     ("--verbose", Command::Check, |options| options.verbose),
     ("--syslog", Command::Check, |options| {
@@ -33,6 +33,9 @@ const ONLY_FOR: [(&str, Command, Given); 6] = [
     ("--version", Command::Check, |options| options.version),
     ("--haproxy", Command::Diagnose, |options| {
         options.haproxy.is_some()
+    }),
+    ("--serve", Command::Diagnose, |options| {
+        options.serve.is_some()
     }),
     ("--color", Command::Diagnose, |options| {
         options.color.is_some()

@@ -166,6 +166,10 @@ pub struct Options {
     #[argh(option, arg_name = "FILE|none")]
     pub haproxy: Option<String>,
 
+    /// diagnose only: print the lines for sni-check serve too, which listens on this unix socket
+    #[argh(option, arg_name = "PATH")]
+    pub serve: Option<String>,
+
     /// diagnose only: auto (default), always or never
     #[argh(option, arg_name = "auto|always|never")]
     pub color: Option<Color>,

@@ -41,7 +41,7 @@ fn diagnoses_object() {
     let stage = Stage::of(ca);
     let dead = dead_port();
     let cases = [
-        (nginx.port, NAME, "--color=auto"),
+        (nginx.port, NAME, "--serve=/run/sni-check/socket"),
         (dead, NAME, "--haproxy=none"),
         (dead, "no-such-host.invalid", "--color=auto"),
     ];

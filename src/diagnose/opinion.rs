@@ -25,6 +25,8 @@ pub(super) struct Opinion {
     pub builtin: Option<Snippet>,
     /// sni-check as external check.
     pub external: Option<Snippet>,
+    /// HAProxy's http-check asking `sni-check serve`, if that is wanted.
+    pub served: Option<Snippet>,
     /// The way of the lines.
     pub way: Way,
 }
@@ -41,6 +43,8 @@ impl Opinion {
         let builtin = dialled.then(|| snippet::builtin(&setup));
         let external = dialled.then(|| snippet::external(&setup)).flatten();
         let alternative = Setup::alternative(case).filter(|_| dialled);
+        let socket = case.options.serve.as_deref();
+        let socket = socket.filter(|_| external.is_some());
         let mut questions = view::questions(case);
         let rows = questions.len();
         let complete = |setup: &Setup<'a>| Setup {
@@ -58,6 +62,7 @@ impl Opinion {
             alternative
                 .as_ref()
                 .map(|other| snippet::builtin_lines(&complete(other))),
+            socket.map(|socket| snippet::served_lines(&complete(&setup), socket)),
         ];
         if is_repeatable(case.plan) {
             questions.extend(tries.into_iter().flatten());
@@ -74,17 +79,23 @@ impl Opinion {
             rows: view::rows(case, answers),
             builtin: builtin.map(&mut tried_snippet),
             external: external.map(&mut tried_snippet),
+            served: None,
             way: setup.way,
             asked: Err(String::new()),
         };
         let alternative =
             alternative.map(|other| (tried_snippet(snippet::builtin(&other)), other.way));
+        opinion.served = socket.map(|socket| {
+            let lines = snippet::served_lines(&setup, socket);
+            tried_snippet(format!("backend be\n{lines}"))
+        });
         if let Some((lines, way)) = alternative.filter(|(lines, way)| {
             // That HTTP/2 is spoken was seen here, too.
             lines.is_up() || (answers.is_none() && *way == Way::Http2)
         }) {
             opinion.builtin = Some(lines);
             opinion.external = None;
+            opinion.served = None;
             opinion.way = way;
         }
         opinion.asked = asked.map(|(version, _)| version);

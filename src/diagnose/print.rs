@@ -109,6 +109,7 @@ impl Report<'_> {
         let kinds = [
             ("HAProxy's own check", &self.opinion.builtin),
             ("sni-check", &self.opinion.external),
+            ("sni-check serve", &self.opinion.served),
         ];
         let snippets = kinds
             .into_iter()
@@ -153,6 +154,7 @@ impl Report<'_> {
         };
         let (builtin, builtin_tried) = snippet(&self.opinion.builtin).unzip();
         let (external, external_tried) = snippet(&self.opinion.external).unzip();
+        let (served, served_tried) = snippet(&self.opinion.served).unzip();
         let object = json!({
             "state": state(evidence),
             "code": code.number(),
@@ -175,6 +177,8 @@ impl Report<'_> {
                 "builtin_tried": builtin_tried,
                 "external": external,
                 "external_tried": external_tried,
+                "served": served,
+                "served_tried": served_tried,
             },
         });
         json_text(&object) + "\n"

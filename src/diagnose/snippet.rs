@@ -100,6 +100,25 @@ pub(super) fn external_lines(setup: &Setup<'_>) -> String {
     )
 }
 
+/// The backend with HAProxy's http-check asking `sni-check serve` on this socket, without its first
+/// line.
+pub(super) fn served_lines(setup: &Setup<'_>, socket: &str) -> String {
+    // Above the check's own time, so that its diagnosis arrives.
+    let time = setup.plan.timeout.as_millis() + 100;
+    // A log-format (manual, section 8.2.6).
+    let options = quote(path(setup).replace('%', "%%"));
+    let reason = "\"%[res.hdr(x-check-reason)]\"";
+    format!(
+        "{}    option httpchk\n    timeout check {time}ms\n    http-check connect addr {}\n    \
+         http-check send-state\n    http-check send meth GET uri / hdr X-Check-Options {options}\n    \
+         http-check expect status 200 status-code \"res.hdr(x-check-code)\" on-success {reason} \
+         on-error {reason}\n{}",
+        traffic_lines(setup),
+        quote(format!("unix@{socket}")),
+        server_lines(setup, "check")
+    )
+}
+
 /// What visitors' requests need: the Host that the server knows, and that they use HTTPS.
 fn traffic_lines(setup: &Setup<'_>) -> String {
     let mut text = String::new();

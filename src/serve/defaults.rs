@@ -43,6 +43,7 @@ pub(super) fn over(request: Options, defaults: &Options) -> Options {
         syslog,
         color,
         haproxy,
+        serve,
         version,
         target,
     } = request;
@@ -80,6 +81,7 @@ pub(super) fn over(request: Options, defaults: &Options) -> Options {
         syslog: syslog.or(defaults.syslog),
         color,
         haproxy,
+        serve,
         version,
         target,
     }

@@ -95,3 +95,22 @@ fn a_server_that_only_haproxy_takes_is_the_first_thing_said() {
     report.is_fixed("haproxy.cfg");
     assert_eq!(report.value["cure"]["builtin_tried"], "tried: UP");
 }
+
+#[test]
+fn the_lines_for_serve_are_a_third_way() {
+    let ca = Ca::new();
+    let port = peer::answer(&ca.leaf(&[NAME], 30), peer::OK);
+    let folder = Folder::new();
+    let socket = folder.join("s");
+    let mut command = Command::new(BINARY);
+    command.args(["serve", "--listen", &format!("unix:{socket}"), "--files"]);
+    command.arg(std::env::temp_dir()).stderr(Stdio::null());
+    let _serve = Running(command.spawn().expect("sni-check runs"));
+    wait_for("serve to listen", || {
+        std::os::unix::net::UnixStream::connect(&socket).ok()
+    });
+    let report = diagnose(&ca, port, NAME, &["--serve", &socket]);
+    assert_eq!(report.value["cure"]["served_tried"], "tried: UP");
+    let lines = report.value["cure"]["served"].as_str().expect("lines");
+    assert!(lines.contains("http-check send-state"), "{lines}");
+}
