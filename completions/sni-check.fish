@@ -85,6 +85,7 @@ complete -c sni-check -n 'not __fish_seen_subcommand_from diagnose' -l verbose -
 complete -c sni-check -l json -d 'print one JSON object'
 complete -c sni-check -n 'not __fish_seen_subcommand_from diagnose' -l syslog -x -d 'send a line per failure to a syslog: UDP ADDR[:PORT] or the path of a unix datagram socket'
 complete -c sni-check -n '__fish_seen_subcommand_from diagnose' -l haproxy -r -F -a 'none' -d 'diagnose only: HAProxy\'s program to ask, or none; default: the one found on this host'
+complete -c sni-check -n '__fish_seen_subcommand_from diagnose' -l serve -x -d 'diagnose only: print the lines for sni-check serve too, which listens on this unix socket'
 complete -c sni-check -n '__fish_seen_subcommand_from diagnose' -l color -x -a 'auto always never' -d 'diagnose only: auto (default), always or never'
 complete -c sni-check -n 'not __fish_seen_subcommand_from diagnose serve' -l version -d 'print the version'
 complete -c sni-check -l help -d 'display usage information'
