@@ -62,8 +62,8 @@ sni-check --help), without --quiet, --verbose and --syslog, and:
 
   --haproxy FILE    the HAProxy to ask (default: the one found on this host);
                     none leaves it out
-  --serve PATH      print the lines for sni-check serve too, which listens on the
-                    unix socket PATH
+  --serve PATH      print the lines for sni-check serve, too, which listens on
+                    the unix socket PATH
   --color WHEN      auto (default: on a terminal, unless NO_COLOR is set),
                     always or never
   --json            the report as one JSON object
