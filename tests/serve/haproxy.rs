@@ -8,7 +8,7 @@ use crate::support::haproxy::{Haproxy, versions, with_every_haproxy};
 use crate::support::stage::Stage;
 use crate::support::{NAME, free_port, wait_for};
 
-/// The text of HAProxy's page of statistics.
+/// The text of HAProxy's statistics page.
 fn page(port: u16) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
     let request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";

@@ -153,3 +153,26 @@ fn the_fuzzers_have_the_programs_own_versions() {
         );
     }
 }
+
+/// Where tests ask for another feature of a crate, cargo builds it twice, and all that depends on it.
+#[test]
+fn tests_share_every_build_of_a_crate_with_the_program() {
+    let crates = |edges: &str| {
+        let format = "--format={p} {f}";
+        let mut tree = tools::cargo();
+        tree.args([
+            "tree",
+            "--locked",
+            "--prefix=none",
+            "--edges",
+            edges,
+            format,
+        ]);
+        let lines = tools::run(&mut tree);
+        lines.lines().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let (program, tests) = (crates("normal"), crates("normal,dev"));
+    let twice: Vec<_> = program.difference(&tests).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+    assert!(tests.len() > program.len());
+}
