@@ -15,7 +15,8 @@ pub struct Root {
     keeper: Running,
 }
 
-/// A container's dpkg leaves out manuals and documents; these tests need them.
+/// A container's dpkg leaves out manuals and documents; these tests need them. What `make install` may
+/// have put below /usr/local is not there.
 const SET_UP: &str = r#"
 set -e
 mount -t tmpfs tmpfs "$1"
@@ -25,6 +26,7 @@ mount -t overlay overlay -o lowerdir=/,upperdir=changes,workdir=work root
 mount --rbind /dev root/dev
 mount -t proc proc root/proc
 mount --bind "$2" "root$2"
+mount -t tmpfs tmpfs root/usr/local
 rm -f root/etc/dpkg/dpkg.cfg.d/*
 echo ready
 exec sleep 600
