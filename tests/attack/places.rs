@@ -296,7 +296,8 @@ pub fn signals(mut attempt: Try, dice: &mut Dice) -> Try {
         attempt.runner = vec!["/usr/bin/env".to_owned(), mask.to_owned()];
         attempt.what = mask.to_owned();
     }
-    let stop = dice.below(400);
+    // Not before the program runs: its time begins with it.
+    let stop = 30 + dice.below(370);
     if dice.percent(70) {
         attempt.goes_on = (stop + dice.below(500)) as u64;
         attempt.signals = format!("{stop}:STOP,{}:CONT", attempt.goes_on);

@@ -78,7 +78,9 @@ impl Write for Tamper {
         let within = 5 + dice.below(bytes.len() - 5);
         match self.harm {
             Harm::Flip => bytes[within] ^= 1 << dice.below(8),
-            Harm::Type => bytes[0] = bytes[0].wrapping_add(1 + dice.below(254) as u8),
+            // None of TLS's own types: nothing authenticates the type of an encrypted record, and rustls
+            // does not look at it (docs/limits.md).
+            Harm::Type => bytes[0] = 25 + dice.below(231) as u8,
             Harm::Length => bytes[4] = bytes[4].wrapping_add(1 + dice.below(254) as u8),
             Harm::Cut => bytes.truncate(within),
             Harm::Double => bytes.extend_from_slice(record),
