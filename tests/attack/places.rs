@@ -78,9 +78,10 @@ impl Files {
             attempt = attempt.with(&[other, &self.folder.join("damaged")]);
         }
         attempt.what = format!("{option} {value}");
-        // One more file of authorities changes nothing if it is in order in spite of the damage.
+        // One more file of authorities changes nothing if it is in order in spite of the damage, nor
+        // does a file of headers of which nothing is left.
         match option {
-            "--ca-file" => attempt.maybe(),
+            "--ca-file" | "--header" => attempt.maybe(),
             _ => attempt,
         }
     }
