@@ -183,7 +183,10 @@ pub fn words(mut attempt: Try, dice: &mut Dice) -> Try {
 }
 
 pub fn environment(mut attempt: Try, dice: &mut Dice) -> Try {
-    const NAMES: [&str; 20] = [
+    // Without GLIBC_TUNABLES and MALLOC_ARENA_MAX, which the C library reads before this program begins:
+    // what it does not understand there it prints as it is, from 2.41 on (Debian 13). The code is 0 all
+    // the same, as tests/hostile says.
+    const NAMES: [&str; 18] = [
         "HAPROXY_PROXY_NAME",
         "HAPROXY_PROXY_ID",
         "HAPROXY_SERVER_ADDR",
@@ -198,8 +201,6 @@ pub fn environment(mut attempt: Try, dice: &mut Dice) -> Try {
         "TZ",
         "LOCALDOMAIN",
         "RES_OPTIONS",
-        "MALLOC_ARENA_MAX",
-        "GLIBC_TUNABLES",
         "LD_PRELOAD",
         "RUST_BACKTRACE",
         "NO_COLOR",

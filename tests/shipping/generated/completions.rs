@@ -373,7 +373,7 @@ fn fish_completes_options_words_and_files() {
     assert!(in_fish("diagnose --quie").is_empty());
     assert_eq!(in_fish("doctor --ru"), ["--run"]);
     assert_eq!(in_fish("serve --max-c"), ["--max-checks"]);
-    assert!(in_fish("serve --vers").is_empty());
+    assert!(in_fish("serve --versi").is_empty());
     assert!(in_fish("--max-c").is_empty());
     assert_eq!(in_fish("doctor Cargo.t"), ["Cargo.toml"]);
     assert_eq!(in_fish("explain 7"), ["71", "72", "73", "74", "75", "76"]);

@@ -9,6 +9,9 @@ use crate::tools::{cargo, root, run, tool};
 pub const RUST: &str = "localhost/rust-stand-in";
 pub const HAPROXY: &str = "localhost/haproxy-stand-in";
 
+/// buildah's own limits are more than some machines allow.
+const LIMITS: [&str; 2] = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096"];
+
 pub struct Buildah {
     work: PathBuf,
 }
@@ -121,15 +124,20 @@ impl Buildah {
     fn bud(&self, tag: &str, file: &Path) -> Command {
         let mut build = self.command();
         build.args(["bud", "--isolation", "chroot", "--pull-never"]);
+        build.args(LIMITS);
         build.args(["--tag", tag, "--file"]).arg(file);
         build
     }
 
     /// A new container of an image; its name.
     pub fn container(&self, image: &str) -> String {
-        run(self.command().args(["from", "--pull-never", image]))
-            .trim()
-            .to_owned()
+        run(self
+            .command()
+            .args(["from", "--pull-never"])
+            .args(LIMITS)
+            .arg(image))
+        .trim()
+        .to_owned()
     }
 
     /// What an image's configuration says.
