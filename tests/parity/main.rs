@@ -2,6 +2,7 @@
 //! replaces, beside ours.
 
 mod certificates;
+mod differences;
 mod expectations;
 mod forge;
 #[allow(dead_code, reason = "each table uses a part of it")]

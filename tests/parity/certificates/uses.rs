@@ -2,9 +2,9 @@
 
 use super::{NAME, Table};
 use crate::forge::{
-    ANY_USAGE, Authority, CLIENT_AUTH, CODE_SIGNING, CRL_SIGN, DATA_ENCIPHERMENT,
-    DIGITAL_SIGNATURE, Draft, ENCIPHER_ONLY, KEY_AGREEMENT, KEY_CERT_SIGN, KEY_ENCIPHERMENT, Key,
-    NON_REPUDIATION, SERVER_AUTH, basic, cn, extended_usage, extension, key_usage, oid, tlv,
+    ANY_USAGE, CLIENT_AUTH, CODE_SIGNING, CRL_SIGN, DATA_ENCIPHERMENT, DIGITAL_SIGNATURE, Draft,
+    ENCIPHER_ONLY, KEY_AGREEMENT, KEY_CERT_SIGN, KEY_ENCIPHERMENT, Key, NON_REPUDIATION,
+    SERVER_AUTH, basic, cn, extended_usage, extension, key_usage, oid, tlv,
 };
 
 pub fn cases(table: &mut Table) {
@@ -14,35 +14,14 @@ pub fn cases(table: &mut Table) {
     without(table);
 }
 
-/// A leaf, an intermediate and a root, each changed in this way.
+/// A leaf, an intermediate and a root, each changed in this way, and a root above an intermediate.
 fn everywhere(table: &mut Table, what: &str, change: impl Fn(Draft) -> Draft) {
-    table.leaf(&format!("leaf: {what}"), change(Draft::leaf(&[NAME])));
-    let root = Authority::root("Root");
-    let middle = root.issue(change(Draft::ca("Middle")));
-    let leaf = middle.issue(Draft::leaf(&[NAME]));
-    let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
-    table.judge(
-        &format!("intermediate: {what}"),
-        &sent,
-        &leaf.key,
-        &[&root.der],
-    );
+    table.everywhere(what, &change);
     let root = change(Draft::ca("Root")).self_signed(Key::new());
-    let leaf = root.issue(Draft::leaf(&[NAME]));
-    table.judge(
-        &format!("root: {what}"),
-        &[&leaf.der],
-        &leaf.key,
-        &[&root.der],
-    );
-    let middle = root.issue(Draft::ca("Middle"));
-    let leaf = middle.issue(Draft::leaf(&[NAME]));
-    let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
-    table.judge(
+    table.below(
         &format!("root above an intermediate: {what}"),
-        &sent,
-        &leaf.key,
-        &[&root.der],
+        &root,
+        Draft::ca("Middle"),
     );
 }
 

@@ -53,15 +53,8 @@ pub fn cases(table: &mut Table) {
             Draft::leaf(&[NAME]).between(begin.clone(), end.clone()),
         );
         let root = Authority::root("Root");
-        let middle = root.issue(Draft::ca("Middle").between(begin.clone(), end.clone()));
-        let leaf = middle.issue(Draft::leaf(&[NAME]));
-        let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
-        table.judge(
-            &format!("{what}: an intermediate"),
-            &sent,
-            &leaf.key,
-            &[&root.der],
-        );
+        let middle = Draft::ca("Middle").between(begin.clone(), end.clone());
+        table.below(&format!("{what}: an intermediate"), &root, middle);
         let root = Draft::ca("Root")
             .between(begin, end)
             .self_signed(crate::forge::Key::new());

@@ -1,10 +1,9 @@
-//! What the two judge differently, and why. docs/limits.md says the same in plain words.
+//! What the two judge differently, and why.
 
+use crate::differences::Differences;
 use crate::harness::Differs;
 
-/// Names of cases, and why they differ, in words of docs/limits.md. `*` stands for any text at the
-/// end of one.
-pub const DIFFERENCES: &[(Differs, &[&str])] = &[
+pub const DIFFERENCES: Differences = Differences(&[
     (
         Differs::Limit("TLS 1.2 with CBC, with DHE or with RSA key exchange"),
         &[
@@ -80,4 +79,4 @@ pub const DIFFERENCES: &[(Differs, &[&str])] = &[
             "TLSv1.3, a HelloRequest first",
         ],
     ),
-];
+]);

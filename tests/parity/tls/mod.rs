@@ -8,7 +8,6 @@ mod records;
 use std::any::Any;
 
 use self::differences::DIFFERENCES;
-use crate::certificates::differences::matches;
 use crate::forge::{Algorithm, Authority, Draft, Key, chain};
 use crate::harness::{Case, Differs, compare};
 use crate::sites::Sites;
@@ -87,16 +86,7 @@ fn table() -> Table {
     parameters::cases(&mut table);
     records::cases(&mut table);
     gnutls::cases(&mut table);
-    for (differs, patterns) in DIFFERENCES {
-        for pattern in *patterns {
-            let cases = table.cases.iter_mut();
-            let named: Vec<&mut Case> = cases.filter(|case| matches(pattern, &case.name)).collect();
-            assert!(!named.is_empty(), "there is no case {pattern}");
-            for case in named {
-                case.differs = *differs;
-            }
-        }
-    }
+    DIFFERENCES.mark(&mut table.cases);
     table
 }
 
@@ -107,22 +97,9 @@ fn the_installed_haproxy_judges_tls_as_we_do() {
         sites, cases, kept, ..
     } = table();
     let _running = (sites.start(), kept);
-    assert_page_has(cases.len());
+    DIFFERENCES.assert_page_has(&format!("{} servers with different TLS", cases.len()));
     let some: Vec<Case> = cases.into_iter().step_by(4).collect();
     compare("TLS", &[installed()], &some);
-}
-
-/// docs/limits.md has the number of cases and each limit.
-fn assert_page_has(cases: usize) {
-    let page = include_str!("../../../docs/limits.md");
-    let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
-    let count = format!("{cases} servers with different TLS");
-    assert!(page.contains(&count), "docs/limits.md lacks: {count}");
-    for (differs, _) in DIFFERENCES {
-        if let Differs::Limit(limit) = differs {
-            assert!(page.contains(limit), "docs/limits.md lacks: {limit}");
-        }
-    }
 }
 
 #[test]
