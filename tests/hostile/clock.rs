@@ -1,33 +1,112 @@
-//! A clock that is wrong by decades. This machine's own clock is never set: libfaketime tells qemu
-//! another time, and qemu runs the program. (A static binary reads the clock through the kernel's vDSO,
-//! which qemu does not offer.)
+//! A clock that is wrong by decades. This machine's own clock is never set: the test traces the program,
+//! answers when that asks the kernel for the time, and hides from it the vDSO, which tells the time
+//! without the kernel.
+#![cfg(target_arch = "x86_64")]
 
-use std::process::Output;
+use std::io::Read as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{ExitStatus, Output, Stdio};
 
+use nix::libc::{AT_IGNORE, AT_NULL, AT_SYSINFO_EHDR, CLOCK_REALTIME, SYS_clock_gettime, c_long};
+use nix::sys::ptrace::{self, Options};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use rcgen::date_time_ymd;
 use time::OffsetDateTime;
 
+use crate::support::NAME;
 use crate::support::check::{BINARY, expect, haproxy_command};
 use crate::support::folder::Folder;
 use crate::support::peer::{OK, answer};
 use crate::support::pki::{Ca, Leaf};
-use crate::support::{NAME, program};
 
-/// A check at another time, of a backend with this certificate.
-fn check(time: &str, ca: &Ca, leaf: &Leaf) -> Output {
+/// A check at another time, in seconds of Unix time, of a backend with this certificate.
+#[expect(clippy::zombie_processes, reason = "its tracer waits for it")]
+fn check(time: i64, ca: &Ca, leaf: &Leaf) -> Output {
     let folder = Folder::new();
     let file = folder.file("ca.pem", &ca.pem);
     let port = answer(leaf, OK).to_string();
-    let path = |name: &str| program(name).get_program().to_string_lossy().into_owned();
-    let (faketime, qemu) = (path("faketime"), path("qemu-x86_64"));
-    let command = [&faketime, "-f", time, &qemu, BINARY];
     let options = format!("--sni {NAME} --ca-file {file} --min-cert-days 1 --timeout 30s");
-    haproxy_command(&command, &options, "127.0.0.1", &port)
-        .env("TZ", "UTC")
-        // The deadline's clock keeps running.
-        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-        .output()
-        .expect("faketime runs")
+    // Waits for its tracer before it becomes the check.
+    let script = "kill -STOP $$; exec \"$0\" \"$@\"";
+    let mut child = haproxy_command(
+        &["/bin/sh", "-c", script, BINARY],
+        &options,
+        "127.0.0.1",
+        &port,
+    )
+    .stderr(Stdio::piped())
+    .spawn()
+    .expect("a shell");
+    let status = run_at(time, Pid::from_raw(child.id() as i32));
+    let mut stderr = Vec::new();
+    let mut line = child.stderr.take().expect("a pipe");
+    line.read_to_end(&mut stderr).expect("the line");
+    Output {
+        status,
+        stdout: Vec::new(),
+        stderr,
+    }
+}
+
+/// Lets a stopped shell go on, and tells the program that it becomes this time.
+fn run_at(time: i64, pid: Pid) -> ExitStatus {
+    waitpid(pid, Some(WaitPidFlag::WUNTRACED)).expect("a child that stops");
+    let options =
+        Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_EXITKILL;
+    ptrace::seize(pid, options).expect("a child to trace");
+    kill(pid, Signal::SIGCONT).expect("a child");
+    loop {
+        let signal = match waitpid(pid, None).expect("a child") {
+            WaitStatus::Exited(_, code) => return ExitStatus::from_raw(code << 8),
+            WaitStatus::Signaled(_, signal, _) => return ExitStatus::from_raw(signal as i32),
+            WaitStatus::PtraceEvent(_, _, nix::libc::PTRACE_EVENT_EXEC) => {
+                hide_vdso(pid);
+                None
+            }
+            WaitStatus::PtraceSyscall(_) => {
+                tell(time, pid);
+                None
+            }
+            WaitStatus::Stopped(_, signal) => Some(signal),
+            _ => None,
+        };
+        ptrace::syscall(pid, signal).expect("a child that goes on");
+    }
+}
+
+fn read(pid: Pid, address: u64) -> c_long {
+    ptrace::read(pid, address as ptrace::AddressType).expect("its memory")
+}
+
+fn write(pid: Pid, address: u64, value: c_long) {
+    ptrace::write(pid, address as ptrace::AddressType, value).expect("its memory");
+}
+
+/// At the start of a program the stack holds the number of its arguments, these, 0, the environment,
+/// 0, and pairs of which one says where the vDSO is (getauxval(3)).
+fn hide_vdso(pid: Pid) {
+    let stack = ptrace::getregs(pid).expect("its registers").rsp;
+    let mut at = stack + 8 * (read(pid, stack) as u64 + 2);
+    while read(pid, at) != 0 {
+        at += 8;
+    }
+    at += 8;
+    while read(pid, at) != AT_SYSINFO_EHDR as c_long {
+        assert_ne!(read(pid, at), AT_NULL as c_long, "there is no vDSO");
+        at += 16;
+    }
+    write(pid, at, AT_IGNORE as c_long);
+}
+
+/// Sets the seconds that a successful call has just given.
+fn tell(time: i64, pid: Pid) {
+    let registers = ptrace::getregs(pid).expect("its registers");
+    let call = registers.orig_rax as c_long;
+    if call == SYS_clock_gettime && registers.rdi as i32 == CLOCK_REALTIME && registers.rax == 0 {
+        write(pid, registers.rsi, time);
+    }
 }
 
 /// A CA and a leaf of it, both valid between these years.
@@ -46,24 +125,26 @@ fn in_1970_and_in_2100() {
     let today = OffsetDateTime::now_utc().year();
     let (ca, leaf) = valid(today - 1, today + 2);
     // Just after the start of Unix time, where a machine without a battery starts.
-    let early = "1970-01-01 00:00:05";
-    let late = "2100-06-01 00:00:00";
+    let early = 5;
+    let late = date_time_ymd(2100, 6, 1).unix_timestamp();
     expect(&check(early, &ca, &leaf), 53, "(is this clock right?)");
     expect(&check(late, &ca, &leaf), 51, "expired");
     // A certificate of that time is good, until it has ended.
     let (ca, leaf) = valid(1970, 1971);
     expect(&check(early, &ca, &leaf), 0, "");
-    expect(&check("1971-01-01 00:00:05", &ca, &leaf), 51, "expired");
+    let after_its_end = date_time_ymd(1971, 1, 1).unix_timestamp() + 5;
+    expect(&check(after_its_end, &ca, &leaf), 51, "expired");
     let (ca, leaf) = valid(2099, 2101);
     expect(&check(late, &ca, &leaf), 0, "");
+    let hours_before_its_end = date_time_ymd(2101, 1, 1).unix_timestamp() - 12 * 3600;
     expect(
-        &check("2100-12-31 12:00:00", &ca, &leaf),
+        &check(hours_before_its_end, &ca, &leaf),
         57,
         "ends in 0 days",
     );
     // 32-bit counts of seconds end in 2038 and in 2106.
     let (ca, leaf) = valid(2037, 2110);
-    for time in ["2038-01-19 03:14:08", "2106-02-07 06:28:16"] {
+    for time in [1 << 31, 1 << 32] {
         expect(&check(time, &ca, &leaf), 0, "");
     }
 }
