@@ -97,6 +97,20 @@ fn a_server_that_only_haproxy_takes_is_the_first_thing_said() {
 }
 
 #[test]
+fn a_server_that_only_sni_check_takes_is_not_called_healthy_without_a_word() {
+    let ca = Ca::new();
+    let leaf = ca.leaf(&[NAME], 30);
+    // HAProxy takes the interim response for the response.
+    let port = peer::answer(
+        &leaf,
+        &format!("HTTP/1.1 103 Early Hints\r\n\r\n{}", peer::OK),
+    );
+    let report = diagnose(&ca, port, NAME, &[]);
+    assert_eq!(report.code, 0);
+    report.advises("sni-check is UP, but HAProxy's own check is not (L7STS");
+}
+
+#[test]
 fn the_lines_for_serve_are_a_third_way() {
     let ca = Ca::new();
     let port = peer::answer(&ca.leaf(&[NAME], 30), peer::OK);
