@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use x509_cert::der::oid::ObjectIdentifier;
+use der::oid::ObjectIdentifier;
 
 use super::element::{Elements, OID, SEQUENCE, SET};
 
@@ -142,7 +142,7 @@ fn words(text: &str) -> impl Iterator<Item = char> {
         .map(|c| c.to_ascii_lowercase())
 }
 
-/// A name in the form of RFC 4514, the most specific part first. x509-cert's own `Display` would
+/// A name in the form of RFC 4514, the most specific part first. The `Display` of a library would
 /// bring a table of every known OID, several times the size of all else here.
 pub fn text(name: &[u8]) -> String {
     let mut texts: Vec<String> = attributes(name)

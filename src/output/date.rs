@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use x509_cert::der::DateTime;
+use der::DateTime;
 
 /// A span in milliseconds, to a tenth.
 pub(crate) fn milliseconds(time: Duration) -> f64 {

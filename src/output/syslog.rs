@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rustix::net::{SocketAddrAny, SocketAddrUnix};
-use x509_cert::der::DateTime;
+use der::DateTime;
 
 use super::date::now;
 use crate::descriptor::send_datagram;
