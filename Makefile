@@ -169,7 +169,7 @@ attack: setup build
 	cargo test --locked --test attack -- --ignored --nocapture
 
 # libFuzzer without cargo-fuzz, because the stable toolchain can do that much.
-FUZZ_TARGETS = options expect certificate response
+FUZZ_TARGETS = options expect certificate response request
 SECONDS ?= 600
 FUZZ_FLAGS = -C codegen-units=1 -C passes=sancov-module \
 	$(addprefix -C llvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)

@@ -6,6 +6,8 @@ mod certificate;
 mod expect;
 #[path = "../fuzz/properties/options.rs"]
 mod options;
+#[path = "../fuzz/properties/request.rs"]
+mod request;
 #[path = "../fuzz/properties/response.rs"]
 mod response;
 
@@ -47,4 +49,9 @@ fn certificates() {
 #[test]
 fn responses() {
     replay("response", response::hold);
+}
+
+#[test]
+fn requests() {
+    replay("request", request::hold);
 }

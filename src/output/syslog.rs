@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use rustix::net::{SocketAddrAny, SocketAddrUnix};
 use der::DateTime;
+use rustix::net::{SocketAddrAny, SocketAddrUnix};
 
 use super::date::now;
 use crate::descriptor::send_datagram;

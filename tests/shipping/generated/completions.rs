@@ -13,6 +13,7 @@ use sni_check::explain::SHOWN;
 use sni_check::serve::ServeOptions;
 
 use super::{UPDATE, assert_is_up_to_date, flags, value_name};
+use crate::support::folder::Folder;
 use crate::tools::{run, tool};
 
 const BASH: &str = "completions/sni-check.bash";
@@ -320,9 +321,11 @@ fn in_fish(line: &str) -> Vec<String> {
     let script = format!(
         "source {FISH}; or exit; complete -C 'sni-check {line}' | string split -f 1 \\t; true"
     );
+    // It makes folders of its own at home.
+    let home = Folder::new();
     lines(&run(tool("fish")
         .args(["--no-config", "-c", &script])
-        .env("HOME", "/nonexistent")))
+        .env("HOME", home.path())))
 }
 
 fn lines(text: &str) -> Vec<String> {
