@@ -105,7 +105,7 @@ fn unresolved(name: &str, said: Option<&str>) -> Failure {
 }
 
 /// Where no name server is named, as in a chroot that was forgotten, glibc gives up at once and
-/// musl waits in vain for one on the loopback: that is no time-out that more time would mend.
+/// musl waits in vain for one on the loopback: more time would not help.
 fn unresolved_where(configured: bool, name: String, said: Option<&str>) -> Failure {
     let said = said.map(|said| said.trim_start_matches("failed to lookup address information: "));
     match (configured, said) {
