@@ -1,6 +1,7 @@
 //! The plan: everything typed and read, every conflict refused. After it nobody looks at the command
 //! line, the environment or a file.
 
+mod below;
 mod files;
 mod host;
 mod material;

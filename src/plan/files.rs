@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Error, Result};
-use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, open, openat2, stat};
+use rustix::fs::{Dir, FileType, Mode, OFlags, Stat, fstat, open, stat};
 use rustix::io::Errno;
 
+use super::below::{Way, open_in};
 use crate::refusal::refusal;
 
 /// How large a file may be, in bytes; revocation lists are the largest.
@@ -146,25 +147,14 @@ impl Files {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let unreadable = |errno: Errno| self.unreadable(subject, &errno);
         let at_once = |path: &Path| open(path, flags, Mode::empty()).map_err(unreadable);
-        let from = |folder: &Path, path: &Path, way: ResolveFlags| {
-            let folder_flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let folder = open(folder, folder_flags, Mode::empty())?;
-            openat2(
-                &folder,
-                path,
-                flags,
-                Mode::empty(),
-                way | ResolveFlags::NO_MAGICLINKS,
-            )
-        };
         let path = Path::new(file);
         let fd = match &self.scope {
             Scope::Any => at_once(path)?,
-            Scope::Within(root) => from(root, path, ResolveFlags::IN_ROOT).map_err(unreadable)?,
+            Scope::Within(root) => open_in(root, path, flags, Way::InRoot).map_err(unreadable)?,
             Scope::Only(allowed) if allowed.names(path) => at_once(path)?,
             Scope::Only(allowed) => {
                 let (folder, rest) = allowed.below(subject, path)?;
-                match from(folder, rest, ResolveFlags::BENEATH) {
+                match open_in(folder, rest, flags, Way::Beneath) {
                     Err(Errno::XDEV) => return Err(allowed.outside(subject)),
                     opened => opened.map_err(unreadable)?,
                 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use crate::scene::Serve;
+use crate::support::check::BINARY;
 use crate::support::peer;
 use crate::support::pki::Ca;
 use crate::support::stage::Stage;
@@ -11,12 +12,36 @@ use crate::support::{NAME, program};
 
 #[test]
 fn files_outside_the_folders_are_not_read_whichever_way_they_are_named() {
+    only_files_below_the_folders_are_read(BINARY, &Stage::new());
+}
+
+/// As under the unit: DynamicUser= forbids openat2.
+#[test]
+fn nor_are_they_where_the_kernel_does_not_help() {
     let stage = Stage::new();
+    let strace = program("strace")
+        .get_program()
+        .to_string_lossy()
+        .into_owned();
+    let script = format!(
+        "#!/bin/sh\nexec {strace} -D -f -q -o {} -e trace=openat2 -e inject=openat2:error=ENOSYS {BINARY} \"$@\"\n",
+        stage.folder.join("calls")
+    );
+    let without = stage.folder.script("without-openat2", &script);
+    only_files_below_the_folders_are_read(&without, &stage);
+    let calls = fs::read_to_string(stage.folder.join("calls")).expect("a trace");
+    assert!(
+        calls.contains("(INJECTED)") && !calls.contains("= 0"),
+        "{calls}"
+    );
+}
+
+fn only_files_below_the_folders_are_read(program_file: &str, stage: &Stage) {
     let outside = Stage::new();
     outside.folder.file("secret", "X-Secret: 1\n");
     let link = stage.folder.join("link.pem");
     symlink(&outside.ca_file, &link).expect("a link");
-    let serve = Serve::start(&stage, &[]);
+    let serve = Serve::start_by(program_file, stage, &[]);
     let port = stage.nginx().port;
     let folder = stage.folder.path().display().to_string();
     let outer = outside
