@@ -1,7 +1,7 @@
 //! What to do, in the order in which to do it.
 
 use super::case::Case;
-use super::certificate::{ended, issuer_unknown, other_name};
+use super::certificate::{RENEW, ended, issuer_unknown, other_name};
 use super::evidence::Evidence;
 use super::handshakes::SniNeed;
 use super::opinion::Opinion;
@@ -189,10 +189,7 @@ fn certificate(case: Case<'_>, fault: &CertificateFailure) -> Vec<String> {
              (check-sni)."
                 .to_owned(),
         ],
-        CertificateFailure::EndsSoon { .. } => vec![
-            "Renew the certificate now. Until it ends HAProxy goes on using the server for visitors."
-                .to_owned(),
-        ],
+        CertificateFailure::EndsSoon { .. } => vec![RENEW.to_owned()],
         CertificateFailure::Invalid(_) => {
             let (what, change) = explain::likeliest(fault.code()).unwrap_or_default();
             vec![format!("Likeliest: {what} {change}")]

@@ -6,6 +6,10 @@ use super::case::Case;
 use crate::certificate::Certificate;
 use crate::output::date::now;
 
+/// A certificate ends soon.
+pub(super) const RENEW: &str = "Renew the certificate at the server. If it was renewed there, reload \
+                                the server: it still sends the old one.";
+
 /// A certificate has ended: which one decides who renews it.
 pub(super) fn ended(case: Case<'_>, subject: &str) -> String {
     let chain = sent(case);

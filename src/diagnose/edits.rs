@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::certificate::RENEW;
 use super::edit::{Edit, Edits};
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::options::Options;
-use crate::options::values::{Time, Verify};
+use crate::options::values::{Days, Time, Verify};
 use crate::plan::Plan;
 
 /// The changes to try.
@@ -139,8 +140,25 @@ impl Edits<'_> {
             CertificateFailure::IssuerUnknown { .. }
             | CertificateFailure::Expired { .. }
             | CertificateFailure::Invalid(_) => self.other_roots(),
+            CertificateFailure::EndsSoon { limit, .. } => self.warning(*limit),
             _ => {}
         }
+    }
+
+    /// With a warning in place of a server that is DOWN.
+    fn warning(&mut self, limit: u32) {
+        let warned = self.options.warn_cert_days.map_or(0, |days| days.0);
+        let days = Days(limit.max(warned));
+        let advice = format!(
+            "{RENEW} Until then the server is DOWN by --min-cert-days {limit}, and HAProxy sends it no \
+             visitors. With --warn-cert-days {} in its place, as below, it is UP, and the check only \
+             warns.",
+            days.0
+        );
+        self.add(true, advice, |options| {
+            options.min_cert_days = None;
+            options.warn_cert_days = Some(days);
+        });
     }
 
     fn other_name(&mut self, wanted: &str, presented: &[String]) {

@@ -148,11 +148,15 @@ fn a_certificate_that_ends_too_soon() {
         "--min-cert-days 10 --sni {NAME} --ca-file {}",
         stage.ca_file
     );
-    Outage::by_external_check(nginx.port, &words(&stage.ca_file), &options);
+    let outage = Outage::by_external_check(nginx.port, &words(&stage.ca_file), &options);
     let call = ["--min-cert-days=10", "--ca-file", &stage.ca_file, NAME];
     let said = diagnose(nginx.port, &call);
-    said.says("Renew the certificate now")
-        .says("nothing in haproxy.cfg cures this");
+    said.says("Renew the certificate at the server")
+        .says("If it was renewed there, reload the server")
+        .says("HAProxy sends it no visitors")
+        .says("--warn-cert-days 10 --timeout")
+        .never_says("nothing in haproxy.cfg cures this");
+    outage.is_cured_by(&said);
 }
 
 /// An nginx that serves only clients with a certificate of this CA.
