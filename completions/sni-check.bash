@@ -30,7 +30,7 @@ _sni_check() {
             return
             ;;
         explain)
-            [[ $COMP_CWORD -eq 2 ]] && mapfile -t COMPREPLY < <(compgen -W '--help 0 1 2 3 31 32 41 42 43 51 53 54 55 56 57 58 61 62 63 64 65 66 71 72 73 74 75 76 255 4294967295 PROCTOUT SOCKERR PROCERR PROCOK MAINT INI L4OK L6OK' -- "$current")
+            [[ $COMP_CWORD -eq 2 ]] && mapfile -t COMPREPLY < <(compgen -W '--help 0 1 2 3 31 32 41 42 43 51 53 54 55 56 57 58 61 62 63 64 65 66 71 72 73 74 75 76 255 4294967295 PROCTOUT SOCKERR L7TOUT PROCERR PROCOK MAINT INI L4OK L6OK' -- "$current")
             return
             ;;
     esac

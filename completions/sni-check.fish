@@ -46,6 +46,7 @@ complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 255 -d 'the ch
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 4294967295 -d 'a signal ended the check, so it has no code (HAProxy shows -1, unsigned, with PROCERR)'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a PROCTOUT -d 'HAProxy killed the check because it took too long; there is no code, and a check_code beside this word is left over from an earlier check: ignore it'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a SOCKERR -d 'the check could not be started: no process, or for HAProxy\'s own check no socket'
+complete -c sni-check -n '__fish_seen_subcommand_from explain' -a L7TOUT -d 'no response in time: in a line of sni-check the word for code 72 (sni-check explain 72); HAProxy shows it, without a code, for a check of its own, and so for one that asks sni-check serve'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a PROCERR -d 'the check ended with a code other than 0; check_code in the stats, `code: N` in the log, has it: sni-check explain N'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a PROCOK -d 'the check ended with code 0: healthy'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a MAINT -d 'the server is in maintenance: it gets no traffic, and no check runs'

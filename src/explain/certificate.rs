@@ -2,17 +2,20 @@
 
 use super::cause::Cause;
 
+/// The file is new, what the server sends is not.
+const NOT_RELOADED: Cause = Cause {
+    what: "It was renewed but the server still holds the old one.",
+    confirm: "Compare the file at the backend (openssl x509 -enddate -in FILE) with what the server sends.",
+    change: "Reload the server, and make the renewal do that from now on.",
+};
+
 pub(super) const EXPIRED: &[Cause] = &[
     Cause {
         what: "The certificate was not renewed.",
         confirm: "sni-check diagnose shows the end of each certificate of the chain.",
         change: "Renew it at the backend. Nothing in haproxy.cfg fixes this. `verify none` only hides it, also for visitors' traffic.",
     },
-    Cause {
-        what: "It was renewed but the server still holds the old one.",
-        confirm: "Compare the file at the backend (openssl x509 -enddate -in FILE) with what the server sends.",
-        change: "Reload the server, and make the renewal do that from now on.",
-    },
+    NOT_RELOADED,
     Cause {
         what: "An intermediate certificate has expired, not the server's own; or this host's clock is ahead.",
         confirm: "The line names the expired certificate; `date` shows the clock.",
@@ -60,12 +63,12 @@ pub(super) const ISSUER_UNKNOWN: &[Cause] = &[
     Cause {
         what: "A private CA issued it.",
         confirm: "The line names the issuer; it is your company's.",
-        change: "--ca-file FILE with that CA (inside the chroot), and ca-file FILE on the server line.",
+        change: "--ca-file FILE with that CA (inside the chroot), and ca-file FILE on the server line. After a change of the file, reload HAProxy too: it reads files only when it starts.",
     },
     Cause {
         what: "--ca-file has an intermediate, or the server's certificate, but not the root above it. HAProxy wants the chain up to a root.",
         confirm: "The line names the certificate in the file and the issuer that is missing.",
-        change: "Add the root's certificate to the file.",
+        change: "Add the root's certificate to the file. Reload HAProxy too: it reads files only when it starts.",
     },
     Cause {
         what: "It is self-signed: the server's default certificate, or the default host answered for this name.",
@@ -83,7 +86,7 @@ pub(super) const INVALID: &[Cause] = &[
     Cause {
         what: "It is revoked, or no list of --crl-file covers its issuer, or that list has expired.",
         confirm: "The line says which.",
-        change: "Replace the certificate; or renew the lists, one for each issuer of the chain.",
+        change: "Replace the certificate; or renew the lists, one for each issuer of the chain. Reload HAProxy too: it reads files only when it starts.",
     },
     Cause {
         what: "It, or an issuer, is not made for this: for clients only (extended key usage), not for TLS or not to issue others (key usage, basic constraints), or with a key or signature that HAProxy's library refuses as unsafe.",
@@ -108,6 +111,7 @@ pub(super) const ENDS_SOON: &[Cause] = &[
         confirm: "The line names the certificate and its days; look at the renewal's log at the backend.",
         change: "Renew it now.",
     },
+    NOT_RELOADED,
     Cause {
         what: "--min-cert-days is longer than the time at which it is renewed.",
         confirm: "Compare it with when the renewal is due (often 30 days before the end; less for short-lived ones).",
@@ -124,6 +128,6 @@ pub(super) const CLIENT: &[Cause] = &[
     Cause {
         what: "Our certificate has expired, is revoked, or comes from a CA the server does not trust.",
         confirm: "The alert in the line says which; the server's log says more.",
-        change: "Renew it, or make the server trust its CA.",
+        change: "Renew it, or make the server trust its CA. Reload HAProxy too: it reads files only when it starts.",
     },
 ];

@@ -80,6 +80,21 @@ pub(super) const UNREACHABLE: &[Cause] = &[
         change: "Add the route, or write the IPv4 address on the server line.",
     },
     Cause {
+        what: "A firewall rejects the connection (icmp-host-prohibited, firewalld's default).",
+        confirm: "The line says `no route to host`, although ip route get ADDRESS shows one; tcpdump -n icmp shows who sends that.",
+        change: "Allow HAProxy's address there.",
+    },
+    Cause {
+        what: "The connection was reset while it was made, often by a proxy, load balancer or port-forward whose own backend is down.",
+        confirm: "The line says `connection reset`. If it comes a moment later, the code is 64.",
+        change: "As for 64: sni-check explain 64.",
+    },
+    Cause {
+        what: "The route to the address is of type blackhole or prohibit.",
+        confirm: "The line says `invalid argument` (blackhole) or `permission denied` (prohibit), and so does ip route get ADDRESS.",
+        change: "Remove that route, or write another address on the server line.",
+    },
+    Cause {
         what: "--source is not an address of this host, or its port is in use.",
         confirm: "ip address; the line says `cannot connect from --source`.",
         change: "Correct --source; leave its port out.",

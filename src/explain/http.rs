@@ -2,6 +2,20 @@
 
 use super::cause::Cause;
 
+/// The User-Agent of a check. Some firewalls refuse it, and curl's own they let through, or the reverse.
+macro_rules! user_agent {
+    () => {
+        concat!("sni-check/", env!("CARGO_PKG_VERSION"))
+    };
+}
+
+/// curl that sends the same request as the check.
+macro_rules! curl {
+    () => {
+        concat!("curl --user-agent ", user_agent!())
+    };
+}
+
 pub(super) const STATUS: &[Cause] = &[
     Cause {
         what: "5xx: the application is failing. This is what the check is for.",
@@ -9,14 +23,31 @@ pub(super) const STATUS: &[Cause] = &[
         change: "Repair it.",
     },
     Cause {
-        what: "404, 421 or 400: the request reached a different virtual host.",
+        what: "404 or 421: the request reached a different virtual host.",
         confirm: "sni-check diagnose shows whether Host matters; compare --uri with what the application serves.",
         change: "--header 'Host: NAME' where it differs from the SNI name; correct --uri.",
     },
     Cause {
+        what: "400: the server does not take our client certificate (nginx says so with 400: none was sent, it has expired, or its CA is not trusted), or not our Host.",
+        confirm: "curl with --cert and the same page shows why: `The SSL certificate error`, `No required SSL certificate was sent`; so does the server's log.",
+        change: "--crt FILE with a valid certificate whose CA the server trusts; or --header 'Host: NAME'.",
+    },
+    Cause {
         what: "401 or 403: the page wants a login, or refuses this host.",
-        confirm: "Request it with curl from this host.",
+        confirm: concat!("Request it from this host: ", curl!(), " URL"),
         change: "Check a page that needs no login (--uri /healthz), send the credentials with --header @FILE, or accept the answer with --expect 'status 401'.",
+    },
+    Cause {
+        what: concat!(
+            "403, or another: a firewall (WAF) refuses the User-Agent. The check sends ",
+            user_agent!(),
+            ", HAProxy's own check none."
+        ),
+        confirm: concat!(
+            curl!(),
+            " URL gets the same answer; curl with its own User-Agent another."
+        ),
+        change: "--header 'User-Agent: NAME' with one that it lets through, or let this one through.",
     },
     Cause {
         what: "A redirect where --expect wants 200. Redirects are not followed.",
@@ -28,9 +59,10 @@ pub(super) const STATUS: &[Cause] = &[
 /// The cause that a status speaks for.
 pub(super) fn of_status(status: u16) -> &'static Cause {
     match status {
-        400 | 404 | 421 => &STATUS[1],
-        401 | 403 => &STATUS[2],
-        300..=399 => &STATUS[3],
+        404 | 421 => &STATUS[1],
+        400 => &STATUS[2],
+        401 | 403 => &STATUS[3],
+        300..=399 => &STATUS[5],
         _ => &STATUS[0],
     }
 }
@@ -102,12 +134,25 @@ pub(super) const CLOSED: &[Cause] = &[
 pub(super) const BODY: &[Cause] = &[
     Cause {
         what: "The application reports a problem in the body, with a good status.",
-        confirm: "Request the page with curl and read it.",
+        confirm: concat!("Request the page and read it: ", curl!(), " URL"),
         change: "Fix what it reports.",
     },
     Cause {
+        what: "Another site answered, or a login, captive or maintenance page.",
+        confirm: concat!(
+            "Request the page and read it: ",
+            curl!(),
+            " URL; sni-check diagnose shows Server and whether Host matters."
+        ),
+        change: "--header 'Host: NAME', or correct --uri or the server line's address.",
+    },
+    Cause {
         what: "The pattern does not match the page: upper or lower case, line ends, compression, another language.",
-        confirm: "Request the page with curl and compare it with --expect letter by letter.",
+        confirm: concat!(
+            "Request the page (",
+            curl!(),
+            " URL) and compare it with --expect letter by letter."
+        ),
         change: "Correct --expect.",
     },
     Cause {
@@ -139,3 +184,24 @@ pub(super) const HEADER: &[Cause] = &[
         change: "Correct --expect, for example 'hdr name Via value -m sub cache'.",
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::of_status;
+
+    #[test]
+    fn a_status_is_told_the_cause_that_names_it() {
+        for (status, start) in [
+            (400, "400: "),
+            (404, "404 or 421: "),
+            (421, "404 or 421: "),
+            (401, "401 or 403: "),
+            (403, "401 or 403: "),
+            (301, "A redirect "),
+            (503, "5xx: "),
+        ] {
+            let what = of_status(status).what;
+            assert!(what.starts_with(start), "{status}: {what}");
+        }
+    }
+}

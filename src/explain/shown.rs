@@ -60,7 +60,7 @@ const NOT_RUN: &[Cause] = &[
     },
     Cause {
         what: "HAProxy's user may not execute it: its mode, or a file system mounted noexec.",
-        confirm: "chroot --userspec=USER CHROOT COMMAND --version",
+        confirm: "chroot --userspec=$(id -u USER) CHROOT COMMAND --version",
         change: "chmod 0755 the file and the folders above it; mount without noexec.",
     },
     Cause {
@@ -109,12 +109,12 @@ const TIMED_OUT: &[Cause] = &[
 const NOT_STARTED: &[Cause] = &[
     Cause {
         what: "insecure-fork-wanted is missing in section global, so HAProxy 2.2 and later may start no process.",
-        confirm: "HAProxy's log says `Failed to fork process for external health check`; sni-check doctor -f haproxy.cfg says so beforehand.",
+        confirm: "HAProxy's alert `Failed to fork process for external health check` says `(likely caused by missing 'insecure-fork-wanted')`; sni-check doctor -f haproxy.cfg says so beforehand.",
         change: "In section global, a line: insecure-fork-wanted.",
     },
     Cause {
         what: "HAProxy's user, unit or container has as many processes as it may have.",
-        confirm: "Look at ulimit -u of that user, TasksMax of the unit, the pids limit of the container.",
+        confirm: "HAProxy's alert is `Failed to fork process for external health check` without `likely caused by`. Look at ulimit -u of that user, TasksMax of the unit, the pids limit of the container.",
         change: "Raise the limit.",
     },
     Cause {
@@ -125,7 +125,20 @@ const NOT_STARTED: &[Cause] = &[
     Cause {
         what: "http-check connect names the socket of sni-check serve, and nothing listens there: serve has stopped, or HAProxy's chroot has another /run.",
         confirm: "systemctl status sni-check; under chroot, look for the socket inside it, as HAProxy's user.",
-        change: "Start sni-check serve, and have it listen inside the chroot: --listen unix:CHROOT/run/sni-check.",
+        change: "Start sni-check serve, and have it listen inside the chroot: --listen unix:CHROOT/run/sni-check/socket.",
+    },
+];
+
+const NO_RESPONSE: &[Cause] = &[
+    Cause {
+        what: "http-check asks sni-check serve, and serve hangs, or `timeout check` is not above the --timeout of its checks. The server itself may be healthy.",
+        confirm: "http-check connect in haproxy.cfg names the socket of serve. sni-check doctor -f haproxy.cfg --run asks it as HAProxy does.",
+        change: "systemctl restart sni-check; set `timeout check` above --timeout (1800ms by default).",
+    },
+    Cause {
+        what: "HAProxy's own check asked the server itself, and the application is slow or hangs.",
+        confirm: "The backend has no http-check connect with the socket of serve.",
+        change: "As for 72: sni-check explain 72.",
     },
 ];
 
@@ -166,7 +179,7 @@ const fn shown(word: &'static str, meaning: &'static str, causes: &'static [Caus
 }
 
 /// What HAProxy shows itself: check codes that are not ours, and statuses.
-pub const SHOWN: [Shown; 10] = [
+pub const SHOWN: [Shown; 11] = [
     shown(
         "255",
         "the check could not be run at all (HAProxy's own code for it, with PROCERR)",
@@ -186,6 +199,11 @@ pub const SHOWN: [Shown; 10] = [
         "SOCKERR",
         "the check could not be started: no process, or for HAProxy's own check no socket",
         NOT_STARTED,
+    ),
+    shown(
+        "L7TOUT",
+        "no response in time: in a line of sni-check the word for code 72 (sni-check explain 72); HAProxy shows it, without a code, for a check of its own, and so for one that asks sni-check serve",
+        NO_RESPONSE,
     ),
     shown(
         "PROCERR",

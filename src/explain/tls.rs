@@ -2,6 +2,13 @@
 
 use super::cause::Cause;
 
+/// What accepts the connection is not what answers.
+const BACKEND_BEHIND_IS_DOWN: Cause = Cause {
+    what: "A proxy, load balancer or port-forward accepts the connection, and its own backend is down.",
+    confirm: "Its log says so; sni-check diagnose --connect with the address of what is behind it shows that itself.",
+    change: "Start what is behind it, or correct where it forwards to.",
+};
+
 pub(super) const REFUSED: &[Cause] = &[
     Cause {
         what: "The server is broken or wrongly configured: internal_error is often a name without a certificate, or a key it cannot read.",
@@ -31,6 +38,7 @@ pub(super) const TIMEOUT: &[Cause] = &[
         confirm: "sni-check diagnose: every handshake takes this long, connecting does not.",
         change: "Check the load of the backend.",
     },
+    BACKEND_BEHIND_IS_DOWN,
     Cause {
         what: "Large packets are lost on the way (path MTU, a VPN), so the certificates never arrive.",
         confirm: "ping -M do -s 1400 ADDRESS fails while small ones pass.",
@@ -72,6 +80,7 @@ pub(super) const CLOSED: &[Cause] = &[
         confirm: "Connect from the backend itself; read its log.",
         change: "Allow the name at the firewall; update the server.",
     },
+    BACKEND_BEHIND_IS_DOWN,
 ];
 
 pub(super) const NAME_REFUSED: &[Cause] = &[

@@ -5,7 +5,9 @@ use std::process::Output;
 use sni_check::code::Code;
 use sni_check::command;
 
-use crate::support::check::{by_hand, expect, run_by_hand, stdout};
+use crate::support::check::{BINARY, by_hand, expect, run_by_hand, stdout};
+use crate::support::folder::Folder;
+use crate::support::program;
 
 fn explain(words: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = by_hand(&[&["explain"], words].concat());
@@ -20,6 +22,77 @@ fn a_code_is_explained_with_causes_and_changes() {
     let text = stdout(&output);
     assert!(text.starts_with("65 L6RSP"), "{text}");
     assert!(text.contains("check-sni"), "{text}");
+}
+
+/// What `explain` says of a code, without its line ends.
+fn said_of(code: &str) -> String {
+    let text = stdout(&explain(&[code], &[]));
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn causes_that_an_operator_met_are_told() {
+    let user_agent = concat!("sni-check/", env!("CARGO_PKG_VERSION"));
+    let reload = "eload HAProxy too: it reads files only when it starts";
+    let behind = "its own backend is down";
+    for (code, part) in [
+        ("43", "firewalld's default"),
+        (
+            "43",
+            "`invalid argument` (blackhole) or `permission denied` (prohibit)",
+        ),
+        ("43", "The connection was reset while it was made"),
+        ("55", reload),
+        ("56", reload),
+        (
+            "57",
+            "It was renewed but the server still holds the old one",
+        ),
+        ("58", reload),
+        ("62", behind),
+        ("62", "path MTU"),
+        ("64", behind),
+        ("71", "400: the server does not take our client certificate"),
+        ("71", "--header 'User-Agent: NAME'"),
+        (
+            "71",
+            &format!("curl --user-agent {user_agent} URL gets the same answer"),
+        ),
+        (
+            "75",
+            "Another site answered, or a login, captive or maintenance page",
+        ),
+        ("L7TOUT", "serve hangs"),
+        ("L7TOUT", "sni-check explain 72"),
+        ("SOCKERR", "--listen unix:CHROOT/run/sni-check/socket."),
+        (
+            "SOCKERR",
+            "`(likely caused by missing 'insecure-fork-wanted')`",
+        ),
+    ] {
+        let said = said_of(code);
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn the_command_that_runs_a_check_in_the_chroot_can_be_pasted() {
+    let text = stdout(&explain(&["255"], &[]));
+    let command = text
+        .split("confirm  ")
+        .find(|part| part.starts_with("chroot "));
+    let command = command
+        .and_then(|part| part.lines().next())
+        .expect("the command");
+    let folder = Folder::new();
+    folder.copy(BINARY, "check", 0o755);
+    let command = command
+        .replace("USER", "nobody")
+        .replace("CHROOT", &folder.path().display().to_string())
+        .replace("COMMAND", "/check");
+    let output = program("sh").args(["-c", &command]).output().expect("sh");
+    let version = format!("sni-check {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(stdout(&output), version, "{command}: {output:?}");
 }
 
 #[test]
