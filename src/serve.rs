@@ -3,6 +3,7 @@
 //! `connection -> request (options and server) -> plan -> probe -> answer`, each connection on a thread
 //! of its own. What HAProxy shows of it: the code as `check_code`, the reason as `last_chk`.
 
+mod address;
 mod answer;
 mod defaults;
 mod limits;

@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use rustix::fs::{Mode, chmod, chown};
@@ -17,6 +17,7 @@ use rustix::net::{
 };
 use rustix::process::{Gid, umask};
 
+use super::address::Address;
 use super::options::{ServeOptions, SocketMode};
 use crate::haproxy::account;
 use crate::refusal::refusal;
@@ -33,12 +34,6 @@ pub(super) struct Listener {
     address: Address,
     /// Our own file for a unix socket: device and inode.
     file: Option<(u64, u64)>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Address {
-    Unix(PathBuf),
-    Tcp(SocketAddr),
 }
 
 /// Opens all that is to be listened on.
@@ -200,48 +195,6 @@ impl Drop for Listener {
             && self.file == file_of(path)
         {
             let _ = fs::remove_file(path);
-        }
-    }
-}
-
-impl Address {
-    fn parse(text: &str) -> Result<Address> {
-        let path = text
-            .strip_prefix("unix:")
-            .or_else(|| text.strip_prefix("unix@"));
-        let path = path.unwrap_or(text);
-        if path.starts_with('/') {
-            return Ok(Address::Unix(path.into()));
-        }
-        let write = "write unix:/PATH, or ADDR:PORT such as 127.0.0.1:8405";
-        text.parse().map(Address::Tcp).map_err(|_| {
-            refusal(
-                format!("--listen {text}"),
-                "is not an address to listen on",
-                write,
-            )
-        })
-    }
-
-    fn refuse_remote(&self, options: &ServeOptions) -> Result<()> {
-        match self {
-            Address::Tcp(address)
-                if !(address.ip().to_canonical().is_loopback() || options.allow_remote) =>
-            {
-                let what = "is not on the loopback";
-                let write = "listen on a unix socket or 127.0.0.1, or add --allow-remote and --allow-target CIDR";
-                Err(refusal(format!("--listen {self}"), what, write))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-impl std::fmt::Display for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Address::Unix(path) => write!(f, "unix:{}", path.display()),
-            Address::Tcp(address) => address.fmt(f),
         }
     }
 }

@@ -1,0 +1,66 @@
+//! An address to listen on.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::options::ServeOptions;
+use crate::refusal::refusal;
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    Unix(PathBuf),
+    Tcp(SocketAddr),
+}
+
+impl Address {
+    /// Reads `unix:/PATH` or `ADDR:PORT`.
+    ///
+    /// # Errors
+    /// What is neither.
+    pub(super) fn parse(text: &str) -> Result<Address> {
+        let path = text
+            .strip_prefix("unix:")
+            .or_else(|| text.strip_prefix("unix@"));
+        let path = path.unwrap_or(text);
+        if path.starts_with('/') {
+            return Ok(Address::Unix(path.into()));
+        }
+        let write = "write unix:/PATH, or ADDR:PORT such as 127.0.0.1:8405";
+        text.parse().map(Address::Tcp).map_err(|_| {
+            refusal(
+                format!("--listen {text}"),
+                "is not an address to listen on",
+                write,
+            )
+        })
+    }
+
+    /// Refuses what others than this host could reach, unless that is allowed.
+    ///
+    /// # Errors
+    /// Such an address.
+    pub(super) fn refuse_remote(&self, options: &ServeOptions) -> Result<()> {
+        match self {
+            Address::Tcp(address)
+                if !(address.ip().to_canonical().is_loopback() || options.allow_remote) =>
+            {
+                let what = "is not on the loopback";
+                let write = "listen on a unix socket or 127.0.0.1, or add --allow-remote and --allow-target CIDR";
+                Err(refusal(format!("--listen {self}"), what, write))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+            Address::Tcp(address) => address.fmt(f),
+        }
+    }
+}
