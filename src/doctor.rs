@@ -41,6 +41,7 @@ mod sections;
 mod served;
 mod server;
 mod setup;
+mod socket;
 mod statements;
 mod traffic;
 mod user;

@@ -56,19 +56,20 @@ pub(super) fn diagnose(check: &ExternalCheck, jail: &Jail) -> Option<String> {
     shlex::try_join(words.iter().map(String::as_str)).ok()
 }
 
+/// Words as a shell takes them.
+pub(super) fn shell<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    // No word of a configuration has a NUL in it.
+    shlex::try_join(words).unwrap_or_default()
+}
+
 /// Where a file of the chroot is, seen from outside; what is not a file stays.
 fn outside(value: &str, jail: &Jail) -> String {
-    if !jail.is_chroot() {
-        return value.to_owned();
-    }
-    let root = jail.root.display().to_string();
-    let root = root.trim_end_matches('/');
     let (at, path) = match value.strip_prefix('@') {
         Some(path) => ("@", path),
         None => ("", value),
     };
     match path.starts_with('/') {
-        true => format!("{at}{root}{path}"),
+        true => format!("{at}{}", jail.outside(path)),
         false => value.to_owned(),
     }
 }

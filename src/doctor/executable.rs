@@ -7,6 +7,7 @@ use rustix::fs::{StatVfsMountFlags, fstatvfs};
 use crate::haproxy::call::own_command;
 
 use super::binary::Program;
+use super::by_hand;
 use super::check::ExternalCheck;
 use super::finding::Finding;
 use super::jail::{Jail, Need, Obstacle};
@@ -97,8 +98,9 @@ fn obstructed(command: &str, jail: &Jail, obstacle: &Obstacle) -> Finding {
                 "external-check command {command} is not in the chroot {}",
                 jail.root.display()
             ),
-            install(command, jail),
-        ),
+            "",
+        )
+        .paste(install(command, jail)),
         Obstacle::Missing => not_run(
             format!("external-check command {command} is not there"),
             format!("external-check command {}", own_command()),
@@ -113,8 +115,9 @@ fn obstructed(command: &str, jail: &Jail, obstacle: &Obstacle) -> Finding {
                 jail.user.name,
                 at.display()
             ),
-            format!("chmod 755 {}", at.display()),
-        ),
+            "",
+        )
+        .paste(by_hand::shell(["chmod", "755", &at.display().to_string()])),
         Obstacle::Hidden(at) => Finding::note(
             "command",
             format!(
@@ -133,8 +136,12 @@ fn install(command: &str, jail: &Jail) -> String {
         true => command.to_owned(),
         false => own_command(),
     };
-    format!(
-        "install -D -m 755 {source} {}{command}",
-        jail.root.display()
-    )
+    by_hand::shell([
+        "install",
+        "-D",
+        "-m",
+        "755",
+        &source,
+        &jail.outside(command),
+    ])
 }

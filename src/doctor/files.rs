@@ -1,9 +1,10 @@
 //! The files that options name, which the check opens inside the chroot as HAProxy's user.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::options::Options;
 
+use super::by_hand;
 use super::check::ExternalCheck;
 use super::finding::Finding;
 use super::jail::{Jail, Need, Obstacle};
@@ -108,26 +109,26 @@ impl OptionFiles<'_> {
 
     fn unreadable(&self, option: &str, file: &str, why: &Obstacle) -> Finding {
         let jail = self.jail;
-        let inside = jail.root.join(file.trim_start_matches('/'));
         let user = &jail.user.name;
         let (what, write) = match why {
-            Obstacle::Missing if jail.is_chroot() => (
-                format!(
-                    "{option} {file} is not in the chroot {}",
-                    jail.root.display()
-                ),
-                format!("install -D -m 644 {file} {}", inside.display()),
-            ),
+            Obstacle::Missing if jail.is_chroot() => {
+                let root = jail.root.display();
+                let what = format!("{option} {file} is not in the chroot {root}");
+                let install = ["install", "-D", "-m", "644", file, &jail.outside(file)];
+                return self
+                    .finding(Finding::problem("file", what))
+                    .paste(by_hand::shell(install));
+            }
             Obstacle::Missing => {
-                let folder = inside.parent().map(PathBuf::from).unwrap_or_default();
+                let folder = Path::new(file).parent().unwrap_or(Path::new("/"));
                 (
                     format!("{option} {file} is not there"),
-                    format!("the path of the file, or put it into {}", folder.display()),
+                    format!("name the right path, or put it into {}", folder.display()),
                 )
             }
             Obstacle::NotRegular => (
                 format!("{option} {file} is not a regular file"),
-                "the path of a file".to_owned(),
+                "name a file".to_owned(),
             ),
             Obstacle::Forbidden(at) => (
                 format!(
@@ -153,6 +154,6 @@ impl OptionFiles<'_> {
             format!("{option} {file} is looked for in the folder that HAProxy was started in");
         self.finding(Finding::note("relative-file", what))
             .shows("code 2 (DOWN) if HAProxy is started elsewhere; systemd starts it in /")
-            .write("the whole path")
+            .write("write the whole path")
     }
 }

@@ -19,8 +19,10 @@ pub(super) struct Finding {
     pub what: String,
     /// What the operator sees in HAProxy's statistics, or what happens.
     pub shows: String,
-    /// What to write instead.
+    /// What to do about it, or to write instead.
     pub write: String,
+    /// A shell command that does it; may be empty.
+    pub paste: String,
 }
 
 impl Finding {
@@ -34,6 +36,7 @@ impl Finding {
             what: what.into(),
             shows: String::new(),
             write: String::new(),
+            paste: String::new(),
         }
     }
 
@@ -64,6 +67,11 @@ impl Finding {
 
     pub(super) fn write(mut self, text: impl Into<String>) -> Finding {
         self.write = text.into();
+        self
+    }
+
+    pub(super) fn paste(mut self, command: impl Into<String>) -> Finding {
+        self.paste = command.into();
         self
     }
 }

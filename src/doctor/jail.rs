@@ -45,6 +45,12 @@ impl Jail {
         self.root != Path::new("/")
     }
 
+    /// Where a path of the jail is, seen from outside.
+    pub(super) fn outside(&self, path: &str) -> String {
+        let root = self.root.display().to_string();
+        format!("{}{path}", root.trim_end_matches('/'))
+    }
+
     /// Finds a file within the jail, following symbolic links as a process in it would.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! What `global` says that keeps HAProxy from starting checks.
 
+use super::by_hand;
 use super::config::Config;
 use super::finding::Finding;
 use super::setup::Setup;
@@ -43,7 +44,7 @@ pub(super) fn look(setup: Setup) -> Vec<Finding> {
                 .at(&chroot.place)
                 .about(setup.config.external().map(|backend| backend.name.clone()))
                 .shows("HAProxy does not start")
-                .write(format!("mkdir -p {}", chroot.value)),
+                .paste(by_hand::shell(["mkdir", "-p", &chroot.value])),
         );
     }
     let backends = || setup.config.external().map(|backend| backend.name.clone());

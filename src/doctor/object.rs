@@ -47,8 +47,15 @@ fn finding(finding: &Finding) -> Value {
         "about": finding.about,
         "what": finding.what,
         "shows": finding.shows,
-        "write": finding.write,
+        "write": write(finding),
     })
+}
+
+/// What to do, with a shell command on a line of its own.
+fn write(finding: &Finding) -> String {
+    let parts = [finding.write.as_str(), finding.paste.as_str()];
+    let parts = parts.into_iter().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("\n")
 }
 
 fn run(ran: &Ran) -> Value {

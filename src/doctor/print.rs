@@ -83,7 +83,12 @@ fn print_finding(text: &mut String, finding: &Finding) {
         }
     }
     paragraph(text, "           shows  ", &printable(&finding.shows));
-    paragraph(text, "           write  ", &printable(&finding.write));
+    if !finding.write.is_empty() {
+        paragraph(text, "           fix    ", &printable(&finding.write));
+    }
+    if !finding.paste.is_empty() {
+        command(text, "           paste  ", &printable(&finding.paste));
+    }
 }
 
 fn section(text: &mut String, title: &str, lines: &[String]) {

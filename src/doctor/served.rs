@@ -16,10 +16,10 @@ use super::check::INTER;
 use super::config::Backend;
 use super::endpoint::Endpoint;
 use super::finding::Finding;
-use super::jail::{Jail, Need, Obstacle};
 use super::place::{At, Place};
 use super::server::Server;
 use super::setup::Setup;
+use super::socket;
 
 /// A backend whose http-check asks `sni-check serve`.
 pub(super) struct Served<'a> {
@@ -85,12 +85,22 @@ impl<'a> Served<'a> {
         }
     }
 
+    /// The options, where they are good and known before they are sent.
+    pub(super) fn read(&self) -> Option<Options> {
+        let text = &self.options.as_ref()?.value;
+        // Part of a log-format is only known when it is sent.
+        if text.contains("%[") {
+            return None;
+        }
+        parse(text).ok()
+    }
+
     /// Looks at the backend and its servers.
     pub(super) fn look(&self, setup: Setup) -> Vec<Finding> {
         let mut findings: Vec<Finding> = [
             self.without_state(),
             self.without_options(),
-            self.without_socket(setup.jail),
+            socket::look(self, setup),
         ]
         .into_iter()
         .flatten()
@@ -115,7 +125,7 @@ impl<'a> Served<'a> {
         check.map_or(inter, |check| check.value)
     }
 
-    fn place(&self) -> &Place {
+    pub(super) fn place(&self) -> &Place {
         let connect = self.connect.as_ref().map(|connect| &connect.place);
         let options = self.options.as_ref().map(|options| &options.place);
         connect.or(options).unwrap_or(&self.backend.place)
@@ -134,47 +144,6 @@ impl<'a> Served<'a> {
         let finding = finding.shows("L7STS with code 2, every server is DOWN");
         let write = format!("http-check send meth GET uri / hdr {OPTIONS} \"--sni NAME\"");
         self.options.is_none().then(|| finding.write(write))
-    }
-
-    fn without_socket(&self, jail: &Jail) -> Option<Finding> {
-        let Some(connect) = &self.connect else {
-            let what = "`http-check connect addr` is missing: the check asks the server itself, not \
-                        sni-check serve";
-            return Some(
-                Finding::problem("serve-connect", what)
-                    .at(self.place())
-                    .shows("L7STS or L6RSP (DOWN), or UP by what the server answers to GET /")
-                    .write("http-check connect addr unix@/run/sni-check/socket, before http-check send"),
-            );
-        };
-        let path = self.socket()?;
-        let root = jail.root.display().to_string();
-        let outside = format!("{}{path}", root.trim_end_matches('/'));
-        let start =
-            format!("sni-check serve --listen unix:{outside} --group GROUP, with HAProxy's group");
-        let (what, write) = match jail.find(path, Need::Connect).err()? {
-            Obstacle::Missing if jail.is_chroot() => (
-                format!("the socket {path} is not in the chroot {root}"),
-                start,
-            ),
-            Obstacle::Missing => (format!("the socket {path} is not there"), start),
-            Obstacle::NotRegular => (format!("{outside} is not a socket"), start),
-            Obstacle::Forbidden(at) => (
-                format!(
-                    "user {} may not connect to {path}: see the mode of {}",
-                    jail.user.name,
-                    at.display()
-                ),
-                start,
-            ),
-            Obstacle::Hidden(_) => return None,
-        };
-        Some(
-            Finding::problem("serve-socket", what)
-                .at(&connect.place)
-                .shows("SOCKERR, every server is DOWN")
-                .write(write),
-        )
     }
 
     /// What `sni-check serve` would make of the options, but for files: which of them it may read is

@@ -48,7 +48,10 @@ impl Plans {
     pub fn new(call: &ServeCall, sni_host: Option<String>) -> Result<Plans> {
         let defaults = call.defaults.clone();
         let folders = call.own.files.iter().map(PathBuf::from).collect();
-        let named = files(&defaults).map(PathBuf::from).collect();
+        let named = defaults
+            .files()
+            .map(|(_, file)| PathBuf::from(file))
+            .collect();
         let plans = Plans {
             allowed: Arc::new(Allowed { folders, named }),
             networks: call.own.allow_target.clone(),
@@ -174,20 +177,6 @@ pub fn requested(text: &str) -> Result<Options> {
         return Err(refusal("--timeout", what, "write one below timeout check"));
     }
     Ok(given)
-}
-
-/// The files that options name.
-fn files(options: &Options) -> impl Iterator<Item = &str> {
-    let headers = options
-        .header
-        .iter()
-        .filter_map(|text| text.strip_prefix('@'));
-    let lists = options.ca_file.iter().chain(&options.crl_file);
-    let lists = lists.chain(&options.crt).chain(&options.key);
-    lists
-        .map(String::as_str)
-        .filter(|source| !source.starts_with('@'))
-        .chain(headers)
 }
 
 #[cfg(test)]

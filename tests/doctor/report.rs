@@ -81,7 +81,7 @@ fn the_most_serious_comes_first_and_no_line_is_wider_than_a_terminal() {
     );
     for part in [
         "shows  PROCERR with code 255",
-        "write  install -D -m 755",
+        "paste  install -D -m 755",
         "Not understood",
         "haproxy -c says",
     ] {

@@ -84,6 +84,48 @@ fn what_keeps_serve_from_checking_is_found_and_haproxy_shows_it() {
     foretells(&config, &[("time", "note")], "L7OK", "0");
 }
 
+/// The last line of what to do about a finding: a shell command.
+fn pasted(report: &serde_json::Value, id: &str) -> String {
+    let write = finding(report, id)["write"].as_str().expect("text");
+    write.lines().last().expect("a line").to_owned()
+}
+
+#[test]
+fn what_doctor_prints_about_a_missing_socket_can_be_pasted_and_works() {
+    let stage = Stage::new();
+    let good = backend(&options()).replace("unix@/socket", "unix@/run/sni-check/socket");
+    let config = in_chroot(&stage, &good);
+    let (report, _) = json(&["-f", &config]);
+    let command = pasted(&report, "serve-socket");
+    let text = crate::support::check::stdout(&crate::configuration::doctor(&["-f", &config]));
+    let (_, shown) = text.split_once("  paste  ").expect(&text);
+    let (shown, _) = shown.split_once("\n\n").unwrap_or((shown, ""));
+    let words = |text: &str| shlex::split(&text.replace("\\\n", " ")).expect("words");
+    assert_eq!(words(shown), words(&command));
+    let mut shell = crate::support::program("sh");
+    let shell = shell.args(["-c", &command.replace("&& ", "&& exec ")]);
+    let _serve = Running(shell.stderr(Stdio::null()).spawn().expect("a shell"));
+    let socket = format!("{}/run/sni-check/socket", stage.chroot());
+    wait_for("serve to listen", || {
+        std::os::unix::net::UnixStream::connect(&socket).ok()
+    });
+    foretells(&config, &[], "L7OK", "0");
+}
+
+#[test]
+fn a_socket_that_haproxy_may_not_use_can_be_opened_to_it() {
+    let stage = Stage::new();
+    let _private = serve(&stage, "socket", "0600");
+    let config = in_chroot(&stage, &backend(&options()));
+    let (report, _) = json(&["-f", &config]);
+    let mut shell = crate::support::program("sh");
+    let status = shell
+        .args(["-c", &pasted(&report, "serve-socket")])
+        .status();
+    assert!(status.expect("a shell").success());
+    foretells(&config, &[], "L7OK", "0");
+}
+
 #[test]
 fn run_asks_the_socket() {
     let stage = Stage::new();
