@@ -66,6 +66,11 @@ pub fn days(span: Duration) -> u64 {
     span.as_secs() / SECONDS_PER_DAY
 }
 
+/// So many days in words: `1 day`, `2 days`.
+pub fn in_days(count: u64) -> String {
+    Span(Duration::from_secs(count.saturating_mul(SECONDS_PER_DAY))).to_string()
+}
+
 /// Why a certificate is not acceptable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateFailure {
@@ -189,7 +194,8 @@ impl fmt::Display for CertificateFailure {
             } => {
                 write!(
                     f,
-                    "certificate ends in {days} days, --min-cert-days is {limit}: {subject}"
+                    "certificate ends in {}, --min-cert-days is {limit}: {subject}",
+                    in_days(*days)
                 )
             }
             CertificateFailure::Invalid(cause) => write!(f, "certificate invalid: {cause}"),

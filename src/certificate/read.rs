@@ -158,6 +158,11 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// Its issuer's name as text (RFC 4514).
+    pub fn issuer_text(&self) -> String {
+        name::text(self.issuer)
+    }
+
     /// Its own name as text (RFC 4514).
     pub fn subject_text(&self) -> String {
         name::text(self.subject)

@@ -1,13 +1,13 @@
 //! What to do, in the order in which to do it.
 
 use super::case::Case;
-use super::certificate::{RENEW, ended, issuer_unknown, other_name};
+use super::certificate::{RENEW, client_certificate_ended, ended, issuer_unknown, other_name};
 use super::evidence::Evidence;
 use super::handshakes::SniNeed;
 use super::opinion::Opinion;
 use super::setup::{Setup, Way, Where};
 use super::snippet::left_out;
-use super::status;
+use super::{namesake, revocation, status};
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
 use crate::explain;
@@ -115,12 +115,16 @@ fn of_failure(
     match failure {
         Failure::Certificate(_) if !faults.is_empty() => sentences.extend(faults),
         Failure::Certificate(fault) => sentences.extend(certificate(case, fault)),
-        Failure::Status { status, .. } => sentences.extend(status::advice(case, *status)),
+        Failure::Status { status, .. } => sentences.push(status::advice(case, *status)),
         Failure::NotTls { .. } if evidence.plain.is_some() => sentences.push(
             "This port speaks plain HTTP and points to HTTPS: write the port of the HTTPS site on the \
              server line, often 443."
                 .to_owned(),
         ),
+        Failure::ClientCertificate { sent: true, .. } if client_certificate_ended(case).is_some() => {
+            sentences.extend(explain::alert_of(failure));
+            sentences.extend(client_certificate_ended(case));
+        }
         failure => {
             if let Failure::NotHttp(_) = failure {
                 sentences.push(NOT_HTTP.to_owned());
@@ -130,7 +134,7 @@ fn of_failure(
             sentences.extend(likeliest.map(|(what, change)| format!("Likeliest: {what} {change}")));
         }
     }
-    Where::of(failure, evidence)
+    Where::of(failure, case)
 }
 
 /// What to do about all that is wrong with the certificate.
@@ -166,6 +170,9 @@ fn sni_advice(case: Case<'_>) -> Option<String> {
 }
 
 fn certificate(case: Case<'_>, fault: &CertificateFailure) -> Vec<String> {
+    if let Some(name) = namesake::name(case, fault) {
+        return namesake::advice(case, &name);
+    }
     match fault {
         CertificateFailure::Expired { subject, .. } => vec![ended(case, subject)],
         CertificateFailure::NotYetValid { .. } => {
@@ -190,7 +197,10 @@ fn certificate(case: Case<'_>, fault: &CertificateFailure) -> Vec<String> {
                 .to_owned(),
         ],
         CertificateFailure::EndsSoon { .. } => vec![RENEW.to_owned()],
-        CertificateFailure::Invalid(_) => {
+        CertificateFailure::Invalid(cause) => {
+            if let Some(advice) = revocation::advice(case, cause) {
+                return vec![advice];
+            }
             let (what, change) = explain::likeliest(fault.code()).unwrap_or_default();
             vec![format!("Likeliest: {what} {change}")]
         }

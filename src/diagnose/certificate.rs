@@ -3,8 +3,8 @@
 use rustls::pki_types::CertificateDer;
 
 use super::case::Case;
-use crate::certificate::Certificate;
-use crate::output::date::now;
+use crate::certificate::{Certificate, days, in_days};
+use crate::output::date::{day, now};
 
 /// A certificate ends soon.
 pub(super) const RENEW: &str = "Renew the certificate at the server. If it was renewed there, reload \
@@ -34,13 +34,31 @@ pub(super) fn ended(case: Case<'_>, subject: &str) -> String {
     }
 }
 
+/// The client certificate has ended, which is why a server refuses it.
+pub(super) fn client_certificate_ended(case: Case<'_>) -> Option<String> {
+    let identity = case.plan.tls.identity.as_ref()?;
+    if !case.evidence.client_certificate_asked() {
+        return None;
+    }
+    let mut chain = identity.cert.iter().filter_map(Certificate::read);
+    let ended = chain.find(|certificate| certificate.not_after < now())?;
+    let file = case.options.crt.as_deref().unwrap_or_default();
+    Some(format!(
+        "The client certificate in --crt {file} ended on {} ({} ago): {}. Have it renewed, put the new \
+         one into that file, and reload HAProxy.",
+        day(ended.not_after),
+        in_days(days(now().saturating_sub(ended.not_after))),
+        ended.subject
+    ))
+}
+
 /// The chain that the server sends.
-fn sent<'a>(case: Case<'a>) -> &'a [CertificateDer<'static>] {
+pub(super) fn sent<'a>(case: Case<'a>) -> &'a [CertificateDer<'static>] {
     let tls = case.evidence.tls.as_ref();
     tls.map_or(&[][..], |tls| &tls.named.seen.chain)
 }
 
-fn roots(case: Case<'_>) -> String {
+pub(super) fn roots(case: Case<'_>) -> String {
     match case.options.ca_file.as_slice() {
         [] => "the bundled roots".to_owned(),
         files => format!("--ca-file {}", files.join(", ")),

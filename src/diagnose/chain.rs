@@ -2,8 +2,8 @@
 
 use rustls::pki_types::CertificateDer;
 
-use crate::certificate::{Certificate, Parts, days, key_type};
-use crate::output::date::{date, now};
+use crate::certificate::{Certificate, Parts, days, in_days, key_type};
+use crate::output::date::{day, now};
 use crate::output::mark::Mark;
 use crate::probe;
 
@@ -21,23 +21,18 @@ pub(super) fn describe(der: &CertificateDer<'_>) -> (Mark, String) {
     let now = now();
     let (mark, left) = if now > *not_after {
         let ago = days(now - *not_after);
-        (Mark::Problem, format!("ended {ago} days ago"))
+        (Mark::Problem, format!("ended {} ago", in_days(ago)))
     } else if now < *not_before {
         let ahead = days(*not_before - now);
-        (Mark::Problem, format!("begins in {ahead} days"))
+        (Mark::Problem, format!("begins in {}", in_days(ahead)))
     } else {
         let left = certificate.days_left(now);
-        (Mark::Ok, format!("{left} days left"))
+        (Mark::Ok, format!("{} left", in_days(left)))
     };
     let (begin, end) = (day(*not_before), day(*not_after));
     let key = Parts::read(der).map_or_else(String::new, |parts| key_type(&parts));
     let text = format!("{subject}, issued by {issuer}; {key}; {begin} to {end}, {left}");
     (mark, text)
-}
-
-fn day(since_epoch: std::time::Duration) -> String {
-    let date = date(since_epoch);
-    date.split('T').next().unwrap_or(&date).to_owned()
 }
 
 /// Whose certificate the leaf is.

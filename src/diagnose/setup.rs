@@ -2,8 +2,10 @@
 
 use super::attempts::Attempt;
 use super::case::Case;
+use super::certificate::client_certificate_ended;
 use super::evidence::Evidence;
 use super::handshakes::Handshakes;
+use super::{namesake, revocation};
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
 use crate::failure::Failure;
@@ -121,6 +123,8 @@ pub(super) enum Where {
     Lines,
     /// At the server, or on the way to it.
     Server,
+    /// In a file on HAProxy's host.
+    Files,
     /// By an option whose value nobody here knows.
     Options,
 }
@@ -131,6 +135,7 @@ impl Where {
         match self {
             Where::Lines => "haproxy.cfg",
             Where::Server => "server",
+            Where::Files => "files",
             Where::Options => "options",
         }
     }
@@ -140,6 +145,9 @@ impl Where {
         match self {
             Where::Lines => "in haproxy.cfg, with the lines below",
             Where::Server => "at the server: nothing in haproxy.cfg cures this",
+            Where::Files => {
+                "in a file on this host, not at the server; HAProxy reads files only when it starts or reloads"
+            }
             Where::Options => {
                 "in the options, by a value that only you know; haproxy.cfg needs the same one"
             }
@@ -147,14 +155,23 @@ impl Where {
     }
 
     /// Where a failure is fixed that no other options cure.
-    pub fn of(failure: &Failure, evidence: &Evidence) -> Where {
+    pub fn of(failure: &Failure, case: Case<'_>) -> Where {
         match failure {
+            Failure::Status {
+                status: 400 | 403 | 495 | 496,
+                ..
+            }
+            | Failure::ClientCertificate { sent: true, .. }
+                if client_certificate_ended(case).is_some() =>
+            {
+                Where::Files
+            }
             Failure::Status { status, .. } => match status {
-                400 if evidence.client_certificate_asked() => Where::Options,
+                400 if case.evidence.client_certificate_asked() => Where::Options,
                 403 | 429 | 500.. => Where::Server,
                 _ => Where::Options,
             },
-            Failure::Certificate(fault) => Where::of_certificate(fault, evidence),
+            Failure::Certificate(fault) => Where::of_certificate(fault, case),
             Failure::ClientCertificate { sent: false, .. } => Where::Options,
             failure => match failure.code() {
                 Code::NameNotFound | Code::NotTls | Code::NameRefused | Code::NotHttp => {
@@ -165,9 +182,10 @@ impl Where {
         }
     }
 
-    fn of_certificate(fault: &CertificateFailure, evidence: &Evidence) -> Where {
-        let tls = evidence.tls.as_ref();
+    fn of_certificate(fault: &CertificateFailure, case: Case<'_>) -> Where {
+        let tls = case.evidence.tls.as_ref();
         let by_options = match fault {
+            _ if namesake::name(case, fault).is_some() => return Where::Files,
             CertificateFailure::OtherName { .. } => {
                 tls.is_some_and(Handshakes::is_default_certificate)
             }
@@ -179,8 +197,15 @@ impl Where {
                 tls.is_some_and(|tls| tls.issuer_is_private)
             }
             // Of a certificate that the server does not send, only we have a copy.
-            CertificateFailure::Expired { subject, .. } => {
-                tls.is_some_and(|tls| !tls.sends(subject))
+            CertificateFailure::Expired { subject, .. }
+                if tls.is_some_and(|tls| !tls.sends(subject)) =>
+            {
+                return Where::Files;
+            }
+            CertificateFailure::Invalid(cause)
+                if revocation::is_about(cause) && !revocation::is_revoked(cause) =>
+            {
+                return Where::Files;
             }
             _ => false,
         };

@@ -2,16 +2,24 @@
 
 use super::answers::host;
 use super::case::Case;
+use super::certificate::client_certificate_ended;
 
 /// What to do about a status that is not the expected one, and that no other options cure.
-pub(super) fn advice(case: Case<'_>, status: u16) -> Vec<String> {
+pub(super) fn advice(case: Case<'_>, status: u16) -> String {
+    match (status, client_certificate_ended(case)) {
+        (400 | 403 | 495 | 496, Some(ended)) => ended,
+        _ => of_status(case, status),
+    }
+}
+
+fn of_status(case: Case<'_>, status: u16) -> String {
     let evidence = case.evidence;
     let remedy = evidence.remedy.as_ref();
     let plan = remedy.map_or(case.plan, |remedy| &remedy.plan);
     let uri = plan.request.uri.path();
     let (host, sni) = (host(plan), plan.names.host.as_str());
     let asked_for_certificate = evidence.client_certificate_asked();
-    let text = match status {
+    match status {
         // nginx: "No required SSL certificate was sent", or 495 and 496 in its log.
         400 | 495 | 496 if asked_for_certificate && plan.tls.identity.is_none() => {
             "The server wants a client certificate: it asked for one in the handshake and answers \
@@ -20,8 +28,8 @@ pub(super) fn advice(case: Case<'_>, status: u16) -> Vec<String> {
                 .to_owned()
         }
         400 if asked_for_certificate => "The server refuses our client certificate (400 after the \
-                                        handshake asked for one): it has expired, or comes from a CA \
-                                        that the server does not trust. Give another with --crt FILE, \
+                                        handshake asked for one). It has not expired: it comes \
+                                        from a CA that the server does not trust. Give another with --crt FILE, \
                                         and crt FILE on the server line."
             .to_owned(),
         403 if asked_for_certificate && plan.tls.identity.is_none() => {
@@ -68,8 +76,7 @@ pub(super) fn advice(case: Case<'_>, status: u16) -> Vec<String> {
             "The server does not like the request ({status}): compare --method, --uri and --header with \
              a request that it answers, or accept this answer with --expect 'status {status}'."
         ),
-    };
-    vec![text]
+    }
 }
 
 /// The server itself fails.

@@ -29,6 +29,12 @@ pub(crate) fn date(since_epoch: Duration) -> String {
     )
 }
 
+/// Its day alone.
+pub(crate) fn day(since_epoch: Duration) -> String {
+    let date = date(since_epoch);
+    date.split('T').next().unwrap_or(&date).to_owned()
+}
+
 /// Now, since the epoch.
 pub(crate) fn now() -> Duration {
     SystemTime::now()

@@ -54,7 +54,7 @@ fn an_expired_root_in_the_ca_file() {
     Outage::checked(nginx.port, &words(&stage.ca_file));
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("The CA's own certificate has ended")
-        .wants_a_value();
+        .is_for_a_file();
 }
 
 #[test]
@@ -140,6 +140,58 @@ fn a_certificate_that_is_revoked() {
 }
 
 #[test]
+fn a_revocation_list_that_has_ended() {
+    let stage = Stage::new();
+    let list = |days| stage.folder.file("crl.pem", &stage.ca.crl(&[], days));
+    let crl = list(-1);
+    let nginx = serve(&stage.leaf, &[], "");
+    let outage = Outage::checked(nginx.port, &(words(&stage.ca_file) + " crl-file " + &crl));
+    let call = ["--crl-file", &crl, "--ca-file", &stage.ca_file, NAME];
+    let said = diagnose(nginx.port, &call);
+    let yesterday = time::OffsetDateTime::now_utc() - time::Duration::days(1);
+    said.says(&format!(
+        "The list of CN=Test CA ended on {} (1 day ago). Get the CA's current list, put it into --crl-file {crl}",
+        yesterday.date()
+    ))
+    .is_for_a_file();
+    list(30);
+    outage.is_over_with(&said);
+}
+
+#[test]
+#[ignore = "make outages"]
+fn an_issuer_without_a_revocation_list() {
+    let stage = Stage::new();
+    let middle = stage.ca.intermediate("Middle");
+    let crl = stage.folder.file("crl.pem", &stage.ca.crl(&[], 30));
+    let nginx = serve(&middle.leaf(&[NAME], 30), &[&middle], "");
+    Outage::checked(nginx.port, &(words(&stage.ca_file) + " crl-file " + &crl));
+    let call = ["--crl-file", &crl, "--ca-file", &stage.ca_file, NAME];
+    diagnose(nginx.port, &call)
+        .says("There is no list of CN=Middle.")
+        .is_for_a_file();
+}
+
+#[test]
+fn a_ca_with_a_new_key_of_which_only_the_old_one_is_trusted() {
+    let stage = Stage::new();
+    for says_which_key in [true, false] {
+        let leaf = Ca::new().leaf_with(&[NAME], |params| {
+            params.use_authority_key_identifier_extension = says_which_key;
+        });
+        let nginx = serve(&leaf, &[], "");
+        Outage::checked(nginx.port, &words(&stage.ca_file));
+        diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME])
+            .says(&format!(
+                "--ca-file {} has a CA of this name (CN=Test CA), but with another key",
+                stage.ca_file
+            ))
+            .never_says("nobody here knows that signer")
+            .is_for_a_file();
+    }
+}
+
+#[test]
 #[ignore = "make outages"]
 fn a_certificate_that_ends_too_soon() {
     let stage = Stage::new();
@@ -200,6 +252,26 @@ fn a_client_certificate_that_the_server_does_not_trust() {
         &["--crt", &crt, "--ca-file", &stage.ca_file, NAME],
     );
     said.says("refuses our client certificate").wants_a_value();
+}
+
+#[test]
+fn a_client_certificate_that_has_ended() {
+    let stage = Stage::new();
+    let clients = Ca::named("Clients");
+    let nginx = for_clients_of(&stage, &clients);
+    let both = clients.leaf_with(&["client"], past).both_pem();
+    let crt = stage.folder.file("client.pem", &both);
+    let outage = Outage::checked(nginx.port, &(words(&stage.ca_file) + " crt " + &crt));
+    let call = ["--crt", &crt, "--ca-file", &stage.ca_file, NAME];
+    let said = diagnose(nginx.port, &call);
+    said.says(&format!(
+        "The client certificate in --crt {crt} ended on 2021-01-01 ("
+    ))
+    .is_for_a_file();
+    stage
+        .folder
+        .file("client.pem", &clients.leaf(&["client"], 30).both_pem());
+    outage.is_over_with(&said);
 }
 
 #[test]

@@ -168,6 +168,14 @@ impl Said {
         self.says("nothing in haproxy.cfg cures this")
     }
 
+    /// It says that a file on this host has to be replaced, and promises nothing else.
+    #[track_caller]
+    pub fn is_for_a_file(&self) -> &Said {
+        self.never_says("tried: UP");
+        self.never_says("nothing in haproxy.cfg cures this");
+        self.says("in a file on this host, not at the server; HAProxy reads files only when it starts or reloads")
+    }
+
     /// It says that a value is missing, and prints no lines.
     #[track_caller]
     pub fn wants_a_value(&self) -> &Said {
