@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::code::Code;
 use crate::serve::request::{OPTIONS, STATE};
 
+use super::by_hand;
 use super::jail::{Jail, Need};
 use super::outcome::{Outcome, Ran};
 use super::served::Served;
@@ -26,25 +27,54 @@ pub(super) fn one(served: &Served, server: &Server, jail: &Jail) -> Ran {
             (Outcome::Served(code), meaning.to_owned(), reason)
         }
         Err(error) => {
-            let outcome = match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Outcome::ServeLate,
-                io::ErrorKind::InvalidData => Outcome::NotServe,
-                _ => Outcome::NoServe {
-                    unix: served.socket().is_some(),
-                },
-            };
-            let meaning = format!("sni-check serve does not answer: {error}");
+            let (outcome, meaning) = unanswered(served, server, &error);
             (outcome, meaning, String::new())
         }
     };
     Ran {
         backend: served.backend.name.clone(),
         server: server.name.clone(),
+        diagnose: match outcome.has_cause() {
+            true => by_hand::of_served(served, server),
+            false => None,
+        },
         outcome,
         meaning,
         said,
-        diagnose: None,
         time: start.elapsed(),
+    }
+}
+
+/// What it means that no code came, and what to do.
+fn unanswered(served: &Served, server: &Server, error: &io::Error) -> (Outcome, String) {
+    let no_serve = Outcome::NoServe {
+        unix: served.socket().is_some(),
+    };
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            let limit = served.limit(server);
+            let plan = served.options.as_ref();
+            let plan = plan.and_then(|options| served.plan(server, &options.value).ok());
+            let cure = match plan.is_some_and(|plan| plan.timeout >= limit) {
+                true => "the check may take longer than that, see --timeout above",
+                false => "restart it (systemctl restart sni-check, where systemd runs it)",
+            };
+            let within = limit.as_millis();
+            let meaning = format!("sni-check serve did not answer within {within} ms; {cure}");
+            (Outcome::ServeLate, meaning)
+        }
+        io::ErrorKind::InvalidData => (
+            Outcome::NotServe,
+            format!("sni-check serve does not answer: {error}"),
+        ),
+        io::ErrorKind::ConnectionRefused => (
+            no_serve,
+            "nobody listens where sni-check serve should; start it".to_owned(),
+        ),
+        _ => (
+            no_serve,
+            format!("sni-check serve does not answer: {error}"),
+        ),
     }
 }
 
@@ -93,17 +123,11 @@ fn exchange(mut stream: impl Read + Write, request: &str) -> io::Result<String> 
 
 /// The request of HAProxy's http-check, as far as it counts.
 fn request(served: &Served, server: &Server) -> String {
-    let (address, port) = server.endpoint.words();
-    let resolved = server.endpoint.name().and_then(|name| {
-        let mut addresses = (name, 0).to_socket_addrs().ok()?;
-        Some(addresses.next()?.ip().to_string())
-    });
+    let (address, port) = server.address();
     let options = served.options.as_ref().map_or("", |options| &options.value);
     format!(
-        "GET / HTTP/1.0\r\n{OPTIONS}: {options}\r\n{STATE}: UP 1/1; address={}; port={port}; \
+        "GET / HTTP/1.0\r\n{OPTIONS}: {options}\r\n{STATE}: UP 1/1; address={address}; port={port}; \
          name={}/{}; node=doctor; weight=1/1; scur=0/0; qcur=0\r\n\r\n",
-        resolved.unwrap_or(address),
-        served.backend.name,
-        server.name,
+        served.backend.name, server.name,
     )
 }

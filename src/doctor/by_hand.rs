@@ -2,12 +2,16 @@
 
 use std::ffi::OsStr;
 
-use crate::haproxy::call::options_in_path;
+use crate::haproxy::call::{options_in_path, split_options};
+use crate::plan::Plan;
+use crate::serve::request::OPTIONS;
 
 use super::check::ExternalCheck;
 use super::endpoint::Endpoint;
 use super::jail::Jail;
 use super::judge;
+use super::served::Served;
+use super::server::Server;
 
 /// The options of a check that diagnose does not take.
 const FOR_CHECKS: [&str; 4] = ["--quiet", "--verbose", "--json", "--syslog"];
@@ -16,10 +20,49 @@ const FOR_CHECKS: [&str; 4] = ["--quiet", "--verbose", "--json", "--syslog"];
 const FILES: [&str; 5] = ["--ca-file", "--crl-file", "--crt", "--key", "--header"];
 
 /// The call of `sni-check diagnose` for a check whose options are good.
-pub(super) fn diagnose(check: &ExternalCheck, jail: &Jail) -> Option<String> {
+pub(super) fn of_external(check: &ExternalCheck, jail: &Jail) -> Option<String> {
     let plan = judge::options(check, jail).0?.plan;
     let path = OsStr::new(check.variable("PATH").unwrap_or_default());
-    let mut given = options_in_path(path).ok()?.into_iter();
+    let [_, _, address, port] = &check.arguments;
+    let target = match &check.server.endpoint {
+        Endpoint::Unix(path) => vec![
+            "--connect".to_owned(),
+            format!("unix@{}", outside(path, jail)),
+            "localhost".to_owned(),
+        ],
+        _ => vec![target(address, port)],
+    };
+    call(
+        options_in_path(path).ok()?,
+        |file| outside(file, jail),
+        &plan,
+        target,
+    )
+}
+
+/// The same for a check by `sni-check serve`, which runs outside of HAProxy's chroot.
+pub(super) fn of_served(served: &Served, server: &Server) -> Option<String> {
+    let text = &served.options.as_ref()?.value;
+    let plan = served.plan(server, text).ok()?;
+    let target = match &server.endpoint {
+        // The options say what to dial.
+        Endpoint::Unix(_) | Endpoint::Other(_) => "localhost".to_owned(),
+        Endpoint::Tcp(..) => {
+            let (address, port) = server.address();
+            target(&address, &port)
+        }
+    };
+    let given = split_options(text, OPTIONS).ok()?;
+    call(given, str::to_owned, &plan, vec![target])
+}
+
+fn call(
+    given: Vec<String>,
+    file: impl Fn(&str) -> String,
+    plan: &Plan,
+    target: Vec<String>,
+) -> Option<String> {
+    let mut given = given.into_iter();
     let mut words = vec!["sni-check".to_owned(), "diagnose".to_owned()];
     let mut has_name = false;
     while let Some(word) = given.next() {
@@ -41,18 +84,12 @@ pub(super) fn diagnose(check: &ExternalCheck, jail: &Jail) -> Option<String> {
         let is_file = FILES.contains(&option.as_str());
         words.push(option);
         let value = joined.or_else(|| if is_file { given.next() } else { None });
-        words.extend(value.map(|value| {
-            if is_file {
-                outside(&value, jail)
-            } else {
-                value
-            }
-        }));
+        words.extend(value.map(|value| if is_file { file(&value) } else { value }));
     }
     if let Some(name) = plan.names.sni.as_ref().filter(|_| !has_name) {
         words.extend(["--sni".to_owned(), name.as_ref().to_owned()]);
     }
-    words.extend(target(check, jail));
+    words.extend(target);
     shlex::try_join(words.iter().map(String::as_str)).ok()
 }
 
@@ -75,22 +112,13 @@ fn outside(value: &str, jail: &Jail) -> String {
 }
 
 /// The server's address and port, as HAProxy passes them.
-fn target(check: &ExternalCheck, jail: &Jail) -> Vec<String> {
-    let [_, _, address, port] = &check.arguments;
-    if let Endpoint::Unix(path) = &check.server.endpoint {
-        let path = outside(path, jail);
-        return vec![
-            "--connect".to_owned(),
-            format!("unix@{path}"),
-            "localhost".to_owned(),
-        ];
-    }
+fn target(address: &str, port: &str) -> String {
     let host = match address.contains(':') {
         true => format!("[{address}]"),
-        false => address.clone(),
+        false => address.to_owned(),
     };
-    match port.as_str() {
-        "0" | "NOT_USED" => vec![host],
-        port => vec![format!("{host}:{port}")],
+    match port {
+        "0" | "NOT_USED" => host,
+        port => format!("{host}:{port}"),
     }
 }

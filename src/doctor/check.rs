@@ -1,6 +1,5 @@
 //! An external check as HAProxy calls it: command, arguments, environment, time limit.
 
-use std::net::ToSocketAddrs;
 use std::time::Duration;
 
 use crate::haproxy::Caller;
@@ -86,12 +85,10 @@ impl<'a> ExternalCheck<'a> {
 
     /// Resolves the server's name, as HAProxy does when it starts; a name that has no address stays.
     pub(super) fn resolve(&mut self) {
-        let name = self.server.endpoint.name();
-        let addresses = name.and_then(|name| (name, 0).to_socket_addrs().ok());
-        let Some(address) = addresses.and_then(|mut addresses| addresses.next()) else {
+        if self.server.endpoint.name().is_none() {
             return;
-        };
-        let address = address.ip().to_string();
+        }
+        let (address, _) = self.server.address();
         for (name, value) in &mut self.environment {
             if name == "HAPROXY_SERVER_ADDR" {
                 value.clone_from(&address);

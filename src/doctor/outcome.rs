@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::code::Code;
+use crate::code::{Code, Layer};
 
 /// The checks that were run.
 #[derive(Debug)]
@@ -12,6 +12,13 @@ pub(super) struct Runs {
     /// In what they may differ from HAProxy's.
     pub limits: Vec<String>,
     pub checks: Vec<Ran>,
+}
+
+impl Runs {
+    /// Those that do not say that their server is healthy.
+    pub(super) fn failed(&self) -> impl Iterator<Item = &Ran> {
+        self.checks.iter().filter(|ran| !ran.outcome.is_up())
+    }
 }
 
 /// A check that was run.
@@ -83,6 +90,13 @@ impl Outcome {
     /// Whether it says that the server is healthy.
     pub(super) fn is_up(self) -> bool {
         matches!(self, Outcome::Code(0) | Outcome::Served(0))
+    }
+
+    /// Whether a look at the server can tell why it is not healthy.
+    pub(super) fn has_cause(self) -> bool {
+        let at_server = |code: Code| code.layer() > Layer::Call;
+        let failed = self.own_code().filter(|_| !self.is_up());
+        self == Outcome::Killed || failed.is_some_and(at_server)
     }
 
     /// The code of sni-check in it, which only sni-check itself gives this meaning.

@@ -42,21 +42,31 @@ fn title(report: &Report) -> String {
         1 => format!("1 {word}"),
         count => format!("{count} {word}s"),
     };
+    let failed = report.runs.iter().flat_map(Runs::failed).count();
+    let good = match failed {
+        0 => "nothing stands in the way",
+        _ => "no problem in the configuration",
+    };
     let found = match (count(Mark::Problem), count(Mark::Note)) {
         (0, 0) if report.checks + report.served == 0 => {
             "no backend has `option external-check`".to_owned()
         }
-        (0, 0) => "nothing stands in the way".to_owned(),
-        (0, notes) => format!("nothing stands in the way, {}", many(notes, "note")),
+        (0, 0) => good.to_owned(),
+        (0, notes) => format!("{good}, {}", many(notes, "note")),
         (problems, 0) => many(problems, "problem"),
         (problems, notes) => format!("{}, {}", many(problems, "problem"), many(notes, "note")),
+    };
+    let failed = match failed {
+        0 => String::new(),
+        1 => "; 1 check below fails".to_owned(),
+        many => format!("; {many} checks below fail"),
     };
     let served = match report.served {
         0 => String::new(),
         served => format!(" and {} by sni-check serve", many(served, "check")),
     };
     format!(
-        "{}, {}{served}: {found}",
+        "{}, {}{served}: {found}{failed}",
         printable(&report.files.join(", ")),
         many(report.checks, "external check")
     )
@@ -132,8 +142,7 @@ fn print_runs(text: &mut String, runs: &Runs) {
             command(text, "           next   ", &printable(diagnose));
         }
     }
-    let failed = runs.checks.iter().filter(|ran| !ran.outcome.is_up());
-    let failed = failed.filter_map(|ran| ran.outcome.own_code()).next();
+    let failed = runs.failed().find_map(|ran| ran.outcome.own_code());
     text.push('\n');
     if let Some(code) = failed.map(Code::number) {
         let sentence =

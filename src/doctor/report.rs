@@ -32,11 +32,10 @@ impl Report {
         if self.findings.iter().any(is_grave) {
             return Code::Refused;
         }
-        let checks = self.runs.iter().flat_map(|runs| &runs.checks);
-        let mut outcomes = checks.map(|ran| ran.outcome);
-        match outcomes.find(|outcome| !outcome.is_up()) {
+        let mut failed = self.runs.iter().flat_map(Runs::failed);
+        match failed.next() {
             None => Code::Healthy,
-            Some(outcome) => outcome.own_code().unwrap_or(Code::Refused),
+            Some(ran) => ran.outcome.own_code().unwrap_or(Code::Refused),
         }
     }
 }

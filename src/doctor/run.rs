@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::Result;
 use rustix::process::geteuid;
 
-use crate::code::{Code, Layer};
+use crate::code::Code;
 use crate::haproxy::child::{Ended, signal};
 use crate::refusal::refusal;
 
@@ -159,19 +159,12 @@ fn one(check: &ExternalCheck, setup: Setup) -> Ran {
     };
     let time = start.elapsed();
     let ours = judge::is_ours(check);
-    let has_cause = match outcome {
-        Outcome::Killed => true,
-        Outcome::Code(code) => {
-            Code::from_number(code).is_some_and(|code| code.layer() > Layer::Call)
-        }
-        _ => false,
-    };
     Ran {
         backend: check.backend.name.clone(),
         server: check.server.name.clone(),
         meaning: meaning(outcome, ours),
-        diagnose: match ours && has_cause && outcome != Outcome::Code(0) {
-            true => by_hand::diagnose(check, setup.jail),
+        diagnose: match ours && outcome.has_cause() {
+            true => by_hand::of_external(check, setup.jail),
             false => None,
         },
         outcome,

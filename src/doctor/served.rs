@@ -192,7 +192,11 @@ impl<'a> Served<'a> {
         )
     }
 
-    fn plan(&self, server: &Server, text: &str) -> Result<Plan> {
+    /// What `sni-check serve` would make of them, but for the files.
+    ///
+    /// # Errors
+    /// What it would refuse.
+    pub(super) fn plan(&self, server: &Server, text: &str) -> Result<Plan> {
         let mut options = parse(text)?;
         let named = |file: &String| file.starts_with('@');
         options.ca_file.retain(named);

@@ -1,6 +1,7 @@
 //! `server`, `server-template` and `default-server` lines (configuration manual, section 5).
 
 use std::collections::BTreeMap;
+use std::net::ToSocketAddrs;
 use std::time::Duration;
 
 use crate::options::values::Time;
@@ -57,6 +58,19 @@ const WITH_VALUE: &[&str] = &[
     "verify",
     "verifyhost",
 ];
+
+impl Server {
+    /// Its address and port as HAProxy names them, its name resolved as HAProxy does when it starts; a
+    /// name that has no address stays.
+    pub(super) fn address(&self) -> (String, String) {
+        let (address, port) = self.endpoint.words();
+        let name = self.endpoint.name();
+        let addresses = name.and_then(|name| (name, 0).to_socket_addrs().ok());
+        let resolved = addresses.and_then(|mut addresses| addresses.next());
+        let resolved = resolved.map(|address| address.ip().to_string());
+        (resolved.unwrap_or(address), port)
+    }
+}
 
 impl Settings {
     /// Reads the words of a line; gives what was not understood.

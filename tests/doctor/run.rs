@@ -165,6 +165,16 @@ fn the_exit_code_is_that_of_the_first_check_that_fails() {
     assert_eq!(json(&["-f", &wrong]).1, 0);
     let (report, code) = json(&["-f", &wrong, "--run"]);
     assert_eq!((code, &report["code"]), (65, &65.into()));
+    let title = |config: &str| {
+        let text = stdout(&doctor(&["-f", config, "--run"]));
+        let (title, _) = text.split_once("\n\n").expect(&text);
+        title.replace('\n', " ")
+    };
+    let says = title(&wrong);
+    let end = ": no problem in the configuration, 1 note; 1 check below fails";
+    assert!(says.ends_with(end), "{says}");
+    let says = title(&config(&format!("--sni {NAME}"), stage.nginx().port));
+    assert!(says.ends_with(": nothing stands in the way"), "{says}");
 }
 
 #[test]

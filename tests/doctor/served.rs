@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::configuration::{finding, foretells, found, in_chroot, json};
 use crate::support::check::BINARY;
 use crate::support::stage::Stage;
@@ -159,6 +161,46 @@ fn run_asks_the_socket() {
         (status, code, exit),
         ("SOCKERR".into(), serde_json::Value::Null, 2)
     );
+}
+
+#[test]
+fn a_run_prints_the_call_that_finds_the_cause() {
+    let stage = Stage::new();
+    let _serve = serve(&stage, "socket", "0666");
+    let options = format!("{} --quiet", options().replace(NAME, "wrong.example.test"));
+    let config = in_chroot(&stage, &backend(&options));
+    let (report, _) = json(&["-f", &config, "--run"]);
+    let call = report["runs"]["checks"][0]["diagnose"].as_str();
+    let words = shlex::split(call.expect("a call")).expect("words");
+    assert_eq!(words[..2], ["sni-check", "diagnose"]);
+    let output = crate::support::check::run_by_hand(
+        &words[1..].iter().map(String::as_str).collect::<Vec<_>>(),
+    );
+    assert_eq!(output.status.code(), Some(65), "{words:?}");
+    let config = in_chroot(&stage, &backend(&self::options()));
+    let (report, _) = json(&["-f", &config, "--run"]);
+    assert!(report["runs"]["checks"][0]["diagnose"].is_null());
+}
+
+#[test]
+fn a_serve_that_hangs_is_to_be_restarted() {
+    let stage = Stage::new();
+    let serve = serve(&stage, "socket", "0666");
+    kill_process(Pid::from_child(&serve.0), Signal::STOP).expect("it is there");
+    let meaning = |options: &str| {
+        let config = in_chroot(&stage, &backend(options));
+        let (report, code) = json(&["-f", &config, "--run"]);
+        let check = &report["runs"]["checks"][0];
+        assert_eq!((&check["check_status"], code), (&"L7TOUT".into(), 2));
+        check["meaning"].as_str().expect("text").to_owned()
+    };
+    let hangs = meaning(&options());
+    assert!(
+        hangs.contains("did not answer within 900 ms; restart it"),
+        "{hangs}"
+    );
+    let late = meaning(&options().replace("800ms", "2s"));
+    assert!(late.contains("may take longer than that"), "{late}");
 }
 
 #[test]
