@@ -60,7 +60,7 @@ complete -c sni-check -l connect -x -d 'dial this address instead: IP, [IPv6], n
 complete -c sni-check -l port -x -d 'dial this port instead'
 complete -c sni-check -l method -x -d 'request method, default GET'
 complete -c sni-check -l uri -x -d 'request path and query, default /'
-complete -c sni-check -l header -x -d 'request header \'Name: value\' or @FILE with one a line; repeatable; Host defaults to the SNI name'
+complete -c sni-check -l header -x -d 'request header \'Name: value\' or @FILE with one a line; repeatable; Host defaults to the SNI name, User-Agent to sni-check/VERSION, Accept to */*'
 complete -c sni-check -l body -x -d 'request body'
 complete -c sni-check -l expect -x -d 'what the response must be: \'[!] status 200,300-399\', \'[!] string TEXT\', \'[!] rstring REGEX\', \'[!] hdr name NAME value VALUE\', \'fhdr …\', \'rstatus …\'; repeatable, all must hold; status 200-399 if none is given'
 complete -c sni-check -l max-head -x -d 'how long the response\'s head may be; default HAProxy\'s limits, 15k and 100 fields'

@@ -59,7 +59,7 @@ pub struct Options {
     pub uri: Option<String>,
 
     /// request header 'Name: value' or @FILE with one a line; repeatable; Host defaults to the SNI
-    /// name
+    /// name, User-Agent to sni-check/VERSION, Accept to */*
     #[argh(option, arg_name = "HEADER")]
     pub header: Vec<String>,
 

@@ -9,6 +9,7 @@ use std::net::UdpSocket;
 use support::NAME;
 use support::check::BINARY;
 use support::haproxy::{Haproxy, Mode, Server, Version, with_every_haproxy};
+use support::pki::Ca;
 use support::stage::Stage;
 
 fn config(name: &str) -> String {
@@ -125,6 +126,28 @@ fn as_haproxys_user() {
         let more = [("SNI_CHECK", &binary[..])];
         let haproxy = start(version, &stage, Mode::Foreground, &config, &more);
         story(&stage, &haproxy);
+    });
+}
+
+/// Why the texts say "reload HAProxy too".
+#[test]
+fn a_replaced_ca_file_is_new_for_the_check_but_for_haproxy_only_after_a_reload() {
+    with_every_haproxy(|version| {
+        let stage = Stage::new();
+        let file = stage
+            .folder
+            .file("replaced.pem", &Ca::named("Old Root").pem);
+        let more = [("CHECK_CA_FILE", &file[..]), ("SERVER_CA_FILE", &file[..])];
+        let haproxy = start(version, &stage, Mode::Foreground, &config("hybrid"), &more);
+        haproxy.wait_for_code("hybrid", "blue", "55");
+        stage.folder.file("replaced.pem", &stage.ca.pem);
+        haproxy.wait_for_code("hybrid", "blue", "0");
+        haproxy.wait_for_status("hybrid", "blue", "UP");
+        assert_eq!(haproxy.get("/"), Some(503));
+        haproxy.reload();
+        support::wait_for("a visitor's page", || {
+            (haproxy.get("/") == Some(200)).then_some(())
+        });
     });
 }
 

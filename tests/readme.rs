@@ -7,7 +7,8 @@ use sni_check::code::Code;
 use sni_check::explain;
 use sni_check::options::Options;
 use support::check::{expect, run_by_hand, stdout};
-use support::haproxy::RELEASES;
+use support::haproxy::{Mode, RELEASES, versions};
+use support::stage::Stage;
 
 const README: &str = include_str!("../README.md");
 
@@ -181,7 +182,7 @@ fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
 
 #[test]
 fn haproxy_takes_every_recipe_as_it_is() {
-    let stage = support::stage::Stage::new();
+    let stage = Stage::new();
     let mut recipes = 0;
     for (page, text) in pages() {
         for recipe in blocks(&text, "haproxy") {
@@ -196,7 +197,7 @@ fn haproxy_takes_every_recipe_as_it_is() {
                 ("SNI_HOST", support::NAME),
                 ("HYBRID_STACK_HOST", "127.0.0.1"),
             ];
-            for version in support::haproxy::versions() {
+            for version in versions() {
                 let output = version.check(&config, &variables);
                 let said = String::from_utf8_lossy(&output.stderr).into_owned();
                 assert!(
@@ -227,4 +228,86 @@ fn the_call_that_haproxy_makes_can_be_pasted() {
     let line = expect(&output, 0, "");
     let start = format!("DOWN 41 L4CON hybrid/blue 127.0.0.1:{port} ");
     assert!(line.starts_with(&start), "{line}");
+}
+
+/// The columns that the README cuts out of `show stat`.
+#[test]
+fn the_columns_of_the_statistics_are_haproxys() {
+    let (_, cut) = README.split_once("cut -d, -f").expect("cut");
+    let cut = cut.split(' ').next().expect("numbers").split(',');
+    let columns: Vec<usize> = cut
+        .map(|number| number.parse().expect("a number"))
+        .collect();
+    let stage = Stage::new();
+    let config = "defaults\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
+                  frontend www\n bind \"${LISTEN}\"\n";
+    let config = stage.folder.file("haproxy.cfg", config);
+    for version in versions() {
+        let haproxy = version.start(Mode::Single, &config, &[]);
+        let answer = haproxy.ask("show stat").expect("an answer");
+        let head: Vec<&str> = answer.lines().next().expect("a head").split(',').collect();
+        let names: Vec<&str> = columns.iter().map(|column| head[column - 1]).collect();
+        assert_eq!(
+            names,
+            [
+                "# pxname",
+                "svname",
+                "status",
+                "check_status",
+                "check_code",
+                "last_chk"
+            ],
+            "HAProxy {}",
+            version.number
+        );
+    }
+}
+
+#[test]
+fn the_diagnosis_can_be_pasted() {
+    let (_, section) = README
+        .split_once("## My server is DOWN")
+        .expect("a section");
+    let mut lines = section.lines();
+    let call = lines.find(|line| line.starts_with("sni-check diagnose "));
+    let call = call.expect("the call");
+    let stage = Stage::new();
+    let address = format!("127.0.0.1:{}", support::dead_port());
+    let call = call
+        .replacen("sni-check", support::check::BINARY, 1)
+        .replace("/etc/haproxy/company.pem", &stage.ca_file)
+        .replace("203.0.113.7:443", &address)
+        .replacen("diagnose", "diagnose --haproxy none", 1);
+    let output = support::program("bash").args(["-c", &call]).output();
+    expect(&output.expect("bash"), 41, "");
+}
+
+/// tests/knobs has what is sent, tests/haproxy.rs when files are read.
+#[test]
+fn the_pages_say_what_haproxy_does_differently() {
+    let pages = pages();
+    for (name, parts) in [
+        (
+            "README.md",
+            ["`User-Agent: sni-check/VERSION`", "reload HAProxy too"],
+        ),
+        (
+            "limits.md",
+            ["`User-Agent: sni-check/VERSION`", "reload HAProxy too"],
+        ),
+        (
+            "serve.md",
+            [
+                "HAProxy shows L7TOUT without a code",
+                "it reads files only when it starts",
+            ],
+        ),
+    ] {
+        let page = pages.iter().find(|(page, _)| page.ends_with(name));
+        let text = &page.expect(name).1;
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in parts {
+            assert!(text.contains(part), "{name} lacks {part}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use crate::scene::{Serve, haproxy};
 use crate::support::haproxy::{Haproxy, versions, with_every_haproxy};
 use crate::support::stage::Stage;
-use crate::support::{NAME, free_port, wait_for};
+use crate::support::{NAME, free_port, program, wait_for};
 
 /// The text of HAProxy's statistics page.
 fn page(port: u16) -> String {
@@ -152,4 +152,26 @@ fn the_server_s_own_name_is_the_sni_name_if_it_has_a_dot() {
     let named = crate::scene::head(stage.nginx().port, &stage.trust);
     let answer = serve.send(&named.replace("hybrid/blue", &format!("hybrid/{NAME}")));
     answer.expect("0", "status 200");
+}
+
+/// What README, docs/serve.md and `explain L7TOUT` say of a server that hangs.
+#[test]
+fn a_serve_that_hangs_shows_as_l7tout_without_a_code() {
+    with_every_haproxy(|version| {
+        let stage = Stage::new();
+        let serve = Serve::start(&stage, &[]);
+        let signal = |name: &str| {
+            let status = program("kill")
+                .args([name, &serve.pid().to_string()])
+                .status();
+            assert!(status.expect("kill runs").success());
+        };
+        let haproxy = haproxy(version, &stage, &serve, "", &[]);
+        haproxy.wait_for_code("hybrid", "blue", "0");
+        signal("-STOP");
+        let server = haproxy.wait_for_status("hybrid", "blue", "DOWN");
+        let check_status = server.check_status.trim_start_matches("* ");
+        assert_eq!((check_status, server.check_code.as_str()), ("L7TOUT", ""));
+        signal("-CONT");
+    });
 }
