@@ -10,26 +10,26 @@ use super::options::ServeOptions;
 use crate::refusal::refusal;
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Address {
+pub(super) enum ListenAddress {
     Unix(PathBuf),
     Tcp(SocketAddr),
 }
 
-impl Address {
+impl ListenAddress {
     /// Reads `unix:/PATH` or `ADDR:PORT`.
     ///
     /// # Errors
     /// What is neither.
-    pub(super) fn parse(text: &str) -> Result<Address> {
+    pub(super) fn parse(text: &str) -> Result<ListenAddress> {
         let path = text
             .strip_prefix("unix:")
             .or_else(|| text.strip_prefix("unix@"));
         let path = path.unwrap_or(text);
         if path.starts_with('/') {
-            return Ok(Address::Unix(path.into()));
+            return Ok(ListenAddress::Unix(path.into()));
         }
         let write = "write unix:/PATH, or ADDR:PORT such as 127.0.0.1:8405";
-        text.parse().map(Address::Tcp).map_err(|_| {
+        text.parse().map(ListenAddress::Tcp).map_err(|_| {
             refusal(
                 format!("--listen {text}"),
                 "is not an address to listen on",
@@ -44,7 +44,7 @@ impl Address {
     /// Such an address.
     pub(super) fn refuse_remote(&self, options: &ServeOptions) -> Result<()> {
         match self {
-            Address::Tcp(address)
+            ListenAddress::Tcp(address)
                 if !(address.ip().to_canonical().is_loopback() || options.allow_remote) =>
             {
                 let what = "is not on the loopback";
@@ -56,11 +56,11 @@ impl Address {
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Address::Unix(path) => write!(f, "unix:{}", path.display()),
-            Address::Tcp(address) => address.fmt(f),
+            ListenAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+            ListenAddress::Tcp(address) => address.fmt(f),
         }
     }
 }

@@ -17,7 +17,7 @@ use rustix::net::{
 };
 use rustix::process::{Gid, umask};
 
-use super::address::Address;
+use super::address::ListenAddress;
 use super::options::{ServeOptions, SocketMode};
 use crate::haproxy::account;
 use crate::refusal::refusal;
@@ -31,7 +31,7 @@ const DEFAULT_MODE: SocketMode = SocketMode(0o660);
 #[derive(Debug)]
 pub(super) struct Listener {
     fd: OwnedFd,
-    address: Address,
+    address: ListenAddress,
     /// Our own file for a unix socket: device and inode.
     file: Option<(u64, u64)>,
 }
@@ -41,7 +41,7 @@ pub(super) struct Listener {
 /// # Errors
 /// Nothing to listen on; an address that cannot or may not be listened on.
 pub(super) fn open(options: &ServeOptions) -> Result<Vec<Listener>> {
-    let wanted = options.listen.iter().map(|text| Address::parse(text));
+    let wanted = options.listen.iter().map(|text| ListenAddress::parse(text));
     let wanted = wanted.collect::<Result<Vec<_>>>()?;
     let inherited = inherited()?;
     let addresses = wanted
@@ -60,7 +60,7 @@ pub(super) fn open(options: &ServeOptions) -> Result<Vec<Listener>> {
     }
     let unix = wanted
         .iter()
-        .any(|address| matches!(address, Address::Unix(_)));
+        .any(|address| matches!(address, ListenAddress::Unix(_)));
     if !unix || !inherited.is_empty() {
         for (option, given) in [
             ("--mode", options.mode.is_some()),
@@ -113,7 +113,7 @@ fn inherited() -> Result<Vec<Listener>> {
 }
 
 impl Listener {
-    fn new(address: Address, options: &ServeOptions) -> Result<Listener> {
+    fn new(address: ListenAddress, options: &ServeOptions) -> Result<Listener> {
         let failed = |error: &dyn std::fmt::Display| {
             let what = format!("cannot be listened on: {error}");
             refusal(
@@ -123,7 +123,7 @@ impl Listener {
             )
         };
         let (fd, file) = match &address {
-            Address::Tcp(socket) => {
+            ListenAddress::Tcp(socket) => {
                 let family = if socket.is_ipv4() {
                     AddressFamily::INET
                 } else {
@@ -135,7 +135,7 @@ impl Listener {
                 bound.map_err(|errno| failed(&errno))?;
                 (fd, None)
             }
-            Address::Unix(path) => {
+            ListenAddress::Unix(path) => {
                 remove_stale(path)?;
                 let group = options.group.as_deref().map(group).transpose()?;
                 let mode = options.mode.unwrap_or(DEFAULT_MODE);
@@ -159,11 +159,11 @@ impl Listener {
         }
         let name = getsockname(&fd).map_err(|_| refuse())?;
         let address = match SocketAddr::try_from(name.clone()) {
-            Ok(address) => Address::Tcp(address),
+            Ok(address) => ListenAddress::Tcp(address),
             Err(_) => {
                 let unix = SocketAddrUnix::try_from(name).map_err(|_| refuse())?;
                 let path = unix.path().map(|path| path.to_string_lossy().into_owned());
-                Address::Unix(path.unwrap_or_default().into())
+                ListenAddress::Unix(path.unwrap_or_default().into())
             }
         };
         rustix::io::ioctl_fionbio(&fd, true).map_err(|_| refuse())?;
@@ -190,7 +190,7 @@ impl std::fmt::Display for Listener {
 impl Drop for Listener {
     /// Removes the file of the socket, unless another server has put its own there.
     fn drop(&mut self) {
-        if let Address::Unix(path) = &self.address
+        if let ListenAddress::Unix(path) = &self.address
             && self.file.is_some()
             && self.file == file_of(path)
         {
