@@ -1,7 +1,5 @@
 //! A likely cause, and how it is printed.
 
-use std::fmt::Write as _;
-
 use crate::output::wrap::paragraph;
 
 /// A likely cause of a code.
@@ -21,8 +19,5 @@ pub(super) fn render(text: &mut String, causes: &[Cause]) {
         paragraph(text, &format!("{}. ", index + 1), cause.what);
         paragraph(text, "   confirm  ", cause.confirm);
         paragraph(text, "   change   ", cause.change);
-    }
-    if causes.is_empty() {
-        _ = writeln!(text, "\nNothing to change.");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::cause::Cause;
 
-/// The User-Agent of a check. Some firewalls refuse it, and curl's own they let through, or the reverse.
+/// The User-Agent of a check. Some firewalls refuse it and let curl's own through.
 macro_rules! user_agent {
     () => {
         concat!("sni-check/", env!("CARGO_PKG_VERSION"))
@@ -180,7 +180,11 @@ pub(super) const HEADER: &[Cause] = &[
     },
     Cause {
         what: "The pattern does not match: hdr compares each comma-separated element, fhdr the whole value; both compare exactly unless -m says otherwise.",
-        confirm: "Run curl -I on the page and compare it with --expect.",
+        confirm: concat!(
+            "Request the page (",
+            curl!(),
+            " --include URL) and compare its header with --expect."
+        ),
         change: "Correct --expect, for example 'hdr name Via value -m sub cache'.",
     },
 ];

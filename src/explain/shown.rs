@@ -3,6 +3,19 @@
 use super::cause::{Cause, render};
 use crate::output::wrap::paragraph;
 
+pub(super) const HEALTHY: &[Cause] = &[
+    Cause {
+        what: "Nothing is wrong. If visitors get 503 all the same: a CA, CRL or client certificate file was replaced, and HAProxy still has the old one.",
+        confirm: "The file is newer than HAProxy's last start or reload: ls -l FILE, and HAProxy's log.",
+        change: "Reload HAProxy too: it reads files only when it starts. The check reads them each time.",
+    },
+    Cause {
+        what: "Or traffic goes another way than the check: another SNI, CA, client certificate or PROXY header on the server line.",
+        confirm: "sni-check doctor -f haproxy.cfg says where.",
+        change: "Give the server line and external-check path the same.",
+    },
+];
+
 pub(super) const INTERNAL: &[Cause] = &[
     Cause {
         what: "A bug in sni-check; the line on stderr or in --syslog says where.",

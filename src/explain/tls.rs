@@ -5,7 +5,7 @@ use super::cause::Cause;
 /// What accepts the connection is not what answers.
 const BACKEND_BEHIND_IS_DOWN: Cause = Cause {
     what: "A proxy, load balancer or port-forward accepts the connection, and its own backend is down.",
-    confirm: "Its log says so; sni-check diagnose --connect with the address of what is behind it shows that itself.",
+    confirm: "Its log says so; so does sni-check diagnose with --connect and the address of what is behind it.",
     change: "Start what is behind it, or correct where it forwards to.",
 };
 

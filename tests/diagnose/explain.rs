@@ -36,6 +36,7 @@ fn causes_that_an_operator_met_are_told() {
     let reload = "eload HAProxy too: it reads files only when it starts";
     let behind = "its own backend is down";
     for (code, part) in [
+        ("0", reload),
         ("43", "firewalld's default"),
         (
             "43",
