@@ -29,6 +29,7 @@ mod snippet;
 mod status;
 mod step;
 mod steps;
+mod unreachable;
 mod view;
 
 use std::io;

@@ -7,7 +7,7 @@ use super::handshakes::SniNeed;
 use super::opinion::Opinion;
 use super::setup::{Setup, Way, Where};
 use super::snippet::left_out;
-use super::{namesake, revocation, status};
+use super::{namesake, revocation, status, unreachable};
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
 use crate::explain;
@@ -110,6 +110,10 @@ fn of_failure(
     if let Some(sentence) = by_way {
         sentences.push(sentence.to_owned());
         return Where::Lines;
+    }
+    if let Some((place, sentence)) = unreachable::advice(case, failure) {
+        sentences.push(sentence);
+        return place;
     }
     let faults = hidden(case);
     match failure {

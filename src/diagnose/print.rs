@@ -126,6 +126,7 @@ impl Report<'_> {
     fn condition(&self) -> &'static str {
         match self.advice.place {
             Some(Where::Server) => ", once the server is repaired",
+            Some(Where::Network) => ", once the server is reached",
             Some(Where::Files) => ", once the file is right",
             _ => "",
         }

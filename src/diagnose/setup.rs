@@ -123,6 +123,8 @@ pub(super) enum Where {
     Lines,
     /// At the server, or on the way to it.
     Server,
+    /// Between this host and the server.
+    Network,
     /// In a file on HAProxy's host.
     Files,
     /// By an option whose value nobody here knows.
@@ -135,6 +137,7 @@ impl Where {
         match self {
             Where::Lines => "haproxy.cfg",
             Where::Server => "server",
+            Where::Network => "network",
             Where::Files => "files",
             Where::Options => "options",
         }
@@ -145,6 +148,7 @@ impl Where {
         match self {
             Where::Lines => "in haproxy.cfg, with the lines below",
             Where::Server => "at the server: nothing in haproxy.cfg cures this",
+            Where::Network => "on the way to the server: nothing in haproxy.cfg cures this",
             Where::Files => {
                 "in a file on this host, not at the server; HAProxy reads files only when it starts or reloads"
             }

@@ -127,3 +127,54 @@ fn of_many_addresses_eight_are_tried_even_where_no_thread_can_be_had() {
     assert_eq!(output.status.code(), Some(41), "{output:?}");
     assert!(output.stderr.is_empty(), "{output:?}");
 }
+
+/// What a report says, on one line, in a network of its own that this script makes; and its code.
+fn in_network(script: &str, address: &str) -> (String, Option<i32>) {
+    let script = format!("{script} && exec \"$@\"");
+    let connect = format!("--connect={address}");
+    let output = program("unshare")
+        .args(["--net", "sh", "-c", &script, "sh", BINARY, "diagnose"])
+        .args(["--haproxy=none", &connect, NAME])
+        .output()
+        .expect("unshare runs");
+    let text = stdout(&output);
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    (flat, output.status.code())
+}
+
+#[test]
+fn an_address_that_cannot_be_reached_is_fixed_where_that_can_be_done() {
+    let nowhere = "on the way to the server: nothing in haproxy.cfg cures this";
+    for (script, address, says, place) in [
+        (
+            "true",
+            "[2001:db8::5]:443",
+            "write its IPv4 address on the server line",
+            "in the options, by a value that only you know",
+        ),
+        ("true", "192.0.2.1:443", "Add the route", nowhere),
+        (
+            "ip route add unreachable 192.0.2.0/24",
+            "192.0.2.1:443",
+            "a firewall rejects the connection (icmp-host-prohibited, firewalld's default)",
+            nowhere,
+        ),
+        (
+            "ip link set lo up && ip route add prohibit 192.0.2.0/24",
+            "192.0.2.1:443",
+            "a route of type blackhole or prohibit",
+            nowhere,
+        ),
+        (
+            "true",
+            "unix@/nonexistent/socket",
+            "Nobody has made the unix socket",
+            "at the server",
+        ),
+    ] {
+        let (text, code) = in_network(script, address);
+        assert_eq!(code, Some(43), "{text}");
+        assert!(text.contains(says), "{says} is not in {text}");
+        assert!(text.contains(&format!("fix {place}")), "{text}");
+    }
+}
