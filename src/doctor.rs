@@ -19,6 +19,7 @@ mod check;
 mod conditions;
 mod config;
 mod descriptors;
+mod ended;
 mod endpoint;
 mod executable;
 mod files;
@@ -39,6 +40,7 @@ mod rules;
 mod run;
 mod sections;
 mod served;
+mod served_files;
 mod server;
 mod setup;
 mod socket;
@@ -111,6 +113,7 @@ fn examine(options: &DoctorOptions) -> Result<Report> {
         config: &config,
         haproxy: &haproxy,
         jail: &jail,
+        run: options.run,
     };
     let mut findings: Vec<Finding> = opinion.iter().filter_map(refused).collect();
     findings.extend(unset(&config, &options.env));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::plan::{Host, Target};
 
 use super::check::ExternalCheck;
+use super::ended;
 use super::finding::Finding;
 use super::jail::{Jail, Need};
 use super::judge::Good;
@@ -17,6 +18,9 @@ pub(super) fn look(check: &ExternalCheck, good: &Good, jail: &Jail) -> Vec<Findi
     findings.extend(time(check, good));
     findings.extend(resolver(check, good, jail));
     findings.extend(verifies_nothing(check, good));
+    let ended = ended::look(&good.plan, &good.options, "PROCERR");
+    let here = |finding: Finding| finding.at(options_place(check));
+    findings.extend(ended.into_iter().map(here));
     let about = check.caller().to_string();
     let about = |finding: Finding| finding.about([about.clone()]);
     findings.into_iter().map(about).collect()

@@ -17,6 +17,7 @@ use super::config::Backend;
 use super::endpoint::Endpoint;
 use super::finding::Finding;
 use super::place::{At, Place};
+use super::served_files;
 use super::server::Server;
 use super::setup::Setup;
 use super::socket;
@@ -107,13 +108,10 @@ impl<'a> Served<'a> {
         .map(|finding| finding.about([self.backend.name.clone()]))
         .collect();
         for server in self.backend.checked() {
-            let judged = self
-                .options
-                .as_ref()
-                .and_then(|options| self.judge(server, options));
-            let found = [judged, self.up_before_the_first_check(server, setup)];
+            let mut found = self.judge(server, setup);
+            found.extend(self.up_before_the_first_check(server, setup));
             let about = |finding: Finding| finding.about([self.caller(server).to_string()]);
-            findings.extend(found.into_iter().flatten().map(about));
+            findings.extend(found.into_iter().map(about));
         }
         findings
     }
@@ -146,21 +144,29 @@ impl<'a> Served<'a> {
         self.options.is_none().then(|| finding.write(write))
     }
 
-    /// What `sni-check serve` would make of the options, but for files: which of them it may read is
-    /// on its own command line.
-    fn judge(&self, server: &Server, options: &At<String>) -> Option<Finding> {
+    /// What `sni-check serve` would make of the options.
+    fn judge(&self, server: &Server, setup: Setup) -> Vec<Finding> {
+        let Some(options) = &self.options else {
+            return Vec::new();
+        };
         // Part of a log-format is only known when it is sent.
         if options.value.contains("%[") {
-            return None;
+            return Vec::new();
         }
-        let error = match self.plan(server, &options.value) {
+        let findings = match self.plan(server, &options.value) {
             Ok(plan) => {
-                return self
-                    .late(server, &plan)
-                    .map(|finding| finding.at(&options.place));
+                let mut findings = served_files::look(self, server, setup);
+                findings.extend(self.late(server, &plan));
+                findings
             }
-            Err(error) => error,
+            Err(error) => vec![Served::refused(&error)],
         };
+        let here = |finding: Finding| finding.at(&options.place);
+        findings.into_iter().map(here).collect()
+    }
+
+    /// The options are refused.
+    pub(super) fn refused(error: &Error) -> Finding {
         let refusal = error.downcast_ref::<Refusal>();
         let what = format!("{OPTIONS}: the check would refuse its options: {error:#}");
         let write = refusal.map_or("options as sni-check --help lists them", Refusal::instead);
@@ -169,7 +175,7 @@ impl<'a> Served<'a> {
                 .shows("L7STS with code 2 (DOWN), unless sni-check serve itself was given --sni"),
             _ => Finding::problem("options", what).shows("L7STS with code 2, the server is DOWN"),
         };
-        Some(finding.at(&options.place).write(write))
+        finding.write(write)
     }
 
     /// The answer has to come before HAProxy stops waiting.
@@ -203,6 +209,14 @@ impl<'a> Served<'a> {
         options.crl_file.clear();
         options.header.retain(|header| !header.starts_with('@'));
         (options.crt, options.key) = (None, None);
+        self.plan_of(server, &options)
+    }
+
+    /// The same of these options.
+    ///
+    /// # Errors
+    /// What it would refuse.
+    pub(super) fn plan_of(&self, server: &Server, options: &Options) -> Result<Plan> {
         let (address, port) = server.endpoint.words();
         let address = match &server.endpoint {
             // HAProxy tells no path of a unix socket.
@@ -212,12 +226,12 @@ impl<'a> Served<'a> {
         };
         let not_used = || "NOT_USED".to_owned();
         Plan::of(
-            &options,
-            &Material::read(&options, &Files::any())?,
+            options,
+            &Material::read(options, &Files::any())?,
             &[not_used(), not_used(), address, port],
             Some(self.caller(server)),
             None,
-            Output::new(&options)?,
+            Output::new(options)?,
         )
     }
 

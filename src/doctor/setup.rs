@@ -11,4 +11,6 @@ pub(super) struct Setup<'a> {
     pub config: &'a Config,
     pub haproxy: &'a Haproxy,
     pub jail: &'a Jail,
+    /// Whether the checks are run as well.
+    pub run: bool,
 }

@@ -75,6 +75,11 @@ impl List {
         })
     }
 
+    /// Whether both are of one issuer.
+    pub fn has_issuer_of(&self, other: &List) -> bool {
+        self.is_of(&other.issuer)
+    }
+
     /// Whether it is this issuer's, whose name's content this is.
     pub fn is_of(&self, issuer: &[u8]) -> bool {
         name::same(&self.issuer, issuer)

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::configuration::{finding, foretells, found, in_chroot, json};
+use crate::configuration::{checked, finding, foretells, found, in_chroot, json};
 use crate::support::check::BINARY;
 use crate::support::stage::Stage;
 use crate::support::{NAME, Running, wait_for};
@@ -48,7 +48,14 @@ fn what_keeps_serve_from_checking_is_found_and_haproxy_shows_it() {
     let _serve = serve(&stage, "socket", "0666");
     let _private = serve(&stage, "private", "0600");
     let good = backend(&options());
-    foretells(&in_chroot(&stage, &good), &[], "L7OK", "0");
+    let files = ("serve-files", "note");
+    let report = foretells(&in_chroot(&stage, &good), &[files], "L7OK", "0");
+    let write = &finding(&report, "serve-files")["write"];
+    let wanted = format!("start it with --files {}, unless", stage.chroot());
+    assert!(
+        write.as_str().expect("text").starts_with(&wanted),
+        "{write}"
+    );
     for (from, to, id, status, code) in [
         (" http-check send-state\n", "", "serve-state", "L7STS", "2"),
         (
@@ -76,14 +83,18 @@ fn what_keeps_serve_from_checking_is_found_and_haproxy_shows_it() {
         ),
     ] {
         let config = in_chroot(&stage, &good.replace(from, to));
-        let report = foretells(&config, &[(id, PROBLEM)], status, code);
+        let expected: &[_] = match id {
+            "serve-state" => &[(id, PROBLEM), files],
+            _ => &[(id, PROBLEM)],
+        };
+        let report = foretells(&config, expected, status, code);
         assert_eq!(report["served"], 1, "{to}");
     }
     let config = in_chroot(
         &stage,
         &backend(&format!("{} --timeout 2s", options()).replace(" --timeout 800ms", "")),
     );
-    foretells(&config, &[("time", "note")], "L7OK", "0");
+    foretells(&config, &[files, ("time", "note")], "L7OK", "0");
 }
 
 /// The last line of what to do about a finding: a shell command.
@@ -111,7 +122,7 @@ fn what_doctor_prints_about_a_missing_socket_can_be_pasted_and_works() {
     wait_for("serve to listen", || {
         std::os::unix::net::UnixStream::connect(&socket).ok()
     });
-    foretells(&config, &[], "L7OK", "0");
+    foretells(&config, &[("serve-files", "note")], "L7OK", "0");
 }
 
 #[test]
@@ -125,7 +136,73 @@ fn a_socket_that_haproxy_may_not_use_can_be_opened_to_it() {
         .args(["-c", &pasted(&report, "serve-socket")])
         .status();
     assert!(status.expect("a shell").success());
-    foretells(&config, &[], "L7OK", "0");
+    foretells(&config, &[("serve-files", "note")], "L7OK", "0");
+}
+
+#[test]
+fn files_that_are_missing_or_hold_something_else() {
+    let stage = Stage::new();
+    let _serve = serve(&stage, "socket", "0666");
+    let files = ("serve-files", "note");
+    for (file, expected) in [
+        ("/none.pem", [files, ("serve-file", "note")]),
+        ("/token", [("options", PROBLEM), files]),
+    ] {
+        stage.folder.file("root/token", "nothing");
+        let options = options().replace("/ca.pem", file);
+        let config = in_chroot(&stage, &backend(&options));
+        let report = foretells(&config, &expected, "L7STS", "2");
+        assert!(report.to_string().contains(file), "{report}");
+    }
+    // A run tells whether serve may read them.
+    let config = in_chroot(&stage, &backend(&options()));
+    assert!(found(&json(&["-f", &config, "--run"]).0).is_empty());
+    let foreign = options().replace("ROOT/ca.pem", &stage.ca_file);
+    let config = in_chroot(&stage, &backend(&foreign));
+    assert_eq!(json(&["-f", &config, "--run"]).1, 2);
+    foretells(&config, &[files], "L7STS", "2");
+}
+
+#[test]
+fn what_has_ended_is_named_with_its_date() {
+    let stage = Stage::new();
+    let _serve = serve(&stage, "socket", "0666");
+    let client = stage.ca.leaf(&["client.example.test"], -2);
+    stage.folder.file("root/client.pem", &client.both_pem());
+    stage.folder.file("root/old.pem", &stage.ca.crl(&[], -2));
+    let both = stage.ca.crl(&[], -2) + &stage.ca.crl(&[], 2);
+    stage.folder.file("root/both.pem", &both);
+    let other = crate::support::pki::Ca::named("Other").crl(&[], -2);
+    stage
+        .folder
+        .file("root/other.pem", &(other + &stage.ca.crl(&[], 2)));
+    for (more, id, mark, code) in [
+        ("--crl-file ROOT/old.pem", "ended-list", PROBLEM, "56"),
+        ("--crl-file ROOT/other.pem", "ended-list", "note", "0"),
+        ("--crl-file ROOT/both.pem", "", "", "0"),
+        ("--crt ROOT/client.pem", "ended-certificate", "note", "0"),
+    ] {
+        let mut expected = vec![("serve-files", "note"), (id, mark)];
+        expected.sort_by_key(|(_, mark)| *mark != PROBLEM);
+        expected.retain(|(id, _)| !id.is_empty());
+        let status = if code == "0" { "L7OK" } else { "L7STS" };
+        let config = in_chroot(&stage, &backend(&format!("{} {more}", options())));
+        let served = foretells(&config, &expected, status, code);
+        expected.retain(|(id, _)| *id != "serve-files");
+        if more.starts_with("--crt") {
+            expected.push(("traffic-other-certificate", "note"));
+        }
+        let more = more.replace("ROOT", "");
+        let path = format!("--sni {NAME} --ca-file /ca.pem --timeout 800ms {more}");
+        let server = "127.0.0.1:PORT TLS check inter 1s";
+        let config = in_chroot(&stage, &checked("/sni-check", &path, server));
+        let status = if code == "0" { "PROCOK" } else { "PROCERR" };
+        let external = foretells(&config, &expected, status, code);
+        for report in [served, external] {
+            let text = report.to_string();
+            assert!(id.is_empty() || text.contains("ended on ") && text.contains(" ago)"), "{report}");
+        }
+    }
 }
 
 #[test]
@@ -217,5 +294,5 @@ fn a_newer_haproxy_can_start_with_such_servers_down() {
     let write = &finding(&report, "serve-init-state")["write"];
     assert_eq!(write, "init-state down on the server line");
     let down = backend(&options()) + " init-state down";
-    assert!(found(&told(&down)).is_empty());
+    assert_eq!(found(&told(&down)).len(), 1, "the note about files");
 }
