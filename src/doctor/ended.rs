@@ -47,7 +47,7 @@ fn lists(plan: &Plan, options: &Options, status: &str) -> Option<Finding> {
     )
 }
 
-/// Since when no server would take the client certificate.
+/// The client certificate has ended, which a server that looks at it does not take.
 fn client(plan: &Plan, options: &Options, status: &str) -> Option<Finding> {
     let identity = plan.tls.identity.as_ref()?;
     let mut chain = identity.cert.iter().filter_map(Certificate::read);
@@ -61,7 +61,7 @@ fn client(plan: &Plan, options: &Options, status: &str) -> Option<Finding> {
     Some(
         Finding::note("ended-certificate", what)
             .shows(format!(
-                "{status} with code 58, or 71 with status 400 or 403 (DOWN), where the server wants one"
+                "{status} with code 58, or 71 with status 400 or 403 (DOWN), where the server looks at it"
             ))
             .write("have it renewed, and put the new one into that file"),
     )

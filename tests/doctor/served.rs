@@ -180,7 +180,7 @@ fn what_has_ended_is_named_with_its_date() {
         ("--crl-file ROOT/old.pem", "ended-list", PROBLEM, "56"),
         ("--crl-file ROOT/other.pem", "ended-list", "note", "0"),
         ("--crl-file ROOT/both.pem", "", "", "0"),
-        ("--crt ROOT/client.pem", "ended-certificate", "note", "0"),
+        ("--crt ROOT/client.pem", "ended-certificate", "note", "71"),
     ] {
         let mut expected = vec![("serve-files", "note"), (id, mark)];
         expected.sort_by_key(|(_, mark)| *mark != PROBLEM);
@@ -200,7 +200,10 @@ fn what_has_ended_is_named_with_its_date() {
         let external = foretells(&config, &expected, status, code);
         for report in [served, external] {
             let text = report.to_string();
-            assert!(id.is_empty() || text.contains("ended on ") && text.contains(" ago)"), "{report}");
+            assert!(
+                id.is_empty() || text.contains("ended on ") && text.contains(" ago)"),
+                "{report}"
+            );
         }
     }
 }
