@@ -15,7 +15,7 @@ RUST = $(shell sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
 DEMO_TOOLS = haproxy=haproxy cc=gcc
 # gcc only recommends what it needs to link a program; found by a file that it brings.
 LIBC_DEV = $(shell [ -e /usr/include/assert.h ] || echo libc6-dev)
-TEST_TOOLS = nginx=nginx-light gnutls-serv=gnutls-bin curl=curl openssl=openssl readelf=binutils setpriv=util-linux \
+TEST_TOOLS = nginx=nginx-light gnutls-serv=gnutls-bin curl=curl openssl=openssl readelf=binutils setpriv=util-linux ip=iproute2 \
 	valgrind=valgrind buildah=buildah /usr/lib/podman/netavark=netavark mandoc=mandoc man=man-db col=bsdextrautils zsh=zsh fish=fish \
 	lintian=lintian strace=strace systemd-analyze=systemd
 RELEASE_TOOLS = cc=gcc xz=xz-utils

@@ -113,8 +113,8 @@ pub(super) const ENDS_SOON: &[Cause] = &[
     },
     NOT_RELOADED,
     Cause {
-        what: "--min-cert-days is longer than the time at which it is renewed.",
-        confirm: "Compare it with when the renewal is due (often 30 days before the end; less for short-lived ones).",
+        what: "The certificate is renewed later than --min-cert-days asks for.",
+        confirm: "Compare the option with when the renewal is due (often 30 days before the end; less for short-lived ones).",
         change: "Lower it, or use --warn-cert-days, which only prints a warning.",
     },
 ];

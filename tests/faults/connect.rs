@@ -9,10 +9,10 @@ use std::thread;
 
 use crate::Fault;
 use crate::support::check::BINARY;
-use crate::support::dead_port;
 use crate::support::folder::Folder;
 use crate::support::peer::{self, OK};
 use crate::support::stage::Stage;
+use crate::support::{dead_port, program};
 
 pub fn faults(stage: &Stage) -> Vec<Fault> {
     let inside = stage.folder.copy(BINARY, "sni-check", 0o755);
@@ -108,6 +108,18 @@ fn networks(stage: &Stage) -> Vec<Fault> {
         address: address.to_owned(),
         ..Fault::new("no route", 443, 43, phrase)
     };
+    // And with a route that refuses.
+    let refusing_route = |kind: &str, phrase| {
+        let ip = program("ip").get_program().display().to_string();
+        let script = format!("{ip} route add {kind} 203.0.113.7 && exec \"$0\" \"$@\"");
+        Fault {
+            program: ["/usr/bin/unshare", "-n", "/bin/sh", "-c", &script, BINARY]
+                .map(str::to_owned)
+                .to_vec(),
+            address: "203.0.113.7".to_owned(),
+            ..Fault::new(format!("a {kind} route"), 443, 43, phrase)
+        }
+    };
     let nobody = dead_port();
     let (blackhole, queue) = peer::blackhole();
     stage.keep(queue);
@@ -122,6 +134,9 @@ fn networks(stage: &Stage) -> Vec<Fault> {
         Fault::new("a full backlog", blackhole, 42, "connecting timed out"),
         no_network("203.0.113.7", "network is unreachable"),
         no_network("2001:db8::7", "cannot assign requested address"),
+        refusing_route("unreachable", "no route to host"),
+        refusing_route("blackhole", "invalid argument"),
+        refusing_route("prohibit", "permission denied"),
         Fault::new(
             "a foreign source",
             nobody,
