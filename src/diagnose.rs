@@ -11,6 +11,7 @@ mod beside;
 mod case;
 mod certificate;
 mod chain;
+mod cut;
 mod edit;
 mod edits;
 mod edits_http;

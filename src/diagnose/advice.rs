@@ -1,5 +1,6 @@
 //! What to do, in the order in which to do it.
 
+use super::attempts::Plain;
 use super::case::Case;
 use super::certificate::{RENEW, client_certificate_ended, ended, issuer_unknown, other_name};
 use super::evidence::Evidence;
@@ -7,7 +8,7 @@ use super::handshakes::SniNeed;
 use super::opinion::Opinion;
 use super::setup::{Setup, Way, Where};
 use super::snippet::left_out;
-use super::{namesake, revocation, status, unreachable};
+use super::{cut, namesake, revocation, status, unreachable};
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
 use crate::explain;
@@ -115,17 +116,27 @@ fn of_failure(
         sentences.push(sentence);
         return place;
     }
+    if let Some((place, more)) = cut::advice(case, failure) {
+        sentences.extend(more);
+        return place;
+    }
     let faults = hidden(case);
     match failure {
         Failure::Certificate(_) if !faults.is_empty() => sentences.extend(faults),
         Failure::Certificate(fault) => sentences.extend(certificate(case, fault)),
         Failure::Status { status, .. } => sentences.push(status::advice(case, *status)),
-        Failure::NotTls { .. } if evidence.plain.is_some() => sentences.push(
-            "This port speaks plain HTTP and points to HTTPS: write the port of the HTTPS site on the \
-             server line, often 443."
-                .to_owned(),
-        ),
-        Failure::ClientCertificate { sent: true, .. } if client_certificate_ended(case).is_some() => {
+        Failure::NotTls { .. } if evidence.speaks_plain_http() => {
+            let plain = evidence.plain.as_ref();
+            let points = plain.is_some_and(Plain::points_to_https);
+            let points = if points { " and points to HTTPS" } else { "" };
+            sentences.push(format!(
+                "This port speaks plain HTTP{points}: write the port of the HTTPS site on the server line, \
+                 often 443."
+            ));
+        }
+        Failure::ClientCertificate { sent: true, .. }
+            if client_certificate_ended(case).is_some() =>
+        {
             sentences.extend(explain::alert_of(failure));
             sentences.extend(client_certificate_ended(case));
         }

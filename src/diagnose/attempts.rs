@@ -63,13 +63,27 @@ pub(super) struct Plain {
     pub status: u16,
     /// Where a redirect points.
     pub location: Option<String>,
+    /// The page says that the port is for TLS.
+    pub wants_tls: bool,
 }
+
+/// What nginx, Apache and Go say to plain HTTP on a port for TLS.
+const WANTS_TLS: [&str; 3] = [
+    "plain HTTP request was sent to HTTPS port",
+    "speaking plain HTTP to an SSL-enabled server port",
+    "sent an HTTP request to an HTTPS server",
+];
 
 impl Plain {
     /// Whether this is what visitors should see, not a hint that TLS is wanted.
     pub fn is_site(&self) -> bool {
-        let to_tls = |location: &str| location.to_ascii_lowercase().starts_with("https:");
-        (200..400).contains(&self.status) && !self.location.as_deref().is_some_and(to_tls)
+        (200..400).contains(&self.status) && !self.points_to_https()
+    }
+
+    /// Whether it redirects to HTTPS.
+    pub fn points_to_https(&self) -> bool {
+        let location = self.location.as_deref().unwrap_or_default();
+        location.to_ascii_lowercase().starts_with("https:")
     }
 }
 
@@ -90,7 +104,12 @@ pub(super) fn plain_http(plan: &Plan, address: &Address) -> Option<Plain> {
     let mut head = Vec::new();
     let end = Instant::now() + wait;
     let mut buffer = [0; HEAD];
-    while !head.windows(4).any(|four| four == b"\r\n\r\n") && head.len() < HEAD {
+    // A page about an error says which one.
+    let is_read = |head: &[u8]| {
+        let ended = head.windows(4).any(|four| four == b"\r\n\r\n");
+        head.len() >= HEAD || (ended && !head.starts_with(b"HTTP/1.1 400"))
+    };
+    while !is_read(&head) {
         match stream.read(&mut buffer) {
             Ok(length @ 1..) if Instant::now() < end => head.extend_from_slice(&buffer[..length]),
             _ => break,
@@ -106,5 +125,6 @@ pub(super) fn plain_http(plan: &Plan, address: &Address) -> Option<Plain> {
     Some(Plain {
         status: status.get(..3)?.parse().ok()?,
         location,
+        wants_tls: WANTS_TLS.iter().any(|words| head.contains(words)),
     })
 }

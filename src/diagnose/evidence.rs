@@ -129,6 +129,16 @@ impl Evidence {
         }
     }
 
+    /// Whether the port speaks plain HTTP. One that answers it, but also TLS, or to say that it wants
+    /// TLS, does not.
+    pub fn speaks_plain_http(&self) -> bool {
+        let by_tls = self
+            .tls
+            .as_ref()
+            .is_some_and(Handshakes::is_answered_in_tls);
+        self.plain.as_ref().is_some_and(|plain| !plain.wants_tls) && !by_tls
+    }
+
     /// Whether the server asked for a client certificate.
     pub fn client_certificate_asked(&self) -> bool {
         let of_check = self.verdict.seen.client_certificate_asked;

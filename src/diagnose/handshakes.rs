@@ -7,6 +7,7 @@ use rustls::pki_types::{CertificateDer, DnsName, UnixTime};
 use super::attempts::{Attempt, source};
 use super::beside::{Job, beside};
 use crate::certificate::{Certificate, CertificateFailure, Parts};
+use crate::failure::Failure;
 use crate::options::values::TlsVersion;
 use crate::plan::{Plan, Tls, Trust, Verification};
 use crate::probe::connect::Address;
@@ -155,6 +156,30 @@ impl Handshakes {
     /// Whether the server agrees to speak HTTP/2.
     pub fn speaks_http2(&self) -> bool {
         self.http2.seen.alpn.as_deref() == Some("h2")
+    }
+
+    /// Whether the server answers in TLS, if only to refuse.
+    pub fn is_answered_in_tls(&self) -> bool {
+        let all = [
+            &self.named,
+            &self.bare,
+            &self.tls12,
+            &self.tls13,
+            &self.made_up,
+        ];
+        all.iter().any(|attempt| match &attempt.result {
+            Ok(_) => true,
+            Err(
+                Failure::ClientCertificate { .. }
+                | Failure::NameRefused { .. }
+                | Failure::HandshakeRefused(_)
+                | Failure::NothingInCommon(_)
+                | Failure::OtherVersion(_)
+                | Failure::UnsafeRenegotiation
+                | Failure::TlsLimit(_),
+            ) => true,
+            Err(_) => false,
+        })
     }
 
     /// Whether any handshake succeeded.

@@ -1,6 +1,6 @@
 //! What the lines for haproxy.cfg are made from: the options that work, and the way to the server.
 
-use super::attempts::Attempt;
+use super::attempts::{Attempt, Plain};
 use super::case::Case;
 use super::certificate::client_certificate_ended;
 use super::evidence::Evidence;
@@ -95,7 +95,9 @@ impl<'a> Setup<'a> {
 fn way(evidence: &Evidence) -> Way {
     let plain = evidence.plain.as_ref();
     match evidence.failure() {
-        Some(_) if plain.is_some_and(|plain| plain.is_site()) => Way::PlainHttp,
+        Some(_) if evidence.speaks_plain_http() && plain.is_some_and(Plain::is_site) => {
+            Way::PlainHttp
+        }
         _ => Way::Https,
     }
 }

@@ -233,10 +233,15 @@ fn made_up(tls: &Handshakes) -> (Mark, String) {
 fn plain(evidence: &Evidence) -> Option<Step> {
     let plain = evidence.plain.as_ref()?;
     let mut step = Step::new("The same port without TLS");
-    step.line(
-        Mark::Note,
-        format!("plain HTTP is answered: status {}", plain.status),
-    );
+    let status = plain.status;
+    let text = match (evidence.speaks_plain_http(), plain.wants_tls) {
+        (true, _) => format!("plain HTTP is answered: status {status}"),
+        (false, true) => format!("the port is for TLS: it refuses plain HTTP with status {status}"),
+        (false, false) => {
+            format!("plain HTTP is answered, too: status {status}; the port speaks TLS")
+        }
+    };
+    step.line(Mark::Note, text);
     if let Some(location) = &plain.location {
         step.line(Mark::Note, format!("redirects to {location}"));
     }

@@ -193,12 +193,74 @@ fn quickly(port: u16, stage: &Stage) -> Said {
 }
 
 #[test]
+fn a_port_forward_whose_own_backend_is_down() {
+    let stage = Stage::new();
+    let (inner, port) = (dead_port(), free_port());
+    let config = format!(
+        "defaults\n mode tcp\n timeout client 2s\n timeout connect 2s\n timeout server 2s\n\
+         listen l\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{inner}\n"
+    );
+    let config = stage.folder.file("forward.cfg", &config);
+    stage.keep(Haproxy::start(Mode::Single, &config, &[]));
+    Outage::checked(port, &correct(&stage));
+    quickly(port, &stage)
+        .says("its own backend is down")
+        .says("So it is not the name, not the TLS version, not a PROXY header")
+        .never_says("Correct --sni")
+        .never_says("Add or remove --send-proxy")
+        .is_for_the_server();
+}
+
+#[test]
+fn only_short_answers_arrive() {
+    let stage = Stage::new();
+    const REFUSAL: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n\
+        The plain HTTP request was sent to HTTPS port";
+    let port = peer::tcp(|mut stream| {
+        let mut first = [0; 1];
+        if stream.read(&mut first).is_ok_and(|_| first == *b"G") {
+            let _ = stream.write_all(REFUSAL);
+            return;
+        }
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    Outage::checked(port, &correct(&stage));
+    quickly(port, &stage)
+        .says("the port is for TLS: it refuses plain HTTP with status 400")
+        .says("Likeliest: large packets are lost on the way")
+        .never_says("plain HTTP is answered")
+        .is_for_the_server();
+}
+
+#[test]
+fn a_handshake_that_only_the_name_cuts() {
+    let stage = Stage::new();
+    let port = peer::tcp(|mut stream| {
+        let mut hello = [0; 4096];
+        let length = stream.read(&mut hello).unwrap_or(0);
+        let named = hello[..length]
+            .windows(NAME.len())
+            .any(|part| part == NAME.as_bytes());
+        if !named {
+            // A TLS alert: internal_error.
+            let _ = stream.write_all(&[21, 3, 3, 0, 2, 2, 80]);
+        }
+    });
+    Outage::checked(port, &correct(&stage));
+    quickly(port, &stage)
+        .says("The server answers these: without SNI, with another name.")
+        .says("Correct --sni");
+}
+
+#[test]
 #[ignore = "make outages"]
 fn silence() {
     let stage = Stage::new();
     for port in [peer::silent(), peer::tcp(drop)] {
         Outage::checked(port, &correct(&stage));
-        quickly(port, &stage).is_for_the_server();
+        quickly(port, &stage)
+            .says("its own backend is down")
+            .is_for_the_server();
     }
     let (port, _hole) = peer::blackhole();
     Outage::checked(port, &correct(&stage));
