@@ -14,6 +14,7 @@ mod as_haproxy;
 mod asked;
 mod backends;
 mod binary;
+mod broken;
 mod by_hand;
 mod check;
 mod conditions;
@@ -61,7 +62,7 @@ use crate::output::write::write_text;
 
 pub(crate) use self::as_haproxy::{INNER_COMMAND, become_check};
 use self::check::ExternalCheck;
-use self::config::Config;
+use self::config::{Backend, Config};
 use self::finding::Finding;
 use self::jail::Jail;
 pub use self::options::{DoctorOptions, help};
@@ -115,7 +116,8 @@ fn examine(options: &DoctorOptions) -> Result<Report> {
         jail: &jail,
         run: options.run,
     };
-    let mut findings: Vec<Finding> = opinion.iter().filter_map(refused).collect();
+    let mut findings = broken::look(&config);
+    findings.extend(opinion.iter().filter_map(refused));
     findings.extend(unset(&config, &options.env));
     findings.extend(look(setup, &checks));
     let runs = options.run.then(|| {
@@ -156,7 +158,8 @@ fn look(setup: Setup, checks: &[ExternalCheck]) -> Vec<Finding> {
     let mut findings = launch::look(setup);
     findings.extend(descriptors::look(setup, checks));
     findings.extend(descriptors::too_many(setup));
-    for backend in &setup.config.backends {
+    let whole = |backend: &&Backend| !backend.settings.is_broken();
+    for backend in setup.config.backends.iter().filter(whole) {
         findings.extend(backends::look(backend));
         findings.extend(match Served::of(backend) {
             Some(served) => served.look(setup),
@@ -169,7 +172,7 @@ fn look(setup: Setup, checks: &[ExternalCheck]) -> Vec<Finding> {
     }
     for check in checks {
         findings.extend(executable::look(check, setup.jail));
-        if !judge::is_ours(check) {
+        if !judge::is_ours(check) || check.backend.settings.is_broken() {
             continue;
         }
         let (good, found) = judge::options(check, setup.jail);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::options::values::Time;
 
+use super::broken::{self, TooMany};
 use super::place::{At, Place};
 use super::rules::Rules;
 use super::server::{Server, Settings};
@@ -17,6 +18,8 @@ pub(super) struct Config {
     pub backends: Vec<Backend>,
     /// Lines that were not understood, and why.
     pub unclear: Vec<(Place, String)>,
+    /// Lines that cannot be split into words.
+    pub broken: Vec<broken::Line>,
     /// Variables that are not set here, each where it is used first.
     pub unset: Vec<(String, Place)>,
 }
@@ -54,6 +57,10 @@ pub(super) struct ProxySettings {
     pub rules: Rules,
     pub command: Option<At<String>>,
     pub path: Option<At<String>>,
+    /// An `external-check` line with more words than it takes.
+    pub too_many: Option<TooMany>,
+    /// Whether a line is missing that cannot be split into words.
+    pub incomplete: bool,
     pub timeout_connect: Option<At<Duration>>,
     pub timeout_check: Option<At<Duration>>,
     /// `source`, of the proxy as a whole.
@@ -114,8 +121,16 @@ impl ProxySettings {
             }
             ["http-check" | "tcp-check", ..] => self.rules.add(words, place),
             ["source", value, ..] => self.source = text(value),
-            ["external-check", "command", command, ..] => self.command = text(command),
-            ["external-check", "path", path, ..] => self.path = text(path),
+            ["external-check", "command", command] => self.command = text(command),
+            ["external-check", "path", path] => self.path = text(path),
+            ["external-check", "command" | "path", _, _, ..] => {
+                let words = words
+                    .iter()
+                    .skip(1)
+                    .map(|word| (*word).to_owned())
+                    .collect();
+                self.too_many = Some(At::new(words, place));
+            }
             ["external-check", ..] => return vec![words.join(" ")],
             ["timeout", name @ ("connect" | "check"), value, ..] => {
                 let time = match value.parse::<Time>() {
@@ -143,6 +158,11 @@ impl ProxySettings {
 }
 
 impl ProxySettings {
+    /// Whether HAProxy refuses a line of it, so that nothing can be concluded from the others.
+    pub(super) fn is_broken(&self) -> bool {
+        self.incomplete || self.too_many.is_some()
+    }
+
     /// What a proxy that follows `defaults` starts with.
     pub(super) fn inherited(mut self) -> ProxySettings {
         self.rules.inherited = true;

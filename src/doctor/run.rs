@@ -17,6 +17,7 @@ use super::as_haproxy;
 use super::asked;
 use super::by_hand;
 use super::check::ExternalCheck;
+use super::config::Backend;
 use super::jail::Jail;
 use super::judge;
 use super::launch;
@@ -81,9 +82,16 @@ impl Job<'_> {
 
 /// Runs the checks, several at a time; in their order.
 pub(super) fn all(checks: &[ExternalCheck], setup: Setup) -> Runs {
-    let backends = setup.config.backends.iter();
+    // What HAProxy refuses it does not run.
+    let whole = |backend: &Backend| !backend.settings.is_broken();
+    let backends = setup
+        .config
+        .backends
+        .iter()
+        .filter(|backend| whole(backend));
     let served: Vec<Served> = backends.filter_map(Served::of).collect();
-    let mut jobs: Vec<Job> = checks.iter().map(Job::External).collect();
+    let checks: Vec<&ExternalCheck> = checks.iter().filter(|check| whole(check.backend)).collect();
+    let mut jobs: Vec<Job> = checks.iter().map(|check| Job::External(check)).collect();
     for served in &served {
         let servers = served.backend.checked();
         jobs.extend(servers.map(|server| Job::Served(served, server)));
@@ -110,13 +118,13 @@ pub(super) fn all(checks: &[ExternalCheck], setup: Setup) -> Runs {
     let exact = is_exact(setup.jail);
     Runs {
         exact,
-        limits: limits(checks, exact),
+        limits: limits(&checks, exact),
         checks: done,
     }
 }
 
 /// In what these runs may differ from HAProxy's.
-fn limits(checks: &[ExternalCheck], exact: bool) -> Vec<String> {
+fn limits(checks: &[&ExternalCheck], exact: bool) -> Vec<String> {
     let mut limits = Vec::new();
     if !exact {
         limits.push(

@@ -61,6 +61,7 @@ pub(super) fn read(statements: Statements) -> Config {
     let mut reader = Reader::default();
     reader.config.unset = statements.unset;
     reader.config.unclear = statements.unclear;
+    reader.config.broken = statements.broken;
     for statement in &statements.all {
         reader.statement(statement);
     }
@@ -73,6 +74,9 @@ impl Reader {
     fn statement(&mut self, statement: &Statement) {
         let Statement { place, words } = statement;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        if words.is_empty() {
+            return self.incomplete();
+        }
         if SECTIONS.contains(&words[0]) {
             return self.open(&words, place);
         }
@@ -92,6 +96,25 @@ impl Reader {
             Section::Other => return,
         };
         self.unclear(place, unclear);
+    }
+
+    /// A line of the section cannot be split.
+    fn incomplete(&mut self) {
+        match &self.section {
+            Section::Defaults(name) => {
+                self.defaults.incomplete = true;
+                if let Some(name) = name {
+                    self.named.insert(name.clone(), self.defaults.clone());
+                }
+            }
+            Section::Backend => {
+                let backend = self.config.backends.last_mut();
+                backend
+                    .into_iter()
+                    .for_each(|backend| backend.settings.incomplete = true);
+            }
+            Section::Global | Section::Other => {}
+        }
     }
 
     fn unclear(&mut self, place: &Place, texts: impl IntoIterator<Item = String>) {

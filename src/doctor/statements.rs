@@ -11,10 +11,11 @@ use crate::haproxy::program::Haproxy;
 use crate::haproxy::variables::Variables;
 use crate::haproxy::words;
 
+use super::broken::Line;
 use super::conditions::Blocks;
 use super::place::Place;
 
-/// The words of a line.
+/// The words of a line; none of one that cannot be split.
 #[derive(Clone, Debug)]
 pub(super) struct Statement {
     pub place: Place,
@@ -25,6 +26,8 @@ pub(super) struct Statement {
 #[derive(Debug, Default)]
 pub(super) struct Statements {
     pub all: Vec<Statement>,
+    /// Lines that cannot be split into words; each is a statement without words.
+    pub broken: Vec<Line>,
     /// Lines that were not understood, and why.
     pub unclear: Vec<(Place, String)>,
     /// Variables that are not set here, each where it is used first.
@@ -111,7 +114,7 @@ impl Reader<'_> {
         let (words, unset) = match split {
             Ok(split) => (split.text(), split.unset),
             // HAProxy splits even what an .if leaves out, and refuses it.
-            Err(error) => return self.unclear(place, &error),
+            Err(error) => return self.broken(place, error),
         };
         let Some(first) = words.first() else {
             return;
@@ -134,6 +137,17 @@ impl Reader<'_> {
         }
         if !self.variables.apply(&words) {
             self.statements.all.push(Statement { place, words });
+        }
+    }
+
+    fn broken(&mut self, place: Place, error: anyhow::Error) {
+        match error.downcast() {
+            Ok(why) => {
+                let (words, here) = (Vec::new(), place.clone());
+                self.statements.all.push(Statement { place, words });
+                self.statements.broken.push(Line { place: here, why });
+            }
+            Err(error) => self.unclear(place, &error),
         }
     }
 

@@ -86,6 +86,51 @@ fn what_haproxy_refuses_is_a_problem_and_the_cure_is_named() {
     }
 }
 
+/// Lines that HAProxy refuses because of how they fall into words: that is what is said, with its
+/// cure, and nothing of what a check would do with what is left.
+#[test]
+fn lines_that_fall_into_other_words_than_meant() {
+    let stage = Stage::new();
+    let backend = checked("/sni-check", "OPTIONS", SERVER);
+    let given = options();
+    let body = format!("{given} --expect 'string ");
+    for (words, cure) in [
+        (
+            given.clone(),
+            format!("put the text in double quotes: external-check path \"{given}\""),
+        ),
+        (
+            format!("\"{body}\"^all good$\"'\""),
+            "put the whole text in one pair of double quotes".to_owned(),
+        ),
+        (
+            format!("\"{body}^good$'\""),
+            "write \\$ for a dollar".to_owned(),
+        ),
+    ] {
+        let config = in_chroot(&stage, &backend.replace("\"OPTIONS\"", &words));
+        let (report, code) = json(&["-f", &config, "--run"]);
+        assert_eq!(code, 2);
+        let ids: Vec<String> = found(&report).into_iter().map(|(id, _)| id).collect();
+        assert_eq!(ids, ["line", "refused"], "{report}");
+        assert_eq!(report["runs"]["checks"], serde_json::json!([]));
+        let write = finding(&report, "line")["write"].as_str().expect("text");
+        assert!(write.starts_with(&cure), "{write}");
+        assert!(refuses(&config).contains("parsing ["));
+    }
+    let cured = backend.replace("OPTIONS", &given);
+    foretells(&in_chroot(&stage, &cured), &[], "PROCOK", "0");
+    let more = backend.replace("/sni-check", "/sni-check --quiet");
+    let (report, _) = json(&["-f", &in_chroot(&stage, &more)]);
+    let write = &finding(&report, "line")["write"];
+    assert!(
+        write
+            .as_str()
+            .expect("text")
+            .starts_with("name the program alone")
+    );
+}
+
 #[test]
 fn a_chroot_that_is_not_there() {
     let stage = Stage::new();

@@ -132,8 +132,13 @@ fn what_is_not_understood_is_reported_with_its_line() {
         .iter()
         .map(|line| line["line"].as_u64().expect("a line"))
         .collect();
-    assert_eq!(lines, [7, 8, 9, 11, 12, 13], "{report}");
+    assert_eq!(lines, [7, 8, 9, 12, 13], "{report}");
     assert!(report.to_string().contains("sni has no value"));
+    let line = crate::configuration::finding(&report, "line");
+    assert_eq!(
+        (&line["line"], &line["mark"]),
+        (&11.into(), &"problem".into())
+    );
 }
 
 #[test]

@@ -1,0 +1,69 @@
+//! Lines that HAProxy refuses because of how they fall into words. What they mean is not known, so
+//! nothing is concluded from them.
+
+use crate::refusal::Refusal;
+
+use super::config::{Backend, Config};
+use super::finding::Finding;
+use super::place::{At, Place};
+
+/// A line that cannot be split into words.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub place: Place,
+    pub why: Refusal,
+}
+
+/// A line of `external-check` with more words than it takes: the line's, without the first.
+pub(super) type TooMany = At<Vec<String>>;
+
+/// All such lines.
+pub(super) fn look(config: &Config) -> Vec<Finding> {
+    let lines = config.broken.iter().map(unsplit);
+    let backends = config
+        .backends
+        .iter()
+        .filter(|backend| !backend.settings.disabled);
+    lines.chain(backends.filter_map(too_many)).collect()
+}
+
+fn refused(what: String) -> Finding {
+    Finding::problem("line", what)
+        .shows("HAProxy does not start; on reload the old configuration stays")
+}
+
+fn unsplit(line: &Line) -> Finding {
+    let Refusal {
+        subject,
+        what,
+        write,
+    } = &line.why;
+    refused(format!("{subject} {what}"))
+        .at(&line.place)
+        .write(write)
+}
+
+fn too_many(backend: &Backend) -> Option<Finding> {
+    let At { value, place } = backend.settings.too_many.as_ref()?;
+    let (keyword, words) = value.split_first()?;
+    let text = words.join(" ");
+    let plain =
+        !text.contains(['"', '\'', '\\', '$', '#']) && words.iter().all(|word| !word.contains(' '));
+    let write = match (keyword.as_str(), plain) {
+        ("command", _) => "name the program alone, and put its options in double quotes into \
+                           external-check path"
+            .to_owned(),
+        (_, true) => format!("put the text in double quotes: external-check path \"{text}\""),
+        (_, false) => {
+            "put the whole text in one pair of double quotes; within it write \\\" for a \
+                       double quote and \\$ for a dollar"
+                .to_owned()
+        }
+    };
+    let what = format!(
+        "external-check {keyword} has {} words after it, HAProxy takes one",
+        words.len()
+    );
+    let finding = refused(what).at(place).write(write);
+    Some(finding.about([backend.name.clone()]))
+}
