@@ -68,7 +68,7 @@ pub fn days(span: Duration) -> u64 {
 
 /// So many days in words: `1 day`, `2 days`.
 pub fn in_days(count: u64) -> String {
-    Span(Duration::from_secs(count.saturating_mul(SECONDS_PER_DAY))).to_string()
+    format!("{count} day{}", if count == 1 { "" } else { "s" })
 }
 
 /// Why a certificate is not acceptable.

@@ -19,6 +19,7 @@ mod evidence;
 mod external;
 mod handshakes;
 mod http_step;
+mod mixed;
 mod namesake;
 mod opinion;
 mod print;

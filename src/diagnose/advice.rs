@@ -5,6 +5,7 @@ use super::case::Case;
 use super::certificate::{RENEW, client_certificate_ended, ended, issuer_unknown, other_name};
 use super::evidence::Evidence;
 use super::handshakes::SniNeed;
+use super::mixed::Mixed;
 use super::opinion::Opinion;
 use super::setup::{Setup, Way, Where};
 use super::snippet::left_out;
@@ -27,6 +28,10 @@ pub(super) fn advice(case: Case<'_>, opinion: &Opinion) -> Advice {
     let setup = Setup::of(case);
     let mut sentences = Vec::new();
     let place = match (&evidence.verdict.result, evidence.failure()) {
+        _ if evidence.mixed.is_some() => {
+            sentences.extend(evidence.mixed.iter().map(Mixed::advice));
+            Some(Where::Server)
+        }
         (Ok(_), _) if case.plan.tls.verification.is_none() => {
             sentences.extend(hidden(case));
             None
@@ -67,12 +72,13 @@ pub(super) fn advice(case: Case<'_>, opinion: &Opinion) -> Advice {
 }
 
 /// Whether HAProxy's own check is up with the very same options, where ours is not. That it does not
-/// look at how long a certificate lasts is no difference.
+/// look at how long a certificate lasts is no difference, and an expired one it takes from nobody.
 fn is_ours_alone(evidence: &Evidence, opinion: &Opinion) -> bool {
     let cured = evidence.remedy.as_ref();
     let cured = cured.is_some_and(|remedy| remedy.result.is_ok());
     let up = opinion.own_check().is_some_and(|row| row.up);
-    up && !cured && evidence.code() != Code::CertificateEndsSoon
+    let by_days = [Code::CertificateEndsSoon, Code::CertificateExpired];
+    up && !cured && !by_days.contains(&evidence.code())
 }
 
 /// HAProxy's own check fails where ours is healthy: visitors' requests would fail too.
@@ -176,6 +182,7 @@ fn sni_advice(case: Case<'_>) -> Option<String> {
             "This server requires SNI: `sni str({name})` for traffic is not enough, the check needs \
              `check-sni {name}` or the external check; both are below."
         )),
+        SniNeed::OtherCertificate if case.evidence.mixed.is_some() => None,
         SniNeed::OtherCertificate => Some(format!(
             "Without `check-sni {name}` HAProxy's check is shown another site's certificate; the \
              lines below send it."

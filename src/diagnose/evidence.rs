@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use super::answers::Answers;
 use super::attempts::{Attempt, Plain, plain_http};
 use super::beside::{Job, beside};
+use super::case::Case;
 use super::handshakes::Handshakes;
+use super::mixed::Mixed;
 use super::progress::{Phase, Progress};
 use super::remedy::Remedy;
 use crate::code::{Code, Layer};
@@ -39,6 +41,8 @@ pub(super) struct Evidence {
     pub plain: Option<Plain>,
     /// Other options with which the check gets further.
     pub remedy: Option<Remedy>,
+    /// What differs where the same question got different answers.
+    pub mixed: Option<Mixed>,
     /// Whether the server answers something else to another Host, with the best options.
     pub host_matters: bool,
 }
@@ -69,6 +73,7 @@ impl Evidence {
             answers: None,
             plain: None,
             remedy: None,
+            mixed: None,
             host_matters: false,
             reached: reached.clone(),
         };
@@ -93,6 +98,11 @@ impl Evidence {
             evidence.plain = plain_http(plan, &address);
         }
         evidence.tls = Some(tls);
+        evidence.mixed = Mixed::find(Case {
+            plan,
+            options,
+            evidence: &evidence,
+        });
         progress.enter(Phase::Remedies);
         evidence.remedy = evidence.look_for_remedy(plan, options, &address);
         evidence.host_matters = evidence.look_at_host(&address);
@@ -112,7 +122,9 @@ impl Evidence {
     }
 
     fn look_for_remedy(&self, plan: &Plan, options: &Options, address: &Address) -> Option<Remedy> {
-        let failure = self.verdict.result.as_ref().err()?;
+        // What another server answers is not cured by options.
+        let failure = self.verdict.result.as_ref().err();
+        let failure = failure.filter(|_| self.mixed.is_none())?;
         Remedy::find(plan, options, failure, address)
     }
 

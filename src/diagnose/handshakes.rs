@@ -29,6 +29,8 @@ pub(super) struct Handshakes {
     /// What HAProxy finds wrong with the chain that is sent without SNI. It has no name to verify
     /// then.
     pub bare_faults: Faults,
+    /// Other chains that were sent for the same name, and what is wrong with them.
+    pub others: Vec<(Vec<CertificateDer<'static>>, Faults)>,
     /// Whether an unknown signer is probably a CA of the operator's own.
     pub issuer_is_private: bool,
 }
@@ -103,6 +105,14 @@ impl Handshakes {
         let (bare_faults, bare_system_faults) = rules.judge(&bare);
         let mut bare_faults = bare_system_faults.unwrap_or(bare_faults);
         bare_faults.retain(|fault| !matches!(fault, CertificateFailure::OtherName { .. }));
+        let others = [&tls12, &tls13, &http2].into_iter();
+        let others = others.map(|attempt| attempt.seen.chain.clone());
+        let others = others.filter(|chain| !chain.is_empty() && *chain != named.seen.chain);
+        let others = others.map(|chain| {
+            let faults = rules.by_chosen(&chain);
+            (chain, faults)
+        });
+        let others = others.collect();
         let by_file = plan.tls.verification.as_ref();
         let by_file = by_file.is_some_and(|rules| !rules.trust.is_bundled());
         Handshakes {
@@ -119,6 +129,7 @@ impl Handshakes {
             faults,
             system_faults,
             bare_faults,
+            others,
         }
     }
 
@@ -133,12 +144,19 @@ impl Handshakes {
     pub fn sni_need(&self) -> Option<SniNeed> {
         match (&self.named.result, &self.bare.result) {
             (Ok(_), Err(_)) => Some(SniNeed::Required),
-            (Ok(_), Ok(_)) if !same_leaf(&self.named, &self.bare) => {
+            (Ok(_), Ok(_)) if !self.is_sent_with_name(self.bare.seen.chain.first()) => {
                 Some(SniNeed::OtherCertificate)
             }
             (Ok(_), Ok(_)) => Some(SniNeed::None),
             (Err(_), _) => None,
         }
+    }
+
+    /// Whether a handshake with the name was shown this certificate, too.
+    fn is_sent_with_name(&self, leaf: Option<&CertificateDer<'_>>) -> bool {
+        let others = self.others.iter().map(|(chain, _)| chain.first());
+        let with_name = others.chain([self.named.seen.chain.first()]);
+        with_name.into_iter().any(|shown| shown == leaf)
     }
 
     /// Whether a name that nobody has gets the same certificate as the one asked for: then it says
@@ -233,9 +251,15 @@ impl Rules {
 
     /// All that is wrong with the chain that was sent, by either.
     fn judge(&self, attempt: &Attempt) -> (Faults, Option<Faults>) {
-        let now = UnixTime::now();
-        let judged = |rules: &Verification| probe::faults(rules, &attempt.seen.chain, now);
-        let chosen = self.chosen.as_deref().map(judged).unwrap_or_default();
-        (chosen, self.system.as_ref().map(judged))
+        let chain = &attempt.seen.chain;
+        let system = self.system.as_ref();
+        let system = system.map(|rules| probe::faults(rules, chain, UnixTime::now()));
+        (self.by_chosen(chain), system)
+    }
+
+    fn by_chosen(&self, chain: &[CertificateDer<'_>]) -> Faults {
+        let chosen = self.chosen.as_deref();
+        let chosen = chosen.map(|rules| probe::faults(rules, chain, UnixTime::now()));
+        chosen.unwrap_or_default()
     }
 }

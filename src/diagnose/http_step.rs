@@ -30,6 +30,13 @@ pub(super) fn http(plan: &Plan, evidence: &Evidence) -> Option<Step> {
             step.line(Mark::Note, text);
         }
     }
+    if let Some(mixed) = evidence.mixed.as_ref().filter(|mixed| !mixed.by_tls) {
+        let text = format!(
+            "different answers to the same request: once {}; once {}",
+            mixed.good, mixed.bad
+        );
+        step.line(Mark::Problem, text);
+    }
     match &evidence.verdict.result {
         Ok(_) => step.line(Mark::Ok, "the check is healthy"),
         Err(failure) if judged => {

@@ -18,7 +18,7 @@ pub(super) fn steps(Case { plan, evidence, .. }: Case<'_>) -> Vec<Step> {
     let mut steps = vec![addresses(plan, evidence)];
     if let Some(tls) = &evidence.tls {
         steps.push(with_sni(plan, evidence, tls));
-        steps.push(without_sni(plan, tls));
+        steps.push(without_sni(plan, evidence, tls));
         steps.push(versions(tls));
     }
     steps.extend(http_step::http(plan, evidence));
@@ -106,6 +106,13 @@ fn with_sni(plan: &Plan, evidence: &Evidence, tls: &Handshakes) -> Step {
         step.line(Mark::Ok, format!("its names: {names}"));
         verdict(plan, tls, &mut step);
     }
+    if let Some(mixed) = evidence.mixed.as_ref().filter(|mixed| mixed.by_tls) {
+        let text = format!(
+            "different answers to the same handshake: once {}; once {}",
+            mixed.good, mixed.bad
+        );
+        step.line(Mark::Problem, text);
+    }
     if let Err(failure) = &evidence.verdict.result
         && failure.code() == Code::CertificateEndsSoon
     {
@@ -155,7 +162,7 @@ fn verdict(plan: &Plan, tls: &Handshakes, step: &mut Step) {
     }
 }
 
-fn without_sni(plan: &Plan, tls: &Handshakes) -> Step {
+fn without_sni(plan: &Plan, evidence: &Evidence, tls: &Handshakes) -> Step {
     let mut step = Step::new("TLS without SNI");
     step.milliseconds = tls.bare.seen.times.tls.map(milliseconds);
     let whose = chain::whose(&tls.bare.seen.chain);
@@ -170,6 +177,10 @@ fn without_sni(plan: &Plan, tls: &Handshakes) -> Step {
                      \"SSL handshake failure\""
                 ),
             );
+        }
+        (Some(SniNeed::OtherCertificate), _) if evidence.mixed.is_some() => {
+            let text = "the servers behind this address answer differently, too";
+            step.line(Mark::Note, text);
         }
         (Some(SniNeed::OtherCertificate), _) => {
             step.line(Mark::Note, format!("another certificate comes: {whose}"));

@@ -219,9 +219,11 @@ fn only_one_tls_version_and_an_optional_client_certificate() {
 #[test]
 fn a_certificate_that_ends_soon() {
     let ca = Ca::new();
-    let nginx = one_site(&ca.leaf(&[NAME], 5), &[], "");
+    let nginx = one_site(&ca.leaf(&[NAME], 1), &[], "");
     let report = diagnose(&ca, nginx.port, NAME, &["--min-cert-days", "10"]);
     assert_eq!(report.code, 57);
+    report.says(", 1 day left");
+    report.says("certificate ends in 1 day, --min-cert-days is 10");
     assert_eq!(report.value["steps"][1]["mark"], "problem");
 }
 

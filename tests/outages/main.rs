@@ -9,5 +9,6 @@ mod http;
 mod names;
 mod operator;
 mod protocols;
+mod several;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,0 +1,67 @@
+//! Several servers behind one address, of which one is not well.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rcgen::date_time_ymd;
+
+use crate::operator::diagnose;
+use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::nginx::{Nginx, site};
+use crate::support::pki::Leaf;
+use crate::support::stage::Stage;
+use crate::support::{NAME, free_port, peer};
+
+#[test]
+fn one_of_two_with_an_expired_certificate() {
+    let stage = Stage::new();
+    let old = stage.ca.leaf_with(&[NAME], |params| {
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+    });
+    let serve =
+        |leaf: &Leaf| Nginx::serve(|folder, port| site((folder, port), "", NAME, (leaf, &[]), ""));
+    let (good, bad, port) = (serve(&stage.leaf), serve(&old), free_port());
+    let config = format!(
+        "defaults\n mode tcp\n timeout client 2s\n timeout connect 2s\n timeout server 2s\n\
+         listen l\n bind 127.0.0.1:{port}\n balance roundrobin\n server a 127.0.0.1:{}\n \
+         server b 127.0.0.1:{}\n",
+        good.port, bad.port
+    );
+    let config = stage.folder.file("balancer.cfg", &config);
+    stage.keep(Haproxy::start(Mode::Single, &config, &[]));
+    // Whichever of them the check itself meets.
+    for _ in 0..4 {
+        diagnose(port, &["--ca-file", &stage.ca_file, NAME])
+            .says("fix at the server")
+            .says("Different answers at different times: once a good certificate, valid until")
+            .says("once certificate expired")
+            .says("different answers to the same handshake")
+            .never_says("another site")
+            .never_says("Use HAProxy's own check")
+            .never_says("which is in --ca-file");
+    }
+}
+
+#[test]
+fn one_that_answers_and_one_that_fails() {
+    let stage = Stage::new();
+    const FAILS: &str = "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n";
+    for first_is_good in [true, false] {
+        let first = AtomicBool::new(true);
+        let port = peer::tls(&stage.leaf, move |stream| {
+            let is_good = first.swap(false, Ordering::Relaxed) == first_is_good;
+            let answer = if is_good { peer::OK } else { FAILS };
+            let _ = stream.write_all(answer.as_bytes());
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        });
+        diagnose(port, &["--haproxy=none", "--ca-file", &stage.ca_file, NAME])
+            .says(
+                "Different answers at different times: once status 200; once status 503, expected \
+                 status 200-399. Likeliest several servers are behind this address",
+            )
+            .says("different answers to the same request")
+            .never_says("Read its log");
+    }
+}
