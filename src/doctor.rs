@@ -44,6 +44,7 @@ mod served;
 mod served_files;
 mod server;
 mod setup;
+mod sni_name;
 mod socket;
 mod statements;
 mod traffic;
@@ -161,6 +162,7 @@ fn look(setup: Setup, checks: &[ExternalCheck]) -> Vec<Finding> {
     let whole = |backend: &&Backend| !backend.settings.is_broken();
     for backend in setup.config.backends.iter().filter(whole) {
         findings.extend(backends::look(backend));
+        findings.extend(sni_name::look(backend, setup));
         findings.extend(match Served::of(backend) {
             Some(served) => served.look(setup),
             None => own_checks::look(backend, setup),

@@ -90,6 +90,18 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
             vec!["--expect", "not a regular expression"],
         ),
         (
+            "--sni a --expect string all good",
+            vec![
+                "--expect",
+                "no pattern after `string`",
+                r#"--expect 'string "all good"'"#,
+            ],
+        ),
+        (
+            "--sni a --expect status 200",
+            vec!["--expect", "such as --expect 'status 200,300-399'"],
+        ),
+        (
             "--sni a --expect 'body x'",
             vec!["--expect", "write one of status"],
         ),

@@ -6,6 +6,7 @@ use super::finding::Finding;
 use super::judge::Good;
 use super::roots;
 use super::setup::Setup;
+use super::sni_name;
 
 /// Looks at the server line of a check whose options are good.
 pub(super) fn look(check: &ExternalCheck, good: &Good, setup: Setup) -> Vec<Finding> {
@@ -88,7 +89,9 @@ fn other_sni(check: &ExternalCheck, good: &Good) -> Option<Finding> {
     let sni = check.server.settings.get("sni")?;
     let traffic = check.server.settings.fixed_sni()?;
     let sent = good.plan.names.sni.as_ref().map(|name| name.as_ref());
-    if sent.is_some_and(|name| name.eq_ignore_ascii_case(traffic)) {
+    // Of one with a dot or a space at its end more is said elsewhere.
+    let named = sni_name::bare(traffic).unwrap_or(traffic);
+    if sent.is_some_and(|name| name.eq_ignore_ascii_case(named)) {
         return None;
     }
     let what = match sent {

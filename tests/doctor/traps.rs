@@ -376,3 +376,47 @@ fn with_the_environment_given_nothing_is_left_open() {
     let text = stdout(&doctor(&["-f", &config, "--env", "OTHER=1"]));
     assert!(!text.contains("may have them") && text.contains("neither here nor by --env"));
 }
+
+/// A dot or a space at the end of the name that traffic sends: 503, while the check drops it.
+#[test]
+fn a_name_that_traffic_sends_with_too_much_at_its_end() {
+    let stage = Stage::new();
+    for (end, env) in [(".", "A=1"), ("", "SNI_HOST=NAME "), ("", "SNI_HOST=NAME.")] {
+        let env = env.replace("NAME", NAME);
+        let name = match end {
+            "" => "${SNI_HOST}".to_owned(),
+            end => format!("{NAME}{end}"),
+        };
+        let server = SERVER.replace("TLS", "ssl verify required ca-file ROOT/ca.pem")
+            + &format!(" sni \"str({name})\"");
+        let options = options().replace(NAME, &name);
+        let config = in_chroot(&stage, &checked("/sni-check", &options, &server));
+        let (report, code) = json(&["-f", &config, "--env", &env]);
+        assert_eq!(code, 2, "{report}");
+        assert_eq!(
+            found(&report),
+            [("sni-name".to_owned(), "problem".to_owned())]
+        );
+        let sent = env.strip_prefix("SNI_HOST=").unwrap_or(&name);
+        let told = finding(&report, "sni-name");
+        let what = told["what"].as_str().expect("text");
+        assert!(
+            what.contains(&format!("`{sent}`")) && what.contains(&format!("`{NAME}`")),
+            "{what}"
+        );
+        let write = told["write"].as_str().expect("text");
+        assert!(
+            write.starts_with(&format!("sni str({NAME}) on the server line")),
+            "{write}"
+        );
+        let (variable, value) = env.split_once('=').expect("a pair");
+        let haproxy = Haproxy::start(Mode::Daemon, &config, &[(variable, value)]);
+        haproxy.wait_for_code("b", "s", "0");
+        assert_eq!(haproxy.get("/"), Some(503));
+        let (report, code) = json(&["-f", &config, "--env", &format!("SNI_HOST={NAME}")]);
+        assert_eq!(code, if end.is_empty() { 0 } else { 2 }, "{report}");
+    }
+    let server = format!("127.0.0.1:PORT ssl verify none sni str({NAME}.) check inter 500ms");
+    let config = in_chroot(&stage, &checked("/sni-check", &options(), &server));
+    assert_eq!(finding(&json(&["-f", &config]).0, "sni-name")["mark"], NOTE);
+}

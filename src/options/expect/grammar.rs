@@ -100,9 +100,22 @@ impl<'a> Rule<'a> {
     fn pattern(&mut self, keyword: &str) -> Result<&'a [u8], Misfit> {
         let word = self.words.next().filter(|word| !word.is_empty());
         word.map(Vec::as_slice).ok_or_else(|| {
+            let example = match keyword {
+                "status" => "status 200,300-399".to_owned(),
+                "rstatus" => "rstatus ^2".to_owned(),
+                "name" => "hdr name Via".to_owned(),
+                "value" => "hdr name Via value \"1.1 a\"".to_owned(),
+                "min-recv" => "min-recv 100 string good".to_owned(),
+                "comment" => "comment \"the page\" string good".to_owned(),
+                keyword => format!("{keyword} \"all good\""),
+            };
+            let within = match example.contains('"') {
+                true => "; between the double quotes of haproxy.cfg write \\\" for each \"",
+                false => "",
+            };
             Misfit::new(
                 format!("has no pattern after `{keyword}`, or an empty one"),
-                format!("write {keyword} and what to look for"),
+                format!("quote the whole rule, such as --expect '{example}'{within}"),
             )
         })
     }
