@@ -18,6 +18,7 @@ mod edits_http;
 mod evidence;
 mod external;
 mod handshakes;
+mod head;
 mod http_step;
 mod mixed;
 mod namesake;

@@ -24,7 +24,7 @@ pub use self::host::Host;
 pub use self::material::Material;
 pub use self::names::{NO_SNI_NAME, Names};
 pub use self::output::{Output, Syslog};
-pub use self::request::Request;
+pub use self::request::{DEFAULTS, Request, USER_AGENT};
 pub use self::revocation::List;
 pub use self::target::Target;
 pub use self::trust::{Trust, Trusted, Verification};

@@ -9,7 +9,7 @@ use super::mixed::Mixed;
 use super::opinion::Opinion;
 use super::setup::{Setup, Way, Where};
 use super::snippet::left_out;
-use super::{cut, namesake, revocation, status, unreachable};
+use super::{cut, head, namesake, revocation, status, unreachable};
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
 use crate::explain;
@@ -45,6 +45,12 @@ pub(super) fn advice(case: Case<'_>, opinion: &Opinion) -> Advice {
                 "HAProxy reaches this server; sni-check does not, because: {failure}. Use HAProxy's own \
                  check, with the lines below."
             ));
+            if let Failure::Status { .. } = failure {
+                sentences.push(
+                    "The requests differ in User-Agent and Accept, which HAProxy's own check does not send."
+                        .to_owned(),
+                );
+            }
             Some(Where::Lines)
         }
         (Err(_), None) => {
@@ -78,16 +84,28 @@ fn is_ours_alone(evidence: &Evidence, opinion: &Opinion) -> bool {
     let cured = cured.is_some_and(|remedy| remedy.result.is_ok());
     let up = opinion.own_check().is_some_and(|row| row.up);
     let by_days = [Code::CertificateEndsSoon, Code::CertificateExpired];
-    up && !cured && !by_days.contains(&evidence.code())
+    let by_traffic = head::is_too_long(evidence.failure());
+    up && !cured && !by_traffic && !by_days.contains(&evidence.code())
 }
 
-/// HAProxy's own check fails where ours is healthy: visitors' requests would fail too.
+/// HAProxy's own check fails where ours is healthy.
 fn own_check_differs(opinion: &Opinion) -> Option<String> {
     let row = opinion.own_check().filter(|row| !row.up)?;
+    let said = [row.status.as_str(), row.why.as_str()].join(" ");
+    let why = match row.status.as_str() {
+        _ if opinion.needs_agent => {
+            "HAProxy's own check sends no User-Agent and no Accept, and the server refuses that, as \
+             firewalls for web applications do; visitors bring their own. The lines below send both."
+        }
+        "L4CON" | "L4TOUT" | "L6RSP" | "L6TOUT" => {
+            "see why below before you rely on it, because HAProxy connects for visitors as its own check \
+             does."
+        }
+        _ => "see why below before you rely on it.",
+    };
     Some(format!(
-        "sni-check is UP, but HAProxy's own check is not ({}): see why below before you rely on it, \
-         because HAProxy connects for visitors as its own check does.",
-        [row.status.as_str(), row.why.as_str()].join(" ").trim_end()
+        "sni-check is UP, but HAProxy's own check is not ({}): {why}",
+        said.trim_end()
     ))
 }
 
@@ -146,6 +164,7 @@ fn of_failure(
             sentences.extend(explain::alert_of(failure));
             sentences.extend(client_certificate_ended(case));
         }
+        failure if head::is_too_long(Some(failure)) => sentences.push(head::TOO_LONG.to_owned()),
         failure => {
             if let Failure::NotHttp(_) = failure {
                 sentences.push(NOT_HTTP.to_owned());

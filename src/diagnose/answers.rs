@@ -8,7 +8,7 @@ use super::attempts::{Attempt, source};
 use super::beside::beside;
 use crate::deadline::Deadline;
 use crate::failure::Failure;
-use crate::plan::{Plan, Request, Tls};
+use crate::plan::{DEFAULTS, Plan, Request, Tls};
 use crate::probe::connect::Address;
 use crate::probe::{Examined, Response, Seen, Trial};
 
@@ -121,6 +121,23 @@ const HARMLESS: [HeaderName; 5] = [
 pub(super) fn harmless<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<&'a str> {
     let shown = HARMLESS.contains(name).then(|| value.to_str().ok());
     shown.flatten()
+}
+
+/// Whether the operator chose this value, of a field that may be shown and is neither Host nor about
+/// HTTPS.
+pub(super) fn is_chosen(name: &HeaderName, value: &str) -> bool {
+    let mut defaults = DEFAULTS.iter();
+    defaults.any(|(known, default)| known == name && *default != value)
+}
+
+/// A field's name as people write it.
+pub(super) fn title(name: &HeaderName) -> &str {
+    match *name {
+        header::USER_AGENT => "User-Agent",
+        header::ACCEPT => "Accept",
+        header::CONNECTION => "Connection",
+        _ => name.as_str(),
+    }
 }
 
 fn has_secrets(request: &Request) -> bool {

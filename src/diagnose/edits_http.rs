@@ -1,6 +1,6 @@
 //! Changes of the request, and of what its response must be.
 
-use ureq::http::Uri;
+use ureq::http::{Uri, header};
 
 use super::answers::host;
 use super::edit::Edits;
@@ -28,6 +28,13 @@ impl Edits<'_> {
         }
         self.hosts();
         if let Failure::Status {
+            status: 400..=499, ..
+        }
+        | Failure::ResponseClosed(_) = failure
+        {
+            self.agent();
+        }
+        if let Failure::Status {
             status, location, ..
         } = failure
         {
@@ -43,11 +50,7 @@ impl Edits<'_> {
             return;
         }
         let without = |options: &mut Options| {
-            let is_host = |field: &String| {
-                let name = field.split(':').next().unwrap_or_default();
-                name.trim().eq_ignore_ascii_case("host")
-            };
-            options.header.retain(|field| !is_host(field));
+            options.header.retain(|field| !is_field(field, "host"));
         };
         let advice = format!(
             "The server knows {by_default}, which is sent as SNI, but not \"Host: {given}\": leave out \
@@ -66,6 +69,26 @@ impl Edits<'_> {
                 options.sni = Some(given.clone());
             });
         }
+    }
+
+    /// With the name of a browser.
+    fn agent(&mut self) {
+        const BROWSER: &str = "User-Agent: Mozilla/5.0";
+        let mut headers = self.plan.request.headers.iter();
+        let given = headers.find(|(name, _)| *name == header::USER_AGENT);
+        let given = given.and_then(|(_, value)| value.to_str().ok());
+        let advice = format!(
+            "The server refuses the User-Agent that the check sends ({}), as firewalls for web applications \
+             do: send another, --header '{BROWSER}', as below; or let this one through there. HAProxy's own \
+             check sends none.",
+            given.unwrap_or_default()
+        );
+        self.add(false, advice, |options| {
+            options
+                .header
+                .retain(|field| !is_field(field, "user-agent"));
+            options.header.push(BROWSER.to_owned());
+        });
     }
 
     fn status(&mut self, status: u16, location: Option<&str>) {
@@ -164,6 +187,12 @@ impl Edits<'_> {
             options.expect.push(rule);
         });
     }
+}
+
+/// Whether `Name: value` is of this name.
+fn is_field(field: &str, name: &str) -> bool {
+    let given = field.split(':').next().unwrap_or_default();
+    given.trim().eq_ignore_ascii_case(name)
 }
 
 /// Takes the path off the URL.

@@ -2,7 +2,7 @@
 
 use ureq::http::header;
 
-use super::answers::{FORWARDED_PROTO, harmless};
+use super::answers::{FORWARDED_PROTO, harmless, is_chosen, title};
 use super::setup::Setup;
 use crate::options::Options;
 use crate::options::values::{TlsVersion, Verify};
@@ -24,6 +24,9 @@ pub(super) fn path(setup: &Setup<'_>) -> String {
             }
             Some(value) if *name == FORWARDED_PROTO => {
                 words.add("--header", format!("X-Forwarded-Proto: {value}"));
+            }
+            Some(value) if is_chosen(name, value) => {
+                words.add("--header", format!("{}: {value}", title(name)));
             }
             Some(_) => {}
             None => words.add("--header", format!("@/etc/haproxy/{name}.header")),

@@ -29,6 +29,8 @@ pub(super) struct Opinion {
     pub served: Option<Snippet>,
     /// The way of the lines.
     pub way: Way,
+    /// HAProxy's own check is UP only with the User-Agent and Accept of ours.
+    pub needs_agent: bool,
 }
 
 /// Checks in HAProxy run beside each other, but a child has to start for the external one.
@@ -81,6 +83,7 @@ impl Opinion {
             external: external.map(&mut tried_snippet),
             served: None,
             way: setup.way,
+            needs_agent: false,
             asked: Err(String::new()),
         };
         let alternative =
@@ -89,7 +92,13 @@ impl Opinion {
             let lines = snippet::served_lines(&setup, socket);
             tried_snippet(format!("backend be\n{lines}"))
         });
-        if let Some((lines, way)) = alternative.filter(|(lines, way)| {
+        let own_is_up = opinion.builtin.as_ref().is_some_and(Snippet::is_up);
+        if case.evidence.failure().is_none() {
+            if let Some((lines, _)) = alternative.filter(|(lines, _)| !own_is_up && lines.is_up()) {
+                opinion.builtin = Some(lines);
+                opinion.needs_agent = true;
+            }
+        } else if let Some((lines, way)) = alternative.filter(|(lines, way)| {
             // That HTTP/2 is spoken was seen here, too.
             lines.is_up() || (answers.is_none() && *way == Way::Http2)
         }) {

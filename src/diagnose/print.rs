@@ -11,7 +11,7 @@ use super::handshakes::SniNeed;
 use super::opinion::{Opinion, Snippet};
 use super::setup::Where;
 use super::step::Step;
-use super::{snippet, steps};
+use super::{head, snippet, steps};
 use crate::certificate::Certificate;
 use crate::output::escape::{json as json_text, printable};
 use crate::output::json::certificate;
@@ -120,6 +120,10 @@ impl Report<'_> {
     }
 
     fn offers(&self, snippet: &Snippet) -> bool {
+        // Lines by which the check is UP, and visitors get 502, are none.
+        if head::is_too_long(self.case.evidence.failure()) {
+            return false;
+        }
         snippet.is_up() || (self.advice.place != Some(Where::Options) && !snippet.is_refused())
     }
 

@@ -36,6 +36,8 @@ pub(super) struct Setup<'a> {
     pub way: Way,
     /// Whether the server answers something else to another Host.
     pub host_matters: bool,
+    /// Whether HAProxy's own check is to send the User-Agent and Accept of ours.
+    pub with_agent: bool,
     /// With what may be a secret: for HAProxy alone, never to be printed.
     pub secrets: bool,
 }
@@ -54,6 +56,7 @@ impl<'a> Setup<'a> {
             servers: servers(plan, evidence),
             way: way(evidence),
             host_matters: evidence.host_matters,
+            with_agent: false,
             secrets: false,
         }
     }
@@ -63,7 +66,14 @@ impl<'a> Setup<'a> {
         let setup = Setup::of(case);
         let tls = case.evidence.tls.as_ref();
         let http2 = tls.is_some_and(Handshakes::speaks_http2);
-        let way = match case.evidence.failure()? {
+        let Some(failure) = case.evidence.failure() else {
+            return Some(Setup {
+                with_agent: true,
+                ..setup
+            })
+            .filter(|setup| !setup.plan.handshake_only);
+        };
+        let way = match failure {
             _ if setup.way != Way::Https => return None,
             failure if failure.code() == Code::NothingInCommon && !http2 => Way::OldTls,
             _ if !http2 => return None,
@@ -87,6 +97,7 @@ impl<'a> Setup<'a> {
             servers: servers(case.plan, case.evidence),
             way: Way::Https,
             host_matters: false,
+            with_agent: false,
             secrets: true,
         }
     }

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::answers::{FORWARDED_PROTO, harmless, host};
+use ureq::http::{HeaderName, header};
+
+use super::answers::{FORWARDED_PROTO, harmless, host, is_chosen, title};
 use super::external::{from_anywhere, path, versions};
 use super::setup::{Setup, Way};
 use crate::haproxy::call::own_command;
@@ -61,6 +63,15 @@ fn http_check(setup: &Setup<'_>) -> String {
     if forwarded(plan) {
         text += " hdr X-Forwarded-Proto https";
     }
+    for (name, value) in agent(setup) {
+        // A log-format (manual, section 8.2.6).
+        _ = write!(
+            text,
+            " hdr {} {}",
+            title(name),
+            quote(value.replace('%', "%%"))
+        );
+    }
     if setup.secrets {
         let headers = plan.request.headers.iter();
         for (name, value) in headers.filter(|(name, value)| harmless(name, value).is_none()) {
@@ -78,6 +89,16 @@ fn http_check(setup: &Setup<'_>) -> String {
     }
     text
 }
+
+/// User-Agent and Accept: HAProxy's own check sends none of its own.
+fn agent<'a>(setup: &'a Setup<'_>) -> impl Iterator<Item = (&'a HeaderName, &'a str)> {
+    let headers = setup.plan.request.headers.iter();
+    let headers = headers.filter(|(name, _)| AGENT.contains(name));
+    let shown = headers.filter_map(|(name, value)| Some((name, harmless(name, value)?)));
+    shown.filter(|(name, value)| setup.with_agent || is_chosen(name, value))
+}
+
+const AGENT: [HeaderName; 2] = [header::USER_AGENT, header::ACCEPT];
 
 /// The backend with sni-check as external check; HTTPS is all that it checks.
 pub(super) fn external(setup: &Setup<'_>) -> Option<String> {

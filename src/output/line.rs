@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::date::{date, in_milliseconds, now};
 use super::escape::printable;
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, in_days};
 use crate::code::{Code, Layer};
 use crate::plan::Plan;
 use crate::probe::{Response, Times, Verdict};
@@ -21,7 +21,8 @@ pub(super) fn notes(plan: &Plan, verdict: &Verdict) -> Vec<String> {
         let days = first.days_left(now());
         if days < u64::from(limit) {
             notes.push(format!(
-                "certificate ends in {days} days: {}",
+                "certificate ends in {}: {}",
+                in_days(days),
                 first.subject
             ));
         }
@@ -161,7 +162,7 @@ pub(super) fn details(plan: &Plan, verdict: &Verdict) -> String {
         let (end, days) = (date(*not_after), certificate.days_left(now()));
         row(
             &format!("chain {depth}"),
-            &format!("{subject}, by {issuer}, ends {end} ({days} days)"),
+            &format!("{subject}, by {issuer}, ends {end} ({})", in_days(days)),
         );
     }
     let rules = plan.tls.verification.as_ref();

@@ -167,6 +167,16 @@ pub(super) fn headers(options: &Options, files: &Files) -> Result<Vec<Field>> {
     Ok(headers)
 }
 
+/// What the check calls itself.
+pub const USER_AGENT: &str = concat!("sni-check/", env!("CARGO_PKG_VERSION"));
+
+/// What a request says if `--header` does not say otherwise, beside its Host.
+pub const DEFAULTS: [(HeaderName, &str); 3] = [
+    (header::USER_AGENT, USER_AGENT),
+    (header::ACCEPT, "*/*"),
+    (header::CONNECTION, "close"),
+];
+
 /// These fields, and what every request has if they do not say otherwise.
 fn with_defaults(
     given: &[Field],
@@ -175,15 +185,10 @@ fn with_defaults(
     body: &str,
 ) -> Result<Vec<Field>> {
     let mut headers = given.to_vec();
-    for (name, default) in [
-        (header::HOST, names.host.as_str()),
-        (
-            header::USER_AGENT,
-            concat!("sni-check/", env!("CARGO_PKG_VERSION")),
-        ),
-        (header::ACCEPT, "*/*"),
-        (header::CONNECTION, "close"),
-    ] {
+    for (name, default) in [(header::HOST, names.host.as_str())]
+        .into_iter()
+        .chain(DEFAULTS)
+    {
         if !headers.iter().any(|(given, _)| *given == name) {
             headers.push((name, HeaderValue::from_str(default)?));
         }

@@ -287,8 +287,10 @@ fn a_method_that_changes_something_is_not_repeated() {
 #[test]
 fn every_option_finds_its_place_in_the_cure() {
     let ca = Ca::new();
-    let nginx = one_site(&ca.leaf(&[NAME], 30), &[], "");
+    let rule = "if ($http_user_agent != '50% of one') { return 403; }";
+    let nginx = one_site(&ca.leaf(&[NAME], 30), &[], rule);
     let options = [
+        "--header=User-Agent: 50% of one",
         "--uri=/a?b=$HOME&c='d'",
         "--expect=status 200",
         "--expect=string good",

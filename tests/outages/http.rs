@@ -200,6 +200,56 @@ fn a_text_that_the_page_does_not_have() {
 }
 
 #[test]
+fn a_head_that_is_too_long_for_visitors_alone() {
+    let stage = Stage::new();
+    let cookie = "a".repeat(15_500);
+    let answer = format!("HTTP/1.1 200 OK\r\nSet-Cookie: {cookie}\r\nContent-Length: 2\r\n\r\nok");
+    let port = peer::answer(&stage.leaf, &answer);
+    let outage = checked(&stage, port, "    http-check send meth GET uri / HOST", "/");
+    assert_eq!(outage.visit(), Some(502));
+    ask(&stage, port, &[])
+        .says("HAProxy answers visitors with 502 here, though its own check may be UP")
+        .says("L7OK option httpchk")
+        .says("--max-head 31744")
+        .never_says("limit of sni-check")
+        .never_says("--handshake-only")
+        .wants_a_value();
+    ask(&stage, port, &["--max-head=31744"]).says("healthy");
+}
+
+#[test]
+fn a_firewall_that_refuses_what_calls_itself_a_check() {
+    let stage = Stage::new();
+    let rule = "if ($http_user_agent ~* 'check|bot|scan') { return 403; }";
+    let nginx =
+        Nginx::serve(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), rule));
+    let options = format!("--sni {NAME} {}", stage.trust);
+    let words = format!(
+        "ssl verify required ca-file {} sni str({NAME})",
+        stage.ca_file
+    );
+    let outage = Outage::by_external_check(nginx.port, &words, &options);
+    let said = ask(&stage, nginx.port, &[]);
+    said.says("The server refuses the User-Agent that the check sends (sni-check/")
+        .says("--header 'User-Agent: Mozilla/5.0'")
+        .never_says("HAProxy reaches this server; sni-check does not");
+    outage.is_cured_by(&said);
+}
+
+#[test]
+fn a_firewall_that_refuses_an_empty_user_agent() {
+    let stage = Stage::new();
+    let rule = "location = /page { if ($http_user_agent = '') { return 403; } return 200 ok; }";
+    let check = "    http-check send meth GET uri /page HOST";
+    let (nginx, outage) = outage(&stage, rule, check, "/");
+    let said = ask(&stage, nginx.port, &["--uri=/page"]);
+    said.says("HAProxy's own check sends no User-Agent and no Accept, and the server refuses that")
+        .says("visitors bring their own")
+        .never_says("because HAProxy connects for visitors");
+    outage.is_cured_by(&said);
+}
+
+#[test]
 #[ignore = "make outages"]
 fn an_answer_that_never_comes() {
     let stage = Stage::new();

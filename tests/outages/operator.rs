@@ -79,6 +79,11 @@ impl Outage {
         Outage::of(&lines, "/")
     }
 
+    /// The status that a visitor gets.
+    pub fn visit(&self) -> Option<u16> {
+        self.haproxy.get(&self.uri)
+    }
+
     /// The lines of a report turn the server UP, each kind of them, and visitors are served.
     #[track_caller]
     pub fn is_cured_by(&self, said: &Said) {
