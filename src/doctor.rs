@@ -220,11 +220,11 @@ fn unset(config: &Config, given: &[String]) -> Option<Finding> {
     let (what, write) = match given {
         [] => (
             "these variables are not set here; HAProxy may have them",
-            format!("doctor --env {name}=VALUE, or --env @FILE (see doctor --help)"),
+            format!("call doctor with --env {name}=VALUE, or --env @FILE (see doctor --help)"),
         ),
         _ => (
             "these variables are set neither here nor by --env",
-            format!("{name}=VALUE where HAProxy is started, or \"${{{name}-DEFAULT}}\" here"),
+            format!("set {name}=VALUE where HAProxy is started, or \"${{{name}-DEFAULT}}\" here"),
         ),
     };
     Some(

@@ -192,7 +192,7 @@ fn word(word: OsString) -> Result<String> {
         Err(word) => Err(refusal(
             format!("`{}`", word.to_string_lossy()),
             "is not UTF-8",
-            "write it in UTF-8",
+            "write it in UTF-8, without other bytes",
         )),
     }
 }

@@ -291,7 +291,7 @@ fn separate_values(
                 format!("`{word}`"),
                 "belongs to no option",
                 format!(
-                    "{} --help lists the options, such as -f FILE",
+                    "write only options, such as -f FILE; {} --help lists them",
                     command.join(" ")
                 ),
             ));
@@ -313,13 +313,13 @@ fn separate_values(
         separated.push(flag.long.to_owned());
         if matches!(flag.kind, FlagInfoKind::Switch) {
             if value.is_some() {
-                let write = format!("write {name} alone");
+                let write = format!("write {name} without a value");
                 return Err(refusal(name, "takes no value", write));
             }
             continue;
         }
         if flag.optionality != Optionality::Repeating && given.contains(&flag.long) {
-            return Err(refusal(name, "is given twice", "give it once"));
+            return Err(refusal(name, "is given twice", "give it only once"));
         }
         given.push(flag.long);
         let value = match value {
@@ -331,8 +331,7 @@ fn separate_values(
                 }
                 Some(next) => next,
                 None => {
-                    let write = format!("write one after it, or {SET_THE_VARIABLE}");
-                    return Err(refusal(name, "has no value", write));
+                    return Err(refusal(name, "has no value", SET_THE_VARIABLE));
                 }
             },
         };
@@ -374,7 +373,7 @@ fn known<'a>(command: &[&str], name: &str, flags: &'a [FlagInfo<'a>]) -> Result<
         None => Err(refusal(
             name,
             "is not an option",
-            format!("{} --help lists the options", command.join(" ")),
+            format!("choose one that {} --help lists", command.join(" ")),
         )),
     }
 }

@@ -12,17 +12,19 @@ pub struct Refusal {
     pub subject: String,
     /// What is wrong, as the rest of a sentence that begins with the subject: `is not a time`.
     pub what: String,
-    /// What to write instead, or to do: `write a number and a unit, such as 2s`.
+    /// What to do instead, which reads well after `; ` and after a label: `write a number and a unit,
+    /// such as 2s`. Only `did you mean X?` is a question.
     pub write: String,
 }
 
 impl Refusal {
-    /// What to write instead, where a label already says that it is to be written.
-    pub fn instead(&self) -> &str {
-        let write = &self.write;
-        let nearest = write.strip_prefix("did you mean ");
-        let nearest = nearest.and_then(|write| write.strip_suffix('?'));
-        nearest.unwrap_or(write.strip_prefix("write ").unwrap_or(write))
+    /// What to do, as a sentence that stands alone.
+    pub fn instead(&self) -> String {
+        let nearest = self.write.strip_prefix("did you mean ");
+        match nearest.and_then(|write| write.strip_suffix('?')) {
+            Some(nearest) => format!("write {nearest}"),
+            None => self.write.clone(),
+        }
     }
 }
 
@@ -35,7 +37,7 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// What to do about a value that is empty: mostly, a variable in it is not set.
-pub(crate) const SET_THE_VARIABLE: &str = "if it was given as a variable, set that variable";
+pub(crate) const SET_THE_VARIABLE: &str = "give it a value, or set the variable that it comes from";
 
 /// A refusal as an error.
 pub(crate) fn refusal(
@@ -136,6 +138,12 @@ mod tests {
         );
         let parts = error.downcast_ref::<Refusal>().expect("its parts");
         assert_eq!(parts.write, "write a.example");
+        assert_eq!(parts.instead(), "write a.example");
+        let nearest = Refusal {
+            write: "did you mean --sni?".to_owned(),
+            ..parts.clone()
+        };
+        assert_eq!(nearest.instead(), "write --sni");
     }
 
     #[test]

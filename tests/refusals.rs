@@ -20,6 +20,42 @@ fn refusal(output: &Output, context: &str) -> String {
     text
 }
 
+/// A refusal ends in a sentence that stands alone: doctor shows it apart.
+#[track_caller]
+fn says_what_to_do(text: &str) {
+    const VERBS: [&str; 15] = [
+        "add",
+        "choose",
+        "close",
+        "did you mean",
+        "give",
+        "leave",
+        "lower",
+        "name",
+        "percent-encode",
+        "put",
+        "quote",
+        "remove",
+        "set",
+        "use",
+        "write",
+    ];
+    let (_, cure) = text.trim_end().split_once("; ").expect(text);
+    let verb = VERBS
+        .iter()
+        .find(|verb| cure.starts_with(&format!("{verb} ")));
+    let vague = [
+        "write one ",
+        "write it ",
+        "write such ",
+        "close it",
+        "quote it",
+    ];
+    let vague = vague.iter().any(|start| cure.starts_with(start));
+    let one_of = cure.starts_with("write one of ");
+    assert!(verb.is_some() && (one_of || !vague), "{cure}");
+}
+
 #[test]
 fn every_bad_option_is_refused_before_anything_is_sent() {
     let scratch = Folder::new();
@@ -45,7 +81,7 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
         ("--frobnicate", vec!["--frobnicate", "--help"]),
         (
             "--sni 'a.example",
-            vec!["external-check path", "quote", "close it"],
+            vec!["external-check path", "quote", "close the quote"],
         ),
         (
             "--sni a.example # --expect x",
@@ -251,6 +287,7 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
         for part in parts {
             assert!(text.contains(part), "{path}: {text} (lacks {part})");
         }
+        says_what_to_do(&text);
         backend.assert(&path);
     }
 }

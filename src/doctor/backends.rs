@@ -65,7 +65,7 @@ fn replaced(backend: &Backend) -> Option<Finding> {
                 "HAProxy checks with {} and never runs the external check",
                 check.value
             ))
-            .write("the one of the two that is meant; the last one counts"),
+            .write("keep the one of the two that is meant; the last one counts"),
     )
 }
 
@@ -89,7 +89,7 @@ fn without_option(backend: &Backend) -> Option<Finding> {
             .shows(format!(
                 "the check is {kind}, which knows neither these options nor this command"
             ))
-            .write("option external-check, after any other option that sets a check"),
+            .write("add option external-check, after any other option that sets a check"),
     )
 }
 
@@ -104,7 +104,7 @@ fn unchecked(backend: &Backend) -> Vec<Finding> {
                 .at(&first.place)
                 .about([backend.name.clone()])
                 .shows("no check; a dead server keeps getting its share of the traffic")
-                .write("check at the end of the server line, or in default-server above it"),
+                .write("add `check` to the server line, or to default-server above it"),
         ];
     }
     let finding = |server: &Server| {
@@ -112,7 +112,7 @@ fn unchecked(backend: &Backend) -> Vec<Finding> {
             .at(&server.place)
             .about([format!("{}/{}", backend.name, server.name)])
             .shows("no check; traffic goes to it whatever its state")
-            .write("check at the end of its line")
+            .write("add `check` at the end of its line")
     };
     // Of those with an agent there is more to say.
     let servers = servers.into_iter();
@@ -136,7 +136,7 @@ fn by_agent(backend: &Backend) -> Vec<Finding> {
                 "while the agent does not answer, the server stays as it was, and is UP after a \
                  reload, dead or not",
             )
-            .write("check as well, with what really asks the server")
+            .write("add `check` as well, with what really asks the server")
     };
     backend.servers.iter().filter(alone).map(finding).collect()
 }
@@ -180,6 +180,6 @@ fn elsewhere(backend: &Backend, server: &Server) -> Option<Finding> {
             .at(&section.place)
             .about([format!("{}/{}", backend.name, server.name)])
             .shows("what that section checks; sni-check is never run for this server")
-            .write("the one of the two that is meant"),
+            .write("keep the one of the two that is meant"),
     )
 }

@@ -85,12 +85,12 @@ impl Closed {
 
     fn cure(self) -> String {
         match self {
-            Closed::Soft(_) => "LimitNOFILE=1024:524288 in HAProxy's unit, or --ulimit \
+            Closed::Soft(_) => "write LimitNOFILE=1024:524288 in HAProxy's unit, or --ulimit \
                                 nofile=1024:524288 for its container: only a lower soft limit \
                                 helps, neither ulimit-n nor fd-hard-limit"
                 .to_owned(),
-            Closed::Configured(_, word) => format!("a lower {word} in global"),
-            Closed::Hard(_) => "maxconn 50000 or fd-hard-limit 100000 in global".to_owned(),
+            Closed::Configured(_, word) => format!("write a lower {word} in global"),
+            Closed::Hard(_) => "write maxconn 50000 or fd-hard-limit 100000 in global".to_owned(),
         }
     }
 }
@@ -149,7 +149,7 @@ pub(super) fn too_many(setup: Setup) -> Option<Finding> {
             .at(&asked.place)
             .shows("HAProxy does not start: Cannot raise FD limit; haproxy -c does not see it")
             .write(format!(
-                "no ulimit-n, HAProxy computes it from maxconn; or LimitNOFILE=1024:{} in its unit",
+                "remove ulimit-n, HAProxy computes it from maxconn; or LimitNOFILE=1024:{} in its unit",
                 asked.value
             )),
     )

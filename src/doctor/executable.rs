@@ -35,7 +35,10 @@ fn fault(command: &str, jail: &Jail) -> Option<Finding> {
                 "external-check command {command} is not an absolute path; HAProxy looks for it in \
                  external-check path"
             ),
-            format!("the whole path: external-check command {}", own_command()),
+            format!(
+                "write the whole path: external-check command {}",
+                own_command()
+            ),
         ));
     }
     let found = match jail.find(command, Need::Execute) {
@@ -107,7 +110,7 @@ fn obstructed(command: &str, jail: &Jail, obstacle: &Obstacle) -> Finding {
         ),
         Obstacle::NotRegular => not_run(
             format!("external-check command {command} is not a regular file"),
-            "the path of sni-check itself",
+            "name the file of sni-check itself",
         ),
         Obstacle::Forbidden(at) => not_run(
             format!(

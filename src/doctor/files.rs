@@ -92,7 +92,7 @@ impl OptionFiles<'_> {
                 );
                 let finding = self.finding(Finding::problem("file", what));
                 self.findings
-                    .push(finding.write("--ca-file @bundled, or a PEM file inside the chroot"));
+                    .push(finding.write("use --ca-file @bundled, or a PEM file inside the chroot"));
             }
             // Whatever they are, the plan needs none to be complete.
             "@bundled".clone_into(source);
@@ -135,7 +135,10 @@ impl OptionFiles<'_> {
                     "{option} {file}: user {user} may not read it, see the mode of {}",
                     at.display()
                 ),
-                format!("chgrp and chmod so that {user} may read {}", at.display()),
+                format!(
+                    "use chgrp and chmod so that {user} may read {}",
+                    at.display()
+                ),
             ),
             Obstacle::Hidden(_) => return self.hidden(option, file),
         };

@@ -41,7 +41,7 @@ fn verifies_nothing(check: &ExternalCheck, good: &Good) -> Option<Finding> {
         Finding::note("check-verifies-nothing", what)
             .at(options_place(check))
             .shows("code 0 (UP) with an expired, foreign or forged certificate too")
-            .write("leave it out; for a private CA: --ca-file FILE"),
+            .write("leave --verify none out; for a private CA add --ca-file FILE"),
     )
 }
 
@@ -136,6 +136,6 @@ fn resolver(check: &ExternalCheck, good: &Good, jail: &Jail) -> Option<Finding> 
         Finding::note("resolver", what)
             .at(options_place(check))
             .shows("code 31, the server is DOWN")
-            .write("an address after --connect, or copy /etc/resolv.conf into the chroot"),
+            .write("write an address after --connect, or copy /etc/resolv.conf into the chroot"),
     )
 }

@@ -86,9 +86,9 @@ fn refused(check: &ExternalCheck, error: &Error) -> Finding {
     };
     let what = format!("the check would refuse its options: {error:#}");
     let write = match (&check.server.endpoint, refusal) {
-        (Endpoint::Other(_), _) => "--connect ADDR:PORT in external-check path".to_owned(),
-        (_, Some(refusal)) => refusal.instead().to_owned(),
-        (_, None) => "options as sni-check --help lists them, in external-check path".to_owned(),
+        (Endpoint::Other(_), _) => "add --connect ADDR:PORT to external-check path".to_owned(),
+        (_, Some(refusal)) => refusal.instead(),
+        (_, None) => "write options as sni-check --help lists them".to_owned(),
     };
     Finding::problem(id, what)
         .at(place)

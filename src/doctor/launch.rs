@@ -20,7 +20,7 @@ pub(super) fn look(setup: Setup) -> Vec<Finding> {
         finding(id, format!("`{word}` is missing in section global"))
             .at(&option.place)
             .about(setup.config.external().map(|backend| backend.name.clone()))
-            .write(format!("in section global, a line: {word}"))
+            .write(format!("add a line to section global: {word}"))
     };
     let mut findings = Vec::new();
     if global.external_check.is_none() {
@@ -59,7 +59,9 @@ pub(super) fn look(setup: Setup) -> Vec<Finding> {
                     "HAProxy crashes (SIGSEGV), or the added server stays DOWN for ever, PROCERR \
                      with code 4294967295",
                 )
-                .write("add server without `check`, or to a backend with option httpchk"),
+                .write(
+                    "use `add server` without `check`, or add it to a backend with option httpchk",
+                ),
         );
     }
     if let Some(chroot) = chroot.filter(|_| is_empty_chroot(setup)) {
@@ -72,7 +74,7 @@ pub(super) fn look(setup: Setup) -> Vec<Finding> {
             .about(backends())
             .shows("PROCERR with code 255, every server is DOWN")
             .write(
-                "chroot FOLDER, with sni-check inside it; or HAProxy's own check, which needs \
+                "name a chroot with sni-check inside it; or use HAProxy's own check, which needs \
                      no program",
             ),
         );

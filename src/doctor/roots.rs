@@ -45,7 +45,7 @@ pub(super) fn look(check: &ExternalCheck, good: &Good) -> Option<Finding> {
             .at(&ca_file.place)
             .shows("UP by the check and 503 for traffic, or DOWN with code 55 or 56 while traffic works")
             .write(format!(
-                "the same in both: --ca-file {} in external-check path, with a copy inside the chroot if there is \
+                "trust the same in both: --ca-file {} in external-check path, with a copy inside the chroot if there is \
                  one; or the check's roots as ca-file on the server line",
                 ca_file.value
             )),

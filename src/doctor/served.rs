@@ -169,7 +169,10 @@ impl<'a> Served<'a> {
     pub(super) fn refused(error: &Error) -> Finding {
         let refusal = error.downcast_ref::<Refusal>();
         let what = format!("{OPTIONS}: the check would refuse its options: {error:#}");
-        let write = refusal.map_or("options as sni-check --help lists them", Refusal::instead);
+        let write = refusal.map_or_else(
+            || "write options as sni-check --help lists them".to_owned(),
+            Refusal::instead,
+        );
         let finding = match refusal {
             Some(refusal) if refusal.subject == NO_SNI_NAME => Finding::note("no-sni-name", what)
                 .shows("L7STS with code 2 (DOWN), unless sni-check serve itself was given --sni"),

@@ -58,13 +58,21 @@ pub fn options_in_path(path: &OsStr) -> Result<Vec<String>> {
         // A search path has no such thing, options behind some other word have.
         if bytes.windows(3).any(|part| part == b" --") {
             let what = "does not begin with an option, but has one";
-            return Err(refusal(PATH, what, "write nothing before the options"));
+            return Err(refusal(
+                PATH,
+                what,
+                "remove what stands before the first option",
+            ));
         }
         return Ok(Vec::new());
     }
     match path.to_str() {
         Some(text) => split_options(text, PATH),
-        None => Err(refusal(PATH, "is not UTF-8", "write it in UTF-8")),
+        None => Err(refusal(
+            PATH,
+            "is not UTF-8",
+            "write it in UTF-8, without other bytes",
+        )),
     }
 }
 
@@ -81,13 +89,14 @@ pub fn split_options(text: &str, carrier: &str) -> Result<Vec<String>> {
     // is one that no environment can hold.
     const LAST: &str = "\0";
     let split = |text: &str| {
-        shlex::split(text).ok_or_else(|| refuse("has a quote that is not closed", "close it"))
+        shlex::split(text)
+            .ok_or_else(|| refuse("has a quote that is not closed", "close the quote"))
     };
     let on_one_line = split(&format!("{} {LAST}", text.replace('\n', " ")))?;
     if on_one_line.last().is_none_or(|last| last != LAST) {
         return Err(refuse(
             "has a bare # (a comment), or ends in a backslash",
-            "quote it",
+            "put the # in quotes, or remove the backslash",
         ));
     }
     split(text)

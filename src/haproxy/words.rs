@@ -55,7 +55,7 @@ pub fn split_value(value: &str) -> Result<Vec<Vec<u8>>, Misfit> {
     if value.contains(['\n', '\r']) {
         return Err(Misfit::new(
             "has a line break, which would end it",
-            "write \\n or \\r for one in a pattern",
+            "write \\n or \\r for a line break in a pattern",
         ));
     }
     let mut splitter = Splitter::new(value);
@@ -63,7 +63,7 @@ pub fn split_value(value: &str) -> Result<Vec<Vec<u8>>, Misfit> {
     if !splitter.rest.is_empty() {
         return Err(Misfit::new(
             "has a bare #, which begins a comment",
-            "write \\# or put it in quotes",
+            "write \\# for that character, or put it in quotes",
         ));
     }
     Ok(splitter.done.words)
@@ -109,7 +109,7 @@ impl<'a> Splitter<'a> {
         if self.quote.is_some() {
             return Err(Misfit::new(
                 "has a quote that is not closed",
-                "close it, or write \\\" or \\' for the character",
+                "close the quote, or write \\\" or \\' for a quote that is only a character",
             ));
         }
         self.end_word();
@@ -159,7 +159,7 @@ impl<'a> Splitter<'a> {
                     None => {
                         return Err(Misfit::new(
                             "has \\x without two hexadecimal digits after it",
-                            "write \\\\x for the two characters",
+                            "write \\\\x for a backslash and an x",
                         ));
                     }
                 }
@@ -197,7 +197,7 @@ impl<'a> Splitter<'a> {
         let unclosed = || {
             Misfit::new(
                 format!("has ${{{name} without its closing brace"),
-                format!("write ${{{name}}}"),
+                format!("write ${{{name}}}, with its closing brace"),
             )
         };
         if braced {

@@ -19,7 +19,7 @@ pub fn options(path: &OsStr, arguments: Vec<String>) -> Result<Box<Options>> {
         return Err(refusal(
             "external-check path",
             format!("has ${{{name}}} as it is, HAProxy has not replaced it"),
-            "put the whole of it in double quotes, within which HAProxy expands variables",
+            "put the whole text in double quotes: within them HAProxy replaces variables",
         ));
     }
     // Apart from HAProxy's arguments: none of them is the value of an option.
@@ -32,7 +32,7 @@ pub fn options(path: &OsStr, arguments: Vec<String>) -> Result<Box<Options>> {
         return Err(refusal(
             format!("`{word}` in external-check path"),
             "belongs to no option",
-            "leave it out, or quote a value that has spaces",
+            "remove that word, or quote a value that has spaces",
         ));
     }
     options.target = arguments;
@@ -75,7 +75,7 @@ mod tests {
             ),
             ("--header 'X: a' b", "quote a value that has spaces"),
             ("--uri / --sni ", "--sni has no value"),
-            ("--uri / --sni", "set that variable"),
+            ("--uri / --sni", "set the variable that it comes from"),
             ("--header 'X: ${TOKEN}'", "has ${TOKEN} as it is"),
             ("/bin --sni a.example", "does not begin with an option"),
             ("check --sni a.example", "does not begin with an option"),

@@ -43,7 +43,7 @@ impl FromStr for Time {
         match micros {
             0 => Err(Misfit::new(
                 "is no time at all",
-                "write one longer than zero",
+                "write a time longer than zero",
             )),
             1..=86_400_000_000 => Ok(Time(Duration::from_micros(micros))),
             _ => Err(Misfit::new("is too long", "write at most one day, 1d")),

@@ -171,9 +171,9 @@ impl Files {
     fn unreadable(&self, subject: &str, error: &dyn Display) -> Error {
         let write = match self.scope {
             Scope::Any | Scope::Within(_) => {
-                "name one that is inside HAProxy's chroot, if it has one, and readable for its user"
+                "name a file that is inside HAProxy's chroot, if it has one, and readable for its user"
             }
-            Scope::Only(_) => "name one that the user of sni-check serve may read",
+            Scope::Only(_) => "name a file that the user of sni-check serve may read",
         };
         refusal(subject, format!("cannot be read: {error}"), write)
     }

@@ -32,7 +32,7 @@ impl Host {
                 refusal(
                     subject,
                     "is not an IPv6 address",
-                    "write one such as [2001:db8::1]",
+                    "write an address such as [2001:db8::1]",
                 )
             })?;
             return Ok(Host::Ip(ip.into()));
@@ -69,12 +69,12 @@ pub(super) fn dns_name(text: &str) -> Result<DnsName<'static>> {
     if text.parse::<IpAddr>().is_ok() {
         return refuse(
             "is an IP address, which cannot be an SNI name (RFC 6066)",
-            "write a DNS name, or --no-sni",
+            "write a DNS name, or use --no-sni",
         );
     }
     let name = text.strip_suffix('.').unwrap_or(text);
     match DnsName::try_from(name.to_owned()) {
         Ok(dns_name) if !name.ends_with('.') => Ok(dns_name),
-        _ => refuse("is not a DNS name", "write one such as www.example.com"),
+        _ => refuse("is not a DNS name", "write a name such as www.example.com"),
     }
 }

@@ -121,7 +121,7 @@ fn sections<'a>(subject: &str, text: &'a [u8], labels: &[&str]) -> Result<Vec<Se
     Ok(sections)
 }
 
-const WRITE: &str = "write it as `openssl x509 -in FILE` prints it";
+const WRITE: &str = "give it as `openssl x509 -in FILE` prints it";
 
 /// The first line, without the white space at its end, and what follows it.
 fn first_line(text: &[u8]) -> (&[u8], &[u8]) {

@@ -54,7 +54,7 @@ impl Request {
         }
         if options.max_body.is_some() && !needs_body {
             let what = "has no effect, no expectation looks at the body";
-            let write = "add --expect string or rstring, or leave it out";
+            let write = "add --expect string or rstring, or leave --max-body out";
             return Err(refusal("--max-body", what, write));
         }
         let max_body = options.max_body.map_or(DEFAULT_MAX_BODY, |size| size.0);
@@ -89,7 +89,7 @@ fn method(options: &Options) -> Result<Method> {
         Err(_) => Err(refusal(
             format!("--method `{text}`"),
             "is not a method",
-            "write one such as GET, HEAD or OPTIONS",
+            "write a method such as GET, HEAD or OPTIONS",
         )),
     }
 }
@@ -150,7 +150,7 @@ pub(super) fn headers(options: &Options, files: &Files) -> Result<Vec<Field>> {
                 let option = format!("--header @{file}");
                 let content = files.read(&option, file)?;
                 let content = String::from_utf8(content)
-                    .map_err(|_| refusal(&option, "is not UTF-8", "write it in UTF-8"))?;
+                    .map_err(|_| refusal(&option, "is not UTF-8", "write the header in UTF-8"))?;
                 for line in content.lines().filter(|line| !line.trim().is_empty()) {
                     headers.push(header_field(line, &option)?);
                 }
@@ -203,7 +203,7 @@ fn with_defaults(
 
 /// Reads `Name: value`. Messages never show the value, it may be a secret.
 fn header_field(text: &str, option: &str) -> Result<Field> {
-    const FORM: &str = "write it as 'Name: value'";
+    const FORM: &str = "write the header as 'Name: value'";
     if text.contains(['\r', '\n']) {
         let what = "has a line break (CR or LF)";
         return Err(refusal(option, what, "give one --header for each"));

@@ -31,7 +31,11 @@ impl List {
             let text = pem::read(files, "--crl-file", file)?;
             let found = pem::lists(&subject, &text)?;
             if found.is_empty() {
-                return Err(refusal(subject, "has no X509 CRL in it", "write it as PEM"));
+                return Err(refusal(
+                    subject,
+                    "has no X509 CRL in it",
+                    "give a list in PEM format",
+                ));
             }
             for der in found {
                 let list = List::new(&der).ok_or_else(|| {

@@ -117,7 +117,7 @@ pub(super) fn resolve(
         several => Err(refusal(
             format!("{} targets", several.len()),
             "are too many",
-            "write one URL or HOST[:PORT], or HAProxy's four arguments",
+            "give only one URL or HOST[:PORT], or HAProxy's four arguments",
         )),
     }
 }
@@ -161,7 +161,7 @@ fn server_port(port: &str) -> Result<Port> {
         refusal(
             "the server line",
             format!("gives no port (HAProxy passes `{port}`)"),
-            "write it there or use --port N",
+            "write the port on the server line, or use --port N",
         )
     })
 }
@@ -254,7 +254,7 @@ pub(super) fn source(options: &Options, target: &Target) -> Result<Option<Socket
         return Err(refusal(
             format!("--source {text}"),
             "is not an IP address",
-            "write one of this machine, such as 192.0.2.7",
+            "write an address of this machine, such as 192.0.2.7",
         ));
     };
     match target {
@@ -268,7 +268,7 @@ pub(super) fn source(options: &Options, target: &Target) -> Result<Option<Socket
         } if to.is_ipv4() != ip.is_ipv4() => Err(refusal(
             format!("--source {text}"),
             format!("and the server {to} are not of the same IP version"),
-            "write an address of the server's version",
+            "write an address of the same version as the server's",
         )),
         Target::Tcp { .. } => Ok(Some(SocketAddr::new(ip, port.map_or(0, Port::get)))),
     }

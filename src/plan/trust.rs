@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor};
 use rustls::sign::CertifiedKey;
 
@@ -124,7 +124,11 @@ impl Trust {
                 "@bundled" => bundled = true,
                 "@system-ca" => trust.certificates.extend(system_roots()?),
                 unknown if unknown.starts_with('@') => {
-                    bail!("--ca-file {unknown}: write @bundled, @system-ca or a PEM file")
+                    return Err(refusal(
+                        format!("--ca-file {unknown}"),
+                        "is not known",
+                        "write @bundled, @system-ca or a PEM file",
+                    ));
                 }
                 file => trust.add(file, files)?,
             }
@@ -198,7 +202,7 @@ impl Trust {
             return Err(refusal(
                 subject,
                 "has no certificate in it",
-                "write it as PEM",
+                "give certificates in PEM format",
             ));
         }
         Ok(())
@@ -271,10 +275,13 @@ fn trusted_for_servers(after: &[u8]) -> Option<Option<bool>> {
 /// The operating system's roots. Those that cannot be read do not hide the others.
 fn system_roots() -> Result<Vec<Trusted>> {
     let found = rustls_native_certs::load_native_certs();
-    ensure!(
-        !found.certs.is_empty(),
-        "--ca-file @system-ca: this system (or chroot) has no CA certificates; use @bundled or a PEM file"
-    );
+    if found.certs.is_empty() {
+        return Err(refusal(
+            "--ca-file @system-ca",
+            "is empty: this system (or chroot) has no CA certificates",
+            "use @bundled or a PEM file",
+        ));
+    }
     let readable = found.certs.into_iter().map(|der| Trusted {
         der,
         explicitly: None,
@@ -285,22 +292,36 @@ fn system_roots() -> Result<Vec<Trusted>> {
 /// Reads `--crt` and `--key`.
 pub(super) fn identity(options: &Options, files: &Files) -> Result<Option<Arc<CertifiedKey>>> {
     let Some(crt) = &options.crt else {
-        ensure!(options.key.is_none(), "--key without --crt; add --crt FILE");
-        return Ok(None);
+        return match options.key {
+            Some(_) => Err(refusal(
+                "--key without --crt",
+                "has no use",
+                "add --crt FILE",
+            )),
+            None => Ok(None),
+        };
     };
     let chain = pem::certificates(&format!("--crt {crt}"), &pem::read(files, "--crt", crt)?)?;
     let chain: Vec<_> = chain.into_iter().map(|found| found.der).collect();
-    ensure!(
-        !chain.is_empty(),
-        "--crt {crt}: no certificate in it; write it as PEM"
-    );
+    if chain.is_empty() {
+        let write = "give certificates in PEM format";
+        return Err(refusal(
+            format!("--crt {crt}"),
+            "has no certificate in it",
+            write,
+        ));
+    }
     let (option, file) = match &options.key {
         Some(key) => ("--key", key),
         None => ("--crt", crt),
     };
     let text = pem::read(files, option, file)?;
     let Some(key) = pem::key(&format!("{option} {file}"), &text)? else {
-        bail!("{option} {file}: no private key in it; give one, unencrypted PEM, with --key FILE");
+        return Err(refusal(
+            format!("{option} {file}"),
+            "has no private key in it",
+            "give one, unencrypted PEM, with --key FILE",
+        ));
     };
     let provider = rustls::crypto::ring::default_provider();
     let identity = CertifiedKey::from_der(chain, key, &provider)

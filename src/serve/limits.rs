@@ -30,7 +30,7 @@ pub(super) fn raise(checks: usize) -> Result<()> {
         || setrlimit(Resource::Nofile, limit).is_err()
     {
         let what = format!("needs {needed} descriptors, more than this process may have");
-        let write = "write a lower one, or raise the limit (LimitNOFILE=, ulimit -n)";
+        let write = "write a lower number, or raise the limit (LimitNOFILE=, ulimit -n)";
         return Err(refusal(format!("--max-checks {checks}"), what, write));
     }
     Ok(())

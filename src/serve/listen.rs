@@ -55,7 +55,7 @@ pub(super) fn open(options: &ServeOptions) -> Result<Vec<Listener>> {
         return Err(refusal("--allow-remote", what, "add --allow-target CIDR"));
     }
     if wanted.is_empty() && inherited.is_empty() {
-        let write = "write such as --listen unix:/run/sni-check/socket";
+        let write = "add one, such as --listen unix:/run/sni-check/socket";
         return Err(refusal("--listen", "is missing", write));
     }
     let unix = wanted
@@ -229,7 +229,7 @@ fn remove_stale(path: &Path) -> Result<()> {
         return Err(refusal(
             subject,
             "is there and not a socket",
-            "write another path",
+            "choose another path",
         ));
     }
     let connected = SocketAddrUnix::new(path)
@@ -238,12 +238,20 @@ fn remove_stale(path: &Path) -> Result<()> {
         Err(Errno::CONNREFUSED) => {
             let removed = fs::remove_file(path);
             removed.map_err(|error| {
-                refusal(subject, format!("cannot be replaced: {error}"), "remove it")
+                refusal(
+                    subject,
+                    format!("cannot be replaced: {error}"),
+                    "remove that file",
+                )
             })
         }
         _ => {
             let what = "is in use: somebody listens there";
-            Err(refusal(subject, what, "stop that, or write another path"))
+            Err(refusal(
+                subject,
+                what,
+                "stop that program, or choose another path",
+            ))
         }
     }
 }

@@ -97,7 +97,7 @@ impl FromStr for SocketMode {
         let mode = u32::from_str_radix(text, 8)
             .ok()
             .filter(|mode| *mode <= 0o777);
-        let misfit = || Misfit::new("is not a mode", "write it in octal, such as 0660");
+        let misfit = || Misfit::new("is not a mode", "write the mode in octal, such as 0660");
         mode.map(SocketMode).ok_or_else(misfit)
     }
 }
@@ -232,7 +232,7 @@ mod tests {
             ("--color never", "--color"),
             ("--listen", "--listen has no value"),
             ("--max-checks 0", "--max-checks 0 is not a number of checks"),
-            ("--mode 9", "write it in octal"),
+            ("--mode 9", "write the mode in octal"),
             ("--allow-target x", "is not a network"),
             ("--lisen unix:/s", "--lisen is not an option"),
         ] {

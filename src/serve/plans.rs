@@ -130,7 +130,7 @@ impl Plans {
         let given = requested(text)?;
         if self.remote && given.syslog.is_some() {
             let what = "in a request could send anywhere";
-            let write = "give it to sni-check serve itself";
+            let write = "give --syslog to sni-check serve itself";
             return Err(refusal("--syslog", what, write));
         }
         Ok(given)
@@ -164,7 +164,7 @@ impl Plans {
 pub fn requested(text: &str) -> Result<Options> {
     if !text.is_empty() && !text.starts_with('-') {
         let what = "does not begin with an option";
-        let write = "write such as --sni www.example.com";
+        let write = "write options there, such as --sni www.example.com";
         return Err(refusal(OPTIONS, what, write));
     }
     let given = match options::parse(&split_options(text, OPTIONS)?)? {
@@ -174,7 +174,11 @@ pub fn requested(text: &str) -> Result<Options> {
     refuse_idle(&given)?;
     if given.timeout.is_some_and(|time| time.0 > LONGEST) {
         let what = "is longer than a minute, a limit of sni-check serve";
-        return Err(refusal("--timeout", what, "write one below timeout check"));
+        return Err(refusal(
+            "--timeout",
+            what,
+            "write a time below `timeout check`",
+        ));
     }
     Ok(given)
 }

@@ -102,7 +102,7 @@ pub fn parse(head: &[u8]) -> Result<Option<Request>> {
         ));
     }
     let options = field(&request, OPTIONS)?.ok_or_else(|| {
-        let write = "write it with `hdr X-Check-Options \"--sni NAME\"` in http-check send";
+        let write = "send it with `hdr X-Check-Options \"--sni NAME\"` in http-check send";
         refusal(OPTIONS, "is missing", write)
     })?;
     let state = field(&request, STATE)?.ok_or_else(|| {
@@ -132,7 +132,11 @@ fn field<'a>(request: &httparse::Request<'_, 'a>, name: &str) -> Result<Option<&
     }
     match std::str::from_utf8(first.value) {
         Ok(value) => Ok(Some(value.trim())),
-        Err(_) => Err(refusal(name, "is not UTF-8", "write it in UTF-8")),
+        Err(_) => Err(refusal(
+            name,
+            "is not UTF-8",
+            "write it in UTF-8, without other bytes",
+        )),
     }
 }
 

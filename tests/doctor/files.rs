@@ -37,12 +37,12 @@ fn options_are_refused_in_the_words_of_the_check() {
         ),
         (
             "--sni www.example.test --uri",
-            "--uri has no value, --timeout follows; if it was given as a variable, set that variable",
+            "--uri has no value, --timeout follows; give it a value, or set the variable that it comes from",
         ),
         ("--sni www.example.test --expect 'status many'", "--expect"),
         (
             "--sni 'www.example.test",
-            "external-check path has a quote that is not closed; close it",
+            "external-check path has a quote that is not closed; close the quote",
         ),
         (
             "--sni www.example.test --color never",
@@ -158,7 +158,9 @@ fn files_with_unusable_content_are_named_as_in_the_configuration() {
         SERVER,
     );
     assert!(
-        what.ends_with("--ca-file /empty.pem has no certificate in it; write it as PEM"),
+        what.ends_with(
+            "--ca-file /empty.pem has no certificate in it; give certificates in PEM format"
+        ),
         "{what}"
     );
 }

@@ -243,7 +243,7 @@ fn min_recv(text: &[u8]) -> Result<usize, Misfit> {
 /// Why a word that belongs to no rule is refused.
 fn unknown(word: &[u8], subject: Option<&Subject>) -> Misfit {
     let word = shown(word);
-    let elsewhere = "leave it out here";
+    let elsewhere = "leave that word out";
     match word.as_str() {
         "string-lf" => log_format("string-lf", "string"),
         "ok-status" | "error-status" | "tout-status" | "status-code" => Misfit::new(
@@ -256,7 +256,7 @@ fn unknown(word: &[u8], subject: Option<&Subject>) -> Misfit {
         ),
         "comment" | "min-recv" => Misfit::new(
             format!("has ! before `{word}`"),
-            "write it before the pattern's keyword",
+            "write the ! before the keyword of the pattern",
         ),
         _ if subject.is_some() => Misfit::new(
             format!("has `{word}` after its pattern"),
@@ -291,7 +291,7 @@ mod tests {
             ("", "write for example"),
             ("!", "write ! before what must not be"),
             ("string a !", "write ! before what must not be"),
-            ("! comment a string b", "before the pattern's keyword"),
+            ("! comment a string b", "before the keyword of the pattern"),
             ("comment x", "write for example"),
             ("statsu 200", "write one of status"),
             ("binary 00", "write one of status"),
@@ -324,7 +324,7 @@ mod tests {
             ("hdr name a value-lf %[x]", "only HAProxy's own check"),
             ("string-lf a", "only HAProxy's own check"),
             ("string a min-recv x", "not a number of bytes"),
-            ("string a ! min-recv 1", "before the pattern's keyword"),
+            ("string a ! min-recv 1", "before the keyword of the pattern"),
             ("string a ok-status L7OK", "HAProxy's own check"),
             ("string a on-error x", "HAProxy's own check"),
             ("string a comment", "no pattern after `comment`"),
