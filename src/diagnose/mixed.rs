@@ -4,8 +4,8 @@
 use rustls::pki_types::CertificateDer;
 
 use super::case::Case;
-use crate::certificate::Certificate;
-use crate::code::{Code, Layer};
+use crate::certificate::{Certificate, CertificateFailure};
+use crate::code::Layer;
 use crate::failure::Failure;
 use crate::output::date::day;
 
@@ -69,10 +69,12 @@ fn views<'a>(case: Case<'a>) -> Vec<View<'a>> {
     let of_verdict = match &verdict.result {
         Ok(_) => Some(None),
         Err(failure) if is_passing(failure) => None,
+        Err(Failure::Certificate(CertificateFailure::EndsSoon { .. })) => Some(None),
+        Err(failure @ Failure::Certificate(_)) => Some(Some(failure.to_string())),
         Err(failure) => match failure.code().layer() {
             Layer::Http => Some(None),
-            Layer::Certificate if failure.code() == Code::CertificateEndsSoon => Some(None),
-            Layer::Certificate | Layer::Tls => Some(Some(failure.to_string())),
+            // By TLS 1.3 a refusal may come after the handshake, which the others end with.
+            Layer::Tls if verdict.seen.chain.is_empty() => Some(Some(failure.to_string())),
             _ => None,
         },
     };
@@ -89,7 +91,9 @@ fn views<'a>(case: Case<'a>) -> Vec<View<'a>> {
             fault: fault.or_else(|| tls.faults.first().map(ToString::to_string)),
         });
     }
-    views.extend(tls.others.iter().map(|(chain, faults)| View {
+    // They differ in the versions that are offered.
+    let others = tls.others.iter().filter(|_| failure.is_none());
+    views.extend(others.map(|(chain, faults)| View {
         chain,
         fault: faults.first().map(ToString::to_string),
     }));

@@ -253,6 +253,31 @@ fn a_handshake_that_only_the_name_cuts() {
 }
 
 #[test]
+fn only_a_short_alert_arrives() {
+    let stage = Stage::new();
+    let port = peer::tcp(|mut stream| {
+        let mut hello = [0; 4096];
+        let length = stream.read(&mut hello).unwrap_or(0);
+        // TLS 1.3 alone: supported_versions has no other.
+        let has_versions = |versions: &[u8]| {
+            hello[..length]
+                .windows(versions.len())
+                .any(|part| part == versions)
+        };
+        if has_versions(&[0, 43, 0, 3, 2, 3, 4]) {
+            // A TLS alert: protocol_version.
+            let _ = stream.write_all(&[21, 3, 3, 0, 2, 2, 70]);
+            return;
+        }
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    quickly(port, &stage)
+        .says("end likewise: with SNI, without SNI, with another name, TLS 1.2 alone, each PROXY")
+        .says("A short answer arrives (to TLS 1.3 alone, with an alert)")
+        .never_says("waits for something else");
+}
+
+#[test]
 #[ignore = "make outages"]
 fn silence() {
     let stage = Stage::new();
