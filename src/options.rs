@@ -12,6 +12,7 @@ use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Opti
 
 use self::expect::Expectation;
 use self::values::{Alpn, Color, Days, Port, Size, Time, TlsVersion, Verify};
+use crate::haproxy::call::refuse_lookalike;
 use crate::refusal::{Misfit, SET_THE_VARIABLE, refusal};
 
 /// HTTPS health check with SNI, for HAProxy's external-check and by hand.
@@ -285,6 +286,7 @@ fn separate_values(
     let mut given = Vec::new();
     let mut words = words.iter().peekable();
     while let Some(word) = words.next() {
+        refuse_lookalike(word)?;
         let is_word = !word.starts_with('-');
         if is_word && info.positionals.is_empty() {
             return Err(refusal(

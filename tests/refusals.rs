@@ -126,6 +126,14 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
             vec!["--expect", "not a regular expression"],
         ),
         (
+            "\u{2013}-sni a.example",
+            vec!["(U+2013)", "only looks like -; write --sni, with two -"],
+        ),
+        (
+            "--sni a \u{2014}uri /",
+            vec!["(U+2014)", "only looks like -; write --uri, with two -"],
+        ),
+        (
             "--sni a --expect string all good",
             vec![
                 "--expect",

@@ -54,6 +54,10 @@ impl Caller {
 /// An unclosed quote, a comment, bytes that are not UTF-8, options behind something else.
 pub fn options_in_path(path: &OsStr) -> Result<Vec<String>> {
     let bytes = path.as_encoded_bytes().trim_ascii_start();
+    let first = path
+        .to_str()
+        .and_then(|text| text.split_whitespace().next());
+    refuse_lookalike(first.unwrap_or_default())?;
     if !bytes.starts_with(b"-") {
         // A search path has no such thing, options behind some other word have.
         if bytes.windows(3).any(|part| part == b" --") {
@@ -74,6 +78,30 @@ pub fn options_in_path(path: &OsStr) -> Result<Vec<String>> {
             "write it in UTF-8, without other bytes",
         )),
     }
+}
+
+/// What a word processor or a wiki makes of a dash, and a keyboard of some countries.
+const LOOKALIKES: [char; 12] = [
+    '\u{ad}', '\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2015}', '\u{2043}',
+    '\u{2212}', '\u{fe58}', '\u{fe63}', '\u{ff0d}',
+];
+
+/// Refuses a word that would be an option if its dashes were ones.
+///
+/// # Errors
+/// Such a word.
+pub fn refuse_lookalike(word: &str) -> Result<()> {
+    let start = word.chars().take(2);
+    let mut dashes = start.take_while(|c| *c == '-' || LOOKALIKES.contains(c));
+    let Some(other) = dashes.find(|c| *c != '-') else {
+        return Ok(());
+    };
+    let code = u32::from(other);
+    let what = format!("begins with {other} (U+{code:04X}), which only looks like -");
+    let plain = word.trim_start_matches(|c| c == '-' || LOOKALIKES.contains(&c));
+    let name = plain.split('=').next().unwrap_or(plain);
+    let write = format!("write --{name}, with two - of the keyboard");
+    Err(refusal(format!("`{word}`"), what, write))
 }
 
 const PATH: &str = "external-check path";
@@ -145,6 +173,22 @@ mod tests {
         ] {
             let error = options_in_path(OsStr::from_bytes(path)).expect_err("refused");
             assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_dash_is_refused_and_named() {
+        for path in ["–-sni a.example", "—sni a.example", " ‑‑sni a", "-–sni a"] {
+            let error = options_in_path(OsStr::new(path))
+                .expect_err(path)
+                .to_string();
+            assert!(
+                error.contains("which only looks like -; write --sni, with"),
+                "{error}"
+            );
+        }
+        for path in ["/opt/–:/bin", "--body –x"] {
+            assert!(options_in_path(OsStr::new(path)).is_ok(), "{path}");
         }
     }
 

@@ -12,7 +12,7 @@ use anyhow::Result;
 use super::defaults::over;
 use super::options::{Network, ServeCall, refuse_idle};
 use super::request::{OPTIONS, Request};
-use crate::haproxy::call::split_options;
+use crate::haproxy::call::{refuse_lookalike, split_options};
 use crate::options::{self, Options, Parsed};
 use crate::plan::{Allowed, Files, Host, Material, Output, Plan, Target};
 use crate::refusal::refusal;
@@ -162,6 +162,7 @@ impl Plans {
 /// # Errors
 /// What no server takes, whatever its own options are.
 pub fn requested(text: &str) -> Result<Options> {
+    refuse_lookalike(text.split_whitespace().next().unwrap_or_default())?;
     if !text.is_empty() && !text.starts_with('-') {
         let what = "does not begin with an option";
         let write = "write options there, such as --sni www.example.com";
