@@ -100,19 +100,24 @@ impl Handshakes {
         ];
         jobs.extend(more);
         beside(jobs);
+        // Another certificate for the same names is perhaps another server's.
+        let doubtful = [&bare, &made_up]
+            .iter()
+            .any(|other| is_namesake(&named, other));
+        let mut again = [(); 4].map(|()| Attempt::none());
+        if doubtful {
+            let jobs = again
+                .iter_mut()
+                .map(|attempt| Box::new(|| *attempt = shake(sni, &chosen)) as Job<'_>);
+            beside(jobs.collect());
+        }
         let rules = Rules::new(plan);
         let (faults, system_faults) = rules.judge(&named);
         let (bare_faults, bare_system_faults) = rules.judge(&bare);
         let mut bare_faults = bare_system_faults.unwrap_or(bare_faults);
         bare_faults.retain(|fault| !matches!(fault, CertificateFailure::OtherName { .. }));
-        let others = [&tls12, &tls13, &http2].into_iter();
-        let others = others.map(|attempt| attempt.seen.chain.clone());
-        let others = others.filter(|chain| !chain.is_empty() && *chain != named.seen.chain);
-        let others = others.map(|chain| {
-            let faults = rules.by_chosen(&chain);
-            (chain, faults)
-        });
-        let others = others.collect();
+        let with_name = [&tls12, &tls13, &http2].into_iter().chain(&again);
+        let others = rules.judge_others(&named, with_name);
         let by_file = plan.tls.verification.as_ref();
         let by_file = by_file.is_some_and(|rules| !rules.trust.is_bundled());
         Handshakes {
@@ -227,6 +232,12 @@ fn names_its_issuers_place(leaf: &CertificateDer<'_>) -> bool {
     parts.is_some_and(|parts| parts.extension(AUTHORITY_INFORMATION_ACCESS).is_some())
 }
 
+/// Whether another certificate came for the same names.
+fn is_namesake(one: &Attempt, other: &Attempt) -> bool {
+    let names = |attempt: &Attempt| attempt.seen.chain.first().map(probe::names);
+    one.seen.chain != other.seen.chain && names(one).is_some() && names(one) == names(other)
+}
+
 fn same_leaf(one: &Attempt, other: &Attempt) -> bool {
     one.seen.chain.first() == other.seen.chain.first()
 }
@@ -255,6 +266,19 @@ impl Rules {
         let system = self.system.as_ref();
         let system = system.map(|rules| probe::faults(rules, chain, UnixTime::now()));
         (self.by_chosen(chain), system)
+    }
+
+    /// The chains that differ from this attempt's, and what is wrong with them.
+    fn judge_others<'a>(
+        &self,
+        named: &Attempt,
+        attempts: impl Iterator<Item = &'a Attempt>,
+    ) -> Vec<(Vec<CertificateDer<'static>>, Faults)> {
+        let chains = attempts.map(|attempt| &attempt.seen.chain);
+        let others = chains.filter(|chain| !chain.is_empty() && **chain != named.seen.chain);
+        others
+            .map(|chain| (chain.clone(), self.by_chosen(chain)))
+            .collect()
     }
 
     fn by_chosen(&self, chain: &[CertificateDer<'_>]) -> Faults {
