@@ -82,6 +82,23 @@ pub(super) fn folders(options: &Options) -> Vec<String> {
     folders
 }
 
+/// The folders of all backends that ask this socket.
+fn all_folders(served: &Served, setup: Setup) -> Vec<String> {
+    let backends = setup.config.backends.iter();
+    let others = backends.filter_map(Served::of);
+    let same = others.filter(|other| other.socket() == served.socket());
+    let mut all: Vec<String> = Vec::new();
+    for folder in same
+        .filter_map(|other| other.read())
+        .flat_map(|options| folders(&options))
+    {
+        if !all.contains(&folder) {
+            all.push(folder);
+        }
+    }
+    all
+}
+
 /// `--files FOLDER`, for each of the folders.
 pub(super) fn files_options(folders: &[String]) -> Vec<String> {
     let pair = |folder: &String| ["--files".to_owned(), folder.clone()];
@@ -90,28 +107,32 @@ pub(super) fn files_options(folders: &[String]) -> Vec<String> {
 
 /// How to start `sni-check serve` where nothing is yet.
 fn start(finding: Finding, served: &Served, setup: Setup, outside: &str) -> Finding {
-    let by_hand = || serve(served, setup, outside);
-    if !OF_UNIT.contains(&outside) {
-        return finding.write("start sni-check serve:").paste(by_hand());
+    let listens = OF_UNIT.contains(&outside);
+    let is_there = |folder: &str| Path::new(folder).join("sni-check.socket").exists();
+    let has_unit = listens && UNITS.iter().any(|folder| is_there(folder));
+    let files = files_options(&all_folders(served, setup));
+    let files = shell(files.iter().map(String::as_str));
+    let finding = finding.write(advice(listens, has_unit, &files));
+    match has_unit {
+        true => finding.paste(ENABLE),
+        false => finding.paste(serve(served, setup, outside)),
     }
-    let has_unit = |folder: &str| Path::new(folder).join("sni-check.socket").exists();
-    if UNITS.iter().any(|folder| has_unit(folder)) {
-        let folders = served.read().map(|options| folders(&options));
-        let files = files_options(&folders.unwrap_or_default());
-        let files = shell(files.iter().map(String::as_str));
-        let write = match files.as_str() {
-            "" => "let systemd listen there:".to_owned(),
-            files => format!(
-                "add {files} to OPTIONS in /etc/default/sni-check, then let systemd listen there:"
-            ),
-        };
-        return finding.write(write).paste(ENABLE);
+}
+
+/// What to do, before the command that does it: whether the package's unit listens there, whether it
+/// is installed, and the `--files` that it needs.
+fn advice(listens: bool, has_unit: bool, files: &str) -> String {
+    let add_files = match files {
+        "" => String::new(),
+        files => format!("add {files} to OPTIONS in /etc/default/sni-check, then "),
+    };
+    match (listens, has_unit) {
+        (false, _) => "start sni-check serve:".to_owned(),
+        (true, true) => format!("{add_files}let systemd listen there:"),
+        (true, false) => {
+            format!("start sni-check serve (with the Debian package: {add_files}{ENABLE}):")
+        }
     }
-    finding
-        .write(format!(
-            "start sni-check serve (with the Debian package: {ENABLE}):"
-        ))
-        .paste(by_hand())
 }
 
 /// The call of `sni-check serve` that HAProxy can ask with these options.
@@ -125,9 +146,7 @@ fn serve(served: &Served, setup: Setup, outside: &str) -> String {
     if setup.jail.user.uid != 0 {
         words.extend(["--group".to_owned(), group(setup)]);
     }
-    if let Some(options) = served.read() {
-        words.extend(files_options(&folders(&options)));
-    }
+    words.extend(files_options(&all_folders(served, setup)));
     let serve = shell(words.iter().map(String::as_str));
     let folder = Path::new(outside).parent();
     let missing = folder.filter(|folder| !folder.exists());
@@ -174,6 +193,33 @@ fn forbidden(
 
 #[cfg(test)]
 mod tests {
+    use super::advice;
+
+    #[test]
+    fn the_package_s_unit_is_named_where_it_listens() {
+        let with_files = "add --files /ca to OPTIONS in /etc/default/sni-check, then ";
+        for (listens, has_unit, files, expected) in [
+            (
+                false,
+                false,
+                "--files /ca",
+                "start sni-check serve:".to_owned(),
+            ),
+            (true, true, "", "let systemd listen there:".to_owned()),
+            (
+                true,
+                true,
+                "--files /ca",
+                format!("{with_files}let systemd listen there:"),
+            ),
+        ] {
+            assert_eq!(advice(listens, has_unit, files), expected);
+        }
+        let by_hand = advice(true, false, "--files /ca");
+        let package = format!("{with_files}systemctl enable --now sni-check.socket");
+        assert!(by_hand.contains(&package), "{by_hand}");
+    }
+
     #[test]
     fn the_unit_listens_where_it_is_said_to() {
         let unit = include_str!("../../systemd/sni-check.socket");

@@ -107,6 +107,15 @@ fn pasted(report: &serde_json::Value, id: &str) -> String {
 fn what_doctor_prints_about_a_missing_socket_can_be_pasted_and_works() {
     let stage = Stage::new();
     let good = backend(&options()).replace("unix@/socket", "unix@/run/sni-check/socket");
+    // One process serves all backends that ask its socket.
+    let other = good.replace("ROOT/ca.pem", &stage.ca_file);
+    let both = in_chroot(&stage, &format!("{good}\nbackend other\n{other}"));
+    let for_both = pasted(&json(&["-f", &both]).0, "serve-socket");
+    let folder = std::path::Path::new(&stage.ca_file)
+        .parent()
+        .expect("a folder");
+    let folder = format!("--files {}", folder.display());
+    assert!(for_both.ends_with(&folder), "{for_both}");
     let config = in_chroot(&stage, &good);
     let (report, _) = json(&["-f", &config]);
     let command = pasted(&report, "serve-socket");
