@@ -2,7 +2,8 @@
 
 use super::attempts::Plain;
 use super::case::Case;
-use super::certificate::{RENEW, client_certificate_ended, ended, issuer_unknown, other_name};
+use super::certificate::{client_certificate_ended, ended, issuer_unknown, other_name};
+use super::edits::RENEW;
 use super::evidence::Evidence;
 use super::handshakes::SniNeed;
 use super::mixed::Mixed;

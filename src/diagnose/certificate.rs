@@ -6,10 +6,6 @@ use super::case::Case;
 use crate::certificate::{Certificate, days, in_days};
 use crate::output::date::{day, now};
 
-/// A certificate ends soon.
-pub(super) const RENEW: &str = "Renew the certificate at the server. If it was renewed there, reload \
-                                the server: it still sends the old one.";
-
 /// A certificate has ended: which one decides who renews it.
 pub(super) fn ended(case: Case<'_>, subject: &str) -> String {
     let chain = sent(case);

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::certificate::RENEW;
 use super::edit::{Edit, Edits};
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
@@ -10,6 +9,10 @@ use crate::failure::Failure;
 use crate::options::Options;
 use crate::options::values::{Days, Time, Verify};
 use crate::plan::Plan;
+
+/// A certificate ends soon.
+pub(super) const RENEW: &str = "Renew the certificate at the server. If it was renewed there, reload \
+                                the server: it still sends the old one.";
 
 /// The changes to try.
 pub(super) fn edits(plan: &Plan, options: &Options, failure: &Failure) -> Vec<Edit> {

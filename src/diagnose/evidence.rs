@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use super::answers::Answers;
 use super::attempts::{Attempt, Plain, plain_http};
 use super::beside::{Job, beside};
-use super::case::Case;
 use super::handshakes::Handshakes;
 use super::mixed::Mixed;
 use super::progress::{Phase, Progress};
@@ -97,12 +96,9 @@ impl Evidence {
         if !tls.any_succeeded() {
             evidence.plain = plain_http(plan, &address);
         }
+        let (verdict, answers) = (&evidence.verdict, evidence.answers.as_ref());
+        evidence.mixed = Mixed::find(plan, verdict, &tls, answers);
         evidence.tls = Some(tls);
-        evidence.mixed = Mixed::find(Case {
-            plan,
-            options,
-            evidence: &evidence,
-        });
         progress.enter(Phase::Remedies);
         evidence.remedy = evidence.look_for_remedy(plan, options, &address);
         evidence.host_matters = evidence.look_at_host(&address);

@@ -3,11 +3,14 @@
 
 use rustls::pki_types::CertificateDer;
 
-use super::case::Case;
+use super::answers::Answers;
+use super::handshakes::Handshakes;
 use crate::certificate::{Certificate, CertificateFailure};
 use crate::code::Layer;
 use crate::failure::Failure;
 use crate::output::date::day;
+use crate::plan::Plan;
+use crate::probe::Verdict;
 
 /// One answer to the handshake or the request that the check makes.
 struct View<'a> {
@@ -25,8 +28,15 @@ pub(super) struct Mixed {
 
 impl Mixed {
     /// Looks for different answers.
-    pub fn find(case: Case<'_>) -> Option<Mixed> {
-        by_tls(case).or_else(|| by_http(case))
+    pub fn find(
+        plan: &Plan,
+        verdict: &Verdict,
+        tls: &Handshakes,
+        answers: Option<&Answers>,
+    ) -> Option<Mixed> {
+        let is_verified = plan.tls.verification.is_some();
+        let by_tls = is_verified.then(|| by_tls(verdict, tls)).flatten();
+        by_tls.or_else(|| by_http(verdict, answers?))
     }
 
     /// What to do.
@@ -40,8 +50,8 @@ impl Mixed {
     }
 }
 
-fn by_tls(case: Case<'_>) -> Option<Mixed> {
-    let views = views(case);
+fn by_tls(verdict: &Verdict, tls: &Handshakes) -> Option<Mixed> {
+    let views = views(verdict, tls);
     let good = views.iter().find(|view| view.fault.is_none())?;
     let differs = |view: &&View<'_>| view.chain.is_empty() || view.chain != good.chain;
     let bad = views
@@ -60,12 +70,7 @@ fn by_tls(case: Case<'_>) -> Option<Mixed> {
 }
 
 /// The handshakes with the name of the check.
-fn views<'a>(case: Case<'a>) -> Vec<View<'a>> {
-    let Case { plan, evidence, .. } = case;
-    let (Some(tls), Some(_)) = (&evidence.tls, &plan.tls.verification) else {
-        return Vec::new();
-    };
-    let verdict = &evidence.verdict;
+fn views<'a>(verdict: &'a Verdict, tls: &'a Handshakes) -> Vec<View<'a>> {
     let of_verdict = match &verdict.result {
         Ok(_) => Some(None),
         Err(failure) if is_passing(failure) => None,
@@ -100,16 +105,16 @@ fn views<'a>(case: Case<'a>) -> Vec<View<'a>> {
     views
 }
 
-fn by_http(case: Case<'_>) -> Option<Mixed> {
-    let evidence = case.evidence;
-    let answers = evidence
-        .answers
-        .as_ref()
-        .filter(|answers| !answers.withheld)?;
+fn by_http(verdict: &Verdict, answers: &Answers) -> Option<Mixed> {
+    if answers.withheld {
+        return None;
+    }
     let status = |status: u16| format!("status {status}");
-    let check = match &evidence.verdict.result {
+    let check = match &verdict.result {
         Ok(response) => Ok(status(response.as_ref()?.status)),
-        Err(failure) if evidence.reached_http() && !is_passing(failure) => Err(failure),
+        Err(failure) if verdict.code().layer() == Layer::Http && !is_passing(failure) => {
+            Err(failure)
+        }
         Err(_) => return None,
     };
     let again = match &answers.asked {
