@@ -42,8 +42,10 @@ mod run;
 mod sections;
 mod served;
 mod served_files;
+mod served_look;
 mod server;
 mod setup;
+mod shell;
 mod sni_name;
 mod socket;
 mod statements;
@@ -164,7 +166,7 @@ fn look(setup: Setup, checks: &[ExternalCheck]) -> Vec<Finding> {
         findings.extend(backends::look(backend));
         findings.extend(sni_name::look(backend, setup));
         findings.extend(match Served::of(backend) {
-            Some(served) => served.look(setup),
+            Some(served) => served_look::look(&served, setup),
             None => own_checks::look(backend, setup),
         });
     }

@@ -5,17 +5,7 @@ use crate::refusal::Refusal;
 
 use super::config::{Backend, Config};
 use super::finding::Finding;
-use super::place::{At, Place};
-
-/// A line that cannot be split into words.
-#[derive(Debug)]
-pub(super) struct Line {
-    pub place: Place,
-    pub why: Refusal,
-}
-
-/// A line of `external-check` with more words than it takes: the line's, without the first.
-pub(super) type TooMany = At<Vec<String>>;
+use super::place::At;
 
 /// All such lines.
 pub(super) fn look(config: &Config) -> Vec<Finding> {
@@ -32,12 +22,12 @@ fn refused(what: String) -> Finding {
         .shows("HAProxy does not start; on reload the old configuration stays")
 }
 
-fn unsplit(line: &Line) -> Finding {
+fn unsplit(line: &At<Refusal>) -> Finding {
     let Refusal {
         subject,
         what,
         write,
-    } = &line.why;
+    } = &line.value;
     refused(format!("{subject} {what}"))
         .at(&line.place)
         .write(write)

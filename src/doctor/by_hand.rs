@@ -93,12 +93,6 @@ fn call(
     shlex::try_join(words.iter().map(String::as_str)).ok()
 }
 
-/// Words as a shell takes them.
-pub(super) fn shell<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    // No word of a configuration has a NUL in it.
-    shlex::try_join(words).unwrap_or_default()
-}
-
 /// Where a file of the chroot is, seen from outside; what is not a file stays.
 fn outside(value: &str, jail: &Jail) -> String {
     let (at, path) = match value.strip_prefix('@') {

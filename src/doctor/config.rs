@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::options::values::Time;
+use crate::refusal::Refusal;
 
-use super::broken::{self, TooMany};
 use super::place::{At, Place};
 use super::rules::Rules;
 use super::server::{Server, Settings};
@@ -19,7 +19,7 @@ pub(super) struct Config {
     /// Lines that were not understood, and why.
     pub unclear: Vec<(Place, String)>,
     /// Lines that cannot be split into words.
-    pub broken: Vec<broken::Line>,
+    pub broken: Vec<At<Refusal>>,
     /// Variables that are not set here, each where it is used first.
     pub unset: Vec<(String, Place)>,
 }
@@ -57,8 +57,8 @@ pub(super) struct ProxySettings {
     pub rules: Rules,
     pub command: Option<At<String>>,
     pub path: Option<At<String>>,
-    /// An `external-check` line with more words than it takes.
-    pub too_many: Option<TooMany>,
+    /// An `external-check` line with more words than it takes, without its first word.
+    pub too_many: Option<At<Vec<String>>>,
     /// Whether a line is missing that cannot be split into words.
     pub incomplete: bool,
     pub timeout_connect: Option<At<Duration>>,

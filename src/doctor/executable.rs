@@ -7,10 +7,10 @@ use rustix::fs::{StatVfsMountFlags, fstatvfs};
 use crate::haproxy::call::own_command;
 
 use super::binary::Program;
-use super::by_hand;
 use super::check::ExternalCheck;
 use super::finding::Finding;
 use super::jail::{Jail, Need, Obstacle};
+use super::shell::shell;
 
 /// HAProxy's code for a program that could not be started.
 const NOT_RUN: &str = "PROCERR with code 255, the server is DOWN";
@@ -120,7 +120,7 @@ fn obstructed(command: &str, jail: &Jail, obstacle: &Obstacle) -> Finding {
             ),
             "",
         )
-        .paste(by_hand::shell(["chmod", "755", &at.display().to_string()])),
+        .paste(shell(["chmod", "755", &at.display().to_string()])),
         Obstacle::Hidden(at) => Finding::note(
             "command",
             format!(
@@ -139,7 +139,7 @@ fn install(command: &str, jail: &Jail) -> String {
         true => command.to_owned(),
         false => own_command(),
     };
-    by_hand::shell([
+    shell([
         "install",
         "-D",
         "-m",

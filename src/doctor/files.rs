@@ -4,10 +4,10 @@ use std::path::Path;
 
 use crate::options::Options;
 
-use super::by_hand;
 use super::check::ExternalCheck;
 use super::finding::Finding;
 use super::jail::{Jail, Need, Obstacle};
+use super::shell::shell;
 
 /// Where systems keep their CA certificates: one of these must be in the chroot for `@system-ca`.
 const SYSTEM_CA: &[&str] = &[
@@ -117,7 +117,7 @@ impl OptionFiles<'_> {
                 let install = ["install", "-D", "-m", "644", file, &jail.outside(file)];
                 return self
                     .finding(Finding::problem("file", what))
-                    .paste(by_hand::shell(install));
+                    .paste(shell(install));
             }
             Obstacle::Missing => {
                 let folder = Path::new(file).parent().unwrap_or(Path::new("/"));

@@ -1,9 +1,9 @@
 //! What `global` says that keeps HAProxy from starting checks.
 
-use super::by_hand;
 use super::config::Config;
 use super::finding::Finding;
 use super::setup::Setup;
+use super::shell::shell;
 use crate::haproxy::program::Haproxy;
 
 /// Looks at `global`.
@@ -44,7 +44,7 @@ pub(super) fn look(setup: Setup) -> Vec<Finding> {
                 .at(&chroot.place)
                 .about(setup.config.external().map(|backend| backend.name.clone()))
                 .shows("HAProxy does not start")
-                .paste(by_hand::shell(["mkdir", "-p", &chroot.value])),
+                .paste(shell(["mkdir", "-p", &chroot.value])),
         );
     }
     let backends = || setup.config.external().map(|backend| backend.name.clone());

@@ -17,10 +17,7 @@ use super::config::Backend;
 use super::endpoint::Endpoint;
 use super::finding::Finding;
 use super::place::{At, Place};
-use super::served_files;
 use super::server::Server;
-use super::setup::Setup;
-use super::socket;
 
 /// A backend whose http-check asks `sni-check serve`.
 pub(super) struct Served<'a> {
@@ -29,7 +26,8 @@ pub(super) struct Served<'a> {
     pub connect: Option<At<(String, Option<String>)>>,
     /// X-Check-Options, as the server gets it.
     pub options: Option<At<String>>,
-    has_state: bool,
+    /// Whether `http-check send-state` is there.
+    pub has_state: bool,
 }
 
 impl<'a> Served<'a> {
@@ -79,7 +77,7 @@ impl<'a> Served<'a> {
         })
     }
 
-    fn caller(&self, server: &Server) -> Caller {
+    pub(super) fn caller(&self, server: &Server) -> Caller {
         Caller {
             backend: self.backend.name.clone(),
             server: server.name.clone(),
@@ -96,26 +94,6 @@ impl<'a> Served<'a> {
         parse(text).ok()
     }
 
-    /// Looks at the backend and its servers.
-    pub(super) fn look(&self, setup: Setup) -> Vec<Finding> {
-        let mut findings: Vec<Finding> = [
-            self.without_state(),
-            self.without_options(),
-            socket::look(self, setup),
-        ]
-        .into_iter()
-        .flatten()
-        .map(|finding| finding.about([self.backend.name.clone()]))
-        .collect();
-        for server in self.backend.checked() {
-            let mut found = self.judge(server, setup);
-            found.extend(self.up_before_the_first_check(server, setup));
-            let about = |finding: Finding| finding.about([self.caller(server).to_string()]);
-            findings.extend(found.into_iter().map(about));
-        }
-        findings
-    }
-
     /// How long HAProxy waits for an answer.
     pub(super) fn limit(&self, server: &Server) -> Duration {
         let check = self.backend.settings.timeout_check.as_ref();
@@ -127,42 +105,6 @@ impl<'a> Served<'a> {
         let connect = self.connect.as_ref().map(|connect| &connect.place);
         let options = self.options.as_ref().map(|options| &options.place);
         connect.or(options).unwrap_or(&self.backend.place)
-    }
-
-    fn without_state(&self) -> Option<Finding> {
-        let what = "`http-check send-state` is missing: sni-check serve is not told which server";
-        let finding = Finding::problem("serve-state", what).at(self.place());
-        let finding = finding.shows("L7STS with code 2, every server is DOWN");
-        (!self.has_state).then(|| finding.write("http-check send-state"))
-    }
-
-    fn without_options(&self) -> Option<Finding> {
-        let what = format!("the header {OPTIONS} is missing: sni-check serve refuses the request");
-        let finding = Finding::problem("serve-options", what).at(self.place());
-        let finding = finding.shows("L7STS with code 2, every server is DOWN");
-        let write = format!("http-check send meth GET uri / hdr {OPTIONS} \"--sni NAME\"");
-        self.options.is_none().then(|| finding.write(write))
-    }
-
-    /// What `sni-check serve` would make of the options.
-    fn judge(&self, server: &Server, setup: Setup) -> Vec<Finding> {
-        let Some(options) = &self.options else {
-            return Vec::new();
-        };
-        // Part of a log-format is only known when it is sent.
-        if options.value.contains("%[") {
-            return Vec::new();
-        }
-        let findings = match self.plan(server, &options.value) {
-            Ok(plan) => {
-                let mut findings = served_files::look(self, server, setup);
-                findings.extend(self.late(server, &plan));
-                findings
-            }
-            Err(error) => vec![Served::refused(&error)],
-        };
-        let here = |finding: Finding| finding.at(&options.place);
-        findings.into_iter().map(here).collect()
     }
 
     /// The options are refused.
@@ -179,26 +121,6 @@ impl<'a> Served<'a> {
             _ => Finding::problem("options", what).shows("L7STS with code 2, the server is DOWN"),
         };
         finding.write(write)
-    }
-
-    /// The answer has to come before HAProxy stops waiting.
-    fn late(&self, server: &Server, plan: &Plan) -> Option<Finding> {
-        let limit = self.limit(server);
-        if plan.timeout < limit {
-            return None;
-        }
-        let (own, limit) = (plan.timeout.as_millis(), limit.as_millis());
-        let what = format!("--timeout is {own}ms, but HAProxy waits {limit}ms for the answer");
-        Some(
-            Finding::note("time", what)
-                .shows(format!(
-                    "L7TOUT without a cause where the backend takes longer than {limit}ms"
-                ))
-                .write(format!(
-                    "timeout check {}ms, or a shorter --timeout",
-                    own + own.div_ceil(10)
-                )),
-        )
     }
 
     /// What `sni-check serve` would make of them, but for the files.
@@ -235,20 +157,6 @@ impl<'a> Served<'a> {
             Some(self.caller(server)),
             None,
             Output::new(options)?,
-        )
-    }
-
-    fn up_before_the_first_check(&self, server: &Server, setup: Setup) -> Option<Finding> {
-        let known = setup.haproxy.version.is_some() && setup.haproxy.at_least(3, 1);
-        if !known || server.settings.has("init-state") {
-            return None;
-        }
-        let what = "after a start this server is UP until its first check has ended";
-        Some(
-            Finding::note("serve-init-state", what)
-                .at(&server.place)
-                .shows("traffic goes to it for that moment, dead or not")
-                .write("init-state down on the server line"),
         )
     }
 }

@@ -5,12 +5,12 @@ use crate::options::Options;
 use crate::plan::Files;
 use crate::serve::request::OPTIONS;
 
-use super::by_hand::shell;
 use super::ended;
 use super::finding::Finding;
 use super::served::Served;
 use super::server::Server;
 use super::setup::Setup;
+use super::shell::shell;
 use super::socket;
 
 /// What HAProxy shows of a check by serve that fails.

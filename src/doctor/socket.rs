@@ -5,11 +5,11 @@ use std::path::Path;
 use crate::haproxy::call::own_command;
 use crate::options::Options;
 
-use super::by_hand::shell;
 use super::finding::Finding;
 use super::jail::{Need, Obstacle};
 use super::served::Served;
 use super::setup::Setup;
+use super::shell::shell;
 
 /// Where the Debian package's `sni-check.socket` listens.
 const OF_UNIT: [&str; 2] = [

@@ -10,10 +10,10 @@ use anyhow::{Context, Result, ensure};
 use crate::haproxy::program::Haproxy;
 use crate::haproxy::variables::Variables;
 use crate::haproxy::words;
+use crate::refusal::Refusal;
 
-use super::broken::Line;
 use super::conditions::Blocks;
-use super::place::Place;
+use super::place::{At, Place};
 
 /// The words of a line; none of one that cannot be split.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub(super) struct Statement {
 pub(super) struct Statements {
     pub all: Vec<Statement>,
     /// Lines that cannot be split into words; each is a statement without words.
-    pub broken: Vec<Line>,
+    pub broken: Vec<At<Refusal>>,
     /// Lines that were not understood, and why.
     pub unclear: Vec<(Place, String)>,
     /// Variables that are not set here, each where it is used first.
@@ -143,9 +143,9 @@ impl Reader<'_> {
     fn broken(&mut self, place: Place, error: anyhow::Error) {
         match error.downcast() {
             Ok(why) => {
-                let (words, here) = (Vec::new(), place.clone());
+                self.statements.broken.push(At::new(why, &place));
+                let words = Vec::new();
                 self.statements.all.push(Statement { place, words });
-                self.statements.broken.push(Line { place: here, why });
             }
             Err(error) => self.unclear(place, &error),
         }
