@@ -113,6 +113,12 @@ pub enum CertificateFailure {
         /// `--min-cert-days`.
         limit: u32,
     },
+    /// A list in `--crl-file` says so.
+    Revoked(String),
+    /// No list in `--crl-file` tells whether it is revoked: the words say what is wrong with them.
+    NoValidList(String),
+    /// A signature of the chain is not by its issuer's key.
+    BadSignature,
     /// Anything else that HAProxy's own check refuses, too.
     Invalid(String),
     /// What this program cannot judge. HAProxy's own check may take it.
@@ -128,9 +134,11 @@ impl CertificateFailure {
             CertificateFailure::OtherName { .. } => Code::CertificateForOtherName,
             CertificateFailure::IssuerUnknown { .. } => Code::IssuerUnknown,
             CertificateFailure::EndsSoon { .. } => Code::CertificateEndsSoon,
-            CertificateFailure::Invalid(_) | CertificateFailure::Limit(_) => {
-                Code::CertificateInvalid
-            }
+            CertificateFailure::Revoked(_)
+            | CertificateFailure::NoValidList(_)
+            | CertificateFailure::BadSignature
+            | CertificateFailure::Invalid(_)
+            | CertificateFailure::Limit(_) => Code::CertificateInvalid,
         }
     }
 }
@@ -198,7 +206,10 @@ impl fmt::Display for CertificateFailure {
                     in_days(*days)
                 )
             }
-            CertificateFailure::Invalid(cause) => write!(f, "certificate invalid: {cause}"),
+            CertificateFailure::BadSignature => f.write_str("certificate invalid: bad signature"),
+            CertificateFailure::Revoked(cause)
+            | CertificateFailure::NoValidList(cause)
+            | CertificateFailure::Invalid(cause) => write!(f, "certificate invalid: {cause}"),
             CertificateFailure::Limit(cause) => write!(
                 f,
                 "certificate not judged: {cause} (limit of sni-check: HAProxy's own check, check-sni, \

@@ -239,10 +239,9 @@ fn certificate(case: Case<'_>, fault: &CertificateFailure) -> Vec<String> {
                 .to_owned(),
         ],
         CertificateFailure::EndsSoon { .. } => vec![RENEW.to_owned()],
-        CertificateFailure::Invalid(cause) => {
-            if let Some(advice) = revocation::advice(case, cause) {
-                return vec![advice];
-            }
+        CertificateFailure::Revoked(_) => vec![revocation::REVOKED.to_owned()],
+        CertificateFailure::NoValidList(_) => vec![revocation::no_valid_list(case)],
+        CertificateFailure::BadSignature | CertificateFailure::Invalid(_) => {
             let (what, change) = explain::likeliest(fault.code()).unwrap_or_default();
             vec![format!("Likeliest: {what} {change}")]
         }

@@ -142,6 +142,9 @@ impl Edits<'_> {
             }
             CertificateFailure::IssuerUnknown { .. }
             | CertificateFailure::Expired { .. }
+            | CertificateFailure::Revoked(_)
+            | CertificateFailure::NoValidList(_)
+            | CertificateFailure::BadSignature
             | CertificateFailure::Invalid(_) => self.other_roots(),
             CertificateFailure::EndsSoon { limit, .. } => self.warning(*limit),
             _ => {}

@@ -27,7 +27,7 @@ pub(super) fn name(case: Case<'_>, fault: &CertificateFailure) -> Option<String>
             found.then(|| issuer.clone())
         }
         // Where no certificate says which key is meant, only the signature tells.
-        CertificateFailure::Invalid(cause) if cause == "bad signature" => {
+        CertificateFailure::BadSignature => {
             let issuers = chain(case).map(|parts| parts.issuer_text());
             issuers.last().filter(|name| !of_name(name).is_empty())
         }

@@ -8,36 +8,22 @@ use crate::certificate::{Parts, days, in_days};
 use crate::output::date::{day, now};
 use crate::plan::List;
 
-/// What to do where a list is why a certificate is not accepted; `None` where it is something else.
-pub(super) fn advice(case: Case<'_>, cause: &str) -> Option<String> {
-    if !is_about(cause) {
-        return None;
-    }
-    if is_revoked(cause) {
-        let text = "A certificate of the chain is revoked: its CA has declared it invalid. Have a new one \
-                    issued, with a new key, and install it at the server.";
-        return Some(text.to_owned());
-    }
+/// What to do about a certificate that a list names.
+pub(super) const REVOKED: &str = "A certificate of the chain is revoked: its CA has declared it invalid. Have a \
+                                  new one issued, with a new key, and install it at the server.";
+
+/// What to do where no list tells.
+pub(super) fn no_valid_list(case: Case<'_>) -> String {
     let file = format!("--crl-file {}", case.options.crl_file.join(", "));
     let of_each = problems(case).join(". ");
-    Some(match of_each.as_str() {
+    match of_each.as_str() {
         "" => format!(
             "Get the current lists, one for each issuer of the chain, and put them into {file}."
         ),
         of_each => {
             format!("{of_each}. Get the CA's current list, put it into {file}, and reload HAProxy.")
         }
-    })
-}
-
-/// Whether the cause is in a list.
-pub(super) fn is_about(cause: &str) -> bool {
-    cause.contains("--crl-file")
-}
-
-/// Whether it is what a good list says.
-pub(super) fn is_revoked(cause: &str) -> bool {
-    cause.contains("is revoked")
+    }
 }
 
 /// What is wrong with the list of each issuer of the chain.

@@ -5,7 +5,7 @@ use super::case::Case;
 use super::certificate::client_certificate_ended;
 use super::evidence::Evidence;
 use super::handshakes::Handshakes;
-use super::{namesake, revocation};
+use super::namesake;
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
 use crate::failure::Failure;
@@ -219,11 +219,7 @@ impl Where {
             {
                 return Where::Files;
             }
-            CertificateFailure::Invalid(cause)
-                if revocation::is_about(cause) && !revocation::is_revoked(cause) =>
-            {
-                return Where::Files;
-            }
+            CertificateFailure::NoValidList(_) => return Where::Files,
             _ => false,
         };
         if by_options {

@@ -11,16 +11,17 @@ use crate::certificate::{CertificateFailure, name};
 pub(super) fn explain(error: webpki::Error, path: &Path<'_>) -> CertificateFailure {
     use webpki::Error;
     let invalid = |what: &str| CertificateFailure::Invalid(what.to_owned());
+    let no_list = |what: &str| CertificateFailure::NoValidList(what.to_owned());
     match error {
-        Error::CertRevoked => invalid("it is revoked (--crl-file)"),
-        Error::UnknownRevocationStatus => invalid("no list of --crl-file covers its issuer"),
-        Error::CrlExpired { .. } => invalid("the list in --crl-file has ended"),
+        Error::CertRevoked => CertificateFailure::Revoked("it is revoked (--crl-file)".to_owned()),
+        Error::UnknownRevocationStatus => no_list("no list of --crl-file covers its issuer"),
+        Error::CrlExpired { .. } => no_list("the list in --crl-file has ended"),
         Error::InvalidCrlSignatureForPublicKey => {
-            invalid("bad signature of the list in --crl-file")
+            no_list("bad signature of the list in --crl-file")
         }
-        Error::IssuerNotCrlSigner => invalid("its issuer may not sign the list in --crl-file"),
+        Error::IssuerNotCrlSigner => no_list("its issuer may not sign the list in --crl-file"),
         Error::SignatureAlgorithmMismatch => invalid("it names two algorithms of its signature"),
-        Error::InvalidSignatureForPublicKey => invalid("bad signature"),
+        Error::InvalidSignatureForPublicKey => CertificateFailure::BadSignature,
         Error::NameConstraintViolation if !constrains_directories(path) => {
             invalid("its issuer may not issue for this name")
         }

@@ -52,15 +52,15 @@ fn signed(
     certificate: &Parts<'_>,
     issuer: &SubjectPublicKeyInfoDer<'_>,
 ) -> Result<(), Option<CertificateFailure>> {
-    let invalid = |what: &str| Err(Some(CertificateFailure::Invalid(what.to_owned())));
     if !certificate.names_one_algorithm {
-        return invalid("it names two algorithms of its signature");
+        let what = "it names two algorithms of its signature".to_owned();
+        return Err(Some(CertificateFailure::Invalid(what)));
     }
     let all = algorithms.all.iter().copied();
     let named = all.filter(|known| known.signature_alg_id().as_ref() == certificate.signature);
     match by_key(named, issuer, certificate.body, certificate.signed) {
         Some(true) => Ok(()),
-        Some(false) => invalid("bad signature"),
+        Some(false) => Err(Some(CertificateFailure::BadSignature)),
         None => Err(None),
     }
 }

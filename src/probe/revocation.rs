@@ -30,7 +30,7 @@ pub(super) fn lists_for<'l>(
             .max_by_key(|list| (is_valid(list), list.this_update));
         let Some(best) = best else { continue };
         if best.this_update.is_none_or(|made| made > now) {
-            return Err(invalid("the list in --crl-file is not valid yet"));
+            return Err(no_list("the list in --crl-file is not valid yet"));
         }
         match &best.list {
             Ok(list) if chosen.iter().any(|one| std::ptr::eq(*one, list)) => {}
@@ -42,7 +42,7 @@ pub(super) fn lists_for<'l>(
         }
     }
     match chosen.is_empty() {
-        true => Err(invalid("no list of --crl-file covers its issuer")),
+        true => Err(no_list("no list of --crl-file covers its issuer")),
         false => Ok(chosen),
     }
 }
@@ -61,7 +61,7 @@ pub(super) fn judge_root(
         .key_usage
         .is_some_and(|usage| usage & uses::CRL_SIGN == 0)
     {
-        return Err(invalid(&format!(
+        return Err(no_list(&format!(
             "{} may not sign the list in --crl-file",
             root.parts.subject_text()
         )));
@@ -70,7 +70,7 @@ pub(super) fn judge_root(
         .iter()
         .find(|list| list.issuer() == root.parts.subject);
     match own.map(|list| list.find_serial(root.parts.serial)) {
-        Some(Ok(Some(_)) | Err(_)) => Err(invalid(&format!(
+        Some(Ok(Some(_)) | Err(_)) => Err(CertificateFailure::Revoked(format!(
             "{} is revoked (--crl-file)",
             root.parts.subject_text()
         ))),
@@ -89,6 +89,6 @@ pub(super) fn takes_back(path: &Path<'_>, lists: &[&CertRevocationList<'static>]
     })
 }
 
-fn invalid(what: &str) -> CertificateFailure {
-    CertificateFailure::Invalid(what.to_owned())
+fn no_list(what: &str) -> CertificateFailure {
+    CertificateFailure::NoValidList(what.to_owned())
 }
