@@ -86,6 +86,11 @@ pub enum Failure {
     },
     /// What came is not HTTP/1.
     NotHttp(String),
+    /// The head is longer than HAProxy takes by default.
+    LongHead {
+        /// How long it may be, in bytes.
+        limit: usize,
+    },
     /// The connection was closed or reset before the response was complete.
     ResponseClosed(Closed),
     /// A header is not the expected one.
@@ -148,7 +153,7 @@ impl Failure {
             Failure::HandshakeClosed(_) => Code::HandshakeClosed,
             Failure::Status { .. } => Code::Status,
             Failure::ResponseTimeout { .. } => Code::ResponseTimeout,
-            Failure::NotHttp(_) => Code::NotHttp,
+            Failure::NotHttp(_) | Failure::LongHead { .. } => Code::NotHttp,
             Failure::ResponseClosed(_) => Code::ResponseClosed,
             Failure::Header { .. } => Code::Header,
             Failure::Body { .. } | Failure::NoBody { .. } => Code::Body,
@@ -333,6 +338,11 @@ impl fmt::Display for Failure {
                 f.write_str("response timed out within its body")
             }
             Failure::NotHttp(cause) => write!(f, "not a valid HTTP response: {cause}"),
+            Failure::LongHead { limit } => write!(
+                f,
+                "not a valid HTTP response: its head is longer than HAProxy takes by default, {limit} bytes \
+                 (tune.bufsize); --max-head reads a longer one"
+            ),
             Failure::ResponseClosed(closed) => {
                 write!(f, "connection {closed} before the response was complete")
             }

@@ -9,5 +9,5 @@ pub(super) const TOO_LONG: &str = "HAProxy answers visitors with 502 here, thoug
 
 /// Whether the head is longer than HAProxy's default.
 pub(super) fn is_too_long(failure: Option<&Failure>) -> bool {
-    matches!(failure, Some(Failure::NotHttp(cause)) if cause.contains("(tune.bufsize)"))
+    matches!(failure, Some(Failure::LongHead { .. }))
 }

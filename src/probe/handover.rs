@@ -113,7 +113,7 @@ impl<S: Stream> Connection<S> {
     fn read_head(&mut self) -> Result<(), TlsStop> {
         loop {
             let read = head::read(self.received.unread(), self.reading);
-            let Some((head, length)) = read.map_err(not_http)? else {
+            let Some((head, length)) = read.map_err(TlsStop::Tls)? else {
                 match self.receive()? {
                     true => continue,
                     false => return Err(Stop::Closed(Closed::Closed).into()),

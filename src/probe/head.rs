@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::body::Framing;
 use super::fields::{Cursor, Stop, wrong};
+use crate::failure::Failure;
 use crate::options::expect::Field;
 
 /// What HAProxy gives a head by default: `tune.bufsize` less `tune.maxrewrite`, in bytes.
@@ -43,22 +44,21 @@ pub(super) struct Head {
 ///
 /// # Errors
 /// What is wrong with it, as soon as that can be seen.
-pub(super) fn read(bytes: &[u8], reading: Reading) -> Result<Option<(Head, usize)>, String> {
+pub(super) fn read(bytes: &[u8], reading: Reading) -> Result<Option<(Head, usize)>, Failure> {
     let size = reading.max_size.unwrap_or(DEFAULT_SIZE);
     let mut cursor = Cursor::new(bytes);
     let too_long = match head(&mut cursor, reading) {
         Ok(head) if cursor.at <= size => return Ok(Some((head, cursor.at))),
-        Err(Stop::Wrong(what)) => return Err(what),
+        Err(Stop::Wrong(what)) => return Err(Failure::NotHttp(what)),
         Ok(_) | Err(Stop::Incomplete) => bytes.len() > size,
     };
     match too_long {
         false => Ok(None),
         true if reading.max_size.is_some() => {
-            Err(format!("its head is longer than {size} bytes (--max-head)"))
+            let what = format!("its head is longer than {size} bytes (--max-head)");
+            Err(Failure::NotHttp(what))
         }
-        true => Err(format!(
-            "its head is longer than HAProxy takes by default, {size} bytes (tune.bufsize); --max-head reads a longer one"
-        )),
+        true => Err(Failure::LongHead { limit: size }),
     }
 }
 
@@ -374,6 +374,7 @@ mod tests {
                 },
             )
             .map(|head| head.is_some())
+            .map_err(|failure| failure.to_string())
         };
         assert_eq!(max(&many(100), None), Ok(true));
         let error = max(&many(101), None).expect_err("too many");
