@@ -156,7 +156,8 @@ impl<F: Fn(Connection)> Shared<F> {
             };
             let full = state.threads >= self.limit && state.idle == 0;
             let age = front.accepted.elapsed();
-            if !full || (age < PATIENCE && state.waiting.len() <= self.limit) {
+            // Some of those that wait are about to be taken by a thread that is starting.
+            if !full || (age < PATIENCE && state.open <= 2 * self.limit) {
                 let rest = PATIENCE.saturating_sub(age).max(SHORTEST);
                 let waited = self.waits.wait_timeout(state, rest);
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;

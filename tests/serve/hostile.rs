@@ -109,7 +109,7 @@ fn a_burst_beyond_the_limit_waits_for_its_turn() {
     let good = head(stage.nginx().port, &stage.options());
     serve.send(&good).expect("0", "status 200");
     let all_had_their_turn = || {
-        let burst = [(); 6].map(|()| {
+        let burst = [(); 4].map(|()| {
             let mut stream = serve.connect();
             stream.write_all(good.as_bytes()).expect("sent");
             stream
