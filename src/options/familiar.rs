@@ -3,7 +3,7 @@
 use argh::FlagInfo;
 
 /// What is typed, and what to write here.
-const FAMILIAR: [(&[&str], &str); 13] = [
+const FAMILIAR: [(&[&str], &str); 14] = [
     (
         &["-k", "--insecure", "--no-check-certificate"],
         "--verify none",
@@ -14,7 +14,15 @@ const FAMILIAR: [(&[&str], &str); 13] = [
     ),
     (&["-E", "--cert", "-cert"], "--crt FILE"),
     (
-        &["--servername", "-servername", "--hostname", "--host"],
+        &[
+            "--servername",
+            "-servername",
+            "--server-name",
+            "--sni-name",
+            "--check-sni",
+            "--hostname",
+            "--host",
+        ],
         "--sni NAME",
     ),
     (&["-H"], "--header 'NAME: VALUE'"),
@@ -25,7 +33,11 @@ const FAMILIAR: [(&[&str], &str); 13] = [
         &["-m", "--max-time", "--connect-timeout", "-t"],
         "--timeout TIME",
     ),
-    (&["--resolve", "--connect-to", "-connect"], "--connect ADDR"),
+    (
+        &["--resolve", "--connect-to", "-connect", "--addr"],
+        "--connect ADDR",
+    ),
+    (&["--path", "--url"], "--uri URI"),
     (&["-s", "--silent", "-q"], "--quiet"),
     (&["-v"], "--verbose"),
     (&["-V", "-version"], "--version"),

@@ -88,8 +88,8 @@ pub(super) fn resolve(
             Ok((call, target))
         }
         given if caller.is_some() => Err(refusal(
-            format!("{} arguments", given.len()),
-            "are not the four arguments that HAProxy gives a check",
+            "the number of arguments",
+            format!("is {}, HAProxy gives a check four", given.len()),
             "set external-check command to sni-check itself",
         )),
         [url] => {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -36,6 +36,14 @@ impl ListenAddress {
                 write,
             )
         })
+    }
+
+    /// The folder of a socket, where it is not there.
+    pub(super) fn missing_folder(&self) -> Option<&Path> {
+        match self {
+            ListenAddress::Unix(path) => path.parent().filter(|folder| !folder.exists()),
+            ListenAddress::Tcp(_) => None,
+        }
     }
 
     /// Refuses what others than this host could reach, unless that is allowed.

@@ -116,11 +116,11 @@ impl Listener {
     fn new(address: ListenAddress, options: &ServeOptions) -> Result<Listener> {
         let failed = |error: &dyn std::fmt::Display| {
             let what = format!("cannot be listened on: {error}");
-            refusal(
-                format!("--listen {address}"),
-                what,
-                "write an address that is free and allowed",
-            )
+            let write = match address.missing_folder() {
+                Some(folder) => format!("make the folder {}", folder.display()),
+                None => "write an address that is free and allowed".to_owned(),
+            };
+            refusal(format!("--listen {address}"), what, write)
         };
         let (fd, file) = match &address {
             ListenAddress::Tcp(socket) => {

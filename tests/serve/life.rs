@@ -38,7 +38,7 @@ fn what_cannot_or_may_not_be_listened_on_is_refused() {
         (&["--listen", &file], &["is there and not a socket"]),
         (
             &["--listen", "unix:/nothing/here/s"],
-            &["cannot be listened on", "No such file"],
+            &["cannot be listened on", "No such file", "make the folder"],
         ),
         (
             &["--listen", "localhost:1"],

@@ -68,10 +68,18 @@ fn synopsis(command: Command) -> String {
 }
 
 fn command(command: Command) -> String {
-    let purpose = wrap(&escape(command.purpose()));
-    let (name, arguments) = (command.name(), arguments(command).replace("\n.", " "));
-    let arguments = arguments.trim_start_matches('.');
-    format!(".It Cm {name} {arguments}\nTells {purpose}.")
+    let (first, rest) = command.purpose().split_at(1);
+    let purpose = wrap(&escape(&format!("{}{rest}", first.to_uppercase())));
+    let arguments = arguments(command);
+    // In one line the end of a group has to be written.
+    let groups = arguments
+        .lines()
+        .map(|line| match line.strip_prefix(".Op ") {
+            Some(group) => format!("Oo {group} Oc"),
+            None => line.trim_start_matches('.').to_owned(),
+        });
+    let groups: Vec<String> = groups.collect();
+    format!(".It Cm {} {}\n{purpose}.", command.name(), groups.join(" "))
 }
 
 /// A command's arguments as mdoc: an optional group or a value in a line.
