@@ -61,6 +61,7 @@ use anyhow::{Context, Result};
 use crate::code::Code;
 use crate::haproxy::program::{Haproxy, Opinion};
 use crate::haproxy::variables::Variables;
+use crate::output::mark::Mark;
 use crate::output::write::write_text;
 
 pub(crate) use self::as_haproxy::{INNER_COMMAND, become_check};
@@ -69,6 +70,7 @@ use self::config::{Backend, Config};
 use self::finding::Finding;
 use self::jail::Jail;
 pub use self::options::{DoctorOptions, help};
+use self::place::Place;
 use self::report::Report;
 use self::served::Served;
 use self::setup::Setup;
@@ -122,7 +124,10 @@ fn examine(options: &DoctorOptions) -> Result<Report> {
     let mut findings = broken::look(&config);
     findings.extend(opinion.iter().filter_map(refused));
     findings.extend(unset(&config, &options.env));
-    findings.extend(look(setup, &checks));
+    findings.extend(look(setup, &checks).into_iter().map(|mut found| {
+        found.shows += &unless_haproxy_has(&config, &found);
+        found
+    }));
     let runs = options.run.then(|| {
         checks.iter_mut().for_each(ExternalCheck::resolve);
         run::all(&checks, setup)
@@ -213,6 +218,20 @@ fn refused(opinion: &Opinion) -> Option<Finding> {
             .shows("HAProxy does not start; on reload the old configuration stays")
             .write("see what haproxy -c says, below"),
     )
+}
+
+/// What a problem of a line depends on, if that uses a variable that HAProxy may have.
+fn unless_haproxy_has(config: &Config, found: &Finding) -> String {
+    let here = |(name, place): &(String, Place)| {
+        let is_here = found.place.as_ref() == Some(place);
+        is_here.then(|| name.clone())
+    };
+    let names: Vec<String> = config.unset.iter().filter_map(here).collect();
+    match names.as_slice() {
+        _ if found.mark != Mark::Problem => String::new(),
+        [] => String::new(),
+        names => format!(", unless HAProxy has {}", names.join(" and ")),
+    }
 }
 
 /// What is judged with variables that HAProxy may have.

@@ -87,7 +87,12 @@ fn less_strict(check: &ExternalCheck, good: &Good, setup: Setup) -> Option<Findi
 
 fn other_sni(check: &ExternalCheck, good: &Good) -> Option<Finding> {
     let sni = check.server.settings.get("sni")?;
-    let traffic = check.server.settings.fixed_sni()?;
+    // An empty one comes from a variable that is not set here.
+    let traffic = check
+        .server
+        .settings
+        .fixed_sni()
+        .filter(|name| !name.is_empty())?;
     let sent = good.plan.names.sni.as_ref().map(|name| name.as_ref());
     // Of one with a dot or a space at its end more is said elsewhere.
     let named = sni_name::bare(traffic).unwrap_or(traffic);

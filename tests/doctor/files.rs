@@ -177,6 +177,8 @@ fn a_variable_that_is_not_set_here() {
     let expected = [("options", PROBLEM), ("unset-variables", "note")];
     let report = foretells(&config, &expected, "PROCERR", "2");
     assert_eq!(finding(&report, "unset-variables")["about"][0], "SNI_HOST");
+    let shows = finding(&report, "options")["shows"].as_str().expect("text");
+    assert!(shows.ends_with("unless HAProxy has SNI_HOST"), "{shows}");
     let set = format!("SNI_HOST={NAME}");
     let file = stage
         .folder
