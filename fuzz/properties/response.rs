@@ -34,8 +34,8 @@ pub fn hold(input: &[u8]) {
     let in_pieces = ask(bytes, 1 + bytes.len() / 256, end, &request);
     // What has been found needs nothing of what follows, which may be wrong. Nor do chunks that nobody looks
     // at, unless they came with the head: as in HAProxy, those must be right.
-    let decided_early = in_pieces.is_ok()
-        && (looks_for_something(&request) || (verdict.is_err() && is_chunked(bytes)));
+    let found_early = in_pieces.is_ok() && looks_for_something(&request);
+    let decided_early = found_early || (verdict.is_err() && is_chunked(bytes));
     assert!(
         decided_early || format!("{verdict:?}") == format!("{in_pieces:?}"),
         "pieces change nothing: {verdict:?} {in_pieces:?}"
