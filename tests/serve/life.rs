@@ -29,6 +29,7 @@ fn what_cannot_or_may_not_be_listened_on_is_refused() {
     let serve = Serve::start(&stage, &[]);
     let taken = format!("unix:{}", serve.socket);
     let file = format!("unix:{}", stage.ca_file);
+    let free = format!("unix:{}", stage.folder.join("free"));
     for (words, parts) in [
         (
             &["--sni", "a"][..],
@@ -58,21 +59,18 @@ fn what_cannot_or_may_not_be_listened_on_is_refused() {
             &["--mode", "no unix socket"],
         ),
         (
-            &["--listen", "unix:/tmp/x", "--group", "no-such"],
+            &["--listen", &free, "--group", "no-such"],
             &["--group no-such", "/etc/group"],
         ),
         (
-            &["--listen", "unix:/tmp/x", "--max-checks", "10000000"],
+            &["--listen", &free, "--max-checks", "10000000"],
             &["--max-checks"],
         ),
         (
-            &["--listen", "unix:/tmp/x", "--ca-file", "/nothing"],
+            &["--listen", &free, "--ca-file", "/nothing"],
             &["--ca-file /nothing cannot be read"],
         ),
-        (
-            &["--listen", "unix:/tmp/x", "--quiet", "--json"],
-            &["contradict"],
-        ),
+        (&["--listen", &free, "--quiet", "--json"], &["contradict"]),
     ] {
         let said = refused(words);
         for part in parts {
