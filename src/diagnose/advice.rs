@@ -145,6 +145,11 @@ fn of_failure(
         sentences.extend(more);
         return place;
     }
+    if let Some(ended) = client_certificate_ended(case, failure) {
+        sentences.extend(explain::alert_of(failure));
+        sentences.push(ended);
+        return Where::Files;
+    }
     let faults = hidden(case);
     match failure {
         Failure::Certificate(_) if !faults.is_empty() => sentences.extend(faults),
@@ -158,12 +163,6 @@ fn of_failure(
                 "This port speaks plain HTTP{points}: write the port of the HTTPS site on the server line, \
                  often 443."
             ));
-        }
-        Failure::ClientCertificate { sent: true, .. }
-            if client_certificate_ended(case).is_some() =>
-        {
-            sentences.extend(explain::alert_of(failure));
-            sentences.extend(client_certificate_ended(case));
         }
         failure if head::is_too_long(Some(failure)) => sentences.push(head::TOO_LONG.to_owned()),
         failure => {

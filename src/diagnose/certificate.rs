@@ -4,6 +4,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::case::Case;
 use crate::certificate::{Certificate, days, in_days};
+use crate::failure::Failure;
 use crate::output::date::{day, now};
 
 /// A certificate has ended: which one decides who renews it.
@@ -30,10 +31,17 @@ pub(super) fn ended(case: Case<'_>, subject: &str) -> String {
     }
 }
 
-/// The client certificate has ended, which is why a server refuses it.
-pub(super) fn client_certificate_ended(case: Case<'_>) -> Option<String> {
+/// The client certificate has ended, which is why a server refuses it: by its alert, or by a status.
+pub(super) fn client_certificate_ended(case: Case<'_>, failure: &Failure) -> Option<String> {
     let identity = case.plan.tls.identity.as_ref()?;
-    if !case.evidence.client_certificate_asked() {
+    let refuses = matches!(
+        failure,
+        Failure::Status {
+            status: 400 | 403 | 495 | 496,
+            ..
+        } | Failure::ClientCertificate { sent: true, .. }
+    );
+    if !refuses || !case.evidence.client_certificate_asked() {
         return None;
     }
     let mut chain = identity.cert.iter().filter_map(Certificate::read);

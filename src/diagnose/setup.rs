@@ -2,7 +2,6 @@
 
 use super::attempts::{Attempt, Plain};
 use super::case::Case;
-use super::certificate::client_certificate_ended;
 use super::evidence::Evidence;
 use super::handshakes::Handshakes;
 use super::namesake;
@@ -174,15 +173,6 @@ impl Where {
     /// Where a failure is fixed that no other options cure.
     pub fn of(failure: &Failure, case: Case<'_>) -> Where {
         match failure {
-            Failure::Status {
-                status: 400 | 403 | 495 | 496,
-                ..
-            }
-            | Failure::ClientCertificate { sent: true, .. }
-                if client_certificate_ended(case).is_some() =>
-            {
-                Where::Files
-            }
             Failure::Status { status, .. } => match status {
                 400 if case.evidence.client_certificate_asked() => Where::Options,
                 403 | 429 | 500.. => Where::Server,

@@ -2,17 +2,9 @@
 
 use super::answers::host;
 use super::case::Case;
-use super::certificate::client_certificate_ended;
 
 /// What to do about a status that is not the expected one, and that no other options cure.
 pub(super) fn advice(case: Case<'_>, status: u16) -> String {
-    match (status, client_certificate_ended(case)) {
-        (400 | 403 | 495 | 496, Some(ended)) => ended,
-        _ => of_status(case, status),
-    }
-}
-
-fn of_status(case: Case<'_>, status: u16) -> String {
     let evidence = case.evidence;
     let remedy = evidence.remedy.as_ref();
     let plan = remedy.map_or(case.plan, |remedy| &remedy.plan);

@@ -21,7 +21,7 @@ pub(super) fn look(served: &Served, server: &Server, setup: Setup) -> Vec<Findin
     let Some(options) = served.read() else {
         return Vec::new();
     };
-    let folders = socket::folders(&options);
+    let folders = socket::folders(std::slice::from_ref(&options));
     // A run tells it, and what starts serve has it.
     let is_open = setup.run || folders.is_empty() || socket::look(served, setup).is_some();
     let mut findings = Vec::new();

@@ -66,18 +66,14 @@ pub(super) fn look(served: &Served, setup: Setup) -> Option<Finding> {
     Some(finding)
 }
 
-/// The folders of the files that the options name, for `--files`.
-pub(super) fn folders(options: &Options) -> Vec<String> {
+/// The folders of the files that these options name, each once, for `--files`.
+pub(super) fn folders(options: &[Options]) -> Vec<String> {
     let mut folders: Vec<String> = Vec::new();
-    for (_, file) in options.files() {
+    for (_, file) in options.iter().flat_map(Options::files) {
         let folder = Path::new(file).parent();
         let folder = folder.filter(|folder| folder.is_absolute());
-        let Some(folder) = folder.map(|folder| folder.display().to_string()) else {
-            continue;
-        };
-        if !folders.contains(&folder) {
-            folders.push(folder);
-        }
+        let folder = folder.map(|folder| folder.display().to_string());
+        folders.extend(folder.filter(|folder| !folders.contains(folder)));
     }
     folders
 }
@@ -87,16 +83,7 @@ fn all_folders(served: &Served, setup: Setup) -> Vec<String> {
     let backends = setup.config.backends.iter();
     let others = backends.filter_map(Served::of);
     let same = others.filter(|other| other.socket() == served.socket());
-    let mut all: Vec<String> = Vec::new();
-    for folder in same
-        .filter_map(|other| other.read())
-        .flat_map(|options| folders(&options))
-    {
-        if !all.contains(&folder) {
-            all.push(folder);
-        }
-    }
-    all
+    folders(&same.filter_map(|other| other.read()).collect::<Vec<_>>())
 }
 
 /// `--files FOLDER`, for each of the folders.
