@@ -2,29 +2,19 @@
 
 mod body;
 mod buffers;
-mod cause;
-mod chain;
+mod certificates;
 mod client;
 pub mod connect;
 mod exchange;
 mod expectations;
-mod faults;
 mod fields;
 mod handover;
 mod head;
-mod hostname;
 mod http;
-mod judge;
-mod links;
 mod opening;
-mod path;
-mod revocation;
-mod rules;
-mod signature;
 pub(crate) mod socket;
 mod stream;
 mod tls;
-mod verify;
 mod violation;
 
 use std::net::SocketAddr;
@@ -32,9 +22,9 @@ use std::time::{Duration, Instant};
 
 use rustls::pki_types::{CertificateDer, DnsName};
 
+pub use self::certificates::{faults, names};
 pub use self::client::provider;
 use self::connect::Address;
-pub use self::faults::{faults, names};
 pub use self::http::{Examined, Response, exchange};
 use self::socket::Socket;
 pub use self::socket::Stop;

@@ -10,8 +10,8 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, ClientConfig, SignatureScheme, SupportedProtocolVersion};
 
 use super::exchange::{Secp521r1, X25519ReusingOffer};
-use super::signature;
-use super::verify::Verifier;
+
+use super::certificates::{ALGORITHMS, Verifier};
 use crate::options::values::TlsVersion;
 use crate::plan::Tls;
 
@@ -63,7 +63,7 @@ pub fn provider() -> CryptoProvider {
         ring::kx_group::SECP384R1,
         &Secp521r1,
     ];
-    provider.signature_verification_algorithms = signature::ALGORITHMS;
+    provider.signature_verification_algorithms = ALGORITHMS;
     provider
 }
 

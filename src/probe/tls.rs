@@ -8,11 +8,11 @@ use rustls::client::{ClientConnection, ResolvesClientCert as _};
 use rustls::pki_types::{DnsName, ServerName};
 use rustls::{AlertDescription, CertificateError, ConnectionCommon, ProtocolVersion};
 
+use super::certificates::Verifier;
 use super::client::{ClientCertificate, config, provider};
 use super::opening::Opening;
 use super::socket::{Socket, Stop};
 use super::stream::{Stream, TlsStop};
-use super::verify::Verifier;
 use super::violation;
 use crate::certificate::CertificateFailure;
 use crate::failure::{Closed, Failure, Sent};
