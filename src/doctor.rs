@@ -1,7 +1,7 @@
 //! `sni-check doctor`: how the external checks of a haproxy.cfg would fare on this host, before
 //! they are relied on.
 //!
-//! `files -> Statements (words, variables, .if) -> Config (sections, inheritance) -> ExternalCheck
+//! `files -> Statements (words, variables, .if) -> Configuration (sections, inheritance) -> ExternalCheck
 //! (what HAProxy would run) -> Finding -> Report -> text or JSON`. With `--json` one object: `code`
 //! (the exit code), `files`, `checks` (how many), `served` (how many by `sni-check serve`), `haproxy` (null without HAProxy; else `version`,
 //! `accepts`, `says`), `findings` (each `mark`: `problem` or `note`, `id`, `file`, `line`, `about`:
@@ -17,11 +17,8 @@ mod binary;
 mod broken;
 mod by_hand;
 mod check;
-mod conditions;
-mod config;
 mod descriptors;
 mod ended;
-mod endpoint;
 mod executable;
 mod files;
 mod finding;
@@ -33,22 +30,17 @@ mod object;
 mod options;
 mod outcome;
 mod own_checks;
-mod place;
 mod print;
 mod report;
 mod roots;
-mod rules;
 mod run;
-mod sections;
 mod served;
 mod served_files;
 mod served_look;
-mod server;
 mod setup;
 mod shell;
 mod sni_name;
 mod socket;
-mod statements;
 mod traffic;
 mod user;
 mod walk;
@@ -59,6 +51,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::code::Code;
+use crate::haproxy::config::Configuration;
+use crate::haproxy::config::place::Place;
+use crate::haproxy::config::proxy::Backend;
+use crate::haproxy::config::statement::files_of;
 use crate::haproxy::program::{Haproxy, Opinion};
 use crate::haproxy::variables::Variables;
 use crate::output::mark::Mark;
@@ -66,11 +62,9 @@ use crate::output::write::write_text;
 
 pub(crate) use self::as_haproxy::{INNER_COMMAND, become_check};
 use self::check::ExternalCheck;
-use self::config::{Backend, Config};
 use self::finding::Finding;
 use self::jail::Jail;
 pub use self::options::{DoctorOptions, help};
-use self::place::Place;
 use self::report::Report;
 use self::served::Served;
 use self::setup::Setup;
@@ -108,9 +102,8 @@ fn examine(options: &DoctorOptions) -> Result<Report> {
     let start = Variables::new(&options.env)?;
     let haproxy = Haproxy::find(options.haproxy.as_deref())?;
     let mut variables = start.clone();
-    let files = statements::files(&given)?;
-    let statements = statements::read(&files, &mut variables, &haproxy)?;
-    let mut config = sections::read(statements);
+    let files = files_of(&given)?;
+    let mut config = Configuration::read(&files, &mut variables, &haproxy)?;
     let (jail, unclear) = Jail::new(&config.global);
     config.unclear.extend(unclear);
     let opinion = haproxy.opinion(&given, &start);
@@ -221,7 +214,7 @@ fn refused(opinion: &Opinion) -> Option<Finding> {
 }
 
 /// What a problem of a line depends on, if that uses a variable that HAProxy may have.
-fn unless_haproxy_has(config: &Config, found: &Finding) -> String {
+fn unless_haproxy_has(config: &Configuration, found: &Finding) -> String {
     let here = |(name, place): &(String, Place)| {
         let is_here = found.place.as_ref() == Some(place);
         is_here.then(|| name.clone())
@@ -235,7 +228,7 @@ fn unless_haproxy_has(config: &Config, found: &Finding) -> String {
 }
 
 /// What is judged with variables that HAProxy may have.
-fn unset(config: &Config, given: &[String]) -> Option<Finding> {
+fn unset(config: &Configuration, given: &[String]) -> Option<Finding> {
     let (name, place) = config.unset.first()?;
     let names = config.unset.iter().map(|(name, _)| name.clone());
     let (what, write) = match given {

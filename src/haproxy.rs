@@ -1,9 +1,10 @@
-//! What HAProxy is: how it calls a check, how it splits a line, and its program on this host.
+//! What HAProxy is: how it calls a check, how it reads its configuration, and its program on this host.
 
 mod account;
 pub(crate) mod ask;
 pub mod call;
 pub(crate) mod child;
+pub(crate) mod config;
 pub(crate) mod program;
 mod statistics;
 pub(crate) mod tied;

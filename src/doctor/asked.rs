@@ -12,7 +12,7 @@ use super::by_hand;
 use super::jail::{Jail, Need};
 use super::outcome::{Outcome, Ran};
 use super::served::Served;
-use super::server::Server;
+use crate::haproxy::config::server_line::Server;
 
 /// How long an answer may be, in bytes.
 const MAX_ANSWER: u64 = 8 << 10;

@@ -2,10 +2,10 @@
 
 use crate::haproxy::call::own_command;
 
-use super::config::Backend;
 use super::finding::Finding;
-use super::place::{At, Place};
-use super::server::Server;
+use crate::haproxy::config::place::{At, Place};
+use crate::haproxy::config::proxy::Backend;
+use crate::haproxy::config::server_line::Server;
 
 /// Looks at a backend.
 pub(super) fn look(backend: &Backend) -> Vec<Finding> {

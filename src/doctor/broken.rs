@@ -3,12 +3,13 @@
 
 use crate::refusal::Refusal;
 
-use super::config::{Backend, Config};
 use super::finding::Finding;
-use super::place::At;
+use crate::haproxy::config::Configuration;
+use crate::haproxy::config::place::At;
+use crate::haproxy::config::proxy::Backend;
 
 /// All such lines.
-pub(super) fn look(config: &Config) -> Vec<Finding> {
+pub(super) fn look(config: &Configuration) -> Vec<Finding> {
     let lines = config.broken.iter().map(unsplit);
     let backends = config
         .backends

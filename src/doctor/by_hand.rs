@@ -7,11 +7,11 @@ use crate::plan::Plan;
 use crate::serve::request::OPTIONS;
 
 use super::check::ExternalCheck;
-use super::endpoint::Endpoint;
 use super::jail::Jail;
 use super::judge;
 use super::served::Served;
-use super::server::Server;
+use crate::haproxy::config::address::Endpoint;
+use crate::haproxy::config::server_line::Server;
 
 /// The options of a check that diagnose does not take.
 const FOR_CHECKS: [&str; 4] = ["--quiet", "--verbose", "--json", "--syslog"];

@@ -5,9 +5,10 @@ use std::time::Duration;
 use crate::haproxy::Caller;
 use crate::haproxy::variables::Variables;
 
-use super::config::{Backend, Config};
-use super::place::{At, Place};
-use super::server::Server;
+use crate::haproxy::config::Configuration;
+use crate::haproxy::config::place::{At, Place};
+use crate::haproxy::config::proxy::Backend;
+use crate::haproxy::config::server_line::Server;
 
 /// HAProxy's `inter` where none is given (manual, section 5.2).
 pub(super) const INTER: Duration = Duration::from_secs(2);
@@ -36,7 +37,7 @@ pub(super) struct Limit {
 
 impl<'a> ExternalCheck<'a> {
     /// The checks of a configuration, in its order.
-    pub(super) fn all(config: &'a Config, variables: &Variables) -> Vec<ExternalCheck<'a>> {
+    pub(super) fn all(config: &'a Configuration, variables: &Variables) -> Vec<ExternalCheck<'a>> {
         let external = config.external();
         external
             .flat_map(|backend| {
@@ -49,7 +50,7 @@ impl<'a> ExternalCheck<'a> {
     }
 
     fn new(
-        config: &Config,
+        config: &Configuration,
         backend: &'a Backend,
         server: &'a Server,
         variables: &Variables,

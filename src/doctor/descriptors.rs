@@ -7,9 +7,9 @@ use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
 
 use super::check::ExternalCheck;
-use super::config::Global;
 use super::finding::Finding;
 use super::setup::Setup;
+use crate::haproxy::config::proxy::Global;
 
 /// Measured: polling and skipping a thousand closed descriptors takes 10 µs.
 const SECONDS_PER_DESCRIPTOR: f64 = 1e-8;
@@ -158,7 +158,7 @@ pub(super) fn too_many(setup: Setup) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::{Closed, Global, Limits};
-    use crate::doctor::place::{At, Place};
+    use crate::haproxy::config::place::{At, Place};
 
     #[test]
     fn only_the_soft_limit_at_start_and_what_is_asked_for_count() {

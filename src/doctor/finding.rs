@@ -2,7 +2,7 @@
 
 use crate::output::mark::Mark;
 
-use super::place::Place;
+use crate::haproxy::config::place::Place;
 
 /// A finding, in the words of the report.
 #[derive(Clone, Debug)]

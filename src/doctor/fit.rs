@@ -10,7 +10,7 @@ use super::ended;
 use super::finding::Finding;
 use super::jail::{Jail, Need};
 use super::judge::Good;
-use super::place::Place;
+use crate::haproxy::config::place::Place;
 
 /// Looks at a check whose options are good.
 pub(super) fn look(check: &ExternalCheck, good: &Good, jail: &Jail) -> Vec<Finding> {

@@ -6,11 +6,11 @@ use rustix::fs::FileType;
 
 use crate::plan::Files;
 
-use super::config::Global;
-use super::place::Place;
 use super::user::User;
 pub(super) use super::walk::Obstacle;
 use super::walk::{self, Found};
+use crate::haproxy::config::place::Place;
+use crate::haproxy::config::proxy::Global;
 
 /// A chroot and a user.
 #[derive(Clone, Debug)]

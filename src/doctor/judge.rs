@@ -12,10 +12,10 @@ use crate::plan::{Material, NO_SNI_NAME, Output, Plan};
 use crate::refusal::Refusal;
 
 use super::check::ExternalCheck;
-use super::endpoint::Endpoint;
 use super::files;
 use super::finding::Finding;
 use super::jail::Jail;
+use crate::haproxy::config::address::Endpoint;
 
 /// A check whose options are good.
 pub(super) struct Good {

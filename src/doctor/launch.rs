@@ -1,9 +1,9 @@
 //! What `global` says that keeps HAProxy from starting checks.
 
-use super::config::Config;
 use super::finding::Finding;
 use super::setup::Setup;
 use super::shell::shell;
+use crate::haproxy::config::Configuration;
 use crate::haproxy::program::Haproxy;
 
 /// Looks at `global`.
@@ -89,7 +89,7 @@ pub(super) fn is_empty_chroot(setup: Setup) -> bool {
 }
 
 /// Whether HAProxy forbids itself to fork; the kernel lets root fork all the same.
-fn lacks_fork(config: &Config, haproxy: &Haproxy) -> bool {
+fn lacks_fork(config: &Configuration, haproxy: &Haproxy) -> bool {
     config.global.insecure_fork.is_none() && haproxy.at_least(2, 2)
 }
 

@@ -1,11 +1,11 @@
 //! HAProxy's own checks, of backends without an external check: those that judge less than they seem
 //! to.
 
-use super::config::Backend;
 use super::finding::Finding;
-use super::rules::Connect;
-use super::server::Server;
 use super::setup::Setup;
+use crate::haproxy::config::http_check::Connect;
+use crate::haproxy::config::proxy::Backend;
+use crate::haproxy::config::server_line::Server;
 
 /// Looks at a backend that HAProxy checks itself.
 pub(super) fn look(backend: &Backend, setup: Setup) -> Vec<Finding> {

@@ -5,7 +5,7 @@ use crate::output::mark::Mark;
 
 use super::finding::Finding;
 use super::outcome::Runs;
-use super::place::Place;
+use crate::haproxy::config::place::Place;
 
 /// What doctor has to say.
 pub(super) struct Report {

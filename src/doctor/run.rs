@@ -17,14 +17,14 @@ use super::as_haproxy;
 use super::asked;
 use super::by_hand;
 use super::check::ExternalCheck;
-use super::config::Backend;
 use super::jail::Jail;
 use super::judge;
 use super::launch;
 use super::outcome::{Outcome, Ran, Runs};
 use super::served::Served;
-use super::server::Server;
 use super::setup::Setup;
+use crate::haproxy::config::proxy::Backend;
+use crate::haproxy::config::server_line::Server;
 
 /// How many checks run at a time.
 const AT_ONCE: usize = 16;

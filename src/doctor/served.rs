@@ -13,11 +13,11 @@ use crate::refusal::{Refusal, refusal};
 use crate::serve::request::OPTIONS;
 
 use super::check::INTER;
-use super::config::Backend;
-use super::endpoint::Endpoint;
 use super::finding::Finding;
-use super::place::{At, Place};
-use super::server::Server;
+use crate::haproxy::config::address::Endpoint;
+use crate::haproxy::config::place::{At, Place};
+use crate::haproxy::config::proxy::Backend;
+use crate::haproxy::config::server_line::Server;
 
 /// A backend whose http-check asks `sni-check serve`.
 pub(super) struct Served<'a> {

@@ -8,10 +8,10 @@ use crate::serve::request::OPTIONS;
 use super::ended;
 use super::finding::Finding;
 use super::served::Served;
-use super::server::Server;
 use super::setup::Setup;
 use super::shell::shell;
 use super::socket;
+use crate::haproxy::config::server_line::Server;
 
 /// What HAProxy shows of a check by serve that fails.
 const STATUS: &str = "L7STS";

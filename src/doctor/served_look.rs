@@ -6,9 +6,9 @@ use crate::serve::request::OPTIONS;
 use super::finding::Finding;
 use super::served::Served;
 use super::served_files;
-use super::server::Server;
 use super::setup::Setup;
 use super::socket;
+use crate::haproxy::config::server_line::Server;
 
 /// Looks at the backend and its servers.
 pub(super) fn look(served: &Served, setup: Setup) -> Vec<Finding> {

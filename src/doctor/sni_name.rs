@@ -1,9 +1,9 @@
 //! A name that traffic sends with more around it than belongs to it: a dot or a space at its end.
 
-use super::config::Backend;
 use super::finding::Finding;
-use super::server::Server;
 use super::setup::Setup;
+use crate::haproxy::config::proxy::Backend;
+use crate::haproxy::config::server_line::Server;
 
 /// The name without what does not belong to it, if there is such a thing.
 pub(super) fn bare(name: &str) -> Option<&str> {

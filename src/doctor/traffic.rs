@@ -1,12 +1,12 @@
 //! What traffic does differently than the check.
 
 use super::check::ExternalCheck;
-use super::endpoint::Endpoint;
 use super::finding::Finding;
 use super::judge::Good;
 use super::roots;
 use super::setup::Setup;
 use super::sni_name;
+use crate::haproxy::config::address::Endpoint;
 
 /// Looks at the server line of a check whose options are good.
 pub(super) fn look(check: &ExternalCheck, good: &Good, setup: Setup) -> Vec<Finding> {

@@ -3,9 +3,9 @@
 use rustix::fs::{FileType, Gid, Stat};
 use rustix::process::{getegid, geteuid, getgroups};
 
-use super::config::Global;
-use super::place::{At, Place};
 use crate::haproxy::account;
+use crate::haproxy::config::place::{At, Place};
+use crate::haproxy::config::proxy::Global;
 
 /// HAProxy's user.
 #[derive(Clone, Debug, PartialEq, Eq)]

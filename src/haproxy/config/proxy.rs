@@ -4,29 +4,14 @@
 use std::time::Duration;
 
 use crate::options::values::Time;
-use crate::refusal::Refusal;
 
+use super::http_check::Rules;
 use super::place::{At, Place};
-use super::rules::Rules;
-use super::server::{Server, Settings};
-
-/// A configuration.
-#[derive(Debug, Default)]
-pub(super) struct Config {
-    pub global: Global,
-    /// `backend` and `listen`, in their order.
-    pub backends: Vec<Backend>,
-    /// Lines that were not understood, and why.
-    pub unclear: Vec<(Place, String)>,
-    /// Lines that cannot be split into words.
-    pub broken: Vec<At<Refusal>>,
-    /// Variables that are not set here, each where it is used first.
-    pub unset: Vec<(String, Place)>,
-}
+use super::server_line::{Server, Settings};
 
 /// The section `global`.
 #[derive(Debug, Default)]
-pub(super) struct Global {
+pub(crate) struct Global {
     pub external_check: Option<Place>,
     pub preserve_env: bool,
     pub insecure_fork: Option<Place>,
@@ -48,7 +33,7 @@ pub(super) struct Global {
 
 /// What a proxy says, or `defaults` for it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ProxySettings {
+pub(crate) struct ProxySettings {
     /// The kind of check: `external-check`, `httpchk` …
     pub check: Option<At<String>>,
     /// An `option external-check` that a later kind of check replaces.
@@ -74,7 +59,7 @@ pub(super) struct ProxySettings {
 
 /// A `backend` or `listen`.
 #[derive(Debug)]
-pub(super) struct Backend {
+pub(crate) struct Backend {
     pub name: String,
     pub place: Place,
     pub settings: ProxySettings,
@@ -83,22 +68,15 @@ pub(super) struct Backend {
     pub listener: Option<(String, String)>,
 }
 
-impl Config {
-    /// The backends whose servers are checked by a program.
-    pub(super) fn external(&self) -> impl Iterator<Item = &Backend> {
-        self.backends.iter().filter(|backend| backend.is_external())
-    }
-}
-
 impl Backend {
     /// Whether its servers are checked by a program.
-    pub(super) fn is_external(&self) -> bool {
+    pub(crate) fn is_external(&self) -> bool {
         let check = self.settings.check.as_ref();
         check.is_some_and(|check| check.value == "external-check") && !self.settings.disabled
     }
 
     /// Its servers that have a check of their own.
-    pub(super) fn checked(&self) -> impl Iterator<Item = &Server> {
+    pub(crate) fn checked(&self) -> impl Iterator<Item = &Server> {
         let own = |server: &&Server| server.settings.has("check") && !server.settings.has("track");
         self.servers.iter().filter(own)
     }
@@ -106,7 +84,7 @@ impl Backend {
 
 impl ProxySettings {
     /// Reads a line of `defaults` or of a proxy; gives what was not understood.
-    pub(super) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
+    pub(crate) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
         let text = |value: &&str| Some(At::new((*value).to_owned(), place));
         match words {
             ["option", kind, more @ ..] if kind.ends_with("check") || kind.ends_with("chk") => {
@@ -159,12 +137,12 @@ impl ProxySettings {
 
 impl ProxySettings {
     /// Whether HAProxy refuses a line of it, so that nothing can be concluded from the others.
-    pub(super) fn is_broken(&self) -> bool {
+    pub(crate) fn is_broken(&self) -> bool {
         self.incomplete || self.too_many.is_some()
     }
 
     /// What a proxy that follows `defaults` starts with.
-    pub(super) fn inherited(mut self) -> ProxySettings {
+    pub(crate) fn inherited(mut self) -> ProxySettings {
         self.rules.inherited = true;
         self
     }
@@ -172,7 +150,7 @@ impl ProxySettings {
 
 impl Global {
     /// Reads a line; gives what was not understood.
-    pub(super) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
+    pub(crate) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
         let here = Some(place.clone());
         let text = |value: &&str| Some(At::new((*value).to_owned(), place));
         match words {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     pub file: Arc<str>,
     /// From 1.
     pub line: usize,
@@ -19,13 +19,13 @@ impl fmt::Display for Place {
 
 /// A value, and where it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct At<T> {
+pub(crate) struct At<T> {
     pub value: T,
     pub place: Place,
 }
 
 impl<T> At<T> {
-    pub(super) fn new(value: T, place: &Place) -> At<T> {
+    pub(crate) fn new(value: T, place: &Place) -> At<T> {
         At {
             value,
             place: place.clone(),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 /// What a server line says to dial.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Endpoint {
+pub(crate) enum Endpoint {
     /// Host and port; port 0 where there is none.
     Tcp(String, u16),
     /// A unix socket's path.
@@ -15,7 +15,7 @@ pub(super) enum Endpoint {
 
 impl Endpoint {
     /// Reads HAProxy's notation (manual, section 11): what follows the last colon is the port.
-    pub(super) fn parse(text: &str) -> Endpoint {
+    pub(crate) fn parse(text: &str) -> Endpoint {
         let (family, rest) = match text.split_once('@') {
             Some((family, rest)) => (family, rest),
             None => ("", text),
@@ -43,7 +43,7 @@ impl Endpoint {
     }
 
     /// The two words with which HAProxy names it: address and port.
-    pub(super) fn words(&self) -> (String, String) {
+    pub(crate) fn words(&self) -> (String, String) {
         match self {
             Endpoint::Tcp(host, port) => (host.clone(), port.to_string()),
             Endpoint::Unix(path) => (path.clone(), "NOT_USED".to_owned()),
@@ -52,7 +52,7 @@ impl Endpoint {
     }
 
     /// A name that HAProxy resolves, if it is one.
-    pub(super) fn name(&self) -> Option<&str> {
+    pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Endpoint::Tcp(host, _) if host.parse::<IpAddr>().is_err() => Some(host),
             _ => None,
@@ -61,7 +61,7 @@ impl Endpoint {
 }
 
 /// The names and addresses that `server-template PREFIX COUNT|RANGE ADDRESS` makes.
-pub(super) fn template(prefix: &str, range: &str) -> Option<Vec<String>> {
+pub(crate) fn template(prefix: &str, range: &str) -> Option<Vec<String>> {
     let (low, high) = match range.split_once('-') {
         Some((low, high)) => (low.parse().ok()?, high.parse().ok()?),
         None => (1, range.parse::<u32>().ok()?),

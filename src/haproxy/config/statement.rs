@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::haproxy::program::Haproxy;
+use super::super::program::Haproxy;
 use crate::haproxy::variables::Variables;
 use crate::haproxy::words;
 use crate::refusal::Refusal;
 
-use super::conditions::Blocks;
+use super::condition::Blocks;
 use super::place::{At, Place};
 
 /// The words of a line; none of one that cannot be split.
@@ -38,7 +38,7 @@ pub(super) struct Statements {
 ///
 /// # Errors
 /// What cannot be read, and a folder without any.
-pub(super) fn files(given: &[String]) -> Result<Vec<PathBuf>> {
+pub(crate) fn files_of(given: &[String]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for name in given {
         let path = Path::new(name);

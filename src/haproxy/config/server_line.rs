@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::options::values::Time;
 
-use super::endpoint::Endpoint;
+use super::address::Endpoint;
 use super::place::{At, Place};
 
 /// A server.
 #[derive(Clone, Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     pub name: String,
     pub endpoint: Endpoint,
     pub settings: Settings,
@@ -21,7 +21,7 @@ pub(super) struct Server {
 /// The words after a server's address, each with its value, which is empty for a word that takes
 /// none. A later word replaces an earlier one; `no-check` removes `check`.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Settings(BTreeMap<String, At<String>>);
+pub(crate) struct Settings(BTreeMap<String, At<String>>);
 
 /// The words with a value that doctor looks at, or whose value could be mistaken for a word: a cookie
 /// may be called `check`. What HAProxy does not know, it says itself.
@@ -62,7 +62,7 @@ const WITH_VALUE: &[&str] = &[
 impl Server {
     /// Its address and port as HAProxy names them, its name resolved as HAProxy does when it starts; a
     /// name that has no address stays.
-    pub(super) fn address(&self) -> (String, String) {
+    pub(crate) fn address(&self) -> (String, String) {
         let (address, port) = self.endpoint.words();
         let name = self.endpoint.name();
         let addresses = name.and_then(|name| (name, 0).to_socket_addrs().ok());
@@ -74,7 +74,7 @@ impl Server {
 
 impl Settings {
     /// Reads the words of a line; gives what was not understood.
-    pub(super) fn read(&mut self, words: &[String], place: &Place) -> Vec<String> {
+    pub(crate) fn read(&mut self, words: &[String], place: &Place) -> Vec<String> {
         let mut unclear = Vec::new();
         let mut words = words.iter();
         while let Some(word) = words.next() {
@@ -108,28 +108,28 @@ impl Settings {
         self.0.insert(word.to_owned(), value);
     }
 
-    pub(super) fn get(&self, word: &str) -> Option<&At<String>> {
+    pub(crate) fn get(&self, word: &str) -> Option<&At<String>> {
         self.0.get(word)
     }
 
     /// Whether a word is there.
-    pub(super) fn has(&self, word: &str) -> bool {
+    pub(crate) fn has(&self, word: &str) -> bool {
         self.0.contains_key(word)
     }
 
     /// Where a word is written.
-    pub(super) fn place(&self, word: &str) -> Option<&Place> {
+    pub(crate) fn place(&self, word: &str) -> Option<&Place> {
         self.get(word).map(|at| &at.place)
     }
 
     /// The name of `sni str(NAME)`, which is the same for every request.
-    pub(super) fn fixed_sni(&self) -> Option<&str> {
+    pub(crate) fn fixed_sni(&self) -> Option<&str> {
         let sni = self.get("sni")?.value.strip_prefix("str(")?;
         Some(sni.strip_suffix(')')?.trim_matches(['\'', '"']))
     }
 
     /// The time between two checks.
-    pub(super) fn inter(&self) -> Option<At<Duration>> {
+    pub(crate) fn inter(&self) -> Option<At<Duration>> {
         let At { value, place } = self.get("inter")?;
         let time = value.parse::<Time>().ok()?;
         Some(At::new(time.0, place))

@@ -4,7 +4,7 @@ use super::place::{At, Place};
 
 /// The rules of a proxy's own check.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rules {
+pub(crate) struct Rules {
     /// What follows `option httpchk`.
     pub request: String,
     /// They come from `defaults`: the first of the proxy's own replaces them.
@@ -15,7 +15,7 @@ pub(super) struct Rules {
 
 /// How a check connects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Connect<'a> {
+pub(crate) enum Connect<'a> {
     /// As the server line says, which is what happens without a rule too.
     AsTheServer,
     /// With TLS of its own, in this line, which names no SNI.
@@ -25,7 +25,7 @@ pub(super) enum Connect<'a> {
 }
 
 impl Rules {
-    pub(super) fn add(&mut self, words: &[&str], place: &Place) {
+    pub(crate) fn add(&mut self, words: &[&str], place: &Place) {
         if std::mem::take(&mut self.inherited) {
             self.lines.clear();
         }
@@ -34,18 +34,18 @@ impl Rules {
     }
 
     /// The lines, each as text.
-    pub(super) fn lines(&self) -> impl Iterator<Item = At<String>> {
+    pub(crate) fn lines(&self) -> impl Iterator<Item = At<String>> {
         let lines = self.lines.iter();
         lines.map(|line| At::new(line.value.join(" "), &line.place))
     }
 
     /// The words of the lines.
-    pub(super) fn words(&self) -> &[At<Vec<String>>] {
+    pub(crate) fn words(&self) -> &[At<Vec<String>>] {
         &self.lines
     }
 
     /// How the check connects.
-    pub(super) fn connect(&self) -> Connect<'_> {
+    pub(crate) fn connect(&self) -> Connect<'_> {
         let is_connect =
             |line: &&At<Vec<String>>| line.value.get(1).is_some_and(|word| word == "connect");
         let mut connects = self.lines.iter().filter(is_connect);
@@ -61,7 +61,7 @@ impl Rules {
     }
 
     /// Whether the check's request has a Host header, which HAProxy 3.3 and later send as SNI.
-    pub(super) fn has_host(&self) -> bool {
+    pub(crate) fn has_host(&self) -> bool {
         let after_version = self.request.splitn(4, ' ').nth(3);
         let mut lines = self.lines.iter();
         after_version.is_some_and(|more| !more.is_empty())

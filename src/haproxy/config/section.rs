@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-use super::config::{Backend, Config, ProxySettings};
-use super::endpoint::{Endpoint, template};
+use super::address::{Endpoint, template};
 use super::place::Place;
-use super::server::Server;
-use super::statements::{Statement, Statements};
+use super::proxy::{Backend, Global, ProxySettings};
+use super::server_line::Server;
+use super::statement::Statement;
 
 /// The names that start a section (manual, sections 3, 4, 12 and others).
 const SECTIONS: &[&str] = &[
@@ -46,10 +46,20 @@ enum Section {
     Other,
 }
 
+/// The sections of a configuration.
+#[derive(Debug, Default)]
+pub(super) struct Sections {
+    pub global: Global,
+    /// `backend` and `listen`, in the order of the files.
+    pub backends: Vec<Backend>,
+    /// What was not understood, and why.
+    pub unclear: Vec<(Place, String)>,
+}
+
 /// The reading of a configuration.
 #[derive(Default)]
 struct Reader {
-    config: Config,
+    done: Sections,
     section: Section,
     /// The `defaults` read last, for sections that name none.
     defaults: ProxySettings,
@@ -57,17 +67,12 @@ struct Reader {
 }
 
 /// Reads the sections.
-pub(super) fn read(statements: Statements) -> Config {
+pub(super) fn read(statements: &[Statement]) -> Sections {
     let mut reader = Reader::default();
-    reader.config.unset = statements.unset;
-    reader.config.unclear = statements.unclear;
-    reader.config.broken = statements.broken;
-    for statement in &statements.all {
+    for statement in statements {
         reader.statement(statement);
     }
-    let in_order = |(place, _): &(Place, String)| (place.file.clone(), place.line);
-    reader.config.unclear.sort_by_key(in_order);
-    reader.config
+    reader.done
 }
 
 impl Reader {
@@ -81,7 +86,7 @@ impl Reader {
             return self.open(&words, place);
         }
         let unclear = match &self.section {
-            Section::Global => self.config.global.read(&words, place),
+            Section::Global => self.done.global.read(&words, place),
             Section::Defaults(name) => {
                 let unclear = self.defaults.read(&words, place);
                 if let Some(name) = name {
@@ -89,7 +94,7 @@ impl Reader {
                 }
                 unclear
             }
-            Section::Backend => match self.config.backends.last_mut() {
+            Section::Backend => match self.done.backends.last_mut() {
                 Some(backend) => backend.read(statement),
                 None => return,
             },
@@ -108,7 +113,7 @@ impl Reader {
                 }
             }
             Section::Backend => {
-                let backend = self.config.backends.last_mut();
+                let backend = self.done.backends.last_mut();
                 backend
                     .into_iter()
                     .for_each(|backend| backend.settings.incomplete = true);
@@ -119,7 +124,7 @@ impl Reader {
 
     fn unclear(&mut self, place: &Place, texts: impl IntoIterator<Item = String>) {
         let texts = texts.into_iter().map(|text| (place.clone(), text));
-        self.config.unclear.extend(texts);
+        self.done.unclear.extend(texts);
     }
 
     /// Starts a section.
@@ -137,7 +142,7 @@ impl Reader {
                 .map(ProxySettings::inherited)
                 .unwrap_or_else(|| {
                     let text = format!("there is no `defaults {from}` above");
-                    self.config.unclear.push((place.clone(), text));
+                    self.done.unclear.push((place.clone(), text));
                     ProxySettings::default()
                 }),
         };
@@ -152,7 +157,7 @@ impl Reader {
                 Section::Defaults(name)
             }
             "backend" | "listen" => {
-                self.config.backends.push(Backend {
+                self.done.backends.push(Backend {
                     name: name.unwrap_or_default().to_owned(),
                     place: place.clone(),
                     settings: inherited,

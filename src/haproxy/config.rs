@@ -1,0 +1,68 @@
+//! haproxy.cfg as HAProxy reads it (configuration manual, sections 2 to 5 and 11), as far as health
+//! checks and the servers behind them are concerned.
+//!
+//! `files -> Statements (words, variables, .if) -> sections -> Configuration -> backends -> servers`.
+
+pub(crate) mod address;
+mod condition;
+pub(crate) mod http_check;
+pub(crate) mod place;
+pub(crate) mod proxy;
+mod section;
+pub(crate) mod server_line;
+pub(crate) mod statement;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use self::place::{At, Place};
+use self::proxy::{Backend, Global};
+use super::program::Haproxy;
+use super::variables::Variables;
+use crate::refusal::Refusal;
+
+/// A configuration.
+#[derive(Debug, Default)]
+pub(crate) struct Configuration {
+    pub global: Global,
+    /// `backend` and `listen`, in the order of the files.
+    pub backends: Vec<Backend>,
+    /// Lines that were not understood, and why.
+    pub unclear: Vec<(Place, String)>,
+    /// Lines that cannot be split into words.
+    pub broken: Vec<At<Refusal>>,
+    /// Variables that are not set, each where it is used first.
+    pub unset: Vec<(String, Place)>,
+}
+
+impl Configuration {
+    /// Reads these files in their order. `variables` are those that HAProxy starts with; afterwards
+    /// they are as the configuration leaves them.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub(crate) fn read(
+        files: &[PathBuf],
+        variables: &mut Variables,
+        haproxy: &Haproxy,
+    ) -> Result<Configuration> {
+        let statements = statement::read(files, variables, haproxy)?;
+        let sections = section::read(&statements.all);
+        let mut unclear = statements.unclear;
+        unclear.extend(sections.unclear);
+        unclear.sort_by_key(|(place, _)| (place.file.clone(), place.line));
+        Ok(Configuration {
+            global: sections.global,
+            backends: sections.backends,
+            unclear,
+            broken: statements.broken,
+            unset: statements.unset,
+        })
+    }
+
+    /// The backends whose servers a program checks.
+    pub(crate) fn external(&self) -> impl Iterator<Item = &Backend> {
+        self.backends.iter().filter(|backend| backend.is_external())
+    }
+}
