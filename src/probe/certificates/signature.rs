@@ -15,7 +15,7 @@ use super::rules::RSA_OF_RING;
 use crate::certificate::{Parts, rsa_bits};
 
 /// All of them. The usual ones come first: webpki goes through the list for each certificate.
-pub(in crate::probe) static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
+pub static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: &[
         usual::ECDSA_P256_SHA256,
         usual::ECDSA_P256_SHA384,

@@ -17,7 +17,7 @@ use crate::plan::{Tls, Verification};
 ///
 /// The name in the question is the SNI name; the one verified is the plan's and may be another.
 #[derive(Debug)]
-pub(in crate::probe) struct Verifier {
+pub struct Verifier {
     verification: Option<Arc<Verification>>,
     min_days: Option<u32>,
     wants_end: bool,
