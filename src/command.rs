@@ -92,25 +92,32 @@ impl Command {
         })
     }
 
+    /// Refuses an option that belongs to another command.
+    ///
+    /// # Errors
+    /// Names the command that accepts the option.
+    pub(crate) fn refuse(self, option: &str) -> Result<()> {
+        let owner = ONLY_FOR.iter().find(|(name, ..)| *name == option);
+        match owner {
+            Some((_, owner, _)) if !self.takes(option) => {
+                let whose = match owner {
+                    Command::Check => "checks",
+                    owner => owner.name(),
+                };
+                let what = format!("is for {whose}");
+                Err(refusal(option, what, "leave it out here"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses the options that belong to another command.
     ///
     /// # Errors
     /// The first that was given.
     pub(crate) fn refuse_foreign(self, options: &Options) -> Result<()> {
-        for (option, owner, given) in ONLY_FOR {
-            if !self.takes(option) && given(options) {
-                let whose = match owner {
-                    Command::Check => "checks",
-                    owner => owner.name(),
-                };
-                return Err(refusal(
-                    option,
-                    format!("is for {whose}"),
-                    "leave it out here",
-                ));
-            }
-        }
-        Ok(())
+        let mut given = ONLY_FOR.iter().filter(|(_, _, given)| given(options));
+        given.try_for_each(|(option, ..)| self.refuse(option))
     }
 
     /// Takes the command's name off the words.

@@ -1,14 +1,16 @@
 //! What `--help` prints.
 
+use argh::FromArgs;
+
 use crate::command::Command;
+use crate::options::Options;
 use crate::output::wrap::paragraph;
 use crate::{diagnose, doctor, explain, serve};
 
-/// The `--help` of a command; that of a check is made from its options (`options`), to which the
-/// other commands are added.
-pub(crate) fn of(command: Command, options: &str) -> String {
+/// The `--help` of a command; the other commands are added to that of a check.
+pub(crate) fn of(command: Command) -> String {
     let about = match command {
-        Command::Check => &(folded(options) + &commands()),
+        Command::Check => &(folded(&check()) + &commands()),
         Command::Diagnose => diagnose::HELP,
         Command::Doctor => &doctor::help(),
         Command::Explain => explain::HELP,
@@ -17,6 +19,11 @@ pub(crate) fn of(command: Command, options: &str) -> String {
     let words = ["sni-check", command.name(), command.arguments()];
     let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
     format!("Usage: {}\n\n{about}", words.join(" "))
+}
+
+fn check() -> String {
+    let help = Options::from_args(&["sni-check"], &["--help"]);
+    help.err().map(|exit| exit.output).unwrap_or_default()
 }
 
 /// argh's text without its first line, which has every option in it, and with what follows wrapped.

@@ -50,6 +50,7 @@ use crate::code::Code;
 use crate::command::Command;
 use crate::doctor::DoctorOptions;
 use crate::haproxy::{Caller, tied};
+use crate::options::handed::{self, Carrier};
 use crate::options::{Options, Parsed, version_checks_nothing};
 use crate::output::expiry::{self, Phases};
 use crate::output::write::{write_line, write_text};
@@ -136,15 +137,15 @@ fn task(
     }
     match command {
         Command::Explain => Ok(Task::Text(match words.as_slice() {
-            [help] if help == "--help" || help == "-h" => help::of(command, ""),
+            [help] if help == "--help" || help == "-h" => help::of(command),
             words => explain::text(words)?,
         })),
         Command::Doctor => match options::parse_as(&["sni-check", command.name()], &words)? {
-            Parsed::Help(_) => Ok(Task::Text(help::of(command, ""))),
+            Parsed::Help => Ok(Task::Text(help::of(command))),
             Parsed::Options(options) => Ok(Task::Doctor(options)),
         },
         Command::Serve => match serve::parse(&words)? {
-            Parsed::Help(_) => Ok(Task::Text(help::of(command, ""))),
+            Parsed::Help => Ok(Task::Text(help::of(command))),
             Parsed::Options(call) => Ok(Task::Serve(call)),
         },
         Command::Check | Command::Diagnose => probing(command, words, caller, output, start),
@@ -160,9 +161,15 @@ fn probing(
     start: Instant,
 ) -> Result<Task> {
     let options = match &caller {
-        Some(_) => options::handed::options(&env::var_os("PATH").unwrap_or_default(), words)?,
+        Some(_) => {
+            let path = env::var_os("PATH").unwrap_or_default();
+            // HAProxy's arguments can't be mistaken for options or for the value of an option.
+            let mut options = handed::options(Carrier::Path, &path)?;
+            options.target = words;
+            options
+        }
         None => match options::parse(&words)? {
-            Parsed::Help(options) => return Ok(Task::Text(help::of(command, &options))),
+            Parsed::Help => return Ok(Task::Text(help::of(command))),
             Parsed::Options(options) => options,
         },
     };

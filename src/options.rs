@@ -4,16 +4,17 @@
 
 pub mod expect;
 mod familiar;
-pub(crate) mod handed;
+pub mod handed;
+mod parse;
 pub mod values;
 
-use anyhow::{Result, anyhow};
-use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind, FromArgs, Optionality};
+use anyhow::Result;
+use argh::{ArgsInfo, FromArgs};
 
 use self::expect::Expectation;
+pub use self::parse::{Parsed, parse_as};
 use self::values::{Alpn, Color, Days, Port, Size, Time, TlsVersion, Verify};
-use crate::haproxy::call::refuse_lookalike;
-use crate::refusal::{Misfit, SET_THE_VARIABLE, refusal};
+use crate::refusal::refusal;
 
 /// HTTPS health check with SNI, for HAProxy's external-check and by hand.
 ///
@@ -225,222 +226,10 @@ pub(crate) fn version_checks_nothing() -> anyhow::Error {
     refusal("--version", "checks nothing", "leave it out here")
 }
 
-/// What a list of words turned out to ask for.
-#[derive(Debug)]
-pub enum Parsed<T = Options> {
-    /// `--help`: the text to print.
-    Help(String),
-    /// The options.
-    Options(Box<T>),
-}
-
 /// Reads the words of a check (without the program's name).
 ///
 /// # Errors
-/// An unknown option, an option without its value, a value that is not of its form.
-pub fn parse(words: &[String]) -> Result<Parsed> {
+/// As [`parse_as`].
+pub fn parse(words: &[String]) -> Result<Parsed<Options>> {
     parse_as(&["sni-check"], words)
-}
-
-/// Reads the words that follow `command`.
-///
-/// # Errors
-/// As [`parse`].
-pub fn parse_as<T: FromArgs + ArgsInfo>(command: &[&str], words: &[String]) -> Result<Parsed<T>> {
-    let info = T::get_args_info();
-    let words = separate_values(command, words, &info)?;
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match T::from_args(command, &words) {
-        Ok(options) => Ok(Parsed::Options(Box::new(options))),
-        Err(exit) if exit.status.is_ok() => Ok(Parsed::Help(exit.output)),
-        Err(exit) => Err(refused(exit.output.trim())),
-    }
-}
-
-/// A refusal of argh's (`Error parsing option '--timeout' with value '5x': …`) as one of ours.
-fn refused(text: &str) -> anyhow::Error {
-    let parts = text
-        .strip_prefix("Error parsing option '")
-        .and_then(|rest| rest.split_once("' with value '"))
-        .and_then(|(option, rest)| {
-            let (value, _) = rest.rsplit_once("': ")?;
-            let misfit = Misfit::from_text(&rest[value.len() + 3..])?;
-            Some((format!("{option} {value}"), misfit))
-        });
-    match parts {
-        Some((subject, misfit)) => misfit.of(&subject),
-        None => anyhow!("{text}"),
-    }
-}
-
-/// Turns `--name=value` into two words, and refuses what argh would misread or tell less well: an
-/// unknown option, one given twice, and an option whose value is missing so that it would swallow
-/// the next option. The latter is what an unset variable leaves behind in `external-check path "--sni ${SNI_HOST} --uri /"`.
-fn separate_values(
-    command: &[&str],
-    words: &[String],
-    info: &CommandInfoWithArgs,
-) -> Result<Vec<String>> {
-    let flags = info.flags;
-    let mut separated = Vec::with_capacity(words.len());
-    let mut given = Vec::new();
-    let mut words = words.iter().peekable();
-    while let Some(word) = words.next() {
-        refuse_lookalike(word)?;
-        let is_word = !word.starts_with('-');
-        if is_word && info.positionals.is_empty() {
-            return Err(refusal(
-                format!("`{word}`"),
-                "belongs to no option",
-                format!(
-                    "write only options, such as -f FILE; {} --help lists them",
-                    command.join(" ")
-                ),
-            ));
-        }
-        if is_word || word == "-h" || word == "--help" {
-            separated.push(word.clone());
-            continue;
-        }
-        if word == "--" {
-            separated.push(word.clone());
-            separated.extend(words.cloned());
-            break;
-        }
-        let (name, value) = match word.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
-            None => (word.as_str(), None),
-        };
-        let flag = known(command, name, flags)?;
-        separated.push(flag.long.to_owned());
-        if matches!(flag.kind, FlagInfoKind::Switch) {
-            if value.is_some() {
-                let write = format!("write {name} without a value");
-                return Err(refusal(name, "takes no value", write));
-            }
-            continue;
-        }
-        if flag.optionality != Optionality::Repeating && given.contains(&flag.long) {
-            return Err(refusal(name, "is given twice", "give it only once"));
-        }
-        given.push(flag.long);
-        let value = match value {
-            Some(value) => value,
-            None => match words.next() {
-                Some(next) if is_option(next, flags) => {
-                    let what = format!("has no value, {next} follows");
-                    return Err(refusal(name, what, SET_THE_VARIABLE));
-                }
-                Some(next) => next,
-                None => {
-                    return Err(refusal(name, "has no value", SET_THE_VARIABLE));
-                }
-            },
-        };
-        separated.push(value.to_owned());
-    }
-    Ok(separated)
-}
-
-fn is_option(word: &str, flags: &[FlagInfo<'_>]) -> bool {
-    let name = word.split_once('=').map_or(word, |(name, _)| name);
-    flags.iter().any(|flag| is_called(flag, name))
-}
-
-fn is_called(flag: &FlagInfo<'_>, name: &str) -> bool {
-    let short = name.strip_prefix('-').map(str::chars);
-    let short = short.and_then(|mut letters| letters.next().filter(|_| letters.next().is_none()));
-    flag.long == name || (short.is_some() && flag.short == short)
-}
-
-/// The option of that name, or an error that suggests the nearest.
-fn known<'a>(command: &[&str], name: &str, flags: &'a [FlagInfo<'a>]) -> Result<&'a FlagInfo<'a>> {
-    if let Some(flag) = flags.iter().find(|flag| is_called(flag, name)) {
-        return Ok(flag);
-    }
-    if let Some(ours) = familiar::instead(name, flags) {
-        return Err(refusal(name, "is not an option", format!("write {ours}")));
-    }
-    let nearest = flags
-        .iter()
-        .map(|flag| (strsim::damerau_levenshtein(name, flag.long), flag.long))
-        .min()
-        .filter(|(distance, _)| *distance <= 3);
-    match nearest {
-        Some((_, nearest)) => Err(refusal(
-            name,
-            "is not an option",
-            format!("did you mean {nearest}?"),
-        )),
-        None => Err(refusal(
-            name,
-            "is not an option",
-            format!("choose one that {} --help lists", command.join(" ")),
-        )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Options, Parsed, parse};
-
-    fn options(words: &[&str]) -> Options {
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        match parse(&words).expect("valid options") {
-            Parsed::Options(options) => *options,
-            Parsed::Help(_) => panic!("help"),
-        }
-    }
-
-    fn refusal(words: &[&str]) -> String {
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        parse(&words).expect_err("a refusal").to_string()
-    }
-
-    #[test]
-    fn a_value_may_follow_an_equals_sign() {
-        let options = options(&[
-            "--sni=a.example",
-            "--expect=status 200",
-            "--header=A: b=c",
-            "h",
-        ]);
-        assert_eq!(options.sni.as_deref(), Some("a.example"));
-        assert_eq!(options.expect.len(), 1);
-        assert_eq!(options.header, ["A: b=c"]);
-        assert_eq!(options.target, ["h"]);
-    }
-
-    #[test]
-    fn a_value_may_begin_with_a_dash_but_not_be_an_option() {
-        assert_eq!(options(&["--body", "-1"]).body.as_deref(), Some("-1"));
-        assert!(refusal(&["--sni", "--uri", "/"]).contains("--sni has no value, --uri follows"));
-        assert!(refusal(&["--uri"]).contains("--uri has no value"));
-    }
-
-    #[test]
-    fn unknown_options_are_refused_with_the_nearest_one() {
-        assert!(refusal(&["--snl", "x"]).contains("did you mean --sni?"));
-        assert!(refusal(&["--frobnicate"]).contains("--help lists"));
-        assert_eq!(refusal(&["-k"]), "-k is not an option; write --verify none");
-        assert!(refusal(&["--quiet=1"]).contains("takes no value"));
-    }
-
-    #[test]
-    fn an_option_given_twice_is_refused_unless_it_is_repeatable() {
-        assert!(refusal(&["--sni", "a", "--sni", "b"]).contains("--sni"));
-        assert_eq!(
-            options(&["--header", "A: 1", "--header", "A: 2"])
-                .header
-                .len(),
-            2
-        );
-    }
-
-    #[test]
-    fn help_is_asked_for_with_a_dash_only() {
-        let words = ["--help".to_owned()];
-        assert!(matches!(parse(&words), Ok(Parsed::Help(text)) if text.contains("--sni")));
-        assert_eq!(options(&["help"]).target, ["help"]);
-    }
 }

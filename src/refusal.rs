@@ -15,22 +15,36 @@ pub struct Refusal {
     /// What to do instead, which reads well after `; ` and after a label: `write a number and a unit,
     /// such as 2s`. Only `did you mean X?` is a question.
     pub write: String,
+    /// The other faults of the same call, in the order of its words.
+    pub also: Vec<Refusal>,
 }
 
 impl Refusal {
-    /// What to do, as a sentence that stands alone.
+    /// What to do about every fault, as a sentence that stands alone.
     pub fn instead(&self) -> String {
         let nearest = self.write.strip_prefix("did you mean ");
-        match nearest.and_then(|write| write.strip_suffix('?')) {
+        let mut text = match nearest.and_then(|write| write.strip_suffix('?')) {
             Some(nearest) => format!("write {nearest}"),
             None => self.write.clone(),
+        };
+        for other in &self.also {
+            text += "; then ";
+            text += &other.instead();
         }
+        text
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}; {}", self.subject, self.what, self.write)
+        write!(f, "{} {}; {}", self.subject, self.what, self.write)?;
+        let mut before = self;
+        for other in &self.also {
+            let end = if before.write.ends_with('?') { "" } else { "." };
+            write!(f, "{end} Also: {other}")?;
+            before = other;
+        }
+        Ok(())
     }
 }
 
@@ -49,7 +63,34 @@ pub(crate) fn refusal(
         subject: subject.into(),
         what: what.into(),
         write: write.into(),
+        also: Vec::new(),
     })
+}
+
+/// Joins the faults of one call into one refusal. A fault that repeats an earlier fault is left out.
+/// Returns `None` if there is no fault.
+pub(crate) fn together(faults: Vec<Error>) -> Option<Error> {
+    let mut all: Vec<Refusal> = Vec::new();
+    for fault in faults {
+        let mut first = match fault.downcast::<Refusal>() {
+            Ok(refusal) => refusal,
+            // It has no parts to join.
+            Err(fault) => return Some(fault),
+        };
+        let others = std::mem::take(&mut first.also);
+        for refusal in std::iter::once(first).chain(others) {
+            let repeats = |known: &Refusal| {
+                (&known.subject, &known.write) == (&refusal.subject, &refusal.write)
+            };
+            if !all.iter().any(repeats) {
+                all.push(refusal);
+            }
+        }
+    }
+    let mut all = all.into_iter();
+    let mut first = all.next()?;
+    first.also.extend(all);
+    Some(Error::new(first))
 }
 
 /// Says of a refusal whose it is, where what is refused is only a part: of an option, of a URL.

@@ -27,7 +27,6 @@ use self::answer::Answer;
 use self::listen::Listener;
 pub use self::options::{ServeCall, ServeOptions, help, parse};
 use self::plans::Plans;
-pub use self::plans::requested;
 use self::threads::{Connection, Threads};
 use crate::code::Code;
 use crate::deadline::Deadline;

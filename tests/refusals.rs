@@ -275,6 +275,22 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
         ("--sni a --max-head 0", vec!["--max-head", "64k"]),
         ("--help", vec!["--help"]),
         ("--version", vec!["--version"]),
+        (
+            "www.example.com --sni --uri /healthz",
+            vec![
+                "external-check path does not begin with an option",
+                "Also: --sni has no value, --uri follows",
+            ],
+        ),
+        (
+            "--snl a --timeout 5x --color never --port 0",
+            vec![
+                "--snl is not an option",
+                "Also: --timeout 5x is not a time",
+                "Also: --color is for diagnose",
+                "Also: --port 0 is not a port",
+            ],
+        ),
     ]
     .into_iter()
     .map(|(path, parts)| {

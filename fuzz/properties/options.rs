@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use sni_check::haproxy::Caller;
-use sni_check::haproxy::call::options_in_path;
 use sni_check::options::expect::Part;
+use sni_check::options::handed::{Carrier, words as words_in};
 use sni_check::options::values::Verify;
 use sni_check::options::{Options, Parsed, parse};
 use sni_check::plan::{Output, Plan, Target};
@@ -20,7 +20,7 @@ pub fn hold(input: &[u8]) {
     if input.contains(&0) {
         return; // No environment holds it.
     }
-    let mut words = match options_in_path(OsStr::from_bytes(input)) {
+    let mut words = match words_in(Carrier::Path, OsStr::from_bytes(input)) {
         Ok(words) => words,
         Err(error) => return assert_says_something(&error),
     };
@@ -36,7 +36,7 @@ pub fn hold(input: &[u8]) {
     words.extend(ARGUMENTS.map(str::to_owned));
     let options = match parse(&words) {
         Ok(Parsed::Options(options)) => options,
-        Ok(Parsed::Help(_)) => return,
+        Ok(Parsed::Help) => return,
         Err(error) => return assert_says_something(&error),
     };
     assert_no_word_is_lost(&words, &options);

@@ -2,9 +2,11 @@
 //!
 //! An input is what a client sends.
 
+use std::ffi::OsStr;
+
+use sni_check::options::handed::{self, Carrier};
 use sni_check::options::values::Time;
 use sni_check::serve::request::{OPTIONS, Request, STATE, parse};
-use sni_check::serve::requested;
 
 pub fn hold(input: &[u8]) {
     let all = parse(input);
@@ -14,7 +16,7 @@ pub fn hold(input: &[u8]) {
     assert_pieces_change_nothing(input, &all);
     if let Ok(Some(request)) = all {
         assert_is_what_was_sent(input, &request);
-        match requested(&request.options) {
+        match handed::options(Carrier::Header, OsStr::new(&request.options)) {
             Ok(options) => {
                 let longest = std::time::Duration::from_secs(60);
                 assert!(options.timeout.is_none_or(|Time(time)| time <= longest));

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use sni_check::code::Code;
 use sni_check::failure::{Closed, Failure};
-use sni_check::haproxy::call::options_in_path;
 use sni_check::options::expect::Part;
+use sni_check::options::handed::{Carrier, words as words_in};
 use sni_check::options::{Parsed, parse};
 use sni_check::plan::{Output, Plan, Request};
 use sni_check::probe::{Response, Stop, Stream, TlsStop, exchange};
@@ -64,7 +64,7 @@ fn looks_for_something(request: &Request) -> bool {
 
 /// What a plan makes of these options.
 fn request(options: &[u8]) -> Option<Request> {
-    let mut words = options_in_path(OsStr::from_bytes(options)).ok()?;
+    let mut words = words_in(Carrier::Path, OsStr::from_bytes(options)).ok()?;
     words.extend(["--sni", "a.example", "--verify", "none", "192.0.2.7"].map(str::to_owned));
     let Ok(Parsed::Options(options)) = parse(&words) else {
         return None;

@@ -28,6 +28,7 @@ fn unsplit(line: &At<Refusal>) -> Finding {
         subject,
         what,
         write,
+        ..
     } = &line.value;
     refused(format!("{subject} {what}"))
         .at(&line.place)

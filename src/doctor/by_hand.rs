@@ -2,9 +2,8 @@
 
 use std::ffi::OsStr;
 
-use crate::haproxy::call::{options_in_path, split_options};
+use crate::options::handed::{self, Carrier};
 use crate::plan::Plan;
-use crate::serve::request::OPTIONS;
 
 use super::check::ExternalCheck;
 use super::jail::Jail;
@@ -33,7 +32,7 @@ pub(super) fn of_external(check: &ExternalCheck, jail: &Jail) -> Option<String> 
         _ => vec![target(address, port)],
     };
     call(
-        options_in_path(path).ok()?,
+        handed::words(Carrier::Path, path).ok()?,
         |file| outside(file, jail),
         &plan,
         target,
@@ -52,7 +51,7 @@ pub(super) fn of_served(served: &Served, server: &Server) -> Option<String> {
             target(&address, &port)
         }
     };
-    let given = split_options(text, OPTIONS).ok()?;
+    let given = handed::words(Carrier::Header, OsStr::new(text)).ok()?;
     call(given, str::to_owned, &plan, vec![target])
 }
 

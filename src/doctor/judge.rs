@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 
 use anyhow::{Error, Result};
 
-use crate::command::Command;
-use crate::options::{self, Options};
+use crate::options::Options;
+use crate::options::handed::{self, Carrier};
 use crate::output::mark::Mark;
 use crate::plan::{Material, NO_SNI_NAME, Output, Plan};
 use crate::refusal::Refusal;
@@ -55,9 +55,9 @@ fn parse(check: &ExternalCheck) -> Result<Options> {
     if check.server.endpoint.name().is_some() {
         "192.0.2.1".clone_into(&mut arguments[2]);
     }
-    let options = options::handed::options(OsStr::new(path), arguments.into())?;
-    Command::Check.refuse_foreign(&options)?;
-    Ok(*options)
+    let mut options = *handed::options(Carrier::Path, OsStr::new(path))?;
+    options.target = arguments.into();
+    Ok(options)
 }
 
 fn plan(options: &Options, check: &ExternalCheck, jail: &Jail) -> Result<Plan> {

@@ -1,15 +1,15 @@
 //! Backends that are checked by `sni-check serve`: HAProxy's own http-check asks its socket.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use anyhow::{Error, Result};
 
-use crate::command::Command;
 use crate::haproxy::Caller;
-use crate::haproxy::call::split_options;
-use crate::options::{self, Options, Parsed};
+use crate::options::Options;
+use crate::options::handed::{self, Carrier};
 use crate::plan::{Files, Material, NO_SNI_NAME, Output, Plan};
-use crate::refusal::{Refusal, refusal};
+use crate::refusal::Refusal;
 use crate::serve::request::OPTIONS;
 
 use super::check::INTER;
@@ -161,12 +161,7 @@ impl<'a> Served<'a> {
     }
 }
 
-fn parse(text: &str) -> Result<Options, Error> {
-    match options::parse(&split_options(text, OPTIONS)?)? {
-        Parsed::Help(_) => Err(refusal("--help", "is for people", "leave it out here")),
-        Parsed::Options(options) => {
-            Command::Serve.refuse_foreign(&options)?;
-            Ok(*options)
-        }
-    }
+/// The options as `sni-check serve` reads them.
+fn parse(text: &str) -> Result<Options> {
+    Ok(*handed::options(Carrier::Header, OsStr::new(text))?)
 }

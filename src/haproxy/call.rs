@@ -1,7 +1,7 @@
 //! HAProxy's contract with an external check: four arguments, `HAPROXY_*` variables and `PATH`
 //! (configuration manual, `external-check command` and `external-check path`).
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt;
 
 use anyhow::Result;
@@ -46,45 +46,17 @@ impl Caller {
     }
 }
 
-/// The options that `external-check path` carries in `PATH`.
-///
-/// An ordinary search path carries none; it never begins with a dash.
-///
-/// # Errors
-/// An unclosed quote, a comment, bytes that are not UTF-8, options behind something else.
-pub fn options_in_path(path: &OsStr) -> Result<Vec<String>> {
-    let bytes = path.as_encoded_bytes().trim_ascii_start();
-    let first = path
-        .to_str()
-        .and_then(|text| text.split_whitespace().next());
-    refuse_lookalike(first.unwrap_or_default())?;
-    if !bytes.starts_with(b"-") {
-        // A search path has no such thing, options behind some other word have.
-        if bytes.windows(3).any(|part| part == b" --") {
-            let what = "does not begin with an option, but has one";
-            return Err(refusal(
-                PATH,
-                what,
-                "remove what stands before the first option",
-            ));
-        }
-        return Ok(Vec::new());
-    }
-    match path.to_str() {
-        Some(text) => split_options(text, PATH),
-        None => Err(refusal(
-            PATH,
-            "is not UTF-8",
-            "write it in UTF-8, without other bytes",
-        )),
-    }
-}
-
 /// What a word processor or a wiki makes of a dash, and a keyboard of some countries.
 const LOOKALIKES: [char; 12] = [
     '\u{ad}', '\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2015}', '\u{2043}',
     '\u{2212}', '\u{fe58}', '\u{fe63}', '\u{ff0d}',
 ];
+
+/// Whether a text begins with a dash, or with a character that only looks like a dash.
+pub fn begins_with_dash(text: &str) -> bool {
+    let first = text.trim_start().chars().next();
+    first.is_some_and(|first| first == '-' || LOOKALIKES.contains(&first))
+}
 
 /// Refuses a word that would be an option if its dashes were ones.
 ///
@@ -103,8 +75,6 @@ pub fn refuse_lookalike(word: &str) -> Result<()> {
     let write = format!("write --{name}, with two - of the keyboard");
     Err(refusal(format!("`{word}`"), what, write))
 }
-
-const PATH: &str = "external-check path";
 
 /// Splits options into words with a shell's quoting; `carrier` is what they come in.
 ///
@@ -132,65 +102,8 @@ pub fn split_options(text: &str, carrier: &str) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Caller, options_in_path};
-    use std::ffi::{OsStr, OsString};
-    use std::os::unix::ffi::OsStrExt;
-
-    #[test]
-    fn an_ordinary_path_carries_no_options() {
-        for path in ["", "/usr/bin:/bin", "."] {
-            assert!(options_in_path(OsStr::new(path)).expect(path).is_empty());
-        }
-    }
-
-    #[test]
-    fn shell_quoting_holds_words_together() {
-        let path = OsStr::new(r#" --sni a.example --header 'X-A: b c' --expect "string \"x\"" "#);
-        let words = options_in_path(path).expect("words");
-        assert_eq!(
-            words,
-            [
-                "--sni",
-                "a.example",
-                "--header",
-                "X-A: b c",
-                "--expect",
-                "string \"x\""
-            ]
-        );
-    }
-
-    #[test]
-    fn what_a_shell_would_not_take_whole_is_refused() {
-        for (path, part) in [
-            (&b"--sni 'a"[..], "not closed"),
-            (b"--sni a\\", "backslash"),
-            (b"--uri / #x --expect status", "a comment"),
-            (b"--uri / #x\n--expect status", "a comment"),
-            (b"--uri / #x\n", "a comment"),
-            (b"-- # --sni a.example", "a comment"),
-            (b"--sni \xff", "UTF-8"),
-        ] {
-            let error = options_in_path(OsStr::from_bytes(path)).expect_err("refused");
-            assert!(error.to_string().contains(part), "{error}");
-        }
-    }
-
-    #[test]
-    fn what_only_looks_like_a_dash_is_refused_and_named() {
-        for path in ["–-sni a.example", "—sni a.example", " ‑‑sni a", "-–sni a"] {
-            let error = options_in_path(OsStr::new(path))
-                .expect_err(path)
-                .to_string();
-            assert!(
-                error.contains("which only looks like -; write --sni, with"),
-                "{error}"
-            );
-        }
-        for path in ["/opt/–:/bin", "--body –x"] {
-            assert!(options_in_path(OsStr::new(path)).is_ok(), "{path}");
-        }
-    }
+    use super::Caller;
+    use std::ffi::OsString;
 
     #[test]
     fn only_haproxy_sets_the_server_name() {

@@ -1,42 +1,161 @@
-//! The options of HAProxy's call: those in `external-check path`, then its four arguments.
+//! The options that haproxy.cfg gives to a check, as one text: in `external-check path` for a check
+//! that HAProxy runs, in the header `X-Check-Options` for `sni-check serve`.
+//!
+//! Everything that reads such a text reads it here: the check, serve, diagnose and doctor. So doctor
+//! refuses exactly what the check and serve refuse.
 
 use std::ffi::OsStr;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 
-use super::{Options, Parsed, parse, version_checks_nothing};
-use crate::haproxy::call::options_in_path;
-use crate::refusal::refusal;
+use super::parse::{Part, parse_unless};
+use super::values::Time;
+use super::{Options, Parsed, version_checks_nothing};
+use crate::command::Command;
+use crate::haproxy::call::{begins_with_dash, split_options};
+use crate::refusal::{refusal, together};
 
-/// The options of HAProxy's call, with its four arguments as the target.
-///
-/// # Errors
-/// What `path` or the option language refuses, options that check nothing, words that belong to no
-/// option.
-pub fn options(path: &OsStr, arguments: Vec<String>) -> Result<Box<Options>> {
-    let words = options_in_path(path)?;
-    if let Some(name) = words.iter().find_map(|word| variable(word)) {
-        return Err(refusal(
-            "external-check path",
-            format!("has ${{{name}}} as it is, HAProxy has not replaced it"),
-            "put the whole text in double quotes: within them HAProxy replaces variables",
-        ));
+/// What carries the options from haproxy.cfg to the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// The variable `PATH`, which `external-check path` sets.
+    Path,
+    /// A header of the request to `sni-check serve`.
+    Header,
+}
+
+/// How long a check of `sni-check serve` may take, since it holds one of serve's places.
+const LONGEST: Duration = Duration::from_secs(60);
+
+impl Carrier {
+    /// The name of the carrier, as it stands in haproxy.cfg.
+    pub fn name(self) -> &'static str {
+        match self {
+            Carrier::Path => "external-check path",
+            Carrier::Header => "X-Check-Options",
+        }
     }
-    // Apart from HAProxy's arguments: none of them is the value of an option.
-    let mut options = match parse(&words)? {
-        Parsed::Help(_) => return Err(refusal("--help", "is for people", "leave it out here")),
-        Parsed::Options(options) if options.version => return Err(version_checks_nothing()),
-        Parsed::Options(options) => options,
-    };
-    if let Some(word) = options.target.first() {
-        return Err(refusal(
-            format!("`{word}` in external-check path"),
+
+    /// The command that the options are for.
+    fn command(self) -> Command {
+        match self {
+            Carrier::Path => Command::Check,
+            Carrier::Header => Command::Serve,
+        }
+    }
+
+    /// Returns why an option or a word has no place in this carrier.
+    fn refuse(self, part: &Part<'_>) -> Option<Error> {
+        let (option, value) = match part {
+            Part::Word(word) => {
+                return Some(self.variable(word).unwrap_or_else(|| self.stray(word)));
+            }
+            Part::Switch(option) => (option, None),
+            Part::Valued(option, value) => (option, Some(*value)),
+            Part::Fault(_) => return None,
+        };
+        match *option {
+            "--help" => Some(refusal("--help", "is for people", "leave it out here")),
+            "--version" => Some(version_checks_nothing()),
+            option => (self.command().refuse(option).err())
+                .or_else(|| self.variable(value?))
+                .or_else(|| self.too_long(option, value?)),
+        }
+    }
+
+    fn stray(self, word: &str) -> Error {
+        refusal(
+            format!("`{word}` in {}", self.name()),
             "belongs to no option",
             "remove that word, or quote a value that has spaces",
-        ));
+        )
     }
-    options.target = arguments;
-    Ok(options)
+
+    /// A variable of haproxy.cfg that HAProxy hasn't replaced.
+    fn variable(self, word: &str) -> Option<Error> {
+        let name = variable(word)?;
+        Some(refusal(
+            self.name(),
+            format!("has ${{{name}}} as it is, HAProxy has not replaced it"),
+            "put the whole text in double quotes: within them HAProxy replaces variables",
+        ))
+    }
+
+    fn too_long(self, option: &str, value: &str) -> Option<Error> {
+        let Time(time) = (option == "--timeout").then(|| value.parse().ok())??;
+        (self == Carrier::Header && time > LONGEST).then(|| {
+            refusal(
+                format!("--timeout {value}"),
+                "is longer than a minute, a limit of sni-check serve",
+                "write a time below `timeout check`",
+            )
+        })
+    }
+}
+
+/// Reads the options in the text of a carrier. An ordinary search path has no options.
+///
+/// # Errors
+/// Everything that is wrong with the text and the options in it, at once.
+pub fn options(carrier: Carrier, text: &OsStr) -> Result<Box<Options>> {
+    let (start, words) = parts(carrier, text)?;
+    let read = parse_unless(&["sni-check"], &words, |part| carrier.refuse(part));
+    let faults = match (start, read) {
+        (None, Ok(Parsed::Options(options))) => return Ok(options),
+        (start, Ok(_)) => Vec::from_iter(start),
+        (start, Err(error)) => start.into_iter().chain([error]).collect(),
+    };
+    let nothing = || refusal(carrier.name(), "has no options", "write options there");
+    Err(together(faults).unwrap_or_else(nothing))
+}
+
+/// Splits the text of a carrier into words.
+///
+/// # Errors
+/// An unclosed quote, a comment, bytes that aren't UTF-8, a text that doesn't begin with an option.
+pub fn words(carrier: Carrier, text: &OsStr) -> Result<Vec<String>> {
+    match parts(carrier, text)? {
+        (None, words) => Ok(words),
+        (Some(start), _) => Err(start),
+    }
+}
+
+/// The words from the first option on, and what is wrong with the text before them.
+fn parts(carrier: Carrier, text: &OsStr) -> Result<(Option<Error>, Vec<String>)> {
+    let bytes = text.as_encoded_bytes().trim_ascii_start();
+    let unicode = text.to_str();
+    let is_option = begins_with_dash(unicode.unwrap_or_default()) || bytes.starts_with(b"-");
+    let what = match carrier {
+        _ if is_option || bytes.is_empty() => None,
+        // A search path has no such part. A text with options after some other word has it.
+        Carrier::Path if bytes.windows(3).any(|part| part == b" --") => {
+            Some("does not begin with an option, but has one")
+        }
+        Carrier::Path => return Ok((None, Vec::new())),
+        Carrier::Header => Some("does not begin with an option"),
+    };
+    let start = what.map(|what| {
+        let write = match carrier {
+            Carrier::Path => "remove what stands before the first option",
+            Carrier::Header => "write only options there, such as --sni www.example.com",
+        };
+        refusal(carrier.name(), what, write)
+    });
+    let Some(text) = unicode else {
+        let write = "write it in UTF-8, without other bytes";
+        let other = refusal(carrier.name(), "is not UTF-8", write);
+        return Err(start.unwrap_or(other));
+    };
+    match (split_options(text, carrier.name()), start) {
+        (Ok(words), start) => {
+            let first = words.iter().position(|word| begins_with_dash(word));
+            let words = words.into_iter().skip(first.unwrap_or(usize::MAX));
+            Ok((start, words.collect()))
+        }
+        (Err(error), start) => Err(together(start.into_iter().chain([error]).collect())
+            .unwrap_or_else(|| refusal(carrier.name(), "can't be read", "write only options"))),
+    }
 }
 
 /// The name in `${NAME}` or `${NAME-default}`.
@@ -52,13 +171,73 @@ fn variable(word: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{options, variable};
+    use super::{Carrier, options, variable, words};
     use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
 
-    fn refused(path: &str) -> String {
-        let arguments = ["NOT_USED", "NOT_USED", "192.0.2.1", "443"].map(str::to_owned);
-        let refused = options(OsStr::new(path), arguments.to_vec());
-        refused.expect_err(path).to_string()
+    fn words_in_path(path: &OsStr) -> anyhow::Result<Vec<String>> {
+        words(Carrier::Path, path)
+    }
+
+    fn refused(carrier: Carrier, text: &str) -> String {
+        let refused = options(carrier, OsStr::new(text));
+        refused.expect_err(text).to_string()
+    }
+
+    #[test]
+    fn an_ordinary_path_carries_no_options() {
+        for path in ["", "/usr/bin:/bin", "."] {
+            assert!(words_in_path(OsStr::new(path)).expect(path).is_empty());
+        }
+    }
+
+    #[test]
+    fn shell_quoting_holds_words_together() {
+        let path = OsStr::new(r#" --sni a.example --header 'X-A: b c' --expect "string \"x\"" "#);
+        let words = words_in_path(path).expect("words");
+        assert_eq!(
+            words,
+            [
+                "--sni",
+                "a.example",
+                "--header",
+                "X-A: b c",
+                "--expect",
+                "string \"x\""
+            ]
+        );
+    }
+
+    #[test]
+    fn what_a_shell_would_not_take_whole_is_refused() {
+        for (path, part) in [
+            (&b"--sni 'a"[..], "not closed"),
+            (b"--sni a\\", "backslash"),
+            (b"--uri / #x --expect status", "a comment"),
+            (b"--uri / #x\n--expect status", "a comment"),
+            (b"--uri / #x\n", "a comment"),
+            (b"-- # --sni a.example", "a comment"),
+            (b"--sni \xff", "UTF-8"),
+        ] {
+            let error = words_in_path(OsStr::from_bytes(path)).expect_err("refused");
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_dash_is_refused_and_named() {
+        for path in ["–-sni a.example", "—sni a.example", " ‑‑sni a", "-–sni a"] {
+            let error = options(Carrier::Path, OsStr::new(path))
+                .expect_err(path)
+                .to_string();
+            assert!(
+                error.contains("which only looks like -; write --sni, with"),
+                "{error}"
+            );
+        }
+        for path in ["/opt/–:/bin", "--body –x"] {
+            assert!(options(Carrier::Path, OsStr::new(path)).is_ok(), "{path}");
+        }
     }
 
     #[test]
@@ -80,9 +259,56 @@ mod tests {
             ("/bin --sni a.example", "does not begin with an option"),
             ("check --sni a.example", "does not begin with an option"),
         ] {
-            let error = refused(path);
+            let error = refused(Carrier::Path, path);
             assert!(error.contains(part), "{path}: {error}");
         }
+    }
+
+    #[test]
+    fn every_fault_of_a_text_is_reported_at_once() {
+        for carrier in [Carrier::Path, Carrier::Header] {
+            let text = "www.example.com --sni --uri / x y --timeout 90q --color never --help";
+            let error = refused(carrier, text);
+            let name = carrier.name();
+            let mut rest = error.as_str();
+            for part in [
+                "does not begin with an option",
+                "Also: --sni has no value, --uri follows; ",
+                &format!("Also: `x` in {name} belongs to no option; "),
+                "Also: --timeout 90q is not a time; ",
+                "Also: --color is for diagnose; ",
+                "Also: --help is for people; ",
+            ] {
+                let at = rest.find(part).unwrap_or_else(|| panic!("{part}: {error}"));
+                rest = &rest[at + part.len()..];
+            }
+            assert_eq!(error.matches("Also: ").count(), 5, "{error}");
+        }
+    }
+
+    #[test]
+    fn the_rest_of_an_unquoted_value_is_not_a_fault_of_its_own() {
+        let error = refused(Carrier::Path, "--sni a --expect string all good");
+        assert!(
+            error.contains("--expect") && !error.contains("Also"),
+            "{error}"
+        );
+        let error = refused(Carrier::Path, "--sni '${A}' --uri '/${B}' --port 0");
+        assert_eq!(
+            error.matches("HAProxy has not replaced it").count(),
+            1,
+            "{error}"
+        );
+        assert!(error.contains("Also: --port 0"), "{error}");
+    }
+
+    #[test]
+    fn a_check_of_serve_may_take_a_minute() {
+        let text = OsStr::new("--timeout 90s");
+        assert!(options(Carrier::Path, text).is_ok());
+        assert!(refused(Carrier::Header, "--timeout 90s").contains("limit of sni-check serve"));
+        assert!(options(Carrier::Header, OsStr::new("--timeout 60s")).is_ok());
+        assert!(options(Carrier::Header, OsStr::new("")).is_ok());
     }
 
     #[test]

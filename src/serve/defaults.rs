@@ -175,7 +175,7 @@ mod tests {
         let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
         match parse(&words).expect(text) {
             Parsed::Options(options) => *options,
-            Parsed::Help(_) => panic!("help"),
+            Parsed::Help => panic!("help"),
         }
     }
 

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use argh::{ArgsInfo, FlagInfo, FlagInfoKind, FromArgs};
 use ipnet::IpNet;
 
 use crate::command::Command;
 use crate::options::{self, Options, Parsed};
-use crate::refusal::{Misfit, refusal};
+use crate::refusal::{Misfit, refusal, together};
 
 /// The same checks for HAProxy's own http-check, by a local server.
 #[derive(FromArgs, ArgsInfo, Debug, Default)]
@@ -139,23 +139,25 @@ impl FromStr for Network {
 pub fn parse(words: &[String]) -> Result<Parsed<ServeCall>> {
     let command = ["sni-check", Command::Serve.name()];
     let (own, others) = part(words, ServeOptions::get_args_info().flags);
-    let own = match options::parse_as::<ServeOptions>(&command, &own)? {
-        Parsed::Help(text) => return Ok(Parsed::Help(text)),
-        Parsed::Options(own) => *own,
-    };
-    let defaults = match options::parse_as::<Options>(&command, &others)? {
-        Parsed::Help(text) => return Ok(Parsed::Help(text)),
-        Parsed::Options(defaults) => *defaults,
+    let own = options::parse_as::<ServeOptions>(&command, &own);
+    let defaults = options::parse_as::<Options>(&command, &others);
+    let (own, defaults) = match (own, defaults) {
+        (Ok(Parsed::Options(own)), Ok(Parsed::Options(defaults))) => (*own, *defaults),
+        (Ok(_), Ok(_)) => return Ok(Parsed::Help),
+        (own, defaults) => {
+            let faults = own.err().into_iter().chain(defaults.err()).collect();
+            return Err(together(faults).unwrap_or_else(|| anyhow!("options that can't be read")));
+        }
     };
     refuse_idle(&defaults)?;
     Ok(Parsed::Options(Box::new(ServeCall { own, defaults })))
 }
 
-/// Refuses what has no meaning for a server's checks, on the command line as in a request.
+/// Refuses what has no meaning on the command line of serve.
 ///
 /// # Errors
 /// A target, `--version`, and options of other commands.
-pub(super) fn refuse_idle(options: &Options) -> Result<()> {
+fn refuse_idle(options: &Options) -> Result<()> {
     if let Some(target) = options.target.first() {
         let what = "names a server, which HAProxy names in each request";
         return Err(refusal(format!("`{target}`"), what, "leave it out here"));
@@ -207,7 +209,7 @@ mod tests {
     fn call(text: &str) -> ServeCall {
         match parse(&words(text)).expect(text) {
             Parsed::Options(call) => *call,
-            Parsed::Help(_) => panic!("help"),
+            Parsed::Help => panic!("help"),
         }
     }
 
@@ -217,10 +219,10 @@ mod tests {
         assert_eq!(call.own.listen, ["unix:/s"]);
         assert_eq!(call.own.files, ["/a", "/b"]);
         assert_eq!(call.defaults.sni.as_deref(), Some("a.example"));
-        assert!(matches!(parse(&words("--help")), Ok(Parsed::Help(_))));
+        assert!(matches!(parse(&words("--help")), Ok(Parsed::Help)));
         assert!(matches!(
             parse(&words("--listen --help")),
-            Ok(Parsed::Help(_)) | Err(_)
+            Ok(Parsed::Help) | Err(_)
         ));
     }
 

@@ -2,25 +2,23 @@
 //! as long as these stay the same.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use anyhow::Result;
 
 use super::defaults::over;
-use super::options::{Network, ServeCall, refuse_idle};
-use super::request::{OPTIONS, Request};
-use crate::haproxy::call::{refuse_lookalike, split_options};
-use crate::options::{self, Options, Parsed};
+use super::options::{Network, ServeCall};
+use super::request::Request;
+use crate::options::Options;
+use crate::options::handed::{self, Carrier};
 use crate::plan::{Allowed, Files, Host, Material, Output, Plan, Target};
 use crate::refusal::refusal;
 
 /// How many different texts of options are kept; a backend of HAProxy's has one.
 const KEPT: usize = 1024;
-/// How long a check may take, as it holds one of the places.
-const LONGEST: Duration = Duration::from_secs(60);
 
 /// Makes the plans of requests.
 #[derive(Debug)]
@@ -127,7 +125,7 @@ impl Plans {
 
     /// Reads the options of a request, and refuses those that a request may not have.
     fn parse(&self, text: &str) -> Result<Options> {
-        let given = requested(text)?;
+        let given = *handed::options(Carrier::Header, OsStr::new(text))?;
         if self.remote && given.syslog.is_some() {
             let what = "in a request could send anywhere";
             let write = "give --syslog to sni-check serve itself";
@@ -157,43 +155,17 @@ impl Plans {
     }
 }
 
-/// Reads the text of [`OPTIONS`].
-///
-/// # Errors
-/// What no server takes, whatever its own options are.
-pub fn requested(text: &str) -> Result<Options> {
-    refuse_lookalike(text.split_whitespace().next().unwrap_or_default())?;
-    if !text.is_empty() && !text.starts_with('-') {
-        let what = "does not begin with an option";
-        let write = "write options there, such as --sni www.example.com";
-        return Err(refusal(OPTIONS, what, write));
-    }
-    let given = match options::parse(&split_options(text, OPTIONS)?)? {
-        Parsed::Help(_) => return Err(refusal("--help", "is for people", "leave it out here")),
-        Parsed::Options(given) => *given,
-    };
-    refuse_idle(&given)?;
-    if given.timeout.is_some_and(|time| time.0 > LONGEST) {
-        let what = "is longer than a minute, a limit of sni-check serve";
-        return Err(refusal(
-            "--timeout",
-            what,
-            "write a time below `timeout check`",
-        ));
-    }
-    Ok(given)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::options::parse;
-    use super::{Parsed, Plans, Request};
+    use super::{Plans, Request};
+    use crate::options::Parsed;
 
     fn plans(text: &str) -> Plans {
         let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
         match parse(&words).expect(text) {
             Parsed::Options(call) => Plans::new(&call, None).expect(text),
-            Parsed::Help(_) => panic!("help"),
+            Parsed::Help => panic!("help"),
         }
     }
 

@@ -66,6 +66,8 @@ fn what_keeps_serve_from_checking_is_found_and_haproxy_shows_it() {
             "2",
         ),
         ("--sni ", "--snl ", "options", "L7STS", "2"),
+        ("--sni ", "www.example.com --sni ", "options", "L7STS", "2"),
+        ("--timeout 800ms", "--timeout 90s", "options", "L7STS", "2"),
         ("unix@/socket", "unix@/none", "serve-socket", "SOCKERR", ""),
         (
             "unix@/socket",
