@@ -5,8 +5,10 @@ PREFIX ?= /usr/local
 HAPROXY ?= haproxy
 DESTDIR ?=
 CARGO_TARGET_DIR ?= target
+# Rust's name for this processor, where it differs from the kernel's.
+MACHINE := $(patsubst riscv64,riscv64gc,$(patsubst ppc64le,powerpc64le,$(patsubst armv7l,armv7,$(shell uname -m))))
 # Looked up when used: the folder has the host's target triple in its name.
-BINARY = $(shell ls -t '$(CARGO_TARGET_DIR)/$(shell uname -m)'-*/release/sni-check 2>/dev/null | head -n 1)
+BINARY = $(shell ls -t '$(CARGO_TARGET_DIR)/$(MACHINE)'-*/release/sni-check 2>/dev/null | head -n 1)
 
 # The oldest Rust that builds it; Debian's own may be older.
 RUST = $(shell sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
@@ -77,7 +79,7 @@ help:
 	@echo 'make soak     300 servers and a backend with outages; serve: 2000 servers, a million checks'
 	@echo 'make attack   20,000 hostile peers and places; prints the table of SECURITY.md'
 	@echo 'make fuzz     every fuzz target, each for SECONDS=600'
-	@echo 'make install  binary, manual and completions below $(DESTDIR)$(PREFIX)'
+	@echo 'make install  binary, manual, completions and units below $(DESTDIR)$(PREFIX)'
 
 setup-demo:
 	$(rust)
@@ -190,8 +192,11 @@ fuzz: setup-demo
 install:
 	@test -n '$(BINARY)' || { echo 'build it first: cargo build --release --locked'; exit 1; }
 	install -D -m 755 '$(BINARY)' '$(DESTDIR)$(PREFIX)/bin/sni-check'
-	install -D -m 644 man/sni-check.1 '$(DESTDIR)$(PREFIX)/share/man/man1/sni-check.1'
+	install -D -m 644 packaging/man/sni-check.1 '$(DESTDIR)$(PREFIX)/share/man/man1/sni-check.1'
 	sed -i 's,/usr/bin/sni-check,$(PREFIX)/bin/sni-check,' '$(DESTDIR)$(PREFIX)/share/man/man1/sni-check.1'
-	install -D -m 644 completions/sni-check.bash '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/sni-check'
-	install -D -m 644 completions/_sni-check '$(DESTDIR)$(PREFIX)/share/zsh/$(ZSH_FUNCTIONS)/_sni-check'
-	install -D -m 644 completions/sni-check.fish '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/sni-check.fish'
+	install -D -m 644 packaging/completions/sni-check.bash '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/sni-check'
+	install -D -m 644 packaging/completions/_sni-check '$(DESTDIR)$(PREFIX)/share/zsh/$(ZSH_FUNCTIONS)/_sni-check'
+	install -D -m 644 packaging/completions/sni-check.fish '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/sni-check.fish'
+	install -D -m 644 packaging/systemd/sni-check.socket '$(DESTDIR)$(PREFIX)/lib/systemd/system/sni-check.socket'
+	sed 's,/usr/bin/sni-check,$(PREFIX)/bin/sni-check,' packaging/systemd/sni-check.service >target/sni-check.service
+	install -D -m 644 target/sni-check.service '$(DESTDIR)$(PREFIX)/lib/systemd/system/sni-check.service'

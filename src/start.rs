@@ -227,6 +227,8 @@ pub fn never_expire() {
 /// `kernel/time/itimer.c`: an hrtimer on CLOCK_MONOTONIC).
 fn set_timer(left: Duration) {
     let seconds = libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX);
+    // Below a million, so it fits `suseconds_t`, which has 32 bits on some platforms and 64 on others.
+    let microseconds = left.subsec_micros() as libc::suseconds_t;
     let timer = libc::itimerval {
         it_interval: libc::timeval {
             tv_sec: 0,
@@ -234,7 +236,7 @@ fn set_timer(left: Duration) {
         },
         it_value: libc::timeval {
             tv_sec: seconds,
-            tv_usec: left.subsec_micros().into(),
+            tv_usec: microseconds,
         },
     };
     // SAFETY: the kernel only reads the struct. If it fails, the check's own clock is left.

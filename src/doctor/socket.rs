@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn the_unit_listens_where_it_is_said_to() {
-        let unit = include_str!("../../systemd/sni-check.socket");
+        let unit = include_str!("../../packaging/systemd/sni-check.socket");
         let lines = unit.lines();
         let listens: Vec<&str> = lines
             .filter_map(|line| line.strip_prefix("ListenStream="))

@@ -1,4 +1,4 @@
-//! The units in systemd/, and HAProxy in a chroot, for which they have a socket.
+//! The units in packaging/systemd/, and HAProxy in a chroot, for which they have a socket.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use crate::support::stage::Stage;
 /// Both units with the program where it is now; gives the service's path.
 fn units(folder: &Folder) -> String {
     let unit = |name: &str| {
-        let path = format!("{}/systemd/{name}", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("{}/packaging/systemd/{name}", env!("CARGO_MANIFEST_DIR"));
         let text = fs::read_to_string(&path).expect("a unit");
         folder.file(name, &text.replace("/usr/bin/sni-check", BINARY))
     };

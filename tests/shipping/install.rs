@@ -19,6 +19,8 @@ fn make_install_puts_everything_below_destdir_and_prefix() {
     assert_eq!(
         files,
         [
+            "644 opt/checks/lib/systemd/system/sni-check.service",
+            "644 opt/checks/lib/systemd/system/sni-check.socket",
             "644 opt/checks/share/bash-completion/completions/sni-check",
             "644 opt/checks/share/fish/vendor_completions.d/sni-check.fish",
             "644 opt/checks/share/man/man1/sni-check.1",
@@ -31,6 +33,13 @@ fn make_install_puts_everything_below_destdir_and_prefix() {
     assert!(
         manual.contains("command /opt/checks/bin/sni-check") && !manual.contains("/usr/bin/"),
         "{manual}"
+    );
+    let unit =
+        std::fs::read_to_string(place.join("opt/checks/lib/systemd/system/sni-check.service"));
+    let unit = unit.expect("the unit");
+    assert!(
+        unit.contains("ExecStart=/opt/checks/bin/sni-check serve") && !unit.contains("/usr/bin/"),
+        "{unit}"
     );
     let mut installed = std::process::Command::new(place.join("opt/checks/bin/sni-check"));
     let version = run(installed.arg("--version"));

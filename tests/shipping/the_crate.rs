@@ -14,8 +14,8 @@ fn the_crate_holds_what_it_needs_and_builds_from_that_alone() {
         "CHANGELOG.md",
         ".cargo/config.toml",
         "src/main.rs",
-        "man/sni-check.1",
-        "completions/_sni-check",
+        "packaging/man/sni-check.1",
+        "packaging/completions/_sni-check",
     ] {
         assert!(files.contains(&needed), "the crate lacks {needed}");
     }

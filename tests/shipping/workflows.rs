@@ -46,7 +46,7 @@ fn actionlint_and_shellcheck_find_nothing_to_say() {
     run(tool("shellcheck").args([
         ".ci/run",
         "docker/certificate.sh",
-        "completions/sni-check.bash",
+        "packaging/completions/sni-check.bash",
     ]));
 }
 

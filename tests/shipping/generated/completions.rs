@@ -1,4 +1,4 @@
-//! completions/, one file per shell.
+//! packaging/completions/, one file per shell.
 //!
 //! What completes an option's value is in the name that its definition gives the value: `FILE`
 //! stands for a file, any other word in capitals for free text, `this|that` for these words.
@@ -16,9 +16,9 @@ use super::{UPDATE, assert_is_up_to_date, flags, value_name};
 use crate::support::folder::Folder;
 use crate::tools::{run, tool};
 
-const BASH: &str = "completions/sni-check.bash";
-const ZSH: &str = "completions/_sni-check";
-const FISH: &str = "completions/sni-check.fish";
+const BASH: &str = "packaging/completions/sni-check.bash";
+const ZSH: &str = "packaging/completions/_sni-check";
+const FISH: &str = "packaging/completions/sni-check.fish";
 
 /// What may follow an option.
 struct Value {
@@ -387,7 +387,7 @@ fn in_zsh(line: &str) -> String {
     let script = r#"
         zmodload zsh/zpty
         zpty shell zsh -f -i
-        zpty -w shell "PS1=; stty -echo; fpath=($PWD/completions \$fpath); autoload -U compinit; compinit -u -D; \
+        zpty -w shell "PS1=; stty -echo; fpath=($PWD/packaging/completions \$fpath); autoload -U compinit; compinit -u -D; \
             show() { print -r -- \"<\$BUFFER>\"; BUFFER=; zle accept-line }; zle -N show; bindkey '^X' show; \
             print rea''dy"
         zpty -r -m shell seen '*ready*'

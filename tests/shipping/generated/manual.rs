@@ -1,4 +1,4 @@
-//! man/sni-check.1, from the template beside it.
+//! packaging/man/sni-check.1, from the template beside it.
 
 use argh::{ArgsInfo, FlagInfo};
 use sni_check::code::Code;
@@ -9,11 +9,11 @@ use sni_check::serve::ServeOptions;
 use super::{UPDATE, assert_is_up_to_date, flags, value_name};
 use crate::tools::{output, root, run, tool};
 
-const MANUAL: &str = "man/sni-check.1";
+const MANUAL: &str = "packaging/man/sni-check.1";
 
 fn manual() -> String {
     let template =
-        std::fs::read_to_string(root().join("man/sni-check.1.in")).expect("the template");
+        std::fs::read_to_string(root().join("packaging/man/sni-check.1.in")).expect("the template");
     let codes = Code::ALL.map(|code| {
         let meaning = escape(&code.meaning().replace('`', ""));
         let word = match code.haproxy_word() {
