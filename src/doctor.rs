@@ -43,7 +43,6 @@ mod sni_name;
 mod socket;
 mod traffic;
 mod user;
-mod walk;
 
 use std::io;
 use std::path::Path;

@@ -1,7 +1,6 @@
 //! The plan: everything typed and read, every conflict refused. After it nobody looks at the command
 //! line, the environment or a file.
 
-mod below;
 mod files;
 mod host;
 mod material;
@@ -12,6 +11,7 @@ mod request;
 mod revocation;
 mod target;
 mod trust;
+pub(crate) mod walk;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

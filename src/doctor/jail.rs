@@ -2,13 +2,36 @@
 
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FileType;
+use rustix::fs::{FileType, OFlags, Stat};
+use rustix::io::Errno;
 
 use crate::plan::Files;
+use crate::plan::walk::{self, Bounds, Reached, walk};
 
 use super::user::User;
-pub(super) use super::walk::Obstacle;
-use super::walk::{self, Found};
+
+/// Why HAProxy's user can't use a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// The file, or a folder above it, doesn't exist.
+    Missing,
+    /// HAProxy's user may not use this file, or this folder above it.
+    Forbidden(PathBuf),
+    /// doctor's own user may not look at this path; a user with more rights may.
+    Hidden(PathBuf),
+    /// The file isn't of the kind that is needed.
+    NotRegular,
+}
+
+impl From<walk::Obstacle> for Obstacle {
+    fn from(obstacle: walk::Obstacle) -> Obstacle {
+        match obstacle {
+            walk::Obstacle::Forbidden(folder) => Obstacle::Forbidden(folder),
+            walk::Obstacle::Errno(Errno::ACCESS | Errno::PERM, path) => Obstacle::Hidden(path),
+            walk::Obstacle::Errno(..) => Obstacle::Missing,
+        }
+    }
+}
 use crate::haproxy::config::place::Place;
 use crate::haproxy::config::proxy::Global;
 
@@ -55,8 +78,12 @@ impl Jail {
     ///
     /// # Errors
     /// What stands in the way of HAProxy's user.
-    pub(super) fn find(&self, path: &str, need: Need) -> Result<Found, Obstacle> {
-        let found = walk::find(&self.root, &self.user, path)?;
+    pub(super) fn find(&self, path: &str, need: Need) -> Result<Reached, Obstacle> {
+        // For questions about the file. It isn't opened for reading.
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let may_enter = |folder: &Stat| self.user.may(1, folder);
+        let path = Path::new(path);
+        let found = walk(&self.root, path, flags, Bounds::InRoot, may_enter)?;
         let right = match (need, FileType::from_raw_mode(found.stat.st_mode)) {
             (Need::Read | Need::ReadOrList, FileType::RegularFile) => 4,
             (Need::ReadOrList, FileType::Directory) => 5,

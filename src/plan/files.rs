@@ -13,7 +13,7 @@ use anyhow::{Error, Result};
 use rustix::fs::{Dir, FileType, Mode, OFlags, Stat, fstat, open, stat};
 use rustix::io::Errno;
 
-use super::below::{Way, open_in};
+use super::walk::{Bounds, open_in};
 use crate::refusal::refusal;
 
 /// How large a file may be, in bytes; revocation lists are the largest.
@@ -150,11 +150,13 @@ impl Files {
         let path = Path::new(file);
         let fd = match &self.scope {
             Scope::Any => at_once(path)?,
-            Scope::Within(root) => open_in(root, path, flags, Way::InRoot).map_err(unreadable)?,
+            Scope::Within(root) => {
+                open_in(root, path, flags, Bounds::InRoot).map_err(unreadable)?
+            }
             Scope::Only(allowed) if allowed.names(path) => at_once(path)?,
             Scope::Only(allowed) => {
                 let (folder, rest) = allowed.below(subject, path)?;
-                match open_in(folder, rest, flags, Way::Beneath) {
+                match open_in(folder, rest, flags, Bounds::Beneath) {
                     Err(Errno::XDEV) => return Err(allowed.outside(subject)),
                     opened => opened.map_err(unreadable)?,
                 }
