@@ -8,8 +8,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, SupportedProtocolVersion, version};
 
-use crate::dice::Dice;
 use crate::support::NAME;
+use crate::support::dice::Dice;
 use crate::support::folder::Folder;
 use crate::support::pki::{Ca, Leaf};
 use crate::support::program;

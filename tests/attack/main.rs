@@ -5,8 +5,6 @@
 //! SNI_CHECK_CASES=1` runs one try again, as a failure tells it.
 
 mod certificates;
-#[path = "../never_up/dice.rs"]
-mod dice;
 mod judge;
 #[allow(dead_code, reason = "the oracle of tests/never_up uses more of it")]
 #[path = "../never_up/message.rs"]
@@ -25,11 +23,11 @@ use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use certificates::Certificates;
-use dice::Dice;
 use judge::Table;
 use peers::Port;
 use places::Files;
 use support::check::{example, release_binary};
+use support::dice::Dice;
 use support::peer;
 use support::stage::Stage;
 use tries::Measurer;

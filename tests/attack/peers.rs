@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::dice::Dice;
+use crate::support::dice::Dice;
 use crate::support::peer::{self, drip};
 
 pub type Behaviour = Arc<dyn Fn(TcpStream) + Send + Sync>;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::net::UnixListener;
 
-use crate::dice::Dice;
+use crate::support::dice::Dice;
 use crate::support::folder::Folder;
 use crate::tries::{Outlet, Try};
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::dice::Dice;
 use crate::peers::{Port, hold, read_head};
+use crate::support::dice::Dice;
 use crate::support::peer;
 
 /// What is done to one record that the server sends.

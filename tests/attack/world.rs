@@ -1,9 +1,9 @@
 //! A try by chance: which peer or place, and what of it.
 
 use crate::certificates::{Certificates, openssl_accepts};
-use crate::dice::Dice;
 use crate::peers::{self, ENDS, End, Port};
 use crate::places::{self, Files};
+use crate::support::dice::Dice;
 use crate::support::{NAME, peer};
 use crate::tries::{Try, Up};
 use crate::{message, records};

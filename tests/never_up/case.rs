@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use crate::dice::Dice;
 use crate::options;
 use crate::support::NAME;
+use crate::support::dice::Dice;
 
 /// The certificate of a TLS peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,6 @@
 //! `SNI_CHECK_SEED=N SNI_CHECK_CASES=1`, as a failure prints it, runs one case again.
 
 mod case;
-mod dice;
 mod message;
 mod options;
 mod oracle;
@@ -21,9 +20,9 @@ use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use case::{Caller, Case, Meaning};
-use dice::Dice;
 use peers::Peers;
 use sni_check::code::Code;
+use support::dice::Dice;
 
 /// How many cases; the README says so.
 const CASES: u64 = 8_000;

@@ -1,8 +1,8 @@
 //! Random options, each with what it means for the verdict.
 
 use crate::case::{Meaning, Places, Rule, Subject, Word};
-use crate::dice::Dice;
 use crate::support::NAME;
+use crate::support::dice::Dice;
 
 fn option(words: &[&str], meaning: Meaning) -> Word {
     Word {

@@ -6,6 +6,7 @@
 
 mod certificates;
 mod http;
+mod matrix;
 mod names;
 mod operator;
 mod protocols;

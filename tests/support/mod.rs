@@ -5,9 +5,11 @@
 
 pub mod check;
 pub mod cost;
+pub mod dice;
 pub mod folder;
 pub mod haproxy;
 pub mod json_page;
+pub mod kinds;
 pub mod nginx;
 pub mod peer;
 pub mod pki;

@@ -1,0 +1,384 @@
+//! The operator's configuration: one value, written as the call of `diagnose` and as haproxy.cfg.
+
+use std::fmt::Write as _;
+
+use crate::support::kinds::{Props, Staged};
+use crate::support::{NAME, kinds};
+
+/// What the operator has configured for one server. HAProxy's own words are used where they fit.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Config {
+    /// The name in the call.
+    pub target: String,
+    pub port: u16,
+    pub sni: Option<String>,
+    pub trust: Trust,
+    pub tls: Tls,
+    pub verify_host: Option<String>,
+    pub host: Option<String>,
+    pub uri: String,
+    pub method: &'static str,
+    pub expect: Option<&'static str>,
+    /// `send-proxy` or `send-proxy-v2`.
+    pub proxy: Option<&'static str>,
+    pub min_version: Option<&'static str>,
+    pub max_version: Option<&'static str>,
+    pub crt: Option<String>,
+    pub milliseconds: u128,
+    pub source: Option<&'static str>,
+    /// HTTP/2, for the check and for visitors.
+    pub http2: bool,
+    /// Says that visitors use HTTPS.
+    pub forwarded: bool,
+    /// The check calls itself a browser.
+    pub agent: bool,
+    /// The Host that visitors' requests get.
+    pub sets_host: Option<String>,
+    /// Room for long heads, a setting of the whole process.
+    pub large_buffers: bool,
+}
+
+/// What certificates are verified with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Trust {
+    File(String),
+    /// No file is named: public CAs.
+    Public,
+    /// `verify none`.
+    Anything,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tls {
+    Normal,
+    /// Versions and ciphers that are no longer safe.
+    Old,
+    Plain,
+}
+
+/// What it takes to come from one configuration to another, the cheapest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Price {
+    Nothing,
+    /// What haproxy.cfg and the server show.
+    Lines,
+    /// A value that only the operator knows.
+    Value(Value),
+    /// Verification, encryption or a safe version.
+    Safety,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Value {
+    Ca,
+    ClientCertificate,
+    Name,
+    Page,
+    Expectation,
+    Port,
+}
+
+impl Config {
+    /// What an operator writes who knows the server's address, its name and its CA, and nothing else.
+    pub fn naive(staged: &Staged) -> Config {
+        Config {
+            target: NAME.to_owned(),
+            port: staged.port,
+            sni: Some(NAME.to_owned()),
+            trust: Trust::File(staged.ca_file.clone()),
+            tls: Tls::Normal,
+            verify_host: None,
+            host: None,
+            uri: "/".to_owned(),
+            method: "GET",
+            expect: None,
+            proxy: None,
+            min_version: None,
+            max_version: None,
+            crt: None,
+            milliseconds: staged.timeout.as_millis(),
+            source: None,
+            http2: false,
+            forwarded: false,
+            agent: false,
+            sets_host: None,
+            large_buffers: false,
+        }
+    }
+
+    /// The words after `sni-check diagnose`, without those that are about diagnose alone.
+    pub fn call(&self) -> Vec<String> {
+        let mut words = vec![
+            format!("--connect=127.0.0.1:{}", self.port),
+            format!("--timeout={}ms", self.milliseconds),
+        ];
+        let mut option = |name: &str, value: Option<&str>| {
+            words.extend(value.map(|value| format!("--{name}={value}")));
+        };
+        option("sni", self.sni.as_deref().filter(|sni| *sni != self.target));
+        option("verify-host", self.verify_host.as_deref());
+        option("ssl-min-ver", self.min_version);
+        option("ssl-max-ver", self.max_version);
+        option("crt", self.crt.as_deref());
+        option("source", self.source);
+        option("expect", self.expect);
+        option("uri", Some(self.uri.as_str()).filter(|uri| *uri != "/"));
+        option(
+            "method",
+            Some(self.method).filter(|method| *method != "GET"),
+        );
+        let host = self.host.as_ref().map(|host| format!("Host: {host}"));
+        option("header", host.as_deref());
+        match &self.trust {
+            Trust::File(file) => option("ca-file", Some(file)),
+            Trust::Public => {}
+            Trust::Anything => option("verify", Some("none")),
+        }
+        words.extend(self.proxy.map(|word| format!("--{word}")));
+        if self.sni.is_none() {
+            words.push("--no-sni".to_owned());
+        }
+        words.push(self.target.clone());
+        words
+    }
+
+    /// The lines of a backend with HAProxy's own check, without the first.
+    pub fn lines(&self) -> String {
+        let host = self.host.as_ref().or(self.sni.as_ref());
+        let host = host.unwrap_or(&self.target);
+        let version = if self.http2 { "HTTP/2" } else { "HTTP/1.1" };
+        let time = self.milliseconds;
+        let mut text = format!(
+            "    option httpchk\n    timeout check {time}ms\n    http-check send meth {} uri {} ver {version} hdr \
+             Host {host}",
+            self.method, self.uri
+        );
+        if self.forwarded {
+            text += " hdr X-Forwarded-Proto https";
+        }
+        if self.agent {
+            text += " hdr User-Agent Mozilla/5.0";
+        }
+        text.push('\n');
+        if let Some(rule) = self.expect {
+            _ = writeln!(text, "    http-check expect {rule}");
+        }
+        if self.forwarded {
+            text += "    http-request set-header X-Forwarded-Proto https\n";
+        }
+        if let Some(host) = &self.sets_host {
+            _ = writeln!(text, "    http-request set-header Host {host}");
+        }
+        _ = write!(text, "    server s1 127.0.0.1:{} check", self.port);
+        if self.tls != Tls::Plain {
+            text += &self.tls_words();
+        }
+        for (word, value) in [("", self.proxy), ("source ", self.source)] {
+            if let Some(value) = value {
+                _ = write!(text, " {word}{value}");
+            }
+        }
+        text + "\n"
+    }
+
+    fn tls_words(&self) -> String {
+        let mut text = " ssl".to_owned();
+        text += &match &self.trust {
+            Trust::File(file) => format!(" verify required ca-file {file}"),
+            Trust::Public => " verify required ca-file @system-ca".to_owned(),
+            Trust::Anything => " verify none".to_owned(),
+        };
+        match &self.sni {
+            Some(name) => _ = write!(text, " sni str({name}) check-sni {name}"),
+            None if self.trust != Trust::Anything => {
+                let name = self.verify_host.as_ref().unwrap_or(&self.target);
+                _ = write!(text, " verifyhost {name}");
+            }
+            None => {}
+        }
+        if let Some(crt) = &self.crt {
+            _ = write!(text, " crt {crt}");
+        }
+        if self.http2 {
+            text += " alpn h2 check-alpn h2";
+        }
+        match self.tls {
+            Tls::Old => text += " ssl-min-ver TLSv1.0 ciphers ALL:@SECLEVEL=0",
+            _ => {
+                for (word, version) in [("min", self.min_version), ("max", self.max_version)] {
+                    if let Some(version) = version {
+                        _ = write!(text, " ssl-{word}-ver {version}");
+                    }
+                }
+            }
+        }
+        text
+    }
+
+    /// The names that the operator has written somewhere.
+    pub fn names(&self) -> Vec<&String> {
+        let mut names = vec![&self.target];
+        names.extend(
+            [&self.sni, &self.host, &self.verify_host]
+                .into_iter()
+                .flatten(),
+        );
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// What the operator needs who has this configuration and wants that one.
+    pub fn price(&self, that: &Config, staged: &Staged) -> Price {
+        let known = |name: &Option<String>| match name {
+            Some(name) if !self.names().contains(&name) => Price::Value(Value::Name),
+            _ => Price::Lines,
+        };
+        let page = match that.uri.as_str() {
+            uri if uri == "/" || Some(uri) == staged.moved => Price::Lines,
+            _ => Price::Value(Value::Page),
+        };
+        let crt = match that.crt {
+            Some(_) => Price::Value(Value::ClientCertificate),
+            None => Price::Lines,
+        };
+        let trust = match that.trust {
+            Trust::Anything => Price::Safety,
+            _ => Price::Value(Value::Ca),
+        };
+        let tls = match that.tls {
+            Tls::Normal => Price::Lines,
+            Tls::Old | Tls::Plain => Price::Safety,
+        };
+        let changes = [
+            (self.port != that.port, Price::Value(Value::Port)),
+            (self.sni != that.sni, known(&that.sni)),
+            (self.host != that.host, known(&that.host)),
+            (self.sets_host != that.sets_host, known(&that.sets_host)),
+            (
+                self.verify_host != that.verify_host,
+                known(&that.verify_host),
+            ),
+            (self.trust != that.trust, trust),
+            (self.tls != that.tls, tls),
+            (self.uri != that.uri, page),
+            (self.expect != that.expect, Price::Value(Value::Expectation)),
+            (self.crt != that.crt, crt),
+            (self != that, Price::Lines),
+        ];
+        let prices = changes.iter().filter(|(changed, _)| *changed);
+        prices
+            .map(|(_, price)| *price)
+            .max()
+            .unwrap_or(Price::Nothing)
+    }
+
+    /// In how many settings they differ.
+    pub fn distance(&self, that: &Config) -> usize {
+        let differ = [
+            self.port != that.port,
+            self.sni != that.sni,
+            self.trust != that.trust,
+            self.tls != that.tls,
+            self.verify_host != that.verify_host,
+            self.host != that.host,
+            self.sets_host != that.sets_host,
+            self.uri != that.uri,
+            self.method != that.method,
+            self.expect != that.expect,
+            self.proxy != that.proxy,
+            (self.min_version, self.max_version) != (that.min_version, that.max_version),
+            self.crt != that.crt,
+            self.milliseconds != that.milliseconds,
+            self.source != that.source,
+            self.http2 != that.http2,
+            self.forwarded != that.forwarded,
+            self.agent != that.agent,
+            self.large_buffers != that.large_buffers,
+        ];
+        differ.iter().filter(|differs| **differs).count()
+    }
+
+    /// The values of `that` which only the operator knows, in this configuration.
+    pub fn with_values_of(&self, that: &Config, staged: &Staged) -> Config {
+        let mut with = self.clone();
+        let mut offer = |change: fn(&mut Config, &Config)| {
+            let mut one = self.clone();
+            change(&mut one, that);
+            if matches!(self.price(&one, staged), Price::Value(_)) {
+                change(&mut with, that);
+            }
+        };
+        offer(|with, that| with.port = that.port);
+        offer(|with, that| with.sni.clone_from(&that.sni));
+        offer(|with, that| with.host.clone_from(&that.host));
+        offer(|with, that| with.trust = that.trust.clone());
+        offer(|with, that| with.uri.clone_from(&that.uri));
+        offer(|with, that| with.expect = that.expect);
+        offer(|with, that| with.crt.clone_from(&that.crt));
+        if with.sni != self.sni {
+            // An operator who corrects the name corrects it everywhere.
+            with.target
+                .clone_from(with.sni.as_ref().unwrap_or(&self.target));
+        }
+        with
+    }
+
+    /// Every configuration that differs from this one in one setting, with how it differs.
+    pub fn changed_once(&self, staged: &Staged, props: &Props) -> Vec<Config> {
+        let mut all = Vec::new();
+        let mut add = |change: &dyn Fn(&mut Config)| {
+            let mut one = self.clone();
+            change(&mut one);
+            if one != *self {
+                all.push(one);
+            }
+        };
+        let mut names: Vec<String> = self.names().into_iter().cloned().collect();
+        names.extend([NAME, kinds::OTHER].map(str::to_owned));
+        names.sort();
+        names.dedup();
+        add(&|one| one.sni = None);
+        for name in &names {
+            add(&|one| one.sni = Some(name.clone()));
+            // A Host of its own goes with the name that it follows.
+            add(&|one| {
+                one.sni = Some(name.clone());
+                one.host = None;
+            });
+            add(&|one| one.host = Some(name.clone()));
+            add(&|one| one.sets_host = Some(name.clone()));
+        }
+        add(&|one| one.host = None);
+        add(&|one| one.verify_host = None);
+        add(&|one| one.uri = "/".to_owned());
+        add(&|one| one.uri = staged.page.to_owned());
+        if let Some(moved) = staged.moved {
+            add(&|one| one.uri = moved.to_owned());
+        }
+        for word in [None, Some("send-proxy"), Some("send-proxy-v2")] {
+            add(&|one| one.proxy = word);
+        }
+        add(&|one| (one.min_version, one.max_version) = (None, None));
+        add(&|one| one.method = "GET");
+        add(&|one| one.expect = None);
+        add(&|one| one.expect = Some("status 401"));
+        add(&|one| one.source = None);
+        add(&|one| one.http2 = true);
+        add(&|one| one.forwarded = true);
+        add(&|one| one.agent = true);
+        add(&|one| one.large_buffers = true);
+        add(&|one| one.milliseconds = one.milliseconds.max(5000));
+        add(&|one| one.crt = None);
+        add(&|one| one.crt = Some(props.crt.clone()));
+        add(&|one| one.trust = Trust::File(staged.ca_file.clone()));
+        add(&|one| one.trust = Trust::Anything);
+        add(&|one| one.tls = Tls::Old);
+        add(&|one| one.tls = Tls::Plain);
+        if let Some(port) = staged.right_port {
+            add(&|one| one.port = port);
+        }
+        add(&|one| one.port = staged.port);
+        all
+    }
+}

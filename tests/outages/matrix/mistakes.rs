@@ -1,0 +1,107 @@
+//! What operators get wrong.
+
+use super::config::{Config, Trust};
+use crate::support::dead_port;
+use crate::support::kinds::{OTHER, Props, Staged};
+
+/// A change for the worse of a configuration.
+pub struct Mistake {
+    pub name: &'static str,
+    /// Two mistakes about the same thing aren't combined.
+    pub about: &'static str,
+    pub make: fn(&mut Config, &Props, &Staged),
+}
+
+const fn mistake(
+    name: &'static str,
+    about: &'static str,
+    make: fn(&mut Config, &Props, &Staged),
+) -> Mistake {
+    Mistake { name, about, make }
+}
+
+/// `ww` for `www`.
+const TYPO: &str = "ww.example.test";
+const UNKNOWN: &str = "shop.example.test";
+
+pub const MISTAKES: &[Mistake] = &[
+    mistake("no-sni", "sni", |config, _, _| config.sni = None),
+    mistake("sni-typo", "sni", |config, _, _| {
+        config.sni = Some(TYPO.to_owned());
+    }),
+    mistake("sni-other-site", "sni", |config, _, _| {
+        config.sni = Some(OTHER.to_owned());
+    }),
+    mistake("sni-unknown", "sni", |config, _, _| {
+        config.sni = Some(UNKNOWN.to_owned());
+    }),
+    mistake("name-typo", "sni", |config, _, _| {
+        config.target = TYPO.to_owned();
+        config.sni = Some(TYPO.to_owned());
+    }),
+    mistake("name-unknown", "sni", |config, _, _| {
+        config.target = UNKNOWN.to_owned();
+        config.sni = Some(UNKNOWN.to_owned());
+    }),
+    mistake("ca-wrong", "trust", |config, props, _| {
+        config.trust = Trust::File(props.wrong_ca.clone());
+    }),
+    mistake("ca-missing", "trust", |config, _, _| {
+        config.trust = Trust::Public;
+    }),
+    mistake("verify-none", "trust", |config, _, _| {
+        config.trust = Trust::Anything;
+    }),
+    mistake("port-closed", "port", |config, _, _| {
+        config.port = dead_port();
+    }),
+    mistake("uri-missing", "uri", |config, _, _| {
+        config.uri = "/missing".to_owned();
+    }),
+    mistake("host-internal", "host", |config, _, _| {
+        config.host = Some("internal".to_owned());
+    }),
+    mistake("host-other-site", "host", |config, _, _| {
+        config.host = Some(OTHER.to_owned());
+    }),
+    mistake("expect-text", "expect", |config, _, _| {
+        config.expect = Some("string ready");
+    }),
+    mistake("expect-status", "expect", |config, _, _| {
+        config.expect = Some("status 204");
+    }),
+    mistake("expect-200", "expect", |config, _, _| {
+        config.expect = Some("status 200");
+    }),
+    mistake("proxy-v1", "proxy", |config, _, _| {
+        config.proxy = Some("send-proxy");
+    }),
+    mistake("proxy-v2", "proxy", |config, _, _| {
+        config.proxy = Some("send-proxy-v2");
+    }),
+    mistake("only-tls-1.3", "versions", |config, _, _| {
+        config.min_version = Some("TLSv1.3");
+    }),
+    mistake("only-tls-1.2", "versions", |config, _, _| {
+        config.max_version = Some("TLSv1.2");
+    }),
+    mistake("verify-host-old", "verify-host", |config, _, _| {
+        config.verify_host = Some("old.example.test".to_owned());
+    }),
+    mistake("short-timeout", "time", |config, _, _| {
+        config.milliseconds = 800;
+    }),
+    mistake("client-certificate", "crt", |config, props, _| {
+        config.crt = Some(props.crt.clone());
+    }),
+    mistake("client-certificate-wrong", "crt", |config, props, _| {
+        config.crt = Some(props.wrong_crt.clone());
+    }),
+    mistake("post", "method", |config, _, _| config.method = "POST"),
+    mistake("options", "method", |config, _, _| {
+        config.method = "OPTIONS";
+    }),
+    mistake("foreign-source", "source", |config, _, _| {
+        config.source = Some("192.0.2.1");
+    }),
+];

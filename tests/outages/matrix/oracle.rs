@@ -1,0 +1,280 @@
+//! What a scene is, as real HAProxy shows it. The oracle knows nothing of sni-check: it changes the
+//! operator's own configuration and looks whether the server is UP and a visitor gets the page.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::config::{Config, Price};
+use crate::support::NAME;
+use crate::support::folder::Folder;
+use crate::support::haproxy::{Haproxy, Mode, Server, chosen};
+use crate::support::kinds::{Props, Staged};
+
+/// What came of a configuration.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub up: bool,
+    /// A visitor gets the whole page.
+    pub served: bool,
+    /// In HAProxy's words, and the status that a visitor gets.
+    pub seen: String,
+}
+
+impl Outcome {
+    pub fn is_good(&self) -> bool {
+        self.up && self.served
+    }
+}
+
+/// What a scene is.
+pub struct Judgement {
+    /// Of the configuration as it is.
+    pub now: Outcome,
+    /// What it costs to get a server that is UP and serves visitors; `None` if nothing helps.
+    pub price: Option<Price>,
+    /// Configurations that work, the cheapest and nearest first.
+    pub cures: Vec<(Price, Config)>,
+}
+
+/// Asks HAProxy about the configurations of one server.
+pub struct Oracle<'a> {
+    pub props: &'a Props,
+    pub staged: &'a Staged,
+    seen: RefCell<HashMap<Config, Outcome>>,
+}
+
+/// So many backends in one HAProxy at most.
+const AT_ONCE: usize = 250;
+/// What visitors' requests are told apart by.
+const CANDIDATE: &str = "X-Candidate";
+
+impl<'a> Oracle<'a> {
+    pub fn new(props: &'a Props, staged: &'a Staged) -> Oracle<'a> {
+        Oracle {
+            props,
+            staged,
+            seen: RefCell::default(),
+        }
+    }
+
+    /// Judges a configuration: first with one change, then with two.
+    pub fn judge(&self, config: &Config) -> Judgement {
+        let naive = Config::naive(self.staged);
+        let mut near = config.changed_once(self.staged, self.props);
+        let once = near.clone();
+        near.extend([config.clone(), naive.clone()]);
+        near.extend(naive.changed_once(self.staged, self.props));
+        let mut cures = self.cures(config, &near);
+        let twice = || {
+            once.iter()
+                .flat_map(|one| one.changed_once(self.staged, self.props))
+        };
+        for wanted in [|price| price <= Price::Lines, |price| price < Price::Safety] {
+            if cures.first().is_some_and(|(price, _)| wanted(*price)) {
+                break;
+            }
+            let pairs: Vec<Config> = twice()
+                .filter(|pair| wanted(config.price(pair, self.staged)))
+                .collect();
+            cures.extend(self.cures(config, &pairs));
+            cures.sort_by_key(|(price, one)| (*price, config.distance(one)));
+        }
+        let now = self.look(std::slice::from_ref(config)).remove(0);
+        Judgement {
+            now,
+            price: cures.first().map(|(price, _)| *price),
+            cures,
+        }
+    }
+
+    /// Those of the candidates that work, the cheapest first.
+    fn cures(&self, config: &Config, candidates: &[Config]) -> Vec<(Price, Config)> {
+        let outcomes = self.look(candidates);
+        let good = candidates
+            .iter()
+            .zip(outcomes)
+            .filter(|(_, outcome)| outcome.is_good());
+        let mut priced: Vec<(Price, Config)> = good
+            .map(|(one, _)| (config.price(one, self.staged), one.clone()))
+            .collect();
+        priced.sort_by_key(|(price, one)| (*price, config.distance(one)));
+        priced
+    }
+
+    /// What HAProxy makes of these configurations.
+    pub fn look(&self, configs: &[Config]) -> Vec<Outcome> {
+        let known = self.seen.borrow();
+        let mut new: Vec<&Config> = configs
+            .iter()
+            .filter(|config| !known.contains_key(config))
+            .collect();
+        new.sort_by_key(|config| config.large_buffers);
+        let mut unique = BTreeSet::new();
+        new.retain(|config| unique.insert((config.lines(), config.large_buffers)));
+        drop(known);
+        let (large, normal): (Vec<&Config>, Vec<&Config>) =
+            new.into_iter().partition(|config| config.large_buffers);
+        for group in normal.chunks(AT_ONCE).chain(large.chunks(AT_ONCE)) {
+            let outcomes = self.run(group);
+            let mut seen = self.seen.borrow_mut();
+            for (config, outcome) in group.iter().zip(outcomes) {
+                seen.insert((*config).clone(), outcome);
+            }
+        }
+        // Configurations may differ in what haproxy.cfg doesn't show.
+        let mut seen = self.seen.borrow_mut();
+        let mut by_lines: HashMap<(String, bool), Outcome> = HashMap::new();
+        for (config, outcome) in seen.iter() {
+            by_lines.insert((config.lines(), config.large_buffers), outcome.clone());
+        }
+        configs
+            .iter()
+            .map(|config| {
+                let outcome = by_lines[&(config.lines(), config.large_buffers)].clone();
+                seen.insert(config.clone(), outcome.clone());
+                outcome
+            })
+            .collect()
+    }
+
+    /// Puts the configurations into one HAProxy, each with a backend of its own.
+    fn run(&self, configs: &[&Config]) -> Vec<Outcome> {
+        let folder = Folder::new();
+        let mut text = self.front(&folder, configs[0].large_buffers);
+        _ = writeln!(text, "    use_backend %[req.hdr({CANDIDATE})]");
+        for (number, config) in configs.iter().enumerate() {
+            let lines = config
+                .lines()
+                .replace("server s1 ", &format!("server c{number} "));
+            _ = write!(text, "backend c{number}\n{lines}");
+        }
+        let names: Vec<String> = (0..configs.len())
+            .map(|number| format!("c{number}"))
+            .collect();
+        self.outcomes(&folder, &text, &names)
+    }
+
+    /// What comes of lines that somebody else has written for the backend `be`.
+    pub fn paste(&self, lines: &str) -> Outcome {
+        let folder = Folder::new();
+        let text = format!(
+            "{}    default_backend be\n{lines}",
+            self.front(&folder, false)
+        );
+        let file = folder.file("haproxy.cfg", &text);
+        let checked = chosen().check(&file, &[("LISTEN", "127.0.0.1:1")]);
+        if !checked.status.success() {
+            let seen = String::from_utf8_lossy(&checked.stderr).into_owned();
+            return Outcome {
+                up: false,
+                served: false,
+                seen,
+            };
+        }
+        self.outcomes(&folder, &text, &["s1".to_owned()]).remove(0)
+    }
+
+    /// haproxy.cfg up to the rules of its frontend.
+    fn front(&self, folder: &Folder, large_buffers: bool) -> String {
+        let time = self.staged.timeout.as_millis();
+        let buffers = if large_buffers {
+            "    tune.bufsize 32768\n"
+        } else {
+            ""
+        };
+        format!(
+            "global\n    max-spread-checks 1\n{buffers}defaults\n    mode http\n    timeout connect {time}ms\n    \
+             timeout client 10s\n    timeout server {time}ms\n    retries 0\n    \
+             default-server inter 60s rise 1 fall 1\n\
+             frontend visitors\n    bind unix@{}\n",
+            folder.join("v")
+        )
+    }
+
+    /// Runs HAProxy until each of these servers has been checked, and visits those that are UP.
+    fn outcomes(&self, folder: &Folder, text: &str, names: &[String]) -> Vec<Outcome> {
+        let config = folder.file("haproxy.cfg", text);
+        let haproxy = chosen().start(Mode::Single, &config, &[]);
+        let servers = self.checked(&haproxy, names.len());
+        let (staged, socket) = (self.staged, &folder.join("v"));
+        thread::scope(|scope| {
+            let visits: Vec<_> = names
+                .iter()
+                .map(|name| {
+                    let server = servers.get(name);
+                    let up = server.is_some_and(|server| is_up(server));
+                    let visit = up.then(|| scope.spawn(move || visit(staged, socket, name)));
+                    (server, up, visit)
+                })
+                .collect();
+            let outcomes = visits.into_iter().map(|(server, up, visit)| {
+                let visit = visit.map(|visit| visit.join().expect("a visit"));
+                let (served, status) = visit.unwrap_or((false, "no visit".to_owned()));
+                let seen = server.map_or("no check".to_owned(), |server| {
+                    format!(
+                        "{} {} {}",
+                        server.check_status, server.check_code, server.last_chk
+                    )
+                });
+                Outcome {
+                    up,
+                    served,
+                    seen: format!("{seen}; {status}"),
+                }
+            });
+            outcomes.collect()
+        })
+    }
+
+    /// Waits until every server has been checked once.
+    fn checked(
+        &self,
+        haproxy: &Haproxy,
+        count: usize,
+    ) -> std::collections::BTreeMap<String, Server> {
+        // Lines that somebody else has written may allow a check more time.
+        let end = Instant::now() + self.staged.timeout * 2 + Duration::from_secs(10);
+        loop {
+            let servers = haproxy.every_server().unwrap_or_default();
+            let done = servers.values().filter(|server| {
+                let status = server.check_status.as_str();
+                !status.is_empty() && status != "INI" && !status.starts_with('*')
+            });
+            if done.count() >= count || Instant::now() > end {
+                return servers;
+            }
+            thread::sleep(Duration::from_millis(30));
+        }
+    }
+}
+
+/// A visitor's request: whether the page came, and what came.
+fn visit(staged: &Staged, socket: &str, candidate: &str) -> (bool, String) {
+    let mut answer = Vec::new();
+    let ask = || -> std::io::Result<UnixStream> {
+        let mut stream = UnixStream::connect(socket)?;
+        write!(
+            stream,
+            "GET {} HTTP/1.1\r\nHost: {NAME}\r\nUser-Agent: Mozilla/5.0\r\n{}{CANDIDATE}: {candidate}\r\nConnection: \
+             close\r\n\r\n",
+            staged.page, staged.headers
+        )?;
+        Ok(stream)
+    };
+    let read = ask().and_then(|mut stream| stream.read_to_end(&mut answer));
+    let text = String::from_utf8_lossy(&answer);
+    let status = text.split(' ').nth(1).unwrap_or("nothing");
+    let is_fine = status.starts_with(['2', '3']) && text.contains(staged.marker);
+    (read.is_ok() && is_fine, format!("visitors get {status}"))
+}
+
+/// Whether the one check of this server was good.
+fn is_up(server: &Server) -> bool {
+    let status = server.check_status.as_str();
+    status.ends_with("OK") || status == "L7OKC"
+}

@@ -1,0 +1,371 @@
+//! What `diagnose` says about a scene, held against the oracle's judgement.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+
+use super::config::{Config, Price, Value};
+use super::oracle::{Judgement, Oracle};
+use crate::support::check::BINARY;
+use crate::support::haproxy::chosen;
+
+/// Something that is wrong with a report.
+#[derive(Clone, Debug)]
+pub struct Wrong {
+    /// The kind of it, such as `promise broken`.
+    pub what: &'static str,
+    pub why: String,
+}
+
+/// How a scene ended.
+pub struct Score {
+    pub wrong: Vec<Wrong>,
+    /// What the oracle says of it.
+    pub is: String,
+    pub took: Duration,
+    /// What diagnose said, shortened.
+    pub said: String,
+}
+
+/// What `diagnose --json` said.
+struct Said {
+    json: Json,
+    code: Option<i32>,
+    stderr: String,
+    took: Duration,
+}
+
+/// A block of lines to paste.
+struct Block {
+    name: &'static str,
+    lines: String,
+    tried: String,
+}
+
+/// Diagnoses a configuration, and what it becomes by the value that diagnose asks for.
+pub fn score(oracle: &Oracle<'_>, config: &Config) -> Score {
+    let judgement = oracle.judge(config);
+    let said = diagnose(config);
+    let mut report = Report {
+        oracle,
+        config,
+        judgement: &judgement,
+        said: &said,
+        wrong: Vec::new(),
+    };
+    report.look();
+    if matches!(
+        (report.said.place(), judgement.price),
+        (Some("options"), Some(Price::Value(_)))
+    ) {
+        report.second_run();
+    }
+    Score {
+        wrong: report.wrong,
+        is: format!("{:?} ({})", judgement.price, judgement.now.seen),
+        took: said.took,
+        said: said.summary(),
+    }
+}
+
+fn diagnose(config: &Config) -> Said {
+    let haproxy = chosen().program;
+    let start = Instant::now();
+    let output = Command::new(BINARY)
+        .args(["diagnose", "--json", "--haproxy"])
+        .arg(haproxy)
+        .args(config.call())
+        .env_clear()
+        .output()
+        .expect("the program runs");
+    Said {
+        json: serde_json::from_slice(&output.stdout).unwrap_or_default(),
+        code: output.status.code(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        took: start.elapsed(),
+    }
+}
+
+impl Said {
+    /// Where it is fixed.
+    fn place(&self) -> Option<&str> {
+        self.json["cure"]["where"].as_str()
+    }
+
+    fn is_up(&self) -> bool {
+        self.json["state"] == "UP"
+    }
+
+    /// Every sentence of advice, on one line.
+    fn advice(&self) -> String {
+        let advice = self.json["cure"]["advice"].as_array();
+        let sentences = advice.into_iter().flatten().filter_map(Json::as_str);
+        sentences.collect::<Vec<_>>().join(" ")
+    }
+
+    fn blocks(&self) -> Vec<Block> {
+        let cure = &self.json["cure"];
+        let block = |name: &'static str, tried: &str| {
+            Some(Block {
+                name,
+                lines: cure[name].as_str()?.to_owned(),
+                tried: cure[tried].as_str().unwrap_or_default().to_owned(),
+            })
+        };
+        let both = [
+            block("builtin", "builtin_tried"),
+            block("external", "external_tried"),
+        ];
+        both.into_iter().flatten().collect()
+    }
+
+    fn summary(&self) -> String {
+        let tried: Vec<String> = self
+            .blocks()
+            .iter()
+            .map(|block| format!("{} {}", block.name, block.tried))
+            .collect();
+        format!(
+            "{} {} fix {}; {}; {}{}",
+            self.json["state"].as_str().unwrap_or("no report"),
+            self.json["cause"].as_str().unwrap_or_default(),
+            self.place().unwrap_or("-"),
+            tried.join(", "),
+            self.advice(),
+            self.stderr
+        )
+    }
+}
+
+impl Block {
+    /// Whether the report promises that these lines work.
+    fn is_promised(&self) -> bool {
+        let served = match self.tried.split_once("visitors get ") {
+            Some((_, status)) => status.starts_with(['2', '3']),
+            None => true,
+        };
+        self.tried.contains("UP") && !self.tried.contains("DOWN") && served
+    }
+
+    /// What the lines give up, if anything.
+    fn gives_up(&self) -> Option<&'static str> {
+        let server = self.lines.lines().find(|line| line.contains(" server "));
+        let server = server.unwrap_or_default();
+        let weak = ["SECLEVEL=0", "TLSv1.0", "TLSv1.1", "SSLv3"];
+        if self.lines.contains("verify none") {
+            return Some("verification");
+        }
+        if !server.contains(" ssl ") {
+            return Some("encryption");
+        }
+        if weak.iter().any(|word| self.lines.contains(word)) {
+            return Some("safe versions and ciphers");
+        }
+        let rules = self.lines.lines().filter(|line| line.contains("expect"));
+        let mut statuses = rules.flat_map(|line| line.split([' ', ',', '\'']));
+        let failing = |word: &str| {
+            let number: Option<u16> = word.parse().ok();
+            number.is_some_and(|status| status >= 400 && status != 401)
+        };
+        statuses.any(failing).then_some("the status of a good page")
+    }
+}
+
+struct Report<'a> {
+    oracle: &'a Oracle<'a>,
+    config: &'a Config,
+    judgement: &'a Judgement,
+    said: &'a Said,
+    wrong: Vec<Wrong>,
+}
+
+impl Report<'_> {
+    fn wrong(&mut self, what: &'static str, why: impl Into<String>) {
+        let why = why.into();
+        self.wrong.push(Wrong { what, why });
+    }
+
+    fn look(&mut self) {
+        if self.said.json.is_null() {
+            let said = self.said;
+            return self.wrong("no report", format!("{:?} {}", said.code, said.stderr));
+        }
+        self.code_is_the_checks();
+        let works = self.promises_are_kept();
+        self.place_is_right(works);
+        let longest = self.oracle.staged.timeout * 6 + Duration::from_secs(10);
+        if self.said.took > longest {
+            self.wrong("too slow", format!("{:?}", self.said.took));
+        }
+    }
+
+    /// diagnose ends with the code of the check.
+    fn code_is_the_checks(&mut self) {
+        let check = Command::new(BINARY)
+            .args(self.config.call())
+            .env_clear()
+            .output();
+        let code = check.expect("the program runs").status.code();
+        if code != self.said.code {
+            self.wrong(
+                "another code",
+                format!("the check {code:?}, diagnose {:?}", self.said.code),
+            );
+        }
+    }
+
+    /// Pastes what is said to work; whether something does.
+    fn promises_are_kept(&mut self) -> bool {
+        let mut works = false;
+        for block in self.said.blocks() {
+            if !block.is_promised() {
+                continue;
+            }
+            let outcome = self.oracle.paste(&block.lines);
+            if !outcome.up {
+                self.wrong(
+                    "lines aren't UP",
+                    format!("{}: {}", block.name, outcome.seen),
+                );
+                continue;
+            }
+            // Where nothing serves visitors, lines can't.
+            if !outcome.served {
+                self.wrong(
+                    "visitors aren't served",
+                    format!("{}: {}", block.name, outcome.seen),
+                );
+                continue;
+            }
+            works = true;
+            self.safety_is_kept(&block);
+        }
+        works
+    }
+
+    fn safety_is_kept(&mut self, block: &Block) {
+        let Some(lost) = block.gives_up() else {
+            return;
+        };
+        let safely = self
+            .judgement
+            .price
+            .is_some_and(|price| price < Price::Safety);
+        let advice = self.said.advice().to_lowercase();
+        let warned = [
+            "encrypt",
+            "not safe",
+            "no longer safe",
+            "unsafe",
+            "insecure",
+            "weak",
+            "old",
+        ]
+        .iter()
+        .any(|word| advice.contains(word));
+        if safely {
+            self.wrong("safety given up", format!("{} loses {lost}", block.name));
+        } else if !warned {
+            self.wrong("no warning", format!("{} loses {lost}", block.name));
+        }
+    }
+
+    /// The place of the fix is one where it can be fixed.
+    fn place_is_right(&mut self, works: bool) {
+        let place = self.said.place();
+        let now = &self.judgement.now;
+        match self.judgement.price {
+            Some(Price::Nothing | Price::Lines) => match place {
+                _ if works && matches!(place, None | Some("haproxy.cfg")) => {}
+                Some("server" | "network" | "files") => {
+                    self.wrong("false despair", place.unwrap_or(""))
+                }
+                Some("options") => self.wrong("asked for a needless value", self.said.advice()),
+                _ if self.said.blocks().iter().any(Block::is_promised) => {}
+                _ => self.wrong("cure missed", self.said.summary()),
+            },
+            Some(Price::Value(value)) => match place {
+                Some("options" | "files") => {}
+                Some("haproxy.cfg") | None if works => {}
+                // A wrong port and a dead service look the same.
+                Some("server" | "network") if value == Value::Port => {}
+                // The page may be missing, or the rule wrong.
+                Some("server" | "network") => self.wrong("false despair", format!("{value:?}")),
+                _ => self.wrong("cure missed", self.said.summary()),
+            },
+            Some(Price::Safety) | None => match place {
+                Some("server" | "network" | "files") => {}
+                Some("haproxy.cfg") if works => {}
+                None if self.said.is_up() && !now.up => {}
+                _ => self.wrong("hope without a cure", self.said.summary()),
+            },
+        }
+    }
+
+    /// The operator gives the value that was asked for, and runs it again.
+    fn second_run(&mut self) {
+        let advice = self.said.advice();
+        let wanted = asked_for(&advice);
+        let values = self
+            .judgement
+            .cures
+            .iter()
+            .filter_map(|(price, cure)| match price {
+                Price::Value(value) => Some((*value, cure)),
+                _ => None,
+            });
+        let values: Vec<_> = values.collect();
+        let Some((_, cure)) = values.iter().find(|(value, _)| wanted.contains(value)) else {
+            if !values.is_empty() {
+                let needed = values[0].0;
+                self.wrong(
+                    "asked for the wrong value",
+                    format!("{needed:?} is missing, not {wanted:?}"),
+                );
+            }
+            return;
+        };
+        let next = self.config.with_values_of(cure, self.oracle.staged);
+        if next == *self.config {
+            return;
+        }
+        let said = diagnose(&next);
+        let promised: Vec<Block> = said
+            .blocks()
+            .into_iter()
+            .filter(Block::is_promised)
+            .collect();
+        if promised.is_empty() {
+            return self.wrong(
+                "second run fails",
+                format!("{:?}: {}", next.call(), said.summary()),
+            );
+        }
+        for block in promised {
+            let outcome = self.oracle.paste(&block.lines);
+            if !outcome.is_good() {
+                self.wrong(
+                    "second run fails",
+                    format!("{:?}: {} {}", next.call(), block.name, outcome.seen),
+                );
+            }
+        }
+    }
+}
+
+/// The values that advice asks for.
+fn asked_for(advice: &str) -> Vec<Value> {
+    let signs: [(Value, &[&str]); 6] = [
+        (Value::Ca, &["--ca-file"]),
+        (Value::ClientCertificate, &["--crt"]),
+        (Value::Name, &["--sni", "name"]),
+        (Value::Page, &["--uri", "page", "path"]),
+        (Value::Expectation, &["--expect", "expect"]),
+        (Value::Port, &["port"]),
+    ];
+    let asked = signs
+        .iter()
+        .filter(|(_, words)| words.iter().any(|word| advice.contains(word)));
+    asked.map(|(value, _)| *value).collect()
+}
