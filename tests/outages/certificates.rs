@@ -1,9 +1,8 @@
 //! Certificates: the server's, its issuers', the client's.
 
-use rcgen::date_time_ymd;
-
-use crate::operator::{Outage, diagnose};
+use crate::operator::{Outage, Said, diagnose};
 use crate::support::NAME;
+use crate::support::kinds::{Props, past, tomorrow};
 use crate::support::nginx::{Nginx, site};
 use crate::support::pki::{Ca, Leaf};
 use crate::support::stage::Stage;
@@ -14,11 +13,6 @@ fn words(ca_file: &str) -> String {
 
 fn serve(leaf: &Leaf, issuers: &[&Ca], more: &str) -> Nginx {
     Nginx::serve(|folder, port| site((folder, port), "", NAME, (leaf, issuers), more))
-}
-
-fn past(params: &mut rcgen::CertificateParams) {
-    params.not_before = date_time_ymd(2020, 1, 1);
-    params.not_after = date_time_ymd(2021, 1, 1);
 }
 
 #[test]
@@ -61,9 +55,7 @@ fn an_expired_root_in_the_ca_file() {
 #[ignore = "make outages"]
 fn a_certificate_of_tomorrow() {
     let stage = Stage::new();
-    let leaf = stage.ca.leaf_with(&[NAME], |params| {
-        params.not_before = time::OffsetDateTime::now_utc() + time::Duration::days(1);
-    });
+    let leaf = stage.ca.leaf_with(&[NAME], tomorrow);
     let nginx = serve(&leaf, &[], "");
     Outage::checked(nginx.port, &words(&stage.ca_file));
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
@@ -211,66 +203,48 @@ fn a_certificate_that_ends_too_soon() {
     outage.is_cured_by(&said);
 }
 
-/// An nginx that serves only clients with a certificate of this CA.
-fn for_clients_of(stage: &Stage, clients: &Ca) -> Nginx {
-    Nginx::serve(|folder, port| {
-        let clients = folder.file("clients", &clients.pem);
-        let more = format!("ssl_client_certificate {clients}; ssl_verify_client on;");
-        site((folder, port), "", NAME, (&stage.leaf, &[]), &more)
-    })
+/// Diagnoses a server that wants client certificates with one.
+fn ask_with(props: &Props, port: u16, crt: &str) -> Said {
+    let call = ["--crt", crt, "--ca-file", &props.stage.ca_file, NAME];
+    diagnose(port, &call)
 }
 
 #[test]
 fn a_server_that_wants_a_client_certificate() {
-    let stage = Stage::new();
-    let clients = Ca::named("Clients");
-    let nginx = for_clients_of(&stage, &clients);
-    let outage = Outage::checked(nginx.port, &words(&stage.ca_file));
-    let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
+    let props = Props::new();
+    let port = props.start("client-certificate-400").port;
+    let outage = Outage::checked(port, &words(&props.stage.ca_file));
+    let said = diagnose(port, &["--ca-file", &props.stage.ca_file, NAME]);
     said.says("The server wants a client certificate")
         .says("--crt FILE")
         .wants_a_value();
-    let both = clients.leaf(&["client"], 30).both_pem();
-    let crt = stage.folder.file("client.pem", &both);
-    let said = diagnose(
-        nginx.port,
-        &["--crt", &crt, "--ca-file", &stage.ca_file, NAME],
-    );
-    outage.is_cured_by(&said);
+    outage.is_cured_by(&ask_with(&props, port, &props.crt));
 }
 
 #[test]
 #[ignore = "make outages"]
 fn a_client_certificate_that_the_server_does_not_trust() {
-    let stage = Stage::new();
-    let nginx = for_clients_of(&stage, &Ca::named("Clients"));
-    let both = Ca::named("Others").leaf(&["client"], 30).both_pem();
-    let crt = stage.folder.file("client.pem", &both);
-    Outage::checked(nginx.port, &(words(&stage.ca_file) + " crt " + &crt));
-    let said = diagnose(
-        nginx.port,
-        &["--crt", &crt, "--ca-file", &stage.ca_file, NAME],
-    );
+    let props = Props::new();
+    let port = props.start("client-certificate-400").port;
+    let crt = &props.wrong_crt;
+    Outage::checked(port, &(words(&props.stage.ca_file) + " crt " + crt));
+    let said = ask_with(&props, port, crt);
     said.says("refuses our client certificate").wants_a_value();
 }
 
 #[test]
 fn a_client_certificate_that_has_ended() {
-    let stage = Stage::new();
-    let clients = Ca::named("Clients");
-    let nginx = for_clients_of(&stage, &clients);
-    let both = clients.leaf_with(&["client"], past).both_pem();
-    let crt = stage.folder.file("client.pem", &both);
-    let outage = Outage::checked(nginx.port, &(words(&stage.ca_file) + " crt " + &crt));
-    let call = ["--crt", &crt, "--ca-file", &stage.ca_file, NAME];
-    let said = diagnose(nginx.port, &call);
+    let props = Props::new();
+    let port = props.start("client-certificate-400").port;
+    let client = |leaf: Leaf| props.stage.folder.file("client.pem", &leaf.both_pem());
+    let crt = client(props.clients.leaf_with(&["client"], past));
+    let outage = Outage::checked(port, &(words(&props.stage.ca_file) + " crt " + &crt));
+    let said = ask_with(&props, port, &crt);
     said.says(&format!(
         "The client certificate in --crt {crt} ended on 2021-01-01 ("
     ))
     .is_for_a_file();
-    stage
-        .folder
-        .file("client.pem", &clients.leaf(&["client"], 30).both_pem());
+    client(props.clients.leaf(&["client"], 30));
     outage.is_over_with(&said);
 }
 

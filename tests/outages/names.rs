@@ -2,10 +2,9 @@
 
 use crate::operator::{Outage, diagnose};
 use crate::support::NAME;
+use crate::support::kinds::{OTHER, Props};
 use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::stage::Stage;
-
-const OTHER: &str = "other.example.test";
 
 /// The server line's words that verify, for traffic.
 fn verified(stage: &Stage, name: &str) -> String {
@@ -13,15 +12,6 @@ fn verified(stage: &Stage, name: &str) -> String {
         "ssl verify required ca-file {} sni str({name})",
         stage.ca_file
     )
-}
-
-/// A server with another default site.
-fn two_sites(stage: &Stage) -> Nginx {
-    let other = stage.ca.leaf(&[OTHER], 30);
-    Nginx::serve(|folder, port| {
-        site((folder, port), "default_server", OTHER, (&other, &[]), "")
-            + &site((folder, port), "", NAME, (&stage.leaf, &[]), "")
-    })
 }
 
 #[test]
@@ -48,14 +38,18 @@ fn no_sni_where_the_name_cures_it() {
 #[test]
 #[ignore = "make outages"]
 fn no_sni_where_another_site_answers() {
-    let stage = Stage::new();
-    let nginx = two_sites(&stage);
+    let props = Props::new();
+    let stage = &props.stage;
+    let server = props.start("other-default");
     let words = format!(
         "ssl verify required ca-file {} verifyhost {NAME}",
         stage.ca_file
     );
-    let outage = Outage::checked(nginx.port, &words);
-    let said = diagnose(nginx.port, &["--no-sni", "--ca-file", &stage.ca_file, NAME]);
+    let outage = Outage::checked(server.port, &words);
+    let said = diagnose(
+        server.port,
+        &["--no-sni", "--ca-file", &stage.ca_file, NAME],
+    );
     said.says("leave out --no-sni");
     outage.is_cured_by(&said);
 }
@@ -76,12 +70,13 @@ fn a_slip_of_the_fingers_in_the_name() {
 
 #[test]
 fn a_name_that_the_server_does_not_know_and_a_default_certificate() {
-    let stage = Stage::new();
-    let nginx = two_sites(&stage);
+    let props = Props::new();
+    let stage = &props.stage;
+    let server = props.start("other-default");
     let name = "shop.example.test";
-    let words = verified(&stage, name) + " check-sni shop.example.test";
-    Outage::checked(nginx.port, &words);
-    let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, name]);
+    let words = verified(stage, name) + " check-sni shop.example.test";
+    Outage::checked(server.port, &words);
+    let said = diagnose(server.port, &["--ca-file", &stage.ca_file, name]);
     said.says("The server does not know shop.example.test");
     said.never_says("--verify-host").never_says("verifyhost");
     said.never_says("--sni other.example.test").wants_a_value();
@@ -156,37 +151,33 @@ fn a_name_to_verify_that_is_wrong() {
     outage.is_cured_by(&said);
 }
 
-/// A site that only answers to its own Host, as a server with many does.
-fn by_host(stage: &Stage) -> Nginx {
-    let more = format!("if ($host != {NAME}) {{ return 404; }}");
-    Nginx::serve(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), &more))
-}
-
 #[test]
 fn visitors_are_not_served_because_of_their_host() {
-    let stage = Stage::new();
-    let nginx = by_host(&stage);
-    let words = verified(&stage, NAME) + " check-sni www.example.test";
+    let props = Props::new();
+    let stage = &props.stage;
+    let server = props.start("unknown-name-404");
+    let words = verified(stage, NAME) + " check-sni www.example.test";
     // UP, but visitors send another Host.
-    let outage = Outage::checked(nginx.port, &words);
-    let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
+    let outage = Outage::checked(server.port, &words);
+    let said = diagnose(server.port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("http-request set-header Host www.example.test");
     outage.is_cured_by(&said);
 }
 
 #[test]
 fn a_host_that_the_server_does_not_know() {
-    let stage = Stage::new();
-    let nginx = by_host(&stage);
+    let props = Props::new();
+    let stage = &props.stage;
+    let server = props.start("unknown-name-404");
     let lines = format!(
         "    option httpchk\n    http-check send meth GET uri / ver HTTP/1.1 hdr Host internal\n    \
          server s1 127.0.0.1:{} {} check check-sni {NAME} inter 300ms",
-        nginx.port,
-        verified(&stage, NAME)
+        server.port,
+        verified(stage, NAME)
     );
     let outage = Outage::of(&lines, "/");
     let call = ["--header=Host: internal", "--ca-file", &stage.ca_file, NAME];
-    let said = diagnose(nginx.port, &call);
+    let said = diagnose(server.port, &call);
     said.says("but not \"Host: internal\"");
     outage.is_cured_by(&said);
 }
@@ -194,19 +185,17 @@ fn a_host_that_the_server_does_not_know() {
 #[test]
 #[ignore = "make outages"]
 fn a_host_that_differs_from_the_sni_name() {
-    let stage = Stage::new();
-    // As servers do that share connections (RFC 9110, section 15.5.20).
-    let more = "if ($host != $ssl_server_name) { return 421; }";
-    let nginx =
-        Nginx::serve(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), more));
-    let outage = Outage::checked(nginx.port, &verified(&stage, NAME));
+    let props = Props::new();
+    let stage = &props.stage;
+    let server = props.start("misdirected-421");
+    let outage = Outage::checked(server.port, &verified(stage, NAME));
     let call = [
         "--header=Host: api.example.test",
         "--ca-file",
         &stage.ca_file,
         NAME,
     ];
-    let said = diagnose(nginx.port, &call);
+    let said = diagnose(server.port, &call);
     said.says("leave out that --header");
     outage.is_cured_by(&said);
 }

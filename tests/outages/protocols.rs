@@ -3,10 +3,9 @@
 use std::io::{Read, Write};
 
 use crate::operator::{Outage, Said, diagnose};
-use crate::support::haproxy::{Haproxy, Mode};
-use crate::support::nginx::{Nginx, site};
+use crate::support::kinds::Props;
 use crate::support::stage::Stage;
-use crate::support::{NAME, dead_port, free_port, peer};
+use crate::support::{NAME, dead_port, peer};
 
 /// A server line's words for a correct TLS check.
 fn correct(stage: &Stage) -> String {
@@ -22,46 +21,24 @@ fn call(stage: &Stage) -> [&str; 3] {
 
 #[test]
 fn a_server_that_wants_a_proxy_header() {
-    let stage = Stage::new();
-    let nginx = Nginx::serve(|folder, port| {
-        site(
-            (folder, port),
-            "proxy_protocol",
-            NAME,
-            (&stage.leaf, &[]),
-            "",
-        )
-    });
-    let outage = Outage::checked(nginx.port, &correct(&stage));
-    let said = diagnose(nginx.port, &call(&stage));
+    let props = Props::new();
+    let stage = &props.stage;
+    let port = props.start("proxy-header").port;
+    let outage = Outage::checked(port, &correct(stage));
+    let said = diagnose(port, &call(stage));
     said.says("PROXY protocol header before TLS")
         .never_says("Correct --sni");
     outage.is_cured_by(&said);
 }
 
-/// Another HAProxy as the server.
-fn haproxy_server(stage: &Stage, bind: &str) -> u16 {
-    let crt = stage.folder.file("both.pem", &stage.leaf.both_pem());
-    let port = free_port();
-    let config = stage.folder.file(
-        "server.cfg",
-        &format!(
-            "defaults\n mode http\n timeout client 2s\n timeout connect 2s\n timeout server 2s\n\
-             frontend f\n bind 127.0.0.1:{port} {}\n http-request return status 200\n",
-            bind.replace("CRT", &crt)
-        ),
-    );
-    stage.keep(Haproxy::start(Mode::Single, &config, &[]));
-    port
-}
-
 #[test]
 #[ignore = "make outages"]
 fn a_proxy_that_accepts_only_proxy_headers() {
-    let stage = Stage::new();
-    let port = haproxy_server(&stage, "accept-proxy ssl crt CRT");
-    let outage = Outage::checked(port, &correct(&stage));
-    let said = diagnose(port, &call(&stage));
+    let props = Props::new();
+    let stage = &props.stage;
+    let port = props.start("proxy-header-haproxy").port;
+    let outage = Outage::checked(port, &correct(stage));
+    let said = diagnose(port, &call(stage));
     said.says("PROXY protocol header");
     outage.is_cured_by(&said);
 }
@@ -81,11 +58,11 @@ fn a_proxy_header_that_nobody_wants() {
 
 #[test]
 fn a_port_that_speaks_plain_http() {
-    let stage = Stage::new();
-    let nginx =
-        Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; return 200 ok; }}"));
-    let outage = Outage::checked(nginx.port, &correct(&stage));
-    let said = diagnose(nginx.port, &call(&stage));
+    let props = Props::new();
+    let stage = &props.stage;
+    let port = props.start("plain-http").port;
+    let outage = Outage::checked(port, &correct(stage));
+    let said = diagnose(port, &call(stage));
     said.says("speaks plain HTTP");
     outage.is_cured_by(&said);
 }
@@ -93,22 +70,22 @@ fn a_port_that_speaks_plain_http() {
 #[test]
 #[ignore = "make outages"]
 fn a_plain_port_that_points_to_https() {
-    let stage = Stage::new();
-    let nginx = Nginx::serve(|_, port| {
-        format!("server {{ listen 127.0.0.1:{port}; return 301 https://$host$request_uri; }}")
-    });
-    Outage::checked(nginx.port, &correct(&stage));
-    let said = diagnose(nginx.port, &call(&stage));
+    let props = Props::new();
+    let stage = &props.stage;
+    let port = props.start("plain-redirect").port;
+    Outage::checked(port, &correct(stage));
+    let said = diagnose(port, &call(stage));
     said.says("write the port of the HTTPS site")
         .wants_a_value();
 }
 
 #[test]
 fn a_server_that_speaks_only_http_2() {
-    let stage = Stage::new();
-    let port = haproxy_server(&stage, "ssl crt CRT alpn h2 proto h2");
-    let outage = Outage::checked(port, &correct(&stage));
-    let said = diagnose(port, &call(&stage));
+    let props = Props::new();
+    let stage = &props.stage;
+    let port = props.start("http-2-only").port;
+    let outage = Outage::checked(port, &correct(stage));
+    let said = diagnose(port, &call(stage));
     said.says("speaks only HTTP/2")
         .says("check-alpn h2")
         .says("ver HTTP/2");
@@ -118,32 +95,31 @@ fn a_server_that_speaks_only_http_2() {
 #[test]
 #[ignore = "make outages"]
 fn a_port_of_another_protocol() {
-    let stage = Stage::new();
-    let port = peer::tcp(|mut stream| {
-        let _ = stream.write_all(b"220 mail.example.test ESMTP\r\n");
-        let _ = stream.read_to_end(&mut Vec::new());
-    });
-    Outage::checked(port, &correct(&stage));
-    let said = diagnose(port, &call(&stage));
+    let props = Props::new();
+    let stage = &props.stage;
+    let port = props.start("banner").port;
+    Outage::checked(port, &correct(stage));
+    let said = diagnose(port, &call(stage));
     said.says("220 mail.example.test ESMTP").wants_a_value();
 }
 
 #[test]
 #[ignore = "make outages"]
 fn another_protocol_within_tls() {
-    let stage = Stage::new();
-    let port = peer::answer(&stage.leaf, "SSH-2.0-x\r\n");
-    Outage::checked(port, &correct(&stage));
-    diagnose(port, &call(&stage)).wants_a_value();
+    let props = Props::new();
+    let stage = &props.stage;
+    let port = props.start("banner-within-tls").port;
+    Outage::checked(port, &correct(stage));
+    diagnose(port, &call(stage)).wants_a_value();
 }
 
 #[test]
 fn a_server_that_speaks_only_tls_1_1() {
-    let stage = Stage::new();
-    let old = ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"];
-    let port = stage.openssl("leaf", &old);
-    let outage = Outage::checked(port, &correct(&stage));
-    let said = diagnose(port, &call(&stage));
+    let props = Props::new();
+    let stage = &props.stage;
+    let port = props.start("tls-1.1-only").port;
+    let outage = Outage::checked(port, &correct(stage));
+    let said = diagnose(port, &call(stage));
     said.says("only TLS 1.1 or older");
     outage.is_cured_by(&said);
 }
@@ -164,16 +140,11 @@ fn a_lowest_version_that_the_server_does_not_reach() {
 #[test]
 #[ignore = "make outages"]
 fn ciphers_of_another_age() {
-    let stage = Stage::new();
-    let old = ["-tls1_2", "-cipher", "AES128-SHA", "-cert_chain"];
-    stage.folder.file("rsa.crt", "");
-    let (crt, key) = (stage.folder.join("rsa.crt"), stage.folder.join("rsa.key"));
-    let rsa = stage.ca.leaf_with_key(&[NAME], crate::support::rsa_key());
-    std::fs::write(crt, &rsa.crt_pem).expect("a file");
-    std::fs::write(key, &rsa.key_pem).expect("a file");
-    let port = stage.openssl("rsa", &old[..3]);
-    let outage = Outage::checked(port, &(correct(&stage) + " ssl-min-ver TLSv1.3"));
-    let said = diagnose(port, &call(&stage));
+    let props = Props::new();
+    let stage = &props.stage;
+    let port = props.start("tls-1.2-cbc-only").port;
+    let outage = Outage::checked(port, &(correct(stage) + " ssl-min-ver TLSv1.3"));
+    let said = diagnose(port, &call(stage));
     said.says("HAProxy's own check");
     outage.is_cured_by(&said);
 }
@@ -194,16 +165,11 @@ fn quickly(port: u16, stage: &Stage) -> Said {
 
 #[test]
 fn a_port_forward_whose_own_backend_is_down() {
-    let stage = Stage::new();
-    let (inner, port) = (dead_port(), free_port());
-    let config = format!(
-        "defaults\n mode tcp\n timeout client 2s\n timeout connect 2s\n timeout server 2s\n\
-         listen l\n bind 127.0.0.1:{port}\n server s 127.0.0.1:{inner}\n"
-    );
-    let config = stage.folder.file("forward.cfg", &config);
-    stage.keep(Haproxy::start(Mode::Single, &config, &[]));
-    Outage::checked(port, &correct(&stage));
-    quickly(port, &stage)
+    let props = Props::new();
+    let stage = &props.stage;
+    let port = props.start("forward-to-nothing").port;
+    Outage::checked(port, &correct(stage));
+    quickly(port, stage)
         .says("its own backend is down")
         .says("So it is not the name, not the TLS version, not a PROXY header")
         .never_says("Correct --sni")
@@ -280,16 +246,18 @@ fn only_a_short_alert_arrives() {
 #[test]
 #[ignore = "make outages"]
 fn silence() {
-    let stage = Stage::new();
-    for port in [peer::silent(), peer::tcp(drop)] {
-        Outage::checked(port, &correct(&stage));
-        quickly(port, &stage)
+    let props = Props::new();
+    let stage = &props.stage;
+    for kind in ["silent", "closes-at-once"] {
+        let port = props.start(kind).port;
+        Outage::checked(port, &correct(stage));
+        quickly(port, stage)
             .says("its own backend is down")
             .is_for_the_server();
     }
     let (port, _hole) = peer::blackhole();
-    Outage::checked(port, &correct(&stage));
-    quickly(port, &stage).is_for_the_server();
+    Outage::checked(port, &correct(stage));
+    quickly(port, stage).is_for_the_server();
 }
 
 #[test]

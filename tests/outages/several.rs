@@ -3,33 +3,26 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rcgen::date_time_ymd;
-
 use crate::operator::diagnose;
-use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::kinds::{past, run_haproxy};
 use crate::support::nginx::{Nginx, site};
 use crate::support::pki::Leaf;
 use crate::support::stage::Stage;
-use crate::support::{NAME, free_port, peer};
+use crate::support::{NAME, peer};
 
 #[test]
 fn one_of_two_with_an_expired_certificate() {
     let stage = Stage::new();
-    let old = stage.ca.leaf_with(&[NAME], |params| {
-        params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(2021, 1, 1);
-    });
+    let old = stage.ca.leaf_with(&[NAME], past);
     let serve =
         |leaf: &Leaf| Nginx::serve(|folder, port| site((folder, port), "", NAME, (leaf, &[]), ""));
-    let (good, bad, port) = (serve(&stage.leaf), serve(&old), free_port());
-    let config = format!(
-        "defaults\n mode tcp\n timeout client 2s\n timeout connect 2s\n timeout server 2s\n\
-         listen l\n bind 127.0.0.1:{port}\n balance roundrobin\n server a 127.0.0.1:{}\n \
+    let (good, bad) = (serve(&stage.leaf), serve(&old));
+    let lines = format!(
+        "listen l\n mode tcp\n bind 127.0.0.1:PORT\n balance roundrobin\n server a 127.0.0.1:{}\n \
          server b 127.0.0.1:{}\n",
         good.port, bad.port
     );
-    let config = stage.folder.file("balancer.cfg", &config);
-    stage.keep(Haproxy::start(Mode::Single, &config, &[]));
+    let port = run_haproxy(&stage, &lines);
     // Whichever of them the check itself meets.
     for _ in 0..4 {
         diagnose(port, &["--ca-file", &stage.ca_file, NAME])

@@ -6,9 +6,10 @@ mod sites;
 
 use std::time::Duration;
 
+pub use self::sites::{past, tomorrow};
 use super::pki::{Ca, Leaf};
 use super::stage::Stage;
-use super::{NAME, free_port, haproxy};
+use super::{free_port, haproxy};
 
 /// The name of another site of the same operator.
 pub const OTHER: &str = "other.example.test";
@@ -96,25 +97,30 @@ impl Props {
         }
     }
 
+    /// Starts a server of the kind with this name.
+    pub fn start(&self, name: &str) -> Staged {
+        let kind = kinds().into_iter().find(|(known, _)| *known == name);
+        let (_, start) = kind.unwrap_or_else(|| panic!("{name} is not a kind of server"));
+        start(self)
+    }
+
     /// Another HAProxy as the server; `CRT` and `CLIENTS` in the words of `bind` become files. Returns
     /// its port.
     pub fn haproxy(&self, bind: &str) -> u16 {
-        haproxy_server(&self.stage, &self.clients, bind)
+        let crt = self
+            .stage
+            .folder
+            .file("both.pem", &self.stage.leaf.both_pem());
+        let clients = self.stage.folder.file("clients.pem", &self.clients.pem);
+        let bind = bind.replace("CRT", &crt).replace("CLIENTS", &clients);
+        run_haproxy(
+            &self.stage,
+            &format!(
+                "frontend f\n mode http\n bind 127.0.0.1:PORT {bind}\n http-request return status 200 \
+                 content-type text/plain string \"all good\"\n"
+            ),
+        )
     }
-}
-
-/// Another HAProxy as the server, as [`Props::haproxy`].
-pub fn haproxy_server(stage: &Stage, clients: &Ca, bind: &str) -> u16 {
-    let crt = stage.folder.file("both.pem", &stage.leaf.both_pem());
-    let clients = stage.folder.file("clients.pem", &clients.pem);
-    let bind = bind.replace("CRT", &crt).replace("CLIENTS", &clients);
-    run_haproxy(
-        stage,
-        &format!(
-            "frontend f\n mode http\n bind 127.0.0.1:PORT {bind}\n http-request return status 200 \
-             content-type text/plain string \"all good\"\n"
-        ),
-    )
 }
 
 /// Runs an HAProxy with these sections; `PORT` becomes the port that is returned.
@@ -127,9 +133,4 @@ pub fn run_haproxy(stage: &Stage, sections: &str) -> u16 {
     let config = stage.folder.file(&format!("server-{port}.cfg"), &text);
     stage.keep(haproxy::Haproxy::start(haproxy::Mode::Single, &config, &[]));
     port
-}
-
-/// Whether a server has this name.
-pub fn is_ours(name: &str) -> bool {
-    [NAME, OTHER].contains(&name)
 }

@@ -230,6 +230,22 @@ impl Config {
 
     /// What the operator needs who has this configuration and wants that one.
     pub fn price(&self, that: &Config, staged: &Staged) -> Price {
+        let prices = self.prices(that, staged).into_iter();
+        prices.max().unwrap_or(Price::Nothing)
+    }
+
+    /// The values that the operator needs for it.
+    pub fn values_of(&self, that: &Config, staged: &Staged) -> Vec<Value> {
+        let prices = self.prices(that, staged).into_iter();
+        let values = prices.filter_map(|price| match price {
+            Price::Value(value) => Some(value),
+            _ => None,
+        });
+        values.collect()
+    }
+
+    /// The price of each setting that differs.
+    fn prices(&self, that: &Config, staged: &Staged) -> Vec<Price> {
         let known = |name: &Option<String>| match name {
             Some(name) if !self.names().contains(&name) => Price::Value(Value::Name),
             _ => Price::Lines,
@@ -266,11 +282,8 @@ impl Config {
             (self.crt != that.crt, crt),
             (self != that, Price::Lines),
         ];
-        let prices = changes.iter().filter(|(changed, _)| *changed);
-        prices
-            .map(|(_, price)| *price)
-            .max()
-            .unwrap_or(Price::Nothing)
+        let changed = changes.into_iter().filter(|(changed, _)| *changed);
+        changed.map(|(_, price)| price).collect()
     }
 
     /// In how many settings they differ.
@@ -297,6 +310,13 @@ impl Config {
             self.large_buffers != that.large_buffers,
         ];
         differ.iter().filter(|differs| **differs).count()
+    }
+
+    /// Whether they differ in what only the operator knows.
+    pub fn has_other_values_than(&self, that: &Config) -> bool {
+        self.port != that.port
+            || (&self.target, &self.sni, &self.host) != (&that.target, &that.sni, &that.host)
+            || (&self.trust, &self.uri, &self.expect) != (&that.trust, &that.uri, &that.expect)
     }
 
     /// The values of `that` which only the operator knows, in this configuration.

@@ -218,8 +218,18 @@ impl Report<'_> {
     /// Pastes what is said to work; whether something does.
     fn promises_are_kept(&mut self) -> bool {
         let mut works = false;
+        let curable = self
+            .judgement
+            .price
+            .is_some_and(|price| price <= Price::Lines);
         for block in self.said.blocks() {
             if !block.is_promised() {
+                if curable && !self.said.advice().contains("limit") {
+                    self.wrong(
+                        "lines that don't work",
+                        format!("{} {}", block.name, block.tried),
+                    );
+                }
                 continue;
             }
             let outcome = self.oracle.paste(&block.lines);
@@ -275,6 +285,7 @@ impl Report<'_> {
     fn place_is_right(&mut self, works: bool) {
         let place = self.said.place();
         let now = &self.judgement.now;
+        let naive = Config::naive(self.oracle.staged);
         match self.judgement.price {
             Some(Price::Nothing | Price::Lines) => match place {
                 _ if works && matches!(place, None | Some("haproxy.cfg")) => {}
@@ -296,6 +307,8 @@ impl Report<'_> {
             },
             Some(Price::Safety) | None => match place {
                 Some("server" | "network" | "files") => {}
+                // One fault at a time: the operator's own comes first.
+                Some("options") if self.config.has_other_values_than(&naive) => {}
                 Some("haproxy.cfg") if works => {}
                 None if self.said.is_up() && !now.up => {}
                 _ => self.wrong("hope without a cure", self.said.summary()),
@@ -305,31 +318,16 @@ impl Report<'_> {
 
     /// The operator gives the value that was asked for, and runs it again.
     fn second_run(&mut self) {
-        let advice = self.said.advice();
-        let wanted = asked_for(&advice);
-        let values = self
-            .judgement
-            .cures
-            .iter()
-            .filter_map(|(price, cure)| match price {
-                Price::Value(value) => Some((*value, cure)),
-                _ => None,
-            });
-        let values: Vec<_> = values.collect();
-        let Some((_, cure)) = values.iter().find(|(value, _)| wanted.contains(value)) else {
-            if !values.is_empty() {
-                let needed = values[0].0;
-                self.wrong(
-                    "asked for the wrong value",
-                    format!("{needed:?} is missing, not {wanted:?}"),
-                );
-            }
-            return;
+        let (wanted, staged) = (asked_for(&self.said.advice()), self.oracle.staged);
+        let values = |cure: &Config| self.config.values_of(cure, staged);
+        let mut cures = self.judgement.cures.iter().map(|(_, cure)| cure);
+        let fits = |cure: &&Config| values(cure).iter().any(|value| wanted.contains(value));
+        let Some(cure) = cures.find(fits) else {
+            let needed = self.judgement.cures.first().map(|(_, cure)| values(cure));
+            let why = format!("{needed:?} is missing, not {wanted:?}");
+            return self.wrong("asked for the wrong value", why);
         };
-        let next = self.config.with_values_of(cure, self.oracle.staged);
-        if next == *self.config {
-            return;
-        }
+        let next = self.config.with_values_of(cure, staged);
         let said = diagnose(&next);
         let promised: Vec<Block> = said
             .blocks()
@@ -337,18 +335,14 @@ impl Report<'_> {
             .filter(Block::is_promised)
             .collect();
         if promised.is_empty() {
-            return self.wrong(
-                "second run fails",
-                format!("{:?}: {}", next.call(), said.summary()),
-            );
+            let why = format!("{:?}: {}", next.call(), said.summary());
+            return self.wrong("second run fails", why);
         }
         for block in promised {
             let outcome = self.oracle.paste(&block.lines);
             if !outcome.is_good() {
-                self.wrong(
-                    "second run fails",
-                    format!("{:?}: {} {}", next.call(), block.name, outcome.seen),
-                );
+                let why = format!("{:?}: {} {}", next.call(), block.name, outcome.seen);
+                self.wrong("second run fails", why);
             }
         }
     }

@@ -6,8 +6,8 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use super::{Kind, NAME, Props, Staged, run_haproxy};
-use crate::support::{Running, dead_port, free_port, peer, program, rsa_key, wait_for};
+use super::{Kind, Props, Staged, run_haproxy};
+use crate::support::{NAME, Running, dead_port, free_port, peer, program, rsa_key, wait_for};
 
 pub const KINDS: &[Kind] = &[
     ("strict-names-alert-40", |props| props.picky(Some(40))),
@@ -195,7 +195,7 @@ fn cbc_only(props: &Props) -> Staged {
 
 fn banner() -> u16 {
     peer::tcp(|mut stream| {
-        let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n");
+        let _ = stream.write_all(b"220 mail.example.test ESMTP\r\n");
         let _ = stream.read_to_end(&mut Vec::new());
     })
 }
