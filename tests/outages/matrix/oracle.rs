@@ -207,7 +207,7 @@ impl<'a> Oracle<'a> {
                 .iter()
                 .map(|name| {
                     let server = servers.get(name);
-                    let up = server.is_some_and(|server| is_up(server));
+                    let up = server.is_some_and(is_up);
                     let visit = up.then(|| scope.spawn(move || visit(staged, socket, name)));
                     (server, up, visit)
                 })
