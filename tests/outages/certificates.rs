@@ -2,7 +2,8 @@
 
 use crate::operator::{Outage, Said, diagnose};
 use crate::support::NAME;
-use crate::support::kinds::{Props, past, tomorrow};
+use crate::support::kinds::Props;
+use crate::support::kinds::sites::{past, tomorrow};
 use crate::support::nginx::{Nginx, site};
 use crate::support::pki::{Ca, Leaf};
 use crate::support::stage::Stage;

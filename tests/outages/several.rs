@@ -4,7 +4,8 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::operator::diagnose;
-use crate::support::kinds::{past, run_haproxy};
+use crate::support::kinds::run_haproxy;
+use crate::support::kinds::sites::past;
 use crate::support::nginx::{Nginx, site};
 use crate::support::pki::Leaf;
 use crate::support::stage::Stage;

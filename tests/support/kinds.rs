@@ -1,12 +1,11 @@
 //! The kinds of servers that operators meet, each staged with a real server: one table for every test
 //! that goes through them.
 
-mod other;
-mod sites;
+pub mod other;
+pub mod sites;
 
 use std::time::Duration;
 
-pub use self::sites::{past, tomorrow};
 use super::pki::{Ca, Leaf};
 use super::stage::Stage;
 use super::{free_port, haproxy};
