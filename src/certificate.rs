@@ -1,9 +1,13 @@
 //! Reading certificates, and what can be wrong with one.
 
+pub mod distribution_point;
 pub mod element;
+pub mod general_name;
 mod key;
 pub mod name;
+pub mod name_constraints;
 mod read;
+mod revocation_list;
 pub mod time;
 pub mod uses;
 
@@ -14,6 +18,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 
 pub use self::key::{key_type, rsa_bits};
 pub use self::read::Parts;
+pub use self::revocation_list::{Facts, RevocationList, Status};
 pub use self::uses::Uses;
 use crate::code::Code;
 

@@ -179,7 +179,7 @@ fn a_file_without_the_root_is_told_as_that() {
 }
 
 #[test]
-fn limits_of_ours_are_not_blamed_on_the_server() {
+fn a_long_chain_and_name_constraints_are_judged_as_haproxy_judges_them() {
     let folder = Folder::new();
     let root = Ca::with("Root", |params| {
         params.name_constraints = Some(NameConstraints {
@@ -191,20 +191,23 @@ fn limits_of_ours_are_not_blamed_on_the_server() {
     let ca = root.leaf_with(&[NAME], |params| {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     });
-    expect(peer::answer(&ca, OK), &trust, 56, "limit of sni-check");
+    expect(peer::answer(&ca, OK), &trust, 0, "");
     let issuers: Vec<Ca> = (0..8).fold(Vec::new(), |mut issuers, number| {
         let above = issuers.last().unwrap_or(&root);
         issuers.push(above.intermediate(&format!("CA {number}")));
         issuers
     });
-    let leaf = issuers[7].leaf(&[NAME], 30);
     let sent: Vec<&Ca> = issuers.iter().rev().collect();
-    let port = peer::answer_with_chain(&leaf, &sent, OK);
+    let port = |name: &str| {
+        let leaf = issuers[7].leaf(&[name], 30);
+        peer::answer_with_chain(&leaf, &sent, OK)
+    };
+    expect(port(NAME), &trust, 0, "");
     expect(
-        port,
+        port("www.other.test"),
         &trust,
         56,
-        "9 issuers one above the other (limit of sni-check",
+        "may not issue for its names (name constraints)",
     );
 }
 

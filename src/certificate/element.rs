@@ -53,7 +53,7 @@ impl<'a> Elements<'a> {
     pub fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
         let mut ahead = *self;
         let (found, content) = ahead.next()?;
-        let readable = tag != OID || is_oid(content);
+        let readable = tag != OID || Elements::is_oid(content);
         (found == tag && readable).then(|| {
             *self = ahead;
             content
@@ -64,17 +64,17 @@ impl<'a> Elements<'a> {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-}
 
-/// Whether OpenSSL reads an OID: its last number has an end, and none begins with a zero in vain.
-fn is_oid(content: &[u8]) -> bool {
-    let mut begins = true;
-    let minimal = content.iter().all(|byte| {
-        let in_vain = begins && *byte == 0x80;
-        begins = *byte < 0x80;
-        !in_vain
-    });
-    minimal && begins && !content.is_empty()
+    /// Whether OpenSSL can read an OID: its last number has an end, and no number begins with a zero.
+    pub fn is_oid(content: &[u8]) -> bool {
+        let mut begins = true;
+        let minimal = content.iter().all(|byte| {
+            let in_vain = begins && *byte == 0x80;
+            begins = *byte < 0x80;
+            !in_vain
+        });
+        minimal && begins && !content.is_empty()
+    }
 }
 
 /// An element with this content.
@@ -91,6 +91,12 @@ pub fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     }
     bytes.extend(content);
     bytes
+}
+
+/// The content of the first element, which must have this tag. Whatever follows doesn't count, as for
+/// OpenSSL in the value of an extension.
+pub fn first(bytes: &[u8], tag: u8) -> Option<&[u8]> {
+    Elements(bytes).expect(tag)
 }
 
 /// The content of the only element, which must have this tag.

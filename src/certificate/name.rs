@@ -103,35 +103,58 @@ pub fn readable(name: &[u8]) -> bool {
     steps(name).all(|step| step.is_some_and(|(_, attribute)| attribute.readable()))
 }
 
-/// Whether two names are the same for OpenSSL (`X509_NAME_cmp`): kind of string, letter case in ASCII
-/// and spaces beside the single ones between words do not matter.
-pub fn same(one: &[u8], other: &[u8]) -> bool {
-    if one == other {
-        return true;
-    }
-    let (mut ones, mut others) = (steps(one), steps(other));
-    loop {
-        match (ones.next(), others.next()) {
-            (None, None) => return true,
-            (Some(Some((begins, one))), Some(Some((other_begins, other))))
-                if begins == other_begins && same_attribute(&one, &other) => {}
-            _ => return false,
+/// A name as OpenSSL compares names (`X509_NAME_cmp`): kind of string, letter case in ASCII, spaces
+/// beside the single ones between words, and the order within a part do not matter.
+pub type Canonical = Vec<Vec<(Vec<u8>, u8, Vec<u8>)>>;
+
+/// The form of a name that OpenSSL compares.
+pub fn canonical(name: &[u8]) -> Canonical {
+    let mut parts = Canonical::new();
+    for (begins, attribute) in steps(name).flatten() {
+        if begins {
+            parts.push(Vec::new());
+        }
+        if let Some(part) = parts.last_mut() {
+            part.push(canonical_attribute(&attribute));
         }
     }
+    for part in &mut parts {
+        part.sort_unstable();
+    }
+    parts
 }
 
-fn same_attribute(one: &Attribute<'_>, other: &Attribute<'_>) -> bool {
-    let is_text = |tag| matches!(tag, UTF8 | PRINTABLE | TELETEX | IA5 | UNIVERSAL | BMP);
-    if one.kind != other.kind {
-        return false;
+/// The same of a name to which attributes are added, each as a part of its own. `attributes` is the
+/// content of a RelativeDistinguishedName.
+pub fn extended(name: &[u8], attributes: &[u8]) -> Canonical {
+    let mut parts = canonical(name);
+    let mut elements = Elements(attributes);
+    while let Some(attribute) = elements.expect(SEQUENCE).and_then(attribute) {
+        parts.push(vec![canonical_attribute(&attribute)]);
     }
-    match (is_text(one.tag), is_text(other.tag)) {
-        (true, true) => match (one.text(), other.text()) {
-            (Some(one), Some(other)) => words(&one).eq(words(&other)),
-            _ => false,
-        },
-        _ => one.tag == other.tag && one.value == other.value,
-    }
+    parts
+}
+
+fn canonical_attribute(attribute: &Attribute<'_>) -> (Vec<u8>, u8, Vec<u8>) {
+    let is_text = matches!(
+        attribute.tag,
+        UTF8 | PRINTABLE | TELETEX | IA5 | UNIVERSAL | BMP
+    );
+    let (tag, value) = match attribute.text().filter(|_| is_text) {
+        Some(text) => (UTF8, words(&text).collect::<String>().into_bytes()),
+        None => (attribute.tag, attribute.value.to_vec()),
+    };
+    (attribute.kind.to_vec(), tag, value)
+}
+
+/// Whether OpenSSL takes two names for the same.
+pub fn same(one: &[u8], other: &[u8]) -> bool {
+    one == other || canonical(one) == canonical(other)
+}
+
+/// Whether a name begins with the parts of another: whether it is in that subtree (`nc_dn`).
+pub fn is_within(name: &[u8], subtree: &[u8]) -> bool {
+    canonical(name).starts_with(&canonical(subtree))
 }
 
 /// The words of a text in small letters, with a single space after each.

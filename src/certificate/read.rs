@@ -7,6 +7,8 @@ use super::{name, time};
 
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
 const RSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10];
+const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1];
+const DSA_WITH_SHA1: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 3];
 const ELLIPTIC_CURVE: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
 
 /// A certificate's parts. What OpenSSL refuses to read as a certificate is none here either.
@@ -152,6 +154,7 @@ impl<'a> Parts<'a> {
             (Some(RSA), Some([0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 2..=5 | 10..=16])) => true,
             (Some(RSA_PSS), Some(RSA_PSS)) => true,
             (Some(ELLIPTIC_CURVE), Some([0x2a, 0x86, 0x48, 0xce, 0x3d, 4, ..])) => true,
+            (Some(DSA), Some(DSA_WITH_SHA1 | [0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 1..=8])) => true,
             // Ed25519, Ed448: the key's algorithm is the signature's.
             (Some(key @ [0x2b, 0x65, ..]), Some(signature)) => key == signature,
             _ => false,
@@ -170,7 +173,8 @@ impl<'a> Parts<'a> {
 }
 
 impl<'a> Extension<'a> {
-    fn read(content: &'a [u8]) -> Option<Extension<'a>> {
+    /// Reads the content of an Extension; `None` if OpenSSL can't.
+    pub fn read(content: &'a [u8]) -> Option<Extension<'a>> {
         const BOOLEAN: u8 = 1;
         let mut elements = Elements(content);
         let kind = elements.expect(OID)?;
@@ -189,7 +193,7 @@ impl<'a> Extension<'a> {
 }
 
 /// Whether these bytes are an INTEGER's: some, and none too many in front (X.690, section 8.3.2).
-fn is_integer(bytes: &[u8]) -> bool {
+pub fn is_integer(bytes: &[u8]) -> bool {
     match bytes {
         [] => false,
         [0, second, ..] => second & 0x80 != 0,

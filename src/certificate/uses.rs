@@ -1,13 +1,15 @@
 //! What a certificate's extensions say about its use (RFC 5280, section 4.2), read as OpenSSL does.
 
-use super::element::{BIT_STRING, Elements, INTEGER, OCTET_STRING, OID, SEQUENCE, only};
-use super::name;
+use super::distribution_point::{self, bits};
+use super::element::{Elements, INTEGER, OCTET_STRING, OID, SEQUENCE, first};
 use super::read::Parts;
+use super::{general_name, name_constraints};
 
 /// subjectAltName (RFC 5280, section 4.2.1.6).
 pub const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 17];
 /// nameConstraints (RFC 5280, section 4.2.1.10).
 pub const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
+const ISSUER_NAMES: &[u8] = &[0x55, 0x1d, 18];
 const KEY_ID: &[u8] = &[0x55, 0x1d, 14];
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
@@ -22,6 +24,8 @@ const NETSCAPE_TYPE: &[u8] = &[0x60, 0x86, 0x48, 1, 0x86, 0xf8, 0x42, 1, 1];
 /// Resources of RFC 3779: addresses and autonomous systems.
 const ADDRESS_BLOCKS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 7];
 const SYSTEM_NUMBERS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 8];
+/// id-pkix-ocsp-nocheck (RFC 6960, section 4.2.2.2.1).
+const OCSP_NO_CHECK: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 48, 1, 5];
 const PROXY: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 14];
 
 /// serverAuth, and what stood for it before.
@@ -69,6 +73,10 @@ pub struct Uses<'a> {
     pub authority: Authority<'a>,
     /// The content of nameConstraints' SEQUENCE.
     pub name_constraints: Option<&'a [u8]>,
+    /// The content of subjectAltName's SEQUENCE.
+    pub alternative_names: Option<&'a [u8]>,
+    /// The content of cRLDistributionPoints' SEQUENCE; nothing if there is none.
+    pub distribution_points: &'a [u8],
 }
 
 /// Which certificate is the issuer's (RFC 5280, section 4.2.1.1).
@@ -87,13 +95,13 @@ impl<'a> Uses<'a> {
     pub fn read(parts: &Parts<'a>) -> Uses<'a> {
         let mut uses = Uses::default();
         let mut seen: Vec<&[u8]> = Vec::with_capacity(12);
-        let mut alternative_names = false;
+        let mut other_names = false;
         for extension in parts.extensions() {
             let Some(extension) = extension else {
                 uses.broken = true;
                 break;
             };
-            alternative_names |= extension.kind == ALTERNATIVE_NAMES;
+            other_names |= matches!(extension.kind, ALTERNATIVE_NAMES | ISSUER_NAMES);
             if let Some(readable) = uses.note(extension.kind, extension.value) {
                 uses.broken |= !readable || seen.contains(&extension.kind);
                 seen.push(extension.kind);
@@ -102,7 +110,7 @@ impl<'a> Uses<'a> {
                 uses.unknown_critical.get_or_insert(extension.kind);
             }
         }
-        uses.broken |= uses.proxy && (uses.ca == Some(true) || alternative_names);
+        uses.broken |= uses.proxy && (uses.ca == Some(true) || other_names);
         uses
     }
 
@@ -115,15 +123,21 @@ impl<'a> Uses<'a> {
             }),
             EXTENDED_KEY_USAGE => self.note_extended_key_usage(value),
             NETSCAPE_TYPE => bits(value).map(|(first, _)| self.netscape = Some(first)),
-            KEY_ID => only(value, OCTET_STRING).map(|id| self.key_id = Some(id)),
-            AUTHORITY_KEY_ID => authority(value).map(|authority| self.authority = authority),
-            NAME_CONSTRAINTS => {
-                only(value, SEQUENCE).map(|content| self.name_constraints = Some(content))
+            KEY_ID => first(value, OCTET_STRING).map(|id| self.key_id = Some(id)),
+            AUTHORITY_KEY_ID => Authority::read(value).map(|authority| self.authority = authority),
+            NAME_CONSTRAINTS => first(value, SEQUENCE)
+                .filter(|content| name_constraints::readable(content))
+                .map(|content| self.name_constraints = Some(content)),
+            ALTERNATIVE_NAMES => first(value, SEQUENCE)
+                .filter(|names| general_name::readable(names))
+                .map(|names| self.alternative_names = Some(names)),
+            DISTRIBUTION_POINTS => first(value, SEQUENCE)
+                .filter(|points| distribution_point::readable(points))
+                .map(|points| self.distribution_points = points),
+            ADDRESS_BLOCKS | SYSTEM_NUMBERS => {
+                first(value, SEQUENCE).map(|_| self.resources = true)
             }
-            ALTERNATIVE_NAMES => only(value, SEQUENCE).and_then(general_names),
-            DISTRIBUTION_POINTS => only(value, SEQUENCE).map(drop),
-            ADDRESS_BLOCKS | SYSTEM_NUMBERS => only(value, SEQUENCE).map(|_| self.resources = true),
-            PROXY => only(value, SEQUENCE).map(|_| self.proxy = true),
+            PROXY => first(value, SEQUENCE).map(|_| self.proxy = true),
             _ => return None,
         };
         let for_nothing = kind == KEY_USAGE && self.key_usage == Some(0);
@@ -132,7 +146,7 @@ impl<'a> Uses<'a> {
 
     fn note_basic_constraints(&mut self, value: &[u8]) -> Option<()> {
         const BOOLEAN: u8 = 1;
-        let mut elements = Elements(only(value, SEQUENCE)?);
+        let mut elements = Elements(first(value, SEQUENCE)?);
         let ca = match elements.expect(BOOLEAN) {
             Some([ca]) => *ca != 0,
             Some(_) => return None,
@@ -152,7 +166,7 @@ impl<'a> Uses<'a> {
     }
 
     fn note_extended_key_usage(&mut self, value: &[u8]) -> Option<()> {
-        let mut elements = Elements(only(value, SEQUENCE)?);
+        let mut elements = Elements(first(value, SEQUENCE)?);
         let mut servers = false;
         while !elements.is_empty() {
             servers |= SERVER_AUTH.contains(&elements.expect(OID)?);
@@ -175,6 +189,7 @@ fn is_known(kind: &[u8]) -> bool {
         ADDRESS_BLOCKS,
         SYSTEM_NUMBERS,
         PROXY,
+        OCSP_NO_CHECK,
         CERTIFICATE_POLICIES,
         POLICY_MAPPINGS,
         POLICY_CONSTRAINTS,
@@ -183,48 +198,19 @@ fn is_known(kind: &[u8]) -> bool {
     .contains(&kind)
 }
 
-/// The first two bytes of a BIT STRING, without the bits that do not count.
-fn bits(value: &[u8]) -> Option<(u8, u8)> {
-    let (unused, bytes) = only(value, BIT_STRING)?.split_first()?;
-    if *unused > 7 {
-        return None;
+impl<'a> Authority<'a> {
+    /// Reads the value of the extension, which certificates and revocation lists have; `None` if OpenSSL
+    /// can't.
+    pub fn read(value: &'a [u8]) -> Option<Authority<'a>> {
+        let mut elements = Elements(first(value, SEQUENCE)?);
+        let key_id = elements.expect(0x80);
+        let issuers = elements.expect(0xa1);
+        let serial = elements.expect(0x82);
+        let readable = elements.is_empty() && issuers.is_none_or(general_name::readable);
+        readable.then_some(Authority {
+            key_id,
+            issuer: issuers.and_then(general_name::first_directory),
+            serial,
+        })
     }
-    let byte = |index: usize| {
-        let byte = bytes.get(index).copied().unwrap_or(0);
-        let last = index + 1 == bytes.len();
-        if last { byte & 0xff << unused } else { byte }
-    };
-    Some((byte(0), byte(1)))
-}
-
-fn authority(value: &[u8]) -> Option<Authority<'_>> {
-    let mut elements = Elements(only(value, SEQUENCE)?);
-    let key_id = elements.expect(0x80);
-    let issuers = elements.expect(0xa1);
-    let serial = elements.expect(0x82);
-    let mut issuer = None;
-    if let Some(issuers) = issuers {
-        general_names(issuers)?;
-        issuer = Elements(issuers)
-            .find(|(tag, _)| *tag == 0xa4)
-            .and_then(|(_, name)| only(name, SEQUENCE));
-    }
-    elements.is_empty().then_some(Authority {
-        key_id,
-        issuer,
-        serial,
-    })
-}
-
-/// Whether these are GeneralNames (RFC 5280, section 4.2.1.6).
-fn general_names(content: &[u8]) -> Option<()> {
-    let mut elements = Elements(content);
-    while !elements.is_empty() {
-        match elements.next()? {
-            (0x81 | 0x82 | 0x86..=0x88 | 0xa0 | 0xa3 | 0xa5, _) => {}
-            (0xa4, directory) if name::readable(only(directory, SEQUENCE)?) => {}
-            _ => return None,
-        }
-    }
-    Some(())
 }

@@ -1,8 +1,10 @@
 //! PEM files (RFC 7468), read as OpenSSL reads them: HAProxy takes what it takes.
 
+use std::ops::Range;
+
 use anyhow::Result;
 use rustls::pki_types::pem::{Error, PemObject};
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::files::Files;
 use crate::refusal::{SET_THE_VARIABLE, refusal};
@@ -15,6 +17,8 @@ struct Section<'a> {
     whole: &'a [u8],
     /// Its lines, without those of BEGIN and END.
     body: &'a str,
+    /// Where these lines begin in the file.
+    place: usize,
     /// Whether there is no white space but the ends of lines.
     plain: bool,
 }
@@ -40,16 +44,81 @@ pub(super) fn certificates(subject: &str, text: &[u8]) -> Result<Vec<Certificate
     decoded.collect()
 }
 
-/// All revocation lists of a file.
-pub(super) fn lists(
-    subject: &str,
-    text: &[u8],
-) -> Result<Vec<CertificateRevocationListDer<'static>>> {
-    let sections = sections(subject, text, &["X509 CRL"])?;
-    let decoded = sections
+/// All revocation lists of a file, one after the other, and where each of them is. They are decoded in
+/// place: the text of a large list is needed no more, and there is memory for one of the two only.
+pub(super) fn lists(subject: &str, mut text: Vec<u8>) -> Result<(Vec<u8>, Vec<Range<usize>>)> {
+    let sections = sections(subject, &text, &["X509 CRL"])?;
+    let bodies: Vec<Range<usize>> = sections
         .iter()
-        .map(|section| decode(subject, "X509 CRL", section));
-    decoded.collect()
+        .map(|section| section.place..section.place + section.body.len())
+        .collect();
+    let mut places = Vec::new();
+    let mut end = 0;
+    for body in bodies {
+        let start = end;
+        end = decode_in_place(subject, &mut text, body, start)?;
+        places.push(start..end);
+    }
+    text.truncate(end);
+    text.shrink_to_fit();
+    Ok((text, places))
+}
+
+/// Decodes the base64 (RFC 4648, section 4) in `body` to `end` of the same bytes, which is not after it.
+/// Returns where the result ends.
+fn decode_in_place(
+    subject: &str,
+    text: &mut [u8],
+    body: Range<usize>,
+    mut end: usize,
+) -> Result<usize> {
+    let broken = |what: &str| refusal(subject, format!("is not PEM: {what}"), WRITE);
+    let (mut bits, mut digits, mut padding, mut in_line) = (0_u32, 0_usize, 0_usize, false);
+    for place in body {
+        let byte = text[place];
+        let digit = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            b'=' => {
+                padding += 1;
+                continue;
+            }
+            b'\n' if !in_line => return Err(broken("a section has an empty line")),
+            b'\n' => {
+                in_line = false;
+                continue;
+            }
+            b' ' | b'\t' | b'\r' => continue,
+            _ => return Err(broken("a section is not base64")),
+        };
+        in_line = true;
+        if padding > 0 {
+            return Err(broken("a section is not base64"));
+        }
+        bits = bits << 6 | u32::from(digit);
+        digits += 1;
+        if digits % 4 == 0 {
+            text[end..end + 3].copy_from_slice(&bits.to_be_bytes()[1..]);
+            end += 3;
+        }
+    }
+    // What is left of the last four digits, two or three of them.
+    match (digits % 4, padding) {
+        (0, 0) if digits > 0 => {}
+        (2, 2) => {
+            text[end] = (bits >> 4) as u8;
+            end += 1;
+        }
+        (3, 1) => {
+            text[end..end + 2].copy_from_slice(&((bits >> 2) as u16).to_be_bytes());
+            end += 2;
+        }
+        _ => return Err(broken("a section is empty or broken")),
+    }
+    Ok(end)
 }
 
 /// The first private key of a file.
@@ -86,6 +155,7 @@ fn sections<'a>(subject: &str, text: &'a [u8], labels: &[&str]) -> Result<Vec<Se
             continue;
         };
         let start = rest;
+        let place = text.len() - start.len();
         let mut plain = true;
         let length = loop {
             if rest.is_empty() {
@@ -114,6 +184,7 @@ fn sections<'a>(subject: &str, text: &'a [u8], labels: &[&str]) -> Result<Vec<Se
                 label,
                 whole,
                 body,
+                place,
                 plain,
             });
         }
@@ -164,7 +235,7 @@ fn cause(error: &Error) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{certificates, key};
+    use super::{certificates, key, lists};
 
     const BODY: &str = "AAAA";
 
@@ -191,6 +262,44 @@ mod tests {
             }
             assert_eq!(number(&text.replace('\n', "\n\n")).ok(), None);
             assert_eq!(number(&format!(" {text}")), Ok(0));
+        }
+    }
+
+    #[test]
+    fn lists_are_decoded_in_place() {
+        let decoded = |bodies: &[&str]| {
+            let section = |body: &&str| {
+                format!("# x\n-----BEGIN X509 CRL-----\n{body}\n-----END X509 CRL-----\n")
+            };
+            let text: String = bodies.iter().map(section).collect();
+            let (bytes, places) = lists("--crl-file x", text.into_bytes()).ok()?;
+            let found: Vec<Vec<u8>> = places
+                .into_iter()
+                .map(|place| bytes[place].to_vec())
+                .collect();
+            Some(found)
+        };
+        assert_eq!(
+            decoded(&["aGVsbG8=", "aGk=", "Zm9v\nYmFy", "Zm8=\r"]),
+            Some(vec![
+                b"hello".to_vec(),
+                b"hi".to_vec(),
+                b"foobar".to_vec(),
+                b"fo".to_vec()
+            ])
+        );
+        assert_eq!(decoded(&["Zg=="]), Some(vec![b"f".to_vec()]));
+        for broken in [
+            "Zg=",
+            "Zg",
+            "",
+            "Z=g=",
+            "Zm9v\n\nYmFy",
+            "Zm9v=",
+            "Zm-v",
+            "Zg==Zg==",
+        ] {
+            assert_eq!(decoded(&[broken]), None, "{broken}");
         }
     }
 

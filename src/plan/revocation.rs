@@ -1,25 +1,24 @@
-//! Revocation lists (RFC 5280, section 5).
+//! Revocation lists from files (RFC 5280, section 5).
 
-use anyhow::Result;
-use webpki::{CertRevocationList, OwnedCertRevocationList};
+use std::ops::Range;
+use std::sync::Arc;
+
+use anyhow::{Error, Result};
 
 use super::files::Files;
 use super::pem;
-use crate::certificate::element::{Elements, INTEGER, SEQUENCE};
-use crate::certificate::{name, time};
+use crate::certificate::{Facts, RevocationList, name};
 use crate::refusal::refusal;
 
-/// A revocation list.
-#[derive(Debug)]
+/// A revocation list from a file. It takes the memory of its bytes, whatever it lists.
+#[derive(Clone, Debug)]
 pub struct List {
-    /// The content of its issuer's name.
-    issuer: Vec<u8>,
-    /// When it was made, in seconds since the epoch.
-    pub this_update: Option<i64>,
+    /// All lists of its file.
+    bytes: Arc<Vec<u8>>,
+    place: Range<usize>,
+    facts: Facts,
     /// When the next is due, in seconds since the epoch.
     pub next_update: Option<i64>,
-    /// The list; or what it has that webpki cannot judge.
-    pub list: Result<CertRevocationList<'static>, &'static str>,
 }
 
 impl List {
@@ -28,8 +27,7 @@ impl List {
         let mut lists = Vec::new();
         for file in names {
             let subject = format!("--crl-file {file}");
-            let text = pem::read(files, "--crl-file", file)?;
-            let found = pem::lists(&subject, &text)?;
+            let found = List::of_file("--crl-file", file, files)?;
             if found.is_empty() {
                 return Err(refusal(
                     subject,
@@ -37,55 +35,61 @@ impl List {
                     "give a list in PEM format",
                 ));
             }
-            for der in found {
-                let list = List::new(&der).ok_or_else(|| {
-                    refusal(
-                        &subject,
-                        "has a list that cannot be read",
-                        "look at it with `openssl crl -text`",
-                    )
-                })?;
-                lists.push(list);
-            }
+            lists.extend(found);
         }
         Ok(lists)
     }
 
-    fn new(der: &[u8]) -> Option<List> {
-        let mut whole = Elements(Elements(der).expect(SEQUENCE)?);
-        let mut body = Elements(whole.expect(SEQUENCE)?);
-        let version = body.expect(INTEGER);
-        body.expect(SEQUENCE)?;
-        let issuer = body.expect(SEQUENCE)?;
-        let this_update = time::read(&mut body)?;
-        let mut ahead = body;
-        let next_update = time::read(&mut ahead);
-        let list = OwnedCertRevocationList::from_der(der).map_err(|error| match (version, error) {
-            (None, _) => "of version 1",
-            _ if next_update.is_none() => "without a time of the next update",
-            (_, webpki::Error::UnsupportedDeltaCrl) => "that only adds to another (delta)",
-            (_, webpki::Error::UnsupportedIndirectCrl) => "of other issuers too (indirect)",
-            (_, webpki::Error::UnsupportedCriticalExtension) => {
-                "with an unknown critical extension"
-            }
-            (_, webpki::Error::MalformedExtensions) => "without extensions",
-            _ => "of an unusual form",
-        });
+    /// The lists of one file.
+    pub(super) fn of_file(option: &str, file: &str, files: &Files) -> Result<Vec<List>> {
+        let subject = format!("{option} {file}");
+        let text = pem::read(files, option, file)?;
+        let (bytes, places) = pem::lists(&subject, text)?;
+        let bytes = Arc::new(bytes);
+        let lists = places
+            .into_iter()
+            .map(|place| List::new(bytes.clone(), place).ok_or_else(|| unreadable(&subject)));
+        lists.collect()
+    }
+
+    /// `None` if OpenSSL can't read the list.
+    fn new(bytes: Arc<Vec<u8>>, place: Range<usize>) -> Option<List> {
+        let list = RevocationList::read(&bytes[place.clone()])?;
+        let (facts, next_update) = (list.facts()?, list.next_update.flatten());
         Some(List {
-            issuer: issuer.to_vec(),
-            this_update,
-            next_update: next_update.flatten(),
-            list: list.map(Into::into),
+            bytes,
+            place,
+            facts,
+            next_update,
         })
+    }
+
+    /// Its parts.
+    pub fn parts(&self) -> Option<RevocationList<'_>> {
+        RevocationList::read(&self.bytes[self.place.clone()])
+    }
+
+    /// What all of its entries say together.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     /// Whether both are of one issuer.
     pub fn has_issuer_of(&self, other: &List) -> bool {
-        self.is_of(&other.issuer)
+        other.parts().is_some_and(|parts| self.is_of(parts.issuer))
     }
 
     /// Whether it is this issuer's, whose name's content this is.
     pub fn is_of(&self, issuer: &[u8]) -> bool {
-        name::same(&self.issuer, issuer)
+        self.parts()
+            .is_some_and(|parts| name::same(parts.issuer, issuer))
     }
+}
+
+fn unreadable(subject: &str) -> Error {
+    refusal(
+        subject,
+        "has a list that cannot be read",
+        "look at it with `openssl crl -text`",
+    )
 }

@@ -209,7 +209,7 @@ fn revocation(stage: &Stage) -> Vec<Fault> {
             &good,
             "forged",
             56,
-            "bad signature of the list",
+            "signed by another certificate of that name",
         ),
     ]
 }

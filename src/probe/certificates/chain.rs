@@ -1,96 +1,105 @@
-//! webpki's part of the verdict: signatures, constraints of names, revocation. It is given one path and
-//! no other to choose from, which bounds its work.
+//! Whether each certificate of a path is signed by the next, and is for names that those above it may
+//! issue for. Everything else about the path is judged by `rules.rs` before.
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
-use rustls::pki_types::{CertificateDer, Der, TrustAnchor, UnixTime};
-use webpki::{
-    CertRevocationList, EndEntityCert, ExpirationPolicy, KeyUsage, RevocationOptionsBuilder,
-    UnknownStatusPolicy,
-};
+use rustls::pki_types::TrustAnchor;
+use webpki::spki_for_anchor;
 
-use super::cause::explain;
-use super::path::Path;
-use super::{links, revocation};
+use super::path::{Path, Step};
+use super::signed::{Flaw, Signed};
 use crate::certificate::CertificateFailure;
+use crate::certificate::name_constraints::{self, Violation};
 
-/// Verifies a path whose every certificate has been judged by OpenSSL's rules.
-pub(super) fn verify(
+/// Verifies the signatures of a path. Returns the root without a certificate that has signed the last
+/// step, if the path ends at such a root.
+///
+/// # Errors
+/// The first signature that isn't accepted.
+pub(super) fn verify_signatures(
     algorithms: WebPkiSupportedAlgorithms,
     path: &Path<'_>,
-    lists: &[&CertRevocationList<'static>],
-    now: UnixTime,
-) -> Result<(), CertificateFailure> {
-    match verify_whole(algorithms, path, lists, now) {
-        Err(CertificateFailure::Limit(what)) if lists.is_empty() && links::suffice(path) => {
-            match links::verify(algorithms, path) {
-                Ok(()) => Ok(()),
-                Err(Some(failure)) => Err(failure),
-                Err(None) => Err(CertificateFailure::Limit(what)),
-            }
+) -> Result<Option<&'static TrustAnchor<'static>>, CertificateFailure> {
+    for pair in path.steps.windows(2) {
+        let (step, issuer) = (&pair[0], &pair[1]);
+        signed(step)?
+            .is_by(&issuer.parts.key_info(), algorithms)
+            .map_err(|flaw| failure(step, flaw))?;
+    }
+    if path.anchors.is_empty() {
+        // The last certificate is trusted as it is: OpenSSL looks at no signature of its own.
+        return Ok(None);
+    }
+    let last = &path.steps[path.steps.len() - 1];
+    let signed = signed(last)?;
+    let mut worst = Flaw::Wrong;
+    for anchor in &path.anchors {
+        match signed.is_by(&spki_for_anchor(anchor), algorithms) {
+            Ok(()) => return Ok(Some(anchor)),
+            Err(flaw) => worst = flaw,
         }
-        verified => verified,
+    }
+    Err(failure(last, worst))
+}
+
+fn signed<'a>(step: &Step<'a>) -> Result<Signed<'a>, CertificateFailure> {
+    if !step.parts.names_one_algorithm {
+        let what = "it names two algorithms of its signature".to_owned();
+        return Err(CertificateFailure::Invalid(what));
+    }
+    Ok(Signed {
+        algorithm: step.parts.signature,
+        message: step.parts.body,
+        signature: step.parts.signed,
+    })
+}
+
+fn failure(step: &Step<'_>, flaw: Flaw) -> CertificateFailure {
+    match flaw {
+        Flaw::Wrong => CertificateFailure::BadSignature,
+        Flaw::Unsupported(kind) => {
+            let what = format!("{} is signed with {kind}", step.parts.subject_text());
+            CertificateFailure::Limit(what)
+        }
     }
 }
 
-fn verify_whole(
-    algorithms: WebPkiSupportedAlgorithms,
+/// Compares the names of each certificate with the constraints of every issuer above it
+/// (`check_name_constraints` in OpenSSL's x509_vfy.c).
+///
+/// # Errors
+/// The first constraint that is broken.
+pub(super) fn check_names(
     path: &Path<'_>,
-    lists: &[&CertRevocationList<'static>],
-    now: UnixTime,
+    anchor: Option<&TrustAnchor<'_>>,
 ) -> Result<(), CertificateFailure> {
-    let explain = |error| explain(error, path);
-    let der: Vec<CertificateDer<'_>> = path
-        .steps
-        .iter()
-        .map(|step| CertificateDer::from(step.parts.der))
-        .collect();
-    let leaf = EndEntityCert::try_from(&der[0]).map_err(explain)?;
-    if der.len() == 1 && path.anchors.is_empty() && lists.is_empty() {
-        // Trusted as it is, like every root: OpenSSL looks at no signature of its own.
-        return Ok(());
-    }
-    let (anchors, between) = match path.anchors.is_empty() {
-        true => (vec![anchor(path)], 1..(der.len() - 1).max(1)),
-        false => (
-            path.anchors.iter().map(|one| (*one).clone()).collect(),
-            1..der.len(),
-        ),
-    };
-    // As strict as HAProxy's crl-file: the whole chain, no unknown status, no list that ended.
-    let revocation = RevocationOptionsBuilder::new(lists).ok().map(|options| {
-        options
-            .with_status_policy(UnknownStatusPolicy::Deny)
-            .with_expiration_policy(ExpirationPolicy::Enforce)
-            .build()
-    });
-    leaf.verify_for_usage(
-        algorithms.all,
-        &anchors,
-        &der[between],
-        now,
-        KeyUsage::server_auth(),
-        revocation,
-        None,
-    )
-    .map_err(|error| match error {
-        webpki::Error::CertRevoked if revocation::takes_back(path, lists) => {
-            let what = "a list in --crl-file takes a revocation back (removeFromCRL)";
-            CertificateFailure::Limit(what.to_owned())
+    let of_anchor = anchor.and_then(|anchor| anchor.name_constraints.as_deref());
+    for (place, step) in path.steps.iter().enumerate().rev() {
+        // What an authority issues to itself may have any name, but a server's certificate may not.
+        if place > 0 && step.parts.is_self_issued() {
+            continue;
         }
-        error => explain(error),
-    })?;
+        let names = step.uses.alternative_names.unwrap_or_default();
+        let above = path.steps[place + 1..].iter();
+        let above = above.filter_map(|issuer| issuer.uses.name_constraints);
+        for constraints in above.chain(of_anchor) {
+            name_constraints::check(&step.parts, names, constraints, place == 0)
+                .map_err(|violation| breaks(step, violation))?;
+        }
+    }
     Ok(())
 }
 
-/// The root as webpki wants it, with the name that whoever it issued calls it by: the two may be
-/// spelled differently.
-fn anchor<'a>(path: &Path<'a>) -> TrustAnchor<'a> {
-    let steps = &path.steps;
-    let root = &steps[steps.len() - 1];
-    let issued = &steps[steps.len().saturating_sub(2)];
-    TrustAnchor {
-        subject: Der::from_slice(issued.parts.issuer),
-        subject_public_key_info: Der::from_slice(root.parts.key),
-        name_constraints: root.uses.name_constraints.map(Der::from_slice),
+fn breaks(step: &Step<'_>, violation: Violation) -> CertificateFailure {
+    let subject = step.parts.subject_text();
+    match violation {
+        Violation::Forbidden => CertificateFailure::Invalid(format!(
+            "an issuer of {subject} may not issue for its names (name constraints)"
+        )),
+        Violation::Unsupported => CertificateFailure::Invalid(format!(
+            "the name constraints of an issuer can't be applied to the names of {subject}"
+        )),
+        Violation::Limit => CertificateFailure::Limit(format!(
+            "{subject} has an internationalised mail address under name constraints"
+        )),
     }
 }

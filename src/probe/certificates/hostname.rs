@@ -6,13 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rustls::pki_types::ServerName;
 
-use crate::certificate::element::{Elements, SEQUENCE, only};
+use crate::certificate::element::{Elements, SEQUENCE, first};
+use crate::certificate::general_name::{ADDRESS, DNS, MAIL, URI};
 use crate::certificate::{Parts, name, uses};
-
-const DNS_NAME: u8 = 0x82;
-const IP_ADDRESS: u8 = 0x87;
-const URI: u8 = 0x86;
-const MAIL: u8 = 0x81;
 
 /// Whether a certificate is for this name. An IP address is also looked for among the addresses if
 /// `addresses` says so, which HAProxy never does.
@@ -24,8 +20,8 @@ pub(super) fn is_for(certificate: &Parts<'_>, wanted: &ServerName<'_>, addresses
     let wanted = wanted.to_str();
     for (kind, value) in alternatives(certificate) {
         let found = match kind {
-            DNS_NAME => text(value).is_some_and(|pattern| matches(&pattern, &wanted)),
-            IP_ADDRESS => address.is_some() && address == ip(value),
+            DNS => text(value).is_some_and(|pattern| matches(&pattern, &wanted)),
+            ADDRESS => address.is_some() && address == ip(value),
             _ => false,
         };
         if found {
@@ -35,16 +31,11 @@ pub(super) fn is_for(certificate: &Parts<'_>, wanted: &ServerName<'_>, addresses
     common_names(certificate).any(|pattern| matches(&pattern, &wanted))
 }
 
-/// Whether a certificate has a DNS name among its alternative names.
-pub(super) fn has_dns_name(certificate: &Parts<'_>) -> bool {
-    alternatives(certificate).any(|(kind, _)| kind == DNS_NAME)
-}
-
 /// All names a certificate is for, as they are shown.
 pub(super) fn names(certificate: &Parts<'_>) -> Vec<String> {
     let alternatives = alternatives(certificate).filter_map(|(kind, value)| match kind {
-        DNS_NAME | URI | MAIL => Some(String::from_utf8_lossy(value).into_owned()),
-        IP_ADDRESS => ip(value).map(|ip| ip.to_string()),
+        DNS | URI | MAIL => Some(String::from_utf8_lossy(value).into_owned()),
+        ADDRESS => ip(value).map(|ip| ip.to_string()),
         _ => None,
     });
     let mut names: Vec<String> = alternatives.collect();
@@ -62,7 +53,11 @@ pub(super) fn names(certificate: &Parts<'_>) -> Vec<String> {
 /// The alternative names: their tags and contents.
 fn alternatives<'a>(certificate: &Parts<'a>) -> impl Iterator<Item = (u8, &'a [u8])> + use<'a> {
     let value = certificate.extension(uses::ALTERNATIVE_NAMES);
-    Elements(value.and_then(|value| only(value, SEQUENCE)).unwrap_or(&[]))
+    Elements(
+        value
+            .and_then(|value| first(value, SEQUENCE))
+            .unwrap_or(&[]),
+    )
 }
 
 fn common_names<'a>(certificate: &Parts<'a>) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {

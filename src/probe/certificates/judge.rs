@@ -1,12 +1,10 @@
-//! The verdict on a certificate: OpenSSL's path and rules, HAProxy's names, webpki's signatures,
-//! constraints and revocation.
+//! The verdict on a certificate: OpenSSL's path, rules, name constraints and revocation, HAProxy's names.
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 use super::path::{Path, Step};
 use super::{chain, hostname, revocation, rules};
-use crate::certificate::element::Elements;
 use crate::certificate::{Certificate, CertificateFailure, seconds};
 use crate::plan::Verification;
 
@@ -29,9 +27,15 @@ impl Verification {
             judge_validity(step, seconds(now))?;
         }
         judge_use(&path)?;
-        let lists = revocation::lists_for(&self.lists, &path, seconds(now))?;
-        chain::verify(algorithms, &path, &lists, now)?;
-        revocation::judge_root(&path, &lists)?;
+        let anchor = chain::verify_signatures(algorithms, &path)?;
+        chain::check_names(&path, anchor)?;
+        let lists = revocation::Judge {
+            path: &path,
+            anchor,
+            algorithms,
+            now: seconds(now),
+        };
+        lists.judge(&self.lists)?;
         self.judge_name(&path)?;
         Ok(path)
     }
@@ -43,11 +47,6 @@ impl Verification {
                 wanted: self.name.to_str().into_owned(),
                 presented: hostname::names(leaf),
             });
-        }
-        if !hostname::has_dns_name(leaf) && constrains_dns_names(path) {
-            let what = "its issuer may issue for certain names only, and its own is in the common \
-                        name alone";
-            return Err(CertificateFailure::Limit(what.to_owned()));
         }
         Ok(())
     }
@@ -103,21 +102,6 @@ fn judge_use(path: &Path<'_>) -> Result<(), CertificateFailure> {
         Some(failure) => Err(failure),
         None => Ok(()),
     }
-}
-
-/// Whether an issuer may issue for certain DNS names only, or for all but them.
-fn constrains_dns_names(path: &Path<'_>) -> bool {
-    const DNS_NAME: u8 = 0x82;
-    let own = path.steps[1..]
-        .iter()
-        .filter_map(|step| step.uses.name_constraints);
-    let of_anchors = path.anchors.iter();
-    let of_anchors = of_anchors.filter_map(|anchor| anchor.name_constraints.as_deref());
-    own.chain(of_anchors).any(|constraints| {
-        Elements(constraints).any(|(_, list)| {
-            Elements(list).any(|(_, subtree)| Elements(subtree).expect(DNS_NAME).is_some())
-        })
-    })
 }
 
 /// The certificate of a path that ends first. Of an issuer that was made again with its name and key,

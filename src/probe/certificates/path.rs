@@ -5,6 +5,7 @@
 
 use rustls::pki_types::TrustAnchor;
 
+use crate::certificate::uses::Authority;
 use crate::certificate::{CertificateFailure, Parts, Uses, name};
 use crate::plan::{Trust, Trusted};
 
@@ -53,13 +54,12 @@ impl<'a> Step<'a> {
         name::same(self.parts.subject, other.parts.issuer)
             && !self.uses.broken
             && !other.uses.broken
-            && self.is_meant_by(other)
+            && self.is_meant_by(&other.uses.authority)
             && self.parts.key_signs(other.parts.signature)
     }
 
-    /// Whether the other's authorityKeyIdentifier, if it has one, means this one.
-    fn is_meant_by(&self, other: &Step<'_>) -> bool {
-        let authority = &other.uses.authority;
+    /// Whether an authorityKeyIdentifier means this certificate (`X509_check_akid`).
+    pub fn is_meant_by(&self, authority: &Authority<'_>) -> bool {
         let by_key = authority.key_id.zip(self.uses.key_id);
         by_key.is_none_or(|(wanted, own)| wanted == own)
             && authority

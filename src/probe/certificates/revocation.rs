@@ -1,94 +1,404 @@
-//! What revocation lists say of a path, beside what webpki finds in them: which list counts, and
-//! whether the root itself is in it.
+//! Revocation, judged as OpenSSL judges it with HAProxy's `crl-file` (`check_revocation` in its
+//! x509_vfy.c): each certificate of the path needs a list that is about it, and no list may name it.
+//!
+//! HAProxy sets X509_V_FLAG_CRL_CHECK_ALL, and no flag for deltas or indirect lists. Versions of OpenSSL
+//! differ in two points. Both ways are tried, and the check is UP only if both lead to it:
+//! - Before 3.6 a self-signed certificate needs a list, too.
+//! - Some take a delta list for a full one, others ignore it.
 
-use webpki::{CertRevocationList, RevocationReason};
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::pki_types::{SubjectPublicKeyInfoDer, TrustAnchor};
+use webpki::spki_for_anchor;
 
-use super::path::Path;
-use crate::certificate::{CertificateFailure, uses};
+use super::path::{Path, Step};
+use super::signed::{Flaw, Signed};
+use crate::certificate::distribution_point::{self, DistributionPoint, EVERY_REASON, IssuingPoint};
+use crate::certificate::uses::{self, Authority};
+use crate::certificate::{CertificateFailure, Facts, RevocationList, Status, general_name, name};
 use crate::plan::List;
 
-/// For each issuer of the path the list that OpenSSL would take: one that is valid, else the
-/// latest.
-pub(super) fn lists_for<'l>(
-    lists: &'l [List],
-    path: &Path<'_>,
-    now: i64,
-) -> Result<Vec<&'l CertRevocationList<'static>>, CertificateFailure> {
-    let mut chosen: Vec<&'l CertRevocationList<'static>> = Vec::new();
-    if lists.is_empty() {
-        return Ok(chosen);
-    }
-    for step in &path.steps {
-        let of_issuer = lists.iter().filter(|list| list.is_of(step.parts.issuer));
-        let is_valid = |list: &List| {
-            list.this_update.is_some_and(|made| made <= now)
-                && list.next_update.is_none_or(|next| now <= next)
-        };
-        // Of equals the first, as OpenSSL does.
-        let best = of_issuer
-            .rev()
-            .max_by_key(|list| (is_valid(list), list.this_update));
-        let Some(best) = best else { continue };
-        if best.this_update.is_none_or(|made| made > now) {
-            return Err(no_list("the list in --crl-file is not valid yet"));
+/// What lists are judged by.
+pub(super) struct Judge<'p, 'a> {
+    /// The path, every certificate of which needs a list.
+    pub path: &'p Path<'a>,
+    /// The root that has issued the last certificate of the path, if the path does not contain it.
+    pub anchor: Option<&'p TrustAnchor<'p>>,
+    /// How signatures are verified.
+    pub algorithms: WebPkiSupportedAlgorithms,
+    /// In seconds since the epoch.
+    pub now: i64,
+}
+
+/// A list to choose from.
+#[derive(Clone, Copy)]
+struct Candidate<'a> {
+    list: RevocationList<'a>,
+    facts: &'a Facts,
+}
+
+/// The list that OpenSSL would choose.
+struct Chosen<'a> {
+    candidate: Candidate<'a>,
+    signer: Signer<'a>,
+    score: u16,
+    /// The reasons that this list and those before it are about.
+    reasons: u16,
+}
+
+/// How well a list fits a certificate; OpenSSL's CRL_SCORE_*.
+const NO_CRITICAL: u16 = 0x100;
+const IN_SCOPE: u16 = 0x80;
+const IN_TIME: u16 = 0x40;
+const BY_ISSUER: u16 = 0x18;
+const ON_PATH: u16 = 0x08;
+
+impl Judge<'_, '_> {
+    /// Judges every certificate of the path.
+    pub fn judge(&self, lists: &[List]) -> Result<(), CertificateFailure> {
+        if lists.is_empty() {
+            return Ok(());
         }
-        match &best.list {
-            Ok(list) if chosen.iter().any(|one| std::ptr::eq(*one, list)) => {}
-            Ok(list) => chosen.push(list),
-            Err(kind) => {
-                let what = format!("its issuer's list in --crl-file is one {kind}");
-                return Err(CertificateFailure::Limit(what));
+        let all: Vec<Candidate<'_>> = lists
+            .iter()
+            .filter_map(|list| {
+                let (list, facts) = (list.parts()?, list.facts());
+                Some(Candidate { list, facts })
+            })
+            .collect();
+        let full: Vec<Candidate<'_>> = all
+            .iter()
+            .copied()
+            .filter(|candidate| !candidate.list.is_delta)
+            .collect();
+        for place in 0..self.path.steps.len() {
+            let verdict = self.judge_certificate(place, &full);
+            // The same, with deltas taken for full lists.
+            let other = match full.len() == all.len() {
+                true => verdict.clone(),
+                false => self.judge_certificate(place, &all),
+            };
+            let step = &self.path.steps[place];
+            let differ = |what: String| CertificateFailure::Limit(what);
+            match (verdict, other) {
+                (Ok(()), Ok(())) => {}
+                (Err(failure), _) | (_, Err(failure)) if step.is_self_signed() => {
+                    return Err(differ(format!(
+                        "{}; only older versions of HAProxy ask the lists about a root",
+                        words(failure)
+                    )));
+                }
+                (Err(failure), Err(_)) => return Err(failure),
+                (Err(failure), _) | (_, Err(failure)) => {
+                    return Err(differ(format!(
+                        "{}; versions of HAProxy differ about lists that only add to another (delta)",
+                        words(failure)
+                    )));
+                }
             }
         }
+        Ok(())
     }
-    match chosen.is_empty() {
-        true => Err(no_list("no list of --crl-file covers its issuer")),
-        false => Ok(chosen),
+
+    /// Judges one certificate by these lists (`check_cert_crl`).
+    fn judge_certificate(
+        &self,
+        place: usize,
+        lists: &[Candidate<'_>],
+    ) -> Result<(), CertificateFailure> {
+        let step = &self.path.steps[place];
+        let mut reasons = 0;
+        while reasons != EVERY_REASON {
+            let Some(chosen) = self.choose(place, lists, reasons) else {
+                return Err(no_list(match reasons {
+                    0 => why_none(step, lists),
+                    _ => "the lists in --crl-file are about some reasons only".to_owned(),
+                }));
+            };
+            self.judge_list(&chosen)?;
+            look_up(step, &chosen.candidate)?;
+            if chosen.reasons == reasons {
+                let what = "the lists in --crl-file are about some reasons only";
+                return Err(no_list(what.to_owned()));
+            }
+            reasons = chosen.reasons;
+        }
+        Ok(())
+    }
+
+    /// The list that fits best (`get_crl_sk`): of equals the latest, of those the first.
+    fn choose<'c>(
+        &'c self,
+        place: usize,
+        lists: &[Candidate<'c>],
+        reasons: u16,
+    ) -> Option<Chosen<'c>> {
+        let mut best: Option<Chosen<'c>> = None;
+        for candidate in lists {
+            let Some(scored) = self.score(place, candidate, reasons) else {
+                continue;
+            };
+            let better = best.as_ref().is_none_or(|best| {
+                let made = |chosen: &Chosen<'_>| chosen.candidate.list.this_update;
+                let later = made(best)
+                    .zip(made(&scored))
+                    .is_some_and(|(best, own)| own > best);
+                scored.score > best.score || scored.score == best.score && later
+            });
+            if better {
+                best = Some(scored);
+            }
+        }
+        best
+    }
+
+    /// How well a list fits a certificate; `None` if not at all (`get_crl_score`).
+    fn score<'c>(
+        &'c self,
+        place: usize,
+        candidate: &Candidate<'c>,
+        reasons: u16,
+    ) -> Option<Chosen<'c>> {
+        let step = &self.path.steps[place];
+        let list = &candidate.list;
+        let point = list.point.unwrap_or_default();
+        let unusable = point.contradicts_itself() || point.indirect || point.some_reasons;
+        if unusable || !name::same(step.parts.issuer, list.issuer) {
+            return None;
+        }
+        let mut score = 0;
+        if !candidate.facts.critical {
+            score |= NO_CRITICAL;
+        }
+        if self.is_in_time(list) {
+            score |= IN_TIME;
+        }
+        let (signer, of_issuer) = self.signer(place, list)?;
+        score |= of_issuer;
+        let mut covered = reasons;
+        if let Some(more) = scope(step, list) {
+            if more & !reasons == 0 {
+                return None;
+            }
+            covered |= more;
+            score |= IN_SCOPE;
+        }
+        Some(Chosen {
+            candidate: *candidate,
+            signer,
+            score,
+            reasons: covered,
+        })
+    }
+
+    /// The certificate on the path that has signed a list about the certificate in this place
+    /// (`crl_akid_check`).
+    fn signer<'c>(&'c self, place: usize, list: &RevocationList<'_>) -> Option<(Signer<'c>, u16)> {
+        let steps = &self.path.steps;
+        let is_last = place + 1 == steps.len();
+        let first = if is_last && self.anchor.is_none() {
+            place
+        } else {
+            place + 1
+        };
+        let above = steps[first..].iter().map(Signer::Certificate);
+        let mut above = above.chain(self.anchor.map(Signer::Root));
+        let issuer = above.next()?;
+        if issuer.is_meant_by(&list.authority) {
+            return Some((issuer, BY_ISSUER));
+        }
+        let namesake = above.find(|signer| {
+            name::same(signer.subject(), list.issuer) && signer.is_meant_by(&list.authority)
+        });
+        namesake.map(|signer| (signer, ON_PATH))
+    }
+
+    fn is_in_time(&self, list: &RevocationList<'_>) -> bool {
+        let begun = list.this_update.is_some_and(|made| made <= self.now);
+        let ended = |next: Option<i64>| next.is_none_or(|next| next <= self.now);
+        begun && !list.next_update.is_some_and(ended)
+    }
+
+    /// Whether a list may be used (`check_crl`).
+    fn judge_list(&self, chosen: &Chosen<'_>) -> Result<(), CertificateFailure> {
+        let list = &chosen.candidate.list;
+        let issuer = name::text(list.issuer);
+        if !list.is_delta {
+            if !chosen.signer.may_sign_lists() {
+                return Err(no_list(format!(
+                    "{issuer} may not sign the list in --crl-file (key usage)"
+                )));
+            }
+            if chosen.score & IN_SCOPE == 0 {
+                return Err(no_list(format!(
+                    "the list of {issuer} in --crl-file is about other certificates \
+                     (issuingDistributionPoint)"
+                )));
+            }
+        }
+        if chosen.score & IN_TIME == 0 {
+            let what = match list.this_update {
+                Some(made) if made > self.now => "is not valid yet",
+                Some(_) if list.next_update != Some(None) => "has ended",
+                _ => "has a time that cannot be read",
+            };
+            return Err(no_list(format!("the list in --crl-file {what}: {issuer}")));
+        }
+        let signed = Signed {
+            algorithm: list.signature,
+            message: list.body,
+            signature: list.signed,
+        };
+        match signed.is_by(&chosen.signer.key(), self.algorithms) {
+            Ok(()) => Ok(()),
+            Err(Flaw::Wrong) => Err(no_list(format!(
+                "bad signature of the list in --crl-file: {issuer}"
+            ))),
+            Err(Flaw::Unsupported(kind)) => Err(CertificateFailure::Limit(format!(
+                "the list of {issuer} in --crl-file is signed with {kind}"
+            ))),
+        }
     }
 }
 
-/// What a list says of the root itself; to webpki that is a name and a key.
-pub(super) fn judge_root(
-    path: &Path<'_>,
-    lists: &[&CertRevocationList<'static>],
-) -> Result<(), CertificateFailure> {
-    let root = &path.steps[path.steps.len() - 1];
-    if lists.is_empty() || !path.anchors.is_empty() {
-        return Ok(());
+/// Whoever may have signed a list.
+#[derive(Clone, Copy)]
+enum Signer<'a> {
+    Certificate(&'a Step<'a>),
+    Root(&'a TrustAnchor<'a>),
+}
+
+impl Signer<'_> {
+    fn subject(&self) -> &[u8] {
+        match self {
+            Signer::Certificate(step) => step.parts.subject,
+            Signer::Root(anchor) => &anchor.subject,
+        }
     }
-    if root
-        .uses
-        .key_usage
-        .is_some_and(|usage| usage & uses::CRL_SIGN == 0)
-    {
-        return Err(no_list(&format!(
-            "{} may not sign the list in --crl-file",
-            root.parts.subject_text()
+
+    fn is_meant_by(&self, authority: &Authority<'_>) -> bool {
+        match self {
+            Signer::Certificate(step) => step.is_meant_by(authority),
+            // Of a root without a certificate only name and key are known.
+            Signer::Root(_) => true,
+        }
+    }
+
+    fn may_sign_lists(&self) -> bool {
+        match self {
+            Signer::Certificate(step) => {
+                let usage = step.uses.key_usage;
+                usage.is_none_or(|usage| usage & uses::CRL_SIGN != 0)
+            }
+            Signer::Root(_) => true,
+        }
+    }
+
+    fn key(&self) -> SubjectPublicKeyInfoDer<'static> {
+        match self {
+            Signer::Certificate(step) => step.parts.key_info(),
+            Signer::Root(anchor) => spki_for_anchor(anchor).into_owned(),
+        }
+    }
+}
+
+/// The reasons for which a list is about a certificate; `None` if it is about others
+/// (`crl_crldp_check`).
+fn scope(step: &Step<'_>, list: &RevocationList<'_>) -> Option<u16> {
+    let point = list.point.unwrap_or_default();
+    let of_other_kind = match step.uses.ca {
+        Some(true) => point.only_users,
+        _ => point.only_authorities,
+    };
+    if point.only_attributes || of_other_kind {
+        return None;
+    }
+    let mut points = distribution_point::points(step.uses.distribution_points);
+    let published = points.find(|own| is_at(own, &point, step, list));
+    match published {
+        Some(own) => Some(own.reasons),
+        None => point.name.is_none().then_some(EVERY_REASON),
+    }
+}
+
+/// Whether a list is published where a certificate says.
+fn is_at(
+    own: &DistributionPoint<'_>,
+    point: &IssuingPoint<'_>,
+    step: &Step<'_>,
+    list: &RevocationList<'_>,
+) -> bool {
+    let by_issuer = own.list_issuer.is_none_or(|issuers| {
+        general_name::names(issuers)
+            .filter_map(|issuer| issuer.directory())
+            .any(|issuer| name::same(issuer, list.issuer))
+    });
+    let own_base = own.list_issuer.and_then(general_name::first_directory);
+    let own_base = own_base.unwrap_or(step.parts.issuer);
+    by_issuer
+        && match (&own.name, &point.name) {
+            (Some(name), Some(other)) => name.is_same(own_base, other, list.issuer),
+            _ => true,
+        }
+}
+
+/// What a list says of a certificate (`cert_crl`).
+fn look_up(step: &Step<'_>, candidate: &Candidate<'_>) -> Result<(), CertificateFailure> {
+    let subject = || step.parts.subject_text();
+    if candidate.facts.critical {
+        let issuer = name::text(candidate.list.issuer);
+        return Err(no_list(format!(
+            "the list of {issuer} in --crl-file, or an entry of it, has a critical extension that \
+             HAProxy does not accept"
         )));
     }
-    let own = lists
-        .iter()
-        .find(|list| list.issuer() == root.parts.subject);
-    match own.map(|list| list.find_serial(root.parts.serial)) {
-        Some(Ok(Some(_)) | Err(_)) => Err(CertificateFailure::Revoked(format!(
+    let (serial, issuer) = (step.parts.serial, step.parts.issuer);
+    match candidate.list.status(candidate.facts, serial, issuer) {
+        Status::NotListed | Status::TakenBack => Ok(()),
+        Status::Revoked => Err(CertificateFailure::Revoked(format!(
             "{} is revoked (--crl-file)",
-            root.parts.subject_text()
+            subject()
         ))),
-        _ => Ok(()),
+        Status::Contradictory => Err(CertificateFailure::Limit(format!(
+            "a list in --crl-file says both that {} is revoked and that it is not",
+            subject()
+        ))),
     }
 }
 
-/// Whether a list has an entry that is none: it takes an earlier one back.
-pub(super) fn takes_back(path: &Path<'_>, lists: &[&CertRevocationList<'static>]) -> bool {
-    path.steps.iter().any(|step| {
-        lists.iter().any(|list| {
-            let entry = list.find_serial(step.parts.serial).ok().flatten();
-            let reason = entry.and_then(|entry| entry.reason_code);
-            reason == Some(RevocationReason::RemoveFromCrl)
-        })
-    })
+/// Why no list fits a certificate.
+fn why_none(step: &Step<'_>, lists: &[Candidate<'_>]) -> String {
+    let issuer = step.parts.issuer_text();
+    let own = lists.iter().map(|candidate| &candidate.list);
+    let own = own.filter(|list| name::same(list.issuer, step.parts.issuer));
+    let points: Vec<IssuingPoint<'_>> = own.map(|list| list.point.unwrap_or_default()).collect();
+    if points.is_empty() {
+        return format!("no list of --crl-file covers its issuer {issuer}");
+    }
+    if points
+        .iter()
+        .all(|point| point.indirect || point.some_reasons)
+    {
+        return format!(
+            "the list of {issuer} in --crl-file is indirect or about some reasons only, and HAProxy \
+             uses no such list"
+        );
+    }
+    format!(
+        "the list of {issuer} in --crl-file is signed by another certificate of that name \
+         (authorityKeyIdentifier)"
+    )
 }
 
-fn no_list(what: &str) -> CertificateFailure {
-    CertificateFailure::NoValidList(what.to_owned())
+fn no_list(what: String) -> CertificateFailure {
+    CertificateFailure::NoValidList(what)
+}
+
+/// What a failure says, without its beginning.
+fn words(failure: CertificateFailure) -> String {
+    match failure {
+        CertificateFailure::NoValidList(what)
+        | CertificateFailure::Revoked(what)
+        | CertificateFailure::Limit(what) => what,
+        other => other.to_string(),
+    }
 }

@@ -10,8 +10,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::{DigitallySignedStruct, SignatureScheme};
 use webpki::ring as usual;
 
-use super::links::{self, Algorithm};
 use super::rules::RSA_OF_RING;
+use super::signed::{self, Algorithm};
 use crate::certificate::{Parts, rsa_bits};
 
 /// All of them. The usual ones come first: webpki goes through the list for each certificate.
@@ -139,16 +139,16 @@ pub(super) fn verify(
     tls13: bool,
     message: &[u8],
     certificate: &CertificateDer<'_>,
-    signed: &DigitallySignedStruct,
+    handshake: &DigitallySignedStruct,
 ) -> Result<(), Refused> {
-    let algorithms = match candidates(tls13, signed.scheme) {
-        [] if signed.scheme != UNVERIFIABLE => return Err(Refused::NotOffered),
+    let algorithms = match candidates(tls13, handshake.scheme) {
+        [] if handshake.scheme != UNVERIFIABLE => return Err(Refused::NotOffered),
         algorithms => algorithms,
     };
     let certificate = Parts::read(certificate).ok_or(Refused::Unsupported)?;
     let algorithms = algorithms.iter().copied();
     let key = certificate.key_info();
-    match links::by_key(algorithms, &key, message, signed.signature()) {
+    match signed::by_key(algorithms, &key, message, handshake.signature()) {
         Some(true) => Ok(()),
         Some(false) if !has_other_size(&certificate) => Err(Refused::Wrong),
         _ => Err(Refused::Unsupported),

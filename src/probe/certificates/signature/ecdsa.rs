@@ -1,6 +1,6 @@
 //! ECDSA beyond ring: P-521, and the hashes that ring does not have beside a curve (RFC 5758).
 
-use crate::probe::certificates::links::Algorithm;
+use crate::probe::certificates::signed::Algorithm;
 use p521::ecdsa::signature::hazmat::PrehashVerifier as _;
 use ring::digest::{SHA256, SHA384, SHA512, digest};
 use rustls::pki_types::{

@@ -8,7 +8,7 @@ use webpki::ring::{
     RSA_PSS_2048_8192_SHA512_LEGACY_KEY as PSS_SHA512,
 };
 
-use crate::probe::certificates::links::Algorithm;
+use crate::probe::certificates::signed::Algorithm;
 
 /// id-RSASSA-PSS (RFC 4055, section 3.1) without parameters: a key that goes with every hash.
 const PSS: AlgorithmIdentifier =

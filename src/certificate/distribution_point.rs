@@ -1,0 +1,239 @@
+//! Where revocation lists are published (RFC 5280, sections 4.2.1.13 and 5.2.5): a certificate's
+//! cRLDistributionPoints, and a list's issuingDistributionPoint. OpenSSL compares the two.
+
+use super::element::{BIT_STRING, Elements, OID, SEQUENCE};
+use super::{general_name, name};
+
+/// Every reason why a certificate can be revoked, as bits.
+pub const EVERY_REASON: u16 = 0x807f;
+
+/// A distribution point of a certificate.
+#[derive(Clone, Copy, Debug)]
+pub struct DistributionPoint<'a> {
+    /// Its name.
+    pub name: Option<PointName<'a>>,
+    /// The reasons that its lists are about.
+    pub reasons: u16,
+    /// The content of cRLIssuer: who signs its lists, if that isn't the certificate's issuer.
+    pub list_issuer: Option<&'a [u8]>,
+}
+
+/// The name of a distribution point.
+#[derive(Clone, Copy, Debug)]
+pub enum PointName<'a> {
+    /// GeneralNames, any of which is the name.
+    Full(&'a [u8]),
+    /// Attributes that are to be added to the name of the issuer.
+    Relative(&'a [u8]),
+}
+
+/// The issuingDistributionPoint of a list: which certificates the list is about.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IssuingPoint<'a> {
+    /// The name of the distribution point.
+    pub name: Option<PointName<'a>>,
+    /// Only certificates that aren't a CA's.
+    pub only_users: bool,
+    /// Only certificates of CAs.
+    pub only_authorities: bool,
+    /// Only attribute certificates.
+    pub only_attributes: bool,
+    /// Only revocations for some reasons.
+    pub some_reasons: bool,
+    /// Certificates of other issuers, too.
+    pub indirect: bool,
+}
+
+impl<'a> DistributionPoint<'a> {
+    /// Reads the content of a DistributionPoint; `None` if OpenSSL refuses it (`setup_dp`).
+    fn read(content: &'a [u8]) -> Option<DistributionPoint<'a>> {
+        let mut elements = Elements(content);
+        let name = match elements.expect(0xa0) {
+            Some(name) => Some(PointName::read(name)?),
+            None => None,
+        };
+        let reasons = match elements.expect(0x81) {
+            Some(bits) => {
+                let (first, second) = bits_of(bits)?;
+                (u16::from(first) | u16::from(second) << 8) & EVERY_REASON
+            }
+            None => EVERY_REASON,
+        };
+        let list_issuer = elements.expect(0xa2);
+        let names_nobody = list_issuer.is_none_or(<[u8]>::is_empty);
+        let readable = elements.is_empty()
+            && list_issuer.is_none_or(general_name::readable)
+            && !(name.is_none() && names_nobody);
+        readable.then_some(DistributionPoint {
+            name,
+            reasons,
+            list_issuer,
+        })
+    }
+}
+
+/// The distribution points of a certificate, of the content of cRLDistributionPoints, up to the first
+/// that can't be read.
+pub fn points(content: &[u8]) -> impl Iterator<Item = DistributionPoint<'_>> {
+    let mut elements = Elements(content);
+    std::iter::from_fn(move || elements.expect(SEQUENCE).and_then(DistributionPoint::read))
+}
+
+/// Whether OpenSSL accepts every distribution point.
+pub fn readable(content: &[u8]) -> bool {
+    let mut elements = Elements(content);
+    while !elements.is_empty() {
+        let point = elements.expect(SEQUENCE).and_then(DistributionPoint::read);
+        if point.is_none() {
+            return false;
+        }
+    }
+    true
+}
+
+impl<'a> PointName<'a> {
+    fn read(content: &'a [u8]) -> Option<PointName<'a>> {
+        let mut elements = Elements(content);
+        let name = match elements.next()? {
+            (0xa0, names) if general_name::readable(names) => PointName::Full(names),
+            (0xa1, attributes) if are_attributes(attributes) => PointName::Relative(attributes),
+            _ => return None,
+        };
+        elements.is_empty().then_some(name)
+    }
+
+    /// Whether both name one place (`idp_check_dp`). A relative name is added to the name of its
+    /// issuer.
+    pub fn is_same(&self, own: &[u8], other: &PointName<'_>, its: &[u8]) -> bool {
+        match (self, other) {
+            (PointName::Full(ours), PointName::Full(theirs)) => general_name::names(ours)
+                .any(|ours| general_name::names(theirs).any(|theirs| ours.is_same(&theirs))),
+            (PointName::Relative(ours), PointName::Relative(theirs)) => {
+                name::extended(own, ours) == name::extended(its, theirs)
+            }
+            (PointName::Relative(ours), PointName::Full(theirs)) => {
+                is_among(&name::extended(own, ours), theirs)
+            }
+            (PointName::Full(ours), PointName::Relative(theirs)) => {
+                is_among(&name::extended(its, theirs), ours)
+            }
+        }
+    }
+}
+
+fn is_among(wanted: &name::Canonical, names: &[u8]) -> bool {
+    general_name::names(names)
+        .filter_map(|name| name.directory())
+        .any(|directory| name::canonical(directory) == *wanted)
+}
+
+/// Whether these are attributes of a distinguished name.
+fn are_attributes(content: &[u8]) -> bool {
+    let mut elements = Elements(content);
+    while !elements.is_empty() {
+        let Some(attribute) = elements.expect(SEQUENCE) else {
+            return false;
+        };
+        let mut pair = Elements(attribute);
+        if pair.expect(OID).is_none() || pair.next().is_none() || !pair.is_empty() {
+            return false;
+        }
+    }
+    true
+}
+
+impl<'a> IssuingPoint<'a> {
+    /// Reads the value of the extension; `None` if OpenSSL can't.
+    pub fn read(value: &'a [u8]) -> Option<IssuingPoint<'a>> {
+        let mut elements = Elements(Elements(value).expect(SEQUENCE)?);
+        let name = match elements.expect(0xa0) {
+            Some(name) => Some(PointName::read(name)?),
+            None => None,
+        };
+        let only_users = flag(&mut elements, 0x81)?;
+        let only_authorities = flag(&mut elements, 0x82)?;
+        let some_reasons = match elements.expect(0x83) {
+            Some(bits) => bits_of(bits).map(|_| true)?,
+            None => false,
+        };
+        let indirect = flag(&mut elements, 0x84)?;
+        let only_attributes = flag(&mut elements, 0x85)?;
+        elements.is_empty().then_some(IssuingPoint {
+            name,
+            only_users,
+            only_authorities,
+            only_attributes,
+            some_reasons,
+            indirect,
+        })
+    }
+
+    /// Whether it is about two kinds of certificates at once, which contradicts itself.
+    pub fn contradicts_itself(&self) -> bool {
+        let kinds = [self.only_users, self.only_authorities, self.only_attributes];
+        kinds.into_iter().filter(|kind| *kind).count() > 1
+    }
+}
+
+/// The next element, if it has this tag: a BOOLEAN, false if it is absent.
+fn flag(elements: &mut Elements<'_>, tag: u8) -> Option<bool> {
+    match elements.expect(tag) {
+        None => Some(false),
+        Some([value]) => Some(*value != 0),
+        Some(_) => None,
+    }
+}
+
+/// The first two bytes of the content of a BIT STRING, without the bits that do not count.
+pub fn bits_of(content: &[u8]) -> Option<(u8, u8)> {
+    let (unused, bytes) = content.split_first()?;
+    if *unused > 7 {
+        return None;
+    }
+    let byte = |index: usize| {
+        let byte = bytes.get(index).copied().unwrap_or(0);
+        let last = index + 1 == bytes.len();
+        if last { byte & 0xff << unused } else { byte }
+    };
+    Some((byte(0), byte(1)))
+}
+
+/// The same of a whole BIT STRING, which something may follow.
+pub fn bits(value: &[u8]) -> Option<(u8, u8)> {
+    bits_of(Elements(value).expect(BIT_STRING)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DistributionPoint, EVERY_REASON, IssuingPoint};
+
+    #[test]
+    fn points_are_read_as_openssl_reads_them() {
+        let read = |bytes: &[u8]| DistributionPoint::read(bytes).map(|point| point.reasons);
+        // [0] { [0] { URI "x" } }
+        let named = [0xa0, 5, 0xa0, 3, 0x86, 1, b'x'];
+        assert_eq!(read(&named), Some(EVERY_REASON));
+        assert_eq!(
+            read(&[&named[..], &[0x81, 2, 1, 0x40]].concat()),
+            Some(0x40)
+        );
+        // Neither a name nor an issuer.
+        assert_eq!(read(&[]), None);
+        assert_eq!(read(&[0x81, 2, 1, 0x40]), None);
+        assert_eq!(read(&[0xa0, 0]), None);
+    }
+
+    #[test]
+    fn a_list_about_two_kinds_contradicts_itself() {
+        let both = [0x30, 6, 0x81, 1, 0xff, 0x82, 1, 0xff];
+        assert!(
+            IssuingPoint::read(&both)
+                .expect("a point")
+                .contradicts_itself()
+        );
+        let users = [0x30, 3, 0x81, 1, 0xff];
+        let users = IssuingPoint::read(&users).expect("a point");
+        assert!(users.only_users && !users.contradicts_itself());
+        assert!(IssuingPoint::read(&[0x30, 4, 0x81, 2, 0xff, 0]).is_none());
+    }
+}
