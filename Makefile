@@ -64,7 +64,7 @@ endef
 ZSH_FUNCTIONS = $(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 
 .PHONY: help setup-demo setup-bench setup-release setup-haproxy setup build demo test lint bench parity \
-	outages soak fuzz deb sbom install
+	outages doctor soak fuzz deb sbom install
 .DEFAULT_GOAL := help
 
 help:
@@ -73,6 +73,7 @@ help:
 	@echo 'make lint     formatting and lints, warnings are errors'
 	@echo 'make parity   the same peers judged by HAProxy 2.6, 3.0 and 3.2 and by this check'
 	@echo 'make outages  each outage staged, diagnosed, cured by pasting what diagnose prints'
+	@echo 'make doctor   2,000 configurations: what doctor says of each, and what HAProxy 2.6, 3.0 and 3.2 make of it'
 	@echo 'make bench    what a check costs, side by side'
 	@echo 'make deb      the Debian package, in target/debian'
 	@echo 'make sbom     what the binary is made of, as CycloneDX, in target/sbom'
@@ -163,6 +164,10 @@ outages: setup
 		"$$haproxy" -v | head -n 1; \
 		HAPROXY="$$haproxy" cargo test --locked --test outages -- --include-ignored; \
 	done
+
+# PREDICTIONS_SEED=N repeats a run.
+doctor: setup
+	cargo test --locked --test predictions -- --ignored --nocapture
 
 soak: setup build
 	SNI_CHECK=$(abspath $(BINARY)) cargo test --locked --test soak --test serve -- --ignored --nocapture --test-threads 1

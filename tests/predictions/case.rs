@@ -1,0 +1,233 @@
+//! A generated configuration, as its author thinks of it, and its text.
+
+use std::fmt::Write as _;
+
+use crate::dice::Dice;
+use crate::grammar;
+use crate::peers::{Peer, World};
+
+/// What kind of check the author had in mind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// `option external-check` with sni-check.
+    External,
+    /// `option httpchk`.
+    Http,
+    /// `check`, and no option.
+    Plain,
+    /// `option tcp-check`.
+    Tcp,
+    /// `option httpchk` that asks `sni-check serve`.
+    Serve,
+    /// `agent-check`.
+    Agent,
+    /// Nobody checks, on purpose.
+    None,
+}
+
+/// Where the lines about the check stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Where {
+    Backend,
+    Defaults,
+    /// `backend … from NAME`
+    NamedDefaults,
+}
+
+/// Where the words of the server line stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Words {
+    Server,
+    DefaultServer,
+    /// `check` and its words on the server line, TLS in `default-server`.
+    Mixed,
+}
+
+/// A configuration.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub number: u64,
+    pub kind: Kind,
+    pub peer: Peer,
+    /// What is unusual about it.
+    pub tags: Vec<String>,
+    /// The lines of `global`.
+    pub global: Vec<String>,
+    /// Whether HAProxy can run it together with others that have the same `global`.
+    pub is_common: bool,
+    /// Whether `SNI_HOST` is set where HAProxy starts.
+    pub has_variables: bool,
+    /// `mode http`, or else `mode tcp`.
+    pub http: bool,
+    /// Whether visitors speak TLS to the front end.
+    pub tls_front: bool,
+    pub timeouts: Vec<String>,
+    /// Lines that set the kind of check.
+    pub option: Vec<String>,
+    /// Other lines of the backend: rules of the check, `http-request` …
+    pub rules: Vec<String>,
+    pub place: Where,
+    pub words_place: Words,
+    /// Name and address; `server-template` for the first if it has a range.
+    pub servers: Vec<(String, String)>,
+    /// The range of a `server-template`.
+    pub range: Option<String>,
+    /// The words of the server line, each with its value.
+    pub words: Vec<String>,
+    /// Words about the check: `check`, `inter 1s`, `check-sni NAME` …
+    pub check_words: Vec<String>,
+    /// Further sections.
+    pub sections: Vec<String>,
+    /// Comments, blank lines, other backends.
+    pub noise: usize,
+    /// Whether the text is split into two files.
+    pub two_files: bool,
+    pub as_listen: bool,
+}
+
+impl Case {
+    /// The configuration of a number.
+    pub fn new(seed: u64, number: u64, world: &World) -> Case {
+        let dice = &mut Dice::new(seed.wrapping_mul(1_000_003).wrapping_add(number));
+        grammar::generate(dice, number, world)
+    }
+
+    /// The name that everything in it starts with.
+    pub fn prefix(&self) -> String {
+        format!("site{}", self.number)
+    }
+
+    /// Whether a server line speaks TLS to the server.
+    pub fn has_ssl(&self) -> bool {
+        self.words.iter().any(|word| word == "ssl")
+    }
+
+    /// The section `global`.
+    pub fn global_text(&self) -> String {
+        let lines = self.global.iter().map(|line| format!("    {line}\n"));
+        format!("global\n{}", lines.collect::<String>())
+    }
+
+    /// The sections after `global`.
+    pub fn text(&self, sockets: &str) -> String {
+        let mut text = String::new();
+        self.defaults(&mut text);
+        self.front(&mut text, sockets);
+        self.backend(&mut text, sockets);
+        self.other_sections(&mut text);
+        text
+    }
+
+    fn defaults(&self, text: &mut String) {
+        let name = self.prefix();
+        if self.place == Where::NamedDefaults {
+            // An unnamed one before it, which the backend doesn't use.
+            _ = writeln!(
+                text,
+                "\ndefaults\n    mode http\n    timeout connect 5s\n    timeout client 5s\n    timeout server 5s"
+            );
+            _ = writeln!(text, "\ndefaults {name}-base");
+        } else {
+            _ = writeln!(text, "\ndefaults");
+        }
+        _ = writeln!(text, "    mode {}", if self.http { "http" } else { "tcp" });
+        if self.noise > 1 {
+            _ = writeln!(text, "    log global\n    option dontlognull");
+        }
+        for line in &self.timeouts {
+            _ = writeln!(text, "    {line}");
+        }
+        if self.place != Where::Backend {
+            for line in &self.option {
+                _ = writeln!(text, "    {line}");
+            }
+        }
+    }
+
+    fn from(&self) -> String {
+        match self.place {
+            Where::NamedDefaults => format!(" from {}-base", self.prefix()),
+            _ => String::new(),
+        }
+    }
+
+    fn bind(&self, sockets: &str) -> String {
+        let name = self.prefix();
+        let tls = match self.tls_front {
+            true => format!(" ssl crt {sockets}/front.pem"),
+            false => String::new(),
+        };
+        format!("bind unix@{sockets}/{name}.s{tls}")
+    }
+
+    fn front(&self, text: &mut String, sockets: &str) {
+        if self.as_listen {
+            return;
+        }
+        let name = self.prefix();
+        _ = writeln!(text, "\nfrontend {name}-www{}", self.from());
+        _ = writeln!(text, "    {}", self.bind(sockets));
+        if self.noise > 0 && self.http {
+            _ = writeln!(
+                text,
+                "    acl is_static path_beg /static # nothing special\n    http-request set-header X-Forwarded-Proto https"
+            );
+            _ = writeln!(text, "    use_backend {name}-other if is_static");
+        }
+        _ = writeln!(text, "    default_backend {name}");
+    }
+
+    fn backend(&self, text: &mut String, sockets: &str) {
+        let name = self.prefix();
+        let word = if self.as_listen { "listen" } else { "backend" };
+        _ = writeln!(text, "\n{word} {name}{}", self.from());
+        if self.as_listen {
+            _ = writeln!(text, "    {}", self.bind(sockets));
+        }
+        if self.noise > 1 {
+            _ = writeln!(text, "    balance roundrobin");
+        }
+        if self.place == Where::Backend {
+            for line in &self.option {
+                _ = writeln!(text, "    {line}");
+            }
+        }
+        for line in &self.rules {
+            _ = writeln!(text, "    {line}");
+        }
+        let (before, on_line) = match self.words_place {
+            Words::Server => (
+                Vec::new(),
+                [self.words.clone(), self.check_words.clone()].concat(),
+            ),
+            Words::DefaultServer => (
+                [self.check_words.clone(), self.words.clone()].concat(),
+                Vec::new(),
+            ),
+            Words::Mixed => (self.words.clone(), self.check_words.clone()),
+        };
+        if !before.is_empty() {
+            _ = writeln!(text, "    default-server {}", before.join(" "));
+        }
+        for (index, (server, address)) in self.servers.iter().enumerate() {
+            let head = match &self.range {
+                Some(range) if index == 0 => format!("server-template {server} {range} {address}"),
+                _ => format!("server {server} {address}"),
+            };
+            _ = writeln!(text, "    {head} {}", on_line.join(" "));
+        }
+    }
+
+    fn other_sections(&self, text: &mut String) {
+        let name = self.prefix();
+        if self.noise > 0 && self.http && !self.as_listen {
+            _ = writeln!(
+                text,
+                "\n# Static files come from elsewhere.\nbackend {name}-other\n    mode http\n    server cache 127.0.0.1:9 maxconn 50"
+            );
+        }
+        for section in &self.sections {
+            _ = writeln!(text, "\n{section}");
+        }
+    }
+}

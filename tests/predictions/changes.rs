@@ -1,0 +1,196 @@
+//! What people do differently: each change has a name, and says to which configurations it applies.
+
+mod external;
+mod global;
+mod own;
+mod serve;
+mod server;
+
+use crate::case::{Case, Kind};
+use crate::dice::Dice;
+use crate::peers::World;
+
+use self::external::EXTERNAL;
+use self::global::GLOBAL;
+use self::own::{AGENT, HTTP, PLAIN, TCP};
+use self::serve::SERVE;
+use self::server::SERVER;
+
+/// A change of a configuration.
+struct Change {
+    tag: &'static str,
+    weight: usize,
+    applies: fn(&Case) -> bool,
+    apply: fn(&mut Case, &World),
+}
+
+const fn change(
+    tag: &'static str,
+    weight: usize,
+    applies: fn(&Case) -> bool,
+    apply: fn(&mut Case, &World),
+) -> Change {
+    Change {
+        tag,
+        weight,
+        applies,
+        apply,
+    }
+}
+
+/// Applies one of the changes that fit.
+pub fn apply_one(dice: &mut Dice, case: &mut Case, world: &World) {
+    let own: &[Change] = match case.kind {
+        Kind::External => EXTERNAL,
+        Kind::Serve => SERVE,
+        Kind::Http => HTTP,
+        Kind::Plain => PLAIN,
+        Kind::Tcp => TCP,
+        Kind::Agent => AGENT,
+        Kind::None => &[],
+    };
+    let table = if dice.percent(55) && !own.is_empty() {
+        own
+    } else {
+        SERVER
+    };
+    draw(dice, case, world, table);
+}
+
+/// Applies a change of `global`, after which the configuration runs alone.
+pub fn apply_global(dice: &mut Dice, case: &mut Case, world: &World) {
+    case.is_common = false;
+    draw(dice, case, world, GLOBAL);
+}
+
+fn draw(dice: &mut Dice, case: &mut Case, world: &World, table: &[Change]) {
+    let fit: Vec<&Change> = table
+        .iter()
+        .filter(|change| (change.applies)(case) && !case.tags.iter().any(|tag| tag == change.tag))
+        .collect();
+    let total: usize = fit.iter().map(|change| change.weight).sum();
+    if total == 0 {
+        return;
+    }
+    let mut at = dice.below(total);
+    for change in fit {
+        if at < change.weight {
+            (change.apply)(case, world);
+            case.tags.push(change.tag.to_owned());
+            return;
+        }
+        at -= change.weight;
+    }
+}
+
+/// The first word of a word with its value.
+fn key(word: &str) -> &str {
+    word.split(' ').next().unwrap_or_default()
+}
+
+impl Case {
+    /// Sets a word of the server line in place of one with the same name.
+    pub fn set(&mut self, word: &str) {
+        let at = self.words.iter().position(|known| key(known) == key(word));
+        match at {
+            Some(at) => self.words[at] = word.to_owned(),
+            None => self.words.push(word.to_owned()),
+        }
+    }
+
+    /// Removes a word of the server line.
+    pub fn remove(&mut self, name: &str) {
+        self.words.retain(|word| key(word) != name);
+        self.check_words.retain(|word| key(word) != name);
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.words
+            .iter()
+            .chain(&self.check_words)
+            .any(|word| key(word) == name)
+    }
+
+    /// Sets a word about the check.
+    fn set_check(&mut self, word: &str) {
+        let at = self
+            .check_words
+            .iter()
+            .position(|known| key(known) == key(word));
+        match at {
+            Some(at) => self.check_words[at] = word.to_owned(),
+            None => self.check_words.push(word.to_owned()),
+        }
+    }
+
+    /// Changes the text of sni-check's options.
+    fn edit(&mut self, edit: impl Fn(&str) -> String) {
+        for line in &mut self.option {
+            if let Some(at) = line.find("--sni") {
+                // The value ends with a quote.
+                let (head, options) = line.split_at(at);
+                let Some(last) = options
+                    .chars()
+                    .next_back()
+                    .filter(|last| "'\"".contains(*last))
+                else {
+                    continue;
+                };
+                *line = format!("{head}{}{last}", edit(options.trim_end_matches(last)));
+            }
+        }
+    }
+
+    /// Sets an option of sni-check.
+    fn option(&mut self, option: &str) {
+        let name = key(option).to_owned();
+        self.edit(|options| {
+            let mut left = String::new();
+            for part in options.split(" --") {
+                let part = format!("--{}", part.trim_start_matches("--"));
+                if key(&part) != name {
+                    left += &format!("{part} ");
+                }
+            }
+            format!("{left}{option}")
+        });
+    }
+
+    fn without_option(&mut self, name: &str) {
+        self.option(name);
+        let suffix = format!(" {name}");
+        self.edit(|options| options.trim_end_matches(&suffix).to_owned());
+    }
+
+    /// Changes a line of the check that starts so.
+    fn line(&mut self, start: &str, edit: impl Fn(&str) -> Option<String>) {
+        self.option = self
+            .option
+            .iter()
+            .filter_map(|line| match line.starts_with(start) {
+                true => edit(line),
+                false => Some(line.clone()),
+            })
+            .collect();
+    }
+}
+
+fn any(_: &Case) -> bool {
+    true
+}
+
+fn tls(case: &Case) -> bool {
+    case.has("ssl")
+}
+
+fn checked(case: &Case) -> bool {
+    case.has("check")
+}
+
+fn has_sni(case: &Case) -> bool {
+    tls(case) && case.has("sni")
+}
+
+fn tls_and(case: &Case, kinds: &[Kind]) -> bool {
+    tls(case) && kinds.contains(&case.kind)
+}

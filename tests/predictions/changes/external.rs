@@ -1,0 +1,132 @@
+//! What people write differently around `option external-check`.
+
+use crate::peers::{API, Peer};
+
+use super::{Change, any, change};
+use crate::support::NAME;
+
+pub const EXTERNAL: &[Change] = &[
+    change("no --sni", 4, any, |case, _| case.without_option("--sni")),
+    change("--sni of the other site", 3, any, |case, _| {
+        case.option(&format!("--sni {API}"))
+    }),
+    change("--sni of nobody", 2, any, |case, _| {
+        case.option("--sni nobody.example.test")
+    }),
+    change("--no-sni", 1, any, |case, _| {
+        case.without_option("--sni");
+        case.edit(|options| format!("{options} --no-sni"));
+    }),
+    change("--sni ${…} in single quotes", 2, any, |case, _| {
+        case.line("external-check path", |line| {
+            let line = line.replace(NAME, "${SNI_HOST}");
+            let line = if line.contains('\'') {
+                line
+            } else {
+                line.replace('"', "'")
+            };
+            Some(line)
+        });
+    }),
+    change("--sni ${…} not set", 2, any, |case, _| {
+        case.option("--sni ${NOT_SET}")
+    }),
+    change("no --ca-file", 4, any, |case, _| {
+        case.without_option("--ca-file")
+    }),
+    change("--ca-file missing", 3, any, |case, _| {
+        case.option("--ca-file /nowhere/ca.pem")
+    }),
+    change(
+        "--ca-file outside the chroot",
+        3,
+        |case| case.global[0].starts_with("chroot"),
+        |case, world| {
+            case.option(&format!("--ca-file {}/ca.pem", world.root));
+        },
+    ),
+    change("--ca-file of another CA", 3, any, |case, world| {
+        let jailed = case.global[0].starts_with("chroot");
+        let folder = if jailed { "" } else { world.root.as_str() };
+        case.option(&format!("--ca-file {folder}/other.pem"));
+    }),
+    change("--verify none", 3, any, |case, _| {
+        case.option("--verify none")
+    }),
+    change("--verify-host of the other site", 3, any, |case, _| {
+        case.option(&format!("--verify-host {API}"))
+    }),
+    change("--uri of a missing page", 2, any, |case, _| {
+        case.option("--uri /missing")
+    }),
+    change("--expect 401", 2, any, |case, _| {
+        case.option("--expect 'status 401'")
+    }),
+    change("--port of another server", 3, any, |case, world| {
+        let port = world.port(Peer::OneCertificate);
+        case.option(&format!("--port {port}"));
+    }),
+    change("--port that is dead", 2, any, |case, world| {
+        case.option(&format!("--port {}", world.dead))
+    }),
+    change("--connect to another server", 2, any, |case, world| {
+        let port = world.port(Peer::Strict);
+        case.option(&format!("--connect 127.0.0.1:{port}"));
+    }),
+    change(
+        "--send-proxy nobody asks for",
+        2,
+        |case| case.peer != Peer::Proxy,
+        |case, _| case.option("--send-proxy"),
+    ),
+    change(
+        "no --send-proxy",
+        3,
+        |case| case.peer == Peer::Proxy,
+        |case, _| case.without_option("--send-proxy"),
+    ),
+    change(
+        "no --crt",
+        4,
+        |case| case.peer == Peer::ClientCertificate,
+        |case, _| case.without_option("--crt"),
+    ),
+    change("an unknown option", 2, any, |case, _| {
+        case.option("--host www")
+    }),
+    change(
+        "two options that contradict each other",
+        1,
+        any,
+        |case, _| case.option("--no-sni"),
+    ),
+    change("--timeout above inter", 2, any, |case, _| {
+        case.option("--timeout 5s")
+    }),
+    change("no options at all", 2, any, |case, _| {
+        case.line("external-check path", |_| None)
+    }),
+    change("no command", 2, any, |case, _| {
+        case.line("external-check command", |_| None)
+    }),
+    change("a command that does not exist", 3, any, |case, _| {
+        case.line("external-check command", |_| {
+            Some("external-check command /opt/none/sni-check".to_owned())
+        });
+    }),
+    change("no option external-check", 4, any, |case, _| {
+        case.line("option external-check", |_| None)
+    }),
+    change("option httpchk after it", 3, any, |case, _| {
+        case.rules.push("option httpchk GET /".to_owned())
+    }),
+    change("option httpchk before it", 1, any, |case, _| {
+        case.option.insert(0, "option httpchk GET /".to_owned())
+    }),
+    change("rules of http-check", 3, any, |case, _| {
+        case.rules.push("http-check expect status 200".to_owned())
+    }),
+    change("timeout check", 1, any, |case, _| {
+        case.timeouts.push("timeout check 5s".to_owned())
+    }),
+];

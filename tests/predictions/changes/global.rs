@@ -1,0 +1,61 @@
+//! What people write differently in `global`.
+
+use super::{Change, any, change};
+
+pub const GLOBAL: &[Change] = &[
+    change("global: no external-check", 3, any, |case, _| {
+        case.global.retain(|line| line != "external-check")
+    }),
+    change("global: no insecure-fork-wanted", 3, any, |case, _| {
+        case.global.retain(|line| line != "insecure-fork-wanted")
+    }),
+    change(
+        "global: chroot to a missing folder",
+        3,
+        any,
+        |case, world| {
+            case.global.retain(|line| !line.starts_with("chroot"));
+            case.global
+                .insert(0, format!("chroot {}/missing", world.root));
+        },
+    ),
+    change(
+        "global: chroot to an empty folder",
+        2,
+        any,
+        |case, world| {
+            case.global.retain(|line| !line.starts_with("chroot"));
+            case.global
+                .insert(0, format!("chroot {}", world.folder.join("empty")));
+        },
+    ),
+    change("global: ulimit-n nobody grants", 1, any, |case, _| {
+        case.global.push("ulimit-n 100000000".to_owned())
+    }),
+    change("global: an unknown user", 1, any, |case, _| {
+        case.global.retain(|line| !line.starts_with("user"));
+        case.global.push("user nobody-at-all".to_owned());
+    }),
+    change("global: ssl-server-verify none", 2, any, |case, _| {
+        case.global.push("ssl-server-verify none".to_owned());
+        case.remove("verify");
+        case.remove("ca-file");
+    }),
+    change("global: external-check preserve-env", 1, any, |case, _| {
+        case.global
+            .iter_mut()
+            .filter(|line| *line == "external-check")
+            .for_each(|line| *line += " preserve-env");
+    }),
+    change("global: stats socket", 3, any, |case, world| {
+        let socket = world.folder.join(&format!("{}-admin", case.prefix()));
+        case.global
+            .push(format!("stats socket {socket} mode 600 level admin"));
+    }),
+    change("global: maxconn and ulimits", 1, any, |case, _| {
+        case.global.push("maxconn 100".to_owned())
+    }),
+    change("global: an unknown keyword", 1, any, |case, _| {
+        case.global.push("external-checks".to_owned())
+    }),
+];

@@ -1,0 +1,213 @@
+//! What people write differently around HAProxy's own checks.
+
+use crate::case::{Case, Kind};
+use crate::peers::API;
+use crate::support::NAME;
+
+use super::{Change, any, change, tls, tls_and};
+
+pub const HTTP: &[Change] = &[
+    change(
+        "no check-sni",
+        5,
+        |case| case.has("check-sni"),
+        |case, _| case.remove("check-sni"),
+    ),
+    change(
+        "check-sni of the other site",
+        3,
+        |case| case.has("check-sni"),
+        |case, _| case.set_check(&format!("check-sni {API}")),
+    ),
+    change(
+        "check-sni ${…} unquoted",
+        4,
+        |case| case.has("check-sni"),
+        |case, _| case.set_check("check-sni ${SNI_HOST}"),
+    ),
+    change(
+        "check-sni \"${…}\" not set",
+        1,
+        |case| case.has("check-sni"),
+        |case, _| case.set_check("check-sni \"${NOT_SET}\""),
+    ),
+    change(
+        "check-sni str(…)",
+        4,
+        |case| case.has("check-sni"),
+        |case, _| case.set_check(&format!("check-sni str({NAME})")),
+    ),
+    change(
+        "check-sni with a dot",
+        2,
+        |case| case.has("check-sni"),
+        |case, _| case.set_check(&format!("check-sni {NAME}.")),
+    ),
+    change(
+        "check-ssl",
+        2,
+        |case| tls_and(case, &[Kind::Http]),
+        |case, _| case.set_check("check-ssl"),
+    ),
+    change(
+        "no-check-ssl",
+        1,
+        |case| tls_and(case, &[Kind::Http]),
+        |case, _| case.set_check("no-check-ssl"),
+    ),
+    change("http-check connect", 3, any, |case, _| {
+        case.option.insert(1, "http-check connect".to_owned())
+    }),
+    change("http-check connect ssl", 3, tls, |case, _| {
+        case.option.insert(1, "http-check connect ssl".to_owned())
+    }),
+    change("http-check connect default", 2, any, |case, _| {
+        case.option
+            .insert(1, "http-check connect default".to_owned())
+    }),
+    change("http-check connect ssl sni", 2, tls, |case, _| {
+        case.option
+            .insert(1, format!("http-check connect ssl sni {NAME}"))
+    }),
+    change(
+        "http-check connect ssl sni of another",
+        2,
+        tls,
+        |case, _| {
+            case.option
+                .insert(1, format!("http-check connect ssl sni {API}"))
+        },
+    ),
+    change(
+        "http-check connect ssl sni send-proxy",
+        1,
+        tls,
+        |case, _| {
+            case.option
+                .insert(1, format!("http-check connect ssl sni {NAME} send-proxy"))
+        },
+    ),
+    change("http-check connect port", 2, any, |case, world| {
+        let port = world.health;
+        case.option
+            .insert(1, format!("http-check connect port {port}"));
+    }),
+    change("http-check connect linger", 1, any, |case, _| {
+        case.option
+            .insert(1, "http-check connect linger".to_owned())
+    }),
+    change("a missing page", 1, any, |case, _| {
+        case.option[0] = "option httpchk GET /missing".to_owned()
+    }),
+    change("check-send-proxy", 2, any, |case, _| {
+        case.set_check("check-send-proxy")
+    }),
+    change(
+        "check-alpn",
+        1,
+        |case| case.has("check-sni"),
+        |case, _| case.set_check("check-alpn http/1.1"),
+    ),
+    change("no option httpchk", 1, any, |case, _| {
+        case.line("option httpchk", |_| None)
+    }),
+    change(
+        "option external-check from defaults before it",
+        1,
+        any,
+        |case, world| {
+            let jailed = case.global[0].starts_with("chroot");
+            let folder = if jailed { "" } else { world.root.as_str() };
+            case.option
+                .insert(0, format!("external-check command {folder}/sni-check"));
+            case.option.insert(0, "option external-check".to_owned());
+        },
+    ),
+];
+
+pub const PLAIN: &[Change] = &[
+    change(
+        "no check-sni",
+        5,
+        |case| case.has("check-sni"),
+        |case, _| case.remove("check-sni"),
+    ),
+    change(
+        "check-sni of the other site",
+        2,
+        |case| case.has("check-sni"),
+        |case, _| case.set_check(&format!("check-sni {API}")),
+    ),
+    change(
+        "check-sni ${…} unquoted",
+        2,
+        |case| case.has("check-sni"),
+        |case, _| case.set_check("check-sni ${SNI_HOST}"),
+    ),
+    change(
+        "check-sni str(…)",
+        2,
+        |case| case.has("check-sni"),
+        |case, _| case.set_check(&format!("check-sni str({NAME})")),
+    ),
+    change("check-ssl", 2, any, |case, _| case.set_check("check-ssl")),
+    change("no-check-ssl", 1, tls, |case, _| {
+        case.set_check("no-check-ssl")
+    }),
+    change("check-send-proxy", 1, any, |case, _| {
+        case.set_check("check-send-proxy")
+    }),
+];
+
+pub const TCP: &[Change] = &[
+    change(
+        "no check-sni",
+        4,
+        |case| case.has("check-sni"),
+        |case, _| case.remove("check-sni"),
+    ),
+    change(
+        "check-sni str(…)",
+        2,
+        |case| case.has("check-sni"),
+        |case, _| case.set_check(&format!("check-sni str({NAME})")),
+    ),
+    change("tcp-check connect", 4, any, |case, _| {
+        connect(case, "tcp-check connect")
+    }),
+    change("tcp-check connect ssl", 4, any, |case, _| {
+        connect(case, "tcp-check connect ssl")
+    }),
+    change("tcp-check connect port", 2, any, |case, world| {
+        connect(case, &format!("tcp-check connect port {}", world.health))
+    }),
+    change("tcp-check connect ssl sni of another", 2, any, |case, _| {
+        connect(case, &format!("tcp-check connect ssl sni {API}"))
+    }),
+    change("tcp-check connect default", 2, any, |case, _| {
+        connect(case, "tcp-check connect default")
+    }),
+];
+
+/// Puts this rule in place of another `tcp-check connect`.
+fn connect(case: &mut Case, rule: &str) {
+    case.option
+        .retain(|line| !line.starts_with("tcp-check connect"));
+    case.option.push(rule.to_owned());
+}
+
+pub const AGENT: &[Change] = &[
+    change("an agent that is not there", 3, any, |case, world| {
+        let dead = world.dead;
+        let old = world.agent.to_string();
+        case.check_words
+            .iter_mut()
+            .for_each(|word| *word = word.replace(&old, &dead.to_string()));
+    }),
+    change(
+        "no check-sni",
+        1,
+        |case| case.has("check-sni"),
+        |case, _| case.remove("check-sni"),
+    ),
+];

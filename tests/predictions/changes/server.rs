@@ -1,0 +1,200 @@
+//! What people write differently on the server line.
+
+use crate::case::{Kind, Words};
+use crate::peers::API;
+use crate::support::NAME;
+
+use super::{Change, any, change, checked, has_sni, key, tls};
+
+pub const SERVER: &[Change] = &[
+    change("no sni", 5, has_sni, |case, _| case.remove("sni")),
+    change("sni of the other site", 3, has_sni, |case, _| {
+        case.set(&format!("sni str({API})"))
+    }),
+    change("sni str(${…}) unquoted", 4, has_sni, |case, _| {
+        case.set("sni str(${SNI_HOST})")
+    }),
+    change("sni var(…) that is set", 2, has_sni, |case, _| {
+        case.set("sni var(txn.site)");
+        case.rules
+            .push(format!("http-request set-var(txn.site) str({NAME})"));
+    }),
+    change("sni var(…) that nobody sets", 3, has_sni, |case, _| {
+        case.set("sni var(txn.site)")
+    }),
+    change("sni ssl_fc_sni", 3, has_sni, |case, _| {
+        case.set("sni ssl_fc_sni")
+    }),
+    change("sni req.hdr(host)", 3, has_sni, |case, _| {
+        case.set("sni req.hdr(host)")
+    }),
+    change("sni with a dot", 2, has_sni, |case, _| {
+        case.set(&format!("sni str({NAME}.)"))
+    }),
+    change("sni \"str(${…})\" not set", 2, has_sni, |case, _| {
+        case.set("sni \"str(${NOT_SET})\"")
+    }),
+    change("verify none", 4, tls, |case, _| {
+        case.set("verify none");
+        case.words.retain(|word| key(word) != "ca-file");
+    }),
+    change("another CA for visitors", 3, tls, |case, world| {
+        case.set(&format!("ca-file {}/other.pem", world.root))
+    }),
+    change("@system-ca for visitors", 1, tls, |case, _| {
+        case.set("ca-file @system-ca")
+    }),
+    change("no ca-file", 1, tls, |case, _| case.remove("ca-file")),
+    change("verifyhost of another name", 3, tls, |case, _| {
+        case.set(&format!("verifyhost {API}"))
+    }),
+    change("verifyhost of the name", 2, tls, |case, _| {
+        case.set(&format!("verifyhost {NAME}"))
+    }),
+    change("verifyhost in place of sni", 2, has_sni, |case, _| {
+        case.remove("sni");
+        case.set(&format!("verifyhost {NAME}"));
+    }),
+    change("no ssl", 4, tls, |case, _| {
+        for word in ["ssl", "verify", "ca-file", "sni", "crt"] {
+            case.remove(word);
+        }
+    }),
+    change(
+        "no-ssl",
+        1,
+        |case| tls(case) && case.words_place != Words::Server,
+        |case, _| case.set_check("no-ssl"),
+    ),
+    change(
+        "no crt",
+        3,
+        |case| case.has("crt"),
+        |case, _| case.remove("crt"),
+    ),
+    change(
+        "crt nobody asks for",
+        1,
+        |case| tls(case) && !case.has("crt"),
+        |case, world| {
+            case.set(&format!("crt {}/client.pem", world.root));
+        },
+    ),
+    change(
+        "no send-proxy",
+        3,
+        |case| case.has("send-proxy"),
+        |case, _| case.remove("send-proxy"),
+    ),
+    change(
+        "send-proxy-v2",
+        2,
+        |case| case.has("send-proxy"),
+        |case, _| {
+            case.remove("send-proxy");
+            case.set("send-proxy-v2");
+        },
+    ),
+    change(
+        "send-proxy nobody asks for",
+        2,
+        |case| !case.has("send-proxy"),
+        |case, _| case.set("send-proxy"),
+    ),
+    change("alpn", 2, tls, |case, _| case.set("alpn h2,http/1.1")),
+    change("port of plain HTTP", 4, checked, |case, world| {
+        case.set_check(&format!("port {}", world.health))
+    }),
+    change("port of the server itself", 2, checked, |case, world| {
+        let port = world.port(case.peer);
+        case.set_check(&format!("port {port}"));
+    }),
+    change("dead port", 2, checked, |case, world| {
+        case.set_check(&format!("port {}", world.dead))
+    }),
+    change("addr without a listener", 1, checked, |case, _| {
+        case.set_check("addr 127.0.0.2")
+    }),
+    change(
+        "port and check-ssl",
+        3,
+        |case| tls(case) && checked(case),
+        |case, world| {
+            let port = world.port(case.peer);
+            case.set_check(&format!("port {port}"));
+            case.set_check("check-ssl");
+        },
+    ),
+    change("no check", 7, checked, |case, _| {
+        case.remove("check");
+    }),
+    change("disabled", 1, any, |case, _| case.set("disabled")),
+    change("backup", 1, any, |case, _| case.set("backup")),
+    change("source", 1, any, |case, _| case.set("source 127.0.0.1")),
+    change(
+        "server-template",
+        3,
+        |case| case.range.is_none() && case.servers.len() == 1,
+        |case, _| {
+            case.servers[0].0 = "web".to_owned();
+            case.range = Some("1-2".to_owned());
+        },
+    ),
+    change(
+        "a name that resolvers do not know",
+        2,
+        any,
+        |case, world| {
+            let port = world.port(case.peer);
+            let name = format!("{}-dns", case.prefix());
+            case.servers
+                .iter_mut()
+                .for_each(|server| server.1 = format!("gone.example.test:{port}"));
+            case.set(&format!("resolvers {name}"));
+            case.set("init-addr none");
+            case.sections.push(format!(
+                "resolvers {name}\n    nameserver one 127.0.0.1:{}\n    timeout retry 200ms",
+                world.dead
+            ));
+        },
+    ),
+    change(
+        "track",
+        2,
+        |case| checked(case) && case.servers.len() == 2 && case.words_place != Words::DefaultServer,
+        |case, world| {
+            let port = world.port(case.peer);
+            let name = case.prefix();
+            let words = [case.words.clone(), case.check_words.clone()]
+                .concat()
+                .join(" ");
+            case.check_words = vec![format!("track {name}-tracked/t")];
+            let option = case.option.join("\n    ");
+            case.sections.push(format!(
+                "backend {name}-tracked\n    {option}\n    server t 127.0.0.1:{port} {words}"
+            ));
+        },
+    ),
+    change(
+        "mode tcp",
+        3,
+        |case| !case.as_listen && case.kind != Kind::None,
+        |case, _| {
+            case.http = false;
+            case.rules.retain(|line| line.starts_with('.'));
+            case.words.retain(|word| key(word) != "cookie");
+        },
+    ),
+    change(
+        "TLS passed through",
+        4,
+        |case| tls(case) && !case.tls_front && !case.has("crt"),
+        |case, _| {
+            case.http = false;
+            case.rules.retain(|line| line.starts_with('.'));
+            for word in ["ssl", "verify", "ca-file", "sni", "check-sni", "cookie"] {
+                case.remove(word);
+            }
+        },
+    ),
+];

@@ -1,0 +1,136 @@
+//! `sni-check doctor` predicts what HAProxy does: configurations drawn from a grammar, what every HAProxy
+//! makes of them, and what doctor says of them before.
+//!
+//! `PREDICTIONS_SEED=N PREDICTIONS_CASE=M`, as a difference prints it, runs one configuration again and
+//! prints everything.
+
+mod case;
+mod changes;
+#[allow(dead_code, reason = "never_up needs more of it")]
+#[path = "../never_up/dice.rs"]
+mod dice;
+mod grammar;
+mod measure;
+mod mend;
+mod peers;
+mod reality;
+mod said;
+mod score;
+#[path = "../support/mod.rs"]
+mod support;
+
+use measure::{Figures, measure};
+use peers::World;
+use support::haproxy::{Version, versions};
+
+/// How many configurations `make doctor` draws; docs/testing.md says so.
+const CASES: u64 = 2_000;
+
+/// The seed of `make test`, and how many configurations each HAProxy gets.
+const SAMPLE: (u64, u64) = (1, 40);
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().expect(variable))
+}
+
+/// The HAProxy that the variable HAPROXY names, or each.
+fn chosen() -> Vec<Version> {
+    match std::env::var_os("HAPROXY") {
+        Some(_) => vec![support::haproxy::chosen()],
+        None => versions(),
+    }
+}
+
+#[test]
+fn a_sample_of_configurations_is_predicted() {
+    let world = World::new();
+    let (seed, cases) = SAMPLE;
+    let mut found = Vec::new();
+    for (version, first) in versions().iter().zip((0..).step_by(cases as usize)) {
+        found.extend(measure(&world, version, seed, first..first + cases).found);
+    }
+    let unknown = found
+        .iter()
+        .filter(|found| !KNOWN.iter().any(|known| found.is(known)));
+    let unknown: Vec<String> = unknown.map(|found| found.text()).collect();
+    let number = unknown.len();
+    assert!(number == 0, "{number} differences:\n{}", unknown.concat());
+    let gone = KNOWN
+        .iter()
+        .filter(|known| !found.iter().any(|found| found.is(known)));
+    let gone: Vec<_> = gone.collect();
+    assert!(
+        gone.is_empty(),
+        "right now, to be taken off the list: {gone:?}"
+    );
+}
+
+/// The differences of the sample that are still there: a configuration's number, and how the
+/// difference begins. The list only shrinks.
+const KNOWN: &[(u64, &str)] = &[
+    (7, "Missed(Unchecked)"),
+    (8, "Missed(Down)"),
+    (13, "OnlyRun(Down)"),
+    (21, "Missed(Up)"),
+    (27, "OnlyRun(Down)"),
+    (35, "OnlyRun(Down)"),
+    (36, "OnlyRun(Down)"),
+    (37, "UntrueRun(\"run"),
+    (41, "Missed(Down)"),
+    (42, "Missed(Down)"),
+    (43, "Missed(Up)"),
+    (49, "OnlyRun(Down)"),
+    (50, "Missed(Up)"),
+    (52, "Missed(Unchecked)"),
+    (57, "Missed(Up)"),
+    (63, "Untrue(\"no-sni-name"),
+    (73, "Missed(NoStart)"),
+    (88, "Missed(Down)"),
+    (89, "OnlyRun(Down)"),
+    (91, "Missed(Up)"),
+    (94, "UntrueRun(\"run"),
+    (98, "OnlyRun(Down)"),
+    (105, "Missed(Down)"),
+    (109, "Missed(Down)"),
+    (110, "Missed(Up)"),
+    (117, "Missed(Down)"),
+    (118, "Missed(Unchecked)"),
+];
+
+#[test]
+#[ignore = "takes many minutes: make doctor"]
+#[allow(clippy::print_stdout, reason = "figures for whoever runs it")]
+fn thousands_of_configurations() {
+    let world = World::new();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seed = number("PREDICTIONS_SEED").unwrap_or(now.expect("a clock").as_secs());
+    let cases = number("PREDICTIONS_CASES").unwrap_or(CASES);
+    let range = match number("PREDICTIONS_CASE") {
+        Some(one) => one..one + 1,
+        None => 0..cases,
+    };
+    let is_one = range.end - range.start == 1;
+    let mut all: Vec<Figures> = Vec::new();
+    for version in chosen() {
+        let figures = measure(&world, &version, seed, range.clone());
+        println!("{}", figures.table());
+        if is_one {
+            println!("{}", figures.details.join("\n"));
+        }
+        if let Ok(file) = std::env::var("PREDICTIONS_REPORT") {
+            let more = figures.groups();
+            let mut text = std::fs::read_to_string(&file).unwrap_or_default();
+            if all.is_empty() {
+                text.clear();
+            }
+            text += &format!("{}\n{more}\n", figures.table());
+            std::fs::write(&file, text).expect("a report");
+        } else {
+            println!("{}", figures.groups());
+        }
+        all.push(figures);
+    }
+    let wrong: usize = all.iter().map(|figures| figures.found.len()).sum();
+    assert_eq!(wrong, 0, "differences, see above");
+}

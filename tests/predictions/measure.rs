@@ -1,0 +1,419 @@
+//! The measure: configurations of a seed, HAProxy's reality, doctor's words, and where they differ.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::case::Case;
+use crate::mend::mended;
+use crate::peers::World;
+use crate::reality::{self, Reality, Text, Visitor};
+use crate::said::{self, Finding, Said};
+use crate::score::{Difference, Fares, Trap, compare, fares, trap, traps};
+use crate::support::haproxy::Version;
+
+/// A difference, with everything that is needed to see it.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub case: Case,
+    pub seed: u64,
+    pub difference: Difference,
+    pub reality: Reality,
+    pub said: Said,
+    pub text: String,
+}
+
+/// What came of a run.
+pub struct Figures {
+    pub version: String,
+    pub seed: u64,
+    pub cases: usize,
+    pub time: Duration,
+    pub found: Vec<Found>,
+    /// How many traps there were, and how many doctor calls a problem.
+    pub traps: BTreeMap<Trap, (usize, usize)>,
+    /// How many fixes were applied.
+    pub fixes: usize,
+    /// What doctor and HAProxy say of each, where there are few.
+    pub details: Vec<String>,
+}
+
+/// Does `work` for each item, on so many threads, and gives the results in their order.
+pub fn parallel<T: Sync, R: Send>(
+    threads: usize,
+    items: &[T],
+    work: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::with_capacity(items.len()));
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(index) else { return };
+                    let result = work(item);
+                    done.lock().expect("a lock").push((index, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("a lock");
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// How many programs run at a time.
+pub const WORKERS: usize = 2;
+
+pub fn measure(world: &World, version: &Version, seed: u64, numbers: Range<u64>) -> Figures {
+    let start = Instant::now();
+    let sockets = world.folder.join(&format!("v{}", version.release()));
+    std::fs::create_dir_all(&sockets).expect("a folder");
+    std::fs::copy(
+        world.folder.join("front.pem"),
+        format!("{sockets}/front.pem"),
+    )
+    .expect("a certificate");
+    let cases: Vec<Case> = numbers
+        .map(|number| Case::new(seed, number, world))
+        .collect();
+    let texts: Vec<Text> = cases.iter().map(|case| text(case, &sockets)).collect();
+    let pairs: Vec<(&Case, &Text)> = cases.iter().zip(&texts).collect();
+    let said = parallel(WORKERS, &pairs, |(case, text)| {
+        said::of(text, version, &sockets, case.two_files)
+    });
+    let mut realities = reality::of(&texts, version, &sockets);
+    // What differs is asked about once more: a busy machine makes checks late.
+    let suspect =
+        |index: &usize| !compare(&cases[*index], &realities[*index], &said[*index]).is_empty();
+    let suspects: Vec<usize> = (0..cases.len()).filter(suspect).collect();
+    let again: Vec<Text> = suspects.iter().map(|index| texts[*index].clone()).collect();
+    for (index, reality) in suspects.iter().zip(reality::of(&again, version, &sockets)) {
+        realities[*index] = reality;
+    }
+    let mut figures = Figures {
+        version: version.number.clone(),
+        seed,
+        cases: cases.len(),
+        time: Duration::ZERO,
+        found: Vec::new(),
+        traps: BTreeMap::new(),
+        fixes: 0,
+        details: Vec::new(),
+    };
+    for (index, case) in cases.iter().enumerate() {
+        figures.count(case, &realities[index], &said[index]);
+        if cases.len() < 4 {
+            figures.details.push(format!(
+                "{}\n{}\n{:#?}\n{:#}",
+                case.tags.join(", "),
+                texts[index].whole(),
+                realities[index],
+                said[index].object
+            ));
+        }
+        for difference in compare(case, &realities[index], &said[index]) {
+            figures.found.push(Found {
+                case: case.clone(),
+                seed,
+                difference,
+                reality: realities[index].clone(),
+                said: said[index].clone(),
+                text: texts[index].whole(),
+            });
+        }
+    }
+    figures.try_fixes((&cases, &texts), &said, &realities, (version, &sockets));
+    figures.time = start.elapsed();
+    figures
+}
+
+fn text(case: &Case, sockets: &str) -> Text {
+    let passed_through = case.tags.iter().any(|tag| tag == "TLS passed through");
+    Text {
+        prefix: case.prefix(),
+        global: case.global_text(),
+        sections: case.text(sockets),
+        is_common: case.is_common,
+        has_variables: case.has_variables,
+        visitor: match passed_through || case.tls_front {
+            true => Visitor::Tls,
+            false => Visitor::Plain,
+        },
+    }
+}
+
+impl Figures {
+    fn count(&mut self, case: &Case, reality: &Reality, said: &Said) {
+        for trap in traps(case, reality).into_keys() {
+            let (all, told) = self.traps.entry(trap).or_default();
+            *all += 1;
+            *told += usize::from(said.code == 2);
+        }
+    }
+
+    /// Applies each fix that is a line or a word to write, and looks what comes of it.
+    fn try_fixes(
+        &mut self,
+        (cases, texts): (&[Case], &[Text]),
+        said: &[Said],
+        before: &[Reality],
+        (version, sockets): (&Version, &str),
+    ) {
+        let mut tries: Vec<(usize, &Finding, Text)> = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            let own = |finding: &&Finding| {
+                finding.about.is_empty()
+                    || finding
+                        .about
+                        .iter()
+                        .any(|about| about.starts_with(&text.prefix) && !about.contains("-other"))
+            };
+            for finding in said[index].findings.iter().filter(own) {
+                let Some(mended) = mended(text, finding) else {
+                    continue;
+                };
+                // The same fix may be there for several servers.
+                let known = tries
+                    .iter()
+                    .any(|(known, _, other)| *known == index && other.whole() == mended.whole());
+                if !known {
+                    tries.push((index, finding, mended));
+                }
+            }
+        }
+        self.fixes = tries.len();
+        let mended: Vec<Text> = tries
+            .iter()
+            .enumerate()
+            .map(|(number, (_, _, text))| renamed(text, number))
+            .collect();
+        let after = reality::of(&mended, version, sockets);
+        let mut suspects = Vec::new();
+        for (number, after) in after.into_iter().enumerate() {
+            let (index, finding, _) = &tries[number];
+            if verdict(
+                &cases[*index],
+                finding,
+                (&before[*index], &after),
+                &said[*index],
+            )
+            .is_some()
+            {
+                suspects.push(number);
+            }
+        }
+        let again: Vec<Text> = suspects
+            .iter()
+            .map(|number| mended[*number].clone())
+            .collect();
+        for (number, after) in suspects.iter().zip(reality::of(&again, version, sockets)) {
+            let (index, finding, text) = &tries[*number];
+            if let Some(difference) = verdict(
+                &cases[*index],
+                finding,
+                (&before[*index], &after),
+                &said[*index],
+            ) {
+                self.found.push(Found {
+                    case: cases[*index].clone(),
+                    seed: self.seed,
+                    difference,
+                    reality: after,
+                    said: said[*index].clone(),
+                    text: format!("# with the fix: {}\n{}", finding.write, text.whole()),
+                });
+            }
+        }
+    }
+
+    /// The figures, one line for each.
+    pub fn table(&self) -> String {
+        let mut text = format!(
+            "HAProxy {}: {} configurations of PREDICTIONS_SEED={} in {:.0} s, {} fixes applied\n",
+            self.version,
+            self.cases,
+            self.seed,
+            self.time.as_secs_f64(),
+            self.fixes
+        );
+        for (trap, (all, told)) in &self.traps {
+            _ = writeln!(
+                text,
+                "  {all:5} traps {trap:?}, {told} of them with exit code 2"
+            );
+        }
+        let mut parts = BTreeMap::<&str, usize>::new();
+        for part in [
+            "traps missed",
+            "traps that only a run shows",
+            "false alarms",
+            "predictions that don't come true",
+            "fixes that make it worse",
+            "fixes that change nothing",
+        ] {
+            parts.insert(part, 0);
+        }
+        for found in &self.found {
+            *parts.entry(found.difference.part()).or_default() += 1;
+        }
+        for (part, count) in parts {
+            _ = writeln!(text, "  {count:5} {part}");
+        }
+        text
+    }
+
+    /// The differences in groups, the largest first, each with an example.
+    pub fn groups(&self) -> String {
+        let mut groups = BTreeMap::<String, Vec<&Found>>::new();
+        for found in &self.found {
+            groups.entry(found.group()).or_default().push(found);
+        }
+        let mut groups: Vec<(String, Vec<&Found>)> = groups.into_iter().collect();
+        groups.sort_by_key(|(_, found)| std::cmp::Reverse(found.len()));
+        let mut text = String::new();
+        for (name, found) in groups {
+            let numbers: Vec<String> = found
+                .iter()
+                .take(8)
+                .map(|found| found.case.number.to_string())
+                .collect();
+            _ = writeln!(
+                text,
+                "### {} x {name}\n\ncases {}\n",
+                found.len(),
+                numbers.join(" ")
+            );
+            // The one with the fewest changes shows it best.
+            let shortest = found
+                .iter()
+                .min_by_key(|found| (found.case.tags.len(), found.text.len()));
+            text += &shortest.map(|found| found.text()).unwrap_or_default();
+        }
+        text
+    }
+}
+
+/// The same configuration under another name, so that it can run beside the first.
+fn renamed(text: &Text, number: usize) -> Text {
+    let prefix = format!("site{}", 1_000_000 + number);
+    Text {
+        sections: text.sections.replace(&text.prefix, &prefix),
+        prefix,
+        ..text.clone()
+    }
+}
+
+/// What a fix did.
+fn verdict(
+    case: &Case,
+    finding: &Finding,
+    (before, after): (&Reality, &Reality),
+    said: &Said,
+) -> Option<Difference> {
+    let id = || finding.id.clone();
+    if harms(case, before, after) {
+        return Some(Difference::FixHarms(id()));
+    }
+    let (was, is) = (traps(case, before), traps(case, after));
+    let others = said.findings.iter();
+    let others = others.filter(|other| other.is_problem && other.id != finding.id);
+    let vain = was == is && !was.is_empty() && finding.is_problem && others.count() == 0;
+    vain.then(|| Difference::FixIsVain(id()))
+}
+
+/// Whether HAProxy no longer starts, visitors who were served fail, a server that visitors can use is
+/// DOWN, or one that they can't use is UP.
+fn harms(case: &Case, before: &Reality, after: &Reality) -> bool {
+    let (Reality::Running(before), Reality::Running(after)) = (before, after) else {
+        return matches!(before, Reality::Running(_));
+    };
+    before.iter().any(|(name, was)| {
+        let Some(is) = after.get(name) else {
+            return true;
+        };
+        let was_served = fares(was) == Fares::Served;
+        let now_fails = was_served && fares(is) == Fares::Fail;
+        let now_down =
+            was_served && !was.status.starts_with("DOWN") && is.status.starts_with("DOWN");
+        let now_up = trap(case, is) == Some(Trap::Up) && trap(case, was) != Some(Trap::Up);
+        now_fails || now_down || now_up
+    })
+}
+
+impl Found {
+    /// The name of the difference, as the list of known ones has it.
+    pub fn name(&self) -> String {
+        format!("{:?}", self.difference)
+    }
+
+    pub fn is(&self, known: &(u64, &str)) -> bool {
+        self.case.number == known.0 && self.name().starts_with(known.1)
+    }
+
+    fn group(&self) -> String {
+        let difference = match &self.difference {
+            Difference::Untrue(text) => {
+                format!("Untrue {}", text.split(':').next().unwrap_or_default())
+            }
+            Difference::UntrueRun(text) => format!("UntrueRun {text}"),
+            other => format!("{other:?}"),
+        };
+        let mut tags = self.case.tags.clone();
+        tags.sort();
+        tags.truncate(2);
+        format!("{difference}, {:?}: {}", self.case.kind, tags.join(" + "))
+    }
+
+    /// Everything about it.
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "{:?}: PREDICTIONS_SEED={} PREDICTIONS_CASE={}, {:?} at a server that is {:?}, {:?}\n",
+            self.difference,
+            self.seed,
+            self.case.number,
+            self.case.kind,
+            self.case.peer,
+            self.case.tags
+        );
+        _ = writeln!(text, "```\n{}```", self.text);
+        match &self.reality {
+            Reality::Running(servers) => {
+                for (name, seen) in servers {
+                    _ = writeln!(
+                        text,
+                        "HAProxy: {name} {} {} {}, visitors {:?}",
+                        seen.status, seen.check_status, seen.check_code, seen.visit
+                    );
+                }
+            }
+            other => _ = writeln!(text, "HAProxy: {other:?}"),
+        }
+        for finding in &self.said.findings {
+            let mark = if finding.is_problem {
+                "problem"
+            } else {
+                "note"
+            };
+            _ = writeln!(
+                text,
+                "doctor: {mark} {} {:?}: {} | shows {} | write {}",
+                finding.id, finding.about, finding.what, finding.shows, finding.write
+            );
+        }
+        for run in &self.said.runs {
+            _ = writeln!(
+                text,
+                "doctor ran {}/{}: {} {:?}",
+                run.backend, run.server, run.status, run.code
+            );
+        }
+        _ = writeln!(text, "doctor: exit code {}\n", self.said.code);
+        text
+    }
+}

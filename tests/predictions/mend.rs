@@ -1,0 +1,212 @@
+//! Applies the fix that a finding prints, where it is a line or a word to write.
+
+use crate::reality::Text;
+use crate::said::Finding;
+
+/// The words of a server line that take a value.
+const WITH_VALUE: &[&str] = &[
+    "verify",
+    "ca-file",
+    "sni",
+    "check-sni",
+    "verifyhost",
+    "crt",
+    "alpn",
+    "port",
+    "addr",
+    "inter",
+    "init-state",
+    "source",
+    "check-alpn",
+];
+
+/// The configuration with the fix, if it is one that can be applied without knowing more.
+pub fn mended(text: &Text, finding: &Finding) -> Option<Text> {
+    let write = finding.write.lines().next()?;
+    let write = write
+        .split(", or ")
+        .next()?
+        .split("; or ")
+        .next()?
+        .split(", in place of")
+        .next()?;
+    if has_placeholder(write) {
+        return None;
+    }
+    let mut mended = text.clone();
+    if let Some(line) = write.split("section global: ").nth(1) {
+        mended.global = format!("{}    {line}\n", text.global);
+    } else if let Some(options) = before(
+        write,
+        &[
+            " in external-check path",
+            " to external-check path",
+            " in X-Check-Options",
+        ],
+    ) {
+        mended.sections = with_options(&text.sections, options.trim_start_matches("add "))?;
+    } else if let Some(words) = write.strip_suffix(" after ssl") {
+        mended.sections = text
+            .sections
+            .replace("connect ssl", &format!("connect ssl {words}"));
+    } else if write.starts_with("add `check`") {
+        mended.sections = with_words(text, &["check"]);
+    } else if let Some(words) = before(
+        write,
+        &[
+            " on the server line",
+            " to the server line",
+            " at the end of its line",
+        ],
+    ) {
+        let words = words.trim_start_matches("add ").trim_matches('`');
+        mended.sections = with_words(text, &split(words)?);
+    } else if ["check-", "ssl ", "sni ", "verify ", "send-proxy", "crt "]
+        .iter()
+        .any(|word| write.starts_with(word))
+    {
+        mended.sections = with_words(text, &split(write.split(" (").next()?)?);
+    } else if ["external-check command ", "http-check send-state"]
+        .iter()
+        .any(|word| write.starts_with(word))
+    {
+        mended.sections = with_line(text, write);
+    } else if let Some(option) = write.strip_prefix("add option ") {
+        let option = option.split(',').next()?;
+        mended.sections = with_line(text, &format!("option {option}"));
+    } else {
+        return None;
+    }
+    Some(mended)
+}
+
+fn before<'a>(text: &'a str, ends: &[&str]) -> Option<&'a str> {
+    ends.iter()
+        .find_map(|end| text.split_once(end))
+        .map(|(start, _)| start)
+}
+
+/// Whether a person has to fill something in: `NAME`, `FILE`, `ADDR:PORT` …
+fn has_placeholder(write: &str) -> bool {
+    let words = write.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let mut words =
+        words.filter(|word| word.len() > 2 && word.chars().all(|c| c.is_ascii_uppercase()));
+    words.any(|word| {
+        [
+            "NAME", "FILE", "ADDR", "PORT", "VALUE", "TIME", "HOST", "ADDRESS",
+        ]
+        .contains(&word)
+    })
+}
+
+/// The words of a server line, each with its value; `None` for prose.
+fn split(words: &str) -> Option<Vec<&str>> {
+    let mut found = Vec::new();
+    let mut rest = words.trim();
+    while !rest.is_empty() {
+        let end = rest.find(' ').unwrap_or(rest.len());
+        let name = &rest[..end];
+        let end = match WITH_VALUE.contains(&name) {
+            true => rest[(end + 1).min(rest.len())..]
+                .find(' ')
+                .map_or(rest.len(), |more| end + 1 + more),
+            false => end,
+        };
+        if !name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        {
+            return None;
+        }
+        found.push(&rest[..end]);
+        rest = rest[end..].trim_start();
+    }
+    Some(found)
+}
+
+fn with_words(text: &Text, words: &[&str]) -> String {
+    let own = text.server_lines();
+    let lines = text
+        .sections
+        .lines()
+        .enumerate()
+        .map(|(index, line)| match own.contains(&index) {
+            true => {
+                let kept = words
+                    .iter()
+                    .fold(line.to_owned(), |line, word| without(&line, word));
+                format!("{kept} {}\n", words.join(" "))
+            }
+            false => format!("{line}\n"),
+        });
+    lines.collect()
+}
+
+/// A server line without a word, which comes again with another value.
+fn without(line: &str, word: &str) -> String {
+    let name = word.split(' ').next().unwrap_or_default();
+    let mut words = line.split(' ');
+    let mut left = Vec::new();
+    while let Some(known) = words.next() {
+        match known == name && !left.is_empty() {
+            true if WITH_VALUE.contains(&name) => _ = words.next(),
+            true => {}
+            false => left.push(known),
+        }
+    }
+    left.join(" ")
+}
+
+/// Adds options to sni-check's, or puts them in place of those of the same name.
+fn with_options(sections: &str, options: &str) -> Option<String> {
+    if !options.starts_with("--") {
+        return None;
+    }
+    let lines = sections.lines().map(|line| {
+        let is_path = line.trim_start().starts_with("external-check path")
+            || line.contains("X-Check-Options");
+        let start = line.find("\"--").or(line.find("'--")).filter(|_| is_path);
+        match start {
+            Some(start) => {
+                let (head, old) = line.split_at(start + 1);
+                let end = old.len() - 1;
+                format!(
+                    "{head}{}{options}{}\n",
+                    without_option(&old[..end], options),
+                    &old[end..]
+                )
+            }
+            None => format!("{line}\n"),
+        }
+    });
+    Some(lines.collect())
+}
+
+/// Options without the one that comes again with another value.
+fn without_option(old: &str, option: &str) -> String {
+    let name = |part: &str| part.split([' ', '=']).next().unwrap_or_default().to_owned();
+    let parts = old
+        .split(" --")
+        .map(|part| format!("--{}", part.trim_start_matches("--")));
+    parts
+        .filter(|part| name(part) != name(option))
+        .map(|part| part + " ")
+        .collect()
+}
+
+/// Adds a line to the backend, before its servers; one of the same kind goes.
+fn with_line(text: &Text, line: &str) -> String {
+    let first = text.server_lines().first().copied();
+    let start: Vec<&str> = line.split(' ').take(2).collect();
+    let start = start.join(" ");
+    let mut sections = String::new();
+    for (index, known) in text.sections.lines().enumerate() {
+        if Some(index) == first {
+            sections += &format!("    {line}\n");
+        }
+        if !known.trim_start().starts_with(&start) {
+            sections += &format!("{known}\n");
+        }
+    }
+    sections
+}

@@ -1,0 +1,232 @@
+//! The servers that the generated configurations name, all real: nginx in many shapes, a banner of SSH,
+//! a dead port, an agent, and `sni-check serve`.
+
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+
+use time::{Duration, OffsetDateTime};
+
+use crate::support::check::BINARY;
+use crate::support::folder::Folder;
+use crate::support::nginx::Nginx;
+use crate::support::pki::{Ca, Leaf};
+use crate::support::{NAME, Running, dead_port, free_port, peer, wait_for};
+
+/// A second site on the same servers.
+pub const API: &str = "api.example.test";
+
+/// How a server behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Peer {
+    /// It has two sites and refuses every other name, and clients without SNI.
+    Strict,
+    /// Without SNI it shows a certificate for another name.
+    DefaultCertificate,
+    /// It shows one certificate to everybody.
+    OneCertificate,
+    /// It answers 400 without a client certificate.
+    ClientCertificate,
+    /// It expects a PROXY header.
+    Proxy,
+    /// Plain HTTP.
+    Plain,
+    /// Nobody listens.
+    Closed,
+    /// It answers 401 at `/` and 200 at `/healthz`.
+    Unauthorized,
+    /// It greets with a banner of SSH.
+    Ssh,
+    /// Its certificate is of a CA that nobody here trusts.
+    Stranger,
+    /// Its certificate has expired.
+    Expired,
+}
+
+impl Peer {
+    const ALL: [Peer; 11] = [
+        Peer::Strict,
+        Peer::DefaultCertificate,
+        Peer::OneCertificate,
+        Peer::ClientCertificate,
+        Peer::Proxy,
+        Peer::Plain,
+        Peer::Closed,
+        Peer::Unauthorized,
+        Peer::Ssh,
+        Peer::Stranger,
+        Peer::Expired,
+    ];
+}
+
+/// Everything that configurations refer to.
+pub struct World {
+    ports: Vec<(Peer, u16)>,
+    /// A plain HTTP port for health checks, at `/` and `/healthz`.
+    pub health: u16,
+    /// A port at which an agent says that all is well.
+    pub agent: u16,
+    /// A port at which nobody listens.
+    pub dead: u16,
+    /// The folder that configurations name as their chroot. It holds `sni-check`, `ca.pem`,
+    /// `other.pem`, `client.pem` and the socket of `sni-check serve`.
+    pub root: String,
+    /// Removed last.
+    pub folder: Folder,
+    _nginx: Nginx,
+    _serve: Running,
+}
+
+impl World {
+    pub fn new() -> World {
+        let (folder, ca) = (Folder::new(), Ca::new());
+        let root = folder.join("root");
+        folder.copy(BINARY, "root/sni-check", 0o755);
+        folder.file("root/ca.pem", &ca.pem);
+        folder.file("root/other.pem", &Ca::named("Other CA").pem);
+        let client = ca.leaf(&["client.example.test"], 30);
+        folder.file("root/client.pem", &client.both_pem());
+        folder.file("front.pem", &ca.leaf(&[NAME], 30).both_pem());
+        let health = free_port();
+        let dead = dead_port();
+        let mut ports = vec![
+            (Peer::Closed, dead),
+            (Peer::Ssh, peer::says("SSH-2.0-OpenSSH_9.2p1\r\n")),
+        ];
+        let nginx = Nginx::serve(|own, first| {
+            let sites = Sites {
+                folder: own,
+                ca: &ca,
+            };
+            let mut text = format!("server {{ listen 127.0.0.1:{health}; {ANSWERS} }}");
+            let served = Peer::ALL
+                .iter()
+                .filter(|peer| !matches!(peer, Peer::Closed | Peer::Ssh));
+            for (index, peer) in served.enumerate() {
+                let port = if index == 0 { first } else { free_port() };
+                ports.push((*peer, port));
+                text += &sites.of(*peer, port);
+            }
+            text
+        });
+        let agent = peer::tcp(|mut stream| {
+            _ = stream.write_all(b"up\n");
+        });
+        let serve = serve(&folder);
+        World {
+            ports,
+            health,
+            agent,
+            dead,
+            root,
+            folder,
+            _nginx: nginx,
+            _serve: Running(serve),
+        }
+    }
+
+    pub fn port(&self, peer: Peer) -> u16 {
+        let found = self.ports.iter().find(|(known, _)| *known == peer);
+        found.expect("every peer has a port").1
+    }
+}
+
+/// Starts `sni-check serve`, with a socket that HAProxy's user may use.
+fn serve(folder: &Folder) -> Child {
+    let root = folder.join("root");
+    let socket = format!("{root}/serve");
+    let child = Command::new(BINARY)
+        .args([
+            "serve",
+            "--listen",
+            &format!("unix:{socket}"),
+            "--files",
+            &root,
+            "--mode",
+            "0666",
+        ])
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let child = child.expect("serve runs");
+    wait_for("serve to listen", || {
+        std::os::unix::net::UnixStream::connect(&socket).ok()
+    });
+    child
+}
+
+const ANSWERS: &str = r#"
+    location / { return 200 "all good\n"; }
+    location /api { return 401 "who?\n"; }
+    location /missing { return 404; }
+"#;
+
+struct Sites<'a> {
+    folder: &'a Folder,
+    ca: &'a Ca,
+}
+
+impl Sites<'_> {
+    /// The `server` blocks of a peer.
+    fn of(&self, peer: Peer, port: u16) -> String {
+        let refusal = crate::support::nginx::refusal(port);
+        let good = self.ca.leaf(&[NAME], 30);
+        let site = |listen: &str, name: &str, leaf: &Leaf, more: &str| {
+            self.site((peer, port), listen, name, leaf, more)
+        };
+        match peer {
+            Peer::Strict => {
+                let api = self.ca.leaf(&[API], 30);
+                refusal + &site("", NAME, &good, ANSWERS) + &site("", API, &api, ANSWERS)
+            }
+            Peer::DefaultCertificate => {
+                let other = self.ca.leaf(&["default.example.test"], 30);
+                let first = site("default_server", "default.example.test", &other, ANSWERS);
+                first + &site("", NAME, &good, ANSWERS)
+            }
+            Peer::OneCertificate => site("default_server", NAME, &good, ANSWERS),
+            Peer::ClientCertificate => {
+                let ca = self.folder.file("clients.pem", &self.ca.pem);
+                let more = format!("ssl_client_certificate {ca}; ssl_verify_client on; {ANSWERS}");
+                site("default_server", NAME, &good, &more)
+            }
+            Peer::Proxy => {
+                let refusal =
+                    refusal.replace("ssl default_server", "ssl proxy_protocol default_server");
+                refusal + &site("proxy_protocol", NAME, &good, ANSWERS)
+            }
+            Peer::Plain => format!("server {{ listen 127.0.0.1:{port}; {ANSWERS} }}"),
+            Peer::Unauthorized => {
+                let answers = "location / { return 401; } location /healthz { return 200 ok; }";
+                refusal + &site("", NAME, &good, answers)
+            }
+            Peer::Stranger => {
+                let leaf = Ca::named("A stranger").leaf(&[NAME], 30);
+                refusal + &site("", NAME, &leaf, ANSWERS)
+            }
+            Peer::Expired => {
+                let leaf = self.ca.leaf_with(&[NAME], |params| {
+                    params.not_before = OffsetDateTime::now_utc() - Duration::days(60);
+                    params.not_after = OffsetDateTime::now_utc() - Duration::days(1);
+                });
+                refusal + &site("", NAME, &leaf, ANSWERS)
+            }
+            Peer::Closed | Peer::Ssh => String::new(),
+        }
+    }
+
+    fn site(&self, at: (Peer, u16), listen: &str, name: &str, leaf: &Leaf, more: &str) -> String {
+        let (peer, port) = at;
+        let crt = self
+            .folder
+            .file(&format!("{peer:?}.{name}.crt"), &leaf.crt_pem);
+        let key = self
+            .folder
+            .file(&format!("{peer:?}.{name}.key"), &leaf.key_pem);
+        format!(
+            "server {{ listen 127.0.0.1:{port} ssl {listen}; server_name {name};
+               ssl_certificate {crt}; ssl_certificate_key {key}; {more} }}"
+        )
+    }
+}

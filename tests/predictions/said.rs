@@ -1,0 +1,127 @@
+//! What doctor says of a configuration.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::reality::{Text, variables};
+use crate::support::check::by_hand;
+use crate::support::haproxy::Version;
+
+/// Doctor's report.
+#[derive(Clone, Debug)]
+pub struct Said {
+    pub code: i32,
+    pub findings: Vec<Finding>,
+    pub runs: Vec<Run>,
+    /// The report in words, for people who look for a fault.
+    pub object: Value,
+}
+
+#[derive(Clone, Debug)]
+pub struct Finding {
+    pub is_problem: bool,
+    pub id: String,
+    pub about: Vec<String>,
+    pub what: String,
+    pub shows: String,
+    pub write: String,
+}
+
+/// A check that doctor ran.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub backend: String,
+    pub server: String,
+    pub status: String,
+    pub code: Option<u64>,
+}
+
+/// Calls doctor for a configuration, which may be in two files.
+pub fn of(text: &Text, version: &Version, sockets: &str, two_files: bool) -> Said {
+    let whole = text.whole();
+    let cut = match two_files {
+        true => whole.find("\nfrontend ").unwrap_or(whole.len()),
+        false => whole.len(),
+    };
+    let (first, second) = whole.split_at(cut);
+    let mut files = vec![format!("{sockets}/{}.1.cfg", text.prefix)];
+    fs::write(&files[0], first).expect("a file");
+    if !second.is_empty() {
+        files.push(format!("{sockets}/{}.2.cfg", text.prefix));
+        fs::write(&files[1], second).expect("a file");
+    }
+    let program = version.program.display().to_string();
+    let mut words = vec![
+        "doctor",
+        "--json",
+        "--run",
+        "--haproxy",
+        &program,
+        "--env",
+        "HOME=/root",
+    ];
+    let set: Vec<String> = variables(text)
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    for variable in &set {
+        words.extend(["--env", variable]);
+    }
+    for file in &files {
+        words.extend(["-f", file]);
+    }
+    let output = by_hand(&words).output().expect("doctor runs");
+    for file in &files {
+        fs::remove_file(file).expect("removed");
+    }
+    let told = String::from_utf8_lossy(&output.stdout);
+    let object: Value = serde_json::from_str(&told).unwrap_or_else(|_| {
+        let why = String::from_utf8_lossy(&output.stderr);
+        panic!("doctor printed no object: {told}{why}\n{whole}")
+    });
+    Said {
+        code: output.status.code().unwrap_or(-1),
+        ..read(object)
+    }
+}
+
+fn read(object: Value) -> Said {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let finding = |value: &Value| Finding {
+        is_problem: value["mark"] == "problem",
+        id: text(&value["id"]),
+        about: list(&value["about"]).iter().map(text).collect(),
+        what: text(&value["what"]),
+        shows: text(&value["shows"]),
+        write: text(&value["write"]),
+    };
+    let run = |value: &Value| Run {
+        backend: text(&value["backend"]),
+        server: text(&value["server"]),
+        status: text(&value["check_status"]),
+        code: value["check_code"].as_u64(),
+    };
+    Said {
+        code: 0,
+        findings: list(&object["findings"]).iter().map(finding).collect(),
+        runs: list(&object["runs"]["checks"]).iter().map(run).collect(),
+        object,
+    }
+}
+
+impl Finding {
+    /// Whether it is about this server, its backend, or everything.
+    pub fn concerns(&self, backend: &str, server: &str) -> bool {
+        let of_server = |about: &String| match about.split_once('/') {
+            Some((of, name)) => of == backend && name == server,
+            None => about == backend,
+        };
+        self.about.is_empty() || self.about.iter().any(of_server) || self.is_about_variables()
+    }
+
+    fn is_about_variables(&self) -> bool {
+        self.id == "unset-variables"
+    }
+}

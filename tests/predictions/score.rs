@@ -1,0 +1,327 @@
+//! Where doctor and HAProxy differ.
+
+use std::collections::BTreeMap;
+
+use crate::case::{Case, Kind};
+use crate::reality::{Reality, Seen};
+use crate::said::{Finding, Said};
+
+/// A difference between what doctor says and what is so.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Difference {
+    /// A trap, of which doctor says nothing.
+    Missed(Trap),
+    /// A trap, of which only a check that doctor ran gives a sign.
+    OnlyRun(Trap),
+    /// A problem where the check and the visitors are fine, by the finding's name.
+    FalseAlarm(String),
+    /// A finding's name, what it says, and what HAProxy shows instead.
+    Untrue(String),
+    /// A check that doctor ran shows something else than HAProxy.
+    UntrueRun(String),
+    /// A fix after which something that was right is wrong, by the finding's name.
+    FixHarms(String),
+    /// A fix that leaves the trap as it is.
+    FixIsVain(String),
+}
+
+/// What harms people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trap {
+    /// The check is DOWN though visitors would be served.
+    Down,
+    /// The check is UP though visitors fail.
+    Up,
+    /// Nobody checks the server, though somebody meant to.
+    Unchecked,
+    /// HAProxy refuses the configuration, or doesn't start.
+    NoStart,
+}
+
+impl Difference {
+    /// Its part of the score, as the table of docs/testing.md names it.
+    pub fn part(&self) -> &'static str {
+        match self {
+            Difference::Missed(_) => "traps missed",
+            Difference::OnlyRun(_) => "traps that only a run shows",
+            Difference::FalseAlarm(_) => "false alarms",
+            Difference::Untrue(_) | Difference::UntrueRun(_) => "predictions that don't come true",
+            Difference::FixHarms(_) => "fixes that make it worse",
+            Difference::FixIsVain(_) => "fixes that change nothing",
+        }
+    }
+}
+
+/// Findings that are about something else than the verdict.
+const GENERAL: &[&str] = &[
+    "runtime-servers",
+    "serve-init-state",
+    "time",
+    "ended",
+    "unused-rule",
+];
+
+/// How visitors fare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fares {
+    Served,
+    Fail,
+    /// The server refuses this page to these visitors: neither.
+    Unclear,
+}
+
+pub fn fares(seen: &Seen) -> Fares {
+    match seen.visit {
+        Some(200..=399) => Fares::Served,
+        Some(401 | 403 | 404) => Fares::Unclear,
+        _ => Fares::Fail,
+    }
+}
+
+/// What harms people in what HAProxy shows of a server.
+pub fn trap(case: &Case, seen: &Seen) -> Option<Trap> {
+    match (seen.status.as_str(), fares(seen)) {
+        ("no check", _) => was_meant_to_be_checked(case).then_some(Trap::Unchecked),
+        (status, Fares::Served) if status.starts_with("DOWN") => Some(Trap::Down),
+        (status, Fares::Fail) if status.starts_with("UP") && !is_out_of_sight(case, seen) => {
+            Some(Trap::Up)
+        }
+        _ => None,
+    }
+}
+
+/// An agent that answers is a check, too.
+fn was_meant_to_be_checked(case: &Case) -> bool {
+    match case.kind {
+        Kind::None => false,
+        Kind::Agent => case
+            .tags
+            .iter()
+            .any(|tag| tag == "an agent that is not there"),
+        _ => true,
+    }
+}
+
+/// A check that only connects, or only makes a handshake, can't see what comes after that; the author
+/// asked for no more.
+fn is_out_of_sight(case: &Case, seen: &Seen) -> bool {
+    let by_http = seen.visit == Some(400) || seen.visit == Some(502);
+    match seen.check_status.as_str() {
+        "L6OK" => by_http,
+        "L4OK" => !case.has_ssl(),
+        // An agent says what it likes, and so does a server that is tracked.
+        "" => true,
+        _ => false,
+    }
+}
+
+/// Every trap of a configuration, with its servers.
+pub fn traps(case: &Case, reality: &Reality) -> BTreeMap<Trap, Vec<String>> {
+    let mut found = BTreeMap::<Trap, Vec<String>>::new();
+    match reality {
+        Reality::Refused(_) | Reality::NotStarted(_) => _ = found.insert(Trap::NoStart, Vec::new()),
+        Reality::Running(servers) => {
+            for (name, seen) in servers {
+                if let Some(trap) = trap(case, seen) {
+                    found.entry(trap).or_default().push(name.clone());
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Compares.
+pub fn compare(case: &Case, reality: &Reality, said: &Said) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    for (trap, servers) in traps(case, reality) {
+        differences.extend(missed(case, trap, &servers, said));
+    }
+    for finding in said
+        .findings
+        .iter()
+        .filter(|finding| is_relevant(case, finding))
+    {
+        if is_false_alarm(case, finding, reality) {
+            differences.push(Difference::FalseAlarm(finding.id.clone()));
+        }
+        differences.extend(untrue(case, finding, reality));
+    }
+    differences.extend(untrue_runs(case, said, reality));
+    differences.sort();
+    differences.dedup();
+    differences
+}
+
+/// Whether a finding is about the judged backend, and not about others in the same file.
+fn is_relevant(case: &Case, finding: &Finding) -> bool {
+    let prefix = case.prefix();
+    let own = |about: &String| *about == prefix || about.starts_with(&format!("{prefix}/"));
+    finding.about.is_empty() || finding.about.iter().any(own)
+}
+
+fn missed(case: &Case, trap: Trap, servers: &[String], said: &Said) -> Option<Difference> {
+    let prefix = case.prefix();
+    if trap == Trap::NoStart {
+        let told = said.code == 2 && said.findings.iter().any(|finding| finding.is_problem);
+        return (!told).then_some(Difference::Missed(trap));
+    }
+    let explained = |server: &&String| {
+        let mut findings = said.findings.iter();
+        findings.any(|finding| finding.concerns(&prefix, server) && explains(case, finding, trap))
+    };
+    let unexplained = servers.iter().find(|server| !explained(server))?;
+    let failed = said.runs.iter().any(|run| {
+        run.backend == prefix && run.server == *unexplained && !run.status.ends_with("OK")
+    });
+    match trap == Trap::Down && failed {
+        true => Some(Difference::OnlyRun(trap)),
+        false => Some(Difference::Missed(trap)),
+    }
+}
+
+/// Whether a finding speaks of such a trap.
+fn explains(case: &Case, finding: &Finding, trap: Trap) -> bool {
+    if GENERAL.contains(&finding.id.as_str()) {
+        return false;
+    }
+    let shows = finding.shows.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| shows.contains(word));
+    match trap {
+        Trap::Down => says(&[
+            "down", "procerr", "l6rsp", "l7sts", "l4con", "sockerr", "l7rsp", "code ", "fails",
+        ]),
+        Trap::Up => says(&[
+            "up ", "up,", "(up)", "visitor", "traffic", "503", "502", "l4ok", "l6ok", "l7ok",
+            "accepts",
+        ]),
+        // Nobody knows beforehand whether an agent answers.
+        Trap::Unchecked if case.kind == Kind::Agent => says(&["agent"]),
+        // Everything else is certain, so it has to be a problem.
+        Trap::Unchecked => finding.is_problem && says(&["check"]),
+        Trap::NoStart => finding.is_problem,
+    }
+}
+
+fn judged<'a>(case: &Case, finding: &Finding, reality: &'a Reality) -> Vec<&'a Seen> {
+    let Reality::Running(servers) = reality else {
+        return Vec::new();
+    };
+    let prefix = case.prefix();
+    servers
+        .iter()
+        .filter(|(name, _)| finding.concerns(&prefix, name))
+        .map(|(_, seen)| seen)
+        .collect()
+}
+
+fn is_false_alarm(case: &Case, finding: &Finding, reality: &Reality) -> bool {
+    let seen = judged(case, finding, reality);
+    let fine = |seen: &&Seen| seen.status.starts_with("UP") && fares(seen) == Fares::Served;
+    // Another check than the one that was meant may be UP by luck.
+    let is_another_check = finding.id == "no-option";
+    finding.is_problem && !is_another_check && !seen.is_empty() && seen.iter().all(fine)
+}
+
+/// Words after which a sentence only says what may be.
+const CONDITIONS: &[&str] = &[
+    " where ",
+    " if ",
+    " may ",
+    " while ",
+    " once ",
+    "unless",
+    " until ",
+    " when ",
+    "whatever",
+    "could",
+    "elsewhere",
+    "as long as",
+    "without ",
+];
+
+const STATUSES: &[&str] = &[
+    "PROCOK", "PROCERR", "PROCTOUT", "SOCKERR", "L4OK", "L4CON", "L4TOUT", "L6OK", "L6RSP",
+    "L6TOUT", "L7OK", "L7STS", "L7RSP", "L7TOUT",
+];
+
+/// What a finding says firmly, if HAProxy shows something else.
+fn untrue(case: &Case, finding: &Finding, reality: &Reality) -> Vec<Difference> {
+    let shows = &finding.shows;
+    if CONDITIONS
+        .iter()
+        .any(|word| format!(" {shows}").contains(word))
+        || GENERAL.contains(&finding.id.as_str())
+    {
+        return Vec::new();
+    }
+    let untrue = |what: String| {
+        vec![Difference::Untrue(format!(
+            "{}: \"{shows}\", but {what}",
+            finding.id
+        ))]
+    };
+    if shows.contains("refuses the configuration")
+        || shows.contains("does not start")
+        || shows.contains("doesn't start")
+    {
+        return match reality {
+            Reality::Running(_) => untrue("HAProxy runs".to_owned()),
+            _ => Vec::new(),
+        };
+    }
+    let statuses: Vec<&str> = STATUSES
+        .iter()
+        .copied()
+        .filter(|status| shows.contains(status))
+        .collect();
+    let code = shows.split_once("code ").map(|(_, rest)| {
+        rest.split(|c: char| !c.is_ascii_digit())
+            .next()
+            .unwrap_or_default()
+    });
+    let code =
+        code.filter(|code| !code.is_empty() && !shows.contains(" or ") && !shows.contains("from "));
+    let mut differences = Vec::new();
+    for seen in judged(case, finding, reality) {
+        if seen.status.starts_with("MAINT") {
+            continue;
+        }
+        let is_shown = statuses.is_empty() || statuses.contains(&seen.check_status.as_str());
+        let has_code = code.is_none_or(|code| code == seen.check_code);
+        let is_down =
+            !shows.contains("DOWN") || seen.status.starts_with("DOWN") || shows.contains("UP");
+        if !is_shown || !has_code || !is_down {
+            differences.extend(untrue(format!(
+                "{} {} {}",
+                seen.status, seen.check_status, seen.check_code
+            )));
+        }
+    }
+    differences
+}
+
+fn untrue_runs(case: &Case, said: &Said, reality: &Reality) -> Vec<Difference> {
+    let Reality::Running(servers) = reality else {
+        return Vec::new();
+    };
+    let own = said.runs.iter().filter(|run| run.backend == case.prefix());
+    let differs = own.filter_map(|run| {
+        let seen = servers.get(&run.server)?;
+        let code = run.code.map(|code| code.to_string());
+        let same = run.status == seen.check_status
+            && (code.is_none()
+                || run.status == "PROCTOUT"
+                || code.as_ref() == Some(&seen.check_code));
+        let text = format!(
+            "run: {} {}, but {} {} {}",
+            run.status,
+            code.unwrap_or_default(),
+            seen.status,
+            seen.check_status,
+            seen.check_code
+        );
+        (!same).then_some(Difference::UntrueRun(text))
+    });
+    differs.collect()
+}
