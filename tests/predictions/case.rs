@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::dice::Dice;
 use crate::grammar;
 use crate::peers::{Peer, World};
+use crate::support::dice::Dice;
 
 /// What kind of check the author had in mind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,8 +7,8 @@ mod serve;
 mod server;
 
 use crate::case::{Case, Kind};
-use crate::dice::Dice;
 use crate::peers::World;
+use crate::support::dice::Dice;
 
 use self::external::EXTERNAL;
 use self::global::GLOBAL;

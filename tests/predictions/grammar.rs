@@ -3,9 +3,9 @@
 
 use crate::case::{Case, Kind, Where, Words};
 use crate::changes;
-use crate::dice::Dice;
 use crate::peers::{Peer, World};
 use crate::support::NAME;
+use crate::support::dice::Dice;
 
 /// Draws a configuration.
 pub fn generate(dice: &mut Dice, number: u64, world: &World) -> Case {

@@ -6,9 +6,6 @@
 
 mod case;
 mod changes;
-#[allow(dead_code, reason = "never_up needs more of it")]
-#[path = "../never_up/dice.rs"]
-mod dice;
 mod grammar;
 mod measure;
 mod mend;
