@@ -39,6 +39,10 @@ pub struct Staged {
     pub marker: &'static str,
     /// The file of the CA that the operator has to trust.
     pub ca_file: String,
+    /// A file of CAs with which a server works whose chain isn't complete.
+    pub complete_ca_file: Option<String>,
+    /// The server should be changed, though a value on the operator's side helps as well.
+    pub is_at_fault: bool,
     /// The page that a redirect of `/` points to.
     pub moved: Option<&'static str>,
     /// The port of a healthy server of the same site, if this one is the wrong port.
@@ -90,6 +94,8 @@ impl Props {
             headers: "",
             marker: "all good",
             ca_file: self.stage.ca_file.clone(),
+            complete_ca_file: None,
+            is_at_fault: false,
             moved: None,
             right_port: None,
             timeout: Duration::from_secs(4),

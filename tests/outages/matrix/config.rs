@@ -286,6 +286,18 @@ impl Config {
         changed.map(|(_, price)| price).collect()
     }
 
+    /// The settings of `that` which differ.
+    pub fn differences(&self, that: &Config) -> Vec<String> {
+        // `Debug` prints a setting after a comma and its name.
+        let parts = |config: &Config| -> Vec<String> {
+            let text = format!("{config:?}").replace("Some(", "").replace(')', "");
+            text.split(", ").map(str::to_owned).collect()
+        };
+        let (own, other) = (parts(self), parts(that));
+        let differ = own.iter().zip(other).filter(|(own, other)| *own != other);
+        differ.map(|(_, other)| other).collect()
+    }
+
     /// In how many settings they differ.
     pub fn distance(&self, that: &Config) -> usize {
         let differ = [
@@ -392,6 +404,9 @@ impl Config {
         add(&|one| one.crt = None);
         add(&|one| one.crt = Some(props.crt.clone()));
         add(&|one| one.trust = Trust::File(staged.ca_file.clone()));
+        if let Some(file) = &staged.complete_ca_file {
+            add(&|one| one.trust = Trust::File(file.clone()));
+        }
         add(&|one| one.trust = Trust::Anything);
         add(&|one| one.tls = Tls::Old);
         add(&|one| one.tls = Tls::Plain);

@@ -64,7 +64,10 @@ impl<'a> Oracle<'a> {
 
     /// Judges a configuration: first with one change, then with two.
     pub fn judge(&self, config: &Config) -> Judgement {
-        let naive = Config::naive(self.staged);
+        let naive = Config {
+            target: config.target.clone(),
+            ..Config::naive(self.staged)
+        };
         let mut near = config.changed_once(self.staged, self.props);
         let once = near.clone();
         near.extend([config.clone(), naive.clone()]);
@@ -160,23 +163,30 @@ impl<'a> Oracle<'a> {
     }
 
     /// What comes of lines that somebody else has written for the backend `be`.
-    pub fn paste(&self, lines: &str) -> Outcome {
+    pub fn paste(&self, blocks: &[&str]) -> Vec<Outcome> {
         let folder = Folder::new();
-        let text = format!(
-            "{}    default_backend be\n{lines}",
-            self.front(&folder, false)
-        );
+        let mut text = self.front(&folder, false);
+        _ = writeln!(text, "    use_backend %[req.hdr({CANDIDATE})]");
+        for (number, lines) in blocks.iter().enumerate() {
+            text += &lines
+                .replace("backend be\n", &format!("backend p{number}\n"))
+                .replace("server s1 ", &format!("server p{number} "));
+        }
+        let names: Vec<String> = (0..blocks.len())
+            .map(|number| format!("p{number}"))
+            .collect();
         let file = folder.file("haproxy.cfg", &text);
         let checked = chosen().check(&file, &[("LISTEN", "127.0.0.1:1")]);
         if !checked.status.success() {
             let seen = String::from_utf8_lossy(&checked.stderr).into_owned();
-            return Outcome {
+            let refused = Outcome {
                 up: false,
                 served: false,
                 seen,
             };
+            return vec![refused; blocks.len()];
         }
-        self.outcomes(&folder, &text, &["s1".to_owned()]).remove(0)
+        self.outcomes(&folder, &text, &names)
     }
 
     /// haproxy.cfg up to the rules of its frontend.

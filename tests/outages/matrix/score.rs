@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
-use super::config::{Config, Price, Value};
-use super::oracle::{Judgement, Oracle};
+use super::config::{Config, Price, Trust, Value};
+use super::oracle::{Judgement, Oracle, Outcome};
 use crate::support::check::BINARY;
 use crate::support::haproxy::chosen;
 
@@ -61,9 +61,13 @@ pub fn score(oracle: &Oracle<'_>, config: &Config) -> Score {
     ) {
         report.second_run();
     }
+    let wrong = report.wrong;
+    let cure = judgement.cures.first().map_or(String::new(), |(_, cure)| {
+        format!("; {}", config.differences(cure).join(" "))
+    });
     Score {
-        wrong: report.wrong,
-        is: format!("{:?} ({})", judgement.price, judgement.now.seen),
+        wrong,
+        is: format!("{:?} ({}{cure})", judgement.price, judgement.now.seen),
         took: said.took,
         said: said.summary(),
     }
@@ -148,6 +152,11 @@ impl Block {
         self.tried.contains("UP") && !self.tried.contains("DOWN") && served
     }
 
+    /// Whether the report says that HAProxy has tried these lines in vain.
+    fn is_said_to_fail(&self) -> bool {
+        !self.is_promised() && self.tried.starts_with("tried")
+    }
+
     /// What the lines give up, if anything.
     fn gives_up(&self) -> Option<&'static str> {
         let server = self.lines.lines().find(|line| line.contains(" server "));
@@ -215,41 +224,41 @@ impl Report<'_> {
         }
     }
 
-    /// Pastes what is said to work; whether something does.
+    /// Pastes what isn't said to fail; whether something works.
     fn promises_are_kept(&mut self) -> bool {
-        let mut works = false;
+        let (failing, offered): (Vec<Block>, Vec<Block>) = self
+            .said
+            .blocks()
+            .into_iter()
+            .partition(Block::is_said_to_fail);
         let curable = self
             .judgement
             .price
             .is_some_and(|price| price <= Price::Lines);
-        for block in self.said.blocks() {
-            if !block.is_promised() {
-                if curable && !self.said.advice().contains("limit") {
-                    self.wrong(
-                        "lines that don't work",
-                        format!("{} {}", block.name, block.tried),
-                    );
+        let explained = self.said.advice().contains("limit of sni-check");
+        if curable && !explained && self.config.trust != Trust::Anything {
+            for block in failing {
+                self.wrong(
+                    "lines that don't work",
+                    format!("{} {}", block.name, block.tried),
+                );
+            }
+        }
+        let mut works = false;
+        for (block, outcome) in offered.iter().zip(pasted(self.oracle, &offered)) {
+            let seen = format!("{} {}: {}", block.name, block.tried, outcome.seen);
+            if outcome.is_good() {
+                works = true;
+                self.safety_is_kept(block);
+            } else if !block.is_promised() {
+                if curable {
+                    self.wrong("untried lines fail", seen);
                 }
-                continue;
+            } else if outcome.up {
+                self.wrong("visitors aren't served", seen);
+            } else {
+                self.wrong("lines aren't UP", seen);
             }
-            let outcome = self.oracle.paste(&block.lines);
-            if !outcome.up {
-                self.wrong(
-                    "lines aren't UP",
-                    format!("{}: {}", block.name, outcome.seen),
-                );
-                continue;
-            }
-            // Where nothing serves visitors, lines can't.
-            if !outcome.served {
-                self.wrong(
-                    "visitors aren't served",
-                    format!("{}: {}", block.name, outcome.seen),
-                );
-                continue;
-            }
-            works = true;
-            self.safety_is_kept(&block);
         }
         works
     }
@@ -274,7 +283,9 @@ impl Report<'_> {
         ]
         .iter()
         .any(|word| advice.contains(word));
-        if safely {
+        // A port without TLS may be meant, or not.
+        let port = self.judgement.price == Some(Price::Value(Value::Port));
+        if safely && !port {
             self.wrong("safety given up", format!("{} loses {lost}", block.name));
         } else if !warned {
             self.wrong("no warning", format!("{} loses {lost}", block.name));
@@ -301,6 +312,8 @@ impl Report<'_> {
                 Some("haproxy.cfg") | None if works => {}
                 // A wrong port and a dead service look the same.
                 Some("server" | "network") if value == Value::Port => {}
+                // Who can't change the server can trust what it doesn't send.
+                Some("server") if self.oracle.staged.is_at_fault => {}
                 // The page may be missing, or the rule wrong.
                 Some("server" | "network") => self.wrong("false despair", format!("{value:?}")),
                 _ => self.wrong("cure missed", self.said.summary()),
@@ -329,22 +342,27 @@ impl Report<'_> {
         };
         let next = self.config.with_values_of(cure, staged);
         let said = diagnose(&next);
-        let promised: Vec<Block> = said
-            .blocks()
-            .into_iter()
-            .filter(Block::is_promised)
-            .collect();
+        let mut promised = said.blocks();
+        promised.retain(|block| !block.is_said_to_fail());
         if promised.is_empty() {
             let why = format!("{:?}: {}", next.call(), said.summary());
             return self.wrong("second run fails", why);
         }
-        for block in promised {
-            let outcome = self.oracle.paste(&block.lines);
+        for (block, outcome) in promised.iter().zip(pasted(self.oracle, &promised)) {
             if !outcome.is_good() {
                 let why = format!("{:?}: {} {}", next.call(), block.name, outcome.seen);
                 self.wrong("second run fails", why);
             }
         }
+    }
+}
+
+/// What comes of lines.
+fn pasted(oracle: &Oracle<'_>, blocks: &[Block]) -> Vec<Outcome> {
+    let lines: Vec<&str> = blocks.iter().map(|block| block.lines.as_str()).collect();
+    match lines.as_slice() {
+        [] => Vec::new(),
+        lines => oracle.paste(lines),
     }
 }
 

@@ -108,10 +108,11 @@ impl Props {
             let mut hello = [0; 4096];
             let length = stream.peek(&mut hello).unwrap_or(0);
             let hello = &hello[..length];
+            // A byte of the length comes before the name.
             let named = hello
                 .windows(NAME.len() + 1)
                 .any(|part| part[0] < 32 && &part[1..] == NAME.as_bytes());
-            if named {
+            if named && hello.starts_with(&[22, 3]) {
                 return forward(stream, inner);
             }
             let _ = stream.read(&mut [0; 4096]);

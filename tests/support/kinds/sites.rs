@@ -238,7 +238,12 @@ fn self_signed(props: &Props) -> Staged {
 
 fn missing_intermediate(props: &Props) -> Staged {
     let middle = props.stage.ca.intermediate("Middle");
-    props.leaf(&middle.leaf(&[NAME], 30), &[])
+    let complete = format!("{}{}", props.stage.ca.pem, middle.pem);
+    Staged {
+        complete_ca_file: Some(props.stage.folder.file("complete.pem", &complete)),
+        is_at_fault: true,
+        ..props.leaf(&middle.leaf(&[NAME], 30), &[])
+    }
 }
 
 fn with_intermediate(props: &Props) -> Staged {
