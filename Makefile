@@ -72,7 +72,7 @@ help:
 	@echo 'make test     every test'
 	@echo 'make lint     formatting and lints, warnings are errors'
 	@echo 'make parity   the same peers judged by HAProxy 2.6, 3.0 and 3.2 and by this check'
-	@echo 'make outages  each outage staged, diagnosed, cured by pasting what diagnose prints'
+	@echo 'make outages  outages by hand and by a generator, diagnosed, fixed by pasting what diagnose prints'
 	@echo 'make doctor   2,000 configurations: what doctor says of each, and what HAProxy 2.6, 3.0 and 3.2 make of it'
 	@echo 'make bench    what a check costs, side by side'
 	@echo 'make deb      the Debian package, in target/debian'
@@ -162,7 +162,7 @@ outages: setup
 	@set -e; for haproxy in "$$(command -v haproxy)" $(CURDIR)/target/haproxy/*/haproxy; do \
 		[ -e "$$haproxy" ] || continue; \
 		"$$haproxy" -v | head -n 1; \
-		HAPROXY="$$haproxy" cargo test --locked --test outages -- --include-ignored; \
+		HAPROXY="$$haproxy" cargo test --locked --test outages $(if $(SCENE),every_scene) -- --include-ignored --nocapture; \
 	done
 
 # PREDICTIONS_SEED=N repeats a run.
