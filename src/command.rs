@@ -4,7 +4,6 @@
 use anyhow::Result;
 
 use crate::haproxy::Caller;
-use crate::options::Options;
 use crate::refusal::refusal;
 
 /// The commands. A host of such a name is written with its port.
@@ -21,26 +20,6 @@ pub enum Command {
     /// What an exit code means.
     Explain,
 }
-
-/// The options that only one command takes, and whether they were given.
-type Given = fn(&Options) -> bool;
-const ONLY_FOR: [(&str, Command, Given); 7] = [
-    ("--quiet", Command::Check, |options| options.quiet),
-    ("--verbose", Command::Check, |options| options.verbose),
-    ("--syslog", Command::Check, |options| {
-        options.syslog.is_some()
-    }),
-    ("--version", Command::Check, |options| options.version),
-    ("--haproxy", Command::Diagnose, |options| {
-        options.haproxy.is_some()
-    }),
-    ("--serve", Command::Diagnose, |options| {
-        options.serve.is_some()
-    }),
-    ("--color", Command::Diagnose, |options| {
-        options.color.is_some()
-    }),
-];
 
 impl Command {
     /// The commands that are asked for by name.
@@ -81,43 +60,6 @@ impl Command {
             Command::Serve => "the same checks for HAProxy's http-check, without a fork",
             Command::Explain => "what an exit code means, likely causes, what to change",
         }
-    }
-
-    /// Whether the command takes this option of the option language; doctor has options of its own.
-    pub fn takes(self, option: &str) -> bool {
-        let owner = ONLY_FOR.iter().find(|(name, ..)| *name == option);
-        owner.is_none_or(|(_, command, _)| {
-            let serves_checks = self == Command::Serve && *command == Command::Check;
-            *command == self || (serves_checks && option != "--version")
-        })
-    }
-
-    /// Refuses an option that belongs to another command.
-    ///
-    /// # Errors
-    /// Names the command that accepts the option.
-    pub(crate) fn refuse(self, option: &str) -> Result<()> {
-        let owner = ONLY_FOR.iter().find(|(name, ..)| *name == option);
-        match owner {
-            Some((_, owner, _)) if !self.takes(option) => {
-                let whose = match owner {
-                    Command::Check => "checks",
-                    owner => owner.name(),
-                };
-                let what = format!("is for {whose}");
-                Err(refusal(option, what, "leave it out here"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Refuses the options that belong to another command.
-    ///
-    /// # Errors
-    /// The first that was given.
-    pub(crate) fn refuse_foreign(self, options: &Options) -> Result<()> {
-        let mut given = ONLY_FOR.iter().filter(|(_, _, given)| given(options));
-        given.try_for_each(|(option, ..)| self.refuse(option))
     }
 
     /// Takes the command's name off the words.

@@ -168,13 +168,12 @@ fn probing(
             options.target = words;
             options
         }
-        None => match options::parse(&words)? {
+        None => match options::table::parse_for(command, &words)? {
             Parsed::Help => return Ok(Task::Text(help::of(command))),
             Parsed::Options(options) => options,
         },
     };
     *output = Output::new(&options)?;
-    command.refuse_foreign(&options)?;
     if options.version {
         return version(&options);
     }

@@ -6,6 +6,7 @@ pub mod expect;
 mod familiar;
 pub mod handed;
 mod parse;
+pub mod table;
 pub mod values;
 
 use anyhow::Result;
@@ -183,42 +184,6 @@ pub struct Options {
     /// a URL or HOST[:PORT], or HAProxy's four arguments
     #[argh(positional, arg_name = "TARGET")]
     pub target: Vec<String>,
-}
-
-impl Options {
-    /// The files that the options name, each with its option.
-    pub fn files(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let lists = [("--ca-file", &self.ca_file), ("--crl-file", &self.crl_file)];
-        let lists = lists
-            .into_iter()
-            .flat_map(|(option, files)| files.iter().map(move |file| (option, file.as_str())));
-        let of_client = [("--crt", &self.crt), ("--key", &self.key)];
-        let of_client = of_client
-            .into_iter()
-            .filter_map(|(option, file)| Some((option, file.as_deref()?)));
-        let headers = self.header.iter();
-        let headers = headers.filter_map(|text| Some(("--header", text.strip_prefix('@')?)));
-        // What begins with @ comes with the program or the system.
-        lists
-            .chain(of_client)
-            .filter(|(_, source)| !source.starts_with('@'))
-            .chain(headers)
-    }
-
-    /// The options given that are about the request and its response.
-    pub fn about_http(&self) -> Vec<&'static str> {
-        let all = [
-            (self.method.is_some(), "--method"),
-            (self.uri.is_some(), "--uri"),
-            (!self.header.is_empty(), "--header"),
-            (self.body.is_some(), "--body"),
-            (!self.expect.is_empty(), "--expect"),
-            (self.max_head.is_some(), "--max-head"),
-            (self.max_body.is_some(), "--max-body"),
-        ];
-        let given = all.into_iter().filter(|(given, _)| *given);
-        given.map(|(_, name)| name).collect()
-    }
 }
 
 /// Why `--version` is refused beside anything to check.

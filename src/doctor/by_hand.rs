@@ -2,6 +2,8 @@
 
 use std::ffi::OsStr;
 
+use crate::command::Command;
+use crate::options::Options;
 use crate::options::handed::{self, Carrier};
 use crate::plan::Plan;
 
@@ -11,12 +13,6 @@ use super::judge;
 use super::served::Served;
 use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::server_line::Server;
-
-/// The options of a check that diagnose does not take.
-const FOR_CHECKS: [&str; 4] = ["--quiet", "--verbose", "--json", "--syslog"];
-
-/// The options whose value is a file, in the chroot.
-const FILES: [&str; 5] = ["--ca-file", "--crl-file", "--crt", "--key", "--header"];
 
 /// The call of `sni-check diagnose` for a check whose options are good.
 pub(super) fn of_external(check: &ExternalCheck, jail: &Jail) -> Option<String> {
@@ -32,7 +28,7 @@ pub(super) fn of_external(check: &ExternalCheck, jail: &Jail) -> Option<String> 
         _ => vec![target(address, port)],
     };
     call(
-        handed::words(Carrier::Path, path).ok()?,
+        *handed::options(Carrier::Path, path).ok()?,
         |file| outside(file, jail),
         &plan,
         target,
@@ -51,56 +47,33 @@ pub(super) fn of_served(served: &Served, server: &Server) -> Option<String> {
             target(&address, &port)
         }
     };
-    let given = handed::words(Carrier::Header, OsStr::new(text)).ok()?;
+    let given = *handed::options(Carrier::Header, OsStr::new(text)).ok()?;
     call(given, str::to_owned, &plan, vec![target])
 }
 
 fn call(
-    given: Vec<String>,
+    mut options: Options,
     file: impl Fn(&str) -> String,
     plan: &Plan,
     target: Vec<String>,
 ) -> Option<String> {
-    let mut given = given.into_iter();
+    options.retain(|row| row.is_for(Command::Diagnose) && row.name != "--json");
+    options.map_files(file);
+    if !options.no_sni && options.sni.is_none() {
+        let name = plan.names.sni.as_ref();
+        options.sni = name.map(|name| name.as_ref().to_owned());
+    }
     let mut words = vec!["sni-check".to_owned(), "diagnose".to_owned()];
-    let mut has_name = false;
-    while let Some(word) = given.next() {
-        // What is not an option is the value of one.
-        let (option, joined) = match word.split_once('=') {
-            Some((option, value)) if option.starts_with("--") => {
-                (option.to_owned(), Some(value.to_owned()))
-            }
-            _ => (word, None),
-        };
-        has_name |= option == "--sni" || option == "--no-sni";
-        if FOR_CHECKS.contains(&option.as_str()) {
-            given
-                .by_ref()
-                .take(usize::from(option == "--syslog" && joined.is_none()))
-                .for_each(drop);
-            continue;
-        }
-        let is_file = FILES.contains(&option.as_str());
-        words.push(option);
-        let value = joined.or_else(|| if is_file { given.next() } else { None });
-        words.extend(value.map(|value| if is_file { file(&value) } else { value }));
-    }
-    if let Some(name) = plan.names.sni.as_ref().filter(|_| !has_name) {
-        words.extend(["--sni".to_owned(), name.as_ref().to_owned()]);
-    }
+    words.extend(options.to_words());
     words.extend(target);
     shlex::try_join(words.iter().map(String::as_str)).ok()
 }
 
-/// Where a file of the chroot is, seen from outside; what is not a file stays.
-fn outside(value: &str, jail: &Jail) -> String {
-    let (at, path) = match value.strip_prefix('@') {
-        Some(path) => ("@", path),
-        None => ("", value),
-    };
+/// Where a file of the chroot is, seen from outside. A path that isn't absolute stays.
+fn outside(path: &str, jail: &Jail) -> String {
     match path.starts_with('/') {
-        true => format!("{at}{}", jail.outside(path)),
-        false => value.to_owned(),
+        true => jail.outside(path),
+        false => path.to_owned(),
     }
 }
 

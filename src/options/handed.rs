@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Error, Result};
 
 use super::parse::{Part, parse_unless};
+use super::table::foreign;
 use super::values::Time;
 use super::{Options, Parsed, version_checks_nothing};
 use crate::command::Command;
@@ -58,7 +59,7 @@ impl Carrier {
         match *option {
             "--help" => Some(refusal("--help", "is for people", "leave it out here")),
             "--version" => Some(version_checks_nothing()),
-            option => (self.command().refuse(option).err())
+            option => foreign(self.command(), option)
                 .or_else(|| self.variable(value?))
                 .or_else(|| self.too_long(option, value?)),
         }

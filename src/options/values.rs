@@ -1,5 +1,6 @@
 //! The types of option values, each with HAProxy's notation.
 
+use std::fmt;
 use std::num::NonZeroU16;
 use std::str::FromStr;
 use std::time::Duration;
@@ -51,6 +52,18 @@ impl FromStr for Time {
     }
 }
 
+/// In the largest unit that is exact.
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.as_micros();
+        match micros {
+            _ if micros.is_multiple_of(1_000_000) => write!(f, "{}s", micros / 1_000_000),
+            _ if micros.is_multiple_of(1000) => write!(f, "{}ms", micros / 1000),
+            _ => write!(f, "{micros}us"),
+        }
+    }
+}
+
 /// A number of days, such as `14`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Days(pub u32);
@@ -69,6 +82,12 @@ impl FromStr for Days {
     }
 }
 
+impl fmt::Display for Days {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A TCP port, 1 to 65535.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Port(pub NonZeroU16);
@@ -82,6 +101,12 @@ impl FromStr for Port {
         let port = if digits { text.parse().ok() } else { None };
         port.map(Port)
             .ok_or_else(|| Misfit::new("is not a port", "write a number from 1 to 65535"))
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -115,6 +140,12 @@ impl FromStr for Alpn {
     }
 }
 
+impl fmt::Display for Alpn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(","))
+    }
+}
+
 /// `ssl-min-ver` and `ssl-max-ver`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TlsVersion {
@@ -143,6 +174,15 @@ impl FromStr for TlsVersion {
     }
 }
 
+impl fmt::Display for TlsVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TlsVersion::Tls12 => "TLSv1.2",
+            TlsVersion::Tls13 => "TLSv1.3",
+        })
+    }
+}
+
 /// `verify`: whether the certificate must be trusted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verify {
@@ -160,8 +200,20 @@ impl FromStr for Verify {
         match text {
             "required" => Ok(Verify::Required),
             "none" => Ok(Verify::None),
-            _ => Err(Misfit::new("is neither", "write required or none")),
+            _ => Err(Misfit::new(
+                "is not a way to verify",
+                "write required or none",
+            )),
         }
+    }
+}
+
+impl fmt::Display for Verify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Verify::Required => "required",
+            Verify::None => "none",
+        })
     }
 }
 
@@ -186,10 +238,20 @@ impl FromStr for Color {
             "always" => Ok(Color::Always),
             "never" => Ok(Color::Never),
             _ => Err(Misfit::new(
-                "is none of them",
+                "is not a colour mode",
                 "write auto, always or never",
             )),
         }
+    }
+}
+
+impl fmt::Display for Color {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Color::Auto => "auto",
+            Color::Always => "always",
+            Color::Never => "never",
+        })
     }
 }
 
@@ -223,6 +285,12 @@ impl FromStr for Size {
                 "write a number of bytes, such as 65536 or 64k",
             )),
         }
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -1,169 +1,33 @@
-//! The options of a request over those of the command line.
+//! The options of a request over those of serve's command line.
 
 use crate::options::Options;
 use crate::options::expect::Part;
+use crate::options::table::{ROWS, row};
 use crate::options::values::Verify;
 
-/// What a request says, and for the rest the defaults. Of options that exclude or replace one another
-/// those of the request stand alone.
-pub(super) fn over(request: Options, defaults: &Options) -> Options {
-    let defaults = without_replaced(&request, defaults.clone());
-    // Every field by name: a new option has to be thought of here.
-    let Options {
-        sni,
-        no_sni,
-        connect,
-        port,
-        method,
-        uri,
-        header,
-        body,
-        expect,
-        max_body,
-        max_head,
-        verify,
-        verify_host,
-        ca_file,
-        crl_file,
-        crt,
-        key,
-        ssl_min_ver,
-        ssl_max_ver,
-        alpn,
-        handshake_only,
-        min_cert_days,
-        warn_cert_days,
-        send_proxy,
-        send_proxy_v2,
-        source,
-        timeout,
-        quiet,
-        verbose,
-        json,
-        syslog,
-        color,
-        haproxy,
-        serve,
-        version,
-        target,
-    } = request;
-    Options {
-        sni: sni.or(defaults.sni),
-        no_sni: no_sni || defaults.no_sni,
-        connect: connect.or(defaults.connect),
-        port: port.or(defaults.port),
-        method: method.or(defaults.method),
-        uri: uri.or(defaults.uri),
-        header: or(header, defaults.header),
-        body: body.or(defaults.body),
-        expect: or(expect, defaults.expect),
-        max_body: max_body.or(defaults.max_body),
-        max_head: max_head.or(defaults.max_head),
-        verify: verify.or(defaults.verify),
-        verify_host: verify_host.or(defaults.verify_host),
-        ca_file: or(ca_file, defaults.ca_file),
-        crl_file: or(crl_file, defaults.crl_file),
-        crt: crt.or(defaults.crt),
-        key: key.or(defaults.key),
-        ssl_min_ver: ssl_min_ver.or(defaults.ssl_min_ver),
-        ssl_max_ver: ssl_max_ver.or(defaults.ssl_max_ver),
-        alpn: alpn.or(defaults.alpn),
-        handshake_only: handshake_only || defaults.handshake_only,
-        min_cert_days: min_cert_days.or(defaults.min_cert_days),
-        warn_cert_days: warn_cert_days.or(defaults.warn_cert_days),
-        send_proxy: send_proxy || defaults.send_proxy,
-        send_proxy_v2: send_proxy_v2 || defaults.send_proxy_v2,
-        source: source.or(defaults.source),
-        timeout: timeout.or(defaults.timeout),
-        quiet: quiet || defaults.quiet,
-        verbose: verbose || defaults.verbose,
-        json: json || defaults.json,
-        syslog: syslog.or(defaults.syslog),
-        color,
-        haproxy,
-        serve,
-        version,
-        target,
+/// The options of a request, completed by the defaults. The table of options says which defaults an
+/// option of the request replaces, besides the default for the same option.
+pub(super) fn over(mut request: Options, defaults: &Options) -> Options {
+    let mut defaults = defaults.clone();
+    let mut drop = |names: &[&str]| {
+        let rows = names.iter().filter_map(|name| row(name));
+        rows.for_each(|row| row.clear(&mut defaults));
+    };
+    for row in ROWS.iter().filter(|row| row.is_given(&request)) {
+        drop(row.replaces);
     }
-}
-
-/// The defaults without those that something in the request takes the place of.
-fn without_replaced(request: &Options, mut defaults: Options) -> Options {
-    if request.sni.is_some() || request.no_sni {
-        (defaults.sni, defaults.no_sni) = (None, false);
-    }
-    if request.connect.is_some() || request.port.is_some() {
-        (defaults.connect, defaults.port) = (None, None);
-    }
-    if request.send_proxy || request.send_proxy_v2 {
-        (defaults.send_proxy, defaults.send_proxy_v2) = (false, false);
-    }
-    if request.quiet || request.verbose || request.json {
-        (defaults.quiet, defaults.verbose, defaults.json) = (false, false, false);
-    }
-    if request.crt.is_some() {
-        defaults.key = None;
-    }
-    if request.handshake_only {
-        let Options {
-            method,
-            uri,
-            header,
-            body,
-            expect,
-            max_head,
-            max_body,
-            ..
-        } = &mut defaults;
-        (*method, *uri, *body) = (None, None, None);
-        (*max_head, *max_body) = (None, None);
-        header.clear();
-        expect.clear();
-    } else if !request.about_http().is_empty() {
-        defaults.handshake_only = false;
-    }
+    // Two replacements depend on the value.
     if request.verify == Some(Verify::None) {
-        defaults.verify_host = None;
-        defaults.ca_file.clear();
-        defaults.crl_file.clear();
+        drop(&["--verify-host", "--ca-file", "--crl-file"]);
     }
-    let verifies = request.verify_host.is_some() || !request.ca_file.is_empty();
-    if verifies || !request.crl_file.is_empty() {
-        defaults.verify = None;
+    let mut rules = request.expect.iter();
+    if !request.expect.is_empty() && !rules.any(|rule| rule.part() == Part::Body) {
+        drop(&["--max-body"]);
     }
-    if asks_for_http(request) {
-        defaults.handshake_only = false;
+    for row in &ROWS {
+        row.inherit(&mut request, &defaults);
     }
-    if request.handshake_only {
-        defaults = Options {
-            method: None,
-            uri: None,
-            header: Vec::new(),
-            body: None,
-            expect: Vec::new(),
-            max_head: None,
-            max_body: None,
-            ..defaults
-        };
-    }
-    let reads_body =
-        |options: &Options| options.expect.iter().any(|rule| rule.part() == Part::Body);
-    if !request.expect.is_empty() && !reads_body(request) {
-        defaults.max_body = None;
-    }
-    defaults
-}
-
-/// Whether something of these options is for an HTTP request.
-fn asks_for_http(options: &Options) -> bool {
-    let one = options.method.is_some() || options.uri.is_some() || options.body.is_some();
-    let list = !options.header.is_empty() || !options.expect.is_empty();
-    one || list || options.max_head.is_some() || options.max_body.is_some()
-}
-
-/// The list of the request, or the default if it has none.
-fn or<T>(request: Vec<T>, default: Vec<T>) -> Vec<T> {
-    if request.is_empty() { default } else { request }
+    request
 }
 
 #[cfg(test)]

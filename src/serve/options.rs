@@ -140,7 +140,7 @@ pub fn parse(words: &[String]) -> Result<Parsed<ServeCall>> {
     let command = ["sni-check", Command::Serve.name()];
     let (own, others) = part(words, ServeOptions::get_args_info().flags);
     let own = options::parse_as::<ServeOptions>(&command, &own);
-    let defaults = options::parse_as::<Options>(&command, &others);
+    let defaults = options::table::parse_for(Command::Serve, &others);
     let (own, defaults) = match (own, defaults) {
         (Ok(Parsed::Options(own)), Ok(Parsed::Options(defaults))) => (*own, *defaults),
         (Ok(_), Ok(_)) => return Ok(Parsed::Help),
@@ -149,20 +149,11 @@ pub fn parse(words: &[String]) -> Result<Parsed<ServeCall>> {
             return Err(together(faults).unwrap_or_else(|| anyhow!("options that can't be read")));
         }
     };
-    refuse_idle(&defaults)?;
-    Ok(Parsed::Options(Box::new(ServeCall { own, defaults })))
-}
-
-/// Refuses what has no meaning on the command line of serve.
-///
-/// # Errors
-/// A target, `--version`, and options of other commands.
-fn refuse_idle(options: &Options) -> Result<()> {
-    if let Some(target) = options.target.first() {
+    if let Some(target) = defaults.target.first() {
         let what = "names a server, which HAProxy names in each request";
         return Err(refusal(format!("`{target}`"), what, "leave it out here"));
     }
-    Command::Serve.refuse_foreign(options)
+    Ok(Parsed::Options(Box::new(ServeCall { own, defaults })))
 }
 
 /// Parts the words into those of these options and the others.

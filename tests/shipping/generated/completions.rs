@@ -10,6 +10,7 @@ use sni_check::code::Code;
 use sni_check::command::Command;
 use sni_check::doctor::DoctorOptions;
 use sni_check::explain::SHOWN;
+use sni_check::options::table::row;
 use sni_check::serve::ServeOptions;
 
 use super::{UPDATE, assert_is_up_to_date, flags, value_name};
@@ -45,7 +46,8 @@ fn flags_of(command: Command) -> impl Iterator<Item = &'static FlagInfo<'static>
         Command::Serve => ServeOptions::get_args_info().flags,
         _ => &[],
     };
-    let shared = flags().iter().filter(move |flag| command.takes(flag.long));
+    let is_for = move |name: &str| row(name).is_none_or(|row| row.is_for(command));
+    let shared = flags().iter().filter(move |flag| is_for(flag.long));
     own.iter().chain(shared)
 }
 
