@@ -2,6 +2,8 @@
 
 mod differences;
 mod gnutls;
+mod handmade;
+mod messages;
 mod parameters;
 mod records;
 
@@ -86,6 +88,7 @@ fn table() -> Table {
     parameters::cases(&mut table);
     records::cases(&mut table);
     gnutls::cases(&mut table);
+    messages::cases(&mut table);
     DIFFERENCES.mark(&mut table.cases);
     table
 }
@@ -110,4 +113,18 @@ fn every_haproxy_judges_tls_as_we_do() {
     } = table();
     let _running = (sites.start(), kept);
     compare("TLS", &versions(), &cases);
+}
+
+#[test]
+#[ignore = "measuring"]
+fn measure_by_hand() {
+    let mut table = Table::new();
+    messages::cases(&mut table);
+    let Table { sites, mut cases, kept, .. } = table;
+    let _running = (sites.start(), kept);
+    if let Ok(only) = std::env::var("ONLY") {
+        cases.retain(|case| case.name.contains(&only));
+    }
+    let versions: Vec<_> = match std::env::var("ALL") { Ok(_) => versions(), _ => vec![installed()] };
+    compare("TLS by hand", &versions, &cases);
 }
