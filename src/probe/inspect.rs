@@ -30,7 +30,7 @@ const SIGNATURE_ALGORITHMS_CERT: u16 = 50;
 const KNOWN: [(u16, &[Place]); 24] = [
     (0, &[Hello12, Encrypted]),
     (1, &[Hello12, Encrypted]),
-    (5, &[Hello12, Cert, Request]),
+    (5, &[Request]),
     (10, &[Hello12, Encrypted]),
     (11, &[Hello12]),
     (12, &[]),
@@ -90,7 +90,7 @@ fn is_list_of_schemes(content: &[u8]) -> bool {
 }
 
 /// Extensions, each with its type and content. It ends where the bytes end or can't be read.
-struct Extensions<'a>(&'a [u8]);
+pub(super) struct Extensions<'a>(pub &'a [u8]);
 
 impl<'a> Iterator for Extensions<'a> {
     type Item = (u16, &'a [u8]);
@@ -147,7 +147,7 @@ impl Inspector {
             kind if is_first && !self.tls13 && kind != ContentType::Handshake => Err(
                 Failure::TlsViolated("a message that is not expected at this point"),
             ),
-            ContentType::Handshake if content.is_empty() => {
+            ContentType::Handshake if content.is_empty() && self.tls13 => {
                 Err(Failure::TlsViolated("an empty record"))
             }
             ContentType::Handshake if self.tls13 => self.messages(content),

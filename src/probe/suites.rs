@@ -13,6 +13,7 @@ use rustls::{
     SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite,
 };
 
+use super::client_hello::AsSent;
 use super::inspect::Inspector;
 use crate::failure::Failure;
 
@@ -32,7 +33,8 @@ pub(super) static SUITES: LazyLock<Vec<SupportedCipherSuite>> = LazyLock::new(||
     suites
 });
 
-/// A copy that inspects. rustls wants suites that live as long as the process; there are nine.
+/// A copy that inspects what it decrypts. rustls wants suites that live as long as the process; there
+/// are nine.
 fn inspected(suite: &SupportedCipherSuite) -> SupportedCipherSuite {
     match suite {
         SupportedCipherSuite::Tls12(suite) => {
@@ -53,7 +55,10 @@ fn inspected(suite: &SupportedCipherSuite) -> SupportedCipherSuite {
 }
 
 fn copy(common: &CipherSuiteCommon) -> CipherSuiteCommon {
-    CipherSuiteCommon { ..*common }
+    CipherSuiteCommon {
+        hash_provider: Box::leak(Box::new(AsSent(common.hash_provider))),
+        ..*common
+    }
 }
 
 /// An algorithm whose decrypted records are inspected.

@@ -177,7 +177,7 @@ fn hellos(table: &mut Table) {
         }
         for length in [0, 1, 16, 31, 32, 33] {
             let mut script = script();
-            script.session_id = Some(vec![9; length]);
+            script.session_id = Some(length);
             let name = format!("{version}, a session id of {length} bytes of its own");
             judge(table, &name, "P-256", script);
         }

@@ -62,8 +62,8 @@ pub struct Script {
     pub legacy_version: [u8; 2],
     /// The end of the random (RFC 8446, section 4.1.3).
     pub sentinel: Vec<u8>,
-    /// `None` echoes the client's in TLS 1.3, and is empty in TLS 1.2.
-    pub session_id: Option<Vec<u8>>,
+    /// How long a session id of its own is. `None` echoes the client's in TLS 1.3, and is empty in TLS 1.2.
+    pub session_id: Option<usize>,
     pub suite: Option<[u8; 2]>,
     pub hello_extensions: Vec<(u16, Vec<u8>)>,
     pub encrypted_extensions: Vec<(u16, Vec<u8>)>,
@@ -172,6 +172,7 @@ impl Script {
                 script: &self,
                 identity: &identity,
                 transcript: Vec::new(),
+                pending: Vec::new(),
             };
             let _ = connection.run();
         })
@@ -183,6 +184,8 @@ struct Connection<'a> {
     script: &'a Script,
     identity: &'a Identity,
     transcript: Vec<u8>,
+    /// What goes out in the next write.
+    pending: Vec<u8>,
 }
 
 /// What is needed of a ClientHello.
@@ -226,9 +229,9 @@ impl ClientHello {
             let content = rest.get(4..4 + length)?;
             if u16::from_be_bytes([a, b]) == KEY_SHARE {
                 let mut shares = &content[2..];
-                while let [0, group, c, d, ..] = *shares {
+                while let [a, b, c, d, ..] = *shares {
                     let length = usize::from(u16::from_be_bytes([c, d]));
-                    if group == 29 {
+                    if [a, b] == [0, 29] {
                         key_share = Some(shares.get(4..4 + length)?.to_vec());
                     }
                     shares = shares.get(4 + length..)?;
@@ -284,17 +287,28 @@ impl Connection<'_> {
                 Out::Record(kind, content) => self.wire.sealed(kind, &content),
                 Out::Raw(bytes) => bytes,
                 Out::Pause => {
+                    self.flush()?;
                     thread::sleep(Duration::from_millis(100));
                     continue;
                 }
                 Out::Reset => {
+                    self.flush()?;
                     peer::reset(&self.wire.stream);
                     return Err(io::Error::other("the script ends here"));
                 }
             };
-            self.wire.write(&bytes)?;
+            self.pending.extend(bytes);
         }
-        Ok(())
+        // The response and its end come at once, if there is no pause.
+        match step {
+            Step::Response => Ok(()),
+            _ => self.flush(),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let pending = std::mem::take(&mut self.pending);
+        self.wire.write(&pending)
     }
 
     fn send_message(&mut self, step: Step, kind: u8, body: &[u8]) -> io::Result<()> {
@@ -312,7 +326,8 @@ impl Connection<'_> {
         random.truncate(32 - script.sentinel.len());
         random.extend(&script.sentinel);
         let session_id = match (&script.session_id, script.tls13) {
-            (Some(given), _) => given.clone(),
+            // Another for each connection: HAProxy tries to resume a session that it knows.
+            (Some(length), _) => random.iter().copied().cycle().take(*length).collect(),
             (None, true) => hello.session_id.clone(),
             (None, false) => Vec::new(),
         };
