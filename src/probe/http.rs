@@ -36,16 +36,13 @@ pub fn exchange<S: Stream>(stream: S, request: &Request) -> Result<Response, Fai
     judge.first_unmet(Part::Header, &ReadBody::default())?;
     let body = connection.read_body(&judge)?;
     judge.first_unmet(Part::Body, &body)?;
-    connection.stream.look_at_end(match judge.head.framing {
-        Framing::UntilClosed => END_OF_CONNECTION,
-        _ => Duration::ZERO,
-    })?;
+    connection.stream.look_at_end(END_OF_CONNECTION)?;
     Ok(kept(&judge.head))
 }
 
-/// How long the end of a connection may take that is the end of a response, too: HAProxy, which takes
-/// longer to look, sees a reset that follows at once.
-const END_OF_CONNECTION: Duration = Duration::from_millis(2);
+/// How long a server that doesn't close its connection is listened to after its response. HAProxy, which
+/// takes a little longer to look, sees a reset or an alert that follows at once.
+const END_OF_CONNECTION: Duration = Duration::from_millis(1);
 
 /// What came of each expectation, in the order of the request's; `None` is one that is met.
 pub type Examined = Vec<Option<Failure>>;

@@ -151,7 +151,10 @@ impl Stream for TlsStream {
                 | Err(TlsStop::Tls(Failure::ResponseClosed(closed))) => {
                     return Err(Failure::EndedBadly(closed));
                 }
-                Err(TlsStop::Tls(Failure::HandshakeRefused(AlertDescription::CloseNotify))) => {}
+                // What rustls can't follow doesn't matter any more.
+                Err(TlsStop::Tls(
+                    Failure::TlsLimit(_) | Failure::HandshakeRefused(AlertDescription::CloseNotify),
+                )) => break,
                 Err(TlsStop::Tls(failure)) => return Err(failure),
                 _ => break,
             }

@@ -1,7 +1,7 @@
 //! rustls's errors in an operator's words, and which of them are limits of ours: what OpenSSL, and so
 //! HAProxy, would let pass.
 
-use rustls::{Error, HandshakeType, InvalidMessage, PeerIncompatible, PeerMisbehaved};
+use rustls::{ContentType, Error, HandshakeType, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 use crate::failure::Failure;
 
@@ -17,6 +17,10 @@ pub(super) fn failure(error: &Error) -> Failure {
             got_type: HandshakeType::HelloRequest,
             ..
         } => Failure::TlsLimit("a HelloRequest amid the handshake"),
+        Error::InappropriateMessage {
+            got_type: ContentType::ChangeCipherSpec,
+            ..
+        } => Failure::TlsLimit("a ChangeCipherSpec at this point"),
         Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
             Failure::TlsViolated("a message that is not expected at this point")
         }

@@ -167,7 +167,7 @@ fn silence_and_slowness() -> Vec<Fault> {
             "endless ChangeCipherSpec",
             endless(&[20, 3, 3, 0, 1, 1]),
             63,
-            "breaks the rules",
+            "limit of sni-check: a ChangeCipherSpec",
         ),
     ]
 }

@@ -114,25 +114,3 @@ fn every_haproxy_judges_tls_as_we_do() {
     let _running = (sites.start(), kept);
     compare("TLS", &versions(), &cases);
 }
-
-#[test]
-#[ignore = "measuring"]
-fn measure_by_hand() {
-    let mut table = Table::new();
-    messages::cases(&mut table);
-    let Table {
-        sites,
-        mut cases,
-        kept,
-        ..
-    } = table;
-    let _running = (sites.start(), kept);
-    if let Ok(only) = std::env::var("ONLY") {
-        cases.retain(|case| case.name.contains(&only));
-    }
-    let versions: Vec<_> = match std::env::var("ALL") {
-        Ok(_) => versions(),
-        _ => vec![installed()],
-    };
-    compare("TLS by hand", &versions, &cases);
-}

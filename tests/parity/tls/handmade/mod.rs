@@ -288,7 +288,7 @@ impl Connection<'_> {
                 Out::Raw(bytes) => bytes,
                 Out::Pause => {
                     self.flush()?;
-                    thread::sleep(Duration::from_millis(100));
+                    thread::sleep(Duration::from_millis(300));
                     continue;
                 }
                 Out::Reset => {
