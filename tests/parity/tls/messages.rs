@@ -19,8 +19,10 @@ pub fn cases(table: &mut Table) {
     endings(table);
 }
 
+type Make = fn() -> Script;
+
 /// The peers of both versions, with a P-256 key.
-const VERSIONS: [(&str, fn() -> Script); 2] = [("1.2", Script::tls12), ("1.3", Script::tls13)];
+const VERSIONS: [(&str, Make); 2] = [("1.2", Script::tls12), ("1.3", Script::tls13)];
 
 fn judge(table: &mut Table, name: &str, kind: &str, script: Script) {
     let (chain, key) = table.server(kind);
