@@ -63,7 +63,7 @@ pub(crate) use self::as_haproxy::{INNER_COMMAND, become_check};
 use self::check::ExternalCheck;
 use self::finding::Finding;
 use self::jail::Jail;
-pub use self::options::{DoctorOptions, help};
+pub use self::options::DoctorOptions;
 use self::report::Report;
 use self::served::Served;
 use self::setup::Setup;
