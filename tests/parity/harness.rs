@@ -184,7 +184,10 @@ fn theirs(version: &Version, cases: &[Case]) -> Vec<Verdict> {
             break file;
         };
         let before = refused.len();
-        for alert in alerts.lines().filter(|line| line.contains("[ALERT]")) {
+        // After 50 errors HAProxy stops at a line that may be good.
+        let is_about_a_line =
+            |line: &&str| line.contains("[ALERT]") && !line.contains("too many fatal errors");
+        for alert in alerts.lines().filter(is_about_a_line) {
             let here = lines
                 .iter()
                 .filter(|(line, _)| alert.contains(&format!("haproxy.cfg:{line}]")));
