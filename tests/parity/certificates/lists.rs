@@ -604,12 +604,12 @@ fn entry_extensions(table: &mut Table) {
     for (what, entries) in [
         (
             "another's, then it",
-            vec![entry(&[1], &[other.clone()]), plain(LEAF)],
+            vec![entry(&[1], std::slice::from_ref(&other)), plain(LEAF)],
         ),
         (
             "another's, its issuer's, then it",
             vec![
-                entry(&[1], &[other.clone()]),
+                entry(&[1], std::slice::from_ref(&other)),
                 entry(&[2], &[own]),
                 plain(LEAF),
             ],
