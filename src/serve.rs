@@ -24,8 +24,9 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
 use self::answer::Answer;
+pub(crate) use self::defaults::over;
 use self::listen::Listener;
-pub use self::options::{ServeCall, ServeOptions, parse};
+pub use self::options::{ServeCall, ServeOptions, help, parse};
 use self::plans::Plans;
 use self::threads::{Connection, Threads};
 use crate::code::Code;

@@ -20,8 +20,8 @@ use rustix::thread::{set_no_new_privs, set_thread_gid, set_thread_groups, set_th
 
 use crate::haproxy::child::RunningProgram;
 
-use super::check::ExternalCheck;
 use super::jail::Jail;
+use crate::haproxy::config::external::ExternalCheck;
 
 /// The word of such a call. It is not offered to anybody, and by hand it is an unknown option.
 pub(crate) const INNER_COMMAND: &str = "--as-haproxy";

@@ -3,58 +3,54 @@
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
 
 use crate::code::Code;
 use crate::serve::request::{OPTIONS, STATE};
 
-use super::by_hand;
-use super::jail::{Jail, Need};
-use super::outcome::{Outcome, Ran};
-use super::served::Served;
+use crate::haproxy::config::serve::ServeCheck;
 use crate::haproxy::config::server_line::Server;
+
+use super::jail::{Jail, Need};
+use super::outcome::Outcome;
+use super::visit::Watch;
 
 /// How long an answer may be, in bytes.
 const MAX_ANSWER: u64 = 8 << 10;
 
-/// Asks about a server.
-pub(super) fn one(served: &Served, server: &Server, jail: &Jail) -> Ran {
-    let start = Instant::now();
-    let asked = ask(served, server, jail);
-    let (outcome, meaning, said) = match asked {
+/// Asks about a server. Returns what HAProxy would make of the answer, what it means, and its reason.
+pub(super) fn one(check: &ServeCheck, watch: &Watch, jail: &Jail) -> (Outcome, String, String) {
+    match ask(check, watch.server, jail) {
         Ok((code, reason)) => {
             let meaning = Code::from_number(code).map_or("not a code of sni-check", Code::meaning);
-            (Outcome::Served(code), meaning.to_owned(), reason)
+            let outcome = Outcome::Served {
+                code,
+                shown: shows_code(check),
+            };
+            (outcome, meaning.to_owned(), reason)
         }
         Err(error) => {
-            let (outcome, meaning) = unanswered(served, server, &error);
+            let (outcome, meaning) = unanswered(check, watch, &error);
             (outcome, meaning, String::new())
         }
-    };
-    Ran {
-        backend: served.backend.name.clone(),
-        server: server.name.clone(),
-        diagnose: match outcome.has_cause() {
-            true => by_hand::of_served(served, server),
-            false => None,
-        },
-        outcome,
-        meaning,
-        said,
-        time: start.elapsed(),
     }
 }
 
+/// Whether a rule makes HAProxy show the code of sni-check.
+fn shows_code(check: &ServeCheck) -> bool {
+    let rules = &check.backend.settings.rules.http;
+    let mut expects = rules.all("expect");
+    expects.any(|rule| rule.value.iter().any(|word| word == "status-code"))
+}
+
 /// What it means that no code came, and what to do.
-fn unanswered(served: &Served, server: &Server, error: &io::Error) -> (Outcome, String) {
+fn unanswered(check: &ServeCheck, watch: &Watch, error: &io::Error) -> (Outcome, String) {
     let no_serve = Outcome::NoServe {
-        unix: served.socket().is_some(),
+        unix: check.socket().is_some(),
     };
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            let limit = served.limit(server);
-            let plan = served.options.as_ref();
-            let plan = plan.and_then(|options| served.plan(server, &options.value).ok());
+            let limit = check.limit(watch.server);
+            let plan = watch.own.as_ref().map(|good| &good.plan);
             let cure = match plan.is_some_and(|plan| plan.timeout >= limit) {
                 true => "the check may take longer than that, see --timeout above",
                 false => "restart it (systemctl restart sni-check, where systemd runs it)",
@@ -78,12 +74,12 @@ fn unanswered(served: &Served, server: &Server, error: &io::Error) -> (Outcome, 
     }
 }
 
-fn ask(served: &Served, server: &Server, jail: &Jail) -> io::Result<(u8, String)> {
-    let longest = served.limit(server);
-    let request = request(served, server);
-    let answer = match (served.socket(), &served.connect) {
+fn ask(check: &ServeCheck, server: &Server, jail: &Jail) -> io::Result<(u8, String)> {
+    let longest = check.limit(server);
+    let request = request(check, server);
+    let answer = match (check.socket(), &check.connect) {
         (Some(path), _) => {
-            let found = jail.find(path, Need::Connect);
+            let found = jail.find(&path, Need::Connect);
             let found =
                 found.map_err(|_| io::Error::other("HAProxy cannot connect to its socket"))?;
             let stream = UnixStream::connect(found.path)?;
@@ -122,12 +118,23 @@ fn exchange(mut stream: impl Read + Write, request: &str) -> io::Result<String> 
 }
 
 /// The request of HAProxy's http-check, as far as it counts.
-fn request(served: &Served, server: &Server) -> String {
+fn request(check: &ServeCheck, server: &Server) -> String {
     let (address, port) = server.address();
-    let options = served.options.as_ref().map_or("", |options| &options.value);
-    format!(
-        "GET / HTTP/1.0\r\n{OPTIONS}: {options}\r\n{STATE}: UP 1/1; address={address}; port={port}; \
-         name={}/{}; node=doctor; weight=1/1; scur=0/0; qcur=0\r\n\r\n",
-        served.backend.name, server.name,
-    )
+    let options = check
+        .options
+        .as_ref()
+        .map_or("", |options| options.value.as_str());
+    let options = match options {
+        "" => String::new(),
+        options => format!("{OPTIONS}: {options}\r\n"),
+    };
+    let state = match check.has_state {
+        false => String::new(),
+        true => format!(
+            "{STATE}: UP 1/1; address={address}; port={port}; name={}/{}; node=doctor; weight=1/1; scur=0/0; \
+             qcur=0\r\n",
+            check.backend.name, server.name,
+        ),
+    };
+    format!("GET / HTTP/1.0\r\n{options}{state}\r\n")
 }

@@ -7,38 +7,46 @@ use crate::options::Options;
 use crate::options::handed::{self, Carrier};
 use crate::plan::Plan;
 
-use super::check::ExternalCheck;
-use super::jail::Jail;
-use super::judge;
-use super::served::Served;
 use crate::haproxy::config::address::Endpoint;
+use crate::haproxy::config::check::Check;
+use crate::haproxy::config::external::ExternalCheck;
+use crate::haproxy::config::serve::ServeCheck;
 use crate::haproxy::config::server_line::Server;
 
-/// The call of `sni-check diagnose` for a check whose options are good.
-pub(super) fn of_external(check: &ExternalCheck, jail: &Jail) -> Option<String> {
-    let plan = judge::options(check, jail).0?.plan;
+use super::jail::Jail;
+use super::visit::Watch;
+
+/// The call of `sni-check diagnose` for a check by sni-check.
+pub(super) fn diagnose(watch: &Watch, jail: &Jail) -> Option<String> {
+    let plan = &watch.own.as_ref()?.plan;
+    match &watch.check {
+        Check::External(check) => of_external(check, jail, plan),
+        Check::Serve(check) => of_served(check, watch.server, plan),
+        _ => None,
+    }
+}
+
+fn of_external(check: &ExternalCheck, jail: &Jail, plan: &Plan) -> Option<String> {
     let path = OsStr::new(check.variable("PATH").unwrap_or_default());
-    let [_, _, address, port] = &check.arguments;
+    let (address, port) = check.server.address();
     let target = match &check.server.endpoint {
         Endpoint::Unix(path) => vec![
             "--connect".to_owned(),
             format!("unix@{}", outside(path, jail)),
             "localhost".to_owned(),
         ],
-        _ => vec![target(address, port)],
+        _ => vec![target(&address, &port)],
     };
     call(
         *handed::options(Carrier::Path, path).ok()?,
         |file| outside(file, jail),
-        &plan,
+        plan,
         target,
     )
 }
 
-/// The same for a check by `sni-check serve`, which runs outside of HAProxy's chroot.
-pub(super) fn of_served(served: &Served, server: &Server) -> Option<String> {
-    let text = &served.options.as_ref()?.value;
-    let plan = served.plan(server, text).ok()?;
+/// `sni-check serve` runs outside of HAProxy's chroot.
+fn of_served(check: &ServeCheck, server: &Server, plan: &Plan) -> Option<String> {
     let target = match &server.endpoint {
         // The options say what to dial.
         Endpoint::Unix(_) | Endpoint::Other(_) => "localhost".to_owned(),
@@ -47,8 +55,9 @@ pub(super) fn of_served(served: &Served, server: &Server) -> Option<String> {
             target(&address, &port)
         }
     };
+    let text = &check.options.as_ref()?.value;
     let given = *handed::options(Carrier::Header, OsStr::new(text)).ok()?;
-    call(given, str::to_owned, &plan, vec![target])
+    call(given, str::to_owned, plan, vec![target])
 }
 
 fn call(

@@ -6,13 +6,17 @@ use std::time::Duration;
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
 
-use super::check::ExternalCheck;
-use super::finding::Finding;
-use super::setup::Setup;
+use crate::haproxy::config::check::Check;
 use crate::haproxy::config::proxy::Global;
+
+use super::finding::{Effect, Finding};
+use super::visit::Visit;
 
 /// Measured: polling and skipping a thousand closed descriptors takes 10 µs.
 const SECONDS_PER_DESCRIPTOR: f64 = 1e-8;
+
+/// So many descriptors are a mistake of whoever set the limit, however fast they are closed here.
+const MANY: u64 = 1_000_000;
 
 /// The limits that HAProxy starts with; this process's, as an estimate.
 #[derive(Clone, Copy, Debug)]
@@ -95,12 +99,18 @@ impl Closed {
     }
 }
 
-/// Looks at how long the closing takes.
-pub(super) fn look(setup: Setup, checks: &[ExternalCheck]) -> Option<Finding> {
-    let shortest = checks.iter().map(|check| check.limit.time).min()?;
-    let global = &setup.config.global;
-    let closed = Closed::new(global, Limits::here(), setup.haproxy.at_least(3, 1));
-    slow(closed, shortest)
+/// How long the closing takes.
+pub(super) fn closing(visit: &Visit) -> Vec<Finding> {
+    let limit = |check: &Check| match check {
+        Check::External(check) => Some(check.limit.time),
+        _ => None,
+    };
+    let Some(shortest) = visit.active().filter_map(|watch| limit(&watch.check)).min() else {
+        return Vec::new();
+    };
+    let global = &visit.config.global;
+    let closed = Closed::new(global, Limits::here(), visit.haproxy.at_least(3, 1));
+    slow(closed, shortest).into_iter().collect()
 }
 
 fn slow(closed: Closed, shortest: Duration) -> Option<Finding> {
@@ -112,11 +122,11 @@ fn slow(closed: Closed, shortest: Duration) -> Option<Finding> {
         closed.reason()
     );
     let finding = match seconds / shortest.as_secs_f64() {
-        share if share < 0.1 => return None,
-        share if share < 1.0 => Finding::note("nofile", what).shows(format!(
-            "less of the {shortest:?} is left for the check itself"
+        share if share < 0.1 && closed.count() < MANY => return None,
+        share if share < 1.0 => Finding::note(Effect::Down, what).shows(format!(
+            "PROCTOUT (DOWN) at {shortest:?} where closing is slow, as in some containers; otherwise less of that time is left for the check itself"
         )),
-        _ => Finding::problem("nofile", what).shows(format!(
+        _ => Finding::problem(Effect::Down, what).shows(format!(
             "PROCTOUT at {shortest:?} for every check, whatever the backend does"
         )),
     };
@@ -124,8 +134,11 @@ fn slow(closed: Closed, shortest: Duration) -> Option<Finding> {
 }
 
 /// Looks for an `ulimit-n` that HAProxy cannot have.
-pub(super) fn too_many(setup: Setup) -> Option<Finding> {
-    let global = &setup.config.global;
+pub(super) fn too_many(visit: &Visit) -> Vec<Finding> {
+    above_most(&visit.config.global).into_iter().collect()
+}
+
+fn above_most(global: &Global) -> Option<Finding> {
     let asked = global.ulimit_n.as_ref()?;
     let hard = Limits::here().hard;
     let most = fs::read_to_string("/proc/sys/fs/nr_open").ok();
@@ -145,7 +158,7 @@ pub(super) fn too_many(setup: Setup) -> Option<Finding> {
         asked.value
     );
     Some(
-        Finding::problem("ulimit-n", what)
+        Finding::problem(Effect::NoStart, what)
             .at(&asked.place)
             .shows("HAProxy does not start: Cannot raise FD limit; haproxy -c does not see it")
             .write(format!(

@@ -1,53 +1,97 @@
-//! One thing that keeps a check from working, or is worth knowing.
-
-use crate::output::mark::Mark;
+//! One thing that doctor reports.
 
 use crate::haproxy::config::place::Place;
+use crate::output::mark::Mark;
+
+/// What a finding means for visitors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Effect {
+    /// HAProxy doesn't start.
+    NoStart,
+    /// The check reports DOWN though the server works.
+    Down,
+    /// The check reports UP though visitors' requests fail.
+    Up,
+    /// One of the two before; doctor can't know which one.
+    Either,
+    /// No check judges the server.
+    Unchecked,
+    /// Nothing of that.
+    Hint,
+}
+
+impl Effect {
+    /// The effect for programs.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Effect::NoStart => "no-start",
+            Effect::Down => "down",
+            Effect::Up => "up",
+            Effect::Either => "down-or-up",
+            Effect::Unchecked => "unchecked",
+            Effect::Hint => "none",
+        }
+    }
+}
 
 /// A finding, in the words of the report.
 #[derive(Clone, Debug)]
 pub(super) struct Finding {
-    /// `Problem` where a check cannot work, `Note` where something works differently than it looks.
+    /// `Problem` if the effect is certain.
     pub mark: Mark,
-    /// A name for programs, stable.
+    pub effect: Effect,
+    /// A stable name for programs; the table of rules sets it.
     pub id: &'static str,
-    /// Where in the configuration; `None` where it is about the whole.
+    /// The line in the configuration; `None` if the finding is about the whole.
     pub place: Option<Place>,
-    /// The backends or servers it is about, as HAProxy names them.
+    /// The backends or servers, as HAProxy names them.
     pub about: Vec<String>,
-    /// What is the case.
+    /// What is wrong.
     pub what: String,
     /// What the operator sees in HAProxy's statistics, or what happens.
     pub shows: String,
-    /// What to do about it, or to write instead.
+    /// What to do, or what to write instead.
     pub write: String,
     /// A shell command that does it; may be empty.
     pub paste: String,
+    /// HAProxy's own words about the same line.
+    pub haproxy: Vec<String>,
 }
 
 impl Finding {
-    /// A finding about the whole configuration, to be completed by the methods below.
-    pub(super) fn new(mark: Mark, id: &'static str, what: impl Into<String>) -> Finding {
+    fn new(mark: Mark, effect: Effect, what: impl Into<String>) -> Finding {
         Finding {
             mark,
-            id,
+            effect,
+            id: "",
             place: None,
             about: Vec::new(),
             what: what.into(),
             shows: String::new(),
             write: String::new(),
             paste: String::new(),
+            haproxy: Vec::new(),
         }
     }
 
-    /// A check cannot work.
-    pub(super) fn problem(id: &'static str, what: impl Into<String>) -> Finding {
-        Finding::new(Mark::Problem, id, what)
+    /// The effect is certain.
+    pub(super) fn problem(effect: Effect, what: impl Into<String>) -> Finding {
+        Finding::new(Mark::Problem, effect, what)
     }
 
-    /// Something works differently than it looks.
-    pub(super) fn note(id: &'static str, what: impl Into<String>) -> Finding {
-        Finding::new(Mark::Note, id, what)
+    /// The effect depends on what doctor can't see.
+    pub(super) fn note(effect: Effect, what: impl Into<String>) -> Finding {
+        Finding::new(Mark::Note, effect, what)
+    }
+
+    /// Worth knowing, without harm.
+    pub(super) fn hint(what: impl Into<String>) -> Finding {
+        Finding::new(Mark::Note, Effect::Hint, what)
+    }
+
+    pub(super) fn id(mut self, id: &'static str) -> Finding {
+        self.id = id;
+        self
     }
 
     pub(super) fn at(mut self, place: &Place) -> Finding {
@@ -74,26 +118,11 @@ impl Finding {
         self.paste = command.into();
         self
     }
-}
 
-/// The findings with each thing said once, of all the servers it is true of; the gravest first, those
-/// of one kind in their order.
-pub(super) fn merged(findings: impl IntoIterator<Item = Finding>) -> Vec<Finding> {
-    let mut merged: Vec<Finding> = Vec::new();
-    for finding in findings {
-        let same = |known: &&mut Finding| {
-            (known.id, &known.place, &known.what) == (finding.id, &finding.place, &finding.what)
-        };
-        let Some(known) = merged.iter_mut().find(same) else {
-            merged.push(finding);
-            continue;
-        };
-        for name in finding.about {
-            if !known.about.contains(&name) {
-                known.about.push(name);
-            }
-        }
+    /// What to do, with the shell command on a line of its own.
+    pub(super) fn remedy(&self) -> String {
+        let parts = [self.write.as_str(), self.paste.as_str()];
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>().join("\n")
     }
-    merged.sort_by_key(|finding| std::cmp::Reverse(finding.mark));
-    merged
 }

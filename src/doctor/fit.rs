@@ -1,82 +1,69 @@
 //! How a check with good options fits what is around it: HAProxy's time limit, the server line, the
-//! chroot.
+//! chroot, the date.
 
 use std::time::Duration;
 
-use crate::plan::{Host, Target};
+use crate::certificate::{Certificate, days, in_days};
+use crate::code::Code;
+use crate::haproxy::config::check::Check;
+use crate::output::date::{day, now};
+use crate::plan::{Host, List, Target};
 
-use super::check::ExternalCheck;
-use super::ended;
-use super::finding::Finding;
-use super::jail::{Jail, Need};
-use super::judge::Good;
-use crate::haproxy::config::place::Place;
+use super::finding::{Effect, Finding};
+use super::jail::Need;
+use super::visit::{Visit, Watch};
 
-/// Looks at a check whose options are good.
-pub(super) fn look(check: &ExternalCheck, good: &Good, jail: &Jail) -> Vec<Finding> {
-    let mut findings = ignored(check, good);
-    findings.extend(time(check, good));
-    findings.extend(resolver(check, good, jail));
-    findings.extend(verifies_nothing(check, good));
-    let ended = ended::look(&good.plan, &good.options, "PROCERR");
-    let here = |finding: Finding| finding.at(options_place(check));
-    findings.extend(ended.into_iter().map(here));
-    let about = check.caller().to_string();
-    let about = |finding: Finding| finding.about([about.clone()]);
-    findings.into_iter().map(about).collect()
-}
-
-/// Where the options of a check are written.
-fn options_place<'a>(check: &ExternalCheck<'a>) -> &'a Place {
-    let path = check.backend.settings.path.as_ref();
-    path.map_or(&check.server.place, |path| &path.place)
-}
-
-fn verifies_nothing(check: &ExternalCheck, good: &Good) -> Option<Finding> {
-    if good.plan.tls.verification.is_some() {
-        return None;
-    }
-    let what = "--verify none: the check accepts any certificate";
-    Some(
-        Finding::note("check-verifies-nothing", what)
-            .at(options_place(check))
-            .shows("code 0 (UP) with an expired, foreign or forged certificate too")
-            .write("leave --verify none out; for a private CA add --ca-file FILE"),
-    )
-}
-
-/// HAProxy must not end the check before it ends itself.
-fn time(check: &ExternalCheck, good: &Good) -> Option<Finding> {
-    let (own, limit) = (good.plan.timeout, &check.limit);
-    if own < limit.time {
-        return None;
-    }
-    let or_default = |given: bool| if given { "" } else { ", its default" };
-    let what = format!(
-        "--timeout is {}{}, but HAProxy kills the check at {} {}{}",
-        milliseconds(own),
-        or_default(good.options.timeout.is_some()),
-        limit.name,
-        milliseconds(limit.time),
-        or_default(limit.place.is_some()),
-    );
-    // A tenth is left for starting the program.
-    let shorter = limit.time * 9 / 10;
-    Some(
-        Finding::note("time", what)
-            .at(limit.place.as_ref().unwrap_or(&check.server.place))
-            .shows(format!(
-                "PROCTOUT where the backend takes longer than {}; the check_code beside it is left \
-                 over from an earlier check, ignore it",
-                milliseconds(limit.time)
-            ))
-            .write(format!(
-                "{} {}, or --timeout {} in external-check path",
+/// HAProxy must not end the check before it ends by itself.
+pub(super) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let good = watch.own.as_ref()?;
+    let own = good.plan.timeout;
+    match &watch.check {
+        Check::External(check) if own >= check.limit.time => {
+            let limit = &check.limit;
+            let or_default = |given: bool| if given { "" } else { ", its default" };
+            let what = format!(
+                "--timeout is {}{}, but HAProxy kills the check at {} {}{}",
+                milliseconds(own),
+                or_default(good.options.timeout.is_some()),
                 limit.name,
-                milliseconds(roomy(own)),
-                milliseconds(shorter)
-            )),
-    )
+                milliseconds(limit.time),
+                or_default(limit.place.is_some()),
+            );
+            // A tenth is left for starting the program.
+            let shorter = limit.time * 9 / 10;
+            Some(
+                Finding::note(Effect::Down, what)
+                    .at(limit.place.as_ref().unwrap_or(&watch.server.place))
+                    .shows(format!(
+                        "PROCTOUT (DOWN) where the backend takes longer than {}; the check_code beside it is left \
+                         over from an earlier check, ignore it",
+                        milliseconds(limit.time)
+                    ))
+                    .write(format!(
+                        "{} {}, or --timeout {} in external-check path",
+                        limit.name,
+                        milliseconds(roomy(own)),
+                        milliseconds(shorter)
+                    )),
+            )
+        }
+        Check::Serve(serve) if own >= serve.limit(watch.server) => {
+            let (own, limit) = (own.as_millis(), serve.limit(watch.server).as_millis());
+            let what = format!("--timeout is {own}ms, but HAProxy waits {limit}ms for the answer");
+            Some(
+                Finding::note(Effect::Down, what)
+                    .at(watch.options_place())
+                    .shows(format!(
+                        "L7TOUT (DOWN) without a cause where the backend takes longer than {limit}ms"
+                    ))
+                    .write(format!(
+                        "timeout check {}ms, or a shorter --timeout",
+                        own + own.div_ceil(10)
+                    )),
+            )
+        }
+        _ => None,
+    }
 }
 
 /// A time limit that leaves room to start the program: a tenth, in whole tenths of a second.
@@ -93,49 +80,146 @@ fn milliseconds(time: Duration) -> String {
     }
 }
 
-/// `addr` and `port` of the server line do not reach an external check.
-fn ignored(check: &ExternalCheck, good: &Good) -> Vec<Finding> {
-    let connect = good.options.connect.as_deref().unwrap_or_default();
-    let other_address = !connect.is_empty();
-    let other_port = good.options.port.is_some() || connect.contains(':');
-    let given = [
-        ("addr", "--connect", other_address),
-        ("port", "--port", other_port),
-    ];
-    let findings = given.into_iter().filter_map(|(word, option, heeded)| {
-        let setting = check.server.settings.get(word).filter(|_| !heeded)?;
-        let value = &setting.value;
-        let what = format!("HAProxy ignores `{word} {value}` for external checks");
-        Some(
-            Finding::note("ignored", what)
-                .at(&setting.place)
-                .shows(format!("the check dials {}", good.plan.target))
-                .write(format!("{option} {value} in external-check path")),
-        )
-    });
-    findings.collect()
+/// `addr` of the server line doesn't reach a check by sni-check.
+pub(super) fn ignored_address(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let connect = &watch.own.as_ref()?.options.connect;
+    ignored(watch, "addr", "--connect", connect.is_some())
+}
+
+/// `port` of the server line doesn't reach a check by sni-check.
+pub(super) fn ignored_port(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let options = &watch.own.as_ref()?.options;
+    let connect = options.connect.as_deref().unwrap_or_default();
+    let given = options.port.is_some() || connect.contains(':');
+    ignored(watch, "port", "--port", given)
+}
+
+fn ignored(watch: &Watch, word: &str, option: &str, heeded: bool) -> Option<Finding> {
+    let carrier = watch.carrier()?;
+    let setting = watch.server.settings.get(word).filter(|_| !heeded)?;
+    let value = &setting.value;
+    let asks = match &watch.check {
+        Check::Serve(_) => "`http-check connect addr` asks sni-check serve, so",
+        _ => "for external checks",
+    };
+    let what = match &watch.check {
+        Check::Serve(_) => format!("{asks} `{word} {value}` doesn't reach the server's check"),
+        _ => format!("HAProxy ignores `{word} {value}` {asks}"),
+    };
+    let target = &watch.traffic.endpoint;
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(&setting.place)
+            .shows(format!(
+                "the check asks {target}, where visitors go; DOWN where only {word} {value} answers checks"
+            ))
+            .write(format!(
+                "nothing if the check is to ask what visitors use; otherwise write {option} {value} in {carrier}"
+            )),
+    )
 }
 
 /// A name to resolve inside a chroot needs the resolver's configuration there.
-fn resolver(check: &ExternalCheck, good: &Good, jail: &Jail) -> Option<Finding> {
-    let Target::Tcp { host, .. } = &good.plan.target else {
+pub(super) fn resolver(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let Check::External(_) = &watch.check else {
         return None;
     };
-    let Host::Name(name) = host else {
+    let Target::Tcp {
+        host: Host::Name(name),
+        ..
+    } = &watch.own.as_ref()?.plan.target
+    else {
         return None;
     };
-    let present = |file| jail.find(file, Need::Read).is_ok();
+    let present = |file| visit.jail.find(file, Need::Read).is_ok();
     if present("/etc/resolv.conf") || present("/etc/hosts") {
         return None;
     }
     let what = format!(
-        "--connect {name} has to be resolved, but {}/etc/resolv.conf is not there",
-        jail.root.display().to_string().trim_end_matches('/')
+        "--connect {name} has to be resolved, but {}/etc/resolv.conf does not exist",
+        visit.jail.root.display().to_string().trim_end_matches('/')
     );
     Some(
-        Finding::note("resolver", what)
-            .at(options_place(check))
-            .shows("code 31, the server is DOWN")
+        Finding::note(Effect::Down, what)
+            .at(watch.options_place())
+            .shows("code 31 (DOWN), unless the name is known without it")
             .write("write an address after --connect, or copy /etc/resolv.conf into the chroot"),
     )
+}
+
+/// `check_status` of a check by sni-check that fails.
+fn status(watch: &Watch) -> &'static str {
+    match &watch.check {
+        Check::Serve(_) => "L7STS",
+        _ => "PROCERR",
+    }
+}
+
+/// Lists of `--crl-file` that have expired.
+pub(super) fn expired_list(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let good = watch.own.as_ref()?;
+    let lists = &good.plan.tls.verification.as_ref()?.lists;
+    let has_expired = |list: &&List| expired(list).is_some();
+    let replaced = |list: &&List| {
+        let mut others = lists.iter().filter(|other| other.has_issuer_of(list));
+        others.any(|other| expired(other).is_none())
+    };
+    let expired_lists = lists.iter().filter(has_expired);
+    let since = expired_lists
+        .filter(|list| !replaced(list))
+        .find_map(expired)?;
+    let what = format!(
+        "--crl-file {}: a revocation list in it {}",
+        good.options.crl_file.join(", "),
+        since_when(since)
+    );
+    let code = Code::CertificateInvalid.number();
+    let status = status(watch);
+    // One list that is still valid may be all that the server's chain needs.
+    let finding = match lists.iter().all(|list| has_expired(&list)) {
+        true => Finding::problem(Effect::Down, what)
+            .shows(format!("{status} with code {code}, the server is DOWN")),
+        false => Finding::note(Effect::Down, what).shows(format!(
+            "{status} with code {code}, the server is DOWN, if its certificate needs that list"
+        )),
+    };
+    Some(
+        finding
+            .at(watch.options_place())
+            .write("put the CA's current list into that file"),
+    )
+}
+
+/// A client certificate that has expired, which a server that verifies it refuses.
+pub(super) fn expired_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let good = watch.own.as_ref()?;
+    let identity = good.plan.tls.identity.as_ref()?;
+    let mut chain = identity.cert.iter().filter_map(Certificate::read);
+    let expired = chain.find(|certificate| certificate.not_after < now())?;
+    let what = format!(
+        "--crt {}: the client certificate {} {}",
+        good.options.crt.as_deref().unwrap_or_default(),
+        expired.subject,
+        since_when(expired.not_after)
+    );
+    Some(
+        Finding::note(Effect::Down, what)
+            .at(watch.options_place())
+            .shows(format!(
+                "{} with code 58, or 71 with status 400 or 403 (DOWN), where the server verifies it",
+                status(watch)
+            ))
+            .write("have it renewed, and put the new one into that file"),
+    )
+}
+
+/// When a list expired, if it has.
+fn expired(list: &List) -> Option<Duration> {
+    let end = Duration::from_secs(u64::try_from(list.next_update?).unwrap_or_default());
+    (end < now()).then_some(end)
+}
+
+fn since_when(end: Duration) -> String {
+    let ago = days(now().saturating_sub(end));
+    format!("expired on {} ({} ago)", day(end), in_days(ago))
 }

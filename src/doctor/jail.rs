@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, OFlags, Stat};
+use rustix::fs::{FileType, Gid, OFlags, Stat};
 use rustix::io::Errno;
+use rustix::process::{getegid, geteuid, getgroups};
 
+use crate::haproxy::account;
+use crate::haproxy::config::place::{At, Place};
+use crate::haproxy::config::proxy::Global;
 use crate::plan::Files;
 use crate::plan::walk::{self, Bounds, Reached, walk};
-
-use super::user::User;
 
 /// Why HAProxy's user can't use a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,15 +34,16 @@ impl From<walk::Obstacle> for Obstacle {
         }
     }
 }
-use crate::haproxy::config::place::Place;
-use crate::haproxy::config::proxy::Global;
-
 /// A chroot and a user.
 #[derive(Clone, Debug)]
 pub(super) struct Jail {
-    /// The chroot, `/` if there is none.
+    /// Where the host's files are: `/`, or the folder of `--root`.
+    pub base: PathBuf,
+    /// The chroot, `base` if there is none.
     pub root: PathBuf,
     pub user: User,
+    /// HAProxy's group, by name where haproxy.cfg has it.
+    pub group: String,
 }
 
 /// What is asked of a file.
@@ -56,11 +59,23 @@ pub(super) enum Need {
 
 impl Jail {
     /// The chroot and the user of `global`, and what of it was not understood.
-    pub(super) fn new(global: &Global) -> (Jail, Vec<(Place, String)>) {
-        let (user, unclear) = User::new(global);
-        let root = global.chroot.as_ref();
-        let root = root.map_or_else(|| "/".into(), |root| PathBuf::from(&root.value));
-        (Jail { root, user }, unclear)
+    pub(super) fn new(global: &Global, base: &Path) -> (Jail, Vec<(Place, String)>) {
+        let (user, unclear) = User::new(global, base);
+        let chroot = global.chroot.as_ref();
+        let root = chroot.map_or_else(
+            || base.to_owned(),
+            |chroot| base.join(chroot.value.trim_start_matches('/')),
+        );
+        let group = global.group.as_ref();
+        let group = group.map_or_else(|| user.gid.to_string(), |at| at.value.clone());
+        let base = base.to_owned();
+        let jail = Jail {
+            base,
+            root,
+            user,
+            group,
+        };
+        (jail, unclear)
     }
 
     /// Whether there is a chroot.
@@ -103,5 +118,86 @@ impl Jail {
             true => Files::within(&self.root),
             false => Files::any(),
         }
+    }
+}
+
+/// HAProxy's user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct User {
+    pub uid: u32,
+    pub gid: u32,
+    /// Further groups; HAProxy keeps none when it changes its group.
+    pub groups: Vec<u32>,
+    /// As haproxy.cfg calls it, or a number.
+    pub name: String,
+}
+
+impl User {
+    /// The user of `global`, and what was not understood. HAProxy has to be started as root
+    /// to change user or root folder; otherwise it is started by us, as an estimate.
+    pub(super) fn new(global: &Global, base: &Path) -> (User, Vec<(Place, String)>) {
+        let root = global.user.is_some() || global.uid.is_some() || global.chroot.is_some();
+        let own = getgroups().unwrap_or_default();
+        let mut user = User {
+            uid: if root { 0 } else { geteuid().as_raw() },
+            gid: if root { 0 } else { getegid().as_raw() },
+            groups: own.into_iter().map(Gid::as_raw).collect(),
+            name: String::new(),
+        };
+        let mut unclear = Vec::new();
+        let mut id =
+            |setting: &Option<At<String>>, found: &dyn Fn(&str) -> Option<u32>, list: &str| {
+                let At { value, place } = setting.as_ref()?;
+                let id = found(value);
+                if id.is_none() {
+                    unclear.push((place.clone(), format!("{value} is not in {list}")));
+                }
+                id
+            };
+        let number = |text: &str| text.parse().ok();
+        let in_file = |file: &str, name: &str| {
+            let file = base.join(file).display().to_string();
+            account(&file, name)
+        };
+        let uid = id(&global.uid, &number, "numbers");
+        let name = id(
+            &global.user,
+            &|name| in_file("etc/passwd", name),
+            "/etc/passwd",
+        );
+        let gid = id(&global.gid, &number, "numbers");
+        let group = id(
+            &global.group,
+            &|name| in_file("etc/group", name),
+            "/etc/group",
+        );
+        if let Some(uid) = uid.or(name) {
+            user.uid = uid;
+        }
+        if let Some(gid) = gid.or(group) {
+            // With its group, HAProxy leaves the others too.
+            (user.gid, user.groups) = (gid, Vec::new());
+        }
+        user.name = match &global.user {
+            Some(user) => user.value.clone(),
+            None => user.uid.to_string(),
+        };
+        (user, unclear)
+    }
+
+    /// Whether it has this right to a file: 4 to read, 2 to write or connect, 1 to execute or enter, or a sum.
+    pub(super) fn may(&self, right: u32, stat: &Stat) -> bool {
+        let mode = stat.st_mode;
+        if self.uid == 0 {
+            return right != 1 || FileType::from_raw_mode(mode).is_dir() || mode & 0o111 != 0;
+        }
+        let shift = if stat.st_uid == self.uid {
+            6
+        } else if stat.st_gid == self.gid || self.groups.contains(&stat.st_gid) {
+            3
+        } else {
+            0
+        };
+        mode >> shift & right == right
     }
 }

@@ -26,6 +26,9 @@ pub(super) fn of(report: &Report, code: Code) -> String {
             "accepts": report.haproxy_accepts,
             "says": report.haproxy_says,
         })),
+        "read": report.read,
+        "found_by": Some(&report.found_by).filter(|text| !text.is_empty()),
+        "summary": report.summary(),
         "findings": findings.collect::<Vec<_>>(),
         "not_understood": unclear.collect::<Vec<_>>(),
         "runs": report.runs.as_ref().map(|runs| json!({
@@ -42,20 +45,15 @@ fn finding(finding: &Finding) -> Value {
     json!({
         "mark": finding.mark.word(),
         "id": finding.id,
+        "effect": finding.effect.word(),
         "file": place.map(|place| &*place.file),
         "line": place.map(|place| place.line),
         "about": finding.about,
         "what": finding.what,
         "shows": finding.shows,
-        "write": write(finding),
+        "write": finding.remedy(),
+        "haproxy": finding.haproxy,
     })
-}
-
-/// What to do, with a shell command on a line of its own.
-fn write(finding: &Finding) -> String {
-    let parts = [finding.write.as_str(), finding.paste.as_str()];
-    let parts = parts.into_iter().filter(|part| !part.is_empty());
-    parts.collect::<Vec<_>>().join("\n")
 }
 
 fn run(ran: &Ran) -> Value {

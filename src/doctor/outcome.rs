@@ -47,7 +47,11 @@ pub(super) enum Outcome {
     /// HAProxy would have killed it.
     Killed,
     /// `sni-check serve` answered with this code.
-    Served(u8),
+    Served {
+        code: u8,
+        /// A rule makes HAProxy show the code; otherwise it shows the status of the response.
+        shown: bool,
+    },
     /// `sni-check serve` did not answer in time.
     ServeLate,
     /// Nobody answers at the socket of `sni-check serve`.
@@ -59,6 +63,8 @@ pub(super) enum Outcome {
     NotServe,
     /// HAProxy may not start any: `insecure-fork-wanted` is missing.
     NoFork,
+    /// The server's name has no address, so HAProxy runs no check.
+    Unresolved,
 }
 
 impl Outcome {
@@ -66,10 +72,11 @@ impl Outcome {
     pub(super) fn status(self) -> &'static str {
         match self {
             Outcome::Code(0) => "PROCOK",
-            Outcome::Served(0) => "L7OK",
-            Outcome::Served(_) => "L7STS",
+            Outcome::Served { code: 0, .. } => "L7OK",
+            Outcome::Served { .. } => "L7STS",
             Outcome::ServeLate => "L7TOUT",
             Outcome::Killed => "PROCTOUT",
+            Outcome::Unresolved => "MAINT",
             Outcome::NoFork | Outcome::NoServe { unix: true } => "SOCKERR",
             Outcome::NoServe { unix: false } => "L4CON",
             Outcome::NotServe => "L7RSP",
@@ -80,7 +87,12 @@ impl Outcome {
     /// `check_code` in HAProxy's statistics; a killed check has none.
     pub(super) fn code(self) -> Option<u32> {
         match self {
-            Outcome::Code(code) | Outcome::Served(code) => Some(code.into()),
+            Outcome::Served {
+                code: 0,
+                shown: false,
+            } => Some(200),
+            Outcome::Served { shown: false, .. } => Some(503),
+            Outcome::Code(code) | Outcome::Served { code, .. } => Some(code.into()),
             Outcome::NotRun => Some(255),
             Outcome::Signal(_) => Some(u32::MAX),
             _ => None,
@@ -89,7 +101,7 @@ impl Outcome {
 
     /// Whether it says that the server is healthy.
     pub(super) fn is_up(self) -> bool {
-        matches!(self, Outcome::Code(0) | Outcome::Served(0))
+        matches!(self, Outcome::Code(0) | Outcome::Served { code: 0, .. })
     }
 
     /// Whether a look at the server can tell why it is not healthy.
@@ -102,7 +114,7 @@ impl Outcome {
     /// The code of sni-check in it, which only sni-check itself gives this meaning.
     pub(super) fn own_code(self) -> Option<Code> {
         match self {
-            Outcome::Code(code) | Outcome::Served(code) => Code::from_number(code),
+            Outcome::Code(code) | Outcome::Served { code, .. } => Code::from_number(code),
             _ => None,
         }
     }

@@ -1,6 +1,7 @@
 //! The report as text for people.
 
 use std::fmt::Write as _;
+use std::iter;
 
 use crate::code::Code;
 use crate::options::values::Color;
@@ -11,17 +12,27 @@ use crate::output::wrap::paragraph;
 
 use super::finding::Finding;
 use super::outcome::{Ran, Runs};
-use super::report::Report;
+use super::report::{LAST, Report, is_told, many};
 
 /// The report as text.
 pub(super) fn text(report: &Report, color: Color) -> String {
     let mut text = String::new();
     paragraph(&mut text, "", &printable(&title(report)));
-    for finding in &report.findings {
-        text.push('\n');
-        print_finding(&mut text, finding);
+    if !report.found_by.is_empty() {
+        paragraph(&mut text, "", &printable(&found(report)));
     }
-    section(&mut text, "haproxy -c says", &report.haproxy_says);
+    let before = iter::once(None).chain(report.findings.iter().map(Some));
+    for (finding, before) in report.findings.iter().zip(before) {
+        text.push('\n');
+        print_finding(&mut text, finding, before, report);
+    }
+    let says = report.haproxy_says.iter();
+    let says = says.filter(|line| !is_told(&report.findings, line));
+    section(
+        &mut text,
+        "haproxy -c says",
+        &says.cloned().collect::<Vec<_>>(),
+    );
     let unclear = report.unclear.iter();
     let unclear: Vec<String> = unclear
         .map(|(place, why)| format!("{place}: {why}"))
@@ -33,71 +44,96 @@ pub(super) fn text(report: &Report, color: Color) -> String {
     paint(text, color)
 }
 
+/// Which files were read, and how doctor knows them.
+fn found(report: &Report) -> String {
+    const MOST: usize = 8;
+    let mut files = report
+        .read
+        .iter()
+        .take(MOST)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    let more = report.read.len().saturating_sub(MOST);
+    if more > 0 {
+        _ = write!(files, " and {more} more");
+    }
+    format!("Read {files}, as {}.", report.found_by)
+}
+
 fn title(report: &Report) -> String {
-    let count = |mark| {
-        let findings = report.findings.iter();
-        findings.filter(|finding| finding.mark == mark).count()
-    };
-    let many = |count: usize, word: &str| match count {
-        1 => format!("1 {word}"),
-        count => format!("{count} {word}s"),
-    };
-    let failed = report.runs.iter().flat_map(Runs::failed).count();
-    let good = match failed {
-        0 => "nothing stands in the way",
-        _ => "no problem in the configuration",
-    };
-    let found = match (count(Mark::Problem), count(Mark::Note)) {
-        (0, 0) if report.checks + report.served == 0 => {
-            "no backend has `option external-check`".to_owned()
-        }
-        (0, 0) => good.to_owned(),
-        (0, notes) => format!("{good}, {}", many(notes, "note")),
-        (problems, 0) => many(problems, "problem"),
-        (problems, notes) => format!("{}, {}", many(problems, "problem"), many(notes, "note")),
-    };
-    let failed = match failed {
-        0 => String::new(),
-        1 => "; 1 check below fails".to_owned(),
-        many => format!("; {many} checks below fail"),
-    };
     let served = match report.served {
         0 => String::new(),
         served => format!(" and {} by sni-check serve", many(served, "check")),
     };
     format!(
-        "{}, {}{served}: {found}{failed}",
+        "{}, {}{served}: {}",
         printable(&report.files.join(", ")),
-        many(report.checks, "external check")
+        many(report.checks, "external check"),
+        printable(&report.summary())
     )
 }
 
-fn print_finding(text: &mut String, finding: &Finding) {
-    let place = finding.place.as_ref();
-    let mut head = place.map_or_else(String::new, |place| printable(&format!("{place} ")));
-    if !finding.about.is_empty() {
-        const MOST: usize = 6;
-        let named = finding.about.iter().take(MOST).map(|name| printable(name));
-        head.push_str(&named.collect::<Vec<_>>().join(", "));
-        let more = finding.about.len().saturating_sub(MOST);
-        if more > 0 {
-            _ = write!(head, " and {more} more");
-        }
-    }
+/// Prints a finding. `before` is the finding above it: what both say is said once.
+fn print_finding(text: &mut String, finding: &Finding, before: Option<&Finding>, report: &Report) {
+    let head = head(finding, report);
     let what = printable(&finding.what);
-    match head.trim_end() {
+    if finding.id == LAST {
+        return finding.mark.paragraph(text, &format!("{head}: {what}"));
+    }
+    match head.as_str() {
         "" => finding.mark.paragraph(text, &what),
         head => {
             finding.mark.paragraph(text, head);
             paragraph(text, "           ", &what);
         }
     }
-    paragraph(text, "           shows  ", &printable(&finding.shows));
-    if !finding.write.is_empty() {
+    let before = before.filter(|before| before.id == finding.id);
+    if before.is_none_or(|before| before.shows != finding.shows) {
+        paragraph(text, "           shows  ", &printable(&finding.shows));
+    }
+    for line in &finding.haproxy {
+        paragraph(
+            text,
+            "           says   ",
+            &printable(&format!("HAProxy: {line}")),
+        );
+    }
+    if !finding.write.is_empty() && before.is_none_or(|before| before.write != finding.write) {
         paragraph(text, "           fix    ", &printable(&finding.write));
     }
     if !finding.paste.is_empty() {
         command(text, "           paste  ", &printable(&finding.paste));
+    }
+}
+
+/// The line and whom the finding is about: `haproxy.cfg:3 (backend be)`.
+fn head(finding: &Finding, report: &Report) -> String {
+    let place = finding.place.as_ref();
+    let place = place.map_or_else(String::new, |place| printable(&place.to_string()));
+    if finding.about.is_empty() || finding.id == LAST {
+        return place;
+    }
+    const MOST: usize = 6;
+    let named = finding.about.iter().take(MOST).map(|name| printable(name));
+    let mut names = named.collect::<Vec<_>>().join(", ");
+    let more = finding.about.len().saturating_sub(MOST);
+    if more > 0 {
+        _ = write!(names, " and {more} more");
+    }
+    let is_server = |name: &String| {
+        let mut servers = report.servers.iter();
+        servers.any(|(backend, server)| *name == format!("{backend}/{server}"))
+    };
+    let word = match finding.id {
+        "unset-variables" => "variable",
+        _ if finding.about.iter().all(is_server) => "server",
+        _ => "backend",
+    };
+    let s = if finding.about.len() == 1 { "" } else { "s" };
+    match place.as_str() {
+        "" => format!("{word}{s} {names}"),
+        place => format!("{place} ({word}{s} {names})"),
     }
 }
 

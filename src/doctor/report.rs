@@ -1,21 +1,32 @@
-//! All that doctor has to say.
+//! Everything that doctor has to say, in order, and the sentence that sums it up.
+
+use std::collections::BTreeSet;
 
 use crate::code::Code;
+use crate::haproxy::config::place::Place;
 use crate::output::mark::Mark;
 
-use super::finding::Finding;
+use super::finding::{Effect, Finding};
 use super::outcome::Runs;
-use crate::haproxy::config::place::Place;
+
+/// The note that is the last one, in one line, and isn't counted.
+pub(super) const LAST: &str = "runtime-servers";
 
 /// What doctor has to say.
 pub(super) struct Report {
-    /// As `-f` names them.
+    /// As `-f` or HAProxy's unit names them.
     pub files: Vec<String>,
-    /// How many servers are checked by a program.
+    /// How doctor knows these files; empty if `-f` names them.
+    pub found_by: String,
+    /// Every file that was read.
+    pub read: Vec<String>,
+    /// How many servers a program checks.
     pub checks: usize,
-    /// How many are checked by `sni-check serve`.
+    /// How many servers `sni-check serve` checks.
     pub served: usize,
     pub findings: Vec<Finding>,
+    /// Backend and name of every server that gets traffic.
+    pub servers: Vec<(String, String)>,
     /// Lines that were not understood, and why.
     pub unclear: Vec<(Place, String)>,
     pub haproxy_version: Option<String>,
@@ -25,11 +36,14 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// 0 when nothing is in the way, 2 when a check cannot work; otherwise the code of the first
-    /// check that fails.
+    /// 0 if nothing is certain to go wrong, 2 if something is; otherwise the code of the first check
+    /// that fails.
     pub(super) fn code(&self) -> Code {
-        let is_grave = |finding: &Finding| finding.mark == Mark::Problem;
-        if self.findings.iter().any(is_grave) {
+        if self
+            .findings
+            .iter()
+            .any(|found| found.mark == Mark::Problem)
+        {
             return Code::Refused;
         }
         let mut failed = self.runs.iter().flat_map(Runs::failed);
@@ -38,4 +52,214 @@ impl Report {
             Some(ran) => ran.outcome.own_code().unwrap_or(Code::Refused),
         }
     }
+
+    /// What will happen, in one sentence.
+    pub(super) fn summary(&self) -> String {
+        let mut parts = self.certain();
+        let failed = self.runs.iter().flat_map(Runs::failed).count();
+        let harmful = |found: &&Finding| found.mark == Mark::Note && found.effect != Effect::Hint;
+        let notes = self.findings.iter().filter(harmful).count();
+        let hints = self.findings.iter().filter(|found| {
+            found.effect == Effect::Hint && found.mark == Mark::Note && found.id != LAST
+        });
+        let hints = hints.count();
+        if parts.is_empty() {
+            parts.push(match (notes, failed) {
+                _ if notes == 0 && hints == 0 && self.checks + self.served == 0 && failed == 0 => {
+                    "no backend has `option external-check`".to_owned()
+                }
+                (0, 0) => "nothing stands in the way".to_owned(),
+                (0, _) => "no problem in the configuration".to_owned(),
+                _ => match self.servers_of(harmful).len() {
+                    0 => "nothing is certain to go wrong".to_owned(),
+                    servers => format!(
+                        "nothing is certain to go wrong, but {} may be judged wrongly",
+                        many(servers, "server")
+                    ),
+                },
+            });
+        }
+        if notes > 0 {
+            parts.push(many(notes, "note"));
+        }
+        if hints > 0 {
+            parts.push(many(hints, "hint"));
+        }
+        let mut text = parts.join(", ");
+        match failed {
+            0 => {}
+            1 => text += "; 1 check below fails",
+            many => text += &format!("; {many} checks below fail"),
+        }
+        text
+    }
+
+    /// What is certain, each effect with the number of its servers.
+    fn certain(&self) -> Vec<String> {
+        let mut parts = Vec::new();
+        let with = |effect: Effect| {
+            move |found: &&Finding| found.mark == Mark::Problem && found.effect == effect
+        };
+        let unset = self
+            .findings
+            .iter()
+            .find(|found| found.id == "unset-variables");
+        if let Some(unset) = unset {
+            let verb = if unset.about.len() == 1 { "is" } else { "are" };
+            let count = many(unset.about.len(), "variable");
+            parts.push(format!(
+                "{count} {verb} not set here, and doctor judges without"
+            ));
+        }
+        let stops =
+            |found: &&Finding| with(Effect::NoStart)(found) && found.id != "unset-variables";
+        if self.findings.iter().any(|found| stops(&found)) {
+            parts.push("HAProxy does not start".to_owned());
+        }
+        let mut counted = BTreeSet::new();
+        for (effect, text) in [
+            (Effect::Down, "will be DOWN though {they} work{s}"),
+            (Effect::Up, "will be UP though visitors fail"),
+            (
+                Effect::Either,
+                "will be DOWN though {they} work{s}, or UP though visitors fail",
+            ),
+        ] {
+            let servers = self.servers_of(with(effect));
+            let new: BTreeSet<_> = servers.difference(&counted).cloned().collect();
+            if !new.is_empty() {
+                let (they, s) = if new.len() == 1 {
+                    ("it", "s")
+                } else {
+                    ("they", "")
+                };
+                let text = text.replace("{they}", they).replace("{s}", s);
+                parts.push(format!("{} {text}", many(new.len(), "server")));
+            }
+            counted.extend(new);
+        }
+        let unchecked = self.servers_of(|found| found.effect == Effect::Unchecked);
+        if !unchecked.is_empty() {
+            parts.push(format!("nobody checks {}", many(unchecked.len(), "server")));
+        }
+        parts
+    }
+
+    /// The servers that findings are about: those of a backend, if they name only that, and all servers
+    /// if they name none.
+    fn servers_of(&self, filter: impl Fn(&&Finding) -> bool) -> BTreeSet<String> {
+        let full = |(backend, server): &(String, String)| format!("{backend}/{server}");
+        let mut servers = BTreeSet::new();
+        for found in self.findings.iter().filter(|found| filter(found)) {
+            let all = self.servers.iter();
+            let concerned = all.filter(|server| {
+                let mut about = found.about.iter();
+                found.about.is_empty()
+                    || about.any(|name| *name == server.0 || *name == full(server))
+            });
+            servers.extend(concerned.map(full));
+        }
+        servers
+    }
+}
+
+/// `1 server`, `2 servers`.
+pub(super) fn many(count: usize, word: &str) -> String {
+    match count {
+        1 => format!("1 {word}"),
+        count => format!("{count} {word}s"),
+    }
+}
+
+/// Merges equal findings and lists all their servers. Certain findings come first, then what visitors
+/// may notice, then hints.
+pub(super) fn sorted(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut merged: Vec<Finding> = Vec::new();
+    for finding in findings {
+        let is_same = |known: &&mut Finding| {
+            let texts = |found: &Finding| (found.what.clone(), found.shows.clone(), found.remedy());
+            known.id == finding.id
+                && (known.mark, known.effect) == (finding.mark, finding.effect)
+                && texts(known) == texts(&finding)
+        };
+        let Some(known) = merged.iter_mut().find(is_same) else {
+            merged.push(finding);
+            continue;
+        };
+        for name in finding.about {
+            if !known.about.contains(&name) {
+                known.about.push(name);
+            }
+        }
+    }
+    merged.sort_by_key(|found| {
+        let unset = found.id == "unset-variables";
+        let hint = found.effect == Effect::Hint;
+        let not_start = found.effect != Effect::NoStart;
+        (!unset, std::cmp::Reverse(found.mark), hint, not_start)
+    });
+    merged
+}
+
+/// Puts what HAProxy says about a line into the finding about that line. If that is why HAProxy refuses
+/// the configuration, no finding of its own says so.
+pub(super) fn fold(findings: &mut Vec<Finding>, says: &[String]) {
+    let alert = says.iter().find(|line| line.starts_with("[ALERT]"));
+    let explained = alert
+        .and_then(|line| place_in(line))
+        .is_some_and(|(file, line)| {
+            findings.iter().any(|found| {
+                let place = found.place.as_ref();
+                found.effect == Effect::NoStart
+                    && place.is_some_and(|place| *place.file == *file && place.line == line)
+            })
+        });
+    findings.retain(|found| found.id != "refused" || !explained);
+    for line in says {
+        let text = text_of(line).to_owned();
+        let place = place_in(line);
+        let names = |found: &Finding| {
+            let mut quoted = found.what.split('`').skip(1).step_by(2);
+            quoted.any(|word| text.contains(&format!("'{word}'")))
+        };
+        let is_about = |found: &&mut Finding| match (place, &found.place) {
+            _ if found.shows.contains(&text) => false,
+            (Some((file, line)), Some(place)) => *place.file == *file && place.line == line,
+            (None, _) => names(found),
+            _ => false,
+        };
+        if let Some(found) = findings.iter_mut().find(is_about) {
+            found.haproxy.push(text);
+        }
+    }
+}
+
+/// What HAProxy says in a line, without level and place.
+fn text_of(line: &str) -> &str {
+    let text = line.split_once("] ").map_or(line, |(_, text)| text);
+    let text = text.split_once("] : ").map_or(text, |(_, text)| text);
+    text.trim_start_matches("config : ").trim()
+}
+
+/// The file and the line that HAProxy names in brackets: `[WARNING] config : parsing [FILE:12] : …`.
+fn place_in(line: &str) -> Option<(&str, usize)> {
+    let (_, rest) = line.split_once("] ")?;
+    let (_, rest) = rest.split_once('[')?;
+    let (place, _) = rest.split_once(']')?;
+    let (file, number) = place.rsplit_once(':')?;
+    Some((file, number.parse().ok()?))
+}
+
+/// Whether a finding already has what HAProxy says in this line, or the line says nothing.
+pub(super) fn is_told(findings: &[Finding], line: &str) -> bool {
+    let text = text_of(line);
+    let says_nothing = ["Error(s) found in configuration file", "Fatal errors found"]
+        .iter()
+        .any(|empty| text.starts_with(empty));
+    says_nothing
+        || findings.iter().any(|found| {
+            found.haproxy.iter().any(|known| known == text)
+                || found.what.contains(text)
+                || found.shows.contains(text)
+        })
 }

@@ -13,18 +13,16 @@ use crate::code::Code;
 use crate::haproxy::child::{Ended, signal};
 use crate::refusal::refusal;
 
+use crate::haproxy::config::check::Check;
+use crate::haproxy::config::external::ExternalCheck;
+
 use super::as_haproxy;
 use super::asked;
 use super::by_hand;
-use super::check::ExternalCheck;
 use super::jail::Jail;
-use super::judge;
-use super::launch;
 use super::outcome::{Outcome, Ran, Runs};
-use super::served::Served;
-use super::setup::Setup;
-use crate::haproxy::config::proxy::Backend;
-use crate::haproxy::config::server_line::Server;
+use super::path_options::is_ours;
+use super::visit::{Visit, Watch};
 
 /// How many checks run at a time.
 const AT_ONCE: usize = 16;
@@ -40,6 +38,11 @@ fn meaning(outcome: Outcome, ours: bool) -> String {
         Outcome::Killed => "took too long, HAProxy kills it; a check_code beside PROCTOUT is left \
                             over from an earlier check, ignore it"
             .to_owned(),
+        Outcome::Unresolved => {
+            "the server's name has no address: HAProxy shows MAINT (resolution) and \
+                                runs no check"
+                .to_owned()
+        }
         Outcome::NoFork => "HAProxy may not start it: insecure-fork-wanted is missing".to_owned(),
         _ => "the command could not be run".to_owned(),
     }
@@ -65,60 +68,40 @@ pub(super) fn possible() -> Result<()> {
     }
 }
 
-/// A check to run.
-enum Job<'a> {
-    External(&'a ExternalCheck<'a>),
-    Served(&'a Served<'a>, &'a Server),
-}
-
-impl Job<'_> {
-    fn run(&self, setup: Setup) -> Ran {
-        match self {
-            Job::External(check) => one(check, setup),
-            Job::Served(served, server) => asked::one(served, server, setup.jail),
-        }
-    }
-}
-
-/// Runs the checks, several at a time; in their order.
-pub(super) fn all(checks: &[ExternalCheck], setup: Setup) -> Runs {
-    // What HAProxy refuses it does not run.
-    let whole = |backend: &Backend| !backend.settings.is_broken();
-    let backends = setup
-        .config
-        .backends
-        .iter()
-        .filter(|backend| whole(backend));
-    let served: Vec<Served> = backends.filter_map(Served::of).collect();
-    let checks: Vec<&ExternalCheck> = checks.iter().filter(|check| whole(check.backend)).collect();
-    let mut jobs: Vec<Job> = checks.iter().map(|check| Job::External(check)).collect();
-    for served in &served {
-        let servers = served.backend.checked();
-        jobs.extend(servers.map(|server| Job::Served(served, server)));
-    }
+/// Runs the checks, several at a time; in their order. A server that is disabled isn't checked.
+pub(super) fn all(visit: &Visit) -> Runs {
+    let jobs = || {
+        let active = visit.active();
+        active.filter(|watch| !watch.server.settings.has("disabled"))
+    };
+    let external = jobs().filter(|watch| matches!(watch.check, Check::External(_)));
+    let served = jobs().filter(|watch| matches!(watch.check, Check::Serve(_)));
+    let jobs: Vec<&Watch> = external.chain(served).collect();
     let mut done = Vec::with_capacity(jobs.len());
     for some in jobs.chunks(AT_ONCE) {
         done.extend(thread::scope(|scope| {
-            let start = |job| {
+            let start = |watch| {
                 let thread = thread::Builder::new();
-                (
-                    job,
-                    thread.spawn_scoped(scope, move || Job::run(job, setup)),
-                )
+                (watch, thread.spawn_scoped(scope, move || one(watch, visit)))
             };
-            let started: Vec<_> = some.iter().map(start).collect();
-            let finish = |(job, thread): (&Job, io::Result<ScopedJoinHandle<Ran>>)| match thread {
+            let started: Vec<_> = some.iter().copied().map(start).collect();
+            let finish = |(watch, thread): (&Watch, io::Result<ScopedJoinHandle<Ran>>)| match thread
+            {
                 Ok(thread) => thread.join().ok(),
                 // No thread is left for it: it runs on this one.
-                Err(_) => Some(job.run(setup)),
+                Err(_) => Some(one(watch, visit)),
             };
             started.into_iter().filter_map(finish).collect::<Vec<_>>()
         }));
     }
-    let exact = is_exact(setup.jail);
+    let exact = is_exact(visit.jail);
+    let checks = jobs.iter().filter_map(|watch| match &watch.check {
+        Check::External(check) => Some(check),
+        _ => None,
+    });
     Runs {
         exact,
-        limits: limits(&checks, exact),
+        limits: limits(&checks.collect::<Vec<_>>(), exact),
         checks: done,
     }
 }
@@ -158,26 +141,43 @@ fn limits(checks: &[&ExternalCheck], exact: bool) -> Vec<String> {
     limits
 }
 
-fn one(check: &ExternalCheck, setup: Setup) -> Ran {
+fn one(watch: &Watch, visit: &Visit) -> Ran {
     let start = Instant::now();
-    let (outcome, said) = match (launch::can_fork(setup), launch::is_empty_chroot(setup)) {
-        (false, _) => (Outcome::NoFork, String::new()),
-        (true, true) => (Outcome::NotRun, String::new()),
-        (true, false) => outcome(check, setup.jail).unwrap_or((Outcome::NotRun, String::new())),
+    let (outcome, meaning, said, ours) = match &watch.check {
+        Check::Serve(check) => {
+            let (outcome, meaning, said) = asked::one(check, watch, visit.jail);
+            (outcome, meaning, said, true)
+        }
+        Check::External(check) => {
+            let (outcome, said) = external(check, visit);
+            let ours = is_ours(check);
+            (outcome, meaning(outcome, ours), said, ours)
+        }
+        _ => (Outcome::NotRun, String::new(), String::new(), false),
     };
     let time = start.elapsed();
-    let ours = judge::is_ours(check);
+    let diagnose = (ours && outcome.has_cause()).then(|| by_hand::diagnose(watch, visit.jail));
     Ran {
-        backend: check.backend.name.clone(),
-        server: check.server.name.clone(),
-        meaning: meaning(outcome, ours),
-        diagnose: match ours && outcome.has_cause() {
-            true => by_hand::of_external(check, setup.jail),
-            false => None,
-        },
+        backend: watch.backend.name.clone(),
+        server: watch.server.name.clone(),
         outcome,
+        meaning,
         said,
+        diagnose: diagnose.flatten(),
         time,
+    }
+}
+
+fn external(check: &ExternalCheck, visit: &Visit) -> (Outcome, String) {
+    let nothing = |outcome| (outcome, String::new());
+    match (visit.can_fork(), visit.has_empty_chroot()) {
+        (false, _) => return nothing(Outcome::NoFork),
+        (true, true) => return nothing(Outcome::NotRun),
+        (true, false) => {}
+    }
+    match check.resolved() {
+        Some(check) => outcome(&check, visit.jail).unwrap_or(nothing(Outcome::NotRun)),
+        None => nothing(Outcome::Unresolved),
     }
 }
 

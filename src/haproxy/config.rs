@@ -4,11 +4,15 @@
 //! `files -> Statements (words, variables, .if) -> sections -> Configuration -> backends -> servers`.
 
 pub(crate) mod address;
+pub(crate) mod check;
 mod condition;
+pub(crate) mod connection;
+pub(crate) mod external;
 pub(crate) mod http_check;
 pub(crate) mod place;
 pub(crate) mod proxy;
 mod section;
+pub(crate) mod serve;
 pub(crate) mod server_line;
 pub(crate) mod statement;
 
@@ -18,6 +22,7 @@ use anyhow::Result;
 
 use self::place::{At, Place};
 use self::proxy::{Backend, Global};
+use self::section::Facts;
 use super::program::Haproxy;
 use super::variables::Variables;
 use crate::refusal::Refusal;
@@ -28,6 +33,7 @@ pub(crate) struct Configuration {
     pub global: Global,
     /// `backend` and `listen`, in the order of the files.
     pub backends: Vec<Backend>,
+    pub facts: Facts,
     /// Lines that were not understood, and why.
     pub unclear: Vec<(Place, String)>,
     /// Lines that cannot be split into words.
@@ -55,6 +61,7 @@ impl Configuration {
         Ok(Configuration {
             global: sections.global,
             backends: sections.backends,
+            facts: sections.facts,
             unclear,
             broken: statements.broken,
             unset: statements.unset,

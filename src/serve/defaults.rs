@@ -7,7 +7,7 @@ use crate::options::values::Verify;
 
 /// The options of a request, completed by the defaults. The table of options says which defaults an
 /// option of the request replaces, besides the default for the same option.
-pub(super) fn over(mut request: Options, defaults: &Options) -> Options {
+pub(crate) fn over(mut request: Options, defaults: &Options) -> Options {
     let mut defaults = defaults.clone();
     let mut drop = |names: &[&str]| {
         let rows = names.iter().filter_map(|name| row(name));

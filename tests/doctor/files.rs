@@ -174,7 +174,7 @@ fn a_variable_that_is_not_set_here() {
         SERVER,
     );
     let config = in_chroot(&stage, &backend);
-    let expected = [("options", PROBLEM), ("unset-variables", "note")];
+    let expected = [("unset-variables", "note"), ("options", PROBLEM)];
     let report = foretells(&config, &expected, "PROCERR", "2");
     assert_eq!(finding(&report, "unset-variables")["about"][0], "SNI_HOST");
     let shows = finding(&report, "options")["shows"].as_str().expect("text");

@@ -20,7 +20,7 @@ fn read_by_doctor(folder: &Folder, text: &str) -> String {
     let what = finding(&report, "command")["what"].as_str().expect("text");
     let command = what.strip_prefix("external-check command ").expect(what);
     command
-        .strip_suffix(" is not there")
+        .strip_suffix(" does not exist")
         .expect(what)
         .to_owned()
 }

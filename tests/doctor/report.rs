@@ -84,7 +84,6 @@ fn the_most_serious_comes_first_and_no_line_is_wider_than_a_terminal() {
         "shows  PROCERR with code 255",
         "paste  install -D -m 755",
         "Not understood",
-        "haproxy -c says",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -120,7 +119,10 @@ fn without_haproxy_the_configuration_is_still_examined() {
     let report: serde_json::Value = serde_json::from_str(&text).expect(&text);
     assert!(report["haproxy"].is_null(), "{report}");
     assert_eq!(output.status.code(), Some(2));
-    assert!(text.contains("--ca-file /none.pem is not there"), "{text}");
+    assert!(
+        text.contains("--ca-file /none.pem does not exist"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -160,6 +162,22 @@ backend hybrid
     server blue 203.0.113.7:443 ssl verify required ca-file @system-ca sni str(www.example.com) check
 "#;
 
+/// The report without what HAProxy says about a finding, which depends on its version.
+fn without_haproxys_words(text: &str) -> String {
+    let mut in_words = false;
+    let lines = text.lines().filter(|line| {
+        let label = line
+            .get(11..18)
+            .is_some_and(|label| !label.trim().is_empty());
+        in_words = match label || line.trim().is_empty() {
+            true => line.trim_start().starts_with("says   HAProxy: "),
+            false => in_words,
+        };
+        !in_words
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn the_page_shows_what_doctor_says() {
     let folder = crate::support::folder::Folder::new();
@@ -178,6 +196,7 @@ fn the_page_shows_what_doctor_says() {
         .next()
         .expect("text")
         .trim_end();
+    let shown = without_haproxys_words(shown);
     // Where a line breaks depends on the path of the program.
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let shown = words(&format!("{shown}\n…\n```\n"));

@@ -1,5 +1,6 @@
 //! The addresses and ports of a configuration (configuration manual, section 11).
 
+use std::fmt;
 use std::net::IpAddr;
 
 /// What a server line says to dial.
@@ -11,6 +12,17 @@ pub(crate) enum Endpoint {
     Unix(String),
     /// Something HAProxy has no address for, such as an abstract socket.
     Other(String),
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Endpoint::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Endpoint::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Endpoint::Unix(path) => write!(f, "{path}"),
+            Endpoint::Other(text) => write!(f, "{text}"),
+        }
+    }
 }
 
 impl Endpoint {
@@ -49,6 +61,11 @@ impl Endpoint {
             Endpoint::Unix(path) => (path.clone(), "NOT_USED".to_owned()),
             Endpoint::Other(_) => (String::new(), "NOT_USED".to_owned()),
         }
+    }
+
+    /// Whether it is the name of an SRV record, which brings the port, too.
+    pub(crate) fn is_srv(&self) -> bool {
+        matches!(self, Endpoint::Tcp(host, 0) if host.starts_with('_'))
     }
 
     /// A name that HAProxy resolves, if it is one.

@@ -1,74 +1,100 @@
-//! `option httpchk`, `http-check` and `tcp-check`: what HAProxy's own checks do.
+//! `option httpchk`, `http-check` and `tcp-check`: the rules of HAProxy's own checks (configuration
+//! manual, section 4.2).
 
 use super::place::{At, Place};
 
-/// The rules of a proxy's own check.
+/// The rules of a proxy's own checks. Each protocol has a list of its own.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
-    /// What follows `option httpchk`.
-    pub request: String,
-    /// They come from `defaults`: the first of the proxy's own replaces them.
-    pub inherited: bool,
+    pub http: List,
+    pub tcp: List,
+    /// What follows `option httpchk`; `None` if no request belongs to the list of `http-check`.
+    pub request: Option<String>,
+    /// `http-check send-state`, which is a setting and not a rule of the list.
+    pub send_state: Option<Place>,
+}
+
+/// The rules of one protocol.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct List {
     /// The words of each line.
-    lines: Vec<At<Vec<String>>>,
+    pub lines: Vec<At<Vec<String>>>,
+    /// The rules come from `defaults`: the first rule of the proxy itself replaces them all.
+    inherited: bool,
 }
 
-/// How a check connects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Connect<'a> {
-    /// As the server line says, which is what happens without a rule too.
-    AsTheServer,
-    /// With TLS of its own, in this line, which names no SNI.
-    TlsWithoutSni(&'a Place),
-    /// In another way that leaves nothing to say.
-    OnItsOwn,
-}
-
-impl Rules {
-    pub(crate) fn add(&mut self, words: &[&str], place: &Place) {
-        if std::mem::take(&mut self.inherited) {
+impl List {
+    /// Adds a line; returns whether it replaced inherited ones.
+    fn add(&mut self, words: &[&str], place: &Place) -> bool {
+        let replaces = std::mem::take(&mut self.inherited);
+        if replaces {
             self.lines.clear();
         }
         let words = words.iter().map(|word| (*word).to_owned()).collect();
         self.lines.push(At::new(words, place));
+        replaces
     }
 
-    /// The lines, each as text.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = At<String>> {
+    /// The lines with this action, such as `connect`.
+    pub(crate) fn all<'a>(&'a self, action: &'a str) -> impl Iterator<Item = &'a At<Vec<String>>> {
         let lines = self.lines.iter();
-        lines.map(|line| At::new(line.value.join(" "), &line.place))
+        lines.filter(move |line| line.value.get(1).is_some_and(|word| word == action))
     }
+}
 
-    /// The words of the lines.
-    pub(crate) fn words(&self) -> &[At<Vec<String>>] {
-        &self.lines
-    }
-
-    /// How the check connects.
-    pub(crate) fn connect(&self) -> Connect<'_> {
-        let is_connect =
-            |line: &&At<Vec<String>>| line.value.get(1).is_some_and(|word| word == "connect");
-        let mut connects = self.lines.iter().filter(is_connect);
-        let Some(line) = connects.next() else {
-            return Connect::AsTheServer;
-        };
-        let has = |word: &str| line.value.iter().any(|known| known == word);
-        match (has("sni"), has("default"), has("ssl")) {
-            (false, true, _) => Connect::AsTheServer,
-            (false, false, true) => Connect::TlsWithoutSni(&line.place),
-            _ => Connect::OnItsOwn,
+impl Rules {
+    /// Reads an `http-check` or `tcp-check` line.
+    pub(crate) fn add(&mut self, words: &[&str], place: &Place) {
+        match words {
+            ["http-check", "send-state", ..] => self.send_state = Some(place.clone()),
+            ["http-check", "disable-on-404", ..] => {}
+            ["http-check", ..] => {
+                if self.http.add(words, place) {
+                    self.request = None;
+                }
+            }
+            _ => {
+                self.tcp.add(words, place);
+            }
         }
     }
 
-    /// Whether the check's request has a Host header, which HAProxy 3.3 and later send as SNI.
-    pub(crate) fn has_host(&self) -> bool {
-        let after_version = self.request.splitn(4, ' ').nth(3);
-        let mut lines = self.lines.iter();
-        after_version.is_some_and(|more| !more.is_empty())
-            || self.request.to_ascii_lowercase().contains("host:")
-            || lines.any(|line| {
-                let mut pairs = line.value.windows(2);
-                pairs.any(|two| two[0] == "hdr" && two[1].eq_ignore_ascii_case("host"))
-            })
+    /// Reads `option httpchk`. In a proxy it replaces the rules of `defaults`, as HAProxy 2.6 to 3.2 do.
+    pub(crate) fn set_request(&mut self, words: &[&str]) {
+        if std::mem::take(&mut self.http.inherited) {
+            self.http.lines.clear();
+        }
+        self.request = Some(words.join(" "));
+    }
+
+    /// Marks the rules as those of `defaults`.
+    pub(crate) fn inherit(&mut self) {
+        self.http.inherited = true;
+        self.tcp.inherited = true;
+    }
+
+    /// Whether the http-check sends a request at all.
+    pub(crate) fn sends_request(&self) -> bool {
+        self.request.is_some() || self.http.all("send").next().is_some()
+    }
+
+    /// The name in the request's Host header, if there is one.
+    pub(crate) fn host(&self) -> Option<String> {
+        let header = |line: &At<Vec<String>>| {
+            let mut three = line.value.windows(3);
+            let found = three.find(|three| {
+                three[0] == "hdr" && three[1].eq_ignore_ascii_case("host") && !three[2].is_empty()
+            })?;
+            Some(found[2].clone())
+        };
+        let of_rules = self.http.all("send").filter_map(header).last();
+        of_rules.or_else(|| {
+            // The old form puts headers after the version: `GET / HTTP/1.1\r\nHost:\ NAME`.
+            let request = self.request.as_deref()?;
+            let at = request.to_ascii_lowercase().find("host:")?;
+            let rest = request.get(at + 5..)?.trim_start();
+            let name = rest.split(['\r', '\n', ' ']).next()?;
+            (!name.is_empty()).then(|| name.to_owned())
+        })
     }
 }

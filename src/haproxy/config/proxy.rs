@@ -74,12 +74,6 @@ impl Backend {
         let check = self.settings.check.as_ref();
         check.is_some_and(|check| check.value == "external-check") && !self.settings.disabled
     }
-
-    /// Its servers that have a check of their own.
-    pub(crate) fn checked(&self) -> impl Iterator<Item = &Server> {
-        let own = |server: &&Server| server.settings.has("check") && !server.settings.has("track");
-        self.servers.iter().filter(own)
-    }
 }
 
 impl ProxySettings {
@@ -95,7 +89,9 @@ impl ProxySettings {
                     self.replaced = None;
                 }
                 self.check = text(kind);
-                self.rules.request = more.join(" ");
+                if *kind == "httpchk" {
+                    self.rules.set_request(more);
+                }
             }
             ["http-check" | "tcp-check", ..] => self.rules.add(words, place),
             ["source", value, ..] => self.source = text(value),
@@ -143,7 +139,7 @@ impl ProxySettings {
 
     /// What a proxy that follows `defaults` starts with.
     pub(crate) fn inherited(mut self) -> ProxySettings {
-        self.rules.inherited = true;
+        self.rules.inherit();
         self
     }
 }

@@ -1,7 +1,7 @@
 //! The sections of a configuration: where each starts, and what it inherits (configuration manual,
 //! sections 3 and 4).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::address::{Endpoint, template};
 use super::place::Place;
@@ -46,12 +46,46 @@ enum Section {
     Other,
 }
 
+/// What any section may say and expressions depend on.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    /// The variables that a `set-var` somewhere sets, such as `txn.name`.
+    pub variables: BTreeSet<String>,
+    /// Lua or an SPOE agent may set any variable.
+    pub sets_unknown: bool,
+    /// A `bind` line has `ssl`.
+    pub tls_listener: bool,
+}
+
+impl Facts {
+    fn read(&mut self, words: &[&str]) {
+        let argument = |word: &str| {
+            let rest = word.strip_prefix("set-var").unwrap_or_default();
+            let rest = rest.strip_prefix("-fmt").unwrap_or(rest);
+            let name = rest.strip_prefix('(')?.split([',', ')']).next()?;
+            Some(name.to_owned())
+        };
+        self.variables
+            .extend(words.iter().copied().filter_map(argument));
+        match words {
+            ["set-var" | "set-var-fmt", name, ..] => {
+                self.variables.insert((*name).to_owned());
+            }
+            ["bind", more @ ..] => self.tls_listener |= more.contains(&"ssl"),
+            ["filter", "spoe", ..] => self.sets_unknown = true,
+            [first, ..] if first.starts_with("lua-load") => self.sets_unknown = true,
+            _ => {}
+        }
+    }
+}
+
 /// The sections of a configuration.
 #[derive(Debug, Default)]
 pub(super) struct Sections {
     pub global: Global,
     /// `backend` and `listen`, in the order of the files.
     pub backends: Vec<Backend>,
+    pub facts: Facts,
     /// What was not understood, and why.
     pub unclear: Vec<(Place, String)>,
 }
@@ -85,6 +119,7 @@ impl Reader {
         if SECTIONS.contains(&words[0]) {
             return self.open(&words, place);
         }
+        self.done.facts.read(&words);
         let unclear = match &self.section {
             Section::Global => self.done.global.read(&words, place),
             Section::Defaults(name) => {

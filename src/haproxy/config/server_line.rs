@@ -54,12 +54,35 @@ const WITH_VALUE: &[&str] = &[
     "socks4",
     "source",
     "track",
+    "agent-inter",
+    "agent-port",
+    "check-proto",
+    "ciphers",
+    "ciphersuites",
+    "fall",
+    "fastinter",
+    "downinter",
+    "init-addr",
+    "observe",
+    "on-error",
+    "on-marked-down",
+    "on-marked-up",
+    "rise",
+    "slowstart",
+    "ssl-max-ver",
+    "ssl-min-ver",
+    "weight",
     "usesrc",
     "verify",
     "verifyhost",
 ];
 
 impl Server {
+    /// Whether HAProxy checks it, by the word `check`.
+    pub(crate) fn is_checked(&self) -> bool {
+        self.settings.has("check")
+    }
+
     /// Its address and port as HAProxy names them, its name resolved as HAProxy does when it starts; a
     /// name that has no address stays.
     pub(crate) fn address(&self) -> (String, String) {
@@ -120,12 +143,6 @@ impl Settings {
     /// Where a word is written.
     pub(crate) fn place(&self, word: &str) -> Option<&Place> {
         self.get(word).map(|at| &at.place)
-    }
-
-    /// The name of `sni str(NAME)`, which is the same for every request.
-    pub(crate) fn fixed_sni(&self) -> Option<&str> {
-        let sni = self.get("sni")?.value.strip_prefix("str(")?;
-        Some(sni.strip_suffix(')')?.trim_matches(['\'', '"']))
     }
 
     /// The time between two checks.

@@ -1,29 +1,82 @@
 //! Whether HAProxy's user can run `external-check command` inside the chroot.
 
+use std::fs;
 use std::path::Path;
 
-use rustix::fs::{StatVfsMountFlags, fstatvfs};
+use rustix::fs::{StatVfsMountFlags, fgetxattr, fstatvfs};
 
 use crate::haproxy::call::own_command;
 
-use super::binary::Program;
-use super::check::ExternalCheck;
-use super::finding::Finding;
+use crate::haproxy::config::check::Check;
+use crate::haproxy::config::proxy::Backend;
+
+use super::finding::{Effect, Finding};
 use super::jail::{Jail, Need, Obstacle};
+use super::program::Program;
 use super::shell::shell;
+use super::visit::Visit;
 
 /// HAProxy's code for a program that could not be started.
 const NOT_RUN: &str = "PROCERR with code 255, the server is DOWN";
 
-/// Looks at the command of a check.
-pub(super) fn look(check: &ExternalCheck, jail: &Jail) -> Option<Finding> {
-    let finding = fault(&check.command.value, jail)?;
-    let finding = finding.at(&check.command.place);
-    Some(finding.about([check.backend.name.clone()]))
+/// Whether the command of a backend can be started.
+pub(super) fn command(visit: &Visit, backend: &Backend) -> Vec<Finding> {
+    let found = of_backend(visit, backend, |command| fault(command, visit.jail));
+    found.into_iter().collect()
+}
+
+/// Whether SELinux lets HAProxy start the command: Fedora's policy lets `haproxy_t` execute only files
+/// of the type `haproxy_exec_t`.
+pub(super) fn selinux(visit: &Visit, backend: &Backend) -> Vec<Finding> {
+    let found = of_backend(visit, backend, |command| denied(command, visit.jail));
+    found.into_iter().collect()
+}
+
+fn of_backend(
+    visit: &Visit,
+    backend: &Backend,
+    fault: impl Fn(&str) -> Option<Finding>,
+) -> Option<Finding> {
+    let mut watches = visit.watches_of(backend);
+    let runs = watches.any(|watch| watch.is_active() && matches!(watch.check, Check::External(_)));
+    let command = backend.settings.command.as_ref().filter(|_| runs)?;
+    if visit.has_empty_chroot() {
+        return None;
+    }
+    let finding = fault(&command.value)?.at(&command.place);
+    Some(finding.about([backend.name.clone()]))
+}
+
+fn denied(command: &str, jail: &Jail) -> Option<Finding> {
+    let enforce = fs::read_to_string(jail.base.join("sys/fs/selinux/enforce")).ok()?;
+    if enforce.trim() != "1" || !command.starts_with('/') {
+        return None;
+    }
+    let (file, _) = jail.files().open(command, command).ok()?;
+    let mut context = [0; 256];
+    let length = fgetxattr(&file, "security.selinux", &mut context[..]).ok()?;
+    let context = String::from_utf8_lossy(context.get(..length)?).into_owned();
+    mislabelled(command, &jail.outside(command), &context)
+}
+
+fn mislabelled(command: &str, outside: &str, context: &str) -> Option<Finding> {
+    const TYPE: &str = "haproxy_exec_t";
+    let kind = context.trim_end_matches('\0').split(':').nth(2)?;
+    if kind == TYPE {
+        return None;
+    }
+    let what = format!(
+        "SELinux is enforcing, and {command} has the type {kind}: HAProxy may execute only {TYPE}"
+    );
+    let label = shell(["semanage", "fcontext", "-a", "-t", TYPE, outside]);
+    Some(
+        not_run(what, "give the file the type of HAProxy's programs:")
+            .paste(format!("{label} && {}", shell(["restorecon", outside]))),
+    )
 }
 
 fn not_run(what: String, write: impl Into<String>) -> Finding {
-    Finding::problem("command", what)
+    Finding::problem(Effect::Down, what)
         .shows(NOT_RUN)
         .write(write)
 }
@@ -67,7 +120,8 @@ fn unstartable(command: &str, jail: &Jail, program: Program) -> Option<Finding> 
     match program {
         Program::Dynamic(loader) if is_missing(&loader) => Some(not_run(
             format!("{command} is not static, and its loader {loader} {where_}"),
-            "the static sni-check (a release build is), which needs no other file",
+            "install the static sni-check, as releases and packages have it; cargo install makes a \
+             static one with RUSTFLAGS='-C target-feature=+crt-static' before it",
         )),
         Program::Script(interpreter) if is_missing(&interpreter) => Some(not_run(
             format!("{command} is a script, and its interpreter `{interpreter}` {where_}"),
@@ -88,8 +142,8 @@ fn unknown(command: &str, jail: &Jail) -> Finding {
     let write = "install sni-check again, or give the script its #! line";
     match jail.find("/bin/sh", Need::Execute) {
         Err(_) => not_run(what, write),
-        Ok(_) => Finding::note("command", what)
-            .shows("HAProxy gives it to /bin/sh; an empty file would be UP for ever")
+        Ok(_) => Finding::note(Effect::Up, what)
+            .shows("HAProxy gives it to /bin/sh; if it is empty, every server is UP for ever")
             .write(write),
     }
 }
@@ -105,7 +159,7 @@ fn obstructed(command: &str, jail: &Jail, obstacle: &Obstacle) -> Finding {
         )
         .paste(install(command, jail)),
         Obstacle::Missing => not_run(
-            format!("external-check command {command} is not there"),
+            format!("external-check command {command} does not exist"),
             format!("external-check command {}", own_command()),
         ),
         Obstacle::NotRegular => not_run(
@@ -121,13 +175,10 @@ fn obstructed(command: &str, jail: &Jail, obstacle: &Obstacle) -> Finding {
             "",
         )
         .paste(shell(["chmod", "755", &at.display().to_string()])),
-        Obstacle::Hidden(at) => Finding::note(
-            "command",
-            format!(
-                "{command} could not be examined: no permission to look at {}",
-                at.display()
-            ),
-        )
+        Obstacle::Hidden(at) => Finding::hint(format!(
+            "{command} could not be examined: no permission to look at {}",
+            at.display()
+        ))
         .shows("nothing is known about it")
         .write("run doctor as root"),
     }
@@ -147,4 +198,21 @@ fn install(command: &str, jail: &Jail) -> String {
         &source,
         &jail.outside(command),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mislabelled;
+
+    #[test]
+    fn selinux_lets_haproxy_execute_one_type_only() {
+        let found = |context: &str| mislabelled("/sni-check", "/root/sni-check", context);
+        assert!(found("system_u:object_r:haproxy_exec_t:s0\0").is_none());
+        for kind in ["bin_t", "haproxy_var_lib_t"] {
+            let found = found(&format!("unconfined_u:object_r:{kind}:s0\0")).expect("a finding");
+            assert!(found.what.contains(kind), "{}", found.what);
+            let paste = "semanage fcontext -a -t haproxy_exec_t /root/sni-check && restorecon /root/sni-check";
+            assert_eq!(found.paste, paste);
+        }
+    }
 }

@@ -1,21 +1,20 @@
 //! An external check as HAProxy calls it: command, arguments, environment, time limit.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::haproxy::Caller;
-use crate::haproxy::variables::Variables;
-
-use crate::haproxy::config::Configuration;
-use crate::haproxy::config::place::{At, Place};
-use crate::haproxy::config::proxy::Backend;
-use crate::haproxy::config::server_line::Server;
+use super::connection::Reading;
+use super::place::{At, Place};
+use super::proxy::Backend;
+use super::server_line::Server;
+use crate::haproxy::call::Caller;
 
 /// HAProxy's `inter` where none is given (manual, section 5.2).
-pub(super) const INTER: Duration = Duration::from_secs(2);
+pub(crate) const INTER: Duration = Duration::from_secs(2);
 
 /// The external check of one server.
-#[derive(Debug)]
-pub(super) struct ExternalCheck<'a> {
+#[derive(Clone, Debug)]
+pub(crate) struct ExternalCheck<'a> {
     pub backend: &'a Backend,
     pub server: &'a Server,
     pub command: &'a At<String>,
@@ -27,7 +26,7 @@ pub(super) struct ExternalCheck<'a> {
 
 /// When HAProxy kills a check, and by what.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Limit {
+pub(crate) struct Limit {
     pub time: Duration,
     /// `inter` or `timeout connect`.
     pub name: &'static str,
@@ -36,32 +35,19 @@ pub(super) struct Limit {
 }
 
 impl<'a> ExternalCheck<'a> {
-    /// The checks of a configuration, in its order.
-    pub(super) fn all(config: &'a Configuration, variables: &Variables) -> Vec<ExternalCheck<'a>> {
-        let external = config.external();
-        external
-            .flat_map(|backend| {
-                // Since 3.4 a server may be checked as a section says.
-                let by_program = |server: &&Server| !server.settings.has("healthcheck");
-                let checked = backend.checked().filter(by_program);
-                checked.filter_map(|server| ExternalCheck::new(config, backend, server, variables))
-            })
-            .collect()
-    }
-
-    fn new(
-        config: &Configuration,
+    /// The check of this server; `None` without `external-check command`.
+    pub(super) fn new(
+        reading: Reading,
         backend: &'a Backend,
         server: &'a Server,
-        variables: &Variables,
     ) -> Option<ExternalCheck<'a>> {
         let not_used = || ("NOT_USED".to_owned(), "NOT_USED".to_owned());
         let (proxy_address, proxy_port) = backend.listener.clone().unwrap_or_else(not_used);
         let (address, port) = server.endpoint.words();
         let arguments = [proxy_address, proxy_port, address, port];
         let mut environment: Vec<(String, String)> = Vec::new();
-        if config.global.preserve_env {
-            let kept = variables.all();
+        if reading.config.global.preserve_env {
+            let kept = reading.variables.all();
             let kept = kept.map(|(name, value)| (name.to_owned(), value.to_owned()));
             environment.extend(kept.filter(|(name, _)| name != "PATH"));
         }
@@ -77,29 +63,33 @@ impl<'a> ExternalCheck<'a> {
     }
 
     /// HAProxy's names for it.
-    pub(super) fn caller(&self) -> Caller {
+    pub(crate) fn caller(&self) -> Caller {
         Caller {
             backend: self.backend.name.clone(),
             server: self.server.name.clone(),
         }
     }
 
-    /// Resolves the server's name, as HAProxy does when it starts; a name that has no address stays.
-    pub(super) fn resolve(&mut self) {
+    /// The check with the server's name resolved, as HAProxy does when it starts; `None` for a name
+    /// that has no address.
+    pub(crate) fn resolved(&self) -> Option<ExternalCheck<'a>> {
+        let mut check = self.clone();
         if self.server.endpoint.name().is_none() {
-            return;
+            return Some(check);
         }
         let (address, _) = self.server.address();
-        for (name, value) in &mut self.environment {
+        address.parse::<IpAddr>().ok()?;
+        for (name, value) in &mut check.environment {
             if name == "HAPROXY_SERVER_ADDR" {
                 value.clone_from(&address);
             }
         }
-        self.arguments[2] = address;
+        check.arguments[2] = address;
+        Some(check)
     }
 
     /// A variable of its environment.
-    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         let found = self.environment.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     }

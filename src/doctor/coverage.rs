@@ -1,0 +1,363 @@
+//! Which check a backend describes, and which of its servers that check judges.
+
+use crate::haproxy::call::own_command;
+use crate::haproxy::config::check::{Check, Protocol};
+use crate::haproxy::config::place::Place;
+use crate::haproxy::config::proxy::Backend;
+use crate::haproxy::config::server_line::Server;
+use crate::output::mark::Mark;
+
+use super::finding::{Effect, Finding};
+use super::visit::{Visit, Watch};
+
+pub(super) fn no_command(_: &Visit, backend: &Backend) -> Vec<Finding> {
+    if !backend.is_external() || backend.settings.command.is_some() {
+        return Vec::new();
+    }
+    let what = "option external-check without `external-check command`";
+    vec![
+        Finding::problem(Effect::NoStart, what)
+            .at(Check::option(backend).unwrap_or(&backend.place))
+            .about([backend.name.clone()])
+            .shows("HAProxy refuses the configuration")
+            .write(format!("external-check command {}", own_command())),
+    ]
+}
+
+/// Whether a line stands in the backend itself, not in its defaults.
+fn is_within(backend: &Backend, place: &Place) -> bool {
+    place.file == backend.place.file && place.line > backend.place.line
+}
+
+/// What describes a check of another kind than the backend has: the external check, or http-check rules.
+pub(super) fn no_option(visit: &Visit, backend: &Backend) -> Vec<Finding> {
+    let set = &backend.settings;
+    if backend.is_external() || visit.checks_of(backend) == 0 {
+        return Vec::new();
+    }
+    if let (Some(external), Some(check)) = (&set.replaced, &set.check)
+        && is_within(backend, external)
+    {
+        let what = format!(
+            "`option {}` replaces `option external-check` of {external}",
+            check.value
+        );
+        return vec![replaced_by(backend, Finding::problem(Effect::Either, what))];
+    }
+    let own = set.command.as_ref().or(set.path.as_ref());
+    // What comes from defaults is for the backends that have the option.
+    let own = own
+        .map(|setting| &setting.place)
+        .filter(|place| is_within(backend, place));
+    let kind = set.check.as_ref();
+    let rules = set.rules.http.lines.first().filter(|_| kind.is_none());
+    let (place, what, option) = match (own, rules) {
+        (Some(place), _) => (
+            place,
+            "external-check is set, but without `option external-check` HAProxy ignores it",
+            "option external-check",
+        ),
+        (None, Some(rule)) => (
+            &rule.place,
+            "http-check lines are set, but without `option httpchk` HAProxy ignores them",
+            "option httpchk",
+        ),
+        _ => return Vec::new(),
+    };
+    let kind = kind.map_or_else(
+        || "a plain connection (with the server line's TLS, if it has any)".to_owned(),
+        |check| check.value.clone(),
+    );
+    vec![
+        Finding::problem(Effect::Either, what)
+            .at(place)
+            .about([backend.name.clone()])
+            .shows(format!(
+                "the check is {kind}: it is UP while visitors get 503 where a connection is not enough, or DOWN where it \
+                 fails"
+            ))
+            .write(format!("add {option}, after any other option that sets a check")),
+    ]
+}
+
+/// An `option external-check` of defaults that the backend's own option replaces.
+pub(super) fn replaced(_: &Visit, backend: &Backend) -> Vec<Finding> {
+    let set = &backend.settings;
+    let (Some(external), Some(check)) = (&set.replaced, &set.check) else {
+        return Vec::new();
+    };
+    if is_within(backend, external) || set.command.is_none() {
+        return Vec::new();
+    }
+    let what = format!(
+        "`option {}` replaces `option external-check` of {external}",
+        check.value
+    );
+    vec![replaced_by(backend, Finding::hint(what))]
+}
+
+fn replaced_by(backend: &Backend, finding: Finding) -> Finding {
+    let check = backend.settings.check.as_ref();
+    let kind = check.map_or("a connection", |check| &check.value);
+    finding
+        .at(Check::option(backend).unwrap_or(&backend.place))
+        .about([backend.name.clone()])
+        .shows(format!(
+            "HAProxy checks with {kind} and never runs the external check"
+        ))
+        .write("keep the one of the two that is meant; the last one counts")
+}
+
+/// What only a server that is meant to be checked has on its line.
+const OF_CHECKS: [&str; 19] = [
+    "addr",
+    "check-alpn",
+    "check-proto",
+    "check-send-proxy",
+    "check-sni",
+    "check-ssl",
+    "check-via-socks4",
+    "downinter",
+    "fall",
+    "fastinter",
+    "init-state",
+    "inter",
+    "observe",
+    "on-error",
+    "on-marked-down",
+    "on-marked-up",
+    "port",
+    "rise",
+    "no-check-ssl",
+];
+
+fn is_unchecked(server: &Server) -> bool {
+    let set = &server.settings;
+    !server.is_checked() && !set.has("track") && !set.has("agent-check") && !set.has("disabled")
+}
+
+/// Servers that nobody checks, though somebody wrote a check for them.
+pub(super) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> {
+    let unchecked = visit.watches_of(backend);
+    let unchecked: Vec<&Watch> = unchecked
+        .filter(|watch| is_unchecked(watch.server))
+        .collect();
+    let all = unchecked.len() == backend.servers.len();
+    let (true, Some(first)) = (all, unchecked.first()) else {
+        return Vec::new();
+    };
+    let set = &backend.settings;
+    let described =
+        set.check.is_some() || set.command.is_some() || !set.rules.http.lines.is_empty();
+    let meant = |watch: &&Watch| OF_CHECKS.iter().any(|word| watch.server.settings.has(word));
+    let explicit = unchecked
+        .iter()
+        .all(|watch| watch.server.settings.has("no-check"));
+    let what = "no server of this backend has `check`: nothing is checked";
+    let finding = match (described || unchecked.iter().any(meant)) && !explicit {
+        true => Finding::problem(Effect::Unchecked, what),
+        false => Finding::note(Effect::Unchecked, what),
+    };
+    vec![
+        finding
+            .at(&first.server.place)
+            .about([backend.name.clone()])
+            .shows("no check; a dead server keeps getting its share of the traffic")
+            .write(switch_on(
+                visit,
+                first,
+                "add `check` to the server line, or to default-server above it",
+            )),
+    ]
+}
+
+/// A server beside others that are checked.
+pub(super) fn not_checked(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let mut others = watch.backend.servers.iter();
+    let beside_checked = others.any(|server| !is_unchecked(server));
+    if !is_unchecked(watch.server) || !beside_checked {
+        return None;
+    }
+    let what = "this server has no `check`, others of its backend have";
+    let finding = match watch.server.settings.has("no-check") {
+        true => Finding::note(Effect::Unchecked, what),
+        false => Finding::problem(Effect::Unchecked, what),
+    };
+    Some(
+        finding
+            .at(&watch.server.place)
+            .shows("no check; traffic goes to it even if it is dead")
+            .write(switch_on(
+                visit,
+                watch,
+                "add `check` at the end of its line",
+            )),
+    )
+}
+
+/// The advice to switch a check on, with what that check needs besides.
+fn switch_on(visit: &Visit, watch: &Watch, advice: &str) -> String {
+    let found = (visit.judge)(visit, watch).into_iter();
+    let needed = found.filter(|found| found.effect != Effect::Hint);
+    let mut needed: Vec<Finding> = needed.collect();
+    needed.sort_by_key(|found| std::cmp::Reverse(found.mark));
+    let Some(first) = needed.first() else {
+        return advice.to_owned();
+    };
+    let certain = match first.mark {
+        Mark::Problem => "that check fails, or means nothing, until this is changed, too",
+        _ => "look at this, too",
+    };
+    let texts: Vec<String> = needed
+        .iter()
+        .map(|found| format!("{}; {}", found.what, found.remedy()))
+        .collect();
+    format!("first: {}. Then {advice} ({certain})", texts.join(". "))
+}
+
+/// Servers that only an agent judges.
+pub(super) fn agent_alone(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let set = &watch.server.settings;
+    if !set.has("agent-check") || set.has("check") || set.has("track") {
+        return None;
+    }
+    let what = "`agent-check` without `check`: nobody but the agent judges this server";
+    Some(
+        Finding::note(Effect::Unchecked, what)
+            .at(&watch.server.place)
+            .shows(
+                "while the agent does not answer, the server stays as it was, and is UP after a \
+                 reload, dead or not",
+            )
+            .write("add `check` as well, with what really asks the server"),
+    )
+}
+
+/// The check of one server decides about another one.
+pub(super) fn tracks_another(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let track = watch.server.settings.get("track")?;
+    let full = match track.value.contains('/') {
+        true => track.value.clone(),
+        false => format!("{}/{}", watch.backend.name, track.value),
+    };
+    let other = visit.watches.iter().find(|other| other.name() == full)?;
+    if other.server.endpoint == watch.server.endpoint {
+        return None;
+    }
+    let what = format!("`track {full}`: the check of another address decides about this server");
+    Some(
+        Finding::hint(what)
+            .at(&track.place)
+            .shows(format!(
+                "UP while {full} is UP, even if this server is dead"
+            ))
+            .write("add `check` in place of track, if the two can fail on their own"),
+    )
+}
+
+/// `http-check` and `tcp-check` have no effect on an external check.
+pub(super) fn unused_rule(_: &Visit, backend: &Backend) -> Vec<Finding> {
+    if !backend.is_external() {
+        return Vec::new();
+    }
+    let rules = &backend.settings.rules;
+    let lines = rules.http.lines.iter().chain(&rules.tcp.lines);
+    let own = lines.filter(|line| is_within(backend, &line.place));
+    let finding = |line: &crate::haproxy::config::place::At<Vec<String>>| {
+        let text = line.value.join(" ");
+        let what = format!("with option external-check HAProxy ignores `{text}`");
+        let write = match text.strip_prefix("http-check expect ") {
+            Some(expectation) => format!("--expect {}", quoted(expectation)),
+            None => "--method, --uri, --header, --body and --expect".to_owned(),
+        };
+        Finding::note(Effect::Either, what)
+            .at(&line.place)
+            .about([backend.name.clone()])
+            .shows(
+                "UP or DOWN by the check's own options where they ask something else; without any, \
+                 GET / and status 200-399",
+            )
+            .write(format!("{write} in external-check path, without this line"))
+    };
+    own.map(finding).collect()
+}
+
+/// A value in single quotes, for `external-check path`.
+fn quoted(value: &str) -> String {
+    shlex::try_quote(value).map_or_else(|_| "'…'".to_owned(), |value| value.into_owned())
+}
+
+/// A server that a section of its own checks.
+pub(super) fn healthcheck(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let Check::Section(section) = &watch.check else {
+        return None;
+    };
+    if !watch.backend.is_external() {
+        return None;
+    }
+    let what = format!(
+        "`healthcheck {}` of this server replaces the external check",
+        section.value
+    );
+    Some(
+        Finding::hint(what)
+            .at(&section.place)
+            .shows("what that section checks; sni-check is never run for this server")
+            .write("keep the one of the two that is meant"),
+    )
+}
+
+/// The backend's own http-check rules replace the request of `option httpchk` in defaults.
+pub(super) fn without_request(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let Check::Own(own) = &watch.check else {
+        return None;
+    };
+    let Protocol::Http {
+        sends_request: false,
+        ..
+    } = own.protocol
+    else {
+        return None;
+    };
+    let rules = &watch.backend.settings.rules.http;
+    let line = rules.lines.first()?;
+    let waits = rules.all("expect").next().is_some();
+    let what = "the http-check lines of this backend replace the request of `option httpchk` in \
+                defaults, so the check sends no request";
+    let finding = match waits {
+        true => Finding::problem(Effect::Down, what)
+            .shows("L7TOUT or L7RSP (DOWN): the check waits for a response to a request that it didn't send"),
+        false => Finding::note(Effect::Up, what)
+            .shows("L4OK or L6OK (UP) as soon as the server accepts the connection, while visitors may get 503"),
+    };
+    Some(
+        finding
+            .at(&line.place)
+            .about([watch.backend.name.clone()])
+            .write("in this backend, write option httpchk before the http-check lines"),
+    )
+}
+
+/// An HTTP server sends nothing before it is asked.
+pub(super) fn waits_for_banner(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let set = &watch.backend.settings;
+    if set.check.as_ref()?.value != "tcp-check" || !set.http {
+        return None;
+    }
+    let talks = |line: &&crate::haproxy::config::place::At<Vec<String>>| {
+        let action = line.value.get(1).map_or("", String::as_str);
+        action.starts_with("send") || action == "expect"
+    };
+    let first = set.rules.tcp.lines.iter().find(talks)?;
+    if first.value.get(1)? != "expect" {
+        return None;
+    }
+    let what = "the tcp-check expects a text before it sends anything, but an HTTP server only answers requests";
+    Some(
+        Finding::problem(Effect::Down, what)
+            .at(&first.place)
+            .about([watch.backend.name.clone()])
+            .shows("L7TOUT, L7RSP or L7STS (DOWN), whatever the server's state")
+            .write("option httpchk in place of option tcp-check"),
+    )
+}

@@ -1,0 +1,88 @@
+//! Names that HAProxy sends word for word, and that no certificate can be for.
+
+use crate::haproxy::config::check::Check;
+use crate::haproxy::config::connection::{Sni, Verified};
+
+use super::difference::{bare, is_literal, misspelt};
+use super::finding::{Effect, Finding};
+use super::visit::{Visit, Watch};
+
+/// What visitors' traffic sends.
+pub(super) fn of_traffic(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let traffic = watch.traffic.tls.as_ref()?;
+    let Sni::Name(sent) = &traffic.sni else {
+        return None;
+    };
+    let why = misspelt(sent)?;
+    let literal = is_literal(sent);
+    let (what, write) = match literal {
+        true => (
+            format!("traffic sends the SNI `{sent}` as it stands: {why}"),
+            format!("sni \"str({sent})\" on the server line, with double quotes"),
+        ),
+        false => (
+            format!(
+                "traffic sends the SNI `{sent}`, the name is `{}`",
+                bare(sent)
+            ),
+            format!(
+                "sni str({0}) on the server line; or, if the name comes from a variable, set that to {0}",
+                bare(sent)
+            ),
+        ),
+    };
+    let verifies = traffic.verified != Verified::Nothing;
+    let is_own = matches!(watch.check, Check::Own(_));
+    let finding = match (verifies, is_own) {
+        (true, false) => Finding::problem(Effect::Up, what).shows(
+            "503 for visitors: HAProxy finds no such name in the certificate; a check by sni-check \
+             sends the right name, and may be UP",
+        ),
+        (true, true) => Finding::problem(Effect::Up, what)
+            .shows("503 for visitors: HAProxy finds no such name in the certificate; the check is UP if it sends another name"),
+        (false, _) => Finding::note(Effect::Up, what)
+            .shows("visitors get 503 where the server knows no such name"),
+    };
+    Some(finding.at(watch.server.settings.place("sni")?).write(write))
+}
+
+/// What HAProxy's own check sends.
+pub(super) fn of_check(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let Check::Own(own) = &watch.check else {
+        return None;
+    };
+    let (connection, tls, sent) = own.connections.iter().find_map(|connection| {
+        let tls = connection.tls.as_ref()?;
+        match &tls.sni {
+            Sni::Name(name) => misspelt(name).map(|_| (connection, tls, name)),
+            _ => None,
+        }
+    })?;
+    let why = misspelt(sent)?;
+    let word = match watch.connect_rule() {
+        Some(_) if connection.place != watch.server.place => "sni",
+        _ => "check-sni",
+    };
+    let right = match is_literal(sent) {
+        true => format!("\"{sent}\""),
+        false => match sent.split_once('(') {
+            Some((_, rest)) => rest
+                .trim_end_matches(')')
+                .trim_matches(['\'', '"'])
+                .to_owned(),
+            None => bare(sent).to_owned(),
+        },
+    };
+    let write = match word {
+        "sni" => format!("in that connect line, write sni {right}"),
+        _ => format!("check-sni {right} on the server line"),
+    };
+    let what = format!("HAProxy's own check sends the SNI `{sent}` as it stands: {why}");
+    let finding = match tls.verified {
+        Verified::Nothing => Finding::note(Effect::Down, what)
+            .shows("L6RSP (DOWN) where the server knows no such name, while visitors are served"),
+        _ => Finding::problem(Effect::Down, what)
+            .shows("L6RSP (DOWN): no certificate is for such a name"),
+    };
+    Some(finding.at(&connection.place).write(write))
+}

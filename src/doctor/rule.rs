@@ -1,0 +1,76 @@
+//! A rule: what doctor looks for, under a stable name.
+
+use crate::haproxy::config::proxy::Backend;
+
+use super::finding::Finding;
+use super::visit::{Visit, Watch};
+
+/// A rule of doctor's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rule {
+    /// A stable name for programs; docs/json.md lists it.
+    pub id: &'static str,
+    pub look: Look,
+}
+
+/// What a rule looks at.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Look {
+    /// The configuration as a whole.
+    Whole(fn(&Visit) -> Vec<Finding>),
+    /// Each backend that is enabled and that HAProxy can read.
+    Backend(fn(&Visit, &Backend) -> Vec<Finding>),
+    /// Each server of such a backend that is checked.
+    Check(fn(&Visit, &Watch) -> Option<Finding>),
+    /// Each server of such a backend, checked or not.
+    Server(fn(&Visit, &Watch) -> Option<Finding>),
+    /// The options of sni-check's checks, which the program's own parser has read already.
+    Options,
+}
+
+impl Rule {
+    /// Everything that this rule finds.
+    pub(super) fn findings(&self, visit: &Visit) -> Vec<Finding> {
+        let watches = visit.watches.iter();
+        let found: Vec<Finding> = match self.look {
+            Look::Whole(look) => look(visit),
+            Look::Backend(look) => {
+                let backends = visit.backends();
+                backends.flat_map(|backend| look(visit, backend)).collect()
+            }
+            Look::Server(look) => {
+                let about = |watch: &Watch| look(visit, watch).map(|found| found_of(found, watch));
+                watches.filter_map(about).collect()
+            }
+            Look::Check(_) | Look::Options => watches
+                .filter(|watch| watch.is_active())
+                .flat_map(|watch| self.of_check(visit, watch))
+                .collect(),
+        };
+        found.into_iter().map(|found| found.id(self.id)).collect()
+    }
+
+    /// What this rule finds about the check of a server, as if the server were checked.
+    pub(super) fn of_check(&self, visit: &Visit, watch: &Watch) -> Vec<Finding> {
+        let found: Vec<Finding> = match self.look {
+            Look::Check(look) => look(visit, watch).into_iter().collect(),
+            Look::Options => {
+                let refusals = watch.refusals.iter().filter(|found| found.id == self.id);
+                refusals.cloned().collect()
+            }
+            _ => Vec::new(),
+        };
+        let found = found.into_iter();
+        found
+            .map(|found| found_of(found, watch).id(self.id))
+            .collect()
+    }
+}
+
+/// A finding about a server, unless it says itself what it is about.
+fn found_of(found: Finding, watch: &Watch) -> Finding {
+    match found.about.is_empty() {
+        true => found.about([watch.name()]),
+        false => found,
+    }
+}

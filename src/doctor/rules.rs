@@ -1,0 +1,133 @@
+//! The table of rules. A new rule is a function and a row here, and its name stands in docs/json.md.
+
+use super::finding::Finding;
+use super::rule::{Look, Rule};
+use super::visit::{Visit, Watch};
+use super::{command, coverage, descriptors, difference, fit, global, names, serve_rules};
+
+/// Every rule. The report sorts what they find by its effect, and keeps this order otherwise.
+const RULES: &[Rule] = &[
+    whole("unset-variables", global::unset_variables),
+    whole("line", global::broken_lines),
+    whole("refused", global::refused),
+    whole("no-chroot", global::no_chroot),
+    whole("no-external-check", global::no_external_check),
+    backend("no-command", coverage::no_command),
+    whole("ulimit-n", descriptors::too_many),
+    whole("chroot-auto", global::chroot_auto),
+    whole("no-insecure-fork-wanted", global::no_insecure_fork),
+    whole("nofile", descriptors::closing),
+    backend("command", command::command),
+    backend("selinux", command::selinux),
+    backend("no-option", coverage::no_option),
+    backend("replaced", coverage::replaced),
+    backend("nothing-checked", coverage::nothing_checked),
+    server("not-checked", coverage::not_checked),
+    server("agent-alone", coverage::agent_alone),
+    server("tracks-another", coverage::tracks_another),
+    backend("unused-rule", coverage::unused_rule),
+    check("healthcheck", coverage::healthcheck),
+    check("http-check-without-request", coverage::without_request),
+    check("tcp-check-banner", coverage::waits_for_banner),
+    backend("serve-state", serve_rules::without_state),
+    backend("serve-options", serve_rules::without_options),
+    backend("serve-connect", serve_rules::without_connect),
+    backend("serve-expect", serve_rules::shows_no_code),
+    backend("serve-socket", serve_rules::socket),
+    check("serve-files", serve_rules::files),
+    check("serve-init-state", serve_rules::up_before_the_first_check),
+    options("serve-file"),
+    options("file"),
+    options("hidden-file"),
+    options("relative-file"),
+    options("options"),
+    options("no-sni-name"),
+    server("sni-name", names::of_traffic),
+    check("check-sni-literal", names::of_check),
+    check("traffic-without-tls", difference::traffic_without_tls),
+    check("check-without-tls", difference::check_without_tls),
+    check("traffic-other-proxy", difference::proxy),
+    check("traffic-other-roots", difference::roots),
+    check("traffic-without-sni", difference::traffic_without_sni),
+    check("check-without-sni", difference::check_without_sni),
+    check("traffic-other-sni", difference::other_sni),
+    check("traffic-other-name", difference::other_name),
+    check(
+        "traffic-verifies-nothing",
+        difference::traffic_verifies_nothing,
+    ),
+    check("check-verifies-nothing", difference::check_verifies_nothing),
+    check("traffic-other-certificate", difference::client_certificate),
+    check("traffic-other-revocation", difference::revocation),
+    check("check-other-port", difference::other_endpoint),
+    check("traffic-other-source", difference::source),
+    check("traffic-http2", difference::http2_only),
+    check("traffic-detour", difference::detour),
+    check("check-without-host", difference::without_host),
+    check("time", fit::time),
+    check("resolver", fit::resolver),
+    check("ignored", fit::ignored_address),
+    check("ignored", fit::ignored_port),
+    check("ended-list", fit::expired_list),
+    check("ended-certificate", fit::expired_certificate),
+    server("verifyhost-ignored", difference::verifyhost_ignored),
+    whole("runtime-servers", global::runtime_servers),
+];
+
+const fn whole(id: &'static str, look: fn(&Visit) -> Vec<Finding>) -> Rule {
+    let look = Look::Whole(look);
+    Rule { id, look }
+}
+
+const fn backend(
+    id: &'static str,
+    look: fn(&Visit, &crate::haproxy::config::proxy::Backend) -> Vec<Finding>,
+) -> Rule {
+    let look = Look::Backend(look);
+    Rule { id, look }
+}
+
+const fn server(id: &'static str, look: fn(&Visit, &Watch) -> Option<Finding>) -> Rule {
+    let look = Look::Server(look);
+    Rule { id, look }
+}
+
+const fn check(id: &'static str, look: fn(&Visit, &Watch) -> Option<Finding>) -> Rule {
+    let look = Look::Check(look);
+    Rule { id, look }
+}
+
+const fn options(id: &'static str) -> Rule {
+    let look = Look::Options;
+    Rule { id, look }
+}
+
+/// Everything that the rules find.
+pub(super) fn findings(visit: &Visit) -> Vec<Finding> {
+    RULES.iter().flat_map(|rule| rule.findings(visit)).collect()
+}
+
+/// What the rules find about the check of a server, as if the server were checked.
+pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Vec<Finding> {
+    let rules = RULES.iter();
+    rules.flat_map(|rule| rule.of_check(visit, watch)).collect()
+}
+
+/// Whether a rule has this name.
+pub(super) fn has(id: &str) -> bool {
+    RULES.iter().any(|rule| rule.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RULES;
+
+    #[test]
+    fn the_page_lists_every_rule() {
+        let page = include_str!("../../docs/json.md");
+        for rule in RULES {
+            let row = format!("| `{}` |", rule.id);
+            assert!(page.contains(&row), "docs/json.md lacks {row}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What `sni-check serve` makes of the options in `X-Check-Options`, by its own parser and plan.
+
+use std::ffi::OsStr;
+
+use anyhow::{Error, Result};
+
+use crate::haproxy::call::Caller;
+use crate::haproxy::config::address::Endpoint;
+use crate::haproxy::config::serve::ServeCheck;
+use crate::haproxy::config::server_line::Server;
+use crate::options::Options;
+use crate::options::handed::{self, Carrier};
+use crate::plan::{Files, Material, NO_SNI_NAME, Output, Plan};
+use crate::refusal::Refusal;
+use crate::serve::request::OPTIONS;
+
+use super::finding::{Effect, Finding};
+use super::path_options::{Good, id_of};
+use super::serving::{Process, Serving};
+
+/// Returns the options if serve would take them, and what is wrong with them or their files.
+pub(super) fn judge(
+    check: &ServeCheck,
+    server: &Server,
+    serving: &Serving,
+) -> (Option<Good>, Vec<Finding>) {
+    let Some(text) = check.options.as_ref() else {
+        return (None, Vec::new());
+    };
+    // HAProxy fills in part of a log-format when it sends it.
+    if text.value.contains("%[") {
+        return (None, Vec::new());
+    }
+    let process = serving.of(check);
+    let read = || -> Result<Good> {
+        let given = *handed::options(Carrier::Header, OsStr::new(&text.value))?;
+        let options = match process {
+            Some(process) => process.with_defaults(given),
+            None => given,
+        };
+        let plan = plan(check, server, process, &options)?;
+        Ok(Good { options, plan })
+    };
+    match read() {
+        Ok(good) => (Some(good), Vec::new()),
+        Err(error) => {
+            let finding = match process {
+                Some(_) => refused(&error, true),
+                None => without_files(check, server, &text.value)
+                    .unwrap_or_else(|| refused(&error, false)),
+            };
+            (None, vec![finding.at(&text.place)])
+        }
+    }
+}
+
+/// The plan of a request with these options for this server.
+///
+/// # Errors
+/// What serve would refuse.
+fn plan(
+    check: &ServeCheck,
+    server: &Server,
+    process: Option<&Process>,
+    options: &Options,
+) -> Result<Plan> {
+    let (address, port) = server.endpoint.words();
+    let address = match &server.endpoint {
+        // HAProxy doesn't send the path of a unix socket.
+        Endpoint::Unix(_) => String::new(),
+        endpoint if endpoint.name().is_some() => "192.0.2.1".to_owned(),
+        _ => address,
+    };
+    let port = match server.endpoint.is_srv() {
+        true => "443".to_owned(),
+        false => port,
+    };
+    let not_used = || "NOT_USED".to_owned();
+    let files = process.map_or_else(Files::any, Process::files);
+    Plan::of(
+        options,
+        &Material::read(options, &files)?,
+        &[not_used(), not_used(), address, port],
+        Some(Caller {
+            backend: check.backend.name.clone(),
+            server: server.name.clone(),
+        }),
+        process.and_then(Process::sni_host),
+        Output::new(options)?,
+    )
+}
+
+/// A file that serve can't read either, if it runs on this host: the only fault of the options.
+fn without_files(check: &ServeCheck, server: &Server, text: &str) -> Option<Finding> {
+    let given = *handed::options(Carrier::Header, OsStr::new(text)).ok()?;
+    let files = Files::any();
+    let mut named = given.files();
+    let refusal = named.find_map(|(option, file)| {
+        let error = files.open(&format!("{option} {file}"), file).err()?;
+        error.downcast::<Refusal>().ok()
+    })?;
+    let mut rest = given.clone();
+    rest.ca_file.retain(|file| file.starts_with('@'));
+    rest.crl_file.clear();
+    rest.header.retain(|header| !header.starts_with('@'));
+    (rest.crt, rest.key) = (None, None);
+    plan(check, server, None, &rest).ok()?;
+    let what = format!("{OPTIONS}: {} {}", refusal.subject, refusal.what);
+    Some(
+        Finding::note(Effect::Down, what)
+            .id("serve-file")
+            .shows(
+                "L7STS with code 2 (DOWN), unless sni-check serve runs elsewhere and has the file",
+            )
+            .write("name a file that the user of sni-check serve may read"),
+    )
+}
+
+/// Serve refuses the options; `known` says whether the running serve is known.
+fn refused(error: &Error, known: bool) -> Finding {
+    let refusal = error.downcast_ref::<Refusal>();
+    let subject = refusal.map_or("", |refusal| refusal.subject.as_str());
+    let what = format!("{OPTIONS}: the check would refuse its options: {error:#}");
+    let write = refusal.map_or_else(
+        || "write options as sni-check --help lists them".to_owned(),
+        Refusal::instead,
+    );
+    let finding = match subject == NO_SNI_NAME && !known {
+        true => Finding::note(Effect::Down, what)
+            .shows("L7STS with code 2 (DOWN), unless sni-check serve itself was given --sni"),
+        false => {
+            Finding::problem(Effect::Down, what).shows("L7STS with code 2, the server is DOWN")
+        }
+    };
+    finding.id(id_of(subject)).write(write)
+}

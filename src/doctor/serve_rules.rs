@@ -1,0 +1,346 @@
+//! What keeps `sni-check serve` from checking the servers of a backend: HAProxy's rules, and the socket
+//! as HAProxy's user finds it.
+
+use std::path::Path;
+
+use crate::haproxy::call::own_command;
+use crate::haproxy::config::check::Check;
+use crate::haproxy::config::proxy::Backend;
+use crate::haproxy::config::serve::ServeCheck;
+use crate::options::Options;
+use crate::serve::request::OPTIONS;
+
+use super::finding::{Effect, Finding};
+use super::jail::{Need, Obstacle};
+use super::serving::OF_UNIT;
+use super::shell::shell;
+use super::visit::{Visit, Watch};
+
+/// Where systemd looks for units.
+const UNITS: [&str; 3] = [
+    "/etc/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+
+const ENABLE: &str = "systemctl enable --now sni-check.socket";
+
+pub(super) fn without_state(_: &Visit, backend: &Backend) -> Vec<Finding> {
+    let Some(serve) = ServeCheck::of(backend).filter(|serve| !serve.has_state) else {
+        return Vec::new();
+    };
+    let what =
+        "`http-check send-state` is missing: sni-check serve doesn't learn which server to check";
+    vec![
+        Finding::problem(Effect::Down, what)
+            .at(serve.place())
+            .about([backend.name.clone()])
+            .shows("L7STS with code 2, every server is DOWN")
+            .write("http-check send-state"),
+    ]
+}
+
+pub(super) fn without_options(_: &Visit, backend: &Backend) -> Vec<Finding> {
+    let Some(serve) = ServeCheck::of(backend).filter(|serve| serve.options.is_none()) else {
+        return Vec::new();
+    };
+    let what = format!("the header {OPTIONS} is missing: sni-check serve refuses the request");
+    vec![
+        Finding::problem(Effect::Down, what)
+            .at(serve.place())
+            .about([backend.name.clone()])
+            .shows("L7STS with code 2, every server is DOWN")
+            .write(format!(
+                "http-check send meth GET uri / hdr {OPTIONS} \"--sni NAME\""
+            )),
+    ]
+}
+
+pub(super) fn without_connect(_: &Visit, backend: &Backend) -> Vec<Finding> {
+    let Some(serve) = ServeCheck::of(backend).filter(|serve| serve.connect.is_none()) else {
+        return Vec::new();
+    };
+    let what = "`http-check connect addr` is missing: the check asks the server itself, not \
+                sni-check serve";
+    vec![
+        Finding::problem(Effect::Either, what)
+            .at(serve.place())
+            .about([backend.name.clone()])
+            .shows("L7STS or L6RSP (DOWN), or UP by what the server answers to GET / while visitors may get 503")
+            .write("http-check connect addr unix@/run/sni-check/socket, before http-check send"),
+    ]
+}
+
+/// Without `http-check expect` a refusal of serve (503) is DOWN, but its code and reason aren't shown.
+pub(super) fn shows_no_code(_: &Visit, backend: &Backend) -> Vec<Finding> {
+    let Some(serve) = ServeCheck::of(backend) else {
+        return Vec::new();
+    };
+    let rules = &backend.settings.rules.http;
+    let expects: Vec<_> = rules.all("expect").collect();
+    let strict = expects.iter().any(|rule| {
+        let words = &rule.value;
+        let status = words.iter().position(|word| word == "status");
+        let status = status.and_then(|at| words.get(at + 1));
+        status.is_some_and(|value| value == "200") && !words.contains(&"!".to_owned())
+    });
+    match (expects.first(), strict) {
+        (None, _) => vec![
+            Finding::hint("`http-check expect … status-code` is missing: HAProxy doesn't show the code of sni-check")
+                .at(serve.place())
+                .about([backend.name.clone()])
+                .shows("check_code 200 or 503 in place of the code, and last_chk without the reason")
+                .write("http-check expect status 200 status-code \"res.hdr(x-check-code)\" on-error \"%[res.hdr(x-check-reason)]\""),
+        ],
+        (Some(rule), false) => vec![
+            Finding::problem(Effect::Up, "sni-check serve answers 200 if the server works and 503 if not; this rule doesn't tell the two apart")
+                .at(&rule.place)
+                .about([backend.name.clone()])
+                .shows("UP whatever sni-check serve says, while visitors may get 503")
+                .write("http-check expect status 200 status-code \"res.hdr(x-check-code)\" on-error \"%[res.hdr(x-check-reason)]\""),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// The socket as HAProxy's user finds it.
+pub(super) fn socket(visit: &Visit, backend: &Backend) -> Vec<Finding> {
+    let finding = ServeCheck::of(backend).and_then(|serve| socket_of(&serve, visit));
+    let finding = finding.map(|finding| finding.about([backend.name.clone()]));
+    finding.into_iter().collect()
+}
+
+fn socket_of(serve: &ServeCheck, visit: &Visit) -> Option<Finding> {
+    let connect = serve.connect.as_ref()?;
+    let jail = visit.jail;
+    let path = serve.socket()?;
+    let outside = jail.outside(&path);
+    let problem = |what: String| {
+        Finding::problem(Effect::Down, what)
+            .at(&connect.place)
+            .shows("SOCKERR, every server is DOWN")
+    };
+    Some(match jail.find(&path, Need::Connect).err()? {
+        Obstacle::Missing => missing(serve, visit, &path, problem),
+        Obstacle::NotRegular => problem(format!("{outside} is not a socket"))
+            .write("move it away, or name another path here; then start sni-check serve there:")
+            .paste(call(serve, visit, &outside)),
+        Obstacle::Forbidden(at) => forbidden(visit, &path, &outside, &at, problem),
+        Obstacle::Hidden(_) => return None,
+    })
+}
+
+fn missing(
+    serve: &ServeCheck,
+    visit: &Visit,
+    path: &str,
+    problem: impl Fn(String) -> Finding,
+) -> Finding {
+    let jail = visit.jail;
+    let outside = jail.outside(path);
+    let what = match jail.is_chroot() {
+        true => format!(
+            "the socket {path} is not in the chroot {}",
+            jail.root.display()
+        ),
+        false => format!("the socket {path} does not exist"),
+    };
+    // The path as the host sees it, where HAProxy needs the one inside the chroot.
+    let root = jail.root.display().to_string();
+    let inside = path.strip_prefix(root.trim_end_matches('/'));
+    let inside = inside.filter(|inside| jail.is_chroot() && inside.starts_with('/'));
+    if let Some(inside) = inside.filter(|inside| jail.find(inside, Need::Connect).is_ok()) {
+        return problem(format!("{what}; HAProxy sees it as {inside}"))
+            .write(format!("http-check connect addr unix@{inside}"));
+    }
+    let finding = problem(what);
+    let listens = OF_UNIT.contains(&outside.as_str());
+    let exists = |folder: &str| Path::new(folder).join("sni-check.socket").exists();
+    let has_unit = listens && UNITS.iter().any(|folder| exists(folder));
+    let files = files_options(&all_folders(serve, visit));
+    let files = shell(files.iter().map(String::as_str));
+    let finding = finding.write(advice(listens, has_unit, &files));
+    match has_unit {
+        true => finding.paste(ENABLE),
+        false => finding.paste(call(serve, visit, &outside)),
+    }
+}
+
+/// What to do, before the command that does it: whether the package's unit listens there, whether it
+/// is installed, and the `--files` that it needs.
+fn advice(listens: bool, has_unit: bool, files: &str) -> String {
+    let add_files = match files {
+        "" => String::new(),
+        files => format!("add {files} to OPTIONS in /etc/default/sni-check, then "),
+    };
+    match (listens, has_unit) {
+        (false, _) => "start sni-check serve:".to_owned(),
+        (true, true) => format!("{add_files}let systemd listen there:"),
+        (true, false) => {
+            format!("start sni-check serve (with the Debian package: {add_files}{ENABLE}):")
+        }
+    }
+}
+
+/// The folders of the files that these options name, each once, for `--files`.
+fn folders<'a>(options: impl Iterator<Item = &'a Options>) -> Vec<String> {
+    let mut folders: Vec<String> = Vec::new();
+    for (_, file) in options.flat_map(Options::files) {
+        let folder = Path::new(file).parent();
+        let folder = folder.filter(|folder| folder.is_absolute());
+        let folder = folder.map(|folder| folder.display().to_string());
+        folders.extend(folder.filter(|folder| !folders.contains(folder)));
+    }
+    folders
+}
+
+/// The folders of all backends that ask this socket.
+fn all_folders(serve: &ServeCheck, visit: &Visit) -> Vec<String> {
+    let asks = |watch: &&Watch| match &watch.check {
+        Check::Serve(other) => other.socket() == serve.socket(),
+        _ => false,
+    };
+    let watches = visit.watches.iter().filter(asks);
+    folders(watches.filter_map(|watch| Some(&watch.own.as_ref()?.options)))
+}
+
+/// `--files FOLDER`, for each of the folders.
+fn files_options(folders: &[String]) -> Vec<String> {
+    let pair = |folder: &String| ["--files".to_owned(), folder.clone()];
+    folders.iter().flat_map(pair).collect()
+}
+
+/// The call of `sni-check serve` that HAProxy can ask with these options.
+fn call(check: &ServeCheck, visit: &Visit, outside: &str) -> String {
+    let mut words = vec![
+        own_command(),
+        "serve".to_owned(),
+        "--listen".to_owned(),
+        format!("unix:{outside}"),
+    ];
+    if visit.jail.user.uid != 0 {
+        words.extend(["--group".to_owned(), visit.jail.group.clone()]);
+    }
+    words.extend(files_options(&all_folders(check, visit)));
+    let call = shell(words.iter().map(String::as_str));
+    let folder = Path::new(outside).parent();
+    let missing = folder.filter(|folder| !folder.exists());
+    match missing.map(|folder| folder.display().to_string()) {
+        Some(folder) => format!("{} && {call}", shell(["install", "-d", &folder])),
+        None => call,
+    }
+}
+
+fn forbidden(
+    visit: &Visit,
+    path: &str,
+    outside: &str,
+    at: &Path,
+    problem: impl Fn(String) -> Finding,
+) -> Finding {
+    let (user, obstacle) = (&visit.jail.user.name, at.display().to_string());
+    let what = format!("user {user} may not connect to {path}: see the mode of {obstacle}");
+    if obstacle != outside {
+        return problem(what)
+            .write("let HAProxy's user enter that folder:")
+            .paste(shell(["chmod", "a+x", &obstacle]));
+    }
+    let group = &visit.jail.group;
+    problem(what)
+        .write(format!(
+            "give the socket HAProxy's group; so that it stays so, start sni-check serve with \
+             --group {group} and without --mode:"
+        ))
+        .paste(format!(
+            "{} && {}",
+            shell(["chgrp", group, outside]),
+            shell(["chmod", "660", outside])
+        ))
+}
+
+/// Which files serve may read is on its own command line. A run shows it, too.
+pub(super) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let Check::Serve(serve) = &watch.check else {
+        return None;
+    };
+    let options = &watch.own.as_ref()?.options;
+    let folders = folders(std::iter::once(options));
+    if visit.run || folders.is_empty() || visit.serving.of(serve).is_some() {
+        return None;
+    }
+    // Starting serve, which another rule advises, gives it the folders.
+    if socket_of(serve, visit).is_some() {
+        return None;
+    }
+    let named: Vec<&str> = options.files().map(|(_, file)| file).collect();
+    let wanted = files_options(&folders);
+    let wanted = shell(wanted.iter().map(String::as_str));
+    let what = format!(
+        "{OPTIONS} names {}, which sni-check serve reads only if it was started with {wanted}",
+        named.join(", ")
+    );
+    Some(
+        Finding::note(Effect::Down, what)
+            .at(watch.options_place())
+            .shows("L7STS with code 2, every server is DOWN, if serve was started without it")
+            .write(format!(
+                "name a file below a folder of serve's --files, or start serve with {wanted}; doctor --run shows \
+                 whether serve reads the file"
+            )),
+    )
+}
+
+pub(super) fn up_before_the_first_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let known = visit.haproxy.version.is_some() && visit.haproxy.at_least(3, 1);
+    let is_served = matches!(watch.check, Check::Serve(_));
+    if !known || !is_served || watch.server.settings.has("init-state") {
+        return None;
+    }
+    let what = "after a start this server is UP until its first check has ended";
+    Some(
+        Finding::hint(what)
+            .at(&watch.server.place)
+            .shows("traffic goes to it for that moment, dead or not")
+            .write("init-state down on the server line"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::advice;
+
+    #[test]
+    fn the_package_s_unit_is_named_where_it_listens() {
+        let with_files = "add --files /ca to OPTIONS in /etc/default/sni-check, then ";
+        for (listens, has_unit, files, expected) in [
+            (
+                false,
+                false,
+                "--files /ca",
+                "start sni-check serve:".to_owned(),
+            ),
+            (true, true, "", "let systemd listen there:".to_owned()),
+            (
+                true,
+                true,
+                "--files /ca",
+                format!("{with_files}let systemd listen there:"),
+            ),
+        ] {
+            assert_eq!(advice(listens, has_unit, files), expected);
+        }
+        let by_hand = advice(true, false, "--files /ca");
+        let package = format!("{with_files}systemctl enable --now sni-check.socket");
+        assert!(by_hand.contains(&package), "{by_hand}");
+    }
+
+    #[test]
+    fn the_unit_listens_where_it_is_said_to() {
+        let unit = include_str!("../../packaging/systemd/sni-check.socket");
+        let lines = unit.lines();
+        let listens: Vec<&str> = lines
+            .filter_map(|line| line.strip_prefix("ListenStream="))
+            .collect();
+        assert_eq!(listens, super::OF_UNIT);
+    }
+}

@@ -1,0 +1,264 @@
+//! Which files HAProxy reads on this host: as `-f` names them, as its unit starts it, or as the running
+//! HAProxy was started.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+/// Where packages and images keep the configuration.
+const USUAL: [&str; 2] = [
+    "/etc/haproxy/haproxy.cfg",
+    "/usr/local/etc/haproxy/haproxy.cfg",
+];
+
+/// Where systemd looks for units, the most important first.
+const UNITS: [&str; 4] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+
+/// The configuration that HAProxy reads.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Sources {
+    /// Files and folders, in HAProxy's order.
+    pub files: Vec<String>,
+    /// HAProxy's environment, as `NAME=VALUE`, as far as it is known.
+    pub environment: Vec<String>,
+    /// How this is known, as the end of `as …`; empty if `-f` names the files.
+    pub found_by: String,
+}
+
+impl Sources {
+    /// The files of `-f`, or those that HAProxy reads below `base`.
+    ///
+    /// # Errors
+    /// No configuration is found.
+    pub(super) fn find(given: &[String], base: &Path) -> Result<Sources> {
+        if !given.is_empty() {
+            return Ok(Sources {
+                files: given.to_vec(),
+                ..Sources::default()
+            });
+        }
+        let running = || {
+            if base == Path::new("/") {
+                of_process()
+            } else {
+                None
+            }
+        };
+        if let Some(found) = of_unit(base).or_else(running) {
+            return Ok(found);
+        }
+        let below = |file: &str| base.join(file.trim_start_matches('/'));
+        match USUAL.into_iter().map(below).find(|file| file.exists()) {
+            Some(file) => Ok(Sources {
+                files: vec![file.display().to_string()],
+                ..Sources::default()
+            }),
+            None => bail!(
+                "neither {} nor {} exists; write -f FILE",
+                USUAL[0],
+                USUAL[1]
+            ),
+        }
+    }
+}
+
+/// What the unit haproxy.service starts.
+fn of_unit(base: &Path) -> Option<Sources> {
+    let below = |path: &str| base.join(path.trim_start_matches('/'));
+    let units = UNITS.map(|folder| format!("{folder}/haproxy.service"));
+    let unit = units.into_iter().find(|unit| below(unit).exists())?;
+    let mut settings = Settings::default();
+    settings.read(&fs::read_to_string(below(&unit)).ok()?, base);
+    for folder in UNITS.iter().rev() {
+        let mut drop_ins = files_in(&below(&format!("{folder}/haproxy.service.d")), "conf");
+        drop_ins.sort();
+        for file in drop_ins {
+            settings.read(&fs::read_to_string(file).unwrap_or_default(), base);
+        }
+    }
+    let files = settings.files().into_iter();
+    let files: Vec<String> = files
+        .map(|file| below(&file).display().to_string())
+        .collect();
+    if files.is_empty() || !files.iter().all(|file| Path::new(file).exists()) {
+        return None;
+    }
+    let environment = settings.environment.into_iter();
+    Some(Sources {
+        files,
+        environment: environment
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect(),
+        found_by: format!("ExecStart of {unit} says"),
+    })
+}
+
+fn files_in(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    paths
+        .filter(|path| path.extension().is_some_and(|end| end == extension))
+        .collect()
+}
+
+/// The settings of a unit, as far as they say what is started (systemd.service(5), systemd.exec(5)).
+#[derive(Debug, Default)]
+struct Settings {
+    start: String,
+    environment: BTreeMap<String, String>,
+}
+
+impl Settings {
+    fn read(&mut self, text: &str, base: &Path) {
+        for line in text.replace("\\\n", " ").lines().map(str::trim) {
+            let Some((name, value)) = line.split_once('=') else {
+                continue;
+            };
+            match name.trim() {
+                // An empty value takes earlier ones back.
+                "ExecStart" if value.trim().is_empty() => self.start.clear(),
+                "ExecStart" => self.start = value.trim().to_owned(),
+                "Environment" => {
+                    let pairs = shlex::split(value).unwrap_or_default();
+                    self.set(pairs.iter().map(String::as_str));
+                }
+                "EnvironmentFile" => {
+                    let file = value.trim().trim_start_matches('-').trim_start_matches('/');
+                    let text = fs::read_to_string(base.join(file)).unwrap_or_default();
+                    let lines = text.lines().map(str::trim);
+                    let lines = lines.filter(|line| !line.starts_with(['#', ';']));
+                    let unquoted = lines.map(|line| match shlex::split(line) {
+                        Some(words) if words.len() == 1 => words[0].clone(),
+                        _ => line.to_owned(),
+                    });
+                    self.set(unquoted.collect::<Vec<_>>().iter().map(String::as_str));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn set<'a>(&mut self, pairs: impl Iterator<Item = &'a str>) {
+        let pairs = pairs.filter_map(|pair| pair.split_once('='));
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.environment.extend(pairs);
+    }
+
+    /// The files after `-f`, with the variables of the unit.
+    fn files(&self) -> Vec<String> {
+        let start = self
+            .start
+            .trim_start_matches(['-', '@', ':', '+', '!', '|']);
+        let mut words = Vec::new();
+        for word in shlex::split(start).unwrap_or_default() {
+            match word.strip_prefix('$').filter(|name| !name.starts_with('{')) {
+                // A word that is only `$NAME` becomes as many words as the value has.
+                Some(name) => {
+                    let value = self.environment.get(name).map_or("", String::as_str);
+                    words.extend(shlex::split(value).unwrap_or_default());
+                }
+                None => words.push(self.expanded(&word)),
+            }
+        }
+        files_of(&words)
+    }
+
+    fn expanded(&self, word: &str) -> String {
+        let mut text = word.to_owned();
+        for (name, value) in &self.environment {
+            text = text.replace(&format!("${{{name}}}"), value);
+        }
+        text
+    }
+}
+
+/// The files in the words of a call of HAProxy: each after `-f`, and everything after `--`.
+fn files_of(words: &[String]) -> Vec<String> {
+    let mut files = Vec::new();
+    let mut words = words.iter().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "-f" => files.extend(words.next().cloned()),
+            "--" => files.extend(words.by_ref().cloned()),
+            _ => {}
+        }
+    }
+    files
+}
+
+/// The call of the running HAProxy whose parent isn't HAProxy.
+fn of_process() -> Option<Sources> {
+    let entries = fs::read_dir("/proc").ok()?.flatten();
+    let folders = entries.map(|entry| entry.path());
+    let is_haproxy = |folder: &Path| {
+        fs::read_to_string(folder.join("comm")).is_ok_and(|name| name.trim() == "haproxy")
+    };
+    let mut found =
+        folders.filter(|folder| is_haproxy(folder) && !has_haproxy_above(folder, is_haproxy));
+    let folder = found.next()?;
+    // Of several, nobody knows which one is meant.
+    if found.next().is_some() {
+        return None;
+    }
+    let list = |name: &str| {
+        let bytes = fs::read(folder.join(name)).unwrap_or_default();
+        let words = bytes
+            .split(|byte| *byte == 0)
+            .filter(|word| !word.is_empty());
+        words
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+            .collect::<Vec<_>>()
+    };
+    let working = fs::read_link(folder.join("cwd")).unwrap_or_else(|_| "/".into());
+    let files = files_of(&list("cmdline")).into_iter();
+    let files: Vec<String> = files
+        .map(|file| working.join(file).display().to_string())
+        .collect();
+    if files.is_empty() || !files.iter().all(|file| Path::new(file).exists()) {
+        return None;
+    }
+    let number = folder.file_name()?.to_string_lossy().into_owned();
+    Some(Sources {
+        files,
+        environment: list("environ"),
+        found_by: format!("the running HAProxy, process {number}, was started with"),
+    })
+}
+
+fn has_haproxy_above(folder: &Path, is_haproxy: impl Fn(&Path) -> bool) -> bool {
+    let status = fs::read_to_string(folder.join("status")).unwrap_or_default();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    parent.is_some_and(|number| is_haproxy(&Path::new("/proc").join(number.trim())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::Settings;
+
+    #[test]
+    fn the_unit_says_which_files_haproxy_reads() {
+        let mut settings = Settings::default();
+        let unit = "[Service]\nEnvironment=\"CONFIG=/etc/haproxy/haproxy.cfg\" \"CFGDIR=/etc/haproxy/conf.d\"\n\
+                    EnvironmentFile=-/nowhere\nEnvironment=OPTIONS=\"-L x\"\n\
+                    ExecStart=/usr/sbin/haproxy -Ws -f $CONFIG -f ${CFGDIR} \\\n -p /run/x $OPTIONS\n";
+        settings.read(unit, Path::new("/"));
+        assert_eq!(
+            settings.files(),
+            ["/etc/haproxy/haproxy.cfg", "/etc/haproxy/conf.d"]
+        );
+        settings.read(
+            "ExecStart=\nExecStart=-/usr/sbin/haproxy -- a.cfg b.cfg\n",
+            Path::new("/"),
+        );
+        assert_eq!(settings.files(), ["a.cfg", "b.cfg"]);
+    }
+}

@@ -1,0 +1,246 @@
+//! What the rules look at: the configuration, HAProxy's opinion of it, and for each server its check
+//! and its traffic.
+
+use crate::haproxy::config::Configuration;
+use crate::haproxy::config::address::Endpoint;
+use crate::haproxy::config::check::Check;
+use crate::haproxy::config::connection::{Connection, Reading, Sni, Tls, Verified, traffic};
+use crate::haproxy::config::place::{At, Place};
+use crate::haproxy::config::proxy::Backend;
+use crate::haproxy::config::server_line::Server;
+use crate::haproxy::program::{Haproxy, Opinion};
+use crate::plan::{ProxyHeader, Target};
+
+use super::finding::Finding;
+use super::jail::Jail;
+use super::path_options::{self, Good};
+use super::serve_options;
+use super::serving::Serving;
+
+/// A configuration, the HAProxy that would read it, and the host on which it runs.
+#[derive(Debug)]
+pub(super) struct Visit<'a> {
+    pub config: &'a Configuration,
+    pub haproxy: &'a Haproxy,
+    pub opinion: Option<&'a Opinion>,
+    pub jail: &'a Jail,
+    pub serving: &'a Serving,
+    /// Whether `--env` was given.
+    pub env_given: bool,
+    /// Whether the checks are run as well.
+    pub run: bool,
+    /// Every server of the backends that are enabled and that HAProxy can read.
+    pub watches: Vec<Watch<'a>>,
+    /// What the rules find about a check, as if its server were checked.
+    pub judge: fn(&Visit, &Watch) -> Vec<Finding>,
+}
+
+/// A server, the check that its backend describes, and what visitors' traffic does.
+#[derive(Debug)]
+pub(super) struct Watch<'a> {
+    pub backend: &'a Backend,
+    pub server: &'a Server,
+    pub check: Check<'a>,
+    pub traffic: Connection,
+    /// How the check connects to the server; none if nothing is known about that.
+    pub connections: Vec<Connection>,
+    /// What sni-check makes of its options, if it makes the check and takes the options.
+    pub own: Option<Good>,
+    /// Why sni-check refuses its options, or can't use their files.
+    pub refusals: Vec<Finding>,
+}
+
+impl<'a> Visit<'a> {
+    /// The backends that are enabled and that HAProxy can read.
+    pub(super) fn backends(&self) -> impl Iterator<Item = &'a Backend> {
+        backends(self.config)
+    }
+
+    /// The servers with a check that runs.
+    pub(super) fn active(&self) -> impl Iterator<Item = &Watch<'a>> {
+        self.watches.iter().filter(|watch| watch.is_active())
+    }
+
+    /// The servers of a backend.
+    pub(super) fn watches_of<'b>(
+        &'b self,
+        backend: &'b Backend,
+    ) -> impl Iterator<Item = &'b Watch<'a>> {
+        let of_backend = |watch: &&Watch| std::ptr::eq(watch.backend, backend);
+        self.watches.iter().filter(of_backend)
+    }
+
+    /// How many servers of a backend are checked.
+    pub(super) fn checks_of(&self, backend: &Backend) -> usize {
+        self.watches_of(backend)
+            .filter(|watch| watch.is_active())
+            .count()
+    }
+
+    /// The names of the backends with an external check.
+    pub(super) fn external(&self) -> impl Iterator<Item = String> {
+        self.config.external().map(|backend| backend.name.clone())
+    }
+
+    /// Whether nothing can be in the chroot (`chroot auto`, 3.5 and later).
+    pub(super) fn has_empty_chroot(&self) -> bool {
+        let chroot = self.config.global.chroot.as_ref();
+        chroot.is_some_and(|chroot| chroot.value == "auto") && self.haproxy.at_least(3, 5)
+    }
+
+    /// Whether HAProxy can start a program: without `insecure-fork-wanted` only root can.
+    pub(super) fn can_fork(&self) -> bool {
+        let forbidden = self.config.global.insecure_fork.is_none() && self.haproxy.at_least(2, 2);
+        !forbidden || self.jail.user.uid == 0
+    }
+}
+
+fn backends(config: &Configuration) -> impl Iterator<Item = &Backend> {
+    let whole = |backend: &&Backend| !backend.settings.is_broken() && !backend.settings.disabled;
+    config.backends.iter().filter(whole)
+}
+
+/// The servers of a configuration, each with its check and its traffic.
+pub(super) fn watches<'a>(
+    reading: Reading<'a>,
+    jail: &Jail,
+    serving: &Serving,
+    empty_chroot: bool,
+) -> Vec<Watch<'a>> {
+    let config: &'a Configuration = reading.config;
+    let servers = backends(config).flat_map(|backend| {
+        let servers = backend.servers.iter();
+        servers.map(move |server| (backend, server))
+    });
+    servers
+        .map(|(backend, server)| {
+            Watch::new(reading, backend, server, (jail, serving, empty_chroot))
+        })
+        .collect()
+}
+
+impl<'a> Watch<'a> {
+    fn new(
+        reading: Reading<'a>,
+        backend: &'a Backend,
+        server: &'a Server,
+        (jail, serving, empty_chroot): (&Jail, &Serving, bool),
+    ) -> Watch<'a> {
+        let check = Check::of(reading, backend, server);
+        let (own, refusals) = match &check {
+            // Nothing is in an empty chroot that could be examined.
+            Check::External(check) if path_options::is_ours(check) && !empty_chroot => {
+                path_options::judge(check, jail)
+            }
+            Check::Serve(check) => serve_options::judge(check, server, serving),
+            _ => (None, Vec::new()),
+        };
+        let mut watch = Watch {
+            traffic: traffic(reading, backend, server),
+            connections: Vec::new(),
+            backend,
+            server,
+            check,
+            own,
+            refusals,
+        };
+        watch.connections = match (&watch.check, &watch.own) {
+            (Check::Own(own), _) => own.connections.clone(),
+            (_, Some(good)) => vec![watch.connection_of(good)],
+            _ => Vec::new(),
+        };
+        watch
+    }
+
+    /// Whether the check runs.
+    pub(super) fn is_active(&self) -> bool {
+        self.server.is_checked() && !self.server.settings.has("track")
+    }
+
+    /// HAProxy's names for it.
+    pub(super) fn name(&self) -> String {
+        format!("{}/{}", self.backend.name, self.server.name)
+    }
+
+    /// What carries the options of a check by sni-check.
+    pub(super) fn carrier(&self) -> Option<&'static str> {
+        match self.check {
+            Check::External(_) => Some("external-check path"),
+            Check::Serve(_) => Some("X-Check-Options"),
+            _ => None,
+        }
+    }
+
+    /// The line with the options of a check by sni-check.
+    pub(super) fn options_place(&self) -> &Place {
+        let path = self.backend.settings.path.as_ref();
+        let found = match &self.check {
+            Check::Serve(serve) => serve.options.as_ref(),
+            _ => path,
+        };
+        found.map_or(&self.server.place, |at| &at.place)
+    }
+
+    /// The `connect` rule of HAProxy's own check.
+    pub(super) fn connect_rule(&self) -> Option<&Place> {
+        let Check::Own(_) = self.check else {
+            return None;
+        };
+        let rules = &self.backend.settings.rules;
+        let kind = self.backend.settings.check.as_ref()?;
+        let list = match kind.value.as_str() {
+            "httpchk" => &rules.http,
+            "tcp-check" => &rules.tcp,
+            _ => return None,
+        };
+        list.all("connect").next().map(|line| &line.place)
+    }
+
+    /// How sni-check connects with these options.
+    fn connection_of(&self, good: &Good) -> Connection {
+        let Good { options, plan } = good;
+        let at = |text: String| At::new(text, self.options_place());
+        let elsewhere = options.connect.is_some() || options.port.is_some();
+        let endpoint = match &plan.target {
+            _ if !elsewhere => self.traffic.endpoint.clone(),
+            Target::Tcp { port, .. } if options.connect.is_none() => match &self.traffic.endpoint {
+                Endpoint::Tcp(host, _) => Endpoint::Tcp(host.clone(), *port),
+                other => other.clone(),
+            },
+            Target::Tcp { host, port } => Endpoint::Tcp(host.to_string(), *port),
+            Target::Unix(path) => Endpoint::Unix(path.display().to_string()),
+        };
+        let verification = plan.tls.verification.as_ref();
+        let name = |name: &str| Sni::Name(name.to_owned());
+        let tls = Tls {
+            sni: plan
+                .names
+                .sni
+                .as_ref()
+                .map_or(Sni::Absent, |sni| name(sni.as_ref())),
+            verified: verification.map_or(Verified::Nothing, |required| {
+                Verified::Name(required.name.to_str().into_owned())
+            }),
+            ca_file: None,
+            crl_file: verification
+                .filter(|required| !required.lists.is_empty())
+                .map(|_| at(options.crl_file.join(", "))),
+            crt: plan
+                .tls
+                .identity
+                .as_ref()
+                .map(|_| at(options.crt.clone().unwrap_or_default())),
+        };
+        let proxy = plan.proxy.map(|header| match header {
+            ProxyHeader::V1 => "--send-proxy",
+            ProxyHeader::V2Local => "--send-proxy-v2",
+        });
+        Connection {
+            endpoint,
+            tls: Some(tls),
+            proxy: proxy.map(|word| at(word.to_owned())),
+            source: plan.source.map(|source| at(source.ip().to_string())),
+            place: self.options_place().clone(),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Which check HAProxy runs for a server (configuration manual, sections 4.2 and 5.2).
+
+use super::connection::{Connection, Reading, of_check};
+use super::external::ExternalCheck;
+use super::http_check::List;
+use super::place::{At, Place};
+use super::proxy::Backend;
+use super::serve::ServeCheck;
+use super::server_line::Server;
+
+/// The check of a server.
+#[derive(Debug)]
+pub(crate) enum Check<'a> {
+    /// A program.
+    External(ExternalCheck<'a>),
+    /// HAProxy's http-check asks `sni-check serve`.
+    Serve(ServeCheck<'a>),
+    /// HAProxy connects to the server itself.
+    Own(OwnCheck),
+    /// What a section `healthcheck` says (3.4 and later).
+    Section(At<String>),
+    /// `option external-check` without a command, which HAProxy refuses.
+    Incomplete,
+}
+
+/// A check by HAProxy itself.
+#[derive(Debug)]
+pub(crate) struct OwnCheck {
+    pub protocol: Protocol,
+    /// One for each `connect` rule.
+    pub connections: Vec<Connection>,
+}
+
+/// What is said over the connection of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Nothing: UP once the connection stands, and the TLS handshake with TLS.
+    Connect,
+    /// `option httpchk`.
+    Http {
+        /// Without a request the check only connects, or waits for an answer in vain.
+        sends_request: bool,
+        has_host: bool,
+    },
+    /// `option tcp-check` with rules that send or expect.
+    Dialogue,
+    /// Another protocol, such as that of `option mysql-check`.
+    Other,
+}
+
+impl<'a> Check<'a> {
+    /// The check that the server's backend describes, whether the server has `check` or not.
+    pub(crate) fn of(reading: Reading, backend: &'a Backend, server: &'a Server) -> Check<'a> {
+        if let Some(section) = server.settings.get("healthcheck") {
+            return Check::Section(section.clone());
+        }
+        if backend.is_external() {
+            let external = ExternalCheck::new(reading, backend, server);
+            return external.map_or(Check::Incomplete, Check::External);
+        }
+        match ServeCheck::of(backend) {
+            Some(serve) => Check::Serve(serve),
+            None => Check::Own(OwnCheck::of(reading, backend, server)),
+        }
+    }
+
+    /// Where the kind of check is chosen.
+    pub(crate) fn option(backend: &Backend) -> Option<&Place> {
+        backend.settings.check.as_ref().map(|check| &check.place)
+    }
+}
+
+impl OwnCheck {
+    fn of(reading: Reading, backend: &Backend, server: &Server) -> OwnCheck {
+        let rules = &backend.settings.rules;
+        let kind = backend.settings.check.as_ref();
+        let (protocol, list) = match kind.map(|kind| kind.value.as_str()) {
+            None => (Protocol::Connect, None),
+            Some("httpchk") => (http(backend), Some(&rules.http)),
+            Some("tcp-check") => (tcp(&rules.tcp), Some(&rules.tcp)),
+            Some(_) => (Protocol::Other, None),
+        };
+        OwnCheck {
+            protocol,
+            connections: of_check(reading, backend, server, list),
+        }
+    }
+}
+
+fn http(backend: &Backend) -> Protocol {
+    let rules = &backend.settings.rules;
+    Protocol::Http {
+        sends_request: rules.sends_request(),
+        has_host: rules.host().is_some(),
+    }
+}
+
+fn tcp(list: &List) -> Protocol {
+    let talks = |line: &At<Vec<String>>| {
+        let action = line.value.get(1).map_or("", String::as_str);
+        action.starts_with("send") || action == "expect"
+    };
+    match list.lines.iter().any(talks) {
+        true => Protocol::Dialogue,
+        false => Protocol::Connect,
+    }
+}

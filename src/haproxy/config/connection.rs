@@ -1,0 +1,276 @@
+//! How HAProxy connects to a server: for visitors, and for its own check (configuration manual,
+//! sections 4.2 and 5.2).
+
+use super::super::variables::Variables;
+use super::Configuration;
+use super::address::Endpoint;
+use super::http_check::List;
+use super::place::{At, Place};
+use super::proxy::Backend;
+use super::server_line::Server;
+
+/// A connection to a server: what is dialled and what is sent first.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    pub endpoint: Endpoint,
+    /// `None` for a connection in the clear.
+    pub tls: Option<Tls>,
+    /// The word that adds a PROXY header, such as `send-proxy-v2`.
+    pub proxy: Option<At<String>>,
+    pub source: Option<At<String>>,
+    /// The line that decides most of this.
+    pub place: Place,
+}
+
+/// The TLS part of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Tls {
+    pub sni: Sni,
+    pub verified: Verified,
+    pub ca_file: Option<At<String>>,
+    pub crl_file: Option<At<String>>,
+    /// The client certificate.
+    pub crt: Option<At<String>>,
+}
+
+/// The SNI name that a connection sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sni {
+    Absent,
+    /// Always this name, exactly as it is sent.
+    Name(String),
+    /// The request decides; this is the expression.
+    PerRequest(String),
+}
+
+/// What a connection requires of the server's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verified {
+    /// `verify none`.
+    Nothing,
+    /// The chain, but no name.
+    Chain,
+    /// The chain, and this name.
+    Name(String),
+    /// The chain, and the SNI name of each request.
+    PerRequest,
+}
+
+/// The words of a server line that add a PROXY header.
+const PROXY: [&str; 4] = [
+    "send-proxy",
+    "send-proxy-v2",
+    "send-proxy-v2-ssl",
+    "send-proxy-v2-ssl-cn",
+];
+
+/// What a connection depends on besides its lines.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading<'a> {
+    pub config: &'a Configuration,
+    /// As the configuration leaves them.
+    pub variables: &'a Variables,
+    /// From 3.3 on, HAProxy sends the Host as SNI by itself.
+    pub auto_sni: bool,
+}
+
+/// How visitors' requests reach a server.
+pub(crate) fn traffic(reading: Reading, backend: &Backend, server: &Server) -> Connection {
+    let settings = &server.settings;
+    let tls = || {
+        tls(
+            reading.config,
+            server,
+            traffic_sni(reading, backend, server),
+        )
+    };
+    Connection {
+        endpoint: server.endpoint.clone(),
+        tls: settings.has("ssl").then(tls),
+        proxy: proxy(server),
+        source: source(backend, server),
+        place: server.place.clone(),
+    }
+}
+
+/// How HAProxy's own check connects: once for each `connect` rule of this list, and as the server line
+/// says if the list has none.
+pub(crate) fn of_check(
+    reading: Reading,
+    backend: &Backend,
+    server: &Server,
+    list: Option<&List>,
+) -> Vec<Connection> {
+    let by_default = by_default(reading, backend, server);
+    let rules = list.into_iter().flat_map(|list| list.all("connect"));
+    let connections: Vec<Connection> = rules
+        .map(|rule| by_rule(reading, server, &by_default, rule))
+        .collect();
+    match connections.is_empty() {
+        true => vec![by_default],
+        false => connections,
+    }
+}
+
+/// The SNI of visitors' requests.
+fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
+    let Some(sni) = server.settings.get("sni") else {
+        return match reading.auto_sni
+            && backend.settings.http
+            && !server.settings.has("no-sni-auto")
+        {
+            true => Sni::PerRequest("the Host header".to_owned()),
+            false => Sni::Absent,
+        };
+    };
+    let expression = sni.value.as_str();
+    let facts = &reading.config.facts;
+    let argument = |name: &str| {
+        let rest = expression.strip_prefix(name)?.strip_prefix('(')?;
+        rest.strip_suffix(')')
+            .map(|text| text.trim_matches(['\'', '"']))
+    };
+    if let Some(name) = argument("str") {
+        return match name {
+            "" => Sni::Absent,
+            name => Sni::Name(name.to_owned()),
+        };
+    }
+    if let Some(name) = argument("env") {
+        return match reading.variables.get(name) {
+            Some(value) if !value.is_empty() => Sni::Name(value.to_owned()),
+            _ => Sni::Absent,
+        };
+    }
+    let is_never_set = |name: &str| !facts.sets_unknown && !facts.variables.contains(name);
+    let fetch = expression.split([',', '(']).next().unwrap_or_default();
+    let absent = match fetch {
+        "var" => argument("var")
+            .and_then(|text| text.split(',').next())
+            .is_some_and(is_never_set),
+        // The name that the visitor sent, which only a TLS listener knows.
+        "ssl_fc_sni" => !facts.tls_listener,
+        // It looks for a TLS hello in the request, which is HTTP here.
+        "req.ssl_sni" | "req_ssl_sni" => backend.settings.http,
+        _ => false,
+    };
+    match absent {
+        true => Sni::Absent,
+        false => Sni::PerRequest(expression.to_owned()),
+    }
+}
+
+/// Without a rule, and with `connect default`. `port` and `addr` make the check forget the server's TLS
+/// and PROXY header: then only `check-ssl` and `check-send-proxy` count.
+fn by_default(reading: Reading, backend: &Backend, server: &Server) -> Connection {
+    let settings = &server.settings;
+    let elsewhere = settings.get("port").or(settings.get("addr"));
+    let inherits = elsewhere.is_none() && !settings.has("no-check-ssl");
+    let has_tls = settings.has("check-ssl") || (inherits && settings.has("ssl"));
+    let own_proxy = settings.get("check-send-proxy");
+    let own_proxy = own_proxy.map(|at| At::new("check-send-proxy".to_owned(), &at.place));
+    let inherited = || proxy(server).filter(|_| elsewhere.is_none());
+    let place = settings.place("check-sni");
+    let place = place.or(elsewhere.map(|at| &at.place));
+    Connection {
+        endpoint: check_endpoint(server, None, None),
+        tls: has_tls.then(|| tls(reading.config, server, check_sni(reading, backend, server))),
+        proxy: own_proxy.or_else(inherited),
+        source: source(backend, server),
+        place: place.unwrap_or(&server.place).clone(),
+    }
+}
+
+/// What `check-sni` sends, word for word.
+fn check_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
+    let settings = &server.settings;
+    let by_itself = reading.auto_sni && !settings.has("no-check-sni-auto");
+    let host = || backend.settings.rules.host().filter(|_| by_itself);
+    let named = settings.get("check-sni").map(|at| at.value.clone());
+    match named.or_else(host) {
+        Some(name) if !name.is_empty() => Sni::Name(name),
+        _ => Sni::Absent,
+    }
+}
+
+/// By `http-check connect` or `tcp-check connect`: nothing of the server line counts but address and
+/// port, unless the rule has `default`.
+fn by_rule(
+    reading: Reading,
+    server: &Server,
+    by_default: &Connection,
+    rule: &At<Vec<String>>,
+) -> Connection {
+    let words = &rule.value;
+    let has = |word: &str| words.iter().any(|known| known == word);
+    let after = |word: &str| {
+        let at = words.iter().position(|known| known == word)?;
+        words.get(at + 1).map(String::as_str)
+    };
+    let default = has("default").then_some(by_default);
+    let named = after("sni").map(|name| Sni::Name(name.to_owned()));
+    let default_tls = default.and_then(|default| default.tls.as_ref());
+    let default_sni = || default_tls.map(|tls| tls.sni.clone());
+    let sni = named.or_else(default_sni).unwrap_or(Sni::Absent);
+    let own_proxy = has("send-proxy").then(|| At::new("send-proxy".to_owned(), &rule.place));
+    Connection {
+        endpoint: check_endpoint(server, after("addr"), after("port")),
+        tls: (has("ssl") || default_tls.is_some()).then(|| tls(reading.config, server, sni)),
+        proxy: own_proxy.or_else(|| default.and_then(|default| default.proxy.clone())),
+        source: by_default.source.clone(),
+        place: rule.place.clone(),
+    }
+}
+
+/// What a check dials: the rule's address and port, else those of the server line's `addr` and `port`,
+/// else the server's own.
+fn check_endpoint(server: &Server, address: Option<&str>, port: Option<&str>) -> Endpoint {
+    let text = |word| server.settings.get(word).map(|at| at.value.as_str());
+    let endpoint = address.or(text("addr")).map(Endpoint::parse);
+    let endpoint = endpoint.unwrap_or_else(|| server.endpoint.clone());
+    let Endpoint::Tcp(host, own) = endpoint else {
+        return endpoint;
+    };
+    let given = port.or(text("port")).and_then(|port| port.parse().ok());
+    let port = given.filter(|port| *port != 0).unwrap_or(own);
+    match (port, &server.endpoint) {
+        (0, Endpoint::Tcp(_, service)) => Endpoint::Tcp(host, *service),
+        _ => Endpoint::Tcp(host, port),
+    }
+}
+
+fn tls(config: &Configuration, server: &Server, sni: Sni) -> Tls {
+    let settings = &server.settings;
+    let verifies = match settings.get("verify") {
+        Some(verify) => verify.value != "none",
+        None => config.global.verify_none.is_none(),
+    };
+    // HAProxy verifies the SNI name; `verifyhost` counts only for a connection without SNI.
+    let verified = match (&sni, settings.get("verifyhost")) {
+        _ if !verifies => Verified::Nothing,
+        (Sni::Name(name), _) => Verified::Name(name.clone()),
+        (Sni::PerRequest(_), _) => Verified::PerRequest,
+        (Sni::Absent, Some(name)) => Verified::Name(name.value.clone()),
+        (Sni::Absent, None) => Verified::Chain,
+    };
+    Tls {
+        sni,
+        verified,
+        ca_file: settings.get("ca-file").cloned(),
+        crl_file: settings.get("crl-file").cloned(),
+        crt: settings.get("crt").cloned(),
+    }
+}
+
+fn proxy(server: &Server) -> Option<At<String>> {
+    let mut words = PROXY.into_iter();
+    words.find_map(|word| {
+        let place = server.settings.place(word)?;
+        Some(At::new(word.to_owned(), place))
+    })
+}
+
+fn source(backend: &Backend, server: &Server) -> Option<At<String>> {
+    let source = server.settings.get("source");
+    source.or(backend.settings.source.as_ref()).cloned()
+}

@@ -1,0 +1,80 @@
+//! The http-check of a backend whose servers `sni-check serve` checks.
+
+use std::time::Duration;
+
+use super::address::Endpoint;
+use super::external::INTER;
+use super::place::{At, Place};
+use super::proxy::Backend;
+use super::server_line::Server;
+use crate::serve::request::OPTIONS;
+
+/// An http-check that asks `sni-check serve`.
+#[derive(Debug)]
+pub(crate) struct ServeCheck<'a> {
+    pub backend: &'a Backend,
+    /// The address of `http-check connect`, and its port.
+    pub connect: Option<At<(String, Option<String>)>>,
+    /// `X-Check-Options`, as serve receives it.
+    pub options: Option<At<String>>,
+    /// Whether there is `http-check send-state`.
+    pub has_state: bool,
+}
+
+impl<'a> ServeCheck<'a> {
+    /// Returns `None` if no rule names a header of `sni-check serve`.
+    pub(crate) fn of(backend: &'a Backend) -> Option<ServeCheck<'a>> {
+        let settings = &backend.settings;
+        let rules = &settings.rules.http;
+        let names_us = |word: &String| word.to_ascii_lowercase().contains("x-check-");
+        let is_ours = rules
+            .lines
+            .iter()
+            .any(|rule| rule.value.iter().any(names_us));
+        if settings.check.as_ref()?.value != "httpchk" || !is_ours || settings.disabled {
+            return None;
+        }
+        let after = |rule: &At<Vec<String>>, word: &str| {
+            let at = rule.value.iter().position(|known| known == word)?;
+            rule.value.get(at + 1).cloned()
+        };
+        let header = |rule: &At<Vec<String>>| {
+            let mut three = rule.value.windows(3);
+            let found =
+                three.find(|three| three[0] == "hdr" && three[1].eq_ignore_ascii_case(OPTIONS))?;
+            // A header is a log-format, in which %% is a percent sign.
+            Some(At::new(found[2].replace("%%", "%"), &rule.place))
+        };
+        Some(ServeCheck {
+            backend,
+            connect: rules.all("connect").find_map(|rule| {
+                let address = after(rule, "addr")?;
+                Some(At::new((address, after(rule, "port")), &rule.place))
+            }),
+            options: rules.lines.iter().find_map(header),
+            has_state: settings.rules.send_state.is_some(),
+        })
+    }
+
+    /// The path of the socket, as HAProxy names it.
+    pub(crate) fn socket(&self) -> Option<String> {
+        match Endpoint::parse(&self.connect.as_ref()?.value.0) {
+            Endpoint::Unix(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// How long HAProxy waits for an answer.
+    pub(crate) fn limit(&self, server: &Server) -> Duration {
+        let check = self.backend.settings.timeout_check.as_ref();
+        let inter = server.settings.inter().map_or(INTER, |inter| inter.value);
+        check.map_or(inter, |check| check.value)
+    }
+
+    /// The line to name in a finding about the whole.
+    pub(crate) fn place(&self) -> &Place {
+        let connect = self.connect.as_ref().map(|connect| &connect.place);
+        let options = self.options.as_ref().map(|options| &options.place);
+        connect.or(options).unwrap_or(&self.backend.place)
+    }
+}
