@@ -64,7 +64,7 @@ endef
 ZSH_FUNCTIONS = $(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 
 .PHONY: help setup-demo setup-bench setup-release setup-haproxy setup build demo test lint bench parity \
-	outages doctor soak fuzz deb sbom install
+	cross outages doctor soak attack fuzz deb rpm archive sbom install
 .DEFAULT_GOAL := help
 
 help:
@@ -75,7 +75,10 @@ help:
 	@echo 'make outages  outages by hand and by a generator, diagnosed, fixed by pasting what diagnose prints'
 	@echo 'make doctor   2,000 configurations: what doctor says of each, and what HAProxy 2.6, 3.0 and 3.2 make of it'
 	@echo 'make bench    what a check costs, side by side'
+	@echo 'make cross    the program for armv7, aarch64, riscv64 and musl, each run under qemu'
 	@echo 'make deb      the Debian package, in target/debian'
+	@echo 'make rpm      the RPM package, in target/rpm'
+	@echo 'make archive  the archive of a release, in target/archive; TRIPLE=TARGET'
 	@echo 'make sbom     what the binary is made of, as CycloneDX, in target/sbom'
 	@echo 'make soak     300 servers and a backend with outages; serve: 2000 servers, a million checks'
 	@echo 'make attack   20,000 hostile peers and places; prints the table of SECURITY.md'
@@ -150,6 +153,34 @@ deb: setup-release
 		sed -i 's,presetenv SNI_CHECK .*,presetenv SNI_CHECK /usr/bin/sni-check,' target/examples/*.cfg
 	cargo deb --locked --target "$$(rustc --print host-tuple)"
 
+# One archive per target, as cargo-binstall expects it. TRIPLE names the target; its program is built
+# already, by `cargo build` or `make cross`.
+TRIPLE ?= $(shell rustc --print host-tuple)
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+ARCHIVE = sni-check-$(VERSION)-$(TRIPLE)
+
+archive:
+	@binary=$$(ls -t '$(CARGO_TARGET_DIR)/$(TRIPLE)/release/sni-check' 'target/cross/build/$(TRIPLE)/release/sni-check' \
+		2>/dev/null | head -n 1); \
+	test -n "$$binary" || { echo 'build it first: cargo build --release --locked --target $(TRIPLE)'; exit 1; }; \
+	rm -rf 'target/archive/$(ARCHIVE)' && mkdir -p 'target/archive/$(ARCHIVE)' && \
+	cp "$$binary" README.md CHANGELOG.md SECURITY.md LICENSE-MIT LICENSE-APACHE LICENSE-THIRD-PARTY \
+		packaging/man/sni-check.1 'target/archive/$(ARCHIVE)/' && \
+	cp -r docs haproxy packaging/completions packaging/systemd 'target/archive/$(ARCHIVE)/'
+	tar --create --gzip --sort=name --owner=0 --group=0 --numeric-owner --mtime='2026-01-01 UTC' \
+		--file 'target/archive/$(ARCHIVE).tar.gz' --directory target/archive '$(ARCHIVE)'
+	@echo 'target/archive/$(ARCHIVE).tar.gz'
+
+# The rpm's tool is not needed by the tests, so only this target installs it.
+rpm: setup-release build
+	@command -v cargo-generate-rpm >/dev/null || { cd / && cargo install --quiet --locked --debug \
+		--config profile.dev.debug=false --no-default-features --target-dir $(TOOLS)/build --root $(TOOLS) \
+		cargo-generate-rpm@0.21.1 && rm -rf $(TOOLS)/build; }
+	@rm -rf target/examples && mkdir -p target/examples target/rpm && cp haproxy/*.cfg target/examples/ && \
+		sed -i 's,presetenv SNI_CHECK .*,presetenv SNI_CHECK /usr/bin/sni-check,' target/examples/*.cfg
+	cp '$(BINARY)' target/rpm/sni-check
+	cargo generate-rpm --output target/rpm
+
 sbom: setup-release
 	cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$$(rustc --print host-tuple)" \
 		--override-filename sni-check.cdx
@@ -169,6 +200,18 @@ outages: setup
 doctor: setup
 	cargo test --locked --test predictions -- --ignored --nocapture
 
+# What Debian's cross compilers and target libraries build; the workflow runs it before a release.
+CROSS_TARGETS = armv7-unknown-linux-gnueabihf aarch64-unknown-linux-gnu riscv64gc-unknown-linux-gnu \
+	x86_64-unknown-linux-musl
+CROSS_TOOLS = arm-linux-gnueabihf-gcc=gcc-arm-linux-gnueabihf aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu \
+	riscv64-linux-gnu-gcc=gcc-riscv64-linux-gnu musl-gcc=musl-tools qemu-arm-static=qemu-user-static
+CROSS_LIBRARIES = libc6-dev-armhf-cross libc6-dev-arm64-cross libc6-dev-riscv64-cross
+
+cross: setup
+	$(call debian,$(CROSS_TOOLS),$(shell [ -e /usr/riscv64-linux-gnu/lib/libc.a ] || echo $(CROSS_LIBRARIES)))
+	packaging/cross.sh target/cross $(CROSS_TARGETS)
+	cargo test --locked --test shipping -- --ignored cross::
+
 soak: setup build
 	SNI_CHECK=$(abspath $(BINARY)) cargo test --locked --test soak --test serve -- --ignored --nocapture --test-threads 1
 
@@ -184,7 +227,7 @@ FUZZ_FLAGS = -C codegen-units=1 -C passes=sancov-module \
 # The corpus only grows by hand: what is new is kept in target/fuzz.
 fuzz: setup-demo
 	$(call debian,g++=g++)
-	cd fuzz && RUSTFLAGS='$(FUZZ_FLAGS)' cargo build --release --locked --target-dir ../target/fuzz
+	cd fuzz && SNI_CHECK_DYNAMIC=1 RUSTFLAGS='$(FUZZ_FLAGS)' cargo build --release --locked --target-dir ../target/fuzz
 	@set -e; for target in $(FUZZ_TARGETS); do \
 		mkdir -p target/fuzz/corpus/$$target; \
 		target/fuzz/*/release/$$target -max_total_time=$(SECONDS) -max_len=6000 -timeout=60 \

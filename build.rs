@@ -1,15 +1,36 @@
-//! Leaves the tables for unwinding out of the released program, a twelfth of it. A panic ends it
-//! (`panic = "abort"`), so nobody would read them, but for the C runtime: from GCC 13 on it reads all
-//! of them at each start of a static program, which would be a fifth of a check.
-#![allow(clippy::print_stdout, reason = "that is how cargo is told")]
+//! Refuses a released program that would not run in HAProxy's chroot, and leaves the unwinding tables
+//! out of the one that does.
+#![allow(
+    clippy::print_stdout,
+    reason = "cargo reads a build script's standard output"
+)]
 
 use std::env;
 
+/// `cargo install sni-check` reads no `.cargo/config.toml` from the crate, and a build script can't
+/// set target features. The program would then be linked to the C library of this host, and every
+/// check in a chroot would end with code 255. README.md and docs/install.md have the same command.
+const DYNAMIC: &str = "this build would need the C library of the host, which HAProxy's chroot does not have. \
+    Build a static program: \
+    RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' PCRE2_SYS_STATIC=1 \
+    cargo install sni-check --locked --target \"$(rustc --print host-tuple)\". \
+    Set SNI_CHECK_DYNAMIC=1 to build a dynamic program all the same.";
+
 fn main() {
     println!("cargo::rerun-if-changed=src/no-unwinding.ld");
+    println!("cargo::rerun-if-env-changed=SNI_CHECK_DYNAMIC");
     let is = |variable: &str, value: &str| env::var(variable).is_ok_and(|found| found == value);
-    if is("PROFILE", "release") && is("CARGO_CFG_TARGET_OS", "linux") {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/no-unwinding.ld");
-        println!("cargo::rustc-link-arg-bins=-T{script}");
+    if !is("PROFILE", "release") || !is("CARGO_CFG_TARGET_OS", "linux") {
+        return;
     }
+    let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    let is_static = features.split(',').any(|feature| feature == "crt-static");
+    if !is_static && env::var_os("SNI_CHECK_DYNAMIC").is_none() {
+        println!("cargo::error={DYNAMIC}");
+    }
+    // A panic ends the program (`panic = "abort"`), so nothing reads the tables except the C runtime.
+    // From GCC 13 on it reads all of them at each start of a static program. That would be a fifth of
+    // a check, and the tables would be a twelfth of the program.
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/no-unwinding.ld");
+    println!("cargo::rustc-link-arg-bins=-T{script}");
 }

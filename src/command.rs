@@ -1,5 +1,5 @@
 //! The commands: what the first word of a call asks for. `--help`, the manual and the completions
-//! list them from here.
+//! list them from here. Which options a command accepts stands in the table of options.
 
 use anyhow::Result;
 
@@ -13,9 +13,9 @@ pub enum Command {
     Check,
     /// What is wrong, at which layer, and what to put into haproxy.cfg.
     Diagnose,
-    /// How the checks of a haproxy.cfg would fare.
+    /// What keeps the checks of a haproxy.cfg from working.
     Doctor,
-    /// The checks for HAProxy's http-check, by a local server.
+    /// A local server that makes the checks for HAProxy's http-check.
     Serve,
     /// What an exit code means.
     Explain,
@@ -55,10 +55,10 @@ impl Command {
     pub fn purpose(self) -> &'static str {
         match self {
             Command::Check => "one check of a server",
-            Command::Diagnose => "what is wrong with a server, at which layer, and the cure",
-            Command::Doctor => "how the checks of a haproxy.cfg would fare on this host",
-            Command::Serve => "the same checks for HAProxy's http-check, without a fork",
-            Command::Explain => "what an exit code means, likely causes, what to change",
+            Command::Diagnose => "what is wrong with a server, at which layer, and how to fix it",
+            Command::Doctor => "what keeps the checks of a haproxy.cfg from working on this host",
+            Command::Serve => "a server that makes the same checks for HAProxy's http-check",
+            Command::Explain => "what an exit code means, its likely causes, what to change",
         }
     }
 

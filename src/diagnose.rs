@@ -64,15 +64,7 @@ server and to try the lines before they are printed. Nothing is changed
 anywhere. The exit code is the check's.
 
 TARGET is a URL or HOST[:PORT]. The options are those of a check (see
-sni-check --help), without --quiet, --verbose and --syslog, and:
-
-  --haproxy FILE    the HAProxy to ask (default: the one found on this host);
-                    none leaves it out
-  --serve PATH      print the lines for sni-check serve, too, which listens on
-                    the unix socket PATH
-  --color WHEN      auto (default: on a terminal, unless NO_COLOR is set),
-                    always or never
-  --json            the report as one JSON object
+sni-check --help), without --quiet, --verbose and --syslog. It has these, too:
 
 Examples:
   sni-check diagnose www.example.com

@@ -53,7 +53,7 @@ use crate::refusal::refusal;
 pub(crate) use self::as_haproxy::{INNER_COMMAND, become_check};
 use self::finding::Finding;
 use self::jail::Jail;
-pub use self::options::{DoctorOptions, help};
+pub use self::options::DoctorOptions;
 use self::report::{Report, fold, sorted};
 use self::serving::Serving;
 use self::sources::Sources;

@@ -93,6 +93,9 @@ pub enum Failure {
     },
     /// The connection was closed or reset before the response was complete.
     ResponseClosed(Closed),
+    /// The response is complete and healthy, but its connection ended in a way by which HAProxy's check
+    /// fails.
+    EndedBadly(Closed),
     /// A header is not the expected one.
     Header {
         /// The expectation.
@@ -104,6 +107,15 @@ pub enum Failure {
         expected: String,
         /// How much of the body was read, in bytes, if there was more than that.
         cut_at: Option<u32>,
+        /// HAProxy sees a shorter part of the body, in which the expectation is met.
+        only_here: bool,
+    },
+    /// The body ended early, and an expectation says what must not be in it.
+    CutBody {
+        /// How the connection ended.
+        closed: Closed,
+        /// The expectation.
+        expected: String,
     },
     /// An expectation looks at the body, and there is none.
     NoBody {
@@ -130,6 +142,8 @@ pub enum Closed {
     Closed,
     /// By a TCP reset, or another error of the transport.
     Reset(Errno),
+    /// By an alert of TLS.
+    Alert(AlertDescription),
 }
 
 impl Failure {
@@ -154,7 +168,9 @@ impl Failure {
             Failure::Status { .. } => Code::Status,
             Failure::ResponseTimeout { .. } => Code::ResponseTimeout,
             Failure::NotHttp(_) | Failure::LongHead { .. } => Code::NotHttp,
-            Failure::ResponseClosed(_) => Code::ResponseClosed,
+            Failure::ResponseClosed(_) | Failure::EndedBadly(_) | Failure::CutBody { .. } => {
+                Code::ResponseClosed
+            }
             Failure::Header { .. } => Code::Header,
             Failure::Body { .. } | Failure::NoBody { .. } => Code::Body,
             Failure::Undecided { part, .. } => match part {
@@ -247,6 +263,7 @@ impl fmt::Display for Closed {
             Closed::Closed => f.write_str("closed"),
             Closed::Reset(Errno::CONNRESET) => f.write_str("reset"),
             Closed::Reset(errno) => write!(f, "broken: {}", describe(*errno)),
+            Closed::Alert(alert) => write!(f, "ended by the server's alert {}", alert_name(*alert)),
         }
     }
 }
@@ -346,20 +363,36 @@ impl fmt::Display for Failure {
             Failure::ResponseClosed(closed) => {
                 write!(f, "connection {closed} before the response was complete")
             }
+            Failure::EndedBadly(closed) => write!(
+                f,
+                "the response is complete, but its connection was {closed} at once; HAProxy's check fails, too, \
+                 if it sees that in time, and otherwise this is a limit of sni-check"
+            ),
             Failure::Header { expected } => write!(f, "headers do not meet: {expected}"),
             Failure::Body {
                 expected,
-                cut_at: None,
-            } => write!(f, "body does not meet: {expected}"),
-            Failure::Body {
-                expected,
-                cut_at: Some(bytes),
+                cut_at,
+                only_here,
             } => {
-                write!(
-                    f,
-                    "the first {bytes} bytes of the body (--max-body) do not meet: {expected}"
-                )
+                match cut_at {
+                    None => write!(f, "body does not meet: {expected}")?,
+                    Some(bytes) => write!(
+                        f,
+                        "the first {bytes} bytes of the body (--max-body) do not meet: {expected}"
+                    )?,
+                }
+                match only_here {
+                    true => f.write_str(
+                        "; limit of sni-check: HAProxy looks at the first 16 kB of a body (tune.bufsize)",
+                    ),
+                    false => Ok(()),
+                }
             }
+            Failure::CutBody { closed, expected } => write!(
+                f,
+                "connection {closed} before the response was complete, so it is unknown whether it meets: \
+                 {expected}; limit of sni-check: HAProxy judges what has come"
+            ),
             Failure::NoBody { expected } => write!(f, "no response body, expected {expected}"),
             Failure::Undecided {
                 expected, limit, ..

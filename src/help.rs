@@ -1,46 +1,115 @@
-//! What `--help` prints.
+//! What `--help` prints. The options come from their definitions and from the table of options.
 
-use argh::FromArgs;
+use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind};
 
 use crate::command::Command;
+use crate::doctor::DoctorOptions;
 use crate::options::Options;
+use crate::options::table::{Group, row};
 use crate::output::wrap::paragraph;
-use crate::{diagnose, doctor, explain, serve};
+use crate::serve::ServeOptions;
+use crate::{diagnose, explain};
 
-/// The `--help` of a command; the other commands are added to that of a check.
+/// Where the descriptions begin.
+const COLUMN: usize = 25;
+
+/// The `--help` of a command.
 pub(crate) fn of(command: Command) -> String {
-    let about = match command {
-        Command::Check => &(folded(&check()) + &commands()),
-        Command::Diagnose => diagnose::HELP,
-        Command::Doctor => &doctor::help(),
-        Command::Explain => explain::HELP,
-        Command::Serve => &serve::help(),
-    };
     let words = ["sni-check", command.name(), command.arguments()];
     let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    format!("Usage: {}\n\n{about}", words.join(" "))
-}
-
-fn check() -> String {
-    let help = Options::from_args(&["sni-check"], &["--help"]);
-    help.err().map(|exit| exit.output).unwrap_or_default()
-}
-
-/// argh's text without its first line, which has every option in it, and with what follows wrapped.
-fn folded(options: &str) -> String {
-    let (_usage, text) = options.split_once("\n\n").unwrap_or_default();
-    let (about, list) = text.split_once("\n\n").unwrap_or((text, ""));
-    let mut folded = String::new();
-    paragraph(&mut folded, "", about);
-    folded + "\n" + list
-}
-
-/// The named commands, as a section.
-fn commands() -> String {
-    let mut text = "\nCommands:\n".to_owned();
-    for command in Command::NAMED {
-        let label = format!("  {:<18}", command.name());
-        paragraph(&mut text, &label, command.purpose());
+    let mut text = format!("Usage: {}\n\n", words.join(" "));
+    match command {
+        Command::Check => check(&mut text),
+        Command::Diagnose => diagnose(&mut text),
+        Command::Doctor => whole(&mut text, command, &DoctorOptions::get_args_info()),
+        Command::Serve => whole(&mut text, command, &ServeOptions::get_args_info()),
+        Command::Explain => text += explain::HELP,
     }
     text
+}
+
+/// The options in their groups, and the other commands.
+fn check(text: &mut String) {
+    let info = Options::get_args_info();
+    paragraph(text, "", info.description);
+    for group in Group::ALL {
+        let is_in = |flag: &&FlagInfo<'_>| {
+            row(flag.long).is_some_and(|row| row.group == group && row.is_for(Command::Check))
+        };
+        section(text, group.title(), info.flags.iter().filter(is_in));
+    }
+    help_itself(text);
+    *text += "\nCommands:\n";
+    for command in Command::NAMED {
+        let label = format!("{:<COLUMN$}", format!("  {}", command.name()));
+        paragraph(text, &label, command.purpose());
+    }
+    examples_and_notes(text, Command::Check, &info);
+}
+
+/// The options that only diagnose accepts, among what it says about itself.
+fn diagnose(text: &mut String) {
+    let (about, examples) = diagnose::HELP.split_once("\nExamples:").unwrap_or_default();
+    *text += about;
+    let flags = Options::get_args_info().flags.iter();
+    let own = flags.filter(|flag| {
+        let row = row(flag.long);
+        row.is_some_and(|row| row.commands == [Command::Diagnose] || row.name == "--json")
+    });
+    section(text, "Options", own);
+    help_itself(text);
+    *text += "\nExamples:";
+    *text += examples;
+}
+
+fn whole(text: &mut String, command: Command, info: &CommandInfoWithArgs) {
+    paragraph(text, "", info.description);
+    let flags = info.flags.iter().filter(|flag| flag.long != "--help");
+    section(text, "Options", flags);
+    help_itself(text);
+    examples_and_notes(text, command, info);
+}
+
+fn section<'a>(text: &mut String, title: &str, flags: impl Iterator<Item = &'a FlagInfo<'static>>) {
+    *text += &format!("\n{title}:\n");
+    for flag in flags {
+        let label = label(flag);
+        // One space has to part it from the description.
+        let label = match label.chars().count() < COLUMN {
+            true => format!("{label:<COLUMN$}"),
+            false => {
+                *text += &label;
+                text.push('\n');
+                " ".repeat(COLUMN)
+            }
+        };
+        paragraph(text, &label, flag.description);
+    }
+}
+
+/// The last option of every command.
+fn help_itself(text: &mut String) {
+    *text += &format!("{:<COLUMN$}print this help\n", "  -h, --help");
+}
+
+/// An option with its value's name, such as `  --port N`.
+fn label(flag: &FlagInfo<'_>) -> String {
+    let short = flag.short.map(|letter| format!("-{letter}, "));
+    let value = match flag.kind {
+        FlagInfoKind::Switch => String::new(),
+        FlagInfoKind::Option { arg_name } => format!(" {arg_name}"),
+    };
+    format!("  {}{}{value}", short.unwrap_or_default(), flag.long)
+}
+
+fn examples_and_notes(text: &mut String, command: Command, info: &CommandInfoWithArgs) {
+    let program = format!("sni-check {}", command.name());
+    *text += "\nExamples:\n";
+    for example in info.examples {
+        let example = example.replace("{command_name}", program.trim_end());
+        *text += &format!("  {example}\n");
+    }
+    for note in info.notes {
+        *text += &format!("\n{note}\n");
+    }
 }

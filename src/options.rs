@@ -17,10 +17,9 @@ pub use self::parse::{Parsed, parse_as};
 use self::values::{Alpn, Color, Days, Port, Size, Time, TlsVersion, Verify};
 use crate::refusal::refusal;
 
-/// HTTPS health check with SNI, for HAProxy's external-check and by hand.
-///
-/// The target is a URL or HOST[:PORT]; HAProxy gives four arguments instead (proxy address and
-/// port, server address and port) and takes the options from `external-check path`.
+/// HTTPS health check with SNI, for HAProxy's external-check and by hand. TARGET is a URL or
+/// HOST[:PORT]. HAProxy passes four arguments instead (proxy address and port, server address and
+/// port), and the options stand in `external-check path`.
 #[derive(FromArgs, ArgsInfo, Clone, Debug, Default)]
 #[allow(
     rustdoc::broken_intra_doc_links,
@@ -37,32 +36,32 @@ use crate::refusal::refusal;
             external-check path \"--sni www.example.com --uri /healthz\""
 )]
 pub struct Options {
-    /// name to send as SNI; default: the URL's host, SNI_HOST, or HAPROXY_SERVER_NAME with a dot
+    /// name to send as SNI (default: the URL's host, SNI_HOST, or HAPROXY_SERVER_NAME if it has a dot)
     #[argh(option, arg_name = "NAME")]
     pub sni: Option<String>,
 
-    /// send no SNI at all
+    /// send no SNI
     #[argh(switch)]
     pub no_sni: bool,
 
-    /// dial this address instead: IP, [IPv6], name or unix path
+    /// connect to this IP address, [IPv6], name or unix path instead of the target
     #[argh(option, arg_name = "ADDR[:PORT]")]
     pub connect: Option<String>,
 
-    /// dial this port instead
+    /// connect to this port instead
     #[argh(option, arg_name = "N")]
     pub port: Option<Port>,
 
-    /// request method, default GET
+    /// request method (default: GET)
     #[argh(option, arg_name = "METHOD")]
     pub method: Option<String>,
 
-    /// request path and query, default /
+    /// path and query of the request (default: /)
     #[argh(option, arg_name = "URI")]
     pub uri: Option<String>,
 
-    /// request header 'Name: value' or @FILE with one a line; repeatable; Host defaults to the SNI
-    /// name, User-Agent to sni-check/VERSION, Accept to */*
+    /// 'Name: value', or @FILE with one header per line; repeatable (default: the SNI name as Host,
+    /// sni-check/VERSION as User-Agent, */* as Accept)
     #[argh(option, arg_name = "HEADER")]
     pub header: Vec<String>,
 
@@ -70,30 +69,30 @@ pub struct Options {
     #[argh(option, arg_name = "TEXT")]
     pub body: Option<String>,
 
-    /// what the response must be: '[!] status 200,300-399', '[!] string TEXT', '[!] rstring
-    /// REGEX', '[!] hdr name NAME value VALUE', 'fhdr …', 'rstatus …'; repeatable, all must hold;
-    /// status 200-399 if none is given
+    /// what the response must be: '[!] status 200,300-399', '[!] string TEXT', '[!] rstring REGEX',
+    /// '[!] hdr name NAME value VALUE', 'fhdr …' or 'rstatus …'; repeatable, all must hold (default:
+    /// status 200-399)
     #[argh(option, arg_name = "RULE")]
     pub expect: Vec<Expectation>,
 
-    /// how long the response's head may be; default HAProxy's limits, 15k and 100 fields
+    /// longest response head (default: HAProxy's limits, 15k and 100 fields)
     #[argh(option, arg_name = "SIZE")]
     pub max_head: Option<Size>,
 
-    /// how much of the body expectations read, default 64k
+    /// how much of the body --expect reads (default: 64k)
     #[argh(option, arg_name = "SIZE")]
     pub max_body: Option<Size>,
 
-    /// required (default) or none
+    /// required: the certificate must be trusted (default); none: any certificate is accepted
     #[argh(option, arg_name = "required|none")]
     pub verify: Option<Verify>,
 
-    /// name or IP address the certificate must be for, default the SNI name
+    /// name or IP address that the certificate must be for (default: the SNI name)
     #[argh(option, arg_name = "NAME")]
     pub verify_host: Option<String>,
 
-    /// trusted CA certificates: PEM file, directory, @system-ca or @bundled (default: Mozilla's,
-    /// built in); repeatable
+    /// trusted CA certificates: a PEM file, a folder, @system-ca, or @bundled for Mozilla's (default);
+    /// repeatable
     #[argh(option, arg_name = "FILE|@system-ca|@bundled")]
     pub ca_file: Vec<String>,
 
@@ -101,7 +100,7 @@ pub struct Options {
     #[argh(option, arg_name = "FILE")]
     pub crl_file: Vec<String>,
 
-    /// client certificate chain, PEM; may hold the key too
+    /// client certificate chain, PEM; the key may be in the same file
     #[argh(option, arg_name = "FILE")]
     pub crt: Option<String>,
 
@@ -109,27 +108,27 @@ pub struct Options {
     #[argh(option, arg_name = "FILE")]
     pub key: Option<String>,
 
-    /// lowest TLS version: TLSv1.2 (default) or TLSv1.3
+    /// lowest TLS version (default: TLSv1.2)
     #[argh(option, arg_name = "TLSv1.2|TLSv1.3")]
     pub ssl_min_ver: Option<TlsVersion>,
 
-    /// highest TLS version: TLSv1.2 or TLSv1.3 (default)
+    /// highest TLS version (default: TLSv1.3)
     #[argh(option, arg_name = "TLSv1.2|TLSv1.3")]
     pub ssl_max_ver: Option<TlsVersion>,
 
-    /// ALPN protocols to offer, such as http/1.1; default none, as HAProxy's checks
+    /// ALPN protocols to offer, such as http/1.1 (default: none, like HAProxy's own checks)
     #[argh(option, arg_name = "PROTOCOLS")]
     pub alpn: Option<Alpn>,
 
-    /// end with the TLS handshake and send no request: for what does not speak HTTP
+    /// stop after the TLS handshake and send no request, for servers that don't speak HTTP
     #[argh(switch)]
     pub handshake_only: bool,
 
-    /// DOWN when any certificate of the verified chain ends within N days
+    /// DOWN if a certificate of the verified chain expires within N days
     #[argh(option, arg_name = "N")]
     pub min_cert_days: Option<Days>,
 
-    /// say so when any certificate of the verified chain ends within N days
+    /// add a warning if a certificate of the verified chain expires within N days
     #[argh(option, arg_name = "N")]
     pub warn_cert_days: Option<Days>,
 
@@ -141,11 +140,11 @@ pub struct Options {
     #[argh(switch)]
     pub send_proxy_v2: bool,
 
-    /// address to connect from
+    /// connect from this address
     #[argh(option, arg_name = "ADDR[:PORT]")]
     pub source: Option<String>,
 
-    /// for the whole check, default 1800ms; in HAProxy's time format
+    /// time limit of the whole check, such as 500ms or 2s (default: 1800ms)
     #[argh(option, arg_name = "TIME")]
     pub timeout: Option<Time>,
 
@@ -153,7 +152,7 @@ pub struct Options {
     #[argh(switch)]
     pub quiet: bool,
 
-    /// print what was seen, by layer
+    /// print what each layer showed
     #[argh(switch)]
     pub verbose: bool,
 
@@ -161,19 +160,19 @@ pub struct Options {
     #[argh(switch)]
     pub json: bool,
 
-    /// send a line per failure to a syslog: UDP ADDR[:PORT] or the path of a unix datagram socket
+    /// send one line per failure to a syslog: UDP ADDR[:PORT] or the path of a unix datagram socket
     #[argh(option, arg_name = "ADDR")]
     pub syslog: Option<String>,
 
-    /// diagnose only: HAProxy's program to ask, or none; default: the one found on this host
+    /// the HAProxy program to ask, or none (default: the program found on this host)
     #[argh(option, arg_name = "FILE|none")]
     pub haproxy: Option<String>,
 
-    /// diagnose only: print the lines for sni-check serve too, which listens on this unix socket
+    /// print the lines for sni-check serve, too, with this unix socket
     #[argh(option, arg_name = "PATH")]
     pub serve: Option<String>,
 
-    /// diagnose only: auto (default), always or never
+    /// whether the report is coloured (default: auto, on a terminal unless NO_COLOR is set)
     #[argh(option, arg_name = "auto|always|never")]
     pub color: Option<Color>,
 

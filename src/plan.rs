@@ -11,6 +11,7 @@ mod request;
 mod revocation;
 mod target;
 mod trust;
+mod trusted;
 pub(crate) mod walk;
 
 use std::net::SocketAddr;
@@ -27,7 +28,8 @@ pub use self::output::{Output, Syslog};
 pub use self::request::{DEFAULTS, Request, USER_AGENT};
 pub use self::revocation::List;
 pub use self::target::Target;
-pub use self::trust::{Trust, Trusted, Verification};
+pub use self::trust::{Trust, Verification};
+pub use self::trusted::Trusted;
 
 use crate::code::Code;
 use crate::haproxy::Caller;

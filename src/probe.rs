@@ -1,19 +1,21 @@
 //! The probe: one connection, one handshake, one request, one verdict.
 
 mod body;
-mod buffers;
 mod certificates;
 mod client;
+mod client_hello;
 pub mod connect;
 mod exchange;
 mod expectations;
 mod fields;
-mod handover;
 mod head;
 mod http;
+mod inspect;
 mod opening;
+mod request;
 pub(crate) mod socket;
 mod stream;
+mod suites;
 mod tls;
 mod violation;
 

@@ -26,7 +26,7 @@ use rustix::net::{SocketFlags, accept_with};
 use self::answer::Answer;
 pub(crate) use self::defaults::over;
 use self::listen::Listener;
-pub use self::options::{ServeCall, ServeOptions, help, parse};
+pub use self::options::{ServeCall, ServeOptions, parse};
 use self::plans::Plans;
 use self::threads::{Connection, Threads};
 use crate::code::Code;

@@ -66,7 +66,7 @@ fn the_troubleshooting_is_what_explain_tells_first() {
 fn the_table_of_options_and_the_help_are_the_programs() {
     let rows = table("Options");
     let documented: String = rows.iter().map(|row| format!("{}\n", row[0])).collect();
-    let help = stdout(&run_by_hand(&["--help"]));
+    let help = stdout(&run_by_hand(&["--help"])) + &stdout(&run_by_hand(&["diagnose", "--help"]));
     let info = Options::get_args_info();
     let options: Vec<&str> = info.flags.iter().map(|flag| flag.long).collect();
     for option in &options {

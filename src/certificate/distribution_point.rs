@@ -168,6 +168,12 @@ impl<'a> IssuingPoint<'a> {
         })
     }
 
+    /// Whether it says nothing at all.
+    pub fn is_empty(&self) -> bool {
+        let kinds = [self.only_users, self.only_authorities, self.only_attributes];
+        self.name.is_none() && !self.some_reasons && !self.indirect && !kinds.contains(&true)
+    }
+
     /// Whether it is about two kinds of certificates at once, which contradicts itself.
     pub fn contradicts_itself(&self) -> bool {
         let kinds = [self.only_users, self.only_authorities, self.only_attributes];

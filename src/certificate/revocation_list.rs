@@ -39,6 +39,8 @@ pub struct RevocationList<'a> {
     pub point: Option<IssuingPoint<'a>>,
     /// Whether it only adds to another list.
     pub is_delta: bool,
+    /// Whether the algorithm of the signature is the same within what is signed.
+    pub names_one_algorithm: bool,
     /// Whether it has a critical extension that OpenSSL does not know.
     critical: bool,
     entries: &'a [u8],
@@ -49,6 +51,8 @@ pub struct RevocationList<'a> {
 pub struct Facts {
     /// Whether the list, or an entry of it, has a critical extension that OpenSSL does not know.
     pub critical: bool,
+    /// Whether an entry has a date in a form that newer versions of OpenSSL may not read.
+    pub odd_date: bool,
     /// Where entries begin that OpenSSL takes no more notice of but for their serial numbers, after one
     /// with an extension that it can't read.
     unread_from: Option<usize>,
@@ -79,7 +83,7 @@ impl<'a> RevocationList<'a> {
         // OpenSSL also reads a signature whose last byte has unused bits, but verifies none.
         let signed = whole.expect(BIT_STRING)?.strip_prefix(&[0])?;
         let version = body.expect(INTEGER);
-        algorithm(body.expect(SEQUENCE)?)?;
+        let names_one_algorithm = algorithm(body.expect(SEQUENCE)?)? == signature;
         let issuer = body.expect(SEQUENCE)?;
         let this_update = time::read(&mut body)?;
         let mut ahead = body;
@@ -106,6 +110,7 @@ impl<'a> RevocationList<'a> {
             authority: Authority::default(),
             point: None,
             is_delta: false,
+            names_one_algorithm,
             critical: false,
             entries,
         };
@@ -139,12 +144,13 @@ impl<'a> RevocationList<'a> {
     pub fn facts(&self) -> Option<Facts> {
         let mut facts = Facts {
             critical: self.critical,
-            unread_from: None,
+            ..Facts::default()
         };
         let mut elements = Elements(self.entries);
         while !elements.is_empty() {
             let place = self.entries.len() - elements.0.len();
             let entry = Entry::read(elements.expect(SEQUENCE)?)?;
+            facts.odd_date |= !entry.dated;
             if entry.extensions.is_empty() {
                 continue;
             }
@@ -225,6 +231,8 @@ fn algorithm(content: &[u8]) -> Option<&[u8]> {
 /// An entry of a list.
 struct Entry<'a> {
     serial: &'a [u8],
+    /// Whether its date can be read.
+    dated: bool,
     extensions: &'a [u8],
 }
 
@@ -234,13 +242,13 @@ impl<'a> Entry<'a> {
         let serial = elements
             .expect(INTEGER)
             .filter(|serial| is_integer(serial))?;
-        const UTC_TIME: u8 = 23;
-        const GENERALIZED_TIME: u8 = 24;
-        let (UTC_TIME | GENERALIZED_TIME, _) = elements.next()? else {
-            return None;
-        };
+        let date = time::read(&mut elements)?;
         let extensions = elements.expect(SEQUENCE).unwrap_or_default();
-        elements.is_empty().then_some(Entry { serial, extensions })
+        elements.is_empty().then_some(Entry {
+            serial,
+            dated: date.is_some(),
+            extensions,
+        })
     }
 
     fn read_extensions(&self) -> Option<Vec<Extension<'a>>> {

@@ -18,13 +18,15 @@ pub fn read(elements: &mut Elements<'_>) -> Option<Option<i64>> {
 /// `YYMMDDhhmmssZ`, or the same with four digits of the year.
 fn seconds(text: &[u8], year_digits: usize) -> Option<i64> {
     let (year, rest) = text.split_at_checked(year_digits)?;
-    let [month, day, hour, minute, second, b"Z"] = rest.chunks(2).collect::<Vec<_>>()[..] else {
+    let ([month, day, hour, minute, second], b"Z") = rest.as_chunks::<2>() else {
         return None;
     };
-    let number = |digits: &[u8]| -> Option<i64> {
-        let text = std::str::from_utf8(digits).ok()?;
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        digits.then(|| text.parse().ok())?
+    // Revocation lists have a date in each of a million entries.
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0_i64, |number, digit| {
+            let is_digit = digit.is_ascii_digit();
+            is_digit.then(|| number * 10 + i64::from(digit - b'0'))
+        })
     };
     let year = match (number(year)?, year_digits) {
         (year, 2) if year < 50 => 2000 + year,

@@ -4,33 +4,33 @@ use argh::{ArgsInfo, FromArgs};
 
 use crate::options::values::Color;
 
-/// How the external checks of a haproxy.cfg would fare on this host.
+/// Finds what keeps the checks of a haproxy.cfg from working on this host.
 #[derive(FromArgs, ArgsInfo, Debug, Default)]
 #[argh(
     help_triggers("--help", "-h"),
     example = "{command_name} -f /etc/haproxy/haproxy.cfg",
     example = "{command_name} -f haproxy.cfg --env @/etc/default/haproxy",
     example = "{command_name} --run",
-    note = "Exit code: 0 nothing is certain to go wrong; 2 the configuration is refused, or a check\n\
-            is certain to fail, to mislead or to be missing; otherwise, with --run, the code of\n\
-            the first failing check."
+    note = "Exit code: 0 if nothing is certain to go wrong. 2 if HAProxy refuses the configuration,\n\
+            or if a check is certain to fail, to mislead or to be missing. With --run it is\n\
+            otherwise the code of the first check that fails."
 )]
 pub struct DoctorOptions {
-    /// configuration, or a folder of *.cfg; repeatable, as for HAProxy; default: what HAProxy's
-    /// unit or the running HAProxy reads, or else /etc/haproxy/haproxy.cfg
+    /// configuration file, or a folder of *.cfg; repeatable, as for HAProxy (default: what
+    /// HAProxy's unit or the running HAProxy reads, or else /etc/haproxy/haproxy.cfg)
     #[argh(option, short = 'f', arg_name = "FILE")]
     pub file: Vec<String>,
 
-    /// a variable of HAProxy's environment: NAME=VALUE, or @FILE with one a line
-    /// (systemd's EnvironmentFile, /proc/PID/environ); repeatable
+    /// a variable of HAProxy's environment: NAME=VALUE, or @FILE with one variable per line (systemd's
+    /// EnvironmentFile, /proc/PID/environ); repeatable
     #[argh(option, arg_name = "NAME=VALUE|@FILE")]
     pub env: Vec<String>,
 
-    /// HAProxy's binary, default: haproxy in PATH, /usr/sbin or /usr/local/sbin
+    /// HAProxy's program (default: haproxy in PATH, /usr/sbin or /usr/local/sbin)
     #[argh(option, arg_name = "FILE")]
     pub haproxy: Option<String>,
 
-    /// run every check exactly as HAProxy would, as root in its chroot and as its user
+    /// run every check exactly as HAProxy would; as root, in its chroot and as its user
     #[argh(switch)]
     pub run: bool,
 
@@ -47,19 +47,7 @@ pub struct DoctorOptions {
     #[argh(switch)]
     pub json: bool,
 
-    /// auto (default), always or never
+    /// whether the report is coloured (default: auto, on a terminal unless NO_COLOR is set)
     #[argh(option, arg_name = "auto|always|never")]
     pub color: Option<Color>,
-}
-
-/// The text of `doctor --help`, without its first line, which every command has.
-pub fn help() -> String {
-    let Err(exit) = DoctorOptions::from_args(&["sni-check", "doctor"], &["--help"]) else {
-        return String::new();
-    };
-    let text = exit.output;
-    match text.split_once("\n\n") {
-        Some((_, rest)) => rest.to_owned(),
-        None => text,
-    }
 }

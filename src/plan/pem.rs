@@ -145,7 +145,7 @@ fn sections<'a>(subject: &str, text: &'a [u8], labels: &[&str]) -> Result<Vec<Se
     // What is around the sections may be in any encoding.
     let mut sections = Vec::new();
     let mut rest = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    if rest.contains(&0) {
+    if memchr::memchr(0, rest).is_some() {
         return Err(broken("it has bytes that are not text"));
     }
     while !rest.is_empty() {
@@ -196,7 +196,7 @@ const WRITE: &str = "give it as `openssl x509 -in FILE` prints it";
 
 /// The first line, without the white space at its end, and what follows it.
 fn first_line(text: &[u8]) -> (&[u8], &[u8]) {
-    let end = text.iter().position(|byte| *byte == b'\n');
+    let end = memchr::memchr(b'\n', text);
     let (line, rest) = match end {
         Some(end) => (&text[..end], &text[end + 1..]),
         None => (text, &[][..]),

@@ -4,9 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Error, Result};
+use memchr::memmem;
 
 use super::files::Files;
 use super::pem;
+use super::trusted::{Trusted, from_text};
 use crate::certificate::{Facts, RevocationList, name};
 use crate::refusal::refusal;
 
@@ -22,34 +24,27 @@ pub struct List {
 }
 
 impl List {
-    /// The lists of the files that `--crl-file` names.
-    pub(super) fn read(names: &[String], files: &Files) -> Result<Vec<List>> {
-        let mut lists = Vec::new();
-        for file in names {
-            let subject = format!("--crl-file {file}");
-            let found = List::of_file("--crl-file", file, files)?;
-            if found.is_empty() {
-                return Err(refusal(
-                    subject,
-                    "has no X509 CRL in it",
-                    "give a list in PEM format",
-                ));
-            }
-            lists.extend(found);
-        }
-        Ok(lists)
-    }
-
-    /// The lists of one file.
-    pub(super) fn of_file(option: &str, file: &str, files: &Files) -> Result<Vec<List>> {
+    /// The lists of a PEM file, and the certificates beside them.
+    pub(super) fn of_file(
+        option: &str,
+        file: &str,
+        files: &Files,
+    ) -> Result<(Vec<List>, Vec<Trusted>)> {
         let subject = format!("{option} {file}");
         let text = pem::read(files, option, file)?;
+        // Mostly there are none, and a list may have a million lines to look through.
+        let certificates = match memmem::find(&text, b"CERTIFICATE-----") {
+            Some(_) => from_text(&subject, &text)?,
+            None => Vec::new(),
+        };
         let (bytes, places) = pem::lists(&subject, text)?;
         let bytes = Arc::new(bytes);
-        let lists = places
+        let lists: Option<Vec<List>> = places
             .into_iter()
-            .map(|place| List::new(bytes.clone(), place).ok_or_else(|| unreadable(&subject)));
-        lists.collect()
+            .map(|place| List::new(bytes.clone(), place))
+            .collect();
+        let lists = lists.ok_or_else(|| unreadable(&subject))?;
+        Ok((lists, certificates))
     }
 
     /// `None` if OpenSSL can't read the list.

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor};
+use rustls::pki_types::{ServerName, TrustAnchor};
 use rustls::sign::CertifiedKey;
 
 use super::files::{Files, Seen};
 use super::names::Names;
 use super::pem;
 use super::revocation::List;
-use crate::certificate::element::{Elements, OID, SEQUENCE, only};
-use crate::certificate::{Parts, Uses};
+use super::trusted::{Trusted, from_text};
+use crate::certificate::Uses;
 use crate::options::Options;
 use crate::refusal::refusal;
 
@@ -40,22 +40,6 @@ pub struct Trust {
     certificates: Vec<Trusted>,
     /// Files of a directory that could not be read.
     skipped: Vec<String>,
-}
-
-/// A certificate from a file.
-#[derive(Debug)]
-pub struct Trusted {
-    /// The certificate; something of OpenSSL's may follow it.
-    der: CertificateDer<'static>,
-    /// Whether OpenSSL's own form says that it is trusted for servers, or is not.
-    pub explicitly: Option<bool>,
-}
-
-impl Trusted {
-    /// Its parts.
-    pub fn parts(&self) -> Option<Parts<'_>> {
-        Parts::read_first(&self.der).map(|(parts, _)| parts)
-    }
 }
 
 impl Verification {
@@ -94,9 +78,28 @@ const SYSTEM_ROOTS: Duration = Duration::from_secs(60);
 
 impl Authorities {
     pub(super) fn read(options: &Options, files: Files) -> Result<Authorities> {
+        let mut trust = Trust::resolve(&options.ca_file, &files)?;
+        let mut lists = Vec::new();
+        if !options.crl_file.is_empty() {
+            // HAProxy puts everything in both files into one store: lists beside the roots count, and
+            // roots beside the lists. Without crl-file it uses no list at all.
+            lists = trust.lists_beside(&options.ca_file, &files)?;
+            for file in &options.crl_file {
+                let (found, certificates) = List::of_file("--crl-file", file, &files)?;
+                if found.is_empty() {
+                    return Err(refusal(
+                        format!("--crl-file {file}"),
+                        "has no X509 CRL in it",
+                        "give a list in PEM format",
+                    ));
+                }
+                lists.extend(found);
+                trust.certificates.extend(certificates);
+            }
+        }
         Ok(Authorities {
-            lists: List::read(&options.crl_file, &files)?.into(),
-            trust: Arc::new(Trust::resolve(&options.ca_file, &files)?),
+            lists: lists.into(),
+            trust: Arc::new(trust),
             sources: (options.ca_file.clone(), options.crl_file.clone()),
             seen: files.into_seen(),
             read: Instant::now(),
@@ -173,24 +176,14 @@ impl Trust {
         self.anchors
     }
 
-    /// Adds the certificates in a file, or in the files of a directory as HAProxy reads one: whatever
-    /// ends in .pem, .crt, .cer or .crl, as far as it can be read.
+    /// Adds the certificates in a file, or in the files of a directory, as far as these can be read.
     fn add(&mut self, name: &str, files: &Files) -> Result<()> {
         let subject = format!("--ca-file {name}");
         let before = self.certificates.len();
-        let entries = match name.is_empty() {
-            true => None,
-            false => files.list(&subject, name)?,
-        };
-        match entries {
+        match entries(name, files)? {
             None => self.certificates.extend(from_file(name, files)?),
             Some(entries) => {
-                for entry in entries {
-                    let suffix = entry.rsplit_once('.').map_or("", |(_, suffix)| suffix);
-                    if entry.starts_with('.') || !["pem", "crt", "cer", "crl"].contains(&suffix) {
-                        continue;
-                    }
-                    let file = format!("{name}/{entry}");
+                for file in entries {
                     match from_file(&file, files) {
                         Ok(found) => self.certificates.extend(found),
                         Err(_) => self.skipped.push(file),
@@ -206,6 +199,23 @@ impl Trust {
             ));
         }
         Ok(())
+    }
+
+    /// The revocation lists in the files of `--ca-file`.
+    fn lists_beside(&self, sources: &[String], files: &Files) -> Result<Vec<List>> {
+        let mut lists = Vec::new();
+        for source in sources.iter().filter(|source| !source.starts_with('@')) {
+            let of_file = |file: &str| List::of_file("--ca-file", file, files);
+            match entries(source, files)? {
+                None => lists.extend(of_file(source)?.0),
+                Some(entries) => {
+                    let readable = entries.iter().filter(|file| !self.skipped.contains(file));
+                    let found = readable.filter_map(|file| of_file(file).ok());
+                    lists.extend(found.flat_map(|(lists, _)| lists));
+                }
+            }
+        }
+        Ok(lists)
     }
 
     /// What of the files is not used, and why: certificates that OpenSSL loads but never takes, and
@@ -227,49 +237,27 @@ impl Trust {
     }
 }
 
-fn from_file(file: &str, files: &Files) -> Result<Vec<Trusted>> {
-    let subject = format!("--ca-file {file}");
-    let text = pem::read(files, "--ca-file", file)?;
-    let mut found = Vec::new();
-    for (number, certificate) in pem::certificates(&subject, &text)?.into_iter().enumerate() {
-        let unreadable = || {
-            refusal(
-                &subject,
-                format!(
-                    "has a certificate that cannot be read: number {}",
-                    number + 1
-                ),
-                "look at it with `openssl x509 -text`, and leave it out",
-            )
-        };
-        let (_, after) = Parts::read_first(&certificate.der).ok_or_else(unreadable)?;
-        let explicitly = match certificate.trusted && !after.is_empty() {
-            true => trusted_for_servers(after).ok_or_else(unreadable)?,
-            false => None,
-        };
-        found.push(Trusted {
-            der: certificate.der,
-            explicitly,
-        });
+/// The files of a directory that HAProxy reads, whose names end in .pem, .crt, .cer or .crl; `None` for a
+/// file.
+fn entries(name: &str, files: &Files) -> Result<Option<Vec<String>>> {
+    if name.is_empty() {
+        return Ok(None);
     }
-    Ok(found)
+    let entries = files.list(&format!("--ca-file {name}"), name)?;
+    let is_read = |entry: &String| {
+        let suffix = entry.rsplit_once('.').map_or("", |(_, suffix)| suffix);
+        !entry.starts_with('.') && ["pem", "crt", "cer", "crl"].contains(&suffix)
+    };
+    let paths = |entries: Vec<String>| {
+        let read = entries.into_iter().filter(is_read);
+        read.map(|entry| format!("{name}/{entry}")).collect()
+    };
+    Ok(entries.map(paths))
 }
 
-/// What follows a `TRUSTED CERTIFICATE`: for what it is trusted, and for what not (`x509 -addtrust`,
-/// `-addreject`). The outer `None` is something else.
-fn trusted_for_servers(after: &[u8]) -> Option<Option<bool>> {
-    const SERVERS: [&[u8]; 2] = [&[0x2b, 6, 1, 5, 5, 7, 3, 1], &[0x55, 0x1d, 37, 0]];
-    let mut elements = Elements(only(after, SEQUENCE)?);
-    let names_servers = |list: &[u8]| {
-        let mut uses = Elements(list);
-        std::iter::from_fn(|| uses.expect(OID)).any(|usage| SERVERS.contains(&usage))
-    };
-    let trusted = elements.expect(SEQUENCE).map(names_servers);
-    let rejected = elements.expect(0xa0).is_some_and(names_servers);
-    Some(match rejected {
-        true => Some(false),
-        false => trusted,
-    })
+fn from_file(file: &str, files: &Files) -> Result<Vec<Trusted>> {
+    let text = pem::read(files, "--ca-file", file)?;
+    from_text(&format!("--ca-file {file}"), &text)
 }
 
 /// The operating system's roots. Those that cannot be read do not hide the others.

@@ -7,11 +7,15 @@ use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{CipherSuite, ClientConfig, SignatureScheme, SupportedProtocolVersion};
+use rustls::{ClientConfig, SignatureScheme, SupportedProtocolVersion};
 
+use super::client_hello::signing_as_sent;
 use super::exchange::{Secp521r1, X25519ReusingOffer};
+use super::suites::SUITES;
 
 use super::certificates::{ALGORITHMS, Verifier};
+use crate::certificate::element::{SEQUENCE, element, only};
+use crate::certificate::name;
 use crate::options::values::TlsVersion;
 use crate::plan::Tls;
 
@@ -43,19 +47,10 @@ pub(super) fn config(
     Ok(config)
 }
 
-/// ring, with what a check pays for in mind. The suites on AES-128 and SHA-256 come first, as in
-/// browsers: processors have instructions for SHA-256, seldom for SHA-384, and making keys and
-/// checking messages is all that a check uses them for.
+/// ring, with what a check pays for in mind.
 pub fn provider() -> CryptoProvider {
     let mut provider = ring::default_provider();
-    provider.cipher_suites.sort_by_key(|suite| {
-        !matches!(
-            suite.suite(),
-            CipherSuite::TLS13_AES_128_GCM_SHA256
-                | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
-                | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
-        )
-    });
+    provider.cipher_suites = SUITES.clone();
     // The first is the one that a key is offered for.
     provider.kx_groups = vec![
         &X25519ReusingOffer,
@@ -72,13 +67,16 @@ pub fn provider() -> CryptoProvider {
 pub(super) struct ClientCertificate {
     identity: Option<Arc<CertifiedKey>>,
     asked: AtomicBool,
+    /// Whether a name of a CA that the server accepts can't be read.
+    malformed: AtomicBool,
 }
 
 impl ClientCertificate {
-    pub fn new(identity: Option<Arc<CertifiedKey>>) -> ClientCertificate {
+    pub fn new(identity: Option<&CertifiedKey>) -> ClientCertificate {
         ClientCertificate {
-            identity,
+            identity: identity.map(|identity| Arc::new(signing_as_sent(identity))),
             asked: AtomicBool::new(false),
+            malformed: AtomicBool::new(false),
         }
     }
 
@@ -86,15 +84,29 @@ impl ClientCertificate {
     pub fn asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }
+
+    /// Whether OpenSSL would refuse the CAs' names in the server's CertificateRequest.
+    pub fn is_asked_malformed(&self) -> bool {
+        self.malformed.load(Ordering::Relaxed)
+    }
 }
 
 impl ResolvesClientCert for ClientCertificate {
     fn resolve(
         &self,
-        _issuers: &[&[u8]],
+        issuers: &[&[u8]],
         _schemes: &[SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
         self.asked.store(true, Ordering::Relaxed);
+        let is_readable = |der: &&[u8]| {
+            only(der, SEQUENCE).is_some_and(|name| {
+                // OpenSSL reads no name whose length takes more bytes than it has to.
+                name::readable(name) && element(SEQUENCE, name) == **der
+            })
+        };
+        if !issuers.iter().all(is_readable) {
+            self.malformed.store(true, Ordering::Relaxed);
+        }
         self.identity.clone()
     }
 

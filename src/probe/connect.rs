@@ -1,6 +1,5 @@
 //! From a target to a connected socket: resolving, TCP, unix sockets, the PROXY header.
 
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -233,12 +232,7 @@ pub fn send_proxy_header(socket: &Socket, version: ProxyHeader) -> Result<(), St
         // Signature, version 2 and command LOCAL, family UNSPEC, no addresses.
         ProxyHeader::V2Local => b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0".to_vec(),
     };
-    let mut rest = header.as_slice();
-    socket.write_all(|to: &mut dyn Write| {
-        let written = to.write(rest)?;
-        rest = &rest[written..];
-        Ok(!rest.is_empty())
-    })
+    socket.write_bytes(&header)
 }
 
 /// `PROXY TCP4 SOURCE DESTINATION SPORT DPORT`, or UNKNOWN where there are no IP addresses.

@@ -2,7 +2,7 @@
 
 use super::head::Head;
 use crate::deadline::Deadline;
-use crate::failure::Failure;
+use crate::failure::{Closed, Failure};
 use crate::options::expect::regex::GivenUp;
 use crate::options::expect::{Answer, Expectation, Part};
 use crate::plan::Request;
@@ -13,6 +13,9 @@ pub(super) struct Judge<'a> {
     pub head: Head,
     pub deadline: Deadline,
 }
+
+/// How much of a body HAProxy's rules see by default: `tune.bufsize` less the head, in bytes.
+const HAPROXY_SEES: usize = 15 << 10;
 
 /// What was read of a body.
 #[derive(Default)]
@@ -67,8 +70,28 @@ impl Judge<'_> {
             Part::Body => Failure::Body {
                 expected,
                 cut_at: body.cut.then_some(self.request.max_body),
+                only_here: rule.is_negated() && self.holds_for_haproxy(rule, body),
             },
         })
+    }
+
+    /// Whether a rule holds for as much of a body as HAProxy looks at.
+    fn holds_for_haproxy(&self, rule: &Expectation, body: &ReadBody) -> bool {
+        let seen = &body.bytes[..body.bytes.len().min(HAPROXY_SEES)];
+        self.holds(rule, seen) == Ok(true)
+    }
+
+    /// Makes the early end of a body a failure of the negated rule that would be met without the rest.
+    pub fn body_ended(&self, failure: Failure) -> Failure {
+        let rules = self.request.expectations.iter();
+        let mut rules = rules.filter(|rule| rule.part() == Part::Body);
+        match (failure, rules.find(|rule| rule.is_negated())) {
+            (Failure::ResponseClosed(closed @ Closed::Closed), Some(rule)) => Failure::CutBody {
+                closed,
+                expected: rule.to_string(),
+            },
+            (failure, _) => failure,
+        }
     }
 
     /// Whether the rest of the body does not matter: as in HAProxy, what has been found needs no end.

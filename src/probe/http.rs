@@ -1,16 +1,13 @@
-//! One HTTP/1.1 exchange, by ureq over a connection of ours, and the expectations of its response.
+//! One HTTP/1.1 exchange, and the expectations of its response.
 
-use std::io::{self, Read};
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use ureq::config::Config;
-use ureq::http;
-use ureq::{Agent, Body};
+use ureq::http::Method;
 
+use super::body::Framing;
 use super::expectations::{Judge, ReadBody};
-use super::handover::{Connection, Handover, NoResolver, Stopped};
-use super::head::{Head, Reading};
+use super::head::{self, Head, Reading};
+use super::request;
 use super::socket::Stop;
 use super::stream::{Stream, TlsStop};
 use crate::deadline::Deadline;
@@ -29,18 +26,23 @@ pub struct Response {
     pub location: Option<String>,
 }
 
-/// Sends the request and judges the response. A wrong status is told even if the body never comes.
+/// Sends the request and judges the response. A wrong status is reported even if the body never comes.
 ///
 /// # Errors
 /// The first expectation that is not met, or why there is no response to judge.
 pub fn exchange<S: Stream>(stream: S, request: &Request) -> Result<Response, Failure> {
-    let (mut response, judge) = send(stream, request)?;
+    let (mut connection, judge) = send(stream, request)?;
     judge.first_unmet(Part::Status, &ReadBody::default())?;
     judge.first_unmet(Part::Header, &ReadBody::default())?;
-    let body = read_body(&mut response, &judge)?;
+    let body = connection.read_body(&judge)?;
     judge.first_unmet(Part::Body, &body)?;
+    connection.stream.look_at_end(END_OF_CONNECTION)?;
     Ok(kept(&judge.head))
 }
+
+/// How long a server that doesn't close its connection is listened to after its response. HAProxy, which
+/// takes a little longer to look, sees a reset or an alert that follows at once.
+const END_OF_CONNECTION: Duration = Duration::from_millis(1);
 
 /// What came of each expectation, in the order of the request's; `None` is one that is met.
 pub type Examined = Vec<Option<Failure>>;
@@ -50,8 +52,8 @@ pub type Examined = Vec<Option<Failure>>;
 /// # Errors
 /// Why there is no response to judge.
 pub fn examine<S: Stream>(stream: S, request: &Request) -> Result<(Response, Examined), Failure> {
-    let (mut response, judge) = send(stream, request)?;
-    let body = read_body(&mut response, &judge);
+    let (mut connection, judge) = send(stream, request)?;
+    let body = connection.read_body(&judge);
     let of_each = request.expectations.iter().map(|rule| match &body {
         Err(failure) if rule.part() == Part::Body => Some(failure.clone()),
         Err(_) => judge.unmet(rule, &ReadBody::default()),
@@ -70,114 +72,121 @@ fn kept(head: &Head) -> Response {
 }
 
 /// Sends the request and waits for the head of the final response.
-fn send<S: Stream>(
-    stream: S,
-    request: &Request,
-) -> Result<(http::Response<Body>, Judge<'_>), Failure> {
+fn send<S: Stream>(stream: S, request: &Request) -> Result<(Connection<S>, Judge<'_>), Failure> {
     let deadline = Deadline::new(Instant::now(), stream.time_left());
-    let reading = Reading {
-        no_body: request.method == http::Method::HEAD,
+    let mut connection = Connection {
+        stream: request::write(stream, request)?,
+        received: Vec::new(),
+    };
+    let head = connection.read_head(Reading {
+        no_body: request.method == Method::HEAD,
         keep_fields: request.wants(Part::Header),
         max_size: request.max_head,
-    };
-    let head = Arc::default();
-    let connection = Connection::new(stream, reading, longest_line(request), Arc::clone(&head));
-    let agent = Agent::with_parts(config(), Handover(Mutex::new(Some(connection))), NoResolver);
-    let mut message = http::Request::builder()
-        .method(&request.method)
-        .uri(&request.uri);
-    for (name, value) in &request.headers {
-        message = message.header(name, value);
-    }
-    let sent = if request.body.is_empty() {
-        message.body(()).map(|message| agent.run(message))
-    } else {
-        message
-            .body(request.body.as_str())
-            .map(|message| agent.run(message))
-    };
-    let response = sent.map_err(|error| Failure::Internal(error.to_string()))?;
-    let response = response.map_err(|error| failure(error, false))?;
-    let head = head.lock().map(|mut head| std::mem::take(&mut *head));
+    });
+    let head = head.map_err(|stop| stop.into_failure(false))?;
     let judge = Judge {
         request,
-        head: head.unwrap_or_default(),
+        head,
         deadline,
     };
-    Ok((response, judge))
+    Ok((connection, judge))
 }
 
-/// The size of a buffer into which each line of the request fits.
-fn longest_line(request: &Request) -> usize {
-    const USUAL: usize = 4 << 10;
-    let uri = request
-        .uri
-        .path_and_query()
-        .map_or(0, |uri| uri.as_str().len());
-    let first = request.method.as_str().len() + uri;
-    let fields = request.headers.iter();
-    let fields = fields.map(|(name, value)| name.as_str().len() + value.len());
-    // The spaces, the version, the colon and the line end.
-    fields.fold(first, usize::max).saturating_add(16).max(USUAL)
+/// The connection after the request.
+struct Connection<S> {
+    stream: S,
+    /// What has come and wasn't understood yet.
+    received: Vec<u8>,
 }
 
-/// No redirect is followed, no proxy of the environment obeyed, no status is an error in itself.
-/// The time is kept by our own deadline, which is one for all phases.
-fn config() -> Config {
-    Config::builder()
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .http_status_as_error(false)
-        .allow_non_standard_methods(true)
-        .proxy(None)
-        .max_idle_connections(0)
-        .build()
-}
+/// How much is read at a time. Most responses to a check fit into this.
+const PART: usize = 4 << 10;
 
-/// Reads the body as far as the expectations need it: to its end, to `--max-body`, or until all that
-/// is looked for was found.
-fn read_body(response: &mut http::Response<Body>, judge: &Judge<'_>) -> Result<ReadBody, Failure> {
-    let limit = usize::try_from(judge.request.max_body).unwrap_or(usize::MAX);
-    let mut body = ReadBody::default();
-    if limit == 0 {
-        return Ok(body);
+impl<S: Stream> Connection<S> {
+    /// Waits for bytes of the peer. Returns whether there are more.
+    fn receive(&mut self) -> Result<bool, TlsStop> {
+        let start = self.received.len();
+        self.received.resize(start + PART, 0);
+        let length = self.stream.receive(&mut self.received[start..]);
+        self.received
+            .truncate(start + *length.as_ref().unwrap_or(&0));
+        Ok(length? > 0)
     }
-    let mut reader = response.body_mut().as_reader();
-    let mut part = [0; 4 << 10];
-    loop {
-        let length = reader.read(&mut part);
-        let length = length.map_err(|error| failure(error.into(), true))?;
-        let room = limit - body.bytes.len();
-        body.bytes.extend_from_slice(&part[..length.min(room)]);
-        body.cut = length > room;
-        if length == 0 || body.cut || judge.is_decided(&mut body) {
+
+    /// Reads the head of the final response. Interim responses before it only announce it.
+    fn read_head(&mut self, reading: Reading) -> Result<Head, TlsStop> {
+        loop {
+            let read = head::read(&self.received, reading).map_err(TlsStop::Tls)?;
+            let Some((head, length)) = read else {
+                match self.receive()? {
+                    true => continue,
+                    false => return Err(Stop::Closed(Closed::Closed).into()),
+                }
+            };
+            self.received.drain(..length);
+            if !head.is_interim() {
+                // As in HAProxy, chunks that came with the head must be right, even if no rule looks
+                // at the body.
+                if let Framing::Chunked(_) = head.framing {
+                    let mut framing = head.framing;
+                    framing
+                        .take(&self.received, &mut Vec::new())
+                        .map_err(not_http)?;
+                }
+                return Ok(head);
+            }
+        }
+    }
+
+    /// Reads the body as far as the expectations need it: to its end, to `--max-body`, or until every
+    /// rule is decided.
+    fn read_body(&mut self, judge: &Judge<'_>) -> Result<ReadBody, Failure> {
+        let limit = usize::try_from(judge.request.max_body).unwrap_or(usize::MAX);
+        let mut body = ReadBody::default();
+        let mut framing = judge.head.framing;
+        if limit == 0 {
             return Ok(body);
+        }
+        loop {
+            let more = self.more_of_body(&mut framing, &mut body.bytes);
+            let more = more.map_err(|stop| judge.body_ended(stop.into_failure(true)))?;
+            body.cut = body.bytes.len() > limit;
+            body.bytes.truncate(limit);
+            if !more || body.cut || judge.is_decided(&mut body) {
+                return Ok(body);
+            }
+        }
+    }
+
+    /// Reads some more of the body. Returns whether there was more.
+    fn more_of_body(&mut self, framing: &mut Framing, body: &mut Vec<u8>) -> Result<bool, TlsStop> {
+        let before = body.len();
+        loop {
+            let taken = framing.take(&self.received, body).map_err(not_http)?;
+            self.received.drain(..taken);
+            if body.len() > before {
+                return Ok(true);
+            }
+            if framing.is_complete() {
+                return Ok(false);
+            }
+            if !self.receive()? {
+                return match framing {
+                    Framing::UntilClosed => Ok(false),
+                    _ => Err(Stop::Closed(Closed::Closed).into()),
+                };
+            }
         }
     }
 }
 
-/// The cause behind ureq's error, by its type.
-fn failure(error: ureq::Error, head_read: bool) -> Failure {
-    match error {
-        ureq::Error::Other(cause) => match cause.downcast::<Stopped>() {
-            Ok(stopped) => stopped.0.into_failure(head_read),
-            Err(cause) => Failure::Internal(cause.to_string()),
-        },
-        ureq::Error::Io(error) => match error.downcast::<ureq::Error>() {
-            Ok(inner) => failure(inner, head_read),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Failure::ResponseClosed(Closed::Closed)
-            }
-            Err(error) => Failure::Internal(error.to_string()),
-        },
-        ureq::Error::Protocol(cause) => Failure::NotHttp(cause.to_string()),
-        ureq::Error::BodyStalled => Failure::ResponseClosed(Closed::Closed),
-        other => Failure::Internal(other.to_string()),
-    }
+fn not_http(what: String) -> TlsStop {
+    TlsStop::Tls(Failure::NotHttp(what))
 }
 
 impl TlsStop {
-    fn into_failure(self, head_read: bool) -> Failure {
+    /// What it means once the handshake is complete.
+    pub(super) fn into_failure(self, head_read: bool) -> Failure {
         match self {
             TlsStop::Transport(Stop::Deadline) => Failure::ResponseTimeout { head_read },
             TlsStop::Transport(Stop::Closed(closed)) => Failure::ResponseClosed(closed),

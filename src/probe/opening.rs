@@ -1,19 +1,29 @@
-//! What a peer says first, as it came: in case it is not TLS, and for what rustls does not look at in
-//! a ServerHello.
+//! What a peer says first, byte by byte. It may not be TLS at all, and rustls doesn't look at
+//! everything in a ServerHello.
 
 use std::io::Read;
 
 use rustls::AlertDescription;
 
-/// The peer's bytes up to the end of its ServerHello.
+use super::inspect::{self, Extensions, Place};
+use crate::failure::Failure;
+
+/// The peer's bytes up to the end of its ServerHello, and the start of our ClientHello.
 #[derive(Debug, Default)]
 pub(super) struct Opening {
+    sent: Vec<u8>,
     bytes: Vec<u8>,
     complete: bool,
 }
 
 /// The extension renegotiation_info (RFC 5746).
-const RENEGOTIATION_INFO: [u8; 2] = [0xff, 0x01];
+const RENEGOTIATION_INFO: u16 = 0xff01;
+/// The extension supported_versions (RFC 8446, section 4.2.1).
+const SUPPORTED_VERSIONS: u16 = 43;
+/// Where the session id of a ClientHello begins, with its length, and where it ends at the latest: after
+/// the headers of the record and the message, the version and the random.
+const SESSION_ID: usize = 5 + 4 + 2 + 32;
+const SESSION_ID_END: usize = SESSION_ID + 1 + 32;
 
 impl Opening {
     /// Hands through what is read, and keeps it if it is still the opening.
@@ -21,6 +31,14 @@ impl Opening {
         Listening {
             from,
             opening: self,
+        }
+    }
+
+    /// Keeps the start of the ClientHello, which is what is sent first.
+    pub fn sends(&mut self, records: &[u8]) {
+        if self.sent.is_empty() {
+            let end = records.len().min(SESSION_ID_END);
+            self.sent = records[..end].to_vec();
         }
     }
 
@@ -49,11 +67,97 @@ impl Opening {
         described.find_map(|alert| ends.into_iter().find(|end| u8::from(*end) == *alert))
     }
 
-    /// Whether a ServerHello of TLS 1.2 promises secure renegotiation (RFC 5746, section 3.4).
-    pub fn is_secure_to_renegotiate(&self) -> bool {
-        let hello = contents(HANDSHAKE, &self.bytes);
-        let extensions = server_hello(&hello).and_then(extensions);
-        extensions.is_some_and(has_renegotiation_info)
+    /// Whether the server chose TLS 1.3 in a ServerHello whose legacy_version isn't TLS 1.2.
+    pub fn has_odd_legacy_version(&self) -> bool {
+        let messages = contents(HANDSHAKE, &self.bytes);
+        let mut hellos = server_hellos(&messages);
+        hellos.any(|hello| hello.is_tls13() && hello.version != [3, 3])
+    }
+
+    /// Refuses a ServerHello that OpenSSL refuses and rustls doesn't.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn judge(&self, offers_tls13: bool) -> Result<(), Failure> {
+        let messages = contents(HANDSHAKE, &self.bytes);
+        for hello in server_hellos(&messages) {
+            if hello.is_tls13() {
+                self.judge_tls13(&hello)?;
+            } else {
+                hello.judge_tls12(offers_tls13)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn judge_tls13(&self, hello: &ServerHello<'_>) -> Result<(), Failure> {
+        let own = self.sent.get(SESSION_ID..).unwrap_or_default();
+        if own.split_first().map(|(_, id)| id) != Some(hello.session_id) {
+            let what = "a session id that is not the client's";
+            return Err(Failure::TlsViolated(what));
+        }
+        let place = match hello.random == HELLO_RETRY_REQUEST {
+            true => Place::HelloRetryRequest,
+            false => Place::ServerHello13,
+        };
+        inspect::extensions(place, hello.extensions)
+    }
+}
+
+/// The random of a HelloRetryRequest (RFC 8446, section 4.1.3).
+const HELLO_RETRY_REQUEST: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
+
+/// The end of a random by which a server says that it knows TLS 1.2 at least, though it chose an older
+/// version (RFC 8446, section 4.1.3). OpenSSL refuses it in a ServerHello of TLS 1.2, too.
+const DOWNGRADE_TO_TLS11: &[u8] = b"DOWNGRD\0";
+
+/// A ServerHello or HelloRetryRequest.
+struct ServerHello<'a> {
+    version: [u8; 2],
+    random: &'a [u8],
+    session_id: &'a [u8],
+    extensions: &'a [u8],
+}
+
+impl<'a> ServerHello<'a> {
+    /// Reads its body (RFC 5246, section 7.4.1.3).
+    fn read(body: &'a [u8]) -> Option<ServerHello<'a>> {
+        let (version, rest) = body.split_first_chunk()?;
+        let (random, rest) = rest.split_at_checked(32)?;
+        let (session, rest) = rest.split_first()?;
+        let (session_id, rest) = rest.split_at_checked(usize::from(*session))?;
+        // Cipher suite and compression, then the length of the extensions.
+        Some(ServerHello {
+            version: *version,
+            random,
+            session_id,
+            extensions: rest.get(2 + 1 + 2..).unwrap_or_default(),
+        })
+    }
+
+    fn extension(&self, wanted: u16) -> Option<&'a [u8]> {
+        let mut extensions = Extensions(self.extensions);
+        extensions.find_map(|(kind, content)| (kind == wanted).then_some(content))
+    }
+
+    fn is_tls13(&self) -> bool {
+        self.extension(SUPPORTED_VERSIONS) == Some(&[3, 4])
+    }
+
+    fn judge_tls12(&self, offers_tls13: bool) -> Result<(), Failure> {
+        if offers_tls13 && self.random.ends_with(DOWNGRADE_TO_TLS11) {
+            let what = "an older version from a server that knows TLS 1.2 (downgrade)";
+            return Err(Failure::TlsViolated(what));
+        }
+        inspect::extensions(Place::ServerHello12, self.extensions)?;
+        // In a first handshake there is nothing to bind to (RFC 5746, section 3.4).
+        match self.extension(RENEGOTIATION_INFO) == Some(&[0]) {
+            true => Ok(()),
+            false => Err(Failure::UnsafeRenegotiation),
+        }
     }
 }
 
@@ -81,35 +185,16 @@ fn contents(of: u8, mut records: &[u8]) -> Vec<u8> {
     messages
 }
 
-/// The first message, if it is a whole ServerHello.
-fn server_hello(messages: &[u8]) -> Option<&[u8]> {
-    let (header, body) = messages.split_at_checked(4)?;
-    let length = u32::from_be_bytes([0, header[1], header[2], header[3]]);
-    (header[0] == 2)
-        .then(|| body.get(..length as usize))
-        .flatten()
-}
-
-/// The extensions of a ServerHello (RFC 5246, section 7.4.1.3).
-fn extensions(hello: &[u8]) -> Option<&[u8]> {
-    let session = usize::from(*hello.get(34)?);
-    // Version, random, session, cipher suite, compression; then the length of the extensions.
-    hello.get(2 + 32 + 1 + session + 2 + 1 + 2..)
-}
-
-fn has_renegotiation_info(mut extensions: &[u8]) -> bool {
-    while let [kind @ .., _, _] = extensions.get(..4).unwrap_or_default() {
-        let length = usize::from(u16::from_be_bytes([extensions[2], extensions[3]]));
-        let Some(content) = extensions.get(4..4 + length) else {
-            return false;
-        };
-        if kind == RENEGOTIATION_INFO {
-            // In a first handshake there is nothing to bind to.
-            return content == [0];
-        }
-        extensions = &extensions[4 + length..];
-    }
-    false
+/// The ServerHellos that are complete, a HelloRetryRequest among them.
+fn server_hellos(mut messages: &[u8]) -> impl Iterator<Item = ServerHello<'_>> {
+    const SERVER_HELLO: u8 = 2;
+    std::iter::from_fn(move || {
+        let ([kind, length @ ..], rest) = messages.split_first_chunk::<4>()?;
+        let length = u32::from_be_bytes([0, length[0], length[1], length[2]]);
+        let (body, rest) = rest.split_at_checked(length as usize)?;
+        messages = rest;
+        (*kind == SERVER_HELLO).then(|| ServerHello::read(body))?
+    })
 }
 
 /// See [`Opening::listen`].
@@ -125,8 +210,9 @@ impl Read for Listening<'_> {
         if !opening.complete {
             let room = ENOUGH.saturating_sub(opening.bytes.len());
             opening.bytes.extend_from_slice(&buffer[..length.min(room)]);
-            let hello = server_hello(&contents(HANDSHAKE, &opening.bytes)).is_some();
-            opening.complete = hello || length > room;
+            let messages = contents(HANDSHAKE, &opening.bytes);
+            let is_final = |hello: ServerHello<'_>| hello.random != HELLO_RETRY_REQUEST;
+            opening.complete = server_hellos(&messages).any(is_final) || length > room;
         }
         Ok(length)
     }
@@ -134,11 +220,11 @@ impl Read for Listening<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::Opening;
+    use super::{Failure, Opening};
 
     /// A ServerHello with these extensions, in records of so many bytes, after a warning.
     fn hello(extensions: &[u8], record: usize) -> Vec<u8> {
-        let body = [&[3, 3], &[7; 32][..], &[2, 9, 9, 0xc0, 0x2f, 0], extensions].concat();
+        let body = [&[3, 3], &[7; 32][..], &[0, 0xc0, 0x2f, 0], extensions].concat();
         let message = [&[2, 0, 0, body.len() as u8], &body[..]].concat();
         let records = message.chunks(record).map(|chunk| {
             let header = [22, 3, 3, 0, chunk.len() as u8];
@@ -170,7 +256,9 @@ mod tests {
             for record in [1, 5, 200] {
                 let opening = opening(hello(extensions, record));
                 assert!(opening.complete);
-                assert_eq!(opening.is_secure_to_renegotiate(), secure, "{extensions:?}");
+                let judged = opening.judge(true);
+                let refused = matches!(judged, Err(Failure::UnsafeRenegotiation));
+                assert_eq!(refused, !secure, "{extensions:?}: {judged:?}");
             }
         }
     }

@@ -48,6 +48,15 @@ impl Socket {
         wait(&self.fd, PollFlags::IN, self.deadline)
     }
 
+    /// Waits until there is something to read, but not longer than this.
+    pub fn wait_a_little(&self, patience: Duration) {
+        if let Ok(patience) = Timespec::try_from(patience.min(self.time_left()))
+            && patience != Timespec::default()
+        {
+            let _ = poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], Some(&patience));
+        }
+    }
+
     /// Writes all that `write` has, which it is called for again and again until it has no more.
     pub fn write_all(
         &self,
@@ -63,6 +72,16 @@ impl Socket {
                 },
             }
         }
+    }
+
+    /// Writes all of `bytes`.
+    pub fn write_bytes(&self, bytes: &[u8]) -> Result<(), Stop> {
+        let mut rest = bytes;
+        self.write_all(|to| {
+            let written = to.write(rest)?;
+            rest = &rest[written..];
+            Ok(!rest.is_empty())
+        })
     }
 
     /// Writes once, without waiting: for parting words that nobody depends on.

@@ -20,6 +20,15 @@ pub trait Stream: Debug + Send + Sync + 'static {
     /// Why no more come.
     fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TlsStop>;
 
+    /// Looks at what comes within this time after a complete response. Bytes don't matter; HAProxy's
+    /// check fails by an alert or a reset.
+    ///
+    /// # Errors
+    /// How the connection ended, if not in order.
+    fn look_at_end(&mut self, _patience: Duration) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// How long the exchange may still take.
     fn time_left(&self) -> Duration;
 }

@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use rustls::client::{ClientConnection, ResolvesClientCert as _};
 use rustls::pki_types::{DnsName, ServerName};
-use rustls::{AlertDescription, CertificateError, ConnectionCommon, ProtocolVersion};
+use rustls::{AlertDescription, CertificateError, ConnectionCommon};
 
 use super::certificates::Verifier;
 use super::client::{ClientCertificate, config, provider};
+use super::client_hello;
 use super::opening::Opening;
 use super::socket::{Socket, Stop};
 use super::stream::{Stream, TlsStop};
 use super::violation;
 use crate::certificate::CertificateFailure;
 use crate::failure::{Closed, Failure, Sent};
+use crate::options::values::TlsVersion;
 use crate::plan::Tls;
 
 /// A TLS connection and all that is known about it.
@@ -26,6 +28,11 @@ pub struct TlsStream {
     verifier: Arc<Verifier>,
     client_certificate: Arc<ClientCertificate>,
     sends_sni: bool,
+    offers_tls13: bool,
+    /// Whether the server has sent a part of its response.
+    has_received: bool,
+    /// Whether the server has said close_notify, in a form that rustls takes for a fatal alert.
+    is_ended: bool,
     opening: Opening,
 }
 
@@ -41,7 +48,7 @@ impl TlsStream {
             plan,
             provider.signature_verification_algorithms,
         ));
-        let client_certificate = Arc::new(ClientCertificate::new(plan.identity.clone()));
+        let client_certificate = Arc::new(ClientCertificate::new(plan.identity.as_deref()));
         let internal = |error: rustls::Error| Failure::Internal(error.to_string());
         let mut config = config(provider, plan, verifier.clone(), client_certificate.clone())
             .map_err(internal)?;
@@ -59,6 +66,9 @@ impl TlsStream {
             verifier,
             client_certificate,
             sends_sni: sni.is_some(),
+            offers_tls13: plan.max_version == TlsVersion::Tls13,
+            has_received: false,
+            is_ended: false,
             opening: Opening::default(),
         })
     }
@@ -78,11 +88,11 @@ impl TlsStream {
             }
             Some(alert) => return Err(Failure::HandshakeRefused(alert)),
         }
-        let is_tls12 = self.tls.protocol_version() == Some(ProtocolVersion::TLSv1_2);
-        match is_tls12 && !self.opening.is_secure_to_renegotiate() {
-            true => Err(Failure::UnsafeRenegotiation),
-            false => Ok(()),
+        if self.client_certificate.is_asked_malformed() {
+            let what = "a name of a CA in the server's CertificateRequest that it cannot read";
+            return Err(Failure::TlsLimit(what));
         }
+        self.opening.judge(self.offers_tls13)
     }
 
     /// Sends what the handshake has left, where no request follows. What the server thinks of it,
@@ -112,12 +122,44 @@ impl Stream for TlsStream {
     fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TlsStop> {
         loop {
             match self.tls.reader().read(buffer) {
-                Ok(length) => return Ok(length),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.fill()?,
+                Ok(length) => {
+                    self.has_received |= length > 0;
+                    return Ok(length);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock && self.is_ended => {
+                    return Ok(0);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => match self.fill() {
+                    Err(TlsStop::Tls(Failure::HandshakeRefused(AlertDescription::CloseNotify))) => {
+                        self.is_ended = true;
+                    }
+                    filled => filled?,
+                },
                 // The transport ended without close_notify: what came may be cut short.
                 Err(_) => return Err(Stop::Closed(Closed::Closed).into()),
             }
         }
+    }
+
+    fn look_at_end(&mut self, patience: Duration) -> Result<(), Failure> {
+        self.socket.wait_a_little(patience);
+        // A server that goes on and on is not listened to for ever.
+        for _ in 0..16 {
+            match self.read_once() {
+                Ok(Some(1..)) => {}
+                Err(TlsStop::Transport(Stop::Closed(closed @ Closed::Reset(_))))
+                | Err(TlsStop::Tls(Failure::ResponseClosed(closed))) => {
+                    return Err(Failure::EndedBadly(closed));
+                }
+                // What rustls can't follow doesn't matter any more.
+                Err(TlsStop::Tls(
+                    Failure::TlsLimit(_) | Failure::HandshakeRefused(AlertDescription::CloseNotify),
+                )) => break,
+                Err(TlsStop::Tls(failure)) => return Err(failure),
+                _ => break,
+            }
+        }
+        Ok(())
     }
 
     fn time_left(&self) -> Duration {
@@ -149,20 +191,36 @@ impl TlsStream {
     }
 
     fn flush(&mut self) -> Result<(), TlsStop> {
-        let tls = &mut self.tls;
-        let written = self.socket.write_all(|to| {
-            if tls.wants_write() {
-                tls.write_tls(to)?;
-            }
-            Ok(tls.wants_write())
-        });
-        match written {
+        match self.write_all() {
             // A server that refuses may close before it has read all; its alert says why.
             Err(Stop::Closed(closed)) => {
                 Err(self.last_words().unwrap_or(Stop::Closed(closed).into()))
             }
             other => Ok(other?),
         }
+    }
+
+    fn write_all(&mut self) -> Result<(), Stop> {
+        let tls = &mut self.tls;
+        if !tls.is_handshaking() {
+            return self.socket.write_all(|to| {
+                if tls.wants_write() {
+                    tls.write_tls(to)?;
+                }
+                Ok(tls.wants_write())
+            });
+        }
+        let mut records = Vec::new();
+        while tls.wants_write() {
+            // Writing to memory doesn't fail.
+            let _ = tls.write_tls(&mut records);
+        }
+        if records.is_empty() {
+            return Ok(());
+        }
+        let records = client_hello::ask_nothing(&records);
+        self.opening.sends(&records);
+        self.socket.write_bytes(&records)
     }
 
     /// Waits for bytes of the peer and processes them.
@@ -217,6 +275,13 @@ impl TlsStream {
     fn classify(&self, error: rustls::Error) -> Failure {
         use rustls::Error;
         match error {
+            // TLS 1.3 knows no levels of alerts; rustls wants close_notify to be a warning.
+            Error::AlertReceived(alert @ AlertDescription::CloseNotify) => {
+                Failure::HandshakeRefused(alert)
+            }
+            Error::AlertReceived(alert) if self.has_received => {
+                Failure::ResponseClosed(Closed::Alert(alert))
+            }
             Error::AlertReceived(alert) => Failure::from_alert(
                 alert,
                 Sent {
@@ -240,6 +305,13 @@ impl TlsStream {
             Error::InvalidMessage(_) if !self.opening.looks_like_tls() => Failure::NotTls {
                 text: self.opening.first_line(),
             },
+            Error::Other(other) => {
+                let failure = other.0.downcast_ref::<Failure>().cloned();
+                failure.unwrap_or_else(|| Failure::Internal(other.0.to_string()))
+            }
+            Error::PeerIncompatible(_) if self.opening.has_odd_legacy_version() => {
+                Failure::TlsLimit("a ServerHello of TLS 1.3 whose legacy_version is not 1.2")
+            }
             Error::EncryptError
             | Error::General(_)
             | Error::FailedToGetCurrentTime

@@ -1,7 +1,7 @@
 //! rustls's errors in an operator's words, and which of them are limits of ours: what OpenSSL, and so
 //! HAProxy, would let pass.
 
-use rustls::{Error, HandshakeType, InvalidMessage, PeerIncompatible, PeerMisbehaved};
+use rustls::{ContentType, Error, HandshakeType, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 use crate::failure::Failure;
 
@@ -17,6 +17,10 @@ pub(super) fn failure(error: &Error) -> Failure {
             got_type: HandshakeType::HelloRequest,
             ..
         } => Failure::TlsLimit("a HelloRequest amid the handshake"),
+        Error::InappropriateMessage {
+            got_type: ContentType::ChangeCipherSpec,
+            ..
+        } => Failure::TlsLimit("a ChangeCipherSpec at this point"),
         Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
             Failure::TlsViolated("a message that is not expected at this point")
         }
@@ -54,6 +58,8 @@ fn misbehaved(what: &PeerMisbehaved) -> Failure {
         Peer::SignedKxWithWrongAlgorithm => {
             "a TLS 1.2 signature with Ed448 or a key for RSA-PSS alone"
         }
+        Peer::ServerHelloMustOfferUncompressedEcPoints => "compressed EC points alone",
+        Peer::IllegalMiddleboxChangeCipherSpec => "more than one ChangeCipherSpec",
         Peer::MessageInterleavedWithHandshakeMessage => "a record amid a divided message",
         _ => return Failure::TlsViolated(violated(what)),
     };
@@ -114,6 +120,7 @@ fn malformed(what: &InvalidMessage) -> Failure {
         }
         InvalidMessage::InvalidEmptyPayload => Failure::TlsLimit("an empty record"),
         InvalidMessage::MessageTooLarge => Failure::TlsViolated("a record is too long"),
-        _ => Failure::TlsViolated("a message is malformed"),
+        // OpenSSL ignores the content of some extensions, and takes some forms that rustls doesn't.
+        _ => Failure::TlsLimit("a message that it cannot read"),
     }
 }

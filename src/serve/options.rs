@@ -11,14 +11,14 @@ use crate::command::Command;
 use crate::options::{self, Options, Parsed};
 use crate::refusal::{Misfit, refusal, together};
 
-/// The same checks for HAProxy's own http-check, by a local server.
+/// A local server that makes the same checks for HAProxy's own http-check.
 #[derive(FromArgs, ArgsInfo, Debug, Default)]
 #[argh(
     help_triggers("--help", "-h"),
     example = "{command_name} --listen unix:/run/sni-check/socket --group haproxy",
     example = "{command_name} --listen 127.0.0.1:8405 --files /etc/haproxy/ca",
-    note = "Options of a check may follow too: defaults for those in X-Check-Options.\n\
-            In haproxy.cfg, in the backend:\n    \
+    note = "The options of a check may follow, too. They are defaults for the options in\n\
+            X-Check-Options. In the backend in haproxy.cfg:\n    \
             option httpchk\n    \
             timeout check 1900ms\n    \
             http-check connect addr unix@/run/sni-check/socket\n    \
@@ -29,33 +29,32 @@ use crate::refusal::{Misfit, refusal, together};
             on-error \"%[res.hdr(x-check-reason)]\""
 )]
 pub struct ServeOptions {
-    /// unix:PATH, or ADDR:PORT on the loopback; repeatable; may be left out under systemd's
-    /// socket activation
+    /// unix:PATH, or ADDR:PORT on the loopback; repeatable; not needed with systemd's socket activation
     #[argh(option, arg_name = "ADDR")]
     pub listen: Vec<String>,
 
-    /// folder below which requests may name files (--ca-file, --crt, --key, --crl-file,
-    /// --header @); repeatable, default none
+    /// folder whose files requests may name (--ca-file, --crt, --key, --crl-file, --header @);
+    /// repeatable (default: no folder)
     #[argh(option, arg_name = "DIR")]
     pub files: Vec<String>,
 
-    /// how many checks may run at once, default 512; beyond it the answer is code 3
+    /// how many checks may run at once (default: 512); further checks are answered with code 3
     #[argh(option, arg_name = "N")]
     pub max_checks: Option<MaxChecks>,
 
-    /// permissions of the unix socket, octal, default 0660
+    /// permissions of the unix socket, octal (default: 0660)
     #[argh(option, arg_name = "MODE")]
     pub mode: Option<SocketMode>,
 
-    /// group of the unix socket, by name or number: that of HAProxy's user
+    /// group of the unix socket, by name or number: the group of HAProxy's user
     #[argh(option, arg_name = "GROUP")]
     pub group: Option<String>,
 
-    /// listen on other addresses than the loopback too; needs --allow-target
+    /// listen on other addresses than the loopback, too; needs --allow-target
     #[argh(switch)]
     pub allow_remote: bool,
 
-    /// check only servers in this network, such as 203.0.113.0/24; repeatable, default all
+    /// check only servers in this network, such as 203.0.113.0/24; repeatable (default: every server)
     #[argh(option, arg_name = "CIDR")]
     pub allow_target: Vec<Network>,
 }
@@ -175,18 +174,6 @@ fn part(words: &[String], flags: &[FlagInfo<'_>]) -> (Vec<String>, Vec<String>) 
         }
     }
     (own, others)
-}
-
-/// The text of `serve --help`, without its first line, which every command has.
-pub fn help() -> String {
-    let Err(exit) = ServeOptions::from_args(&["sni-check", "serve"], &["--help"]) else {
-        return String::new();
-    };
-    let text = exit.output;
-    match text.split_once("\n\n") {
-        Some((_, rest)) => rest.to_owned(),
-        None => text,
-    }
 }
 
 #[cfg(test)]

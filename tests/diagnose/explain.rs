@@ -126,6 +126,11 @@ fn each_command_has_a_help_of_its_own_and_the_program_lists_them() {
         stdout(&output)
     };
     let all = help(&["--help"]);
+    for shown in ["\nTLS:\n", "  --port N  ", "  --verify required|none "] {
+        assert!(all.contains(shown), "{all}");
+    }
+    let columns = |line: &str| line.chars().count();
+    assert!(all.lines().all(|line| columns(line) <= 80), "{all}");
     for command in command::Command::NAMED {
         assert!(all.contains(&format!("  {} ", command.name())), "{all}");
         for flag in ["--help", "-h"] {

@@ -103,7 +103,7 @@ fn not_a_handshake() -> Vec<Fault> {
             "a malformed ServerHello",
             says([22, 3, 3, 0, 4, 2, 0, 0, 0]),
             63,
-            "breaks the rules",
+            "limit of sni-check: a message that it cannot read",
         ),
         Fault::new(
             "SSLv3's alert",
@@ -167,7 +167,7 @@ fn silence_and_slowness() -> Vec<Fault> {
             "endless ChangeCipherSpec",
             endless(&[20, 3, 3, 0, 1, 1]),
             63,
-            "breaks the rules",
+            "limit of sni-check: a ChangeCipherSpec",
         ),
     ]
 }

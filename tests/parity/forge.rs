@@ -9,7 +9,7 @@ mod pem;
 pub use self::der::*;
 pub use self::extension::*;
 pub use self::key::{Algorithm, Key, openssl};
-pub use self::list::List;
+pub use self::list::{List, entry};
 pub use self::pem::{chain, pem};
 
 /// A certificate to be.

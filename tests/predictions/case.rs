@@ -76,6 +76,8 @@ pub struct Case {
     pub words: Vec<String>,
     /// Words about the check: `check`, `inter 1s`, `check-sni NAME` …
     pub check_words: Vec<String>,
+    /// Words of the last server's line alone.
+    pub last_words: Vec<String>,
     /// Further sections.
     pub sections: Vec<String>,
     /// Comments, blank lines, other backends.
@@ -214,7 +216,12 @@ impl Case {
                 Some(range) if index == 0 => format!("server-template {server} {range} {address}"),
                 _ => format!("server {server} {address}"),
             };
-            _ = writeln!(text, "    {head} {}", on_line.join(" "));
+            let last = match index + 1 == self.servers.len() {
+                true => self.last_words.as_slice(),
+                false => &[],
+            };
+            let words = [on_line.as_slice(), last].concat();
+            _ = writeln!(text, "    {head} {}", words.join(" "));
         }
     }
 

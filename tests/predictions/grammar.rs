@@ -43,8 +43,9 @@ fn kind(dice: &mut Dice) -> Kind {
 fn peer(dice: &mut Dice) -> Peer {
     match dice.below(100) {
         0..48 => Peer::Strict,
-        48..57 => Peer::DefaultCertificate,
-        57..63 => Peer::OneCertificate,
+        48..55 => Peer::DefaultCertificate,
+        55..59 => Peer::OneCertificate,
+        59..63 => Peer::WantsHost,
         63..70 => Peer::ClientCertificate,
         70..77 => Peer::Proxy,
         77..83 => Peer::Plain,
@@ -96,6 +97,7 @@ fn sound(dice: &mut Dice, number: u64, (kind, peer): (Kind, Peer), world: &World
             dice.pick(&["inter 1s", "inter 1s", "inter 1500ms", "inter 2s fall 2"])
                 .to_owned(),
         ],
+        last_words: Vec::new(),
         sections: Vec::new(),
         noise: dice.below(3),
         two_files: dice.percent(8),
@@ -141,11 +143,11 @@ fn servers(dice: &mut Dice, port: u16) -> Vec<(String, String)> {
     let address = format!("127.0.0.1:{port}");
     match dice.below(10) {
         0 => vec![(NAME.to_owned(), address)],
-        1 | 2 => vec![
+        1..4 => vec![
             ("blue".to_owned(), address.clone()),
             ("green".to_owned(), address),
         ],
-        3 => vec![("blue".to_owned(), format!("localhost:{port}"))],
+        4 => vec![("blue".to_owned(), format!("localhost:{port}"))],
         _ => vec![("s1".to_owned(), address)],
     }
 }
@@ -217,7 +219,9 @@ fn http(dice: &mut Dice, case: &mut Case) {
     } else {
         "/"
     };
-    case.option = match dice.below(4) {
+    // Without a Host such a server says no.
+    let without_host = if case.peer == Peer::WantsHost { 2 } else { 0 };
+    case.option = match without_host + dice.below(4 - without_host) {
         0 => vec![format!("option httpchk GET {uri}")],
         1 => vec![
             "option httpchk".to_owned(),
@@ -367,6 +371,8 @@ fn quoting(dice: &mut Dice, case: &mut Case) {
         }
     } else if dice.percent(15) {
         single_quotes(case);
+    } else if dice.percent(6) {
+        no_quotes(case);
     }
     if dice.percent(10) {
         never_taken(dice, case);
@@ -383,6 +389,19 @@ fn single_quotes(case: &mut Case) {
         && !value.contains('\'')
     {
         *line = format!("{head} '{}'", value.trim_end_matches('"'));
+    }
+}
+
+/// The options without quotes, every space with a backslash.
+fn no_quotes(case: &mut Case) {
+    let is_path = |line: &&mut String| line.starts_with("external-check path");
+    let Some(line) = case.option.iter_mut().find(is_path) else {
+        return;
+    };
+    if let Some((head, value)) = line.split_once(" \"")
+        && !value.contains(['\'', '$'])
+    {
+        *line = format!("{head} {}", value.trim_end_matches('"').replace(' ', "\\ "));
     }
 }
 

@@ -278,22 +278,31 @@ impl Figures {
         groups.sort_by_key(|(_, found)| std::cmp::Reverse(found.len()));
         let mut text = String::new();
         for (name, found) in groups {
-            let numbers: Vec<String> = found
-                .iter()
-                .take(8)
-                .map(|found| found.case.number.to_string())
-                .collect();
-            _ = writeln!(
-                text,
-                "### {} x {name}\n\ncases {}\n",
-                found.len(),
-                numbers.join(" ")
-            );
+            _ = writeln!(text, "### {} x {name}\n", found.len());
+            let mut tags = BTreeMap::<&str, usize>::new();
+            for found in &found {
+                for tag in &found.case.tags {
+                    *tags.entry(tag).or_default() += 1;
+                }
+            }
+            let mut tags: Vec<(&str, usize)> = tags.into_iter().collect();
+            tags.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            let tags = tags.iter().map(|(tag, count)| format!("{count} x {tag}"));
+            _ = writeln!(text, "with {}", tags.collect::<Vec<_>>().join("; "));
+            for found in found.iter().take(12) {
+                _ = writeln!(
+                    text,
+                    "- case {}: {:?}, {:?}",
+                    found.case.number, found.case.peer, found.case.tags
+                );
+            }
             // The one with the fewest changes shows it best.
             let shortest = found
                 .iter()
                 .min_by_key(|found| (found.case.tags.len(), found.text.len()));
-            text += &shortest.map(|found| found.text()).unwrap_or_default();
+            text += &shortest
+                .map(|found| format!("\n{}", found.text()))
+                .unwrap_or_default();
         }
         text
     }
@@ -364,10 +373,7 @@ impl Found {
             Difference::UntrueRun(text) => format!("UntrueRun {text}"),
             other => format!("{other:?}"),
         };
-        let mut tags = self.case.tags.clone();
-        tags.sort();
-        tags.truncate(2);
-        format!("{difference}, {:?}: {}", self.case.kind, tags.join(" + "))
+        format!("{difference}, {:?}", self.case.kind)
     }
 
     /// Everything about it.

@@ -23,54 +23,64 @@ const WITH_VALUE: &[&str] = &[
 /// The configuration with the fix, if it is one that can be applied without knowing more.
 pub fn mended(text: &Text, finding: &Finding) -> Option<Text> {
     let write = finding.write.lines().next()?;
-    let write = write
-        .split(", or ")
-        .next()?
-        .split("; or ")
-        .next()?
-        .split(", in place of")
-        .next()?;
-    if has_placeholder(write) {
+    let mut write = write;
+    // The first of several ways.
+    for alternative in [
+        ", or ",
+        "; or ",
+        "; otherwise",
+        ", in place of",
+        ", with a copy",
+    ] {
+        write = write.split(alternative).next()?;
+    }
+    if has_placeholder(write) || write.starts_with("if ") {
         return None;
     }
+    write
+        .split("; and ")
+        .try_fold(text.clone(), |text, part| step(&text, part))
+}
+
+/// One step of a fix.
+fn step(text: &Text, write: &str) -> Option<Text> {
     let mut mended = text.clone();
+    let is_word = |start: &&str| write.starts_with(*start);
     if let Some(line) = write.split("section global: ").nth(1) {
         mended.global = format!("{}    {line}\n", text.global);
-    } else if let Some(options) = before(
-        write,
-        &[
-            " in external-check path",
-            " to external-check path",
-            " in X-Check-Options",
-        ],
-    ) {
+    } else if let Some(options) = before(write, &OF_OPTIONS) {
         mended.sections = with_options(&text.sections, options.trim_start_matches("add "))?;
     } else if let Some(words) = write.strip_suffix(" after ssl") {
         mended.sections = text
             .sections
             .replace("connect ssl", &format!("connect ssl {words}"));
+    } else if write.starts_with("add `default` after connect") {
+        mended.sections = text
+            .sections
+            .replace("-check connect", "-check connect default");
     } else if write.starts_with("add `check`") {
         mended.sections = with_words(text, &["check"]);
-    } else if let Some(words) = before(
-        write,
-        &[
-            " on the server line",
-            " to the server line",
-            " at the end of its line",
-        ],
-    ) {
+    } else if let Some(word) = write.strip_prefix("remove ") {
+        let word = word
+            .split(" from the server line")
+            .next()?
+            .trim_matches('`');
+        mended.sections = without_word(text, word)?;
+    } else if let Some(words) = before(write, &OF_SERVER_LINE) {
         let words = words.trim_start_matches("add ").trim_matches('`');
         mended.sections = with_words(text, &split(words)?);
     } else if ["check-", "ssl ", "sni ", "verify ", "send-proxy", "crt "]
         .iter()
-        .any(|word| write.starts_with(word))
+        .any(is_word)
     {
         mended.sections = with_words(text, &split(write.split(" (").next()?)?);
     } else if ["external-check command ", "http-check send-state"]
         .iter()
-        .any(|word| write.starts_with(word))
+        .any(is_word)
     {
         mended.sections = with_line(text, write);
+    } else if let Some(line) = write.strip_prefix("in the backend, write ") {
+        mended.sections = with_line(text, line);
     } else if let Some(option) = write.strip_prefix("add option ") {
         let option = option.split(',').next()?;
         mended.sections = with_line(text, &format!("option {option}"));
@@ -79,6 +89,20 @@ pub fn mended(text: &Text, finding: &Finding) -> Option<Text> {
     }
     Some(mended)
 }
+
+/// How a fix says that its words are options of sni-check.
+const OF_OPTIONS: [&str; 3] = [
+    " in external-check path",
+    " to external-check path",
+    " in X-Check-Options",
+];
+
+/// How a fix says that its words belong on the server line.
+const OF_SERVER_LINE: [&str; 3] = [
+    " on the server line",
+    " to the server line",
+    " at the end of its line",
+];
 
 fn before<'a>(text: &'a str, ends: &[&str]) -> Option<&'a str> {
     ends.iter()
@@ -140,6 +164,22 @@ fn with_words(text: &Text, words: &[&str]) -> String {
             false => format!("{line}\n"),
         });
     lines.collect()
+}
+
+/// The sections without a word of the server line, wherever that stands.
+fn without_word(text: &Text, word: &str) -> Option<String> {
+    if word.contains(' ') {
+        return None;
+    }
+    let own = text.server_lines();
+    let lines = text.sections.lines().enumerate().map(|(index, line)| {
+        let is_server = own.contains(&index) || line.trim_start().starts_with("default-server");
+        match is_server {
+            true => without(line, word) + "\n",
+            false => format!("{line}\n"),
+        }
+    });
+    Some(lines.collect())
 }
 
 /// A server line without a word, which comes again with another value.

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use time::{Duration, OffsetDateTime};
 
+use crate::dns;
 use crate::support::check::BINARY;
 use crate::support::folder::Folder;
 use crate::support::nginx::Nginx;
@@ -32,6 +33,8 @@ pub enum Peer {
     Plain,
     /// Nobody listens.
     Closed,
+    /// It answers 421 to requests without the site's Host, as CDNs do.
+    WantsHost,
     /// It answers 401 at `/` and 200 at `/healthz`.
     Unauthorized,
     /// It greets with a banner of SSH.
@@ -43,7 +46,7 @@ pub enum Peer {
 }
 
 impl Peer {
-    const ALL: [Peer; 11] = [
+    const ALL: [Peer; 12] = [
         Peer::Strict,
         Peer::DefaultCertificate,
         Peer::OneCertificate,
@@ -51,6 +54,7 @@ impl Peer {
         Peer::Proxy,
         Peer::Plain,
         Peer::Closed,
+        Peer::WantsHost,
         Peer::Unauthorized,
         Peer::Ssh,
         Peer::Stranger,
@@ -65,6 +69,8 @@ pub struct World {
     pub health: u16,
     /// A port at which an agent says that all is well.
     pub agent: u16,
+    /// The port of a name server.
+    pub dns: u16,
     /// A port at which nobody listens.
     pub dead: u16,
     /// The folder that configurations name as their chroot. It holds `sni-check`, `ca.pem`,
@@ -85,6 +91,7 @@ impl World {
         folder.file("root/other.pem", &Ca::named("Other CA").pem);
         let client = ca.leaf(&["client.example.test"], 30);
         folder.file("root/client.pem", &client.both_pem());
+        folder.file("root/crl.pem", &ca.crl(&[], 30));
         folder.file("front.pem", &ca.leaf(&[NAME], 30).both_pem());
         let health = free_port();
         let dead = dead_port();
@@ -116,6 +123,7 @@ impl World {
             ports,
             health,
             agent,
+            dns: dns::start(),
             dead,
             root,
             folder,
@@ -197,6 +205,10 @@ impl Sites<'_> {
                 refusal + &site("proxy_protocol", NAME, &good, ANSWERS)
             }
             Peer::Plain => format!("server {{ listen 127.0.0.1:{port}; {ANSWERS} }}"),
+            Peer::WantsHost => {
+                let more = format!("if ($http_host != {NAME}) {{ return 421; }} {ANSWERS}");
+                refusal + &site("", NAME, &good, &more)
+            }
             Peer::Unauthorized => {
                 let answers = "location / { return 401; } location /healthz { return 200 ok; }";
                 refusal + &site("", NAME, &good, answers)

@@ -139,6 +139,10 @@ impl Text {
         text.replace(&self.prefix, &self.copy(keep))
     }
 
+    fn has_resolvers(&self) -> bool {
+        self.sections.contains("\nresolvers ")
+    }
+
     fn copy(&self, keep: usize) -> String {
         format!("free{keep}-{}", self.prefix.trim_start_matches("site"))
     }
@@ -301,7 +305,7 @@ fn visit_all(texts: &[&Text], sockets: &str) -> Vec<Vec<Option<u16>>> {
                 lines
                     .map(|keep| {
                         let socket = format!("{sockets}/{}.s", text.copy(keep));
-                        scope.spawn(move || visit(&socket, text.visitor, sockets))
+                        scope.spawn(move || visit_resolved(text, &socket, sockets))
                     })
                     .collect()
             })
@@ -314,6 +318,20 @@ fn visit_all(texts: &[&Text], sockets: &str) -> Vec<Vec<Option<u16>>> {
         };
         started.into_iter().map(join).collect()
     })
+}
+
+/// A visit once names have been resolved.
+fn visit_resolved(text: &Text, socket: &str, sockets: &str) -> Option<u16> {
+    let tries = if text.has_resolvers() { 6 } else { 1 };
+    let mut seen = visit(socket, text.visitor, sockets);
+    for _ in 1..tries {
+        if seen.is_some_and(|status| status != 503) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(500));
+        seen = visit(socket, text.visitor, sockets);
+    }
+    seen
 }
 
 /// A request for the site; gives the status of the response.
@@ -380,6 +398,8 @@ fn settled(texts: &[&Text], stats: &str) -> Rows {
         rows.retain(|(backend, _), _| texts.iter().any(|text| text.prefix == *backend));
         let late = start.elapsed();
         let done = rows.values().all(|row| is_settled(row, late)) && rows == last;
+        let resolves = texts.iter().any(|text| text.has_resolvers());
+        let done = done && !(resolves && late < Duration::from_secs(4));
         if (done && late > Duration::from_millis(1300)) || late > Duration::from_secs(9) {
             return rows;
         }

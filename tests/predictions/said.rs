@@ -21,6 +21,9 @@ pub struct Said {
 #[derive(Clone, Debug)]
 pub struct Finding {
     pub is_problem: bool,
+    /// What it means for visitors: `down`, `up`, `down-or-up`, `unchecked`, `no-start`, `none`; empty if it
+    /// doesn't say so.
+    pub effect: String,
     pub id: String,
     pub about: Vec<String>,
     pub what: String,
@@ -91,6 +94,7 @@ fn read(object: Value) -> Said {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let finding = |value: &Value| Finding {
         is_problem: value["mark"] == "problem",
+        effect: text(&value["effect"]),
         id: text(&value["id"]),
         about: list(&value["about"]).iter().map(text).collect(),
         what: text(&value["what"]),

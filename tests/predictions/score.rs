@@ -98,7 +98,8 @@ fn was_meant_to_be_checked(case: &Case) -> bool {
             .tags
             .iter()
             .any(|tag| tag == "an agent that is not there"),
-        _ => true,
+        // `no-check` says that it is meant.
+        _ => !case.last_words.iter().any(|word| word == "no-check"),
     }
 }
 
@@ -184,6 +185,15 @@ fn missed(case: &Case, trap: Trap, servers: &[String], said: &Said) -> Option<Di
 fn explains(case: &Case, finding: &Finding, trap: Trap) -> bool {
     if GENERAL.contains(&finding.id.as_str()) {
         return false;
+    }
+    // That nobody checks is certain, unless an agent may answer.
+    let is_firm = finding.is_problem || case.kind == Kind::Agent;
+    match (finding.effect.as_str(), trap) {
+        ("", _) => {}
+        ("unchecked", Trap::Unchecked) => return is_firm,
+        ("down", Trap::Down) | ("up", Trap::Up) => return true,
+        ("down-or-up", Trap::Down | Trap::Up) => return true,
+        _ => return false,
     }
     let shows = finding.shows.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| shows.contains(word));

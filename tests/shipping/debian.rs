@@ -72,7 +72,7 @@ fn it_brings_the_program_the_manual_completions_and_examples() {
     assert_eq!(
         documents,
         format!(
-            ".:\nREADME.md\nchangelog.gz\ncopyright\nexamples\nthird-party\n\nexamples:\n{examples}"
+            ".:\nREADME.md\nSECURITY.md\nchangelog.gz\ncopyright\ndocs\nexamples\nthird-party\n\nexamples:\n{examples}"
         )
     );
 

@@ -1,5 +1,6 @@
 //! What is shipped: the crate, its documents, the image, the package, the workflows.
 
+mod cross;
 mod debian;
 mod documents;
 mod generated;

@@ -1,6 +1,6 @@
 //! `cargo package`, `cargo install`, `cargo doc`, and the oldest Rust that builds it.
 
-use crate::tools::{cargo, packages, run, workspace};
+use crate::tools::{cargo, packages, root, run, tool, workspace};
 
 #[test]
 fn the_crate_holds_what_it_needs_and_builds_from_that_alone() {
@@ -16,6 +16,8 @@ fn the_crate_holds_what_it_needs_and_builds_from_that_alone() {
         "src/main.rs",
         "packaging/man/sni-check.1",
         "packaging/completions/_sni-check",
+        "packaging/systemd/sni-check.socket",
+        "docs/install.md",
     ] {
         assert!(files.contains(&needed), "the crate lacks {needed}");
     }
@@ -27,17 +29,64 @@ fn the_crate_holds_what_it_needs_and_builds_from_that_alone() {
         .args(["--config", "profile.dev.package.sni-check.opt-level=1"]));
 }
 
+/// The page has the command that `cargo install` needs. Run from another folder, as users do, it has
+/// nothing but its own flags: cargo reads `.cargo/config.toml` only from the folder it is called in.
 #[test]
-fn cargo_install_yields_the_program() {
+fn the_documented_cargo_install_yields_a_static_program() {
+    let page = std::fs::read_to_string(root().join("docs/install.md")).expect("docs/install.md");
+    let block = page
+        .split("```")
+        .find(|block| block.contains("cargo install sni-check"));
+    let command = block.expect("the command").trim_start_matches("sh").trim();
     let place = workspace("cargo-install");
-    run(cargo()
-        .args(["install", "--locked", "--path", ".", "--root"])
-        .arg(&place));
-    let version = run(std::process::Command::new(place.join("bin/sni-check")).arg("--version"));
+    let from_here = format!(
+        "cargo install --path {} --root {}",
+        root().display(),
+        place.display()
+    );
+    let command = command.replace("cargo install sni-check", &from_here);
+    run(tool("sh")
+        .args(["-c", &command])
+        .current_dir("/")
+        .env("CARGO_TARGET_DIR", root().join("target")));
+    let binary = place.join("bin/sni-check");
+    let version = run(std::process::Command::new(&binary).arg("--version"));
     assert_eq!(
         version,
         format!("sni-check {}\n", env!("CARGO_PKG_VERSION"))
     );
+    let segments = run(tool("readelf").args(["-l", "-W"]).arg(&binary));
+    assert!(!segments.contains("INTERP"), "{segments}");
+}
+
+/// The build script, compiled and run as cargo does it.
+#[test]
+fn a_build_that_would_be_dynamic_is_refused_with_the_command_to_write_instead() {
+    let place = workspace("build-script");
+    let script = place.join("build");
+    run(tool("rustc")
+        .args(["--edition", "2024", "-o"])
+        .arg(&script)
+        .arg(root().join("build.rs"))
+        .env("CARGO_MANIFEST_DIR", root()));
+    let built_with = |features: &str, more: &[(&str, &str)]| {
+        run(std::process::Command::new(&script)
+            .env_clear()
+            .envs([("PROFILE", "release"), ("CARGO_CFG_TARGET_OS", "linux")])
+            .env("CARGO_CFG_TARGET_FEATURE", features)
+            .envs(more.iter().copied()))
+    };
+    let refused = built_with("fxsr,sse", &[]);
+    let page = std::fs::read_to_string(root().join("docs/install.md")).expect("docs/install.md");
+    let command =
+        "RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' PCRE2_SYS_STATIC=1";
+    assert!(
+        refused.contains("cargo::error=") && refused.contains(command),
+        "{refused}"
+    );
+    assert!(page.contains(command));
+    assert!(!built_with("crt-static,sse", &[]).contains("error"));
+    assert!(!built_with("sse", &[("SNI_CHECK_DYNAMIC", "1")]).contains("error"));
 }
 
 #[test]

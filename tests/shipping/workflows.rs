@@ -37,7 +37,8 @@ fn binaries_and_images_are_built_with_the_same_rust() {
 fn actionlint_and_shellcheck_find_nothing_to_say() {
     // actionlint looks at the scripts of `run:` only if it finds shellcheck.
     // The files are named: it would look for them only in a clone.
-    let workflows = ["ci", "release"].map(|name| format!(".github/workflows/{name}.yml"));
+    let workflows =
+        ["advisories", "ci", "release"].map(|name| format!(".github/workflows/{name}.yml"));
     let mut actionlint = tool("actionlint");
     let said = run(actionlint
         .args(["-shellcheck", "shellcheck"])

@@ -1,5 +1,7 @@
 //! The verdict on a certificate: OpenSSL's path, rules, name constraints and revocation, HAProxy's names.
 
+use std::cell::RefCell;
+
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
@@ -34,6 +36,7 @@ impl Verification {
             anchor,
             algorithms,
             now: seconds(now),
+            verified: RefCell::default(),
         };
         lists.judge(&self.lists)?;
         self.judge_name(&path)?;

@@ -2,9 +2,9 @@
 //! x509_vfy.c): each certificate of the path needs a list that is about it, and no list may name it.
 //!
 //! HAProxy sets X509_V_FLAG_CRL_CHECK_ALL, and no flag for deltas or indirect lists. Versions of OpenSSL
-//! differ in two points. Both ways are tried, and the check is UP only if both lead to it:
-//! - Before 3.6 a self-signed certificate needs a list, too.
-//! - Some take a delta list for a full one, others ignore it.
+//! differ in some points. The rules of each are tried, and the check is UP only if all lead to it.
+
+use std::cell::RefCell;
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{SubjectPublicKeyInfoDer, TrustAnchor};
@@ -27,6 +27,9 @@ pub(super) struct Judge<'p, 'a> {
     pub algorithms: WebPkiSupportedAlgorithms,
     /// In seconds since the epoch.
     pub now: i64,
+    /// The lists whose signatures were verified, by where they are, and the keys that made them. A list
+    /// of many megabytes takes a while.
+    pub verified: RefCell<Vec<(*const u8, Vec<u8>)>>,
 }
 
 /// A list to choose from.
@@ -52,45 +55,49 @@ const IN_TIME: u16 = 0x40;
 const BY_ISSUER: u16 = 0x18;
 const ON_PATH: u16 = 0x08;
 
+/// The versions of OpenSSL whose rules differ.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rules {
+    /// Seen in 3.0, with HAProxy 2.6: a delta counts as a full list, and a scope may be empty.
+    Older,
+    /// Seen in 3.5 and 3.6, with HAProxy 3.0 and 3.2: neither is used, a list has to name one algorithm
+    /// of its signature, and its dates have to be readable. 3.6 asks no list about a self-signed
+    /// certificate.
+    Newer,
+}
+
+impl Candidate<'_> {
+    /// Whether the rules differ about this list.
+    fn is_disputed(&self) -> bool {
+        let is_empty = self.list.point.is_some_and(|point| point.is_empty());
+        is_empty || self.list.is_delta || !self.list.names_one_algorithm || self.facts.odd_date
+    }
+}
+
 impl Judge<'_, '_> {
     /// Judges every certificate of the path.
     pub fn judge(&self, lists: &[List]) -> Result<(), CertificateFailure> {
         if lists.is_empty() {
             return Ok(());
         }
-        let all: Vec<Candidate<'_>> = lists
-            .iter()
-            .filter_map(|list| {
-                let (list, facts) = (list.parts()?, list.facts());
-                Some(Candidate { list, facts })
-            })
-            .collect();
-        let full: Vec<Candidate<'_>> = all
-            .iter()
-            .copied()
-            .filter(|candidate| !candidate.list.is_delta)
-            .collect();
-        for place in 0..self.path.steps.len() {
-            let verdict = self.judge_certificate(place, &full);
-            // The same, with deltas taken for full lists.
-            let other = match full.len() == all.len() {
-                true => verdict.clone(),
-                false => self.judge_certificate(place, &all),
+        let candidates = lists.iter().filter_map(|list| {
+            let (list, facts) = (list.parts()?, list.facts());
+            Some(Candidate { list, facts })
+        });
+        let candidates: Vec<Candidate<'_>> = candidates.collect();
+        let disputed = candidates.iter().any(Candidate::is_disputed);
+        for (place, step) in self.path.steps.iter().enumerate() {
+            let older = self.judge_certificate(place, &candidates, Rules::Older);
+            let newer = match disputed {
+                true => self.judge_certificate(place, &candidates, Rules::Newer),
+                false => older.clone(),
             };
-            let step = &self.path.steps[place];
-            let differ = |what: String| CertificateFailure::Limit(what);
-            match (verdict, other) {
+            match (older, newer) {
                 (Ok(()), Ok(())) => {}
-                (Err(failure), _) | (_, Err(failure)) if step.is_self_signed() => {
-                    return Err(differ(format!(
-                        "{}; only older versions of HAProxy ask the lists about a root",
-                        words(failure)
-                    )));
-                }
-                (Err(failure), Err(_)) => return Err(failure),
+                (Err(failure), Err(_)) if !step.is_self_signed() => return Err(failure),
                 (Err(failure), _) | (_, Err(failure)) => {
-                    return Err(differ(format!(
-                        "{}; versions of HAProxy differ about lists that only add to another (delta)",
+                    return Err(CertificateFailure::Limit(format!(
+                        "{}; versions of HAProxy differ about that",
                         words(failure)
                     )));
                 }
@@ -104,17 +111,18 @@ impl Judge<'_, '_> {
         &self,
         place: usize,
         lists: &[Candidate<'_>],
+        rules: Rules,
     ) -> Result<(), CertificateFailure> {
         let step = &self.path.steps[place];
         let mut reasons = 0;
         while reasons != EVERY_REASON {
-            let Some(chosen) = self.choose(place, lists, reasons) else {
+            let Some(chosen) = self.choose(place, lists, reasons, rules) else {
                 return Err(no_list(match reasons {
                     0 => why_none(step, lists),
                     _ => "the lists in --crl-file are about some reasons only".to_owned(),
                 }));
             };
-            self.judge_list(&chosen)?;
+            self.judge_list(&chosen, rules)?;
             look_up(step, &chosen.candidate)?;
             if chosen.reasons == reasons {
                 let what = "the lists in --crl-file are about some reasons only";
@@ -131,10 +139,11 @@ impl Judge<'_, '_> {
         place: usize,
         lists: &[Candidate<'c>],
         reasons: u16,
+        rules: Rules,
     ) -> Option<Chosen<'c>> {
         let mut best: Option<Chosen<'c>> = None;
         for candidate in lists {
-            let Some(scored) = self.score(place, candidate, reasons) else {
+            let Some(scored) = self.score(place, candidate, reasons, rules) else {
                 continue;
             };
             let better = best.as_ref().is_none_or(|best| {
@@ -157,11 +166,14 @@ impl Judge<'_, '_> {
         place: usize,
         candidate: &Candidate<'c>,
         reasons: u16,
+        rules: Rules,
     ) -> Option<Chosen<'c>> {
         let step = &self.path.steps[place];
         let list = &candidate.list;
         let point = list.point.unwrap_or_default();
         let unusable = point.contradicts_itself() || point.indirect || point.some_reasons;
+        let is_empty = list.point.is_some_and(|point| point.is_empty());
+        let unusable = unusable || rules == Rules::Newer && (is_empty || list.is_delta);
         if unusable || !name::same(step.parts.issuer, list.issuer) {
             return None;
         }
@@ -219,7 +231,7 @@ impl Judge<'_, '_> {
     }
 
     /// Whether a list may be used (`check_crl`).
-    fn judge_list(&self, chosen: &Chosen<'_>) -> Result<(), CertificateFailure> {
+    fn judge_list(&self, chosen: &Chosen<'_>, rules: Rules) -> Result<(), CertificateFailure> {
         let list = &chosen.candidate.list;
         let issuer = name::text(list.issuer);
         if !list.is_delta {
@@ -243,13 +255,41 @@ impl Judge<'_, '_> {
             };
             return Err(no_list(format!("the list in --crl-file {what}: {issuer}")));
         }
+        if rules == Rules::Newer && !list.names_one_algorithm {
+            return Err(no_list(format!(
+                "the list of {issuer} in --crl-file names two algorithms of its signature"
+            )));
+        }
+        if rules == Rules::Newer && chosen.candidate.facts.odd_date {
+            return Err(no_list(format!(
+                "the list of {issuer} in --crl-file has a date that cannot be read"
+            )));
+        }
+        self.verify(list, &chosen.signer)
+    }
+
+    /// Verifies the signature of a list, each once.
+    fn verify(
+        &self,
+        list: &RevocationList<'_>,
+        signer: &Signer<'_>,
+    ) -> Result<(), CertificateFailure> {
+        let key = signer.key();
+        let pair = (list.body.as_ptr(), key.to_vec());
+        if self.verified.borrow().contains(&pair) {
+            return Ok(());
+        }
         let signed = Signed {
             algorithm: list.signature,
             message: list.body,
             signature: list.signed,
         };
-        match signed.is_by(&chosen.signer.key(), self.algorithms) {
-            Ok(()) => Ok(()),
+        let issuer = name::text(list.issuer);
+        match signed.is_by(&key, self.algorithms) {
+            Ok(()) => {
+                self.verified.borrow_mut().push(pair);
+                Ok(())
+            }
             Err(Flaw::Wrong) => Err(no_list(format!(
                 "bad signature of the list in --crl-file: {issuer}"
             ))),

@@ -173,8 +173,16 @@ fn candidates(tls13: bool, scheme: SignatureScheme) -> &'static [Algorithm] {
             | SignatureScheme::ECDSA_NISTP384_SHA384
             | SignatureScheme::ECDSA_NISTP521_SHA512
     );
-    match tls13 && of_one_curve {
-        true => &algorithms[..1],
-        false => algorithms,
+    // TLS 1.3 has them for certificates alone.
+    let is_pkcs1 = matches!(
+        scheme,
+        SignatureScheme::RSA_PKCS1_SHA256
+            | SignatureScheme::RSA_PKCS1_SHA384
+            | SignatureScheme::RSA_PKCS1_SHA512
+    );
+    match tls13 {
+        true if is_pkcs1 => &[],
+        true if of_one_curve => &algorithms[..1],
+        _ => algorithms,
     }
 }

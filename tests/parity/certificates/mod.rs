@@ -7,6 +7,7 @@ mod differences;
 mod files;
 mod forms;
 mod keys;
+mod lists;
 mod names;
 mod revocation;
 mod uses;
@@ -84,6 +85,15 @@ impl Table {
         self.judge(&name, &[&leaf.der], &leaf.key, &[&root.der])
     }
 
+    /// An earlier case once more with these words, HAProxy's and ours: the same server judged otherwise.
+    fn again(&mut self, name: &str, from: usize, theirs: &str, ours: &str) -> &mut Case {
+        let mut case = self.cases[from].clone();
+        case.name = name.to_owned();
+        self.cases.push(case);
+        let case = self.cases.last_mut().expect("just pushed");
+        case.with(theirs, ours)
+    }
+
     /// A file of the next case's own.
     fn file(&self, name: &str, content: &str) -> String {
         let number = self.cases.len();
@@ -119,6 +129,7 @@ fn table() -> Table {
     forms::cases(&mut table);
     files::cases(&mut table);
     revocation::cases(&mut table);
+    lists::cases(&mut table);
     DIFFERENCES.mark(&mut table.cases);
     table
 }

@@ -1,10 +1,11 @@
 //! Revocation lists.
 
-use super::Authority;
 use super::der::{SEQUENCE, days, tlv};
 use super::extension::extension;
+use super::{Algorithm, Authority};
 
 /// A revocation list to be (RFC 5280, section 5.1).
+#[derive(Clone)]
 pub struct List {
     /// `None` is version 1.
     pub version: Option<u8>,
@@ -15,6 +16,23 @@ pub struct List {
     /// Why those are revoked.
     pub reason: Option<u8>,
     pub extensions: Vec<Vec<u8>>,
+    /// Entries as they are, in place of `revoked`.
+    pub entries: Vec<Vec<u8>>,
+    /// Another name for the issuer than its own.
+    pub issuer: Option<Vec<u8>>,
+    /// Another algorithm than the issuer's key has by itself.
+    pub algorithm: Option<Algorithm>,
+    /// Another algorithm within what is signed.
+    pub inner_algorithm: Option<Algorithm>,
+}
+
+/// An entry of a list: a serial number and extensions.
+pub fn entry(serial: &[u8], extensions: &[Vec<u8>]) -> Vec<u8> {
+    let extensions = match extensions.is_empty() {
+        true => Vec::new(),
+        false => tlv(SEQUENCE, &[&extensions.concat()]),
+    };
+    tlv(SEQUENCE, &[&tlv(2, &[serial]), &days(-3), &extensions])
 }
 
 impl List {
@@ -26,20 +44,33 @@ impl List {
             revoked: revoked.to_vec(),
             reason: None,
             extensions: vec![extension("2.5.29.20", false, &[2, 1, 1])],
+            entries: Vec::new(),
+            issuer: None,
+            algorithm: None,
+            inner_algorithm: None,
         }
+    }
+
+    /// With these extensions, too.
+    pub fn with(mut self, extensions: &[Vec<u8>]) -> List {
+        self.extensions.extend_from_slice(extensions);
+        self
     }
 }
 
 impl Authority {
     /// Signs a revocation list: its bytes.
     pub fn revoke(&self, list: &List) -> Vec<u8> {
-        let identifier = self.key.algorithm.identifier();
+        let algorithm = list.algorithm.unwrap_or(self.key.algorithm);
+        let identifier = algorithm.identifier();
+        let inner = list.inner_algorithm.unwrap_or(algorithm).identifier();
         let reason = list.reason.map_or_else(Vec::new, |reason| {
             let reason = extension("2.5.29.21", false, &[10, 1, reason]);
             tlv(SEQUENCE, &[&reason])
         });
         let entry = |serial: &u8| tlv(SEQUENCE, &[&tlv(2, &[&[*serial]]), &days(-3), &reason]);
-        let entries: Vec<Vec<u8>> = list.revoked.iter().map(entry).collect();
+        let mut entries: Vec<Vec<u8>> = list.revoked.iter().map(entry).collect();
+        entries.extend_from_slice(&list.entries);
         let entries = match entries.is_empty() {
             true => Vec::new(),
             false => tlv(SEQUENCE, &[&entries.concat()]),
@@ -55,15 +86,15 @@ impl Authority {
             SEQUENCE,
             &[
                 &version,
-                &identifier,
-                &self.name,
+                &inner,
+                list.issuer.as_deref().unwrap_or(&self.name),
                 &list.this_update,
                 list.next_update.as_deref().unwrap_or_default(),
                 &entries,
                 &extensions,
             ],
         );
-        let signature = self.key.sign(self.key.algorithm, &body);
+        let signature = self.key.sign(algorithm, &body);
         tlv(
             SEQUENCE,
             &[&body, &identifier, &tlv(3, &[&[0], &signature])],

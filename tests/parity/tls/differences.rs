@@ -71,7 +71,7 @@ pub const DIFFERENCES: Differences = Differences(&[
         ],
     ),
     (
-        Differs::Limit("an empty record or a HelloRequest"),
+        Differs::Limit("An empty record or a HelloRequest"),
         &[
             "TLSv1.2, an empty handshake record first",
             "TLSv1.3, an empty handshake record first",

@@ -2,6 +2,8 @@
 
 mod differences;
 mod gnutls;
+mod handmade;
+mod messages;
 mod parameters;
 mod records;
 
@@ -86,6 +88,7 @@ fn table() -> Table {
     parameters::cases(&mut table);
     records::cases(&mut table);
     gnutls::cases(&mut table);
+    messages::cases(&mut table);
     DIFFERENCES.mark(&mut table.cases);
     table
 }

@@ -6,6 +6,24 @@ use super::{Change, any, change};
 use crate::support::NAME;
 
 pub const EXTERNAL: &[Change] = &[
+    change("--expect of the page", 2, any, |case, _| {
+        case.option("--expect 'string good'")
+    }),
+    change(
+        "--sni $… without braces",
+        1,
+        |case| case.has_variables,
+        |case, _| case.option("--sni $SNI_HOST"),
+    ),
+    change(
+        "option httpchk from defaults before it",
+        1,
+        any,
+        |case, _| {
+            case.option
+                .insert(0, "option httpchk GET /other".to_owned());
+        },
+    ),
     change("no --sni", 4, any, |case, _| case.without_option("--sni")),
     change("--sni of the other site", 3, any, |case, _| {
         case.option(&format!("--sni {API}"))

@@ -7,6 +7,13 @@ use crate::support::NAME;
 use super::{Change, any, change, tls, tls_and};
 
 pub const HTTP: &[Change] = &[
+    change("no Host", 2, any, |case, _| {
+        let host = format!(" hdr Host {NAME}");
+        case.option
+            .iter_mut()
+            .for_each(|line| *line = line.replace(&host, ""));
+        case.option.retain(|line| line != "http-check send");
+    }),
     change(
         "no check-sni",
         5,
@@ -160,6 +167,9 @@ pub const PLAIN: &[Change] = &[
 ];
 
 pub const TCP: &[Change] = &[
+    change("option ssl-hello-chk", 1, any, |case, _| {
+        case.option = vec!["option ssl-hello-chk".to_owned()];
+    }),
     change(
         "no check-sni",
         4,

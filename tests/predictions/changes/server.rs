@@ -1,12 +1,83 @@
 //! What people write differently on the server line.
 
-use crate::case::{Kind, Words};
+use crate::case::{Case, Kind, Words};
+use crate::dns;
 use crate::peers::API;
 use crate::support::NAME;
 
 use super::{Change, any, change, checked, has_sni, key, tls};
 
 pub const SERVER: &[Change] = &[
+    change("one server with no-check", 2, is_pair, |case, _| {
+        case.last_words.push("no-check".to_owned())
+    }),
+    change("one server disabled", 1, is_pair, |case, _| {
+        case.last_words.push("disabled".to_owned())
+    }),
+    change(
+        "one server with another sni",
+        2,
+        |case| is_pair(case) && tls(case),
+        |case, _| {
+            case.last_words.push(format!("sni str({API})"));
+        },
+    ),
+    change(
+        "one server without TLS",
+        2,
+        |case| is_pair(case) && tls(case),
+        |case, _| {
+            case.last_words.push("no-ssl".to_owned());
+        },
+    ),
+    change(
+        "one server with a port of its own",
+        2,
+        |case| is_pair(case) && checked(case),
+        |case, world| {
+            case.last_words.push(format!("port {}", world.health));
+        },
+    ),
+    change("inter below the time-out", 1, checked, |case, _| {
+        case.set_check("inter 600ms")
+    }),
+    change("a name that resolvers know", 2, any, |case, world| {
+        let port = world.port(case.peer);
+        for server in &mut case.servers {
+            server.1 = format!("{}:{port}", dns::HOST);
+        }
+        resolvers(case, world.dns);
+    }),
+    change(
+        "a service that resolvers know",
+        3,
+        is_single,
+        |case, world| {
+            let port = world.port(case.peer);
+            case.servers[0] = ("web".to_owned(), dns::service(port));
+            case.range = Some("1-2".to_owned());
+            resolvers(case, world.dns);
+        },
+    ),
+    change("crl-file", 2, tls, |case, world| {
+        case.set(&format!("crl-file {}/crl.pem", world.root))
+    }),
+    change(
+        "send-proxy-v2-ssl",
+        1,
+        |case| case.has("send-proxy"),
+        |case, _| {
+            case.remove("send-proxy");
+            case.set("send-proxy-v2-ssl");
+        },
+    ),
+    change("sni hdr(host)", 1, has_sni, |case, _| {
+        case.set("sni hdr(host)")
+    }),
+    change("another CA first", 1, tls, |case, world| {
+        case.words
+            .insert(0, format!("ca-file {}/other.pem", world.root));
+    }),
     change("no sni", 5, has_sni, |case, _| case.remove("sni")),
     change("sni of the other site", 3, has_sni, |case, _| {
         case.set(&format!("sni str({API})"))
@@ -146,16 +217,11 @@ pub const SERVER: &[Change] = &[
         any,
         |case, world| {
             let port = world.port(case.peer);
-            let name = format!("{}-dns", case.prefix());
+            let gone = format!("gone.example.test:{port}");
             case.servers
                 .iter_mut()
-                .for_each(|server| server.1 = format!("gone.example.test:{port}"));
-            case.set(&format!("resolvers {name}"));
-            case.set("init-addr none");
-            case.sections.push(format!(
-                "resolvers {name}\n    nameserver one 127.0.0.1:{}\n    timeout retry 200ms",
-                world.dead
-            ));
+                .for_each(|server| server.1.clone_from(&gone));
+            resolvers(case, world.dead);
         },
     ),
     change(
@@ -198,3 +264,21 @@ pub const SERVER: &[Change] = &[
         },
     ),
 ];
+
+fn is_single(case: &Case) -> bool {
+    case.range.is_none() && case.servers.len() == 1
+}
+
+/// Has the servers' names resolved by the name server at this port.
+fn resolvers(case: &mut Case, port: u16) {
+    let name = format!("{}-dns", case.prefix());
+    case.set(&format!("resolvers {name}"));
+    case.set("init-addr none");
+    case.sections.push(format!(
+        "resolvers {name}\n    nameserver one 127.0.0.1:{port}\n    timeout retry 200ms\n    hold valid 1s"
+    ));
+}
+
+fn is_pair(case: &Case) -> bool {
+    case.servers.len() == 2 && case.last_words.is_empty()
+}

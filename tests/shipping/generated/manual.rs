@@ -4,6 +4,7 @@ use argh::{ArgsInfo, FlagInfo};
 use sni_check::code::Code;
 use sni_check::command::Command;
 use sni_check::doctor::DoctorOptions;
+use sni_check::options::table::{Group, row};
 use sni_check::serve::ServeOptions;
 
 use super::{UPDATE, assert_is_up_to_date, flags, value_name};
@@ -33,20 +34,38 @@ fn manual() -> String {
         )
         .replace("@SYNOPSIS@", &Command::NAMED.map(synopsis).join("\n"))
         .replace("@COMMANDS@", &Command::NAMED.map(command).join("\n"))
-        .replace("@OPTIONS@", &options(flags()))
+        .replace("@OPTIONS@", &Group::ALL.map(group).join("\n"))
+        .replace("@DIAGNOSE_OPTIONS@", &options(of_diagnose()))
         .replace(
             "@DOCTOR_OPTIONS@",
-            &options(DoctorOptions::get_args_info().flags),
+            &options(DoctorOptions::get_args_info().flags.iter()),
         )
         .replace(
             "@SERVE_OPTIONS@",
-            &options(ServeOptions::get_args_info().flags),
+            &options(ServeOptions::get_args_info().flags.iter()),
         )
         .replace("@EXIT_STATUS@", &codes.join("\n"))
 }
 
-fn options(flags: &[FlagInfo<'static>]) -> String {
-    let options = flags.iter().map(|flag| {
+/// The options of a check in this group.
+fn group(group: Group) -> String {
+    let is_in = |flag: &&FlagInfo<'static>| match row(flag.long) {
+        Some(row) => row.group == group && row.is_for(Command::Check),
+        None => group == Group::Output,
+    };
+    let options = options(flags().iter().filter(is_in));
+    let title = group.title();
+    format!(".Ss {title}\n.Bl -tag -width Ds\n{options}\n.El")
+}
+
+/// The options that only diagnose accepts.
+fn of_diagnose() -> impl Iterator<Item = &'static FlagInfo<'static>> {
+    let only = |name: &str| row(name).is_some_and(|row| row.commands == [Command::Diagnose]);
+    flags().iter().filter(move |flag| only(flag.long))
+}
+
+fn options(flags: impl Iterator<Item = &'static FlagInfo<'static>>) -> String {
+    let options = flags.map(|flag| {
         let value = value_name(flag)
             .map(|name| format!(" Ar {}", escape(name)))
             .unwrap_or_default();

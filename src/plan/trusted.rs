@@ -1,0 +1,80 @@
+//! Certificates in PEM files, with what OpenSSL's own form says about their use.
+
+use anyhow::Result;
+use rustls::pki_types::CertificateDer;
+
+use super::pem;
+use crate::certificate::Parts;
+use crate::certificate::element::{Elements, OID, SEQUENCE, only};
+use crate::refusal::refusal;
+
+/// A certificate from a file.
+#[derive(Debug)]
+pub struct Trusted {
+    /// The certificate; something of OpenSSL's may follow it.
+    pub(super) der: CertificateDer<'static>,
+    /// Whether OpenSSL's own form says that it is trusted for servers, or is not.
+    pub explicitly: Option<bool>,
+}
+
+impl Trusted {
+    /// Its parts.
+    pub fn parts(&self) -> Option<Parts<'_>> {
+        Parts::read_first(&self.der).map(|(parts, _)| parts)
+    }
+}
+
+/// The certificates in a PEM file.
+pub(super) fn from_text(subject: &str, text: &[u8]) -> Result<Vec<Trusted>> {
+    let mut found = Vec::new();
+    for (number, certificate) in pem::certificates(subject, text)?.into_iter().enumerate() {
+        let unreadable = || {
+            refusal(
+                subject,
+                format!(
+                    "has a certificate that cannot be read: number {}",
+                    number + 1
+                ),
+                "look at it with `openssl x509 -text`, and leave it out",
+            )
+        };
+        let (parts, after) = Parts::read_first(&certificate.der).ok_or_else(unreadable)?;
+        if parts.not_before.is_none() || parts.not_after.is_none() {
+            return Err(refusal(
+                subject,
+                format!(
+                    "has a certificate whose dates cannot be read, number {}, and HAProxy 3 reads no \
+                     such file (limit of sni-check: HAProxy 2.6 does)",
+                    number + 1
+                ),
+                "leave it out",
+            ));
+        }
+        let explicitly = match certificate.trusted && !after.is_empty() {
+            true => trusted_for_servers(after).ok_or_else(unreadable)?,
+            false => None,
+        };
+        found.push(Trusted {
+            der: certificate.der,
+            explicitly,
+        });
+    }
+    Ok(found)
+}
+
+/// What follows a `TRUSTED CERTIFICATE`: for what it is trusted, and for what not (`x509 -addtrust`,
+/// `-addreject`). The outer `None` is something else.
+fn trusted_for_servers(after: &[u8]) -> Option<Option<bool>> {
+    const SERVERS: [&[u8]; 2] = [&[0x2b, 6, 1, 5, 5, 7, 3, 1], &[0x55, 0x1d, 37, 0]];
+    let mut elements = Elements(only(after, SEQUENCE)?);
+    let names_servers = |list: &[u8]| {
+        let mut uses = Elements(list);
+        std::iter::from_fn(|| uses.expect(OID)).any(|usage| SERVERS.contains(&usage))
+    };
+    let trusted = elements.expect(SEQUENCE).map(names_servers);
+    let rejected = elements.expect(0xa0).is_some_and(names_servers);
+    Some(match rejected {
+        true => Some(false),
+        false => trusted,
+    })
+}

@@ -1,0 +1,220 @@
+//! What OpenSSL refuses in a server's messages, and rustls lets pass.
+
+use rustls::{ContentType, HandshakeType};
+
+use crate::failure::Failure;
+
+/// The messages in which a server sends extensions (RFC 8446, section 4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    ServerHello12,
+    ServerHello13,
+    HelloRetryRequest,
+    EncryptedExtensions,
+    Certificate,
+    CertificateRequest,
+    NewSessionTicket,
+}
+
+use Place::{
+    Certificate as Cert, CertificateRequest as Request, EncryptedExtensions as Encrypted,
+    HelloRetryRequest as Retry, NewSessionTicket as Ticket, ServerHello12 as Hello12,
+    ServerHello13 as Hello13,
+};
+
+/// `signature_algorithms_cert`.
+const SIGNATURE_ALGORITHMS_CERT: u16 = 50;
+
+/// Every extension that OpenSSL 3.0 knows, and the messages in which it accepts each from a server that
+/// was sent HAProxy's ClientHello. OpenSSL ignores extensions that it doesn't know.
+const KNOWN: [(u16, &[Place]); 24] = [
+    (0, &[Hello12, Encrypted]),
+    (1, &[Hello12, Encrypted]),
+    (5, &[Request]),
+    (10, &[Hello12, Encrypted]),
+    (11, &[Hello12]),
+    (12, &[]),
+    (13, &[Request]),
+    (14, &[]),
+    (16, &[Hello12, Encrypted]),
+    (18, &[Hello12, Cert, Request]),
+    (21, &[]),
+    (22, &[Hello12]),
+    (23, &[Hello12]),
+    (35, &[Hello12]),
+    (41, &[Hello13]),
+    (42, &[Encrypted, Ticket]),
+    (43, &[Hello12, Hello13, Retry]),
+    (44, &[Retry]),
+    (45, &[]),
+    (47, &[Request]),
+    (49, &[]),
+    (SIGNATURE_ALGORITHMS_CERT, &[Request]),
+    (51, &[Hello13, Retry]),
+    (13172, &[Hello12]),
+];
+
+/// Extensions that OpenSSL knows from 3.2 on. Earlier releases ignore them everywhere.
+const KNOWN_LATER: [(u16, &[Place]); 3] = [
+    (19, &[Hello12, Encrypted]),
+    (20, &[Hello12, Encrypted]),
+    (27, &[Request]),
+];
+
+/// Refuses an extension in a message where it has no place.
+pub(super) fn extensions(place: Place, list: &[u8]) -> Result<(), Failure> {
+    for (kind, content) in Extensions(list) {
+        let is_misplaced = |known: &[(u16, &[Place])]| {
+            let mut known = known.iter();
+            known.any(|(known, places)| *known == kind && !places.contains(&place))
+        };
+        if is_misplaced(&KNOWN) || (kind == 65281 && place != Hello12) {
+            return Err(Failure::TlsViolated(
+                "an extension in a message where it has no place",
+            ));
+        }
+        if is_misplaced(&KNOWN_LATER) {
+            return Err(Failure::TlsLimit(
+                "an extension in a message where it has no place",
+            ));
+        }
+        if kind == SIGNATURE_ALGORITHMS_CERT && !is_list_of_schemes(content) {
+            return Err(Failure::TlsViolated("a message is malformed"));
+        }
+    }
+    Ok(())
+}
+
+fn is_list_of_schemes(content: &[u8]) -> bool {
+    matches!(vector16(content), Some((list, [])) if !list.is_empty() && list.len() % 2 == 0)
+}
+
+/// Extensions, each with its type and content. It ends where the bytes end or can't be read.
+pub(super) struct Extensions<'a>(pub &'a [u8]);
+
+impl<'a> Iterator for Extensions<'a> {
+    type Item = (u16, &'a [u8]);
+
+    fn next(&mut self) -> Option<(u16, &'a [u8])> {
+        let (kind, rest) = self.0.split_first_chunk()?;
+        let (content, rest) = vector16(rest)?;
+        self.0 = rest;
+        Some((u16::from_be_bytes(*kind), content))
+    }
+}
+
+/// Content with a length of two bytes before it, and what follows.
+fn vector16(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
+}
+
+/// Content with a length of one byte before it, and what follows.
+fn vector8(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first()?;
+    rest.split_at_checked(usize::from(*length))
+}
+
+/// Content with a length of three bytes before it, and what follows.
+fn vector24(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let ([a, b, c], rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(u32::from_be_bytes([0, *a, *b, *c]) as usize)
+}
+
+/// Looks at the decrypted records of one direction and key.
+pub(super) struct Inspector {
+    tls13: bool,
+    /// Whether a record came before.
+    begun: bool,
+    /// The beginning of a handshake message whose end has not come yet.
+    partial: Vec<u8>,
+}
+
+impl Inspector {
+    pub fn new(tls13: bool) -> Inspector {
+        Inspector {
+            tls13,
+            begun: false,
+            partial: Vec::new(),
+        }
+    }
+
+    /// Refuses a record that OpenSSL would refuse.
+    pub fn look(&mut self, kind: ContentType, content: &[u8]) -> Result<(), Failure> {
+        let is_first = !std::mem::replace(&mut self.begun, true);
+        match kind {
+            // In TLS 1.2 the first protected record is Finished.
+            kind if is_first && !self.tls13 && kind != ContentType::Handshake => Err(
+                Failure::TlsViolated("a message that is not expected at this point"),
+            ),
+            ContentType::Handshake if content.is_empty() && self.tls13 => {
+                Err(Failure::TlsViolated("an empty record"))
+            }
+            ContentType::Handshake if self.tls13 => self.messages(content),
+            ContentType::Handshake if !is_first && content.first() == Some(&0) => {
+                Err(Failure::TlsLimit("a renegotiation"))
+            }
+            ContentType::Alert => self.alert(content),
+            _ => Ok(()),
+        }
+    }
+
+    /// TLS 1.2 has warnings; TLS 1.3 ignores the level.
+    fn alert(&self, content: &[u8]) -> Result<(), Failure> {
+        const NO_RENEGOTIATION: u8 = 100;
+        match content {
+            [_, _] if self.tls13 => Ok(()),
+            [1, NO_RENEGOTIATION] | [2, 0] => {
+                Err(Failure::TlsViolated("an alert that ends the connection"))
+            }
+            [1 | 2, _] => Ok(()),
+            _ => Err(Failure::TlsViolated("a malformed alert")),
+        }
+    }
+
+    fn messages(&mut self, content: &[u8]) -> Result<(), Failure> {
+        let joined;
+        let mut rest = match self.partial.is_empty() {
+            true => content,
+            false => {
+                self.partial.extend_from_slice(content);
+                joined = std::mem::take(&mut self.partial);
+                &joined[..]
+            }
+        };
+        while let Some((kind, after)) = rest.split_first()
+            && let Some((body, after)) = vector24(after)
+        {
+            message(HandshakeType::from(*kind), body)?;
+            rest = after;
+        }
+        self.partial = rest.to_vec();
+        Ok(())
+    }
+}
+
+/// Refuses a message of TLS 1.3. What is malformed, rustls refuses.
+fn message(kind: HandshakeType, body: &[u8]) -> Result<(), Failure> {
+    let list = |bytes| vector16(bytes).map_or(&[][..], |(list, _)| list);
+    let after_context = || vector8(body).map_or(&[][..], |(_, rest)| rest);
+    match kind {
+        HandshakeType::EncryptedExtensions => extensions(Encrypted, list(body)),
+        HandshakeType::CertificateRequest => extensions(Request, list(after_context())),
+        HandshakeType::Certificate => {
+            let mut entries = vector24(after_context()).map_or(&[][..], |(entries, _)| entries);
+            while let Some((_, rest)) = vector24(entries)
+                && let Some((extended, rest)) = vector16(rest)
+            {
+                extensions(Cert, extended)?;
+                entries = rest;
+            }
+            Ok(())
+        }
+        HandshakeType::NewSessionTicket => {
+            let ticket = body.get(8..).and_then(vector8);
+            let extended = ticket.and_then(|(_, rest)| vector16(rest));
+            extensions(Ticket, extended.map_or(&[][..], |(_, rest)| list(rest)))
+        }
+        _ => Ok(()),
+    }
+}

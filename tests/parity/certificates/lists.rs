@@ -1,0 +1,1152 @@
+//! Families of revocation lists: which list OpenSSL takes for which certificate, and what it makes of
+//! each extension of a list and of its entries.
+
+use super::{NAME, Table};
+use crate::forge::{
+    Algorithm, Authority, BMP, CN, Draft, Key, List, O, PRINTABLE, UTF8, cn, days, entry,
+    extension, generalized, name, oid, pem, tlv, utf16,
+};
+
+const NUMBER: &str = "2.5.29.20";
+const REASON: &str = "2.5.29.21";
+const INVALIDITY: &str = "2.5.29.24";
+const DELTA: &str = "2.5.29.27";
+const POINT: &str = "2.5.29.28";
+const ENTRY_ISSUER: &str = "2.5.29.29";
+const POINTS: &str = "2.5.29.31";
+const AUTHORITY: &str = "2.5.29.35";
+const KEY_ID: &str = "2.5.29.14";
+const FRESHEST: &str = "2.5.29.46";
+
+/// What a list is for a server's certificate: the root's own, or that of an intermediate. The root needs
+/// a list in some versions of HAProxy only.
+struct Scene {
+    root: Authority,
+    middle: Authority,
+    leaf: Authority,
+    /// The case without lists.
+    case: usize,
+    name: String,
+}
+
+const LEAF: &[u8] = &[0x77];
+
+impl Scene {
+    /// Root, intermediate and leaf, changed in these ways.
+    fn new(
+        table: &mut Table,
+        name: &str,
+        middle: impl Fn(Draft) -> Draft,
+        leaf: impl Fn(Draft, &Authority) -> Draft,
+    ) -> Scene {
+        let root = Authority::root("Root");
+        let middle = root.issue(middle(Draft {
+            serial: vec![0x70],
+            ..Draft::ca("Middle")
+        }));
+        let leaf = middle.issue(leaf(
+            Draft {
+                serial: LEAF.to_vec(),
+                ..Draft::leaf(&[NAME])
+            },
+            &middle,
+        ));
+        let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
+        table.judge(&format!("{name}, no lists"), &sent, &leaf.key, &[&root.der]);
+        Scene {
+            root,
+            middle,
+            leaf,
+            case: table.cases.len() - 1,
+            name: name.to_owned(),
+        }
+    }
+
+    /// A case with these lists and the usual one of the root.
+    fn judge(&self, table: &mut Table, what: &str, lists: &[Vec<u8>]) {
+        let usual = self.root.revoke(&List::new(&[]));
+        self.judge_exactly(table, what, &[&[usual][..], lists].concat());
+    }
+
+    fn judge_exactly(&self, table: &mut Table, what: &str, lists: &[Vec<u8>]) {
+        let text: String = lists.iter().map(|list| pem("X509 CRL", list)).collect();
+        self.judge_text(table, what, &text);
+    }
+
+    fn judge_text(&self, table: &mut Table, what: &str, text: &str) {
+        let file = table.file("list.pem", text);
+        let name = format!("{}: {what}", self.name);
+        table.again(
+            &name,
+            self.case,
+            &format!("crl-file {file}"),
+            &format!("--crl-file {file}"),
+        );
+    }
+}
+
+pub fn cases(table: &mut Table) {
+    scopes(table);
+    pairs(table);
+    authorities(table);
+    list_extensions(table);
+    entry_extensions(table);
+    issuers(table);
+    namesakes(table);
+    times(table);
+    signatures(table);
+    forms(table);
+    files(table);
+    deltas(table);
+}
+
+fn uri(text: &str) -> Vec<u8> {
+    tlv(0x86, &[text.as_bytes()])
+}
+
+fn directory(name: &[u8]) -> Vec<u8> {
+    tlv(0xa4, &[name])
+}
+
+/// A DistributionPointName of these GeneralNames.
+fn full(names: &[Vec<u8>]) -> Vec<u8> {
+    tlv(0xa0, &[&tlv(0xa0, &[&names.concat()])])
+}
+
+/// A DistributionPointName relative to the issuer.
+fn relative(text: &str) -> Vec<u8> {
+    let attribute = tlv(0x30, &[&oid(CN), &tlv(UTF8, &[text.as_bytes()])]);
+    tlv(0xa0, &[&tlv(0xa1, &[&attribute])])
+}
+
+/// A BIT STRING's content.
+fn bits(tag: u8, bytes: &[u8]) -> Vec<u8> {
+    tlv(tag, &[&[0], bytes])
+}
+
+const ONE: &str = "http://lists.example.test/one.crl";
+const TWO: &str = "http://lists.example.test/two.crl";
+
+/// What a certificate says about where its lists are: values of cRLDistributionPoints.
+fn points() -> Vec<(&'static str, Vec<Vec<u8>>)> {
+    let point = |parts: &[Vec<u8>]| tlv(0x30, &[&parts.concat()]);
+    let some = |byte| bits(0x81, &[byte]);
+    let one = || full(&[uri(ONE)]);
+    let two = || full(&[uri(TWO)]);
+    let middle = || cn("Middle");
+    let joined = name(&[(CN, UTF8, b"Middle"), (CN, UTF8, b"lists")]);
+    vec![
+        ("a place", vec![point(&[one()])]),
+        ("another place", vec![point(&[two()])]),
+        ("two places", vec![point(&[one()]), point(&[two()])]),
+        (
+            "two names of a place",
+            vec![point(&[full(&[uri(ONE), uri(TWO)])])],
+        ),
+        (
+            "a directory",
+            vec![point(&[full(&[directory(&cn("lists"))])])],
+        ),
+        ("a relative name", vec![point(&[relative("lists")])]),
+        (
+            "a relative name in full",
+            vec![point(&[full(&[directory(&joined)])])],
+        ),
+        (
+            "its issuer",
+            vec![point(&[one(), tlv(0xa2, &[&directory(&middle())])])],
+        ),
+        (
+            "another issuer",
+            vec![point(&[one(), tlv(0xa2, &[&directory(&cn("Other"))])])],
+        ),
+        (
+            "only its issuer",
+            vec![point(&[tlv(0xa2, &[&directory(&middle())])])],
+        ),
+        (
+            "only another issuer",
+            vec![point(&[tlv(0xa2, &[&directory(&cn("Other"))])])],
+        ),
+        (
+            "its issuer's URI",
+            vec![point(&[one(), tlv(0xa2, &[&uri(ONE)])])],
+        ),
+        ("some reasons", vec![point(&[one(), some(0x60)])]),
+        (
+            "every reason",
+            vec![point(&[one(), bits(0x81, &[0x7f, 0x80])])],
+        ),
+        ("no reason", vec![point(&[one(), some(0)])]),
+        (
+            "reasons in two places",
+            vec![
+                point(&[one(), bits(0x81, &[0x70])]),
+                point(&[two(), bits(0x81, &[0x0f, 0x80])]),
+            ],
+        ),
+        (
+            "some reasons, then all",
+            vec![point(&[one(), some(0x60)]), point(&[one()])],
+        ),
+        ("nothing", vec![point(&[])]),
+        ("reasons alone", vec![point(&[some(0x60)])]),
+        ("no points", vec![]),
+        ("rubbish", vec![tlv(4, &[b"x"])]),
+    ]
+}
+
+/// What a list says it is about: values of issuingDistributionPoint.
+fn scopes_of_lists() -> Vec<(&'static str, Option<Vec<u8>>)> {
+    let yes = |tag| tlv(tag, &[&[0xff]]);
+    let point = |parts: &[Vec<u8>]| Some(tlv(0x30, &[&parts.concat()]));
+    let joined = name(&[(CN, UTF8, b"Middle"), (CN, UTF8, b"lists")]);
+    vec![
+        ("no scope", None),
+        ("an empty scope", point(&[])),
+        ("a place", point(&[full(&[uri(ONE)])])),
+        ("another place", point(&[full(&[uri(TWO)])])),
+        (
+            "a place in capitals",
+            point(&[full(&[uri(&ONE.to_uppercase())])]),
+        ),
+        (
+            "two names of a place",
+            point(&[full(&[uri(TWO), uri(ONE)])]),
+        ),
+        ("a directory", point(&[full(&[directory(&cn("LISTS"))])])),
+        ("a relative name", point(&[relative("lists")])),
+        (
+            "a relative name in full",
+            point(&[full(&[directory(&joined)])]),
+        ),
+        ("no names of a place", point(&[full(&[])])),
+        ("users", point(&[yes(0x81)])),
+        ("authorities", point(&[yes(0x82)])),
+        ("attributes", point(&[yes(0x85)])),
+        ("users and authorities", point(&[yes(0x81), yes(0x82)])),
+        ("no users", point(&[tlv(0x81, &[&[0]])])),
+        ("some reasons", point(&[bits(0x83, &[0x60])])),
+        ("every reason", point(&[bits(0x83, &[0x7f, 0x80])])),
+        ("indirect", point(&[yes(0x84)])),
+        ("not indirect", point(&[tlv(0x84, &[&[0]])])),
+        ("users of a place", point(&[full(&[uri(ONE)]), yes(0x81)])),
+        (
+            "authorities of a place",
+            point(&[full(&[uri(ONE)]), yes(0x82)]),
+        ),
+        ("a broken scope", Some(b"hello".to_vec())),
+        ("more than a scope", point(&[tlv(0x86, &[&[0xff]])])),
+    ]
+}
+
+fn scope(value: &Option<Vec<u8>>) -> Vec<Vec<u8>> {
+    let value = value.as_ref();
+    value.map_or_else(Vec::new, |value| vec![extension(POINT, true, value)])
+}
+
+fn point_scene(table: &mut Table, what: &str, points: Option<&[Vec<u8>]>, of_ca: bool) -> Scene {
+    let with = |draft: Draft| match points {
+        Some(points) => {
+            let value = tlv(0x30, &[&points.concat()]);
+            draft.with(extension(POINTS, false, &value))
+        }
+        None => draft,
+    };
+    match of_ca {
+        false => Scene::new(table, what, |middle| middle, |leaf, _| with(leaf)),
+        true => Scene::new(
+            table,
+            what,
+            |middle| middle,
+            |leaf, _| with(leaf.with(crate::forge::basic(true, None))),
+        ),
+    }
+}
+
+/// Every scope of a list with every place that a certificate names.
+fn scopes(table: &mut Table) {
+    let mut all: Vec<(&str, Option<Vec<Vec<u8>>>)> = vec![("points absent", None)];
+    all.extend(
+        points()
+            .into_iter()
+            .map(|(what, value)| (what, Some(value))),
+    );
+    for (what, value) in &all {
+        let scene = point_scene(table, &format!("points: {what}"), value.as_deref(), false);
+        for (of_list, value) in scopes_of_lists() {
+            let list = scene.middle.revoke(&List::new(&[]).with(&scope(&value)));
+            scene.judge(table, &format!("a list of {of_list}"), &[list]);
+        }
+    }
+    let scene = point_scene(table, "a CA's certificate at a server", None, true);
+    for (of_list, value) in scopes_of_lists() {
+        let list = scene.middle.revoke(&List::new(&[]).with(&scope(&value)));
+        scene.judge(table, &format!("a list of {of_list}"), &[list]);
+    }
+    // The same lists of the root, for an intermediate and for the root itself.
+    let scene = point_scene(table, "lists of the root", None, false);
+    for (of_list, value) in scopes_of_lists() {
+        let lists = [
+            scene.root.revoke(&List::new(&[]).with(&scope(&value))),
+            scene.middle.revoke(&List::new(&[])),
+        ];
+        scene.judge_exactly(table, &format!("a list of {of_list}"), &lists);
+    }
+}
+
+/// Two lists, of which one names the certificate: which of them counts?
+fn pairs(table: &mut Table) {
+    let mut all: Vec<(&str, Option<Vec<Vec<u8>>>)> = vec![("points absent", None)];
+    let chosen = [
+        "a place",
+        "two places",
+        "reasons in two places",
+        "its issuer",
+    ];
+    let named = points()
+        .into_iter()
+        .filter(|(what, _)| chosen.contains(what));
+    all.extend(named.map(|(what, value)| (what, Some(value))));
+    for (what, value) in &all {
+        let scene = point_scene(
+            table,
+            &format!("two lists, {what}"),
+            value.as_deref(),
+            false,
+        );
+        for (row, (one, first)) in scopes_of_lists().into_iter().enumerate() {
+            for (column, (other, second)) in scopes_of_lists().into_iter().take(13).enumerate() {
+                // A third of them, from every row and column.
+                if (row + column) % 3 != 0 {
+                    continue;
+                }
+                let clean = List::new(&[]).with(&scope(&first));
+                let naming = List {
+                    this_update: days(-3),
+                    ..List::new(LEAF).with(&scope(&second))
+                };
+                let lists = [scene.middle.revoke(&clean), scene.middle.revoke(&naming)];
+                let what = format!("a clean list of {one}, a naming one of {other}");
+                scene.judge(table, &what, &lists);
+            }
+        }
+    }
+    let scene = point_scene(table, "two lists of different age", None, false);
+    for (what, first, second) in [
+        ("older clean", (-5, &[][..]), (-3, LEAF)),
+        ("newer clean", (-3, &[][..]), (-5, LEAF)),
+        ("as old, clean first", (-3, &[][..]), (-3, LEAF)),
+        ("as old, clean last", (-3, LEAF), (-3, &[][..])),
+        ("clean from the future", (3, &[][..]), (-3, LEAF)),
+        ("naming from the future", (-3, &[][..]), (3, LEAF)),
+    ] {
+        let list = |(age, serials): (i64, &[u8])| {
+            scene.middle.revoke(&List {
+                this_update: days(age),
+                ..List::new(serials)
+            })
+        };
+        scene.judge(table, what, &[list(first), list(second)]);
+        let critical = extension(NUMBER, true, &[2, 1, 1]);
+        let newer = scene.middle.revoke(&List {
+            extensions: vec![critical],
+            ..List::new(&[])
+        });
+        let what = format!("{what}, and one with a critical number");
+        scene.judge(table, &what, &[list(first), list(second), newer]);
+    }
+}
+
+/// What a list says about whose it is.
+fn authorities(table: &mut Table) {
+    let own_id: &[u8] = b"own key";
+    let key_id = |id: &[u8]| extension(KEY_ID, false, &tlv(4, &[id]));
+    let with_id = |middle: Draft| middle.with(key_id(own_id));
+    let key = |id: &[u8]| tlv(0x80, &[id]);
+    let serial = |number: u8| tlv(0x82, &[&[number]]);
+    let issuer = |name: &[u8]| tlv(0xa1, &[&directory(name)]);
+    for (what, has_id) in [("with a key id", true), ("without a key id", false)] {
+        let scene = Scene::new(
+            table,
+            &format!("authority {what}"),
+            |middle| if has_id { with_id(middle) } else { middle },
+            |leaf, _| leaf,
+        );
+        for (what, value) in [
+            ("its key", vec![key(own_id)]),
+            ("another key", vec![key(b"other key")]),
+            ("an empty key", vec![key(b"")]),
+            ("nothing", vec![]),
+            ("its serial number", vec![issuer(&cn("Root")), serial(0x70)]),
+            (
+                "another serial number",
+                vec![issuer(&cn("Root")), serial(0x71)],
+            ),
+            ("another issuer", vec![issuer(&cn("Other")), serial(0x70)]),
+            (
+                "its issuer in capitals",
+                vec![issuer(&cn("ROOT")), serial(0x70)],
+            ),
+            ("its issuer alone", vec![issuer(&cn("Root"))]),
+            ("another issuer alone", vec![issuer(&cn("Other"))]),
+            ("its serial number alone", vec![serial(0x70)]),
+            ("another serial number alone", vec![serial(0x71)]),
+            (
+                "its key and another serial number",
+                vec![key(own_id), serial(0x71)],
+            ),
+            (
+                "another key and its serial number",
+                vec![key(b"x"), serial(0x70)],
+            ),
+            (
+                "a URI for its issuer",
+                vec![tlv(0xa1, &[&uri(ONE)]), serial(0x70)],
+            ),
+            (
+                "a URI and its issuer",
+                vec![
+                    tlv(0xa1, &[&uri(ONE), &directory(&cn("Root"))]),
+                    serial(0x70),
+                ],
+            ),
+            (
+                "two issuers, its own last",
+                vec![tlv(0xa1, &[&directory(&cn("x")), &directory(&cn("Root"))])],
+            ),
+            ("rubbish", vec![tlv(0x87, &[b"x"])]),
+        ] {
+            for critical in [false, true] {
+                let value = tlv(0x30, &[&value.concat()]);
+                let list = List::new(&[]).with(&[extension(AUTHORITY, critical, &value)]);
+                let what = if critical {
+                    format!("{what}, critical")
+                } else {
+                    what.to_owned()
+                };
+                scene.judge(table, &what, &[scene.middle.revoke(&list)]);
+            }
+        }
+        for (what, other) in [("clean", List::new(&[])), ("naming", List::new(LEAF))] {
+            let wrong = tlv(0x30, &[&key(b"other key")]);
+            let right = tlv(0x30, &[&key(own_id)]);
+            let of = |list: List, value: &[u8]| {
+                scene
+                    .middle
+                    .revoke(&list.with(&[extension(AUTHORITY, false, value)]))
+            };
+            let lists = [of(List::new(&[]), &wrong), of(other, &right)];
+            scene.judge(
+                table,
+                &format!("another key, clean, and its key, {what}"),
+                &lists,
+            );
+        }
+    }
+}
+
+/// Extensions of a list, critical and not.
+fn list_extensions(table: &mut Table) {
+    let scene = Scene::new(
+        table,
+        "extensions of a list",
+        |middle| middle,
+        |leaf, _| leaf,
+    );
+    let number = || extension(NUMBER, false, &[2, 1, 1]);
+    for (what, kind, value) in [
+        ("a number", NUMBER, vec![2, 1, 1]),
+        ("a broken number", NUMBER, b"hello".to_vec()),
+        ("freshest", FRESHEST, tlv(0x30, &[])),
+        ("unknown", "1.2.3.4", vec![5, 0]),
+        ("an issuer's names", "2.5.29.18", tlv(0x30, &[&uri(ONE)])),
+        ("authority access", "1.3.6.1.5.5.7.1.1", tlv(0x30, &[])),
+        (
+            "expired certificates",
+            "2.5.29.60",
+            generalized("20200101000000Z"),
+        ),
+        ("key usage", "2.5.29.15", tlv(3, &[&[1, 6]])),
+        ("names of a subject", "2.5.29.17", tlv(0x30, &[&uri(ONE)])),
+        ("a scope", POINT, tlv(0x30, &[])),
+        ("a broken scope", POINT, vec![1]),
+        ("an authority", AUTHORITY, tlv(0x30, &[])),
+        ("a broken authority", AUTHORITY, vec![1]),
+        ("a broken delta", DELTA, vec![1]),
+    ] {
+        for critical in [false, true] {
+            for (serials, named) in [(&[][..], "clean"), (LEAF, "naming")] {
+                let list = List {
+                    extensions: vec![extension(kind, critical, &value)],
+                    ..List::new(serials)
+                };
+                let how = if critical { "critical" } else { "not critical" };
+                let what = format!("{what}, {how}, {named}");
+                scene.judge(table, &what, &[scene.middle.revoke(&list)]);
+            }
+        }
+        let twice = List::new(&[]).with(&[
+            extension(kind, false, &value),
+            extension(kind, false, &value),
+        ]);
+        scene.judge(
+            table,
+            &format!("{what}, twice"),
+            &[scene.middle.revoke(&twice)],
+        );
+        let after = List::new(&[]).with(&[
+            extension("1.2.3.4", true, &[5, 0]),
+            extension(kind, false, &value),
+        ]);
+        scene.judge(
+            table,
+            &format!("{what}, after a critical one"),
+            &[scene.middle.revoke(&after)],
+        );
+    }
+    let trailing = extension(
+        POINT,
+        true,
+        &[&tlv(0x30, &[&tlv(0x82, &[&[0xff]])])[..], b"x"].concat(),
+    );
+    for (what, extensions) in [
+        ("a scope with a byte after it", vec![number(), trailing]),
+        (
+            "two scopes",
+            vec![
+                extension(POINT, true, &tlv(0x30, &[&tlv(0x82, &[&[0xff]])])),
+                extension(POINT, true, &tlv(0x30, &[])),
+            ],
+        ),
+        ("an extension that is none", vec![tlv(0x30, &[b"x"])]),
+        ("an empty extension", vec![tlv(0x30, &[])]),
+    ] {
+        let list = List {
+            extensions,
+            ..List::new(&[])
+        };
+        scene.judge(table, what, &[scene.middle.revoke(&list)]);
+    }
+}
+
+/// Extensions of an entry, of the certificate or of another.
+fn entry_extensions(table: &mut Table) {
+    let scene = Scene::new(
+        table,
+        "extensions of an entry",
+        |middle| middle,
+        |leaf, _| leaf,
+    );
+    let issuer = |name: &[u8]| tlv(0x30, &[&directory(name)]);
+    let mut kinds: Vec<(String, Vec<Vec<u8>>)> = Vec::new();
+    for critical in [false, true] {
+        let how = if critical { "critical" } else { "not critical" };
+        for (what, kind, value) in [
+            ("a reason", REASON, vec![10, 1, 1]),
+            ("removed", REASON, vec![10, 1, 8]),
+            ("on hold", REASON, vec![10, 1, 6]),
+            ("a reason of two bytes", REASON, vec![10, 2, 1, 8]),
+            ("a negative reason", REASON, vec![10, 1, 0xf8]),
+            ("a broken reason", REASON, vec![10, 0]),
+            ("a reason as a number", REASON, vec![2, 1, 8]),
+            ("removed, with a byte after it", REASON, vec![10, 1, 8, 0]),
+            ("invalidity", INVALIDITY, generalized("20200101000000Z")),
+            ("broken invalidity", INVALIDITY, b"hello".to_vec()),
+            ("an instruction", "2.5.29.23", oid("1.2.840.10040.2.1")),
+            ("unknown", "1.2.3.4", vec![5, 0]),
+            ("its issuer", ENTRY_ISSUER, issuer(&cn("Middle"))),
+            (
+                "its issuer in capitals",
+                ENTRY_ISSUER,
+                issuer(&cn("MIDDLE")),
+            ),
+            ("another issuer", ENTRY_ISSUER, issuer(&cn("Other"))),
+            ("an issuer's URI", ENTRY_ISSUER, tlv(0x30, &[&uri(ONE)])),
+            ("no issuer", ENTRY_ISSUER, tlv(0x30, &[])),
+            ("a broken issuer", ENTRY_ISSUER, b"hello".to_vec()),
+        ] {
+            kinds.push((
+                format!("{what}, {how}"),
+                vec![extension(kind, critical, &value)],
+            ));
+        }
+    }
+    let reason = |value: u8| extension(REASON, false, &[10, 1, value]);
+    kinds.push(("two reasons".to_owned(), vec![reason(8), reason(1)]));
+    kinds.push(("an empty extension".to_owned(), vec![tlv(0x30, &[])]));
+    let plain = |serial: &[u8]| entry(serial, &[]);
+    for (what, extensions) in &kinds {
+        let odd = |serial: &[u8]| entry(serial, extensions);
+        for (place, entries) in [
+            ("of it", vec![odd(LEAF)]),
+            ("of another", vec![odd(&[1])]),
+            ("of another, before it", vec![odd(&[1]), plain(LEAF)]),
+            ("of another, after it", vec![plain(LEAF), odd(&[0x78])]),
+            (
+                "of it, between others",
+                vec![plain(&[0x76]), odd(LEAF), plain(&[0x78])],
+            ),
+            ("of it, and once more", vec![odd(LEAF), plain(LEAF)]),
+            ("of it, after it", vec![plain(LEAF), odd(LEAF)]),
+        ] {
+            let list = List {
+                entries,
+                ..List::new(&[])
+            };
+            let what = format!("{what}, {place}");
+            scene.judge(table, &what, &[scene.middle.revoke(&list)]);
+        }
+    }
+    // An entry without an issuer has that of the entry before.
+    let other = extension(ENTRY_ISSUER, true, &issuer(&cn("Other")));
+    let own = extension(ENTRY_ISSUER, true, &issuer(&cn("Middle")));
+    for (what, entries) in [
+        (
+            "another's, then it",
+            vec![entry(&[1], std::slice::from_ref(&other)), plain(LEAF)],
+        ),
+        (
+            "another's, its issuer's, then it",
+            vec![
+                entry(&[1], std::slice::from_ref(&other)),
+                entry(&[2], &[own]),
+                plain(LEAF),
+            ],
+        ),
+        (
+            "it, then another's",
+            vec![plain(LEAF), entry(&[0x78], &[other])],
+        ),
+    ] {
+        let list = List {
+            entries,
+            ..List::new(&[])
+        };
+        scene.judge(table, what, &[scene.middle.revoke(&list)]);
+    }
+}
+
+/// The issuer's name in other forms.
+fn issuers(table: &mut Table) {
+    let scene = Scene::new(table, "issuer of a list", |middle| middle, |leaf, _| leaf);
+    for (what, issuer) in [
+        ("in capitals", cn("MIDDLE")),
+        ("with spaces", cn("  Middle ")),
+        ("as PrintableString", name(&[(CN, PRINTABLE, b"Middle")])),
+        ("as BMPString", name(&[(CN, BMP, &utf16("middle"))])),
+        ("another", cn("Middles")),
+        ("empty", name(&[])),
+        (
+            "with an organisation",
+            name(&[(CN, UTF8, b"Middle"), (O, UTF8, b"x")]),
+        ),
+        ("the root's", cn("Root")),
+    ] {
+        for (serials, named) in [(&[][..], "clean"), (LEAF, "naming")] {
+            let list = List {
+                issuer: Some(issuer.clone()),
+                ..List::new(serials)
+            };
+            let what = format!("{what}, {named}");
+            scene.judge(table, &what, &[scene.middle.revoke(&list)]);
+            let both = [
+                scene.middle.revoke(&List::new(&[])),
+                scene.middle.revoke(&list),
+            ];
+            scene.judge(table, &format!("{what}, and the usual one"), &both);
+        }
+    }
+}
+
+/// Several authorities with one name.
+fn namesakes(table: &mut Table) {
+    let key_id = |id: &[u8]| extension(KEY_ID, false, &tlv(4, &[id]));
+    for (what, has_ids) in [("with key ids", true), ("without key ids", false)] {
+        let with = |draft: Draft, id: &[u8]| {
+            if has_ids {
+                draft.with(key_id(id))
+            } else {
+                draft
+            }
+        };
+        let root = with(Draft::ca("Same"), b"root").self_signed(Key::new());
+        let middle = root.issue(with(
+            Draft {
+                serial: vec![0x70],
+                ..Draft::ca("Same")
+            },
+            b"middle",
+        ));
+        let leaf = middle.issue(Draft {
+            serial: LEAF.to_vec(),
+            ..Draft::leaf(&[NAME])
+        });
+        let base = format!("one name for root and intermediate, {what}");
+        let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
+        table.judge(&base, &sent, &leaf.key, &[&root.der]);
+        let scene = Scene {
+            case: table.cases.len() - 1,
+            name: base,
+            root,
+            middle,
+            leaf,
+        };
+        let authority = |id: &[u8]| extension(AUTHORITY, false, &tlv(0x30, &[&tlv(0x80, &[id])]));
+        let of_root = |list: List| scene.root.revoke(&list.with(&[authority(b"root")]));
+        let of_middle = |list: List| scene.middle.revoke(&list.with(&[authority(b"middle")]));
+        for (what, lists) in [
+            (
+                "both lists",
+                vec![of_root(List::new(&[])), of_middle(List::new(&[]))],
+            ),
+            (
+                "both, the other way",
+                vec![of_middle(List::new(&[])), of_root(List::new(&[]))],
+            ),
+            ("the root's", vec![of_root(List::new(&[]))]),
+            ("the intermediate's", vec![of_middle(List::new(&[]))]),
+            (
+                "the root's naming",
+                vec![of_root(List::new(LEAF)), of_middle(List::new(&[]))],
+            ),
+            (
+                "the intermediate's naming",
+                vec![of_root(List::new(&[])), of_middle(List::new(LEAF))],
+            ),
+            (
+                "without authority",
+                vec![
+                    scene.root.revoke(&List::new(&[])),
+                    scene.middle.revoke(&List::new(&[])),
+                ],
+            ),
+        ] {
+            scene.judge_exactly(table, what, &lists);
+        }
+    }
+    // A key that was replaced: the root has issued itself a certificate for a new key.
+    let root = Authority::root("Root");
+    let new = root.issue(Draft {
+        serial: vec![0x70],
+        ..Draft::ca("Root")
+    });
+    let leaf = new.issue(Draft {
+        serial: LEAF.to_vec(),
+        ..Draft::leaf(&[NAME])
+    });
+    let sent: [&[u8]; 2] = [&leaf.der, &new.der];
+    table.judge("a new key of the root", &sent, &leaf.key, &[&root.der]);
+    let scene = Scene {
+        case: table.cases.len() - 1,
+        name: "a new key of the root".to_owned(),
+        root,
+        middle: new,
+        leaf,
+    };
+    for (what, lists) in [
+        (
+            "the old key's list",
+            vec![scene.root.revoke(&List::new(&[]))],
+        ),
+        (
+            "the new key's list",
+            vec![scene.middle.revoke(&List::new(&[]))],
+        ),
+        (
+            "both lists",
+            vec![
+                scene.root.revoke(&List::new(&[])),
+                scene.middle.revoke(&List::new(&[])),
+            ],
+        ),
+    ] {
+        scene.judge_exactly(table, what, &lists);
+    }
+}
+
+/// When a list was made, and when the next is due.
+fn times(table: &mut Table) {
+    let scene = Scene::new(table, "times of a list", |middle| middle, |leaf, _| leaf);
+    let utc = |text: &str| tlv(23, &[text.as_bytes()]);
+    let forms = [
+        (
+            "GeneralizedTime",
+            generalized("20200101000000Z"),
+            generalized("20490101000000Z"),
+        ),
+        ("without seconds", utc("2001010000Z"), utc("4901010000Z")),
+        (
+            "with a zone",
+            utc("200101000000+0000"),
+            utc("490101000000+0000"),
+        ),
+        (
+            "with a fraction",
+            generalized("20200101000000.5Z"),
+            generalized("20490101000000.5Z"),
+        ),
+        ("no date", utc("hello"), utc("hello")),
+        (
+            "an impossible date",
+            utc("201301000000Z"),
+            utc("491301000000Z"),
+        ),
+        (
+            "the other century",
+            utc("500101000000Z"),
+            generalized("21500101000000Z"),
+        ),
+        (
+            "before 1970",
+            generalized("19600101000000Z"),
+            generalized("20490101000000Z"),
+        ),
+    ];
+    for (what, begin, end) in &forms {
+        for (which, this_update, next_update) in [
+            ("both", begin.clone(), Some(end.clone())),
+            ("its own", begin.clone(), Some(days(9))),
+            ("the next", days(-9), Some(end.clone())),
+            ("its own and no next", begin.clone(), None),
+        ] {
+            let list = List {
+                this_update,
+                next_update,
+                ..List::new(&[])
+            };
+            let what = format!("{what}, {which}");
+            scene.judge(table, &what, &[scene.middle.revoke(&list)]);
+        }
+    }
+    for (what, begin, end) in [
+        ("ended a day ago", -9, -1),
+        ("ends before it begins", -1, -9),
+        ("begins in a day", 1, 9),
+        ("begins in a day and ended", 1, -1),
+    ] {
+        let list = List {
+            this_update: days(begin),
+            next_update: Some(days(end)),
+            ..List::new(&[])
+        };
+        scene.judge(table, what, &[scene.middle.revoke(&list)]);
+    }
+}
+
+/// How a list is signed.
+fn signatures(table: &mut Table) {
+    let scene = Scene::new(
+        table,
+        "signature of a list",
+        |middle| middle,
+        |leaf, _| leaf,
+    );
+    for algorithm in ["sha1", "sha224", "sha256", "sha384", "sha512"] {
+        let list = List {
+            algorithm: Some(Algorithm::Ecdsa(algorithm)),
+            ..List::new(&[])
+        };
+        let what = format!("P-256 with {algorithm}");
+        scene.judge(table, &what, &[scene.middle.revoke(&list)]);
+        let list = List {
+            inner_algorithm: Some(Algorithm::Ecdsa(algorithm)),
+            ..List::new(&[])
+        };
+        let what = format!("P-256 with {algorithm} within");
+        scene.judge(table, &what, &[scene.middle.revoke(&list)]);
+    }
+    let other = Authority::root("Middle");
+    for (what, lists) in [
+        ("by a namesake", vec![other.revoke(&List::new(&[]))]),
+        (
+            "by a namesake, and by it",
+            vec![
+                other.revoke(&List::new(&[])),
+                scene.middle.revoke(&List::new(&[])),
+            ],
+        ),
+        (
+            "by it, and by a namesake",
+            vec![
+                scene.middle.revoke(&List::new(&[])),
+                other.revoke(&List::new(&[])),
+            ],
+        ),
+        (
+            "by the leaf",
+            vec![scene.leaf.revoke(&List {
+                issuer: Some(cn("Middle")),
+                ..List::new(&[])
+            })],
+        ),
+    ] {
+        scene.judge(table, what, &lists);
+    }
+    let mut broken = scene.middle.revoke(&List::new(&[]));
+    *broken.last_mut().expect("bytes") ^= 1;
+    scene.judge(table, "broken", &[broken]);
+    for (what, key) in [
+        ("RSA", Key::rsa(2048)),
+        ("P-384", Key::curve("P-384", "sha384")),
+        ("P-521", Key::curve("P-521", "sha512")),
+        ("Ed25519", Key::made(&["ED25519"], Algorithm::Ed25519)),
+    ] {
+        let root = Authority::root("Root");
+        let middle = root.issue_to(Draft::ca("Middle"), key);
+        let leaf = middle.issue(Draft {
+            serial: LEAF.to_vec(),
+            ..Draft::leaf(&[NAME])
+        });
+        let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
+        table.judge(&format!("lists by {what}"), &sent, &leaf.key, &[&root.der]);
+        let scene = Scene {
+            case: table.cases.len() - 1,
+            name: format!("lists by {what}"),
+            root,
+            middle,
+            leaf,
+        };
+        for (serials, named) in [(&[][..], "clean"), (LEAF, "naming")] {
+            scene.judge(table, named, &[scene.middle.revoke(&List::new(serials))]);
+        }
+        if what == "RSA" {
+            for algorithm in [
+                Algorithm::Rsa("md5"),
+                Algorithm::Rsa("sha1"),
+                Algorithm::Rsa("sha512"),
+                Algorithm::Pss("sha256"),
+            ] {
+                let list = List {
+                    algorithm: Some(algorithm),
+                    ..List::new(&[])
+                };
+                let what = format!("{algorithm:?}");
+                scene.judge(table, &what, &[scene.middle.revoke(&list)]);
+            }
+        }
+    }
+}
+
+/// Numbers, entries and other bytes.
+fn forms(table: &mut Table) {
+    for (what, serial) in [
+        ("of one byte", vec![0x77]),
+        ("negative", vec![0x87]),
+        ("zero", vec![0]),
+        ("with a zero in front", vec![0, 0x87]),
+        ("of 20 bytes", vec![0x77; 20]),
+        ("of 40 bytes", vec![0x77; 40]),
+        ("of 200 bytes", vec![0x77; 200]),
+    ] {
+        let name = format!("serial number {what}");
+        let scene = Scene::new(
+            table,
+            &name,
+            |middle| middle,
+            |leaf, _| Draft {
+                serial: serial.clone(),
+                ..leaf
+            },
+        );
+        let flipped = {
+            let mut other = serial.clone();
+            other[0] ^= 0x80;
+            other
+        };
+        for (what, listed) in [
+            ("listed", serial.clone()),
+            ("with another sign", flipped),
+            ("in another's", [&serial[..], &[1]].concat()),
+            ("after a zero", [&[0], &serial[..]].concat()),
+        ] {
+            let list = List {
+                entries: vec![entry(&[1], &[]), entry(&listed, &[]), entry(&[9], &[])],
+                ..List::new(&[])
+            };
+            scene.judge(table, what, &[scene.middle.revoke(&list)]);
+        }
+    }
+    let scene = Scene::new(table, "form of a list", |middle| middle, |leaf, _| leaf);
+    let long_form = tlv(0x30, &[&[2, 0x81, 1, 0x77], &days(-3)]);
+    for (what, entries) in [
+        ("a number in long form", vec![long_form]),
+        ("an entry without a date", vec![tlv(0x30, &[&[2, 1, 0x55]])]),
+        ("an empty entry", vec![tlv(0x30, &[])]),
+        ("an entry that is none", vec![tlv(2, &[&[1]])]),
+        (
+            "an entry with more",
+            vec![tlv(0x30, &[&[2, 1, 1], &days(-3), &[5, 0]])],
+        ),
+        (
+            "an entry with empty extensions",
+            vec![tlv(0x30, &[&[2, 1, 1], &days(-3), &[0x30, 0]])],
+        ),
+        (
+            "a date that is none",
+            vec![tlv(0x30, &[&[2, 1, 1], &tlv(23, &[b"x"])])],
+        ),
+        (
+            "a date of another kind",
+            vec![tlv(0x30, &[&[2, 1, 1], &tlv(12, &[b"x"])])],
+        ),
+        (
+            "unsorted",
+            vec![entry(&[9], &[]), entry(LEAF, &[]), entry(&[1], &[])],
+        ),
+        ("twice", vec![entry(LEAF, &[]), entry(LEAF, &[])]),
+    ] {
+        let list = List {
+            entries,
+            ..List::new(&[])
+        };
+        scene.judge(table, what, &[scene.middle.revoke(&list)]);
+    }
+    let many: Vec<Vec<u8>> = (0..3000_u16)
+        .map(|i| entry(&[&[1], &i.to_be_bytes()[..]].concat(), &[]))
+        .collect();
+    for (what, last) in [
+        ("of many others", vec![]),
+        ("of many", vec![entry(LEAF, &[])]),
+    ] {
+        let list = List {
+            entries: [many.clone(), last].concat(),
+            ..List::new(&[])
+        };
+        scene.judge(table, what, &[scene.middle.revoke(&list)]);
+    }
+    for version in [0, 1, 2, 200] {
+        let list = List {
+            version: Some(version),
+            ..List::new(&[])
+        };
+        let what = format!("version number {version}");
+        scene.judge(table, &what, &[scene.middle.revoke(&list)]);
+    }
+    let usual = scene.middle.revoke(&List::new(&[]));
+    scene.judge(table, "bytes after it", &[[&usual[..], b"more"].concat()]);
+    scene.judge(table, "cut", &[usual[..usual.len() - 1].to_vec()]);
+    let pem_of = |list: &[u8]| pem("X509 CRL", list);
+    let text = format!(
+        "{}{}",
+        pem_of(&scene.root.revoke(&List::new(&[]))),
+        pem_of(&usual)
+    );
+    let (begin, body) = text.split_once('\n').expect("lines");
+    for (what, text) in [
+        ("CRLF", text.replace('\n', "\r\n")),
+        ("a comment before it", format!("# lists\n{text}")),
+        ("text after it", format!("{text}end\n")),
+        ("a BOM before it", format!("\u{feff}{text}")),
+        ("spaces at the ends of lines", text.replace('\n', " \n")),
+        ("an empty line", text.replace('\n', "\n\n")),
+        ("a space in a line", format!("{begin}\n {body}")),
+        ("another label", text.replace("X509 CRL", "CRL")),
+        ("without an end", text[..text.len() - 30].to_owned()),
+        ("no final newline", text.trim_end().to_owned()),
+    ] {
+        scene.judge_text(table, what, &text);
+    }
+}
+
+/// Lists and certificates in files of the other kind.
+fn files(table: &mut Table) {
+    let scene = Scene::new(table, "files", |middle| middle, |leaf, _| leaf);
+    let list = |authority: &Authority, serials: &[u8]| {
+        pem("X509 CRL", &authority.revoke(&List::new(serials)))
+    };
+    let of_root = list(&scene.root, &[]);
+    let (clean, naming) = (list(&scene.middle, &[]), list(&scene.middle, LEAF));
+    let root = pem("CERTIFICATE", &scene.root.der);
+    let other = pem("CERTIFICATE", &Authority::root("Other").der);
+    for (what, roots, lists) in [
+        (
+            "a list beside the root",
+            format!("{root}{clean}"),
+            of_root.clone(),
+        ),
+        (
+            "a naming list beside the root",
+            format!("{root}{naming}"),
+            of_root.clone(),
+        ),
+        (
+            "every list beside the root",
+            format!("{root}{of_root}{clean}"),
+            of_root.clone(),
+        ),
+        (
+            "a naming list beside the root, a clean one in its place",
+            format!("{root}{naming}"),
+            format!("{of_root}{clean}"),
+        ),
+        (
+            "the root beside the lists",
+            other.clone(),
+            format!("{of_root}{clean}{root}"),
+        ),
+        ("only the root for lists", root.clone(), root.clone()),
+        ("no lists, no root", other, format!("{of_root}{clean}")),
+    ] {
+        let roots = table.file("roots.pem", &roots);
+        let lists = table.file("list.pem", &lists);
+        let case = table.again(&format!("files: {what}"), scene.case, "", "");
+        case.server =
+            format!("ssl verify required ca-file {roots} crl-file {lists} check-sni {NAME}");
+        case.options = format!("--sni {NAME} --ca-file {roots} --crl-file {lists}");
+        let without = format!("files: {what}; no crl-file");
+        let case = table.again(&without, scene.case, "", "");
+        case.server = format!("ssl verify required ca-file {roots} check-sni {NAME}");
+        case.options = format!("--sni {NAME} --ca-file {roots}");
+    }
+}
+
+/// Lists that only add to others.
+fn deltas(table: &mut Table) {
+    let fresh = |draft: Draft| draft.with(extension(FRESHEST, false, &tlv(0x30, &[])));
+    for (what, scene) in [
+        (
+            "usual",
+            Scene::new(table, "deltas", |middle| middle, |leaf, _| leaf),
+        ),
+        (
+            "fresh",
+            Scene::new(
+                table,
+                "deltas, fresh",
+                |middle| middle,
+                |leaf, _| fresh(leaf),
+            ),
+        ),
+    ] {
+        let number = |number| extension(NUMBER, false, &[2, 1, number]);
+        let delta = |serials: &[u8], age: i64, reason: Option<u8>| {
+            scene.middle.revoke(&List {
+                this_update: days(age),
+                reason,
+                extensions: vec![number(5), extension(DELTA, true, &[2, 1, 1])],
+                ..List::new(serials)
+            })
+        };
+        let full = |serials: &[u8]| {
+            scene.middle.revoke(&List {
+                extensions: vec![number(1)],
+                ..List::new(serials)
+            })
+        };
+        for (case, lists) in [
+            ("alone", vec![delta(&[], -3, None)]),
+            ("alone, naming", vec![delta(LEAF, -3, None)]),
+            ("newer, naming", vec![full(&[]), delta(LEAF, -1, None)]),
+            ("older, naming", vec![full(&[]), delta(LEAF, -9, None)]),
+            ("newer, clean", vec![full(LEAF), delta(&[], -1, None)]),
+            (
+                "newer, taking back",
+                vec![full(LEAF), delta(LEAF, -1, Some(8))],
+            ),
+            ("both clean", vec![full(&[]), delta(&[], -1, None)]),
+        ] {
+            scene.judge(table, &format!("{what}, {case}"), &lists);
+        }
+    }
+}

@@ -1,0 +1,1046 @@
+//! Handshake messages as no library sends them: every case changes one thing.
+
+use super::Table;
+use super::handmade::{
+    ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, Identity, KEY_SHARE, Out,
+    SUPPORTED_VERSIONS, Script, Step, message, record, vector,
+};
+use crate::harness::Differs;
+
+pub fn cases(table: &mut Table) {
+    extensions(table);
+    schemes(table);
+    hellos(table);
+    requests(table);
+    certificates(table);
+    sequences(table);
+    points(table);
+    tickets(table);
+    endings(table);
+}
+
+type Make = fn() -> Script;
+
+/// The peers of both versions, with a P-256 key.
+const VERSIONS: [(&str, Make); 2] = [("1.2", Script::tls12), ("1.3", Script::tls13)];
+
+fn judge(table: &mut Table, name: &str, kind: &str, script: Script) {
+    let (chain, key) = table.server(kind);
+    let port = script.serve(&Identity::new(&chain, &key));
+    let case = table.judge(&format!("by hand, {name}"), "127.0.0.1", port);
+    case.differs = RULES;
+}
+
+/// What breaks a rule of TLS is DOWN here if it is DOWN in HAProxy. Where HAProxy lets it pass, the line
+/// says that this is a limit.
+const RULES: Differs = Differs::PerhapsLimit("what the TLS library here does not take");
+/// Whether a reset is seen in time depends on the moment.
+const RACE: Differs = Differs::Versions("a reset is seen in time, or not");
+
+/// Types of extensions: all that are assigned and plausible, and some that are not.
+const EXTENSIONS: [u16; 37] = [
+    0, 1, 5, 10, 11, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 27, 28, 34, 35, 41, 42, 43,
+    44, 45, 47, 48, 49, 50, 51, 57, 13172, 65281, 65037, 0x0a0a, 12345,
+];
+
+/// What a client would take as the content of an extension.
+fn plausible(kind: u16) -> Vec<u8> {
+    match kind {
+        0 | 17 | 18 | 22 | 23 | 35 | 42 | 49 => Vec::new(),
+        1 | 15 | 19 | 20 => vec![1],
+        5 => vec![1, 0, 0, 1, 9],
+        10 => vec![0, 4, 0, 29, 0, 23],
+        11 => vec![1, 0],
+        13 | 50 => vec![0, 4, 4, 3, 8, 4],
+        14 => vec![0, 2, 0, 1, 0],
+        16 => vec![0, 9, 8, b'h', b't', b't', b'p', b'/', b'1', b'.', b'1'],
+        27 => vec![2, 0, 1],
+        28 => vec![0x40, 0],
+        41 => vec![0, 0],
+        43 => vec![3, 4],
+        44 => vec![0, 2, 1, 1],
+        45 => vec![1, 1],
+        47 => vec![0, 4, 0, 2, 0x30, 0],
+        48 => vec![0, 0],
+        51 => vec![0, 29, 0, 1, 9],
+        65281 => vec![0],
+        _ => vec![1, 2, 3],
+    }
+}
+
+fn extensions(table: &mut Table) {
+    type Place = (
+        &'static str,
+        fn() -> Script,
+        fn(&mut Script, (u16, Vec<u8>)),
+    );
+    let places: [Place; 5] = [
+        ("1.2 ServerHello", Script::tls12, |script, extension| {
+            script.hello_extensions.push(extension);
+        }),
+        ("1.3 ServerHello", Script::tls13, |script, extension| {
+            script.hello_extensions.push(extension);
+        }),
+        (
+            "1.3 EncryptedExtensions",
+            Script::tls13,
+            |script, extension| {
+                script.encrypted_extensions.push(extension);
+            },
+        ),
+        ("1.3 Certificate", Script::tls13, |script, extension| {
+            script.certificate_extensions.push(extension);
+        }),
+        (
+            "1.3 CertificateRequest",
+            Script::tls13,
+            |script, extension| {
+                script.request = Some(request13(&[], &[(13, vec![0, 2, 4, 3]), extension]));
+            },
+        ),
+    ];
+    for (place, script, add) in places {
+        for kind in EXTENSIONS {
+            let mut contents = vec![("usual", plausible(kind)), ("long", vec![0xee; 7])];
+            if !contents[0].1.is_empty() {
+                contents.push(("no", Vec::new()));
+            }
+            for (what, content) in contents {
+                let mut script = script();
+                add(&mut script, (kind, content));
+                let name = format!("{place}, extension {kind} with {what} content");
+                judge(table, &name, "P-256", script);
+            }
+        }
+        for kind in [10, 5, 16, 12345] {
+            let mut script = script();
+            add(&mut script, (kind, plausible(kind)));
+            add(&mut script, (kind, plausible(kind)));
+            judge(
+                table,
+                &format!("{place}, extension {kind} twice"),
+                "P-256",
+                script,
+            );
+        }
+    }
+}
+
+fn schemes(table: &mut Table) {
+    for (version, script) in VERSIONS {
+        for (kind, schemes) in [
+            (
+                "RSA",
+                &[
+                    0x0401, 0x0501, 0x0601, 0x0804, 0x0805, 0x0806, 0x0809, 0x0201,
+                ][..],
+            ),
+            (
+                "P-256",
+                &[
+                    0x0403, 0x0503, 0x0603, 0x0203, 0x0303, 0x0807, 0x0000, 0x0708,
+                ],
+            ),
+        ] {
+            for scheme in schemes {
+                let mut script = script();
+                script.scheme = *scheme;
+                let name = format!("{version}, {kind} signing with {scheme:#06x}");
+                judge(table, &name, kind, script);
+            }
+        }
+    }
+}
+
+fn hellos(table: &mut Table) {
+    for (version, script) in VERSIONS {
+        for legacy in [
+            [3, 0],
+            [3, 1],
+            [3, 2],
+            [3, 3],
+            [3, 4],
+            [3, 5],
+            [2, 0],
+            [254, 253],
+        ] {
+            let mut script = script();
+            script.legacy_version = legacy;
+            judge(
+                table,
+                &format!("{version}, version {legacy:?}"),
+                "P-256",
+                script,
+            );
+        }
+        for end in [
+            &b"DOWNGRD\0"[..],
+            b"DOWNGRD\x01",
+            b"DOWNGRD\x02",
+            b"DOWNGRD\xff",
+            b"downgrd\0",
+        ] {
+            let mut script = script();
+            script.sentinel = end.to_vec();
+            let name = format!("{version}, random ending in {}", end.escape_ascii());
+            judge(table, &name, "P-256", script);
+        }
+        for length in [0, 1, 16, 31, 32, 33] {
+            let mut script = script();
+            script.session_id = Some(length);
+            let name = format!("{version}, a session id of {length} bytes of its own");
+            judge(table, &name, "P-256", script);
+        }
+        for suite in [
+            [0x13, 1],
+            [0x13, 2],
+            [0x13, 3],
+            [0xc0, 0x2b],
+            [0xc0, 0x2c],
+            [0, 0x2f],
+            [0, 0],
+            [0, 0xff],
+            [0x56, 0],
+        ] {
+            let mut script = script();
+            script.suite = Some(suite);
+            judge(
+                table,
+                &format!("{version}, suite {suite:02x?}"),
+                "P-256",
+                script,
+            );
+        }
+        for (what, change) in [
+            (
+                "with a byte after it",
+                (|mut hello| {
+                    hello_length(&mut hello, &[0]);
+                    hello
+                }) as fn(Vec<u8>) -> Vec<u8>,
+            ),
+            ("with compression 1", |mut hello| {
+                let at = 4 + 2 + 32 + 1 + usize::from(hello[38]) + 2;
+                hello[at] = 1;
+                hello
+            }),
+            ("cut by a byte", |mut hello| {
+                hello.pop();
+                message(2, &hello[4..])
+            }),
+            ("without extensions", |hello| {
+                let end = 4 + 2 + 32 + 1 + usize::from(hello[38]) + 3;
+                message(2, &hello[4..end])
+            }),
+            ("with an empty list of extensions", |hello| {
+                let end = 4 + 2 + 32 + 1 + usize::from(hello[38]) + 3;
+                message(2, &[&hello[4..end], &[0, 0]].concat())
+            }),
+        ] {
+            let script = script().with_message(Step::ServerHello, change);
+            judge(
+                table,
+                &format!("{version}, a ServerHello {what}"),
+                "P-256",
+                script,
+            );
+        }
+        for (secure, extended) in [(false, true), (true, false), (false, false)] {
+            if version == "1.2" {
+                let mut script = script();
+                script.secure_renegotiation = secure;
+                script.extended_master_secret = extended;
+                let name = format!(
+                    "{version}, secure renegotiation {secure}, extended master secret {extended}"
+                );
+                judge(table, &name, "P-256", script);
+            }
+        }
+    }
+    for (what, value) in [
+        ("3.3", vec![3, 3]),
+        ("3.2", vec![3, 2]),
+        ("3.5", vec![3, 5]),
+        ("draft 28", vec![0x7f, 28]),
+        ("a list", vec![2, 3, 4]),
+    ] {
+        let mut script = Script::tls12();
+        script
+            .hello_extensions
+            .push((SUPPORTED_VERSIONS, value.clone()));
+        judge(
+            table,
+            &format!("1.2, supported_versions {what}"),
+            "P-256",
+            script,
+        );
+        let script = Script::tls13().with_message(Step::ServerHello, move |hello| {
+            replace(hello, SUPPORTED_VERSIONS, &value)
+        });
+        judge(
+            table,
+            &format!("1.3, supported_versions {what}"),
+            "P-256",
+            script,
+        );
+    }
+    for (what, value) in [
+        ("of zeros", [&[0, 29, 0, 32][..], &[0; 32]].concat()),
+        ("of 31 bytes", [&[0, 29, 0, 31][..], &[9; 31]].concat()),
+        ("of 33 bytes", [&[0, 29, 0, 33][..], &[9; 33]].concat()),
+        ("of another group", [&[0, 30, 0, 56][..], &[9; 56]].concat()),
+        ("of P-256", [&[0, 23, 0, 65, 4][..], &[9; 64]].concat()),
+        ("of a group alone", vec![0, 29]),
+        (
+            "with a byte after it",
+            [&[0, 29, 0, 32][..], &[9; 33]].concat(),
+        ),
+    ] {
+        let script = Script::tls13().with_message(Step::ServerHello, move |hello| {
+            replace(hello, KEY_SHARE, &value)
+        });
+        judge(table, &format!("1.3, a key share {what}"), "P-256", script);
+    }
+}
+
+/// Adds bytes at the end of a message.
+fn hello_length(hello: &mut Vec<u8>, more: &[u8]) {
+    let body = [&hello[4..], more].concat();
+    *hello = message(hello[0], &body);
+}
+
+/// A ServerHello with another content of this extension.
+fn replace(hello: Vec<u8>, kind: u16, content: &[u8]) -> Vec<u8> {
+    let start = 4 + 2 + 32 + 1 + usize::from(hello[38]) + 3;
+    let mut rest = &hello[start + 2..];
+    let mut list = Vec::new();
+    while let [a, b, c, d, ..] = *rest {
+        let length = usize::from(u16::from_be_bytes([c, d]));
+        let here = match u16::from_be_bytes([a, b]) == kind {
+            true => content,
+            false => &rest[4..4 + length],
+        };
+        list.extend([a, b]);
+        list.extend(vector(2, here));
+        rest = &rest[4 + length..];
+    }
+    message(2, &[&hello[4..start], &vector(2, &list)].concat())
+}
+
+/// The body of a CertificateRequest of TLS 1.3.
+fn request13(context: &[u8], extensions: &[(u16, Vec<u8>)]) -> Vec<u8> {
+    let list = extensions
+        .iter()
+        .map(|(kind, content)| [&kind.to_be_bytes()[..], &vector(2, content)].concat());
+    [
+        vector(1, context),
+        vector(2, &list.collect::<Vec<_>>().concat()),
+    ]
+    .concat()
+}
+
+/// The body of a CertificateRequest of TLS 1.2.
+fn request12(types: &[u8], schemes: &[u8], names: &[u8]) -> Vec<u8> {
+    [vector(1, types), vector(2, schemes), vector(2, names)].concat()
+}
+
+fn requests(table: &mut Table) {
+    let schemes = || (13, vec![0, 4, 4, 3, 8, 4]);
+    let name = [
+        &[
+            0x30, 0x0f, 0x31, 0x0d, 0x30, 0x0b, 6, 3, 0x55, 4, 3, 0x0c, 4,
+        ][..],
+        b"Root",
+    ]
+    .concat();
+    let names = |list: &[&[u8]]| {
+        let each: Vec<Vec<u8>> = list.iter().map(|name| vector(2, name)).collect();
+        each.concat()
+    };
+    let lists = [
+        ("no names", Vec::new()),
+        ("a name", names(&[&name])),
+        ("two names", names(&[&name, &name])),
+        ("an empty name", names(&[b""])),
+        ("an empty SEQUENCE", names(&[&[0x30, 0]])),
+        ("a malformed name", names(&[b"\x30\x05abc"])),
+        ("a name that is a number", names(&[&[2, 1, 1]])),
+        ("text as a name", names(&[b"CN=Root"])),
+        (
+            "a name with bytes after it",
+            names(&[&[&name[..], &[0, 0]].concat()]),
+        ),
+        ("a name that is cut", vec![0, 9, 0x30, 7, 1]),
+        ("a name with an empty SET", names(&[&[0x30, 2, 0x31, 0]])),
+        (
+            "a name with a SET that is cut",
+            names(&[&[0x30, 4, 0x31, 9, 0x30, 0]]),
+        ),
+        ("a length alone", vec![0]),
+        (
+            "a name of which the SEQUENCE is long",
+            names(&[&[0x30, 0x81, 0]]),
+        ),
+        ("a name of indefinite length", names(&[&[0x30, 0x80, 0, 0]])),
+        (
+            "a name with a bad string",
+            names(&[&[0x30, 0x0b, 0x31, 9, 0x30, 7, 6, 3, 0x55, 4, 3, 0x0c, 0]]),
+        ),
+        (
+            "a name with UTF-8 that is none",
+            names(&[&[
+                0x30, 0x0d, 0x31, 0x0b, 0x30, 9, 6, 3, 0x55, 4, 3, 0x0c, 2, 0xff, 0xff,
+            ]]),
+        ),
+        (
+            "a name with a number as value",
+            names(&[&[0x30, 0x0c, 0x31, 0x0a, 0x30, 8, 6, 3, 0x55, 4, 3, 2, 1, 1]]),
+        ),
+    ];
+    for (what, list) in &lists {
+        let mut script = Script::tls12();
+        script.request = Some(request12(&[1, 64], &[4, 3, 8, 4], list));
+        judge(
+            table,
+            &format!("1.2, a CertificateRequest with {what}"),
+            "P-256",
+            script,
+        );
+        let mut script = Script::tls13();
+        script.request = Some(request13(&[], &[schemes(), (47, vector(2, list))]));
+        judge(
+            table,
+            &format!("1.3, a CertificateRequest with {what}"),
+            "P-256",
+            script,
+        );
+    }
+    for (what, body) in [
+        ("without types", request12(&[], &[4, 3], &[])),
+        ("with an unknown type", request12(&[99], &[4, 3], &[])),
+        ("without schemes", request12(&[1, 64], &[], &[])),
+        (
+            "with schemes that are unknown",
+            request12(&[1, 64], &[9, 9], &[]),
+        ),
+        ("with SHA-1 alone", request12(&[1, 64], &[2, 1, 2, 3], &[])),
+        (
+            "with an odd list of schemes",
+            request12(&[1, 64], &[4, 3, 4], &[]),
+        ),
+        ("of TLS 1.1", [vector(1, &[1, 64]), vector(2, &[])].concat()),
+        ("that is empty", Vec::new()),
+        (
+            "with a byte after it",
+            [request12(&[1, 64], &[4, 3], &[]), vec![0]].concat(),
+        ),
+    ] {
+        let mut script = Script::tls12();
+        script.request = Some(body);
+        judge(
+            table,
+            &format!("1.2, a CertificateRequest {what}"),
+            "P-256",
+            script,
+        );
+    }
+    for (what, body) in [
+        ("with a context", request13(&[1, 2], &[schemes()])),
+        ("without schemes", request13(&[], &[])),
+        (
+            "with an empty list of schemes",
+            request13(&[], &[(13, vec![0, 0])]),
+        ),
+        (
+            "with an odd list of schemes",
+            request13(&[], &[(13, vec![0, 3, 4, 3, 4])]),
+        ),
+        (
+            "with schemes that are unknown",
+            request13(&[], &[(13, vec![0, 2, 9, 9])]),
+        ),
+        (
+            "with SHA-1 alone",
+            request13(&[], &[(13, vec![0, 2, 2, 3])]),
+        ),
+        (
+            "with schemes twice",
+            request13(&[], &[schemes(), schemes()]),
+        ),
+        (
+            "with an empty list of names",
+            request13(&[], &[schemes(), (47, vec![0, 0])]),
+        ),
+        ("that is empty", Vec::new()),
+        (
+            "with a byte after it",
+            [request13(&[], &[schemes()]), vec![0]].concat(),
+        ),
+    ] {
+        let mut script = Script::tls13();
+        script.request = Some(body);
+        judge(
+            table,
+            &format!("1.3, a CertificateRequest {what}"),
+            "P-256",
+            script,
+        );
+    }
+}
+
+fn certificates(table: &mut Table) {
+    for (what, change) in [
+        (
+            "with a context",
+            (|m: Vec<u8>| message(11, &[&[2, 1, 1], &m[5..]].concat())) as fn(Vec<u8>) -> Vec<u8>,
+        ),
+        ("with a byte after it", |m| {
+            message(11, &[&m[4..], &[0]].concat())
+        }),
+        ("without certificates", |m| {
+            message(
+                11,
+                &m[4..5]
+                    .iter()
+                    .copied()
+                    .chain([0, 0, 0])
+                    .collect::<Vec<u8>>(),
+            )
+        }),
+        ("with an empty certificate", |m| {
+            message(11, &[&m[4..5], &[0, 0, 5, 0, 0, 0, 0, 0]].concat())
+        }),
+        ("that is empty", |_| message(11, &[])),
+    ] {
+        let script = Script::tls13().with_message(Step::Certificate, change);
+        judge(
+            table,
+            &format!("1.3, a Certificate {what}"),
+            "P-256",
+            script,
+        );
+    }
+    for (what, change) in [
+        (
+            "with a byte after it",
+            (|m: Vec<u8>| message(11, &[&m[4..], &[0]].concat())) as fn(Vec<u8>) -> Vec<u8>,
+        ),
+        ("without certificates", |_| message(11, &[0, 0, 0])),
+        ("with an empty certificate", |_| {
+            message(11, &[0, 0, 3, 0, 0, 0])
+        }),
+        ("with garbage after the server's", |m| {
+            let list = [&m[7..], &[0, 0, 3, 1, 2, 3]].concat();
+            message(11, &vector(3, &list))
+        }),
+        ("with a byte after the server's within its length", |m| {
+            let list = vector(3, &[&m[10..], &[0]].concat());
+            message(11, &vector(3, &list))
+        }),
+    ] {
+        let script = Script::tls12().with_message(Step::Certificate, change);
+        judge(
+            table,
+            &format!("1.2, a Certificate {what}"),
+            "P-256",
+            script,
+        );
+    }
+    // Stapled answers that nobody asked for.
+    let staple = [&[1][..], &vector(3, b"answer")].concat();
+    for (what, announced, status) in [
+        ("announced and sent", true, Some(staple.clone())),
+        ("announced and not sent", true, None),
+        ("sent and not announced", false, Some(staple.clone())),
+        ("announced and empty", true, Some(vec![1, 0, 0, 0])),
+        (
+            "announced and of another type",
+            true,
+            Some(vec![2, 0, 0, 0]),
+        ),
+    ] {
+        let mut script = Script::tls12();
+        if announced {
+            script.hello_extensions.push((5, Vec::new()));
+        }
+        script.status = status;
+        judge(
+            table,
+            &format!("1.2, a stapled answer {what}"),
+            "P-256",
+            script,
+        );
+    }
+    for (version, script) in VERSIONS {
+        for (step, change) in [
+            (Step::CertificateVerify, "wrong"),
+            (Step::Finished, "wrong"),
+            (Step::ServerKeyExchange, "wrong"),
+        ] {
+            let script = script().with_message(step, |mut message| {
+                *message.last_mut().expect("a byte") ^= 1;
+                message
+            });
+            judge(
+                table,
+                &format!("{version}, a {change} {step:?}"),
+                "P-256",
+                script,
+            );
+        }
+        for step in [
+            Step::EncryptedExtensions,
+            Step::CertificateVerify,
+            Step::Finished,
+            Step::ServerKeyExchange,
+            Step::ServerHelloDone,
+        ] {
+            let longer = script().with_message(step, |m| message(m[0], &[&m[4..], &[0]].concat()));
+            judge(
+                table,
+                &format!("{version}, a {step:?} with a byte after it"),
+                "P-256",
+                longer,
+            );
+            let shorter = script().with_message(step, |m| message(m[0], &m[4..m.len().max(5) - 1]));
+            judge(
+                table,
+                &format!("{version}, a {step:?} cut by a byte"),
+                "P-256",
+                shorter,
+            );
+        }
+    }
+}
+
+fn sequences(table: &mut Table) {
+    let all = [
+        Step::ServerHello,
+        Step::EncryptedExtensions,
+        Step::Certificate,
+        Step::CertificateVerify,
+        Step::ServerKeyExchange,
+        Step::ServerHelloDone,
+        Step::Finished,
+    ];
+    for (version, script) in VERSIONS {
+        for step in all {
+            let twice = script().with(step, |out| [out.clone(), out].concat());
+            judge(table, &format!("{version}, {step:?} twice"), "P-256", twice);
+            let none = script().with(step, |_| Vec::new());
+            judge(table, &format!("{version}, no {step:?}"), "P-256", none);
+            for (what, extra) in [
+                (
+                    "a ChangeCipherSpec",
+                    Out::Raw(record(CHANGE_CIPHER_SPEC, &[1])),
+                ),
+                (
+                    "three ChangeCipherSpecs",
+                    Out::Raw(record(CHANGE_CIPHER_SPEC, &[1]).repeat(3)),
+                ),
+                (
+                    "forty ChangeCipherSpecs",
+                    Out::Raw(record(CHANGE_CIPHER_SPEC, &[1]).repeat(40)),
+                ),
+                (
+                    "a ChangeCipherSpec of 2",
+                    Out::Raw(record(CHANGE_CIPHER_SPEC, &[2])),
+                ),
+                (
+                    "a long ChangeCipherSpec",
+                    Out::Raw(record(CHANGE_CIPHER_SPEC, &[1, 1])),
+                ),
+                (
+                    "a protected ChangeCipherSpec",
+                    Out::Record(CHANGE_CIPHER_SPEC, vec![1]),
+                ),
+                ("a HelloRequest", Out::Message(message(0, &[]))),
+                ("an empty record", Out::Record(HANDSHAKE, Vec::new())),
+                (
+                    "empty application data",
+                    Out::Record(APPLICATION_DATA, Vec::new()),
+                ),
+                ("application data", Out::Record(APPLICATION_DATA, vec![1])),
+                ("a warning", Out::Record(ALERT, vec![1, 112])),
+                ("a warning user_canceled", Out::Record(ALERT, vec![1, 90])),
+                ("close_notify", Out::Record(ALERT, vec![1, 0])),
+                ("a fatal alert", Out::Record(ALERT, vec![2, 40])),
+                ("a fatal close_notify", Out::Record(ALERT, vec![2, 0])),
+                (
+                    "an alert with a byte after it",
+                    Out::Record(ALERT, vec![1, 112, 0]),
+                ),
+                ("an empty alert", Out::Record(ALERT, Vec::new())),
+                ("an unknown message", Out::Message(message(77, b"x"))),
+                ("a NewSessionTicket", Out::Message(message(4, &[0; 6]))),
+                ("a KeyUpdate", Out::Message(message(24, &[0]))),
+            ] {
+                if none_of(step, version) {
+                    continue;
+                }
+                let before = script().with(step, move |out| [vec![extra.clone()], out].concat());
+                judge(
+                    table,
+                    &format!("{version}, {what} before {step:?}"),
+                    "P-256",
+                    before,
+                );
+            }
+        }
+        let divided = script().with(Step::Certificate, |out| {
+            let Some(Out::Message(message)) = out.first() else {
+                return out;
+            };
+            // The second half comes in a record of its own; both are one message of the transcript.
+            let (first, second) = message.split_at(20);
+            vec![
+                Out::Message(first.to_vec()),
+                Out::Pause,
+                Out::Message(second.to_vec()),
+            ]
+        });
+        judge(
+            table,
+            &format!("{version}, a divided Certificate"),
+            "P-256",
+            divided,
+        );
+        let between = script().with(Step::Certificate, |out| {
+            let Some(Out::Message(message)) = out.first() else {
+                return out;
+            };
+            let (first, second) = message.split_at(20);
+            vec![
+                Out::Message(first.to_vec()),
+                Out::Record(ALERT, vec![1, 112]),
+                Out::Message(second.to_vec()),
+            ]
+        });
+        judge(
+            table,
+            &format!("{version}, a warning within a Certificate"),
+            "P-256",
+            between,
+        );
+    }
+    for count in [1, 2, 31, 32, 33, 100] {
+        let script = Script::tls13().with(Step::AfterServerHello, move |_| {
+            vec![Out::Raw(record(CHANGE_CIPHER_SPEC, &[1]).repeat(count))]
+        });
+        judge(
+            table,
+            &format!("1.3, {count} ChangeCipherSpecs"),
+            "P-256",
+            script,
+        );
+        let script = Script::tls13().with(Step::Response, move |out| {
+            [
+                vec![Out::Raw(record(CHANGE_CIPHER_SPEC, &[1]).repeat(count))],
+                out,
+            ]
+            .concat()
+        });
+        judge(
+            table,
+            &format!("1.3, {count} ChangeCipherSpecs after the handshake"),
+            "P-256",
+            script,
+        );
+    }
+    let none = Script::tls13().with(Step::AfterServerHello, |_| Vec::new());
+    judge(table, "1.3, no ChangeCipherSpec", "P-256", none);
+    let none = Script::tls12().with(Step::ChangeCipherSpec, |_| Vec::new());
+    judge(table, "1.2, no ChangeCipherSpec", "P-256", none);
+    // An EncryptedExtensions in the record of the ServerHello, unprotected.
+    let joined = Script::tls13().with_message(Step::ServerHello, |hello| {
+        [hello, message(8, &[0, 0])].concat()
+    });
+    judge(
+        table,
+        "1.3, a message after the ServerHello in its record",
+        "P-256",
+        joined,
+    );
+}
+
+fn none_of(step: Step, version: &str) -> bool {
+    match step {
+        Step::EncryptedExtensions | Step::CertificateVerify => version == "1.2",
+        Step::ServerKeyExchange | Step::ServerHelloDone => version == "1.3",
+        _ => false,
+    }
+}
+
+fn points(table: &mut Table) {
+    for (what, curve) in [
+        ("curve type 1", vec![1, 0, 29]),
+        ("curve type 2", vec![2, 0, 29]),
+        ("an unknown curve", vec![3, 0x99, 0x99]),
+        ("P-224", vec![3, 0, 21]),
+        ("X448", vec![3, 0, 30]),
+        ("another curve than the point's", vec![3, 0, 23]),
+    ] {
+        let mut script = Script::tls12();
+        script.curve = curve;
+        judge(
+            table,
+            &format!("1.2, a ServerKeyExchange with {what}"),
+            "P-256",
+            script,
+        );
+    }
+    for (what, list) in [
+        ("compressed alone", vec![1, 1]),
+        ("all", vec![3, 0, 1, 2]),
+        ("uncompressed last", vec![2, 1, 0]),
+        ("none", vec![0]),
+        ("unknown ones", vec![1, 9]),
+        ("a byte after the list", vec![1, 0, 0]),
+    ] {
+        let mut script = Script::tls12();
+        script.hello_extensions.push((11, list));
+        judge(
+            table,
+            &format!("1.2, point formats: {what}"),
+            "P-256",
+            script,
+        );
+    }
+}
+
+fn tickets(table: &mut Table) {
+    let ticket13 = |lifetime: u32, nonce: &[u8], ticket: &[u8], extensions: &[u8]| {
+        [
+            &lifetime.to_be_bytes()[..],
+            &[1, 2, 3, 4],
+            &vector(1, nonce),
+            &vector(2, ticket),
+            &vector(2, extensions),
+        ]
+        .concat()
+    };
+    for (what, body) in [
+        ("usual", ticket13(7200, &[0], b"ticket", &[])),
+        ("empty", ticket13(7200, &[0], b"", &[])),
+        ("without a nonce", ticket13(7200, &[], b"ticket", &[])),
+        (
+            "with a nonce of 255",
+            ticket13(7200, &[7; 255], b"ticket", &[]),
+        ),
+        ("with no lifetime", ticket13(0, &[0], b"ticket", &[])),
+        (
+            "that lasts eight days",
+            ticket13(700_000, &[0], b"ticket", &[]),
+        ),
+        ("for ever", ticket13(u32::MAX, &[0], b"ticket", &[])),
+        (
+            "with early data",
+            ticket13(7200, &[0], b"ticket", &[0, 42, 0, 4, 0, 0, 1, 0]),
+        ),
+        (
+            "with early data of 3 bytes",
+            ticket13(7200, &[0], b"ticket", &[0, 42, 0, 3, 0, 1, 0]),
+        ),
+        (
+            "with an unknown extension",
+            ticket13(7200, &[0], b"ticket", &[9, 9, 0, 1, 0]),
+        ),
+        (
+            "with an extension twice",
+            ticket13(7200, &[0], b"ticket", &[9, 9, 0, 1, 0, 9, 9, 0, 1, 0]),
+        ),
+        (
+            "with signature_algorithms",
+            ticket13(7200, &[0], b"ticket", &[0, 13, 0, 4, 0, 2, 4, 3]),
+        ),
+        (
+            "with supported_groups",
+            ticket13(7200, &[0], b"ticket", &[0, 10, 0, 4, 0, 2, 0, 29]),
+        ),
+        (
+            "with server_name",
+            ticket13(7200, &[0], b"ticket", &[0, 0, 0, 0]),
+        ),
+        (
+            "with a byte after it",
+            [ticket13(7200, &[0], b"ticket", &[]), vec![0]].concat(),
+        ),
+        ("of no bytes", Vec::new()),
+        (
+            "without extensions",
+            ticket13(7200, &[0], b"ticket", &[])[..16].to_vec(),
+        ),
+    ] {
+        let mut script = Script::tls13();
+        script.ticket = Some(body);
+        judge(table, &format!("1.3, a ticket {what}"), "P-256", script);
+    }
+    for (what, announced, body) in [
+        (
+            "usual",
+            true,
+            [&[0, 0, 1, 0][..], &vector(2, b"ticket")].concat(),
+        ),
+        ("empty", true, vec![0, 0, 1, 0, 0, 0]),
+        (
+            "not announced",
+            false,
+            [&[0, 0, 1, 0][..], &vector(2, b"ticket")].concat(),
+        ),
+        (
+            "with a byte after it",
+            true,
+            [&[0, 0, 1, 0][..], &vector(2, b"ticket"), &[0]].concat(),
+        ),
+        ("of no bytes", true, Vec::new()),
+    ] {
+        let mut script = Script::tls12();
+        if announced {
+            script.hello_extensions.push((35, Vec::new()));
+        }
+        script.ticket = Some(body);
+        judge(table, &format!("1.2, a ticket {what}"), "P-256", script);
+    }
+    let mut script = Script::tls12();
+    script.hello_extensions.push((35, Vec::new()));
+    judge(
+        table,
+        "1.2, a ticket announced and not sent",
+        "P-256",
+        script,
+    );
+}
+
+fn endings(table: &mut Table) {
+    let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec();
+    let open = b"HTTP/1.1 200 OK\r\n\r\nok".to_vec();
+    let none = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec();
+    for (version, script) in VERSIONS {
+        for (framing, response) in [
+            ("a length", &whole),
+            ("no length", &open),
+            ("no body", &none),
+        ] {
+            for (what, end) in [
+                ("close_notify", vec![Out::Record(ALERT, vec![1, 0])]),
+                (
+                    "close_notify as fatal",
+                    vec![Out::Record(ALERT, vec![2, 0])],
+                ),
+                (
+                    "close_notify in two records",
+                    vec![Out::Record(ALERT, vec![1]), Out::Record(ALERT, vec![0])],
+                ),
+                (
+                    "close_notify with a byte after it",
+                    vec![Out::Record(ALERT, vec![1, 0, 0])],
+                ),
+                (
+                    "close_notify of level 3",
+                    vec![Out::Record(ALERT, vec![3, 0])],
+                ),
+                ("an empty alert", vec![Out::Record(ALERT, Vec::new())]),
+                ("nothing", Vec::new()),
+                ("a reset after a pause", vec![Out::Pause, Out::Reset]),
+                ("a reset at once", vec![Out::Reset]),
+                (
+                    "close_notify and a reset",
+                    vec![Out::Record(ALERT, vec![1, 0]), Out::Pause, Out::Reset],
+                ),
+                ("a fatal alert 40", vec![Out::Record(ALERT, vec![2, 40])]),
+                ("a fatal alert 80", vec![Out::Record(ALERT, vec![2, 80])]),
+                ("a fatal alert 48", vec![Out::Record(ALERT, vec![2, 48])]),
+                ("a fatal alert 116", vec![Out::Record(ALERT, vec![2, 116])]),
+                ("a warning 112", vec![Out::Record(ALERT, vec![1, 112])]),
+                (
+                    "a warning user_canceled",
+                    vec![
+                        Out::Record(ALERT, vec![1, 90]),
+                        Out::Record(ALERT, vec![1, 0]),
+                    ],
+                ),
+                (
+                    "a warning no_renegotiation",
+                    vec![Out::Record(ALERT, vec![1, 100])],
+                ),
+                (
+                    "garbage",
+                    vec![Out::Raw(b"garbage garbage garbage".to_vec())],
+                ),
+                (
+                    "a record that does not decrypt",
+                    vec![Out::Raw(record(APPLICATION_DATA, &[7; 40]))],
+                ),
+                ("a plain alert", vec![Out::Raw(record(ALERT, &[1, 0]))]),
+                (
+                    "application data after close_notify",
+                    vec![
+                        Out::Record(ALERT, vec![1, 0]),
+                        Out::Record(APPLICATION_DATA, b"more".to_vec()),
+                    ],
+                ),
+                (
+                    "a HelloRequest",
+                    vec![
+                        Out::Message(message(0, &[])),
+                        Out::Record(ALERT, vec![1, 0]),
+                    ],
+                ),
+                (
+                    "a KeyUpdate",
+                    vec![
+                        Out::Message(message(24, &[0])),
+                        Out::Record(ALERT, vec![1, 0]),
+                    ],
+                ),
+                (
+                    "an unknown message",
+                    vec![
+                        Out::Message(message(77, b"x")),
+                        Out::Record(ALERT, vec![1, 0]),
+                    ],
+                ),
+                (
+                    "a ServerHelloDone",
+                    vec![
+                        Out::Message(message(14, &[])),
+                        Out::Record(ALERT, vec![1, 0]),
+                    ],
+                ),
+            ] {
+                for rule in ["status 200", "string ok", "! string bad"] {
+                    if rule != "status 200" && framing == "no body" {
+                        continue;
+                    }
+                    for paused in [false, true] {
+                        let response = response.clone();
+                        let mut end = end.clone();
+                        if paused {
+                            end.insert(0, Out::Pause);
+                        }
+                        let script = script()
+                            .with(Step::Response, move |_| {
+                                vec![Out::Record(APPLICATION_DATA, response.clone())]
+                            })
+                            .with(Step::End, move |_| end.clone());
+                        let (chain, key) = table.server("P-256");
+                        let port = script.serve(&Identity::new(&chain, &key));
+                        let name = format!(
+                            "by hand, {version}, {framing}, then {what}{}: {rule}",
+                            if paused { " later" } else { "" }
+                        );
+                        let case = table.judge(&name, "127.0.0.1", port);
+                        case.backend = format!(
+                            "timeout check 8s\noption httpchk GET /\nhttp-check expect {rule}"
+                        );
+                        case.options = format!("{} --expect '{rule}'", case.options);
+                        case.differs = match what {
+                            "a reset at once" => RACE,
+                            _ => RULES,
+                        };
+                    }
+                }
+            }
+        }
+    }
+}
