@@ -1,38 +1,19 @@
 //! `sni-check diagnose`: what is wrong with a server, at which layer, and what to put into
-//! haproxy.cfg. The check itself is run as it is, and variations of it beside it.
+//! haproxy.cfg. It runs the check as it is, and variations of it in parallel.
 //!
-//! `Plan -> Evidence (probing) -> Report (words) -> text or JSON`. The README documents the object
-//! of `--json`.
+//! `Plan -> Facts -> causes weighed -> trials -> Report -> text or JSON`. docs/json.md documents the
+//! object of `--json`.
 
-mod advice;
-mod answers;
+mod ask;
 mod attempts;
-mod beside;
-mod case;
-mod certificate;
-mod chain;
-mod cut;
-mod edit;
-mod edits;
-mod edits_http;
-mod evidence;
-mod external;
-mod handshakes;
-mod head;
-mod http_step;
-mod mixed;
-mod namesake;
-mod opinion;
+mod gather;
+mod lines;
+mod path;
 mod print;
 mod progress;
-mod remedy;
-mod revocation;
-mod setup;
-mod snippet;
-mod status;
-mod step;
+mod report;
 mod steps;
-mod unreachable;
+mod trials;
 mod view;
 
 use std::io;
@@ -48,11 +29,10 @@ use crate::output::write::write_text;
 use crate::plan::Plan;
 use crate::start::{Channel, Expiry, Text, expire_after, never_expire};
 
-use self::case::Case;
-use self::evidence::Evidence;
-use self::opinion::Opinion;
-use self::print::Report;
+use self::ask::Opinion;
 use self::progress::Phase;
+use self::report::Report;
+use self::trials::Search;
 
 /// The text of `diagnose --help`.
 pub const HELP: &str = "\
@@ -76,31 +56,24 @@ Examples:
 ///
 /// # Errors
 /// `--haproxy FILE` that cannot be run; nothing was sent then.
-pub fn run(plan: &Plan, options: &Options, start: Instant) -> Result<Code> {
+pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
     let haproxy = match options.haproxy.as_deref() {
         Some("none") => None,
         given => Some(Haproxy::find(given)?),
     };
-    bound(plan, start);
+    bound(&plan, start);
+    let json = plan.output.json;
     let (text, code) = progress::shown(|progress| {
-        let evidence = Evidence::gather(plan, options, progress);
-        let case = Case {
-            plan,
-            options,
-            evidence: &evidence,
-        };
+        let mut search = Search::run(plan, options, progress);
         progress.enter(Phase::Haproxy);
-        let opinion = Opinion::ask(case, haproxy.as_ref());
-        let report = Report {
-            case,
-            opinion: &opinion,
-            advice: &advice::advice(case, &opinion),
-        };
-        let text = match plan.output.json {
+        let opinion = Opinion::ask(&search, haproxy.as_ref());
+        search.heard(opinion.told.clone());
+        let report = Report::new(&search, &opinion);
+        let text = match json {
             true => report.object(),
             false => report.text(),
         };
-        (text, evidence.code())
+        (text, search.asked.code())
     });
     never_expire();
     write_text(io::stdout(), &text);
@@ -110,7 +83,7 @@ pub fn run(plan: &Plan, options: &Options, start: Instant) -> Result<Code> {
 /// Bounds the whole, whatever a server does: each phase takes at most the check's time, and the rest
 /// of the program little.
 fn bound(plan: &Plan, start: Instant) {
-    let longest = plan.timeout * 6 + Duration::from_secs(25);
+    let longest = plan.timeout * 8 + Duration::from_secs(35);
     let text = format!(
         "{} takes too long to diagnose (a limit of sni-check); a check of it ends at its --timeout. Total ",
         plan.target

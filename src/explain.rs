@@ -1,27 +1,22 @@
-//! `sni-check explain [CODE]`: what an exit code means, its likely causes, how to confirm each and
-//! what to change.
+//! `sni-check explain [CODE]`: what an exit code means, its causes from the catalogue, how to confirm
+//! each and what to change.
 
 mod alert;
-mod cause;
-mod certificate;
-mod connection;
-mod http;
 mod shown;
-mod tls;
 
 use anyhow::{Result, bail};
 
+use crate::causes::{Sign, in_general, that_show_as};
 use crate::code::Code;
 use crate::failure::{Failure, alert_name};
 use crate::output::wrap::paragraph;
 
-use self::cause::{Cause, render};
 pub use self::shown::{SHOWN, Shown};
 
 /// The text for the words that follow `explain`.
 ///
 /// # Errors
-/// What is neither a code nor one of HAProxy's words.
+/// A word that is neither a code nor a word of HAProxy's nor a TLS alert.
 pub fn text(words: &[String]) -> Result<String> {
     match words {
         [] => Ok(table(Code::ALL)),
@@ -33,9 +28,9 @@ pub fn text(words: &[String]) -> Result<String> {
 /// The text of `explain --help`.
 pub const HELP: &str = "\
 What an exit code means (check_code in HAProxy's stats, `code: N` in its log),
-its likely causes in order, how to confirm each and what to change. Without
-CODE, all codes. One of HAProxy's words (L6RSP, PROCTOUT) and the name of a TLS
-alert are explained too.
+its causes with the most common first, how to confirm each and what to change.
+Without CODE, all codes. explain also knows HAProxy's words (L6RSP, PROCTOUT)
+and the names of TLS alerts.
 
 Examples:
   sni-check explain 65
@@ -44,11 +39,18 @@ Examples:
 ";
 
 fn one(word: &str) -> Result<String> {
-    if let Some(text) = shown::explain(word) {
+    if let Some(shown) = shown::find(word) {
+        let mut text = String::new();
+        paragraph(&mut text, &format!("{}  ", shown.word), shown.meaning);
+        causes(&mut text, Sign::Word(shown.word));
         return Ok(text);
     }
     if let Some(code) = word.parse().ok().and_then(Code::from_number) {
-        return Ok(explanation(code));
+        let mut text = String::new();
+        let title = format!("{} {}  ", code.number(), code.haproxy_word());
+        paragraph(&mut text, &title, code.meaning());
+        causes(&mut text, Sign::Code(code));
+        return Ok(text);
     }
     if let Some(meaning) = alert::meaning(word) {
         let mut text = String::new();
@@ -85,42 +87,29 @@ fn table(codes: impl IntoIterator<Item = Code>) -> String {
     text
 }
 
-fn explanation(code: Code) -> String {
-    let mut text = String::new();
-    let title = format!("{} {}  ", code.number(), code.haproxy_word());
-    paragraph(&mut text, &title, code.meaning());
-    render(&mut text, causes(code));
-    text
-}
-
-/// The likeliest cause of a code, and what to change then.
-pub fn likeliest(code: Code) -> Option<(&'static str, &'static str)> {
-    causes(code).first().map(|cause| (cause.what, cause.change))
-}
-
-/// The likeliest cause of each code and of what HAProxy shows itself, with what to change then: the
-/// README's table.
-pub fn troubleshooting() -> Vec<(String, &'static str, &'static str)> {
-    let codes = Code::ALL.into_iter().filter_map(|code| {
-        let (what, change) = likeliest(code)?;
-        Some((code.number().to_string(), what, change))
-    });
-    let shown = SHOWN.iter().filter_map(|shown| {
-        let cause = shown.causes.first()?;
-        Some((shown.word.to_owned(), cause.what, cause.change))
-    });
-    codes.chain(shown).collect()
-}
-
-/// The same for a failure, which may say more than its code.
-pub fn likeliest_of(failure: &Failure) -> Option<(&'static str, &'static str)> {
-    match failure {
-        Failure::Status { status, .. } => {
-            let cause = http::of_status(*status);
-            Some((cause.what, cause.change))
-        }
-        failure => likeliest(failure.code()),
+/// Appends the causes that show in this way, numbered.
+fn causes(text: &mut String, sign: Sign) {
+    for (index, cause) in that_show_as(sign).into_iter().enumerate() {
+        text.push('\n');
+        paragraph(text, &format!("{}. ", index + 1), &in_general(cause.what));
+        paragraph(text, "   confirm  ", &in_general(cause.confirm));
+        paragraph(text, "   change   ", &in_general(cause.change));
+        paragraph(text, "   where    ", cause.place.phrase());
     }
+}
+
+/// The most common cause of each code and of each word of HAProxy's, with what to change: the table of
+/// docs/troubleshooting.md.
+pub fn troubleshooting() -> Vec<(String, String, String)> {
+    let codes = Code::ALL.map(|code| (code.number().to_string(), Sign::Code(code)));
+    let shown = SHOWN
+        .iter()
+        .map(|shown| (shown.word.to_owned(), Sign::Word(shown.word)));
+    let rows = codes.into_iter().chain(shown).filter_map(|(word, sign)| {
+        let cause = that_show_as(sign).into_iter().next()?;
+        Some((word, in_general(cause.what), in_general(cause.change)))
+    });
+    rows.collect()
 }
 
 /// What the alert means that a failure is about, in a sentence.
@@ -139,54 +128,21 @@ pub fn alert_of(failure: &Failure) -> Option<String> {
     ))
 }
 
-/// The likely causes of a code, the likeliest first.
-fn causes(code: Code) -> &'static [Cause] {
-    match code {
-        Code::Healthy => shown::HEALTHY,
-        Code::Internal => shown::INTERNAL,
-        Code::Refused => shown::REFUSED,
-        Code::AtLimit => shown::AT_LIMIT,
-        Code::NameNotFound => connection::NAME_NOT_FOUND,
-        Code::ResolveTimeout => connection::RESOLVE_TIMEOUT,
-        Code::ConnectionRefused => connection::REFUSED,
-        Code::ConnectTimeout => connection::TIMEOUT,
-        Code::Unreachable => connection::UNREACHABLE,
-        Code::CertificateExpired => certificate::EXPIRED,
-        Code::CertificateNotYetValid => certificate::NOT_YET_VALID,
-        Code::CertificateForOtherName => certificate::OTHER_NAME,
-        Code::IssuerUnknown => certificate::ISSUER_UNKNOWN,
-        Code::CertificateInvalid => certificate::INVALID,
-        Code::CertificateEndsSoon => certificate::ENDS_SOON,
-        Code::ClientCertificate => certificate::CLIENT,
-        Code::HandshakeRefused => tls::REFUSED,
-        Code::HandshakeTimeout => tls::TIMEOUT,
-        Code::NotTls => tls::NOT_TLS,
-        Code::HandshakeClosed => tls::CLOSED,
-        Code::NameRefused => tls::NAME_REFUSED,
-        Code::NothingInCommon => tls::NOTHING_IN_COMMON,
-        Code::Status => http::STATUS,
-        Code::ResponseTimeout => http::TIMEOUT,
-        Code::NotHttp => http::NOT_HTTP,
-        Code::ResponseClosed => http::CLOSED,
-        Code::Body => http::BODY,
-        Code::Header => http::HEADER,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Code, SHOWN, causes, text};
+    use super::{Code, SHOWN, text};
 
     fn explain(word: &str) -> String {
         text(&[word.to_owned()]).expect(word)
     }
 
     #[test]
-    fn every_code_has_causes_to_confirm_and_change() {
+    fn every_code_is_explained_with_what_to_confirm_and_change() {
         for code in Code::ALL {
-            assert!(!causes(code).is_empty(), "{code:?}");
             let text = explain(&code.number().to_string());
-            assert!(text.contains("confirm") && text.contains("change"));
+            for label in ["confirm", "change", "where"] {
+                assert!(text.contains(label), "{text}");
+            }
         }
     }
 

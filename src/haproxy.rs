@@ -9,6 +9,7 @@ pub(crate) mod program;
 mod statistics;
 pub(crate) mod tied;
 pub(crate) mod variables;
+mod visit;
 pub mod words;
 
 pub(crate) use self::account::account;

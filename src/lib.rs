@@ -29,6 +29,8 @@ pub mod code;
 
 pub mod output;
 
+mod causes;
+
 pub mod explain;
 
 pub mod diagnose;
@@ -98,7 +100,7 @@ fn answer(task: Task, start: Instant) -> Result<Code> {
             output::verdict(&plan, &verdict);
             verdict.code()
         }
-        Task::Diagnose(plan, options) => diagnose::run(&plan, &options, start)?,
+        Task::Diagnose(plan, options) => diagnose::run(*plan, *options, start)?,
         Task::Doctor(options) => doctor::run(&options)?,
         Task::Serve(call) => {
             let sni_host = env::var_os("SNI_HOST").map(|name| name.to_string_lossy().into_owned());

@@ -4,14 +4,12 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::advice::Advice;
-use super::case::Case;
-use super::evidence::Evidence;
-use super::handshakes::SniNeed;
-use super::opinion::{Opinion, Snippet};
-use super::setup::Where;
-use super::step::Step;
-use super::{head, snippet, steps};
+use super::ask::{Block, Kind};
+use super::lines;
+use super::report::Report;
+use super::steps::Step;
+use crate::causes::facts::{Facts, SniNeed};
+use crate::causes::{Finding, Place, Weight};
 use crate::certificate::Certificate;
 use crate::output::escape::{json as json_text, printable};
 use crate::output::json::certificate;
@@ -19,60 +17,66 @@ use crate::output::mark::paint;
 use crate::output::wrap::paragraph;
 use crate::probe;
 
-/// What is printed.
-pub(super) struct Report<'a> {
-    pub case: Case<'a>,
-    pub opinion: &'a Opinion,
-    pub advice: &'a Advice,
-}
-
 impl Report<'_> {
-    /// As text: the verdict and what to do first, the lines to paste last.
+    fn facts(&self) -> &Facts {
+        &self.search.asked
+    }
+
+    /// The report as text: the verdict, the cause and the fix first, the lines to paste last.
     pub fn text(&self) -> String {
         let mut text = String::new();
         self.summary(&mut text);
-        for (index, step) in steps::steps(self.case).iter().enumerate() {
+        for (index, step) in self.steps.iter().enumerate() {
             print_step(&mut text, index + 1, step);
         }
         self.view(&mut text);
-        for (kind, snippet) in self.snippets() {
+        for block in self.blocks() {
+            let kind = match block.kind {
+                Kind::Builtin => "HAProxy's own check",
+                Kind::External => "sni-check",
+                Kind::Served => "sni-check serve",
+            };
             let title = format!(
                 "For haproxy.cfg, with {kind}{} ({}):",
                 self.condition(),
-                self.tried(snippet)
+                self.tried(block)
             );
-            let title = printable(&title);
-            _ = write!(text, "\n{title}\n\n{}", snippet.text);
+            _ = write!(text, "\n{}\n\n{}", printable(&title), block.text);
         }
-        paint(text, self.case.options.color.unwrap_or_default())
+        paint(text, self.facts().options.color.unwrap_or_default())
     }
 
-    /// The first lines: what ten seconds are enough for.
+    /// The first lines: what a glance is enough for.
     fn summary(&self, text: &mut String) {
-        let Case { plan, evidence, .. } = self.case;
-        let code = evidence.code();
-        let sni = match &plan.names.sni {
-            Some(name) => format!("sni={}", name.as_ref()),
+        let facts = self.facts();
+        let code = facts.code();
+        let sni = match facts.sni() {
+            Some(name) => format!("sni={name}"),
             None => "no-sni".to_owned(),
         };
-        let state = state(evidence);
-        let (number, word) = (code.number(), plan.haproxy_word(code));
-        _ = writeln!(text, "{state} {number} {word}  {} {sni}", plan.target);
-        paragraph(text, "  why      ", &cause(evidence));
-        if let Some(place) = self.advice.place {
-            paragraph(text, "  fix      ", place.sentence());
+        let (number, word) = (code.number(), facts.plan.haproxy_word(code));
+        _ = writeln!(
+            text,
+            "{} {number} {word}  {} {sni}",
+            state(facts),
+            facts.plan.target
+        );
+        paragraph(text, "  why      ", &printable(&self.why));
+        if let Some(fix) = &self.fix {
+            paragraph(text, "  fix      ", fix);
         }
-        for sentence in &self.advice.sentences {
-            paragraph(text, "  do       ", &printable(sentence));
+        for finding in &self.findings {
+            print_finding(text, finding);
+        }
+        for note in &self.notes {
+            paragraph(text, "  note     ", &printable(note));
         }
     }
 
     fn view(&self, text: &mut String) {
-        let Case {
-            options, evidence, ..
-        } = self.case;
-        let trusted = snippet::ca_file(options);
-        let of = match &evidence.reached {
+        let facts = self.facts();
+        let trusted = lines::ca_file(&facts.options);
+        let of = match &facts.reached {
             Some(address) => format!(" of {address}"),
             None => String::new(),
         };
@@ -92,125 +96,133 @@ impl Report<'_> {
             let line = printable(&format!("{}{why}", row.check));
             paragraph(text, &label, &line);
         }
-        if self.opinion.builtin.is_some() && evidence.tls.is_some() {
-            paragraph(text, "  note         ", RESUMPTION);
-        }
         if let Err(why) = &self.opinion.asked {
             let note = format!(
-                "predicted from what sni-check sees, because {why}; HAProxy may judge certificates, old \
-                 ciphers and odd responses otherwise"
+                "predicted from what sni-check sees, because {why}. HAProxy may judge certificates, old \
+                 ciphers and odd responses in another way"
             );
             paragraph(text, "  note         ", &printable(&note));
         }
     }
 
-    /// The lines to paste. Those that would stay faulty are not offered.
-    fn snippets(&self) -> Vec<(&'static str, &Snippet)> {
-        let kinds = [
-            ("HAProxy's own check", &self.opinion.builtin),
-            ("sni-check", &self.opinion.external),
-            ("sni-check serve", &self.opinion.served),
-        ];
-        let snippets = kinds
-            .into_iter()
-            .filter_map(|(kind, snippet)| Some((kind, snippet.as_ref()?)));
-        snippets
-            .filter(|(_, snippet)| self.offers(snippet))
-            .collect()
-    }
-
-    fn offers(&self, snippet: &Snippet) -> bool {
-        // Lines by which the check is UP, and visitors get 502, are none.
-        if head::is_too_long(self.case.evidence.failure()) {
-            return false;
-        }
-        snippet.is_up() || (self.advice.place != Some(Where::Options) && !snippet.is_refused())
-    }
-
     fn condition(&self) -> &'static str {
-        match self.advice.place {
-            Some(Where::Server) => ", once the server is repaired",
-            Some(Where::Network) => ", once the server is reached",
-            Some(Where::Files) => ", once the file is right",
+        match self.place {
+            Some(Place::Server) => ", once the server is repaired",
+            Some(Place::Network) => ", once the server is reached",
+            Some(Place::Files) => ", once the file is right",
             _ => "",
         }
     }
 
-    fn tried(&self, snippet: &Snippet) -> String {
+    fn tried(&self, block: &Block) -> String {
         match &self.opinion.asked {
             Err(_) => "not tried: no HAProxy was asked".to_owned(),
-            Ok(_) => snippet.tried(),
+            Ok(_) => block.tried(),
         }
     }
 
-    /// As one JSON object and a newline.
+    /// The report as one JSON object and a newline.
     pub fn object(&self) -> String {
-        let Case { plan, evidence, .. } = self.case;
-        let code = evidence.code();
-        let tls = evidence.tls.as_ref();
+        let facts = self.facts();
+        let code = facts.code();
+        let tls = facts.tls.as_ref();
         let chain = tls.map_or(&[][..], |tls| &tls.named.seen.chain);
         let names = chain.first().map(probe::names);
         let chain = chain.iter().filter_map(Certificate::read);
         let rows = self.opinion.rows.iter();
         let rows =
             rows.map(|row| json!({"check": row.check, "status": row.status, "why": row.why}));
-        let snippet = |kind: &Option<Snippet>| {
-            let offered = kind.as_ref().filter(|snippet| self.offers(snippet));
-            offered.map(|snippet| (snippet.text.clone(), self.tried(snippet)))
-        };
-        let (builtin, builtin_tried) = snippet(&self.opinion.builtin).unzip();
-        let (external, external_tried) = snippet(&self.opinion.external).unzip();
-        let (served, served_tried) = snippet(&self.opinion.served).unzip();
         let object = json!({
-            "state": state(evidence),
+            "state": state(facts),
             "code": code.number(),
-            "haproxy": plan.haproxy_word(code),
+            "haproxy": facts.plan.haproxy_word(code),
             "meaning": code.meaning(),
-            "cause": cause(evidence),
-            "target": plan.target.to_string(),
-            "sni": plan.names.sni.as_ref().map(|name| name.as_ref()),
+            "cause": printable(&self.why),
+            "causes": self.findings.iter().map(finding).collect::<Vec<_>>(),
+            "target": facts.plan.target.to_string(),
+            "sni": facts.sni(),
             "sni_needed": tls.and_then(|tls| tls.sni_need()).map(SniNeed::word),
             "names": names,
             "chain": chain.map(|read| certificate(&read)).collect::<Vec<_>>(),
-            "steps": steps::steps(self.case).iter().map(step).collect::<Vec<_>>(),
+            "steps": self.steps.iter().map(step).collect::<Vec<_>>(),
             "haproxy_asked": self.opinion.asked.as_ref().ok(),
             "haproxy_not_asked": self.opinion.asked.as_ref().err(),
             "haproxy_view": rows.collect::<Vec<_>>(),
-            "cure": {
-                "where": self.advice.place.map(Where::word),
-                "advice": self.advice.sentences,
-                "builtin": builtin,
-                "builtin_tried": builtin_tried,
-                "external": external,
-                "external_tried": external_tried,
-                "served": served,
-                "served_tried": served_tried,
-            },
+            "cure": self.cure(),
         });
         json_text(&object) + "\n"
     }
-}
 
-/// What HAProxy's own TLS check does not notice.
-const RESUMPTION: &str = "before HAProxy 3.4 its own check resumes TLS sessions, so it notices only \
-                          half a minute or more later that a certificate has ended; no-ssl-reuse on \
-                          the server line cures that, at the cost of a full handshake for every \
-                          connection of visitors, too";
+    fn cure(&self) -> Value {
+        let blocks = self.blocks();
+        let block = |kind| blocks.iter().find(|block| block.kind == kind);
+        let lines = |kind| block(kind).map(|block| block.text.clone());
+        let tried = |kind| {
+            block(kind).map(|block| match block.is_up() {
+                true => "tried: UP".to_owned(),
+                false => self.tried(block),
+            })
+        };
+        let visitors = |kind| Some(block(kind)?.visitor?.status);
+        json!({
+            "where": self.place.map(Place::word),
+            "advice": self.advice(),
+            "builtin": lines(Kind::Builtin),
+            "builtin_tried": tried(Kind::Builtin),
+            "builtin_visitors": visitors(Kind::Builtin),
+            "external": lines(Kind::External),
+            "external_tried": tried(Kind::External),
+            "external_visitors": visitors(Kind::External),
+            "served": lines(Kind::Served),
+            "served_tried": tried(Kind::Served),
+            "served_visitors": visitors(Kind::Served),
+        })
+    }
 
-fn state(evidence: &Evidence) -> &'static str {
-    if evidence.verdict.result.is_ok() {
-        "UP"
-    } else {
-        "DOWN"
+    /// Everything to do, in sentences.
+    fn advice(&self) -> Vec<String> {
+        let findings = self.findings.iter();
+        let findings = findings.map(|finding| {
+            let parts = [&finding.what, &finding.evidence, &finding.change];
+            let parts = parts.map(String::as_str);
+            let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+            parts.join(" ")
+        });
+        findings.chain(self.notes.iter().cloned()).collect()
     }
 }
 
-fn cause(evidence: &Evidence) -> String {
-    match &evidence.verdict.result {
-        Ok(Some(response)) => format!("healthy: status {}", response.status),
-        Ok(None) => "healthy: the handshake is done (--handshake-only)".to_owned(),
-        Err(failure) => printable(&failure.to_string()),
+fn state(facts: &Facts) -> &'static str {
+    match facts.verdict.result {
+        Ok(_) => "UP",
+        Err(_) => "DOWN",
     }
+}
+
+fn print_finding(text: &mut String, finding: &Finding) {
+    let label = match finding.weight {
+        Weight::Proved => "  cause    ",
+        Weight::Likely => "  likely   ",
+        Weight::Possible | Weight::RuledOut => "  possible ",
+    };
+    let what = [finding.what.as_str(), finding.evidence.as_str()].join(" ");
+    paragraph(text, label, &printable(what.trim_end()));
+    if finding.weight != Weight::Proved {
+        paragraph(text, "  confirm  ", &printable(&finding.confirm));
+    }
+    paragraph(text, "  do       ", &printable(&finding.change));
+}
+
+fn finding(finding: &Finding) -> Value {
+    json!({
+        "id": finding.cause.id,
+        "weight": finding.weight.word(),
+        "where": finding.cause.place.word(),
+        "what": finding.what,
+        "evidence": finding.evidence,
+        "confirm": finding.confirm,
+        "change": finding.change,
+    })
 }
 
 fn print_step(text: &mut String, number: usize, step: &Step) {

@@ -19,7 +19,7 @@ pub(super) enum Phase {
     Connecting,
     Handshakes,
     Requests,
-    Remedies,
+    Trials,
     Haproxy,
 }
 

@@ -2,27 +2,28 @@
 
 use std::time::Duration;
 
-use super::case::Case;
-use super::evidence::Evidence;
-use super::handshakes::{Handshakes, SniNeed};
-use super::step::Step;
-use super::{chain, http_step};
-use crate::code::Code;
-use crate::output::date::milliseconds;
+use rustls::pki_types::CertificateDer;
+
+use crate::causes::facts::{Answers, Facts, Handshakes, SniNeed};
+use crate::causes::mixed;
+use crate::certificate::{Certificate, Parts, days, in_days, key_type};
+use crate::code::{Code, Layer};
+use crate::output::date::{day, milliseconds};
+use crate::output::escape::printable;
 use crate::output::mark::Mark;
 use crate::plan::{Host, Plan, Target};
 use crate::probe;
 
 /// The steps, as far as the server let them come.
-pub(super) fn steps(Case { plan, evidence, .. }: Case<'_>) -> Vec<Step> {
-    let mut steps = vec![addresses(plan, evidence)];
-    if let Some(tls) = &evidence.tls {
-        steps.push(with_sni(plan, evidence, tls));
-        steps.push(without_sni(plan, evidence, tls));
+pub(super) fn steps(facts: &Facts) -> Vec<Step> {
+    let mut steps = vec![addresses(facts)];
+    if let Some(tls) = &facts.tls {
+        steps.push(with_sni(facts, tls));
+        steps.push(without_sni(facts, tls));
         steps.push(versions(tls));
     }
-    steps.extend(http_step::http(plan, evidence));
-    steps.extend(plain(evidence));
+    steps.extend(http(facts));
+    steps.extend(plain(facts));
     steps
 }
 
@@ -32,10 +33,10 @@ fn took(time: Option<Duration>) -> String {
     })
 }
 
-fn addresses(plan: &Plan, evidence: &Evidence) -> Step {
+fn addresses(facts: &Facts) -> Step {
     let mut step = Step::new("Addresses");
-    let mut time = evidence.resolve;
-    match &evidence.addresses {
+    let mut time = facts.resolve;
+    match &facts.addresses {
         Err(failure) => step.line(Mark::Problem, failure.to_string()),
         Ok(all) => {
             let slowest = all
@@ -45,9 +46,9 @@ fn addresses(plan: &Plan, evidence: &Evidence) -> Step {
             if let Target::Tcp {
                 host: Host::Name(name),
                 ..
-            } = &plan.target
+            } = &facts.plan.target
             {
-                let (count, took) = (all.len() + evidence.untried, took(Some(evidence.resolve)));
+                let (count, took) = (all.len() + facts.untried, took(Some(facts.resolve)));
                 let es = if count == 1 { "" } else { "es" };
                 step.line(Mark::Ok, format!("{name} has {count} address{es}{took}"));
             }
@@ -58,11 +59,11 @@ fn addresses(plan: &Plan, evidence: &Evidence) -> Step {
                     Err(why) => step.line(Mark::Problem, format!("{address} {why}{time}")),
                 }
             }
-            if evidence.untried > 0 {
-                let text = format!("{} more addresses are not tried", evidence.untried);
+            if facts.untried > 0 {
+                let text = format!("{} more addresses are not tried", facts.untried);
                 step.line(Mark::Note, text);
             }
-            if let (2.., Some(reached)) = (all.len(), &evidence.reached) {
+            if let (2.., Some(reached)) = (all.len(), &facts.reached) {
                 let text = format!(
                     "what follows is about {reached}, the first that answers; HAProxy checks one address per server line"
                 );
@@ -74,7 +75,8 @@ fn addresses(plan: &Plan, evidence: &Evidence) -> Step {
     step
 }
 
-fn with_sni(plan: &Plan, evidence: &Evidence, tls: &Handshakes) -> Step {
+fn with_sni(facts: &Facts, tls: &Handshakes) -> Step {
+    let plan = &facts.plan;
     let mut step = match &plan.names.sni {
         Some(name) => Step::new(format!("TLS with SNI {}", name.as_ref())),
         None => Step::new("TLS as configured (--no-sni)"),
@@ -95,7 +97,7 @@ fn with_sni(plan: &Plan, evidence: &Evidence, tls: &Handshakes) -> Step {
         step.line(Mark::Ok, text);
     }
     for (depth, der) in seen.chain.iter().enumerate() {
-        let (mark, text) = chain::describe(der);
+        let (mark, text) = describe(facts.now, der);
         step.line(mark, format!("sent {depth}: {text}"));
     }
     if let Some(leaf) = seen.chain.first() {
@@ -106,14 +108,14 @@ fn with_sni(plan: &Plan, evidence: &Evidence, tls: &Handshakes) -> Step {
         step.line(Mark::Ok, format!("its names: {names}"));
         verdict(plan, tls, &mut step);
     }
-    if let Some(mixed) = evidence.mixed.as_ref().filter(|mixed| mixed.by_tls) {
+    if let Some(mixed) = mixed::find(facts).filter(|mixed| mixed.by_tls) {
         let text = format!(
-            "different answers to the same handshake: once {}; once {}",
+            "different answers to the same handshake: {}; {}",
             mixed.good, mixed.bad
         );
         step.line(Mark::Problem, text);
     }
-    if let Err(failure) = &evidence.verdict.result
+    if let Err(failure) = &facts.verdict.result
         && failure.code() == Code::CertificateEndsSoon
     {
         step.line(Mark::Problem, failure.to_string());
@@ -162,11 +164,11 @@ fn verdict(plan: &Plan, tls: &Handshakes, step: &mut Step) {
     }
 }
 
-fn without_sni(plan: &Plan, evidence: &Evidence, tls: &Handshakes) -> Step {
+fn without_sni(facts: &Facts, tls: &Handshakes) -> Step {
     let mut step = Step::new("TLS without SNI");
     step.milliseconds = tls.bare.seen.times.tls.map(milliseconds);
-    let whose = chain::whose(&tls.bare.seen.chain);
-    let name = plan.names.host.as_str();
+    let whose = whose(&tls.bare.seen.chain);
+    let name = facts.plan.names.host.as_str();
     match (tls.sni_need(), &tls.bare.result) {
         (Some(SniNeed::Required), Err(failure)) => {
             step.line(Mark::Note, failure.to_string());
@@ -178,7 +180,7 @@ fn without_sni(plan: &Plan, evidence: &Evidence, tls: &Handshakes) -> Step {
                 ),
             );
         }
-        (Some(SniNeed::OtherCertificate), _) if evidence.mixed.is_some() => {
+        (Some(SniNeed::OtherCertificate), _) if mixed::find(facts).is_some() => {
             let text = "the servers behind this address answer differently, too";
             step.line(Mark::Note, text);
         }
@@ -232,7 +234,7 @@ fn made_up(tls: &Handshakes) -> (Mark, String) {
     let text = match (&tls.made_up.result, &tls.named.result) {
         (Ok(_), _) => format!(
             "a made-up name gets a default certificate: {}",
-            chain::whose(&tls.made_up.seen.chain)
+            whose(&tls.made_up.seen.chain)
         ),
         (Err(failure), Ok(_)) => format!("a made-up name is refused: {failure}"),
         (Err(_), Err(_)) => "a made-up name gets no further".to_owned(),
@@ -241,11 +243,11 @@ fn made_up(tls: &Handshakes) -> (Mark, String) {
 }
 
 /// What answers without TLS.
-fn plain(evidence: &Evidence) -> Option<Step> {
-    let plain = evidence.plain.as_ref()?;
+fn plain(facts: &Facts) -> Option<Step> {
+    let plain = facts.plain.as_ref()?;
     let mut step = Step::new("The same port without TLS");
     let status = plain.status;
-    let text = match (evidence.speaks_plain_http(), plain.wants_tls) {
+    let text = match (facts.speaks_plain_http(), plain.wants_tls) {
         (true, _) => format!("plain HTTP is answered: status {status}"),
         (false, true) => format!("the port is for TLS: it refuses plain HTTP with status {status}"),
         (false, false) => {
@@ -257,4 +259,187 @@ fn plain(evidence: &Evidence) -> Option<Step> {
         step.line(Mark::Note, format!("redirects to {location}"));
     }
     Some(step)
+}
+
+/// The request and its answer, where it came to that.
+fn http(facts: &Facts) -> Option<Step> {
+    let plan = &facts.plan;
+    let judged = facts.code().layer() == Layer::Http;
+    if (facts.answers.is_none() && !judged) || plan.handshake_only {
+        return None;
+    }
+    let request = &plan.request;
+    let mut step = Step::new(format!("HTTP {} {}", request.method, request.uri.path()));
+    match &facts.answers {
+        Some(answers) => {
+            step.milliseconds = answers.took.map(milliseconds);
+            answer(answers, &mut step);
+            expectations(plan, answers, &mut step);
+            host_line(facts.host(), answers, &mut step);
+        }
+        None => {
+            let text = format!(
+                "asked once, by the check; a {} is not repeated",
+                request.method
+            );
+            step.line(Mark::Note, text);
+        }
+    }
+    if let Some(mixed) = mixed::find(facts).filter(|mixed| !mixed.by_tls) {
+        let text = format!(
+            "different answers to the same request: {}; {}",
+            mixed.good, mixed.bad
+        );
+        step.line(Mark::Problem, text);
+    }
+    match &facts.verdict.result {
+        Ok(_) => step.line(Mark::Ok, "the check is healthy"),
+        Err(failure) if judged => {
+            let text = failure.to_string();
+            if !step.says(&text) {
+                step.line(Mark::Problem, format!("the check: {text}"));
+            }
+        }
+        Err(_) => step.line(
+            Mark::Note,
+            "the check does not come this far: it ends at the TLS problem above",
+        ),
+    }
+    Some(step)
+}
+
+fn answer(answers: &Answers, step: &mut Step) {
+    if answers.withheld {
+        let text = "asked without your headers and body, because the certificate is not trusted";
+        step.line(Mark::Note, text);
+    }
+    match &answers.asked {
+        Ok((response, _)) => {
+            let server = response.server.as_deref().unwrap_or("(not said)");
+            let text = format!("status {}, Server: {server}", response.status);
+            step.line(Mark::Ok, text);
+            if let Some(location) = &response.location {
+                step.line(Mark::Note, format!("redirects to {location}"));
+            }
+        }
+        Err(failure) => step.line(Mark::Problem, failure.to_string()),
+    }
+}
+
+/// Each expectation, met or not.
+fn expectations(plan: &Plan, answers: &Answers, step: &mut Step) {
+    let Ok((_, of_each)) = &answers.asked else {
+        return;
+    };
+    for (rule, unmet) in plan.request.expectations.iter().zip(of_each) {
+        match unmet {
+            None => step.line(Mark::Ok, format!("as expected: {rule}")),
+            Some(failure) => step.line(Mark::Problem, failure.to_string()),
+        }
+    }
+}
+
+/// Whether `Host` matters.
+fn host_line(configured: &str, answers: &Answers, step: &mut Step) {
+    let Ok((asked, _)) = &answers.asked else {
+        return;
+    };
+    let others = [
+        ("the address as Host", Some(&answers.address_as_host)),
+        ("the SNI name as Host", answers.name_as_host.as_ref()),
+    ];
+    for (what, other) in others {
+        let Some(other) = other else { continue };
+        let other = match &other.result {
+            Ok(Some(other)) if other == asked => continue,
+            Ok(Some(other)) if other.status == asked.status => "another answer comes".to_owned(),
+            Ok(Some(other)) => format!("the status is {}", other.status),
+            Ok(None) => continue,
+            Err(failure) => failure.to_string(),
+        };
+        let text = format!("Host matters: with {what}, not \"{configured}\", {other}");
+        step.line(Mark::Note, text);
+    }
+    if answers.host_matters() == Some(false) {
+        let text = "Host does not matter: with the address as Host the answer is the same";
+        step.line(Mark::Ok, text);
+    }
+}
+
+/// One line for a certificate of the chain.
+fn describe(now: Duration, der: &CertificateDer<'_>) -> (Mark, String) {
+    let Some(certificate) = Certificate::read(der) else {
+        return (Mark::Problem, "unreadable".to_owned());
+    };
+    let Certificate {
+        subject,
+        issuer,
+        not_before,
+        not_after,
+    } = &certificate;
+    let (mark, left) = if now > *not_after {
+        let ago = days(now - *not_after);
+        (Mark::Problem, format!("expired {} ago", in_days(ago)))
+    } else if now < *not_before {
+        let ahead = days(*not_before - now);
+        (Mark::Problem, format!("valid in {}", in_days(ahead)))
+    } else {
+        let left = certificate.days_left(now);
+        (Mark::Ok, format!("{} left", in_days(left)))
+    };
+    let (begin, end) = (day(*not_before), day(*not_after));
+    let key = Parts::read(der).map_or_else(String::new, |parts| key_type(&parts));
+    let text = format!("{subject}, issued by {issuer}; {key}; {begin} to {end}, {left}");
+    (mark, text)
+}
+
+/// Whose certificate the leaf is.
+fn whose(chain: &[CertificateDer<'_>]) -> String {
+    const SHOWN: usize = 10;
+    let Some(leaf) = chain.first() else {
+        return "(none)".to_owned();
+    };
+    let names = probe::names(leaf);
+    match Certificate::read(leaf) {
+        _ if !names.is_empty() => names[..names.len().min(SHOWN)].join(", "),
+        Some(certificate) => certificate.subject,
+        None => "(unreadable)".to_owned(),
+    }
+}
+
+/// One step of the report.
+pub(super) struct Step {
+    pub title: String,
+    pub milliseconds: Option<f64>,
+    pub lines: Vec<(Mark, String)>,
+}
+
+impl Step {
+    pub fn new(title: impl Into<String>) -> Step {
+        Step {
+            title: title.into(),
+            milliseconds: None,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Adds a line. What comes from the server cannot forge another one.
+    pub fn line(&mut self, mark: Mark, text: impl AsRef<str>) {
+        self.lines.push((mark, printable(text.as_ref())));
+    }
+
+    /// Whether a line says exactly this.
+    pub fn says(&self, text: &str) -> bool {
+        let text = printable(text);
+        self.lines.iter().any(|(_, line)| *line == text)
+    }
+
+    /// The most serious mark of its lines.
+    pub fn mark(&self) -> Mark {
+        self.lines
+            .iter()
+            .map(|(mark, _)| *mark)
+            .max()
+            .unwrap_or(Mark::Ok)
+    }
 }

@@ -1,17 +1,13 @@
-//! HAProxy's view: what each kind of check reports for this server, in HAProxy's own words. It is
-//! asked where it is installed, and predicted otherwise.
+//! HAProxy's view: what each kind of check reports for this server, in HAProxy's own words. HAProxy is
+//! asked where it is installed; otherwise the view is predicted.
 
+use super::lines::{self, Setup};
+use super::path::versions;
+use crate::causes::facts::{Attempt, Facts};
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::haproxy::ask::Answer;
-
-use super::answers::is_repeatable;
-use super::attempts::Attempt;
-use super::case::Case;
-use super::external::versions;
-use super::setup::Setup;
-use super::snippet;
 
 /// What one kind of check reports.
 pub(super) struct Row {
@@ -38,45 +34,33 @@ pub(super) enum Role {
 }
 
 /// A kind of check.
-struct Kind {
+pub(super) struct Kind {
     /// The words on the server line.
     check: String,
-    /// What to ask HAProxy: the lines of a backend. A request that changes something is not sent once
-    /// more.
-    question: Option<String>,
+    /// What to ask HAProxy: the lines of a backend. `None` if the check would repeat a request that
+    /// changes something.
+    pub question: Option<String>,
     /// What it reports by what was seen here.
     predicted: Option<(String, String, bool)>,
     role: Role,
 }
 
-/// The questions to ask HAProxy for the rows.
-pub(super) fn questions(case: Case<'_>) -> Vec<String> {
-    let kinds = kinds(case).into_iter();
-    kinds.filter_map(|kind| kind.question).collect()
-}
-
-/// The rows; none where there is no address that HAProxy could check. `answers` are those to
-/// [`questions`].
-pub(super) fn rows(case: Case<'_>, answers: Option<&[Answer]>) -> Vec<Row> {
-    let mut answers = answers.map(<[Answer]>::iter);
-    let row = |kind: Kind| {
-        let asked = kind.question.as_ref().and(answers.as_mut());
-        let answer = asked.and_then(Iterator::next);
-        let is_external = kind.role == Role::External;
+impl Kind {
+    /// Its row in the view: by HAProxy's answer, or predicted.
+    pub fn row(self, answer: Option<&Answer>) -> Option<Row> {
+        let is_external = self.role == Role::External;
         let (status, why, up) = match answer {
             Some(answer) => told(answer, is_external),
-            None => kind.predicted?,
+            None => self.predicted?,
         };
-        let check = kind.check;
         Some(Row {
-            check,
+            check: self.check,
             status,
             why,
             up,
-            role: kind.role,
+            role: self.role,
         })
-    };
-    kinds(case).into_iter().filter_map(row).collect()
+    }
 }
 
 /// What HAProxy said.
@@ -100,28 +84,25 @@ fn told(answer: &Answer, is_external: bool) -> (String, String, bool) {
     }
 }
 
-fn kinds(case: Case<'_>) -> Vec<Kind> {
-    let Case { plan, evidence, .. } = case;
-    let addresses = evidence.addresses.as_ref().map_or(&[][..], Vec::as_slice);
+/// The kinds of checks for this server; none where there is no address that HAProxy could check.
+pub(super) fn kinds(facts: &Facts) -> Vec<Kind> {
+    let addresses = facts.addresses.as_ref().map_or(&[][..], Vec::as_slice);
     let reached = addresses
         .iter()
-        .find(|(address, _)| Some(address) == evidence.reached.as_ref());
+        .find(|(address, _)| Some(address) == facts.reached.as_ref());
     let Some((address, connected)) = reached.or_else(|| addresses.first()) else {
         return Vec::new();
     };
-    let setup = Setup {
-        servers: vec![address.to_string()],
-        ..Setup::as_asked(case)
-    };
+    let setup = Setup::as_asked(facts, address);
     let mut kinds = vec![own(&setup, "check", "", layer(connected, "L4OK", &[]))];
-    if let Some(tls) = &evidence.tls {
-        let name = plan.names.sni.as_ref().map(|name| name.as_ref());
+    if let Some(tls) = &facts.tls {
+        let name = facts.sni();
         let mut handshakes = vec![(String::new(), &tls.bare, &tls.bare_faults)];
         handshakes.extend(name.map(|name| {
             let words = format!(" check-sni {name}");
             (words, &tls.named, tls.haproxy_faults())
         }));
-        let required = snippet::verify_words(case.options);
+        let required = lines::verify_words(&facts.options);
         for (words, attempt, faults) in handshakes {
             for (verify, files, faults) in [
                 ("none", " verify none", &Vec::new()),
@@ -133,23 +114,23 @@ fn kinds(case: Case<'_>) -> Vec<Kind> {
             }
         }
         let name = name.map_or(String::new(), |name| format!(" check-sni {name}"));
-        if plan.handshake_only {
-            // The last of them is the check that was asked for.
+        if facts.plan.handshake_only {
+            // The last kind is the check that was asked for.
             if let Some(kind) = kinds.last_mut() {
                 kind.role = Role::Own;
             }
         } else {
+            let check =
+                format!("option httpchk with these options, check ssl{name} verify required");
             kinds.push(Kind {
-                check: format!(
-                    "option httpchk with these options, check ssl{name} verify required"
-                ),
-                question: is_repeatable(plan).then(|| snippet::builtin_lines(&setup)),
+                check,
+                question: facts.is_repeatable().then(|| lines::builtin(&setup)),
                 predicted: None,
                 role: Role::Own,
             });
         }
     }
-    kinds.push(external(case, &setup));
+    kinds.push(external(facts, &setup));
     kinds
 }
 
@@ -158,7 +139,7 @@ fn own(setup: &Setup<'_>, check: &str, words: &str, predicted: (&str, String, bo
     let (plan, options) = (setup.plan, setup.options);
     let mut words = words.to_owned();
     if !words.is_empty() {
-        words += &snippet::material_words(options);
+        words += &lines::material_words(options);
         for (word, version) in versions(options) {
             words += &format!(" {word} {version}");
         }
@@ -169,7 +150,7 @@ fn own(setup: &Setup<'_>, check: &str, words: &str, predicted: (&str, String, bo
         check: check.to_owned(),
         question: Some(format!(
             "    server s1 {address}{words}{} check\n",
-            snippet::connection_words(plan, options)
+            lines::connection_words(plan, options)
         )),
         predicted: Some((status.to_owned(), why, up)),
         role: Role::Step,
@@ -177,15 +158,15 @@ fn own(setup: &Setup<'_>, check: &str, words: &str, predicted: (&str, String, bo
 }
 
 /// The external check, exactly as it was asked for.
-fn external(case: Case<'_>, setup: &Setup<'_>) -> Kind {
-    let code = case.evidence.code();
+fn external(facts: &Facts, setup: &Setup<'_>) -> Kind {
+    let code = facts.code();
     let status = match code {
         Code::Healthy => "PROCOK",
         _ => "PROCERR",
     };
     Kind {
         check: "external-check with these options".to_owned(),
-        question: is_repeatable(case.plan).then(|| snippet::external_lines(setup)),
+        question: facts.is_repeatable().then(|| lines::external(setup)),
         predicted: Some((
             format!("{status} {}", code.number()),
             code.meaning().to_owned(),

@@ -21,6 +21,8 @@ use super::program::Haproxy;
 pub(crate) use super::statistics::Checked;
 use super::statistics::{checked, rows_of};
 use super::tied;
+use super::visit::Visits;
+pub(crate) use super::visit::{Visit, Visited};
 
 /// What came of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,24 +44,74 @@ const ROUNDS: usize = 6;
 /// The name of a question's backend, before its number and a dash.
 const PREFIX: &str = "sni-check-asks-";
 
-/// Asks HAProxy about servers: each question is the lines of a backend without its first. A check
-/// may take so long as `patience`.
+/// A question to HAProxy.
+pub(crate) struct Question<K> {
+    /// What it is about, for the asker.
+    pub about: K,
+    /// The lines of a backend without the first.
+    pub lines: String,
+    /// What a visitor of that backend asks for.
+    pub visit: Option<Visit>,
+}
+
+/// What came of a question.
+#[derive(Clone, Debug)]
+pub(crate) struct Answered<K> {
+    /// What the question is about.
+    pub about: K,
+    /// What HAProxy's checks said.
+    pub answer: Answer,
+    /// What a visitor got, where the servers are up.
+    pub visitor: Option<Visited>,
+}
+
+/// Asks HAProxy about servers. A check may take so long as `patience`.
 ///
 /// # Errors
 /// HAProxy cannot be asked anything.
-pub(crate) fn ask(
+pub(crate) fn ask<K>(
     haproxy: &Haproxy,
-    questions: &[String],
+    questions: Vec<Question<K>>,
     patience: Duration,
-) -> Result<Vec<Answer>> {
+) -> Result<Vec<Answered<K>>> {
     let binary = haproxy.binary().context("no HAProxy was found")?;
-    let mut answers = vec![Answer::None; questions.len()];
+    let (mut asked, mut answered) = (Vec::new(), Vec::new());
+    for Question {
+        about,
+        lines,
+        visit,
+    } in questions
+    {
+        asked.push((lines, visit));
+        answered.push(Answered {
+            about,
+            answer: Answer::None,
+            visitor: None,
+        });
+    }
+    let mut answers = vec![Answer::None; asked.len()];
+    let mut visitors = vec![None; asked.len()];
     // HAProxy refuses a configuration as a whole, so what it refuses is left out the next time.
     for _ in 0..ROUNDS {
-        let config = Config::of(questions, &answers, patience);
-        let mut run = Run::start(binary, &config.text)?;
+        let mut run = Run::prepare(asked.len())?;
+        let config = Config::new(&asked, &answers, patience, &run.visits);
+        run.start(binary, &config.text)?;
         match run.watch(&mut answers, patience + MARGIN) {
-            Ok(()) => return Ok(answers),
+            Ok(()) => {
+                let up = asked.iter().zip(&answers).enumerate();
+                let up = up.filter(|(_, (_, answer))| answer.is_up());
+                for (number, ((_, visit), _)) in up {
+                    if let Some(visit) = visit {
+                        run.visits.send(number, &backend(number), visit);
+                    }
+                }
+                run.visits.read(patience, &mut visitors);
+                let results = answers.into_iter().zip(visitors);
+                for (answered, (answer, visitor)) in answered.iter_mut().zip(results) {
+                    (answered.answer, answered.visitor) = (answer, visitor);
+                }
+                return Ok(answered);
+            }
             Err(error) => {
                 let said = run.says();
                 if !config.blame(&said, &mut answers) {
@@ -72,6 +124,13 @@ pub(crate) fn ask(
     bail!("HAProxy refuses too many of the lines")
 }
 
+impl Answer {
+    /// Whether the servers are up.
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(self, Answer::Checked(checked) if checked.up)
+    }
+}
+
 /// A configuration, with the line at which each question's backend begins.
 struct Config {
     text: String,
@@ -79,27 +138,33 @@ struct Config {
 }
 
 impl Config {
-    /// The questions that are still open.
-    fn of(questions: &[String], answers: &[Answer], patience: Duration) -> Config {
+    /// The questions that are still open, and the frontend of their visitors.
+    fn new(
+        questions: &[(String, Option<Visit>)],
+        answers: &[Answer],
+        patience: Duration,
+        visits: &Visits,
+    ) -> Config {
         let time = patience.as_millis();
         let mut text = format!(
             "global\n    stats socket fd@1 level user\n    external-check\n    \
              insecure-fork-wanted\n    max-spread-checks 1\n\
              defaults\n    mode http\n    timeout connect {time}\n    timeout client {time}\n    \
              timeout server {time}\n    timeout check {time}\n    \
-             default-server inter {time} rise 1 fall 1\n"
+             default-server inter {time} rise 1 fall 1\n{}",
+            visits.frontend(patience * 3 + MARGIN * 5)
         );
         let mut begins = Vec::new();
-        for (number, question) in questions.iter().enumerate() {
+        for (number, (lines, _)) in questions.iter().enumerate() {
             if answers[number] == Answer::None {
                 begins.push((text.lines().count() + 1, number));
-                _ = writeln!(text, "backend {}\n{question}", backend(number));
+                _ = writeln!(text, "backend {}\n{lines}", backend(number));
             }
         }
         Config { text, begins }
     }
 
-    /// Finds the questions that HAProxy's alerts are about; none means that it refuses something
+    /// Finds the questions that HAProxy's alerts are about. Returns false if HAProxy refuses something
     /// else.
     fn blame(&self, said: &str, answers: &mut [Answer]) -> bool {
         let mut found = false;
@@ -145,18 +210,35 @@ fn words(line: &str) -> String {
     text.trim().to_owned()
 }
 
-/// A running HAProxy. It ends with this value.
+/// HAProxy, which ends with this value.
 struct Run {
-    child: Child,
+    /// Present once it is started.
+    child: Option<Child>,
     socket: UnixStream,
+    listener: Option<UnixListener>,
+    visits: Visits,
     log: File,
 }
 
 impl Run {
-    fn start(binary: &Path, config: &str) -> Result<Run> {
-        let (listener, socket) = private_socket().context("no socket for HAProxy")?;
-        let memory = |name| memfd_create(name, MemfdFlags::CLOEXEC).map(File::from);
-        let (mut file, log) = (memory("config")?, memory("log")?);
+    /// Makes the sockets and files, for so many visitors.
+    fn prepare(visitors: usize) -> Result<Run> {
+        // Only this user can connect, and the folder is gone when this returns.
+        let folder = Folder::new()?;
+        let path = folder.0.join("s");
+        let listener = UnixListener::bind(&path).context("no socket for HAProxy")?;
+        Ok(Run {
+            child: None,
+            socket: UnixStream::connect(&path)?,
+            listener: Some(listener),
+            visits: Visits::new(&folder.0.join("v"), visitors)?,
+            log: memory("log")?,
+        })
+    }
+
+    fn start(&mut self, binary: &Path, config: &str) -> Result<()> {
+        let listener = self.listener.take().context("it was started before")?;
+        let mut file = memory("config")?;
         file.write_all(config.as_bytes())?;
         let mut command = tied::command(binary);
         command
@@ -164,13 +246,13 @@ impl Run {
             .env_clear()
             .stdin(Stdio::from(file))
             .stdout(Stdio::from(std::os::fd::OwnedFd::from(listener)))
-            .stderr(Stdio::from(log.try_clone()?));
+            .stderr(Stdio::from(self.log.try_clone()?));
         // Where its libraries are is no business of the configuration.
         for name in ["PATH", "LD_LIBRARY_PATH"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
-        let child = command.spawn().context("HAProxy cannot be run")?;
-        Ok(Run { child, socket, log })
+        self.child = Some(command.spawn().context("HAProxy cannot be run")?);
+        Ok(())
     }
 
     /// Waits until every question that is still open has an answer, but no longer than so.
@@ -205,7 +287,9 @@ impl Run {
                 Ok(0) => bail!("HAProxy ended at once"),
                 Ok(length) => answer.extend_from_slice(&buffer[..length]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if let Some(status) = self.child.try_wait()? {
+                    if let Some(child) = &mut self.child
+                        && let Some(status) = child.try_wait()?
+                    {
                         bail!("HAProxy ended at once ({status})");
                     }
                     if Instant::now() >= end {
@@ -221,9 +305,8 @@ impl Run {
 
     /// What it has written about the configuration.
     fn says(&mut self) -> String {
-        // The whole of it, once it has ended.
-        _ = self.child.kill();
-        _ = self.child.wait();
+        // All of it is there once HAProxy has ended.
+        self.end();
         let mut text = Vec::new();
         let read = io::Seek::rewind(&mut self.log).and_then(|()| self.log.read_to_end(&mut text));
         read.map_or_else(
@@ -233,21 +316,23 @@ impl Run {
     }
 }
 
-impl Drop for Run {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
+impl Run {
+    fn end(&mut self) {
+        if let Some(child) = &mut self.child {
+            _ = child.kill();
+            _ = child.wait();
+        }
     }
 }
 
-/// A listening socket and a connection to it. Nobody else can connect: its path is in a folder of
-/// our own, and gone when this returns.
-fn private_socket() -> io::Result<(UnixListener, UnixStream)> {
-    let folder = Folder::new()?;
-    let path = folder.0.join("s");
-    let listener = UnixListener::bind(&path)?;
-    let socket = UnixStream::connect(&path)?;
-    Ok((listener, socket))
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn memory(name: &str) -> io::Result<File> {
+    Ok(memfd_create(name, MemfdFlags::CLOEXEC)?.into())
 }
 
 /// A folder that only this user may enter, as long as this value lives.

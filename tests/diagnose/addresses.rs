@@ -79,7 +79,7 @@ fn each_address_is_tried_and_the_cure_names_those_that_answer() {
         "{text}"
     );
     let external = text
-        .split("with sni-check (tried: UP):\n\n")
+        .split("with sni-check (tried: check UP, visitors get 200):\n\n")
         .nth(1)
         .expect("the cure");
     assert!(
@@ -144,19 +144,19 @@ fn in_network(script: &str, address: &str) -> (String, Option<i32>) {
 
 #[test]
 fn an_address_that_cannot_be_reached_is_fixed_where_that_can_be_done() {
-    let nowhere = "on the way to the server: nothing in haproxy.cfg cures this";
+    let nowhere = "on the way to the server: nothing in haproxy.cfg fixes this";
     for (script, address, says, place) in [
         (
             "true",
             "[2001:db8::5]:443",
-            "write its IPv4 address on the server line",
-            "in the options, by a value that only you know",
+            "Write its IPv4 address on the server line",
+            "in the options and haproxy.cfg, by a value that only you know",
         ),
         ("true", "192.0.2.1:443", "Add the route", nowhere),
         (
             "ip route add unreachable 192.0.2.0/24",
             "192.0.2.1:443",
-            "a firewall rejects the connection (icmp-host-prohibited, firewalld's default)",
+            "A firewall rejects the connection (icmp-host-prohibited, firewalld's default)",
             nowhere,
         ),
         (
@@ -168,7 +168,7 @@ fn an_address_that_cannot_be_reached_is_fixed_where_that_can_be_done() {
         (
             "true",
             "unix@/nonexistent/socket",
-            "Nobody has made the unix socket",
+            "The unix socket doesn't exist",
             "at the server",
         ),
     ] {

@@ -91,7 +91,7 @@ fn a_server_that_only_haproxy_takes_is_the_first_thing_said() {
     let port = peer::answer(&leaf, "HTTP/1.1 103 Early Hints\r\n\r\n");
     let report = diagnose(&ca, port, NAME, &["--expect=status 103"]);
     assert_ne!(report.code, 0);
-    report.advises("HAProxy reaches this server; sni-check does not, because");
+    report.advises("HAProxy's own check reaches this server, and sni-check doesn't");
     report.is_fixed("haproxy.cfg");
     assert_eq!(report.value["cure"]["builtin_tried"], "tried: UP");
 }

@@ -79,7 +79,7 @@ fn a_server_with_one_certificate_and_one_for_another_name() {
     let report = diagnose(&ca, nginx.port, "ww.example.test", &header);
     assert_eq!(report.code, 54);
     report.advises(&format!(
-        "ww.example.test is misspelled: the server has {NAME}"
+        "ww.example.test is not the right name: the server serves {NAME}"
     ));
     report.is_fixed("haproxy.cfg");
     report.says("its names: www.example.test, far.example.net");
@@ -109,7 +109,7 @@ fn an_expired_certificate_hides_nothing_behind_it_and_a_new_one_fixes_it() {
     let report = diagnose(&ca, nginx.port, NAME, &[]);
     assert_eq!(report.code, 51);
     report.says("certificate expired");
-    report.says("2020-01-01 to 2021-01-01, ended");
+    report.says("2020-01-01 to 2021-01-01, expired");
     report.says("status 200");
     report.haproxy_agrees();
     let other = diagnose(&ca, nginx.port, OTHER, &[]);
@@ -147,7 +147,7 @@ fn an_incomplete_chain_is_fixed_by_the_full_one() {
     let nginx = one_site(&leaf, &[], "");
     let report = diagnose(&root, nginx.port, NAME, &[]);
     assert_eq!(report.code, 55);
-    report.advises("the certificate of CN=Middle is missing");
+    report.advises("doesn't send the certificate of CN=Middle");
     report.haproxy_agrees();
     report.is_fixed("server");
     nginx.change(|folder, port| site((folder, port), "", NAME, (&leaf, &[&middle]), ""));
@@ -186,7 +186,7 @@ fn a_self_signed_certificate_and_the_size_of_an_rsa_key() {
     let report = diagnose(&Ca::new(), nginx.port, NAME, &[]);
     assert_eq!(report.code, 55);
     report.says("RSA 2048");
-    report.advises("trust this very one (CN=alone)");
+    report.advises("no CA vouches for the server (CN=alone)");
     report.haproxy_agrees();
 }
 
@@ -247,10 +247,10 @@ fn every_expectation_is_reported() {
     report.says("headers do not meet: hdr name x-absent");
     report.haproxy_agrees();
     for (uri, advice) in [
-        ("/error", "the application is failing"),
-        ("/missing", "the start page is there: use --uri /"),
-        ("/api", "accept it with --expect 'status 401'"),
-        ("/redirect", "check that page, --uri /elsewhere"),
+        ("/error", "The application is failing"),
+        ("/missing", "the start page is there. Use --uri /"),
+        ("/api", "Accept it with --expect 'status 401'"),
+        ("/redirect", "Check that page: --uri /elsewhere"),
     ] {
         let report = diagnose(
             &ca,
@@ -315,7 +315,7 @@ fn with_verify_none_the_report_says_what_that_hides() {
     assert_eq!(output.status.code(), Some(0));
     let text = stdout(&output);
     assert!(text.contains("--verify none hides: certificate"), "{text}");
-    assert!(text.contains("Keep `verify required`"), "{text}");
+    assert!(text.contains("use `verify required`"), "{text}");
     assert!(text.contains("ssl verify required ca-file"), "{text}");
     assert!(!text.contains("path \"--verify none"), "{text}");
 }

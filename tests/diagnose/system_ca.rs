@@ -50,10 +50,10 @@ fn a_cure_with_the_systems_roots_turns_the_server_up() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let text = stdout(&output);
     let (_, cure) = text
-        .split_once("own check (tried: UP):\n\n")
+        .split_once("own check (tried: check UP, visitors get 200):\n\n")
         .expect("the cure");
     let (builtin, external) = cure
-        .split_once("\nFor haproxy.cfg, with sni-check (tried: UP):\n\n")
+        .split_once("\nFor haproxy.cfg, with sni-check (tried: check UP, visitors get 200):\n\n")
         .expect("both");
     for snippet in [builtin, external] {
         assert!(

@@ -22,7 +22,7 @@ fn an_expired_certificate() {
     let nginx = serve(&stage.ca.leaf_with(&[NAME], past), &[], "");
     let outage = Outage::checked(nginx.port, &words(&stage.ca_file));
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
-    said.says("own certificate has ended: renew it")
+    said.says("own certificate has expired. do Renew the certificate at the server")
         .is_for_the_server();
     nginx.change(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), ""));
     outage.is_over_with(&said);
@@ -37,7 +37,7 @@ fn an_expired_intermediate() {
     let nginx = serve(&leaf, &[&old], "");
     Outage::checked(nginx.port, &words(&stage.ca_file));
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
-    said.says("An intermediate certificate that the server sends has ended");
+    said.says("An intermediate certificate that the server sends has expired");
     said.is_for_the_server();
 }
 
@@ -48,7 +48,7 @@ fn an_expired_root_in_the_ca_file() {
     let nginx = serve(&stage.leaf, &[], "");
     Outage::checked(nginx.port, &words(&stage.ca_file));
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
-    said.says("The CA's own certificate has ended")
+    said.says("The CA's own certificate has expired")
         .is_for_a_file();
 }
 
@@ -60,7 +60,9 @@ fn a_certificate_of_tomorrow() {
     let nginx = serve(&leaf, &[], "");
     Outage::checked(nginx.port, &words(&stage.ca_file));
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
-    said.says("clock").is_for_the_server();
+    said.says("fix on this host, not at the server; or at the server")
+        .says("The clock of this host is behind")
+        .says("The certificate was made for a later date");
 }
 
 #[test]
@@ -71,7 +73,8 @@ fn an_incomplete_chain() {
     let nginx = serve(&leaf, &[], "");
     let outage = Outage::checked(nginx.port, &words(&stage.ca_file));
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
-    said.says("Install the full chain").is_for_the_server();
+    said.says("fix at the server")
+        .says("Install the full chain");
     nginx.change(|folder, port| site((folder, port), "", NAME, (&leaf, &[&middle]), ""));
     outage.is_over_with(&said);
 }
@@ -82,7 +85,7 @@ fn a_private_ca() {
     let port = stage.nginx().port;
     let outage = Outage::checked(port, &words("@system-ca"));
     let said = diagnose(port, &[NAME]);
-    said.says("nobody here knows that signer")
+    said.says("this CA is not in the bundled roots")
         .says("--ca-file FILE")
         .wants_a_value();
     let said = diagnose(port, &["--ca-file", &stage.ca_file, NAME]);
@@ -97,7 +100,8 @@ fn a_private_ca_with_an_intermediate() {
     let nginx = serve(&middle.leaf(&[NAME], 30), &[&middle], "");
     let outage = Outage::checked(nginx.port, &words("@system-ca"));
     let said = diagnose(nginx.port, &[NAME]);
-    said.says("nobody here knows that signer").wants_a_value();
+    said.says("this CA is not in the bundled roots")
+        .wants_a_value();
     outage.is_cured_by(&diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]));
 }
 
@@ -143,7 +147,7 @@ fn a_revocation_list_that_has_ended() {
     let said = diagnose(nginx.port, &call);
     let yesterday = time::OffsetDateTime::now_utc() - time::Duration::days(1);
     said.says(&format!(
-        "The list of CN=Test CA ended on {} (1 day ago). Get the CA's current list, put it into --crl-file {crl}",
+        "The list of CN=Test CA expired on {} (1 day ago). do Get the CA's current list, put it into --crl-file {crl}",
         yesterday.date()
     ))
     .is_for_a_file();
@@ -161,7 +165,7 @@ fn an_issuer_without_a_revocation_list() {
     Outage::checked(nginx.port, &(words(&stage.ca_file) + " crl-file " + &crl));
     let call = ["--crl-file", &crl, "--ca-file", &stage.ca_file, NAME];
     diagnose(nginx.port, &call)
-        .says("There is no list of CN=Middle.")
+        .says("There is no list of CN=Middle in --crl-file.")
         .is_for_a_file();
 }
 
@@ -179,7 +183,7 @@ fn a_ca_with_a_new_key_of_which_only_the_old_one_is_trusted() {
                 "--ca-file {} has a CA of this name (CN=Test CA), but with another key",
                 stage.ca_file
             ))
-            .never_says("nobody here knows that signer")
+            .never_says("this CA is not in")
             .is_for_a_file();
     }
 }
@@ -199,8 +203,8 @@ fn a_certificate_that_ends_too_soon() {
     said.says("Renew the certificate at the server")
         .says("If it was renewed there, reload the server")
         .says("HAProxy sends it no visitors")
-        .says("--warn-cert-days 10 --timeout")
-        .never_says("nothing in haproxy.cfg cures this");
+        .says("--warn-cert-days 10 in place of")
+        .never_says("nothing in haproxy.cfg fixes this");
     outage.is_cured_by(&said);
 }
 
@@ -242,7 +246,7 @@ fn a_client_certificate_that_has_ended() {
     let outage = Outage::checked(port, &(words(&props.stage.ca_file) + " crt " + &crt));
     let said = ask_with(&props, port, &crt);
     said.says(&format!(
-        "The client certificate in --crt {crt} ended on 2021-01-01 ("
+        "The client certificate in --crt {crt} expired on 2021-01-01 ("
     ))
     .is_for_a_file();
     client(props.clients.leaf(&["client"], 30));
@@ -263,7 +267,8 @@ fn a_handshake_that_ends_without_a_client_certificate() {
     let port = stage.openssl("leaf", &verify);
     let outage = Outage::checked(port, &words(&stage.ca_file));
     let said = diagnose(port, &["--ca-file", &stage.ca_file, NAME]);
-    said.says("wants a client certificate").wants_a_value();
+    said.says("The server wants a client certificate")
+        .wants_a_value();
     let client = stage.ca.leaf_with(&["client"], |params| {
         params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
     });

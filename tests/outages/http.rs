@@ -93,7 +93,7 @@ fn a_page_that_is_forbidden() {
     let check = "    http-check send meth GET uri /no HOST";
     let (nginx, _outage) = outage(&stage, "location /no { return 403; }", check, "/");
     ask(&stage, nginx.port, &["--uri=/no"])
-        .says("allow HAProxy's address")
+        .says("Allow HAProxy's address")
         .is_for_the_server();
 }
 
@@ -103,7 +103,7 @@ fn a_page_that_is_not_there() {
     let check = "    http-check send meth GET uri /missing HOST";
     let (nginx, outage) = outage(&stage, "", check, "/");
     let said = ask(&stage, nginx.port, &["--uri=/missing"]);
-    said.says("use --uri /");
+    said.says("Use --uri /");
     outage.is_cured_by(&said);
     let url = format!("https://{NAME}/missing");
     let connect = ["--ca-file", &stage.ca_file, &url];
@@ -134,7 +134,7 @@ fn a_method_that_is_not_answered() {
     let only_get = "if ($request_method != GET) { return 405; }";
     let (nginx, outage) = outage(&stage, only_get, check, "/");
     let said = ask(&stage, nginx.port, &["--method=OPTIONS"]);
-    said.says("leave out --method");
+    said.says("Use --method GET");
     outage.is_cured_by(&said);
 }
 
@@ -147,7 +147,8 @@ fn a_server_that_is_asked_too_often() {
     let said = ask(&stage, nginx.port, &["--uri=/often"]);
     said.says("inter 30s")
         .says("exempt HAProxy's address")
-        .is_for_the_server();
+        .says("fix in haproxy.cfg")
+        .never_says("nothing in haproxy.cfg");
 }
 
 #[test]
@@ -156,7 +157,7 @@ fn an_application_that_fails() {
     let check = "    http-check send meth GET uri /error HOST";
     let (nginx, outage) = outage(&stage, "", check, "/error");
     let said = ask(&stage, nginx.port, &["--uri=/error"]);
-    said.says("the application is failing").is_for_the_server();
+    said.says("The application is failing").is_for_the_server();
     let repaired = "location = /error { return 200 ok; }";
     nginx.change(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), repaired));
     outage.is_over_with(&said);
@@ -170,7 +171,7 @@ fn a_proxy_without_its_backend() {
     let check = "    http-check send meth GET uri /app HOST";
     let (nginx, _outage) = outage(&stage, gone, check, "/app");
     let said = ask(&stage, nginx.port, &["--uri=/app"]);
-    said.says("cannot reach its own backend")
+    said.says("has no healthy backend for this name")
         .is_for_the_server();
 }
 
@@ -196,7 +197,10 @@ fn a_text_that_the_page_does_not_have() {
     let stage = Stage::new();
     let check = "    http-check send meth GET uri / HOST\n    http-check expect string ready";
     let (nginx, _outage) = outage(&stage, "", check, "/");
-    ask(&stage, nginx.port, &["--expect=string ready"]).is_for_the_server();
+    ask(&stage, nginx.port, &["--expect=string ready"])
+        .says("The application reports a problem in the body")
+        .says("--expect doesn't match it")
+        .never_says("nothing in haproxy.cfg");
 }
 
 #[test]
@@ -232,7 +236,7 @@ fn a_firewall_that_refuses_what_calls_itself_a_check() {
     let said = ask(&stage, nginx.port, &[]);
     said.says("The server refuses the User-Agent that the check sends (sni-check/")
         .says("--header 'User-Agent: Mozilla/5.0'")
-        .never_says("HAProxy reaches this server; sni-check does not");
+        .never_says("HAProxy's own check reaches this server, and sni-check doesn't");
     outage.is_cured_by(&said);
 }
 
@@ -244,7 +248,7 @@ fn a_firewall_that_refuses_an_empty_user_agent() {
     let (nginx, outage) = outage(&stage, rule, check, "/");
     let said = ask(&stage, nginx.port, &["--uri=/page"]);
     said.says("HAProxy's own check sends no User-Agent and no Accept, and the server refuses that")
-        .says("visitors bring their own")
+        .says("Visitors' browsers send both")
         .never_says("because HAProxy connects for visitors");
     outage.is_cured_by(&said);
 }

@@ -31,7 +31,7 @@ fn no_sni_where_the_name_cures_it() {
     let lines = format!("ssl verify required ca-file {}", stage.ca_file);
     let outage = Outage::checked(port, &lines);
     let said = diagnose(port, &["--no-sni", "--ca-file", &stage.ca_file, NAME]);
-    said.says("leave out --no-sni");
+    said.says("Remove --no-sni");
     outage.is_cured_by(&said);
 }
 
@@ -50,7 +50,7 @@ fn no_sni_where_another_site_answers() {
         server.port,
         &["--no-sni", "--ca-file", &stage.ca_file, NAME],
     );
-    said.says("leave out --no-sni");
+    said.says("Remove --no-sni");
     outage.is_cured_by(&said);
 }
 
@@ -64,7 +64,7 @@ fn a_slip_of_the_fingers_in_the_name() {
         nginx.port,
         &["--ca-file", &stage.ca_file, "ww.example.test"],
     );
-    said.says("ww.example.test is misspelled: the server has www.example.test");
+    said.says("ww.example.test is not the right name: the server serves www.example.test");
     outage.is_cured_by(&said);
 }
 
@@ -77,7 +77,7 @@ fn a_name_that_the_server_does_not_know_and_a_default_certificate() {
     let words = verified(stage, name) + " check-sni shop.example.test";
     Outage::checked(server.port, &words);
     let said = diagnose(server.port, &["--ca-file", &stage.ca_file, name]);
-    said.says("The server does not know shop.example.test");
+    said.says("The server doesn't know the name shop.example.test");
     said.never_says("--verify-host").never_says("verifyhost");
     said.never_says("--sni other.example.test").wants_a_value();
 }
@@ -92,7 +92,8 @@ fn a_name_that_the_server_refuses() {
         &(verified(&stage, OTHER) + " check-sni other.example.test"),
     );
     let said = diagnose(port, &["--ca-file", &stage.ca_file, OTHER]);
-    said.says("not a name the server knows").wants_a_value();
+    said.says("doesn't know the name other.example.test")
+        .wants_a_value();
 }
 
 #[test]
@@ -108,7 +109,7 @@ fn a_name_that_the_servers_certificate_lacks() {
         &(verified(&stage, NAME) + " check-sni www.example.test"),
     );
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
-    said.says("was issued for other names").is_for_the_server();
+    said.says("issued for other names").is_for_the_server();
     nginx.change(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), ""));
     outage.is_over_with(&said);
 }
@@ -196,6 +197,6 @@ fn a_host_that_differs_from_the_sni_name() {
         NAME,
     ];
     let said = diagnose(server.port, &call);
-    said.says("leave out that --header");
+    said.says("Leave out --header 'Host: api.example.test'");
     outage.is_cured_by(&said);
 }

@@ -90,7 +90,7 @@ impl Outage {
         let blocks = said.blocks();
         assert!(!blocks.is_empty(), "{}", said.text);
         for (title, lines) in blocks {
-            assert!(title.contains("tried: UP"), "{}", said.text);
+            assert!(title.contains("tried: check UP"), "{}", said.text);
             self.paste(&lines);
             self.is_up(&lines);
         }
@@ -169,15 +169,15 @@ impl Said {
     /// It says that the server has to be fixed, and promises nothing else.
     #[track_caller]
     pub fn is_for_the_server(&self) -> &Said {
-        self.never_says("tried: UP");
-        self.says("nothing in haproxy.cfg cures this")
+        self.never_says("tried: check UP");
+        self.says("nothing in haproxy.cfg fixes this")
     }
 
     /// It says that a file on this host has to be replaced, and promises nothing else.
     #[track_caller]
     pub fn is_for_a_file(&self) -> &Said {
-        self.never_says("tried: UP");
-        self.never_says("nothing in haproxy.cfg cures this");
+        self.never_says("tried: check UP");
+        self.never_says("nothing in haproxy.cfg fixes this");
         self.says("in a file on this host, not at the server; HAProxy reads files only when it starts or reloads")
     }
 

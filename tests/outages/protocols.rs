@@ -75,7 +75,7 @@ fn a_plain_port_that_points_to_https() {
     let port = props.start("plain-redirect").port;
     Outage::checked(port, &correct(stage));
     let said = diagnose(port, &call(stage));
-    said.says("write the port of the HTTPS site")
+    said.says("Write the port of the HTTPS site")
         .wants_a_value();
 }
 
@@ -133,7 +133,7 @@ fn a_lowest_version_that_the_server_does_not_reach() {
     let mut words = vec!["--ssl-min-ver=TLSv1.3"];
     words.extend(call(&stage));
     let said = diagnose(port, &words);
-    said.says("leave them out");
+    said.says("Leave them out");
     outage.is_cured_by(&said);
 }
 
@@ -171,7 +171,7 @@ fn a_port_forward_whose_own_backend_is_down() {
     Outage::checked(port, &correct(stage));
     quickly(port, stage)
         .says("its own backend is down")
-        .says("So it is not the name, not the TLS version, not a PROXY header")
+        .says("So it is not the TLS version, not a PROXY header")
         .never_says("Correct --sni")
         .never_says("Add or remove --send-proxy")
         .is_for_the_server();
@@ -193,7 +193,7 @@ fn only_short_answers_arrive() {
     Outage::checked(port, &correct(&stage));
     quickly(port, &stage)
         .says("the port is for TLS: it refuses plain HTTP with status 400")
-        .says("Likeliest: large packets are lost on the way")
+        .says("Large packets are lost on the way")
         .never_says("plain HTTP is answered")
         .is_for_the_server();
 }
@@ -238,7 +238,7 @@ fn only_a_short_alert_arrives() {
         let _ = stream.read_to_end(&mut Vec::new());
     });
     quickly(port, &stage)
-        .says("end likewise: with SNI, without SNI, with another name, TLS 1.2 alone, each PROXY")
+        .says("end alike: with SNI, without SNI, with another name, TLS 1.2 alone, each PROXY")
         .says("A short answer arrives (to TLS 1.3 alone, with an alert)")
         .never_says("waits for something else");
 }
@@ -269,6 +269,6 @@ fn a_source_that_is_not_this_hosts() {
     let mut words = vec!["--source=192.0.2.1"];
     words.extend(call(&stage));
     let said = diagnose(port, &words);
-    said.says("leave out --source");
+    said.says("Leave out --source");
     outage.is_cured_by(&said);
 }

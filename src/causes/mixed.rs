@@ -1,16 +1,12 @@
-//! Whether the same question got different answers: several servers behind one address, of which not
-//! all are well.
+//! Whether the same question got different answers: several servers behind one name or address.
 
 use rustls::pki_types::CertificateDer;
 
-use super::answers::Answers;
-use super::handshakes::Handshakes;
+use super::facts::{Facts, Handshakes};
 use crate::certificate::{Certificate, CertificateFailure};
 use crate::code::Layer;
 use crate::failure::Failure;
 use crate::output::date::day;
-use crate::plan::Plan;
-use crate::probe::Verdict;
 
 /// One answer to the handshake or the request that the check makes.
 struct View<'a> {
@@ -18,73 +14,63 @@ struct View<'a> {
     fault: Option<String>,
 }
 
-/// What a good and a bad one of different answers said.
-pub(super) struct Mixed {
+/// What a good and a bad answer said.
+pub struct Mixed {
+    /// The good answer.
     pub good: String,
+    /// The bad answer.
     pub bad: String,
     /// Whether they differ in TLS, and not in HTTP.
     pub by_tls: bool,
 }
 
-impl Mixed {
-    /// Looks for different answers.
-    pub fn find(
-        plan: &Plan,
-        verdict: &Verdict,
-        tls: &Handshakes,
-        answers: Option<&Answers>,
-    ) -> Option<Mixed> {
-        let is_verified = plan.tls.verification.is_some();
-        let by_tls = is_verified.then(|| by_tls(verdict, tls)).flatten();
-        by_tls.or_else(|| by_http(verdict, answers?))
-    }
-
-    /// What to do.
-    pub fn advice(&self) -> String {
-        format!(
-            "Different answers at different times: once {}; once {}. Likeliest several servers are behind \
-             this address (a load balancer, a virtual IP), and one of them is not well. Diagnose each by \
-             its own address, with --connect.",
-            self.good, self.bad
-        )
-    }
+/// Looks for different answers.
+pub fn find(facts: &Facts) -> Option<Mixed> {
+    let is_verified = facts.plan.tls.verification.is_some();
+    let tls = facts.tls.as_ref()?;
+    let by_tls = is_verified.then(|| by_tls(facts, tls)).flatten();
+    by_tls
+        .or_else(|| by_http(facts))
+        .or_else(|| by_address(facts))
 }
 
-fn by_tls(verdict: &Verdict, tls: &Handshakes) -> Option<Mixed> {
-    let views = views(verdict, tls);
+fn by_tls(facts: &Facts, tls: &Handshakes) -> Option<Mixed> {
+    let views = views(facts, tls);
     let good = views.iter().find(|view| view.fault.is_none())?;
     let differs = |view: &&View<'_>| view.chain.is_empty() || view.chain != good.chain;
-    let bad = views
-        .iter()
-        .filter(differs)
-        .find_map(|view| view.fault.clone())?;
+    let mut others = views.iter().filter(differs);
+    let bad = others.find_map(|view| view.fault.clone())?;
     let good = match good.chain.first().and_then(Certificate::read) {
-        Some(leaf) => format!("a good certificate, valid until {}", day(leaf.not_after)),
-        None => "a good handshake".to_owned(),
+        Some(leaf) => format!(
+            "once a good certificate, valid until {}",
+            day(leaf.not_after)
+        ),
+        None => "once a good handshake".to_owned(),
     };
     Some(Mixed {
         good,
-        bad,
+        bad: format!("once {bad}"),
         by_tls: true,
     })
 }
 
 /// The handshakes with the name of the check.
-fn views<'a>(verdict: &'a Verdict, tls: &'a Handshakes) -> Vec<View<'a>> {
-    let of_verdict = match &verdict.result {
+fn views<'a>(facts: &'a Facts, tls: &'a Handshakes) -> Vec<View<'a>> {
+    let verdict = &facts.verdict;
+    let by_verdict = match &verdict.result {
         Ok(_) => Some(None),
         Err(failure) if is_passing(failure) => None,
         Err(Failure::Certificate(CertificateFailure::EndsSoon { .. })) => Some(None),
         Err(failure @ Failure::Certificate(_)) => Some(Some(failure.to_string())),
         Err(failure) => match failure.code().layer() {
             Layer::Http => Some(None),
-            // By TLS 1.3 a refusal may come after the handshake, which the others end with.
+            // In TLS 1.3 a refusal may come after the handshake, which the other attempts end with.
             Layer::Tls if verdict.seen.chain.is_empty() => Some(Some(failure.to_string())),
             _ => None,
         },
     };
     let mut views = Vec::new();
-    views.extend(of_verdict.map(|fault| View {
+    views.extend(by_verdict.map(|fault| View {
         chain: &verdict.seen.chain,
         fault,
     }));
@@ -105,16 +91,12 @@ fn views<'a>(verdict: &'a Verdict, tls: &'a Handshakes) -> Vec<View<'a>> {
     views
 }
 
-fn by_http(verdict: &Verdict, answers: &Answers) -> Option<Mixed> {
-    if answers.withheld {
-        return None;
-    }
+fn by_http(facts: &Facts) -> Option<Mixed> {
+    let answers = facts.answers.as_ref().filter(|answers| !answers.withheld)?;
     let status = |status: u16| format!("status {status}");
-    let check = match &verdict.result {
+    let check = match &facts.verdict.result {
         Ok(response) => Ok(status(response.as_ref()?.status)),
-        Err(failure) if verdict.code().layer() == Layer::Http && !is_passing(failure) => {
-            Err(failure)
-        }
+        Err(failure) if facts.code().layer() == Layer::Http && !is_passing(failure) => Err(failure),
         Err(_) => return None,
     };
     let again = match &answers.asked {
@@ -126,15 +108,35 @@ fn by_http(verdict: &Verdict, answers: &Answers) -> Option<Mixed> {
     };
     match (check, again) {
         (Ok(good), Err(bad)) | (Err(bad), Ok(good)) if !is_passing(bad) => Some(Mixed {
-            good,
-            bad: bad.to_string(),
+            good: format!("once {good}"),
+            bad: format!("once {bad}"),
             by_tls: false,
         }),
         _ => None,
     }
 }
 
-/// What one and the same server says now and then: it is slow, or is asked too often.
+/// The name has several addresses, and the same check comes to different ends there.
+fn by_address(facts: &Facts) -> Option<Mixed> {
+    let first = (facts.reached.as_ref()?, &facts.verdict.result);
+    let others = facts
+        .elsewhere
+        .iter()
+        .map(|(address, attempt)| (address, &attempt.result));
+    let all: Vec<_> = std::iter::once(first).chain(others).collect();
+    let good = all.iter().find(|(_, result)| result.is_ok())?;
+    let mut bad = all
+        .iter()
+        .filter_map(|(address, result)| Some((address, result.as_ref().err()?)));
+    let (address, failure) = bad.find(|(_, failure)| !is_passing(failure))?;
+    Some(Mixed {
+        good: format!("{} is healthy", good.0),
+        bad: format!("{address} is not: {failure}"),
+        by_tls: failure.code().layer() != Layer::Http,
+    })
+}
+
+/// What one server says now and then: it is slow, or is asked too often.
 fn is_passing(failure: &Failure) -> bool {
     matches!(
         failure,

@@ -1,25 +1,99 @@
-//! The lines to paste into haproxy.cfg: its own check, and sni-check as external check.
+//! The lines for haproxy.cfg: with HAProxy's own check, with sni-check as external check, and with
+//! `sni-check serve`.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use ureq::http::{HeaderName, header};
 
-use super::answers::{FORWARDED_PROTO, harmless, host, is_chosen, title};
-use super::external::{from_anywhere, path, versions};
-use super::setup::{Setup, Way};
+use super::gather::{FORWARDED_PROTO, harmless, is_chosen, title};
+use super::path::{from_anywhere, path, versions};
+use crate::causes::facts::{Answers, Attempt, Facts, Way, host};
 use crate::haproxy::call::own_command;
 use crate::haproxy::words::quote;
 use crate::options::Options;
-use crate::plan::{Plan, ProxyHeader};
+use crate::plan::{Plan, ProxyHeader, Target};
+use crate::probe::connect::Address;
 
-/// The backend with HAProxy's own check.
-pub(super) fn builtin(setup: &Setup<'_>) -> String {
-    format!("backend be\n{}", builtin_lines(setup))
+/// What the lines are made from.
+#[derive(Clone)]
+pub(super) struct Setup<'a> {
+    pub plan: &'a Plan,
+    pub options: &'a Options,
+    /// The addresses for server lines, as words of haproxy.cfg.
+    pub servers: Vec<String>,
+    pub way: Way,
+    /// Whether visitors' requests need the Host of the check.
+    pub sets_host: bool,
+    /// How often to check, where the server doesn't allow HAProxy's default.
+    pub inter: Option<Duration>,
+    /// Whether the lines contain what may be a secret. Such lines are for HAProxy alone, never to be
+    /// printed.
+    pub secrets: bool,
 }
 
-/// Its lines but the first.
-pub(super) fn builtin_lines(setup: &Setup<'_>) -> String {
+impl<'a> Setup<'a> {
+    /// With the options that were found to work, or to get furthest.
+    pub fn new(facts: &'a Facts) -> Setup<'a> {
+        let matters = facts.answers.as_ref().and_then(Answers::host_matters);
+        let often = facts.status() == Some(429);
+        Setup {
+            plan: &facts.plan,
+            options: &facts.options,
+            servers: servers(facts),
+            way: Way::Https,
+            sets_host: matters.unwrap_or(false),
+            inter: often.then_some(Duration::from_secs(30)),
+            secrets: false,
+        }
+    }
+
+    /// As it was asked for, at this address.
+    pub fn as_asked(facts: &'a Facts, address: &Address) -> Setup<'a> {
+        Setup {
+            servers: vec![address.to_string()],
+            sets_host: false,
+            inter: None,
+            secrets: true,
+            ..Setup::new(facts)
+        }
+    }
+
+    /// The same with what may be a secret.
+    pub fn with_secrets(&self) -> Setup<'a> {
+        Setup {
+            secrets: true,
+            ..self.clone()
+        }
+    }
+
+    /// The same in another way.
+    pub fn by(&self, way: Way) -> Setup<'a> {
+        Setup {
+            way,
+            ..self.clone()
+        }
+    }
+}
+
+/// The addresses for server lines. A name with several addresses is one server each: HAProxy would
+/// check, and use, only the first. Addresses that don't answer are left out.
+fn servers(facts: &Facts) -> Vec<String> {
+    let addresses = facts.addresses.as_ref().map_or(&[][..], Vec::as_slice);
+    let answers = |address: &&(Address, Attempt)| address.1.result.is_ok();
+    let reached: Vec<_> = addresses.iter().filter(answers).collect();
+    match &facts.plan.target {
+        Target::Unix(path) => vec![quote(format!("unix@{}", path.display()))],
+        Target::Tcp { .. } if addresses.len() > 1 && !reached.is_empty() => reached
+            .iter()
+            .map(|(address, _)| address.to_string())
+            .collect(),
+        Target::Tcp { .. } => vec![facts.plan.target.to_string()],
+    }
+}
+
+/// The lines of a backend with HAProxy's own check, without the first.
+pub(super) fn builtin(setup: &Setup<'_>) -> String {
     let plan = setup.plan;
     let mut text = traffic_lines(setup);
     if !plan.handshake_only {
@@ -95,39 +169,31 @@ fn agent<'a>(setup: &'a Setup<'_>) -> impl Iterator<Item = (&'a HeaderName, &'a 
     let headers = setup.plan.request.headers.iter();
     let headers = headers.filter(|(name, _)| AGENT.contains(name));
     let shown = headers.filter_map(|(name, value)| Some((name, harmless(name, value)?)));
-    shown.filter(|(name, value)| setup.with_agent || is_chosen(name, value))
+    shown.filter(|(name, value)| setup.way == Way::WithAgent || is_chosen(name, value))
 }
 
 const AGENT: [HeaderName; 2] = [header::USER_AGENT, header::ACCEPT];
 
-/// The backend with sni-check as external check; HTTPS is all that it checks.
-pub(super) fn external(setup: &Setup<'_>) -> Option<String> {
-    (setup.way == Way::Https).then(|| {
-        format!(
-            "global\n    external-check\n    insecure-fork-wanted\n\nbackend be\n{}",
-            external_lines(setup)
-        )
-    })
-}
-
-/// The lines of its backend but the first.
-pub(super) fn external_lines(setup: &Setup<'_>) -> String {
+/// The lines of a backend with sni-check as external check, without the first.
+pub(super) fn external(setup: &Setup<'_>) -> String {
     format!(
         "{}    option external-check\n    external-check command {}\n    external-check path {}\n{}",
         traffic_lines(setup),
         own_command(),
-        quote(path(setup)),
+        quote(path(setup.plan, setup.options, setup.secrets)),
         server_lines(setup, "check")
     )
 }
 
-/// The backend with HAProxy's http-check asking `sni-check serve` on this socket, without its first
-/// line.
-pub(super) fn served_lines(setup: &Setup<'_>, socket: &str) -> String {
+/// What section global needs for an external check.
+pub(super) const GLOBAL: &str = "global\n    external-check\n    insecure-fork-wanted\n\n";
+
+/// The lines of a backend whose http-check asks `sni-check serve` on this socket, without the first.
+pub(super) fn served(setup: &Setup<'_>, socket: &str) -> String {
     // Above the check's own time, so that its diagnosis arrives.
     let time = setup.plan.timeout.as_millis() + 100;
     // A log-format (manual, section 8.2.6).
-    let options = quote(path(setup).replace('%', "%%"));
+    let options = quote(path(setup.plan, setup.options, setup.secrets).replace('%', "%%"));
     let reason = "\"%[res.hdr(x-check-reason)]\"";
     format!(
         "{}    option httpchk\n    timeout check {time}ms\n    http-check connect addr {}\n    \
@@ -143,7 +209,7 @@ pub(super) fn served_lines(setup: &Setup<'_>, socket: &str) -> String {
 /// What visitors' requests need: the Host that the server knows, and that they use HTTPS.
 fn traffic_lines(setup: &Setup<'_>) -> String {
     let mut text = String::new();
-    if setup.host_matters {
+    if setup.sets_host {
         let host = quote(host(setup.plan));
         _ = writeln!(text, "    http-request set-header Host {host}");
     }
@@ -162,11 +228,11 @@ fn forwarded(plan: &Plan) -> bool {
 fn server_lines(setup: &Setup<'_>, check: &str) -> String {
     let words = match setup.way {
         Way::PlainHttp => connection_words(setup.plan, setup.options),
-        Way::Https | Way::OldTls | Way::Http2 => tls_words(setup),
+        _ => tls_words(setup),
     };
     let mut check = check.to_owned();
-    if let Some(time) = long_timeout(setup.plan) {
-        let inter = time + Duration::from_millis(500);
+    let by_time = long_timeout(setup.plan).map(|time| time + Duration::from_millis(500));
+    if let Some(inter) = setup.inter.max(by_time) {
         _ = write!(check, " inter {}ms", inter.as_millis());
     }
     let servers = setup.servers.iter().enumerate();
@@ -239,26 +305,26 @@ pub(super) fn connection_words(plan: &Plan, options: &Options) -> String {
     line
 }
 
-/// What the lines leave out or cannot say.
+/// What the lines leave out or can't say.
 pub(super) fn left_out(plan: &Plan, options: &Options) -> Vec<String> {
     let headers = plan.request.headers.iter();
     let secret = headers.filter(|(name, value)| harmless(name, value).is_none());
-    let mut advice: Vec<String> = secret
+    let mut notes: Vec<String> = secret
         .map(|(name, _)| {
             format!(
                 "Put the header {name} into a file that HAProxy's user can read, or after `hdr` on \
-                 the http-check send line; its value is not shown here."
+                 the http-check send line. Its value is not shown here."
             )
         })
         .collect();
     if !plan.request.body.is_empty() {
-        advice.push("Add your --body; it is not shown here.".to_owned());
+        notes.push("Add your --body. It is not shown here.".to_owned());
     }
     if options.ca_file.len() > 1 {
-        advice.push("`ca-file` takes one file; put your CAs together into one.".to_owned());
+        notes.push("`ca-file` accepts one file. Put your CAs together into one.".to_owned());
     }
     if options.key.is_some() {
-        advice.push("`crt` on the server line wants certificate and key in one PEM.".to_owned());
+        notes.push("`crt` on the server line wants certificate and key in one PEM.".to_owned());
     }
-    advice
+    notes
 }

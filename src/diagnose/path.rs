@@ -2,17 +2,15 @@
 
 use ureq::http::header;
 
-use super::answers::{FORWARDED_PROTO, harmless, is_chosen, title};
-use super::setup::Setup;
+use super::gather::{FORWARDED_PROTO, harmless, is_chosen, title};
 use crate::options::Options;
 use crate::options::values::{TlsVersion, Verify};
 use crate::plan::{Plan, ProxyHeader};
 
 /// The options to paste: those given, except what may be a secret, what the server line says, and
 /// what turns verification off.
-pub(super) fn path(setup: &Setup<'_>) -> String {
-    let (plan, options) = (setup.plan, setup.options);
-    if setup.secrets {
+pub(super) fn path(plan: &Plan, options: &Options, secrets: bool) -> String {
+    if secrets {
         return as_given(plan, options);
     }
     let mut words = Words::default();

@@ -1,0 +1,248 @@
+//! The catalogue of causes: everything that can be wrong, one entry each, grouped by layer.
+//!
+//! An entry holds all that the program says about a cause, and how facts speak for it. `explain`
+//! prints the entries of a code; `diagnose` weighs all of them and reports the best supported one.
+
+mod cause;
+mod certificate;
+mod connection;
+pub mod facts;
+mod haproxy;
+mod host;
+mod http;
+pub mod mixed;
+mod name;
+mod revocation;
+mod tls;
+mod words;
+
+pub use self::cause::{Cause, Change, Place, Sign, Trial, Weight};
+use self::facts::Facts;
+use crate::code::Code;
+
+const LAYERS: [&[Cause]; 7] = [
+    haproxy::CAUSES,
+    host::CAUSES,
+    name::CAUSES,
+    connection::CAUSES,
+    certificate::CAUSES,
+    tls::CAUSES,
+    http::CAUSES,
+];
+
+/// Every entry.
+pub fn all() -> impl Iterator<Item = &'static Cause> {
+    LAYERS.into_iter().flatten()
+}
+
+/// The entries that show in this way, the most common first.
+pub fn that_show_as(sign: Sign) -> Vec<&'static Cause> {
+    let mut found: Vec<_> = all()
+        .filter_map(|cause| Some((cause.rank(sign)?, cause)))
+        .collect();
+    found.sort_by_key(|(rank, _)| *rank);
+    found.into_iter().map(|(_, cause)| cause).collect()
+}
+
+/// A cause of what was seen, with its sentences filled in.
+#[derive(Clone)]
+pub struct Finding {
+    pub cause: &'static Cause,
+    pub weight: Weight,
+    pub what: String,
+    pub confirm: String,
+    pub change: String,
+    /// The evidence; empty if the verdict says it all.
+    pub evidence: String,
+}
+
+impl Finding {
+    /// A cause with what the facts and, if a trial proved it, the trial's values say.
+    pub fn new(
+        cause: &'static Cause,
+        weight: Weight,
+        facts: &Facts,
+        values: &[(&'static str, String)],
+    ) -> Finding {
+        let value = |name: &str| {
+            let own = values.iter().find(|(own, _)| *own == name);
+            own.map(|(_, value)| value.clone())
+                .or_else(|| words::value(facts, name))
+        };
+        let fill = |sentence| words::fill(sentence, value);
+        Finding {
+            cause,
+            weight,
+            what: fill(cause.what),
+            confirm: fill(cause.confirm),
+            change: fill(cause.change),
+            evidence: fill(cause.evidence),
+        }
+    }
+}
+
+/// A sentence of an entry in general words.
+pub fn in_general(sentence: &str) -> String {
+    words::fill(sentence, |_| None)
+}
+
+/// The causes of a code that the facts don't rule out: the best supported first, and among equals the
+/// most common.
+pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
+    let failed = facts.verdict.result.is_err();
+    let mut weighed: Vec<_> = all()
+        .filter_map(|cause| {
+            let by_code = cause.rank(Sign::Code(code));
+            let rank = by_code.or_else(|| cause.rank(Sign::AnyFailure).filter(|_| failed))?;
+            let weight = match facts.refuted.contains(&cause.id) {
+                true => Weight::RuledOut,
+                false => (cause.weigh)(facts),
+            };
+            (weight > Weight::RuledOut).then_some((weight, rank, cause))
+        })
+        .collect();
+    weighed.sort_by_key(|(weight, rank, _)| (std::cmp::Reverse(*weight), *rank));
+    let finding = |(weight, _, cause)| Finding::new(cause, weight, facts, &[]);
+    weighed.into_iter().map(finding).collect()
+}
+
+/// The trials of every cause that the facts leave possible, the most common cause first.
+pub fn trials(facts: &Facts) -> Vec<(&'static Cause, Trial)> {
+    let code = facts.code();
+    let failed = facts.verdict.result.is_err();
+    let mut causes: Vec<_> = all()
+        .filter_map(|cause| {
+            let by_code = cause.rank(Sign::Code(code));
+            let rank = by_code.or_else(|| cause.rank(Sign::AnyFailure).filter(|_| failed))?;
+            Some((rank, cause))
+        })
+        .collect();
+    causes.sort_by_key(|(rank, _)| *rank);
+    let trials = causes.into_iter().flat_map(|(_, cause)| {
+        let trials = (cause.trials)(facts);
+        trials.into_iter().map(move |trial| (cause, trial))
+    });
+    trials.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::{Place, Sign, all, in_general, that_show_as};
+    use crate::code::Code;
+
+    #[test]
+    fn every_code_has_causes_and_every_cause_all_its_sentences() {
+        for code in Code::ALL {
+            assert!(!that_show_as(Sign::Code(code)).is_empty(), "{code:?}");
+        }
+        let mut ids = HashSet::new();
+        for cause in all() {
+            assert!(ids.insert(cause.id), "{} is there twice", cause.id);
+            assert!(!cause.shows_as.is_empty(), "{}", cause.id);
+            for sentence in [cause.what, cause.confirm, cause.change] {
+                assert!(!sentence.is_empty(), "{}", cause.id);
+                let first = sentence.chars().next();
+                let starts_well = first.is_some_and(|c| !c.is_lowercase());
+                let is_command = [
+                    "date",
+                    "ip ",
+                    "ls ",
+                    "getent",
+                    "ping",
+                    "openssl",
+                    "time ",
+                    "curl",
+                    "chroot",
+                    "file ",
+                    "grep",
+                    "show ",
+                    "hdr",
+                    "systemctl",
+                    "ss ",
+                    "sni-check",
+                    "tcpdump",
+                    "chmod",
+                    "insecure",
+                    "external",
+                    "http-check",
+                ];
+                let is_command = is_command.iter().any(|word| sentence.starts_with(word));
+                assert!(starts_well || is_command, "{}: {sentence}", cause.id);
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_causes_have_the_same_rank_for_the_same_sign() {
+        for code in Code::ALL {
+            let causes = that_show_as(Sign::Code(code));
+            let ranks: HashSet<_> = causes
+                .iter()
+                .map(|cause| cause.rank(Sign::Code(code)))
+                .collect();
+            assert_eq!(ranks.len(), causes.len(), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn every_placeholder_has_general_words() {
+        for cause in all() {
+            for sentence in [cause.what, cause.confirm, cause.change, cause.evidence] {
+                let text = in_general(sentence).replace("${VARIABLE}", "");
+                assert!(!text.contains(['{', '}']), "{}: {text}", cause.id);
+            }
+        }
+    }
+
+    /// A sentence that asks for a change elsewhere than the cause's place is a contradiction.
+    #[test]
+    fn no_sentence_contradicts_the_place_of_the_fix() {
+        for cause in all() {
+            let text = [cause.what, cause.change].join(" ");
+            let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+            let here = says(&[
+                "haproxy.cfg",
+                "--",
+                "server line",
+                "ssl",
+                "inter",
+                "external-check",
+                "global",
+                "add server",
+                "enable server",
+                "resolvers",
+                "track",
+                "lines below",
+                "Reload HAProxy",
+                "maintenance",
+            ]);
+            match cause.place {
+                Place::Config | Place::Value => assert!(here, "{}: {text}", cause.id),
+                Place::Files => assert!(says(&["file"]), "{}: {text}", cause.id),
+                Place::Server | Place::Network => {
+                    let there = says(&[
+                        "erver",
+                        "Start",
+                        "Repair",
+                        "epair",
+                        "Allow",
+                        "backend",
+                        "MTU",
+                        "proxy",
+                        "route",
+                        "rule",
+                        "application",
+                        "issued",
+                        "Fix what",
+                    ]);
+                    assert!(there, "{}: {text}", cause.id);
+                }
+                Place::Host => {}
+            }
+            // The place decides this sentence, so no entry may say it itself.
+            assert!(!text.contains("othing in haproxy.cfg"), "{}", cause.id);
+        }
+    }
+}

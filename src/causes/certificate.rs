@@ -1,0 +1,641 @@
+//! Certificates: the server's, its issuers' and the client's.
+
+use super::cause::{Cause, Place, Trial, Weight, at};
+use super::facts::Facts;
+use crate::certificate::{Certificate, CertificateFailure, Parts, Uses};
+use crate::code::Code;
+use crate::failure::Failure;
+use crate::options::values::{Days, Verify};
+use crate::plan::Trusted;
+
+/// What to do after a file on HAProxy's host has changed.
+macro_rules! reload {
+    () => {
+        " Reload HAProxy too: it reads files only when it starts."
+    };
+}
+
+pub(super) const CAUSES: &[Cause] = &[
+    Cause {
+        id: "certificate-expired",
+        shows_as: &[at(Code::CertificateExpired, 1)],
+        what: "The server's own certificate has expired.",
+        confirm: "sni-check diagnose --verbose shows the end of each certificate of the chain.",
+        change: "Renew the certificate at the server, and reload the server. `verify none` only hides the problem, also for visitors' traffic.",
+        weigh: |facts| Weight::proved_if(expired(facts) == Some(Expired::Leaf)),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "server-not-reloaded",
+        shows_as: &[
+            at(Code::CertificateExpired, 2),
+            at(Code::CertificateEndsSoon, 2),
+        ],
+        what: "The certificate was renewed, but the server still holds the old one.",
+        confirm: "Compare the file at the server (openssl x509 -enddate -in FILE) with what the server sends.",
+        change: "Reload the server, and make the renewal do that from now on.",
+        ..Cause::BASE
+    },
+    Cause {
+        id: "intermediate-expired",
+        shows_as: &[at(Code::CertificateExpired, 3)],
+        what: "An intermediate certificate that the server sends has expired ({subject}). The server's own certificate is still valid.",
+        confirm: "The line names the expired certificate.",
+        change: "Install the CA's current intermediate certificate at the server (a new fullchain.pem). The server's own certificate needs no renewal.",
+        weigh: |facts| Weight::proved_if(expired(facts) == Some(Expired::Issuer)),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "ca-file-expired",
+        shows_as: &[at(Code::CertificateExpired, 4)],
+        place: Place::Files,
+        what: "The CA's own certificate has expired ({subject}). It is in {roots} here.",
+        confirm: "openssl x509 -enddate -in FILE shows the end of the first certificate of a file.",
+        change: concat!("Put the CA's current certificate there.", reload!()),
+        weigh: |facts| Weight::proved_if(expired(facts) == Some(Expired::InFile)),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "clock-ahead",
+        shows_as: &[at(Code::CertificateExpired, 6)],
+        place: Place::Host,
+        what: "The clock of this host is ahead.",
+        confirm: "date -u",
+        change: "Set the clock and keep it set (NTP).",
+        ..Cause::BASE
+    },
+    Cause {
+        id: "clock-behind",
+        shows_as: &[at(Code::CertificateNotYetValid, 1)],
+        place: Place::Host,
+        what: "The clock of this host is behind.",
+        confirm: "date -u",
+        change: "Set this host's clock and keep it set (NTP).",
+        ..Cause::BASE
+    },
+    Cause {
+        id: "certificate-of-tomorrow",
+        shows_as: &[at(Code::CertificateNotYetValid, 2)],
+        what: "The certificate was made for a later date, or by a host whose clock is ahead.",
+        confirm: "sni-check diagnose --verbose shows when each certificate starts.",
+        change: "Install the certificate that is valid now.",
+        ..Cause::BASE
+    },
+    Cause {
+        id: "wildcard-too-short",
+        shows_as: &[at(Code::CertificateForOtherName, 4)],
+        what: "{wildcard} covers one label only, so it isn't for {wanted}.",
+        confirm: "sni-check diagnose shows all names of the certificate.",
+        change: "Have a certificate issued for {wanted} too.",
+        weigh: |facts| Weight::proved_if(wildcard(facts).is_some()),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "certificate-without-name",
+        shows_as: &[at(Code::CertificateForOtherName, 6)],
+        what: "The server knows {wanted}, but its certificate for this name was issued for other names.",
+        confirm: "sni-check diagnose shows all names of the certificate.",
+        change: "Have a certificate issued for {wanted}, as a DNS name, and install it there.",
+        weigh: |facts| {
+            let known = facts
+                .tls
+                .as_ref()
+                .is_some_and(|tls| !tls.is_default_certificate());
+            let nameless = other_name(facts).is_some_and(|(_, presented)| presented.is_empty());
+            Weight::likely_if((known || nameless) && wildcard(facts).is_none())
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "name-of-another-form",
+        shows_as: &[at(Code::CertificateForOtherName, 7)],
+        what: "The certificate has the name in another form: as an IP address, a mail address or a URI. HAProxy compares DNS names and the common name only.",
+        confirm: "The line says so. sni-check diagnose shows all names of the certificate.",
+        change: "Have it issued with the name as a DNS name.",
+        weigh: |facts| {
+            let name = other_name(facts);
+            Weight::proved_if(name.is_some_and(|(wanted, presented)| presented.contains(wanted)))
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "ca-file-wrong",
+        shows_as: &[
+            at(Code::IssuerUnknown, 6),
+            at(Code::CertificateExpired, 7),
+            at(Code::CertificateInvalid, 8),
+        ],
+        place: Place::Config,
+        what: "The certificate is signed by {other-roots}, not by {roots}.",
+        confirm: "sni-check diagnose tries the CAs of this host and Mozilla's.",
+        change: "Use --ca-file {meant}, and ca-file @system-ca on the server line.",
+        weigh: |facts| Weight::possible_if(facts.options.verify != Some(Verify::None)),
+        trials: other_roots,
+        ..Cause::BASE
+    },
+    Cause {
+        id: "issuer-not-sent",
+        shows_as: &[at(Code::IssuerUnknown, 1)],
+        what: "The server doesn't send the certificate of {issuer}, an intermediate that links the server's own certificate to a trusted CA. Browsers fetch it themselves, which hides the problem.",
+        confirm: "{issuer} is an intermediate if the CA's documentation lists it under another root.",
+        change: "Install the full chain at the server (fullchain.pem).",
+        weigh: |facts| match unknown_issuer(facts) {
+            Some(issuer) if issuer.is_plain(facts) => match issuer_is_private(facts) {
+                true if facts.chain().len() > 1 => Weight::RuledOut,
+                true => Weight::Possible,
+                false => Weight::Likely,
+            },
+            _ => Weight::RuledOut,
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "ca-unknown",
+        shows_as: &[at(Code::IssuerUnknown, 2)],
+        place: Place::Value,
+        what: "{issuer} signed the certificate, and this CA is not in {roots}.",
+        confirm: "Is {issuer} a CA of your company?",
+        change: concat!(
+            "Get the certificate of that CA and give it with --ca-file FILE (inside the chroot), and ca-file FILE on the server line.",
+            reload!()
+        ),
+        weigh: |facts| match unknown_issuer(facts) {
+            Some(issuer) if issuer.is_plain(facts) => Weight::Likely,
+            _ => Weight::RuledOut,
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "root-not-in-ca-file",
+        shows_as: &[at(Code::IssuerUnknown, 3)],
+        place: Place::Files,
+        what: "--ca-file has {below}, but not its issuer {issuer}. HAProxy wants the chain up to a root.",
+        confirm: "The line names the certificate in the file and the issuer that is missing.",
+        change: concat!(
+            "Add the certificate of {issuer} to the file of --ca-file and ca-file.",
+            reload!()
+        ),
+        weigh: |facts| {
+            let issuer = unknown_issuer(facts);
+            Weight::proved_if(issuer.is_some_and(|issuer| issuer.below.is_some()))
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "self-signed",
+        shows_as: &[at(Code::IssuerUnknown, 4)],
+        place: Place::Value,
+        what: "The certificate is self-signed: no CA vouches for the server ({issuer}). It may be the server's default certificate.",
+        confirm: "The line says self-signed.",
+        change: "Install a certificate of a CA. If it is meant to be self-signed, copy this certificate from the server into a file, and trust this very one with --ca-file FILE, and ca-file FILE on the server line.",
+        weigh: |facts| {
+            let issuer = unknown_issuer(facts);
+            let own = issuer.is_some_and(|issuer| issuer.self_signed && facts.chain().len() < 2);
+            Weight::proved_if(own && self_signed_namesake(facts).is_none())
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "self-signed-replaced",
+        shows_as: &[at(Code::IssuerUnknown, 10)],
+        place: Place::Files,
+        what: "The server has a new self-signed certificate. {roots} holds an older one with the same name ({issuer}).",
+        confirm: "openssl x509 -fingerprint -in FILE differs from the server's certificate.",
+        change: concat!(
+            "If the server's operator made the new certificate, copy it from the server into that file.",
+            reload!()
+        ),
+        weigh: |facts| Weight::proved_if(self_signed_namesake(facts).is_some()),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "ca-key-changed",
+        shows_as: &[at(Code::IssuerUnknown, 11), at(Code::CertificateInvalid, 5)],
+        place: Place::Files,
+        what: "{roots} has a CA of this name ({namesake}), but with another key. The CA was given a new key, and this file or the server's certificate is older than that.",
+        confirm: "Ask who runs the CA. If it has not changed, the certificate is not from this CA: find out which host answers at this address.",
+        change: concat!(
+            "Add the CA's current certificate to the file; or have the server's certificate renewed.",
+            reload!()
+        ),
+        weigh: |facts| Weight::proved_if(namesake(facts).is_some()),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "tls-intercepted",
+        shows_as: &[at(Code::IssuerUnknown, 5)],
+        place: Place::Network,
+        what: "A proxy in between decrypts TLS and signs with its own CA.",
+        confirm: "The issuer is the proxy's CA. From another network the issuer is a different one.",
+        change: "Exclude HAProxy's traffic from that proxy.",
+        ..Cause::BASE
+    },
+    Cause {
+        id: "certificate-revoked",
+        shows_as: &[at(Code::CertificateInvalid, 1)],
+        what: "A certificate of the chain is revoked: its CA has declared it invalid.",
+        confirm: "The line says so, and openssl crl -text -in FILE lists it.",
+        change: "Have a new certificate issued, with a new key, and install it at the server.",
+        weigh: |facts| {
+            Weight::proved_if(fault(facts, |fault| {
+                matches!(fault, CertificateFailure::Revoked(_))
+            }))
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "revocation-list-missing",
+        shows_as: &[at(Code::CertificateInvalid, 2)],
+        place: Place::Files,
+        what: "{lists}.",
+        confirm: "openssl crl -nextupdate -issuer -in FILE. There must be a current list of each issuer of the chain.",
+        change: concat!(
+            "Get the CA's current list, put it into --crl-file {crl-file}, and into crl-file of the server line.",
+            reload!()
+        ),
+        weigh: |facts| {
+            let missing =
+                |fault: &CertificateFailure| matches!(fault, CertificateFailure::NoValidList(_));
+            Weight::proved_if(fault(facts, missing))
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "signature-wrong",
+        shows_as: &[at(Code::CertificateInvalid, 6)],
+        what: "A signature of the chain is wrong: an issuer's certificate has the right name, but another key than the one that signed.",
+        confirm: "openssl verify -CAfile FILE -untrusted CHAIN CERTIFICATE says `signature failure`.",
+        change: "Install the certificate and its chain together, as the CA gave them.",
+        weigh: |facts| {
+            let wrong = fault(facts, |fault| *fault == CertificateFailure::BadSignature);
+            Weight::likely_if(wrong && namesake(facts).is_none())
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "certificate-unsuitable",
+        shows_as: &[at(Code::CertificateInvalid, 3)],
+        what: "The certificate, or an issuer's, is not made for this: for clients only (extended key usage), not for TLS or not to issue others (key usage, basic constraints), or with a key or signature that HAProxy's library refuses as unsafe.",
+        confirm: "The line names the certificate and what is wrong. openssl x509 -text -in FILE shows its extensions.",
+        change: "Have it issued as a server certificate, by a CA that may issue.",
+        weigh: |facts| {
+            let invalid =
+                |fault: &CertificateFailure| matches!(fault, CertificateFailure::Invalid(_));
+            Weight::likely_if(fault(facts, invalid))
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "issuer-constrained",
+        shows_as: &[at(Code::CertificateInvalid, 7)],
+        what: "The issuer may not issue for this name or this far down (constraints).",
+        confirm: "openssl x509 -text -in the issuer's file shows name constraints and path length.",
+        change: "Have the certificate issued by the right CA.",
+        weigh: |facts| {
+            let invalid =
+                |fault: &CertificateFailure| matches!(fault, CertificateFailure::Invalid(_));
+            Weight::possible_if(fault(facts, invalid))
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "certificate-not-judged",
+        shows_as: &[at(Code::CertificateInvalid, 4)],
+        place: Place::Config,
+        what: "The certificate may be good, but sni-check can't judge it (a limit of sni-check): its library doesn't support the form, key or signature.",
+        confirm: "The line says `limit of sni-check`. docs/limits.md lists the limits.",
+        change: "Use HAProxy's own check for this server (check-sni).",
+        weigh: |facts| {
+            Weight::likely_if(fault(facts, |fault| {
+                matches!(fault, CertificateFailure::Limit(_))
+            }))
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "certificate-ends-soon",
+        shows_as: &[at(Code::CertificateEndsSoon, 1)],
+        place: Place::Config,
+        what: "A certificate of the chain ends within --min-cert-days. The renewal is late or doesn't work. The check is DOWN because of that, and HAProxy sends it no visitors.",
+        confirm: "The line names the certificate and its days. Look at the log of the renewal at the server.",
+        change: "Renew the certificate at the server. If it was renewed there, reload the server. Until then, --warn-cert-days {days} in place of --min-cert-days keeps the server UP, and the check only warns.",
+        trials: warning,
+        ..Cause::BASE
+    },
+    Cause {
+        id: "min-days-too-high",
+        shows_as: &[at(Code::CertificateEndsSoon, 3)],
+        place: Place::Config,
+        what: "The certificate is renewed later than --min-cert-days asks for.",
+        confirm: "Compare the option with when the renewal is due: often 30 days before the end, less for short-lived certificates.",
+        change: "Lower --min-cert-days, or use --warn-cert-days, which only prints a warning.",
+        ..Cause::BASE
+    },
+    Cause {
+        id: "client-certificate-missing",
+        shows_as: &[
+            at(Code::ClientCertificate, 1),
+            at(Code::Status, 7),
+            at(Code::ResponseClosed, 2),
+            at(Code::HandshakeClosed, 6),
+        ],
+        place: Place::Value,
+        what: "The server wants a client certificate, and the check has none. nginx says so with status 400 after the handshake.",
+        confirm: "The line says certificate_required, or notes that the server asked for a client certificate.",
+        change: "Give --crt FILE (chain and key in one PEM, inside the chroot), and crt FILE on the server line. The server's operator issues it.",
+        weigh: |facts| match facts.failure() {
+            Some(Failure::ClientCertificate { sent, .. }) => Weight::proved_if(!sent),
+            Some(_) if !is_asked_and_absent(facts) => Weight::RuledOut,
+            Some(Failure::Status { status, .. }) => {
+                Weight::likely_if(matches!(status, 400 | 401 | 403 | 495 | 496))
+            }
+            Some(Failure::ResponseClosed(_) | Failure::HandshakeClosed(_)) => Weight::Likely,
+            _ => Weight::RuledOut,
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "client-certificate-expired",
+        shows_as: &[at(Code::ClientCertificate, 2), at(Code::Status, 8)],
+        place: Place::Files,
+        what: "The client certificate in --crt {crt} expired {client-end}.",
+        confirm: "openssl x509 -enddate -in FILE",
+        change: "Have it renewed, put the new certificate into that file, and reload HAProxy: it reads files only when it starts.",
+        weigh: |facts| {
+            Weight::proved_if(
+                is_client_certificate_refused(facts) && expired_client(facts).is_some(),
+            )
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "client-certificate-untrusted",
+        shows_as: &[at(Code::ClientCertificate, 3), at(Code::Status, 9)],
+        place: Place::Value,
+        what: "The server refuses our client certificate (--crt {crt}): its CA isn't one that the server trusts, or it is revoked there.",
+        confirm: "The alert in the line says which; curl with --cert and the server's log say more: `The SSL certificate error`.",
+        change: concat!(
+            "Give another certificate with --crt FILE, and crt FILE on the server line; or make the server trust its CA.",
+            reload!()
+        ),
+        weigh: |facts| {
+            Weight::likely_if(
+                is_client_certificate_refused(facts) && expired_client(facts).is_none(),
+            )
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "client-certificate-unwanted",
+        shows_as: &[at(Code::ClientCertificate, 4)],
+        place: Place::Config,
+        what: "The server refuses this client certificate, but accepts clients without a certificate.",
+        confirm: "Run the check without --crt.",
+        change: "Leave out --crt, and crt on the server line.",
+        weigh: |facts| {
+            let sent = matches!(
+                facts.failure(),
+                Some(Failure::ClientCertificate { sent: true, .. })
+            );
+            Weight::possible_if(sent && expired_client(facts).is_none())
+        },
+        trials: |facts| match facts.failure() {
+            Some(Failure::ClientCertificate { sent: true, .. }) => {
+                vec![Trial::new(facts, |options| {
+                    options.crt = None;
+                    options.key = None;
+                })]
+            }
+            _ => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+];
+
+/// Whether something like this is wrong with the chain.
+fn fault(facts: &Facts, is: impl Fn(&CertificateFailure) -> bool) -> bool {
+    facts.faults().into_iter().any(is)
+}
+
+/// Which certificate has expired.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expired {
+    /// The server's own.
+    Leaf,
+    /// An issuer's that the server sends.
+    Issuer,
+    /// One that the server doesn't send, or not this copy of it.
+    InFile,
+}
+
+fn expired(facts: &Facts) -> Option<Expired> {
+    let subject = expired_subject(facts)?;
+    let is_it = |der| {
+        let certificate = Certificate::read(der);
+        certificate.is_some_and(|read| read.subject == subject && read.not_after < facts.now)
+    };
+    Some(match facts.chain().iter().position(is_it) {
+        Some(0) => Expired::Leaf,
+        Some(_) => Expired::Issuer,
+        None => Expired::InFile,
+    })
+}
+
+/// The subject of the certificate that has expired.
+pub(super) fn expired_subject(facts: &Facts) -> Option<&str> {
+    let mut faults = facts.faults().into_iter();
+    faults.find_map(|fault| match fault {
+        CertificateFailure::Expired { subject, .. } => Some(subject.as_str()),
+        _ => None,
+    })
+}
+
+/// The name that was verified, and the names of the certificate.
+pub(super) fn other_name(facts: &Facts) -> Option<(&String, &Vec<String>)> {
+    let mut faults = facts.faults().into_iter();
+    faults.find_map(|fault| match fault {
+        CertificateFailure::OtherName { wanted, presented } => Some((wanted, presented)),
+        _ => None,
+    })
+}
+
+/// A wildcard of the certificate that would cover the name if it covered more than one label.
+pub(super) fn wildcard(facts: &Facts) -> Option<&String> {
+    let (wanted, presented) = other_name(facts)?;
+    presented.iter().find(|name| {
+        let domain = name.strip_prefix("*.");
+        let rest = domain.and_then(|domain| wanted.strip_suffix(domain));
+        rest.is_some_and(|rest| rest.trim_end_matches('.').contains('.'))
+    })
+}
+
+/// The issuer that no root vouches for.
+pub(super) struct UnknownIssuer<'a> {
+    pub issuer: &'a str,
+    pub self_signed: bool,
+    pub below: Option<&'a str>,
+}
+
+impl UnknownIssuer<'_> {
+    /// Whether nothing more is known about it.
+    fn is_plain(&self, facts: &Facts) -> bool {
+        let alone = self.self_signed && facts.chain().len() < 2;
+        self.below.is_none() && !alone && namesake(facts).is_none()
+    }
+}
+
+pub(super) fn unknown_issuer(facts: &Facts) -> Option<UnknownIssuer<'_>> {
+    let mut faults = facts.faults().into_iter();
+    faults.find_map(|fault| match fault {
+        CertificateFailure::IssuerUnknown {
+            issuer,
+            self_signed,
+            below,
+        } => Some(UnknownIssuer {
+            issuer,
+            self_signed: *self_signed,
+            below: below.as_deref(),
+        }),
+        _ => None,
+    })
+}
+
+/// Whether an unknown issuer is probably a CA of the operator's own: the server sends a longer chain,
+/// or nothing says where a public CA would have the issuer's certificate.
+pub fn issuer_is_private(facts: &Facts) -> bool {
+    let rules = facts.plan.tls.verification.as_ref();
+    let by_file = rules.is_some_and(|rules| !rules.trust.is_bundled());
+    match facts.chain() {
+        [leaf] => !by_file && !names_its_issuers_place(leaf),
+        _ => true,
+    }
+}
+
+/// Whether a certificate says where its issuer's can be fetched (authorityInfoAccess, RFC 5280,
+/// section 4.2.2.1), as those of public CAs do.
+fn names_its_issuers_place(leaf: &rustls::pki_types::CertificateDer<'_>) -> bool {
+    const AUTHORITY_INFORMATION_ACCESS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
+    let parts = Parts::read(leaf);
+    parts.is_some_and(|parts| parts.extension(AUTHORITY_INFORMATION_ACCESS).is_some())
+}
+
+fn trusted(facts: &Facts) -> impl Iterator<Item = Parts<'_>> {
+    let rules = facts.plan.tls.verification.as_ref();
+    let trusted = rules.map_or(&[][..], |rules| rules.trust.certificates());
+    trusted.iter().filter_map(Trusted::parts)
+}
+
+/// The name of a self-signed leaf that `--ca-file` has another certificate for.
+fn self_signed_namesake(facts: &Facts) -> Option<String> {
+    let issuer = unknown_issuer(facts)?;
+    let alone = issuer.self_signed && facts.chain().len() < 2;
+    let known = trusted(facts).any(|ca| ca.subject_text() == issuer.issuer);
+    (alone && known).then(|| issuer.issuer.to_owned())
+}
+
+/// The name of a CA of `--ca-file` that has the name of the CA that signed, but another key.
+pub(super) fn namesake(facts: &Facts) -> Option<String> {
+    let of_name = |name: &str| {
+        let cas = trusted(facts).filter(|ca| ca.subject_text() == name);
+        cas.collect::<Vec<_>>()
+    };
+    if let Some(UnknownIssuer {
+        issuer,
+        below: None,
+        self_signed,
+    }) = unknown_issuer(facts)
+    {
+        let namesakes = of_name(issuer);
+        let by_another = |ca: &Parts<'_>| {
+            let mut signed = facts.parts().filter(|parts| parts.issuer_text() == issuer);
+            signed.any(|parts| is_by_another(&parts, ca))
+        };
+        let alone = self_signed && facts.chain().len() < 2;
+        let found = !alone && !namesakes.is_empty() && namesakes.iter().all(by_another);
+        return found.then(|| issuer.to_owned());
+    }
+    if fault(facts, |fault| *fault == CertificateFailure::BadSignature) {
+        // No certificate says which key is meant, so only the signature shows it.
+        let top = facts.parts().map(|parts| parts.issuer_text()).last();
+        return top.filter(|name| !of_name(name).is_empty());
+    }
+    None
+}
+
+/// Whether a certificate that names this CA as its issuer says that another key signed it.
+fn is_by_another(signed: &Parts<'_>, ca: &Parts<'_>) -> bool {
+    let (wanted, own) = (Uses::read(signed).authority.key_id, Uses::read(ca).key_id);
+    let other_id = wanted.zip(own).is_some_and(|(wanted, own)| wanted != own);
+    let other_root = signed.is_self_issued() && signed.key != ca.key;
+    other_id || other_root || !ca.key_signs(signed.signature)
+}
+
+/// Other roots. What is trusted stays verified.
+fn other_roots(facts: &Facts) -> Vec<Trial> {
+    let by_roots = |fault: &CertificateFailure| {
+        !matches!(
+            fault,
+            CertificateFailure::OtherName { .. }
+                | CertificateFailure::EndsSoon { .. }
+                | CertificateFailure::NotYetValid { .. }
+                | CertificateFailure::Limit(_)
+        )
+    };
+    let applies = matches!(facts.failure(), Some(Failure::Certificate(fault)) if by_roots(fault));
+    if facts.options.verify == Some(Verify::None) || !applies {
+        return Vec::new();
+    }
+    let given = facts.options.ca_file.clone();
+    let all = [
+        ("@system-ca", "a CA that this host trusts (@system-ca)"),
+        ("@bundled", "a public CA (@bundled)"),
+    ];
+    let others = all
+        .into_iter()
+        .filter(|(roots, _)| given != [*roots] && !(given.is_empty() && *roots == "@bundled"));
+    let trial = |(roots, words): (&'static str, &'static str)| {
+        let trial = Trial::new(facts, |options| options.ca_file = vec![roots.to_owned()]);
+        trial.with("meant", roots).with("other-roots", words)
+    };
+    others.map(trial).collect()
+}
+
+/// A warning in place of a server that is DOWN.
+fn warning(facts: &Facts) -> Vec<Trial> {
+    let mut faults = facts.faults().into_iter();
+    let limit = faults.find_map(|fault| match fault {
+        CertificateFailure::EndsSoon { limit, .. } => Some(*limit),
+        _ => None,
+    });
+    let Some(limit) = limit else {
+        return Vec::new();
+    };
+    let warned = facts.options.warn_cert_days.map_or(0, |days| days.0);
+    let days = Days(limit.max(warned));
+    let trial = Trial::new(facts, |options| {
+        options.min_cert_days = None;
+        options.warn_cert_days = Some(days);
+    });
+    vec![trial.counting_progress().with("days", days.0.to_string())]
+}
+
+fn is_asked_and_absent(facts: &Facts) -> bool {
+    facts.client_certificate_asked() && facts.plan.tls.identity.is_none()
+}
+
+/// Whether the server refuses our client certificate, by an alert or by a status.
+fn is_client_certificate_refused(facts: &Facts) -> bool {
+    let has = facts.plan.tls.identity.is_some();
+    let by_status = matches!(facts.status(), Some(400 | 403 | 495 | 496));
+    match facts.failure() {
+        Some(Failure::ClientCertificate { sent, .. }) => *sent && has,
+        _ => has && by_status && facts.client_certificate_asked(),
+    }
+}
+
+/// The certificate of `--crt` that has expired.
+pub(super) fn expired_client(facts: &Facts) -> Option<Certificate> {
+    let identity = facts.plan.tls.identity.as_ref()?;
+    let mut chain = identity.cert.iter().filter_map(Certificate::read);
+    chain.find(|certificate| certificate.not_after < facts.now)
+}

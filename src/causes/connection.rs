@@ -1,0 +1,201 @@
+//! The connection, up to the first byte of TLS.
+
+use rustix::io::Errno;
+
+use super::cause::{Cause, Place, Trial, Weight, at};
+use super::facts::Facts;
+use crate::code::Code;
+use crate::failure::Failure;
+use crate::probe::connect::Address;
+
+pub(super) const CAUSES: &[Cause] = &[
+    Cause {
+        id: "source-wrong",
+        shows_as: &[
+            at(Code::Unreachable, 5),
+            at(Code::ConnectTimeout, 5),
+            at(Code::ConnectionRefused, 5),
+        ],
+        place: Place::Config,
+        what: "The server can't be reached from --source {source}, but from this host's usual address.",
+        confirm: "`ip address` lists the addresses of this host. The port of --source may also be in use.",
+        change: "Leave out --source, and source on the server line; or correct the address there.",
+        weigh: |facts| match facts.failure() {
+            Some(Failure::Source(..)) => Weight::Proved,
+            _ => Weight::possible_if(facts.options.source.is_some()),
+        },
+        trials: |facts| match &facts.options.source {
+            Some(_) => vec![Trial::new(facts, |options| options.source = None).counting_progress()],
+            None => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "service-stopped",
+        shows_as: &[at(Code::ConnectionRefused, 1)],
+        what: "Nothing listens at this address and port: the service is stopped, or it starts later than HAProxy.",
+        confirm: "On the server: ss -ltn sport = :PORT",
+        change: "Start the service.",
+        weigh: |_| Weight::Likely,
+        ..Cause::BASE
+    },
+    Cause {
+        id: "port-wrong",
+        shows_as: &[at(Code::ConnectionRefused, 2)],
+        place: Place::Value,
+        what: "The service listens on another port, or only on another address (127.0.0.1, IPv4 or IPv6 alone).",
+        confirm: "Compare the address in the line with what ss -ltn shows on the server.",
+        change: "Correct the server line. HAProxy ignores `port` and `addr` for external checks, so use --port or --connect.",
+        ..Cause::BASE
+    },
+    Cause {
+        id: "firewall-resets",
+        shows_as: &[at(Code::ConnectionRefused, 3)],
+        place: Place::Network,
+        what: "A firewall answers with a reset.",
+        confirm: "Connect from the server itself. If that works, something between you refuses.",
+        change: "Allow HAProxy's address.",
+        ..Cause::BASE
+    },
+    Cause {
+        id: "server-moved",
+        shows_as: &[at(Code::ConnectionRefused, 4), at(Code::ConnectTimeout, 4)],
+        place: Place::Config,
+        what: "The name on the server line has a new address. Without `resolvers` HAProxy keeps the address that it found when it started.",
+        confirm: "Compare the address in the line with getent ahosts NAME.",
+        change: "Reload HAProxy. With resolvers on the server line it follows the name.",
+        // diagnose resolves the name just now.
+        weigh: |facts| Weight::possible_if(facts.plan.caller.is_some()),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "firewall-drops",
+        shows_as: &[at(Code::ConnectTimeout, 1)],
+        place: Place::Network,
+        what: "A firewall drops the packets, or the route back is missing.",
+        confirm: "sni-check diagnose shows which addresses answer. tcpdump on the server shows whether packets arrive.",
+        change: "Allow HAProxy's address. If the server knows only another address of this host, use --source.",
+        ..Cause::BASE
+    },
+    Cause {
+        id: "host-down",
+        shows_as: &[at(Code::ConnectTimeout, 2)],
+        what: "The server is switched off, or its queue of connections is full.",
+        confirm: "ping it. On the server, ss -ltn shows Recv-Q at its limit.",
+        change: "Start it, or raise its backlog.",
+        ..Cause::BASE
+    },
+    Cause {
+        id: "no-route",
+        shows_as: &[at(Code::Unreachable, 1)],
+        place: Place::Network,
+        what: "This host has no route to the address.",
+        confirm: "ip route get ADDRESS",
+        change: "Add the route, or correct the address on the server line.",
+        weigh: |facts| {
+            let code = errno(facts);
+            Weight::likely_if(code == Some(Errno::NETUNREACH) && !is_ipv6_only(facts))
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "no-ipv6",
+        shows_as: &[at(Code::Unreachable, 2)],
+        place: Place::Value,
+        what: "This host has no route to the server's IPv6 address, as in many containers.",
+        confirm: "ip -6 route get ADDRESS",
+        change: "Write its IPv4 address on the server line, or give this host IPv6.",
+        weigh: |facts| {
+            let unreachable = [Errno::NETUNREACH, Errno::ADDRNOTAVAIL];
+            let code = errno(facts);
+            Weight::likely_if(
+                code.is_some_and(|code| unreachable.contains(&code)) && is_ipv6_only(facts),
+            )
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "firewall-rejects",
+        shows_as: &[at(Code::Unreachable, 3)],
+        place: Place::Network,
+        what: "A firewall rejects the connection (icmp-host-prohibited, firewalld's default). Otherwise the server is switched off, or no host has this address.",
+        confirm: "The line says `no route to host`, although ip route get ADDRESS shows a route. tcpdump -n icmp shows who sends that.",
+        change: "Allow HAProxy's address there.",
+        weigh: |facts| Weight::likely_if(errno(facts) == Some(Errno::HOSTUNREACH)),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "route-forbidden",
+        shows_as: &[at(Code::Unreachable, 4)],
+        place: Place::Network,
+        what: "A rule of this host forbids the connection: a route of type blackhole or prohibit, or a firewall.",
+        confirm: "The line says `invalid argument` (blackhole) or `permission denied` (prohibit), and so does ip route get ADDRESS.",
+        change: "Remove that rule, or write another address on the server line.",
+        weigh: |facts| {
+            let forbidden = [Errno::INVAL, Errno::ACCESS, Errno::PERM];
+            let code = errno(facts);
+            Weight::likely_if(code.is_some_and(|code| forbidden.contains(&code)) && !is_unix(facts))
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "socket-missing",
+        shows_as: &[at(Code::Unreachable, 6)],
+        what: "The unix socket doesn't exist. HAProxy looks for it inside its chroot, and as its own user.",
+        confirm: "ls -l CHROOT/PATH",
+        change: "Start the server, or correct the path.",
+        weigh: |facts| Weight::proved_if(errno(facts) == Some(Errno::NOENT)),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "socket-locked",
+        shows_as: &[at(Code::Unreachable, 7)],
+        what: "This user may not connect to the unix socket.",
+        confirm: "ls -l CHROOT/PATH, and the mode of each folder above it.",
+        change: "Give HAProxy's user access to the socket and its folder.",
+        weigh: |facts| {
+            let locked = [Errno::ACCESS, Errno::PERM];
+            let code = errno(facts);
+            Weight::proved_if(code.is_some_and(|code| locked.contains(&code)) && is_unix(facts))
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "forwarder-without-backend",
+        shows_as: &[
+            at(Code::Unreachable, 8),
+            at(Code::HandshakeTimeout, 3),
+            at(Code::HandshakeClosed, 4),
+        ],
+        what: "A proxy, load balancer or port-forward accepts the connection (or resets it at once), and its own backend is down.",
+        confirm: "Its log says so. So does sni-check diagnose with --connect and the address of what is behind it.",
+        change: "Start what is behind it, or correct where it forwards to.",
+        evidence: "{handshakes-alike}",
+        weigh: |facts| match facts.failure() {
+            Some(Failure::Connect(errno)) => Weight::likely_if(*errno == Errno::CONNRESET),
+            _ => super::tls::nothing_behind(facts),
+        },
+        ..Cause::BASE
+    },
+];
+
+/// What the kernel said.
+fn errno(facts: &Facts) -> Option<Errno> {
+    match facts.failure() {
+        Some(Failure::Connect(errno)) => Some(*errno),
+        _ => None,
+    }
+}
+
+fn tried(facts: &Facts) -> impl Iterator<Item = &Address> {
+    let addresses = facts.addresses.iter().flatten();
+    addresses.map(|(address, _)| address)
+}
+
+fn is_ipv6_only(facts: &Facts) -> bool {
+    tried(facts).all(|address| matches!(address, Address::Tcp(address) if address.is_ipv6()))
+}
+
+fn is_unix(facts: &Facts) -> bool {
+    tried(facts).any(|address| matches!(address, Address::Unix(_)))
+}

@@ -1,0 +1,538 @@
+//! The HTTP request and its response.
+
+use ureq::http::{Uri, header};
+
+use super::cause::{Cause, Place, Trial, Weight, at, word};
+use super::facts::{Facts, Way, header_value};
+use crate::code::Code;
+use crate::failure::Failure;
+use crate::options::Options;
+use crate::options::expect::{Expectation, Part};
+use crate::options::values::Size;
+use crate::plan::Target;
+
+/// The User-Agent of a check. Some firewalls refuse it and let curl's own through.
+macro_rules! user_agent {
+    () => {
+        concat!("sni-check/", env!("CARGO_PKG_VERSION"))
+    };
+}
+
+/// curl that sends the same request as the check.
+macro_rules! curl {
+    () => {
+        concat!("curl --user-agent ", user_agent!())
+    };
+}
+
+pub(super) const CAUSES: &[Cause] = &[
+    Cause {
+        id: "application-failing",
+        shows_as: &[at(Code::Status, 1)],
+        what: "The application is failing. This is what the check is for, and visitors get the same answer.",
+        confirm: "Read the server's log.",
+        change: "Repair the application.",
+        weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(500..))),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "gateway-without-backend",
+        shows_as: &[at(Code::Status, 2)],
+        what: "The server is a proxy (a load balancer, an ingress, a CDN) that has no healthy backend for this name, or does not know the name.",
+        confirm: "Its log says so; the application's own answer has the application's page, not a bare error.",
+        change: "Repair the proxy's backend, or set the name up in the proxy.",
+        weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(502..=504 | 521..=526))),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "page-moved",
+        shows_as: &[at(Code::Status, 12)],
+        place: Place::Config,
+        what: "The page redirects to {location} on the same host. Redirects are not followed.",
+        confirm: "The line shows where the redirect points.",
+        change: "Check that page: --uri {location}.",
+        weigh: |facts| Weight::possible_if(redirect(facts).is_some()),
+        trials: |facts| {
+            let uri = facts
+                .plan
+                .request
+                .uri
+                .path_and_query()
+                .map(|uri| uri.as_str());
+            let path = redirect(facts).and_then(|location| same_site(facts, location));
+            let path = path.filter(|path| Some(path.as_str()) != uri);
+            let trial = path.map(|path| {
+                // It is for a shell, and comes from the server.
+                let quoted = shlex::try_quote(&path).unwrap_or_default().into_owned();
+                uri_trial(facts, &path).with("location", quoted)
+            });
+            trial.into_iter().collect()
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "scheme-unknown",
+        shows_as: &[at(Code::Status, 13)],
+        place: Place::Config,
+        what: "The page redirects to itself, because the server believes that visitors don't use HTTPS.",
+        confirm: "The redirect in the line points to the page that was asked for.",
+        change: "Send X-Forwarded-Proto: https, in the check and for visitors.",
+        weigh: |facts| Weight::possible_if(redirect(facts).is_some()),
+        trials: |facts| {
+            let uri = facts
+                .plan
+                .request
+                .uri
+                .path_and_query()
+                .map(|uri| uri.as_str());
+            let path = redirect(facts).and_then(|location| same_site(facts, location));
+            match path.is_some() && path.as_deref() == uri {
+                true => vec![Trial::new(facts, |options| {
+                    options.header.push("X-Forwarded-Proto: https".to_owned());
+                })],
+                false => Vec::new(),
+            }
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "redirect-unexpected",
+        shows_as: &[at(Code::Status, 14)],
+        place: Place::Config,
+        what: "The answer is a redirect, where --expect wants another status. A redirect shows as well as a page that the server works.",
+        confirm: "The line shows where the redirect points.",
+        change: "Accept it with --expect 'status {status}'.",
+        weigh: |facts| Weight::possible_if(redirect(facts).is_some()),
+        trials: |facts| match facts.status() {
+            Some(status @ 300..=399) => accept(facts, status),
+            _ => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "page-missing",
+        shows_as: &[at(Code::Status, 3)],
+        place: Place::Value,
+        what: "There is no page {uri} for the host {host}; or the request reached another virtual host (404 or 421).",
+        confirm: "sni-check diagnose shows whether Host matters. Compare --uri with what the application serves.",
+        change: "Correct --uri. If the page exists, correct --header 'Host: NAME' or --sni.",
+        weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(404 | 410 | 421))),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "path-wrong",
+        shows_as: &[at(Code::Status, 15)],
+        place: Place::Config,
+        what: "There is no page {uri}, but the start page is there.",
+        confirm: "Run the check with --uri /.",
+        change: "Use --uri /, or the right path.",
+        weigh: |facts| Weight::possible_if(matches!(facts.status(), Some(404 | 410))),
+        trials: |facts| {
+            let uri = facts.plan.request.uri.path_and_query();
+            let is_root = uri.is_some_and(|uri| uri == "/");
+            match (facts.status(), is_root) {
+                (Some(404 | 410), false) => vec![uri_trial(facts, "/")],
+                _ => Vec::new(),
+            }
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "login-wanted",
+        shows_as: &[at(Code::Status, 10)],
+        place: Place::Config,
+        what: "The page wants a login (401), which shows that the application works.",
+        confirm: concat!("Request it from this host: ", curl!(), " URL"),
+        change: "Accept it with --expect 'status 401'. Better is a page that needs no login (--uri /healthz), or the credentials with --header @FILE.",
+        // A server that asks for a client certificate answers so to clients without one.
+        weigh: |facts| {
+            let by_page = !facts.client_certificate_asked();
+            Weight::likely_if(facts.status() == Some(401) && by_page)
+        },
+        trials: |facts| match facts.status() {
+            Some(status @ 401) if !facts.client_certificate_asked() => accept(facts, status),
+            _ => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "page-forbidden",
+        shows_as: &[at(Code::Status, 17)],
+        what: "The server forbids {uri} to this host (403). Visitors that come through HAProxy are refused too.",
+        confirm: concat!("Request it from this host: ", curl!(), " URL"),
+        change: "Allow HAProxy's address there, or check a page that is open to everyone.",
+        weigh: |facts| Weight::likely_if(facts.status() == Some(403)),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "user-agent-refused",
+        shows_as: &[at(Code::Status, 18), at(Code::ResponseClosed, 8)],
+        place: Place::Config,
+        what: "The server refuses the User-Agent that the check sends ({agent}), as firewalls for web applications (WAF) do. HAProxy's own check sends none.",
+        confirm: concat!(
+            curl!(),
+            " URL gets the same answer; curl with its own User-Agent another."
+        ),
+        change: "Send another User-Agent, for example --header 'User-Agent: Mozilla/5.0', or let this one through.",
+        weigh: |facts| Weight::possible_if(is_refused(facts)),
+        trials: |facts| match is_refused(facts) {
+            true => vec![Trial::new(facts, |options| {
+                options
+                    .header
+                    .retain(|field| !is_field(field, "user-agent"));
+                options.header.push("User-Agent: Mozilla/5.0".to_owned());
+            })],
+            false => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "method-not-answered",
+        shows_as: &[at(Code::Status, 19)],
+        place: Place::Config,
+        what: "The server doesn't answer the method {method}.",
+        confirm: "Run the check with --method {meant}.",
+        change: "Use --method {meant}, which works; or leave out --method where that is GET.",
+        weigh: |facts| Weight::possible_if(matches!(facts.status(), Some(405 | 501))),
+        trials: |facts| {
+            let method = match (facts.status(), facts.plan.request.method.as_str()) {
+                (Some(405), "GET") => "HEAD",
+                (Some(405 | 501), method) if method != "GET" => "GET",
+                _ => return Vec::new(),
+            };
+            let trial = Trial::new(facts, |options| {
+                options.body = None;
+                options.method = (method != "GET").then(|| method.to_owned());
+            });
+            vec![trial.with("meant", method)]
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "asked-too-often",
+        shows_as: &[at(Code::Status, 20)],
+        place: Place::Config,
+        what: "The server limits how often this host may ask (429).",
+        confirm: "Wait a minute without checks: the first request is answered then.",
+        change: "Raise inter on the server line, for example inter 30s; or exempt HAProxy's address from the limit.",
+        weigh: |facts| Weight::proved_if(facts.status() == Some(429)),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "request-refused",
+        shows_as: &[at(Code::Status, 21), at(Code::ResponseClosed, 3)],
+        place: Place::Value,
+        what: "The server refuses the request: its method, its headers, its size, or how often it comes.",
+        confirm: "Run the check with --method GET --uri / and without other headers.",
+        change: "Compare --method, --uri and --header with a request that the server answers, or accept this answer with --expect 'status {status}'.",
+        weigh: |facts| match facts.status() {
+            Some(400 | 402 | 405..=409 | 411..=420 | 422..=425 | 427..=428 | 430..=499) => {
+                Weight::Possible
+            }
+            Some(_) => Weight::RuledOut,
+            None => Weight::possible_if(!is_plain(facts)),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "status-not-expected",
+        shows_as: &[at(Code::Status, 22)],
+        place: Place::Value,
+        what: "The server answers with a good status, but --expect wants another status.",
+        confirm: "The line shows both.",
+        change: "Correct --expect, or the page that is checked (--uri).",
+        weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(100..=399))),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "application-slow",
+        shows_as: &[at(Code::ResponseTimeout, 1), word("L7TOUT", 2)],
+        what: "The application is slow or hangs. The handshake was fast.",
+        confirm: "Compare tls and response in the line, and read the server's log.",
+        change: "Repair the application, or check a cheaper page.",
+        weigh: |_| Weight::Likely,
+        ..Cause::BASE
+    },
+    Cause {
+        id: "page-without-end",
+        shows_as: &[at(Code::ResponseTimeout, 3)],
+        place: Place::Value,
+        what: "The page never ends (it is a stream), and an expectation reads its body.",
+        confirm: "The line says `within its body`.",
+        change: "Check another page, or expect only a status.",
+        weigh: |facts| {
+            let read = matches!(
+                facts.failure(),
+                Some(Failure::ResponseTimeout { head_read: true })
+            );
+            Weight::possible_if(read)
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "another-protocol-in-tls",
+        shows_as: &[at(Code::NotHttp, 1)],
+        place: Place::Value,
+        what: "The port speaks TLS, but another protocol than HTTP/1 in it (SMTPS, a database).",
+        confirm: "openssl s_client shows a greeting.",
+        change: "Correct the port. If the port is meant to speak another protocol (mode tcp), end the check with the handshake: --handshake-only.",
+        weigh: |facts| match facts.failure() {
+            Some(Failure::NotHttp(_)) => Weight::Likely,
+            _ => Weight::RuledOut,
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "head-broken",
+        shows_as: &[at(Code::NotHttp, 3)],
+        what: "The header section of the response breaks the rules of HTTP, so HAProxy refuses it as well. One example is a Transfer-Encoding other than chunked.",
+        confirm: "curl -v --http1.1 shows it. The line says what is wrong with it.",
+        change: "Repair the application.",
+        weigh: |facts| match facts.failure() {
+            Some(Failure::NotHttp(_)) => Weight::Possible,
+            _ => Weight::RuledOut,
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "head-too-long",
+        shows_as: &[at(Code::NotHttp, 4)],
+        place: Place::Value,
+        what: "HAProxy answers visitors with 502 here, though its own check may be UP. For visitors it accepts a head of 15360 bytes by default (tune.bufsize less tune.maxrewrite), and this response has a longer one.",
+        confirm: "The line names the limit.",
+        change: "Shorten the head at the server, usually its cookies. Or raise both limits, for example tune.bufsize 32768 in section global and --max-head 31744.",
+        weigh: |facts| Weight::proved_if(matches!(facts.failure(), Some(Failure::LongHead { .. }))),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "response-cut",
+        shows_as: &[at(Code::ResponseClosed, 1)],
+        what: "The application, or the proxy in front of it, crashed or restarted during the response.",
+        confirm: "Read the server's log for that moment.",
+        change: "Repair it.",
+        ..Cause::BASE
+    },
+    Cause {
+        id: "no-close-notify",
+        shows_as: &[at(Code::ResponseClosed, 4)],
+        what: "The server ends TLS without close_notify, so it stays open whether the body is complete.",
+        confirm: "The body has no Content-Length, and --expect '! …' or a text that was not found needs its end.",
+        change: "Let the server send close_notify or Content-Length, or expect a text that is there.",
+        weigh: |facts| Weight::possible_if(facts.plan.request.wants(Part::Body)),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "application-reports-problem",
+        shows_as: &[at(Code::Body, 1)],
+        what: "The application reports a problem in the body, with a good status.",
+        confirm: concat!("Request the page and read it: ", curl!(), " URL"),
+        change: "Fix what it reports.",
+        weigh: |facts| Weight::possible_if(matches!(facts.failure(), Some(Failure::Body { .. }))),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "expectation-wrong",
+        shows_as: &[at(Code::Body, 2), at(Code::Header, 1)],
+        place: Place::Value,
+        what: "The page is right, but --expect doesn't match it: upper or lower case, line ends, compression, another language. hdr compares each comma-separated element, fhdr the whole value; both compare exactly unless -m says otherwise.",
+        confirm: concat!(
+            "Request the page (",
+            curl!(),
+            " --include URL) and compare it with --expect letter by letter."
+        ),
+        change: "Correct --expect, for example 'hdr name Via value -m sub cache'.",
+        weigh: |facts| match facts.failure() {
+            Some(Failure::Body { .. } | Failure::Header { .. }) => Weight::Possible,
+            _ => Weight::RuledOut,
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "another-site-answers",
+        shows_as: &[at(Code::Body, 3), at(Code::Header, 2)],
+        place: Place::Value,
+        what: "Another site answered, or a login, captive or maintenance page, or a proxy before the server.",
+        confirm: concat!(
+            "Request the page and read it: ",
+            curl!(),
+            " URL. sni-check diagnose --verbose shows Server and whether Host matters."
+        ),
+        change: "Use --header 'Host: NAME', or correct --uri or the server line's address.",
+        weigh: |facts| match facts.failure() {
+            Some(Failure::Body { .. } | Failure::Header { .. }) => Weight::Possible,
+            _ => Weight::RuledOut,
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "response-without-body",
+        shows_as: &[at(Code::Body, 4)],
+        place: Place::Value,
+        what: "The response has no body (204, a redirect). No rule about a body holds then, negated or not.",
+        confirm: "The line says `no response body`.",
+        change: "Check a page that has a body, or expect only a status.",
+        weigh: |facts| Weight::proved_if(matches!(facts.failure(), Some(Failure::NoBody { .. }))),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "pattern-too-costly",
+        shows_as: &[at(Code::Body, 5), at(Code::Header, 5), at(Code::Status, 23)],
+        place: Place::Value,
+        what: "The regular expression needs more time or memory than there is (a limit of sni-check).",
+        confirm: "The line says `limit of sni-check`.",
+        change: "Simplify it: [\\s\\S]* for (.|\\n)*, a text in place of nested repetitions.",
+        weigh: |facts| {
+            Weight::proved_if(matches!(facts.failure(), Some(Failure::Undecided { .. })))
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "text-too-late",
+        shows_as: &[at(Code::Body, 6)],
+        place: Place::Config,
+        what: "The text comes later in the body than --max-body reads (64k by default). HAProxy's own check reads only its buffer (tune.bufsize, 16 kB).",
+        confirm: "The line says that only the first bytes were read.",
+        change: "Raise --max-body, or check a smaller page.",
+        weigh: |facts| Weight::possible_if(is_cut_short(facts)),
+        trials: |facts| match is_cut_short(facts) {
+            true => vec![Trial::new(facts, |options| {
+                options.max_body = Some(Size(1 << 20))
+            })],
+            false => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "own-check-without-agent",
+        shows_as: &[at(Code::Healthy, 6)],
+        place: Place::Config,
+        what: "sni-check is UP, but HAProxy's own check is not. HAProxy's own check sends no User-Agent and no Accept, and the server refuses that, as firewalls for web applications do. Visitors' browsers send both.",
+        confirm: "sni-check diagnose tries HAProxy's own check with both.",
+        change: "Send both, as in the lines below.",
+        weigh: |facts| Weight::proved_if(facts.is_up_by(Way::WithAgent)),
+        trials: |facts| match facts.failure() {
+            None if !facts.plan.handshake_only => Trial::way(Way::WithAgent),
+            _ => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "own-check-differs",
+        shows_as: &[at(Code::Healthy, 7)],
+        what: "sni-check is UP, but HAProxy's own check is not ({own-check}).",
+        confirm: "sni-check diagnose --verbose shows what each kind of check says.",
+        change: "Find out why before you rely on sni-check here: HAProxy connects for visitors as its own check does.",
+        weigh: |facts| {
+            let down = facts.own_check_is_up() == Some(false);
+            Weight::proved_if(down && !facts.is_up_by(Way::WithAgent))
+        },
+        ..Cause::BASE
+    },
+];
+
+/// Where a redirect that wasn't expected points.
+fn redirect(facts: &Facts) -> Option<&str> {
+    match facts.failure() {
+        Some(Failure::Status {
+            status: 300..=399,
+            location,
+            ..
+        }) => location.as_deref(),
+        _ => None,
+    }
+}
+
+/// Whether the request is the one that every server answers.
+fn is_plain(facts: &Facts) -> bool {
+    let options = &facts.options;
+    let root = facts.plan.request.uri.path_and_query();
+    options.method.is_none()
+        && options.header.is_empty()
+        && options.body.is_none()
+        && root.is_some_and(|uri| uri == "/")
+}
+
+fn is_refused(facts: &Facts) -> bool {
+    matches!(
+        facts.failure(),
+        Some(
+            Failure::Status {
+                status: 400..=499,
+                ..
+            } | Failure::ResponseClosed(_)
+        )
+    )
+}
+
+fn is_cut_short(facts: &Facts) -> bool {
+    matches!(
+        facts.failure(),
+        Some(Failure::Body {
+            cut_at: Some(_),
+            ..
+        })
+    )
+}
+
+/// The User-Agent of the check.
+pub(super) fn agent(facts: &Facts) -> Option<&str> {
+    header_value(&facts.plan, &header::USER_AGENT)
+}
+
+/// The path that a redirect points to, if it stays at this name and port.
+fn same_site(facts: &Facts, location: &str) -> Option<String> {
+    if location.starts_with('/') && !location.starts_with("//") {
+        return Some(location.to_owned());
+    }
+    let uri: Uri = location.parse().ok()?;
+    let name = facts.host().split(':').next().unwrap_or_default();
+    let port = uri.port_u16().unwrap_or(443);
+    let is_ours = match &facts.plan.target {
+        Target::Tcp { port: ours, .. } => port == *ours || port == 443,
+        Target::Unix(_) => port == 443,
+    };
+    let same = uri.scheme_str() == Some("https") && uri.host()?.eq_ignore_ascii_case(name);
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    (same && is_ours).then(|| path.to_owned())
+}
+
+fn uri_trial(facts: &Facts, path: &str) -> Trial {
+    // A path in the URL would contradict --uri.
+    let host = &facts.plan.names.host;
+    Trial::new(facts, |options| {
+        without_path(options, host);
+        options.uri = Some(path.to_owned());
+    })
+}
+
+/// The status that came as the expected status.
+fn accept(facts: &Facts, status: u16) -> Vec<Trial> {
+    let Ok(rule) = format!("status {status}").parse::<Expectation>() else {
+        return Vec::new();
+    };
+    let trial = Trial::new(facts, |options| {
+        options.expect.retain(|rule| rule.part() != Part::Status);
+        options.expect.push(rule);
+    });
+    vec![trial]
+}
+
+/// Whether `Name: value` has this name.
+pub(super) fn is_field(field: &str, name: &str) -> bool {
+    let given = field.split(':').next().unwrap_or_default();
+    given.trim().eq_ignore_ascii_case(name)
+}
+
+/// Removes the path from the URL.
+fn without_path(options: &mut Options, host: &str) {
+    if let [url] = options.target.as_mut_slice() {
+        let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let authority = rest[..end].to_owned();
+        *url = if authority.is_empty() {
+            host.to_owned()
+        } else {
+            authority
+        };
+    }
+}

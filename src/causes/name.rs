@@ -1,0 +1,380 @@
+//! Names: resolving them, SNI, the verified name and Host.
+
+use super::cause::{Cause, Place, Trial, Weight, at};
+use super::facts::{Facts, is_name};
+use crate::certificate::CertificateFailure;
+use crate::code::{Code, Layer};
+use crate::failure::Failure;
+use crate::options::Options;
+use crate::options::values::Time;
+use std::time::Duration;
+
+pub(super) const CAUSES: &[Cause] = &[
+    Cause {
+        id: "name-misspelled",
+        shows_as: &[at(Code::NameNotFound, 1)],
+        place: Place::Value,
+        what: "The host of --connect or of the URL is misspelled or has no address. (HAProxy resolves the names of its server lines itself.)",
+        confirm: "getent ahosts NAME",
+        change: "Correct the name, or give an address.",
+        weigh: |_| Weight::Likely,
+        ..Cause::BASE
+    },
+    Cause {
+        id: "chroot-without-resolver",
+        shows_as: &[at(Code::NameNotFound, 2)],
+        place: Place::Host,
+        what: "HAProxy's chroot has no /etc/resolv.conf or /etc/hosts, so a name resolves by hand but not there.",
+        confirm: "ls CHROOT/etc/resolv.conf CHROOT/etc/hosts",
+        change: "Give an address instead of a name, or copy these files into the chroot.",
+        // diagnose runs outside the chroot.
+        weigh: |facts| Weight::possible_if(facts.plan.caller.is_some()),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "resolver-silent",
+        shows_as: &[at(Code::ResolveTimeout, 1)],
+        place: Place::Host,
+        what: "The name server doesn't answer. A static musl binary, as in the container image, also waits when the answer is SERVFAIL.",
+        confirm: "time getent ahosts NAME",
+        change: "Fix the resolver (/etc/resolv.conf), or give --connect an address.",
+        weigh: |_| Weight::Likely,
+        ..Cause::BASE
+    },
+    Cause {
+        id: "timeout-too-short",
+        shows_as: &[
+            at(Code::ResolveTimeout, 2),
+            at(Code::ConnectTimeout, 3),
+            at(Code::HandshakeTimeout, 4),
+            at(Code::ResponseTimeout, 2),
+        ],
+        place: Place::Config,
+        what: "The server answers, but later than the check waits ({timeout}).",
+        confirm: "Run the check by hand with --timeout 10s. Its line shows how long each phase took.",
+        change: "Raise --timeout and, above it, inter and timeout connect; or make the page quicker.",
+        trials: |facts| more_time(facts).into_iter().collect(),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "sni-missing",
+        shows_as: &[
+            at(Code::NameRefused, 2),
+            at(Code::CertificateForOtherName, 5),
+            at(Code::IssuerUnknown, 7),
+            at(Code::HandshakeRefused, 3),
+            at(Code::HandshakeClosed, 5),
+            at(Code::NothingInCommon, 7),
+            at(Code::Status, 11),
+        ],
+        place: Place::Config,
+        what: "The check sends no SNI (--no-sni), and the server needs the name. HAProxy's own checks without check-sni fail there too, with `SSL handshake failure`.",
+        confirm: "The line says no-sni. sni-check diagnose shows the handshakes with and without the name.",
+        change: "Remove --no-sni, so that the check sends {meant} as SNI.",
+        weigh: |facts| Weight::possible_if(facts.options.no_sni),
+        trials: with_name,
+        ..Cause::BASE
+    },
+    Cause {
+        id: "sni-wrong",
+        shows_as: &[
+            at(Code::NameRefused, 3),
+            at(Code::CertificateForOtherName, 2),
+            at(Code::IssuerUnknown, 8),
+            at(Code::CertificateExpired, 5),
+            at(Code::HandshakeRefused, 2),
+            at(Code::HandshakeClosed, 2),
+            at(Code::NothingInCommon, 6),
+            at(Code::Status, 4),
+        ],
+        place: Place::Config,
+        what: "{sni} is not the right name: the server serves {meant}.",
+        confirm: "sni-check diagnose sends the other names of the call and of the certificate.",
+        change: "Send {meant} as SNI: --sni {meant}, and sni and check-sni on the server line.",
+        weigh: |facts| Weight::possible_if(facts.sni().is_some()),
+        trials: other_names,
+        ..Cause::BASE
+    },
+    Cause {
+        id: "sni-unknown",
+        shows_as: &[
+            at(Code::NameRefused, 1),
+            at(Code::CertificateForOtherName, 1),
+            at(Code::HandshakeRefused, 1),
+            at(Code::HandshakeClosed, 1),
+            at(Code::NothingInCommon, 1),
+            at(Code::HandshakeTimeout, 6),
+            at(Code::IssuerUnknown, 9),
+        ],
+        place: Place::Value,
+        what: "The server doesn't know the name {sni}. It refuses the handshake, or sends its default certificate.",
+        confirm: "sni-check diagnose compares handshakes with the name, without SNI and with a made-up name.",
+        change: "Correct --sni, and sni and check-sni on the server line; or set {sni} up at the server, with its own certificate. Another name makes the check UP while visitors aren't served.",
+        evidence: "{name-evidence}",
+        weigh: sni_unknown,
+        ..Cause::BASE
+    },
+    Cause {
+        id: "verify-host-wrong",
+        shows_as: &[at(Code::CertificateForOtherName, 3)],
+        place: Place::Config,
+        what: "The certificate is for the name that is sent, not for --verify-host {verify-host}.",
+        confirm: "The line names both names.",
+        change: "Leave out --verify-host, and verifyhost on the server line.",
+        weigh: |facts| Weight::possible_if(facts.options.verify_host.is_some()),
+        trials: |facts| match &facts.options.verify_host {
+            Some(_) => vec![Trial::new(facts, |options| options.verify_host = None)],
+            None => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "name-not-verified",
+        shows_as: &[at(Code::CertificateForOtherName, 8)],
+        place: Place::Config,
+        what: "Without SNI (--no-sni) HAProxy verifies no name, and sni-check verifies {wanted}.",
+        confirm: "HAProxy's own check is UP, and the line lists the names of the certificate.",
+        change: "If {meant} is the server's name, verify it: --verify-host {meant}, and verifyhost on the server line.",
+        weigh: |facts| Weight::possible_if(facts.options.no_sni),
+        trials: names_to_verify,
+        ..Cause::BASE
+    },
+    Cause {
+        id: "host-needs-its-sni",
+        shows_as: &[
+            at(Code::Status, 5),
+            at(Code::Header, 3),
+            at(Code::Body, 7),
+            at(Code::ResponseClosed, 5),
+            at(Code::NotHttp, 5),
+        ],
+        place: Place::Config,
+        what: "The server serves Host {host} only to clients that send {host} as SNI too.",
+        confirm: "The answer is 421 Misdirected Request, or another site's page.",
+        change: "Use the same name for both: --sni {host}, and sni and check-sni on the server line.",
+        weigh: |facts| Weight::possible_if(facts.host() != facts.plan.names.host),
+        trials: host_as_sni,
+        ..Cause::BASE
+    },
+    Cause {
+        id: "host-unknown",
+        shows_as: &[
+            at(Code::Status, 6),
+            at(Code::Header, 4),
+            at(Code::Body, 8),
+            at(Code::ResponseClosed, 6),
+            at(Code::NotHttp, 6),
+        ],
+        place: Place::Config,
+        what: "The server knows {name}, but not \"Host: {host}\".",
+        confirm: "sni-check diagnose shows whether Host matters.",
+        change: "Leave out --header 'Host: {host}'. Host is {name} then.",
+        weigh: |facts| Weight::possible_if(facts.host() != facts.plan.names.host),
+        trials: |facts| {
+            let differs = facts.host() != facts.plan.names.host;
+            let trial = differs.then(|| Trial::new(facts, without_host));
+            trial.into_iter().collect()
+        },
+        ..Cause::BASE
+    },
+];
+
+/// More time, up to what a person waits for.
+fn more_time(facts: &Facts) -> Option<Trial> {
+    let timed_out = matches!(
+        facts.failure(),
+        Some(
+            Failure::HandshakeTimeout
+                | Failure::ResponseTimeout { .. }
+                | Failure::ConnectTimeout
+                | Failure::ResolveTimeout { .. }
+        )
+    );
+    let now = facts.plan.timeout;
+    let more = (now * 4).clamp(Duration::from_secs(5), Duration::from_secs(10));
+    (timed_out && now < more)
+        .then(|| Trial::new(facts, |options| options.timeout = Some(Time(more))))
+}
+
+/// The name that `--no-sni` leaves out.
+fn with_name(facts: &Facts) -> Vec<Trial> {
+    let name = facts.plan.names.host.clone();
+    if !facts.options.no_sni || !is_name(&name) {
+        return Vec::new();
+    }
+    let trial = Trial::new(facts, |options| send(options, &name));
+    vec![trial.counting_progress().with("meant", name)]
+}
+
+fn send(options: &mut Options, name: &str) {
+    options.no_sni = false;
+    options.verify_host = None;
+    options.sni = Some(name.to_owned());
+}
+
+/// The other names that the operator wrote, and names of the certificate that the name is a slip of.
+fn other_names(facts: &Facts) -> Vec<Trial> {
+    let Some(sent) = facts.sni() else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = target_name(&facts.options).into_iter().collect();
+    // After the handshake, `host-needs-its-sni` is about Host.
+    if facts.host() != facts.plan.names.host && facts.code().layer() != Layer::Http {
+        names.push(facts.host().to_owned());
+    }
+    for fault in facts.faults() {
+        if let CertificateFailure::OtherName { wanted, presented } = fault {
+            let meant = presented.iter().filter(|name| is_slip(wanted, name));
+            names.extend(meant.cloned());
+        }
+    }
+    names.retain(|name| is_name(name) && !name.eq_ignore_ascii_case(sent));
+    names.dedup();
+    let trial = |name: String| {
+        let trial = Trial::new(facts, |options| send(options, &name));
+        trial.with("meant", name)
+    };
+    names.into_iter().map(trial).collect()
+}
+
+/// The first name of the certificate, where no name is sent.
+fn names_to_verify(facts: &Facts) -> Vec<Trial> {
+    let names = super::certificate::other_name(facts).filter(|_| facts.options.no_sni);
+    let name = names.and_then(|(_, presented)| presented.iter().find(|name| is_name(name)));
+    let name = name.filter(|name| !name.contains('*'));
+    let trial = name.map(|name| {
+        let trial = Trial::new(facts, |options| options.verify_host = Some(name.clone()));
+        trial.with("meant", name.clone())
+    });
+    trial.into_iter().collect()
+}
+
+/// The host of the target as it was typed, where `--sni` gives another name.
+fn target_name(options: &Options) -> Option<String> {
+    let target = options.target.first()?;
+    let rest = target
+        .split_once("://")
+        .map_or(target.as_str(), |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next()?;
+    Some(
+        authority
+            .rsplit_once(':')
+            .map_or(authority, |(host, _)| host)
+            .to_owned(),
+    )
+}
+
+fn sni_unknown(facts: &Facts) -> Weight {
+    let (Some(tls), Some(_)) = (&facts.tls, facts.sni()) else {
+        return Weight::RuledOut;
+    };
+    match facts.failure() {
+        Some(Failure::NameRefused { .. }) => Weight::Proved,
+        // Only a certificate that a made-up name gets as well says that the name is unknown.
+        Some(Failure::Certificate(CertificateFailure::OtherName { presented, .. })) => {
+            Weight::likely_if(tls.is_default_certificate() && !presented.is_empty())
+        }
+        Some(Failure::Certificate(_)) => {
+            let other =
+                |fault: &&CertificateFailure| matches!(fault, CertificateFailure::OtherName { .. });
+            Weight::possible_if(tls.is_default_certificate() && facts.faults().iter().any(other))
+        }
+        Some(Failure::HandshakeRefused(alert) | Failure::NothingInCommon(alert)) => {
+            by_alert(facts, u8::from(*alert))
+        }
+        Some(Failure::HandshakeClosed(_) | Failure::HandshakeTimeout) => {
+            let names = [&tls.bare, &tls.made_up];
+            let cut = names.iter().all(|attempt| super::tls::is_cut(attempt));
+            match (cut, facts.failure()) {
+                (false, _) => Weight::Likely,
+                (true, Some(Failure::HandshakeClosed(_))) => Weight::Possible,
+                (true, _) => Weight::RuledOut,
+            }
+        }
+        _ => Weight::RuledOut,
+    }
+}
+
+/// Servers that don't know a name say `internal_error` (Go), `handshake_failure` (many CDNs) or
+/// `access_denied`, and they say the same to a name that nobody has.
+fn by_alert(facts: &Facts, alert: u8) -> Weight {
+    const FOR_NAMES: [u8; 3] = [40, 49, 80];
+    let Some(tls) = facts.tls.as_ref().filter(|_| FOR_NAMES.contains(&alert)) else {
+        return Weight::RuledOut;
+    };
+    let says = |failure: &Failure| failure.to_string();
+    let named = tls.named.result.as_ref().err().map(says);
+    let made_up = tls.made_up.result.as_ref().err().map(says);
+    match (named, made_up) {
+        // A made-up name gets further, so the server minds this name alone.
+        (Some(_), None) => Weight::Likely,
+        (Some(named), Some(made_up)) if named == made_up => {
+            // A server that lacks a version of TLS says so to clients with that version alone.
+            let versions = [&tls.tls12, &tls.tls13].iter().any(|attempt| {
+                matches!(&attempt.result, Err(Failure::NothingInCommon(alert)) if u8::from(*alert) == 70)
+            });
+            match facts.own_check_is_up() {
+                Some(true) => Weight::RuledOut,
+                _ if alert == 40 && versions && facts.haproxy.is_none() => Weight::Possible,
+                _ => Weight::Likely,
+            }
+        }
+        _ => Weight::Possible,
+    }
+}
+
+fn host_as_sni(facts: &Facts) -> Vec<Trial> {
+    let host = facts.host().to_owned();
+    if host == facts.plan.names.host || !is_name(&host) {
+        return Vec::new();
+    }
+    vec![Trial::new(facts, |options| {
+        without_host(options);
+        send(options, &host);
+    })]
+}
+
+fn without_host(options: &mut Options) {
+    let is_host = |field: &String| super::http::is_field(field, "host");
+    options.header.retain(|field| !is_host(field));
+}
+
+/// Whether one name is the other with a letter too many, a letter too few, or two letters swapped.
+/// Names that differ in one letter may both exist: app1 and app2.
+fn is_slip(wrong: &str, right: &str) -> bool {
+    let letters = |name: &str| {
+        let mut letters = name.as_bytes().to_vec();
+        letters.sort_unstable();
+        letters
+    };
+    let digits = |name: &str| {
+        name.chars()
+            .filter(char::is_ascii_digit)
+            .collect::<String>()
+    };
+    let swapped = letters(wrong) == letters(right);
+    let near = strsim::damerau_levenshtein(wrong, right) == 1;
+    near && !right.starts_with("*.")
+        && digits(wrong) == digits(right)
+        && (swapped || wrong.len() != right.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_slip;
+
+    #[test]
+    fn a_slip_of_the_fingers_is_not_another_server() {
+        for (wrong, right, slip) in [
+            ("ww.example.com", "www.example.com", true),
+            ("wwww.example.com", "www.example.com", true),
+            ("www.exmaple.com", "www.example.com", true),
+            ("app1.example.com", "app2.example.com", false),
+            ("www2.example.com", "www.example.com", false),
+            ("a.example.com", "default.example.com", false),
+            ("w.example.com", "*.example.com", false),
+        ] {
+            assert_eq!(is_slip(wrong, right), slip, "{wrong} {right}");
+        }
+    }
+}

@@ -1,0 +1,527 @@
+//! The TLS handshake, and what has to come before it.
+
+use rustls::AlertDescription;
+
+use super::cause::{Cause, Place, Sign, Trial, Weight, at};
+use super::facts::{Attempt, Facts, Handshakes, Plain, Way};
+use crate::certificate::CertificateFailure;
+use crate::code::Code;
+use crate::failure::Failure;
+
+pub(super) const CAUSES: &[Cause] = &[
+    Cause {
+        id: "limit-of-sni-check",
+        shows_as: &[
+            at(Code::NothingInCommon, 3),
+            at(Code::NotTls, 4),
+            at(Code::CertificateInvalid, 9),
+            (Sign::AnyFailure, 0),
+        ],
+        place: Place::Config,
+        what: "HAProxy's own check reaches this server, and sni-check doesn't (a limit of sni-check).",
+        confirm: "sni-check diagnose asks HAProxy's own check: it is UP. sni-check can't use TLS 1.2 with CBC, with DHE or with RSA key exchange; key exchange by X448 or FFDHE alone; Ed448 or SHA-224 signatures; more than 64 kB of certificates; a TLS 1.2 key that is for RSA-PSS alone.",
+        change: "Use HAProxy's own check, with the lines below; or change at the server what the line names.",
+        weigh: |facts| {
+            let by_days = [Code::CertificateEndsSoon, Code::CertificateExpired];
+            let by_traffic = matches!(facts.failure(), Some(Failure::LongHead { .. }));
+            let mixed = super::mixed::find(facts).is_some();
+            // Without SNI HAProxy verifies no name: `name-not-verified` is about that.
+            let by_name = facts.code() == Code::CertificateForOtherName;
+            let up = facts.own_check_is_up() == Some(true) && !mixed && !by_name;
+            Weight::proved_if(up && !by_traffic && !by_days.contains(&facts.code()))
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "proxy-header-missing",
+        shows_as: &[
+            at(Code::HandshakeTimeout, 1),
+            at(Code::NotTls, 2),
+            at(Code::HandshakeClosed, 3),
+            at(Code::HandshakeRefused, 7),
+        ],
+        place: Place::Config,
+        what: "The server wants a PROXY protocol header before TLS: it is configured with proxy_protocol or accept-proxy. It closes the connection, keeps silent, or answers with an error page.",
+        confirm: "If the server line has send-proxy, checks need the header too.",
+        change: "Use {option} for the check, and {word} on the server line.",
+        weigh: |facts| Weight::possible_if(facts.plan.proxy.is_none()),
+        trials: |facts| match facts.plan.proxy {
+            None => proxy_headers(facts),
+            Some(_) => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "proxy-header-wrong",
+        shows_as: &[
+            at(Code::HandshakeTimeout, 7),
+            at(Code::NotTls, 6),
+            at(Code::HandshakeClosed, 7),
+            at(Code::HandshakeRefused, 8),
+        ],
+        place: Place::Config,
+        what: "The server wants another version of the PROXY protocol header.",
+        confirm: "sni-check diagnose tries both versions.",
+        change: "Use {option} for the check, and {word} on the server line.",
+        weigh: |facts| Weight::possible_if(facts.plan.proxy.is_some()),
+        trials: |facts| match facts.plan.proxy {
+            Some(_) => proxy_headers(facts),
+            None => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "proxy-header-unwanted",
+        shows_as: &[
+            at(Code::HandshakeTimeout, 8),
+            at(Code::NotTls, 5),
+            at(Code::HandshakeClosed, 8),
+            at(Code::HandshakeRefused, 9),
+        ],
+        place: Place::Config,
+        what: "The server does not want a PROXY header.",
+        confirm: "Run the check without --send-proxy and --send-proxy-v2.",
+        change: "Leave out --send-proxy and --send-proxy-v2, and the same words on the server line.",
+        weigh: |facts| Weight::possible_if(facts.plan.proxy.is_some()),
+        trials: |facts| match facts.plan.proxy {
+            Some(_) => vec![
+                Trial::new(facts, |options| {
+                    (options.send_proxy, options.send_proxy_v2) = (false, false);
+                })
+                .counting_progress(),
+            ],
+            None => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "server-tls-broken",
+        shows_as: &[at(Code::HandshakeRefused, 4)],
+        what: "The server's TLS is broken or wrongly configured: a name without a certificate, or a key that the server can't read.",
+        confirm: "The line has the alert's name. The server's log has its reason at the same moment.",
+        change: "Correct the TLS configuration of the server.",
+        ..Cause::BASE
+    },
+    Cause {
+        id: "firewall-ends-handshake",
+        shows_as: &[at(Code::HandshakeRefused, 5)],
+        place: Place::Network,
+        what: "A firewall or WAF in front of the server refuses this host (access_denied or a similar alert).",
+        confirm: "Connect from another network, or from the server itself.",
+        change: "Allow HAProxy's address there.",
+        weigh: |facts| match alert(facts) {
+            Some(AlertDescription::AccessDenied) => Weight::Likely,
+            _ => Weight::Possible,
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "alpn-not-spoken",
+        shows_as: &[at(Code::HandshakeRefused, 6)],
+        place: Place::Config,
+        what: "The server accepts no ALPN protocol of --alpn (no_application_protocol). Without --alpn the check offers none, as HAProxy's checks do.",
+        confirm: "Run the check without --alpn. openssl s_client -alpn h2 shows what the server chooses.",
+        change: "Leave --alpn out or correct it. For a server that knows h2 alone: --alpn h2 --handshake-only.",
+        weigh: |facts| {
+            Weight::possible_if(alert(facts) == Some(AlertDescription::NoApplicationProtocol))
+        },
+        trials: |facts| match facts.options.alpn {
+            Some(_) => vec![Trial::new(facts, |options| options.alpn = None)],
+            None => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "server-overloaded",
+        shows_as: &[at(Code::HandshakeTimeout, 2)],
+        what: "The server accepts connections but is overloaded or hangs.",
+        confirm: "sni-check diagnose --verbose: every handshake takes this long, connecting does not.",
+        change: "Look at the load of the server.",
+        ..Cause::BASE
+    },
+    Cause {
+        id: "packets-lost",
+        shows_as: &[at(Code::HandshakeTimeout, 5)],
+        place: Place::Network,
+        what: "Large packets are lost on the way (path MTU, a VPN), so the certificates never arrive.",
+        confirm: "ping -M do -s 1400 ADDRESS fails while small packets pass.",
+        change: "Correct the MTU, or let ICMP pass.",
+        evidence: "{handshakes-alike} A short answer arrives (to {short-answer}), but not the long one with the certificates.",
+        weigh: |facts| match short_answer(facts) {
+            _ if !all_are_cut(facts) => Weight::RuledOut,
+            Some(_) => Weight::Likely,
+            None => Weight::Possible,
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "handshake-inspected",
+        shows_as: &[at(Code::HandshakeClosed, 9)],
+        what: "A firewall on the way inspects the handshake and cuts it, or the server crashes on it.",
+        confirm: "Connect from the server itself, and read its log.",
+        change: "Allow the name at the firewall, or update the server.",
+        evidence: "{handshakes-alike} The server is there: it answers {short-answer}.",
+        weigh: |facts| match short_answer(facts) {
+            Some(_) => Weight::likely_if(all_are_cut(facts)),
+            None => Weight::possible_if(all_are_cut(facts)),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "version-cut",
+        shows_as: &[at(Code::HandshakeTimeout, 9), at(Code::HandshakeClosed, 10)],
+        what: "The server, or a firewall in front of it, can't cope with what the other handshakes offer.",
+        confirm: "Repeat it: a server that answers only now and then is overloaded.",
+        change: "Use --ssl-min-ver or --ssl-max-ver, here and on the server line; or update the server.",
+        evidence: "The server answers these: {handshakes-answered}.",
+        weigh: |facts| {
+            let Some(tls) = &facts.tls else {
+                return Weight::RuledOut;
+            };
+            let names = [&tls.bare, &tls.made_up];
+            let by_name = names.iter().any(|attempt| !is_cut(attempt));
+            Weight::likely_if(!all_are_cut(facts) && !by_name)
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "plain-http-port",
+        shows_as: &[at(Code::NotTls, 1)],
+        place: Place::Config,
+        what: "This port speaks plain HTTP, without TLS. sni-check checks HTTPS only (a limit of sni-check).",
+        confirm: "The line shows what the peer says. curl -v http://ADDRESS:PORT/ answers.",
+        change: "Write the port of the HTTPS site on the server line. If there is none, leave out ssl, as in the lines below: visitors' traffic to this server is then unencrypted.",
+        weigh: |facts| {
+            let site = facts.plain.as_ref().is_some_and(Plain::is_site);
+            match facts.is_up_by(Way::PlainHttp) {
+                true => Weight::Proved,
+                false => Weight::likely_if(facts.speaks_plain_http() && site),
+            }
+        },
+        trials: |facts| match facts.plain.as_ref().filter(|plain| plain.is_site()) {
+            Some(_) if facts.speaks_plain_http() => Trial::way(Way::PlainHttp),
+            _ => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "plain-port-of-https-site",
+        shows_as: &[at(Code::NotTls, 3)],
+        place: Place::Value,
+        what: "This port speaks plain HTTP and is not the port of the site.",
+        confirm: "curl -v http://ADDRESS:PORT/ answers with a redirect to https, or with an error.",
+        change: "Write the port of the HTTPS site on the server line, often 443.",
+        weigh: |facts| {
+            let site = facts.plain.as_ref().is_some_and(Plain::is_site);
+            Weight::proved_if(facts.speaks_plain_http() && !site)
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "port-of-another-protocol",
+        shows_as: &[at(Code::NotTls, 7)],
+        place: Place::Value,
+        what: "The port speaks another protocol than TLS.",
+        confirm: "The line shows what the peer says.",
+        change: "Correct the port of the server line, or --port.",
+        weigh: |facts| match facts.failure() {
+            Some(Failure::NotTls { .. }) => Weight::likely_if(!facts.speaks_plain_http()),
+            _ => Weight::RuledOut,
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "tls-violated",
+        shows_as: &[at(Code::NotTls, 8)],
+        what: "The server's TLS breaks the rules, so HAProxy's library refuses it as well.",
+        confirm: "The line names the rule. sni-check diagnose asks HAProxy's own check.",
+        change: "Update the server's TLS library.",
+        weigh: |facts| match facts.failure() {
+            Some(Failure::TlsViolated(_)) => Weight::Likely,
+            Some(Failure::TlsLimit(_)) => Weight::Possible,
+            _ => Weight::RuledOut,
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "tls-too-old",
+        shows_as: &[at(Code::NothingInCommon, 2)],
+        place: Place::Config,
+        what: "The server speaks only TLS 1.1 or older, or ciphers that are no longer safe. HAProxy doesn't use these unless it is told to.",
+        confirm: "sni-check diagnose tries TLS 1.2 and 1.3. openssl s_client shows what the server chooses.",
+        change: "Update the server: enable TLS 1.2 or 1.3. Until then HAProxy's own check reaches it with the lines below. They are unsafe, for visitors' traffic too.",
+        weigh: |facts| match (facts.is_up_by(Way::OldTls), alert(facts)) {
+            (true, _) => Weight::Proved,
+            (_, Some(AlertDescription::ProtocolVersion)) if !versions_are_bounded(facts) => {
+                Weight::Likely
+            }
+            _ if facts.haproxy.is_some() => Weight::RuledOut,
+            _ => Weight::Possible,
+        },
+        trials: |facts| match facts.code() {
+            Code::NothingInCommon if !speaks_http2(facts) => Trial::way(Way::OldTls),
+            _ => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "renegotiation-unsafe",
+        shows_as: &[at(Code::NothingInCommon, 4)],
+        what: "The server speaks TLS 1.2 without secure renegotiation (RFC 5746). HAProxy's OpenSSL 3 refuses that, for traffic too.",
+        confirm: "openssl s_client says: Secure Renegotiation IS NOT supported.",
+        change: "Update the server's TLS library, or enable TLS 1.3.",
+        weigh: |facts| {
+            Weight::proved_if(matches!(
+                facts.failure(),
+                Some(Failure::UnsafeRenegotiation)
+            ))
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "versions-excluded",
+        shows_as: &[at(Code::NothingInCommon, 5)],
+        place: Place::Config,
+        what: "--ssl-min-ver or --ssl-max-ver excludes the TLS version that the server speaks.",
+        confirm: "Run the check without them.",
+        change: "Leave them out, here and on the server line.",
+        weigh: |facts| Weight::possible_if(versions_are_bounded(facts)),
+        trials: |facts| match versions_are_bounded(facts) {
+            true => vec![
+                Trial::new(facts, |options| {
+                    options.ssl_min_ver = None;
+                    options.ssl_max_ver = None;
+                })
+                .counting_progress(),
+            ],
+            false => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "http2-only",
+        shows_as: &[
+            at(Code::NotHttp, 2),
+            at(Code::ResponseClosed, 7),
+            at(Code::ResponseTimeout, 4),
+            at(Code::HandshakeRefused, 10),
+            at(Code::HandshakeClosed, 11),
+            at(Code::NothingInCommon, 8),
+            at(Code::Status, 16),
+        ],
+        place: Place::Config,
+        what: "The server speaks only HTTP/2, which sni-check doesn't speak (a limit of sni-check). ALPN, a part of the TLS handshake, agrees on it.",
+        confirm: "openssl s_client -alpn h2 shows `ALPN protocol: h2`, and curl --http1.1 fails.",
+        change: "Use HAProxy's own check, with check-alpn h2 and alpn h2, as in the lines below; or let the server speak HTTP/1.1 too.",
+        weigh: |facts| match facts.is_up_by(Way::Http2) {
+            true => Weight::Proved,
+            false if facts.status() == Some(426) => Weight::Likely,
+            false => Weight::possible_if(speaks_http2(facts) && facts.haproxy.is_none()),
+        },
+        trials: |facts| {
+            let fits = !matches!(
+                facts.failure(),
+                None | Some(Failure::Certificate(_) | Failure::ClientCertificate { .. })
+            );
+            match speaks_http2(facts) && fits {
+                true => Trial::way(Way::Http2),
+                false => Vec::new(),
+            }
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "servers-differ",
+        shows_as: &[(Sign::AnyFailure, 0), at(Code::Healthy, 2)],
+        what: "The same question gets different answers: {mixed-good}; {mixed-bad}. Most likely several servers are behind this name or address, and one of them is not healthy.",
+        confirm: "Diagnose each by its own address, with --connect.",
+        change: "Repair the server that is not healthy.",
+        weigh: |facts| Weight::proved_if(super::mixed::find(facts).is_some()),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "check-without-sni",
+        shows_as: &[at(Code::Healthy, 3)],
+        place: Place::Config,
+        what: "This server requires SNI. `sni str({sni})` on the server line is for visitors' traffic only.",
+        confirm: "sni-check diagnose --verbose shows the handshake without SNI.",
+        change: "HAProxy's own check needs `check-sni {sni}`, as in the lines below.",
+        weigh: |facts| {
+            let need = facts.tls.as_ref().and_then(Handshakes::sni_need);
+            Weight::proved_if(
+                need == Some(super::facts::SniNeed::Required) && facts.sni().is_some(),
+            )
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "check-of-another-site",
+        shows_as: &[at(Code::Healthy, 4)],
+        place: Place::Config,
+        what: "Without SNI this server sends another site's certificate. `sni str({sni})` on the server line is for visitors' traffic only.",
+        confirm: "sni-check diagnose --verbose shows the handshake without SNI.",
+        change: "HAProxy's own check needs `check-sni {sni}`, as in the lines below.",
+        weigh: |facts| {
+            let need = facts.tls.as_ref().and_then(Handshakes::sni_need);
+            let other = need == Some(super::facts::SniNeed::OtherCertificate);
+            let mixed = super::mixed::find(facts).is_some();
+            Weight::proved_if(other && facts.sni().is_some() && !mixed)
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "verification-off",
+        shows_as: &[at(Code::Healthy, 5)],
+        what: "--verify none hides what is wrong with the certificate.",
+        confirm: "Run the check without --verify none.",
+        change: "Repair the certificate, and use `verify required`.",
+        weigh: |facts| {
+            let off = facts.plan.tls.verification.is_none();
+            Weight::proved_if(off && !facts.faults().is_empty())
+        },
+        ..Cause::BASE
+    },
+];
+
+fn alert(facts: &Facts) -> Option<AlertDescription> {
+    match facts.failure() {
+        Some(
+            Failure::HandshakeRefused(alert)
+            | Failure::NothingInCommon(alert)
+            | Failure::NameRefused { alert, .. }
+            | Failure::ClientCertificate { alert, .. },
+        ) => Some(*alert),
+        _ => None,
+    }
+}
+
+fn versions_are_bounded(facts: &Facts) -> bool {
+    facts.options.ssl_min_ver.is_some() || facts.options.ssl_max_ver.is_some()
+}
+
+fn speaks_http2(facts: &Facts) -> bool {
+    facts.tls.as_ref().is_some_and(Handshakes::speaks_http2)
+}
+
+/// The PROXY headers that the check doesn't send.
+fn proxy_headers(facts: &Facts) -> Vec<Trial> {
+    let kinds = [
+        (false, true, "--send-proxy-v2"),
+        (true, false, "--send-proxy"),
+    ];
+    let given = (facts.options.send_proxy, facts.options.send_proxy_v2);
+    let others = kinds.into_iter().filter(|(v1, v2, _)| (*v1, *v2) != given);
+    let trial = |(v1, v2, option): (bool, bool, &'static str)| {
+        let trial = Trial::new(facts, |options| {
+            (options.send_proxy, options.send_proxy_v2) = (v1, v2);
+        });
+        let trial = trial.counting_progress().with("option", option);
+        trial.with("word", &option[2..])
+    };
+    others.map(trial).collect()
+}
+
+/// Whether a handshake met silence or was cut.
+pub(super) fn is_cut(attempt: &Attempt) -> bool {
+    matches!(
+        attempt.result,
+        Err(Failure::HandshakeTimeout | Failure::HandshakeClosed(_))
+    )
+}
+
+/// Whether the server says that it doesn't speak this version.
+fn refuses_version(attempt: &Attempt) -> bool {
+    matches!(attempt.result, Err(Failure::NothingInCommon(_)))
+}
+
+/// The handshakes that were made, in a few words each.
+fn handshakes<'a>(facts: &'a Facts, tls: &'a Handshakes) -> Vec<(&'static str, &'a Attempt)> {
+    let named = facts.sni().map(|_| ("with SNI", &tls.named));
+    let others = [
+        ("without SNI", &tls.bare),
+        ("with another name", &tls.made_up),
+        ("TLS 1.2 alone", &tls.tls12),
+        ("TLS 1.3 alone", &tls.tls13),
+    ];
+    named.into_iter().chain(others).collect()
+}
+
+fn names_of(facts: &Facts, is: impl Fn(&Attempt) -> bool) -> Vec<&'static str> {
+    let Some(tls) = &facts.tls else {
+        return Vec::new();
+    };
+    let all = handshakes(facts, tls).into_iter();
+    all.filter(|(_, attempt)| is(attempt))
+        .map(|(name, _)| name)
+        .collect()
+}
+
+/// Whether every handshake was cut, or says only that it doesn't speak a version.
+fn all_are_cut(facts: &Facts) -> bool {
+    facts.tls.is_some()
+        && names_of(facts, |attempt| {
+            !is_cut(attempt) && !refuses_version(attempt)
+        })
+        .is_empty()
+}
+
+/// The handshakes that end alike, and what that excludes.
+pub(super) fn alike(facts: &Facts) -> Option<String> {
+    let mut alike = names_of(facts, is_cut);
+    if alike.is_empty() {
+        return None;
+    }
+    let mut excluded = vec!["not the TLS version"];
+    if facts
+        .refuted
+        .iter()
+        .any(|id| id.starts_with("proxy-header"))
+    {
+        alike.push("each PROXY header (v1, v2) and none");
+        excluded.push("not a PROXY header");
+    }
+    Some(format!(
+        "All of these were tried and end alike: {}. So it is {}.",
+        alike.join(", "),
+        excluded.join(", ")
+    ))
+}
+
+/// The handshakes that are answered.
+pub(super) fn answered(facts: &Facts) -> String {
+    names_of(facts, |attempt| {
+        !is_cut(attempt) && !refuses_version(attempt)
+    })
+    .join(", ")
+}
+
+/// What gets a short answer where every handshake is cut.
+pub(super) fn short_answer(facts: &Facts) -> Option<String> {
+    let refused = names_of(facts, refuses_version);
+    match (&facts.plain, refused.first()) {
+        (Some(plain), _) => Some(format!("plain HTTP, with status {}", plain.status)),
+        (None, Some(version)) => Some(format!("{version}, with an alert")),
+        (None, None) => None,
+    }
+}
+
+/// What accepts the connection answers nothing at all.
+pub(super) fn nothing_behind(facts: &Facts) -> Weight {
+    Weight::likely_if(all_are_cut(facts) && short_answer(facts).is_none())
+}
+
+/// What the handshakes say about the name.
+pub(super) fn name_evidence(facts: &Facts) -> Option<String> {
+    let tls = facts.tls.as_ref()?;
+    let text = match (facts.failure()?, &tls.made_up.result) {
+        (Failure::Certificate(CertificateFailure::OtherName { .. }), _) => {
+            "A made-up name gets the same certificate.".to_owned()
+        }
+        (Failure::HandshakeClosed(_) | Failure::HandshakeTimeout, _) => {
+            format!("The server answers these: {}.", answered(facts))
+        }
+        (_, Err(failure)) => format!("A made-up name ends in the same way: {failure}."),
+        (_, Ok(_)) => "A made-up name gets further.".to_owned(),
+    };
+    Some(text)
+}

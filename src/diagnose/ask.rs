@@ -1,0 +1,308 @@
+//! What HAProxy itself says about the server, and about the lines before they are printed.
+
+use std::time::Duration;
+
+use ureq::http::header;
+
+use super::gather::FORWARDED_PROTO;
+use super::lines::{self, Setup};
+use super::trials::Search;
+use super::view::{self, Role, Row};
+use crate::causes::facts::{Facts, Told, Way};
+use crate::causes::{Change, trials};
+use crate::haproxy::ask::{Answer, Answered, Question, Visit, Visited, ask};
+use crate::haproxy::program::Haproxy;
+use crate::plan::DEFAULTS;
+
+/// Which check a block of lines has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// HAProxy's own.
+    Builtin,
+    /// sni-check as external check.
+    External,
+    /// HAProxy's http-check that asks `sni-check serve`.
+    Served,
+}
+
+/// Lines for haproxy.cfg, and what HAProxy makes of them.
+#[derive(Clone)]
+pub(super) struct Block {
+    pub kind: Kind,
+    pub way: Way,
+    pub text: String,
+    /// `None` where HAProxy was not asked.
+    pub tried: Option<Answer>,
+    /// What a visitor got, where the server is UP.
+    pub visitor: Option<Visited>,
+    /// Whether that is what the check expects.
+    pub serves: bool,
+}
+
+/// What HAProxy says.
+pub(super) struct Opinion {
+    /// The version of the HAProxy that was asked; otherwise why none was asked.
+    pub asked: Result<String, String>,
+    pub rows: Vec<Row>,
+    pub blocks: Vec<Block>,
+    /// What it means for the causes.
+    pub told: Option<Told>,
+}
+
+/// What a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// A kind of check in the view.
+    Row(usize),
+    /// Lines to print.
+    Lines(Kind, Way),
+}
+
+/// Checks in HAProxy run in parallel, but a child has to start for the external check.
+const MARGIN: Duration = Duration::from_millis(700);
+
+impl Opinion {
+    /// Asks HAProxy, if there is one.
+    pub fn ask(search: &Search, haproxy: Option<&Haproxy>) -> Opinion {
+        let facts = search.best();
+        let mut blocks = blocks(facts);
+        let kinds = view::kinds(&search.asked);
+        let questions = questions(&search.asked, facts, &kinds, &blocks);
+        let patience = search.asked.plan.timeout.max(facts.plan.timeout) + MARGIN;
+        let asked = put(haproxy, questions, patience);
+        let answers = asked.as_ref().ok().map(|(_, answers)| answers.as_slice());
+        let answer = |about| {
+            let mut answers = answers.unwrap_or_default().iter();
+            answers.find(|answered| answered.about == about)
+        };
+        for block in &mut blocks {
+            if let Some(answered) = answer(About::Lines(block.kind, block.way)) {
+                block.tried = Some(answered.answer.clone());
+                block.visitor = answered.visitor;
+                block.serves = answered
+                    .visitor
+                    .is_none_or(|visitor| serves(facts, visitor));
+            }
+        }
+        let rows = kinds.into_iter().enumerate().filter_map(|(number, kind)| {
+            let answered = answer(About::Row(number));
+            kind.row(answered.map(|answered| &answered.answer))
+        });
+        let rows: Vec<Row> = rows.collect();
+        let way = choose(&mut blocks, answers.is_some());
+        let own_check = rows.iter().find(|row| row.role == Role::Own);
+        let told = answers.map(|_| Told {
+            own_check: own_check.map(|row| match row.up {
+                true => Ok(()),
+                false => Err(format!("{} {}", row.status, row.why).trim_end().to_owned()),
+            }),
+            way,
+        });
+        Opinion {
+            asked: asked.map(|(version, _)| version),
+            rows,
+            blocks,
+            told,
+        }
+    }
+}
+
+/// The lines that can be printed: those of sni-check's way, and HAProxy's own check in each other way
+/// that a cause would need.
+fn blocks(facts: &Facts) -> Vec<Block> {
+    // HAProxy refuses a server line whose name does not resolve.
+    if facts.addresses.is_err() {
+        return Vec::new();
+    }
+    let setup = Setup::new(facts);
+    let block = |kind, way| Block {
+        kind,
+        way,
+        text: text(&setup.by(way), kind, facts.options.serve.as_deref()),
+        tried: None,
+        visitor: None,
+        serves: true,
+    };
+    let mut blocks = vec![
+        block(Kind::Builtin, Way::Https),
+        block(Kind::External, Way::Https),
+    ];
+    if facts.options.serve.is_some() {
+        blocks.push(block(Kind::Served, Way::Https));
+    }
+    let ways = trials(facts)
+        .into_iter()
+        .filter_map(|(_, trial)| match trial.change {
+            Change::Way(way) => Some(way),
+            Change::Options(_) => None,
+        });
+    blocks.extend(ways.map(|way| block(Kind::Builtin, way)));
+    blocks
+}
+
+/// The lines as they are printed.
+fn text(setup: &Setup<'_>, kind: Kind, socket: Option<&str>) -> String {
+    let global = match kind {
+        Kind::External => lines::GLOBAL,
+        Kind::Builtin | Kind::Served => "",
+    };
+    format!("{global}backend be\n{}", lines_of(setup, kind, socket))
+}
+
+/// The lines without the first.
+fn lines_of(setup: &Setup<'_>, kind: Kind, socket: Option<&str>) -> String {
+    match kind {
+        Kind::Builtin => lines::builtin(setup),
+        Kind::External => lines::external(setup),
+        Kind::Served => lines::served(setup, socket.unwrap_or_default()),
+    }
+}
+
+fn questions(
+    asked: &Facts,
+    facts: &Facts,
+    kinds: &[view::Kind],
+    blocks: &[Block],
+) -> Vec<Question<About>> {
+    let rows = kinds.iter().enumerate().filter_map(|(number, kind)| {
+        Some(Question {
+            about: About::Row(number),
+            lines: kind.question.clone()?,
+            visit: None,
+        })
+    });
+    let setup = Setup::new(facts).with_secrets();
+    let socket = facts.options.serve.as_deref();
+    let blocks = blocks.iter().filter(|_| asked.is_repeatable());
+    let blocks = blocks.map(|block| Question {
+        about: About::Lines(block.kind, block.way),
+        lines: lines_of(&setup.by(block.way), block.kind, socket),
+        visit: visit(asked, facts),
+    });
+    rows.chain(blocks).collect()
+}
+
+/// What visitors ask for: the page of the check, with its headers, but with a browser's in place of
+/// sni-check's own. Their Host is the one that the operator gave, or else the name of the server.
+fn visit(asked: &Facts, facts: &Facts) -> Option<Visit> {
+    let request = &facts.plan.request;
+    let uri = request.uri.path_and_query()?.to_string();
+    let mut headers = vec![("Host".to_owned(), asked.host().to_owned())];
+    for (name, value) in &request.headers {
+        let own = DEFAULTS.iter().find(|(known, _)| known == name);
+        let value = match (own, value.to_str().ok()?) {
+            (Some((_, default)), value) if *default == value => match *name {
+                header::USER_AGENT => "Mozilla/5.0",
+                header::ACCEPT => "text/html,*/*",
+                _ => continue,
+            },
+            (_, value) => value,
+        };
+        // The lines have to say that visitors use HTTPS, where the check says so.
+        if ![header::HOST, header::CONNECTION, FORWARDED_PROTO].contains(name) {
+            headers.push((name.to_string(), value.to_owned()));
+        }
+    }
+    (!facts.plan.handshake_only).then(|| Visit {
+        method: request.method.to_string(),
+        uri,
+        headers,
+    })
+}
+
+/// Whether a visitor gets what the check expects.
+fn serves(facts: &Facts, visitor: Visited) -> bool {
+    let expected = match &facts.verdict.result {
+        Ok(Some(response)) => Some(response.status),
+        _ => None,
+    };
+    visitor.complete && (visitor.status < 400 || Some(visitor.status) == expected)
+}
+
+/// Chooses the way of HAProxy's own check, and drops the lines of all other ways. Returns the way, if it
+/// is not sni-check's.
+fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
+    let is_plain = |block: &Block| block.kind == Kind::Builtin && block.way == Way::Https;
+    let works = blocks.iter().any(|block| is_plain(block) && block.is_up());
+    let mut others = blocks.iter().filter(|block| block.way != Way::Https);
+    let way = others.find(|block| match asked {
+        true => !works && block.is_up(),
+        // That the port speaks plain HTTP, or HTTP/2, was seen here too.
+        false => matches!(block.way, Way::PlainHttp | Way::Http2),
+    });
+    let way = way.map(|block| block.way);
+    match way {
+        None => blocks.retain(|block| block.way == Way::Https),
+        Some(Way::WithAgent) => blocks.retain(|block| {
+            block.way == Way::WithAgent || (block.way == Way::Https && block.kind != Kind::Builtin)
+        }),
+        Some(way) => blocks.retain(|block| block.way == way),
+    }
+    way
+}
+
+/// Puts the questions to HAProxy. Returns its version and its answers, or why there are none.
+fn put(
+    haproxy: Option<&Haproxy>,
+    questions: Vec<Question<About>>,
+    patience: Duration,
+) -> Result<(String, Vec<Answered<About>>), String> {
+    let Some(haproxy) = haproxy else {
+        return Err("left out by --haproxy none".to_owned());
+    };
+    if questions.is_empty() {
+        return Err("there is no address".to_owned());
+    }
+    if haproxy.binary().is_none() {
+        return Err("no haproxy is installed here; --haproxy FILE names one".to_owned());
+    }
+    let version = haproxy.version_text.clone().unwrap_or_default();
+    let answers = ask(haproxy, questions, patience);
+    let answers = answers.map_err(|error| format!("HAProxy could not be asked: {error:#}"))?;
+    Ok((version, answers))
+}
+
+impl Block {
+    /// Whether HAProxy has seen that the server is up with these lines, and that visitors are served.
+    pub fn is_up(&self) -> bool {
+        self.tried.as_ref().is_some_and(Answer::is_up) && self.serves
+    }
+
+    /// Whether HAProxy refuses these lines.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.tried, Some(Answer::Refused(_)))
+    }
+
+    /// Whether the check is UP with these lines, and visitors get an error.
+    pub fn fails_visitors(&self) -> bool {
+        !self.serves
+    }
+
+    /// What came of the trial, in a few words.
+    pub fn tried(&self) -> String {
+        match &self.tried {
+            None => "not tried".to_owned(),
+            Some(Answer::None) => "tried: no check ended in time".to_owned(),
+            Some(Answer::Refused(said)) => format!("tried: HAProxy refuses them: {said}"),
+            Some(Answer::Checked(checked)) if checked.up => match self.visitor {
+                Some(visitor) if visitor.complete => {
+                    format!("tried: check UP, visitors get {}", visitor.status)
+                }
+                Some(visitor) => {
+                    format!(
+                        "tried: check UP, visitors get a part of a {}",
+                        visitor.status
+                    )
+                }
+                None => "tried: UP".to_owned(),
+            },
+            Some(Answer::Checked(checked)) => {
+                let said = [&checked.status, &checked.code, &checked.why];
+                let said: Vec<&str> = said.into_iter().map(String::as_str).collect();
+                let said = said.join(" ");
+                let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+                format!("tried: DOWN, {said}")
+            }
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! Gathers the facts: the check itself, and variations of it that run in parallel.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustls::pki_types::{CertificateDer, DnsName, UnixTime};
+use ureq::http::{HeaderName, HeaderValue, header};
+
+use super::attempts::{Job, attempt, connect, in_parallel, plain_http, source};
+use super::progress::{Phase, Progress};
+use crate::causes::facts::{Answers, Attempt, Facts, Faults, Handshakes, host, is_repeatable};
+use crate::certificate::CertificateFailure;
+use crate::deadline::Deadline;
+use crate::failure::Failure;
+use crate::options::Options;
+use crate::options::values::{TlsVersion, Verify};
+use crate::output::date::now;
+use crate::plan::{DEFAULTS, Output, Plan, Request, Tls, Trust, Verification};
+use crate::probe::connect::{Address, addresses};
+use crate::probe::{self, Seen, Trial, Verdict};
+
+/// How many addresses of a name are tried.
+const ADDRESSES: usize = 8;
+
+/// Gathers all facts about a check.
+pub(super) fn gather(plan: Plan, options: Options, progress: &Progress) -> Facts {
+    progress.enter(Phase::Connecting);
+    let start = Instant::now();
+    let resolved = addresses(&plan.target, Deadline::new(start, plan.timeout));
+    let resolve = start.elapsed();
+    let count = resolved.as_ref().map_or(0, Vec::len);
+    let addresses = resolved.map(|all| connect_each(&plan, all));
+    let tried = addresses.as_ref().map_or(&[][..], Vec::as_slice);
+    let mut answering = tried.iter().filter(|(_, attempt)| attempt.result.is_ok());
+    let reached = answering.next().map(|(address, _)| address.clone());
+    let others: Vec<Address> = answering.map(|(address, _)| address.clone()).collect();
+    let mut facts = Facts {
+        verdict: not_run(),
+        resolve,
+        addresses,
+        untried: count.saturating_sub(ADDRESSES),
+        reached: reached.clone(),
+        tls: None,
+        answers: None,
+        plain: None,
+        elsewhere: Vec::new(),
+        haproxy: None,
+        refuted: Vec::new(),
+        now: now(),
+        plan,
+        options,
+    };
+    progress.enter(Phase::Handshakes);
+    let Some(address) = reached else {
+        facts.verdict = probe::run(&facts.plan, Instant::now());
+        return facts;
+    };
+    look_at_tls(&mut facts, &address, others);
+    progress.enter(Phase::Requests);
+    look_at_http(&mut facts, &address);
+    facts
+}
+
+/// The facts about a check that succeeds with other options. Everything else is known already.
+pub(super) fn of_success(plan: Plan, options: Options, attempt: Attempt, before: &Facts) -> Facts {
+    let mut facts = Facts {
+        verdict: Verdict {
+            result: attempt.result,
+            seen: attempt.seen,
+        },
+        resolve: before.resolve,
+        addresses: connections(before),
+        untried: before.untried,
+        reached: before.reached.clone(),
+        tls: None,
+        answers: None,
+        plain: None,
+        elsewhere: Vec::new(),
+        haproxy: None,
+        refuted: Vec::new(),
+        now: before.now,
+        plan,
+        options,
+    };
+    if let Some(address) = facts.reached.clone() {
+        facts.answers = ask(&facts.plan, &address, false);
+    }
+    facts
+}
+
+/// The same addresses, and which of them accept connections.
+fn connections(before: &Facts) -> Result<Vec<(Address, Attempt)>, Failure> {
+    let copy = |(address, attempt): &(Address, Attempt)| {
+        let result = attempt.result.clone();
+        let seen = Seen::default();
+        (address.clone(), Attempt { result, seen })
+    };
+    let all = before.addresses.as_ref().map_err(Clone::clone)?;
+    Ok(all.iter().map(copy).collect())
+}
+
+fn not_run() -> Verdict {
+    Verdict {
+        result: Err(Failure::Internal("not tried".to_owned())),
+        seen: Seen::default(),
+    }
+}
+
+/// Connects to the first few addresses in parallel.
+fn connect_each(plan: &Plan, addresses: Vec<Address>) -> Vec<(Address, Attempt)> {
+    each(addresses.into_iter().take(ADDRESSES), |address| {
+        connect(plan, address)
+    })
+}
+
+/// What comes of each address, in parallel.
+fn each(
+    addresses: impl Iterator<Item = Address>,
+    run: impl Fn(&Address) -> Attempt + Sync,
+) -> Vec<(Address, Attempt)> {
+    let mut attempts: Vec<_> = addresses
+        .map(|address| (address, Attempt::none()))
+        .collect();
+    let run = &run;
+    let jobs = attempts
+        .iter_mut()
+        .map(|(address, attempt)| Box::new(move || *attempt = run(address)) as Job<'_>);
+    in_parallel(jobs.collect());
+    attempts
+}
+
+/// The check, and handshakes in parallel. A check that may be repeated also looks at the other
+/// addresses of the name.
+fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>) {
+    let plan = &facts.plan;
+    let (mut verdict, mut elsewhere) = (not_run(), Vec::new());
+    let repeat = is_repeatable(plan);
+    let others = others.into_iter().filter(|_| repeat);
+    let jobs: Vec<Job<'_>> = vec![
+        Box::new(|| verdict = probe::run(plan, Instant::now())),
+        Box::new(|| {
+            elsewhere = each(others, |address| {
+                attempt(everything(plan), address, plan.timeout)
+            });
+        }),
+    ];
+    let tls = shake_hands(plan, &facts.options, address, jobs);
+    (facts.verdict, facts.elsewhere, facts.tls) = (verdict, elsewhere, Some(tls));
+}
+
+/// The check, from any port.
+fn everything(plan: &Plan) -> Trial<'_> {
+    Trial {
+        source: source(plan),
+        ..Trial::of(plan)
+    }
+}
+
+fn look_at_http(facts: &mut Facts, address: &Address) {
+    let Some(tls) = &facts.tls else { return };
+    // A server that proves nothing gets no secrets.
+    let untrusted = !tls.faults.is_empty() && facts.plan.tls.verification.is_some();
+    let (named, any) = (tls.named.result.is_ok(), tls.any_succeeded());
+    if named {
+        facts.answers = ask(&facts.plan, address, untrusted);
+    }
+    if !any {
+        facts.plain = plain_http(&facts.plan, address);
+    }
+}
+
+/// Makes the handshakes, in parallel with other jobs.
+fn shake_hands<'a>(
+    plan: &'a Plan,
+    options: &Options,
+    address: &'a Address,
+    more: Vec<Job<'a>>,
+) -> Handshakes {
+    let chosen = unverified(plan, plan.tls.min_version, plan.tls.max_version);
+    let only12 = unverified(plan, TlsVersion::Tls12, TlsVersion::Tls12);
+    let only13 = unverified(plan, TlsVersion::Tls13, TlsVersion::Tls13);
+    let with_http2 = Tls {
+        alpn: vec!["h2".to_owned()],
+        ..chosen.clone()
+    };
+    let sni = plan.names.sni.as_ref();
+    let no_such_name = DnsName::try_from("no-such-name.invalid").ok();
+    let shake = |sni, tls| {
+        let trial = Trial {
+            sni,
+            tls,
+            request: None,
+            ..everything(plan)
+        };
+        attempt(trial, address, plan.timeout)
+    };
+    let [
+        mut named,
+        mut bare,
+        mut tls12,
+        mut tls13,
+        mut made_up,
+        mut http2,
+    ] = std::array::from_fn(|_| Attempt::none());
+    let mut jobs: Vec<Job<'_>> = vec![
+        Box::new(|| named = shake(sni, &chosen)),
+        Box::new(|| bare = shake(None, &chosen)),
+        Box::new(|| tls12 = shake(sni, &only12)),
+        Box::new(|| tls13 = shake(sni, &only13)),
+        Box::new(|| made_up = shake(no_such_name.as_ref(), &chosen)),
+        Box::new(|| http2 = shake(sni, &with_http2)),
+    ];
+    jobs.extend(more);
+    in_parallel(jobs);
+    // Another certificate for the same names may be another server's, so look again.
+    let doubtful = [&bare, &made_up]
+        .iter()
+        .any(|other| has_same_names(&named, other));
+    let mut again = [(); 4].map(|()| Attempt::none());
+    if doubtful {
+        let jobs = again
+            .iter_mut()
+            .map(|attempt| Box::new(|| *attempt = shake(sni, &chosen)) as Job<'_>);
+        in_parallel(jobs.collect());
+    }
+    let rules = Rules::new(plan, options);
+    let (faults, system_faults) = rules.judge(&named);
+    let (bare_faults, bare_system_faults) = rules.judge(&bare);
+    let mut bare_faults = bare_system_faults.unwrap_or(bare_faults);
+    bare_faults.retain(|fault| !matches!(fault, CertificateFailure::OtherName { .. }));
+    let with_name = [&tls12, &tls13, &http2].into_iter().chain(&again);
+    let others = rules.judge_others(&named, with_name);
+    Handshakes {
+        named,
+        bare,
+        tls12,
+        tls13,
+        made_up,
+        http2,
+        faults,
+        system_faults,
+        bare_faults,
+        others,
+    }
+}
+
+/// The plan's TLS with these versions. Every certificate is accepted.
+fn unverified(plan: &Plan, min_version: TlsVersion, max_version: TlsVersion) -> Tls {
+    Tls {
+        verification: None,
+        min_version,
+        max_version,
+        min_cert_days: None,
+        warn_cert_days: None,
+        ..plan.tls.clone()
+    }
+}
+
+/// Whether another certificate came for the same names.
+fn has_same_names(one: &Attempt, other: &Attempt) -> bool {
+    let names = |attempt: &Attempt| attempt.seen.chain.first().map(probe::names);
+    one.seen.chain != other.seen.chain && names(one).is_some() && names(one) == names(other)
+}
+
+/// What chains are judged by. With `--verify none` it is what `verify required` would be.
+struct Rules {
+    /// By the chosen roots; `None` where there is no name to verify.
+    chosen: Option<Arc<Verification>>,
+    /// By the system's roots, where those exist and no others were chosen.
+    system: Option<Verification>,
+}
+
+impl Rules {
+    fn new(plan: &Plan, options: &Options) -> Rules {
+        let rules = |trust| Verification::new(&plan.names, Arc::new(trust), Arc::default());
+        let required = || {
+            let mut options = options.clone();
+            options.verify = Some(Verify::Required);
+            let plan = Plan::new(&options, None, None, Output::default()).ok()?;
+            plan.tls.verification
+        };
+        let chosen = plan.tls.verification.clone().or_else(required);
+        let comparable = chosen.as_ref().filter(|chosen| chosen.trust.is_bundled());
+        let system = comparable.and_then(|_| Trust::system().ok().and_then(rules));
+        Rules { chosen, system }
+    }
+
+    /// What is wrong with the chain that was sent, by the chosen and by the system's roots.
+    fn judge(&self, attempt: &Attempt) -> (Faults, Option<Faults>) {
+        let chain = &attempt.seen.chain;
+        let system = self.system.as_ref();
+        let system = system.map(|rules| probe::faults(rules, chain, UnixTime::now()));
+        (self.by_chosen(chain), system)
+    }
+
+    /// The chains that differ from this attempt's, and what is wrong with them.
+    fn judge_others<'a>(
+        &self,
+        named: &Attempt,
+        attempts: impl Iterator<Item = &'a Attempt>,
+    ) -> Vec<(Vec<CertificateDer<'static>>, Faults)> {
+        let chains = attempts.map(|attempt| &attempt.seen.chain);
+        let others = chains.filter(|chain| !chain.is_empty() && **chain != named.seen.chain);
+        others
+            .map(|chain| (chain.clone(), self.by_chosen(chain)))
+            .collect()
+    }
+
+    fn by_chosen(&self, chain: &[CertificateDer<'_>]) -> Faults {
+        let chosen = self.chosen.as_deref();
+        let chosen = chosen.map(|rules| probe::faults(rules, chain, UnixTime::now()));
+        chosen.unwrap_or_default()
+    }
+}
+
+/// Asks the server, whose certificate may not be trusted, with the check's Host and with others.
+fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
+    if !is_repeatable(plan) || plan.handshake_only {
+        return None;
+    }
+    let withheld = untrusted && has_secrets(&plan.request);
+    let request = for_server(&plan.request, withheld);
+    let with_host = |host: &str| {
+        let mut request = request.clone();
+        let host = HeaderValue::from_str(host).ok()?;
+        request.headers.retain(|(name, _)| name != header::HOST);
+        request.headers.push((header::HOST, host));
+        request.expectations.clear();
+        request.max_body = 0;
+        Some(request)
+    };
+    let by_address = with_host(&address.to_string())?;
+    let by_name = with_host(&plan.names.host).filter(|_| host(plan) != plan.names.host);
+    let rules = Tls {
+        verification: plan.tls.verification.clone().filter(|_| !untrusted),
+        min_cert_days: None,
+        ..plan.tls.clone()
+    };
+    let trial = Trial {
+        tls: &rules,
+        ..everything(plan)
+    };
+    let run = |request| {
+        let request = Some(request);
+        attempt(Trial { request, ..trial }, address, plan.timeout)
+    };
+    let mut seen = Seen::default();
+    let mut asked = Err(Failure::Internal("not tried".to_owned()));
+    let (mut address_as_host, mut name_as_host) = (Attempt::none(), None);
+    in_parallel(vec![
+        Box::new(|| {
+            let deadline = Deadline::new(Instant::now(), plan.timeout);
+            let addresses = std::slice::from_ref(address);
+            asked = trial.examine(&request, addresses, deadline, &mut seen);
+        }),
+        Box::new(|| address_as_host = run(&by_address)),
+        Box::new(|| name_as_host = by_name.as_ref().map(run)),
+    ]);
+    Some(Answers {
+        asked,
+        took: seen.times.response,
+        address_as_host,
+        name_as_host,
+        withheld,
+    })
+}
+
+/// How a server behind a proxy learns that visitors use HTTPS.
+pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Header fields whose value is not a secret.
+const HARMLESS: [HeaderName; 6] = [
+    FORWARDED_PROTO,
+    header::HOST,
+    header::ACCEPT,
+    header::USER_AGENT,
+    header::CONNECTION,
+    // The check sets it itself.
+    header::CONTENT_LENGTH,
+];
+
+/// The value of a header that may be shown. Every other header may be a secret.
+pub(super) fn harmless<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<&'a str> {
+    let shown = HARMLESS.contains(name).then(|| value.to_str().ok());
+    shown.flatten()
+}
+
+/// Whether the operator chose the value of a field that has a default, other than Host.
+pub(super) fn is_chosen(name: &HeaderName, value: &str) -> bool {
+    let mut defaults = DEFAULTS.iter();
+    defaults.any(|(known, default)| known == name && *default != value)
+}
+
+/// A field's name as people write it.
+pub(super) fn title(name: &HeaderName) -> &str {
+    match *name {
+        header::USER_AGENT => "User-Agent",
+        header::ACCEPT => "Accept",
+        header::CONNECTION => "Connection",
+        _ => name.as_str(),
+    }
+}
+
+fn has_secrets(request: &Request) -> bool {
+    let mut headers = request.headers.iter();
+    !request.body.is_empty() || headers.any(|(name, _)| !HARMLESS.contains(name))
+}
+
+/// The request. For a server that isn't trusted it lacks what the user added, and so it lacks the
+/// rules about the response to that.
+fn for_server(request: &Request, withheld: bool) -> Request {
+    let mut request = request.clone();
+    if withheld {
+        request.headers.retain(|(name, _)| HARMLESS.contains(name));
+        request.body.clear();
+        request.expectations.clear();
+        request.max_body = 0;
+    }
+    request
+}

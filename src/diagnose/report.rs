@@ -1,0 +1,205 @@
+//! The report: what was found, in the order in which it is printed. Text and JSON are made from it.
+
+use super::ask::{Block, Opinion};
+use super::lines::left_out;
+use super::steps::{Step, steps};
+use super::trials::Search;
+use crate::causes::facts::Facts;
+use crate::causes::{Finding, Place, Weight, weigh};
+use crate::certificate::CertificateFailure;
+use crate::code::Code;
+use crate::explain::alert_of;
+
+/// What is printed.
+pub(super) struct Report<'a> {
+    pub search: &'a Search,
+    pub opinion: &'a Opinion,
+    /// Why the check is DOWN; when it is UP, what was seen.
+    pub why: String,
+    /// The causes that changes proved, and those that remain, the best supported first.
+    pub findings: Vec<Finding>,
+    /// Where it is fixed; `None` where nothing is wrong.
+    pub place: Option<Place>,
+    /// The same in words.
+    pub fix: Option<String>,
+    /// What else is worth knowing.
+    pub notes: Vec<String>,
+    pub steps: Vec<Step>,
+}
+
+/// How many causes are named where the facts decide nothing.
+const POSSIBLE: usize = 3;
+
+impl<'a> Report<'a> {
+    pub fn new(search: &'a Search, opinion: &'a Opinion) -> Report<'a> {
+        let (asked, best) = (&search.asked, search.best());
+        let mut findings = search.proved.clone();
+        match best.failure() {
+            Some(_) => findings.extend(causes(best)),
+            None if search.proved.is_empty() => findings.extend(remarks(best)),
+            None => {}
+        }
+        let mut report = Report {
+            search,
+            opinion,
+            why: why(asked),
+            place: None,
+            fix: None,
+            notes: Vec::new(),
+            steps: steps(asked),
+            findings,
+        };
+        report.place = report.place();
+        report.fix = report.fix();
+        report.notes = report.notes();
+        report
+    }
+
+    /// The findings that are about why the check is DOWN, or is UP only now and then.
+    fn reasons(&self) -> impl Iterator<Item = &Finding> {
+        let down = self.search.asked.failure().is_some();
+        let findings = self.findings.iter();
+        findings.filter(move |finding| down || finding.cause.id == "servers-differ")
+    }
+
+    /// The place of what remains; where nothing remains, of what was proved.
+    fn place(&self) -> Option<Place> {
+        let proved = self.search.proved.len();
+        let mut remaining = self.reasons().skip(proved);
+        let first = remaining.next().or_else(|| self.reasons().next());
+        first.map(|finding| finding.cause.place)
+    }
+
+    fn fix(&self) -> Option<String> {
+        let mut places: Vec<Place> = Vec::new();
+        for finding in self.reasons() {
+            if !places.contains(&finding.cause.place) {
+                places.push(finding.cause.place);
+            }
+        }
+        let nothing_helps = !places.iter().any(|place| place.is_configuration());
+        let words = places.iter().map(|place| match place {
+            Place::Config if self.blocks().iter().any(|block| block.is_up()) => {
+                "in haproxy.cfg, with the lines below"
+            }
+            Place::Config => "in haproxy.cfg",
+            Place::Value => "in the options and haproxy.cfg, by a value that only you know",
+            Place::Files => {
+                "in a file on this host, not at the server; HAProxy reads files only when it starts or reloads"
+            }
+            Place::Host => "on this host, not at the server",
+            Place::Server => "at the server",
+            Place::Network => "on the way to the server",
+        });
+        let words: Vec<&str> = words.collect();
+        // What was proved comes first; of what remains, one thing is the case.
+        let joint = match self.search.proved.is_empty() {
+            true => "; or ",
+            false => "; then ",
+        };
+        let at_server = matches!(places.as_slice(), [Place::Server | Place::Network, ..]);
+        let nothing = match nothing_helps && at_server {
+            true => ": nothing in haproxy.cfg fixes this",
+            false => "",
+        };
+        (!words.is_empty()).then(|| words.join(joint) + nothing)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let (asked, best) = (&self.search.asked, self.search.best());
+        let mut notes = Vec::new();
+        notes.extend(best.failure().and_then(alert_of));
+        if !self.blocks().is_empty() {
+            notes.extend(left_out(&best.plan, &best.options));
+        }
+        if asked.failure().is_some() {
+            let number = asked.code().number();
+            notes.push(format!(
+                "sni-check explain {number} lists every cause, and how to confirm it."
+            ));
+        }
+        notes
+    }
+
+    /// The lines that are offered. Lines with which visitors get an error are not, and neither are
+    /// lines that lack a value.
+    pub fn blocks(&self) -> Vec<&Block> {
+        let long_head = self.search.best().code() == Code::NotHttp
+            && self
+                .findings
+                .iter()
+                .any(|finding| finding.cause.id == "head-too-long");
+        // Lines that don't work are of no use beside lines that do.
+        let any_up = self.opinion.blocks.iter().any(Block::is_up);
+        let offered = |block: &&Block| {
+            let useless = any_up || block.is_refused() || self.place == Some(Place::Value);
+            !long_head && !block.fails_visitors() && (block.is_up() || !useless)
+        };
+        self.opinion.blocks.iter().filter(offered).collect()
+    }
+}
+
+/// What happened, as the line of the check says it.
+fn why(facts: &Facts) -> String {
+    match &facts.verdict.result {
+        Ok(Some(response)) => format!("healthy: status {}", response.status),
+        Ok(None) => "healthy: the handshake is done (--handshake-only)".to_owned(),
+        Err(failure) => failure.to_string(),
+    }
+}
+
+/// The causes of a failure that the facts support best, and the best cause of each further fault of
+/// the certificates.
+fn causes(facts: &Facts) -> Vec<Finding> {
+    let mut found = best_supported(weigh(facts, facts.code()));
+    let only = |id: &str| found.iter().any(|finding| finding.cause.id == id);
+    if !only("servers-differ") && !only("limit-of-sni-check") {
+        found.extend(further_faults(facts, facts.code()));
+    }
+    found
+}
+
+fn best_supported(mut weighed: Vec<Finding>) -> Vec<Finding> {
+    let Some(weight) = weighed.first().map(|finding| finding.weight) else {
+        return weighed;
+    };
+    weighed.retain(|finding| finding.weight == weight);
+    weighed.truncate(match weight {
+        Weight::Proved => 1,
+        _ => POSSIBLE,
+    });
+    weighed
+}
+
+/// The best cause of each fault of the certificates that has another code.
+fn further_faults(facts: &Facts, code: Code) -> Vec<Finding> {
+    let mut codes: Vec<Code> = facts
+        .faults()
+        .into_iter()
+        .map(CertificateFailure::code)
+        .collect();
+    codes.dedup();
+    codes.retain(|other| *other != code);
+    let findings = codes.into_iter().flat_map(|code| {
+        let weighed = best_supported(weigh(facts, code));
+        weighed.into_iter().take(1)
+    });
+    findings.collect()
+}
+
+/// What is worth knowing about a healthy server.
+fn remarks(facts: &Facts) -> Vec<Finding> {
+    let mut found = weigh(facts, Code::Healthy);
+    found.retain(|finding| finding.weight == Weight::Proved);
+    if found
+        .iter()
+        .any(|finding| finding.cause.id == "servers-differ")
+    {
+        found.retain(|finding| finding.cause.id == "servers-differ");
+        return found;
+    }
+    if facts.plan.tls.verification.is_none() {
+        found.extend(further_faults(facts, Code::Healthy));
+    }
+    found
+}

@@ -1,0 +1,170 @@
+//! Looks for the changes that the check needs. Each change of the options that may prove a cause is
+//! tried, and a change with which the check gets further is kept.
+
+use std::time::Instant;
+
+use super::attempts::{Job, attempt, in_parallel};
+use super::gather::{gather, of_success};
+use super::progress::{Phase, Progress};
+use crate::causes::facts::{Attempt, Facts, Told, is_repeatable};
+use crate::causes::{self, Cause, Change, Finding, Trial, Weight, mixed};
+use crate::code::Layer;
+use crate::failure::Failure;
+use crate::options::Options;
+use crate::plan::{Output, Plan};
+use crate::probe;
+
+/// How many things can be wrong at the same time.
+const CHANGES: usize = 3;
+
+/// What was found out about a server.
+pub(super) struct Search {
+    /// The facts about the check as it was asked for.
+    pub asked: Facts,
+    /// The facts about the check with the changes that helped.
+    pub changed: Option<Facts>,
+    /// The causes that these changes proved, in the order in which they were found.
+    pub proved: Vec<Finding>,
+}
+
+impl Search {
+    /// The facts about the check with the best options.
+    pub fn best(&self) -> &Facts {
+        self.changed.as_ref().unwrap_or(&self.asked)
+    }
+
+    /// Adds what HAProxy said.
+    pub fn heard(&mut self, told: Option<Told>) {
+        match &mut self.changed {
+            Some(facts) => facts.haproxy = told,
+            None => self.asked.haproxy = told,
+        }
+    }
+
+    /// Gathers facts, tries changes, and gathers facts again where a change helped in part.
+    pub fn run(plan: Plan, options: Options, progress: &Progress) -> Search {
+        let mut search = Search {
+            asked: gather(plan, options, progress),
+            changed: None,
+            proved: Vec::new(),
+        };
+        while search.proved.len() < CHANGES {
+            let current = match &mut search.changed {
+                Some(facts) => facts,
+                None => &mut search.asked,
+            };
+            let Some((finding, better)) = improve(current, progress) else {
+                break;
+            };
+            search.proved.push(finding);
+            search.changed = Some(better);
+        }
+        search
+    }
+}
+
+/// A change of the options that is tried.
+struct Tried {
+    cause: &'static Cause,
+    trial: Trial,
+    options: Options,
+    plan: Plan,
+    attempt: Attempt,
+}
+
+/// Tries all changes, and returns the best of them with the facts about it. Notes which causes their
+/// trials refute.
+fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Finding, Facts)> {
+    let failure = facts.failure()?.clone();
+    // Changes of the options don't repair another server.
+    if mixed::find(facts).is_some() {
+        return None;
+    }
+    progress.enter(Phase::Trials);
+    let mut tried = changes(facts);
+    run(facts, &mut tried);
+    let before = layer(&failure);
+    let value = |tried: &Tried| match &tried.attempt.result {
+        Ok(_) => u8::MAX,
+        Err(after) if tried.trial.counts_progress => layer(after),
+        Err(_) => 0,
+    };
+    let helps = |tried: &&Tried| value(tried) > before;
+    let helpful: Vec<&str> = tried
+        .iter()
+        .filter(helps)
+        .map(|tried| tried.cause.id)
+        .collect();
+    let refuted = tried.iter().map(|tried| tried.cause.id);
+    let refuted = refuted.filter(|id| !helpful.contains(id));
+    facts.refuted.extend(refuted);
+    // The first of those that get furthest.
+    let best = tried.into_iter().rev().max_by_key(value)?;
+    if value(&best) <= before {
+        return None;
+    }
+    let finding = Finding::new(best.cause, Weight::Proved, facts, &best.trial.values);
+    let better = match best.attempt.result.is_ok() {
+        true => of_success(best.plan, best.options, best.attempt, facts),
+        false => gather(best.plan, best.options, progress),
+    };
+    Some((finding, better))
+}
+
+/// The changes of the options that the causes left possible would need. A request that changes
+/// something at the server is not repeated.
+fn changes(facts: &Facts) -> Vec<Tried> {
+    let trials = causes::trials(facts).into_iter();
+    let tried = trials.filter_map(|(cause, trial)| {
+        let Change::Options(options) = &trial.change else {
+            return None;
+        };
+        let options = (**options).clone();
+        let plan = Plan::new(&options, None, None, Output::default()).ok()?;
+        is_repeatable(&plan).then(|| Tried {
+            cause,
+            trial,
+            options,
+            plan,
+            attempt: Attempt::none(),
+        })
+    });
+    tried.collect()
+}
+
+/// Runs them in parallel: at the address that answers, or where none does, at all of them.
+fn run(facts: &Facts, tried: &mut [Tried]) {
+    let reached = facts.reached.as_ref();
+    let jobs = tried.iter_mut().map(|tried| {
+        let Tried {
+            plan,
+            attempt: result,
+            ..
+        } = tried;
+        Box::new(move || {
+            *result = match reached {
+                Some(address) => attempt(probe::Trial::of(plan), address, plan.timeout),
+                None => {
+                    let verdict = probe::run(plan, Instant::now());
+                    Attempt {
+                        result: verdict.result,
+                        seen: verdict.seen,
+                    }
+                }
+            };
+        }) as Job<'_>
+    });
+    in_parallel(jobs.collect());
+}
+
+/// How far a check came. A certificate is judged within the handshake.
+fn layer(failure: &Failure) -> u8 {
+    match failure.code().layer() {
+        Layer::Call => 0,
+        Layer::Name => 1,
+        Layer::Connection => 2,
+        Layer::Tls => 3,
+        Layer::Certificate => 4,
+        Layer::Http => 5,
+    }
+}

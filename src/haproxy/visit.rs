@@ -1,0 +1,174 @@
+//! Visitors of the HAProxy that is asked: one request each, through a frontend that only this process
+//! can reach.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What a visitor asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Visit {
+    pub method: String,
+    /// Path and query.
+    pub uri: String,
+    /// The header fields, with the Host that visitors send.
+    pub headers: Vec<(String, String)>,
+}
+
+/// What a visitor got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Visited {
+    pub status: u16,
+    /// Whether the whole response came.
+    pub complete: bool,
+}
+
+/// The header by which the frontend knows the backend. The server doesn't see it.
+const BACKEND: &str = "x-sni-check-backend";
+/// How much of a response is read.
+const LONGEST: usize = 1 << 20;
+
+/// A listening socket for HAProxy, and connections to it that wait for HAProxy to start. They are made
+/// before, so that the socket's path can be removed at once.
+pub(super) struct Visits {
+    listener: UnixListener,
+    waiting: Vec<Option<UnixStream>>,
+    /// The number of the question, whether a body follows, and the connection.
+    sent: Vec<(usize, bool, UnixStream)>,
+}
+
+impl Visits {
+    /// So many connections.
+    pub fn new(path: &Path, count: usize) -> io::Result<Visits> {
+        let listener = UnixListener::bind(path)?;
+        // HAProxy inherits it, by its number.
+        rustix::io::fcntl_setfd(&listener, rustix::io::FdFlags::empty())?;
+        let streams = (0..count).map(|_| UnixStream::connect(path).map(Some));
+        Ok(Visits {
+            waiting: streams.collect::<io::Result<_>>()?,
+            listener,
+            sent: Vec::new(),
+        })
+    }
+
+    /// The frontend of the visitors, which waits so long for their requests.
+    pub fn frontend(&self, patience: Duration) -> String {
+        let time = patience.as_millis();
+        format!(
+            "frontend sni-check-visits\n    bind fd@{}\n    timeout client {time}\n    \
+             timeout http-request {time}\n    http-request set-var(txn.be) req.hdr({BACKEND})\n    \
+             http-request del-header {BACKEND}\n    use_backend %[var(txn.be)]\n",
+            self.listener.as_raw_fd()
+        )
+    }
+
+    /// Sends the request of a visitor.
+    pub fn send(&mut self, number: usize, backend: &str, visit: &Visit) {
+        let Some(mut stream) = self.waiting.get_mut(number).and_then(Option::take) else {
+            return;
+        };
+        let Visit {
+            method,
+            uri,
+            headers,
+        } = visit;
+        let headers = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"));
+        let request = format!(
+            "{method} {uri} HTTP/1.1\r\n{}{BACKEND}: {backend}\r\nConnection: close\r\n\r\n",
+            headers.collect::<String>()
+        );
+        if stream.write_all(request.as_bytes()).is_ok() {
+            self.sent.push((number, method != "HEAD", stream));
+        }
+    }
+
+    /// Reads the responses, which may take so long.
+    pub fn read(&mut self, patience: Duration, visited: &mut [Option<Visited>]) {
+        let end = Instant::now() + patience;
+        for (number, has_body, stream) in self.sent.drain(..) {
+            if let Some(slot) = visited.get_mut(number) {
+                *slot = read(stream, end);
+                if let Some(visited) = slot.as_mut().filter(|_| !has_body) {
+                    visited.complete = true;
+                }
+            }
+        }
+    }
+}
+
+fn read(mut stream: UnixStream, end: Instant) -> Option<Visited> {
+    let mut response = Vec::new();
+    let mut buffer = [0; 16384];
+    let mut ended = false;
+    while response.len() < LONGEST {
+        let left = end.saturating_duration_since(Instant::now());
+        stream
+            .set_read_timeout(Some(left.max(Duration::from_millis(1))))
+            .ok()?;
+        match stream.read(&mut buffer) {
+            Ok(0) => {
+                ended = true;
+                break;
+            }
+            Ok(length) => response.extend_from_slice(&buffer[..length]),
+            Err(_) => break,
+        }
+    }
+    visited(&response, ended)
+}
+
+/// What these bytes of a response say. `ended` is whether the connection ended after them.
+fn visited(response: &[u8], ended: bool) -> Option<Visited> {
+    let head_end = response.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let (head, body) = response.split_at(head_end);
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let status = head.strip_prefix("http/1.")?.split(' ').nth(1)?;
+    let status = status.get(..3)?.parse().ok()?;
+    let field = |name: &str| {
+        let mut lines = head.lines().filter_map(|line| line.split_once(':'));
+        let found = lines.find(|(field, _)| *field == name);
+        found.map(|(_, value)| value.trim().to_owned())
+    };
+    let length = field("content-length").and_then(|length| length.parse::<usize>().ok());
+    let chunked = field("transfer-encoding").is_some_and(|coding| coding.contains("chunked"));
+    let has_body = !matches!(status, 100..=199 | 204 | 304);
+    let complete = match length {
+        _ if !has_body || response.len() >= LONGEST => true,
+        _ if !ended => false,
+        _ if chunked => body.ends_with(b"0\r\n\r\n"),
+        Some(length) => body.len() >= length,
+        None => true,
+    };
+    Some(Visited { status, complete })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Visited, visited};
+
+    #[test]
+    fn a_response_is_complete_if_all_of_it_came() {
+        for (response, complete) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", false),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                true,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
+                false,
+            ),
+            ("HTTP/1.1 200 OK\r\n\r\nok", true),
+        ] {
+            let status = 200;
+            let seen = visited(response.as_bytes(), true);
+            assert_eq!(seen, Some(Visited { status, complete }), "{response}");
+        }
+        assert_eq!(visited(b"HTTP/1.1 200 OK\r\n", true), None);
+    }
+}
