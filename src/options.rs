@@ -1,6 +1,7 @@
 //! The option language, one for every command: HAProxy's own words for `server` lines and `http-check`.
 //!
-//! Options are only read here, each on its own; [`crate::plan`] resolves them and refuses conflicts.
+//! This room only reads options, each by itself. [`crate::plan`] resolves them and refuses conflicts.
+//! An option is a field of [`Options`] and a row of [`table`].
 
 pub mod expect;
 mod familiar;
@@ -185,7 +186,7 @@ pub struct Options {
     pub target: Vec<String>,
 }
 
-/// Why `--version` is refused beside anything to check.
+/// The refusal of `--version` in a call that checks something.
 pub(crate) fn version_checks_nothing() -> anyhow::Error {
     refusal("--version", "checks nothing", "leave it out here")
 }

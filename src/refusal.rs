@@ -1,11 +1,11 @@
-//! Why a call is refused before anything is sent: which option, what is wrong with it, what to write
+//! Why a call is refused before anything is sent: the option, what is wrong with it, and what to write
 //! instead.
 
 use std::fmt;
 
 use anyhow::{Error, Result};
 
-/// Why a call is refused. [`anyhow::Error`] carries it, so that doctor can show its parts apart.
+/// Why a call is refused. [`anyhow::Error`] carries it, so that doctor can show its parts separately.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The option, with its value where that helps: `--timeout 5x`.
@@ -50,7 +50,7 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// What to do about a value that is empty: mostly, a variable in it is not set.
+/// What to do about an empty value. Mostly a variable isn't set.
 pub(crate) const SET_THE_VARIABLE: &str = "give it a value, or set the variable that it comes from";
 
 /// A refusal as an error.
@@ -93,7 +93,7 @@ pub(crate) fn together(faults: Vec<Error>) -> Option<Error> {
     Some(Error::new(first))
 }
 
-/// Says of a refusal whose it is, where what is refused is only a part: of an option, of a URL.
+/// Names the option or URL that a refused part belongs to.
 pub(crate) trait Of<T> {
     /// Puts `option` before the subject.
     fn of(self, option: &str) -> Result<T>;
@@ -117,7 +117,7 @@ impl<T> Of<T> for Result<T, Misfit> {
     }
 }
 
-/// What is wrong with a value, where it is read without knowing whose it is.
+/// What is wrong with a value, for code that reads a value and doesn't know its option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
     what: String,
@@ -137,14 +137,14 @@ impl Misfit {
         refusal(subject, self.what, self.write)
     }
 
-    /// Takes apart what [`Misfit`] writes: argh hands an error on as text alone.
+    /// Reads the text that [`Misfit`] writes. argh passes an error on as text only.
     pub(crate) fn from_text(text: &str) -> Option<Misfit> {
         let (what, write) = text.split_once(APART)?;
         Some(Misfit::new(what, write))
     }
 }
 
-/// Unit separator: no message has it, and no value that is shown keeps it.
+/// Unit separator. No message contains it, and it is taken out of values that are shown.
 const APART: char = '\u{1f}';
 
 impl fmt::Display for Misfit {

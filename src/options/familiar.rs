@@ -1,8 +1,8 @@
-//! Options of other programs that people type out of habit.
+//! Options of curl, openssl and HAProxy that people type out of habit.
 
 use argh::FlagInfo;
 
-/// What is typed, and what to write here.
+/// The options that people type, and the option of sni-check with the same meaning.
 const FAMILIAR: [(&[&str], &str); 14] = [
     (
         &["-k", "--insecure", "--no-check-certificate"],
@@ -43,7 +43,7 @@ const FAMILIAR: [(&[&str], &str); 14] = [
     (&["-V", "-version"], "--version"),
 ];
 
-/// What to write in place of this option, if a command has it.
+/// Returns what to write instead of the option `name`, if `flags` has such an option.
 pub(super) fn instead(name: &str, flags: &[FlagInfo<'_>]) -> Option<&'static str> {
     let (_, ours) = FAMILIAR.iter().find(|(typed, _)| typed.contains(&name))?;
     let long = ours.split(' ').next()?;

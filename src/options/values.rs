@@ -38,7 +38,7 @@ impl FromStr for Time {
         if number.is_empty() {
             return Err(not_a_time());
         }
-        // What does not fit 64 bits is too long as well.
+        // A number that doesn't fit into 64 bits is too long, too.
         let number = number.parse().unwrap_or(u64::MAX);
         let micros = number.saturating_mul(micros_per_unit);
         match micros {
@@ -96,7 +96,7 @@ impl FromStr for Port {
     type Err = Misfit;
 
     fn from_str(text: &str) -> Result<Port, Misfit> {
-        // `u16::from_str` takes a sign.
+        // `u16::from_str` accepts a sign.
         let digits = text.bytes().all(|b| b.is_ascii_digit());
         let port = if digits { text.parse().ok() } else { None };
         port.map(Port)
@@ -117,7 +117,7 @@ impl Port {
     }
 }
 
-/// `check-alpn`: protocol names separated by commas, such as `h2,http/1.1`; the most wanted first.
+/// `check-alpn`: protocol names separated by commas, such as `h2,http/1.1`, in the order of preference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alpn(pub Vec<String>);
 
@@ -183,7 +183,7 @@ impl fmt::Display for TlsVersion {
     }
 }
 
-/// `verify`: whether the certificate must be trusted.
+/// `verify`: how the certificate is judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verify {
     /// Chain, validity and name are verified.
@@ -217,7 +217,7 @@ impl fmt::Display for Verify {
     }
 }
 
-/// `--color`: whether a report for people is coloured.
+/// `--color`: when a report for people is coloured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Color {
     /// On a terminal, unless NO_COLOR is set.
@@ -260,8 +260,8 @@ impl fmt::Display for Color {
 pub struct Size(pub u32);
 
 impl Size {
-    /// A larger response is no health check page, and a regular expression over it could take longer
-    /// than the deadline, which nothing can interrupt.
+    /// A page for health checks isn't larger. A regular expression over a larger page could run longer
+    /// than the deadline, and nothing can interrupt it.
     const LARGEST: u32 = 1 << 20;
 }
 

@@ -1,4 +1,4 @@
-//! The command line of `sni-check serve`: options of its own among the check's.
+//! The command line of `sni-check serve`: its own options, mixed with options of a check.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -64,7 +64,7 @@ pub struct ServeOptions {
 pub struct ServeCall {
     /// Its own options.
     pub own: ServeOptions,
-    /// The check's options, which hold where a request does not say otherwise.
+    /// Options of a check. Options in a request override them.
     pub defaults: Options,
 }
 
@@ -106,7 +106,7 @@ impl FromStr for SocketMode {
 pub struct Network(IpNet);
 
 impl Network {
-    /// Whether the address is in it. An IPv4 address in IPv6's form is that IPv4 address.
+    /// Whether the network contains the address. An IPv4 address written as IPv6 counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }
@@ -133,8 +133,8 @@ impl FromStr for Network {
 /// Reads the words that follow `serve`.
 ///
 /// # Errors
-/// As [`options::parse`]; options that have no meaning for a server; a target, which comes with each
-/// request.
+/// As [`options::parse`]; options that have no meaning for a server; a target, since each request names
+/// its own.
 pub fn parse(words: &[String]) -> Result<Parsed<ServeCall>> {
     let command = ["sni-check", Command::Serve.name()];
     let (own, others) = part(words, ServeOptions::get_args_info().flags);
@@ -155,7 +155,7 @@ pub fn parse(words: &[String]) -> Result<Parsed<ServeCall>> {
     Ok(Parsed::Options(Box::new(ServeCall { own, defaults })))
 }
 
-/// Parts the words into those of these options and the others.
+/// Splits the words into the words of these options and all other words.
 fn part(words: &[String], flags: &[FlagInfo<'_>]) -> (Vec<String>, Vec<String>) {
     let (mut own, mut others) = (Vec::new(), Vec::new());
     let mut words = words.iter();

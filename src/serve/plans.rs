@@ -1,5 +1,5 @@
-//! The plan of each request. What its options alone decide is kept by their text, files included, for
-//! as long as these stay the same.
+//! The plan of each request. Everything that depends only on the options is kept under their text, with
+//! the content of their files, until one of the files changes.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -17,7 +17,7 @@ use crate::options::handed::{self, Carrier};
 use crate::plan::{Allowed, Files, Host, Material, Output, Plan, Target};
 use crate::refusal::refusal;
 
-/// How many different texts of options are kept; a backend of HAProxy's has one.
+/// How many different texts of options are kept. A backend of HAProxy has one.
 const KEPT: usize = 1024;
 
 /// Makes the plans of requests.
@@ -32,7 +32,7 @@ pub(super) struct Plans {
     kept: Mutex<HashMap<String, Arc<Prepared>>>,
 }
 
-/// What options alone decide.
+/// Everything about a plan that depends only on the options.
 #[derive(Debug)]
 struct Prepared {
     options: Options,
@@ -42,7 +42,7 @@ struct Prepared {
 
 impl Plans {
     /// # Errors
-    /// Defaults that no request could use, such as a file that cannot be read.
+    /// Defaults that no request could use, such as a file that can't be read.
     pub fn new(call: &ServeCall, sni_host: Option<String>) -> Result<Plans> {
         let defaults = call.defaults.clone();
         let folders = call.own.files.iter().map(PathBuf::from).collect();
@@ -63,7 +63,7 @@ impl Plans {
     }
 
     /// # Errors
-    /// Whatever is refused in the options, or for this server.
+    /// Options that are refused, and a server that may not be checked.
     pub fn plan(&self, request: &Request) -> Result<Plan> {
         let prepared = self.prepared(&request.options)?;
         let server = &request.server;
