@@ -4,8 +4,9 @@ use ureq::http::header;
 
 use super::gather::{FORWARDED_PROTO, harmless, is_chosen, title};
 use crate::options::Options;
+use crate::options::table::Group;
 use crate::options::values::{TlsVersion, Verify};
-use crate::plan::{Plan, ProxyHeader};
+use crate::plan::Plan;
 
 /// The options to paste: those given, except what may be a secret, what the server line says, and
 /// what turns verification off.
@@ -30,7 +31,7 @@ pub(super) fn path(plan: &Plan, options: &Options, secrets: bool) -> String {
             None => words.add("--header", format!("@/etc/haproxy/{name}.header")),
         }
     }
-    rest(&mut words, plan, options);
+    rest(&mut words, options);
     words.joined()
 }
 
@@ -47,7 +48,7 @@ fn as_given(plan: &Plan, options: &Options) -> String {
     if options.verify == Some(Verify::None) {
         words.add("--verify", "none");
     }
-    rest(&mut words, plan, options);
+    rest(&mut words, options);
     words.joined()
 }
 
@@ -87,75 +88,33 @@ fn names_and_request(words: &mut Words, plan: &Plan) {
 }
 
 /// The options that are passed on as they were given.
-fn rest(words: &mut Words, plan: &Plan, options: &Options) {
-    for rule in &options.expect {
-        words.add("--expect", rule.to_string());
-    }
-    for (word, version) in versions(options) {
-        words.add(&format!("--{word}"), version);
-    }
-    for (name, values) in [
-        ("--ca-file", &options.ca_file),
-        ("--crl-file", &options.crl_file),
-    ] {
-        values
-            .iter()
-            .for_each(|value| words.add(name, from_anywhere(value)));
-    }
-    for (name, file) in [("--crt", &options.crt), ("--key", &options.key)] {
-        if let Some(file) = file {
-            words.add(name, from_anywhere(file));
-        }
-    }
-    for (name, value) in [
-        ("--source", &options.source),
-        ("--verify-host", &options.verify_host),
-    ] {
-        if let Some(value) = value {
-            words.add(name, value);
-        }
-    }
-    for (name, days) in [
-        ("--min-cert-days", options.min_cert_days),
-        ("--warn-cert-days", options.warn_cert_days),
-    ] {
-        if let Some(days) = days {
-            words.add(name, days.0.to_string());
-        }
-    }
-    for (name, size) in [
-        ("--max-head", options.max_head),
-        ("--max-body", options.max_body),
-    ] {
-        if let Some(size) = size {
-            words.add(name, size.0.to_string());
-        }
-    }
-    if let Some(time) = options.timeout {
-        words.add("--timeout", span(time.0));
-    }
-    match plan.proxy {
-        Some(ProxyHeader::V1) => words.0.push("--send-proxy".to_owned()),
-        Some(ProxyHeader::V2Local) => words.0.push("--send-proxy-v2".to_owned()),
-        None => {}
-    }
+fn rest(words: &mut Words, options: &Options) {
+    let mut given = options.clone();
+    given.retain(|row| row.group != Group::Output && !NOT_PASSED_ON.contains(&row.name));
+    given.map_files(from_anywhere);
+    words.0.extend(given.to_words());
 }
+
+/// The options that the functions above write, and the address, which is on the server line.
+const NOT_PASSED_ON: [&str; 11] = [
+    "--sni",
+    "--no-sni",
+    "--connect",
+    "--port",
+    "--method",
+    "--uri",
+    "--header",
+    "--body",
+    "--verify",
+    "--alpn",
+    "--handshake-only",
+];
 
 /// A file's path as HAProxy can use it, which runs in another folder. `@system-ca` and `@bundled` stay.
 pub(super) fn from_anywhere(file: &str) -> String {
     let absolute = std::path::absolute(file).ok();
     let absolute = absolute.filter(|_| !file.starts_with('@'));
     absolute.map_or_else(|| file.to_owned(), |path| path.display().to_string())
-}
-
-/// In HAProxy's notation, in the largest unit that is exact.
-fn span(time: std::time::Duration) -> String {
-    let micros = time.as_micros();
-    match micros {
-        _ if micros.is_multiple_of(1_000_000) => format!("{}s", micros / 1_000_000),
-        _ if micros.is_multiple_of(1000) => format!("{}ms", micros / 1000),
-        _ => format!("{micros}us"),
-    }
 }
 
 /// The bounds on the TLS version that were given, in HAProxy's words.
