@@ -11,9 +11,9 @@ use crate::options::values::Color;
     example = "{command_name} -f /etc/haproxy/haproxy.cfg",
     example = "{command_name} -f haproxy.cfg --env @/etc/default/haproxy",
     example = "{command_name} --run",
-    note = "Exit code: 0 if nothing is certain to go wrong. 2 if HAProxy refuses the configuration,\n\
-            or if a check is certain to fail, to mislead or to be missing. With --run it is\n\
-            otherwise the code of the first check that fails."
+    note = "Exit code: 0 if nothing is certain to go wrong. 2 if HAProxy refuses the\n\
+            configuration, or if a check is certain to fail, to mislead or to be missing.\n\
+            With --run it is otherwise the code of the first check that fails."
 )]
 pub struct DoctorOptions {
     /// configuration file, or a folder of *.cfg; repeatable, as for HAProxy (default: what
