@@ -33,6 +33,12 @@ impl Deadline {
         }
     }
 
+    /// Returns the deadline for work that ends by itself: a little sooner, so that there is time left to
+    /// report that it didn't end.
+    pub fn to_report(self) -> Deadline {
+        Deadline(self.0.checked_sub(TO_SAY_SO).unwrap_or(self.0))
+    }
+
     /// Does work that cannot be interrupted, on a thread of its own, and waits for it until shortly
     /// before this; `None` if it was not done by then. A late thread ends with the process.
     pub fn wait_for<T: Send + 'static>(

@@ -15,7 +15,7 @@ pub mod refusal;
 
 pub mod plan;
 
-mod deadline;
+pub mod deadline;
 
 mod descriptor;
 

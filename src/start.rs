@@ -1,4 +1,4 @@
-//! How the program starts. The only unsafe code of the crate is here.
+//! How the program starts, and what else the compiler can't check: the only unsafe code of the crate.
 //!
 //! A daemonised HAProxy closes file descriptors 0 to 2 before it runs a check, and its chroot often
 //! has no `/dev/null`. The first socket would become descriptor 2 and an error line would be sent to
@@ -13,7 +13,7 @@ use std::ffi::{CStr, OsString};
 use std::io::Write;
 use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 use std::time::{Duration, Instant};
 
@@ -302,4 +302,131 @@ pub fn inherited_descriptors(count: u32) -> Vec<OwnedFd> {
     });
     // SAFETY: they are open, and belong to whoever is told of them: to nobody else yet.
     open.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).collect()
+}
+
+/// A regular expression of PCRE2's that can be stopped while it matches. The crate `pcre2` can't stop a
+/// match: what bounds a hostile one is a callout (pcre2callout(3)), which that crate doesn't offer.
+#[derive(Debug)]
+pub struct Pattern(NonNull<pcre2_sys::pcre2_code_8>);
+
+// SAFETY: a compiled pattern never changes (pcre2api(3), "Multithreading"); each match has data of its own.
+unsafe impl Send for Pattern {}
+// SAFETY: as above.
+unsafe impl Sync for Pattern {}
+
+unsafe extern "C" {
+    /// Declared as in pcre2.h; `pcre2-sys` leaves it out.
+    fn pcre2_set_callout_8(
+        context: *mut pcre2_sys::pcre2_match_context_8,
+        callout: Option<extern "C" fn(*mut libc::c_void, *mut libc::c_void) -> libc::c_int>,
+        data: *mut libc::c_void,
+    ) -> libc::c_int;
+}
+
+impl Pattern {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// PCRE2's own words for what is wrong with the pattern.
+    pub fn compile(pattern: &str, caseless: bool) -> Result<Pattern, String> {
+        let options = match caseless {
+            true => pcre2_sys::PCRE2_AUTO_CALLOUT | pcre2_sys::PCRE2_CASELESS,
+            false => pcre2_sys::PCRE2_AUTO_CALLOUT,
+        };
+        let (mut error, mut at) = (0, 0);
+        // SAFETY: the pattern's bytes and both numbers live until the call returns.
+        let code = unsafe {
+            pcre2_sys::pcre2_compile_8(
+                pattern.as_ptr(),
+                pattern.len(),
+                options,
+                &raw mut error,
+                &raw mut at,
+                ptr::null_mut(),
+            )
+        };
+        NonNull::new(code)
+            .map(Pattern)
+            .ok_or_else(|| words_of(error))
+    }
+
+    /// Returns how many bytes of memory the pattern takes.
+    pub fn size(&self) -> usize {
+        let mut size = 0_usize;
+        // SAFETY: for PCRE2_INFO_SIZE the call writes a size_t to where it is told.
+        unsafe {
+            let to = (&raw mut size).cast();
+            pcre2_sys::pcre2_pattern_info_8(self.0.as_ptr(), pcre2_sys::PCRE2_INFO_SIZE, to);
+        }
+        size
+    }
+
+    /// Returns whether the pattern matches somewhere in `text`. `goes_on` is asked before each step, and
+    /// its first `false` ends the match.
+    ///
+    /// # Errors
+    /// The number of PCRE2's error, which is `PCRE2_ERROR_CALLOUT` if `goes_on` ended the match.
+    pub fn is_match(
+        &self,
+        text: &[u8],
+        mut goes_on: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, libc::c_int> {
+        extern "C" fn ask(_: *mut libc::c_void, data: *mut libc::c_void) -> libc::c_int {
+            // SAFETY: `data` is the address of `goes_on` below, which nothing else uses meanwhile.
+            let goes_on = unsafe { &mut *data.cast::<&mut dyn FnMut() -> bool>() };
+            if goes_on() {
+                0
+            } else {
+                pcre2_sys::PCRE2_ERROR_CALLOUT
+            }
+        }
+        // SAFETY: PCRE2 takes a null pointer where it has no memory for the data or the context, reports
+        // that as an error of the match, and frees nothing then. The text outlives the match.
+        let code = unsafe {
+            let context = pcre2_sys::pcre2_match_context_create_8(ptr::null_mut());
+            // Only whether it matches counts, so one pair of offsets is enough.
+            let data = pcre2_sys::pcre2_match_data_create_8(1, ptr::null_mut());
+            let code = if context.is_null() || data.is_null() {
+                pcre2_sys::PCRE2_ERROR_NOMEMORY
+            } else {
+                pcre2_set_callout_8(context, Some(ask), (&raw mut goes_on).cast());
+                let length = text.len();
+                pcre2_sys::pcre2_match_8(
+                    self.0.as_ptr(),
+                    text.as_ptr(),
+                    length,
+                    0,
+                    0,
+                    data,
+                    context,
+                )
+            };
+            pcre2_sys::pcre2_match_data_free_8(data);
+            pcre2_sys::pcre2_match_context_free_8(context);
+            code
+        };
+        match code {
+            pcre2_sys::PCRE2_ERROR_NOMATCH => Ok(false),
+            // 0 is a match with more groups than there is room for.
+            0.. => Ok(true),
+            error => Err(error),
+        }
+    }
+}
+
+impl Drop for Pattern {
+    fn drop(&mut self) {
+        // SAFETY: the pattern is this one's own.
+        unsafe { pcre2_sys::pcre2_code_free_8(self.0.as_ptr()) }
+    }
+}
+
+/// PCRE2's words for an error.
+fn words_of(error: libc::c_int) -> String {
+    let mut words = [0; 240];
+    // SAFETY: PCRE2 writes at most so many bytes, and says how many.
+    let length =
+        unsafe { pcre2_sys::pcre2_get_error_message_8(error, words.as_mut_ptr(), words.len()) };
+    let length = usize::try_from(length).unwrap_or_default();
+    String::from_utf8_lossy(&words[..length]).into_owned()
 }

@@ -3,9 +3,15 @@
 //! An input is a rule, a line of status and header fields (`200 Name: value, …` up to a tab each),
 //! and the body, each on a line.
 
+use std::time::{Duration, Instant};
+
+use sni_check::deadline::Deadline;
 use sni_check::haproxy::words::quote;
 use sni_check::options::expect::regex::GivenUp;
 use sni_check::options::expect::{Answer, Expectation, Field, Part};
+
+/// How long a match may take: PCRE2's own limit comes first.
+const ENOUGH: Duration = Duration::from_secs(60);
 
 pub fn hold(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
@@ -43,11 +49,12 @@ struct Response<'a> {
 
 impl Response<'_> {
     fn meets(&self, rule: &Expectation) -> Result<bool, GivenUp> {
-        rule.holds(Answer {
+        let answer = Answer {
             status: self.status,
             fields: &self.fields,
             body: self.body.as_bytes(),
-        })
+        };
+        rule.holds(answer, Deadline::new(Instant::now(), ENOUGH))
     }
 
     /// Of a rule without a regular expression.

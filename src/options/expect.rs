@@ -31,7 +31,10 @@ impl FromStr for Expectation {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::{Answer, Expectation, Field};
+    use crate::deadline::Deadline;
 
     const HEADERS: [(&str, &str); 4] = [
         ("Content-Type", "text/html"),
@@ -49,7 +52,8 @@ mod tests {
             fields: &fields,
             body,
         };
-        parsed.holds(answer).expect("an answer")
+        let deadline = Deadline::new(Instant::now(), Duration::from_secs(60));
+        parsed.holds(answer, deadline).expect("an answer")
     }
 
     fn holds(rule: &str) -> bool {

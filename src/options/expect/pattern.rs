@@ -3,6 +3,7 @@
 use memchr::memmem;
 
 use super::regex::{GivenUp, Regex};
+use crate::deadline::Deadline;
 
 /// What is looked for, and how.
 #[derive(Clone, Debug)]
@@ -15,17 +16,29 @@ pub(super) enum Pattern {
 }
 
 impl Pattern {
+    /// Returns how many bytes of memory the pattern takes.
+    pub fn size(&self) -> usize {
+        match self {
+            Pattern::Exact(bytes)
+            | Pattern::Begins(bytes)
+            | Pattern::Ends(bytes)
+            | Pattern::Contains(bytes) => bytes.len(),
+            Pattern::Regex(regex) => regex.size(),
+        }
+    }
+
     pub fn is_regex(&self) -> bool {
         matches!(self, Pattern::Regex(_))
     }
 
-    pub fn matches(&self, text: &[u8]) -> Result<bool, GivenUp> {
+    /// Returns whether `text` has what is looked for, if that is known by `deadline`.
+    pub fn matches(&self, text: &[u8], deadline: Deadline) -> Result<bool, GivenUp> {
         Ok(match self {
             Pattern::Exact(wanted) => text == wanted,
             Pattern::Begins(wanted) => text.starts_with(wanted),
             Pattern::Ends(wanted) => text.ends_with(wanted),
             Pattern::Contains(wanted) => memmem::find(text, wanted).is_some(),
-            Pattern::Regex(regex) => regex.is_match(text)?,
+            Pattern::Regex(regex) => regex.is_match(text, deadline)?,
         })
     }
 }

@@ -6,10 +6,12 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use pcre2::bytes::{Regex as Compiled, RegexBuilder};
-
+use crate::deadline::Deadline;
 use crate::refusal::Misfit;
+use crate::start::Pattern;
 
 /// How much memory a match may take, in kB: enough for 1 kB of `(.|\n)*`, a little less than in
 /// HAProxy.
@@ -39,8 +41,28 @@ const SETTINGS: [&str; 18] = [
 ];
 
 /// A compiled regular expression.
-#[derive(Clone, Debug)]
-pub(super) struct Regex(Compiled);
+#[derive(Clone)]
+pub(super) struct Regex {
+    text: Arc<str>,
+    pattern: Arc<Pattern>,
+}
+
+impl fmt::Debug for Regex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+/// How long a match runs before it takes turns with the others that take long. Nearly every match ends
+/// sooner, and waits for nobody.
+const SLICE: Duration = Duration::from_millis(3);
+
+/// Held by the one long match of this process that runs: serve has many at a time, and would otherwise
+/// have no processor left for its other checks.
+static TURN: Turn = Turn {
+    taken: Mutex::new(false),
+    free: Condvar::new(),
+};
 
 /// Why there is no answer whether a regular expression matches: a limit of ours or of PCRE2's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,27 +95,112 @@ impl Regex {
     pub fn new(pattern: &str, caseless: bool) -> Result<Regex, Misfit> {
         let (settings, rest) = pattern.split_at(settings_length(pattern));
         let before = format!("(*LIMIT_HEAP={HEAP_KB})");
-        let compiled = RegexBuilder::new()
-            .caseless(caseless)
-            .build(&format!("{before}{settings}(?n){rest}"));
-        compiled.map(Regex).map_err(|error| {
-            let text = error.to_string();
-            // `PCRE2: error compiling pattern at offset 5: missing closing parenthesis`
-            let cause = text.splitn(3, ": ").nth(2).unwrap_or(&text);
-            Misfit::new(
+        let text = format!("{before}{settings}(?n){rest}");
+        match Pattern::compile(&text, caseless) {
+            Ok(compiled) => Ok(Regex {
+                text: text.into(),
+                pattern: Arc::new(compiled),
+            }),
+            Err(cause) => Err(Misfit::new(
                 format!("is not a regular expression: {cause}"),
                 "write a backslash before ( [ * + ? . | ^ $ to look for the character",
-            )
-        })
+            )),
+        }
     }
 
-    pub fn is_match(&self, text: &[u8]) -> Result<bool, GivenUp> {
-        // From pcre2.h: the errors that a pattern and a subject can cause.
-        const MATCH_LIMIT: i32 = -47;
-        self.0.is_match(text).map_err(|error| match error.code() {
-            MATCH_LIMIT => GivenUp::Matches,
-            _ => GivenUp::Memory,
-        })
+    /// Returns how many bytes of memory the expression takes.
+    pub fn size(&self) -> usize {
+        self.text.len() + self.pattern.size()
+    }
+
+    /// Returns whether the expression matches somewhere in `text`, if that is known by `deadline`.
+    pub fn is_match(&self, text: &[u8], deadline: Deadline) -> Result<bool, GivenUp> {
+        let mut long = Long::new(deadline);
+        self.pattern
+            .is_match(text, &mut || long.goes_on())
+            .map_err(|error| match error {
+                pcre2_sys::PCRE2_ERROR_CALLOUT => GivenUp::Time,
+                pcre2_sys::PCRE2_ERROR_MATCHLIMIT => GivenUp::Matches,
+                _ => GivenUp::Memory,
+            })
+    }
+}
+
+/// A match that runs: when it has to end, and when it has to let another one run.
+struct Long {
+    deadline: Deadline,
+    /// How often PCRE2 has asked since the clock was looked at.
+    asked: u32,
+    /// When its slice began.
+    since: Instant,
+    has_turn: bool,
+}
+
+impl Long {
+    /// How often PCRE2 asks for each look at the clock. Between two questions it looks through the text
+    /// once at most: 64 kB take it some 20 µs.
+    const EACH: u32 = 32;
+
+    fn new(deadline: Deadline) -> Long {
+        Long {
+            deadline,
+            asked: 0,
+            since: Instant::now(),
+            has_turn: false,
+        }
+    }
+
+    fn goes_on(&mut self) -> bool {
+        self.asked += 1;
+        if self.asked < Long::EACH {
+            return true;
+        }
+        self.asked = 0;
+        if self.since.elapsed() < SLICE {
+            return self.deadline.remaining().is_some();
+        }
+        if self.has_turn {
+            TURN.give_back();
+        }
+        self.has_turn = TURN.take(self.deadline);
+        self.since = Instant::now();
+        self.has_turn
+    }
+}
+
+impl Drop for Long {
+    fn drop(&mut self) {
+        if self.has_turn {
+            TURN.give_back();
+        }
+    }
+}
+
+struct Turn {
+    taken: Mutex<bool>,
+    free: Condvar,
+}
+
+impl Turn {
+    /// Waits for the turn; returns `false` if it didn't come by the deadline.
+    fn take(&self, deadline: Deadline) -> bool {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let Some(left) = deadline.remaining() else {
+                return false;
+            };
+            if !*taken {
+                *taken = true;
+                return true;
+            }
+            let waited = self.free.wait_timeout(taken, left);
+            taken = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn give_back(&self) {
+        *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.free.notify_one();
     }
 }
 
@@ -120,10 +227,22 @@ fn settings_length(pattern: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{GivenUp, Regex};
+    use std::time::{Duration, Instant};
 
-    fn regex(pattern: &str) -> Regex {
-        Regex::new(pattern, false).expect(pattern)
+    use super::{Deadline, GivenUp, Regex};
+
+    /// An expression that has all the time it needs.
+    struct Patient(Regex);
+
+    impl Patient {
+        fn is_match(&self, text: &[u8]) -> Result<bool, GivenUp> {
+            let long = Duration::from_secs(600);
+            self.0.is_match(text, Deadline::new(Instant::now(), long))
+        }
+    }
+
+    fn regex(pattern: &str) -> Patient {
+        Patient(Regex::new(pattern, false).expect(pattern))
     }
 
     #[test]
@@ -148,5 +267,42 @@ mod tests {
         assert_eq!(regex("^(a|aa)+$").is_match(&text), Err(GivenUp::Matches));
         let body = [b"a\n".repeat(60_000), b"x".to_vec()].concat();
         assert_eq!(regex("^(.|\\n)*x").is_match(&body), Err(GivenUp::Memory));
+    }
+
+    /// Each of them would take minutes: by steps that PCRE2's match limit counts, and by steps that it
+    /// doesn't count.
+    #[test]
+    fn a_match_ends_at_its_deadline() {
+        let body = b"status ok ".repeat(6_500);
+        for pattern in ["status.*ok.*[0-9]", "(s[^!]*+!|t[^!]*+!|.)*!", "(.*s.*)*!"] {
+            let regex = Regex::new(pattern, false).expect(pattern);
+            let start = Instant::now();
+            let deadline = Deadline::new(start, Duration::from_millis(100));
+            assert_eq!(
+                regex.is_match(&body, deadline),
+                Err(GivenUp::Time),
+                "{pattern}"
+            );
+            let late = start.elapsed().saturating_sub(Duration::from_millis(100));
+            assert!(late < Duration::from_millis(500), "{pattern}: {late:?}");
+        }
+    }
+
+    #[test]
+    fn long_matches_take_turns_and_short_ones_wait_for_none() {
+        let body = b"status ok ".repeat(6_500);
+        let deadline = Deadline::new(Instant::now(), Duration::from_secs(2));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let hostile = Regex::new("status.*ok.*[0-9]", false).expect("a pattern");
+                    assert_eq!(hostile.is_match(&body, deadline), Err(GivenUp::Time));
+                });
+            }
+            std::thread::sleep(Duration::from_millis(200));
+            let start = Instant::now();
+            assert_eq!(regex("ok$").is_match(b"all ok"), Ok(true));
+            assert!(start.elapsed() < Duration::from_millis(500));
+        });
     }
 }

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::pattern::Pattern;
 use super::regex::GivenUp;
+use crate::deadline::Deadline;
 
 /// One condition that the response must meet.
 #[derive(Clone, Debug)]
@@ -89,6 +90,18 @@ impl Expectation {
         self.min_recv
     }
 
+    /// Returns how many bytes of memory the expectation takes, about.
+    pub fn size(&self) -> usize {
+        let patterns = match &self.subject {
+            Subject::Status(ranges) => size_of_val(ranges.as_slice()),
+            Subject::StatusText(pattern) | Subject::Body(pattern) => pattern.size(),
+            Subject::Header(header) => {
+                header.name.size() + header.value.as_ref().map_or(0, Pattern::size)
+            }
+        };
+        size_of::<Expectation>() + self.text.len() + patterns
+    }
+
     /// Whether it has a regular expression, which may take long.
     pub fn has_regex(&self) -> bool {
         match &self.subject {
@@ -103,17 +116,17 @@ impl Expectation {
     /// Whether a response meets it. A body rule, negated or not, is not met by an empty body.
     ///
     /// # Errors
-    /// A regular expression came to its limits before there was an answer.
-    pub fn holds(&self, answer: Answer<'_>) -> Result<bool, GivenUp> {
+    /// A regular expression came to its limits, or to the deadline, before there was an answer.
+    pub fn holds(&self, answer: Answer<'_>, deadline: Deadline) -> Result<bool, GivenUp> {
         let found = match &self.subject {
             Subject::Status(ranges) => {
                 let status = answer.status.parse().unwrap_or(0);
                 ranges.iter().any(|range| range.contains(&status))
             }
-            Subject::StatusText(pattern) => pattern.matches(answer.status.as_bytes())?,
-            Subject::Header(header) => header.matches(answer.fields)?,
+            Subject::StatusText(pattern) => pattern.matches(answer.status.as_bytes(), deadline)?,
+            Subject::Header(header) => header.matches(answer.fields, deadline)?,
             Subject::Body(_) if answer.body.is_empty() => return Ok(false),
-            Subject::Body(pattern) => pattern.matches(answer.body)?,
+            Subject::Body(pattern) => pattern.matches(answer.body, deadline)?,
         };
         Ok(found != self.negated)
     }
@@ -126,24 +139,26 @@ impl fmt::Display for Expectation {
 }
 
 impl HeaderMatch {
-    fn matches(&self, fields: &[Field]) -> Result<bool, GivenUp> {
+    fn matches(&self, fields: &[Field], deadline: Deadline) -> Result<bool, GivenUp> {
         for (name, value) in fields {
-            if self.name.matches(&name.to_ascii_lowercase())? && self.value_matches(value)? {
+            if self.name.matches(&name.to_ascii_lowercase(), deadline)?
+                && self.value_matches(value, deadline)?
+            {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    fn value_matches(&self, value: &[u8]) -> Result<bool, GivenUp> {
+    fn value_matches(&self, value: &[u8], deadline: Deadline) -> Result<bool, GivenUp> {
         let Some(wanted) = &self.value else {
             return Ok(true);
         };
         if self.whole {
-            return wanted.matches(value.trim_ascii());
+            return wanted.matches(value.trim_ascii(), deadline);
         }
         for element in list_elements(value) {
-            if wanted.matches(element)? {
+            if wanted.matches(element, deadline)? {
                 return Ok(true);
             }
         }
