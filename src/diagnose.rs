@@ -57,11 +57,11 @@ Examples:
 /// # Errors
 /// `--haproxy FILE` that cannot be run; nothing was sent then.
 pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
+    bound(&plan, start);
     let haproxy = match options.haproxy.as_deref() {
         Some("none") => None,
         given => Some(Haproxy::find(given)?),
     };
-    bound(&plan, start);
     let json = plan.output.json;
     let (text, code) = progress::shown(|progress| {
         let mut search = Search::run(plan, options, progress);

@@ -74,21 +74,61 @@ enum Task {
     Text(String),
 }
 
-/// Runs the program on these arguments and this process's environment; says what is to be said, and
+/// Runs the program on these arguments and this process's environment, prints what there is to print, and
 /// returns the exit code.
 pub fn run(words: Vec<OsString>) -> Code {
     let start = Instant::now();
     exit_on_panic();
     let caller = Caller::from_env(|name| env::var_os(name));
-    let mut output = Output::default();
-    let done = task(words, caller.clone(), &mut output, start).and_then(|task| answer(task, start));
-    done.unwrap_or_else(|error| {
-        output::refusal(caller.as_ref(), &output, &error);
-        Code::Refused
-    })
+    let (command, words) = match command(words, caller.as_ref()) {
+        Ok(found) => found,
+        Err(error) => return refused(caller.as_ref(), &Output::default(), &error),
+    };
+    match command {
+        Command::Check | Command::Diagnose => {
+            expiry::begin(command, caller.as_ref(), start);
+            let code = start::apart(|| perform(command, words, caller, start));
+            code.unwrap_or(Code::Internal)
+        }
+        Command::Doctor | Command::Serve | Command::Explain => {
+            start::never_expire();
+            perform(command, words, caller, start)
+        }
+    }
+}
+
+fn refused(caller: Option<&Caller>, output: &Output, error: &anyhow::Error) -> Code {
+    output::refusal(caller, output, error);
+    Code::Refused
+}
+
+/// Finds out which command a call asks for; the other words are its own. A call by which this program
+/// becomes another one doesn't come back.
+fn command(words: Vec<OsString>, caller: Option<&Caller>) -> Result<(Command, Vec<String>)> {
+    let mut words = words.into_iter().map(word).collect::<Result<Vec<_>>>()?;
+    if caller.is_none() && words == [doctor::INNER_COMMAND] {
+        doctor::become_check();
+    }
+    if caller.is_none()
+        && words
+            .first()
+            .is_some_and(|word| word == tied::INNER_COMMAND)
+    {
+        tied::become_program(&words[1..]);
+    }
+    let command = Command::take(&mut words, caller)?;
+    Ok((command, words))
 }
 
 /// Does what a call asks for.
+fn perform(command: Command, words: Vec<String>, caller: Option<Caller>, start: Instant) -> Code {
+    let mut output = Output::default();
+    let task = task(command, words, caller.clone(), &mut output, start);
+    let done = task.and_then(|task| answer(task, start));
+    done.unwrap_or_else(|error| refused(caller.as_ref(), &output, &error))
+}
+
+/// Does a task.
 fn answer(task: Task, start: Instant) -> Result<Code> {
     Ok(match task {
         Task::Check(plan) => {
@@ -115,28 +155,14 @@ fn answer(task: Task, start: Instant) -> Result<Code> {
 }
 
 /// Makes sense of arguments and environment. `output` is filled in as soon as it is known, so that a
-/// refusal reaches the syslog too.
+/// refusal reaches the syslog, too.
 fn task(
-    words: Vec<OsString>,
+    command: Command,
+    words: Vec<String>,
     caller: Option<Caller>,
     output: &mut Output,
     start: Instant,
 ) -> Result<Task> {
-    let mut words = words.into_iter().map(word).collect::<Result<Vec<_>>>()?;
-    if caller.is_none() && words == [doctor::INNER_COMMAND] {
-        doctor::become_check();
-    }
-    if caller.is_none()
-        && words
-            .first()
-            .is_some_and(|word| word == tied::INNER_COMMAND)
-    {
-        tied::become_program(&words[1..]);
-    }
-    let command = Command::take(&mut words, caller.as_ref())?;
-    if command == Command::Check {
-        expiry::begin(caller.as_ref(), start);
-    }
     match command {
         Command::Explain => Ok(Task::Text(match words.as_slice() {
             [help] if help == "--help" || help == "-h" => help::of(command),

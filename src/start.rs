@@ -4,9 +4,10 @@
 //! has no `/dev/null`. The first socket would become descriptor 2 and an error line would be sent to
 //! the backend; the start of Rust's standard library prevents that by aborting.
 //!
-//! A check normally ends by itself at its deadline. What never looks at the clock (a loop in a
-//! library, a read that hangs, a process that was stopped) is ended by a timer of the kernel's, a
-//! little later: see [`Expiry`].
+//! A check normally ends by itself at its deadline. What never looks at the clock (a loop in a library, a
+//! file system that doesn't answer, a process that was stopped) is ended by a timer of the kernel's, a
+//! little later: see [`Expiry`]. The timer's signal goes to the main thread, which does nothing but wait
+//! ([`apart`]), because a thread that sleeps in the kernel for a file handles no signal.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, OsString};
@@ -15,6 +16,8 @@ use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -53,6 +56,17 @@ pub fn prepare() {
     occupy_standard_descriptors();
     exit_on_abort();
     ignore_signals_of_writing();
+    share_one_heap();
+}
+
+/// Makes all threads take memory from one heap. By default glibc has one of 64 MiB of address space for
+/// nearly each thread: a check needs no second heap, and serve would keep many that are nearly empty.
+fn share_one_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no other thread exists yet.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1)
+    };
 }
 
 /// The arguments of `main`, without the program's name.
@@ -132,6 +146,26 @@ fn ignore_signals_of_writing() {
     }
 }
 
+/// Several times what a check needs; only what the thread touches becomes memory.
+const STACK: usize = 256 << 10;
+
+/// Does the work of a call on a thread of its own, so that the main thread is always free to handle the
+/// timer's signal. Where no thread can be made (`ulimit -u`), the main thread does the work.
+pub fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+    let work = Mutex::new(Some(work));
+    let take_and_do = || {
+        let work = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+        work.map(|work| work())
+    };
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(STACK);
+        match thread.spawn_scoped(scope, &take_and_do) {
+            Ok(thread) => thread.join().ok().flatten(),
+            Err(_) => take_and_do(),
+        }
+    })
+}
+
 /// How the process ends when its timer goes off: prepared in advance, because the handler of a signal
 /// may not allocate.
 #[derive(Debug)]
@@ -188,6 +222,9 @@ impl Text {
 const GRACE: Duration = Duration::from_millis(10);
 /// How long the handler waits for somebody to read a text.
 const LAST_WRITE: Duration = Duration::from_millis(10);
+/// How much later than the handler's start the process dies by the signal itself, if even the handler
+/// hangs: because it writes to a file system that doesn't answer.
+const LAST_RESORT: Duration = Duration::from_millis(30);
 
 /// The newest [`Expiry`]. The older ones are never freed: the handler may be using them.
 static EXPIRY: AtomicPtr<Expiry> = AtomicPtr::new(ptr::null_mut());
@@ -200,17 +237,24 @@ pub fn on_expiry(expiry: Expiry) {
 /// Starts the timer: the process ends as `expiry` says, a little later than `left` from now.
 pub fn expire_after(left: Duration, expiry: Expiry) {
     on_expiry(expiry);
-    let handler = expire as extern "C" fn(libc::c_int);
-    // SAFETY: the handler calls nothing but what is async-signal-safe. The set is initialised by
-    // sigemptyset before it is used. Whoever started this process may have blocked the signal.
+    // To ignore a signal also discards one that is pending: whoever started this process may have blocked
+    // it, and a timer goes on after exec(2).
+    handle_alarm(libc::SIG_IGN);
+    set_timer(left + GRACE);
+    handle_alarm(expire as extern "C" fn(libc::c_int) as libc::sighandler_t);
+}
+
+/// Sets what SIGALRM does, and lets it in.
+fn handle_alarm(handler: libc::sighandler_t) {
+    // SAFETY: each handler calls nothing but what is async-signal-safe. The set is initialised by
+    // sigemptyset before it is used. These calls are async-signal-safe themselves.
     unsafe {
-        libc::signal(libc::SIGALRM, handler as libc::sighandler_t);
+        libc::signal(libc::SIGALRM, handler);
         let mut set = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
         libc::sigaddset(&raw mut set, libc::SIGALRM);
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, ptr::null_mut());
     }
-    set_timer(left + GRACE);
 }
 
 /// Sets the timer again, to go off a little later than `left` from now.
@@ -218,7 +262,7 @@ pub fn expire_after_instead(left: Duration) {
     set_timer(left + GRACE);
 }
 
-/// Stops the timer.
+/// Stops the timer, or the one that whoever started this process has left running.
 pub fn never_expire() {
     set_timer(Duration::ZERO);
 }
@@ -251,6 +295,9 @@ extern "C" fn expire(_signal: libc::c_int) {
     let Some(expiry) = (unsafe { expiry.as_mut() }) else {
         return;
     };
+    // From here on the signal kills, which also wakes a thread that sleeps in the kernel.
+    handle_alarm(libc::SIG_DFL);
+    set_timer(LAST_RESORT);
     let passed = expiry.start.elapsed();
     for text in &mut expiry.texts {
         text.say(passed);

@@ -12,16 +12,24 @@ use super::escape::{self, printable};
 use super::write::channel;
 use super::{json, line, syslog};
 use crate::code::Code;
+use crate::command::Command;
 use crate::failure::Failure;
 use crate::haproxy::Caller;
 use crate::plan::{DEFAULT_TIMEOUT, Output, Plan};
 use crate::probe::{Seen, Verdict};
 use crate::start::{Channel, Expiry, Text, expire_after, expire_after_instead, on_expiry};
 
-/// Starts the timer of a check whose options are not yet known.
-pub fn begin(caller: Option<&Caller>, start: Instant) {
-    let expiry = reading(caller, &Output::default(), DEFAULT_TIMEOUT, start);
-    expire_after(DEFAULT_TIMEOUT.saturating_sub(start.elapsed()), expiry);
+/// How long diagnose may take to read its options and files, which people may name from anywhere.
+const DIAGNOSE_READS: Duration = Duration::from_secs(5);
+
+/// Starts the timer of a check or of diagnose, whose options are not yet known.
+pub fn begin(command: Command, caller: Option<&Caller>, start: Instant) {
+    let (timeout, within) = match command {
+        Command::Diagnose => (DIAGNOSE_READS, "5 s"),
+        _ => (DEFAULT_TIMEOUT, OPTION),
+    };
+    let expiry = reading(caller, &Output::default(), timeout, within, start);
+    expire_after(timeout.saturating_sub(start.elapsed()), expiry);
 }
 
 /// Sets the timer as the options want it, and what is said while files are read.
@@ -33,18 +41,29 @@ pub fn options_known(
 ) {
     if timeout.is_some() || output.syslog.is_some() {
         let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
-        on_expiry(reading(caller, output, timeout, start));
+        on_expiry(reading(caller, output, timeout, OPTION, start));
         expire_after_instead(timeout.saturating_sub(start.elapsed()));
     }
 }
 
-/// While options and files are read.
-fn reading(caller: Option<&Caller>, output: &Output, timeout: Duration, start: Instant) -> Expiry {
+const OPTION: &str = "--timeout";
+
+/// What is said while options and files are read.
+fn reading(
+    caller: Option<&Caller>,
+    output: &Output,
+    timeout: Duration,
+    within: &str,
+    start: Instant,
+) -> Expiry {
     let subject = match caller {
         Some(caller) => format!("{}: ", printable(&caller.to_string())),
         None => String::new(),
     };
-    let line = format!("{subject}{NOT_READ}; total ");
+    let line = format!(
+        "{subject}options and files were not read within {within}; \
+         name plain files on a local disk; total "
+    );
     let mut texts = log(output, &line, timeout);
     let line = format!("sni-check: {line}");
     texts.push(Text::new(Channel::Descriptor(stderr()), &line, "ms\n"));
@@ -54,9 +73,6 @@ fn reading(caller: Option<&Caller>, output: &Output, timeout: Duration, start: I
         texts,
     }
 }
-
-const NOT_READ: &str =
-    "options and files were not read within --timeout; name plain files on a local disk";
 
 /// The phases of a check.
 #[derive(Debug)]

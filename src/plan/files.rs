@@ -2,15 +2,15 @@
 
 use std::cell::RefCell;
 use std::fmt::Display;
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Error, Result};
-use rustix::fs::{Dir, FileType, Mode, OFlags, Stat, fstat, open, stat};
+use rustix::fs::{
+    Dir, FileType, FsWord, Mode, OFlags, PROC_SUPER_MAGIC, Stat, fstat, fstatfs, open, stat,
+};
 use rustix::io::Errno;
 
 use super::walk::{Bounds, open_in};
@@ -18,6 +18,14 @@ use crate::refusal::refusal;
 
 /// How large a file may be, in bytes; revocation lists are the largest.
 const LARGEST: u64 = 64 << 20;
+
+/// How much is read at once. No signal ends a process in the middle of a read, which for some files of the
+/// kernel's takes a while.
+const PIECE: usize = 64 << 10;
+
+/// The kernel's own file systems. Nothing that an option wants is there: some of their files are endless,
+/// slow or secret.
+const KERNELS: [FsWord; 2] = [PROC_SUPER_MAGIC, 0x6265_6572];
 
 /// A file that changed so recently may change once more without its times showing it: the kernel
 /// counts them in ticks, and some file systems in whole seconds.
@@ -93,14 +101,25 @@ impl Files {
             let refused = || refusal(subject, what, "leave out what is not needed");
             (size <= LARGEST).then_some(()).ok_or_else(refused)
         };
-        // Before it takes memory; what /proc tells of its files is read to the end.
-        fits(u64::try_from(stat.st_size).unwrap_or_default())?;
-        let mut content = Vec::new();
-        let mut reader = File::from(fd).take(LARGEST + 1);
-        let read = reader.read_to_end(&mut content);
-        read.map_err(|error| self.unreadable(subject, &error))?;
-        fits(content.len() as u64)?;
-        Ok(content)
+        // Before it takes memory.
+        let size = u64::try_from(stat.st_size).unwrap_or_default();
+        fits(size)?;
+        if size == 0 && fstatfs(&fd).is_ok_and(|of| KERNELS.contains(&of.f_type)) {
+            let what = "is the kernel's (/proc or /sys), not a file on a disk";
+            return Err(refusal(subject, what, "name the file itself"));
+        }
+        let unreadable = |errno: Errno| self.unreadable(subject, &errno);
+        let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+        let mut piece = vec![0; PIECE];
+        loop {
+            match rustix::io::read(&fd, &mut piece) {
+                Ok(0) => return Ok(content),
+                Ok(length) => content.extend_from_slice(&piece[..length]),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(unreadable(errno)),
+            }
+            fits(content.len() as u64)?;
+        }
     }
 
     /// The names in a folder, sorted; `None` for what is not a folder.
@@ -303,6 +322,7 @@ mod tests {
         assert!(refusal(&files, &path("pipe")).contains("it is a pipe, not a regular file"));
         assert!(refusal(&files, &path("in")).contains("it is a folder"));
         assert!(refusal(&files, "/dev/zero").contains("it is a device"));
+        assert!(refusal(&files, "/proc/self/environ").contains("is the kernel's (/proc or /sys)"));
         assert!(refusal(&files, &path("none")).contains("inside HAProxy's chroot"));
         let read = files.read("--ca-file x", &path("out")).expect("a file");
         assert_eq!(read, b"outside");

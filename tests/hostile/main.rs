@@ -3,6 +3,7 @@
 
 mod clock;
 mod deadline;
+mod hanging;
 mod json;
 mod memory;
 #[path = "../support/mod.rs"]

@@ -8,6 +8,7 @@ pub mod cost;
 pub mod dice;
 pub mod folder;
 pub mod haproxy;
+pub mod held;
 pub mod json_page;
 pub mod kinds;
 pub mod nginx;

@@ -6,7 +6,8 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
@@ -60,7 +61,10 @@ const SLICE: Duration = Duration::from_millis(3);
 /// Held by the one long match of this process that runs: serve has many at a time, and would otherwise
 /// have no processor left for its other checks.
 static TURN: Turn = Turn {
-    taken: Mutex::new(false),
+    state: Mutex::new(Waiting {
+        taken: false,
+        waiting: 0,
+    }),
     free: Condvar::new(),
 };
 
@@ -177,30 +181,50 @@ impl Drop for Long {
 }
 
 struct Turn {
-    taken: Mutex<bool>,
+    state: Mutex<Waiting>,
     free: Condvar,
 }
 
+struct Waiting {
+    taken: bool,
+    /// How many matches wait for their turn.
+    waiting: usize,
+}
+
 impl Turn {
+    /// How long a match that has had its turn steps back if others wait.
+    const STEP_BACK: Duration = Duration::from_millis(1);
+
     /// Waits for the turn; returns `false` if it didn't come by the deadline.
     fn take(&self, deadline: Deadline) -> bool {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let Some(left) = deadline.remaining() else {
-                return false;
-            };
-            if !*taken {
-                *taken = true;
-                return true;
-            }
-            let waited = self.free.wait_timeout(taken, left);
-            taken = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let mut state = self.lock();
+        state.waiting += 1;
+        while state.taken
+            && let Some(left) = deadline.remaining()
+        {
+            // One that was woken may leave because its time is over, so nobody relies on being woken.
+            let waited = self.free.wait_timeout(state, left.min(4 * SLICE));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        state.waiting -= 1;
+        let in_time = !state.taken && deadline.remaining().is_some();
+        state.taken |= in_time;
+        in_time
     }
 
     fn give_back(&self) {
-        *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        let mut state = self.lock();
+        state.taken = false;
+        let others_wait = state.waiting > 0;
+        drop(state);
         self.free.notify_one();
+        if others_wait {
+            thread::sleep(Turn::STEP_BACK);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -274,7 +298,11 @@ mod tests {
     #[test]
     fn a_match_ends_at_its_deadline() {
         let body = b"status ok ".repeat(6_500);
-        for pattern in ["status.*ok.*[0-9]", "(s[^!]*+!|t[^!]*+!|.)*!", "(.*s.*)*!"] {
+        for pattern in [
+            "status.*ok.*[0-9]",
+            "(s[^!]*+[!#]|t[^!]*+[!#]|.)*[!#]",
+            "(.*s.*)*[!#]",
+        ] {
             let regex = Regex::new(pattern, false).expect(pattern);
             let start = Instant::now();
             let deadline = Deadline::new(start, Duration::from_millis(100));

@@ -1,0 +1,35 @@
+//! A file that hangs, as on a file system that doesn't answer: the kernel holds whoever opens it until a
+//! listener of fanotify(7) allows that, and the listener never does.
+
+use std::path::Path;
+
+use nix::fcntl::AT_FDCWD;
+use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags, MarkFlags, MaskFlags};
+
+use super::folder::Folder;
+
+/// A file in a folder that hangs for as long as this lives.
+pub struct HeldFile {
+    /// Its path.
+    pub path: String,
+    _listener: Fanotify,
+}
+
+impl HeldFile {
+    /// Writes the file, and holds it from then on.
+    pub fn new(folder: &Folder, name: &str, content: &str) -> HeldFile {
+        let path = folder.file(name, content);
+        let listener = Fanotify::init(
+            InitFlags::FAN_CLASS_CONTENT | InitFlags::FAN_CLOEXEC,
+            EventFFlags::O_RDONLY,
+        );
+        let listener = listener.expect("fanotify, as root");
+        let (add, open) = (MarkFlags::FAN_MARK_ADD, MaskFlags::FAN_OPEN_PERM);
+        let marked = listener.mark(add, open, AT_FDCWD, Some(Path::new(&path)));
+        marked.expect("a mark");
+        HeldFile {
+            path,
+            _listener: listener,
+        }
+    }
+}
