@@ -1,5 +1,7 @@
 //! The one clock of a check.
 
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -38,29 +40,61 @@ impl Deadline {
     pub fn to_report(self) -> Deadline {
         Deadline(self.0.checked_sub(TO_SAY_SO).unwrap_or(self.0))
     }
+}
 
-    /// Does work that cannot be interrupted, on a thread of its own, and waits for it until shortly
-    /// before this; `None` if it was not done by then. A late thread ends with the process.
-    pub fn wait_for<T: Send + 'static>(
-        self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Option<T> {
-        let (give, take) = mpsc::channel();
-        let (answer, answers) = mpsc::channel();
-        let thread = thread::Builder::new().spawn(move || {
-            if let Ok(work) = take.recv() {
-                let work: Box<dyn FnOnce() -> T + Send> = work;
-                let _ = answer.send(work());
-            }
-        });
-        match thread {
-            Ok(_) => {
-                give.send(Box::new(work)).ok()?;
-                let left = self.remaining()?.saturating_sub(TO_SAY_SO);
-                answers.recv_timeout(left).ok()
-            }
-            // No more threads for this user: then without one, and the kernel's timer is the bound.
-            Err(_) => Some(work()),
+/// Calls that nobody can interrupt, each on a thread of its own. A late one keeps its thread for as long as
+/// it takes, so there are at most so many at once.
+#[derive(Debug)]
+pub struct Calls {
+    running: AtomicUsize,
+    most: usize,
+}
+
+/// Why a call has no result.
+#[derive(Debug)]
+pub enum NotDone {
+    /// It was not done by the deadline.
+    Late,
+    /// So many others are not done yet that it was not begun.
+    TooMany(usize),
+    /// No thread can be made.
+    NoThread(io::Error),
+}
+
+impl Calls {
+    /// At most so many at once.
+    pub const fn new(most: usize) -> Calls {
+        Calls {
+            running: AtomicUsize::new(0),
+            most,
         }
+    }
+
+    /// Makes a call on a thread with a stack of so many bytes, and waits for it until the deadline.
+    ///
+    /// # Errors
+    /// There is no result by then.
+    pub fn run<T: Send + 'static>(
+        &'static self,
+        deadline: Deadline,
+        stack: usize,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, NotDone> {
+        if self.running.fetch_add(1, Ordering::Relaxed) >= self.most {
+            self.running.fetch_sub(1, Ordering::Relaxed);
+            return Err(NotDone::TooMany(self.most));
+        }
+        let (answer, answered) = mpsc::channel();
+        let thread = thread::Builder::new().stack_size(stack).spawn(move || {
+            let result = call();
+            self.running.fetch_sub(1, Ordering::Relaxed);
+            let _ = answer.send(result);
+        });
+        if let Err(error) = thread {
+            self.running.fetch_sub(1, Ordering::Relaxed);
+            return Err(NotDone::NoThread(error));
+        }
+        let left = deadline.remaining().unwrap_or_default();
+        answered.recv_timeout(left).map_err(|_| NotDone::Late)
     }
 }

@@ -131,6 +131,8 @@ pub enum Failure {
         /// The limit.
         limit: GivenUp,
     },
+    /// serve can't do more at once; nothing was asked.
+    AtLimit(String),
     /// An error that has no place elsewhere: a bug, or a resource of ours that is exhausted.
     Internal(String),
 }
@@ -178,6 +180,7 @@ impl Failure {
                 Part::Header => Code::Header,
                 Part::Body => Code::Body,
             },
+            Failure::AtLimit(_) => Code::AtLimit,
             Failure::Internal(_) => Code::Internal,
         }
     }
@@ -397,6 +400,7 @@ impl fmt::Display for Failure {
             Failure::Undecided {
                 expected, limit, ..
             } => write!(f, "undecided: {expected}; limit of sni-check: {limit}"),
+            Failure::AtLimit(limit) => f.write_str(limit),
             Failure::Internal(cause) => write!(f, "internal error: {cause}"),
         }
     }

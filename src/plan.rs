@@ -3,12 +3,16 @@
 
 mod files;
 mod host;
+mod library;
 mod material;
+mod memory;
 mod names;
 mod output;
 mod pem;
+mod readers;
 mod request;
 mod revocation;
+mod stamp;
 mod target;
 mod trust;
 mod trusted;
@@ -22,7 +26,9 @@ use anyhow::Result;
 
 pub use self::files::{Allowed, Files, Seen};
 pub use self::host::Host;
+pub use self::library::Library;
 pub use self::material::Material;
+pub use self::memory::{Memory, Share, UsedUp};
 pub use self::names::{NO_SNI_NAME, Names};
 pub use self::output::{Output, Syslog};
 pub use self::request::{DEFAULTS, Request, USER_AGENT};

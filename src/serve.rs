@@ -8,7 +8,9 @@ mod answer;
 mod defaults;
 mod limits;
 mod listen;
+mod metrics;
 mod options;
+mod ping;
 mod plans;
 pub mod request;
 mod threads;
@@ -23,19 +25,23 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
-use self::answer::Answer;
+use self::answer::{Answer, send_page};
 pub(crate) use self::defaults::over;
 use self::listen::Listener;
+use self::metrics::Metrics;
 pub use self::options::{ServeCall, ServeOptions, parse};
 use self::plans::Plans;
+use self::request::{Asked, Request};
 use self::threads::{Connection, Threads};
 use crate::code::Code;
 use crate::deadline::Deadline;
+use crate::haproxy::Caller;
 use crate::output;
 use crate::output::write::write_line;
-use crate::plan::Output;
+use crate::plan::{Output, UsedUp};
 use crate::probe;
 use crate::probe::socket::Socket;
+use crate::refusal::refusal;
 use crate::start;
 
 const MAX_CHECKS: usize = 512;
@@ -43,6 +49,9 @@ const MAX_CHECKS: usize = 512;
 const HEAD: Duration = Duration::from_secs(1);
 /// The same for one that has waited in vain, and is only told of the limit.
 const HEAD_AT_LIMIT: Duration = Duration::from_millis(5);
+/// How long the checks that run may take when serve is asked to end: as long as the longest, and a little
+/// more for one that is held up.
+const LAST_CHECKS: Duration = Duration::from_secs(61);
 /// How long the listeners rest when this process has no descriptor or thread left.
 const REST: Duration = Duration::from_millis(50);
 
@@ -52,11 +61,16 @@ const REST: Duration = Duration::from_millis(50);
 /// # Errors
 /// Options that are refused; sockets that cannot be listened on.
 pub fn run(call: &ServeCall, sni_host: Option<String>) -> Result<Code> {
+    if call.own.ping {
+        return ping::run(&call.own);
+    }
+    let limit = call.own.max_checks.map_or(MAX_CHECKS, |checks| checks.0);
     let service = Service {
         output: Output::new(&call.defaults)?,
-        plans: Plans::new(call, sni_host)?,
+        plans: Plans::new(call, limit, sni_host)?,
+        metrics: Metrics::default(),
+        is_remote: call.own.allow_remote,
     };
-    let limit = call.own.max_checks.map_or(MAX_CHECKS, |checks| checks.0);
     limits::raise(limit)?;
     let end = start::termination()?;
     let listeners = listen::open(&call.own)?;
@@ -71,8 +85,11 @@ pub fn run(call: &ServeCall, sni_host: Option<String>) -> Result<Code> {
     accept(&listeners, &end, &threads);
     limits::notify("STOPPING=1");
     drop(listeners);
-    threads.finish();
-    say(call, "sni-check serve: asked to end; every check has ended");
+    let text = match threads.finish(LAST_CHECKS) {
+        true => "sni-check serve: asked to end; every check has ended",
+        false => "sni-check serve: asked to end; some checks have not ended",
+    };
+    say(call, text);
     Ok(Code::Healthy)
 }
 
@@ -130,6 +147,9 @@ where
 struct Service {
     output: Output,
     plans: Plans,
+    metrics: Metrics,
+    /// Whether others than this host may connect.
+    is_remote: bool,
 }
 
 impl Service {
@@ -146,29 +166,57 @@ impl Service {
             Deadline::new(Instant::now(), HEAD_AT_LIMIT)
         };
         let socket = Socket::new(fd, head);
-        let request = request::read(&socket);
-        if !within_limit {
-            return Answer::at_limit().send(&socket);
+        let asked = request::read(&socket);
+        match asked {
+            Ok(Some(Asked::Healthy)) if self.shows_pages() => send_page(&socket, "healthy\n"),
+            Ok(Some(Asked::Metrics)) if self.shows_pages() => {
+                send_page(&socket, &self.metrics.page());
+            }
+            _ if !within_limit => {
+                self.metrics.count(Code::AtLimit);
+                Answer::at_limit(Code::AtLimit.meaning()).send(&socket);
+            }
+            Ok(Some(Asked::Check(request))) => self.check(&request, socket, accepted),
+            Ok(Some(Asked::Healthy | Asked::Metrics)) => {
+                let what = "is for this host alone";
+                let error = refusal("the page", what, "start serve without --allow-remote");
+                self.refuse(None, &socket, &error);
+            }
+            Ok(None) => {}
+            Err(error) => self.refuse(None, &socket, &error),
         }
-        let request = match request {
-            Ok(None) => return,
-            Ok(Some(request)) => request,
-            Err(error) => {
-                Answer::refused(&error).send(&socket);
-                return output::refusal(None, &self.output, &error);
+    }
+
+    /// Pages name backends and servers: no socket shows them that is open beyond this host.
+    fn shows_pages(&self) -> bool {
+        !self.is_remote
+    }
+
+    fn check(&self, request: &Request, socket: Socket, accepted: Instant) {
+        match self.plans.plan(request, accepted) {
+            Ok(ready) => {
+                let verdict = probe::run(&ready.plan, accepted);
+                Answer::of(&ready.plan, &verdict).send(&socket);
+                drop(socket);
+                self.metrics.add(&ready.plan, &verdict);
+                output::verdict(&ready.plan, &verdict);
+            }
+            Err(error) => self.refuse(Some(&request.server.caller), &socket, &error),
+        }
+    }
+
+    fn refuse(&self, caller: Option<&Caller>, socket: &Socket, error: &anyhow::Error) {
+        let code = match error.downcast_ref::<UsedUp>() {
+            Some(used_up) => {
+                Answer::at_limit(&used_up.to_string()).send(socket);
+                Code::AtLimit
+            }
+            None => {
+                Answer::refused(error).send(socket);
+                Code::Refused
             }
         };
-        match self.plans.plan(&request) {
-            Ok(plan) => {
-                let verdict = probe::run(&plan, accepted);
-                Answer::of(&plan, &verdict).send(&socket);
-                drop(socket);
-                output::verdict(&plan, &verdict);
-            }
-            Err(error) => {
-                Answer::refused(&error).send(&socket);
-                output::refusal(Some(&request.server.caller), &self.output, &error);
-            }
-        }
+        self.metrics.count(code);
+        output::refusal(caller, &self.output, error);
     }
 }

@@ -15,14 +15,15 @@ use std::io::Write;
 use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::fs::{MemfdFlags, Mode, OFlags};
-use rustix::net::SocketAddrAny;
+use rustix::fs::{FileType, MemfdFlags, Mode, OFlags, fstat};
+use rustix::net::{AddressFamily, SocketAddrAny};
+use rustix::stdio::stderr;
 
 use crate::code::Code;
 use crate::deadline::Deadline;
@@ -110,6 +111,9 @@ fn occupy_standard_descriptors() {
 /// the documented exit code for a bug. Death by a signal would reach HAProxy as 4294967295.
 fn exit_on_abort() {
     extern "C" fn exit(_signal: libc::c_int) {
+        const WHY: &[u8] = b"sni-check: ended by a bug, or because all memory that it may take \
+            is used up (ulimit -v, MemoryMax=); limit of sni-check\n";
+        write_until(stderr(), WHY, Deadline::new(Instant::now(), LAST_WRITE));
         // SAFETY: _exit is async-signal-safe.
         unsafe { libc::_exit(i32::from(Code::Internal.number())) }
     }
@@ -153,7 +157,11 @@ const STACK: usize = 256 << 10;
 /// timer's signal. Where no thread can be made (`ulimit -u`), the main thread does the work.
 pub fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     let work = Mutex::new(Some(work));
+    MAY_HANG.store(true, Ordering::Relaxed);
     let take_and_do = || {
+        let hangs =
+            fstat(stderr()).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_file());
+        MAY_HANG.store(hangs, Ordering::Relaxed);
         let work = work.lock().unwrap_or_else(PoisonError::into_inner).take();
         work.map(|work| work())
     };
@@ -205,6 +213,11 @@ impl Text {
         Text { to, text, rest }
     }
 
+    /// Whether it goes to a socket in a file system.
+    fn is_for_a_path(&self) -> bool {
+        matches!(&self.to, Channel::Datagram(to) if to.address_family() == AddressFamily::UNIX)
+    }
+
     fn say(&mut self, passed: Duration) {
         let tenths = passed.as_micros() / 100;
         let _ = write!(self.text, "{}.{}", tenths / 10, tenths % 10);
@@ -225,6 +238,8 @@ const LAST_WRITE: Duration = Duration::from_millis(10);
 /// How much later than the handler's start the process dies by the signal itself, if even the handler
 /// hangs: because it writes to a file system that doesn't answer.
 const LAST_RESORT: Duration = Duration::from_millis(30);
+/// Whether writing to standard error may hang. Only a file can; a pipe is never written to when it is full.
+static MAY_HANG: AtomicBool = AtomicBool::new(false);
 
 /// The newest [`Expiry`]. The older ones are never freed: the handler may be using them.
 static EXPIRY: AtomicPtr<Expiry> = AtomicPtr::new(ptr::null_mut());
@@ -295,9 +310,11 @@ extern "C" fn expire(_signal: libc::c_int) {
     let Some(expiry) = (unsafe { expiry.as_mut() }) else {
         return;
     };
-    // From here on the signal kills, which also wakes a thread that sleeps in the kernel.
-    handle_alarm(libc::SIG_DFL);
-    set_timer(LAST_RESORT);
+    if MAY_HANG.load(Ordering::Relaxed) || expiry.texts.iter().any(Text::is_for_a_path) {
+        // From here on the signal kills, which also wakes a thread that sleeps in the kernel.
+        handle_alarm(libc::SIG_DFL);
+        set_timer(LAST_RESORT);
+    }
     let passed = expiry.start.elapsed();
     for text in &mut expiry.texts {
         text.say(passed);

@@ -95,7 +95,7 @@ fn serve(world: &World, options: &str) -> Way {
         backend: format!(
             "mode http\n option httpchk\n timeout check 1900ms\n http-check connect addr unix@{socket}\n \
              http-check send-state\n http-check send meth GET uri / hdr X-Check-Options \"{options}\"\n \
-             http-check expect status 200 status-code \"res.hdr(x-check-code)\" \
+             http-check expect hdr name X-Check-Code value 0 status-code \"res.hdr(x-check-code)\" \
              on-success \"%[res.hdr(x-check-reason)]\" on-error \"%[res.hdr(x-check-reason)]\""
         ),
         server: "check".to_owned(),

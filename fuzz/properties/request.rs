@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 
 use sni_check::options::handed::{self, Carrier};
 use sni_check::options::values::Time;
-use sni_check::serve::request::{OPTIONS, Request, STATE, parse};
+use sni_check::serve::request::{Asked, OPTIONS, Request, STATE, parse};
 
 pub fn hold(input: &[u8]) {
     let all = parse(input);
@@ -14,7 +14,7 @@ pub fn hold(input: &[u8]) {
         assert_says_something(error);
     }
     assert_pieces_change_nothing(input, &all);
-    if let Ok(Some(request)) = all {
+    if let Ok(Some(Asked::Check(request))) = all {
         assert_is_what_was_sent(input, &request);
         match handed::options(Carrier::Header, OsStr::new(&request.options)) {
             Ok(options) => {
@@ -31,7 +31,7 @@ fn assert_says_something(error: &anyhow::Error) {
 }
 
 /// The bytes come in pieces. What has been decided stays, whatever follows.
-fn assert_pieces_change_nothing(input: &[u8], all: &anyhow::Result<Option<Request>>) {
+fn assert_pieces_change_nothing(input: &[u8], all: &anyhow::Result<Option<Asked>>) {
     for length in (0..input.len()).step_by(1 + input.len() / 64) {
         match parse(&input[..length]) {
             Ok(None) => {}

@@ -198,7 +198,7 @@ pub(super) fn served(setup: &Setup<'_>, socket: &str) -> String {
     format!(
         "{}    option httpchk\n    timeout check {time}ms\n    http-check connect addr {}\n    \
          http-check send-state\n    http-check send meth GET uri / hdr X-Check-Options {options}\n    \
-         http-check expect status 200 status-code \"res.hdr(x-check-code)\" on-success {reason} \
+         http-check expect hdr name X-Check-Code value 0 status-code \"res.hdr(x-check-code)\" on-success {reason} \
          on-error {reason}\n{}",
         traffic_lines(setup),
         quote(format!("unix@{socket}")),

@@ -1,11 +1,10 @@
 //! The files that options name: which of them may be read, and whether they are still the same.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Error, Result};
 use rustix::fs::{
@@ -13,7 +12,11 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::library::Library;
+use super::memory::Share;
+use super::stamp::Stamp;
 use super::walk::{Bounds, open_in};
+use crate::deadline::Deadline;
 use crate::refusal::refusal;
 
 /// How large a file may be, in bytes; revocation lists are the largest.
@@ -23,19 +26,25 @@ const LARGEST: u64 = 64 << 20;
 /// kernel's takes a while.
 const PIECE: usize = 64 << 10;
 
+/// What a file takes of the memory beside its content.
+const SMALL: usize = 2 << 10;
+
 /// The kernel's own file systems. Nothing that an option wants is there: some of their files are endless,
 /// slow or secret.
 const KERNELS: [FsWord; 2] = [PROC_SUPER_MAGIC, 0x6265_6572];
 
-/// A file that changed so recently may change once more without its times showing it: the kernel
-/// counts them in ticks, and some file systems in whole seconds.
-const SETTLED: Duration = Duration::from_secs(2);
+/// How large a file of serve's requests may be, in bytes: all of them share 64 MB of memory.
+const LARGEST_SHARED: u64 = 4 << 20;
 
 /// The files that options may name.
 #[derive(Debug, Default)]
 pub struct Files {
     scope: Scope,
-    read: RefCell<Vec<(PathBuf, Option<Stamp>)>>,
+    /// What the checks of serve share, and when the one that reads has to end.
+    shared: Option<(Arc<Library>, Deadline)>,
+    read: RefCell<Seen>,
+    /// Whether something was not read because of a limit, or of a file system that doesn't answer.
+    hindered: Cell<bool>,
 }
 
 /// Which files may be read, and where their paths start.
@@ -65,11 +74,13 @@ impl Files {
         Files::default()
     }
 
-    /// Only these: the options come from elsewhere.
-    pub fn only(allowed: Arc<Allowed>) -> Files {
+    /// Only these: the options come from elsewhere. They are read by the readers of the library, and not
+    /// beyond the deadline.
+    pub fn only(allowed: Arc<Allowed>, library: Arc<Library>, deadline: Deadline) -> Files {
         Files {
             scope: Scope::Only(allowed),
-            read: RefCell::default(),
+            shared: Some((library, deadline)),
+            ..Files::default()
         }
     }
 
@@ -78,7 +89,7 @@ impl Files {
     pub fn within(root: &Path) -> Files {
         Files {
             scope: Scope::Within(root.to_owned()),
-            read: RefCell::default(),
+            ..Files::default()
         }
     }
 
@@ -87,7 +98,56 @@ impl Files {
     /// # Errors
     /// One that may not be read, cannot be read, is not a regular file or is too large.
     pub fn read(&self, subject: &str, file: &str) -> Result<Vec<u8>> {
-        let (fd, stat) = self.open(subject, file)?;
+        let opened = self.open(subject, file)?;
+        let (content, share) = self.content(subject, file, opened)?;
+        if let Some(share) = share {
+            self.read.borrow_mut().memory.push(Arc::new(share));
+        }
+        Ok(content)
+    }
+
+    /// Returns what `parse` makes of a regular file. Where checks share their files, each file is parsed and
+    /// kept once.
+    ///
+    /// # Errors
+    /// As [`Files::read`], and those of `parse`.
+    pub(super) fn parsed<T: Send + Sync + 'static>(
+        &self,
+        subject: &str,
+        file: &str,
+        parse: impl FnOnce(Vec<u8>) -> Result<T>,
+    ) -> Result<Arc<T>> {
+        let Some((library, _)) = &self.shared else {
+            return parse(self.read(subject, file)?).map(Arc::new);
+        };
+        let opened = self.open(subject, file)?;
+        let (path, stamp) = (Path::new(file), Stamp::settled(&opened.1));
+        if let Some((content, share)) = stamp.as_ref().and_then(|stamp| library.find(path, stamp)) {
+            self.read.borrow_mut().memory.push(share);
+            return Ok(content);
+        }
+        let (bytes, share) = self.content(subject, file, opened)?;
+        let length = bytes.len();
+        let content = Arc::new(parse(bytes)?);
+        if let Some(mut share) = share {
+            // What is parsed takes less than the text; each certificate has a few pointers to it.
+            share.resize(length + length / 2 + SMALL)?;
+            let share = Arc::new(share);
+            self.read.borrow_mut().memory.push(share.clone());
+            if let Some(stamp) = stamp {
+                library.keep(path, stamp, content.clone(), share);
+            }
+        }
+        Ok(content)
+    }
+
+    /// The content of a file that is open, and the memory that it takes from that of all checks.
+    fn content(
+        &self,
+        subject: &str,
+        file: &str,
+        (fd, stat): (OwnedFd, Stat),
+    ) -> Result<(Vec<u8>, Option<Share>)> {
         let kind = FileType::from_raw_mode(stat.st_mode);
         if !kind.is_file() {
             let what = format!(
@@ -96,29 +156,46 @@ impl Files {
             );
             return Err(refusal(subject, what, "write its content to a file"));
         }
-        let fits = |size: u64| {
-            let what = format!("is larger than {} MiB, a limit of sni-check", LARGEST >> 20);
-            let refused = || refusal(subject, what, "leave out what is not needed");
-            (size <= LARGEST).then_some(()).ok_or_else(refused)
+        let most = self.largest(Path::new(file));
+        let size = u64::try_from(stat.st_size).unwrap_or_default();
+        let large = || {
+            let what = format!("is larger than {} MiB, a limit of sni-check", most >> 20);
+            let write = match most {
+                LARGEST => "leave out what is not needed",
+                _ => "leave out what is not needed, or name it on serve's own command line",
+            };
+            refusal(subject, what, write)
         };
         // Before it takes memory.
-        let size = u64::try_from(stat.st_size).unwrap_or_default();
-        fits(size)?;
+        if size > most {
+            return Err(large());
+        }
         if size == 0 && fstatfs(&fd).is_ok_and(|of| KERNELS.contains(&of.f_type)) {
             let what = "is the kernel's (/proc or /sys), not a file on a disk";
             return Err(refusal(subject, what, "name the file itself"));
         }
-        let unreadable = |errno: Errno| self.unreadable(subject, &errno);
-        let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
-        let mut piece = vec![0; PIECE];
-        loop {
-            match rustix::io::read(&fd, &mut piece) {
-                Ok(0) => return Ok(content),
-                Ok(length) => content.extend_from_slice(&piece[..length]),
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(unreadable(errno)),
+        let size = usize::try_from(size).unwrap_or_default();
+        let share = match &self.shared {
+            // The text, what is parsed, and a copy in between.
+            Some((library, _)) if most == LARGEST_SHARED => {
+                let taken = library.take(3 * size + SMALL);
+                Some(taken.inspect_err(|_| self.hindered.set(true))?)
             }
-            fits(content.len() as u64)?;
+            _ => None,
+        };
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let read = self.apart(subject, Path::new(file), move || in_pieces(&fd, size, most))?;
+        match read {
+            Some(content) => Ok((content, share)),
+            None => Err(large()),
+        }
+    }
+
+    /// How large this file may be. What serve's own command line names is as large as for a check.
+    fn largest(&self, path: &Path) -> u64 {
+        match (&self.scope, &self.shared) {
+            (Scope::Only(allowed), Some(_)) if !allowed.names(path) => LARGEST_SHARED,
+            _ => LARGEST,
         }
     }
 
@@ -131,15 +208,7 @@ impl Files {
         if !FileType::from_raw_mode(stat.st_mode).is_dir() {
             return Ok(None);
         }
-        let unreadable = |errno: Errno| self.unreadable(subject, &errno);
-        let mut names = Vec::new();
-        for entry in Dir::read_from(&fd).map_err(unreadable)? {
-            let entry = entry.map_err(unreadable)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name != "." && name != ".." {
-                names.push(name);
-            }
-        }
+        let mut names = self.apart(subject, Path::new(folder), move || names_in(&fd))?;
         names.sort_unstable();
         Ok(Some(names))
     }
@@ -148,13 +217,20 @@ impl Files {
     pub fn again(&self) -> Files {
         Files {
             scope: self.scope.clone(),
-            read: RefCell::default(),
+            shared: self.shared.clone(),
+            ..Files::default()
         }
+    }
+
+    /// Whether something was not read though it may be there: because of a limit, or of a file system that
+    /// doesn't answer.
+    pub(super) fn were_hindered(&self) -> bool {
+        self.hindered.get()
     }
 
     /// What was read so far.
     pub fn into_seen(self) -> Seen {
-        Seen(self.read.into_inner())
+        self.read.into_inner()
     }
 
     /// Opens something for reading, whatever it is, without waiting.
@@ -162,31 +238,66 @@ impl Files {
     /// # Errors
     /// What may not or cannot be opened.
     pub(crate) fn open(&self, subject: &str, file: &str) -> Result<(OwnedFd, Stat)> {
-        // Opening a FIFO must not wait for whoever writes to it.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let unreadable = |errno: Errno| self.unreadable(subject, &errno);
-        let at_once = |path: &Path| open(path, flags, Mode::empty()).map_err(unreadable);
         let path = Path::new(file);
-        let fd = match &self.scope {
-            Scope::Any => at_once(path)?,
-            Scope::Within(root) => {
-                open_in(root, path, flags, Bounds::InRoot).map_err(unreadable)?
+        let (scope, file) = (self.scope.clone(), path.to_owned());
+        if let Scope::Only(allowed) = &scope
+            && !allowed.names(path)
+        {
+            allowed.below(subject, path)?;
+        }
+        let opened = self.apart(subject, path, move || match scope.open(&file) {
+            Ok(fd) => fstat(&fd).map(|stat| Some((fd, stat))),
+            Err(Errno::XDEV) => Ok(None),
+            Err(errno) => Err(errno),
+        })?;
+        match (opened, &self.scope) {
+            (Some((fd, stat)), Scope::Only(_)) => {
+                let stamp = Stamp::settled(&stat);
+                self.read.borrow_mut().read.push((path.to_owned(), stamp));
+                Ok((fd, stat))
             }
-            Scope::Only(allowed) if allowed.names(path) => at_once(path)?,
-            Scope::Only(allowed) => {
-                let (folder, rest) = allowed.below(subject, path)?;
-                match open_in(folder, rest, flags, Bounds::Beneath) {
-                    Err(Errno::XDEV) => return Err(allowed.outside(subject)),
-                    opened => opened.map_err(unreadable)?,
-                }
+            (Some(opened), _) => Ok(opened),
+            (None, Scope::Only(allowed)) => Err(allowed.outside(subject)),
+            (None, _) => Err(self.unreadable(subject, &Errno::XDEV)),
+        }
+    }
+
+    /// Does what a file system may hold up: by a reader, if the checks share them.
+    pub(super) fn apart<T: Send + 'static>(
+        &self,
+        subject: &str,
+        path: &Path,
+        work: impl FnOnce() -> Result<T, Errno> + Send + 'static,
+    ) -> Result<T> {
+        let done = match &self.shared {
+            None => work(),
+            Some((library, deadline)) => {
+                let done = library.readers.run(path, *deadline, work);
+                done.map_err(|held| {
+                    self.hindered.set(true);
+                    let write = "name a file on a local disk";
+                    refusal(subject, format!("cannot be read: {held}"), write)
+                })?
             }
         };
-        let stat = fstat(&fd).map_err(unreadable)?;
-        if matches!(self.scope, Scope::Only(_)) {
-            let stamp = Stamp::settled(&stat);
-            self.read.borrow_mut().push((path.to_owned(), stamp));
+        done.map_err(|errno| self.unreadable(subject, &errno))
+    }
+
+    /// Whether all files are still the same as when they were seen.
+    ///
+    /// # Errors
+    /// One of them hangs.
+    pub fn are_as(&self, seen: &Seen) -> Result<bool> {
+        for (path, stamp) in &seen.read {
+            let file = path.clone();
+            let now = self.apart(&path.display().to_string(), path, move || {
+                Ok(stat(&file).ok().map(|stat| Stamp::new(&stat)))
+            })?;
+            if stamp.is_none() || now != *stamp {
+                return Ok(false);
+            }
         }
-        Ok((fd, stat))
+        Ok(true)
     }
 
     fn unreadable(&self, subject: &str, error: &dyn Display) -> Error {
@@ -208,12 +319,17 @@ impl Allowed {
     }
 
     /// The folder that a path is below, and the rest of the path.
-    fn below<'a>(&self, subject: &str, path: &'a Path) -> Result<(&Path, &'a Path)> {
-        let found = self.folders.iter().find_map(|folder| {
+    fn split<'a>(&self, path: &'a Path) -> Option<(&Path, &'a Path)> {
+        self.folders.iter().find_map(|folder| {
             let rest = path.strip_prefix(folder).ok()?;
             (!rest.as_os_str().is_empty()).then_some((folder.as_path(), rest))
-        });
-        found.ok_or_else(|| self.outside(subject))
+        })
+    }
+
+    /// Refuses a path that is not below one of the folders.
+    fn below(&self, subject: &str, path: &Path) -> Result<()> {
+        let found = self.split(path);
+        found.map(drop).ok_or_else(|| self.outside(subject))
     }
 
     fn outside(&self, subject: &str) -> Error {
@@ -239,51 +355,54 @@ fn name_of(kind: FileType) -> &'static str {
     }
 }
 
-/// Files as they were when they were read.
+/// Files as they were when they were read, and the memory that they take.
 #[derive(Debug, Default)]
-pub struct Seen(Vec<(PathBuf, Option<Stamp>)>);
-
-impl Seen {
-    /// Whether all of them are still the same.
-    pub fn unchanged(&self) -> bool {
-        self.0.iter().all(|(path, stamp)| {
-            stamp.is_some() && stat(path).is_ok_and(|stat| Some(Stamp::new(&stat)) == *stamp)
-        })
-    }
+pub struct Seen {
+    read: Vec<(PathBuf, Option<Stamp>)>,
+    memory: Vec<Arc<Share>>,
 }
 
-/// What changes whenever a file does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: i64,
-    /// Seconds and nanoseconds, as is the next.
-    modified: (i64, i64),
-    /// Changes with every write, and cannot be set back.
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    #[allow(clippy::useless_conversion, reason = "the types differ by platform")]
-    fn new(stat: &Stat) -> Stamp {
-        Stamp {
-            device: stat.st_dev.into(),
-            inode: stat.st_ino.into(),
-            size: stat.st_size.into(),
-            modified: (stat.st_mtime.into(), stat.st_mtime_nsec as i64),
-            changed: (stat.st_ctime.into(), stat.st_ctime_nsec as i64),
+impl Scope {
+    /// Opens a file that is allowed; `EXDEV` is one that is not below its folder.
+    fn open(&self, path: &Path) -> Result<OwnedFd, Errno> {
+        // Opening a FIFO must not wait for whoever writes to it.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        match self {
+            Scope::Any => open(path, flags, Mode::empty()),
+            Scope::Within(root) => open_in(root, path, flags, Bounds::InRoot),
+            Scope::Only(allowed) if allowed.names(path) => open(path, flags, Mode::empty()),
+            Scope::Only(allowed) => {
+                let (folder, rest) = allowed.split(path).ok_or(Errno::XDEV)?;
+                open_in(folder, rest, flags, Bounds::Beneath)
+            }
         }
     }
+}
 
-    /// `None` while the file is so young that a further change might not show.
-    fn settled(stat: &Stat) -> Option<Stamp> {
-        let stamp = Stamp::new(stat);
-        let seconds = u64::try_from(stamp.changed.0).unwrap_or_default();
-        let changed = UNIX_EPOCH + Duration::from_secs(seconds);
-        let age = SystemTime::now().duration_since(changed).ok()?;
-        (age > SETTLED).then_some(stamp)
+/// Reads a file in pieces; `None` if it is larger than `most`.
+fn in_pieces(fd: &OwnedFd, size: usize, most: usize) -> Result<Option<Vec<u8>>, Errno> {
+    let mut content = Vec::with_capacity(size);
+    let mut piece = vec![0; (size + 1).clamp(4 << 10, PIECE)];
+    while content.len() <= most {
+        match rustix::io::read(fd, &mut piece) {
+            Ok(0) => return Ok(Some(content)),
+            Ok(length) => content.extend_from_slice(&piece[..length]),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
     }
+    Ok(None)
+}
+
+fn names_in(folder: &OwnedFd) -> Result<Vec<String>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name != "." && name != ".." {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -291,12 +410,12 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::path::PathBuf;
     use std::sync::Arc;
-    use std::time::{Duration, SystemTime};
+    use std::time::{Duration, Instant, SystemTime};
     use std::{fs, process};
 
     use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-    use super::{Allowed, Files};
+    use super::{Allowed, Deadline, Files, Library, Seen, Stamp};
 
     /// A folder with `in/file`, `out` and a pipe.
     fn folder(test: &str) -> PathBuf {
@@ -307,6 +426,15 @@ mod tests {
         let mode = Mode::RUSR | Mode::WUSR;
         mknodat(CWD, folder.join("pipe"), FileType::Fifo, mode, 0).expect("a pipe");
         folder
+    }
+
+    fn only(folders: &[PathBuf], named: &[PathBuf]) -> Files {
+        let allowed = Allowed {
+            folders: folders.to_vec(),
+            named: named.to_vec(),
+        };
+        let deadline = Deadline::new(Instant::now(), Duration::from_secs(30));
+        Files::only(Arc::new(allowed), Library::new(8, 1 << 20), deadline)
     }
 
     fn refusal(files: &Files, file: &str) -> String {
@@ -340,13 +468,7 @@ mod tests {
         symlink("file", folder.join("in/inner")).expect("a link");
         symlink("../out", folder.join("in/outer")).expect("a link");
         symlink(folder.join("in/file"), folder.join("in/absolute")).expect("a link");
-        let files = |folders: &[PathBuf], named: &[PathBuf]| {
-            Files::only(Arc::new(Allowed {
-                folders: folders.to_vec(),
-                named: named.to_vec(),
-            }))
-        };
-        let below = files(&[folder.join("in")], &[]);
+        let below = only(&[folder.join("in")], &[]);
         for inside in ["in/file", "in/inner"] {
             let read = below.read("--ca-file x", &path(inside));
             assert_eq!(read.expect(inside), b"inside");
@@ -366,8 +488,8 @@ mod tests {
             );
         }
         assert!(refusal(&below, "file").contains("not below"));
-        assert!(refusal(&files(&[], &[]), &path("out")).contains("with --files DIR"));
-        let named = files(&[], &[folder.join("out")]);
+        assert!(refusal(&only(&[], &[]), &path("out")).contains("with --files DIR"));
+        let named = only(&[], &[folder.join("out")]);
         assert_eq!(named.read("x", &path("out")).expect("named"), b"outside");
         fs::remove_dir_all(folder).expect("removed");
     }
@@ -377,30 +499,26 @@ mod tests {
         let folder = folder("changes");
         let file = folder.join("in/file");
         let read = || {
-            let files = Files::only(Arc::new(Allowed {
-                folders: vec![folder.join("in")],
-                named: Vec::new(),
-            }));
+            let files = only(&[folder.join("in")], &[]);
             let content = files.read("x", &file.display().to_string());
             content.expect("a file");
             files.into_seen()
         };
         // What was written just now may be written again within the same tick of the clock.
-        assert!(!read().unchanged());
-        let settled = super::Seen(
-            (read().0.into_iter())
-                .map(|(path, _)| {
-                    let stat = rustix::fs::stat(&path).expect("a file");
-                    (path, Some(super::Stamp::new(&stat)))
-                })
-                .collect(),
-        );
-        assert!(settled.unchanged());
+        let files = only(&[], &[]);
+        let unchanged = |seen: &Seen| files.are_as(seen).expect("no file hangs");
+        assert!(!unchanged(&read()));
+        let mut settled = read();
+        for (path, stamp) in &mut settled.read {
+            let stat = rustix::fs::stat(&*path).expect("a file");
+            *stamp = Some(Stamp::new(&stat));
+        }
+        assert!(unchanged(&settled));
         let times = fs::FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(9));
         let opened = fs::File::options().write(true).open(&file).expect("a file");
         opened.set_times(times).expect("times");
-        assert!(!settled.unchanged());
+        assert!(!unchanged(&settled));
         fs::remove_dir_all(folder).expect("removed");
-        assert!(!settled.unchanged());
+        assert!(!unchanged(&settled));
     }
 }

@@ -43,9 +43,11 @@ impl Material {
     ) -> Result<Material> {
         let files = files.again();
         // As in HAProxy, files beside `--verify none` have to be there, but decide nothing.
-        let authorities = match other.filter(|other| other.trusts_as(options)) {
-            Some(other) => other.authorities.clone(),
-            None => Arc::new(Authorities::read(options, files.again())?),
+        let authorities = match other {
+            Some(other) if other.trusts_as(options) && other.authorities.are_current(&files)? => {
+                other.authorities.clone()
+            }
+            _ => Arc::new(Authorities::read(options, files.again())?),
         };
         Ok(Material {
             authorities,
@@ -56,14 +58,17 @@ impl Material {
         })
     }
 
-    /// Whether these options trust the same sources, and their files have not changed.
+    /// Whether these options trust the same sources.
     pub fn trusts_as(&self, options: &Options) -> bool {
-        self.authorities.are_of(options) && self.authorities.are_current()
+        self.authorities.are_of(options)
     }
 
     /// Whether no file has changed since it was read.
-    pub fn is_current(&self) -> bool {
-        self.seen.unchanged() && self.authorities.are_current()
+    ///
+    /// # Errors
+    /// A file hangs.
+    pub fn is_current(&self, files: &Files) -> Result<bool> {
+        Ok(files.are_as(&self.seen)? && self.authorities.are_current(files)?)
     }
 
     /// What certificates are verified by; `None` for `--verify none`.

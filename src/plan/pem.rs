@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use rustls::pki_types::pem::{Error, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -137,6 +139,20 @@ pub(super) fn read(files: &Files, option: &str, file: &str) -> Result<Vec<u8>> {
         return Err(refusal(option, "is empty", SET_THE_VARIABLE));
     }
     files.read(&format!("{option} {file}"), file)
+}
+
+/// Returns what `parse` makes of a file that is to be PEM; where checks share their files, it is kept.
+pub(super) fn parsed<T: Send + Sync + 'static>(
+    files: &Files,
+    option: &str,
+    file: &str,
+    parse: impl FnOnce(&str, Vec<u8>) -> Result<T>,
+) -> Result<Arc<T>> {
+    if file.is_empty() {
+        return Err(refusal(option, "is empty", SET_THE_VARIABLE));
+    }
+    let subject = format!("{option} {file}");
+    files.parsed(&subject, file, |text| parse(&subject, text))
 }
 
 /// The sections with one of these labels.

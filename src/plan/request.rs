@@ -1,10 +1,13 @@
 //! The HTTP request, and what its response must be.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result};
 use ureq::http::uri::PathAndQuery;
 use ureq::http::{HeaderName, HeaderValue, Method, Uri, header};
 
 use super::files::Files;
+use super::memory::Memory;
 use super::names::Names;
 use crate::options::Options;
 use crate::options::expect::{Expectation, Part};
@@ -30,6 +33,8 @@ pub struct Request {
     pub max_head: Option<usize>,
     /// How much of the response's body is read at most, in bytes; 0 when no expectation needs it.
     pub max_body: u32,
+    /// The memory that bodies of many checks share; `None` if this process makes one check.
+    pub memory: Option<Arc<Memory>>,
 }
 
 impl Request {
@@ -63,6 +68,7 @@ impl Request {
             headers: with_defaults(headers, names, &method, &body)?,
             max_head: options.max_head.map(|size| size.0 as usize),
             max_body: if needs_body { max_body } else { 0 },
+            memory: None,
             method,
             body,
             expectations,

@@ -23,28 +23,27 @@ pub struct List {
     pub next_update: Option<i64>,
 }
 
+/// The lists of a file, and the certificates beside them.
+pub(super) type Content = (Vec<List>, Vec<Trusted>);
+
 impl List {
     /// The lists of a PEM file, and the certificates beside them.
-    pub(super) fn of_file(
-        option: &str,
-        file: &str,
-        files: &Files,
-    ) -> Result<(Vec<List>, Vec<Trusted>)> {
-        let subject = format!("{option} {file}");
-        let text = pem::read(files, option, file)?;
-        // Mostly there are none, and a list may have a million lines to look through.
-        let certificates = match memmem::find(&text, b"CERTIFICATE-----") {
-            Some(_) => from_text(&subject, &text)?,
-            None => Vec::new(),
-        };
-        let (bytes, places) = pem::lists(&subject, text)?;
-        let bytes = Arc::new(bytes);
-        let lists: Option<Vec<List>> = places
-            .into_iter()
-            .map(|place| List::new(bytes.clone(), place))
-            .collect();
-        let lists = lists.ok_or_else(|| unreadable(&subject))?;
-        Ok((lists, certificates))
+    pub(super) fn of_file(option: &str, file: &str, files: &Files) -> Result<Arc<Content>> {
+        pem::parsed(files, option, file, |subject, text| {
+            // Mostly there are none, and a list may have a million lines to look through.
+            let certificates = match memmem::find(&text, b"CERTIFICATE-----") {
+                Some(_) => from_text(subject, &text)?,
+                None => Vec::new(),
+            };
+            let (bytes, places) = pem::lists(subject, text)?;
+            let bytes = Arc::new(bytes);
+            let lists: Option<Vec<List>> = places
+                .into_iter()
+                .map(|place| List::new(bytes.clone(), place))
+                .collect();
+            let lists = lists.ok_or_else(|| unreadable(subject))?;
+            Ok((lists, certificates))
+        })
     }
 
     /// `None` if OpenSSL can't read the list.

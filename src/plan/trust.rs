@@ -1,5 +1,6 @@
 //! What makes a certificate acceptable, and our own client certificate.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -84,8 +85,9 @@ impl Authorities {
             // HAProxy puts everything in both files into one store: lists beside the roots count, and
             // roots beside the lists. Without crl-file it uses no list at all.
             lists = trust.lists_beside(&options.ca_file, &files)?;
-            for file in &options.crl_file {
-                let (found, certificates) = List::of_file("--crl-file", file, &files)?;
+            for file in named_once(&options.crl_file) {
+                let read = List::of_file("--crl-file", file, &files)?;
+                let (found, certificates) = &*read;
                 if found.is_empty() {
                     return Err(refusal(
                         format!("--crl-file {file}"),
@@ -93,8 +95,8 @@ impl Authorities {
                         "give a list in PEM format",
                     ));
                 }
-                lists.extend(found);
-                trust.certificates.extend(certificates);
+                lists.extend_from_slice(found);
+                trust.certificates.extend_from_slice(certificates);
             }
         }
         Ok(Authorities {
@@ -112,9 +114,12 @@ impl Authorities {
     }
 
     /// Whether the sources have not changed since they were read.
-    pub(super) fn are_current(&self) -> bool {
+    ///
+    /// # Errors
+    /// A file hangs.
+    pub(super) fn are_current(&self, files: &Files) -> Result<bool> {
         let system = self.sources.0.iter().any(|source| source == "@system-ca");
-        self.seen.unchanged() && !(system && self.read.elapsed() > SYSTEM_ROOTS)
+        Ok(!(system && self.read.elapsed() > SYSTEM_ROOTS) && files.are_as(&self.seen)?)
     }
 }
 
@@ -122,10 +127,15 @@ impl Trust {
     fn resolve(sources: &[String], files: &Files) -> Result<Trust> {
         let mut trust = Trust::default();
         let mut bundled = sources.is_empty();
-        for source in sources {
+        for source in named_once(sources) {
             match source.as_str() {
                 "@bundled" => bundled = true,
-                "@system-ca" => trust.certificates.extend(system_roots()?),
+                "@system-ca" => {
+                    let place = Path::new("@system-ca");
+                    let found =
+                        files.apart("--ca-file @system-ca", place, || Ok(system_roots()))?;
+                    trust.certificates.extend(found?);
+                }
                 unknown if unknown.starts_with('@') => {
                     return Err(refusal(
                         format!("--ca-file {unknown}"),
@@ -181,11 +191,14 @@ impl Trust {
         let subject = format!("--ca-file {name}");
         let before = self.certificates.len();
         match entries(name, files)? {
-            None => self.certificates.extend(from_file(name, files)?),
+            None => self
+                .certificates
+                .extend_from_slice(&from_file(name, files)?),
             Some(entries) => {
                 for file in entries {
                     match from_file(&file, files) {
-                        Ok(found) => self.certificates.extend(found),
+                        Ok(found) => self.certificates.extend_from_slice(&found),
+                        Err(error) if files.were_hindered() => return Err(error),
                         Err(_) => self.skipped.push(file),
                     }
                 }
@@ -204,14 +217,18 @@ impl Trust {
     /// The revocation lists in the files of `--ca-file`.
     fn lists_beside(&self, sources: &[String], files: &Files) -> Result<Vec<List>> {
         let mut lists = Vec::new();
-        for source in sources.iter().filter(|source| !source.starts_with('@')) {
+        for source in named_once(sources).filter(|source| !source.starts_with('@')) {
             let of_file = |file: &str| List::of_file("--ca-file", file, files);
             match entries(source, files)? {
-                None => lists.extend(of_file(source)?.0),
+                None => lists.extend_from_slice(&of_file(source)?.0),
                 Some(entries) => {
-                    let readable = entries.iter().filter(|file| !self.skipped.contains(file));
-                    let found = readable.filter_map(|file| of_file(file).ok());
-                    lists.extend(found.flat_map(|(lists, _)| lists));
+                    for file in entries.iter().filter(|file| !self.skipped.contains(file)) {
+                        match of_file(file) {
+                            Ok(found) => lists.extend_from_slice(&found.0),
+                            Err(error) if files.were_hindered() => return Err(error),
+                            Err(_) => {}
+                        }
+                    }
                 }
             }
         }
@@ -255,9 +272,17 @@ fn entries(name: &str, files: &Files) -> Result<Option<Vec<String>>> {
     Ok(entries.map(paths))
 }
 
-fn from_file(file: &str, files: &Files) -> Result<Vec<Trusted>> {
-    let text = pem::read(files, "--ca-file", file)?;
-    from_text(&format!("--ca-file {file}"), &text)
+/// The files of a list, each once: named again, a file adds nothing.
+fn named_once(files: &[String]) -> impl Iterator<Item = &String> {
+    let all = files.iter().enumerate();
+    all.filter(|(at, file)| !files[..*at].contains(file))
+        .map(|(_, file)| file)
+}
+
+fn from_file(file: &str, files: &Files) -> Result<Arc<Vec<Trusted>>> {
+    pem::parsed(files, "--ca-file", file, |subject, text| {
+        from_text(subject, &text)
+    })
 }
 
 /// The operating system's roots. Those that cannot be read do not hide the others.
@@ -271,7 +296,7 @@ fn system_roots() -> Result<Vec<Trusted>> {
         ));
     }
     let readable = found.certs.into_iter().map(|der| Trusted {
-        der,
+        der: Arc::new(der),
         explicitly: None,
     });
     Ok(readable.filter(|found| found.parts().is_some()).collect())

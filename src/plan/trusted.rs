@@ -1,5 +1,7 @@
 //! Certificates in PEM files, with what OpenSSL's own form says about their use.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use rustls::pki_types::CertificateDer;
 
@@ -9,10 +11,10 @@ use crate::certificate::element::{Elements, OID, SEQUENCE, only};
 use crate::refusal::refusal;
 
 /// A certificate from a file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Trusted {
     /// The certificate; something of OpenSSL's may follow it.
-    pub(super) der: CertificateDer<'static>,
+    pub(super) der: Arc<CertificateDer<'static>>,
     /// Whether OpenSSL's own form says that it is trusted for servers, or is not.
     pub explicitly: Option<bool>,
 }
@@ -55,7 +57,7 @@ pub(super) fn from_text(subject: &str, text: &[u8]) -> Result<Vec<Trusted>> {
             false => None,
         };
         found.push(Trusted {
-            der: certificate.der,
+            der: Arc::new(certificate.der),
             explicitly,
         });
     }

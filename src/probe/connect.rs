@@ -3,8 +3,7 @@
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use rustix::net::{
 };
 
 use super::socket::{Socket, Stop, wait};
-use crate::deadline::Deadline;
+use crate::deadline::{Calls, Deadline, NotDone};
 use crate::failure::Failure;
 use crate::plan::{Host, ProxyHeader, Target};
 use crate::start::resolve_from_files_and_dns;
@@ -24,7 +23,7 @@ use crate::start::resolve_from_files_and_dns;
 /// How soon a full backlog of a unix socket is tried again; the kernel cannot wake us for it.
 const UNIX_RETRY: Duration = Duration::from_millis(5);
 /// getaddrinfo's own needs are below this; the default of 2 MiB is as much as the whole check.
-const RESOLVER_STACK: usize = 256 << 10;
+const STACK: usize = 256 << 10;
 
 /// All addresses of a target, or the path of its socket.
 pub fn addresses(target: &Target, deadline: Deadline) -> Result<Vec<Address>, Failure> {
@@ -59,40 +58,39 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// How many threads may ask the resolver at once, in a process of many checks. Where no name server
-/// answers, they stay for up to a minute after their check.
-const RESOLVERS: usize = 512;
-static RESOLVING: AtomicUsize = AtomicUsize::new(0);
+/// In a process of many checks: where no name server answers, a thread stays for up to a minute after its
+/// check.
+static RESOLVERS: Calls = Calls::new(512);
+/// The kernel looks up the path of a unix socket, and the file system may not answer.
+static UNIX_CONNECTS: Calls = Calls::new(64);
 
 /// Asks the system's resolver, on a thread that is left behind when it does not answer in time:
 /// getaddrinfo knows no deadline.
 fn resolve(name: &str, port: u16, deadline: Deadline) -> Result<Vec<Address>, Failure> {
-    let (answer, answered) = channel();
     let question = (name.to_owned(), port);
-    if RESOLVING.fetch_add(1, Ordering::Relaxed) >= RESOLVERS {
-        RESOLVING.fetch_sub(1, Ordering::Relaxed);
-        return Err(unresolved(name, None));
-    }
-    thread::Builder::new()
-        .stack_size(RESOLVER_STACK)
-        .spawn(move || {
-            resolve_from_files_and_dns();
-            let found = question
-                .to_socket_addrs()
-                .map(|found| found.collect::<Vec<_>>());
-            RESOLVING.fetch_sub(1, Ordering::Relaxed);
-            let _ = answer.send(found);
-        })
-        .inspect_err(|_| _ = RESOLVING.fetch_sub(1, Ordering::Relaxed))
-        .map_err(|error| Failure::Internal(format!("no thread for the resolver: {error}")))?;
-    let left = deadline.remaining().unwrap_or_default();
-    match answered.recv_timeout(left) {
+    let found = RESOLVERS.run(deadline, STACK, move || {
+        resolve_from_files_and_dns();
+        let found = question.to_socket_addrs();
+        found.map(|found| found.collect::<Vec<_>>())
+    });
+    match found {
         Ok(Ok(found)) if found.is_empty() => Err(unresolved(name, Some("it has no address"))),
         Ok(Ok(found)) => Ok(found.into_iter().map(Address::Tcp).collect()),
         Ok(Err(error)) => Err(unresolved(name, Some(&error.to_string()))),
-        Err(RecvTimeoutError::Timeout) => Err(unresolved(name, None)),
-        Err(RecvTimeoutError::Disconnected) => {
-            Err(Failure::Internal("the resolver's thread died".to_owned()))
+        Err(NotDone::Late) => Err(unresolved(name, None)),
+        Err(not_done) => Err(not_done.into_failure("for the resolver")),
+    }
+}
+
+impl NotDone {
+    /// The failure of a check that couldn't make a call. `purpose` is what the call's thread is for.
+    fn into_failure(self, purpose: &str) -> Failure {
+        match self {
+            NotDone::Late => Failure::ConnectTimeout,
+            NotDone::TooMany(most) => Failure::AtLimit(format!(
+                "{most} other checks already wait {purpose} (limit of sni-check serve)"
+            )),
+            NotDone::NoThread(error) => Failure::Internal(format!("no thread {purpose}: {error}")),
         }
     }
 }
@@ -213,9 +211,13 @@ fn local_address(socket: impl AsFd) -> Option<SocketAddr> {
 fn dial_unix(path: &Path, deadline: Deadline) -> Result<OwnedFd, Failure> {
     let to = SocketAddrUnix::new(path).map_err(Failure::Connect)?;
     let fd = stream(AddressFamily::UNIX)?;
+    let fd = Arc::new(fd);
     loop {
-        match connect(&fd, &to) {
-            Ok(()) => return Ok(fd),
+        let (socket, path) = (fd.clone(), to.clone());
+        let connected = UNIX_CONNECTS.run(deadline, STACK, move || connect(&socket, &path));
+        match connected.map_err(|not_done| not_done.into_failure("for a unix socket"))? {
+            // The thread that called has let go of it.
+            Ok(()) => return Arc::into_inner(fd).ok_or(Failure::ConnectTimeout),
             Err(Errno::AGAIN) => {
                 let left = deadline.remaining().ok_or(Failure::ConnectTimeout)?;
                 thread::sleep(UNIX_RETRY.min(left));

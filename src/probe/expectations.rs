@@ -5,7 +5,7 @@ use crate::deadline::Deadline;
 use crate::failure::{Closed, Failure};
 use crate::options::expect::regex::GivenUp;
 use crate::options::expect::{Answer, Expectation, Part};
-use crate::plan::Request;
+use crate::plan::{Request, Share};
 
 /// What judges: the expectations, the head of the response, and the time there is.
 pub(super) struct Judge<'a> {
@@ -27,6 +27,26 @@ pub(super) struct ReadBody {
     found: bool,
     /// How much had come when regular expressions last looked at it.
     looked_at: usize,
+    /// What it takes of the memory that checks share.
+    pub share: Option<Share>,
+}
+
+impl ReadBody {
+    /// Makes room for so many bytes more, of at most `limit`; returns `false` if no memory is left.
+    pub fn makes_room(&mut self, more: usize, limit: usize) -> bool {
+        let (needed, capacity) = (self.bytes.len() + more, self.bytes.capacity());
+        if needed <= capacity {
+            return true;
+        }
+        let capacity = needed.max(2 * capacity).min(limit);
+        if let Some(share) = &mut self.share
+            && share.resize(capacity).is_err()
+        {
+            return false;
+        }
+        self.bytes.reserve_exact(capacity - self.bytes.len());
+        true
+    }
 }
 
 impl Judge<'_> {
@@ -37,6 +57,17 @@ impl Judge<'_> {
         rules
             .find_map(|rule| self.unmet(rule, body))
             .map_or(Ok(()), Err)
+    }
+
+    /// The failure of the first expectation of this part, which can't be judged because of a limit.
+    pub fn undecided(&self, part: Part, limit: GivenUp) -> Failure {
+        let mut rules = self.request.expectations.iter();
+        let rule = rules.find(|rule| rule.part() == part);
+        Failure::Undecided {
+            expected: rule.map(ToString::to_string).unwrap_or_default(),
+            part,
+            limit,
+        }
     }
 
     /// Why an expectation is not met, if it is not.

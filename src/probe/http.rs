@@ -13,6 +13,7 @@ use super::stream::{Stream, TlsStop};
 use crate::deadline::Deadline;
 use crate::failure::{Closed, Failure};
 use crate::options::expect::Part;
+use crate::options::expect::regex::GivenUp;
 use crate::plan::Request;
 
 /// What is kept of a healthy response.
@@ -147,7 +148,12 @@ impl<S: Stream> Connection<S> {
         if limit == 0 {
             return Ok(body);
         }
+        let memory = judge.request.memory.as_ref();
+        body.share = memory.and_then(|memory| memory.take(0).ok());
         loop {
+            if !body.makes_room(self.received.len() + PART, limit + 2 * PART) {
+                return Err(judge.undecided(Part::Body, GivenUp::Room));
+            }
             let more = self.more_of_body(&mut framing, &mut body.bytes);
             let more = more.map_err(|stop| judge.body_ended(stop.into_failure(true)))?;
             body.cut = body.bytes.len() > limit;

@@ -32,25 +32,16 @@ impl Answer {
         }
     }
 
-    pub fn at_limit() -> Answer {
+    pub fn at_limit(reason: &str) -> Answer {
         Answer {
             code: Code::AtLimit,
-            reason: plain(Code::AtLimit.meaning()),
+            reason: plain(reason),
         }
     }
 
     /// Sends it, and ends the connection.
     pub fn send(&self, socket: &Socket) {
-        let bytes = self.to_http();
-        let mut rest = bytes.as_bytes();
-        let sent = socket.write_all(|to| {
-            let written = to.write(rest)?;
-            rest = &rest[written..];
-            Ok(!rest.is_empty())
-        });
-        if sent.is_ok() {
-            part(socket);
-        }
+        send(socket, &self.to_http());
     }
 
     fn to_http(&self) -> String {
@@ -64,6 +55,28 @@ impl Answer {
              content-length: 0\r\nconnection: close\r\n\r\n",
             code.number()
         )
+    }
+}
+
+/// Sends a page of text, and ends the connection.
+pub(super) fn send_page(socket: &Socket, text: &str) {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n",
+        text.len()
+    );
+    send(socket, &(head + text));
+}
+
+fn send(socket: &Socket, text: &str) {
+    let mut rest = text.as_bytes();
+    let sent = socket.write_all(|to| {
+        let written = to.write(rest)?;
+        rest = &rest[written..];
+        Ok(!rest.is_empty())
+    });
+    if sent.is_ok() {
+        part(socket);
     }
 }
 

@@ -138,8 +138,10 @@ impl Listener {
             ListenAddress::Unix(path) => {
                 remove_stale(path)?;
                 let group = options.group.as_deref().map(group).transpose()?;
-                let mode = options.mode.unwrap_or(DEFAULT_MODE);
-                let fd = bind_unix(path, mode, group).map_err(|error| failed(&error))?;
+                let fd = bind_unix(path).map_err(|error| failed(&error))?;
+                let opened = open_to(path, options, group);
+                // Nobody else could connect to it, nor would it be in use.
+                opened.inspect_err(|_| _ = fs::remove_file(path))?;
                 (fd, file_of(path))
             }
         };
@@ -204,19 +206,36 @@ fn stream(family: AddressFamily) -> Result<OwnedFd, Errno> {
     socket_with(family, SocketType::STREAM, flags, None)
 }
 
-/// Nobody but us can connect until group and mode are set.
-fn bind_unix(path: &Path, mode: SocketMode, group: Option<Gid>) -> io::Result<OwnedFd> {
+/// Nobody but this user can connect until group and mode are set.
+fn bind_unix(path: &Path) -> io::Result<OwnedFd> {
     let address = SocketAddrUnix::new(path)?;
     let fd = stream(AddressFamily::UNIX)?;
     let before = umask(Mode::RWXG | Mode::RWXO);
     let bound = bind(&fd, &address);
     umask(before);
     bound?;
-    if group.is_some() {
-        chown(path, None, group)?;
-    }
-    chmod(path, Mode::from_raw_mode(mode.0))?;
     Ok(fd)
+}
+
+/// Sets group and mode of a socket.
+fn open_to(path: &Path, options: &ServeOptions, group: Option<Gid>) -> Result<()> {
+    let name = options.group.as_deref().unwrap_or_default();
+    if let Some(group) = group
+        && let Err(errno) = chown(path, None, Some(group))
+    {
+        let what = format!("cannot be given to the socket: {errno}");
+        let write = "start serve as root or as a member of that group, or leave --group out";
+        return Err(refusal(format!("--group {name}"), what, write));
+    }
+    let mode = options.mode.unwrap_or(DEFAULT_MODE);
+    chmod(path, Mode::from_raw_mode(mode.0)).map_err(|errno| {
+        let what = format!("cannot be set: {errno}");
+        refusal(
+            format!("--mode {:04o}", mode.0),
+            what,
+            "choose another path",
+        )
+    })
 }
 
 /// Removes the socket of a server that is gone.

@@ -24,7 +24,7 @@ use crate::refusal::{Misfit, refusal, together};
             http-check connect addr unix@/run/sni-check/socket\n    \
             http-check send-state\n    \
             http-check send meth GET uri / hdr X-Check-Options \"--sni www.example.com\"\n    \
-            http-check expect status 200 status-code \"res.hdr(x-check-code)\" \\\n      \
+            http-check expect hdr name X-Check-Code value 0 status-code \"res.hdr(x-check-code)\" \\\n      \
             on-success \"%[res.hdr(x-check-reason)]\" \\\n      \
             on-error \"%[res.hdr(x-check-reason)]\""
 )]
@@ -57,6 +57,10 @@ pub struct ServeOptions {
     /// check only servers in this network, such as 203.0.113.0/24; repeatable (default: every server)
     #[argh(option, arg_name = "CIDR")]
     pub allow_target: Vec<Network>,
+
+    /// ask the server at --listen (default unix:/run/sni-check/socket) whether it works, and exit
+    #[argh(switch)]
+    pub ping: bool,
 }
 
 /// A call of `serve`.

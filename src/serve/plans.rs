@@ -1,49 +1,79 @@
-//! The plan of each request. Everything that depends only on the options is kept under their text, with
-//! the content of their files, until one of the files changes.
+//! The plan of each request. What its options alone decide is kept by their text, files included, for
+//! as long as these stay the same.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use super::defaults::over;
 use super::options::{Network, ServeCall};
-use super::request::Request;
+use super::request::{OPTIONS, Request};
+use crate::deadline::Deadline;
 use crate::options::Options;
+use crate::options::expect::Expectation;
 use crate::options::handed::{self, Carrier};
-use crate::plan::{Allowed, Files, Host, Material, Output, Plan, Target};
+use crate::plan::{
+    Allowed, DEFAULT_TIMEOUT, Files, Host, Library, Material, Output, Plan, Share, Target,
+};
 use crate::refusal::refusal;
 
-/// How many different texts of options are kept. A backend of HAProxy has one.
+/// How many different texts of options are kept; a backend of HAProxy's has one.
 const KEPT: usize = 1024;
+
+/// How much memory of a process of serve is for what requests make it hold: files, options and bodies.
+/// A process with 512 checks at once stays below 64 MB with it.
+const MEMORY: usize = 12 << 20;
+/// How much of that the options of one request may take, without their files.
+const LARGEST_TEXT: usize = 256 << 10;
+/// A head that is longer than this counts, too.
+const USUAL_HEAD: usize = 16 << 10;
+/// How long serve waits at its start for the files of its own command line.
+const START: Duration = Duration::from_secs(10);
 
 /// Makes the plans of requests.
 #[derive(Debug)]
 pub(super) struct Plans {
     defaults: Options,
     allowed: Arc<Allowed>,
+    library: Arc<Library>,
     networks: Vec<Network>,
     remote: bool,
     /// The variable SNI_HOST of this process.
     sni_host: Option<String>,
     kept: Mutex<HashMap<String, Arc<Prepared>>>,
+    /// Held while options are read: how much memory they take is known only afterwards.
+    reading: Mutex<()>,
 }
 
-/// Everything about a plan that depends only on the options.
+/// What options alone decide.
 #[derive(Debug)]
 struct Prepared {
     options: Options,
     output: Output,
     material: Material,
+    /// The memory that the options take.
+    _share: Share,
+}
+
+/// A plan, and the memory that it needs for as long as it is carried out.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub plan: Plan,
+    _prepared: Arc<Prepared>,
+    _head: Option<Share>,
 }
 
 impl Plans {
+    /// Plans for so many checks at once.
+    ///
     /// # Errors
-    /// Defaults that no request could use, such as a file that can't be read.
-    pub fn new(call: &ServeCall, sni_host: Option<String>) -> Result<Plans> {
+    /// Defaults that no request could use, such as a file that cannot be read.
+    pub fn new(call: &ServeCall, checks: usize, sni_host: Option<String>) -> Result<Plans> {
         let defaults = call.defaults.clone();
         let folders = call.own.files.iter().map(PathBuf::from).collect();
         let named = defaults
@@ -52,20 +82,24 @@ impl Plans {
             .collect();
         let plans = Plans {
             allowed: Arc::new(Allowed { folders, named }),
+            library: Library::new(checks, MEMORY),
             networks: call.own.allow_target.clone(),
             remote: call.own.allow_remote,
             defaults,
             sni_host,
             kept: Mutex::default(),
+            reading: Mutex::default(),
         };
-        plans.prepare("")?;
+        plans.prepare("", Instant::now() + START)?;
         Ok(plans)
     }
 
+    /// Makes the plan of a request that came at `accepted`.
+    ///
     /// # Errors
-    /// Options that are refused, and a server that may not be checked.
-    pub fn plan(&self, request: &Request) -> Result<Plan> {
-        let prepared = self.prepared(&request.options)?;
+    /// Whatever is refused in the options, or for this server; [`UsedUp`] if there is no memory left.
+    pub fn plan(&self, request: &Request, accepted: Instant) -> Result<Ready> {
+        let prepared = self.prepared(&request.options, accepted)?;
         let server = &request.server;
         let address = server.address.map(|address| address.to_string());
         let arguments = [
@@ -74,7 +108,7 @@ impl Plans {
             address.unwrap_or_default(),
             server.port.clone(),
         ];
-        let plan = Plan::of(
+        let mut plan = Plan::of(
             &prepared.options,
             &prepared.material,
             &arguments,
@@ -83,15 +117,26 @@ impl Plans {
             prepared.output.clone(),
         )?;
         self.refuse_target(&plan.target)?;
-        Ok(plan)
+        plan.request.memory = Some(self.library.memory.clone());
+        let head = plan.request.max_head.filter(|size| *size > USUAL_HEAD);
+        // The buffer and the fields.
+        let head = head.map(|size| self.library.take(2 * size)).transpose()?;
+        Ok(Ready {
+            plan,
+            _prepared: prepared,
+            _head: head,
+        })
     }
 
-    fn prepared(&self, text: &str) -> Result<Arc<Prepared>> {
+    fn prepared(&self, text: &str, accepted: Instant) -> Result<Arc<Prepared>> {
         let found = self.lock().get(text).cloned();
-        if let Some(prepared) = found.filter(|prepared| prepared.material.is_current()) {
-            return Ok(prepared);
+        if let Some(prepared) = found {
+            let files = self.files(accepted + timeout(&prepared.options));
+            if prepared.material.is_current(&files)? {
+                return Ok(prepared);
+            }
         }
-        let prepared = Arc::new(self.prepare(text)?);
+        let prepared = Arc::new(self.prepare(text, accepted)?);
         let mut kept = self.lock();
         if kept.len() >= KEPT && !kept.contains_key(text) {
             kept.clear();
@@ -104,22 +149,45 @@ impl Plans {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn prepare(&self, text: &str) -> Result<Prepared> {
-        let given = self.parse(text)?;
-        let options = over(given, &self.defaults);
+    /// The files that requests may name, which are read until `end`.
+    fn files(&self, end: Instant) -> Files {
+        let deadline = Deadline::new(end, Duration::ZERO);
+        Files::only(self.allowed.clone(), self.library.clone(), deadline)
+    }
+
+    fn prepare(&self, text: &str, accepted: Instant) -> Result<Prepared> {
+        if self.library.memory.left() < MEMORY / 2 {
+            self.lock().clear();
+            self.library.forget_unused();
+        }
+        let (options, size) = {
+            let _alone = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+            let options = over(self.parse(text)?, &self.defaults);
+            let size = size(text, &options);
+            (options, size)
+        };
+        if size > LARGEST_TEXT {
+            let what = format!(
+                "takes more than {} kB of memory, a limit of sni-check serve",
+                LARGEST_TEXT >> 10
+            );
+            return Err(refusal(OPTIONS, what, "shorten its regular expressions"));
+        }
+        let share = self.library.take(size)?;
         let output = Output::new(&options)?;
-        let files = Files::only(self.allowed.clone());
-        let beside = self
+        let files = self.files(accepted + timeout(&options));
+        let other = self
             .lock()
             .values()
             .find(|other| other.material.trusts_as(&options))
             .cloned();
-        let beside = beside.as_ref().map(|other| &other.material);
-        let material = Material::read_beside(&options, &files, beside)?;
+        let other = other.as_ref().map(|other| &other.material);
+        let material = Material::read_beside(&options, &files, other)?;
         Ok(Prepared {
             options,
             output,
             material,
+            _share: share,
         })
     }
 
@@ -155,38 +223,51 @@ impl Plans {
     }
 }
 
+fn timeout(options: &Options) -> Duration {
+    options.timeout.map_or(DEFAULT_TIMEOUT, |time| time.0)
+}
+
+/// About how much memory options take: their words in several places, a client certificate, and what
+/// regular expressions are compiled to.
+fn size(text: &str, options: &Options) -> usize {
+    let rules = options.expect.iter().map(Expectation::size);
+    (4 << 10) + 4 * text.len() + rules.sum::<usize>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::options::parse;
-    use super::{Plans, Request};
+    use super::{Instant, Plan, Plans, Request};
     use crate::options::Parsed;
 
     fn plans(text: &str) -> Plans {
         let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
         match parse(&words).expect(text) {
-            Parsed::Options(call) => Plans::new(&call, None).expect(text),
+            Parsed::Options(call) => Plans::new(&call, 8, None).expect(text),
             Parsed::Help => panic!("help"),
         }
     }
 
-    fn request(options: &str) -> Request {
+    fn plan(plans: &Plans, options: &str) -> anyhow::Result<Plan> {
         let state = "UP; address=192.0.2.7; port=443; name=be/srv; node=x";
-        Request {
+        let request = Request {
             options: options.to_owned(),
             server: super::super::request::Server::parse(state).expect(state),
-        }
+        };
+        let ready = plans.plan(&request, Instant::now());
+        ready.map(|ready| ready.plan)
     }
 
     #[test]
     fn the_server_comes_from_the_request_and_the_rest_from_both() {
         let plans = plans("--sni a.example --uri /default");
-        let plan = plans.plan(&request("--uri /x")).expect("a plan");
-        assert_eq!(plan.target.to_string(), "192.0.2.7:443");
-        assert_eq!(plan.subject(), "be/srv");
-        assert_eq!(plan.request.uri.path(), "/x");
-        assert_eq!(plan.names.host, "a.example");
-        let plan = plans.plan(&request("")).expect("a plan");
-        assert_eq!(plan.request.uri.path(), "/default");
+        let planned = plan(&plans, "--uri /x").expect("a plan");
+        assert_eq!(planned.target.to_string(), "192.0.2.7:443");
+        assert_eq!(planned.subject(), "be/srv");
+        assert_eq!(planned.request.uri.path(), "/x");
+        assert_eq!(planned.names.host, "a.example");
+        let planned = plan(&plans, "").expect("a plan");
+        assert_eq!(planned.request.uri.path(), "/default");
     }
 
     #[test]
@@ -223,18 +304,18 @@ mod tests {
                 "no network of --allow-target",
             ),
         ] {
-            let error = plans(command).plan(&request(options)).expect_err(options);
+            let error = plan(&plans(command), options).expect_err(options);
             let error = format!("{error:#}");
             assert!(error.contains(part), "{options}: {error}");
         }
-        assert!(plans(remote).plan(&request("--sni a")).is_ok());
+        assert!(plan(&plans(remote), "--sni a").is_ok());
     }
 
     #[test]
     fn the_same_roots_are_kept_once() {
         let plans = plans("--ca-file @system-ca");
         let trust = |options: &str| {
-            let plan = plans.plan(&request(options)).expect("a plan");
+            let plan = plan(&plans, options).expect("a plan");
             plan.tls
                 .verification
                 .as_ref()
@@ -253,8 +334,27 @@ mod tests {
         let plans = plans("");
         for number in 0..2000 {
             let options = format!("--sni a{number}.example");
-            plans.plan(&request(&options)).expect("a plan");
+            plan(&plans, &options).expect("a plan");
         }
         assert!(plans.kept.lock().expect("a lock").len() <= super::KEPT);
+    }
+
+    #[test]
+    fn options_that_take_much_memory_are_refused_and_what_is_kept_is_bounded_in_bytes() {
+        let plans = plans("");
+        let rules = " --expect 'rstring ((a{1,90}|b){1,9}){1,9}'".repeat(60);
+        let error = plan(&plans, &format!("--sni a.example{rules}")).expect_err("too large");
+        assert!(
+            error.to_string().contains("a limit of sni-check serve"),
+            "{error}"
+        );
+        let before = plans.library.memory.left();
+        for number in 0..200 {
+            let rules = " --expect 'rstring (a{1,90}|b){1,20}'".repeat(20);
+            plan(&plans, &format!("--sni a{number}.example{rules}")).expect("a plan");
+        }
+        assert!(plans.library.memory.left() > before / 4);
+        plans.kept.lock().expect("a lock").clear();
+        assert!(plans.library.memory.left() >= before);
     }
 }

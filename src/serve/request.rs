@@ -17,6 +17,17 @@ pub const OPTIONS: &str = "X-Check-Options";
 /// What HAProxy says of the server (configuration manual, `http-check send-state`).
 pub const STATE: &str = "X-Haproxy-Server-State";
 
+/// What a client asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A check.
+    Check(Request),
+    /// Whether serve itself works.
+    Healthy,
+    /// The figures of serve, for Prometheus.
+    Metrics,
+}
+
 /// What HAProxy asks.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Request {
@@ -41,7 +52,7 @@ pub struct Server {
 ///
 /// # Errors
 /// What is not such a request, or lacks a field.
-pub(super) fn read(socket: &Socket) -> Result<Option<Request>> {
+pub(super) fn read(socket: &Socket) -> Result<Option<Asked>> {
     let mut head = [0; MAX_HEAD];
     let mut length = 0;
     loop {
@@ -80,7 +91,7 @@ fn receive(socket: &Socket, buffer: &mut [u8]) -> Result<usize, Stop> {
 ///
 /// # Errors
 /// What is not such a request, or lacks a field.
-pub fn parse(head: &[u8]) -> Result<Option<Request>> {
+pub fn parse(head: &[u8]) -> Result<Option<Asked>> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     match request.parse(head) {
@@ -101,6 +112,9 @@ pub fn parse(head: &[u8]) -> Result<Option<Request>> {
             "write http-check send meth GET",
         ));
     }
+    if let Some(page) = page(&request) {
+        return Ok(Some(page));
+    }
     let options = field(&request, OPTIONS)?.ok_or_else(|| {
         let write = "send it with `hdr X-Check-Options \"--sni NAME\"` in http-check send";
         refusal(OPTIONS, "is missing", write)
@@ -112,10 +126,25 @@ pub fn parse(head: &[u8]) -> Result<Option<Request>> {
             "add `http-check send-state` to the backend",
         )
     })?;
-    Ok(Some(Request {
+    Ok(Some(Asked::Check(Request {
         options: options.to_owned(),
         server: Server::parse(state)?,
-    }))
+    })))
+}
+
+/// The page that is asked for. What has a field of a check's is never one, whatever its path is: HAProxy
+/// would take each page for a healthy server.
+fn page(request: &httparse::Request<'_, '_>) -> Option<Asked> {
+    let of_check =
+        |name: &str| name.eq_ignore_ascii_case(OPTIONS) || name.eq_ignore_ascii_case(STATE);
+    if request.headers.iter().any(|field| of_check(field.name)) {
+        return None;
+    }
+    match request.path? {
+        "/-/healthy" => Some(Asked::Healthy),
+        "/metrics" => Some(Asked::Metrics),
+        _ => None,
+    }
 }
 
 /// The value of a field that must not come twice.
@@ -183,7 +212,7 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
-    use super::{Server, parse};
+    use super::{Asked, Server, parse};
 
     const STATE: &str = "UP 2/3; address=203.0.113.7; port=443; name=be/srv; node=lb; weight=1/1; \
                          scur=0/0; qcur=0";
@@ -201,9 +230,10 @@ mod tests {
             let part = parse(&head.as_bytes()[..length]).expect("a part");
             assert_eq!(part, None, "{length}");
         }
-        let request = parse(head.as_bytes())
-            .expect("a request")
-            .expect("all of it");
+        let asked = parse(head.as_bytes()).expect("a request");
+        let Some(Asked::Check(request)) = asked else {
+            panic!("{asked:?}");
+        };
         assert_eq!(request.options, "--sni a");
         assert_eq!(request.server.address, "203.0.113.7".parse().ok());
         assert_eq!(request.server.port, "443");
@@ -259,5 +289,18 @@ mod tests {
         ] {
             assert!(Server::parse(state).is_err(), "{state}");
         }
+    }
+
+    #[test]
+    fn a_page_is_no_check_and_a_check_is_no_page() {
+        for (path, page) in [("/-/healthy", Asked::Healthy), ("/metrics", Asked::Metrics)] {
+            let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\n");
+            let asked = parse(format!("{head}\r\n").as_bytes()).expect("a page");
+            assert_eq!(asked, Some(page));
+            assert!(
+                refusal(&format!("{head}X-Check-Options: --sni a\r\n\r\n")).contains("send-state")
+            );
+        }
+        assert!(refusal("GET /metrics/ HTTP/1.1\r\n\r\n").contains("is missing"));
     }
 }

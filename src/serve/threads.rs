@@ -112,12 +112,19 @@ impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
         Err(error)
     }
 
-    /// Waits until everything is served.
-    pub fn finish(&self) {
+    /// Waits until everything is served, but no longer than this; returns whether it is.
+    pub fn finish(&self, longest: Duration) -> bool {
+        let end = Instant::now() + longest;
         let mut state = self.shared.lock();
         while state.open > 0 {
-            state = wait(&self.shared.done, state);
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.shared.done.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        true
     }
 
     fn spawn(&self, run: fn(&Shared<F>)) -> io::Result<()> {

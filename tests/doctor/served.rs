@@ -34,7 +34,7 @@ fn backend(options: &str) -> String {
     format!(
         " option httpchk\n timeout check 900ms\n http-check connect addr unix@/socket\n \
          http-check send-state\n http-check send meth GET uri / hdr X-Check-Options \"{options}\"\n \
-         http-check expect status 200 status-code \"res.hdr(x-check-code)\"\n \
+         http-check expect hdr name X-Check-Code value 0 status-code \"res.hdr(x-check-code)\"\n \
          server s 127.0.0.1:PORT TLS check inter 500ms"
     )
 }

@@ -53,26 +53,37 @@ fn check(time: i64, ca: &Ca, leaf: &Leaf) -> Output {
 /// Lets a stopped shell go on, and tells the program that it becomes this time.
 fn run_at(time: i64, pid: Pid) -> ExitStatus {
     waitpid(pid, Some(WaitPidFlag::WUNTRACED)).expect("a child that stops");
-    let options =
-        Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_EXITKILL;
+    let options = Options::PTRACE_O_TRACEEXEC
+        | Options::PTRACE_O_TRACECLONE
+        | Options::PTRACE_O_TRACESYSGOOD
+        | Options::PTRACE_O_EXITKILL;
     ptrace::seize(pid, options).expect("a child to trace");
     kill(pid, Signal::SIGCONT).expect("a child");
+    // Its threads too, but no child of another test.
+    let own = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
     loop {
-        let signal = match waitpid(pid, None).expect("a child") {
-            WaitStatus::Exited(_, code) => return ExitStatus::from_raw(code << 8),
-            WaitStatus::Signaled(_, signal, _) => return ExitStatus::from_raw(signal as i32),
-            WaitStatus::PtraceEvent(_, _, nix::libc::PTRACE_EVENT_EXEC) => {
-                hide_vdso(pid);
-                None
+        let (stopped, signal) = match waitpid(None, Some(own)).expect("a child") {
+            WaitStatus::Exited(ended, code) if ended == pid => {
+                return ExitStatus::from_raw(code << 8);
             }
-            WaitStatus::PtraceSyscall(_) => {
-                tell(time, pid);
-                None
+            WaitStatus::Signaled(ended, signal, _) if ended == pid => {
+                return ExitStatus::from_raw(signal as i32);
             }
-            WaitStatus::Stopped(_, signal) => Some(signal),
-            _ => None,
+            WaitStatus::PtraceEvent(stopped, _, nix::libc::PTRACE_EVENT_EXEC) => {
+                hide_vdso(stopped);
+                (stopped, None)
+            }
+            // Where a thread begins, it stops for its tracer.
+            WaitStatus::PtraceEvent(stopped, ..) => (stopped, None),
+            WaitStatus::PtraceSyscall(stopped) => {
+                tell(time, stopped);
+                (stopped, None)
+            }
+            WaitStatus::Stopped(stopped, signal) => (stopped, Some(signal)),
+            _ => continue,
         };
-        ptrace::syscall(pid, signal).expect("a child that goes on");
+        // A thread may have ended meanwhile.
+        let _ = ptrace::syscall(stopped, signal);
     }
 }
 

@@ -279,7 +279,7 @@ fn served(dice: &mut Dice, case: &mut Case, jailed: bool, world: &World) {
             "http-check send meth GET uri / hdr X-Check-Options \"{}\"",
             options.join(" ")
         ),
-        "http-check expect status 200 status-code \"res.hdr(x-check-code)\" on-success \
+        "http-check expect hdr name X-Check-Code value 0 status-code \"res.hdr(x-check-code)\" on-success \
          \"%[res.hdr(x-check-reason)]\" on-error \"%[res.hdr(x-check-reason)]\""
             .to_owned(),
     ];

@@ -82,7 +82,7 @@ fn haproxy_of_many(stage: &Stage, serve: &Serve, servers: usize, inter: &str) ->
         "backend many\n    option httpchk\n    timeout check 1900ms\n    \
          http-check connect addr unix@{}\n    http-check send-state\n    \
          http-check send meth GET uri / hdr X-Check-Options \"{options}\"\n    \
-         http-check expect status 200 status-code \"res.hdr(x-check-code)\" \
+         http-check expect hdr name X-Check-Code value 0 status-code \"res.hdr(x-check-code)\" \
          on-error \"%[res.hdr(x-check-reason)]\"\n    \
          server-template s {servers} 127.0.0.1:{port} check inter {inter}\n",
         serve.socket

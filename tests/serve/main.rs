@@ -5,8 +5,11 @@ mod support;
 
 mod endurance;
 mod files;
+mod hanging;
 mod haproxy;
 mod hostile;
 mod life;
+mod limits;
+mod pages;
 mod scene;
 mod units;

@@ -77,6 +77,8 @@ pub enum GivenUp {
     Matches,
     /// It needed more memory than it may take.
     Memory,
+    /// The body needs more memory than the checks of this process have left.
+    Room,
 }
 
 impl fmt::Display for GivenUp {
@@ -84,6 +86,7 @@ impl fmt::Display for GivenUp {
         f.write_str(match self {
             GivenUp::Time => "its regular expression takes longer than the check has",
             GivenUp::Matches => "its regular expression tries more than 10 million ways to match",
+            GivenUp::Room => "all memory for bodies is in use by other checks of sni-check serve",
             GivenUp::Memory => {
                 "its regular expression takes too much memory, in HAProxy as well; write [\\s\\S]* for (.|\\n)*"
             }

@@ -1,0 +1,266 @@
+//! Threads that read files for the checks of serve. A file system that doesn't answer holds up a reader,
+//! and no check: the check stops waiting at its deadline.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::deadline::Deadline;
+
+/// How long a file may take before it counts as one that hangs. From then on only a few checks wait for it.
+const PROMPT: Duration = Duration::from_millis(100);
+/// How many files may hang. Each one keeps a thread.
+const MOST: usize = 256;
+/// How many readers wait for work rather than end.
+const IDLE: usize = 2;
+/// Enough to open a file step by step and to read the system's certificates.
+const STACK: usize = 128 << 10;
+
+/// Threads that read files, at most one for each file.
+pub struct Readers {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// There is work.
+    came: Condvar,
+    /// A file was read.
+    done: Condvar,
+    /// How many checks may wait for files that hang: they keep their places meanwhile.
+    most_waiting: usize,
+}
+
+#[derive(Default)]
+struct State {
+    work: VecDeque<Work>,
+    idle: usize,
+    /// The files that are being read, and since when.
+    busy: HashMap<PathBuf, Instant>,
+    /// How many checks wait for files that hang.
+    waiting: usize,
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// Why a file was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// The file system didn't answer in time.
+    Hangs,
+    /// Too many files hang, or no thread can be made.
+    TooMany,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Held::Hangs => f.write_str("its file system does not answer"),
+            Held::TooMany => write!(f, "{MOST} other files hang (limit of sni-check serve)"),
+        }
+    }
+}
+
+impl Readers {
+    /// Readers for so many checks at once. At most a quarter of the checks waits for files that hang.
+    pub fn new(checks: usize) -> Readers {
+        let shared = Shared {
+            state: Mutex::default(),
+            came: Condvar::new(),
+            done: Condvar::new(),
+            most_waiting: (checks / 4).max(usize::from(checks > 1)),
+        };
+        Readers {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Does `work` with a file on the thread of a reader, and returns what came of it.
+    ///
+    /// # Errors
+    /// It isn't done by the deadline, or the file hangs and enough checks wait already.
+    pub fn run<T: Send + 'static>(
+        &self,
+        path: &Path,
+        deadline: Deadline,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Held> {
+        let deadline = deadline.to_report();
+        let (answer, answers) = channel();
+        let (shared, file) = (self.shared.clone(), path.to_owned());
+        let work = move || {
+            let result = work();
+            shared.lock().busy.remove(&file);
+            shared.done.notify_all();
+            let _ = answer.send(result);
+        };
+        let mut patience = Patience {
+            shared: &self.shared,
+            began: Instant::now(),
+            deadline,
+            counted: false,
+        };
+        let state = patience.wait_until_free(path)?;
+        self.begin(state, path, Box::new(work))?;
+        patience.wait_for(&answers)
+    }
+
+    fn begin(&self, mut state: MutexGuard<'_, State>, path: &Path, work: Work) -> Result<(), Held> {
+        if state.busy.len() >= MOST {
+            return Err(Held::TooMany);
+        }
+        state.busy.insert(path.to_owned(), Instant::now());
+        state.work.push_back(work);
+        if state.idle >= state.work.len() {
+            self.shared.came.notify_one();
+            return Ok(());
+        }
+        let shared = self.shared.clone();
+        let thread = thread::Builder::new().stack_size(STACK);
+        if thread.spawn(move || shared.read()).is_err() {
+            state.work.pop_back();
+            state.busy.remove(path);
+            return Err(Held::TooMany);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Readers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Readers")
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does what there is to do, until enough others are idle.
+    fn read(&self) {
+        let mut state = self.lock();
+        loop {
+            if let Some(work) = state.work.pop_front() {
+                drop(state);
+                work();
+                state = self.lock();
+                continue;
+            }
+            if state.idle >= IDLE {
+                return;
+            }
+            state.idle += 1;
+            state = self
+                .came
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+        }
+    }
+}
+
+/// How long a check goes on waiting for a file.
+struct Patience<'a> {
+    shared: &'a Shared,
+    began: Instant,
+    deadline: Deadline,
+    /// Whether the check is one of the few that wait for files that hang.
+    counted: bool,
+}
+
+impl<'a> Patience<'a> {
+    /// Returns how long to wait next.
+    fn next(&mut self, state: &mut State) -> Result<Duration, Held> {
+        let left = self.deadline.remaining().ok_or(Held::Hangs)?;
+        let prompt = PROMPT.saturating_sub(self.began.elapsed());
+        if !prompt.is_zero() {
+            return Ok(left.min(prompt));
+        }
+        if !self.counted && state.waiting >= self.shared.most_waiting {
+            return Err(Held::Hangs);
+        }
+        state.waiting += usize::from(!self.counted);
+        self.counted = true;
+        Ok(left)
+    }
+
+    /// Waits until nobody else reads this file.
+    fn wait_until_free(&mut self, path: &Path) -> Result<MutexGuard<'a, State>, Held> {
+        let mut state = self.shared.lock();
+        while let Some(since) = state.busy.get(path) {
+            // Whoever comes later knows already that the file hangs.
+            self.began = self.began.min(*since);
+            let next = self.next(&mut state)?;
+            let waited = self.shared.done.wait_timeout(state, next);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        self.began = Instant::now();
+        Ok(state)
+    }
+
+    fn wait_for<T>(&mut self, answers: &Receiver<T>) -> Result<T, Held> {
+        loop {
+            let next = self.next(&mut self.shared.lock())?;
+            match answers.recv_timeout(next) {
+                Ok(answer) => return Ok(answer),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(Held::TooMany),
+            }
+        }
+    }
+}
+
+impl Drop for Patience<'_> {
+    fn drop(&mut self) {
+        if self.counted {
+            self.shared.lock().waiting -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::{Deadline, Held, Readers};
+
+    fn soon() -> Deadline {
+        Deadline::new(Instant::now(), Duration::from_millis(400))
+    }
+
+    #[test]
+    fn a_file_that_hangs_keeps_one_reader_and_few_checks() {
+        let readers = Readers::new(8);
+        let (release, held) = channel::<()>();
+        let began = Instant::now();
+        let hangs = readers.run(Path::new("/hangs"), soon(), move || _ = held.recv());
+        assert_eq!(hangs, Err(Held::Hangs));
+        assert!(began.elapsed() > Duration::from_millis(300));
+        // Two of the eight wait until their deadline, the others learn of it at once.
+        let prompt = thread::scope(|scope| {
+            let others = [(); 6].map(|()| {
+                scope.spawn(|| {
+                    let began = Instant::now();
+                    let hangs = readers.run(Path::new("/hangs"), soon(), || ());
+                    assert_eq!(hangs, Err(Held::Hangs));
+                    began.elapsed() < Duration::from_millis(250)
+                })
+            });
+            assert_eq!(readers.run(Path::new("/other"), soon(), || 7), Ok(7));
+            let prompt = others.map(|other| other.join().expect("no panic"));
+            prompt.iter().filter(|prompt| **prompt).count()
+        });
+        assert!(prompt >= 4, "{prompt}");
+        drop(release);
+        let patient = Deadline::new(Instant::now(), Duration::from_secs(30));
+        assert_eq!(readers.run(Path::new("/hangs"), patient, || 8), Ok(8));
+    }
+}

@@ -1,0 +1,176 @@
+//! The figures of serve in Prometheus' text format
+//! (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
+//!
+//! Their number is bounded: by the number of codes, of buckets, and of servers that are remembered.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::certificate::Certificate;
+use crate::code::Code;
+use crate::haproxy::Caller;
+use crate::plan::Plan;
+use crate::probe::Verdict;
+
+/// The upper ends of the buckets of durations, in milliseconds.
+const BUCKETS: [u32; 10] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000];
+/// How many servers are remembered.
+const SERVERS: usize = 4096;
+/// How long a server is remembered after its last check: one that HAProxy no longer has disappears.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
+
+/// What is counted.
+#[derive(Debug, Default)]
+pub(super) struct Metrics(Mutex<Figures>);
+
+#[derive(Debug, Default)]
+struct Figures {
+    checks: BTreeMap<u8, u64>,
+    buckets: [u64; BUCKETS.len()],
+    count: u64,
+    sum: Duration,
+    certificates: HashMap<(String, String), End>,
+}
+
+/// When the first certificate of a server's chain ends.
+#[derive(Debug)]
+struct End {
+    /// In seconds since the epoch.
+    at: i64,
+    seen: Instant,
+}
+
+impl Metrics {
+    /// Counts a check that was not made.
+    pub fn count(&self, code: Code) {
+        *self.lock().checks.entry(code.number()).or_default() += 1;
+    }
+
+    /// Counts a check that was made.
+    pub fn add(&self, plan: &Plan, verdict: &Verdict) {
+        let chain = verdict.seen.chain.iter();
+        let ends = chain.filter_map(|der| Some(Certificate::read(der)?.not_after));
+        // Certificates count from 1950 on.
+        let end = ends
+            .map(|end| i64::try_from(end.as_secs()).unwrap_or(i64::MAX))
+            .min();
+        self.count(verdict.code());
+        let mut figures = self.lock();
+        let took = verdict.seen.times.total;
+        figures.count += 1;
+        figures.sum += took;
+        for (bucket, most) in figures.buckets.iter_mut().zip(BUCKETS) {
+            *bucket += u64::from(took <= Duration::from_millis(most.into()));
+        }
+        if let (Some(Caller { backend, server }), Some(at)) = (&plan.caller, end) {
+            let known = &mut figures.certificates;
+            let name = (backend.clone(), server.clone());
+            if known.len() >= SERVERS && !known.contains_key(&name) {
+                known.retain(|_, end| end.seen.elapsed() < FORGOTTEN_AFTER);
+            }
+            if known.len() < SERVERS || known.contains_key(&name) {
+                let seen = Instant::now();
+                known.insert(name, End { at, seen });
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Figures> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The page for Prometheus.
+    pub fn page(&self) -> String {
+        let mut figures = self.lock();
+        figures
+            .certificates
+            .retain(|_, end| end.seen.elapsed() < FORGOTTEN_AFTER);
+        let mut text = String::new();
+        figures.write(&mut text);
+        text
+    }
+}
+
+impl Figures {
+    fn write(&self, text: &mut String) {
+        about(text, "build_info", "gauge", "The version of sni-check.");
+        let version = env!("CARGO_PKG_VERSION");
+        line(text, "build_info", &format!("version=\"{version}\""), "1");
+        about(text, "checks_total", "counter", "Checks by their code.");
+        for code in Code::ALL {
+            let number = self.checks.get(&code.number()).copied().unwrap_or(0);
+            let label = format!("code=\"{}\"", code.number());
+            line(text, "checks_total", &label, &number.to_string());
+        }
+        let help = "How long checks took, from HAProxy's connection on.";
+        about(text, "check_duration_seconds", "histogram", help);
+        let bucket = "check_duration_seconds_bucket";
+        for (most, number) in BUCKETS.into_iter().zip(self.buckets) {
+            let label = format!("le=\"{}\"", f64::from(most) / 1000.0);
+            line(text, bucket, &label, &number.to_string());
+        }
+        line(text, bucket, "le=\"+Inf\"", &self.count.to_string());
+        let sum = self.sum.as_secs_f64().to_string();
+        line(text, "check_duration_seconds_sum", "", &sum);
+        line(
+            text,
+            "check_duration_seconds_count",
+            "",
+            &self.count.to_string(),
+        );
+        let name = "certificate_end_timestamp_seconds";
+        let help = "When the first certificate of the server's chain ends, in Unix time.";
+        about(text, name, "gauge", help);
+        let mut ends: Vec<_> = self.certificates.iter().collect();
+        ends.sort_unstable_by_key(|(names, _)| *names);
+        for ((backend, server), end) in ends {
+            let (backend, server) = (escaped(backend), escaped(server));
+            let labels = format!("backend=\"{backend}\",server=\"{server}\"");
+            line(text, name, &labels, &end.at.to_string());
+        }
+    }
+}
+
+fn about(text: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = write!(
+        text,
+        "# HELP sni_check_{name} {help}\n# TYPE sni_check_{name} {kind}\n"
+    );
+}
+
+fn line(text: &mut String, name: &str, labels: &str, value: &str) {
+    let _ = match labels {
+        "" => writeln!(text, "sni_check_{name} {value}"),
+        labels => writeln!(text, "sni_check_{name}{{{labels}}} {value}"),
+    };
+}
+
+/// A label's value: the format has three escapes. Other control characters are HAProxy's to keep out.
+fn escaped(value: &str) -> String {
+    let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+    value.replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, Metrics, escaped};
+
+    #[test]
+    fn every_code_has_a_line_from_the_start() {
+        let metrics = Metrics::default();
+        metrics.count(Code::AtLimit);
+        let page = metrics.page();
+        for code in Code::ALL {
+            let number = u8::from(code == Code::AtLimit);
+            let line = format!(
+                "sni_check_checks_total{{code=\"{}\"}} {number}\n",
+                code.number()
+            );
+            assert!(page.contains(&line), "{page}");
+        }
+        assert!(page.contains("le=\"0.005\"} 0\n"), "{page}");
+        assert_eq!(escaped("a\"b\\c\n"), "a\\\"b\\\\c\\n");
+    }
+}

@@ -1,0 +1,59 @@
+//! `sni-check serve --ping`: asks a running server whether it works, for the probe of a container or a unit.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::address::ListenAddress;
+use super::options::ServeOptions;
+use crate::code::Code;
+use crate::output::write::write_line;
+
+/// Where the units and the examples have the socket.
+const USUAL: &str = "unix:/run/sni-check/socket";
+/// How long each step may take. The server answers at once, or it is full or stopped.
+const STEP: Duration = Duration::from_secs(1);
+
+/// Asks the server at the first address of `--listen`; the code is 0 only if it answers.
+///
+/// # Errors
+/// An address that is none.
+pub(super) fn run(options: &ServeOptions) -> Result<Code> {
+    let address = options.listen.first().map_or(USUAL, String::as_str);
+    let address = ListenAddress::parse(address)?;
+    let error = match ask(&address) {
+        Ok(answer) if answer.starts_with("HTTP/1.1 200 ") => return Ok(Code::Healthy),
+        Ok(answer) => format!("answers {:?}", answer.lines().next().unwrap_or_default()),
+        Err(error) => format!("does not answer: {error}"),
+    };
+    write_line(
+        io::stderr(),
+        &format!("sni-check serve --ping: {address} {error}"),
+    );
+    Ok(Code::Unreachable)
+}
+
+fn ask(address: &ListenAddress) -> io::Result<String> {
+    match address {
+        ListenAddress::Unix(path) => {
+            let stream = UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(STEP))?;
+            exchange(stream)
+        }
+        ListenAddress::Tcp(address) => {
+            let stream = TcpStream::connect_timeout(address, STEP)?;
+            stream.set_read_timeout(Some(STEP))?;
+            exchange(stream)
+        }
+    }
+}
+
+fn exchange(mut stream: impl Read + Write) -> io::Result<String> {
+    stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.take(1 << 10).read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}

@@ -1,0 +1,148 @@
+//! Files that hang: the checks that name them fail in time, the others don't notice, and serve ends when it
+//! is asked to.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use crate::scene::{Answer, Serve, head};
+use crate::support::held::HeldFile;
+use crate::support::pki::Ca;
+use crate::support::stage::Stage;
+use crate::support::{NAME, peer, wait_for};
+
+/// A machine that runs other tests may be late.
+const LATE: Duration = Duration::from_secs(5);
+
+fn threads(serve: &Serve) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", serve.pid()));
+    let status = status.expect("a process");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Threads:"));
+    line.expect("a line").trim().parse().expect("a number")
+}
+
+#[test]
+fn a_file_that_hangs_takes_no_place_from_other_checks_and_serve_ends_in_time() {
+    let stage = Stage::new();
+    let held = HeldFile::new(&stage.folder, "held.pem", &stage.ca.pem);
+    let serve = Serve::start(&stage, &["--max-checks", "40"]);
+    let healthy = head(stage.nginx().port, &stage.options());
+    serve.send(&healthy).expect("0", "status 200");
+    let began = Instant::now();
+    let hanging: Vec<_> = (0..45)
+        .map(|number| {
+            // As many different options as requests, of which most name another file as well.
+            let options = format!(
+                "--sni {NAME} --uri /{number} --timeout 1800ms --ca-file {} --ca-file {}",
+                stage.ca_file, held.path
+            );
+            let mut stream = serve.connect();
+            let head = head(stage.nginx().port, &options);
+            stream.write_all(head.as_bytes()).expect("sent");
+            stream
+        })
+        .collect();
+    while began.elapsed() < Duration::from_millis(1500) {
+        serve.send(&healthy).expect("0", "status 200");
+    }
+    for stream in hanging {
+        Answer::read(stream).expect("2", "its file system does not answer");
+    }
+    assert!(began.elapsed() < Duration::from_millis(1800) + LATE);
+    // One reader of the file is left; idle threads and readers end or wait.
+    wait_for("the other threads to end", || {
+        (threads(&serve) <= 24).then_some(())
+    });
+    let began = Instant::now();
+    assert_eq!(serve.end("-TERM").code(), Some(0));
+    assert!(began.elapsed() < LATE, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_file_that_answers_again_counts_again() {
+    let stage = Stage::new();
+    let held = HeldFile::new(&stage.folder, "held.pem", &stage.ca.pem);
+    let serve = Serve::start(&stage, &[]);
+    let options = format!("--sni {NAME} --timeout 500ms --ca-file {}", held.path);
+    let port = stage.nginx().port;
+    serve
+        .ask(port, &options)
+        .expect("2", "its file system does not answer");
+    drop(held);
+    wait_for("the file", || {
+        (serve.ask(port, &options.replace("500ms", "10s")).code == "0").then_some(())
+    });
+}
+
+#[test]
+fn a_file_that_hangs_in_a_folder_of_authorities_is_not_left_out() {
+    let stage = Stage::new();
+    let folder = stage.folder.join("authorities");
+    std::fs::create_dir(&folder).expect("a folder");
+    let held = HeldFile::new(&stage.folder, "authorities/held.pem", &stage.ca.pem);
+    stage
+        .folder
+        .file("authorities/other.pem", &Ca::named("Other").pem);
+    let serve = Serve::start(&stage, &[]);
+    let options = format!("--sni {NAME} --timeout 500ms --ca-file {folder}");
+    let answer = serve.ask(stage.nginx().port, &options);
+    answer.expect("2", "its file system does not answer");
+    drop(held);
+}
+
+/// A regular expression that would take minutes, and a body for it.
+#[test]
+fn regular_expressions_of_hostile_bodies_leave_time_for_other_checks_and_end_with_theirs() {
+    let stage = Stage::new();
+    let serve = Serve::start(&stage, &[]);
+    let body = "status ok ".repeat(6_500);
+    let head_and_body = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let hostile = peer::answer(&stage.leaf, &head_and_body);
+    let options = format!("{} --expect 'rstring status.*ok.*[0-9]'", stage.trust);
+    let options = format!("--sni {NAME} --timeout 4s {options}");
+    let hostile = head(hostile, &options);
+    let healthy = head(stage.nginx().port, &stage.options());
+    serve.send(&healthy).expect("0", "status 200");
+    let streams: Vec<_> = (0..40)
+        .map(|_| {
+            let mut stream = serve.connect();
+            stream.write_all(hostile.as_bytes()).expect("sent");
+            stream
+        })
+        .collect();
+    std::thread::sleep(Duration::from_secs(2));
+    // On a quiet machine each takes a few milliseconds.
+    for _ in 0..5 {
+        let began = Instant::now();
+        serve.send(&healthy).expect("0", "status 200");
+        assert!(
+            began.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            began.elapsed()
+        );
+    }
+    for stream in streams {
+        let answer = Answer::read(stream);
+        assert!(
+            ["72", "75", "62"].contains(&answer.code.as_str()),
+            "{answer:?}"
+        );
+    }
+    let ticks = || -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", serve.pid()));
+        let stat = stat.expect("a process");
+        let fields = stat.rsplit(')').next().expect("fields").split_whitespace();
+        fields
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse::<u64>().expect("ticks"))
+            .sum()
+    };
+    let before = ticks();
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(ticks() - before <= 10, "something still matches");
+}

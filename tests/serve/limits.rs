@@ -1,0 +1,186 @@
+//! What requests can make serve hold: 64 MB at most, and an answer instead of an end.
+
+use std::fs;
+use std::io::Write;
+use std::thread;
+
+use crate::scene::{Answer, Serve, head};
+use crate::support::check::release_binary;
+use crate::support::pki::Ca;
+use crate::support::stage::Stage;
+use crate::support::{NAME, peer, wait_for};
+
+/// In kB; docs/serve.md and SECURITY.md say so.
+const MOST: u64 = 64_000;
+
+/// The most memory that serve has had so far, in kB.
+fn peak(serve: &Serve) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", serve.pid())).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.expect("a line").parse().expect("a number")
+}
+
+#[test]
+#[allow(
+    clippy::print_stdout,
+    reason = "figures for whoever asks with --nocapture"
+)]
+fn two_thousand_requests_of_each_kind_take_no_more_than_64_mb() {
+    let stage = Stage::new();
+    let serve = Serve::start_by(
+        &release_binary().display().to_string(),
+        &stage,
+        &["--quiet"],
+    );
+    let bundle: Vec<String> = (0..40).map(|n| Ca::named(&format!("CA {n}")).pem).collect();
+    let bundle = bundle.concat().repeat(8);
+    let files: Vec<String> = (0..60)
+        .map(|n| stage.folder.file(&format!("bundle-{n}.pem"), &bundle))
+        .collect();
+    let large = "-----BEGIN CERTIFICATE-----\n".to_owned() + &"AAAA\n".repeat(700_000);
+    let large = stage.folder.file("large.pem", &large);
+    let endless = peer::tls(&stage.leaf, |stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        while stream.write_all(&[b'x'; 4096]).is_ok() {}
+    });
+    let silent = peer::silent();
+    let many = |name: &str| format!(" --ca-file {name}").repeat(100);
+    let kinds: [(&str, u16, Box<dyn Fn(usize) -> String + Sync>); 6] = [
+        ("silent", silent, Box::new(|n| format!("--uri /{n}"))),
+        (
+            "a bundle many times",
+            silent,
+            Box::new(|n| {
+                let file = &files[n % files.len()];
+                format!("--uri /{n}{}", many(file))
+            }),
+        ),
+        (
+            "many bundles",
+            silent,
+            Box::new(|n| {
+                let named =
+                    (0..20).map(|at| format!(" --ca-file {}", files[(n + at * 7) % files.len()]));
+                format!("--uri /{n}{}", named.collect::<String>())
+            }),
+        ),
+        (
+            "a large file",
+            silent,
+            Box::new(|n| format!("--uri /{n} --ca-file {large}")),
+        ),
+        (
+            "regular expressions",
+            silent,
+            Box::new(|n| {
+                format!(
+                    "--uri /{n}{}",
+                    " --expect 'rstring (a{1,90}|b){1,30}'".repeat(100)
+                )
+            }),
+        ),
+        (
+            "bodies",
+            endless,
+            Box::new(|n| {
+                format!("--verify none --uri /{n} --max-body 1m --expect 'string nowhere'")
+            }),
+        ),
+    ];
+    for (kind, port, options) in &kinds {
+        thread::scope(|scope| {
+            for client in 0..25 {
+                let serve = &serve;
+                scope.spawn(move || {
+                    for round in 0..4 {
+                        let streams = (0..20).map(|n| {
+                            let options = options(client * 80 + round * 20 + n);
+                            let options = format!("--sni {NAME} --timeout 300ms {options}");
+                            let mut stream = serve.connect();
+                            let _ = stream.write_all(head(*port, &options).as_bytes());
+                            stream
+                        });
+                        for stream in streams.collect::<Vec<_>>() {
+                            let answer = Answer::read(stream);
+                            assert_ne!(answer.code, "0", "{kind}: {answer:?}");
+                        }
+                    }
+                });
+            }
+        });
+        println!("{kind}: {} kB", peak(&serve));
+        assert!(peak(&serve) <= MOST, "{kind}: {} kB", peak(&serve));
+    }
+    let ask = || serve.ask(stage.nginx().port, &stage.options());
+    wait_for("a healthy answer", || (ask().code == "0").then_some(()));
+    let page = include_str!("../../docs/serve.md");
+    assert!(page.contains("64 MB"), "docs/serve.md lacks it");
+}
+
+#[test]
+fn a_group_without_the_right_to_set_it_is_refused_as_that_and_leaves_nothing_behind() {
+    let stage = Stage::new();
+    let binary = stage
+        .folder
+        .copy(crate::support::check::BINARY, "sni-check", 0o755);
+    let folder = stage.folder.join("open");
+    fs::create_dir(&folder).expect("a folder");
+    let open = fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    fs::set_permissions(&folder, open).expect("permissions");
+    let socket = format!("{folder}/socket");
+    let output = crate::support::program("setpriv")
+        .args([
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            &binary,
+            "serve",
+        ])
+        .args(["--listen", &format!("unix:{socket}"), "--group", "haproxy"])
+        .output()
+        .expect("setpriv runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("--group haproxy cannot be given to the socket"),
+        "{said}"
+    );
+    assert!(
+        fs::symlink_metadata(&socket).is_err(),
+        "the socket is still there"
+    );
+}
+
+#[test]
+fn without_memory_it_says_why_it_ends() {
+    let stage = Stage::new();
+    let script = stage.folder.script(
+        "scarce",
+        &format!(
+            "#!/bin/sh\nulimit -v 12000\nexec {} \"$@\"\n",
+            release_binary().display()
+        ),
+    );
+    let serve = Serve::start_by(&script, &stage, &[]);
+    let silent = peer::silent();
+    let request = head(silent, &format!("--sni {NAME} --timeout 2s"));
+    let streams: Vec<_> = (0..200)
+        .filter_map(|_| {
+            let mut stream = std::os::unix::net::UnixStream::connect(&serve.socket).ok()?;
+            stream.write_all(request.as_bytes()).ok()?;
+            Some(stream)
+        })
+        .collect();
+    // It refuses or ends; if it ends, the log says why.
+    drop(streams);
+    let ended = || fs::read_to_string(format!("/proc/{}/stat", serve.pid()));
+    let gone = !ended().is_ok_and(|stat| !stat.contains(") Z "));
+    let log = serve.log();
+    assert!(
+        !gone || log.contains("is used up (ulimit -v, MemoryMax=)"),
+        "{log}"
+    );
+}
