@@ -15,7 +15,7 @@ pub mod write;
 use rustix::stdio::{stderr, stdout};
 
 use self::escape::printable;
-use self::write::{channel, write_line, write_text, write_whole};
+use self::write::{channel, priority, write_line, write_text, write_whole};
 use crate::haproxy::Caller;
 use crate::plan::{Output, Plan};
 use crate::probe::Verdict;
@@ -35,12 +35,16 @@ pub fn verdict(plan: &Plan, verdict: &Verdict) {
         return;
     }
     let to = channel(plan, verdict.result.is_ok());
+    let priority = match verdict.result {
+        Ok(_) => "",
+        Err(_) => priority(),
+    };
     if plan.output.json {
-        let text = escape::json(&json::object(plan, verdict, &notes));
+        let text = priority.to_owned() + &escape::json(&json::object(plan, verdict, &notes));
         let left = plan.timeout.saturating_sub(verdict.seen.times.total);
         write_whole(to, &text, left);
     } else {
-        write_line(to, &line);
+        write_line(to, &format!("{priority}{line}"));
     }
     if plan.output.verbose {
         let details = line::details(plan, verdict);
@@ -71,5 +75,5 @@ pub fn refusal(caller: Option<&Caller>, output: &Output, error: &anyhow::Error) 
     if let Some(syslog) = &output.syslog {
         syslog::send(syslog, &line);
     }
-    write_line(stderr(), &format!("sni-check: {line}"));
+    write_line(stderr(), &format!("{}sni-check: {line}", priority()));
 }

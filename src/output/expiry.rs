@@ -9,7 +9,7 @@ use rustix::stdio::stderr;
 
 use super::date::{milliseconds, now};
 use super::escape::{self, printable};
-use super::write::channel;
+use super::write::{channel, priority};
 use super::{json, line, syslog};
 use crate::code::Code;
 use crate::command::Command;
@@ -83,6 +83,8 @@ pub struct Phases<'a> {
     about: String,
     /// The address in it.
     address: String,
+    /// What a line on standard error begins with.
+    priority: &'static str,
 }
 
 impl<'a> Phases<'a> {
@@ -93,6 +95,10 @@ impl<'a> Phases<'a> {
             start,
             about: line::about(plan, None),
             address: plan.target.to_string(),
+            priority: match plan.caller {
+                Some(_) => priority(),
+                None => "",
+            },
         }
     }
 
@@ -114,7 +120,7 @@ impl<'a> Phases<'a> {
             let to = Channel::Descriptor(channel(self.plan, false));
             texts.push(match output.json {
                 true => object(to, self.plan, timed_out, seen),
-                false => Text::new(to, &line, "ms\n"),
+                false => Text::new(to, &format!("{}{line}", self.priority), "ms\n"),
             });
         }
         let start = self.start;

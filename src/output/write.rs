@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
+use rustix::net::{SocketAddrUnix, getpeername};
 use rustix::stdio::{stderr, stdout};
 
 use crate::deadline::Deadline;
@@ -17,6 +18,18 @@ pub(super) fn channel(plan: &Plan, healthy: bool) -> BorrowedFd<'static> {
         None if healthy || plan.output.json => stdout(),
         _ => stderr(),
     }
+}
+
+/// What a line about a failure begins with: journald takes it for the priority "error", and removes it
+/// (sd-daemon(3)). Empty if standard error isn't a stream of the journal's.
+pub(super) fn priority() -> &'static str {
+    let peer = getpeername(stderr()).ok().flatten();
+    let peer = peer.and_then(|peer| SocketAddrUnix::try_from(peer).ok());
+    let is_journal = peer.is_some_and(|peer| {
+        let path = peer.path_bytes().unwrap_or_default();
+        path.ends_with(b"/systemd/journal/stdout")
+    });
+    if is_journal { "<3>" } else { "" }
 }
 
 /// Writes `text` and a newline in one write, or drops it: a reader that is gone or does not read

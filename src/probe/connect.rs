@@ -264,7 +264,9 @@ fn proxy_v1(socket: &Socket) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::unresolved_where;
+    use std::time::Instant;
+
+    use super::{Calls, Deadline, Duration, STACK, unresolved_where};
 
     #[test]
     fn without_a_name_server_silence_is_no_time_out() {
@@ -296,5 +298,16 @@ mod tests {
         ] {
             assert_eq!(said(configured, answer), (code, line));
         }
+    }
+
+    #[test]
+    fn a_call_that_was_not_begun_is_no_time_out() {
+        static NONE: Calls = Calls::new(0);
+        let deadline = Deadline::new(Instant::now(), Duration::from_secs(1));
+        let not_done = NONE.run(deadline, STACK, || ()).expect_err("too many");
+        let failure = not_done.into_failure("for the resolver");
+        assert_eq!(failure.code().number(), 3);
+        let line = "0 other checks already wait for the resolver (limit of sni-check serve)";
+        assert_eq!(failure.to_string(), line);
     }
 }

@@ -9,8 +9,8 @@ use crate::tries::{Outcome, Outlet, Try, Up};
 
 /// The memory a check may use at most, in kB.
 const CHECK_MEMORY: u64 = 8_000;
-/// The same for diagnose.
-const DIAGNOSE_MEMORY: u64 = 64_000;
+/// The same for the other commands, serve with all its checks among them.
+const OTHER_MEMORY: u64 = 64_000;
 
 /// An outcome with all that is wrong with it.
 pub struct Judged {
@@ -66,7 +66,7 @@ pub fn judge(attempt: &Try, outcome: Outcome, grace: f64) -> Judged {
         format!("{overrun:.0} ms beyond the deadline"),
     );
     let memory = match attempt.class {
-        "diagnose" => DIAGNOSE_MEMORY,
+        "diagnose" | "doctor" | "serve" => OTHER_MEMORY,
         _ => CHECK_MEMORY,
     };
     check(
@@ -94,7 +94,7 @@ fn judge_output(attempt: &Try, outcome: &Outcome, wrong: &mut Vec<String>) {
     if outcome.output.contains(raw) {
         wrong.push("raw control characters".to_owned());
     }
-    let json = attempt.options.iter().any(|option| option == "--json");
+    let json = attempt.request.is_none() && attempt.options.iter().any(|option| option == "--json");
     // Refusals are sentences, a shell or a check of HAProxy's that is healthy says nothing.
     if json && outcome.code > 2 {
         for line in outcome.output.lines() {

@@ -12,6 +12,7 @@ mod message;
 mod peers;
 mod places;
 mod records;
+mod serve;
 #[path = "../support/mod.rs"]
 mod support;
 mod tries;
@@ -68,6 +69,7 @@ fn attack(length: Length) -> Table {
     let (measure, binary) = (example("measure"), release_binary());
     let (next, table) = (AtomicU64::new(0), Mutex::new(Table::new(first)));
     let (full, _queue) = peer::blackhole();
+    let serve = serve::Serve::start(&binary);
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -89,7 +91,11 @@ fn attack(length: Length) -> Table {
                     // A loaded machine delays a process now and then; what is wrong repeats itself.
                     let judged = (0..3).map(|_| {
                         let attempt = world.attempt(&mut Dice::new(seed));
-                        judge::judge(&attempt, measurer.run(&attempt), length.grace)
+                        let outcome = match &attempt.request {
+                            Some(request) => serve.ask(request),
+                            None => measurer.run(&attempt),
+                        };
+                        judge::judge(&attempt, outcome, length.grace)
                     });
                     let mut least = None;
                     for judged in judged {

@@ -49,7 +49,12 @@ pub fn hold(mut stream: impl Read) {
 }
 
 /// What other protocols say first, and beginnings of TLS.
-const GREETINGS: [&[u8]; 14] = [
+/// A ServerHello of TLS 1.2 that chooses to compress records (RFC 3749).
+const COMPRESSED: &[u8] = b"\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03\
+    0123456789abcdef0123456789abcdef\x00\xc0\x2f\x01";
+
+const GREETINGS: [&[u8]; 15] = [
+    COMPRESSED,
     b"SSH-2.0-OpenSSH_9.2\r\n",
     b"220 mail.example.test ESMTP\r\n",
     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
@@ -103,6 +108,25 @@ pub fn tcp(dice: &mut Dice, port: &Port) -> String {
         }
     });
     what
+}
+
+/// A healthy server that changes its keys (KeyUpdate, RFC 8446, section 4.6.3) for as long as somebody listens,
+/// before or after the head of its response. In TLS 1.2 there is no such thing, and it says nothing.
+pub fn changes_keys(port: &Port, config: Arc<ServerConfig>, head: &'static str) {
+    port.set(move |socket| {
+        let connection = ServerConnection::new(config.clone()).expect("a connection");
+        let mut stream = StreamOwned::new(connection, socket);
+        if !read_head(&mut stream) {
+            return;
+        }
+        let _ = stream.write_all(head.as_bytes());
+        while stream.conn.refresh_traffic_keys().is_ok() {
+            if stream.flush().is_err() {
+                return;
+            }
+        }
+        hold(&stream.sock);
+    });
 }
 
 /// Reads a request to the end of its head; false if none comes.

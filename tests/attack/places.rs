@@ -5,6 +5,7 @@ use std::os::unix::net::UnixListener;
 
 use crate::support::dice::Dice;
 use crate::support::folder::Folder;
+use crate::support::held::HeldFile;
 use crate::tries::{Outlet, Try};
 
 /// Files that should not be named.
@@ -12,6 +13,7 @@ pub struct Files {
     pub folder: Folder,
     good: Vec<u8>,
     _socket: UnixListener,
+    _held: HeldFile,
 }
 
 impl Files {
@@ -28,15 +30,20 @@ impl Files {
         folder.file("many", &good.repeat(1500));
         folder.file("deep", &"-----BEGIN CERTIFICATE-----\n".repeat(20_000));
         let socket = UnixListener::bind(folder.join("socket")).expect("a socket");
+        let held = HeldFile::new(&folder, "held", good);
         Files {
             good: good.as_bytes().to_vec(),
             folder,
             _socket: socket,
+            _held: held,
         }
     }
 
     pub fn name(&self, attempt: Try, dice: &mut Dice) -> Try {
-        const ELSEWHERE: [&str; 11] = [
+        const ELSEWHERE: [&str; 14] = [
+            "/proc/kpageflags",
+            "/proc/kcore",
+            "/proc/self/environ",
             "/dev/zero",
             "/dev/urandom",
             "/dev/null",
@@ -49,8 +56,8 @@ impl Files {
             "/",
             "",
         ];
-        const HERE: [&str; 7] = [
-            "fifo", "sparse", "loop", "many", "deep", "socket", "missing",
+        const HERE: [&str; 8] = [
+            "fifo", "sparse", "loop", "many", "deep", "socket", "missing", "held",
         ];
         let file = match dice.below(3) {
             0 => dice.pick(&ELSEWHERE).to_owned(),
@@ -78,6 +85,9 @@ impl Files {
             attempt = attempt.with(&[other, &self.folder.join("damaged")]);
         }
         attempt.what = format!("{option} {value}");
+        if value.ends_with("/held") {
+            attempt.timeout = Some(300);
+        }
         // One more file of authorities changes nothing if it is in order in spite of the damage, nor
         // does a file of headers of which nothing is left.
         match option {
@@ -143,6 +153,35 @@ const WORDS: [&str; 40] = [
     "@/dev/zero",
     "unix@/x",
 ];
+
+/// A haproxy.cfg with hostile words in it, for doctor.
+pub fn configuration(folder: &Folder, dice: &mut Dice) -> Try {
+    let mut lines = vec![
+        b"global\n external-check\n insecure-fork-wanted\ndefaults\n mode http\nbackend b".to_vec(),
+        b" option external-check\n external-check command /usr/local/bin/sni-check".to_vec(),
+    ];
+    for _ in 0..=dice.below(5) {
+        let word = text(dice, 60);
+        let start: &[u8] = dice.pick(&[
+            &b" external-check path \"--sni a.example "[..],
+            b" server s 192.0.2.7:443 check ",
+            b"backend ",
+            b" http-check send meth GET uri / hdr X-Check-Options ",
+            b" # ",
+            b" ",
+        ]);
+        lines.push([start, &word].concat());
+    }
+    let path = folder.join(&format!("haproxy-{}.cfg", dice.below(4)));
+    std::fs::write(&path, lines.join(&b'\n')).expect("a file");
+    let mut words = vec!["doctor", "-f", &path];
+    words.extend(dice.pick(&[&[][..], &["--json"]]));
+    let mut attempt = Try::new("doctor", "", 1).maybe();
+    attempt.what = format!("{:?}", String::from_utf8_lossy(&lines.join(&b'\n')));
+    attempt.words = Some(words.iter().map(|word| word.as_bytes().to_vec()).collect());
+    (attempt.by_hand, attempt.timeout) = (true, None);
+    attempt
+}
 
 /// Words by chance in place of the options, or a text that is no list of words at all.
 pub fn words(mut attempt: Try, dice: &mut Dice) -> Try {

@@ -58,6 +58,8 @@ pub struct Try {
     pub up: Up,
     /// Memory may be exhausted, which is code 1.
     pub scarce: bool,
+    /// What serve is asked, in place of a process.
+    pub request: Option<Vec<u8>>,
 }
 
 /// What came of it.
@@ -89,6 +91,7 @@ impl Try {
             outlet: Outlet::Read,
             up: Up::Never,
             scarce: false,
+            request: None,
         }
     }
 

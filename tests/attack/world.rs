@@ -6,7 +6,7 @@ use crate::places::{self, Files};
 use crate::support::dice::Dice;
 use crate::support::{NAME, peer};
 use crate::tries::{Try, Up};
-use crate::{message, records};
+use crate::{message, records, serve};
 
 /// What the tries of one thread share.
 pub struct World<'a> {
@@ -22,10 +22,13 @@ impl World<'_> {
     pub fn attempt(&self, dice: &mut Dice) -> Try {
         let kind = dice.below(100);
         let attempt = match kind {
-            0..14 => self.tcp(dice),
-            14..30 => self.tls(dice),
-            30..46 => self.certificates(dice),
-            46..64 => self.http(dice),
+            0..12 => self.tcp(dice),
+            12..14 => self.keys(dice),
+            14..29 => self.tls(dice),
+            29 => return places::configuration(&self.files.folder, dice),
+            30..42 => self.certificates(dice),
+            42..58 => self.http(dice),
+            58..64 => return self.request(dice),
             64..69 => self.patterns(dice),
             69..74 => self
                 .files
@@ -65,6 +68,39 @@ impl World<'_> {
                 Try::new("peers: TCP", what, self.port.number)
             }
         }
+    }
+
+    /// A server that changes its keys without end: its head is cut, or its body.
+    fn keys(&self, dice: &mut Dice) -> Try {
+        const HEADS: [&str; 2] = ["HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 OK\r\n\r\n"];
+        let head = dice.pick(&HEADS);
+        peers::changes_keys(&self.port, self.certificates.healthy(dice), head);
+        let attempt = Try::new("peers: keys", head, self.port.number);
+        attempt.with(&["--expect", "string nowhere"])
+    }
+
+    /// A request to serve: damaged, or in order for a hostile peer.
+    fn request(&self, dice: &mut Dice) -> Try {
+        let mut attempt = match dice.below(4) {
+            0 => self.tcp(dice),
+            1 => self.patterns(dice),
+            2 => self
+                .files
+                .name(self.healthy("serve", dice, Up::Never), dice),
+            _ => self.healthy("serve", dice, Up::Never).maybe(),
+        };
+        attempt
+            .options
+            .extend(["--sni", NAME, "--ca-file", self.ca_file].map(str::to_owned));
+        let mut request = serve::head(attempt.port, &attempt.options, 300);
+        if dice.percent(60) {
+            dice.damage(&mut request);
+            attempt = attempt.maybe();
+        }
+        // A head that is cut has a second; a healthy server may be another's port by damage.
+        (attempt.class, attempt.timeout) = ("serve", Some(1300));
+        attempt.request = Some(request);
+        attempt
     }
 
     fn tls(&self, dice: &mut Dice) -> Try {

@@ -21,9 +21,10 @@ use crate::support::folder::Folder;
 use crate::support::peer::{OK, answer};
 use crate::support::pki::{Ca, Leaf};
 
-/// A check at another time, in seconds of Unix time, of a backend with this certificate.
+/// A check at other times, in seconds of Unix time, of a backend with this certificate. Each time it asks
+/// for the time it gets the next one.
 #[expect(clippy::zombie_processes, reason = "its tracer waits for it")]
-fn check(time: i64, ca: &Ca, leaf: &Leaf) -> Output {
+fn check(times: &[i64], ca: &Ca, leaf: &Leaf) -> Output {
     let folder = Folder::new();
     let file = folder.file("ca.pem", &ca.pem);
     let port = answer(leaf, OK).to_string();
@@ -39,7 +40,7 @@ fn check(time: i64, ca: &Ca, leaf: &Leaf) -> Output {
     .stderr(Stdio::piped())
     .spawn()
     .expect("a shell");
-    let status = run_at(time, Pid::from_raw(child.id() as i32));
+    let status = run_at(times, Pid::from_raw(child.id() as i32));
     let mut stderr = Vec::new();
     let mut line = child.stderr.take().expect("a pipe");
     line.read_to_end(&mut stderr).expect("the line");
@@ -51,7 +52,8 @@ fn check(time: i64, ca: &Ca, leaf: &Leaf) -> Output {
 }
 
 /// Lets a stopped shell go on, and tells the program that it becomes this time.
-fn run_at(time: i64, pid: Pid) -> ExitStatus {
+fn run_at(times: &[i64], pid: Pid) -> ExitStatus {
+    let mut times = times.iter().copied().cycle();
     waitpid(pid, Some(WaitPidFlag::WUNTRACED)).expect("a child that stops");
     let options = Options::PTRACE_O_TRACEEXEC
         | Options::PTRACE_O_TRACECLONE
@@ -76,7 +78,7 @@ fn run_at(time: i64, pid: Pid) -> ExitStatus {
             // Where a thread begins, it stops for its tracer.
             WaitStatus::PtraceEvent(stopped, ..) => (stopped, None),
             WaitStatus::PtraceSyscall(stopped) => {
-                tell(time, stopped);
+                tell(&mut times, stopped);
                 (stopped, None)
             }
             WaitStatus::Stopped(stopped, signal) => (stopped, Some(signal)),
@@ -112,10 +114,11 @@ fn hide_vdso(pid: Pid) {
 }
 
 /// Sets the seconds that a successful call has just given.
-fn tell(time: i64, pid: Pid) {
+fn tell(times: &mut impl Iterator<Item = i64>, pid: Pid) {
     let registers = ptrace::getregs(pid).expect("its registers");
     let call = registers.orig_rax as c_long;
     if call == SYS_clock_gettime && registers.rdi as i32 == CLOCK_REALTIME && registers.rax == 0 {
+        let time = times.next().expect("a time");
         write(pid, registers.rsi, time);
     }
 }
@@ -138,24 +141,47 @@ fn in_1970_and_in_2100() {
     // Just after the start of Unix time, where a machine without a battery starts.
     let early = 5;
     let late = date_time_ymd(2100, 6, 1).unix_timestamp();
-    expect(&check(early, &ca, &leaf), 53, "(is this clock right?)");
-    expect(&check(late, &ca, &leaf), 51, "expired");
+    expect(&check(&[early], &ca, &leaf), 53, "(is this clock right?)");
+    expect(&check(&[late], &ca, &leaf), 51, "expired");
     // A certificate of that time is good, until it has ended.
     let (ca, leaf) = valid(1970, 1971);
-    expect(&check(early, &ca, &leaf), 0, "");
+    expect(&check(&[early], &ca, &leaf), 0, "");
     let after_its_end = date_time_ymd(1971, 1, 1).unix_timestamp() + 5;
-    expect(&check(after_its_end, &ca, &leaf), 51, "expired");
+    expect(&check(&[after_its_end], &ca, &leaf), 51, "expired");
     let (ca, leaf) = valid(2099, 2101);
-    expect(&check(late, &ca, &leaf), 0, "");
+    expect(&check(&[late], &ca, &leaf), 0, "");
     let hours_before_its_end = date_time_ymd(2101, 1, 1).unix_timestamp() - 12 * 3600;
     expect(
-        &check(hours_before_its_end, &ca, &leaf),
+        &check(&[hours_before_its_end], &ca, &leaf),
         57,
         "ends in 0 days",
     );
     // 32-bit counts of seconds end in 2038 and in 2106.
     let (ca, leaf) = valid(2037, 2110);
     for time in [1 << 31, 1 << 32] {
-        expect(&check(time, &ca, &leaf), 0, "");
+        expect(&check(&[time], &ca, &leaf), 0, "");
+    }
+}
+
+/// The clock is set again and again while the check runs. Its deadline doesn't move, and it ends with a code
+/// of certificates or 0.
+#[test]
+fn a_clock_that_jumps() {
+    let today = OffsetDateTime::now_utc();
+    let (ca, leaf) = valid(today.year() - 1, today.year() + 2);
+    let now = today.unix_timestamp();
+    let late = date_time_ymd(2100, 6, 1).unix_timestamp();
+    for times in [
+        &[5, now, late][..],
+        &[late, 5],
+        &[now, late],
+        &[i64::MAX / 4, -1],
+    ] {
+        let output = check(times, &ca, &leaf);
+        let code = output.status.code();
+        assert!(
+            matches!(code, Some(0 | 51 | 53 | 57)),
+            "{times:?}: {output:?}"
+        );
     }
 }

@@ -175,3 +175,23 @@ fn a_serve_that_hangs_shows_as_l7tout_without_a_code() {
         signal("-CONT");
     });
 }
+
+/// Somebody else listens at the socket's path and answers 200 to everything.
+#[test]
+fn a_foreign_listener_makes_no_server_up() {
+    with_every_haproxy(|version| {
+        let stage = Stage::new();
+        let path = stage.folder.join("foreign");
+        let listener = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
+        std::thread::spawn(move || {
+            while let Ok((mut stream, _)) = listener.accept() {
+                let _ = stream.read(&mut [0; 4096]);
+                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        let haproxy = haproxy(version, &stage, &Serve::elsewhere(path), "", &[]);
+        let server = haproxy.wait_for_status("hybrid", "blue", "DOWN");
+        assert_eq!(server.check_status.trim_start_matches("* "), "L7STS");
+    });
+}

@@ -96,3 +96,34 @@ fn a_check_is_never_a_page_and_beyond_this_host_there_is_none() {
         .expect("sent");
     crate::scene::Answer::read(stream).expect("2", "is for this host alone");
 }
+
+/// Standard error is a stream of the journal's, by the path of the socket at its other end.
+#[test]
+fn a_failure_has_the_priority_of_an_error_in_the_journal() {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    let stage = Stage::new();
+    let folder = stage.folder.join("systemd/journal");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let journal = UnixListener::bind(format!("{folder}/stdout")).expect("a socket");
+    let port = dead_port().to_string();
+    for (options, line) in [
+        (stage.options(), "<3>DOWN 41 "),
+        ("--frobnicate".to_owned(), "<3>sni-check: hybrid/blue: "),
+    ] {
+        let program = [crate::support::check::BINARY];
+        let mut command =
+            crate::support::check::haproxy_command(&program, &options, "127.0.0.1", &port);
+        let stderr: OwnedFd = UnixStream::connect(format!("{folder}/stdout"))
+            .expect("a stream")
+            .into();
+        let status = command.stderr(stderr).status().expect("it runs");
+        assert!(!status.success());
+        drop(command);
+        let mut text = String::new();
+        let (mut stream, _) = journal.accept().expect("a stream");
+        stream.read_to_string(&mut text).expect("a line");
+        assert!(text.starts_with(line), "{text}");
+    }
+}
