@@ -74,13 +74,19 @@ impl Files {
         Files::default()
     }
 
-    /// Only these: the options come from elsewhere. They are read by the readers of the library, and not
-    /// beyond the deadline.
-    pub fn only(allowed: Arc<Allowed>, library: Arc<Library>, deadline: Deadline) -> Files {
+    /// Only these: the options come from elsewhere.
+    pub fn only(allowed: Arc<Allowed>) -> Files {
         Files {
             scope: Scope::Only(allowed),
-            shared: Some((library, deadline)),
             ..Files::default()
+        }
+    }
+
+    /// The same, read by the readers of the library, and not beyond the deadline.
+    pub fn by(self, library: Arc<Library>, deadline: Deadline) -> Files {
+        Files {
+            shared: Some((library, deadline)),
+            ..self
         }
     }
 
@@ -434,7 +440,7 @@ mod tests {
             named: named.to_vec(),
         };
         let deadline = Deadline::new(Instant::now(), Duration::from_secs(30));
-        Files::only(Arc::new(allowed), Library::new(8, 1 << 20), deadline)
+        Files::only(Arc::new(allowed)).by(Library::new(8, 1 << 20), deadline)
     }
 
     fn refusal(files: &Files, file: &str) -> String {

@@ -152,7 +152,7 @@ impl Plans {
     /// The files that requests may name, which are read until `end`.
     fn files(&self, end: Instant) -> Files {
         let deadline = Deadline::new(end, Duration::ZERO);
-        Files::only(self.allowed.clone(), self.library.clone(), deadline)
+        Files::only(self.allowed.clone()).by(self.library.clone(), deadline)
     }
 
     fn prepare(&self, text: &str, accepted: Instant) -> Result<Prepared> {
