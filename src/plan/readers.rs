@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use crate::deadline::Deadline;
 
 /// How long a file may take before it counts as one that hangs. From then on only a few checks wait for it.
-const PROMPT: Duration = Duration::from_millis(100);
+/// Less than a connection waits for a place.
+const PROMPT: Duration = Duration::from_millis(150);
 /// How many files may hang. Each one keeps a thread.
 const MOST: usize = 256;
 /// How many readers wait for work rather than end.
@@ -167,6 +168,7 @@ impl Shared {
 /// How long a check goes on waiting for a file.
 struct Patience<'a> {
     shared: &'a Shared,
+    /// When the read that it waits for began.
     began: Instant,
     deadline: Deadline,
     /// Whether the check is one of the few that wait for files that hang.
@@ -193,8 +195,8 @@ impl<'a> Patience<'a> {
     fn wait_until_free(&mut self, path: &Path) -> Result<MutexGuard<'a, State>, Held> {
         let mut state = self.shared.lock();
         while let Some(since) = state.busy.get(path) {
-            // Whoever comes later knows already that the file hangs.
-            self.began = self.began.min(*since);
+            // Many short reads one after the other are no file that hangs.
+            self.began = *since;
             let next = self.next(&mut state)?;
             let waited = self.shared.done.wait_timeout(state, next);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
