@@ -167,7 +167,7 @@ pub fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     };
     thread::scope(|scope| {
         let thread = thread::Builder::new().stack_size(STACK);
-        match thread.spawn_scoped(scope, &take_and_do) {
+        match thread.spawn_scoped(scope, take_and_do) {
             Ok(thread) => thread.join().ok().flatten(),
             Err(_) => take_and_do(),
         }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
 use crate::scene::{Answer, Serve, head};
@@ -12,6 +13,9 @@ use crate::support::{NAME, peer, wait_for};
 
 /// In kB; docs/serve.md and SECURITY.md say so.
 const MOST: u64 = 64_000;
+
+/// The options of the request with this number.
+type Options<'a> = Box<dyn Fn(usize) -> String + Sync + 'a>;
 
 /// The most memory that serve has had so far, in kB.
 fn peak(serve: &Serve) -> u64 {
@@ -46,7 +50,7 @@ fn two_thousand_requests_of_each_kind_take_no_more_than_64_mb() {
     });
     let silent = peer::silent();
     let many = |name: &str| format!(" --ca-file {name}").repeat(100);
-    let kinds: [(&str, u16, Box<dyn Fn(usize) -> String + Sync>); 6] = [
+    let kinds: [(&str, u16, Options<'_>); 6] = [
         ("silent", silent, Box::new(|n| format!("--uri /{n}"))),
         (
             "a bundle many times",
@@ -126,7 +130,7 @@ fn a_group_without_the_right_to_set_it_is_refused_as_that_and_leaves_nothing_beh
         .copy(crate::support::check::BINARY, "sni-check", 0o755);
     let folder = stage.folder.join("open");
     fs::create_dir(&folder).expect("a folder");
-    let open = fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    let open = fs::Permissions::from_mode(0o777);
     fs::set_permissions(&folder, open).expect("permissions");
     let socket = format!("{folder}/socket");
     let output = crate::support::program("setpriv")
