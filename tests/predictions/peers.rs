@@ -86,7 +86,7 @@ impl World {
     pub fn new() -> World {
         let (folder, ca) = (Folder::new(), Ca::new());
         let root = folder.join("root");
-        folder.copy(BINARY, "root/sni-check", 0o755);
+        folder.copy(&sni_check(), "root/sni-check", 0o755);
         folder.file("root/ca.pem", &ca.pem);
         folder.file("root/other.pem", &Ca::named("Other CA").pem);
         let client = ca.leaf(&["client.example.test"], 30);
@@ -138,11 +138,16 @@ impl World {
     }
 }
 
+/// The program under test: this build, or the one that the variable SNI_CHECK names.
+pub fn sni_check() -> String {
+    std::env::var("SNI_CHECK").unwrap_or_else(|_| BINARY.to_owned())
+}
+
 /// Starts `sni-check serve`, with a socket that HAProxy's user may use.
 fn serve(folder: &Folder) -> Child {
     let root = folder.join("root");
     let socket = format!("{root}/serve");
-    let child = Command::new(BINARY)
+    let child = Command::new(sni_check())
         .args([
             "serve",
             "--listen",

@@ -1,11 +1,12 @@
 //! What doctor says of a configuration.
 
 use std::fs;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::peers::sni_check;
 use crate::reality::{Text, variables};
-use crate::support::check::by_hand;
 use crate::support::haproxy::Version;
 
 /// Doctor's report.
@@ -74,7 +75,13 @@ pub fn of(text: &Text, version: &Version, sockets: &str, two_files: bool) -> Sai
     for file in &files {
         words.extend(["-f", file]);
     }
-    let output = by_hand(&words).output().expect("doctor runs");
+    let mut command = Command::new(sni_check());
+    let output = command
+        .args(&words)
+        .env_clear()
+        .stdin(Stdio::null())
+        .output();
+    let output = output.expect("doctor runs");
     for file in &files {
         fs::remove_file(file).expect("removed");
     }

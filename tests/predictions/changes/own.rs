@@ -63,48 +63,45 @@ pub const HTTP: &[Change] = &[
         |case, _| case.set_check("no-check-ssl"),
     ),
     change("http-check connect", 3, any, |case, _| {
-        case.option.insert(1, "http-check connect".to_owned())
+        insert_rule(case, "http-check connect".to_owned())
     }),
     change("http-check connect ssl", 3, tls, |case, _| {
-        case.option.insert(1, "http-check connect ssl".to_owned())
+        insert_rule(case, "http-check connect ssl".to_owned())
     }),
     change("http-check connect default", 2, any, |case, _| {
-        case.option
-            .insert(1, "http-check connect default".to_owned())
+        insert_rule(case, "http-check connect default".to_owned())
     }),
     change("http-check connect ssl sni", 2, tls, |case, _| {
-        case.option
-            .insert(1, format!("http-check connect ssl sni {NAME}"))
+        insert_rule(case, format!("http-check connect ssl sni {NAME}"))
     }),
     change(
         "http-check connect ssl sni of another",
         2,
         tls,
-        |case, _| {
-            case.option
-                .insert(1, format!("http-check connect ssl sni {API}"))
-        },
+        |case, _| insert_rule(case, format!("http-check connect ssl sni {API}")),
     ),
     change(
         "http-check connect ssl sni send-proxy",
         1,
         tls,
         |case, _| {
-            case.option
-                .insert(1, format!("http-check connect ssl sni {NAME} send-proxy"))
+            insert_rule(
+                case,
+                format!("http-check connect ssl sni {NAME} send-proxy"),
+            )
         },
     ),
     change("http-check connect port", 2, any, |case, world| {
         let port = world.health;
-        case.option
-            .insert(1, format!("http-check connect port {port}"));
+        insert_rule(case, format!("http-check connect port {port}"));
     }),
     change("http-check connect linger", 1, any, |case, _| {
-        case.option
-            .insert(1, "http-check connect linger".to_owned())
+        insert_rule(case, "http-check connect linger".to_owned())
     }),
     change("a missing page", 1, any, |case, _| {
-        case.option[0] = "option httpchk GET /missing".to_owned()
+        case.line("option httpchk", |_| {
+            Some("option httpchk GET /missing".to_owned())
+        })
     }),
     change("check-send-proxy", 2, any, |case, _| {
         case.set_check("check-send-proxy")
@@ -221,3 +218,9 @@ pub const AGENT: &[Change] = &[
         |case, _| case.remove("check-sni"),
     ),
 ];
+
+/// Adds a rule right after the option.
+fn insert_rule(case: &mut Case, rule: String) {
+    let at = case.option.len().min(1);
+    case.option.insert(at, rule);
+}
