@@ -230,7 +230,8 @@ impl Case {
         if self.noise > 0 && self.http && !self.as_listen {
             _ = writeln!(
                 text,
-                "\n# Static files come from elsewhere.\nbackend {name}-other\n    mode http\n    server cache 127.0.0.1:9 maxconn 50"
+                "\n# Static files come from elsewhere.\nbackend {name}-other{}\n    mode http\n    server cache 127.0.0.1:9 maxconn 50",
+                self.from()
             );
         }
         for section in &self.sections {

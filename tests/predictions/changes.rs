@@ -123,43 +123,31 @@ impl Case {
         }
     }
 
-    /// Changes the text of sni-check's options.
+    /// Changes the text of sni-check's options, which are in quotes.
     fn edit(&mut self, edit: impl Fn(&str) -> String) {
         for line in &mut self.option {
-            if let Some(at) = line.find("--sni") {
-                // The value ends with a quote.
-                let (head, options) = line.split_at(at);
-                let Some(last) = options
-                    .chars()
-                    .next_back()
-                    .filter(|last| "'\"".contains(*last))
-                else {
-                    continue;
-                };
-                *line = format!("{head}{}{last}", edit(options.trim_end_matches(last)));
+            let start = line.find("\"--").or(line.find("'--"));
+            if let Some(at) = start {
+                let (head, options) = line.split_at(at + 1);
+                let (options, last) = options.split_at(options.len() - 1);
+                *line = format!("{head}{}{last}", edit(options));
             }
         }
     }
 
     /// Sets an option of sni-check.
     fn option(&mut self, option: &str) {
-        let name = key(option).to_owned();
-        self.edit(|options| {
-            let mut left = String::new();
-            for part in options.split(" --") {
-                let part = format!("--{}", part.trim_start_matches("--"));
-                if key(&part) != name {
-                    left += &format!("{part} ");
-                }
-            }
-            format!("{left}{option}")
-        });
+        self.without_option(key(option));
+        self.edit(|options| format!("{options} {option}").trim_start().to_owned());
     }
 
     fn without_option(&mut self, name: &str) {
-        self.option(name);
-        let suffix = format!(" {name}");
-        self.edit(|options| options.trim_end_matches(&suffix).to_owned());
+        self.edit(|options| {
+            let parts = options.split(" --");
+            let parts = parts.map(|part| format!("--{}", part.trim_start_matches("--")));
+            let left: Vec<String> = parts.filter(|part| key(part) != name).collect();
+            left.join(" ")
+        });
     }
 
     /// Changes a line of the check that starts so.

@@ -34,7 +34,8 @@ pub fn mended(text: &Text, finding: &Finding) -> Option<Text> {
     ] {
         write = write.split(alternative).next()?;
     }
-    if has_placeholder(write) || write.starts_with("if ") {
+    // Only the operator knows whether a condition holds.
+    if has_placeholder(write) || write.starts_with("if ") || write.contains(" if the ") {
         return None;
     }
     write
@@ -188,7 +189,9 @@ fn without(line: &str, word: &str) -> String {
     let mut words = line.split(' ');
     let mut left = Vec::new();
     while let Some(known) = words.next() {
-        match known == name && !left.is_empty() {
+        // A cookie may be called `check`.
+        let is_value = left.last() == Some(&"cookie");
+        match known == name && !left.is_empty() && !is_value {
             true if WITH_VALUE.contains(&name) => _ = words.next(),
             true => {}
             false => left.push(known),

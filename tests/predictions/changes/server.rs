@@ -2,7 +2,7 @@
 
 use crate::case::{Case, Kind, Words};
 use crate::dns;
-use crate::peers::API;
+use crate::peers::{API, Peer};
 use crate::support::NAME;
 
 use super::{Change, any, change, checked, has_sni, key, tls};
@@ -254,7 +254,7 @@ pub const SERVER: &[Change] = &[
     change(
         "TLS passed through",
         4,
-        |case| tls(case) && !case.tls_front && !case.has("crt"),
+        |case| tls(case) && !case.tls_front && case.peer != Peer::ClientCertificate,
         |case, _| {
             case.http = false;
             case.rules.retain(|line| line.starts_with('.'));
