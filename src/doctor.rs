@@ -103,6 +103,7 @@ fn examine(options: &DoctorOptions) -> Result<Report> {
     let mut visit = Visit {
         config: &config,
         haproxy: &haproxy,
+        variables: &variables,
         opinion: opinion.as_ref(),
         jail: &jail,
         serving: &serving,
@@ -167,6 +168,10 @@ fn findings(visit: &Visit, ignored: &[String], says: &[String]) -> Vec<Finding> 
     let found = rules::findings(visit).into_iter();
     let found = found.filter(|found| !ignored.iter().any(|id| id == found.id));
     let found = found.map(|mut found| {
+        if !visit.can_fork() && found.shows.starts_with("PROCERR") {
+            // HAProxy doesn't get that far, which another finding says.
+            found.shows += ", once insecure-fork-wanted is there";
+        }
         found.shows += &unless_haproxy_has(visit.config, &found);
         found
     });

@@ -136,6 +136,40 @@ fn is_unchecked(server: &Server) -> bool {
     !server.is_checked() && !set.has("track") && !set.has("agent-check") && !set.has("disabled")
 }
 
+/// Whether a server has a word that only makes sense with a check.
+fn is_meant(server: &Server) -> bool {
+    OF_CHECKS.iter().any(|word| server.settings.has(word))
+}
+
+/// Whether a backend, or its defaults, describes a check.
+fn described(backend: &Backend) -> bool {
+    let set = &backend.settings;
+    set.check.is_some() || set.command.is_some() || !set.rules.http.lines.is_empty()
+}
+
+/// Whether the description comes from defaults, and another backend uses it: it may be there for that
+/// backend alone.
+fn shares_with_others(visit: &Visit, backend: &Backend) -> bool {
+    let set = &backend.settings;
+    let own = [
+        Check::option(backend),
+        set.command.as_ref().map(|command| &command.place),
+        set.rules.http.lines.first().map(|line| &line.place),
+    ];
+    if own
+        .into_iter()
+        .flatten()
+        .any(|place| is_within(backend, place))
+    {
+        return false;
+    }
+    visit.watches.iter().any(|other| {
+        let is_other = !std::ptr::eq(other.backend, backend);
+        let same = Check::option(other.backend) == Check::option(backend);
+        is_other && same && (other.server.is_checked() || is_meant(other.server))
+    })
+}
+
 /// Servers that nobody checks, though somebody wrote a check for them.
 pub(super) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     let unchecked = visit.watches_of(backend);
@@ -146,15 +180,13 @@ pub(super) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> 
     let (true, Some(first)) = (all, unchecked.first()) else {
         return Vec::new();
     };
-    let set = &backend.settings;
-    let described =
-        set.check.is_some() || set.command.is_some() || !set.rules.http.lines.is_empty();
-    let meant = |watch: &&Watch| OF_CHECKS.iter().any(|word| watch.server.settings.has(word));
+    let meant = described(backend) && !shares_with_others(visit, backend);
+    let meant = meant || unchecked.iter().any(|watch| is_meant(watch.server));
     let explicit = unchecked
         .iter()
         .all(|watch| watch.server.settings.has("no-check"));
     let what = "no server of this backend has `check`: nothing is checked";
-    let finding = match (described || unchecked.iter().any(meant)) && !explicit {
+    let finding = match meant && !explicit {
         true => Finding::problem(Effect::Unchecked, what),
         false => Finding::note(Effect::Unchecked, what),
     };
@@ -216,7 +248,7 @@ fn switch_on(visit: &Visit, watch: &Watch, advice: &str) -> String {
 }
 
 /// Servers that only an agent judges.
-pub(super) fn agent_alone(_: &Visit, watch: &Watch) -> Option<Finding> {
+pub(super) fn agent_alone(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let set = &watch.server.settings;
     if !set.has("agent-check") || set.has("check") || set.has("track") {
         return None;
@@ -229,7 +261,11 @@ pub(super) fn agent_alone(_: &Visit, watch: &Watch) -> Option<Finding> {
                 "while the agent does not answer, the server stays as it was, and is UP after a \
                  reload, dead or not",
             )
-            .write("add `check` as well, with what really asks the server"),
+            .write(switch_on(
+                visit,
+                watch,
+                "add `check` to the server line as well",
+            )),
     )
 }
 

@@ -137,12 +137,22 @@ fn with_tls(pair: &Pair) -> String {
         Some(Sni::Name(name)) if !settings.has("check-sni") => {
             format!("; and check-sni {name} on the server line")
         }
+        Some(Sni::PerRequest(_)) if !settings.has("check-sni") => {
+            "; and check-sni NAME on the server line".to_owned()
+        }
         _ => String::new(),
     };
-    if pair.check.place != pair.watch.server.place && pair.watch.connect_rule().is_some() {
-        return format!("add `default` after connect in that line{name}");
-    }
+    let by_rule =
+        pair.check.place != pair.watch.server.place && pair.watch.connect_rule().is_some();
     let word = ["no-check-ssl", "port", "addr"];
+    if by_rule {
+        // With `default` the rule connects as the server line says, which has to say TLS.
+        let plain = word.into_iter().find(|word| settings.has(word));
+        let also = plain.map_or_else(String::new, |word| {
+            format!("; and remove `{word}` from the server line")
+        });
+        return format!("add `default` after connect in that line{also}{name}");
+    }
     match word.into_iter().find(|word| settings.has(word)) {
         Some(word) => format!("remove `{word}` from the server line{name}"),
         None => format!("add check-ssl to the server line{name}"),
@@ -307,7 +317,7 @@ pub(super) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-pub(super) fn other_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
+pub(super) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let (check, traffic) = pair.tls()?;
     let Sni::Name(wanted) = &traffic.sni else {
@@ -329,6 +339,10 @@ pub(super) fn other_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
         (None, Some(_)) => format!("in that connect line, write sni {named}"),
         _ => pair.write(&format!("--sni {named}"), &format!("check-sni {named}")),
     };
+    let write = match watch.carrier().is_some() && others_send_another(visit, watch) {
+        true => format!("give this server a backend of its own, with {write}"),
+        false => write,
+    };
     let place = watch.server.settings.place("sni");
     Some(
         Finding::note(Effect::Either, what)
@@ -340,6 +354,15 @@ pub(super) fn other_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
             ))
             .write(write),
     )
+}
+
+/// Whether traffic to another server of the backend, which has the same options, sends another SNI.
+fn others_send_another(visit: &Visit, watch: &Watch) -> bool {
+    let sni = |watch: &Watch| watch.traffic.tls.as_ref().map(|tls| tls.sni.clone());
+    let mut others = visit
+        .watches_of(watch.backend)
+        .filter(|other| other.is_active());
+    others.any(|other| sni(other) != sni(watch))
 }
 
 /// The verified names differ though both send the same SNI.

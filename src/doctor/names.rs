@@ -8,7 +8,7 @@ use super::finding::{Effect, Finding};
 use super::visit::{Visit, Watch};
 
 /// What visitors' traffic sends.
-pub(super) fn of_traffic(_: &Visit, watch: &Watch) -> Option<Finding> {
+pub(super) fn of_traffic(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let traffic = watch.traffic.tls.as_ref()?;
     let Sni::Name(sent) = &traffic.sni else {
         return None;
@@ -18,7 +18,10 @@ pub(super) fn of_traffic(_: &Visit, watch: &Watch) -> Option<Finding> {
     let (what, write) = match literal {
         true => (
             format!("traffic sends the SNI `{sent}` as it stands: {why}"),
-            format!("sni \"str({sent})\" on the server line, with double quotes"),
+            match (has_variables(visit, sent), name_of_check(watch)) {
+                (false, Some(name)) => format!("sni str({name}) on the server line"),
+                _ => format!("sni \"str({sent})\" on the server line, with double quotes"),
+            },
         ),
         false => (
             format!(
@@ -47,7 +50,7 @@ pub(super) fn of_traffic(_: &Visit, watch: &Watch) -> Option<Finding> {
 }
 
 /// What HAProxy's own check sends.
-pub(super) fn of_check(_: &Visit, watch: &Watch) -> Option<Finding> {
+pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let Check::Own(own) = &watch.check else {
         return None;
     };
@@ -64,7 +67,10 @@ pub(super) fn of_check(_: &Visit, watch: &Watch) -> Option<Finding> {
         _ => "check-sni",
     };
     let right = match is_literal(sent) {
-        true => format!("\"{sent}\""),
+        true => match (has_variables(visit, sent), name_of_traffic(watch)) {
+            (false, Some(name)) => name.to_owned(),
+            _ => format!("\"{sent}\""),
+        },
         false => match sent.split_once('(') {
             Some((_, rest)) => rest
                 .trim_end_matches(')')
@@ -81,8 +87,38 @@ pub(super) fn of_check(_: &Visit, watch: &Watch) -> Option<Finding> {
     let finding = match tls.verified {
         Verified::Nothing => Finding::note(Effect::Down, what)
             .shows("L6RSP (DOWN) where the server knows no such name, while visitors are served"),
-        _ => Finding::problem(Effect::Down, what)
-            .shows("L6RSP (DOWN): no certificate is for such a name"),
+        _ => Finding::problem(Effect::Down, what).shows(
+            "DOWN, with L6RSP where the server speaks TLS: no certificate is for such a name",
+        ),
     };
     Some(finding.at(&connection.place).write(write))
+}
+
+/// Whether HAProxy has the variables in a text.
+fn has_variables(visit: &Visit, text: &str) -> bool {
+    let names = text.split('$').skip(1).map(|rest| {
+        let rest = rest.trim_start_matches('{');
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        &rest[..end.unwrap_or(rest.len())]
+    });
+    let mut values = names.map(|name| visit.variables.get(name));
+    values.all(|value| value.is_some_and(|value| !value.is_empty()))
+}
+
+/// The name that visitors' traffic sends, if that can be one.
+fn name_of_traffic<'a>(watch: &'a Watch) -> Option<&'a str> {
+    proper(&watch.traffic.tls.as_ref()?.sni)
+}
+
+/// The name that the check sends, if that can be one.
+fn name_of_check<'a>(watch: &'a Watch) -> Option<&'a str> {
+    let mut connections = watch.connections.iter();
+    connections.find_map(|connection| proper(&connection.tls.as_ref()?.sni))
+}
+
+fn proper(sni: &Sni) -> Option<&str> {
+    match sni {
+        Sni::Name(name) if misspelt(name).is_none() => Some(name),
+        _ => None,
+    }
 }

@@ -93,7 +93,7 @@ pub(super) fn shows_no_code(_: &Visit, backend: &Backend) -> Vec<Finding> {
                 .write("http-check expect status 200 status-code \"res.hdr(x-check-code)\" on-error \"%[res.hdr(x-check-reason)]\""),
         ],
         (Some(rule), false) => vec![
-            Finding::problem(Effect::Up, "sni-check serve answers 200 if the server works and 503 if not; this rule doesn't tell the two apart")
+            Finding::problem(Effect::Unchecked, "sni-check serve answers 200 if the server works and 503 if not; this rule doesn't tell the two apart")
                 .at(&rule.place)
                 .about([backend.name.clone()])
                 .shows("UP whatever sni-check serve says, while visitors may get 503")

@@ -9,6 +9,7 @@ use crate::haproxy::config::place::{At, Place};
 use crate::haproxy::config::proxy::Backend;
 use crate::haproxy::config::server_line::Server;
 use crate::haproxy::program::{Haproxy, Opinion};
+use crate::haproxy::variables::Variables;
 use crate::plan::{ProxyHeader, Target};
 
 use super::finding::Finding;
@@ -22,6 +23,8 @@ use super::serving::Serving;
 pub(super) struct Visit<'a> {
     pub config: &'a Configuration,
     pub haproxy: &'a Haproxy,
+    /// The variables that HAProxy has when it reads the last line.
+    pub variables: &'a Variables,
     pub opinion: Option<&'a Opinion>,
     pub jail: &'a Jail,
     pub serving: &'a Serving,

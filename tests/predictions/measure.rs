@@ -350,7 +350,8 @@ fn harms(case: &Case, before: &Reality, after: &Reality) -> bool {
         let now_fails = was_served && fares(is) == Fares::Fail;
         let now_down =
             was_served && !was.status.starts_with("DOWN") && is.status.starts_with("DOWN");
-        let now_up = trap(case, is) == Some(Trap::Up) && trap(case, was) != Some(Trap::Up);
+        // Where nobody checked, visitors failed before, too.
+        let now_up = trap(case, is) == Some(Trap::Up) && was.status.starts_with("DOWN");
         now_fails || now_down || now_up
     })
 }

@@ -329,7 +329,10 @@ fn untrue_runs(case: &Case, said: &Said, reality: &Reality) -> Vec<Difference> {
         let seen = servers.get(&run.server)?;
         let code = run.code.map(|code| code.to_string());
         // Only HAProxy's name server knows these; doctor says that it asks another one.
-        let by_name = case.tags.iter().any(|tag| tag.ends_with("that resolvers know"));
+        let by_name = case
+            .tags
+            .iter()
+            .any(|tag| tag.ends_with("that resolvers know"));
         if by_name || (run.status == "MAINT" && seen.status.starts_with("MAINT")) {
             return None;
         }
