@@ -82,7 +82,7 @@ fn doctors_object() {
     };
     let good = doctor(&stage, &config("--sni a.example", &server), &["--run"]);
     assert_eq!(good.status.code(), Some(41), "{good:?}");
-    let server = format!("{server} inter soon");
+    let server = format!("{server} inter soon sni");
     let bad = doctor(&stage, &config("--snl a.example", &server), &[]);
     expect(&bad, 2, "");
     let objects = [&good.stdout, &bad.stdout].map(|text| object(text));
