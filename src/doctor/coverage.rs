@@ -397,3 +397,70 @@ pub(super) fn waits_for_banner(_: &Visit, watch: &Watch) -> Option<Finding> {
             .write("option httpchk in place of option tcp-check"),
     )
 }
+
+/// Checks that speak another protocol than visitors do.
+pub(super) fn other_protocol(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let kind = watch.backend.settings.check.as_ref()?;
+    let is_own = matches!(&watch.check, Check::Own(own) if own.protocol == Protocol::Other);
+    if !is_own || !watch.backend.settings.http {
+        return None;
+    }
+    let (what, shows) = match kind.value.as_str() {
+        "ssl-hello-chk" => (
+            "`option ssl-hello-chk` sends a hello of SSLv3, which servers refuse today".to_owned(),
+            "L6RSP, L6TOUT or L7RSP (DOWN) where the server knows no SSLv3",
+        ),
+        kind => (
+            format!("`option {kind}` speaks another protocol than visitors do (`mode http`)"),
+            "L7RSP, L7STS or L7TOUT (DOWN) where the server speaks HTTP",
+        ),
+    };
+    Some(
+        Finding::note(Effect::Down, what)
+            .at(&kind.place)
+            .shows(shows)
+            .write(format!("option httpchk in place of option {}", kind.value)),
+    )
+}
+
+/// An expectation that only a page of refusal meets.
+pub(super) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let (expected, place) = match (&watch.check, &watch.own) {
+        (Check::Own(_), _) => {
+            let own = watch.backend.settings.check.as_ref()?;
+            let rules = &watch.backend.settings.rules.http;
+            let asks_root = watch.backend.settings.rules.asks_root();
+            let is_http = own.value == "httpchk" && asks_root;
+            let rule = rules.all("expect").next().filter(|_| is_http)?;
+            (rule.value.get(2..)?.join(" "), &rule.place)
+        }
+        // A page of its own may well ask for a login; visitors start at the root.
+        (_, Some(good)) if good.plan.request.uri.path() == "/" => {
+            let words = good.options.to_words();
+            let at = words.iter().position(|word| word == "--expect")?;
+            (words.get(at + 1)?.clone(), watch.options_place())
+        }
+        _ => return None,
+    };
+    let list = expected.strip_prefix("status ")?.split(' ').next()?;
+    let is_refusal = |part: &str| {
+        let low = part.split('-').next().unwrap_or_default();
+        low.parse::<u16>().is_ok_and(|status| status >= 400)
+    };
+    if !list.split(',').all(is_refusal) {
+        return None;
+    }
+    let what = format!("the check expects status {list}, which visitors don't want");
+    let down = match watch.carrier() {
+        Some(_) => "DOWN with code 71",
+        None => "DOWN with L7STS",
+    };
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(place)
+            .shows(format!(
+                "{down} where the server answers visitors with 200; UP where it refuses them"
+            ))
+            .write("ask a page that everyone may see, and expect status 200-399"),
+    )
+}

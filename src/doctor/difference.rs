@@ -105,8 +105,11 @@ pub(super) fn check_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
     let Check::Own(own) = &watch.check else {
         return None;
     };
-    if pair.traffic.tls.is_none() || pair.check.tls.is_some() {
+    if pair.check.tls.is_some() {
         return None;
+    }
+    if pair.traffic.tls.is_none() {
+        return passed_through(&pair, own.protocol);
     }
     let what = "visitors reach the server with TLS, HAProxy's own check connects without TLS";
     let waits = matches!(
@@ -128,6 +131,30 @@ pub(super) fn check_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
         ),
     };
     Some(finding.at(&pair.check.place).write(with_tls(&pair)))
+}
+
+/// In `mode tcp`, visitors may speak TLS to the server through HAProxy.
+fn passed_through(pair: &Pair, protocol: Protocol) -> Option<Finding> {
+    let asks = matches!(
+        protocol,
+        Protocol::Http {
+            sends_request: true,
+            ..
+        }
+    );
+    if pair.watch.backend.settings.http || !asks {
+        return None;
+    }
+    let what = "the backend passes through what visitors say (`mode tcp`), HAProxy's own check speaks plain HTTP";
+    Some(
+        Finding::note(Effect::Down, what)
+            .at(Check::option(pair.watch.backend).unwrap_or(&pair.watch.server.place))
+            .shows("DOWN with L7STS 400 or L7RSP where visitors speak TLS to the server")
+            .write(
+                "if visitors speak TLS to the server: check-ssl check-sni NAME verify required ca-file FILE on the \
+                 server line",
+            ),
+    )
 }
 
 /// How HAProxy's own check gets the server's TLS.
@@ -168,10 +195,14 @@ pub(super) fn proxy(_: &Visit, watch: &Watch) -> Option<Finding> {
                 "send-proxy" => "--send-proxy",
                 _ => "--send-proxy-v2",
             };
-            let write = match watch.connect_rule() {
+            let add = match watch.connect_rule() {
                 Some(_) => "add send-proxy to that http-check or tcp-check connect line".to_owned(),
                 None => pair.write(option, "check-send-proxy"),
             };
+            let write = format!(
+                "if the server waits for a PROXY header: {add}; otherwise remove {} from the server line",
+                sent.value
+            );
             let what = format!(
                 "traffic starts with a PROXY header (`{}`), the check does not",
                 sent.value
@@ -180,9 +211,12 @@ pub(super) fn proxy(_: &Visit, watch: &Watch) -> Option<Finding> {
         }
         (None, Some(sent)) => {
             let what = "the check starts with a PROXY header, traffic does not".to_owned();
-            let write = "send-proxy on the server line if the server waits for that header; \
-                         otherwise remove it from the check";
-            (what, &sent.place, write.to_owned())
+            let write = format!(
+                "if the server waits for a PROXY header: send-proxy on the server line; otherwise remove {} \
+                 from the check",
+                sent.value
+            );
+            (what, &sent.place, write)
         }
         _ => return None,
     };
@@ -268,6 +302,9 @@ pub(super) fn traffic_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     let (Sni::Name(name), Sni::Absent) = (&check.sni, &traffic.sni) else {
         return None;
     };
+    if misspelt(name).is_some() {
+        return None;
+    }
     let why = match watch.server.settings.get("sni") {
         Some(sni) => format!("traffic sends none: nothing sets {}", sni.value),
         None => "traffic sends none".to_owned(),
@@ -372,6 +409,9 @@ pub(super) fn other_name(_: &Visit, watch: &Watch) -> Option<Finding> {
     let Verified::Name(verified) = &check.verified else {
         return None;
     };
+    if misspelt(verified).is_some() {
+        return None;
+    }
     let settings = &watch.server.settings;
     let what = match &traffic.verified {
         Verified::Name(name) if bare(name).eq_ignore_ascii_case(verified) || is_literal(name) => {
@@ -467,8 +507,11 @@ pub(super) fn check_verifies_nothing(_: &Visit, watch: &Watch) -> Option<Finding
 /// `crt` is the certificate with which traffic shows who it is.
 pub(super) fn client_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
-    let (check, traffic) = pair.tls()?;
     let carrier = watch.carrier()?;
+    let check = pair.check.tls.as_ref()?;
+    let Some(traffic) = &pair.traffic.tls else {
+        return visitors_own_certificate(&pair, check);
+    };
     let (what, shows, write) = match (&traffic.crt, &check.crt) {
         (Some(crt), None) => (
             format!(
@@ -504,6 +547,21 @@ pub(super) fn client_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
         .as_ref()
         .map_or(&watch.server.place, |crt| &crt.place);
     Some(new(effect, what).at(place).shows(text).write(write))
+}
+
+/// In `mode tcp`, visitors may speak TLS to the server through HAProxy, with certificates of their own.
+fn visitors_own_certificate(pair: &Pair, check: &Tls) -> Option<Finding> {
+    let crt = check
+        .crt
+        .as_ref()
+        .filter(|_| !pair.watch.backend.settings.http)?;
+    let what = "the check shows a client certificate; visitors, whose TLS passes through (`mode tcp`), need their own";
+    Some(
+        Finding::note(Effect::Up, what)
+            .at(&crt.place)
+            .shows("UP while the server refuses visitors without a certificate")
+            .write("nothing if every visitor has one"),
+    )
 }
 
 /// `crl-file` makes traffic refuse revoked certificates.
@@ -642,16 +700,24 @@ pub(super) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     else {
         return None;
     };
-    let (check, _) = pair.tls()?;
-    let name = match &check.sni {
-        Sni::Name(name) if misspelt(name).is_none() => name.as_str(),
+    let rules = &watch.backend.settings.rules;
+    // HTTP/1.1 requires a Host. A site in the clear mostly has its address to itself.
+    let shows = match (pair.tls(), rules.says_1_1()) {
+        (_, true) => "L7STS 400 (DOWN) where the server insists on a Host, as HTTP/1.1 requires",
+        (Some(_), false) => {
+            "L7STS 400, 404 or 421 (DOWN) where the server chooses the site by its Host"
+        }
+        (None, false) => return None,
+    };
+    let name = match pair.check.tls.as_ref().map(|tls| &tls.sni) {
+        Some(Sni::Name(name)) if misspelt(name).is_none() => name.as_str(),
         _ => "NAME",
     };
     let what = "HAProxy's own check sends no Host header, visitors' requests have one";
     Some(
         Finding::note(Effect::Down, what)
             .at(Check::option(watch.backend).unwrap_or(&watch.server.place))
-            .shows("L7STS 400, 404 or 421 (DOWN) where the server chooses the site by its Host")
+            .shows(shows)
             .write(format!(
                 "in the backend, write http-check send meth GET uri / ver HTTP/1.1 hdr Host {name}"
             )),

@@ -15,6 +15,11 @@ pub(super) struct Runs {
 }
 
 impl Runs {
+    /// Whether there is more to say than what holds for every run.
+    pub(super) fn has_news(&self) -> bool {
+        !self.checks.is_empty() || self.limits.len() > 1
+    }
+
     /// Those that do not say that their server is healthy.
     pub(super) fn failed(&self) -> impl Iterator<Item = &Ran> {
         self.checks.iter().filter(|ran| !ran.outcome.is_up())
@@ -63,8 +68,6 @@ pub(super) enum Outcome {
     NotServe,
     /// HAProxy may not start any: `insecure-fork-wanted` is missing.
     NoFork,
-    /// The server's name has no address, so HAProxy runs no check.
-    Unresolved,
 }
 
 impl Outcome {
@@ -76,7 +79,6 @@ impl Outcome {
             Outcome::Served { .. } => "L7STS",
             Outcome::ServeLate => "L7TOUT",
             Outcome::Killed => "PROCTOUT",
-            Outcome::Unresolved => "MAINT",
             Outcome::NoFork | Outcome::NoServe { unix: true } => "SOCKERR",
             Outcome::NoServe { unix: false } => "L4CON",
             Outcome::NotServe => "L7RSP",

@@ -38,7 +38,7 @@ pub(super) fn text(report: &Report, color: Color) -> String {
         .map(|(place, why)| format!("{place}: {why}"))
         .collect();
     section(&mut text, "Not understood, and so not judged", &unclear);
-    if let Some(runs) = report.runs.as_ref().filter(|runs| !runs.checks.is_empty()) {
+    if let Some(runs) = report.runs.as_ref().filter(|runs| runs.has_news()) {
         print_runs(&mut text, runs);
     }
     paint(text, color)

@@ -29,6 +29,8 @@ const RULES: &[Rule] = &[
     check("healthcheck", coverage::healthcheck),
     check("http-check-without-request", coverage::without_request),
     check("tcp-check-banner", coverage::waits_for_banner),
+    check("other-protocol-check", coverage::other_protocol),
+    check("expects-refusal", coverage::expects_refusal),
     backend("serve-state", serve_rules::without_state),
     backend("serve-options", serve_rules::without_options),
     backend("serve-connect", serve_rules::without_connect),

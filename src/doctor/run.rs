@@ -1,6 +1,7 @@
 //! `--run`: each check as HAProxy would run it, and what HAProxy would show for it.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::thread::{self, ScopedJoinHandle};
@@ -38,11 +39,6 @@ fn meaning(outcome: Outcome, ours: bool) -> String {
         Outcome::Killed => "took too long, HAProxy kills it; a check_code beside PROCTOUT is left \
                             over from an earlier check, ignore it"
             .to_owned(),
-        Outcome::Unresolved => {
-            "the server's name has no address: HAProxy shows MAINT (resolution) and \
-                                runs no check"
-                .to_owned()
-        }
         Outcome::NoFork => "HAProxy may not start it: insecure-fork-wanted is missing".to_owned(),
         _ => "the command could not be run".to_owned(),
     }
@@ -74,6 +70,9 @@ pub(super) fn all(visit: &Visit) -> Runs {
         let active = visit.active();
         active.filter(|watch| !watch.server.settings.has("disabled"))
     };
+    let (jobs, unresolved): (Vec<&Watch>, Vec<&Watch>) =
+        jobs().partition(|watch| watch.server.endpoint.name().is_none() || has_address(watch));
+    let jobs = || jobs.iter().copied();
     let external = jobs().filter(|watch| matches!(watch.check, Check::External(_)));
     let served = jobs().filter(|watch| matches!(watch.check, Check::Serve(_)));
     let jobs: Vec<&Watch> = external.chain(served).collect();
@@ -101,14 +100,20 @@ pub(super) fn all(visit: &Visit) -> Runs {
     });
     Runs {
         exact,
-        limits: limits(&checks.collect::<Vec<_>>(), exact),
+        limits: limits(&checks.collect::<Vec<_>>(), exact, &unresolved),
         checks: done,
     }
 }
 
+/// Whether this host knows an address for the server's name.
+fn has_address(watch: &Watch) -> bool {
+    let (address, _) = watch.server.address();
+    address.parse::<IpAddr>().is_ok()
+}
+
 /// In what these runs may differ from HAProxy's.
-fn limits(checks: &[&ExternalCheck], exact: bool) -> Vec<String> {
-    let mut limits = Vec::new();
+fn limits(checks: &[&ExternalCheck], exact: bool, unresolved: &[&Watch]) -> Vec<String> {
+    let mut limits: Vec<String> = unresolved.iter().map(|watch| not_run(watch)).collect();
     if !exact {
         limits.push(
             "Run by this user and outside the chroot: only root can run checks exactly as HAProxy \
@@ -139,6 +144,23 @@ fn limits(checks: &[&ExternalCheck], exact: bool) -> Vec<String> {
         ));
     }
     limits
+}
+
+/// HAProxy runs no check of a server without an address, so doctor doesn't either.
+fn not_run(watch: &Watch) -> String {
+    let name = watch.server.endpoint.name().unwrap_or_default();
+    let unless = match watch.server.settings.get("resolvers") {
+        Some(resolvers) => format!(
+            ", unless its section `resolvers {}` knows an address",
+            resolvers.value
+        ),
+        None => String::new(),
+    };
+    format!(
+        "{} was not run: this host knows no address for {name}. HAProxy then shows MAINT (resolution) and \
+         runs no check{unless}.",
+        watch.name()
+    )
 }
 
 fn one(watch: &Watch, visit: &Visit) -> Ran {
@@ -175,10 +197,7 @@ fn external(check: &ExternalCheck, visit: &Visit) -> (Outcome, String) {
         (true, true) => return nothing(Outcome::NotRun),
         (true, false) => {}
     }
-    match check.resolved() {
-        Some(check) => outcome(&check, visit.jail).unwrap_or(nothing(Outcome::NotRun)),
-        None => nothing(Outcome::Unresolved),
-    }
+    outcome(&check.resolved(), visit.jail).unwrap_or(nothing(Outcome::NotRun))
 }
 
 fn outcome(check: &ExternalCheck, jail: &Jail) -> io::Result<(Outcome, String)> {

@@ -1,6 +1,7 @@
 //! `sni-check doctor` on real configurations, and a real HAProxy that shows what doctor predicts.
 
 mod configuration;
+mod faults;
 mod files;
 mod foretold;
 mod hostile;

@@ -1,6 +1,5 @@
 //! An external check as HAProxy calls it: command, arguments, environment, time limit.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use super::connection::Reading;
@@ -70,22 +69,21 @@ impl<'a> ExternalCheck<'a> {
         }
     }
 
-    /// The check with the server's name resolved, as HAProxy does when it starts; `None` for a name
-    /// that has no address.
-    pub(crate) fn resolved(&self) -> Option<ExternalCheck<'a>> {
+    /// The check with the server's name resolved, as HAProxy does when it starts. A name that has no
+    /// address stays.
+    pub(crate) fn resolved(&self) -> ExternalCheck<'a> {
         let mut check = self.clone();
         if self.server.endpoint.name().is_none() {
-            return Some(check);
+            return check;
         }
         let (address, _) = self.server.address();
-        address.parse::<IpAddr>().ok()?;
         for (name, value) in &mut check.environment {
             if name == "HAPROXY_SERVER_ADDR" {
                 value.clone_from(&address);
             }
         }
         check.arguments[2] = address;
-        Some(check)
+        check
     }
 
     /// A variable of its environment.

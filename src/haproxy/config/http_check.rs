@@ -78,6 +78,33 @@ impl Rules {
         self.request.is_some() || self.http.all("send").next().is_some()
     }
 
+    /// Whether the request is for `/`, the default.
+    pub(crate) fn asks_root(&self) -> bool {
+        let of_rules = self.http.all("send").filter_map(|line| {
+            let at = line.value.iter().position(|word| word == "uri")?;
+            line.value.get(at + 1).map(String::as_str)
+        });
+        let request = self.request.as_deref().unwrap_or_default();
+        let mut words = request.split(' ').filter(|word| !word.is_empty());
+        let of_option = words.find(|word| word.starts_with('/'));
+        of_rules.last().or(of_option).is_none_or(|uri| uri == "/")
+    }
+
+    /// Whether the request is one of HTTP/1.1.
+    pub(crate) fn says_1_1(&self) -> bool {
+        let of_rules = self.http.all("send").filter_map(|line| {
+            let at = line.value.iter().position(|word| word == "ver")?;
+            line.value.get(at + 1)
+        });
+        match of_rules.last() {
+            Some(version) => version.ends_with("1.1"),
+            None => self
+                .request
+                .as_ref()
+                .is_some_and(|request| request.contains("HTTP/1.1")),
+        }
+    }
+
     /// The name in the request's Host header, if there is one.
     pub(crate) fn host(&self) -> Option<String> {
         let header = |line: &At<Vec<String>>| {

@@ -1,0 +1,569 @@
+//! Kinds of wrong predictions that doctor once made. In each test HAProxy shows what is right.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
+
+use crate::configuration::{
+    checked, configure, doctor, finding, foretells, found, in_chroot, jail, json, refuses, shows,
+};
+use crate::support::check::stdout;
+use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::nginx::{LOCATIONS, Nginx, site};
+use crate::support::stage::Stage;
+use crate::support::{NAME, dead_port, free_port, wait_for};
+
+const NOTE: &str = "note";
+const PROBLEM: &str = "problem";
+
+/// Options with which the check is healthy.
+fn options() -> String {
+    format!("--sni {NAME} --ca-file /ca.pem --timeout 400ms")
+}
+
+fn text<'a>(report: &'a Value, id: &str, field: &str) -> &'a str {
+    finding(report, id)[field].as_str().expect("text")
+}
+
+/// A backend `b` with HAProxy's own check: rules, and the end of the server line.
+fn own(rules: &str, end: &str) -> String {
+    format!(" {rules}\n server s 127.0.0.1:PORT TLS check inter 500ms {end}")
+}
+
+/// A server that speaks plain HTTP.
+fn plain() -> Nginx {
+    Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; {LOCATIONS} }}"))
+}
+
+/// Doctor finds this effect, and HAProxy shows the status while visitors get this answer.
+#[track_caller]
+fn comes_true(config: &str, (id, mark, effect): (&str, &str, &str), status: &str, visitors: u16) {
+    let (report, code) = json(&["-f", config]);
+    let told = finding(&report, id);
+    assert_eq!(
+        (&told["mark"], &told["effect"]),
+        (&mark.into(), &effect.into()),
+        "{report}"
+    );
+    assert_eq!(code, if mark == PROBLEM { 2 } else { 0 }, "{report}");
+    let haproxy = Haproxy::start(Mode::Single, config, &[]);
+    let seen = haproxy.wait_for_check("b", "s");
+    assert_eq!(seen.check_status, status, "{report}");
+    // The server gets traffic until it is DOWN.
+    let config = fs::read_to_string(config)
+        .expect("text")
+        .replace(" check inter 500ms", "");
+    let stage = crate::support::folder::Folder::new();
+    let unchecked = stage.file("unchecked.cfg", &config.replace(" track", ""));
+    let haproxy = Haproxy::start(Mode::Single, &unchecked, &[]);
+    assert_eq!(haproxy.get("/"), Some(visitors), "{report}");
+}
+
+/// Fault 1. With `sni`, HAProxy verifies the SNI name and ignores `verifyhost`.
+#[test]
+fn the_verified_name_of_traffic_is_its_sni() {
+    let stage = Stage::new();
+    let server = "127.0.0.1:PORT TLS check inter 500ms verifyhost other.example.test";
+    let config = in_chroot(&stage, &checked("/sni-check", &options(), server));
+    let report = foretells(&config, &[("verifyhost-ignored", NOTE)], "PROCOK", "0");
+    assert!(!text(&report, "verifyhost-ignored", "write").contains("--verify-host"));
+    let options = format!("{} --verify-host other.example.test", options());
+    let server = "127.0.0.1:PORT TLS check inter 500ms";
+    let config = in_chroot(&stage, &checked("/sni-check", &options, server));
+    let report = foretells(&config, &[("traffic-other-name", NOTE)], "PROCERR", "54");
+    let write = text(&report, "traffic-other-name", "write");
+    assert_eq!(
+        write,
+        format!("--verify-host {NAME} in external-check path")
+    );
+}
+
+/// Fault 2. A page of health on a plain port is checked in the clear, whatever the server line says.
+#[test]
+fn a_plain_port_for_the_check_stays_plain() {
+    let stage = Stage::new();
+    let health = plain();
+    let rules =
+        format!("option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}");
+    let backend = own(&rules, &format!("port {}", health.port));
+    let config = in_chroot(&stage, &backend);
+    comes_true(
+        &config,
+        ("check-other-port", NOTE, "down-or-up"),
+        "L7OK",
+        200,
+    );
+    let (report, _) = json(&["-f", &config]);
+    assert!(!report.to_string().contains("check-ssl"), "{report}");
+    // The same port as the server's is its TLS port.
+    let config = in_chroot(
+        &stage,
+        &own(&rules, "port PORT check-sni NAME").replace("NAME", NAME),
+    );
+    comes_true(
+        &config,
+        ("check-without-tls", PROBLEM, "down"),
+        "L7STS",
+        200,
+    );
+}
+
+/// Fault 3. sni-check only checks TLS.
+#[test]
+fn a_plain_server_with_an_inherited_external_check_is_down() {
+    let stage = Stage::new();
+    let plain = plain();
+    let server = format!("127.0.0.1:{} check inter 500ms", plain.port);
+    let config = in_chroot(&stage, &checked("/sni-check", &options(), &server));
+    comes_true(
+        &config,
+        ("traffic-without-tls", PROBLEM, "down-or-up"),
+        "PROCERR",
+        200,
+    );
+    let (report, _) = json(&["-f", &config]);
+    let shows = text(&report, "traffic-without-tls", "shows");
+    assert!(
+        shows.contains("DOWN with code 63") && shows.contains("400 or 502"),
+        "{shows}"
+    );
+}
+
+/// Fault 4. The comparison is the same for `sni-check serve`.
+#[test]
+fn a_check_by_serve_is_compared_with_traffic_too() {
+    let stage = Stage::new();
+    let client = stage.ca.leaf(&["client.example.test"], 30);
+    stage.folder.file("root/client.pem", &client.both_pem());
+    stage.trusting(&crate::support::pki::Ca::new(), "root/other.pem");
+    for (given, server, id) in [
+        (
+            "",
+            "ssl verify required ca-file ROOT/other.pem sni str(NAME)",
+            "traffic-other-roots",
+        ),
+        ("", "TLS sni str(other.example.test)", "traffic-other-sni"),
+        ("", "TLS send-proxy", "traffic-other-proxy"),
+        ("", "TLS crt ROOT/client.pem", "traffic-other-certificate"),
+        ("", "", "traffic-without-tls"),
+        ("--port 1", "TLS", "check-other-port"),
+    ] {
+        let options = format!("--sni {NAME} --ca-file ROOT/ca.pem --timeout 400ms {given}");
+        let backend = format!(
+            " option httpchk\n http-check connect addr unix@/socket\n http-check send-state\n \
+             http-check send meth GET uri / hdr X-Check-Options \"{options}\"\n \
+             http-check expect status 200 status-code \"res.hdr(x-check-code)\"\n \
+             server s 127.0.0.1:PORT {server} check inter 500ms"
+        );
+        let config = in_chroot(&stage, &backend.replace("NAME", NAME));
+        let (report, _) = json(&["-f", &config]);
+        let write = text(&report, id, "write");
+        assert!(!write.contains("external-check path"), "{write}");
+    }
+}
+
+/// Fault 5. What HAProxy's own check sends, and over what.
+#[test]
+fn haproxys_own_check_of_another_name_or_without_tls() {
+    let stage = Stage::new();
+    let host =
+        format!("option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}");
+    let connect = |rule: &str| {
+        host.replace(
+            "option httpchk\n",
+            &format!("option httpchk\n http-check connect {rule}\n"),
+        )
+    };
+    for (rules, end, (id, mark, effect), status) in [
+        (
+            "",
+            "check-sni ${SNI_HOST}",
+            ("check-sni-literal", PROBLEM, "down"),
+            "L6RSP",
+        ),
+        (
+            "",
+            "check-sni NAME.",
+            ("check-sni-literal", PROBLEM, "down"),
+            "L6RSP",
+        ),
+        (
+            "",
+            "check-sni str(NAME)",
+            ("check-sni-literal", PROBLEM, "down"),
+            "L6RSP",
+        ),
+        (
+            "",
+            "check-sni other.example.test",
+            ("traffic-other-sni", NOTE, "down-or-up"),
+            "L6RSP",
+        ),
+        (
+            "",
+            "check-sni NAME no-check-ssl",
+            ("check-without-tls", NOTE, "up"),
+            "L4OK",
+        ),
+        (
+            &connect("")[..],
+            "check-sni NAME",
+            ("check-without-tls", PROBLEM, "down"),
+            "L7STS",
+        ),
+        (
+            "option tcp-check\n tcp-check connect",
+            "check-sni NAME",
+            ("check-without-tls", NOTE, "up"),
+            "L4OK",
+        ),
+    ] {
+        let backend = own(rules, end).replace("NAME", NAME);
+        comes_true(
+            &in_chroot(&stage, &backend),
+            (id, mark, effect),
+            status,
+            200,
+        );
+    }
+}
+
+/// Fault 5. Neither a rule nor `port` brings the PROXY header along.
+#[test]
+fn haproxys_own_check_without_the_proxy_header_of_traffic() {
+    let stage = Stage::new();
+    let leaf = &stage.leaf;
+    let nginx =
+        Nginx::serve(|folder, port| site((folder, port), "proxy_protocol", NAME, (leaf, &[]), ""));
+    let server = |end: &str| {
+        format!(
+            "127.0.0.1:{} TLS send-proxy check inter 500ms {end}",
+            nginx.port
+        )
+        .replace("NAME", NAME)
+    };
+    for (rules, end, id) in [
+        (
+            "",
+            "check-sni NAME port PORT check-ssl",
+            "traffic-other-proxy",
+        ),
+        (
+            "option httpchk\n http-check connect ssl sni NAME",
+            "",
+            "traffic-other-proxy",
+        ),
+    ] {
+        let end = end.replace("PORT", &nginx.port.to_string());
+        let backend = format!(" {rules}\n server s {}", server(&end)).replace("NAME", NAME);
+        let config = in_chroot(&stage, &backend);
+        let (report, code) = json(&["-f", &config]);
+        assert_eq!(
+            (code, &finding(&report, id)["mark"]),
+            (2, &PROBLEM.into()),
+            "{report}"
+        );
+        let haproxy = Haproxy::start(Mode::Single, &config, &[]);
+        assert_ne!(haproxy.wait_for_check("b", "s").check_status, "L6OK");
+    }
+    let config = in_chroot(&stage, &format!(" server s {}", server("check-sni NAME")));
+    assert!(found(&json(&["-f", &config]).0).is_empty());
+    shows(&config, "s", "L6OK", "");
+}
+
+/// Fault 6. Traffic sends a name that stands for a variable, or none at all.
+#[test]
+fn names_of_traffic_that_are_literal_or_never_set() {
+    let stage = Stage::new();
+    let server = |sni: &str| {
+        format!("127.0.0.1:PORT ssl verify required ca-file ROOT/ca.pem {sni} check inter 500ms")
+    };
+    for (sni, id, mark) in [
+        ("sni str(${SNI_HOST})", "sni-name", PROBLEM),
+        ("sni var(txn.nobody)", "traffic-without-sni", NOTE),
+        ("sni ssl_fc_sni", "traffic-without-sni", NOTE),
+    ] {
+        let config = in_chroot(&stage, &checked("/sni-check", &options(), &server(sni)));
+        comes_true(&config, (id, mark, "up"), "PROCOK", 503);
+    }
+    let config = in_chroot(
+        &stage,
+        &checked("/sni-check", &options(), &server("sni str(${SNI_HOST})")),
+    );
+    let (report, _) = json(&["-f", &config]);
+    assert!(text(&report, "sni-name", "write").contains("sni \"str(${SNI_HOST})\""));
+}
+
+/// Faults 7 and 10. A check without `check` checks nothing; the advice judges what it switches on.
+#[test]
+fn a_check_of_any_kind_needs_the_word_check() {
+    let stage = Stage::new();
+    for rules in [
+        "option httpchk",
+        "option tcp-check",
+        "option httpchk\n http-check send-state\n http-check send hdr X-Check-Options x",
+    ] {
+        let backend = own(rules, "").replace(" check inter 500ms", "");
+        let config = in_chroot(&stage, &backend);
+        let (report, code) = json(&["-f", &config]);
+        let told = finding(&report, "nothing-checked");
+        assert_eq!(
+            (&told["mark"], &told["effect"], code),
+            (&PROBLEM.into(), &"unchecked".into(), 2),
+            "{report}"
+        );
+        let summary = report["summary"].as_str().expect("text");
+        assert!(summary.contains("nobody checks 1 server"), "{summary}");
+        let haproxy = Haproxy::start(Mode::Single, &config, &[]);
+        assert_eq!(haproxy.server("b", "s").expect("a row").status, "no check");
+    }
+    let config = in_chroot(
+        &stage,
+        &own("option httpchk", "").replace(" check inter 500ms", ""),
+    );
+    let (report, _) = json(&["-f", &config]);
+    let write = text(&report, "nothing-checked", "write");
+    assert!(write.contains(&format!("check-sni {NAME}")), "{write}");
+}
+
+/// Fault 8. An SRV record brings the port; a name without an address is MAINT.
+#[test]
+fn servers_whose_address_comes_from_a_name_server() {
+    let stage = Stage::new();
+    let resolvers = format!("\nresolvers r\n nameserver one 127.0.0.1:{}\n", free_port());
+    let backend = checked(
+        "/sni-check",
+        &options(),
+        "nowhere.invalid:443 TLS check inter 1s resolvers r",
+    );
+    let srv = backend.replace(
+        "server s nowhere.invalid:443",
+        "server-template s 2 _https._tcp.nowhere.invalid",
+    );
+    for (backend, server) in [(&backend, "s"), (&srv, "s1")] {
+        let config = &in_chroot(&stage, &format!("{backend}{resolvers}"));
+        let (report, code) = json(&["-f", config, "--run"]);
+        assert_eq!((code, found(&report).len()), (0, 0), "{report}");
+        assert_eq!(report["runs"]["checks"], Value::Array(Vec::new()));
+        let limits = report["runs"]["limits"].to_string();
+        assert!(
+            limits.contains(&format!("b/{server} was not run"))
+                && limits.contains("MAINT (resolution)"),
+            "{limits}"
+        );
+        let haproxy = Haproxy::start(Mode::Single, config, &[]);
+        wait_for("MAINT", || {
+            let seen = haproxy.server("b", server)?;
+            (seen.status == "MAINT (resolution)" && seen.check_status.is_empty()).then_some(())
+        });
+    }
+}
+
+/// Fault 9. HAProxy changes into its chroot without external checks, too.
+#[test]
+fn a_chroot_that_does_not_exist_without_an_external_check() {
+    let stage = Stage::new();
+    let global = format!("chroot {}/none\n user nobody", stage.chroot());
+    let config = configure(&stage, &global, &own("", &format!("check-sni {NAME}")));
+    let (report, code) = json(&["-f", &config]);
+    assert_eq!(
+        (code, &finding(&report, "no-chroot")["effect"]),
+        (2, &"no-start".into())
+    );
+    assert!(
+        report["summary"]
+            .as_str()
+            .expect("text")
+            .contains("HAProxy does not start")
+    );
+    assert!(refuses(&config).contains("chroot"));
+}
+
+/// Fault 11. The check asks another port than visitors use, which is dead.
+#[test]
+fn a_check_that_asks_another_port_than_visitors() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let options = format!("{} --port {port}", options());
+    let server = format!("127.0.0.1:{} TLS check inter 500ms", dead_port());
+    let config = in_chroot(&stage, &checked("/sni-check", &options, &server));
+    comes_true(
+        &config,
+        ("check-other-port", NOTE, "down-or-up"),
+        "PROCOK",
+        503,
+    );
+}
+
+/// Fault 12. A private key is copied for HAProxy's group alone.
+#[test]
+fn the_copy_of_a_secret_is_not_for_everybody() {
+    let stage = Stage::new();
+    let client = stage.ca.leaf(&["client.example.test"], 30);
+    let secret = stage.folder.file("client.pem", &client.both_pem());
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("permissions");
+    let options = format!("{} --crt {secret}", options());
+    let server = format!("127.0.0.1:PORT TLS crt {secret} check inter 500ms");
+    let config = in_chroot(&stage, &checked("/sni-check", &options, &server));
+    let (report, _) = json(&["-f", &config]);
+    let command = text(&report, "file", "write").to_owned();
+    let status = crate::support::program("sh")
+        .args(["-c", &command])
+        .status();
+    assert!(status.expect("a shell").success(), "{command}");
+    let copy = format!("{}{secret}", stage.chroot());
+    let mode = fs::metadata(copy).expect("a copy").permissions().mode();
+    assert_eq!(mode & 0o777, 0o640, "{command}");
+    foretells(&config, &[], "PROCOK", "0");
+}
+
+/// Fault 14. A socket that exists in the chroot is named as HAProxy sees it.
+#[test]
+fn the_path_of_a_socket_as_the_host_sees_it() {
+    let stage = Stage::new();
+    let outside = format!("{}/socket", stage.chroot());
+    let _listener = std::os::unix::net::UnixListener::bind(&outside).expect("a socket");
+    fs::set_permissions(&outside, fs::Permissions::from_mode(0o666)).expect("permissions");
+    let backend = format!(
+        " option httpchk\n http-check connect addr unix@{outside}\n http-check send-state\n \
+         http-check send meth GET uri / hdr X-Check-Options \"--sni {NAME}\"\n \
+         http-check expect status 200 status-code \"res.hdr(x-check-code)\"\n \
+         server s 127.0.0.1:PORT TLS check inter 500ms"
+    );
+    let config = in_chroot(&stage, &backend);
+    let (report, _) = json(&["-f", &config]);
+    assert_eq!(
+        text(&report, "serve-socket", "write"),
+        "http-check connect addr unix@/socket"
+    );
+    shows(&config, "s", "SOCKERR", "");
+}
+
+/// Fault 15. Variables that are not set come first, on the configurations that come with the program.
+#[test]
+fn variables_that_are_not_set_come_first() {
+    for name in ["hybrid", "built-in-check", "serve", "several-backends"] {
+        let config = format!("{}/haproxy/{name}.cfg", env!("CARGO_MANIFEST_DIR"));
+        let (report, _) = json(&["-f", &config]);
+        assert_eq!(found(&report)[0].0, "unset-variables", "{report}");
+        assert!(
+            !report.to_string().contains("\"id\":\"refused\""),
+            "{report}"
+        );
+        let summary = report["summary"].as_str().expect("text");
+        assert!(summary.contains("not set here"), "{summary}");
+    }
+}
+
+/// The note on servers added at run time stands last, in one line, and isn't counted.
+#[test]
+fn the_note_on_servers_added_at_run_time_comes_last() {
+    let stage = Stage::new();
+    let global = format!("{}\n stats socket /tmp/x level admin", jail(&stage));
+    let server = "127.0.0.1:PORT TLS check inter 500ms";
+    let config = configure(&stage, &global, &checked("/sni-check", &options(), server));
+    let report = stdout(&doctor(&["-f", &config]));
+    let (title, rest) = report.split_once("\n\n").expect("a finding");
+    assert!(
+        title
+            .replace('\n', " ")
+            .ends_with("nothing stands in the way"),
+        "{title}"
+    );
+    assert!(
+        !rest.contains("shows") && rest.contains("can't have"),
+        "{rest}"
+    );
+}
+
+/// One finding is said once, with all its servers and where it is.
+#[test]
+fn each_thing_is_said_once_with_all_its_servers() {
+    let stage = Stage::new();
+    let servers: String = (0..16)
+        .map(|number| {
+            format!("\n server t{number} 127.0.0.1:PORT TLS check inter 500ms send-proxy")
+        })
+        .collect();
+    let config = in_chroot(
+        &stage,
+        &(checked(
+            "/sni-check",
+            &options(),
+            "127.0.0.1:PORT TLS check inter 500ms send-proxy",
+        ) + &servers),
+    );
+    let (report, _) = json(&["-f", &config]);
+    assert_eq!(
+        found(&report),
+        [("traffic-other-proxy".to_owned(), PROBLEM.to_owned())],
+        "{report}"
+    );
+    assert_eq!(
+        report["findings"][0]["about"]
+            .as_array()
+            .expect("names")
+            .len(),
+        17
+    );
+    let text = stdout(&doctor(&["-f", &config]));
+    assert!(text.contains("(servers b/s, b/t0, "), "{text}");
+    let summary = report["summary"].as_str().expect("text");
+    assert!(
+        summary.starts_with("17 servers will be DOWN though they work, or UP"),
+        "{summary}"
+    );
+}
+
+/// Files of the unit, names that are ignored, and a root that isn't the host's.
+#[test]
+fn a_root_of_its_own_and_findings_that_are_left_out() {
+    let stage = Stage::new();
+    let root = stage.folder.join("image");
+    let text = |name: &str, text: &str| stage.folder.file(&format!("image/{name}"), text);
+    text("etc/passwd", "haproxy:x:99:99::/:/bin/false\n");
+    text("etc/group", "haproxy:x:99:\n");
+    text(
+        "usr/lib/systemd/system/haproxy.service",
+        "[Service]\nEnvironment=\"CONFIG=/etc/haproxy/haproxy.cfg\" \"MORE=/etc/haproxy/conf.d\"\nExecStart=/usr/sbin/haproxy -Ws -f $CONFIG -f $MORE\n",
+    );
+    text(
+        "etc/haproxy/haproxy.cfg",
+        "global\n user haproxy\n group haproxy\n chroot /var/lib/haproxy\n external-check\n insecure-fork-wanted\ndefaults\n mode http\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n",
+    );
+    let more = text(
+        "etc/haproxy/conf.d/b.cfg",
+        &format!(
+            "backend b\n{}\n",
+            checked(
+                "/sni-check",
+                &format!("--sni {NAME}"),
+                &format!(
+                    "127.0.0.1:443 ssl verify required ca-file @system-ca sni str({NAME}) check"
+                )
+            )
+        ),
+    );
+    let (report, code) = json(&["--root", &root]);
+    assert_eq!(code, 2, "{report}");
+    finding(&report, "no-chroot");
+    assert!(report["read"].to_string().contains(&more), "{report}");
+    assert!(
+        report["found_by"]
+            .as_str()
+            .expect("text")
+            .contains("haproxy.service")
+    );
+    stage.folder.copy(
+        crate::support::check::BINARY,
+        "image/var/lib/haproxy/sni-check",
+        0o755,
+    );
+    let (report, code) = json(&["--root", &root]);
+    assert_eq!((code, found(&report).len()), (0, 0), "{report}");
+    fs::remove_file(format!("{root}/var/lib/haproxy/sni-check")).expect("removed");
+    assert_eq!(json(&["--root", &root]).1, 2);
+    assert_eq!(json(&["--root", &root, "--ignore", "command"]).1, 0);
+    assert_eq!(doctor(&["--ignore", "commando"]).status.code(), Some(2));
+}
