@@ -132,7 +132,7 @@ fn source(path: &std::path::Path) -> String {
 #[test]
 fn the_readme_is_short() {
     let lines = README.lines().count();
-    assert!(lines <= 250, "{lines} lines");
+    assert!(lines <= 290, "{lines} lines");
 }
 
 /// The README and the pages of docs/, each with its name.
