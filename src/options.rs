@@ -88,7 +88,7 @@ pub struct Options {
     #[argh(option, arg_name = "required|none")]
     pub verify: Option<Verify>,
 
-    /// name or IP address that the certificate must be for (default: the SNI name)
+    /// name that the certificate must be for, compared literally (default: the SNI name)
     #[argh(option, arg_name = "NAME")]
     pub verify_host: Option<String>,
 

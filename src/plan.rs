@@ -29,7 +29,7 @@ pub use self::host::Host;
 pub use self::library::Library;
 pub use self::material::Material;
 pub use self::memory::{Memory, Share, UsedUp};
-pub use self::names::{NO_SNI_NAME, Names};
+pub use self::names::{NO_SNI_NAME, Names, VerifiedName};
 pub use self::output::{Output, Syslog};
 pub use self::request::{DEFAULTS, Request, USER_AGENT};
 pub use self::revocation::List;

@@ -101,7 +101,18 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
         ("--sni a.example --no-sni", vec!["--sni and --no-sni"]),
         ("--sni  --uri /", vec!["--sni has no value", "variable"]),
         ("--sni ''", vec!["--sni", "empty", "variable"]),
-        ("--sni 203.0.113.7", vec!["--sni", "IP address", "--no-sni"]),
+        (
+            "--sni 203.0.113.7",
+            vec!["--sni", "IP address", "--no-sni", "limit of sni-check"],
+        ),
+        (
+            "--sni a.test.",
+            vec!["ends with a dot", "limit of sni-check", "write a.test"],
+        ),
+        ("--sni -a.example.com", vec!["not a DNS name", "limit of sni-check"]),
+        ("--sni a-.example.com", vec!["not a DNS name", "limit of sni-check"]),
+        ("--sni .example.com", vec!["not a DNS name", "limit of sni-check"]),
+        ("--sni a --verify-host ''", vec!["--verify-host", "is empty"]),
         (
             "--sni bücher.example",
             vec!["--sni", "U-label", "punycode", "xn--"],

@@ -7,7 +7,7 @@ use super::date::{date, in_milliseconds, now};
 use super::escape::printable;
 use crate::certificate::{Certificate, in_days};
 use crate::code::{Code, Layer};
-use crate::plan::Plan;
+use crate::plan::{Plan, VerifiedName};
 use crate::probe::{Response, Times, Verdict};
 
 /// What is worth knowing of a backend whatever the verdict.
@@ -91,7 +91,13 @@ fn sni(plan: &Plan) -> String {
             .as_ref()
             .is_none_or(|sni| sni.as_ref() != verified)
         {
-            _ = write!(text, " verify-host={verified}");
+            // An address that nobody has typed is compared with IP addresses, too: what --verify-host
+            // says is not.
+            let option = match verification.name {
+                VerifiedName::Text(_) => "verify-host",
+                VerifiedName::Address(_) => "verify-address",
+            };
+            _ = write!(text, " {option}={verified}");
         }
     }
     text

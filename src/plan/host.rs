@@ -54,7 +54,13 @@ impl fmt::Display for Host {
     }
 }
 
-/// Reads a DNS name that can be sent as SNI: A-labels, no port, no trailing dot on the wire.
+/// Whether names of hosts have this byte.
+fn is_of_hosts(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)
+}
+
+/// Reads a DNS name that can be sent as SNI: A-labels, no port. A final dot, which only DNS needs, is
+/// left out.
 pub(super) fn dns_name(text: &str) -> Result<DnsName<'static>> {
     let refuse = |what: &str, write: &str| Err(refusal(format!("`{text}`"), what, write));
     if text.is_empty() {
@@ -73,8 +79,13 @@ pub(super) fn dns_name(text: &str) -> Result<DnsName<'static>> {
         );
     }
     let name = text.strip_suffix('.').unwrap_or(text);
+    let write = "write a name such as www.example.com";
     match DnsName::try_from(name.to_owned()) {
         Ok(dns_name) if !name.ends_with('.') => Ok(dns_name),
-        _ => refuse("is not a DNS name", "write a name such as www.example.com"),
+        _ if text.contains('.') && text.bytes().all(is_of_hosts) => refuse(
+            "is not a DNS name, and no other can be sent as SNI here (limit of sni-check)",
+            write,
+        ),
+        _ => refuse("is not a DNS name", write),
     }
 }

@@ -1,16 +1,17 @@
 //! The names of a check: sent as SNI, verified in the certificate, sent as Host. Four knobs with the
 //! address, each of which defaults to its sensible neighbour.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
-use anyhow::Result;
-use rustls::pki_types::{DnsName, ServerName};
+use anyhow::{Error, Result};
+use rustls::pki_types::DnsName;
 
 use super::host::{Host, dns_name};
 use super::target::{Arguments, Target};
 use crate::haproxy::Caller;
 use crate::options::Options;
-use crate::refusal::{Of, exclusive, refusal};
+use crate::refusal::{Of, Refusal, SET_THE_VARIABLE, exclusive, refusal};
 
 /// The subject of a refusal for want of a name to send.
 pub const NO_SNI_NAME: &str = "no SNI name";
@@ -20,12 +21,32 @@ pub const NO_SNI_NAME: &str = "no SNI name";
 pub struct Names {
     /// Sent as SNI (RFC 6066, section 3); `None` for `--no-sni`.
     pub sni: Option<DnsName<'static>>,
-    /// What the certificate must be for; `None` when nothing can be: a unix socket without SNI.
-    pub verified: Option<ServerName<'static>>,
-    /// Whether that was said with `--verify-host`, HAProxy's `verifyhost`.
-    pub verify_host: bool,
+    /// What the certificate must be for; `None` if there is nothing to verify it against: a unix socket
+    /// without SNI.
+    pub verified: Option<VerifiedName>,
     /// The default of the Host header (RFC 9112, section 3.2).
     pub host: String,
+}
+
+/// What a certificate must be for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VerifiedName {
+    /// A DNS name or a common name of the certificate, as HAProxy compares them: literally, but for
+    /// letter case and wildcards. Even an IP address in `--verify-host` is such a text.
+    Text(String),
+    /// The address of a server to which no name is sent. It may also be among the certificate's IP
+    /// addresses.
+    Address(IpAddr),
+}
+
+impl VerifiedName {
+    /// The name as it is shown.
+    pub fn to_str(&self) -> Cow<'_, str> {
+        match self {
+            VerifiedName::Text(text) => Cow::Borrowed(text),
+            VerifiedName::Address(ip) => Cow::Owned(ip.to_string()),
+        }
+    }
 }
 
 impl Names {
@@ -53,13 +74,13 @@ impl Names {
             _ => None,
         };
         let default = match (&name, address) {
-            (Some(name), _) => Some(ServerName::DnsName(name.clone())),
-            (None, Some(ip)) => Some(ServerName::from(ip)),
+            (Some(name), _) => Some(VerifiedName::Text(name.as_ref().to_owned())),
+            (None, Some(ip)) => Some(VerifiedName::Address(ip)),
             (None, None) => None,
         };
         let verified = match &options.verify_host {
-            Some(text) => Some(server_name(text).of("--verify-host")?),
-            None => default.clone(),
+            Some(text) => Some(verified_name(text).of("--verify-host")?),
+            None => default,
         };
         let host = match (&name, address) {
             (Some(name), _) => name.as_ref().to_owned(),
@@ -69,7 +90,6 @@ impl Names {
         Ok(Names {
             sni: name.filter(|_| !options.no_sni),
             verified,
-            verify_host: options.verify_host.is_some(),
             host,
         })
     }
@@ -83,14 +103,14 @@ fn sni_name(
     caller: Option<&Caller>,
 ) -> Result<Option<DnsName<'static>>> {
     if let Some(text) = &options.sni {
-        return dns_name(text).of("--sni").map(Some);
+        return sent_name(text).of("--sni").map(Some);
     }
     if let Some(Host::Name(name)) = &call.host {
         return dns_name(name).map(Some);
     }
     // An empty variable is how container platforms hand over an unset one.
     if let Some(text) = sni_host.filter(|text| !text.is_empty()) {
-        return dns_name(text).of("SNI_HOST").map(Some);
+        return sent_name(text).of("SNI_HOST").map(Some);
     }
     // A server may be called anything: what is no host name with a dot is just a label.
     let server = caller
@@ -112,10 +132,42 @@ fn no_name(call: &Arguments, caller: Option<&Caller>) -> anyhow::Error {
     )
 }
 
-/// Reads a name or an IP address to verify.
-fn server_name(text: &str) -> Result<ServerName<'static>> {
-    match text.parse::<IpAddr>() {
-        Ok(ip) => Ok(ServerName::from(ip)),
-        Err(_) => dns_name(text).map(ServerName::DnsName),
+/// Reads a name to send. HAProxy sends any text as it is; the TLS library used here sends DNS names
+/// without a final dot.
+fn sent_name(text: &str) -> Result<DnsName<'static>> {
+    match dns_name(text) {
+        Ok(name) if text.ends_with('.') => Err(refusal(
+            format!("`{text}`"),
+            "ends with a dot, which HAProxy sends and verifies, and sni-check cannot send (limit of \
+             sni-check)",
+            format!("write {}", name.as_ref()),
+        )),
+        Err(error) if !text.is_empty() => Err(limit(error)),
+        read => read,
     }
+}
+
+/// Says of a refusal that HAProxy takes the value.
+fn limit(error: Error) -> Error {
+    match error.downcast::<Refusal>() {
+        Ok(refusal) if refusal.what.contains("limit of sni-check") => refusal.into(),
+        Ok(mut refusal) => {
+            refusal.what += " (limit of sni-check: HAProxy sends any text)";
+            refusal.into()
+        }
+        Err(error) => error,
+    }
+}
+
+/// Reads a text to look for among the names of a certificate.
+fn verified_name(text: &str) -> Result<VerifiedName> {
+    if text.is_empty() {
+        return Err(refusal("``", "is empty", SET_THE_VARIABLE));
+    }
+    if !text.is_ascii() {
+        return dns_name(text)
+            .map_err(limit)
+            .map(|name| VerifiedName::Text(name.as_ref().to_owned()));
+    }
+    Ok(VerifiedName::Text(text.to_owned()))
 }

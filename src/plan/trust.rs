@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use rustls::pki_types::{ServerName, TrustAnchor};
+use rustls::pki_types::TrustAnchor;
 use rustls::sign::CertifiedKey;
 
 use super::files::{Files, Seen};
-use super::names::Names;
+use super::names::{Names, VerifiedName};
 use super::pem;
 use super::revocation::List;
 use super::trusted::{Trusted, from_text};
@@ -21,10 +21,7 @@ use crate::refusal::refusal;
 #[derive(Debug)]
 pub struct Verification {
     /// What the certificate must be for.
-    pub name: ServerName<'static>,
-    /// Whether an IP address is looked for among the certificate's addresses. HAProxy does not do so
-    /// for one in `verifyhost`.
-    pub addresses: bool,
+    pub name: VerifiedName,
     /// The roots a chain may end in.
     pub trust: Arc<Trust>,
     /// Revocation lists. If there is any, one must cover each certificate of the chain, as with
@@ -49,7 +46,6 @@ impl Verification {
     pub fn new(names: &Names, trust: Arc<Trust>, lists: Arc<[List]>) -> Option<Verification> {
         Some(Verification {
             name: names.verified.clone()?,
-            addresses: !names.verify_host,
             trust,
             lists,
         })

@@ -186,9 +186,6 @@ fn address_sni_verified_name_and_host_are_four_knobs() {
         (seen.sni.as_deref(), seen.header("host")),
         (None, Some("127.0.0.1"))
     );
-    // A trailing dot is not sent.
-    let seen = seen_when_up(&stage, &format!("--sni {NAME}."));
-    assert_eq!(seen.sni.as_deref(), Some(NAME));
     // The address: HAProxy's is replaced by --connect and --port.
     let backend = serve(&stage, ok());
     let port = backend.address.port();

@@ -41,8 +41,7 @@ pub fn faults(
             Ok(_) => break,
         }
     }
-    let named = Parts::read(leaf)
-        .filter(|leaf| !hostname::is_for(leaf, &verification.name, verification.addresses));
+    let named = Parts::read(leaf).filter(|leaf| !hostname::is_for(leaf, &verification.name));
     if let Some(leaf) = named {
         let failure = CertificateFailure::OtherName {
             wanted: verification.name.to_str().into_owned(),

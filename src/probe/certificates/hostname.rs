@@ -4,18 +4,17 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use rustls::pki_types::ServerName;
-
 use crate::certificate::element::{Elements, SEQUENCE, first};
 use crate::certificate::general_name::{ADDRESS, DNS, MAIL, URI};
 use crate::certificate::{Parts, name, uses};
+use crate::plan::VerifiedName;
 
-/// Whether a certificate is for this name. An IP address is also looked for among the addresses if
-/// `addresses` says so, which HAProxy never does.
-pub(super) fn is_for(certificate: &Parts<'_>, wanted: &ServerName<'_>, addresses: bool) -> bool {
+/// Whether a certificate is for this name. HAProxy never looks at the certificate's IP addresses, not
+/// even for an address in `verifyhost`.
+pub(super) fn is_for(certificate: &Parts<'_>, wanted: &VerifiedName) -> bool {
     let address = match wanted {
-        ServerName::IpAddress(ip) if addresses => Some(IpAddr::from(*ip)),
-        _ => None,
+        VerifiedName::Address(ip) => Some(*ip),
+        VerifiedName::Text(_) => None,
     };
     let wanted = wanted.to_str();
     for (kind, value) in alternatives(certificate) {

@@ -45,7 +45,7 @@ impl Verification {
 
     fn judge_name(&self, path: &Path<'_>) -> Result<(), CertificateFailure> {
         let leaf = &path.steps[0].parts;
-        if !hostname::is_for(leaf, &self.name, self.addresses) {
+        if !hostname::is_for(leaf, &self.name) {
             return Err(CertificateFailure::OtherName {
                 wanted: self.name.to_str().into_owned(),
                 presented: hostname::names(leaf),

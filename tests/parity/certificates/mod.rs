@@ -8,8 +8,10 @@ mod files;
 mod forms;
 mod keys;
 mod lists;
+mod literal;
 mod names;
 mod revocation;
+mod subtrees;
 mod uses;
 mod validity;
 
@@ -130,6 +132,8 @@ fn table() -> Table {
     files::cases(&mut table);
     revocation::cases(&mut table);
     lists::cases(&mut table);
+    subtrees::cases(&mut table);
+    literal::cases(&mut table);
     DIFFERENCES.mark(&mut table.cases);
     table
 }

@@ -15,6 +15,7 @@ use crate::support::program;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     Ecdsa(&'static str),
+    Dsa(&'static str),
     Rsa(&'static str),
     /// With a salt as long as the hash.
     Pss(&'static str),
@@ -30,6 +31,7 @@ impl Algorithm {
             Algorithm::Ecdsa("sha256") => ("1.2.840.10045.4.3.2", false),
             Algorithm::Ecdsa("sha384") => ("1.2.840.10045.4.3.3", false),
             Algorithm::Ecdsa("sha512") => ("1.2.840.10045.4.3.4", false),
+            Algorithm::Dsa("sha256") => ("2.16.840.1.101.3.4.3.2", false),
             Algorithm::Rsa("md5") => ("1.2.840.113549.1.1.4", true),
             Algorithm::Rsa("sha1") => ("1.2.840.113549.1.1.5", true),
             Algorithm::Rsa("sha224") => ("1.2.840.113549.1.1.14", true),
@@ -126,7 +128,7 @@ impl Key {
         let key = folder.file("key", &self.pem);
         let hash = |hash| format!("-{hash}");
         match algorithm {
-            Algorithm::Ecdsa(name) | Algorithm::Rsa(name) => {
+            Algorithm::Ecdsa(name) | Algorithm::Dsa(name) | Algorithm::Rsa(name) => {
                 openssl(&["dgst", &hash(name), "-sign", &key], message)
             }
             Algorithm::Pss(name) => {

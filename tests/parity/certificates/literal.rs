@@ -1,0 +1,333 @@
+//! Families of names that are asked for literally: with dots and hyphens at their ends, addresses, other
+//! spellings; and extensions with bytes around what they mean.
+
+use super::{NAME, Table};
+use crate::forge::{
+    Algorithm, Authority, Draft, Key, SERVER_AUTH, UTF8, alternative_names, cn, extension, oid,
+    openssl, tlv,
+};
+
+pub fn cases(table: &mut Table) {
+    sent_names(table);
+    verified_names(table);
+    both_names(table);
+    trailing_bytes(table);
+    other_keys(table);
+}
+
+const ASKED: [&str; 26] = [
+    "www.example.test",
+    "www.example.test.",
+    "www.example.test..",
+    "WWW.EXAMPLE.TEST",
+    "WWW.example.test.",
+    "a-.example.test",
+    "-a.example.test",
+    "a.-b.example.test",
+    ".example.test",
+    "..example.test",
+    "a..example.test",
+    "example",
+    "example.",
+    "127.0.0.1",
+    "127.0.0.1.",
+    "10.0.0.256",
+    "1.2.3.4.5",
+    "::1",
+    "*.example.test",
+    "my_host.example.test",
+    "_dmarc.example.test",
+    "xn--bcher-kva.example.test",
+    "a.b.c.d.example.test",
+    "www.example.test:443",
+    "example.123",
+    "a--b.example.test",
+];
+
+/// Names of certificates for a name that is asked for.
+fn names_for(asked: &str) -> Vec<String> {
+    let bare = asked.trim_end_matches('.');
+    let parent = asked.split_once('.').map_or("", |(_, parent)| parent);
+    let mut names = vec![
+        asked.to_owned(),
+        bare.to_owned(),
+        format!("{bare}."),
+        asked.to_lowercase(),
+        format!("*.{parent}"),
+        format!("*.{}", parent.trim_end_matches('.')),
+        format!("*.{}.", parent.trim_end_matches('.')),
+        "*".to_owned(),
+        "other.test".to_owned(),
+    ];
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn sent_names(table: &mut Table) {
+    for asked in ASKED {
+        for own in names_for(asked) {
+            let case = table.leaf(&format!("sni {asked:?} of {own:?}"), Draft::leaf(&[&own]));
+            case.asked_for(asked);
+            let draft = Draft::new(cn(&own));
+            let case = table.leaf(&format!("sni {asked:?} of common name {own:?}"), draft);
+            case.asked_for(asked);
+        }
+    }
+}
+
+fn verified_names(table: &mut Table) {
+    for asked in ASKED {
+        for own in names_for(asked) {
+            for (what, draft) in [
+                ("", Draft::leaf(&[&own])),
+                (" common name", Draft::new(cn(&own))),
+            ] {
+                let case = table.leaf(&format!("verifyhost {asked:?} of{what} {own:?}"), draft);
+                let sni = format!("check-sni {NAME}");
+                case.server = case.server.replace(&sni, &format!("verifyhost {asked}"));
+                let sni = format!("--sni {NAME}");
+                let without = format!("--no-sni --verify-host {asked}");
+                case.options = case.options.replace(&sni, &without);
+            }
+        }
+    }
+    let addresses: [&[u8]; 3] = [&[127, 0, 0, 1], &[10, 0, 0, 1], &[0; 16]];
+    for address in addresses {
+        for asked in [
+            "127.0.0.1",
+            "127.0.0.01",
+            "::",
+            "0:0:0:0:0:0:0:0",
+            "::ffff:127.0.0.1",
+        ] {
+            let draft = Draft::new(cn("a server")).with(alternative_names(&[(7, address)]));
+            let case = table.leaf(&format!("verifyhost {asked} of address {address:?}"), draft);
+            let sni = format!("check-sni {NAME}");
+            case.server = case.server.replace(&sni, &format!("verifyhost {asked}"));
+            let sni = format!("--sni {NAME}");
+            let without = format!("--no-sni --verify-host {asked}");
+            case.options = case.options.replace(&sni, &without);
+        }
+    }
+}
+
+/// HAProxy verifies the name that it sends, whatever `verifyhost` says: only where both are the same name
+/// can the two be compared.
+fn both_names(table: &mut Table) {
+    for names in [
+        &[NAME][..],
+        &["other.test"],
+        &["*.example.test"],
+        &["WWW.example.TEST"],
+        &["other.test", NAME],
+        &["www.example.test."],
+    ] {
+        let words = (
+            format!("verifyhost {NAME}"),
+            format!("--verify-host {NAME}"),
+        );
+        table
+            .leaf(
+                &format!("sni and verifyhost {NAME} of {names:?}"),
+                Draft::leaf(names),
+            )
+            .with(&words.0, &words.1);
+    }
+}
+
+/// OpenSSL reads the first element of an extension's value and ignores what follows.
+fn trailing_bytes(table: &mut Table) {
+    let sequence = |parts: &[&[u8]]| tlv(0x30, parts);
+    let after = |value: &[u8], more: &[u8]| [value, more].concat();
+    let names = sequence(&[&tlv(0x82, &[NAME.as_bytes()])]);
+    let ca = sequence(&[&[1, 1, 0xff]]);
+    let usage = tlv(3, &[&[0, 0xfe]]);
+    let extended = sequence(&[&oid(SERVER_AUTH)]);
+    let id = tlv(4, &[b"key"]);
+    let authority = sequence(&[]);
+    let points = sequence(&[&sequence(&[&tlv(
+        0xa0,
+        &[&tlv(0xa0, &[&tlv(0x86, &[b"x"])])],
+    )])]);
+    for (what, kind, value) in [
+        ("names", "2.5.29.17", names.clone()),
+        ("basic constraints", "2.5.29.19", ca),
+        ("key usage", "2.5.29.15", usage),
+        ("extended key usage", "2.5.29.37", extended),
+        ("key id", "2.5.29.14", id),
+        ("authority", "2.5.29.35", authority),
+        ("points", "2.5.29.31", points),
+        (
+            "policies",
+            "2.5.29.32",
+            sequence(&[&sequence(&[&oid("2.5.29.32.0")])]),
+        ),
+        ("no check", "1.3.6.1.5.5.7.48.1.5", vec![5, 0]),
+        ("an issuer's names", "2.5.29.18", names),
+    ] {
+        for critical in [false, true] {
+            let how = if critical { "critical " } else { "" };
+            for (with, more) in [
+                ("as it is", &[][..]),
+                ("with a byte more", &[0]),
+                ("with an element more", &[5, 0]),
+                ("with rubbish", b"rubbish"),
+            ] {
+                let value = after(&value, more);
+                table.everywhere(&format!("{how}{what} {with}"), |draft| {
+                    draft.with(extension(kind, critical, &value))
+                });
+            }
+        }
+        let cut = value[..value.len() - 1].to_vec();
+        table.everywhere(&format!("{what} cut"), |draft| {
+            draft.with(extension(kind, false, &cut))
+        });
+        table.everywhere(&format!("{what} empty"), |draft| {
+            draft.with(extension(kind, false, &[]))
+        });
+        table.everywhere(&format!("{what} twice"), |mut draft| {
+            draft = draft.with(extension(kind, false, &value));
+            draft.extensions.push(extension(kind, false, &value));
+            draft
+        });
+    }
+    // Names that are none, beside ours.
+    for (what, entry) in [
+        ("an other name without a value", tlv(0xa0, &[&oid("1.2.3")])),
+        ("an other name that is none", tlv(0xa0, &[b"x"])),
+        ("a directory name that is none", tlv(0xa4, &[b"x"])),
+        (
+            "an EDI party",
+            tlv(0xa5, &[&tlv(0xa1, &[&tlv(UTF8, &[b"x"])])]),
+        ),
+        ("an EDI party that is none", tlv(0xa5, &[b"x"])),
+        ("an X.400 address", tlv(0xa3, &[b"x"])),
+        ("a registered id that is none", tlv(0x88, &[&[0x80]])),
+        ("an empty registered id", tlv(0x88, &[])),
+        ("an unknown name", tlv(0x89, &[b"x"])),
+        ("an address of three bytes", tlv(0x87, &[&[1, 2, 3]])),
+        ("a string in place of a name", tlv(UTF8, &[NAME.as_bytes()])),
+        (
+            "a constructed name",
+            tlv(0xa2, &[&tlv(22, &[NAME.as_bytes()])]),
+        ),
+    ] {
+        for (place, entries) in [
+            ("after", vec![tlv(0x82, &[NAME.as_bytes()]), entry.clone()]),
+            ("before", vec![entry, tlv(0x82, &[NAME.as_bytes()])]),
+        ] {
+            let value = tlv(0x30, &[&entries.concat()]);
+            let draft = Draft::new(cn("a server")).with(extension("2.5.29.17", false, &value));
+            table.leaf(&format!("{what} {place} our name"), draft);
+        }
+    }
+}
+
+/// Keys of issuers that nobody uses any more.
+fn other_keys(table: &mut Table) {
+    for bits in ["1024", "2048"] {
+        let parameters = openssl(
+            &[
+                "genpkey",
+                "-quiet",
+                "-genparam",
+                "-algorithm",
+                "DSA",
+                "-pkeyopt",
+                &format!("dsa_paramgen_bits:{bits}"),
+            ],
+            b"",
+        );
+        let pem = openssl(
+            &["genpkey", "-quiet", "-paramfile", "/dev/stdin"],
+            &parameters,
+        );
+        let pem = String::from_utf8(pem).expect("PEM");
+        let spki = openssl(&["pkey", "-pubout", "-outform", "DER"], pem.as_bytes());
+        let key = || Key {
+            pem: pem.clone(),
+            spki: spki.clone(),
+            algorithm: Algorithm::Dsa("sha256"),
+            quick: None,
+        };
+        issued_by(table, &format!("DSA {bits}"), key);
+    }
+    let compressed = |curve: &str| {
+        let pem = openssl(
+            &[
+                "genpkey",
+                "-quiet",
+                "-algorithm",
+                "EC",
+                "-pkeyopt",
+                &format!("ec_paramgen_curve:{curve}"),
+            ],
+            b"",
+        );
+        let words = [
+            "ec",
+            "-pubout",
+            "-conv_form",
+            "compressed",
+            "-outform",
+            "DER",
+        ];
+        let spki = openssl(&words, &pem);
+        (String::from_utf8(pem).expect("PEM"), spki)
+    };
+    for (curve, hash) in [
+        ("P-256", "sha256"),
+        ("P-384", "sha384"),
+        ("P-521", "sha512"),
+    ] {
+        let (pem, spki) = compressed(curve);
+        let key = || Key {
+            pem: pem.clone(),
+            spki: spki.clone(),
+            algorithm: Algorithm::Ecdsa(hash),
+            quick: None,
+        };
+        issued_by(table, &format!("a compressed key on {curve}"), key);
+    }
+    for exponent in ["3", "17", "65537", "4294967297", "18446744073709551617"] {
+        let words = [
+            "RSA",
+            "-pkeyopt",
+            "rsa_keygen_bits:2048",
+            "-pkeyopt",
+            &format!("rsa_keygen_pubexp:{exponent}"),
+        ];
+        let made = Key::made(&words, Algorithm::Rsa("sha256"));
+        let key = || Key {
+            pem: made.pem.clone(),
+            spki: made.spki.clone(),
+            algorithm: made.algorithm,
+            quick: None,
+        };
+        issued_by(table, &format!("RSA with the exponent {exponent}"), key);
+    }
+}
+
+/// A root, and an intermediate, with this key.
+fn issued_by(table: &mut Table, what: &str, key: impl Fn() -> Key) {
+    let root = Draft::ca("Root").self_signed(key());
+    let leaf = root.issue(Draft::leaf(&[NAME]));
+    table.judge(
+        &format!("{what}: root"),
+        &[&leaf.der],
+        &leaf.key,
+        &[&root.der],
+    );
+    let root = Authority::root("Root");
+    let middle = root.issue_to(Draft::ca("Middle"), key());
+    let leaf = middle.issue(Draft::leaf(&[NAME]));
+    let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
+    table.judge(
+        &format!("{what}: intermediate"),
+        &sent,
+        &leaf.key,
+        &[&root.der],
+    );
+}

@@ -1,0 +1,403 @@
+//! Families of name constraints: every kind of name against every kind of subtree, and authorities that
+//! have issued certificates to themselves.
+
+use super::{NAME, Table};
+use crate::forge::{
+    Authority, CN, Draft, IA5, Key, O, PRINTABLE, UTF8, alternative_names, basic, cn, dns,
+    extension, name, oid, tlv,
+};
+
+const MAIL: &str = "1.2.840.113549.1.9.1";
+
+pub fn cases(table: &mut Table) {
+    kinds(table);
+    hosts(table);
+    several(table);
+    self_issued(table);
+}
+
+/// A GeneralSubtree.
+fn subtree(base: &[u8], more: &[u8]) -> Vec<u8> {
+    tlv(0x30, &[base, more])
+}
+
+fn constraints(permitted: &[Vec<u8>], excluded: &[Vec<u8>]) -> Vec<u8> {
+    let list = |tag: u8, subtrees: &[Vec<u8>]| match subtrees.is_empty() {
+        true => Vec::new(),
+        false => tlv(tag, &[&subtrees.concat()]),
+    };
+    let value = tlv(0x30, &[&list(0xa0, permitted), &list(0xa1, excluded)]);
+    extension("2.5.29.30", true, &value)
+}
+
+fn other(kind: &str, value: &[u8]) -> Vec<u8> {
+    [oid(kind), tlv(0xa0, &[value])].concat()
+}
+
+/// Leaves and constraints, one intermediate between root and leaf.
+fn judge(table: &mut Table, what: &str, constraint: &[u8], leaf: &Draft) {
+    let root = Authority::root("Root");
+    let middle = root.issue(Draft::ca("Middle").with(constraint.to_vec()));
+    let leaf = middle.issue(leaf.clone());
+    let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
+    table.judge(&format!("subtrees: {what}"), &sent, &leaf.key, &[&root.der]);
+}
+
+/// A leaf with this name beside ours.
+fn beside(number: u8, value: &[u8]) -> Draft {
+    let names = alternative_names(&[(2, NAME.as_bytes()), (number, value)]);
+    Draft::new(cn("a server")).with(names)
+}
+
+fn kinds(table: &mut Table) {
+    let smtp = "1.3.6.1.5.5.7.8.9";
+    let subject_mail = |tag: u8, mail: &[u8]| {
+        let subject = name(&[(CN, UTF8, b"a server"), (MAIL, tag, mail)]);
+        Draft::new(subject).with(dns(&[NAME]))
+    };
+    let leaves = [
+        ("a mailbox", beside(1, b"ops@example.test")),
+        ("a mailbox in capitals", beside(1, b"OPS@EXAMPLE.TEST")),
+        ("a mailbox below", beside(1, b"ops@mail.example.test")),
+        ("a mailbox elsewhere", beside(1, b"ops@other.test")),
+        ("two at signs", beside(1, b"\"a@b\"@example.test")),
+        ("no at sign", beside(1, b"example.test")),
+        (
+            "a mailbox in the subject",
+            subject_mail(IA5, b"ops@example.test"),
+        ),
+        (
+            "a mailbox in the subject as UTF8String",
+            subject_mail(UTF8, b"ops@example.test"),
+        ),
+        ("a URI", beside(6, b"https://example.test/x")),
+        (
+            "a URI with a port",
+            beside(6, b"https://example.test:443/x"),
+        ),
+        ("a URI below", beside(6, b"https://www.example.test")),
+        ("a URI elsewhere", beside(6, b"https://other.test/")),
+        ("a URI without a host", beside(6, b"urn:example:test")),
+        ("a URI with an empty host", beside(6, b"file:///x")),
+        ("an IPv4 address", beside(7, &[10, 1, 2, 3])),
+        ("an IPv6 address", beside(7, &[1; 16])),
+        ("half an address", beside(7, &[10, 1])),
+        ("a registered id", beside(8, &[0x2a, 3])),
+        (
+            "another name",
+            beside(0, &other("1.2.3.4", &tlv(UTF8, &[b"x"]))),
+        ),
+        (
+            "an international mailbox",
+            beside(
+                0,
+                &other(smtp, &tlv(UTF8, &["\u{fc}@example.test".as_bytes()])),
+            ),
+        ),
+        ("a directory name", beside(4, &cn("example"))),
+        ("no other name", Draft::leaf(&[NAME])),
+    ];
+    let general = |tag: u8, value: &[u8]| tlv(tag, &[value]);
+    let subtrees = [
+        ("a host's mail", general(0x81, b"example.test")),
+        ("a domain's mail", general(0x81, b".example.test")),
+        ("a mailbox", general(0x81, b"ops@example.test")),
+        ("any mail", general(0x81, b"")),
+        ("mail at a host", general(0x81, b"@example.test")),
+        ("a URI's host", general(0x86, b"example.test")),
+        ("a URI's domain", general(0x86, b".example.test")),
+        ("any URI", general(0x86, b"")),
+        ("IPv4", general(0x87, &[10, 0, 0, 0, 255, 0, 0, 0])),
+        ("IPv6", general(0x87, &[0; 32])),
+        ("an odd address", general(0x87, &[10, 0, 0])),
+        ("a registered id", general(0x88, &[0x2a, 3])),
+        (
+            "another name",
+            general(0xa0, &other("1.2.3.4", &tlv(UTF8, &[b"x"]))),
+        ),
+        (
+            "another kind of other name",
+            general(0xa0, &other("1.2.3.5", &tlv(UTF8, &[b"x"]))),
+        ),
+        ("a directory", general(0xa4, &cn("a server"))),
+    ];
+    for (what, leaf) in &leaves {
+        for (of, base) in &subtrees {
+            let one = [subtree(base, &[])];
+            let permitted = constraints(&one, &[]);
+            judge(table, &format!("permitted {of}; {what}"), &permitted, leaf);
+            let excluded = constraints(&[], &one);
+            judge(table, &format!("excluded {of}; {what}"), &excluded, leaf);
+        }
+    }
+}
+
+fn hosts(table: &mut Table) {
+    for names in [
+        &["*.example.test"][..],
+        &["*.Example.TEST"],
+        &["w*.example.test"],
+        &[NAME, "example.test"],
+        &[NAME, "bar.example.test"],
+        &[NAME, "*.bar.example.test"],
+        &[NAME, "a..example.test"],
+        &[NAME, "www.example.test."],
+        &[NAME, ""],
+        &[NAME, "-"],
+    ] {
+        for base in [
+            "bar.example.test",
+            ".example.test",
+            "example.test",
+            "example.test.",
+            "*.example.test",
+            "www.example.test",
+            "xample.test",
+            "test",
+            ".",
+            "..",
+        ] {
+            let one = [subtree(&tlv(0x82, &[base.as_bytes()]), &[])];
+            let leaf = Draft::leaf(names);
+            judge(
+                table,
+                &format!("permitted {base:?}; {names:?}"),
+                &constraints(&one, &[]),
+                &leaf,
+            );
+            judge(
+                table,
+                &format!("excluded {base:?}; {names:?}"),
+                &constraints(&[], &one),
+                &leaf,
+            );
+        }
+    }
+    // Common names that look like those of hosts, and others.
+    for common in [
+        "www.example.test",
+        "other.test",
+        "www.other.test",
+        "other",
+        "a b.other.test",
+        "-a.other.test",
+        "a-.other.test",
+        "a..other.test",
+        "a_b.other.test",
+        ".other.test",
+        "other.test.",
+        "*.other.test",
+    ] {
+        for (what, leaf) in [
+            ("alone", Draft::new(cn(common))),
+            (
+                "beside an address",
+                Draft::new(cn(common)).with(alternative_names(&[(7, &[10, 0, 0, 1])])),
+            ),
+            ("beside our name", Draft::new(cn(common)).with(dns(&[NAME]))),
+            (
+                "and ours",
+                Draft::new(name(&[
+                    (CN, UTF8, common.as_bytes()),
+                    (CN, UTF8, NAME.as_bytes()),
+                ])),
+            ),
+        ] {
+            let one = [subtree(&tlv(0x82, &[b"example.test"]), &[])];
+            let what = format!("permitted example.test; common name {common:?} {what}");
+            judge(table, &what, &constraints(&one, &[]), &leaf);
+        }
+    }
+}
+
+fn several(table: &mut Table) {
+    let host = |name: &str| tlv(0x82, &[name.as_bytes()]);
+    let plain = |name: &str| subtree(&host(name), &[]);
+    let integer = |tag: u8, value: &[u8]| tlv(tag, &[value]);
+    let with = |more: &[u8]| subtree(&host("example.test"), more);
+    let address = tlv(0x87, &[&[10, 0, 0, 0, 255, 0, 0, 0]]);
+    for (what, value) in [
+        (
+            "two permitted",
+            constraints(&[plain("other.test"), plain("example.test")], &[]),
+        ),
+        (
+            "permitted and excluded",
+            constraints(&[plain("example.test")], &[plain(NAME)]),
+        ),
+        (
+            "excluded elsewhere",
+            constraints(&[plain("example.test")], &[plain("a.example.test")]),
+        ),
+        (
+            "a minimum of 0",
+            constraints(&[with(&integer(0x80, &[0]))], &[]),
+        ),
+        (
+            "a minimum of 1",
+            constraints(&[with(&integer(0x80, &[1]))], &[]),
+        ),
+        ("a maximum", constraints(&[with(&integer(0x81, &[9]))], &[])),
+        (
+            "a minimum and a maximum",
+            constraints(&[with(&[0x80, 1, 0, 0x81, 1, 9])], &[]),
+        ),
+        (
+            "a minimum of another kind",
+            constraints(&[subtree(&address, &[0x80, 1, 1])], &[]),
+        ),
+        (
+            "an excluded minimum",
+            constraints(&[], &[subtree(&host("other.test"), &[0x80, 1, 1])]),
+        ),
+        (
+            "a minimum after one that holds it",
+            constraints(
+                &[
+                    plain("example.test"),
+                    subtree(&host("other.test"), &[0x80, 1, 1]),
+                ],
+                &[],
+            ),
+        ),
+        ("a subtree with more", constraints(&[with(&[5, 0])], &[])),
+        (
+            "a subtree without a base",
+            constraints(&[tlv(0x30, &[])], &[]),
+        ),
+        (
+            "a name that is none",
+            constraints(&[subtree(&tlv(0x8f, &[b"x"]), &[])], &[]),
+        ),
+        (
+            "an empty list",
+            extension("2.5.29.30", true, &tlv(0x30, &[&tlv(0xa0, &[])])),
+        ),
+        (
+            "excluded before permitted",
+            extension(
+                "2.5.29.30",
+                true,
+                &tlv(
+                    0x30,
+                    &[
+                        &tlv(0xa1, &[&plain("x.test")]),
+                        &tlv(0xa0, &[&plain("example.test")]),
+                    ],
+                ),
+            ),
+        ),
+        (
+            "a byte after it",
+            extension(
+                "2.5.29.30",
+                true,
+                &[tlv(0x30, &[&tlv(0xa0, &[&plain("example.test")])]), vec![0]].concat(),
+            ),
+        ),
+    ] {
+        judge(table, what, &value, &Draft::leaf(&[NAME]));
+    }
+    // Directory names: parts of the subject, from the left.
+    let company = |tag: u8, text: &[u8]| name(&[(O, tag, text)]);
+    let both = name(&[(O, UTF8, b"Company"), (CN, UTF8, b"a server")]);
+    let joined = tlv(
+        0x30,
+        &[&tlv(
+            0x31,
+            &[
+                &tlv(0x30, &[&oid(CN), &tlv(UTF8, &[b"a server"])]),
+                &tlv(0x30, &[&oid(O), &tlv(UTF8, &[b"Company"])]),
+            ],
+        )],
+    );
+    for (of, subject) in [
+        ("both", both.clone()),
+        ("the company", company(UTF8, b"Company")),
+        ("joined", joined.clone()),
+        ("nothing", name(&[])),
+        (
+            "the company last",
+            name(&[(CN, UTF8, b"a server"), (O, UTF8, b"Company")]),
+        ),
+    ] {
+        for (what, base) in [
+            ("the company", company(UTF8, b"Company")),
+            ("the company in capitals", company(PRINTABLE, b" COMPANY ")),
+            ("another company", company(UTF8, b"Companies")),
+            ("the beginning of it", company(UTF8, b"Comp")),
+            ("both", both.clone()),
+            ("joined", joined.clone()),
+            ("everything", name(&[])),
+        ] {
+            let one = [subtree(&tlv(0xa4, &[&base]), &[])];
+            let leaf = Draft::new(subject.clone()).with(dns(&[NAME]));
+            judge(
+                table,
+                &format!("permitted directory {what}; {of}"),
+                &constraints(&one, &[]),
+                &leaf,
+            );
+            judge(
+                table,
+                &format!("excluded directory {what}; {of}"),
+                &constraints(&[], &one),
+                &leaf,
+            );
+        }
+    }
+}
+
+/// An authority that has issued itself a certificate for a new key.
+fn self_issued(table: &mut Table) {
+    let host = |name: &str| [subtree(&tlv(0x82, &[name.as_bytes()]), &[])];
+    let directory = [subtree(&tlv(0xa4, &[&cn("Other")]), &[])];
+    let limits = [
+        ("no limit", None),
+        (
+            "permitted example.test",
+            Some(constraints(&host("example.test"), &[])),
+        ),
+        (
+            "permitted other.test",
+            Some(constraints(&host("other.test"), &[])),
+        ),
+        (
+            "permitted another directory",
+            Some(constraints(&directory, &[])),
+        ),
+    ];
+    for (what, limit) in &limits {
+        for length in [None, Some(0), Some(1), Some(2)] {
+            for rolled in 0..3 {
+                for (below, has_middle) in [("a leaf", false), ("an intermediate", true)] {
+                    let mut draft = Draft::ca("Root").with(basic(true, length));
+                    if let Some(limit) = limit {
+                        draft = draft.with(limit.clone());
+                    }
+                    let root = draft.self_signed(Key::new());
+                    let mut chain = Vec::new();
+                    let mut issuer = root;
+                    let trusted = issuer.der.clone();
+                    for _ in 0..rolled {
+                        issuer = issuer.issue(Draft::ca("Root"));
+                        chain.push(issuer.der.clone());
+                    }
+                    let middle = has_middle.then(|| issuer.issue(Draft::ca("Middle")));
+                    let issuer = middle.as_ref().unwrap_or(&issuer);
+                    if let Some(middle) = &middle {
+                        chain.push(middle.der.clone());
+                    }
+                    let leaf = issuer.issue(Draft::leaf(&[NAME]));
+                    chain.push(leaf.der.clone());
+                    chain.reverse();
+                    let sent: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
+                    let name = format!(
+                        "self-issued: {what}, path length {length:?}, {rolled} new keys, above {below}"
+                    );
+                    table.judge(&name, &sent, &leaf.key, &[&trusted]);
+                }
+            }
+        }
+    }
+}
