@@ -109,10 +109,22 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
             "--sni a.test.",
             vec!["ends with a dot", "limit of sni-check", "write a.test"],
         ),
-        ("--sni -a.example.com", vec!["not a DNS name", "limit of sni-check"]),
-        ("--sni a-.example.com", vec!["not a DNS name", "limit of sni-check"]),
-        ("--sni .example.com", vec!["not a DNS name", "limit of sni-check"]),
-        ("--sni a --verify-host ''", vec!["--verify-host", "is empty"]),
+        (
+            "--sni -a.example.com",
+            vec!["not a DNS name", "limit of sni-check"],
+        ),
+        (
+            "--sni a-.example.com",
+            vec!["not a DNS name", "limit of sni-check"],
+        ),
+        (
+            "--sni .example.com",
+            vec!["not a DNS name", "limit of sni-check"],
+        ),
+        (
+            "--sni a --verify-host ''",
+            vec!["--verify-host", "is empty"],
+        ),
         (
             "--sni bücher.example",
             vec!["--sni", "U-label", "punycode", "xn--"],

@@ -83,7 +83,10 @@ pub fn compare(table: &str, versions: &[Version], cases: &[Case]) -> usize {
     let mut wrong = Vec::new();
     let mut most = 0;
     for version in versions {
-        let theirs = theirs(version, cases);
+        // One process with thousands of servers would run into time limits on a busy machine.
+        let parts = cases.chunks(700).flat_map(|part| theirs(version, part));
+        let mut theirs: Vec<Verdict> = parts.collect();
+        ask_again(version, cases, &ours, &mut theirs);
         let mut text = String::new();
         let (mut laxer, mut stricter) = (0, 0);
         for ((case, ours), theirs) in cases.iter().zip(&ours).zip(&theirs) {
@@ -114,6 +117,23 @@ pub fn compare(table: &str, versions: &[Version], cases: &[Case]) -> usize {
         wrong.join("\n")
     );
     most
+}
+
+/// Asks HAProxy again where its time ran out and ours did not: the machine may have been busy.
+fn ask_again(version: &Version, cases: &[Case], ours: &[Verdict], all: &mut [Verdict]) {
+    for _ in 0..3 {
+        let ran_out =
+            |verdict: &Verdict| matches!(verdict, Verdict::Down(words) if words.contains("TOUT"));
+        let late: Vec<usize> = (0..cases.len())
+            .filter(|index| ours[*index].is_up() && ran_out(&all[*index]))
+            .collect();
+        for part in late.chunks(100) {
+            let some: Vec<Case> = part.iter().map(|index| cases[*index].clone()).collect();
+            for (index, verdict) in part.iter().zip(theirs(version, &some)) {
+                all[*index] = verdict;
+            }
+        }
+    }
 }
 
 fn expected(case: &Case, ours: &Verdict, theirs: &Verdict) -> Result<(), String> {

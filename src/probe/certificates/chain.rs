@@ -98,8 +98,8 @@ fn breaks(step: &Step<'_>, violation: Violation) -> CertificateFailure {
         Violation::Unsupported => CertificateFailure::Invalid(format!(
             "the name constraints of an issuer can't be applied to the names of {subject}"
         )),
-        Violation::Limit => CertificateFailure::Limit(format!(
-            "{subject} has an internationalised mail address under name constraints"
-        )),
+        Violation::Limit(name) => {
+            CertificateFailure::Limit(format!("{subject} has {name} under name constraints"))
+        }
     }
 }

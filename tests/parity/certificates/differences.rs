@@ -101,6 +101,36 @@ pub const DIFFERENCES: Differences = Differences(&[
         ],
     ),
     (
+        Differs::PerhapsLimit(
+            "Internationalised mail addresses (RFC 8398), and URIs without a host",
+        ),
+        &[
+            "subtrees: *; an international mailbox",
+            "subtrees: *; a URI with an empty host",
+        ],
+    ),
+    (
+        Differs::PerhapsLimit("sends DNS names only"),
+        &[
+            "sni \"www.example.test.\" of *",
+            "sni \"www.example.test..\" of *",
+            "sni \"WWW.example.test.\" of *",
+            "sni \"example.\" of *",
+            "sni \"127.0.0.1*",
+            "sni \"10.0.0.256\" of *",
+            "sni \"1.2.3.4.5\" of *",
+            "sni \"example.123\" of *",
+            "sni \"::1\" of *",
+            "sni \"-a.example.test\" of *",
+            "sni \"a-.example.test\" of *",
+            "sni \"a.-b.example.test\" of *",
+            "sni \".example.test\" of *",
+            "sni \"..example.test\" of *",
+            "sni \"a..example.test\" of *",
+            "sni \"www.example.test:443\" of *",
+        ],
+    ),
+    (
         Differs::Limit("Keys: Ed448"),
         &["leaf: Ed448", "self-signed: Ed448"],
     ),
