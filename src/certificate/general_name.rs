@@ -38,10 +38,19 @@ impl<'a> GeneralName<'a> {
             OTHER => name.other().is_some(),
             DIRECTORY => name.directory().is_some_and(name::readable),
             REGISTERED_ID => Elements::is_oid(value),
-            MAIL | DNS | URI | ADDRESS | X400 | EDI_PARTY => true,
-            _ => false,
+            EDI_PARTY => is_edi_party(value),
+            MAIL | DNS | URI | ADDRESS | X400 => true,
+            _ => name.is_constructed() && are_pieces(value),
         };
         readable.then_some(name)
+    }
+
+    /// Whether it is a text in pieces, which BER allows and DER does not. OpenSSL puts them together; here
+    /// such a name matches nothing.
+    pub fn is_constructed(&self) -> bool {
+        const CONSTRUCTED: u8 = 0x20;
+        [MAIL, DNS, URI, ADDRESS].contains(&(self.kind & !CONSTRUCTED))
+            && self.kind & CONSTRUCTED != 0
     }
 
     /// The content of the distinguished name that this directoryName holds.
@@ -69,6 +78,30 @@ impl<'a> GeneralName<'a> {
             _ => self.kind == other.kind && self.value == other.value,
         }
     }
+}
+
+/// Whether these are the pieces of a text.
+fn are_pieces(content: &[u8]) -> bool {
+    let mut elements = Elements(content);
+    while let Some((tag, _)) = elements.next() {
+        if tag & 0xe0 != 0 {
+            return false;
+        }
+    }
+    elements.is_empty()
+}
+
+/// Whether this is the content of an EDIPartyName.
+fn is_edi_party(content: &[u8]) -> bool {
+    let is_text = |content: &[u8]| {
+        let mut elements = Elements(content);
+        let text = elements.next().map(|(tag, _)| tag);
+        matches!(text, Some(12 | 19 | 20 | 28 | 30)) && elements.is_empty()
+    };
+    let mut elements = Elements(content);
+    let assigner = elements.expect(0xa0);
+    let party = elements.expect(0xa1);
+    elements.is_empty() && assigner.is_none_or(is_text) && party.is_some_and(is_text)
 }
 
 /// The names of a GeneralNames, of its content, up to the first that can't be read.

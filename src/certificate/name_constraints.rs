@@ -172,6 +172,9 @@ pub fn check(
         })?;
     }
     for name in alternatives.clone() {
+        if name.is_constructed() {
+            return Err(Violation::Limit("a name in pieces"));
+        }
         constraints.allow(&name)?;
     }
     if is_leaf && alternatives.clone().all(|name| name.kind != DNS) {
