@@ -1,5 +1,6 @@
 //! What `diagnose` says about a scene, held against the oracle's judgement.
 
+use std::ffi::OsString;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -73,10 +74,15 @@ pub fn score(oracle: &Oracle<'_>, config: &Config) -> Score {
     }
 }
 
+/// The program under test, or the one that SNI_CHECK names.
+fn program() -> OsString {
+    std::env::var_os("SNI_CHECK").unwrap_or_else(|| BINARY.into())
+}
+
 fn diagnose(config: &Config) -> Said {
     let haproxy = chosen().program;
     let start = Instant::now();
-    let output = Command::new(BINARY)
+    let output = Command::new(program())
         .args(["diagnose", "--json", "--haproxy"])
         .arg(haproxy)
         .args(config.call())
@@ -211,7 +217,7 @@ impl Report<'_> {
 
     /// diagnose ends with the code of the check.
     fn code_is_the_checks(&mut self) {
-        let check = Command::new(BINARY)
+        let check = Command::new(program())
             .args(self.config.call())
             .env_clear()
             .output();
