@@ -56,10 +56,8 @@ pub fn score(oracle: &Oracle<'_>, config: &Config) -> Score {
         wrong: Vec::new(),
     };
     report.look();
-    if matches!(
-        (report.said.place(), judgement.price),
-        (Some("options"), Some(Price::Value(_)))
-    ) {
+    let asks = report.said.places().contains(&"options");
+    if asks && matches!(judgement.price, Some(Price::Value(_))) {
         report.second_run();
     }
     let wrong = report.wrong;
@@ -101,6 +99,20 @@ impl Said {
     /// Where it is fixed.
     fn place(&self) -> Option<&str> {
         self.json["cure"]["where"].as_str()
+    }
+
+    /// Every place that the report names, the one to begin with first.
+    fn places(&self) -> Vec<&str> {
+        let causes = self.json["causes"].as_array();
+        let causes = causes.into_iter().flatten();
+        let named = causes.filter_map(|cause| cause["where"].as_str());
+        self.place().into_iter().chain(named).collect()
+    }
+
+    /// Whether it says that no change on this host fixes it.
+    fn despairs(&self) -> bool {
+        let elsewhere = |place: &&str| ["server", "network"].contains(place);
+        self.place().is_some() && self.places().iter().all(elsewhere)
     }
 
     fn is_up(&self) -> bool {
@@ -300,38 +312,42 @@ impl Report<'_> {
 
     /// The place of the fix is one where it can be fixed.
     fn place_is_right(&mut self, works: bool) {
-        let place = self.said.place();
-        let now = &self.judgement.now;
+        let said = self.said;
+        let (place, despairs) = (said.place(), said.despairs());
+        let names = |places: &[&str]| said.places().iter().any(|place| places.contains(place));
         let naive = Config::naive(self.oracle.staged);
         match self.judgement.price {
-            Some(Price::Nothing | Price::Lines) => match place {
-                _ if works && matches!(place, None | Some("haproxy.cfg")) => {}
-                Some("server" | "network" | "files") => {
-                    self.wrong("false despair", place.unwrap_or(""))
+            Some(Price::Nothing | Price::Lines) => {
+                // Verification was switched off, so that the lines are stricter.
+                let off = self.config.trust == Trust::Anything && said.is_up();
+                let found = works && (place.is_none() || names(&["haproxy.cfg"]));
+                match place {
+                    _ if found || off => {}
+                    _ if despairs => self.wrong("false despair", said.summary()),
+                    Some("options" | "files" | "host") => {
+                        self.wrong("asked for a needless value", said.summary());
+                    }
+                    _ => self.wrong("cure missed", said.summary()),
                 }
-                Some("options") => self.wrong("asked for a needless value", self.said.advice()),
-                _ if self.said.blocks().iter().any(Block::is_promised) => {}
-                _ => self.wrong("cure missed", self.said.summary()),
-            },
-            Some(Price::Value(value)) => match place {
-                Some("options" | "files") => {}
-                Some("haproxy.cfg") | None if works => {}
-                // A wrong port and a dead service look the same.
-                Some("server" | "network") if value == Value::Port => {}
-                // Who can't change the server can trust what it doesn't send.
-                Some("server") if self.oracle.staged.is_at_fault => {}
-                // The page may be missing, or the rule wrong.
-                Some("server" | "network") => self.wrong("false despair", format!("{value:?}")),
-                _ => self.wrong("cure missed", self.said.summary()),
-            },
-            Some(Price::Safety) | None => match place {
-                Some("server" | "network" | "files") => {}
+            }
+            Some(Price::Value(value)) => {
+                // A wrong port and a dead service look the same. Who can't change the server can trust
+                // what it doesn't send.
+                let alike = value == Value::Port || self.oracle.staged.is_at_fault;
+                match despairs {
+                    true if !alike => self.wrong("false despair", said.summary()),
+                    _ if alike || works || names(&["options", "files"]) => {}
+                    _ => self.wrong("cure missed", said.summary()),
+                }
+            }
+            Some(Price::Safety) | None => {
+                let elsewhere = names(&["server", "network", "files", "host"]);
                 // One fault at a time: the operator's own comes first.
-                Some("options") if self.config.has_other_values_than(&naive) => {}
-                Some("haproxy.cfg") if works => {}
-                None if self.said.is_up() && !now.up => {}
-                _ => self.wrong("hope without a cure", self.said.summary()),
-            },
+                let own = names(&["options"]) && self.config.has_other_values_than(&naive);
+                if !(elsewhere || own || works) {
+                    self.wrong("hope without a cure", said.summary());
+                }
+            }
         }
     }
 
