@@ -43,6 +43,8 @@ pub struct Staged {
     pub complete_ca_file: Option<String>,
     /// The server should be changed, though a value on the operator's side helps as well.
     pub is_at_fault: bool,
+    /// The server limits requests: fewer checks may help, but not while a test lasts.
+    pub limits_requests: bool,
     /// The page that a redirect of `/` points to.
     pub moved: Option<&'static str>,
     /// The port of a healthy server of the same site, if this one is the wrong port.
@@ -96,6 +98,7 @@ impl Props {
             ca_file: self.stage.ca_file.clone(),
             complete_ca_file: None,
             is_at_fault: false,
+            limits_requests: false,
             moved: None,
             right_port: None,
             timeout: Duration::from_secs(4),

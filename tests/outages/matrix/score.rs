@@ -344,7 +344,8 @@ impl Report<'_> {
                 let elsewhere = names(&["server", "network", "files", "host"]);
                 // One fault at a time: the operator's own comes first.
                 let own = names(&["options"]) && self.config.has_other_values_than(&naive);
-                if !(elsewhere || own || works) {
+                let fewer = self.oracle.staged.limits_requests;
+                if !(elsewhere || own || works || fewer) {
                     self.wrong("hope without a cure", said.summary());
                 }
             }

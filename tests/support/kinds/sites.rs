@@ -107,8 +107,9 @@ pub const KINDS: &[Kind] = &[
     ("upgrade-426", |props| {
         props.site("", "location = / { return 426; }")
     }),
-    ("too-many-429", |props| {
-        props.site("", "location = / { return 429; }")
+    ("too-many-429", |props| Staged {
+        limits_requests: true,
+        ..props.site("", "location = / { return 429; }")
     }),
     ("failing-500", |props| {
         props.site("", "location = / { return 500; }")
