@@ -66,7 +66,13 @@ pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
     let (text, code) = progress::shown(|progress| {
         let mut search = Search::run(plan, options, progress);
         progress.enter(Phase::Haproxy);
-        let opinion = Opinion::ask(&search, haproxy.as_ref());
+        let mut opinion = Opinion::ask(&search, haproxy.as_ref());
+        while let Some(proved) = opinion.proved.take() {
+            if !search.adopt(proved, progress) {
+                break;
+            }
+            opinion = Opinion::ask(&search, haproxy.as_ref());
+        }
         search.heard(opinion.told.clone());
         let report = Report::new(&search, &opinion);
         let text = match json {

@@ -209,6 +209,22 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
+        id: "upgrade-wanted",
+        shows_as: &[at(Code::Status, 24)],
+        what: "The server wants another protocol for {uri} (426 Upgrade Required), such as HTTP/2 or WebSocket.",
+        confirm: concat!(
+            "The field Upgrade of the response names it: ",
+            curl!(),
+            " --include URL"
+        ),
+        change: "Let the server answer HTTP/1.1 there, or give the check a page that it answers so.",
+        weigh: |facts| {
+            let upgraded = facts.is_up_by(Way::Http2);
+            Weight::likely_if(facts.status() == Some(426) && !upgraded)
+        },
+        ..Cause::BASE
+    },
+    Cause {
         id: "asked-too-often",
         shows_as: &[at(Code::Status, 20)],
         place: Place::Config,
@@ -277,7 +293,7 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "openssl s_client shows a greeting.",
         change: "Correct the port. If the port is meant to speak another protocol (mode tcp), end the check with the handshake: --handshake-only.",
         weigh: |facts| match facts.failure() {
-            Some(Failure::NotHttp(_)) => Weight::Likely,
+            Some(Failure::NotHttp(_)) => Weight::likely_if(!is_broken_http(facts)),
             _ => Weight::RuledOut,
         },
         ..Cause::BASE
@@ -285,10 +301,11 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "head-broken",
         shows_as: &[at(Code::NotHttp, 3)],
-        what: "The header section of the response breaks the rules of HTTP, so HAProxy refuses it as well. One example is a Transfer-Encoding other than chunked.",
+        what: "The response breaks the rules of HTTP, so HAProxy refuses it as well. One example is a Transfer-Encoding other than chunked.",
         confirm: "curl -v --http1.1 shows it. The line says what is wrong with it.",
         change: "Repair the application.",
         weigh: |facts| match facts.failure() {
+            Some(Failure::NotHttp(_)) if is_broken_http(facts) => Weight::Likely,
             Some(Failure::NotHttp(_)) => Weight::Possible,
             _ => Weight::RuledOut,
         },
@@ -450,6 +467,14 @@ fn is_plain(facts: &Facts) -> bool {
         && options.header.is_empty()
         && options.body.is_none()
         && root.is_some_and(|uri| uri == "/")
+}
+
+/// Whether the response begins as HTTP, and only a later part breaks the rules.
+fn is_broken_http(facts: &Facts) -> bool {
+    match facts.failure() {
+        Some(Failure::NotHttp(what)) => !what.starts_with("it does not begin with HTTP"),
+        _ => false,
+    }
 }
 
 fn is_refused(facts: &Facts) -> bool {

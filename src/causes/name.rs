@@ -123,7 +123,10 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Leave out --verify-host, and verifyhost on the server line.",
         weigh: |facts| Weight::possible_if(facts.options.verify_host.is_some()),
         trials: |facts| match &facts.options.verify_host {
-            Some(_) => vec![Trial::new(facts, |options| options.verify_host = None)],
+            Some(_) => {
+                let trial = Trial::new(facts, |options| options.verify_host = None);
+                vec![trial.counting_progress()]
+            }
             None => Vec::new(),
         },
         ..Cause::BASE
@@ -232,7 +235,7 @@ fn other_names(facts: &Facts) -> Vec<Trial> {
     names.dedup();
     let trial = |name: String| {
         let trial = Trial::new(facts, |options| send(options, &name));
-        trial.with("meant", name)
+        trial.counting_progress().with("meant", name)
     };
     names.into_iter().map(trial).collect()
 }

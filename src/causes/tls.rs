@@ -315,7 +315,6 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Use HAProxy's own check, with check-alpn h2 and alpn h2, as in the lines below; or let the server speak HTTP/1.1 too.",
         weigh: |facts| match facts.is_up_by(Way::Http2) {
             true => Weight::Proved,
-            false if facts.status() == Some(426) => Weight::Likely,
             false => Weight::possible_if(speaks_http2(facts) && facts.haproxy.is_none()),
         },
         trials: |facts| {

@@ -6,7 +6,7 @@ use ureq::http::header;
 
 use super::gather::FORWARDED_PROTO;
 use super::lines::{self, Setup};
-use super::trials::Search;
+use super::trials::{Proved, Search, for_haproxy};
 use super::view::{self, Role, Row};
 use crate::causes::facts::{Facts, Told, Way};
 use crate::causes::{Change, trials};
@@ -47,6 +47,8 @@ pub(super) struct Opinion {
     pub blocks: Vec<Block>,
     /// What it means for the causes.
     pub told: Option<Told>,
+    /// The change with which HAProxy's own check is UP, where no lines are.
+    pub proved: Option<Proved>,
 }
 
 /// What a question is about.
@@ -56,6 +58,8 @@ enum About {
     Row(usize),
     /// Lines to print.
     Lines(Kind, Way),
+    /// HAProxy's own check with a change of the options.
+    Change(usize, Way),
 }
 
 /// Checks in HAProxy run in parallel, but a child has to start for the external check.
@@ -67,7 +71,9 @@ impl Opinion {
         let facts = search.best();
         let mut blocks = blocks(facts);
         let kinds = view::kinds(&search.asked);
-        let questions = questions(&search.asked, facts, &kinds, &blocks);
+        let changes = for_haproxy(facts);
+        let mut questions = questions(&search.asked, facts, &kinds, &blocks);
+        questions.extend(about_changes(&search.asked, facts, &changes, &blocks));
         let patience = search.asked.plan.timeout.max(facts.plan.timeout) + MARGIN;
         let asked = put(haproxy, questions, patience);
         let answers = asked.as_ref().ok().map(|(_, answers)| answers.as_slice());
@@ -89,21 +95,54 @@ impl Opinion {
             kind.row(answered.map(|answered| &answered.answer))
         });
         let rows: Vec<Row> = rows.collect();
+        let mut plain = blocks.iter().filter(|block| block.is_plain());
+        let plain = plain.next().and_then(|block| block.tried.clone());
         let way = choose(&mut blocks, answers.is_some());
-        let own_check = rows.iter().find(|row| row.role == Role::Own);
-        let told = answers.map(|_| Told {
-            own_check: own_check.map(|row| match row.up {
-                true => Ok(()),
-                false => Err(format!("{} {}", row.status, row.why).trim_end().to_owned()),
-            }),
-            way,
+        let own_check = match &search.changed {
+            Some(_) => plain.and_then(|answer| own_check(&answer)),
+            None => rows.iter().find(|row| row.role == Role::Own).map(of_row),
+        };
+        let told = answers.map(|_| Told { own_check, way });
+        let is_safe = blocks
+            .iter()
+            .any(|block| block.is_up() && block.way != Way::OldTls);
+        let proved = changes.into_iter().enumerate().find(|(number, _)| {
+            let mut answers = answers.unwrap_or_default().iter();
+            answers.any(|answered| {
+                let about = matches!(answered.about, About::Change(own, _) if own == *number);
+                let served = answered
+                    .visitor
+                    .is_none_or(|visitor| serves(facts, visitor));
+                about && served && answered.answer.is_up()
+            })
         });
+        let proved = proved.map(|(_, change)| change).filter(|_| !is_safe);
         Opinion {
             asked: asked.map(|(version, _)| version),
             rows,
             blocks,
             told,
+            proved,
         }
+    }
+}
+
+fn of_row(row: &Row) -> Result<(), String> {
+    match row.up {
+        true => Ok(()),
+        false => Err(format!("{} {}", row.status, row.why).trim_end().to_owned()),
+    }
+}
+
+/// What the answer for lines with HAProxy's own check means.
+fn own_check(answer: &Answer) -> Option<Result<(), String>> {
+    match answer {
+        Answer::Checked(checked) if checked.up => Some(Ok(())),
+        Answer::Checked(checked) => {
+            let said = format!("{} {}", checked.status, checked.why);
+            Some(Err(said.trim_end().to_owned()))
+        }
+        Answer::Refused(_) | Answer::None => None,
     }
 }
 
@@ -182,6 +221,35 @@ fn questions(
     rows.chain(blocks).collect()
 }
 
+/// HAProxy's own check with each change, in each way whose lines may be printed.
+fn about_changes(
+    asked: &Facts,
+    facts: &Facts,
+    changes: &[Proved],
+    blocks: &[Block],
+) -> Vec<Question<About>> {
+    let ways = blocks.iter().filter(|block| block.kind == Kind::Builtin);
+    let ways = ways
+        .map(|block| block.way)
+        .filter(|way| *way != Way::OldTls);
+    let ways: Vec<Way> = ways.collect();
+    let questions = changes.iter().enumerate().flat_map(|(number, change)| {
+        let setup = Setup {
+            plan: &change.plan,
+            options: &change.options,
+            ..Setup::new(facts)
+        };
+        let setup = setup.with_secrets();
+        let question = |way: &Way| Question {
+            about: About::Change(number, *way),
+            lines: lines::builtin(&setup.by(*way)),
+            visit: visit(asked, facts),
+        };
+        ways.iter().map(question).collect::<Vec<_>>()
+    });
+    questions.collect()
+}
+
 /// What visitors ask for: the page of the check, with its headers, but with a browser's in place of
 /// sni-check's own. Their Host is the one that the operator gave, or else the name of the server.
 fn visit(asked: &Facts, facts: &Facts) -> Option<Visit> {
@@ -222,8 +290,7 @@ fn serves(facts: &Facts, visitor: Visited) -> bool {
 /// Chooses the way of HAProxy's own check, and drops the lines of all other ways. Returns the way, if it
 /// is not sni-check's.
 fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
-    let is_plain = |block: &Block| block.kind == Kind::Builtin && block.way == Way::Https;
-    let works = blocks.iter().any(|block| is_plain(block) && block.is_up());
+    let works = blocks.iter().any(|block| block.is_plain() && block.is_up());
     let mut others = blocks.iter().filter(|block| block.way != Way::Https);
     let way = others.find(|block| match asked {
         true => !works && block.is_up(),
@@ -263,6 +330,11 @@ fn put(
 }
 
 impl Block {
+    /// Whether these are the lines with HAProxy's own check in sni-check's way.
+    fn is_plain(&self) -> bool {
+        self.kind == Kind::Builtin && self.way == Way::Https
+    }
+
     /// Whether HAProxy has seen that the server is up with these lines, and that visitors are served.
     pub fn is_up(&self) -> bool {
         self.tried.as_ref().is_some_and(Answer::is_up) && self.serves

@@ -41,6 +41,23 @@ impl Search {
         }
     }
 
+    /// Makes a change that HAProxy's own check has proved, if there may be another one.
+    pub fn adopt(&mut self, proved: Proved, progress: &Progress) -> bool {
+        if self.proved.len() >= CHANGES {
+            return false;
+        }
+        let Proved {
+            cause,
+            values,
+            plan,
+            options,
+        } = proved;
+        let finding = Finding::new(cause, Weight::Proved, self.best(), &values);
+        self.proved.push(finding);
+        self.changed = Some(gather(plan, options, progress));
+        true
+    }
+
     /// Gathers facts, tries changes, and gathers facts again where a change helped in part.
     pub fn run(plan: Plan, options: Options, progress: &Progress) -> Search {
         let mut search = Search {
@@ -63,6 +80,30 @@ impl Search {
     }
 }
 
+/// A change of the options with which HAProxy's own check is UP.
+pub(super) struct Proved {
+    pub cause: &'static Cause,
+    pub values: Vec<(&'static str, String)>,
+    pub plan: Plan,
+    pub options: Options,
+}
+
+/// The changes that HAProxy may try where sni-check can't reach the server.
+pub(super) fn for_haproxy(facts: &Facts) -> Vec<Proved> {
+    if facts.failure().is_none() || !facts.is_repeatable() || mixed::find(facts).is_some() {
+        return Vec::new();
+    }
+    let tried = changes(facts).into_iter();
+    let repeatable = tried.filter(|tried| is_repeatable(&tried.plan));
+    let proved = repeatable.map(|tried| Proved {
+        cause: tried.cause,
+        values: tried.trial.values,
+        plan: tried.plan,
+        options: tried.options,
+    });
+    proved.collect()
+}
+
 /// A change of the options that is tried.
 struct Tried {
     cause: &'static Cause,
@@ -70,6 +111,18 @@ struct Tried {
     options: Options,
     plan: Plan,
     attempt: Attempt,
+}
+
+impl Tried {
+    /// How far the check came with the change.
+    fn reached(&self) -> u8 {
+        match &self.attempt.result {
+            // Only the handshake was tried.
+            Ok(None) if !self.plan.handshake_only => HTTP,
+            Ok(_) => u8::MAX,
+            Err(failure) => layer(failure),
+        }
+    }
 }
 
 /// Tries all changes, and returns the best of them with the facts about it. Notes which causes their
@@ -85,26 +138,27 @@ fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Finding, Facts)> {
     run(facts, &mut tried);
     let before = layer(&failure);
     let value = |tried: &Tried| match &tried.attempt.result {
-        Ok(_) => u8::MAX,
-        Err(after) if tried.trial.counts_progress => layer(after),
-        Err(_) => 0,
+        Err(_) if !tried.trial.counts_progress => 0,
+        _ => tried.reached(),
     };
-    let helps = |tried: &&Tried| value(tried) > before;
-    let helpful: Vec<&str> = tried
-        .iter()
-        .filter(helps)
-        .map(|tried| tried.cause.id)
-        .collect();
-    let refuted = tried.iter().map(|tried| tried.cause.id);
-    let refuted = refuted.filter(|id| !helpful.contains(id));
-    facts.refuted.extend(refuted);
+    // A change with which the check gets further, though it doesn't succeed, refutes nothing.
+    let refuted = tried.iter().filter(|tried| tried.reached() <= before);
+    let refuted: Vec<&str> = refuted.map(|tried| tried.cause.id).collect();
+    let further = |id: &&str| {
+        let mut same = tried.iter().filter(|tried| tried.cause.id == *id);
+        same.any(|tried| tried.reached() > before)
+    };
+    facts
+        .refuted
+        .extend(refuted.into_iter().filter(|id| !further(id)));
     // The first of those that get furthest.
     let best = tried.into_iter().rev().max_by_key(value)?;
     if value(&best) <= before {
         return None;
     }
     let finding = Finding::new(best.cause, Weight::Proved, facts, &best.trial.values);
-    let better = match best.attempt.result.is_ok() {
+    let whole = is_repeatable(&best.plan) && best.attempt.result.is_ok();
+    let better = match whole {
         true => of_success(best.plan, best.options, best.attempt, facts),
         false => gather(best.plan, best.options, progress),
     };
@@ -112,8 +166,9 @@ fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Finding, Facts)> {
 }
 
 /// The changes of the options that the causes left possible would need. A request that changes
-/// something at the server is not repeated.
+/// something at the server is not repeated. While it hasn't arrived there, only handshakes are tried.
 fn changes(facts: &Facts) -> Vec<Tried> {
+    let arrived = facts.code().layer() == Layer::Http || facts.reached.is_none();
     let trials = causes::trials(facts).into_iter();
     let tried = trials.filter_map(|(cause, trial)| {
         let Change::Options(options) = &trial.change else {
@@ -121,7 +176,7 @@ fn changes(facts: &Facts) -> Vec<Tried> {
         };
         let options = (**options).clone();
         let plan = Plan::new(&options, None, None, Output::default()).ok()?;
-        is_repeatable(&plan).then(|| Tried {
+        (is_repeatable(&plan) || !arrived).then(|| Tried {
             cause,
             trial,
             options,
@@ -142,8 +197,14 @@ fn run(facts: &Facts, tried: &mut [Tried]) {
             ..
         } = tried;
         Box::new(move || {
+            let whole = probe::Trial::of(plan);
+            let handshake = probe::Trial {
+                request: None,
+                ..whole
+            };
             *result = match reached {
-                Some(address) => attempt(probe::Trial::of(plan), address, plan.timeout),
+                Some(address) if is_repeatable(plan) => attempt(whole, address, plan.timeout),
+                Some(address) => attempt(handshake, address, plan.timeout),
                 None => {
                     let verdict = probe::run(plan, Instant::now());
                     Attempt {
@@ -157,6 +218,9 @@ fn run(facts: &Facts, tried: &mut [Tried]) {
     in_parallel(jobs.collect());
 }
 
+/// The step of a check that comes after the handshake.
+const HTTP: u8 = 5;
+
 /// How far a check came. A certificate is judged within the handshake.
 fn layer(failure: &Failure) -> u8 {
     match failure.code().layer() {
@@ -165,6 +229,6 @@ fn layer(failure: &Failure) -> u8 {
         Layer::Connection => 2,
         Layer::Tls => 3,
         Layer::Certificate => 4,
-        Layer::Http => 5,
+        Layer::Http => HTTP,
     }
 }
