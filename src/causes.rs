@@ -18,6 +18,7 @@ mod words;
 
 pub use self::cause::{Cause, Change, Place, Sign, Trial, Weight};
 use self::facts::Facts;
+pub use self::http::redirects_to_itself;
 use crate::code::Code;
 
 const LAYERS: [&[Cause]; 7] = [

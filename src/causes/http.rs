@@ -72,26 +72,17 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "scheme-unknown",
-        shows_as: &[at(Code::Status, 13)],
+        shows_as: &[at(Code::Status, 13), at(Code::Healthy, 9)],
         place: Place::Config,
         what: "The page redirects to itself, because the server believes that visitors don't use HTTPS.",
         confirm: "The redirect in the line points to the page that was asked for.",
         change: "Send X-Forwarded-Proto: https, in the check and for visitors.",
-        weigh: |facts| Weight::possible_if(redirect(facts).is_some()),
-        trials: |facts| {
-            let uri = facts
-                .plan
-                .request
-                .uri
-                .path_and_query()
-                .map(|uri| uri.as_str());
-            let path = redirect(facts).and_then(|location| same_site(facts, location));
-            match path.is_some() && path.as_deref() == uri {
-                true => vec![Trial::new(facts, |options| {
-                    options.header.push("X-Forwarded-Proto: https".to_owned());
-                })],
-                false => Vec::new(),
-            }
+        weigh: |facts| Weight::likely_if(redirects_to_itself(facts)),
+        trials: |facts| match redirects_to_itself(facts) {
+            true => vec![Trial::new(facts, |options| {
+                options.header.push("X-Forwarded-Proto: https".to_owned());
+            })],
+            false => Vec::new(),
         },
         ..Cause::BASE
     },
@@ -188,23 +179,25 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "method-not-answered",
-        shows_as: &[at(Code::Status, 19)],
+        shows_as: &[
+            at(Code::Status, 19),
+            at(Code::NotHttp, 7),
+            at(Code::ResponseClosed, 9),
+        ],
         place: Place::Config,
         what: "The server doesn't answer the method {method}.",
         confirm: "Run the check with --method {meant}.",
         change: "Use --method {meant}, which works; or leave out --method where that is GET.",
-        weigh: |facts| Weight::possible_if(matches!(facts.status(), Some(405 | 501))),
+        weigh: |facts| Weight::possible_if(other_method(facts).is_some()),
         trials: |facts| {
-            let method = match (facts.status(), facts.plan.request.method.as_str()) {
-                (Some(405), "GET") => "HEAD",
-                (Some(405 | 501), method) if method != "GET" => "GET",
-                _ => return Vec::new(),
-            };
-            let trial = Trial::new(facts, |options| {
-                options.body = None;
-                options.method = (method != "GET").then(|| method.to_owned());
+            let trial = other_method(facts).map(|method| {
+                let trial = Trial::new(facts, |options| {
+                    options.body = None;
+                    options.method = (method != "GET").then(|| method.to_owned());
+                });
+                trial.with("meant", method)
             });
-            vec![trial.with("meant", method)]
+            trial.into_iter().collect()
         },
         ..Cause::BASE
     },
@@ -447,6 +440,18 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
+/// Whether the page that was asked for redirects to itself, whether or not a redirect is expected.
+pub fn redirects_to_itself(facts: &Facts) -> bool {
+    let location = match &facts.verdict.result {
+        Ok(Some(response)) if (300..400).contains(&response.status) => response.location.as_deref(),
+        Ok(_) => None,
+        Err(_) => redirect(facts),
+    };
+    let uri = facts.plan.request.uri.path_and_query();
+    let path = location.and_then(|location| same_site(facts, location));
+    path.is_some() && path.as_deref() == uri.map(|uri| uri.as_str())
+}
+
 /// Where a redirect that wasn't expected points.
 fn redirect(facts: &Facts) -> Option<&str> {
     match facts.failure() {
@@ -455,6 +460,20 @@ fn redirect(facts: &Facts) -> Option<&str> {
             location,
             ..
         }) => location.as_deref(),
+        _ => None,
+    }
+}
+
+/// The method that the server may answer in place of the check's.
+fn other_method(facts: &Facts) -> Option<&'static str> {
+    let is_get = facts.plan.request.method == "GET";
+    match facts.failure()? {
+        Failure::Status { status: 405, .. } if is_get => Some("HEAD"),
+        Failure::Status {
+            status: 405 | 501, ..
+        }
+        | Failure::NotHttp(_)
+        | Failure::ResponseClosed(_) => (!is_get).then_some("GET"),
         _ => None,
     }
 }

@@ -103,20 +103,7 @@ impl Opinion {
             None => rows.iter().find(|row| row.role == Role::Own).map(of_row),
         };
         let told = answers.map(|_| Told { own_check, way });
-        let is_safe = blocks
-            .iter()
-            .any(|block| block.is_up() && block.way != Way::OldTls);
-        let proved = changes.into_iter().enumerate().find(|(number, _)| {
-            let mut answers = answers.unwrap_or_default().iter();
-            answers.any(|answered| {
-                let about = matches!(answered.about, About::Change(own, _) if own == *number);
-                let served = answered
-                    .visitor
-                    .is_none_or(|visitor| serves(facts, visitor));
-                about && served && answered.answer.is_up()
-            })
-        });
-        let proved = proved.map(|(_, change)| change).filter(|_| !is_safe);
+        let proved = helpful(facts, &blocks, changes, answers.unwrap_or_default());
         Opinion {
             asked: asked.map(|(version, _)| version),
             rows,
@@ -125,6 +112,39 @@ impl Opinion {
             proved,
         }
     }
+}
+
+/// The change with which HAProxy's own check is UP and visitors are served, where no lines are. Old
+/// versions of TLS are the last resort.
+fn helpful(
+    facts: &Facts,
+    blocks: &[Block],
+    changes: Vec<Proved>,
+    answers: &[Answered<About>],
+) -> Option<Proved> {
+    let works = |safe: bool| {
+        let fits = |way: Way| !safe || way != Way::OldTls;
+        let of_lines = blocks.iter().any(|block| block.is_up() && fits(block.way));
+        let of_change = answers.iter().find_map(|answered| match answered.about {
+            About::Change(number, way) if fits(way) && answered.answer.is_up() => {
+                let mut visitor = answered.visitor.iter();
+                visitor
+                    .all(|visitor| serves(facts, *visitor))
+                    .then_some(number)
+            }
+            _ => None,
+        });
+        (of_lines, of_change)
+    };
+    let number = match works(true) {
+        (true, _) => None,
+        (false, Some(number)) => Some(number),
+        (false, None) => match works(false) {
+            (true, _) => None,
+            (false, number) => number,
+        },
+    };
+    changes.into_iter().nth(number?)
 }
 
 fn of_row(row: &Row) -> Result<(), String> {

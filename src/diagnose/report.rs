@@ -55,11 +55,16 @@ impl<'a> Report<'a> {
         report
     }
 
-    /// The findings that are about why the check is DOWN, or is UP only now and then.
+    /// The findings that are about why the check is DOWN, is UP only now and then, or is UP while
+    /// visitors aren't served.
     fn reasons(&self) -> impl Iterator<Item = &Finding> {
         let down = self.search.asked.failure().is_some();
-        let findings = self.findings.iter();
-        findings.filter(move |finding| down || finding.cause.id == "servers-differ")
+        let proved = self.search.proved.len();
+        let findings = self.findings.iter().enumerate();
+        let reasons = findings.filter(move |(number, finding)| {
+            down || *number < proved || finding.cause.id == "servers-differ"
+        });
+        reasons.map(|(_, finding)| finding)
     }
 
     /// The place of what remains; where nothing remains, of what was proved.

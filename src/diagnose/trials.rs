@@ -76,6 +76,10 @@ impl Search {
             search.proved.push(finding);
             search.changed = Some(better);
         }
+        if let Some((finding, better)) = end_of_loop(search.best(), progress) {
+            search.proved.push(finding);
+            search.changed = Some(better);
+        }
         search
     }
 }
@@ -163,6 +167,22 @@ fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Finding, Facts)> {
         false => gather(best.plan, best.options, progress),
     };
     Some((finding, better))
+}
+
+/// The change with which a page no longer redirects to itself. The check may be UP by such a redirect,
+/// and visitors' browsers give up.
+fn end_of_loop(facts: &Facts, progress: &Progress) -> Option<(Finding, Facts)> {
+    if facts.failure().is_some() || !causes::redirects_to_itself(facts) {
+        return None;
+    }
+    progress.enter(Phase::Trials);
+    let mut tried = changes(facts);
+    tried.retain(|tried| tried.cause.id == "scheme-unknown" && is_repeatable(&tried.plan));
+    run(facts, &mut tried);
+    let tried = tried.pop().filter(|tried| tried.attempt.result.is_ok())?;
+    let finding = Finding::new(tried.cause, Weight::Proved, facts, &tried.trial.values);
+    let better = of_success(tried.plan, tried.options, tried.attempt, facts);
+    (!causes::redirects_to_itself(&better)).then_some((finding, better))
 }
 
 /// The changes of the options that the causes left possible would need. A request that changes
