@@ -307,11 +307,22 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "head-too-long",
         shows_as: &[at(Code::NotHttp, 4)],
-        place: Place::Value,
+        place: Place::Config,
         what: "HAProxy answers visitors with 502 here, though its own check may be UP. For visitors it accepts a head of 15360 bytes by default (tune.bufsize less tune.maxrewrite), and this response has a longer one.",
         confirm: "The line names the limit.",
-        change: "Shorten the head at the server, usually its cookies. Or raise both limits, for example tune.bufsize 32768 in section global and --max-head 31744.",
+        change: "Shorten the head at the server, usually its cookies. Or raise both limits: tune.bufsize {buffer} in section global, and --max-head {head}.",
         weigh: |facts| Weight::proved_if(matches!(facts.failure(), Some(Failure::LongHead { .. }))),
+        trials: |facts| match facts.failure() {
+            Some(Failure::LongHead { .. }) => [(32768, 31744), (65536, 64512)]
+                .map(|(buffer, head): (u32, u32)| {
+                    let trial = Trial::new(facts, |options| options.max_head = Some(Size(head)));
+                    trial
+                        .with("buffer", buffer.to_string())
+                        .with("head", head.to_string())
+                })
+                .into(),
+            _ => Vec::new(),
+        },
         ..Cause::BASE
     },
     Cause {

@@ -10,15 +10,17 @@ use crate::output::date::day;
 use crate::plan::USER_AGENT;
 
 /// Every placeholder, with the word that stands for it where nothing is known.
-const GENERAL: [(&str, &str); 35] = [
+const GENERAL: [(&str, &str); 37] = [
     ("agent", USER_AGENT),
     ("below", "an intermediate or the server's certificate"),
+    ("buffer", "32768"),
     ("client-end", "some time ago"),
     ("crl-file", "FILE"),
     ("crt", "FILE"),
     ("days", "DAYS"),
     ("handshakes-alike", ""),
     ("handshakes-answered", "some handshakes"),
+    ("head", "31744"),
     ("host", "HOST"),
     ("issuer", "the issuer"),
     (

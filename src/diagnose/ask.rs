@@ -201,10 +201,7 @@ fn blocks(facts: &Facts) -> Vec<Block> {
 
 /// The lines as they are printed.
 fn text(setup: &Setup<'_>, kind: Kind, socket: Option<&str>) -> String {
-    let global = match kind {
-        Kind::External => lines::GLOBAL,
-        Kind::Builtin | Kind::Served => "",
-    };
+    let global = lines::global(setup, kind == Kind::External);
     format!("{global}backend be\n{}", lines_of(setup, kind, socket))
 }
 
@@ -222,21 +219,25 @@ fn questions(
     facts: &Facts,
     kinds: &[view::Kind],
     blocks: &[Block],
-) -> Vec<Question<About>> {
+) -> Vec<(Option<usize>, Question<About>)> {
     let rows = kinds.iter().enumerate().filter_map(|(number, kind)| {
-        Some(Question {
+        let question = Question {
             about: About::Row(number),
             lines: kind.question.clone()?,
             visit: None,
-        })
+        };
+        Some((None, question))
     });
     let setup = Setup::new(facts).with_secrets();
     let socket = facts.options.serve.as_deref();
     let blocks = blocks.iter().filter(|_| asked.is_repeatable());
-    let blocks = blocks.map(|block| Question {
-        about: About::Lines(block.kind, block.way),
-        lines: lines_of(&setup.by(block.way), block.kind, socket),
-        visit: visit(asked, facts),
+    let blocks = blocks.map(|block| {
+        let question = Question {
+            about: About::Lines(block.kind, block.way),
+            lines: lines_of(&setup.by(block.way), block.kind, socket),
+            visit: visit(asked, facts),
+        };
+        (setup.buffer(), question)
     });
     rows.chain(blocks).collect()
 }
@@ -247,7 +248,7 @@ fn about_changes(
     facts: &Facts,
     changes: &[Proved],
     blocks: &[Block],
-) -> Vec<Question<About>> {
+) -> Vec<(Option<usize>, Question<About>)> {
     let ways = blocks.iter().filter(|block| block.kind == Kind::Builtin);
     let ways = ways
         .map(|block| block.way)
@@ -260,10 +261,13 @@ fn about_changes(
             ..Setup::new(facts)
         };
         let setup = setup.with_secrets();
-        let question = |way: &Way| Question {
-            about: About::Change(number, *way),
-            lines: lines::builtin(&setup.by(*way)),
-            visit: visit(asked, facts),
+        let question = |way: &Way| {
+            let question = Question {
+                about: About::Change(number, *way),
+                lines: lines::builtin(&setup.by(*way)),
+                visit: visit(asked, facts),
+            };
+            (setup.buffer(), question)
         };
         ways.iter().map(question).collect::<Vec<_>>()
     });
@@ -331,7 +335,7 @@ fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
 /// Puts the questions to HAProxy. Returns its version and its answers, or why there are none.
 fn put(
     haproxy: Option<&Haproxy>,
-    questions: Vec<Question<About>>,
+    questions: Vec<(Option<usize>, Question<About>)>,
     patience: Duration,
 ) -> Result<(String, Vec<Answered<About>>), String> {
     let Some(haproxy) = haproxy else {
@@ -344,8 +348,20 @@ fn put(
         return Err("no haproxy is installed here; --haproxy FILE names one".to_owned());
     }
     let version = haproxy.version_text.clone().unwrap_or_default();
-    let answers = ask(haproxy, questions, patience);
-    let answers = answers.map_err(|error| format!("HAProxy could not be asked: {error:#}"))?;
+    let (large, normal): (Vec<_>, Vec<_>) = questions
+        .into_iter()
+        .partition(|(buffer, _)| buffer.is_some());
+    let buffer = large.iter().find_map(|(buffer, _)| *buffer);
+    let mut answers = Vec::new();
+    for (buffer, group) in [(None, normal), (buffer, large)] {
+        let group: Vec<_> = group.into_iter().map(|(_, question)| question).collect();
+        if !group.is_empty() {
+            let answered = ask(haproxy, buffer, group, patience);
+            answers.extend(
+                answered.map_err(|error| format!("HAProxy could not be asked: {error:#}"))?,
+            );
+        }
+    }
     Ok((version, answers))
 }
 

@@ -15,6 +15,9 @@ use crate::options::Options;
 use crate::plan::{Plan, ProxyHeader, Target};
 use crate::probe::connect::Address;
 
+/// How long a head HAProxy accepts by default.
+const DEFAULT_HEAD: usize = 15 * 1024;
+
 /// What the lines are made from.
 #[derive(Clone)]
 pub(super) struct Setup<'a> {
@@ -57,6 +60,14 @@ impl<'a> Setup<'a> {
             secrets: true,
             ..Setup::new(facts)
         }
+    }
+
+    /// `tune.bufsize`, where the check accepts a longer head than HAProxy does by default.
+    pub fn buffer(&self) -> Option<usize> {
+        /// What HAProxy leaves free in a buffer (tune.maxrewrite).
+        const FREE: usize = 1024;
+        let longest = self.plan.request.max_head?;
+        (longest > DEFAULT_HEAD).then(|| (longest + FREE).next_multiple_of(FREE))
     }
 
     /// The same with what may be a secret.
@@ -185,8 +196,20 @@ pub(super) fn external(setup: &Setup<'_>) -> String {
     )
 }
 
-/// What section global needs for an external check.
-pub(super) const GLOBAL: &str = "global\n    external-check\n    insecure-fork-wanted\n\n";
+/// Section global, where the lines need something there.
+pub(super) fn global(setup: &Setup<'_>, external: bool) -> String {
+    let mut text = String::new();
+    if external {
+        text += "    external-check\n    insecure-fork-wanted\n";
+    }
+    if let Some(size) = setup.buffer() {
+        _ = writeln!(text, "    tune.bufsize {size}");
+    }
+    match text.as_str() {
+        "" => text,
+        lines => format!("global\n{lines}\n"),
+    }
+}
 
 /// The lines of a backend whose http-check asks `sni-check serve` on this socket, without the first.
 pub(super) fn served(setup: &Setup<'_>, socket: &str) -> String {

@@ -65,12 +65,14 @@ pub(crate) struct Answered<K> {
     pub visitor: Option<Visited>,
 }
 
-/// Asks HAProxy about servers. A check may take so long as `patience`.
+/// Asks HAProxy about servers. A check may take so long as `patience`. `buffer` is tune.bufsize, where
+/// it isn't HAProxy's default.
 ///
 /// # Errors
 /// HAProxy cannot be asked anything.
 pub(crate) fn ask<K>(
     haproxy: &Haproxy,
+    buffer: Option<usize>,
     questions: Vec<Question<K>>,
     patience: Duration,
 ) -> Result<Vec<Answered<K>>> {
@@ -94,7 +96,11 @@ pub(crate) fn ask<K>(
     // HAProxy refuses a configuration as a whole, so what it refuses is left out the next time.
     for _ in 0..ROUNDS {
         let mut run = Run::prepare(asked.len())?;
-        let config = Config::new(&asked, &answers, patience, &run.visits);
+        let mut config = Config::new(&asked, &answers, patience, &run.visits);
+        if let Some(size) = buffer {
+            // A section of its own at the end leaves the lines of the questions where they are.
+            _ = writeln!(config.text, "global\n    tune.bufsize {size}");
+        }
         run.start(binary, &config.text)?;
         match run.watch(&mut answers, patience + MARGIN) {
             Ok(()) => {

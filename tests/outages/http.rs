@@ -211,14 +211,17 @@ fn a_head_that_is_too_long_for_visitors_alone() {
     let port = peer::answer(&stage.leaf, &answer);
     let outage = checked(&stage, port, "    http-check send meth GET uri / HOST", "/");
     assert_eq!(outage.visit(), Some(502));
-    ask(&stage, port, &[])
-        .says("HAProxy answers visitors with 502 here, though its own check may be UP")
+    let said = ask(&stage, port, &[]);
+    said.says("HAProxy answers visitors with 502 here, though its own check may be UP")
         .says("L7OK option httpchk")
+        .says("tune.bufsize 32768")
         .says("--max-head 31744")
         .never_says("limit of sni-check")
-        .never_says("--handshake-only")
-        .wants_a_value();
-    ask(&stage, port, &["--max-head=31744"]).says("healthy");
+        .never_says("--handshake-only");
+    outage.is_cured_by(&said);
+    let said = ask(&stage, port, &["--max-head=31744"]);
+    said.says("healthy");
+    outage.is_cured_by(&said);
 }
 
 #[test]

@@ -57,7 +57,8 @@ pub fn score(oracle: &Oracle<'_>, config: &Config) -> Score {
     };
     report.look();
     let asks = report.said.places().contains(&"options");
-    if asks && matches!(judgement.price, Some(Price::Value(_))) {
+    let verified = config.trust != Trust::Anything;
+    if asks && verified && matches!(judgement.price, Some(Price::Value(_))) {
         report.second_run();
     }
     let wrong = report.wrong;
@@ -319,7 +320,7 @@ impl Report<'_> {
         match self.judgement.price {
             Some(Price::Nothing | Price::Lines) => {
                 // Verification was switched off, so that the lines are stricter.
-                let off = self.config.trust == Trust::Anything && said.is_up();
+                let off = self.config.trust == Trust::Anything && !despairs;
                 let found = works && (place.is_none() || names(&["haproxy.cfg"]));
                 match place {
                     _ if found || off => {}
@@ -343,7 +344,7 @@ impl Report<'_> {
             Some(Price::Safety) | None => {
                 let elsewhere = names(&["server", "network", "files", "host"]);
                 // One fault at a time: the operator's own comes first.
-                let own = names(&["options"]) && self.config.has_other_values_than(&naive);
+                let own = self.config.has_other_values_than(&naive);
                 let fewer = self.oracle.staged.limits_requests;
                 if !(elsewhere || own || works || fewer) {
                     self.wrong("hope without a cure", said.summary());
