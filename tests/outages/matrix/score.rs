@@ -116,10 +116,6 @@ impl Said {
         self.place().is_some() && self.places().iter().all(elsewhere)
     }
 
-    fn is_up(&self) -> bool {
-        self.json["state"] == "UP"
-    }
-
     /// Every sentence of advice, on one line.
     fn advice(&self) -> String {
         let advice = self.json["cure"]["advice"].as_array();
