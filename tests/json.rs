@@ -7,7 +7,7 @@ use std::process::Output;
 use serde_json::Value;
 
 use support::check::{by_hand, expect, run_by_hand};
-use support::json_page::assert_documented;
+use support::json_page::{assert_documented, schema};
 use support::nginx::{Nginx, refusal, site};
 use support::pki::Ca;
 use support::stage::Stage;
@@ -87,4 +87,54 @@ fn doctors_object() {
     expect(&bad, 2, "");
     let objects = [&good.stdout, &bad.stdout].map(|text| object(text));
     assert_documented("doctor --json", &objects);
+}
+
+const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/sni-check.schema.json");
+
+#[test]
+fn the_schema_is_made_from_the_page() {
+    let expected = format!("{:#}\n", schema());
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(SCHEMA, &expected).expect("the schema");
+    }
+    let published = std::fs::read_to_string(SCHEMA).expect("the schema");
+    assert!(published == expected, "UPDATE=1 cargo test --test json");
+}
+
+/// A validator that is not ours accepts the objects of every command, and refuses others.
+#[test]
+fn a_validator_accepts_the_objects_by_the_schema() {
+    let stage = Stage::new();
+    let port = dead_port().to_string();
+    let connect = format!("--connect=127.0.0.1:{port}");
+    let server = format!("127.0.0.1:{port} check");
+    let config = format!("backend b\n mode tcp\n server s {server}\n");
+    let objects = [
+        run_by_hand(&["--json", &connect, NAME]).stdout,
+        run_by_hand(&["diagnose", "--json", "--haproxy=none", &connect, NAME]).stdout,
+        doctor(&stage, &config, &[]).stdout,
+    ];
+    let validator = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/target/linters/bin/check-jsonschema"
+    );
+    let accepts = |name: &str, text: &[u8]| {
+        let file = stage.folder.join(name);
+        std::fs::write(&file, text).expect("a file");
+        let output = support::program(validator)
+            .args(["--schemafile", SCHEMA, &file])
+            .output()
+            .expect("the validator runs");
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+        )
+    };
+    for (at, text) in objects.iter().enumerate() {
+        let (accepted, said) = accepts(&format!("{at}.json"), text);
+        assert!(accepted, "{said}: {}", String::from_utf8_lossy(text));
+    }
+    let mut wrong = object(&objects[0]);
+    wrong["code"] = serde_json::json!("41");
+    assert!(!accepts("wrong.json", wrong.to_string().as_bytes()).0);
 }

@@ -1,6 +1,6 @@
 //! docs/json.md against the objects that the program prints.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const PAGE: &str = include_str!("../../docs/json.md");
 
@@ -76,4 +76,56 @@ fn kind(value: &Value) -> &'static str {
         Value::Object(_) => "object",
         Value::Bool(_) => "boolean",
     }
+}
+
+/// The page's headings, and the name of each object in the schema.
+const OBJECTS: [(&str, &str); 3] = [
+    ("A check", "check"),
+    ("diagnose --json", "diagnose"),
+    ("doctor --json", "doctor"),
+];
+
+/// Returns the JSON Schema of the page's objects: `docs/sni-check.schema.json`.
+///
+/// Other names may be added to an object later, so the schema allows them. Every name of the page is
+/// required, because the program prints `null` where it has no value.
+pub fn schema() -> Value {
+    let definitions = OBJECTS.map(|(heading, name)| {
+        let mut root = json!({});
+        for field in fields(heading) {
+            insert(&mut root, &field);
+        }
+        root["type"] = json!("object");
+        (name.to_owned(), root)
+    });
+    let any = OBJECTS.map(|(_, name)| json!({ "$ref": format!("#/$defs/{name}") }));
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "What sni-check prints with --json",
+        "anyOf": any,
+        "$defs": definitions.into_iter().collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+/// Puts a field where its path says: `chain[].subject` is a property of the items of `chain`.
+fn insert(root: &mut Value, field: &Field) {
+    let mut at = root;
+    for part in field.path.split('.') {
+        let name = part.trim_end_matches("[]");
+        let required = &mut at["required"];
+        match required.as_array_mut() {
+            Some(names) if names.contains(&json!(name)) => {}
+            Some(names) => names.push(json!(name)),
+            None => *required = json!([name]),
+        }
+        at = &mut at["properties"][name];
+        if part.ends_with("[]") {
+            at = &mut at["items"];
+        }
+    }
+    let types: Vec<&str> = field.types.split(' ').collect();
+    at["type"] = match types.as_slice() {
+        [one] => json!(one),
+        several => json!(several),
+    };
 }
