@@ -5,6 +5,7 @@
 //! `[!] hdr|fhdr name [-m str|beg|end|sub|reg] NAME [value [-m …] VALUE]`, each also with
 //! `comment TEXT` and `min-recv BYTES`
 
+mod dialect;
 mod grammar;
 mod pattern;
 pub mod regex;

@@ -23,7 +23,7 @@ pub struct Request {
     pub method: Method,
     /// Absolute, as ureq wants it; only path and query are sent.
     pub uri: Uri,
-    /// All header fields but those that HTTP's framing sets.
+    /// All header fields except those that frame a body.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Empty for none.
     pub body: String,
@@ -73,6 +73,14 @@ impl Request {
             body,
             expectations,
         })
+    }
+
+    /// What a WebSocket handshake must be answered with, if the key is ours.
+    pub fn websocket_accept(&self) -> Option<&'static str> {
+        let is_ours = |(name, value): &Field| {
+            name == header::SEC_WEBSOCKET_KEY && value.as_bytes() == WEBSOCKET_KEY.as_bytes()
+        };
+        self.headers.iter().any(is_ours).then_some(WEBSOCKET_ACCEPT)
     }
 
     /// Whether an expectation looks at this part of the response.
@@ -163,6 +171,9 @@ pub(super) fn headers(options: &Options, files: &Files) -> Result<Vec<Field>> {
             }
         }
     }
+    // HAProxy's check leaves these out, too: the body says how long it is.
+    let framing = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+    headers.retain(|(name, _)| !framing.contains(name));
     let hosts = headers
         .iter()
         .filter(|(name, _)| name == header::HOST)
@@ -183,6 +194,30 @@ pub const DEFAULTS: [(HeaderName, &str); 3] = [
     (header::CONNECTION, "close"),
 ];
 
+/// Fields for the next hop, of which HAProxy leaves out what it doesn't pass on.
+const HOP_BY_HOP: [HeaderName; 2] = [header::CONNECTION, header::TE];
+
+/// A field as HAProxy's check sends it: without `keep-alive`, and without what isn't `trailers` in TE.
+fn hop_by_hop((name, value): Field) -> Field {
+    let is_kept = |word: &&[u8]| match &name {
+        &header::CONNECTION => !word.eq_ignore_ascii_case(b"keep-alive"),
+        _ => word.eq_ignore_ascii_case(b"trailers"),
+    };
+    if !HOP_BY_HOP.contains(&name) {
+        return (name, value);
+    }
+    let words = value.as_bytes().split(|byte| *byte == b',');
+    let words: Vec<&[u8]> = words.map(<[u8]>::trim_ascii).filter(is_kept).collect();
+    let kept = HeaderValue::from_bytes(&words.join(&b", "[..]));
+    (name, kept.unwrap_or(value))
+}
+
+/// The key of a WebSocket handshake for which `--header` gives none, and the answer to it (RFC 6455,
+/// section 1.3).
+pub const WEBSOCKET_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+/// See [`WEBSOCKET_KEY`].
+pub const WEBSOCKET_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
 /// These fields, and what every request has if they do not say otherwise.
 fn with_defaults(
     given: &[Field],
@@ -190,7 +225,8 @@ fn with_defaults(
     method: &Method,
     body: &str,
 ) -> Result<Vec<Field>> {
-    let mut headers = given.to_vec();
+    let given = given.iter().cloned();
+    let mut headers: Vec<Field> = given.map(hop_by_hop).collect();
     for (name, default) in [(header::HOST, names.host.as_str())]
         .into_iter()
         .chain(DEFAULTS)
@@ -199,6 +235,25 @@ fn with_defaults(
             headers.push((name, HeaderValue::from_str(default)?));
         }
     }
+    let has = |name: &HeaderName, wanted: &str| {
+        let mut values = headers.iter().filter(|(given, _)| given == name);
+        values.any(|(_, value)| {
+            let mut words = value.as_bytes().split(|byte| *byte == b',');
+            words.any(|word| word.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes()))
+        })
+    };
+    let is_websocket = has(&header::UPGRADE, "websocket") && has(&header::CONNECTION, "upgrade");
+    let has_key = headers
+        .iter()
+        .any(|(name, _)| name == header::SEC_WEBSOCKET_KEY);
+    // HAProxy adds a key, too.
+    if is_websocket && !has_key {
+        headers.push((
+            header::SEC_WEBSOCKET_KEY,
+            HeaderValue::from_static(WEBSOCKET_KEY),
+        ));
+    }
+    headers.retain(|(name, value)| !(value.is_empty() && HOP_BY_HOP.contains(name)));
     // HAProxy says so for every method but these; ureq would send a chunked body for some.
     let no_length = [Method::GET, Method::HEAD, Method::OPTIONS, Method::DELETE];
     if body.is_empty() && !no_length.contains(method) {
@@ -221,18 +276,7 @@ fn header_field(text: &str, option: &str) -> Result<Field> {
         let what = format!("has `{name}`, which is not a header name");
         return Err(refusal(option, what, FORM));
     };
-    let ours = [
-        header::CONTENT_LENGTH,
-        header::EXPECT,
-        header::TE,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-    ];
-    if ours.contains(&field) {
-        let what = format!("has {name}, which sni-check sets by itself where it is needed");
-        return Err(refusal(option, what, "leave it out"));
-    }
-    let value = HeaderValue::from_str(value.trim()).ok();
+    let value = HeaderValue::from_bytes(value.trim().as_bytes()).ok();
     let value = value.filter(|value| field != header::HOST || !value.is_empty());
     let value = value.ok_or_else(|| {
         let what = format!("has a value of {name} that is empty or has a control character");

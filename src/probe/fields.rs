@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+/// The longest name of a header field that HAProxy keeps (its HTX has a byte for it), in bytes.
+const LONGEST_NAME: usize = 255;
+
 /// Why nothing was read.
 pub(super) enum Stop {
     /// More bytes are needed.
@@ -58,6 +61,9 @@ impl<'a> Cursor<'a> {
         let name = self.skip_while(is_token);
         if self.peek()? != b':' || name.is_empty() {
             return wrong("a line of its head is not a header field");
+        }
+        if name.len() > LONGEST_NAME {
+            return wrong("the name of a header field is longer than 255 bytes");
         }
         self.at += 1;
         let mut value = Cow::Borrowed(&[][..]);

@@ -23,6 +23,8 @@ pub(super) struct Reading {
     /// `--max-head`: how long it may be, in bytes. `None` is HAProxy's default, also for the number
     /// of fields.
     pub max_size: Option<usize>,
+    /// What a WebSocket handshake must be answered with, if the key is ours.
+    pub websocket_accept: Option<&'static str>,
 }
 
 /// The head of a final response.
@@ -69,6 +71,41 @@ struct Lengths {
     length: Option<u64>,
 }
 
+/// What the fields say about a WebSocket.
+#[derive(Default)]
+struct WebSocket {
+    upgrade: bool,
+    websocket: bool,
+    accept: Option<Vec<u8>>,
+}
+
+impl WebSocket {
+    fn add(&mut self, name: &[u8], value: &[u8]) {
+        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
+        let has = |wanted: &str| {
+            let mut words = value.split(|byte| *byte == b',');
+            words.any(|word| word.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes()))
+        };
+        self.upgrade |= is("connection") && has("upgrade");
+        self.websocket |= is("upgrade") && has("websocket");
+        if is("sec-websocket-accept") && self.accept.is_none() {
+            self.accept = Some(value.to_vec());
+        }
+    }
+
+    /// Refuses a switch to WebSocket that does not answer the key, as HAProxy does.
+    fn judge(&self, wanted: Option<&str>) -> Result<(), Stop> {
+        match (&self.accept, wanted) {
+            _ if !(self.upgrade && self.websocket) => Ok(()),
+            (None, _) => wrong("it switches to WebSocket without Sec-WebSocket-Accept"),
+            (Some(accept), Some(wanted)) if !accept.eq_ignore_ascii_case(wanted.as_bytes()) => {
+                wrong("its Sec-WebSocket-Accept does not answer the Sec-WebSocket-Key")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 fn head(cursor: &mut Cursor<'_>, reading: Reading) -> Result<Head, Stop> {
     while cursor.line_end()? {}
     let mut head = Head {
@@ -76,6 +113,7 @@ fn head(cursor: &mut Cursor<'_>, reading: Reading) -> Result<Head, Stop> {
         ..Head::default()
     };
     let mut lengths = Lengths::default();
+    let mut websocket = WebSocket::default();
     let mut count = 0;
     while !cursor.line_end()? {
         let (name, value) = cursor.field()?;
@@ -85,8 +123,10 @@ fn head(cursor: &mut Cursor<'_>, reading: Reading) -> Result<Head, Stop> {
                 "it has more than 100 header fields, all that HAProxy takes by default (tune.http.maxhdr); --max-head takes more",
             );
         }
+        websocket.add(name, &value);
         head.add(name, &value, &mut lengths, reading.keep_fields)?;
     }
+    websocket.judge(reading.websocket_accept)?;
     head.framing = head.framing(&lengths, reading.no_body);
     Ok(head)
 }
@@ -199,8 +239,7 @@ fn content_length(value: &[u8], earlier: Option<u64>) -> Result<u64, Stop> {
         let digits = item.iter().all(u8::is_ascii_digit);
         let number = str::from_utf8(item).ok().filter(|_| digits);
         let number = number.and_then(|number| number.parse().ok());
-        let fits = number.filter(|number| i64::try_from(*number).is_ok());
-        match fits {
+        match number {
             Some(number) if length.is_none_or(|length| length == number) => length = Some(number),
             _ => return wrong("its Content-Length is not one number"),
         }
@@ -229,6 +268,7 @@ mod tests {
         no_body: false,
         keep_fields: true,
         max_size: None,
+        websocket_accept: None,
     };
 
     fn head(text: &str) -> Head {
@@ -306,7 +346,7 @@ mod tests {
             "Content-Length: 1, 2",
             "Content-Length: 0x2",
             "Content-Length: 1\r\nContent-Length: 2",
-            "Content-Length: 9223372036854775808",
+            "Content-Length: 18446744073709551616",
             "Transfer-Encoding: gzip",
             "Transfer-Encoding:",
             "Transfer-Encoding: chunked,",

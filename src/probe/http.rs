@@ -83,6 +83,7 @@ fn send<S: Stream>(stream: S, request: &Request) -> Result<(Connection<S>, Judge
         no_body: request.method == Method::HEAD,
         keep_fields: request.wants(Part::Header),
         max_size: request.max_head,
+        websocket_accept: request.websocket_accept(),
     });
     let head = head.map_err(|stop| stop.into_failure(false))?;
     let judge = Judge {
@@ -134,7 +135,17 @@ impl<S: Stream> Connection<S> {
                         .take(&self.received, &mut Vec::new())
                         .map_err(not_http)?;
                 }
-                return Ok(head);
+                let below = i64::MAX as u64;
+                match head.framing {
+                    Framing::Length(length)
+                        if length > below && length - self.received.len() as u64 <= below =>
+                    {
+                        let what = "its Content-Length is so long that only HAProxy 3.2 and later can \
+                                    count it (limit of sni-check)";
+                        return Err(not_http(what.to_owned()));
+                    }
+                    _ => return Ok(head),
+                }
             }
         }
     }

@@ -8,7 +8,9 @@ mod forge;
 #[allow(dead_code, reason = "each table uses a part of it")]
 mod harness;
 mod http;
+mod patterns;
 mod quoting;
+mod requests;
 mod script;
 mod sites;
 #[path = "../support/mod.rs"]

@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::dialect;
 use crate::deadline::Deadline;
 use crate::refusal::Misfit;
 use crate::start::Pattern;
@@ -20,8 +21,9 @@ const HEAP_KB: u32 = 192;
 
 /// Settings that PCRE2 takes at the start of a pattern only (pcre2pattern(3), "Special start-of-pattern
 /// items").
-const SETTINGS: [&str; 18] = [
+const SETTINGS: [&str; 19] = [
     "UTF",
+    "UTF8",
     "UCP",
     "NO_JIT",
     "NO_START_OPT",
@@ -79,6 +81,8 @@ pub enum GivenUp {
     Memory,
     /// The body needs more memory than the checks of this process have left.
     Room,
+    /// It wants UTF-8, `(*UTF)`, and the text is not.
+    Text,
 }
 
 impl fmt::Display for GivenUp {
@@ -87,6 +91,7 @@ impl fmt::Display for GivenUp {
             GivenUp::Time => "its regular expression takes longer than the check has",
             GivenUp::Matches => "its regular expression tries more than 10 million ways to match",
             GivenUp::Room => "all memory for bodies is in use by other checks of sni-check serve",
+            GivenUp::Text => "its regular expression wants UTF-8 (*UTF), which the text is not",
             GivenUp::Memory => {
                 "its regular expression takes too much memory, in HAProxy as well; write [\\s\\S]* for (.|\\n)*"
             }
@@ -100,6 +105,7 @@ impl Regex {
     /// HAProxy compiles names of headers without regard to case, all else with it, and groups
     /// without a name capture nothing (its `regex_comp`).
     pub fn new(pattern: &str, caseless: bool) -> Result<Regex, Misfit> {
+        dialect::check(pattern, caseless)?;
         let (settings, rest) = pattern.split_at(settings_length(pattern));
         let before = format!("(*LIMIT_HEAP={HEAP_KB})");
         let text = format!("{before}{settings}(?n){rest}");
@@ -128,6 +134,8 @@ impl Regex {
             .map_err(|error| match error {
                 pcre2_sys::PCRE2_ERROR_CALLOUT => GivenUp::Time,
                 pcre2_sys::PCRE2_ERROR_MATCHLIMIT => GivenUp::Matches,
+                // From pcre2.h: the errors of a text that isn't UTF-8.
+                -28..=-3 => GivenUp::Text,
                 _ => GivenUp::Memory,
             })
     }
@@ -275,6 +283,7 @@ mod tests {
     #[test]
     fn settings_stay_at_the_start() {
         assert_eq!(regex("(*UTF)(*CRLF)^.$").is_match("ä".as_bytes()), Ok(true));
+        assert_eq!(regex("(*UTF8)^.$").is_match("ä".as_bytes()), Ok(true));
         assert_eq!(regex("^.$").is_match("ä".as_bytes()), Ok(false));
         assert_eq!(regex("(*FAIL)a|b").is_match(b"b"), Ok(true));
         assert_eq!(regex("(*LIMIT_MATCH=1)(a+)+b").is_match(b"aaa"), Ok(false));

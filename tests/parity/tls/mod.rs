@@ -2,7 +2,7 @@
 
 mod differences;
 mod gnutls;
-mod handmade;
+pub mod handmade;
 mod messages;
 mod parameters;
 mod records;

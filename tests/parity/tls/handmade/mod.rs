@@ -4,7 +4,7 @@
 mod records;
 
 use std::io::{self, Read as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -81,6 +81,8 @@ pub struct Script {
     /// Bytes in place of the curve type and the named curve in a ServerKeyExchange.
     pub curve: Vec<u8>,
     pub edit: Edit,
+    /// The heads of the requests that came.
+    pub heads: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 /// The certificate and key that a server has, both PEM.
@@ -124,6 +126,7 @@ impl Script {
             secure_renegotiation: true,
             curve: vec![3, 0, 29],
             edit: Arc::new(|_, out| out),
+            heads: Arc::default(),
         }
     }
 
@@ -510,13 +513,14 @@ impl Connection<'_> {
     /// Reads a request's head and answers it.
     fn respond(&mut self) -> io::Result<()> {
         let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
+        while !head.windows(4).any(|end| end == b"\r\n\r\n") {
             match self.wire.record()? {
                 (APPLICATION_DATA, content) => head.extend(content),
                 (ALERT, _) => return Ok(()),
                 _ => {}
             }
         }
+        self.script.heads.lock().expect("a lock").push(head);
         let response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec();
         self.send(
             Step::Response,
