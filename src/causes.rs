@@ -13,6 +13,7 @@ mod http;
 pub mod mixed;
 mod name;
 mod revocation;
+mod starttls;
 mod tls;
 mod words;
 
@@ -21,13 +22,14 @@ use self::facts::Facts;
 pub use self::http::redirects_to_itself;
 use crate::code::Code;
 
-const LAYERS: [&[Cause]; 7] = [
+const LAYERS: [&[Cause]; 8] = [
     haproxy::CAUSES,
     host::CAUSES,
     name::CAUSES,
     connection::CAUSES,
     certificate::CAUSES,
     tls::CAUSES,
+    starttls::CAUSES,
     http::CAUSES,
 ];
 

@@ -185,10 +185,6 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
             vec!["--header", "not a header name"],
         ),
         (
-            "--sni a --header 'Content-Length: 3'",
-            vec!["Content-Length", "leave it out"],
-        ),
-        (
             "--sni a --header 'Host: x' --header 'Host: y'",
             vec!["Host twice"],
         ),

@@ -456,7 +456,7 @@ fn names_of(facts: &Facts, is: impl Fn(&Attempt) -> bool) -> Vec<&'static str> {
 }
 
 /// Whether every handshake was cut, or says only that it doesn't speak a version.
-fn all_are_cut(facts: &Facts) -> bool {
+pub(super) fn all_are_cut(facts: &Facts) -> bool {
     facts.tls.is_some()
         && names_of(facts, |attempt| {
             !is_cut(attempt) && !refuses_version(attempt)

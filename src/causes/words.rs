@@ -4,7 +4,7 @@ use super::certificate::{
     expired_client, expired_subject, namesake, other_name, unknown_issuer, wildcard,
 };
 use super::facts::{Facts, is_name};
-use super::{http, mixed, revocation, tls};
+use super::{http, mixed, revocation, starttls, tls};
 use crate::certificate::{days, in_days};
 use crate::output::date::day;
 use crate::plan::USER_AGENT;
@@ -38,6 +38,11 @@ const GENERAL: [(&str, &str); 37] = [
     ("option", "--send-proxy or --send-proxy-v2"),
     ("other-roots", "a CA that @system-ca or @bundled has"),
     ("own-check", "its status"),
+    ("protocol", "SMTP, IMAP, LDAP, PostgreSQL or MySQL"),
+    (
+        "protocol-check",
+        "option smtpchk, option tcp-check, option ldap-check, option pgsql-check or option mysql-check",
+    ),
     ("roots", "--ca-file"),
     ("short-answer", "another question"),
     ("sni", "NAME"),
@@ -114,6 +119,8 @@ pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
         "name-evidence" => tls::name_evidence(facts)?,
         "namesake" => namesake(facts)?,
         "own-check" => facts.haproxy.as_ref()?.own_check.clone()?.err()?,
+        "protocol" => starttls::name(facts)?.to_owned(),
+        "protocol-check" => starttls::check(facts)?.to_owned(),
         "presented" => other_name(facts)?.1.join(", "),
         "roots" => match options.ca_file.as_slice() {
             [] => "the bundled roots".to_owned(),

@@ -47,13 +47,29 @@ impl Opening {
         matches!(self.bytes[..], [20..=23, 3, ..])
     }
 
-    /// The peer's first line, where it is text: the greeting of another protocol.
+    /// What the peer says first, where it is text: the greeting of another protocol.
     pub fn first_line(&self) -> Option<String> {
+        if let Some(greeting) = self.mysql() {
+            return Some(greeting);
+        }
         let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
         let line = self.bytes.split(is_end).next()?;
         let text = line.len() >= 3 && line.iter().all(|byte| (b' '..=b'~').contains(byte));
         let line = &line[..line.len().min(LONGEST_LINE)];
         text.then(|| String::from_utf8_lossy(line).into_owned())
+    }
+
+    /// The first packet of a MySQL or MariaDB server, as text: its version, or why it refuses us.
+    fn mysql(&self) -> Option<String> {
+        // The length of the packet, its number 0, then version 10 of the protocol or an error.
+        let text = match &self.bytes[..] {
+            [_, _, 0, 0, 10, version @ ..] => version.split(|byte| *byte == 0).next()?,
+            [_, _, 0, 0, 0xff, _, _, error @ ..] => error,
+            _ => return None,
+        };
+        let printable = text.iter().take_while(|byte| (b' '..=b'~').contains(*byte));
+        let text: Vec<u8> = printable.take(LONGEST_LINE).copied().collect();
+        (text.len() >= 3).then(|| format!("MySQL: {}", String::from_utf8_lossy(&text)))
     }
 
     /// A warning before the ServerHello that ends the handshake for OpenSSL, where rustls goes on.
@@ -280,5 +296,13 @@ mod tests {
             Some("220 mail ESMTP")
         );
         assert_eq!(line(b"\x16\x03\x01"), None);
+        assert_eq!(
+            line(b"\x5d\0\0\0\x0a5.5.5-10.11.6-MariaDB\0\x08\0").as_deref(),
+            Some("MySQL: 5.5.5-10.11.6-MariaDB")
+        );
+        assert_eq!(
+            line(b"\x45\0\0\0\xff\x6a\x04Host 'a' is not allowed to connect").as_deref(),
+            Some("MySQL: Host 'a' is not allowed to connect")
+        );
     }
 }

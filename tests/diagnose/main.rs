@@ -6,6 +6,7 @@ mod explain;
 mod readme;
 mod report;
 mod situations;
+mod starttls;
 #[path = "../support/mod.rs"]
 mod support;
 mod system_ca;

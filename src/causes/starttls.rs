@@ -1,0 +1,120 @@
+//! Protocols that begin in plain text and start TLS inside themselves (STARTTLS). sni-check doesn't
+//! speak them: HAProxy has checks of its own for them.
+
+use super::cause::{Cause, Place, Weight, at};
+use super::facts::Facts;
+use super::tls::all_are_cut;
+use crate::code::Code;
+use crate::failure::Failure;
+use crate::probe::connect::Address;
+
+/// A protocol, and how it shows itself.
+struct Protocol {
+    name: &'static str,
+    /// HAProxy's check for it.
+    check: &'static str,
+    /// Its usual ports. On most of them there is TLS from the first byte on another port.
+    ports: &'static [u16],
+    /// How the text that its servers send first begins; empty if the client speaks first.
+    greeting: &'static str,
+}
+
+const PROTOCOLS: [Protocol; 7] = [
+    Protocol {
+        name: "PostgreSQL",
+        check: "option pgsql-check user USER",
+        ports: &[5432],
+        greeting: "",
+    },
+    Protocol {
+        name: "MySQL",
+        check: "option mysql-check user USER",
+        ports: &[3306],
+        greeting: "MySQL",
+    },
+    Protocol {
+        name: "LDAP",
+        check: "option ldap-check",
+        ports: &[389],
+        greeting: "",
+    },
+    Protocol {
+        name: "IMAP",
+        check: "option tcp-check and tcp-check expect string \"* OK\"",
+        ports: &[143],
+        greeting: "* ",
+    },
+    Protocol {
+        name: "POP3",
+        check: "option tcp-check and tcp-check expect string +OK",
+        ports: &[110],
+        greeting: "+OK",
+    },
+    Protocol {
+        name: "FTP",
+        check: "option tcp-check and tcp-check expect string 220",
+        ports: &[21],
+        greeting: "",
+    },
+    Protocol {
+        name: "SMTP",
+        check: "option smtpchk EHLO NAME",
+        ports: &[25, 587],
+        greeting: "220",
+    },
+];
+
+/// The protocol that the server speaks, by what it says, or by its port where it only hangs up.
+fn protocol(facts: &Facts) -> Option<&'static Protocol> {
+    let port = match facts.reached {
+        Some(Address::Tcp(address)) => address.port(),
+        _ => 0,
+    };
+    let at_port = || {
+        PROTOCOLS
+            .iter()
+            .find(|protocol| protocol.ports.contains(&port))
+    };
+    match facts.failure()? {
+        _ if facts.speaks_plain_http() => None,
+        Failure::NotTls { text: Some(text) } => at_port().or_else(|| {
+            let mut greeting = PROTOCOLS.iter();
+            greeting.find(|known| !known.greeting.is_empty() && text.starts_with(known.greeting))
+        }),
+        Failure::NotTls { .. } | Failure::HandshakeClosed(_) | Failure::HandshakeTimeout => {
+            at_port()
+        }
+        _ => None,
+    }
+}
+
+/// The name of the protocol.
+pub(super) fn name(facts: &Facts) -> Option<&'static str> {
+    Some(protocol(facts)?.name)
+}
+
+/// HAProxy's check for the protocol.
+pub(super) fn check(facts: &Facts) -> Option<&'static str> {
+    Some(protocol(facts)?.check)
+}
+
+pub(super) const CAUSES: &[Cause] = &[Cause {
+    id: "starttls-protocol",
+    shows_as: &[
+        at(Code::NotTls, 9),
+        at(Code::HandshakeClosed, 12),
+        at(Code::HandshakeTimeout, 10),
+    ],
+    place: Place::Value,
+    what: "This is a {protocol} server. {protocol} begins in plain text and starts TLS later, inside its own protocol, so no TLS handshake can succeed here (a limit of sni-check).",
+    confirm: "The line shows what the server says, or the port is one of {protocol}.",
+    change: "Use HAProxy's own check: {protocol-check}. Or write the port where TLS starts with the first byte, such as 465 (SMTP), 993 (IMAP), 995 (POP3) or 636 (LDAP), with --handshake-only.",
+    weigh: |facts| match (protocol(facts), facts.failure()) {
+        (None, _) => Weight::RuledOut,
+        (Some(_), Some(Failure::NotTls { text: Some(_) })) => Weight::Proved,
+        // No server of another kind is usual on this port.
+        (Some(_), _) if all_are_cut(facts) => Weight::Proved,
+        (Some(_), _) => Weight::Likely,
+    },
+    ..Cause::BASE
+}];
