@@ -10,7 +10,7 @@ use crate::output::date::day;
 use crate::plan::USER_AGENT;
 
 /// Every placeholder, with the word that stands for it where nothing is known.
-const GENERAL: [(&str, &str); 37] = [
+const GENERAL: [(&str, &str); 39] = [
     ("agent", USER_AGENT),
     ("below", "an intermediate or the server's certificate"),
     ("buffer", "32768"),
