@@ -65,9 +65,9 @@ fn mislabelled(command: &str, outside: &str, context: &str) -> Option<Finding> {
     if kind == TYPE {
         return None;
     }
-    let what = format!(
-        "SELinux is enforcing, and {command} has the type {kind}: HAProxy may execute only {TYPE}"
-    );
+    let cause = crate::causes::all().find(|cause| cause.id == "selinux-denies");
+    let why = cause.map_or("", |cause| cause.what);
+    let what = format!("{command} has the type {kind}. {why}");
     let label = shell(["semanage", "fcontext", "-a", "-t", TYPE, outside]);
     Some(
         not_run(what, "give the file the type of HAProxy's programs:")

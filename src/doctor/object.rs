@@ -9,6 +9,7 @@ use crate::output::escape::json as json_text;
 use super::finding::Finding;
 use super::outcome::Ran;
 use super::report::Report;
+use super::rules;
 
 /// The report as one JSON object and a newline.
 pub(super) fn of(report: &Report, code: Code) -> String {
@@ -46,6 +47,7 @@ fn finding(finding: &Finding) -> Value {
         "mark": finding.mark.word(),
         "id": finding.id,
         "effect": finding.effect.word(),
+        "cause": rules::cause(finding.id),
         "file": place.map(|place| &*place.file),
         "line": place.map(|place| place.line),
         "about": finding.about,

@@ -115,6 +115,39 @@ pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Vec<Finding> {
     rules.flat_map(|rule| rule.of_check(visit, watch)).collect()
 }
 
+/// The causes of the catalogue that findings of these rules are about: `explain` and `diagnose` say more
+/// about them.
+const CAUSES: &[(&str, &str)] = &[
+    ("no-insecure-fork-wanted", "fork-not-allowed"),
+    ("nofile", "too-many-descriptors"),
+    ("selinux", "selinux-denies"),
+    ("file", "file-unreadable"),
+    ("options", "options-wrong"),
+    ("no-sni-name", "sni-name-missing"),
+    ("traffic-other-proxy", "proxy-header-missing"),
+    ("traffic-other-roots", "ca-file-wrong"),
+    ("check-without-sni", "sni-missing"),
+    ("traffic-other-sni", "sni-wrong"),
+    ("traffic-other-name", "verify-host-wrong"),
+    ("traffic-other-certificate", "client-certificate-missing"),
+    ("traffic-other-source", "source-wrong"),
+    ("check-without-host", "host-unknown"),
+    ("time", "time-limit-too-short"),
+    ("resolver", "chroot-without-resolver"),
+    ("ended-certificate", "client-certificate-expired"),
+    ("serve-socket", "serve-not-listening"),
+    ("serve-file", "file-unreadable"),
+    ("traffic-http2", "limit-of-sni-check"),
+    ("runtime-servers", "server-added-at-run-time"),
+    ("traffic-other-revocation", "certificate-revoked"),
+];
+
+/// The id of the cause in the catalogue, if one entry is about what this rule finds.
+pub(super) fn cause(id: &str) -> Option<&'static str> {
+    let mut causes = CAUSES.iter();
+    causes.find_map(|(rule, cause)| (*rule == id).then_some(*cause))
+}
+
 /// Whether a rule has this name.
 pub(super) fn has(id: &str) -> bool {
     RULES.iter().any(|rule| rule.id == id)
@@ -122,7 +155,16 @@ pub(super) fn has(id: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::RULES;
+    use super::{CAUSES, RULES, has};
+
+    #[test]
+    fn rules_and_the_catalogue_name_each_other_rightly() {
+        for (rule, cause) in CAUSES {
+            assert!(has(rule), "{rule}");
+            let known = crate::causes::all().any(|known| known.id == *cause);
+            assert!(known, "the catalogue has no {cause}");
+        }
+    }
 
     #[test]
     fn the_page_lists_every_rule() {
