@@ -73,7 +73,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Host,
         what: "SELinux is enforcing (Fedora, RHEL and others), and its policy lets HAProxy execute only files of the type haproxy_exec_t.",
         confirm: "ls -Z CHROOT/COMMAND shows another type, such as bin_t; ausearch -m avc -c haproxy shows the denial.",
-        change: "semanage fcontext -a -t haproxy_exec_t CHROOT/COMMAND, then restorecon CHROOT/COMMAND.",
+        change: "Run semanage fcontext -a -t haproxy_exec_t CHROOT/COMMAND, then restorecon CHROOT/COMMAND.",
         ..Cause::BASE
     },
     Cause {
