@@ -6,12 +6,14 @@
 
 mod ask;
 mod attempts;
+mod change;
 mod gather;
 mod lines;
 mod path;
 mod print;
 mod progress;
 mod report;
+pub mod servers;
 mod steps;
 mod trials;
 mod view;
@@ -43,10 +45,15 @@ about a second, as this user, with a configuration of its own, to check the
 server and to try the lines before they are printed. Nothing is changed
 anywhere. The exit code is the check's.
 
-TARGET is a URL or HOST[:PORT]. The options are those of a check (see
-sni-check --help), without --quiet, --verbose and --syslog. It has these, too:
+Without a TARGET it finds HAProxy's configuration, reads HAProxy's statistics,
+and diagnoses every server that is DOWN. BACKEND/SERVER as the TARGET is one
+server of the configuration. Otherwise TARGET is a URL or HOST[:PORT], and the
+options are those of a check (see sni-check --help), without --quiet, --verbose
+and --syslog. It has these, too:
 
 Examples:
+  sni-check diagnose
+  sni-check diagnose -f /etc/haproxy/haproxy.cfg be/web1
   sni-check diagnose www.example.com
   sni-check diagnose --connect 203.0.113.7:443 --uri /healthz www.example.com
   sni-check diagnose --ca-file /etc/ssl/company.pem --json app.example.com:8443

@@ -19,6 +19,7 @@ mod names;
 mod object;
 mod options;
 mod outcome;
+mod own_check;
 mod path_options;
 mod print;
 mod program;
@@ -31,10 +32,11 @@ mod serve_rules;
 mod serving;
 mod shell;
 mod sources;
+pub(crate) mod survey;
 mod visit;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -75,8 +77,19 @@ pub fn run(options: &DoctorOptions) -> Result<Code> {
     Ok(code)
 }
 
-fn examine(options: &DoctorOptions) -> Result<Report> {
-    refuse(options)?;
+/// The configuration that was read, besides what the rules look at.
+struct Read {
+    sources: Sources,
+    files: Vec<PathBuf>,
+    /// What of the user and the chroot was not understood.
+    unclear: Vec<(Place, String)>,
+}
+
+/// Finds and reads the configuration, and hands over what the rules look at.
+///
+/// # Errors
+/// No configuration is found, or it cannot be read.
+fn read<T>(options: &DoctorOptions, then: impl FnOnce(&Visit, Reading, Read) -> T) -> Result<T> {
     let base = Path::new(options.root.as_deref().unwrap_or("/"));
     let sources = Sources::find(&options.file, base)?;
     let given: Vec<String> = [&sources.environment[..], &options.env[..]].concat();
@@ -107,41 +120,53 @@ fn examine(options: &DoctorOptions) -> Result<Report> {
         opinion: opinion.as_ref(),
         jail: &jail,
         serving: &serving,
+        call: options,
         env_given: !options.env.is_empty(),
         run: options.run,
         watches: Vec::new(),
         judge: rules::of_check,
     };
     visit.watches = watches(reading, &jail, &serving, visit.has_empty_chroot());
-    let says = opinion
-        .as_ref()
-        .map_or_else(Vec::new, |opinion| opinion.says.clone());
-    let runs = options.run.then(|| run::all(&visit));
+    let read = Read {
+        sources,
+        files,
+        unclear,
+    };
+    Ok(then(&visit, reading, read))
+}
+
+fn examine(options: &DoctorOptions) -> Result<Report> {
+    refuse(options)?;
+    read(options, |visit, _, read| report(options, visit, read))
+}
+
+fn report(options: &DoctorOptions, visit: &Visit, read: Read) -> Report {
+    let says = visit.says();
+    let runs = options.run.then(|| run::all(visit));
     let count = |kind: fn(&Check) -> bool| {
         let active = visit.active();
         active.filter(|watch| kind(&watch.check)).count()
     };
     let name = |watch: &Watch| (watch.backend.name.clone(), watch.server.name.clone());
-    Ok(Report {
+    let version = visit.haproxy.version_text.clone();
+    Report {
         checks: count(|check| matches!(check, Check::External(_))),
         served: count(|check| matches!(check, Check::Serve(_))),
-        findings: findings(&visit, &options.ignore, &says),
+        findings: findings(visit, &options.ignore, &says),
         servers: visit.watches.iter().map(name).collect(),
-        files: sources.files,
-        found_by: sources.found_by,
-        read: files
+        files: read.sources.files,
+        found_by: read.sources.found_by,
+        read: read
+            .files
             .iter()
             .map(|file| file.display().to_string())
             .collect(),
-        unclear: [&config.unclear[..], &unclear[..]].concat(),
-        haproxy_version: haproxy
-            .version_text
-            .clone()
-            .filter(|_| options.root.is_none()),
-        haproxy_accepts: opinion.as_ref().is_none_or(|opinion| opinion.accepts),
+        unclear: [&visit.config.unclear[..], &read.unclear[..]].concat(),
+        haproxy_version: version.filter(|_| options.root.is_none()),
+        haproxy_accepts: visit.opinion.is_none_or(|opinion| opinion.accepts),
         haproxy_says: says,
         runs,
-    })
+    }
 }
 
 /// Refuses options that contradict each other, and names that no finding has.

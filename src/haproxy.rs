@@ -6,7 +6,7 @@ pub mod call;
 pub(crate) mod child;
 pub(crate) mod config;
 pub(crate) mod program;
-mod statistics;
+pub(crate) mod statistics;
 pub(crate) mod tied;
 pub(crate) mod variables;
 mod visit;

@@ -50,6 +50,7 @@ use anyhow::Result;
 
 use crate::code::Code;
 use crate::command::Command;
+use crate::diagnose::servers::{self, ServersCall};
 use crate::doctor::DoctorOptions;
 use crate::haproxy::{Caller, tied};
 use crate::options::handed::{self, Carrier};
@@ -66,6 +67,8 @@ enum Task {
     Check(Box<Plan>),
     /// `diagnose`: the check's plan, and the options it came from.
     Diagnose(Box<Plan>, Box<Options>),
+    /// `diagnose` about servers of haproxy.cfg.
+    Servers(Box<ServersCall>),
     /// `doctor`.
     Doctor(Box<DoctorOptions>),
     /// `serve`.
@@ -141,6 +144,7 @@ fn answer(task: Task, start: Instant) -> Result<Code> {
             verdict.code()
         }
         Task::Diagnose(plan, options) => diagnose::run(*plan, *options, start)?,
+        Task::Servers(call) => servers::run(&call, start)?,
         Task::Doctor(options) => doctor::run(&options)?,
         Task::Serve(call) => {
             let sni_host = env::var_os("SNI_HOST").map(|name| name.to_string_lossy().into_owned());
@@ -176,7 +180,11 @@ fn task(
             Parsed::Help => Ok(Task::Text(help::of(command))),
             Parsed::Options(call) => Ok(Task::Serve(call)),
         },
-        Command::Check | Command::Diagnose => probing(command, words, caller, output, start),
+        Command::Diagnose => match servers::of_words(&words)? {
+            Some(call) => Ok(Task::Servers(Box::new(call))),
+            None => probing(command, words, caller, output, start),
+        },
+        Command::Check => probing(command, words, caller, output, start),
     }
 }
 

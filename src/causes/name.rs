@@ -68,9 +68,9 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::Status, 11),
         ],
         place: Place::Config,
-        what: "The check sends no SNI (--no-sni), and the server needs the name. HAProxy's own checks without check-sni fail there too, with `SSL handshake failure`.",
+        what: "The check sends no SNI, and the server needs the name. HAProxy's own check sends SNI only with check-sni, whatever `sni` on the server line says; without it, it fails with `SSL handshake failure`.",
         confirm: "The line says no-sni. sni-check diagnose shows the handshakes with and without the name.",
-        change: "Remove --no-sni, so that the check sends {meant} as SNI.",
+        change: "Let the check send {meant} as SNI: check-sni {meant} on the server line, or sni-check without --no-sni.",
         weigh: |facts| Weight::possible_if(facts.options.no_sni),
         trials: with_name,
         ..Cause::BASE

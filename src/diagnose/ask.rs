@@ -276,7 +276,7 @@ fn about_changes(
 
 /// What visitors ask for: the page of the check, with its headers, but with a browser's in place of
 /// sni-check's own. Their Host is the one that the operator gave, or else the name of the server.
-fn visit(asked: &Facts, facts: &Facts) -> Option<Visit> {
+pub(super) fn visit(asked: &Facts, facts: &Facts) -> Option<Visit> {
     let request = &facts.plan.request;
     let uri = request.uri.path_and_query()?.to_string();
     let mut headers = vec![("Host".to_owned(), asked.host().to_owned())];
@@ -303,7 +303,7 @@ fn visit(asked: &Facts, facts: &Facts) -> Option<Visit> {
 }
 
 /// Whether a visitor gets what the check expects.
-fn serves(facts: &Facts, visitor: Visited) -> bool {
+pub(super) fn serves(facts: &Facts, visitor: Visited) -> bool {
     let expected = match &facts.verdict.result {
         Ok(Some(response)) => Some(response.status),
         _ => None,

@@ -26,10 +26,7 @@ impl Report<'_> {
     pub fn text(&self) -> String {
         let mut text = String::new();
         self.summary(&mut text);
-        for (index, step) in self.steps.iter().enumerate() {
-            print_step(&mut text, index + 1, step);
-        }
-        self.view(&mut text);
+        self.print_details(&mut text);
         for block in self.blocks() {
             let kind = match block.kind {
                 Kind::Builtin => "HAProxy's own check",
@@ -65,12 +62,36 @@ impl Report<'_> {
         if let Some(fix) = &self.fix {
             paragraph(text, "  fix      ", fix);
         }
-        for finding in &self.findings {
-            print_finding(text, finding);
-        }
+        self.print_findings(text);
         for note in &self.notes {
             paragraph(text, "  note     ", &printable(note));
         }
+    }
+
+    /// The causes, each with what to do.
+    pub fn print_findings(&self, text: &mut String) {
+        for finding in &self.findings {
+            print_finding(text, finding);
+        }
+    }
+
+    /// What was seen step by step, and HAProxy's view.
+    pub fn print_details(&self, text: &mut String) {
+        for (index, step) in self.steps.iter().enumerate() {
+            print_step(text, index + 1, step);
+        }
+        self.view(text);
+    }
+
+    /// `UP` or `DOWN`.
+    pub fn state(&self) -> &'static str {
+        state(self.facts())
+    }
+
+    /// What the causes say, to find servers with the same causes.
+    pub fn sentences(&self) -> Vec<String> {
+        let findings = self.findings.iter();
+        findings.map(|finding| finding.what.clone()).collect()
     }
 
     fn view(&self, text: &mut String) {
@@ -123,6 +144,11 @@ impl Report<'_> {
 
     /// The report as one JSON object and a newline.
     pub fn object(&self) -> String {
+        json_text(&self.value()) + "\n"
+    }
+
+    /// The report as a JSON object.
+    pub fn value(&self) -> Value {
         let facts = self.facts();
         let code = facts.code();
         let tls = facts.tls.as_ref();
@@ -132,7 +158,7 @@ impl Report<'_> {
         let rows = self.opinion.rows.iter();
         let rows =
             rows.map(|row| json!({"check": row.check, "status": row.status, "why": row.why}));
-        let object = json!({
+        json!({
             "state": state(facts),
             "code": code.number(),
             "haproxy": facts.plan.haproxy_word(code),
@@ -149,8 +175,7 @@ impl Report<'_> {
             "haproxy_not_asked": self.opinion.asked.as_ref().err(),
             "haproxy_view": rows.collect::<Vec<_>>(),
             "cure": self.cure(),
-        });
-        json_text(&object) + "\n"
+        })
     }
 
     fn cure(&self) -> Value {

@@ -1,81 +1,99 @@
-//! A check as a call by hand: what to paste to find out why it fails.
+//! A check by hand: the options with which sni-check makes it, and the call that diagnoses it.
 
 use std::ffi::OsStr;
 
 use crate::command::Command;
 use crate::options::Options;
 use crate::options::handed::{self, Carrier};
-use crate::plan::Plan;
+use crate::options::values::Time;
 
 use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::check::Check;
-use crate::haproxy::config::external::ExternalCheck;
-use crate::haproxy::config::serve::ServeCheck;
-use crate::haproxy::config::server_line::Server;
+use crate::haproxy::config::connection::Sni;
 
 use super::jail::Jail;
+use super::options::DoctorOptions;
 use super::visit::Watch;
 
-/// The call of `sni-check diagnose` for a check by sni-check.
-pub(super) fn diagnose(watch: &Watch, jail: &Jail) -> Option<String> {
-    let plan = &watch.own.as_ref()?.plan;
-    match &watch.check {
-        Check::External(check) => of_external(check, jail, plan),
-        Check::Serve(check) => of_served(check, watch.server, plan),
-        _ => None,
+/// The call of `sni-check diagnose` for the check of a server.
+pub(super) fn diagnose(watch: &Watch, call: &DoctorOptions) -> Option<String> {
+    let mut words = vec!["sni-check", "diagnose"];
+    for file in &call.file {
+        words.extend(["-f", file]);
     }
+    for pair in &call.env {
+        words.extend(["--env", pair]);
+    }
+    if let Some(haproxy) = &call.haproxy {
+        words.extend(["--haproxy", haproxy]);
+    }
+    let name = watch.name();
+    words.push(&name);
+    shlex::try_join(words).ok()
 }
 
-fn of_external(check: &ExternalCheck, jail: &Jail, plan: &Plan) -> Option<String> {
-    let path = OsStr::new(check.variable("PATH").unwrap_or_default());
-    let (address, port) = check.server.address();
-    let target = match &check.server.endpoint {
-        Endpoint::Unix(path) => vec![
-            "--connect".to_owned(),
-            format!("unix@{}", outside(path, jail)),
-            "localhost".to_owned(),
-        ],
-        _ => vec![target(&address, &port)],
-    };
-    call(
-        *handed::options(Carrier::Path, path).ok()?,
-        |file| outside(file, jail),
-        plan,
-        target,
-    )
-}
-
-/// `sni-check serve` runs outside of HAProxy's chroot.
-fn of_served(check: &ServeCheck, server: &Server, plan: &Plan) -> Option<String> {
-    let target = match &server.endpoint {
-        // The options say what to dial.
-        Endpoint::Unix(_) | Endpoint::Other(_) => "localhost".to_owned(),
-        Endpoint::Tcp(..) => {
-            let (address, port) = server.address();
-            target(&address, &port)
+/// The options of a check by sni-check, with the paths of its files as seen outside of the chroot;
+/// `None` if sni-check doesn't make the check.
+pub(super) fn options(watch: &Watch, jail: &Jail) -> Option<Options> {
+    let plan = &watch.own.as_ref()?.plan;
+    let mut options = match &watch.check {
+        Check::External(check) => {
+            let path = OsStr::new(check.variable("PATH").unwrap_or_default());
+            let mut options = *handed::options(Carrier::Path, path).ok()?;
+            options.map_files(|file| outside(file, jail));
+            // HAProxy kills a check that takes longer.
+            let time = plan.timeout.min(check.limit.time);
+            options.timeout = Some(Time(time));
+            options
         }
+        // `sni-check serve` runs outside of HAProxy's chroot.
+        Check::Serve(check) => {
+            let text = &check.options.as_ref()?.value;
+            *handed::options(Carrier::Header, OsStr::new(text)).ok()?
+        }
+        _ => return None,
     };
-    let text = &check.options.as_ref()?.value;
-    let given = *handed::options(Carrier::Header, OsStr::new(text)).ok()?;
-    call(given, str::to_owned, plan, vec![target])
-}
-
-fn call(
-    mut options: Options,
-    file: impl Fn(&str) -> String,
-    plan: &Plan,
-    target: Vec<String>,
-) -> Option<String> {
     options.retain(|row| row.is_for(Command::Diagnose) && row.name != "--json");
-    options.map_files(file);
     if !options.no_sni && options.sni.is_none() {
         let name = plan.names.sni.as_ref();
         options.sni = name.map(|name| name.as_ref().to_owned());
     }
-    let mut words = vec!["sni-check".to_owned(), "diagnose".to_owned()];
-    words.extend(options.to_words());
-    words.extend(target);
-    shlex::try_join(words.iter().map(String::as_str)).ok()
+    Some(options)
+}
+
+/// The options with what to dial. The target is the name that visitors' traffic or the check sends:
+/// diagnose tries that name, too.
+pub(super) fn at_server(mut options: Options, watch: &Watch, jail: &Jail) -> Options {
+    let traffic = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
+    let name = match traffic {
+        Some(Sni::Name(name)) => Some(name.clone()),
+        _ => options.sni.clone(),
+    };
+    let host = watch.backend.settings.rules.host();
+    let name = name.or(host.filter(|name| !name.contains(['%', ':'])));
+    let (endpoint, own) = match (&watch.check, watch.connections.first()) {
+        (Check::Own(_), Some(connection)) => (&connection.endpoint, true),
+        _ => (&watch.server.endpoint, false),
+    };
+    let (address, port) = match (own, endpoint) {
+        (true, Endpoint::Tcp(host, port)) => (host.clone(), port.to_string()),
+        _ => watch.server.address(),
+    };
+    let dial = match endpoint {
+        Endpoint::Unix(path) => Some(format!("unix@{}", outside(path, jail))),
+        Endpoint::Other(_) => None,
+        Endpoint::Tcp(..) => {
+            let port = options.port.take().map_or(port, |port| port.to_string());
+            Some(target(&address, &port))
+        }
+    };
+    options.connect = options.connect.or(dial);
+    let fallback = match endpoint {
+        Endpoint::Tcp(..) => target(&address, ""),
+        _ => "localhost".to_owned(),
+    };
+    options.target = vec![name.unwrap_or(fallback)];
+    options
 }
 
 /// Where a file of the chroot is, seen from outside. A path that isn't absolute stays.
@@ -93,7 +111,7 @@ fn target(address: &str, port: &str) -> String {
         false => address.to_owned(),
     };
     match port {
-        "0" | "NOT_USED" => host,
+        "" | "0" | "NOT_USED" => host,
         port => format!("{host}:{port}"),
     }
 }

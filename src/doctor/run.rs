@@ -178,7 +178,7 @@ fn one(watch: &Watch, visit: &Visit) -> Ran {
         _ => (Outcome::NotRun, String::new(), String::new(), false),
     };
     let time = start.elapsed();
-    let diagnose = (ours && outcome.has_cause()).then(|| by_hand::diagnose(watch, visit.jail));
+    let diagnose = (ours && outcome.has_cause()).then(|| by_hand::diagnose(watch, visit.call));
     Ran {
         backend: watch.backend.name.clone(),
         server: watch.server.name.clone(),

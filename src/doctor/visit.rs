@@ -14,6 +14,7 @@ use crate::plan::{ProxyHeader, Target};
 
 use super::finding::Finding;
 use super::jail::Jail;
+use super::options::DoctorOptions;
 use super::path_options::{self, Good};
 use super::serve_options;
 use super::serving::Serving;
@@ -28,6 +29,8 @@ pub(super) struct Visit<'a> {
     pub opinion: Option<&'a Opinion>,
     pub jail: &'a Jail,
     pub serving: &'a Serving,
+    /// What doctor was called with.
+    pub call: &'a DoctorOptions,
     /// Whether `--env` was given.
     pub env_given: bool,
     /// Whether the checks are run as well.
@@ -57,6 +60,12 @@ impl<'a> Visit<'a> {
     /// The backends that are enabled and that HAProxy can read.
     pub(super) fn backends(&self) -> impl Iterator<Item = &'a Backend> {
         backends(self.config)
+    }
+
+    /// What HAProxy says about the configuration.
+    pub(super) fn says(&self) -> Vec<String> {
+        let opinion = self.opinion;
+        opinion.map_or_else(Vec::new, |opinion| opinion.says.clone())
     }
 
     /// The servers with a check that runs.

@@ -4,6 +4,7 @@
 //! `files -> Statements (words, variables, .if) -> sections -> Configuration -> backends -> servers`.
 
 pub(crate) mod address;
+pub(crate) mod backend_lines;
 pub(crate) mod check;
 mod condition;
 pub(crate) mod connection;

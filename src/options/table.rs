@@ -170,6 +170,14 @@ impl Options {
         out.for_each(|row| row.clear(self));
     }
 
+    /// The options in which these differ from `others`.
+    pub(crate) fn changes(&self, others: &Options) -> Vec<&'static Row> {
+        let given = |row: &Row, options| (row.is_given(options), (row.values)(options));
+        let rows = ROWS.iter();
+        rows.filter(|row| given(row, self) != given(row, others))
+            .collect()
+    }
+
     /// The given options that only an HTTP request needs.
     pub fn about_http(&self) -> Vec<&'static str> {
         let http = ROWS

@@ -27,6 +27,12 @@ pub(crate) struct Global {
     pub lax_limits: bool,
     /// A `stats socket` over which servers can be added.
     pub admin_socket: Option<Place>,
+    /// The address of each `stats socket`.
+    pub stats_sockets: Vec<At<String>>,
+    /// The folder in which a relative `ca-file` is looked for.
+    pub ca_base: Option<At<String>>,
+    /// The folder in which a relative `crt` is looked for.
+    pub crt_base: Option<At<String>>,
     /// `ssl-server-verify none`.
     pub verify_none: Option<Place>,
 }
@@ -162,11 +168,14 @@ impl Global {
             ["uid", value, ..] => self.uid = text(value),
             ["gid", value, ..] => self.gid = text(value),
             ["no", "strict-limits", ..] => self.lax_limits = true,
-            ["stats", "socket", more @ ..]
-                if more.windows(2).any(|two| two == ["level", "admin"]) =>
-            {
-                self.admin_socket = here;
+            ["stats", "socket", address, more @ ..] => {
+                self.stats_sockets.extend(text(address));
+                if more.windows(2).any(|two| two == ["level", "admin"]) {
+                    self.admin_socket = here;
+                }
             }
+            ["ca-base", value, ..] => self.ca_base = text(value),
+            ["crt-base", value, ..] => self.crt_base = text(value),
             ["ssl-server-verify", value, ..] => {
                 self.verify_none = here.filter(|_| *value == "none");
             }

@@ -1,0 +1,424 @@
+//! A change of haproxy.cfg: the lines of a server and its backend in which the options stand that
+//! helped. One change is tried in HAProxy, and printed as a diff of the lines that are there.
+
+use crate::doctor::survey::{CheckKind, Surveyed};
+use crate::haproxy::call::own_command;
+use crate::haproxy::config::backend_lines::{Rule, text_of};
+use crate::haproxy::config::place::Place;
+use crate::haproxy::words::quote;
+use crate::options::Options;
+use crate::options::handed::{self, Carrier};
+use crate::options::values::TlsVersion;
+
+/// A change of the lines of one server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    /// Words of the server line, with the new value; `None` removes the word. A switch has no text.
+    words: Vec<(&'static str, Option<String>)>,
+    /// The new options in `external-check path` or `X-Check-Options`.
+    options: Option<String>,
+    /// Lines of the backend: the first two words, and all lines that replace the lines with them.
+    rules: Vec<([&'static str; 2], Vec<Vec<String>>)>,
+}
+
+/// A line of a file, before and after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hunk {
+    pub place: Place,
+    /// `None` for a line that is added after `place`.
+    pub old: Option<String>,
+    pub new: Option<String>,
+}
+
+impl Change {
+    /// The change that turns the options of the check into these; `None` if haproxy.cfg can't say so,
+    /// or if nothing has changed.
+    pub fn new(surveyed: &Surveyed, asked: &Options, best: &Options) -> Option<Change> {
+        let changed = asked.changes(best);
+        let names: Vec<&'static str> = changed.iter().map(|row| row.name).collect();
+        if names.is_empty() {
+            return None;
+        }
+        let mut change = Change::default();
+        match surveyed.kind {
+            CheckKind::Own => {
+                for name in names {
+                    change.of_own_check(name, best)?;
+                }
+            }
+            CheckKind::External | CheckKind::Served => {
+                let (carrier, text) = carried(surveyed)?;
+                let mut given = *handed::options(carrier, text.as_ref()).ok()?;
+                for row in changed {
+                    row.clear(&mut given);
+                    row.inherit(&mut given, best);
+                }
+                if names.contains(&"--timeout") {
+                    change.of_own_check("--timeout", best)?;
+                }
+                change.options = Some(joined(&given)?);
+            }
+            CheckKind::Other => return None,
+        }
+        Some(change)
+    }
+
+    /// The same change with the SNI name for visitors, where their connections send another name or
+    /// none; `None` if nothing more is to be changed.
+    pub fn with_traffic(&self, surveyed: &Surveyed, best: &Options) -> Option<Change> {
+        let name = best.sni.as_ref()?;
+        let sni = format!("str({name})");
+        let words = &surveyed.lines.words;
+        let is_there = words
+            .iter()
+            .any(|(word, value)| word == "sni" && *value == sni);
+        let has_tls = words.iter().any(|(word, _)| word == "ssl");
+        if is_there || !has_tls {
+            return None;
+        }
+        let mut change = self.clone();
+        change.words.push(("sni", Some(sni)));
+        Some(change)
+    }
+
+    /// One option of HAProxy's own check.
+    fn of_own_check(&mut self, name: &str, best: &Options) -> Option<()> {
+        let switch = |is_set: bool| is_set.then(String::new);
+        let version = |version: Option<TlsVersion>| version.map(|version| version.to_string());
+        match name {
+            "--sni" | "--no-sni" => self.word("check-sni", best.sni.clone()),
+            "--verify-host" => self.word("verifyhost", best.verify_host.clone()),
+            "--ca-file" => {
+                let file = best.ca_file.iter().find(|file| *file != "@bundled");
+                let file = file.map_or("@system-ca", String::as_str);
+                self.word("ca-file", Some(file.to_owned()));
+            }
+            "--crt" => self.word("crt", best.crt.clone()),
+            "--send-proxy" => self.word("send-proxy", switch(best.send_proxy)),
+            "--send-proxy-v2" => self.word("send-proxy-v2", switch(best.send_proxy_v2)),
+            "--ssl-min-ver" => self.word("ssl-min-ver", version(best.ssl_min_ver)),
+            "--ssl-max-ver" => self.word("ssl-max-ver", version(best.ssl_max_ver)),
+            "--alpn" => self.word("check-alpn", best.alpn.as_ref().map(ToString::to_string)),
+            "--timeout" => {
+                let time = best.timeout.as_ref()?.0.as_millis();
+                self.word("inter", Some(format!("{}ms", time + 500)));
+                let line = ["timeout", "check", &format!("{time}ms")].map(str::to_owned);
+                self.rules.push((["timeout", "check"], vec![line.into()]));
+            }
+            "--header" | "--uri" | "--method" | "--body" => self.request(best),
+            "--expect" => {
+                let rules = best.expect.iter().map(|rule| {
+                    let words = ["http-check".to_owned(), "expect".to_owned()];
+                    [&words[..], &[format!("{rule}")]].concat()
+                });
+                self.rules.push((["http-check", "expect"], rules.collect()));
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn word(&mut self, word: &'static str, value: Option<String>) {
+        if !self.words.iter().any(|(known, _)| *known == word) {
+            self.words.push((word, value));
+        }
+    }
+
+    /// The request of HAProxy's own check as one `http-check send`.
+    fn request(&mut self, best: &Options) {
+        const SEND: [&str; 2] = ["http-check", "send"];
+        if self.rules.iter().any(|(head, _)| *head == SEND) {
+            return;
+        }
+        let method = best.method.as_deref().unwrap_or("GET");
+        let uri = best.uri.as_deref().unwrap_or("/");
+        let mut words: Vec<String> = SEND.map(str::to_owned).into();
+        words.extend(["meth", method, "uri", uri, "ver", "HTTP/1.1"].map(str::to_owned));
+        for header in &best.header {
+            if let Some((name, value)) = header.split_once(':') {
+                words.extend(["hdr", name, value.trim()].map(str::to_owned));
+            }
+        }
+        if let Some(body) = &best.body {
+            words.extend(["body".to_owned(), body.clone()]);
+        }
+        self.rules.push((SEND, vec![words]));
+    }
+
+    /// The changes in a few words: `check-sni www.example.com`.
+    pub fn words(&self) -> String {
+        let words = self.words.iter().map(|(word, value)| match value {
+            None => format!("without {word}"),
+            Some(value) => format!("{word} {value}").trim_end().to_owned(),
+        });
+        let options = self.options.as_ref().map(|text| format!("`{text}`"));
+        let rules = self.rules.iter().map(|(head, _)| head.join(" "));
+        words
+            .chain(options)
+            .chain(rules)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    /// The lines that change, as they are written.
+    pub fn hunks(&self, surveyed: &Surveyed) -> Vec<Hunk> {
+        let mut hunks = Vec::new();
+        for (head, lines) in &self.rules {
+            self.hunks_of_rule(surveyed, *head, lines, &mut hunks);
+        }
+        if let Some(options) = &self.options {
+            let rules = surveyed.lines.rules.iter();
+            let rule = rules.filter(|rule| carries(surveyed.kind, rule)).next();
+            if let Some(rule) = rule {
+                let words = self.carried(rule, options);
+                replaced(surveyed, rule, &written(&words), &mut hunks);
+            }
+        }
+        if !self.words.is_empty()
+            && let Some(old) = text_of(&surveyed.place)
+        {
+            let mut new = old.clone();
+            for (word, value) in &self.words {
+                new = edited(&new, word, value.as_deref());
+            }
+            hunks.push(Hunk {
+                place: surveyed.place.clone(),
+                old: Some(old),
+                new: Some(new),
+            });
+        }
+        hunks.sort_by_key(|hunk| (hunk.place.file.clone(), hunk.place.line));
+        hunks
+    }
+
+    fn hunks_of_rule(
+        &self,
+        surveyed: &Surveyed,
+        head: [&str; 2],
+        lines: &[Vec<String>],
+        hunks: &mut Vec<Hunk>,
+    ) {
+        let old = surveyed.lines.rules.iter();
+        let mut old = old.filter(|rule| rule.words.len() > 1 && rule.words[..2] == head);
+        for line in lines {
+            match old.next() {
+                Some(rule) => replaced(surveyed, rule, &written(line), hunks),
+                None => hunks.push(Hunk {
+                    place: surveyed.lines.backend.clone(),
+                    old: None,
+                    new: Some(format!("    {}", written(line))),
+                }),
+            }
+        }
+        for rule in old {
+            if let Some(place) = rule
+                .place
+                .as_ref()
+                .filter(|place| surveyed.lines.is_own(place))
+            {
+                hunks.push(Hunk {
+                    place: place.clone(),
+                    old: text_of(place),
+                    new: None,
+                });
+            }
+        }
+    }
+
+    /// The words of a line with other options of sni-check in it.
+    fn carried(&self, rule: &Rule, options: &str) -> Vec<String> {
+        let mut words = rule.words.clone();
+        let at = match words[0].as_str() {
+            "external-check" => Some(2),
+            _ => header(&words),
+        };
+        if let Some(word) = at.and_then(|at| words.get_mut(at)) {
+            *word = options.replace(
+                '%',
+                if rule.words[0] == "external-check" {
+                    "%"
+                } else {
+                    "%%"
+                },
+            );
+        }
+        words
+    }
+
+    /// The lines of a backend with this change, for another HAProxy. `options` are those of sni-check
+    /// with paths outside of the chroot.
+    pub fn lines(&self, surveyed: &Surveyed, best: &Options) -> Option<String> {
+        let mut text = String::new();
+        if !surveyed.lines.is_http {
+            text += "    mode tcp\n";
+        }
+        for rule in &surveyed.lines.rules {
+            let head = |head: &[&str; 2]| rule.words.len() > 1 && rule.words[..2] == *head;
+            if self.rules.iter().any(|(changed, _)| head(changed)) {
+                continue;
+            }
+            let words = match rule.words.get(1).map(String::as_str) {
+                Some("command") if rule.words[0] == "external-check" => {
+                    let words = ["external-check".to_owned(), "command".to_owned()];
+                    [&words[..], &[own_command()]].concat()
+                }
+                _ if carries(surveyed.kind, rule) => {
+                    let (carrier, given) = carried(surveyed)?;
+                    let given = handed::options(carrier, given.as_ref()).ok()?;
+                    let mut options = best.clone();
+                    options
+                        .retain(|row| !ADDRESS.contains(&row.name) && !ASKED.contains(&row.name));
+                    options.connect = given.connect;
+                    self.carried(rule, &joined(&options)?)
+                }
+                _ => rule.words.clone(),
+            };
+            text += &format!("    {}\n", written(&words));
+        }
+        for line in self.rules.iter().flat_map(|(_, lines)| lines) {
+            text += &format!("    {}\n", written(line));
+        }
+        let mut words = surveyed.lines.words.clone();
+        for (word, value) in &self.words {
+            words.retain(|(known, _)| known != word);
+            words.extend(
+                value
+                    .as_ref()
+                    .map(|value| ((*word).to_owned(), value.clone())),
+            );
+        }
+        text += &format!("    server s1 {} check", quote(&surveyed.lines.address));
+        for (word, value) in words {
+            text += &format!(" {word}");
+            if !value.is_empty() {
+                text += &format!(" {}", quote(value));
+            }
+        }
+        Some(text + "\n")
+    }
+}
+
+/// The options with which diagnose dials the server, which HAProxy does itself.
+const ADDRESS: [&str; 2] = ["--connect", "--port"];
+/// The options of diagnose alone.
+const ASKED: [&str; 4] = ["--haproxy", "--serve", "--color", "--json"];
+
+/// Whether this line carries the options of sni-check.
+fn carries(kind: CheckKind, rule: &Rule) -> bool {
+    match kind {
+        CheckKind::External => {
+            rule.words.len() == 3 && rule.words[..2] == ["external-check", "path"]
+        }
+        CheckKind::Served => header(&rule.words).is_some(),
+        CheckKind::Own | CheckKind::Other => false,
+    }
+}
+
+/// Where the value of `X-Check-Options` is among the words of an `http-check send`.
+fn header(words: &[String]) -> Option<usize> {
+    let is_ours = |word: &String| word.eq_ignore_ascii_case("x-check-options");
+    words.iter().position(is_ours).map(|at| at + 1)
+}
+
+/// The options of sni-check as haproxy.cfg has them.
+fn carried(surveyed: &Surveyed) -> Option<(Carrier, String)> {
+    let mut rules = surveyed.lines.rules.iter();
+    let rule = rules.find(|rule| carries(surveyed.kind, rule))?;
+    Some(match surveyed.kind {
+        CheckKind::External => (Carrier::Path, rule.words.get(2)?.clone()),
+        _ => {
+            let text = rule.words.get(header(&rule.words)?)?;
+            (Carrier::Header, text.replace("%%", "%"))
+        }
+    })
+}
+
+fn joined(options: &Options) -> Option<String> {
+    let words = options.to_words();
+    shlex::try_join(words.iter().map(String::as_str)).ok()
+}
+
+/// A line as haproxy.cfg has it. A rule of `expect` has its own quotes.
+fn written(words: &[String]) -> String {
+    let quotes = |(index, word): (usize, &String)| match words.get(1).map(String::as_str) {
+        Some("expect") if index == 2 && words.len() == 3 => word.clone(),
+        _ => quote(word),
+    };
+    words
+        .iter()
+        .enumerate()
+        .map(quotes)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// A line of the backend is replaced; a line of `defaults` is overridden.
+fn replaced(surveyed: &Surveyed, rule: &Rule, new: &str, hunks: &mut Vec<Hunk>) {
+    let own = rule
+        .place
+        .as_ref()
+        .filter(|place| surveyed.lines.is_own(place));
+    let old = own.and_then(text_of);
+    let indent = old
+        .as_ref()
+        .map_or("    ", |old| &old[..old.len() - old.trim_start().len()]);
+    hunks.push(Hunk {
+        place: own.unwrap_or(&surveyed.lines.backend).clone(),
+        new: Some(format!("{indent}{new}")),
+        old,
+    });
+}
+
+/// A server line with another value of a word, with the word, or without it. A later word replaces an
+/// earlier one, so a word that can't be found as it is written is added.
+fn edited(line: &str, word: &str, value: Option<&str>) -> String {
+    let (code, comment) = match line.find(" #") {
+        Some(at) if !line[..at].contains(['"', '\'']) => line.split_at(at),
+        _ => (line, ""),
+    };
+    let mut parts: Vec<&str> = code.trim_end().split(' ').collect();
+    // The first words are `server`, its name and its address.
+    let at = parts.iter().position(|part| *part == word);
+    let new = value.map(quote);
+    let has_value = !matches!(word, "send-proxy" | "send-proxy-v2");
+    match (at, &new) {
+        (Some(at), Some(new)) if has_value && at + 1 < parts.len() => parts[at + 1] = new,
+        (Some(_), Some(_)) | (None, None) => {}
+        (Some(at), None) => {
+            let end = (at + 1 + usize::from(has_value)).min(parts.len());
+            parts.drain(at..end);
+        }
+        (None, Some(new)) => {
+            parts.push(word);
+            if has_value {
+                parts.push(new);
+            }
+        }
+    }
+    parts.join(" ") + comment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::edited;
+
+    #[test]
+    fn a_word_of_a_server_line_is_replaced_added_or_removed() {
+        let line = "    server s1 192.0.2.1:443 ssl check-sni a check send-proxy # note";
+        for (word, value, expected) in [
+            (
+                "check-sni",
+                Some("b"),
+                "ssl check-sni b check send-proxy # note",
+            ),
+            ("check-sni", None, "ssl check send-proxy # note"),
+            ("send-proxy", None, "ssl check-sni a check # note"),
+            ("sni", Some("str(b)"), "check send-proxy sni str(b) # note"),
+            ("send-proxy-v2", Some(""), "send-proxy send-proxy-v2 # note"),
+        ] {
+            let new = edited(line, word, value);
+            assert!(new.ends_with(expected), "{new}");
+            assert!(new.starts_with("    server s1 192.0.2.1:443 ssl"), "{new}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! `sni-check diagnose` about the servers of haproxy.cfg: those that HAProxy reports DOWN, or one that
+//! the call names.
+//!
+//! `configuration and statistics -> servers with their options -> a diagnosis of each -> changes of
+//! haproxy.cfg, tried -> text or JSON`
+
+mod call;
+mod object;
+mod print;
+mod state;
+
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use rustix::stdio::stderr;
+
+pub use self::call::ServersCall;
+pub(crate) use self::call::of_words;
+use self::state::{State, Statistics};
+use super::ask::{Block, Kind, Opinion, serves, visit};
+use super::change::{Change, Hunk};
+use super::progress::{self, Phase, Progress};
+use super::trials::Search;
+use crate::causes::facts::Way;
+use crate::code::Code;
+use crate::doctor::survey::{CheckKind, Survey, Surveyed, survey};
+use crate::haproxy::ask::{Answered, Question, Visit, Visited, ask};
+use crate::haproxy::program::Haproxy;
+use crate::haproxy::statistics::Shown;
+use crate::output::write::write_text;
+use crate::plan::{Output, Plan};
+use crate::refusal::refusal;
+use crate::start::{Channel, Expiry, Text, expire_after, never_expire};
+
+/// How many servers are diagnosed at a time.
+const AT_ONCE: usize = 4;
+/// How many servers are diagnosed at most. The report names the others.
+const MOST: usize = 16;
+
+/// What is known about a server.
+struct Subject<'a> {
+    surveyed: &'a Surveyed,
+    shown: Option<&'a Shown>,
+    state: State,
+    /// Whether a diagnosis is wanted.
+    is_wanted: bool,
+    /// The diagnosis, or why there is none.
+    diagnosis: Result<Diagnosis, String>,
+}
+
+/// A diagnosis.
+struct Diagnosis {
+    search: Search,
+    opinion: Opinion,
+    /// The change of haproxy.cfg that helps.
+    change: Option<TriedChange>,
+}
+
+/// A change of haproxy.cfg, and what HAProxy makes of it.
+struct TriedChange {
+    words: String,
+    hunks: Vec<Hunk>,
+    block: Block,
+}
+
+/// Diagnoses, prints, and returns the code of the first server that is DOWN.
+///
+/// # Errors
+/// There is no configuration, or the call names a server that it doesn't have.
+pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
+    let program = call.haproxy.as_deref().filter(|program| *program != "none");
+    let survey = survey(&call.file, &call.env, program)?;
+    let one = call.server.first().map(|name| one(&survey, name));
+    let one = one.transpose()?;
+    let haproxy = match call.haproxy.as_deref() {
+        Some("none") => None,
+        given => Some(Haproxy::find(given)?),
+    };
+    let statistics = Statistics::read(&survey);
+    bound(&survey, start);
+    let (text, code) = progress::shown(|progress| {
+        let mut subjects = state::subjects(&survey, &statistics, one);
+        diagnose(&mut subjects, haproxy.as_ref(), progress);
+        let code = code(&subjects, one.is_some());
+        let text = match call.json {
+            true => object::of(&survey, &statistics, &subjects, code),
+            false => print::text(call, &survey, &statistics, &subjects),
+        };
+        (text, code)
+    });
+    never_expire();
+    write_text(io::stdout(), &text);
+    Ok(code)
+}
+
+/// The server that the call names.
+fn one<'a>(survey: &'a Survey, name: &str) -> Result<&'a Surveyed> {
+    let mut servers = survey.servers.iter();
+    if let Some(found) = servers.find(|server| server.name() == name) {
+        return Ok(found);
+    }
+    let (backend, _) = name.split_once('/').unwrap_or((name, ""));
+    let in_backend = survey
+        .servers
+        .iter()
+        .filter(|server| server.backend == backend);
+    let mut known: Vec<String> = in_backend.map(Surveyed::name).collect();
+    let what = match known.is_empty() {
+        true => {
+            known = survey.servers.iter().map(Surveyed::name).collect();
+            format!(
+                "is neither a URL nor a server of {}",
+                survey.files.join(", ")
+            )
+        }
+        false => format!("is not a server of {}", survey.files.join(", ")),
+    };
+    known.truncate(6);
+    let write = match known.is_empty() {
+        true => "write a URL or HOST[:PORT]".to_owned(),
+        false => format!("write BACKEND/SERVER, such as {}", known.join(" or ")),
+    };
+    Err(refusal(format!("`{name}`"), what, write))
+}
+
+/// Diagnoses the servers of which that is wanted, several at a time, and tries changes of haproxy.cfg.
+fn diagnose(subjects: &mut [Subject<'_>], haproxy: Option<&Haproxy>, progress: &Progress) {
+    let mut wanted: Vec<&mut Subject<'_>> = subjects
+        .iter_mut()
+        .filter(|subject| subject.is_wanted)
+        .collect();
+    let too_many = wanted.split_off(MOST.min(wanted.len()));
+    for subject in too_many {
+        let text = format!("only the first {MOST} servers are diagnosed in one call");
+        subject.diagnosis = Err(text);
+    }
+    for some in wanted.chunks_mut(AT_ONCE) {
+        thread::scope(|scope| {
+            for subject in some {
+                let one =
+                    move || subject.diagnosis = diagnosis(subject.surveyed, haproxy, progress);
+                // Without a thread the server stays undiagnosed, and the report says so.
+                _ = thread::Builder::new().spawn_scoped(scope, one);
+            }
+        });
+    }
+    progress.enter(Phase::Haproxy);
+    try_changes(&mut wanted, haproxy);
+}
+
+fn diagnosis(
+    surveyed: &Surveyed,
+    haproxy: Option<&Haproxy>,
+    progress: &Progress,
+) -> Result<Diagnosis, String> {
+    let options = (**surveyed.call.as_ref()?).clone();
+    let plan = Plan::new(&options, None, None, Output::default());
+    let plan = plan.map_err(|error| format!("sni-check can't make this check: {error:#}"))?;
+    let mut search = Search::run(plan, options, progress);
+    progress.enter(Phase::Haproxy);
+    let opinion = Opinion::ask(&search, haproxy);
+    search.heard(opinion.told.clone());
+    Ok(Diagnosis {
+        search,
+        opinion,
+        change: None,
+    })
+}
+
+/// Finds the change of haproxy.cfg for each server, and asks one HAProxy about all of them.
+fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
+    let mut candidates: Vec<(usize, Change)> = Vec::new();
+    let mut questions = Vec::new();
+    let mut patience = Duration::ZERO;
+    for (number, subject) in subjects.iter().enumerate() {
+        let Ok(Diagnosis { search, .. }) = &subject.diagnosis else {
+            continue;
+        };
+        let (asked, best) = (&search.asked, search.best());
+        let change = Change::new(subject.surveyed, &asked.options, &best.options);
+        let with_traffic = change
+            .as_ref()
+            .and_then(|change| change.with_traffic(subject.surveyed, &best.options));
+        for change in change.into_iter().chain(with_traffic) {
+            if let Some(lines) = change.lines(subject.surveyed, &best.options)
+                && asked.is_repeatable()
+            {
+                patience = patience.max(best.plan.timeout);
+                questions.push(Question {
+                    about: candidates.len(),
+                    lines,
+                    visit: visitor(subject.surveyed, search),
+                });
+            }
+            candidates.push((number, change));
+        }
+    }
+    let answers = haproxy.filter(|_| !questions.is_empty());
+    let answers = answers.and_then(|haproxy| ask(haproxy, questions, patience + MARGIN).ok());
+    let answers = answers.unwrap_or_default();
+    for (about, (number, change)) in candidates.into_iter().enumerate() {
+        let Some(subject) = subjects.get_mut(number) else {
+            continue;
+        };
+        let answered = answers.iter().find(|answered| answered.about == about);
+        if let Ok(diagnosis) = &mut subject.diagnosis {
+            let tried = tried(subject.surveyed, &diagnosis.search, &change, answered);
+            let is_better = |before: &TriedChange| !before.block.is_up() && tried.block.is_up();
+            if diagnosis.change.as_ref().is_none_or(is_better) {
+                diagnosis.change = Some(tried);
+            }
+        }
+    }
+}
+
+/// Checks in HAProxy run in parallel, but a child has to start for an external check.
+const MARGIN: Duration = Duration::from_millis(700);
+
+/// What visitors of this server ask for. The page is of no interest where the check asks for none.
+fn visitor(surveyed: &Surveyed, search: &Search) -> Option<Visit> {
+    let asked = &search.asked;
+    if !surveyed.lines.is_http {
+        return None;
+    }
+    visit(asked, search.best()).or_else(|| {
+        Some(Visit {
+            method: "GET".to_owned(),
+            uri: "/".to_owned(),
+            headers: vec![("Host".to_owned(), asked.host().to_owned())],
+        })
+    })
+}
+
+fn tried(
+    surveyed: &Surveyed,
+    search: &Search,
+    change: &Change,
+    answered: Option<&Answered<usize>>,
+) -> TriedChange {
+    let best = search.best();
+    let visitor = answered.and_then(|answered| answered.visitor);
+    /// What HAProxy itself answers where it doesn't reach the server, and what a server answers to a
+    /// Host that doesn't go with the SNI name.
+    const NOT_SERVED: [u16; 4] = [421, 502, 503, 504];
+    let is_served = |visitor: Visited| match best.plan.handshake_only {
+        true => visitor.complete && !NOT_SERVED.contains(&visitor.status),
+        false => serves(best, visitor),
+    };
+    TriedChange {
+        words: change.words(),
+        hunks: change.hunks(surveyed),
+        block: Block {
+            kind: Kind::Builtin,
+            way: Way::Https,
+            text: String::new(),
+            tried: answered.map(|answered| answered.answer.clone()),
+            visitor,
+            serves: visitor.is_none_or(is_served),
+        },
+    }
+}
+
+impl Subject<'_> {
+    /// The code of the server's check, and where only HAProxy knows it, the code nearest to its words.
+    fn code(&self) -> Code {
+        let own = match (&self.diagnosis, self.surveyed.call.is_err()) {
+            (Ok(diagnosis), _) => diagnosis.search.asked.code(),
+            (Err(_), true) if self.surveyed.kind == CheckKind::External => Code::Refused,
+            _ => Code::Healthy,
+        };
+        match (own, self.shown) {
+            (Code::Healthy, Some(shown)) if self.state == State::Down => state::code_of(shown),
+            (Code::Healthy, None) if self.state == State::Down => Code::Internal,
+            (code, _) => code,
+        }
+    }
+}
+
+/// The code of the first server that is DOWN; of a server that the call names, its own.
+fn code(subjects: &[Subject<'_>], is_one: bool) -> Code {
+    let mut subjects = subjects.iter();
+    let found = subjects.find(|subject| match is_one {
+        true => subject.is_wanted,
+        false => subject.state == State::Down,
+    });
+    found.map_or(Code::Healthy, Subject::code)
+}
+
+/// Bounds the whole, whatever servers do.
+fn bound(survey: &Survey, start: Instant) {
+    let options = survey.servers.iter();
+    let options = options.filter_map(|server| server.call.as_ref().ok());
+    let times = options.filter_map(|options| options.timeout.as_ref().map(|time| time.0));
+    let longest = times.max().unwrap_or_default().max(Duration::from_secs(2));
+    let rounds = survey.servers.len().min(MOST).div_ceil(AT_ONCE).max(1);
+    let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
+    let longest = (longest * 8 + Duration::from_secs(35)) * rounds;
+    let to = Channel::Descriptor(stderr());
+    let text = "the servers take too long to diagnose (a limit of sni-check). Total ";
+    let texts = vec![Text::new(to, text, "ms\n")];
+    let code = Code::Internal;
+    expire_after(longest, Expiry { code, start, texts });
+}

@@ -1,0 +1,71 @@
+//! The command line of `sni-check diagnose` about servers of haproxy.cfg.
+
+use anyhow::Result;
+use argh::{ArgsInfo, FromArgs};
+
+use crate::command::Command;
+use crate::options::values::Color;
+use crate::options::{Parsed, parse_as, table};
+
+/// Diagnoses servers of haproxy.cfg: those that are DOWN, or one.
+#[derive(FromArgs, ArgsInfo, Debug, Default)]
+#[argh(help_triggers("--help", "-h"))]
+pub struct ServersCall {
+    /// configuration file of HAProxy, or a folder of *.cfg; repeatable (default: what HAProxy's unit or
+    /// the running HAProxy reads, or else /etc/haproxy/haproxy.cfg)
+    #[argh(option, short = 'f', arg_name = "FILE")]
+    pub file: Vec<String>,
+
+    /// a variable of HAProxy's environment: NAME=VALUE, or @FILE with one variable per line; repeatable
+    #[argh(option, arg_name = "NAME=VALUE|@FILE")]
+    pub env: Vec<String>,
+
+    /// the HAProxy program to ask, or none (default: the program found on this host)
+    #[argh(option, arg_name = "FILE|none")]
+    pub haproxy: Option<String>,
+
+    /// print one JSON object
+    #[argh(switch)]
+    pub json: bool,
+
+    /// whether the report is coloured (default: auto, on a terminal unless NO_COLOR is set)
+    #[argh(option, arg_name = "auto|always|never")]
+    pub color: Option<Color>,
+
+    /// a server of the configuration; without it, every server that is DOWN
+    #[argh(positional, arg_name = "BACKEND/SERVER")]
+    pub server: Vec<String>,
+}
+
+/// The options of a call without a target that say nothing about a check.
+const ABOUT_SERVERS: [&str; 3] = ["--haproxy", "--json", "--color"];
+
+/// Returns the call if it is about servers of haproxy.cfg: it has `-f` or `--env`, no target, or a
+/// target such as `be/s1`. A call with other options of a check needs a target.
+///
+/// # Errors
+/// As [`parse_as`].
+pub(crate) fn of_words(words: &[String]) -> Result<Option<ServersCall>> {
+    let of_file = |word: &String| {
+        let name = word.split('=').next().unwrap_or_default();
+        ["-f", "--file", "--env"].contains(&name)
+    };
+    if !words.iter().any(of_file) {
+        let Parsed::Options(options) = table::parse_for(Command::Diagnose, words)? else {
+            return Ok(None);
+        };
+        let is_server = |target: &String| {
+            let slashes = target.matches('/').count();
+            slashes == 1 && !target.starts_with('/') && !target.ends_with('/')
+        };
+        let mut others = table::ROWS.iter().filter(|row| row.is_given(&options));
+        let about_check = others.any(|row| !ABOUT_SERVERS.contains(&row.name));
+        if about_check || !options.target.iter().all(is_server) || options.target.len() > 1 {
+            return Ok(None);
+        }
+    }
+    match parse_as::<ServersCall>(&["sni-check", "diagnose"], words)? {
+        Parsed::Help => Ok(None),
+        Parsed::Options(call) => Ok(Some(*call)),
+    }
+}

@@ -1,0 +1,100 @@
+//! The report about servers as one JSON object. docs/json.md documents it.
+
+use serde_json::{Value, json};
+
+use super::Subject;
+use super::state::{State, Statistics};
+use crate::code::Code;
+use crate::diagnose::change::Hunk;
+use crate::diagnose::report::Report;
+use crate::doctor::survey::{Remark, Survey};
+use crate::output::escape::json as json_text;
+
+/// The object and a newline.
+pub(super) fn of(
+    survey: &Survey,
+    statistics: &Statistics,
+    subjects: &[Subject<'_>],
+    code: Code,
+) -> String {
+    let count = |state| {
+        subjects
+            .iter()
+            .filter(|subject| subject.state == state)
+            .count()
+    };
+    let listed = subjects.iter().filter(|subject| {
+        subject.is_wanted || !matches!(subject.state, State::Up | State::Maintenance)
+    });
+    let object = json!({
+        "files": survey.files,
+        "found_by": survey.found_by,
+        "socket": statistics.socket,
+        "no_statistics": statistics.error,
+        "code": code.number(),
+        "up": count(State::Up),
+        "down": count(State::Down),
+        "servers": listed.map(server).collect::<Vec<_>>(),
+    });
+    json_text(&object) + "\n"
+}
+
+fn server(subject: &Subject<'_>) -> Value {
+    let surveyed = subject.surveyed;
+    let mut object = match &subject.diagnosis {
+        Ok(diagnosis) => Report::new(&diagnosis.search, &diagnosis.opinion).value(),
+        Err(_) => json!({}),
+    };
+    let shown = subject.shown;
+    let change = subject.diagnosis.as_ref().ok();
+    let change = change.and_then(|diagnosis| diagnosis.change.as_ref());
+    let offered = change.filter(|change| !change.block.fails_visitors());
+    let fields = json!({
+        "state": subject.state.word(),
+        "backend": surveyed.backend,
+        "server": surveyed.server,
+        "line": surveyed.place.to_string(),
+        "address": surveyed.address,
+        "haproxy_status": shown.map(|shown| &shown.status),
+        "haproxy_check": shown.map(|shown| &shown.check),
+        "haproxy_check_code": shown.map(|shown| &shown.code),
+        "haproxy_last_check": shown.map(|shown| &shown.why),
+        "not_diagnosed": subject.diagnosis.as_ref().err(),
+        "visitors": surveyed.traffic,
+        "doctor": surveyed.findings.iter().map(remark).collect::<Vec<_>>(),
+        "diff": offered.map(|change| change.hunks.iter().map(hunk).collect::<Vec<_>>()),
+        "diff_tried": offered.map(|change| change.block.tried()),
+        "diff_visitors": offered.and_then(|change| change.block.visitor).map(|visitor| visitor.status),
+    });
+    if let (Value::Object(object), Value::Object(fields)) = (&mut object, fields) {
+        object.extend(fields);
+        if subject.state == State::Unknown
+            && let Ok(diagnosis) = &subject.diagnosis
+        {
+            let report = Report::new(&diagnosis.search, &diagnosis.opinion);
+            object.insert("state".to_owned(), json!(report.state()));
+        }
+        if object.get("code").is_none() || subject.state == State::Down {
+            let code = subject.is_wanted.then(|| subject.code().number());
+            object.insert("code".to_owned(), json!(code));
+        }
+    }
+    object
+}
+
+fn remark(remark: &Remark) -> Value {
+    json!({
+        "id": remark.id,
+        "place": remark.place.as_ref().map(ToString::to_string),
+        "what": remark.what,
+    })
+}
+
+fn hunk(hunk: &Hunk) -> Value {
+    json!({
+        "file": *hunk.place.file,
+        "line": hunk.place.line,
+        "old": hunk.old,
+        "new": hunk.new,
+    })
+}

@@ -1,0 +1,185 @@
+//! The state of each server: as a running HAProxy shows it, or by one check of our own.
+
+use std::io;
+use std::thread;
+use std::time::Instant;
+
+use super::Subject;
+use crate::code::Code;
+use crate::doctor::survey::{Survey, Surveyed};
+use crate::haproxy::statistics::{self, Shown};
+use crate::plan::{Output, Plan};
+use crate::probe;
+
+/// The state of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Up,
+    Down,
+    /// MAINT, because the server has no address.
+    Unresolved,
+    /// MAINT for another reason.
+    Maintenance,
+    /// No check of it has ended, or none runs.
+    Unchecked,
+    /// HAProxy doesn't show the server, and sni-check can't check it.
+    Unknown,
+}
+
+impl State {
+    /// The state in one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Up => "UP",
+            State::Down => "DOWN",
+            State::Unresolved | State::Maintenance => "MAINT",
+            State::Unchecked => "no check",
+            State::Unknown => "unknown",
+        }
+    }
+}
+
+/// What the running HAProxy shows, or why there are no statistics.
+pub(super) struct Statistics {
+    /// The `stats socket` that answered.
+    pub socket: Option<String>,
+    pub servers: Vec<Shown>,
+    pub error: Option<String>,
+}
+
+impl Statistics {
+    /// Reads the statistics from the first `stats socket` that answers.
+    pub fn read(survey: &Survey) -> Statistics {
+        let mut errors = Vec::new();
+        for socket in &survey.sockets {
+            match statistics::read(socket) {
+                Ok(servers) => {
+                    return Statistics {
+                        socket: Some(socket.clone()),
+                        servers,
+                        error: None,
+                    };
+                }
+                Err(error) => errors.push(format!("`stats socket {socket}`: {}", reason(&error))),
+            }
+        }
+        let error = match errors.is_empty() {
+            true => "the configuration has no `stats socket`".to_owned(),
+            false => errors.join("; "),
+        };
+        Statistics {
+            socket: None,
+            servers: Vec::new(),
+            error: Some(error),
+        }
+    }
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "this user may not read it; run diagnose as root".to_owned()
+        }
+        io::ErrorKind::NotFound => {
+            "it does not exist; HAProxy does not run, or not here".to_owned()
+        }
+        io::ErrorKind::ConnectionRefused => "nobody listens there; HAProxy does not run".to_owned(),
+        io::ErrorKind::InvalidData => "it does not answer with statistics".to_owned(),
+        io::ErrorKind::Unsupported => "sni-check can't reach such a socket".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// The servers with their states. `one` is the only server whose diagnosis is wanted, if the call names
+/// a server.
+pub(super) fn subjects<'a>(
+    survey: &'a Survey,
+    statistics: &'a Statistics,
+    one: Option<&Surveyed>,
+) -> Vec<Subject<'a>> {
+    let servers = survey.servers.iter();
+    let is_one = |surveyed: &Surveyed| one.is_none_or(|one| std::ptr::eq(one, surveyed));
+    let servers: Vec<&Surveyed> = servers.filter(|surveyed| is_one(surveyed)).collect();
+    let own = match statistics.error {
+        Some(_) if one.is_none() => check_once(&servers),
+        _ => servers.iter().map(|_| None).collect(),
+    };
+    let subject = |(surveyed, own): (&'a Surveyed, Option<bool>)| {
+        let mut shown = statistics.servers.iter();
+        let shown = shown
+            .find(|shown| (&shown.backend, &shown.server) == (&surveyed.backend, &surveyed.server));
+        let state = match (shown, own) {
+            (Some(shown), _) => of_shown(shown),
+            (None, Some(true)) => State::Up,
+            (None, Some(false)) => State::Down,
+            (None, None) if !surveyed.is_checked => State::Unchecked,
+            (None, None) => State::Unknown,
+        };
+        Subject {
+            surveyed,
+            shown,
+            state,
+            is_wanted: state == State::Down || one.is_some(),
+            diagnosis: Err("not diagnosed".to_owned()),
+        }
+    };
+    servers.into_iter().zip(own).map(subject).collect()
+}
+
+fn of_shown(shown: &Shown) -> State {
+    match shown {
+        shown if shown.is_down() => State::Down,
+        shown if shown.is_unresolved() => State::Unresolved,
+        shown if shown.status.starts_with("MAINT") => State::Maintenance,
+        shown if shown.is_unchecked() => State::Unchecked,
+        _ => State::Up,
+    }
+}
+
+/// Checks each server once, several at a time: whether it is healthy. `None` for a server that no check
+/// is meant for, or that sni-check can't check. A check whose options sni-check refuses fails.
+fn check_once(servers: &[&Surveyed]) -> Vec<Option<bool>> {
+    const AT_ONCE: usize = 16;
+    let mut healthy: Vec<Option<bool>> = servers.iter().map(|_| None).collect();
+    let jobs = servers.iter().zip(&mut healthy);
+    let mut jobs: Vec<_> = jobs.filter(|(surveyed, _)| surveyed.is_checked).collect();
+    for some in jobs.chunks_mut(AT_ONCE) {
+        thread::scope(|scope| {
+            for (surveyed, healthy) in some {
+                let one = move || **healthy = check(surveyed);
+                _ = thread::Builder::new().spawn_scoped(scope, one);
+            }
+        });
+    }
+    healthy
+}
+
+fn check(surveyed: &Surveyed) -> Option<bool> {
+    use crate::doctor::survey::CheckKind;
+    let options = match (&surveyed.call, surveyed.kind) {
+        (Ok(options), _) => options,
+        (Err(_), CheckKind::External | CheckKind::Served) => return Some(false),
+        (Err(_), _) => return None,
+    };
+    match Plan::new(options, None, None, Output::default()) {
+        Ok(plan) => Some(probe::run(&plan, Instant::now()).code() == Code::Healthy),
+        Err(_) => Some(false),
+    }
+}
+
+/// The code nearest to HAProxy's words.
+pub(super) fn code_of(shown: &Shown) -> Code {
+    let number = match shown.check.as_str() {
+        "PROCERR" | "PROCOK" => shown.code.parse().unwrap_or(1),
+        "L4CON" => 43,
+        "L4TOUT" => 42,
+        "L6RSP" => 61,
+        "L6TOUT" => 62,
+        "L7STS" => 71,
+        "L7TOUT" => 72,
+        "L7RSP" => 73,
+        _ => 1,
+    };
+    let code = Code::from_number(number).filter(|code| *code != Code::Healthy);
+    code.unwrap_or(Code::Internal)
+}

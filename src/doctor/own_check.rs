@@ -1,0 +1,117 @@
+//! HAProxy's own check in the options of sni-check, so that diagnose can make the same check.
+
+use crate::haproxy::config::check::{OwnCheck, Protocol};
+use crate::haproxy::config::connection::{Connection, Sni, Tls, Verified};
+use crate::haproxy::config::external::INTER;
+use crate::haproxy::config::place::At;
+use crate::haproxy::config::proxy::{Backend, Global};
+use crate::haproxy::config::server_line::Server;
+use crate::haproxy::words::quote;
+use crate::options::Options;
+use crate::options::values::{Alpn, Time, TlsVersion, Verify};
+
+/// Returns the options with which sni-check makes the same check; `None` if neither the check nor
+/// visitors' traffic uses TLS.
+pub(super) fn options(
+    check: &OwnCheck,
+    traffic: &Connection,
+    (backend, server): (&Backend, &Server),
+    global: &Global,
+) -> Option<Options> {
+    let connection = check.connections.first()?;
+    let tls = connection.tls.as_ref().or(traffic.tls.as_ref())?;
+    let mut options = Options {
+        timeout: Some(Time(time(backend, server))),
+        ..Options::default()
+    };
+    of_tls(&mut options, tls, global);
+    of_server(&mut options, server);
+    match connection.proxy.as_ref().map(|word| word.value.as_str()) {
+        None => {}
+        Some("send-proxy") => options.send_proxy = true,
+        Some(_) => options.send_proxy_v2 = true,
+    }
+    options.source = connection.source.as_ref().map(|at| at.value.clone());
+    match check.protocol {
+        Protocol::Http { .. } => of_request(&mut options, backend),
+        _ => options.handshake_only = true,
+    }
+    Some(options)
+}
+
+/// How long HAProxy waits for an answer.
+fn time(backend: &Backend, server: &Server) -> std::time::Duration {
+    let check = backend.settings.timeout_check.as_ref();
+    let inter = server.settings.inter().map_or(INTER, |inter| inter.value);
+    check.map_or(inter, |check| check.value)
+}
+
+fn of_tls(options: &mut Options, tls: &Tls, global: &Global) {
+    match &tls.sni {
+        Sni::Name(name) => options.sni = Some(name.clone()),
+        Sni::Absent | Sni::PerRequest(_) => options.no_sni = true,
+    }
+    match &tls.verified {
+        Verified::Nothing => options.verify = Some(Verify::None),
+        Verified::Name(name) if options.no_sni => options.verify_host = Some(name.clone()),
+        _ => {}
+    }
+    if options.verify.is_none() {
+        let ca = tls.ca_file.as_ref();
+        let ca = ca.map_or_else(|| "@system-ca".to_owned(), |at| below(&global.ca_base, at));
+        options.ca_file = vec![ca];
+        let lists = tls.crl_file.iter();
+        options.crl_file = lists.map(|at| below(&global.ca_base, at)).collect();
+    }
+    options.crt = tls.crt.as_ref().map(|at| below(&global.crt_base, at));
+}
+
+/// A file that HAProxy looks for in this folder, unless its path is absolute.
+fn below(folder: &Option<At<String>>, file: &At<String>) -> String {
+    match folder {
+        Some(folder) if !file.value.starts_with(['/', '@']) => {
+            format!("{}/{}", folder.value.trim_end_matches('/'), file.value)
+        }
+        _ => file.value.clone(),
+    }
+}
+
+fn of_server(options: &mut Options, server: &Server) {
+    let text = |word| server.settings.get(word).map(|at| at.value.as_str());
+    let version = |word| text(word)?.parse::<TlsVersion>().ok();
+    options.ssl_min_ver = version("ssl-min-ver");
+    options.ssl_max_ver = version("ssl-max-ver");
+    options.alpn = text("check-alpn").and_then(|alpn| alpn.parse::<Alpn>().ok());
+}
+
+/// What the last `http-check send` says, or else `option httpchk METHOD URI`.
+fn of_request(options: &mut Options, backend: &Backend) {
+    let rules = &backend.settings.rules;
+    let request = rules.request.as_deref().unwrap_or_default();
+    let mut words = request.split_whitespace();
+    options.method = Some(words.next().unwrap_or("OPTIONS").to_owned());
+    options.uri = words.next().map(str::to_owned);
+    for rule in rules.http.all("send") {
+        let mut words = rule.value.iter().skip(2).map(String::as_str);
+        while let Some(word) = words.next() {
+            let mut value = || words.next().unwrap_or_default().to_owned();
+            match word {
+                "meth" => options.method = Some(value()),
+                "uri" => options.uri = Some(value()),
+                "body" => options.body = Some(value()),
+                "ver" => _ = value(),
+                "hdr" => {
+                    let (name, text) = (value(), value());
+                    options.header.push(format!("{name}: {text}"));
+                }
+                _ => {}
+            }
+        }
+    }
+    // HAProxy replaces the one request by the other; a method alone asks for `/`.
+    let expected = rules.http.all("expect").filter_map(|rule| {
+        let words = rule.value.iter().skip(2).map(quote);
+        words.collect::<Vec<_>>().join(" ").parse().ok()
+    });
+    options.expect = expected.collect();
+}

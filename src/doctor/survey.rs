@@ -1,0 +1,196 @@
+//! The servers of a configuration for diagnose: what HAProxy does with each, and what doctor finds.
+
+use anyhow::Result;
+
+use super::by_hand;
+use super::finding::Finding;
+use super::options::DoctorOptions;
+use super::own_check;
+use super::visit::{Visit, Watch};
+use super::{findings, read};
+use crate::haproxy::config::backend_lines::ServerLines;
+use crate::haproxy::config::check::Check;
+use crate::haproxy::config::connection::{Sni, Verified};
+use crate::haproxy::config::place::Place;
+use crate::options::Options;
+use crate::output::mark::Mark;
+
+/// The configuration of this host.
+pub(crate) struct Survey {
+    /// As `-f` or HAProxy's unit names them.
+    pub files: Vec<String>,
+    /// How these files are known; empty if `-f` names them.
+    pub found_by: String,
+    /// The addresses of `stats socket`, in their order.
+    pub sockets: Vec<String>,
+    pub servers: Vec<Surveyed>,
+}
+
+/// How a server is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CheckKind {
+    /// HAProxy's own.
+    Own,
+    /// sni-check as external check.
+    External,
+    /// By `sni-check serve`.
+    Served,
+    /// By another program, or by a section `healthcheck`.
+    Other,
+}
+
+/// A server.
+pub(crate) struct Surveyed {
+    pub backend: String,
+    pub server: String,
+    pub place: Place,
+    /// What the server line says to dial.
+    pub address: String,
+    /// Whether a check runs.
+    pub is_checked: bool,
+    pub kind: CheckKind,
+    /// The options with which sni-check makes the same check by hand, or why it can't.
+    pub call: Result<Box<Options>, String>,
+    /// What visitors' traffic does, in a few words.
+    pub traffic: String,
+    pub lines: ServerLines,
+    /// What doctor finds about the server or its backend.
+    pub findings: Vec<Remark>,
+}
+
+/// A finding of doctor's, in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Remark {
+    pub id: &'static str,
+    pub place: Option<Place>,
+    pub what: String,
+}
+
+impl Surveyed {
+    /// HAProxy's names for it.
+    pub(crate) fn name(&self) -> String {
+        format!("{}/{}", self.backend, self.server)
+    }
+}
+
+/// Finds and reads the configuration.
+///
+/// # Errors
+/// No configuration is found, or it cannot be read.
+pub(crate) fn survey(file: &[String], env: &[String], haproxy: Option<&str>) -> Result<Survey> {
+    let options = DoctorOptions {
+        file: file.to_vec(),
+        env: env.to_vec(),
+        haproxy: haproxy.map(str::to_owned),
+        ..DoctorOptions::default()
+    };
+    read(&options, |visit, reading, read| {
+        let found = findings(visit, &[], &visit.says());
+        let global = &visit.config.global;
+        let servers = visit.watches.iter().map(|watch| {
+            let lines = ServerLines::of(reading, watch.backend, watch.server);
+            surveyed(visit, watch, &found, lines)
+        });
+        let sockets = global.stats_sockets.iter();
+        Survey {
+            sockets: sockets.map(|at| at.value.clone()).collect(),
+            servers: servers.collect(),
+            files: read.sources.files,
+            found_by: read.sources.found_by,
+        }
+    })
+}
+
+fn surveyed(visit: &Visit, watch: &Watch, found: &[Finding], lines: ServerLines) -> Surveyed {
+    let kind = match &watch.check {
+        Check::Own(_) => CheckKind::Own,
+        Check::External(_) if watch.carrier().is_some() && is_ours(watch) => CheckKind::External,
+        Check::Serve(_) => CheckKind::Served,
+        _ => CheckKind::Other,
+    };
+    Surveyed {
+        backend: watch.backend.name.clone(),
+        server: watch.server.name.clone(),
+        place: watch.server.place.clone(),
+        address: watch.server.endpoint.to_string(),
+        is_checked: watch.is_active(),
+        kind,
+        call: call(visit, watch),
+        traffic: traffic(watch),
+        lines,
+        findings: remarks(watch, found),
+    }
+}
+
+fn is_ours(watch: &Watch) -> bool {
+    watch.own.is_some() || !watch.refusals.is_empty()
+}
+
+/// The options for a check by hand.
+fn call(visit: &Visit, watch: &Watch) -> Result<Box<Options>, String> {
+    let options = match &watch.check {
+        Check::Own(check) => {
+            let names = (watch.backend, watch.server);
+            let global = &visit.config.global;
+            let own = own_check::options(check, &watch.traffic, names, global);
+            own.ok_or(
+                "neither its check nor its traffic uses TLS, and sni-check only looks at TLS",
+            )?
+        }
+        Check::External(_) | Check::Serve(_) => {
+            if let (None, Some(refusal)) = (&watch.own, watch.refusals.first()) {
+                return Err(format!("{}: {}", refusal.what, refusal.write));
+            }
+            by_hand::options(watch, visit.jail).ok_or("its check is another program")?
+        }
+        Check::Section(_) => Err("a section `healthcheck` checks it".to_owned())?,
+        Check::Incomplete => Err("its backend has no `external-check command`".to_owned())?,
+    };
+    Ok(Box::new(by_hand::at_server(options, watch, visit.jail)))
+}
+
+/// What visitors' traffic does.
+fn traffic(watch: &Watch) -> String {
+    let Some(tls) = &watch.traffic.tls else {
+        return "connect without TLS".to_owned();
+    };
+    let sni = match &tls.sni {
+        Sni::Absent => "send no SNI".to_owned(),
+        Sni::Name(name) => format!("send SNI {name}"),
+        Sni::PerRequest(expression) => format!("send SNI by {expression}"),
+    };
+    let verify = match &tls.verified {
+        Verified::Nothing => "verify nothing".to_owned(),
+        _ => match &tls.ca_file {
+            Some(file) => format!("verify by {}", file.value),
+            None => "verify the certificate".to_owned(),
+        },
+    };
+    let crt = tls
+        .crt
+        .as_ref()
+        .map(|at| format!(", with crt {}", at.value));
+    let proxy = watch.traffic.proxy.as_ref();
+    let proxy = proxy.map(|at| format!(", with {}", at.value));
+    let more = [crt, proxy].into_iter().flatten().collect::<String>();
+    format!("{sni}, {verify}{more}")
+}
+
+/// The findings about this server: problems and what visitors may notice.
+fn remarks(watch: &Watch, found: &[Finding]) -> Vec<Remark> {
+    let (name, backend) = (watch.name(), &watch.backend.name);
+    let is_about = |finding: &&Finding| {
+        let mut about = finding.about.iter();
+        let here = about.any(|about| *about == name || about == backend);
+        let whole = finding.about.is_empty() && finding.mark == Mark::Problem;
+        here || whole
+    };
+    let found = found.iter().filter(is_about);
+    let found = found.filter(|finding| finding.effect != super::finding::Effect::Hint);
+    let remark = |finding: &Finding| Remark {
+        id: finding.id,
+        place: finding.place.clone(),
+        what: finding.what.clone(),
+    };
+    found.map(remark).collect()
+}

@@ -1,0 +1,170 @@
+//! The lines of a backend that decide about one server: as words, so that they can be changed and tried
+//! in another HAProxy, and where they are written.
+
+use std::fs;
+
+use super::super::words;
+use super::address::Endpoint;
+use super::connection::Reading;
+use super::place::Place;
+use super::proxy::Backend;
+use super::server_line::Server;
+
+/// The lines about one server and its check.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerLines {
+    /// The line that begins the backend.
+    pub backend: Place,
+    /// The address, as a word of a server line.
+    pub address: String,
+    /// The words of the server line about TLS, the connection and the check, with their values, and
+    /// those that `default-server` adds.
+    pub words: Vec<(String, String)>,
+    /// The lines of the backend about checks, and about the Host and the path of visitors' requests.
+    pub rules: Vec<Rule>,
+    pub is_http: bool,
+}
+
+/// A line of a backend, or of `defaults` for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    /// `None` where the place is of no interest.
+    pub place: Option<Place>,
+    pub words: Vec<String>,
+}
+
+/// The words of a server line that decide about a connection.
+const WORDS: [&str; 34] = [
+    "addr",
+    "alpn",
+    "ca-file",
+    "check-alpn",
+    "check-proto",
+    "check-send-proxy",
+    "check-sni",
+    "check-ssl",
+    "check-via-socks4",
+    "ciphers",
+    "ciphersuites",
+    "crl-file",
+    "crt",
+    "force-tlsv12",
+    "force-tlsv13",
+    "inter",
+    "no-check-ssl",
+    "no-sni-auto",
+    "no-ssl-reuse",
+    "no-tlsv12",
+    "no-tlsv13",
+    "port",
+    "proto",
+    "send-proxy",
+    "send-proxy-v2",
+    "send-proxy-v2-ssl",
+    "send-proxy-v2-ssl-cn",
+    "sni",
+    "socks4",
+    "source",
+    "ssl",
+    "ssl-max-ver",
+    "ssl-min-ver",
+    "verify",
+];
+
+impl ServerLines {
+    /// The lines about this server.
+    pub(crate) fn of(reading: Reading, backend: &Backend, server: &Server) -> ServerLines {
+        let settings = &server.settings;
+        let present = WORDS.iter().chain(&["verifyhost"]).filter_map(|word| {
+            let at = settings.get(word)?;
+            Some(((*word).to_owned(), at.value.clone()))
+        });
+        ServerLines {
+            backend: backend.place.clone(),
+            address: match &server.endpoint {
+                Endpoint::Unix(path) => format!("unix@{path}"),
+                other => other.to_string(),
+            },
+            words: present.collect(),
+            rules: rules(reading, backend),
+            is_http: backend.settings.http,
+        }
+    }
+
+    /// Whether this line is in the backend itself, and not in `defaults`.
+    pub(crate) fn is_own(&self, place: &Place) -> bool {
+        place.file == self.backend.file && place.line > self.backend.line
+    }
+}
+
+fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
+    let settings = &backend.settings;
+    let rule = |place: Option<&Place>, words: &[&str]| Rule {
+        place: place.cloned(),
+        words: words.iter().map(|word| (*word).to_owned()).collect(),
+    };
+    let mut rules = Vec::new();
+    let kind = settings.check.as_ref();
+    if let Some(check) = kind {
+        let mut words = vec!["option", check.value.as_str()];
+        let request = settings.rules.request.as_deref().unwrap_or_default();
+        if check.value == "httpchk" {
+            words.extend(request.splitn(3, ' ').filter(|word| !word.is_empty()));
+        }
+        rules.push(rule(Some(&check.place), &words));
+    }
+    let list = match kind.map(|check| check.value.as_str()) {
+        Some("tcp-check") => &settings.rules.tcp,
+        _ => &settings.rules.http,
+    };
+    rules.extend(list.lines.iter().map(|line| Rule {
+        place: Some(line.place.clone()),
+        words: line.value.clone(),
+    }));
+    if let Some(place) = &settings.rules.send_state {
+        rules.push(rule(Some(place), &["http-check", "send-state"]));
+    }
+    for (name, at) in [("command", &settings.command), ("path", &settings.path)] {
+        if let Some(at) = at {
+            let words = ["external-check", name, &at.value];
+            rules.push(rule(Some(&at.place), &words));
+        }
+    }
+    for (name, at) in [
+        ("connect", &settings.timeout_connect),
+        ("check", &settings.timeout_check),
+    ] {
+        if let Some(at) = at {
+            let time = format!("{}us", at.value.as_micros());
+            rules.push(rule(Some(&at.place), &["timeout", name, &time]));
+        }
+    }
+    rules.extend(of_visitors(reading, backend));
+    rules
+}
+
+/// The rules that set the Host or the path of visitors' requests, without conditions.
+fn of_visitors(reading: Reading, backend: &Backend) -> Vec<Rule> {
+    let Ok(text) = fs::read_to_string(&*backend.place.file) else {
+        return Vec::new();
+    };
+    let variable = |name: &str| reading.variables.get(name).map(str::to_owned);
+    let begins_section = |line: &&str| !line.starts_with([' ', '\t', '#']) && !line.is_empty();
+    let lines = text.lines().skip(backend.place.line);
+    let lines = lines.take_while(|line| !begins_section(line));
+    let rules = lines.filter_map(|line| {
+        let words = words::split(line, &variable).ok()?.text();
+        let sets = words.len() == 4 && words[0] == "http-request";
+        let sets = sets && words[1] == "set-header";
+        sets.then_some(Rule { place: None, words })
+    });
+    rules.collect()
+}
+
+/// The text of a line, as it is written.
+pub(crate) fn text_of(place: &Place) -> Option<String> {
+    let text = fs::read_to_string(&*place.file).ok()?;
+    text.lines()
+        .nth(place.line.checked_sub(1)?)
+        .map(str::to_owned)
+}
