@@ -3,6 +3,7 @@
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind};
 
 use crate::command::Command;
+use crate::diagnose::servers::ServersCall;
 use crate::doctor::DoctorOptions;
 use crate::options::Options;
 use crate::options::table::{Group, row};
@@ -51,12 +52,14 @@ fn check(text: &mut String) {
 fn diagnose(text: &mut String) {
     let (about, examples) = diagnose::HELP.split_once("\nExamples:").unwrap_or_default();
     *text += about;
+    let of_servers = ServersCall::get_args_info().flags.iter();
+    let of_servers = of_servers.filter(|flag| ["--file", "--env"].contains(&flag.long));
     let flags = Options::get_args_info().flags.iter();
     let own = flags.filter(|flag| {
         let row = row(flag.long);
         row.is_some_and(|row| row.commands == [Command::Diagnose] || row.name == "--json")
     });
-    section(text, "Options", own);
+    section(text, "Options", of_servers.chain(own));
     help_itself(text);
     *text += "\nExamples:";
     *text += examples;

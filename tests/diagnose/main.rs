@@ -5,6 +5,7 @@ mod asking;
 mod explain;
 mod readme;
 mod report;
+mod servers;
 mod situations;
 mod starttls;
 #[path = "../support/mod.rs"]

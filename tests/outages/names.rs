@@ -31,7 +31,7 @@ fn no_sni_where_the_name_cures_it() {
     let lines = format!("ssl verify required ca-file {}", stage.ca_file);
     let outage = Outage::checked(port, &lines);
     let said = diagnose(port, &["--no-sni", "--ca-file", &stage.ca_file, NAME]);
-    said.says("Remove --no-sni");
+    said.says("sni-check without --no-sni");
     outage.is_cured_by(&said);
 }
 
@@ -50,7 +50,7 @@ fn no_sni_where_another_site_answers() {
         server.port,
         &["--no-sni", "--ca-file", &stage.ca_file, NAME],
     );
-    said.says("Remove --no-sni");
+    said.says("sni-check without --no-sni");
     outage.is_cured_by(&said);
 }
 

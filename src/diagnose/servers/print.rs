@@ -243,7 +243,7 @@ fn listed(text: &mut String, subject: &Subject<'_>) {
     };
     let (state, name) = (subject.state.word(), subject.surveyed.name());
     blank(text);
-    let label = format!("{state}  {}: ", printable(&name));
+    let label = format!("{state} {}: ", printable(&name));
     paragraph(text, "", &format!("{label}{sentence}"));
     if subject.state == State::Unknown
         && let Err(why) = &subject.surveyed.call

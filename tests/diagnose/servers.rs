@@ -1,0 +1,199 @@
+//! `sni-check diagnose` about the servers of haproxy.cfg, with a real HAProxy that reports them DOWN.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::NAME;
+use crate::support::check::{BINARY, run_by_hand, stderr, stdout};
+use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::stage::Stage;
+use crate::support::wait_for;
+
+/// A configuration of nginx's port, which only answers to clients with SNI.
+fn config(stage: &Stage, backends: &str) -> String {
+    let (ca, socket) = (&stage.ca_file, stage.folder.join("admin.sock"));
+    let port = stage.nginx().port;
+    let text = format!(
+        "global
+    stats socket {socket} level user
+    external-check
+    insecure-fork-wanted
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 5s
+    timeout server 5s
+    default-server inter 500ms rise 1 fall 1
+{backends}"
+    );
+    let tls = format!("ssl verify required ca-file {ca} sni str({NAME})");
+    let text = text.replace("PORT", &port.to_string());
+    let text = text.replace("TLS", &tls).replace("CA", ca);
+    stage.folder.file("haproxy.cfg", &text)
+}
+
+/// The team's mistake: the server lines have `sni`, and one of them lacks `check-sni`.
+const SHOP: &str = "resolvers nobody
+    nameserver one 127.0.0.1:9
+    hold nx 1s
+backend shop
+    option httpchk
+    http-check send meth GET uri / ver HTTP/1.1 hdr Host www.example.test
+    server web1 127.0.0.1:PORT TLS check
+    server web2 127.0.0.1:PORT TLS check check-sni www.example.test
+    server web3 nowhere.invalid:443 TLS check resolvers nobody init-addr none
+    server web4 127.0.0.1:PORT TLS
+";
+
+/// HAProxy with this configuration, once the server is in this state.
+fn running(config: &str, (backend, server): (&str, &str), state: &str) -> Haproxy {
+    let haproxy = Haproxy::start(Mode::Single, config, &[]);
+    wait_for(&format!("{server} to be {state}"), || {
+        let found = haproxy.server(backend, server)?;
+        (found.status == state && found.check_status != "INI").then_some(())
+    });
+    haproxy
+}
+
+fn object(words: &[&str], code: i32) -> Value {
+    let output = run_by_hand(&[&["diagnose", "--json"], words].concat());
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    serde_json::from_slice(&output.stdout).expect("an object")
+}
+
+/// Writes the printed lines into the file, as `patch` would.
+fn patched(config: &str, server: &Value) {
+    let text = fs::read_to_string(config).expect("the configuration");
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for hunk in server["diff"].as_array().expect("a diff") {
+        assert_eq!(hunk["file"], config);
+        let line = hunk["line"].as_u64().expect("a line") as usize - 1;
+        assert_eq!(hunk["old"], lines[line].as_str());
+        lines[line] = hunk["new"].as_str().expect("a new line").to_owned();
+    }
+    fs::write(config, lines.join("\n") + "\n").expect("written");
+}
+
+#[test]
+fn one_call_names_the_cause_of_every_server_that_is_down_and_the_line_to_change() {
+    let stage = Stage::new();
+    let config = config(&stage, SHOP);
+    let haproxy = running(&config, ("shop", "web1"), "DOWN");
+    let output = run_by_hand(&["diagnose", "-f", &config]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(65), "{text}{}", stderr(&output));
+    for part in [
+        "servers: 1 DOWN, 1 UP, 1 in MAINT without an address, 1 not checked",
+        "DOWN 65 L6RSP  shop/web1 127.0.0.1:",
+        "HAProxy  DOWN, L6RSP (SSL handshake failure)",
+        "cause    The check sends no SNI, and the server needs the name.",
+        "doctor   check-without-sni",
+        "tried: check UP, visitors get 200",
+        "\n-    server web1 ",
+        &format!(" check check-sni {NAME}\n"),
+        "MAINT shop/web3: ",
+        "no check shop/web4: ",
+    ] {
+        let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let found = text.contains(part) || flat.contains(part);
+        assert!(found, "{part}: {text}");
+    }
+    assert!(
+        !text.contains("shop/web2") && text.lines().count() <= 32,
+        "{text}"
+    );
+    let report = object(&["-f", &config], 65);
+    let server = &report["servers"][0];
+    assert_eq!((&report["down"], &report["up"]), (&1.into(), &1.into()));
+    assert_eq!(server["backend"], "shop");
+    assert_eq!(server["haproxy_check"], "L6RSP");
+    assert_eq!(server["causes"][0]["id"], "sni-missing");
+    assert_eq!(server["diff_visitors"], 200);
+    drop(haproxy);
+    patched(&config, server);
+    let _haproxy = running(&config, ("shop", "web1"), "UP");
+    let report = object(&["-f", &config], 0);
+    assert_eq!(report["down"], 0);
+}
+
+#[test]
+fn without_a_socket_each_server_is_checked_once() {
+    let stage = Stage::new();
+    let config = config(&stage, SHOP);
+    // Nobody listens on the socket.
+    let report = object(&["-f", &config, "--haproxy", "none"], 65);
+    assert!(report["socket"].is_null());
+    assert!(report["no_statistics"].is_string());
+    assert_eq!(report["servers"][0]["server"], "web1");
+    assert_eq!(report["servers"][0]["state"], "DOWN");
+    let text = fs::read_to_string(&config).expect("the configuration");
+    let without = text.replace("    stats socket", "    # stats socket");
+    fs::write(
+        &config,
+        without.replace("web3 nowhere.invalid", "web3 127.0.0.1"),
+    )
+    .expect("written");
+    let output = run_by_hand(&["diagnose", "-f", &config]);
+    let text = stdout(&output)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert!(
+        text.contains("the configuration has no `stats socket`. Each server was checked once"),
+        "{text}"
+    );
+    assert_eq!(output.status.code(), Some(65), "{text}");
+}
+
+#[test]
+fn one_server_is_diagnosed_by_its_name_whether_it_is_down_or_not() {
+    let stage = Stage::new();
+    let config = config(&stage, SHOP);
+    let output = run_by_hand(&["diagnose", "-f", &config, "shop/web2"]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(
+        text.contains("UP 0 L7OK  shop/web2") && text.contains("HAProxy's view"),
+        "{text}"
+    );
+    let report = object(&["-f", &config, "shop/web1"], 65);
+    assert_eq!(report["servers"].as_array().expect("servers").len(), 1);
+    for (name, phrase) in [
+        ("shop/web9", "write BACKEND/SERVER, such as shop/web1"),
+        ("sho/web1", "neither a URL nor a server"),
+    ] {
+        let output = run_by_hand(&["diagnose", "-f", &config, name]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(stderr(&output).contains(phrase), "{output:?}");
+    }
+    let output = run_by_hand(&["diagnose", "-f", "/nonexistent.cfg"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let output = run_by_hand(&["diagnose", "--sni", NAME]);
+    assert!(stderr(&output).contains("no target"), "{output:?}");
+}
+
+#[test]
+fn a_wrong_name_in_external_check_path_is_corrected_by_the_name_of_the_server_line() {
+    let stage = Stage::new();
+    let backend = "backend ext
+    option external-check
+    external-check command COMMAND
+    external-check path \"--sni wwww.example.test --ca-file CA --uri /\"
+    server e1 127.0.0.1:PORT TLS check inter 5s
+";
+    let config = config(&stage, &backend.replace("COMMAND", BINARY));
+    let haproxy = running(&config, ("ext", "e1"), "DOWN");
+    let report = object(&["-f", &config], 65);
+    let server = &report["servers"][0];
+    assert_eq!(server["haproxy_check_code"], "65");
+    assert_eq!(server["causes"][0]["id"], "sni-wrong");
+    let new = server["diff"][0]["new"].as_str().expect("a line");
+    assert!(
+        new.contains(&format!("external-check path \"--sni {NAME} --uri /")),
+        "{new}"
+    );
+    drop(haproxy);
+    patched(&config, server);
+    let _haproxy = running(&config, ("ext", "e1"), "UP");
+}
