@@ -198,7 +198,7 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
         }
     }
     let answers = haproxy.filter(|_| !questions.is_empty());
-    let answers = answers.and_then(|haproxy| ask(haproxy, questions, patience + MARGIN).ok());
+    let answers = answers.and_then(|haproxy| ask(haproxy, None, questions, patience + MARGIN).ok());
     let answers = answers.unwrap_or_default();
     for (about, (number, change)) in candidates.into_iter().enumerate() {
         let Some(subject) = subjects.get_mut(number) else {
