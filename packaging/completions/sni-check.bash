@@ -19,7 +19,7 @@ _sni_check() {
             options='--help --sni --no-sni --connect --port --method --uri --header --body --expect --max-head --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --alpn --handshake-only --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --json --haproxy --serve --color'
             ;;
         serve)
-            options='--help --listen --files --max-checks --mode --group --allow-remote --allow-target --help --sni --no-sni --connect --port --method --uri --header --body --expect --max-head --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --alpn --handshake-only --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --quiet --verbose --json --syslog'
+            options='--help --listen --files --max-checks --mode --group --allow-remote --allow-target --ping --help --sni --no-sni --connect --port --method --uri --header --body --expect --max-head --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --alpn --handshake-only --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --quiet --verbose --json --syslog'
             ;;
         doctor)
             if [[ $current == -* ]]; then

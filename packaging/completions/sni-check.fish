@@ -68,7 +68,7 @@ complete -c sni-check -l expect -x -d 'what the response must be: \'[!] status 2
 complete -c sni-check -l max-head -x -d 'longest response head (default: HAProxy\'s limits, 15k and 100 fields)'
 complete -c sni-check -l max-body -x -d 'how much of the body --expect reads (default: 64k)'
 complete -c sni-check -l verify -x -a 'required none' -d 'required: the certificate must be trusted (default); none: any certificate is accepted'
-complete -c sni-check -l verify-host -x -d 'name or IP address that the certificate must be for (default: the SNI name)'
+complete -c sni-check -l verify-host -x -d 'name that the certificate must be for, compared literally (default: the SNI name)'
 complete -c sni-check -l ca-file -r -F -a '@system-ca @bundled' -d 'trusted CA certificates: a PEM file, a folder, @system-ca, or @bundled for Mozilla\'s (default); repeatable'
 complete -c sni-check -l crl-file -r -F -d 'certificate revocation lists, PEM; repeatable'
 complete -c sni-check -l crt -r -F -d 'client certificate chain, PEM; the key may be in the same file'
@@ -99,3 +99,4 @@ complete -c sni-check -n '__fish_seen_subcommand_from serve' -l mode -x -d 'perm
 complete -c sni-check -n '__fish_seen_subcommand_from serve' -l group -x -d 'group of the unix socket, by name or number: the group of HAProxy\'s user'
 complete -c sni-check -n '__fish_seen_subcommand_from serve' -l allow-remote -d 'listen on other addresses than the loopback, too; needs --allow-target'
 complete -c sni-check -n '__fish_seen_subcommand_from serve' -l allow-target -x -d 'check only servers in this network, such as 203.0.113.0/24; repeatable (default: every server)'
+complete -c sni-check -n '__fish_seen_subcommand_from serve' -l ping -d 'ask the server at --listen (default unix:/run/sni-check/socket) whether it works, and exit'
