@@ -95,7 +95,8 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Accept it with --expect 'status {status}'.",
         weigh: |facts| Weight::possible_if(redirect(facts).is_some()),
         trials: |facts| match facts.status() {
-            Some(status @ 300..=399) => accept(facts, status),
+            // Browsers give up where a page redirects to itself.
+            Some(status @ 300..=399) if !redirects_to_itself(facts) => accept(facts, status),
             _ => Vec::new(),
         },
         ..Cause::BASE

@@ -70,13 +70,13 @@ impl Search {
                 Some(facts) => facts,
                 None => &mut search.asked,
             };
-            let Some((finding, better)) = improve(current, progress) else {
+            let better = match current.failure() {
+                Some(_) => improve(current, progress),
+                None => end_of_loop(current, progress),
+            };
+            let Some((finding, better)) = better else {
                 break;
             };
-            search.proved.push(finding);
-            search.changed = Some(better);
-        }
-        if let Some((finding, better)) = end_of_loop(search.best(), progress) {
             search.proved.push(finding);
             search.changed = Some(better);
         }
@@ -172,16 +172,19 @@ fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Finding, Facts)> {
 /// The change with which a page no longer redirects to itself. The check may be UP by such a redirect,
 /// and visitors' browsers give up.
 fn end_of_loop(facts: &Facts, progress: &Progress) -> Option<(Finding, Facts)> {
-    if facts.failure().is_some() || !causes::redirects_to_itself(facts) {
+    if !causes::redirects_to_itself(facts) {
         return None;
     }
     progress.enter(Phase::Trials);
     let mut tried = changes(facts);
     tried.retain(|tried| tried.cause.id == "scheme-unknown" && is_repeatable(&tried.plan));
     run(facts, &mut tried);
-    let tried = tried.pop().filter(|tried| tried.attempt.result.is_ok())?;
+    let tried = tried.pop()?;
     let finding = Finding::new(tried.cause, Weight::Proved, facts, &tried.trial.values);
-    let better = of_success(tried.plan, tried.options, tried.attempt, facts);
+    let better = match tried.attempt.result.is_ok() {
+        true => of_success(tried.plan, tried.options, tried.attempt, facts),
+        false => gather(tried.plan, tried.options, progress),
+    };
     (!causes::redirects_to_itself(&better)).then_some((finding, better))
 }
 

@@ -38,10 +38,17 @@ fn haproxy_is_asked_and_without_it_the_view_is_marked_as_predicted() {
 
 /// The processes that this one has started, and theirs.
 fn descendants(of: u32) -> Vec<u32> {
-    let children = fs::read_to_string(format!("/proc/{of}/task/{of}/children"));
-    let children = children.unwrap_or_default();
-    let children = children.split_whitespace().filter_map(|id| id.parse().ok());
-    children
+    // A child belongs to the thread that started it.
+    let threads = fs::read_dir(format!("/proc/{of}/task"))
+        .into_iter()
+        .flatten();
+    let children = threads.flatten().map(|thread| {
+        let children = fs::read_to_string(thread.path().join("children"));
+        children.unwrap_or_default()
+    });
+    let children: Vec<String> = children.collect();
+    let ids = children.iter().flat_map(|ids| ids.split_whitespace());
+    ids.filter_map(|id| id.parse().ok())
         .flat_map(|id| [vec![id], descendants(id)].concat())
         .collect()
 }
