@@ -162,11 +162,11 @@ fn report(scenes: &[Scene], seed: u64) -> usize {
     wrong.len()
 }
 
-/// So many scenes were wrong when this was measured last.
-const STILL_WRONG: usize = 700;
+/// So many scenes of a hundred may be wrong for now. docs/testing.md says which are.
+const STILL_WRONG: usize = 2;
 
-/// The same of the sample.
-const STILL_WRONG_IN_SAMPLE: usize = 8;
+/// So many of the sample.
+const STILL_WRONG_IN_SAMPLE: usize = 2;
 
 #[test]
 #[ignore = "make outages"]
@@ -181,7 +181,7 @@ fn every_scene_is_diagnosed_rightly() {
         let names: BTreeSet<String> = scenes.iter().map(Scene::name).collect();
         assert!(!names.is_empty(), "there is no such scene");
     }
-    assert!(report(&scenes, seed) <= STILL_WRONG);
+    assert!(report(&scenes, seed) * 100 <= STILL_WRONG * scenes.len());
 }
 
 /// The scenes with two mistakes that are wanted by their names.
