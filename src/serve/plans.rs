@@ -27,7 +27,7 @@ const KEPT: usize = 1024;
 
 /// How much memory of a process of serve is for what requests make it hold: files, options and bodies.
 /// A process with 512 checks at once stays below 64 MB with it.
-const MEMORY: usize = 12 << 20;
+const MEMORY: usize = 20 << 20;
 /// How much of that the options of one request may take, without their files.
 const LARGEST_TEXT: usize = 256 << 10;
 /// A head that is longer than this counts, too.

@@ -136,7 +136,7 @@ fn a_stopped_diagnosis_ends_too() {
     let connect = format!("--connect=127.0.0.1:{port}");
     let timeout = Duration::from_millis(100);
     let call = by_hand(&["diagnose", "--timeout=100ms", &connect, NAME]);
-    let output = stopped_for(timeout * 6 + Duration::from_secs(25), call, reached);
+    let output = stopped_for(timeout * 8 + Duration::from_secs(35), call, reached);
     expect(
         &output,
         1,

@@ -32,11 +32,8 @@ fn peak(serve: &Serve) -> u64 {
 )]
 fn two_thousand_requests_of_each_kind_take_no_more_than_64_mb() {
     let stage = Stage::new();
-    let serve = Serve::start_by(
-        &release_binary().display().to_string(),
-        &stage,
-        &["--quiet"],
-    );
+    let binary = release_binary().display().to_string();
+    let serve = Serve::start_by(&binary, &stage, &[]);
     let bundle: Vec<String> = (0..40).map(|n| Ca::named(&format!("CA {n}")).pem).collect();
     let bundle = bundle.concat().repeat(8);
     let files: Vec<String> = (0..60)
