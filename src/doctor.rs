@@ -117,6 +117,7 @@ fn read<T>(options: &DoctorOptions, then: impl FnOnce(&Visit, Reading, Read) -> 
         config: &config,
         haproxy: &haproxy,
         variables: &variables,
+        reading,
         opinion: opinion.as_ref(),
         jail: &jail,
         serving: &serving,

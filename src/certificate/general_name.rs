@@ -83,7 +83,7 @@ impl<'a> GeneralName<'a> {
 /// Whether these are the pieces of a text.
 fn are_pieces(content: &[u8]) -> bool {
     let mut elements = Elements(content);
-    while let Some((tag, _)) = elements.next() {
+    for (tag, _) in elements.by_ref() {
         if tag & 0xe0 != 0 {
             return false;
         }

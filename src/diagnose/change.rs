@@ -167,8 +167,8 @@ impl Change {
             self.hunks_of_rule(surveyed, *head, lines, &mut hunks);
         }
         if let Some(options) = &self.options {
-            let rules = surveyed.lines.rules.iter();
-            let rule = rules.filter(|rule| carries(surveyed.kind, rule)).next();
+            let mut rules = surveyed.lines.rules.iter();
+            let rule = rules.find(|rule| carries(surveyed.kind, rule));
             if let Some(rule) = rule {
                 let words = self.carried(rule, options);
                 replaced(surveyed, rule, &written(&words), &mut hunks);

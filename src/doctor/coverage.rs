@@ -2,7 +2,7 @@
 
 use crate::haproxy::call::own_command;
 use crate::haproxy::config::check::{Check, Protocol};
-use crate::haproxy::config::place::Place;
+use crate::haproxy::config::place::{At, Place};
 use crate::haproxy::config::proxy::Backend;
 use crate::haproxy::config::server_line::Server;
 use crate::output::mark::Mark;
@@ -76,8 +76,20 @@ pub(super) fn no_option(visit: &Visit, backend: &Backend) -> Vec<Finding> {
                 "the check is {kind}: it is UP while visitors get 503 where a connection is not enough, or DOWN where it \
                  fails"
             ))
-            .write(format!("add {option}, after any other option that sets a check")),
+            .write(with_option(visit, backend, place, option)),
     ]
+}
+
+/// The advice to add an option, with what the check that then runs needs besides.
+fn with_option(visit: &Visit, backend: &Backend, place: &Place, option: &str) -> String {
+    let advice = format!("add {option}, after any other option that sets a check");
+    let mut assumed = backend.clone();
+    let kind = option.trim_start_matches("option ").to_owned();
+    assumed.settings.check = Some(At::new(kind, place));
+    match assumed.servers.iter().find(|server| server.is_checked()) {
+        Some(server) => switch_on(visit, &visit.watch_of(&assumed, server), &advice),
+        None => advice,
+    }
 }
 
 /// An `option external-check` of defaults that the backend's own option replaces.
@@ -299,7 +311,7 @@ pub(super) fn unused_rule(_: &Visit, backend: &Backend) -> Vec<Finding> {
     let rules = &backend.settings.rules;
     let lines = rules.http.lines.iter().chain(&rules.tcp.lines);
     let own = lines.filter(|line| is_within(backend, &line.place));
-    let finding = |line: &crate::haproxy::config::place::At<Vec<String>>| {
+    let finding = |line: &At<Vec<String>>| {
         let text = line.value.join(" ");
         let what = format!("with option external-check HAProxy ignores `{text}`");
         let write = match text.strip_prefix("http-check expect ") {
@@ -380,7 +392,7 @@ pub(super) fn waits_for_banner(_: &Visit, watch: &Watch) -> Option<Finding> {
     if set.check.as_ref()?.value != "tcp-check" || !set.http {
         return None;
     }
-    let talks = |line: &&crate::haproxy::config::place::At<Vec<String>>| {
+    let talks = |line: &&At<Vec<String>>| {
         let action = line.value.get(1).map_or("", String::as_str);
         action.starts_with("send") || action == "expect"
     };

@@ -333,7 +333,7 @@ pub(super) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
         return None;
     }
     let name = match &traffic.sni {
-        Sni::Name(name) => name.as_str(),
+        Sni::Name(name) if misspelt(name).is_none() => name.as_str(),
         _ => "NAME",
     };
     let write = match watch.connect_rule() {

@@ -20,7 +20,11 @@ pub(super) fn of_traffic(visit: &Visit, watch: &Watch) -> Option<Finding> {
             format!("traffic sends the SNI `{sent}` as it stands: {why}"),
             match (has_variables(visit, sent), name_of_check(watch)) {
                 (false, Some(name)) => format!("sni str({name}) on the server line"),
-                _ => format!("sni \"str({sent})\" on the server line, with double quotes"),
+                (true, _) => format!("sni \"str({sent})\" on the server line, with double quotes"),
+                (false, None) => format!(
+                    "sni \"str({sent})\" on the server line, with double quotes; and set that variable \
+                     where HAProxy is started"
+                ),
             },
         ),
         false => (

@@ -74,7 +74,9 @@ pub(super) fn all(visit: &Visit) -> Runs {
         jobs().partition(|watch| watch.server.endpoint.name().is_none() || has_address(watch));
     let jobs = || jobs.iter().copied();
     let external = jobs().filter(|watch| matches!(watch.check, Check::External(_)));
-    let served = jobs().filter(|watch| matches!(watch.check, Check::Serve(_)));
+    // Without the address of serve, HAProxy asks the server itself.
+    let asks = |check: &Check| matches!(check, Check::Serve(serve) if serve.connect.is_some());
+    let served = jobs().filter(|watch| asks(&watch.check));
     let jobs: Vec<&Watch> = external.chain(served).collect();
     let mut done = Vec::with_capacity(jobs.len());
     for some in jobs.chunks(AT_ONCE) {

@@ -24,7 +24,8 @@ pub(super) fn judge(
     server: &Server,
     serving: &Serving,
 ) -> (Option<Good>, Vec<Finding>) {
-    let Some(text) = check.options.as_ref() else {
+    // Without its address nobody asks serve, which another rule reports.
+    let (Some(text), Some(_)) = (check.options.as_ref(), check.connect.as_ref()) else {
         return (None, Vec::new());
     };
     // HAProxy fills in part of a log-format when it sends it.

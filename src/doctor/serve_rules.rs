@@ -25,7 +25,15 @@ const UNITS: [&str; 3] = [
 
 const ENABLE: &str = "systemctl enable --now sni-check.socket";
 
-pub(super) fn without_state(_: &Visit, backend: &Backend) -> Vec<Finding> {
+/// What HAProxy shows while serve refuses the requests about a backend's servers.
+fn refused(visit: &Visit, backend: &Backend) -> &'static str {
+    match visit.checks_of(backend) {
+        0 => "L7STS with code 2, every server is DOWN, once it is checked",
+        _ => "L7STS with code 2, every server is DOWN",
+    }
+}
+
+pub(super) fn without_state(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     let Some(serve) = ServeCheck::of(backend).filter(|serve| !serve.has_state) else {
         return Vec::new();
     };
@@ -35,12 +43,12 @@ pub(super) fn without_state(_: &Visit, backend: &Backend) -> Vec<Finding> {
         Finding::problem(Effect::Down, what)
             .at(serve.place())
             .about([backend.name.clone()])
-            .shows("L7STS with code 2, every server is DOWN")
+            .shows(refused(visit, backend))
             .write("http-check send-state"),
     ]
 }
 
-pub(super) fn without_options(_: &Visit, backend: &Backend) -> Vec<Finding> {
+pub(super) fn without_options(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     let Some(serve) = ServeCheck::of(backend).filter(|serve| serve.options.is_none()) else {
         return Vec::new();
     };
@@ -49,7 +57,7 @@ pub(super) fn without_options(_: &Visit, backend: &Backend) -> Vec<Finding> {
         Finding::problem(Effect::Down, what)
             .at(serve.place())
             .about([backend.name.clone()])
-            .shows("L7STS with code 2, every server is DOWN")
+            .shows(refused(visit, backend))
             .write(format!(
                 "http-check send meth GET uri / hdr {OPTIONS} \"--sni NAME\""
             )),
@@ -71,6 +79,17 @@ pub(super) fn without_connect(_: &Visit, backend: &Backend) -> Vec<Finding> {
     ]
 }
 
+/// Whether a rule holds for the answer that a server works, and not for another one.
+fn tells_apart(words: &[String]) -> bool {
+    let after = |name: &str| {
+        let at = words.iter().position(|word| word == name)?;
+        words.get(at + 1).map(String::as_str)
+    };
+    let by_code = after("name").is_some_and(|name| name.eq_ignore_ascii_case("x-check-code"));
+    let holds = after("status") == Some("200") || (by_code && after("value") == Some("0"));
+    holds && !words.iter().any(|word| word == "!")
+}
+
 /// Without `http-check expect` a refusal of serve (503) is DOWN, but its code and reason aren't shown.
 pub(super) fn shows_no_code(_: &Visit, backend: &Backend) -> Vec<Finding> {
     let Some(serve) = ServeCheck::of(backend) else {
@@ -78,12 +97,7 @@ pub(super) fn shows_no_code(_: &Visit, backend: &Backend) -> Vec<Finding> {
     };
     let rules = &backend.settings.rules.http;
     let expects: Vec<_> = rules.all("expect").collect();
-    let strict = expects.iter().any(|rule| {
-        let words = &rule.value;
-        let status = words.iter().position(|word| word == "status");
-        let status = status.and_then(|at| words.get(at + 1));
-        status.is_some_and(|value| value == "200") && !words.contains(&"!".to_owned())
-    });
+    let strict = expects.iter().any(|rule| tells_apart(&rule.value));
     match (expects.first(), strict) {
         (None, _) => vec![
             Finding::hint("`http-check expect … status-code` is missing: HAProxy doesn't show the code of sni-check")

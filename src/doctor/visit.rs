@@ -26,6 +26,7 @@ pub(super) struct Visit<'a> {
     pub haproxy: &'a Haproxy,
     /// The variables that HAProxy has when it reads the last line.
     pub variables: &'a Variables,
+    pub reading: Reading<'a>,
     pub opinion: Option<&'a Opinion>,
     pub jail: &'a Jail,
     pub serving: &'a Serving,
@@ -66,6 +67,12 @@ impl<'a> Visit<'a> {
     pub(super) fn says(&self) -> Vec<String> {
         let opinion = self.opinion;
         opinion.map_or_else(Vec::new, |opinion| opinion.says.clone())
+    }
+
+    /// A server of a backend that isn't there: the advice to change a backend is judged by it.
+    pub(super) fn watch_of<'b>(&'b self, backend: &'b Backend, server: &'b Server) -> Watch<'b> {
+        let host = (self.jail, self.serving, self.has_empty_chroot());
+        Watch::new(self.reading, backend, server, host)
     }
 
     /// The servers with a check that runs.

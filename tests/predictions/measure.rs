@@ -13,7 +13,7 @@ use crate::mend::mended;
 use crate::peers::World;
 use crate::reality::{self, Reality, Text, Visitor};
 use crate::said::{self, Finding, Said};
-use crate::score::{Difference, Fares, Trap, compare, fares, trap, traps};
+use crate::score::{Difference, Fares, Trap, compare, explains, fares, traps};
 use crate::support::haproxy::Version;
 
 /// A difference, with everything that is needed to see it.
@@ -326,19 +326,34 @@ fn verdict(
     said: &Said,
 ) -> Option<Difference> {
     let id = || finding.id.clone();
-    if harms(case, before, after) {
+    let mut others = said.findings.iter().filter(|other| other.id != finding.id);
+    let mut told = |trap: Trap| others.any(|other| explains(case, other, trap));
+    if harms(before, after) {
         return Some(Difference::FixHarms(id()));
     }
     let (was, is) = (traps(case, before), traps(case, after));
-    let others = said.findings.iter();
-    let others = others.filter(|other| other.is_problem && other.id != finding.id);
-    let vain = was == is && !was.is_empty() && finding.is_problem && others.count() == 0;
-    vain.then(|| Difference::FixIsVain(id()))
+    // Of several faults, a fix takes away one.
+    let new = is
+        .keys()
+        .find(|trap| !was.contains_key(trap) && **trap == Trap::Up);
+    if new.is_some() && was.is_empty() && !told(Trap::Up) && was_down(before) {
+        return Some(Difference::FixHarms(id()));
+    }
+    let mut stays = was.keys().filter(|trap| is.contains_key(trap));
+    let vain = stays.any(|trap| explains(case, finding, *trap) && !told(*trap));
+    (vain && finding.is_problem).then(|| Difference::FixIsVain(id()))
 }
 
-/// Whether HAProxy no longer starts, visitors who were served fail, a server that visitors can use is
-/// DOWN, or one that they can't use is UP.
-fn harms(case: &Case, before: &Reality, after: &Reality) -> bool {
+/// Whether HAProxy shows a server as DOWN.
+fn was_down(reality: &Reality) -> bool {
+    let Reality::Running(servers) = reality else {
+        return false;
+    };
+    servers.values().any(|seen| seen.status.starts_with("DOWN"))
+}
+
+/// Whether HAProxy no longer starts, visitors who were served fail, or a server that they can use is DOWN.
+fn harms(before: &Reality, after: &Reality) -> bool {
     let (Reality::Running(before), Reality::Running(after)) = (before, after) else {
         return matches!(before, Reality::Running(_));
     };
@@ -348,11 +363,8 @@ fn harms(case: &Case, before: &Reality, after: &Reality) -> bool {
         };
         let was_served = fares(was) == Fares::Served;
         let now_fails = was_served && fares(is) == Fares::Fail;
-        let now_down =
-            was_served && !was.status.starts_with("DOWN") && is.status.starts_with("DOWN");
-        // Where nobody checked, visitors failed before, too.
-        let now_up = trap(case, is) == Some(Trap::Up) && was.status.starts_with("DOWN");
-        now_fails || now_down || now_up
+        let is_down = |status: &str| status.starts_with("DOWN");
+        now_fails || (was_served && !is_down(&was.status) && is_down(&is.status))
     })
 }
 

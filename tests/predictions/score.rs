@@ -159,7 +159,8 @@ pub fn compare(case: &Case, reality: &Reality, said: &Said) -> Vec<Difference> {
 fn elsewhere(said: &Said) -> Option<Difference> {
     let is_other = |about: &String| about.contains("-other");
     let mut findings = said.findings.iter().filter(|finding| finding.is_problem);
-    let found = findings.find(|finding| finding.about.iter().any(is_other))?;
+    let only = |finding: &&Finding| !finding.about.is_empty() && finding.about.iter().all(is_other);
+    let found = findings.find(only)?;
     Some(Difference::FalseAlarm(format!("{} elsewhere", found.id)))
 }
 
@@ -178,7 +179,13 @@ fn missed(case: &Case, trap: Trap, servers: &[String], said: &Said) -> Option<Di
     }
     let explained = |server: &&String| {
         let mut findings = said.findings.iter();
-        findings.any(|finding| finding.concerns(&prefix, server) && explains(case, finding, trap))
+        // What is wrong with the check of a tracked server is wrong for those that track it.
+        let tracked =
+            |finding: &Finding| finding.about.iter().any(|about| about.contains("-tracked"));
+        findings.any(|finding| {
+            let concerned = finding.concerns(&prefix, server) || tracked(finding);
+            concerned && explains(case, finding, trap)
+        })
     };
     let unexplained = servers.iter().find(|server| !explained(server))?;
     let failed = said.runs.iter().any(|run| {
@@ -191,7 +198,7 @@ fn missed(case: &Case, trap: Trap, servers: &[String], said: &Said) -> Option<Di
 }
 
 /// Whether a finding speaks of such a trap.
-fn explains(case: &Case, finding: &Finding, trap: Trap) -> bool {
+pub fn explains(case: &Case, finding: &Finding, trap: Trap) -> bool {
     if GENERAL.contains(&finding.id.as_str()) {
         return false;
     }

@@ -64,7 +64,7 @@ pub(crate) struct ProxySettings {
 }
 
 /// A `backend` or `listen`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Backend {
     pub name: String,
     pub place: Place,
