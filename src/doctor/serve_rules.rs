@@ -104,14 +104,14 @@ pub(super) fn shows_no_code(_: &Visit, backend: &Backend) -> Vec<Finding> {
                 .at(serve.place())
                 .about([backend.name.clone()])
                 .shows("check_code 200 or 503 in place of the code, and last_chk without the reason")
-                .write("http-check expect status 200 status-code \"res.hdr(x-check-code)\" on-error \"%[res.hdr(x-check-reason)]\""),
+                .write("http-check expect hdr name X-Check-Code value 0 status-code \"res.hdr(x-check-code)\" on-error \"%[res.hdr(x-check-reason)]\""),
         ],
         (Some(rule), false) => vec![
             Finding::problem(Effect::Unchecked, "sni-check serve answers 200 if the server works and 503 if not; this rule doesn't tell the two apart")
                 .at(&rule.place)
                 .about([backend.name.clone()])
                 .shows("UP whatever sni-check serve says, while visitors may get 503")
-                .write("http-check expect status 200 status-code \"res.hdr(x-check-code)\" on-error \"%[res.hdr(x-check-reason)]\""),
+                .write("http-check expect hdr name X-Check-Code value 0 status-code \"res.hdr(x-check-code)\" on-error \"%[res.hdr(x-check-reason)]\""),
         ],
         _ => Vec::new(),
     }
