@@ -170,8 +170,11 @@ fn above_most(global: &Global) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Closed, Global, Limits};
+    use std::time::Duration;
+
+    use super::{Closed, Global, Limits, slow};
     use crate::haproxy::config::place::{At, Place};
+    use crate::output::mark::Mark;
 
     #[test]
     fn only_the_soft_limit_at_start_and_what_is_asked_for_count() {
@@ -203,5 +206,20 @@ mod tests {
             Closed::new(&free, container, true),
             Closed::Soft(1_000_000_000)
         );
+    }
+
+    #[test]
+    fn a_soft_limit_far_above_what_haproxy_asks_for_is_named() {
+        let found = |soft| slow(Closed::Soft(soft), Duration::from_secs(2));
+        assert!(found(524_288).is_none());
+        for (soft, mark) in [(1_000_000, Mark::Note), (1_000_000_000, Mark::Problem)] {
+            let found = found(soft).expect("a finding");
+            assert_eq!(found.mark, mark);
+            assert!(
+                found.write.contains("LimitNOFILE=1024:524288"),
+                "{}",
+                found.write
+            );
+        }
     }
 }
