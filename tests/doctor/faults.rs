@@ -291,7 +291,8 @@ fn names_of_traffic_that_are_literal_or_never_set() {
         &stage,
         &checked("/sni-check", &options(), &server("sni str(${SNI_HOST})")),
     );
-    let (report, _) = json(&["-f", &config]);
+    let set = format!("SNI_HOST={NAME}");
+    let (report, _) = json(&["-f", &config, "--env", &set]);
     assert!(text(&report, "sni-name", "write").contains("sni \"str(${SNI_HOST})\""));
 }
 
