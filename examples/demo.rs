@@ -1,5 +1,6 @@
 //! The story, told by `make demo`: a backend that refuses clients without SNI, HAProxy's built-in
-//! check that sends none, sni-check that does, and a request through HAProxy.
+//! check that sends none, sni-check that does, `sni-check diagnose` that names the cause and the line to
+//! change, and a visitor's request through HAProxy before and after.
 //!
 //! Call: `demo PATH_OF_SNI_CHECK`. It ends with 1 if the story did not come out as told.
 #![allow(clippy::print_stdout, reason = "a demonstration prints")]
@@ -31,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
     let program = std::env::args().nth(1).expect("the path of sni-check");
-    let stage = Stage::set(&program);
+    let mut stage = Stage::set(&program);
     println!(
         "1. A backend on port {}, for {NAME}. It refuses clients without SNI:",
         stage.backend
@@ -44,21 +45,25 @@ fn main() -> ExitCode {
     );
     println!("   (check ssl), `sni` has `external-check command sni-check`:\n");
     print!("{}", indented(&stage.servers()));
-    let told = stage.await_verdicts();
+    let before = stage.await_verdicts("DOWN");
     println!("\n3. HAProxy's view of both servers, from its statistics:\n");
-    println!("   server    status   check     code   meaning");
-    for (server, row) in ["builtin", "sni"].into_iter().zip(&told) {
-        let [status, check, code] = row;
-        println!(
-            "   {server:<9} {status:<8} {check:<9} {code:<6} {}",
-            meaning(check)
-        );
-    }
+    print_verdicts(&before);
+    let unserved = stage.get();
+    println!("\n   A visitor's request, GET / -> {unserved}");
+    println!("\n4. One command names the cause and the line to change:\n");
+    println!("   $ sni-check diagnose -f haproxy.cfg\n");
+    print!("{}", set_in(&stage.diagnose(&program, &[])));
+    let changed = stage.change(&program);
+    println!("\n5. HAProxy with that line:\n");
+    let after = stage.await_verdicts("UP");
+    print_verdicts(&after);
     let answer = stage.get();
-    println!(
-        "\n4. A request through HAProxy, which the server `sni` answers:\n\n   GET / -> {answer}"
-    );
-    let as_told = told[0][0] == "DOWN" && told[1][0] == "UP" && told[1][2] == "0" && answer == 200;
+    println!("\n   A visitor's request, GET / -> {answer}");
+    let told = |rows: &[[String; 3]], builtin: &str| {
+        rows[0][0] == builtin && rows[1][0] == "UP" && rows[1][2] == "0"
+    };
+    let as_told = told(&before, "DOWN") && unserved == 503 && changed;
+    let as_told = as_told && told(&after, "UP") && answer == 200;
     println!(
         "\n{}",
         if as_told {
@@ -70,11 +75,29 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(!as_told))
 }
 
+fn print_verdicts(rows: &[[String; 3]]) {
+    println!("   server    status   check     code   meaning");
+    for (server, row) in ["builtin", "sni"].into_iter().zip(rows) {
+        let [status, check, code] = row;
+        println!(
+            "   {server:<9} {status:<8} {check:<9} {code:<6} {}",
+            meaning(check)
+        );
+    }
+}
+
+/// Every line set in from the margin.
+fn set_in(text: &str) -> String {
+    let lines = text.lines().map(|line| format!("   {line}"));
+    lines.map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
 fn meaning(check: &str) -> &'static str {
     match check {
         "PROCOK" => "healthy: sni-check exited with 0",
         "PROCERR" => "sni-check's exit code says why",
-        "L6RSP" => "SSL handshake failure: the built-in check sent no SNI",
+        "L6RSP" => "SSL handshake failure, and no word about SNI",
+        "L6OK" => "healthy: the check sends SNI",
         _ => "",
     }
 }
@@ -115,18 +138,59 @@ impl Stage {
             haproxy: Command::new("true").spawn().expect("true"),
             folder,
         };
-        let config = stage.folder.file("haproxy.cfg", &stage.config());
+        stage.folder.file("haproxy.cfg", &stage.config());
+        stage.start();
+        stage
+    }
+
+    /// Starts HAProxy, in place of the one before.
+    fn start(&mut self) {
+        _ = self.haproxy.kill();
+        _ = self.haproxy.wait();
         // Without -W, whose master runs itself again: an HAProxy of another release, run by way of
         // its own loader, could not do that.
         let haproxy = env::var_os("HAPROXY").unwrap_or_else(|| "haproxy".into());
-        stage.haproxy = Command::new(haproxy)
-            .args(["-db", "-f", &config])
+        self.haproxy = Command::new(haproxy)
+            .args(["-db", "-f", &self.folder.join("haproxy.cfg")])
             .env("PATH", "/usr/sbin:/usr/bin")
             .stdout(Stdio::null())
-            .stderr(fs::File::create(stage.folder.join("log")).expect("a log"))
+            .stderr(fs::File::create(self.folder.join("log")).expect("a log"))
             .spawn()
             .expect("haproxy (make setup installs it)");
-        stage
+    }
+
+    /// What `sni-check diagnose` prints about the servers.
+    fn diagnose(&self, program: &str, options: &[&str]) -> String {
+        let haproxy = env::var("HAPROXY").unwrap_or_else(|_| "haproxy".to_owned());
+        let mut command = Command::new(program);
+        command
+            .args(["diagnose", "-f", "haproxy.cfg"])
+            .args(options);
+        if haproxy.contains('/') {
+            command.args(["--haproxy", &haproxy]);
+        }
+        command.current_dir(self.folder.path());
+        let output = command.output().expect("sni-check runs");
+        let text = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Puts the lines that diagnose prints into haproxy.cfg, and starts HAProxy again.
+    fn change(&mut self, program: &str) -> bool {
+        let report = self.diagnose(program, &["--json"]);
+        let Ok(report) = serde_json::from_str::<serde_json::Value>(&report) else {
+            return false;
+        };
+        let config = self.folder.join("haproxy.cfg");
+        let mut text = fs::read_to_string(&config).expect("the configuration");
+        let hunks = report["servers"][0]["diff"].as_array();
+        for hunk in hunks.into_iter().flatten() {
+            let line = |name: &str| hunk[name].as_str().unwrap_or_default().to_owned();
+            text = text.replace(&line("old"), &line("new"));
+        }
+        fs::write(&config, text).expect("the configuration");
+        self.start();
+        hunks.is_some()
     }
 
     fn servers(&self) -> String {
@@ -159,7 +223,7 @@ impl Stage {
                 timeout server 5s
              frontend www
                 bind 127.0.0.1:{}
-                default_backend sni
+                default_backend builtin
              {servers}",
             self.folder.join("stats"),
             self.front
@@ -187,7 +251,7 @@ impl Stage {
     }
 
     /// Status, check_status and check_code of both servers, once each has been checked.
-    fn await_verdicts(&self) -> Vec<[String; 3]> {
+    fn await_verdicts(&self, builtin: &str) -> Vec<[String; 3]> {
         let end = Instant::now() + PATIENCE;
         loop {
             let rows: Vec<_> = ["builtin", "sni"]
@@ -195,7 +259,7 @@ impl Stage {
                 .filter_map(|name| self.row(name))
                 .collect();
             let decided = |row: &[String; 3]| !row[1].is_empty() && row[1] != "INI";
-            let settled = rows.len() == 2 && rows.iter().all(decided) && rows[0][0] != "UP";
+            let settled = rows.len() == 2 && rows.iter().all(decided) && rows[0][0] == builtin;
             if settled || Instant::now() > end {
                 let missing = ["?", "?", "?"].map(str::to_owned);
                 return rows

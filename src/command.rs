@@ -44,7 +44,8 @@ impl Command {
     /// What follows the name: words in capitals stand for a value, `[…]` may be left out.
     pub fn arguments(self) -> &'static str {
         match self {
-            Command::Check | Command::Diagnose => "[OPTION...] TARGET",
+            Command::Check => "[OPTION...] TARGET",
+            Command::Diagnose => "[-f FILE] [OPTION...] [TARGET]",
             Command::Doctor => "[-f FILE] [--run] [OPTION...]",
             Command::Serve => "[--listen ADDR] [OPTION...]",
             Command::Explain => "[CODE]",
@@ -55,7 +56,9 @@ impl Command {
     pub fn purpose(self) -> &'static str {
         match self {
             Command::Check => "one check of a server",
-            Command::Diagnose => "what is wrong with a server, at which layer, and how to fix it",
+            Command::Diagnose => {
+                "what is wrong with a server, or with all that are DOWN, and how to fix it"
+            }
             Command::Doctor => "what keeps the checks of a haproxy.cfg from working on this host",
             Command::Serve => "a server that makes the same checks for HAProxy's http-check",
             Command::Explain => "what an exit code means, its likely causes, what to change",

@@ -27,6 +27,10 @@ fn tells_the_story(demo: &Path, haproxy: &Version) {
         "DOWN 65 L6RSP",
         "builtin   DOWN     L6RSP",
         "sni       UP       PROCOK    0",
+        "GET / -> 503",
+        "cause    The check sends no SNI",
+        "check-sni www.example.test",
+        "builtin   UP       L6OK",
         "GET / -> 200",
     ] {
         let version = &haproxy.number;

@@ -7,11 +7,12 @@ use std::process::Output;
 use serde_json::Value;
 
 use support::check::{by_hand, expect, run_by_hand};
+use support::haproxy::{Haproxy, Mode};
 use support::json_page::{assert_documented, schema};
 use support::nginx::{Nginx, refusal, site};
 use support::pki::Ca;
 use support::stage::Stage;
-use support::{NAME, dead_port};
+use support::{NAME, dead_port, wait_for};
 
 fn object(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(bytes)))
@@ -55,6 +56,51 @@ fn diagnoses_object() {
         object(&run_by_hand(&[&words[..], &more[..]].concat()).stdout)
     });
     assert_documented("diagnose --json", &objects);
+}
+
+#[test]
+fn diagnoses_object_for_haproxy_cfg() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let ca = &stage.ca_file;
+    let socket = stage.folder.join("admin.sock");
+    let config = format!(
+        "global\n stats socket {socket} level user\ndefaults\n mode http\n timeout connect 5s\n \
+         timeout client 5s\n timeout server 5s\nbackend be\n option httpchk\n \
+         server s1 127.0.0.1:{port} ssl verify required ca-file {ca} sni str({NAME}) check inter 200ms fall 1\n \
+         server s2 127.0.0.1:{port} ssl verify none\n"
+    );
+    let config = stage.folder.file("haproxy.cfg", &config);
+    let mut call = run_by_hand(&[
+        "diagnose",
+        "--json",
+        "--timeout=10s",
+        "--haproxy=none",
+        NAME,
+    ]);
+    let plain = object(&call.stdout);
+    let own = ["state", "code"];
+    let is_own = |name: &str| own.contains(&name) || plain.get(name).is_none();
+    let mut objects = Vec::new();
+    let haproxy = Haproxy::start(Mode::Single, &config, &[]);
+    wait_for("s1 to be DOWN", || {
+        let server = haproxy.server("be", "s1")?;
+        (server.status == "DOWN").then_some(())
+    });
+    for running in [true, false] {
+        if !running {
+            std::fs::remove_file(&socket).expect("the socket");
+        }
+        call = run_by_hand(&["diagnose", "--json", "-f", &config]);
+        let mut report = object(&call.stdout);
+        assert_eq!(report["servers"][0]["state"], "DOWN", "{report}");
+        for server in report["servers"].as_array_mut().expect("servers") {
+            let server = server.as_object_mut().expect("a server");
+            server.retain(|name, _| is_own(name));
+        }
+        objects.push(report);
+    }
+    assert_documented("diagnose --json for haproxy.cfg", &objects);
 }
 
 /// Runs doctor on this text, in which ROOT is a folder that the program is in.

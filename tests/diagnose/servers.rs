@@ -75,6 +75,31 @@ fn patched(config: &str, server: &Value) {
     fs::write(config, lines.join("\n") + "\n").expect("written");
 }
 
+/// The README's screen is this one, with addresses and files as in documentation.
+fn is_in_the_readme(text: &str, stage: &Stage, config: &str) {
+    let page = include_str!("../../README.md");
+    let (_, screen) = page
+        .split_once("$ sudo sni-check diagnose\n")
+        .expect("a screen");
+    let (screen, _) = screen.split_once("\n```").expect("its end");
+    let address = format!("127.0.0.1:{}", stage.nginx().port);
+    let text = text.replace(config, "/etc/haproxy/haproxy.cfg");
+    let text = text.replace(&stage.ca_file, "/etc/haproxy/company.pem");
+    let text = text.replace(&address, "203.0.113.7:443");
+    // Where a line breaks depends on how long a path is; which HAProxy is installed is of no interest.
+    let words = |text: &str| {
+        let words = text
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>();
+        let version = |at: usize| at > 0 && words[at - 1] == "HAProxy" && words[at].contains('.');
+        let shown = words.iter().enumerate();
+        let shown = shown.map(|(at, word)| if version(at) { "VERSION" } else { word });
+        shown.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(words(screen), words(&text));
+}
+
 #[test]
 fn one_call_names_the_cause_of_every_server_that_is_down_and_the_line_to_change() {
     let stage = Stage::new();
@@ -103,6 +128,7 @@ fn one_call_names_the_cause_of_every_server_that_is_down_and_the_line_to_change(
         !text.contains("shop/web2") && text.lines().count() <= 32,
         "{text}"
     );
+    is_in_the_readme(&text, &stage, &config);
     let report = object(&["-f", &config], 65);
     let server = &report["servers"][0];
     assert_eq!((&report["down"], &report["up"]), (&1.into(), &1.into()));

@@ -6,6 +6,7 @@ mod completions;
 mod manual;
 
 use argh::{ArgsInfo, FlagInfo, FlagInfoKind};
+use sni_check::diagnose::servers::ServersCall;
 use sni_check::options::Options;
 
 use crate::tools::root;
@@ -14,6 +15,12 @@ const UPDATE: &str = "UPDATE=1 cargo test --test shipping";
 
 fn flags() -> &'static [FlagInfo<'static>] {
     Options::get_args_info().flags
+}
+
+/// The options of diagnose that only servers of haproxy.cfg need.
+fn of_servers() -> impl Iterator<Item = &'static FlagInfo<'static>> {
+    let flags = ServersCall::get_args_info().flags.iter();
+    flags.filter(|flag| ["--file", "--env"].contains(&flag.long))
 }
 
 /// The name of an option's value as `--help` shows it, if it takes one.

@@ -79,9 +79,10 @@ fn kind(value: &Value) -> &'static str {
 }
 
 /// The page's headings, and the name of each object in the schema.
-const OBJECTS: [(&str, &str); 3] = [
+const OBJECTS: [(&str, &str); 4] = [
     ("A check", "check"),
     ("diagnose --json", "diagnose"),
+    ("diagnose --json for haproxy.cfg", "servers"),
     ("doctor --json", "doctor"),
 ];
 

@@ -60,7 +60,7 @@ fn server(subject: &Subject<'_>) -> Value {
         "haproxy_check_code": shown.map(|shown| &shown.code),
         "haproxy_last_check": shown.map(|shown| &shown.why),
         "not_diagnosed": subject.diagnosis.as_ref().err(),
-        "visitors": surveyed.traffic,
+        "traffic": surveyed.traffic,
         "doctor": surveyed.findings.iter().map(remark).collect::<Vec<_>>(),
         "diff": offered.map(|change| change.hunks.iter().map(hunk).collect::<Vec<_>>()),
         "diff_tried": offered.map(|change| change.block.tried()),

@@ -13,7 +13,7 @@ use sni_check::explain::SHOWN;
 use sni_check::options::table::row;
 use sni_check::serve::ServeOptions;
 
-use super::{UPDATE, assert_is_up_to_date, flags, value_name};
+use super::{UPDATE, assert_is_up_to_date, flags, of_servers, value_name};
 use crate::support::folder::Folder;
 use crate::tools::{run, tool};
 
@@ -42,19 +42,20 @@ fn value(flag: &FlagInfo<'static>) -> Option<Value> {
 
 /// The options that a command takes: of the option language, after its own.
 fn flags_of(command: Command) -> impl Iterator<Item = &'static FlagInfo<'static>> {
-    let own = match command {
-        Command::Serve => ServeOptions::get_args_info().flags,
-        _ => &[],
+    let own: Vec<&FlagInfo<'static>> = match command {
+        Command::Serve => ServeOptions::get_args_info().flags.iter().collect(),
+        Command::Diagnose => of_servers().collect(),
+        _ => Vec::new(),
     };
     let is_for = move |name: &str| row(name).is_none_or(|row| row.is_for(command));
     let shared = flags().iter().filter(move |flag| is_for(flag.long));
-    own.iter().chain(shared)
+    own.into_iter().chain(shared)
 }
 
 /// Every option that is completed with its value.
 fn every_flag() -> impl Iterator<Item = &'static FlagInfo<'static>> {
     let own = ServeOptions::get_args_info().flags;
-    flags().iter().chain(own)
+    flags().iter().chain(own).chain(of_servers())
 }
 
 fn takes_flag(command: Command, flag: &FlagInfo<'static>) -> bool {

@@ -61,7 +61,8 @@ fn group(group: Group) -> String {
 /// The options that only diagnose accepts.
 fn of_diagnose() -> impl Iterator<Item = &'static FlagInfo<'static>> {
     let only = |name: &str| row(name).is_some_and(|row| row.commands == [Command::Diagnose]);
-    flags().iter().filter(move |flag| only(flag.long))
+    let shared = flags().iter().filter(move |flag| only(flag.long));
+    of_servers().chain(shared)
 }
 
 fn options(flags: impl Iterator<Item = &'static FlagInfo<'static>>) -> String {
