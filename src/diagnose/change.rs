@@ -81,6 +81,23 @@ impl Change {
         Some(change)
     }
 
+    /// The request of HAProxy's own check with the Host of sni-check's check, if it has none; `None`
+    /// otherwise. Without Host, many servers answer 400 or another site's page.
+    pub fn with_host(surveyed: &Surveyed, best: &Options, host: &str) -> Option<Change> {
+        if surveyed.kind != CheckKind::Own || best.handshake_only {
+            return None;
+        }
+        let is_host = |header: &String| header.to_ascii_lowercase().starts_with("host:");
+        if best.header.iter().any(is_host) {
+            return None;
+        }
+        let mut best = best.clone();
+        best.header.insert(0, format!("Host: {host}"));
+        let mut change = Change::default();
+        change.request(&best);
+        Some(change)
+    }
+
     /// One option of HAProxy's own check.
     fn of_own_check(&mut self, name: &str, best: &Options) -> Option<()> {
         let switch = |is_set: bool| is_set.then(String::new);

@@ -180,6 +180,12 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
         };
         let (asked, best) = (&search.asked, search.best());
         let change = Change::new(subject.surveyed, &asked.options, &best.options);
+        // HAProxy says DOWN, and sni-check finds nothing wrong.
+        let is_odd = asked.failure().is_none() && subject.state == State::Down;
+        let with_host = is_odd
+            .then(|| Change::with_host(subject.surveyed, &best.options, asked.host()))
+            .flatten();
+        let change = change.or(with_host);
         let with_traffic = change
             .as_ref()
             .and_then(|change| change.with_traffic(subject.surveyed, &best.options));

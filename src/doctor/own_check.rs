@@ -1,7 +1,9 @@
 //! HAProxy's own check in the options of sni-check, so that diagnose can make the same check.
 
+use std::time::Duration;
+
 use crate::haproxy::config::check::{OwnCheck, Protocol};
-use crate::haproxy::config::connection::{Connection, Sni, Tls, Verified};
+use crate::haproxy::config::connection::{Sni, Tls, Verified};
 use crate::haproxy::config::external::INTER;
 use crate::haproxy::config::place::At;
 use crate::haproxy::config::proxy::{Backend, Global};
@@ -10,16 +12,17 @@ use crate::haproxy::words::quote;
 use crate::options::Options;
 use crate::options::values::{Alpn, Time, TlsVersion, Verify};
 
-/// Returns the options with which sni-check makes the same check; `None` if neither the check nor
-/// visitors' traffic uses TLS.
+/// The longest time for a check: who waits for a diagnosis has no more.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Returns the options with which sni-check makes the same check; `None` if the check doesn't use TLS.
 pub(super) fn options(
     check: &OwnCheck,
-    traffic: &Connection,
     (backend, server): (&Backend, &Server),
     global: &Global,
 ) -> Option<Options> {
     let connection = check.connections.first()?;
-    let tls = connection.tls.as_ref().or(traffic.tls.as_ref())?;
+    let tls = connection.tls.as_ref()?;
     let mut options = Options {
         timeout: Some(Time(time(backend, server))),
         ..Options::default()
@@ -40,10 +43,10 @@ pub(super) fn options(
 }
 
 /// How long HAProxy waits for an answer.
-fn time(backend: &Backend, server: &Server) -> std::time::Duration {
+fn time(backend: &Backend, server: &Server) -> Duration {
     let check = backend.settings.timeout_check.as_ref();
     let inter = server.settings.inter().map_or(INTER, |inter| inter.value);
-    check.map_or(inter, |check| check.value)
+    check.map_or(inter, |check| check.value).min(LONGEST)
 }
 
 fn of_tls(options: &mut Options, tls: &Tls, global: &Global) {

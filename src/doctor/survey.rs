@@ -132,10 +132,8 @@ fn call(visit: &Visit, watch: &Watch) -> Result<Box<Options>, String> {
         Check::Own(check) => {
             let names = (watch.backend, watch.server);
             let global = &visit.config.global;
-            let own = own_check::options(check, &watch.traffic, names, global);
-            own.ok_or(
-                "neither its check nor its traffic uses TLS, and sni-check only looks at TLS",
-            )?
+            let own = own_check::options(check, names, global);
+            own.ok_or("its check connects without TLS, and sni-check only looks at TLS")?
         }
         Check::External(_) | Check::Serve(_) => {
             if let (None, Some(refusal)) = (&watch.own, watch.refusals.first()) {

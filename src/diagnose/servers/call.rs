@@ -4,6 +4,7 @@ use anyhow::Result;
 use argh::{ArgsInfo, FromArgs};
 
 use crate::command::Command;
+use crate::doctor::survey::survey;
 use crate::options::values::Color;
 use crate::options::{Parsed, parse_as, table};
 
@@ -66,6 +67,22 @@ pub(crate) fn of_words(words: &[String]) -> Result<Option<ServersCall>> {
     }
     match parse_as::<ServersCall>(&["sni-check", "diagnose"], words)? {
         Parsed::Help => Ok(None),
-        Parsed::Options(call) => Ok(Some(*call)),
+        Parsed::Options(call) => Ok(Some(*call).filter(is_about_servers)),
     }
+}
+
+/// Whether the target isn't the URL of a page: without `-f`, `www.example.com/healthz` looks like
+/// BACKEND/SERVER, and the configuration of this host decides.
+fn is_about_servers(call: &ServersCall) -> bool {
+    let Some(target) = call.server.first().filter(|_| call.file.is_empty()) else {
+        return true;
+    };
+    let (backend, _) = target.split_once('/').unwrap_or((target, ""));
+    let survey = survey(&call.file, &call.env, None);
+    survey.is_ok_and(|survey| {
+        survey
+            .servers
+            .iter()
+            .any(|server| server.backend == backend)
+    })
 }

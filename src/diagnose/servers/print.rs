@@ -116,8 +116,16 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, told: &mut Vec
     shown(text, subject.shown);
     paragraph(text, "  why      ", &printable(&report.why));
     if report.state() == "UP" && subject.state == State::Down {
-        let note = "sni-check reaches the server just now. HAProxy waits for `rise` checks before it \
-                    reports UP, and may judge in another way: see HAProxy's view.";
+        let note = match diagnosis.change {
+            Some(_) => {
+                "sni-check finds the server healthy. Its check sends a Host header, and HAProxy's own check \
+                 sends none. HAProxy has tried it with Host, too: see the change below."
+            }
+            None => {
+                "sni-check finds the server healthy just now. HAProxy waits for `rise` checks before it \
+                 reports UP, and may judge in another way: diagnose with BACKEND/SERVER shows its view."
+            }
+        };
         paragraph(text, "  note     ", note);
     }
     let key = report.sentences();
