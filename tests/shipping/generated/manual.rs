@@ -7,7 +7,7 @@ use sni_check::doctor::DoctorOptions;
 use sni_check::options::table::{Group, row};
 use sni_check::serve::ServeOptions;
 
-use super::{UPDATE, assert_is_up_to_date, flags, value_name};
+use super::{UPDATE, assert_is_up_to_date, flags, of_servers, value_name};
 use crate::tools::{output, root, run, tool};
 
 const MANUAL: &str = "packaging/man/sni-check.1";
