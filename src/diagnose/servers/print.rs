@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::state::{State, Statistics};
 use super::{ServersCall, Subject};
+use crate::diagnose::change::Hunk;
 use crate::diagnose::report::Report;
 use crate::doctor::survey::{CheckKind, Survey};
 use crate::haproxy::statistics::Shown;
@@ -28,7 +29,7 @@ pub(super) fn text(
             &printable(&format!("No statistics: {error}.")),
         );
     }
-    let mut told: Vec<Vec<String>> = Vec::new();
+    let mut told = Told::default();
     for subject in subjects {
         if subject.is_wanted {
             blank(&mut text);
@@ -39,6 +40,13 @@ pub(super) fn text(
         listed(&mut text, subject);
     }
     paint(text, call.color.unwrap_or_default())
+}
+
+/// What was printed about earlier servers.
+#[derive(Default)]
+struct Told {
+    causes: Vec<Vec<String>>,
+    hunks: Vec<Hunk>,
 }
 
 fn blank(text: &mut String) {
@@ -86,7 +94,7 @@ fn headline(text: &mut String, survey: &Survey, statistics: &Statistics, subject
 }
 
 /// One server with its diagnosis. What an earlier server says, too, is left out.
-fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, told: &mut Vec<Vec<String>>) {
+fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, told: &mut Told) {
     let surveyed = subject.surveyed;
     let diagnosis = match &subject.diagnosis {
         Ok(diagnosis) => diagnosis,
@@ -129,16 +137,16 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, told: &mut Vec
         paragraph(text, "  note     ", note);
     }
     let key = report.sentences();
-    if told.contains(&key) && !is_one {
+    if told.causes.contains(&key) && !is_one {
         paragraph(text, "  cause    ", "the same as above");
     } else {
         report.print_findings(text);
         let visitors = format!("visitors {}", surveyed.traffic);
         paragraph(text, "  traffic  ", &printable(&visitors));
         doctor(text, subject);
-        told.push(key);
+        told.causes.push(key);
     }
-    change(text, subject, &report);
+    change(text, subject, &report, told);
     if is_one {
         report.print_details(text);
     }
@@ -177,7 +185,7 @@ fn doctor(text: &mut String, subject: &Subject<'_>) {
 }
 
 /// The change of haproxy.cfg as a diff of the lines that are there.
-fn change(text: &mut String, subject: &Subject<'_>, report: &Report<'_>) {
+fn change(text: &mut String, subject: &Subject<'_>, report: &Report<'_>, told: &mut Told) {
     let Ok(diagnosis) = &subject.diagnosis else {
         return;
     };
@@ -199,6 +207,13 @@ fn change(text: &mut String, subject: &Subject<'_>, report: &Report<'_>) {
         paragraph(text, "  change   ", &printable(&line));
         let mut place = None;
         for hunk in &change.hunks {
+            // One line of a backend is about all of its servers.
+            if told.hunks.contains(hunk) {
+                let sentence = format!("the line {} changes as above", hunk.place);
+                paragraph(text, "           ", &printable(&sentence));
+                continue;
+            }
+            told.hunks.push(hunk.clone());
             let here = hunk.place.to_string();
             if place.as_ref() != Some(&here) {
                 let after = if hunk.old.is_none() { "after " } else { "" };
