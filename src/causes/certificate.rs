@@ -135,15 +135,15 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "issuer-not-sent",
-        shows_as: &[at(Code::IssuerUnknown, 1)],
+        shows_as: &[at(Code::IssuerUnknown, 2)],
         what: "The server doesn't send the certificate of {issuer}, an intermediate that links the server's own certificate to a trusted CA. Browsers fetch it themselves, which hides the problem.",
         confirm: "{issuer} is an intermediate if the CA's documentation lists it under another root.",
         change: "Install the full chain at the server (fullchain.pem).",
         weigh: |facts| match unknown_issuer(facts) {
-            Some(issuer) if issuer.is_plain(facts) => match issuer_is_private(facts) {
-                true if facts.chain().len() > 1 => Weight::RuledOut,
-                true => Weight::Possible,
-                false => Weight::Likely,
+            Some(issuer) if issuer.is_plain(facts) => match facts.chain() {
+                [leaf] if names_its_issuers_place(leaf) || trusts_files(facts) => Weight::Likely,
+                [_] => Weight::Possible,
+                _ => Weight::RuledOut,
             },
             _ => Weight::RuledOut,
         },
@@ -151,7 +151,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "ca-unknown",
-        shows_as: &[at(Code::IssuerUnknown, 2)],
+        shows_as: &[at(Code::IssuerUnknown, 1)],
         place: Place::Value,
         what: "{issuer} signed the certificate, and this CA is not in {roots}.",
         confirm: "Is {issuer} a CA of your company?",
@@ -160,7 +160,11 @@ pub(super) const CAUSES: &[Cause] = &[
             reload!()
         ),
         weigh: |facts| match unknown_issuer(facts) {
-            Some(issuer) if issuer.is_plain(facts) => Weight::Likely,
+            // A public CA says where its certificate is, and is trusted here already.
+            Some(issuer) if issuer.is_plain(facts) => match facts.chain() {
+                [leaf] if names_its_issuers_place(leaf) && !trusts_files(facts) => Weight::Possible,
+                _ => Weight::Likely,
+            },
             _ => Weight::RuledOut,
         },
         ..Cause::BASE
@@ -500,15 +504,10 @@ pub(super) fn unknown_issuer(facts: &Facts) -> Option<UnknownIssuer<'_>> {
     })
 }
 
-/// Whether an unknown issuer is probably a CA of the operator's own: the server sends a longer chain,
-/// or nothing says where a public CA would have the issuer's certificate.
-pub fn issuer_is_private(facts: &Facts) -> bool {
+/// Whether the operator gave a file of CAs.
+fn trusts_files(facts: &Facts) -> bool {
     let rules = facts.plan.tls.verification.as_ref();
-    let by_file = rules.is_some_and(|rules| !rules.trust.is_bundled());
-    match facts.chain() {
-        [leaf] => !by_file && !names_its_issuers_place(leaf),
-        _ => true,
-    }
+    rules.is_some_and(|rules| !rules.trust.is_bundled())
 }
 
 /// Whether a certificate says where its issuer's can be fetched (authorityInfoAccess, RFC 5280,

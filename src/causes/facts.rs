@@ -36,6 +36,8 @@ pub struct Facts {
     pub answers: Option<Answers>,
     /// What the port answers without TLS, where no handshake succeeded.
     pub plain: Option<Plain>,
+    /// Whether the server ends a connection on which nothing was sent, where it cut every handshake.
+    pub hangs_up: Option<bool>,
     /// What came of the same check at the other addresses of the name.
     pub elsewhere: Vec<(Address, Attempt)>,
     /// What HAProxy said; `None` before HAProxy is asked, and where there is no HAProxy.
@@ -245,6 +247,10 @@ pub enum Way {
 pub struct Told {
     /// What its own check says with the options of the call: the status and why, or `None` if UP.
     pub own_check: Option<Result<(), String>>,
+    /// Whether its handshake succeeds with the name of the call and any certificate.
+    pub handshake: bool,
+    /// Where the check is UP and a visitor was not served: the status, and whether all of it came.
+    pub failed_visitor: Option<(u16, bool)>,
     /// The way in which its own check is UP, where that is not the way of sni-check.
     pub way: Option<Way>,
 }
@@ -319,6 +325,11 @@ impl Facts {
     pub fn own_check_is_up(&self) -> Option<bool> {
         let told = self.haproxy.as_ref()?;
         told.own_check.as_ref().map(Result::is_ok)
+    }
+
+    /// Whether HAProxy's handshake succeeds with the name of the call and any certificate.
+    pub fn haproxy_shakes_hands(&self) -> bool {
+        self.haproxy.as_ref().is_some_and(|told| told.handshake)
     }
 
     /// Whether HAProxy's own check is UP in this way.

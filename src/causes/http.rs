@@ -229,6 +229,15 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
+        id: "upgrade-wanted",
+        shows_as: &[at(Code::Status, 24)],
+        what: "The server wants another protocol for this page (426 Upgrade Required), for example a WebSocket or a newer HTTP.",
+        confirm: "The header Upgrade of its answer names the protocol.",
+        change: "Let the server answer a page in HTTP/1.1, and check that page (--uri).",
+        weigh: |facts| Weight::likely_if(facts.status() == Some(426)),
+        ..Cause::BASE
+    },
+    Cause {
         id: "request-refused",
         shows_as: &[at(Code::Status, 21), at(Code::ResponseClosed, 3)],
         place: Place::Value,
@@ -345,7 +354,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "application-reports-problem",
-        shows_as: &[at(Code::Body, 1)],
+        shows_as: &[at(Code::Body, 3)],
         what: "The application reports a problem in the body, with a good status.",
         confirm: concat!("Request the page and read it: ", curl!(), " URL"),
         change: "Fix what it reports.",
@@ -354,7 +363,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "expectation-wrong",
-        shows_as: &[at(Code::Body, 2), at(Code::Header, 1)],
+        shows_as: &[at(Code::Body, 1), at(Code::Header, 1)],
         place: Place::Value,
         what: "The page is right, but --expect doesn't match it: upper or lower case, line ends, compression, another language. hdr compares each comma-separated element, fhdr the whole value; both compare exactly unless -m says otherwise.",
         confirm: concat!(
@@ -371,7 +380,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "another-site-answers",
-        shows_as: &[at(Code::Body, 3), at(Code::Header, 2)],
+        shows_as: &[at(Code::Body, 2), at(Code::Header, 2)],
         place: Place::Value,
         what: "Another site answered, or a login, captive or maintenance page, or a proxy before the server.",
         confirm: concat!(
@@ -435,6 +444,31 @@ pub(super) const CAUSES: &[Cause] = &[
         trials: |facts| match facts.failure() {
             None if !facts.plan.handshake_only => Trial::way(Way::WithAgent),
             _ => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "response-cut-for-visitors",
+        shows_as: &[at(Code::Healthy, 9)],
+        what: "The server cuts off its response: visitors get only a part of the page. The check reads no more than its expectations need, so it is UP.",
+        confirm: "curl says `transfer closed with outstanding read data remaining`.",
+        change: "Repair the application. Until then --expect 'string TEXT' with a text from the end of the page notices it.",
+        weigh: |facts| {
+            let visitor = facts.haproxy.as_ref().and_then(|told| told.failed_visitor);
+            Weight::proved_if(visitor.is_some_and(|(_, complete)| !complete))
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "visitors-get-error",
+        shows_as: &[at(Code::Healthy, 10)],
+        place: Place::Value,
+        what: "The check is UP, but visitors with Host {visitor-host} get status {visitor-status}.",
+        confirm: "sni-check diagnose sends one visitor's request through HAProxy.",
+        change: "Use one name for SNI, Host and visitors: correct --sni and --header 'Host: NAME', and sni on the server line.",
+        weigh: |facts| {
+            let visitor = facts.haproxy.as_ref().and_then(|told| told.failed_visitor);
+            Weight::proved_if(visitor.is_some_and(|(_, complete)| complete))
         },
         ..Cause::BASE
     },

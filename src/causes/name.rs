@@ -274,8 +274,9 @@ fn sni_unknown(facts: &Facts) -> Weight {
     match facts.failure() {
         Some(Failure::NameRefused { .. }) => Weight::Proved,
         // Only a certificate that a made-up name gets as well says that the name is unknown.
-        Some(Failure::Certificate(CertificateFailure::OtherName { presented, .. })) => {
-            Weight::likely_if(tls.is_default_certificate() && !presented.is_empty())
+        Some(Failure::Certificate(CertificateFailure::OtherName { wanted, presented })) => {
+            let is_sent = facts.sni() == Some(wanted.as_str());
+            Weight::likely_if(tls.is_default_certificate() && !presented.is_empty() && is_sent)
         }
         Some(Failure::Certificate(_)) => {
             let other =
@@ -290,7 +291,10 @@ fn sni_unknown(facts: &Facts) -> Weight {
             let cut = names.iter().all(|attempt| super::tls::is_cut(attempt));
             match (cut, facts.failure()) {
                 (false, _) => Weight::Likely,
-                (true, Some(Failure::HandshakeClosed(_))) => Weight::Possible,
+                // It reads the handshake before it ends the connection.
+                (true, Some(Failure::HandshakeClosed(_))) => {
+                    Weight::likely_if(facts.hangs_up == Some(false) && facts.plain.is_none())
+                }
                 (true, _) => Weight::RuledOut,
             }
         }
@@ -317,6 +321,7 @@ fn by_alert(facts: &Facts, alert: u8) -> Weight {
                 matches!(&attempt.result, Err(Failure::NothingInCommon(alert)) if u8::from(*alert) == 70)
             });
             match facts.own_check_is_up() {
+                _ if facts.haproxy_shakes_hands() => Weight::RuledOut,
                 Some(true) => Weight::RuledOut,
                 _ if alert == 40 && versions && facts.haproxy.is_none() => Weight::Possible,
                 _ => Weight::Likely,

@@ -5,7 +5,7 @@ use rustls::AlertDescription;
 use super::cause::{Cause, Place, Sign, Trial, Weight, at};
 use super::facts::{Attempt, Facts, Handshakes, Plain, Way};
 use crate::certificate::CertificateFailure;
-use crate::code::Code;
+use crate::code::{Code, Layer};
 use crate::failure::Failure;
 
 pub(super) const CAUSES: &[Cause] = &[
@@ -27,7 +27,9 @@ pub(super) const CAUSES: &[Cause] = &[
             let mixed = super::mixed::find(facts).is_some();
             // Without SNI HAProxy verifies no name: `name-not-verified` is about that.
             let by_name = facts.code() == Code::CertificateForOtherName;
-            let up = facts.own_check_is_up() == Some(true) && !mixed && !by_name;
+            let further = facts.code().layer() == Layer::Tls && facts.haproxy_shakes_hands();
+            let up = facts.own_check_is_up() == Some(true) && !by_name;
+            let up = (up || further) && !mixed;
             Weight::proved_if(up && !by_traffic && !by_days.contains(&facts.code()))
         },
         ..Cause::BASE
@@ -163,7 +165,8 @@ pub(super) const CAUSES: &[Cause] = &[
         evidence: "{handshakes-alike} The server is there: it answers {short-answer}.",
         weigh: |facts| match short_answer(facts) {
             Some(_) => Weight::likely_if(all_are_cut(facts)),
-            None => Weight::possible_if(all_are_cut(facts)),
+            // It reads the handshake before it ends the connection.
+            None => Weight::possible_if(all_are_cut(facts) && facts.hangs_up == Some(false)),
         },
         ..Cause::BASE
     },
@@ -506,7 +509,8 @@ pub(super) fn short_answer(facts: &Facts) -> Option<String> {
 
 /// What accepts the connection answers nothing at all.
 pub(super) fn nothing_behind(facts: &Facts) -> Weight {
-    Weight::likely_if(all_are_cut(facts) && short_answer(facts).is_none())
+    let reads = facts.hangs_up == Some(false);
+    Weight::likely_if(all_are_cut(facts) && short_answer(facts).is_none() && !reads)
 }
 
 /// What the handshakes say about the name.
@@ -515,6 +519,10 @@ pub(super) fn name_evidence(facts: &Facts) -> Option<String> {
     let text = match (facts.failure()?, &tls.made_up.result) {
         (Failure::Certificate(CertificateFailure::OtherName { .. }), _) => {
             "A made-up name gets the same certificate.".to_owned()
+        }
+        (Failure::HandshakeClosed(_) | Failure::HandshakeTimeout, _) if all_are_cut(facts) => {
+            "The server reads a handshake and ends the connection, and does so with a made-up name too."
+                .to_owned()
         }
         (Failure::HandshakeClosed(_) | Failure::HandshakeTimeout, _) => {
             format!("The server answers these: {}.", answered(facts))

@@ -10,7 +10,7 @@ use crate::output::date::day;
 use crate::plan::USER_AGENT;
 
 /// Every placeholder, with the word that stands for it where nothing is known.
-const GENERAL: [(&str, &str); 39] = [
+const GENERAL: [(&str, &str); 41] = [
     ("agent", USER_AGENT),
     ("below", "an intermediate or the server's certificate"),
     ("buffer", "32768"),
@@ -52,6 +52,8 @@ const GENERAL: [(&str, &str); 39] = [
     ("timeout", "1800 ms by default"),
     ("uri", "PATH"),
     ("verify-host", "NAME"),
+    ("visitor-host", "another name"),
+    ("visitor-status", "4xx or 5xx"),
     ("wanted", "a.b.example.com"),
     ("wildcard", "*.example.com"),
     ("word", "the same word without dashes"),
@@ -134,6 +136,8 @@ pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
         "timeout" => format!("{} ms", plan.timeout.as_millis()),
         "uri" => plan.request.uri.path().to_owned(),
         "verify-host" => options.verify_host.clone()?,
+        "visitor-host" => facts.host().to_owned(),
+        "visitor-status" => facts.haproxy.as_ref()?.failed_visitor?.0.to_string(),
         "wanted" => other_name(facts)?.0.clone(),
         "wildcard" => wildcard(facts)?.clone(),
         _ => return None,

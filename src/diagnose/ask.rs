@@ -102,7 +102,15 @@ impl Opinion {
             Some(_) => plain.and_then(|answer| own_check(&answer)),
             None => rows.iter().find(|row| row.role == Role::Own).map(of_row),
         };
-        let told = answers.map(|_| Told { own_check, way });
+        let visitors = blocks.iter().filter(|block| block.fails_visitors());
+        let failed = visitors.filter_map(|block| block.visitor).next();
+        let failed = failed.filter(|_| !blocks.iter().any(Block::is_up));
+        let told = answers.map(|_| Told {
+            own_check,
+            handshake: rows.iter().any(|row| row.role == Role::Handshake && row.up),
+            failed_visitor: failed.map(|visitor| (visitor.status, visitor.complete)),
+            way,
+        });
         let proved = helpful(facts, &blocks, changes, answers.unwrap_or_default());
         Opinion {
             asked: asked.map(|(version, _)| version),

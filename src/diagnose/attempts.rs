@@ -1,7 +1,7 @@
 //! Single attempts (a connection, a handshake, a request), and how several run in parallel.
 
 use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -75,6 +75,19 @@ pub(super) fn plain_http(plan: &Plan, address: &Address) -> Option<Plain> {
         status: status.get(..3)?.parse().ok()?,
         location,
         wants_tls: WANTS_TLS.iter().any(|words| head.contains(words)),
+    })
+}
+
+/// Whether a server ends a connection on which nothing was sent, within this time.
+pub(super) fn hangs_up(address: &Address, wait: Duration) -> Option<bool> {
+    let Address::Tcp(address) = address else {
+        return None;
+    };
+    let mut stream = TcpStream::connect_timeout(address, CONNECT).ok()?;
+    stream.set_read_timeout(Some(wait)).ok()?;
+    Some(match stream.read(&mut [0]) {
+        Ok(length) => length == 0,
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
     })
 }
 

@@ -1,12 +1,12 @@
 //! Gathers the facts: the check itself, and variations of it that run in parallel.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::{CertificateDer, DnsName, UnixTime};
 use ureq::http::{HeaderName, HeaderValue, header};
 
-use super::attempts::{Job, attempt, connect, in_parallel, plain_http, source};
+use super::attempts::{Job, attempt, connect, hangs_up, in_parallel, plain_http, source};
 use super::progress::{Phase, Progress};
 use crate::causes::facts::{Answers, Attempt, Facts, Faults, Handshakes, host, is_repeatable};
 use crate::certificate::CertificateFailure;
@@ -43,6 +43,7 @@ pub(super) fn gather(plan: Plan, options: Options, progress: &Progress) -> Facts
         tls: None,
         answers: None,
         plain: None,
+        hangs_up: None,
         elsewhere: Vec::new(),
         haproxy: None,
         refuted: Vec::new(),
@@ -75,6 +76,7 @@ pub(super) fn of_success(plan: Plan, options: Options, attempt: Attempt, before:
         tls: None,
         answers: None,
         plain: None,
+        hangs_up: None,
         elsewhere: Vec::new(),
         haproxy: None,
         refuted: Vec::new(),
@@ -148,6 +150,9 @@ fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>) {
     (facts.verdict, facts.elsewhere, facts.tls) = (verdict, elsewhere, Some(tls));
 }
 
+/// How long a server that hangs up on silence is given for that.
+const HANG_UP: Duration = Duration::from_millis(300);
+
 /// The check, from any port.
 fn everything(plan: &Plan) -> Trial<'_> {
     Trial {
@@ -165,7 +170,17 @@ fn look_at_http(facts: &mut Facts, address: &Address) {
         facts.answers = ask(&facts.plan, address, untrusted);
     }
     if !any {
-        facts.plain = plain_http(&facts.plan, address);
+        // A server that reads the handshake first needs no longer to end it.
+        let took = tls.named.seen.times.tls.unwrap_or_default();
+        let wait = (took * 2).clamp(HANG_UP, facts.plan.timeout.max(HANG_UP));
+        let is_closed = matches!(tls.named.result, Err(Failure::HandshakeClosed(_)));
+        let (plan, hangs) = (&facts.plan, &mut facts.hangs_up);
+        let plain = &mut facts.plain;
+        let mut jobs: Vec<Job<'_>> = vec![Box::new(|| *plain = plain_http(plan, address))];
+        if is_closed {
+            jobs.push(Box::new(|| *hangs = hangs_up(address, wait)));
+        }
+        in_parallel(jobs);
     }
 }
 

@@ -8,12 +8,13 @@ use super::ask::{Block, Kind};
 use super::lines;
 use super::report::Report;
 use super::steps::Step;
+use super::view::{Role, Row};
 use crate::causes::facts::{Facts, SniNeed};
 use crate::causes::{Finding, Place, Weight};
 use crate::certificate::Certificate;
 use crate::output::escape::{json as json_text, printable};
 use crate::output::json::certificate;
-use crate::output::mark::paint;
+use crate::output::mark::{Mark, paint};
 use crate::output::wrap::paragraph;
 use crate::probe;
 
@@ -25,9 +26,16 @@ impl Report<'_> {
     /// The report as text: the verdict, the cause and the fix first, the lines to paste last.
     pub fn text(&self) -> String {
         let mut text = String::new();
+        let verbose = self.facts().options.verbose;
         self.summary(&mut text);
+<<<<<<< HEAD
         self.print_details(&mut text);
         for block in self.blocks() {
+=======
+        // Lines that don't work yet are those that the operator has, so they are details.
+        let blocks = self.blocks().into_iter();
+        for block in blocks.filter(|block| verbose || block.is_up() || block.tried.is_none()) {
+>>>>>>> 944a8b6 (Screens of diagnose fit a terminal; visitors who get an error are the finding; each contradiction has a test)
             let kind = match block.kind {
                 Kind::Builtin => "HAProxy's own check",
                 Kind::External => "sni-check",
@@ -39,6 +47,16 @@ impl Report<'_> {
                 self.tried(block)
             );
             _ = write!(text, "\n{}\n\n{}", printable(&title), block.text);
+        }
+        match verbose {
+            true => {
+                text += "\nWhat was seen:\n";
+                for (index, step) in self.steps.iter().enumerate() {
+                    print_step(&mut text, index + 1, step);
+                }
+                self.view(&mut text);
+            }
+            false => self.seen(&mut text),
         }
         paint(text, self.facts().options.color.unwrap_or_default())
     }
@@ -68,6 +86,7 @@ impl Report<'_> {
         }
     }
 
+<<<<<<< HEAD
     /// The causes, each with what to do.
     pub fn print_findings(&self, text: &mut String) {
         for finding in &self.findings {
@@ -94,6 +113,41 @@ impl Report<'_> {
         findings.map(|finding| finding.what.clone()).collect()
     }
 
+=======
+    /// What was seen, in a few lines: what is as it should be in one, and the rest by its first line.
+    fn seen(&self, text: &mut String) {
+        *text += "\nWhat was seen (--verbose shows all of it):\n";
+        let is_good = |step: &&Step| step.mark() == Mark::Ok;
+        let good = self.steps.iter().filter(is_good);
+        let good: Vec<&str> = good.map(|step| step.title.as_str()).collect();
+        if !good.is_empty() {
+            Mark::Ok.paragraph(text, &good.join("; "));
+        }
+        let why = printable(&self.why);
+        for step in self.steps.iter().filter(|step| step.mark() != Mark::Ok) {
+            let gravest = step.lines.iter().find(|(mark, _)| *mark == step.mark());
+            if let Some((mark, line)) = gravest.filter(|(_, line)| !line.contains(&why)) {
+                mark.paragraph(text, &format!("{}: {line}", step.title));
+            }
+        }
+        let up = self.facts().verdict.result.is_ok();
+        let checks = [Role::Own, Role::External];
+        let rows: Vec<&Row> = checks
+            .iter()
+            .filter_map(|role| self.opinion.rows.iter().find(|row| row.role == *role))
+            .collect();
+        match &self.opinion.asked {
+            Ok(version) if rows.iter().all(|row| row.up == up) => {
+                let states: Vec<&str> = rows.iter().map(|row| row.status.as_str()).collect();
+                let states = states.join(" (its own check), ");
+                let line = format!("HAProxy {version} agrees: {states} (external check)");
+                Mark::Ok.paragraph(text, &printable(&line));
+            }
+            _ => self.view(text),
+        }
+    }
+
+>>>>>>> 944a8b6 (Screens of diagnose fit a terminal; visitors who get an error are the finding; each contradiction has a test)
     fn view(&self, text: &mut String) {
         let facts = self.facts();
         let trusted = lines::ca_file(&facts.options);

@@ -27,6 +27,13 @@ pub(super) struct Report<'a> {
     pub steps: Vec<Step>,
 }
 
+/// What is wrong although the check is UP.
+const MATTERS: [&str; 3] = [
+    "servers-differ",
+    "response-cut-for-visitors",
+    "visitors-get-error",
+];
+
 /// How many causes are named where the facts decide nothing.
 const POSSIBLE: usize = 3;
 
@@ -37,7 +44,10 @@ impl<'a> Report<'a> {
         match best.failure() {
             Some(_) => findings.extend(causes(best)),
             None if search.proved.is_empty() => findings.extend(remarks(best)),
-            None => {}
+            None => {
+                let remarks = remarks(best).into_iter();
+                findings.extend(remarks.filter(|finding| MATTERS.contains(&finding.cause.id)));
+            }
         }
         let mut report = Report {
             search,
@@ -62,9 +72,15 @@ impl<'a> Report<'a> {
         let proved = self.search.proved.len();
         let findings = self.findings.iter().enumerate();
         let reasons = findings.filter(move |(number, finding)| {
-            down || *number < proved || finding.cause.id == "servers-differ"
+            down || *number < proved || MATTERS.contains(&finding.cause.id)
         });
         reasons.map(|(_, finding)| finding)
+    }
+
+    /// Whether nothing but a value of the operator's helps.
+    fn lacks_a_value(&self) -> bool {
+        let mut remaining = self.reasons().skip(self.search.proved.len()).peekable();
+        remaining.peek().is_some() && remaining.all(|finding| finding.cause.place == Place::Value)
     }
 
     /// The place of what remains; where nothing remains, of what was proved.
@@ -129,16 +145,11 @@ impl<'a> Report<'a> {
     /// The lines that are offered. Lines with which visitors get an error are not, and neither are
     /// lines that lack a value.
     pub fn blocks(&self) -> Vec<&Block> {
-        let long_head = self.search.best().code() == Code::NotHttp
-            && self
-                .findings
-                .iter()
-                .any(|finding| finding.cause.id == "head-too-long");
         // Lines that don't work are of no use beside lines that do.
         let any_up = self.opinion.blocks.iter().any(Block::is_up);
         let offered = |block: &&Block| {
-            let useless = any_up || block.is_refused() || self.place == Some(Place::Value);
-            !long_head && !block.fails_visitors() && (block.is_up() || !useless)
+            let useless = any_up || block.is_refused() || self.lacks_a_value();
+            !block.fails_visitors() && (block.is_up() || !useless)
         };
         self.opinion.blocks.iter().filter(offered).collect()
     }
@@ -203,7 +214,11 @@ fn remarks(facts: &Facts) -> Vec<Finding> {
         found.retain(|finding| finding.cause.id == "servers-differ");
         return found;
     }
-    if facts.plan.tls.verification.is_none() {
+    if found
+        .iter()
+        .any(|finding| finding.cause.id == "verification-off")
+    {
+        found.retain(|finding| finding.cause.id != "own-check-differs");
         found.extend(further_faults(facts, Code::Healthy));
     }
     found

@@ -27,6 +27,8 @@ pub(super) struct Row {
 pub(super) enum Role {
     /// Shows how far HAProxy's own checks come in general.
     Step,
+    /// A handshake as the call makes it, which accepts any certificate.
+    Handshake,
     /// HAProxy's own check with the very options of ours.
     Own,
     /// Our check, as HAProxy runs it.
@@ -110,7 +112,11 @@ pub(super) fn kinds(facts: &Facts) -> Vec<Kind> {
             ] {
                 let check = format!("check ssl{words} verify {verify}");
                 let words = format!(" ssl{words}{files}");
-                kinds.push(own(&setup, &check, &words, layer(attempt, "L6OK", faults)));
+                let mut kind = own(&setup, &check, &words, layer(attempt, "L6OK", faults));
+                if verify == "none" && check.contains("check-sni") == name.is_some() {
+                    kind.role = Role::Handshake;
+                }
+                kinds.push(kind);
             }
         }
         let name = name.map_or(String::new(), |name| format!(" check-sni {name}"));

@@ -331,7 +331,7 @@ rows! {
     source          "--source"          Connection ALL      none    &[];
     timeout         "--timeout"         Connection ALL      none    &[];
     quiet           "--quiet"           Output     CHECKS   none    &["--verbose", "--json"];
-    verbose         "--verbose"         Output     CHECKS   none    &["--quiet", "--json"];
+    verbose         "--verbose"         Output     ALL      none    &["--quiet", "--json"];
     json            "--json"            Output     ALL      none    &["--quiet", "--verbose"];
     syslog          "--syslog"          Output     CHECKS   none    &[];
     haproxy         "--haproxy"         Output     DIAGNOSE none    &[];

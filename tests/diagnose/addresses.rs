@@ -53,6 +53,7 @@ fn each_address_is_tried_and_the_cure_names_those_that_answer() {
         .args([
             BINARY,
             "diagnose",
+            "--verbose",
             "--ca-file",
             &stage.ca_file,
             &format!("{NAME}:{port}"),
@@ -81,6 +82,7 @@ fn each_address_is_tried_and_the_cure_names_those_that_answer() {
     let external = text
         .split("with sni-check (tried: check UP, visitors get 200):\n\n")
         .nth(1)
+        .and_then(|rest| rest.split("\nWhat was seen").next())
         .expect("the cure");
     assert!(
         external.contains(&format!(" [::1]:{port} ssl")),
@@ -101,7 +103,13 @@ fn of_many_addresses_eight_are_tried_even_where_no_thread_can_be_had() {
     let hosts = stage.folder.file("hosts", &hosts);
     let program = format!("{}/sni-check", stage.chroot());
     let target = format!("{NAME}:{}", crate::support::dead_port());
-    let call = [program.as_str(), "diagnose", "--haproxy=none", &target];
+    let call = [
+        program.as_str(),
+        "diagnose",
+        "--verbose",
+        "--haproxy=none",
+        &target,
+    ];
     let output = with_hosts(&hosts)
         .args(call)
         .output()

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod asking;
+mod contradictions;
 mod explain;
 mod readme;
 mod report;

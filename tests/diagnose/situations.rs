@@ -149,7 +149,9 @@ fn an_incomplete_chain_is_fixed_by_the_full_one() {
     assert_eq!(report.code, 55);
     report.advises("doesn't send the certificate of CN=Middle");
     report.haproxy_agrees();
-    report.is_fixed("server");
+    // The CA file may be the wrong one, or the server's chain incomplete.
+    report.is_fixed("options");
+    report.advises("Install the full chain at the server");
     nginx.change(|folder, port| site((folder, port), "", NAME, (&leaf, &[&middle]), ""));
     report.the_lines_work();
     let report = diagnose(&root, nginx.port, NAME, &[]);
@@ -272,6 +274,15 @@ fn a_method_that_changes_something_is_not_repeated() {
     let port = peer::tls(&leaf, move |stream| {
         use std::io::Write;
         let _ = seen.lock().expect("a channel").send(());
+        // Data that nobody has read would reset the connection.
+        let mut request = Vec::new();
+        while !request.ends_with(b"hidden-value") {
+            let mut byte = [0];
+            match std::io::Read::read(stream, &mut byte) {
+                Ok(1..) => request.extend(byte),
+                _ => return,
+            }
+        }
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
         stream.conn.send_close_notify();
         let _ = stream.flush();
@@ -311,7 +322,15 @@ fn with_verify_none_the_report_says_what_that_hides() {
     let ca = Ca::new();
     let nginx = one_site(&ca.leaf(&[NAME], 30), &[], "");
     let connect = format!("127.0.0.1:{}", nginx.port);
-    let output = run_by_hand(&["diagnose", "--verify", "none", "--connect", &connect, NAME]);
+    let output = run_by_hand(&[
+        "diagnose",
+        "--verbose",
+        "--verify",
+        "none",
+        "--connect",
+        &connect,
+        NAME,
+    ]);
     assert_eq!(output.status.code(), Some(0));
     let text = stdout(&output);
     assert!(text.contains("--verify none hides: certificate"), "{text}");
@@ -350,7 +369,6 @@ fn a_dead_port_and_ports_that_do_not_speak_tls() {
 fn options_without_a_use_are_refused() {
     for words in [
         &["diagnose", "--quiet", NAME][..],
-        &["diagnose", "--verbose", NAME],
         &["diagnose", "--syslog", "127.0.0.1", NAME],
         &["diagnose"],
         &["diagnose", "http://www.example.test"],

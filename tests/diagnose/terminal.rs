@@ -21,7 +21,7 @@ fn on_a_terminal(words: &[&str], environment: &[(&str, &str)]) -> String {
 #[test]
 fn colour_is_for_terminals_unless_told_otherwise() {
     let connect = format!("127.0.0.1:{}", dead_port());
-    let words = ["diagnose", "--connect", &connect, NAME];
+    let words = ["diagnose", "--verbose", "--connect", &connect, NAME];
     let with = |more: &[&'static str]| {
         let mut words = words.to_vec();
         words.extend(more);
@@ -61,7 +61,8 @@ fn only_what_is_to_be_pasted_is_wider_than_a_terminal() {
     let plain = peer::tcp(|_| {});
     for port in [good, plain, dead_port()] {
         let connect = format!("127.0.0.1:{port}");
-        let text = stdout(&run_by_hand(&["diagnose", "--connect", &connect, NAME]));
+        let words = ["diagnose", "--verbose", "--connect", &connect, NAME];
+        let text = stdout(&run_by_hand(&words));
         let report = text.split("\nFor haproxy.cfg").next().expect("a report");
         assert!(report.lines().count() > 5);
         for line in report.lines() {

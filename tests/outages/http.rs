@@ -216,6 +216,7 @@ fn a_head_that_is_too_long_for_visitors_alone() {
         .says("L7OK option httpchk")
         .says("tune.bufsize 32768")
         .says("--max-head 31744")
+        .says("tune.bufsize 32768")
         .never_says("limit of sni-check")
         .never_says("--handshake-only");
     outage.is_cured_by(&said);

@@ -129,7 +129,7 @@ impl Outage {
 pub fn diagnose(port: u16, words: &[&str]) -> Said {
     let connect = format!("127.0.0.1:{port}");
     let haproxy = chosen().program.display().to_string();
-    let mut call = vec!["diagnose", "--connect", &connect];
+    let mut call = vec!["diagnose", "--verbose", "--connect", &connect];
     if !words.iter().any(|word| word.starts_with("--haproxy")) {
         call.extend(["--haproxy", &haproxy]);
     }
@@ -149,6 +149,7 @@ impl Said {
         let blocks = self.text.split("\nFor haproxy.cfg").skip(1);
         let pair = |block: &str| {
             let (title, lines) = block.split_once("\n\n").expect("a title");
+            let (lines, _) = lines.split_once("\nWhat was seen").unwrap_or((lines, ""));
             (title.to_owned(), lines.to_owned())
         };
         blocks.map(pair).collect()

@@ -1,0 +1,151 @@
+//! What a report says agrees with what it has seen.
+
+use rcgen::date_time_ymd;
+
+use crate::report::{Report, diagnose};
+use crate::support::NAME;
+use crate::support::check::run_by_hand;
+use crate::support::nginx::{Nginx, site};
+use crate::support::peer;
+use crate::support::pki::{Ca, Leaf};
+use crate::support::stage::Stage;
+
+fn serve(leaf: &Leaf, more: &str) -> Nginx {
+    Nginx::serve(|folder, port| site((folder, port), "", NAME, (leaf, &[]), more))
+}
+
+/// The ids of the causes that a report names.
+fn causes(report: &Report) -> Vec<String> {
+    let causes = report.value["causes"].as_array().expect("causes");
+    let ids = causes
+        .iter()
+        .map(|cause| cause["id"].as_str().expect("an id"));
+    ids.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_client_certificate_that_was_sent_is_not_called_missing() {
+    let stage = Stage::new();
+    let client = Ca::named("Others").leaf(&["client"], 30).both_pem();
+    let crt = stage.folder.file("client.pem", &client);
+    let verify = [
+        "-Verify",
+        "1",
+        "-verify_return_error",
+        "-CAfile",
+        &stage.ca_file,
+    ];
+    let port = stage.openssl("leaf", &verify);
+    let report = diagnose(&stage.ca, port, NAME, &["--crt", &crt]);
+    assert_eq!(causes(&report), ["client-certificate-untrusted"]);
+    report.is_fixed("options");
+}
+
+#[test]
+fn an_expired_root_in_the_file_is_fixed_in_the_file_though_the_server_sends_the_new_root() {
+    let past = |params: &mut rcgen::CertificateParams| {
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+    };
+    let old = Ca::with("Root", past);
+    let renewed = Ca::with("Root", |_| {});
+    let leaf = old.leaf(&[NAME], 30);
+    let nginx =
+        Nginx::serve(|folder, port| site((folder, port), "", NAME, (&leaf, &[&renewed]), ""));
+    let report = diagnose(&old, nginx.port, NAME, &[]);
+    report.is_fixed("files");
+    let advice = report.value["cure"]["advice"].to_string();
+    assert!(!advice.contains("at the server"), "{advice}");
+}
+
+#[test]
+fn a_chain_that_verify_none_does_not_look_at_is_judged_by_the_ca_file_of_the_call() {
+    let ca = Ca::new();
+    let nginx = serve(&ca.leaf(&[NAME], 30), "");
+    let report = diagnose(&ca, nginx.port, NAME, &["--verify=none"]);
+    assert_eq!(report.code, 0);
+    assert!(
+        !report.steps().contains("issuer unknown"),
+        "{}",
+        report.steps()
+    );
+    assert!(causes(&report).is_empty(), "{:?}", causes(&report));
+}
+
+#[test]
+fn an_alert_that_a_made_up_name_gets_as_well_is_about_the_name() {
+    let ca = Ca::new();
+    // handshake_failure, access_denied, internal_error.
+    for alert in [40, 49, 80] {
+        let port = peer::tcp(move |mut stream| {
+            use std::io::{Read, Write};
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(&[21, 3, 3, 0, 2, 2, alert]);
+        });
+        let report = diagnose(&ca, port, NAME, &[]);
+        assert_eq!(
+            causes(&report).first().map(String::as_str),
+            Some("sni-unknown"),
+            "{alert}"
+        );
+        report.is_fixed("options");
+    }
+}
+
+#[test]
+fn a_limit_on_requests_is_fixed_where_the_advice_says() {
+    let ca = Ca::new();
+    let nginx = serve(&ca.leaf(&[NAME], 30), "location /often { return 429; }");
+    let report = diagnose(&ca, nginx.port, NAME, &["--uri=/often"]);
+    assert_eq!(causes(&report), ["asked-too-often"]);
+    report.is_fixed("haproxy.cfg");
+    let lines = report.value["cure"]["builtin"].as_str().expect("lines");
+    assert!(lines.contains("inter 30000ms"), "{lines}");
+}
+
+#[test]
+fn an_application_that_answers_503_itself_is_not_only_called_a_proxy() {
+    let ca = Ca::new();
+    let nginx = serve(&ca.leaf(&[NAME], 30), "location /sick { return 503; }");
+    let report = diagnose(&ca, nginx.port, NAME, &["--uri=/sick"]);
+    assert_eq!(
+        causes(&report),
+        ["application-failing", "gateway-without-backend"]
+    );
+    report.is_fixed("server");
+}
+
+#[test]
+fn a_certificate_of_tomorrow_may_be_this_hosts_clock() {
+    let ca = Ca::new();
+    let leaf = ca.leaf_with(&[NAME], |params| {
+        params.not_before = time::OffsetDateTime::now_utc() + time::Duration::days(1);
+    });
+    let nginx = serve(&leaf, "");
+    let report = diagnose(&ca, nginx.port, NAME, &[]);
+    assert_eq!(causes(&report), ["clock-behind", "certificate-of-tomorrow"]);
+    report.is_fixed("host");
+}
+
+#[test]
+fn a_screen_without_verbose_fits_a_terminal() {
+    let ca = Ca::new();
+    let stage = Stage::new();
+    let good = serve(&stage.leaf, "");
+    let folder = crate::support::folder::Folder::new();
+    let ca_file = folder.file("ca.pem", &ca.pem);
+    for (port, ca) in [
+        (good.port, &stage.ca_file),
+        (good.port, &ca_file),
+        (crate::support::dead_port(), &ca_file),
+    ] {
+        let connect = format!("127.0.0.1:{port}");
+        let output = run_by_hand(&["diagnose", "--ca-file", ca, "--connect", &connect, NAME]);
+        let text = crate::support::check::stdout(&output);
+        assert!(text.lines().count() <= 34, "{text}");
+        assert!(
+            text.contains("What was seen (--verbose shows all of it)"),
+            "{text}"
+        );
+    }
+}
