@@ -202,6 +202,7 @@ mod tests {
     /// A sentence that asks for a change elsewhere than the cause's place is a contradiction.
     #[test]
     fn no_sentence_contradicts_the_place_of_the_fix() {
+        let mut wrong = Vec::new();
         for cause in all() {
             let text = [cause.what, cause.change].join(" ");
             let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
@@ -222,7 +223,10 @@ mod tests {
                 "maintenance",
             ]);
             match cause.place {
-                Place::Config | Place::Value => assert!(here, "{}: {text}", cause.id),
+                Place::Config | Place::Value if !here => {
+                    wrong.push(format!("{}: {text}", cause.id));
+                }
+                Place::Config | Place::Value => {}
                 Place::Files => assert!(says(&["file"]), "{}: {text}", cause.id),
                 Place::Server | Place::Network => {
                     let there = says(&[
@@ -240,12 +244,15 @@ mod tests {
                         "issued",
                         "Fix what",
                     ]);
-                    assert!(there, "{}: {text}", cause.id);
+                    if !there {
+                        wrong.push(format!("{}: {text}", cause.id));
+                    }
                 }
                 Place::Host => {}
             }
             // The place decides this sentence, so no entry may say it itself.
             assert!(!text.contains("othing in haproxy.cfg"), "{}", cause.id);
         }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 }

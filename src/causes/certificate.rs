@@ -78,7 +78,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateNotYetValid, 2)],
         what: "The certificate was made for a later date, or by a host whose clock is ahead.",
         confirm: "sni-check diagnose --verbose shows when each certificate starts.",
-        change: "Install the certificate that is valid now.",
+        change: "Install at the server the certificate that is valid now.",
         ..Cause::BASE
     },
     Cause {
@@ -269,7 +269,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateInvalid, 6)],
         what: "A signature of the chain is wrong: an issuer's certificate has the right name, but another key than the one that signed.",
         confirm: "openssl verify -CAfile FILE -untrusted CHAIN CERTIFICATE says `signature failure`.",
-        change: "Install the certificate and its chain together, as the CA gave them.",
+        change: "Install at the server the certificate and its chain together, as the CA gave them.",
         weigh: |facts| {
             let wrong = fault(facts, |fault| *fault == CertificateFailure::BadSignature);
             Weight::likely_if(wrong && namesake(facts).is_none())
@@ -308,7 +308,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The certificate may be good, but sni-check can't judge it (a limit of sni-check): its library doesn't support the form, key or signature.",
         confirm: "The line says `limit of sni-check`. docs/limits.md lists the limits.",
-        change: "Use HAProxy's own check for this server (check-sni).",
+        change: "Use HAProxy's own check for this server: check-sni on the server line.",
         weigh: |facts| {
             Weight::likely_if(fault(facts, |fault| {
                 matches!(fault, CertificateFailure::Limit(_))

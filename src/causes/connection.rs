@@ -150,6 +150,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "socket-locked",
         shows_as: &[at(Code::Unreachable, 7)],
+        place: Place::Host,
         what: "This user may not connect to the unix socket.",
         confirm: "ls -l CHROOT/PATH, and the mode of each folder above it.",
         change: "Give HAProxy's user access to the socket and its folder.",

@@ -76,7 +76,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The page redirects to itself, because the server believes that visitors don't use HTTPS.",
         confirm: "The redirect in the line points to the page that was asked for.",
-        change: "Send X-Forwarded-Proto: https, in the check and for visitors.",
+        change: "Send X-Forwarded-Proto: https, in the check (--header) and for visitors (http-request set-header).",
         weigh: |facts| Weight::likely_if(redirects_to_itself(facts)),
         trials: |facts| match redirects_to_itself(facts) {
             true => vec![Trial::new(facts, |options| {
@@ -229,15 +229,6 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
-        id: "upgrade-wanted",
-        shows_as: &[at(Code::Status, 24)],
-        what: "The server wants another protocol for this page (426 Upgrade Required), for example a WebSocket or a newer HTTP.",
-        confirm: "The header Upgrade of its answer names the protocol.",
-        change: "Let the server answer a page in HTTP/1.1, and check that page (--uri).",
-        weigh: |facts| Weight::likely_if(facts.status() == Some(426)),
-        ..Cause::BASE
-    },
-    Cause {
         id: "request-refused",
         shows_as: &[at(Code::Status, 21), at(Code::ResponseClosed, 3)],
         place: Place::Value,
@@ -278,7 +269,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The page never ends (it is a stream), and an expectation reads its body.",
         confirm: "The line says `within its body`.",
-        change: "Check another page, or expect only a status.",
+        change: "Check another page (--uri), or expect only a status (--expect).",
         weigh: |facts| {
             let read = matches!(
                 facts.failure(),
@@ -401,7 +392,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The response has no body (204, a redirect). No rule about a body holds then, negated or not.",
         confirm: "The line says `no response body`.",
-        change: "Check a page that has a body, or expect only a status.",
+        change: "Check a page that has a body (--uri), or expect only a status (--expect).",
         weigh: |facts| Weight::proved_if(matches!(facts.failure(), Some(Failure::NoBody { .. }))),
         ..Cause::BASE
     },
@@ -411,7 +402,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The regular expression needs more time or memory than there is (a limit of sni-check).",
         confirm: "The line says `limit of sni-check`.",
-        change: "Simplify it: [\\s\\S]* for (.|\\n)*, a text in place of nested repetitions.",
+        change: "Simplify --expect: [\\s\\S]* for (.|\\n)*, a text in place of nested repetitions.",
         weigh: |facts| {
             Weight::proved_if(matches!(facts.failure(), Some(Failure::Undecided { .. })))
         },
@@ -449,7 +440,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "response-cut-for-visitors",
-        shows_as: &[at(Code::Healthy, 9)],
+        shows_as: &[at(Code::Healthy, 10)],
         what: "The server cuts off its response: visitors get only a part of the page. The check reads no more than its expectations need, so it is UP.",
         confirm: "curl says `transfer closed with outstanding read data remaining`.",
         change: "Repair the application. Until then --expect 'string TEXT' with a text from the end of the page notices it.",
@@ -461,7 +452,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "visitors-get-error",
-        shows_as: &[at(Code::Healthy, 10)],
+        shows_as: &[at(Code::Healthy, 11)],
         place: Place::Value,
         what: "The check is UP, but visitors with Host {visitor-host} get status {visitor-status}.",
         confirm: "sni-check diagnose sends one visitor's request through HAProxy.",
@@ -477,7 +468,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Healthy, 7)],
         what: "sni-check is UP, but HAProxy's own check is not ({own-check}).",
         confirm: "sni-check diagnose --verbose shows what each kind of check says.",
-        change: "Find out why before you rely on sni-check here: HAProxy connects for visitors as its own check does.",
+        change: "Find out why before you rely on sni-check here: HAProxy connects to the server for visitors as its own check does.",
         weigh: |facts| {
             let down = facts.own_check_is_up() == Some(false);
             Weight::proved_if(down && !facts.is_up_by(Way::WithAgent))
