@@ -45,17 +45,12 @@ about a second, as this user, with a configuration of its own, to check the
 server and to try the lines before they are printed. Nothing is changed
 anywhere. The exit code is the check's.
 
-<<<<<<< HEAD
 Without a TARGET it finds HAProxy's configuration, reads HAProxy's statistics,
 and diagnoses every server that is DOWN. BACKEND/SERVER as the TARGET is one
 server of the configuration. Otherwise TARGET is a URL or HOST[:PORT], and the
-options are those of a check (see sni-check --help), without --quiet, --verbose
-and --syslog. It has these, too:
-=======
-TARGET is a URL or HOST[:PORT]. The options are those of a check (see
-sni-check --help), without --quiet and --syslog. --verbose prints everything
-that was seen, and lines that do not work yet. It has these, too:
->>>>>>> 944a8b6 (Screens of diagnose fit a terminal; visitors who get an error are the finding; each contradiction has a test)
+options are those of a check (see sni-check --help), without --quiet and
+--syslog. --verbose prints everything that was seen, and lines that do not work
+yet. It has these, too:
 
 Examples:
   sni-check diagnose

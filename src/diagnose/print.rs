@@ -28,14 +28,9 @@ impl Report<'_> {
         let mut text = String::new();
         let verbose = self.facts().options.verbose;
         self.summary(&mut text);
-<<<<<<< HEAD
-        self.print_details(&mut text);
-        for block in self.blocks() {
-=======
         // Lines that don't work yet are those that the operator has, so they are details.
         let blocks = self.blocks().into_iter();
         for block in blocks.filter(|block| verbose || block.is_up() || block.tried.is_none()) {
->>>>>>> 944a8b6 (Screens of diagnose fit a terminal; visitors who get an error are the finding; each contradiction has a test)
             let kind = match block.kind {
                 Kind::Builtin => "HAProxy's own check",
                 Kind::External => "sni-check",
@@ -48,16 +43,7 @@ impl Report<'_> {
             );
             _ = write!(text, "\n{}\n\n{}", printable(&title), block.text);
         }
-        match verbose {
-            true => {
-                text += "\nWhat was seen:\n";
-                for (index, step) in self.steps.iter().enumerate() {
-                    print_step(&mut text, index + 1, step);
-                }
-                self.view(&mut text);
-            }
-            false => self.seen(&mut text),
-        }
+        self.print_details(&mut text);
         paint(text, self.facts().options.color.unwrap_or_default())
     }
 
@@ -86,7 +72,6 @@ impl Report<'_> {
         }
     }
 
-<<<<<<< HEAD
     /// The causes, each with what to do.
     pub fn print_findings(&self, text: &mut String) {
         for finding in &self.findings {
@@ -94,8 +79,12 @@ impl Report<'_> {
         }
     }
 
-    /// What was seen step by step, and HAProxy's view.
+    /// What was seen: with --verbose step by step and with HAProxy's view, otherwise in a few lines.
     pub fn print_details(&self, text: &mut String) {
+        if !self.facts().options.verbose {
+            return self.seen(text);
+        }
+        *text += "\nWhat was seen:\n";
         for (index, step) in self.steps.iter().enumerate() {
             print_step(text, index + 1, step);
         }
@@ -113,7 +102,6 @@ impl Report<'_> {
         findings.map(|finding| finding.what.clone()).collect()
     }
 
-=======
     /// What was seen, in a few lines: what is as it should be in one, and the rest by its first line.
     fn seen(&self, text: &mut String) {
         *text += "\nWhat was seen (--verbose shows all of it):\n";
@@ -147,7 +135,6 @@ impl Report<'_> {
         }
     }
 
->>>>>>> 944a8b6 (Screens of diagnose fit a terminal; visitors who get an error are the finding; each contradiction has a test)
     fn view(&self, text: &mut String) {
         let facts = self.facts();
         let trusted = lines::ca_file(&facts.options);
