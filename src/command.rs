@@ -1,28 +1,28 @@
-//! The commands: what the first word of a call asks for. `--help`, the manual and the completions
-//! list them from here. Which options a command accepts stands in the table of options.
+//! The commands, chosen by the first word of a call. `--help`, the manual and the completions list
+//! them from here. The table of options says which options each command accepts.
 
 use anyhow::Result;
 
 use crate::haproxy::Caller;
 use crate::refusal::refusal;
 
-/// The commands. A host of such a name is written with its port.
+/// The commands. To check a host that has the name of a command, write it with its port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// A check: HAProxy's, or by hand. It has no name.
+    /// A check, by HAProxy or on the command line. This command has no name.
     Check,
-    /// What is wrong, at which layer, and what to put into haproxy.cfg.
+    /// Finds out what is wrong, at which layer, and what to write in haproxy.cfg.
     Diagnose,
-    /// What keeps the checks of a haproxy.cfg from working.
+    /// Lists everything that prevents the checks of a haproxy.cfg from working.
     Doctor,
-    /// A local server that makes the checks for HAProxy's http-check.
+    /// Runs a local server that makes the checks for HAProxy's http-check.
     Serve,
-    /// What an exit code means.
+    /// Explains an exit code.
     Explain,
 }
 
 impl Command {
-    /// The commands that are asked for by name.
+    /// The commands that have a name.
     pub const NAMED: [Command; 4] = [
         Command::Diagnose,
         Command::Doctor,
@@ -30,7 +30,7 @@ impl Command {
         Command::Explain,
     ];
 
-    /// The first word of a call.
+    /// Returns the first word of a call of this command.
     pub fn name(self) -> &'static str {
         match self {
             Command::Check => "",
@@ -41,7 +41,8 @@ impl Command {
         }
     }
 
-    /// What follows the name: words in capitals stand for a value, `[…]` may be left out.
+    /// Returns the arguments after the name. Words in capitals stand for a value; `[…]` is
+    /// optional.
     pub fn arguments(self) -> &'static str {
         match self {
             Command::Check => "[OPTION...] TARGET",
@@ -52,7 +53,7 @@ impl Command {
         }
     }
 
-    /// What it is for, in one phrase.
+    /// Returns the purpose of the command, in one phrase.
     pub fn purpose(self) -> &'static str {
         match self {
             Command::Check => "one check of a server",
@@ -65,10 +66,11 @@ impl Command {
         }
     }
 
-    /// Takes the command's name off the words.
+    /// Removes the name of the command from the words.
     ///
     /// # Errors
-    /// HAProxy asks for more than a check, or the name of a command is misspelled.
+    ///
+    /// HAProxy calls a command other than a check, or the name of a command is misspelled.
     pub(crate) fn take(words: &mut Vec<String>, caller: Option<&Caller>) -> Result<Command> {
         let named = |word: &String| {
             Command::NAMED
@@ -76,7 +78,8 @@ impl Command {
                 .find(|command| command.name() == word)
         };
         let Some(command) = words.first().and_then(named) else {
-            // What HAProxy hands over begins with an option, and every check would pay for the look.
+            // HAProxy's arguments begin with an option. Skipping the comparison keeps each check
+            // cheap.
             if caller.is_none()
                 && let Some(word) = words.first()
             {
@@ -93,7 +96,7 @@ impl Command {
     }
 }
 
-/// Refuses what is probably a misspelled command.
+/// Refuses a word that is probably a misspelled command.
 fn check_spelling(word: &str) -> Result<()> {
     let names = Command::NAMED.map(Command::name).into_iter();
     let mut names = names.chain(["--help", "--version"]);
@@ -101,10 +104,8 @@ fn check_spelling(word: &str) -> Result<()> {
     if let Some(meant) = names.find(near) {
         return Err(refusal(
             format!("`{word}`"),
-            "is taken for a misspelled command",
-            format!(
-                "did you mean {meant}? A host called {word} is written with its port, {word}:443"
-            ),
+            "looks like a misspelled command",
+            format!("did you mean {meant}? To check a host called {word}, write {word}:443"),
         ));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What `--help` prints. The options come from their definitions and from the table of options.
+//! The text of `--help`, made from the definitions of the options and from the table of options.
 
 use argh::{ArgsInfo, CommandInfoWithArgs, FlagInfo, FlagInfoKind};
 
@@ -11,10 +11,10 @@ use crate::output::wrap::paragraph;
 use crate::serve::ServeOptions;
 use crate::{diagnose, explain};
 
-/// Where the descriptions begin.
+/// The column in which the descriptions begin.
 const COLUMN: usize = 25;
 
-/// The `--help` of a command.
+/// Returns the `--help` text of a command.
 pub(crate) fn of(command: Command) -> String {
     let words = ["sni-check", command.name(), command.arguments()];
     let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
@@ -29,7 +29,7 @@ pub(crate) fn of(command: Command) -> String {
     text
 }
 
-/// The options in their groups, and the other commands.
+/// Appends the options by group, and the other commands.
 fn check(text: &mut String) {
     let info = Options::get_args_info();
     paragraph(text, "", info.description);
@@ -48,7 +48,7 @@ fn check(text: &mut String) {
     examples_and_notes(text, Command::Check, &info);
 }
 
-/// The options that only diagnose accepts, among what it says about itself.
+/// Appends the options that only diagnose accepts.
 fn diagnose(text: &mut String) {
     let (about, examples) = diagnose::HELP.split_once("\nExamples:").unwrap_or_default();
     *text += about;
@@ -77,7 +77,7 @@ fn section<'a>(text: &mut String, title: &str, flags: impl Iterator<Item = &'a F
     *text += &format!("\n{title}:\n");
     for flag in flags {
         let label = label(flag);
-        // One space has to part it from the description.
+        // At least one space must separate the label from the description.
         let label = match label.chars().count() < COLUMN {
             true => format!("{label:<COLUMN$}"),
             false => {
@@ -90,12 +90,12 @@ fn section<'a>(text: &mut String, title: &str, flags: impl Iterator<Item = &'a F
     }
 }
 
-/// The last option of every command.
+/// Appends `--help`, the last option of every command.
 fn help_itself(text: &mut String) {
     *text += &format!("{:<COLUMN$}print this help\n", "  -h, --help");
 }
 
-/// An option with its value's name, such as `  --port N`.
+/// Returns an option with the name of its value, such as `  --port N`.
 fn label(flag: &FlagInfo<'_>) -> String {
     let short = flag.short.map(|letter| format!("-{letter}, "));
     let value = match flag.kind {

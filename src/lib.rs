@@ -1,4 +1,4 @@
-//! HTTPS health check with SNI, for HAProxy's `external-check` and by hand.
+//! HTTPS health check with SNI, for HAProxy's `external-check` and for the command line.
 //!
 //! `argv + environment -> Options -> Plan -> probe -> Verdict -> exit code + line`, in one
 //! direction. The modules in reading order:
@@ -61,24 +61,24 @@ use crate::plan::{Output, Plan};
 use crate::refusal::refusal;
 use crate::serve::ServeCall;
 
-/// What a call asks for.
+/// The task that a call describes.
 enum Task {
     /// A check.
     Check(Box<Plan>),
-    /// `diagnose`: the check's plan, and the options it came from.
+    /// `diagnose`: the plan of the check, and the options that the plan was made from.
     Diagnose(Box<Plan>, Box<Options>),
-    /// `diagnose` about servers of haproxy.cfg.
+    /// `diagnose` for servers of haproxy.cfg.
     Servers(Box<ServersCall>),
     /// `doctor`.
     Doctor(Box<DoctorOptions>),
     /// `serve`.
     Serve(Box<ServeCall>),
-    /// `explain`, `--help` or `--version`: only this text.
+    /// `explain`, `--help` or `--version`, which only print this text.
     Text(String),
 }
 
-/// Runs the program on these arguments and this process's environment, prints what there is to print, and
-/// returns the exit code.
+/// Runs the program with these arguments and the environment of this process, prints the result,
+/// and returns the exit code.
 pub fn run(words: Vec<OsString>) -> Code {
     let start = Instant::now();
     exit_on_panic();
@@ -105,8 +105,8 @@ fn refused(caller: Option<&Caller>, output: &Output, error: &anyhow::Error) -> C
     Code::Refused
 }
 
-/// Finds out which command a call asks for; the other words are its own. A call by which this program
-/// becomes another one doesn't come back.
+/// Returns the command that a call names, and the remaining words. If a call names an inner command,
+/// this process becomes another program and never returns.
 fn command(words: Vec<OsString>, caller: Option<&Caller>) -> Result<(Command, Vec<String>)> {
     let mut words = words.into_iter().map(word).collect::<Result<Vec<_>>>()?;
     if caller.is_none() && words == [doctor::INNER_COMMAND] {
@@ -123,7 +123,7 @@ fn command(words: Vec<OsString>, caller: Option<&Caller>) -> Result<(Command, Ve
     Ok((command, words))
 }
 
-/// Does what a call asks for.
+/// Performs a command and returns its exit code.
 fn perform(command: Command, words: Vec<String>, caller: Option<Caller>, start: Instant) -> Code {
     let mut output = Output::default();
     let task = task(command, words, caller.clone(), &mut output, start);
@@ -131,7 +131,7 @@ fn perform(command: Command, words: Vec<String>, caller: Option<Caller>, start: 
     done.unwrap_or_else(|error| refused(caller.as_ref(), &output, &error))
 }
 
-/// Does a task.
+/// Performs a task and returns its exit code.
 fn answer(task: Task, start: Instant) -> Result<Code> {
     Ok(match task {
         Task::Check(plan) => {
@@ -158,8 +158,8 @@ fn answer(task: Task, start: Instant) -> Result<Code> {
     })
 }
 
-/// Makes sense of arguments and environment. `output` is filled in as soon as it is known, so that a
-/// refusal reaches the syslog, too.
+/// Turns arguments and environment into a task. `output` is set as soon as the output options are
+/// known, so that a refusal also reaches the syslog.
 fn task(
     command: Command,
     words: Vec<String>,
@@ -188,7 +188,7 @@ fn task(
     }
 }
 
-/// Makes sense of the options of a command that probes a server.
+/// Turns the options of a command that probes a server into a task.
 fn probing(
     command: Command,
     words: Vec<String>,
@@ -199,7 +199,7 @@ fn probing(
     let options = match &caller {
         Some(_) => {
             let path = env::var_os("PATH").unwrap_or_default();
-            // HAProxy's arguments can't be mistaken for options or for the value of an option.
+            // HAProxy's four arguments can't be mistaken for options or option values.
             let mut options = handed::options(Carrier::Path, &path)?;
             options.target = words;
             options
@@ -217,7 +217,7 @@ fn probing(
         let timeout = options.timeout.map(|time| time.0);
         expiry::options_known(caller.as_ref(), output, timeout, start);
     }
-    // A name that is not UTF-8 is refused as a name, but only where it is one.
+    // A name that isn't UTF-8 is refused where a name is read, not here.
     let sni_host = env::var_os("SNI_HOST");
     let sni_host = sni_host.as_ref().map(|name| name.to_string_lossy());
     let plan = Plan::new(&options, caller, sni_host.as_deref(), output.clone())?;
@@ -248,7 +248,7 @@ fn version(options: &Options) -> Result<Task> {
     ))
 }
 
-/// Makes a panic, on any thread, end the process with the documented code and one line.
+/// Makes a panic on any thread end the process with the documented exit code and one line.
 pub fn exit_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         write_line(

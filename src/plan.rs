@@ -1,5 +1,5 @@
-//! The plan: everything typed and read, every conflict refused. After it nobody looks at the command
-//! line, the environment or a file.
+//! The plan of a check: all values parsed, all files read, and all conflicts refused. Later code
+//! never reads the command line, the environment or a file.
 
 mod files;
 mod host;
@@ -43,15 +43,16 @@ use crate::options::Options;
 use crate::options::values::TlsVersion;
 use crate::refusal::{exclusive, refusal};
 
-/// Ends before HAProxy's default `inter 2s` kills the check and its diagnosis with it.
+/// The check must end before HAProxy's default `inter 2s`. Otherwise HAProxy kills it before it can
+/// report the cause.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_millis(1800);
 
-/// All that a probe needs.
+/// Everything that a probe needs.
 #[derive(Debug)]
 pub struct Plan {
-    /// HAProxy's names for the server, when HAProxy asks.
+    /// HAProxy's names for the backend and server, if HAProxy runs this check.
     pub caller: Option<Caller>,
-    /// What to dial.
+    /// The address to connect to.
     pub target: Target,
     /// The names: sent as SNI, verified, sent as Host.
     pub names: Names,
@@ -59,15 +60,15 @@ pub struct Plan {
     pub source: Option<SocketAddr>,
     /// The PROXY protocol header to send first.
     pub proxy: Option<ProxyHeader>,
-    /// TLS apart from the names.
+    /// The TLS parameters except the names.
     pub tls: Tls,
-    /// The request and what its response must be.
+    /// The request, and what its response must be.
     pub request: Request,
-    /// The check ends with the handshake; the request is not sent.
+    /// True if the check ends with the handshake and sends no request.
     pub handshake_only: bool,
-    /// For the whole check, over all phases.
+    /// The time limit of the whole check, over all phases.
     pub timeout: Duration,
-    /// What is said where.
+    /// What is printed, and where.
     pub output: Output,
 }
 
@@ -75,38 +76,40 @@ pub struct Plan {
 /// (<https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyHeader {
-    /// Text, with the connection's real addresses.
+    /// Version 1: text, with the real addresses of the connection.
     V1,
-    /// Binary, as LOCAL: what HAProxy's own checks send.
+    /// Version 2: binary, with the LOCAL command. HAProxy's own checks send the same header.
     V2Local,
 }
 
-/// The TLS parameters apart from the names.
+/// The TLS parameters except the names.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// What makes a certificate acceptable; `None` for `--verify none`.
+    /// The requirements for the server's certificate. `None` for `--verify none`.
     pub verification: Option<Arc<Verification>>,
     /// The client certificate.
     pub identity: Option<Arc<rustls::sign::CertifiedKey>>,
-    /// The lowest version offered.
+    /// The lowest TLS version that is offered.
     pub min_version: TlsVersion,
-    /// The highest version offered.
+    /// The highest TLS version that is offered.
     pub max_version: TlsVersion,
-    /// The protocols offered by ALPN, the most wanted first; empty for no ALPN.
+    /// The protocols that ALPN offers, the preferred protocol first. Empty means no ALPN.
     pub alpn: Vec<String>,
-    /// A certificate of the chain that ends sooner makes the check fail.
+    /// The check fails if a certificate of the chain expires within this number of days.
     pub min_cert_days: Option<u32>,
-    /// A certificate of the chain that ends sooner is mentioned.
+    /// The check warns if a certificate of the chain expires within this number of days.
     pub warn_cert_days: Option<u32>,
 }
 
 impl Plan {
     /// Resolves options into a plan.
     ///
-    /// `sni_host` is the variable SNI_HOST.
+    /// `sni_host` is the value of the variable SNI_HOST.
     ///
     /// # Errors
-    /// Each refused option in one sentence that names it and what to write instead.
+    ///
+    /// A refusal of an option or of a combination of options. It names the option and what to write
+    /// instead.
     pub fn new(
         options: &Options,
         caller: Option<Caller>,
@@ -124,10 +127,12 @@ impl Plan {
         )
     }
 
-    /// The same with the options' files already read, and with these arguments as the target.
+    /// Like [`Plan::new`], but with the options' files already read, and with `arguments` as the
+    /// target.
     ///
     /// # Errors
-    /// As [`Plan::new`].
+    ///
+    /// The same as for [`Plan::new`].
     pub fn of(
         options: &Options,
         material: &Material,
@@ -167,7 +172,7 @@ impl Plan {
         })
     }
 
-    /// The status that HAProxy's own check of the same kind would show for this code.
+    /// Returns the status that HAProxy's own check of this kind would show for `code`.
     pub fn haproxy_word(&self, code: Code) -> &'static str {
         match code {
             Code::Healthy if self.handshake_only => "L6OK",
@@ -175,7 +180,7 @@ impl Plan {
         }
     }
 
-    /// The server in the words of whoever asks: HAProxy's `backend/server`, or the host by hand.
+    /// Returns the name of the server: HAProxy's `backend/server`, or the host on the command line.
     pub fn subject(&self) -> String {
         match &self.caller {
             Some(caller) => caller.to_string(),
@@ -184,7 +189,7 @@ impl Plan {
     }
 }
 
-/// Refuses what asks for HTTP beside `--handshake-only`.
+/// Refuses options that need HTTP if `--handshake-only` is given.
 fn refuse_http(options: &Options, url_uri: Option<&str>) -> Result<()> {
     let in_url = url_uri.is_some_and(|path| path != "/");
     let given = options.about_http().into_iter();
@@ -194,7 +199,7 @@ fn refuse_http(options: &Options, url_uri: Option<&str>) -> Result<()> {
     }
 }
 
-/// What a request can follow is HTTP/1.
+/// Returns the ALPN protocols. If the check sends a request, all of them must be HTTP/1.
 fn alpn(options: &Options) -> Result<Vec<String>> {
     let names = options.alpn.as_ref().map_or(&[][..], |alpn| &alpn.0);
     let other = names.iter().find(|name| !HTTP1.contains(&name.as_str()));

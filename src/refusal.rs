@@ -1,26 +1,27 @@
-//! Why a call is refused before anything is sent: the option, what is wrong with it, and what to write
-//! instead.
+//! Refused calls: the option, what is wrong with it, and what to write instead. A refused call
+//! sends nothing.
 
 use std::fmt;
 
 use anyhow::{Error, Result};
 
-/// Why a call is refused. [`anyhow::Error`] carries it, so that doctor can show its parts separately.
+/// The reason why a call is refused. [`anyhow::Error`] carries it, so that doctor can show its
+/// parts separately.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The option, with its value where that helps: `--timeout 5x`.
+    /// The option, with its value if the value helps: `--timeout 5x`.
     pub subject: String,
-    /// What is wrong, as the rest of a sentence that begins with the subject: `is not a time`.
+    /// The fault, as the rest of a sentence that begins with the subject: `is not a time`.
     pub what: String,
-    /// What to do instead, which reads well after `; ` and after a label: `write a number and a unit,
-    /// such as 2s`. Only `did you mean X?` is a question.
+    /// What to do instead: `write a number and a unit, such as 2s`. It must read well after `; `
+    /// and after a label. Only `did you mean X?` may be a question.
     pub write: String,
-    /// The other faults of the same call, in the order of its words.
+    /// Further faults of the same call, in the order of its words.
     pub also: Vec<Refusal>,
 }
 
 impl Refusal {
-    /// What to do about every fault, as a sentence that stands alone.
+    /// Returns what to do about all faults, as a sentence of its own.
     pub fn instead(&self) -> String {
         let nearest = self.write.strip_prefix("did you mean ");
         let mut text = match nearest.and_then(|write| write.strip_suffix('?')) {
@@ -50,10 +51,10 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// What to do about an empty value. Mostly a variable isn't set.
+/// What to do about an empty value. The usual cause is a variable that isn't set.
 pub(crate) const SET_THE_VARIABLE: &str = "give it a value, or set the variable that it comes from";
 
-/// A refusal as an error.
+/// Builds a refusal, as an error.
 pub(crate) fn refusal(
     subject: impl Into<String>,
     what: impl Into<String>,
@@ -67,14 +68,14 @@ pub(crate) fn refusal(
     })
 }
 
-/// Joins the faults of one call into one refusal. A fault that repeats an earlier fault is left out.
-/// Returns `None` if there is no fault.
+/// Joins the faults of one call into one refusal, and drops repeated faults. Returns `None` if
+/// there is no fault.
 pub(crate) fn together(faults: Vec<Error>) -> Option<Error> {
     let mut all: Vec<Refusal> = Vec::new();
     for fault in faults {
         let mut first = match fault.downcast::<Refusal>() {
             Ok(refusal) => refusal,
-            // It has no parts to join.
+            // Such an error isn't a `Refusal`, so it has no parts to join.
             Err(fault) => return Some(fault),
         };
         let others = std::mem::take(&mut first.also);
@@ -93,9 +94,9 @@ pub(crate) fn together(faults: Vec<Error>) -> Option<Error> {
     Some(Error::new(first))
 }
 
-/// Names the option or URL that a refused part belongs to.
+/// Adds the option or URL that a refused part belongs to.
 pub(crate) trait Of<T> {
-    /// Puts `option` before the subject.
+    /// Puts `option` in front of the subject.
     fn of(self, option: &str) -> Result<T>;
 }
 
@@ -117,7 +118,7 @@ impl<T> Of<T> for Result<T, Misfit> {
     }
 }
 
-/// What is wrong with a value, for code that reads a value and doesn't know its option.
+/// A fault of a value. Code that reads a value doesn't know its option, so it returns a `Misfit`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
     what: String,
@@ -125,7 +126,7 @@ pub struct Misfit {
 }
 
 impl Misfit {
-    /// What is wrong, and what to write instead, as in [`Refusal`].
+    /// Builds a misfit. The parameters have the same meaning as in [`Refusal`].
     pub(crate) fn new(what: impl Into<String>, write: impl Into<String>) -> Misfit {
         Misfit {
             what: what.into(),
@@ -144,7 +145,7 @@ impl Misfit {
     }
 }
 
-/// Unit separator. No message contains it, and it is taken out of values that are shown.
+/// Unit separator. No message contains it, and values are shown without it.
 const APART: char = '\u{1f}';
 
 impl fmt::Display for Misfit {
@@ -153,7 +154,7 @@ impl fmt::Display for Misfit {
     }
 }
 
-/// Refuses two options that contradict each other, by their names.
+/// Refuses two options that contradict each other. The message names both.
 pub(crate) fn exclusive(one: bool, one_name: &str, other: bool, other_name: &str) -> Result<()> {
     if one && other {
         return Err(refusal(

@@ -1,4 +1,4 @@
-//! The files that options name: which of them may be read, and whether they are still the same.
+//! The files that options name: which files may be read, and whether they have changed.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
@@ -19,31 +19,32 @@ use super::walk::{Bounds, open_in};
 use crate::deadline::Deadline;
 use crate::refusal::refusal;
 
-/// How large a file may be, in bytes; revocation lists are the largest.
+/// The largest file that is read, in bytes. Revocation lists are the largest files in practice.
 const LARGEST: u64 = 64 << 20;
 
-/// How much is read at once. No signal ends a process in the middle of a read, which for some files of the
-/// kernel's takes a while.
+/// How many bytes are read at once. No signal ends a process in the middle of a read, and reads of
+/// some kernel files are slow.
 const PIECE: usize = 64 << 10;
 
-/// What a file takes of the memory beside its content.
+/// How much memory a file needs in addition to its content.
 const SMALL: usize = 2 << 10;
 
-/// The kernel's own file systems. Nothing that an option wants is there: some of their files are endless,
-/// slow or secret.
+/// The kernel's own file systems, /proc and /sys. No option needs a file there, and some of these
+/// files are endless, slow or secret.
 const KERNELS: [FsWord; 2] = [PROC_SUPER_MAGIC, 0x6265_6572];
 
-/// How large a file of serve's requests may be, in bytes: all of them share 64 MB of memory.
+/// The largest file that requests to serve may name, in bytes. All these files share the memory
+/// budget of serve.
 const LARGEST_SHARED: u64 = 4 << 20;
 
 /// The files that options may name.
 #[derive(Debug, Default)]
 pub struct Files {
     scope: Scope,
-    /// What the checks of serve share, and when the one that reads has to end.
+    /// What the checks of serve share, and the deadline of the check that reads.
     shared: Option<(Arc<Library>, Deadline)>,
     read: RefCell<Seen>,
-    /// Whether something was not read because of a limit, or of a file system that doesn't answer.
+    /// True if a file was not read because of a limit, or because a file system didn't answer.
     hindered: Cell<bool>,
 }
 
@@ -53,28 +54,28 @@ enum Scope {
     /// Every file that this process may read.
     #[default]
     Any,
-    /// Those of options from elsewhere.
+    /// Only these files, because the options come from elsewhere.
     Only(Arc<Allowed>),
-    /// Those below this folder, which is `/` to whoever named them.
+    /// The files below this folder. Their paths are written as if the folder were `/`.
     Within(PathBuf),
 }
 
 /// The only files that options from elsewhere may name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allowed {
-    /// Whatever is below these folders, and not by way of a link that leads out of them.
+    /// Every file below these folders, unless a link leads out of them.
     pub folders: Vec<PathBuf>,
-    /// These, wherever they are.
+    /// These files, in any folder.
     pub named: Vec<PathBuf>,
 }
 
 impl Files {
-    /// Every file: the options are those of whoever runs this process.
+    /// Allows every file: the options come from the user who runs this process.
     pub fn any() -> Files {
         Files::default()
     }
 
-    /// Only these: the options come from elsewhere.
+    /// Allows only these files: the options come from elsewhere.
     pub fn only(allowed: Arc<Allowed>) -> Files {
         Files {
             scope: Scope::Only(allowed),
@@ -82,7 +83,7 @@ impl Files {
         }
     }
 
-    /// The same, read by the readers of the library, and not beyond the deadline.
+    /// Lets the readers of the library read the files, until the deadline.
     pub fn by(self, library: Arc<Library>, deadline: Deadline) -> Files {
         Files {
             shared: Some((library, deadline)),
@@ -90,8 +91,8 @@ impl Files {
         }
     }
 
-    /// Those that a process would find whose root is this folder. Nobody who moves links and folders
-    /// there can lead to a file outside of it.
+    /// Allows the files that a process would find if this folder were its root. Moving links and
+    /// folders inside the folder can't make sni-check read a file outside of it.
     pub fn within(root: &Path) -> Files {
         Files {
             scope: Scope::Within(root.to_owned()),
@@ -99,10 +100,11 @@ impl Files {
         }
     }
 
-    /// Reads a regular file. `subject` is the option and its value, for the refusal.
+    /// Reads a regular file. `subject` is the option with its value, for the refusal.
     ///
     /// # Errors
-    /// One that may not be read, cannot be read, is not a regular file or is too large.
+    ///
+    /// The file may not be read, can't be read, isn't a regular file, or is too large.
     pub fn read(&self, subject: &str, file: &str) -> Result<Vec<u8>> {
         let opened = self.open(subject, file)?;
         let (content, share) = self.content(subject, file, opened)?;
@@ -112,11 +114,12 @@ impl Files {
         Ok(content)
     }
 
-    /// Returns what `parse` makes of a regular file. Where checks share their files, each file is parsed and
-    /// kept once.
+    /// Returns what `parse` makes of a regular file. If checks share their files, each file is
+    /// parsed only once and kept.
     ///
     /// # Errors
-    /// As [`Files::read`], and those of `parse`.
+    ///
+    /// The same as for [`Files::read`], and the errors of `parse`.
     pub(super) fn parsed<T: Send + Sync + 'static>(
         &self,
         subject: &str,
@@ -136,7 +139,8 @@ impl Files {
         let length = bytes.len();
         let content = Arc::new(parse(bytes)?);
         if let Some(mut share) = share {
-            // What is parsed takes less than the text; each certificate has a few pointers to it.
+            // The parsed form needs less memory than the text. Each certificate also has a few
+            // pointers to it.
             share.resize(length + length / 2 + SMALL)?;
             let share = Arc::new(share);
             self.read.borrow_mut().memory.push(share.clone());
@@ -147,7 +151,7 @@ impl Files {
         Ok(content)
     }
 
-    /// The content of a file that is open, and the memory that it takes from that of all checks.
+    /// Returns the content of an open file, and the share of memory that holds it.
     fn content(
         &self,
         subject: &str,
@@ -172,7 +176,7 @@ impl Files {
             };
             refusal(subject, what, write)
         };
-        // Before it takes memory.
+        // Check the size before the content needs memory.
         if size > most {
             return Err(large());
         }
@@ -182,7 +186,7 @@ impl Files {
         }
         let size = usize::try_from(size).unwrap_or_default();
         let share = match &self.shared {
-            // The text, what is parsed, and a copy in between.
+            // The memory for the text, the parsed form, and a copy in between.
             Some((library, _)) if most == LARGEST_SHARED => {
                 let taken = library.take(3 * size + SMALL);
                 Some(taken.inspect_err(|_| self.hindered.set(true))?)
@@ -197,7 +201,8 @@ impl Files {
         }
     }
 
-    /// How large this file may be. What serve's own command line names is as large as for a check.
+    /// Returns the largest size that this file may have. Files that serve's own command line names
+    /// have the same limit as in a check.
     fn largest(&self, path: &Path) -> u64 {
         match (&self.scope, &self.shared) {
             (Scope::Only(allowed), Some(_)) if !allowed.names(path) => LARGEST_SHARED,
@@ -205,10 +210,11 @@ impl Files {
         }
     }
 
-    /// The names in a folder, sorted; `None` for what is not a folder.
+    /// Returns the names in a folder, sorted, or `None` if the path isn't a folder.
     ///
     /// # Errors
-    /// As [`Files::read`].
+    ///
+    /// The same as for [`Files::read`].
     pub fn list(&self, subject: &str, folder: &str) -> Result<Option<Vec<String>>> {
         let (fd, stat) = self.open(subject, folder)?;
         if !FileType::from_raw_mode(stat.st_mode).is_dir() {
@@ -219,7 +225,7 @@ impl Files {
         Ok(Some(names))
     }
 
-    /// The same files, of which nothing was read yet.
+    /// Returns the same permissions, without a record of files read.
     pub fn again(&self) -> Files {
         Files {
             scope: self.scope.clone(),
@@ -228,21 +234,22 @@ impl Files {
         }
     }
 
-    /// Whether something was not read though it may be there: because of a limit, or of a file system that
-    /// doesn't answer.
+    /// Returns true if an existing file may have been skipped: because of a limit, or because a
+    /// file system didn't answer.
     pub(super) fn were_hindered(&self) -> bool {
         self.hindered.get()
     }
 
-    /// What was read so far.
+    /// Returns a record of the files that were read.
     pub fn into_seen(self) -> Seen {
         self.read.into_inner()
     }
 
-    /// Opens something for reading, whatever it is, without waiting.
+    /// Opens a path of any type for reading, without waiting.
     ///
     /// # Errors
-    /// What may not or cannot be opened.
+    ///
+    /// The path may not be opened or can't be opened.
     pub(crate) fn open(&self, subject: &str, file: &str) -> Result<(OwnedFd, Stat)> {
         let path = Path::new(file);
         let (scope, file) = (self.scope.clone(), path.to_owned());
@@ -268,7 +275,8 @@ impl Files {
         }
     }
 
-    /// Does what a file system may hold up: by a reader, if the checks share them.
+    /// Does work that a hanging file system may delay. If checks share their files, a reader thread
+    /// does it.
     pub(super) fn apart<T: Send + 'static>(
         &self,
         subject: &str,
@@ -289,10 +297,11 @@ impl Files {
         done.map_err(|errno| self.unreadable(subject, &errno))
     }
 
-    /// Whether all files are still the same as when they were seen.
+    /// Returns true if no file has changed since it was seen.
     ///
     /// # Errors
-    /// One of them hangs.
+    ///
+    /// A file hangs.
     pub fn are_as(&self, seen: &Seen) -> Result<bool> {
         for (path, stamp) in &seen.read {
             let file = path.clone();
@@ -318,13 +327,13 @@ impl Files {
 }
 
 impl Allowed {
-    /// Whether a path is one of `named`, or in one that is a folder.
+    /// Returns true if a path is in `named`, or inside a folder in `named`.
     fn names(&self, path: &Path) -> bool {
         let mut named = self.named.iter();
         named.any(|named| named == path || path.parent() == Some(named))
     }
 
-    /// The folder that a path is below, and the rest of the path.
+    /// Returns the allowed folder that contains a path, and the rest of the path.
     fn split<'a>(&self, path: &'a Path) -> Option<(&Path, &'a Path)> {
         self.folders.iter().find_map(|folder| {
             let rest = path.strip_prefix(folder).ok()?;
@@ -332,7 +341,7 @@ impl Allowed {
         })
     }
 
-    /// Refuses a path that is not below one of the folders.
+    /// Refuses a path that isn't inside an allowed folder.
     fn below(&self, subject: &str, path: &Path) -> Result<()> {
         let found = self.split(path);
         found.map(drop).ok_or_else(|| self.outside(subject))
@@ -361,7 +370,7 @@ fn name_of(kind: FileType) -> &'static str {
     }
 }
 
-/// Files as they were when they were read, and the memory that they take.
+/// The state of files at the time they were read, and the memory that they use.
 #[derive(Debug, Default)]
 pub struct Seen {
     read: Vec<(PathBuf, Option<Stamp>)>,
@@ -369,9 +378,9 @@ pub struct Seen {
 }
 
 impl Scope {
-    /// Opens a file that is allowed; `EXDEV` is one that is not below its folder.
+    /// Opens an allowed file. `EXDEV` means that the file isn't inside its folder.
     fn open(&self, path: &Path) -> Result<OwnedFd, Errno> {
-        // Opening a FIFO must not wait for whoever writes to it.
+        // Opening a FIFO must not wait for a writer.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         match self {
             Scope::Any => open(path, flags, Mode::empty()),
@@ -385,7 +394,7 @@ impl Scope {
     }
 }
 
-/// Reads a file in pieces; `None` if it is larger than `most`.
+/// Reads a file in pieces. Returns `None` if the file is larger than `most`.
 fn in_pieces(fd: &OwnedFd, size: usize, most: usize) -> Result<Option<Vec<u8>>, Errno> {
     let mut content = Vec::with_capacity(size);
     let mut piece = vec![0; (size + 1).clamp(4 << 10, PIECE)];
@@ -423,7 +432,7 @@ mod tests {
 
     use super::{Allowed, Deadline, Files, Library, Seen, Stamp};
 
-    /// A folder with `in/file`, `out` and a pipe.
+    /// Makes a folder with `in/file`, `out` and a pipe.
     fn folder(test: &str) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("files-{}-{test}", process::id()));
         fs::create_dir_all(folder.join("in")).expect("a folder");
@@ -510,7 +519,7 @@ mod tests {
             content.expect("a file");
             files.into_seen()
         };
-        // What was written just now may be written again within the same tick of the clock.
+        // A file written a moment ago may change again within the same tick of the clock.
         let files = only(&[], &[]);
         let unchanged = |seen: &Seen| files.are_as(seen).expect("no file hangs");
         assert!(!unchanged(&read()));

@@ -1,4 +1,4 @@
-//! Hosts and DNS names, as they are written in options and URLs.
+//! Hosts and DNS names, as options and URLs write them.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -8,7 +8,7 @@ use rustls::pki_types::DnsName;
 
 use crate::refusal::{SET_THE_VARIABLE, refusal};
 
-/// A host to dial.
+/// A host to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Host {
     /// An address.
@@ -18,10 +18,11 @@ pub enum Host {
 }
 
 impl Host {
-    /// Reads an address (IPv6 with or without brackets) or a name.
+    /// Reads a name or an address (IPv6 with or without brackets).
     ///
     /// # Errors
-    /// What is neither.
+    ///
+    /// The text is neither a name nor an address.
     pub fn parse(text: &str) -> Result<Host> {
         let bare = text
             .strip_prefix('[')
@@ -54,13 +55,13 @@ impl fmt::Display for Host {
     }
 }
 
-/// Whether names of hosts have this byte.
+/// Returns true if host names can contain this byte.
 fn is_of_hosts(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)
 }
 
-/// Reads a DNS name that can be sent as SNI: A-labels, no port. A final dot, which only DNS needs, is
-/// left out.
+/// Reads a DNS name that can be sent as SNI: A-labels, no port. A final dot is removed, because
+/// only DNS needs it.
 pub(super) fn dns_name(text: &str) -> Result<DnsName<'static>> {
     let refuse = |what: &str, write: &str| Err(refusal(format!("`{text}`"), what, write));
     if text.is_empty() {
@@ -83,7 +84,7 @@ pub(super) fn dns_name(text: &str) -> Result<DnsName<'static>> {
     match DnsName::try_from(name.to_owned()) {
         Ok(dns_name) if !name.ends_with('.') => Ok(dns_name),
         _ if text.contains('.') && text.bytes().all(is_of_hosts) => refuse(
-            "is not a DNS name, and no other can be sent as SNI here (limit of sni-check)",
+            "is not a DNS name, and sni-check sends only DNS names (limit of sni-check)",
             write,
         ),
         _ => refuse("is not a DNS name", write),

@@ -1,4 +1,4 @@
-//! What the checks of serve share of the files that options name: readers, memory, and what was read.
+//! What the checks of serve share: threads that read files, memory, and the content of files.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -9,17 +9,17 @@ use super::memory::{Memory, Share, UsedUp};
 use super::readers::Readers;
 use super::stamp::Stamp;
 
-/// What the checks share.
+/// The resources that checks share.
 #[derive(Debug)]
 pub struct Library {
-    /// Whoever reads for them.
+    /// The threads that read files.
     pub readers: Readers,
-    /// The memory that they may use.
+    /// The memory that the checks may use.
     pub memory: Arc<Memory>,
     kept: Mutex<HashMap<(TypeId, PathBuf), Kept>>,
 }
 
-/// What a file holds.
+/// The parsed content of a file.
 #[derive(Debug)]
 struct Kept {
     stamp: Stamp,
@@ -28,7 +28,7 @@ struct Kept {
 }
 
 impl Library {
-    /// For so many checks at once, with so many bytes of memory.
+    /// Creates the resources for at most `checks` checks at once, with `bytes` bytes of memory.
     pub fn new(checks: usize, bytes: usize) -> Arc<Library> {
         Arc::new(Library {
             readers: Readers::new(checks),
@@ -37,10 +37,11 @@ impl Library {
         })
     }
 
-    /// Takes memory, if need be from files that no check uses.
+    /// Takes memory. If too little is left, it first frees the files that no check uses.
     ///
     /// # Errors
-    /// Too little is left.
+    ///
+    /// Too little memory is left.
     pub fn take(&self, bytes: usize) -> Result<Share, UsedUp> {
         self.memory.take(bytes).or_else(|_| {
             self.forget_unused();
@@ -48,13 +49,13 @@ impl Library {
         })
     }
 
-    /// Forgets the files that no check and no options use.
+    /// Frees the files that no check and no options use.
     pub fn forget_unused(&self) {
         let used = |kept: &mut Kept| Arc::strong_count(&kept.share) > 1;
         self.lock().retain(|_, kept| used(kept));
     }
 
-    /// Returns what is kept of a file, if the file is still the same.
+    /// Returns the stored content of a file, if the file hasn't changed.
     pub(super) fn find<T: Send + Sync + 'static>(
         &self,
         path: &Path,
@@ -66,7 +67,7 @@ impl Library {
         (found.stamp == *stamp).then(|| (content, found.share.clone()))
     }
 
-    /// Keeps what a file holds for the next one who names it.
+    /// Stores the content of a file for the next check that names the file.
     pub(super) fn keep<T: Send + Sync + 'static>(
         &self,
         path: &Path,

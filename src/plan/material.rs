@@ -1,4 +1,4 @@
-//! What the options' files hold. It is the same for every server, so that many plans can share it.
+//! The content of the options' files. It doesn't depend on the server, so many plans can share it.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::trust::{self, Authorities};
 use crate::options::Options;
 use crate::options::values::Verify;
 
-/// What the options' files hold, read and parsed.
+/// The content of the options' files, read and parsed.
 #[derive(Debug)]
 pub struct Material {
     authorities: Arc<Authorities>,
@@ -27,22 +27,25 @@ impl Material {
     /// Reads the files that the options name.
     ///
     /// # Errors
-    /// A file that may not or cannot be read, or holds something else.
+    ///
+    /// A file may not be read, can't be read, or has the wrong content.
     pub fn read(options: &Options, files: &Files) -> Result<Material> {
         Material::read_beside(options, files, None)
     }
 
-    /// The same; what it has in common with another is read and kept once.
+    /// Like [`Material::read`], but shares the trusted certificates of `other` if they are the
+    /// same.
     ///
     /// # Errors
-    /// As [`Material::read`].
+    ///
+    /// The same as for [`Material::read`].
     pub fn read_beside(
         options: &Options,
         files: &Files,
         other: Option<&Material>,
     ) -> Result<Material> {
         let files = files.again();
-        // As in HAProxy, files beside `--verify none` have to be there, but decide nothing.
+        // As in HAProxy, files given with `--verify none` must exist, but they decide nothing.
         let authorities = match other {
             Some(other) if other.trusts_as(options) && other.authorities.are_current(&files)? => {
                 other.authorities.clone()
@@ -58,20 +61,21 @@ impl Material {
         })
     }
 
-    /// Whether these options trust the same sources.
+    /// Returns true if these options trust the same sources.
     pub fn trusts_as(&self, options: &Options) -> bool {
         self.authorities.are_of(options)
     }
 
-    /// Whether no file has changed since it was read.
+    /// Returns true if no file has changed since it was read.
     ///
     /// # Errors
+    ///
     /// A file hangs.
     pub fn is_current(&self, files: &Files) -> Result<bool> {
         Ok(files.are_as(&self.seen)? && self.authorities.are_current(files)?)
     }
 
-    /// What certificates are verified by; `None` for `--verify none`.
+    /// Returns what certificates are verified against, or `None` for `--verify none`.
     pub(super) fn authorities(&self) -> Option<&Authorities> {
         match self.verify {
             Verify::Required => Some(&self.authorities),

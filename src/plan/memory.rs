@@ -1,21 +1,21 @@
-//! Memory that many checks of one process share: what one of them has taken, the others can't take.
+//! A memory budget that many checks of one process share.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How much memory is left, in bytes.
+/// The number of bytes that are left.
 #[derive(Debug)]
 pub struct Memory(AtomicUsize);
 
-/// Memory that was taken, and is given back when this is dropped.
+/// A part of the memory, which is given back when this value is dropped.
 #[derive(Debug)]
 pub struct Share {
     memory: Arc<Memory>,
     bytes: usize,
 }
 
-/// The memory that checks share is used up.
+/// An error: the memory that checks share is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UsedUp;
 
@@ -28,7 +28,7 @@ impl fmt::Display for UsedUp {
 impl std::error::Error for UsedUp {}
 
 impl Memory {
-    /// So many bytes.
+    /// Creates a budget of `bytes` bytes.
     pub fn new(bytes: usize) -> Arc<Memory> {
         Arc::new(Memory(AtomicUsize::new(bytes)))
     }
@@ -38,10 +38,11 @@ impl Memory {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Takes so many bytes.
+    /// Takes `bytes` bytes.
     ///
     /// # Errors
-    /// Fewer are left.
+    ///
+    /// Fewer bytes are left.
     pub fn take(self: &Arc<Memory>, bytes: usize) -> Result<Share, UsedUp> {
         self.subtract(bytes)?;
         let memory = self.clone();
@@ -58,10 +59,11 @@ impl Memory {
 }
 
 impl Share {
-    /// Makes the share as large as this; a smaller share gives memory back.
+    /// Changes the size of the share. A smaller share gives memory back.
     ///
     /// # Errors
-    /// Too little is left. The share stays as it was.
+    ///
+    /// Too little memory is left. The share stays as it was.
     pub fn resize(&mut self, bytes: usize) -> Result<(), UsedUp> {
         match bytes.checked_sub(self.bytes) {
             Some(more) => self.memory.subtract(more)?,

@@ -1,5 +1,5 @@
-//! The names of a check: sent as SNI, verified in the certificate, sent as Host. Four knobs with the
-//! address, each of which defaults to its sensible neighbour.
+//! The names of a check: the SNI name, the name that is verified, and the Host header. Each name
+//! defaults to a sensible related value.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -13,34 +13,35 @@ use crate::haproxy::Caller;
 use crate::options::Options;
 use crate::refusal::{Of, Refusal, SET_THE_VARIABLE, exclusive, refusal};
 
-/// The subject of a refusal for want of a name to send.
+/// The subject of a refusal because there is no name to send.
 pub const NO_SNI_NAME: &str = "no SNI name";
 
 /// The names of a check.
 #[derive(Debug)]
 pub struct Names {
-    /// Sent as SNI (RFC 6066, section 3); `None` for `--no-sni`.
+    /// The name sent as SNI (RFC 6066, section 3). `None` for `--no-sni`.
     pub sni: Option<DnsName<'static>>,
-    /// What the certificate must be for; `None` if there is nothing to verify it against: a unix socket
-    /// without SNI.
+    /// The name that the certificate must be for. `None` if there is nothing to verify the
+    /// certificate against: a unix socket without SNI.
     pub verified: Option<VerifiedName>,
     /// The default of the Host header (RFC 9112, section 3.2).
     pub host: String,
 }
 
-/// What a certificate must be for.
+/// The name or address that a certificate must be for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VerifiedName {
-    /// A DNS name or a common name of the certificate, as HAProxy compares them: literally, but for
-    /// letter case and wildcards. Even an IP address in `--verify-host` is such a text.
+    /// A DNS name or a common name of the certificate. It is compared as in HAProxy: literally,
+    /// except for letter case and wildcards. An IP address in `--verify-host` is compared as text,
+    /// too.
     Text(String),
-    /// The address of a server to which no name is sent. It may also be among the certificate's IP
+    /// The address of a server to which no name is sent. It may also be one of the certificate's IP
     /// addresses.
     Address(IpAddr),
 }
 
 impl VerifiedName {
-    /// The name as it is shown.
+    /// Returns the name in the form that messages show.
     pub fn to_str(&self) -> Cow<'_, str> {
         match self {
             VerifiedName::Text(text) => Cow::Borrowed(text),
@@ -62,7 +63,7 @@ impl Names {
         if name.is_none() && !options.no_sni {
             return Err(no_name(call, caller));
         }
-        // Without a name, the address is what the certificate can be for.
+        // Without a name, the certificate can only be for the address.
         let address = match (call.host.as_ref(), target) {
             (Some(Host::Ip(ip)), _)
             | (
@@ -95,7 +96,8 @@ impl Names {
     }
 }
 
-/// The first name that is there: `--sni`, the URL's host, SNI_HOST, a server name with a dot.
+/// Returns the first name that exists: `--sni`, the URL's host, SNI_HOST, or a server name with a
+/// dot.
 fn sni_name(
     options: &Options,
     call: &Arguments,
@@ -108,11 +110,12 @@ fn sni_name(
     if let Some(Host::Name(name)) = &call.host {
         return dns_name(name).map(Some);
     }
-    // An empty variable is how container platforms hand over an unset one.
+    // Container platforms pass an unset variable as an empty variable.
     if let Some(text) = sni_host.filter(|text| !text.is_empty()) {
         return sent_name(text).of("SNI_HOST").map(Some);
     }
-    // A server may be called anything: what is no host name with a dot is just a label.
+    // A server may have any name. A name without a dot, or one that isn't a host name, is just a
+    // label.
     let server = caller
         .map(|caller| caller.server.as_str())
         .filter(|name| name.contains('.'));
@@ -132,7 +135,7 @@ fn no_name(call: &Arguments, caller: Option<&Caller>) -> anyhow::Error {
     )
 }
 
-/// Reads a name to send. HAProxy sends any text as it is; the TLS library used here sends DNS names
+/// Reads a name to send. HAProxy sends any text unchanged. Our TLS library sends only DNS names,
 /// without a final dot.
 fn sent_name(text: &str) -> Result<DnsName<'static>> {
     match dns_name(text) {
@@ -147,7 +150,7 @@ fn sent_name(text: &str) -> Result<DnsName<'static>> {
     }
 }
 
-/// Says of a refusal that HAProxy takes the value.
+/// Adds to a refusal that HAProxy accepts the value.
 fn limit(error: Error) -> Error {
     match error.downcast::<Refusal>() {
         Ok(refusal) if refusal.what.contains("limit of sni-check") => refusal.into(),
@@ -159,7 +162,7 @@ fn limit(error: Error) -> Error {
     }
 }
 
-/// Reads a text to look for among the names of a certificate.
+/// Reads a text that is compared with the names of a certificate.
 fn verified_name(text: &str) -> Result<VerifiedName> {
     if text.is_empty() {
         return Err(refusal("``", "is empty", SET_THE_VARIABLE));

@@ -1,4 +1,4 @@
-//! What is said where: the options about output.
+//! The options about output: what is printed, and where.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,27 +8,29 @@ use anyhow::Result;
 use crate::options::Options;
 use crate::refusal::{exclusive, refusal};
 
-/// The standard port (RFC 5426, section 3.3).
+/// The standard port of syslog (RFC 5426, section 3.3).
 const PORT: u16 = 514;
 
-/// What is said where.
+/// What is printed, and where.
 #[derive(Clone, Debug, Default)]
 pub struct Output {
     /// Nothing is printed.
     pub quiet: bool,
-    /// The details too.
+    /// The details are printed, too.
     pub verbose: bool,
-    /// One JSON object.
+    /// One JSON object is printed.
     pub json: bool,
     /// Where failures are logged.
     pub syslog: Option<Syslog>,
 }
 
 impl Output {
-    /// Reads the options about output alone, so that a refusal of the others can be told there.
+    /// Reads the options about output before all others, so that a refusal of another option
+    /// already uses them.
     ///
     /// # Errors
-    /// Contradictions, and a syslog address that cannot be one.
+    ///
+    /// Contradicting options, and a syslog address that can't be valid.
     pub fn new(options: &Options) -> Result<Output> {
         exclusive(options.quiet, "--quiet", options.verbose, "--verbose")?;
         exclusive(options.quiet, "--quiet", options.json, "--json")?;
@@ -47,7 +49,7 @@ impl Output {
 pub enum Syslog {
     /// RFC 5424 over UDP (RFC 5426).
     Udp(SocketAddr),
-    /// The local form, as libc's `syslog` sends it: what journald, rsyslog and busybox read from
+    /// The local format, as libc's `syslog` sends it. journald, rsyslog and busybox read it from
     /// `/dev/log`.
     Unix(PathBuf),
 }
@@ -56,7 +58,8 @@ impl Syslog {
     /// Reads `IP`, `IP:PORT` or a path.
     ///
     /// # Errors
-    /// A host name: resolving it could take longer than the check may.
+    ///
+    /// A host name. Resolving it could take longer than the check may.
     pub fn parse(text: &str) -> Result<Syslog> {
         if text.starts_with('/') {
             return Ok(Syslog::Unix(text.into()));

@@ -1,4 +1,4 @@
-//! PEM files (RFC 7468), read as OpenSSL reads them: HAProxy takes what it takes.
+//! PEM files (RFC 7468), read as OpenSSL reads them, because HAProxy accepts what OpenSSL accepts.
 
 use std::ops::Range;
 
@@ -15,26 +15,26 @@ use crate::refusal::{SET_THE_VARIABLE, refusal};
 #[derive(Clone, Copy, Debug)]
 struct Section<'a> {
     label: &'a str,
-    /// All of it.
+    /// The whole section, with its first and last line.
     whole: &'a [u8],
-    /// Its lines, without those of BEGIN and END.
+    /// The lines between BEGIN and END.
     body: &'a str,
-    /// Where these lines begin in the file.
+    /// The position of these lines in the file.
     place: usize,
-    /// Whether there is no white space but the ends of lines.
+    /// True if line ends are the only white space.
     plain: bool,
 }
 
 /// A certificate of a PEM file.
 #[derive(Debug)]
 pub(super) struct Certificate {
-    /// What follows it, too, in OpenSSL's own form.
+    /// The certificate. In OpenSSL's own form, trust settings may follow it.
     pub der: CertificateDer<'static>,
-    /// OpenSSL's own form: what it is trusted for may follow.
+    /// True for OpenSSL's own form (`TRUSTED CERTIFICATE`), in which trust settings may follow.
     pub trusted: bool,
 }
 
-/// All certificates of a file, in each form that OpenSSL has.
+/// Returns all certificates of a file, in every form that OpenSSL supports.
 pub(super) fn certificates(subject: &str, text: &[u8]) -> Result<Vec<Certificate>> {
     let labels = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
     let sections = sections(subject, text, &labels)?;
@@ -46,8 +46,9 @@ pub(super) fn certificates(subject: &str, text: &[u8]) -> Result<Vec<Certificate
     decoded.collect()
 }
 
-/// All revocation lists of a file, one after the other, and where each of them is. They are decoded in
-/// place: the text of a large list is needed no more, and there is memory for one of the two only.
+/// Returns the DER of all revocation lists of a file, and the position of each list. The lists are
+/// decoded in place: there is memory for only one of text and DER, and the text isn't needed
+/// afterwards.
 pub(super) fn lists(subject: &str, mut text: Vec<u8>) -> Result<(Vec<u8>, Vec<Range<usize>>)> {
     let sections = sections(subject, &text, &["X509 CRL"])?;
     let bodies: Vec<Range<usize>> = sections
@@ -66,8 +67,8 @@ pub(super) fn lists(subject: &str, mut text: Vec<u8>) -> Result<(Vec<u8>, Vec<Ra
     Ok((text, places))
 }
 
-/// Decodes the base64 (RFC 4648, section 4) in `body` to `end` of the same bytes, which is not after it.
-/// Returns where the result ends.
+/// Decodes base64 (RFC 4648, section 4) from `body` to the position `end` of the same bytes. `end`
+/// must not be after `body`. Returns the position where the result ends.
 fn decode_in_place(
     subject: &str,
     text: &mut [u8],
@@ -107,7 +108,7 @@ fn decode_in_place(
             end += 3;
         }
     }
-    // What is left of the last four digits, two or three of them.
+    // The last group may have only two or three digits.
     match (digits % 4, padding) {
         (0, 0) if digits > 0 => {}
         (2, 2) => {
@@ -123,7 +124,7 @@ fn decode_in_place(
     Ok(end)
 }
 
-/// The first private key of a file.
+/// Returns the first private key of a file.
 pub(super) fn key(subject: &str, text: &[u8]) -> Result<Option<PrivateKeyDer<'static>>> {
     let labels = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"];
     let sections = sections(subject, text, &labels)?;
@@ -133,7 +134,7 @@ pub(super) fn key(subject: &str, text: &[u8]) -> Result<Option<PrivateKeyDer<'st
         .transpose()
 }
 
-/// Reads a file that is to be PEM.
+/// Reads a file that must be PEM.
 pub(super) fn read(files: &Files, option: &str, file: &str) -> Result<Vec<u8>> {
     if file.is_empty() {
         return Err(refusal(option, "is empty", SET_THE_VARIABLE));
@@ -141,7 +142,8 @@ pub(super) fn read(files: &Files, option: &str, file: &str) -> Result<Vec<u8>> {
     files.read(&format!("{option} {file}"), file)
 }
 
-/// Returns what `parse` makes of a file that is to be PEM; where checks share their files, it is kept.
+/// Returns what `parse` makes of a file that must be PEM. If checks share their files, the result
+/// is kept.
 pub(super) fn parsed<T: Send + Sync + 'static>(
     files: &Files,
     option: &str,
@@ -155,10 +157,10 @@ pub(super) fn parsed<T: Send + Sync + 'static>(
     files.parsed(&subject, file, |text| parse(&subject, text))
 }
 
-/// The sections with one of these labels.
+/// Returns the sections that have one of these labels.
 fn sections<'a>(subject: &str, text: &'a [u8], labels: &[&str]) -> Result<Vec<Section<'a>>> {
     let broken = |what: &str| refusal(subject, format!("is not PEM: {what}"), WRITE);
-    // What is around the sections may be in any encoding.
+    // The text around the sections may have any encoding.
     let mut sections = Vec::new();
     let mut rest = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     if memchr::memchr(0, rest).is_some() {
@@ -210,7 +212,7 @@ fn sections<'a>(subject: &str, text: &'a [u8], labels: &[&str]) -> Result<Vec<Se
 
 const WRITE: &str = "give it as `openssl x509 -in FILE` prints it";
 
-/// The first line, without the white space at its end, and what follows it.
+/// Returns the first line without trailing white space, and the text after it.
 fn first_line(text: &[u8]) -> (&[u8], &[u8]) {
     let end = memchr::memchr(b'\n', text);
     let (line, rest) = match end {
@@ -224,7 +226,7 @@ fn marked<'a>(line: &'a [u8], begin: &[u8]) -> Option<&'a [u8]> {
     line.strip_prefix(begin)?.strip_suffix(b"-----")
 }
 
-/// Decodes a section. The refusal holds nothing of the file, which may hold a key.
+/// Decodes a section. The refusal shows nothing of the file, because the file may contain a key.
 fn decode<T: PemObject>(subject: &str, label: &str, section: &Section<'_>) -> Result<T> {
     let broken = |what: &str| refusal(subject, format!("is not PEM: {what}"), WRITE);
     if section.plain && section.label == label {

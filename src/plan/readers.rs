@@ -1,5 +1,5 @@
-//! Threads that read files for the checks of serve. A file system that doesn't answer holds up a reader,
-//! and no check: the check stops waiting at its deadline.
+//! Threads that read files for the checks of serve. A file system that doesn't answer blocks only a
+//! reader thread. The check stops waiting at its deadline.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -11,28 +11,29 @@ use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
 
-/// How long a file may take before it counts as one that hangs. From then on only a few checks wait for it.
-/// Less than a connection waits for a place.
+/// How long a read may take before the file counts as hanging. From then on only a few checks wait
+/// for it. This must be shorter than the time that a connection waits for a place.
 const PROMPT: Duration = Duration::from_millis(150);
-/// How many files may hang. Each one keeps a thread.
+/// How many files may hang. Each hanging file keeps a thread.
 const MOST: usize = 256;
-/// How many readers wait for work rather than end.
+/// How many idle readers wait for work. Further idle readers end.
 const IDLE: usize = 2;
-/// Enough to open a file step by step and to read the system's certificates.
+/// The stack size of a reader. It suffices to open a file step by step and to read the system's
+/// certificates.
 const STACK: usize = 128 << 10;
 
-/// Threads that read files, at most one for each file.
+/// Threads that read files, at most one thread for each file.
 pub struct Readers {
     shared: Arc<Shared>,
 }
 
 struct Shared {
     state: Mutex<State>,
-    /// There is work.
+    /// Signalled when there is work.
     came: Condvar,
-    /// A file was read.
+    /// Signalled when a file was read.
     done: Condvar,
-    /// How many checks may wait for files that hang: they keep their places meanwhile.
+    /// How many checks may wait for hanging files. Each of them keeps its place in serve meanwhile.
     most_waiting: usize,
 }
 
@@ -40,20 +41,20 @@ struct Shared {
 struct State {
     work: VecDeque<Work>,
     idle: usize,
-    /// The files that are being read, and since when.
+    /// The files that are being read, each with the time when the read began.
     busy: HashMap<PathBuf, Instant>,
-    /// How many checks wait for files that hang.
+    /// How many checks wait for hanging files.
     waiting: usize,
 }
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// Why a file was not read.
+/// The reason why a file was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
     /// The file system didn't answer in time.
     Hangs,
-    /// Too many files hang, or no thread can be made.
+    /// Too many files hang, or no thread can be started.
     TooMany,
 }
 
@@ -67,7 +68,8 @@ impl fmt::Display for Held {
 }
 
 impl Readers {
-    /// Readers for so many checks at once. At most a quarter of the checks waits for files that hang.
+    /// Creates readers for `checks` checks at once. At most a quarter of the checks may wait for
+    /// hanging files.
     pub fn new(checks: usize) -> Readers {
         let shared = Shared {
             state: Mutex::default(),
@@ -80,10 +82,11 @@ impl Readers {
         }
     }
 
-    /// Does `work` with a file on the thread of a reader, and returns what came of it.
+    /// Does `work` with a file on a reader thread, and returns the result.
     ///
     /// # Errors
-    /// It isn't done by the deadline, or the file hangs and enough checks wait already.
+    ///
+    /// The work isn't done by the deadline, or the file hangs and enough checks already wait.
     pub fn run<T: Send + 'static>(
         &self,
         path: &Path,
@@ -142,7 +145,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what there is to do, until enough others are idle.
+    /// Does the waiting work, until enough other readers are idle.
     fn read(&self) {
         let mut state = self.lock();
         loop {
@@ -165,13 +168,13 @@ impl Shared {
     }
 }
 
-/// How long a check goes on waiting for a file.
+/// Decides how long a check keeps waiting for a file.
 struct Patience<'a> {
     shared: &'a Shared,
-    /// When the read that it waits for began.
+    /// When the read that the check waits for began.
     began: Instant,
     deadline: Deadline,
-    /// Whether the check is one of the few that wait for files that hang.
+    /// True if the check is one of the few that may wait for hanging files.
     counted: bool,
 }
 
@@ -191,11 +194,11 @@ impl<'a> Patience<'a> {
         Ok(left)
     }
 
-    /// Waits until nobody else reads this file.
+    /// Waits until no other check reads this file.
     fn wait_until_free(&mut self, path: &Path) -> Result<MutexGuard<'a, State>, Held> {
         let mut state = self.shared.lock();
         while let Some(since) = state.busy.get(path) {
-            // Many short reads one after the other are no file that hangs.
+            // A series of short reads doesn't mean that the file hangs.
             self.began = *since;
             let next = self.next(&mut state)?;
             let waited = self.shared.done.wait_timeout(state, next);
@@ -246,7 +249,7 @@ mod tests {
         let hangs = readers.run(Path::new("/hangs"), soon(), move || _ = held.recv());
         assert_eq!(hangs, Err(Held::Hangs));
         assert!(began.elapsed() > Duration::from_millis(300));
-        // Two of the eight wait until their deadline, the others learn of it at once.
+        // Two of the eight checks wait until their deadline. The other checks fail at once.
         let prompt = thread::scope(|scope| {
             let others = [(); 6].map(|()| {
                 scope.spawn(|| {

@@ -13,27 +13,27 @@ use crate::options::Options;
 use crate::options::expect::{Expectation, Part};
 use crate::refusal::{exclusive, refusal};
 
-/// Enough for a status page; also what `--max-body` defaults to.
+/// The default of `--max-body`. It is enough for a status page.
 const DEFAULT_MAX_BODY: u32 = 64 << 10;
 
 /// The request, and what its response must be.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// `GET` unless told otherwise.
+    /// The method. The default is `GET`.
     pub method: Method,
-    /// Absolute, as ureq wants it; only path and query are sent.
+    /// An absolute URI, because ureq needs one. Only path and query are sent.
     pub uri: Uri,
     /// All header fields except those that frame a body.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Empty for none.
+    /// The body. Empty means no body.
     pub body: String,
-    /// All must hold.
+    /// The expectations. All of them must hold.
     pub expectations: Vec<Expectation>,
-    /// How long the response's head may be, in bytes; `None` for HAProxy's limits.
+    /// The longest response head, in bytes. `None` means HAProxy's limits.
     pub max_head: Option<usize>,
-    /// How much of the response's body is read at most, in bytes; 0 when no expectation needs it.
+    /// How many bytes of the response body are read at most. 0 if no expectation needs the body.
     pub max_body: u32,
-    /// The memory that bodies of many checks share; `None` if this process makes one check.
+    /// The memory that the bodies of many checks share. `None` if this process makes one check.
     pub memory: Option<Arc<Memory>>,
 }
 
@@ -75,7 +75,7 @@ impl Request {
         })
     }
 
-    /// What a WebSocket handshake must be answered with, if the key is ours.
+    /// Returns the required answer to a WebSocket handshake, if we chose the key.
     pub fn websocket_accept(&self) -> Option<&'static str> {
         let is_ours = |(name, value): &Field| {
             name == header::SEC_WEBSOCKET_KEY && value.as_bytes() == WEBSOCKET_KEY.as_bytes()
@@ -83,7 +83,7 @@ impl Request {
         self.headers.iter().any(is_ours).then_some(WEBSOCKET_ACCEPT)
     }
 
-    /// Whether an expectation looks at this part of the response.
+    /// Returns true if an expectation looks at this part of the response.
     pub fn wants(&self, part: Part) -> bool {
         self.expectations.iter().any(|rule| rule.part() == part)
     }
@@ -109,7 +109,7 @@ fn method(options: &Options) -> Result<Method> {
 }
 
 fn uri(method: &Method, option: Option<&str>, url: Option<&str>) -> Result<Uri> {
-    // A bare `https://host/` asks for nothing that --uri could contradict.
+    // The path of a bare `https://host/` doesn't contradict --uri.
     let url = url.filter(|path| *path != "/");
     exclusive(
         option.is_some(),
@@ -135,7 +135,8 @@ fn uri(method: &Method, option: Option<&str>, url: Option<&str>) -> Result<Uri> 
         let what = "has a character that a URI cannot have";
         return Err(refusal(subject, what, "percent-encode it, such as %20"));
     };
-    // The authority is a placeholder: Host is always set, and the address is chosen elsewhere.
+    // The authority is a placeholder. The Host header is always set, and other code chooses the
+    // address.
     let uri = Uri::builder()
         .scheme("https")
         .authority("localhost")
@@ -143,7 +144,8 @@ fn uri(method: &Method, option: Option<&str>, url: Option<&str>) -> Result<Uri> 
     uri.build().context("--uri")
 }
 
-/// As in HAProxy, 2xx and 3xx are expected only where nothing else is.
+/// Returns the expectations. As in HAProxy, the default (2xx and 3xx) counts only if there is no
+/// other.
 fn expectations(options: &Options) -> Vec<Expectation> {
     match options.expect.as_slice() {
         [] => vec![Expectation::default_status()],
@@ -154,7 +156,7 @@ fn expectations(options: &Options) -> Vec<Expectation> {
 /// A header field.
 pub(super) type Field = (HeaderName, HeaderValue);
 
-/// The fields of `--header`, those in files among them.
+/// Returns the fields of `--header`, including fields from files.
 pub(super) fn headers(options: &Options, files: &Files) -> Result<Vec<Field>> {
     let mut headers = Vec::new();
     for text in &options.header {
@@ -171,7 +173,7 @@ pub(super) fn headers(options: &Options, files: &Files) -> Result<Vec<Field>> {
             }
         }
     }
-    // HAProxy's check leaves these out, too: the body says how long it is.
+    // HAProxy's check also drops these fields. The length of the body is already known.
     let framing = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
     headers.retain(|(name, _)| !framing.contains(name));
     let hosts = headers
@@ -184,20 +186,20 @@ pub(super) fn headers(options: &Options, files: &Files) -> Result<Vec<Field>> {
     Ok(headers)
 }
 
-/// What the check calls itself.
+/// The default User-Agent.
 pub const USER_AGENT: &str = concat!("sni-check/", env!("CARGO_PKG_VERSION"));
 
-/// What a request says if `--header` does not say otherwise, beside its Host.
+/// The fields that every request has in addition to Host, unless `--header` sets them.
 pub const DEFAULTS: [(HeaderName, &str); 3] = [
     (header::USER_AGENT, USER_AGENT),
     (header::ACCEPT, "*/*"),
     (header::CONNECTION, "close"),
 ];
 
-/// Fields for the next hop, of which HAProxy leaves out what it doesn't pass on.
+/// Hop-by-hop fields. HAProxy drops the parts of them that it doesn't pass on.
 const HOP_BY_HOP: [HeaderName; 2] = [header::CONNECTION, header::TE];
 
-/// A field as HAProxy's check sends it: without `keep-alive`, and without what isn't `trailers` in TE.
+/// Returns a field as HAProxy's check sends it: without `keep-alive`, and TE with `trailers` only.
 fn hop_by_hop((name, value): Field) -> Field {
     let is_kept = |word: &&[u8]| match &name {
         &header::CONNECTION => !word.eq_ignore_ascii_case(b"keep-alive"),
@@ -212,13 +214,12 @@ fn hop_by_hop((name, value): Field) -> Field {
     (name, kept.unwrap_or(value))
 }
 
-/// The key of a WebSocket handshake for which `--header` gives none, and the answer to it (RFC 6455,
-/// section 1.3).
+/// The key of a WebSocket handshake if `--header` gives no key (RFC 6455, section 1.3).
 pub const WEBSOCKET_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-/// See [`WEBSOCKET_KEY`].
+/// The answer to [`WEBSOCKET_KEY`] (RFC 6455, section 1.3).
 pub const WEBSOCKET_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// These fields, and what every request has if they do not say otherwise.
+/// Returns these fields, and the default fields that they don't replace.
 fn with_defaults(
     given: &[Field],
     names: &Names,
@@ -254,7 +255,8 @@ fn with_defaults(
         ));
     }
     headers.retain(|(name, value)| !(value.is_empty() && HOP_BY_HOP.contains(name)));
-    // HAProxy says so for every method but these; ureq would send a chunked body for some.
+    // HAProxy sends `Content-Length: 0` for all methods except these. ureq would send a chunked
+    // body for some methods.
     let no_length = [Method::GET, Method::HEAD, Method::OPTIONS, Method::DELETE];
     if body.is_empty() && !no_length.contains(method) {
         headers.push((header::CONTENT_LENGTH, HeaderValue::from_static("0")));
@@ -262,7 +264,7 @@ fn with_defaults(
     Ok(headers)
 }
 
-/// Reads `Name: value`. Messages never show the value, it may be a secret.
+/// Reads `Name: value`. Messages never show the value, because it may be a secret.
 fn header_field(text: &str, option: &str) -> Result<Field> {
     const FORM: &str = "write the header as 'Name: value'";
     if text.contains(['\r', '\n']) {

@@ -12,25 +12,26 @@ use super::trusted::{Trusted, from_text};
 use crate::certificate::{Facts, RevocationList, name};
 use crate::refusal::refusal;
 
-/// A revocation list from a file. It takes the memory of its bytes, whatever it lists.
+/// A revocation list from a file. It needs only the memory of its bytes, however many entries it
+/// has.
 #[derive(Clone, Debug)]
 pub struct List {
-    /// All lists of its file.
+    /// The bytes of all lists in the file.
     bytes: Arc<Vec<u8>>,
     place: Range<usize>,
     facts: Facts,
-    /// When the next is due, in seconds since the epoch.
+    /// When the next list is due, in seconds since the epoch.
     pub next_update: Option<i64>,
 }
 
-/// The lists of a file, and the certificates beside them.
+/// The lists of a file, and the certificates in the same file.
 pub(super) type Content = (Vec<List>, Vec<Trusted>);
 
 impl List {
-    /// The lists of a PEM file, and the certificates beside them.
+    /// Returns the lists of a PEM file, and the certificates in the same file.
     pub(super) fn of_file(option: &str, file: &str, files: &Files) -> Result<Arc<Content>> {
         pem::parsed(files, option, file, |subject, text| {
-            // Mostly there are none, and a list may have a million lines to look through.
+            // Most files have no certificates, and parsing a list with a million lines takes long.
             let certificates = match memmem::find(&text, b"CERTIFICATE-----") {
                 Some(_) => from_text(subject, &text)?,
                 None => Vec::new(),
@@ -46,7 +47,7 @@ impl List {
         })
     }
 
-    /// `None` if OpenSSL can't read the list.
+    /// Returns `None` if OpenSSL can't read the list.
     fn new(bytes: Arc<Vec<u8>>, place: Range<usize>) -> Option<List> {
         let list = RevocationList::read(&bytes[place.clone()])?;
         let (facts, next_update) = (list.facts()?, list.next_update.flatten());
@@ -58,22 +59,22 @@ impl List {
         })
     }
 
-    /// Its parts.
+    /// Returns the parts of the list.
     pub fn parts(&self) -> Option<RevocationList<'_>> {
         RevocationList::read(&self.bytes[self.place.clone()])
     }
 
-    /// What all of its entries say together.
+    /// Returns a summary of all entries of the list.
     pub fn facts(&self) -> &Facts {
         &self.facts
     }
 
-    /// Whether both are of one issuer.
+    /// Returns true if both lists have the same issuer.
     pub fn has_issuer_of(&self, other: &List) -> bool {
         other.parts().is_some_and(|parts| self.is_of(parts.issuer))
     }
 
-    /// Whether it is this issuer's, whose name's content this is.
+    /// Returns true if the list is from the issuer whose encoded name is `issuer`.
     pub fn is_of(&self, issuer: &[u8]) -> bool {
         self.parts()
             .is_some_and(|parts| name::same(parts.issuer, issuer))

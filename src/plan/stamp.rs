@@ -1,22 +1,22 @@
-//! By what a file that has changed is told from the one that was read.
+//! File stamps, which show whether a file has changed since it was read.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::Stat;
 
-/// A file that changed so recently may change once more without its times showing it: the kernel
-/// counts them in ticks, and some file systems in whole seconds.
+/// A file that changed more recently than this may change again without a change of its times. The
+/// kernel counts times in ticks, and some file systems count whole seconds.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// What changes whenever a file does.
+/// The metadata that changes whenever a file changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: u64,
     inode: u64,
     size: i64,
-    /// Seconds and nanoseconds, as is the next.
+    /// Seconds and nanoseconds, like `changed`.
     modified: (i64, i64),
-    /// Changes with every write, and cannot be set back.
+    /// Changes with every write, and can't be set back.
     changed: (i64, i64),
 }
 
@@ -32,7 +32,7 @@ impl Stamp {
         }
     }
 
-    /// `None` while the file is so young that a further change might not show.
+    /// Returns `None` while the file is so young that a further change might not show.
     pub fn settled(stat: &Stat) -> Option<Stamp> {
         let stamp = Stamp::new(stat);
         let seconds = u64::try_from(stamp.changed.0).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What to dial, and from where.
+//! What to connect to, and from which address.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,10 +12,10 @@ use crate::options::Options;
 use crate::options::values::Port;
 use crate::refusal::{Of, exclusive, refusal};
 
-/// A server to dial.
+/// A server to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// TCP, by address or by a name that is yet to be resolved.
+    /// TCP, with an address or with a name that must still be resolved.
     Tcp {
         /// The host.
         host: Host,
@@ -35,16 +35,16 @@ impl fmt::Display for Target {
     }
 }
 
-/// What the call's arguments say besides what to dial.
+/// The parts of the call's arguments that aren't the address.
 #[derive(Debug)]
 pub(super) struct Arguments {
-    /// The host of the URL, by hand.
+    /// The host of the URL, on the command line.
     pub host: Option<Host>,
     /// The path and query of the URL, if it has one.
     pub uri: Option<String>,
 }
 
-/// Resolves the arguments and `--connect` and `--port` into what to dial.
+/// Resolves the arguments, `--connect` and `--port` into the address to connect to.
 pub(super) fn resolve(
     options: &Options,
     arguments: &[String],
@@ -122,10 +122,12 @@ pub(super) fn resolve(
     }
 }
 
-/// The server that HAProxy's four arguments name. `other_port` (`--port`) takes the place of theirs.
+/// Returns the server that HAProxy's four arguments name. `other_port` (`--port`) replaces
+/// HAProxy's port.
 ///
 /// # Errors
-/// What cannot be dialled: no port, an abstract unix socket.
+///
+/// There is no address to connect to: no port, or an abstract unix socket.
 fn of_haproxy(address: &str, port: &str, other_port: Option<Port>) -> Result<Target> {
     if address.is_empty() {
         return Err(refusal(
@@ -152,10 +154,12 @@ fn of_haproxy(address: &str, port: &str, other_port: Option<Port>) -> Result<Tar
     })
 }
 
-/// The port that HAProxy passes; it has none to pass for a server line without one.
+/// Reads the port that HAProxy passes. If the server line has no port, HAProxy passes a
+/// placeholder.
 ///
 /// # Errors
-/// `0` or `NOT_USED`.
+///
+/// The port is `0` or `NOT_USED`.
 fn server_port(port: &str) -> Result<Port> {
     port.parse().map_err(|_| {
         refusal(
@@ -173,7 +177,7 @@ fn by_hand(text: &str) -> Result<(Arguments, u16)> {
         Some((scheme, _)) => {
             return Err(refusal(
                 format!("`{scheme}://`"),
-                "is not what is checked, only HTTPS is",
+                "is not HTTPS, and sni-check checks nothing else",
                 "write https:// or HOST[:PORT]",
             ));
         }

@@ -1,4 +1,4 @@
-//! What makes a certificate acceptable, and our own client certificate.
+//! What makes a certificate acceptable, and the client certificate.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,32 +17,32 @@ use crate::certificate::Uses;
 use crate::options::Options;
 use crate::refusal::refusal;
 
-/// What makes a certificate acceptable.
+/// The requirements for a certificate.
 #[derive(Debug)]
 pub struct Verification {
-    /// What the certificate must be for.
+    /// The name that the certificate must be for.
     pub name: VerifiedName,
-    /// The roots a chain may end in.
+    /// The roots in which a chain may end.
     pub trust: Arc<Trust>,
-    /// Revocation lists. If there is any, one must cover each certificate of the chain, as with
-    /// HAProxy's `crl-file`.
+    /// Revocation lists. If there is at least one list, every certificate of the chain needs a
+    /// list, as with HAProxy's `crl-file`.
     pub lists: Arc<[List]>,
 }
 
-/// The roots a chain may end in.
+/// The roots in which a chain may end.
 #[derive(Debug, Default)]
 pub struct Trust {
-    /// Mozilla's: names and keys without certificates.
+    /// Mozilla's roots: names and keys without certificates.
     anchors: &'static [TrustAnchor<'static>],
-    /// What came from files, in their order: roots, and issuers between them and a server.
+    /// The certificates from files, in their order: roots and intermediates.
     certificates: Vec<Trusted>,
-    /// Files of a directory that could not be read.
+    /// Files of a folder that could not be read.
     skipped: Vec<String>,
 }
 
 impl Verification {
-    /// What makes a certificate acceptable for a server with these names; `None` where nothing is
-    /// there to be verified.
+    /// Returns the requirements for a server with these names. Returns `None` if there is nothing
+    /// to verify.
     pub fn new(names: &Names, trust: Arc<Trust>, lists: Arc<[List]>) -> Option<Verification> {
         Some(Verification {
             name: names.verified.clone()?,
@@ -59,7 +59,7 @@ impl Verification {
     }
 }
 
-/// What `--ca-file` and `--crl-file` hold: all of a [`Verification`] but the name.
+/// The content of `--ca-file` and `--crl-file`: a [`Verification`] without the name.
 #[derive(Debug)]
 pub(super) struct Authorities {
     trust: Arc<Trust>,
@@ -70,7 +70,7 @@ pub(super) struct Authorities {
     read: Instant,
 }
 
-/// How long the system's roots are taken for unchanged: which files they come from is not ours to know.
+/// How long the system's roots count as unchanged. We can't know which files they come from.
 const SYSTEM_ROOTS: Duration = Duration::from_secs(60);
 
 impl Authorities {
@@ -78,8 +78,8 @@ impl Authorities {
         let mut trust = Trust::resolve(&options.ca_file, &files)?;
         let mut lists = Vec::new();
         if !options.crl_file.is_empty() {
-            // HAProxy puts everything in both files into one store: lists beside the roots count, and
-            // roots beside the lists. Without crl-file it uses no list at all.
+            // HAProxy puts the content of both files into one store. Lists in a CA file therefore
+            // count, and so do roots in a CRL file. Without crl-file, HAProxy uses no lists at all.
             lists = trust.lists_beside(&options.ca_file, &files)?;
             for file in named_once(&options.crl_file) {
                 let read = List::of_file("--crl-file", file, &files)?;
@@ -104,14 +104,15 @@ impl Authorities {
         })
     }
 
-    /// Whether these options have the same sources.
+    /// Returns true if these options have the same sources.
     pub(super) fn are_of(&self, options: &Options) -> bool {
         (&self.sources.0, &self.sources.1) == (&options.ca_file, &options.crl_file)
     }
 
-    /// Whether the sources have not changed since they were read.
+    /// Returns true if the sources haven't changed since they were read.
     ///
     /// # Errors
+    ///
     /// A file hangs.
     pub(super) fn are_current(&self, files: &Files) -> Result<bool> {
         let system = self.sources.0.iter().any(|source| source == "@system-ca");
@@ -148,41 +149,45 @@ impl Trust {
         Ok(trust)
     }
 
-    /// Mozilla's roots, inside the binary.
+    /// Returns Mozilla's roots, which are built into the binary.
     ///
     /// # Errors
-    /// None.
+    ///
+    /// Never fails.
     pub fn bundled() -> Result<Trust> {
         Trust::resolve(&[], &Files::any())
     }
 
-    /// Whether Mozilla's roots are all there is.
+    /// Returns true if only Mozilla's roots are trusted.
     pub fn is_bundled(&self) -> bool {
         self.certificates.is_empty() && !self.anchors.is_empty()
     }
 
-    /// The operating system's roots.
+    /// Returns the operating system's roots.
     ///
     /// # Errors
-    /// There are none.
+    ///
+    /// The operating system has no roots.
     pub fn system() -> Result<Trust> {
         Trust::of("@system-ca")
     }
 
-    /// The roots in a file, or the system's (`@system-ca`), as `--ca-file` reads them.
+    /// Returns the roots in a file, or the system's roots (`@system-ca`), as `--ca-file` reads
+    /// them.
     ///
     /// # Errors
-    /// What `--ca-file` would say.
+    ///
+    /// The same as for `--ca-file`.
     pub fn of(source: &str) -> Result<Trust> {
         Trust::resolve(&[source.to_owned()], &Files::any())
     }
 
-    /// Mozilla's roots, if they are trusted.
+    /// Returns Mozilla's roots, or nothing if they aren't trusted.
     pub fn anchors(&self) -> &'static [TrustAnchor<'static>] {
         self.anchors
     }
 
-    /// Adds the certificates in a file, or in the files of a directory, as far as these can be read.
+    /// Adds the certificates in a file, or in all readable files of a folder.
     fn add(&mut self, name: &str, files: &Files) -> Result<()> {
         let subject = format!("--ca-file {name}");
         let before = self.certificates.len();
@@ -210,7 +215,7 @@ impl Trust {
         Ok(())
     }
 
-    /// The revocation lists in the files of `--ca-file`.
+    /// Returns the revocation lists in the files of `--ca-file`.
     fn lists_beside(&self, sources: &[String], files: &Files) -> Result<Vec<List>> {
         let mut lists = Vec::new();
         for source in named_once(sources).filter(|source| !source.starts_with('@')) {
@@ -231,8 +236,8 @@ impl Trust {
         Ok(lists)
     }
 
-    /// What of the files is not used, and why: certificates that OpenSSL loads but never takes, and
-    /// files of a directory that cannot be read.
+    /// Returns what isn't used, with the reason: certificates that OpenSSL loads but never trusts,
+    /// and files of a folder that can't be read.
     pub fn unused(&self) -> Vec<String> {
         let broken = self.certificates.iter().filter_map(|trusted| {
             let parts = trusted.parts()?;
@@ -244,14 +249,14 @@ impl Trust {
         broken.chain(skipped).collect()
     }
 
-    /// What came from files, in their order.
+    /// Returns the certificates from files, in their order.
     pub fn certificates(&self) -> &[Trusted] {
         &self.certificates
     }
 }
 
-/// The files of a directory that HAProxy reads, whose names end in .pem, .crt, .cer or .crl; `None` for a
-/// file.
+/// Returns the files of a folder that HAProxy reads: names that end in .pem, .crt, .cer or .crl.
+/// Returns `None` if the path is a file.
 fn entries(name: &str, files: &Files) -> Result<Option<Vec<String>>> {
     if name.is_empty() {
         return Ok(None);
@@ -268,7 +273,7 @@ fn entries(name: &str, files: &Files) -> Result<Option<Vec<String>>> {
     Ok(entries.map(paths))
 }
 
-/// The files of a list, each once: named again, a file adds nothing.
+/// Returns each file of a list once, because naming a file twice adds nothing.
 fn named_once(files: &[String]) -> impl Iterator<Item = &String> {
     let all = files.iter().enumerate();
     all.filter(|(at, file)| !files[..*at].contains(file))
@@ -281,7 +286,7 @@ fn from_file(file: &str, files: &Files) -> Result<Arc<Vec<Trusted>>> {
     })
 }
 
-/// The operating system's roots. Those that cannot be read do not hide the others.
+/// Returns the operating system's roots. Roots that can't be read are skipped.
 fn system_roots() -> Result<Vec<Trusted>> {
     let found = rustls_native_certs::load_native_certs();
     if found.certs.is_empty() {

@@ -1,4 +1,4 @@
-//! Certificates in PEM files, with what OpenSSL's own form says about their use.
+//! Certificates from PEM files, with OpenSSL's trust settings.
 
 use std::sync::Arc;
 
@@ -13,20 +13,20 @@ use crate::refusal::refusal;
 /// A certificate from a file.
 #[derive(Clone, Debug)]
 pub struct Trusted {
-    /// The certificate; something of OpenSSL's may follow it.
+    /// The certificate. OpenSSL's trust settings may follow it.
     pub(super) der: Arc<CertificateDer<'static>>,
-    /// Whether OpenSSL's own form says that it is trusted for servers, or is not.
+    /// What OpenSSL's own form sets: trusted for servers (true), or rejected (false).
     pub explicitly: Option<bool>,
 }
 
 impl Trusted {
-    /// Its parts.
+    /// Returns the parsed certificate.
     pub fn parts(&self) -> Option<Parts<'_>> {
         Parts::read_first(&self.der).map(|(parts, _)| parts)
     }
 }
 
-/// The certificates in a PEM file.
+/// Returns the certificates in a PEM file.
 pub(super) fn from_text(subject: &str, text: &[u8]) -> Result<Vec<Trusted>> {
     let mut found = Vec::new();
     for (number, certificate) in pem::certificates(subject, text)?.into_iter().enumerate() {
@@ -64,8 +64,8 @@ pub(super) fn from_text(subject: &str, text: &[u8]) -> Result<Vec<Trusted>> {
     Ok(found)
 }
 
-/// What follows a `TRUSTED CERTIFICATE`: for what it is trusted, and for what not (`x509 -addtrust`,
-/// `-addreject`). The outer `None` is something else.
+/// Reads the trust settings that follow a `TRUSTED CERTIFICATE` (`x509 -addtrust`, `-addreject`).
+/// Returns the outer `None` if the bytes are something else.
 fn trusted_for_servers(after: &[u8]) -> Option<Option<bool>> {
     const SERVERS: [&[u8]; 2] = [&[0x2b, 6, 1, 5, 5, 7, 3, 1], &[0x55, 0x1d, 37, 0]];
     let mut elements = Elements(only(after, SEQUENCE)?);

@@ -1,4 +1,4 @@
-//! Finds a file the way a process finds it whose root is a folder, or that may not leave a folder.
+//! Finds a file as if a folder were the root of this process, or without ever leaving a folder.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
@@ -16,7 +16,7 @@ const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEX
 /// Where `..` and symbolic links may lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bounds {
-    /// They may not leave the folder: the walk fails with `EXDEV`.
+    /// They may not leave the folder. The walk fails with `EXDEV` if they do.
     Beneath,
     /// The folder is their root.
     InRoot,
@@ -26,12 +26,12 @@ pub(crate) enum Bounds {
 #[derive(Debug)]
 pub(crate) struct Reached {
     pub handle: OwnedFd,
-    /// Its path, seen from outside of the root.
+    /// The path, as seen from outside of the root.
     pub path: PathBuf,
     pub stat: Stat,
 }
 
-/// Why a walk ends early, and at which path, seen from outside of the root.
+/// Why a walk fails, and at which path, as seen from outside of the root.
 #[derive(Debug)]
 pub(crate) enum Obstacle {
     /// The kernel refuses this process.
@@ -40,10 +40,11 @@ pub(crate) enum Obstacle {
     Forbidden(PathBuf),
 }
 
-/// Opens `path`, which is below `folder`, by one system call where that is possible (openat2(2)).
+/// Opens `path` inside `folder`, with one system call if possible (openat2(2)).
 ///
 /// # Errors
-/// Those of openat2.
+///
+/// The same as for openat2.
 pub(super) fn open_in(
     folder: &Path,
     path: &Path,
@@ -57,8 +58,8 @@ pub(super) fn open_in(
     };
     let resolve = resolve | ResolveFlags::NO_MAGICLINKS;
     match openat2(&handle, path, flags, Mode::empty(), resolve) {
-        // Linux before 5.6, container runtimes that do not know it, and RestrictSUIDSGID=, which a
-        // unit with DynamicUser= always has.
+        // openat2 fails on Linux before 5.6, in container runtimes that don't know it, and with
+        // RestrictSUIDSGID=, which DynamicUser= always sets.
         Err(Errno::NOSYS | Errno::PERM) => by_steps(folder, path, flags, bounds),
         opened => opened,
     }
@@ -73,13 +74,14 @@ fn by_steps(folder: &Path, path: &Path, flags: OFlags, bounds: Bounds) -> Result
 }
 
 /// Walks from `root` along `path`, one name at a time, and opens the end of the path with `flags`.
-/// `may_enter` decides about every folder on the way. It can ask for the rights of another user.
+/// `may_enter` decides about every folder on the way. It can check the permissions of another user.
 ///
 /// Each step starts at the open folder before it, and no step follows a link or `..` by itself. So
-/// whoever moves files and links in the meantime can't lead the walk out of the root.
+/// moving files and links during the walk can't lead it out of the root.
 ///
 /// # Errors
-/// What stands in the way.
+///
+/// A path that can't be opened, or a folder that `may_enter` refuses.
 pub(crate) fn walk(
     root: &Path,
     path: &Path,
@@ -89,7 +91,7 @@ pub(crate) fn walk(
 ) -> Result<Reached, Obstacle> {
     let at_root = |errno| Obstacle::Errno(errno, root.to_owned());
     let start = open(root, FOLDER, Mode::empty()).map_err(at_root)?;
-    // The folders above `here`, the root first.
+    // The folders above `here`. The root comes first.
     let mut above: Vec<Reached> = Vec::new();
     let mut here = reached(start, root.to_owned())?;
     let mut left = names(path);
@@ -137,14 +139,14 @@ pub(crate) fn walk(
 
 enum Step {
     Reached(Reached),
-    /// A symbolic link with this target.
+    /// A symbolic link and its target.
     Link(OsString),
 }
 
 fn step(here: &Reached, name: &OsStr, flags: OFlags) -> Result<Step, Obstacle> {
     let path = here.path.join(name);
     let target = |errno: Errno| {
-        // What isn't a link has failed for another reason.
+        // If the name isn't a link, the open failed for another reason.
         let link = readlinkat(&here.handle, name, Vec::new());
         let link = link.map_err(|_| Obstacle::Errno(errno, path.clone()))?;
         Ok(Step::Link(OsStr::from_bytes(link.as_bytes()).to_owned()))
@@ -152,7 +154,7 @@ fn step(here: &Reached, name: &OsStr, flags: OFlags) -> Result<Step, Obstacle> {
     match openat(&here.handle, name, flags | OFlags::NOFOLLOW, Mode::empty()) {
         Ok(handle) => {
             let found = reached(handle, path.clone())?;
-            // With O_PATH a link opens, too.
+            // O_PATH opens a link itself, too.
             match FileType::from_raw_mode(found.stat.st_mode).is_symlink() {
                 true => target(Errno::LOOP),
                 false => Ok(Step::Reached(found)),
@@ -169,7 +171,7 @@ fn reached(handle: OwnedFd, path: PathBuf) -> Result<Reached, Obstacle> {
     }
 }
 
-/// The names in a path, the first one last.
+/// Returns the names in a path, the first name last.
 fn names(path: &Path) -> Vec<OsString> {
     let parts = path.components().rev();
     let parts = parts.filter(|part| *part != Component::CurDir);
