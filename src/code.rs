@@ -1,16 +1,16 @@
-//! The exit codes: all that HAProxy keeps of a check.
+//! The exit codes. HAProxy keeps nothing else of an external check.
 //!
-//! The first digit is the layer, as in HAProxy's own L4/L6/L7 (3 is the name, 5 the certificate);
-//! a second digit 2 is a time-out and nothing else. Codes are stable once released.
+//! The first digit is the layer, as in HAProxy's own L4/L6/L7 (3 is the name, 5 the certificate).
+//! The second digit is 2 for time-outs only. Released codes never change.
 
-/// An exit code of sni-check, with what it stands for.
+/// An exit code of sni-check.
 ///
 /// HAProxy shows it as `check_code` in its statistics and as `code: N` in its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[allow(
     missing_docs,
-    reason = "`meaning` documents each, in the words that users read"
+    reason = "`meaning` documents each code in the words that users read"
 )]
 pub enum Code {
     Healthy = 0,
@@ -43,10 +43,10 @@ pub enum Code {
     Header = 76,
 }
 
-/// Where a check ended: the first digit of its code.
+/// The layer at which a check ended, which is the first digit of its code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
-    /// Before anything was sent.
+    /// The check ended before it sent anything.
     Call,
     /// Resolving the name.
     Name,
@@ -56,7 +56,7 @@ pub enum Layer {
     Certificate,
     /// The TLS handshake (HAProxy's L6).
     Tls,
-    /// The HTTP response (HAProxy's L7), which a healthy server came to as well.
+    /// The HTTP response (HAProxy's L7). Checks of healthy servers end here too.
     Http,
 }
 
@@ -93,12 +93,12 @@ impl Code {
         Code::Header,
     ];
 
-    /// The process's exit status.
+    /// Returns the process's exit status.
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// The layer at which a check ended.
+    /// Returns the layer at which a check with this code ended.
     pub const fn layer(self) -> Layer {
         match self.number() / 10 {
             0 if self.number() > 0 => Layer::Call,
@@ -110,8 +110,8 @@ impl Code {
         }
     }
 
-    /// The status HAProxy's own checks would show for the same finding (HAProxy management guide,
-    /// section 9.1, field `check_status`); `-` where HAProxy has none.
+    /// Returns the status that HAProxy's own checks would show for the same finding (HAProxy
+    /// management guide, section 9.1, field `check_status`), or `-` if HAProxy has no such status.
     pub fn haproxy_word(self) -> &'static str {
         match self {
             Code::Healthy => "L7OK",
@@ -141,7 +141,7 @@ impl Code {
         }
     }
 
-    /// What the code means, in one phrase.
+    /// Returns the meaning of the code as a short phrase.
     pub fn meaning(self) -> &'static str {
         match self {
             Code::Healthy => "healthy",
@@ -179,7 +179,7 @@ impl Code {
         }
     }
 
-    /// The code with this number, if there is one.
+    /// Returns the code with this number, if it exists.
     pub fn from_number(number: u8) -> Option<Code> {
         Code::ALL.into_iter().find(|code| code.number() == number)
     }
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn no_code_is_one_that_rust_a_shell_or_haproxy_uses() {
+    fn no_code_collides_with_rust_a_shell_or_haproxy() {
         for number in Code::ALL.map(Code::number) {
             assert!(number != 101 && !(126..=159).contains(&number) && number != 255);
         }

@@ -1,4 +1,4 @@
-//! The one clock of a check.
+//! The deadline of a check, and calls that must not outlast it.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,27 +6,28 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What is left of the time for saying that work was not done.
+/// The time reserved for reporting that work wasn't finished.
 const TO_SAY_SO: Duration = Duration::from_millis(30);
 
-/// The instant by which a check must have ended. Monotonic: setting the clock does not move it.
+/// The instant by which a check must have ended. It's monotonic, so setting the clock doesn't move
+/// it.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// `timeout` after `start`.
+    /// Returns the deadline that is `timeout` after `start`.
     pub fn new(start: Instant, timeout: Duration) -> Deadline {
         Deadline(start + timeout)
     }
 
-    /// The time that is left; `None` when none is.
+    /// Returns the time that is left, or `None` after the deadline.
     pub fn remaining(self) -> Option<Duration> {
         self.0
             .checked_duration_since(Instant::now())
             .filter(|left| !left.is_zero())
     }
 
-    /// A deadline that leaves the same time to each of `shares`, this one being the first.
+    /// Divides the remaining time into `shares` equal parts and returns the end of the first part.
     pub fn first_of(self, shares: usize) -> Deadline {
         let share = u32::try_from(shares.max(1)).unwrap_or(u32::MAX);
         match self.remaining() {
@@ -35,15 +36,15 @@ impl Deadline {
         }
     }
 
-    /// Returns the deadline for work that ends by itself: a little sooner, so that there is time left to
-    /// report that it didn't end.
+    /// Returns a slightly earlier deadline for work, which leaves time to report that the work
+    /// wasn't finished.
     pub fn to_report(self) -> Deadline {
         Deadline(self.0.checked_sub(TO_SAY_SO).unwrap_or(self.0))
     }
 }
 
-/// Calls that nobody can interrupt, each on a thread of its own. A late one keeps its thread for as long as
-/// it takes, so there are at most so many at once.
+/// Runs calls that can't be interrupted, each on its own thread. A late call keeps its thread until
+/// it returns, so the number of running calls is limited.
 #[derive(Debug)]
 pub struct Calls {
     running: AtomicUsize,
@@ -53,16 +54,16 @@ pub struct Calls {
 /// Why a call has no result.
 #[derive(Debug)]
 pub enum NotDone {
-    /// It was not done by the deadline.
+    /// The call didn't return by the deadline.
     Late,
-    /// So many others are not done yet that it was not begun.
+    /// The call wasn't started, because this many other calls are still running.
     TooMany(usize),
-    /// No thread can be made.
+    /// The system refused to create a thread.
     NoThread(io::Error),
 }
 
 impl Calls {
-    /// At most so many at once.
+    /// Allows at most `most` calls at the same time.
     pub const fn new(most: usize) -> Calls {
         Calls {
             running: AtomicUsize::new(0),
@@ -70,10 +71,10 @@ impl Calls {
         }
     }
 
-    /// Makes a call on a thread with a stack of so many bytes, and waits for it until the deadline.
+    /// Makes a call on a thread with a stack of `stack` bytes, and waits for it until the deadline.
     ///
     /// # Errors
-    /// There is no result by then.
+    /// Returns why the call has no result by the deadline.
     pub fn run<T: Send + 'static>(
         &'static self,
         deadline: Deadline,

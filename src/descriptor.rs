@@ -1,6 +1,6 @@
-//! Writing to descriptors without waiting beyond a deadline.
+//! Writes to descriptors without waiting beyond a deadline.
 //!
-//! Nothing here allocates, takes a lock or panics, so the handler of a signal may call it.
+//! Nothing here allocates, takes a lock or panics, so a signal handler may call it.
 
 use std::os::fd::AsFd;
 
@@ -10,12 +10,12 @@ use rustix::net::{SendFlags, SocketAddrAny, SocketFlags, SocketType};
 
 use crate::deadline::Deadline;
 
-/// What one write to a pipe that polls as writable always takes without blocking (PIPE_BUF), and
-/// does not mix with what others write.
+/// The size up to which a write to a writable pipe neither blocks nor mixes with other processes'
+/// writes (PIPE_BUF).
 pub const ATOMIC_WRITE: usize = 4096;
 
-/// Writes as much of `bytes` as `to` takes before the deadline. After the deadline, writes what it
-/// takes at once.
+/// Writes as much of `bytes` as `to` accepts before the deadline. After the deadline, writes only
+/// as much as `to` accepts without waiting.
 pub fn write_until(to: impl AsFd, bytes: &[u8], deadline: Deadline) {
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -36,7 +36,7 @@ pub fn write_until(to: impl AsFd, bytes: &[u8], deadline: Deadline) {
     }
 }
 
-/// Sends one datagram from a socket of its own, or drops it where it cannot be sent at once.
+/// Sends one datagram from a new socket. Drops the datagram if it can't be sent immediately.
 pub fn send_datagram(to: &SocketAddrAny, bytes: &[u8]) {
     let family = to.address_family();
     let kind = SocketType::DGRAM;

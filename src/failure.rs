@@ -1,4 +1,4 @@
-//! Why a backend is not healthy: the one place where an error becomes a cause and a code.
+//! Why a backend isn't healthy. Every error gets its cause and its exit code here.
 
 use std::fmt;
 use std::io;
@@ -12,14 +12,14 @@ use crate::code::Code;
 use crate::options::expect::Part;
 use crate::options::expect::regex::GivenUp;
 
-/// Why a backend is not healthy. One variant for each cause that an operator can act on.
+/// Why a backend isn't healthy. Each variant is a cause that an operator can act on.
 #[derive(Clone, Debug)]
 pub enum Failure {
-    /// The resolver has no address for the name.
+    /// The resolver found no address for the name.
     NameNotFound {
         /// The name.
         name: String,
-        /// What the resolver said.
+        /// The resolver's error.
         cause: String,
     },
     /// The resolver did not answer in time.
@@ -27,129 +27,129 @@ pub enum Failure {
         /// The name.
         name: String,
     },
-    /// The connection could not be made.
+    /// Connecting failed.
     Connect(Errno),
-    /// The connection was not made in time.
+    /// Connecting took too long.
     ConnectTimeout,
-    /// The address of `--source` cannot be used.
+    /// The address of `--source` can't be used.
     Source(SocketAddr, Errno),
-    /// The certificate is not acceptable.
+    /// The server's certificate isn't acceptable.
     Certificate(CertificateFailure),
     /// The server wants a client certificate, or refused ours.
     ClientCertificate {
-        /// The alert that says so.
+        /// The alert that the server sent.
         alert: AlertDescription,
-        /// Whether we sent one.
+        /// True if we sent a client certificate.
         sent: bool,
     },
     /// The server refused the SNI name, or a handshake without SNI.
     NameRefused {
-        /// The alert that says so.
+        /// The alert that the server sent.
         alert: AlertDescription,
-        /// Whether we sent a name.
+        /// True if we sent a name.
         sent: bool,
     },
     /// The server ended the handshake with another alert.
     HandshakeRefused(AlertDescription),
-    /// The server has no TLS version or cipher in common with us, by its alert.
+    /// The server's alert means that it shares no TLS version or cipher with us.
     NothingInCommon(AlertDescription),
-    /// The server chose a TLS version that was not offered.
+    /// The server chose a TLS version that we didn't offer.
     OtherVersion(&'static str),
     /// The server speaks TLS 1.2 without secure renegotiation (RFC 5746), which HAProxy refuses.
     UnsafeRenegotiation,
-    /// The handshake did not end in time.
+    /// The handshake wasn't finished in time.
     HandshakeTimeout,
-    /// What came is not TLS at all.
+    /// The peer's answer isn't TLS.
     NotTls {
         /// The first bytes, if they are text.
         text: Option<String>,
     },
-    /// What came is TLS that breaks its rules.
+    /// The peer speaks TLS, but breaks its rules.
     TlsViolated(&'static str),
-    /// What came is TLS that we cannot follow, though HAProxy may.
+    /// The peer uses TLS that we don't support. HAProxy may support it.
     TlsLimit(&'static str),
     /// The connection was closed or reset during the handshake.
     HandshakeClosed(Closed),
-    /// The status is not the expected one.
+    /// The response has an unexpected status.
     Status {
-        /// What came.
+        /// The status of the response.
         status: u16,
         /// The expectation.
         expected: String,
-        /// Where a redirect points.
+        /// The target of a redirect.
         location: Option<String>,
     },
-    /// The response did not end in time.
+    /// The response wasn't complete in time.
     ResponseTimeout {
-        /// Whether the head had come.
+        /// True if the head was complete.
         head_read: bool,
     },
-    /// What came is not HTTP/1.
+    /// The answer isn't HTTP/1.
     NotHttp(String),
-    /// The head is longer than HAProxy takes by default.
+    /// The head is longer than HAProxy accepts by default.
     LongHead {
-        /// How long it may be, in bytes.
+        /// The longest head that we accept, in bytes.
         limit: usize,
     },
     /// The connection was closed or reset before the response was complete.
     ResponseClosed(Closed),
-    /// The response is complete and healthy, but its connection ended in a way by which HAProxy's check
-    /// fails.
+    /// The response is complete and healthy, but the connection ended in a way that makes HAProxy's
+    /// check fail.
     EndedBadly(Closed),
-    /// A header is not the expected one.
+    /// A header expectation isn't met.
     Header {
         /// The expectation.
         expected: String,
     },
-    /// The body is not the expected one.
+    /// A body expectation isn't met.
     Body {
         /// The expectation.
         expected: String,
-        /// How much of the body was read, in bytes, if there was more than that.
+        /// How many bytes of the body were read, if the body was longer.
         cut_at: Option<u32>,
-        /// HAProxy sees a shorter part of the body, in which the expectation is met.
+        /// True if the shorter part of the body that HAProxy reads meets the expectation.
         only_here: bool,
     },
-    /// The body ended early, and an expectation says what must not be in it.
+    /// The body ended early, so we can't verify that it lacks what a negated expectation forbids.
     CutBody {
         /// How the connection ended.
         closed: Closed,
         /// The expectation.
         expected: String,
     },
-    /// An expectation looks at the body, and there is none.
+    /// The response has no body, but an expectation needs one.
     NoBody {
         /// The expectation.
         expected: String,
     },
-    /// Whether an expectation is met could not be found out: a limit of ours.
+    /// We couldn't decide if an expectation is met. This is a limit of sni-check.
     Undecided {
         /// The expectation.
         expected: String,
-        /// What it looks at.
+        /// The part of the response that the expectation looks at.
         part: Part,
         /// The limit.
         limit: GivenUp,
     },
-    /// serve can't do more at once; nothing was asked.
+    /// serve runs as many checks as it can. It didn't contact the server.
     AtLimit(String),
-    /// An error that has no place elsewhere: a bug, or a resource of ours that is exhausted.
+    /// Any other error: a bug, or we ran out of a resource.
     Internal(String),
 }
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closed {
-    /// In order.
+    /// The peer closed it normally.
     Closed,
-    /// By a TCP reset, or another error of the transport.
+    /// A TCP reset or another transport error ended it.
     Reset(Errno),
-    /// By an alert of TLS.
+    /// A TLS alert ended it.
     Alert(AlertDescription),
 }
 
 impl Failure {
-    /// The exit code.
+    /// Returns the exit code.
     pub fn code(&self) -> Code {
         match self {
             Failure::NameNotFound { .. } => Code::NameNotFound,
@@ -185,7 +185,8 @@ impl Failure {
         }
     }
 
-    /// What an alert during the handshake means, which depends on what was sent and asked.
+    /// Returns the cause for an alert during the handshake. The same alert means different things,
+    /// depending on what the client sent and what the server asked for.
     pub fn from_alert(alert: AlertDescription, sent: Sent) -> Failure {
         use AlertDescription as Alert;
         match alert {
@@ -193,9 +194,10 @@ impl Failure {
                 alert,
                 sent: sent.sni,
             },
-            // Servers that need SNI and get none say handshake_failure too: CloudFront does.
+            // Some servers that need SNI also send handshake_failure without it, CloudFront for
+            // example.
             Alert::HandshakeFailure if !sent.sni => Failure::NameRefused { alert, sent: false },
-            // TLS 1.2 has no alert of its own for a missing client certificate.
+            // TLS 1.2 has no specific alert for a missing client certificate.
             Alert::HandshakeFailure if sent.certificate_asked => Failure::ClientCertificate {
                 alert,
                 sent: sent.certificate,
@@ -204,7 +206,8 @@ impl Failure {
                 alert,
                 sent: sent.certificate,
             },
-            // About a certificate of ours, so only where one was asked for.
+            // These alerts are about our certificate, so they count only if the server asked for
+            // one.
             Alert::NoCertificate
             | Alert::BadCertificate
             | Alert::UnsupportedCertificate
@@ -232,17 +235,17 @@ impl Failure {
 /// What the client sent and was asked for in a handshake.
 #[derive(Clone, Copy, Debug)]
 pub struct Sent {
-    /// A name went out as SNI.
+    /// True if we sent a name as SNI.
     pub sni: bool,
-    /// The server asked for a client certificate.
+    /// True if the server asked for a client certificate.
     pub certificate_asked: bool,
-    /// We have one to send.
+    /// True if we have a client certificate to send.
     pub certificate: bool,
 }
 
-/// An alert's name as RFC 8446, section 6 spells it.
+/// Returns an alert's name in the spelling of RFC 8446, section 6.
 pub fn alert_name(alert: AlertDescription) -> String {
-    // rustls has the names in Rust's spelling only.
+    // rustls spells the names in camel case only.
     let camel = format!("{alert:?}");
     match camel.as_str() {
         "UnknownCA" => return "unknown_ca".to_owned(),
@@ -271,7 +274,7 @@ impl fmt::Display for Closed {
     }
 }
 
-/// The operating system's words for an error, without the number that std appends.
+/// Returns the operating system's text for an error, without the number that std appends.
 fn describe(errno: Errno) -> String {
     let text = io::Error::from(errno).to_string();
     match text.find(" (os error") {
@@ -322,7 +325,7 @@ impl fmt::Display for Failure {
             ),
             Failure::NothingInCommon(alert) => write!(
                 f,
-                "server found no TLS version, cipher or (some CDNs) name in common ({}); if HAProxy's check-sni is UP there, a limit of sni-check: explain 66 lists them",
+                "server found no TLS version, cipher or (some CDNs) name in common ({}); if HAProxy's check-sni is UP there, this is a limit of sni-check (see sni-check explain 66)",
                 alert_name(*alert)
             ),
             Failure::OtherVersion(what) => f.write_str(what),
@@ -360,7 +363,7 @@ impl fmt::Display for Failure {
             Failure::NotHttp(cause) => write!(f, "not a valid HTTP response: {cause}"),
             Failure::LongHead { limit } => write!(
                 f,
-                "not a valid HTTP response: its head is longer than HAProxy takes by default, {limit} bytes \
+                "not a valid HTTP response: its head is longer than HAProxy accepts by default, {limit} bytes \
                  (tune.bufsize); --max-head reads a longer one"
             ),
             Failure::ResponseClosed(closed) => {
@@ -368,8 +371,8 @@ impl fmt::Display for Failure {
             }
             Failure::EndedBadly(closed) => write!(
                 f,
-                "the response is complete, but its connection was {closed} at once; HAProxy's check fails, too, \
-                 if it sees that in time, and otherwise this is a limit of sni-check"
+                "the response is complete, but its connection was {closed} at once; HAProxy's check fails too \
+                 if it notices in time, and otherwise this is a limit of sni-check"
             ),
             Failure::Header { expected } => write!(f, "headers do not meet: {expected}"),
             Failure::Body {
@@ -394,7 +397,7 @@ impl fmt::Display for Failure {
             Failure::CutBody { closed, expected } => write!(
                 f,
                 "connection {closed} before the response was complete, so it is unknown whether it meets: \
-                 {expected}; limit of sni-check: HAProxy judges what has come"
+                 {expected}; limit of sni-check: HAProxy judges the part that arrived"
             ),
             Failure::NoBody { expected } => write!(f, "no response body, expected {expected}"),
             Failure::Undecided {
@@ -425,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handshake_failure_means_what_the_handshake_lacked() {
+    fn the_cause_of_a_handshake_failure_depends_on_what_was_sent_and_asked() {
         let code = |sni, certificate_asked| {
             let sent = Sent {
                 sni,
