@@ -16,7 +16,7 @@ _sni_check() {
     fi
     case ${COMP_WORDS[1]} in
         diagnose)
-            options='--help --sni --no-sni --connect --port --method --uri --header --body --expect --max-head --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --alpn --handshake-only --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --json --haproxy --serve --color'
+            options='--file --env --help --sni --no-sni --connect --port --method --uri --header --body --expect --max-head --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --alpn --handshake-only --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --verbose --json --haproxy --serve --color'
             ;;
         serve)
             options='--help --listen --files --max-checks --mode --group --allow-remote --allow-target --ping --help --sni --no-sni --connect --port --method --uri --header --body --expect --max-head --max-body --verify --verify-host --ca-file --crl-file --crt --key --ssl-min-ver --ssl-max-ver --alpn --handshake-only --min-cert-days --warn-cert-days --send-proxy --send-proxy-v2 --source --timeout --quiet --verbose --json --syslog'
@@ -134,6 +134,12 @@ _sni_check() {
             :
             ;;
         --allow-target)
+            :
+            ;;
+        --file)
+            compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current")
+            ;;
+        --env)
             :
             ;;
         *)

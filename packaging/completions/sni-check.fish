@@ -2,7 +2,7 @@
 
 complete -c sni-check -f
 complete -c sni-check -n 'not __fish_seen_subcommand_from doctor explain' -a '(__fish_print_hostnames)'
-complete -c sni-check -n 'test (count (commandline -opc)) -eq 1' -a diagnose -d 'what is wrong with a server, at which layer, and how to fix it'
+complete -c sni-check -n 'test (count (commandline -opc)) -eq 1' -a diagnose -d 'what is wrong with a server, or with all that are DOWN, and how to fix it'
 complete -c sni-check -n 'test (count (commandline -opc)) -eq 1' -a doctor -d 'what keeps the checks of a haproxy.cfg from working on this host'
 complete -c sni-check -n 'test (count (commandline -opc)) -eq 1' -a serve -d 'a server that makes the same checks for HAProxy\'s http-check'
 complete -c sni-check -n 'test (count (commandline -opc)) -eq 1' -a explain -d 'what an exit code means, its likely causes, what to change'
@@ -84,7 +84,7 @@ complete -c sni-check -l send-proxy-v2 -d 'send a PROXY protocol v2 header (LOCA
 complete -c sni-check -l source -x -d 'connect from this address'
 complete -c sni-check -l timeout -x -d 'time limit of the whole check, such as 500ms or 2s (default: 1800ms)'
 complete -c sni-check -n 'not __fish_seen_subcommand_from diagnose' -l quiet -d 'print nothing'
-complete -c sni-check -n 'not __fish_seen_subcommand_from diagnose' -l verbose -d 'print what each layer showed'
+complete -c sni-check -l verbose -d 'print what each layer showed'
 complete -c sni-check -l json -d 'print one JSON object'
 complete -c sni-check -n 'not __fish_seen_subcommand_from diagnose' -l syslog -x -d 'send one line per failure to a syslog: UDP ADDR[:PORT] or the path of a unix datagram socket'
 complete -c sni-check -n '__fish_seen_subcommand_from diagnose' -l haproxy -r -F -a 'none' -d 'the HAProxy program to ask, or none (default: the program found on this host)'
@@ -100,3 +100,5 @@ complete -c sni-check -n '__fish_seen_subcommand_from serve' -l group -x -d 'gro
 complete -c sni-check -n '__fish_seen_subcommand_from serve' -l allow-remote -d 'listen on other addresses than the loopback, too; needs --allow-target'
 complete -c sni-check -n '__fish_seen_subcommand_from serve' -l allow-target -x -d 'check only servers in this network, such as 203.0.113.0/24; repeatable (default: every server)'
 complete -c sni-check -n '__fish_seen_subcommand_from serve' -l ping -d 'ask the server at --listen (default unix:/run/sni-check/socket) whether it works, and exit'
+complete -c sni-check -n '__fish_seen_subcommand_from diagnose' -l file -r -F -d 'configuration file of HAProxy, or a folder of *.cfg; repeatable (default: what HAProxy\'s unit or the running HAProxy reads, or else /etc/haproxy/haproxy.cfg)'
+complete -c sni-check -n '__fish_seen_subcommand_from diagnose' -l env -x -d 'a variable of HAProxy\'s environment: NAME=VALUE, or @FILE with one variable per line; repeatable'
