@@ -49,7 +49,7 @@ Without a TARGET it finds HAProxy's configuration, reads HAProxy's statistics,
 and diagnoses every server that is DOWN. BACKEND/SERVER as the TARGET is one
 server of the configuration. Otherwise TARGET is a URL or HOST[:PORT], and the
 options are those of a check (see sni-check --help), without --quiet and
---syslog. --verbose prints everything that was seen, and lines that do not work
+--syslog; --verbose prints everything that was seen, and lines that do not work
 yet. It has these, too:
 
 Examples:
