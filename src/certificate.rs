@@ -1,4 +1,4 @@
-//! Reading certificates, and what can be wrong with one.
+//! Reads certificates, and names every reason why a certificate isn't acceptable.
 
 pub mod distribution_point;
 pub mod element;
@@ -24,28 +24,28 @@ use crate::code::Code;
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
-/// What a person wants to know of a certificate.
+/// The facts about a certificate that we print.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
     /// The subject's distinguished name (RFC 4514).
     pub subject: String,
     /// The issuer's distinguished name (RFC 4514).
     pub issuer: String,
-    /// Since the epoch.
+    /// The start of its validity, since the epoch.
     pub not_before: Duration,
-    /// Since the epoch.
+    /// The end of its validity, since the epoch.
     pub not_after: Duration,
 }
 
 impl Certificate {
-    /// Reads a certificate; `None` if it is not one that OpenSSL would read.
+    /// Reads a certificate. Returns `None` if OpenSSL can't read it, or if its dates can't be read.
     pub fn read(der: &CertificateDer<'_>) -> Option<Certificate> {
         Certificate::of(&Parts::read(der)?)
     }
 
-    /// What a person wants to know of these parts; `None` if its dates cannot be read.
+    /// Returns the facts that we print, or `None` if the certificate's dates can't be read.
     pub fn of(parts: &Parts<'_>) -> Option<Certificate> {
-        // What begins before 1970 begins with it here.
+        // A `Duration` can't be negative, so a date before 1970 becomes 1970.
         let since_epoch = |seconds: i64| Duration::from_secs(seconds.try_into().unwrap_or(0));
         Some(Certificate {
             subject: name::text(parts.subject),
@@ -55,83 +55,85 @@ impl Certificate {
         })
     }
 
-    /// Whole days from `now` (since the epoch) to its end; 0 on its last day and after it.
+    /// Returns the whole days from `now` (since the epoch) until the certificate expires. Returns 0
+    /// on its last day and later.
     pub fn days_left(&self, now: Duration) -> u64 {
         days(self.not_after.saturating_sub(now))
     }
 }
 
-/// The same instant in seconds since the epoch, which certificates are compared in.
+/// Converts a time to seconds since the epoch, the unit of the dates in [`Parts`].
 pub fn seconds(time: UnixTime) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Whole days.
+/// Returns the number of whole days in a span.
 pub fn days(span: Duration) -> u64 {
     span.as_secs() / SECONDS_PER_DAY
 }
 
-/// So many days in words: `1 day`, `2 days`.
+/// Formats a number of days: `1 day`, `2 days`.
 pub fn in_days(count: u64) -> String {
     format!("{count} day{}", if count == 1 { "" } else { "s" })
 }
 
-/// Why a certificate is not acceptable.
+/// Why a certificate isn't acceptable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateFailure {
-    /// It has ended.
+    /// A certificate of the chain has expired.
     Expired {
-        /// The certificate of the chain.
+        /// The subject of that certificate.
         subject: String,
-        /// How long ago.
+        /// How long ago it expired.
         ago: Duration,
     },
-    /// It has not begun; or our clock is wrong.
+    /// A certificate of the chain isn't valid yet, or our clock is wrong.
     NotYetValid {
-        /// The certificate of the chain.
+        /// The subject of that certificate.
         subject: String,
-        /// How long it is until then.
+        /// How long it takes until it becomes valid.
         ahead: Duration,
     },
-    /// It is for other names.
+    /// The certificate is for other names.
     OtherName {
-        /// The name that was verified.
+        /// The name that we verified.
         wanted: String,
-        /// The names it is for.
+        /// The names in the certificate.
         presented: Vec<String>,
     },
-    /// No trusted root issued it.
+    /// The chain doesn't lead to a trusted root.
     IssuerUnknown {
-        /// The issuer that is missing.
+        /// The missing issuer.
         issuer: String,
-        /// Whether the certificate is its own issuer.
+        /// True if the certificate is its own issuer.
         self_signed: bool,
-        /// The certificate of `--ca-file` that it should have issued: one of a file that lacks its root.
+        /// The certificate in `--ca-file` that the missing issuer has issued. It's set if the file
+        /// contains an intermediate without its root.
         below: Option<String>,
     },
-    /// It ends within `--min-cert-days`.
+    /// A certificate of the chain expires within `--min-cert-days`.
     EndsSoon {
-        /// The certificate of the chain.
+        /// The subject of that certificate.
         subject: String,
-        /// What is left, in whole days.
+        /// How many whole days are left.
         days: u64,
         /// `--min-cert-days`.
         limit: u32,
     },
-    /// A list in `--crl-file` says so.
+    /// A list in `--crl-file` contains a certificate of the chain. The text names it.
     Revoked(String),
-    /// No list in `--crl-file` tells whether it is revoked: the words say what is wrong with them.
+    /// No list in `--crl-file` can be used for a certificate of the chain. The text says why.
     NoValidList(String),
-    /// A signature of the chain is not by its issuer's key.
+    /// A signature in the chain wasn't made with the issuer's key.
     BadSignature,
-    /// Anything else that HAProxy's own check refuses, too.
+    /// Any other reason for which HAProxy's own check rejects the certificate too.
     Invalid(String),
-    /// What this program cannot judge. HAProxy's own check may take it.
+    /// sni-check can't judge the certificate. HAProxy's own check may accept it.
     Limit(String),
 }
 
 impl CertificateFailure {
-    /// The exit code.
+    /// Returns the exit code.
     pub fn code(&self) -> Code {
         match self {
             CertificateFailure::Expired { .. } => Code::CertificateExpired,
@@ -163,7 +165,7 @@ impl fmt::Display for CertificateFailure {
                 write!(
                     f,
                     "certificate has {wanted}, but not as a DNS name or common name, and HAProxy \
-                     looks at no other (verifyhost)"
+                     compares only those (verifyhost)"
                 )
             }
             CertificateFailure::OtherName { wanted, presented } => {
@@ -218,7 +220,7 @@ impl fmt::Display for CertificateFailure {
             CertificateFailure::Limit(cause) => write!(
                 f,
                 "certificate not judged: {cause} (limit of sni-check: HAProxy's own check, check-sni, \
-                 may take it)"
+                 may accept it)"
             ),
         }
     }
@@ -226,7 +228,7 @@ impl fmt::Display for CertificateFailure {
 
 impl std::error::Error for CertificateFailure {}
 
-/// A span in its largest unit that is not zero.
+/// Displays a span in its largest non-zero unit.
 struct Span(Duration);
 
 impl fmt::Display for Span {
@@ -242,7 +244,7 @@ impl fmt::Display for Span {
     }
 }
 
-/// Names, of which there can be thousands.
+/// Displays at most ten names, because a certificate can have thousands.
 struct Some10<'a>(&'a [String]);
 
 impl fmt::Display for Some10<'_> {

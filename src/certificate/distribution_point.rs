@@ -1,51 +1,53 @@
-//! Where revocation lists are published (RFC 5280, sections 4.2.1.13 and 5.2.5): a certificate's
-//! cRLDistributionPoints, and a list's issuingDistributionPoint. OpenSSL compares the two.
+//! Where CAs publish revocation lists (RFC 5280, sections 4.2.1.13 and 5.2.5). A certificate names
+//! these places in cRLDistributionPoints, a list in issuingDistributionPoint. OpenSSL compares the
+//! two extensions.
 
 use super::element::{BIT_STRING, Elements, OID, SEQUENCE};
 use super::{general_name, name};
 
-/// Every reason why a certificate can be revoked, as bits.
+/// All reasons for which a CA can revoke a certificate, as bits.
 pub const EVERY_REASON: u16 = 0x807f;
 
 /// A distribution point of a certificate.
 #[derive(Clone, Copy, Debug)]
 pub struct DistributionPoint<'a> {
-    /// Its name.
+    /// The name of the place.
     pub name: Option<PointName<'a>>,
-    /// The reasons that its lists are about.
+    /// The reasons for revocation that its lists cover.
     pub reasons: u16,
-    /// The content of cRLIssuer: who signs its lists, if that isn't the certificate's issuer.
+    /// The content of cRLIssuer, which names the signer of its lists if that isn't the
+    /// certificate's issuer.
     pub list_issuer: Option<&'a [u8]>,
 }
 
 /// The name of a distribution point.
 #[derive(Clone, Copy, Debug)]
 pub enum PointName<'a> {
-    /// GeneralNames, any of which is the name.
+    /// GeneralNames, each of which is a name of the same place.
     Full(&'a [u8]),
-    /// Attributes that are to be added to the name of the issuer.
+    /// Attributes to append to the issuer's name.
     Relative(&'a [u8]),
 }
 
-/// The issuingDistributionPoint of a list: which certificates the list is about.
+/// The issuingDistributionPoint of a list, which says which certificates the list covers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct IssuingPoint<'a> {
     /// The name of the distribution point.
     pub name: Option<PointName<'a>>,
-    /// Only certificates that aren't a CA's.
+    /// The list covers end-entity certificates only.
     pub only_users: bool,
-    /// Only certificates of CAs.
+    /// The list covers CA certificates only.
     pub only_authorities: bool,
-    /// Only attribute certificates.
+    /// The list covers attribute certificates only.
     pub only_attributes: bool,
-    /// Only revocations for some reasons.
+    /// The list covers only some reasons for revocation.
     pub some_reasons: bool,
-    /// Certificates of other issuers, too.
+    /// The list may also cover certificates of other issuers.
     pub indirect: bool,
 }
 
 impl<'a> DistributionPoint<'a> {
-    /// Reads the content of a DistributionPoint; `None` if OpenSSL refuses it (`setup_dp`).
+    /// Reads the content of a DistributionPoint. Returns `None` if OpenSSL refuses it (`setup_dp`).
     fn read(content: &'a [u8]) -> Option<DistributionPoint<'a>> {
         let mut elements = Elements(content);
         let name = match elements.expect(0xa0) {
@@ -72,14 +74,14 @@ impl<'a> DistributionPoint<'a> {
     }
 }
 
-/// The distribution points of a certificate, of the content of cRLDistributionPoints, up to the first
-/// that can't be read.
+/// Returns the distribution points in the content of cRLDistributionPoints. Stops before the first
+/// one that can't be read.
 pub fn points(content: &[u8]) -> impl Iterator<Item = DistributionPoint<'_>> {
     let mut elements = Elements(content);
     std::iter::from_fn(move || elements.expect(SEQUENCE).and_then(DistributionPoint::read))
 }
 
-/// Whether OpenSSL accepts every distribution point.
+/// Returns true if OpenSSL accepts every distribution point.
 pub fn readable(content: &[u8]) -> bool {
     let mut elements = Elements(content);
     while !elements.is_empty() {
@@ -102,8 +104,8 @@ impl<'a> PointName<'a> {
         elements.is_empty().then_some(name)
     }
 
-    /// Whether both name one place (`idp_check_dp`). A relative name is added to the name of its
-    /// issuer.
+    /// Returns true if both names mean the same place (`idp_check_dp`). A relative name is appended
+    /// to its issuer's name: `own` is the issuer of `self`, `its` is the issuer of `other`.
     pub fn is_same(&self, own: &[u8], other: &PointName<'_>, its: &[u8]) -> bool {
         match (self, other) {
             (PointName::Full(ours), PointName::Full(theirs)) => general_name::names(ours)
@@ -127,7 +129,7 @@ fn is_among(wanted: &name::Canonical, names: &[u8]) -> bool {
         .any(|directory| name::canonical(directory) == *wanted)
 }
 
-/// Whether these are attributes of a distinguished name.
+/// Returns true if the content consists of attributes of a distinguished name.
 fn are_attributes(content: &[u8]) -> bool {
     let mut elements = Elements(content);
     while !elements.is_empty() {
@@ -143,7 +145,7 @@ fn are_attributes(content: &[u8]) -> bool {
 }
 
 impl<'a> IssuingPoint<'a> {
-    /// Reads the value of the extension; `None` if OpenSSL can't.
+    /// Reads the value of the extension. Returns `None` if OpenSSL can't read it.
     pub fn read(value: &'a [u8]) -> Option<IssuingPoint<'a>> {
         let mut elements = Elements(Elements(value).expect(SEQUENCE)?);
         let name = match elements.expect(0xa0) {
@@ -168,20 +170,22 @@ impl<'a> IssuingPoint<'a> {
         })
     }
 
-    /// Whether it says nothing at all.
+    /// Returns true if the extension sets no field.
     pub fn is_empty(&self) -> bool {
         let kinds = [self.only_users, self.only_authorities, self.only_attributes];
         self.name.is_none() && !self.some_reasons && !self.indirect && !kinds.contains(&true)
     }
 
-    /// Whether it is about two kinds of certificates at once, which contradicts itself.
+    /// Returns true if the list claims to cover only one kind of certificates, but names several
+    /// kinds.
     pub fn contradicts_itself(&self) -> bool {
         let kinds = [self.only_users, self.only_authorities, self.only_attributes];
         kinds.into_iter().filter(|kind| *kind).count() > 1
     }
 }
 
-/// The next element, if it has this tag: a BOOLEAN, false if it is absent.
+/// Reads an optional BOOLEAN with this tag, which is false by default. Returns `None` if its
+/// content is invalid.
 fn flag(elements: &mut Elements<'_>, tag: u8) -> Option<bool> {
     match elements.expect(tag) {
         None => Some(false),
@@ -190,7 +194,7 @@ fn flag(elements: &mut Elements<'_>, tag: u8) -> Option<bool> {
     }
 }
 
-/// The first two bytes of the content of a BIT STRING, without the bits that do not count.
+/// Returns the first two bytes of the content of a BIT STRING, with its unused bits cleared.
 pub fn bits_of(content: &[u8]) -> Option<(u8, u8)> {
     let (unused, bytes) = content.split_first()?;
     if *unused > 7 {
@@ -204,7 +208,7 @@ pub fn bits_of(content: &[u8]) -> Option<(u8, u8)> {
     Some((byte(0), byte(1)))
 }
 
-/// The same of a whole BIT STRING, which something may follow.
+/// Returns the first two bytes of the BIT STRING at the start of `value`. More data may follow it.
 pub fn bits(value: &[u8]) -> Option<(u8, u8)> {
     bits_of(Elements(value).expect(BIT_STRING)?)
 }
@@ -214,7 +218,7 @@ mod tests {
     use super::{DistributionPoint, EVERY_REASON, IssuingPoint};
 
     #[test]
-    fn points_are_read_as_openssl_reads_them() {
+    fn distribution_points_are_read_as_openssl_reads_them() {
         let read = |bytes: &[u8]| DistributionPoint::read(bytes).map(|point| point.reasons);
         // [0] { [0] { URI "x" } }
         let named = [0xa0, 5, 0xa0, 3, 0x86, 1, b'x'];
@@ -223,14 +227,14 @@ mod tests {
             read(&[&named[..], &[0x81, 2, 1, 0x40]].concat()),
             Some(0x40)
         );
-        // Neither a name nor an issuer.
+        // These points have neither a name nor an issuer.
         assert_eq!(read(&[]), None);
         assert_eq!(read(&[0x81, 2, 1, 0x40]), None);
         assert_eq!(read(&[0xa0, 0]), None);
     }
 
     #[test]
-    fn a_list_about_two_kinds_contradicts_itself() {
+    fn a_list_for_two_kinds_of_certificates_contradicts_itself() {
         let both = [0x30, 6, 0x81, 1, 0xff, 0x82, 1, 0xff];
         assert!(
             IssuingPoint::read(&both)

@@ -1,9 +1,9 @@
-//! The elements that DER is made of (X.690, section 8.1), as far as certificates need them.
+//! DER elements (X.690, section 8.1), as far as certificates need them.
 //!
-//! The `der` crate refuses what OpenSSL takes, and so HAProxy: UniversalString, a time before 1970, a
-//! serial number of more than 20 bytes.
+//! The `der` crate rejects things that OpenSSL, and therefore HAProxy, accepts: UniversalString,
+//! times before 1970, and serial numbers of more than 20 bytes.
 
-/// Universal tags.
+/// INTEGER.
 pub const INTEGER: u8 = 2;
 /// BIT STRING.
 pub const BIT_STRING: u8 = 3;
@@ -16,18 +16,19 @@ pub const SEQUENCE: u8 = 0x30;
 /// SET and SET OF.
 pub const SET: u8 = 0x31;
 
-/// Elements, one after the other. It ends where the bytes end, or are none.
+/// Iterates over consecutive elements. It stops at the end of the bytes, and at bytes that aren't
+/// an element.
 #[derive(Clone, Copy, Debug)]
 pub struct Elements<'a>(pub &'a [u8]);
 
-/// Each with its tag and its content.
+/// Yields the tag and the content of each element.
 impl<'a> Iterator for Elements<'a> {
     type Item = (u8, &'a [u8]);
 
     fn next(&mut self) -> Option<(u8, &'a [u8])> {
         let (&tag, rest) = self.0.split_first()?;
         let (&first, rest) = rest.split_first()?;
-        // Tags of several bytes are in no certificate.
+        // No certificate has tags of several bytes.
         if tag & 0x1f == 0x1f {
             return None;
         }
@@ -49,7 +50,8 @@ impl<'a> Iterator for Elements<'a> {
 }
 
 impl<'a> Elements<'a> {
-    /// The content of the next element, which must have this tag.
+    /// Returns the content of the next element if it has this tag. Otherwise returns `None` and
+    /// doesn't advance.
     pub fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
         let mut ahead = *self;
         let (found, content) = ahead.next()?;
@@ -60,24 +62,25 @@ impl<'a> Elements<'a> {
         })
     }
 
-    /// Whether there are no more.
+    /// Returns true if no bytes are left.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether OpenSSL can read an OID: its last number has an end, and no number begins with a zero.
+    /// Returns true if OpenSSL can read this OID. Its last number must be complete, and no number
+    /// may have leading zeros.
     pub fn is_oid(content: &[u8]) -> bool {
         let mut begins = true;
         let minimal = content.iter().all(|byte| {
-            let in_vain = begins && *byte == 0x80;
+            let leading_zero = begins && *byte == 0x80;
             begins = *byte < 0x80;
-            !in_vain
+            !leading_zero
         });
         minimal && begins && !content.is_empty()
     }
 }
 
-/// An element with this content.
+/// Encodes an element with this tag and content.
 pub fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len().to_be_bytes();
     let zeros = length.iter().take_while(|byte| **byte == 0).count();
@@ -93,13 +96,13 @@ pub fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The content of the first element, which must have this tag. Whatever follows doesn't count, as for
-/// OpenSSL in the value of an extension.
+/// Returns the content of the first element if it has this tag. Ignores everything after it, as
+/// OpenSSL does in the value of an extension.
 pub fn first(bytes: &[u8], tag: u8) -> Option<&[u8]> {
     Elements(bytes).expect(tag)
 }
 
-/// The content of the only element, which must have this tag.
+/// Returns the content of the only element if it has this tag. Returns `None` if more bytes follow.
 pub fn only(bytes: &[u8], tag: u8) -> Option<&[u8]> {
     let mut elements = Elements(bytes);
     let content = elements.expect(tag)?;
@@ -122,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_can_be_read() {
+    fn encoded_elements_can_be_read_back() {
         for length in [0, 1, 127, 128, 255, 256, 65_535, 65_536] {
             let content = vec![7; length];
             let written = element(OCTET_STRING, &content);

@@ -1,4 +1,5 @@
-//! GeneralNames (RFC 5280, section 4.2.1.6): what extensions name servers, people and lists with.
+//! GeneralNames (RFC 5280, section 4.2.1.6), which extensions use to name servers, people and
+//! lists.
 
 use super::element::{Elements, OID, SEQUENCE, only};
 use super::name;
@@ -20,17 +21,17 @@ const X400: u8 = 0xa3;
 const EDI_PARTY: u8 = 0xa5;
 const REGISTERED_ID: u8 = 0x88;
 
-/// A name: its tag says of which kind it is.
+/// A name and its kind.
 #[derive(Clone, Copy, Debug)]
 pub struct GeneralName<'a> {
-    /// One of the constants above.
+    /// The tag of the element: one of the constants above.
     pub kind: u8,
     /// The content of the element.
     pub value: &'a [u8],
 }
 
 impl<'a> GeneralName<'a> {
-    /// Reads the next name; `None` if OpenSSL can't read it.
+    /// Reads the next name. Returns `None` if OpenSSL can't read it.
     pub fn read(elements: &mut Elements<'a>) -> Option<GeneralName<'a>> {
         let (kind, value) = elements.next()?;
         let name = GeneralName { kind, value };
@@ -45,15 +46,15 @@ impl<'a> GeneralName<'a> {
         readable.then_some(name)
     }
 
-    /// Whether it is a text in pieces, which BER allows and DER does not. OpenSSL puts them together; here
-    /// such a name matches nothing.
+    /// Returns true if the name is a string in pieces (constructed), which BER allows and DER
+    /// doesn't. OpenSSL joins the pieces. sni-check doesn't, so such a name matches nothing.
     pub fn is_constructed(&self) -> bool {
         const CONSTRUCTED: u8 = 0x20;
         [MAIL, DNS, URI, ADDRESS].contains(&(self.kind & !CONSTRUCTED))
             && self.kind & CONSTRUCTED != 0
     }
 
-    /// The content of the distinguished name that this directoryName holds.
+    /// Returns the content of the distinguished name if this is a directoryName.
     pub fn directory(&self) -> Option<&'a [u8]> {
         match self.kind {
             DIRECTORY => only(self.value, SEQUENCE),
@@ -61,7 +62,7 @@ impl<'a> GeneralName<'a> {
         }
     }
 
-    /// The kind of this otherName, an OID, and its value.
+    /// Returns the type (an OID) and the value if this is an otherName.
     pub fn other(&self) -> Option<(&'a [u8], &'a [u8])> {
         if self.kind != OTHER {
             return None;
@@ -71,7 +72,7 @@ impl<'a> GeneralName<'a> {
         parts.is_empty().then_some((kind, value))
     }
 
-    /// Whether OpenSSL takes both for the same name (`GENERAL_NAME_cmp`).
+    /// Returns true if OpenSSL considers both names equal (`GENERAL_NAME_cmp`).
     pub fn is_same(&self, other: &GeneralName<'_>) -> bool {
         match (self.directory(), other.directory()) {
             (Some(one), Some(other)) => name::same(one, other),
@@ -80,7 +81,7 @@ impl<'a> GeneralName<'a> {
     }
 }
 
-/// Whether these are the pieces of a text.
+/// Returns true if the content consists of the pieces of a string.
 fn are_pieces(content: &[u8]) -> bool {
     let mut elements = Elements(content);
     for (tag, _) in elements.by_ref() {
@@ -91,7 +92,7 @@ fn are_pieces(content: &[u8]) -> bool {
     elements.is_empty()
 }
 
-/// Whether this is the content of an EDIPartyName.
+/// Returns true if this is the content of an EDIPartyName.
 fn is_edi_party(content: &[u8]) -> bool {
     let is_text = |content: &[u8]| {
         let mut elements = Elements(content);
@@ -104,13 +105,14 @@ fn is_edi_party(content: &[u8]) -> bool {
     elements.is_empty() && assigner.is_none_or(is_text) && party.is_some_and(is_text)
 }
 
-/// The names of a GeneralNames, of its content, up to the first that can't be read.
+/// Returns the names in the content of a GeneralNames. Stops before the first one that can't be
+/// read.
 pub fn names(content: &[u8]) -> impl Iterator<Item = GeneralName<'_>> + Clone {
     let mut elements = Elements(content);
     std::iter::from_fn(move || GeneralName::read(&mut elements))
 }
 
-/// Whether OpenSSL can read every name.
+/// Returns true if OpenSSL can read every name.
 pub fn readable(content: &[u8]) -> bool {
     let mut elements = Elements(content);
     while !elements.is_empty() {
@@ -121,7 +123,7 @@ pub fn readable(content: &[u8]) -> bool {
     true
 }
 
-/// The first directoryName among these names: the content of the distinguished name.
+/// Returns the content of the first directoryName among these names.
 pub fn first_directory(content: &[u8]) -> Option<&[u8]> {
     names(content).find_map(|name| name.directory())
 }

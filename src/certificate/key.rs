@@ -4,8 +4,8 @@ use super::element::{BIT_STRING, Elements, INTEGER, OID, SEQUENCE, only};
 use super::name::dotted;
 use super::read::Parts;
 
-/// The length of the modulus of an RSA key, of the content of its SubjectPublicKeyInfo
-/// (RFC 8017, appendix A.1.1); `None` for another key.
+/// Returns the length of an RSA key's modulus in bits (RFC 8017, appendix A.1.1), or `None` if it
+/// isn't an RSA key. `key` is the content of a SubjectPublicKeyInfo.
 pub fn rsa_bits(key: &[u8]) -> Option<usize> {
     const RSA: [&[u8]; 2] = [
         &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1],
@@ -23,7 +23,7 @@ pub fn rsa_bits(key: &[u8]) -> Option<usize> {
     Some((modulus.len() - zeros) * 8 - first.leading_zeros() as usize)
 }
 
-/// Algorithm and size of a certificate's key, as people say it.
+/// Returns the algorithm and size of a certificate's key in the usual form, such as `RSA 2048`.
 pub fn key_type(certificate: &Parts<'_>) -> String {
     if let Some(bits) = rsa_bits(certificate.key) {
         return format!("RSA {bits}");

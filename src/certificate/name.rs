@@ -1,4 +1,4 @@
-//! Distinguished names (RFC 5280, section 4.1.2.4): as text, and as OpenSSL compares them.
+//! Distinguished names (RFC 5280, section 4.1.2.4): their text, and OpenSSL's comparison.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ const UTF8: u8 = 12;
 /// An attribute of a name.
 #[derive(Clone, Copy, Debug)]
 pub struct Attribute<'a> {
-    /// Its OID, without tag and length.
+    /// The OID of its type, without tag and length.
     pub kind: &'a [u8],
     /// The string's tag.
     pub tag: u8,
@@ -29,7 +29,7 @@ pub struct Attribute<'a> {
 }
 
 impl<'a> Attribute<'a> {
-    /// The value as text; `None` if the bytes are not what the tag says.
+    /// Returns the value as text, or `None` if the bytes aren't valid for the string's tag.
     pub fn text(&self) -> Option<Cow<'a, str>> {
         match self.tag {
             UTF8 => std::str::from_utf8(self.value).ok().map(Cow::Borrowed),
@@ -47,7 +47,7 @@ impl<'a> Attribute<'a> {
                     .collect();
                 text.filter(|_| rest.is_empty()).map(Cow::Owned)
             }
-            // One byte for each character, as OpenSSL takes TeletexString.
+            // Each byte is a character. OpenSSL reads TeletexString like this.
             _ => Some(match std::str::from_utf8(self.value) {
                 Ok(text) if text.is_ascii() => Cow::Borrowed(text),
                 _ => Cow::Owned(self.value.iter().copied().map(char::from).collect()),
@@ -55,7 +55,7 @@ impl<'a> Attribute<'a> {
         }
     }
 
-    /// Whether OpenSSL reads it: a string of a known kind that holds what it says.
+    /// Returns true if OpenSSL can read the attribute: a known type of string with valid bytes.
     fn readable(&self) -> bool {
         const BITS: u8 = 3;
         match self.tag {
@@ -66,8 +66,8 @@ impl<'a> Attribute<'a> {
     }
 }
 
-/// The attributes of a name, of its content, and whether each begins a part of its own. `None` for
-/// what is not an attribute; nothing follows it.
+/// Returns the attributes in the content of a name. The flag is true for an attribute that begins a
+/// new RelativeDistinguishedName. An invalid attribute yields `None` and ends the iteration.
 fn steps(name: &[u8]) -> impl Iterator<Item = Option<(bool, Attribute<'_>)>> {
     let (mut parts, mut part) = (Elements(name), Elements(&[]));
     std::iter::from_fn(move || {
@@ -93,21 +93,22 @@ fn attribute(content: &[u8]) -> Option<Attribute<'_>> {
     pair.is_empty().then_some(Attribute { kind, tag, value })
 }
 
-/// All attributes of a name, as far as it can be read.
+/// Returns the attributes of a name up to the first invalid one.
 pub fn attributes(name: &[u8]) -> impl Iterator<Item = Attribute<'_>> {
     steps(name).map_while(|step| step.map(|(_, attribute)| attribute))
 }
 
-/// Whether OpenSSL reads this name; where it does not, it reads no certificate with it.
+/// Returns true if OpenSSL can read this name. If it can't, it can't read the whole certificate.
 pub fn readable(name: &[u8]) -> bool {
     steps(name).all(|step| step.is_some_and(|(_, attribute)| attribute.readable()))
 }
 
-/// A name as OpenSSL compares names (`X509_NAME_cmp`): kind of string, letter case in ASCII, spaces
-/// beside the single ones between words, and the order within a part do not matter.
+/// A name in the form that OpenSSL compares (`X509_NAME_cmp`). The comparison ignores the type of
+/// string, ASCII letter case, superfluous spaces, and the order of attributes within a
+/// RelativeDistinguishedName.
 pub type Canonical = Vec<Vec<(Vec<u8>, u8, Vec<u8>)>>;
 
-/// The form of a name that OpenSSL compares.
+/// Returns the form of a name that OpenSSL compares.
 pub fn canonical(name: &[u8]) -> Canonical {
     let mut parts = Canonical::new();
     for (begins, attribute) in steps(name).flatten() {
@@ -124,8 +125,8 @@ pub fn canonical(name: &[u8]) -> Canonical {
     parts
 }
 
-/// The same of a name to which attributes are added, each as a part of its own. `attributes` is the
-/// content of a RelativeDistinguishedName.
+/// Returns the form that OpenSSL compares of `name` with `attributes` appended. Each attribute
+/// becomes its own RelativeDistinguishedName, although `attributes` is the content of only one.
 pub fn extended(name: &[u8], attributes: &[u8]) -> Canonical {
     let mut parts = canonical(name);
     let mut elements = Elements(attributes);
@@ -147,17 +148,17 @@ fn canonical_attribute(attribute: &Attribute<'_>) -> (Vec<u8>, u8, Vec<u8>) {
     (attribute.kind.to_vec(), tag, value)
 }
 
-/// Whether OpenSSL takes two names for the same.
+/// Returns true if OpenSSL considers two names equal.
 pub fn same(one: &[u8], other: &[u8]) -> bool {
     one == other || canonical(one) == canonical(other)
 }
 
-/// Whether a name begins with the parts of another: whether it is in that subtree (`nc_dn`).
+/// Returns true if a name is in a subtree, that is, begins with the parts of `subtree` (`nc_dn`).
 pub fn is_within(name: &[u8], subtree: &[u8]) -> bool {
     canonical(name).starts_with(&canonical(subtree))
 }
 
-/// The words of a text in small letters, with a single space after each.
+/// Returns the words of a text in lower case, each followed by a single space.
 fn words(text: &str) -> impl Iterator<Item = char> {
     text.split([' ', '\t', '\n', '\r', '\x0b', '\x0c'])
         .filter(|word| !word.is_empty())
@@ -165,8 +166,8 @@ fn words(text: &str) -> impl Iterator<Item = char> {
         .map(|c| c.to_ascii_lowercase())
 }
 
-/// A name in the form of RFC 4514, the most specific part first. The `Display` of a library would
-/// bring a table of every known OID, several times the size of all else here.
+/// Formats a name as in RFC 4514, the most specific part first. A library's `Display` would add a
+/// table of every known OID, which is several times larger than this whole module.
 pub fn text(name: &[u8]) -> String {
     let mut texts: Vec<String> = attributes(name)
         .map(|attribute| {
@@ -178,13 +179,13 @@ pub fn text(name: &[u8]) -> String {
         .collect();
     texts.reverse();
     if texts.is_empty() {
-        // Leaves may name themselves in the alternative names alone.
+        // A leaf may have its names in subjectAltName only.
         return "(empty subject)".to_owned();
     }
     texts.join(",")
 }
 
-/// RFC 4514, section 3.
+/// Returns the short name of an attribute's type (RFC 4514, section 3), or its OID.
 fn short_name(kind: &[u8]) -> String {
     let known = match kind {
         COMMON_NAME => "CN",
@@ -198,7 +199,7 @@ fn short_name(kind: &[u8]) -> String {
     known.to_owned()
 }
 
-/// An OID in dotted form, of its content.
+/// Formats the content of an OID in dotted form.
 pub fn dotted(oid: &[u8]) -> String {
     ObjectIdentifier::from_bytes(oid)
         .map_or_else(|_| "(unreadable)".to_owned(), |oid| oid.to_string())
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_compared_as_openssl_does() {
+    fn names_are_compared_as_openssl_compares_them() {
         let my_root = name(&[(12, b"My Root")]);
         for (tag, value) in [
             (19, &b"My Root"[..]),

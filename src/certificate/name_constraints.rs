@@ -1,5 +1,6 @@
-//! Name constraints (RFC 5280, section 4.2.1.10): for which names an authority may issue, applied as
-//! OpenSSL applies them (`NAME_CONSTRAINTS_check` in its v3_ncons.c).
+//! Name constraints (RFC 5280, section 4.2.1.10), which limit the names for which a CA may issue
+//! certificates. They are applied as OpenSSL applies them (`NAME_CONSTRAINTS_check` in its
+//! v3_ncons.c).
 
 use super::element::{Elements, SEQUENCE, element};
 use super::general_name::{ADDRESS, DIRECTORY, DNS, GeneralName, MAIL, OTHER, URI, names};
@@ -10,21 +11,23 @@ use super::read::Parts;
 const MAIL_ATTRIBUTE: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1];
 /// id-on-SmtpUTF8Mailbox (RFC 8398), an otherName.
 const INTERNATIONAL_MAIL: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 8, 9];
-/// How many names may be compared with constraints; OpenSSL's own limit.
+/// The largest number of comparisons between names and constraints. OpenSSL has the same limit.
 const COMPARISONS: usize = 1 << 20;
 
-/// Why a certificate breaks the constraints of an issuer.
+/// Why a certificate violates an issuer's constraints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
-    /// The issuer may not issue for one of its names.
+    /// The issuer must not issue certificates for a name of this certificate.
     Forbidden,
-    /// OpenSSL can't apply a constraint, or can't apply it to a name, and therefore refuses.
+    /// OpenSSL can't apply a constraint, or can't apply it to a name, and therefore rejects the
+    /// certificate.
     Unsupported,
-    /// This program can't apply it, or versions of OpenSSL differ about it: the words name the name.
+    /// sni-check can't apply a constraint, or versions of OpenSSL differ about it. The text
+    /// describes the name.
     Limit(&'static str),
 }
 
-/// Constraints, of the content of the extension's SEQUENCE.
+/// The constraints of an issuer: two lists of subtrees.
 #[derive(Clone, Copy, Debug)]
 struct Constraints<'a> {
     permitted: &'a [u8],
@@ -48,8 +51,8 @@ impl<'a> Constraints<'a> {
         subtrees(self.permitted).count() + subtrees(self.excluded).count()
     }
 
-    /// Whether a name obeys them (`nc_match`): one permitted subtree of its kind holds it, if there is
-    /// any, and no excluded one does.
+    /// Checks a name (`nc_match`). It must be in a permitted subtree, if any of its kind exists,
+    /// and in no excluded subtree.
     fn allow(&self, name: &GeneralName<'_>) -> Result<(), Violation> {
         let mut held = None;
         for subtree in of_kind(self.permitted, name) {
@@ -79,11 +82,12 @@ impl<'a> Constraints<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Subtree<'a> {
     base: GeneralName<'a>,
-    /// Whether it has a minimum or maximum, which nobody supports.
+    /// True if it has a minimum or maximum, which OpenSSL doesn't support.
     has_distance: bool,
 }
 
-/// The subtrees of a list; `None` for one that OpenSSL can't read, after which nothing follows.
+/// Returns the subtrees of a list. A subtree that OpenSSL can't read yields `None` and ends the
+/// iteration.
 fn subtrees(list: &[u8]) -> impl Iterator<Item = Option<Subtree<'_>>> {
     let mut elements = Elements(list);
     std::iter::from_fn(move || {
@@ -110,7 +114,7 @@ impl<'a> Subtree<'a> {
     }
 }
 
-/// The subtrees of a list that are about names of this kind.
+/// Returns the subtrees of a list that apply to names of this kind.
 fn of_kind<'a>(list: &'a [u8], name: &GeneralName<'a>) -> impl Iterator<Item = Subtree<'a>> {
     let name = *name;
     subtrees(list).flatten().filter(move |subtree| {
@@ -131,17 +135,17 @@ fn is_international_mail(name: &GeneralName<'_>) -> bool {
         .is_some_and(|(kind, _)| kind == INTERNATIONAL_MAIL)
 }
 
-/// Whether OpenSSL can read the constraints in the content of the extension's SEQUENCE.
+/// Returns true if OpenSSL can read the constraints in the content of the extension's SEQUENCE.
 pub fn readable(content: &[u8]) -> bool {
     Constraints::read(content).is_some()
 }
 
-/// Compares a certificate's names with an issuer's constraints. `alternatives` is the content of its
-/// subjectAltName's SEQUENCE, `constraints` that of the issuer's extension. A server's certificate without
-/// a DNS name is also compared by its common names.
+/// Checks a certificate's names against an issuer's constraints. `alternatives` is the content of
+/// the SEQUENCE in its subjectAltName. `constraints` is the content of the SEQUENCE in the issuer's
+/// nameConstraints. If a server's certificate has no DNS name, its common names are checked too.
 ///
 /// # Errors
-/// How it breaks them.
+/// Returns how the certificate violates the constraints.
 pub fn check(
     certificate: &Parts<'_>,
     alternatives: &[u8],
@@ -191,7 +195,7 @@ pub fn check(
     Ok(())
 }
 
-/// A common name that looks like the name of a host (`cn2dnsid`).
+/// Returns the common name if it looks like a host name (`cn2dnsid`).
 fn host_name(attribute: &Attribute<'_>) -> Result<Option<String>, Violation> {
     let text = attribute.text().ok_or(Violation::Unsupported)?;
     let text = text.trim_end_matches('\0');
@@ -218,7 +222,8 @@ fn host_name(attribute: &Attribute<'_>) -> Result<Option<String>, Violation> {
     Ok(labels.then(|| text.to_owned()))
 }
 
-/// Whether a name is in the subtree below `base`, which is of its kind (`nc_match_single`).
+/// Returns true if a name is in the subtree below `base` (`nc_match_single`). Both must be of the
+/// same kind.
 fn is_within(name: &GeneralName<'_>, base: &GeneralName<'_>) -> Result<bool, Violation> {
     if is_international_mail(name) {
         return Err(Violation::Limit("an internationalised mail address"));
@@ -237,7 +242,7 @@ fn is_within(name: &GeneralName<'_>, base: &GeneralName<'_>) -> Result<bool, Vio
     }
 }
 
-/// `nc_dns`: any number of labels may stand before the base.
+/// Returns true if a host is `base` or below it, with any number of extra labels (`nc_dns`).
 fn is_host_within(host: &[u8], base: &[u8]) -> bool {
     let Some(start) = host.len().checked_sub(base.len()) else {
         return false;
@@ -246,7 +251,8 @@ fn is_host_within(host: &[u8], base: &[u8]) -> bool {
     base.is_empty() || at_label && host[start..].eq_ignore_ascii_case(base)
 }
 
-/// `nc_email`: a mailbox, all mailboxes of a host, or those of all hosts below a domain.
+/// Returns true if a mailbox is in a subtree (`nc_email`). The base is a mailbox, a host, or a
+/// domain with a leading dot, which means all hosts below it.
 fn is_mailbox_within(mailbox: &[u8], base: &[u8]) -> Result<bool, Violation> {
     let last_at = |text: &[u8]| text.iter().rposition(|byte| *byte == b'@');
     let at = last_at(mailbox).ok_or(Violation::Unsupported)?;
@@ -272,7 +278,8 @@ fn is_mailbox_within(mailbox: &[u8], base: &[u8]) -> Result<bool, Violation> {
     Ok(base_host.eq_ignore_ascii_case(host))
 }
 
-/// `nc_uri`: the host of the URI is the base, or below it if the base begins with a dot.
+/// Returns true if the URI's host equals the base, or is below a base that begins with a dot
+/// (`nc_uri`).
 fn is_uri_within(uri: &[u8], base: &[u8]) -> Result<bool, Violation> {
     let colon = uri.iter().position(|byte| *byte == b':');
     let rest = colon.and_then(|colon| uri[colon..].strip_prefix(b"://"));
@@ -281,7 +288,7 @@ fn is_uri_within(uri: &[u8], base: &[u8]) -> Result<bool, Violation> {
     let end = place(b':').or_else(|| place(b'/')).unwrap_or(rest.len());
     let host = &rest[..end];
     if host.is_empty() {
-        // OpenSSL 3.6 takes it for a host that is in no subtree, older versions refuse it.
+        // OpenSSL 3.6 treats this as a host outside every subtree. Older versions reject the URI.
         return Err(Violation::Limit("a URI without a host"));
     }
     match base.first() {
@@ -290,12 +297,12 @@ fn is_uri_within(uri: &[u8], base: &[u8]) -> Result<bool, Violation> {
     }
 }
 
-/// Whether something stands before this end, in any letter case.
+/// Returns true if `text` is longer than `end` and ends with it, in any letter case.
 fn ends_with(text: &[u8], end: &[u8]) -> bool {
     text.len() > end.len() && text[text.len() - end.len()..].eq_ignore_ascii_case(end)
 }
 
-/// `nc_ip`: the base is an address and a mask.
+/// Returns true if an address is in a network (`nc_ip`). The base is an address and a mask.
 fn is_address_within(address: &[u8], base: &[u8]) -> Result<bool, Violation> {
     if !matches!(address.len(), 4 | 16) || !matches!(base.len(), 8 | 32) {
         return Err(Violation::Unsupported);
@@ -313,7 +320,7 @@ mod tests {
     use super::{Violation, is_address_within, is_host_within, is_mailbox_within, is_uri_within};
 
     #[test]
-    fn hosts_are_compared_from_the_right() {
+    fn a_host_is_within_a_base_that_equals_its_last_labels() {
         for (host, base, within) in [
             ("www.a.test", "a.test", true),
             ("www.a.test", ".A.test", true),
@@ -332,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn mailboxes_uris_and_addresses_are_compared_as_openssl_does() {
+    fn mailboxes_uris_and_addresses_are_compared_as_openssl_compares_them() {
         let mail =
             |mailbox: &str, base: &str| is_mailbox_within(mailbox.as_bytes(), base.as_bytes());
         assert_eq!(mail("a@b.test", "B.test"), Ok(true));

@@ -1,4 +1,4 @@
-//! The parts of a certificate (RFC 5280, section 4.1), as they lie in its bytes.
+//! Reads the parts of a certificate (RFC 5280, section 4.1) without copying them.
 
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 
@@ -11,32 +11,32 @@ const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1];
 const DSA_WITH_SHA1: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 3];
 const ELLIPTIC_CURVE: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
 
-/// A certificate's parts. What OpenSSL refuses to read as a certificate is none here either.
+/// The parts of a certificate that OpenSSL can read.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
     /// The whole certificate.
     pub der: &'a [u8],
-    /// 0 is version 1.
+    /// The version; 0 means version 1.
     pub version: u8,
     /// The serial number, big-endian.
     pub serial: &'a [u8],
-    /// The issuer's name: the content of its SEQUENCE.
+    /// The content of the SEQUENCE of the issuer's name.
     pub issuer: &'a [u8],
-    /// From when it is valid, in seconds since the epoch; `None` if that cannot be read.
+    /// The start of its validity, in seconds since the epoch, or `None` if the date can't be read.
     pub not_before: Option<i64>,
-    /// Until when it is valid, in seconds since the epoch; `None` if that cannot be read.
+    /// The end of its validity, in seconds since the epoch, or `None` if the date can't be read.
     pub not_after: Option<i64>,
-    /// Its own name: the content of its SEQUENCE.
+    /// The content of the SEQUENCE of the subject's name.
     pub subject: &'a [u8],
-    /// The content of its SubjectPublicKeyInfo.
+    /// The content of the SubjectPublicKeyInfo.
     pub key: &'a [u8],
-    /// The content of the AlgorithmIdentifier of the signature.
+    /// The content of the signature's AlgorithmIdentifier.
     pub signature: &'a [u8],
-    /// What is signed: all but the signature and its algorithm.
+    /// The signed bytes: everything except the signature and its algorithm.
     pub body: &'a [u8],
     /// The signature.
     pub signed: &'a [u8],
-    /// Whether the algorithm of the signature is the same within what is signed.
+    /// True if the signed bytes name the same signature algorithm as the outer field.
     pub names_one_algorithm: bool,
     extensions: &'a [u8],
 }
@@ -44,22 +44,22 @@ pub struct Parts<'a> {
 /// An extension.
 #[derive(Clone, Copy, Debug)]
 pub struct Extension<'a> {
-    /// Its OID, without tag and length.
+    /// The extension's OID, without tag and length.
     pub kind: &'a [u8],
-    /// Whether whoever does not know it must refuse the certificate.
+    /// True if a verifier that doesn't know the extension must reject the certificate.
     pub critical: bool,
-    /// Its value, DER.
+    /// The extension's value in DER.
     pub value: &'a [u8],
 }
 
 impl<'a> Parts<'a> {
-    /// Reads a certificate.
+    /// Reads a certificate. Returns `None` if OpenSSL can't read it, or if more bytes follow.
     pub fn read(der: &'a [u8]) -> Option<Parts<'a>> {
         let (parts, rest) = Parts::read_first(der)?;
         rest.is_empty().then_some(parts)
     }
 
-    /// Reads the certificate that these bytes begin with; gives what comes after it.
+    /// Reads the certificate at the start of `bytes`. Returns it and the bytes that follow it.
     pub fn read_first(bytes: &'a [u8]) -> Option<(Parts<'a>, &'a [u8])> {
         let mut after = Elements(bytes);
         let mut whole = Elements(after.expect(SEQUENCE)?);
@@ -72,7 +72,7 @@ impl<'a> Parts<'a> {
             return None;
         }
         let version = match body.expect(0xa0) {
-            // Longer ones are unknown, whatever they are.
+            // A version of several bytes is unknown, whatever its value.
             Some(version) => match only(version, INTEGER)? {
                 [version] => *version,
                 _ => u8::MAX,
@@ -86,7 +86,7 @@ impl<'a> Parts<'a> {
         let (not_before, not_after) = (time::read(&mut validity)?, time::read(&mut validity)?);
         let subject = body.expect(SEQUENCE)?;
         let key = body.expect(SEQUENCE)?;
-        // issuerUniqueID and subjectUniqueID, which nobody has.
+        // issuerUniqueID and subjectUniqueID aren't used.
         body.expect(0x81);
         body.expect(0x82);
         let extensions = match body.expect(0xa3) {
@@ -114,12 +114,13 @@ impl<'a> Parts<'a> {
         readable.then_some((parts, after.0))
     }
 
-    /// Its SubjectPublicKeyInfo.
+    /// Returns the SubjectPublicKeyInfo.
     pub fn key_info(&self) -> SubjectPublicKeyInfoDer<'static> {
         element(SEQUENCE, self.key).into()
     }
 
-    /// Its extensions; `None` for one that is none.
+    /// Returns the extensions. An extension that OpenSSL can't read yields `None` and ends the
+    /// iteration.
     pub fn extensions(&self) -> impl Iterator<Item = Option<Extension<'a>>> + use<'a> {
         let mut elements = Elements(self.extensions);
         std::iter::from_fn(move || {
@@ -134,19 +135,20 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// The value of its extension with this OID.
+    /// Returns the value of the extension with this OID.
     pub fn extension(&self, kind: &[u8]) -> Option<&'a [u8]> {
         let mut extensions = self.extensions().map_while(|extension| extension);
         let found = extensions.find(|extension| extension.kind == kind);
         found.map(|extension| extension.value)
     }
 
-    /// Whether it names itself as its issuer.
+    /// Returns true if the certificate names itself as its issuer.
     pub fn is_self_issued(&self) -> bool {
         name::same(self.subject, self.issuer)
     }
 
-    /// Whether its key is of the kind that made this signature, of the content of its algorithm.
+    /// Returns true if this type of key makes this type of signature. `signature` is the content of
+    /// the signature's AlgorithmIdentifier.
     pub fn key_signs(&self, signature: &[u8]) -> bool {
         let key = Elements(self.key).expect(SEQUENCE);
         let key = key.and_then(|algorithm| Elements(algorithm).expect(OID));
@@ -155,25 +157,25 @@ impl<'a> Parts<'a> {
             (Some(RSA_PSS), Some(RSA_PSS)) => true,
             (Some(ELLIPTIC_CURVE), Some([0x2a, 0x86, 0x48, 0xce, 0x3d, 4, ..])) => true,
             (Some(DSA), Some(DSA_WITH_SHA1 | [0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 1..=8])) => true,
-            // Ed25519, Ed448: the key's algorithm is the signature's.
+            // Ed25519 and Ed448 have the same OID for the key and the signature.
             (Some(key @ [0x2b, 0x65, ..]), Some(signature)) => key == signature,
             _ => false,
         }
     }
 
-    /// Its issuer's name as text (RFC 4514).
+    /// Returns the issuer's name as text (RFC 4514).
     pub fn issuer_text(&self) -> String {
         name::text(self.issuer)
     }
 
-    /// Its own name as text (RFC 4514).
+    /// Returns the subject's name as text (RFC 4514).
     pub fn subject_text(&self) -> String {
         name::text(self.subject)
     }
 }
 
 impl<'a> Extension<'a> {
-    /// Reads the content of an Extension; `None` if OpenSSL can't.
+    /// Reads the content of an Extension. Returns `None` if OpenSSL can't read it.
     pub fn read(content: &'a [u8]) -> Option<Extension<'a>> {
         const BOOLEAN: u8 = 1;
         let mut elements = Elements(content);
@@ -192,7 +194,8 @@ impl<'a> Extension<'a> {
     }
 }
 
-/// Whether these bytes are an INTEGER's: some, and none too many in front (X.690, section 8.3.2).
+/// Returns true if these bytes are the content of an INTEGER: not empty, and without superfluous
+/// leading bytes (X.690, section 8.3.2).
 pub fn is_integer(bytes: &[u8]) -> bool {
     match bytes {
         [] => false,

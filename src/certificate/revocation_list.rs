@@ -1,8 +1,8 @@
-//! Revocation lists (RFC 5280, section 5), read as OpenSSL reads them (`crl_cb` and `crl_set_issuers`
-//! in its x_crl.c).
+//! Reads revocation lists (RFC 5280, section 5) as OpenSSL does (`crl_cb` and `crl_set_issuers` in
+//! its x_crl.c).
 //!
-//! A list can have millions of entries. Nothing is made of them: they stay the bytes that they are, and
-//! a serial number is looked for among them.
+//! A list can have millions of entries. They aren't parsed into structures: we search for the
+//! serial number in the list's bytes.
 
 use memchr::memmem;
 
@@ -18,69 +18,72 @@ const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 35];
 const REASON: &[u8] = &[0x55, 0x1d, 21];
 const ENTRY_ISSUER: &[u8] = &[0x55, 0x1d, 29];
 
-/// A revocation list, in its bytes.
+/// The parts of a revocation list, which borrow its bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct RevocationList<'a> {
-    /// The content of its issuer's name.
+    /// The content of the issuer's name.
     pub issuer: &'a [u8],
-    /// When it was made, in seconds since the epoch; `None` if that can't be compared with a clock.
+    /// The time of issue, in seconds since the epoch, or `None` if it can't be compared with a
+    /// clock.
     pub this_update: Option<i64>,
-    /// When the next is due, if the list says so; within, `None` if that can't be compared with a clock.
+    /// When the next list is due, in seconds since the epoch. The outer `None` means that the list
+    /// has no such field, the inner `None` that its time can't be compared with a clock.
     pub next_update: Option<Option<i64>>,
-    /// The content of the AlgorithmIdentifier of the signature.
+    /// The content of the signature's AlgorithmIdentifier.
     pub signature: &'a [u8],
-    /// What is signed.
+    /// The signed bytes.
     pub body: &'a [u8],
     /// The signature.
     pub signed: &'a [u8],
-    /// authorityKeyIdentifier: which certificate signed it.
+    /// The authorityKeyIdentifier, which says which certificate signed the list.
     pub authority: Authority<'a>,
-    /// issuingDistributionPoint: which certificates it is about.
+    /// The issuingDistributionPoint, which says which certificates the list covers.
     pub point: Option<IssuingPoint<'a>>,
-    /// Whether it only adds to another list.
+    /// True if it's a delta list, which only updates another list.
     pub is_delta: bool,
-    /// Whether the algorithm of the signature is the same within what is signed.
+    /// True if the signed bytes name the same signature algorithm as the outer field.
     pub names_one_algorithm: bool,
-    /// Whether it has a critical extension that OpenSSL does not know.
+    /// True if the list itself has a critical extension that OpenSSL doesn't know.
     critical: bool,
     entries: &'a [u8],
 }
 
-/// What all entries of a list say together. It takes a walk through them to learn it.
+/// Facts about all entries of a list. Collecting them means reading every entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// Whether the list, or an entry of it, has a critical extension that OpenSSL does not know.
+    /// True if the list or one of its entries has a critical extension that OpenSSL doesn't know.
     pub critical: bool,
-    /// Whether an entry has a date in a form that newer versions of OpenSSL may not read.
+    /// True if an entry has a date in a form that newer versions of OpenSSL may not read.
     pub odd_date: bool,
-    /// Where entries begin that OpenSSL takes no more notice of but for their serial numbers, after one
-    /// with an extension that it can't read.
+    /// The position of the first entry with an extension that OpenSSL can't read. Of this entry and
+    /// all later ones, OpenSSL uses only the serial numbers.
     unread_from: Option<usize>,
 }
 
-/// What a list says of a certificate.
+/// The status of a certificate in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Nothing.
+    /// The list doesn't contain the certificate.
     NotListed,
-    /// It is revoked.
+    /// The certificate is revoked.
     Revoked,
-    /// It was revoked, and isn't any more (removeFromCRL).
+    /// An earlier revocation was withdrawn (removeFromCRL).
     TakenBack,
-    /// Entries contradict each other.
+    /// The list has entries for the certificate that contradict each other.
     Contradictory,
 }
 
 impl<'a> RevocationList<'a> {
-    /// Reads a list. Whatever follows it does not count. Returns `None` if OpenSSL can't read it; its
-    /// entries are read by [`RevocationList::facts`].
+    /// Reads a list and ignores everything after it. Returns `None` if OpenSSL can't read the list.
+    /// [`RevocationList::facts`] reads the entries.
     pub fn read(der: &'a [u8]) -> Option<RevocationList<'a>> {
         let mut whole = Elements(first(der, SEQUENCE)?);
         let start = whole.0;
         let mut body = Elements(whole.expect(SEQUENCE)?);
         let signed_bytes = &start[..start.len() - whole.0.len()];
         let signature = algorithm(whole.expect(SEQUENCE)?)?;
-        // OpenSSL also reads a signature whose last byte has unused bits, but verifies none.
+        // OpenSSL also reads a signature whose last byte has unused bits, but such a signature is
+        // never valid.
         let signed = whole.expect(BIT_STRING)?.strip_prefix(&[0])?;
         let version = body.expect(INTEGER);
         let names_one_algorithm = algorithm(body.expect(SEQUENCE)?)? == signature;
@@ -118,8 +121,8 @@ impl<'a> RevocationList<'a> {
         readable.then_some(list)
     }
 
-    /// Takes note of the list's extensions. OpenSSL ignores those that it can't read and those that are
-    /// there twice.
+    /// Stores the list's extensions. OpenSSL ignores an extension that it can't read or that occurs
+    /// twice.
     fn note_extensions(&mut self, extensions: &'a [u8]) -> Option<()> {
         let mut found: Vec<Extension<'a>> = Vec::new();
         let mut elements = Elements(extensions);
@@ -140,7 +143,7 @@ impl<'a> RevocationList<'a> {
         Some(())
     }
 
-    /// Reads every entry; `None` if OpenSSL can't.
+    /// Reads every entry. Returns `None` if OpenSSL can't read one of them.
     pub fn facts(&self) -> Option<Facts> {
         let mut facts = Facts {
             critical: self.critical,
@@ -170,14 +173,14 @@ impl<'a> RevocationList<'a> {
         Some(facts)
     }
 
-    /// What the list says of the certificate with this serial number and issuer.
+    /// Returns the status of the certificate with this serial number and issuer.
     pub fn status(&self, facts: &Facts, serial: &[u8], issuer: &[u8]) -> Status {
-        // A list names few certificates that anybody asks for: mostly, the number is nowhere in it.
+        // This search is fast, and most serial numbers that we check aren't in the list.
         if memmem::find(self.entries, serial).is_none() {
             return Status::NotListed;
         }
         let mut status = Status::NotListed;
-        // An entry's issuer is that of the entry before, if it does not name another.
+        // An entry that names no issuer has the same issuer as the previous entry.
         let mut issuers: Option<&[u8]> = None;
         let mut elements = Elements(self.entries);
         while let Some(content) = elements.expect(SEQUENCE) {
@@ -213,7 +216,7 @@ impl<'a> RevocationList<'a> {
     }
 }
 
-/// Whether an entry is about a certificate of this issuer (`crl_revoked_issuer_match`).
+/// Returns true if an entry is for a certificate of this issuer (`crl_revoked_issuer_match`).
 fn is_of(issuers: Option<&[u8]>, issuer: &[u8], of_list: &[u8]) -> bool {
     match issuers {
         None => name::same(issuer, of_list),
@@ -223,7 +226,7 @@ fn is_of(issuers: Option<&[u8]>, issuer: &[u8], of_list: &[u8]) -> bool {
     }
 }
 
-/// The content of an AlgorithmIdentifier, if OpenSSL can read it.
+/// Returns the content of an AlgorithmIdentifier if OpenSSL can read it.
 fn algorithm(content: &[u8]) -> Option<&[u8]> {
     Elements(content).expect(OID).map(|_| content)
 }
@@ -231,7 +234,7 @@ fn algorithm(content: &[u8]) -> Option<&[u8]> {
 /// An entry of a list.
 struct Entry<'a> {
     serial: &'a [u8],
-    /// Whether its date can be read.
+    /// True if the entry's date can be read.
     dated: bool,
     extensions: &'a [u8],
 }
@@ -261,16 +264,17 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// What the extensions of an entry mean.
+/// The meaning of an entry's extensions.
 #[derive(Default)]
 struct Meaning<'a> {
-    /// Who issued the certificate, if that isn't the list's issuer: GeneralNames.
+    /// The issuer of the certificate (GeneralNames), if it isn't the list's issuer.
     issuers: Option<&'a [u8]>,
-    /// Whether an earlier revocation is taken back.
+    /// True if the entry withdraws an earlier revocation.
     takes_back: bool,
 }
 
-/// `None` if OpenSSL can't read one of them; it then reads no more entries.
+/// Interprets an entry's extensions. Returns `None` if OpenSSL can't read one of them; it then
+/// interprets no further entries.
 fn meaning<'a>(extensions: &[Extension<'a>]) -> Option<Meaning<'a>> {
     const ENUMERATED: u8 = 10;
     const REMOVE_FROM_LIST: &[u8] = &[8];
@@ -295,7 +299,7 @@ fn meaning<'a>(extensions: &[Extension<'a>]) -> Option<Meaning<'a>> {
     })
 }
 
-/// The value of the extension of this kind; an error if there are several.
+/// Returns the value of the extension of this kind, or an error if it occurs more than once.
 fn single<'a>(extensions: &[Extension<'a>], kind: &[u8]) -> Option<Result<&'a [u8], ()>> {
     let mut of_kind = extensions.iter().filter(|extension| extension.kind == kind);
     let value = of_kind.next()?.value;

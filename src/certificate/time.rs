@@ -1,12 +1,13 @@
-//! When a certificate begins and ends (RFC 5280, section 4.1.2.5).
+//! Reads the dates of certificates and revocation lists (RFC 5280, section 4.1.2.5).
 
 use super::element::Elements;
 
 const UTC_TIME: u8 = 23;
 const GENERALIZED_TIME: u8 = 24;
 
-/// The next time, in seconds since the epoch: before 1970 below zero. `None` for one in a form that
-/// OpenSSL does not compare with the clock.
+/// Reads the next element as a time, in seconds since the epoch; times before 1970 are negative.
+/// The outer `None` means that the element isn't a time, the inner `None` that OpenSSL can't
+/// compare the time with the clock.
 pub fn read(elements: &mut Elements<'_>) -> Option<Option<i64>> {
     match elements.next()? {
         (UTC_TIME, text) => Some(seconds(text, 2)),
@@ -15,13 +16,13 @@ pub fn read(elements: &mut Elements<'_>) -> Option<Option<i64>> {
     }
 }
 
-/// `YYMMDDhhmmssZ`, or the same with four digits of the year.
+/// Parses `YYMMDDhhmmssZ`, or the same with a four-digit year.
 fn seconds(text: &[u8], year_digits: usize) -> Option<i64> {
     let (year, rest) = text.split_at_checked(year_digits)?;
     let ([month, day, hour, minute, second], b"Z") = rest.as_chunks::<2>() else {
         return None;
     };
-    // Revocation lists have a date in each of a million entries.
+    // A hand-written parser is fast enough for revocation lists, which can have a million dates.
     let number = |digits: &[u8]| {
         digits.iter().try_fold(0_i64, |number, digit| {
             let is_digit = digit.is_ascii_digit();

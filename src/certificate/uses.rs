@@ -1,4 +1,4 @@
-//! What a certificate's extensions say about its use (RFC 5280, section 4.2), read as OpenSSL does.
+//! Reads the extensions that limit a certificate's use (RFC 5280, section 4.2) as OpenSSL does.
 
 use super::distribution_point::{self, bits};
 use super::element::{Elements, INTEGER, OCTET_STRING, OID, SEQUENCE, first};
@@ -21,21 +21,21 @@ const POLICY_MAPPINGS: &[u8] = &[0x55, 0x1d, 33];
 const POLICY_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 36];
 const INHIBIT_ANY_POLICY: &[u8] = &[0x55, 0x1d, 54];
 const NETSCAPE_TYPE: &[u8] = &[0x60, 0x86, 0x48, 1, 0x86, 0xf8, 0x42, 1, 1];
-/// Resources of RFC 3779: addresses and autonomous systems.
+/// Resources (RFC 3779): IP addresses and autonomous systems.
 const ADDRESS_BLOCKS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 7];
 const SYSTEM_NUMBERS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 8];
 /// id-pkix-ocsp-nocheck (RFC 6960, section 4.2.2.2.1).
 const OCSP_NO_CHECK: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 48, 1, 5];
 const PROXY: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 14];
 
-/// serverAuth, and what stood for it before.
+/// serverAuth, and its predecessors of Microsoft and Netscape (Server Gated Cryptography).
 const SERVER_AUTH: [&[u8]; 3] = [
     &[0x2b, 6, 1, 5, 5, 7, 3, 1],
     &[0x2b, 6, 1, 4, 1, 0x82, 0x37, 10, 3, 3],
     &[0x60, 0x86, 0x48, 1, 0x86, 0xf8, 0x42, 4, 1],
 ];
 
-/// Bits of [`Uses::key_usage`].
+/// The key may make signatures. This and the following constants are bits of [`Uses::key_usage`].
 pub const DIGITAL_SIGNATURE: u16 = 0x80;
 /// The key may encipher keys.
 pub const KEY_ENCIPHERMENT: u16 = 0x20;
@@ -46,24 +46,25 @@ pub const KEY_CERT_SIGN: u16 = 0x04;
 /// The key may sign revocation lists.
 pub const CRL_SIGN: u16 = 0x02;
 
-/// What the extensions say.
+/// The content of the extensions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Uses<'a> {
-    /// One that OpenSSL looks into is broken, or there twice: it uses no such certificate.
+    /// An extension that OpenSSL interprets is invalid or occurs twice, so OpenSSL doesn't use the
+    /// certificate.
     pub broken: bool,
-    /// The OID of a critical one that OpenSSL does not know.
+    /// The OID of a critical extension that OpenSSL doesn't know.
     pub unknown_critical: Option<&'a [u8]>,
-    /// It is a proxy certificate (RFC 3820).
+    /// True if it's a proxy certificate (RFC 3820).
     pub proxy: bool,
-    /// It has resources of RFC 3779.
+    /// True if it has an extension of RFC 3779 (IP addresses, autonomous systems).
     pub resources: bool,
-    /// Whether it is a CA's (basicConstraints); `None` if that is not said.
+    /// True if it's a CA certificate, `None` without basicConstraints.
     pub ca: Option<bool>,
-    /// How many intermediates may be below it.
+    /// The largest number of intermediates below it (basicConstraints).
     pub path_length: Option<u64>,
     /// keyUsage.
     pub key_usage: Option<u16>,
-    /// Whether extKeyUsage names servers; `None` if there is none.
+    /// True if extKeyUsage contains serverAuth, `None` without extKeyUsage.
     pub servers: Option<bool>,
     /// Netscape's nsCertType.
     pub netscape: Option<u8>,
@@ -75,18 +76,18 @@ pub struct Uses<'a> {
     pub name_constraints: Option<&'a [u8]>,
     /// The content of subjectAltName's SEQUENCE.
     pub alternative_names: Option<&'a [u8]>,
-    /// The content of cRLDistributionPoints' SEQUENCE; nothing if there is none.
+    /// The content of cRLDistributionPoints' SEQUENCE, empty without this extension.
     pub distribution_points: &'a [u8],
 }
 
-/// Which certificate is the issuer's (RFC 5280, section 4.2.1.1).
+/// Identifies the issuer's certificate (RFC 5280, section 4.2.1.1).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Authority<'a> {
-    /// By its subjectKeyIdentifier.
+    /// The subjectKeyIdentifier of the issuer's certificate.
     pub key_id: Option<&'a [u8]>,
-    /// By its issuer.
+    /// The issuer of the issuer's certificate.
     pub issuer: Option<&'a [u8]>,
-    /// By its serial number.
+    /// The serial number of the issuer's certificate.
     pub serial: Option<&'a [u8]>,
 }
 
@@ -114,7 +115,8 @@ impl<'a> Uses<'a> {
         uses
     }
 
-    /// Takes note of an extension that OpenSSL looks into; `Some(false)` is one that is broken.
+    /// Stores an extension that OpenSSL interprets. Returns `Some(false)` if the extension is
+    /// invalid, and `None` if OpenSSL doesn't interpret it.
     fn note(&mut self, kind: &[u8], value: &'a [u8]) -> Option<bool> {
         let readable = match kind {
             BASIC_CONSTRAINTS => self.note_basic_constraints(value),
@@ -140,8 +142,8 @@ impl<'a> Uses<'a> {
             PROXY => first(value, SEQUENCE).map(|_| self.proxy = true),
             _ => return None,
         };
-        let for_nothing = kind == KEY_USAGE && self.key_usage == Some(0);
-        Some(readable.is_some() && !for_nothing)
+        let is_empty = kind == KEY_USAGE && self.key_usage == Some(0);
+        Some(readable.is_some() && !is_empty)
     }
 
     fn note_basic_constraints(&mut self, value: &[u8]) -> Option<()> {
@@ -176,7 +178,7 @@ impl<'a> Uses<'a> {
     }
 }
 
-/// Whether OpenSSL lets it be critical.
+/// Returns true if OpenSSL accepts this extension when it's critical.
 fn is_known(kind: &[u8]) -> bool {
     [
         KEY_USAGE,
@@ -199,8 +201,8 @@ fn is_known(kind: &[u8]) -> bool {
 }
 
 impl<'a> Authority<'a> {
-    /// Reads the value of the extension, which certificates and revocation lists have; `None` if OpenSSL
-    /// can't.
+    /// Reads the value of authorityKeyIdentifier, an extension of certificates and revocation
+    /// lists. Returns `None` if OpenSSL can't read it.
     pub fn read(value: &'a [u8]) -> Option<Authority<'a>> {
         let mut elements = Elements(first(value, SEQUENCE)?);
         let key_id = elements.expect(0x80);
