@@ -1,11 +1,16 @@
-//! Which certificates are accepted: exactly those that HAProxy accepts.
+//! Accepts exactly the certificates that HAProxy accepts.
 //!
-//! [`Verifier`] is what rustls asks. The verdict itself is `judge.rs`: it builds the path to a root
-//! (`path.rs`), applies OpenSSL's rules to each certificate (`rules.rs`), verifies signatures and name
-//! constraints (`chain.rs`), asks the revocation lists (`revocation.rs`), and compares the name
-//! (`hostname.rs`). ring and the RustCrypto crates verify each signature. The rules about paths are
-//! OpenSSL's own, function by function, because HAProxy's verdict is OpenSSL's: webpki's rules are
-//! stricter in some points and laxer in others.
+//! rustls calls [`Verifier`], and `judge.rs` makes the decision in these steps:
+//!
+//! - It builds the path to a root (`path.rs`).
+//! - It applies OpenSSL's rules to each certificate (`rules.rs`).
+//! - It verifies signatures and name constraints (`chain.rs`). ring and the RustCrypto crates
+//!   verify each signature.
+//! - It checks the revocation lists (`revocation.rs`).
+//! - It compares the name (`hostname.rs`).
+//!
+//! The rules about paths follow OpenSSL function by function, because HAProxy leaves this decision
+//! to OpenSSL. webpki's rules are stricter in some points and laxer in others.
 
 mod chain;
 mod faults;

@@ -1,5 +1,5 @@
-//! Whether each certificate of a path is signed by the next, and is for names that those above it may
-//! issue for. Everything else about the path is judged by `rules.rs` before.
+//! Verifies that each certificate of a path is signed by the next one, and that the name
+//! constraints of all issuers allow its names. `rules.rs` has judged the rest of the path before.
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::TrustAnchor;
@@ -10,11 +10,11 @@ use super::signed::{Flaw, Signed};
 use crate::certificate::CertificateFailure;
 use crate::certificate::name_constraints::{self, Violation};
 
-/// Verifies the signatures of a path. Returns the root without a certificate that has signed the last
-/// step, if the path ends at such a root.
+/// Verifies the signatures of a path. If one of [`Path::anchors`] has signed the last step, returns
+/// that root.
 ///
 /// # Errors
-/// The first signature that isn't accepted.
+/// Returns the first signature that isn't accepted.
 pub(super) fn verify_signatures(
     algorithms: WebPkiSupportedAlgorithms,
     path: &Path<'_>,
@@ -26,7 +26,7 @@ pub(super) fn verify_signatures(
             .map_err(|flaw| failure(step, flaw))?;
     }
     if path.anchors.is_empty() {
-        // The last certificate is trusted as it is: OpenSSL looks at no signature of its own.
+        // The last certificate is trusted, so OpenSSL doesn't verify its signature.
         return Ok(None);
     }
     let last = &path.steps[path.steps.len() - 1];
@@ -63,18 +63,19 @@ fn failure(step: &Step<'_>, flaw: Flaw) -> CertificateFailure {
     }
 }
 
-/// Compares the names of each certificate with the constraints of every issuer above it
+/// Checks the names of each certificate against the constraints of every issuer above it
 /// (`check_name_constraints` in OpenSSL's x509_vfy.c).
 ///
 /// # Errors
-/// The first constraint that is broken.
+/// Returns the first violated constraint.
 pub(super) fn check_names(
     path: &Path<'_>,
     anchor: Option<&TrustAnchor<'_>>,
 ) -> Result<(), CertificateFailure> {
     let of_anchor = anchor.and_then(|anchor| anchor.name_constraints.as_deref());
     for (place, step) in path.steps.iter().enumerate().rev() {
-        // What an authority issues to itself may have any name, but a server's certificate may not.
+        // Constraints don't apply to a self-issued CA certificate, but they apply to every server's
+        // certificate.
         if place > 0 && step.parts.is_self_issued() {
             continue;
         }

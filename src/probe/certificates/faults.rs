@@ -1,4 +1,4 @@
-//! All that is wrong with a certificate, for a diagnosis.
+//! Finds everything that is wrong with a certificate, for a diagnosis.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use super::{hostname, signature};
 use crate::certificate::{CertificateFailure, Parts};
 use crate::plan::Verification;
 
-/// All that is wrong with a chain, where a check stops at the first: a certificate that has ended
-/// does not hide that it is for another name, too.
+/// Returns everything that is wrong with a chain. A check stops at the first fault. Here an expired
+/// certificate doesn't hide that it's also for another name.
 pub fn faults(
     verification: &Verification,
     chain: &[CertificateDer<'_>],
@@ -21,7 +21,8 @@ pub fn faults(
     let algorithms = signature::ALGORITHMS;
     let mut faults = Vec::new();
     let mut at = now;
-    // Each round looks from within the validity of what the last one found expired.
+    // Each round judges the chain at a time when the certificate that the last round found expired
+    // was still valid.
     for _ in 0..=chain.len() {
         match verification.judge(algorithms, leaf, intermediates, at) {
             Err(failure @ CertificateFailure::Expired { ago, .. }) => {
@@ -32,7 +33,7 @@ pub fn faults(
                     faults.push(failure);
                 }
             }
-            // That a younger issuer did not exist then is no fault.
+            // A younger issuer may not have been valid yet at that time, which isn't a fault.
             Err(CertificateFailure::NotYetValid { .. }) if at != now => break,
             Err(failure) => {
                 faults.push(failure);
@@ -54,7 +55,7 @@ pub fn faults(
     faults
 }
 
-/// All names and IP addresses a certificate is for.
+/// Returns all names and IP addresses in a certificate.
 pub fn names(leaf: &CertificateDer<'_>) -> Vec<String> {
     Parts::read(leaf).map_or_else(Vec::new, |leaf| hostname::names(&leaf))
 }

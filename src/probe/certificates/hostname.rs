@@ -1,5 +1,6 @@
-//! Which names a certificate is for, by HAProxy's rule (`ssl_sock_srv_verifycbk` in its ssl_sock.c):
-//! the DNS names among its alternative names, then the common names of its subject.
+//! Decides which names a certificate is for, by HAProxy's rule (`ssl_sock_srv_verifycbk` in its
+//! ssl_sock.c). HAProxy compares the DNS names in subjectAltName, then the common names of the
+//! subject.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -9,8 +10,8 @@ use crate::certificate::general_name::{ADDRESS, DNS, MAIL, URI};
 use crate::certificate::{Parts, name, uses};
 use crate::plan::VerifiedName;
 
-/// Whether a certificate is for this name. HAProxy never looks at the certificate's IP addresses, not
-/// even for an address in `verifyhost`.
+/// Returns true if a certificate is for this name. HAProxy never looks at the certificate's IP
+/// addresses, not even for an address in `verifyhost`.
 pub(super) fn is_for(certificate: &Parts<'_>, wanted: &VerifiedName) -> bool {
     let address = match wanted {
         VerifiedName::Address(ip) => Some(*ip),
@@ -30,7 +31,7 @@ pub(super) fn is_for(certificate: &Parts<'_>, wanted: &VerifiedName) -> bool {
     common_names(certificate).any(|pattern| matches(&pattern, &wanted))
 }
 
-/// All names a certificate is for, as they are shown.
+/// Returns all names in a certificate, as we show them.
 pub(super) fn names(certificate: &Parts<'_>) -> Vec<String> {
     let alternatives = alternatives(certificate).filter_map(|(kind, value)| match kind {
         DNS | URI | MAIL => Some(String::from_utf8_lossy(value).into_owned()),
@@ -39,7 +40,7 @@ pub(super) fn names(certificate: &Parts<'_>) -> Vec<String> {
     });
     let mut names: Vec<String> = alternatives.collect();
     for common in common_names(certificate) {
-        // What people call a server is no name of a host.
+        // Without a dot, or with a space, a common name is a title and not a host name.
         let of_host = common.contains('.') && !common.contains(' ');
         let new = !names.iter().any(|name| name.eq_ignore_ascii_case(&common));
         if new && (of_host || names.is_empty()) {
@@ -49,7 +50,7 @@ pub(super) fn names(certificate: &Parts<'_>) -> Vec<String> {
     names
 }
 
-/// The alternative names: their tags and contents.
+/// Returns the tags and contents of the alternative names.
 fn alternatives<'a>(certificate: &Parts<'a>) -> impl Iterator<Item = (u8, &'a [u8])> + use<'a> {
     let value = certificate.extension(uses::ALTERNATIVE_NAMES);
     Elements(
@@ -63,7 +64,7 @@ fn common_names<'a>(certificate: &Parts<'a>) -> impl Iterator<Item = Cow<'a, str
     name::attributes(certificate.subject)
         .filter(|attribute| attribute.kind == name::COMMON_NAME)
         .filter_map(|attribute| attribute.text())
-        // Versions of HAProxy differ about what follows a NUL; none of it is a name.
+        // Versions of HAProxy read a name with a NUL differently, so it matches nothing here.
         .filter(|text| !text.contains('\0'))
 }
 
@@ -83,8 +84,8 @@ fn ip(value: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// `ssl_sock_srv_hostcheck`: the same in any letter case, or with one `*` anywhere in the leftmost
-/// label, which stands for any part of that label.
+/// Returns true if a name matches a pattern (`ssl_sock_srv_hostcheck`). Letter case is ignored. The
+/// leftmost label may have one `*`, which stands for any part of that label.
 fn matches(pattern: &str, name: &str) -> bool {
     if pattern.eq_ignore_ascii_case(name) {
         return true;

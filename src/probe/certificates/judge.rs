@@ -1,4 +1,5 @@
-//! The verdict on a certificate: OpenSSL's path, rules, name constraints and revocation, HAProxy's names.
+//! Judges a certificate. The path, the rules, name constraints and revocation follow OpenSSL, the
+//! comparison of names follows HAProxy.
 
 use std::cell::RefCell;
 
@@ -11,7 +12,7 @@ use crate::certificate::{Certificate, CertificateFailure, seconds};
 use crate::plan::Verification;
 
 impl Verification {
-    /// Judges chain, validity, use, revocation and name; gives the path to the root.
+    /// Judges chain, validity, use, revocation and name. Returns the path to the root.
     pub(super) fn judge<'a>(
         &'a self,
         algorithms: WebPkiSupportedAlgorithms,
@@ -22,7 +23,7 @@ impl Verification {
         let leaf = Step::read(leaf).ok_or_else(unreadable)?;
         let sent: Option<Vec<Step<'_>>> = intermediates.iter().map(|der| Step::read(der)).collect();
         let sent = sent.ok_or_else(unreadable)?;
-        // One that has ended is told as that, whoever issued it.
+        // Report an expired leaf as expired, even if its issuer is unknown too.
         judge_validity(&leaf, seconds(now))?;
         let path = Path::find(leaf, sent, &self.trust, seconds(now))?;
         for step in &path.steps {
@@ -93,7 +94,7 @@ fn judge_validity(step: &Step<'_>, now: i64) -> Result<(), CertificateFailure> {
 fn judge_use(path: &Path<'_>) -> Result<(), CertificateFailure> {
     let last = match path.anchors.is_empty() {
         true => path.steps.len() - 1,
-        // The root is still to come.
+        // The path ends below its root, which has no certificate.
         false => path.steps.len(),
     };
     for (place, step) in path.steps.iter().enumerate() {
@@ -107,8 +108,8 @@ fn judge_use(path: &Path<'_>) -> Result<(), CertificateFailure> {
     }
 }
 
-/// The certificate of a path that ends first. Of an issuer that was made again with its name and key,
-/// and is here too, the one counts that ends last.
+/// Returns the certificate of a path that expires first. If the trusted certificates contain a
+/// renewed version of an issuer, with the same name and key, the version that expires last counts.
 pub(super) fn first_to_end(path: &Path<'_>, rules: &Verification, now: i64) -> Option<Certificate> {
     let ends = path.steps.iter().enumerate().map(|(place, step)| {
         let twins = rules

@@ -1,7 +1,8 @@
-//! From the server's certificate to a root: the path that OpenSSL takes, and so HAProxy.
+//! Builds the certification path from the server's certificate to a root, as OpenSSL and therefore
+//! HAProxy builds it.
 //!
-//! webpki would try every path that there may be. OpenSSL looks for one issuer at a time, first among
-//! the trusted certificates, and never turns back (`build_chain` in its x509_vfy.c).
+//! webpki would try every possible path. OpenSSL looks for one issuer at a time, first among the
+//! trusted certificates, and never backtracks (`build_chain` in its x509_vfy.c).
 
 use rustls::pki_types::TrustAnchor;
 
@@ -14,24 +15,25 @@ use crate::plan::{Trust, Trusted};
 pub(super) struct Step<'a> {
     pub parts: Parts<'a>,
     pub uses: Uses<'a>,
-    /// Whether OpenSSL's own form says that it is trusted for servers, or is not.
+    /// The explicit trust or distrust for servers in OpenSSL's own format (TRUSTED CERTIFICATE).
     pub explicitly: Option<bool>,
 }
 
-/// The way to a root.
+/// A path to a root.
 #[derive(Debug)]
 pub(super) struct Path<'a> {
-    /// The server's certificate first. The last is trusted, or issued by one of [`Path::anchors`].
+    /// The certificates, the server's first. The last one is trusted, or one of [`Path::anchors`]
+    /// issued it.
     pub steps: Vec<Step<'a>>,
-    /// Roots without certificates that have the right name.
+    /// The roots without certificates that have the name of the last step's issuer.
     pub anchors: Vec<&'static TrustAnchor<'static>>,
 }
 
-/// OpenSSL's own limit (`X509_VERIFY_PARAM_set_depth`): intermediates, and the root.
+/// The largest number of steps, which is OpenSSL's own limit (`X509_VERIFY_PARAM_set_depth`).
 const LONGEST: usize = 101;
 
 impl<'a> Step<'a> {
-    /// `None` for what OpenSSL reads no certificate in.
+    /// Reads a certificate. Returns `None` if OpenSSL can't read it.
     pub fn read(der: &'a [u8]) -> Option<Step<'a>> {
         let parts = Parts::read(der)?;
         Some(Step {
@@ -49,7 +51,7 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Whether this may have issued `other`, as far as can be told without the signature.
+    /// Returns true if this certificate may have issued `other`. Doesn't verify the signature.
     fn issued(&self, other: &Step<'_>) -> bool {
         name::same(self.parts.subject, other.parts.issuer)
             && !self.uses.broken
@@ -58,7 +60,7 @@ impl<'a> Step<'a> {
             && self.parts.key_signs(other.parts.signature)
     }
 
-    /// Whether an authorityKeyIdentifier means this certificate (`X509_check_akid`).
+    /// Returns true if an authorityKeyIdentifier identifies this certificate (`X509_check_akid`).
     pub fn is_meant_by(&self, authority: &Authority<'_>) -> bool {
         let by_key = authority.key_id.zip(self.uses.key_id);
         by_key.is_none_or(|(wanted, own)| wanted == own)
@@ -70,7 +72,7 @@ impl<'a> Step<'a> {
                 .is_none_or(|issuer| name::same(issuer, self.parts.issuer))
     }
 
-    /// Whether it is its own issuer, as far as can be told without the signature.
+    /// Returns true if this certificate is its own issuer. Doesn't verify the signature.
     pub fn is_self_signed(&self) -> bool {
         self.parts.is_self_issued() && self.issued(self)
     }
@@ -82,7 +84,7 @@ impl<'a> Step<'a> {
 }
 
 impl<'a> Path<'a> {
-    /// Looks for the path from this certificate.
+    /// Builds the path that starts at `leaf`.
     pub fn find(
         leaf: Step<'a>,
         mut sent: Vec<Step<'a>>,
@@ -90,7 +92,8 @@ impl<'a> Path<'a> {
         now: i64,
     ) -> Result<Path<'a>, CertificateFailure> {
         let mut steps = vec![leaf];
-        // From the first trusted certificate on, all are looked for among the trusted ones.
+        // After the first trusted certificate, OpenSSL looks for issuers among the trusted
+        // certificates only.
         let mut from_file = false;
         while steps.len() <= LONGEST {
             let last = steps[steps.len() - 1];
@@ -102,7 +105,8 @@ impl<'a> Path<'a> {
                     let place = steps.len() - 1;
                     steps[place] = issuer;
                 } else {
-                    // Another one of its name and key is not this one.
+                    // A trusted certificate with the same name and key isn't enough: OpenSSL wants
+                    // the same bytes.
                     break;
                 }
                 from_file = true;
@@ -139,8 +143,8 @@ impl<'a> Path<'a> {
     }
 }
 
-/// The first trusted certificate that is valid and may have issued this one; else the one of them
-/// that ended last.
+/// Returns the first trusted certificate that is valid and may have issued `of`. If none of them is
+/// valid, returns the one that expires last.
 fn trusted_issuer<'a>(trust: &'a Trust, of: &Step<'_>, now: i64) -> Option<Step<'a>> {
     let candidates = trust.certificates().iter().filter_map(|trusted| {
         let named = trusted.parts()?;
@@ -151,7 +155,8 @@ fn trusted_issuer<'a>(trust: &'a Trust, of: &Step<'_>, now: i64) -> Option<Step<
     Some(candidates[chosen])
 }
 
-/// The same among what the server sent, but for what is on the path already.
+/// Makes the same choice among the certificates that the server sent, except those that are on the
+/// path already.
 fn best(sent: &[Step<'_>], of: &Step<'_>, path: &[Step<'_>], now: i64) -> Option<usize> {
     let places: Vec<usize> = (0..sent.len())
         .filter(|place| {
@@ -180,7 +185,7 @@ fn choose<'s, 'a: 's>(candidates: impl Iterator<Item = &'s Step<'a>>, now: i64) 
     latest.map(|(place, _)| place)
 }
 
-/// Mozilla's roots of the right name.
+/// Returns Mozilla's roots that have the name of this certificate's issuer.
 fn anchors(trust: &Trust, of: &Step<'_>) -> Vec<&'static TrustAnchor<'static>> {
     let issuer = of.parts.issuer;
     let all = trust.anchors().iter();
@@ -195,7 +200,7 @@ fn rejected(step: &Step<'_>) -> CertificateFailure {
     ))
 }
 
-/// What is missing after these.
+/// Returns why the path can't be continued after these steps.
 fn untrusted(steps: &[Step<'_>], from_file: bool) -> CertificateFailure {
     let last = &steps[steps.len() - 1];
     if let Some(broken) = steps.iter().find(|step| step.uses.broken) {

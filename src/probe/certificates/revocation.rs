@@ -1,8 +1,10 @@
-//! Revocation, judged as OpenSSL judges it with HAProxy's `crl-file` (`check_revocation` in its
-//! x509_vfy.c): each certificate of the path needs a list that is about it, and no list may name it.
+//! Judges revocation as OpenSSL does with HAProxy's `crl-file` (`check_revocation` in its
+//! x509_vfy.c). Each certificate of the path needs a list that covers it, and no list may contain
+//! it.
 //!
-//! HAProxy sets X509_V_FLAG_CRL_CHECK_ALL, and no flag for deltas or indirect lists. Versions of OpenSSL
-//! differ in some points. The rules of each are tried, and the check is UP only if all lead to it.
+//! HAProxy sets X509_V_FLAG_CRL_CHECK_ALL, and no flag for deltas or indirect lists. Versions of
+//! OpenSSL differ in some points. We apply the rules of each version, and the check is UP only if
+//! all of them accept the certificate.
 
 use std::cell::RefCell;
 
@@ -17,18 +19,18 @@ use crate::certificate::uses::{self, Authority};
 use crate::certificate::{CertificateFailure, Facts, RevocationList, Status, general_name, name};
 use crate::plan::List;
 
-/// What lists are judged by.
+/// Judges a path by the lists of `--crl-file`.
 pub(super) struct Judge<'p, 'a> {
-    /// The path, every certificate of which needs a list.
+    /// The path. Every certificate on it needs a list.
     pub path: &'p Path<'a>,
     /// The root that has issued the last certificate of the path, if the path does not contain it.
     pub anchor: Option<&'p TrustAnchor<'p>>,
-    /// How signatures are verified.
+    /// The algorithms that verify signatures.
     pub algorithms: WebPkiSupportedAlgorithms,
-    /// In seconds since the epoch.
+    /// The time, in seconds since the epoch.
     pub now: i64,
-    /// The lists whose signatures were verified, by where they are, and the keys that made them. A list
-    /// of many megabytes takes a while.
+    /// The lists whose signatures are verified already: the address of each list, and the signer's
+    /// key. Verifying a list of many megabytes takes time.
     pub verified: RefCell<Vec<(*const u8, Vec<u8>)>>,
 }
 
@@ -39,35 +41,36 @@ struct Candidate<'a> {
     facts: &'a Facts,
 }
 
-/// The list that OpenSSL would choose.
+/// The list that OpenSSL chooses.
 struct Chosen<'a> {
     candidate: Candidate<'a>,
     signer: Signer<'a>,
     score: u16,
-    /// The reasons that this list and those before it are about.
+    /// The reasons for revocation that this list and the previous ones cover.
     reasons: u16,
 }
 
-/// How well a list fits a certificate; OpenSSL's CRL_SCORE_*.
+/// The scores for how well a list fits a certificate (OpenSSL's CRL_SCORE_*).
 const NO_CRITICAL: u16 = 0x100;
 const IN_SCOPE: u16 = 0x80;
 const IN_TIME: u16 = 0x40;
 const BY_ISSUER: u16 = 0x18;
 const ON_PATH: u16 = 0x08;
 
-/// The versions of OpenSSL whose rules differ.
+/// The rules of different versions of OpenSSL.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rules {
-    /// Seen in 3.0, with HAProxy 2.6: a delta counts as a full list, and a scope may be empty.
+    /// OpenSSL 3.0, tested with HAProxy 2.6. A delta counts as a full list, and
+    /// issuingDistributionPoint may be empty.
     Older,
-    /// Seen in 3.5 and 3.6, with HAProxy 3.0 and 3.2: neither is used, a list has to name one algorithm
-    /// of its signature, and its dates have to be readable. 3.6 asks no list about a self-signed
-    /// certificate.
+    /// OpenSSL 3.5 and 3.6, tested with HAProxy 3.0 and 3.2. Deltas and lists with an empty
+    /// issuingDistributionPoint aren't used. A list must name a single signature algorithm and have
+    /// readable dates. OpenSSL 3.6 consults no list for a self-signed certificate.
     Newer,
 }
 
 impl Candidate<'_> {
-    /// Whether the rules differ about this list.
+    /// Returns true if the rules treat this list differently.
     fn is_disputed(&self) -> bool {
         let is_empty = self.list.point.is_some_and(|point| point.is_empty());
         is_empty || self.list.is_delta || !self.list.names_one_algorithm || self.facts.odd_date
@@ -106,7 +109,7 @@ impl Judge<'_, '_> {
         Ok(())
     }
 
-    /// Judges one certificate by these lists (`check_cert_crl`).
+    /// Judges the certificate at `place` by these lists (`check_cert_crl`).
     fn judge_certificate(
         &self,
         place: usize,
@@ -133,7 +136,8 @@ impl Judge<'_, '_> {
         Ok(())
     }
 
-    /// The list that fits best (`get_crl_sk`): of equals the latest, of those the first.
+    /// Returns the list that fits best (`get_crl_sk`). Among lists with equal scores, the latest
+    /// one counts, and among equally old ones the first.
     fn choose<'c>(
         &'c self,
         place: usize,
@@ -160,7 +164,8 @@ impl Judge<'_, '_> {
         best
     }
 
-    /// How well a list fits a certificate; `None` if not at all (`get_crl_score`).
+    /// Scores how well a list fits a certificate (`get_crl_score`). Returns `None` if the list
+    /// can't be used.
     fn score<'c>(
         &'c self,
         place: usize,
@@ -202,8 +207,8 @@ impl Judge<'_, '_> {
         })
     }
 
-    /// The certificate on the path that has signed a list about the certificate in this place
-    /// (`crl_akid_check`).
+    /// Returns the signer of a list for the certificate at `place`, and its score
+    /// (`crl_akid_check`). The signer must be on the path.
     fn signer<'c>(&'c self, place: usize, list: &RevocationList<'_>) -> Option<(Signer<'c>, u16)> {
         let steps = &self.path.steps;
         let is_last = place + 1 == steps.len();
@@ -230,7 +235,7 @@ impl Judge<'_, '_> {
         begun && !list.next_update.is_some_and(ended)
     }
 
-    /// Whether a list may be used (`check_crl`).
+    /// Checks that a list may be used (`check_crl`).
     fn judge_list(&self, chosen: &Chosen<'_>, rules: Rules) -> Result<(), CertificateFailure> {
         let list = &chosen.candidate.list;
         let issuer = name::text(list.issuer);
@@ -268,7 +273,7 @@ impl Judge<'_, '_> {
         self.verify(list, &chosen.signer)
     }
 
-    /// Verifies the signature of a list, each once.
+    /// Verifies the signature of a list, unless the same signature has been verified before.
     fn verify(
         &self,
         list: &RevocationList<'_>,
@@ -300,7 +305,7 @@ impl Judge<'_, '_> {
     }
 }
 
-/// Whoever may have signed a list.
+/// A possible signer of a list.
 #[derive(Clone, Copy)]
 enum Signer<'a> {
     Certificate(&'a Step<'a>),
@@ -318,7 +323,8 @@ impl Signer<'_> {
     fn is_meant_by(&self, authority: &Authority<'_>) -> bool {
         match self {
             Signer::Certificate(step) => step.is_meant_by(authority),
-            // Of a root without a certificate only name and key are known.
+            // A root without a certificate has only a name and a key, so no identifier rules it
+            // out.
             Signer::Root(_) => true,
         }
     }
@@ -341,8 +347,8 @@ impl Signer<'_> {
     }
 }
 
-/// The reasons for which a list is about a certificate; `None` if it is about others
-/// (`crl_crldp_check`).
+/// Returns the reasons for revocation for which a list covers a certificate (`crl_crldp_check`).
+/// Returns `None` if the list doesn't cover the certificate.
 fn scope(step: &Step<'_>, list: &RevocationList<'_>) -> Option<u16> {
     let point = list.point.unwrap_or_default();
     let of_other_kind = match step.uses.ca {
@@ -360,7 +366,7 @@ fn scope(step: &Step<'_>, list: &RevocationList<'_>) -> Option<u16> {
     }
 }
 
-/// Whether a list is published where a certificate says.
+/// Returns true if a list's distribution point matches one of the certificate's.
 fn is_at(
     own: &DistributionPoint<'_>,
     point: &IssuingPoint<'_>,
@@ -381,7 +387,7 @@ fn is_at(
         }
 }
 
-/// What a list says of a certificate (`cert_crl`).
+/// Looks a certificate up in a list (`cert_crl`).
 fn look_up(step: &Step<'_>, candidate: &Candidate<'_>) -> Result<(), CertificateFailure> {
     let subject = || step.parts.subject_text();
     if candidate.facts.critical {
@@ -405,7 +411,7 @@ fn look_up(step: &Step<'_>, candidate: &Candidate<'_>) -> Result<(), Certificate
     }
 }
 
-/// Why no list fits a certificate.
+/// Returns why no list fits a certificate.
 fn why_none(step: &Step<'_>, lists: &[Candidate<'_>]) -> String {
     let issuer = step.parts.issuer_text();
     let own = lists.iter().map(|candidate| &candidate.list);
@@ -433,7 +439,7 @@ fn no_list(what: String) -> CertificateFailure {
     CertificateFailure::NoValidList(what)
 }
 
-/// What a failure says, without its beginning.
+/// Returns a failure's text, without its common prefix.
 fn words(failure: CertificateFailure) -> String {
     match failure {
         CertificateFailure::NoValidList(what)

@@ -1,11 +1,12 @@
-//! What OpenSSL wants of each certificate on the path, beside what webpki checks there
-//! (`check_extensions` and `check_auth_level` in its x509_vfy.c).
+//! OpenSSL's rules for each certificate on the path (`check_extensions` and `check_auth_level` in
+//! its x509_vfy.c).
 
 use super::path::Step;
 use crate::certificate::element::{Elements, OID};
 use crate::certificate::{CertificateFailure, Uses, name, rsa_bits, uses};
 
-/// What a certificate of this place breaks, in words; `None` if nothing. 0 is the server's.
+/// Returns the first rule that the certificate at this place violates. Place 0 is the server's
+/// certificate.
 pub(super) fn broken_by(step: &Step<'_>, place: usize, last: usize) -> Option<CertificateFailure> {
     let uses = &step.uses;
     let subject = || step.parts.subject_text();
@@ -42,14 +43,16 @@ pub(super) fn broken_by(step: &Step<'_>, place: usize, last: usize) -> Option<Ce
     Some(CertificateFailure::Limit(what))
 }
 
-/// The sizes of RSA keys that ring takes, in bits: it rounds up to whole bytes.
+/// The sizes of RSA keys that ring accepts, in bits. The lower limit isn't 2048, because ring
+/// rounds up to whole bytes.
 pub(super) const RSA_OF_RING: std::ops::RangeInclusive<usize> = 2041..=8192;
 
 fn invalid(what: String) -> Option<CertificateFailure> {
     Some(CertificateFailure::Invalid(what))
 }
 
-/// Whether it may issue certificates (`check_ca`). Roots may be of the time before basicConstraints.
+/// Returns true if a certificate may issue others (`check_ca`). A root may be older than
+/// basicConstraints.
 fn may_issue(step: &Step<'_>, is_root: bool) -> bool {
     let uses = &step.uses;
     if uses
@@ -69,7 +72,7 @@ fn may_issue(step: &Step<'_>, is_root: bool) -> bool {
     }
 }
 
-/// What it is not for.
+/// Returns why a certificate can't be used for a TLS server or its issuer.
 fn wrong_use(uses: &Uses<'_>, is_leaf: bool) -> Option<&'static str> {
     const NETSCAPE_SERVERS: u8 = 0x40;
     const FOR_TLS: u16 = uses::DIGITAL_SIGNATURE | uses::KEY_ENCIPHERMENT | uses::KEY_AGREEMENT;
@@ -91,7 +94,7 @@ fn wrong_use(uses: &Uses<'_>, is_leaf: bool) -> Option<&'static str> {
     None
 }
 
-/// The path length that an issuer allows and that is exceeded.
+/// Returns a failure if the path is longer than an issuer allows.
 pub(super) fn exceeded(steps: &[Step<'_>]) -> Option<CertificateFailure> {
     let mut below = 0;
     for (place, step) in steps.iter().enumerate() {
@@ -108,8 +111,9 @@ pub(super) fn exceeded(steps: &[Step<'_>]) -> Option<CertificateFailure> {
     None
 }
 
-/// What is no longer safe in OpenSSL's eyes (security level 2, as Debian and Alpine build it). The
-/// signature of the last one, which is trusted as it is, does not matter.
+/// Returns why a key or a signature is too weak for OpenSSL's security level 2, the default in
+/// Debian and Alpine. The signature of the last certificate doesn't matter, because that
+/// certificate is trusted.
 fn weak(step: &Step<'_>, signature_matters: bool) -> Option<String> {
     if let Some(bits) = rsa_bits(step.parts.key)
         && bits < SMALLEST_RSA
@@ -128,6 +132,6 @@ fn weak(step: &Step<'_>, signature_matters: bool) -> Option<String> {
     signature_matters.then(|| format!("is signed with {hash}, which is not safe"))
 }
 
-/// From here on OpenSSL counts a key as 112 bits of security: its estimate is rounded, so that this is
-/// not 2048.
+/// The smallest RSA key that OpenSSL counts as 112 bits of security. It isn't 2048, because OpenSSL
+/// rounds its estimate.
 const SMALLEST_RSA: usize = 1963;

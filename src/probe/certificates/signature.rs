@@ -1,6 +1,6 @@
-//! Which signatures are accepted, in certificates and in handshakes: those that OpenSSL accepts at
-//! its default security level of 2, and HAProxy with it. ring verifies the usual ones at no extra
-//! cost; the RustCrypto crates verify the rest.
+//! The signatures that we accept in certificates and handshakes. They are those that OpenSSL, and
+//! therefore HAProxy, accepts at its default security level of 2. ring verifies the usual
+//! signatures, which costs no extra code. The RustCrypto crates verify the rest.
 
 mod ecdsa;
 mod rsa;
@@ -14,7 +14,7 @@ use super::rules::RSA_OF_RING;
 use super::signed::{self, Algorithm};
 use crate::certificate::{Parts, rsa_bits};
 
-/// All of them. The usual ones come first: webpki goes through the list for each certificate.
+/// All algorithms. The usual ones come first, because the list is searched for each certificate.
 pub static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: &[
         usual::ECDSA_P256_SHA256,
@@ -43,7 +43,8 @@ pub static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
         rsa::PSS_SHA384_KEY,
         rsa::PSS_SHA512_KEY,
     ],
-    // The order is that of the ClientHello: servers choose the first that fits their key.
+    // The ClientHello lists the schemes in this order. Servers choose the first one that fits their
+    // key.
     mapping: &[
         (
             SignatureScheme::ECDSA_NISTP384_SHA384,
@@ -105,16 +106,16 @@ pub static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     ],
 };
 
-/// `rsa_pss_pss_*`: for keys that are for RSASSA-PSS alone (RFC 8446, section 4.2.3). rustls has no
-/// names for them.
+/// The schemes `rsa_pss_pss_*`, for keys that may be used only for RSASSA-PSS (RFC 8446, section
+/// 4.2.3). rustls has no names for them.
 const RSA_PSS_PSS_SHA256: SignatureScheme = SignatureScheme::Unknown(0x0809);
 const RSA_PSS_PSS_SHA384: SignatureScheme = SignatureScheme::Unknown(0x080a);
 const RSA_PSS_PSS_SHA512: SignatureScheme = SignatureScheme::Unknown(0x080b);
 
-/// What OpenSSL offers as well, but nothing here can verify: only for `--verify none`.
+/// A scheme that OpenSSL offers, but that we can't verify. We offer it only with `--verify none`.
 const UNVERIFIABLE: SignatureScheme = SignatureScheme::ED448;
 
-/// The signature schemes to offer in the ClientHello.
+/// Returns the signature schemes to offer in the ClientHello.
 pub(super) fn schemes(verifies: bool) -> Vec<SignatureScheme> {
     let mut schemes = ALGORITHMS.supported_schemes();
     if !verifies {
@@ -123,18 +124,18 @@ pub(super) fn schemes(verifies: bool) -> Vec<SignatureScheme> {
     schemes
 }
 
-/// Why a signature is not accepted.
+/// Why a signature isn't accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// No algorithm here fits the key, or its size.
+    /// We have no algorithm for this key or its size.
     Unsupported,
-    /// The scheme was not offered.
+    /// We didn't offer this scheme.
     NotOffered,
-    /// The key did not make it.
+    /// The signature wasn't made with this key.
     Wrong,
 }
 
-/// Verifies the signature of a handshake with the certificate's key.
+/// Verifies a handshake's signature with the certificate's key.
 pub(super) fn verify(
     tls13: bool,
     message: &[u8],
@@ -155,12 +156,13 @@ pub(super) fn verify(
     }
 }
 
-/// Whether the key is RSA of a size that ring does not take.
+/// Returns true if the key is an RSA key of a size that ring doesn't accept.
 fn has_other_size(certificate: &Parts<'_>) -> bool {
     rsa_bits(certificate.key).is_some_and(|bits| !RSA_OF_RING.contains(&bits))
 }
 
-/// What a scheme stands for: TLS 1.2 leaves the curve open, TLS 1.3 does not (RFC 8446, section 4.2.3).
+/// Returns the algorithms for a scheme. An ECDSA scheme allows any curve in TLS 1.2, but only one
+/// curve in TLS 1.3 (RFC 8446, section 4.2.3).
 fn candidates(tls13: bool, scheme: SignatureScheme) -> &'static [Algorithm] {
     let found = ALGORITHMS
         .mapping
@@ -173,7 +175,7 @@ fn candidates(tls13: bool, scheme: SignatureScheme) -> &'static [Algorithm] {
             | SignatureScheme::ECDSA_NISTP384_SHA384
             | SignatureScheme::ECDSA_NISTP521_SHA512
     );
-    // TLS 1.3 has them for certificates alone.
+    // TLS 1.3 allows these schemes only in certificates.
     let is_pkcs1 = matches!(
         scheme,
         SignatureScheme::RSA_PKCS1_SHA256

@@ -1,4 +1,4 @@
-//! Whether a key made a signature, and what kind of signature can't be verified here.
+//! Verifies that a key made a signature, and describes signatures that we can't verify.
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
@@ -7,31 +7,31 @@ use webpki::{Error, RawPublicKeyEntity};
 use crate::certificate::element::{BIT_STRING, Elements, INTEGER, OID, SEQUENCE, only};
 use crate::certificate::name;
 
-/// A way to verify signatures.
+/// An algorithm that verifies signatures.
 pub(super) type Algorithm = &'static dyn SignatureVerificationAlgorithm;
 
-/// Something that an authority has signed: a certificate, or a revocation list.
+/// Data that a CA has signed: a certificate or a revocation list.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signed<'a> {
-    /// The content of the AlgorithmIdentifier of the signature.
+    /// The content of the signature's AlgorithmIdentifier.
     pub algorithm: &'a [u8],
-    /// What is signed.
+    /// The signed bytes.
     pub message: &'a [u8],
     /// The signature.
     pub signature: &'a [u8],
 }
 
-/// Why a signature is not accepted.
+/// Why a signature isn't accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// The key did not make it.
+    /// The signature wasn't made with this key.
     Wrong,
-    /// Nothing here verifies signatures of this kind, which the words name.
+    /// We can't verify signatures of this kind, which the text describes.
     Unsupported(String),
 }
 
 impl Signed<'_> {
-    /// Whether this key made the signature.
+    /// Verifies that this key made the signature.
     pub fn is_by(
         &self,
         key: &SubjectPublicKeyInfoDer<'_>,
@@ -50,8 +50,8 @@ impl Signed<'_> {
     }
 }
 
-/// Whether this key made this signature, by the first of these algorithms that is for such keys.
-/// Returns `None` if none of them is.
+/// Verifies a signature with the first of these algorithms that fits the key. Returns false if the
+/// key didn't make the signature, and `None` if no algorithm fits the key.
 pub(super) fn by_key(
     algorithms: impl Iterator<Item = Algorithm>,
     key: &SubjectPublicKeyInfoDer<'_>,
@@ -70,7 +70,8 @@ pub(super) fn by_key(
     None
 }
 
-/// What is unusual about a key of a usual kind: ring takes no signature of such a key for valid.
+/// Describes a key of a usual type whose form ring doesn't support. ring considers every signature
+/// with such a key invalid.
 fn unusual_key(key: &[u8]) -> Option<&'static str> {
     const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1];
     const ELLIPTIC_CURVE: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
@@ -84,7 +85,7 @@ fn unusual_key(key: &[u8]) -> Option<&'static str> {
     if algorithm.starts_with(RSA) {
         let mut numbers = Elements(only(key, SEQUENCE)?);
         let (_, exponent) = (numbers.expect(INTEGER)?, numbers.expect(INTEGER)?);
-        // ring takes exponents of 2 to 33 bits.
+        // ring accepts exponents of 2 to 33 bits.
         if exponent.len() > 5 || exponent.len() == 5 && exponent[0] > 1 {
             return Some("an RSA key with a large exponent");
         }
@@ -92,7 +93,7 @@ fn unusual_key(key: &[u8]) -> Option<&'static str> {
     None
 }
 
-/// The kind of signature, in words: an algorithm or a key that nothing here verifies.
+/// Describes the algorithm or the key of a signature that we can't verify.
 fn kind(signature: &[u8], key: &[u8]) -> String {
     let oid = |content: &mut Elements<'_>| content.expect(OID).map(name::dotted);
     let signed_by = oid(&mut Elements(signature)).unwrap_or_default();

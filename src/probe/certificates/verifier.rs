@@ -1,4 +1,4 @@
-//! Judging the certificate: rustls asks, the plan's rules and webpki answer.
+//! Connects rustls with the judgement of certificates.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,18 +13,20 @@ use super::signature::{self, Refused};
 use crate::certificate::{Certificate, CertificateFailure, seconds};
 use crate::plan::{Tls, Verification};
 
-/// rustls's question "is this certificate acceptable?", answered by the plan.
+/// Decides for rustls if a certificate is acceptable, by the rules of the plan.
 ///
-/// The name in the question is the SNI name; the one verified is the plan's and may be another.
+/// rustls passes the SNI name. The verifier ignores it and verifies the plan's name, which may be
+/// different.
 #[derive(Debug)]
 pub struct Verifier {
     verification: Option<Arc<Verification>>,
     min_days: Option<u32>,
     wants_end: bool,
     algorithms: WebPkiSupportedAlgorithms,
-    /// The chain as it was sent; kept because rustls does not keep one that was refused.
+    /// The chain that the server sent. We keep a refused chain, because rustls doesn't.
     sent: OnceLock<Vec<CertificateDer<'static>>>,
-    /// The certificate of the chain that ends first, if somebody asked.
+    /// The certificate of the chain that expires first, if `--min-cert-days` or `--warn-cert-days`
+    /// needs it.
     first_to_end: OnceLock<Certificate>,
 }
 
@@ -40,12 +42,12 @@ impl Verifier {
         }
     }
 
-    /// The chain as it was sent, if it was refused.
+    /// Returns the chain that the server sent, if it was refused.
     pub fn refused_chain(&self) -> Option<&[CertificateDer<'static>]> {
         self.sent.get().map(Vec::as_slice)
     }
 
-    /// The certificate of the chain that ends first.
+    /// Returns the certificate of the chain that expires first.
     pub fn first_to_end(&self) -> Option<&Certificate> {
         self.first_to_end.get()
     }
@@ -64,7 +66,8 @@ impl Verifier {
                     false => None,
                 }
             }
-            // Without verification there is no path; what was sent is all there is.
+            // Without verification there's no path, so look at every certificate that the server
+            // sent.
             None if self.wants_end => std::iter::once(leaf)
                 .chain(intermediates)
                 .filter_map(Certificate::read)
@@ -99,7 +102,7 @@ impl Verifier {
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let failure = match verified {
             Ok(()) => return Ok(HandshakeSignatureValid::assertion()),
-            // `--verify none` accepts every key. A wrong signature is one for HAProxy even then.
+            // `--verify none` accepts every key. But even then, HAProxy rejects a wrong signature.
             Err(Refused::Unsupported) if self.verification.is_none() => {
                 return Ok(HandshakeSignatureValid::assertion());
             }

@@ -1,4 +1,4 @@
-//! ECDSA beyond ring: P-521, and the hashes that ring does not have beside a curve (RFC 5758).
+//! ECDSA that ring doesn't support: P-521, and further hashes with P-256 and P-384 (RFC 5758).
 
 use crate::probe::certificates::signed::Algorithm;
 use p521::ecdsa::signature::hazmat::PrehashVerifier as _;
@@ -21,7 +21,7 @@ macro_rules! verify {
     }};
 }
 
-/// ECDSA on a curve, over a hash.
+/// ECDSA on a curve with a hash.
 #[derive(Debug)]
 struct Ecdsa(Curve, Hash);
 

@@ -1,4 +1,4 @@
-//! RSASSA-PSS with keys that are for it alone. ring verifies the signatures.
+//! RSASSA-PSS with keys that may be used only for RSASSA-PSS. ring verifies the signatures.
 
 use rustls::pki_types::alg_id::{RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512};
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
@@ -10,7 +10,7 @@ use webpki::ring::{
 
 use crate::probe::certificates::signed::Algorithm;
 
-/// id-RSASSA-PSS (RFC 4055, section 3.1) without parameters: a key that goes with every hash.
+/// id-RSASSA-PSS without parameters: the key may be used with every hash (RFC 4055, section 3.1).
 const PSS: AlgorithmIdentifier =
     AlgorithmIdentifier::from_slice(&[0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10]);
 
@@ -21,8 +21,8 @@ pub(super) static PSS_SHA256_KEY: Algorithm = &PssKey(RSA_PSS_SHA256, PSS_SHA256
 pub(super) static PSS_SHA384_KEY: Algorithm = &PssKey(RSA_PSS_SHA384, PSS_SHA384);
 pub(super) static PSS_SHA512_KEY: Algorithm = &PssKey(RSA_PSS_SHA512, PSS_SHA512);
 
-/// RSASSA-PSS with a key that is for it alone: what such a key is called, and ring's algorithm for
-/// a key of any RSA.
+/// RSASSA-PSS with a key that may be used only for it. Contains the key's AlgorithmIdentifier, and
+/// ring's algorithm for ordinary RSA keys, which does the work.
 #[derive(Debug)]
 struct PssKey(AlgorithmIdentifier, Algorithm);
 
