@@ -58,12 +58,14 @@ pub(crate) struct Surveyed {
     pub findings: Vec<Remark>,
 }
 
-/// A finding of doctor's, in one line.
+/// A finding of doctor's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Remark {
     pub id: &'static str,
     pub place: Option<Place>,
     pub what: String,
+    /// What to do about it; may be empty.
+    pub remedy: String,
 }
 
 impl Surveyed {
@@ -137,7 +139,7 @@ fn call(visit: &Visit, watch: &Watch) -> Result<Box<Options>, String> {
         }
         Check::External(_) | Check::Serve(_) => {
             if let (None, Some(refusal)) = (&watch.own, watch.refusals.first()) {
-                return Err(format!("{}: {}", refusal.what, refusal.write));
+                return Err(refusal.what.clone());
             }
             by_hand::options(watch, visit.jail).ok_or("its check is another program")?
         }
@@ -189,6 +191,7 @@ fn remarks(watch: &Watch, found: &[Finding]) -> Vec<Remark> {
         id: finding.id,
         place: finding.place.clone(),
         what: finding.what.clone(),
+        remedy: finding.remedy(),
     };
     found.map(remark).collect()
 }

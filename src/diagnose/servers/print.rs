@@ -104,7 +104,11 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, told: &mut Tol
             paragraph(text, "", &printable(&head));
             shown(text, subject.shown);
             paragraph(text, "  why      ", &printable(why));
-            return doctor(text, subject);
+            let mut findings = surveyed.findings.iter();
+            return match findings.find(|finding| finding.what == *why) {
+                Some(finding) => paragraph(text, "  do       ", &printable(&finding.remedy)),
+                None => doctor(text, subject),
+            };
         }
     };
     let report = Report::new(&diagnosis.search, &diagnosis.opinion);
