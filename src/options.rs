@@ -122,7 +122,7 @@ pub struct Options {
     pub alpn: Option<Alpn>,
 
     /// stop after the TLS handshake and send no request, for servers that don't speak HTTP but start
-    /// TLS with the first byte: ports 465, 993, 995, 636, 8883, 5671. STARTTLS servers (25, 587, 143,
+    /// TLS with the first byte: ports 465, 993, 995, 636, 8883, 5671; STARTTLS servers (25, 587, 143,
     /// 389, PostgreSQL, MySQL) need HAProxy's own checks
     #[argh(switch)]
     pub handshake_only: bool,

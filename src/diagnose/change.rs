@@ -8,6 +8,7 @@ use crate::haproxy::config::place::Place;
 use crate::haproxy::words::quote;
 use crate::options::Options;
 use crate::options::handed::{self, Carrier};
+use crate::options::table::Group;
 use crate::options::values::TlsVersion;
 
 /// A change of the lines of one server.
@@ -284,7 +285,7 @@ impl Change {
                     let given = handed::options(carrier, given.as_ref()).ok()?;
                     let mut options = best.clone();
                     options
-                        .retain(|row| !ADDRESS.contains(&row.name) && !ASKED.contains(&row.name));
+                        .retain(|row| !ADDRESS.contains(&row.name) && row.group != Group::Output);
                     options.connect = given.connect;
                     self.carried(rule, &joined(&options)?)
                 }
@@ -317,8 +318,6 @@ impl Change {
 
 /// The options with which diagnose dials the server, which HAProxy does itself.
 const ADDRESS: [&str; 2] = ["--connect", "--port"];
-/// The options of diagnose alone.
-const ASKED: [&str; 4] = ["--haproxy", "--serve", "--color", "--json"];
 
 /// Whether this line carries the options of sni-check.
 fn carries(kind: CheckKind, rule: &Rule) -> bool {

@@ -82,7 +82,7 @@ pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     bound(&survey, start);
     let (text, code) = progress::shown(|progress| {
         let mut subjects = state::subjects(&survey, &statistics, one);
-        diagnose(&mut subjects, haproxy.as_ref(), progress);
+        diagnose(&mut subjects, call.verbose, haproxy.as_ref(), progress);
         let code = code(&subjects, one.is_some());
         let text = match call.json {
             true => object::of(&survey, &statistics, &subjects, code),
@@ -126,7 +126,12 @@ fn one<'a>(survey: &'a Survey, name: &str) -> Result<&'a Surveyed> {
 }
 
 /// Diagnoses the servers of which that is wanted, several at a time, and tries changes of haproxy.cfg.
-fn diagnose(subjects: &mut [Subject<'_>], haproxy: Option<&Haproxy>, progress: &Progress) {
+fn diagnose(
+    subjects: &mut [Subject<'_>],
+    verbose: bool,
+    haproxy: Option<&Haproxy>,
+    progress: &Progress,
+) {
     let mut wanted: Vec<&mut Subject<'_>> = subjects
         .iter_mut()
         .filter(|subject| subject.is_wanted)
@@ -139,8 +144,9 @@ fn diagnose(subjects: &mut [Subject<'_>], haproxy: Option<&Haproxy>, progress: &
     for some in wanted.chunks_mut(AT_ONCE) {
         thread::scope(|scope| {
             for subject in some {
-                let one =
-                    move || subject.diagnosis = diagnosis(subject.surveyed, haproxy, progress);
+                let one = move || {
+                    subject.diagnosis = diagnosis(subject.surveyed, verbose, haproxy, progress)
+                };
                 // Without a thread the server stays undiagnosed, and the report says so.
                 _ = thread::Builder::new().spawn_scoped(scope, one);
             }
@@ -152,10 +158,12 @@ fn diagnose(subjects: &mut [Subject<'_>], haproxy: Option<&Haproxy>, progress: &
 
 fn diagnosis(
     surveyed: &Surveyed,
+    verbose: bool,
     haproxy: Option<&Haproxy>,
     progress: &Progress,
 ) -> Result<Diagnosis, String> {
-    let options = (**surveyed.call.as_ref()?).clone();
+    let mut options = (**surveyed.call.as_ref()?).clone();
+    options.verbose = verbose;
     let plan = Plan::new(&options, None, None, Output::default());
     let plan = plan.map_err(|error| format!("sni-check can't make this check: {error:#}"))?;
     let mut search = Search::run(plan, options, progress);

@@ -176,7 +176,7 @@ fn without_a_socket_each_server_is_checked_once() {
 fn one_server_is_diagnosed_by_its_name_whether_it_is_down_or_not() {
     let stage = Stage::new();
     let config = config(&stage, SHOP);
-    let output = run_by_hand(&["diagnose", "-f", &config, "shop/web2"]);
+    let output = run_by_hand(&["diagnose", "--verbose", "-f", &config, "shop/web2"]);
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(

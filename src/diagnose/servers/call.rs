@@ -25,6 +25,10 @@ pub struct ServersCall {
     #[argh(option, arg_name = "FILE|none")]
     pub haproxy: Option<String>,
 
+    /// print everything that was seen of a server that the call names
+    #[argh(switch)]
+    pub verbose: bool,
+
     /// print one JSON object
     #[argh(switch)]
     pub json: bool,
@@ -39,7 +43,7 @@ pub struct ServersCall {
 }
 
 /// The options of a call without a target that say nothing about a check.
-const ABOUT_SERVERS: [&str; 3] = ["--haproxy", "--json", "--color"];
+const ABOUT_SERVERS: [&str; 4] = ["--haproxy", "--verbose", "--json", "--color"];
 
 /// Returns the call if it is about servers of haproxy.cfg: it has `-f` or `--env`, no target, or a
 /// target such as `be/s1`. A call with other options of a check needs a target.
