@@ -105,6 +105,10 @@ fn one_call_names_the_cause_of_every_server_that_is_down_and_the_line_to_change(
     let stage = Stage::new();
     let config = config(&stage, SHOP);
     let haproxy = running(&config, ("shop", "web1"), "DOWN");
+    wait_for("web2 to be checked", || {
+        let found = haproxy.server("shop", "web2")?;
+        (found.check_status == "L7OK").then_some(())
+    });
     let output = run_by_hand(&["diagnose", "-f", &config]);
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(65), "{text}{}", stderr(&output));
@@ -138,7 +142,8 @@ fn one_call_names_the_cause_of_every_server_that_is_down_and_the_line_to_change(
     assert_eq!(server["diff_visitors"], 200);
     drop(haproxy);
     patched(&config, server);
-    let _haproxy = running(&config, ("shop", "web1"), "UP");
+    let haproxy = running(&config, ("shop", "web1"), "UP");
+    assert!(haproxy.server("shop", "web1").is_some());
     let report = object(&["-f", &config], 0);
     assert_eq!(report["down"], 0);
 }

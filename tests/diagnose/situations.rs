@@ -370,7 +370,7 @@ fn options_without_a_use_are_refused() {
     for words in [
         &["diagnose", "--quiet", NAME][..],
         &["diagnose", "--syslog", "127.0.0.1", NAME],
-        &["diagnose"],
+        &["diagnose", "--sni", NAME],
         &["diagnose", "http://www.example.test"],
         &["--color", "never", NAME],
     ] {
