@@ -1,7 +1,8 @@
-//! The option language, one for every command: HAProxy's own words for `server` lines and `http-check`.
+//! The option language, which is the same for every command. It uses HAProxy's own words for
+//! `server` lines and `http-check`.
 //!
-//! This room only reads options, each by itself. [`crate::plan`] resolves them and refuses conflicts.
-//! An option is a field of [`Options`] and a row of [`table`].
+//! This module only reads options, each by itself. [`crate::plan`] resolves them and refuses
+//! conflicts. An option is a field of [`Options`] and a row of [`table`].
 
 pub mod expect;
 mod familiar;
@@ -188,7 +189,7 @@ pub struct Options {
     pub target: Vec<String>,
 }
 
-/// The refusal of `--version` in a call that checks something.
+/// Returns the refusal of `--version` in a call that checks something.
 pub(crate) fn version_checks_nothing() -> anyhow::Error {
     refusal("--version", "checks nothing", "leave it out here")
 }
@@ -196,7 +197,8 @@ pub(crate) fn version_checks_nothing() -> anyhow::Error {
 /// Reads the words of a check (without the program's name).
 ///
 /// # Errors
-/// As [`parse_as`].
+///
+/// The same as for [`parse_as`].
 pub fn parse(words: &[String]) -> Result<Parsed<Options>> {
     parse_as(&["sni-check"], words)
 }

@@ -2,7 +2,7 @@
 
 use argh::FlagInfo;
 
-/// The options that people type, and the option of sni-check with the same meaning.
+/// Familiar options, each with sni-check's option of the same meaning.
 const FAMILIAR: [(&[&str], &str); 14] = [
     (
         &["-k", "--insecure", "--no-check-certificate"],
@@ -43,7 +43,7 @@ const FAMILIAR: [(&[&str], &str); 14] = [
     (&["-V", "-version"], "--version"),
 ];
 
-/// Returns what to write instead of the option `name`, if `flags` has such an option.
+/// Returns what to write instead of the option `name`, if `flags` has an equivalent option.
 pub(super) fn instead(name: &str, flags: &[FlagInfo<'_>]) -> Option<&'static str> {
     let (_, ours) = FAMILIAR.iter().find(|(typed, _)| typed.contains(&name))?;
     let long = ours.split(' ').next()?;

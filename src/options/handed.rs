@@ -1,8 +1,8 @@
-//! The options that haproxy.cfg gives to a check, as one text: in `external-check path` for a check
-//! that HAProxy runs, in the header `X-Check-Options` for `sni-check serve`.
+//! The options that haproxy.cfg passes to a check as one text. A check that HAProxy runs receives
+//! them in `external-check path`. `sni-check serve` receives them in the header `X-Check-Options`.
 //!
-//! Everything that reads such a text reads it here: the check, serve, diagnose and doctor. So doctor
-//! refuses exactly what the check and serve refuse.
+//! The check, serve, diagnose and doctor all read such a text here. So doctor refuses exactly what
+//! the check and serve refuse.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::command::Command;
 use crate::haproxy::call::{begins_with_dash, split_options};
 use crate::refusal::{refusal, together};
 
-/// What carries the options from haproxy.cfg to the program.
+/// The carrier of the options from haproxy.cfg to the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carrier {
     /// The variable `PATH`, which `external-check path` sets.
@@ -26,11 +26,11 @@ pub enum Carrier {
     Header,
 }
 
-/// How long a check of `sni-check serve` may take, since it holds one of serve's places.
+/// How long a check of `sni-check serve` may run. A running check occupies one of serve's places.
 const LONGEST: Duration = Duration::from_secs(60);
 
 impl Carrier {
-    /// The name of the carrier, as it stands in haproxy.cfg.
+    /// Returns the name of the carrier, as haproxy.cfg writes it.
     pub fn name(self) -> &'static str {
         match self {
             Carrier::Path => "external-check path",
@@ -38,7 +38,7 @@ impl Carrier {
         }
     }
 
-    /// The command that the options are for.
+    /// Returns the command that the options are for.
     fn command(self) -> Command {
         match self {
             Carrier::Path => Command::Check,
@@ -46,7 +46,7 @@ impl Carrier {
         }
     }
 
-    /// Returns why an option or a word has no place in this carrier.
+    /// Returns the refusal of an option or a word that doesn't belong in this carrier.
     fn refuse(self, part: &Part<'_>) -> Option<Error> {
         let (option, value) = match part {
             Part::Word(word) => {
@@ -73,7 +73,7 @@ impl Carrier {
         )
     }
 
-    /// A variable of haproxy.cfg that HAProxy hasn't replaced.
+    /// Returns the refusal of a haproxy.cfg variable that HAProxy hasn't replaced.
     fn variable(self, word: &str) -> Option<Error> {
         let name = variable(word)?;
         Some(refusal(
@@ -98,7 +98,8 @@ impl Carrier {
 /// Reads the options in the text of a carrier. An ordinary search path has no options.
 ///
 /// # Errors
-/// Everything that is wrong with the text and the options in it, at once.
+///
+/// All faults of the text and of its options, in one error.
 pub fn options(carrier: Carrier, text: &OsStr) -> Result<Box<Options>> {
     let (start, words) = parts(carrier, text)?;
     let read = parse_unless(&["sni-check"], &words, |part| carrier.refuse(part));
@@ -122,14 +123,14 @@ pub fn words(carrier: Carrier, text: &OsStr) -> Result<Vec<String>> {
     }
 }
 
-/// The words from the first option on, and what is wrong with the text before them.
+/// Returns the words from the first option on, and the fault of the text before them.
 fn parts(carrier: Carrier, text: &OsStr) -> Result<(Option<Error>, Vec<String>)> {
     let bytes = text.as_encoded_bytes().trim_ascii_start();
     let unicode = text.to_str();
     let is_option = begins_with_dash(unicode.unwrap_or_default()) || bytes.starts_with(b"-");
     let what = match carrier {
         _ if is_option || bytes.is_empty() => None,
-        // A search path has no such part. A text with options after some other word has it.
+        // An ordinary search path has no ` --`. A text with options after another word has it.
         Carrier::Path if bytes.windows(3).any(|part| part == b" --") => {
             Some("does not begin with an option, but has one")
         }
@@ -159,7 +160,7 @@ fn parts(carrier: Carrier, text: &OsStr) -> Result<(Option<Error>, Vec<String>)>
     }
 }
 
-/// The name in `${NAME}` or `${NAME-default}`.
+/// Returns the name in `${NAME}` or `${NAME-default}`.
 fn variable(word: &str) -> Option<&str> {
     word.match_indices("${").find_map(|(at, start)| {
         let text = &word[at + start.len()..];

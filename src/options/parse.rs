@@ -1,4 +1,4 @@
-//! Reads the words of a call as options, and reports every fault among them at once.
+//! Reads the words of a call as options, and reports all faults at once.
 
 use anyhow::{Error, Result, anyhow};
 use argh::{ArgsInfo, FlagInfo, FlagInfoKind, FromArgs, Optionality};
@@ -7,7 +7,7 @@ use super::familiar;
 use crate::haproxy::call::refuse_lookalike;
 use crate::refusal::{Misfit, SET_THE_VARIABLE, refusal, together};
 
-/// What a list of words turned out to ask for.
+/// The result of reading the words of a call.
 #[derive(Debug)]
 pub enum Parsed<T> {
     /// `--help`.
@@ -19,7 +19,8 @@ pub enum Parsed<T> {
 /// Reads the words that follow `command`.
 ///
 /// # Errors
-/// Every unknown option, option without its value, and value that is not of its form.
+///
+/// Every unknown option, missing value and malformed value.
 pub fn parse_as<T: FromArgs + ArgsInfo>(command: &[&str], words: &[String]) -> Result<Parsed<T>> {
     parse_unless(command, words, |_| None)
 }
@@ -27,21 +28,22 @@ pub fn parse_as<T: FromArgs + ArgsInfo>(command: &[&str], words: &[String]) -> R
 /// One part of a call.
 #[derive(Debug)]
 pub(super) enum Part<'a> {
-    /// An option that has no value; `--help` too.
+    /// An option without a value, such as `--help`.
     Switch(&'a str),
     /// An option and its value.
     Valued(&'a str, &'a str),
-    /// A word that belongs to no option: a target, or a mistake.
+    /// A word that belongs to no option. It is a target or a mistake.
     Word(&'a str),
-    /// What can't be read.
+    /// A word that can't be read.
     Fault(Error),
 }
 
-/// Reads the words that follow `command`. `refuse` returns the fault of a part that is well formed but
-/// has no place here.
+/// Reads the words that follow `command`. `refuse` returns the fault of a part that is well formed
+/// but doesn't belong here.
 ///
 /// # Errors
-/// As [`parse_as`], and what `refuse` returns.
+///
+/// The same as for [`parse_as`], and what `refuse` returns.
 pub(super) fn parse_unless<T: FromArgs + ArgsInfo>(
     command: &[&str],
     words: &[String],
@@ -66,7 +68,7 @@ pub(super) fn parse_unless<T: FromArgs + ArgsInfo>(
     let mut follows_fault = false;
     for part in parts {
         let fault = match &part {
-            // Such words mostly are the rest of a value that should be in quotes.
+            // Such words are mostly the rest of a value that should be in quotes.
             Part::Word(_) if follows_fault => continue,
             part => misplaced(part).or_else(|| misfit::<T>(command, part)),
         };
@@ -81,7 +83,7 @@ pub(super) fn parse_unless<T: FromArgs + ArgsInfo>(
     Err(all.unwrap_or_else(|| anyhow!("options that can't be read")))
 }
 
-/// What is wrong with the value of this option, if it is read alone.
+/// Returns the fault of this option's value, if the option is read by itself.
 fn misfit<T: FromArgs>(command: &[&str], part: &Part<'_>) -> Option<Error> {
     let Part::Valued(option, value) = part else {
         return None;
@@ -90,7 +92,8 @@ fn misfit<T: FromArgs>(command: &[&str], part: &Part<'_>) -> Option<Error> {
     Some(refused(exit.output.trim()))
 }
 
-/// The parts as argh reads them: the options, then the words that can't be mistaken for options.
+/// Returns the parts as argh reads them: first the options, then the words that can't be mistaken
+/// for options.
 fn arguments<'a>(parts: &[Part<'a>]) -> Vec<&'a str> {
     let mut arguments = Vec::with_capacity(2 * parts.len() + 1);
     let mut words = Vec::new();
@@ -109,7 +112,7 @@ fn arguments<'a>(parts: &[Part<'a>]) -> Vec<&'a str> {
     arguments
 }
 
-/// A refusal of argh's (`Error parsing option '--timeout' with value '5x': …`) as one of ours.
+/// Turns an error of argh (`Error parsing option '--timeout' with value '5x': …`) into a refusal.
 fn refused(text: &str) -> Error {
     let parts = text
         .strip_prefix("Error parsing option '")
@@ -133,9 +136,9 @@ fn stray(command: &[&str], word: &str) -> Error {
     refusal(format!("`{word}`"), "belongs to no option", write)
 }
 
-/// Parts the words into options with their values and other words. argh would misread some of the
-/// faults that are found here, and explain others badly. The most important one is an option whose
-/// value is missing, so that it would swallow the next option. An unset variable leaves that behind
+/// Splits the words into options with their values, and other words. argh would miss some of the
+/// faults found here, and explain others badly. The most important fault is a missing value,
+/// because argh would then read the next option as the value. An unset variable leaves that behind
 /// in `external-check path "--sni ${SNI_HOST} --uri /"`.
 fn split<'a>(
     command: &[&str],
@@ -183,7 +186,7 @@ fn split<'a>(
             });
             continue;
         }
-        // The option that follows is read as an option.
+        // The next option is never read as a value.
         let value = value.or_else(|| words.next_if(|next| !is_option(next, flags)));
         let again = flag.optionality != Optionality::Repeating && given.contains(&flag.long);
         given.push(flag.long);
@@ -215,7 +218,7 @@ fn is_called(flag: &FlagInfo<'_>, name: &str) -> bool {
     flag.long == name || (short.is_some() && flag.short == short)
 }
 
-/// The option of that name, or an error that suggests the nearest.
+/// Returns the option of that name, or an error that suggests a similar option.
 fn known(
     command: &[&str],
     name: &str,

@@ -1,8 +1,9 @@
-//! One row per option: everything about it except its name for a value, its help and whether it
-//! repeats. These three stand at its field in [`Options`], where argh reads them.
+//! One row per option. A row contains everything about the option except the name of its value, its
+//! help text and whether it repeats. These three are at its field in [`Options`], where argh reads
+//! them.
 //!
-//! Help, manual and completions, the defaults of serve, and the words that diagnose and doctor print
-//! are made from these rows. A field without a row doesn't compile.
+//! These rows are the source of the help, the manual, the completions, the defaults of serve, and
+//! the words that diagnose and doctor print. A field without a row doesn't compile.
 
 use anyhow::{Error, Result};
 
@@ -14,15 +15,15 @@ use crate::refusal::refusal;
 /// The groups of options in help and manual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// What is connected to, and how.
+    /// What the check connects to, and how.
     Connection,
     /// The handshake and the certificates.
     Tls,
     /// The HTTP request.
     Request,
-    /// What the server has to be like.
+    /// The requirements for the server.
     Result,
-    /// What is printed, and other things that no server sees.
+    /// Output, and other things that the server doesn't see.
     Output,
 }
 
@@ -36,7 +37,7 @@ impl Group {
         Group::Output,
     ];
 
-    /// The heading of the group.
+    /// Returns the heading of the group.
     pub fn title(self) -> &'static str {
         match self {
             Group::Connection => "Connection",
@@ -55,7 +56,7 @@ pub struct Row {
     pub name: &'static str,
     /// Its group in help and manual.
     pub group: Group,
-    /// The commands that accept it.
+    /// The commands that accept the option.
     pub commands: &'static [Command],
     /// A request to serve that has this option drops these options from serve's defaults.
     pub replaces: &'static [&'static str],
@@ -69,15 +70,15 @@ pub struct Row {
 /// The files that the values of an option name.
 #[derive(Debug)]
 struct Files {
-    /// Whether a file stands after an `@`, as in `--header @FILE`. Otherwise a value that begins with
-    /// `@`, such as `@system-ca`, is no file.
+    /// True if the file follows an `@`, as in `--header @FILE`. Otherwise a value that begins with
+    /// `@`, such as `@system-ca`, isn't a file.
     after_at: bool,
     values: fn(&Options) -> Vec<&String>,
     values_mut: fn(&mut Options) -> Vec<&mut String>,
 }
 
 impl Files {
-    /// Splits a value into what stands before the path of a file, and the path.
+    /// Splits a value into the text before a file's path, and the path.
     fn split<'a>(&self, value: &'a str) -> Option<(&'static str, &'a str)> {
         match (value.strip_prefix('@'), self.after_at) {
             (Some(path), true) => Some(("@", path)),
@@ -88,33 +89,33 @@ impl Files {
 }
 
 impl Row {
-    /// Whether the option was given.
+    /// Returns true if the option was given.
     pub fn is_given(&self, options: &Options) -> bool {
         (self.is_given)(options)
     }
 
-    /// Whether this command accepts the option.
+    /// Returns true if this command accepts the option.
     pub fn is_for(&self, command: Command) -> bool {
         self.commands.contains(&command)
     }
 
-    /// Takes the option out.
+    /// Removes the option.
     pub fn clear(&self, options: &mut Options) {
         (self.clear)(options);
     }
 
-    /// Sets the option as it is in `defaults`, unless it was given.
+    /// Copies the option from `defaults`, unless it was given.
     pub fn inherit(&self, options: &mut Options, defaults: &Options) {
         (self.inherit)(options, defaults);
     }
 }
 
-/// The row of the option with this name.
+/// Returns the row of the option with this name.
 pub fn row(name: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.name == name)
 }
 
-/// Returns why an option has no place in a call of this command.
+/// Returns the refusal of an option that doesn't belong in a call of this command.
 pub(super) fn foreign(command: Command, name: &str) -> Option<Error> {
     let row = row(name)?;
     let owner = row.commands.first().filter(|_| !row.is_for(command))?;
@@ -129,7 +130,8 @@ pub(super) fn foreign(command: Command, name: &str) -> Option<Error> {
 /// Reads the words that follow a command that accepts options of a check.
 ///
 /// # Errors
-/// As [`parse_as`]; the options that belong to other commands.
+///
+/// The same as for [`parse_as`], and every option that belongs to another command.
 pub fn parse_for(command: Command, words: &[String]) -> Result<Parsed<Options>> {
     let names: &[&str] = match command {
         Command::Serve => &["sni-check", "serve"],
@@ -142,7 +144,7 @@ pub fn parse_for(command: Command, words: &[String]) -> Result<Parsed<Options>> 
 }
 
 impl Options {
-    /// The files that the options name, each with its option.
+    /// Returns the files that the options name, each with the name of its option.
     pub fn files(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let rows = ROWS
             .iter()
@@ -153,7 +155,7 @@ impl Options {
         })
     }
 
-    /// Writes other paths in place of those of the files that the options name.
+    /// Replaces the paths of all files that the options name.
     pub fn map_files(&mut self, path: impl Fn(&str) -> String) {
         for files in ROWS.iter().filter_map(|row| row.files.as_ref()) {
             for value in (files.values_mut)(self) {
@@ -164,13 +166,13 @@ impl Options {
         }
     }
 
-    /// Takes every option out for which `keep` is false.
+    /// Removes every option for which `keep` returns false.
     pub fn retain(&mut self, keep: impl Fn(&Row) -> bool) {
         let out = ROWS.iter().filter(|row| !keep(row));
         out.for_each(|row| row.clear(self));
     }
 
-    /// The options in which these differ from `others`.
+    /// Returns the options whose values differ from `others`.
     pub(crate) fn changes(&self, others: &Options) -> Vec<&'static Row> {
         let given = |row: &Row, options| (row.is_given(options), (row.values)(options));
         let rows = ROWS.iter();
@@ -178,7 +180,7 @@ impl Options {
             .collect()
     }
 
-    /// The given options that only an HTTP request needs.
+    /// Returns the given options that only an HTTP request needs.
     pub fn about_http(&self) -> Vec<&'static str> {
         let http = ROWS
             .iter()
@@ -188,7 +190,7 @@ impl Options {
             .collect()
     }
 
-    /// The words that stand for these options, without the target. [`super::parse`] reads the same
+    /// Returns the words for these options, without the target. [`super::parse`] reads the same
     /// options from them.
     pub fn to_words(&self) -> Vec<String> {
         let mut words = Vec::new();
@@ -199,7 +201,7 @@ impl Options {
             }
             for value in values {
                 match value.starts_with('-') {
-                    // It could be mistaken for an option.
+                    // The value could be mistaken for an option.
                     true => words.push(format!("{}={value}", row.name)),
                     false => words.extend([row.name.to_owned(), value]),
                 }
@@ -212,7 +214,7 @@ impl Options {
 /// A field of [`Options`].
 trait Field {
     fn is_given(&self) -> bool;
-    /// The values as they are written; a switch has none.
+    /// Returns the values in the form that `--help` describes. A switch has no value.
     fn values(&self) -> Vec<String>;
 }
 
@@ -252,7 +254,7 @@ const CHECK: &[Command] = &[Command::Check];
 const DIAGNOSE: &[Command] = &[Command::Diagnose];
 
 const HANDSHAKE_ONLY: &str = "--handshake-only";
-/// What the options replace that only an HTTP request needs.
+/// The options that an option about the HTTP request replaces.
 const HTTP: &[&str] = &[HANDSHAKE_ONLY];
 
 macro_rules! files {
@@ -274,10 +276,10 @@ macro_rules! files {
     };
 }
 
-/// The rows: field, name, group, commands, files in the value, replaced options.
+/// Builds the rows from: field, name, group, commands, files in the value, replaced options.
 macro_rules! rows {
     ($($field:ident $name:literal $group:ident $commands:ident $files:ident $replaces:expr;)*) => {
-        /// The options, in the order of the fields.
+        /// All options, in the order of the fields.
         pub static ROWS: [Row; [$($name),*].len()] = [$(Row {
             name: $name,
             group: Group::$group,
@@ -294,7 +296,7 @@ macro_rules! rows {
             },
         }),*];
 
-        /// Every field by name: a new option needs a row.
+        /// Names every field, so that a new option doesn't compile without a row.
         const _: fn(Options) = |Options { target: _, $($field: _),* }| ();
     };
 }

@@ -1,4 +1,4 @@
-//! The types of option values, each with HAProxy's notation.
+//! The types of option values. Each type is written as in HAProxy.
 
 use std::fmt;
 use std::num::NonZeroU16;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::refusal::Misfit;
 
 /// A span of time in HAProxy's notation (configuration manual, section 2.5): a number and `us`,
-/// `ms`, `s`, `m`, `h` or `d`; without a unit, milliseconds.
+/// `ms`, `s`, `m`, `h` or `d`. A number without a unit is in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time(pub Duration);
 
@@ -38,7 +38,7 @@ impl FromStr for Time {
         if number.is_empty() {
             return Err(not_a_time());
         }
-        // A number that doesn't fit into 64 bits is too long, too.
+        // A number that doesn't fit into 64 bits is reported as too long.
         let number = number.parse().unwrap_or(u64::MAX);
         let micros = number.saturating_mul(micros_per_unit);
         match micros {
@@ -52,7 +52,7 @@ impl FromStr for Time {
     }
 }
 
-/// In the largest unit that is exact.
+/// Writes the time in the largest unit that is exact.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = self.0.as_micros();
@@ -117,7 +117,8 @@ impl Port {
     }
 }
 
-/// `check-alpn`: protocol names separated by commas, such as `h2,http/1.1`, in the order of preference.
+/// `check-alpn`: protocol names separated by commas, such as `h2,http/1.1`, the preferred protocol
+/// first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alpn(pub Vec<String>);
 
@@ -183,7 +184,7 @@ impl fmt::Display for TlsVersion {
     }
 }
 
-/// `verify`: how the certificate is judged.
+/// `verify`: how the certificate is verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verify {
     /// Chain, validity and name are verified.
@@ -260,8 +261,8 @@ impl fmt::Display for Color {
 pub struct Size(pub u32);
 
 impl Size {
-    /// A page for health checks isn't larger. A regular expression over a larger page could run longer
-    /// than the deadline, and nothing can interrupt it.
+    /// Pages for health checks are smaller than this. A regular expression over a larger page could
+    /// run longer than the deadline, and nothing can interrupt it.
     const LARGEST: u32 = 1 << 20;
 }
 

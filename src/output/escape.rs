@@ -1,11 +1,11 @@
-//! Text from elsewhere, made safe to print.
+//! Makes text from outside safe to print.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// Text from elsewhere, safe for a log line: of bounded length, and with everything escaped that
-/// would move a terminal's cursor, end the line, or show it in another order than it is written.
+/// Returns text from outside, safe for a log line. Its length is limited. Characters are escaped
+/// that would move a terminal's cursor, end the line, or change the order in which text is shown.
 pub(crate) fn printable(text: &str) -> String {
     const LONGEST: usize = 1000;
     if text.len() <= LONGEST && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
@@ -26,13 +26,13 @@ pub(crate) fn printable(text: &str) -> String {
     safe
 }
 
-/// A JSON value as text in which strings hold nothing raw that would mislead who reads it. Any
-/// reader of JSON gets back what was there.
+/// Returns a JSON value as text whose strings contain no misleading raw characters. Every JSON
+/// reader gets the original strings back.
 pub(crate) fn json(value: &Value) -> String {
     let text = value.to_string();
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        // serde_json escapes ASCII's control characters, but for DEL.
+        // serde_json escapes ASCII's control characters except DEL.
         if c < '\x7f' || !misleads(c) {
             safe.push(c);
             continue;
@@ -44,12 +44,12 @@ pub(crate) fn json(value: &Value) -> String {
     safe
 }
 
-/// Whether a character, shown as it is, would show a text as something that it is not: control
-/// characters, marks of direction (Unicode Standard Annex 9), tags, what is invisible, private or
-/// unassigned, and what is drawn over the character before.
+/// Returns true if a raw character could make a text look different from what it is. These are
+/// control characters, direction marks (Unicode Standard Annex 9), tags, and invisible, private,
+/// unassigned or combining characters.
 ///
-/// The standard library knows which these are, with the Unicode version of the compiler. It does not
-/// count the fillers, letters that are blank.
+/// The standard library knows these characters, in the compiler's version of Unicode. It doesn't
+/// include the fillers, which are letters that look blank.
 fn misleads(c: char) -> bool {
     let is_filler = matches!(
         c,
@@ -68,7 +68,7 @@ mod tests {
     fn text_from_elsewhere_cannot_forge_a_line() {
         assert_eq!(printable("a\r\nUP 0\x1b[2J"), "a\\r\\nUP 0\\u{1b}[2J");
         assert_eq!(printable("a\u{202e}b\u{2028}é…"), "a\\u{202e}b\\u{2028}é…");
-        // Blanks of other kinds, tags, what is drawn over its neighbours, C1, no character at all.
+        // Unusual spaces, tags, combining characters, C1 controls, and unassigned characters.
         for c in "\u{ad}\u{61c}\u{180e}\u{200b}\u{2066}\u{feff}\u{e0041}\u{e0001}\u{9b}\u{7f}\u{a0}\u{3164}\u{301}\u{fe0f}\u{e000}\u{fffff}".chars() {
             assert_eq!(printable(&format!("a{c}b")), format!("a{}b", c.escape_unicode()));
         }

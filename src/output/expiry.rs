@@ -1,6 +1,7 @@
-//! What a check says and its code when the kernel's timer ends it, prepared for each phase.
+//! Prepares, for each phase, the output and exit code for the case that the kernel's timer ends the
+//! check.
 //!
-//! It is what the check would say by itself of a time-out in that phase.
+//! They are the same as if the check itself reported a time-out in that phase.
 
 use std::mem;
 use std::time::{Duration, Instant};
@@ -19,10 +20,11 @@ use crate::plan::{DEFAULT_TIMEOUT, Output, Plan};
 use crate::probe::{Seen, Verdict};
 use crate::start::{Channel, Expiry, Text, expire_after, expire_after_instead, on_expiry};
 
-/// How long diagnose may take to read its options and files, which people may name from anywhere.
+/// How long diagnose may take to read its options and files, because users may name files on any
+/// file system.
 const DIAGNOSE_READS: Duration = Duration::from_secs(5);
 
-/// Starts the timer of a check or of diagnose, whose options are not yet known.
+/// Starts the timer of a check or of diagnose before the options are known.
 pub fn begin(command: Command, caller: Option<&Caller>, start: Instant) {
     let (timeout, within) = match command {
         Command::Diagnose => (DIAGNOSE_READS, "5 s"),
@@ -32,7 +34,8 @@ pub fn begin(command: Command, caller: Option<&Caller>, start: Instant) {
     expire_after(timeout.saturating_sub(start.elapsed()), expiry);
 }
 
-/// Sets the timer as the options want it, and what is said while files are read.
+/// Sets the timer to the time limit in the options, and prepares the output for the time while
+/// files are read.
 pub fn options_known(
     caller: Option<&Caller>,
     output: &Output,
@@ -48,7 +51,7 @@ pub fn options_known(
 
 const OPTION: &str = "--timeout";
 
-/// What is said while options and files are read.
+/// Returns the line for a time-out while options and files are read.
 fn reading(
     caller: Option<&Caller>,
     output: &Output,
@@ -79,16 +82,16 @@ fn reading(
 pub struct Phases<'a> {
     plan: &'a Plan,
     start: Instant,
-    /// Of the line, what is the same in each phase.
+    /// The part of the line that is the same in each phase.
     about: String,
     /// The address in it.
     address: String,
-    /// What a line on standard error begins with.
+    /// The prefix of a line on standard error.
     priority: &'static str,
 }
 
 impl<'a> Phases<'a> {
-    /// Before the first.
+    /// Creates the value before the first phase.
     pub fn new(plan: &'a Plan, start: Instant) -> Phases<'a> {
         Phases {
             plan,
@@ -102,7 +105,7 @@ impl<'a> Phases<'a> {
         }
     }
 
-    /// At the start of a phase; `timed_out` is what the check fails with if its time ends in it.
+    /// Starts a phase. `timed_out` is the failure of the check if its time ends in this phase.
     pub fn enter(&mut self, timed_out: Failure, seen: &mut Seen) {
         let output = &self.plan.output;
         if let Some(address) = seen
@@ -128,7 +131,7 @@ impl<'a> Phases<'a> {
     }
 }
 
-/// The datagram for the syslog. `after` is when it is sent, as of now.
+/// Returns the datagram for the syslog. `after` is the time from now until it is sent.
 fn log(output: &Output, line: &str, after: Duration) -> Vec<Text> {
     let text = output.syslog.as_ref().and_then(|syslog| {
         let to = Channel::Datagram(syslog::address(syslog)?);
@@ -138,9 +141,9 @@ fn log(output: &Output, line: &str, after: Duration) -> Vec<Text> {
     text.into_iter().collect()
 }
 
-/// The JSON object, with what was seen until now.
+/// Returns the JSON object, with everything that was seen so far.
 fn object(to: Channel, plan: &Plan, timed_out: Failure, seen: &mut Seen) -> Text {
-    /// Stands for the total, which is known only at the end.
+    /// A placeholder for the total time, which is known only at the end.
     const LATER: Duration = Duration::from_millis(u32::MAX as u64);
     seen.times.total = LATER;
     let verdict = Verdict {
@@ -149,7 +152,7 @@ fn object(to: Channel, plan: &Plan, timed_out: Failure, seen: &mut Seen) -> Text
     };
     let text = escape::json(&json::object(plan, &verdict, &[])) + "\n";
     *seen = verdict.seen;
-    // Within strings, quotes are escaped.
+    // Quotes inside strings are escaped, so this text can only be the key.
     let (key, later) = ("\"total\":", format!("{:.1}", milliseconds(LATER)));
     let (before, after) = text
         .split_once(&format!("{key}{later}"))
@@ -157,7 +160,8 @@ fn object(to: Channel, plan: &Plan, timed_out: Failure, seen: &mut Seen) -> Text
     Text::new(to, &format!("{before}{key}"), after)
 }
 
-/// Once the verdict is known: its code, and nothing, because that is being said.
+/// Sets the code of the known verdict. The timer then prints nothing, because the check itself is
+/// about to print the verdict.
 pub(crate) fn decided(code: Code) {
     on_expiry(Expiry {
         code,

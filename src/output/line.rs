@@ -1,4 +1,4 @@
-//! The line that says what came of a check, and the details by hand.
+//! The line with the result of a check, and the details for the command line.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::code::{Code, Layer};
 use crate::plan::{Plan, VerifiedName};
 use crate::probe::{Response, Times, Verdict};
 
-/// What is worth knowing of a backend whatever the verdict.
+/// Returns warnings and remarks about a server, healthy or not.
 pub(super) fn notes(plan: &Plan, verdict: &Verdict) -> Vec<String> {
     let mut notes = Vec::new();
     if let (Some(limit), Some(first), true) = (
@@ -53,7 +53,7 @@ pub(super) fn line(plan: &Plan, verdict: &Verdict, notes: &[String]) -> String {
     line
 }
 
-/// The line without notes and times.
+/// Returns the line without notes and times.
 pub(super) fn start_of_line(
     plan: &Plan,
     state: &str,
@@ -65,7 +65,8 @@ pub(super) fn start_of_line(
     format!("{state} {number} {word} {about}: {}", printable(cause))
 }
 
-/// Whose check it is, which address was dialled, if any was, and the names.
+/// Returns the name of the check, the address that was dialled (if any), and the names that were
+/// sent.
 pub(super) fn about(plan: &Plan, address: Option<&str>) -> String {
     let address = match address {
         Some(address) => printable(address),
@@ -91,8 +92,8 @@ fn sni(plan: &Plan) -> String {
             .as_ref()
             .is_none_or(|sni| sni.as_ref() != verified)
         {
-            // An address that nobody has typed is compared with IP addresses, too: what --verify-host
-            // says is not.
+            // A default address is also compared with IP addresses in the certificate. A value of
+            // --verify-host is compared only as text.
             let option = match verification.name {
                 VerifiedName::Text(_) => "verify-host",
                 VerifiedName::Address(_) => "verify-address",
@@ -115,7 +116,7 @@ pub(super) fn cause(verdict: &Verdict) -> String {
     }
 }
 
-/// The healthy response, if there was one.
+/// Returns the response of a healthy server.
 pub(super) fn response(verdict: &Verdict) -> Option<&Response> {
     verdict.result.as_ref().ok()?.as_ref()
 }
@@ -144,7 +145,7 @@ fn times(times: &Times) -> String {
     text
 }
 
-/// `--verbose`: what was seen, by layer.
+/// Returns the text for `--verbose`: what was seen, by layer.
 pub(super) fn details(plan: &Plan, verdict: &Verdict) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: &str| _ = writeln!(text, "  {name:<9} {}", printable(value));

@@ -1,4 +1,4 @@
-//! The marks of a report for people, and their colours.
+//! The marks of a report, and their colours.
 
 use std::env;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal};
 use crate::options::values::Color;
 use crate::output::wrap::paragraph;
 
-/// How a line of a report is to be taken.
+/// The severity of a line in a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
     /// As it should be.
@@ -19,7 +19,7 @@ pub enum Mark {
 }
 
 impl Mark {
-    /// The mark in words, for people and in JSON.
+    /// Returns the word for the mark, as people and JSON readers see it.
     pub fn word(self) -> &'static str {
         match self {
             Mark::Ok => "ok",
@@ -32,18 +32,18 @@ impl Mark {
         format!("  {:<8} ", self.word())
     }
 
-    /// Appends `text` with the mark before it, wrapped.
+    /// Appends `text`, wrapped, with the mark in front of it.
     pub fn paragraph(self, out: &mut String, text: &str) {
         paragraph(out, &self.label(), text);
     }
 }
 
-/// The report coloured, if that is wanted.
+/// Colours the report if `choice` and the terminal allow it.
 pub fn paint(text: String, choice: Color) -> String {
     if colored(choice) { color(&text) } else { text }
 }
 
-/// Colours the verdict and the marks: what a line starts with.
+/// Colours the verdict and the marks at the beginnings of lines.
 fn color(text: &str) -> String {
     const PAINT: [(&str, &str); 7] = [
         ("UP", "1;32"),

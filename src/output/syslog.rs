@@ -1,4 +1,5 @@
-//! `--syslog`: a line per failure to a syslog, because a daemonised HAProxy drops a check's stderr.
+//! `--syslog`: sends a line per failure to a syslog, because a daemonised HAProxy discards a
+//! check's stderr.
 
 use std::time::Duration;
 
@@ -12,15 +13,15 @@ use crate::plan::Syslog;
 /// Facility daemon, severity error (RFC 5424, section 6.2.1).
 const PRIORITY: u8 = 3 * 8 + 3;
 
-/// Sends one message. Never blocks and reports nothing: a syslog that is gone must not change
-/// what the check says.
+/// Sends one message. Never blocks and never reports errors: a missing syslog must not change the
+/// result of the check.
 pub(super) fn send(syslog: &Syslog, message: &str) {
     if let Some(to) = address(syslog) {
         send_datagram(&to, datagram(syslog, message, now()).as_bytes());
     }
 }
 
-/// A message as this syslog wants it. `time` is when it is sent, since the epoch.
+/// Returns a message in the format of this syslog. `time` is the time of sending, since the epoch.
 pub(super) fn datagram(syslog: &Syslog, message: &str, time: Duration) -> String {
     let pid = std::process::id();
     match syslog {
@@ -32,7 +33,7 @@ pub(super) fn datagram(syslog: &Syslog, message: &str, time: Duration) -> String
     }
 }
 
-/// Where its socket is; `None` if the path is longer than one of a socket can be.
+/// Returns the address of the syslog's socket, or `None` if the path is too long for a socket.
 pub(super) fn address(syslog: &Syslog) -> Option<SocketAddrAny> {
     Some(match syslog {
         Syslog::Udp(address) => (*address).into(),
@@ -40,7 +41,7 @@ pub(super) fn address(syslog: &Syslog) -> Option<SocketAddrAny> {
     })
 }
 
-/// RFC 5424, section 6.2.3, in UTC; NILVALUE if the clock is beyond reason.
+/// Returns the time in UTC (RFC 5424, section 6.2.3), or NILVALUE if the clock can't be right.
 fn timestamp(since_epoch: Duration) -> String {
     match DateTime::from_unix_duration(since_epoch) {
         Ok(time) => time.to_string(),

@@ -1,11 +1,11 @@
-//! Text for people: wrapped to 80 columns.
+//! Wraps text for people to 80 columns.
 
-/// The width of a terminal that nobody has enlarged.
+/// The default width of a terminal.
 const WIDTH: usize = 80;
 
-/// Appends `text` after `label`, wrapped, its further lines under its first.
+/// Appends `text` after `label`, wrapped. Further lines are indented to the start of the text.
 ///
-/// A word that is longer than a line stays whole: names and paths are copied from here.
+/// A word longer than a line isn't broken, because users copy names and paths from here.
 pub fn paragraph(out: &mut String, label: &str, text: &str) {
     let indent = label.chars().count();
     out.push_str(label);

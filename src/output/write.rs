@@ -1,4 +1,4 @@
-//! Output that can neither panic nor block a check.
+//! Writes output without ever panicking or blocking a check.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ use crate::deadline::Deadline;
 use crate::descriptor::{ATOMIC_WRITE, write_until};
 use crate::plan::Plan;
 
-/// Where the line or the JSON object of a check goes. By hand, JSON is for the next program in the
-/// pipe, whatever it says.
+/// Returns where the line or the JSON object of a check goes. On the command line, JSON always goes
+/// to standard output, because another program reads it.
 pub(super) fn channel(plan: &Plan, healthy: bool) -> BorrowedFd<'static> {
     match plan.caller {
         None if healthy || plan.output.json => stdout(),
@@ -20,8 +20,8 @@ pub(super) fn channel(plan: &Plan, healthy: bool) -> BorrowedFd<'static> {
     }
 }
 
-/// What a line about a failure begins with: journald takes it for the priority "error", and removes it
-/// (sd-daemon(3)). Empty if standard error isn't a stream of the journal's.
+/// Returns the prefix of a line about a failure. journald reads it as the priority "error", and
+/// removes it (sd-daemon(3)). Empty if standard error isn't connected to the journal.
 pub(super) fn priority() -> &'static str {
     let peer = getpeername(stderr()).ok().flatten();
     let peer = peer.and_then(|peer| SocketAddrUnix::try_from(peer).ok());
@@ -32,8 +32,8 @@ pub(super) fn priority() -> &'static str {
     if is_journal { "<3>" } else { "" }
 }
 
-/// Writes `text` and a newline in one write, or drops it: a reader that is gone or does not read
-/// must neither change the exit code nor hold the check beyond its deadline.
+/// Writes `text` and a newline in one write, or drops the text. A reader that is gone or doesn't
+/// read must not change the exit code or delay the check past its deadline.
 pub fn write_line(to: impl AsFd, text: &str) {
     let mut end = text.len().min(ATOMIC_WRITE - 1);
     while !text.is_char_boundary(end) {
@@ -42,14 +42,14 @@ pub fn write_line(to: impl AsFd, text: &str) {
     write_whole(to, &text[..end], Duration::ZERO);
 }
 
-/// Writes all of `text` and a newline, waiting for a slow reader, but no longer than `patience`.
+/// Writes all of `text` and a newline. Waits for a slow reader, but not longer than `patience`.
 pub fn write_whole(to: impl AsFd, text: &str, patience: Duration) {
     let line = [text.as_bytes(), b"\n"].concat();
     write_until(to, &line, Deadline::new(Instant::now(), patience));
 }
 
-/// Writes all of a longer text for a person (help, a table), waiting for a slow reader such as a
-/// pager. Never used under HAProxy.
+/// Writes all of a longer text for people (help, a table). Waits for a slow reader such as a pager.
+/// Never used under HAProxy.
 pub fn write_text(to: impl AsFd, text: &str) {
     let mut rest = text.as_bytes();
     while !rest.is_empty() {

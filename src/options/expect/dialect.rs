@@ -1,13 +1,15 @@
-//! Syntax that releases of PCRE2 read differently. HAProxy uses the PCRE2 of its host: 10.36 on Debian
-//! 11, 10.42 on Debian 12, 10.46 on Debian 13. A pattern that means something else there is refused here.
+//! Refuses syntax that releases of PCRE2 read differently. HAProxy uses the PCRE2 of its host:
+//! 10.36 on Debian 11, 10.42 on Debian 12, 10.46 on Debian 13. The pattern must mean the same on
+//! each of them.
 
 use crate::refusal::Misfit;
 
-/// Refuses a pattern that not every PCRE2 from 10.36 to 10.48 reads as the PCRE2 here does. `caseless` is
-/// how HAProxy compiles it.
+/// Refuses a pattern that some PCRE2 from 10.36 to 10.48 reads differently from our PCRE2.
+/// `caseless` says whether HAProxy compiles the pattern without regard to case.
 ///
 /// # Errors
-/// What is read differently, and what to write in its place.
+///
+/// The syntax that releases read differently, and what to write instead.
 pub(super) fn check(pattern: &str, caseless: bool) -> Result<(), Misfit> {
     let mut scanner = Scanner {
         rest: pattern,
@@ -20,7 +22,7 @@ pub(super) fn check(pattern: &str, caseless: bool) -> Result<(), Misfit> {
     Ok(())
 }
 
-/// What a group is.
+/// The kinds of groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Group {
     Plain,
@@ -30,7 +32,7 @@ enum Group {
 
 struct Scanner<'a> {
     rest: &'a str,
-    /// The groups that are open.
+    /// The groups that are still open.
     groups: Vec<Group>,
     caseless: bool,
 }
@@ -48,7 +50,7 @@ impl<'a> Scanner<'a> {
         self.rest = self.rest.get(length..).unwrap_or_default();
     }
 
-    /// The text up to this mark, and its length with the mark.
+    /// Returns the text before this mark, and its length including the mark.
     fn until(&self, mark: &str) -> (&'a str, usize) {
         match self.rest.split_once(mark) {
             Some((text, _)) => (text, text.len() + mark.len()),
@@ -115,7 +117,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// The name in `\p{NAME}`. Only general categories mean the same everywhere.
+    /// Reads the name in `\p{NAME}`. Only general categories mean the same in every release.
     fn property(&self, name: &str) -> Result<(), Misfit> {
         const CATEGORIES: &str = "Any L& C Cc Cf Cn Co Cs L Ll Lm Lo Lt Lu M Mc Me Mn N Nd Nl No P Pc \
                                   Pd Pe Pf Pi Po Ps S Sc Sk Sm So Z Zl Zp Zs Xan Xps Xsp Xuc Xwd";
@@ -131,7 +133,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A class in square brackets.
+    /// Reads a class in square brackets.
     fn class(&mut self) -> Result<(), Misfit> {
         self.take(1);
         if self.rest.starts_with('^') {
@@ -157,7 +159,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// What stands after an opening parenthesis.
+    /// Reads what follows an opening parenthesis.
     fn group(&mut self) -> Result<(), Misfit> {
         if self.rest.starts_with("(?#") {
             let (_, length) = self.until(")");
@@ -220,7 +222,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// `(*name:…)`, a lookaround in words, or `(*NAME)`.
+    /// Reads `(*name:…)`, which is a lookaround written as a word, or `(*NAME)`.
     fn verb(&mut self, verb: &str) -> Result<(), Misfit> {
         let name = verb.split([':', ')']).next().unwrap_or_default();
         match name {
@@ -247,7 +249,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Braces, which are a quantifier or stand for themselves.
+    /// Reads braces, which are a quantifier or literal characters.
     fn braces(&mut self, in_lookbehind: bool) -> Result<(), Misfit> {
         let (text, length) = self.until("}");
         let inner = text.get(1..).unwrap_or_default();
@@ -280,7 +282,8 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// A lookbehind that may be of several lengths, other than by alternatives that are not nested.
+/// Refuses a lookbehind of variable length. Only top-level alternatives of different lengths are
+/// allowed.
 fn variable<T>() -> Result<T, Misfit> {
     differs(
         "a lookbehind of variable length",

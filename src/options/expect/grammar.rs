@@ -1,4 +1,4 @@
-//! The words of a rule. They are HAProxy's, as its `http-check expect` reads them.
+//! Reads the words of a rule, as HAProxy's `http-check expect` reads them.
 
 use std::ops::RangeInclusive;
 use std::slice;
@@ -9,7 +9,7 @@ use super::rule::{HeaderMatch, Subject};
 use crate::haproxy::words::split_value;
 use crate::refusal::Misfit;
 
-/// What a rule says.
+/// The parts of a rule.
 pub(super) struct Parsed {
     pub negated: bool,
     pub min_recv: usize,
@@ -96,7 +96,7 @@ impl<'a> Rule<'a> {
         })
     }
 
-    /// The pattern that must follow `keyword`.
+    /// Reads the pattern that must follow `keyword`.
     fn pattern(&mut self, keyword: &str) -> Result<&'a [u8], Misfit> {
         let word = self.words.next().filter(|word| !word.is_empty());
         word.map(Vec::as_slice).ok_or_else(|| {
@@ -153,7 +153,7 @@ impl<'a> Rule<'a> {
         })
     }
 
-    /// `[-m METHOD] PATTERN`, after `keyword`.
+    /// Reads `[-m METHOD] PATTERN`, which follows `keyword`.
     fn by_method(&mut self, keyword: &str, is_name: bool) -> Result<Pattern, Misfit> {
         let given = self
             .words
@@ -165,7 +165,7 @@ impl<'a> Rule<'a> {
         }
         self.words.next();
         match self.words.next().map(|word| shown(word)).as_deref() {
-            // As in HAProxy, a name with a method may be empty. Every name is then met.
+            // As in HAProxy, a name with a method may be empty. Then every name matches.
             Some("str" | "beg" | "end" | "sub" | "reg") if is_name && self.is_empty_next() => {
                 self.words.next();
                 Ok(Pattern::Begins(Vec::new()))
@@ -181,7 +181,7 @@ impl<'a> Rule<'a> {
     }
 }
 
-/// A pattern by its matching method. Names of headers are compared without regard to case.
+/// Builds a pattern with its matching method. Header names are compared without regard to case.
 fn method(name: &str, pattern: &[u8], is_name: bool) -> Result<Pattern, Misfit> {
     let bytes = if is_name {
         pattern.to_ascii_lowercase()
@@ -205,7 +205,7 @@ fn method(name: &str, pattern: &[u8], is_name: bool) -> Result<Pattern, Misfit> 
     })
 }
 
-/// `200,300-399` as HAProxy reads it: a number that is left out is 0.
+/// Reads `200,300-399` as HAProxy does: a missing number is 0.
 fn status_list(list: &[u8]) -> Result<Vec<RangeInclusive<u32>>, Misfit> {
     let list = shown(list);
     let number = |text: &str| match text {
@@ -236,7 +236,7 @@ fn status_list(list: &[u8]) -> Result<Vec<RangeInclusive<u32>>, Misfit> {
         .collect()
 }
 
-/// A number of bytes; -1 is HAProxy's default.
+/// Reads a number of bytes. -1 stands for HAProxy's default.
 fn min_recv(text: &[u8]) -> Result<usize, Misfit> {
     let text = shown(text);
     let bytes = match text.as_str() {
@@ -249,7 +249,7 @@ fn min_recv(text: &[u8]) -> Result<usize, Misfit> {
     })
 }
 
-/// Why a word that belongs to no rule is refused.
+/// Returns the refusal of a word that belongs to no rule.
 fn unknown(word: &[u8], subject: Option<&Subject>) -> Misfit {
     let word = shown(word);
     let elsewhere = "leave that word out";

@@ -5,7 +5,7 @@ use memchr::memmem;
 use super::regex::{GivenUp, Regex};
 use crate::deadline::Deadline;
 
-/// What is looked for, and how.
+/// A pattern, and the method that compares it.
 #[derive(Clone, Debug)]
 pub(super) enum Pattern {
     Exact(Vec<u8>),
@@ -31,7 +31,7 @@ impl Pattern {
         matches!(self, Pattern::Regex(_))
     }
 
-    /// Returns whether `text` has what is looked for, if that is known by `deadline`.
+    /// Returns true if `text` matches the pattern. Fails if the answer isn't known by `deadline`.
     pub fn matches(&self, text: &[u8], deadline: Deadline) -> Result<bool, GivenUp> {
         Ok(match self {
             Pattern::Exact(wanted) => text == wanted,

@@ -1,8 +1,9 @@
-//! Regular expressions as HAProxy has them: PCRE2's, on bytes.
+//! Regular expressions as in HAProxy: PCRE2 on bytes.
 //!
-//! HAProxy has them compiled to machine code, which has 32 kB of stack: where that is not enough, as
-//! for `^(.|\n)*ready` and a body of more than 1.4 kB, it finds no match. That compiler would be a
-//! twentieth of this program; without it, a bound on the memory comes to the same for such patterns.
+//! HAProxy uses PCRE2's just-in-time compiler, whose machine code has 32 kB of stack. If the stack
+//! is too small, HAProxy finds no match. An example is `^(.|\n)*ready` with a body of more than 1.4
+//! kB. The compiler would make this program five percent larger. We leave it out and limit the
+//! memory instead, with the same result for such patterns.
 
 use std::error::Error;
 use std::fmt;
@@ -15,12 +16,12 @@ use crate::deadline::Deadline;
 use crate::refusal::Misfit;
 use crate::start::Pattern;
 
-/// How much memory a match may take, in kB: enough for 1 kB of `(.|\n)*`, a little less than in
-/// HAProxy.
+/// How much memory a match may use, in kB. This suffices for 1 kB of `(.|\n)*`, a little less than
+/// in HAProxy.
 const HEAP_KB: u32 = 192;
 
-/// Settings that PCRE2 takes at the start of a pattern only (pcre2pattern(3), "Special start-of-pattern
-/// items").
+/// Settings that PCRE2 accepts only at the start of a pattern (pcre2pattern(3), "Special
+/// start-of-pattern items").
 const SETTINGS: [&str; 19] = [
     "UTF",
     "UTF8",
@@ -56,12 +57,12 @@ impl fmt::Debug for Regex {
     }
 }
 
-/// How long a match runs before it takes turns with the others that take long. Nearly every match ends
-/// sooner, and waits for nobody.
+/// How long a match runs before it takes turns with other long matches. Nearly every match ends
+/// sooner and never waits.
 const SLICE: Duration = Duration::from_millis(3);
 
-/// Held by the one long match of this process that runs: serve has many at a time, and would otherwise
-/// have no processor left for its other checks.
+/// Held by the one long match that may run in this process. serve runs many checks at a time, and
+/// long matches could otherwise use every processor.
 static TURN: Turn = Turn {
     state: Mutex::new(Waiting {
         taken: false,
@@ -70,18 +71,18 @@ static TURN: Turn = Turn {
     free: Condvar::new(),
 };
 
-/// Why there is no answer whether a regular expression matches: a limit of ours or of PCRE2's.
+/// Why it's unknown whether a regular expression matches: our limit or a limit of PCRE2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GivenUp {
-    /// It took longer than the check has.
+    /// The match ran until the check's deadline.
     Time,
     /// It tried more ways to match than PCRE2's match limit of ten million.
     Matches,
-    /// It needed more memory than it may take.
+    /// The match needed more memory than it may use.
     Memory,
     /// The body needs more memory than the checks of this process have left.
     Room,
-    /// It wants UTF-8, `(*UTF)`, and the text is not.
+    /// The pattern needs UTF-8 (`(*UTF)`), and the text isn't UTF-8.
     Text,
 }
 
@@ -102,8 +103,8 @@ impl fmt::Display for GivenUp {
 impl Error for GivenUp {}
 
 impl Regex {
-    /// HAProxy compiles names of headers without regard to case, all else with it, and groups
-    /// without a name capture nothing (its `regex_comp`).
+    /// Compiles a pattern as HAProxy's `regex_comp` does: groups without a name capture nothing.
+    /// HAProxy compiles only patterns for header names without regard to case (`caseless`).
     pub fn new(pattern: &str, caseless: bool) -> Result<Regex, Misfit> {
         dialect::check(pattern, caseless)?;
         let (settings, rest) = pattern.split_at(settings_length(pattern));
@@ -121,12 +122,13 @@ impl Regex {
         }
     }
 
-    /// Returns how many bytes of memory the expression takes.
+    /// Returns how many bytes of memory the expression needs.
     pub fn size(&self) -> usize {
         self.text.len() + self.pattern.size()
     }
 
-    /// Returns whether the expression matches somewhere in `text`, if that is known by `deadline`.
+    /// Returns true if the expression matches somewhere in `text`. Fails if the answer isn't known
+    /// by `deadline`.
     pub fn is_match(&self, text: &[u8], deadline: Deadline) -> Result<bool, GivenUp> {
         let mut long = Long::new(deadline);
         self.pattern
@@ -134,26 +136,26 @@ impl Regex {
             .map_err(|error| match error {
                 pcre2_sys::PCRE2_ERROR_CALLOUT => GivenUp::Time,
                 pcre2_sys::PCRE2_ERROR_MATCHLIMIT => GivenUp::Matches,
-                // From pcre2.h: the errors of a text that isn't UTF-8.
+                // The errors for a text that isn't UTF-8, from pcre2.h.
                 -28..=-3 => GivenUp::Text,
                 _ => GivenUp::Memory,
             })
     }
 }
 
-/// A match that runs: when it has to end, and when it has to let another one run.
+/// A running match: when it must end, and when it must let another match run.
 struct Long {
     deadline: Deadline,
-    /// How often PCRE2 has asked since the clock was looked at.
+    /// How often PCRE2 has called us since we last read the clock.
     asked: u32,
-    /// When its slice began.
+    /// When the current slice began.
     since: Instant,
     has_turn: bool,
 }
 
 impl Long {
-    /// How often PCRE2 asks for each look at the clock. Between two questions it looks through the text
-    /// once at most: 64 kB take it some 20 µs.
+    /// How many calls from PCRE2 share one look at the clock. Between two calls PCRE2 searches the
+    /// text at most once, which takes some 20 µs for 64 kB.
     const EACH: u32 = 32;
 
     fn new(deadline: Deadline) -> Long {
@@ -203,17 +205,17 @@ struct Waiting {
 }
 
 impl Turn {
-    /// How long a match that has had its turn steps back if others wait.
+    /// How long a match pauses after its turn if other matches wait.
     const STEP_BACK: Duration = Duration::from_millis(1);
 
-    /// Waits for the turn; returns `false` if it didn't come by the deadline.
+    /// Waits for the turn. Returns false if the turn didn't come by the deadline.
     fn take(&self, deadline: Deadline) -> bool {
         let mut state = self.lock();
         state.waiting += 1;
         while state.taken
             && let Some(left) = deadline.remaining()
         {
-            // One that was woken may leave because its time is over, so nobody relies on being woken.
+            // A woken match may leave because its time is over. So no match relies on being woken.
             let waited = self.free.wait_timeout(state, left.min(4 * SLICE));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -239,7 +241,7 @@ impl Turn {
     }
 }
 
-/// The length of the settings at the start of a pattern, such as `(*UTF)`.
+/// Returns the length of the settings at the start of a pattern, such as `(*UTF)`.
 fn settings_length(pattern: &str) -> usize {
     let mut rest = pattern;
     while let Some((name, after)) = rest
@@ -266,7 +268,7 @@ mod tests {
 
     use super::{Deadline, GivenUp, Regex};
 
-    /// An expression that has all the time it needs.
+    /// An expression with a distant deadline.
     struct Patient(Regex);
 
     impl Patient {
@@ -305,8 +307,8 @@ mod tests {
         assert_eq!(regex("^(.|\\n)*x").is_match(&body), Err(GivenUp::Memory));
     }
 
-    /// Each of them would take minutes: by steps that PCRE2's match limit counts, and by steps that it
-    /// doesn't count.
+    /// Each of these patterns would run for minutes. PCRE2's match limit counts the steps of some
+    /// patterns, but not of others.
     #[test]
     fn a_match_ends_at_its_deadline() {
         let body = b"status ok ".repeat(6_500);

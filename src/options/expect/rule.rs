@@ -1,4 +1,4 @@
-//! One expectation, and whether a response meets it.
+//! One expectation, and the test whether a response meets it.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -10,15 +10,15 @@ use crate::deadline::Deadline;
 /// One condition that the response must meet.
 #[derive(Clone, Debug)]
 pub struct Expectation {
-    /// The words it was written with, for messages.
+    /// The text of the rule as the user wrote it, for messages.
     pub(super) text: String,
     pub(super) negated: bool,
-    /// `min-recv`: a shorter body is looked at when it has ended, not before.
+    /// `min-recv`: the rule isn't tested on a shorter body until the body has ended.
     pub(super) min_recv: usize,
     pub(super) subject: Subject,
 }
 
-/// What an expectation looks for, and in which part of the response.
+/// The condition of an expectation, and the part of the response that it applies to.
 #[derive(Clone, Debug)]
 pub(super) enum Subject {
     Status(Vec<RangeInclusive<u32>>),
@@ -31,37 +31,37 @@ pub(super) enum Subject {
 pub(super) struct HeaderMatch {
     pub name: Pattern,
     pub value: Option<Pattern>,
-    /// `fhdr`: the value is compared whole, a comma does not divide it.
+    /// True for `fhdr`, which compares the value as a whole. Commas don't divide it.
     pub whole: bool,
 }
 
-/// Which part of a response an expectation needs.
+/// The part of a response that an expectation needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// The status line.
     Status,
     /// The header fields.
     Header,
-    /// The body, as far as `--max-body` reads it.
+    /// The body, up to the limit of `--max-body`.
     Body,
 }
 
-/// A response, as expectations look at it.
+/// A response, in the form that expectations need.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
-    /// The digits of the status code, as they were sent.
+    /// The digits of the status code, as the server sent them.
     pub status: &'a str,
-    /// Names and values of the header fields.
+    /// The names and values of the header fields.
     pub fields: &'a [Field],
-    /// What was read of the body.
+    /// The part of the body that was read.
     pub body: &'a [u8],
 }
 
-/// A header field: its name and its value.
+/// The name and the value of a header field.
 pub type Field = (Vec<u8>, Vec<u8>);
 
 impl Expectation {
-    /// HAProxy's rule where there is no other: 2xx and 3xx are healthy.
+    /// Returns HAProxy's rule if no other rule is given: 2xx and 3xx are healthy.
     pub fn default_status() -> Expectation {
         Expectation {
             text: "status 200-399".into(),
@@ -71,7 +71,7 @@ impl Expectation {
         }
     }
 
-    /// The part of the response it looks at.
+    /// Returns the part of the response that the expectation needs.
     pub fn part(&self) -> Part {
         match self.subject {
             Subject::Status(_) | Subject::StatusText(_) => Part::Status,
@@ -80,17 +80,17 @@ impl Expectation {
         }
     }
 
-    /// Whether it is of the form `! …`.
+    /// Returns true if the rule is of the form `! …`.
     pub fn is_negated(&self) -> bool {
         self.negated
     }
 
-    /// How many bytes of a body that goes on it waits for.
+    /// Returns how many bytes of an unfinished body the rule waits for.
     pub fn min_recv(&self) -> usize {
         self.min_recv
     }
 
-    /// Returns how many bytes of memory the expectation takes, about.
+    /// Returns approximately how many bytes of memory the expectation needs.
     pub fn size(&self) -> usize {
         let patterns = match &self.subject {
             Subject::Status(ranges) => size_of_val(ranges.as_slice()),
@@ -102,7 +102,7 @@ impl Expectation {
         size_of::<Expectation>() + self.text.len() + patterns
     }
 
-    /// Whether it has a regular expression, which may take long.
+    /// Returns true if the expectation has a regular expression, which may run for a long time.
     pub fn has_regex(&self) -> bool {
         match &self.subject {
             Subject::Status(_) => false,
@@ -113,10 +113,12 @@ impl Expectation {
         }
     }
 
-    /// Whether a response meets it. A body rule, negated or not, is not met by an empty body.
+    /// Returns true if a response meets the expectation. An empty body meets no body rule, not even
+    /// a negated rule.
     ///
     /// # Errors
-    /// A regular expression came to its limits, or to the deadline, before there was an answer.
+    ///
+    /// A regular expression reached a limit or the deadline before the answer was known.
     pub fn holds(&self, answer: Answer<'_>, deadline: Deadline) -> Result<bool, GivenUp> {
         let found = match &self.subject {
             Subject::Status(ranges) => {
@@ -166,8 +168,8 @@ impl HeaderMatch {
     }
 }
 
-/// The elements of a comma-separated header value; a comma in a quoted string does not divide it
-/// (RFC 9110, section 5.6.1).
+/// Returns the elements of a comma-separated header value. A comma in a quoted string doesn't
+/// divide the value (RFC 9110, section 5.6.1).
 fn list_elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     value
