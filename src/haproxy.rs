@@ -1,4 +1,4 @@
-//! What HAProxy is: how it calls a check, how it reads its configuration, and its program on this host.
+//! HAProxy: how it calls a check, how it reads its configuration, and its program on this host.
 
 mod account;
 pub(crate) mod ask;

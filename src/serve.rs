@@ -1,7 +1,8 @@
-//! `sni-check serve`: the checks of sni-check for HAProxy's own http-check, by a local server.
+//! `sni-check serve`: a local server that makes the checks of sni-check for HAProxy's own
+//! http-check.
 //!
-//! `connection -> request (options and server) -> plan -> probe -> answer`, each connection on a thread
-//! of its own. What HAProxy shows of it: the code as `check_code`, the reason as `last_chk`.
+//! `connection -> request (options and server) -> plan -> probe -> answer`, each connection on a
+//! thread of its own. HAProxy shows the code as `check_code` and the reason as `last_chk`.
 
 mod address;
 mod answer;
@@ -45,21 +46,23 @@ use crate::refusal::refusal;
 use crate::start;
 
 const MAX_CHECKS: usize = 512;
-/// How long a client may take for the head of its request.
+/// How long a client may take to send the head of its request.
 const HEAD: Duration = Duration::from_secs(1);
-/// The same for one that has waited in vain, and is only told of the limit.
+/// How long a client may take for the head if all places were full, and its answer is only the
+/// limit.
 const HEAD_AT_LIMIT: Duration = Duration::from_millis(5);
-/// How long the checks that run may take when serve is asked to end: as long as the longest, and a little
-/// more for one that is held up.
+/// How long running checks may go on after serve is asked to stop: the longest time of a check, and
+/// a little more for a delayed check.
 const LAST_CHECKS: Duration = Duration::from_secs(61);
-/// How long the listeners rest when this process has no descriptor or thread left.
+/// How long the listeners pause if this process has no descriptor or thread left.
 const REST: Duration = Duration::from_millis(50);
 
-/// Serves until the process is asked to end (SIGTERM, SIGINT), and then until the checks that run have
-/// ended.
+/// Serves until the process is asked to stop (SIGTERM, SIGINT), and then finishes the running
+/// checks.
 ///
 /// # Errors
-/// Options that are refused; sockets that cannot be listened on.
+///
+/// An option is refused, or a socket can't be opened.
 pub fn run(call: &ServeCall, sni_host: Option<String>) -> Result<Code> {
     if call.own.ping {
         return ping::run(&call.own);
@@ -130,7 +133,8 @@ where
     }
 }
 
-/// Accepts what has come; `false` if this process has nothing left to do it with.
+/// Accepts a waiting connection. Returns false if this process has no descriptor, memory or thread
+/// for it.
 fn accept_from<F>(listener: &Listener, threads: &Threads<F>) -> bool
 where
     F: Fn(Connection) + Send + Sync + 'static,
@@ -138,7 +142,7 @@ where
     match accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
         Ok(fd) => threads.serve(fd, Instant::now()).is_ok(),
         Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => false,
-        // Taken back by the client before it was accepted.
+        // The client closed the connection before it was accepted.
         Err(_) => true,
     }
 }
@@ -148,7 +152,7 @@ struct Service {
     output: Output,
     plans: Plans,
     metrics: Metrics,
-    /// Whether others than this host may connect.
+    /// True if other hosts can connect.
     is_remote: bool,
 }
 
@@ -187,7 +191,8 @@ impl Service {
         }
     }
 
-    /// Pages name backends and servers: no socket shows them that is open beyond this host.
+    /// Returns true if the pages may be shown. They name backends and servers, so a socket that
+    /// other hosts can reach never shows them.
     fn shows_pages(&self) -> bool {
         !self.is_remote
     }

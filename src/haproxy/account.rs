@@ -1,9 +1,9 @@
-//! Users and groups by name, from the files alone: in a static binary, asking the system for them would
-//! load the host's own libraries.
+//! Looks up users and groups only in the files. Asking the system from a static binary would load
+//! the host's own libraries.
 
 use std::fs;
 
-/// The number of an account in `/etc/passwd` or `/etc/group`.
+/// Returns the number of an account in `/etc/passwd` or `/etc/group`.
 pub(crate) fn account(file: &str, name: &str) -> Option<u32> {
     let text = fs::read_to_string(file).ok()?;
     let mut lines = text.lines();

@@ -1,9 +1,9 @@
-//! HAProxy's own verdict: its program on this host checks servers for a moment, and its statistics
-//! say what came of it.
+//! HAProxy's own verdict. The HAProxy program on this host checks servers for a moment, and its
+//! statistics show the results.
 //!
-//! It runs as the current user, with a configuration of ours that never touches a disk, and listens
-//! nowhere but on a socket that only this process holds. It is killed at the end, and when this
-//! process ends in any other way.
+//! It runs as the current user. Our configuration for it is never written to a disk. It listens
+//! only on a socket that no other process can reach. It is killed when its work is done, and
+//! whenever this process ends.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -24,52 +24,53 @@ use super::tied;
 use super::visit::Visits;
 pub(crate) use super::visit::{Visit, Visited};
 
-/// What came of a question.
+/// The answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// HAProxy checked the servers.
     Checked(Checked),
-    /// HAProxy refuses the lines, in these words.
+    /// HAProxy refuses the lines, with this message.
     Refused(String),
     /// No check ended in time.
     None,
 }
 
-/// How often HAProxy is asked whether it is done.
+/// How often sni-check asks HAProxy for results.
 const POLL: Duration = Duration::from_millis(30);
-/// How long HAProxy may take to start, and for what is not its checks.
+/// How long HAProxy may take to start, and for everything except its checks.
 const MARGIN: Duration = Duration::from_secs(2);
-/// How often a configuration is tried again without what HAProxy refuses in it.
+/// How often sni-check retries a configuration without the parts that HAProxy refuses.
 const ROUNDS: usize = 6;
-/// The name of a question's backend, before its number and a dash.
+/// The prefix of a question's backend name. The number of the question and a dash follow.
 const PREFIX: &str = "sni-check-asks-";
 
 /// A question to HAProxy.
 pub(crate) struct Question<K> {
-    /// What it is about, for the asker.
+    /// The subject of the question, which the caller chooses.
     pub about: K,
-    /// The lines of a backend without the first.
+    /// The lines of a backend, without its first line.
     pub lines: String,
-    /// What a visitor of that backend asks for.
+    /// The request of a visitor to that backend.
     pub visit: Option<Visit>,
 }
 
-/// What came of a question.
+/// A question's subject and its answers.
 #[derive(Clone, Debug)]
 pub(crate) struct Answered<K> {
-    /// What the question is about.
+    /// The subject of the question.
     pub about: K,
-    /// What HAProxy's checks said.
+    /// The result of HAProxy's checks.
     pub answer: Answer,
-    /// What a visitor got, where the servers are up.
+    /// The result of a visitor's request, if the servers are up.
     pub visitor: Option<Visited>,
 }
 
-/// Asks HAProxy about servers. A check may take so long as `patience`. `buffer` is tune.bufsize, where
+/// Asks HAProxy about servers. A check may take as long as `patience`. `buffer` is tune.bufsize, if
 /// it isn't HAProxy's default.
 ///
 /// # Errors
-/// HAProxy cannot be asked anything.
+///
+/// HAProxy can't be asked.
 pub(crate) fn ask<K>(
     haproxy: &Haproxy,
     buffer: Option<usize>,
@@ -93,12 +94,12 @@ pub(crate) fn ask<K>(
     }
     let mut answers = vec![Answer::None; asked.len()];
     let mut visitors = vec![None; asked.len()];
-    // HAProxy refuses a configuration as a whole, so what it refuses is left out the next time.
+    // HAProxy refuses a configuration as a whole. So the next round leaves out the refused lines.
     for _ in 0..ROUNDS {
         let mut run = Run::prepare(asked.len())?;
         let mut config = Config::new(&asked, &answers, patience, &run.visits);
         if let Some(size) = buffer {
-            // A section of its own at the end leaves the lines of the questions where they are.
+            // A separate section at the end doesn't change the line numbers of the questions.
             _ = writeln!(config.text, "global\n    tune.bufsize {size}");
         }
         run.start(binary, &config.text)?;
@@ -131,20 +132,20 @@ pub(crate) fn ask<K>(
 }
 
 impl Answer {
-    /// Whether the servers are up.
+    /// Returns true if the servers are up.
     pub(crate) fn is_up(&self) -> bool {
         matches!(self, Answer::Checked(checked) if checked.up)
     }
 }
 
-/// A configuration, with the line at which each question's backend begins.
+/// A configuration, with the line number at which each question's backend begins.
 struct Config {
     text: String,
     begins: Vec<(usize, usize)>,
 }
 
 impl Config {
-    /// The questions that are still open, and the frontend of their visitors.
+    /// Writes the unanswered questions, and the frontend of their visitors.
     fn new(
         questions: &[(String, Option<Visit>)],
         answers: &[Answer],
@@ -170,8 +171,8 @@ impl Config {
         Config { text, begins }
     }
 
-    /// Finds the questions that HAProxy's alerts are about. Returns false if HAProxy refuses something
-    /// else.
+    /// Finds the questions that HAProxy's alerts refer to. Returns false if the alerts refer to
+    /// something else.
     fn blame(&self, said: &str, answers: &mut [Answer]) -> bool {
         let mut found = false;
         for line in said.lines().filter(|line| line.contains("[ALERT]")) {
@@ -194,18 +195,18 @@ impl Config {
     }
 }
 
-/// The name of a question's backend.
+/// Returns the name of a question's backend.
 fn backend(question: usize) -> String {
     format!("{PREFIX}{question}-")
 }
 
-/// The number at the beginning of a text.
+/// Returns the number at the beginning of a text.
 fn number(text: &str) -> Option<usize> {
     let end = text.find(|c: char| !c.is_ascii_digit());
     text[..end.unwrap_or(text.len())].parse().ok()
 }
 
-/// An alert without what is about the process and the file.
+/// Returns an alert without the parts about the process and the file.
 fn words(line: &str) -> String {
     let text = line.split_once(") : ").map_or(line, |(_, text)| text);
     let text = text.strip_prefix("config : ").unwrap_or(text);
@@ -216,9 +217,9 @@ fn words(line: &str) -> String {
     text.trim().to_owned()
 }
 
-/// HAProxy, which ends with this value.
+/// A running HAProxy. It is killed when this value is dropped.
 struct Run {
-    /// Present once it is started.
+    /// `Some` after HAProxy was started.
     child: Option<Child>,
     socket: UnixStream,
     listener: Option<UnixListener>,
@@ -227,9 +228,9 @@ struct Run {
 }
 
 impl Run {
-    /// Makes the sockets and files, for so many visitors.
+    /// Makes the sockets and files for this number of visitors.
     fn prepare(visitors: usize) -> Result<Run> {
-        // Only this user can connect, and the folder is gone when this returns.
+        // Only this user can enter the folder. It is removed when this function returns.
         let folder = Folder::new()?;
         let path = folder.0.join("s");
         let listener = UnixListener::bind(&path).context("no socket for HAProxy")?;
@@ -253,7 +254,7 @@ impl Run {
             .stdin(Stdio::from(file))
             .stdout(Stdio::from(std::os::fd::OwnedFd::from(listener)))
             .stderr(Stdio::from(self.log.try_clone()?));
-        // Where its libraries are is no business of the configuration.
+        // These variables tell the dynamic linker where HAProxy's libraries are.
         for name in ["PATH", "LD_LIBRARY_PATH"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
@@ -261,7 +262,7 @@ impl Run {
         Ok(())
     }
 
-    /// Waits until every question that is still open has an answer, but no longer than so.
+    /// Waits until every question has an answer, but not longer than `longest`.
     fn watch(&mut self, answers: &mut [Answer], longest: Duration) -> Result<()> {
         let end = Instant::now() + longest;
         self.socket.set_read_timeout(Some(POLL))?;
@@ -283,7 +284,7 @@ impl Run {
         }
     }
 
-    /// What HAProxy answers to a command of its statistics socket.
+    /// Returns HAProxy's answer to a command on its statistics socket.
     fn command(&mut self, command: &str, end: Instant) -> Result<String> {
         self.socket.write_all(format!("{command}\n").as_bytes())?;
         let mut answer = Vec::new();
@@ -309,9 +310,9 @@ impl Run {
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 
-    /// What it has written about the configuration.
+    /// Returns HAProxy's messages about the configuration.
     fn says(&mut self) -> String {
-        // All of it is there once HAProxy has ended.
+        // The messages are complete after HAProxy has ended.
         self.end();
         let mut text = Vec::new();
         let read = io::Seek::rewind(&mut self.log).and_then(|()| self.log.read_to_end(&mut text));
@@ -341,7 +342,7 @@ fn memory(name: &str) -> io::Result<File> {
     Ok(memfd_create(name, MemfdFlags::CLOEXEC)?.into())
 }
 
-/// A folder that only this user may enter, as long as this value lives.
+/// A folder that only this user can enter. It is removed when this value is dropped.
 struct Folder(PathBuf);
 
 impl Folder {

@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::refusal::refusal;
 
-/// What to write as `external-check command`: where this program is, if that can be found out and
+/// Returns the value for `external-check command`: the path of this program, if it's known and
 /// needs no quotes.
 pub fn own_command() -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._+-".contains(&byte);
@@ -18,7 +18,7 @@ pub fn own_command() -> String {
         .unwrap_or_else(|| "/usr/local/bin/sni-check".to_owned())
 }
 
-/// The backend and server that HAProxy asks about.
+/// The backend and server that HAProxy checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// `HAPROXY_PROXY_NAME`.
@@ -37,7 +37,7 @@ impl fmt::Display for Caller {
 }
 
 impl Caller {
-    /// HAProxy, if it is what runs this process: it sets `HAPROXY_SERVER_NAME`, nobody else does.
+    /// Returns the caller if HAProxy runs this process. Only HAProxy sets `HAPROXY_SERVER_NAME`.
     pub fn from_env(var: impl Fn(&str) -> Option<OsString>) -> Option<Caller> {
         let text = |name: &str| var(name).map(|value| value.to_string_lossy().into_owned());
         let server = text("HAPROXY_SERVER_NAME")?;
@@ -46,22 +46,23 @@ impl Caller {
     }
 }
 
-/// What a word processor or a wiki makes of a dash, and a keyboard of some countries.
+/// Characters that word processors, wikis and some keyboards write instead of a dash.
 const LOOKALIKES: [char; 12] = [
     '\u{ad}', '\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2015}', '\u{2043}',
     '\u{2212}', '\u{fe58}', '\u{fe63}', '\u{ff0d}',
 ];
 
-/// Whether a text begins with a dash, or with a character that only looks like a dash.
+/// Returns true if a text begins with a dash, or with a character that only looks like a dash.
 pub fn begins_with_dash(text: &str) -> bool {
     let first = text.trim_start().chars().next();
     first.is_some_and(|first| first == '-' || LOOKALIKES.contains(&first))
 }
 
-/// Refuses a word that would be an option if its dashes were ones.
+/// Refuses a word that would be an option if its dashes were real dashes.
 ///
 /// # Errors
-/// Such a word.
+///
+/// The word begins with such a dash.
 pub fn refuse_lookalike(word: &str) -> Result<()> {
     let start = word.chars().take(2);
     let mut dashes = start.take_while(|c| *c == '-' || LOOKALIKES.contains(c));
@@ -76,15 +77,17 @@ pub fn refuse_lookalike(word: &str) -> Result<()> {
     Err(refusal(format!("`{word}`"), what, write))
 }
 
-/// Splits options into words with a shell's quoting; `carrier` is what they come in.
+/// Splits options into words with a shell's quoting. `carrier` is the setting or header that
+/// contains them.
 ///
 /// # Errors
+///
 /// An unclosed quote or a comment.
 pub fn split_options(text: &str, carrier: &str) -> Result<Vec<String>> {
     let refuse = |what: &str, write: &str| refusal(carrier, what, write);
-    // shlex drops `# …` as a comment, and with it options that somebody relies on. A last word of
-    // ours that does not come back shows that, once no line break can end a comment before it; it
-    // is one that no environment can hold.
+    // shlex drops `# …` as a comment, together with options that the user relies on. To detect a
+    // comment, we replace line breaks and append a last word: if it is missing from the result, a
+    // comment has swallowed it. No environment can contain this word.
     const LAST: &str = "\0";
     let split = |text: &str| {
         shlex::split(text)

@@ -1,4 +1,4 @@
-//! A program that gets only so much time, and what it writes.
+//! Runs a program with a time limit, and keeps its output.
 
 use std::io::{self, PipeReader, Read};
 use std::process::{Child, Command, ExitStatus};
@@ -9,10 +9,10 @@ use rustix::fd::OwnedFd;
 use rustix::io::ioctl_fionbio;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
-/// How long a program that is asked to end may take for it.
+/// How long a program may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// A running program; it is killed when this value goes.
+/// A running program. It is killed when this value is dropped.
 pub(crate) struct RunningProgram {
     child: Child,
     pidfd: OwnedFd,
@@ -24,9 +24,9 @@ pub(crate) struct RunningProgram {
 /// A program that has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// `None` if it took too long and was ended for that.
+    /// `None` if the program took too long and was killed.
     pub status: Option<ExitStatus>,
-    /// The start of what it wrote.
+    /// The beginning of its output.
     pub written: String,
 }
 
@@ -34,7 +34,8 @@ impl RunningProgram {
     /// Starts a program.
     ///
     /// # Errors
-    /// It cannot be started.
+    ///
+    /// The program can't be started.
     pub(crate) fn start(mut command: Command) -> io::Result<RunningProgram> {
         let (reader, writer) = io::pipe()?;
         ioctl_fionbio(&reader, true)?;
@@ -47,10 +48,12 @@ impl RunningProgram {
         })
     }
 
-    /// Waits until it ends; asks it to end after this time, as HAProxy does, and then makes it.
+    /// Waits until the program ends. After `longest` it asks the program to end, as HAProxy does,
+    /// and then kills it.
     ///
     /// # Errors
-    /// It cannot be waited for.
+    ///
+    /// Waiting fails.
     pub(crate) fn wait(mut self, longest: Duration) -> io::Result<Ended> {
         let status = self.ended_within(longest)?;
         if status.is_none() {
@@ -89,11 +92,11 @@ impl RunningProgram {
         }
     }
 
-    /// Reads some of what there is, and keeps the start of it.
+    /// Reads available output, and keeps only its beginning.
     fn read(&mut self) {
         const MOST: usize = 256 << 10;
         let mut buffer = [0; 16 << 10];
-        // Somebody who writes without end is read again later.
+        // The loop is limited, because a program may write without end. Later calls read the rest.
         for _ in 0..16 {
             let Some(output) = &mut self.output else {
                 return;
@@ -113,13 +116,13 @@ impl RunningProgram {
 
 impl Drop for RunningProgram {
     fn drop(&mut self) {
-        // Nothing happens to one that has ended.
+        // This has no effect if the program has ended.
         _ = self.child.kill();
         _ = self.child.wait();
     }
 }
 
-/// A signal in words: `signal 11 (SIGSEGV)`.
+/// Returns a signal in words: `signal 11 (SIGSEGV)`.
 pub(crate) fn signal(number: i32) -> String {
     let name = match number {
         4 => "SIGILL",

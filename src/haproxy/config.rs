@@ -1,7 +1,8 @@
-//! haproxy.cfg as HAProxy reads it (configuration manual, sections 2 to 5 and 11), as far as health
-//! checks and the servers behind them are concerned.
+//! The parts of haproxy.cfg that concern health checks and the servers behind them, as HAProxy
+//! reads them (configuration manual, sections 2 to 5 and 11).
 //!
-//! `files -> Statements (words, variables, .if) -> sections -> Configuration -> backends -> servers`.
+//! `files -> Statements (words, variables, .if) -> sections -> Configuration -> backends ->
+//! servers`.
 
 pub(crate) mod address;
 pub(crate) mod backend_lines;
@@ -35,20 +36,21 @@ pub(crate) struct Configuration {
     /// `backend` and `listen`, in the order of the files.
     pub backends: Vec<Backend>,
     pub facts: Facts,
-    /// Lines that were not understood, and why.
+    /// Lines that sni-check doesn't understand, with the reason.
     pub unclear: Vec<(Place, String)>,
-    /// Lines that cannot be split into words.
+    /// Lines that can't be split into words.
     pub broken: Vec<At<Refusal>>,
-    /// Variables that are not set, each where it is used first.
+    /// Variables that aren't set, each with the place of its first use.
     pub unset: Vec<(String, Place)>,
 }
 
 impl Configuration {
-    /// Reads these files in their order. `variables` are those that HAProxy starts with; afterwards
-    /// they are as the configuration leaves them.
+    /// Reads these files in their order. `variables` is the environment in which HAProxy starts.
+    /// The configuration may change it.
     ///
     /// # Errors
-    /// A file that cannot be read.
+    ///
+    /// A file can't be read.
     pub(crate) fn read(
         files: &[PathBuf],
         variables: &mut Variables,
@@ -69,7 +71,7 @@ impl Configuration {
         })
     }
 
-    /// The backends whose servers a program checks.
+    /// Returns the backends whose servers an external program checks.
     pub(crate) fn external(&self) -> impl Iterator<Item = &Backend> {
         self.backends.iter().filter(|backend| backend.is_external())
     }

@@ -1,4 +1,4 @@
-//! What HAProxy itself says, where it is installed.
+//! The HAProxy program on this host, and its answers.
 
 use std::env;
 use std::os::unix::process::ExitStatusExt;
@@ -13,36 +13,38 @@ use super::child::{Ended, RunningProgram, signal};
 use super::variables::Variables;
 use crate::refusal::refusal;
 
-/// How long HAProxy may take to say its version or to decide a condition.
+/// How long HAProxy may take to print its version or to decide a condition.
 const SHORT: Duration = Duration::from_secs(5);
-/// How long it may take to test a configuration: it resolves names and reads certificates.
+/// How long HAProxy may take to test a configuration. It resolves names and reads certificates for
+/// that.
 const LONG: Duration = Duration::from_secs(60);
 
-/// HAProxy's binary, if there is one.
+/// HAProxy's binary, if it was found.
 #[derive(Debug)]
 pub(crate) struct Haproxy {
     binary: Option<PathBuf>,
-    /// Major and minor.
+    /// The major and minor version.
     pub version: Option<(u32, u32)>,
-    /// As it tells it: `2.6.12-1+deb12u4`.
+    /// The version as HAProxy prints it: `2.6.12-1+deb12u4`.
     pub version_text: Option<String>,
 }
 
-/// What `haproxy -c` said.
+/// The result of `haproxy -c`.
 #[derive(Debug)]
 pub(crate) struct Opinion {
     pub accepts: bool,
     /// Its lines about the configuration.
     pub says: Vec<String>,
-    /// Why there is no verdict: `was ended by signal 11 (SIGSEGV)`.
+    /// Why it ended without a verdict: `was ended by signal 11 (SIGSEGV)`.
     pub broke_off: Option<String>,
 }
 
 impl Haproxy {
-    /// The binary given, or the one where shells and Debian look.
+    /// Returns the given binary, or the binary where shells and Debian look.
     ///
     /// # Errors
-    /// The one given cannot be run.
+    ///
+    /// The given binary can't be run.
     pub(crate) fn find(given: Option<&str>) -> Result<Haproxy> {
         let path = env::var_os("PATH").unwrap_or_default();
         let usual = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
@@ -53,7 +55,7 @@ impl Haproxy {
         };
         if given.is_none() {
             let folders = env::split_paths(&path).chain(usual);
-            // An empty component is the current folder, where anybody may have put a program.
+            // An empty component is the current folder, where any user may have put a program.
             let files = folders
                 .filter(|folder| folder.is_absolute())
                 .map(|folder| folder.join("haproxy"));
@@ -88,7 +90,7 @@ impl Haproxy {
         }
     }
 
-    /// Its file, if there is one.
+    /// Returns the path of the binary, if it was found.
     pub(crate) fn binary(&self) -> Option<&Path> {
         self.binary.as_deref()
     }
@@ -105,7 +107,8 @@ impl Haproxy {
         self.version_text = Some(version.to_owned());
     }
 
-    /// Whether this HAProxy is of this version or a later one; one that is not known counts as late.
+    /// Returns true if this HAProxy has this version or a later version. An unknown version counts
+    /// as later.
     pub(crate) fn at_least(&self, major: u32, minor: u32) -> bool {
         self.version.is_none_or(|version| version >= (major, minor))
     }
@@ -119,7 +122,7 @@ impl Haproxy {
         Some(command)
     }
 
-    /// `haproxy -c` on these files; `None` if there is no HAProxy.
+    /// Runs `haproxy -c` on these files. Returns `None` without HAProxy.
     pub(crate) fn opinion(&self, files: &[String], variables: &Variables) -> Option<Opinion> {
         let mut command = self.command(variables)?;
         command.arg("-c");
@@ -139,10 +142,12 @@ impl Haproxy {
         })
     }
 
-    /// Decides an `.if`: HAProxy does (`-cc`, 2.5 and later); without it, only what needs none.
+    /// Decides an `.if` condition, by asking HAProxy (`-cc`, 2.5 and later). Without HAProxy, only
+    /// simple conditions can be decided.
     ///
     /// # Errors
-    /// A condition that cannot be decided.
+    ///
+    /// The condition can't be decided.
     pub(crate) fn condition(&self, text: &str, variables: &Variables) -> Result<bool> {
         if let Some(known) = simple(text, variables) {
             return Ok(known);
@@ -163,9 +168,9 @@ impl Haproxy {
     }
 }
 
-/// An alert or a warning without time and process number: `[ALERT] config : …`.
+/// Returns an alert or a warning without time and process number: `[ALERT] config : …`.
 fn without_process(line: &str) -> Option<String> {
-    // Said of a configuration without a listener, with no level before it.
+    // HAProxy prints this, without a level, if a configuration has no listener.
     if line.contains("will not start") {
         return Some(format!("[ALERT] {line}"));
     }
@@ -176,7 +181,7 @@ fn without_process(line: &str) -> Option<String> {
         .then(|| format!("{level} {text}"))
 }
 
-/// Integers and `defined(NAME)`, negated or not.
+/// Decides integers and `defined(NAME)`, with or without negation.
 fn simple(text: &str, variables: &Variables) -> Option<bool> {
     let text = text.trim();
     if let Some(negated) = text.strip_prefix('!') {

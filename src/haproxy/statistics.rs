@@ -1,4 +1,4 @@
-//! HAProxy's statistics (`show stat`; management guide, section 9.1): what is shown for servers.
+//! HAProxy's statistics about servers (`show stat`; management guide, section 9.1).
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -7,21 +7,22 @@ use std::time::Duration;
 
 use super::config::address::Endpoint;
 
-/// What HAProxy shows for a server; of several, for the first that is not up.
+/// The state that HAProxy shows for a server. For several servers, it is the state of the first
+/// server that isn't up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Checked {
-    /// Whether it is up.
+    /// True if the server is up.
     pub up: bool,
     /// `check_status`, such as `L6RSP`.
     pub status: String,
-    /// `check_code`: the status of a response, the exit code of an external check; may be empty.
+    /// `check_code`: the status of a response, or the exit code of an external check. May be empty.
     pub code: String,
-    /// `last_chk`: why, in HAProxy's words; may be empty.
+    /// `last_chk`: the reason in HAProxy's words. May be empty.
     pub why: String,
 }
 
-/// A row of the statistics: the backend, and what is shown for one of its servers once its check has
-/// ended.
+/// A row of the statistics: the backend, and the state of one of its servers. The state is `None`
+/// until the check of the server has ended.
 pub(super) type Row = (String, Option<Checked>);
 
 /// A server, as a running HAProxy shows it.
@@ -31,7 +32,7 @@ pub(crate) struct Shown {
     pub server: String,
     /// `status`, such as `DOWN`, `UP 1/3` or `MAINT (resolution)`.
     pub status: String,
-    /// `check_status`; empty where nothing checks the server.
+    /// `check_status`. Empty if HAProxy doesn't check the server.
     pub check: String,
     /// `check_code`.
     pub code: String,
@@ -40,17 +41,18 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
-    /// Whether HAProxy sends no visitors to the server because of its check.
+    /// Returns true if HAProxy sends no visitors to the server because of its check.
     pub(crate) fn is_down(&self) -> bool {
         self.status.starts_with("DOWN")
     }
 
-    /// Whether the server has no address.
+    /// Returns true if the server has no address.
     pub(crate) fn is_unresolved(&self) -> bool {
         self.status.starts_with("MAINT (resolution")
     }
 
-    /// Whether no check of the server has ended yet, or none runs.
+    /// Returns true if no check of the server has ended yet, or if HAProxy doesn't check the
+    /// server.
     pub(crate) fn is_unchecked(&self) -> bool {
         let is_idle = self.status.starts_with("MAINT") || self.is_down();
         !is_idle && (self.check.is_empty() || self.check == "INI")
@@ -60,9 +62,11 @@ impl Shown {
 /// How long a running HAProxy may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The servers that a running HAProxy shows on this `stats socket`. Nothing is changed there.
+/// Returns the servers that a running HAProxy shows on this `stats socket`. The call changes
+/// nothing.
 ///
 /// # Errors
+///
 /// The socket can't be reached, or doesn't answer.
 pub(crate) fn read(socket: &str) -> io::Result<Vec<Shown>> {
     match Endpoint::parse(socket) {
@@ -83,7 +87,7 @@ pub(crate) fn read(socket: &str) -> io::Result<Vec<Shown>> {
 }
 
 fn ask(mut stream: impl Read + Write) -> io::Result<Vec<Shown>> {
-    /// More than that is no HAProxy.
+    /// A longer answer can't come from HAProxy.
     const MOST: u64 = 64 << 20;
     stream.write_all(b"show stat -1 4 -1\n")?;
     let mut answer = Vec::new();
@@ -108,7 +112,7 @@ fn servers_of(text: &str) -> Vec<Shown> {
             backend: field("pxname")?,
             server: field("svname")?,
             status: field("status")?,
-            // A check that runs just now has a star before the result of the one before.
+            // While a check runs, a star precedes the result of the previous check.
             check: field("check_status")?.trim_start_matches("* ").to_owned(),
             code: field("check_code")?,
             why: field("last_chk")?.replace(ECHILD, ""),
@@ -117,11 +121,11 @@ fn servers_of(text: &str) -> Vec<Shown> {
     lines.filter_map(row).collect()
 }
 
-/// What HAProxy appends to the failure of another check when an external check ends at that moment:
-/// errno is left over from waiting for it.
+/// HAProxy appends this text to the failure of another check if an external check ends at the same
+/// moment. The errno is left over from HAProxy's wait for the external check.
 const ECHILD: &str = " (No child processes)";
 
-/// The rows of `show stat`.
+/// Returns the rows of `show stat`.
 pub(super) fn rows_of(text: &str) -> Vec<Row> {
     let mut lines = text.lines().skip_while(|line| !line.starts_with("# "));
     let head = lines.next().map(fields).unwrap_or_default();
@@ -144,8 +148,8 @@ pub(super) fn rows_of(text: &str) -> Vec<Row> {
     lines.filter_map(row).collect()
 }
 
-/// What is shown for a backend, once every server of it was checked: of several, for the first that
-/// is not up.
+/// Returns the state of a backend after all its servers were checked. It is the state of the first
+/// server that isn't up.
 pub(super) fn checked(rows: &[Row], backend: &str) -> Option<Checked> {
     let rows = rows.iter().filter(|(name, _)| name == backend);
     let rows: Option<Vec<&Checked>> = rows.map(|(_, checked)| checked.as_ref()).collect();
@@ -154,8 +158,8 @@ pub(super) fn checked(rows: &[Row], backend: &str) -> Option<Checked> {
     worst.map(|row| (*row).clone())
 }
 
-/// The fields of a line of CSV as HAProxy writes it: what has commas or quotes is between quotes, and
-/// its quotes are doubled.
+/// Splits a line of HAProxy's CSV into fields. A field with commas or quotes is in quotes, and its
+/// own quotes are doubled.
 fn fields(line: &str) -> Vec<String> {
     let mut fields = Vec::new();
     let mut field = String::new();

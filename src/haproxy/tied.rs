@@ -1,7 +1,7 @@
-//! A program that dies with this one, however this one ends.
+//! Runs a program that dies with this process, however this process ends.
 //!
-//! This program runs itself once more, as an inner command: what the kernel is to do when the parent
-//! ends can only be set in the child, before it becomes the other program.
+//! sni-check runs itself once more with an inner command, which then becomes the other program.
+//! Only the child can ask the kernel to kill it when its parent ends.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -11,36 +11,37 @@ use std::process::{self, Command};
 
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
-/// The first word of such a call. No host can have that name.
+/// The first word of such a call. No host can have this name.
 pub(crate) const INNER_COMMAND: &str = "--tied-to-parent";
 
-/// What such a call ends with where the program cannot be started.
+/// The exit code if the program can't be started.
 const NOT_RUN: i32 = 255;
 
-/// A command that runs `program` and is killed when the calling thread ends.
+/// Returns a command that runs `program`. The kernel kills the program when the calling thread
+/// ends.
 pub(super) fn command(program: &Path) -> Command {
-    // This very program, even if its file was replaced in the meantime.
+    // The running binary, even if its file was replaced in the meantime.
     let mut command = Command::new("/proc/self/exe");
     command.args([INNER_COMMAND, &process::id().to_string()]);
     command.arg(program);
     command
 }
 
-/// Becomes the program that the words name, or ends. Words: process number of the parent, program,
-/// its arguments.
+/// Becomes the program that the words name, or exits. The words are the parent's process number,
+/// the program, and its arguments.
 pub(crate) fn become_program(words: &[String]) -> ! {
     if let [parent, program, arguments @ ..] = words
         && set_parent_process_death_signal(Some(Signal::KILL)).is_ok()
         && is_our_parent(parent)
     {
-        // There is nobody to tell of an error but the parent, which sees the code.
+        // The parent sees the exit code. There is no other way to report an error.
         _ = Command::new(program).args(arguments).exec();
     }
     process::exit(NOT_RUN)
 }
 
-/// Whether the parent is still the one that asked, and is this program. Nobody else can have it run
-/// commands, through sudo for example.
+/// Returns true if the parent is the process that made this call, and is this program. Other
+/// programs must not be able to run commands this way, through sudo for example.
 fn is_our_parent(number: &str) -> bool {
     let parent = getppid().map(Pid::as_raw_nonzero);
     let file = |process: &str| {

@@ -1,5 +1,5 @@
-//! The environment in which a configuration is read: ours, what `--env` adds, and what the
-//! configuration sets itself.
+//! The environment in which a configuration is read: our own environment, the additions of `--env`,
+//! and the changes by the configuration itself.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -7,15 +7,16 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-/// Environment variables. Those that are not UTF-8 are left out.
+/// Environment variables. Variables that aren't UTF-8 are left out.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Variables(BTreeMap<String, String>);
 
 impl Variables {
-    /// This process's environment, and on top of it `NAME=VALUE` or `@FILE` as given by `--env`.
+    /// Returns the environment of this process, with `NAME=VALUE` or `@FILE` from `--env` added.
     ///
     /// # Errors
-    /// What is neither, and a file that cannot be read.
+    ///
+    /// The value is neither, or a file can't be read.
     pub(crate) fn new(given: &[String]) -> Result<Variables> {
         let ours = env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -35,8 +36,8 @@ impl Variables {
         Ok(variables)
     }
 
-    /// Reads `NAME=VALUE` lines, as systemd's EnvironmentFile and Docker's --env-file have them, or
-    /// `/proc/PID/environ`.
+    /// Reads `NAME=VALUE` lines in the format of systemd's EnvironmentFile and Docker's --env-file,
+    /// or `/proc/PID/environ`.
     fn read(&mut self, file: &str) -> Result<()> {
         let text = fs::read(file).with_context(|| format!("--env @{file}: cannot read it"))?;
         let text = String::from_utf8_lossy(&text);
@@ -75,7 +76,8 @@ impl Variables {
         self.0.insert(name.to_owned(), value.to_owned());
     }
 
-    /// Applies `setenv`, `presetenv`, `unsetenv` and `resetenv` of `global`; says whether it was one.
+    /// Applies `setenv`, `presetenv`, `unsetenv` and `resetenv` of `global`. Returns true if the
+    /// line is one of these.
     pub(crate) fn apply(&mut self, words: &[String]) -> bool {
         let names = words.get(1..).unwrap_or_default();
         match (words.first().map(String::as_str), names) {

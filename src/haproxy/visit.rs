@@ -1,5 +1,5 @@
-//! Visitors of the HAProxy that is asked: one request each, through a frontend that only this process
-//! can reach.
+//! Visitors of the HAProxy that sni-check starts. Each visitor sends one request, through a
+//! frontend that only this process can reach.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// What a visitor asks for.
+/// The request of a visitor.
 #[derive(Clone, Debug)]
 pub(crate) struct Visit {
     pub method: String,
@@ -17,21 +17,21 @@ pub(crate) struct Visit {
     pub headers: Vec<(String, String)>,
 }
 
-/// What a visitor got.
+/// The response that a visitor got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Visited {
     pub status: u16,
-    /// Whether the whole response came.
+    /// True if the whole response arrived.
     pub complete: bool,
 }
 
-/// The header by which the frontend knows the backend. The server doesn't see it.
+/// The header by which the frontend chooses the backend. The server doesn't see it.
 const BACKEND: &str = "x-sni-check-backend";
-/// How much of a response is read.
+/// How many bytes of a response are read.
 const LONGEST: usize = 1 << 20;
 
-/// A listening socket for HAProxy, and connections to it that wait for HAProxy to start. They are made
-/// before, so that the socket's path can be removed at once.
+/// A listening socket for HAProxy, and connections to it that wait for HAProxy to start. The
+/// connections are made first, so that the socket's path can be removed at once.
 pub(super) struct Visits {
     listener: UnixListener,
     waiting: Vec<Option<UnixStream>>,
@@ -40,10 +40,10 @@ pub(super) struct Visits {
 }
 
 impl Visits {
-    /// So many connections.
+    /// Opens `count` connections.
     pub fn new(path: &Path, count: usize) -> io::Result<Visits> {
         let listener = UnixListener::bind(path)?;
-        // HAProxy inherits it, by its number.
+        // HAProxy inherits the socket and finds it by its number.
         rustix::io::fcntl_setfd(&listener, rustix::io::FdFlags::empty())?;
         let streams = (0..count).map(|_| UnixStream::connect(path).map(Some));
         Ok(Visits {
@@ -53,7 +53,7 @@ impl Visits {
         })
     }
 
-    /// The frontend of the visitors, which waits so long for their requests.
+    /// Returns the frontend of the visitors. It waits `patience` for their requests.
     pub fn frontend(&self, patience: Duration) -> String {
         let time = patience.as_millis();
         format!(
@@ -86,7 +86,7 @@ impl Visits {
         }
     }
 
-    /// Reads the responses, which may take so long.
+    /// Reads the responses, for at most `patience` in all.
     pub fn read(&mut self, patience: Duration, visited: &mut [Option<Visited>]) {
         let end = Instant::now() + patience;
         for (number, has_body, stream) in self.sent.drain(..) {
@@ -121,7 +121,7 @@ fn read(mut stream: UnixStream, end: Instant) -> Option<Visited> {
     visited(&response, ended)
 }
 
-/// What these bytes of a response say. `ended` is whether the connection ended after them.
+/// Reads the bytes of a response. `ended` is true if the connection ended after them.
 fn visited(response: &[u8], ended: bool) -> Option<Visited> {
     let head_end = response.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let (head, body) = response.split_at(head_end);

@@ -1,5 +1,5 @@
-//! One line of a configuration, split into words as HAProxy does (configuration manual, sections
-//! 2.2 and 2.3: quoting, escaping, environment variables), and a word written so that it comes back.
+//! Splits a line of a configuration into words as HAProxy does, and quotes a word for such a line
+//! (configuration manual, sections 2.2 and 2.3: quoting, escaping, environment variables).
 
 mod quote;
 
@@ -12,14 +12,14 @@ pub use self::quote::quote;
 /// The words of a line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Words {
-    /// Bytes, because `\xHH` makes any of them.
+    /// The words, as bytes, because `\xHH` can make any byte.
     pub words: Vec<Vec<u8>>,
-    /// The variables that were used but are not set, and have no default.
+    /// The variables that are used, but aren't set and have no default.
     pub unset: Vec<String>,
 }
 
 impl Words {
-    /// The words as HAProxy's keywords see them: a NUL ends a word, as in C.
+    /// Returns the words as HAProxy's keywords read them. As in C, a NUL byte ends a word.
     pub fn text(&self) -> Vec<String> {
         let text = |word: &Vec<u8>| {
             let end = word.iter().position(|byte| *byte == 0);
@@ -29,14 +29,15 @@ impl Words {
     }
 }
 
-/// Looks a variable up.
+/// A function that looks up a variable.
 pub type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Splits a line; `variable` looks a variable up. The line ends at a line break, and at a `#`
+/// Splits a line. `variable` looks up a variable. The line ends at a line break, or at a `#`
 /// outside of quotes.
 ///
 /// # Errors
-/// What HAProxy refuses too: an open quote, a bad variable, a bad `\xHH`.
+///
+/// The same as in HAProxy: an open quote, a bad variable, a bad `\xHH`.
 pub fn split(line: &str, variable: Variable<'_>) -> Result<Words> {
     let mut splitter = Splitter {
         variable: Some(variable),
@@ -46,11 +47,12 @@ pub fn split(line: &str, variable: Variable<'_>) -> Result<Words> {
     Ok(splitter.done)
 }
 
-/// Splits a value that follows the same rules but is not read by HAProxy: there are no variables in
-/// it, and nothing of it may be left out.
+/// Splits a value with the same rules, but strictly: it may contain no variables, and no part of it
+/// may be ignored.
 ///
 /// # Errors
-/// What [`split`] refuses, a variable, a comment, a line break.
+///
+/// An error of [`split`], a variable, a comment, or a line break.
 pub fn split_value(value: &str) -> Result<Vec<Vec<u8>>, Misfit> {
     if value.contains(['\n', '\r']) {
         return Err(Misfit::new(
@@ -60,16 +62,16 @@ pub fn split_value(value: &str) -> Result<Vec<Vec<u8>>, Misfit> {
     }
     let mut splitter = Splitter::new(value);
     splitter.read()?;
-    // What is left is a comment.
+    // Only a comment is left.
     Ok(splitter.done.words)
 }
 
 struct Splitter<'a> {
     rest: &'a [u8],
-    /// `None` where there are no variables.
+    /// `None` if variables aren't allowed.
     variable: Option<Variable<'a>>,
     done: Words,
-    /// The word being read; `None` between words.
+    /// The current word. `None` between words.
     word: Option<Vec<u8>>,
     quote: Option<u8>,
 }
@@ -85,7 +87,7 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    /// Reads up to the end of the line; what follows that stays in `rest`.
+    /// Reads up to the end of the line. The text after the line stays in `rest`.
     fn read(&mut self) -> Result<(), Misfit> {
         while let Some((&byte, rest)) = self.rest.split_first() {
             match (byte, self.quote) {
@@ -111,7 +113,7 @@ impl<'a> Splitter<'a> {
         Ok(())
     }
 
-    /// Adds a byte to the word and goes on by so many.
+    /// Adds a byte to the word, and advances by `read` bytes.
     fn take(&mut self, byte: u8, read: usize) {
         self.word.get_or_insert_default().push(byte);
         self.rest = &self.rest[read..];
@@ -120,7 +122,7 @@ impl<'a> Splitter<'a> {
     fn open(&mut self, quote: u8) {
         self.quote = Some(quote);
         self.rest = &self.rest[1..];
-        // "" and '' are words, empty ones; "${LIST[*]}" is as many as the list has.
+        // "" and '' are empty words. "${LIST[*]}" is as many words as the list has.
         if !(quote == b'"' && begins_with_list(self.rest)) {
             self.word.get_or_insert_default();
         }
@@ -159,13 +161,13 @@ impl<'a> Splitter<'a> {
                     }
                 }
             }
-            // Any other backslash is just that.
+            // Any other backslash is a literal backslash.
             _ => self.take(b'\\', 1),
         }
         Ok(())
     }
 
-    /// `$NAME`, `${NAME}`, `${NAME-default}`, `${NAME[*]}`, at the dollar.
+    /// Reads `$NAME`, `${NAME}`, `${NAME-default}` or `${NAME[*]}`, starting at the dollar.
     fn variable(&mut self) -> Result<(), Misfit> {
         let text = &self.rest[1..];
         let (braced, text) = match text.strip_prefix(b"{") {
@@ -230,7 +232,7 @@ impl<'a> Splitter<'a> {
 }
 
 fn name_length(text: &[u8]) -> usize {
-    // `.FILE`, `.LINE` and `.SECTION` are HAProxy's own.
+    // `.FILE`, `.LINE` and `.SECTION` are variables that HAProxy sets itself.
     let dot = usize::from(text.first() == Some(&b'.'));
     let valid = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     if text.get(dot).is_none_or(u8::is_ascii_digit) {
@@ -240,7 +242,7 @@ fn name_length(text: &[u8]) -> usize {
     if name == 0 { 0 } else { dot + name }
 }
 
-/// Whether `${NAME[*]}` comes next.
+/// Returns true if `${NAME[*]}` comes next.
 fn begins_with_list(text: &[u8]) -> bool {
     let Some(text) = text.strip_prefix(b"${") else {
         return false;

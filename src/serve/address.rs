@@ -1,4 +1,4 @@
-//! An address to listen on.
+//! The addresses to listen on.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -19,7 +19,8 @@ impl ListenAddress {
     /// Reads `unix:/PATH` or `ADDR:PORT`.
     ///
     /// # Errors
-    /// What is neither.
+    ///
+    /// The text is neither.
     pub(super) fn parse(text: &str) -> Result<ListenAddress> {
         let path = text
             .strip_prefix("unix:")
@@ -38,7 +39,7 @@ impl ListenAddress {
         })
     }
 
-    /// The folder of a socket, where it is not there.
+    /// Returns the folder of the socket, if the folder doesn't exist.
     pub(super) fn missing_folder(&self) -> Option<&Path> {
         match self {
             ListenAddress::Unix(path) => path.parent().filter(|folder| !folder.exists()),
@@ -46,10 +47,11 @@ impl ListenAddress {
         }
     }
 
-    /// Refuses what others than this host could reach, unless that is allowed.
+    /// Refuses an address that other hosts could reach, unless `--allow-remote` is given.
     ///
     /// # Errors
-    /// Such an address.
+    ///
+    /// Other hosts could reach the address.
     pub(super) fn refuse_remote(&self, options: &ServeOptions) -> Result<()> {
         match self {
             ListenAddress::Tcp(address)

@@ -1,4 +1,4 @@
-//! The answer to HAProxy: a status that decides, a code and a reason that it shows.
+//! The answer to HAProxy. HAProxy decides by its status, and shows its code and reason.
 
 use crate::code::Code;
 use crate::output;
@@ -10,7 +10,7 @@ use crate::probe::socket::Socket;
 /// How long a reason may be, in bytes.
 const MAX_REASON: usize = 120;
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     code: Code,
@@ -39,7 +39,7 @@ impl Answer {
         }
     }
 
-    /// Sends it, and ends the connection.
+    /// Sends the answer, and ends the connection.
     pub fn send(&self, socket: &Socket) {
         send(socket, &self.to_http());
     }
@@ -80,8 +80,8 @@ fn send(socket: &Socket, text: &str) {
     }
 }
 
-/// Takes what else has come: closing a connection with bytes that nobody read would reset it, and
-/// the answer could be lost. Waits for nothing.
+/// Ends our side of the connection, and reads the remaining bytes without waiting. Closing a
+/// connection with unread bytes would reset it, and the client could lose the answer.
 fn part(socket: &Socket) {
     let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
     let mut buffer = [0; 4 << 10];
@@ -93,8 +93,9 @@ fn part(socket: &Socket) {
     }
 }
 
-/// A reason that a header can carry and that HAProxy shows whole: printable ASCII of bounded length.
-/// `res.hdr` gives only what follows the last comma, so there is none.
+/// Returns a reason that a header can contain and that HAProxy shows in full: printable ASCII of
+/// limited length. Commas are replaced, because `res.hdr` returns only the text after the last
+/// comma.
 fn plain(text: &str) -> String {
     let text = printable(text).replace(',', ";");
     let mut plain: String = text

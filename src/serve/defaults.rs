@@ -1,12 +1,13 @@
-//! The options of a request over those of serve's command line.
+//! Combines the options of a request with the defaults from serve's command line.
 
 use crate::options::Options;
 use crate::options::expect::Part;
 use crate::options::table::{ROWS, row};
 use crate::options::values::Verify;
 
-/// The options of a request, completed by the defaults. The table of options says which defaults an
-/// option of the request replaces, besides the default for the same option.
+/// Returns the options of a request, completed by the defaults. An option of the request always
+/// replaces the default for the same option. The table of options lists the other defaults that it
+/// replaces.
 pub(crate) fn over(mut request: Options, defaults: &Options) -> Options {
     let mut defaults = defaults.clone();
     let mut drop = |names: &[&str]| {

@@ -1,4 +1,5 @@
-//! What this process needs of its host: descriptors for its checks, and to tell systemd that it is ready.
+//! The resources of the host: enough descriptors for the checks, and the message to systemd that
+//! serve is ready.
 
 use std::env;
 use std::os::linux::net::SocketAddrExt;
@@ -9,15 +10,16 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::refusal::refusal;
 
-/// Descriptors of a check: HAProxy's connection, the server's, a file that is read; and two more
-/// connections for those that wait.
+/// The descriptors of a check: HAProxy's connection, the connection to the server, and a file that
+/// is read. Two more are for connections that wait.
 const PER_CHECK: u64 = 5;
-/// Listeners, standard input and output, and some to spare.
+/// The other descriptors: listeners, standard input and output, and a reserve.
 const BESIDES: u64 = 32;
 
-/// Has as many descriptors as so many checks need.
+/// Raises the limit of descriptors to what `checks` checks need.
 ///
 /// # Errors
+///
 /// The hard limit is lower.
 pub(super) fn raise(checks: usize) -> Result<()> {
     let needed = PER_CHECK * checks as u64 + BESIDES;
@@ -36,7 +38,7 @@ pub(super) fn raise(checks: usize) -> Result<()> {
     Ok(())
 }
 
-/// Tells systemd, where it asks (sd_notify(3), `Type=notify`).
+/// Sends a state to systemd, if systemd asks for it (sd_notify(3), `Type=notify`).
 pub(super) fn notify(state: &str) {
     let Ok(path) = env::var("NOTIFY_SOCKET") else {
         return;
@@ -46,6 +48,6 @@ pub(super) fn notify(state: &str) {
         None => SocketAddr::from_pathname(&path),
     };
     let sent = address.and_then(|to| UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &to));
-    // systemd gives up waiting by itself, and says so.
+    // If the message is lost, systemd's wait times out, and systemd reports that itself.
     let _ = sent;
 }

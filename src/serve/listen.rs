@@ -1,4 +1,4 @@
-//! Where HAProxy reaches the server: sockets of our own, or those that systemd hands over.
+//! The listening sockets: our own sockets, or sockets from systemd.
 
 use std::env;
 use std::fs;
@@ -23,23 +23,24 @@ use crate::haproxy::account;
 use crate::refusal::refusal;
 use crate::start;
 
-/// As many as HAProxy has servers may connect at the same moment.
+/// All servers of an HAProxy may connect at the same moment.
 const BACKLOG: i32 = 4096;
 const DEFAULT_MODE: SocketMode = SocketMode(0o660);
 
-/// A socket that is listened on.
+/// A listening socket.
 #[derive(Debug)]
 pub(super) struct Listener {
     fd: OwnedFd,
     address: ListenAddress,
-    /// Our own file for a unix socket: device and inode.
+    /// The device and inode of the socket's file, if we made it.
     file: Option<(u64, u64)>,
 }
 
-/// Opens all that is to be listened on.
+/// Opens all listening sockets.
 ///
 /// # Errors
-/// Nothing to listen on; an address that cannot or may not be listened on.
+///
+/// No address is given, or an address can't or may not be listened on.
 pub(super) fn open(options: &ServeOptions) -> Result<Vec<Listener>> {
     let wanted = options.listen.iter().map(|text| ListenAddress::parse(text));
     let wanted = wanted.collect::<Result<Vec<_>>>()?;
@@ -95,7 +96,7 @@ pub(super) fn open(options: &ServeOptions) -> Result<Vec<Listener>> {
     }
 }
 
-/// The sockets of systemd's socket activation (sd_listen_fds(3)).
+/// Returns the sockets of systemd's socket activation (sd_listen_fds(3)).
 fn inherited() -> Result<Vec<Listener>> {
     let number = |name: &str| {
         env::var(name)
@@ -140,7 +141,8 @@ impl Listener {
                 let group = options.group.as_deref().map(group).transpose()?;
                 let fd = bind_unix(path).map_err(|error| failed(&error))?;
                 let opened = open_to(path, options, group);
-                // Nobody else could connect to it, nor would it be in use.
+                // Don't leave a socket behind to which no other user can connect, and on which no
+                // server listens.
                 opened.inspect_err(|_| _ = fs::remove_file(path))?;
                 (fd, file_of(path))
             }
@@ -149,7 +151,7 @@ impl Listener {
         Ok(Listener { fd, address, file })
     }
 
-    /// One that was handed over.
+    /// Wraps a socket from systemd.
     fn of(fd: OwnedFd) -> Result<Listener> {
         let refuse = || {
             let what = "hands over what is not a listening stream socket";
@@ -206,7 +208,7 @@ fn stream(family: AddressFamily) -> Result<OwnedFd, Errno> {
     socket_with(family, SocketType::STREAM, flags, None)
 }
 
-/// Nobody but this user can connect until group and mode are set.
+/// Binds a unix socket. Only this user can connect until `open_to` sets group and mode.
 fn bind_unix(path: &Path) -> io::Result<OwnedFd> {
     let address = SocketAddrUnix::new(path)?;
     let fd = stream(AddressFamily::UNIX)?;
@@ -238,7 +240,7 @@ fn open_to(path: &Path, options: &ServeOptions, group: Option<Gid>) -> Result<()
     })
 }
 
-/// Removes the socket of a server that is gone.
+/// Removes the socket file of a server that no longer runs.
 fn remove_stale(path: &Path) -> Result<()> {
     let Ok(found) = fs::symlink_metadata(path) else {
         return Ok(());

@@ -1,7 +1,7 @@
-//! The figures of serve in Prometheus' text format
+//! The metrics of serve in Prometheus' text format
 //! (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 //!
-//! Their number is bounded: by the number of codes, of buckets, and of servers that are remembered.
+//! Their number is limited by the number of codes, of buckets, and of servers that are remembered.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -14,14 +14,15 @@ use crate::haproxy::Caller;
 use crate::plan::Plan;
 use crate::probe::Verdict;
 
-/// The upper ends of the buckets of durations, in milliseconds.
+/// The upper bounds of the duration buckets, in milliseconds.
 const BUCKETS: [u32; 10] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000];
 /// How many servers are remembered.
 const SERVERS: usize = 4096;
-/// How long a server is remembered after its last check: one that HAProxy no longer has disappears.
+/// How long a server is remembered after its last check. A server that HAProxy no longer has
+/// disappears after this time.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 
-/// What is counted.
+/// The counters.
 #[derive(Debug, Default)]
 pub(super) struct Metrics(Mutex<Figures>);
 
@@ -34,7 +35,7 @@ struct Figures {
     certificates: HashMap<(String, String), End>,
 }
 
-/// When the first certificate of a server's chain ends.
+/// When the first certificate of a server's chain expires.
 #[derive(Debug)]
 struct End {
     /// In seconds since the epoch.
@@ -43,16 +44,16 @@ struct End {
 }
 
 impl Metrics {
-    /// Counts a check that was not made.
+    /// Counts a request that led to no check.
     pub fn count(&self, code: Code) {
         *self.lock().checks.entry(code.number()).or_default() += 1;
     }
 
-    /// Counts a check that was made.
+    /// Counts a check.
     pub fn add(&self, plan: &Plan, verdict: &Verdict) {
         let chain = verdict.seen.chain.iter();
         let ends = chain.filter_map(|der| Some(Certificate::read(der)?.not_after));
-        // Certificates count from 1950 on.
+        // Dates in certificates start in 1950, so the seconds may be negative.
         let end = ends
             .map(|end| i64::try_from(end.as_secs()).unwrap_or(i64::MAX))
             .min();
@@ -81,7 +82,7 @@ impl Metrics {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The page for Prometheus.
+    /// Returns the page for Prometheus.
     pub fn page(&self) -> String {
         let mut figures = self.lock();
         figures
@@ -147,7 +148,8 @@ fn line(text: &mut String, name: &str, labels: &str, value: &str) {
     };
 }
 
-/// A label's value: the format has three escapes. Other control characters are HAProxy's to keep out.
+/// Escapes the value of a label. The format has three escapes. HAProxy keeps other control
+/// characters out.
 fn escaped(value: &str) -> String {
     let value = value.replace('\\', "\\\\").replace('"', "\\\"");
     value.replace('\n', "\\n")

@@ -12,15 +12,16 @@ use super::options::ServeOptions;
 use crate::code::Code;
 use crate::output::write::write_line;
 
-/// Where the units and the examples have the socket.
+/// The socket in the units and the examples.
 const USUAL: &str = "unix:/run/sni-check/socket";
-/// How long each step may take. The server answers at once, or it is full or stopped.
+/// How long each step may take. A working server answers at once.
 const STEP: Duration = Duration::from_secs(1);
 
-/// Asks the server at the first address of `--listen`; the code is 0 only if it answers.
+/// Asks the server at the first address of `--listen`. The code is 0 only if the server answers.
 ///
 /// # Errors
-/// An address that is none.
+///
+/// The text isn't an address.
 pub(super) fn run(options: &ServeOptions) -> Result<Code> {
     let address = options.listen.first().map_or(USUAL, String::as_str);
     let address = ListenAddress::parse(address)?;

@@ -1,5 +1,5 @@
-//! The plan of each request. What its options alone decide is kept by their text, files included, for
-//! as long as these stay the same.
+//! Makes the plan of each request. The parts that depend only on the options are cached by the text
+//! of the options, until an option's file changes.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -22,15 +22,15 @@ use crate::plan::{
 };
 use crate::refusal::refusal;
 
-/// How many different texts of options are kept; a backend of HAProxy's has one.
+/// How many different option texts are cached. A backend of HAProxy needs one text.
 const KEPT: usize = 1024;
 
-/// How much memory of a process of serve is for what requests make it hold: files, options and bodies.
-/// A process with 512 checks at once stays below 64 MB with it.
+/// How much memory requests may use: for files, options and bodies. With this limit, a process with
+/// 512 checks at once stays below 64 MB.
 const MEMORY: usize = 20 << 20;
-/// How much of that the options of one request may take, without their files.
+/// How much of this memory the options of one request may use, without their files.
 const LARGEST_TEXT: usize = 256 << 10;
-/// A head that is longer than this counts, too.
+/// A response head longer than this also counts as used memory.
 const USUAL_HEAD: usize = 16 << 10;
 /// How long serve waits at its start for the files of its own command line.
 const START: Duration = Duration::from_secs(10);
@@ -46,21 +46,21 @@ pub(super) struct Plans {
     /// The variable SNI_HOST of this process.
     sni_host: Option<String>,
     kept: Mutex<HashMap<String, Arc<Prepared>>>,
-    /// Held while options are read: how much memory they take is known only afterwards.
+    /// Held while options are read, because the memory that they need is known only afterwards.
     reading: Mutex<()>,
 }
 
-/// What options alone decide.
+/// The parts of a plan that depend only on the options.
 #[derive(Debug)]
 struct Prepared {
     options: Options,
     output: Output,
     material: Material,
-    /// The memory that the options take.
+    /// The memory that the options use.
     _share: Share,
 }
 
-/// A plan, and the memory that it needs for as long as it is carried out.
+/// A plan, and the memory that it needs while it runs.
 #[derive(Debug)]
 pub(super) struct Ready {
     pub plan: Plan,
@@ -69,10 +69,11 @@ pub(super) struct Ready {
 }
 
 impl Plans {
-    /// Plans for so many checks at once.
+    /// Creates the cache, for `checks` checks at once.
     ///
     /// # Errors
-    /// Defaults that no request could use, such as a file that cannot be read.
+    ///
+    /// The defaults are unusable for every request. For example, a file can't be read.
     pub fn new(call: &ServeCall, checks: usize, sni_host: Option<String>) -> Result<Plans> {
         let defaults = call.defaults.clone();
         let folders = call.own.files.iter().map(PathBuf::from).collect();
@@ -94,10 +95,11 @@ impl Plans {
         Ok(plans)
     }
 
-    /// Makes the plan of a request that came at `accepted`.
+    /// Makes the plan of a request that was accepted at `accepted`.
     ///
     /// # Errors
-    /// Whatever is refused in the options, or for this server; [`UsedUp`] if there is no memory left.
+    ///
+    /// A refusal of the options or of the server, or [`UsedUp`] if no memory is left.
     pub fn plan(&self, request: &Request, accepted: Instant) -> Result<Ready> {
         let prepared = self.prepared(&request.options, accepted)?;
         let server = &request.server;
@@ -119,7 +121,7 @@ impl Plans {
         self.refuse_target(&plan.target)?;
         plan.request.memory = Some(self.library.memory.clone());
         let head = plan.request.max_head.filter(|size| *size > USUAL_HEAD);
-        // The buffer and the fields.
+        // The head is in memory twice: in the buffer and in the fields.
         let head = head.map(|size| self.library.take(2 * size)).transpose()?;
         Ok(Ready {
             plan,
@@ -149,7 +151,7 @@ impl Plans {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The files that requests may name, which are read until `end`.
+    /// Returns access to the files that requests may name. Reads must finish by `end`.
     fn files(&self, end: Instant) -> Files {
         let deadline = Deadline::new(end, Duration::ZERO);
         Files::only(self.allowed.clone()).by(self.library.clone(), deadline)
@@ -191,7 +193,7 @@ impl Plans {
         })
     }
 
-    /// Reads the options of a request, and refuses those that a request may not have.
+    /// Reads the options of a request, and refuses options that a request may not have.
     fn parse(&self, text: &str) -> Result<Options> {
         let given = *handed::options(Carrier::Header, OsStr::new(text))?;
         if self.remote && given.syslog.is_some() {
@@ -227,8 +229,8 @@ fn timeout(options: &Options) -> Duration {
     options.timeout.map_or(DEFAULT_TIMEOUT, |time| time.0)
 }
 
-/// About how much memory options take: their words in several places, a client certificate, and what
-/// regular expressions are compiled to.
+/// Estimates the memory of options: several copies of their words, a client certificate, and
+/// compiled regular expressions.
 fn size(text: &str, options: &Options) -> usize {
     let rules = options.expect.iter().map(Expectation::size);
     (4 << 10) + 4 * text.len() + rules.sum::<usize>()

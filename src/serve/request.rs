@@ -1,4 +1,5 @@
-//! The request of HAProxy's http-check: a head of bounded size, two fields of which count.
+//! The request of HAProxy's http-check. Its head has a limited size, and only two of its fields
+//! count.
 
 use std::net::IpAddr;
 
@@ -12,23 +13,23 @@ use crate::refusal::refusal;
 const MAX_HEAD: usize = 8 << 10;
 const MAX_FIELDS: usize = 64;
 
-/// The options of the check.
+/// The header with the options of the check.
 pub const OPTIONS: &str = "X-Check-Options";
-/// What HAProxy says of the server (configuration manual, `http-check send-state`).
+/// The header in which HAProxy names the server (configuration manual, `http-check send-state`).
 pub const STATE: &str = "X-Haproxy-Server-State";
 
-/// What a client asks for.
+/// The kinds of requests.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Asked {
     /// A check.
     Check(Request),
-    /// Whether serve itself works.
+    /// The health of serve itself.
     Healthy,
-    /// The figures of serve, for Prometheus.
+    /// The metrics of serve, for Prometheus.
     Metrics,
 }
 
-/// What HAProxy asks.
+/// A request for a check.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Request {
     /// The text of the options.
@@ -40,18 +41,20 @@ pub struct Request {
 /// A server as HAProxy names it in [`STATE`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Server {
-    /// `None` for a unix socket, whose path HAProxy does not tell.
+    /// The address, or `None` for a unix socket, whose path HAProxy doesn't send.
     pub address: Option<IpAddr>,
-    /// Empty or 0 if there is none.
+    /// The port. Empty or 0 if the server has no port.
     pub port: String,
-    /// Its backend and its name.
+    /// The names of its backend and of the server.
     pub caller: Caller,
 }
 
-/// Reads the head of a request; `None` when the client left, or is too slow to be answered.
+/// Reads the head of a request. Returns `None` if the client left, or if it's too slow to be
+/// answered.
 ///
 /// # Errors
-/// What is not such a request, or lacks a field.
+///
+/// The bytes aren't such a request, or a field is missing.
 pub(super) fn read(socket: &Socket) -> Result<Option<Asked>> {
     let mut head = [0; MAX_HEAD];
     let mut length = 0;
@@ -87,10 +90,11 @@ fn receive(socket: &Socket, buffer: &mut [u8]) -> Result<usize, Stop> {
     }
 }
 
-/// Reads a head; `None` while it is incomplete.
+/// Reads a head. Returns `None` while the head is incomplete.
 ///
 /// # Errors
-/// What is not such a request, or lacks a field.
+///
+/// The bytes aren't such a request, or a field is missing.
 pub fn parse(head: &[u8]) -> Result<Option<Asked>> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
@@ -132,8 +136,8 @@ pub fn parse(head: &[u8]) -> Result<Option<Asked>> {
     })))
 }
 
-/// The page that is asked for. What has a field of a check's is never one, whatever its path is: HAProxy
-/// would take each page for a healthy server.
+/// Returns the page that is asked for. A request with a header of a check never gets a page,
+/// whatever its path is. HAProxy would read any page as a healthy server.
 fn page(request: &httparse::Request<'_, '_>) -> Option<Asked> {
     let of_check =
         |name: &str| name.eq_ignore_ascii_case(OPTIONS) || name.eq_ignore_ascii_case(STATE);
@@ -147,7 +151,7 @@ fn page(request: &httparse::Request<'_, '_>) -> Option<Asked> {
     }
 }
 
-/// The value of a field that must not come twice.
+/// Returns the value of a field that may occur only once.
 fn field<'a>(request: &httparse::Request<'_, 'a>, name: &str) -> Result<Option<&'a str>> {
     let mut found = request
         .headers
@@ -173,12 +177,14 @@ impl Server {
     /// Reads `UP 2/3; address=203.0.113.7; port=443; name=be/srv; node=…`.
     ///
     /// # Errors
-    /// One that lacks the address or the name.
+    ///
+    /// The address or the name is missing.
     pub fn parse(state: &str) -> Result<Server> {
         let mut fields = state
             .split(';')
             .filter_map(|part| part.trim().split_once('='));
-        // In HAProxy's order, so that nothing in a later field can be taken for one of these.
+        // Reading in HAProxy's order prevents a later field from being mistaken for an earlier
+        // field.
         let mut value = |name: &str| match fields.next() {
             Some((found, value)) if found == name => Ok(value),
             _ => {

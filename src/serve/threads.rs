@@ -1,4 +1,4 @@
-//! A thread for each check that runs, made when none is idle.
+//! Runs each check on a thread. A new thread starts if none is idle.
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,15 +7,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Several times what a check needs; only what it touches becomes memory.
+/// Several times the stack that a check needs. Only the touched part uses memory.
 const STACK: usize = 256 << 10;
-/// How many threads wait for the next check rather than end.
+/// How many idle threads wait for the next check. Further idle threads end.
 const IDLE: usize = 16;
-/// How long a connection beyond the limit waits for a place: HAProxy, and a host that was held up,
-/// bring many at the same moment.
+/// How long a connection beyond the limit waits for a place. HAProxy may open many connections at
+/// the same moment, and so may a host that was delayed.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// How soon it is looked again whether one that has waited so long still does.
+/// The shortest pause before we look again at a connection that has waited too long.
 const SHORTEST: Duration = Duration::from_millis(10);
 
 /// An accepted connection.
@@ -23,7 +23,7 @@ const SHORTEST: Duration = Duration::from_millis(10);
 pub(super) struct Connection {
     pub fd: OwnedFd,
     pub accepted: Instant,
-    /// Whether a check may run for it.
+    /// True if the connection got a place, so that its check may run.
     pub within_limit: bool,
 }
 
@@ -34,14 +34,14 @@ pub(super) struct Threads<F> {
 
 struct Shared<F> {
     serve: F,
-    /// How many may be served at once.
+    /// How many connections may be served at once.
     limit: usize,
     state: Mutex<State>,
-    /// There is a connection to serve.
+    /// Signalled when there is a connection to serve.
     came: Condvar,
-    /// There is one that has to wait.
+    /// Signalled when a connection has to wait.
     waits: Condvar,
-    /// One was served.
+    /// Signalled when a connection was served.
     done: Condvar,
 }
 
@@ -56,11 +56,12 @@ struct State {
 }
 
 impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
-    /// Threads that call `serve`, for at most `limit` connections at once; and one that calls it for
-    /// those that have waited in vain.
+    /// Starts threads that call `serve`, for at most `limit` connections at once. One more thread
+    /// calls it for connections that got no place in time.
     ///
     /// # Errors
-    /// No thread can be made.
+    ///
+    /// No thread can be started.
     pub fn new(limit: usize, serve: F) -> io::Result<Threads<F>> {
         let shared = Arc::new(Shared {
             serve,
@@ -75,13 +76,15 @@ impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
         Ok(threads)
     }
 
-    /// Has a connection served.
+    /// Passes a connection to a thread.
     ///
     /// # Errors
-    /// No thread can be made, and there is none.
+    ///
+    /// No thread runs, and no thread can be started.
     pub fn serve(&self, fd: OwnedFd, accepted: Instant) -> io::Result<()> {
         let mut state = self.shared.lock();
-        // Twice as many as may wait: those that are too many are being refused.
+        // The queue holds twice the limit, because connections beyond the limit are still being
+        // refused.
         while state.waiting.len() >= 2 * self.shared.limit {
             state = wait(&self.shared.done, state);
         }
@@ -112,7 +115,8 @@ impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
         Err(error)
     }
 
-    /// Waits until everything is served, but no longer than this; returns whether it is.
+    /// Waits until all connections are served, but not longer than `longest`. Returns true if all
+    /// are served.
     pub fn finish(&self, longest: Duration) -> bool {
         let end = Instant::now() + longest;
         let mut state = self.shared.lock();
@@ -135,7 +139,7 @@ impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
 }
 
 impl<F: Fn(Connection)> Shared<F> {
-    /// Serves what comes, until enough others are idle.
+    /// Serves connections, until enough other threads are idle.
     fn run(&self) {
         let mut state = self.lock();
         loop {
@@ -153,7 +157,7 @@ impl<F: Fn(Connection)> Shared<F> {
         }
     }
 
-    /// Refuses those that have waited in vain, and the oldest of too many.
+    /// Refuses connections that got no place in time, and the oldest connections if too many wait.
     fn refuse(&self) {
         let mut state = self.lock();
         loop {
@@ -163,7 +167,7 @@ impl<F: Fn(Connection)> Shared<F> {
             };
             let full = state.threads >= self.limit && state.idle == 0;
             let age = front.accepted.elapsed();
-            // Some of those that wait are about to be taken by a thread that is starting.
+            // A thread that is starting may be about to serve some of the waiting connections.
             if !full || (age < PATIENCE && state.open <= 2 * self.limit) {
                 let rest = PATIENCE.saturating_sub(age).max(SHORTEST);
                 let waited = self.waits.wait_timeout(state, rest);

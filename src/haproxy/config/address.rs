@@ -3,14 +3,14 @@
 use std::fmt;
 use std::net::IpAddr;
 
-/// What a server line says to dial.
+/// The address in a server line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
-    /// Host and port; port 0 where there is none.
+    /// Host and port. Port 0 means that the line has no port.
     Tcp(String, u16),
-    /// A unix socket's path.
+    /// The path of a unix socket.
     Unix(String),
-    /// Something HAProxy has no address for, such as an abstract socket.
+    /// An address that sni-check can't dial, such as an abstract socket.
     Other(String),
 }
 
@@ -26,7 +26,7 @@ impl fmt::Display for Endpoint {
 }
 
 impl Endpoint {
-    /// Reads HAProxy's notation (manual, section 11): what follows the last colon is the port.
+    /// Reads HAProxy's notation (manual, section 11). The port follows the last colon.
     pub(crate) fn parse(text: &str) -> Endpoint {
         let (family, rest) = match text.split_once('@') {
             Some((family, rest)) => (family, rest),
@@ -54,7 +54,7 @@ impl Endpoint {
         Endpoint::Tcp(host.to_owned(), port.parse().unwrap_or(0))
     }
 
-    /// The two words with which HAProxy names it: address and port.
+    /// Returns address and port, the two words in which HAProxy passes this endpoint.
     pub(crate) fn words(&self) -> (String, String) {
         match self {
             Endpoint::Tcp(host, port) => (host.clone(), port.to_string()),
@@ -63,12 +63,12 @@ impl Endpoint {
         }
     }
 
-    /// Whether it is the name of an SRV record, which brings the port, too.
+    /// Returns true if this is the name of an SRV record, which also supplies the port.
     pub(crate) fn is_srv(&self) -> bool {
         matches!(self, Endpoint::Tcp(host, 0) if host.starts_with('_'))
     }
 
-    /// A name that HAProxy resolves, if it is one.
+    /// Returns the name that HAProxy resolves, or `None` if this isn't a name.
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Endpoint::Tcp(host, _) if host.parse::<IpAddr>().is_err() => Some(host),
@@ -77,13 +77,13 @@ impl Endpoint {
     }
 }
 
-/// The names and addresses that `server-template PREFIX COUNT|RANGE ADDRESS` makes.
+/// Returns the server names that `server-template PREFIX COUNT|RANGE ADDRESS` makes.
 pub(crate) fn template(prefix: &str, range: &str) -> Option<Vec<String>> {
     let (low, high) = match range.split_once('-') {
         Some((low, high)) => (low.parse().ok()?, high.parse().ok()?),
         None => (1, range.parse::<u32>().ok()?),
     };
-    // More than that is a typing error, and would fill the report.
+    // A larger number is a typing error, and would fill the report.
     const MOST: u32 = 10_000;
     let sensible = low <= high && high - low < MOST;
     sensible.then(|| (low..=high).map(|n| format!("{prefix}{n}")).collect())

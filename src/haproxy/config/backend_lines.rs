@@ -1,5 +1,5 @@
-//! The lines of a backend that decide about one server: as words, so that they can be changed and tried
-//! in another HAProxy, and where they are written.
+//! The lines of a backend that affect one server, and their positions. The lines are kept as words,
+//! so that they can be changed and tried in another HAProxy.
 
 use std::fs;
 
@@ -13,27 +13,28 @@ use super::server_line::Server;
 /// The lines about one server and its check.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerLines {
-    /// The line that begins the backend.
+    /// The first line of the backend.
     pub backend: Place,
     /// The address, as a word of a server line.
     pub address: String,
-    /// The words of the server line about TLS, the connection and the check, with their values, and
-    /// those that `default-server` adds.
+    /// The words about TLS, the connection and the check, with their values, from the server line
+    /// and from `default-server`.
     pub words: Vec<(String, String)>,
-    /// The lines of the backend about checks, and about the Host and the path of visitors' requests.
+    /// The lines of the backend about checks, and about the Host and the path of visitors'
+    /// requests.
     pub rules: Vec<Rule>,
     pub is_http: bool,
 }
 
-/// A line of a backend, or of `defaults` for it.
+/// A line of a backend, or a line of `defaults` that the backend inherits.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
-    /// `None` where the place is of no interest.
+    /// `None` if the position doesn't matter.
     pub place: Option<Place>,
     pub words: Vec<String>,
 }
 
-/// The words of a server line that decide about a connection.
+/// The words of a server line that affect a connection.
 const WORDS: [&str; 34] = [
     "addr",
     "alpn",
@@ -72,7 +73,7 @@ const WORDS: [&str; 34] = [
 ];
 
 impl ServerLines {
-    /// The lines about this server.
+    /// Returns the lines about this server.
     pub(crate) fn of(reading: Reading, backend: &Backend, server: &Server) -> ServerLines {
         let settings = &server.settings;
         let present = WORDS.iter().chain(&["verifyhost"]).filter_map(|word| {
@@ -91,7 +92,7 @@ impl ServerLines {
         }
     }
 
-    /// Whether this line is in the backend itself, and not in `defaults`.
+    /// Returns true if this line is in the backend itself and not in `defaults`.
     pub(crate) fn is_own(&self, place: &Place) -> bool {
         place.file == self.backend.file && place.line > self.backend.line
     }
@@ -143,7 +144,7 @@ fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
     rules
 }
 
-/// The rules that set the Host or the path of visitors' requests, without conditions.
+/// Returns the unconditional rules that set the Host or the path of visitors' requests.
 fn of_visitors(reading: Reading, backend: &Backend) -> Vec<Rule> {
     let Ok(text) = fs::read_to_string(&*backend.place.file) else {
         return Vec::new();
@@ -161,7 +162,7 @@ fn of_visitors(reading: Reading, backend: &Backend) -> Vec<Rule> {
     rules.collect()
 }
 
-/// The text of a line, as it is written.
+/// Returns the text of a line, as it is written in the file.
 pub(crate) fn text_of(place: &Place) -> Option<String> {
     let text = fs::read_to_string(&*place.file).ok()?;
     text.lines()

@@ -1,4 +1,4 @@
-//! Which check HAProxy runs for a server (configuration manual, sections 4.2 and 5.2).
+//! The kind of check that HAProxy runs for a server (configuration manual, sections 4.2 and 5.2).
 
 use super::connection::{Connection, Reading, of_check};
 use super::external::ExternalCheck;
@@ -11,13 +11,13 @@ use super::server_line::Server;
 /// The check of a server.
 #[derive(Debug)]
 pub(crate) enum Check<'a> {
-    /// A program.
+    /// An external program.
     External(ExternalCheck<'a>),
     /// HAProxy's http-check asks `sni-check serve`.
     Serve(ServeCheck<'a>),
     /// HAProxy connects to the server itself.
     Own(OwnCheck),
-    /// What a section `healthcheck` says (3.4 and later).
+    /// A section `healthcheck` (3.4 and later).
     Section(At<String>),
     /// `option external-check` without a command, which HAProxy refuses.
     Incomplete,
@@ -27,18 +27,18 @@ pub(crate) enum Check<'a> {
 #[derive(Debug)]
 pub(crate) struct OwnCheck {
     pub protocol: Protocol,
-    /// One for each `connect` rule.
+    /// One connection for each `connect` rule.
     pub connections: Vec<Connection>,
 }
 
-/// What is said over the connection of a check.
+/// What HAProxy sends and expects on the connection of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    /// Nothing: UP once the connection stands, and the TLS handshake with TLS.
+    /// Nothing. The server is UP when the connection and the TLS handshake (if any) succeed.
     Connect,
     /// `option httpchk`.
     Http {
-        /// Without a request the check only connects, or waits for an answer in vain.
+        /// Without a request, the check only connects, or waits for an answer that never comes.
         sends_request: bool,
         has_host: bool,
     },
@@ -49,7 +49,7 @@ pub(crate) enum Protocol {
 }
 
 impl<'a> Check<'a> {
-    /// The check that the server's backend describes, whether the server has `check` or not.
+    /// Returns the check that the backend describes, even if the server doesn't have `check`.
     pub(crate) fn of(reading: Reading, backend: &'a Backend, server: &'a Server) -> Check<'a> {
         if let Some(section) = server.settings.get("healthcheck") {
             return Check::Section(section.clone());
@@ -64,7 +64,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Where the kind of check is chosen.
+    /// Returns the line that chooses the kind of check.
     pub(crate) fn option(backend: &Backend) -> Option<&Place> {
         backend.settings.check.as_ref().map(|check| &check.place)
     }

@@ -6,19 +6,19 @@ use anyhow::{Context, Result};
 #[derive(Debug, Default)]
 pub(super) struct Blocks(Vec<Branch>);
 
-/// Which branch of a block is in force.
+/// Which branch of an `.if` block is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Branch {
-    /// This one.
+    /// The current branch.
     Taken,
-    /// Perhaps a later one.
+    /// A later branch, perhaps.
     NotYet,
-    /// An earlier one, or none at all.
+    /// An earlier branch, or no branch at all.
     Over,
 }
 
 impl Blocks {
-    /// Whether a line here is in force.
+    /// Returns true if a line at this position is active.
     pub(super) fn taken(&self) -> bool {
         self.0.iter().all(|branch| *branch == Branch::Taken)
     }
@@ -26,7 +26,8 @@ impl Blocks {
     /// Reads a line that starts with a dot.
     ///
     /// # Errors
-    /// A condition that `decide` cannot decide, and a branch outside of a block.
+    ///
+    /// `decide` can't decide a condition, or a branch is outside of a block.
     pub(super) fn directive(
         &mut self,
         words: &[String],
@@ -57,7 +58,7 @@ impl Blocks {
                 result
             }
             ".endif" => self.0.pop().map(drop).context(".endif without .if"),
-            // .notice, .warning, .alert, .diag only print.
+            // .notice, .warning, .alert and .diag only print.
             _ => Ok(()),
         }
     }
@@ -67,7 +68,7 @@ impl Blocks {
 mod tests {
     use super::Blocks;
 
-    /// The lines in force, of a text whose conditions are `1` or `0`.
+    /// Returns the active lines of a text whose conditions are `1` or `0`.
     fn in_force(text: &str) -> Vec<&str> {
         let mut blocks = Blocks::default();
         let mut lines = Vec::new();

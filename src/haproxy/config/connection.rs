@@ -1,4 +1,4 @@
-//! How HAProxy connects to a server: for visitors, and for its own check (configuration manual,
+//! How HAProxy connects to a server, for visitors and for its own check (configuration manual,
 //! sections 4.2 and 5.2).
 
 use super::super::variables::Variables;
@@ -9,11 +9,11 @@ use super::place::{At, Place};
 use super::proxy::Backend;
 use super::server_line::Server;
 
-/// A connection to a server: what is dialled and what is sent first.
+/// A connection to a server: its address, and what HAProxy sends first.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub endpoint: Endpoint,
-    /// `None` for a connection in the clear.
+    /// `None` for a connection without TLS.
     pub tls: Option<Tls>,
     /// The word that adds a PROXY header, such as `send-proxy-v2`.
     pub proxy: Option<At<String>>,
@@ -37,13 +37,13 @@ pub(crate) struct Tls {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Sni {
     Absent,
-    /// Always this name, exactly as it is sent.
+    /// Always this name, exactly as HAProxy sends it.
     Name(String),
-    /// The request decides; this is the expression.
+    /// The name depends on the request. This is the expression.
     PerRequest(String),
 }
 
-/// What a connection requires of the server's certificate.
+/// The requirements for the server's certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verified {
     /// `verify none`.
@@ -64,17 +64,17 @@ const PROXY: [&str; 4] = [
     "send-proxy-v2-ssl-cn",
 ];
 
-/// What a connection depends on besides its lines.
+/// The settings that affect a connection besides its lines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading<'a> {
     pub config: &'a Configuration,
-    /// As the configuration leaves them.
+    /// The variables at the end of the configuration.
     pub variables: &'a Variables,
-    /// From 3.3 on, HAProxy sends the Host as SNI by itself.
+    /// True from HAProxy 3.3 on, which sends the Host as SNI by default.
     pub auto_sni: bool,
 }
 
-/// How visitors' requests reach a server.
+/// Returns how visitors' requests reach a server.
 pub(crate) fn traffic(reading: Reading, backend: &Backend, server: &Server) -> Connection {
     let settings = &server.settings;
     let tls = || {
@@ -93,8 +93,8 @@ pub(crate) fn traffic(reading: Reading, backend: &Backend, server: &Server) -> C
     }
 }
 
-/// How HAProxy's own check connects: once for each `connect` rule of this list, and as the server line
-/// says if the list has none.
+/// Returns how HAProxy's own check connects: one connection for each `connect` rule in this list,
+/// or the connection of the server line if the list has no such rule.
 pub(crate) fn of_check(
     reading: Reading,
     backend: &Backend,
@@ -112,7 +112,7 @@ pub(crate) fn of_check(
     }
 }
 
-/// The SNI of visitors' requests.
+/// Returns the SNI of visitors' requests.
 fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
     let Some(sni) = server.settings.get("sni") else {
         return match reading.auto_sni
@@ -148,9 +148,9 @@ fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
         "var" => argument("var")
             .and_then(|text| text.split(',').next())
             .is_some_and(is_never_set),
-        // The name that the visitor sent, which only a TLS listener knows.
+        // The SNI name from the visitor, which only a TLS listener knows.
         "ssl_fc_sni" => !facts.tls_listener,
-        // It looks for a TLS hello in the request, which is HTTP here.
+        // This fetch looks for a TLS ClientHello in the request, which is HTTP here.
         "req.ssl_sni" | "req_ssl_sni" => backend.settings.http,
         _ => false,
     };
@@ -160,8 +160,9 @@ fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
     }
 }
 
-/// Without a rule, and with `connect default`. `port` and `addr` make the check forget the server's TLS
-/// and PROXY header: then only `check-ssl` and `check-send-proxy` count.
+/// Returns the connection without a `connect` rule, and with `connect default`. If `port` or `addr`
+/// is set, HAProxy drops the server's TLS and PROXY header for the check. Then only `check-ssl` and
+/// `check-send-proxy` count.
 fn by_default(reading: Reading, backend: &Backend, server: &Server) -> Connection {
     let settings = &server.settings;
     let elsewhere = settings.get("port").or(settings.get("addr"));
@@ -181,7 +182,7 @@ fn by_default(reading: Reading, backend: &Backend, server: &Server) -> Connectio
     }
 }
 
-/// What `check-sni` sends, word for word.
+/// Returns the value of `check-sni`, exactly as HAProxy sends it.
 fn check_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
     let settings = &server.settings;
     let by_itself = reading.auto_sni && !settings.has("no-check-sni-auto");
@@ -193,8 +194,8 @@ fn check_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
     }
 }
 
-/// By `http-check connect` or `tcp-check connect`: nothing of the server line counts but address and
-/// port, unless the rule has `default`.
+/// Returns the connection of `http-check connect` or `tcp-check connect`. It uses only the address
+/// and port of the server line, unless the rule has `default`.
 fn by_rule(
     reading: Reading,
     server: &Server,
@@ -222,8 +223,8 @@ fn by_rule(
     }
 }
 
-/// What a check dials: the rule's address and port, else those of the server line's `addr` and `port`,
-/// else the server's own.
+/// Returns the address of a check. HAProxy takes address and port from the rule, otherwise from
+/// `addr` and `port` of the server line, otherwise from the server's address.
 fn check_endpoint(server: &Server, address: Option<&str>, port: Option<&str>) -> Endpoint {
     let text = |word| server.settings.get(word).map(|at| at.value.as_str());
     let endpoint = address.or(text("addr")).map(Endpoint::parse);
@@ -245,7 +246,7 @@ fn tls(config: &Configuration, server: &Server, sni: Sni) -> Tls {
         Some(verify) => verify.value != "none",
         None => config.global.verify_none.is_none(),
     };
-    // HAProxy verifies the SNI name; `verifyhost` counts only for a connection without SNI.
+    // HAProxy verifies the SNI name. `verifyhost` counts only for a connection without SNI.
     let verified = match (&sni, settings.get("verifyhost")) {
         _ if !verifies => Verified::Nothing,
         (Sni::Name(name), _) => Verified::Name(name.clone()),

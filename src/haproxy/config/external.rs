@@ -1,4 +1,4 @@
-//! An external check as HAProxy calls it: command, arguments, environment, time limit.
+//! An external check in the way HAProxy calls it: command, arguments, environment, time limit.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::proxy::Backend;
 use super::server_line::Server;
 use crate::haproxy::call::Caller;
 
-/// HAProxy's `inter` where none is given (manual, section 5.2).
+/// HAProxy's default for `inter` (manual, section 5.2).
 pub(crate) const INTER: Duration = Duration::from_secs(2);
 
 /// The external check of one server.
@@ -23,7 +23,7 @@ pub(crate) struct ExternalCheck<'a> {
     pub limit: Limit,
 }
 
-/// When HAProxy kills a check, and by what.
+/// The time after which HAProxy kills a check, and the setting that decides it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Limit {
     pub time: Duration,
@@ -34,7 +34,7 @@ pub(crate) struct Limit {
 }
 
 impl<'a> ExternalCheck<'a> {
-    /// The check of this server; `None` without `external-check command`.
+    /// Returns the check of this server, or `None` without `external-check command`.
     pub(super) fn new(
         reading: Reading,
         backend: &'a Backend,
@@ -61,7 +61,7 @@ impl<'a> ExternalCheck<'a> {
         })
     }
 
-    /// HAProxy's names for it.
+    /// Returns HAProxy's names for the backend and server.
     pub(crate) fn caller(&self) -> Caller {
         Caller {
             backend: self.backend.name.clone(),
@@ -69,8 +69,8 @@ impl<'a> ExternalCheck<'a> {
         }
     }
 
-    /// The check with the server's name resolved, as HAProxy does when it starts. A name that has no
-    /// address stays.
+    /// Returns the check with the server's name resolved, as HAProxy does when it starts. A name
+    /// without an address stays a name.
     pub(crate) fn resolved(&self) -> ExternalCheck<'a> {
         let mut check = self.clone();
         if self.server.endpoint.name().is_none() {
@@ -86,15 +86,15 @@ impl<'a> ExternalCheck<'a> {
         check
     }
 
-    /// A variable of its environment.
+    /// Returns a variable of the check's environment.
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         let found = self.environment.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     }
 }
 
-/// What HAProxy sets; an unused argument is an empty variable. Left out are the numbers of proxy and
-/// server, `HAPROXY_PROXY_ID` and `HAPROXY_SERVER_ID`, which sni-check does not read.
+/// Returns the variables that HAProxy sets. An unused argument becomes an empty variable.
+/// `HAPROXY_PROXY_ID` and `HAPROXY_SERVER_ID` are left out, because sni-check doesn't read them.
 fn environment_of(
     backend: &Backend,
     server: &Server,
@@ -134,8 +134,8 @@ fn environment_of(
 }
 
 impl Limit {
-    /// `inter`; with `timeout check` also `timeout connect`, if that is shorter. `fastinter` and
-    /// `downinter` only space the checks.
+    /// Returns `inter`, or `timeout connect` if `timeout check` is set and `timeout connect` is
+    /// shorter. `fastinter` and `downinter` only change the time between checks.
     fn new(backend: &Backend, server: &Server) -> Limit {
         let inter = match server.settings.inter() {
             Some(inter) => Limit {

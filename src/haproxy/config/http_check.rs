@@ -3,12 +3,12 @@
 
 use super::place::{At, Place};
 
-/// The rules of a proxy's own checks. Each protocol has a list of its own.
+/// The rules of a proxy's own checks, with a separate list for each protocol.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
     pub http: List,
     pub tcp: List,
-    /// What follows `option httpchk`; `None` if no request belongs to the list of `http-check`.
+    /// The arguments of `option httpchk`. `None` if `http-check` has no request from this option.
     pub request: Option<String>,
     /// `http-check send-state`, which is a setting and not a rule of the list.
     pub send_state: Option<Place>,
@@ -19,12 +19,13 @@ pub(crate) struct Rules {
 pub(crate) struct List {
     /// The words of each line.
     pub lines: Vec<At<Vec<String>>>,
-    /// The rules come from `defaults`: the first rule of the proxy itself replaces them all.
+    /// True if the rules come from `defaults`. Then the first rule of the proxy itself replaces all
+    /// of them.
     inherited: bool,
 }
 
 impl List {
-    /// Adds a line; returns whether it replaced inherited ones.
+    /// Adds a line. Returns true if it replaced inherited lines.
     fn add(&mut self, words: &[&str], place: &Place) -> bool {
         let replaces = std::mem::take(&mut self.inherited);
         if replaces {
@@ -35,7 +36,7 @@ impl List {
         replaces
     }
 
-    /// The lines with this action, such as `connect`.
+    /// Returns the lines with this action, such as `connect`.
     pub(crate) fn all<'a>(&'a self, action: &'a str) -> impl Iterator<Item = &'a At<Vec<String>>> {
         let lines = self.lines.iter();
         lines.filter(move |line| line.value.get(1).is_some_and(|word| word == action))
@@ -59,7 +60,8 @@ impl Rules {
         }
     }
 
-    /// Reads `option httpchk`. In a proxy it replaces the rules of `defaults`, as HAProxy 2.6 to 3.2 do.
+    /// Reads `option httpchk`. In a proxy it replaces the rules of `defaults`, as in HAProxy 2.6 to
+    /// 3.2.
     pub(crate) fn set_request(&mut self, words: &[&str]) {
         if std::mem::take(&mut self.http.inherited) {
             self.http.lines.clear();
@@ -67,18 +69,18 @@ impl Rules {
         self.request = Some(words.join(" "));
     }
 
-    /// Marks the rules as those of `defaults`.
+    /// Marks the rules as inherited from `defaults`.
     pub(crate) fn inherit(&mut self) {
         self.http.inherited = true;
         self.tcp.inherited = true;
     }
 
-    /// Whether the http-check sends a request at all.
+    /// Returns true if the http-check sends a request at all.
     pub(crate) fn sends_request(&self) -> bool {
         self.request.is_some() || self.http.all("send").next().is_some()
     }
 
-    /// Whether the request is for `/`, the default.
+    /// Returns true if the request is for `/`, the default.
     pub(crate) fn asks_root(&self) -> bool {
         let of_rules = self.http.all("send").filter_map(|line| {
             let at = line.value.iter().position(|word| word == "uri")?;
@@ -90,7 +92,7 @@ impl Rules {
         of_rules.last().or(of_option).is_none_or(|uri| uri == "/")
     }
 
-    /// Whether the request is one of HTTP/1.1.
+    /// Returns true if the request uses HTTP/1.1.
     pub(crate) fn says_1_1(&self) -> bool {
         let of_rules = self.http.all("send").filter_map(|line| {
             let at = line.value.iter().position(|word| word == "ver")?;
@@ -105,7 +107,7 @@ impl Rules {
         }
     }
 
-    /// The name in the request's Host header, if there is one.
+    /// Returns the name in the request's Host header, if it has a Host header.
     pub(crate) fn host(&self) -> Option<String> {
         let header = |line: &At<Vec<String>>| {
             let mut three = line.value.windows(3);
@@ -116,7 +118,7 @@ impl Rules {
         };
         let of_rules = self.http.all("send").filter_map(header).last();
         of_rules.or_else(|| {
-            // The old form puts headers after the version: `GET / HTTP/1.1\r\nHost:\ NAME`.
+            // The old form writes headers after the version: `GET / HTTP/1.1\r\nHost:\ NAME`.
             let request = self.request.as_deref()?;
             let at = request.to_ascii_lowercase().find("host:")?;
             let rest = request.get(at + 5..)?.trim_start();

@@ -1,4 +1,4 @@
-//! Where something is written in a configuration.
+//! Positions in a configuration.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub file: Arc<str>,
-    /// From 1.
+    /// The line number, starting at 1.
     pub line: usize,
 }
 
@@ -17,7 +17,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// A value, and where it is written.
+/// A value, and the position where it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct At<T> {
     pub value: T,

@@ -1,5 +1,5 @@
-//! A configuration, as far as health checks are concerned: what `global`, `defaults` and a proxy
-//! say (configuration manual, sections 3 and 4).
+//! The settings of `global`, `defaults` and proxies that concern health checks (configuration
+//! manual, sections 3 and 4).
 
 use std::time::Duration;
 
@@ -23,38 +23,38 @@ pub(crate) struct Global {
     pub ulimit_n: Option<At<u64>>,
     pub fd_hard_limit: Option<At<u64>>,
     pub maxconn: Option<At<u64>>,
-    /// `no strict-limits`: HAProxy starts with a limit it could not raise.
+    /// `no strict-limits`: HAProxy starts even if it can't raise a limit.
     pub lax_limits: bool,
-    /// A `stats socket` over which servers can be added.
+    /// The position of a `stats socket` that can add servers.
     pub admin_socket: Option<Place>,
     /// The address of each `stats socket`.
     pub stats_sockets: Vec<At<String>>,
-    /// The folder in which a relative `ca-file` is looked for.
+    /// The folder of relative `ca-file` paths.
     pub ca_base: Option<At<String>>,
-    /// The folder in which a relative `crt` is looked for.
+    /// The folder of relative `crt` paths.
     pub crt_base: Option<At<String>>,
     /// `ssl-server-verify none`.
     pub verify_none: Option<Place>,
 }
 
-/// What a proxy says, or `defaults` for it.
+/// The settings of a proxy, or of `defaults`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProxySettings {
     /// The kind of check: `external-check`, `httpchk` …
     pub check: Option<At<String>>,
-    /// An `option external-check` that a later kind of check replaces.
+    /// An `option external-check` that a later check option replaces.
     pub replaced: Option<Place>,
-    /// `http-check` and `tcp-check`, as they are written.
+    /// The `http-check` and `tcp-check` rules, as they are written.
     pub rules: Rules,
     pub command: Option<At<String>>,
     pub path: Option<At<String>>,
-    /// An `external-check` line with more words than it takes, without its first word.
+    /// An `external-check` line with too many words, without its first word.
     pub too_many: Option<At<Vec<String>>>,
-    /// Whether a line is missing that cannot be split into words.
+    /// True if a line can't be split into words and is therefore missing here.
     pub incomplete: bool,
     pub timeout_connect: Option<At<Duration>>,
     pub timeout_check: Option<At<Duration>>,
-    /// `source`, of the proxy as a whole.
+    /// `source` of the whole proxy.
     pub source: Option<At<String>>,
     /// `mode http`.
     pub http: bool,
@@ -70,12 +70,12 @@ pub(crate) struct Backend {
     pub place: Place,
     pub settings: ProxySettings,
     pub servers: Vec<Server>,
-    /// Address and port of its first listener, in HAProxy's two words.
+    /// Address and port of the first listener, as the two words that HAProxy passes.
     pub listener: Option<(String, String)>,
 }
 
 impl Backend {
-    /// Whether its servers are checked by a program.
+    /// Returns true if an external program checks the servers.
     pub(crate) fn is_external(&self) -> bool {
         let check = self.settings.check.as_ref();
         check.is_some_and(|check| check.value == "external-check") && !self.settings.disabled
@@ -83,7 +83,8 @@ impl Backend {
 }
 
 impl ProxySettings {
-    /// Reads a line of `defaults` or of a proxy; gives what was not understood.
+    /// Reads a line of `defaults` or of a proxy. Returns the words that sni-check doesn't
+    /// understand.
     pub(crate) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
         let text = |value: &&str| Some(At::new((*value).to_owned(), place));
         match words {
@@ -138,12 +139,13 @@ impl ProxySettings {
 }
 
 impl ProxySettings {
-    /// Whether HAProxy refuses a line of it, so that nothing can be concluded from the others.
+    /// Returns true if HAProxy refuses a line of the proxy. Then the other lines allow no
+    /// conclusions.
     pub(crate) fn is_broken(&self) -> bool {
         self.incomplete || self.too_many.is_some()
     }
 
-    /// What a proxy that follows `defaults` starts with.
+    /// Returns the initial settings of a proxy that follows these `defaults`.
     pub(crate) fn inherited(mut self) -> ProxySettings {
         self.rules.inherit();
         self
@@ -151,7 +153,7 @@ impl ProxySettings {
 }
 
 impl Global {
-    /// Reads a line; gives what was not understood.
+    /// Reads a line. Returns the words that sni-check doesn't understand.
     pub(crate) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
         let here = Some(place.clone());
         let text = |value: &&str| Some(At::new((*value).to_owned(), place));

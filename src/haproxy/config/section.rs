@@ -1,5 +1,5 @@
-//! The sections of a configuration: where each starts, and what it inherits (configuration manual,
-//! sections 3 and 4).
+//! The sections of a configuration: where each section starts, and what it inherits (configuration
+//! manual, sections 3 and 4).
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -39,21 +39,21 @@ const SECTIONS: &[&str] = &[
 enum Section {
     Global,
     Defaults(Option<String>),
-    /// The last of the backends.
+    /// The last backend in the list.
     Backend,
-    /// One that says nothing of checks.
+    /// A section that doesn't affect checks.
     #[default]
     Other,
 }
 
-/// What any section may say and expressions depend on.
+/// Settings of any section on which expressions depend.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     /// The variables that a `set-var` somewhere sets, such as `txn.name`.
     pub variables: BTreeSet<String>,
-    /// Lua or an SPOE agent may set any variable.
+    /// True if Lua or an SPOE agent may set any variable.
     pub sets_unknown: bool,
-    /// A `bind` line has `ssl`.
+    /// True if a `bind` line has `ssl`.
     pub tls_listener: bool,
 }
 
@@ -86,16 +86,16 @@ pub(super) struct Sections {
     /// `backend` and `listen`, in the order of the files.
     pub backends: Vec<Backend>,
     pub facts: Facts,
-    /// What was not understood, and why.
+    /// Words that sni-check doesn't understand, with the reason.
     pub unclear: Vec<(Place, String)>,
 }
 
-/// The reading of a configuration.
+/// The state while a configuration is read.
 #[derive(Default)]
 struct Reader {
     done: Sections,
     section: Section,
-    /// The `defaults` read last, for sections that name none.
+    /// The last `defaults` section, for sections that name no `defaults`.
     defaults: ProxySettings,
     named: HashMap<String, ProxySettings>,
 }
@@ -138,7 +138,7 @@ impl Reader {
         self.unclear(place, unclear);
     }
 
-    /// A line of the section cannot be split.
+    /// Marks the section as incomplete, because a line can't be split.
     fn incomplete(&mut self) {
         match &self.section {
             Section::Defaults(name) => {
@@ -207,7 +207,7 @@ impl Reader {
 }
 
 impl Backend {
-    /// Reads a line; gives what was not understood.
+    /// Reads a line. Returns the words that sni-check doesn't understand.
     fn read(&mut self, statement: &Statement) -> Vec<String> {
         let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
         match words.as_slice() {
@@ -229,7 +229,7 @@ impl Backend {
         }
     }
 
-    /// Adds servers with these names; their settings are the words from this one on.
+    /// Adds servers with these names. Their settings start at this word.
     fn add(
         &mut self,
         names: Vec<String>,

@@ -1,4 +1,4 @@
-//! The http-check of a backend whose servers `sni-check serve` checks.
+//! An http-check that asks `sni-check serve`, in a backend.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ pub(crate) struct ServeCheck<'a> {
     pub backend: &'a Backend,
     /// The address of `http-check connect`, and its port.
     pub connect: Option<At<(String, Option<String>)>>,
-    /// `X-Check-Options`, as serve receives it.
+    /// The value of `X-Check-Options`, as serve receives it.
     pub options: Option<At<String>>,
-    /// Whether there is `http-check send-state`.
+    /// True if `http-check send-state` is set.
     pub has_state: bool,
 }
 
@@ -42,7 +42,7 @@ impl<'a> ServeCheck<'a> {
             let mut three = rule.value.windows(3);
             let found =
                 three.find(|three| three[0] == "hdr" && three[1].eq_ignore_ascii_case(OPTIONS))?;
-            // A header is a log-format, in which %% is a percent sign.
+            // A header is a log-format, in which %% stands for a percent sign.
             Some(At::new(found[2].replace("%%", "%"), &rule.place))
         };
         Some(ServeCheck {
@@ -56,7 +56,7 @@ impl<'a> ServeCheck<'a> {
         })
     }
 
-    /// The path of the socket, as HAProxy names it.
+    /// Returns the path of the socket, as haproxy.cfg writes it.
     pub(crate) fn socket(&self) -> Option<String> {
         match Endpoint::parse(&self.connect.as_ref()?.value.0) {
             Endpoint::Unix(path) => Some(path),
@@ -64,14 +64,14 @@ impl<'a> ServeCheck<'a> {
         }
     }
 
-    /// How long HAProxy waits for an answer.
+    /// Returns how long HAProxy waits for an answer.
     pub(crate) fn limit(&self, server: &Server) -> Duration {
         let check = self.backend.settings.timeout_check.as_ref();
         let inter = server.settings.inter().map_or(INTER, |inter| inter.value);
         check.map_or(inter, |check| check.value)
     }
 
-    /// The line to name in a finding about the whole.
+    /// Returns the line for findings that concern the whole check.
     pub(crate) fn place(&self) -> &Place {
         let connect = self.connect.as_ref().map(|connect| &connect.place);
         let options = self.options.as_ref().map(|options| &options.place);

@@ -18,13 +18,14 @@ pub(crate) struct Server {
     pub place: Place,
 }
 
-/// The words after a server's address, each with its value, which is empty for a word that takes
-/// none. A later word replaces an earlier one; `no-check` removes `check`.
+/// The words after a server's address, each with its value. The value is empty if the word has
+/// none. A later word replaces an earlier word, and `no-check` removes `check`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings(BTreeMap<String, At<String>>);
 
-/// The words with a value that doctor looks at, or whose value could be mistaken for a word: a cookie
-/// may be called `check`. What HAProxy does not know, it says itself.
+/// The words that have a value. The list has the words that doctor reads, and words whose value
+/// could look like another word: a cookie may be called `check`. HAProxy itself reports unknown
+/// words.
 const WITH_VALUE: &[&str] = &[
     "addr",
     "agent-addr",
@@ -78,13 +79,13 @@ const WITH_VALUE: &[&str] = &[
 ];
 
 impl Server {
-    /// Whether HAProxy checks it, by the word `check`.
+    /// Returns true if the word `check` makes HAProxy check the server.
     pub(crate) fn is_checked(&self) -> bool {
         self.settings.has("check")
     }
 
-    /// Its address and port as HAProxy names them, its name resolved as HAProxy does when it starts; a
-    /// name that has no address stays.
+    /// Returns address and port as HAProxy passes them. HAProxy resolves names when it starts. A
+    /// name without an address stays a name.
     pub(crate) fn address(&self) -> (String, String) {
         let (address, port) = self.endpoint.words();
         let name = self.endpoint.name();
@@ -96,7 +97,7 @@ impl Server {
 }
 
 impl Settings {
-    /// Reads the words of a line; gives what was not understood.
+    /// Reads the words of a line. Returns the words that sni-check doesn't understand.
     pub(crate) fn read(&mut self, words: &[String], place: &Place) -> Vec<String> {
         let mut unclear = Vec::new();
         let mut words = words.iter();
@@ -135,17 +136,17 @@ impl Settings {
         self.0.get(word)
     }
 
-    /// Whether a word is there.
+    /// Returns true if the line has this word.
     pub(crate) fn has(&self, word: &str) -> bool {
         self.0.contains_key(word)
     }
 
-    /// Where a word is written.
+    /// Returns the position of a word.
     pub(crate) fn place(&self, word: &str) -> Option<&Place> {
         self.get(word).map(|at| &at.place)
     }
 
-    /// The time between two checks.
+    /// Returns the time between two checks.
     pub(crate) fn inter(&self) -> Option<At<Duration>> {
         let At { value, place } = self.get("inter")?;
         let time = value.parse::<Time>().ok()?;

@@ -1,5 +1,5 @@
-//! The lines of a configuration that are in force: files and folders in HAProxy's order, words
-//! split, `.if` blocks decided.
+//! The active lines of a configuration: files and folders in HAProxy's order, words split, `.if`
+//! blocks decided.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,29 +15,30 @@ use crate::refusal::Refusal;
 use super::condition::Blocks;
 use super::place::{At, Place};
 
-/// The words of a line; none of one that cannot be split.
+/// The words of a line. Empty if the line can't be split.
 #[derive(Clone, Debug)]
 pub(super) struct Statement {
     pub place: Place,
     pub words: Vec<String>,
 }
 
-/// What was read, and what could not be.
+/// The lines that were read, and what couldn't be read.
 #[derive(Debug, Default)]
 pub(super) struct Statements {
     pub all: Vec<Statement>,
-    /// Lines that cannot be split into words; each is a statement without words.
+    /// Lines that can't be split into words. Each of them is also a statement without words.
     pub broken: Vec<At<Refusal>>,
-    /// Lines that were not understood, and why.
+    /// Lines that sni-check doesn't understand, with the reason.
     pub unclear: Vec<(Place, String)>,
-    /// Variables that are not set here, each where it is used first.
+    /// Variables that aren't set, each with the place of its first use.
     pub unset: Vec<(String, Place)>,
 }
 
-/// The files that `-f` names: a folder stands for its `*.cfg`, sorted.
+/// Returns the files that `-f` names. A folder stands for its `*.cfg` files, sorted.
 ///
 /// # Errors
-/// What cannot be read, and a folder without any.
+///
+/// A path can't be read, or a folder has no such file.
 pub(crate) fn files_of(given: &[String]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for name in given {
@@ -62,10 +63,11 @@ pub(crate) fn files_of(given: &[String]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Reads the files. `variables` ends as the configuration leaves it.
+/// Reads the files. The configuration may change `variables`.
 ///
 /// # Errors
-/// A file that cannot be read.
+///
+/// A file can't be read.
 pub(super) fn read(
     files: &[PathBuf],
     variables: &mut Variables,
@@ -99,7 +101,7 @@ pub(super) fn read(
 struct Reader<'a> {
     haproxy: &'a Haproxy,
     variables: &'a mut Variables,
-    /// Those that are open in the file being read.
+    /// The blocks that are open in the current file.
     blocks: Blocks,
     statements: Statements,
 }
@@ -113,7 +115,7 @@ impl Reader<'_> {
         });
         let (words, unset) = match split {
             Ok(split) => (split.text(), split.unset),
-            // HAProxy splits even what an .if leaves out, and refuses it.
+            // HAProxy also splits the lines in an inactive branch, and refuses them if that fails.
             Err(error) => return self.broken(place, error),
         };
         let Some(first) = words.first() else {

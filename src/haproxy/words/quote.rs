@@ -1,10 +1,10 @@
-//! A word, written for haproxy.cfg.
+//! Quotes a word for haproxy.cfg.
 
 use std::fmt::Write as _;
 
-/// Writes a word so that HAProxy reads it back as it is: bare where that is enough, otherwise in
-/// double quotes. Control characters become `\xHH`. There must be no NUL in it: HAProxy ends a
-/// word there.
+/// Writes a word so that HAProxy reads it back unchanged: without quotes if possible, otherwise in
+/// double quotes. Control characters become `\xHH`. The word must not contain NUL, because HAProxy
+/// ends a word there.
 pub fn quote(word: impl AsRef<[u8]>) -> String {
     let word = word.as_ref();
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_./:@%+,=?&;~".contains(byte);
