@@ -89,8 +89,8 @@ pub fn run(call: &ServeCall, sni_host: Option<String>) -> Result<Code> {
     limits::notify("STOPPING=1");
     drop(listeners);
     let text = match threads.finish(LAST_CHECKS) {
-        true => "sni-check serve: asked to end; every check has ended",
-        false => "sni-check serve: asked to end; some checks have not ended",
+        true => "sni-check serve: asked to stop; every check has ended",
+        false => "sni-check serve: asked to stop; some checks have not ended",
     };
     say(call, text);
     Ok(Code::Healthy)
@@ -182,7 +182,7 @@ impl Service {
             }
             Ok(Some(Asked::Check(request))) => self.check(&request, socket, accepted),
             Ok(Some(Asked::Healthy | Asked::Metrics)) => {
-                let what = "is for this host alone";
+                let what = "is only for this host";
                 let error = refusal("the page", what, "start serve without --allow-remote");
                 self.refuse(None, &socket, &error);
             }

@@ -79,7 +79,7 @@ impl Haproxy {
             )),
             (Ok(_), Some(file)) if haproxy.version.is_none() => Err(refusal(
                 format!("--haproxy {file}"),
-                "does not tell its version as HAProxy does",
+                "does not print a version as HAProxy does",
                 "name HAProxy's program, such as /usr/sbin/haproxy",
             )),
             (Err(_), None) => {

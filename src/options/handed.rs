@@ -78,7 +78,7 @@ impl Carrier {
         let name = variable(word)?;
         Some(refusal(
             self.name(),
-            format!("has ${{{name}}} as it is, HAProxy has not replaced it"),
+            format!("has ${{{name}}}, and HAProxy has not replaced it"),
             "put the whole text in double quotes: within them HAProxy replaces variables",
         ))
     }
@@ -257,7 +257,7 @@ mod tests {
             ("--header 'X: a' b", "quote a value that has spaces"),
             ("--uri / --sni ", "--sni has no value"),
             ("--uri / --sni", "set the variable that it comes from"),
-            ("--header 'X: ${TOKEN}'", "has ${TOKEN} as it is"),
+            ("--header 'X: ${TOKEN}'", "has ${TOKEN}, and"),
             ("/bin --sni a.example", "does not begin with an option"),
             ("check --sni a.example", "does not begin with an option"),
         ] {

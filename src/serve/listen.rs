@@ -52,7 +52,7 @@ pub(super) fn open(options: &ServeOptions) -> Result<Vec<Listener>> {
         .clone()
         .try_for_each(|address| address.refuse_remote(options))?;
     if options.allow_remote && options.allow_target.is_empty() {
-        let what = "would check any server for anybody";
+        let what = "would check any server for any client";
         return Err(refusal("--allow-remote", what, "add --allow-target CIDR"));
     }
     if wanted.is_empty() && inherited.is_empty() {
@@ -89,7 +89,7 @@ pub(super) fn open(options: &ServeOptions) -> Result<Vec<Listener>> {
     match foreign {
         None => Ok(inherited),
         Some(address) => {
-            let what = "is not among the sockets that systemd hands over";
+            let what = "is not among the sockets that systemd passes";
             let write = "write the address of its ListenStream=, or leave it out";
             Err(refusal(format!("--listen {address}"), what, write))
         }
@@ -154,7 +154,7 @@ impl Listener {
     /// Wraps a socket from systemd.
     fn of(fd: OwnedFd) -> Result<Listener> {
         let refuse = || {
-            let what = "hands over what is not a listening stream socket";
+            let what = "passes a descriptor that is not a listening stream socket";
             refusal("systemd", what, "write ListenStream= in the socket unit")
         };
         let is_stream = sockopt::socket_type(&fd) == Ok(SocketType::STREAM);
@@ -249,7 +249,7 @@ fn remove_stale(path: &Path) -> Result<()> {
     if !found.file_type().is_socket() {
         return Err(refusal(
             subject,
-            "is there and not a socket",
+            "exists and is not a socket",
             "choose another path",
         ));
     }
@@ -267,7 +267,7 @@ fn remove_stale(path: &Path) -> Result<()> {
             })
         }
         _ => {
-            let what = "is in use: somebody listens there";
+            let what = "is in use: a program listens there";
             Err(refusal(
                 subject,
                 what,

@@ -122,7 +122,7 @@ impl Figures {
             &self.count.to_string(),
         );
         let name = "certificate_end_timestamp_seconds";
-        let help = "When the first certificate of the server's chain ends, in Unix time.";
+        let help = "When the first certificate of the server's chain expires, in Unix time.";
         about(text, name, "gauge", help);
         let mut ends: Vec<_> = self.certificates.iter().collect();
         ends.sort_unstable_by_key(|(names, _)| *names);

@@ -187,7 +187,7 @@ fn a_haproxy_that_crashes_or_is_none_is_named_so() {
     let output = doctor(&["-f", &config, "--haproxy", "/bin/true"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
-        stderr(&output).contains("does not tell its version"),
+        stderr(&output).contains("does not print a version"),
         "{}",
         stderr(&output)
     );

@@ -36,7 +36,7 @@ fn what_cannot_or_may_not_be_listened_on_is_refused() {
             &["--listen is missing", "unix:/run/"][..],
         ),
         (&["--listen", &taken], &["is in use", "stop that"]),
-        (&["--listen", &file], &["is there and not a socket"]),
+        (&["--listen", &file], &["exists and is not a socket"]),
         (
             &["--listen", "unix:/nothing/here/s"],
             &["cannot be listened on", "No such file", "make the folder"],

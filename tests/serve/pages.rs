@@ -94,7 +94,7 @@ fn a_check_is_never_a_page_and_beyond_this_host_there_is_none() {
     stream
         .write_all(b"GET /metrics HTTP/1.1\r\n\r\n")
         .expect("sent");
-    crate::scene::Answer::read(stream).expect("2", "is for this host alone");
+    crate::scene::Answer::read(stream).expect("2", "is only for this host");
 }
 
 /// Standard error is a stream of the journal's, by the path of the socket at its other end.

@@ -89,10 +89,10 @@ pub enum GivenUp {
 impl fmt::Display for GivenUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            GivenUp::Time => "its regular expression takes longer than the check has",
+            GivenUp::Time => "its regular expression runs longer than the check may",
             GivenUp::Matches => "its regular expression tries more than 10 million ways to match",
             GivenUp::Room => "all memory for bodies is in use by other checks of sni-check serve",
-            GivenUp::Text => "its regular expression wants UTF-8 (*UTF), which the text is not",
+            GivenUp::Text => "its regular expression needs UTF-8 (*UTF), and the text is not UTF-8",
             GivenUp::Memory => {
                 "its regular expression takes too much memory, in HAProxy as well; write [\\s\\S]* for (.|\\n)*"
             }
