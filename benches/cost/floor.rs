@@ -1,5 +1,5 @@
-//! What the handshake and the request cost by themselves: repeated in one process, with sni-check's
-//! choice of cryptography and rustls's own verification.
+//! The cost of the handshake and the request without a process start. They are repeated in one
+//! process, with sni-check's choice of cryptography and rustls's own verification.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ use crate::measure::{Time, timed};
 use crate::support::NAME;
 use crate::world::{Backend, request};
 
-/// A client whose configuration is made once.
+/// A client that makes its configuration only once.
 pub struct InProcess {
     config: Arc<ClientConfig>,
     port: u16,
@@ -42,7 +42,7 @@ impl InProcess {
         }
     }
 
-    /// A handshake, a request and the first piece of its response.
+    /// Runs a handshake and a request, and reads the first piece of the response.
     pub fn run(&self) -> Time {
         timed(UsageWho::RUSAGE_THREAD, || {
             let answer = self.get("/");

@@ -1,7 +1,7 @@
-//! What one check costs, side by side with what people use, in tables of Markdown.
+//! Compares the cost of one check with common alternatives, in Markdown tables.
 //!
-//! Alternating runs against one nginx on the loopback, and ratios from the same run. Meant for a
-//! machine that does nothing else.
+//! Runs alternate against one nginx on the loopback, and ratios come from the same run. Run it on
+//! an otherwise idle machine.
 #![allow(clippy::print_stdout, reason = "a table is the result")]
 
 mod floor;
@@ -17,11 +17,11 @@ use floor::InProcess;
 use measure::{Figures, Time};
 use world::{Backend, World};
 
-/// Of each contender against each backend.
+/// The number of runs of each contender against each backend.
 const RUNS: usize = 200;
 
 fn main() {
-    // cargo hands `--bench` to every benchmark.
+    // cargo passes `--bench` to every benchmark.
     let world = World::new();
     table::machine(RUNS);
     table::head();
@@ -43,8 +43,8 @@ fn main() {
     }
 }
 
-/// `thorough` asks for the exact figures of the others too, which hardly depend on the backend, and
-/// take seconds each.
+/// With `thorough`, the exact figures of the other contenders are measured, too. They hardly depend
+/// on the backend, and take seconds each.
 fn one_check(world: &World, backend: &Backend, thorough: bool) {
     let contenders = world.contenders(backend);
     let in_process = InProcess::new(backend);

@@ -1,4 +1,4 @@
-//! Costs of one run: times by the clock, everything else exactly.
+//! The costs of one run. Times come from the clock, all other figures are exact.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ pub struct Time {
 }
 
 impl Time {
-    /// Each figure's median.
+    /// Returns the median of each figure.
     pub fn median(times: &[Time]) -> Time {
         Time {
             wall: median(times.iter().map(|time| time.wall)),
@@ -31,10 +31,10 @@ impl Time {
     }
 }
 
-/// Runs something and takes the time of it; `whose` usage is meant.
+/// Measures the time of `run`. `whose` says whose processor time counts.
 ///
-/// The sum of user and system time comes from the scheduler's clock and is exact even where the
-/// kernel splits the two by ticks.
+/// The sum of user and system time comes from the scheduler's clock. It is exact even if the kernel
+/// splits the two by ticks.
 pub fn timed(whose: UsageWho, run: impl FnOnce()) -> Time {
     let before = getrusage(whose).expect("usage");
     let start = Instant::now();
@@ -69,12 +69,12 @@ pub fn median<T: Ord + Copy>(values: impl Iterator<Item = T>) -> T {
     values[values.len() / 2]
 }
 
-/// What does not depend on the moment.
+/// The figures that are the same in every run.
 pub struct Figures {
     pub peak_kib: u64,
     pub calls: usize,
     pub instructions: u64,
-    /// All files that were opened, the program's own included.
+    /// The bytes of all files that were opened, including the program's own file.
     pub disk: u64,
 }
 
@@ -90,7 +90,7 @@ impl Figures {
     }
 }
 
-/// The most memory that was resident at once, by GNU time.
+/// Returns the peak of resident memory, as GNU time reports it.
 fn peak(contender: &Contender) -> u64 {
     let folder = Folder::new();
     let file = folder.join("peak");
@@ -103,7 +103,7 @@ fn peak(contender: &Contender) -> u64 {
     peak.trim().parse().expect("a number")
 }
 
-/// The number of system calls, and the size of the files that were opened.
+/// Returns the number of system calls, and the size of the files that were opened.
 fn traced(contender: &Contender) -> (usize, u64) {
     let folder = Folder::new();
     let file = folder.join("calls");
@@ -113,7 +113,7 @@ fn traced(contender: &Contender) -> (usize, u64) {
         .expect("strace runs");
     assert!(status.success(), "{}: {status}", contender.name);
     let trace = fs::read_to_string(file).expect("a trace");
-    // Not a call: an exit, a signal, the second half of a line.
+    // These lines aren't calls: an exit, a signal, or the second half of a line.
     let calls = trace.lines().filter(|line| {
         !["+++ ", "--- ", " resumed>"]
             .iter()
@@ -123,7 +123,8 @@ fn traced(contender: &Contender) -> (usize, u64) {
     (calls.count(), opened.values().sum())
 }
 
-/// The file that a traced call opened, if it belongs to the program: no device, nothing of ours.
+/// Returns the file that a traced call opened, if it belongs to the program. Devices and our own
+/// files don't count.
 fn opened(call: &str) -> Option<(PathBuf, u64)> {
     let opens = ["execve(", "open(", "openat("];
     if !opens.iter().any(|name| call.contains(name)) || call.contains("= -1 ") {

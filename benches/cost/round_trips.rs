@@ -1,4 +1,4 @@
-//! How many round trips a check waits for, seen through a relay that delays.
+//! Measures how many round trips a check waits for, with a relay that delays all bytes.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -16,7 +16,7 @@ use crate::world::{Backend, World};
 const ONE_WAY: Duration = Duration::from_millis(50);
 const RUNS: usize = 5;
 
-/// The time of a check through the relay, in round trips.
+/// Returns the time of a check through the relay, in round trips.
 pub fn measure(world: &World, backend: &Backend) -> f64 {
     let port = relay(backend.port).to_string();
     let path = format!("--sni {NAME} --ca-file {}", backend.ca_file);
@@ -30,8 +30,8 @@ pub fn measure(world: &World, backend: &Backend) -> f64 {
     median(runs).as_secs_f64() / (2 * ONE_WAY).as_secs_f64()
 }
 
-/// Hands every byte on after [`ONE_WAY`]. The loopback connects at once, so the round trip of a TCP
-/// handshake is spent before the first byte counts as sent.
+/// Passes on every byte after [`ONE_WAY`]. The loopback connects at once, so the relay adds the
+/// round trip of a TCP handshake before it sends the first byte.
 fn relay(to: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
@@ -50,7 +50,8 @@ fn relay(to: u16) -> u16 {
     port
 }
 
-/// One direction: a thread notes when each piece came, another sends it when its time has come.
+/// Relays one direction. One thread notes when each piece arrived, another thread sends the piece
+/// when its time has come.
 fn delay(mut from: TcpStream, mut to: TcpStream, not_before: Instant) {
     let (coming, due) = channel::<(Instant, Vec<u8>)>();
     thread::spawn(move || {

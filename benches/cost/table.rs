@@ -1,4 +1,4 @@
-//! How it is told.
+//! Prints the results as tables.
 
 use std::fs;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::measure::{Figures, Time};
 use crate::under_haproxy::Load;
 
-/// What the figures were taken on, and how.
+/// Prints the machine and the method of the measurements.
 pub fn machine(runs: usize) {
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpus
@@ -38,7 +38,7 @@ pub fn head() {
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
 }
 
-/// One backend's rows, sni-check first, the two parts of the floor last.
+/// Prints the rows of one backend: sni-check first, the two parts of the floor last.
 pub fn rows(backend: &str, rows: Vec<((&str, Option<Figures>), Time)>) {
     let ours = rows[0].1;
     let floor_parts = &rows[rows.len() - 2..];

@@ -1,4 +1,4 @@
-//! What checks cost under a real HAProxy, and how many of them it gets done.
+//! Measures the cost of checks under a real HAProxy, and how many checks per second it can run.
 
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -13,22 +13,22 @@ use crate::world::{Backend, World};
 
 const SERVERS: u32 = 200;
 const WINDOW: Duration = Duration::from_secs(20);
-/// Checks a second that are tried, and how long each.
+/// The rates to try, in checks per second.
 const LADDER: [u32; 13] = [
     50, 75, 100, 150, 200, 300, 400, 500, 600, 800, 1000, 1300, 1600,
 ];
 const TRIAL: Duration = Duration::from_secs(4);
-/// The kernel's unit in /proc/PID/stat: USER_HZ, the same on every platform.
+/// The kernel's unit in /proc/PID/stat: USER_HZ, which is the same on every platform.
 const TICK: f64 = 0.01;
 
-/// A way to check, as haproxy.cfg spells it.
+/// A kind of check, as haproxy.cfg writes it.
 pub struct Way {
     pub name: &'static str,
     backend: String,
     server: String,
-    /// Whether each check opens a connection, by which it is counted; else by the processes.
+    /// True if each check opens a connection. Then connections are counted, otherwise processes.
     connects: bool,
-    /// The server that it asks, and where that listens.
+    /// The command of the server that HAProxy asks, and the server's address.
     asks: Option<(Vec<String>, String)>,
 }
 
@@ -38,11 +38,11 @@ struct Started {
     asked: Option<Running>,
 }
 
-/// What each check costs.
+/// The cost of each check.
 pub struct Load {
-    /// How often each server was checked.
+    /// The time between two checks of a server.
     pub inter: Duration,
-    /// Of the processes that it starts, or of the server that it asks.
+    /// The CPU time of HAProxy's child processes, or of the server that HAProxy asks.
     pub children_ms: f64,
     pub haproxy_ms: f64,
 }
@@ -131,8 +131,8 @@ impl Way {
         }
     }
 
-    /// CPU time of each check with every server checked once a second, or as often as this way of
-    /// checking gets done on this machine.
+    /// Measures the CPU time of each check. Every server is checked once a second, or less often if
+    /// this kind of check can't keep up on this machine.
     pub fn load(&self, world: &World, backend: &Backend) -> Load {
         let inters = [1, 2, 4, 8].map(Duration::from_secs);
         let started = inters.into_iter().find_map(|inter| {
@@ -153,14 +153,14 @@ impl Way {
         }
     }
 
-    /// The highest rate, in checks a second, at which none is lost.
+    /// Returns the highest rate, in checks per second, at which no check is lost.
     pub fn highest_rate(&self, world: &World, backend: &Backend) -> u32 {
         let reached = |rate: &u32| self.keeps(world, backend, *rate);
         let rungs = LADDER.partition_point(reached);
         rungs.checked_sub(1).map_or(0, |rung| LADDER[rung])
     }
 
-    /// Whether at this rate every check is done in time, and every one finds its backend healthy.
+    /// Returns true if at this rate every check runs in time and finds its backend healthy.
     fn keeps(&self, world: &World, backend: &Backend, rate: u32) -> bool {
         let inter = Duration::from_secs(1) * SERVERS / rate;
         let Started {
@@ -176,7 +176,7 @@ impl Way {
         thread::sleep(TRIAL);
         let planned = f64::from(rate) * start.elapsed().as_secs_f64();
         let done = self.done(backend) - done;
-        // The window cuts an interval in two.
+        // The measuring window may cut an interval in two.
         done as f64 >= planned * 0.97 && failures(&haproxy) == failed && all_healthy(&haproxy)
     }
 
@@ -189,7 +189,7 @@ impl Way {
     }
 }
 
-/// Whether the last check of every server was good, or becomes so soon.
+/// Returns true if the last check of every server succeeded, or succeeds soon.
 fn all_healthy(haproxy: &Haproxy) -> bool {
     let end = Instant::now() + Duration::from_secs(12);
     while Instant::now() < end {
@@ -213,7 +213,7 @@ fn failures(haproxy: &Haproxy) -> u64 {
         .sum()
 }
 
-/// One column of the servers' statistics.
+/// Returns one column of the servers' statistics.
 fn column(haproxy: &Haproxy, name: &str) -> Vec<String> {
     let csv = haproxy.ask("show stat checked 4 -1").unwrap_or_default();
     let mut lines = csv.lines().filter(|line| !line.is_empty());
@@ -226,8 +226,8 @@ fn column(haproxy: &Haproxy, name: &str) -> Vec<String> {
 }
 
 impl Started {
-    /// The CPU time of HAProxy's worker, and of what checks for it: its children that ended, and the
-    /// server that it asks.
+    /// Returns the CPU time of HAProxy's worker, and of the processes that check for it: its ended
+    /// children, and the server that it asks.
     fn spent(&self) -> (u64, u64) {
         let info = self.haproxy.ask("show info").unwrap_or_default();
         let pid = info.lines().find_map(|line| line.strip_prefix("Pid: "));
@@ -240,7 +240,7 @@ impl Started {
     }
 }
 
-/// The CPU time of a process itself and of its children that ended, in ticks.
+/// Returns the CPU time of a process and of its ended children, in ticks.
 fn spent(pid: &str) -> (u64, u64) {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("stat");
     let (_, fields) = stat.rsplit_once(") ").expect("fields");
@@ -253,7 +253,7 @@ fn spent(pid: &str) -> (u64, u64) {
     (ticks[0] + ticks[1], ticks[2] + ticks[3])
 }
 
-/// How many connections nginx has accepted.
+/// Returns how many connections nginx has accepted.
 fn connections(backend: &Backend) -> u64 {
     let text = InProcess::new(backend).get("/count");
     let mut counts = text
@@ -266,7 +266,7 @@ fn connections(backend: &Backend) -> u64 {
         .expect("a number")
 }
 
-/// How many processes this machine has started.
+/// Returns how many processes this machine has started.
 fn processes() -> u64 {
     let stat = fs::read_to_string("/proc/stat").expect("stat");
     let count = stat

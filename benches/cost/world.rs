@@ -1,4 +1,4 @@
-//! The backend, and what checks it.
+//! The backend, and the programs that check it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::support::{NAME, free_port, program, rsa_key};
 
 const SCRIPT: &str = include_str!("../../tests/baseline/check.sh");
 
-/// One nginx, which serves each pair of TLS version and certificate on a port of its own.
+/// One nginx, which serves each pair of TLS version and certificate on its own port.
 pub struct World {
     pub backends: Vec<Backend>,
     pub sni_check: String,
@@ -21,14 +21,14 @@ pub struct World {
     _nginx: Nginx,
 }
 
-/// A TLS version, a kind of certificate, and where they are served.
+/// A TLS version, a kind of certificate, and the address that serves them.
 pub struct Backend {
     pub label: String,
     pub port: u16,
     pub ca_file: String,
 }
 
-/// Something that checks a backend.
+/// A program that checks a backend.
 pub struct Contender {
     pub name: &'static str,
     command: Box<dyn Fn() -> Command>,
@@ -50,7 +50,7 @@ impl Contender {
         command
     }
 
-    /// What it reads: for all but one, nothing.
+    /// Returns the standard input. Only one contender reads anything.
     pub fn input(&self) -> Stdio {
         match &self.input {
             Some(file) => Stdio::from(File::open(file).expect("the request")),
@@ -91,8 +91,8 @@ impl World {
             }
             servers
         });
-        // As an image or `install` makes it: how much one page fault brings in depends on how the file
-        // came into the page cache.
+        // Copies the program like an image build or `install` does. How much one page fault loads
+        // depends on how the file came into the page cache.
         let copy = |program: PathBuf| {
             let name = program.file_name().expect("a name");
             let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -108,7 +108,7 @@ impl World {
         }
     }
 
-    /// Everything that checks this backend, sni-check first, the no-op last.
+    /// Returns all programs that check this backend: sni-check first, the no-op last.
     pub fn contenders(&self, backend: &Backend) -> Vec<Contender> {
         let port = backend.port.to_string();
         let ca = &backend.ca_file;
@@ -159,7 +159,7 @@ impl World {
         ]
     }
 
-    /// The script that sni-check replaces, with the names of this backend in it.
+    /// Returns the script that sni-check replaces, with the names of this backend.
     pub fn script(&self, backend: &Backend) -> String {
         let names = format!("\nSNI_HOST={NAME}\nCA_FILE={}\n", backend.ca_file);
         let file = format!("check-{}.sh", backend.port);
@@ -182,7 +182,7 @@ fn server(folder: &Folder, port: u16, version: &str, kind: &str, leaf: &Leaf) ->
     )
 }
 
-/// A call as HAProxy makes it.
+/// Returns a call in the form that HAProxy makes.
 fn haproxy(program: &str, path: &str, port: &str) -> impl Fn() -> Command + 'static {
     let [program, path, port] = [program, path, port].map(str::to_owned);
     move || haproxy_command(&[&program], &path, "127.0.0.1", &port)

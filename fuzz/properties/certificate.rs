@@ -1,6 +1,6 @@
-//! Certificates as a peer sends them: reading one, verifying a chain.
+//! Reads certificates from a peer, and verifies a chain.
 //!
-//! An input is a chain, the leaf first, each certificate after its length in two bytes.
+//! An input is a chain, the leaf first. A length of two bytes precedes each certificate.
 
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
@@ -11,13 +11,14 @@ use sni_check::options::{Parsed, parse};
 use sni_check::plan::{Output, Plan, Verification};
 use sni_check::probe::faults;
 
-/// Within the validity of what is good, whatever the clock says.
+/// A time at which the good certificates are valid, independent of the clock.
 const NOW: u64 = 1_800_000_000;
 
 /// The name that is verified.
 const NAME: &str = "www.example.test";
 
-/// What the CA or its intermediate has issued for [`NAME`], and a self-signed one that is trusted.
+/// Certificates that the CA or its intermediate has issued for [`NAME`], and a trusted self-signed
+/// certificate.
 static GOOD: [&[u8]; 6] = [
     include_bytes!("../certificates/leaf.der"),
     include_bytes!("../certificates/below.der"),
@@ -27,10 +28,10 @@ static GOOD: [&[u8]; 6] = [
     REVOKED,
 ];
 
-/// Good but for the revocation list.
+/// A certificate that is good except that the revocation list revokes it.
 const REVOKED: &[u8] = include_bytes!("../certificates/revoked.der");
 
-/// By a CA and a self-signed certificate; the same with a revocation list.
+/// Verification with a CA and a self-signed certificate, and the same with a revocation list.
 static VERIFICATIONS: LazyLock<[Arc<Verification>; 2]> = LazyLock::new(|| {
     let trust = file("trust.pem");
     let list = file("list.pem");
@@ -86,15 +87,15 @@ fn chain(mut rest: &[u8]) -> Vec<CertificateDer<'static>> {
     chain
 }
 
-/// The tbsCertificate (RFC 5280, section 4.1.1), as it stands: what a signature is for. The
-/// signature itself can have several forms.
+/// Returns the tbsCertificate (RFC 5280, section 4.1.1), which is the signed part. The signature
+/// itself can have several encodings.
 fn signed_part(certificate: &[u8]) -> Option<&[u8]> {
     let (content, _) = element(certificate)?;
     let (_, length) = element(content)?;
     content.get(..length)
 }
 
-/// The content of a DER element, and its length with tag and length.
+/// Returns the content of a DER element, and the element's length including tag and length.
 fn element(der: &[u8]) -> Option<(&[u8], usize)> {
     let first = usize::from(*der.get(1)?);
     let (start, length) = match first {
@@ -120,7 +121,7 @@ fn verification(options: &[&str]) -> Arc<Verification> {
     plan.tls.verification.expect("a verification")
 }
 
-/// A file of ours, from this crate or from the one above.
+/// Reads a file of this crate or of the parent crate.
 fn file(name: &str) -> String {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let fuzz = if root.ends_with("fuzz") {

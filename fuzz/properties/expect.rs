@@ -1,7 +1,7 @@
-//! The grammar of `--expect`, and what a rule says of a response.
+//! The grammar of `--expect`, and the verdict of a rule about a response.
 //!
-//! An input is a rule, a line of status and header fields (`200 Name: value, …` up to a tab each),
-//! and the body, each on a line.
+//! An input has a rule, a line with the status and header fields (`200 Name: value, …`, separated
+//! by tabs), and the body, each on a line of its own.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use sni_check::haproxy::words::quote;
 use sni_check::options::expect::regex::GivenUp;
 use sni_check::options::expect::{Answer, Expectation, Field, Part};
 
-/// How long a match may take: PCRE2's own limit comes first.
+/// A time limit that PCRE2's own limit always precedes.
 const ENOUGH: Duration = Duration::from_secs(60);
 
 pub fn hold(input: &[u8]) {
@@ -57,7 +57,7 @@ impl Response<'_> {
         rule.holds(answer, Deadline::new(Instant::now(), ENOUGH))
     }
 
-    /// Of a rule without a regular expression.
+    /// Matches a rule without a regular expression.
     fn meets_text(&self, rule: &str) -> bool {
         let parsed = rule.parse();
         let parsed = parsed.unwrap_or_else(|misfit| panic!("{rule}: {misfit}"));
@@ -73,7 +73,7 @@ fn assert_printed_means_the_same(rule: &Expectation) {
 fn assert_negation_turns_it_round(text: &str, rule: &Expectation, response: &Response<'_>) {
     let other: Expectation = match format!("! {text}").parse() {
         Ok(other) => other,
-        Err(_) => return, // `comment` may come first, and nothing else negates that.
+        Err(_) => return, // The rule begins with `comment`, which can't follow `!`.
     };
     assert_eq!(other.part(), rule.part());
     assert_ne!(other.is_negated(), rule.is_negated());
@@ -85,9 +85,9 @@ fn assert_negation_turns_it_round(text: &str, rule: &Expectation, response: &Res
     }
 }
 
-/// Any text, quoted as HAProxy's manual says, section 2.2, is looked for as it is.
+/// A text that is quoted as in HAProxy's manual, section 2.2, must be found literally.
 fn assert_patterns_are_taken_word_for_word(pattern: &str, response: &Response<'_>) {
-    // A line break within single quotes ends the rule, and a NUL ends a pattern.
+    // A line break in single quotes ends the rule, and a NUL ends a pattern.
     if pattern.is_empty() || pattern.contains(['\r', '\n', '\0']) {
         return;
     }
@@ -120,7 +120,7 @@ fn in_single_quotes(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// `status` with a list, read once more in the simplest way.
+/// Compares `status` and its list with a second, simple reader.
 fn assert_status_lists_are_numbers(rule: &str, response: &Response<'_>) {
     let list = rule
         .bytes()

@@ -1,6 +1,6 @@
-//! The text of `external-check path`, its words, the options, the plan.
+//! The text of `external-check path`, its words, the options, and the plan.
 //!
-//! An input is that text. No file is read and nothing is sent.
+//! An input is such a text. The target reads no file and sends nothing.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -18,7 +18,7 @@ const ARGUMENTS: [&str; 4] = ["NOT_USED", "NOT_USED", "192.0.2.7", "443"];
 
 pub fn hold(input: &[u8]) {
     if input.contains(&0) {
-        return; // No environment holds it.
+        return; // No environment variable can contain this.
     }
     let mut words = match words_in(Carrier::Path, OsStr::from_bytes(input)) {
         Ok(words) => words,
@@ -29,7 +29,8 @@ pub fn hold(input: &[u8]) {
         return;
     }
     let text = std::str::from_utf8(input).expect("what has words is UTF-8");
-    // A line that goes on (`\` at its end) never comes here: HAProxy's own reader joins it.
+    // A line with `\` at its end never comes here, because HAProxy's own reader joins it with the
+    // next line.
     if !text.contains("\\\n") {
         assert_eq!(words, shell_words(text), "as a POSIX shell parts it");
     }
@@ -59,12 +60,12 @@ fn assert_says_something(error: &anyhow::Error) {
     assert!(!format!("{error:#}").trim().is_empty());
 }
 
-/// Without any one of the words, the options are others, or none.
+/// Without any one of its words, a text must have other options, or none.
 fn assert_no_word_is_lost(words: &[String], options: &Options) {
     let whole = format!("{options:?}");
     for index in 0..words.len() {
         let word = &words[index];
-        // `--` only parts options from arguments, and a switch may be given twice.
+        // `--` only separates options from arguments, and a switch may be given twice.
         let again = words.iter().filter(|other| *other == word).count() > 1;
         if word == "--" || (again && word.starts_with("--")) {
             continue;
@@ -132,7 +133,7 @@ fn assert_is_what_was_asked(plan: &Plan, options: &Options) {
     assert!(plan.timeout > Duration::ZERO && plan.timeout <= Duration::from_hours(24));
 }
 
-/// The quoting of POSIX, XCU 2.2, written down once more.
+/// The quoting of POSIX, XCU 2.2, implemented a second time.
 fn shell_words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

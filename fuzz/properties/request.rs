@@ -1,6 +1,6 @@
-//! The request that HAProxy's http-check sends to `sni-check serve`, and the options in it.
+//! The request that HAProxy's http-check sends to `sni-check serve`, and its options.
 //!
-//! An input is what a client sends.
+//! An input is the bytes of a client.
 
 use std::ffi::OsStr;
 
@@ -30,7 +30,7 @@ fn assert_says_something(error: &anyhow::Error) {
     assert!(!format!("{error:#}").trim().is_empty());
 }
 
-/// The bytes come in pieces. What has been decided stays, whatever follows.
+/// The bytes arrive in pieces. A decision must not change when more bytes arrive.
 fn assert_pieces_change_nothing(input: &[u8], all: &anyhow::Result<Option<Asked>>) {
     for length in (0..input.len()).step_by(1 + input.len() / 64) {
         match parse(&input[..length]) {
@@ -41,7 +41,7 @@ fn assert_pieces_change_nothing(input: &[u8], all: &anyhow::Result<Option<Asked>
     }
 }
 
-/// Each of the two fields is there once, and its value is one of its lines.
+/// Each of the two fields must occur once, and its value must be from one of its lines.
 fn assert_is_what_was_sent(input: &[u8], request: &Request) {
     let text = String::from_utf8_lossy(input);
     let values = |name: &str| -> Vec<&str> {
@@ -66,6 +66,6 @@ fn assert_is_what_was_sent(input: &[u8], request: &Request) {
     for part in [server.port.as_str(), caller[0], caller[1]] {
         assert!(state.contains(part), "{part} is in {state}");
     }
-    // An IPv6 address may be written in another way.
+    // An IPv6 address has several spellings.
     assert!(address.contains(':') || state.contains(&address), "{state}");
 }

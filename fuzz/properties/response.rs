@@ -1,7 +1,8 @@
-//! The bytes of a peer, the exchange, the verdict.
+//! The bytes of a peer, the exchange, and the verdict.
 //!
-//! An input is a line and the peer's bytes. The line's first letter says how the stream ends
-//! (`c`losed in order, `b`roken off, `s`ilent), what follows it are options of the check.
+//! An input is a line and the peer's bytes. The first letter of the line says how the stream ends:
+//! `c` for closed properly, `b` for broken off, `s` for silent. The rest of the line is options of
+//! the check.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -32,8 +33,9 @@ pub fn hold(input: &[u8]) {
     };
     let verdict = ask(bytes, bytes.len(), end, &request);
     let in_pieces = ask(bytes, 1 + bytes.len() / 256, end, &request);
-    // What has been found needs nothing of what follows, which may be wrong. Nor do chunks that nobody looks
-    // at, unless they came with the head: as in HAProxy, those must be right.
+    // Once a rule has found its text, the following bytes may be wrong. Chunks of a body that no
+    // rule reads may be wrong, too, except chunks that arrived with the head. HAProxy also verifies
+    // those.
     let found_early = in_pieces.is_ok() && looks_for_something(&request);
     let decided_early = found_early || (verdict.is_err() && is_chunked(bytes));
     assert!(
@@ -56,13 +58,13 @@ fn is_chunked(bytes: &[u8]) -> bool {
         .contains("chunked")
 }
 
-/// Whether a rule looks for something in the body.
+/// Returns true if a rule looks for something in the body.
 fn looks_for_something(request: &Request) -> bool {
     let mut rules = request.expectations.iter();
     rules.any(|rule| rule.part() == Part::Body && !rule.is_negated())
 }
 
-/// What a plan makes of these options.
+/// Returns the request of a plan with these options.
 fn request(options: &[u8]) -> Option<Request> {
     let mut words = words_in(Carrier::Path, OsStr::from_bytes(options)).ok()?;
     words.extend(["--sni", "a.example", "--verify", "none", "192.0.2.7"].map(str::to_owned));
@@ -70,7 +72,7 @@ fn request(options: &[u8]) -> Option<Request> {
         return None;
     };
     if options.header.iter().any(|header| header.starts_with('@')) || options.crt.is_some() {
-        return None; // They name files.
+        return None; // These options name files.
     }
     let plan = Plan::new(&options, None, None, Output::default()).ok()?;
     Some(plan.request)
@@ -83,7 +85,7 @@ enum End {
     Silent,
 }
 
-/// A peer that says what it has to say in pieces of one size.
+/// A peer that sends its bytes in pieces of one size.
 #[derive(Debug)]
 struct Peer {
     bytes: Vec<u8>,
@@ -136,7 +138,7 @@ fn ask(bytes: &[u8], piece: usize, end: End, request: &Request) -> Result<Respon
     verdict
 }
 
-/// One request, whole, and nothing of it lost or added.
+/// Asserts that exactly one whole request was sent, without lost or additional bytes.
 fn assert_is_the_request(sent: &[u8], request: &Request) {
     let sent = String::from_utf8_lossy(sent);
     let (head, body) = sent.split_once("\r\n\r\n").expect("a whole head");
@@ -159,7 +161,7 @@ fn assert_is_the_request(sent: &[u8], request: &Request) {
     assert_eq!(fields.count(), ours.count());
 }
 
-/// Looks at the bytes once more, by other means.
+/// Checks the bytes a second time, with an independent reader.
 fn assert_is_healthy(bytes: &[u8], end: End, request: &Request, response: &Response) {
     let (status, head, rest) = final_head(bytes).expect("a status line and a whole head");
     assert_eq!(response.status, status);
@@ -189,7 +191,8 @@ fn assert_is_healthy(bytes: &[u8], end: End, request: &Request, response: &Respo
     }
 }
 
-/// The status, head and rest of the first response that is not 1xx. Empty lines may come first.
+/// Returns the status, head and rest of the first response that isn't 1xx. Empty lines may precede
+/// the response.
 fn final_head(mut bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     loop {
         while let [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] = bytes {
@@ -213,7 +216,7 @@ fn final_head(mut bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     }
 }
 
-/// After the first empty line.
+/// Returns the position after the first empty line.
 fn head_end(bytes: &[u8]) -> Option<usize> {
     (0..bytes.len()).find_map(|at| match &bytes[at..] {
         [b'\n', b'\r', b'\n', ..] => Some(at + 3),
@@ -222,7 +225,7 @@ fn head_end(bytes: &[u8]) -> Option<usize> {
     })
 }
 
-/// The body, as far as it came, and whether that is all of it (RFC 9112, section 6.3).
+/// Returns the received body, and true if it is complete (RFC 9112, section 6.3).
 fn body(status: u16, head: &[u8], rest: &[u8], end: End) -> (Vec<u8>, bool) {
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     let field = |name: &str| {
@@ -247,7 +250,7 @@ fn body(status: u16, head: &[u8], rest: &[u8], end: End) -> (Vec<u8>, bool) {
     }
 }
 
-/// What is in the chunks, and whether the last has come (RFC 9112, section 7.1).
+/// Returns the content of the chunks, and true if the last chunk arrived (RFC 9112, section 7.1).
 fn chunks(mut rest: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     while let Some(at) = rest.windows(2).position(|bytes| bytes == b"\r\n") {

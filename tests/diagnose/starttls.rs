@@ -1,4 +1,4 @@
-//! Servers that start TLS inside a protocol of their own.
+//! Servers that start TLS in the middle of another protocol.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -6,7 +6,8 @@ use std::thread;
 
 use crate::support::check::run_by_hand;
 
-/// A server at this port of an address of its own. It says this and hangs up once the client speaks.
+/// Starts a server at this port of an unused address. It sends a greeting, and closes the connection
+/// when the client sends something.
 fn server(last: u8, port: u16, greeting: &'static [u8]) -> String {
     let id = std::process::id();
     let address = format!("127.{}.{}.{last}", 100 + (id >> 8) % 100, id % 250);
@@ -21,8 +22,9 @@ fn server(last: u8, port: u16, greeting: &'static [u8]) -> String {
 }
 
 #[test]
-fn a_server_that_starts_tls_later_is_recognised() {
-    // The first bytes are those of PostgreSQL 15 (none), MariaDB 10.11, Postfix, Dovecot and OpenLDAP (none).
+fn a_starttls_server_is_recognised_by_port_and_greeting() {
+    // These greetings were typed from the documents of the protocols, with the names of common
+    // servers. They weren't recorded from real servers. PostgreSQL and LDAP servers send none.
     for (last, port, greeting, name, check) in [
         (1, 5432, &b""[..], "PostgreSQL", "option pgsql-check"),
         (

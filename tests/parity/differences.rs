@@ -1,13 +1,14 @@
-//! Lists of what the two judge differently: the cases are marked with them, and docs/limits.md says the
-//! same in plain words.
+//! Marks the cases that HAProxy and sni-check judge differently. docs/limits.md lists the same
+//! differences in plain words.
 
 use crate::harness::{Case, Differs};
 
-/// Why cases differ, and their names. A limit is in words of docs/limits.md; `*` stands for any text.
+/// The reasons for differences, each with the names of its cases. A limit is quoted from
+/// docs/limits.md; `*` stands for any text.
 pub struct Differences(pub &'static [(Differs, &'static [&'static str])]);
 
 impl Differences {
-    /// Tells the cases that are listed how they differ.
+    /// Sets the expected difference of the cases that are listed here.
     pub fn mark(&self, cases: &mut [Case]) {
         for (differs, patterns) in self.0 {
             for pattern in *patterns {
@@ -18,7 +19,7 @@ impl Differences {
         }
     }
 
-    /// docs/limits.md has this number of cases, and each limit.
+    /// Asserts that docs/limits.md has this number of cases, and each limit.
     pub fn assert_page_has(&self, count: &str) {
         let page = include_str!("../../docs/limits.md");
         let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -31,7 +32,7 @@ impl Differences {
     }
 }
 
-/// Whether a pattern stands for this name: each `*` is any text.
+/// Returns true if a pattern matches this name. Each `*` matches any text.
 fn matches(pattern: &str, name: &str) -> bool {
     let Some((begin, rest)) = pattern.split_once('*') else {
         return pattern == name;

@@ -1,4 +1,4 @@
-//! Every rule of `http-check expect` with every response, judged by both.
+//! Tests every rule of `http-check expect` with every response, in HAProxy and in sni-check.
 
 use crate::harness::{Case, Differs, compare};
 use crate::http::{answering, pair};
@@ -6,7 +6,7 @@ use crate::support::NAME;
 use crate::support::haproxy::{Version, installed, versions};
 use crate::support::pki::{Ca, Leaf};
 
-/// At most so many pairs may differ, most of them because the rule is refused here.
+/// The largest number of pairs that may differ. In most of them sni-check refuses the rule.
 const DIFFERENT: usize = 130;
 
 const RULES: [&str; 77] = [

@@ -1,4 +1,4 @@
-//! Certificates as bytes: also those that no library would make.
+//! Builds certificates from bytes, including certificates that no library would make.
 
 mod der;
 mod extension;
@@ -12,24 +12,24 @@ pub use self::key::{Algorithm, Key, openssl};
 pub use self::list::{List, entry};
 pub use self::pem::{chain, pem};
 
-/// A certificate to be.
+/// A certificate before it is signed.
 #[derive(Clone)]
 pub struct Draft {
-    /// 0 is version 1, which has no field for it.
+    /// The version. 0 means version 1, for which no field is written.
     pub version: u8,
     pub serial: Vec<u8>,
     pub subject: Vec<u8>,
     pub not_before: Vec<u8>,
     pub not_after: Vec<u8>,
     pub extensions: Vec<Vec<u8>>,
-    /// Another name for the issuer than its own.
+    /// An issuer name that replaces the issuer's own name.
     pub issuer: Option<Vec<u8>>,
-    /// Another algorithm than the issuer's key has by itself.
+    /// An algorithm that replaces the default of the issuer's key.
     pub algorithm: Option<Algorithm>,
 }
 
 impl Draft {
-    /// A version 3 certificate without extensions.
+    /// Returns a version 3 certificate without extensions.
     pub fn new(subject: Vec<u8>) -> Draft {
         Draft {
             version: 2,
@@ -43,21 +43,21 @@ impl Draft {
         }
     }
 
-    /// A CA's.
+    /// Returns a CA certificate.
     pub fn ca(name: &str) -> Draft {
         Draft::new(cn(name))
             .with(basic(true, None))
             .with(key_usage(KEY_CERT_SIGN | CRL_SIGN))
     }
 
-    /// A server's, for these DNS names.
+    /// Returns a server certificate for these DNS names.
     pub fn leaf(names: &[&str]) -> Draft {
         Draft::new(cn("a server")).with(dns(names))
     }
 
-    /// With this extension in place of one of its kind, if there is one.
+    /// Adds an extension, or replaces the extension of the same type.
     pub fn with(mut self, extension: Vec<u8>) -> Draft {
-        // SEQUENCE, one byte of length or two more, and the OID's own length.
+        // The length of the SEQUENCE has one to three bytes, so we search for the tag of the OID.
         let kind = |extension: &[u8]| {
             let start = extension
                 .iter()
@@ -71,14 +71,14 @@ impl Draft {
         self
     }
 
-    /// Valid between these.
+    /// Sets the validity period.
     pub fn between(mut self, not_before: Vec<u8>, not_after: Vec<u8>) -> Draft {
         self.not_before = not_before;
         self.not_after = not_after;
         self
     }
 
-    /// The certificate for this key, DER, issued by this name and key.
+    /// Returns the certificate for this key as DER, signed by this issuer.
     fn sign(&self, key: &Key, issuer_name: &[u8], issuer_key: &Key) -> Vec<u8> {
         let algorithm = self.algorithm.unwrap_or(issuer_key.algorithm);
         let identifier = algorithm.identifier();
@@ -110,7 +110,7 @@ impl Draft {
         )
     }
 
-    /// Issued by itself.
+    /// Issues the certificate by itself.
     pub fn self_signed(self, key: Key) -> Authority {
         let der = self.sign(&key, &self.subject, &key);
         Authority {
@@ -121,7 +121,7 @@ impl Draft {
     }
 }
 
-/// A certificate with its key: an authority, or a server.
+/// A certificate and its key, of an authority or of a server.
 pub struct Authority {
     pub name: Vec<u8>,
     pub key: Key,
@@ -129,17 +129,17 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// A root as they usually are.
+    /// Returns a typical root.
     pub fn root(name: &str) -> Authority {
         Draft::ca(name).self_signed(Key::new())
     }
 
-    /// Issues a certificate to a key of its own.
+    /// Issues a certificate with a new key.
     pub fn issue(&self, draft: Draft) -> Authority {
         self.issue_to(draft, Key::new())
     }
 
-    /// Issues a certificate to this key.
+    /// Issues a certificate for this key.
     pub fn issue_to(&self, draft: Draft, key: Key) -> Authority {
         let der = draft.sign(&key, &self.name, &self.key);
         Authority {
@@ -149,12 +149,12 @@ impl Authority {
         }
     }
 
-    /// Another certificate for a key that has one: only its bytes.
+    /// Returns the bytes of another certificate for an existing key.
     pub fn certify(&self, draft: &Draft, key: &Key) -> Vec<u8> {
         draft.sign(key, &self.name, &self.key)
     }
 
-    /// Its own certificate made again, as when it is renewed: only its bytes.
+    /// Returns the bytes of a renewed certificate for this authority.
     pub fn renewed(&self, draft: &Draft) -> Vec<u8> {
         draft.sign(&self.key, &self.name, &self.key)
     }

@@ -1,4 +1,4 @@
-//! HAProxy's built-in check and this one judge the same peers; what differs must be in the table.
+//! HAProxy's own check and sni-check judge the same servers. Every difference must be in the table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,54 +13,54 @@ use crate::support::check::{BINARY, haproxy_command};
 use crate::support::folder::Folder;
 use crate::support::haproxy::{Haproxy, Mode, Server, Version};
 
-/// A peer, and how each of the two is asked about it.
+/// A server, and the settings with which HAProxy and sni-check check it.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// Says in words what is special about it; unique in its table.
+    /// A description of the case, unique in its table.
     pub name: String,
-    /// The peer's IP address or unix socket.
+    /// The server's IP address or unix socket.
     pub address: String,
-    /// The peer's port; 0 for a unix socket.
+    /// The server's port. 0 for a unix socket.
     pub port: u16,
     /// Words of HAProxy's `server` line, after `check`.
     pub server: String,
-    /// Lines of HAProxy's backend before it: `option httpchk`, `http-check …`.
+    /// Lines of HAProxy's backend before the server line: `option httpchk`, `http-check …`.
     pub backend: String,
     /// Our options.
     pub options: String,
-    /// Whether the two differ about it.
+    /// The expected difference between the two verdicts.
     pub differs: Differs,
 }
 
-/// Whether the two may differ. A pair that differs otherwise, or not at all, is an error.
+/// An expected difference. The test fails if a pair differs in another way, or doesn't differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Differs {
-    /// They must agree.
+    /// The verdicts must agree.
     No,
-    /// DOWN here only, and our line says that this is a limit of sni-check. Holds the reason.
+    /// DOWN only in sni-check, and its line reports a limit of sni-check. Holds the reason.
     Limit(&'static str),
-    /// DOWN here only, on purpose. Holds the reason.
+    /// DOWN only in sni-check, on purpose. Holds the reason.
     Stricter(&'static str),
-    /// UP here only. Holds the reason.
+    /// UP only in sni-check. Holds the reason.
     Laxer(&'static str),
-    /// Of generated pairs: DOWN here only, if they differ, and our line says that this is a limit of
-    /// sni-check. Holds the reason.
+    /// For generated pairs, which may also agree: DOWN only in sni-check, and its line reports a
+    /// limit of sni-check. Holds the reason.
     PerhapsLimit(&'static str),
-    /// Of generated pairs: UP here only, if they differ. Holds the reason.
+    /// For generated pairs, which may also agree: UP only in sni-check. Holds the reason.
     PerhapsLaxer(&'static str),
-    /// Of generated pairs: DOWN here only, if they differ. Holds the reason.
+    /// For generated pairs, which may also agree: DOWN only in sni-check. Holds the reason.
     PerhapsStricter(&'static str),
-    /// HAProxy's versions differ among themselves. Holds the reason.
+    /// HAProxy's versions differ from each other. Holds the reason.
     Versions(&'static str),
 }
 
-/// What one of the two says.
+/// The verdict of one of the two programs.
 #[derive(Clone, Debug)]
 pub enum Verdict {
     Up,
-    /// With its words.
+    /// DOWN, with the program's message.
     Down(String),
-    /// HAProxy does not start with it; with its words.
+    /// HAProxy doesn't start with this case. Holds its message.
     Refused(String),
 }
 
@@ -70,8 +70,9 @@ impl Verdict {
     }
 }
 
-/// Asks both about every case, and fails if they differ where the table does not say so, or the other
-/// way round. Prints the pairs that differ; gives how many at most.
+/// Runs both checks for every case, and prints the pairs that differ. Fails if a difference isn't
+/// in the table, or if a difference in the table doesn't occur. Returns the largest number of
+/// differences.
 #[allow(
     clippy::print_stdout,
     reason = "figures for whoever asks with --nocapture"
@@ -83,7 +84,7 @@ pub fn compare(table: &str, versions: &[Version], cases: &[Case]) -> usize {
     let mut wrong = Vec::new();
     let mut most = 0;
     for version in versions {
-        // One process with thousands of servers would run into time limits on a busy machine.
+        // One process with thousands of servers would exceed its time limits on a busy machine.
         let parts = cases.chunks(700).flat_map(|part| theirs(version, part));
         let mut theirs: Vec<Verdict> = parts.collect();
         ask_again(version, cases, &ours, &mut theirs);
@@ -119,7 +120,8 @@ pub fn compare(table: &str, versions: &[Version], cases: &[Case]) -> usize {
     most
 }
 
-/// Asks HAProxy again where its time ran out and ours did not: the machine may have been busy.
+/// Asks HAProxy again about cases in which HAProxy timed out and sni-check didn't. The machine may
+/// have been busy.
 fn ask_again(version: &Version, cases: &[Case], ours: &[Verdict], all: &mut [Verdict]) {
     for _ in 0..3 {
         let ran_out =
@@ -156,7 +158,7 @@ fn expected(case: &Case, ours: &Verdict, theirs: &Verdict) -> Result<(), String>
     }
 }
 
-/// Our verdicts.
+/// Returns the verdicts of sni-check.
 fn ours(cases: &[Case]) -> Vec<Verdict> {
     let next = AtomicUsize::new(0);
     let verdicts = Mutex::new(BTreeMap::new());
@@ -176,7 +178,7 @@ fn ours(cases: &[Case]) -> Vec<Verdict> {
     verdicts.into_values().collect()
 }
 
-/// Runs the program as HAProxy does.
+/// Runs sni-check as HAProxy does.
 fn check(case: &Case) -> Verdict {
     let path = format!("--timeout 20s {}", case.options);
     let port = match case.port {
@@ -192,11 +194,11 @@ fn check(case: &Case) -> Verdict {
     }
 }
 
-/// HAProxy's verdicts, by one process with a server for each case.
+/// Returns HAProxy's verdicts. One process has a server for each case.
 fn theirs(version: &Version, cases: &[Case]) -> Vec<Verdict> {
     let mut refused: BTreeMap<usize, String> = BTreeMap::new();
     let folder = Folder::new();
-    // Each round takes out the cases that HAProxy does not start with.
+    // Each round removes the cases with which HAProxy doesn't start.
     let config = loop {
         let (config, lines) = config(cases, &refused);
         let file = folder.file("haproxy.cfg", &config);
@@ -204,7 +206,7 @@ fn theirs(version: &Version, cases: &[Case]) -> Vec<Verdict> {
             break file;
         };
         let before = refused.len();
-        // After 50 errors HAProxy stops at a line that may be good.
+        // After 50 errors HAProxy stops, and it may blame a good line.
         let is_about_a_line =
             |line: &&str| line.contains("[ALERT]") && !line.contains("too many fatal errors");
         for alert in alerts.lines().filter(is_about_a_line) {
@@ -237,7 +239,7 @@ fn theirs(version: &Version, cases: &[Case]) -> Vec<Verdict> {
     (0..cases.len()).map(verdict).collect()
 }
 
-/// The configuration, and which cases depend on which of its lines.
+/// Returns the configuration, and the cases that depend on each of its lines.
 fn config(
     cases: &[Case],
     refused: &BTreeMap<usize, String>,
@@ -247,7 +249,7 @@ fn config(
          timeout check 20s\n    timeout server 20s\n    timeout client 20s\n\
          frontend nobody\n    bind \"${LISTEN}\"\n    http-request deny\n",
     );
-    // HAProxy spreads the first checks over this time, and is patient for as long.
+    // HAProxy spreads the first checks over this time, and each check may take as long.
     let inter = 3000 + 4 * cases.len();
     let mut by_backend: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, case) in cases.iter().enumerate() {
@@ -279,7 +281,7 @@ fn config(
     (text, lines)
 }
 
-/// Why HAProxy does not start with a configuration, in its words.
+/// Returns HAProxy's message about why it doesn't start with a configuration.
 fn alerts(version: &Version, config: &str) -> Option<String> {
     let output = Command::new(&version.program)
         .args(["-c", "-f", config])
@@ -290,13 +292,13 @@ fn alerts(version: &Version, config: &str) -> Option<String> {
     (!output.status.success()).then_some(text)
 }
 
-/// Every server by its name, once each has been checked.
+/// Returns all servers by name, after each was checked.
 fn all_checked(haproxy: &Haproxy, version: &Version, number: usize) -> BTreeMap<String, Server> {
     let end = Instant::now() + PATIENCE + Duration::from_millis(20) * number as u32;
     loop {
         let servers = haproxy.every_server().unwrap_or_default();
         let checked = servers.values().filter(|server| {
-            // `* ` says that the next check is running.
+            // `* ` means that the next check is running.
             let status = server.check_status.trim_start_matches("* ");
             !status.is_empty() && status != "INI"
         });

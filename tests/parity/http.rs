@@ -1,4 +1,4 @@
-//! What a response's head and framing may be: every line of the tables is judged by both.
+//! Heads and framing of responses. HAProxy and sni-check judge every line of the tables.
 
 use std::io::{Read, Write};
 
@@ -7,26 +7,28 @@ use crate::support::haproxy::{installed, versions};
 use crate::support::pki::{Ca, Leaf};
 use crate::support::{NAME, peer};
 
-/// A peer that answers every request with these bytes and ends in order; its port.
+/// Starts a server that answers every request with these bytes and closes the connection properly.
+/// Returns its port.
 pub fn answering(leaf: &Leaf, response: &[u8]) -> u16 {
     let response = response.to_owned();
     peer::tls(leaf, move |stream| {
         let _ = stream.write_all(&response);
         stream.conn.send_close_notify();
         let _ = stream.flush();
-        // Reading to the end keeps the kernel from resetting what is still on its way.
+        // Reading to the end prevents the kernel from resetting the connection while data is in
+        // flight.
         let _ = stream.sock.read_to_end(&mut Vec::new());
     })
 }
 
-/// A rule about a response, judged by both.
+/// Returns a case for a rule about a response.
 pub fn pair(name: String, port: u16, rule: &str, differs: Differs) -> Case {
     Case {
         name,
         address: "127.0.0.1".to_owned(),
         port,
         server: format!("ssl verify none check-sni {NAME}"),
-        // HAProxy 3.0 and later wait for the end of the check when a response is not HTTP.
+        // If a response isn't HTTP, HAProxy 3.0 and later wait until the check's time is over.
         backend: format!("timeout check 8s\noption httpchk GET /\nhttp-check expect {rule}"),
         options: format!(
             "--sni {NAME} --verify none --expect '{}'",
@@ -36,7 +38,7 @@ pub fn pair(name: String, port: u16, rule: &str, differs: Differs) -> Case {
     }
 }
 
-/// With a body of `ok`, unless its framing says otherwise.
+/// The body is `ok`, unless the framing says otherwise.
 const WITH_A_BODY: [&[u8]; 75] = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     b"HTTP/1.1 200 OK\r\nX: a,\r\n  b\r\nContent-Length: 2\r\n\r\nok",
@@ -115,7 +117,7 @@ const WITH_A_BODY: [&[u8]; 75] = [
     b"HTTP/1.1 101 C\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nok",
 ];
 
-/// What differs by design, or between HAProxy's versions.
+/// Responses that differ by design, or between HAProxy's versions.
 fn odd() -> Vec<(&'static [u8], &'static str, Differs)> {
     const CUT: Differs = Differs::Stricter("what did not come cannot be said to be absent");
     const LAX: Differs = Differs::Versions("some take it");
@@ -184,7 +186,7 @@ fn odd() -> Vec<(&'static [u8], &'static str, Differs)> {
     ]
 }
 
-/// Heads about as long as HAProxy takes, by fields and by bytes.
+/// Heads whose number of fields or bytes is near HAProxy's limits.
 fn long_heads() -> Vec<(String, Vec<u8>, Differs)> {
     let traffic = Differs::Stricter("a head over 15 kB is 502 for traffic");
     let mut heads = Vec::new();
@@ -207,7 +209,7 @@ fn long_heads() -> Vec<(String, Vec<u8>, Differs)> {
     heads
 }
 
-/// Lengths of bodies and of fields' names about the limits of HAProxy's numbers.
+/// Lengths of bodies and of field names near the limits of HAProxy's integers.
 fn large_numbers() -> Vec<(String, Vec<u8>)> {
     let lengths = [
         "9223372036854775806",
@@ -252,7 +254,7 @@ fn large_numbers() -> Vec<(String, Vec<u8>)> {
     all.map(|(name, head)| (name, head.into_bytes())).collect()
 }
 
-/// A body with `late` after so many bytes.
+/// Returns a body with `late` after this number of bytes.
 fn late_text(bytes: usize) -> Vec<u8> {
     let length = bytes + 4;
     let body = "x".repeat(bytes);
@@ -285,7 +287,7 @@ fn table(leaf: &Leaf) -> Vec<Case> {
     }
     for (name, response) in large_numbers() {
         let port = answering(leaf, &response);
-        // A part of a body can't be said to lack something.
+        // If only part of a body came, it's unknown whether the rest has the text.
         let cut = Differs::PerhapsLimit("what did not come cannot be said to be absent");
         let differs =
             match name.contains("922337203685477580") || name.contains("1844674407370955161") {

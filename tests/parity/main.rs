@@ -1,5 +1,5 @@
-//! Two judges and one peer: the verdicts of HAProxy's own check, and of the script that this program
-//! replaces, beside ours.
+//! Compares the verdicts of HAProxy's own check, of sni-check, and of the script that sni-check
+//! replaces, for the same servers.
 
 mod certificates;
 mod differences;

@@ -1,4 +1,4 @@
-//! Regular expressions, empty patterns and comments in rules, judged by both.
+//! Regular expressions, empty patterns and comments in rules, in HAProxy and in sni-check.
 
 use crate::harness::{Case, Differs, compare};
 use crate::http::{answering, pair};
@@ -6,7 +6,7 @@ use crate::support::NAME;
 use crate::support::haproxy::{installed, versions};
 use crate::support::pki::{Ca, Leaf};
 
-/// Every release of PCRE2 reads these alike.
+/// Patterns that every release of PCRE2 reads alike.
 const ALIKE: [&str; 113] = [
     "a{2}",
     "a{2,}",
@@ -123,7 +123,7 @@ const ALIKE: [&str; 113] = [
     "\\p{L}",
 ];
 
-/// Releases of PCRE2 read these differently, so they are refused here.
+/// Patterns that releases of PCRE2 read differently, so sni-check refuses them.
 const DIFFERENT: [&str; 34] = [
     "a{,2}",
     "a{,2}b",

@@ -1,4 +1,4 @@
-//! What is written for haproxy.cfg, HAProxy reads back as it was.
+//! HAProxy must read words that we quote for haproxy.cfg without any change.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use sni_check::haproxy::words::{quote, split_value};
 use crate::support::folder::Folder;
 use crate::support::haproxy::{Haproxy, Mode};
 
-/// A front end that answers `/N` with the Nth of these, which are words as they stand in a
+/// Starts a HAProxy that answers `/N` with the Nth word. The words are written as they appear in a
 /// configuration.
 fn speaking(words: &[String]) -> (Haproxy, Folder) {
     let mut config = String::from(
@@ -26,7 +26,7 @@ fn speaking(words: &[String]) -> (Haproxy, Folder) {
     (Haproxy::start(Mode::Foreground, &file, &[]), folder)
 }
 
-/// The body of an answer.
+/// Returns the body of an answer.
 fn ask(haproxy: &Haproxy, path: usize) -> Vec<u8> {
     let mut stream = TcpStream::connect(("127.0.0.1", haproxy.port)).expect("a connection");
     write!(stream, "GET /{path} HTTP/1.0\r\n\r\n").expect("a request");

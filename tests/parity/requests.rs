@@ -1,4 +1,4 @@
-//! What `http-check send` and our options make of the same header fields: the requests of both.
+//! Compares the requests that `http-check send` and our options make from the same header fields.
 
 use std::sync::{Arc, Mutex};
 
@@ -79,7 +79,8 @@ const REQUESTS: [(&str, &str); 6] = [
     ("PUT", "a body"),
 ];
 
-/// The answer of a WebSocket server (RFC 6455, section 4.2.2), or of another that switches.
+/// Returns the answer of a WebSocket server (RFC 6455, section 4.2.2), or of a server that switches
+/// to another protocol.
 fn switch(head: &[u8]) -> Vec<u8> {
     let head = String::from_utf8_lossy(head);
     let field = |wanted: &str| {
@@ -102,7 +103,7 @@ fn switch(head: &[u8]) -> Vec<u8> {
         .into_bytes()
 }
 
-/// The cases, and where the requests of each are kept.
+/// Returns the cases, and the store for the requests of each case.
 fn table() -> (Vec<Case>, Vec<Arc<Mutex<Vec<Vec<u8>>>>>) {
     let root = Authority::root("Root");
     let leaf = root.issue(Draft::leaf(&[NAME]));
@@ -161,7 +162,8 @@ fn table() -> (Vec<Case>, Vec<Arc<Mutex<Vec<Vec<u8>>>>>) {
     (cases, heads)
 }
 
-/// The lines of a head without the fields that only our check sends, sorted; names in lower case.
+/// Returns the lines of a head, sorted, with names in lower case. Fields that only our check sends
+/// are left out.
 fn lines(head: &[u8], fields: &str) -> Vec<String> {
     let text = String::from_utf8_lossy(head).into_owned();
     let lines = text.split("\r\n").take_while(|line| !line.is_empty());
@@ -171,7 +173,7 @@ fn lines(head: &[u8], fields: &str) -> Vec<String> {
     });
     let ours = |line: &String| {
         (line.starts_with("user-agent: ") && !fields.contains("User-Agent"))
-            // Both make one up.
+            // Both programs choose the key themselves.
             || (line.starts_with("sec-websocket-key: ") && !fields.contains("Sec-WebSocket-Key"))
             || (line.starts_with("accept: ") && !fields.contains("\"Accept\""))
     };
@@ -188,7 +190,7 @@ fn assert_alike(versions: &[Version], every: usize) {
     let mut different = Vec::new();
     for (case, heads) in cases.iter().zip(heads) {
         let heads = heads.lock().expect("a lock");
-        // Ours came first.
+        // Our request came first.
         let each: Vec<Vec<String>> = heads.iter().map(|head| lines(head, &case.name)).collect();
         if let Some(theirs) = each.iter().find(|lines| **lines != each[0]) {
             different.push(format!(

@@ -1,5 +1,5 @@
-//! sni-check and the bash + curl script that it replaces agree on up and down; where they differ
-//! by design, the row says why.
+//! sni-check and the bash + curl script that it replaces must agree on up and down. If they differ
+//! by design, the row gives the reason.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -15,14 +15,14 @@ use crate::support::{dead_port, peer, program};
 
 const NAME: &str = "www.example.test";
 
-/// A situation, and whether each of the two calls it up.
+/// A situation, and the verdict of both checks.
 struct Row {
     situation: &'static str,
     port: u16,
     name: &'static str,
     uri: &'static str,
     ours: bool,
-    /// The script's verdict, if it is another by design, and why.
+    /// The script's verdict, if it differs by design, and the reason.
     differs: Option<(bool, &'static str)>,
 }
 

@@ -1,4 +1,4 @@
-//! Servers by the hundred, each with a chain and key of its own.
+//! Hundreds of servers, each with its own chain and key.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -19,12 +19,12 @@ use crate::forge::{Key, chain};
 use crate::support::folder::Folder;
 use crate::support::nginx::Nginx;
 
-/// Servers to be, each on a loopback address of its own.
+/// Servers that are not started yet, each with its own loopback address.
 pub struct Sites {
     folder: Folder,
-    /// For nginx: OpenSSL at the other end.
+    /// The servers that nginx runs, with OpenSSL.
     blocks: String,
-    /// For a server in this process, which sends whatever bytes it is given.
+    /// The servers that run in this process, which can send any bytes.
     odd: Vec<(TcpListener, Arc<ServerConfig>)>,
     port: u16,
 }
@@ -39,7 +39,8 @@ impl Sites {
         }
     }
 
-    /// An address that no other test has: so many ports would hardly be free at once.
+    /// Returns an address that no other test uses. One address would hardly have so many free
+    /// ports.
     fn address(&self) -> (String, u16) {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -50,8 +51,8 @@ impl Sites {
         (address, port)
     }
 
-    /// A server that sends this chain; its address and port. Keys that OpenSSL has made are served by
-    /// nginx, which takes only certificates that it can read.
+    /// Adds a server that sends this chain, and returns its address and port. nginx serves keys
+    /// made by OpenSSL, but only with certificates that nginx can read.
     pub fn add(&mut self, sent: &[&[u8]], key: &Key) -> (String, u16) {
         if key.quick.is_none() {
             return self.nginx(&chain(sent), &key.pem, "");
@@ -63,8 +64,8 @@ impl Sites {
         (address, port)
     }
 
-    /// An nginx with this chain and key, both PEM, and more directives. OpenSSL's rules about what may
-    /// be served are switched off.
+    /// Adds an nginx with this chain and key (both PEM) and additional directives. OpenSSL's
+    /// restrictions on certificates and keys are switched off.
     pub fn nginx(&mut self, chain: &str, key: &str, more: &str) -> (String, u16) {
         let (address, port) = self.address();
         let chain = self.folder.file(&format!("{address}-{port}.crt"), chain);
@@ -78,12 +79,12 @@ impl Sites {
         (address, port)
     }
 
-    /// A file beside the servers' own, and its path.
+    /// Writes a file next to the servers' files, and returns its path.
     pub fn file(&self, name: &str, content: &str) -> String {
         self.folder.file(name, content)
     }
 
-    /// Starts them all. nginx and the files are there as long as what it gives is kept.
+    /// Starts all servers. nginx and the files exist as long as the returned values.
     pub fn start(self) -> (Nginx, Folder) {
         let Sites {
             folder,
@@ -97,7 +98,7 @@ impl Sites {
     }
 }
 
-/// Sends one chain, whatever it is.
+/// Sends one chain, without any checks.
 #[derive(Debug)]
 struct Always(Arc<CertifiedKey>);
 

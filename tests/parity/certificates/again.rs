@@ -1,4 +1,4 @@
-//! Certificates that are their own issuer, made again, or issued by several.
+//! Certificates that are their own issuer, renewed, or issued by several issuers.
 
 use super::{NAME, Table};
 use crate::forge::{
@@ -120,7 +120,7 @@ fn self_signed(table: &mut Table) {
     );
 }
 
-/// A root made again with its name and key.
+/// A root renewed with the same name and key.
 fn renewed(table: &mut Table) {
     let draft = |begin, end| Draft::ca("Root").between(days(begin), days(end));
     let root = draft(-900, 100).self_signed(Key::new());
@@ -175,7 +175,7 @@ fn renewed(table: &mut Table) {
         &leaf.key,
         &[&now],
     );
-    // An intermediate made again.
+    // A renewed intermediate.
     let ended = root.certify(
         &Draft::ca("Middle").between(days(-9), days(-2)),
         &middle.key,

@@ -1,4 +1,4 @@
-//! Which certificates lead from the server's to a root.
+//! Which certificates lead from the server's certificate to a root.
 
 use super::{NAME, Table};
 use crate::forge::{
@@ -161,7 +161,7 @@ fn same_name(table: &mut Table) {
         &of_root.key,
         &[&rsa.der, &root.der],
     );
-    // A chain in which everybody has the same name.
+    // A chain in which every certificate has the same name.
     let b = root.issue(Draft::ca("Root"));
     let c = b.issue(Draft::ca("Root"));
     let same = c.issue(Draft::leaf(&[NAME]));
@@ -202,7 +202,7 @@ fn long(table: &mut Table) {
     }
 }
 
-/// The same name, spelled differently by the issuer and by whom it issued.
+/// The same name, spelled differently in the issuer's certificate and in the issued certificate.
 fn spellings(table: &mut Table) {
     let of = |tag, text: &[u8]| name(&[(CN, tag, text)]);
     let as_cased = of(UTF8, b"my  root ");
@@ -275,7 +275,7 @@ fn spellings(table: &mut Table) {
     }
 }
 
-/// authorityKeyIdentifier and subjectKeyIdentifier.
+/// The extensions authorityKeyIdentifier and subjectKeyIdentifier.
 fn identifiers(table: &mut Table) {
     let subject = |id: &[u8]| extension("2.5.29.14", false, &tlv(4, &[id]));
     let authority = |id: &[u8]| extension("2.5.29.35", false, &tlv(0x30, &[&tlv(0x80, &[id])]));

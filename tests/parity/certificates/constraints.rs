@@ -9,7 +9,7 @@ pub fn cases(table: &mut Table) {
 }
 
 fn path_lengths(table: &mut Table) {
-    // The root's limit, the upper's, the lower's.
+    // The path lengths of the root, the upper and the lower intermediate.
     for limits in [
         [None, None, None],
         [Some(0), None, None],
@@ -35,7 +35,7 @@ fn path_lengths(table: &mut Table) {
             &leaf.key,
             &[&root.der],
         );
-        // A CA that has issued itself another key does not count.
+        // A certificate that a CA has issued to itself for another key does not count.
         let again = upper.issue(ca("Upper", limits[2]));
         let leaf = again.issue(Draft::leaf(&[NAME]));
         let sent: [&[u8]; 3] = [&leaf.der, &again.der, &upper.der];

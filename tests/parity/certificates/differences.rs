@@ -1,4 +1,4 @@
-//! What the two judge differently, and why.
+//! The cases that HAProxy and sni-check judge differently, and the reasons.
 
 use crate::differences::Differences;
 use crate::harness::Differs;

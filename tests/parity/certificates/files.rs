@@ -1,4 +1,4 @@
-//! What `ca-file` may be.
+//! What a `ca-file` may contain.
 
 use super::{NAME, Table};
 use crate::forge::{Authority, Draft, Key, basic, chain, days, oid, pem, tlv};
@@ -92,7 +92,7 @@ fn surroundings(table: &mut Table) {
     table.judge_by_file("no file", &[&leaf.der], &leaf.key, &missing);
 }
 
-/// One odd certificate among good ones.
+/// Files with one odd certificate among good certificates.
 fn odd_ones(table: &mut Table) {
     let root = Authority::root("Root");
     let leaf = root.issue(Draft::leaf(&[NAME]));
@@ -151,7 +151,7 @@ fn odd_ones(table: &mut Table) {
     }
 }
 
-/// OpenSSL's own form: a certificate and what it is trusted for.
+/// OpenSSL's own form: a certificate with trust settings.
 fn trusted(table: &mut Table) {
     let root = Authority::root("Root");
     let middle = root.issue(Draft::ca("Middle"));

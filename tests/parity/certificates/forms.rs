@@ -75,7 +75,8 @@ pub fn cases(table: &mut Table) {
     );
 }
 
-/// A leaf, an intermediate and a root, each changed in this way; two of them with a look at the dates.
+/// Changes a leaf, an intermediate and a root in this way. The last of these cases and one more leaf
+/// use --warn-cert-days, for which sni-check reads the dates.
 fn everywhere(table: &mut Table, what: &str, change: impl Fn(Draft) -> Draft) {
     table
         .everywhere(what, &change)

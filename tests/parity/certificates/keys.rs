@@ -1,4 +1,4 @@
-//! Keys and signatures, at each place of the chain.
+//! Keys and signatures, at each position in the chain.
 
 use super::{NAME, Table};
 use crate::forge::{Algorithm, Authority, Draft, Key};
@@ -52,7 +52,7 @@ pub fn cases(table: &mut Table) {
     }
 }
 
-/// The key at each place of the chain: what it signs is signed with this algorithm.
+/// Puts a key at each position in the chain, and signs with this algorithm.
 fn places(table: &mut Table, what: &str, key: Key, algorithm: Option<Algorithm>) {
     let same = || Key {
         pem: key.pem.clone(),

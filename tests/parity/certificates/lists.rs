@@ -1,4 +1,4 @@
-//! Families of revocation lists: which list OpenSSL takes for which certificate, and what it makes of
+//! Families of revocation lists: which list OpenSSL uses for which certificate, and how it reads
 //! each extension of a list and of its entries.
 
 use super::{NAME, Table};
@@ -18,13 +18,13 @@ const AUTHORITY: &str = "2.5.29.35";
 const KEY_ID: &str = "2.5.29.14";
 const FRESHEST: &str = "2.5.29.46";
 
-/// What a list is for a server's certificate: the root's own, or that of an intermediate. The root needs
-/// a list in some versions of HAProxy only.
+/// The scene in which a list is used: a list of the root, or of an intermediate, for a server's
+/// certificate. Only some versions of HAProxy need a list for the root itself.
 struct Scene {
     root: Authority,
     middle: Authority,
     leaf: Authority,
-    /// The case without lists.
+    /// The index of the case without lists.
     case: usize,
     name: String,
 }
@@ -32,7 +32,7 @@ struct Scene {
 const LEAF: &[u8] = &[0x77];
 
 impl Scene {
-    /// Root, intermediate and leaf, changed in these ways.
+    /// Builds the root, the intermediate and the leaf, with these changes.
     fn new(
         table: &mut Table,
         name: &str,
@@ -62,7 +62,7 @@ impl Scene {
         }
     }
 
-    /// A case with these lists and the usual one of the root.
+    /// Adds a case with these lists and the usual list of the root.
     fn judge(&self, table: &mut Table, what: &str, lists: &[Vec<u8>]) {
         let usual = self.root.revoke(&List::new(&[]));
         self.judge_exactly(table, what, &[&[usual][..], lists].concat());
@@ -108,18 +108,18 @@ fn directory(name: &[u8]) -> Vec<u8> {
     tlv(0xa4, &[name])
 }
 
-/// A DistributionPointName of these GeneralNames.
+/// Returns a DistributionPointName of these GeneralNames.
 fn full(names: &[Vec<u8>]) -> Vec<u8> {
     tlv(0xa0, &[&tlv(0xa0, &[&names.concat()])])
 }
 
-/// A DistributionPointName relative to the issuer.
+/// Returns a DistributionPointName relative to the issuer.
 fn relative(text: &str) -> Vec<u8> {
     let attribute = tlv(0x30, &[&oid(CN), &tlv(UTF8, &[text.as_bytes()])]);
     tlv(0xa0, &[&tlv(0xa1, &[&attribute])])
 }
 
-/// A BIT STRING's content.
+/// Returns the content of a BIT STRING.
 fn bits(tag: u8, bytes: &[u8]) -> Vec<u8> {
     tlv(tag, &[&[0], bytes])
 }
@@ -127,7 +127,7 @@ fn bits(tag: u8, bytes: &[u8]) -> Vec<u8> {
 const ONE: &str = "http://lists.example.test/one.crl";
 const TWO: &str = "http://lists.example.test/two.crl";
 
-/// What a certificate says about where its lists are: values of cRLDistributionPoints.
+/// The places that a certificate can name for its lists: values of cRLDistributionPoints.
 fn points() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     let point = |parts: &[Vec<u8>]| tlv(0x30, &[&parts.concat()]);
     let some = |byte| bits(0x81, &[byte]);
@@ -196,7 +196,7 @@ fn points() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     ]
 }
 
-/// What a list says it is about: values of issuingDistributionPoint.
+/// The scopes that a list can have: values of issuingDistributionPoint.
 fn scopes_of_lists() -> Vec<(&'static str, Option<Vec<u8>>)> {
     let yes = |tag| tlv(tag, &[&[0xff]]);
     let point = |parts: &[Vec<u8>]| Some(tlv(0x30, &[&parts.concat()]));
@@ -264,7 +264,7 @@ fn point_scene(table: &mut Table, what: &str, points: Option<&[Vec<u8>]>, of_ca:
     }
 }
 
-/// Every scope of a list with every place that a certificate names.
+/// Combines every scope of a list with every place that a certificate names.
 fn scopes(table: &mut Table) {
     let mut all: Vec<(&str, Option<Vec<Vec<u8>>>)> = vec![("points absent", None)];
     all.extend(
@@ -295,7 +295,7 @@ fn scopes(table: &mut Table) {
     }
 }
 
-/// Two lists, of which one names the certificate: which of them counts?
+/// Two lists, and only one of them revokes the certificate. Which of the two counts?
 fn pairs(table: &mut Table) {
     let mut all: Vec<(&str, Option<Vec<Vec<u8>>>)> = vec![("points absent", None)];
     let chosen = [
@@ -317,7 +317,7 @@ fn pairs(table: &mut Table) {
         );
         for (row, (one, first)) in scopes_of_lists().into_iter().enumerate() {
             for (column, (other, second)) in scopes_of_lists().into_iter().take(13).enumerate() {
-                // A third of them, from every row and column.
+                // Only a third of the pairs, but from every row and column.
                 if (row + column) % 3 != 0 {
                     continue;
                 }
@@ -358,7 +358,7 @@ fn pairs(table: &mut Table) {
     }
 }
 
-/// What a list says about whose it is.
+/// How a list identifies its issuer.
 fn authorities(table: &mut Table) {
     let own_id: &[u8] = b"own key";
     let key_id = |id: &[u8]| extension(KEY_ID, false, &tlv(4, &[id]));
@@ -530,7 +530,7 @@ fn list_extensions(table: &mut Table) {
     }
 }
 
-/// Extensions of an entry, of the certificate or of another.
+/// Extensions of an entry, for this certificate or for another certificate.
 fn entry_extensions(table: &mut Table) {
     let scene = Scene::new(
         table,
@@ -598,7 +598,7 @@ fn entry_extensions(table: &mut Table) {
             scene.judge(table, &what, &[scene.middle.revoke(&list)]);
         }
     }
-    // An entry without an issuer has that of the entry before.
+    // An entry without an issuer has the issuer of the previous entry.
     let other = extension(ENTRY_ISSUER, true, &issuer(&cn("Other")));
     let own = extension(ENTRY_ISSUER, true, &issuer(&cn("Middle")));
     for (what, entries) in [
@@ -725,7 +725,7 @@ fn namesakes(table: &mut Table) {
             scene.judge_exactly(table, what, &lists);
         }
     }
-    // A key that was replaced: the root has issued itself a certificate for a new key.
+    // The root has a new key, and has issued itself a certificate for it.
     let root = Authority::root("Root");
     let new = root.issue(Draft {
         serial: vec![0x70],
@@ -765,7 +765,7 @@ fn namesakes(table: &mut Table) {
     }
 }
 
-/// When a list was made, and when the next is due.
+/// When a list was made, and when the next list is due.
 fn times(table: &mut Table) {
     let scene = Scene::new(table, "times of a list", |middle| middle, |leaf, _| leaf);
     let utc = |text: &str| tlv(23, &[text.as_bytes()]);
@@ -1049,7 +1049,7 @@ fn forms(table: &mut Table) {
     }
 }
 
-/// Lists and certificates in files of the other kind.
+/// Lists in the CA file, and certificates in the CRL file.
 fn files(table: &mut Table) {
     let scene = Scene::new(table, "files", |middle| middle, |leaf, _| leaf);
     let list = |authority: &Authority, serials: &[u8]| {
@@ -1101,7 +1101,7 @@ fn files(table: &mut Table) {
     }
 }
 
-/// Lists that only add to others.
+/// Delta lists, which only add entries to other lists.
 fn deltas(table: &mut Table) {
     let fresh = |draft: Draft| draft.with(extension(FRESHEST, false, &tlv(0x30, &[])));
     for (what, scene) in [

@@ -1,5 +1,5 @@
-//! Families of names that are asked for literally: with dots and hyphens at their ends, addresses, other
-//! spellings; and extensions with bytes around what they mean.
+//! Families of names that are compared literally: dots and hyphens at the ends, addresses, and
+//! other spellings. Also extensions with extra bytes after the value.
 
 use super::{NAME, Table};
 use crate::forge::{
@@ -44,7 +44,7 @@ const ASKED: [&str; 26] = [
     "a--b.example.test",
 ];
 
-/// Names of certificates for a name that is asked for.
+/// Returns names of certificates to compare with a requested name.
 fn names_for(asked: &str) -> Vec<String> {
     let bare = asked.trim_end_matches('.');
     let parent = asked.split_once('.').map_or("", |(_, parent)| parent);
@@ -112,8 +112,8 @@ fn verified_names(table: &mut Table) {
     }
 }
 
-/// HAProxy verifies the name that it sends, whatever `verifyhost` says: only where both are the same name
-/// can the two be compared.
+/// HAProxy always verifies the name that it sends, and ignores `verifyhost`. The two programs can
+/// only be compared if both names are the same.
 fn both_names(table: &mut Table) {
     for names in [
         &[NAME][..],
@@ -136,7 +136,7 @@ fn both_names(table: &mut Table) {
     }
 }
 
-/// OpenSSL reads the first element of an extension's value and ignores what follows.
+/// OpenSSL reads the first element of an extension's value and ignores the following bytes.
 fn trailing_bytes(table: &mut Table) {
     let sequence = |parts: &[&[u8]]| tlv(0x30, parts);
     let after = |value: &[u8], more: &[u8]| [value, more].concat();
@@ -193,7 +193,7 @@ fn trailing_bytes(table: &mut Table) {
             draft
         });
     }
-    // Names that are none, beside ours.
+    // Entries that aren't valid names, next to our name.
     for (what, entry) in [
         ("an other name without a value", tlv(0xa0, &[&oid("1.2.3")])),
         ("an other name that is none", tlv(0xa0, &[b"x"])),
@@ -225,7 +225,7 @@ fn trailing_bytes(table: &mut Table) {
     }
 }
 
-/// Keys of issuers that nobody uses any more.
+/// Keys of issuers that are no longer in common use.
 fn other_keys(table: &mut Table) {
     for bits in ["1024", "2048"] {
         let parameters = openssl(
@@ -310,7 +310,7 @@ fn other_keys(table: &mut Table) {
     }
 }
 
-/// A root, and an intermediate, with this key.
+/// A root and an intermediate with this key.
 fn issued_by(table: &mut Table, what: &str, key: impl Fn() -> Key) {
     let root = Draft::ca("Root").self_signed(key());
     let leaf = root.issue(Draft::leaf(&[NAME]));

@@ -1,4 +1,4 @@
-//! What the server's certificate and its chain may be.
+//! Cases about the server's certificate and its chain.
 
 mod again;
 mod chains;
@@ -21,10 +21,10 @@ use crate::harness::{Case, Differs, compare};
 use crate::sites::Sites;
 use crate::support::haproxy::{installed, versions};
 
-/// What a server is asked for, and what its certificate has to be for.
+/// The name that the checks ask for, and that the certificate must be for.
 const NAME: &str = "www.example.test";
 
-/// The cases, and the servers to be that they are about.
+/// The cases, and the servers that they need.
 struct Table {
     sites: Sites,
     cases: Vec<Case>,
@@ -40,7 +40,7 @@ impl Table {
         }
     }
 
-    /// A server that sends this chain, its own certificate first, judged by the roots in a file.
+    /// Adds a case: a server that sends this chain (leaf first), verified with the roots in a file.
     fn judge_by_file(&mut self, name: &str, sent: &[&[u8]], key: &Key, file: &str) -> &mut Case {
         let (address, port) = self.sites.add(sent, key);
         self.cases.push(Case {
@@ -55,20 +55,20 @@ impl Table {
         self.cases.last_mut().expect("just pushed")
     }
 
-    /// The same, by these roots.
+    /// Adds a case like `judge_by_file`, with these roots.
     fn judge(&mut self, name: &str, sent: &[&[u8]], key: &Key, roots: &[&[u8]]) -> &mut Case {
         let file = self.file("roots.pem", &chain(roots));
         self.judge_by_file(name, sent, key, &file)
     }
 
-    /// The same for a certificate that the usual root issues and that is sent alone.
+    /// Adds a case: the server sends only this certificate, which the usual root has issued.
     fn leaf(&mut self, name: &str, draft: Draft) -> &mut Case {
         let leaf = self.root.issue(draft);
         let root = self.root.der.clone();
         self.judge(name, &[&leaf.der], &leaf.key, &[&root])
     }
 
-    /// The same for a leaf below this intermediate, which is sent, and this root.
+    /// Adds a case: the server sends a leaf and this intermediate, which is below this root.
     fn below(&mut self, name: &str, root: &Authority, middle: Draft) -> &mut Case {
         let middle = root.issue(middle);
         let leaf = middle.issue(Draft::leaf(&[NAME]));
@@ -76,7 +76,8 @@ impl Table {
         self.judge(name, &sent, &leaf.key, &[&root.der])
     }
 
-    /// A leaf, an intermediate and a root, each changed in this way; gives the last of these cases.
+    /// Adds cases in which the leaf, the intermediate or the root is changed. Returns the last of
+    /// these cases.
     fn everywhere(&mut self, what: &str, change: impl Fn(Draft) -> Draft) -> &mut Case {
         self.leaf(&format!("leaf: {what}"), change(Draft::leaf(&[NAME])));
         let (root, middle) = (Authority::root("Root"), change(Draft::ca("Middle")));
@@ -87,7 +88,8 @@ impl Table {
         self.judge(&name, &[&leaf.der], &leaf.key, &[&root.der])
     }
 
-    /// An earlier case once more with these words, HAProxy's and ours: the same server judged otherwise.
+    /// Repeats an earlier case with additional words for HAProxy and for us. The server is the
+    /// same.
     fn again(&mut self, name: &str, from: usize, theirs: &str, ours: &str) -> &mut Case {
         let mut case = self.cases[from].clone();
         case.name = name.to_owned();
@@ -96,7 +98,7 @@ impl Table {
         case.with(theirs, ours)
     }
 
-    /// A file of the next case's own.
+    /// Writes a file that only the next case uses.
     fn file(&self, name: &str, content: &str) -> String {
         let number = self.cases.len();
         self.sites.file(&format!("of-{number}/{name}"), content)
@@ -104,14 +106,14 @@ impl Table {
 }
 
 impl Case {
-    /// With another name than the usual one.
+    /// Replaces the usual name with this name.
     fn asked_for(&mut self, name: &str) -> &mut Case {
         self.server = self.server.replace(NAME, name);
         self.options = self.options.replace(NAME, name);
         self
     }
 
-    /// With these words more, HAProxy's and ours.
+    /// Adds words for HAProxy and for us.
     fn with(&mut self, theirs: &str, ours: &str) -> &mut Case {
         self.server = format!("{} {theirs}", self.server);
         self.options = format!("{} {ours}", self.options);
@@ -138,7 +140,7 @@ fn table() -> Table {
     table
 }
 
-/// Every fifth case; `make parity` has them all.
+/// Runs every fifth case. `make parity` runs all of them.
 #[test]
 fn the_installed_haproxy_judges_certificates_as_we_do() {
     let Table { sites, cases, .. } = table();
@@ -156,7 +158,7 @@ fn the_installed_haproxy_judges_certificates_as_we_do() {
 fn every_haproxy_judges_certificates_as_we_do() {
     let Table { sites, cases, .. } = table();
     let _running = sites.start();
-    // ONLY=words,words: the cases whose names have one of these in them.
+    // ONLY=words,words selects the cases whose names contain one of these words.
     let only = std::env::var("ONLY").unwrap_or_default();
     let wanted = |case: &Case| only.split(',').any(|part| case.name.contains(part));
     let cases: Vec<Case> = cases.into_iter().filter(wanted).collect();

@@ -1,4 +1,4 @@
-//! Which names a certificate is for.
+//! Which names a certificate covers.
 
 use super::{NAME, Table};
 use crate::forge::{

@@ -1,5 +1,5 @@
-//! Families of name constraints: every kind of name against every kind of subtree, and authorities that
-//! have issued certificates to themselves.
+//! Families of name constraints: every kind of name with every kind of subtree, and authorities
+//! that have issued certificates to themselves.
 
 use super::{NAME, Table};
 use crate::forge::{
@@ -16,7 +16,7 @@ pub fn cases(table: &mut Table) {
     self_issued(table);
 }
 
-/// A GeneralSubtree.
+/// Returns a GeneralSubtree.
 fn subtree(base: &[u8], more: &[u8]) -> Vec<u8> {
     tlv(0x30, &[base, more])
 }
@@ -34,7 +34,7 @@ fn other(kind: &str, value: &[u8]) -> Vec<u8> {
     [oid(kind), tlv(0xa0, &[value])].concat()
 }
 
-/// Leaves and constraints, one intermediate between root and leaf.
+/// Adds a case with one intermediate between root and leaf, for a leaf and a constraint.
 fn judge(table: &mut Table, what: &str, constraint: &[u8], leaf: &Draft) {
     let root = Authority::root("Root");
     let middle = root.issue(Draft::ca("Middle").with(constraint.to_vec()));
@@ -43,7 +43,7 @@ fn judge(table: &mut Table, what: &str, constraint: &[u8], leaf: &Draft) {
     table.judge(&format!("subtrees: {what}"), &sent, &leaf.key, &[&root.der]);
 }
 
-/// A leaf with this name beside ours.
+/// Returns a leaf with this name in addition to our name.
 fn beside(number: u8, value: &[u8]) -> Draft {
     let names = alternative_names(&[(2, NAME.as_bytes()), (number, value)]);
     Draft::new(cn("a server")).with(names)
@@ -173,7 +173,7 @@ fn hosts(table: &mut Table) {
             );
         }
     }
-    // Common names that look like those of hosts, and others.
+    // Common names that look like host names, and other common names.
     for common in [
         "www.example.test",
         "other.test",
@@ -298,7 +298,7 @@ fn several(table: &mut Table) {
     ] {
         judge(table, what, &value, &Draft::leaf(&[NAME]));
     }
-    // Directory names: parts of the subject, from the left.
+    // A constraint on directory names applies to the beginning of the subject.
     let company = |tag: u8, text: &[u8]| name(&[(O, tag, text)]);
     let both = name(&[(O, UTF8, b"Company"), (CN, UTF8, b"a server")]);
     let joined = tlv(

@@ -14,7 +14,7 @@ pub fn cases(table: &mut Table) {
     without(table);
 }
 
-/// A leaf, an intermediate and a root, each changed in this way, and a root above an intermediate.
+/// Changes a leaf, an intermediate and a root in this way, and a root above an intermediate.
 fn everywhere(table: &mut Table, what: &str, change: impl Fn(Draft) -> Draft) {
     table.everywhere(what, &change);
     let root = change(Draft::ca("Root")).self_signed(Key::new());
@@ -274,7 +274,7 @@ fn extensions() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// What lacks, or is there twice.
+/// Fields and extensions that are missing or occur twice.
 fn without(table: &mut Table) {
     let drop = |kind: &'static str| {
         move |mut draft: Draft| {

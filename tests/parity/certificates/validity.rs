@@ -1,4 +1,4 @@
-//! From when until when.
+//! Validity periods.
 
 use super::{NAME, Table};
 use crate::forge::{Authority, Draft, days, generalized, tlv};

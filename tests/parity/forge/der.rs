@@ -1,6 +1,6 @@
 //! The elements of DER, names and times.
 
-/// One element of DER.
+/// Returns one element of DER.
 pub fn tlv(tag: u8, content: &[&[u8]]) -> Vec<u8> {
     let content = content.concat();
     let length = content.len();
@@ -48,7 +48,7 @@ pub fn oid(dotted: &str) -> Vec<u8> {
     tlv(6, &[&content])
 }
 
-/// A distinguished name of these attributes: OID, string type, bytes.
+/// Returns a distinguished name of these attributes: OID, string type, bytes.
 pub fn name(attributes: &[(&str, u8, &[u8])]) -> Vec<u8> {
     let parts: Vec<Vec<u8>> = attributes
         .iter()
@@ -63,24 +63,24 @@ pub fn name(attributes: &[(&str, u8, &[u8])]) -> Vec<u8> {
 pub const CN: &str = "2.5.4.3";
 pub const O: &str = "2.5.4.10";
 
-/// A name that is a common name alone.
+/// Returns a name with only a common name.
 pub fn cn(text: &str) -> Vec<u8> {
     name(&[(CN, UTF8, text.as_bytes())])
 }
 
-/// As in a BMPString.
+/// Encodes a text for a BMPString.
 pub fn utf16(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_be_bytes).collect()
 }
 
-/// As in a UniversalString.
+/// Encodes a text for a UniversalString.
 pub fn utf32(text: &str) -> Vec<u8> {
     text.chars()
         .flat_map(|c| u32::from(c).to_be_bytes())
         .collect()
 }
 
-/// A time so many days from now, as UTCTime.
+/// Returns the time this number of days from now, as UTCTime.
 pub fn days(from_now: i64) -> Vec<u8> {
     let time = time::OffsetDateTime::now_utc() + time::Duration::days(from_now);
     let text = format!(
@@ -95,7 +95,7 @@ pub fn days(from_now: i64) -> Vec<u8> {
     tlv(23, &[text.as_bytes()])
 }
 
-/// GeneralizedTime.
+/// Returns a GeneralizedTime.
 pub fn generalized(text: &str) -> Vec<u8> {
     tlv(24, &[text.as_bytes()])
 }

@@ -1,4 +1,4 @@
-//! Keys, and how they sign.
+//! Keys and signatures.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -11,7 +11,7 @@ use super::der::{SEQUENCE, oid, tlv};
 use crate::support::folder::Folder;
 use crate::support::program;
 
-/// A signature algorithm, and how OpenSSL is told to sign with it.
+/// A signature algorithm, and the options that make OpenSSL sign with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     Ecdsa(&'static str),
@@ -69,7 +69,7 @@ fn pss(hash: &str) -> Vec<u8> {
     tlv(SEQUENCE, &[&oid("1.2.840.113549.1.1.10"), &parameters])
 }
 
-/// A key, which signs in this process if it is P-256, else by OpenSSL.
+/// A key. P-256 keys sign in this process, OpenSSL signs with all others.
 pub struct Key {
     pub pem: String,
     pub spki: Vec<u8>,
@@ -78,7 +78,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// On P-256.
+    /// Makes a P-256 key.
     pub fn new() -> Key {
         let key = KeyPair::generate().expect("a key");
         let spki = SubjectPublicKeyInfoDer::from_pem_slice(key.public_key_pem().as_bytes());
@@ -90,7 +90,7 @@ impl Key {
         }
     }
 
-    /// By `openssl genpkey` with these words, signing like this unless told otherwise.
+    /// Makes a key by `openssl genpkey` with these words. It signs with this algorithm by default.
     pub fn made(words: &[&str], algorithm: Algorithm) -> Key {
         let made = program("openssl")
             .args(["genpkey", "-quiet", "-algorithm"])
@@ -108,13 +108,13 @@ impl Key {
         }
     }
 
-    /// An RSA key of so many bits.
+    /// Makes an RSA key with this number of bits.
     pub fn rsa(bits: u32) -> Key {
         let size = format!("rsa_keygen_bits:{bits}");
         Key::made(&["RSA", "-pkeyopt", &size], Algorithm::Rsa("sha256"))
     }
 
-    /// A key on another curve.
+    /// Makes a key on another curve.
     pub fn curve(curve: &str, hash: &'static str) -> Key {
         let curve = format!("ec_paramgen_curve:{curve}");
         Key::made(&["EC", "-pkeyopt", &curve], Algorithm::Ecdsa(hash))
@@ -149,7 +149,7 @@ impl Key {
     }
 }
 
-/// What OpenSSL prints, given this as its input.
+/// Returns the output of OpenSSL for this input.
 pub fn openssl(words: &[&str], input: &[u8]) -> Vec<u8> {
     let mut process = program("openssl")
         .args(words)

@@ -1,32 +1,32 @@
-//! Revocation lists.
+//! Builds revocation lists from bytes.
 
 use super::der::{SEQUENCE, days, tlv};
 use super::extension::extension;
 use super::{Algorithm, Authority};
 
-/// A revocation list to be (RFC 5280, section 5.1).
+/// A revocation list before it is signed (RFC 5280, section 5.1).
 #[derive(Clone)]
 pub struct List {
-    /// `None` is version 1.
+    /// The version. `None` means version 1.
     pub version: Option<u8>,
     pub this_update: Vec<u8>,
     pub next_update: Option<Vec<u8>>,
-    /// Serial numbers.
+    /// Serial numbers of one byte each.
     pub revoked: Vec<u8>,
-    /// Why those are revoked.
+    /// The reason for all entries of `revoked`.
     pub reason: Option<u8>,
     pub extensions: Vec<Vec<u8>>,
-    /// Entries as they are, in place of `revoked`.
+    /// Encoded entries that replace `revoked`.
     pub entries: Vec<Vec<u8>>,
-    /// Another name for the issuer than its own.
+    /// An issuer name that replaces the issuer's own name.
     pub issuer: Option<Vec<u8>>,
-    /// Another algorithm than the issuer's key has by itself.
+    /// An algorithm that replaces the default of the issuer's key.
     pub algorithm: Option<Algorithm>,
-    /// Another algorithm within what is signed.
+    /// Another algorithm inside the signed part.
     pub inner_algorithm: Option<Algorithm>,
 }
 
-/// An entry of a list: a serial number and extensions.
+/// Returns an entry of a list: a serial number and extensions.
 pub fn entry(serial: &[u8], extensions: &[Vec<u8>]) -> Vec<u8> {
     let extensions = match extensions.is_empty() {
         true => Vec::new(),
@@ -51,7 +51,7 @@ impl List {
         }
     }
 
-    /// With these extensions, too.
+    /// Adds extensions.
     pub fn with(mut self, extensions: &[Vec<u8>]) -> List {
         self.extensions.extend_from_slice(extensions);
         self
@@ -59,7 +59,7 @@ impl List {
 }
 
 impl Authority {
-    /// Signs a revocation list: its bytes.
+    /// Signs a revocation list and returns its bytes.
     pub fn revoke(&self, list: &List) -> Vec<u8> {
         let algorithm = list.algorithm.unwrap_or(self.key.algorithm);
         let identifier = algorithm.identifier();

@@ -1,6 +1,6 @@
 //! PEM (RFC 7468).
 
-/// PEM with this label.
+/// Returns PEM with this label.
 pub fn pem(label: &str, der: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut out = format!("-----BEGIN {label}-----\n");
@@ -28,7 +28,7 @@ fn base64(bytes: &[u8]) -> String {
     out
 }
 
-/// Certificates as PEM, one after the other.
+/// Returns certificates as PEM, one after the other.
 pub fn chain(certificates: &[&[u8]]) -> String {
     let each = certificates.iter().map(|der| pem("CERTIFICATE", der));
     each.collect()

@@ -1,4 +1,4 @@
-//! What only GnuTLS can be told.
+//! Settings that only a GnuTLS server has.
 
 use std::net::TcpStream;
 use std::process::Stdio;

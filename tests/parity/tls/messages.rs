@@ -1,4 +1,4 @@
-//! Handshake messages as no library sends them: every case changes one thing.
+//! Handshake messages that no library sends. Every case changes one thing.
 
 use super::Table;
 use super::handmade::{
@@ -21,7 +21,7 @@ pub fn cases(table: &mut Table) {
 
 type Make = fn() -> Script;
 
-/// The peers of both versions, with a P-256 key.
+/// Servers of both TLS versions, with a P-256 key.
 const VERSIONS: [(&str, Make); 2] = [("1.2", Script::tls12), ("1.3", Script::tls13)];
 
 fn judge(table: &mut Table, name: &str, kind: &str, script: Script) {
@@ -31,19 +31,19 @@ fn judge(table: &mut Table, name: &str, kind: &str, script: Script) {
     case.differs = RULES;
 }
 
-/// What breaks a rule of TLS is DOWN here if it is DOWN in HAProxy. Where HAProxy lets it pass, the line
-/// says that this is a limit.
+/// A server that breaks a rule of TLS must be DOWN in sni-check if it is DOWN in HAProxy. If
+/// HAProxy accepts it, our line must report a limit.
 const RULES: Differs = Differs::PerhapsLimit("what the TLS library here does not take");
-/// Whether a reset is seen in time depends on the moment.
+/// It's a matter of timing whether a program sees a reset.
 const RACE: Differs = Differs::Versions("a reset is seen in time, or not");
 
-/// Types of extensions: all that are assigned and plausible, and some that are not.
+/// Types of extensions: all assigned types that are plausible, and some unassigned types.
 const EXTENSIONS: [u16; 37] = [
     0, 1, 5, 10, 11, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 27, 28, 34, 35, 41, 42, 43,
     44, 45, 47, 48, 49, 50, 51, 57, 13172, 65281, 65037, 0x0a0a, 12345,
 ];
 
-/// What a client would take as the content of an extension.
+/// Returns content that a client would accept for an extension.
 fn plausible(kind: u16) -> Vec<u8> {
     match kind {
         0 | 17 | 18 | 22 | 23 | 35 | 42 | 49 => Vec::new(),
@@ -303,13 +303,13 @@ fn hellos(table: &mut Table) {
     }
 }
 
-/// Adds bytes at the end of a message.
+/// Appends bytes to a message, and corrects its length.
 fn hello_length(hello: &mut Vec<u8>, more: &[u8]) {
     let body = [&hello[4..], more].concat();
     *hello = message(hello[0], &body);
 }
 
-/// A ServerHello with another content of this extension.
+/// Returns a ServerHello with other content in this extension.
 fn replace(hello: Vec<u8>, kind: u16, content: &[u8]) -> Vec<u8> {
     let start = 4 + 2 + 32 + 1 + usize::from(hello[38]) + 3;
     let mut rest = &hello[start + 2..];
@@ -327,7 +327,7 @@ fn replace(hello: Vec<u8>, kind: u16, content: &[u8]) -> Vec<u8> {
     message(2, &[&hello[4..start], &vector(2, &list)].concat())
 }
 
-/// The body of a CertificateRequest of TLS 1.3.
+/// Returns the body of a CertificateRequest of TLS 1.3.
 fn request13(context: &[u8], extensions: &[(u16, Vec<u8>)]) -> Vec<u8> {
     let list = extensions
         .iter()
@@ -339,7 +339,7 @@ fn request13(context: &[u8], extensions: &[(u16, Vec<u8>)]) -> Vec<u8> {
     .concat()
 }
 
-/// The body of a CertificateRequest of TLS 1.2.
+/// Returns the body of a CertificateRequest of TLS 1.2.
 fn request12(types: &[u8], schemes: &[u8], names: &[u8]) -> Vec<u8> {
     [vector(1, types), vector(2, schemes), vector(2, names)].concat()
 }
@@ -546,7 +546,7 @@ fn certificates(table: &mut Table) {
             script,
         );
     }
-    // Stapled answers that nobody asked for.
+    // Stapled OCSP responses that the client didn't ask for.
     let staple = [&[1][..], &vector(3, b"answer")].concat();
     for (what, announced, status) in [
         ("announced and sent", true, Some(staple.clone())),
@@ -691,7 +691,8 @@ fn sequences(table: &mut Table) {
             let Some(Out::Message(message)) = out.first() else {
                 return out;
             };
-            // The second half comes in a record of its own; both are one message of the transcript.
+            // The second half is sent in a record of its own. Both halves are one message of the
+            // transcript.
             let (first, second) = message.split_at(20);
             vec![
                 Out::Message(first.to_vec()),
@@ -751,7 +752,7 @@ fn sequences(table: &mut Table) {
     judge(table, "1.3, no ChangeCipherSpec", "P-256", none);
     let none = Script::tls12().with(Step::ChangeCipherSpec, |_| Vec::new());
     judge(table, "1.2, no ChangeCipherSpec", "P-256", none);
-    // An EncryptedExtensions in the record of the ServerHello, unprotected.
+    // An unencrypted EncryptedExtensions in the record of the ServerHello.
     let joined = Script::tls13().with_message(Step::ServerHello, |hello| {
         [hello, message(8, &[0, 0])].concat()
     });

@@ -1,4 +1,4 @@
-//! What the server's TLS may be: versions, ciphers, key exchanges, signatures, records.
+//! Cases about the server's TLS: versions, ciphers, key exchanges, signatures, records.
 
 mod differences;
 mod gnutls;
@@ -15,10 +15,10 @@ use crate::harness::{Case, Differs, compare};
 use crate::sites::Sites;
 use crate::support::haproxy::{installed, versions};
 
-/// What a server is asked for, and what its certificate is for.
+/// The name that the checks ask for, and that the certificate is for.
 const NAME: &str = "www.example.test";
 
-/// The cases, and the servers to be that they are about.
+/// The cases, and the servers that they need.
 struct Table {
     sites: Sites,
     cases: Vec<Case>,
@@ -26,7 +26,7 @@ struct Table {
     servers: Vec<(&'static str, Authority)>,
     root: Authority,
     ca_file: String,
-    /// What has to live as long as the test.
+    /// Values that must live as long as the test.
     kept: Vec<Box<dyn Any>>,
 }
 
@@ -53,21 +53,21 @@ impl Table {
         }
     }
 
-    /// Certificate and key of this kind, both PEM.
+    /// Returns certificate and key of this kind, both PEM.
     fn server(&self, kind: &str) -> (String, String) {
         let mut all = self.servers.iter();
         let (_, found) = all.find(|(name, _)| *name == kind).expect("a kind of key");
         (chain(&[&found.der]), found.key.pem.clone())
     }
 
-    /// An nginx with a key of this kind and these directives.
+    /// Adds a case with an nginx that has a key of this kind and these directives.
     fn nginx(&mut self, name: &str, kind: &str, directives: &str) -> &mut Case {
         let (certificate, key) = self.server(kind);
         let (address, port) = self.sites.nginx(&certificate, &key, directives);
         self.judge(name, &address, port)
     }
 
-    /// A server that is there already.
+    /// Adds a case with a server that already runs.
     fn judge(&mut self, name: &str, address: &str, port: u16) -> &mut Case {
         let ca_file = &self.ca_file;
         self.cases.push(Case {
@@ -93,7 +93,7 @@ fn table() -> Table {
     table
 }
 
-/// Every fourth case; `make parity` has them all.
+/// Runs every fourth case. `make parity` runs all of them.
 #[test]
 fn the_installed_haproxy_judges_tls_as_we_do() {
     let Table {

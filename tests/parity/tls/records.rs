@@ -1,4 +1,4 @@
-//! The records of a real server, changed on their way where that breaks no signature.
+//! Records of a real server, which a relay changes without breaking a signature.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -7,7 +7,7 @@ use std::thread;
 use super::Table;
 use crate::support::peer;
 
-/// What becomes of the server's first bytes.
+/// A change of the server's first bytes.
 type Change = fn(&[u8]) -> Vec<u8>;
 
 const CHANGES: &[(&str, Change)] = &[
@@ -73,7 +73,7 @@ fn warnings(alerts: &[u8], bytes: &[u8]) -> Vec<u8> {
     [&first, bytes].concat()
 }
 
-/// The first record in several.
+/// Splits the first record into several records.
 fn divided(bytes: &[u8], size: usize) -> Vec<u8> {
     let length = usize::from(u16::from_be_bytes([bytes[3], bytes[4]]));
     let (first, rest) = bytes[5..].split_at(length);
@@ -91,7 +91,7 @@ fn version(bytes: &[u8], version: [u8; 2]) -> Vec<u8> {
     bytes
 }
 
-/// Passes everything on, but for what the server says first.
+/// Passes on all bytes, and changes only the server's first bytes.
 fn relay(client: TcpStream, server: &(String, u16), change: Change) {
     let (address, port) = server;
     let Ok(server) = TcpStream::connect((address.as_str(), *port)) else {
@@ -102,7 +102,7 @@ fn relay(client: TcpStream, server: &(String, u16), change: Change) {
     thread::spawn(move || pass(from, to));
     let mut first = [0; 16_384];
     let (mut server, mut client) = (server, client);
-    // The whole first record comes at once.
+    // The whole first record arrives at once.
     match server.read(&mut first) {
         Ok(length @ 6..) => _ = client.write_all(&change(&first[..length])),
         _ => return,

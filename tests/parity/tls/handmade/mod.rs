@@ -1,5 +1,5 @@
-//! A TLS server made by hand, whose every message a case can replace: no library sends what breaks
-//! the rules.
+//! A handmade TLS server. A case can replace each of its messages, because no library sends
+//! messages that break the rules.
 
 mod records;
 
@@ -18,11 +18,11 @@ pub use self::records::{ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, 
 use self::records::{Keys, Wire, expand_label, extract, hash, prf, sign};
 use crate::support::peer;
 
-/// A message of the server's, or the moment after the handshake.
+/// A message of the server, or the moment after the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     ServerHello,
-    /// Between the ServerHello and what follows it.
+    /// After the ServerHello, and before the next message.
     AfterServerHello,
     EncryptedExtensions,
     CertificateRequest,
@@ -38,16 +38,17 @@ pub enum Step {
     End,
 }
 
-/// What goes out in a step.
+/// What the server sends in a step.
 #[derive(Clone, Debug)]
 pub enum Out {
     /// A handshake message in a record of its own.
     Message(Vec<u8>),
-    /// A record of this type, protected if the connection is by then. It is not part of the transcript.
+    /// A record of this type, encrypted if the connection already is. It isn't part of the
+    /// transcript.
     Record(u8, Vec<u8>),
-    /// These very bytes.
+    /// Exactly these bytes.
     Raw(Vec<u8>),
-    /// A pause: what came before is read before what follows.
+    /// A pause, so that the client reads the earlier bytes before the later bytes are sent.
     Pause,
     /// A TCP reset.
     Reset,
@@ -55,14 +56,15 @@ pub enum Out {
 
 type Edit = Arc<dyn Fn(Step, Vec<Out>) -> Vec<Out> + Send + Sync>;
 
-/// What a server says. Every field is at first as a usual server has it.
+/// The script of a server. The default of every field is that of a usual server.
 #[derive(Clone)]
 pub struct Script {
     pub tls13: bool,
     pub legacy_version: [u8; 2],
-    /// The end of the random (RFC 8446, section 4.1.3).
+    /// The last bytes of the random (RFC 8446, section 4.1.3).
     pub sentinel: Vec<u8>,
-    /// How long a session id of its own is. `None` echoes the client's in TLS 1.3, and is empty in TLS 1.2.
+    /// The length of a session id that the server chooses. With `None`, the server echoes the
+    /// client's id in TLS 1.3, and sends an empty id in TLS 1.2.
     pub session_id: Option<usize>,
     pub suite: Option<[u8; 2]>,
     pub hello_extensions: Vec<(u16, Vec<u8>)>,
@@ -74,18 +76,18 @@ pub struct Script {
     pub status: Option<Vec<u8>>,
     /// The body of a NewSessionTicket.
     pub ticket: Option<Vec<u8>>,
-    /// The signature scheme of the handshake; ECDSA with P-256 unless told otherwise.
+    /// The signature scheme of the handshake. The default is ECDSA with P-256.
     pub scheme: u16,
     pub extended_master_secret: bool,
     pub secure_renegotiation: bool,
-    /// Bytes in place of the curve type and the named curve in a ServerKeyExchange.
+    /// Bytes that replace the curve type and the named curve in a ServerKeyExchange.
     pub curve: Vec<u8>,
     pub edit: Edit,
-    /// The heads of the requests that came.
+    /// The heads of the requests that the server received.
     pub heads: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
-/// The certificate and key that a server has, both PEM.
+/// A server's certificate and key, both PEM.
 #[derive(Clone)]
 pub struct Identity {
     pub chain: Vec<Vec<u8>>,
@@ -103,7 +105,7 @@ impl Identity {
     }
 }
 
-/// `supported_versions` and `key_share`, whose contents the server fills in itself.
+/// `supported_versions` and `key_share`. The server fills in their contents itself.
 pub const SUPPORTED_VERSIONS: u16 = 43;
 pub const KEY_SHARE: u16 = 51;
 
@@ -137,7 +139,7 @@ impl Script {
         }
     }
 
-    /// With what goes out in this step changed.
+    /// Changes what the server sends in this step.
     pub fn with(
         mut self,
         at: Step,
@@ -151,7 +153,7 @@ impl Script {
         self
     }
 
-    /// With the message of this step replaced by another, made of it.
+    /// Replaces the message of this step by a message made from it.
     pub fn with_message(
         self,
         at: Step,
@@ -166,7 +168,7 @@ impl Script {
         })
     }
 
-    /// Serves with this certificate until the test ends; the port.
+    /// Serves with this certificate until the test ends. Returns the port.
     pub fn serve(self, identity: &Identity) -> u16 {
         let identity = identity.clone();
         peer::tcp(move |stream| {
@@ -187,24 +189,24 @@ struct Connection<'a> {
     script: &'a Script,
     identity: &'a Identity,
     transcript: Vec<u8>,
-    /// What goes out in the next write.
+    /// The bytes of the next write.
     pending: Vec<u8>,
 }
 
-/// What is needed of a ClientHello.
+/// The parts of a ClientHello that the server needs.
 struct ClientHello {
     random: Vec<u8>,
     session_id: Vec<u8>,
     key_share: Option<Vec<u8>>,
 }
 
-/// A handshake message with its header.
+/// Returns a handshake message with its header.
 pub fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = (body.len() as u32).to_be_bytes();
     [&[kind], &length[1..], body].concat()
 }
 
-/// A vector with a length of 1, 2 or 3 bytes before it.
+/// Returns a vector with a length of 1, 2 or 3 bytes in front of it.
 pub fn vector(bytes_of_length: usize, content: &[u8]) -> Vec<u8> {
     let length = (content.len() as u32).to_be_bytes();
     [&length[4 - bytes_of_length..], content].concat()
@@ -274,7 +276,7 @@ impl Connection<'_> {
         self.respond()
     }
 
-    /// Sends a step; what it is made of is decided by the script.
+    /// Sends a step, as the script changes it.
     fn send(&mut self, step: Step, default: Vec<Out>) -> io::Result<()> {
         for out in (self.script.edit)(step, default) {
             let bytes = match out {
@@ -302,7 +304,7 @@ impl Connection<'_> {
             };
             self.pending.extend(bytes);
         }
-        // The response and its end come at once, if there is no pause.
+        // Without a pause, the response and the end of the connection are sent at once.
         match step {
             Step::Response => Ok(()),
             _ => self.flush(),
@@ -329,7 +331,8 @@ impl Connection<'_> {
         random.truncate(32 - script.sentinel.len());
         random.extend(&script.sentinel);
         let session_id = match (&script.session_id, script.tls13) {
-            // Another for each connection: HAProxy tries to resume a session that it knows.
+            // Each connection has a different id, because HAProxy tries to resume a session that it
+            // knows.
             (Some(length), _) => random.iter().copied().cycle().take(*length).collect(),
             (None, true) => hello.session_id.clone(),
             (None, false) => Vec::new(),
@@ -366,7 +369,7 @@ impl Connection<'_> {
             0x0804 => &signature::RSA_PSS_SHA256,
             0x0805 => &signature::RSA_PSS_SHA384,
             0x0806 => &signature::RSA_PSS_SHA512,
-            // What is signed with a scheme that is not in use verifies as nothing else either.
+            // For an unused scheme, any signature will do, because no signature would verify.
             _ => return vec![7; 64],
         };
         let key = RsaKeyPair::from_pkcs8(key).expect("an RSA key");
@@ -494,7 +497,7 @@ impl Connection<'_> {
         };
         let seed = [&random[..], &hello.random].concat();
         let block = prf(&master, "key expansion", &seed, 40);
-        // Without a certificate of its own, the client's next message is Finished.
+        // A client without a certificate sends Finished next.
         self.wire.reading = None;
         while self.wire.record()?.0 != CHANGE_CIPHER_SPEC {}
         self.wire.reading = Some(Keys::tls12(&block[..16], &block[32..36]));
@@ -510,7 +513,7 @@ impl Connection<'_> {
         self.send_message(Step::Finished, 20, &finished)
     }
 
-    /// Reads a request's head and answers it.
+    /// Reads the head of a request and answers the request.
     fn respond(&mut self) -> io::Result<()> {
         let mut head = Vec::new();
         while !head.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -527,7 +530,8 @@ impl Connection<'_> {
             vec![Out::Record(APPLICATION_DATA, response)],
         )?;
         self.send(Step::End, vec![Out::Record(ALERT, vec![1, 0])])?;
-        // Reading to the end keeps the kernel from resetting what is still on its way.
+        // Reading to the end prevents the kernel from resetting the connection while data is in
+        // flight.
         let _ = self.wire.stream.shutdown(std::net::Shutdown::Write);
         let _ = self.wire.stream.read_to_end(&mut Vec::new());
         Ok(())

@@ -13,7 +13,7 @@ pub const ALERT: u8 = 21;
 pub const HANDSHAKE: u8 = 22;
 pub const APPLICATION_DATA: u8 = 23;
 
-/// One direction's AES-128-GCM key.
+/// An AES-128-GCM key of one direction.
 pub struct Keys {
     key: LessSafeKey,
     iv: Vec<u8>,
@@ -22,13 +22,13 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// From a traffic secret of TLS 1.3 (RFC 8446, section 7.3).
+    /// Derives the key from a traffic secret of TLS 1.3 (RFC 8446, section 7.3).
     pub fn tls13(secret: &[u8]) -> Keys {
         let key = expand_label(secret, "key", &[], 16);
         Keys::new(&key, expand_label(secret, "iv", &[], 12), true)
     }
 
-    /// From a key block of TLS 1.2, with the implicit part of the nonce.
+    /// Makes the key from a key block of TLS 1.2, with the implicit part of the nonce.
     pub fn tls12(key: &[u8], iv: &[u8]) -> Keys {
         Keys::new(key, iv.to_vec(), false)
     }
@@ -69,7 +69,7 @@ impl Keys {
         }
     }
 
-    /// A whole record.
+    /// Returns a whole encrypted record.
     pub fn seal(&mut self, kind: u8, content: &[u8]) -> Vec<u8> {
         let explicit = self.sequence.to_be_bytes();
         let (outer, mut sealed, prefix) = match self.tls13 {
@@ -85,7 +85,7 @@ impl Keys {
         record(outer, &[prefix, &sealed].concat())
     }
 
-    /// The type and content of a record's payload.
+    /// Decrypts a record's payload, and returns its type and content.
     fn open(&mut self, kind: u8, mut payload: Vec<u8>) -> Option<(u8, Vec<u8>)> {
         let explicit: Vec<u8> = match self.tls13 {
             true => Vec::new(),
@@ -103,13 +103,13 @@ impl Keys {
     }
 }
 
-/// An unprotected record.
+/// Returns an unencrypted record.
 pub fn record(kind: u8, payload: &[u8]) -> Vec<u8> {
     let length = (payload.len() as u16).to_be_bytes();
     [&[kind, 3, 3], &length[..], payload].concat()
 }
 
-/// The client's end of the connection: what it says, message by message.
+/// The connection to the client. It reads the client's messages one by one.
 pub struct Wire {
     pub stream: TcpStream,
     pub reading: Option<Keys>,
@@ -120,7 +120,8 @@ pub struct Wire {
 impl Wire {
     pub fn new(stream: TcpStream) -> Wire {
         let _ = stream.set_nodelay(true);
-        // A client that waits for what the script leaves out is left after this time.
+        // A client may wait for a message that the script leaves out. The server gives up after
+        // this time.
         let _ = stream.set_read_timeout(Some(Duration::from_secs(4)));
         Wire {
             stream,
@@ -130,14 +131,14 @@ impl Wire {
         }
     }
 
-    /// A record's type and content, decrypted.
+    /// Reads a record and returns its type and decrypted content.
     pub fn record(&mut self) -> io::Result<(u8, Vec<u8>)> {
         let mut header = [0; 5];
         self.stream.read_exact(&mut header)?;
         let mut payload = vec![0; usize::from(u16::from_be_bytes([header[3], header[4]]))];
         self.stream.read_exact(&mut payload)?;
         match &mut self.reading {
-            // The ChangeCipherSpec of TLS 1.3 is never protected.
+            // The ChangeCipherSpec of TLS 1.3 is never encrypted.
             Some(keys) if !(keys.tls13 && header[0] == CHANGE_CIPHER_SPEC) => keys
                 .open(header[0], payload)
                 .ok_or_else(|| io::Error::other("a record does not decrypt")),
@@ -145,7 +146,7 @@ impl Wire {
         }
     }
 
-    /// The next handshake message, with its header.
+    /// Reads the next handshake message, with its header.
     pub fn message(&mut self) -> io::Result<Vec<u8>> {
         loop {
             if let [_, a, b, c, ..] = self.waiting[..] {
@@ -162,7 +163,7 @@ impl Wire {
         }
     }
 
-    /// A record, protected if there are keys, in the same write as `before`.
+    /// Returns a record, encrypted if the connection has keys.
     pub fn sealed(&mut self, kind: u8, content: &[u8]) -> Vec<u8> {
         match &mut self.writing {
             Some(keys) => keys.seal(kind, content),
