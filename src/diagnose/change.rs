@@ -218,11 +218,16 @@ impl Change {
     ) {
         let old = surveyed.lines.rules.iter();
         let mut old = old.filter(|rule| rule.words.len() > 1 && rule.words[..2] == head);
+        // A new rule of the check stands after the line that chooses the check.
+        let mut options = surveyed.lines.rules.iter();
+        let option = options.find(|rule| rule.words.first().is_some_and(|word| word == "option"));
+        let option = option.and_then(|rule| rule.place.as_ref());
+        let option = option.filter(|place| surveyed.lines.is_own(place));
         for line in lines {
             match old.next() {
                 Some(rule) => replaced(surveyed, rule, &written(line), hunks),
                 None => hunks.push(Hunk {
-                    place: surveyed.lines.backend.clone(),
+                    place: option.unwrap_or(&surveyed.lines.backend).clone(),
                     old: None,
                     new: Some(format!("    {}", written(line))),
                 }),
@@ -395,7 +400,7 @@ fn edited(line: &str, word: &str, value: Option<&str>) -> String {
     let mut parts: Vec<&str> = code.trim_end().split(' ').collect();
     // The first words are `server`, its name and its address.
     let at = parts.iter().position(|part| *part == word);
-    let new = value.map(quote);
+    let new = value.map(word_of);
     let has_value = !matches!(word, "send-proxy" | "send-proxy-v2");
     match (at, &new) {
         (Some(at), Some(new)) if has_value && at + 1 < parts.len() => parts[at + 1] = new,
@@ -412,6 +417,15 @@ fn edited(line: &str, word: &str, value: Option<&str>) -> String {
         }
     }
     parts.join(" ") + comment
+}
+
+/// A value as people write it: `str(www.example.com)` needs no quotes.
+fn word_of(value: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-()/:@,".contains(&byte);
+    match !value.is_empty() && value.bytes().all(is_plain) {
+        true => value.to_owned(),
+        false => quote(value),
+    }
 }
 
 #[cfg(test)]

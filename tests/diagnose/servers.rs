@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::support::NAME;
 use crate::support::check::{BINARY, run_by_hand, stderr, stdout};
 use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
 use crate::support::wait_for;
 
@@ -227,4 +228,40 @@ fn a_wrong_name_in_external_check_path_is_corrected_by_the_name_of_the_server_li
     drop(haproxy);
     patched(&config, server);
     let _haproxy = running(&config, ("ext", "e1"), "UP");
+}
+
+#[test]
+fn a_check_without_host_is_tried_with_it() {
+    let stage = Stage::new();
+    let leaf = &stage.leaf;
+    // Without the Host of the site, another site answers.
+    let nginx = Nginx::serve(|folder, port| {
+        let other = stage.ca.leaf(&["other.example.test"], 30);
+        let refuses = "return 400;";
+        let more = "default_server";
+        site(
+            (folder, port),
+            more,
+            "other.example.test",
+            (&other, &[]),
+            refuses,
+        ) + &site((folder, port), "", NAME, (leaf, &[]), "")
+    });
+    let backend = "backend web
+    option httpchk GET /
+    server w1 127.0.0.1:NGINX TLS check check-sni www.example.test
+";
+    let config = config(&stage, &backend.replace("NGINX", &nginx.port.to_string()));
+    let _haproxy = running(&config, ("web", "w1"), "DOWN");
+    let report = object(&["-f", &config], 71);
+    let server = &report["servers"][0];
+    assert_eq!(server["haproxy_check"], "L7STS", "{server}");
+    let hunk = &server["diff"][0];
+    assert!(hunk["old"].is_null(), "{hunk}");
+    let new = hunk["new"].as_str().expect("a line");
+    assert_eq!(
+        new,
+        format!("    http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}")
+    );
+    assert_eq!(server["diff_visitors"], 200);
 }

@@ -141,7 +141,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, told: &mut Tol
         paragraph(text, "  note     ", note);
     }
     let key = report.sentences();
-    if told.causes.contains(&key) && !is_one {
+    if !key.is_empty() && told.causes.contains(&key) && !is_one {
         paragraph(text, "  cause    ", "the same as above");
     } else {
         report.print_findings(text);
