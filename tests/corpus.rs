@@ -1,4 +1,5 @@
-//! What the fuzzers have found interesting, through the same properties that they assert.
+//! Runs the inputs that the fuzzers found interesting through the properties that the fuzzers
+//! assert.
 
 #[path = "../fuzz/properties/certificate.rs"]
 mod certificate;
@@ -14,7 +15,7 @@ mod response;
 use std::fs;
 use std::panic::catch_unwind;
 
-/// Feeds every file of a target's corpus to its properties.
+/// Checks the target's properties on every file of its corpus.
 fn replay(target: &str, hold: fn(&[u8])) {
     let folder = format!("{}/fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
     let mut count = 0;

@@ -1,6 +1,6 @@
-//! What one check costs, in figures that are the same at every run. Times are for `make bench`.
+//! The cost of one check, in figures that are the same in every run. `make bench` measures times.
 //!
-//! The bounds are those of x86-64; other processors count differently.
+//! The bounds hold for x86-64. Other processors count differently.
 #![cfg(target_arch = "x86_64")]
 
 mod support;
@@ -14,14 +14,15 @@ use support::pki::Ca;
 use support::stage::Stage;
 use support::{NAME, rsa_key};
 
-/// A little above what was measured, because compilers, libcs and the lengths of ECDSA signatures
-/// differ. What really makes a check more expensive (a second key, a buffer of 128 KiB, another
-/// verification) is far above it.
+/// Slightly more than measured, because compilers, libcs and the lengths of ECDSA signatures
+/// differ. A real regression (a second key, a buffer of 128 KiB, another verification) costs much
+/// more than this margin.
 const INSTRUCTIONS: u64 = 2_400_000;
 /// The kernel also maps the neighbours of a touched page, so the layout of the image matters a bit.
 const PAGE_FAULTS: u64 = 80;
 
-/// The only test here that starts processes: page faults are counted over all children.
+/// The only test in this file that starts processes, because page faults are counted over all
+/// children.
 #[test]
 fn a_check_costs_no_more_than_it_has_to() {
     let stage = Stage::of(Ca::with_key("Test CA, RSA", rsa_key()));
@@ -33,8 +34,9 @@ fn a_check_costs_no_more_than_it_has_to() {
                        location / {{ return 200 \"all good\\n\"; }} }}"
         )
     });
-    // A copy, as an image or `install` makes it: how much one fault brings in depends on how the file
-    // came into the page cache, and a linker leaves it there in small pieces.
+    // The test runs a copy, as an image or `install` makes it. How many pages one fault maps
+    // depends on how the file got into the page cache, and a linker writes the file in small
+    // pieces.
     let binary = stage.folder.join("sni-check");
     std::fs::copy(release_binary(), &binary).expect("a copy");
     let check = || -> Command {
@@ -44,7 +46,7 @@ fn a_check_costs_no_more_than_it_has_to() {
 
     let executed = instructions(&check(), Stdio::null());
     assert!(executed <= INSTRUCTIONS, "{executed} instructions");
-    // The first run reads the image from the disk.
+    // The first run reads the binary from disk, so the test uses the minimum.
     let touched = (0..5).map(|_| page_faults(&mut check())).min();
     let touched = touched.expect("five runs");
     assert!(touched <= PAGE_FAULTS, "{touched} page faults");

@@ -1,4 +1,4 @@
-//! `make demo`'s story comes out as told.
+//! `make demo` shows what its text promises.
 
 mod support;
 

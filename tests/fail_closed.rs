@@ -1,4 +1,4 @@
-//! Nothing but a healthy backend exits 0, and the deadline holds whatever the peer does.
+//! Only a healthy backend gives exit code 0, and the deadline holds whatever the peer does.
 
 mod support;
 
@@ -17,7 +17,7 @@ fn a_panic_is_code_1_and_one_line() {
     let output = Command::new(&panics).output().expect("it runs");
     let text = expect(&output, 1, "internal error");
     assert!(text.contains("on purpose"), "{text}");
-    // A standard error that takes nothing does not change that.
+    // A closed or full standard error doesn't change the code.
     let status = Command::new(&panics)
         .stderr(
             std::fs::File::options()
@@ -36,7 +36,8 @@ fn a_line_that_cannot_be_written_changes_nothing() {
         let script = format!("exec 3>&1; {{ \"$0\" \"$@\" {redirection}; echo $? >&3; }}");
         let script = match redirection.contains('|') {
             false => script,
-            // The status of the first command of a pipe, whose reader is gone.
+            // The shell prints the status of the pipe's first command. The reader of that pipe has
+            // gone.
             true => "exec 3>&1; { sleep 0.2; \"$0\" \"$@\" 2>&1; echo $? >&3; } | true".to_owned(),
         };
         let script = script.replace("sleep", "/bin/sleep");
@@ -49,7 +50,7 @@ fn a_line_that_cannot_be_written_changes_nothing() {
 
 #[test]
 fn a_full_pipe_does_not_hold_the_check() {
-    // A pipe that nobody reads and that is full before the check gets it.
+    // A pipe that no process reads and that is full before the check starts.
     let (_reader, mut writer) = std::io::pipe().expect("a pipe");
     let filler = writer.try_clone().expect("a clone");
     rustix::io::ioctl_fionbio(&filler, true).expect("non-blocking");
@@ -68,8 +69,8 @@ fn a_full_pipe_does_not_hold_the_check() {
     assert_eq!(status.code(), Some(41));
 }
 
-/// Runs a check with a deadline of half a second; it must end within 50 ms of it, and not before. A
-/// loaded machine may delay any process now and then, but not three times in a row.
+/// Runs a check with a deadline of half a second. It must end at the deadline or within 50 ms after
+/// it. A loaded machine may delay any process now and then, but not three times in a row.
 #[track_caller]
 fn expect_deadline(port: u16, options: &str, code: i32) {
     let path = format!("--sni {NAME} --timeout 500ms --json {options}");
@@ -80,7 +81,7 @@ fn expect_deadline(port: u16, options: &str, code: i32) {
         let wall = start.elapsed();
         let text = expect(&output, code, "");
         let object: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        // By the program's own clock: the time to start it is the machine's.
+        // Uses the program's own clock, so the time to start the process doesn't count.
         let total = object["milliseconds"]["total"].as_f64().expect("a number");
         assert!(
             total >= 495.0 && wall < Duration::from_secs(5),
@@ -98,7 +99,7 @@ fn expect_deadline(port: u16, options: &str, code: i32) {
 fn the_deadline_holds_whatever_the_peer_does() {
     let Stage { leaf, trust, .. } = &Stage::new();
     expect_deadline(peer::silent(), "", 62);
-    // A record of a handshake that goes on and on.
+    // A handshake record that never ends.
     expect_deadline(
         peer::tcp(|mut s| drip(&mut s, &[22, 3, 3, 0x3f, 0xff, 2, 0, 0x3f, 0xf0])),
         "",
@@ -128,7 +129,7 @@ fn a_regular_expression_over_the_longest_body_leaves_time() {
         let text = stderr(&output);
         let object: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         let total = object["milliseconds"]["total"].as_f64().expect("a number");
-        // The default deadline; a loaded machine may be late once.
+        // With the default deadline. A loaded machine may be late once.
         if output.status.code() == Some(75) && total < 1800.0 {
             return;
         }

@@ -1,5 +1,5 @@
-//! The story with every release of HAProxy that is here and real nginx, in each way that HAProxy is
-//! run; and every configuration of haproxy/, loaded as it is.
+//! The story with every installed HAProxy release and a real nginx, in every mode in which people
+//! run HAProxy. Also loads every configuration of haproxy/ unchanged.
 
 mod support;
 
@@ -16,13 +16,13 @@ fn config(name: &str) -> String {
     format!("{}/haproxy/{name}.cfg", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A client certificate with its key.
+/// Returns a file with a client certificate and its key.
 fn client(stage: &Stage) -> String {
     let client = stage.ca.leaf(&["client.example.test"], 30);
     stage.folder.file("client.pem", &client.both_pem())
 }
 
-/// Starts HAProxy with what the configurations ask of the environment.
+/// Starts HAProxy with the environment variables that the configurations use.
 fn start(
     version: &Version,
     stage: &Stage,
@@ -48,7 +48,8 @@ fn start(
     version.start(mode, config, &[&variables[..], more].concat())
 }
 
-/// The story: UP and served, DOWN when nginx stops, UP when it returns.
+/// The story: the server is UP and serves visitors, goes DOWN when nginx stops, and comes UP when
+/// nginx returns.
 fn story(stage: &Stage, haproxy: &Haproxy) {
     haproxy.wait_for_code("hybrid", "blue", "0");
     let server = haproxy.wait_for_status("hybrid", "blue", "UP");
@@ -99,7 +100,7 @@ fn as_a_daemon_in_an_empty_chroot_as_haproxys_user() {
             &more,
         );
         story(&stage, &haproxy);
-        // A daemon drops what a check prints; the syslog still gets it.
+        // A daemon discards what a check prints, but the syslog still gets it.
         syslog.set_nonblocking(true).expect("non-blocking");
         let mut datagram = [0; 4096];
         let line = support::wait_for("a line in the syslog", || {
@@ -118,7 +119,7 @@ fn as_a_daemon_in_an_empty_chroot_as_haproxys_user() {
 fn as_haproxys_user() {
     with_every_haproxy(|version| {
         let stage = Stage::new();
-        // HAProxy's user may not enter the folder of the test's own binary.
+        // HAProxy's user can't enter the folder of the test's own binary.
         let binary = format!("{}/sni-check", stage.chroot());
         let text = fs::read_to_string(config("hybrid")).expect("a configuration");
         let text = format!("global\n    user haproxy\n    group haproxy\n{text}");
@@ -129,7 +130,7 @@ fn as_haproxys_user() {
     });
 }
 
-/// Why the texts say "reload HAProxy too".
+/// This is why the messages and the docs say "reload HAProxy too".
 #[test]
 fn a_replaced_ca_file_is_new_for_the_check_but_for_haproxy_only_after_a_reload() {
     with_every_haproxy(|version| {
@@ -155,7 +156,7 @@ fn a_replaced_ca_file_is_new_for_the_check_but_for_haproxy_only_after_a_reload()
 fn the_failure_that_started_it_all() {
     with_every_haproxy(|version| {
         let stage = Stage::new();
-        // HAProxy's own check of an ssl server sends no SNI; ours does.
+        // HAProxy's own check of an ssl server sends no SNI. sni-check sends it.
         let text = fs::read_to_string(config("built-in-check")).expect("a configuration");
         let without_sni = text.replace("check-sni \"${SNI_HOST}\" ", "");
         let without_sni = stage.folder.file("cfg", &without_sni);
@@ -208,7 +209,8 @@ fn a_wrong_name_shows_as_65() {
 fn an_unset_variable_is_refused_and_says_so() {
     with_every_haproxy(|version| {
         let stage = Stage::new();
-        // HAProxy itself refuses an empty name in `sni`; here only the check can.
+        // HAProxy itself refuses an empty name in `sni`. Without `sni`, only the check can refuse
+        // it.
         let text = fs::read_to_string(config("hybrid")).expect("a configuration");
         let text = text
             .replace("sni \"str(${SNI_HOST})\"", "")
@@ -275,7 +277,7 @@ fn every_configuration_is_accepted_without_a_warning() {
     });
 }
 
-/// Words of haproxy.cfg, and the release that brought them.
+/// Keywords of haproxy.cfg, and the release that introduced each.
 const SINCE: [(&str, &str, &str); 4] = [
     ("2.2", "insecure-fork-wanted", ""),
     ("2.9", "external-check preserve-env", ""),

@@ -1,4 +1,4 @@
-//! The objects of `--json` are as docs/json.md says.
+//! The objects of `--json` match docs/json.md.
 
 mod support;
 
@@ -103,7 +103,7 @@ fn diagnoses_object_for_haproxy_cfg() {
     assert_documented("diagnose --json for haproxy.cfg", &objects);
 }
 
-/// Runs doctor on this text, in which ROOT is a folder that the program is in.
+/// Runs doctor on this configuration. ROOT in the text becomes a folder that contains the program.
 fn doctor(stage: &Stage, text: &str, more: &[&str]) -> Output {
     let root = stage.chroot();
     let file = stage
@@ -147,7 +147,7 @@ fn the_schema_is_made_from_the_page() {
     assert!(published == expected, "UPDATE=1 cargo test --test json");
 }
 
-/// A validator that is not ours accepts the objects of every command, and refuses others.
+/// An independent validator accepts the objects of every command and refuses wrong objects.
 #[test]
 fn a_validator_accepts_the_objects_by_the_schema() {
     let stage = Stage::new();

@@ -1,13 +1,13 @@
-//! The source's files use each other in one direction.
+//! The modules of the source use each other in one direction only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A module's path: `["probe", "tls"]` for src/probe/tls.rs, nothing for src/lib.rs.
+/// A module's path: `["probe", "tls"]` for src/probe/tls.rs, empty for src/lib.rs.
 type Module = Vec<String>;
 
-/// What each file uses of the others.
+/// Returns the modules that each module uses.
 fn uses() -> BTreeMap<Module, BTreeSet<Module>> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = BTreeMap::new();
@@ -17,7 +17,7 @@ fn uses() -> BTreeMap<Module, BTreeSet<Module>> {
     for (module, text) in &files {
         let mut used = BTreeSet::new();
         for path in paths(text, module) {
-            // The longest beginning that is a file declares the rest, or exports it again.
+            // The longest prefix that is a file declares the rest of the path, or re-exports it.
             let file = (0..=path.len()).rev().map(|end| path[..end].to_vec());
             let file = file.into_iter().find(|path| modules.contains(path));
             used.extend(file.filter(|file| file != module && !file.is_empty()));
@@ -43,7 +43,7 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<Module, String>) {
             name => name.split('/').map(str::to_owned).collect(),
         };
         let text = fs::read_to_string(&path).expect("a source file");
-        // The tests of a file may use what they like.
+        // Unit tests may use any module.
         let text = text.split("#[cfg(test)]").next().unwrap_or_default();
         let code = text
             .lines()
@@ -52,8 +52,8 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<Module, String>) {
     }
 }
 
-/// Every path in the text that begins with `crate`, `self`, `super` or a module declared there, from
-/// the crate's root.
+/// Returns every path in the text that begins with `crate`, `self`, `super` or a module declared in
+/// it. The paths start at the crate's root.
 fn paths(text: &str, module: &Module) -> Vec<Module> {
     let mut found = Vec::new();
     let declared = text.lines().filter_map(|line| {
@@ -92,7 +92,7 @@ fn paths(text: &str, module: &Module) -> Vec<Module> {
     found
 }
 
-/// The paths of a use tree: `a::b`, `{a, b::{c, d}}`.
+/// Returns the paths of a use tree: `a::b`, `{a, b::{c, d}}`.
 fn branches(base: &Module, text: &str) -> Vec<Module> {
     let text = text.trim_start();
     if let Some(inside) = text.strip_prefix('{') {
@@ -129,8 +129,8 @@ fn branches(base: &Module, text: &str) -> Vec<Module> {
 fn no_file_uses_itself_by_way_of_others() {
     let mut graph = uses();
     assert!(graph.len() > 50, "{} files", graph.len());
-    // Take away what uses nothing that is left, or is used by nothing that is left, until nothing
-    // can be taken away.
+    // Remove every module that uses no remaining module, or that no remaining module uses, until
+    // nothing changes.
     loop {
         let used: BTreeSet<Module> = graph.values().flatten().cloned().collect();
         let ends: BTreeSet<Module> = graph
@@ -145,7 +145,7 @@ fn no_file_uses_itself_by_way_of_others() {
         }
         graph.retain(|module, _| !ends.contains(module));
     }
-    // What is left is in a circle, or between two.
+    // The remaining modules are in a circle, or between two circles.
     let circles: Vec<String> = graph
         .iter()
         .map(|(module, used)| {

@@ -1,4 +1,4 @@
-//! The README says what the program does.
+//! The README matches the program.
 
 mod support;
 
@@ -12,7 +12,7 @@ use support::stage::Stage;
 
 const README: &str = include_str!("../README.md");
 
-/// The rows of the table under a heading, as cells.
+/// Returns the rows of the table under a heading, as cells.
 fn table(heading: &str) -> Vec<Vec<String>> {
     let (_, section) = README
         .split_once(&format!("\n## {heading}\n"))
@@ -88,7 +88,8 @@ fn the_table_of_options_and_the_help_are_the_programs() {
     }
 }
 
-/// The table of releases is that of the tests, and each test that it names runs with all of them.
+/// The README's table of releases matches the tests, and each test that it names runs with every
+/// release.
 #[test]
 fn the_table_of_haproxys_releases_is_what_the_tests_run() {
     let rows = table("Which check is the right one");
@@ -112,13 +113,13 @@ fn the_table_of_haproxys_releases_is_what_the_tests_run() {
     assert_eq!(named.len() + 1, rows[0].len(), "{head}");
     for name in named {
         let source = source(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name));
-        // `make outages` calls the last with each.
+        // `make outages` runs the last test with each release.
         let all = ["with_every_haproxy(", "versions()", "chosen()"];
         assert!(all.iter().any(|call| source.contains(call)), "{name}");
     }
 }
 
-/// A test's file, or all files of its folder.
+/// Returns the text of a test file, or of all files in its folder.
 fn source(path: &std::path::Path) -> String {
     if path.is_file() {
         return std::fs::read_to_string(path).expect("a source");
@@ -135,7 +136,7 @@ fn the_readme_is_short() {
     assert!(lines <= 290, "{lines} lines");
 }
 
-/// The README and the pages of docs/, each with its name.
+/// Returns the README and the pages of docs/ with their names.
 fn pages() -> Vec<(String, String)> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let docs = std::fs::read_dir(root.join("docs")).expect("docs");
@@ -173,7 +174,7 @@ fn files_that_the_pages_name_are_there() {
     }
 }
 
-/// The code blocks of one language.
+/// Returns the code blocks of one language.
 fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
     let blocks = page.split("\n```").skip(1).step_by(2);
     blocks
@@ -231,7 +232,7 @@ fn the_call_that_haproxy_makes_can_be_pasted() {
     assert!(line.starts_with(&start), "{line}");
 }
 
-/// The columns that the README cuts out of `show stat`.
+/// The README reads columns of `show stat` by number. They must have the right names.
 #[test]
 fn the_columns_of_the_statistics_are_haproxys() {
     let (_, cut) = README.split_once("cut -d, -f").expect("cut");
@@ -283,7 +284,7 @@ fn the_diagnosis_can_be_pasted() {
     expect(&output.expect("bash"), 41, "");
 }
 
-/// tests/knobs has what is sent, tests/haproxy.rs when files are read.
+/// tests/knobs tests what is sent, and tests/haproxy.rs tests when files are read.
 #[test]
 fn the_pages_say_what_haproxy_does_differently() {
     let pages = pages();

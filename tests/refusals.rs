@@ -1,5 +1,5 @@
-//! Bad input: exit 2, one clear sentence that names the option and what to write instead, and
-//! nothing sent.
+//! Bad input: the program exits 2 with one clear sentence that names the option and the right
+//! value. It sends nothing.
 
 mod support;
 
@@ -9,7 +9,7 @@ use support::check::{by_hand, run_by_hand, stdout, under_haproxy};
 use support::folder::Folder;
 use support::peer::Untouched;
 
-/// The one sentence of a refusal.
+/// Returns the single sentence of a refusal.
 #[track_caller]
 fn refusal(output: &Output, context: &str) -> String {
     let text = String::from_utf8(output.stderr.clone()).expect("UTF-8");
@@ -20,7 +20,7 @@ fn refusal(output: &Output, context: &str) -> String {
     text
 }
 
-/// A refusal ends in a sentence that stands alone: doctor shows it apart.
+/// The last sentence of a refusal must make sense by itself, because doctor shows it separately.
 #[track_caller]
 fn says_what_to_do(text: &str) {
     const VERBS: [&str; 15] = [

@@ -1,5 +1,5 @@
-//! Many servers, many checks, and a backend that is reloaded, killed and restarted: no wrong verdict,
-//! no check that HAProxy has to kill, nothing left behind.
+//! Many servers, many checks, and a backend that is reloaded, killed and restarted. No verdict may
+//! be wrong, HAProxy may have to kill no check, and no process may be left behind.
 //!
 //! `make soak` runs the long form, with the release binary.
 
@@ -18,17 +18,17 @@ use support::{NAME, PATIENCE, program, wait_for};
 
 const BACKEND: &str = "soak";
 
-/// A refused connection.
+/// The code of a refused connection.
 const REFUSED: &str = "41";
-/// What a running check can find when nginx is killed: refused, unreachable, closed during the
-/// handshake or the response; or it was still healthy.
+/// The codes that a running check can have when nginx is killed: refused, unreachable, closed
+/// during the handshake or the response. The check may also have succeeded just before.
 const AT_THE_KILL: [&str; 5] = ["0", REFUSED, "43", "64", "74"];
 
 struct Soak {
     haproxy: Haproxy,
     stage: Stage,
     inter: Duration,
-    /// How often a server's verdict was looked at.
+    /// How many verdicts the test has read.
     verdicts: Cell<usize>,
 }
 
@@ -65,7 +65,7 @@ impl Soak {
         servers.into_iter().map(|(_, server)| server).collect()
     }
 
-    /// For this time, every server must be as `right` says.
+    /// Asserts for this time that `right` is true for every server.
     #[track_caller]
     fn hold(&self, time: Duration, what: &str, right: impl Fn(&Server) -> bool) {
         let end = Instant::now() + time;
@@ -81,7 +81,8 @@ impl Soak {
         }
     }
 
-    /// Waits until every server is as `reached` says; until then each must be as `right` says.
+    /// Waits until `reached` is true for every server. Until then, asserts that `right` is true for
+    /// each.
     #[track_caller]
     fn wait(&self, what: &str, reached: impl Fn(&Server) -> bool, right: impl Fn(&Server) -> bool) {
         let end = Instant::now() + PATIENCE + self.inter * 4;
@@ -91,7 +92,7 @@ impl Soak {
         }
     }
 
-    /// Requests that nginx has answered since it was started.
+    /// Returns how many requests nginx has answered since its start.
     fn requests(&self) -> u64 {
         let port = self.stage.nginx().port;
         let output = program("curl")
@@ -107,7 +108,7 @@ impl Soak {
             .expect("a number")
     }
 
-    /// The resident memory of HAProxy's worker, in KiB.
+    /// Returns the resident memory of HAProxy's worker, in KiB.
     fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.haproxy.worker()));
         let status = status.expect("a worker");
@@ -116,7 +117,7 @@ impl Soak {
         number.expect("VmRSS").parse().expect("a number")
     }
 
-    /// Children of HAProxy that have ended and that it does not reap.
+    /// Returns how many children of HAProxy have exited and aren't reaped.
     fn zombies(&self) -> usize {
         let ended = || -> Vec<u32> {
             let worker = self.haproxy.worker();
@@ -129,7 +130,7 @@ impl Soak {
                 })
                 .collect()
         };
-        // HAProxy needs a moment to reap one that has just ended.
+        // HAProxy needs a moment to reap a child that has just exited.
         let before = ended();
         thread::sleep(self.inter);
         ended().iter().filter(|pid| before.contains(pid)).count()
@@ -139,7 +140,7 @@ impl Soak {
         server.status == "UP" && server.check_status.ends_with("PROCOK") && server.check_code == "0"
     }
 
-    /// Quiet, a reload, a kill, a restart; the quiet takes `time` in all.
+    /// Runs a quiet phase, a reload, a kill and a restart. The quiet phases take `time` in all.
     fn run(self, time: Duration) -> Figures {
         let started = Instant::now();
         let ran = |server: &Server| !server.check_status.contains("TOUT");
@@ -177,7 +178,7 @@ impl Soak {
         figures
     }
 
-    /// HAProxy ends, and no check outlives it.
+    /// Stops HAProxy, and asserts that no check outlives it.
     fn end(self) {
         let Soak { haproxy, stage, .. } = self;
         drop(haproxy);
@@ -194,11 +195,11 @@ impl Soak {
 
 struct Figures {
     servers: usize,
-    /// Those that nginx answered; the refused ones are not counted.
+    /// The checks that nginx answered. Refused checks aren't counted.
     checks: u64,
     verdicts: usize,
     seconds: u64,
-    /// KiB, at first and in the end.
+    /// In KiB, at the start and at the end.
     memory: (u64, u64),
     zombies: usize,
 }

@@ -1,4 +1,4 @@
-//! What a plain `cargo build --release` gives: one small static binary that runs in an empty
+//! The result of a plain `cargo build --release`: a small static binary that runs in an empty
 //! chroot.
 
 mod support;
@@ -46,8 +46,9 @@ fn it_is_small_static_and_runs_where_there_is_nothing() {
     chroot.file("ca.pem", &stage.ca.pem);
     chroot.copy(&binary.display().to_string(), "sni-check", 0o755);
     let port = stage.nginx().port.to_string();
-    // As the child of a daemonised HAProxy: descriptors 0 to 2 closed, no privileges, an empty
-    // chroot. PATH holds the check's options, so every other program is named in full.
+    // The program starts as a child of a daemonised HAProxy does: descriptors 0 to 2 are closed, it
+    // has no privileges, and its chroot is empty. PATH holds the check's options, so the script
+    // names every other program with its full path.
     let script = format!(
         "exec /usr/bin/setpriv --no-new-privs /usr/sbin/chroot --userspec=65534:65534 {} /sni-check \"$@\" 0<&- 1>&- 2>&-",
         chroot.path().display()
@@ -71,8 +72,8 @@ fn it_loads_no_library_to_resolve_a_name() {
     chroot.copy(BINARY, "sni-check", 0o755);
     chroot.file("ca.pem", &stage.ca.pem);
     chroot.file("etc/hosts", "127.0.0.1 backend.example.test\n");
-    // A name service of a host is a library that glibc would load, built for the host's libc, not for
-    // the binary's. This one cannot even be opened: it is a pipe.
+    // A name service module is a library that glibc would load. It is built for the host's libc,
+    // not for the binary's. This module is a pipe, so opening it would hang.
     chroot.file("etc/nsswitch.conf", "hosts: sentinel files dns\n");
     let module = chroot.join("lib/libnss_sentinel.so.2");
     fs::create_dir(chroot.path().join("lib")).expect("a folder");
@@ -90,7 +91,8 @@ fn it_loads_no_library_to_resolve_a_name() {
 
 #[test]
 fn asking_for_backtraces_changes_no_refusal() {
-    // There are no tables to make one from; trying would end the program.
+    // The binary has no tables for a backtrace, so an attempt to make a backtrace would kill the
+    // program.
     let output = Command::new(release_binary())
         .arg("--snl")
         .env("RUST_BACKTRACE", "full")

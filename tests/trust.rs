@@ -1,4 +1,4 @@
-//! Which certificates are trusted, and what is said of those that are not.
+//! Which certificates the check trusts, and what it reports about the others.
 
 mod support;
 
@@ -11,7 +11,7 @@ use support::pki::{Ca, Leaf};
 use support::stage::Stage;
 use time::{Duration, OffsetDateTime};
 
-/// A check of a peer on this port must give this code and say this.
+/// Asserts that a check of a peer on this port gives this code and this phrase.
 #[track_caller]
 fn expect(port: u16, options: &str, code: i32, phrase: &str) {
     let path = format!("--sni {NAME} --timeout 10s {options}");
@@ -35,7 +35,7 @@ fn roots_come_from_files_from_the_system_and_from_the_binary() {
     expect(port, &format!("--ca-file {other}"), 55, "CN=Test CA");
     expect(port, "", 55, "private CA for --ca-file");
     expect(port, "--ca-file @bundled", 55, "issuer unknown");
-    // The system's own roots, which this variable names (as for OpenSSL).
+    // The system's own roots. This variable names them, as for OpenSSL.
     let system = |roots: &str| {
         let connect = format!("--connect=127.0.0.1:{port}");
         by_hand(&["--ca-file", "@system-ca", &connect, NAME])
@@ -71,7 +71,7 @@ fn a_self_signed_certificate_is_trusted_if_it_is_in_the_file() {
         params.distinguished_name.push(DnType::CommonName, "lonely");
     };
     let plain = Leaf::self_signed(&[NAME], name);
-    // What `openssl req -x509` makes says that it is a CA.
+    // `openssl req -x509` makes certificates that are marked as a CA.
     let as_ca = Leaf::self_signed(&[NAME], |params| {
         name(params);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -147,7 +147,7 @@ fn a_root_made_again_is_found_whatever_the_order() {
         );
     }
     expect(port, &file(&[&ended, &early]), 53, "CN=Root");
-    // The one that ends last counts.
+    // The root that expires last counts.
     let both = file(&[&root.pem, &long]);
     expect(port, &format!("{both} --min-cert-days 50"), 0, "");
     expect(

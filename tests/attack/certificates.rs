@@ -16,7 +16,7 @@ use crate::support::program;
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&version::TLS12, &version::TLS13];
 
-/// A server that shows this chain, whatever is in it, with the leaf's key.
+/// A server that sends this chain and has the leaf's key. The chain may hold anything.
 pub fn server(
     dice: &mut Dice,
     chain: Vec<CertificateDer<'static>>,
@@ -34,18 +34,18 @@ pub fn server(
     Arc::new(config)
 }
 
-/// Certificates that are made once, because that takes time.
+/// The certificates of an attack. They are made once, because making them takes time.
 pub struct Certificates {
     pub ca: Ca,
-    /// Good.
+    /// A valid certificate.
     pub leaf: Leaf,
-    /// A CA that nobody trusts.
+    /// A CA that no test trusts.
     stranger: Ca,
     of_stranger: Leaf,
-    /// Three issuers of one name and key, in many copies that differ.
+    /// Many different certificates of three issuers that share a name and a key.
     copies: Vec<CertificateDer<'static>>,
     below_copies: Leaf,
-    /// A chain as long as a message may be.
+    /// The longest chain that a handshake message can hold.
     long: Vec<CertificateDer<'static>>,
     below_long: Leaf,
     many_names: Leaf,
@@ -93,7 +93,8 @@ impl Certificates {
         server(dice, vec![der(&self.leaf.certificate)], &self.leaf)
     }
 
-    /// A server with a hostile chain, what it is, and the leaf if 0 could be right.
+    /// Returns a server with a hostile chain, its description, and the leaf if exit code 0 could be
+    /// right.
     pub fn hostile(&self, dice: &mut Dice) -> (Arc<ServerConfig>, String, Option<Vec<u8>>) {
         let good = der(&self.leaf.certificate);
         let noise = |dice: &mut Dice, size| CertificateDer::from(dice.bytes(size));
@@ -170,7 +171,8 @@ impl Certificates {
         (config, what.to_owned(), first.filter(|_| possible))
     }
 
-    /// The leaf, damaged and then signed by the CA as if it were in order.
+    /// Returns the leaf damaged first and signed by the CA afterwards, so that its signature is
+    /// valid.
     fn signed_damage(&self, dice: &mut Dice) -> Vec<u8> {
         let der = self.leaf.certificate.der().to_vec();
         let body = &der[header(&der).0..];
@@ -193,7 +195,7 @@ impl Certificates {
     }
 }
 
-/// Whether OpenSSL takes this leaf for [`NAME`], below this CA.
+/// True if OpenSSL accepts this leaf for [`NAME`] with this CA.
 pub fn openssl_accepts(leaf: &[u8], ca_file: &str) -> bool {
     let folder = Folder::new();
     std::fs::write(folder.join("leaf"), leaf).expect("a file");
@@ -210,7 +212,7 @@ pub fn openssl_accepts(leaf: &[u8], ca_file: &str) -> bool {
     status.expect("openssl runs").success()
 }
 
-/// How long the header of a DER element is, and its content.
+/// Returns the lengths of a DER element's header and content.
 fn header(der: &[u8]) -> (usize, usize) {
     match der[1] {
         long @ 0x81..=0x84 => {

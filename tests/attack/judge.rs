@@ -1,4 +1,4 @@
-//! Judging what came of a try, and the table of all.
+//! Judges the outcome of each try and prints the table of all tries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,22 +7,22 @@ use sni_check::code::Code;
 
 use crate::tries::{Outcome, Outlet, Try, Up};
 
-/// The memory a check may use at most, in kB.
+/// The most memory that a check may use, in kB.
 const CHECK_MEMORY: u64 = 8_000;
-/// The same for the other commands, serve with all its checks among them.
+/// The most memory that any other command may use, in kB. For serve, this includes all its checks.
 const OTHER_MEMORY: u64 = 64_000;
 
-/// An outcome with all that is wrong with it.
+/// An outcome and everything that is wrong with it.
 pub struct Judged {
     class: &'static str,
     what: String,
     pub wrong: Vec<String>,
-    /// Beyond the deadline, in milliseconds.
+    /// How long after its deadline the check ended, in milliseconds.
     overrun: f64,
     outcome: Outcome,
 }
 
-/// `grace` is how much later than its deadline a check may end, in milliseconds.
+/// Judges an outcome. A check may end `grace` milliseconds after its deadline.
 pub fn judge(attempt: &Try, outcome: Outcome, grace: f64) -> Judged {
     let mut wrong = Vec::new();
     let mut check = |good: bool, what: String| {
@@ -95,7 +95,8 @@ fn judge_output(attempt: &Try, outcome: &Outcome, wrong: &mut Vec<String>) {
         wrong.push("raw control characters".to_owned());
     }
     let json = attempt.request.is_none() && attempt.options.iter().any(|option| option == "--json");
-    // Refusals are sentences, a shell or a check of HAProxy's that is healthy says nothing.
+    // Refusals are sentences, not JSON. A shell prints nothing, and neither does a healthy check
+    // under HAProxy.
     if json && outcome.code > 2 {
         for line in outcome.output.lines() {
             if serde_json::from_str::<serde_json::Value>(line).is_err() {
@@ -111,7 +112,7 @@ impl Judged {
     }
 }
 
-/// One row of the table.
+/// A row of the table.
 #[derive(Default)]
 struct Row {
     tries: u64,
@@ -157,7 +158,7 @@ impl Table {
         }
     }
 
-    /// Fails with what was wrong, the first few of it.
+    /// Fails and shows the first few errors, if there are any.
     pub fn assert(&self) {
         let shown = self.wrong.len().min(20);
         assert!(

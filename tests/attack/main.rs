@@ -1,8 +1,9 @@
-//! An attack: hostile peers and places by chance, and what the check does with each. Whatever they
-//! do, only a healthy backend is 0, every code is documented, and time and memory are bounded.
+//! Random attacks: hostile peers and environments, and what the check does with each. Whatever they
+//! do, only a healthy backend gets code 0, every code is documented, and time and memory are
+//! bounded.
 //!
-//! `make attack` runs it at length and prints the table of SECURITY.md. `SNI_CHECK_SEED=N
-//! SNI_CHECK_CASES=1` runs one try again, as a failure tells it.
+//! `make attack` runs the long form and prints the table of SECURITY.md. `SNI_CHECK_SEED=N
+//! SNI_CHECK_CASES=1`, as a failure prints it, runs a single try again.
 
 mod certificates;
 mod judge;
@@ -34,20 +35,20 @@ use support::stage::Stage;
 use tries::Measurer;
 use world::World;
 
-/// How long an attack is.
+/// The size of an attack.
 #[derive(Clone, Copy)]
 struct Length {
     tries: u64,
-    /// How much later than its deadline a check may end, in milliseconds.
+    /// How long after its deadline a check may end, in milliseconds.
     grace: f64,
 }
 
-/// In `make test`, which takes a few seconds for it; other tests keep the machine busy meanwhile.
+/// For `make test`: a few seconds. Other tests keep the machine busy meanwhile.
 const SHORT: Length = Length {
     tries: 400,
     grace: 3000.0,
 };
-/// `make attack`; SECURITY.md says so.
+/// For `make attack`. SECURITY.md states these figures.
 const LONG: Length = Length {
     tries: 20_000,
     grace: 50.0,
@@ -88,7 +89,8 @@ fn attack(length: Length) -> Table {
                         return;
                     }
                     let seed = first.wrapping_add(index);
-                    // A loaded machine delays a process now and then; what is wrong repeats itself.
+                    // A loaded machine delays a process now and then, but a real error happens
+                    // again.
                     let judged = (0..3).map(|_| {
                         let attempt = world.attempt(&mut Dice::new(seed));
                         let outcome = match &attempt.request {

@@ -1,4 +1,4 @@
-//! Hostile peers: over TCP, and over HTTP in TLS.
+//! Hostile peers that speak TCP only, or HTTP over TLS.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -13,7 +13,7 @@ use crate::support::peer::{self, drip};
 
 pub type Behaviour = Arc<dyn Fn(TcpStream) + Send + Sync>;
 
-/// One port that behaves differently in each try.
+/// A port whose behaviour each try sets.
 pub struct Port {
     pub number: u16,
     behaviour: Arc<Mutex<Behaviour>>,
@@ -43,13 +43,13 @@ fn flood(stream: &mut impl Write, bytes: &[u8]) {
     while stream.write_all(&many).is_ok() {}
 }
 
-/// Waits until the client has gone.
+/// Waits until the client has closed the connection.
 pub fn hold(mut stream: impl Read) {
     let _ = stream.read_to_end(&mut Vec::new());
 }
 
-/// What other protocols say first, and beginnings of TLS.
-/// A ServerHello of TLS 1.2 that chooses to compress records (RFC 3749).
+/// What servers of other protocols send first, and the beginnings of TLS handshakes. `COMPRESSED`
+/// is a TLS 1.2 ServerHello that selects record compression (RFC 3749).
 const COMPRESSED: &[u8] = b"\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03\
     0123456789abcdef0123456789abcdef\x00\xc0\x2f\x01";
 
@@ -71,7 +71,7 @@ const GREETINGS: [&[u8]; 15] = [
     b"\x80\x80\x01\x03\x01",
 ];
 
-/// A peer that does not get as far as a handshake.
+/// A peer that doesn't get as far as a handshake. Returns its description.
 pub fn tcp(dice: &mut Dice, port: &Port) -> String {
     let mut bytes = match dice.percent(30) {
         true => dice.bytes(600),
@@ -110,8 +110,9 @@ pub fn tcp(dice: &mut Dice, port: &Port) -> String {
     what
 }
 
-/// A healthy server that changes its keys (KeyUpdate, RFC 8446, section 4.6.3) for as long as somebody listens,
-/// before or after the head of its response. In TLS 1.2 there is no such thing, and it says nothing.
+/// A healthy server that sends KeyUpdate messages (RFC 8446, section 4.6.3) until the client goes,
+/// before or after the head of its response. TLS 1.2 has no KeyUpdate; there the server stays
+/// silent.
 pub fn changes_keys(port: &Port, config: Arc<ServerConfig>, head: &'static str) {
     port.set(move |socket| {
         let connection = ServerConnection::new(config.clone()).expect("a connection");
@@ -129,7 +130,7 @@ pub fn changes_keys(port: &Port, config: Arc<ServerConfig>, head: &'static str) 
     });
 }
 
-/// Reads a request to the end of its head; false if none comes.
+/// Reads a request to the end of its head. Returns false if no request comes.
 pub fn read_head(stream: &mut impl Read) -> bool {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -149,7 +150,7 @@ pub enum End {
     Cut,
     Reset,
     Silence,
-    /// Over and over.
+    /// The rest is repeated until the client goes.
     Again,
     Drip,
 }
@@ -163,7 +164,7 @@ pub const ENDS: [End; 6] = [
     End::Drip,
 ];
 
-/// Answers over TLS with `head`, then with `rest` until `end`.
+/// Answers over TLS with `head`, then with `rest`, and ends as `end` says.
 pub fn says(port: &Port, config: Arc<ServerConfig>, head: Vec<u8>, rest: Vec<u8>, end: End) {
     port.set(move |socket| {
         let connection = ServerConnection::new(config.clone()).expect("a connection");

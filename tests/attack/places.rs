@@ -1,4 +1,4 @@
-//! Hostile places: files, environments, words, patterns, limits, descriptors, signals.
+//! Hostile environments: files, variables, arguments, patterns, limits, descriptors, signals.
 
 use std::fs::File;
 use std::os::unix::net::UnixListener;
@@ -8,7 +8,7 @@ use crate::support::folder::Folder;
 use crate::support::held::HeldFile;
 use crate::tries::{Outlet, Try};
 
-/// Files that should not be named.
+/// Files that an option shouldn't name.
 pub struct Files {
     pub folder: Folder,
     good: Vec<u8>,
@@ -17,7 +17,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// `good` is a CA's certificate, as PEM.
+    /// Makes the files. `good` is a CA certificate as PEM.
     pub fn new(good: &str) -> Files {
         let folder = Folder::new();
         let fifo = crate::support::program("mkfifo")
@@ -88,8 +88,8 @@ impl Files {
         if value.ends_with("/held") {
             attempt.timeout = Some(300);
         }
-        // One more file of authorities changes nothing if it is in order in spite of the damage, nor
-        // does a file of headers of which nothing is left.
+        // One more CA file changes nothing if it is still readable after the damage. A header file
+        // that is empty after the damage changes nothing either.
         match option {
             "--ca-file" | "--header" => attempt.maybe(),
             _ => attempt,
@@ -97,7 +97,7 @@ impl Files {
     }
 }
 
-/// Without zeros, which neither words nor variables can hold.
+/// Returns random bytes without zeros. Neither arguments nor variables can hold zeros.
 fn text(dice: &mut Dice, longest: usize) -> Vec<u8> {
     let mut bytes = match dice.below(4) {
         0 => dice.bytes(longest),
@@ -154,7 +154,7 @@ const WORDS: [&str; 40] = [
     "unix@/x",
 ];
 
-/// A haproxy.cfg with hostile words in it, for doctor.
+/// Runs doctor on a haproxy.cfg with hostile words in it.
 pub fn configuration(folder: &Folder, dice: &mut Dice) -> Try {
     let mut lines = vec![
         b"global\n external-check\n insecure-fork-wanted\ndefaults\n mode http\nbackend b".to_vec(),
@@ -183,7 +183,7 @@ pub fn configuration(folder: &Folder, dice: &mut Dice) -> Try {
     attempt
 }
 
-/// Words by chance in place of the options, or a text that is no list of words at all.
+/// Replaces the options with random words, or with text that isn't a list of words.
 pub fn words(mut attempt: Try, dice: &mut Dice) -> Try {
     let by_chance = |dice: &mut Dice| match dice.below(6) {
         0 => text(dice, 400),
@@ -191,7 +191,7 @@ pub fn words(mut attempt: Try, dice: &mut Dice) -> Try {
         _ => dice.pick(&WORDS).as_bytes().to_vec(),
     };
     attempt.timeout = None;
-    // Any host may be among them.
+    // The words may name any host, so the program runs without a network.
     attempt.runner = ["/usr/bin/unshare", "--net"].map(str::to_owned).to_vec();
     if attempt.by_hand {
         let words: Vec<_> = (0..dice.below(9)).map(|_| by_chance(dice)).collect();
@@ -222,9 +222,9 @@ pub fn words(mut attempt: Try, dice: &mut Dice) -> Try {
 }
 
 pub fn environment(mut attempt: Try, dice: &mut Dice) -> Try {
-    // Without GLIBC_TUNABLES and MALLOC_ARENA_MAX, which the C library reads before this program begins:
-    // what it does not understand there it prints as it is, from 2.41 on (Debian 13). The code is 0 all
-    // the same, as tests/hostile says.
+    // GLIBC_TUNABLES and MALLOC_ARENA_MAX are missing because the C library reads them before this
+    // program starts. Since glibc 2.41 (Debian 13) the C library prints values it doesn't
+    // understand, unescaped. tests/hostile shows that the code is 0 even so.
     const NAMES: [&str; 18] = [
         "HAPROXY_PROXY_NAME",
         "HAPROXY_PROXY_ID",
@@ -256,7 +256,7 @@ pub fn environment(mut attempt: Try, dice: &mut Dice) -> Try {
     attempt
 }
 
-/// A pattern that costs a backtracking engine much, or any engine memory.
+/// A pattern that costs a backtracking engine much time, or any engine much memory.
 pub fn pattern(dice: &mut Dice) -> String {
     const PARTS: [&str; 14] = [
         "(a+)+",
@@ -278,11 +278,11 @@ pub fn pattern(dice: &mut Dice) -> String {
     for _ in 0..=dice.below(3) {
         pattern += dice.pick(&PARTS);
     }
-    // It is never there.
+    // The body never contains this text.
     pattern + "!"
 }
 
-/// Less than usual of something, but enough.
+/// Sets low limits that are still high enough for a check.
 pub fn limits(attempt: Try, dice: &mut Dice) -> Try {
     let script = dice.pick(&[
         "ulimit -n 4",
@@ -337,7 +337,7 @@ pub fn signals(mut attempt: Try, dice: &mut Dice) -> Try {
         attempt.runner = vec!["/usr/bin/env".to_owned(), mask.to_owned()];
         attempt.what = mask.to_owned();
     }
-    // Not before the program runs: its time begins with it.
+    // The program is stopped only after it has started, because its deadline counts from its start.
     let stop = 30 + dice.below(370);
     if dice.percent(70) {
         attempt.goes_on = (stop + dice.below(500)) as u64;

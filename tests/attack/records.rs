@@ -1,4 +1,4 @@
-//! A healthy server, one of whose TLS records comes to harm.
+//! A healthy server that damages one of its TLS records.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use crate::peers::{Port, hold, read_head};
 use crate::support::dice::Dice;
 use crate::support::peer;
 
-/// What is done to one record that the server sends.
+/// The damage to one record that the server sends.
 #[derive(Clone, Copy, Debug)]
 pub enum Harm {
     Flip,
@@ -25,7 +25,7 @@ pub enum Harm {
     Stall,
     Close,
     Reset,
-    /// No harm: a byte at a time.
+    /// No damage: the record is sent one byte at a time.
     Pieces,
 }
 
@@ -44,7 +44,7 @@ pub const HARMS: [Harm; 12] = [
     Harm::Pieces,
 ];
 
-/// A socket that does harm to one record on its way to the client.
+/// A socket that damages one record on its way to the client.
 struct Tamper {
     socket: TcpStream,
     harm: Harm,
@@ -68,7 +68,7 @@ impl Write for Tamper {
         }
         let this = self.written == self.at;
         self.written += 1;
-        // A change_cipher_spec of TLS 1.3 means nothing, so harm to it does none.
+        // TLS 1.3 ignores change_cipher_spec, so damaging it does no harm.
         if !this || record.len() < 6 || record[0] == 20 {
             return self.socket.write_all(record).map(|()| record.len());
         }
@@ -78,8 +78,8 @@ impl Write for Tamper {
         let within = 5 + dice.below(bytes.len() - 5);
         match self.harm {
             Harm::Flip => bytes[within] ^= 1 << dice.below(8),
-            // None of TLS's own types: nothing authenticates the type of an encrypted record, and rustls
-            // does not look at it (docs/limits.md).
+            // A type that isn't one of TLS's own. Nothing authenticates the type of an encrypted
+            // record, and rustls doesn't check it (docs/limits.md).
             Harm::Type => bytes[0] = 25 + dice.below(231) as u8,
             Harm::Length => bytes[4] = bytes[4].wrapping_add(1 + dice.below(254) as u8),
             Harm::Cut => bytes.truncate(within),
@@ -109,8 +109,8 @@ impl Write for Tamper {
     }
 }
 
-/// A healthy server, one of whose records comes to harm; gives what it is, and whether the client can
-/// have got the head of the response unharmed.
+/// A healthy server that damages one record. Returns its description, and a flag that is true if
+/// the head of the response can have reached the client undamaged.
 pub fn tampered(
     dice: &mut Dice,
     port: &Port,

@@ -1,4 +1,4 @@
-//! A server that is asked by hostile requests, and for hostile peers.
+//! Hostile requests to serve, and requests about hostile peers.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -11,14 +11,14 @@ use crate::support::folder::Folder;
 use crate::support::wait_for;
 use crate::tries::Outcome;
 
-/// A running `sni-check serve`. It ends with this.
+/// A running `sni-check serve`. It is stopped when this is dropped.
 pub struct Serve {
     process: Child,
     socket: String,
     _folder: Folder,
 }
 
-/// The head that HAProxy sends.
+/// Returns the request head that HAProxy sends.
 pub fn head(port: u16, options: &[String], timeout: u32) -> Vec<u8> {
     let quoted = options
         .iter()
@@ -32,7 +32,7 @@ pub fn head(port: u16, options: &[String], timeout: u32) -> Vec<u8> {
 }
 
 impl Serve {
-    /// Requests may name every file.
+    /// Starts serve. Requests may name any file.
     pub fn start(binary: &Path) -> Serve {
         let folder = Folder::new();
         let socket = folder.join("serve");
@@ -52,7 +52,8 @@ impl Serve {
         }
     }
 
-    /// Sends a request and reads the answer. No answer is code 2: the client was told nothing.
+    /// Sends a request and reads the answer. If there is no answer, the code is 2: the client got
+    /// no verdict.
     pub fn ask(&self, request: &[u8]) -> Outcome {
         let start = Instant::now();
         let mut text = String::new();
@@ -73,7 +74,7 @@ impl Serve {
         assert_eq!(healthy, code == 0, "{text}");
         Outcome {
             code,
-            // A server that has died answers nobody.
+            // If serve has died, it can't answer any client.
             signal: i32::from(self.memory().is_none()),
             wall,
             cpu: 0,
@@ -82,7 +83,7 @@ impl Serve {
         }
     }
 
-    /// The most memory that it has had, in kB; `None` if it is no longer there.
+    /// Returns the peak memory of serve in kB, or `None` if it no longer runs.
     fn memory(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
         let line = status

@@ -1,4 +1,4 @@
-//! A try: a hostile peer or place, and a check of it.
+//! A try: a hostile peer or environment, and a check of it.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -11,58 +11,58 @@ use crate::support::folder::Folder;
 
 /// When exit code 0 is right.
 pub enum Up {
-    /// The backend is not healthy.
+    /// Never: the backend isn't healthy.
     Never,
-    /// The backend is healthy; only the place is hostile.
+    /// Always: the backend is healthy, and only the environment is hostile.
     Fine,
-    /// If this says so afterwards.
+    /// Only if this function returns true afterwards.
     If(Box<dyn Fn() -> bool + Send>),
-    /// It may be right, and another code too.
+    /// Code 0 may be right, and so may another code.
     Maybe,
 }
 
-/// Where its output goes.
+/// Where the program's output goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Outlet {
     Read,
-    /// A pipe that is full, and that nobody reads.
+    /// A full pipe that no process reads.
     FullPipe,
-    /// A pipe whose reader is gone.
+    /// A pipe whose reader has closed it.
     NoReader,
     FullDisk,
 }
 
 pub struct Try {
-    /// What is hostile, for the table.
+    /// The class of the attack, for the table.
     pub class: &'static str,
-    /// For whoever looks into it.
+    /// A description, for the person who investigates a failure.
     pub what: String,
-    /// What runs the program, if it does not run by itself.
+    /// The command that runs the program; empty if the program runs directly.
     pub runner: Vec<String>,
     pub by_hand: bool,
     /// The program's options.
     pub options: Vec<String>,
-    /// In place of the options under HAProxy.
+    /// The whole value of `external-check path`, in place of the options.
     pub path: Option<Vec<u8>>,
     pub environment: Vec<(String, Vec<u8>)>,
-    /// In place of all words.
+    /// The arguments, in place of those HAProxy or a person would pass.
     pub words: Option<Vec<Vec<u8>>>,
     pub port: u16,
-    /// In milliseconds; none for what is not a check.
+    /// The deadline in milliseconds; `None` if this isn't a check.
     pub timeout: Option<u64>,
-    /// As examples/measure.rs takes them.
+    /// Signals, written as examples/measure.rs accepts them.
     pub signals: String,
-    /// When the process goes on after it was stopped, in milliseconds.
+    /// When a stopped process continues, in milliseconds.
     pub goes_on: u64,
     pub outlet: Outlet,
     pub up: Up,
-    /// Memory may be exhausted, which is code 1.
+    /// Memory may run out, which is code 1.
     pub scarce: bool,
-    /// What serve is asked, in place of a process.
+    /// A request to serve. If it is set, no process is started.
     pub request: Option<Vec<u8>>,
 }
 
-/// What came of it.
+/// The outcome of a try.
 pub struct Outcome {
     pub code: i32,
     pub signal: i32,
@@ -73,7 +73,7 @@ pub struct Outcome {
 }
 
 impl Try {
-    /// Of this port, with a deadline that is short.
+    /// A check of this port with a short deadline.
     pub fn new(class: &'static str, what: impl Into<String>, port: u16) -> Try {
         Try {
             class,
@@ -106,12 +106,12 @@ impl Try {
         self
     }
 
-    /// Where 0 may be right, and another code too.
+    /// Code 0 may be right, and so may another code.
     pub fn maybe(self) -> Try {
         self.up(Up::Maybe)
     }
 
-    /// For a backend that is healthy: long enough for a loaded machine.
+    /// For a healthy backend: the deadline is long enough for a loaded machine.
     pub fn healthy(self) -> Try {
         Try {
             timeout: Some(3000),
@@ -120,7 +120,7 @@ impl Try {
         }
     }
 
-    /// Run by a shell after this.
+    /// A shell runs this script, then the program.
     pub fn after(mut self, script: &str) -> Try {
         let script = format!("{script}; exec \"$0\" \"$@\"");
         self.runner = ["/bin/bash", "-c", &script].map(str::to_owned).to_vec();
@@ -145,7 +145,7 @@ impl Try {
             command.args(["NOT_USED", "NOT_USED", "127.0.0.1", &port]);
         }
         if !self.by_hand {
-            // The first is not quoted: PATH holds options if it begins with a dash.
+            // The first word isn't quoted. PATH holds options only if it begins with a dash.
             let quoted = options.iter().enumerate().map(|(at, word)| match at {
                 0 => word.clone(),
                 _ => format!("'{}'", word.replace('\'', r"'\''")),
@@ -162,7 +162,7 @@ impl Try {
     }
 }
 
-/// What runs tries.
+/// Runs tries.
 pub struct Measurer {
     measure: String,
     binary: String,
@@ -212,7 +212,8 @@ impl Measurer {
     }
 }
 
-/// A descriptor that takes nothing, and what must live as long.
+/// Returns a descriptor that accepts no output, and an object that must live as long as the
+/// descriptor.
 fn nowhere(outlet: Outlet) -> (Option<std::io::PipeReader>, std::fs::File) {
     if outlet == Outlet::FullDisk {
         let full = std::fs::File::options().write(true).open("/dev/full");

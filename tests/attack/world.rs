@@ -1,4 +1,4 @@
-//! A try by chance: which peer or place, and what of it.
+//! Draws a random try: the peer or environment, and what it does.
 
 use crate::certificates::{Certificates, openssl_accepts};
 use crate::peers::{self, ENDS, End, Port};
@@ -8,7 +8,7 @@ use crate::support::{NAME, peer};
 use crate::tries::{Try, Up};
 use crate::{message, records, serve};
 
-/// What the tries of one thread share.
+/// The data that the tries of one thread share.
 pub struct World<'a> {
     pub port: Port,
     pub certificates: &'a Certificates,
@@ -70,7 +70,8 @@ impl World<'_> {
         }
     }
 
-    /// A server that changes its keys without end: its head is cut, or its body.
+    /// A server that sends KeyUpdate messages without end, before or after the head of its
+    /// response.
     fn keys(&self, dice: &mut Dice) -> Try {
         const HEADS: [&str; 2] = ["HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 OK\r\n\r\n"];
         let head = dice.pick(&HEADS);
@@ -79,7 +80,7 @@ impl World<'_> {
         attempt.with(&["--expect", "string nowhere"])
     }
 
-    /// A request to serve: damaged, or in order for a hostile peer.
+    /// A request to serve: either a damaged request, or a valid request about a hostile peer.
     fn request(&self, dice: &mut Dice) -> Try {
         let mut attempt = match dice.below(4) {
             0 => self.tcp(dice),
@@ -97,7 +98,8 @@ impl World<'_> {
             dice.damage(&mut request);
             attempt = attempt.maybe();
         }
-        // A head that is cut has a second; a healthy server may be another's port by damage.
+        // serve waits a second for a head that is cut off. A damaged port may be the port of
+        // another healthy server.
         (attempt.class, attempt.timeout) = ("serve", Some(1300));
         attempt.request = Some(request);
         attempt
@@ -116,7 +118,7 @@ impl World<'_> {
         let ca_file = self.ca_file.to_owned();
         let attempt = Try::new("peers: certificates", what, self.port.number);
         match leaf {
-            // Of a chain of noise or length OpenSSL is shown the leaf alone, below the CA.
+            // For a chain of noise or of great length, OpenSSL sees only the leaf and the CA.
             Some(_) if attempt.what == "a long chain" => attempt.up(Up::If(Box::new(|| true))),
             Some(leaf) => attempt.up(Up::If(Box::new(move || openssl_accepts(&leaf, &ca_file)))),
             None => attempt,
@@ -152,7 +154,7 @@ impl World<'_> {
         let config = self.certificates.healthy(dice);
         let shown = String::from_utf8_lossy(&head).into_owned();
         peers::says(&self.port, config, head.clone(), rest.into(), end);
-        // What is repeated to the end of time is judged by its beginning.
+        // The oracle judges an endless repetition by its beginning.
         let repeated = if end == End::Again { 2000 } else { 1 };
         let said = [head, rest.as_bytes().repeat(repeated)].concat();
         let may_be_up = move || {
@@ -179,7 +181,7 @@ impl World<'_> {
         peers::says(&self.port, config, head.into(), body.into(), End::InOrder);
         let attempt = Try::new("patterns", &rule, self.port.number);
         let attempt = attempt.with(&["--expect", &rule, "--max-body", dice.pick(&["64k", "1m"])]);
-        // What is nowhere in the body is not there, if the pattern could be tried out to its end.
+        // A pattern that doesn't occur is absent only if the engine could search the whole body.
         match kind {
             "! rstring" => attempt.up(Up::Fine).maybe(),
             _ => attempt,
@@ -188,7 +190,7 @@ impl World<'_> {
 
     fn environments(&self, dice: &mut Dice) -> Try {
         let attempt = places::environment(self.healthy("environments", dice, Up::Fine), dice);
-        // An empty server's name is none, and PATH is then not read.
+        // If the server's name is empty, sni-check treats it as missing and doesn't read PATH.
         attempt.maybe()
     }
 
@@ -211,7 +213,7 @@ impl World<'_> {
         places::signals(attempt, dice)
     }
 
-    /// diagnose, with bounds of its own.
+    /// Runs diagnose, which has its own time limits.
     fn diagnose(&self, dice: &mut Dice) -> Try {
         let mut attempt = match dice.below(4) {
             0 => self.tcp(dice),

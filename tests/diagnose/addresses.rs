@@ -1,4 +1,4 @@
-//! Names with several IPv4 and IPv6 addresses, some of which are dead or drop packets.
+//! Names with several IPv4 and IPv6 addresses. Some addresses are dead or drop packets.
 
 use std::net::TcpStream;
 use std::process::Command;
@@ -13,7 +13,7 @@ use crate::support::nginx::{Nginx, site};
 use crate::support::program;
 use crate::support::stage::Stage;
 
-/// A command with an /etc/hosts of its own.
+/// Returns a command that sees this text as /etc/hosts.
 fn with_hosts(hosts: &str) -> Command {
     let mut command = program("unshare");
     let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
@@ -21,7 +21,8 @@ fn with_hosts(hosts: &str) -> Command {
     command
 }
 
-/// Takes connections up to the kernel's limit and then drops all further packets.
+/// Listens at an address that accepts connections up to the kernel's limit and then drops all
+/// further packets.
 fn black_hole(address: &str, port: u16) -> (std::os::fd::OwnedFd, Vec<TcpStream>) {
     let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     let address: std::net::SocketAddr = format!("{address}:{port}").parse().expect("an address");
@@ -60,7 +61,7 @@ fn each_address_is_tried_and_the_cure_names_those_that_answer() {
         ])
         .output()
         .expect("unshare runs");
-    // It takes about a second; the rest is for a slow machine.
+    // The diagnosis takes about a second. A slow machine may need more.
     assert!(start.elapsed() < Duration::from_secs(10), "{output:?}");
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -119,7 +120,7 @@ fn of_many_addresses_eight_are_tried_even_where_no_thread_can_be_had() {
     assert!(text.contains(&format!("{NAME} has 58 addresses")), "{text}");
     assert!(text.contains("50 more addresses are not tried"), "{text}");
     assert_eq!(text.matches("connection refused in").count(), 8, "{text}");
-    // No thread for the resolver: an address is given.
+    // Without a thread for the resolver, only a literal address works.
     let target = format!("--connect=127.0.0.1:{}", crate::support::dead_port());
     let output = crate::support::program("setpriv")
         .args(["--reuid=65534", "--clear-groups", "prlimit", "--nproc=1"])
@@ -136,7 +137,8 @@ fn of_many_addresses_eight_are_tried_even_where_no_thread_can_be_had() {
     assert!(output.stderr.is_empty(), "{output:?}");
 }
 
-/// What a report says, on one line, in a network of its own that this script makes; and its code.
+/// Runs diagnose in a network that `script` sets up. Returns the report on one line, and the exit
+/// code.
 fn in_network(script: &str, address: &str) -> (String, Option<i32>) {
     let script = format!("{script} && exec \"$@\"");
     let connect = format!("--connect={address}");

@@ -1,4 +1,4 @@
-//! How HAProxy is asked: nothing is left behind, and what cannot be asked is said.
+//! How diagnose asks HAProxy: it leaves nothing behind, and says so when it can't ask.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -36,9 +36,9 @@ fn haproxy_is_asked_and_without_it_the_view_is_marked_as_predicted() {
     assert_eq!(missing.status.code(), Some(2), "{missing:?}");
 }
 
-/// The processes that this one has started, and theirs.
+/// Returns all processes below this one.
 fn descendants(of: u32) -> Vec<u32> {
-    // A child belongs to the thread that started it.
+    // /proc lists each child under the thread that started it.
     let threads = fs::read_dir(format!("/proc/{of}/task"))
         .into_iter()
         .flatten();
@@ -70,7 +70,7 @@ fn haproxy_dies_with_the_diagnosis_and_leaves_nothing_behind() {
             name.is_ok_and(|name| name.trim() == "haproxy")
         })
     });
-    // Killed, so that nothing of ours can clean up.
+    // SIGKILL, so that diagnose can't clean up after itself.
     diagnosis.0.kill().expect("killed");
     diagnosis.0.wait().expect("ended");
     wait_for("HAProxy to end", || {
@@ -93,7 +93,7 @@ fn nobody_else_can_have_a_program_run() {
 #[test]
 fn a_server_that_only_haproxy_takes_is_the_first_thing_said() {
     let ca = Ca::new();
-    // HAProxy's own check looks at the status alone.
+    // HAProxy's own check reads only the status.
     let leaf = ca.leaf(&[NAME], 30);
     let port = peer::answer(&leaf, "HTTP/1.1 103 Early Hints\r\n\r\n");
     let report = diagnose(&ca, port, NAME, &["--expect=status 103"]);
@@ -107,7 +107,7 @@ fn a_server_that_only_haproxy_takes_is_the_first_thing_said() {
 fn a_server_that_only_sni_check_takes_is_not_called_healthy_without_a_word() {
     let ca = Ca::new();
     let leaf = ca.leaf(&[NAME], 30);
-    // HAProxy takes the interim response for the response.
+    // HAProxy treats the interim response as the final response.
     let port = peer::answer(
         &leaf,
         &format!("HTTP/1.1 103 Early Hints\r\n\r\n{}", peer::OK),

@@ -1,4 +1,4 @@
-//! What a report says agrees with what it has seen.
+//! A report doesn't contradict what diagnose has seen.
 
 use rcgen::date_time_ymd;
 
@@ -14,7 +14,7 @@ fn serve(leaf: &Leaf, more: &str) -> Nginx {
     Nginx::serve(|folder, port| site((folder, port), "", NAME, (leaf, &[]), more))
 }
 
-/// The ids of the causes that a report names.
+/// Returns the ids of the causes that a report names.
 fn causes(report: &Report) -> Vec<String> {
     let causes = report.value["causes"].as_array().expect("causes");
     let ids = causes
@@ -75,7 +75,7 @@ fn a_chain_that_verify_none_does_not_look_at_is_judged_by_the_ca_file_of_the_cal
 #[test]
 fn an_alert_that_a_made_up_name_gets_as_well_is_about_the_name() {
     let ca = Ca::new();
-    // handshake_failure, access_denied, internal_error.
+    // The alerts handshake_failure, access_denied and internal_error.
     for alert in [40, 49, 80] {
         let port = peer::tcp(move |mut stream| {
             use std::io::{Read, Write};

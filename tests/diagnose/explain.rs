@@ -1,4 +1,4 @@
-//! `sni-check explain` as it is called.
+//! `sni-check explain`, called as users call it.
 
 use std::process::Output;
 
@@ -24,7 +24,7 @@ fn a_code_is_explained_with_causes_and_changes() {
     assert!(text.contains("check-sni"), "{text}");
 }
 
-/// What `explain` says of a code, without its line ends.
+/// Returns the text that `explain` prints for a code, without line breaks.
 fn said_of(code: &str) -> String {
     let text = stdout(&explain(&[code], &[]));
     text.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -1,6 +1,6 @@
-//! The reports in docs/diagnose.md are what real servers get.
+//! The reports in docs/diagnose.md match what diagnose prints for real servers.
 //!
-//! `UPDATE=1 cargo test --test diagnose readme` updates them.
+//! `UPDATE=1 cargo test --test diagnose readme` updates the page.
 
 use crate::support::NAME;
 use crate::support::check::{BINARY, run_by_hand, stdout};
@@ -11,7 +11,7 @@ use crate::support::{dead_port, program};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/diagnose.md");
 
-/// The text without its times and dates.
+/// Returns the text without times and dates.
 fn normalised(text: &str) -> String {
     let mut lines = Vec::new();
     for line in text.lines() {
@@ -30,7 +30,7 @@ fn normalised(text: &str) -> String {
         }
         lines.push(kept.join(" "));
     }
-    // Where a line breaks depends on how long a time is.
+    // Line breaks depend on the length of the times, so join the lines.
     lines
         .join(" ")
         .split_whitespace()
@@ -38,7 +38,8 @@ fn normalised(text: &str) -> String {
         .join(" ")
 }
 
-/// The report of a server, with addresses and files as in documentation (RFC 5737).
+/// Returns the report about a server, with the addresses and file names that the documentation uses
+/// (RFC 5737).
 fn report(ca: &Ca, port: u16) -> String {
     let folder = Folder::new();
     let ca_file = folder.file("company.pem", &ca.pem);
@@ -64,7 +65,7 @@ fn report(ca: &Ca, port: u16) -> String {
         .replace(&folder.path().display().to_string(), "/etc/haproxy")
 }
 
-/// HAProxy's, as the report says it.
+/// HAProxy's version, as the report writes it.
 fn version() -> String {
     let output = program("haproxy").arg("-v").output().expect("haproxy");
     let text = stdout(&output);
@@ -93,7 +94,7 @@ fn is_documented(title: &str, report: &str) {
 
 #[test]
 fn three_reports() {
-    // With a common name, as CAs give one.
+    // With a common name, as real CAs issue certificates.
     let leaf = |ca: &Ca| {
         ca.leaf_with(&[NAME], |params| {
             let now = time::OffsetDateTime::now_utc();

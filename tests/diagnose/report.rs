@@ -1,4 +1,4 @@
-//! Running `diagnose`, and comparing its report with a real HAProxy.
+//! Runs `diagnose` and compares its report with a real HAProxy.
 
 use std::process::Command;
 
@@ -15,7 +15,7 @@ pub const OTHER: &str = "other.example.test";
 const DEFAULTS: &str = "defaults\n mode http\n timeout connect 2s\n timeout server 2s\n \
                         timeout client 2s\n";
 
-/// A report in JSON, and what it is about.
+/// A JSON report and the server it is about.
 pub struct Report {
     pub value: Value,
     pub code: i32,
@@ -23,7 +23,7 @@ pub struct Report {
     folder: Folder,
 }
 
-/// Diagnoses the server on this port, trusting this CA.
+/// Diagnoses the server on this port and trusts this CA.
 #[track_caller]
 pub fn diagnose(ca: &Ca, port: u16, name: &str, options: &[&str]) -> Report {
     let folder = Folder::new();
@@ -46,7 +46,7 @@ pub fn diagnose(ca: &Ca, port: u16, name: &str, options: &[&str]) -> Report {
 }
 
 impl Report {
-    /// All that the steps say.
+    /// Returns the text of all steps.
     pub fn steps(&self) -> String {
         self.value["steps"].to_string()
     }
@@ -67,13 +67,13 @@ impl Report {
         assert!(advice.contains(text), "{text} is not in {advice}");
     }
 
-    /// Where the report says that this is fixed.
+    /// Asserts that the report says to fix the problem here.
     #[track_caller]
     pub fn is_fixed(&self, place: &str) {
         assert_eq!(self.value["cure"]["where"], place, "{:#}", self.value);
     }
 
-    /// The lines to paste: HAProxy's own check, and the external one.
+    /// Returns the lines to paste: HAProxy's own check and the external check.
     pub fn snippets(&self) -> Vec<&str> {
         let kinds = ["builtin", "external"].into_iter();
         kinds
@@ -92,8 +92,8 @@ impl Report {
         }
     }
 
-    /// HAProxy was asked for its view, and what would be predicted without it is the same, to the
-    /// word.
+    /// Asserts that diagnose asked HAProxy for its view, and that the prediction made without
+    /// HAProxy has the same words.
     #[track_caller]
     pub fn haproxy_agrees(&self) {
         assert!(self.value["haproxy_asked"].is_string(), "{:#}", self.value);
@@ -104,13 +104,14 @@ impl Report {
         assert!(predicted["haproxy_asked"].is_null());
         let rows = |report: &Value| report["haproxy_view"].as_array().expect("rows").clone();
         let mut asked = rows(&self.value);
-        // What comes of a request is not predicted.
+        // diagnose doesn't predict the result of a request.
         asked.retain(|row| !row["check"].as_str().expect("words").starts_with("option"));
         assert_eq!(asked, rows(&predicted));
         assert!(asked.len() > 1, "{asked:?}");
     }
 
-    /// The lines as printed turn the server UP, and HAProxy has said so.
+    /// Asserts that the printed lines turn the server UP, and that the report says HAProxy tested
+    /// them.
     #[track_caller]
     pub fn the_cure_works(&self) {
         for kind in ["builtin_tried", "external_tried"] {
@@ -119,7 +120,7 @@ impl Report {
         self.the_lines_work();
     }
 
-    /// The lines as printed turn the server UP, by now.
+    /// Asserts that the printed lines now turn the server UP.
     #[track_caller]
     pub fn the_lines_work(&self) {
         let snippets = self.snippets();
@@ -132,7 +133,7 @@ impl Report {
     }
 }
 
-/// Loads a snippet as printed: it names the program that printed it.
+/// Loads a snippet exactly as printed. It contains the path of the program that printed it.
 pub fn load(command: Command, folder: &Folder, snippet: &str) -> Haproxy {
     assert!(!snippet.contains("external-check command") || snippet.contains(BINARY));
     let config = folder.file("snippet.cfg", &format!("{DEFAULTS}{snippet}"));

@@ -1,4 +1,4 @@
-//! `sni-check diagnose` about the servers of haproxy.cfg, with a real HAProxy that reports them DOWN.
+//! `sni-check diagnose` on the servers of a haproxy.cfg, while a real HAProxy reports them DOWN.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
 use crate::support::wait_for;
 
-/// A configuration of nginx's port, which only answers to clients with SNI.
+/// Returns a configuration for nginx's port. That nginx accepts only clients that send SNI.
 fn config(stage: &Stage, backends: &str) -> String {
     let (ca, socket) = (&stage.ca_file, stage.folder.join("admin.sock"));
     let port = stage.nginx().port;
@@ -34,7 +34,7 @@ defaults
     stage.folder.file("haproxy.cfg", &text)
 }
 
-/// The team's mistake: the server lines have `sni`, and one of them lacks `check-sni`.
+/// The operator's mistake: the server lines have `sni`, but some lack `check-sni`.
 const SHOP: &str = "resolvers nobody
     nameserver one 127.0.0.1:9
     hold nx 1s
@@ -47,7 +47,7 @@ backend shop
     server web4 127.0.0.1:PORT TLS
 ";
 
-/// HAProxy with this configuration, once the server is in this state.
+/// Starts HAProxy with this configuration and waits until the server is in this state.
 fn running(config: &str, (backend, server): (&str, &str), state: &str) -> Haproxy {
     let haproxy = Haproxy::start(Mode::Single, config, &[]);
     wait_for(&format!("{server} to be {state}"), || {
@@ -63,7 +63,7 @@ fn object(words: &[&str], code: i32) -> Value {
     serde_json::from_slice(&output.stdout).expect("an object")
 }
 
-/// Writes the printed lines into the file, as `patch` would.
+/// Applies the printed changes to the file, as `patch` would.
 fn patched(config: &str, server: &Value) {
     let text = fs::read_to_string(config).expect("the configuration");
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -76,7 +76,8 @@ fn patched(config: &str, server: &Value) {
     fs::write(config, lines.join("\n") + "\n").expect("written");
 }
 
-/// The README's screen is this one, with addresses and files as in documentation.
+/// Asserts that the README shows this screen, with the addresses and file names that the
+/// documentation uses.
 fn is_in_the_readme(text: &str, stage: &Stage, config: &str) {
     let page = include_str!("../../README.md");
     let (_, screen) = page
@@ -87,7 +88,8 @@ fn is_in_the_readme(text: &str, stage: &Stage, config: &str) {
     let text = text.replace(config, "/etc/haproxy/haproxy.cfg");
     let text = text.replace(&stage.ca_file, "/etc/haproxy/company.pem");
     let text = text.replace(&address, "203.0.113.7:443");
-    // Where a line breaks depends on how long a path is; which HAProxy is installed is of no interest.
+    // Line breaks depend on the length of a path. The installed version of HAProxy doesn't matter
+    // here.
     let words = |text: &str| {
         let words = text
             .split_whitespace()
@@ -153,7 +155,7 @@ fn one_call_names_the_cause_of_every_server_that_is_down_and_the_line_to_change(
 fn without_a_socket_each_server_is_checked_once() {
     let stage = Stage::new();
     let config = config(&stage, SHOP);
-    // Nobody listens on the socket.
+    // No process listens on the socket.
     let report = object(&["-f", &config, "--haproxy", "none"], 65);
     assert!(report["socket"].is_null());
     assert!(report["no_statistics"].is_string());

@@ -1,4 +1,4 @@
-//! `sni-check diagnose` against nginx in the states operators meet.
+//! `sni-check diagnose` against nginx, in the situations that operators meet.
 
 use rcgen::date_time_ymd;
 
@@ -9,7 +9,7 @@ use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::pki::{Ca, Leaf};
 use crate::support::{dead_port, peer};
 
-/// One site, whatever name is asked for.
+/// An nginx with one site that answers every name.
 fn one_site(leaf: &Leaf, issuers: &[&Ca], more: &str) -> Nginx {
     Nginx::serve(|folder, port| site((folder, port), "", NAME, (leaf, issuers), more))
 }
@@ -149,7 +149,7 @@ fn an_incomplete_chain_is_fixed_by_the_full_one() {
     assert_eq!(report.code, 55);
     report.advises("doesn't send the certificate of CN=Middle");
     report.haproxy_agrees();
-    // The CA file may be the wrong one, or the server's chain incomplete.
+    // Either the CA file is wrong or the server's chain is incomplete.
     report.is_fixed("options");
     report.advises("Install the full chain at the server");
     nginx.change(|folder, port| site((folder, port), "", NAME, (&leaf, &[&middle]), ""));
@@ -274,7 +274,7 @@ fn a_method_that_changes_something_is_not_repeated() {
     let port = peer::tls(&leaf, move |stream| {
         use std::io::Write;
         let _ = seen.lock().expect("a channel").send(());
-        // Data that nobody has read would reset the connection.
+        // Unread data would reset the connection.
         let mut request = Vec::new();
         while !request.ends_with(b"hidden-value") {
             let mut byte = [0];

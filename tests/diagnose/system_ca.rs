@@ -1,4 +1,4 @@
-//! What is trusted by default: Mozilla's roots in sni-check, the system's in HAProxy.
+//! The default roots: sni-check has Mozilla's roots, HAProxy uses the system's.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use crate::support::nginx::{Nginx, site};
 use crate::support::pki::Ca;
 use crate::support::program;
 
-/// A command on a system whose only CA is in this folder.
+/// Returns a command on a system that trusts only the CA in this folder.
 fn trusting(certs: &str) -> Command {
     let mut command = program("unshare");
     let script = "mount --bind \"$0\" /etc/ssl/certs && exec \"$@\"";

@@ -1,11 +1,11 @@
-//! The report on a terminal, in a pipe, and while somebody waits for it.
+//! The report on a terminal, in a pipe, and while a user waits for it.
 
 use crate::support::NAME;
 use crate::support::check::{BINARY, run_by_hand, stdout};
 use crate::support::pki::Ca;
 use crate::support::{dead_port, peer, program};
 
-/// What a terminal shows; standard error goes there, too.
+/// Returns what a terminal shows, standard error included.
 fn on_a_terminal(words: &[&str], environment: &[(&str, &str)]) -> String {
     let call: Vec<&str> = [BINARY].iter().chain(words).copied().collect();
     let output = program("script")

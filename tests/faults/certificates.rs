@@ -1,4 +1,4 @@
-//! Faults of a single certificate, and what must not be taken for one.
+//! Faults of a single certificate, and healthy certificates that must not be reported as faults.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -119,7 +119,7 @@ fn addresses(stage: &Stage) -> Vec<Fault> {
         ("no subject but the address", &no_subject, by_hand, 0, ""),
         ("the address as a DNS name", &name, by_hand, 0, ""),
         ("another address", &wrong, by_hand, 54, "but for 127.0.0.2"),
-        // HAProxy's verifyhost knows no addresses.
+        // HAProxy's verifyhost doesn't support addresses.
         (
             "the address for verifyhost",
             &right,
@@ -202,7 +202,7 @@ fn uses(stage: &Stage) -> Vec<Fault> {
     let no_server = "not meant for servers";
     let unknown = Leaf::self_signed(&[NAME], |params| common_name(params, "lonely"));
     let other = Ca::named("Other CA").leaf(&[NAME], 30);
-    // The same name on another key: the name alone does not make it the issuer.
+    // The same issuer name with another key: the name doesn't prove who the issuer is.
     let impostor = Ca::new().leaf(&[NAME], 30);
     vec![
         row(stage, "for servers", &used(&[ServerAuth]), 0, ""),

@@ -1,4 +1,4 @@
-//! Faults of the chain: issuers, their limits, revocation.
+//! Faults of the chain: issuers, their constraints, revocation.
 
 use rcgen::{BasicConstraints, CertificateParams, GeneralSubtree, IsCa, NameConstraints};
 use time::{Duration, OffsetDateTime};
@@ -16,7 +16,7 @@ pub fn faults(stage: &Stage) -> Vec<Fault> {
     faults
 }
 
-/// A leaf of the first issuer, sent with these.
+/// A leaf of `by`, sent with these issuers.
 fn row(stage: &Stage, what: &str, by: &Ca, sent: &[&Ca], code: i32, phrase: &'static str) -> Fault {
     let port = peer::answer_with_chain(&by.leaf(&[NAME], 30), sent, OK);
     Fault::new(what, port, code, phrase).with(&stage.trust)
@@ -99,7 +99,7 @@ fn ends(stage: &Stage) -> Vec<Fault> {
             53,
             "CN=Early middle",
         ),
-        // A root from a file, whose dates webpki does not look at.
+        // A root from a file. webpki doesn't check the dates of roots.
         Fault {
             options: stage.trusting(&root, "old.pem"),
             ..row(stage, "an expired root", &root, &[], 51, "CN=Old root")
@@ -153,7 +153,7 @@ fn limits(stage: &Stage) -> Vec<Fault> {
         ),
         chain("path length", &below_zero, &[&zero], 56, "path length"),
         chain("path length kept", &zero, &[], 0, ""),
-        // For RFC 5280 a root is a name and a key; for HAProxy's library it is a certificate.
+        // For RFC 5280 a root is a name and a key. For HAProxy's TLS library it is a certificate.
         Fault {
             options: stage.trusting(&short, "short.pem"),
             ..chain("path length of the root", &beyond, &[], 56, "path length")
@@ -190,7 +190,7 @@ fn revocation(stage: &Stage) -> Vec<Fault> {
         ("list", ca.crl(&[&bad], 3)),
         ("ended", ca.crl(&[], -1)),
         ("foreign", Ca::named("Other CA").crl(&[], 3)),
-        // The right name, but signed by another key.
+        // The right issuer name, but signed by another key.
         ("forged", Ca::new().crl(&[], 3)),
     ];
     let row = |what, leaf, list: &str, code, phrase| {

@@ -1,4 +1,4 @@
-//! Faults before there is a connection: the name, the network, unix sockets.
+//! Faults before a connection exists: name resolution, the network, unix sockets.
 
 use std::fs;
 use std::io::Read;
@@ -22,7 +22,7 @@ pub fn faults(stage: &Stage) -> Vec<Fault> {
     faults
 }
 
-/// With a resolver of our own, named by the resolv.conf of a chroot.
+/// Name resolution with the test's own DNS server. The resolv.conf of a chroot names it.
 fn names(stage: &Stage) -> Vec<Fault> {
     let resolver = format!("nameserver {}\n", resolver());
     stage.folder.file("etc/resolv.conf", &resolver);
@@ -63,7 +63,7 @@ fn names(stage: &Stage) -> Vec<Fault> {
     faults
 }
 
-/// A DNS server (RFC 1035); the first label of a name says what it does.
+/// A DNS server (RFC 1035). The first label of a name selects its behaviour.
 fn resolver() -> Ipv4Addr {
     let (address, socket) = peer::resolver();
     thread::spawn(move || {
@@ -100,7 +100,7 @@ fn answer(query: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn networks(stage: &Stage) -> Vec<Fault> {
-    // A namespace without any network.
+    // A network namespace without any network.
     let no_network = |address: &str, phrase| Fault {
         program: ["/usr/bin/unshare", "-n", BINARY]
             .map(str::to_owned)
@@ -108,7 +108,7 @@ fn networks(stage: &Stage) -> Vec<Fault> {
         address: address.to_owned(),
         ..Fault::new("no route", 443, 43, phrase)
     };
-    // And with a route that refuses.
+    // A network namespace with a route that refuses connections.
     let refusing_route = |kind: &str, phrase| {
         let ip = program("ip").get_program().display().to_string();
         let script = format!("{ip} route add {kind} 203.0.113.7 && exec \"$0\" \"$@\"");

@@ -22,7 +22,8 @@ fn alerts() -> Vec<Fault> {
         (20, 61, "(bad_record_mac)"),
         (22, 61, "(record_overflow)"),
         (40, 66, "(handshake_failure)"),
-        // About a client certificate, but none was asked for.
+        // These alerts are about a client certificate, but the server didn't ask for a client
+        // certificate.
         (42, 61, "(bad_certificate)"),
         (46, 61, "(certificate_unknown)"),
         (47, 61, "(illegal_parameter)"),
@@ -124,13 +125,13 @@ fn not_a_handshake() -> Vec<Fault> {
 
 fn silence_and_slowness() -> Vec<Fault> {
     let silent = peer::tcp(|mut stream| _ = stream.read_to_end(&mut Vec::new()));
-    // A handshake message that goes on and on.
+    // A handshake message that never ends.
     let dripping = |bytes: &'static [u8]| peer::tcp(move |mut stream| drip(&mut stream, bytes));
     let resetting = peer::tcp(|mut stream| {
         let _ = stream.read(&mut [0; 16]);
         reset(&stream);
     });
-    // Before the client sends anything, a reset may also look like a failed connection.
+    // Until the client sends something, a reset may also look like a failed connection.
     let unread = peer::tcp(|stream| {
         let _ = stream.peek(&mut [0]);
         reset(&stream);
@@ -150,7 +151,8 @@ fn silence_and_slowness() -> Vec<Fault> {
         Fault::new("a reset", resetting, 64, "reset during the handshake"),
         Fault::new("a reset, nothing read", unread, 64, "during the handshake"),
         Fault::new("accepted and closed", closed, 64, "during the handshake"),
-        // They never end by themselves: either the rules or the deadline must end them.
+        // These peers never stop, so either a rule of the protocol or the deadline must end the
+        // check.
         Fault::new(
             "endless warnings",
             endless(&[21, 3, 3, 0, 2, 1, 90]),
@@ -172,7 +174,7 @@ fn silence_and_slowness() -> Vec<Fault> {
     ]
 }
 
-/// The random that makes a ServerHello a HelloRetryRequest (RFC 8446, section 4.1.3).
+/// The random value that marks a ServerHello as a HelloRetryRequest (RFC 8446, section 4.1.3).
 const RETRY: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
     0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
@@ -181,7 +183,7 @@ const RETRY: [u8; 32] = [
 /// Answers each ClientHello with a HelloRetryRequest for this group.
 fn retry_forever(mut stream: TcpStream, group: u8) {
     let mut hello = [0; 4096];
-    // A ChangeCipherSpec comes before the second one; it is not a hello.
+    // The client sends a ChangeCipherSpec before the second ClientHello.
     while let Ok(length @ 1..) = stream.read(&mut hello) {
         let record = match hello[0] {
             20 => &hello[6..length],
@@ -190,7 +192,8 @@ fn retry_forever(mut stream: TcpStream, group: u8) {
         let Some(session) = record.get(44..76) else {
             continue;
         };
-        // Version, random, session, TLS_AES_128_GCM_SHA256; supported_versions, key_share.
+        // The fields: version, random, session, TLS_AES_128_GCM_SHA256, supported_versions,
+        // key_share.
         let mut message = [&[3, 3], &RETRY[..], &[32], session, &[0x13, 1, 0, 0, 12]].concat();
         message.extend([0, 43, 0, 2, 3, 4, 0, 51, 0, 2, 0, group]);
         let length = message.len() as u8;
@@ -221,7 +224,8 @@ fn retries(stage: &Stage) -> Vec<Fault> {
     ]
 }
 
-/// Real servers that are older or newer than us.
+/// Real servers that share no TLS version or cipher with sni-check, because they are older or
+/// newer.
 fn nothing_in_common(stage: &Stage) -> Vec<Fault> {
     let low = "ALL:@SECLEVEL=0";
     let server = |options: &[&str]| stage.openssl("leaf", options);

@@ -1,4 +1,4 @@
-//! What a response says, in its head and in its body.
+//! Faults in the head and the body of a response.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -19,7 +19,7 @@ pub fn faults(stage: &Stage) -> Vec<Fault> {
 const WANTS: &str = "--expect 'string good'";
 const NOT_HTTP: &str = "not a valid HTTP";
 
-/// The peer answers this and closes cleanly.
+/// The peer sends this response and closes cleanly.
 fn says(stage: &Stage, response: &str, options: &str, code: i32, phrase: &'static str) -> Fault {
     let what = format!("{:?}", &response[..response.len().min(70)]);
     let port = peer::answer(&stage.leaf, response);
@@ -47,7 +47,7 @@ fn statuses(stage: &Stage) -> Vec<Fault> {
         ("503 Busy", 71, "status 503"),
         ("600 X", 71, "status 600"),
         ("999 X", 71, "status 999"),
-        // HAProxy takes what is a number.
+        // HAProxy accepts any number.
         ("000 X", 71, "status 0"),
         ("099 X", 71, "status 99"),
         ("20 OK", 71, "status 20"),
@@ -136,7 +136,7 @@ fn heads(stage: &Stage) -> Vec<Fault> {
     ]
 }
 
-/// A head for which `--max-head` asks.
+/// A long head, checked with a larger `--max-head`.
 fn longer_head(stage: &Stage, fields: &str) -> Fault {
     let response = format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n");
     says(stage, &response, "--max-head 80k", 0, "")
@@ -158,7 +158,7 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
     };
     let complete = "before the response was complete";
     let no_body = "no response body, expected string good";
-    // Joined, the chunks say `bad`.
+    // Joined, the chunks read `bad`.
     let old = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nba\r\n1\r\nd\r\n0\r\n\r\n";
     let not_bad = "--expect '! string bad'";
     vec![
@@ -172,7 +172,7 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
         chunked("4\r\ngoodXX0\r\n\r\n", WANTS, 73, "chunk"),
         chunked("ffffffffffffffffff\r\ngood", WANTS, 73, "chunk"),
         chunked("4\r\ngo", WANTS, 74, complete),
-        // What has been found needs no end; what must not be does.
+        // A text that was found doesn't need the end of the body. A negated rule does.
         chunked("4\r\ngood\r\n", WANTS, 0, ""),
         chunked("4\r\ngood\r\n", not_bad, 74, complete),
         chunked(
@@ -220,7 +220,7 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
     ]
 }
 
-/// Peers that start with one thing and repeat another until the client has gone.
+/// Peers that send a beginning and then repeat a part until the client goes.
 fn endless(stage: &Stage) -> Vec<Fault> {
     let row = |begin: &'static str, repeat: &'static str, options: &str, code, phrase| {
         let block = repeat.repeat(4096 / repeat.len() + 1);
@@ -266,7 +266,7 @@ fn endless(stage: &Stage) -> Vec<Fault> {
     ]
 }
 
-/// 50 MB of zeros in a few kilobytes: no encoding was asked for, so nothing is unpacked.
+/// 50 MB of zeros in a few kilobytes. The check asked for no encoding, so it unpacks nothing.
 fn gzip_bomb(stage: &Stage) -> Fault {
     let script = "head -c 50000000 /dev/zero | gzip -9";
     let bomb = program("sh")

@@ -24,7 +24,7 @@ fn run(words: &[&str]) {
     assert!(output.status.success(), "{error}");
 }
 
-/// A server with a certificate that rcgen would not make.
+/// A server with a certificate that rcgen can't make.
 fn server(stage: &Stage, name: &str, names: &str, key: &[&str], sign: &[&str]) -> u16 {
     stage.folder.file("ca.key", &stage.ca.key_pem);
     let extensions = format!("subjectAltName={names}\n");
@@ -48,7 +48,8 @@ fn keys(stage: &Stage) -> Vec<Fault> {
     let names = format!("DNS:{NAME}");
     let rsa = |bits| ["-newkey", bits];
     let ec = |curve| ["-newkey", "ec", "-pkeyopt", curve];
-    // With five primes, because two large ones take long to find. The public key looks the same.
+    // With five primes, because OpenSSL needs long to find two large primes. The public key looks
+    // the same.
     let large = ["-newkey", "rsa:8192", "-pkeyopt", "rsa_keygen_primes:5"];
     let rows: [(&str, Words<'_>, Words<'_>, i32, &str); 11] = [
         (
@@ -96,7 +97,7 @@ fn keys(stage: &Stage) -> Vec<Fault> {
         .collect()
 }
 
-/// More than a client has to take (rustls: 64 KiB of certificates): refused at once.
+/// More certificate data than a client must accept (rustls: 64 KiB). The check refuses it at once.
 fn ten_thousand_names(stage: &Stage) -> Fault {
     let names: Vec<String> = (0..10_000)
         .map(|i| format!("DNS:host{i}.example.test"))

@@ -1,5 +1,6 @@
-//! The fault matrix: what can be wrong with a peer or on the way to it, each with its exact code, a
-//! phrase of its line, and its time; and similar cases that must not be taken for a fault.
+//! The fault matrix: everything that can be wrong with a peer or on the way to it. Each fault has
+//! its exact code, a phrase of its line, and a time limit. Similar cases that must not be reported
+//! as faults are here too.
 
 mod certificates;
 mod chains;
@@ -25,30 +26,30 @@ use support::stage::Stage;
 
 /// The deadline of each check in the matrix, in milliseconds.
 const DEADLINE: f64 = 1500.0;
-/// How far beyond the deadline a check may end, in milliseconds.
+/// How long after the deadline a check may end, in milliseconds.
 const GRACE: f64 = 50.0;
-/// A fault that needs no waiting is reported within this, in milliseconds. The README says so.
+/// The time limit for faults that need no waiting, in milliseconds. The README states it.
 const AT_ONCE: f64 = 500.0;
-/// What a loaded machine may need to start a process and to notice its end.
+/// The time that a loaded machine may need to start a process and to notice its end.
 const START: Duration = Duration::from_secs(2);
-/// At least this many faults; the README says so.
+/// The matrix has at least this many faults. The README states this figure.
 const FAULTS: usize = 200;
 
 /// A peer, options, and the result that the check must have.
 struct Fault {
     what: String,
-    /// The program itself, or a command that runs it somewhere else.
+    /// The program under test, or a command that runs it somewhere else.
     program: Vec<String>,
     address: String,
     port: String,
     options: String,
     code: i32,
-    /// A part of its line; empty for a healthy peer.
+    /// A phrase of the printed line; empty for a healthy peer.
     phrase: &'static str,
 }
 
 impl Fault {
-    /// At this port of the loopback.
+    /// A fault at this port of the loopback address.
     fn new(what: impl Into<String>, port: u16, code: i32, phrase: &'static str) -> Fault {
         Fault {
             what: what.into(),
@@ -61,12 +62,12 @@ impl Fault {
         }
     }
 
-    /// A peer that only looks faulty.
+    /// A healthy peer that only looks faulty.
     fn none(what: impl Into<String>, port: u16) -> Fault {
         Fault::new(what, port, 0, "")
     }
 
-    /// With these options, after those that it has.
+    /// Appends these options.
     fn with(mut self, options: &str) -> Fault {
         self.options = format!("{} {options}", self.options);
         self
@@ -115,7 +116,8 @@ fn every_fault_has_its_code_its_words_and_its_time() {
     support::testing_page_says(&format!("{FAULTS} faults"));
     support::testing_page_says(&format!("within {AT_ONCE} ms"));
 
-    // No peer causes 1, 2 or 3; tests/fail_closed.rs, tests/refusals.rs and tests/serve reach them.
+    // No peer can cause codes 1, 2 and 3. tests/fail_closed.rs, tests/refusals.rs and tests/serve
+    // cover them.
     let reached: BTreeSet<i32> = faults.iter().map(|fault| fault.code).collect();
     let all = Code::ALL
         .into_iter()
@@ -123,8 +125,8 @@ fn every_fault_has_its_code_its_words_and_its_time() {
     assert_eq!(reached, all.map(|code| i32::from(code.number())).collect());
 }
 
-/// Runs every fault, a few at a time because time-outs only wait. Gives everything that went wrong,
-/// and the slowest of those that need no waiting.
+/// Runs every fault, a few at a time because time-outs only wait. Returns all errors, and the
+/// slowest fault that needs no waiting.
 fn run(faults: &[Fault]) -> (Vec<String>, (f64, String)) {
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
@@ -133,7 +135,7 @@ fn run(faults: &[Fault]) -> (Vec<String>, (f64, String)) {
         for _ in 0..4 {
             scope.spawn(|| {
                 while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    // A loaded machine may delay a process; a real fault repeats itself.
+                    // A loaded machine may delay a process, but a real error happens again.
                     let judged = (0..3).map(|_| judge(fault)).find(Result::is_ok);
                     match judged.unwrap_or_else(|| judge(fault)) {
                         Err(error) => wrong.lock().expect("a lock").push(error),
@@ -153,7 +155,7 @@ fn run(faults: &[Fault]) -> (Vec<String>, (f64, String)) {
     (inner, slowest.into_inner().expect("a lock"))
 }
 
-/// Runs a check; gives its time by the program's own clock, in milliseconds.
+/// Runs a check. Returns its time by the program's own clock, in milliseconds.
 fn judge(fault: &Fault) -> Result<f64, String> {
     let what = format!("{} {}", fault.what, fault.options);
     let sni = match fault.options.contains("--no-sni") {
@@ -187,7 +189,7 @@ fn judge(fault: &Fault) -> Result<f64, String> {
     if !(line.starts_with(&begin) && line.contains(fault.phrase) && line.lines().count() == 1) {
         return Err(format!("{what}: {line} (lacks {})", fault.phrase));
     }
-    // By the program's own clock: the time to start it is the machine's.
+    // Uses the program's own clock, so the time to start the process doesn't count.
     let total = total(&line).ok_or_else(|| format!("{what}: no time in {line}"))?;
     let limit = match fault.code % 10 {
         2 => DEADLINE + GRACE,
@@ -199,7 +201,7 @@ fn judge(fault: &Fault) -> Result<f64, String> {
     }
 }
 
-/// The time at the end of a line: `total 3.4ms`.
+/// Reads the time at the end of a line: `total 3.4ms`.
 fn total(line: &str) -> Option<f64> {
     let (_, total) = line.trim_end().rsplit_once("total ")?;
     total.strip_suffix("ms")?.parse().ok()

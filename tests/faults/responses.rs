@@ -1,4 +1,4 @@
-//! How a response arrives, or does not: silence, slowness, an end at any point, and redirects.
+//! How a response arrives: silence, slowness, a connection that closes at any point, redirects.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -24,7 +24,7 @@ type Stream = StreamOwned<ServerConnection, TcpStream>;
 const BARE: &str = "HTTP/1.1 200 OK\r\n\r\n";
 const LONGER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok";
 const WANTS: &str = "--expect 'string k'";
-/// What only the end of the body can tell.
+/// A rule that only the end of the body can decide.
 const ABSENT: &str = "--expect '! string bad'";
 
 fn behaves(stage: &Stage, behave: impl Fn(&mut Stream) + Send + Sync + 'static) -> u16 {
@@ -37,7 +37,7 @@ fn say(stream: &mut Stream, text: &str) {
 }
 
 fn waits(stage: &Stage) -> Vec<Fault> {
-    // Says this, then nothing more.
+    // Sends this text, then nothing more.
     let mute = |text: &'static str| {
         behaves(stage, move |stream| {
             say(stream, text);
@@ -83,7 +83,7 @@ fn waits(stage: &Stage) -> Vec<Fault> {
             0,
             "",
         ),
-        // A wrong status is reported even if the body that another rule needs never comes.
+        // A wrong status is reported even if another rule needs a body that never comes.
         row(
             "503 without the body",
             mute("HTTP/1.1 503 Busy\r\n\r\n"),
@@ -116,7 +116,8 @@ fn waits(stage: &Stage) -> Vec<Fault> {
 }
 
 fn ends(stage: &Stage) -> Vec<Fault> {
-    // A clean close; a close by TCP alone, which anybody on the path could cause; a reset.
+    // Three ways to close: a clean TLS close, a TCP close that anyone on the path could cause, and
+    // a reset.
     let in_order = |text: &'static str| peer::answer(&stage.leaf, text);
     let cut = |text: &'static str| {
         behaves(stage, move |stream| {
@@ -128,7 +129,7 @@ fn ends(stage: &Stage) -> Vec<Fault> {
     let resets = |text: &'static str| {
         behaves(stage, move |stream| {
             say(stream, text);
-            // The reset would discard what is still being sent.
+            // An immediate reset would discard data that is still being sent.
             thread::sleep(Duration::from_millis(100));
             reset(&stream.sock);
         })
@@ -205,8 +206,8 @@ fn plain(stage: &Stage) -> u16 {
     })
 }
 
-/// A redirect is a status and is not followed: neither to a cloud's metadata nor to this port of
-/// ours, where we would see it.
+/// A redirect is only a status, and the check doesn't follow it. The targets are a cloud's metadata
+/// address and `elsewhere`, a port of this test that would notice a connection.
 fn redirects(stage: &Stage, elsewhere: u16) -> Vec<Fault> {
     let elsewhere = format!("127.0.0.1:{elsewhere}");
     let mut faults = Vec::new();

@@ -1,6 +1,6 @@
-//! A clock that is wrong by decades. This machine's own clock is never set: the test traces the program,
-//! answers when that asks the kernel for the time, and hides from it the vDSO, which tells the time
-//! without the kernel.
+//! A clock that is wrong by decades. The test never sets this machine's clock. It traces the
+//! program and changes the answer when the program asks the kernel for the time. It also hides the
+//! vDSO, which gives the time without a system call.
 #![cfg(target_arch = "x86_64")]
 
 use std::io::Read as _;
@@ -21,15 +21,15 @@ use crate::support::folder::Folder;
 use crate::support::peer::{OK, answer};
 use crate::support::pki::{Ca, Leaf};
 
-/// A check at other times, in seconds of Unix time, of a backend with this certificate. Each time it asks
-/// for the time it gets the next one.
+/// Runs a check of a backend with this certificate at other times, in seconds of Unix time. Each
+/// call for the time gets the next value of `times`.
 #[expect(clippy::zombie_processes, reason = "its tracer waits for it")]
 fn check(times: &[i64], ca: &Ca, leaf: &Leaf) -> Output {
     let folder = Folder::new();
     let file = folder.file("ca.pem", &ca.pem);
     let port = answer(leaf, OK).to_string();
     let options = format!("--sni {NAME} --ca-file {file} --min-cert-days 1 --timeout 30s");
-    // Waits for its tracer before it becomes the check.
+    // The shell waits for its tracer before it becomes the check.
     let script = "kill -STOP $$; exec \"$0\" \"$@\"";
     let mut child = haproxy_command(
         &["/bin/sh", "-c", script, BINARY],
@@ -51,7 +51,7 @@ fn check(times: &[i64], ca: &Ca, leaf: &Leaf) -> Output {
     }
 }
 
-/// Lets a stopped shell go on, and tells the program that it becomes this time.
+/// Continues the stopped shell, and gives these times to the program that the shell becomes.
 fn run_at(times: &[i64], pid: Pid) -> ExitStatus {
     let mut times = times.iter().copied().cycle();
     waitpid(pid, Some(WaitPidFlag::WUNTRACED)).expect("a child that stops");
@@ -61,7 +61,7 @@ fn run_at(times: &[i64], pid: Pid) -> ExitStatus {
         | Options::PTRACE_O_EXITKILL;
     ptrace::seize(pid, options).expect("a child to trace");
     kill(pid, Signal::SIGCONT).expect("a child");
-    // Its threads too, but no child of another test.
+    // Waits for the child's threads too, but for no child of another test.
     let own = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
     loop {
         let (stopped, signal) = match waitpid(None, Some(own)).expect("a child") {
@@ -75,7 +75,7 @@ fn run_at(times: &[i64], pid: Pid) -> ExitStatus {
                 hide_vdso(stopped);
                 (stopped, None)
             }
-            // Where a thread begins, it stops for its tracer.
+            // A new thread stops for its tracer.
             WaitStatus::PtraceEvent(stopped, ..) => (stopped, None),
             WaitStatus::PtraceSyscall(stopped) => {
                 tell(&mut times, stopped);
@@ -84,7 +84,7 @@ fn run_at(times: &[i64], pid: Pid) -> ExitStatus {
             WaitStatus::Stopped(stopped, signal) => (stopped, Some(signal)),
             _ => continue,
         };
-        // A thread may have ended meanwhile.
+        // The thread may have exited meanwhile.
         let _ = ptrace::syscall(stopped, signal);
     }
 }
@@ -97,8 +97,8 @@ fn write(pid: Pid, address: u64, value: c_long) {
     ptrace::write(pid, address as ptrace::AddressType, value).expect("its memory");
 }
 
-/// At the start of a program the stack holds the number of its arguments, these, 0, the environment,
-/// 0, and pairs of which one says where the vDSO is (getauxval(3)).
+/// Hides the vDSO. At a program's start the stack holds the number of arguments, the arguments, 0,
+/// the environment, 0, and pairs. One pair holds the address of the vDSO (getauxval(3)).
 fn hide_vdso(pid: Pid) {
     let stack = ptrace::getregs(pid).expect("its registers").rsp;
     let mut at = stack + 8 * (read(pid, stack) as u64 + 2);
@@ -113,7 +113,7 @@ fn hide_vdso(pid: Pid) {
     write(pid, at, AT_IGNORE as c_long);
 }
 
-/// Sets the seconds that a successful call has just given.
+/// Changes the seconds that a successful call has just returned.
 fn tell(times: &mut impl Iterator<Item = i64>, pid: Pid) {
     let registers = ptrace::getregs(pid).expect("its registers");
     let call = registers.orig_rax as c_long;
@@ -123,7 +123,7 @@ fn tell(times: &mut impl Iterator<Item = i64>, pid: Pid) {
     }
 }
 
-/// A CA and a leaf of it, both valid between these years.
+/// Returns a CA and a leaf that it signed, both valid between these years.
 fn valid(from: i32, to: i32) -> (Ca, Leaf) {
     let years = move |params: &mut rcgen::CertificateParams| {
         params.not_before = date_time_ymd(from, 1, 1);
@@ -138,12 +138,12 @@ fn valid(from: i32, to: i32) -> (Ca, Leaf) {
 fn in_1970_and_in_2100() {
     let today = OffsetDateTime::now_utc().year();
     let (ca, leaf) = valid(today - 1, today + 2);
-    // Just after the start of Unix time, where a machine without a battery starts.
+    // Shortly after the start of Unix time, where a machine without a clock battery starts.
     let early = 5;
     let late = date_time_ymd(2100, 6, 1).unix_timestamp();
     expect(&check(&[early], &ca, &leaf), 53, "(is this clock right?)");
     expect(&check(&[late], &ca, &leaf), 51, "expired");
-    // A certificate of that time is good, until it has ended.
+    // A certificate of that time is valid until it expires.
     let (ca, leaf) = valid(1970, 1971);
     expect(&check(&[early], &ca, &leaf), 0, "");
     let after_its_end = date_time_ymd(1971, 1, 1).unix_timestamp() + 5;
@@ -156,15 +156,15 @@ fn in_1970_and_in_2100() {
         57,
         "ends in 0 days",
     );
-    // 32-bit counts of seconds end in 2038 and in 2106.
+    // 32-bit counters of seconds overflow in 2038 and in 2106.
     let (ca, leaf) = valid(2037, 2110);
     for time in [1 << 31, 1 << 32] {
         expect(&check(&[time], &ca, &leaf), 0, "");
     }
 }
 
-/// The clock is set again and again while the check runs. Its deadline doesn't move, and it ends with a code
-/// of certificates or 0.
+/// The clock changes again and again while the check runs. The deadline doesn't move, and the check
+/// ends with 0 or a certificate code.
 #[test]
 fn a_clock_that_jumps() {
     let today = OffsetDateTime::now_utc();

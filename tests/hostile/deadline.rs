@@ -1,4 +1,5 @@
-//! The deadline of a check that cannot look at the clock: stopped, in a loop, writing to nobody.
+//! The deadline of a check that can't look at the clock: it is stopped, in a loop, or blocked in a
+//! write to a pipe without a reader.
 
 use std::io::{Read, Write};
 use std::net::UdpSocket;
@@ -13,9 +14,9 @@ use crate::support::check::{BINARY, by_hand, example, expect, haproxy_command};
 use crate::support::stage::Stage;
 use crate::support::{NAME, PATIENCE, peer, wait_for};
 
-/// Long enough to be stopped within it.
+/// Long enough for the test to stop the check before the deadline.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// After the deadline, a check that goes on is noticed by this; the timer ends it at once.
+/// The most time that a check may need to end after it continues. The timer ends it at once.
 const SOON: Duration = Duration::from_millis(1500);
 
 fn signal(child: &Child, signal: Signal) {
@@ -23,12 +24,13 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(pid.expect("a process"), signal).expect("it is there");
 }
 
-/// Stops a check when it has `reached` its phase, until after its deadline, and lets it go on.
+/// Stops a check when it has `reached` its phase, continues it after its deadline, and returns its
+/// output.
 fn stopped(command: Command, reached: impl FnOnce(&Child)) -> Output {
     stopped_for(TIMEOUT, command, reached)
 }
 
-/// The same for a call that may take this long.
+/// Like [`stopped`], for a call that may take up to `longest`.
 fn stopped_for(longest: Duration, mut command: Command, reached: impl FnOnce(&Child)) -> Output {
     let start = Instant::now();
     let pipes = command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -40,7 +42,7 @@ fn stopped_for(longest: Duration, mut command: Command, reached: impl FnOnce(&Ch
     signal(&child, Signal::CONT);
     let go_on = Instant::now();
     let output = child.wait_with_output().expect("an end");
-    // Counted from where it was stopped, it would wait for nearly as long again.
+    // If the deadline excluded the stopped time, the check would wait for nearly as long again.
     assert!(go_on.elapsed() < SOON, "{:?}: {output:?}", go_on.elapsed());
     output
 }
@@ -51,7 +53,7 @@ fn check(port: u16, options: &str) -> Command {
     haproxy_command(&[BINARY], &path, "127.0.0.1", &port.to_string())
 }
 
-/// A peer that says nothing, and what waits until a check is in its handshake.
+/// Returns a peer that sends nothing, and a function that waits until a check is in its handshake.
 fn silent() -> (u16, impl FnOnce(&Child)) {
     let (tell, told) = channel();
     let port = peer::tcp(move |mut stream| {
@@ -64,7 +66,8 @@ fn silent() -> (u16, impl FnOnce(&Child)) {
     })
 }
 
-/// The same for a peer that says nothing after the handshake.
+/// Returns a peer that sends nothing after the handshake, and a function that waits until a check
+/// gets that far.
 fn wordless(stage: &Stage) -> (u16, impl FnOnce(&Child)) {
     let (tell, told) = channel();
     let port = peer::tls(&stage.leaf, move |stream| {
@@ -129,7 +132,8 @@ fn the_syslog_hears_of_a_stopped_check() {
     );
 }
 
-/// The longest test of all: its bound leaves room for all that it asks, HAProxy included.
+/// The slowest test of all. diagnose has a long time limit because it asks many questions, also to
+/// HAProxy.
 #[test]
 fn a_stopped_diagnosis_ends_too() {
     let (port, reached) = silent();
@@ -187,7 +191,7 @@ fn a_standard_output_that_nobody_reads_does_not_hold_a_call_by_hand() {
         ];
         let mut child = by_hand(&words).stdout(writer).spawn().expect("it runs");
         let status = wait_for("the check to end", || child.try_wait().expect("a status"));
-        // The backend was seen to be healthy.
+        // The check has already found the backend healthy.
         assert_eq!(status.code(), Some(0), "{option}: {status}");
     }
 }

@@ -1,4 +1,4 @@
-//! Files that hang. The check ends at its deadline all the same, and diagnose within its bound.
+//! Files that hang. A check still ends at its deadline, and diagnose within its time limit.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -10,7 +10,7 @@ use crate::support::held::HeldFile;
 use crate::support::stage::Stage;
 use crate::support::{NAME, PATIENCE, dead_port, program};
 
-/// How late a process may be on a loaded machine. Without the bound it would never end.
+/// How late a process may be on a loaded machine. Without a time limit the program would never end.
 const LATE: Duration = Duration::from_secs(3);
 
 /// Runs the command; if it doesn't end, kills it and fails.
@@ -77,7 +77,7 @@ fn diagnose_ends_in_time_too() {
     expect(&output, 2, "options and files were not read within 5 s");
 }
 
-/// What is pending before the program starts isn't its own timer's.
+/// An alarm that was pending before the program started must not count as the program's own timer.
 #[test]
 fn an_alarm_that_is_pending_from_before_decides_nothing() {
     let stage = Stage::new();
@@ -94,7 +94,7 @@ fn an_alarm_that_is_pending_from_before_decides_nothing() {
     expect(&output, 0, "");
 }
 
-/// HAProxy's kernel files as root: one read of this one takes as long as the machine has memory.
+/// Root may read /proc/kpageflags, and the time that one read takes grows with the machine's memory.
 #[test]
 fn a_file_of_the_kernel_s_is_refused_at_once() {
     for file in [

@@ -1,4 +1,4 @@
-//! JSON for the next program: whole, whatever a peer says, and harmless on a terminal.
+//! JSON for other programs: complete whatever a peer sends, and harmless on a terminal.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::support::folder::Folder;
 use crate::support::stage::Stage;
 use crate::support::{NAME, peer};
 
-/// What would move a cursor or turn a text around (C1, marks of direction, a tag), with quotes.
+/// Characters that would move a cursor or reverse text (C1, direction marks, a tag), and quotes.
 const HOSTILE: &str = "\u{9b}31m \u{202e}x\u{61c}\u{ad}\u{e0041} \"q\" ";
 
 #[track_caller]
@@ -43,7 +43,7 @@ fn it_is_never_cut_by_hand_or_under_haproxy() {
     let output = run_by_hand(&[&words[..], &["--expect=status 200", NAME]].concat());
     assert_eq!(output.status.code(), Some(71));
     expect_whole(&String::from_utf8_lossy(&output.stdout), &expected);
-    // A line for people is of bounded length, and as harmless.
+    // A line for people has a bounded length and is harmless on a terminal too.
     let line = expect(
         &stage.check(port, "--max-head 64k --expect 'status 200'"),
         71,

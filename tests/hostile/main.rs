@@ -1,5 +1,6 @@
-//! Hostile places: wherever HAProxy, a container or an operator makes the check run, a healthy backend
-//! is 0 if that is possible at all, otherwise a documented code. The check never dies of a signal.
+//! Hostile environments. Wherever HAProxy, a container or an operator runs the check, a healthy
+//! backend gives 0 if that is possible at all, otherwise a documented code. The check never dies of
+//! a signal.
 
 mod clock;
 mod deadline;
@@ -19,7 +20,7 @@ use support::check::{BINARY, by_hand, example, expect};
 use support::folder::Folder;
 use support::stage::Stage;
 
-/// The check of a healthy backend, run by a shell after it has done this.
+/// A shell runs this script, then a check of the healthy backend. Returns its exit code.
 fn after(stage: &Stage, script: &str, options: &str) -> Option<i32> {
     let script = format!("{script}; exec \"$0\" \"$@\"");
     let shell = ["/bin/sh", "-c", &script, BINARY];
@@ -60,7 +61,7 @@ fn scarce_resources() {
     ] {
         assert_eq!(after(&stage, script, ""), Some(code), "{script}");
     }
-    // No process or thread may be made; for an address the check makes none.
+    // The user may not create processes or threads. For a literal address the check needs none.
     let user = "exec /usr/bin/setpriv --reuid 65534 --clear-groups --no-new-privs /bin/bash -c 'ulimit -u 0; exec \"$0\" \"$@\"' \"$0\" \"$@\"";
     let binary = stage.folder.copy(BINARY, "sni-check", 0o755);
     let port = stage.nginx().port;
@@ -69,7 +70,7 @@ fn scarce_resources() {
         stage.command(&shell, port, options).output()
     };
     expect(&run("").expect("a shell"), 0, "");
-    // A name needs a thread to be resolved within the deadline.
+    // To resolve a name within the deadline, the check needs a thread.
     let output = run(&format!("--connect localhost:{port}"));
     expect(&output.expect("a shell"), 1, "no thread for the resolver");
 }
@@ -98,7 +99,8 @@ fn odd_environments() {
             .expect("the program runs")
             .code()
     };
-    // All that HAProxy sets (manual, `external-check command`), and what other programs read.
+    // All variables that HAProxy sets (manual, `external-check command`), and variables that other
+    // programs read.
     for name in [
         "HAPROXY_PROXY_ADDR",
         "HAPROXY_PROXY_ID",
@@ -132,7 +134,7 @@ fn odd_environments() {
             let code = check(&|command| _ = command.env(name, &value));
             assert_eq!(code, Some(0), "{name} of {} bytes", value.len());
         }
-        // Without the server's name PATH is not read, so there is no SNI name.
+        // Without the server's name the check doesn't read PATH, so it has no SNI name.
         let code = check(&|command| _ = command.env_remove(name));
         let expected = if name == "HAPROXY_SERVER_NAME" { 2 } else { 0 };
         assert_eq!(code, Some(expected), "{name}");
@@ -143,7 +145,7 @@ fn odd_environments() {
         Some(2)
     );
     assert_eq!(check(&|command| _ = command.env_clear()), Some(2));
-    // By hand an empty environment is enough.
+    // A call by hand works with an empty environment.
     let connect = format!("--connect=127.0.0.1:{port}");
     let by_hand = by_hand(&["--timeout=10s", "--ca-file", &stage.ca_file, &connect, NAME]).output();
     assert_eq!(by_hand.expect("the program runs").status.code(), Some(0));
@@ -151,7 +153,7 @@ fn odd_environments() {
 
 #[test]
 fn no_name_of_its_own() {
-    // An empty argv[0], as a careless caller of execve passes it.
+    // An empty argv[0], as careless callers of execve pass it.
     let stage = Stage::new();
     let shell = ["/bin/bash", "-c", "exec -a '' \"$0\" \"$@\"", BINARY];
     let mut command = stage.command(&shell, stage.nginx().port, "");
@@ -172,15 +174,15 @@ fn no_arguments_at_all_not_even_a_name() {
 fn a_standard_error_that_takes_nothing() {
     let stage = Stage::new();
     let folder = Folder::new();
-    // A pipe has the status of its last command, so the check's own goes into a file.
+    // The status of a pipe is that of its last command, so the check's status goes into a file.
     let check = "\"$0\" \"$@\"";
     let tell = format!("echo $? > {}", folder.join("code"));
     for script in [
         format!("{check} 2>/dev/full; {tell}"),
         format!("{check} 2>&-; {tell}"),
-        // A pipe whose reader is gone.
+        // A pipe whose reader has closed it.
         format!("{{ /bin/sleep 0.2; {check} 2>&1; {tell}; }} | true"),
-        // A full pipe that nobody reads.
+        // A full pipe that no process reads.
         format!(
             "/bin/mkfifo {0}; exec 8<>{0}; /usr/bin/timeout 0.3 /bin/cat /dev/zero >&8; {check} 2>&8; {tell}",
             folder.join("pipe")

@@ -1,4 +1,4 @@
-//! How little address space the shipped binary needs, and what happens with less.
+//! How little address space the release binary needs, and what happens with less.
 
 use std::io::Write;
 use std::process::ExitStatus;
@@ -8,7 +8,7 @@ use crate::support::check::release_binary;
 use crate::support::stage::Stage;
 use crate::support::{peer, testing_page_says};
 
-/// What a check needs, in kilobytes; the README says so.
+/// The address space that a check needs, in kilobytes. The README states it.
 const ENOUGH: u32 = 5_000;
 
 #[test]
@@ -43,12 +43,13 @@ fn little_address_space_is_enough_and_less_is_a_code() {
     println!("a healthy backend is 0 from {enough} kB of address space on");
     assert!(enough <= ENOUGH, "{enough} kB");
     testing_page_says(&format!("{} MB of address space", ENOUGH / 1_000));
-    // With less, the kernel or the C library cannot even load it. With more, it always works.
+    // With less, the kernel or the C library can't even load the program. With more, the check
+    // always works.
     for kilobytes in (enough + 8..enough + 2_000).step_by(50) {
         let status = check(kilobytes, "");
         assert_eq!(status.code(), Some(0), "{kilobytes} kB: {status}");
     }
-    // A body that does not fit has a code of its own: it is not the backend's fault.
+    // A body that doesn't fit into memory has its own code, because that isn't the backend's fault.
     let body = "--max-body 1m --expect 'string y'";
     let status = check(enough + 300, body);
     assert_eq!(status.code(), Some(1), "{status}");

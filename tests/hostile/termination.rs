@@ -1,4 +1,4 @@
-//! SIGTERM, with which HAProxy ends a check that takes too long.
+//! SIGTERM, the signal with which HAProxy ends a check that takes too long.
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;

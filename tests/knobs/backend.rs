@@ -1,4 +1,4 @@
-//! A TLS backend that reports what it saw of each client.
+//! A TLS backend that records what it receives from each client.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,16 +15,16 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection};
 
 use crate::support::pki::{Ca, Leaf};
 
-/// What the backend saw of one client.
+/// What the backend received from one client.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     pub from: Option<SocketAddr>,
-    /// The bytes before TLS: a PROXY header.
+    /// The bytes before TLS, such as a PROXY header.
     pub prefix: Vec<u8>,
     pub sni: Option<String>,
     pub alpn: Vec<String>,
     pub client_certificate: bool,
-    /// The head of the request, and its body.
+    /// The head and the body of the request.
     pub request: String,
     pub close_notify: bool,
 }
@@ -41,7 +41,7 @@ impl Seen {
 /// How the backend behaves.
 #[derive(Clone, Default)]
 pub struct Behaviour {
-    /// What to read before TLS starts.
+    /// What to read before TLS starts, if anything.
     pub prefix: Option<Prefix>,
     pub response: String,
     pub wants_client_certificate: bool,
@@ -117,7 +117,7 @@ impl Backend {
         }
     }
 
-    /// What was seen of the next client.
+    /// Waits for the next client and returns what the backend received from it.
     pub fn seen(&self) -> Seen {
         self.seen
             .recv_timeout(Duration::from_secs(10))
@@ -190,7 +190,7 @@ fn answer(stream: &mut impl Stream, tls: &mut ServerConnection, response: &str, 
         seen.request.push_str(&String::from_utf8_lossy(&body));
     }
     let _ = tls.write_all(response.as_bytes());
-    // A clean close reads as Ok(0), one without close_notify as an error.
+    // A clean close reads as Ok(0), a close without close_notify as an error.
     let mut rest = Vec::new();
     seen.close_notify = tls.read_to_end(&mut rest).is_ok();
 }

@@ -8,7 +8,7 @@ use crate::support::check::run_by_hand;
 use crate::support::peer;
 use crate::support::stage::Stage;
 
-/// A real server that takes these ALPN protocols and no others.
+/// A real server that accepts only these ALPN protocols.
 fn server(stage: &Stage, alpn: &str) -> u16 {
     stage.openssl("leaf", &["-alpn", alpn])
 }
@@ -73,7 +73,7 @@ fn a_handshake_alone_is_l6ok() {
 #[test]
 fn after_a_handshake_alone_nothing_is_sent_and_nothing_waited_for() {
     let stage = Stage::new();
-    // It answers only what it is asked, which is nothing.
+    // The server answers only if it gets a request, and it must not get a request.
     let silent = peer::tls(&stage.leaf, |_| panic!("a request came"));
     let output = stage.check(silent, "--handshake-only");
     assert_eq!(output.status.code(), Some(0), "{}", line(&output));

@@ -1,4 +1,4 @@
-//! What goes over the wire: each knob, seen from the backend.
+//! What the check sends: each option, seen from the backend.
 
 mod backend;
 mod handshake;
@@ -20,7 +20,7 @@ fn serve(stage: &Stage, behaviour: Behaviour) -> Backend {
     Backend::tcp(&stage.ca, &stage.leaf, behaviour)
 }
 
-/// Options that trust the stage's CA, without a name.
+/// The options that trust the stage's CA, without a name.
 fn trust(stage: &Stage) -> String {
     format!("--timeout 10s {}", stage.trust)
 }
@@ -36,7 +36,7 @@ fn ok() -> Behaviour {
     answering("HTTP/1.1 200 OK\r\nContent-Length: 9\r\nX-A: b, c\r\n\r\nall good\n")
 }
 
-/// Runs the check as HAProxy does for a server of this name.
+/// Runs the check as HAProxy does for a server with this name.
 fn check_as(server: &str, path: &str, address: [&str; 2], variables: &[(&str, &str)]) -> Output {
     Command::new(BINARY)
         .args(["NOT_USED", "NOT_USED", address[0], address[1]])
@@ -66,7 +66,7 @@ fn run(words: &[&str], variables: &[(&str, &str)]) -> Output {
     command.output().expect("the program runs")
 }
 
-/// Runs a check that must be UP; gives what the backend saw.
+/// Runs a check that must be UP. Returns what the backend received.
 #[track_caller]
 fn seen_when_up(stage: &Stage, options: &str) -> Seen {
     let backend = serve(stage, ok());
@@ -162,7 +162,7 @@ fn by_hand_the_url_comes_before_the_environment_and_path_is_never_read() {
         "{}",
         seen.request
     );
-    // An address in the URL is not a name; then the variable counts.
+    // An address in the URL isn't a name, so the variable is used.
     let backend = serve(&stage, ok());
     let url = format!("https://{}/", backend.address);
     let words = ["--timeout=10s", "--ca-file", ca, &url];
@@ -180,13 +180,13 @@ fn address_sni_verified_name_and_host_are_four_knobs() {
     );
     assert_eq!(seen.sni.as_deref(), Some("other.example.test"));
     assert_eq!(seen.header("host"), Some("third.example"));
-    // Without SNI the address is what is verified, and what Host says.
+    // Without SNI, the check verifies the address and sends it as Host.
     let seen = seen_when_up(&stage, "--no-sni");
     assert_eq!(
         (seen.sni.as_deref(), seen.header("host")),
         (None, Some("127.0.0.1"))
     );
-    // The address: HAProxy's is replaced by --connect and --port.
+    // `--connect` and `--port` replace the address that HAProxy passes.
     let backend = serve(&stage, ok());
     let port = backend.address.port();
     for (path, address) in [
@@ -312,7 +312,7 @@ fn expectations_decide() {
         ("--expect 'string bad'", 75),
         ("--expect '! rstring good'", 75),
         ("--expect 'string good' --max-body 3", 75),
-        // Beyond --max-body nobody knows whether it is absent.
+        // Beyond --max-body the check can't know if the text is absent.
         ("--expect '! string bad' --max-body 3", 75),
         ("--expect 'hdr name x-b'", 76),
         ("--expect 'fhdr name x-a value c'", 76),
@@ -325,7 +325,7 @@ fn expectations_decide() {
         let output = check(&format!("{} --sni {NAME} {rules}", trust(&stage)), &backend);
         expect(&output, code, "");
     }
-    // As in HAProxy, 2xx and 3xx are expected only where nothing else is.
+    // As in HAProxy, 2xx and 3xx are expected only if no rule is given.
     let error = answering("HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\nall good\n");
     let path = format!("{} --sni {NAME} --expect 'string good'", trust(&stage));
     expect(&check(&path, &serve(&stage, error.clone())), 0, "");
@@ -386,7 +386,7 @@ fn proxy_headers() {
     let backend = serve(&stage, prefix(Prefix::Bytes(16)));
     expect(&check(&format!("{path} --send-proxy-v2"), &backend), 0, "");
     assert_eq!(backend.seen().prefix, b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");
-    // A unix socket has no addresses to send.
+    // A unix socket has no addresses to put into the header.
     let socket = stage.folder.join("p");
     let backend = Backend::unix(
         std::path::Path::new(&socket),
@@ -510,7 +510,8 @@ fn what_is_printed_where() {
     }
     assert_eq!(object["code"], 41);
     assert!(object["milliseconds"]["total"].is_number());
-    // By hand the JSON goes to standard output, for the next program, even if DOWN.
+    // In a call by hand, the JSON goes to standard output for other programs, even if the server is
+    // DOWN.
     let output = run_by_hand(&["--connect=127.0.0.1:1", "--json", NAME]);
     assert!(expect(&output, 41, "").is_empty() && output.stdout.starts_with(b"{"));
     let backend = serve(&stage, ok());
@@ -571,7 +572,7 @@ fn failures_reach_the_syslog() {
         message.starts_with("<27>sni-check[") && message.contains("DOWN 41"),
         "{message}"
     );
-    // A syslog that is not there changes nothing.
+    // A missing syslog changes nothing.
     expect(
         &check_as(
             "b",

@@ -1,4 +1,4 @@
-//! A case: a peer, what it says, options and an environment, all chosen at random.
+//! A random case: a peer, its response, options and an environment.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -10,9 +10,9 @@ use crate::support::dice::Dice;
 /// The certificate of a TLS peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certificate {
-    /// Ends in 30 days, like all others but the next.
+    /// Expires in 30 days, like all certificates except `Soon`.
     Good,
-    /// Ends in 3 days.
+    /// Expires in 3 days.
     Soon,
     OtherName,
     Expired,
@@ -36,7 +36,7 @@ impl Certificate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     Tls(Certificate),
-    /// Sends its bytes without TLS.
+    /// The peer sends its bytes without TLS.
     Plain,
     Nobody,
 }
@@ -46,7 +46,7 @@ pub enum Peer {
 pub enum End {
     /// With `close_notify`.
     InOrder,
-    /// By TCP alone.
+    /// By TCP only, without `close_notify`.
     Cut,
     Reset,
 }
@@ -70,24 +70,24 @@ pub enum Subject {
     HeaderValue(&'static str, &'static str),
 }
 
-/// What an option means for the verdict.
+/// The effect of an option on the verdict.
 #[derive(Clone, Debug)]
 pub enum Meaning {
-    /// It must be refused.
+    /// The check must refuse it.
     Refused,
-    /// Nothing.
+    /// No effect.
     Nothing,
-    /// Whether the name is the certificate's.
+    /// True if the name is the certificate's.
     Sni(bool),
     NoSni,
     VerifyNone,
     VerifyHost(bool),
-    /// Whether these roots are the peer's.
+    /// True if these roots include the peer's CA.
     Trust(bool),
     MinDays(u32),
-    /// Connects where nobody listens.
+    /// Connects to a port where nothing listens.
     Elsewhere,
-    /// These peers do not understand it.
+    /// These peers don't understand PROXY headers.
     ProxyHeader,
     Expect(Rule),
     MaxBody(usize),
@@ -105,9 +105,9 @@ pub struct Word {
 /// Who calls the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// HAProxy, for a server of this name.
+    /// HAProxy, for a server with this name.
     Haproxy(&'static str),
-    /// Somebody with HAProxy's arguments but without its variables.
+    /// A caller that passes HAProxy's arguments but not its variables.
     Bare,
     /// A person, with this host in the URL.
     ByHand(&'static str),
@@ -117,17 +117,17 @@ pub enum Caller {
 pub struct Case {
     pub peer: Peer,
     pub says: Vec<u8>,
-    /// The bytes are a complete response, not damaged.
+    /// True if the bytes are a complete, undamaged response.
     pub whole: bool,
     pub end: End,
     pub caller: Caller,
     pub options: Vec<Word>,
-    /// Whether `SNI_HOST` of the environment is the certificate's name, if it is set.
+    /// `None` if `SNI_HOST` isn't set; otherwise true if it holds the certificate's name.
     pub sni_host: Option<bool>,
     pub environment: Vec<(OsString, OsString)>,
 }
 
-/// Files and ports that options name.
+/// The files and ports that options name.
 pub struct Places {
     pub our_ca: String,
     pub other_ca: String,

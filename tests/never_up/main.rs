@@ -1,5 +1,5 @@
-//! Never UP by accident: random options, environments and answers, and an independent oracle that
-//! decides from the documentation alone when 0 is correct.
+//! The check is never UP by accident: random options, environments and responses, and an
+//! independent oracle that decides from the documentation when 0 is correct.
 //!
 //! `SNI_CHECK_SEED=N SNI_CHECK_CASES=1`, as a failure prints it, runs one case again.
 
@@ -24,7 +24,7 @@ use peers::Peers;
 use sni_check::code::Code;
 use support::dice::Dice;
 
-/// How many cases; the README says so.
+/// The number of cases. The README states it.
 const CASES: u64 = 8_000;
 
 fn number(variable: &str) -> Option<u64> {
@@ -83,7 +83,7 @@ fn zero_is_never_wrong_and_every_other_code_is_documented() {
         wrong.len(),
         wrong.join("\n")
     );
-    // Unless many are healthy and many are not, nothing was tested.
+    // The test means something only if many cases are healthy and many aren't.
     let healthy = codes.get(&0).copied().unwrap_or_default();
     assert!(
         cases < CASES || (cases / 5..cases * 4 / 5).contains(&healthy),

@@ -1,17 +1,17 @@
-//! A reader of HTTP/1 responses (RFC 9112, as leniently as HAProxy) for the oracle: slow, simple, and
-//! independent of the program.
+//! The oracle's reader of HTTP/1 responses (RFC 9112, as lenient as HAProxy). It is slow, simple,
+//! and independent of the program.
 
-/// A response as far as it can be read.
+/// A response, as far as it could be read.
 pub struct Response {
     pub status: u16,
     fields: Vec<(String, Vec<u8>)>,
     pub body: Vec<u8>,
-    /// The body is known to be complete.
+    /// True if the body is known to be complete.
     pub complete: bool,
 }
 
 impl Response {
-    /// Whether there is a field of this name, and of this value if one is asked for.
+    /// True if the response has a field with this name and, if given, this value.
     pub fn has(&self, name: &str, value: Option<&str>) -> bool {
         self.fields.iter().any(|(field, found)| {
             field.eq_ignore_ascii_case(name) && value.is_none_or(|value| found == value.as_bytes())
@@ -26,10 +26,10 @@ impl Response {
     }
 }
 
-/// Reads the final response; `None` if there is none that is valid.
+/// Reads the final response. Returns `None` if there is no valid response.
 ///
-/// `ended`: the peer closed cleanly; only then is a body without a length complete.
-/// `head_only` is for the answer to HEAD.
+/// `ended` is true if the peer closed cleanly: only a clean close completes a body without a
+/// length. `head_only` is true for a response to HEAD.
 pub fn read(mut bytes: &[u8], ended: bool, head_only: bool) -> Option<Response> {
     loop {
         let (mut response, rest) = head(bytes)?;
@@ -43,7 +43,7 @@ pub fn read(mut bytes: &[u8], ended: bool, head_only: bool) -> Option<Response> 
     }
 }
 
-/// A line and what follows it; a bare LF ends one too (section 2.2).
+/// Returns a line and the bytes after it. A bare LF also ends a line (section 2.2).
 fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let line = &bytes[..end];
@@ -57,7 +57,7 @@ fn head(bytes: &[u8]) -> Option<(Response, &[u8])> {
         bytes = rest;
     }
     let (first, mut rest) = line(bytes)?;
-    // Any version of this form, and any blanks and reason.
+    // The reader accepts any version of this form, any blanks and any reason.
     let (version, status) = first.split_at_checked(8)?;
     let digit = |at: usize| version[at].is_ascii_digit();
     if !version.starts_with(b"HTTP/") || !digit(5) || version[6] != b'.' || !digit(7) {
@@ -87,7 +87,7 @@ fn head(bytes: &[u8]) -> Option<(Response, &[u8])> {
             return Some((response, rest));
         }
         if blank(&field[0]) {
-            // A folded line goes on with the field before it (section 5.2).
+            // A folded line continues the previous field (section 5.2).
             let value = &mut response.fields.last_mut()?.1;
             value.extend_from_slice(b"  ");
             value.extend_from_slice(field);
@@ -104,7 +104,7 @@ fn head(bytes: &[u8]) -> Option<(Response, &[u8])> {
     }
 }
 
-/// The length of a body (section 6.3).
+/// Applies the rules for the length of a body (section 6.3).
 fn body(response: &mut Response, rest: &[u8], ended: bool, head_only: bool) -> Option<()> {
     let lengths: Vec<&Vec<u8>> = response.values("Content-Length").collect();
     let mut length: Option<usize> = None;
@@ -125,7 +125,7 @@ fn body(response: &mut Response, rest: &[u8], ended: bool, head_only: bool) -> O
         _ => return None,
     };
     let none = head_only || matches!(response.status, 204 | 304);
-    // What follows is another protocol, as long as it lasts.
+    // After 101, the rest of the connection is another protocol.
     let upgraded = response.status == 101;
     let (chunked, length) = (chunked && !upgraded, length.filter(|_| !upgraded));
     (response.body, response.complete) = match (none, chunked, length) {
@@ -140,7 +140,8 @@ fn body(response: &mut Response, rest: &[u8], ended: bool, head_only: bool) -> O
     Some(())
 }
 
-/// What can be read of chunks (section 7.1), and whether the last one came.
+/// Returns the data of all chunks that could be read (section 7.1), and true if the last chunk
+/// arrived.
 fn chunks(mut rest: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     loop {

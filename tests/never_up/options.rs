@@ -1,4 +1,4 @@
-//! Random options, each with what it means for the verdict.
+//! Random options, each with its effect on the verdict.
 
 use crate::case::{Meaning, Places, Rule, Subject, Word};
 use crate::support::NAME;
@@ -11,7 +11,7 @@ fn option(words: &[&str], meaning: Meaning) -> Word {
     }
 }
 
-/// Mostly what a check of these peers needs, and some more.
+/// Returns random options: most of those that a check of these peers needs, and a few others.
 pub fn by_chance(dice: &mut Dice, places: &Places) -> Vec<Word> {
     let mut options = Vec::new();
     match dice.below(100) {
@@ -46,7 +46,7 @@ pub fn by_chance(dice: &mut Dice, places: &Places) -> Vec<Word> {
     if dice.percent(4) {
         options.push(junk(dice));
     }
-    // The order never matters.
+    // The order of options never matters.
     for at in (1..options.len()).rev() {
         options.swap(at, dice.below(at + 1));
     }
@@ -100,7 +100,7 @@ fn any(dice: &mut Dice, places: &Places) -> Word {
     dice.pick(&all)
 }
 
-/// What must be refused, whatever else is there.
+/// Returns an option that must be refused, whatever the other options are.
 fn junk(dice: &mut Dice) -> Word {
     let mut option_name = b"--expect".to_vec();
     while option_name.starts_with(b"--expect") {

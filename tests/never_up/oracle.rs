@@ -1,11 +1,11 @@
-//! When may a check be 0? Answered from the README, HAProxy's manual (`http-check expect`) and
-//! RFC 9112, not from the program's source.
+//! Decides when a check may be 0. The rules come from the README, HAProxy's manual (`http-check
+//! expect`) and RFC 9112, not from the program's source.
 
 use crate::case::{Caller, Case, Certificate, End, Meaning, Peer, Rule, Subject};
 use crate::message;
 use crate::support::NAME;
 
-/// Whether 0 can be correct.
+/// True if 0 can be correct.
 pub fn may_be_up(case: &Case) -> bool {
     let Peer::Tls(certificate) = case.peer else {
         return false;
@@ -13,7 +13,7 @@ pub fn may_be_up(case: &Case) -> bool {
     options_are_sane(case) && acceptable(case, certificate) && healthy(case)
 }
 
-/// Whether only 0 is correct: everything is as it should be, and nothing is odd.
+/// True if only 0 is correct: everything is in order, and nothing is unusual.
 pub fn must_be_up(case: &Case) -> bool {
     may_be_up(case) && case.whole && case.end == End::InOrder && nothing_contradicts(case)
 }
@@ -35,11 +35,12 @@ fn options_are_sane(case: &Case) -> bool {
     };
     let no_version = has(case, |m| matches!(m, Meaning::OnlyTls12))
         && has(case, |m| matches!(m, Meaning::OnlyTls13));
-    // Without HAProxy's variables PATH is not read, so nothing trusts these peers.
+    // Without HAProxy's variables the check doesn't read PATH, so it doesn't trust these peers' CA.
     !(has(case, never) || no_version || case.caller == Caller::Bare)
 }
 
-/// Single options given twice, and those that exclude each other, may be refused.
+/// True if no single option is given twice and no two options exclude each other. The check may
+/// refuse both.
 fn nothing_contradicts(case: &Case) -> bool {
     let mut names: Vec<&str> = case
         .options
@@ -77,7 +78,7 @@ fn nothing_contradicts(case: &Case) -> bool {
         && hosts <= 1
 }
 
-/// Chain, validity, use and name; `--min-cert-days` even without `verify`.
+/// Checks chain, validity, use and name. `--min-cert-days` counts even without `verify`.
 fn acceptable(case: &Case, certificate: Certificate) -> bool {
     let days_left = match certificate {
         Certificate::Expired => 0,
@@ -96,7 +97,8 @@ fn acceptable(case: &Case, certificate: Certificate) -> bool {
     lasts && trusted && good && verified_name_is_right(case)
 }
 
-/// `--verify-host`, else the SNI name: `--sni`, the URL's host, SNI_HOST, a server name with a dot.
+/// The name to verify is `--verify-host`, otherwise the SNI name: `--sni`, the URL's host,
+/// SNI_HOST, or a server name with a dot.
 fn verified_name_is_right(case: &Case) -> bool {
     let given = |name: fn(&Meaning) -> Option<bool>| {
         let given: Vec<bool> = meanings(case).filter_map(name).collect();
@@ -136,7 +138,7 @@ fn wants_body(case: &Case) -> bool {
     rules(case).any(|rule| matches!(rule.subject, Subject::Contains(_) | Subject::Begins(_)))
 }
 
-/// The response, by `http-check expect`; without a rule its status must be 200-399.
+/// Judges the response by `http-check expect`. Without a rule its status must be 200-399.
 fn healthy(case: &Case) -> bool {
     let head_only = has(case, |m| matches!(m, Meaning::Head));
     let Some(response) = message::read(&case.says, case.end == End::InOrder, head_only) else {
@@ -149,7 +151,8 @@ fn healthy(case: &Case) -> bool {
     let limit = limit.unwrap_or(64 << 10);
     let cut = response.body.len() > limit;
     let body = &response.body[..response.body.len().min(limit)];
-    // What has been found needs no end; that something is absent, only the end can tell.
+    // A text that was found doesn't need the end of the body. A negated rule can be decided only at
+    // the end.
     let absent = rules(case).any(|rule| {
         rule.negated && matches!(rule.subject, Subject::Contains(_) | Subject::Begins(_))
     });

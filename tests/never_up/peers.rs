@@ -1,4 +1,4 @@
-//! Peers that stay up, and behave for each case as it says.
+//! Peers that keep running, and behave as each case says.
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -47,7 +47,7 @@ impl Peers {
         }
     }
 
-    /// Runs a check of the peer of this case.
+    /// Runs a check of the case's peer.
     pub fn run(&self, case: &Case) -> Output {
         *self.script.lock().expect("a lock") = (case.says.clone(), case.end);
         let port = match case.peer {
@@ -121,7 +121,7 @@ fn command(case: &Case, port: u16) -> Command {
         .iter()
         .map(|word| format!("'{}'", word.replace('\'', r"'\''")))
         .collect();
-    // Long enough for a loaded machine; none of these peers waits.
+    // Long enough for a loaded machine. No peer here waits.
     let path = format!("--timeout 20s {}", quoted.join(" "));
     let mut command = Command::new(BINARY);
     command.env_clear().env("PATH", path);

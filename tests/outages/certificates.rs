@@ -1,4 +1,4 @@
-//! Certificates: the server's, its issuers', the client's.
+//! Outages by certificates: the server's, its issuers', the client's.
 
 use crate::operator::{Outage, Said, diagnose};
 use crate::support::NAME;
@@ -208,7 +208,7 @@ fn a_certificate_that_ends_too_soon() {
     outage.is_cured_by(&said);
 }
 
-/// Diagnoses a server that wants client certificates with one.
+/// Diagnoses a server that requires client certificates, with this client certificate.
 fn ask_with(props: &Props, port: u16, crt: &str) -> Said {
     let call = ["--crt", crt, "--ca-file", &props.stage.ca_file, NAME];
     diagnose(port, &call)

@@ -1,4 +1,4 @@
-//! What the application answers.
+//! Outages by the application's answer.
 
 use std::io::Write;
 use std::thread;
@@ -10,7 +10,7 @@ use crate::support::nginx::{Nginx, site};
 use crate::support::peer;
 use crate::support::stage::Stage;
 
-/// An nginx with these locations, and what HAProxy's check of a page there wants.
+/// Starts an nginx with these locations, and a HAProxy whose check requests a page of it.
 fn outage(stage: &Stage, locations: &str, check: &str, page: &str) -> (Nginx, Outage) {
     let nginx =
         Nginx::serve(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), locations));
@@ -18,7 +18,7 @@ fn outage(stage: &Stage, locations: &str, check: &str, page: &str) -> (Nginx, Ou
     (nginx, outage)
 }
 
-/// An outage whose check sends this, with `HOST` for its Host.
+/// Starts a HAProxy whose check sends this request. `HOST` in it becomes the name of the site.
 fn checked(stage: &Stage, port: u16, check: &str, page: &str) -> Outage {
     let check = check.replace("HOST", &format!("ver HTTP/1.1 hdr Host {NAME}"));
     let lines = format!(

@@ -1,8 +1,9 @@
-//! Outages, staged with a real HAProxy in front of real servers. An operator follows what the report
-//! says to the letter: pastes its lines into haproxy.cfg and reloads. The server must be UP then and
-//! visitors served; where no configuration can cure, the report must say so.
+//! Outages, staged with a real HAProxy in front of real servers. The test plays an operator who
+//! follows the report to the letter, pastes its lines into haproxy.cfg and reloads. The server must
+//! then be UP and visitors must be served. If no configuration can fix the outage, the report must
+//! say so.
 //!
-//! `make outages` runs them all.
+//! `make outages` runs all tests.
 
 mod certificates;
 mod http;

@@ -1,7 +1,7 @@
 //! The matrix of outages: every kind of server with every mistake of an operator.
 //!
-//! `make outages` runs it all. `SCENE=strict-names/no-sni` runs one scene, `SEED=7` and `PAIRS=500` choose
-//! other pairs of mistakes.
+//! `make outages` runs the whole matrix. `SCENE=strict-names/no-sni` runs one scene. `SEED=7` and
+//! `PAIRS=500` choose other pairs of mistakes.
 
 mod config;
 mod mistakes;
@@ -30,7 +30,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// Such as `strict-names/no-sni+post`, by which it can be run alone.
+    /// The scene's name, such as `strict-names/no-sni+post`. `SCENE` accepts it.
     fn name(&self) -> String {
         let mistakes = self.mistakes.iter().flatten();
         let mistakes: Vec<&str> = mistakes.map(|mistake| mistake.name).collect();
@@ -38,7 +38,7 @@ impl Scene {
     }
 }
 
-/// Every kind of server, alone and with one mistake.
+/// Returns every kind of server, without a mistake and with each single mistake.
 fn singles() -> Vec<Scene> {
     let none = [None].into_iter();
     let all = none.chain(MISTAKES.iter().map(Some));
@@ -51,7 +51,7 @@ fn singles() -> Vec<Scene> {
     scenes.collect()
 }
 
-/// Kinds of servers with two mistakes.
+/// Returns random kinds of servers, each with two mistakes.
 fn pairs(dice: &mut Dice, count: usize) -> Vec<Scene> {
     let mut chosen: BTreeMap<String, Scene> = BTreeMap::new();
     while chosen.len() < count {
@@ -69,7 +69,7 @@ fn pairs(dice: &mut Dice, count: usize) -> Vec<Scene> {
     chosen.into_values().collect()
 }
 
-/// Runs scenes, a kind of server at a time.
+/// Runs the scenes, one kind of server after another.
 fn run(scenes: &[Scene]) -> BTreeMap<String, Score> {
     let names: BTreeSet<&str> = scenes.iter().map(|scene| scene.kind.0).collect();
     let queue: Mutex<Vec<&str>> = Mutex::new(names.into_iter().collect());
@@ -131,7 +131,7 @@ fn variable(name: &str, otherwise: u64) -> u64 {
     given.map_or(otherwise, |text| text.parse().expect("a number"))
 }
 
-/// Runs scenes, writes a report of those that are wrong, and returns how many they are.
+/// Runs the scenes, writes a report about the wrong ones, and returns their number.
 fn report(scenes: &[Scene], seed: u64) -> usize {
     let scores = run(scenes);
     let wrong: Vec<_> = scores
@@ -162,10 +162,10 @@ fn report(scenes: &[Scene], seed: u64) -> usize {
     wrong.len()
 }
 
-/// So many scenes of a hundred may be wrong for now. docs/testing.md says which are.
+/// This many scenes in a hundred may still be wrong. docs/testing.md lists them.
 const STILL_WRONG: usize = 2;
 
-/// So many of the sample.
+/// This many scenes of the sample may still be wrong.
 const STILL_WRONG_IN_SAMPLE: usize = 2;
 
 #[test]
@@ -184,7 +184,7 @@ fn every_scene_is_diagnosed_rightly() {
     assert!(report(&scenes, seed) * 100 <= STILL_WRONG * scenes.len());
 }
 
-/// The scenes with two mistakes that are wanted by their names.
+/// Returns the scenes with two mistakes that `SCENE` names.
 fn all_pairs_named(wanted: &str) -> Vec<Scene> {
     let mut scenes = Vec::new();
     for name in wanted.split(',').filter(|name| name.contains('+')) {

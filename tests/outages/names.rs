@@ -1,4 +1,4 @@
-//! The name: SNI, the name to verify, Host.
+//! Outages by names: SNI, the name to verify, Host.
 
 use crate::operator::{Outage, diagnose};
 use crate::support::NAME;
@@ -6,7 +6,7 @@ use crate::support::kinds::{OTHER, Props};
 use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::stage::Stage;
 
-/// The server line's words that verify, for traffic.
+/// Returns the words that make a server line verify the server for traffic.
 fn verified(stage: &Stage, name: &str) -> String {
     format!(
         "ssl verify required ca-file {} sni str({name})",
@@ -158,7 +158,7 @@ fn visitors_are_not_served_because_of_their_host() {
     let stage = &props.stage;
     let server = props.start("unknown-name-404");
     let words = verified(stage, NAME) + " check-sni www.example.test";
-    // UP, but visitors send another Host.
+    // The server is UP, but visitors send another Host.
     let outage = Outage::checked(server.port, &words);
     let said = diagnose(server.port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("http-request set-header Host www.example.test");

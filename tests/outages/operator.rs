@@ -1,11 +1,11 @@
-//! What an operator does: looks, pastes, reloads, looks again.
+//! Plays the operator: looks at the report, pastes the lines, reloads, looks again.
 
 use crate::support::check::{BINARY, run_by_hand, stdout};
 use crate::support::folder::Folder;
 use crate::support::haproxy::{Haproxy, Mode, chosen};
 use crate::support::{NAME, wait_for};
 
-/// A haproxy.cfg without its backend.
+/// A haproxy.cfg without the backend.
 const FRONT: &str = "
 defaults
     mode http
@@ -17,7 +17,7 @@ frontend visitors
     default_backend be
 ";
 
-/// A running HAProxy that does not serve its visitors.
+/// A running HAProxy that doesn't serve its visitors.
 pub struct Outage {
     haproxy: Haproxy,
     config: String,
@@ -25,17 +25,17 @@ pub struct Outage {
     uri: String,
 }
 
-/// What diagnose said.
+/// The report of diagnose.
 pub struct Said {
-    /// As it was printed.
+    /// The report as printed.
     text: String,
-    /// On one line, for phrases.
+    /// The report on one line, to search for phrases.
     flat: String,
 }
 
 impl Outage {
-    /// With these lines of the backend. Visitors get no page at this path, because the server is DOWN
-    /// or because of what is sent to it.
+    /// Starts HAProxy with these lines in its backend, and asserts that visitors don't get the page
+    /// at `uri`. Either the server is DOWN, or the server refuses the visitors' requests.
     #[track_caller]
     pub fn of(backend: &str, uri: &str) -> Outage {
         let folder = Folder::new();
@@ -57,8 +57,8 @@ impl Outage {
         outage
     }
 
-    /// Of a server on this port of the loopback, with these words about TLS on its line, and HAProxy's
-    /// own check of a page.
+    /// Starts HAProxy for a server on this port of the loopback address. Its server line has these
+    /// words about TLS, and HAProxy's own check requests a page.
     #[track_caller]
     pub fn checked(port: u16, words: &str) -> Outage {
         let lines = format!(
@@ -68,7 +68,8 @@ impl Outage {
         Outage::of(&lines, "/")
     }
 
-    /// Of a server on this port that an external check with these options finds DOWN.
+    /// Starts HAProxy for a server on this port. An external check with these options finds it
+    /// DOWN.
     #[track_caller]
     pub fn by_external_check(port: u16, words: &str, options: &str) -> Outage {
         let lines = format!(
@@ -79,12 +80,12 @@ impl Outage {
         Outage::of(&lines, "/")
     }
 
-    /// The status that a visitor gets.
+    /// Returns the status that a visitor gets.
     pub fn visit(&self) -> Option<u16> {
         self.haproxy.get(&self.uri)
     }
 
-    /// The lines of a report turn the server UP, each kind of them, and visitors are served.
+    /// Asserts that each kind of printed lines turns the server UP, and that visitors are served.
     #[track_caller]
     pub fn is_cured_by(&self, said: &Said) {
         let blocks = said.blocks();
@@ -96,7 +97,7 @@ impl Outage {
         }
     }
 
-    /// The lines, whatever the report says of them, turn the server UP by now.
+    /// Asserts that the printed lines now turn the server UP, whatever the report says about them.
     #[track_caller]
     pub fn is_over_with(&self, said: &Said) {
         for (_, lines) in said.blocks() {
@@ -115,7 +116,7 @@ impl Outage {
         assert_eq!(seen.status, "UP", "{seen:?} with\n{lines}");
     }
 
-    /// Puts the lines into haproxy.cfg in place of the backend, and reloads.
+    /// Replaces the backend in haproxy.cfg with these lines, and reloads.
     fn paste(&self, lines: &str) {
         let text = format!("{FRONT}{lines}");
         self.folder.file("haproxy.cfg", &text);
@@ -125,7 +126,7 @@ impl Outage {
     }
 }
 
-/// Diagnoses the server on this port of the loopback.
+/// Diagnoses the server on this port of the loopback address.
 pub fn diagnose(port: u16, words: &[&str]) -> Said {
     let connect = format!("127.0.0.1:{port}");
     let haproxy = chosen().program.display().to_string();
@@ -133,7 +134,7 @@ pub fn diagnose(port: u16, words: &[&str]) -> Said {
     if !words.iter().any(|word| word.starts_with("--haproxy")) {
         call.extend(["--haproxy", &haproxy]);
     }
-    // The machine may be busy.
+    // Gives a busy machine more time.
     if !words.iter().any(|word| word.starts_with("--timeout")) {
         call.push("--timeout=6s");
     }
@@ -144,7 +145,7 @@ pub fn diagnose(port: u16, words: &[&str]) -> Said {
 }
 
 impl Said {
-    /// The blocks to paste, with their titles: all that follows `For haproxy.cfg`.
+    /// Returns the blocks to paste with their titles: everything after `For haproxy.cfg`.
     fn blocks(&self) -> Vec<(String, String)> {
         let blocks = self.text.split("\nFor haproxy.cfg").skip(1);
         let pair = |block: &str| {
@@ -167,14 +168,14 @@ impl Said {
         self
     }
 
-    /// It says that the server has to be fixed, and promises nothing else.
+    /// Asserts that the report says to fix the server, and promises nothing else.
     #[track_caller]
     pub fn is_for_the_server(&self) -> &Said {
         self.never_says("tried: check UP");
         self.says("nothing in haproxy.cfg fixes this")
     }
 
-    /// It says that a file on this host has to be replaced, and promises nothing else.
+    /// Asserts that the report says to replace a file on this host, and promises nothing else.
     #[track_caller]
     pub fn is_for_a_file(&self) -> &Said {
         self.never_says("tried: check UP");
@@ -182,7 +183,7 @@ impl Said {
         self.says("in a file on this host, not at the server; HAProxy reads files only when it starts or reloads")
     }
 
-    /// It says that a value is missing, and prints no lines.
+    /// Asserts that the report says that a value is missing, and prints no lines.
     #[track_caller]
     pub fn wants_a_value(&self) -> &Said {
         assert!(self.blocks().is_empty(), "{}", self.text);

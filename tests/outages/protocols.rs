@@ -1,4 +1,5 @@
-//! What the port speaks: TLS versions, PROXY headers, plain HTTP, HTTP/2, something else.
+//! Outages by the port's protocol: TLS versions, PROXY headers, plain HTTP, HTTP/2, other
+//! protocols.
 
 use std::io::{Read, Write};
 
@@ -7,7 +8,7 @@ use crate::support::kinds::Props;
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port, peer};
 
-/// A server line's words for a correct TLS check.
+/// Returns a server line's words for a correct TLS check.
 fn correct(stage: &Stage) -> String {
     format!(
         "ssl verify required ca-file {} sni str({NAME}) check-sni {NAME}",
@@ -158,7 +159,7 @@ fn nobody_listens() {
     said.says("Start the service").is_for_the_server();
 }
 
-/// Of a server that keeps silent.
+/// Diagnoses a server that stays silent, with a short time limit.
 fn quickly(port: u16, stage: &Stage) -> Said {
     diagnose(port, &[&["--timeout=1s"], &call(stage)[..]].concat())
 }
@@ -208,7 +209,7 @@ fn a_handshake_that_only_the_name_cuts() {
             .windows(NAME.len())
             .any(|part| part == NAME.as_bytes());
         if !named {
-            // A TLS alert: internal_error.
+            // The TLS alert internal_error.
             let _ = stream.write_all(&[21, 3, 3, 0, 2, 2, 80]);
         }
     });
@@ -224,14 +225,14 @@ fn only_a_short_alert_arrives() {
     let port = peer::tcp(|mut stream| {
         let mut hello = [0; 4096];
         let length = stream.read(&mut hello).unwrap_or(0);
-        // TLS 1.3 alone: supported_versions has no other.
+        // With TLS 1.3 only, supported_versions lists no other version.
         let has_versions = |versions: &[u8]| {
             hello[..length]
                 .windows(versions.len())
                 .any(|part| part == versions)
         };
         if has_versions(&[0, 43, 0, 3, 2, 3, 4]) {
-            // A TLS alert: protocol_version.
+            // The TLS alert protocol_version.
             let _ = stream.write_all(&[21, 3, 3, 0, 2, 2, 70]);
             return;
         }

@@ -1,4 +1,4 @@
-//! Several servers behind one address, of which one is not well.
+//! Several servers behind one address. One of the servers is broken.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,7 @@ fn one_of_two_with_an_expired_certificate() {
         good.port, bad.port
     );
     let port = run_haproxy(&stage, &lines);
-    // Whichever of them the check itself meets.
+    // The check itself may meet either server, so try several times.
     for _ in 0..4 {
         diagnose(port, &["--ca-file", &stage.ca_file, NAME])
             .says("fix at the server")

@@ -1,4 +1,4 @@
-//! A generated configuration, as its author thinks of it, and its text.
+//! A generated configuration as its author thinks of it, and its text.
 
 use std::fmt::Write as _;
 
@@ -6,14 +6,14 @@ use crate::grammar;
 use crate::peers::{Peer, World};
 use crate::support::dice::Dice;
 
-/// What kind of check the author had in mind.
+/// The kind of check that the author wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// `option external-check` with sni-check.
     External,
     /// `option httpchk`.
     Http,
-    /// `check`, and no option.
+    /// `check` without any option.
     Plain,
     /// `option tcp-check`.
     Tcp,
@@ -21,11 +21,11 @@ pub enum Kind {
     Serve,
     /// `agent-check`.
     Agent,
-    /// Nobody checks, on purpose.
+    /// No check, on purpose.
     None,
 }
 
-/// Where the lines about the check stand.
+/// The section that contains the lines about the check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Where {
     Backend,
@@ -34,7 +34,7 @@ pub enum Where {
     NamedDefaults,
 }
 
-/// Where the words of the server line stand.
+/// The line that contains the words of the server line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Words {
     Server,
@@ -49,68 +49,68 @@ pub struct Case {
     pub number: u64,
     pub kind: Kind,
     pub peer: Peer,
-    /// What is unusual about it.
+    /// The unusual features of this configuration.
     pub tags: Vec<String>,
     /// The lines of `global`.
     pub global: Vec<String>,
-    /// Whether HAProxy can run it together with others that have the same `global`.
+    /// True if HAProxy can run it together with other configurations that have the same `global`.
     pub is_common: bool,
-    /// Whether `SNI_HOST` is set where HAProxy starts.
+    /// True if `SNI_HOST` is set in HAProxy's environment.
     pub has_variables: bool,
-    /// `mode http`, or else `mode tcp`.
+    /// True for `mode http`, false for `mode tcp`.
     pub http: bool,
-    /// Whether visitors speak TLS to the front end.
+    /// True if visitors speak TLS to the frontend.
     pub tls_front: bool,
     pub timeouts: Vec<String>,
-    /// Lines that set the kind of check.
+    /// The lines that select the kind of check.
     pub option: Vec<String>,
-    /// Other lines of the backend: rules of the check, `http-request` …
+    /// Other lines of the backend: rules of the check, `http-request` and so on.
     pub rules: Vec<String>,
     pub place: Where,
     pub words_place: Words,
-    /// Name and address; `server-template` for the first if it has a range.
+    /// Names and addresses. With a range, the first server becomes a `server-template`.
     pub servers: Vec<(String, String)>,
     /// The range of a `server-template`.
     pub range: Option<String>,
     /// The words of the server line, each with its value.
     pub words: Vec<String>,
-    /// Words about the check: `check`, `inter 1s`, `check-sni NAME` …
+    /// Words about the check: `check`, `inter 1s`, `check-sni NAME` and so on.
     pub check_words: Vec<String>,
-    /// Words of the last server's line alone.
+    /// Additional words of the last server line.
     pub last_words: Vec<String>,
     /// Further sections.
     pub sections: Vec<String>,
     /// Comments, blank lines, other backends.
     pub noise: usize,
-    /// Whether the text is split into two files.
+    /// True if the text is split into two files.
     pub two_files: bool,
     pub as_listen: bool,
 }
 
 impl Case {
-    /// The configuration of a number.
+    /// Returns the configuration with this seed and number.
     pub fn new(seed: u64, number: u64, world: &World) -> Case {
         let dice = &mut Dice::new(seed.wrapping_mul(1_000_003).wrapping_add(number));
         grammar::generate(dice, number, world)
     }
 
-    /// The name that everything in it starts with.
+    /// The prefix of every name in this configuration.
     pub fn prefix(&self) -> String {
         format!("site{}", self.number)
     }
 
-    /// Whether a server line speaks TLS to the server.
+    /// True if a server line uses TLS to the server.
     pub fn has_ssl(&self) -> bool {
         self.words.iter().any(|word| word == "ssl")
     }
 
-    /// The section `global`.
+    /// Returns the section `global`.
     pub fn global_text(&self) -> String {
         let lines = self.global.iter().map(|line| format!("    {line}\n"));
         format!("global\n{}", lines.collect::<String>())
     }
 
-    /// The sections after `global`.
+    /// Returns the sections after `global`.
     pub fn text(&self, sockets: &str) -> String {
         let mut text = String::new();
         self.defaults(&mut text);
@@ -123,7 +123,7 @@ impl Case {
     fn defaults(&self, text: &mut String) {
         let name = self.prefix();
         if self.place == Where::NamedDefaults {
-            // An unnamed one before it, which the backend doesn't use.
+            // An unnamed `defaults` section before it. The backend doesn't use that section.
             _ = writeln!(
                 text,
                 "\ndefaults\n    mode http\n    timeout connect 5s\n    timeout client 5s\n    timeout server 5s"

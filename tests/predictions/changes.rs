@@ -1,4 +1,5 @@
-//! What people do differently: each change has a name, and says to which configurations it applies.
+//! The changes that people make. Each change has a name and a function that says which
+//! configurations it applies to.
 
 mod external;
 mod global;
@@ -16,7 +17,7 @@ use self::own::{AGENT, HTTP, PLAIN, TCP};
 use self::serve::SERVE;
 use self::server::SERVER;
 
-/// A change of a configuration.
+/// A change to a configuration.
 struct Change {
     tag: &'static str,
     weight: usize,
@@ -57,7 +58,7 @@ pub fn apply_one(dice: &mut Dice, case: &mut Case, world: &World) {
     draw(dice, case, world, table);
 }
 
-/// Applies a change of `global`, after which the configuration runs alone.
+/// Changes `global`. HAProxy then can't run the configuration together with others.
 pub fn apply_global(dice: &mut Dice, case: &mut Case, world: &World) {
     case.is_common = false;
     draw(dice, case, world, GLOBAL);
@@ -83,13 +84,13 @@ fn draw(dice: &mut Dice, case: &mut Case, world: &World, table: &[Change]) {
     }
 }
 
-/// The first word of a word with its value.
+/// Returns the keyword of a word with its value.
 fn key(word: &str) -> &str {
     word.split(' ').next().unwrap_or_default()
 }
 
 impl Case {
-    /// Sets a word of the server line in place of one with the same name.
+    /// Sets a word of the server line. Replaces a word with the same keyword.
     pub fn set(&mut self, word: &str) {
         let at = self.words.iter().position(|known| key(known) == key(word));
         match at {
@@ -123,7 +124,7 @@ impl Case {
         }
     }
 
-    /// Changes the text of sni-check's options, which are in quotes.
+    /// Changes the text of sni-check's options, which is in quotes.
     fn edit(&mut self, edit: impl Fn(&str) -> String) {
         for line in &mut self.option {
             let start = line.find("\"--").or(line.find("'--"));
@@ -150,7 +151,7 @@ impl Case {
         });
     }
 
-    /// Changes a line of the check that starts so.
+    /// Changes a line of the check that starts with `start`.
     fn line(&mut self, start: &str, edit: impl Fn(&str) -> Option<String>) {
         self.option = self
             .option

@@ -1,21 +1,21 @@
-//! A name server for the sections `resolvers`: it knows one host, and services whose port is in
-//! their name.
+//! A name server for the `resolvers` sections. It knows one host, and services whose names contain
+//! their port.
 
 use std::net::UdpSocket;
 use std::thread;
 
-/// The host that it knows; its address is 127.0.0.1.
+/// The only host that it knows. Its address is 127.0.0.1.
 pub const HOST: &str = "known.example.test";
 
 const A: u16 = 1;
 const SRV: u16 = 33;
 
-/// The name of a service at this port of [`HOST`].
+/// Returns the name of a service at this port of [`HOST`].
 pub fn service(port: u16) -> String {
     format!("_https._tcp.p{port}.example.test")
 }
 
-/// Starts it; gives its port.
+/// Starts the name server. Returns its port.
 pub fn start() -> u16 {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let port = socket.local_addr().expect("an address").port();
@@ -30,7 +30,7 @@ pub fn start() -> u16 {
     port
 }
 
-/// The answer to a query (RFC 1035, section 4; RFC 2782).
+/// Returns the response to a query (RFC 1035, section 4; RFC 2782).
 fn answer(query: &[u8]) -> Option<Vec<u8>> {
     let mut at = 12;
     let mut labels = Vec::new();
@@ -61,13 +61,13 @@ fn answer(query: &[u8]) -> Option<Vec<u8>> {
     let (found, code) = match (&data, name == HOST) {
         (Some(_), _) => (1, 0),
         (None, true) => (0, 0),
-        // No such name.
+        // The response code 3: no such name.
         (None, false) => (0, 3),
     };
     answer.extend([0x85, 0x80 | code, 0, 1, 0, found, 0, 0, 0, 0]);
     answer.extend(question);
     if let Some(data) = data {
-        // The name of the question, the kind, the class, 60 seconds.
+        // A pointer to the question's name, then the type, the class and 60 seconds.
         answer.extend([0xc0, 12]);
         answer.extend(kind.to_be_bytes());
         answer.extend([0, 1, 0, 0, 0, 60]);

@@ -1,5 +1,5 @@
-//! The grammar: a sound configuration for a kind of check and a server, in one of many styles, and then
-//! up to three things that people do differently.
+//! The grammar: a correct configuration for a kind of check and a server, in one of many styles,
+//! with up to three changes that people make.
 
 use crate::case::{Case, Kind, Where, Words};
 use crate::changes;
@@ -7,7 +7,7 @@ use crate::peers::{Peer, World};
 use crate::support::NAME;
 use crate::support::dice::Dice;
 
-/// Draws a configuration.
+/// Draws a random configuration.
 pub fn generate(dice: &mut Dice, number: u64, world: &World) -> Case {
     let kind = kind(dice);
     let peer = peer(dice);
@@ -57,7 +57,7 @@ fn peer(dice: &mut Dice) -> Peer {
     }
 }
 
-/// The folder of HAProxy's files, as the check sees it.
+/// Returns the path of one of HAProxy's files, as the check sees it.
 fn seen_by_check(case_is_jailed: bool, world: &World, file: &str) -> String {
     match case_is_jailed {
         true => format!("/{file}"),
@@ -65,7 +65,7 @@ fn seen_by_check(case_is_jailed: bool, world: &World, file: &str) -> String {
     }
 }
 
-/// A configuration in which the check and the visitors get what this server offers.
+/// Returns a correct configuration: both the check and visitors get what this server offers.
 fn sound(dice: &mut Dice, number: u64, (kind, peer): (Kind, Peer), world: &World) -> Case {
     let jailed = dice.percent(50);
     let mut case = Case {
@@ -152,7 +152,7 @@ fn servers(dice: &mut Dice, port: u16) -> Vec<(String, String)> {
     }
 }
 
-/// What the server line needs so that visitors are served.
+/// Returns the words that the server line needs to serve visitors.
 fn words(peer: Peer, world: &World) -> Vec<String> {
     let mut words = match peer {
         Peer::Plain => return Vec::new(),
@@ -171,7 +171,7 @@ fn words(peer: Peer, world: &World) -> Vec<String> {
     words
 }
 
-/// Options of sni-check that fit the server; `folder` is where its files are for the check.
+/// Returns options of sni-check that fit the server. `file` returns the path that the check sees.
 fn options(dice: &mut Dice, peer: Peer, file: impl Fn(&str) -> String) -> Vec<String> {
     let mut options = vec![
         format!("--sni {NAME}"),
@@ -219,7 +219,7 @@ fn http(dice: &mut Dice, case: &mut Case) {
     } else {
         "/"
     };
-    // Without a Host such a server says no.
+    // This server refuses requests without a Host.
     let without_host = if case.peer == Peer::WantsHost { 2 } else { 0 };
     case.option = match without_host + dice.below(4 - without_host) {
         0 => vec![format!("option httpchk GET {uri}")],
@@ -267,7 +267,7 @@ fn tcp(dice: &mut Dice, case: &mut Case) {
 }
 
 fn served(dice: &mut Dice, case: &mut Case, jailed: bool, world: &World) {
-    // `sni-check serve` is not in the chroot.
+    // `sni-check serve` doesn't run in the chroot.
     let options = options(dice, case.peer, |file| format!("{}/{file}", world.root));
     let socket = seen_by_check(jailed, world, "serve");
     case.option = vec![
@@ -285,7 +285,7 @@ fn served(dice: &mut Dice, case: &mut Case, jailed: bool, world: &World) {
     ];
 }
 
-/// Things that change nothing.
+/// Applies changes that don't affect the result.
 fn style(dice: &mut Dice, case: &mut Case) {
     case.place = match dice.below(10) {
         0..6 => Where::Backend,
@@ -297,7 +297,7 @@ fn style(dice: &mut Dice, case: &mut Case) {
         6 | 7 => Words::DefaultServer,
         _ => Words::Mixed,
     };
-    // A reader that looks at the order of words alone would be wrong.
+    // A reader that relies on the order of the words would be wrong.
     if dice.percent(30) {
         case.words.reverse();
     }
@@ -313,7 +313,7 @@ fn style(dice: &mut Dice, case: &mut Case) {
             case.words.push(word.to_owned());
         }
     }
-    // Few kinds of `global`, so that many configurations can run together.
+    // Only a few variants of `global`, so that many configurations can run together.
     match dice.below(10) {
         0 => case.global.extend(
             [
@@ -343,7 +343,7 @@ fn style(dice: &mut Dice, case: &mut Case) {
     quoting(dice, case);
 }
 
-/// The same words, written in another way.
+/// Writes the same words with other quoting.
 fn quoting(dice: &mut Dice, case: &mut Case) {
     let quoted = format!("sni str({NAME})");
     if let Some(sni) = case.words.iter_mut().find(|word| **word == quoted) {
@@ -379,7 +379,7 @@ fn quoting(dice: &mut Dice, case: &mut Case) {
     }
 }
 
-/// The options in single quotes, where they have none themselves.
+/// Puts the options into single quotes if they contain no single quotes.
 fn single_quotes(case: &mut Case) {
     let is_path = |line: &&mut String| line.starts_with("external-check path");
     let Some(line) = case.option.iter_mut().find(is_path) else {
@@ -392,7 +392,7 @@ fn single_quotes(case: &mut Case) {
     }
 }
 
-/// The options without quotes, every space with a backslash.
+/// Writes the options without quotes and escapes every space.
 fn no_quotes(case: &mut Case) {
     let is_path = |line: &&mut String| line.starts_with("external-check path");
     let Some(line) = case.option.iter_mut().find(is_path) else {
@@ -405,7 +405,7 @@ fn no_quotes(case: &mut Case) {
     }
 }
 
-/// A branch of `.if` that is never taken.
+/// Adds an `.if` branch that is never taken.
 fn never_taken(dice: &mut Dice, case: &mut Case) {
     case.rules.extend(
         [

@@ -1,8 +1,8 @@
-//! `sni-check doctor` predicts what HAProxy does: configurations drawn from a grammar, what every HAProxy
-//! makes of them, and what doctor says of them before.
+//! `sni-check doctor` predicts what HAProxy does. The test draws configurations from a grammar,
+//! asks doctor about each, and compares its answer with every HAProxy.
 //!
-//! `PREDICTIONS_SEED=N PREDICTIONS_CASE=M`, as a difference prints it, runs one configuration again and
-//! prints everything.
+//! `PREDICTIONS_SEED=N PREDICTIONS_CASE=M`, as a difference prints it, runs one configuration again
+//! and prints everything.
 
 mod case;
 mod changes;
@@ -21,10 +21,10 @@ use measure::{Figures, measure};
 use peers::World;
 use support::haproxy::{Version, versions};
 
-/// How many configurations `make doctor` draws; docs/testing.md says so.
+/// The number of configurations that `make doctor` draws. docs/testing.md states it.
 const CASES: u64 = 2_000;
 
-/// The seed of `make test`, and how many configurations each HAProxy gets.
+/// The seed of `make test`, and the number of configurations for each HAProxy.
 const SAMPLE: (u64, u64) = (1, 40);
 
 fn number(variable: &str) -> Option<u64> {
@@ -32,7 +32,7 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().expect(variable))
 }
 
-/// The HAProxy that the variable HAPROXY names, or each.
+/// Returns the HAProxy that the variable HAPROXY names, or every HAProxy.
 fn chosen() -> Vec<Version> {
     match std::env::var_os("HAPROXY") {
         Some(_) => vec![support::haproxy::chosen()],
@@ -64,8 +64,8 @@ fn a_sample_of_configurations_is_predicted() {
     );
 }
 
-/// The differences of the sample that are still there: a configuration's number, and how the
-/// difference begins. The list only shrinks.
+/// The known differences of the sample: a configuration's number, and the beginning of the
+/// difference's name. The list may only shrink.
 const KNOWN: &[(u64, &str)] = &[];
 
 #[test]

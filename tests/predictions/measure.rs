@@ -1,4 +1,5 @@
-//! The measure: configurations of a seed, HAProxy's reality, doctor's words, and where they differ.
+//! The measurement: the configurations of a seed, HAProxy's behaviour, doctor's report, and the
+//! differences between them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,7 +17,7 @@ use crate::said::{self, Finding, Said};
 use crate::score::{Difference, Fares, Trap, compare, explains, fares, traps};
 use crate::support::haproxy::Version;
 
-/// A difference, with everything that is needed to see it.
+/// A difference, with everything that a person needs to reproduce it.
 #[derive(Clone, Debug)]
 pub struct Found {
     pub case: Case,
@@ -27,22 +28,22 @@ pub struct Found {
     pub text: String,
 }
 
-/// What came of a run.
+/// The results of a run.
 pub struct Figures {
     pub version: String,
     pub seed: u64,
     pub cases: usize,
     pub time: Duration,
     pub found: Vec<Found>,
-    /// How many traps there were, and how many doctor calls a problem.
+    /// For each kind of trap, how many there were and how many doctor reported as a problem.
     pub traps: BTreeMap<Trap, (usize, usize)>,
-    /// How many fixes were applied.
+    /// The number of fixes that were applied.
     pub fixes: usize,
-    /// What doctor and HAProxy say of each, where there are few.
+    /// The details of each configuration, if there are few.
     pub details: Vec<String>,
 }
 
-/// Does `work` for each item, on so many threads, and gives the results in their order.
+/// Runs `work` for each item on several threads. Returns the results in the order of the items.
 pub fn parallel<T: Sync, R: Send>(
     threads: usize,
     items: &[T],
@@ -67,7 +68,7 @@ pub fn parallel<T: Sync, R: Send>(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// How many programs run at a time.
+/// The number of programs that run at the same time.
 pub const WORKERS: usize = 2;
 
 pub fn measure(world: &World, version: &Version, seed: u64, numbers: Range<u64>) -> Figures {
@@ -88,7 +89,7 @@ pub fn measure(world: &World, version: &Version, seed: u64, numbers: Range<u64>)
         said::of(text, version, &sockets, case.two_files)
     });
     let mut realities = reality::of(&texts, version, &sockets);
-    // What differs is asked about once more: a busy machine makes checks late.
+    // A busy machine delays checks, so measure every difference a second time.
     let suspect =
         |index: &usize| !compare(&cases[*index], &realities[*index], &said[*index]).is_empty();
     let suspects: Vec<usize> = (0..cases.len()).filter(suspect).collect();
@@ -157,7 +158,7 @@ impl Figures {
         }
     }
 
-    /// Applies each fix that is a line or a word to write, and looks what comes of it.
+    /// Applies each fix that consists of a line or a word, and records its effect.
     fn try_fixes(
         &mut self,
         (cases, texts): (&[Case], &[Text]),
@@ -178,7 +179,7 @@ impl Figures {
                 let Some(mended) = mended(text, finding) else {
                     continue;
                 };
-                // The same fix may be there for several servers.
+                // Several servers may have the same fix.
                 let known = tries
                     .iter()
                     .any(|(known, _, other)| *known == index && other.whole() == mended.whole());
@@ -232,7 +233,7 @@ impl Figures {
         }
     }
 
-    /// The figures, one line for each.
+    /// Returns the figures, one per line.
     pub fn table(&self) -> String {
         let mut text = format!(
             "HAProxy {}: {} configurations of PREDICTIONS_SEED={} in {:.0} s, {} fixes applied\n",
@@ -268,7 +269,7 @@ impl Figures {
         text
     }
 
-    /// The differences in groups, the largest first, each with an example.
+    /// Returns the differences in groups, the largest group first, each with an example.
     pub fn groups(&self) -> String {
         let mut groups = BTreeMap::<String, Vec<&Found>>::new();
         for found in &self.found {
@@ -296,7 +297,7 @@ impl Figures {
                     found.case.number, found.case.peer, found.case.tags
                 );
             }
-            // The one with the fewest changes shows it best.
+            // The configuration with the fewest changes is the best example.
             let shortest = found
                 .iter()
                 .min_by_key(|found| (found.case.tags.len(), found.text.len()));
@@ -308,7 +309,7 @@ impl Figures {
     }
 }
 
-/// The same configuration under another name, so that it can run beside the first.
+/// Returns the configuration under another name, so that it can run together with the original.
 fn renamed(text: &Text, number: usize) -> Text {
     let prefix = format!("site{}", 1_000_000 + number);
     Text {
@@ -318,7 +319,7 @@ fn renamed(text: &Text, number: usize) -> Text {
     }
 }
 
-/// What a fix did.
+/// Returns the effect of a fix.
 fn verdict(
     case: &Case,
     finding: &Finding,
@@ -332,7 +333,7 @@ fn verdict(
         return Some(Difference::FixHarms(id()));
     }
     let (was, is) = (traps(case, before), traps(case, after));
-    // Of several faults, a fix takes away one.
+    // If there are several faults, one fix removes one fault.
     let new = is
         .keys()
         .find(|trap| !was.contains_key(trap) && **trap == Trap::Up);
@@ -344,7 +345,7 @@ fn verdict(
     (vain && finding.is_problem).then(|| Difference::FixIsVain(id()))
 }
 
-/// Whether HAProxy shows a server as DOWN.
+/// True if HAProxy shows a server as DOWN.
 fn was_down(reality: &Reality) -> bool {
     let Reality::Running(servers) = reality else {
         return false;
@@ -352,7 +353,8 @@ fn was_down(reality: &Reality) -> bool {
     servers.values().any(|seen| seen.status.starts_with("DOWN"))
 }
 
-/// Whether HAProxy no longer starts, visitors who were served fail, or a server that they can use is DOWN.
+/// True if the fix does harm: HAProxy no longer starts, visitors who were served now fail, or a
+/// server that works for visitors is DOWN.
 fn harms(before: &Reality, after: &Reality) -> bool {
     let (Reality::Running(before), Reality::Running(after)) = (before, after) else {
         return matches!(before, Reality::Running(_));
@@ -369,7 +371,7 @@ fn harms(before: &Reality, after: &Reality) -> bool {
 }
 
 impl Found {
-    /// The name of the difference, as the list of known ones has it.
+    /// The name of the difference, as in the list of known differences.
     pub fn name(&self) -> String {
         format!("{:?}", self.difference)
     }
@@ -389,7 +391,7 @@ impl Found {
         format!("{difference}, {:?}", self.case.kind)
     }
 
-    /// Everything about it.
+    /// Returns all details of the difference.
     pub fn text(&self) -> String {
         let mut text = format!(
             "{:?}: PREDICTIONS_SEED={} PREDICTIONS_CASE={}, {:?} at a server that is {:?}, {:?}\n",

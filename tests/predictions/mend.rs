@@ -1,9 +1,9 @@
-//! Applies the fix that a finding prints, where it is a line or a word to write.
+//! Applies the fix that a finding prints, if it consists of a line or a word.
 
 use crate::reality::Text;
 use crate::said::Finding;
 
-/// The words of a server line that take a value.
+/// The keywords of a server line that have a value.
 const WITH_VALUE: &[&str] = &[
     "verify",
     "ca-file",
@@ -20,11 +20,12 @@ const WITH_VALUE: &[&str] = &[
     "check-alpn",
 ];
 
-/// The configuration with the fix, if it is one that can be applied without knowing more.
+/// Returns the configuration with the fix. Returns `None` if the fix needs knowledge that only the
+/// operator has.
 pub fn mended(text: &Text, finding: &Finding) -> Option<Text> {
     let write = finding.write.lines().next()?;
     let mut write = write;
-    // The first of several ways.
+    // If the fix offers alternatives, use the first.
     for alternative in [
         ", or ",
         "; or ",
@@ -34,7 +35,7 @@ pub fn mended(text: &Text, finding: &Finding) -> Option<Text> {
     ] {
         write = write.split(alternative).next()?;
     }
-    // Only the operator knows whether a condition holds.
+    // Only the operator knows if a condition holds.
     if has_placeholder(write) || write.starts_with("if ") || write.contains(" if the ") {
         return None;
     }
@@ -43,7 +44,7 @@ pub fn mended(text: &Text, finding: &Finding) -> Option<Text> {
         .try_fold(text.clone(), |text, part| step(&text, part))
 }
 
-/// One step of a fix.
+/// Applies one step of a fix.
 fn step(text: &Text, write: &str) -> Option<Text> {
     let mut mended = text.clone();
     let is_word = |start: &&str| write.starts_with(*start);
@@ -91,14 +92,14 @@ fn step(text: &Text, write: &str) -> Option<Text> {
     Some(mended)
 }
 
-/// How a fix says that its words are options of sni-check.
+/// Phrases by which a fix says that its words are options of sni-check.
 const OF_OPTIONS: [&str; 3] = [
     " in external-check path",
     " to external-check path",
     " in X-Check-Options",
 ];
 
-/// How a fix says that its words belong on the server line.
+/// Phrases by which a fix says that its words belong on the server line.
 const OF_SERVER_LINE: [&str; 3] = [
     " on the server line",
     " to the server line",
@@ -111,7 +112,7 @@ fn before<'a>(text: &'a str, ends: &[&str]) -> Option<&'a str> {
         .map(|(start, _)| start)
 }
 
-/// Whether a person has to fill something in: `NAME`, `FILE`, `ADDR:PORT` …
+/// True if a person has to fill in a value: `NAME`, `FILE`, `ADDR:PORT` and so on.
 fn has_placeholder(write: &str) -> bool {
     let words = write.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     let mut words =
@@ -124,7 +125,7 @@ fn has_placeholder(write: &str) -> bool {
     })
 }
 
-/// The words of a server line, each with its value; `None` for prose.
+/// Splits the words of a server line, each with its value. Returns `None` if the text is prose.
 fn split(words: &str) -> Option<Vec<&str>> {
     let mut found = Vec::new();
     let mut rest = words.trim();
@@ -167,7 +168,7 @@ fn with_words(text: &Text, words: &[&str]) -> String {
     lines.collect()
 }
 
-/// The sections without a word of the server line, wherever that stands.
+/// Returns the sections without this word of the server line, wherever it stands.
 fn without_word(text: &Text, word: &str) -> Option<String> {
     if word.contains(' ') {
         return None;
@@ -183,13 +184,13 @@ fn without_word(text: &Text, word: &str) -> Option<String> {
     Some(lines.collect())
 }
 
-/// A server line without a word, which comes again with another value.
+/// Returns a server line without this word, because the fix adds it with another value.
 fn without(line: &str, word: &str) -> String {
     let name = word.split(' ').next().unwrap_or_default();
     let mut words = line.split(' ');
     let mut left = Vec::new();
     while let Some(known) = words.next() {
-        // A cookie may be called `check`.
+        // A cookie may have the name `check`.
         let is_value = left.last() == Some(&"cookie");
         match known == name && !left.is_empty() && !is_value {
             true if WITH_VALUE.contains(&name) => _ = words.next(),
@@ -200,7 +201,7 @@ fn without(line: &str, word: &str) -> String {
     left.join(" ")
 }
 
-/// Adds options to sni-check's, or puts them in place of those of the same name.
+/// Adds options to sni-check's options, or replaces options with the same name.
 fn with_options(sections: &str, options: &str) -> Option<String> {
     if !options.starts_with("--") {
         return None;
@@ -225,7 +226,7 @@ fn with_options(sections: &str, options: &str) -> Option<String> {
     Some(lines.collect())
 }
 
-/// Options without the one that comes again with another value.
+/// Returns the options without this option, because the fix adds it with another value.
 fn without_option(old: &str, option: &str) -> String {
     let name = |part: &str| part.split([' ', '=']).next().unwrap_or_default().to_owned();
     let parts = old
@@ -237,7 +238,7 @@ fn without_option(old: &str, option: &str) -> String {
         .collect()
 }
 
-/// Adds a line to the backend, before its servers; one of the same kind goes.
+/// Adds a line to the backend before its servers. Replaces a line of the same kind.
 fn with_line(text: &Text, line: &str) -> String {
     let first = text.server_lines().first().copied();
     let start: Vec<&str> = line.split(' ').take(2).collect();

@@ -1,5 +1,5 @@
-//! The servers that the generated configurations name, all real: nginx in many shapes, a banner of SSH,
-//! a dead port, an agent, and `sni-check serve`.
+//! The servers that the generated configurations name, all real: nginx in many variants, an SSH
+//! banner, a dead port, an agent, and `sni-check serve`.
 
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
@@ -19,27 +19,27 @@ pub const API: &str = "api.example.test";
 /// How a server behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Peer {
-    /// It has two sites and refuses every other name, and clients without SNI.
+    /// It has two sites and refuses every other name and clients without SNI.
     Strict,
-    /// Without SNI it shows a certificate for another name.
+    /// Without SNI it sends a certificate for another name.
     DefaultCertificate,
-    /// It shows one certificate to everybody.
+    /// It sends the same certificate to every client.
     OneCertificate,
     /// It answers 400 without a client certificate.
     ClientCertificate,
     /// It expects a PROXY header.
     Proxy,
-    /// Plain HTTP.
+    /// It speaks plain HTTP.
     Plain,
-    /// Nobody listens.
+    /// Nothing listens on its port.
     Closed,
     /// It answers 421 to requests without the site's Host, as CDNs do.
     WantsHost,
     /// It answers 401 at `/` and 200 at `/healthz`.
     Unauthorized,
-    /// It greets with a banner of SSH.
+    /// It greets with an SSH banner.
     Ssh,
-    /// Its certificate is of a CA that nobody here trusts.
+    /// A CA that no client here trusts has signed its certificate.
     Stranger,
     /// Its certificate has expired.
     Expired,
@@ -62,21 +62,21 @@ impl Peer {
     ];
 }
 
-/// Everything that configurations refer to.
+/// Everything that the configurations refer to.
 pub struct World {
     ports: Vec<(Peer, u16)>,
-    /// A plain HTTP port for health checks, at `/` and `/healthz`.
+    /// A plain HTTP port with health pages at `/` and `/healthz`.
     pub health: u16,
-    /// A port at which an agent says that all is well.
+    /// A port with an agent that reports the server as up.
     pub agent: u16,
     /// The port of a name server.
     pub dns: u16,
-    /// A port at which nobody listens.
+    /// A port on which nothing listens.
     pub dead: u16,
-    /// The folder that configurations name as their chroot. It holds `sni-check`, `ca.pem`,
+    /// The folder that configurations use as their chroot. It holds `sni-check`, `ca.pem`,
     /// `other.pem`, `client.pem` and the socket of `sni-check serve`.
     pub root: String,
-    /// Removed last.
+    /// The last field, so that it is removed last.
     pub folder: Folder,
     _nginx: Nginx,
     _serve: Running,
@@ -138,12 +138,12 @@ impl World {
     }
 }
 
-/// The program under test: this build, or the one that the variable SNI_CHECK names.
+/// Returns the program under test: this build, or the program that the variable SNI_CHECK names.
 pub fn sni_check() -> String {
     std::env::var("SNI_CHECK").unwrap_or_else(|_| BINARY.to_owned())
 }
 
-/// Starts `sni-check serve`, with a socket that HAProxy's user may use.
+/// Starts `sni-check serve` on a socket that HAProxy's user may use.
 fn serve(folder: &Folder) -> Child {
     let root = folder.join("root");
     let socket = format!("{root}/serve");
@@ -181,7 +181,7 @@ struct Sites<'a> {
 }
 
 impl Sites<'_> {
-    /// The `server` blocks of a peer.
+    /// Returns the `server` blocks of a peer.
     fn of(&self, peer: Peer, port: u16) -> String {
         let refusal = crate::support::nginx::refusal(port);
         let good = self.ca.leaf(&[NAME], 30);

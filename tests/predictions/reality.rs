@@ -1,5 +1,5 @@
-//! What real HAProxy makes of configurations: many of them in one HAProxy, each beside copies of itself
-//! without checks, by which visitors come to each server.
+//! What real HAProxy makes of configurations. Many run in one HAProxy, together with copies of
+//! themselves without checks. Through these copies, visitors reach each server.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,29 +21,29 @@ use crate::support::{NAME, Running};
 /// A configuration as text.
 #[derive(Clone, Debug)]
 pub struct Text {
-    /// The name that everything in it starts with.
+    /// The prefix of every name in this configuration.
     pub prefix: String,
     pub global: String,
     pub sections: String,
-    /// Whether HAProxy can run it together with others that have the same `global`.
+    /// True if HAProxy can run it together with other configurations that have the same `global`.
     pub is_common: bool,
-    /// Whether `SNI_HOST` is set where HAProxy starts.
+    /// True if `SNI_HOST` is set in HAProxy's environment.
     pub has_variables: bool,
-    /// How often a visitor speaks TLS: to the front end, and to the server through it.
+    /// Where visitors use TLS: to the frontend, and through the frontend to the server.
     pub visitor: Visitor,
 }
 
-/// How visitors come.
+/// How visitors connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visitor {
     Plain,
     Tls,
 }
 
-/// How many configurations run in one HAProxy.
+/// The most configurations in one HAProxy.
 const MOST: usize = 24;
 
-/// How many HAProxys run at a time; each mostly waits for its checks.
+/// How many HAProxy processes run at the same time. Each mostly waits for its checks.
 const HAPROXIES: usize = 4;
 
 /// What HAProxy makes of a configuration.
@@ -56,17 +56,17 @@ pub enum Reality {
     Running(BTreeMap<String, Seen>),
 }
 
-/// What HAProxy shows of a server, and what a visitor gets from it when there is no check.
+/// What HAProxy shows about a server, and what visitors get from it without a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     pub status: String,
     pub check_status: String,
     pub check_code: String,
-    /// The status of the response; `None` where no response came.
+    /// The status of the response; `None` if no response came.
     pub visit: Option<u16>,
 }
 
-/// The environment of every HAProxy.
+/// Returns the environment of every HAProxy.
 pub fn variables(text: &Text) -> Vec<(&'static str, &'static str)> {
     match text.has_variables {
         true => vec![("SNI_HOST", NAME)],
@@ -79,12 +79,12 @@ impl Text {
         format!("{}{}", self.global, self.sections)
     }
 
-    /// What configurations that run in one HAProxy have in common.
+    /// Configurations with the same key can run in one HAProxy.
     fn key(&self) -> (String, bool) {
         (self.global.clone(), self.has_variables)
     }
 
-    /// Whether this line is one of the judged backend's servers, in the order of lines.
+    /// Returns the indices of the lines that define the judged backend's servers.
     pub fn server_lines(&self) -> Vec<usize> {
         let mut inside = false;
         let mut found = Vec::new();
@@ -101,7 +101,7 @@ impl Text {
         found
     }
 
-    /// The names of the judged servers, those of each line together.
+    /// Returns the names of the judged servers, grouped by line.
     fn servers(&self) -> Vec<Vec<String>> {
         let lines: Vec<&str> = self.sections.lines().collect();
         let names = |index: &usize| {
@@ -116,7 +116,7 @@ impl Text {
         self.server_lines().iter().map(names).collect()
     }
 
-    /// A copy without checks, in which the judged backend has one server line only.
+    /// Returns a copy without checks. The judged backend keeps only one server line.
     fn unchecked(&self, keep: usize) -> String {
         let own = self.server_lines();
         let mut text = String::new();
@@ -148,7 +148,7 @@ impl Text {
     }
 }
 
-/// A server line without what makes HAProxy check the server.
+/// Returns a server line without the words that make HAProxy check the server.
 fn without_check(line: &str) -> String {
     let mut words = line.split(' ').skip_while(|word| word.is_empty());
     let mut left = Vec::new();
@@ -156,7 +156,7 @@ fn without_check(line: &str) -> String {
         match word {
             "check" if left.last() != Some(&"cookie") => {}
             "agent-check" => {}
-            // Without a check nothing would take it up again.
+            // Without a check, HAProxy would never bring the server up again.
             "track" | "init-state" => _ = words.next(),
             word => left.push(word),
         }
@@ -187,7 +187,7 @@ pub fn of(texts: &[Text], version: &Version, sockets: &str) -> Vec<Reality> {
         let some: Vec<&Text> = batch.iter().map(|index| &texts[*index]).collect();
         match together(&some, version, sockets) {
             Ok(realities) => realities,
-            // One of them keeps HAProxy from starting.
+            // One of these configurations keeps HAProxy from starting.
             Err(_) if some.len() > 1 => some
                 .iter()
                 .map(|text| single(text, version, sockets))
@@ -215,7 +215,7 @@ fn single(text: &Text, version: &Version, sockets: &str) -> Reality {
     }
 }
 
-/// What `haproxy -c` says, if it refuses.
+/// Returns the message of `haproxy -c` if it refuses the configuration.
 fn refusal(text: &Text, version: &Version, sockets: &str) -> Option<Reality> {
     let file = format!("{sockets}/{}.check.cfg", text.prefix);
     fs::write(&file, text.whole()).expect("a file");
@@ -230,7 +230,7 @@ fn alerts(said: &str) -> String {
     alerts.collect::<Vec<_>>().join("\n")
 }
 
-/// Runs them in one HAProxy.
+/// Runs the configurations in one HAProxy.
 fn together(texts: &[&Text], version: &Version, sockets: &str) -> Result<Vec<Reality>, String> {
     let name = format!("{sockets}/{}", texts[0].prefix);
     let mut config = texts[0].global.clone();
@@ -295,7 +295,7 @@ fn together(texts: &[&Text], version: &Version, sockets: &str) -> Result<Vec<Rea
     Ok(realities.collect())
 }
 
-/// What visitors get from each server line of each configuration.
+/// Returns the status that visitors get from each server line of each configuration.
 fn visit_all(texts: &[&Text], sockets: &str) -> Vec<Vec<Option<u16>>> {
     thread::scope(|scope| {
         let started: Vec<Vec<_>> = texts
@@ -320,7 +320,7 @@ fn visit_all(texts: &[&Text], sockets: &str) -> Vec<Vec<Option<u16>>> {
     })
 }
 
-/// A visit once names have been resolved.
+/// Visits the server after HAProxy has resolved its name.
 fn visit_resolved(text: &Text, socket: &str, sockets: &str) -> Option<u16> {
     let tries = if text.has_resolvers() { 6 } else { 1 };
     let mut seen = visit(socket, text.visitor, sockets);
@@ -334,7 +334,7 @@ fn visit_resolved(text: &Text, socket: &str, sockets: &str) -> Option<u16> {
     seen
 }
 
-/// A request for the site; gives the status of the response.
+/// Requests the site. Returns the status of the response.
 fn visit(socket: &str, visitor: Visitor, sockets: &str) -> Option<u16> {
     let stream = UnixStream::connect(socket).ok()?;
     stream
@@ -369,7 +369,7 @@ fn ask(mut stream: impl Read + Write) -> Option<u16> {
     stream.flush().ok()?;
     let mut answer = Vec::new();
     let mut some = [0; 1024];
-    // Also a stream that ends without a closing alert has said enough.
+    // A response counts even if the stream ends without close_notify.
     while let Ok(1..) = stream
         .read(&mut some)
         .inspect(|count| answer.extend(&some[..*count]))
@@ -389,7 +389,7 @@ fn ask(mut stream: impl Read + Write) -> Option<u16> {
 
 type Rows = BTreeMap<(String, String), Seen>;
 
-/// The rows of `show stat` once no check is open any more.
+/// Returns the rows of `show stat` when every check has finished.
 fn settled(texts: &[&Text], stats: &str) -> Rows {
     let start = Instant::now();
     let mut last = Rows::new();
@@ -414,12 +414,12 @@ fn is_settled(row: &Seen, late: Duration) -> bool {
         .any(|word| row.status.starts_with(word));
     let has_result = !row.check_status.is_empty() && row.check_status != "INI";
     let is_between = row.status.contains('/') && !row.status.contains("via");
-    // An agent, or another server that is tracked, leaves no result of a check.
+    // An agent check, or a tracked server, has no check result of its own.
     let without = row.check_status.is_empty() && late > Duration::from_millis(2500);
     !is_checked || ((has_result || without) && !is_between)
 }
 
-/// The rows of `show stat` without the servers' responses, by backend and server.
+/// Returns the rows of `show stat` without the servers' responses, by backend and server.
 fn rows(stats: &str) -> Option<Rows> {
     let mut socket = UnixStream::connect(stats).ok()?;
     writeln!(socket, "show stat -1 4 -1").ok()?;

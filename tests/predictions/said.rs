@@ -1,4 +1,4 @@
-//! What doctor says of a configuration.
+//! Reads doctor's report about a configuration.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -15,15 +15,15 @@ pub struct Said {
     pub code: i32,
     pub findings: Vec<Finding>,
     pub runs: Vec<Run>,
-    /// The report in words, for people who look for a fault.
+    /// The whole report, for the person who investigates a fault.
     pub object: Value,
 }
 
 #[derive(Clone, Debug)]
 pub struct Finding {
     pub is_problem: bool,
-    /// What it means for visitors: `down`, `up`, `down-or-up`, `unchecked`, `no-start`, `none`; empty if it
-    /// doesn't say so.
+    /// The effect on visitors: `down`, `up`, `down-or-up`, `unchecked`, `no-start` or `none`; empty
+    /// if the report doesn't state it.
     pub effect: String,
     pub id: String,
     pub about: Vec<String>,
@@ -41,7 +41,7 @@ pub struct Run {
     pub code: Option<u64>,
 }
 
-/// Calls doctor for a configuration, which may be in two files.
+/// Calls doctor on a configuration in one or two files.
 pub fn of(text: &Text, version: &Version, sockets: &str, two_files: bool) -> Said {
     let whole = text.whole();
     let cut = match two_files {
@@ -123,7 +123,7 @@ fn read(object: Value) -> Said {
 }
 
 impl Finding {
-    /// Whether it is about this server, its backend, or everything.
+    /// True if the finding is about this server, its backend, or the whole configuration.
     pub fn concerns(&self, backend: &str, server: &str) -> bool {
         let of_server = |about: &String| match about.split_once('/') {
             Some((of, name)) => of == backend && name == server,

@@ -1,4 +1,4 @@
-//! Where doctor and HAProxy differ.
+//! Differences between doctor's report and HAProxy's behaviour.
 
 use std::collections::BTreeMap;
 
@@ -6,40 +6,40 @@ use crate::case::{Case, Kind};
 use crate::reality::{Reality, Seen};
 use crate::said::{Finding, Said};
 
-/// A difference between what doctor says and what is so.
+/// A difference between doctor's report and HAProxy's behaviour.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Difference {
-    /// A trap, of which doctor says nothing.
+    /// A trap that doctor doesn't report.
     Missed(Trap),
-    /// A trap, of which only a check that doctor ran gives a sign.
+    /// A trap that appears only in the result of a check that doctor ran.
     OnlyRun(Trap),
-    /// A problem where the check and the visitors are fine, by the finding's name.
+    /// The name of a finding that reports a problem although both the check and visitors work.
     FalseAlarm(String),
-    /// A finding's name, what it says, and what HAProxy shows instead.
+    /// A finding's name, its statement, and what HAProxy shows instead.
     Untrue(String),
-    /// A check that doctor ran shows something else than HAProxy.
+    /// A check that doctor ran has a result that differs from HAProxy's.
     UntrueRun(String),
-    /// A fix after which something that was right is wrong, by the finding's name.
+    /// The name of a finding whose fix breaks something that worked.
     FixHarms(String),
-    /// A fix that leaves the trap as it is.
+    /// A fix that doesn't remove the trap.
     FixIsVain(String),
 }
 
-/// What harms people.
+/// A configuration's harm to its users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trap {
-    /// The check is DOWN though visitors would be served.
+    /// The check is DOWN, but visitors would be served.
     Down,
-    /// The check is UP though visitors fail.
+    /// The check is UP, but visitors fail.
     Up,
-    /// Nobody checks the server, though somebody meant to.
+    /// HAProxy doesn't check the server, but the author wanted a check.
     Unchecked,
     /// HAProxy refuses the configuration, or doesn't start.
     NoStart,
 }
 
 impl Difference {
-    /// Its part of the score, as the table of docs/testing.md names it.
+    /// Returns the row of the table in docs/testing.md that counts this difference.
     pub fn part(&self) -> &'static str {
         match self {
             Difference::Missed(_) => "traps missed",
@@ -52,7 +52,7 @@ impl Difference {
     }
 }
 
-/// Findings that are about something else than the verdict.
+/// Findings that aren't about the verdict.
 const GENERAL: &[&str] = &[
     "runtime-servers",
     "serve-init-state",
@@ -61,12 +61,12 @@ const GENERAL: &[&str] = &[
     "unused-rule",
 ];
 
-/// How visitors fare.
+/// How visitors get on with a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fares {
     Served,
     Fail,
-    /// The server refuses this page to these visitors: neither.
+    /// Undecided: the server refuses this page to these visitors.
     Unclear,
 }
 
@@ -78,7 +78,7 @@ pub fn fares(seen: &Seen) -> Fares {
     }
 }
 
-/// What harms people in what HAProxy shows of a server.
+/// Returns the trap in what HAProxy shows about a server, if there is a trap.
 pub fn trap(case: &Case, seen: &Seen) -> Option<Trap> {
     match (seen.status.as_str(), fares(seen)) {
         ("no check", _) => was_meant_to_be_checked(case).then_some(Trap::Unchecked),
@@ -90,7 +90,7 @@ pub fn trap(case: &Case, seen: &Seen) -> Option<Trap> {
     }
 }
 
-/// An agent that answers is a check, too.
+/// An agent that answers counts as a check.
 fn was_meant_to_be_checked(case: &Case) -> bool {
     match case.kind {
         Kind::None => false,
@@ -98,25 +98,25 @@ fn was_meant_to_be_checked(case: &Case) -> bool {
             .tags
             .iter()
             .any(|tag| tag == "an agent that is not there"),
-        // `no-check` says that it is meant.
+        // `no-check` shows that the author wants no check.
         _ => !case.last_words.iter().any(|word| word == "no-check"),
     }
 }
 
-/// A check that only connects, or only makes a handshake, can't see what comes after that; the author
-/// asked for no more.
+/// True if the check can't see the failure. A check that only connects, or only makes a handshake,
+/// sees nothing after that, and the author asked for no more.
 fn is_out_of_sight(case: &Case, seen: &Seen) -> bool {
     let by_http = seen.visit == Some(400) || seen.visit == Some(502);
     match seen.check_status.as_str() {
         "L6OK" => by_http,
         "L4OK" => !case.has_ssl(),
-        // An agent says what it likes, and so does a server that is tracked.
+        // An agent may report anything, and so may a tracked server.
         "" => true,
         _ => false,
     }
 }
 
-/// Every trap of a configuration, with its servers.
+/// Returns every trap of a configuration, with its servers.
 pub fn traps(case: &Case, reality: &Reality) -> BTreeMap<Trap, Vec<String>> {
     let mut found = BTreeMap::<Trap, Vec<String>>::new();
     match reality {
@@ -132,7 +132,7 @@ pub fn traps(case: &Case, reality: &Reality) -> BTreeMap<Trap, Vec<String>> {
     found
 }
 
-/// Compares.
+/// Returns all differences between the report and HAProxy's behaviour.
 pub fn compare(case: &Case, reality: &Reality, said: &Said) -> Vec<Difference> {
     let mut differences = Vec::new();
     for (trap, servers) in traps(case, reality) {
@@ -155,7 +155,8 @@ pub fn compare(case: &Case, reality: &Reality, said: &Said) -> Vec<Difference> {
     differences
 }
 
-/// Problems of the other backend in the same file, which nobody wants checked.
+/// Returns a problem that doctor reports about the other backend in the file. The author wants no
+/// check there.
 fn elsewhere(said: &Said) -> Option<Difference> {
     let is_other = |about: &String| about.contains("-other");
     let mut findings = said.findings.iter().filter(|finding| finding.is_problem);
@@ -164,7 +165,7 @@ fn elsewhere(said: &Said) -> Option<Difference> {
     Some(Difference::FalseAlarm(format!("{} elsewhere", found.id)))
 }
 
-/// Whether a finding is about the judged backend, and not about others in the same file.
+/// True if a finding is about the judged backend, and not about other backends in the file.
 fn is_relevant(case: &Case, finding: &Finding) -> bool {
     let prefix = case.prefix();
     let own = |about: &String| *about == prefix || about.starts_with(&format!("{prefix}/"));
@@ -179,7 +180,7 @@ fn missed(case: &Case, trap: Trap, servers: &[String], said: &Said) -> Option<Di
     }
     let explained = |server: &&String| {
         let mut findings = said.findings.iter();
-        // What is wrong with the check of a tracked server is wrong for those that track it.
+        // A problem with a tracked server's check also affects the servers that track it.
         let tracked =
             |finding: &Finding| finding.about.iter().any(|about| about.contains("-tracked"));
         findings.any(|finding| {
@@ -197,12 +198,12 @@ fn missed(case: &Case, trap: Trap, servers: &[String], said: &Said) -> Option<Di
     }
 }
 
-/// Whether a finding speaks of such a trap.
+/// True if a finding explains this kind of trap.
 pub fn explains(case: &Case, finding: &Finding, trap: Trap) -> bool {
     if GENERAL.contains(&finding.id.as_str()) {
         return false;
     }
-    // That nobody checks is certain, unless an agent may answer.
+    // A missing check is certain, unless an agent may answer.
     let is_firm = finding.is_problem || case.kind == Kind::Agent;
     match (finding.effect.as_str(), trap) {
         ("", _) => {}
@@ -221,9 +222,9 @@ pub fn explains(case: &Case, finding: &Finding, trap: Trap) -> bool {
             "up ", "up,", "(up)", "visitor", "traffic", "503", "502", "l4ok", "l6ok", "l7ok",
             "accepts",
         ]),
-        // Nobody knows beforehand whether an agent answers.
+        // doctor can't know in advance if an agent answers.
         Trap::Unchecked if case.kind == Kind::Agent => says(&["agent"]),
-        // Everything else is certain, so it has to be a problem.
+        // All other traps are certain, so doctor must report a problem.
         Trap::Unchecked => finding.is_problem && says(&["check"]),
         Trap::NoStart => finding.is_problem,
     }
@@ -244,12 +245,12 @@ fn judged<'a>(case: &Case, finding: &Finding, reality: &'a Reality) -> Vec<&'a S
 fn is_false_alarm(case: &Case, finding: &Finding, reality: &Reality) -> bool {
     let seen = judged(case, finding, reality);
     let fine = |seen: &&Seen| seen.status.starts_with("UP") && fares(seen) == Fares::Served;
-    // Another check than the one that was meant may be UP by luck.
+    // A check that the author didn't intend may be UP by luck.
     let is_another_check = finding.id == "no-option" || finding.effect == "unchecked";
     finding.is_problem && !is_another_check && !seen.is_empty() && seen.iter().all(fine)
 }
 
-/// Words after which a sentence only says what may be.
+/// Words that introduce a condition. The rest of the sentence then states only a possibility.
 const CONDITIONS: &[&str] = &[
     " where ",
     " if ",
@@ -271,7 +272,7 @@ const STATUSES: &[&str] = &[
     "L6TOUT", "L7OK", "L7STS", "L7RSP", "L7TOUT",
 ];
 
-/// What a finding says firmly, if HAProxy shows something else.
+/// Returns a difference if HAProxy contradicts an unconditional statement of the finding.
 fn untrue(case: &Case, finding: &Finding, reality: &Reality) -> Vec<Difference> {
     let shows = &finding.shows;
     if CONDITIONS
@@ -335,7 +336,8 @@ fn untrue_runs(case: &Case, said: &Said, reality: &Reality) -> Vec<Difference> {
     let differs = own.filter_map(|run| {
         let seen = servers.get(&run.server)?;
         let code = run.code.map(|code| code.to_string());
-        // Only HAProxy's name server knows these; doctor says that it asks another one.
+        // Only HAProxy's name server knows these names. doctor says that it asks another name
+        // server.
         let by_name = case
             .tags
             .iter()

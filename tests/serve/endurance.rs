@@ -1,4 +1,4 @@
-//! Many servers and many checks: no late answer, and nothing that grows.
+//! Many servers and many checks: no answer is late, and no resource use grows.
 //!
 //! `make soak` runs the long form, with the release binary.
 
@@ -12,12 +12,12 @@ use crate::support::haproxy::{Haproxy, Server, installed};
 use crate::support::stage::Stage;
 use crate::support::{PATIENCE, wait_for};
 
-/// What a process holds.
+/// The resources that a process holds.
 #[derive(Debug)]
 struct Held {
     descriptors: usize,
     threads: u64,
-    /// KiB.
+    /// Resident memory in KiB.
     memory: u64,
 }
 
@@ -39,7 +39,7 @@ impl Held {
     }
 }
 
-/// Runs so many checks, eight at a time.
+/// Runs `checks` checks, eight at a time.
 fn check(serve: &Serve, port: u16, options: &str, checks: usize) {
     thread::scope(|scope| {
         for _ in 0..8 {
@@ -52,7 +52,8 @@ fn check(serve: &Serve, port: u16, options: &str, checks: usize) {
     });
 }
 
-/// The same number of descriptors, threads and pages after `checks` as after some.
+/// Runs some checks first, then `checks` more. Asserts that descriptors, threads and memory don't
+/// grow in between. Returns the figures of both measurements.
 fn nothing_grows(program: &str, checks: usize) -> (Held, Held) {
     let stage = Stage::new();
     let serve = Serve::start_by(program, &stage, &[]);
@@ -60,21 +61,21 @@ fn nothing_grows(program: &str, checks: usize) -> (Held, Held) {
     check(&serve, port, &options, checks.min(10_000) / 4);
     let before = Held::by(&serve);
     check(&serve, port, &options, checks);
-    // Connections are closed after their answer. Sixteen threads may be idle, beside that which accepts
-    // and that which refuses.
+    // serve closes each connection after its answer. Sixteen threads may be idle; two more threads
+    // accept connections and refuse the excess.
     let after = wait_for("the last checks to leave nothing", || {
         let after = Held::by(&serve);
         let left = after.descriptors > before.descriptors || after.threads > 18;
         (!left).then_some(after)
     });
-    // Each idle thread keeps the part of its stack that a check has touched.
+    // Each idle thread keeps the part of its stack that a check has used.
     let threads = after.threads.saturating_sub(before.threads) * 128;
     let allowed = before.memory + before.memory / 10 + threads;
     assert!(after.memory <= allowed, "{before:?} {after:?}");
     (before, after)
 }
 
-/// This many servers, each checked every `inter`.
+/// Starts HAProxy with `servers` servers and checks each every `inter`.
 fn haproxy_of_many(stage: &Stage, serve: &Serve, servers: usize, inter: &str) -> Haproxy {
     let port = stage.nginx().port;
     let options = stage.options().replace("10s", "1800ms");
@@ -90,7 +91,7 @@ fn haproxy_of_many(stage: &Stage, serve: &Serve, servers: usize, inter: &str) ->
     haproxy_as(&installed(), stage, &serve.socket, &many, &[])
 }
 
-/// Every server is UP with its first check, and none fails for this time.
+/// Asserts that the first check of every server turns it UP, and that no check fails during `time`.
 fn no_answer_is_late(program: &str, servers: usize, inter: &str, time: Duration) {
     let stage = Stage::new();
     let serve = Serve::start_by(program, &stage, &[]);
@@ -133,7 +134,7 @@ fn a_hundred_servers_get_their_answers_in_time() {
     no_answer_is_late(BINARY, 100, "2s", Duration::from_secs(4));
 }
 
-/// The release binary, and a number that a variable may change.
+/// Returns the release binary, and a number that an environment variable can change.
 fn long(variable: &str, usual: usize) -> (String, usize) {
     let binary = std::env::var("SNI_CHECK").expect("SNI_CHECK names the release binary");
     let number = std::env::var(variable).map(|text| text.parse().expect("a number"));

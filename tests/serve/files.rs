@@ -1,4 +1,5 @@
-//! Files in requests: only those that the server may read, and always as they are now.
+//! Files in requests: serve reads only the files that it may read, and always their current
+//! content.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -15,7 +16,7 @@ fn files_outside_the_folders_are_not_read_whichever_way_they_are_named() {
     only_files_below_the_folders_are_read(BINARY, &Stage::new());
 }
 
-/// As under the unit: DynamicUser= forbids openat2.
+/// The same under the systemd unit, where DynamicUser= forbids openat2.
 #[test]
 fn nor_are_they_where_the_kernel_does_not_help() {
     let stage = Stage::new();
@@ -69,7 +70,7 @@ fn only_files_below_the_folders_are_read(program_file: &str, stage: &Stage) {
         let answer = serve.ask(port, &format!("--sni {NAME} {options}"));
         answer.expect("2", "is not below a folder of --files");
     }
-    // A link that stays below is as good as the file.
+    // A symbolic link that stays below the folder is as good as the file.
     symlink("ca.pem", stage.folder.join("inner.pem")).expect("a link");
     let inner = stage.folder.join("inner.pem");
     serve
@@ -113,7 +114,7 @@ fn a_renewed_file_counts_at_once() {
     let options = format!("--sni {NAME} --ca-file {file}");
     let ask = || serve.ask(renewed, &options);
     ask().expect("55", "issuer");
-    // Written again, as an editor does; then put in its place, as cert-manager does.
+    // First overwritten, as an editor does it; then renamed into place, as cert-manager does it.
     fs::write(&file, &new.pem).expect("written");
     ask().expect("0", "status 200");
     let other = stage.folder.file("other.pem", &old.pem);

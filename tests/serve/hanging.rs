@@ -1,5 +1,5 @@
-//! Files that hang: the checks that name them fail in time, the others don't notice, and serve ends when it
-//! is asked to.
+//! Files that hang. The checks that name them fail in time, other checks don't notice, and serve
+//! stops when it is asked to.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 use crate::support::{NAME, peer, wait_for};
 
-/// A machine that runs other tests may be late.
+/// How late a machine that runs other tests may be.
 const LATE: Duration = Duration::from_secs(5);
 
 fn threads(serve: &Serve) -> u32 {
@@ -32,7 +32,8 @@ fn a_file_that_hangs_takes_no_place_from_other_checks_and_serve_ends_in_time() {
     let began = Instant::now();
     let hanging: Vec<_> = (0..45)
         .map(|number| {
-            // As many different options as requests, of which most name another file as well.
+            // Every request has its own options, and names an ordinary CA file in addition to the
+            // file that hangs.
             let options = format!(
                 "--sni {NAME} --uri /{number} --timeout 1800ms --ca-file {} --ca-file {}",
                 stage.ca_file, held.path
@@ -50,7 +51,7 @@ fn a_file_that_hangs_takes_no_place_from_other_checks_and_serve_ends_in_time() {
         Answer::read(stream).expect("2", "its file system does not answer");
     }
     assert!(began.elapsed() < Duration::from_millis(1800) + LATE);
-    // One reader of the file is left; idle threads and readers end or wait.
+    // One thread that reads the file remains. Idle threads and readers end or wait.
     wait_for("the other threads to end", || {
         (threads(&serve) <= 24).then_some(())
     });
@@ -91,7 +92,7 @@ fn a_file_that_hangs_in_a_folder_of_authorities_is_not_left_out() {
     drop(held);
 }
 
-/// A regular expression that would take minutes, and a body for it.
+/// The requests use a regular expression that would take minutes on this body.
 #[test]
 fn regular_expressions_of_hostile_bodies_leave_time_for_other_checks_and_end_with_theirs() {
     let stage = Stage::new();
@@ -115,7 +116,7 @@ fn regular_expressions_of_hostile_bodies_leave_time_for_other_checks_and_end_wit
         })
         .collect();
     std::thread::sleep(Duration::from_secs(2));
-    // On a quiet machine each takes a few milliseconds.
+    // On a quiet machine each check takes a few milliseconds.
     for _ in 0..5 {
         let began = Instant::now();
         serve.send(&healthy).expect("0", "status 200");

@@ -1,4 +1,4 @@
-//! What real HAProxy makes of it.
+//! Real HAProxy with serve's answers.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use crate::support::haproxy::{Haproxy, versions, with_every_haproxy};
 use crate::support::stage::Stage;
 use crate::support::{NAME, free_port, program, wait_for};
 
-/// The text of HAProxy's statistics page.
+/// Returns the text of HAProxy's statistics page.
 fn page(port: u16) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
     let request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
@@ -18,7 +18,7 @@ fn page(port: u16) -> String {
     text
 }
 
-/// The code and the reason that HAProxy shows for its server.
+/// Returns the code and the reason that HAProxy shows for its server.
 fn shown(haproxy: &Haproxy) -> (String, String) {
     let server = haproxy.server("hybrid", "blue").expect("a server");
     (server.check_code, server.last_chk)
@@ -35,7 +35,8 @@ fn haproxy_shows_code_and_reason_and_follows_the_server() {
              stats show-legends\n"
         );
         let haproxy = haproxy(version, &stage, &serve, &stats, &[]);
-        // It counts as UP before its first check, so that the status alone tells nothing.
+        // HAProxy counts a server as UP before its first check, so the status doesn't prove
+        // anything yet.
         wait_for("the first check", || {
             shown(&haproxy)
                 .1
@@ -70,7 +71,7 @@ fn haproxy_shows_code_and_reason_and_follows_the_server() {
         haproxy.wait_for_status("hybrid", "blue", "UP");
         assert_eq!(haproxy.get("/"), Some(200));
 
-        // The check goes where HAProxy sends the traffic.
+        // The check follows the address to which HAProxy sends the traffic.
         let dead = crate::support::dead_port();
         haproxy.ask(&format!(
             "set server hybrid/blue addr 127.0.0.1 port {dead}"
@@ -136,7 +137,7 @@ fn without_the_server_every_backend_is_down_and_with_it_up_again() {
     serve.end("-KILL");
     let server = haproxy.wait_for_status("hybrid", "blue", "DOWN");
     assert_eq!(server.check_status, "SOCKERR", "{server:?}");
-    // The socket of one that was killed is still there, and is replaced.
+    // The killed serve left its socket behind. The new process replaces it.
     serve.resume();
     haproxy.wait_for_status("hybrid", "blue", "UP");
     assert_eq!(serve.end("-TERM").code(), Some(0));
@@ -154,7 +155,7 @@ fn the_server_s_own_name_is_the_sni_name_if_it_has_a_dot() {
     answer.expect("0", "status 200");
 }
 
-/// What README, docs/serve.md and `explain L7TOUT` say of a server that hangs.
+/// README, docs/serve.md and `explain L7TOUT` describe this behaviour of a serve that hangs.
 #[test]
 fn a_serve_that_hangs_shows_as_l7tout_without_a_code() {
     with_every_haproxy(|version| {
@@ -176,7 +177,7 @@ fn a_serve_that_hangs_shows_as_l7tout_without_a_code() {
     });
 }
 
-/// Somebody else listens at the socket's path and answers 200 to everything.
+/// Another process listens at the socket's path and answers every request with 200.
 #[test]
 fn a_foreign_listener_makes_no_server_up() {
     with_every_haproxy(|version| {

@@ -1,4 +1,4 @@
-//! Clients that are not HAProxy, or do not behave.
+//! Clients that aren't HAProxy, or that misbehave.
 
 use std::io::Write;
 use std::net::Shutdown;
@@ -42,7 +42,7 @@ fn further_requests_on_a_connection_get_no_answer() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let good = head(stage.nginx().port, &stage.options());
-    // One answer is read whole; a second would be taken for its end.
+    // The client would read a second answer as the end of the first.
     serve.send(&good.repeat(3)).expect("0", "status 200");
     let mut stream = serve.connect();
     stream.write_all(good.as_bytes()).expect("sent");
@@ -56,7 +56,8 @@ fn slow_and_silent_clients_hold_nothing_beyond_a_second() {
     let serve = Serve::start(&stage, &["--max-checks", "4"]);
     let silent: Vec<_> = (0..4).map(|_| serve.connect()).collect();
     let began = Instant::now();
-    // They have all the places; a check is told so, and not left waiting.
+    // The slow clients occupy every place. serve refuses a check at once instead of letting it
+    // wait.
     let good = head(stage.nginx().port, &stage.options());
     crate::support::wait_for("the limit", || {
         (serve.send(&good).code == "3").then_some(())
@@ -79,7 +80,7 @@ fn a_client_that_sends_byte_by_byte_has_a_second_in_all() {
         let began = Instant::now();
         Answer::read(&slow).expect("2", "did not come in time");
         assert!(began.elapsed() >= SILENCE / 2);
-        // Its next byte finds nobody.
+        // serve has closed the connection before the next byte.
         slow.shutdown(Shutdown::Both).expect("closed");
     });
 }
@@ -117,6 +118,6 @@ fn a_burst_beyond_the_limit_waits_for_its_turn() {
         let answers = burst.map(Answer::read);
         answers.iter().all(|answer| answer.code == "0")
     };
-    // On a machine that is busy they may take longer than a turn is waited for.
+    // On a busy machine, the requests may take longer than serve lets a request wait.
     assert!((0..10).any(|_| all_had_their_turn()));
 }

@@ -1,4 +1,4 @@
-//! Where it listens, how it starts, ends and starts again.
+//! Listening, starting, stopping and restarting.
 
 use std::fs;
 use std::io::Write;
@@ -95,7 +95,7 @@ fn the_socket_has_its_mode_and_group_and_goes_with_the_server() {
     let open = Serve::start(&stage, &["--mode", "0606"]);
     let metadata = fs::metadata(&open.socket).expect("a socket");
     assert_eq!(metadata.permissions().mode() & 0o777, 0o606);
-    // One that was killed leaves its socket behind, at which nobody listens.
+    // A killed serve leaves its socket behind, and no process listens on it.
     open.end("-KILL");
     assert!(UnixStream::connect(&open.socket).is_err());
     open.resume();
@@ -164,7 +164,7 @@ fn asked_to_end_it_finishes_what_runs_and_takes_nothing_new() {
     );
 }
 
-/// Starts it as systemd does, on a socket that outlives it.
+/// Starts serve as systemd does, on a socket that outlives the process.
 fn activate(stage: &Stage, listener: &UnixListener, options: &str) -> Child {
     let folder = stage.folder.path().display();
     let script = format!(
@@ -180,7 +180,7 @@ fn activate(stage: &Stage, listener: &UnixListener, options: &str) -> Child {
         .expect("it runs")
 }
 
-/// How often HAProxy has taken its server down.
+/// Returns how often HAProxy has set its server DOWN.
 fn times_down(haproxy: &Haproxy) -> usize {
     haproxy.log().matches("hybrid/blue is DOWN").count()
 }
@@ -195,7 +195,8 @@ fn under_socket_activation_a_pause_costs_no_verdict() {
     let version = versions().pop().expect("an HAProxy");
     let haproxy = haproxy(&version, &stage, &serve, "", &[]);
     haproxy.wait_for_code("hybrid", "blue", "0");
-    // Killed, and gone for longer than it takes to be found DOWN at this pace: 3 checks in 900 ms.
+    // The process is killed and stays away for about as long as HAProxy needs to set a server DOWN:
+    // 3 checks in 900 ms.
     drop(first);
     thread::sleep(Duration::from_millis(800));
     let _second = Running(activate(

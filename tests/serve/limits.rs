@@ -1,4 +1,5 @@
-//! What requests can make serve hold: 64 MB at most, and an answer instead of an end.
+//! The memory that requests can make serve use: 64 MB at most. When memory runs out, clients get an
+//! answer and serve keeps running.
 
 use std::fs;
 use std::io::Write;
@@ -11,13 +12,13 @@ use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 use crate::support::{NAME, peer, wait_for};
 
-/// In kB; docs/serve.md and SECURITY.md say so.
+/// In kB. docs/serve.md and SECURITY.md state it.
 const MOST: u64 = 64_000;
 
-/// The options of the request with this number.
+/// Returns the options of the request with this number.
 type Options<'a> = Box<dyn Fn(usize) -> String + Sync + 'a>;
 
-/// The most memory that serve has had so far, in kB.
+/// Returns the peak memory of serve so far, in kB.
 fn peak(serve: &Serve) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", serve.pid())).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -175,7 +176,7 @@ fn without_memory_it_says_why_it_ends() {
             Some(stream)
         })
         .collect();
-    // It refuses or ends; if it ends, the log says why.
+    // serve refuses the request or exits. If it exits, the log says why.
     drop(streams);
     let ended = || fs::read_to_string(format!("/proc/{}/stat", serve.pid()));
     let gone = !ended().is_ok_and(|stat| !stat.contains(") Z "));

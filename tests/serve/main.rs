@@ -1,4 +1,4 @@
-//! `sni-check serve`: HAProxy's own http-check asks it, and shows what it answers.
+//! `sni-check serve`: HAProxy's own http-check sends it requests and shows its answers.
 
 #[path = "../support/mod.rs"]
 mod support;

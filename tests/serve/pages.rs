@@ -1,4 +1,4 @@
-//! What serve tells of itself: `GET /-/healthy`, `--ping`, `GET /metrics`.
+//! serve's pages about itself: `GET /-/healthy`, `--ping`, `GET /metrics`.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -50,7 +50,7 @@ fn the_figures_are_those_of_the_checks() {
         .ask(dead_port(), &stage.options())
         .expect("41", "refused");
     serve.ask(1, "--frobnicate").expect("2", "--frobnicate");
-    // Before its figures are counted, an answer is already there.
+    // A client gets its answer before serve counts the check.
     let figures = crate::support::wait_for("the last check to count", || {
         let figures = page(&serve, "/metrics");
         figures
@@ -97,7 +97,8 @@ fn a_check_is_never_a_page_and_beyond_this_host_there_is_none() {
     crate::scene::Answer::read(stream).expect("2", "is only for this host");
 }
 
-/// Standard error is a stream of the journal's, by the path of the socket at its other end.
+/// Here standard error is a stream to the journal. serve recognises the journal by the path of the
+/// socket at the other end.
 #[test]
 fn a_failure_has_the_priority_of_an_error_in_the_journal() {
     use std::os::fd::OwnedFd;

@@ -1,4 +1,4 @@
-//! A server under test, and a client that is not HAProxy.
+//! A server under test, and a client that isn't HAProxy.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -23,12 +23,12 @@ pub struct Serve {
 }
 
 impl Serve {
-    /// Listens in the stage's folder, below which requests may name files.
+    /// Starts serve with a socket in the stage's folder. Requests may name files below this folder.
     pub fn start(stage: &Stage, options: &[&str]) -> Serve {
         Serve::start_by(BINARY, stage, options)
     }
 
-    /// The same by this program.
+    /// Like [`start`](Serve::start), with this program.
     pub fn start_by(program: &str, stage: &Stage, options: &[&str]) -> Serve {
         let socket = stage.folder.join("serve");
         let folder = stage.folder.path().display().to_string();
@@ -46,7 +46,7 @@ impl Serve {
         serve
     }
 
-    /// Starts it, again with the same options.
+    /// Starts serve again with the same options.
     pub fn resume(&self) {
         let child = Command::new(&self.program)
             .arg("serve")
@@ -62,7 +62,7 @@ impl Serve {
         });
     }
 
-    /// One that somebody else started.
+    /// A serve that the test started in another way.
     pub fn elsewhere(socket: String) -> Serve {
         Serve {
             program: String::new(),
@@ -82,7 +82,7 @@ impl Serve {
             .id()
     }
 
-    /// Sends it a signal and waits until it has ended.
+    /// Sends serve a signal and waits until it has exited.
     pub fn end(&self, signal: &str) -> ExitStatus {
         let pid = self.pid().to_string();
         let status = program("kill").args([signal, &pid]).status();
@@ -96,19 +96,19 @@ impl Serve {
         child.wait().expect("it ends")
     }
 
-    /// What it printed.
+    /// Returns everything that serve printed.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// A connection to it.
+    /// Connects to serve.
     pub fn connect(&self) -> UnixStream {
         let stream = UnixStream::connect(&self.socket).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("an option");
         stream
     }
 
-    /// Asks as HAProxy does about a server of the loopback.
+    /// Asks about a server on the loopback address, as HAProxy does.
     pub fn ask(&self, port: u16, options: &str) -> Answer {
         self.send(&head(port, options))
     }
@@ -130,7 +130,7 @@ impl Drop for Serve {
     }
 }
 
-/// The head that HAProxy sends for a server `blue` of the loopback.
+/// Returns the head that HAProxy sends for a server `blue` on the loopback address.
 pub fn head(port: u16, options: &str) -> String {
     format!(
         "GET / HTTP/1.0\r\nX-Check-Options: {options}\r\nX-Haproxy-Server-State: UP 2/3; \
@@ -139,7 +139,7 @@ pub fn head(port: u16, options: &str) -> String {
     )
 }
 
-/// An answer, as it came.
+/// An answer of serve, as the client received it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
@@ -170,7 +170,7 @@ impl Answer {
         }
     }
 
-    /// The verdict is this code, for a reason with this phrase.
+    /// Asserts that the verdict is this code, and that the reason contains this phrase.
     #[track_caller]
     pub fn expect(&self, code: &str, phrase: &str) {
         assert_eq!(self.code, code, "{self:?}");
@@ -182,7 +182,7 @@ impl Answer {
     }
 }
 
-/// An HAProxy of this version on haproxy/serve.cfg, with what is added to it.
+/// Starts this HAProxy with haproxy/serve.cfg and these additional lines.
 pub fn haproxy(
     version: &Version,
     stage: &Stage,
@@ -193,7 +193,7 @@ pub fn haproxy(
     haproxy_as(version, stage, &serve.socket, addition, more)
 }
 
-/// The same with the socket's path as HAProxy sees it.
+/// Like [`haproxy`], with the socket's path as HAProxy sees it.
 pub fn haproxy_as(
     version: &Version,
     stage: &Stage,
@@ -218,5 +218,5 @@ pub fn haproxy_as(
     version.start(Mode::Foreground, &config, &variables)
 }
 
-/// How long a client may keep silent, and then some.
+/// How long a client may stay silent.
 pub const SILENCE: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! The units in packaging/systemd/, and HAProxy in a chroot, for which they have a socket.
+//! The units in packaging/systemd/, and a chrooted HAProxy. The units make a socket for it.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::support::haproxy::versions;
 use crate::support::program;
 use crate::support::stage::Stage;
 
-/// Both units with the program where it is now; gives the service's path.
+/// Writes both units with the path of this build's program. Returns the service's path.
 fn units(folder: &Folder) -> String {
     let unit = |name: &str| {
         let path = format!("{}/packaging/systemd/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -34,7 +34,7 @@ fn systemd_finds_nothing_to_say_about_the_units() {
         .output()
         .expect("systemd-analyze runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    // Of the unit alone: what else this host has is not ours.
+    // Messages about other units of this host don't matter here.
     let said: Vec<&str> = said
         .lines()
         .filter(|line| line.contains("sni-check"))
@@ -45,7 +45,7 @@ fn systemd_finds_nothing_to_say_about_the_units() {
 #[test]
 fn the_service_may_do_little_on_its_host() {
     let folder = Folder::new();
-    // Tenths: 1.5 of 10, where systemd's own word is OK.
+    // The threshold is in tenths: 1.5 of 10. systemd calls this exposure "OK".
     let output = program("systemd-analyze")
         .args(["security", "--offline=true", "--threshold=15", "--no-pager"])
         .arg(units(&folder))

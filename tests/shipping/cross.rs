@@ -1,4 +1,4 @@
-//! The program on other processors and with musl: `make cross` builds it, and qemu runs it.
+//! The program on other processors and with musl. `make cross` builds it, and qemu runs it.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use crate::support::NAME;
 use crate::support::stage::Stage;
 use crate::tools::{output, root, run, tool};
 
-/// Rust's target, and the program that runs its binaries; empty for this machine's own processor.
+/// Rust's target, and the program that runs its binaries (empty for this machine's own processor).
 const TARGETS: [(&str, &str); 4] = [
     ("armv7-unknown-linux-gnueabihf", "qemu-arm-static"),
     ("aarch64-unknown-linux-gnu", "qemu-aarch64-static"),
@@ -17,7 +17,7 @@ const TARGETS: [(&str, &str); 4] = [
     ("x86_64-unknown-linux-musl", ""),
 ];
 
-/// Emulated cryptography is slow, and the other processors of the machine may be busy.
+/// Emulated cryptography is slow, and other tests may keep the processor busy.
 const TIMEOUT: &str = "20s";
 
 #[test]
@@ -48,7 +48,7 @@ fn is_static(binary: &Path) {
     );
 }
 
-/// A healthy server is UP, the wrong name is 65, and a wrong option is 2, as HAProxy calls the check.
+/// Under HAProxy, a healthy server is UP, a wrong name is 65, and a wrong option is 2.
 fn checks(program: &str, stage: &Stage) {
     let port = stage.nginx().port;
     for (options, code) in [

@@ -1,4 +1,4 @@
-//! The Debian package: made, installed, used and removed.
+//! The Debian package: building, installing, using and removing it.
 
 mod root;
 
@@ -12,14 +12,14 @@ use crate::support::stage::Stage;
 use crate::tools::{readme, run, tool};
 use root::Root;
 
-/// The package that `make deb` makes.
+/// The package that `make deb` builds.
 static PACKAGE: LazyLock<PathBuf> = LazyLock::new(|| {
     let output = run(tool("make").args(["--silent", "deb"]));
     let package = output.lines().rfind(|line| line.ends_with(".deb"));
     PathBuf::from(package.unwrap_or_else(|| panic!("no package is named: {output}")))
 });
 
-/// Installs it by the README's commands.
+/// Installs the package with the README's commands.
 fn install(root: &Root) {
     let folder = Folder::new();
     let place = folder.path().join("target/debian");
@@ -90,10 +90,10 @@ fn nothing_of_it_is_left_when_it_is_removed() {
     let files = root.sh("dpkg --listfiles sni-check");
     assert!(files.contains("/usr/bin/sni-check\n"), "{files}");
     root.sh("dpkg --remove sni-check");
-    // Nothing is kept for a purge: there are no configuration files.
+    // The package has no configuration files, so removing it leaves nothing for a purge.
     let status = root.sh("dpkg-query --show --showformat '${Status}' sni-check || true");
     assert_eq!(status, "");
-    // dpkg's own records, and the index of manual pages.
+    // dpkg's own records, and the index of manual pages, may change.
     let others = ["/var/lib/dpkg/", "/var/log/", "/var/cache/man/"];
     let changes = root.changes();
     let left: Vec<&String> = changes
@@ -106,7 +106,7 @@ fn nothing_of_it_is_left_when_it_is_removed() {
     assert_eq!(traces, "");
 }
 
-/// Debian's HAProxy: a daemon in /var/lib/haproxy, with the package's example.
+/// Debian's HAProxy runs as a daemon with chroot /var/lib/haproxy and uses the package's example.
 #[test]
 fn the_readmes_recipe_for_a_chroot_works_as_it_is_written() {
     let root = Root::new();

@@ -1,6 +1,6 @@
-//! The manual and the completions are made from the definitions that `--help` is made from.
+//! The manual and the completions are generated from the same definitions as `--help`.
 //!
-//! `UPDATE=1 cargo test --test shipping` writes them; without it they are compared.
+//! `UPDATE=1 cargo test --test shipping` writes the files. Without UPDATE the test compares them.
 
 mod completions;
 mod manual;
@@ -17,13 +17,14 @@ fn flags() -> &'static [FlagInfo<'static>] {
     Options::get_args_info().flags
 }
 
-/// The options of diagnose that only servers of haproxy.cfg need.
+/// The options of diagnose that only servers of a haproxy.cfg need.
 fn of_servers() -> impl Iterator<Item = &'static FlagInfo<'static>> {
     let flags = ServersCall::get_args_info().flags.iter();
     flags.filter(|flag| ["--file", "--env"].contains(&flag.long))
 }
 
-/// The name of an option's value as `--help` shows it, if it takes one.
+/// Returns the name of an option's value as `--help` shows it, or `None` if the option has no
+/// value.
 fn value_name(flag: &FlagInfo<'static>) -> Option<&'static str> {
     match flag.kind {
         FlagInfoKind::Switch => None,

@@ -1,7 +1,8 @@
-//! The container image, built by the Dockerfile's own commands and run, without a registry.
+//! The container image: the test runs the Dockerfile's own commands and the image, without a
+//! registry.
 //!
-//! Two stand-ins take the place of the official images: one with this machine's Rust, one with its
-//! HAProxy. What the Dockerfile adds to them is what it adds to any.
+//! Two stand-ins replace the official images: the first has this machine's Rust, the second its
+//! HAProxy. The Dockerfile adds the same files to every base image.
 
 mod buildah;
 mod parts;
@@ -58,7 +59,7 @@ fn the_image_sees_a_backend_that_wants_sni_and_answers_requests() {
         }
     }
 
-    // The README's way for those who have an image of their own.
+    // The README's instructions for users who have their own image.
     let own =
         readme("dockerfile", "COPY --from=sni-check").replace("haproxy:3.2", buildah::HAPROXY);
     buildah.build_text("own", &own, &work.join("haproxy"));
@@ -91,7 +92,7 @@ fn the_image_sees_a_backend_that_wants_sni_and_answers_requests() {
     assert!(proxy.get("/").starts_with("HTTP/1.1 503"));
 }
 
-/// The files of an image.
+/// Returns the files of an image with their modes.
 fn files_with_modes(image: &Path) -> BTreeSet<String> {
     let files = run(tool("find")
         .arg(image)

@@ -17,7 +17,7 @@ sources and `cargo build --release` link it with any other.
 The crates:
 ";
 
-/// C libraries in crates, and a source file of each that begins with its licence.
+/// C libraries inside crates, each with a source file that begins with its licence.
 const SOURCES: [(&str, &str); 2] = [
     ("PCRE2 (BSD-3-Clause)", "upstream/src/pcre2_match.c"),
     (
@@ -26,7 +26,7 @@ const SOURCES: [(&str, &str); 2] = [
     ),
 ];
 
-/// The first comment of a source file in which there is a copyright.
+/// Returns the first comment in a source file that contains a copyright.
 fn notice(file: &Path) -> String {
     let text = fs::read_to_string(file).expect("a source");
     let comments = text
@@ -83,8 +83,8 @@ struct Crate {
     folder: PathBuf,
 }
 
-/// The crates in the binary on the targets of `deny.toml`, without those that only run while it is
-/// built.
+/// Returns the crates in the binary on the targets of `deny.toml`, without those that run only
+/// during the build.
 fn linked() -> Vec<Crate> {
     let mut options = vec!["--edges=normal,no-proc-macro".to_owned()];
     options.extend(
@@ -109,7 +109,7 @@ fn linked() -> Vec<Crate> {
     crates.collect()
 }
 
-/// The MIT licence where there is a choice, otherwise all of them.
+/// Returns the MIT licence if there is a choice, otherwise all licences.
 fn licences(folder: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(folder).expect("a folder");
     let mut files: Vec<PathBuf> = files

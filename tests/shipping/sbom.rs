@@ -1,4 +1,4 @@
-//! `make sbom`: what the binary is made of.
+//! `make sbom`: the components of the binary.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ fn it_names_every_crate_in_the_binary_and_none_of_the_tests() {
         })
         .collect();
     let linked = dependencies(&["--edges=normal,build"]);
-    // It may name more: cargo's metadata unites the features that the whole workspace needs.
+    // The list may be longer: cargo's metadata merges the features that the whole workspace needs.
     let missing: Vec<&String> = linked.difference(&named).collect();
     assert!(!linked.is_empty() && missing.is_empty(), "{missing:?}");
     for test in ["rcgen v", "nix v", "time v"] {

@@ -1,5 +1,5 @@
-//! What the program is made of: licences, sources, duplicates (`deny.toml`), and where unsafe code
-//! may be.
+//! The parts of the program: licences, sources, duplicates (`deny.toml`), and where unsafe code may
+//! be.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::tools::{self, root};
 
-/// What is built into the program or runs while it is built, on the targets of `deny.toml`.
+/// Returns the crates that are built into the program or run during its build, on the targets of
+/// `deny.toml`.
 fn packages() -> Vec<Value> {
     let mut packages = BTreeMap::new();
     for target in list("targets") {
@@ -23,7 +24,7 @@ fn deny() -> String {
     std::fs::read_to_string(root().join("deny.toml")).expect("deny.toml")
 }
 
-/// A list of strings in `deny.toml`.
+/// Returns a list of strings from `deny.toml`.
 pub fn list(name: &str) -> Vec<String> {
     let text = deny();
     let start = format!("\n{name} = [");
@@ -44,7 +45,7 @@ fn every_licence_is_an_allowed_one() {
                 .map(|term| term.trim_matches(['(', ')', ' ']));
             terms.all(|term| allowed.iter().any(|allowed| allowed == term))
         };
-        // In these expressions an OR inside an AND is always in brackets and comes first.
+        // In these expressions, an OR inside an AND is always in brackets and comes first.
         let fits = match licence
             .strip_prefix('(')
             .and_then(|rest| rest.split_once(") AND "))
@@ -99,7 +100,7 @@ fn crates_in_two_versions_are_listed_with_a_reason() {
 
 #[test]
 fn only_one_file_may_circumvent_the_compiler() {
-    // Each in two parts, so that this file does not contain them.
+    // Each word is split in two, so that this file doesn't contain it.
     let lint = concat!("unsafe", "_code");
     let words = [lint, concat!("unsafe", " {"), concat!("unsafe", " fn")];
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("Cargo.toml");
@@ -154,7 +155,8 @@ fn the_fuzzers_have_the_programs_own_versions() {
     }
 }
 
-/// Where tests ask for another feature of a crate, cargo builds it twice, and all that depends on it.
+/// If tests ask for another feature of a crate, cargo builds that crate and everything that depends
+/// on it twice.
 #[test]
 fn tests_share_every_build_of_a_crate_with_the_program() {
     let crates = |edges: &str| {

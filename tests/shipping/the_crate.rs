@@ -1,4 +1,4 @@
-//! `cargo package`, `cargo install`, `cargo doc`, and the oldest Rust that builds it.
+//! `cargo package`, `cargo install`, `cargo doc`, and the oldest Rust that builds the crate.
 
 use crate::tools::{cargo, packages, root, run, tool, workspace};
 
@@ -22,15 +22,16 @@ fn the_crate_holds_what_it_needs_and_builds_from_that_alone() {
         assert!(files.contains(&needed), "the crate lacks {needed}");
     }
     assert!(!files.iter().any(|file| file.starts_with("tests/")));
-    // With another profile than the repository's build: otherwise cargo would reuse the one for the
-    // other from then on, even after changes in the repository.
+    // Uses another profile than the repository's build. With the same profile, cargo would reuse
+    // this build for the repository, even after changes in the repository.
     run(cargo()
         .args(["package", "--locked", "--allow-dirty"])
         .args(["--config", "profile.dev.package.sni-check.opt-level=1"]));
 }
 
-/// The page has the command that `cargo install` needs. Run from another folder, as users do, it has
-/// nothing but its own flags: cargo reads `.cargo/config.toml` only from the folder it is called in.
+/// The page has the command that `cargo install` needs. Users run it in another folder, where only
+/// the command's own flags count: cargo reads `.cargo/config.toml` from the folder in which it is
+/// called.
 #[test]
 fn the_documented_cargo_install_yields_a_static_program() {
     let page = std::fs::read_to_string(root().join("docs/install.md")).expect("docs/install.md");
@@ -59,7 +60,7 @@ fn the_documented_cargo_install_yields_a_static_program() {
     assert!(!segments.contains("INTERP"), "{segments}");
 }
 
-/// The build script, compiled and run as cargo does it.
+/// Compiles and runs the build script as cargo does.
 #[test]
 fn a_build_that_would_be_dynamic_is_refused_with_the_command_to_write_instead() {
     let place = workspace("build-script");
@@ -110,7 +111,7 @@ fn no_locked_crate_of_the_program_needs_a_newer_rust_than_stated() {
     }
 }
 
-/// `1.88` and `1.88.0` are the same.
+/// `1.88` and `1.88.0` are the same version.
 fn version(text: &str) -> [u32; 3] {
     let mut numbers = text
         .split('.')

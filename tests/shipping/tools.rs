@@ -1,4 +1,4 @@
-//! Running the programs that these tests need.
+//! Helpers that run the programs that these tests need.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use crate::support::leave_out_package;
 
-/// The repository.
+/// Returns the repository's folder.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A new, empty directory of this name for a test to work in.
+/// Creates a new, empty directory with this name for a test.
 pub fn workspace(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     if path.exists() {
@@ -23,7 +23,8 @@ pub fn workspace(name: &str) -> PathBuf {
     path
 }
 
-/// A program that must be installed: on the PATH, or where `make setup` puts what Debian lacks.
+/// Returns a program that must be installed: on the PATH, or where `make setup` installs programs
+/// that Debian lacks.
 pub fn tool(name: &str) -> Command {
     let target = root().join("target");
     let mut path = format!("{0}/linters/bin:{0}/tools/bin", target.display());
@@ -42,7 +43,7 @@ pub fn tool(name: &str) -> Command {
     command
 }
 
-/// The README's code block of this language that contains this part, without `sudo`.
+/// Returns the README's code block in this language that contains `part`, without `sudo`.
 #[track_caller]
 pub fn readme(language: &str, part: &str) -> String {
     let text = std::fs::read_to_string(root().join("README.md")).expect("README.md");
@@ -54,12 +55,12 @@ pub fn readme(language: &str, part: &str) -> String {
     format!("{block}\n").replace("sudo ", "")
 }
 
-/// The cargo that runs these tests.
+/// Returns the cargo that runs these tests.
 pub fn cargo() -> Command {
     tool(env!("CARGO"))
 }
 
-/// The packages of `Cargo.lock`, as `cargo metadata` with these options describes them.
+/// Returns the packages of `Cargo.lock`, as `cargo metadata` with these options describes them.
 #[track_caller]
 pub fn packages(more: &[&str]) -> Vec<Value> {
     let metadata = run(cargo()
@@ -72,8 +73,8 @@ pub fn packages(more: &[&str]) -> Vec<Value> {
     }
 }
 
-/// The crates that the program depends on, by `cargo tree` with these options, each as
-/// `NAME vVERSION`.
+/// Returns the crates that the program depends on, as `cargo tree` with these options lists them,
+/// each as `NAME vVERSION`.
 #[track_caller]
 pub fn dependencies(more: &[&str]) -> BTreeSet<String> {
     let mut tree = cargo();
@@ -85,7 +86,7 @@ pub fn dependencies(more: &[&str]) -> BTreeSet<String> {
         .collect()
 }
 
-/// Runs it to its end, with whatever status.
+/// Runs the command until it exits, with any status.
 #[track_caller]
 pub fn output(command: &mut Command) -> Output {
     match command.output() {
@@ -94,7 +95,7 @@ pub fn output(command: &mut Command) -> Output {
     }
 }
 
-/// Runs it, expects success, and returns what it wrote on its standard output.
+/// Runs the command, asserts success, and returns its standard output.
 #[track_caller]
 pub fn run(command: &mut Command) -> String {
     let output = output(command);

@@ -1,4 +1,4 @@
-//! The workflows.
+//! The workflows of GitHub Actions.
 
 use crate::tools::{root, run, tool};
 
@@ -35,8 +35,8 @@ fn binaries_and_images_are_built_with_the_same_rust() {
 
 #[test]
 fn actionlint_and_shellcheck_find_nothing_to_say() {
-    // actionlint looks at the scripts of `run:` only if it finds shellcheck.
-    // The files are named: it would look for them only in a clone.
+    // actionlint checks the scripts of `run:` only if it finds shellcheck. The test names the
+    // files, because actionlint looks for them only in a clone.
     let workflows =
         ["advisories", "ci", "release"].map(|name| format!(".github/workflows/{name}.yml"));
     let mut actionlint = tool("actionlint");

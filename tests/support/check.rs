@@ -1,4 +1,4 @@
-//! Running the program.
+//! Helpers that run the program.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -15,7 +15,7 @@ pub fn under_haproxy(path: &str, address: &str, port: &str) -> Output {
         .expect("the program runs")
 }
 
-/// The call that HAProxy makes for an external check. `program` may be several words: a program that
+/// Returns HAProxy's call of an external check. `program` may have several words: a program that
 /// runs the check, and its arguments.
 pub fn haproxy_command(program: &[&str], path: &str, address: &str, port: &str) -> Command {
     let mut command = Command::new(program[0]);
@@ -31,14 +31,14 @@ pub fn haproxy_command(program: &[&str], path: &str, address: &str, port: &str) 
     command
 }
 
-/// The call of a person, with nothing in the environment.
+/// Returns the call of a person, with an empty environment.
 pub fn by_hand(words: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.args(words).env_clear().stdin(Stdio::null());
     command
 }
 
-/// What a call by hand gave.
+/// Runs the program by hand. Returns its output.
 pub fn run_by_hand(words: &[&str]) -> Output {
     by_hand(words).output().expect("the program runs")
 }
@@ -51,7 +51,8 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The call ended with this code and said this on standard error; gives all that it said there.
+/// Asserts that the call exited with this code and printed this phrase on standard error. Returns
+/// all of standard error.
 #[track_caller]
 pub fn expect(output: &Output, code: i32, phrase: &str) -> String {
     let line = stderr(output);
@@ -61,15 +62,15 @@ pub fn expect(output: &Output, code: i32, phrase: &str) -> String {
     line
 }
 
-/// The binary that is shipped.
+/// Returns the release binary.
 pub fn release_binary() -> PathBuf {
     release("--bin", "sni-check")
 }
 
-/// A program of this package as `cargo build --release` makes it; built if it is not yet.
-/// `kind` is `--bin` or `--example`.
+/// Returns a program of this package as `cargo build --release` makes it, and builds it if
+/// necessary. `kind` is `--bin` or `--example`.
 ///
-/// The tests' own build differs from it: development dependencies may switch on features.
+/// The tests' own build may differ, because development dependencies can switch on features.
 pub fn release(kind: &str, name: &str) -> PathBuf {
     build(&["--release", kind, name]);
     let folder = target().join("release");
@@ -79,7 +80,7 @@ pub fn release(kind: &str, name: &str) -> PathBuf {
     }
 }
 
-/// An example of this package: cargo builds none of them for a single `--test`.
+/// Returns an example of this package. It builds the example, because `cargo test --test` doesn't.
 pub fn example(name: &str) -> PathBuf {
     build(&["--example", name]);
     target().join("debug/examples").join(name)
@@ -99,7 +100,7 @@ fn build(what: &[&str]) {
     );
 }
 
-/// target/TRIPLE, from target/TRIPLE/PROFILE/sni-check.
+/// Returns target/TRIPLE, taken from target/TRIPLE/PROFILE/sni-check.
 fn target() -> &'static Path {
     Path::new(BINARY)
         .ancestors()

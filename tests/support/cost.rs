@@ -1,4 +1,4 @@
-//! What a run of a program costs, in figures that do not vary.
+//! The cost of a program's run, in figures that are the same in every run.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use super::folder::Folder;
 use super::program;
 
-/// The same command, run by another program.
+/// Returns the same command, run by another program.
 pub fn under(runner: &str, options: &[&str], command: &Command) -> Command {
     let mut under = program(runner);
     under
@@ -16,7 +16,7 @@ pub fn under(runner: &str, options: &[&str], command: &Command) -> Command {
         .arg(command.get_program())
         .args(command.get_args())
         .stdout(Stdio::null());
-    // The commands of tests and benchmarks clear the environment and set their own.
+    // The commands of tests and benchmarks clear the environment and set their own variables.
     under.env_clear();
     for (name, value) in command.get_envs() {
         under.env(name, value.unwrap_or_default());
@@ -24,7 +24,8 @@ pub fn under(runner: &str, options: &[&str], command: &Command) -> Command {
     under
 }
 
-/// The instructions that a successful run executes outside the kernel, in all its processes.
+/// Returns the instructions that a successful run executes outside the kernel, in all its
+/// processes.
 pub fn instructions(command: &Command, stdin: Stdio) -> u64 {
     let folder = Folder::new();
     let file = format!("--callgrind-out-file={}", folder.join("%p"));
@@ -47,8 +48,8 @@ pub fn instructions(command: &Command, stdin: Stdio) -> u64 {
     counts.sum()
 }
 
-/// The pages that a successful run touches for the first time, each a trap into the kernel.
-/// Meanwhile this process must have no other child.
+/// Returns the page faults of a successful run: one for each page that it touches for the first
+/// time. This process must have no other child meanwhile.
 pub fn page_faults(command: &mut Command) -> u64 {
     let faults = || {
         let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage");

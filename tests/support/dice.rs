@@ -1,6 +1,6 @@
-//! Reproducible randomness.
+//! Reproducible random numbers.
 
-/// A generator of numbers (SplitMix64), the same for the same seed.
+/// A random number generator (SplitMix64). The same seed gives the same numbers.
 pub struct Dice(u64);
 
 impl Dice {
@@ -15,12 +15,12 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below this.
+    /// Returns a number below `limit`.
     pub fn below(&mut self, limit: usize) -> usize {
         (self.roll() % limit as u64) as usize
     }
 
-    /// True in so many of a hundred cases.
+    /// Returns true in `chance` of a hundred cases.
     pub fn percent(&mut self, chance: usize) -> bool {
         self.below(100) < chance
     }
@@ -34,7 +34,7 @@ impl Dice {
         (0..length).map(|_| self.roll() as u8).collect()
     }
 
-    /// A few small changes: bytes replaced, inserted, removed, repeated, cut off.
+    /// Makes a few small changes: replaces, inserts, removes, repeats or cuts off bytes.
     pub fn damage(&mut self, bytes: &mut Vec<u8>) {
         const TELLING: &[u8] = b"\0\t\r\n :;,\"0129aAfFxX-+HTP/.\x7f\x80\xff";
         for _ in 0..=self.below(3) {

@@ -1,12 +1,12 @@
-//! A folder of a test's own.
+//! A folder for one test.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A folder that is removed at the end. Every user may enter it, HAProxy's included; its path is
-/// short enough for unix sockets.
+/// A folder that is removed when this is dropped. Every user may enter it, HAProxy's user included.
+/// Its path is short enough for unix sockets.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -23,22 +23,22 @@ impl Folder {
         &self.0
     }
 
-    /// The path of something in the folder, as text.
+    /// Returns the path of a file in the folder, as text.
     pub fn join(&self, name: &str) -> String {
         self.0.join(name).display().to_string()
     }
 
-    /// Writes a file that everybody may read, and gives its path.
+    /// Writes a file that every user may read. Returns its path.
     pub fn file(&self, name: &str, content: &str) -> String {
         self.write(name, content.as_bytes(), 0o644)
     }
 
-    /// Writes a script that everybody may run, and gives its path.
+    /// Writes a script that every user may run. Returns its path.
     pub fn script(&self, name: &str, content: &str) -> String {
         self.write(name, content.as_bytes(), 0o755)
     }
 
-    /// Copies a file into the folder, and gives its path there.
+    /// Copies a file into the folder. Returns its path there.
     pub fn copy(&self, from: &str, name: &str, mode: u32) -> String {
         self.write(name, &fs::read(from).expect(from), mode)
     }

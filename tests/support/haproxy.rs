@@ -1,4 +1,4 @@
-//! Real HAProxy, and its view of its servers.
+//! Real HAProxy, and the state of its servers.
 
 mod version;
 
@@ -16,7 +16,7 @@ use super::{PATIENCE, Running, free_port, program, wait_for};
 #[allow(unused_imports, reason = "not every test binary needs each")]
 pub use version::{RELEASES, Version, chosen, installed, versions, with_every_haproxy};
 
-/// How HAProxy runs.
+/// The mode in which HAProxy runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// `-W -db`, as the official images run it.
@@ -29,7 +29,7 @@ pub enum Mode {
 
 /// A running HAProxy.
 pub struct Haproxy {
-    /// Where its front end listens: the variable LISTEN of the configurations.
+    /// The port of its frontend, from the variable LISTEN of the configurations.
     pub port: u16,
     folder: Folder,
     process: Running,
@@ -42,19 +42,18 @@ pub struct Server {
     pub check_status: String,
     pub check_code: String,
     pub last_chk: String,
-    /// Checks that failed while it was up.
+    /// The number of checks that failed while the server was up.
     pub failed_checks: u32,
 }
 
 impl Haproxy {
-    /// Starts HAProxy on a configuration file, with these variables and nothing else in its
-    /// environment.
+    /// Starts HAProxy with a configuration file. Its environment holds only these variables.
     pub fn start(mode: Mode, config: &str, variables: &[(&str, &str)]) -> Haproxy {
         installed().start(mode, config, variables)
     }
 
-    /// The same with a command that runs HAProxy somewhere else, but with the same folder for
-    /// temporary files.
+    /// Like [`start`](Haproxy::start), with a command that may run HAProxy in another environment.
+    /// The folder for temporary files must be the same.
     pub fn start_by(
         mut command: Command,
         mode: Mode,
@@ -64,7 +63,7 @@ impl Haproxy {
         let folder = Folder::new();
         let port = free_port();
         let stats = folder.join("stats");
-        // In a second file, so that the configuration is loaded unchanged.
+        // In a second file, so that HAProxy loads the configuration unchanged.
         let addition = folder.file(
             "stats.cfg",
             &format!("global\n    stats socket {stats} level admin\n"),
@@ -92,12 +91,12 @@ impl Haproxy {
         haproxy
     }
 
-    /// `haproxy -c` on a configuration file.
+    /// Runs `haproxy -c` on a configuration file.
     pub fn check(config: &str, variables: &[(&str, &str)]) -> Output {
         installed().check(config, variables)
     }
 
-    /// Has the master ([`Mode::Foreground`]) read its configuration again, and waits for the new
+    /// Makes the master ([`Mode::Foreground`]) reload its configuration, and waits for the new
     /// worker.
     pub fn reload(&self) {
         let before = self.worker();
@@ -105,7 +104,7 @@ impl Haproxy {
         let status = program("kill").args(["-USR2", &master]).status();
         assert!(status.expect("kill runs").success());
         wait_for("a new worker", || {
-            // The old one ends once the new one runs.
+            // The old worker exits when the new worker runs.
             let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children"));
             let children = children.ok()?;
             let gone = !children
@@ -115,12 +114,12 @@ impl Haproxy {
         });
     }
 
-    /// What it printed, and what its checks printed.
+    /// Returns everything that HAProxy and its checks printed.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
-    /// The answer of its statistics socket.
+    /// Returns the answer of HAProxy's statistics socket.
     pub fn ask(&self, question: &str) -> Option<String> {
         let mut socket = UnixStream::connect(self.folder.join("stats")).ok()?;
         writeln!(socket, "{question}").ok()?;
@@ -129,26 +128,26 @@ impl Haproxy {
         Some(answer)
     }
 
-    /// `show stat`'s row of a server.
+    /// Returns a server's row of `show stat`.
     pub fn server(&self, backend: &str, server: &str) -> Option<Server> {
         let mut servers = self.servers(backend)?.into_iter();
         servers.find_map(|(name, found)| (name == server).then_some(found))
     }
 
-    /// `show stat`'s rows of a backend's servers, with their names.
+    /// Returns the rows of `show stat` for a backend's servers, with their names.
     pub fn servers(&self, backend: &str) -> Option<Vec<(String, Server)>> {
         let rows = self.rows()?.into_iter();
         let own = rows.filter(|(of, ..)| of == backend);
         Some(own.map(|(_, name, server)| (name, server)).collect())
     }
 
-    /// `show stat`'s rows of all servers, by their names, which are unique.
+    /// Returns the rows of `show stat` for all servers by name. The names must be unique.
     pub fn every_server(&self) -> Option<BTreeMap<String, Server>> {
         let rows = self.rows()?.into_iter();
         Some(rows.map(|(_, name, server)| (name, server)).collect())
     }
 
-    /// Each server's backend, name and row.
+    /// Returns each server's backend, name and row.
     fn rows(&self) -> Option<Vec<(String, String, Server)>> {
         let csv = self.ask("show stat")?;
         let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
@@ -176,7 +175,7 @@ impl Haproxy {
         Some(servers.collect())
     }
 
-    /// The process that runs the checks, of [`Mode::Foreground`].
+    /// Returns the process that runs the checks in [`Mode::Foreground`].
     pub fn worker(&self) -> u32 {
         let master = self.process.0.id();
         let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children"));
@@ -188,13 +187,13 @@ impl Haproxy {
         first.expect("a worker").expect("a number")
     }
 
-    /// Waits until a check has given a server this code: `0` for healthy.
+    /// Waits until a check has given a server this code. `0` means healthy.
     #[track_caller]
     pub fn wait_for_code(&self, backend: &str, server: &str, code: &str) -> Server {
         self.wait(backend, server, code, |seen| seen.check_code == code)
     }
 
-    /// Waits until a server has this status, by a check.
+    /// Waits until a check has given a server this status.
     #[track_caller]
     pub fn wait_for_status(&self, backend: &str, server: &str, status: &str) -> Server {
         self.wait(backend, server, status, |seen| {
@@ -202,7 +201,7 @@ impl Haproxy {
         })
     }
 
-    /// Waits until a server has been checked, with whatever result.
+    /// Waits until a server has been checked, with any result.
     #[track_caller]
     pub fn wait_for_check(&self, backend: &str, server: &str) -> Server {
         self.wait(backend, server, "checked", |seen| {
@@ -235,7 +234,7 @@ impl Haproxy {
         }
     }
 
-    /// A request through the front end; the status of the answer.
+    /// Sends a request through the frontend. Returns the status of the response.
     pub fn get(&self, path: &str) -> Option<u16> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         write!(
@@ -251,7 +250,7 @@ impl Haproxy {
 
 impl Drop for Haproxy {
     fn drop(&mut self) {
-        // With -D the daemon is not our child; its pid file names it.
+        // With -D the daemon isn't a child of this process. Its pid file names it.
         let pids = fs::read_to_string(self.folder.join("pid")).unwrap_or_default();
         for pid in pids.split_whitespace() {
             let _ = program("kill")

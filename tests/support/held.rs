@@ -1,5 +1,5 @@
-//! A file that hangs, as on a file system that doesn't answer: the kernel holds whoever opens it until a
-//! listener of fanotify(7) allows that, and the listener never does.
+//! A file that hangs, as on a file system that doesn't answer. The kernel blocks every process that
+//! opens the file until a fanotify(7) listener allows it, and this listener never does.
 
 use std::path::Path;
 
@@ -8,15 +8,14 @@ use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags, MarkFlags, MaskFlags}
 
 use super::folder::Folder;
 
-/// A file in a folder that hangs for as long as this lives.
+/// A file in a folder that hangs until this is dropped.
 pub struct HeldFile {
-    /// Its path.
     pub path: String,
     _listener: Fanotify,
 }
 
 impl HeldFile {
-    /// Writes the file, and holds it from then on.
+    /// Writes the file. From then on, opening it hangs.
     pub fn new(folder: &Folder, name: &str, content: &str) -> HeldFile {
         let path = folder.file(name, content);
         let listener = Fanotify::init(

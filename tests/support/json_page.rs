@@ -1,4 +1,4 @@
-//! docs/json.md against the objects that the program prints.
+//! Compares docs/json.md with the objects that the program prints.
 
 use serde_json::{Value, json};
 
@@ -10,8 +10,8 @@ struct Field {
     types: String,
 }
 
-/// Every path of these objects is documented under this heading, with its type; and every documented
-/// path is in one of them.
+/// Asserts that every path in these objects is documented under this heading with its type, and
+/// that every documented path occurs in the objects.
 #[track_caller]
 pub fn assert_documented(heading: &str, objects: &[Value]) {
     let fields = fields(heading);
@@ -31,7 +31,7 @@ pub fn assert_documented(heading: &str, objects: &[Value]) {
     assert!(missing.is_empty(), "{heading}: {missing:?} is in no object");
 }
 
-/// The rows of the table under a heading; a row may hold several paths.
+/// Returns the rows of the table under a heading. A row may hold several paths.
 #[track_caller]
 fn fields(heading: &str) -> Vec<Field> {
     let section = PAGE.split_once(&format!("\n## {heading}\n"));
@@ -50,7 +50,7 @@ fn fields(heading: &str) -> Vec<Field> {
     .collect()
 }
 
-/// Every path of an object with its type; `[]` stands for the elements of an array.
+/// Collects every path of an object with its type. `[]` stands for the elements of an array.
 fn paths(value: &Value, at: &str, found: &mut Vec<(String, &'static str)>) {
     if !at.is_empty() {
         found.push((at.to_owned(), kind(value)));
@@ -88,8 +88,8 @@ const OBJECTS: [(&str, &str); 4] = [
 
 /// Returns the JSON Schema of the page's objects: `docs/sni-check.schema.json`.
 ///
-/// Other names may be added to an object later, so the schema allows them. Every name of the page is
-/// required, because the program prints `null` where it has no value.
+/// A later version may add names to an object, so the schema allows additional names. It requires
+/// every name of the page, because the program prints `null` if it has no value.
 pub fn schema() -> Value {
     let definitions = OBJECTS.map(|(heading, name)| {
         let mut root = json!({});
@@ -108,7 +108,7 @@ pub fn schema() -> Value {
     })
 }
 
-/// Puts a field where its path says: `chain[].subject` is a property of the items of `chain`.
+/// Adds a field at its path: `chain[].subject` becomes a property of the items of `chain`.
 fn insert(root: &mut Value, field: &Field) {
     let mut at = root;
     for part in field.path.split('.') {

@@ -1,5 +1,5 @@
-//! The kinds of servers that operators meet, each staged with a real server: one table for every test
-//! that goes through them.
+//! The kinds of servers that operators meet, each staged with a real server. Every test that runs
+//! through the kinds uses this table.
 
 pub mod other;
 pub mod sites;
@@ -13,18 +13,18 @@ use super::{free_port, haproxy};
 /// The name of another site of the same operator.
 pub const OTHER: &str = "other.example.test";
 
-/// Everything that a kind of server is staged with, and the files that the operator has.
+/// Everything that the staged servers need, and the operator's files.
 pub struct Props {
     pub stage: Stage,
-    /// For [`OTHER`].
+    /// A certificate for [`OTHER`].
     pub other: Leaf,
-    /// The CA whose client certificates are accepted.
+    /// The CA that signs the accepted client certificates.
     pub clients: Ca,
-    /// A client certificate with its key, which servers accept.
+    /// A file with a client certificate and its key, which the servers accept.
     pub crt: String,
-    /// A client certificate of another CA.
+    /// A file with a client certificate of another CA.
     pub wrong_crt: String,
-    /// The file of a CA that has signed nothing here.
+    /// The file of a CA that has signed none of these certificates.
     pub wrong_ca: String,
 }
 
@@ -33,30 +33,31 @@ pub struct Staged {
     pub port: u16,
     /// The page that visitors ask for.
     pub page: &'static str,
-    /// Header lines that visitors send besides Host and User-Agent.
+    /// Header lines that visitors send in addition to Host and User-Agent.
     pub headers: &'static str,
-    /// What the body of the site's page holds.
+    /// A text in the body of the site's page.
     pub marker: &'static str,
-    /// The file of the CA that the operator has to trust.
+    /// The file of the CA that the operator must trust.
     pub ca_file: String,
-    /// A file of CAs with which a server works whose chain isn't complete.
+    /// A CA file that also holds the missing issuers of an incomplete chain.
     pub complete_ca_file: Option<String>,
-    /// The server should be changed, though a value on the operator's side helps as well.
+    /// True if the server should be changed, although a value on the operator's side also helps.
     pub is_at_fault: bool,
-    /// The server limits requests: fewer checks may help, but not while a test lasts.
+    /// True if the server limits requests. Fewer checks may help, but a test is too short to see
+    /// it.
     pub limits_requests: bool,
-    /// The page that a redirect of `/` points to.
+    /// The page to which `/` redirects.
     pub moved: Option<&'static str>,
-    /// The port of a healthy server of the same site, if this one is the wrong port.
+    /// The port of a healthy server for the same site, if this port is the wrong port.
     pub right_port: Option<u16>,
-    /// How long a check of it may take.
+    /// The time-out of a check.
     pub timeout: Duration,
 }
 
-/// A kind of server: its name and what starts it.
+/// A kind of server: its name and the function that starts it.
 pub type Kind = (&'static str, fn(&Props) -> Staged);
 
-/// Every kind of server.
+/// Returns every kind of server.
 pub fn kinds() -> Vec<Kind> {
     [sites::KINDS, other::KINDS].concat()
 }
@@ -88,7 +89,7 @@ impl Props {
         }
     }
 
-    /// A server at this port that shows nginx's page to everybody.
+    /// Describes a server on this port that sends nginx's page to every client.
     pub fn staged(&self, port: u16) -> Staged {
         Staged {
             port,
@@ -112,8 +113,8 @@ impl Props {
         start(self)
     }
 
-    /// Another HAProxy as the server; `CRT` and `CLIENTS` in the words of `bind` become files. Returns
-    /// its port.
+    /// Starts another HAProxy as the server. `CRT` and `CLIENTS` in the words of `bind` become
+    /// files. Returns its port.
     pub fn haproxy(&self, bind: &str) -> u16 {
         let crt = self
             .stage
@@ -131,7 +132,7 @@ impl Props {
     }
 }
 
-/// Runs an HAProxy with these sections; `PORT` becomes the port that is returned.
+/// Runs a HAProxy with these sections. `PORT` in them becomes the port that is returned.
 pub fn run_haproxy(stage: &Stage, sections: &str) -> u16 {
     let port = free_port();
     let sections = sections.replace("PORT", &port.to_string());

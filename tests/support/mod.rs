@@ -1,4 +1,4 @@
-//! What the tests share: certificates, folders, daemons, and running the program.
+//! Helpers for all tests: certificates, folders, daemons, and calls of the program.
 
 // Each test binary uses only a part of it.
 #![allow(dead_code)]
@@ -25,24 +25,24 @@ use rustix::net::{
     AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with, sockopt,
 };
 
-/// The host name that the backends are asked for.
+/// The host name in most checks.
 pub const NAME: &str = "www.example.test";
 
-/// How long to wait for what should happen at once, on a loaded machine.
+/// How long to wait, on a loaded machine, for an event that should happen at once.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A port of the loopback that is free now.
+/// Returns a port of the loopback address that is free now.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").port()
 }
 
-/// A port of the loopback at which nobody listens until this process ends: it is bound. A port that
-/// was merely free a moment ago may be the next that somebody listens on.
+/// Returns a port of the loopback address that refuses connections until this process exits. The
+/// port is bound, because another process may listen on a port that is only free.
 pub fn dead_port() -> u16 {
     let (family, kind) = (AddressFamily::INET6, SocketType::STREAM);
     let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None).expect("a socket");
-    // A check may still want to connect from it (`--source`).
+    // A check may want to connect from this port (`--source`).
     sockopt::set_socket_reuseaddr(&socket, true).expect("an option");
     bind(&socket, &SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))).expect("a port");
     let bound = getsockname(&socket).expect("an address");
@@ -50,7 +50,7 @@ pub fn dead_port() -> u16 {
     SocketAddr::try_from(bound).expect("an IP address").port()
 }
 
-/// Waits until something is there.
+/// Waits until `look` returns a value.
 #[track_caller]
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
@@ -63,7 +63,8 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A program that a test needs. If it is missing, the test fails; it is not skipped.
+/// Returns a program that a test needs. If the program is missing, the test fails; it isn't
+/// skipped.
 pub fn program(name: &str) -> Command {
     let found = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         .iter()
@@ -72,9 +73,9 @@ pub fn program(name: &str) -> Command {
     Command::new(found.unwrap_or_else(|| panic!("{name} is not installed; `make setup` does that")))
 }
 
-/// Removes from a command's environment what cargo told this test about its package. ring's build
-/// script asks for it: cargo would rebuild that crate, and with it the program, during every
-/// `cargo test`, and again after it.
+/// Removes the variables about this package that cargo sets for tests. ring's build script reads
+/// them. Otherwise every `cargo test` would rebuild ring and the program, and the next build would
+/// do so again.
 pub fn leave_out_package(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
@@ -86,7 +87,7 @@ pub fn leave_out_package(command: &mut Command) -> &mut Command {
     command
 }
 
-/// An RSA key of 2048 bits, made by OpenSSL: ring generates none.
+/// Returns an RSA key of 2048 bits, made by OpenSSL because ring can't generate RSA keys.
 pub fn rsa_key() -> rcgen::KeyPair {
     let made = program("openssl")
         .args(["genpkey", "-quiet", "-algorithm", "RSA"])
@@ -95,7 +96,7 @@ pub fn rsa_key() -> rcgen::KeyPair {
     rcgen::KeyPair::from_pem(&String::from_utf8_lossy(&made.stdout)).expect("a key")
 }
 
-/// A process that does not outlive its test.
+/// A process that is killed when this is dropped.
 pub struct Running(pub Child);
 
 impl Drop for Running {
@@ -105,7 +106,7 @@ impl Drop for Running {
     }
 }
 
-/// A figure in docs/testing.md must be the one that a test asserts.
+/// Asserts that docs/testing.md contains this figure, which the test measures.
 #[track_caller]
 pub fn testing_page_says(figure: &str) {
     let page = include_str!("../../docs/testing.md");

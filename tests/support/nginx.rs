@@ -1,4 +1,4 @@
-//! Real nginx, which refuses clients without SNI as CloudFront does.
+//! Real nginx that refuses clients without SNI, as CloudFront does.
 
 use std::cell::RefCell;
 use std::net::TcpStream;
@@ -9,14 +9,14 @@ use super::folder::Folder;
 use super::pki::{Ca, Leaf};
 use super::{free_port, program, wait_for};
 
-/// A running nginx with one named server; any other name, or none, is refused.
+/// A running nginx with one named server. It refuses every other name, and clients without SNI.
 pub struct Nginx {
     pub port: u16,
     folder: Folder,
     process: RefCell<Option<Child>>,
 }
 
-/// What the named server answers.
+/// The answers of the named server.
 pub const LOCATIONS: &str = r#"
     location / { return 200 "all good\n"; }
     location /api { return 401 "who?\n"; }
@@ -27,8 +27,8 @@ pub const LOCATIONS: &str = r#"
     location /client { return 200 "$ssl_client_s_dn\n"; }
 "#;
 
-/// A `server` block with these words after the address in `listen`, this name, and this certificate
-/// with the issuers to send.
+/// Returns a `server` block with these words after the address in `listen`, this name, and this
+/// certificate with the issuers to send.
 pub fn site(
     (folder, port): (&Folder, u16),
     listen: &str,
@@ -51,7 +51,7 @@ pub fn site(
     )
 }
 
-/// A `server` block that refuses clients without SNI and every name that no other block has.
+/// Returns a `server` block that refuses clients without SNI and every name that has no block.
 pub fn refusal(port: u16) -> String {
     format!("server {{ listen 127.0.0.1:{port} ssl default_server; ssl_reject_handshake on; }}")
 }
@@ -66,7 +66,7 @@ impl Nginx {
         })
     }
 
-    /// An nginx with these `server` blocks, which are given its folder and port.
+    /// Starts an nginx with these `server` blocks. The function gets the folder and the port.
     pub fn serve(servers: impl FnOnce(&Folder, u16) -> String) -> Nginx {
         let nginx = Nginx {
             port: free_port(),
@@ -77,7 +77,7 @@ impl Nginx {
         nginx
     }
 
-    /// Starts it again on the same port with other `server` blocks.
+    /// Restarts nginx on the same port with other `server` blocks.
     pub fn change(&self, servers: impl FnOnce(&Folder, u16) -> String) {
         self.stop();
         let servers = servers(&self.folder, self.port);
@@ -100,7 +100,7 @@ impl Nginx {
         self.resume();
     }
 
-    /// Starts it again on the same port.
+    /// Starts nginx again on the same port.
     pub fn resume(&self) {
         let process = program("nginx")
             .args([
@@ -120,7 +120,7 @@ impl Nginx {
         });
     }
 
-    /// Reads its configuration again.
+    /// Makes nginx reload its configuration.
     pub fn reload(&self) {
         let pid = self.process.borrow().as_ref().expect("it runs").id();
         let status = program("kill").args(["-HUP", &pid.to_string()]).status();
@@ -130,7 +130,7 @@ impl Nginx {
     pub fn stop(&self) {
         let process = self.process.borrow_mut().take();
         if let Some(mut process) = process {
-            // The workers too: they would outlive their master.
+            // The whole group, because the workers would outlive their master.
             let group = format!("-{}", process.id());
             let _ = program("kill").args(["-KILL", "--", &group]).status();
             let _ = process.wait();

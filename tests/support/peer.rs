@@ -1,4 +1,4 @@
-//! Peers made in the test, which mostly do something other than they should.
+//! Servers that run in the test. Most of them misbehave.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
@@ -14,10 +14,10 @@ use rustix::net::sockopt::set_socket_linger;
 use super::pki::{Ca, Leaf};
 use super::wait_for;
 
-/// A complete, healthy answer.
+/// A complete, healthy response.
 pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// Serves each connection with `behave`, until the test ends; gives the port.
+/// Calls `behave` for each connection until the test ends. Returns the port.
 pub fn tcp(behave: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
@@ -32,7 +32,8 @@ pub fn tcp(behave: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
     port
 }
 
-/// Completes the handshake with this certificate, reads the head of the request, then behaves so.
+/// Completes the handshake with this certificate, reads the head of the request, then calls
+/// `behave`.
 pub fn tls(
     leaf: &Leaf,
     behave: impl Fn(&mut StreamOwned<ServerConnection, TcpStream>) + Send + Sync + 'static,
@@ -40,7 +41,7 @@ pub fn tls(
     tls_with_chain(leaf, &[], behave)
 }
 
-/// The same with issuers after the certificate.
+/// Like [`tls`], with issuers after the certificate.
 pub fn tls_with_chain(
     leaf: &Leaf,
     issuers: &[&Ca],
@@ -76,24 +77,25 @@ pub fn tls_with_chain(
     })
 }
 
-/// Answers with these bytes and closes cleanly.
+/// Sends this response and closes cleanly.
 pub fn answer(leaf: &Leaf, response: &str) -> u16 {
     answer_with_chain(leaf, &[], response)
 }
 
-/// The same with issuers after the certificate.
+/// Like [`answer`], with issuers after the certificate.
 pub fn answer_with_chain(leaf: &Leaf, issuers: &[&Ca], response: &str) -> u16 {
     let response = response.to_owned();
     tls_with_chain(leaf, issuers, move |stream| {
         let _ = stream.write_all(response.as_bytes());
         stream.conn.send_close_notify();
         let _ = stream.flush();
-        // Reading to the end keeps the kernel from resetting the connection, which would lose data.
+        // Reading to the end keeps the kernel from resetting the connection, which would discard
+        // data.
         let _ = stream.sock.read_to_end(&mut Vec::new());
     })
 }
 
-/// Reads the ClientHello, answers with these bytes and closes cleanly.
+/// Reads the ClientHello, sends these bytes and closes cleanly.
 pub fn says(bytes: impl Into<Vec<u8>>) -> u16 {
     let bytes = bytes.into();
     tcp(move |mut stream| {
@@ -104,7 +106,7 @@ pub fn says(bytes: impl Into<Vec<u8>>) -> u16 {
     })
 }
 
-/// Accepts connections and says nothing until the client has gone.
+/// Accepts connections and sends nothing until the client closes.
 pub fn silent() -> u16 {
     tcp(|mut stream| {
         let _ = stream.set_read_timeout(None);
@@ -117,7 +119,7 @@ pub fn reset(stream: &TcpStream) {
     let _ = set_socket_linger(stream, Some(Duration::ZERO));
 }
 
-/// One byte every 100 ms, over and over, until the client has gone.
+/// Sends one byte every 100 ms, over and over, until the client closes.
 pub fn drip(stream: &mut impl Write, bytes: &[u8]) {
     for byte in bytes.iter().cycle() {
         let written = stream.write_all(&[*byte]).and_then(|()| stream.flush());
@@ -128,7 +130,7 @@ pub fn drip(stream: &mut impl Write, bytes: &[u8]) {
     }
 }
 
-/// A listener that must never see a connection.
+/// A listener that must never get a connection.
 pub struct Untouched(TcpListener);
 
 impl Untouched {
@@ -149,8 +151,8 @@ impl Untouched {
     }
 }
 
-/// A port that does not answer because its queue of connections is full. It stays full as long as the
-/// second value is kept.
+/// Returns a port that doesn't answer because its connection queue is full. The queue stays full
+/// until the second value is dropped.
 pub fn blackhole() -> (u16, impl Sized) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     rustix::net::listen(&listener, 0).expect("a short queue");
@@ -161,10 +163,10 @@ pub fn blackhole() -> (u16, impl Sized) {
     (address.port(), (queue, listener))
 }
 
-/// Waits until somebody tries to connect to a port that answers nothing.
+/// Waits until a client tries to connect to a port that doesn't answer.
 #[track_caller]
 pub fn wait_for_attempt(port: u16) {
-    // SYN_SENT is state 2 of the kernel's table.
+    // State 2 in the kernel's table is SYN_SENT.
     let waiting = format!(":{port:04X} 02 ");
     wait_for("a connection attempt", || {
         let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table");
@@ -172,7 +174,7 @@ pub fn wait_for_attempt(port: u16) {
     });
 }
 
-/// The socket of a DNS server, on a loopback address of its own.
+/// Returns a socket for a DNS server, on its own loopback address.
 pub fn resolver() -> (Ipv4Addr, UdpSocket) {
     let id = std::process::id();
     let free = (1..=250).find_map(|last| {

@@ -1,4 +1,4 @@
-//! Certificates, made in the test.
+//! Certificates that the tests make.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
@@ -23,7 +23,7 @@ pub struct Leaf {
 }
 
 impl Leaf {
-    /// Certificate and key in one PEM, as HAProxy's `crt` takes it.
+    /// Returns certificate and key in one PEM, as HAProxy's `crt` accepts them.
     pub fn both_pem(&self) -> String {
         format!("{}{}", self.crt_pem, self.key_pem)
     }
@@ -46,14 +46,14 @@ impl Ca {
         Ca::with(name, |_| {})
     }
 
-    /// A CA with parameters of its own.
+    /// A CA whose parameters `change` sets.
     pub fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Ca {
         let mut params = ca_params(name);
         change(&mut params);
         Ca::make(params, KeyPair::generate().expect("a key"))
     }
 
-    /// A CA with a key of another kind.
+    /// A CA with this key.
     pub fn with_key(name: &str, key: KeyPair) -> Ca {
         Ca::make(ca_params(name), key)
     }
@@ -68,7 +68,7 @@ impl Ca {
         }
     }
 
-    /// Its certificate made again with other parameters, PEM.
+    /// Returns the CA's certificate, made again with other parameters, as PEM.
     pub fn again(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> String {
         let mut params = ca_params(name);
         change(&mut params);
@@ -76,12 +76,12 @@ impl Ca {
         params.self_signed(&key).expect("a CA").pem()
     }
 
-    /// A CA that this one has signed.
+    /// A CA that this CA has signed.
     pub fn intermediate(&self, name: &str) -> Ca {
         self.intermediate_with(name, |_| {})
     }
 
-    /// The same with parameters of its own.
+    /// Like [`intermediate`](Ca::intermediate), with parameters that `change` sets.
     pub fn intermediate_with(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Ca {
         let mut params = ca_params(name);
         change(&mut params);
@@ -95,7 +95,7 @@ impl Ca {
         }
     }
 
-    /// A revocation list in PEM with these certificates, valid for so many days.
+    /// Returns a revocation list with these certificates as PEM. It is valid for `days` days.
     pub fn crl(&self, revoked: &[&Leaf], days: i64) -> String {
         let now = OffsetDateTime::now_utc();
         let revoked_certs = revoked
@@ -119,7 +119,7 @@ impl Ca {
         list.pem().expect("PEM")
     }
 
-    /// A certificate for these names that is valid for so many days and an hour.
+    /// A certificate for these names. It is valid for `days` days and an hour.
     pub fn leaf(&self, names: &[&str], days: i64) -> Leaf {
         self.leaf_with(names, |params| {
             params.not_after =
@@ -127,14 +127,14 @@ impl Ca {
         })
     }
 
-    /// A certificate for these names with a key of another kind.
+    /// A certificate for these names with this key.
     pub fn leaf_with_key(&self, names: &[&str], key: KeyPair) -> Leaf {
         let (params, _) = leaf_params(names, |_| {});
         let certificate = params.signed_by(&key, &self.issuer).expect("a leaf");
         Leaf::new(params, &key, certificate)
     }
 
-    /// A certificate for these names with parameters of its own.
+    /// A certificate for these names with parameters that `change` sets.
     pub fn leaf_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Leaf {
         let (params, key) = leaf_params(names, change);
         let certificate = params.signed_by(&key, &self.issuer).expect("a leaf");

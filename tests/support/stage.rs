@@ -1,5 +1,5 @@
-//! What almost every test needs: a folder with a CA and a certificate, peers that live as long as the
-//! test, and a check of them.
+//! The parts that almost every test needs: a folder with a CA and a certificate, peers that live as
+//! long as the test, and a check of these peers.
 
 use std::any::Any;
 use std::cell::{OnceCell, RefCell};
@@ -12,11 +12,11 @@ use super::nginx::Nginx;
 use super::pki::{Ca, Leaf};
 use super::{NAME, Running, free_port, program, wait_for};
 
-/// A CA and a certificate of it for [`NAME`], in memory and in a folder. The rest is made when it is
-/// first asked for. All of it goes away at the end of the test.
+/// A CA and its certificate for [`NAME`], in memory and in a folder. Everything else is made on
+/// first use. The end of the test removes everything.
 pub struct Stage {
     pub ca: Ca,
-    /// For [`NAME`], with 30 days left.
+    /// A certificate for [`NAME`] with 30 days left.
     pub leaf: Leaf,
     /// The file of the CA.
     pub ca_file: String,
@@ -25,7 +25,7 @@ pub struct Stage {
     nginx: OnceCell<Nginx>,
     chroot: OnceCell<String>,
     kept: RefCell<Vec<Box<dyn Any>>>,
-    /// Has `ca.pem`, `leaf.crt` and `leaf.key`. Removed last.
+    /// Holds `ca.pem`, `leaf.crt` and `leaf.key`. The last field, so that it is removed last.
     pub folder: Folder,
 }
 
@@ -34,7 +34,7 @@ impl Stage {
         Stage::of(Ca::new())
     }
 
-    /// With a CA of the test's own.
+    /// A stage with this CA.
     pub fn of(ca: Ca) -> Stage {
         let leaf = ca.leaf(&[NAME], 30);
         let folder = Folder::new();
@@ -53,7 +53,7 @@ impl Stage {
         }
     }
 
-    /// The option that trusts another CA.
+    /// Returns the option that trusts another CA.
     pub fn trusting(&self, ca: &Ca, file: &str) -> String {
         format!("--ca-file {}", self.folder.file(file, &ca.pem))
     }
@@ -64,8 +64,8 @@ impl Stage {
             .get_or_init(|| Nginx::start(&self.ca, NAME, &self.leaf))
     }
 
-    /// A real `openssl s_server` that answers every request with a page, with the certificate
-    /// `name.crt` and the key `name.key` of the folder; gives its port.
+    /// Starts a real `openssl s_server` that answers every request with a page. It uses the
+    /// certificate `name.crt` and the key `name.key` of the folder. Returns its port.
     pub fn openssl(&self, name: &str, options: &[&str]) -> u16 {
         let port = free_port();
         let file = |kind: &str| self.folder.join(&format!("{name}.{kind}"));
@@ -85,13 +85,13 @@ impl Stage {
         port
     }
 
-    /// Keeps something alive until the end of the test.
+    /// Keeps a value alive until the end of the test.
     pub fn keep(&self, something: impl Any) {
         self.kept.borrow_mut().push(Box::new(something));
     }
 
-    /// A folder to become HAProxy's chroot: only `/sni-check`, which every user may run, and `/ca.pem`
-    /// are in it.
+    /// Returns a folder for HAProxy's chroot. It holds only `/ca.pem` and `/sni-check`, which every
+    /// user may run.
     pub fn chroot(&self) -> &str {
         self.chroot.get_or_init(|| {
             self.folder.copy(BINARY, "root/sni-check", 0o755);
@@ -100,19 +100,20 @@ impl Stage {
         })
     }
 
-    /// Options with which [`nginx`](Stage::nginx) is healthy.
+    /// Returns options with which [`nginx`](Stage::nginx) is healthy.
     pub fn options(&self) -> String {
         format!("--sni {NAME} --timeout 10s {}", self.trust)
     }
 
-    /// A check of this port of the loopback as HAProxy makes it, with [`options`](Stage::options)
-    /// and these.
+    /// Checks this port of the loopback address as HAProxy does, with [`options`](Stage::options)
+    /// and these additional options.
     pub fn check(&self, port: u16, options: &str) -> Output {
         let mut command = self.command(&[BINARY], port, options);
         command.output().expect("the program runs")
     }
 
-    /// The same call, not yet made; `program` as for [`haproxy_command`].
+    /// Like [`check`](Stage::check), but returns the command without running it. For `program`, see
+    /// [`haproxy_command`].
     pub fn command(&self, program: &[&str], port: u16, options: &str) -> Command {
         let options = format!("{} {options}", self.options());
         haproxy_command(program, &options, "127.0.0.1", &port.to_string())

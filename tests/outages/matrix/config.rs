@@ -1,14 +1,15 @@
-//! The operator's configuration: one value, written as the call of `diagnose` and as haproxy.cfg.
+//! The operator's configuration: one value that can be written as a call of `diagnose` and as
+//! haproxy.cfg.
 
 use std::fmt::Write as _;
 
 use crate::support::kinds::{Props, Staged};
 use crate::support::{NAME, kinds};
 
-/// What the operator has configured for one server. HAProxy's own words are used where they fit.
+/// The operator's configuration for one server. The names are HAProxy's keywords where they fit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
-    /// The name in the call.
+    /// The name in the call of `diagnose`.
     pub target: String,
     pub port: u16,
     pub sni: Option<String>,
@@ -26,23 +27,23 @@ pub struct Config {
     pub crt: Option<String>,
     pub milliseconds: u128,
     pub source: Option<&'static str>,
-    /// HTTP/2, for the check and for visitors.
+    /// HTTP/2, for both the check and visitors.
     pub http2: bool,
-    /// Says that visitors use HTTPS.
+    /// Requests carry a header which says that visitors use HTTPS.
     pub forwarded: bool,
-    /// The check calls itself a browser.
+    /// The check sends a browser's User-Agent.
     pub agent: bool,
-    /// The Host that visitors' requests get.
+    /// The Host header that visitors' requests get.
     pub sets_host: Option<String>,
-    /// Room for long heads, a setting of the whole process.
+    /// Larger buffers for long heads. This setting applies to the whole process.
     pub large_buffers: bool,
 }
 
-/// What certificates are verified with.
+/// How certificates are verified.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Trust {
     File(String),
-    /// No file is named: public CAs.
+    /// Public CAs: the configuration names no file.
     Public,
     /// `verify none`.
     Anything,
@@ -56,15 +57,15 @@ pub enum Tls {
     Plain,
 }
 
-/// What it takes to come from one configuration to another, the cheapest first.
+/// The price of a change from one configuration to another, cheapest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Price {
     Nothing,
-    /// What haproxy.cfg and the server show.
+    /// haproxy.cfg and the server show everything that the change needs.
     Lines,
-    /// A value that only the operator knows.
+    /// The change needs a value that only the operator knows.
     Value(Value),
-    /// Verification, encryption or a safe version.
+    /// The change gives up verification, encryption or a safe TLS version.
     Safety,
 }
 
@@ -79,7 +80,7 @@ pub enum Value {
 }
 
 impl Config {
-    /// What an operator writes who knows the server's address, its name and its CA, and nothing else.
+    /// Returns the configuration of an operator who knows only the server's address, name and CA.
     pub fn naive(staged: &Staged) -> Config {
         Config {
             target: NAME.to_owned(),
@@ -106,7 +107,7 @@ impl Config {
         }
     }
 
-    /// The words after `sni-check diagnose`, without those that are about diagnose alone.
+    /// Returns the words after `sni-check diagnose`, without diagnose's own options.
     pub fn call(&self) -> Vec<String> {
         let mut words = vec![
             format!("--connect=127.0.0.1:{}", self.port),
@@ -142,7 +143,7 @@ impl Config {
         words
     }
 
-    /// The lines of a backend with HAProxy's own check, without the first.
+    /// Returns the lines of a backend with HAProxy's own check, without the `backend` line.
     pub fn lines(&self) -> String {
         let host = self.host.as_ref().or(self.sni.as_ref());
         let host = host.unwrap_or(&self.target);
@@ -215,7 +216,7 @@ impl Config {
         text
     }
 
-    /// The names that the operator has written somewhere.
+    /// Returns every name in the configuration.
     pub fn names(&self) -> Vec<&String> {
         let mut names = vec![&self.target];
         names.extend(
@@ -228,13 +229,13 @@ impl Config {
         names
     }
 
-    /// What the operator needs who has this configuration and wants that one.
+    /// Returns the price of the change from this configuration to `that`.
     pub fn price(&self, that: &Config, staged: &Staged) -> Price {
         let prices = self.prices(that, staged).into_iter();
         prices.max().unwrap_or(Price::Nothing)
     }
 
-    /// The values that the operator needs for it.
+    /// Returns the values that the operator needs for this change.
     pub fn values_of(&self, that: &Config, staged: &Staged) -> Vec<Value> {
         let prices = self.prices(that, staged).into_iter();
         let values = prices.filter_map(|price| match price {
@@ -244,7 +245,7 @@ impl Config {
         values.collect()
     }
 
-    /// The price of each setting that differs.
+    /// Returns the price of each setting that differs.
     fn prices(&self, that: &Config, staged: &Staged) -> Vec<Price> {
         let known = |name: &Option<String>| match name {
             Some(name) if !self.names().contains(&name) => Price::Value(Value::Name),
@@ -286,9 +287,9 @@ impl Config {
         changed.map(|(_, price)| price).collect()
     }
 
-    /// The settings of `that` which differ.
+    /// Returns the settings of `that` that differ.
     pub fn differences(&self, that: &Config) -> Vec<String> {
-        // `Debug` prints a setting after a comma and its name.
+        // `Debug` prints each setting as a comma, its name and its value.
         let parts = |config: &Config| -> Vec<String> {
             let text = format!("{config:?}").replace("Some(", "").replace(')', "");
             text.split(", ").map(str::to_owned).collect()
@@ -298,7 +299,7 @@ impl Config {
         differ.map(|(_, other)| other).collect()
     }
 
-    /// In how many settings they differ.
+    /// Returns the number of settings that differ.
     pub fn distance(&self, that: &Config) -> usize {
         let differ = [
             self.port != that.port,
@@ -324,14 +325,14 @@ impl Config {
         differ.iter().filter(|differs| **differs).count()
     }
 
-    /// Whether they differ in what only the operator knows.
+    /// True if the configurations differ in a value that only the operator knows.
     pub fn has_other_values_than(&self, that: &Config) -> bool {
         self.port != that.port
             || (&self.target, &self.sni, &self.host) != (&that.target, &that.sni, &that.host)
             || (&self.trust, &self.uri, &self.expect) != (&that.trust, &that.uri, &that.expect)
     }
 
-    /// The values of `that` which only the operator knows, in this configuration.
+    /// Returns this configuration with those values of `that` that only the operator knows.
     pub fn with_values_of(&self, that: &Config, staged: &Staged) -> Config {
         let mut with = self.clone();
         let mut offer = |change: fn(&mut Config, &Config)| {
@@ -356,7 +357,7 @@ impl Config {
         with
     }
 
-    /// Every configuration that differs from this one in one setting, with how it differs.
+    /// Returns every configuration that differs from this one in a single setting.
     pub fn changed_once(&self, staged: &Staged, props: &Props) -> Vec<Config> {
         let mut all = Vec::new();
         let mut add = |change: &dyn Fn(&mut Config)| {
@@ -373,7 +374,7 @@ impl Config {
         add(&|one| one.sni = None);
         for name in &names {
             add(&|one| one.sni = Some(name.clone()));
-            // A Host of its own goes with the name that it follows.
+            // Also without a Host of its own, so that Host follows the new SNI name.
             add(&|one| {
                 one.sni = Some(name.clone());
                 one.host = None;

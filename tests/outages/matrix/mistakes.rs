@@ -4,7 +4,7 @@ use super::config::{Config, Trust};
 use crate::support::dead_port;
 use crate::support::kinds::{OTHER, Props, Staged};
 
-/// A change for the worse of a configuration.
+/// A mistake in a configuration.
 pub struct Mistake {
     pub name: &'static str,
     /// Two mistakes about the same thing aren't combined.

@@ -1,5 +1,6 @@
-//! What a scene is, as real HAProxy shows it. The oracle knows nothing of sni-check: it changes the
-//! operator's own configuration and looks whether the server is UP and a visitor gets the page.
+//! The truth about a scene, as real HAProxy shows it. The oracle knows nothing of sni-check. It
+//! changes the operator's own configuration, and looks whether the server is UP and a visitor gets
+//! the page.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -15,13 +16,13 @@ use crate::support::folder::Folder;
 use crate::support::haproxy::{Haproxy, Mode, Server, chosen};
 use crate::support::kinds::{Props, Staged};
 
-/// What came of a configuration.
+/// The effect of a configuration.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub up: bool,
-    /// A visitor gets the whole page.
+    /// True if a visitor gets the whole page.
     pub served: bool,
-    /// In HAProxy's words, and the status that a visitor gets.
+    /// What HAProxy reports about the server, and the status that a visitor gets.
     pub seen: String,
 }
 
@@ -31,13 +32,13 @@ impl Outcome {
     }
 }
 
-/// What a scene is.
+/// The oracle's judgement of a scene.
 pub struct Judgement {
-    /// Of the configuration as it is.
+    /// The outcome of the unchanged configuration.
     pub now: Outcome,
-    /// What it costs to get a server that is UP and serves visitors; `None` if nothing helps.
+    /// The price of a server that is UP and serves visitors. `None` if nothing helps.
     pub price: Option<Price>,
-    /// Configurations that work, the cheapest and nearest first.
+    /// Configurations that work, the cheapest and most similar first.
     pub cures: Vec<(Price, Config)>,
 }
 
@@ -48,9 +49,9 @@ pub struct Oracle<'a> {
     seen: RefCell<HashMap<Config, Outcome>>,
 }
 
-/// So many backends in one HAProxy at most.
+/// The most backends in one HAProxy.
 const AT_ONCE: usize = 250;
-/// What visitors' requests are told apart by.
+/// The header by which a visitor's request selects a candidate's backend.
 const CANDIDATE: &str = "X-Candidate";
 
 impl<'a> Oracle<'a> {
@@ -62,7 +63,7 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// Judges a configuration: first with one change, then with two.
+    /// Judges a configuration: tries one change first, then two.
     pub fn judge(&self, config: &Config) -> Judgement {
         let naive = Config {
             target: config.target.clone(),
@@ -95,7 +96,7 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// Those of the candidates that work, the cheapest first.
+    /// Returns the candidates that work, cheapest first.
     fn cures(&self, config: &Config, candidates: &[Config]) -> Vec<(Price, Config)> {
         let outcomes = self.look(candidates);
         let good = candidates
@@ -109,7 +110,7 @@ impl<'a> Oracle<'a> {
         priced
     }
 
-    /// What HAProxy makes of these configurations.
+    /// Returns what HAProxy makes of these configurations.
     pub fn look(&self, configs: &[Config]) -> Vec<Outcome> {
         let known = self.seen.borrow();
         let mut new: Vec<&Config> = configs
@@ -129,7 +130,7 @@ impl<'a> Oracle<'a> {
                 seen.insert((*config).clone(), outcome);
             }
         }
-        // Configurations may differ in what haproxy.cfg doesn't show.
+        // Two configurations may differ although their haproxy.cfg is the same.
         let mut seen = self.seen.borrow_mut();
         let mut by_lines: HashMap<(String, bool), Outcome> = HashMap::new();
         for (config, outcome) in seen.iter() {
@@ -145,7 +146,7 @@ impl<'a> Oracle<'a> {
             .collect()
     }
 
-    /// Puts the configurations into one HAProxy, each with a backend of its own.
+    /// Runs one HAProxy with all the configurations. Each has its own backend.
     fn run(&self, configs: &[&Config]) -> Vec<Outcome> {
         let folder = Folder::new();
         let mut text = self.front(&folder, configs[0].large_buffers);
@@ -162,7 +163,7 @@ impl<'a> Oracle<'a> {
         self.outcomes(&folder, &text, &names)
     }
 
-    /// What comes of lines that somebody else has written for the backend `be`.
+    /// Returns the outcome of lines that diagnose printed for the backend `be`.
     pub fn paste(&self, blocks: &[&str]) -> Vec<Outcome> {
         let folder = Folder::new();
         let mut text = self.front(&folder, false);
@@ -189,7 +190,7 @@ impl<'a> Oracle<'a> {
         self.outcomes(&folder, &text, &names)
     }
 
-    /// haproxy.cfg up to the rules of its frontend.
+    /// Returns haproxy.cfg up to the rules of its frontend.
     fn front(&self, folder: &Folder, large_buffers: bool) -> String {
         let time = self.staged.timeout.as_millis();
         let buffers = if large_buffers {
@@ -247,7 +248,7 @@ impl<'a> Oracle<'a> {
         haproxy: &Haproxy,
         count: usize,
     ) -> std::collections::BTreeMap<String, Server> {
-        // Lines that somebody else has written may allow a check more time.
+        // The printed lines may give a check more time.
         let end = Instant::now() + self.staged.timeout * 2 + Duration::from_secs(10);
         loop {
             let servers = haproxy.every_server().unwrap_or_default();
@@ -263,7 +264,7 @@ impl<'a> Oracle<'a> {
     }
 }
 
-/// A visitor's request: whether the page came, and what came.
+/// Sends a visitor's request. Returns true if the page came, and a description of the response.
 fn visit(staged: &Staged, socket: &str, candidate: &str) -> (bool, String) {
     let mut answer = Vec::new();
     let ask = || -> std::io::Result<UnixStream> {
@@ -283,7 +284,7 @@ fn visit(staged: &Staged, socket: &str, candidate: &str) -> (bool, String) {
     (read.is_ok() && is_fine, format!("visitors get {status}"))
 }
 
-/// Whether the one check of this server was good.
+/// True if the server's single check succeeded.
 fn is_up(server: &Server) -> bool {
     let status = server.check_status.as_str();
     status.ends_with("OK") || status == "L7OKC"

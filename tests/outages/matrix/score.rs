@@ -1,4 +1,4 @@
-//! What `diagnose` says about a scene, held against the oracle's judgement.
+//! Compares the report of `diagnose` about a scene with the oracle's judgement.
 
 use std::ffi::OsString;
 use std::process::Command;
@@ -11,25 +11,25 @@ use super::oracle::{Judgement, Oracle, Outcome};
 use crate::support::check::BINARY;
 use crate::support::haproxy::chosen;
 
-/// Something that is wrong with a report.
+/// An error in a report.
 #[derive(Clone, Debug)]
 pub struct Wrong {
-    /// The kind of it, such as `promise broken`.
+    /// The kind of error, such as `promise broken`.
     pub what: &'static str,
     pub why: String,
 }
 
-/// How a scene ended.
+/// The result of a scene.
 pub struct Score {
     pub wrong: Vec<Wrong>,
-    /// What the oracle says of it.
+    /// The oracle's judgement.
     pub is: String,
     pub took: Duration,
-    /// What diagnose said, shortened.
+    /// The report, shortened.
     pub said: String,
 }
 
-/// What `diagnose --json` said.
+/// The report of `diagnose --json`.
 struct Said {
     json: Json,
     code: Option<i32>,
@@ -44,7 +44,8 @@ struct Block {
     tried: String,
 }
 
-/// Diagnoses a configuration, and what it becomes by the value that diagnose asks for.
+/// Diagnoses a configuration. If diagnose asks for a value, corrects that value and diagnoses
+/// again.
 pub fn score(oracle: &Oracle<'_>, config: &Config) -> Score {
     let judgement = oracle.judge(config);
     let said = diagnose(config);
@@ -73,7 +74,7 @@ pub fn score(oracle: &Oracle<'_>, config: &Config) -> Score {
     }
 }
 
-/// The program under test, or the one that SNI_CHECK names.
+/// Returns the program under test, or the program that SNI_CHECK names.
 fn program() -> OsString {
     std::env::var_os("SNI_CHECK").unwrap_or_else(|| BINARY.into())
 }
@@ -97,12 +98,12 @@ fn diagnose(config: &Config) -> Said {
 }
 
 impl Said {
-    /// Where it is fixed.
+    /// Returns where the report says to fix the problem.
     fn place(&self) -> Option<&str> {
         self.json["cure"]["where"].as_str()
     }
 
-    /// Every place that the report names, the one to begin with first.
+    /// Returns every place that the report names, the first step first.
     fn places(&self) -> Vec<&str> {
         let causes = self.json["causes"].as_array();
         let causes = causes.into_iter().flatten();
@@ -110,13 +111,13 @@ impl Said {
         self.place().into_iter().chain(named).collect()
     }
 
-    /// Whether it says that no change on this host fixes it.
+    /// True if the report says that no change on this host fixes the problem.
     fn despairs(&self) -> bool {
         let elsewhere = |place: &&str| ["server", "network"].contains(place);
         self.place().is_some() && self.places().iter().all(elsewhere)
     }
 
-    /// Every sentence of advice, on one line.
+    /// Returns all advice on one line.
     fn advice(&self) -> String {
         let advice = self.json["cure"]["advice"].as_array();
         let sentences = advice.into_iter().flatten().filter_map(Json::as_str);
@@ -158,7 +159,7 @@ impl Said {
 }
 
 impl Block {
-    /// Whether the report promises that these lines work.
+    /// True if the report promises that these lines work.
     fn is_promised(&self) -> bool {
         let served = match self.tried.split_once("visitors get ") {
             Some((_, status)) => status.starts_with(['2', '3']),
@@ -167,12 +168,12 @@ impl Block {
         self.tried.contains("UP") && !self.tried.contains("DOWN") && served
     }
 
-    /// Whether the report says that HAProxy has tried these lines in vain.
+    /// True if the report says that HAProxy tested these lines and they failed.
     fn is_said_to_fail(&self) -> bool {
         !self.is_promised() && self.tried.starts_with("tried")
     }
 
-    /// What the lines give up, if anything.
+    /// Returns what the lines give up, if anything.
     fn gives_up(&self) -> Option<&'static str> {
         let server = self.lines.lines().find(|line| line.contains(" server "));
         let server = server.unwrap_or_default();
@@ -224,7 +225,7 @@ impl Report<'_> {
         }
     }
 
-    /// diagnose ends with the code of the check.
+    /// Checks that diagnose exits with the code of the check.
     fn code_is_the_checks(&mut self) {
         let check = Command::new(program())
             .args(self.config.call())
@@ -239,7 +240,7 @@ impl Report<'_> {
         }
     }
 
-    /// Pastes what isn't said to fail; whether something works.
+    /// Pastes every block that the report doesn't call failing. Returns true if a block works.
     fn promises_are_kept(&mut self) -> bool {
         let (failing, offered): (Vec<Block>, Vec<Block>) = self
             .said
@@ -298,7 +299,7 @@ impl Report<'_> {
         ]
         .iter()
         .any(|word| advice.contains(word));
-        // A port without TLS may be meant, or not.
+        // The operator may have meant a port without TLS, or not.
         let port = self.judgement.price == Some(Price::Value(Value::Port));
         if safely && !port {
             self.wrong("safety given up", format!("{} loses {lost}", block.name));
@@ -307,7 +308,7 @@ impl Report<'_> {
         }
     }
 
-    /// The place of the fix is one where it can be fixed.
+    /// Checks that the problem can be fixed at the place that the report names.
     fn place_is_right(&mut self, works: bool) {
         let said = self.said;
         let (place, despairs) = (said.place(), said.despairs());
@@ -315,7 +316,7 @@ impl Report<'_> {
         let naive = Config::naive(self.oracle.staged);
         match self.judgement.price {
             Some(Price::Nothing | Price::Lines) => {
-                // Verification was switched off, so that the lines are stricter.
+                // Verification was switched off, so the printed lines are stricter.
                 let off = self.config.trust == Trust::Anything && !despairs;
                 let found = works && (place.is_none() || names(&["haproxy.cfg"]));
                 match place {
@@ -328,8 +329,8 @@ impl Report<'_> {
                 }
             }
             Some(Price::Value(value)) => {
-                // A wrong port and a dead service look the same. Who can't change the server can trust
-                // what it doesn't send.
+                // A wrong port and a dead service look the same. An operator who can't change the
+                // server can trust the issuers that it doesn't send.
                 let alike = value == Value::Port || self.oracle.staged.is_at_fault;
                 match despairs {
                     true if !alike => self.wrong("false despair", said.summary()),
@@ -339,7 +340,7 @@ impl Report<'_> {
             }
             Some(Price::Safety) | None => {
                 let elsewhere = names(&["server", "network", "files", "host"]);
-                // One fault at a time: the operator's own comes first.
+                // The report names one fault at a time. The operator's own mistake comes first.
                 let own = self.config.has_other_values_than(&naive);
                 let fewer = self.oracle.staged.limits_requests;
                 if !(elsewhere || own || works || fewer) {
@@ -349,7 +350,7 @@ impl Report<'_> {
         }
     }
 
-    /// The operator gives the value that was asked for, and runs it again.
+    /// Corrects the value that diagnose asked for, and diagnoses again.
     fn second_run(&mut self) {
         let (wanted, staged) = (asked_for(&self.said.advice()), self.oracle.staged);
         let values = |cure: &Config| self.config.values_of(cure, staged);
@@ -377,7 +378,7 @@ impl Report<'_> {
     }
 }
 
-/// What comes of lines.
+/// Returns the outcome of the blocks.
 fn pasted(oracle: &Oracle<'_>, blocks: &[Block]) -> Vec<Outcome> {
     let lines: Vec<&str> = blocks.iter().map(|block| block.lines.as_str()).collect();
     match lines.as_slice() {
@@ -386,7 +387,7 @@ fn pasted(oracle: &Oracle<'_>, blocks: &[Block]) -> Vec<Outcome> {
     }
 }
 
-/// The values that advice asks for.
+/// Returns the values that the advice asks for.
 fn asked_for(advice: &str) -> Vec<Value> {
     let signs: [(Value, &[&str]); 6] = [
         (Value::Ca, &["--ca-file"]),

@@ -196,7 +196,7 @@ pub const TCP: &[Change] = &[
     }),
 ];
 
-/// Puts this rule in place of another `tcp-check connect`.
+/// Replaces a `tcp-check connect` rule with this rule.
 fn connect(case: &mut Case, rule: &str) {
     case.option
         .retain(|line| !line.starts_with("tcp-check connect"));
@@ -219,7 +219,7 @@ pub const AGENT: &[Change] = &[
     ),
 ];
 
-/// Adds a rule right after the option.
+/// Adds a rule directly after the option.
 fn insert_rule(case: &mut Case, rule: String) {
     let at = case.option.len().min(1);
     case.option.insert(at, rule);

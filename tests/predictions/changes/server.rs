@@ -269,7 +269,7 @@ fn is_single(case: &Case) -> bool {
     case.range.is_none() && case.servers.len() == 1
 }
 
-/// Has the servers' names resolved by the name server at this port.
+/// Makes HAProxy resolve the servers' names with the name server at this port.
 fn resolvers(case: &mut Case, port: u16) {
     let name = format!("{}-dns", case.prefix());
     case.set(&format!("resolvers {name}"));

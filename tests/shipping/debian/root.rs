@@ -1,4 +1,4 @@
-//! A copy of this machine's Debian to install packages into.
+//! A copy of this machine's Debian, into which tests install packages.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
@@ -8,15 +8,15 @@ use crate::support::folder::Folder;
 use crate::support::{Running, program};
 use crate::tools::run;
 
-/// This machine's root file system under an empty layer that takes every change, in a mount namespace
-/// of its own. The folder for temporary files is the machine's.
+/// This machine's root file system under an empty layer that collects every change, in its own
+/// mount namespace. /tmp is the machine's own.
 pub struct Root {
     folder: Folder,
     keeper: Running,
 }
 
-/// A container's dpkg leaves out manuals and documents; these tests need them. What `make install` may
-/// have put below /usr/local is not there.
+/// In a container, dpkg is often configured to leave out manuals and documents, but these tests
+/// need them. The test also hides /usr/local, where `make install` may have put files.
 const SET_UP: &str = r#"
 set -e
 mount -t tmpfs tmpfs "$1"
@@ -64,7 +64,7 @@ impl Root {
         command
     }
 
-    /// A program that runs inside.
+    /// Returns a command that runs inside the copy.
     pub fn command(&self, path: &str) -> Command {
         let mut command = self.outside();
         command
@@ -75,13 +75,13 @@ impl Root {
         command
     }
 
-    /// Runs a script inside, expects success, and returns what it printed.
+    /// Runs a script inside the copy, asserts success, and returns its output.
     #[track_caller]
     pub fn sh(&self, script: &str) -> String {
         run(self.command("/bin/sh").args(["-ec", script]))
     }
 
-    /// Every path, directories left out, that has been changed, created or removed.
+    /// Returns the path of every file that was changed, created or removed, without directories.
     pub fn changes(&self) -> BTreeSet<String> {
         let paths = run(self
             .outside()

@@ -1,7 +1,7 @@
 //! packaging/completions/, one file per shell.
 //!
-//! What completes an option's value is in the name that its definition gives the value: `FILE`
-//! stands for a file, any other word in capitals for free text, `this|that` for these words.
+//! The name of an option's value decides how the value is completed: `FILE` stands for a file, any
+//! other word in capitals for free text, `this|that` for these words.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ const BASH: &str = "packaging/completions/sni-check.bash";
 const ZSH: &str = "packaging/completions/_sni-check";
 const FISH: &str = "packaging/completions/sni-check.fish";
 
-/// What may follow an option.
+/// The values that may follow an option.
 struct Value {
     name: &'static str,
     words: Vec<&'static str>,
@@ -40,7 +40,7 @@ fn value(flag: &FlagInfo<'static>) -> Option<Value> {
     })
 }
 
-/// The options that a command takes: of the option language, after its own.
+/// Returns the options that a command accepts: its own options first, then those of a check.
 fn flags_of(command: Command) -> impl Iterator<Item = &'static FlagInfo<'static>> {
     let own: Vec<&FlagInfo<'static>> = match command {
         Command::Serve => ServeOptions::get_args_info().flags.iter().collect(),
@@ -52,7 +52,7 @@ fn flags_of(command: Command) -> impl Iterator<Item = &'static FlagInfo<'static>
     own.into_iter().chain(shared)
 }
 
-/// Every option that is completed with its value.
+/// Returns every option whose value can be completed.
 fn every_flag() -> impl Iterator<Item = &'static FlagInfo<'static>> {
     let own = ServeOptions::get_args_info().flags;
     flags().iter().chain(own).chain(of_servers())
@@ -66,8 +66,8 @@ fn header() -> String {
     format!("# From src/options.rs and src/command.rs by {UPDATE}\n")
 }
 
-/// The words that may follow a command's name, with what they mean; `None` where a check's options and
-/// target do.
+/// Returns the words that may follow a command's name, with their meanings. Returns `None` if a
+/// check's options and target follow the name.
 fn words_after(command: Command) -> Option<Vec<(String, &'static str)>> {
     match command {
         Command::Check | Command::Diagnose | Command::Serve => None,
@@ -84,7 +84,7 @@ fn words_after(command: Command) -> Option<Vec<(String, &'static str)>> {
     }
 }
 
-/// The commands that have words of their own.
+/// Returns the commands that accept words of their own.
 fn commands_with_words() -> impl Iterator<Item = (Command, Vec<(String, &'static str)>)> {
     let commands = Command::NAMED.into_iter();
     commands.filter_map(|command| Some((command, words_after(command)?)))
@@ -309,7 +309,7 @@ fn the_completions_are_made_from_the_options() {
     assert_is_up_to_date(FISH, &fish());
 }
 
-/// What bash proposes for the last of these words.
+/// Returns bash's proposals for the last of these words.
 fn in_bash(words: &[&str]) -> Vec<String> {
     let script = format!(
         "source {BASH}; COMP_WORDS=(sni-check \"$@\"); COMP_CWORD=$#; _sni_check 2>/dev/null; printf '%s\\n' \"${{COMPREPLY[@]}}\""
@@ -319,12 +319,12 @@ fn in_bash(words: &[&str]) -> Vec<String> {
         .args(words)))
 }
 
-/// What fish proposes at the end of this line.
+/// Returns fish's proposals at the end of this line.
 fn in_fish(line: &str) -> Vec<String> {
     let script = format!(
         "source {FISH}; or exit; complete -C 'sni-check {line}' | string split -f 1 \\t; true"
     );
-    // It makes folders of its own at home.
+    // fish creates folders in its home folder.
     let home = Folder::new();
     lines(&run(tool("fish")
         .args(["--no-config", "-c", &script])
@@ -385,7 +385,7 @@ fn fish_completes_options_words_and_files() {
     assert_eq!(in_fish("explain 7"), ["71", "72", "73", "74", "75", "76"]);
 }
 
-/// What zsh makes of this line when Tab is pressed.
+/// Returns the line that zsh shows after Tab.
 fn in_zsh(line: &str) -> String {
     let script = r#"
         zmodload zsh/zpty

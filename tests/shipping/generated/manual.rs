@@ -1,4 +1,4 @@
-//! packaging/man/sni-check.1, from the template beside it.
+//! packaging/man/sni-check.1 is generated from the template in the same folder.
 
 use argh::{ArgsInfo, FlagInfo};
 use sni_check::code::Code;
@@ -47,7 +47,7 @@ fn manual() -> String {
         .replace("@EXIT_STATUS@", &codes.join("\n"))
 }
 
-/// The options of a check in this group.
+/// Returns the options of a check in this group.
 fn group(group: Group) -> String {
     let is_in = |flag: &&FlagInfo<'static>| match row(flag.long) {
         Some(row) => row.group == group && row.is_for(Command::Check),
@@ -58,7 +58,7 @@ fn group(group: Group) -> String {
     format!(".Ss {title}\n.Bl -tag -width Ds\n{options}\n.El")
 }
 
-/// The options that only diagnose accepts.
+/// Returns the options that only diagnose accepts.
 fn of_diagnose() -> impl Iterator<Item = &'static FlagInfo<'static>> {
     let only = |name: &str| row(name).is_some_and(|row| row.commands == [Command::Diagnose]);
     let shared = flags().iter().filter(move |flag| only(flag.long));
@@ -91,7 +91,7 @@ fn command(command: Command) -> String {
     let (first, rest) = command.purpose().split_at(1);
     let purpose = wrap(&escape(&format!("{}{rest}", first.to_uppercase())));
     let arguments = arguments(command);
-    // In one line the end of a group has to be written.
+    // Inside a line, mdoc needs an explicit macro for the end of a group.
     let groups = arguments
         .lines()
         .map(|line| match line.strip_prefix(".Op ") {
@@ -102,7 +102,7 @@ fn command(command: Command) -> String {
     format!(".It Cm {} {}\n{purpose}.", command.name(), groups.join(" "))
 }
 
-/// A command's arguments as mdoc: an optional group or a value in a line.
+/// Returns a command's arguments as mdoc. Each line of `arguments` is an optional group or a value.
 fn arguments(command: Command) -> String {
     let groups = command.arguments().split_inclusive([']', ' ']);
     let mut lines: Vec<String> = Vec::new();
@@ -127,7 +127,7 @@ fn arguments(command: Command) -> String {
     lines.join("\n")
 }
 
-/// Text with its special characters escaped for roff.
+/// Escapes the special characters of roff.
 fn escape(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     text.replace('\\', "\\e")
@@ -135,7 +135,7 @@ fn escape(text: &str) -> String {
         .replace('…', "...")
 }
 
-/// Lines of at most 78 characters, none of which roff takes for a request.
+/// Wraps text at 78 characters. No line starts with a character that roff reads as a request.
 fn wrap(text: &str) -> String {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -185,7 +185,7 @@ fn man_formats_it_without_a_warning() {
 #[test]
 fn the_page_shows_every_command_every_option_and_every_code() {
     let page = run(tool("mandoc").args(["-T", "ascii", MANUAL]));
-    // A terminal's bold and underlined letters are overstruck.
+    // On a terminal, bold and underlined letters are overstruck. `col` removes that.
     let page: String = run(tool("col").arg("-bx").stdin(with(&page)));
     for command in Command::NAMED {
         let synopsis = format!("     sni-check {} {}", command.name(), command.arguments());

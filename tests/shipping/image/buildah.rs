@@ -1,4 +1,4 @@
-//! buildah with a store of its own, and the stand-ins for official images.
+//! buildah with its own store, and the stand-ins for the official images.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::tools::{cargo, root, run, tool};
 pub const RUST: &str = "localhost/rust-stand-in";
 pub const HAPROXY: &str = "localhost/haproxy-stand-in";
 
-/// buildah's own limits are more than some machines allow.
+/// buildah's default limits are higher than some machines allow.
 const LIMITS: [&str; 2] = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096"];
 
 pub struct Buildah {
@@ -31,7 +31,7 @@ impl Buildah {
         buildah
     }
 
-    /// Builds an image from the repository's Dockerfile, with this machine's Rust in reach.
+    /// Builds an image from the repository's Dockerfile. The build can use this machine's Rust.
     pub fn build(&self, tag: &str, arguments: &[&str]) {
         let mut build = self.bud(tag, Path::new("docker/Dockerfile"));
         build
@@ -48,7 +48,7 @@ impl Buildah {
         run(build.arg("."));
     }
 
-    /// An image whose `cargo` is this machine's: it holds only the mount points.
+    /// Builds an image whose `cargo` is this machine's. The image holds only the mount points.
     pub fn build_rust_stand_in(&self) {
         let tree = self.work.join("rust");
         for folder in [
@@ -65,13 +65,13 @@ impl Buildah {
         for link in ["bin", "lib", "lib64"] {
             std::os::unix::fs::symlink(format!("usr/{link}"), tree.join(link)).expect("a link");
         }
-        // Without optimisation: the released binary has its own tests.
+        // Without optimisation, because other tests cover the released binary.
         let environment = "ENV PATH=/opt/rust/bin:/usr/bin CARGO_HOME=/opt/cargo \
             CARGO_NET_OFFLINE=true CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0";
         self.build_stand_in(RUST, &tree, environment);
     }
 
-    /// An image with this machine's HAProxy, arranged as in the official ones.
+    /// Builds an image with this machine's HAProxy, arranged as in the official images.
     pub fn build_haproxy_stand_in(&self) {
         let tree = self.work.join("haproxy");
         let haproxy = run(tool("sh").args(["-c", "command -v haproxy"]));
@@ -129,7 +129,7 @@ impl Buildah {
         build
     }
 
-    /// A new container of an image; its name.
+    /// Creates a container of an image. Returns the container's name.
     pub fn container(&self, image: &str) -> String {
         run(self
             .command()
@@ -140,19 +140,19 @@ impl Buildah {
         .to_owned()
     }
 
-    /// What an image's configuration says.
+    /// Returns a part of an image's configuration.
     pub fn inspect(&self, image: &str, format: &str) -> String {
         let mut command = self.command();
         command.args(["inspect", "--type", "image", "--format", format, image]);
         run(&mut command).trim().to_owned()
     }
 
-    /// The root directory of a container.
+    /// Mounts a container. Returns its root directory.
     pub fn mount(&self, container: &str) -> PathBuf {
         PathBuf::from(run(self.command().args(["mount", container])).trim())
     }
 
-    /// Runs a program inside to its end.
+    /// Runs a program inside the container until it exits.
     pub fn run(&self, container: &str, options: &[&str], words: &[&str]) -> String {
         let mut command = self.command();
         command.args(["run", "--isolation", "chroot"]).args(options);

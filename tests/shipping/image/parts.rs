@@ -1,4 +1,4 @@
-//! The nginx of the compose file and the HAProxy of the image, running.
+//! Runs the nginx of the compose file and the HAProxy of the image.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -15,7 +15,7 @@ use crate::support::folder::Folder;
 use crate::support::{free_port, wait_for};
 use crate::tools::{root, run, tool};
 
-/// A process and its children, which end with it.
+/// A process and its children. All of them are killed when this is dropped.
 struct Group(Child);
 
 impl Group {
@@ -48,7 +48,7 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Runs docker/nginx.conf; only its port and the certificates' folder are this machine's.
+    /// Runs docker/nginx.conf. Only the port and the certificates' folder are changed.
     pub fn start(work: &Path) -> Nginx {
         let certificates = work.join("certificates");
         std::fs::create_dir(&certificates).expect("a folder");
@@ -92,7 +92,7 @@ pub struct Haproxy {
 }
 
 impl Haproxy {
-    /// Runs what the image runs, plus a control socket to look at the server's state.
+    /// Runs the image's command, with an additional control socket that shows the server's state.
     pub fn start(buildah: &Buildah, container: &str, nginx: &Nginx, sni: &str) -> Haproxy {
         let port = free_port();
         let shared = Folder::new();
@@ -136,7 +136,8 @@ impl Haproxy {
         }
     }
 
-    /// Status and exit code once the server has been checked as often as its status needs.
+    /// Waits until the server has had as many checks as its status needs. Returns the status and
+    /// the exit code.
     pub fn checked(&self) -> (String, String) {
         wait_for("a finished check", || {
             let state = self.control("@1 show stat")?;
@@ -158,7 +159,7 @@ impl Haproxy {
     fn control(&self, command: &str) -> Option<String> {
         let mut socket = UnixStream::connect(self.shared.join("control")).ok()?;
         socket.write_all(format!("{command}\n").as_bytes()).ok()?;
-        // HAProxy answers, then closes, once it knows that nothing more is asked.
+        // HAProxy closes the connection when it knows that no more commands follow.
         socket.shutdown(Shutdown::Write).ok()?;
         socket.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
         let mut text = String::new();
@@ -166,7 +167,7 @@ impl Haproxy {
         Some(text)
     }
 
-    /// The whole answer to a request.
+    /// Returns the whole response to a request.
     pub fn get(&self, uri: &str) -> String {
         let mut connection = TcpStream::connect(("127.0.0.1", self.port)).expect("HAProxy listens");
         let request = format!("GET {uri} HTTP/1.0\r\nHost: localhost\r\n\r\n");

@@ -8,30 +8,30 @@ use std::thread;
 use super::{Haproxy, Mode};
 use crate::support::program;
 
-/// An HAProxy that is here.
+/// An installed HAProxy.
 #[derive(Clone, Debug)]
 pub struct Version {
     /// Such as `3.0.11`.
     pub number: String,
-    /// What runs it.
+    /// The program's path.
     pub program: PathBuf,
 }
 
-/// What `make setup` brings: a release of HAProxy, and the Debian release that has it. sid moves, and
-/// has at least this one.
+/// The releases of HAProxy that `make setup` installs, each with its Debian release. sid changes,
+/// and has at least this release.
 pub const RELEASES: [(&str, &str); 3] = [("2.6", "bookworm"), ("3.0", "trixie"), ("3.2", SID)];
 
 const SID: &str = "sid";
 
 static VERSIONS: LazyLock<Vec<Version>> = LazyLock::new(find);
 
-/// The HAProxy that is installed.
+/// Returns the HAProxy of this system.
 pub fn installed() -> Version {
     versions()[0].clone()
 }
 
-/// The HAProxy that the variable HAPROXY names by its file, or else the installed one: for tests that
-/// take too long to run with every one at once.
+/// Returns the HAProxy whose path is in the variable HAPROXY, otherwise this system's. For tests
+/// that take too long to run with every release.
 pub fn chosen() -> Version {
     match std::env::var_os("HAPROXY") {
         Some(program) => Version::of(Path::new(&program)),
@@ -39,12 +39,13 @@ pub fn chosen() -> Version {
     }
 }
 
-/// Every HAProxy that `make setup` brings: the installed one, and those of other Debian releases.
+/// Returns every HAProxy that `make setup` installs: this system's, and those of other Debian
+/// releases.
 pub fn versions() -> Vec<Version> {
     VERSIONS.clone()
 }
 
-/// Runs a test with every HAProxy, all at the same time: it mostly waits for checks.
+/// Runs a test with every HAProxy at the same time, because the test mostly waits for checks.
 pub fn with_every_haproxy(test: impl Fn(&Version) + Sync) {
     thread::scope(|scope| {
         for version in VERSIONS.iter() {
@@ -63,7 +64,7 @@ fn find() -> Vec<Version> {
         if versions.iter().any(|version| version.release() == release) {
             continue;
         }
-        // It cannot be had on some days.
+        // On some days sid has no HAProxy that can be installed.
         if debian == SID && !program.exists() {
             continue;
         }
@@ -81,7 +82,8 @@ impl Version {
         let said = Command::new(program).arg("-v").output();
         let said = said.expect("haproxy runs").stdout;
         let said = String::from_utf8_lossy(&said).into_owned();
-        // HAProxy version 2.6.12-1+deb12u4 2026/10/17 - https://haproxy.org/
+        // The first line is, for example, "HAProxy version 2.6.12-1+deb12u4 2026/10/17 -
+        // https://haproxy.org/".
         let number = said.split([' ', '-']).nth(2).expect("a version");
         Version {
             number: number.to_owned(),
@@ -96,7 +98,7 @@ impl Version {
             .map_or(&self.number, |(release, _)| release)
     }
 
-    /// Whether it is this release or a later one.
+    /// True if this HAProxy has this release or a later release.
     pub fn is_since(&self, release: &str) -> bool {
         let numbers = |text: &str| -> Vec<u32> {
             let parts = text.split('.');
@@ -105,12 +107,12 @@ impl Version {
         numbers(self.release()) >= numbers(release)
     }
 
-    /// Starts it; as [`Haproxy::start`].
+    /// Starts it, as [`Haproxy::start`] does.
     pub fn start(&self, mode: Mode, config: &str, variables: &[(&str, &str)]) -> Haproxy {
         Haproxy::start_by(Command::new(&self.program), mode, config, variables)
     }
 
-    /// `haproxy -c` on a configuration file.
+    /// Runs `haproxy -c` on a configuration file.
     pub fn check(&self, config: &str, variables: &[(&str, &str)]) -> Output {
         Command::new(&self.program)
             .args(["-c", "-f", config])

@@ -87,13 +87,13 @@ pub const KINDS: &[Kind] = &[
 
 const LENGTH: &str = "HTTP/1.1 200 OK\r\nContent-Length: ";
 
-/// The page as a whole answer.
+/// Returns the page as a complete response.
 fn page() -> String {
     format!("{LENGTH}8\r\n\r\nall good")
 }
 
 impl Props {
-    /// A server that shows nothing to anybody, and of which every answer would have to be waited for.
+    /// Describes a server that never answers, so the check can only time out.
     fn mute(&self, port: u16) -> Staged {
         Staged {
             timeout: Duration::from_secs(1),
@@ -101,14 +101,15 @@ impl Props {
         }
     }
 
-    /// A server that knows one name only. Others get this TLS alert, or a closed connection.
+    /// A server that knows only one name. For other names it sends this TLS alert or closes the
+    /// connection.
     fn picky(&self, alert: Option<u8>) -> Staged {
         let inner = peer::answer(&self.stage.leaf, &page());
         let port = peer::tcp(move |mut stream| {
             let mut hello = [0; 4096];
             let length = stream.peek(&mut hello).unwrap_or(0);
             let hello = &hello[..length];
-            // A byte of the length comes before the name.
+            // The name follows the low byte of its length.
             let named = hello
                 .windows(NAME.len() + 1)
                 .any(|part| part[0] < 32 && &part[1..] == NAME.as_bytes());
@@ -125,7 +126,7 @@ impl Props {
         self.staged(port)
     }
 
-    /// OpenSSL's server with a certificate of the stage's folder.
+    /// Starts OpenSSL's server with a certificate from the stage's folder.
     fn openssl(&self, name: &str, options: &[&str]) -> Staged {
         Staged {
             marker: "s_server",
@@ -133,7 +134,7 @@ impl Props {
         }
     }
 
-    /// A page with a cookie of so many bytes.
+    /// A page with a cookie of `length` bytes.
     fn head(&self, length: usize) -> Staged {
         let cookie = "a".repeat(length);
         let answer =
@@ -142,7 +143,7 @@ impl Props {
     }
 }
 
-/// Carries a connection on to another port of the loopback.
+/// Forwards a connection to another port of the loopback address.
 fn forward(stream: TcpStream, port: u16) {
     let Ok(inner) = TcpStream::connect(("127.0.0.1", port)) else {
         return;

@@ -1,4 +1,4 @@
-//! What nginx serves: sites, names, certificates and answers.
+//! Servers made with nginx: sites, names, certificates and answers.
 
 use rcgen::date_time_ymd;
 
@@ -131,13 +131,13 @@ pub const KINDS: &[Kind] = &[
     }),
 ];
 
-/// The parameters of a certificate that has expired.
+/// Makes the certificate expired.
 pub fn past(params: &mut rcgen::CertificateParams) {
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(2021, 1, 1);
 }
 
-/// The parameters of a certificate that isn't valid yet.
+/// Makes the certificate valid from tomorrow.
 pub fn tomorrow(params: &mut rcgen::CertificateParams) {
     params.not_before = time::OffsetDateTime::now_utc() + time::Duration::days(1);
 }
@@ -146,7 +146,7 @@ pub fn tomorrow(params: &mut rcgen::CertificateParams) {
 const OTHERS_PAGE: &str = "location = / { return 200 \"the other site\"; }";
 
 impl Props {
-    /// Starts nginx with these `server` blocks, for as long as the stage lives.
+    /// Starts nginx with these `server` blocks. It runs as long as the stage.
     fn nginx(&self, servers: impl FnOnce(&super::super::folder::Folder, u16) -> String) -> Staged {
         let nginx = Nginx::serve(servers);
         let staged = self.staged(nginx.port);
@@ -154,17 +154,17 @@ impl Props {
         staged
     }
 
-    /// One site, whatever name is asked for, with these words after `listen` and these directives.
+    /// A single site for every name, with these words after `listen` and these directives.
     pub fn site(&self, listen: &str, more: &str) -> Staged {
         self.nginx(|folder, port| site((folder, port), listen, NAME, (&self.stage.leaf, &[]), more))
     }
 
-    /// One site with this certificate and the issuers that the server sends.
+    /// A single site with this certificate. The server sends these issuers.
     pub fn leaf(&self, leaf: &Leaf, issuers: &[&Ca]) -> Staged {
         self.nginx(|folder, port| site((folder, port), "", NAME, (leaf, issuers), ""))
     }
 
-    /// One site that knows the CA of client certificates.
+    /// A single site that knows the CA of client certificates.
     fn for_clients(&self, more: &str) -> Staged {
         self.nginx(|folder, port| {
             let clients = folder.file("clients", &self.clients.pem);
@@ -196,7 +196,7 @@ fn two_strict_sites(props: &Props) -> Staged {
     })
 }
 
-/// As servers do that share connections (RFC 9110, section 15.5.20).
+/// Answers 421 like servers that share connections (RFC 9110, section 15.5.20).
 fn misdirected(props: &Props) -> Staged {
     const SAME: &str = "if ($host != $ssl_server_name) { return 421; }";
     props.nginx(|folder, port| {
