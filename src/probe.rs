@@ -1,4 +1,4 @@
-//! The probe: one connection, one handshake, one request, one verdict.
+//! Probes a server with one connection, one handshake and one request, and returns a verdict.
 
 mod body;
 mod certificates;
@@ -38,38 +38,39 @@ use crate::deadline::Deadline;
 use crate::failure::Failure;
 use crate::plan::{Host, Plan, ProxyHeader, Request, Target, Tls};
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Debug)]
 pub struct Verdict {
-    /// The healthy response, or why the check failed; `None` if it ends with the handshake.
+    /// The healthy response, or why the check failed. `None` means a healthy check without a
+    /// request.
     pub result: Result<Option<Response>, Failure>,
-    /// What was seen on the way.
+    /// The facts that the check has collected.
     pub seen: Seen,
 }
 
-/// What a check saw, as far as it came.
+/// The facts that a check collects until it ends.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// The address that was dialled last.
+    /// The last address that the check connected to, or tried to.
     pub address: Option<String>,
     /// The TLS version and cipher suite, in the RFCs' spelling.
     pub tls: Option<(String, String)>,
     /// The key exchange, in the RFCs' spelling.
     pub group: Option<&'static str>,
-    /// The protocol that ALPN chose.
+    /// The protocol that the server chose by ALPN.
     pub alpn: Option<String>,
-    /// Whether the server asked for a client certificate.
+    /// True if the server asked for a client certificate.
     pub client_certificate_asked: bool,
-    /// The chain as it was sent, the leaf first.
+    /// The chain that the server sent, the leaf first.
     pub chain: Vec<CertificateDer<'static>>,
-    /// The certificate of the chain that ends first, if `--min-cert-days` or `--warn-cert-days`
-    /// asks.
+    /// The certificate of the chain that expires first, if `--min-cert-days` or `--warn-cert-days`
+    /// needs it.
     pub first_to_end: Option<Certificate>,
     /// How long each phase took.
     pub times: Times,
 }
 
-/// How long each phase took; `None` for one that was not reached.
+/// How long each phase took. `None` means that the check didn't reach the phase.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
     /// Resolving a name.
@@ -85,7 +86,7 @@ pub struct Times {
 }
 
 impl Verdict {
-    /// The exit code.
+    /// Returns the exit code.
     pub fn code(&self) -> Code {
         match &self.result {
             Ok(_) => Code::Healthy,
@@ -94,13 +95,13 @@ impl Verdict {
     }
 }
 
-/// Runs a check. `start` is when its time began to run.
+/// Runs a check. Its time-out counts from `start`.
 pub fn run(plan: &Plan, start: Instant) -> Verdict {
     run_by_phase(plan, start, |_, _| {})
 }
 
-/// The same. At the start of each phase, `enter` is given what the check fails with if its time ends
-/// in that phase, and what was seen until then.
+/// Runs a check and calls `enter` at the start of each phase. `enter` gets the failure to report if
+/// the time runs out in this phase, and the facts collected so far.
 pub fn run_by_phase(plan: &Plan, start: Instant, enter: impl FnMut(Failure, &mut Seen)) -> Verdict {
     let deadline = Deadline::new(start, plan.timeout);
     let mut seen = Seen::default();
@@ -109,14 +110,14 @@ pub fn run_by_phase(plan: &Plan, start: Instant, enter: impl FnMut(Failure, &mut
     Verdict { result, seen }
 }
 
-/// One attempt at a server: what a check sends, or a variation of it.
+/// One attempt to reach a server, as the check does it or with variations.
 #[derive(Clone, Copy, Debug)]
 pub struct Trial<'a> {
     /// The name sent as SNI.
     pub sni: Option<&'a DnsName<'static>>,
-    /// TLS apart from the name.
+    /// The TLS settings except the name.
     pub tls: &'a Tls,
-    /// The request; without one, the attempt ends with the handshake.
+    /// The request. If it's `None`, the attempt ends with the handshake.
     pub request: Option<&'a Request>,
     /// The address to connect from.
     pub source: Option<SocketAddr>,
@@ -125,7 +126,7 @@ pub struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    /// What the plan's check sends.
+    /// Returns the attempt that the plan's check makes.
     pub fn of(plan: &'a Plan) -> Trial<'a> {
         Trial {
             sni: plan.names.sni.as_ref(),
@@ -136,7 +137,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Runs it; `Ok(None)` is a handshake without a request.
+    /// Runs the attempt. Returns `Ok(None)` after a handshake without a request.
     pub fn run(
         self,
         addresses: &[Address],
@@ -150,11 +151,11 @@ impl<'a> Trial<'a> {
         timed(&mut seen.times.response, || http::exchange(stream, request)).map(Some)
     }
 
-    /// Runs it with this request and judges every expectation, where a check stops at the first
-    /// that is not met.
+    /// Runs the attempt with this request and judges every expectation. A check would stop at the
+    /// first expectation that isn't met.
     ///
     /// # Errors
-    /// Why there is no response to judge.
+    /// Returns why the server gave no response.
     pub fn examine(
         self,
         request: &Request,
@@ -176,7 +177,7 @@ impl<'a> Trial<'a> {
         self.handshake(socket, seen)
     }
 
-    /// Connects, and sends the PROXY header if there is one.
+    /// Connects, and sends the PROXY header if the plan has one.
     fn connect(
         self,
         addresses: &[Address],

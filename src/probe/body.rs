@@ -1,34 +1,34 @@
-//! The body of a response, taken out of its framing as HAProxy does it (RFC 9112, sections 6 and 7).
+//! Extracts the body of a response from its framing as HAProxy does (RFC 9112, sections 6 and 7).
 
 use super::fields::trailers;
 
-/// A line between chunks is not longer than this, nor are all trailer fields together, in bytes.
+/// The largest size of a line between chunks, and of all trailer fields together, in bytes.
 const LONGEST_LINE: usize = 15 << 10;
 
-/// How a body ends, and how far it has come.
+/// How a body is delimited, and the progress of reading it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// With the connection.
+    /// The body ends when the connection closes.
     #[default]
     UntilClosed,
-    /// After so many more bytes.
+    /// This many more bytes belong to the body.
     Length(u64),
-    /// With the last chunk.
+    /// The last chunk ends the body.
     Chunked(Chunk),
 }
 
-/// What comes next in a chunked body.
+/// The part of a chunked body that comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chunk {
-    /// The line with the size.
+    /// A line with the size of a chunk.
     Size,
-    /// So many more bytes.
+    /// This many more bytes of a chunk.
     Data(u64),
-    /// The end of its line.
+    /// The line end after a chunk's data.
     DataEnd,
     /// Trailer fields.
     Trailers,
-    /// Nothing.
+    /// The end of the body.
     End,
 }
 
@@ -37,16 +37,17 @@ impl Framing {
         Framing::Chunked(Chunk::Size)
     }
 
-    /// Whether the body is complete; until the connection closes, one that ends with it is not.
+    /// Returns true if the body is complete. A body that ends with the connection is never complete
+    /// before that.
     pub fn is_complete(self) -> bool {
         matches!(self, Framing::Length(0) | Framing::Chunked(Chunk::End))
     }
 
-    /// Adds to `body` what of these bytes belongs to it, as far as can be said; gives how many bytes
-    /// were understood.
+    /// Decodes as much of `bytes` as possible and appends the data to `body`. Returns how many
+    /// bytes it decoded.
     ///
     /// # Errors
-    /// What is wrong with the framing.
+    /// Returns what is wrong with the framing.
     pub fn take(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> Result<usize, String> {
         match self {
             Framing::UntilClosed => {
@@ -65,7 +66,7 @@ impl Framing {
     }
 }
 
-/// Moves data to the body; gives how much.
+/// Appends data to the body. Returns its length.
 fn data(left: &mut u64, bytes: &[u8], body: &mut Vec<u8>) -> usize {
     let length = usize::try_from(*left)
         .unwrap_or(usize::MAX)
@@ -76,7 +77,8 @@ fn data(left: &mut u64, bytes: &[u8], body: &mut Vec<u8>) -> usize {
 }
 
 impl Chunk {
-    /// One step; `None` if it needs more bytes, or there are no more steps.
+    /// Decodes one part and returns its length. Returns `None` at the end of the body, or if the
+    /// part needs more bytes.
     fn take(&mut self, bytes: &[u8], body: &mut Vec<u8>) -> Result<Option<usize>, String> {
         let (next, length) = match self {
             Chunk::Size => match line(bytes)? {
@@ -111,7 +113,8 @@ impl Chunk {
     }
 }
 
-/// The line at the start of these bytes without its end, and its length with it.
+/// Returns the line at the start of `bytes` without its line end, and its length including the line
+/// end.
 fn line(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, String> {
     match bytes.iter().position(|byte| *byte == b'\n') {
         Some(end) => match &bytes[..end] {
@@ -129,7 +132,8 @@ fn too_long<T>() -> Result<T, String> {
     ))
 }
 
-/// `1f ;name=value`: the size in hexadecimal; extensions mean nothing here.
+/// Parses the size line of a chunk, such as `1f ;name=value`. The size is hexadecimal, and
+/// extensions are ignored.
 fn size(line: &[u8]) -> Result<u64, String> {
     let digits = line.iter().position(|byte| !byte.is_ascii_hexdigit());
     let (digits, rest) = line.split_at(digits.unwrap_or(line.len()));
@@ -139,7 +143,7 @@ fn size(line: &[u8]) -> Result<u64, String> {
         .map_or(&b"0"[..], |at| &digits[at..]);
     let number = str::from_utf8(significant).ok();
     let number = number.and_then(|number| u64::from_str_radix(number, 16).ok());
-    // HAProxy's bound, which keeps it exact in a double.
+    // HAProxy's limit, which keeps the number exact in a double.
     let number = number.filter(|number| *number < 1 << 52);
     match (number, rest.trim_ascii_start()) {
         (Some(number), [] | [b';', ..]) if !digits.is_empty() && !rest.contains(&b'\r') => {
@@ -153,7 +157,8 @@ fn size(line: &[u8]) -> Result<u64, String> {
 mod tests {
     use super::Framing;
 
-    /// The body, and whether it is complete; in one piece and byte for byte.
+    /// Decodes a chunked body in one piece and byte by byte. Returns the body, and true if it's
+    /// complete.
     fn chunks(text: &str) -> Result<(String, bool), String> {
         let whole = pieces(text, text.len().max(1));
         assert_eq!(pieces(text, 1), whole, "{text:?}");

@@ -1,4 +1,4 @@
-//! What the client brings to a handshake: versions, cipher suites, key exchanges, a certificate.
+//! The client's settings for a handshake: versions, cipher suites, key exchanges and certificate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,7 @@ const EVERY_VERSION: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 const ONLY_TLS12: &[&SupportedProtocolVersion] = &[&TLS12];
 const ONLY_TLS13: &[&SupportedProtocolVersion] = &[&TLS13];
 
-/// All but the name.
+/// Builds rustls's configuration from the plan, except the SNI name.
 pub(super) fn config(
     provider: CryptoProvider,
     plan: &Tls,
@@ -42,16 +42,16 @@ pub(super) fn config(
         .with_client_cert_resolver(client_certificate);
     let names = plan.alpn.iter();
     config.alpn_protocols = names.map(|name| name.clone().into_bytes()).collect();
-    // A resumed handshake verifies no certificate.
+    // A resumed handshake would not verify the certificate.
     config.resumption = Resumption::disabled();
     Ok(config)
 }
 
-/// ring, with what a check pays for in mind.
+/// Returns ring's provider with our cipher suites, key exchanges and signature algorithms.
 pub fn provider() -> CryptoProvider {
     let mut provider = ring::default_provider();
     provider.cipher_suites = SUITES.clone();
-    // The first is the one that a key is offered for.
+    // The client offers a key only for the first group.
     provider.kx_groups = vec![
         &X25519ReusingOffer,
         ring::kx_group::SECP256R1,
@@ -62,12 +62,12 @@ pub fn provider() -> CryptoProvider {
     provider
 }
 
-/// Our client certificate, and whether the server asked for one.
+/// Our client certificate, and what the server's CertificateRequest told us.
 #[derive(Debug)]
 pub(super) struct ClientCertificate {
     identity: Option<Arc<CertifiedKey>>,
     asked: AtomicBool,
-    /// Whether a name of a CA that the server accepts can't be read.
+    /// True if OpenSSL would reject a CA's name in the server's CertificateRequest.
     malformed: AtomicBool,
 }
 
@@ -80,12 +80,12 @@ impl ClientCertificate {
         }
     }
 
-    /// Whether the server asked for a certificate.
+    /// Returns true if the server asked for a certificate.
     pub fn asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// Whether OpenSSL would refuse the CAs' names in the server's CertificateRequest.
+    /// Returns true if OpenSSL would reject a CA's name in the server's CertificateRequest.
     pub fn is_asked_malformed(&self) -> bool {
         self.malformed.load(Ordering::Relaxed)
     }
@@ -100,7 +100,7 @@ impl ResolvesClientCert for ClientCertificate {
         self.asked.store(true, Ordering::Relaxed);
         let is_readable = |der: &&[u8]| {
             only(der, SEQUENCE).is_some_and(|name| {
-                // OpenSSL reads no name whose length takes more bytes than it has to.
+                // OpenSSL rejects a name whose length is encoded in more bytes than necessary.
                 name::readable(name) && element(SEQUENCE, name) == **der
             })
         };

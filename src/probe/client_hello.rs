@@ -1,9 +1,12 @@
-//! A ClientHello that doesn't ask for a stapled OCSP answer.
+//! Removes rustls's request for a stapled OCSP response from the ClientHello.
 //!
-//! rustls always asks for one, and HAProxy never does. A server that sends an answer although nobody
-//! asked breaks the handshake with HAProxy; so that it does here, too, the question is taken out of
-//! three places: what is sent, the hash of the handshake, and what a client certificate signs in TLS
-//! 1.2.
+//! rustls always sends this request, and HAProxy never does. A server that sends an OCSP response
+//! without a request breaks its handshake with HAProxy, and the check must fail too. We therefore
+//! remove the request from three places:
+//!
+//! - the bytes that we send
+//! - the hash of the handshake
+//! - the message that a client certificate signs in TLS 1.2
 
 use std::sync::Arc;
 
@@ -13,12 +16,13 @@ use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 
 const CLIENT_HELLO: u8 = 1;
 const HANDSHAKE: u8 = 22;
-/// `status_request` with what rustls puts into it: OCSP, no responders, no extensions (RFC 6066, section
-/// 8).
+/// The extension `status_request` as rustls writes it: OCSP, no responders, no extensions (RFC
+/// 6066, section 8).
 const QUESTION: [u8; 9] = [0, 5, 0, 5, 1, 0, 0, 0, 0];
 
-/// Takes the question out of the first ClientHello of these messages. After a HelloRetryRequest, the
-/// hash of the first one and that request stand before the second (RFC 8446, section 4.4.1).
+/// Removes the request from the first ClientHello in these messages. After a HelloRetryRequest, the
+/// hash of the first ClientHello and the HelloRetryRequest precede the second ClientHello (RFC
+/// 8446, section 4.4.1).
 fn without_question(messages: &[u8]) -> Option<Vec<u8>> {
     const BEFORE: [u8; 2] = [254, 2];
     let (header, rest) = messages.split_first_chunk::<4>()?;
@@ -39,7 +43,7 @@ fn without_question(messages: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn body_without_question(body: &[u8]) -> Option<Vec<u8>> {
-    // Version and random, session id, cipher suites, compression methods.
+    // Skip version and random, session id, cipher suites, and compression methods.
     let session = 34 + 1 + usize::from(*body.get(34)?);
     let suites = body.get(session..)?.first_chunk()?;
     let compression = session + 2 + usize::from(u16::from_be_bytes(*suites));
@@ -50,7 +54,7 @@ fn body_without_question(body: &[u8]) -> Option<Vec<u8>> {
     Some([&body[..start], &(list.len() as u16).to_be_bytes(), &list].concat())
 }
 
-/// Where an extension begins in a list.
+/// Returns the position of an extension in a list, if rustls wrote it in the expected form.
 fn find(list: &[u8], wanted: u16) -> Option<usize> {
     let mut at = 0;
     loop {
@@ -62,8 +66,8 @@ fn find(list: &[u8], wanted: u16) -> Option<usize> {
     }
 }
 
-/// Takes the question out of records that are about to be sent.
-pub(super) fn ask_nothing(mut records: &[u8]) -> Vec<u8> {
+/// Removes the request from records before we send them.
+pub(super) fn remove_status_request(mut records: &[u8]) -> Vec<u8> {
     let mut sent = Vec::with_capacity(records.len());
     while let [kind, major, minor, high, low, rest @ ..] = records {
         let length = usize::from(u16::from_be_bytes([*high, *low])).min(rest.len());
@@ -80,7 +84,7 @@ pub(super) fn ask_nothing(mut records: &[u8]) -> Vec<u8> {
     sent
 }
 
-/// A hash of the handshake as it is sent.
+/// Hashes the handshake as we send it.
 pub(super) struct AsSent(pub &'static dyn Hash);
 
 impl Hash for AsSent {
@@ -150,7 +154,8 @@ impl SigningKey for SigningAsSent {
 struct SignerAsSent(Box<dyn Signer>);
 
 impl Signer for SignerAsSent {
-    /// The message is the whole handshake in TLS 1.2, and begins with spaces in TLS 1.3.
+    /// In TLS 1.2 the message is the whole handshake. In TLS 1.3 it begins with spaces and needs no
+    /// change.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         match without_question(message) {
             Some(sent) => self.0.sign(&sent),

@@ -1,4 +1,5 @@
-//! From a target to a connected socket: resolving, TCP, unix sockets, the PROXY header.
+//! Connects to a target: resolves its name, connects over TCP or a unix socket, and sends the PROXY
+//! header.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,12 +21,14 @@ use crate::failure::Failure;
 use crate::plan::{Host, ProxyHeader, Target};
 use crate::start::resolve_from_files_and_dns;
 
-/// How soon a full backlog of a unix socket is tried again; the kernel cannot wake us for it.
+/// The delay before a retry if the backlog of a unix socket is full. The kernel doesn't notify us
+/// when it has room.
 const UNIX_RETRY: Duration = Duration::from_millis(5);
-/// getaddrinfo's own needs are below this; the default of 2 MiB is as much as the whole check.
+/// The stack of a thread for a blocking call. getaddrinfo needs less than this. The default of 2
+/// MiB is as much memory as the whole check uses.
 const STACK: usize = 256 << 10;
 
-/// All addresses of a target, or the path of its socket.
+/// Returns all addresses of a target, or the path of its socket.
 pub fn addresses(target: &Target, deadline: Deadline) -> Result<Vec<Address>, Failure> {
     match target {
         Target::Unix(path) => Ok(vec![Address::Unix(path.display().to_string())]),
@@ -40,7 +43,7 @@ pub fn addresses(target: &Target, deadline: Deadline) -> Result<Vec<Address>, Fa
     }
 }
 
-/// An address to dial.
+/// An address to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// An IP address and a port.
@@ -58,14 +61,15 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// In a process of many checks: where no name server answers, a thread stays for up to a minute after its
-/// check.
+/// Limits the threads that resolve names in serve. If no name server answers, a thread lives for up
+/// to a minute after its check.
 static RESOLVERS: Calls = Calls::new(512);
-/// The kernel looks up the path of a unix socket, and the file system may not answer.
+/// Limits the threads that connect to unix sockets. The kernel looks up the socket's path, and the
+/// file system may not answer.
 static UNIX_CONNECTS: Calls = Calls::new(64);
 
-/// Asks the system's resolver, on a thread that is left behind when it does not answer in time:
-/// getaddrinfo knows no deadline.
+/// Asks the system's resolver on another thread. getaddrinfo has no deadline, so we abandon the
+/// thread if the resolver doesn't answer in time.
 fn resolve(name: &str, port: u16, deadline: Deadline) -> Result<Vec<Address>, Failure> {
     let question = (name.to_owned(), port);
     let found = RESOLVERS.run(deadline, STACK, move || {
@@ -83,7 +87,8 @@ fn resolve(name: &str, port: u16, deadline: Deadline) -> Result<Vec<Address>, Fa
 }
 
 impl NotDone {
-    /// The failure of a check that couldn't make a call. `purpose` is what the call's thread is for.
+    /// Returns the failure of a check that couldn't finish a call. `purpose` says what the call's
+    /// thread is for.
     fn into_failure(self, purpose: &str) -> Failure {
         match self {
             NotDone::Late => Failure::ConnectTimeout,
@@ -95,14 +100,16 @@ impl NotDone {
     }
 }
 
-/// Why a name has no address: by what the resolver said, unless it said nothing in time.
+/// Returns why a name has no address. `said` is the resolver's error, or `None` if the resolver
+/// didn't answer in time.
 fn unresolved(name: &str, said: Option<&str>) -> Failure {
     let configured = Path::new("/etc/resolv.conf").exists();
     unresolved_where(configured, name.to_owned(), said)
 }
 
-/// Where no name server is named, as in a chroot that was forgotten, glibc gives up at once and
-/// musl waits in vain for one on the loopback: more time would not help.
+/// Returns why a name has no address. If /etc/resolv.conf is missing, as in an incomplete chroot,
+/// glibc gives up immediately, and musl waits for a name server on the loopback address. More time
+/// wouldn't help, so this isn't reported as a time-out.
 fn unresolved_where(configured: bool, name: String, said: Option<&str>) -> Failure {
     let said = said.map(|said| said.trim_start_matches("failed to lookup address information: "));
     match (configured, said) {
@@ -121,8 +128,8 @@ fn unresolved_where(configured: bool, name: String, said: Option<&str>) -> Failu
     }
 }
 
-/// Connects to the first address that answers. Each gets its share of the time that is left, so
-/// that one that swallows packets does not hide the next.
+/// Connects to the first address that answers. Each address gets an equal share of the remaining
+/// time, so an address that drops packets doesn't use up the time of the next one.
 pub fn dial(
     addresses: &[Address],
     source: Option<SocketAddr>,
@@ -147,14 +154,14 @@ pub fn dial(
             Err(_) => left -= 1,
         }
     }
-    // Only a name can have addresses of the other IP version alone.
+    // No address has the IP version of `--source`, which can happen only for a name.
     let any = Address::Tcp(source.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0))));
     Err((Failure::Connect(Errno::AFNOSUPPORT), any))
 }
 
 fn stream(family: AddressFamily) -> Result<OwnedFd, Failure> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    // No descriptor or memory left is our trouble, not the backend's.
+    // If we run out of descriptors or memory, that isn't the backend's fault.
     socket_with(family, SocketType::STREAM, flags, None).map_err(|errno| match errno {
         Errno::AFNOSUPPORT => Failure::Connect(errno),
         errno => Failure::Internal(format!("no socket: {errno}")),
@@ -172,7 +179,7 @@ fn dial_tcp(
         AddressFamily::INET6
     })?;
     if let Some(source) = source {
-        // A fixed port must be usable again while its last connection is in TIME_WAIT.
+        // A fixed port must be reusable while its last connection is in TIME_WAIT.
         let reused = sockopt::set_socket_reuseaddr(&fd, source.port() != 0);
         reused
             .and_then(|()| bind(&fd, &source))
@@ -183,8 +190,8 @@ fn dial_tcp(
         Err(Errno::INPROGRESS) => established(&fd, deadline)?,
         Err(errno) => return Err(Failure::Connect(errno)),
     }
-    // Where nobody listens on a port of this host, the kernel may give the connection that very
-    // port as its own, and TCP connects it to itself (simultaneous open; RFC 9293, section 3.5).
+    // If no process listens on a port of this host, the kernel may choose that port as our own, and
+    // TCP then connects the socket to itself (simultaneous open; RFC 9293, section 3.5).
     if local_address(&fd) == Some(to) {
         return Err(Failure::Connect(Errno::CONNREFUSED));
     }
@@ -216,7 +223,7 @@ fn dial_unix(path: &Path, deadline: Deadline) -> Result<OwnedFd, Failure> {
         let (socket, path) = (fd.clone(), to.clone());
         let connected = UNIX_CONNECTS.run(deadline, STACK, move || connect(&socket, &path));
         match connected.map_err(|not_done| not_done.into_failure("for a unix socket"))? {
-            // The thread that called has let go of it.
+            // The thread has dropped its reference, so this is the only one.
             Ok(()) => return Arc::into_inner(fd).ok_or(Failure::ConnectTimeout),
             Err(Errno::AGAIN) => {
                 let left = deadline.remaining().ok_or(Failure::ConnectTimeout)?;
@@ -231,13 +238,14 @@ fn dial_unix(path: &Path, deadline: Deadline) -> Result<OwnedFd, Failure> {
 pub fn send_proxy_header(socket: &Socket, version: ProxyHeader) -> Result<(), Stop> {
     let header = match version {
         ProxyHeader::V1 => proxy_v1(socket).into_bytes(),
-        // Signature, version 2 and command LOCAL, family UNSPEC, no addresses.
+        // This header has the signature, version 2, command LOCAL, family UNSPEC and no addresses.
         ProxyHeader::V2Local => b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0".to_vec(),
     };
     socket.write_bytes(&header)
 }
 
-/// `PROXY TCP4 SOURCE DESTINATION SPORT DPORT`, or UNKNOWN where there are no IP addresses.
+/// Returns `PROXY TCP4 SOURCE DESTINATION SPORT DPORT`, or `PROXY UNKNOWN` if the socket has no IP
+/// addresses.
 fn proxy_v1(socket: &Socket) -> String {
     let local = local_address(socket);
     let peer = getpeername(socket)
@@ -269,7 +277,7 @@ mod tests {
     use super::{Calls, Deadline, Duration, STACK, unresolved_where};
 
     #[test]
-    fn without_a_name_server_silence_is_no_time_out() {
+    fn without_resolv_conf_an_unresolved_name_is_not_a_time_out() {
         let said = |configured, said| {
             let failure = unresolved_where(configured, "a.test".to_owned(), said);
             (failure.code().number(), failure.to_string())
@@ -301,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_was_not_begun_is_no_time_out() {
+    fn a_call_that_was_not_started_is_not_a_time_out() {
         static NONE: Calls = Calls::new(0);
         let deadline = Deadline::new(Instant::now(), Duration::from_secs(1));
         let not_done = NONE.run(deadline, STACK, || ()).expect_err("too many");

@@ -1,4 +1,4 @@
-//! The key exchanges that rustls leaves to us: X25519 with a key that is made once, and secp521r1.
+//! Our own key exchanges: X25519 that reuses an unused key, and secp521r1.
 
 use std::cell::RefCell;
 
@@ -12,13 +12,13 @@ use rustls::ffdhe_groups::FfdheGroup;
 use rustls::{Error, NamedGroup, PeerMisbehaved};
 
 thread_local! {
-    /// A key that was offered, but that nothing was agreed on with.
+    /// A key that was offered, but not used.
     static SPARE: RefCell<Option<Box<dyn ActiveKeyExchange>>> = const { RefCell::new(None) };
 }
 
-/// X25519, whose key outlives an offer in vain. A client offers a key for TLS 1.3 before it knows the
-/// server; with a server of TLS 1.2 rustls throws that away and makes another, which is a tenth of
-/// the whole check. Each key still serves one agreement at most.
+/// X25519 that keeps an unused key. A client offers a key for TLS 1.3 before it knows the server's
+/// version. If the server chooses TLS 1.2, rustls discards this key and creates another one, which
+/// costs a tenth of the whole check. Each key is still used for at most one agreement.
 #[derive(Debug)]
 pub(super) struct X25519ReusingOffer;
 
@@ -40,7 +40,7 @@ impl SupportedKxGroup for X25519ReusingOffer {
     }
 }
 
-/// A key on offer; there is one until it is agreed on.
+/// An offered key, or `None` after it was used.
 struct Offered(Option<Box<dyn ActiveKeyExchange>>);
 
 impl ActiveKeyExchange for Offered {
@@ -68,7 +68,7 @@ impl Drop for Offered {
     }
 }
 
-/// secp521r1 (RFC 8446, section 4.2.8.2), which ring does not have.
+/// secp521r1 (RFC 8446, section 4.2.8.2), which ring doesn't support.
 #[derive(Debug)]
 pub(super) struct Secp521r1;
 
@@ -81,7 +81,7 @@ struct Secp521r1Key {
 impl SupportedKxGroup for Secp521r1 {
     fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
         let random = default_provider().secure_random;
-        // Almost every number of 521 bits is a secret key.
+        // Almost every number of 521 bits is a valid secret key, so this loop hardly ever repeats.
         let secret = loop {
             let mut bytes = [0; 66];
             random.fill(&mut bytes)?;
@@ -124,7 +124,7 @@ mod tests {
     use super::{SupportedKxGroup, X25519, X25519ReusingOffer};
 
     #[test]
-    fn a_key_serves_again_if_nothing_was_agreed_on_and_only_then() {
+    fn only_an_unused_key_is_offered_again() {
         let start = || X25519ReusingOffer.start().expect("a key");
         let (first, second) = (start(), start());
         assert_ne!(first.pub_key(), second.pub_key());

@@ -1,4 +1,4 @@
-//! Whether a response meets the expectations.
+//! Judges a response by the expectations.
 
 use super::head::Head;
 use crate::deadline::Deadline;
@@ -7,32 +7,33 @@ use crate::options::expect::regex::GivenUp;
 use crate::options::expect::{Answer, Expectation, Part};
 use crate::plan::{Request, Share};
 
-/// What judges: the expectations, the head of the response, and the time there is.
+/// Judges a response by the request's expectations, before the deadline.
 pub(super) struct Judge<'a> {
     pub request: &'a Request,
     pub head: Head,
     pub deadline: Deadline,
 }
 
-/// How much of a body HAProxy's rules see by default: `tune.bufsize` less the head, in bytes.
+/// How many bytes of a body HAProxy's rules see by default: `tune.bufsize` minus the head.
 const HAPROXY_SEES: usize = 15 << 10;
 
-/// What was read of a body.
+/// The part of a body that was read.
 #[derive(Default)]
 pub(super) struct ReadBody {
     pub bytes: Vec<u8>,
-    /// There was more of it.
+    /// True if the body is longer.
     pub cut: bool,
-    /// All that is looked for was found: it does not matter what else there is.
+    /// True if all expectations are met, whatever the rest of the body contains.
     found: bool,
-    /// How much had come when regular expressions last looked at it.
+    /// The length of the body at the last evaluation of the expectations.
     looked_at: usize,
-    /// What it takes of the memory that checks share.
+    /// The body's share of the memory that all checks may use together.
     pub share: Option<Share>,
 }
 
 impl ReadBody {
-    /// Makes room for so many bytes more, of at most `limit`; returns `false` if no memory is left.
+    /// Makes room for `more` bytes, up to a capacity of `limit`. Returns false if no memory is
+    /// left.
     pub fn makes_room(&mut self, more: usize, limit: usize) -> bool {
         let (needed, capacity) = (self.bytes.len() + more, self.bytes.capacity());
         if needed <= capacity {
@@ -50,7 +51,7 @@ impl ReadBody {
 }
 
 impl Judge<'_> {
-    /// The first expectation of this part that is not met.
+    /// Returns the failure of the first expectation about this part that isn't met.
     pub fn first_unmet(&self, part: Part, body: &ReadBody) -> Result<(), Failure> {
         let rules = self.request.expectations.iter();
         let mut rules = rules.filter(|rule| rule.part() == part);
@@ -59,7 +60,8 @@ impl Judge<'_> {
             .map_or(Ok(()), Err)
     }
 
-    /// The failure of the first expectation of this part, which can't be judged because of a limit.
+    /// Returns a failure which says that the first expectation about this part can't be judged
+    /// because of a limit.
     pub fn undecided(&self, part: Part, limit: GivenUp) -> Failure {
         let mut rules = self.request.expectations.iter();
         let rule = rules.find(|rule| rule.part() == part);
@@ -70,13 +72,13 @@ impl Judge<'_> {
         }
     }
 
-    /// Why an expectation is not met, if it is not.
+    /// Returns why an expectation isn't met, or `None` if it's met.
     pub fn unmet(&self, rule: &Expectation, body: &ReadBody) -> Option<Failure> {
         let part = rule.part();
         if part == Part::Body && body.found {
             return None;
         }
-        // Of a body that was cut, nothing can be said to be absent.
+        // If the body was cut, we can't prove that something is absent.
         let provable = !(part == Part::Body && rule.is_negated() && body.cut);
         let expected = rule.to_string();
         match self.holds(rule, &body.bytes) {
@@ -106,13 +108,14 @@ impl Judge<'_> {
         })
     }
 
-    /// Whether a rule holds for as much of a body as HAProxy looks at.
+    /// Returns true if a rule holds for the part of a body that HAProxy looks at.
     fn holds_for_haproxy(&self, rule: &Expectation, body: &ReadBody) -> bool {
         let seen = &body.bytes[..body.bytes.len().min(HAPROXY_SEES)];
         self.holds(rule, seen) == Ok(true)
     }
 
-    /// Makes the early end of a body a failure of the negated rule that would be met without the rest.
+    /// Turns an early end of the body into a failure of the negated rule, if one exists. The
+    /// missing rest may contain what the rule forbids.
     pub fn body_ended(&self, failure: Failure) -> Failure {
         let rules = self.request.expectations.iter();
         let mut rules = rules.filter(|rule| rule.part() == Part::Body);
@@ -125,9 +128,9 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether the rest of the body does not matter: as in HAProxy, what has been found needs no end.
-    /// That something is absent, only the end can tell. Regular expressions look again when the body
-    /// has doubled.
+    /// Returns true if the rest of the body doesn't matter. As in HAProxy, a rule that has found
+    /// its text doesn't wait for the end of the body. A negated rule can be decided only when the
+    /// whole body has been read. Regular expressions run again only when the body has doubled.
     pub fn is_decided(&self, body: &mut ReadBody) -> bool {
         let rules = self.request.expectations.iter();
         let rules = rules.filter(|rule| rule.part() == Part::Body);
@@ -144,7 +147,7 @@ impl Judge<'_> {
         for rule in rules {
             match self.holds(rule, &body.bytes) {
                 Ok(true) => {}
-                // Nothing can be decided any more.
+                // No time is left, so more bytes wouldn't help.
                 Err(GivenUp::Time) => return true,
                 Ok(false) | Err(_) => return false,
             }
@@ -159,7 +162,7 @@ impl Judge<'_> {
 }
 
 impl Head {
-    /// The response with this body, as expectations look at it.
+    /// Returns the response with this body in the form that expectations use.
     fn answer<'a>(&'a self, body: &'a [u8]) -> Answer<'a> {
         Answer {
             status: &self.status,

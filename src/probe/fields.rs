@@ -1,15 +1,17 @@
-//! The lines of a message's head and trailers, byte by byte as HAProxy's parser takes them.
+//! Reads the lines of a message's head and trailers, byte by byte, with the rules of HAProxy's
+//! parser.
 
 use std::borrow::Cow;
 
-/// The longest name of a header field that HAProxy keeps (its HTX has a byte for it), in bytes.
+/// The longest name of a header field that HAProxy can store, in bytes. HTX, its internal format,
+/// has one byte for this length.
 const LONGEST_NAME: usize = 255;
 
-/// Why nothing was read.
+/// Why a line can't be read.
 pub(super) enum Stop {
-    /// More bytes are needed.
+    /// The line isn't complete yet.
     Incomplete,
-    /// It is wrong.
+    /// The line is invalid. The text says why.
     Wrong(String),
 }
 
@@ -17,10 +19,10 @@ pub(super) fn wrong<T>(what: &str) -> Result<T, Stop> {
     Err(Stop::Wrong(what.to_owned()))
 }
 
-/// Where reading has come to.
+/// A position in the bytes of a message.
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
-    /// How many bytes were read.
+    /// How many bytes have been read.
     pub at: usize,
 }
 
@@ -29,12 +31,12 @@ impl<'a> Cursor<'a> {
         Cursor { bytes, at: 0 }
     }
 
-    /// The next byte.
+    /// Returns the next byte without reading it.
     pub fn peek(&self) -> Result<u8, Stop> {
         self.bytes.get(self.at).copied().ok_or(Stop::Incomplete)
     }
 
-    /// Skips such bytes; gives what was skipped.
+    /// Skips bytes while `such` is true, and returns them.
     pub fn skip_while(&mut self, such: impl Fn(u8) -> bool) -> &'a [u8] {
         let rest = &self.bytes[self.at..];
         let length = rest.iter().position(|byte| !such(*byte));
@@ -43,7 +45,7 @@ impl<'a> Cursor<'a> {
         skipped
     }
 
-    /// Whether a line ends here, with CR LF or LF alone; goes on to the next if so.
+    /// If a line ends here, with CR LF or only LF, moves to the next line and returns true.
     pub fn line_end(&mut self) -> Result<bool, Stop> {
         match &self.bytes[self.at..] {
             [] | [b'\r'] => return Err(Stop::Incomplete),
@@ -55,8 +57,8 @@ impl<'a> Cursor<'a> {
         Ok(true)
     }
 
-    /// A field: its name, and its value without the blanks around it. The lines of a folded value are
-    /// joined with spaces (RFC 9112, section 5.2).
+    /// Reads a field and returns its name, and its value without surrounding blanks. The lines of a
+    /// folded value are joined with spaces (RFC 9112, section 5.2).
     pub fn field(&mut self) -> Result<(&'a [u8], Cow<'a, [u8]>), Stop> {
         let name = self.skip_while(is_token);
         if self.peek()? != b':' || name.is_empty() {
@@ -94,15 +96,16 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// A character of a field name (RFC 9110, section 5.6.2).
+/// Returns true for a character of a field name (RFC 9110, section 5.6.2).
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Whether these are the trailer fields of a chunked body, whole; their length if so.
+/// Reads the trailer fields of a chunked body. Returns their length, or `None` if they aren't
+/// complete yet.
 ///
 /// # Errors
-/// What is wrong with them.
+/// Returns what is wrong with the trailer fields.
 pub(super) fn trailers(bytes: &[u8]) -> Result<Option<usize>, String> {
     let mut cursor = Cursor::new(bytes);
     loop {

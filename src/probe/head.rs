@@ -1,5 +1,5 @@
-//! The head of a response, read as HAProxy reads it: what its parser takes, this takes, and the other
-//! way round. ureq's has rules of its own, by which healthy servers would be DOWN.
+//! Reads the head of a response. It accepts exactly what HAProxy's parser accepts. ureq's parser
+//! has different rules, with which some healthy servers would be DOWN.
 
 use std::borrow::Cow;
 
@@ -8,44 +8,47 @@ use super::fields::{Cursor, Stop, wrong};
 use crate::failure::Failure;
 use crate::options::expect::Field;
 
-/// What HAProxy gives a head by default: `tune.bufsize` less `tune.maxrewrite`, in bytes.
+/// The size of the longest head that HAProxy accepts by default, in bytes: `tune.bufsize` minus
+/// `tune.maxrewrite`.
 pub const DEFAULT_SIZE: usize = 15 << 10;
-/// The header fields that HAProxy takes by default: `tune.http.maxhdr` less the end of the head.
+/// The number of header fields that HAProxy accepts by default: `tune.http.maxhdr` minus the end of
+/// the head.
 const DEFAULT_FIELDS: usize = 100;
 
-/// How a head is read.
+/// Options for reading a head.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
-    /// Whether the request was HEAD, whose response has no body.
+    /// True if the request was HEAD, whose response has no body.
     pub no_body: bool,
-    /// Whether anybody asks for the fields.
+    /// True if an expectation needs the fields.
     pub keep_fields: bool,
-    /// `--max-head`: how long it may be, in bytes. `None` is HAProxy's default, also for the number
-    /// of fields.
+    /// The largest size in bytes (`--max-head`). `None` means HAProxy's defaults for the size and
+    /// the number of fields.
     pub max_size: Option<usize>,
-    /// What a WebSocket handshake must be answered with, if the key is ours.
+    /// The Sec-WebSocket-Accept that answers our key, if the request has sni-check's own key.
     pub websocket_accept: Option<&'static str>,
 }
 
 /// The head of a final response.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Head {
-    /// The digits of the status code, as they were sent.
+    /// The digits of the status code, exactly as the server sent them.
     pub status: String,
     /// The header fields as HAProxy's rules see them, if they are kept.
     pub fields: Vec<Field>,
-    /// `Server`.
+    /// The `Server` field.
     pub server: Option<String>,
-    /// `Location`.
+    /// The `Location` field.
     pub location: Option<String>,
-    /// How the body ends.
+    /// How the body is delimited.
     pub framing: Framing,
 }
 
-/// What stands at the start of these bytes: a whole head and its length, or the beginning of one.
+/// Reads the head at the start of `bytes`. Returns it and its length, or `None` if the head isn't
+/// complete yet.
 ///
 /// # Errors
-/// What is wrong with it, as soon as that can be seen.
+/// Returns what is wrong with the head, even before it's complete.
 pub(super) fn read(bytes: &[u8], reading: Reading) -> Result<Option<(Head, usize)>, Failure> {
     let size = reading.max_size.unwrap_or(DEFAULT_SIZE);
     let mut cursor = Cursor::new(bytes);
@@ -64,14 +67,14 @@ pub(super) fn read(bytes: &[u8], reading: Reading) -> Result<Option<(Head, usize
     }
 }
 
-/// What the fields say about the body.
+/// The fields that determine how the body is delimited.
 #[derive(Default)]
 struct Lengths {
     chunked: bool,
     length: Option<u64>,
 }
 
-/// What the fields say about a WebSocket.
+/// The fields of a WebSocket handshake.
 #[derive(Default)]
 struct WebSocket {
     upgrade: bool,
@@ -93,7 +96,7 @@ impl WebSocket {
         }
     }
 
-    /// Refuses a switch to WebSocket that does not answer the key, as HAProxy does.
+    /// Refuses a switch to WebSocket with a missing or wrong answer to the key, as HAProxy does.
     fn judge(&self, wanted: Option<&str>) -> Result<(), Stop> {
         match (&self.accept, wanted) {
             _ if !(self.upgrade && self.websocket) => Ok(()),
@@ -120,7 +123,7 @@ fn head(cursor: &mut Cursor<'_>, reading: Reading) -> Result<Head, Stop> {
         count += 1;
         if reading.max_size.is_none() && count > DEFAULT_FIELDS {
             return wrong(
-                "it has more than 100 header fields, all that HAProxy takes by default (tune.http.maxhdr); --max-head takes more",
+                "it has more than the 100 header fields that HAProxy accepts by default (tune.http.maxhdr); --max-head accepts more",
             );
         }
         websocket.add(name, &value);
@@ -131,7 +134,8 @@ fn head(cursor: &mut Cursor<'_>, reading: Reading) -> Result<Head, Stop> {
     Ok(head)
 }
 
-/// `HTTP/1.1 200 OK`: a version of this form, at least one digit, any reason or none.
+/// Reads a status line such as `HTTP/1.1 200 OK` and returns the digits of the status. The reason
+/// may be missing.
 fn status_line(cursor: &mut Cursor<'_>) -> Result<String, Stop> {
     const FORM: &[u8] = b"HTTP/d.d";
     for wanted in FORM {
@@ -149,7 +153,7 @@ fn status_line(cursor: &mut Cursor<'_>) -> Result<String, Stop> {
     let digits = cursor.skip_while(|byte| byte.is_ascii_digit());
     let status = String::from_utf8_lossy(digits).into_owned();
     let next = cursor.peek()?;
-    // HAProxy 3.2 takes up to three digits; those before it, more.
+    // HAProxy 3.2 accepts up to three digits. Older versions accept more.
     if !(1..=3).contains(&status.len()) || !b" \t\r\n".contains(&next) {
         return wrong("its status code is not a number");
     }
@@ -159,7 +163,7 @@ fn status_line(cursor: &mut Cursor<'_>) -> Result<String, Stop> {
 }
 
 impl Head {
-    /// Takes a field in, as HAProxy does.
+    /// Adds a field as HAProxy does.
     fn add(
         &mut self,
         name: &[u8],
@@ -172,7 +176,7 @@ impl Head {
         let mut seen = Cow::Borrowed(value);
         if is("transfer-encoding") {
             if lengths.chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                return wrong("its Transfer-Encoding is not chunked, once");
+                return wrong("its Transfer-Encoding must be chunked, and only once");
             }
             lengths.chunked = true;
         } else if is("content-length") {
@@ -196,7 +200,8 @@ impl Head {
         Ok(())
     }
 
-    /// How the body ends (RFC 9112, section 6.3). What does not count is not seen by rules either.
+    /// Returns how the body is delimited (RFC 9112, section 6.3). Removes fields that don't count,
+    /// so that rules don't see them, as in HAProxy.
     fn framing(&mut self, lengths: &Lengths, no_body: bool) -> Framing {
         let number = self.number();
         let mut hide = |hidden: &[&str]| {
@@ -220,19 +225,20 @@ impl Head {
         }
     }
 
-    /// The status code.
+    /// Returns the status code as a number.
     pub fn number(&self) -> u16 {
         self.status.parse().unwrap_or(0)
     }
 
-    /// Whether the final response is still to come (RFC 9110, section 15.2). HAProxy takes such a
-    /// response for the final one.
+    /// Returns true for an interim response, which the final response follows (RFC 9110, section
+    /// 15.2). HAProxy's check treats an interim response as the final one.
     pub fn is_interim(&self) -> bool {
         (100..200).contains(&self.number()) && self.number() != 101
     }
 }
 
-/// The one length that a Content-Length says, also as a list, and also beside an earlier one.
+/// Returns the length in a Content-Length. All numbers in its list, and an earlier Content-Length,
+/// must be equal.
 fn content_length(value: &[u8], earlier: Option<u64>) -> Result<u64, Stop> {
     let mut length = earlier;
     for item in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
@@ -241,13 +247,13 @@ fn content_length(value: &[u8], earlier: Option<u64>) -> Result<u64, Stop> {
         let number = number.and_then(|number| number.parse().ok());
         match number {
             Some(number) if length.is_none_or(|length| length == number) => length = Some(number),
-            _ => return wrong("its Content-Length is not one number"),
+            _ => return wrong("its Content-Length is not a single number"),
         }
     }
     length.ok_or(Stop::Incomplete)
 }
 
-/// What rules see of a Connection: HAProxy takes out what concerns only it and the server.
+/// Returns the part of a Connection field that rules see. HAProxy removes `close` and `keep-alive`.
 fn connection(value: &[u8]) -> Vec<u8> {
     let own = |item: &[u8]| {
         item.eq_ignore_ascii_case(b"close")
@@ -303,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_haproxy_takes_is_taken() {
+    fn unusual_heads_that_haproxy_accepts_are_accepted() {
         for (text, status) in [
             ("HTTP/1.1 200\r\n\r\n", "200"),
             ("\r\n\nHTTP/1.0 200 \x01\x7f\n\n", "200"),
@@ -359,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn how_the_body_ends() {
+    fn the_head_determines_how_the_body_is_delimited() {
         for (text, framing) in [
             ("HTTP/1.1 200 OK\r\n\r\n", Framing::UntilClosed),
             (
@@ -388,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_do_not_see_what_haproxy_takes_out() {
+    fn rules_do_not_see_fields_that_haproxy_removes() {
         assert_eq!(fields("Connection: close"), []);
         assert_eq!(
             fields("Connection: Keep-Alive, x, close"),
@@ -402,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_as_long_as_haproxy_takes_unless_more_is_allowed() {
+    fn the_size_of_a_head_is_limited_as_in_haproxy_or_by_max_head() {
         let many = |count| format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(count));
         let long = |length| format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "y".repeat(length));
         let max = |text: &str, max_size| {

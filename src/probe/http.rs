@@ -1,4 +1,4 @@
-//! One HTTP/1.1 exchange, and the expectations of its response.
+//! Makes one HTTP/1.1 request and judges its response by the expectations.
 
 use std::time::{Duration, Instant};
 
@@ -16,21 +16,21 @@ use crate::options::expect::Part;
 use crate::options::expect::regex::GivenUp;
 use crate::plan::Request;
 
-/// What is kept of a healthy response.
+/// The facts about a response that we report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// Its status code.
+    /// The status code.
     pub status: u16,
-    /// Its `Server` field.
+    /// The `Server` field.
     pub server: Option<String>,
-    /// Where a redirect points.
+    /// The target of a redirect.
     pub location: Option<String>,
 }
 
 /// Sends the request and judges the response. A wrong status is reported even if the body never comes.
 ///
 /// # Errors
-/// The first expectation that is not met, or why there is no response to judge.
+/// Returns the first expectation that isn't met, or why the server gave no response.
 pub fn exchange<S: Stream>(stream: S, request: &Request) -> Result<Response, Failure> {
     let (mut connection, judge) = send(stream, request)?;
     judge.first_unmet(Part::Status, &ReadBody::default())?;
@@ -41,17 +41,19 @@ pub fn exchange<S: Stream>(stream: S, request: &Request) -> Result<Response, Fai
     Ok(kept(&judge.head))
 }
 
-/// How long a server that doesn't close its connection is listened to after its response. HAProxy, which
-/// takes a little longer to look, sees a reset or an alert that follows at once.
+/// How long we watch the connection after the response if the server doesn't close it. HAProxy
+/// reads a little later than we do, and so it sees a reset or an alert that follows the response
+/// immediately.
 const END_OF_CONNECTION: Duration = Duration::from_millis(1);
 
-/// What came of each expectation, in the order of the request's; `None` is one that is met.
+/// The result of each expectation, in the request's order. `None` means that the expectation is
+/// met.
 pub type Examined = Vec<Option<Failure>>;
 
-/// Sends the request and says of each expectation what came of it.
+/// Sends the request and returns the result of every expectation.
 ///
 /// # Errors
-/// Why there is no response to judge.
+/// Returns why the server gave no response.
 pub fn examine<S: Stream>(stream: S, request: &Request) -> Result<(Response, Examined), Failure> {
     let (mut connection, judge) = send(stream, request)?;
     let body = connection.read_body(&judge);
@@ -94,18 +96,18 @@ fn send<S: Stream>(stream: S, request: &Request) -> Result<(Connection<S>, Judge
     Ok((connection, judge))
 }
 
-/// The connection after the request.
+/// A connection on which the request has been sent.
 struct Connection<S> {
     stream: S,
-    /// What has come and wasn't understood yet.
+    /// Received bytes that haven't been parsed yet.
     received: Vec<u8>,
 }
 
-/// How much is read at a time. Most responses to a check fit into this.
+/// How many bytes are read at a time. Most responses to a check fit into this.
 const PART: usize = 4 << 10;
 
 impl<S: Stream> Connection<S> {
-    /// Waits for bytes of the peer. Returns whether there are more.
+    /// Waits for bytes of the peer. Returns false at the end of the stream.
     fn receive(&mut self) -> Result<bool, TlsStop> {
         let start = self.received.len();
         self.received.resize(start + PART, 0);
@@ -115,7 +117,7 @@ impl<S: Stream> Connection<S> {
         Ok(length? > 0)
     }
 
-    /// Reads the head of the final response. Interim responses before it only announce it.
+    /// Reads the head of the final response and skips interim responses before it.
     fn read_head(&mut self, reading: Reading) -> Result<Head, TlsStop> {
         loop {
             let read = head::read(&self.received, reading).map_err(TlsStop::Tls)?;
@@ -127,8 +129,8 @@ impl<S: Stream> Connection<S> {
             };
             self.received.drain(..length);
             if !head.is_interim() {
-                // As in HAProxy, chunks that came with the head must be right, even if no rule looks
-                // at the body.
+                // As in HAProxy, chunks that arrive with the head must be valid, even if no rule
+                // looks at the body.
                 if let Framing::Chunked(_) = head.framing {
                     let mut framing = head.framing;
                     framing
@@ -150,8 +152,8 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Reads the body as far as the expectations need it: to its end, to `--max-body`, or until every
-    /// rule is decided.
+    /// Reads as much of the body as the expectations need: to its end, up to `--max-body`, or until
+    /// every rule is decided.
     fn read_body(&mut self, judge: &Judge<'_>) -> Result<ReadBody, Failure> {
         let limit = usize::try_from(judge.request.max_body).unwrap_or(usize::MAX);
         let mut body = ReadBody::default();
@@ -175,7 +177,7 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Reads some more of the body. Returns whether there was more.
+    /// Reads more of the body. Returns false if the body is complete.
     fn more_of_body(&mut self, framing: &mut Framing, body: &mut Vec<u8>) -> Result<bool, TlsStop> {
         let before = body.len();
         loop {
@@ -202,7 +204,7 @@ fn not_http(what: String) -> TlsStop {
 }
 
 impl TlsStop {
-    /// What it means once the handshake is complete.
+    /// Returns the failure that this stop means after the handshake.
     pub(super) fn into_failure(self, head_read: bool) -> Failure {
         match self {
             TlsStop::Transport(Stop::Deadline) => Failure::ResponseTimeout { head_read },

@@ -1,4 +1,4 @@
-//! What OpenSSL refuses in a server's messages, and rustls lets pass.
+//! Rejects messages of a server that OpenSSL rejects and rustls accepts.
 
 use rustls::{ContentType, HandshakeType};
 
@@ -22,11 +22,11 @@ use Place::{
     ServerHello13 as Hello13,
 };
 
-/// `signature_algorithms_cert`.
+/// The extension `signature_algorithms_cert`.
 const SIGNATURE_ALGORITHMS_CERT: u16 = 50;
 
-/// Every extension that OpenSSL 3.0 knows, and the messages in which it accepts each from a server that
-/// was sent HAProxy's ClientHello. OpenSSL ignores extensions that it doesn't know.
+/// Every extension that OpenSSL 3.0 knows, and the messages in which it accepts the extension after
+/// HAProxy's ClientHello. OpenSSL ignores extensions that it doesn't know.
 const KNOWN: [(u16, &[Place]); 24] = [
     (0, &[Hello12, Encrypted]),
     (1, &[Hello12, Encrypted]),
@@ -54,14 +54,14 @@ const KNOWN: [(u16, &[Place]); 24] = [
     (13172, &[Hello12]),
 ];
 
-/// Extensions that OpenSSL knows from 3.2 on. Earlier releases ignore them everywhere.
+/// Extensions that OpenSSL knows since 3.2. Earlier releases ignore them everywhere.
 const KNOWN_LATER: [(u16, &[Place]); 3] = [
     (19, &[Hello12, Encrypted]),
     (20, &[Hello12, Encrypted]),
     (27, &[Request]),
 ];
 
-/// Refuses an extension in a message where it has no place.
+/// Rejects an extension in a message where OpenSSL doesn't accept it.
 pub(super) fn extensions(place: Place, list: &[u8]) -> Result<(), Failure> {
     for (kind, content) in Extensions(list) {
         let is_misplaced = |known: &[(u16, &[Place])]| {
@@ -89,7 +89,8 @@ fn is_list_of_schemes(content: &[u8]) -> bool {
     matches!(vector16(content), Some((list, [])) if !list.is_empty() && list.len() % 2 == 0)
 }
 
-/// Extensions, each with its type and content. It ends where the bytes end or can't be read.
+/// Iterates over the types and contents of extensions. It stops at the end of the bytes, and at
+/// bytes that can't be read.
 pub(super) struct Extensions<'a>(pub &'a [u8]);
 
 impl<'a> Iterator for Extensions<'a> {
@@ -103,30 +104,30 @@ impl<'a> Iterator for Extensions<'a> {
     }
 }
 
-/// Content with a length of two bytes before it, and what follows.
+/// Splits off content with a two-byte length before it. Returns the content and the rest.
 fn vector16(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
 
-/// Content with a length of one byte before it, and what follows.
+/// Splits off content with a one-byte length before it. Returns the content and the rest.
 fn vector8(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first()?;
     rest.split_at_checked(usize::from(*length))
 }
 
-/// Content with a length of three bytes before it, and what follows.
+/// Splits off content with a three-byte length before it. Returns the content and the rest.
 fn vector24(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let ([a, b, c], rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(u32::from_be_bytes([0, *a, *b, *c]) as usize)
 }
 
-/// Looks at the decrypted records of one direction and key.
+/// Inspects the records that are decrypted with one key.
 pub(super) struct Inspector {
     tls13: bool,
-    /// Whether a record came before.
+    /// True after the first record.
     begun: bool,
-    /// The beginning of a handshake message whose end has not come yet.
+    /// The beginning of a handshake message that isn't complete yet.
     partial: Vec<u8>,
 }
 
@@ -139,7 +140,7 @@ impl Inspector {
         }
     }
 
-    /// Refuses a record that OpenSSL would refuse.
+    /// Rejects a record that OpenSSL would reject.
     pub fn look(&mut self, kind: ContentType, content: &[u8]) -> Result<(), Failure> {
         let is_first = !std::mem::replace(&mut self.begun, true);
         match kind {
@@ -159,7 +160,8 @@ impl Inspector {
         }
     }
 
-    /// TLS 1.2 has warnings; TLS 1.3 ignores the level.
+    /// Rejects an alert that ends the connection for OpenSSL. TLS 1.2 has warnings. TLS 1.3 ignores
+    /// an alert's level.
     fn alert(&self, content: &[u8]) -> Result<(), Failure> {
         const NO_RENEGOTIATION: u8 = 100;
         match content {
@@ -193,7 +195,7 @@ impl Inspector {
     }
 }
 
-/// Refuses a message of TLS 1.3. What is malformed, rustls refuses.
+/// Rejects a TLS 1.3 message with misplaced extensions. rustls rejects malformed messages.
 fn message(kind: HandshakeType, body: &[u8]) -> Result<(), Failure> {
     let list = |bytes| vector16(bytes).map_or(&[][..], |(list, _)| list);
     let after_context = || vector8(body).map_or(&[][..], |(_, rest)| rest);

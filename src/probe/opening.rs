@@ -1,4 +1,4 @@
-//! What a peer says first, byte by byte. It may not be TLS at all, and rustls doesn't look at
+//! Records the first bytes of the peer. They may not be TLS at all, and rustls doesn't check
 //! everything in a ServerHello.
 
 use std::io::Read;
@@ -20,13 +20,14 @@ pub(super) struct Opening {
 const RENEGOTIATION_INFO: u16 = 0xff01;
 /// The extension supported_versions (RFC 8446, section 4.2.1).
 const SUPPORTED_VERSIONS: u16 = 43;
-/// Where the session id of a ClientHello begins, with its length, and where it ends at the latest: after
-/// the headers of the record and the message, the version and the random.
+/// The position of the session id's length in a ClientHello: after the headers of the record and
+/// the message, the version and the random.
 const SESSION_ID: usize = 5 + 4 + 2 + 32;
+/// The end of the longest session id.
 const SESSION_ID_END: usize = SESSION_ID + 1 + 32;
 
 impl Opening {
-    /// Hands through what is read, and keeps it if it is still the opening.
+    /// Returns a reader that also keeps the bytes up to the end of the ServerHello.
     pub fn listen<'a>(&'a mut self, from: &'a mut dyn Read) -> Listening<'a> {
         Listening {
             from,
@@ -34,7 +35,7 @@ impl Opening {
         }
     }
 
-    /// Keeps the start of the ClientHello, which is what is sent first.
+    /// Keeps the start of the first records that we send, which contain the ClientHello.
     pub fn sends(&mut self, records: &[u8]) {
         if self.sent.is_empty() {
             let end = records.len().min(SESSION_ID_END);
@@ -42,12 +43,13 @@ impl Opening {
         }
     }
 
-    /// A record's content type and major version (RFC 8446, section 5.1).
+    /// Returns true if the bytes start with a TLS record's content type and major version (RFC
+    /// 8446, section 5.1).
     pub fn looks_like_tls(&self) -> bool {
         matches!(self.bytes[..], [20..=23, 3, ..])
     }
 
-    /// What the peer says first, where it is text: the greeting of another protocol.
+    /// Returns the first line if it's text, which is the greeting of another protocol.
     pub fn first_line(&self) -> Option<String> {
         if let Some(greeting) = self.mysql() {
             return Some(greeting);
@@ -59,9 +61,10 @@ impl Opening {
         text.then(|| String::from_utf8_lossy(line).into_owned())
     }
 
-    /// The first packet of a MySQL or MariaDB server, as text: its version, or why it refuses us.
+    /// Returns the text in the first packet of a MySQL or MariaDB server: its version, or why it
+    /// refuses us.
     fn mysql(&self) -> Option<String> {
-        // The length of the packet, its number 0, then version 10 of the protocol or an error.
+        // A packet has its length, its number 0, and then protocol version 10 or an error.
         let text = match &self.bytes[..] {
             [_, _, 0, 0, 10, version @ ..] => version.split(|byte| *byte == 0).next()?,
             [_, _, 0, 0, 0xff, _, _, error @ ..] => error,
@@ -72,7 +75,8 @@ impl Opening {
         (text.len() >= 3).then(|| format!("MySQL: {}", String::from_utf8_lossy(&text)))
     }
 
-    /// A warning before the ServerHello that ends the handshake for OpenSSL, where rustls goes on.
+    /// Returns a warning before the ServerHello that makes OpenSSL end the handshake. rustls
+    /// ignores such warnings.
     pub fn ending_warning(&self) -> Option<AlertDescription> {
         let alerts = contents(ALERT, &self.bytes);
         let mut described = alerts.chunks(2).filter_map(|alert| alert.get(1));
@@ -83,17 +87,18 @@ impl Opening {
         described.find_map(|alert| ends.into_iter().find(|end| u8::from(*end) == *alert))
     }
 
-    /// Whether the server chose TLS 1.3 in a ServerHello whose legacy_version isn't TLS 1.2.
+    /// Returns true if the server chose TLS 1.3 in a ServerHello whose legacy_version isn't TLS
+    /// 1.2.
     pub fn has_odd_legacy_version(&self) -> bool {
         let messages = contents(HANDSHAKE, &self.bytes);
         let mut hellos = server_hellos(&messages);
         hellos.any(|hello| hello.is_tls13() && hello.version != [3, 3])
     }
 
-    /// Refuses a ServerHello that OpenSSL refuses and rustls doesn't.
+    /// Rejects a ServerHello that OpenSSL rejects and rustls accepts.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Returns what is wrong with the ServerHello.
     pub fn judge(&self, offers_tls13: bool) -> Result<(), Failure> {
         let messages = contents(HANDSHAKE, &self.bytes);
         for hello in server_hellos(&messages) {
@@ -126,8 +131,8 @@ const HELLO_RETRY_REQUEST: [u8; 32] = [
     0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 ];
 
-/// The end of a random by which a server says that it knows TLS 1.2 at least, though it chose an older
-/// version (RFC 8446, section 4.1.3). OpenSSL refuses it in a ServerHello of TLS 1.2, too.
+/// The end of the random of a server that supports TLS 1.2 or later but chose an older version (RFC
+/// 8446, section 4.1.3). OpenSSL rejects it in a TLS 1.2 ServerHello too.
 const DOWNGRADE_TO_TLS11: &[u8] = b"DOWNGRD\0";
 
 /// A ServerHello or HelloRetryRequest.
@@ -139,13 +144,13 @@ struct ServerHello<'a> {
 }
 
 impl<'a> ServerHello<'a> {
-    /// Reads its body (RFC 5246, section 7.4.1.3).
+    /// Reads the body of the message (RFC 5246, section 7.4.1.3).
     fn read(body: &'a [u8]) -> Option<ServerHello<'a>> {
         let (version, rest) = body.split_first_chunk()?;
         let (random, rest) = rest.split_at_checked(32)?;
         let (session, rest) = rest.split_first()?;
         let (session_id, rest) = rest.split_at_checked(usize::from(*session))?;
-        // Cipher suite and compression, then the length of the extensions.
+        // Skip the cipher suite, the compression and the length of the extensions.
         Some(ServerHello {
             version: *version,
             random,
@@ -169,7 +174,7 @@ impl<'a> ServerHello<'a> {
             return Err(Failure::TlsViolated(what));
         }
         inspect::extensions(Place::ServerHello12, self.extensions)?;
-        // In a first handshake there is nothing to bind to (RFC 5746, section 3.4).
+        // In a first handshake, the extension must be empty (RFC 5746, section 3.4).
         match self.extension(RENEGOTIATION_INFO) == Some(&[0]) {
             true => Ok(()),
             false => Err(Failure::UnsafeRenegotiation),
@@ -177,17 +182,17 @@ impl<'a> ServerHello<'a> {
     }
 }
 
-/// A ServerHello of TLS 1.2 with all that may be in it, in records of a byte each.
+/// How many bytes are kept at most: enough for the longest usual ServerHello in one-byte records.
 const ENOUGH: usize = 2048;
 
-/// A record's type.
+/// Types of records.
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 
-/// How much of a line is shown.
+/// How many bytes of a line are shown.
 const LONGEST_LINE: usize = 64;
 
-/// What the records of this type hold so far.
+/// Returns the joined contents of all records of this type.
 fn contents(of: u8, mut records: &[u8]) -> Vec<u8> {
     let mut messages = Vec::new();
     while let [kind, _, _, high, low, rest @ ..] = records {
@@ -201,7 +206,7 @@ fn contents(of: u8, mut records: &[u8]) -> Vec<u8> {
     messages
 }
 
-/// The ServerHellos that are complete, a HelloRetryRequest among them.
+/// Returns the complete ServerHellos at the start of these messages, including HelloRetryRequests.
 fn server_hellos(mut messages: &[u8]) -> impl Iterator<Item = ServerHello<'_>> {
     const SERVER_HELLO: u8 = 2;
     std::iter::from_fn(move || {
@@ -213,7 +218,7 @@ fn server_hellos(mut messages: &[u8]) -> impl Iterator<Item = ServerHello<'_>> {
     })
 }
 
-/// See [`Opening::listen`].
+/// The reader that [`Opening::listen`] returns.
 pub(super) struct Listening<'a> {
     from: &'a mut dyn Read,
     opening: &'a mut Opening,
@@ -238,7 +243,8 @@ impl Read for Listening<'_> {
 mod tests {
     use super::{Failure, Opening};
 
-    /// A ServerHello with these extensions, in records of so many bytes, after a warning.
+    /// Returns a warning and a ServerHello with these extensions, in records of at most `record`
+    /// bytes.
     fn hello(extensions: &[u8], record: usize) -> Vec<u8> {
         let body = [&[3, 3], &[7; 32][..], &[0, 0xc0, 0x2f, 0], extensions].concat();
         let message = [&[2, 0, 0, body.len() as u8], &body[..]].concat();
@@ -254,7 +260,7 @@ mod tests {
         let mut opening = Opening::default();
         let mut from = &bytes[..];
         let mut listening = opening.listen(&mut from);
-        // As it comes over a network: in pieces.
+        // Read in pieces, as from a network.
         while std::io::Read::read(&mut listening, &mut [0; 7]).expect("a slice") > 0 {}
         opening
     }
@@ -289,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_greeting_is_a_line_of_text() {
+    fn the_first_line_of_text_is_the_greeting() {
         let line = |bytes: &[u8]| opening(bytes.to_vec()).first_line();
         assert_eq!(
             line(b"220 mail ESMTP\r\nx").as_deref(),

@@ -1,4 +1,5 @@
-//! ureq writes the request. It reads nothing: its rules for heads and framings aren't HAProxy's.
+//! Lets ureq write the request. ureq doesn't read the response, because its rules for heads and
+//! framing differ from HAProxy's.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,7 +19,7 @@ use crate::plan::Request;
 /// Writes the request to the stream, and returns the stream.
 ///
 /// # Errors
-/// Why the request can't be written.
+/// Returns why the request can't be written.
 pub(super) fn write<S: Stream>(stream: S, request: &Request) -> Result<S, Failure> {
     let writing = Writing {
         stream: Some(stream),
@@ -43,12 +44,13 @@ pub(super) fn write<S: Stream>(stream: S, request: &Request) -> Result<S, Failur
             Err(cause) => Err(Failure::Internal(cause.to_string())),
         },
         Ok(Err(error)) => Err(Failure::Internal(error.to_string())),
-        Ok(Ok(_)) => Err(Failure::Internal("a response out of nothing".to_owned())),
+        Ok(Ok(_)) => Err(Failure::Internal("ureq read a response".to_owned())),
         Err(error) => Err(Failure::Internal(error.to_string())),
     }
 }
 
-/// The size of a buffer into which each line of the request fits: ureq writes no line in two parts.
+/// Returns the size of a buffer that holds any line of the request. ureq can't write a line in two
+/// parts.
 fn longest_line(request: &Request) -> usize {
     const USUAL: usize = 4 << 10;
     let uri = request.uri.path_and_query();
@@ -56,11 +58,12 @@ fn longest_line(request: &Request) -> usize {
     let first = request.method.as_str().len() + uri;
     let fields = request.headers.iter();
     let fields = fields.map(|(name, value)| name.as_str().len() + value.len());
-    // The spaces, the version, the colon and the line end.
+    // 16 bytes are enough for the spaces, the version, the colon and the line end.
     fields.fold(first, usize::max).saturating_add(16).max(USUAL)
 }
 
-/// Our own deadline keeps the time, one for all phases. ureq obeys no proxy of the environment.
+/// Returns ureq's configuration. It has no time-outs, because our own deadline covers all phases.
+/// It ignores proxies in the environment.
 fn config() -> Config {
     Config::builder()
         .allow_non_standard_methods(true)
@@ -69,7 +72,8 @@ fn config() -> Config {
         .build()
 }
 
-/// What ureq's call ends with: the stream with the request on its way, or why it isn't.
+/// The error that ends ureq's call. It holds the stream on which the request was sent, or why it
+/// wasn't sent.
 struct Written<S>(Result<S, TlsStop>);
 
 impl<S> fmt::Debug for Written<S> {
@@ -92,7 +96,7 @@ impl<S: Stream> From<Written<S>> for Error {
     }
 }
 
-/// The connection as ureq sees it, until ureq wants to read.
+/// The connection that ureq writes to. When ureq wants to read, the connection ends ureq's call.
 #[derive(Debug)]
 struct Writing<S> {
     stream: Option<S>,
@@ -114,7 +118,8 @@ impl<S: Stream> Transport for Writing<S> {
         }
     }
 
-    /// The request is out. As HAProxy does, its body follows at once, whatever `Expect` says.
+    /// Ends ureq's call when the request is sent. Like HAProxy, we send the body immediately, even
+    /// with `Expect: 100-continue`.
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         if timeout.reason == Timeout::Await100 {
             return Err(Error::Timeout(Timeout::Await100));
@@ -124,7 +129,7 @@ impl<S: Stream> Transport for Writing<S> {
     }
 
     fn is_open(&mut self) -> bool {
-        false // There is one request for each connection.
+        false // Each connection has only one request.
     }
 
     fn is_tls(&self) -> bool {
@@ -132,7 +137,8 @@ impl<S: Stream> Transport for Writing<S> {
     }
 }
 
-/// Gives ureq the connection that is already made: the phases are ours to tell apart.
+/// Passes the existing connection to ureq. We connect ourselves, because we report each phase
+/// separately.
 #[derive(Debug)]
 struct Handover<S>(Mutex<Option<Writing<S>>>);
 
@@ -148,7 +154,7 @@ impl<S: Stream> Connector for Handover<S> {
     }
 }
 
-/// ureq wants an address for the connector, which doesn't use it.
+/// Returns a dummy address. ureq requires an address, but our connector doesn't use it.
 #[derive(Debug)]
 struct NoResolver;
 

@@ -1,4 +1,4 @@
-//! A connected socket on which nothing waits beyond the deadline.
+//! A connected socket whose operations never wait beyond the deadline.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,12 +18,12 @@ pub struct Socket {
     deadline: Deadline,
 }
 
-/// Why nothing more came or went.
+/// Why reading or writing stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// The deadline passed.
     Deadline,
-    /// The peer, or the network, ended the connection.
+    /// The peer or the network ended the connection.
     Closed(Closed),
 }
 
@@ -38,17 +38,17 @@ impl Socket {
         Socket { fd, deadline }
     }
 
-    /// The time that is left until the deadline.
+    /// Returns the time until the deadline.
     pub fn time_left(&self) -> Duration {
         self.deadline.remaining().unwrap_or_default()
     }
 
-    /// Waits until there is something to read, or the end of the stream.
+    /// Waits for bytes to read, or for the end of the stream.
     pub fn wait_readable(&self) -> Result<(), Stop> {
         wait(&self.fd, PollFlags::IN, self.deadline)
     }
 
-    /// Waits until there is something to read, but not longer than this.
+    /// Waits for bytes to read, but not longer than `patience`.
     pub fn wait_a_little(&self, patience: Duration) {
         if let Ok(patience) = Timespec::try_from(patience.min(self.time_left()))
             && patience != Timespec::default()
@@ -57,7 +57,7 @@ impl Socket {
         }
     }
 
-    /// Writes all that `write` has, which it is called for again and again until it has no more.
+    /// Calls `write` until it returns false, and waits whenever the socket isn't writable.
     pub fn write_all(
         &self,
         mut write: impl FnMut(&mut dyn Write) -> io::Result<bool>,
@@ -84,7 +84,8 @@ impl Socket {
         })
     }
 
-    /// Writes once, without waiting: for parting words that nobody depends on.
+    /// Writes once, without waiting. Use it only for a farewell such as close_notify, which may be
+    /// lost.
     pub fn write_once(
         &self,
         write: impl FnOnce(&mut dyn Write) -> io::Result<usize>,
@@ -92,7 +93,8 @@ impl Socket {
         write(&mut Half(&self.fd))
     }
 
-    /// Reads once, without waiting, by way of `read`. 0 bytes are the end of the stream.
+    /// Calls `read` once, without waiting. Returns 0 at the end of the stream, and `None` if no
+    /// bytes are available.
     pub fn read_some(
         &self,
         read: impl FnOnce(&mut dyn Read) -> io::Result<usize>,
@@ -110,7 +112,8 @@ impl AsFd for Socket {
     }
 }
 
-/// What an error of a non-blocking call means; `None` is "not now".
+/// Returns the meaning of a non-blocking call's error, or `None` if the call should be repeated
+/// later.
 fn stop_or_wait(error: &io::Error) -> Option<Stop> {
     match Errno::from_io_error(error) {
         Some(Errno::AGAIN | Errno::INTR) => None,
@@ -133,7 +136,7 @@ pub(super) fn wait(fd: impl AsFd, events: PollFlags, deadline: Deadline) -> Resu
     }
 }
 
-/// One direction of the socket, as rustls wants it.
+/// The socket as `Read` and `Write`, which rustls needs.
 struct Half<'a>(&'a OwnedFd);
 
 impl Read for Half<'_> {

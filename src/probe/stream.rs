@@ -1,4 +1,4 @@
-//! What an HTTP exchange runs over.
+//! The interface between the HTTP exchange and its transport.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -6,39 +6,40 @@ use std::time::Duration;
 use super::socket::Stop;
 use crate::failure::Failure;
 
-/// What an exchange runs over: TLS in a check, any bytes in a test.
+/// The transport of an HTTP exchange: TLS in a check, any bytes in a test.
 pub trait Stream: Debug + Send + Sync + 'static {
     /// Sends all of `bytes`.
     ///
     /// # Errors
-    /// Why they cannot be sent.
+    /// Returns why the bytes can't be sent.
     fn send(&mut self, bytes: &[u8]) -> Result<(), TlsStop>;
 
-    /// Waits for bytes of the peer and puts them into `buffer`; 0 are the end in order.
+    /// Waits for bytes of the peer and writes them to `buffer`. Returns 0 if the peer has closed
+    /// the stream normally.
     ///
     /// # Errors
-    /// Why no more come.
+    /// Returns why no more bytes arrive.
     fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TlsStop>;
 
-    /// Looks at what comes within this time after a complete response. Bytes don't matter; HAProxy's
-    /// check fails by an alert or a reset.
+    /// Watches the connection for this time after a complete response. More bytes don't matter, but
+    /// an alert or a reset makes HAProxy's check fail.
     ///
     /// # Errors
-    /// How the connection ended, if not in order.
+    /// Returns how the connection ended, if the peer didn't close it normally.
     fn look_at_end(&mut self, _patience: Duration) -> Result<(), Failure> {
         Ok(())
     }
 
-    /// How long the exchange may still take.
+    /// Returns the time that is left for the exchange.
     fn time_left(&self) -> Duration;
 }
 
-/// Why the stream gave no more bytes.
+/// Why sending or receiving stopped.
 #[derive(Debug)]
 pub enum TlsStop {
-    /// The transport's end.
+    /// The transport stopped.
     Transport(Stop),
-    /// TLS's end.
+    /// TLS or HTTP failed.
     Tls(Failure),
 }
 

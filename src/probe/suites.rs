@@ -1,5 +1,5 @@
-//! ring's cipher suites, with an [`Inspector`] of every record that they decrypt: rustls keeps the
-//! handshake of TLS 1.3 to itself.
+//! ring's cipher suites with an [`Inspector`] that sees every decrypted record. rustls has no other
+//! way to see the messages of a TLS 1.3 handshake.
 
 use std::sync::{Arc, LazyLock};
 
@@ -17,8 +17,9 @@ use super::client_hello::AsSent;
 use super::inspect::Inspector;
 use crate::failure::Failure;
 
-/// Those on AES-128 and SHA-256 come first, as in browsers: processors have instructions for SHA-256,
-/// seldom for SHA-384, and making keys and checking messages is all that a check uses them for.
+/// The cipher suites. Those with AES-128 and SHA-256 come first, as in browsers. Many processors
+/// have instructions for SHA-256, but few for SHA-384. A check transfers little data, so deriving
+/// keys and hashing messages cost the most.
 pub(super) static SUITES: LazyLock<Vec<SupportedCipherSuite>> = LazyLock::new(|| {
     let suites = ring::DEFAULT_CIPHER_SUITES.iter();
     let mut suites: Vec<SupportedCipherSuite> = suites.map(inspected).collect();
@@ -33,8 +34,8 @@ pub(super) static SUITES: LazyLock<Vec<SupportedCipherSuite>> = LazyLock::new(||
     suites
 });
 
-/// A copy that inspects what it decrypts. rustls wants suites that live as long as the process; there
-/// are nine.
+/// Returns a copy of a suite that inspects every record it decrypts. The copies are leaked, because
+/// rustls needs suites that live as long as the process. There are only nine.
 fn inspected(suite: &SupportedCipherSuite) -> SupportedCipherSuite {
     match suite {
         SupportedCipherSuite::Tls12(suite) => {
@@ -61,7 +62,7 @@ fn copy(common: &CipherSuiteCommon) -> CipherSuiteCommon {
     }
 }
 
-/// An algorithm whose decrypted records are inspected.
+/// An algorithm that inspects the records it decrypts.
 struct Inspected<A: ?Sized + 'static>(&'static A);
 
 impl Tls12AeadAlgorithm for Inspected<dyn Tls12AeadAlgorithm> {
@@ -117,7 +118,7 @@ impl Tls13AeadAlgorithm for Inspected<dyn Tls13AeadAlgorithm> {
     }
 }
 
-/// Decrypts, then inspects.
+/// Decrypts a record, then inspects it.
 struct Decrypter {
     inner: Box<dyn MessageDecrypter>,
     inspector: Inspector,
@@ -130,11 +131,11 @@ impl MessageDecrypter for Decrypter {
         message: InboundOpaqueMessage<'a>,
         sequence: u64,
     ) -> Result<InboundPlainMessage<'a>, Error> {
-        // Nothing authenticates these in TLS 1.3 (RFC 8446, section 5.2).
+        // TLS 1.3 doesn't authenticate the type and the version (RFC 8446, section 5.2).
         let is_marked = message.version == ProtocolVersion::TLSv1_2
             && (!self.tls13 || message.typ == ContentType::ApplicationData);
         if !is_marked {
-            let what = "a protected record of another type or version than it must have";
+            let what = "an encrypted record with a wrong type or version";
             return Err(refused(Failure::TlsViolated(what)));
         }
         let plain = self.inner.decrypt(message, sequence)?;
@@ -143,7 +144,7 @@ impl MessageDecrypter for Decrypter {
     }
 }
 
-/// A failure on its way through rustls.
+/// Wraps a failure in rustls's error type.
 fn refused(failure: Failure) -> Error {
     Error::Other(OtherError(Arc::new(failure)))
 }

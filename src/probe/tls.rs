@@ -1,4 +1,4 @@
-//! TLS on a connected socket, and what a failure of it means.
+//! Runs TLS on a connected socket, and finds the causes of its failures.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::failure::{Closed, Failure, Sent};
 use crate::options::values::TlsVersion;
 use crate::plan::Tls;
 
-/// A TLS connection and all that is known about it.
+/// A TLS connection and the facts that we collect about it.
 #[derive(Debug)]
 pub struct TlsStream {
     socket: Socket,
@@ -29,15 +29,15 @@ pub struct TlsStream {
     client_certificate: Arc<ClientCertificate>,
     sends_sni: bool,
     offers_tls13: bool,
-    /// Whether the server has sent a part of its response.
+    /// True if the server has sent a part of its response.
     has_received: bool,
-    /// Whether the server has said close_notify, in a form that rustls takes for a fatal alert.
+    /// True if the server has sent close_notify in a form that rustls treats as a fatal alert.
     is_ended: bool,
     opening: Opening,
 }
 
 impl TlsStream {
-    /// Prepares a connection; nothing is sent yet.
+    /// Prepares a connection, but sends nothing yet.
     pub fn new(
         sni: Option<&DnsName<'static>>,
         plan: &Tls,
@@ -53,7 +53,7 @@ impl TlsStream {
         let mut config = config(provider, plan, verifier.clone(), client_certificate.clone())
             .map_err(internal)?;
         config.enable_sni = sni.is_some();
-        // Without SNI rustls still wants a name; the verifier does not look at it.
+        // rustls needs a name even without SNI. The verifier ignores it.
         let name = match sni {
             Some(name) => ServerName::DnsName(name.clone()),
             None => ServerName::from(std::net::Ipv4Addr::UNSPECIFIED),
@@ -73,8 +73,8 @@ impl TlsStream {
         })
     }
 
-    /// Completes the handshake. The last flight of TLS 1.3 stays in the buffer and leaves with the
-    /// request, in one write.
+    /// Completes the handshake. The last flight of TLS 1.3 stays in the buffer, and is sent
+    /// together with the request in one write.
     pub fn handshake(&mut self) -> Result<(), Failure> {
         while self.tls.is_handshaking() {
             self.flush()
@@ -95,8 +95,8 @@ impl TlsStream {
         self.opening.judge(self.offers_tls13)
     }
 
-    /// Sends what the handshake has left, where no request follows. What the server thinks of it,
-    /// of our certificate in TLS 1.3 for one, is not waited for: HAProxy does not either.
+    /// Sends the rest of the handshake if no request follows. Doesn't wait for the server's
+    /// reaction, for example to our certificate in TLS 1.3. HAProxy doesn't wait either.
     pub fn complete(mut self) -> Result<(), Failure> {
         self.flush().map_err(ended_handshake)
     }
@@ -111,14 +111,14 @@ fn ended_handshake(stop: TlsStop) -> Failure {
 }
 
 impl Stream for TlsStream {
-    /// What is still in the buffer leaves first.
+    /// Sends the rest of the buffer first.
     fn send(&mut self, bytes: &[u8]) -> Result<(), TlsStop> {
-        // The buffer has no limit, so this takes all.
+        // The buffer has no limit, so it accepts all bytes.
         let _ = self.tls.writer().write(bytes);
         self.flush()
     }
 
-    /// The end in order is `close_notify`.
+    /// Returns 0 only after `close_notify`.
     fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TlsStop> {
         loop {
             match self.tls.reader().read(buffer) {
@@ -135,7 +135,7 @@ impl Stream for TlsStream {
                     }
                     filled => filled?,
                 },
-                // The transport ended without close_notify: what came may be cut short.
+                // The transport ended without close_notify, so the response may be truncated.
                 Err(_) => return Err(Stop::Closed(Closed::Closed).into()),
             }
         }
@@ -143,7 +143,7 @@ impl Stream for TlsStream {
 
     fn look_at_end(&mut self, patience: Duration) -> Result<(), Failure> {
         self.socket.wait_a_little(patience);
-        // A server that goes on and on is not listened to for ever.
+        // Don't listen forever to a server that keeps sending.
         for _ in 0..16 {
             match self.read_once() {
                 Ok(Some(1..)) => {}
@@ -151,7 +151,7 @@ impl Stream for TlsStream {
                 | Err(TlsStop::Tls(Failure::ResponseClosed(closed))) => {
                     return Err(Failure::EndedBadly(closed));
                 }
-                // What rustls can't follow doesn't matter any more.
+                // A limit of ours doesn't matter after the response.
                 Err(TlsStop::Tls(
                     Failure::TlsLimit(_) | Failure::HandshakeRefused(AlertDescription::CloseNotify),
                 )) => break,
@@ -168,31 +168,31 @@ impl Stream for TlsStream {
 }
 
 impl TlsStream {
-    /// What rustls knows: version, cipher, chain.
+    /// Returns rustls's view of the connection: version, cipher, chain.
     pub fn connection(&self) -> &ConnectionCommon<rustls::client::ClientConnectionData> {
         &self.tls
     }
 
-    /// The key exchange that was agreed on.
+    /// Returns the negotiated key exchange group.
     pub fn group(&self) -> Option<&'static str> {
         self.tls
             .negotiated_key_exchange_group()
             .and_then(|group| group.name().as_str())
     }
 
-    /// What the verifier saw.
+    /// Returns the verifier, which knows the refused chain and the first certificate to expire.
     pub(super) fn verifier(&self) -> &Verifier {
         &self.verifier
     }
 
-    /// Whether the server asked for a client certificate.
+    /// Returns true if the server asked for a client certificate.
     pub fn client_certificate_asked(&self) -> bool {
         self.client_certificate.asked()
     }
 
     fn flush(&mut self) -> Result<(), TlsStop> {
         match self.write_all() {
-            // A server that refuses may close before it has read all; its alert says why.
+            // A server that refuses us may close before it has read everything. Its alert says why.
             Err(Stop::Closed(closed)) => {
                 Err(self.last_words().unwrap_or(Stop::Closed(closed).into()))
             }
@@ -218,7 +218,7 @@ impl TlsStream {
         if records.is_empty() {
             return Ok(());
         }
-        let records = client_hello::ask_nothing(&records);
+        let records = client_hello::remove_status_request(&records);
         self.opening.sends(&records);
         self.socket.write_bytes(&records)
     }
@@ -237,7 +237,8 @@ impl TlsStream {
         }
     }
 
-    /// What the peer had said before the connection broke, if that explains it.
+    /// Returns the failure in the peer's last messages before the connection broke, if they contain
+    /// one.
     fn last_words(&mut self) -> Option<TlsStop> {
         loop {
             match self.read_once() {
@@ -258,24 +259,25 @@ impl TlsStream {
             && let Err(error) = self.tls.process_new_packets()
         {
             let failure = self.classify(error);
-            // Our alert, for the server's log.
+            // Send our alert, which helps in the server's log.
             self.say_goodbye();
             return Err(TlsStop::Tls(failure));
         }
         Ok(length)
     }
 
-    /// Sends what is in the buffer, once and without waiting.
+    /// Sends the buffer once, without waiting.
     fn say_goodbye(&mut self) {
         let tls = &mut self.tls;
         let _ = self.socket.write_once(|to| tls.write_tls(to));
     }
 
-    /// The cause behind rustls's error, by its type.
+    /// Returns the cause of rustls's error.
     fn classify(&self, error: rustls::Error) -> Failure {
         use rustls::Error;
         match error {
-            // TLS 1.3 knows no levels of alerts; rustls wants close_notify to be a warning.
+            // rustls accepts close_notify only as a warning, although TLS 1.3 ignores the level of
+            // alerts.
             Error::AlertReceived(alert @ AlertDescription::CloseNotify) => {
                 Failure::HandshakeRefused(alert)
             }
@@ -300,7 +302,7 @@ impl TlsStream {
                 Failure::Certificate(CertificateFailure::Invalid("it cannot be read".to_owned()))
             }
             Error::NoCertificatesPresented => Failure::Certificate(CertificateFailure::Invalid(
-                "the server sent none".to_owned(),
+                "the server sent no certificate".to_owned(),
             )),
             Error::InvalidMessage(_) if !self.opening.looks_like_tls() => Failure::NotTls {
                 text: self.opening.first_line(),
@@ -323,7 +325,7 @@ impl TlsStream {
 }
 
 impl Drop for TlsStream {
-    /// Ends the connection in order, as far as that goes without waiting.
+    /// Closes the connection normally, if that's possible without waiting.
     fn drop(&mut self) {
         if !self.tls.is_handshaking() {
             self.tls.send_close_notify();

@@ -1,11 +1,11 @@
-//! rustls's errors in an operator's words, and which of them are limits of ours: what OpenSSL, and so
-//! HAProxy, would let pass.
+//! Translates rustls's errors for operators. If OpenSSL, and therefore HAProxy, would accept the
+//! message, the error is a limit of sni-check.
 
 use rustls::{ContentType, Error, HandshakeType, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 use crate::failure::Failure;
 
-/// What an error of rustls about the peer's messages means.
+/// Returns the failure for rustls's error about the peer's messages.
 pub(super) fn failure(error: &Error) -> Failure {
     match error {
         Error::PeerIncompatible(what) => incompatible(what),
@@ -24,7 +24,7 @@ pub(super) fn failure(error: &Error) -> Failure {
         Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
             Failure::TlsViolated("a message that is not expected at this point")
         }
-        _ => Failure::TlsLimit("the handshake went where it cannot follow"),
+        _ => Failure::TlsLimit("a handshake that it does not support"),
     }
 }
 
@@ -46,7 +46,7 @@ fn incompatible(what: &PeerIncompatible) -> Failure {
 fn misbehaved(what: &PeerMisbehaved) -> Failure {
     use PeerMisbehaved as Peer;
     let limit = match what {
-        // OpenSSL passes over extensions that it does not know.
+        // OpenSSL ignores extensions that it doesn't know.
         Peer::UnsolicitedServerHelloExtension
         | Peer::UnsolicitedEncryptedExtension
         | Peer::UnexpectedCleartextExtension
@@ -55,10 +55,8 @@ fn misbehaved(what: &PeerMisbehaved) -> Failure {
         Peer::ServerEchoedCompatibilitySessionId => {
             "a session id that TLS 1.2 does not echo (--ssl-max-ver TLSv1.2 may help)"
         }
-        Peer::SignedKxWithWrongAlgorithm => {
-            "a TLS 1.2 signature with Ed448 or a key for RSA-PSS alone"
-        }
-        Peer::ServerHelloMustOfferUncompressedEcPoints => "compressed EC points alone",
+        Peer::SignedKxWithWrongAlgorithm => "a TLS 1.2 signature with an Ed448 or RSA-PSS-only key",
+        Peer::ServerHelloMustOfferUncompressedEcPoints => "only compressed EC points",
         Peer::IllegalMiddleboxChangeCipherSpec => "more than one ChangeCipherSpec",
         Peer::MessageInterleavedWithHandshakeMessage => "a record amid a divided message",
         _ => return Failure::TlsViolated(violated(what)),
@@ -66,7 +64,7 @@ fn misbehaved(what: &PeerMisbehaved) -> Failure {
     Failure::TlsLimit(limit)
 }
 
-/// What OpenSSL refuses as well.
+/// Describes a violation that OpenSSL rejects too.
 fn violated(what: &PeerMisbehaved) -> &'static str {
     use PeerMisbehaved as Peer;
     match what {
@@ -90,7 +88,7 @@ fn violated(what: &PeerMisbehaved) -> &'static str {
         | Peer::IllegalHelloRetryRequestWithUnofferedCipherSuite
         | Peer::IllegalHelloRetryRequestWithUnsupportedVersion
         | Peer::IllegalHelloRetryRequestWithWrongSessionId => {
-            "a HelloRetryRequest that asks for nothing new, or for what was not offered"
+            "a HelloRetryRequest for something that is not new or was not offered"
         }
         Peer::DuplicateServerHelloExtensions
         | Peer::DuplicateEncryptedExtensions
@@ -98,7 +96,7 @@ fn violated(what: &PeerMisbehaved) -> &'static str {
         Peer::TooManyEmptyFragments
         | Peer::TooManyWarningAlertsReceived
         | Peer::TooManyKeyUpdateRequests
-        | Peer::TooManyRenegotiationRequests => "too many records that say nothing",
+        | Peer::TooManyRenegotiationRequests => "too many records without content",
         _ => "an illegal parameter",
     }
 }
@@ -120,7 +118,8 @@ fn malformed(what: &InvalidMessage) -> Failure {
         }
         InvalidMessage::InvalidEmptyPayload => Failure::TlsLimit("an empty record"),
         InvalidMessage::MessageTooLarge => Failure::TlsViolated("a record is too long"),
-        // OpenSSL ignores the content of some extensions, and takes some forms that rustls doesn't.
+        // OpenSSL ignores the content of some extensions, and accepts some forms that rustls
+        // doesn't.
         _ => Failure::TlsLimit("a message that it cannot read"),
     }
 }

@@ -202,7 +202,7 @@ fn revocation(stage: &Stage) -> Vec<Fault> {
     vec![
         row("not revoked", &good, "list", 0, ""),
         row("revoked", &bad, "list", 56, "revoked"),
-        row("a list that has ended", &good, "ended", 56, "has ended"),
+        row("a list that has expired", &good, "ended", 56, "has expired"),
         row("a list of another CA", &good, "foreign", 56, "no list"),
         row(
             "a forged list",

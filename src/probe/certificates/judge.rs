@@ -57,7 +57,7 @@ impl Verification {
 }
 
 fn unreadable() -> CertificateFailure {
-    invalid("a certificate that was sent cannot be read")
+    invalid("the server sent a certificate that cannot be read")
 }
 
 fn invalid(what: &str) -> CertificateFailure {

@@ -195,7 +195,7 @@ fn anchors(trust: &Trust, of: &Step<'_>) -> Vec<&'static TrustAnchor<'static>> {
 
 fn rejected(step: &Step<'_>) -> CertificateFailure {
     CertificateFailure::Invalid(format!(
-        "{} is in --ca-file as one that is not trusted for servers",
+        "{} in --ca-file is marked as not trusted for servers",
         step.parts.subject_text()
     ))
 }
@@ -210,9 +210,7 @@ fn untrusted(steps: &[Step<'_>], from_file: bool) -> CertificateFailure {
         ));
     }
     if steps.len() > LONGEST {
-        return CertificateFailure::Invalid(
-            "more than 100 issuers, one above the other".to_owned(),
-        );
+        return CertificateFailure::Invalid("its chain has more than 100 issuers".to_owned());
     }
     CertificateFailure::IssuerUnknown {
         issuer: name::text(last.parts.issuer),

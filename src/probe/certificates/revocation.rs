@@ -122,13 +122,15 @@ impl Judge<'_, '_> {
             let Some(chosen) = self.choose(place, lists, reasons, rules) else {
                 return Err(no_list(match reasons {
                     0 => why_none(step, lists),
-                    _ => "the lists in --crl-file are about some reasons only".to_owned(),
+                    _ => {
+                        "the lists in --crl-file cover only some reasons for revocation".to_owned()
+                    }
                 }));
             };
             self.judge_list(&chosen, rules)?;
             look_up(step, &chosen.candidate)?;
             if chosen.reasons == reasons {
-                let what = "the lists in --crl-file are about some reasons only";
+                let what = "the lists in --crl-file cover only some reasons for revocation";
                 return Err(no_list(what.to_owned()));
             }
             reasons = chosen.reasons;
@@ -247,7 +249,7 @@ impl Judge<'_, '_> {
             }
             if chosen.score & IN_SCOPE == 0 {
                 return Err(no_list(format!(
-                    "the list of {issuer} in --crl-file is about other certificates \
+                    "the list of {issuer} in --crl-file does not cover this certificate \
                      (issuingDistributionPoint)"
                 )));
             }
@@ -255,7 +257,7 @@ impl Judge<'_, '_> {
         if chosen.score & IN_TIME == 0 {
             let what = match list.this_update {
                 Some(made) if made > self.now => "is not valid yet",
-                Some(_) if list.next_update != Some(None) => "has ended",
+                Some(_) if list.next_update != Some(None) => "has expired",
                 _ => "has a time that cannot be read",
             };
             return Err(no_list(format!("the list in --crl-file {what}: {issuer}")));
@@ -425,8 +427,8 @@ fn why_none(step: &Step<'_>, lists: &[Candidate<'_>]) -> String {
         .all(|point| point.indirect || point.some_reasons)
     {
         return format!(
-            "the list of {issuer} in --crl-file is indirect or about some reasons only, and HAProxy \
-             uses no such list"
+            "the list of {issuer} in --crl-file is indirect or covers only some reasons for \
+             revocation, and HAProxy does not use such lists"
         );
     }
     format!(
