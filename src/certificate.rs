@@ -209,7 +209,7 @@ impl fmt::Display for CertificateFailure {
             } => {
                 write!(
                     f,
-                    "certificate ends in {}, --min-cert-days is {limit}: {subject}",
+                    "certificate expires in {}, --min-cert-days is {limit}: {subject}",
                     in_days(*days)
                 )
             }

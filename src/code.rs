@@ -162,7 +162,7 @@ impl Code {
             Code::CertificateInvalid => {
                 "certificate invalid otherwise (revoked, bad signature, wrong use, constraints)"
             }
-            Code::CertificateEndsSoon => "certificate ends within `--min-cert-days`",
+            Code::CertificateEndsSoon => "certificate expires within `--min-cert-days`",
             Code::ClientCertificate => "server wants a client certificate, or refused ours",
             Code::HandshakeRefused => "handshake refused by the server (the line names its alert)",
             Code::HandshakeTimeout => "handshake timed out",

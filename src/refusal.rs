@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_value_survives_as_text() {
+    fn a_misfit_survives_as_text() {
         let misfit = Misfit::new("is not\u{1f} a time", "write 2s");
         let error = Misfit::from_text(&misfit.to_string()).expect("its parts");
         assert_eq!(

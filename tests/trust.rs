@@ -58,7 +58,7 @@ fn a_root_from_a_file_that_ends_soon_counts_too() {
         port,
         &format!("{soon} --min-cert-days 6"),
         57,
-        "ends in 5 days",
+        "expires in 5 days",
     );
     expect(port, &format!("{soon} --min-cert-days 5"), 0, "");
 }
@@ -106,7 +106,7 @@ fn verify_none_accepts_any_certificate_but_not_any_peer() {
         port,
         "--verify none --min-cert-days 1",
         57,
-        "ends in 0 days",
+        "expires in 0 days",
     );
     expect(
         peer::answer(&ended, "no HTTP\r\n\r\n"),
@@ -154,7 +154,7 @@ fn a_root_made_again_is_found_whatever_the_order() {
         port,
         &format!("{both} --min-cert-days 51"),
         57,
-        "ends in 50 days",
+        "expires in 50 days",
     );
 }
 
@@ -241,7 +241,7 @@ fn odd_names_and_serial_numbers_do_not_keep_an_end_from_being_told() {
         port,
         &format!("{trust} --min-cert-days 30"),
         57,
-        "ends in 9 days",
+        "expires in 9 days",
     );
 }
 

@@ -32,13 +32,13 @@ pub fn hold(input: &[u8]) {
     };
     match rule.parse::<Expectation>() {
         Ok(parsed) => {
-            assert_printed_means_the_same(&parsed);
-            assert_negation_turns_it_round(rule, &parsed, &response);
+            assert_printed_rule_parses_to_the_same_rule(&parsed);
+            assert_negation_reverses_the_verdict(rule, &parsed, &response);
         }
         Err(misfit) => assert!(!misfit.to_string().trim().is_empty()),
     }
-    assert_patterns_are_taken_word_for_word(rule, &response);
-    assert_status_lists_are_numbers(rule, &response);
+    assert_quoted_patterns_are_literal(rule, &response);
+    assert_status_lists_match_the_simple_reader(rule, &response);
 }
 
 struct Response<'a> {
@@ -65,12 +65,12 @@ impl Response<'_> {
     }
 }
 
-fn assert_printed_means_the_same(rule: &Expectation) {
+fn assert_printed_rule_parses_to_the_same_rule(rule: &Expectation) {
     let again: Expectation = rule.to_string().parse().expect("what was printed");
     assert_eq!(format!("{again:?}"), format!("{rule:?}"));
 }
 
-fn assert_negation_turns_it_round(text: &str, rule: &Expectation, response: &Response<'_>) {
+fn assert_negation_reverses_the_verdict(text: &str, rule: &Expectation, response: &Response<'_>) {
     let other: Expectation = match format!("! {text}").parse() {
         Ok(other) => other,
         Err(_) => return, // The rule begins with `comment`, which can't follow `!`.
@@ -86,7 +86,7 @@ fn assert_negation_turns_it_round(text: &str, rule: &Expectation, response: &Res
 }
 
 /// A text that is quoted as in HAProxy's manual, section 2.2, must be found literally.
-fn assert_patterns_are_taken_word_for_word(pattern: &str, response: &Response<'_>) {
+fn assert_quoted_patterns_are_literal(pattern: &str, response: &Response<'_>) {
     // A line break in single quotes ends the rule, and a NUL ends a pattern.
     if pattern.is_empty() || pattern.contains(['\r', '\n', '\0']) {
         return;
@@ -121,7 +121,7 @@ fn in_single_quotes(text: &str) -> String {
 }
 
 /// Compares `status` and its list with a second, simple reader.
-fn assert_status_lists_are_numbers(rule: &str, response: &Response<'_>) {
+fn assert_status_lists_match_the_simple_reader(rule: &str, response: &Response<'_>) {
     let list = rule
         .bytes()
         .all(|byte| byte.is_ascii_digit() || b",-".contains(&byte));

@@ -22,7 +22,7 @@ pub fn hold(input: &[u8]) {
     }
     let mut words = match words_in(Carrier::Path, OsStr::from_bytes(input)) {
         Ok(words) => words,
-        Err(error) => return assert_says_something(&error),
+        Err(error) => return assert_message_is_not_empty(&error),
     };
     if words.is_empty() {
         assert!(!input.trim_ascii_start().starts_with(b"-"));
@@ -38,7 +38,7 @@ pub fn hold(input: &[u8]) {
     let options = match parse(&words) {
         Ok(Parsed::Options(options)) => options,
         Ok(Parsed::Help) => return,
-        Err(error) => return assert_says_something(&error),
+        Err(error) => return assert_message_is_not_empty(&error),
     };
     assert_no_word_is_lost(&words, &options);
     if reads_files(&options) {
@@ -51,12 +51,12 @@ pub fn hold(input: &[u8]) {
     let plan =
         Output::new(&options).and_then(|output| Plan::new(&options, Some(caller), None, output));
     match plan {
-        Ok(plan) => assert_is_what_was_asked(&plan, &options),
-        Err(error) => assert_says_something(&error),
+        Ok(plan) => assert_plan_follows_the_options(&plan, &options),
+        Err(error) => assert_message_is_not_empty(&error),
     }
 }
 
-fn assert_says_something(error: &anyhow::Error) {
+fn assert_message_is_not_empty(error: &anyhow::Error) {
     assert!(!format!("{error:#}").trim().is_empty());
 }
 
@@ -86,7 +86,7 @@ fn reads_files(options: &Options) -> bool {
         || options.key.is_some()
 }
 
-fn assert_is_what_was_asked(plan: &Plan, options: &Options) {
+fn assert_plan_follows_the_options(plan: &Plan, options: &Options) {
     let sni = plan.names.sni.as_ref().map(|name| name.as_ref());
     let asked = options.sni.as_deref();
     assert_eq!(sni.is_none(), options.no_sni);

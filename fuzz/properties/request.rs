@@ -11,7 +11,7 @@ use sni_check::serve::request::{Asked, OPTIONS, Request, STATE, parse};
 pub fn hold(input: &[u8]) {
     let all = parse(input);
     if let Err(error) = &all {
-        assert_says_something(error);
+        assert_message_is_not_empty(error);
     }
     assert_pieces_change_nothing(input, &all);
     if let Ok(Some(Asked::Check(request))) = all {
@@ -21,12 +21,12 @@ pub fn hold(input: &[u8]) {
                 let longest = std::time::Duration::from_secs(60);
                 assert!(options.timeout.is_none_or(|Time(time)| time <= longest));
             }
-            Err(error) => assert_says_something(&error),
+            Err(error) => assert_message_is_not_empty(&error),
         }
     }
 }
 
-fn assert_says_something(error: &anyhow::Error) {
+fn assert_message_is_not_empty(error: &anyhow::Error) {
     assert!(!format!("{error:#}").trim().is_empty());
 }
 

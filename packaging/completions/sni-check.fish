@@ -30,7 +30,7 @@ complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 53 -d 'certifi
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 54 -d 'certificate is for another name'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 55 -d 'certificate\'s issuer unknown (self-signed, missing intermediate, private CA)'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 56 -d 'certificate invalid otherwise (revoked, bad signature, wrong use, constraints)'
-complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 57 -d 'certificate ends within `--min-cert-days`'
+complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 57 -d 'certificate expires within `--min-cert-days`'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 58 -d 'server wants a client certificate, or refused ours'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 61 -d 'handshake refused by the server (the line names its alert)'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 62 -d 'handshake timed out'

@@ -320,7 +320,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "certificate-ends-soon",
         shows_as: &[at(Code::CertificateEndsSoon, 1)],
         place: Place::Config,
-        what: "A certificate of the chain ends within --min-cert-days. The renewal is late or doesn't work. The check is DOWN because of that, and HAProxy sends it no visitors.",
+        what: "A certificate of the chain expires within --min-cert-days. The renewal is late or doesn't work. The check is DOWN because of that, and HAProxy sends it no visitors.",
         confirm: "The line names the certificate and its days. Look at the log of the renewal at the server.",
         change: "Renew the certificate at the server. If it was renewed there, reload the server. Until then, --warn-cert-days {days} in place of --min-cert-days keeps the server UP, and the check only warns.",
         trials: warning,

@@ -16,7 +16,7 @@ mod tests {
     use super::account;
 
     #[test]
-    fn accounts_are_read_where_haproxy_reads_them() {
+    fn accounts_are_read_from_the_files() {
         assert_eq!(account("/etc/passwd", "root"), Some(0));
         assert_eq!(account("/etc/group", "root"), Some(0));
         assert_eq!(account("/etc/passwd", "nobody-of-that-name"), None);

@@ -369,7 +369,7 @@ mod tests {
     use super::words;
 
     #[test]
-    fn an_alert_is_shown_without_what_is_about_the_process() {
+    fn an_alert_is_shown_without_process_and_file() {
         for alert in [
             "[ALERT]    (17) : config : parsing [/dev/stdin:13] : 'x' is wrong.",
             "[ALERT] 123/456 (17) : 'x' is wrong.",

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_takes_too_long_is_ended_whatever_it_ignores() {
+    fn a_program_that_takes_too_long_is_killed_even_if_it_ignores_signals() {
         let script = "trap '' TERM; echo here; while :; do :; done";
         let ended = shell(script)
             .wait(Duration::from_millis(100))
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_much_output_nor_a_process_left_behind_delays_the_end() {
+    fn large_output_and_background_processes_do_not_delay_the_end() {
         let script = "sleep 5 & head -c 1000000 /dev/zero; exit 3";
         let ended = shell(script).wait(Duration::from_secs(30)).expect("an end");
         assert_eq!(ended.status.and_then(|status| status.code()), Some(3));

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_read_as_haproxy_tells_them() {
+    fn versions_are_read_as_haproxy_prints_them() {
         for (text, version) in [
             (
                 "HAProxy version 2.6.12-1+deb12u4 2026/10/17 - https://haproxy.org/",

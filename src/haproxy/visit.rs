@@ -151,7 +151,7 @@ mod tests {
     use super::{Visited, visited};
 
     #[test]
-    fn a_response_is_complete_if_all_of_it_came() {
+    fn a_response_is_complete_after_its_last_byte() {
         for (response, complete) in [
             ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true),
             ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", false),

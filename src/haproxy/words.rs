@@ -47,12 +47,12 @@ pub fn split(line: &str, variable: Variable<'_>) -> Result<Words> {
     Ok(splitter.done)
 }
 
-/// Splits a value with the same rules, but strictly: it may contain no variables, and no part of it
-/// may be ignored.
+/// Splits a value with the same rules, but without variables and line breaks. As in [`split`], a
+/// comment at its end is ignored.
 ///
 /// # Errors
 ///
-/// An error of [`split`], a variable, a comment, or a line break.
+/// An error of [`split`], a variable, or a line break.
 pub fn split_value(value: &str) -> Result<Vec<Vec<u8>>, Misfit> {
     if value.contains(['\n', '\r']) {
         return Err(Misfit::new(
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn the_manuals_examples_are_strictly_equivalent() {
+    fn the_manuals_examples_give_the_same_words() {
         for line in [
             r"log-format %{+Q}o\ %t\ %s\ %{-Q}r",
             r#"log-format "%{+Q}o %t %s %{-Q}r""#,
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_manuals_matrix_of_special_characters() {
+    fn special_characters_are_read_as_in_the_manuals_table() {
         for (character, ways) in [
             (
                 "\t",
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_and_empty_words() {
+    fn comments_and_empty_words_are_read_as_in_haproxy() {
         words("  a  b # c", &["a", "b"]);
         words("a#b", &["a"]);
         words("", &[]);
@@ -316,14 +316,14 @@ mod tests {
     }
 
     #[test]
-    fn a_word_has_any_bytes_but_for_a_keyword_nul_ends_it() {
+    fn a_word_may_have_any_byte_and_nul_ends_a_keyword() {
         let read = read(r"\xff\x00b");
         assert_eq!(read.words, [b"\xff\0b"]);
         assert_eq!(read.text(), ["\u{fffd}"]);
     }
 
     #[test]
-    fn variables_are_read_within_double_quotes_only() {
+    fn variables_are_read_only_in_double_quotes() {
         words(r#""$NAME" '$NAME' $NAME"#, &["a b", "$NAME", "$NAME"]);
         words(r#"x"${NAME}"y"#, &["xa by"]);
         words(
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_haproxy_refuses_is_refused() {
+    fn lines_that_haproxy_refuses_are_refused() {
         for (line, part) in [
             ("a 'b", "quote"),
             ("a \"b", "quote"),
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_comment_of_a_value_is_left_out() {
+    fn a_value_has_no_variables_and_its_comment_is_ignored() {
         for (value, part) in [
             ("\"ERROR$\"", r"write \$"),
             ("\"a $HOME\"", "$HOME"),

@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn status_lists_ranges_and_regular_expressions() {
+    fn status_rules_match_lists_ranges_and_regular_expressions() {
         assert!(holds("status 200,204"));
         assert!(holds("status 100-199,200-399"));
         assert!(!holds("status 200"));
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn body_strings_with_haproxys_quoting() {
+    fn body_strings_are_quoted_as_in_haproxy() {
         assert!(holds(r"string all\ good"));
         assert!(holds(r#"string "all good""#));
         assert!(holds("string 'all good'"));
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn regular_expressions_are_pcre2s_on_bytes() {
+    fn regular_expressions_are_pcre2_on_bytes() {
         assert!(holds(r"rstring id\ \d+"));
         assert!(holds(r"! rstring ^\d"));
         assert!(holds(r"rstring '\$$'"), "$ also before the last line end");
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_by_name_by_value_and_by_list_element() {
+    fn header_rules_match_names_values_and_list_elements() {
         assert!(holds("hdr name content-TYPE"));
         assert!(holds("hdr name Via value '2 d'"));
         assert!(holds(r#"hdr name Via value '1.1 "b,c"'"#));

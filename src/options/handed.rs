@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_shell_would_not_take_whole_is_refused() {
+    fn text_that_a_shell_would_not_accept_is_refused() {
         for (path, part) in [
             (&b"--sni 'a"[..], "not closed"),
             (b"--sni a\\", "backslash"),
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_dash_is_refused_and_named() {
+    fn characters_that_only_look_like_a_dash_are_refused_by_name() {
         for path in ["–-sni a.example", "—sni a.example", " ‑‑sni a", "-–sni a"] {
             let error = options(Carrier::Path, OsStr::new(path))
                 .expect_err(path)
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_of_an_unquoted_value_is_not_a_fault_of_its_own() {
+    fn the_rest_of_an_unquoted_value_is_not_a_second_fault() {
         let error = refused(Carrier::Path, "--sni a --expect string all good");
         assert!(
             error.contains("--expect") && !error.contains("Also"),

@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_options_are_refused_with_the_nearest_one() {
+    fn unknown_options_are_refused_with_the_most_similar_option() {
         assert!(refusal(&["--snl", "x"]).contains("did you mean --sni?"));
         assert!(refusal(&["--frobnicate"]).contains("--help lists"));
         assert_eq!(refusal(&["-k"]), "-k is not an option; write --verify none");

@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_has_the_name_and_the_place_of_its_field() {
+    fn rows_have_the_names_and_the_order_of_the_fields() {
         let flags = Options::get_args_info().flags.iter();
         let names = flags.map(|flag| flag.long);
         let names: Vec<&str> = names.filter(|name| *name != "--help").collect();
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn each_row_is_about_the_field_of_its_name() {
+    fn each_row_sets_the_field_of_its_name() {
         let given = "--sni a --no-sni --connect 192.0.2.1 --port 8443 --method HEAD --uri /x \
             --header 'A: b c' --header @/h --body -x --expect 'status 200' --max-head 20480 \
             --max-body 1024 --verify none --verify-host b --ca-file /ca --ca-file @system-ca \

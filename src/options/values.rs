@@ -301,7 +301,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn times_are_haproxys() {
+    fn times_are_read_as_in_haproxy() {
         for (text, millis) in [("1800ms", 1800), ("2s", 2000), ("500", 500), ("1m", 60_000)] {
             assert_eq!(
                 text.parse::<Time>().expect(text).0,
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_take_haproxys_suffixes() {
+    fn sizes_have_haproxys_suffixes() {
         assert_eq!("64k".parse::<Size>().expect("a size"), Size(65536));
         for bad in ["0", "", "k", "2m", "99999999k", "1g"] {
             assert!(bad.parse::<Size>().is_err(), "{bad}");
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_haproxys() {
+    fn enumerated_values_use_haproxys_words() {
         assert_eq!(
             "TLSv1.3".parse::<TlsVersion>().expect("a version"),
             TlsVersion::Tls13

@@ -65,7 +65,7 @@ mod tests {
     use super::printable;
 
     #[test]
-    fn text_from_elsewhere_cannot_forge_a_line() {
+    fn text_from_outside_cannot_forge_a_line() {
         assert_eq!(printable("a\r\nUP 0\x1b[2J"), "a\\r\\nUP 0\\u{1b}[2J");
         assert_eq!(printable("a\u{202e}b\u{2028}é…"), "a\\u{202e}b\\u{2028}é…");
         // Unusual spaces, tags, combining characters, C1 controls, and unassigned characters.
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_escaped_and_says_the_same() {
+    fn escaped_json_parses_to_the_same_value() {
         let value = json!({"a": "\u{9b}2J \u{202e}\u{e0041}\u{7f} é \n\"\\"});
         let text = super::json(&value);
         assert_eq!(

@@ -21,7 +21,7 @@ pub(super) fn notes(plan: &Plan, verdict: &Verdict) -> Vec<String> {
         let days = first.days_left(now());
         if days < u64::from(limit) {
             notes.push(format!(
-                "certificate ends in {}: {}",
+                "certificate expires in {}: {}",
                 in_days(days),
                 first.subject
             ));
@@ -169,7 +169,7 @@ pub(super) fn details(plan: &Plan, verdict: &Verdict) -> String {
         let (end, days) = (date(*not_after), certificate.days_left(now()));
         row(
             &format!("chain {depth}"),
-            &format!("{subject}, by {issuer}, ends {end} ({})", in_days(days)),
+            &format!("{subject}, by {issuer}, expires {end} ({})", in_days(days)),
         );
     }
     let rules = plan.tls.verification.as_ref();

@@ -31,7 +31,7 @@ mod tests {
     use super::paragraph;
 
     #[test]
-    fn further_lines_stand_under_the_first() {
+    fn further_lines_are_indented_to_the_first() {
         let mut out = String::new();
         paragraph(&mut out, "  label  ", &"word ".repeat(20));
         let lines: Vec<&str> = out.lines().collect();
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_word_stays_whole() {
+    fn a_long_word_is_not_broken() {
         let mut out = String::new();
         paragraph(&mut out, "", &format!("a {} b", "x".repeat(100)));
         assert_eq!(out.lines().nth(1), Some("x".repeat(100).as_str()));

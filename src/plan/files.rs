@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_regular_file_is_refused_at_once() {
+    fn anything_but_a_regular_file_is_refused_at_once() {
         let folder = folder("kinds");
         let path = |name: &str| folder.join(name).display().to_string();
         let files = Files::any();
@@ -477,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_below_the_folders_is_read() {
+    fn only_files_below_the_allowed_folders_are_read() {
         let folder = folder("below");
         let path = |name: &str| folder.join(name).display().to_string();
         symlink("file", folder.join("in/inner")).expect("a link");
@@ -510,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn every_change_of_a_file_shows() {
+    fn every_change_of_a_file_is_detected() {
         let folder = folder("changes");
         let file = folder.join("in/file");
         let read = || {

@@ -90,7 +90,7 @@ mod tests {
     use super::{Memory, UsedUp};
 
     #[test]
-    fn what_is_taken_is_given_back() {
+    fn dropped_shares_give_memory_back() {
         let memory = Memory::new(100);
         let mut first = memory.take(60).expect("enough");
         assert_eq!(memory.take(41).err(), Some(UsedUp));

@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn each_form_of_a_certificate_is_one() {
+    fn every_pem_label_of_a_certificate_is_accepted() {
         for label in ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"] {
             let text = format!("-----BEGIN {label}-----\n{BODY}\n-----END {label}-----\n");
             for text in [
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_hold_nothing_of_the_file() {
+    fn refusals_show_nothing_of_the_file() {
         for text in [
             "-----BEGIN PRIVATE KEY-----\nsecret!\n-----END PRIVATE KEY-----\n",
             "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n",

@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_target_is_refused() {
+    fn invalid_targets_are_refused() {
         for (text, part) in [
             ("http://a.example/", "only HTTPS"),
             ("https://user:pw@a.example/", "--header"),
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_dialled_is_refused_with_the_way_out() {
+    fn undialable_servers_are_refused_with_a_fix() {
         for (address, port, part) in [
             ("127.0.0.1", "0", "--port N"),
             ("127.0.0.1", "NOT_USED", "--port N"),

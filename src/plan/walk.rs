@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_walk_ends_where_openat2_ends() {
+    fn a_walk_reaches_the_same_file_as_openat2() {
         let top = std::env::temp_dir().join(format!("sni-walk-{}", std::process::id()));
         let folder = top.join("folder");
         fs::create_dir_all(folder.join("a/b")).expect("folders");
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_may_not_be_entered_is_named() {
+    fn a_forbidden_folder_is_named() {
         let top = std::env::temp_dir().join(format!("sni-enter-{}", std::process::id()));
         let folder = top.join("open/closed/inner");
         fs::create_dir_all(&folder).expect("folders");

@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handshake_alone_and_a_request_take_each_others_place() {
+    fn handshake_only_and_http_options_replace_each_other() {
         let of_both = over(
             options("--handshake-only"),
             &options("--uri /x --method HEAD --header A:b --port 1"),
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_request_says_takes_the_place_of_the_default() {
+    fn options_of_a_request_replace_the_defaults() {
         for (default, request, expected) in [
             ("--sni a --uri /a", "--uri /b", "--sni a --uri /b"),
             ("--sni a", "--no-sni", "--no-sni"),

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn its_own_options_stand_among_the_checks() {
+    fn options_of_serve_and_of_checks_may_be_mixed() {
         let call = call("--sni a.example --listen=unix:/s --verify none --files /a --files /b");
         assert_eq!(call.own.listen, ["unix:/s"]);
         assert_eq!(call.own.files, ["/a", "/b"]);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_cannot_use_is_refused() {
+    fn options_without_meaning_for_serve_are_refused() {
         for (text, part) in [
             ("www.example.com", "`www.example.com`"),
             ("--version", "--version"),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_has_the_addresses_of_its_own_version_alone() {
+    fn a_network_contains_only_addresses_of_its_ip_version() {
         let contains = |network: &str, address: &str| {
             let network: Network = network.parse().expect("a network");
             network.contains(address.parse().expect("an address"))

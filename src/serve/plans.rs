@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_comes_from_the_request_and_the_rest_from_both() {
+    fn the_request_names_the_server_and_completes_the_defaults() {
         let plans = plans("--sni a.example --uri /default");
         let planned = plan(&plans, "--uri /x").expect("a plan");
         assert_eq!(planned.target.to_string(), "192.0.2.7:443");
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_request_may_not_say_is_refused() {
+    fn options_that_a_request_may_not_have_are_refused() {
         let remote = "--allow-remote --allow-target 192.0.2.0/24";
         for (command, options, part) in [
             ("", "", "no SNI name"),
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded() {
+    fn the_number_of_cached_options_is_limited() {
         let plans = plans("");
         for number in 0..2000 {
             let options = format!("--sni a{number}.example");
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn options_that_take_much_memory_are_refused_and_what_is_kept_is_bounded_in_bytes() {
+    fn large_options_are_refused_and_cached_bytes_are_limited() {
         let plans = plans("");
         let rules = " --expect 'rstring ((a{1,90}|b){1,9}){1,9}'".repeat(60);
         let error = plan(&plans, &format!("--sni a.example{rules}")).expect_err("too large");

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_of_haproxy() {
+    fn a_request_of_haproxy_is_read() {
         let head = format!(
             "GET / HTTP/1.0\r\nx-check-options:  --sni a \r\nx-haproxy-server-state: {STATE}\r\n\r\n"
         );
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lacks_a_field_is_refused_with_the_directive_that_brings_it() {
+    fn a_missing_field_is_refused_with_the_directive_that_adds_it() {
         let state = format!("X-Haproxy-Server-State: {STATE}\r\n");
         let options = "X-Check-Options: --sni a\r\n";
         for (head, part) in [
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_no_check_and_a_check_is_no_page() {
+    fn requests_for_pages_and_for_checks_are_never_confused() {
         for (path, page) in [("/-/healthy", Asked::Healthy), ("/metrics", Asked::Metrics)] {
             let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\n");
             let asked = parse(format!("{head}\r\n").as_bytes()).expect("a page");

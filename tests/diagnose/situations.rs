@@ -225,7 +225,7 @@ fn a_certificate_that_ends_soon() {
     let report = diagnose(&ca, nginx.port, NAME, &["--min-cert-days", "10"]);
     assert_eq!(report.code, 57);
     report.says(", 1 day left");
-    report.says("certificate ends in 1 day, --min-cert-days is 10");
+    report.says("certificate expires in 1 day, --min-cert-days is 10");
     assert_eq!(report.value["steps"][1]["mark"], "problem");
 }
 

@@ -184,7 +184,7 @@ fn validity(stage: &Stage) -> Vec<Fault> {
             56,
             "ends before it begins",
         ),
-        row(stage, "ends soon", &month, 57, "ends in 30 days").with("--min-cert-days 31"),
+        row(stage, "expires soon", &month, 57, "expires in 30 days").with("--min-cert-days 31"),
         row(stage, "ends late enough", &month, 0, "").with("--min-cert-days 30"),
     ]
 }

@@ -154,7 +154,7 @@ fn in_1970_and_in_2100() {
     expect(
         &check(&[hours_before_its_end], &ca, &leaf),
         57,
-        "ends in 0 days",
+        "expires in 0 days",
     );
     // 32-bit counters of seconds overflow in 2038 and in 2106.
     let (ca, leaf) = valid(2037, 2110);

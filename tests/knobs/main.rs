@@ -460,7 +460,7 @@ fn days_left_of_the_certificate() {
     let stage = Stage::new();
     let path = format!("{} --sni {NAME}", trust(&stage));
     let output = check(&format!("{path} --min-cert-days 31"), &serve(&stage, ok()));
-    expect(&output, 57, "ends in 30 days");
+    expect(&output, 57, "expires in 30 days");
     expect(
         &check(&format!("{path} --min-cert-days 10"), &serve(&stage, ok())),
         0,
@@ -469,7 +469,7 @@ fn days_left_of_the_certificate() {
     let output = check(&format!("{path} --warn-cert-days 31"), &serve(&stage, ok()));
     let line = expect(&output, 0, "");
     assert!(
-        line.starts_with("UP 0 L7OK hybrid/blue") && line.contains("ends in 30 days"),
+        line.starts_with("UP 0 L7OK hybrid/blue") && line.contains("expires in 30 days"),
         "{line}"
     );
     let output = check(&format!("{path} --warn-cert-days 10"), &serve(&stage, ok()));

@@ -37,7 +37,7 @@ fn ask(haproxy: &Haproxy, path: usize) -> Vec<u8> {
 }
 
 #[test]
-fn haproxy_reads_the_words_that_are_written_for_it_as_they_were() {
+fn haproxy_reads_back_the_words_that_we_quote() {
     let words = [
         &b"/healthz?a=b&c=d,e;f~g"[..],
         b" all  good ",

@@ -38,7 +38,7 @@ fn row(situation: &'static str, port: u16, up: bool) -> Row {
 }
 
 #[test]
-fn both_call_the_same_backends_up() {
+fn sni_check_and_the_script_agree() {
     let ca = Ca::new();
     let leaf = ca.leaf(&[NAME], 30);
     let folder = Folder::new();

@@ -40,7 +40,7 @@ fn haproxy_shows_code_and_reason_and_follows_the_server() {
         wait_for("the first check", || {
             shown(&haproxy)
                 .1
-                .contains("certificate ends in 30 days")
+                .contains("certificate expires in 30 days")
                 .then_some(())
         });
         let server = haproxy.wait_for_status("hybrid", "blue", "UP");

@@ -94,7 +94,7 @@ mod tests {
     use super::{Endpoint, template};
 
     #[test]
-    fn the_last_colon_is_before_the_port() {
+    fn the_port_follows_the_last_colon() {
         let tcp = |host: &str, port| Endpoint::Tcp(host.to_owned(), port);
         for (text, expected) in [
             ("192.0.2.7:443", tcp("192.0.2.7", 443)),

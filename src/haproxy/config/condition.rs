@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn one_branch_of_a_block_is_in_force() {
+    fn only_one_branch_of_a_block_is_active() {
         for (first, second, expected) in [("1", "1", "a"), ("0", "1", "b"), ("0", "0", "c")] {
             let text = format!(".if {first}\na\n.elif {second}\nb\n.else\nc\n.endif\nd");
             assert_eq!(in_force(&text), [expected, "d"]);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_within_a_block_that_is_not_in_force_is() {
+    fn blocks_inside_an_inactive_branch_are_inactive() {
         let text = ".if 0\n.if 1\na\n.else\nb\n.endif\n.else\nc\n.endif";
         assert_eq!(in_force(text), ["c"]);
         let text = ".if 1\n.if 0\na\n.else\nb\n.endif\n.else\nc\n.endif";

@@ -159,7 +159,7 @@ mod tests {
     use super::{Place, Settings};
 
     #[test]
-    fn a_value_is_never_taken_for_a_word() {
+    fn a_value_is_never_mistaken_for_a_word() {
         let place = Place {
             file: "x".into(),
             line: 1,

@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_of_three_special_characters_comes_back() {
+    fn every_word_of_three_special_characters_is_read_back() {
         let special = b" \t\r\n\x0b\x7f\"'\\#${}[]*-xnrt0aA\xc3\xa9\xff";
         let mut words = vec![Vec::new()];
         for _ in 0..3 {
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_no_quotes_has_none() {
+    fn plain_words_are_written_without_quotes() {
         assert_eq!(quote("/healthz?a=b,c"), "/healthz?a=b,c");
         assert_eq!(quote("@system-ca"), "@system-ca");
         assert_eq!(quote(""), "\"\"");

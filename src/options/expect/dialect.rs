@@ -296,7 +296,7 @@ mod tests {
     use super::check;
 
     #[test]
-    fn what_every_release_reads_alike_is_taken() {
+    fn patterns_that_every_release_reads_alike_are_accepted() {
         for pattern in [
             "a{2}b{2,}c{2,3}",
             "{a} a{,} {x,2} {",
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_releases_read_differently_is_refused() {
+    fn patterns_that_releases_read_differently_are_refused() {
         for (pattern, write) in [
             ("a{,2}", "write {0,2}"),
             ("a{ 2 }", "write {2}"),

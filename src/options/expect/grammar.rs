@@ -295,7 +295,7 @@ mod tests {
     use super::parse;
 
     #[test]
-    fn what_is_wrong_is_said_in_one_sentence_that_shows_the_right_form() {
+    fn every_malformed_rule_is_refused_with_the_right_form() {
         for (rule, part) in [
             ("", "write for example"),
             ("!", "write ! before what must not be"),

@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_too_many_tries_or_too_much_memory_is_given_up() {
+    fn a_match_gives_up_after_too_many_tries_or_too_much_memory() {
         let text = [b"a".repeat(40), b"!".to_vec()].concat();
         assert_eq!(regex("^(a|aa)+$").is_match(&text), Err(GivenUp::Matches));
         let body = [b"a\n".repeat(60_000), b"x".to_vec()].concat();
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn long_matches_take_turns_and_short_ones_wait_for_none() {
+    fn long_matches_take_turns_and_short_matches_never_wait() {
         let body = b"status ok ".repeat(6_500);
         let deadline = Deadline::new(Instant::now(), Duration::from_secs(2));
         std::thread::scope(|scope| {
