@@ -24,7 +24,7 @@ const PAGE_FAULTS: u64 = 80;
 /// The only test in this file that starts processes, because page faults are counted over all
 /// children.
 #[test]
-fn a_check_costs_no_more_than_it_has_to() {
+fn a_check_stays_within_its_cost_bounds() {
     let stage = Stage::of(Ca::with_key("Test CA, RSA", rsa_key()));
     let [crt, key] = ["leaf.crt", "leaf.key"].map(|file| stage.folder.join(file));
     let nginx = Nginx::serve(|_, port| {
@@ -53,7 +53,7 @@ fn a_check_costs_no_more_than_it_has_to() {
 }
 
 #[test]
-fn the_page_of_costs_states_these_bounds() {
+fn the_docs_state_the_cost_bounds() {
     let page = include_str!("../docs/costs.md");
     let millions = INSTRUCTIONS as f64 / 1e6;
     for row in [

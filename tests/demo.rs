@@ -9,12 +9,12 @@ use support::check::{BINARY, example};
 use support::haproxy::{Version, with_every_haproxy};
 
 #[test]
-fn the_story_comes_out_as_told_with_every_haproxy() {
+fn the_demo_works_with_every_haproxy() {
     let demo = example("demo");
-    with_every_haproxy(|haproxy| tells_the_story(&demo, haproxy));
+    with_every_haproxy(|haproxy| assert_story(&demo, haproxy));
 }
 
-fn tells_the_story(demo: &Path, haproxy: &Version) {
+fn assert_story(demo: &Path, haproxy: &Version) {
     let output = Command::new(demo)
         .arg(BINARY)
         .env("HAPROXY", &haproxy.program)

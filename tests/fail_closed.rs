@@ -30,7 +30,7 @@ fn a_panic_is_code_1_and_one_line() {
 }
 
 #[test]
-fn a_line_that_cannot_be_written_changes_nothing() {
+fn an_unwritable_output_does_not_change_the_code() {
     let path = format!("--sni {NAME} --verbose");
     for redirection in ["2>&-", "2>/dev/full", "2>&1 | true", ">&- 2>&- <&-"] {
         let script = format!("exec 3>&1; {{ \"$0\" \"$@\" {redirection}; echo $? >&3; }}");
@@ -49,7 +49,7 @@ fn a_line_that_cannot_be_written_changes_nothing() {
 }
 
 #[test]
-fn a_full_pipe_does_not_hold_the_check() {
+fn a_full_pipe_does_not_block_the_check() {
     // A pipe that no process reads and that is full before the check starts.
     let (_reader, mut writer) = std::io::pipe().expect("a pipe");
     let filler = writer.try_clone().expect("a clone");
@@ -117,7 +117,7 @@ fn the_deadline_holds_whatever_the_peer_does() {
 }
 
 #[test]
-fn a_regular_expression_over_the_longest_body_leaves_time() {
+fn a_regular_expression_over_the_longest_body_ends_in_time() {
     let Stage { leaf, trust, .. } = &Stage::new();
     let body = "x".repeat(1 << 20);
     let response = format!("HTTP/1.1 200 OK\r\n\r\n{body}");

@@ -132,7 +132,7 @@ fn as_haproxys_user() {
 
 /// This is why the messages and the docs say "reload HAProxy too".
 #[test]
-fn a_replaced_ca_file_is_new_for_the_check_but_for_haproxy_only_after_a_reload() {
+fn the_check_rereads_a_replaced_ca_file_but_haproxy_needs_a_reload() {
     with_every_haproxy(|version| {
         let stage = Stage::new();
         let file = stage
@@ -153,7 +153,7 @@ fn a_replaced_ca_file_is_new_for_the_check_but_for_haproxy_only_after_a_reload()
 }
 
 #[test]
-fn the_failure_that_started_it_all() {
+fn haproxys_own_check_without_sni_is_down() {
     with_every_haproxy(|version| {
         let stage = Stage::new();
         // HAProxy's own check of an ssl server sends no SNI. sni-check sends it.
@@ -206,7 +206,7 @@ fn a_wrong_name_shows_as_65() {
 }
 
 #[test]
-fn an_unset_variable_is_refused_and_says_so() {
+fn an_empty_variable_is_refused_with_a_reason() {
     with_every_haproxy(|version| {
         let stage = Stage::new();
         // HAProxy itself refuses an empty name in `sni`. Without `sni`, only the check can refuse
@@ -286,7 +286,7 @@ const SINCE: [(&str, &str, &str); 4] = [
 ];
 
 #[test]
-fn the_words_that_the_pages_date_are_there_since_then() {
+fn documented_keywords_exist_since_the_documented_release() {
     with_every_haproxy(|version| {
         let stage = Stage::new();
         for (since, global, server) in SINCE {

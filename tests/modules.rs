@@ -126,7 +126,7 @@ fn branches(base: &Module, text: &str) -> Vec<Module> {
 }
 
 #[test]
-fn no_file_uses_itself_by_way_of_others() {
+fn modules_have_no_circular_uses() {
     let mut graph = uses();
     assert!(graph.len() > 50, "{} files", graph.len());
     // Remove every module that uses no remaining module, or that no remaining module uses, until
@@ -158,7 +158,7 @@ fn no_file_uses_itself_by_way_of_others() {
 }
 
 #[test]
-fn a_circle_would_be_seen() {
+fn the_test_finds_a_circle() {
     let module = ["probe".to_owned(), "tls".to_owned()].to_vec();
     let text = "use super::{socket::{Stop, wait}, verify}; use crate::plan::Tls;";
     let found: BTreeSet<String> = paths(text, &module)

@@ -31,7 +31,7 @@ fn table(heading: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn the_table_of_codes_is_the_programs() {
+fn the_table_of_codes_matches_the_program() {
     let expected: Vec<Vec<String>> = Code::ALL
         .iter()
         .map(|code| {
@@ -47,7 +47,7 @@ fn the_table_of_codes_is_the_programs() {
 }
 
 #[test]
-fn the_troubleshooting_is_what_explain_tells_first() {
+fn the_troubleshooting_table_matches_explain() {
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/troubleshooting.md");
     let told = explain::troubleshooting().into_iter();
     let rows = told.map(|(code, what, change)| format!("| {code} | {what} | {change} |\n"));
@@ -63,7 +63,7 @@ fn the_troubleshooting_is_what_explain_tells_first() {
 }
 
 #[test]
-fn the_table_of_options_and_the_help_are_the_programs() {
+fn the_table_of_options_and_the_help_match_the_program() {
     let rows = table("Options");
     let documented: String = rows.iter().map(|row| format!("{}\n", row[0])).collect();
     let help = stdout(&run_by_hand(&["--help"])) + &stdout(&run_by_hand(&["diagnose", "--help"]));
@@ -91,7 +91,7 @@ fn the_table_of_options_and_the_help_are_the_programs() {
 /// The README's table of releases matches the tests, and each test that it names runs with every
 /// release.
 #[test]
-fn the_table_of_haproxys_releases_is_what_the_tests_run() {
+fn the_table_of_haproxy_releases_matches_the_tests() {
     let rows = table("Which check is the right one");
     let expected = RELEASES.map(|(release, debian)| match debian {
         "sid" => format!("{release} or later, sid"),
@@ -151,7 +151,7 @@ fn pages() -> Vec<(String, String)> {
 }
 
 #[test]
-fn files_that_the_pages_name_are_there() {
+fn files_that_the_pages_name_exist() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     for (page, text) in pages() {
         let folders = ["src/", "haproxy/", "docker/", "docs/", "tests/", "benches/"];
@@ -183,7 +183,7 @@ fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn haproxy_takes_every_recipe_as_it_is() {
+fn haproxy_accepts_every_recipe_unchanged() {
     let stage = Stage::new();
     let mut recipes = 0;
     for (page, text) in pages() {
@@ -234,7 +234,7 @@ fn the_call_that_haproxy_makes_can_be_pasted() {
 
 /// The README reads columns of `show stat` by number. They must have the right names.
 #[test]
-fn the_columns_of_the_statistics_are_haproxys() {
+fn the_columns_of_show_stat_have_the_right_names() {
     let (_, cut) = README.split_once("cut -d, -f").expect("cut");
     let cut = cut.split(' ').next().expect("numbers").split(',');
     let columns: Vec<usize> = cut

@@ -336,7 +336,7 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn servers_that_cannot_be_connected_to_are_refused_with_the_way_out() {
+fn unusable_server_addresses_are_refused_with_a_fix() {
     for (address, port, part) in [
         ("127.0.0.1", "0", "--port N"),
         ("127.0.0.1", "NOT_USED", "--port N"),
@@ -361,7 +361,7 @@ fn servers_that_cannot_be_connected_to_are_refused_with_the_way_out() {
 }
 
 #[test]
-fn by_hand_too() {
+fn bad_options_are_refused_by_hand_too() {
     for (words, part) in [
         (&[][..], "no target"),
         (&["a.example", "b.example"], "2 targets"),
@@ -392,7 +392,7 @@ fn by_hand_too() {
 }
 
 #[test]
-fn a_header_s_value_is_never_shown() {
+fn header_values_are_never_shown() {
     let output = under_haproxy(
         "--sni a.example --header 'X-Token: s3cr\u{1}et'",
         "127.0.0.1",

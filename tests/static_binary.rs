@@ -17,7 +17,7 @@ fn text(output: Output) -> String {
 }
 
 #[test]
-fn it_is_small_static_and_runs_where_there_is_nothing() {
+fn the_binary_is_small_and_static_and_runs_in_an_empty_chroot() {
     let binary = release_binary();
     let size = fs::metadata(&binary).expect("the binary").len();
     assert!(size <= 3_750_000, "{size} bytes");
@@ -67,7 +67,7 @@ fn it_is_small_static_and_runs_where_there_is_nothing() {
 }
 
 #[test]
-fn it_loads_no_library_to_resolve_a_name() {
+fn resolving_a_name_loads_no_library() {
     let (stage, chroot) = (Stage::new(), Folder::new());
     chroot.copy(BINARY, "sni-check", 0o755);
     chroot.file("ca.pem", &stage.ca.pem);

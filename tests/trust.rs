@@ -20,7 +20,7 @@ fn expect(port: u16, options: &str, code: i32, phrase: &str) {
 }
 
 #[test]
-fn roots_come_from_files_from_the_system_and_from_the_binary() {
+fn roots_come_from_files_the_system_or_the_binary() {
     let stage = Stage::new();
     let file = &stage.ca_file[..];
     let other = &stage.folder.file("other.pem", &Ca::named("Other CA").pem)[..];
@@ -49,7 +49,7 @@ fn roots_come_from_files_from_the_system_and_from_the_binary() {
 }
 
 #[test]
-fn a_root_from_a_file_that_ends_soon_counts_too() {
+fn a_root_that_expires_soon_counts_for_min_cert_days() {
     let stage = Stage::of(Ca::with("Tired root", |params| {
         params.not_after = OffsetDateTime::now_utc() + Duration::days(5) + Duration::hours(1)
     }));
@@ -97,7 +97,7 @@ fn a_self_signed_certificate_is_trusted_if_it_is_in_the_file() {
 }
 
 #[test]
-fn verify_none_accepts_any_certificate_but_not_any_peer() {
+fn verify_none_accepts_every_certificate_but_not_every_peer() {
     let ended = Ca::new().leaf(&["other.example.test"], -3);
     let port = peer::answer(&ended, OK);
     expect(port, "", 51, "expired");
@@ -117,7 +117,7 @@ fn verify_none_accepts_any_certificate_but_not_any_peer() {
 }
 
 #[test]
-fn a_root_made_again_is_found_whatever_the_order() {
+fn a_renewed_root_is_found_in_any_order() {
     let folder = Folder::new();
     let now = OffsetDateTime::now_utc();
     let root = Ca::with("Root", |params| params.not_after = now + Duration::days(9));
@@ -159,7 +159,7 @@ fn a_root_made_again_is_found_whatever_the_order() {
 }
 
 #[test]
-fn a_file_without_the_root_is_told_as_that() {
+fn a_file_without_the_root_is_reported() {
     let folder = Folder::new();
     let root = Ca::named("Root");
     let middle = root.intermediate("Middle");
@@ -179,7 +179,7 @@ fn a_file_without_the_root_is_told_as_that() {
 }
 
 #[test]
-fn a_long_chain_and_name_constraints_are_judged_as_haproxy_judges_them() {
+fn long_chains_and_name_constraints_are_judged_as_in_haproxy() {
     let folder = Folder::new();
     let root = Ca::with("Root", |params| {
         params.name_constraints = Some(NameConstraints {
@@ -212,7 +212,7 @@ fn a_long_chain_and_name_constraints_are_judged_as_haproxy_judges_them() {
 }
 
 #[test]
-fn verify_none_looks_at_no_root_but_wants_the_file() {
+fn verify_none_uses_no_root_but_needs_a_readable_file() {
     let folder = Folder::new();
     let port = peer::answer(&Ca::new().leaf(&[NAME], 30), OK);
     let other = folder.file("other.pem", &Ca::named("Other CA").pem);
@@ -227,7 +227,7 @@ fn verify_none_looks_at_no_root_but_wants_the_file() {
 }
 
 #[test]
-fn odd_names_and_serial_numbers_do_not_keep_an_end_from_being_told() {
+fn odd_names_and_serial_numbers_do_not_hide_an_expiry() {
     let folder = Folder::new();
     let root = Ca::new();
     let trust = format!("--ca-file {}", folder.file("ca.pem", &root.pem));
@@ -246,7 +246,7 @@ fn odd_names_and_serial_numbers_do_not_keep_an_end_from_being_told() {
 }
 
 #[test]
-fn what_of_a_ca_file_is_not_used_is_told() {
+fn unused_parts_of_a_ca_file_are_reported() {
     let folder = Folder::new();
     let root = Ca::new();
     let twice = Ca::with("Odd CA", |params| {

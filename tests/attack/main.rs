@@ -123,7 +123,7 @@ fn attack(length: Length) -> Table {
     clippy::print_stdout,
     reason = "figures for whoever asks with --nocapture"
 )]
-fn a_few_hundred_tries_do_no_harm() {
+fn a_few_hundred_attacks_do_no_harm() {
     let table = attack(SHORT);
     println!("{table}");
     table.assert();
@@ -132,7 +132,7 @@ fn a_few_hundred_tries_do_no_harm() {
 #[test]
 #[ignore = "20 minutes; `make attack`"]
 #[allow(clippy::print_stdout, reason = "the table is what it is run for")]
-fn twenty_thousand_tries_do_no_harm() {
+fn twenty_thousand_attacks_do_no_harm() {
     let table = attack(LONG);
     println!("{table}");
     table.assert();

@@ -37,7 +37,7 @@ fn black_hole(address: &str, port: u16) -> (std::os::fd::OwnedFd, Vec<TcpStream>
 }
 
 #[test]
-fn each_address_is_tried_and_the_cure_names_those_that_answer() {
+fn each_address_is_tried_and_the_fix_names_working_addresses() {
     let stage = Stage::new();
     let nginx = Nginx::serve(|folder, port| {
         let listen = format!("; listen [::1]:{port} ssl");
@@ -95,7 +95,7 @@ fn each_address_is_tried_and_the_cure_names_those_that_answer() {
 }
 
 #[test]
-fn of_many_addresses_eight_are_tried_even_where_no_thread_can_be_had() {
+fn eight_of_many_addresses_are_tried_even_without_threads() {
     let stage = Stage::new();
     let mut hosts = "127.0.0.1 localhost\n".to_owned();
     for last in 2..60 {
@@ -153,7 +153,7 @@ fn in_network(script: &str, address: &str) -> (String, Option<i32>) {
 }
 
 #[test]
-fn an_address_that_cannot_be_reached_is_fixed_where_that_can_be_done() {
+fn an_unreachable_address_is_fixed_in_the_right_place() {
     let nowhere = "on the way to the server: nothing in haproxy.cfg fixes this";
     for (script, address, says, place) in [
         (

@@ -20,7 +20,7 @@ fn asked(words: &[&str]) -> Value {
 }
 
 #[test]
-fn haproxy_is_asked_and_without_it_the_view_is_marked_as_predicted() {
+fn haproxy_is_asked_or_its_view_is_marked_as_predicted() {
     assert!(asked(&[])["haproxy_asked"].is_string());
     let folder = Folder::new();
     let broken = "#!/bin/sh\n[ \"$1\" != -v ] || echo 'HAProxy version 3.0.0 2026/01/01'\n";
@@ -54,7 +54,7 @@ fn descendants(of: u32) -> Vec<u32> {
 }
 
 #[test]
-fn haproxy_dies_with_the_diagnosis_and_leaves_nothing_behind() {
+fn haproxy_dies_with_diagnose_and_leaves_nothing_behind() {
     let folder = Folder::new();
     let connect = format!("--connect=127.0.0.1:{}", peer::silent());
     let mut command = Command::new(BINARY);
@@ -83,7 +83,7 @@ fn haproxy_dies_with_the_diagnosis_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn nobody_else_can_have_a_program_run() {
+fn callers_cannot_make_sni_check_run_a_program() {
     let own = std::process::id().to_string();
     let output = run_by_hand(&["--tied-to-parent", &own, "/bin/echo", "run"]);
     assert_eq!(output.status.code(), Some(255));
@@ -91,7 +91,7 @@ fn nobody_else_can_have_a_program_run() {
 }
 
 #[test]
-fn a_server_that_only_haproxy_takes_is_the_first_thing_said() {
+fn a_server_that_only_haproxy_accepts_is_reported_first() {
     let ca = Ca::new();
     // HAProxy's own check reads only the status.
     let leaf = ca.leaf(&[NAME], 30);
@@ -104,7 +104,7 @@ fn a_server_that_only_haproxy_takes_is_the_first_thing_said() {
 }
 
 #[test]
-fn a_server_that_only_sni_check_takes_is_not_called_healthy_without_a_word() {
+fn a_server_that_haproxy_rejects_is_not_simply_called_healthy() {
     let ca = Ca::new();
     let leaf = ca.leaf(&[NAME], 30);
     // HAProxy treats the interim response as the final response.
@@ -118,7 +118,7 @@ fn a_server_that_only_sni_check_takes_is_not_called_healthy_without_a_word() {
 }
 
 #[test]
-fn the_lines_for_serve_are_a_third_way() {
+fn lines_for_serve_are_a_third_alternative() {
     let ca = Ca::new();
     let port = peer::answer(&ca.leaf(&[NAME], 30), peer::OK);
     let folder = Folder::new();

@@ -42,7 +42,7 @@ fn a_client_certificate_that_was_sent_is_not_called_missing() {
 }
 
 #[test]
-fn an_expired_root_in_the_file_is_fixed_in_the_file_though_the_server_sends_the_new_root() {
+fn an_expired_root_is_fixed_in_the_file_even_if_the_server_sends_the_new_root() {
     let past = |params: &mut rcgen::CertificateParams| {
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2021, 1, 1);
@@ -59,7 +59,7 @@ fn an_expired_root_in_the_file_is_fixed_in_the_file_though_the_server_sends_the_
 }
 
 #[test]
-fn a_chain_that_verify_none_does_not_look_at_is_judged_by_the_ca_file_of_the_call() {
+fn with_verify_none_the_chain_is_judged_by_the_given_ca_file() {
     let ca = Ca::new();
     let nginx = serve(&ca.leaf(&[NAME], 30), "");
     let report = diagnose(&ca, nginx.port, NAME, &["--verify=none"]);
@@ -73,7 +73,7 @@ fn a_chain_that_verify_none_does_not_look_at_is_judged_by_the_ca_file_of_the_cal
 }
 
 #[test]
-fn an_alert_that_a_made_up_name_gets_as_well_is_about_the_name() {
+fn an_alert_that_a_made_up_name_also_gets_is_about_the_name() {
     let ca = Ca::new();
     // The alerts handshake_failure, access_denied and internal_error.
     for alert in [40, 49, 80] {
@@ -93,7 +93,7 @@ fn an_alert_that_a_made_up_name_gets_as_well_is_about_the_name() {
 }
 
 #[test]
-fn a_limit_on_requests_is_fixed_where_the_advice_says() {
+fn a_request_limit_is_fixed_where_the_advice_says() {
     let ca = Ca::new();
     let nginx = serve(&ca.leaf(&[NAME], 30), "location /often { return 429; }");
     let report = diagnose(&ca, nginx.port, NAME, &["--uri=/often"]);
@@ -104,7 +104,7 @@ fn a_limit_on_requests_is_fixed_where_the_advice_says() {
 }
 
 #[test]
-fn an_application_that_answers_503_itself_is_not_only_called_a_proxy() {
+fn a_503_may_come_from_the_application_or_from_a_proxy() {
     let ca = Ca::new();
     let nginx = serve(&ca.leaf(&[NAME], 30), "location /sick { return 503; }");
     let report = diagnose(&ca, nginx.port, NAME, &["--uri=/sick"]);
@@ -116,7 +116,7 @@ fn an_application_that_answers_503_itself_is_not_only_called_a_proxy() {
 }
 
 #[test]
-fn a_certificate_of_tomorrow_may_be_this_hosts_clock() {
+fn a_not_yet_valid_certificate_may_mean_a_wrong_clock() {
     let ca = Ca::new();
     let leaf = ca.leaf_with(&[NAME], |params| {
         params.not_before = time::OffsetDateTime::now_utc() + time::Duration::days(1);

@@ -16,7 +16,7 @@ fn explain(words: &[&str], environment: &[(&str, &str)]) -> Output {
 }
 
 #[test]
-fn a_code_is_explained_with_causes_and_changes() {
+fn explain_shows_causes_and_changes_of_a_code() {
     let output = explain(&["65"], &[]);
     assert_eq!(output.status.code(), Some(0));
     let text = stdout(&output);
@@ -25,13 +25,13 @@ fn a_code_is_explained_with_causes_and_changes() {
 }
 
 /// Returns the text that `explain` prints for a code, without line breaks.
-fn said_of(code: &str) -> String {
+fn explain_text(code: &str) -> String {
     let text = stdout(&explain(&[code], &[]));
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
-fn causes_that_an_operator_met_are_told() {
+fn explain_names_causes_that_operators_met() {
     let user_agent = concat!("sni-check/", env!("CARGO_PKG_VERSION"));
     let reload = "eload HAProxy too: it reads files only when it starts";
     let behind = "its own backend is down";
@@ -71,7 +71,7 @@ fn causes_that_an_operator_met_are_told() {
             "`(likely caused by missing 'insecure-fork-wanted')`",
         ),
     ] {
-        let said = said_of(code);
+        let said = explain_text(code);
         assert!(said.contains(part), "{part}: {said}");
     }
 }
@@ -106,20 +106,20 @@ fn without_a_code_the_whole_table_is_printed() {
 }
 
 #[test]
-fn what_is_not_a_code_is_refused() {
+fn an_unknown_code_is_refused() {
     let output = explain(&["1000"], &[]);
     expect(&output, 2, "not a code of sni-check");
 }
 
 #[test]
-fn under_haproxy_there_is_only_the_check() {
+fn under_haproxy_only_the_check_runs() {
     let output = explain(&["0"], &[("HAPROXY_SERVER_NAME", "s1")]);
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
 }
 
 #[test]
-fn each_command_has_a_help_of_its_own_and_the_program_lists_them() {
+fn each_command_has_its_own_help_and_the_program_lists_them() {
     let help = |words: &[&str]| {
         let output = run_by_hand(words);
         assert_eq!(output.status.code(), Some(0), "{words:?}");

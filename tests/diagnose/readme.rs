@@ -93,7 +93,7 @@ fn is_documented(title: &str, report: &str) {
 }
 
 #[test]
-fn three_reports() {
+fn the_documented_reports_are_real() {
     // With a common name, as real CAs issue certificates.
     let leaf = |ca: &Ca| {
         ca.leaf_with(&[NAME], |params| {

@@ -109,7 +109,7 @@ fn is_in_the_readme(text: &str, stage: &Stage, config: &str) {
 }
 
 #[test]
-fn one_call_names_the_cause_of_every_server_that_is_down_and_the_line_to_change() {
+fn one_call_explains_every_down_server_and_names_the_line_to_change() {
     let stage = Stage::new();
     let config = config(&stage, SHOP);
     let haproxy = running(&config, ("shop", "web1"), "DOWN");
@@ -186,7 +186,7 @@ fn without_a_socket_each_server_is_checked_once() {
 }
 
 #[test]
-fn one_server_is_diagnosed_by_its_name_whether_it_is_down_or_not() {
+fn a_named_server_is_diagnosed_even_if_it_is_up() {
     let stage = Stage::new();
     let config = config(&stage, SHOP);
     let output = run_by_hand(&["diagnose", "--verbose", "-f", &config, "shop/web2"]);
@@ -213,7 +213,7 @@ fn one_server_is_diagnosed_by_its_name_whether_it_is_down_or_not() {
 }
 
 #[test]
-fn a_wrong_name_in_external_check_path_is_corrected_by_the_name_of_the_server_line() {
+fn a_wrong_sni_in_external_check_path_is_corrected_from_the_server_line() {
     let stage = Stage::new();
     let backend = "backend ext
     option external-check

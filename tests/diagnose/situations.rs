@@ -64,7 +64,7 @@ fn a_server_with_another_default_certificate() {
 }
 
 #[test]
-fn a_server_with_one_certificate_and_one_for_another_name() {
+fn a_single_certificate_with_the_right_and_a_wrong_name() {
     let ca = Ca::new();
     let nginx = one_site(&ca.leaf(&[NAME, "far.example.net"], 30), &[], "");
     let report = diagnose(&ca, nginx.port, NAME, &[]);
@@ -89,7 +89,7 @@ fn a_server_with_one_certificate_and_one_for_another_name() {
 }
 
 #[test]
-fn a_name_of_another_site_and_haproxys_view_of_it() {
+fn the_name_of_another_site_and_how_haproxy_sees_it() {
     let ca = Ca::new();
     let nginx = one_site(&ca.leaf(&["*.example.net", "192.0.2.7"], 30), &[], "");
     let report = diagnose(&ca, nginx.port, NAME, &[]);
@@ -99,7 +99,7 @@ fn a_name_of_another_site_and_haproxys_view_of_it() {
 }
 
 #[test]
-fn an_expired_certificate_hides_nothing_behind_it_and_a_new_one_fixes_it() {
+fn an_expired_certificate_hides_no_other_fault_and_a_new_certificate_fixes_it() {
     let ca = Ca::new();
     let expired = ca.leaf_with(&[NAME], |params| {
         params.not_before = date_time_ymd(2020, 1, 1);
@@ -121,7 +121,7 @@ fn an_expired_certificate_hides_nothing_behind_it_and_a_new_one_fixes_it() {
 }
 
 #[test]
-fn an_issuer_younger_than_the_expired_certificate_is_not_a_fault() {
+fn an_issuer_younger_than_an_expired_certificate_is_no_fault() {
     let ca = Ca::with("Young CA", |params| {
         params.not_before = date_time_ymd(2024, 1, 1)
     });
@@ -140,7 +140,7 @@ fn an_issuer_younger_than_the_expired_certificate_is_not_a_fault() {
 }
 
 #[test]
-fn an_incomplete_chain_is_fixed_by_the_full_one() {
+fn the_full_chain_fixes_an_incomplete_chain() {
     let root = Ca::named("Root");
     let middle = root.intermediate("Middle");
     let leaf = middle.leaf(&[NAME], 30);
@@ -193,7 +193,7 @@ fn a_self_signed_certificate_and_the_size_of_an_rsa_key() {
 }
 
 #[test]
-fn only_one_tls_version_and_an_optional_client_certificate() {
+fn a_single_tls_version_and_an_optional_client_certificate() {
     let ca = Ca::new();
     let client = Ca::named("Client CA");
     let nginx = Nginx::serve(|folder, port| {
@@ -219,7 +219,7 @@ fn only_one_tls_version_and_an_optional_client_certificate() {
 }
 
 #[test]
-fn a_certificate_that_ends_soon() {
+fn a_certificate_that_expires_soon() {
     let ca = Ca::new();
     let nginx = one_site(&ca.leaf(&[NAME], 1), &[], "");
     let report = diagnose(&ca, nginx.port, NAME, &["--min-cert-days", "10"]);
@@ -266,7 +266,7 @@ fn every_expectation_is_reported() {
 }
 
 #[test]
-fn a_method_that_changes_something_is_not_repeated() {
+fn a_method_with_side_effects_is_not_repeated() {
     let ca = Ca::new();
     let leaf = ca.leaf(&[NAME], 30);
     let (seen, requests) = std::sync::mpsc::channel();
@@ -296,7 +296,7 @@ fn a_method_that_changes_something_is_not_repeated() {
 }
 
 #[test]
-fn every_option_finds_its_place_in_the_cure() {
+fn every_option_appears_in_the_printed_lines() {
     let ca = Ca::new();
     let rule = "if ($http_user_agent != '50% of one') { return 403; }";
     let nginx = one_site(&ca.leaf(&[NAME], 30), &[], rule);
@@ -318,7 +318,7 @@ fn every_option_finds_its_place_in_the_cure() {
 }
 
 #[test]
-fn with_verify_none_the_report_says_what_that_hides() {
+fn with_verify_none_the_report_names_the_hidden_faults() {
     let ca = Ca::new();
     let nginx = one_site(&ca.leaf(&[NAME], 30), &[], "");
     let connect = format!("127.0.0.1:{}", nginx.port);
@@ -366,7 +366,7 @@ fn a_dead_port_and_ports_that_do_not_speak_tls() {
 }
 
 #[test]
-fn options_without_a_use_are_refused() {
+fn useless_options_are_refused() {
     for words in [
         &["diagnose", "--quiet", NAME][..],
         &["diagnose", "--syslog", "127.0.0.1", NAME],
@@ -381,7 +381,7 @@ fn options_without_a_use_are_refused() {
 }
 
 #[test]
-fn under_haproxy_nothing_is_diagnosed() {
+fn under_haproxy_diagnose_is_refused() {
     let mut command = std::process::Command::new(crate::support::check::BINARY);
     command
         .args(["diagnose", NAME])

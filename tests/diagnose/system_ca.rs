@@ -22,7 +22,7 @@ fn trusting(certs: &str) -> Command {
 }
 
 #[test]
-fn a_cure_with_the_systems_roots_turns_the_server_up() {
+fn a_fix_with_the_systems_roots_turns_the_server_up() {
     let (folder, ca) = (Folder::new(), Ca::new());
     folder.file("certs/ca-certificates.crt", &ca.pem);
     let certs = folder.join("certs");

@@ -19,7 +19,7 @@ fn on_a_terminal(words: &[&str], environment: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn colour_is_for_terminals_unless_told_otherwise() {
+fn only_terminals_get_colour_by_default() {
     let connect = format!("127.0.0.1:{}", dead_port());
     let words = ["diagnose", "--verbose", "--connect", &connect, NAME];
     let with = |more: &[&'static str]| {
@@ -39,7 +39,7 @@ fn colour_is_for_terminals_unless_told_otherwise() {
 }
 
 #[test]
-fn while_waiting_the_terminal_says_for_what() {
+fn the_terminal_shows_what_diagnose_waits_for() {
     let connect = format!("127.0.0.1:{}", peer::silent());
     let words = ["diagnose", "--timeout=700ms", "--connect", &connect, NAME];
     let seen = on_a_terminal(&words, &[]);
@@ -55,7 +55,7 @@ fn while_waiting_the_terminal_says_for_what() {
 }
 
 #[test]
-fn only_what_is_to_be_pasted_is_wider_than_a_terminal() {
+fn only_lines_to_paste_are_wider_than_a_terminal() {
     let ca = Ca::new();
     let good = peer::answer(&ca.leaf(&[NAME], 30), "HTTP/1.1 200 OK\r\n\r\n");
     let plain = peer::tcp(|_| {});

@@ -79,7 +79,7 @@ impl Fault {
     clippy::print_stdout,
     reason = "figures for whoever asks with --nocapture"
 )]
-fn every_fault_has_its_code_its_words_and_its_time() {
+fn every_fault_has_its_code_phrase_and_time_limit() {
     let (stage, elsewhere) = (Stage::new(), Untouched::new());
     let faults: Vec<Fault> = [
         connect::faults(&stage),

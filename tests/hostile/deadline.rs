@@ -115,7 +115,7 @@ fn the_json_of_a_stopped_check_is_whole() {
 }
 
 #[test]
-fn the_syslog_hears_of_a_stopped_check() {
+fn a_stopped_check_is_logged_to_the_syslog() {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
     let syslog = socket.local_addr().expect("an address");
@@ -135,7 +135,7 @@ fn the_syslog_hears_of_a_stopped_check() {
 /// The slowest test of all. diagnose has a long time limit because it asks many questions, also to
 /// HAProxy.
 #[test]
-fn a_stopped_diagnosis_ends_too() {
+fn a_stopped_diagnose_ends_too() {
     let (port, reached) = silent();
     let connect = format!("--connect=127.0.0.1:{port}");
     let timeout = Duration::from_millis(100);
@@ -173,7 +173,7 @@ fn a_loop_that_never_looks_at_the_clock_ends() {
 }
 
 #[test]
-fn a_standard_output_that_nobody_reads_does_not_hold_a_call_by_hand() {
+fn an_unread_standard_output_does_not_block_a_call_by_hand() {
     let stage = Stage::new();
     let connect = format!("--connect=127.0.0.1:{}", stage.nginx().port);
     for option in ["--verbose", "--json"] {

@@ -35,7 +35,7 @@ fn check(options: &str) -> Command {
 }
 
 #[test]
-fn a_file_that_hangs_is_the_code_of_options_in_time() {
+fn a_file_that_hangs_gives_code_2_in_time() {
     let stage = Stage::new();
     let held = HeldFile::new(&stage.folder, "held.pem", &stage.ca.pem);
     let folder = stage.folder.join("certificates");
@@ -79,7 +79,7 @@ fn diagnose_ends_in_time_too() {
 
 /// An alarm that was pending before the program started must not count as the program's own timer.
 #[test]
-fn an_alarm_that_is_pending_from_before_decides_nothing() {
+fn an_alarm_from_before_the_start_changes_nothing() {
     let stage = Stage::new();
     let mut command = program("env");
     let port = stage.nginx().port.to_string();
@@ -96,7 +96,7 @@ fn an_alarm_that_is_pending_from_before_decides_nothing() {
 
 /// Root may read /proc/kpageflags, and the time that one read takes grows with the machine's memory.
 #[test]
-fn a_file_of_the_kernel_s_is_refused_at_once() {
+fn kernel_files_are_refused_at_once() {
     for file in [
         "/proc/kpageflags",
         "/proc/self/environ",

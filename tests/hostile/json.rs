@@ -21,7 +21,7 @@ fn expect_whole(text: &str, cause: &str) {
 }
 
 #[test]
-fn it_is_never_cut_by_hand_or_under_haproxy() {
+fn json_is_never_truncated_by_hand_or_under_haproxy() {
     let stage = Stage::new();
     let location = format!("/{}€{}", HOSTILE.repeat(300), "y".repeat(30_000));
     let head = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
@@ -53,7 +53,7 @@ fn it_is_never_cut_by_hand_or_under_haproxy() {
 }
 
 #[test]
-fn a_long_chain_is_listed_to_its_end() {
+fn a_long_chain_is_listed_completely() {
     let stage = Stage::new();
     let issuers: Vec<_> = (0..3)
         .map(|number| {
@@ -70,7 +70,7 @@ fn a_long_chain_is_listed_to_its_end() {
 }
 
 #[test]
-fn the_name_of_a_file_is_as_harmless_to_doctor() {
+fn doctor_prints_hostile_file_names_harmlessly() {
     let folder = Folder::new();
     let name = format!("{}.cfg", HOSTILE.replace(' ', "_"));
     let config = "backend b\n option external-check\n external-check command /missing\n server s 127.0.0.1:1 check\n";

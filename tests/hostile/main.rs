@@ -152,7 +152,7 @@ fn odd_environments() {
 }
 
 #[test]
-fn no_name_of_its_own() {
+fn an_empty_program_name() {
     // An empty argv[0], as careless callers of execve pass it.
     let stage = Stage::new();
     let shell = ["/bin/bash", "-c", "exec -a '' \"$0\" \"$@\"", BINARY];
@@ -161,7 +161,7 @@ fn no_name_of_its_own() {
 }
 
 #[test]
-fn no_arguments_at_all_not_even_a_name() {
+fn no_arguments_not_even_a_program_name() {
     let output = Command::new(example("nameless"))
         .arg(BINARY)
         .env_clear()
@@ -171,7 +171,7 @@ fn no_arguments_at_all_not_even_a_name() {
 }
 
 #[test]
-fn a_standard_error_that_takes_nothing() {
+fn an_unwritable_standard_error() {
     let stage = Stage::new();
     let folder = Folder::new();
     // The status of a pipe is that of its last command, so the check's status goes into a file.
@@ -208,7 +208,7 @@ fn a_standard_error_that_takes_nothing() {
 }
 
 #[test]
-fn a_read_only_root_that_belongs_to_somebody_else() {
+fn a_read_only_root_of_another_user() {
     let stage = Stage::new();
     let script = "exec /usr/bin/unshare -m /bin/sh -c '/bin/mount -o bind,ro / / && exec /usr/bin/setpriv --reuid 65534 --clear-groups --no-new-privs \"$0\" \"$@\"' \"$0\" \"$@\"";
     let binary = stage.folder.copy(BINARY, "sni-check", 0o755);

@@ -16,7 +16,7 @@ const ENOUGH: u32 = 5_000;
     clippy::print_stdout,
     reason = "figures for whoever asks with --nocapture"
 )]
-fn little_address_space_is_enough_and_less_is_a_code() {
+fn little_address_space_is_enough_and_less_gives_a_code() {
     let stage = Stage::new();
     let endless = peer::tls(&stage.leaf, |stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");

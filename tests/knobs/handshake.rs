@@ -26,7 +26,7 @@ fn by_hand(stage: &Stage, port: u16, options: &str) -> Output {
 }
 
 #[test]
-fn no_alpn_is_offered_unless_told_to() {
+fn no_alpn_is_offered_by_default() {
     let stage = Stage::new();
     let only_h2 = server(&stage, "h2");
     let output = stage.check(only_h2, "");
@@ -50,7 +50,7 @@ fn no_alpn_is_offered_unless_told_to() {
 }
 
 #[test]
-fn a_handshake_alone_is_l6ok() {
+fn handshake_only_is_l6ok() {
     let stage = Stage::new();
     let [old, new] = ["-tls1_2", "-tls1_3"].map(|version| stage.openssl("leaf", &[version]));
     for port in [old, new] {
@@ -71,7 +71,7 @@ fn a_handshake_alone_is_l6ok() {
 }
 
 #[test]
-fn after_a_handshake_alone_nothing_is_sent_and_nothing_waited_for() {
+fn handshake_only_sends_no_request_and_waits_for_no_response() {
     let stage = Stage::new();
     // The server answers only if it gets a request, and it must not get a request.
     let silent = peer::tls(&stage.leaf, |_| panic!("a request came"));
@@ -83,7 +83,7 @@ fn after_a_handshake_alone_nothing_is_sent_and_nothing_waited_for() {
 }
 
 #[test]
-fn a_handshake_alone_still_judges_the_certificate() {
+fn handshake_only_still_verifies_the_certificate() {
     let stage = Stage::new();
     let ended = peer::answer(&stage.ca.leaf(&[NAME], -2), peer::OK);
     let output = stage.check(ended, "--handshake-only");
@@ -91,7 +91,7 @@ fn a_handshake_alone_still_judges_the_certificate() {
 }
 
 #[test]
-fn what_asks_for_http_is_refused_beside_a_handshake_alone() {
+fn http_options_are_refused_with_handshake_only() {
     let stage = Stage::new();
     for (options, named) in [
         ("--method HEAD", "--method"),

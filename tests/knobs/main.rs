@@ -100,7 +100,7 @@ fn the_defaults() {
 }
 
 #[test]
-fn the_sni_name_is_the_first_that_is_there() {
+fn the_sni_name_comes_from_the_first_source_that_has_a_name() {
     let stage = Stage::new();
     let none = trust(&stage);
     let option = format!("{none} --sni {NAME}");
@@ -130,7 +130,7 @@ fn the_sni_name_is_the_first_that_is_there() {
 }
 
 #[test]
-fn by_hand_the_url_comes_before_the_environment_and_path_is_never_read() {
+fn by_hand_the_url_beats_the_environment_and_path_is_never_read() {
     let stage = Stage::new();
     let ca = &stage.ca_file;
     let backend = serve(&stage, ok());
@@ -171,7 +171,7 @@ fn by_hand_the_url_comes_before_the_environment_and_path_is_never_read() {
 }
 
 #[test]
-fn address_sni_verified_name_and_host_are_four_knobs() {
+fn address_sni_verified_name_and_host_are_independent() {
     let mut stage = Stage::new();
     stage.leaf = stage.ca.leaf(&[NAME, "127.0.0.1"], 30);
     let seen = seen_when_up(
@@ -334,7 +334,7 @@ fn expectations_decide() {
 }
 
 #[test]
-fn redirects_are_a_status_and_never_followed() {
+fn redirects_are_never_followed() {
     let stage = Stage::new();
     let redirect = answering(
         "HTTP/1.1 302 Found\r\nLocation: https://169.254.169.254/\r\nContent-Length: 0\r\n\r\n",
@@ -477,7 +477,7 @@ fn days_left_of_the_certificate() {
 }
 
 #[test]
-fn what_is_printed_where() {
+fn output_goes_to_the_right_stream() {
     let stage = Stage::new();
     let address = ["127.0.0.1", "1"];
     let path = format!("{} --sni {NAME}", trust(&stage));

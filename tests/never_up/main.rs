@@ -38,7 +38,7 @@ fn number(variable: &str) -> Option<u64> {
     clippy::print_stdout,
     reason = "figures for whoever asks with --nocapture"
 )]
-fn zero_is_never_wrong_and_every_other_code_is_documented() {
+fn code_0_is_never_wrong_and_every_other_code_is_documented() {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("a clock");

@@ -54,7 +54,7 @@ fn an_expired_root_in_the_ca_file() {
 
 #[test]
 #[ignore = "make outages"]
-fn a_certificate_of_tomorrow() {
+fn a_certificate_that_is_not_yet_valid() {
     let stage = Stage::new();
     let leaf = stage.ca.leaf_with(&[NAME], tomorrow);
     let nginx = serve(&leaf, &[], "");
@@ -122,7 +122,7 @@ fn a_self_signed_certificate() {
 
 #[test]
 #[ignore = "make outages"]
-fn a_certificate_that_is_revoked() {
+fn a_revoked_certificate() {
     let stage = Stage::new();
     let crl = stage
         .folder
@@ -137,7 +137,7 @@ fn a_certificate_that_is_revoked() {
 }
 
 #[test]
-fn a_revocation_list_that_has_ended() {
+fn an_expired_revocation_list() {
     let stage = Stage::new();
     let list = |days| stage.folder.file("crl.pem", &stage.ca.crl(&[], days));
     let crl = list(-1);
@@ -170,7 +170,7 @@ fn an_issuer_without_a_revocation_list() {
 }
 
 #[test]
-fn a_ca_with_a_new_key_of_which_only_the_old_one_is_trusted() {
+fn a_ca_whose_new_key_is_not_trusted_yet() {
     let stage = Stage::new();
     for says_which_key in [true, false] {
         let leaf = Ca::new().leaf_with(&[NAME], |params| {
@@ -190,7 +190,7 @@ fn a_ca_with_a_new_key_of_which_only_the_old_one_is_trusted() {
 
 #[test]
 #[ignore = "make outages"]
-fn a_certificate_that_ends_too_soon() {
+fn a_certificate_that_expires_too_soon() {
     let stage = Stage::new();
     let nginx = serve(&stage.ca.leaf(&[NAME], 5), &[], "");
     let options = format!(
@@ -215,7 +215,7 @@ fn ask_with(props: &Props, port: u16, crt: &str) -> Said {
 }
 
 #[test]
-fn a_server_that_wants_a_client_certificate() {
+fn a_server_that_requires_a_client_certificate() {
     let props = Props::new();
     let port = props.start("client-certificate-400").port;
     let outage = Outage::checked(port, &words(&props.stage.ca_file));
@@ -238,7 +238,7 @@ fn a_client_certificate_that_the_server_does_not_trust() {
 }
 
 #[test]
-fn a_client_certificate_that_has_ended() {
+fn an_expired_client_certificate() {
     let props = Props::new();
     let port = props.start("client-certificate-400").port;
     let client = |leaf: Leaf| props.stage.folder.file("client.pem", &leaf.both_pem());
@@ -255,7 +255,7 @@ fn a_client_certificate_that_has_ended() {
 
 #[test]
 #[ignore = "make outages"]
-fn a_handshake_that_ends_without_a_client_certificate() {
+fn a_handshake_that_fails_without_a_client_certificate() {
     let stage = Stage::new();
     let verify = [
         "-Verify",

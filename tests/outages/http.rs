@@ -77,7 +77,7 @@ fn a_redirect_to_itself() {
 }
 
 #[test]
-fn a_page_that_wants_a_login() {
+fn a_page_that_requires_a_login() {
     let stage = Stage::new();
     let check = "    http-check send meth GET uri /api HOST";
     let (nginx, outage) = outage(&stage, "", check, "/");
@@ -88,7 +88,7 @@ fn a_page_that_wants_a_login() {
 
 #[test]
 #[ignore = "make outages"]
-fn a_page_that_is_forbidden() {
+fn a_forbidden_page() {
     let stage = Stage::new();
     let check = "    http-check send meth GET uri /no HOST";
     let (nginx, _outage) = outage(&stage, "location /no { return 403; }", check, "/");
@@ -98,7 +98,7 @@ fn a_page_that_is_forbidden() {
 }
 
 #[test]
-fn a_page_that_is_not_there() {
+fn a_missing_page() {
     let stage = Stage::new();
     let check = "    http-check send meth GET uri /missing HOST";
     let (nginx, outage) = outage(&stage, "", check, "/");
@@ -112,7 +112,7 @@ fn a_page_that_is_not_there() {
 
 #[test]
 #[ignore = "make outages"]
-fn no_page_at_all() {
+fn a_server_where_every_page_is_missing() {
     let stage = Stage::new();
     let port = peer::answer(&stage.leaf, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
     checked(
@@ -128,7 +128,7 @@ fn no_page_at_all() {
 
 #[test]
 #[ignore = "make outages"]
-fn a_method_that_is_not_answered() {
+fn a_method_that_is_not_allowed() {
     let stage = Stage::new();
     let check = "    http-check send meth OPTIONS uri / HOST";
     let only_get = "if ($request_method != GET) { return 405; }";
@@ -140,7 +140,7 @@ fn a_method_that_is_not_answered() {
 
 #[test]
 #[ignore = "make outages"]
-fn a_server_that_is_asked_too_often() {
+fn a_server_that_limits_requests() {
     let stage = Stage::new();
     let check = "    http-check send meth GET uri /often HOST";
     let (nginx, _outage) = outage(&stage, "location /often { return 429; }", check, "/often");
@@ -177,7 +177,7 @@ fn a_proxy_without_its_backend() {
 
 #[test]
 #[ignore = "make outages"]
-fn a_page_that_takes_longer_than_the_check_waits() {
+fn a_page_that_is_slower_than_the_time_out() {
     let stage = Stage::new();
     let port = peer::tls(&stage.leaf, |stream| {
         thread::sleep(Duration::from_millis(2500));
@@ -193,7 +193,7 @@ fn a_page_that_takes_longer_than_the_check_waits() {
 
 #[test]
 #[ignore = "make outages"]
-fn a_text_that_the_page_does_not_have() {
+fn an_expected_text_that_the_page_lacks() {
     let stage = Stage::new();
     let check = "    http-check send meth GET uri / HOST\n    http-check expect string ready";
     let (nginx, _outage) = outage(&stage, "", check, "/");
@@ -204,7 +204,7 @@ fn a_text_that_the_page_does_not_have() {
 }
 
 #[test]
-fn a_head_that_is_too_long_for_visitors_alone() {
+fn a_head_that_is_too_long_only_for_visitors() {
     let stage = Stage::new();
     let cookie = "a".repeat(15_500);
     let answer = format!("HTTP/1.1 200 OK\r\nSet-Cookie: {cookie}\r\nContent-Length: 2\r\n\r\nok");
@@ -226,7 +226,7 @@ fn a_head_that_is_too_long_for_visitors_alone() {
 }
 
 #[test]
-fn a_firewall_that_refuses_what_calls_itself_a_check() {
+fn a_firewall_that_refuses_the_user_agent_of_a_check() {
     let stage = Stage::new();
     let rule = "if ($http_user_agent ~* 'check|bot|scan') { return 403; }";
     let nginx =

@@ -170,7 +170,7 @@ const STILL_WRONG_IN_SAMPLE: usize = 2;
 
 #[test]
 #[ignore = "make outages"]
-fn every_scene_is_diagnosed_rightly() {
+fn every_scene_is_diagnosed_correctly() {
     let seed = variable("SEED", 1);
     let mut scenes = singles();
     scenes.extend(pairs(&mut Dice::new(seed), variable("PAIRS", 300) as usize));
@@ -206,7 +206,7 @@ fn all_pairs_named(wanted: &str) -> Vec<Scene> {
 }
 
 #[test]
-fn a_sample_of_scenes_is_diagnosed_rightly() {
+fn a_sample_of_scenes_is_diagnosed_correctly() {
     let seed = variable("SEED", 1);
     let mut dice = Dice::new(seed);
     let mut scenes = singles();

@@ -25,7 +25,7 @@ fn a_check_without_sni_of_a_server_that_requires_it() {
 }
 
 #[test]
-fn no_sni_where_the_name_cures_it() {
+fn no_sni_fixed_by_the_name() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let lines = format!("ssl verify required ca-file {}", stage.ca_file);
@@ -37,7 +37,7 @@ fn no_sni_where_the_name_cures_it() {
 
 #[test]
 #[ignore = "make outages"]
-fn no_sni_where_another_site_answers() {
+fn no_sni_and_another_site_answers() {
     let props = Props::new();
     let stage = &props.stage;
     let server = props.start("other-default");
@@ -55,7 +55,7 @@ fn no_sni_where_another_site_answers() {
 }
 
 #[test]
-fn a_slip_of_the_fingers_in_the_name() {
+fn a_typo_in_the_name() {
     let stage = Stage::new();
     let nginx = Nginx::serve(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), ""));
     let words = verified(&stage, "ww.example.test") + " check-sni ww.example.test";
@@ -69,7 +69,7 @@ fn a_slip_of_the_fingers_in_the_name() {
 }
 
 #[test]
-fn a_name_that_the_server_does_not_know_and_a_default_certificate() {
+fn an_unknown_name_and_a_default_certificate() {
     let props = Props::new();
     let stage = &props.stage;
     let server = props.start("other-default");
@@ -116,7 +116,7 @@ fn a_name_that_the_servers_certificate_lacks() {
 
 #[test]
 #[ignore = "make outages"]
-fn a_wildcard_that_is_one_label_short() {
+fn a_wildcard_does_not_cover_two_labels() {
     let stage = Stage::new();
     let name = "a.b.example.test";
     let wildcard = stage.ca.leaf(&["*.example.test"], 30);
@@ -133,7 +133,7 @@ fn a_wildcard_that_is_one_label_short() {
 
 #[test]
 #[ignore = "make outages"]
-fn a_name_to_verify_that_is_wrong() {
+fn a_wrong_name_to_verify() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let options = format!(

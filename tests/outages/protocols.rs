@@ -21,7 +21,7 @@ fn call(stage: &Stage) -> [&str; 3] {
 }
 
 #[test]
-fn a_server_that_wants_a_proxy_header() {
+fn a_server_that_requires_a_proxy_header() {
     let props = Props::new();
     let stage = &props.stage;
     let port = props.start("proxy-header").port;
@@ -46,7 +46,7 @@ fn a_proxy_that_accepts_only_proxy_headers() {
 
 #[test]
 #[ignore = "make outages"]
-fn a_proxy_header_that_nobody_wants() {
+fn a_proxy_header_that_the_server_does_not_expect() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let outage = Outage::checked(port, &(correct(&stage) + " send-proxy"));
@@ -70,7 +70,7 @@ fn a_port_that_speaks_plain_http() {
 
 #[test]
 #[ignore = "make outages"]
-fn a_plain_port_that_points_to_https() {
+fn a_plain_port_that_redirects_to_https() {
     let props = Props::new();
     let stage = &props.stage;
     let port = props.start("plain-redirect").port;
@@ -127,7 +127,7 @@ fn a_server_that_speaks_only_tls_1_1() {
 
 #[test]
 #[ignore = "make outages"]
-fn a_lowest_version_that_the_server_does_not_reach() {
+fn a_minimum_version_that_the_server_does_not_support() {
     let stage = Stage::new();
     let port = stage.openssl("leaf", &["-tls1_2"]);
     let outage = Outage::checked(port, &(correct(&stage) + " ssl-min-ver TLSv1.3"));
@@ -140,7 +140,7 @@ fn a_lowest_version_that_the_server_does_not_reach() {
 
 #[test]
 #[ignore = "make outages"]
-fn ciphers_of_another_age() {
+fn a_server_with_only_old_ciphers() {
     let props = Props::new();
     let stage = &props.stage;
     let port = props.start("tls-1.2-cbc-only").port;
@@ -151,7 +151,7 @@ fn ciphers_of_another_age() {
 }
 
 #[test]
-fn nobody_listens() {
+fn a_port_on_which_nothing_listens() {
     let stage = Stage::new();
     let port = dead_port();
     Outage::checked(port, &correct(&stage));
@@ -200,7 +200,7 @@ fn only_short_answers_arrive() {
 }
 
 #[test]
-fn a_handshake_that_only_the_name_cuts() {
+fn a_firewall_that_blocks_the_sni_name() {
     let stage = Stage::new();
     let port = peer::tcp(|mut stream| {
         let mut hello = [0; 4096];
@@ -263,7 +263,7 @@ fn silence() {
 
 #[test]
 #[ignore = "make outages"]
-fn a_source_that_is_not_this_hosts() {
+fn a_source_address_of_another_host() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let outage = Outage::checked(port, &(correct(&stage) + " source 192.0.2.1"));

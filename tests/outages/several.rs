@@ -12,7 +12,7 @@ use crate::support::stage::Stage;
 use crate::support::{NAME, peer};
 
 #[test]
-fn one_of_two_with_an_expired_certificate() {
+fn one_of_two_servers_has_an_expired_certificate() {
     let stage = Stage::new();
     let old = stage.ca.leaf_with(&[NAME], past);
     let serve =
@@ -38,7 +38,7 @@ fn one_of_two_with_an_expired_certificate() {
 }
 
 #[test]
-fn one_that_answers_and_one_that_fails() {
+fn one_of_two_servers_fails() {
     let stage = Stage::new();
     const FAILS: &str = "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n";
     for first_is_good in [true, false] {

@@ -12,13 +12,13 @@ use crate::support::stage::Stage;
 use crate::support::{NAME, program};
 
 #[test]
-fn files_outside_the_folders_are_not_read_whichever_way_they_are_named() {
+fn files_outside_the_folders_are_not_read_by_any_path() {
     only_files_below_the_folders_are_read(BINARY, &Stage::new());
 }
 
 /// The same under the systemd unit, where DynamicUser= forbids openat2.
 #[test]
-fn nor_are_they_where_the_kernel_does_not_help() {
+fn files_outside_the_folders_are_not_read_without_openat2() {
     let stage = Stage::new();
     let strace = program("strace")
         .get_program()
@@ -89,7 +89,7 @@ fn only_files_below_the_folders_are_read(program_file: &str, stage: &Stage) {
 }
 
 #[test]
-fn what_the_command_line_names_may_be_anywhere() {
+fn files_that_the_command_line_names_may_be_anywhere() {
     let stage = Stage::new();
     let elsewhere = Stage::new();
     let trusted = elsewhere.folder.file("trusted.pem", &stage.ca.pem);
@@ -105,7 +105,7 @@ fn what_the_command_line_names_may_be_anywhere() {
 }
 
 #[test]
-fn a_renewed_file_counts_at_once() {
+fn a_renewed_file_is_used_at_once() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let (old, new) = (Ca::named("Old CA"), Ca::named("New CA"));

@@ -23,7 +23,7 @@ fn threads(serve: &Serve) -> u32 {
 }
 
 #[test]
-fn a_file_that_hangs_takes_no_place_from_other_checks_and_serve_ends_in_time() {
+fn a_file_that_hangs_does_not_block_other_checks_or_the_exit() {
     let stage = Stage::new();
     let held = HeldFile::new(&stage.folder, "held.pem", &stage.ca.pem);
     let serve = Serve::start(&stage, &["--max-checks", "40"]);
@@ -61,7 +61,7 @@ fn a_file_that_hangs_takes_no_place_from_other_checks_and_serve_ends_in_time() {
 }
 
 #[test]
-fn a_file_that_answers_again_counts_again() {
+fn a_file_that_works_again_is_used_again() {
     let stage = Stage::new();
     let held = HeldFile::new(&stage.folder, "held.pem", &stage.ca.pem);
     let serve = Serve::start(&stage, &[]);
@@ -77,7 +77,7 @@ fn a_file_that_answers_again_counts_again() {
 }
 
 #[test]
-fn a_file_that_hangs_in_a_folder_of_authorities_is_not_left_out() {
+fn a_file_that_hangs_in_a_folder_of_cas_is_not_skipped() {
     let stage = Stage::new();
     let folder = stage.folder.join("authorities");
     std::fs::create_dir(&folder).expect("a folder");
@@ -94,7 +94,7 @@ fn a_file_that_hangs_in_a_folder_of_authorities_is_not_left_out() {
 
 /// The requests use a regular expression that would take minutes on this body.
 #[test]
-fn regular_expressions_of_hostile_bodies_leave_time_for_other_checks_and_end_with_theirs() {
+fn slow_regular_expressions_leave_time_for_other_checks_and_end_with_their_own() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let body = "status ok ".repeat(6_500);

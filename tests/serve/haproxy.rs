@@ -128,7 +128,7 @@ fn haproxy_shows_why_a_backend_is_down() {
 }
 
 #[test]
-fn without_the_server_every_backend_is_down_and_with_it_up_again() {
+fn without_serve_every_backend_is_down_until_serve_returns() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let version = versions().pop().expect("an HAProxy");
@@ -145,7 +145,7 @@ fn without_the_server_every_backend_is_down_and_with_it_up_again() {
 }
 
 #[test]
-fn the_server_s_own_name_is_the_sni_name_if_it_has_a_dot() {
+fn a_server_name_with_a_dot_is_the_sni_name() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let answer = serve.ask(stage.nginx().port, &stage.trust);
@@ -179,7 +179,7 @@ fn a_serve_that_hangs_shows_as_l7tout_without_a_code() {
 
 /// Another process listens at the socket's path and answers every request with 200.
 #[test]
-fn a_foreign_listener_makes_no_server_up() {
+fn a_foreign_listener_turns_no_server_up() {
     with_every_haproxy(|version| {
         let stage = Stage::new();
         let path = stage.folder.join("foreign");

@@ -8,7 +8,7 @@ use crate::scene::{Answer, SILENCE, Serve, head};
 use crate::support::stage::Stage;
 
 #[test]
-fn what_is_not_such_a_request_is_refused() {
+fn invalid_requests_are_refused() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let good = head(stage.nginx().port, &stage.options());
@@ -51,7 +51,7 @@ fn further_requests_on_a_connection_get_no_answer() {
 }
 
 #[test]
-fn slow_and_silent_clients_hold_nothing_beyond_a_second() {
+fn silent_clients_are_dropped_after_a_second() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &["--max-checks", "4"]);
     let silent: Vec<_> = (0..4).map(|_| serve.connect()).collect();
@@ -70,7 +70,7 @@ fn slow_and_silent_clients_hold_nothing_beyond_a_second() {
 }
 
 #[test]
-fn a_client_that_sends_byte_by_byte_has_a_second_in_all() {
+fn a_client_that_sends_byte_by_byte_gets_one_second_in_total() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let slow = serve.connect();
@@ -86,7 +86,7 @@ fn a_client_that_sends_byte_by_byte_has_a_second_in_all() {
 }
 
 #[test]
-fn beyond_the_limit_the_answer_is_code_3_and_says_whose_limit() {
+fn beyond_the_limit_the_answer_is_code_3_and_names_the_limit() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &["--max-checks", "2"]);
     let silent = crate::support::peer::silent();

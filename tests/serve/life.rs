@@ -24,7 +24,7 @@ fn refused(words: &[&str]) -> String {
 }
 
 #[test]
-fn what_cannot_or_may_not_be_listened_on_is_refused() {
+fn unusable_listen_addresses_are_refused() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let taken = format!("unix:{}", serve.socket);
@@ -83,7 +83,7 @@ fn what_cannot_or_may_not_be_listened_on_is_refused() {
 }
 
 #[test]
-fn the_socket_has_its_mode_and_group_and_goes_with_the_server() {
+fn the_socket_has_its_mode_and_group_and_is_removed_at_exit() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &["--group", "12345"]);
     let metadata = fs::metadata(&serve.socket).expect("a socket");
@@ -104,7 +104,7 @@ fn the_socket_has_its_mode_and_group_and_goes_with_the_server() {
 }
 
 #[test]
-fn it_listens_on_the_loopback_too_and_elsewhere_for_servers_of_a_network() {
+fn serve_listens_on_the_loopback_and_elsewhere_only_for_given_networks() {
     let stage = Stage::new();
     let ask = |address: &str, options: &str| {
         let mut stream = TcpStream::connect(address).expect("a connection");
@@ -136,7 +136,7 @@ fn it_listens_on_the_loopback_too_and_elsewhere_for_servers_of_a_network() {
 }
 
 #[test]
-fn asked_to_end_it_finishes_what_runs_and_takes_nothing_new() {
+fn on_sigterm_serve_finishes_running_checks_and_accepts_no_more() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let (begun, has_begun) = std::sync::mpsc::channel();
@@ -186,7 +186,7 @@ fn times_down(haproxy: &Haproxy) -> usize {
 }
 
 #[test]
-fn under_socket_activation_a_pause_costs_no_verdict() {
+fn a_pause_under_socket_activation_fails_no_check() {
     let stage = Stage::new();
     let path = stage.folder.join("serve");
     let listener = UnixListener::bind(&path).expect("a socket");
@@ -220,7 +220,7 @@ fn under_socket_activation_a_pause_costs_no_verdict() {
 }
 
 #[test]
-fn a_restart_takes_no_backend_down() {
+fn a_restart_turns_no_server_down() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let version = versions().pop().expect("an HAProxy");
@@ -242,7 +242,7 @@ fn a_restart_takes_no_backend_down() {
 }
 
 #[test]
-fn what_systemd_hands_over_must_fit_the_command_line() {
+fn sockets_from_systemd_must_match_the_command_line() {
     let stage = Stage::new();
     let path = stage.folder.join("serve");
     let listener = UnixListener::bind(&path).expect("a socket");

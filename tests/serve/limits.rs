@@ -31,7 +31,7 @@ fn peak(serve: &Serve) -> u64 {
     clippy::print_stdout,
     reason = "figures for whoever asks with --nocapture"
 )]
-fn two_thousand_requests_of_each_kind_take_no_more_than_64_mb() {
+fn two_thousand_requests_of_each_kind_use_at_most_64_mb() {
     let stage = Stage::new();
     let binary = release_binary().display().to_string();
     let serve = Serve::start_by(&binary, &stage, &[]);
@@ -121,7 +121,7 @@ fn two_thousand_requests_of_each_kind_take_no_more_than_64_mb() {
 }
 
 #[test]
-fn a_group_without_the_right_to_set_it_is_refused_as_that_and_leaves_nothing_behind() {
+fn a_group_that_may_not_be_set_is_refused_and_leaves_no_socket() {
     let stage = Stage::new();
     let binary = stage
         .folder
@@ -157,7 +157,7 @@ fn a_group_without_the_right_to_set_it_is_refused_as_that_and_leaves_nothing_beh
 }
 
 #[test]
-fn without_memory_it_says_why_it_ends() {
+fn without_memory_serve_logs_why_it_exits() {
     let stage = Stage::new();
     let script = stage.folder.script(
         "scarce",

@@ -18,7 +18,7 @@ fn page(serve: &Serve, path: &str) -> String {
 }
 
 #[test]
-fn a_probe_learns_whether_serve_works() {
+fn a_probe_reports_if_serve_works() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let healthy = page(&serve, "/-/healthy");
@@ -38,7 +38,7 @@ fn a_probe_learns_whether_serve_works() {
 }
 
 #[test]
-fn the_figures_are_those_of_the_checks() {
+fn the_metrics_count_the_checks() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     for _ in 0..3 {
@@ -75,7 +75,7 @@ fn the_figures_are_those_of_the_checks() {
 }
 
 #[test]
-fn a_check_is_never_a_page_and_beyond_this_host_there_is_none() {
+fn a_check_never_gets_a_page_and_other_hosts_get_no_page() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let check = head(dead_port(), &format!("--sni {NAME}")).replace("GET / ", "GET /metrics ");

@@ -21,7 +21,7 @@ fn units(folder: &Folder) -> String {
 }
 
 #[test]
-fn systemd_finds_nothing_to_say_about_the_units() {
+fn systemd_accepts_the_units_without_a_warning() {
     let folder = Folder::new();
     let service = units(&folder);
     let output = program("systemd-analyze")
@@ -43,7 +43,7 @@ fn systemd_finds_nothing_to_say_about_the_units() {
 }
 
 #[test]
-fn the_service_may_do_little_on_its_host() {
+fn the_service_has_few_rights_on_its_host() {
     let folder = Folder::new();
     // The threshold is in tenths: 1.5 of 10. systemd calls this exposure "OK".
     let output = program("systemd-analyze")

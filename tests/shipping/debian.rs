@@ -31,7 +31,7 @@ fn install(root: &Root) {
 }
 
 #[test]
-fn lintian_finds_nothing_to_say() {
+fn lintian_reports_nothing() {
     let found = run(tool("lintian")
         .args(["--fail-on", "error,warning"])
         .arg(&*PACKAGE));
@@ -39,7 +39,7 @@ fn lintian_finds_nothing_to_say() {
 }
 
 #[test]
-fn it_brings_the_program_the_manual_completions_and_examples() {
+fn the_package_holds_program_manual_completions_and_examples() {
     let root = Root::new();
     install(&root);
     let version = root.sh("cd / && sni-check --version");
@@ -83,7 +83,7 @@ fn it_brings_the_program_the_manual_completions_and_examples() {
 }
 
 #[test]
-fn nothing_of_it_is_left_when_it_is_removed() {
+fn removing_the_package_leaves_nothing() {
     let root = Root::new();
     let before = root.changes();
     install(&root);
@@ -108,7 +108,7 @@ fn nothing_of_it_is_left_when_it_is_removed() {
 
 /// Debian's HAProxy runs as a daemon with chroot /var/lib/haproxy and uses the package's example.
 #[test]
-fn the_readmes_recipe_for_a_chroot_works_as_it_is_written() {
+fn the_readmes_recipe_for_a_chroot_works_unchanged() {
     let root = Root::new();
     install(&root);
     root.sh(&readme("sh", "/var/lib/haproxy/"));

@@ -7,21 +7,21 @@ fn text(name: &str) -> String {
 }
 
 #[test]
-fn both_licences_are_there() {
+fn both_licences_exist() {
     assert_eq!(env!("CARGO_PKG_LICENSE"), "MIT OR Apache-2.0");
     assert!(text("LICENSE-MIT").contains("Permission is hereby granted, free of charge"));
     assert!(text("LICENSE-APACHE").contains("Version 2.0, January 2004"));
 }
 
 #[test]
-fn the_change_log_knows_this_version_or_what_is_unreleased() {
+fn the_change_log_has_this_version_or_unreleased_changes() {
     let log = text("CHANGELOG.md");
     let released = format!("\n## [{}]", env!("CARGO_PKG_VERSION"));
     assert!(log.contains("\n## [Unreleased]") || log.contains(&released));
 }
 
 #[test]
-fn the_page_for_contributors_names_every_module_that_is_there() {
+fn contributing_md_names_every_module() {
     let page = text("CONTRIBUTING.md");
     for name in page
         .split('`')
@@ -32,7 +32,7 @@ fn the_page_for_contributors_names_every_module_that_is_there() {
 }
 
 #[test]
-fn the_page_on_security_names_files_and_options_that_are_there() {
+fn security_md_names_existing_files_and_options() {
     let page = text("SECURITY.md");
     let readme = text("README.md");
     for name in page.split('`').skip(1).step_by(2) {

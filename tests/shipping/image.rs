@@ -15,7 +15,7 @@ use buildah::Buildah;
 use parts::{Haproxy, Nginx};
 
 #[test]
-fn the_image_sees_a_backend_that_wants_sni_and_answers_requests() {
+fn the_image_checks_and_serves_a_backend_that_requires_sni() {
     let work = workspace("image");
     let buildah = Buildah::new(&work);
     buildah.build_rust_stand_in();
@@ -101,7 +101,7 @@ fn files_with_modes(image: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn hadolint_finds_nothing_to_say() {
+fn hadolint_reports_nothing() {
     let lint = output(tool("hadolint").arg("docker/Dockerfile"));
     assert!(
         lint.status.success(),
@@ -111,7 +111,7 @@ fn hadolint_finds_nothing_to_say() {
 }
 
 #[test]
-fn the_compose_files_use_the_tested_configurations_and_variables_that_they_know() {
+fn the_compose_files_use_tested_configurations_and_known_variables() {
     let text = |name: &str| std::fs::read_to_string(root().join(name)).expect(name);
     for (file, configuration) in [
         ("docker/compose.yaml", "haproxy/hybrid.cfg"),

@@ -41,7 +41,7 @@ fn notice(file: &Path) -> String {
 }
 
 #[test]
-fn the_third_party_licences_are_those_of_the_crates_in_the_binary() {
+fn the_third_party_licences_match_the_crates_in_the_binary() {
     let mut texts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for krate in linked() {
         for file in licences(&krate.folder) {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::tools::{dependencies, root, run, tool};
 
 #[test]
-fn it_names_every_crate_in_the_binary_and_none_of_the_tests() {
+fn the_sbom_names_every_crate_in_the_binary_and_no_test_crate() {
     run(tool("make").args(["--silent", "sbom"]));
     let text = std::fs::read(root().join("target/sbom/sni-check.cdx.json")).expect("the SBOM");
     let sbom: Value = serde_json::from_slice(&text).expect("JSON");

@@ -99,7 +99,7 @@ fn crates_in_two_versions_are_listed_with_a_reason() {
 }
 
 #[test]
-fn only_one_file_may_circumvent_the_compiler() {
+fn unsafe_code_is_in_one_file_only() {
     // Each word is split in two, so that this file doesn't contain it.
     let lint = concat!("unsafe", "_code");
     let words = [lint, concat!("unsafe", " {"), concat!("unsafe", " fn")];
@@ -129,7 +129,7 @@ fn visit(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
 }
 
 #[test]
-fn the_fuzzers_have_the_programs_own_versions() {
+fn the_fuzzers_use_the_programs_crate_versions() {
     let locked = |file: &str| -> BTreeSet<(String, String)> {
         let text = std::fs::read_to_string(root().join(file)).expect(file);
         let packages = text.split("[[package]]").skip(1);

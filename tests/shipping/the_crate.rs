@@ -3,7 +3,7 @@
 use crate::tools::{cargo, packages, root, run, tool, workspace};
 
 #[test]
-fn the_crate_holds_what_it_needs_and_builds_from_that_alone() {
+fn the_packaged_crate_is_complete_and_builds() {
     let list = run(cargo().args(["package", "--locked", "--allow-dirty", "--list"]));
     let files: Vec<&str> = list.lines().collect();
     for needed in [
@@ -62,7 +62,7 @@ fn the_documented_cargo_install_yields_a_static_program() {
 
 /// Compiles and runs the build script as cargo does.
 #[test]
-fn a_build_that_would_be_dynamic_is_refused_with_the_command_to_write_instead() {
+fn a_dynamic_build_is_refused_with_the_right_command() {
     let place = workspace("build-script");
     let script = place.join("build");
     run(tool("rustc")
@@ -98,7 +98,7 @@ fn the_documentation_builds_without_a_warning() {
 }
 
 #[test]
-fn no_locked_crate_of_the_program_needs_a_newer_rust_than_stated() {
+fn no_locked_crate_needs_a_newer_rust_than_stated() {
     let stated = version(env!("CARGO_PKG_RUST_VERSION"));
     for package in packages(&[]) {
         if let Some(needed) = package["rust_version"].as_str() {

@@ -34,7 +34,7 @@ fn binaries_and_images_are_built_with_the_same_rust() {
 }
 
 #[test]
-fn actionlint_and_shellcheck_find_nothing_to_say() {
+fn actionlint_and_shellcheck_report_nothing() {
     // actionlint checks the scripts of `run:` only if it finds shellcheck. The test names the
     // files, because actionlint looks for them only in a clone.
     let workflows =

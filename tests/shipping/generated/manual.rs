@@ -163,7 +163,7 @@ fn the_manual_is_made_from_the_options_and_the_codes() {
 }
 
 #[test]
-fn mandoc_finds_nothing_to_say() {
+fn mandoc_reports_nothing() {
     let lint = output(tool("mandoc").args(["-T", "lint", "-W", "style", MANUAL]));
     let text =
         String::from_utf8_lossy(&lint.stdout).into_owned() + &String::from_utf8_lossy(&lint.stderr);
