@@ -25,7 +25,7 @@ const PAGE_FAULTS: u64 = 80;
 /// children.
 #[test]
 fn a_check_stays_within_its_cost_bounds() {
-    let stage = Stage::of(Ca::with_key("Test CA, RSA", rsa_key()));
+    let stage = Stage::with_ca(Ca::with_key("Test CA, RSA", rsa_key()));
     let [crt, key] = ["leaf.crt", "leaf.key"].map(|file| stage.folder.join(file));
     let nginx = Nginx::serve(|_, port| {
         format!(

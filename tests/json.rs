@@ -39,7 +39,7 @@ fn diagnoses_object() {
     let nginx = Nginx::serve(|folder, port| {
         refusal(port) + &site((folder, port), "", NAME, (&leaf, &[]), "")
     });
-    let stage = Stage::of(ca);
+    let stage = Stage::with_ca(ca);
     let dead = dead_port();
     let cases = [
         (nginx.port, NAME, "--serve=/run/sni-check/socket"),

@@ -67,7 +67,7 @@ impl Soak {
 
     /// Asserts for this time that `right` is true for every server.
     #[track_caller]
-    fn hold(&self, time: Duration, what: &str, right: impl Fn(&Server) -> bool) {
+    fn assert_for(&self, time: Duration, what: &str, right: impl Fn(&Server) -> bool) {
         let end = Instant::now() + time;
         while Instant::now() < end {
             let servers = self.servers();
@@ -88,7 +88,7 @@ impl Soak {
         let end = Instant::now() + PATIENCE + self.inter * 4;
         while !self.servers().iter().all(&reached) {
             assert!(Instant::now() < end, "{what}: {:?}", self.servers());
-            self.hold(self.inter / 10, what, &right);
+            self.assert_for(self.inter / 10, what, &right);
         }
     }
 
@@ -147,9 +147,9 @@ impl Soak {
         self.wait("at first", Soak::healthy, ran);
         let memory_at_first = self.memory();
         let never_failed = |server: &Server| Soak::healthy(server) && server.failed_checks == 0;
-        self.hold(time / 2, "quiet", never_failed);
+        self.assert_for(time / 2, "quiet", never_failed);
         self.stage.nginx().reload();
-        self.hold(time / 2, "reloaded", never_failed);
+        self.assert_for(time / 2, "reloaded", never_failed);
         let answered = self.requests();
 
         self.stage.nginx().stop();
@@ -159,12 +159,12 @@ impl Soak {
         let explained =
             |server: &Server| ran(server) && AT_THE_KILL.contains(&server.check_code.as_str());
         self.wait("killed", down, explained);
-        self.hold(self.inter * 3, "down", down);
+        self.assert_for(self.inter * 3, "down", down);
         self.stage.nginx().resume();
         let explained =
             |server: &Server| ran(server) && ["0", REFUSED].contains(&&*server.check_code);
         self.wait("started again", Soak::healthy, explained);
-        self.hold(self.inter * 3, "up again", Soak::healthy);
+        self.assert_for(self.inter * 3, "up again", Soak::healthy);
 
         let figures = Figures {
             servers: self.servers().len(),

@@ -50,7 +50,7 @@ fn roots_come_from_files_the_system_or_the_binary() {
 
 #[test]
 fn a_root_that_expires_soon_counts_for_min_cert_days() {
-    let stage = Stage::of(Ca::with("Tired root", |params| {
+    let stage = Stage::with_ca(Ca::with("Tired root", |params| {
         params.not_after = OffsetDateTime::now_utc() + Duration::days(5) + Duration::hours(1)
     }));
     let (port, soon) = (peer::answer(&stage.leaf, OK), &stage.trust);

@@ -165,7 +165,7 @@ pub const ENDS: [End; 6] = [
 ];
 
 /// Answers over TLS with `head`, then with `rest`, and ends as `end` says.
-pub fn says(port: &Port, config: Arc<ServerConfig>, head: Vec<u8>, rest: Vec<u8>, end: End) {
+pub fn respond(port: &Port, config: Arc<ServerConfig>, head: Vec<u8>, rest: Vec<u8>, end: End) {
     port.set(move |socket| {
         let connection = ServerConnection::new(config.clone()).expect("a connection");
         let mut stream = StreamOwned::new(connection, socket);

@@ -55,13 +55,13 @@ impl World<'_> {
     fn healthy(&self, class: &'static str, dice: &mut Dice, up: Up) -> Try {
         let config = self.certificates.healthy(dice);
         let head = peer::OK.as_bytes().to_vec();
-        peers::says(&self.port, config, head, Vec::new(), End::InOrder);
+        peers::respond(&self.port, config, head, Vec::new(), End::InOrder);
         Try::new(class, "", self.port.number).healthy().up(up)
     }
 
     fn tcp(&self, dice: &mut Dice) -> Try {
         match dice.below(30) {
-            0 => Try::new("peers: TCP", "nobody", self.dead),
+            0 => Try::new("peers: TCP", "a closed port", self.dead),
             1 => Try::new("peers: TCP", "no answer", self.full),
             _ => {
                 let what = peers::tcp(dice, &self.port);
@@ -114,7 +114,7 @@ impl World<'_> {
     fn certificates(&self, dice: &mut Dice) -> Try {
         let (config, what, leaf) = self.certificates.hostile(dice);
         let head = peer::OK.as_bytes().to_vec();
-        peers::says(&self.port, config, head, Vec::new(), End::InOrder);
+        peers::respond(&self.port, config, head, Vec::new(), End::InOrder);
         let ca_file = self.ca_file.to_owned();
         let attempt = Try::new("peers: certificates", what, self.port.number);
         match leaf {
@@ -153,7 +153,7 @@ impl World<'_> {
         let (rest, end) = (dice.pick(&RESTS), dice.pick(&ENDS));
         let config = self.certificates.healthy(dice);
         let shown = String::from_utf8_lossy(&head).into_owned();
-        peers::says(&self.port, config, head.clone(), rest.into(), end);
+        peers::respond(&self.port, config, head.clone(), rest.into(), end);
         // The oracle judges an endless repetition by its beginning.
         let repeated = if end == End::Again { 2000 } else { 1 };
         let said = [head, rest.as_bytes().repeat(repeated)].concat();
@@ -178,7 +178,7 @@ impl World<'_> {
             .repeat(300_000);
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
         let config = self.certificates.healthy(dice);
-        peers::says(&self.port, config, head.into(), body.into(), End::InOrder);
+        peers::respond(&self.port, config, head.into(), body.into(), End::InOrder);
         let attempt = Try::new("patterns", &rule, self.port.number);
         let attempt = attempt.with(&["--expect", &rule, "--max-body", dice.pick(&["64k", "1m"])]);
         // A pattern that doesn't occur is absent only if the engine could search the whole body.
@@ -206,7 +206,7 @@ impl World<'_> {
             _ => {
                 let config = self.certificates.healthy(dice);
                 let end = End::Drip;
-                peers::says(&self.port, config, Vec::new(), peer::OK.into(), end);
+                peers::respond(&self.port, config, Vec::new(), peer::OK.into(), end);
                 Try::new(class, "", self.port.number)
             }
         };

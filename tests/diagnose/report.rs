@@ -41,7 +41,7 @@ pub fn diagnose(ca: &Ca, port: u16, name: &str, options: &[&str]) -> Report {
         words: words.into_iter().map(str::to_owned).collect(),
         folder,
     };
-    report.haproxy_accepts_the_cure();
+    report.haproxy_accepts_the_fix();
     report
 }
 
@@ -81,7 +81,7 @@ impl Report {
             .collect()
     }
 
-    fn haproxy_accepts_the_cure(&self) {
+    fn haproxy_accepts_the_fix(&self) {
         for snippet in self.snippets() {
             let listen = "listen any\n bind unix@/nonexistent/never-bound\n";
             let config = self
@@ -113,7 +113,7 @@ impl Report {
     /// Asserts that the printed lines turn the server UP, and that the report says HAProxy tested
     /// them.
     #[track_caller]
-    pub fn the_cure_works(&self) {
+    pub fn the_fix_works(&self) {
         for kind in ["builtin_tried", "external_tried"] {
             assert_eq!(self.value["cure"][kind], "tried: UP", "{:#}", self.value);
         }

@@ -35,7 +35,7 @@ fn a_server_that_requires_sni() {
     report.says("status 200, Server: nginx");
     report.advises("This server requires SNI");
     report.haproxy_agrees();
-    report.the_cure_works();
+    report.the_fix_works();
     let report = diagnose(&ca, nginx.port, OTHER, &[]);
     assert_eq!(report.code, 65);
     report.advises("sni-check explain 65");
@@ -60,7 +60,7 @@ fn a_server_with_another_default_certificate() {
     report.says("redirects to https://www.example.test:");
     report.says("Host matters: with the address as Host, not \"www.example.test\"");
     report.haproxy_agrees();
-    report.the_cure_works();
+    report.the_fix_works();
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_single_certificate_with_the_right_and_a_wrong_name() {
     );
     report.says("Host does not matter");
     report.haproxy_agrees();
-    report.the_cure_works();
+    report.the_fix_works();
     let header = ["--header", "X-Token: hidden-value", "--expect=status 200"];
     let report = diagnose(&ca, nginx.port, "ww.example.test", &header);
     assert_eq!(report.code, 54);
@@ -85,7 +85,7 @@ fn a_single_certificate_with_the_right_and_a_wrong_name() {
     report.says("its names: www.example.test, far.example.net");
     report.says("asked without your headers");
     assert!(!report.value.to_string().contains("hidden-value"));
-    diagnose(&ca, nginx.port, "ww.example.test", &[]).the_cure_works();
+    diagnose(&ca, nginx.port, "ww.example.test", &[]).the_fix_works();
 }
 
 #[test]
@@ -314,7 +314,7 @@ fn every_option_appears_in_the_printed_lines() {
     ];
     let report = diagnose(&ca, nginx.port, NAME, &options);
     assert_eq!(report.code, 0, "{:#}", report.value);
-    report.the_cure_works();
+    report.the_fix_works();
 }
 
 #[test]

@@ -120,17 +120,17 @@ fn networks(stage: &Stage) -> Vec<Fault> {
             ..Fault::new(format!("a {kind} route"), 443, 43, phrase)
         }
     };
-    let nobody = dead_port();
+    let closed = dead_port();
     let (blackhole, queue) = peer::blackhole();
     stage.keep(queue);
     vec![
-        Fault::new("refused", nobody, 41, "connection refused"),
+        Fault::new("refused", closed, 41, "connection refused"),
         Fault {
             address: "::1".to_owned(),
-            ..Fault::new("refused by IPv6", nobody, 41, "connection refused")
+            ..Fault::new("refused by IPv6", closed, 41, "connection refused")
         },
-        Fault::new("itself", nobody, 41, "connection refused")
-            .with(&format!("--source 127.0.0.1:{nobody}")),
+        Fault::new("itself", closed, 41, "connection refused")
+            .with(&format!("--source 127.0.0.1:{closed}")),
         Fault::new("a full backlog", blackhole, 42, "connecting timed out"),
         no_network("203.0.113.7", "network is unreachable"),
         no_network("2001:db8::7", "cannot assign requested address"),
@@ -139,7 +139,7 @@ fn networks(stage: &Stage) -> Vec<Fault> {
         refusing_route("prohibit", "permission denied"),
         Fault::new(
             "a foreign source",
-            nobody,
+            closed,
             43,
             "cannot connect from --source 203.0.113.7",
         )
@@ -199,7 +199,12 @@ fn unix_sockets(stage: &Stage, binary: &str) -> Vec<Fault> {
             "connection refused",
         ),
         at("a folder", folder.join(""), 41, "connection refused"),
-        at("nobody listens any more", gone, 41, "connection refused"),
+        at(
+            "no process listens any more",
+            gone,
+            41,
+            "connection refused",
+        ),
         at("a datagram socket", datagrams, 43, "wrong type"),
         at(
             "a path below a file",

@@ -171,7 +171,7 @@ fn ends(stage: &Stage) -> Vec<Fault> {
         row("cut after the head", cut(LONGER), ABSENT, 74, closed),
         row("cut after what was found", cut(LONGER), WANTS, 0, ""),
         row(
-            "cut after a body whose end only close_notify tells",
+            "cut after a body that only close_notify ends",
             cut("HTTP/1.0 200 OK\r\n\r\nok"),
             ABSENT,
             74,

@@ -78,7 +78,7 @@ fn run_at(times: &[i64], pid: Pid) -> ExitStatus {
             // A new thread stops for its tracer.
             WaitStatus::PtraceEvent(stopped, ..) => (stopped, None),
             WaitStatus::PtraceSyscall(stopped) => {
-                tell(&mut times, stopped);
+                set_time(&mut times, stopped);
                 (stopped, None)
             }
             WaitStatus::Stopped(stopped, signal) => (stopped, Some(signal)),
@@ -114,7 +114,7 @@ fn hide_vdso(pid: Pid) {
 }
 
 /// Changes the seconds that a successful call has just returned.
-fn tell(times: &mut impl Iterator<Item = i64>, pid: Pid) {
+fn set_time(times: &mut impl Iterator<Item = i64>, pid: Pid) {
     let registers = ptrace::getregs(pid).expect("its registers");
     let call = registers.orig_rax as c_long;
     if call == SYS_clock_gettime && registers.rdi as i32 == CLOCK_REALTIME && registers.rax == 0 {

@@ -131,7 +131,7 @@ pub struct Case {
 pub struct Places {
     pub our_ca: String,
     pub other_ca: String,
-    pub nobody: u16,
+    pub closed_port: u16,
 }
 
 impl Case {

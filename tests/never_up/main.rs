@@ -67,7 +67,7 @@ fn code_0_is_never_wrong_and_every_other_code_is_documented() {
                         .entry(output.status.code().unwrap_or(-1))
                         .or_default() += 1;
                     if let Err(why) = judge(&case, &output) {
-                        let text = tell(seed, &case, &output, why);
+                        let text = failure_text(seed, &case, &output, why);
                         wrong.lock().expect("a lock").push(text);
                     }
                 }
@@ -116,7 +116,7 @@ fn judge(case: &Case, output: &Output) -> Result<(), &'static str> {
     }
 }
 
-fn tell(seed: u64, case: &Case, output: &Output, why: &str) -> String {
+fn failure_text(seed: u64, case: &Case, output: &Output, why: &str) -> String {
     let words: Vec<_> = case
         .options
         .iter()

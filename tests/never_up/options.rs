@@ -59,7 +59,7 @@ fn max_body(dice: &mut Dice) -> Word {
 }
 
 fn any(dice: &mut Dice, places: &Places) -> Word {
-    let nobody = places.nobody.to_string();
+    let closed = places.closed_port.to_string();
     let days = dice.pick(&[0, 1, 2, 4, 29, 31, 400]);
     let days_word = days.to_string();
     let all = [
@@ -77,7 +77,7 @@ fn any(dice: &mut Dice, places: &Places) -> Word {
         option(&["--ca-file", "@bundled"], Meaning::Trust(false)),
         option(&["--min-cert-days", &days_word], Meaning::MinDays(days)),
         option(&["--warn-cert-days", &days_word], Meaning::Nothing),
-        option(&["--port", &nobody], Meaning::Elsewhere),
+        option(&["--port", &closed], Meaning::Elsewhere),
         option(&["--send-proxy"], Meaning::ProxyHeader),
         option(&["--send-proxy-v2"], Meaning::ProxyHeader),
         max_body(dice),

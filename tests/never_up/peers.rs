@@ -41,7 +41,7 @@ impl Peers {
             places: Places {
                 our_ca: stage.ca_file.clone(),
                 other_ca: stage.folder.file("other.pem", &Ca::named("Third CA").pem),
-                nobody: dead_port(),
+                closed_port: dead_port(),
             },
             _stage: stage,
         }
@@ -59,7 +59,7 @@ impl Peers {
                 found.expect("each has its peer").1
             }
             Peer::Plain => self.plain,
-            Peer::Nobody => self.places.nobody,
+            Peer::Nobody => self.places.closed_port,
         };
         command(case, port).output().expect("the program runs")
     }

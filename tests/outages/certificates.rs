@@ -25,7 +25,7 @@ fn an_expired_certificate() {
     said.says("own certificate has expired. do Renew the certificate at the server")
         .is_for_the_server();
     nginx.change(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), ""));
-    outage.is_over_with(&said);
+    outage.is_over_after_pasting(&said);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn an_expired_intermediate() {
 #[test]
 #[ignore = "make outages"]
 fn an_expired_root_in_the_ca_file() {
-    let stage = Stage::of(Ca::with("Old Root", past));
+    let stage = Stage::with_ca(Ca::with("Old Root", past));
     let nginx = serve(&stage.leaf, &[], "");
     Outage::checked(nginx.port, &words(&stage.ca_file));
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
@@ -76,7 +76,7 @@ fn an_incomplete_chain() {
     said.says("by a value that only you know; or at the server")
         .says("Install the full chain");
     nginx.change(|folder, port| site((folder, port), "", NAME, (&leaf, &[&middle]), ""));
-    outage.is_over_with(&said);
+    outage.is_over_after_pasting(&said);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_private_ca() {
         .says("--ca-file FILE")
         .wants_a_value();
     let said = diagnose(port, &["--ca-file", &stage.ca_file, NAME]);
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_private_ca_with_an_intermediate() {
     let said = diagnose(nginx.port, &[NAME]);
     said.says("this CA is not in the bundled roots")
         .wants_a_value();
-    outage.is_cured_by(&diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]));
+    outage.is_fixed_by(&diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]));
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_self_signed_certificate() {
         .says("--ca-file FILE")
         .wants_a_value();
     let file = stage.folder.file("copied.pem", &leaf.crt_pem);
-    outage.is_cured_by(&diagnose(nginx.port, &["--ca-file", &file, NAME]));
+    outage.is_fixed_by(&diagnose(nginx.port, &["--ca-file", &file, NAME]));
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn an_expired_revocation_list() {
     ))
     .is_for_a_file();
     list(30);
-    outage.is_over_with(&said);
+    outage.is_over_after_pasting(&said);
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_certificate_that_expires_too_soon() {
         .says("HAProxy sends it no visitors")
         .says("--warn-cert-days 10 in place of")
         .never_says("nothing in haproxy.cfg fixes this");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 /// Diagnoses a server that requires client certificates, with this client certificate.
@@ -223,7 +223,7 @@ fn a_server_that_requires_a_client_certificate() {
     said.says("The server wants a client certificate")
         .says("--crt FILE")
         .wants_a_value();
-    outage.is_cured_by(&ask_with(&props, port, &props.crt));
+    outage.is_fixed_by(&ask_with(&props, port, &props.crt));
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn an_expired_client_certificate() {
     ))
     .is_for_a_file();
     client(props.clients.leaf(&["client"], 30));
-    outage.is_over_with(&said);
+    outage.is_over_after_pasting(&said);
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn a_handshake_that_fails_without_a_client_certificate() {
         params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
     });
     let crt = stage.folder.file("client.pem", &client.both_pem());
-    outage.is_cured_by(&diagnose(
+    outage.is_fixed_by(&diagnose(
         port,
         &["--crt", &crt, "--ca-file", &stage.ca_file, NAME],
     ));

@@ -26,7 +26,7 @@ fn checked(stage: &Stage, port: u16, check: &str, page: &str) -> Outage {
          ca-file {} sni str({NAME}) check check-sni {NAME} inter 300ms",
         stage.ca_file
     );
-    Outage::of(&lines, page)
+    Outage::start(&lines, page)
 }
 
 fn ask(stage: &Stage, port: u16, words: &[&str]) -> Said {
@@ -48,7 +48,7 @@ fn a_redirect_on_the_same_host() {
         &["--uri=/redirect", "--expect=status 200"],
     );
     said.says("--uri /elsewhere");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_redirect_to_another_host() {
     let (nginx, outage) = outage(&stage, go, check, "/");
     let said = ask(&stage, nginx.port, &["--uri=/go", "--expect=status 200"]);
     said.says("--expect 'status 301'").never_says("--uri https");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_redirect_to_itself() {
     let (nginx, outage) = outage(&stage, only_https, check, "/");
     let said = ask(&stage, nginx.port, &["--expect=status 200"]);
     said.says("redirects to itself");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_page_that_requires_a_login() {
     let (nginx, outage) = outage(&stage, "", check, "/");
     let said = ask(&stage, nginx.port, &["--uri=/api"]);
     said.says("--expect 'status 401'");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -104,10 +104,10 @@ fn a_missing_page() {
     let (nginx, outage) = outage(&stage, "", check, "/");
     let said = ask(&stage, nginx.port, &["--uri=/missing"]);
     said.says("Use --uri /");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
     let url = format!("https://{NAME}/missing");
     let connect = ["--ca-file", &stage.ca_file, &url];
-    outage.is_cured_by(&diagnose(nginx.port, &connect));
+    outage.is_fixed_by(&diagnose(nginx.port, &connect));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_method_that_is_not_allowed() {
     let (nginx, outage) = outage(&stage, only_get, check, "/");
     let said = ask(&stage, nginx.port, &["--method=OPTIONS"]);
     said.says("Use --method GET");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn an_application_that_fails() {
     said.says("The application is failing").is_for_the_server();
     let repaired = "location = /error { return 200 ok; }";
     nginx.change(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), repaired));
-    outage.is_over_with(&said);
+    outage.is_over_after_pasting(&said);
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn a_page_that_is_slower_than_the_time_out() {
     let outage = checked(&stage, port, "    http-check send meth GET uri / HOST", "/");
     let said = ask(&stage, port, &["--timeout=1500ms"]);
     said.says("later than the check waits");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -219,10 +219,10 @@ fn a_head_that_is_too_long_only_for_visitors() {
         .says("tune.bufsize 32768")
         .never_says("limit of sni-check")
         .never_says("--handshake-only");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
     let said = ask(&stage, port, &["--max-head=31744"]);
     said.says("healthy");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn a_firewall_that_refuses_the_user_agent_of_a_check() {
     said.says("The server refuses the User-Agent that the check sends (sni-check/")
         .says("--header 'User-Agent: Mozilla/5.0'")
         .never_says("HAProxy's own check reaches this server, and sni-check doesn't");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn a_firewall_that_refuses_an_empty_user_agent() {
     said.says("HAProxy's own check sends no User-Agent and no Accept, and the server refuses that")
         .says("Visitors' browsers send both")
         .never_says("because HAProxy connects for visitors");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]

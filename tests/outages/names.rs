@@ -21,7 +21,7 @@ fn a_check_without_sni_of_a_server_that_requires_it() {
     let outage = Outage::checked(port, &verified(&stage, NAME));
     let said = diagnose(port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("This server requires SNI");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn no_sni_fixed_by_the_name() {
     let outage = Outage::checked(port, &lines);
     let said = diagnose(port, &["--no-sni", "--ca-file", &stage.ca_file, NAME]);
     said.says("sni-check without --no-sni");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn no_sni_and_another_site_answers() {
         &["--no-sni", "--ca-file", &stage.ca_file, NAME],
     );
     said.says("sni-check without --no-sni");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_typo_in_the_name() {
         &["--ca-file", &stage.ca_file, "ww.example.test"],
     );
     said.says("ww.example.test is not the right name: the server serves www.example.test");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_name_that_the_servers_certificate_lacks() {
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("issued for other names").is_for_the_server();
     nginx.change(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), ""));
-    outage.is_over_with(&said);
+    outage.is_over_after_pasting(&said);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_wrong_name_to_verify() {
     ];
     let said = diagnose(port, &call);
     said.says("not for --verify-host old.example.test");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn visitors_are_not_served_because_of_their_host() {
     let outage = Outage::checked(server.port, &words);
     let said = diagnose(server.port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("http-request set-header Host www.example.test");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -176,11 +176,11 @@ fn a_host_that_the_server_does_not_know() {
         server.port,
         verified(stage, NAME)
     );
-    let outage = Outage::of(&lines, "/");
+    let outage = Outage::start(&lines, "/");
     let call = ["--header=Host: internal", "--ca-file", &stage.ca_file, NAME];
     let said = diagnose(server.port, &call);
     said.says("but not \"Host: internal\"");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -198,5 +198,5 @@ fn a_host_that_differs_from_the_sni_name() {
     ];
     let said = diagnose(server.port, &call);
     said.says("Leave out --header 'Host: api.example.test'");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }

@@ -37,7 +37,7 @@ impl Outage {
     /// Starts HAProxy with these lines in its backend, and asserts that visitors don't get the page
     /// at `uri`. Either the server is DOWN, or the server refuses the visitors' requests.
     #[track_caller]
-    pub fn of(backend: &str, uri: &str) -> Outage {
+    pub fn start(backend: &str, uri: &str) -> Outage {
         let folder = Folder::new();
         let text = format!("{FRONT}backend be\n{backend}\n");
         let config = folder.file("haproxy.cfg", &text);
@@ -65,7 +65,7 @@ impl Outage {
             "    option httpchk\n    http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}\n    \
              server s1 127.0.0.1:{port} {words} check inter 300ms"
         );
-        Outage::of(&lines, "/")
+        Outage::start(&lines, "/")
     }
 
     /// Starts HAProxy for a server on this port. An external check with these options finds it
@@ -77,7 +77,7 @@ impl Outage {
              server s1 127.0.0.1:{port} {words} check inter 2s fall 1\n\
              global\n    external-check\n    insecure-fork-wanted"
         );
-        Outage::of(&lines, "/")
+        Outage::start(&lines, "/")
     }
 
     /// Returns the status that a visitor gets.
@@ -87,7 +87,7 @@ impl Outage {
 
     /// Asserts that each kind of printed lines turns the server UP, and that visitors are served.
     #[track_caller]
-    pub fn is_cured_by(&self, said: &Said) {
+    pub fn is_fixed_by(&self, said: &Said) {
         let blocks = said.blocks();
         assert!(!blocks.is_empty(), "{}", said.text);
         for (title, lines) in blocks {
@@ -99,7 +99,7 @@ impl Outage {
 
     /// Asserts that the printed lines now turn the server UP, whatever the report says about them.
     #[track_caller]
-    pub fn is_over_with(&self, said: &Said) {
+    pub fn is_over_after_pasting(&self, said: &Said) {
         for (_, lines) in said.blocks() {
             self.paste(&lines);
             self.is_up(&lines);

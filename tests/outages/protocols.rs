@@ -29,7 +29,7 @@ fn a_server_that_requires_a_proxy_header() {
     let said = diagnose(port, &call(stage));
     said.says("PROXY protocol header before TLS")
         .never_says("Correct --sni");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn a_proxy_that_accepts_only_proxy_headers() {
     let outage = Outage::checked(port, &correct(stage));
     let said = diagnose(port, &call(stage));
     said.says("PROXY protocol header");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn a_proxy_header_that_the_server_does_not_expect() {
     words.extend(call(&stage));
     let said = diagnose(port, &words);
     said.says("does not want a PROXY header");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_port_that_speaks_plain_http() {
     let outage = Outage::checked(port, &correct(stage));
     let said = diagnose(port, &call(stage));
     said.says("speaks plain HTTP");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_server_that_speaks_only_http_2() {
     said.says("speaks only HTTP/2")
         .says("check-alpn h2")
         .says("ver HTTP/2");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_server_that_speaks_only_tls_1_1() {
     let outage = Outage::checked(port, &correct(stage));
     let said = diagnose(port, &call(stage));
     said.says("only TLS 1.1 or older");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_minimum_version_that_the_server_does_not_support() {
     words.extend(call(&stage));
     let said = diagnose(port, &words);
     said.says("Leave them out");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_server_with_only_old_ciphers() {
     let outage = Outage::checked(port, &(correct(stage) + " ssl-min-ver TLSv1.3"));
     let said = diagnose(port, &call(stage));
     said.says("HAProxy's own check");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }
 
 #[test]
@@ -271,5 +271,5 @@ fn a_source_address_of_another_host() {
     words.extend(call(&stage));
     let said = diagnose(port, &words);
     said.says("Leave out --source");
-    outage.is_cured_by(&said);
+    outage.is_fixed_by(&said);
 }

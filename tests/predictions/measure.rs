@@ -86,15 +86,18 @@ pub fn measure(world: &World, version: &Version, seed: u64, numbers: Range<u64>)
     let texts: Vec<Text> = cases.iter().map(|case| text(case, &sockets)).collect();
     let pairs: Vec<(&Case, &Text)> = cases.iter().zip(&texts).collect();
     let said = parallel(WORKERS, &pairs, |(case, text)| {
-        said::of(text, version, &sockets, case.two_files)
+        said::ask_doctor(text, version, &sockets, case.two_files)
     });
-    let mut realities = reality::of(&texts, version, &sockets);
+    let mut realities = reality::observe(&texts, version, &sockets);
     // A busy machine delays checks, so measure every difference a second time.
     let suspect =
         |index: &usize| !compare(&cases[*index], &realities[*index], &said[*index]).is_empty();
     let suspects: Vec<usize> = (0..cases.len()).filter(suspect).collect();
     let again: Vec<Text> = suspects.iter().map(|index| texts[*index].clone()).collect();
-    for (index, reality) in suspects.iter().zip(reality::of(&again, version, &sockets)) {
+    for (index, reality) in suspects
+        .iter()
+        .zip(reality::observe(&again, version, &sockets))
+    {
         realities[*index] = reality;
     }
     let mut figures = Figures {
@@ -194,7 +197,7 @@ impl Figures {
             .enumerate()
             .map(|(number, (_, _, text))| renamed(text, number))
             .collect();
-        let after = reality::of(&mended, version, sockets);
+        let after = reality::observe(&mended, version, sockets);
         let mut suspects = Vec::new();
         for (number, after) in after.into_iter().enumerate() {
             let (index, finding, _) = &tries[number];
@@ -213,7 +216,10 @@ impl Figures {
             .iter()
             .map(|number| mended[*number].clone())
             .collect();
-        for (number, after) in suspects.iter().zip(reality::of(&again, version, sockets)) {
+        for (number, after) in suspects
+            .iter()
+            .zip(reality::observe(&again, version, sockets))
+        {
             let (index, finding, text) = &tries[*number];
             if let Some(difference) = verdict(
                 &cases[*index],

@@ -111,7 +111,7 @@ impl World {
             for (index, peer) in served.enumerate() {
                 let port = if index == 0 { first } else { free_port() };
                 ports.push((*peer, port));
-                text += &sites.of(*peer, port);
+                text += &sites.server_blocks(*peer, port);
             }
             text
         });
@@ -182,7 +182,7 @@ struct Sites<'a> {
 
 impl Sites<'_> {
     /// Returns the `server` blocks of a peer.
-    fn of(&self, peer: Peer, port: u16) -> String {
+    fn server_blocks(&self, peer: Peer, port: u16) -> String {
         let refusal = crate::support::nginx::refusal(port);
         let good = self.ca.leaf(&[NAME], 30);
         let site = |listen: &str, name: &str, leaf: &Leaf, more: &str| {

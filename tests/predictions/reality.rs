@@ -165,7 +165,7 @@ fn without_check(line: &str) -> String {
 }
 
 /// Asks HAProxy about each of these configurations.
-pub fn of(texts: &[Text], version: &Version, sockets: &str) -> Vec<Reality> {
+pub fn observe(texts: &[Text], version: &Version, sockets: &str) -> Vec<Reality> {
     let mut found = parallel(WORKERS, texts, |text| refusal(text, version, sockets));
     let mut batches: BTreeMap<(String, bool), Vec<usize>> = BTreeMap::new();
     let mut alone = Vec::new();

@@ -42,7 +42,7 @@ pub struct Run {
 }
 
 /// Calls doctor on a configuration in one or two files.
-pub fn of(text: &Text, version: &Version, sockets: &str, two_files: bool) -> Said {
+pub fn ask_doctor(text: &Text, version: &Version, sockets: &str, two_files: bool) -> Said {
     let whole = text.whole();
     let cut = match two_files {
         true => whole.find("\nfrontend ").unwrap_or(whole.len()),

@@ -97,7 +97,7 @@ fn was_meant_to_be_checked(case: &Case) -> bool {
         Kind::Agent => case
             .tags
             .iter()
-            .any(|tag| tag == "an agent that is not there"),
+            .any(|tag| tag == "an agent that does not exist"),
         // `no-check` shows that the author wants no check.
         _ => !case.last_words.iter().any(|word| word == "no-check"),
     }

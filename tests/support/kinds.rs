@@ -64,10 +64,10 @@ pub fn kinds() -> Vec<Kind> {
 
 impl Props {
     pub fn new() -> Props {
-        Props::of(Stage::new())
+        Props::with_stage(Stage::new())
     }
 
-    pub fn of(stage: Stage) -> Props {
+    pub fn with_stage(stage: Stage) -> Props {
         let clients = Ca::named("Clients");
         let client = |ca: &Ca| {
             ca.leaf_with(&["client"], |params| {

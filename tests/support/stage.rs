@@ -31,11 +31,11 @@ pub struct Stage {
 
 impl Stage {
     pub fn new() -> Stage {
-        Stage::of(Ca::new())
+        Stage::with_ca(Ca::new())
     }
 
     /// A stage with this CA.
-    pub fn of(ca: Ca) -> Stage {
+    pub fn with_ca(ca: Ca) -> Stage {
         let leaf = ca.leaf(&[NAME], 30);
         let folder = Folder::new();
         let ca_file = folder.file("ca.pem", &ca.pem);

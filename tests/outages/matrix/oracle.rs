@@ -88,7 +88,7 @@ impl<'a> Oracle<'a> {
             cures.extend(self.cures(config, &pairs));
             cures.sort_by_key(|(price, one)| (*price, config.distance(one)));
         }
-        let now = self.look(std::slice::from_ref(config)).remove(0);
+        let now = self.outcomes_of(std::slice::from_ref(config)).remove(0);
         Judgement {
             now,
             price: cures.first().map(|(price, _)| *price),
@@ -98,7 +98,7 @@ impl<'a> Oracle<'a> {
 
     /// Returns the candidates that work, cheapest first.
     fn cures(&self, config: &Config, candidates: &[Config]) -> Vec<(Price, Config)> {
-        let outcomes = self.look(candidates);
+        let outcomes = self.outcomes_of(candidates);
         let good = candidates
             .iter()
             .zip(outcomes)
@@ -111,7 +111,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// Returns what HAProxy makes of these configurations.
-    pub fn look(&self, configs: &[Config]) -> Vec<Outcome> {
+    pub fn outcomes_of(&self, configs: &[Config]) -> Vec<Outcome> {
         let known = self.seen.borrow();
         let mut new: Vec<&Config> = configs
             .iter()

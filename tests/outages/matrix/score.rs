@@ -56,7 +56,7 @@ pub fn score(oracle: &Oracle<'_>, config: &Config) -> Score {
         said: &said,
         wrong: Vec::new(),
     };
-    report.look();
+    report.judge();
     let asks = report.said.places().contains(&"options");
     let verified = config.trust != Trust::Anything;
     if asks && verified && matches!(judgement.price, Some(Price::Value(_))) {
@@ -211,7 +211,7 @@ impl Report<'_> {
         self.wrong.push(Wrong { what, why });
     }
 
-    fn look(&mut self) {
+    fn judge(&mut self) {
         if self.said.json.is_null() {
             let said = self.said;
             return self.wrong("no report", format!("{:?} {}", said.code, said.stderr));
@@ -325,7 +325,7 @@ impl Report<'_> {
                     Some("options" | "files" | "host") => {
                         self.wrong("asked for a needless value", said.summary());
                     }
-                    _ => self.wrong("cure missed", said.summary()),
+                    _ => self.wrong("fix missed", said.summary()),
                 }
             }
             Some(Price::Value(value)) => {
@@ -335,7 +335,7 @@ impl Report<'_> {
                 match despairs {
                     true if !alike => self.wrong("false despair", said.summary()),
                     _ if alike || works || names(&["options", "files"]) => {}
-                    _ => self.wrong("cure missed", said.summary()),
+                    _ => self.wrong("fix missed", said.summary()),
                 }
             }
             Some(Price::Safety) | None => {
@@ -344,7 +344,7 @@ impl Report<'_> {
                 let own = self.config.has_other_values_than(&naive);
                 let fewer = self.oracle.staged.limits_requests;
                 if !(elsewhere || own || works || fewer) {
-                    self.wrong("hope without a cure", said.summary());
+                    self.wrong("fix that cannot work", said.summary());
                 }
             }
         }

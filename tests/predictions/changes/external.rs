@@ -28,7 +28,7 @@ pub const EXTERNAL: &[Change] = &[
     change("--sni of the other site", 3, any, |case, _| {
         case.option(&format!("--sni {API}"))
     }),
-    change("--sni of nobody", 2, any, |case, _| {
+    change("--sni that no server knows", 2, any, |case, _| {
         case.option("--sni nobody.example.test")
     }),
     change("--no-sni", 1, any, |case, _| {
@@ -92,7 +92,7 @@ pub const EXTERNAL: &[Change] = &[
         case.option(&format!("--connect 127.0.0.1:{port}"));
     }),
     change(
-        "--send-proxy nobody asks for",
+        "--send-proxy that the server does not expect",
         2,
         |case| case.peer != Peer::Proxy,
         |case, _| case.option("--send-proxy"),

@@ -29,7 +29,7 @@ pub const GLOBAL: &[Change] = &[
                 .insert(0, format!("chroot {}", world.folder.join("empty")));
         },
     ),
-    change("global: ulimit-n nobody grants", 1, any, |case, _| {
+    change("global: ulimit-n above the limit", 1, any, |case, _| {
         case.global.push("ulimit-n 100000000".to_owned())
     }),
     change("global: an unknown user", 1, any, |case, _| {

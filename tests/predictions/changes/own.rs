@@ -204,7 +204,7 @@ fn connect(case: &mut Case, rule: &str) {
 }
 
 pub const AGENT: &[Change] = &[
-    change("an agent that is not there", 3, any, |case, world| {
+    change("an agent that does not exist", 3, any, |case, world| {
         let dead = world.dead;
         let old = world.agent.to_string();
         case.check_words

@@ -8,7 +8,7 @@ pub const SERVE: &[Change] = &[
     change("serve: --sni of the other site", 3, any, |case, _| {
         case.option(&format!("--sni {API}"))
     }),
-    change("serve: --sni of nobody", 2, any, |case, _| {
+    change("serve: --sni that no server knows", 2, any, |case, _| {
         case.option("--sni nobody.example.test")
     }),
     change("serve: no --sni", 2, any, |case, _| {
@@ -48,7 +48,7 @@ pub const SERVE: &[Change] = &[
         |case, _| case.without_option("--send-proxy"),
     ),
     change(
-        "serve: --send-proxy nobody asks for",
+        "serve: --send-proxy that the server does not expect",
         1,
         |case| case.peer != Peer::Proxy,
         |case, _| case.option("--send-proxy"),

@@ -90,7 +90,7 @@ pub const SERVER: &[Change] = &[
         case.rules
             .push(format!("http-request set-var(txn.site) str({NAME})"));
     }),
-    change("sni var(…) that nobody sets", 3, has_sni, |case, _| {
+    change("sni var(…) that is never set", 3, has_sni, |case, _| {
         case.set("sni var(txn.site)")
     }),
     change("sni ssl_fc_sni", 3, has_sni, |case, _| {
@@ -144,7 +144,7 @@ pub const SERVER: &[Change] = &[
         |case, _| case.remove("crt"),
     ),
     change(
-        "crt nobody asks for",
+        "crt that the server does not ask for",
         1,
         |case| tls(case) && !case.has("crt"),
         |case, world| {
@@ -167,7 +167,7 @@ pub const SERVER: &[Change] = &[
         },
     ),
     change(
-        "send-proxy nobody asks for",
+        "send-proxy that the server does not expect",
         2,
         |case| !case.has("send-proxy"),
         |case, _| case.set("send-proxy"),

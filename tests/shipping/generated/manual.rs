@@ -186,7 +186,7 @@ fn man_formats_it_without_a_warning() {
 fn the_page_shows_every_command_every_option_and_every_code() {
     let page = run(tool("mandoc").args(["-T", "ascii", MANUAL]));
     // On a terminal, bold and underlined letters are overstruck. `col` removes that.
-    let page: String = run(tool("col").arg("-bx").stdin(with(&page)));
+    let page: String = run(tool("col").arg("-bx").stdin(file_with(&page)));
     for command in Command::NAMED {
         let synopsis = format!("     sni-check {} {}", command.name(), command.arguments());
         let synopsis = synopsis.replace("...", " ...");
@@ -209,7 +209,7 @@ fn the_page_shows_every_command_every_option_and_every_code() {
     }
 }
 
-fn with(text: &str) -> std::fs::File {
+fn file_with(text: &str) -> std::fs::File {
     let path = crate::tools::workspace("manual").join("page");
     std::fs::write(&path, text).expect("a file");
     std::fs::File::open(&path).expect("a file")

@@ -34,7 +34,7 @@ pub fn installed() -> Version {
 /// that take too long to run with every release.
 pub fn chosen() -> Version {
     match std::env::var_os("HAPROXY") {
-        Some(program) => Version::of(Path::new(&program)),
+        Some(program) => Version::of_program(Path::new(&program)),
         None => installed(),
     }
 }
@@ -58,7 +58,9 @@ pub fn with_every_haproxy(test: impl Fn(&Version) + Sync) {
 
 fn find() -> Vec<Version> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/haproxy");
-    let mut versions = vec![Version::of(Path::new(program("haproxy").get_program()))];
+    let mut versions = vec![Version::of_program(Path::new(
+        program("haproxy").get_program(),
+    ))];
     for (release, debian) in RELEASES {
         let program = folder.join(debian).join("haproxy");
         if versions.iter().any(|version| version.release() == release) {
@@ -72,13 +74,13 @@ fn find() -> Vec<Version> {
             program.exists(),
             "HAProxy {release} is not in target/haproxy; `make setup` does that"
         );
-        versions.push(Version::of(&program));
+        versions.push(Version::of_program(&program));
     }
     versions
 }
 
 impl Version {
-    fn of(program: &Path) -> Version {
+    fn of_program(program: &Path) -> Version {
         let said = Command::new(program).arg("-v").output();
         let said = said.expect("haproxy runs").stdout;
         let said = String::from_utf8_lossy(&said).into_owned();
