@@ -140,11 +140,11 @@ pub enum Failure {
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closed {
-    /// The peer closed it normally.
+    /// The peer closed the connection normally.
     Closed,
-    /// A TCP reset or another transport error ended it.
+    /// A TCP reset or another transport error ended the connection.
     Reset(Errno),
-    /// A TLS alert ended it.
+    /// A TLS alert ended the connection.
     Alert(AlertDescription),
 }
 
@@ -232,7 +232,7 @@ impl Failure {
     }
 }
 
-/// What the client sent and was asked for in a handshake.
+/// The facts about a handshake that decide what an alert means.
 #[derive(Clone, Copy, Debug)]
 pub struct Sent {
     /// True if we sent a name as SNI.

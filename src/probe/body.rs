@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_haproxy_refuses_is_refused() {
+    fn chunks_that_haproxy_refuses_are_refused() {
         for text in [
             "zz\r\n",
             "\r\n",

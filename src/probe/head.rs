@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn what_haproxy_refuses_is_refused() {
+    fn heads_that_haproxy_refuses_are_refused() {
         for text in [
             "\0",
             " HTTP/1.1 200 OK",
