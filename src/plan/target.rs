@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn invalid_targets_are_refused() {
         for (text, part) in [
-            ("http://a.example/", "only HTTPS"),
+            ("http://a.example/", "is not HTTPS"),
             ("https://user:pw@a.example/", "--header"),
             ("https://", "empty"),
             ("a.example:0", "1 to 65535"),
