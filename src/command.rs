@@ -89,7 +89,7 @@ impl Command {
         };
         let name = words.remove(0);
         if caller.is_some() {
-            let what = "is for people, it checks nothing";
+            let what = "is for people, and checks nothing";
             return Err(refusal(name, what, "leave it out here"));
         }
         Ok(command)

@@ -25,7 +25,7 @@ use crate::refusal::refusal;
 #[derive(FromArgs, ArgsInfo, Clone, Debug, Default)]
 #[allow(
     rustdoc::broken_intra_doc_links,
-    reason = "the text is the --help: its brackets are no links"
+    reason = "the text is the --help, and its brackets are not links"
 )]
 #[argh(
     name = "sni-check",

@@ -206,7 +206,7 @@ fn alpn(options: &Options) -> Result<Vec<String>> {
     if let (Some(other), false) = (other, options.handshake_only) {
         return Err(refusal(
             format!("--alpn {other}"),
-            "is not HTTP/1, which is what the request is sent in",
+            "is not HTTP/1, and the request is sent in HTTP/1",
             "leave it out, or end with the handshake: --handshake-only",
         ));
     }

@@ -356,7 +356,10 @@ fn unusable_server_addresses_are_refused_with_a_fix() {
             .env("PATH", "--sni a.example")
             .output();
         let text = refusal(&output.expect("the program runs"), "arguments");
-        assert!(text.contains("gives a check four"), "{text}");
+        assert!(
+            text.contains("but HAProxy passes four to a check"),
+            "{text}"
+        );
     }
 }
 

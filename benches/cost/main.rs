@@ -2,7 +2,7 @@
 //!
 //! Runs alternate against one nginx on the loopback, and ratios come from the same run. Run it on
 //! an otherwise idle machine.
-#![allow(clippy::print_stdout, reason = "a table is the result")]
+#![allow(clippy::print_stdout, reason = "the result is a table")]
 
 mod floor;
 mod measure;

@@ -315,7 +315,7 @@ fn answer(answers: &Answers, step: &mut Step) {
     }
     match &answers.asked {
         Ok((response, _)) => {
-            let server = response.server.as_deref().unwrap_or("(not said)");
+            let server = response.server.as_deref().unwrap_or("(not sent)");
             let text = format!("status {}, Server: {server}", response.status);
             step.line(Mark::Ok, text);
             if let Some(location) = &response.location {

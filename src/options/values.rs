@@ -42,10 +42,7 @@ impl FromStr for Time {
         let number = number.parse().unwrap_or(u64::MAX);
         let micros = number.saturating_mul(micros_per_unit);
         match micros {
-            0 => Err(Misfit::new(
-                "is no time at all",
-                "write a time longer than zero",
-            )),
+            0 => Err(Misfit::new("is zero", "write a time longer than zero")),
             1..=86_400_000_000 => Ok(Time(Duration::from_micros(micros))),
             _ => Err(Misfit::new("is too long", "write at most one day, 1d")),
         }

@@ -84,7 +84,7 @@ pub struct Phases<'a> {
     start: Instant,
     /// The part of the line that is the same in each phase.
     about: String,
-    /// The address in it.
+    /// The address in the line.
     address: String,
     /// The prefix of a line on standard error.
     priority: &'static str,

@@ -184,7 +184,7 @@ pub(super) fn details(plan: &Plan, verdict: &Verdict) -> String {
     }
     if let Some(response) = response(verdict) {
         row("status", &response.status.to_string());
-        row("server", response.server.as_deref().unwrap_or("(not said)"));
+        row("server", response.server.as_deref().unwrap_or("(not sent)"));
     }
     text
 }

@@ -13,7 +13,7 @@ use crate::haproxy::Caller;
 use crate::options::Options;
 use crate::refusal::{Of, Refusal, SET_THE_VARIABLE, exclusive, refusal};
 
-/// The subject of a refusal because there is no name to send.
+/// The subject of the refusal if a check has no name to send.
 pub const NO_SNI_NAME: &str = "no SNI name";
 
 /// The names of a check.

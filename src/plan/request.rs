@@ -53,12 +53,12 @@ impl Request {
         if method == Method::HEAD {
             exclusive(!body.is_empty(), "--body", true, "--method HEAD")?;
             if needs_body {
-                let what = "brings no body for --expect string or rstring";
+                let what = "gets no body, and --expect string or rstring needs a body";
                 return Err(refusal("--method HEAD", what, "use --method GET"));
             }
         }
         if options.max_body.is_some() && !needs_body {
-            let what = "has no effect, no expectation looks at the body";
+            let what = "has no effect, because no expectation reads the body";
             let write = "add --expect string or rstring, or leave --max-body out";
             return Err(refusal("--max-body", what, write));
         }
@@ -124,7 +124,7 @@ fn uri(method: &Method, option: Option<&str>, url: Option<&str>) -> Result<Uri> 
         return Err(refusal(subject, "does not begin with /", write));
     }
     if text == "*" && method != Method::OPTIONS {
-        let what = "is the whole server, which only OPTIONS can ask for";
+        let what = "stands for the whole server, and only OPTIONS can ask for that";
         return Err(refusal(subject, what, "add --method OPTIONS"));
     }
     let printable = text.bytes().all(|byte| byte.is_ascii_graphic());

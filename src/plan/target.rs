@@ -89,7 +89,7 @@ pub(super) fn resolve(
         }
         given if caller.is_some() => Err(refusal(
             "the number of arguments",
-            format!("is {}, HAProxy gives a check four", given.len()),
+            format!("is {}, but HAProxy passes four to a check", given.len()),
             "set external-check command to sni-check itself",
         )),
         [url] => {

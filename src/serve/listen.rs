@@ -68,9 +68,8 @@ pub(super) fn open(options: &ServeOptions) -> Result<Vec<Listener>> {
             ("--group", options.group.is_some()),
         ] {
             if given {
-                let what = "has no unix socket of our own to apply to";
-                let write =
-                    "leave it out; for a socket of systemd's write SocketMode= and SocketGroup=";
+                let what = "applies only to a unix socket that serve makes itself";
+                let write = "leave it out, or set SocketMode= and SocketGroup= in the socket unit of systemd";
                 return Err(refusal(option, what, write));
             }
         }

@@ -153,7 +153,7 @@ pub fn parse(words: &[String]) -> Result<Parsed<ServeCall>> {
         }
     };
     if let Some(target) = defaults.target.first() {
-        let what = "names a server, which HAProxy names in each request";
+        let what = "names a server, but HAProxy names the server in each request";
         return Err(refusal(format!("`{target}`"), what, "leave it out here"));
     }
     Ok(Parsed::Options(Box::new(ServeCall { own, defaults })))

@@ -197,7 +197,7 @@ impl Plans {
     fn parse(&self, text: &str) -> Result<Options> {
         let given = *handed::options(Carrier::Header, OsStr::new(text))?;
         if self.remote && given.syslog.is_some() {
-            let what = "in a request could send anywhere";
+            let what = "in a request could send messages to any host";
             let write = "give --syslog to sni-check serve itself";
             return Err(refusal("--syslog", what, write));
         }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 const STACK: usize = 256 << 10;
 /// How many idle threads wait for the next check. Further idle threads end.
 const IDLE: usize = 16;
-/// How long a connection beyond the limit waits for a place. HAProxy may open many connections at
-/// the same moment, and so may a host that was delayed.
+/// How long a connection beyond the limit waits for a place. Many connections may arrive at the same
+/// moment: HAProxy starts many checks at once, or the host was too busy to run serve.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The shortest pause before we look again at a connection that has waited too long.

@@ -139,7 +139,7 @@ fn table(leaf: &Leaf, every: usize) -> Vec<Case> {
             let differs = match rule {
                 "string-lf good" => Differs::PerhapsStricter("a log-format, refused"),
                 "hdr name Content-Length value 0" if name.contains(" 204 ") => {
-                    Differs::Versions("3.2 does not show it to rules, nor does this check")
+                    Differs::Versions("HAProxy 3.2 and sni-check do not show it to rules")
                 }
                 _ => Differs::No,
             };

@@ -73,10 +73,7 @@ impl Verdict {
 /// Runs both checks for every case, and prints the pairs that differ. Fails if a difference isn't
 /// in the table, or if a difference in the table doesn't occur. Returns the largest number of
 /// differences.
-#[allow(
-    clippy::print_stdout,
-    reason = "figures for whoever asks with --nocapture"
-)]
+#[allow(clippy::print_stdout, reason = "--nocapture shows the figures")]
 pub fn compare(table: &str, versions: &[Version], cases: &[Case]) -> usize {
     let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
     assert_eq!(names.len(), cases.len(), "names of {table} are not unique");

@@ -119,9 +119,9 @@ const WITH_A_BODY: [&[u8]; 75] = [
 
 /// Responses that differ by design, or between HAProxy's versions.
 fn odd() -> Vec<(&'static [u8], &'static str, Differs)> {
-    const CUT: Differs = Differs::Stricter("what did not come cannot be said to be absent");
+    const CUT: Differs = Differs::Stricter("the missing part of the body may have the text");
     const LAX: Differs = Differs::Versions("some take it");
-    const INTERIM: Differs = Differs::Laxer("the final response is waited for");
+    const INTERIM: Differs = Differs::Laxer("sni-check waits for the final response");
     vec![
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok",
@@ -188,7 +188,7 @@ fn odd() -> Vec<(&'static [u8], &'static str, Differs)> {
 
 /// Heads whose number of fields or bytes is near HAProxy's limits.
 fn long_heads() -> Vec<(String, Vec<u8>, Differs)> {
-    let traffic = Differs::Stricter("a head over 15 kB is 502 for traffic");
+    let traffic = Differs::Stricter("visitors get 502 for a head over 15 kB");
     let mut heads = Vec::new();
     for (count, differs) in [(99, Differs::No), (100, Differs::No), (101, Differs::No)] {
         let fields = "X: y\r\n".repeat(count);
@@ -288,10 +288,10 @@ fn table(leaf: &Leaf) -> Vec<Case> {
     for (name, response) in large_numbers() {
         let port = answering(leaf, &response);
         // If only part of a body came, it's unknown whether the rest has the text.
-        let cut = Differs::PerhapsLimit("what did not come cannot be said to be absent");
+        let cut = Differs::PerhapsLimit("the missing part of the body may have the text");
         let differs =
             match name.contains("922337203685477580") || name.contains("1844674407370955161") {
-                true => Differs::Versions("they count with signs, or wrap"),
+                true => Differs::Versions("some versions use signed numbers, or wrap"),
                 false => Differs::No,
             };
         for (rule, differs) in [
@@ -312,14 +312,17 @@ fn table(leaf: &Leaf) -> Vec<Case> {
     ] {
         let port = answering(leaf, &late_text(bytes));
         for (rule, differs) in [
-            ("string late", Differs::PerhapsLaxer("it comes after 16 kB")),
+            (
+                "string late",
+                Differs::PerhapsLaxer("the text comes after 16 kB"),
+            ),
             (
                 "! string late",
-                Differs::PerhapsLimit("HAProxy looks at 16 kB"),
+                Differs::PerhapsLimit("HAProxy reads only 16 kB"),
             ),
             (
                 "! rstring late$",
-                Differs::PerhapsLimit("HAProxy looks at 16 kB"),
+                Differs::PerhapsLimit("HAProxy reads only 16 kB"),
             ),
             ("string x", Differs::No),
             ("status 200", Differs::No),

@@ -90,10 +90,7 @@ fn sni_check_and_the_script_agree() {
         row("healthy, not nginx", peer::answer(&leaf, OK), true),
         row("no HTTP", peer::answer(&leaf, "SSH-2.0-x\r\n"), false),
         Row {
-            differs: Some((
-                true,
-                "curl takes a head that just ends; ours wants it complete",
-            )),
+            differs: Some((true, "curl accepts an incomplete head, sni-check does not")),
             ..row(
                 "closed before the head is complete",
                 peer::answer(&leaf, "HTTP/1.1 200 OK\r\n"),
@@ -104,7 +101,7 @@ fn sni_check_and_the_script_agree() {
         Row {
             differs: Some((
                 false,
-                "curl reads the body; ours only if an --expect needs it",
+                "curl reads the body, sni-check only if an --expect needs it",
             )),
             ..row(
                 "a body shorter than announced",

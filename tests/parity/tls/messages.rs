@@ -33,9 +33,9 @@ fn judge(table: &mut Table, name: &str, kind: &str, script: Script) {
 
 /// A server that breaks a rule of TLS must be DOWN in sni-check if it is DOWN in HAProxy. If
 /// HAProxy accepts it, our line must report a limit.
-const RULES: Differs = Differs::PerhapsLimit("what the TLS library here does not take");
+const RULES: Differs = Differs::PerhapsLimit("our TLS library does not accept it");
 /// It's a matter of timing whether a program sees a reset.
-const RACE: Differs = Differs::Versions("a reset is seen in time, or not");
+const RACE: Differs = Differs::Versions("a program may see a reset too late");
 
 /// Types of extensions: all assigned types that are plausible, and some unassigned types.
 const EXTENSIONS: [u16; 37] = [
