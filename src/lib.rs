@@ -217,7 +217,7 @@ fn probing(
         let timeout = options.timeout.map(|time| time.0);
         expiry::options_known(caller.as_ref(), output, timeout, start);
     }
-    // A name that isn't UTF-8 is refused where a name is read, not here.
+    // A name that isn't UTF-8 is refused later, and only if the check uses SNI_HOST.
     let sni_host = env::var_os("SNI_HOST");
     let sni_host = sni_host.as_ref().map(|name| name.to_string_lossy());
     let plan = Plan::new(&options, caller, sni_host.as_deref(), output.clone())?;

@@ -24,7 +24,7 @@ pub(crate) struct RunningProgram {
 /// A program that has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// `None` if the program took too long and was killed.
+    /// `None` if the program took too long and was stopped.
     pub status: Option<ExitStatus>,
     /// The beginning of its output.
     pub written: String,

@@ -214,7 +214,7 @@ impl Options {
 /// A field of [`Options`].
 trait Field {
     fn is_given(&self) -> bool;
-    /// Returns the values in the form that `--help` describes. A switch has no value.
+    /// Returns the values as words of a command line. A switch has no value.
     fn values(&self) -> Vec<String>;
 }
 
@@ -254,7 +254,7 @@ const CHECK: &[Command] = &[Command::Check];
 const DIAGNOSE: &[Command] = &[Command::Diagnose];
 
 const HANDSHAKE_ONLY: &str = "--handshake-only";
-/// The options that an option about the HTTP request replaces.
+/// The options that every option about the HTTP request replaces.
 const HTTP: &[&str] = &[HANDSHAKE_ONLY];
 
 macro_rules! files {

@@ -23,7 +23,8 @@ use crate::haproxy::account;
 use crate::refusal::refusal;
 use crate::start;
 
-/// All servers of an HAProxy may connect at the same moment.
+/// The length of the queue of new connections. All servers of an HAProxy may connect at the same
+/// moment.
 const BACKLOG: i32 = 4096;
 const DEFAULT_MODE: SocketMode = SocketMode(0o660);
 

@@ -110,7 +110,8 @@ impl FromStr for SocketMode {
 pub struct Network(IpNet);
 
 impl Network {
-    /// Whether the network contains the address. An IPv4 address written as IPv6 counts as IPv4.
+    /// Returns true if the network contains the address. An IPv4 address written as IPv6 counts as
+    /// IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }
@@ -137,8 +138,9 @@ impl FromStr for Network {
 /// Reads the words that follow `serve`.
 ///
 /// # Errors
-/// As [`options::parse`]; options that have no meaning for a server; a target, since each request names
-/// its own.
+///
+/// The same as for [`options::parse`], options without meaning for serve, and a target. Each
+/// request names its own target.
 pub fn parse(words: &[String]) -> Result<Parsed<ServeCall>> {
     let command = ["sni-check", Command::Serve.name()];
     let (own, others) = part(words, ServeOptions::get_args_info().flags);
