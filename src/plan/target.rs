@@ -177,7 +177,7 @@ fn by_hand(text: &str) -> Result<(Arguments, u16)> {
         Some((scheme, _)) => {
             return Err(refusal(
                 format!("`{scheme}://`"),
-                "is not HTTPS, and sni-check checks nothing else",
+                "is not HTTPS, and sni-check checks only HTTPS",
                 "write https:// or HOST[:PORT]",
             ));
         }

@@ -56,7 +56,7 @@ fn unusable_listen_addresses_are_refused() {
         ),
         (
             &["--listen", "127.0.0.1:1", "--mode", "0666"],
-            &["--mode", "no unix socket"],
+            &["--mode", "only to a unix socket"],
         ),
         (
             &["--listen", &free, "--group", "no-such"],
