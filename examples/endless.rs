@@ -1,4 +1,5 @@
-//! Never looks at the clock, as a library in a loop would, for the test of what ends it.
+//! Never looks at the clock, like a library in an endless loop. A test checks that the timer
+//! ends it.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ fn main() {
         texts: vec![text],
     };
     expire_after(Duration::from_millis(100), expiry);
-    // Neither a lock that is held nor a thread that waits keeps the timer from ending it.
+    // The timer must end the process even if a lock is held and a thread waits.
     let _held = std::io::stderr().lock();
     std::thread::spawn(|| std::thread::sleep(Duration::from_secs(3600)));
     while stderr().as_fd().try_clone_to_owned().is_ok() {

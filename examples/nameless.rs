@@ -1,4 +1,4 @@
-//! Runs a program without any argument, not even its own name, as a careless `execve` may.
+//! Runs a program without arguments, not even its own name, as a careless caller of `execve` may.
 
 use std::ffi::CString;
 

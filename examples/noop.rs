@@ -1,3 +1,3 @@
-//! A process that does nothing, as static as sni-check: what fork, exec and exit cost by themselves.
+//! A static process that does nothing. It shows what fork, exec and exit cost.
 
 fn main() {}

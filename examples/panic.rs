@@ -1,4 +1,4 @@
-//! Panics as the program would, for the test of what comes of it.
+//! Panics like the program. A test looks at the exit code and the message.
 
 fn main() {
     sni_check::exit_on_panic();

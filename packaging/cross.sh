@@ -2,10 +2,10 @@
 # cross.sh FOLDER TARGET...: builds the released program for other processors and for musl, on an
 # amd64 Debian, below FOLDER/build.
 #
-# rustup's servers are one way to have Rust's standard library for other targets. Debian sid is the
-# other: it has the library for armhf, arm64 and riscv64, and its source, from which cargo builds it
-# for musl. apt fetches all of it into FOLDER; nothing is installed from sid. The C compilers come
-# from this Debian (`make cross` installs them).
+# Rust's standard library for other targets comes from Debian sid, so that this works without rustup.
+# sid has the library for armhf, arm64 and riscv64. It also has the library's source, and cargo builds
+# the library for musl from that. apt downloads all of it into FOLDER. Nothing from sid is installed.
+# The C compilers come from this Debian (`make cross` installs them).
 set -eu
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
 shift
@@ -15,9 +15,9 @@ if [ ! -x "$folder/rustc" ]; then
 	new=$folder/fetched
 	rm -rf "$new" "$root"
 	mkdir -p "$new/apt/lists/partial" "$new/apt/archives/partial"
-	# As if nothing were installed here: every library comes along.
+	# apt now believes that nothing is installed here, so it downloads every library.
 	: >"$new/apt/status"
-	# shellcheck disable=SC2016 # apt fills these in
+	# shellcheck disable=SC2016 # apt replaces these words
 	mirror=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' |
 		sed -n 's/^Debian //p' | head -n 1)
 	[ -n "$mirror" ] || { echo 'apt knows no Debian mirror: run apt-get update' >&2; exit 1; }
@@ -38,7 +38,7 @@ if [ ! -x "$folder/rustc" ]; then
 		dpkg-deb --extract "$package" "$root"
 	done
 	rm -rf "$new"
-	# sid's compiler runs on sid's C library.
+	# sid's compiler needs sid's C library.
 	cat >"$folder/rustc" <<-END
 		#!/bin/sh
 		libraries=$root/usr/lib/x86_64-linux-gnu
@@ -53,9 +53,9 @@ for target in "$@"; do
 	case $target in
 	*-musl)
 		compiler=musl-gcc
-		# The C runtime is Debian's; Rust brings one of its own only where rustup installed it.
+		# Uses Debian's C runtime. Rust has its own C runtime only if rustup installed it.
 		flags='-C link-self-contained=no'
-		# Stable Rust builds its own standard library only if it is told that it may.
+		# Stable Rust builds its standard library only with this variable.
 		export RUSTC_BOOTSTRAP=1
 		set -- -Z build-std=std,panic_abort
 		;;

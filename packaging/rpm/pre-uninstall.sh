@@ -1,4 +1,4 @@
-# $1 is 0 when the package goes away, and 1 before an upgrade.
+# $1 is 0 before the package is removed, and 1 before an upgrade.
 if [ "$1" -eq 0 ] && [ -d /run/systemd/system ]; then
 	systemctl --no-reload disable --now sni-check.socket sni-check.service || :
 fi
