@@ -194,7 +194,7 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
         plain("200 OK\r\nX: good", "bad", 75, "does not meet"),
         plain("204 No Content", "", 75, no_body),
         plain("204 No Content", "good", 75, no_body),
-        // As in HAProxy, a rule replaces the default one about the status.
+        // As in HAProxy, a rule replaces the default rule about the status.
         plain("500 X\r\nContent-Length: 4", "good", 0, ""),
         says(
             stage,

@@ -1,9 +1,9 @@
 #!/bin/sh
-# haproxy-of.sh SUITE FOLDER [VERSION]: the HAProxy of another Debian release, in a folder of its own;
-# nothing, where the installed HAProxy is of this version.
+# haproxy-of.sh SUITE FOLDER [VERSION]: puts the HAProxy of another Debian release into FOLDER.
+# Does nothing if the installed HAProxy already has VERSION.
 #
-# apt fetches it with its libraries, the C library included, from the mirror that this machine uses;
-# nothing is installed. FOLDER/haproxy runs it through its own loader.
+# apt downloads HAProxy and its libraries, the C library included, from this machine's mirror. It
+# installs nothing. FOLDER/haproxy runs HAProxy through its own loader.
 set -eu
 suite=$1
 folder=$2
@@ -11,7 +11,7 @@ case $(haproxy -v 2>/dev/null) in
 "HAProxy version ${3:-none}."*) exit 0 ;;
 esac
 
-# Its own path is the program's name, so that the master of `-W` runs it when it runs itself again.
+# argv[0] is the path of this script, because the master of `-W` re-executes argv[0].
 write_program() {
 	cat >"$1/haproxy" <<'END'
 #!/bin/sh
@@ -41,12 +41,12 @@ echo "Fetching the HAProxy of Debian $suite into $folder"
 new=$folder.new
 rm -rf "$new"
 mkdir -p "$new/apt/lists/partial" "$new/apt/archives/partial"
-# As if nothing were installed here: every library comes along.
+# An empty status file makes apt download every library, even those installed here.
 : >"$new/apt/status"
 # shellcheck disable=SC2016 # apt fills these in
 mirror=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' |
 	sed -n 's/^Debian //p' | head -n 1)
-# Ubuntu has no mirror of Debian, but its debootstrap knows one.
+# On Ubuntu apt has no mirror of Debian, but debootstrap has the address of a mirror.
 script=/usr/share/debootstrap/scripts/sid
 if [ -z "$mirror" ] && [ -e "$script" ]; then
 	mirror=$(sed -n 's/.*default_mirror //p' "$script" | head -n 1)
