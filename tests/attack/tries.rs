@@ -27,7 +27,7 @@ pub enum Outlet {
     Read,
     /// A full pipe that no process reads.
     FullPipe,
-    /// A pipe whose reader has closed it.
+    /// A pipe whose reading end is closed.
     NoReader,
     FullDisk,
 }
@@ -42,10 +42,10 @@ pub struct Try {
     pub by_hand: bool,
     /// The program's options.
     pub options: Vec<String>,
-    /// The whole value of `external-check path`, in place of the options.
+    /// The whole value of `external-check path`. It replaces the options.
     pub path: Option<Vec<u8>>,
     pub environment: Vec<(String, Vec<u8>)>,
-    /// The arguments, in place of those HAProxy or a person would pass.
+    /// The arguments of the call. They replace the usual arguments.
     pub words: Option<Vec<Vec<u8>>>,
     pub port: u16,
     /// The deadline in milliseconds; `None` if this isn't a check.

@@ -16,7 +16,7 @@ pub fn faults(stage: &Stage) -> Vec<Fault> {
     faults
 }
 
-/// A leaf of `by`, sent with these issuers.
+/// A leaf that `by` signed, sent with these issuers.
 fn row(stage: &Stage, what: &str, by: &Ca, sent: &[&Ca], code: i32, phrase: &'static str) -> Fault {
     let port = peer::answer_with_chain(&by.leaf(&[NAME], 30), sent, OK);
     Fault::new(what, port, code, phrase).with(&stage.trust)

@@ -180,7 +180,7 @@ fn an_unwritable_standard_error() {
     for script in [
         format!("{check} 2>/dev/full; {tell}"),
         format!("{check} 2>&-; {tell}"),
-        // A pipe whose reader has closed it.
+        // A pipe whose reading end is closed.
         format!("{{ /bin/sleep 0.2; {check} 2>&1; {tell}; }} | true"),
         // A full pipe that no process reads.
         format!(

@@ -287,7 +287,7 @@ impl Config {
         changed.map(|(_, price)| price).collect()
     }
 
-    /// Returns the settings of `that` that differ.
+    /// Returns the settings of `that` which differ from this configuration.
     pub fn differences(&self, that: &Config) -> Vec<String> {
         // `Debug` prints each setting as a comma, its name and its value.
         let parts = |config: &Config| -> Vec<String> {
@@ -332,7 +332,7 @@ impl Config {
             || (&self.trust, &self.uri, &self.expect) != (&that.trust, &that.uri, &that.expect)
     }
 
-    /// Returns this configuration with those values of `that` that only the operator knows.
+    /// Returns this configuration, with the values from `that` which only the operator knows.
     pub fn with_values_of(&self, that: &Config, staged: &Staged) -> Config {
         let mut with = self.clone();
         let mut offer = |change: fn(&mut Config, &Config)| {
@@ -374,7 +374,8 @@ impl Config {
         add(&|one| one.sni = None);
         for name in &names {
             add(&|one| one.sni = Some(name.clone()));
-            // Also without a Host of its own, so that Host follows the new SNI name.
+            // A second candidate also removes the separate Host, so that Host follows the new SNI
+            // name.
             add(&|one| {
                 one.sni = Some(name.clone());
                 one.host = None;
