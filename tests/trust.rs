@@ -1,4 +1,5 @@
-//! Which certificates the check trusts, and what it reports about the others.
+//! Which certificates the check trusts, and what it reports about certificates that it doesn't
+//! trust.
 
 mod support;
 

@@ -67,7 +67,7 @@ impl Report {
         assert!(advice.contains(text), "{text} is not in {advice}");
     }
 
-    /// Asserts that the report says to fix the problem here.
+    /// Asserts that the report says to fix the problem at this place.
     #[track_caller]
     pub fn is_fixed(&self, place: &str) {
         assert_eq!(self.value["cure"]["where"], place, "{:#}", self.value);

@@ -185,7 +185,7 @@ fn validity(stage: &Stage) -> Vec<Fault> {
             "ends before it begins",
         ),
         row(stage, "expires soon", &month, 57, "expires in 30 days").with("--min-cert-days 31"),
-        row(stage, "ends late enough", &month, 0, "").with("--min-cert-days 30"),
+        row(stage, "expires late enough", &month, 0, "").with("--min-cert-days 30"),
     ]
 }
 
@@ -223,7 +223,7 @@ fn uses(stage: &Stage) -> Vec<Fault> {
         row(stage, "for code", &used(&[CodeSigning]), 56, no_server),
         row(
             stage,
-            "for any use, which is not said",
+            "the use anyExtendedKeyUsage",
             &used(&[Any]),
             56,
             no_server,

@@ -46,15 +46,15 @@ fn orders(stage: &Stage) -> Vec<Fault> {
         row("reversed", &[root, &upper, &lower], 0, ""),
         row("twice", &[&lower, &lower, &upper, &upper], 0, ""),
         row(
-            "padded with an expired one",
+            "padded with an expired issuer",
             &[&ended, &lower, &upper],
             0,
             "",
         ),
-        row("padded with 40 more", &padded, 0, ""),
-        row("the lower one missing", &[&upper], 55, "CN=Lower CA"),
-        row("the upper one missing", &[&lower], 55, "CN=Upper CA"),
-        row("both missing", &[], 55, "CN=Lower CA"),
+        row("padded with 40 issuers", &padded, 0, ""),
+        row("the lower issuer missing", &[&upper], 55, "CN=Lower CA"),
+        row("the upper issuer missing", &[&lower], 55, "CN=Upper CA"),
+        row("both issuers missing", &[], 55, "CN=Lower CA"),
         row("another chain", &[&cross, &foreign], 55, "CN=Lower CA"),
         row(
             "20 copies each",
@@ -93,7 +93,7 @@ fn ends(stage: &Stage) -> Vec<Fault> {
         ),
         row(
             stage,
-            "an intermediate of tomorrow",
+            "an intermediate that is not valid yet",
             &early,
             &[&early],
             53,
@@ -106,7 +106,7 @@ fn ends(stage: &Stage) -> Vec<Fault> {
         },
         row(
             stage,
-            "an intermediate ends soon",
+            "an intermediate that expires soon",
             &tired,
             &[&tired],
             57,
@@ -120,7 +120,7 @@ fn limits(stage: &Stage) -> Vec<Fault> {
     let root = &stage.ca;
     let constrained = |length| IsCa::Ca(BasicConstraints::Constrained(length));
     let no_ca = root.intermediate_with("No CA", |params| params.is_ca = IsCa::ExplicitNoCa);
-    let unsaid = root.intermediate_with("Unsaid", |params| params.is_ca = IsCa::NoCa);
+    let unconstrained = root.intermediate_with("Unsaid", |params| params.is_ca = IsCa::NoCa);
     let short = Ca::with("Short root", |params| params.is_ca = constrained(0));
     let beyond = short.intermediate("Beyond");
     let zero = root.intermediate_with("Zero", |params| params.is_ca = constrained(0));
@@ -145,8 +145,8 @@ fn limits(stage: &Stage) -> Vec<Fault> {
     vec![
         chain("an issuer that is no CA", &no_ca, &[], 56, "is not a CA"),
         chain(
-            "an issuer that does not say",
-            &unsaid,
+            "an issuer without basic constraints",
+            &unconstrained,
             &[],
             56,
             "is not a CA",

@@ -113,12 +113,12 @@ fn not_a_handshake() -> Vec<Fault> {
             "(handshake_failure)",
         ),
         Fault::new(
-            "a warning, then the end",
+            "a warning, then a close",
             says([21, 3, 3, 0, 2, 1, 112]),
             64,
             "closed",
         ),
-        Fault::new("the end in order", says([]), 64, "closed"),
+        Fault::new("a TCP close", says([]), 64, "closed"),
         Fault::new("close_notify", says([21, 3, 3, 0, 2, 1, 0]), 64, "closed"),
     ]
 }

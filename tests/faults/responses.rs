@@ -77,7 +77,7 @@ fn waits(stage: &Stage) -> Vec<Fault> {
             "",
         ),
         row(
-            "silence after the head, no body wanted",
+            "silence after the head, no body needed",
             mute(BARE),
             "",
             0,
@@ -160,7 +160,7 @@ fn ends(stage: &Stage) -> Vec<Fault> {
             "",
         ),
         row(
-            "closed after the head, no body wanted",
+            "closed after the head, no body needed",
             in_order(LONGER),
             "",
             0,
@@ -182,7 +182,7 @@ fn ends(stage: &Stage) -> Vec<Fault> {
         row("reset within the head", resets(part), "", 74, broken),
         row("reset after the head", resets(LONGER), ABSENT, 74, broken),
         row(
-            "reset after the head, no body wanted",
+            "reset after the head, no body needed",
             resets(LONGER),
             "",
             0,

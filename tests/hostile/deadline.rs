@@ -1,5 +1,5 @@
-//! The deadline of a check that can't look at the clock: it is stopped, in a loop, or blocked in a
-//! write to a pipe without a reader.
+//! The deadline of a check that can't look at the clock, because it is stopped, runs in a loop, or
+//! is blocked in a write to a full pipe.
 
 use std::io::{Read, Write};
 use std::net::UdpSocket;
@@ -16,7 +16,7 @@ use crate::support::{NAME, PATIENCE, peer, wait_for};
 
 /// Long enough for the test to stop the check before the deadline.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// The most time that a check may need to end after it continues. The timer ends it at once.
+/// The most time that a check may need to end after it continues.
 const SOON: Duration = Duration::from_millis(1500);
 
 fn signal(child: &Child, signal: Signal) {
@@ -68,7 +68,7 @@ fn silent() -> (u16, impl FnOnce(&Child)) {
 
 /// Returns a peer that sends nothing after the handshake, and a function that waits until a check
 /// gets that far.
-fn wordless(stage: &Stage) -> (u16, impl FnOnce(&Child)) {
+fn silent_after_handshake(stage: &Stage) -> (u16, impl FnOnce(&Child)) {
     let (tell, told) = channel();
     let port = peer::tls(&stage.leaf, move |stream| {
         let _ = tell.send(());
@@ -96,7 +96,7 @@ fn stopped_in_the_handshake() {
 #[test]
 fn stopped_before_the_response() {
     let stage = Stage::new();
-    let (port, reached) = wordless(&stage);
+    let (port, reached) = silent_after_handshake(&stage);
     let output = stopped(check(port, &stage.trust), reached);
     expect(&output, 72, "response timed out; total 2");
 }
@@ -104,7 +104,7 @@ fn stopped_before_the_response() {
 #[test]
 fn the_json_of_a_stopped_check_is_whole() {
     let stage = Stage::new();
-    let (port, reached) = wordless(&stage);
+    let (port, reached) = silent_after_handshake(&stage);
     let output = stopped(check(port, &format!("{} --json", stage.trust)), reached);
     let text = expect(&output, 72, "");
     let object: serde_json::Value = serde_json::from_str(&text).expect("JSON");
@@ -132,8 +132,8 @@ fn a_stopped_check_is_logged_to_the_syslog() {
     );
 }
 
-/// The slowest test of all. diagnose has a long time limit because it asks many questions, also to
-/// HAProxy.
+/// diagnose has a long time limit because it sends many requests and also runs HAProxy. This is the
+/// slowest test.
 #[test]
 fn a_stopped_diagnose_ends_too() {
     let (port, reached) = silent();

@@ -10,7 +10,7 @@ use crate::support::held::HeldFile;
 use crate::support::stage::Stage;
 use crate::support::{NAME, PATIENCE, dead_port, program};
 
-/// How late a process may be on a loaded machine. Without a time limit the program would never end.
+/// How late a process may be on a loaded machine. A process that hangs would never end.
 const LATE: Duration = Duration::from_secs(3);
 
 /// Runs the command; if it doesn't end, kills it and fails.
