@@ -1,5 +1,5 @@
-//! `sni-check doctor`: what HAProxy's health checks would report on this host, and where that differs from
-//! what visitors get, before anyone relies on them.
+//! `sni-check doctor`: predicts what HAProxy's health checks report on this host, and where that differs
+//! from what visitors get.
 //!
 //! `files -> Configuration (HAProxy's grammar) -> Check and Traffic of each server (a Watch) -> Rules ->
 //! Findings -> Report -> text or JSON`. docs/json.md describes the object of `--json`.
@@ -7,6 +7,7 @@
 mod as_haproxy;
 mod asked;
 mod by_hand;
+mod certificates;
 mod command;
 mod coverage;
 mod descriptors;
@@ -61,11 +62,11 @@ use self::serving::Serving;
 use self::sources::Sources;
 use self::visit::{Visit, Watch, watches};
 
-/// Looks, prints, and returns the exit code: 2 if something is certain to go wrong; with `--run`
-/// otherwise the code of the first check that fails.
+/// Examines the configuration, prints the report and returns the exit code: 2 if something is certain
+/// to go wrong, or else, with `--run`, the code of the first check that fails.
 ///
 /// # Errors
-/// Options that are refused, and a configuration that cannot be read.
+/// An option is refused, or the configuration can't be read.
 pub fn run(options: &DoctorOptions) -> Result<Code> {
     let report = examine(options)?;
     let code = report.code();
@@ -77,15 +78,15 @@ pub fn run(options: &DoctorOptions) -> Result<Code> {
     Ok(code)
 }
 
-/// The configuration that was read, besides what the rules look at.
+/// Where the configuration came from. Only the report needs this, not the rules.
 struct Read {
     sources: Sources,
     files: Vec<PathBuf>,
-    /// What of the user and the chroot was not understood.
+    /// Lines about HAProxy's user and group that were not understood, and why.
     unclear: Vec<(Place, String)>,
 }
 
-/// Finds and reads the configuration, and hands over what the rules look at.
+/// Finds and reads the configuration, and calls `then` with everything that the rules look at.
 ///
 /// # Errors
 /// No configuration is found, or it cannot be read.
@@ -99,7 +100,7 @@ fn read<T>(options: &DoctorOptions, then: impl FnOnce(&Visit, Reading, Read) -> 
     let files = files_of(&sources.files)?;
     let config = Configuration::read(&files, &mut variables, &haproxy)?;
     let (jail, unclear) = Jail::new(&config.global, base);
-    // HAProxy would look for the files on this host, not below --root.
+    // With --root doctor doesn't ask HAProxy, which would look for the files on this host.
     let opinion = match options.root {
         None => haproxy.opinion(&sources.files, &start),
         Some(_) => None,
@@ -170,7 +171,7 @@ fn report(options: &DoctorOptions, visit: &Visit, read: Read) -> Report {
     }
 }
 
-/// Refuses options that contradict each other, and names that no finding has.
+/// Refuses options that contradict each other, and an `--ignore` that names no finding.
 fn refuse(options: &DoctorOptions) -> Result<()> {
     if options.run {
         run::possible()?;
@@ -189,14 +190,14 @@ fn refuse(options: &DoctorOptions) -> Result<()> {
     }
 }
 
-/// Everything that the rules find, in order.
+/// Returns everything that the rules find, merged and sorted.
 fn findings(visit: &Visit, ignored: &[String], says: &[String]) -> Vec<Finding> {
     let found = rules::findings(visit).into_iter();
     let found = found.filter(|found| !ignored.iter().any(|id| id == found.id));
     let found = found.map(|mut found| {
         if !visit.can_fork() && found.shows.starts_with("PROCERR") {
-            // HAProxy doesn't get that far, which another finding says.
-            found.shows += ", once insecure-fork-wanted is there";
+            // Until then every check is SOCKERR, which another finding reports.
+            found.shows += ", once insecure-fork-wanted is set";
         }
         found.shows += &unless_haproxy_has(visit.config, &found);
         found
@@ -206,7 +207,8 @@ fn findings(visit: &Visit, ignored: &[String], says: &[String]) -> Vec<Finding> 
     found
 }
 
-/// What a problem of a line depends on, if the line uses a variable that only HAProxy may have.
+/// Returns a restriction for a problem whose line uses variables that are not set here: HAProxy may
+/// have them, and then the problem may not exist.
 fn unless_haproxy_has(config: &Configuration, found: &Finding) -> String {
     let here = |(name, place): &(String, Place)| {
         let is_here = found.place.as_ref() == Some(place);

@@ -1,6 +1,6 @@
-//! The way from this process to a check as HAProxy starts it. This program runs itself once more,
-//! as an inner command: what changes a process for good (chroot, user) happens there, before it
-//! becomes the check.
+//! Starts a check exactly as HAProxy starts it. A process can't leave a chroot or take its user back, so
+//! this program runs itself once more, as an inner command. That process enters the chroot, changes the
+//! user, and then becomes the check.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -23,16 +23,16 @@ use crate::haproxy::child::RunningProgram;
 use super::jail::Jail;
 use crate::haproxy::config::external::ExternalCheck;
 
-/// The word of such a call. It is not offered to anybody, and by hand it is an unknown option.
+/// The first argument of the inner command. No help shows it, and by hand it is an unknown option.
 pub(crate) const INNER_COMMAND: &str = "--as-haproxy";
 
-/// What HAProxy's child ends with when the command cannot be started.
+/// The exit code of HAProxy's child process if it can't start the command.
 const NOT_RUN: i32 = 255;
 
-/// This very program, even if its file was replaced in the meantime.
+/// The program that is running, even if its file has been replaced.
 pub(super) const OWN_PROGRAM: &str = "/proc/self/exe";
 
-/// Starts a check as HAProxy would; only `root` can change folder and user.
+/// Starts a check as HAProxy would. It changes chroot and user only if `root` is true.
 ///
 /// # Errors
 /// The inner command cannot be started.
@@ -44,14 +44,15 @@ pub(super) fn start(check: &ExternalCheck, jail: &Jail, root: bool) -> io::Resul
         .env_clear()
         .stdin(Stdio::from(OwnedFd::from(theirs)));
     let running = RunningProgram::start(command)?;
-    // No argument and no variable has a NUL in it. One that ends early shows so by its status.
+    // No argument and no variable contains a NUL. If the child exits before it has read everything,
+    // its exit status shows that.
     _ = ours.write_all(words(check, jail, root).join("\0").as_bytes());
     _ = ours.shutdown(Shutdown::Write);
     Ok(running)
 }
 
-/// What the inner command is told: chroot, user, group, command, four arguments, environment. A
-/// chroot or a user that is not to be changed stays empty.
+/// Returns what the inner command reads: chroot, user, group, command, four arguments, environment.
+/// An empty chroot or user means: don't change it.
 fn words(check: &ExternalCheck, jail: &Jail, root: bool) -> Vec<String> {
     let if_root = |word: String| if root { word } else { String::new() };
     let chroot = jail.root.display().to_string();
@@ -67,10 +68,10 @@ fn words(check: &ExternalCheck, jail: &Jail, root: bool) -> Vec<String> {
     words
 }
 
-/// Becomes the check that doctor asks for, or ends as HAProxy's own child would. Returns if it was
-/// not doctor that called.
+/// Becomes the check that doctor asks for, or exits with 255 as HAProxy's child would. Returns only if
+/// doctor didn't start this process.
 pub(crate) fn become_check() {
-    let Some((doctor, words)) = told_by_doctor() else {
+    let Some((doctor, words)) = words_from_doctor() else {
         return;
     };
     let words: Vec<&str> = words.split('\0').collect();
@@ -80,15 +81,15 @@ pub(crate) fn become_check() {
     {
         let pairs = environment.iter().filter_map(|pair| pair.split_once('='));
         let mut check = Command::new(command);
-        // There is nobody to tell of an error but doctor, which sees the code.
+        // An error needs no message, because doctor sees the exit code.
         _ = check.args(arguments).env_clear().envs(pairs).exec();
     }
     process::exit(NOT_RUN)
 }
 
-/// What came over standard input, if the parent process made that socket as the same user. Nobody can
-/// have commands run by way of a rule that lets them run sni-check as another user.
-fn told_by_doctor() -> Option<(Pid, String)> {
+/// Reads standard input, if it is a socket that the parent process made as the same user. Without this
+/// condition, a sudo rule that allows a user to run sni-check as root would allow every command.
+fn words_from_doctor() -> Option<(Pid, String)> {
     let peer = socket_peercred(stdin()).ok()?;
     if Some(peer.pid) != getppid() || peer.uid != geteuid() {
         return None;
@@ -99,8 +100,8 @@ fn told_by_doctor() -> Option<(Pid, String)> {
     Some((peer.pid, words))
 }
 
-/// As HAProxy does it when it starts: chroot, groups, group, user, and no way back. Descriptors 0 to 2
-/// are open, as they are under systemd and in the official images.
+/// Enters the chroot and changes groups, group and user, in HAProxy's order and for good. Descriptors
+/// 0 to 2 are open, as under systemd and in the official images.
 fn enter(root: &str, uid: &str, gid: &str, doctor: Pid) -> io::Result<()> {
     let number = |text: &str| text.parse().map_err(io::Error::other);
     dup2_stdin(File::open("/dev/null")?)?;
@@ -114,7 +115,8 @@ fn enter(root: &str, uid: &str, gid: &str, doctor: Pid) -> io::Result<()> {
         set_thread_uid(Uid::from_raw(number(uid)?))?;
     }
     set_no_new_privs(true)?;
-    // A change of user takes this back, so it comes last. A check must not outlive doctor.
+    // A check must not outlive doctor. The kernel clears this signal when the user changes, so it is
+    // set last.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     match getppid() == Some(doctor) {
         true => Ok(()),

@@ -1,4 +1,4 @@
-//! `--run` for backends of `sni-check serve`: its socket is asked as HAProxy's http-check asks it.
+//! `--run` for backends of `sni-check serve`: doctor sends serve the request of HAProxy's http-check.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -14,10 +14,10 @@ use super::jail::{Jail, Need};
 use super::outcome::Outcome;
 use super::visit::Watch;
 
-/// How long an answer may be, in bytes.
+/// The longest answer that doctor reads, in bytes.
 const MAX_ANSWER: u64 = 8 << 10;
 
-/// Asks about a server. Returns what HAProxy would make of the answer, what it means, and its reason.
+/// Asks serve about a server. Returns what HAProxy would show, what that means, and serve's reason.
 pub(super) fn one(check: &ServeCheck, watch: &Watch, jail: &Jail) -> (Outcome, String, String) {
     match ask(check, watch.server, jail) {
         Ok((code, reason)) => {
@@ -35,14 +35,14 @@ pub(super) fn one(check: &ServeCheck, watch: &Watch, jail: &Jail) -> (Outcome, S
     }
 }
 
-/// Whether a rule makes HAProxy show the code of sni-check.
+/// Returns true if a rule makes HAProxy show sni-check's code.
 fn shows_code(check: &ServeCheck) -> bool {
     let rules = &check.backend.settings.rules.http;
     let mut expects = rules.all("expect");
     expects.any(|rule| rule.value.iter().any(|word| word == "status-code"))
 }
 
-/// What it means that no code came, and what to do.
+/// Explains why serve sent no code, and what to do.
 fn unanswered(check: &ServeCheck, watch: &Watch, error: &io::Error) -> (Outcome, String) {
     let no_serve = Outcome::NoServe {
         unix: check.socket().is_some(),
@@ -50,7 +50,7 @@ fn unanswered(check: &ServeCheck, watch: &Watch, error: &io::Error) -> (Outcome,
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
             let limit = check.limit(watch.server);
-            let plan = watch.own.as_ref().map(|good| &good.plan);
+            let plan = watch.own.as_ref().map(|accepted| &accepted.plan);
             let cure = match plan.is_some_and(|plan| plan.timeout >= limit) {
                 true => "the check may take longer than that, see --timeout above",
                 false => "restart it (systemctl restart sni-check, where systemd runs it)",
@@ -65,7 +65,7 @@ fn unanswered(check: &ServeCheck, watch: &Watch, error: &io::Error) -> (Outcome,
         ),
         io::ErrorKind::ConnectionRefused => (
             no_serve,
-            "nobody listens where sni-check serve should; start it".to_owned(),
+            "nothing listens where sni-check serve should; start it".to_owned(),
         ),
         _ => (
             no_serve,
@@ -80,8 +80,8 @@ fn ask(check: &ServeCheck, server: &Server, jail: &Jail) -> io::Result<(u8, Stri
     let answer = match (check.socket(), &check.connect) {
         (Some(path), _) => {
             let found = jail.find(&path, Need::Connect);
-            let found =
-                found.map_err(|_| io::Error::other("HAProxy cannot connect to its socket"))?;
+            let found = found
+                .map_err(|_| io::Error::other("HAProxy's user cannot connect to its socket"))?;
             let stream = UnixStream::connect(found.path)?;
             stream.set_read_timeout(Some(longest))?;
             exchange(stream, &request)
@@ -97,7 +97,7 @@ fn ask(check: &ServeCheck, server: &Server, jail: &Jail) -> io::Result<(u8, Stri
             stream.set_read_timeout(Some(longest))?;
             exchange(stream, &request)
         }
-        (None, None) => Err(io::Error::other("there is no `http-check connect addr`")),
+        (None, None) => Err(io::Error::other("`http-check connect addr` is missing")),
     }?;
     let field = |name: &str| {
         let mut lines = answer.lines().filter_map(|line| line.split_once(": "));
@@ -105,8 +105,9 @@ fn ask(check: &ServeCheck, server: &Server, jail: &Jail) -> io::Result<(u8, Stri
         found.map(|(_, value)| value.to_owned())
     };
     let code = field("X-Check-Code").and_then(|code| code.parse().ok());
-    let code =
-        code.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "something else does"))?;
+    let code = code.ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, "another program answers there")
+    })?;
     Ok((code, field("X-Check-Reason").unwrap_or_default()))
 }
 
@@ -117,7 +118,7 @@ fn exchange(mut stream: impl Read + Write, request: &str) -> io::Result<String> 
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// The request of HAProxy's http-check, as far as it counts.
+/// Returns the request of HAProxy's http-check, with only the headers that serve reads.
 fn request(check: &ServeCheck, server: &Server) -> String {
     let (address, port) = server.address();
     let options = check

@@ -1,4 +1,4 @@
-//! A check by hand: the options with which sni-check makes it, and the call that diagnoses it.
+//! A server's check, made by hand: its options, and the `sni-check diagnose` command for the server.
 
 use std::ffi::OsStr;
 
@@ -15,7 +15,7 @@ use super::jail::Jail;
 use super::options::DoctorOptions;
 use super::visit::Watch;
 
-/// The call of `sni-check diagnose` for the check of a server.
+/// Returns the `sni-check diagnose` command for a server.
 pub(super) fn diagnose(watch: &Watch, call: &DoctorOptions) -> Option<String> {
     let mut words = vec!["sni-check", "diagnose"];
     for file in &call.file {
@@ -32,8 +32,8 @@ pub(super) fn diagnose(watch: &Watch, call: &DoctorOptions) -> Option<String> {
     shlex::try_join(words).ok()
 }
 
-/// The options of a check by sni-check, with the paths of its files as seen outside of the chroot;
-/// `None` if sni-check doesn't make the check.
+/// Returns the options of a check by sni-check, with paths as the host sees them, outside of the chroot.
+/// Returns `None` if sni-check doesn't make the check.
 pub(super) fn options(watch: &Watch, jail: &Jail) -> Option<Options> {
     let plan = &watch.own.as_ref()?.plan;
     let mut options = match &watch.check {
@@ -61,8 +61,8 @@ pub(super) fn options(watch: &Watch, jail: &Jail) -> Option<Options> {
     Some(options)
 }
 
-/// The options with what to dial. The target is the name that visitors' traffic or the check sends:
-/// diagnose tries that name, too.
+/// Adds the address to dial, and the target. The target is the name that visitors' traffic sends, or
+/// else the check's name, because diagnose tries that name too.
 pub(super) fn at_server(mut options: Options, watch: &Watch, jail: &Jail) -> Options {
     let traffic = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
     let name = match traffic {
@@ -96,7 +96,7 @@ pub(super) fn at_server(mut options: Options, watch: &Watch, jail: &Jail) -> Opt
     options
 }
 
-/// Where a file of the chroot is, seen from outside. A path that isn't absolute stays.
+/// Returns the host's path of a file in the chroot. A relative path stays unchanged.
 fn outside(path: &str, jail: &Jail) -> String {
     match path.starts_with('/') {
         true => jail.outside(path),
@@ -104,7 +104,7 @@ fn outside(path: &str, jail: &Jail) -> String {
     }
 }
 
-/// The server's address and port, as HAProxy passes them.
+/// Returns `HOST:PORT` from an address and a port as HAProxy passes them to a check.
 fn target(address: &str, port: &str) -> String {
     let host = match address.contains(':') {
         true => format!("[{address}]"),

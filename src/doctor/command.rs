@@ -1,4 +1,4 @@
-//! Whether HAProxy's user can run `external-check command` inside the chroot.
+//! Rules about `external-check command`: can HAProxy's user run it inside the chroot?
 
 use std::fs;
 use std::path::Path;
@@ -16,17 +16,17 @@ use super::program::Program;
 use super::shell::shell;
 use super::visit::Visit;
 
-/// HAProxy's code for a program that could not be started.
+/// What HAProxy shows if it can't start the program.
 const NOT_RUN: &str = "PROCERR with code 255, the server is DOWN";
 
-/// Whether the command of a backend can be started.
+/// Finds a command that HAProxy can't start.
 pub(super) fn command(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     let found = of_backend(visit, backend, |command| fault(command, visit.jail));
     found.into_iter().collect()
 }
 
-/// Whether SELinux lets HAProxy start the command: Fedora's policy lets `haproxy_t` execute only files
-/// of the type `haproxy_exec_t`.
+/// Finds a command that SELinux doesn't let HAProxy start. Fedora's policy lets `haproxy_t` execute
+/// only files of the type `haproxy_exec_t`.
 pub(super) fn selinux(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     let found = of_backend(visit, backend, |command| denied(command, visit.jail));
     found.into_iter().collect()
@@ -67,7 +67,7 @@ fn mislabelled(command: &str, outside: &str, context: &str) -> Option<Finding> {
     }
     let cause = crate::causes::all().find(|cause| cause.id == "selinux-denies");
     let why = cause.map_or("", |cause| cause.what);
-    let what = format!("{command} has the type {kind}. {why}");
+    let what = format!("{command} has the SELinux type {kind}. {why}");
     let label = shell(["semanage", "fcontext", "-a", "-t", TYPE, outside]);
     Some(
         not_run(what, "give the file the type of HAProxy's programs:")
@@ -89,7 +89,7 @@ fn fault(command: &str, jail: &Jail) -> Option<Finding> {
                  external-check path"
             ),
             format!(
-                "write the whole path: external-check command {}",
+                "write the absolute path: external-check command {}",
                 own_command()
             ),
         ));
@@ -103,14 +103,14 @@ fn fault(command: &str, jail: &Jail) -> Option<Finding> {
     if noexec {
         return Some(not_run(
             format!("{command} is on a file system mounted noexec"),
-            "put it on another file system, or mount that one without noexec",
+            "move it to another file system, or mount this file system without noexec",
         ));
     }
     let (opened, _) = jail.files().open(command, command).ok()?;
     unstartable(command, jail, Program::read(&mut opened.into())?)
 }
 
-/// What the kernel lacks to start a program.
+/// Reports what the kernel needs to start a program and doesn't find in the chroot.
 fn unstartable(command: &str, jail: &Jail, program: Program) -> Option<Finding> {
     let is_missing = |file: &str| jail.find(file, Need::Execute).is_err();
     let where_ = match jail.is_chroot() {
@@ -120,12 +120,12 @@ fn unstartable(command: &str, jail: &Jail, program: Program) -> Option<Finding> 
     match program {
         Program::Dynamic(loader) if is_missing(&loader) => Some(not_run(
             format!("{command} is not static, and its loader {loader} {where_}"),
-            "install the static sni-check, as releases and packages have it; cargo install makes a \
-             static one with RUSTFLAGS='-C target-feature=+crt-static' before it",
+            "install the static sni-check from a release or a package; to build a static sni-check \
+             yourself, set RUSTFLAGS='-C target-feature=+crt-static' for cargo install",
         )),
         Program::Script(interpreter) if is_missing(&interpreter) => Some(not_run(
             format!("{command} is a script, and its interpreter `{interpreter}` {where_}"),
-            "a static program as external-check command, such as sni-check itself",
+            "use a static program as external-check command, such as sni-check itself",
         )),
         Program::Foreign => Some(not_run(
             format!("{command} is a binary for another machine"),
@@ -136,14 +136,16 @@ fn unstartable(command: &str, jail: &Jail, program: Program) -> Option<Finding> 
     }
 }
 
-/// Neither a binary nor a script with its interpreter.
+/// Reports a file that is neither a binary nor a script with an interpreter.
 fn unknown(command: &str, jail: &Jail) -> Finding {
-    let what = format!("{command} is neither a binary nor does it start with #!");
+    let what = format!("{command} is neither a binary nor a script with a #! line");
     let write = "install sni-check again, or give the script its #! line";
     match jail.find("/bin/sh", Need::Execute) {
         Err(_) => not_run(what, write),
         Ok(_) => Finding::note(Effect::Up, what)
-            .shows("HAProxy gives it to /bin/sh; if it is empty, every server is UP for ever")
+            .shows(
+                "HAProxy runs it with /bin/sh; if the file is empty, every server is UP for ever",
+            )
             .write(write),
     }
 }
@@ -176,15 +178,15 @@ fn obstructed(command: &str, jail: &Jail, obstacle: &Obstacle) -> Finding {
         )
         .paste(shell(["chmod", "755", &at.display().to_string()])),
         Obstacle::Hidden(at) => Finding::hint(format!(
-            "{command} could not be examined: no permission to look at {}",
+            "doctor could not examine {command}: this user may not look at {}",
             at.display()
         ))
-        .shows("nothing is known about it")
+        .shows("doctor doesn't know whether HAProxy can start it")
         .write("run doctor as root"),
     }
 }
 
-/// How to bring a command into the chroot.
+/// Returns the shell command that copies a program into the chroot.
 fn install(command: &str, jail: &Jail) -> String {
     let source = match Path::new(command).is_file() {
         true => command.to_owned(),
@@ -205,7 +207,7 @@ mod tests {
     use super::mislabelled;
 
     #[test]
-    fn selinux_lets_haproxy_execute_one_type_only() {
+    fn selinux_lets_haproxy_execute_only_one_type() {
         let found = |context: &str| mislabelled("/sni-check", "/root/sni-check", context);
         assert!(found("system_u:object_r:haproxy_exec_t:s0\0").is_none());
         for kind in ["bin_t", "haproxy_var_lib_t"] {

@@ -1,4 +1,4 @@
-//! Which check a backend describes, and which of its servers that check judges.
+//! Rules about which check a backend has, and which of its servers that check judges.
 
 use crate::haproxy::call::own_command;
 use crate::haproxy::config::check::{Check, Protocol};
@@ -24,12 +24,13 @@ pub(super) fn no_command(_: &Visit, backend: &Backend) -> Vec<Finding> {
     ]
 }
 
-/// Whether a line stands in the backend itself, not in its defaults.
+/// Returns true if a line is in the backend itself, not in its defaults.
 fn is_within(backend: &Backend, place: &Place) -> bool {
     place.file == backend.place.file && place.line > backend.place.line
 }
 
-/// What describes a check of another kind than the backend has: the external check, or http-check rules.
+/// Finds lines of a check that the backend doesn't use: an external check, or http-check rules, without
+/// the `option` that they need.
 pub(super) fn no_option(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     let set = &backend.settings;
     if backend.is_external() || visit.checks_of(backend) == 0 {
@@ -45,7 +46,7 @@ pub(super) fn no_option(visit: &Visit, backend: &Backend) -> Vec<Finding> {
         return vec![replaced_by(backend, Finding::problem(Effect::Either, what))];
     }
     let own = set.command.as_ref().or(set.path.as_ref());
-    // What comes from defaults is for the backends that have the option.
+    // Lines in defaults are meant for the backends that have the option.
     let own = own
         .map(|setting| &setting.place)
         .filter(|place| is_within(backend, place));
@@ -73,14 +74,13 @@ pub(super) fn no_option(visit: &Visit, backend: &Backend) -> Vec<Finding> {
             .at(place)
             .about([backend.name.clone()])
             .shows(format!(
-                "the check is {kind}: it is UP while visitors get 503 where a connection is not enough, or DOWN where it \
-                 fails"
+                "HAProxy checks with {kind}: UP where that works, even if visitors get 503; DOWN where it fails"
             ))
             .write(with_option(visit, backend, place, option)),
     ]
 }
 
-/// The advice to add an option, with what the check that then runs needs besides.
+/// Returns the advice to add an option, and whatever else the check needs that then runs.
 fn with_option(visit: &Visit, backend: &Backend, place: &Place, option: &str) -> String {
     let advice = format!("add {option}, after any other option that sets a check");
     let mut assumed = backend.clone();
@@ -92,7 +92,7 @@ fn with_option(visit: &Visit, backend: &Backend, place: &Place, option: &str) ->
     }
 }
 
-/// An `option external-check` of defaults that the backend's own option replaces.
+/// Finds an `option external-check` in defaults that the backend's own option replaces.
 pub(super) fn replaced(_: &Visit, backend: &Backend) -> Vec<Finding> {
     let set = &backend.settings;
     let (Some(external), Some(check)) = (&set.replaced, &set.check) else {
@@ -117,10 +117,10 @@ fn replaced_by(backend: &Backend, finding: Finding) -> Finding {
         .shows(format!(
             "HAProxy checks with {kind} and never runs the external check"
         ))
-        .write("keep the one of the two that is meant; the last one counts")
+        .write("keep the option that you want, and remove the other; HAProxy uses the last one")
 }
 
-/// What only a server that is meant to be checked has on its line.
+/// Words that make sense only on the line of a server that is checked.
 const OF_CHECKS: [&str; 19] = [
     "addr",
     "check-alpn",
@@ -148,19 +148,19 @@ fn is_unchecked(server: &Server) -> bool {
     !server.is_checked() && !set.has("track") && !set.has("agent-check") && !set.has("disabled")
 }
 
-/// Whether a server has a word that only makes sense with a check.
+/// Returns true if the server line has a word that makes sense only with a check.
 fn is_meant(server: &Server) -> bool {
     OF_CHECKS.iter().any(|word| server.settings.has(word))
 }
 
-/// Whether a backend, or its defaults, describes a check.
+/// Returns true if a backend, or its defaults, describes a check.
 fn described(backend: &Backend) -> bool {
     let set = &backend.settings;
     set.check.is_some() || set.command.is_some() || !set.rules.http.lines.is_empty()
 }
 
-/// Whether the description comes from defaults, and another backend uses it: it may be there for that
-/// backend alone.
+/// Returns true if the check is described in defaults and another backend uses it. It may then be meant
+/// only for that backend.
 fn shares_with_others(visit: &Visit, backend: &Backend) -> bool {
     let set = &backend.settings;
     let own = [
@@ -182,7 +182,8 @@ fn shares_with_others(visit: &Visit, backend: &Backend) -> bool {
     })
 }
 
-/// Servers that nobody checks, though somebody wrote a check for them.
+/// Finds a backend in which no server has `check`. It's a problem if the configuration describes a check
+/// for them.
 pub(super) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     let unchecked = visit.watches_of(backend);
     let unchecked: Vec<&Watch> = unchecked
@@ -197,7 +198,7 @@ pub(super) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> 
     let explicit = unchecked
         .iter()
         .all(|watch| watch.server.settings.has("no-check"));
-    let what = "no server of this backend has `check`: nothing is checked";
+    let what = "no server of this backend has `check`, so HAProxy checks none of them";
     let finding = match meant && !explicit {
         true => Finding::problem(Effect::Unchecked, what),
         false => Finding::note(Effect::Unchecked, what),
@@ -215,14 +216,14 @@ pub(super) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> 
     ]
 }
 
-/// A server beside others that are checked.
+/// Finds a server without `check` in a backend where other servers are checked.
 pub(super) fn not_checked(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let mut others = watch.backend.servers.iter();
     let beside_checked = others.any(|server| !is_unchecked(server));
     if !is_unchecked(watch.server) || !beside_checked {
         return None;
     }
-    let what = "this server has no `check`, others of its backend have";
+    let what = "this server has no `check`, but other servers of its backend have it";
     let finding = match watch.server.settings.has("no-check") {
         true => Finding::note(Effect::Unchecked, what),
         false => Finding::problem(Effect::Unchecked, what),
@@ -230,7 +231,7 @@ pub(super) fn not_checked(visit: &Visit, watch: &Watch) -> Option<Finding> {
     Some(
         finding
             .at(&watch.server.place)
-            .shows("no check; traffic goes to it even if it is dead")
+            .shows("no check; the server gets traffic even if it is dead")
             .write(switch_on(
                 visit,
                 watch,
@@ -239,7 +240,7 @@ pub(super) fn not_checked(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// The advice to switch a check on, with what that check needs besides.
+/// Returns the advice to switch a check on, after the changes that this check needs first.
 fn switch_on(visit: &Visit, watch: &Watch, advice: &str) -> String {
     let found = (visit.judge)(visit, watch).into_iter();
     let needed = found.filter(|found| found.effect != Effect::Hint);
@@ -249,8 +250,8 @@ fn switch_on(visit: &Visit, watch: &Watch, advice: &str) -> String {
         return advice.to_owned();
     };
     let certain = match first.mark {
-        Mark::Problem => "that check fails, or means nothing, until this is changed, too",
-        _ => "look at this, too",
+        Mark::Problem => "without the first change the check fails or proves nothing",
+        _ => "without the first change the check may fail or prove nothing",
     };
     let texts: Vec<String> = needed
         .iter()
@@ -259,19 +260,19 @@ fn switch_on(visit: &Visit, watch: &Watch, advice: &str) -> String {
     format!("first: {}. Then {advice} ({certain})", texts.join(". "))
 }
 
-/// Servers that only an agent judges.
+/// Finds a server that only an agent judges.
 pub(super) fn agent_alone(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let set = &watch.server.settings;
     if !set.has("agent-check") || set.has("check") || set.has("track") {
         return None;
     }
-    let what = "`agent-check` without `check`: nobody but the agent judges this server";
+    let what = "`agent-check` without `check`: only the agent judges this server";
     Some(
         Finding::note(Effect::Unchecked, what)
             .at(&watch.server.place)
             .shows(
-                "while the agent does not answer, the server stays as it was, and is UP after a \
-                 reload, dead or not",
+                "while the agent does not answer, the server keeps its last state; after a reload \
+                 it is UP, even if it is dead",
             )
             .write(switch_on(
                 visit,
@@ -281,7 +282,7 @@ pub(super) fn agent_alone(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// The check of one server decides about another one.
+/// Finds a server that follows the check of a server with a different address.
 pub(super) fn tracks_another(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let track = watch.server.settings.get("track")?;
     let full = match track.value.contains('/') {
@@ -299,11 +300,11 @@ pub(super) fn tracks_another(visit: &Visit, watch: &Watch) -> Option<Finding> {
             .shows(format!(
                 "UP while {full} is UP, even if this server is dead"
             ))
-            .write("add `check` in place of track, if the two can fail on their own"),
+            .write("add `check` in place of track, if one server can fail while the other works"),
     )
 }
 
-/// `http-check` and `tcp-check` have no effect on an external check.
+/// Finds `http-check` and `tcp-check` lines, which have no effect on an external check.
 pub(super) fn unused_rule(_: &Visit, backend: &Backend) -> Vec<Finding> {
     if !backend.is_external() {
         return Vec::new();
@@ -311,31 +312,32 @@ pub(super) fn unused_rule(_: &Visit, backend: &Backend) -> Vec<Finding> {
     let rules = &backend.settings.rules;
     let lines = rules.http.lines.iter().chain(&rules.tcp.lines);
     let own = lines.filter(|line| is_within(backend, &line.place));
-    let finding = |line: &At<Vec<String>>| {
-        let text = line.value.join(" ");
-        let what = format!("with option external-check HAProxy ignores `{text}`");
-        let write = match text.strip_prefix("http-check expect ") {
-            Some(expectation) => format!("--expect {}", quoted(expectation)),
-            None => "--method, --uri, --header, --body and --expect".to_owned(),
-        };
-        Finding::note(Effect::Either, what)
+    let finding =
+        |line: &At<Vec<String>>| {
+            let text = line.value.join(" ");
+            let what = format!("with option external-check HAProxy ignores `{text}`");
+            let write = match text.strip_prefix("http-check expect ") {
+                Some(expectation) => format!("--expect {}", quoted(expectation)),
+                None => "--method, --uri, --header, --body and --expect".to_owned(),
+            };
+            Finding::note(Effect::Either, what)
             .at(&line.place)
             .about([backend.name.clone()])
             .shows(
-                "UP or DOWN by the check's own options where they ask something else; without any, \
-                 GET / and status 200-399",
+                "the options in external-check path decide UP or DOWN; by default the check sends \
+                 GET / and expects status 200-399",
             )
-            .write(format!("{write} in external-check path, without this line"))
-    };
+            .write(format!("{write} in external-check path, and remove this line"))
+        };
     own.map(finding).collect()
 }
 
-/// A value in single quotes, for `external-check path`.
+/// Quotes a value for `external-check path`.
 fn quoted(value: &str) -> String {
     shlex::try_quote(value).map_or_else(|_| "'…'".to_owned(), |value| value.into_owned())
 }
 
-/// A server that a section of its own checks.
+/// Finds a server that a `healthcheck` section checks in place of the external check.
 pub(super) fn healthcheck(_: &Visit, watch: &Watch) -> Option<Finding> {
     let Check::Section(section) = &watch.check else {
         return None;
@@ -350,12 +352,12 @@ pub(super) fn healthcheck(_: &Visit, watch: &Watch) -> Option<Finding> {
     Some(
         Finding::hint(what)
             .at(&section.place)
-            .shows("what that section checks; sni-check is never run for this server")
-            .write("keep the one of the two that is meant"),
+            .shows("the result of that section; HAProxy never runs sni-check for this server")
+            .write("keep the check that you want, and remove the other"),
     )
 }
 
-/// The backend's own http-check rules replace the request of `option httpchk` in defaults.
+/// Finds a backend whose own http-check rules replace the request of `option httpchk` in defaults.
 pub(super) fn without_request(_: &Visit, watch: &Watch) -> Option<Finding> {
     let Check::Own(own) = &watch.check else {
         return None;
@@ -386,7 +388,7 @@ pub(super) fn without_request(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// An HTTP server sends nothing before it is asked.
+/// Finds a tcp-check that waits before it sends. An HTTP server sends nothing before a request.
 pub(super) fn waits_for_banner(_: &Visit, watch: &Watch) -> Option<Finding> {
     let set = &watch.backend.settings;
     if set.check.as_ref()?.value != "tcp-check" || !set.http {
@@ -406,11 +408,11 @@ pub(super) fn waits_for_banner(_: &Visit, watch: &Watch) -> Option<Finding> {
             .at(&first.place)
             .about([watch.backend.name.clone()])
             .shows("L7TOUT, L7RSP or L7STS (DOWN), whatever the server's state")
-            .write("option httpchk in place of option tcp-check"),
+            .write("use option httpchk in place of option tcp-check"),
     )
 }
 
-/// Checks that speak another protocol than visitors do.
+/// Finds a check that speaks a different protocol from visitors.
 pub(super) fn other_protocol(_: &Visit, watch: &Watch) -> Option<Finding> {
     let kind = watch.backend.settings.check.as_ref()?;
     let is_own = matches!(&watch.check, Check::Own(own) if own.protocol == Protocol::Other);
@@ -420,10 +422,10 @@ pub(super) fn other_protocol(_: &Visit, watch: &Watch) -> Option<Finding> {
     let (what, shows) = match kind.value.as_str() {
         "ssl-hello-chk" => (
             "`option ssl-hello-chk` sends a hello of SSLv3, which servers refuse today".to_owned(),
-            "L6RSP, L6TOUT or L7RSP (DOWN) where the server knows no SSLv3",
+            "L6RSP, L6TOUT or L7RSP (DOWN) where the server refuses SSLv3",
         ),
         kind => (
-            format!("`option {kind}` speaks another protocol than visitors do (`mode http`)"),
+            format!("`option {kind}` does not speak HTTP, but visitors do (`mode http`)"),
             "L7RSP, L7STS or L7TOUT (DOWN) where the server speaks HTTP",
         ),
     };
@@ -431,11 +433,14 @@ pub(super) fn other_protocol(_: &Visit, watch: &Watch) -> Option<Finding> {
         Finding::note(Effect::Down, what)
             .at(&kind.place)
             .shows(shows)
-            .write(format!("option httpchk in place of option {}", kind.value)),
+            .write(format!(
+                "use option httpchk in place of option {}",
+                kind.value
+            )),
     )
 }
 
-/// An expectation that only a page of refusal meets.
+/// Finds a check that expects only error statuses (400 and above).
 pub(super) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
     let (expected, place) = match (&watch.check, &watch.own) {
         (Check::Own(_), _) => {
@@ -446,9 +451,9 @@ pub(super) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
             let rule = rules.all("expect").next().filter(|_| is_http)?;
             (rule.value.get(2..)?.join(" "), &rule.place)
         }
-        // A page of its own may well ask for a login; visitors start at the root.
-        (_, Some(good)) if good.plan.request.uri.path() == "/" => {
-            let words = good.options.to_words();
+        // Other pages may well require a login. Visitors start at the root.
+        (_, Some(accepted)) if accepted.plan.request.uri.path() == "/" => {
+            let words = accepted.options.to_words();
             let at = words.iter().position(|word| word == "--expect")?;
             (words.get(at + 1)?.clone(), watch.options_place())
         }
@@ -462,7 +467,7 @@ pub(super) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
     if !list.split(',').all(is_refusal) {
         return None;
     }
-    let what = format!("the check expects status {list}, which visitors don't want");
+    let what = format!("the check expects status {list}, which is an error for visitors");
     let down = match watch.carrier() {
         Some(_) => "DOWN with code 71",
         None => "DOWN with L7STS",
@@ -473,6 +478,6 @@ pub(super) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
             .shows(format!(
                 "{down} where the server answers visitors with 200; UP where it refuses them"
             ))
-            .write("ask a page that everyone may see, and expect status 200-399"),
+            .write("check a page that needs no login, and expect status 200-399"),
     )
 }

@@ -1,4 +1,5 @@
-//! The limits on open files: HAProxy closes every possible descriptor before it starts a check.
+//! Rules about the limits on open files. HAProxy closes every possible descriptor before it starts a
+//! check.
 
 use std::fs;
 use std::time::Duration;
@@ -15,17 +16,17 @@ use super::visit::Visit;
 /// Measured: polling and skipping a thousand closed descriptors takes 10 µs.
 const SECONDS_PER_DESCRIPTOR: f64 = 1e-8;
 
-/// So many descriptors are a mistake of whoever set the limit, however fast they are closed here.
+/// A limit this high is a mistake, even if closing the descriptors is fast on this host.
 const MANY: u64 = 1_000_000;
 
-/// The limits that HAProxy starts with; this process's, as an estimate.
+/// The limits that HAProxy starts with, estimated by those of this process.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     soft: u64,
     hard: u64,
 }
 
-/// How many descriptors HAProxy closes, and what makes them so many.
+/// How many descriptors HAProxy closes, and the setting that decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Closed {
     Soft(u64),
@@ -44,8 +45,8 @@ impl Limits {
 }
 
 impl Closed {
-    /// HAProxy closes what is below its soft limit, which it only ever raises from the one it started
-    /// with: to what its configuration asks for, or without that to the hard limit.
+    /// HAProxy closes every descriptor below its soft limit. It raises the soft limit that it started with
+    /// to what its configuration asks for, or else to the hard limit. It never lowers the soft limit.
     fn new(global: &Global, limits: Limits, since_3_1: bool) -> Closed {
         let asked = match (&global.ulimit_n, &global.maxconn) {
             (Some(limit), _) => Closed::Configured(limit.value, "ulimit-n"),
@@ -78,11 +79,11 @@ impl Closed {
     fn reason(self) -> String {
         match self {
             Closed::Soft(_) => {
-                "the soft limit it is started with, here that of this process".into()
+                "the soft limit that it starts with, estimated by that of this process".into()
             }
             Closed::Configured(_, word) => format!("from {word}"),
             Closed::Hard(_) => {
-                "the hard limit it is started with, here that of this process".into()
+                "the hard limit that it starts with, estimated by that of this process".into()
             }
         }
     }
@@ -99,7 +100,7 @@ impl Closed {
     }
 }
 
-/// How long the closing takes.
+/// Finds limits with which closing the descriptors takes too long.
 pub(super) fn closing(visit: &Visit) -> Vec<Finding> {
     let limit = |check: &Check| match check {
         Check::External(check) => Some(check.limit.time),
@@ -116,7 +117,7 @@ pub(super) fn closing(visit: &Visit) -> Vec<Finding> {
 fn slow(closed: Closed, shortest: Duration) -> Option<Finding> {
     let seconds = closed.count() as f64 * SECONDS_PER_DESCRIPTOR;
     let what = format!(
-        "before every check HAProxy closes all {} files that it could have open ({}), about \
+        "before every check HAProxy closes {} file descriptors ({}), which takes about \
          {seconds:.1} s",
         closed.count(),
         closed.reason()
@@ -124,16 +125,16 @@ fn slow(closed: Closed, shortest: Duration) -> Option<Finding> {
     let finding = match seconds / shortest.as_secs_f64() {
         share if share < 0.1 && closed.count() < MANY => return None,
         share if share < 1.0 => Finding::note(Effect::Down, what).shows(format!(
-            "PROCTOUT (DOWN) at {shortest:?} where closing is slow, as in some containers; otherwise less of that time is left for the check itself"
+            "PROCTOUT (DOWN) after {shortest:?} where closing is slow, as in some containers; elsewhere the check has less time"
         )),
         _ => Finding::problem(Effect::Down, what).shows(format!(
-            "PROCTOUT at {shortest:?} for every check, whatever the backend does"
+            "PROCTOUT (DOWN) after {shortest:?} for every check, even if the server works"
         )),
     };
     Some(finding.write(closed.cure()))
 }
 
-/// Looks for an `ulimit-n` that HAProxy cannot have.
+/// Finds a `ulimit-n` above the most that a process may have here.
 pub(super) fn too_many(visit: &Visit) -> Vec<Finding> {
     above_most(&visit.config.global).into_iter().collect()
 }
@@ -160,9 +161,10 @@ fn above_most(global: &Global) -> Option<Finding> {
     Some(
         Finding::problem(Effect::NoStart, what)
             .at(&asked.place)
-            .shows("HAProxy does not start: Cannot raise FD limit; haproxy -c does not see it")
+            .shows("HAProxy does not start: Cannot raise FD limit; haproxy -c does not report this")
             .write(format!(
-                "remove ulimit-n, HAProxy computes it from maxconn; or LimitNOFILE=1024:{} in its unit",
+                "remove ulimit-n, because HAProxy computes it from maxconn; or write LimitNOFILE=1024:{} in \
+                 HAProxy's unit",
                 asked.value
             )),
     )
@@ -177,7 +179,7 @@ mod tests {
     use crate::output::mark::Mark;
 
     #[test]
-    fn only_the_soft_limit_at_start_and_what_is_asked_for_count() {
+    fn the_soft_limit_at_start_and_the_configuration_decide() {
         let place = Place {
             file: "x".into(),
             line: 1,
@@ -209,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_soft_limit_far_above_what_haproxy_asks_for_is_named() {
+    fn a_soft_limit_of_a_million_is_reported() {
         let found = |soft| slow(Closed::Soft(soft), Duration::from_secs(2));
         assert!(found(524_288).is_none());
         for (soft, mark) in [(1_000_000, Mark::Note), (1_000_000_000, Mark::Problem)] {

@@ -12,16 +12,16 @@ pub(super) enum Effect {
     Down,
     /// The check reports UP though visitors' requests fail.
     Up,
-    /// One of the two before; doctor can't know which one.
+    /// `Down` or `Up`; doctor can't know which.
     Either,
     /// No check judges the server.
     Unchecked,
-    /// Nothing of that.
+    /// None of these: worth knowing, without harm.
     Hint,
 }
 
 impl Effect {
-    /// The effect for programs.
+    /// Returns the effect's name in the JSON object.
     pub(super) fn word(self) -> &'static str {
         match self {
             Effect::NoStart => "no-start",
@@ -42,7 +42,7 @@ pub(super) struct Finding {
     pub effect: Effect,
     /// A stable name for programs; the table of rules sets it.
     pub id: &'static str,
-    /// The line in the configuration; `None` if the finding is about the whole.
+    /// The line in the configuration; `None` if the finding is about no single line.
     pub place: Option<Place>,
     /// The backends or servers, as HAProxy names them.
     pub about: Vec<String>,
@@ -52,7 +52,7 @@ pub(super) struct Finding {
     pub shows: String,
     /// What to do, or what to write instead.
     pub write: String,
-    /// A shell command that does it; may be empty.
+    /// A shell command that makes the change; may be empty.
     pub paste: String,
     /// HAProxy's own words about the same line.
     pub haproxy: Vec<String>,
@@ -74,17 +74,17 @@ impl Finding {
         }
     }
 
-    /// The effect is certain.
+    /// Returns a finding whose effect is certain.
     pub(super) fn problem(effect: Effect, what: impl Into<String>) -> Finding {
         Finding::new(Mark::Problem, effect, what)
     }
 
-    /// The effect depends on what doctor can't see.
+    /// Returns a finding whose effect depends on what doctor can't see.
     pub(super) fn note(effect: Effect, what: impl Into<String>) -> Finding {
         Finding::new(Mark::Note, effect, what)
     }
 
-    /// Worth knowing, without harm.
+    /// Returns a finding that is worth knowing, without harm.
     pub(super) fn hint(what: impl Into<String>) -> Finding {
         Finding::new(Mark::Note, Effect::Hint, what)
     }
@@ -119,7 +119,7 @@ impl Finding {
         self
     }
 
-    /// What to do, with the shell command on a line of its own.
+    /// Returns what to do, with the shell command on the last line.
     pub(super) fn remedy(&self) -> String {
         let parts = [self.write.as_str(), self.paste.as_str()];
         let parts = parts.into_iter().filter(|part| !part.is_empty());

@@ -1,5 +1,5 @@
-//! How a check with good options fits what is around it: HAProxy's time limit, the server line, the
-//! chroot, the date.
+//! Rules about a check whose options are valid: does it fit HAProxy's time limit, the server line, the
+//! chroot and the date?
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use super::finding::{Effect, Finding};
 use super::jail::Need;
 use super::visit::{Visit, Watch};
 
-/// HAProxy must not end the check before it ends by itself.
+/// Finds a check that may take longer than HAProxy waits.
 pub(super) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
-    let good = watch.own.as_ref()?;
-    let own = good.plan.timeout;
+    let accepted = watch.own.as_ref()?;
+    let own = accepted.plan.timeout;
     match &watch.check {
         Check::External(check) if own >= check.limit.time => {
             let limit = &check.limit;
@@ -24,7 +24,7 @@ pub(super) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
             let what = format!(
                 "--timeout is {}{}, but HAProxy kills the check at {} {}{}",
                 milliseconds(own),
-                or_default(good.options.timeout.is_some()),
+                or_default(accepted.options.timeout.is_some()),
                 limit.name,
                 milliseconds(limit.time),
                 or_default(limit.place.is_some()),
@@ -35,8 +35,8 @@ pub(super) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
                 Finding::note(Effect::Down, what)
                     .at(limit.place.as_ref().unwrap_or(&watch.server.place))
                     .shows(format!(
-                        "PROCTOUT (DOWN) where the backend takes longer than {}; the check_code beside it is left \
-                         over from an earlier check, ignore it",
+                        "PROCTOUT (DOWN) where the server takes longer than {}; ignore the check_code next to \
+                         PROCTOUT, which is from an earlier check",
                         milliseconds(limit.time)
                     ))
                     .write(format!(
@@ -54,7 +54,7 @@ pub(super) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
                 Finding::note(Effect::Down, what)
                     .at(watch.options_place())
                     .shows(format!(
-                        "L7TOUT (DOWN) without a cause where the backend takes longer than {limit}ms"
+                        "L7TOUT (DOWN) without a cause where the server takes longer than {limit}ms"
                     ))
                     .write(format!(
                         "timeout check {}ms, or a shorter --timeout",
@@ -66,7 +66,7 @@ pub(super) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
     }
 }
 
-/// A time limit that leaves room to start the program: a tenth, in whole tenths of a second.
+/// Returns a time limit that leaves room to start the program: a tenth more, rounded up to 100 ms.
 fn roomy(own: Duration) -> Duration {
     let tenths = (own + own / 10).as_millis().div_ceil(100);
     Duration::from_millis(u64::try_from(tenths * 100).unwrap_or(u64::MAX))
@@ -80,13 +80,13 @@ fn milliseconds(time: Duration) -> String {
     }
 }
 
-/// `addr` of the server line doesn't reach a check by sni-check.
+/// Finds an `addr` on the server line, which doesn't reach a check by sni-check.
 pub(super) fn ignored_address(_: &Visit, watch: &Watch) -> Option<Finding> {
     let connect = &watch.own.as_ref()?.options.connect;
     ignored(watch, "addr", "--connect", connect.is_some())
 }
 
-/// `port` of the server line doesn't reach a check by sni-check.
+/// Finds a `port` on the server line, which doesn't reach a check by sni-check.
 pub(super) fn ignored_port(_: &Visit, watch: &Watch) -> Option<Finding> {
     let options = &watch.own.as_ref()?.options;
     let connect = options.connect.as_deref().unwrap_or_default();
@@ -98,28 +98,25 @@ fn ignored(watch: &Watch, word: &str, option: &str, heeded: bool) -> Option<Find
     let carrier = watch.carrier()?;
     let setting = watch.server.settings.get(word).filter(|_| !heeded)?;
     let value = &setting.value;
-    let asks = match &watch.check {
-        Check::Serve(_) => "`http-check connect addr` asks sni-check serve, so",
-        _ => "for external checks",
-    };
     let what = match &watch.check {
-        Check::Serve(_) => format!("{asks} `{word} {value}` doesn't reach the server's check"),
-        _ => format!("HAProxy ignores `{word} {value}` {asks}"),
+        Check::Serve(_) => format!("HAProxy does not send `{word} {value}` to sni-check serve"),
+        _ => format!("HAProxy ignores `{word} {value}` for external checks"),
     };
     let target = &watch.traffic.endpoint;
     Some(
         Finding::note(Effect::Either, what)
             .at(&setting.place)
             .shows(format!(
-                "the check asks {target}, where visitors go; DOWN where only {word} {value} answers checks"
+                "the check connects to {target}, as visitors do; DOWN where only {word} {value} answers checks"
             ))
             .write(format!(
-                "nothing if the check is to ask what visitors use; otherwise write {option} {value} in {carrier}"
+                "change nothing if the check should connect where visitors do; otherwise write {option} {value} in \
+                 {carrier}"
             )),
     )
 }
 
-/// A name to resolve inside a chroot needs the resolver's configuration there.
+/// Finds a name that the check must resolve in a chroot without the resolver's configuration.
 pub(super) fn resolver(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let Check::External(_) = &watch.check else {
         return None;
@@ -136,18 +133,18 @@ pub(super) fn resolver(visit: &Visit, watch: &Watch) -> Option<Finding> {
         return None;
     }
     let what = format!(
-        "--connect {name} has to be resolved, but {}/etc/resolv.conf does not exist",
+        "the check has to resolve --connect {name}, but {}/etc/resolv.conf does not exist",
         visit.jail.root.display().to_string().trim_end_matches('/')
     );
     Some(
         Finding::note(Effect::Down, what)
             .at(watch.options_place())
-            .shows("code 31 (DOWN), unless the name is known without it")
+            .shows("code 31 (DOWN), unless the name resolves without this file")
             .write("write an address after --connect, or copy /etc/resolv.conf into the chroot"),
     )
 }
 
-/// `check_status` of a check by sni-check that fails.
+/// Returns the `check_status` that HAProxy shows if a check by sni-check fails.
 fn status(watch: &Watch) -> &'static str {
     match &watch.check {
         Check::Serve(_) => "L7STS",
@@ -155,10 +152,10 @@ fn status(watch: &Watch) -> &'static str {
     }
 }
 
-/// Lists of `--crl-file` that have expired.
+/// Finds lists of `--crl-file` that have expired.
 pub(super) fn expired_list(_: &Visit, watch: &Watch) -> Option<Finding> {
-    let good = watch.own.as_ref()?;
-    let lists = &good.plan.tls.verification.as_ref()?.lists;
+    let accepted = watch.own.as_ref()?;
+    let lists = &accepted.plan.tls.verification.as_ref()?.lists;
     let has_expired = |list: &&List| expired(list).is_some();
     let replaced = |list: &&List| {
         let mut others = lists.iter().filter(|other| other.has_issuer_of(list));
@@ -170,7 +167,7 @@ pub(super) fn expired_list(_: &Visit, watch: &Watch) -> Option<Finding> {
         .find_map(expired)?;
     let what = format!(
         "--crl-file {}: a revocation list in it {}",
-        good.options.crl_file.join(", "),
+        accepted.options.crl_file.join(", "),
         since_when(since)
     );
     let code = Code::CertificateInvalid.number();
@@ -190,15 +187,15 @@ pub(super) fn expired_list(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// A client certificate that has expired, which a server that verifies it refuses.
+/// Finds an expired client certificate. A server that verifies it refuses it.
 pub(super) fn expired_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
-    let good = watch.own.as_ref()?;
-    let identity = good.plan.tls.identity.as_ref()?;
+    let accepted = watch.own.as_ref()?;
+    let identity = accepted.plan.tls.identity.as_ref()?;
     let mut chain = identity.cert.iter().filter_map(Certificate::read);
     let expired = chain.find(|certificate| certificate.not_after < now())?;
     let what = format!(
         "--crt {}: the client certificate {} {}",
-        good.options.crt.as_deref().unwrap_or_default(),
+        accepted.options.crt.as_deref().unwrap_or_default(),
         expired.subject,
         since_when(expired.not_after)
     );
@@ -209,11 +206,11 @@ pub(super) fn expired_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
                 "{} with code 58, or 71 with status 400 or 403 (DOWN), where the server verifies it",
                 status(watch)
             ))
-            .write("have it renewed, and put the new one into that file"),
+            .write("renew the certificate, and put the new certificate into that file"),
     )
 }
 
-/// When a list expired, if it has.
+/// Returns when a list expired, or `None` if it's still valid.
 fn expired(list: &List) -> Option<Duration> {
     let end = Duration::from_secs(u64::try_from(list.next_update?).unwrap_or_default());
     (end < now()).then_some(end)

@@ -1,4 +1,5 @@
-//! What section `global` says that keeps HAProxy, or its checks, from starting.
+//! Rules about the whole configuration, most of them about section `global`: what keeps HAProxy, or its
+//! checks, from starting.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,7 @@ use super::shell::shell;
 use super::visit::Visit;
 use crate::haproxy::config::place::Place;
 
-/// The line with which an external check begins; `None` if there is no external check.
+/// Returns the first `option external-check`, or `None` if no backend has an external check.
 fn option<'a>(visit: &Visit<'a>) -> Option<&'a Place> {
     let mut checks = visit.config.external();
     checks.find_map(|backend| backend.settings.check.as_ref().map(|check| &check.place))
@@ -44,15 +45,17 @@ pub(super) fn no_insecure_fork(visit: &Visit) -> Vec<Finding> {
     };
     let what = "`insecure-fork-wanted` is missing in section global";
     let finding = match visit.can_fork() {
-        true => Finding::hint(what)
-            .shows("works only while HAProxy runs as root; as another user: SOCKERR"),
+        true => Finding::hint(what).shows(
+            "external checks work while HAProxy runs as root; as another user they are SOCKERR",
+        ),
         false => Finding::problem(Effect::Down, what)
-            .shows("no check can be started: SOCKERR, every server is DOWN"),
+            .shows("HAProxy can't start a check: SOCKERR, every server is DOWN"),
     };
     missing(visit, finding, option, "insecure-fork-wanted")
 }
 
-/// HAProxy changes into its chroot whether it has external checks or not; `haproxy -c` doesn't.
+/// Finds a chroot that doesn't exist. HAProxy enters its chroot even without external checks, but
+/// `haproxy -c` doesn't.
 pub(super) fn no_chroot(visit: &Visit) -> Vec<Finding> {
     let chroot = visit.config.global.chroot.as_ref();
     let missing = !visit.jail.root.is_dir() && !visit.has_empty_chroot();
@@ -77,19 +80,20 @@ pub(super) fn chroot_auto(visit: &Visit) -> Vec<Finding> {
     vec![
         Finding::problem(
             Effect::Down,
-            "`chroot auto` is an empty folder: no program is in it",
+            "`chroot auto` is an empty folder, which contains no program",
         )
         .at(&chroot.place)
         .about(visit.external())
         .shows("PROCERR with code 255, every server is DOWN")
         .write(
-            "name a chroot with sni-check inside it; or use HAProxy's own check, which needs \
-                 no program",
+            "use a chroot that contains sni-check; or use HAProxy's own check, which needs no \
+                 program",
         ),
     ]
 }
 
-/// HAProxy prepares external checks only for servers that its configuration has.
+/// Finds an admin socket. HAProxy prepares external checks only for the servers in its configuration, so
+/// a server added over this socket can't have one.
 pub(super) fn runtime_servers(visit: &Visit) -> Vec<Finding> {
     let socket = visit.config.global.admin_socket.as_ref();
     let Some(socket) = socket.filter(|_| option(visit).is_some()) else {
@@ -109,7 +113,8 @@ pub(super) fn runtime_servers(visit: &Visit) -> Vec<Finding> {
     ]
 }
 
-/// Lines that HAProxy refuses because of how they fall into words. Nothing is concluded from them.
+/// Finds lines that HAProxy can't split into words, or that have too many words. No other rule judges
+/// them.
 pub(super) fn broken_lines(visit: &Visit) -> Vec<Finding> {
     let refused = |what: String| {
         Finding::problem(Effect::NoStart, what)
@@ -130,7 +135,7 @@ pub(super) fn broken_lines(visit: &Visit) -> Vec<Finding> {
             continue;
         };
         let what = format!(
-            "external-check {keyword} has {} words after it, HAProxy takes one",
+            "external-check {keyword} has {} words after it, but HAProxy accepts only one",
             words.len()
         );
         let finding = refused(what)
@@ -146,8 +151,8 @@ fn in_one_word(keyword: &str, words: &[String]) -> String {
     let plain =
         !text.contains(['"', '\'', '\\', '$', '#']) && words.iter().all(|word| !word.contains(' '));
     match (keyword, plain) {
-        ("command", _) => "name the program alone, and put its options in double quotes into \
-                           external-check path"
+        ("command", _) => "write only the program in this line, and its options in double quotes \
+                           in external-check path"
             .to_owned(),
         (_, true) => format!("put the text in double quotes: external-check path \"{text}\""),
         (_, false) => {
@@ -158,7 +163,7 @@ fn in_one_word(keyword: &str, words: &[String]) -> String {
     }
 }
 
-/// HAProxy's own verdict on the configuration.
+/// Reports that HAProxy itself refuses the configuration.
 pub(super) fn refused(visit: &Visit) -> Vec<Finding> {
     let Some(opinion) = visit.opinion else {
         return Vec::new();
@@ -167,11 +172,11 @@ pub(super) fn refused(visit: &Visit) -> Vec<Finding> {
         let what = format!("HAProxy's test of this configuration {why}");
         return vec![
             Finding::problem(Effect::NoStart, what)
-                .shows("HAProxy may not start either; what it says of the configuration is missing")
+                .shows("HAProxy may not start either; this report lacks HAProxy's own messages")
                 .write("run haproxy -c by hand; report a crash to HAProxy's developers"),
         ];
     }
-    // Without its variables every configuration is refused: another rule says so.
+    // HAProxy refuses every configuration whose variables are missing. Another rule reports those.
     if opinion.accepts || !visit.config.unset.is_empty() {
         return Vec::new();
     }
@@ -179,7 +184,7 @@ pub(super) fn refused(visit: &Visit) -> Vec<Finding> {
     vec![
         Finding::problem(Effect::NoStart, what)
             .shows("HAProxy does not start; on reload the old configuration stays")
-            .write("correct that line; haproxy -c -f FILE shows every fault"),
+            .write("correct that line; haproxy -c -f FILE shows every error"),
     ]
 }
 
@@ -189,7 +194,7 @@ fn first_alert<'a>(visit: &Visit<'a>) -> &'a str {
     alert.unwrap_or("see haproxy -c")
 }
 
-/// Everything that depends on a variable which only HAProxy may have is judged as if it were empty.
+/// Reports variables that are not set here. The other rules judge them as if they were empty.
 pub(super) fn unset_variables(visit: &Visit) -> Vec<Finding> {
     let Some((name, place)) = visit.config.unset.first() else {
         return Vec::new();
@@ -213,7 +218,7 @@ pub(super) fn unset_variables(visit: &Visit) -> Vec<Finding> {
         ),
         false => (
             Finding::note(Effect::Either, what),
-            "doctor judges everything that uses them as if they were empty; DOWN or UP may differ where HAProxy has them".to_owned(),
+            "doctor treats these variables as empty; its other findings may be wrong if HAProxy has them".to_owned(),
         ),
     };
     vec![

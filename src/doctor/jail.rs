@@ -1,4 +1,4 @@
-//! Where HAProxy runs a check: its chroot and its user, and what is to be found there.
+//! Where HAProxy runs a check: its chroot, its user, and the files that this user can use there.
 
 use std::path::{Path, PathBuf};
 
@@ -34,31 +34,32 @@ impl From<walk::Obstacle> for Obstacle {
         }
     }
 }
+
 /// A chroot and a user.
 #[derive(Clone, Debug)]
 pub(super) struct Jail {
     /// Where the host's files are: `/`, or the folder of `--root`.
     pub base: PathBuf,
-    /// The chroot, `base` if there is none.
+    /// The chroot; `base` if HAProxy has no chroot.
     pub root: PathBuf,
     pub user: User,
-    /// HAProxy's group, by name where haproxy.cfg has it.
+    /// HAProxy's group: its name in haproxy.cfg, or else its number.
     pub group: String,
 }
 
-/// What is asked of a file.
+/// What HAProxy's user needs to do with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
     Read,
-    /// Of a folder, that its files can be listed.
+    /// Read a file, or list the files of a folder.
     ReadOrList,
     Execute,
-    /// To a unix socket.
+    /// Connect to a unix socket.
     Connect,
 }
 
 impl Jail {
-    /// The chroot and the user of `global`, and what of it was not understood.
+    /// Returns the chroot and the user of `global`, and the lines that were not understood.
     pub(super) fn new(global: &Global, base: &Path) -> (Jail, Vec<(Place, String)>) {
         let (user, unclear) = User::new(global, base);
         let chroot = global.chroot.as_ref();
@@ -78,23 +79,23 @@ impl Jail {
         (jail, unclear)
     }
 
-    /// Whether there is a chroot.
+    /// Returns true if checks see another root folder than this host's.
     pub(super) fn is_chroot(&self) -> bool {
         self.root != Path::new("/")
     }
 
-    /// Where a path of the jail is, seen from outside.
+    /// Returns the host's path of a path in the chroot.
     pub(super) fn outside(&self, path: &str) -> String {
         let root = self.root.display().to_string();
         format!("{}{path}", root.trim_end_matches('/'))
     }
 
-    /// Finds a file within the jail, following symbolic links as a process in it would.
+    /// Finds a file in the chroot, following symbolic links as a process in it would.
     ///
     /// # Errors
-    /// What stands in the way of HAProxy's user.
+    /// HAProxy's user can't use the file.
     pub(super) fn find(&self, path: &str, need: Need) -> Result<Reached, Obstacle> {
-        // For questions about the file. It isn't opened for reading.
+        // Only the file's type and mode are needed, so it isn't opened for reading.
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let may_enter = |folder: &Stat| self.user.may(1, folder);
         let path = Path::new(path);
@@ -112,7 +113,7 @@ impl Jail {
         }
     }
 
-    /// The files that a process in the jail finds.
+    /// Returns access to the files that a process in the chroot finds.
     pub(super) fn files(&self) -> Files {
         match self.is_chroot() {
             true => Files::within(&self.root),
@@ -126,15 +127,15 @@ impl Jail {
 pub(super) struct User {
     pub uid: u32,
     pub gid: u32,
-    /// Further groups; HAProxy keeps none when it changes its group.
+    /// Supplementary groups; HAProxy drops them when it changes its group.
     pub groups: Vec<u32>,
-    /// As haproxy.cfg calls it, or a number.
+    /// The name in haproxy.cfg, or else the number.
     pub name: String,
 }
 
 impl User {
-    /// The user of `global`, and what was not understood. HAProxy has to be started as root
-    /// to change user or root folder; otherwise it is started by us, as an estimate.
+    /// Returns the user of `global`, and the lines that were not understood. A HAProxy that changes its
+    /// user or enters a chroot is started as root. Any other HAProxy is assumed to run as doctor's user.
     pub(super) fn new(global: &Global, base: &Path) -> (User, Vec<(Place, String)>) {
         let root = global.user.is_some() || global.uid.is_some() || global.chroot.is_some();
         let own = getgroups().unwrap_or_default();
@@ -175,7 +176,7 @@ impl User {
             user.uid = uid;
         }
         if let Some(gid) = gid.or(group) {
-            // With its group, HAProxy leaves the others too.
+            // When HAProxy changes its group, it drops the supplementary groups.
             (user.gid, user.groups) = (gid, Vec::new());
         }
         user.name = match &global.user {
@@ -185,7 +186,8 @@ impl User {
         (user, unclear)
     }
 
-    /// Whether it has this right to a file: 4 to read, 2 to write or connect, 1 to execute or enter, or a sum.
+    /// Returns true if the user has this right to a file: 4 to read, 2 to write or connect, 1 to execute
+    /// or enter, or a sum of these.
     pub(super) fn may(&self, right: u32, stat: &Stat) -> bool {
         let mode = stat.st_mode;
         if self.uid == 0 {

@@ -1,13 +1,12 @@
-//! Names that HAProxy sends word for word, and that no certificate can be for.
+//! Rules about names that HAProxy sends literally, and that no certificate can be for.
 
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::{Sni, Verified};
 
-use super::difference::{bare, is_literal, misspelt};
 use super::finding::{Effect, Finding};
 use super::visit::{Visit, Watch};
 
-/// What visitors' traffic sends.
+/// Finds such a name in visitors' traffic.
 pub(super) fn of_traffic(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let traffic = watch.traffic.tls.as_ref()?;
     let Sni::Name(sent) = &traffic.sni else {
@@ -17,7 +16,7 @@ pub(super) fn of_traffic(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let literal = is_literal(sent);
     let (what, write) = match literal {
         true => (
-            format!("traffic sends the SNI `{sent}` as it stands: {why}"),
+            format!("traffic sends the SNI `{sent}` literally: {why}"),
             match (has_variables(visit, sent), name_of_check(watch)) {
                 (false, Some(name)) => format!("sni str({name}) on the server line"),
                 (true, _) => format!("sni \"str({sent})\" on the server line, with double quotes"),
@@ -29,7 +28,7 @@ pub(super) fn of_traffic(visit: &Visit, watch: &Watch) -> Option<Finding> {
         ),
         false => (
             format!(
-                "traffic sends the SNI `{sent}`, the name is `{}`",
+                "traffic sends the SNI `{sent}`, but the name is `{}`",
                 bare(sent)
             ),
             format!(
@@ -53,7 +52,7 @@ pub(super) fn of_traffic(visit: &Visit, watch: &Watch) -> Option<Finding> {
     Some(finding.at(watch.server.settings.place("sni")?).write(write))
 }
 
-/// What HAProxy's own check sends.
+/// Finds such a name in HAProxy's own check.
 pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let Check::Own(own) = &watch.check else {
         return None;
@@ -87,7 +86,7 @@ pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
         "sni" => format!("in that connect line, write sni {right}"),
         _ => format!("check-sni {right} on the server line"),
     };
-    let what = format!("HAProxy's own check sends the SNI `{sent}` as it stands: {why}");
+    let what = format!("HAProxy's own check sends the SNI `{sent}` literally: {why}");
     let finding = match tls.verified {
         Verified::Nothing => Finding::note(Effect::Down, what)
             .shows("L6RSP (DOWN) where the server knows no such name, while visitors are served"),
@@ -98,7 +97,7 @@ pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
     Some(finding.at(&connection.place).write(write))
 }
 
-/// Whether HAProxy has the variables in a text.
+/// Returns true if HAProxy has a value for every variable in a text.
 fn has_variables(visit: &Visit, text: &str) -> bool {
     let names = text.split('$').skip(1).map(|rest| {
         let rest = rest.trim_start_matches('{');
@@ -109,12 +108,12 @@ fn has_variables(visit: &Visit, text: &str) -> bool {
     values.all(|value| value.is_some_and(|value| !value.is_empty()))
 }
 
-/// The name that visitors' traffic sends, if that can be one.
+/// Returns the name that visitors' traffic sends, if it can be a host name.
 fn name_of_traffic<'a>(watch: &'a Watch) -> Option<&'a str> {
     proper(&watch.traffic.tls.as_ref()?.sni)
 }
 
-/// The name that the check sends, if that can be one.
+/// Returns the name that the check sends, if it can be a host name.
 fn name_of_check<'a>(watch: &'a Watch) -> Option<&'a str> {
     let mut connections = watch.connections.iter();
     connections.find_map(|connection| proper(&connection.tls.as_ref()?.sni))
@@ -125,4 +124,28 @@ fn proper(sni: &Sni) -> Option<&str> {
         Sni::Name(name) if misspelt(name).is_none() => Some(name),
         _ => None,
     }
+}
+
+/// Returns the name without the spaces around it and the dots at its end.
+pub(super) fn bare(name: &str) -> &str {
+    match name.trim().trim_end_matches('.') {
+        "" => name,
+        bare => bare,
+    }
+}
+
+/// Returns true if a name contains a variable that HAProxy didn't replace.
+pub(super) fn is_literal(name: &str) -> bool {
+    name.contains('$')
+}
+
+/// Returns why a name can't be a host name if HAProxy sends it literally.
+pub(super) fn misspelt(name: &str) -> Option<&'static str> {
+    if is_literal(name) {
+        return Some("HAProxy replaces variables only in double quotes");
+    }
+    if name.contains('(') {
+        return Some("HAProxy expects a name here, not an expression");
+    }
+    (bare(name) != name).then_some("a dot or a space at the end doesn't belong to the name")
 }

@@ -1,4 +1,4 @@
-//! What came of the checks that doctor ran.
+//! The results of the checks that doctor ran.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use crate::code::{Code, Layer};
 pub(super) struct Runs {
     /// Whether they ran in HAProxy's chroot and as its user.
     pub exact: bool,
-    /// In what they may differ from HAProxy's.
+    /// How these runs may differ from HAProxy's, in sentences.
     pub limits: Vec<String>,
     pub checks: Vec<Ran>,
 }
 
 impl Runs {
-    /// Whether there is more to say than what holds for every run.
+    /// Returns true if a check ran, or if a limit applies besides the one that every run has.
     pub(super) fn has_news(&self) -> bool {
         !self.checks.is_empty() || self.limits.len() > 1
     }
 
-    /// Those that do not say that their server is healthy.
+    /// Returns the checks that don't report a healthy server.
     pub(super) fn failed(&self) -> impl Iterator<Item = &Ran> {
         self.checks.iter().filter(|ran| !ran.outcome.is_up())
     }
@@ -33,23 +33,23 @@ pub(super) struct Ran {
     pub server: String,
     pub outcome: Outcome,
     pub meaning: String,
-    /// The line that it wrote, of several the last; may be empty.
+    /// The line that the check wrote: its DOWN line, or else the last line. May be empty.
     pub said: String,
-    /// What to call to find out why it failed.
+    /// The command that finds out why the check failed.
     pub diagnose: Option<String>,
     pub time: Duration,
 }
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It ended with this code.
+    /// The program exited with this code.
     Code(u8),
-    /// It could not be started; HAProxy shows 255.
+    /// The program can't be started; HAProxy shows 255.
     NotRun,
-    /// It was ended by this signal.
+    /// This signal ended the program.
     Signal(i32),
-    /// HAProxy would have killed it.
+    /// The program took too long; HAProxy would kill it.
     Killed,
     /// `sni-check serve` answered with this code.
     Served {
@@ -59,19 +59,19 @@ pub(super) enum Outcome {
     },
     /// `sni-check serve` did not answer in time.
     ServeLate,
-    /// Nobody answers at the socket of `sni-check serve`.
+    /// Nothing answers at the address of `sni-check serve`.
     NoServe {
         /// HAProxy shows another status for a unix socket than for a port.
         unix: bool,
     },
-    /// What answers there is something else.
+    /// Another program answers at that address.
     NotServe,
-    /// HAProxy may not start any: `insecure-fork-wanted` is missing.
+    /// HAProxy can't start programs, because `insecure-fork-wanted` is missing.
     NoFork,
 }
 
 impl Outcome {
-    /// `check_status` in HAProxy's statistics.
+    /// Returns `check_status` in HAProxy's statistics.
     pub(super) fn status(self) -> &'static str {
         match self {
             Outcome::Code(0) => "PROCOK",
@@ -86,7 +86,7 @@ impl Outcome {
         }
     }
 
-    /// `check_code` in HAProxy's statistics; a killed check has none.
+    /// Returns `check_code` in HAProxy's statistics. A killed check has no code.
     pub(super) fn code(self) -> Option<u32> {
         match self {
             Outcome::Served {
@@ -101,19 +101,19 @@ impl Outcome {
         }
     }
 
-    /// Whether it says that the server is healthy.
+    /// Returns true if the check reports a healthy server.
     pub(super) fn is_up(self) -> bool {
         matches!(self, Outcome::Code(0) | Outcome::Served { code: 0, .. })
     }
 
-    /// Whether a look at the server can tell why it is not healthy.
+    /// Returns true if diagnosing the server can explain the failure.
     pub(super) fn has_cause(self) -> bool {
         let at_server = |code: Code| code.layer() > Layer::Call;
         let failed = self.own_code().filter(|_| !self.is_up());
         self == Outcome::Killed || failed.is_some_and(at_server)
     }
 
-    /// The code of sni-check in it, which only sni-check itself gives this meaning.
+    /// Returns the code as sni-check defines it. Another program may mean something else by it.
     pub(super) fn own_code(self) -> Option<Code> {
         match self {
             Outcome::Code(code) | Outcome::Served { code, .. } => Code::from_number(code),

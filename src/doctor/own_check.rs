@@ -12,10 +12,10 @@ use crate::haproxy::words::quote;
 use crate::options::Options;
 use crate::options::values::{Alpn, Time, TlsVersion, Verify};
 
-/// The longest time for a check: who waits for a diagnosis has no more.
+/// The longest time for a check. An operator waits for the diagnosis.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Returns the options with which sni-check makes the same check; `None` if the check doesn't use TLS.
+/// Returns the options with which sni-check makes the same check, or `None` if the check doesn't use TLS.
 pub(super) fn options(
     check: &OwnCheck,
     (backend, server): (&Backend, &Server),
@@ -42,7 +42,7 @@ pub(super) fn options(
     Some(options)
 }
 
-/// How long HAProxy waits for an answer.
+/// Returns how long HAProxy waits for an answer, but at most `LONGEST`.
 fn time(backend: &Backend, server: &Server) -> Duration {
     let check = backend.settings.timeout_check.as_ref();
     let inter = server.settings.inter().map_or(INTER, |inter| inter.value);
@@ -69,7 +69,7 @@ fn of_tls(options: &mut Options, tls: &Tls, global: &Global) {
     options.crt = tls.crt.as_ref().map(|at| below(&global.crt_base, at));
 }
 
-/// A file that HAProxy looks for in this folder, unless its path is absolute.
+/// Returns a file's path. HAProxy looks for a relative path in this folder (`ca-base`, `crt-base`).
 fn below(folder: &Option<At<String>>, file: &At<String>) -> String {
     match folder {
         Some(folder) if !file.value.starts_with(['/', '@']) => {
@@ -87,7 +87,7 @@ fn of_server(options: &mut Options, server: &Server) {
     options.alpn = text("check-alpn").and_then(|alpn| alpn.parse::<Alpn>().ok());
 }
 
-/// What the last `http-check send` says, or else `option httpchk METHOD URI`.
+/// Sets the request of `option httpchk METHOD URI`, as changed by the `http-check send` lines.
 fn of_request(options: &mut Options, backend: &Backend) {
     let rules = &backend.settings.rules;
     let request = rules.request.as_deref().unwrap_or_default();
@@ -111,7 +111,6 @@ fn of_request(options: &mut Options, backend: &Backend) {
             }
         }
     }
-    // HAProxy replaces the one request by the other; a method alone asks for `/`.
     let expected = rules.http.all("expect").filter_map(|rule| {
         let words = rule.value.iter().skip(2).map(quote);
         words.collect::<Vec<_>>().join(" ").parse().ok()

@@ -1,5 +1,5 @@
-//! What the check makes of the options in `external-check path`, by the program's own parser and plan.
-//! Each refusal is the sentence that the check itself would print.
+//! Reads the options in `external-check path` with the program's own parser and plan. A refusal is
+//! therefore the sentence that the check itself would print.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -18,21 +18,21 @@ use super::finding::{Effect, Finding};
 use super::jail::{Jail, Need, Obstacle};
 use super::shell::shell;
 
-/// Options that sni-check takes.
+/// Options that sni-check accepts, and the plan of the check that they describe.
 #[derive(Debug)]
-pub(super) struct Good {
+pub(super) struct Accepted {
     pub options: Options,
     pub plan: Plan,
 }
 
-/// Whether the command is sni-check: by its name, or because it is given options.
+/// Returns true if the command is sni-check, by its name or because `external-check path` has options.
 pub(super) fn is_ours(check: &ExternalCheck) -> bool {
     let path = check.variable("PATH").unwrap_or_default();
     path.trim_start().starts_with('-') || check.command.value.ends_with("sni-check")
 }
 
-/// Returns the options if the check would take them, and what is wrong with them or their files.
-pub(super) fn judge(check: &ExternalCheck, jail: &Jail) -> (Option<Good>, Vec<Finding>) {
+/// Returns the options if the check would accept them, and what is wrong with them or their files.
+pub(super) fn judge(check: &ExternalCheck, jail: &Jail) -> (Option<Accepted>, Vec<Finding>) {
     let mut options = match parse(check) {
         Ok(options) => options,
         Err(error) => return (None, vec![refused(check, &error)]),
@@ -42,7 +42,7 @@ pub(super) fn judge(check: &ExternalCheck, jail: &Jail) -> (Option<Good>, Vec<Fi
         return (None, findings);
     }
     match plan(&options, check, jail) {
-        Ok(plan) => (Some(Good { options, plan }), findings),
+        Ok(plan) => (Some(Accepted { options, plan }), findings),
         Err(error) => {
             findings.push(refused(check, &error));
             (None, findings)
@@ -53,7 +53,8 @@ pub(super) fn judge(check: &ExternalCheck, jail: &Jail) -> (Option<Good>, Vec<Fi
 fn parse(check: &ExternalCheck) -> Result<Options> {
     let path = check.variable("PATH").unwrap_or_default();
     let mut arguments = check.arguments.clone();
-    // HAProxy resolves names itself, and the check gets an address. An SRV record brings the port.
+    // HAProxy resolves names itself and passes an address. With an SRV record it also looks up the port.
+    // The values don't matter here, so any valid ones will do.
     let endpoint = &check.server.endpoint;
     if endpoint.name().is_some() {
         "192.0.2.1".clone_into(&mut arguments[2]);
@@ -99,7 +100,7 @@ fn refused(check: &ExternalCheck, error: &Error) -> Finding {
         .write(write)
 }
 
-/// The rule that a refusal belongs to.
+/// Returns the id of the rule that a refusal belongs to.
 pub(super) fn id_of(subject: &str) -> &'static str {
     match subject {
         NO_SNI_NAME => "no-sni-name",
@@ -117,8 +118,8 @@ const SYSTEM_CA: &[&str] = &[
     "/etc/ssl/certs/ca-bundle.crt",
 ];
 
-/// Looks at the files that options name. A file that HAProxy's user can't read is taken out of the
-/// options, and there is a finding about it.
+/// Examines the files that the options name. Removes each file that HAProxy's user can't read from the
+/// options, and returns a finding about it.
 fn files(options: &mut Options, check: &ExternalCheck, jail: &Jail) -> Vec<Finding> {
     let mut files = OptionFiles {
         check,
@@ -175,7 +176,7 @@ impl OptionFiles<'_> {
         false
     }
 
-    /// Of the chroot's own CA certificates only their existence matters here.
+    /// Finds out if the chroot has CA certificates for `@system-ca`. Their content doesn't matter here.
     fn system_ca(&mut self, options: &mut Options) {
         if !self.jail.is_chroot() {
             return;
@@ -192,7 +193,7 @@ impl OptionFiles<'_> {
                 let finding = self.problem(what).write(write);
                 self.findings.push(finding);
             }
-            // The plan is complete with any roots.
+            // The plan only needs some roots to be complete.
             "@bundled".clone_into(source);
         }
     }
@@ -224,12 +225,15 @@ impl OptionFiles<'_> {
                 let folder = Path::new(file).parent().unwrap_or(Path::new("/"));
                 (
                     format!("{option} {file} does not exist"),
-                    format!("name the right path, or put it into {}", folder.display()),
+                    format!(
+                        "write the right path, or put the file into {}",
+                        folder.display()
+                    ),
                 )
             }
             Obstacle::NotRegular => (
                 format!("{option} {file} is not a regular file"),
-                "name a file".to_owned(),
+                "write the path of a regular file".to_owned(),
             ),
             Obstacle::Forbidden(at) => (
                 format!(
@@ -246,7 +250,8 @@ impl OptionFiles<'_> {
         self.problem(what).write(write)
     }
 
-    /// The command that copies a file into the chroot. A secret is copied for HAProxy's group alone.
+    /// Returns the command that copies a file into the chroot. Only root and HAProxy's group can read the
+    /// copy of a secret.
     fn copy(&self, option: &str, file: &str) -> String {
         let outside = self.jail.outside(file);
         let group = &self.jail.group;
@@ -258,18 +263,20 @@ impl OptionFiles<'_> {
     }
 
     fn hidden(&self, option: &str, file: &str) -> Finding {
-        let what = format!("{option} {file} could not be read by this user");
+        let what = format!("this user can't read {option} {file}");
         self.at_path(Finding::hint(what))
             .id("hidden-file")
-            .shows("nothing is known about its content")
+            .shows("doctor can't judge its content")
             .write("run doctor as root")
     }
 
     fn relative(&self, option: &str, file: &str) -> Finding {
-        let what = format!("{option} {file}: HAProxy's working folder decides which file this is");
+        let what = format!(
+            "{option} {file} is a relative path: HAProxy's working folder decides which file this is"
+        );
         self.at_path(Finding::note(Effect::Down, what))
             .id("relative-file")
-            .shows("code 2 (DOWN) if HAProxy is started elsewhere; systemd starts it in /")
-            .write("write the whole path")
+            .shows("code 2 (DOWN) if HAProxy starts in another folder; systemd starts it in /")
+            .write("write the absolute path")
     }
 }

@@ -12,9 +12,9 @@ use crate::output::wrap::paragraph;
 
 use super::finding::Finding;
 use super::outcome::{Ran, Runs};
-use super::report::{LAST, Report, is_told, many};
+use super::report::{LAST, Report, is_reported, many};
 
-/// The report as text.
+/// Returns the report as text.
 pub(super) fn text(report: &Report, color: Color) -> String {
     let mut text = String::new();
     paragraph(&mut text, "", &printable(&title(report)));
@@ -27,7 +27,7 @@ pub(super) fn text(report: &Report, color: Color) -> String {
         print_finding(&mut text, finding, before, report);
     }
     let says = report.haproxy_says.iter();
-    let says = says.filter(|line| !is_told(&report.findings, line));
+    let says = says.filter(|line| !is_reported(&report.findings, line));
     section(
         &mut text,
         "haproxy -c says",
@@ -44,7 +44,7 @@ pub(super) fn text(report: &Report, color: Color) -> String {
     paint(text, color)
 }
 
-/// Which files were read, and how doctor knows them.
+/// Returns the sentence that names the files, and says how doctor found them.
 fn found(report: &Report) -> String {
     const MOST: usize = 8;
     let mut files = report
@@ -74,7 +74,7 @@ fn title(report: &Report) -> String {
     )
 }
 
-/// Prints a finding. `before` is the finding above it: what both say is said once.
+/// Prints a finding, without the lines that the finding above it (`before`) has too.
 fn print_finding(text: &mut String, finding: &Finding, before: Option<&Finding>, report: &Report) {
     let head = head(finding, report);
     let what = printable(&finding.what);
@@ -107,7 +107,7 @@ fn print_finding(text: &mut String, finding: &Finding, before: Option<&Finding>,
     }
 }
 
-/// The line and whom the finding is about: `haproxy.cfg:3 (backend be)`.
+/// Returns a finding's line and its backends or servers: `haproxy.cfg:3 (backend be)`.
 fn head(finding: &Finding, report: &Report) -> String {
     let place = finding.place.as_ref();
     let place = place.map_or_else(String::new, |place| printable(&place.to_string()));
@@ -165,7 +165,7 @@ fn print_runs(text: &mut String, runs: &Runs) {
             ran.outcome.status(),
             milliseconds(ran.time),
         );
-        // The columns are kept, so nothing is wrapped.
+        // Wrapping would break the columns.
         _ = writeln!(text, "  {:<8} {columns}", mark.word());
         if mark == Mark::Ok {
             continue;
@@ -181,8 +181,9 @@ fn print_runs(text: &mut String, runs: &Runs) {
     let failed = runs.failed().find_map(|ran| ran.outcome.own_code());
     text.push('\n');
     if let Some(code) = failed.map(Code::number) {
-        let sentence =
-            format!("sni-check explain {code} tells the causes, sni-check diagnose which it is.");
+        let sentence = format!(
+            "sni-check explain {code} lists the causes, sni-check diagnose finds the right cause."
+        );
         paragraph(text, "", &sentence);
     }
     for limit in &runs.limits {
@@ -190,7 +191,7 @@ fn print_runs(text: &mut String, runs: &Runs) {
     }
 }
 
-/// Appends a shell command after `label`, broken so that it can be pasted as it is.
+/// Appends a shell command after `label`. Backslashes break long lines, so that it can be pasted.
 fn command(text: &mut String, label: &str, command: &str) {
     const WIDTH: usize = 80;
     let indent = " ".repeat(label.chars().count());
@@ -198,7 +199,7 @@ fn command(text: &mut String, label: &str, command: &str) {
     let mut column = indent.len();
     for (index, word) in shell_words(command).enumerate() {
         let length = word.chars().count();
-        // Two columns are for the backslash.
+        // The backslash needs two columns.
         if index > 0 && column + length + 3 > WIDTH {
             _ = write!(text, " \\\n{indent}");
             column = indent.len();
@@ -212,7 +213,7 @@ fn command(text: &mut String, label: &str, command: &str) {
     text.push('\n');
 }
 
-/// The words of a command, with their quotes.
+/// Returns the words of a command, with their quotes.
 fn shell_words(command: &str) -> impl Iterator<Item = &str> {
     let mut quote = None;
     command.split(move |c: char| {

@@ -1,9 +1,9 @@
-//! What kind of program `external-check command` is: what the kernel needs to start it.
+//! What the kernel needs to start `external-check command`: nothing else, a loader or an interpreter.
 
 use std::fs::File;
 use std::io::Read;
 
-/// A program, by its first bytes.
+/// The kind of a program, read from its first bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Program {
     /// An ELF binary for this machine that needs nothing else.
@@ -19,7 +19,7 @@ pub(super) enum Program {
 }
 
 impl Program {
-    /// Looks at a file; `None` if it cannot be read.
+    /// Reads the kind of a file, or returns `None` if the file can't be read.
     pub(super) fn read(file: &mut File) -> Option<Program> {
         // The program headers and the name of the loader are near the start.
         const ENOUGH: u64 = 64 << 10;
@@ -46,8 +46,8 @@ impl Program {
     }
 }
 
-/// Whether byte order and machine (`EI_DATA` and `e_machine`, elf(5)) are this one's, or those that
-/// its kernel can run too.
+/// Returns true if this machine's kernel can run the byte order and the machine of a binary (`EI_DATA`
+/// and `e_machine`, elf(5)).
 fn is_for_this_machine(bytes: &[u8]) -> bool {
     const I386: u16 = 3;
     const ARM: u16 = 40;
@@ -64,13 +64,13 @@ fn is_for_this_machine(bytes: &[u8]) -> bool {
         "aarch64" => [AARCH64, ARM],
         "arm" => [ARM, ARM],
         "riscv64" => [RISCV, RISCV],
-        // Nothing is known of what others run.
+        // For other architectures doctor doesn't know, and so doesn't complain.
         _ => return true,
     };
     bytes.get(5) == Some(&order) && machine.is_some_and(|machine| runs.contains(&machine))
 }
 
-/// The name in `PT_INTERP` of a binary of 64 bits, for which nothing else is asked here.
+/// Returns the loader (`PT_INTERP`) of a 64-bit binary. Loaders of 32-bit binaries aren't examined.
 fn loader(bytes: &[u8]) -> Option<String> {
     const CLASS_64: u8 = 2;
     const INTERP: u32 = 3;

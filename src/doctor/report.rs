@@ -1,4 +1,4 @@
-//! Everything that doctor has to say, in order, and the sentence that sums it up.
+//! Everything that doctor reports, in order, and the sentence that sums it up.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,10 @@ use crate::output::mark::Mark;
 use super::finding::{Effect, Finding};
 use super::outcome::Runs;
 
-/// The note that is the last one, in one line, and isn't counted.
+/// The id of the note that is printed last, in one line, and isn't counted.
 pub(super) const LAST: &str = "runtime-servers";
 
-/// What doctor has to say.
+/// Everything that doctor reports.
 pub(super) struct Report {
     /// As `-f` or HAProxy's unit names them.
     pub files: Vec<String>,
@@ -36,8 +36,8 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// 0 if nothing is certain to go wrong, 2 if something is; otherwise the code of the first check
-    /// that fails.
+    /// Returns 2 if something is certain to go wrong, or else the code of the first check that fails, or
+    /// else 0.
     pub(super) fn code(&self) -> Code {
         if self
             .findings
@@ -53,7 +53,7 @@ impl Report {
         }
     }
 
-    /// What will happen, in one sentence.
+    /// Sums up what will happen, in one sentence.
     pub(super) fn summary(&self) -> String {
         let mut parts = self.certain();
         let failed = self.runs.iter().flat_map(Runs::failed).count();
@@ -94,7 +94,7 @@ impl Report {
         text
     }
 
-    /// What is certain, each effect with the number of its servers.
+    /// Returns the certain effects, each with the number of its servers.
     fn certain(&self) -> Vec<String> {
         let mut parts = Vec::new();
         let with = |effect: Effect| {
@@ -107,9 +107,7 @@ impl Report {
         if let Some(unset) = unset {
             let verb = if unset.about.len() == 1 { "is" } else { "are" };
             let count = many(unset.about.len(), "variable");
-            parts.push(format!(
-                "{count} {verb} not set here, and doctor judges without"
-            ));
+            parts.push(format!("{count} {verb} not set here and treated as empty"));
         }
         let stops =
             |found: &&Finding| with(Effect::NoStart)(found) && found.id != "unset-variables";
@@ -140,13 +138,15 @@ impl Report {
         }
         let unchecked = self.servers_of(|found| found.effect == Effect::Unchecked);
         if !unchecked.is_empty() {
-            parts.push(format!("nobody checks {}", many(unchecked.len(), "server")));
+            let verb = if unchecked.len() == 1 { "is" } else { "are" };
+            let servers = many(unchecked.len(), "server");
+            parts.push(format!("{servers} {verb} not checked"));
         }
         parts
     }
 
-    /// The servers that findings are about: those of a backend, if they name only that, and all servers
-    /// if they name none.
+    /// Returns the servers that findings are about. A finding that names a backend is about all its
+    /// servers. A finding without names is about every server.
     fn servers_of(&self, filter: impl Fn(&&Finding) -> bool) -> BTreeSet<String> {
         let full = |(backend, server): &(String, String)| format!("{backend}/{server}");
         let mut servers = BTreeSet::new();
@@ -163,7 +163,7 @@ impl Report {
     }
 }
 
-/// `1 server`, `2 servers`.
+/// Returns `1 server`, `2 servers`.
 pub(super) fn many(count: usize, word: &str) -> String {
     match count {
         1 => format!("1 {word}"),
@@ -201,8 +201,8 @@ pub(super) fn sorted(findings: Vec<Finding>) -> Vec<Finding> {
     merged
 }
 
-/// Puts what HAProxy says about a line into the finding about that line. If that is why HAProxy refuses
-/// the configuration, no finding of its own says so.
+/// Adds HAProxy's message about a line to the finding about that line. If that finding explains why
+/// HAProxy refuses the configuration, the general finding `refused` is removed.
 pub(super) fn fold(findings: &mut Vec<Finding>, says: &[String]) {
     let alert = says.iter().find(|line| line.starts_with("[ALERT]"));
     let explained = alert
@@ -234,14 +234,14 @@ pub(super) fn fold(findings: &mut Vec<Finding>, says: &[String]) {
     }
 }
 
-/// What HAProxy says in a line, without level and place.
+/// Returns HAProxy's message without level and place.
 fn text_of(line: &str) -> &str {
     let text = line.split_once("] ").map_or(line, |(_, text)| text);
     let text = text.split_once("] : ").map_or(text, |(_, text)| text);
     text.trim_start_matches("config : ").trim()
 }
 
-/// The file and the line that HAProxy names in brackets: `[WARNING] config : parsing [FILE:12] : …`.
+/// Returns the file and the line in HAProxy's brackets: `[WARNING] config : parsing [FILE:12] : …`.
 fn place_in(line: &str) -> Option<(&str, usize)> {
     let (_, rest) = line.split_once("] ")?;
     let (_, rest) = rest.split_once('[')?;
@@ -250,8 +250,8 @@ fn place_in(line: &str) -> Option<(&str, usize)> {
     Some((file, number.parse().ok()?))
 }
 
-/// Whether a finding already has what HAProxy says in this line, or the line says nothing.
-pub(super) fn is_told(findings: &[Finding], line: &str) -> bool {
+/// Returns true if a finding already has this message of HAProxy's, or if the message names no fault.
+pub(super) fn is_reported(findings: &[Finding], line: &str) -> bool {
     let text = text_of(line);
     let says_nothing = ["Error(s) found in configuration file", "Fatal errors found"]
         .iter()

@@ -5,7 +5,7 @@ use crate::haproxy::config::proxy::Backend;
 use super::finding::Finding;
 use super::visit::{Visit, Watch};
 
-/// A rule of doctor's.
+/// A kind of fault, and the function that finds it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rule {
     /// A stable name for programs; docs/json.md lists it.
@@ -24,12 +24,12 @@ pub(super) enum Look {
     Check(fn(&Visit, &Watch) -> Option<Finding>),
     /// Each server of such a backend, checked or not.
     Server(fn(&Visit, &Watch) -> Option<Finding>),
-    /// The options of sni-check's checks, which the program's own parser has read already.
+    /// The options of sni-check's checks. The program's own parser has already refused or accepted them.
     Options,
 }
 
 impl Rule {
-    /// Everything that this rule finds.
+    /// Returns everything that this rule finds.
     pub(super) fn findings(&self, visit: &Visit) -> Vec<Finding> {
         let watches = visit.watches.iter();
         let found: Vec<Finding> = match self.look {
@@ -50,7 +50,7 @@ impl Rule {
         found.into_iter().map(|found| found.id(self.id)).collect()
     }
 
-    /// What this rule finds about the check of a server, as if the server were checked.
+    /// Returns what this rule finds about a server's check, even if `check` is missing on the server line.
     pub(super) fn of_check(&self, visit: &Visit, watch: &Watch) -> Vec<Finding> {
         let found: Vec<Finding> = match self.look {
             Look::Check(look) => look(visit, watch).into_iter().collect(),
@@ -67,7 +67,7 @@ impl Rule {
     }
 }
 
-/// A finding about a server, unless it says itself what it is about.
+/// Adds the server's name to a finding that names nothing yet.
 fn found_of(found: Finding, watch: &Watch) -> Finding {
     match found.about.is_empty() {
         true => found.about([watch.name()]),

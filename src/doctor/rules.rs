@@ -1,11 +1,13 @@
-//! The table of rules. A new rule is a function and a row here, and its name stands in docs/json.md.
+//! The table of rules. A new rule needs a function, a row here, and a row in docs/json.md.
 
 use super::finding::Finding;
 use super::rule::{Look, Rule};
 use super::visit::{Visit, Watch};
-use super::{command, coverage, descriptors, difference, fit, global, names, serve_rules};
+use super::{
+    certificates, command, coverage, descriptors, difference, fit, global, names, serve_rules,
+};
 
-/// Every rule. The report sorts what they find by its effect, and keeps this order otherwise.
+/// Every rule. The report sorts findings by effect, and keeps this order for the same effect.
 const RULES: &[Rule] = &[
     whole("unset-variables", global::unset_variables),
     whole("line", global::broken_lines),
@@ -49,18 +51,24 @@ const RULES: &[Rule] = &[
     check("traffic-without-tls", difference::traffic_without_tls),
     check("check-without-tls", difference::check_without_tls),
     check("traffic-other-proxy", difference::proxy),
-    check("traffic-other-roots", difference::roots),
+    check("traffic-other-roots", certificates::roots),
     check("traffic-without-sni", difference::traffic_without_sni),
     check("check-without-sni", difference::check_without_sni),
     check("traffic-other-sni", difference::other_sni),
-    check("traffic-other-name", difference::other_name),
+    check("traffic-other-name", certificates::other_name),
     check(
         "traffic-verifies-nothing",
-        difference::traffic_verifies_nothing,
+        certificates::traffic_verifies_nothing,
     ),
-    check("check-verifies-nothing", difference::check_verifies_nothing),
-    check("traffic-other-certificate", difference::client_certificate),
-    check("traffic-other-revocation", difference::revocation),
+    check(
+        "check-verifies-nothing",
+        certificates::check_verifies_nothing,
+    ),
+    check(
+        "traffic-other-certificate",
+        certificates::client_certificate,
+    ),
+    check("traffic-other-revocation", certificates::revocation),
     check("check-other-port", difference::other_endpoint),
     check("traffic-other-source", difference::source),
     check("traffic-http2", difference::http2_only),
@@ -72,7 +80,7 @@ const RULES: &[Rule] = &[
     check("ignored", fit::ignored_port),
     check("ended-list", fit::expired_list),
     check("ended-certificate", fit::expired_certificate),
-    server("verifyhost-ignored", difference::verifyhost_ignored),
+    server("verifyhost-ignored", certificates::verifyhost_ignored),
     whole("runtime-servers", global::runtime_servers),
 ];
 
@@ -104,19 +112,19 @@ const fn options(id: &'static str) -> Rule {
     Rule { id, look }
 }
 
-/// Everything that the rules find.
+/// Returns everything that the rules find.
 pub(super) fn findings(visit: &Visit) -> Vec<Finding> {
     RULES.iter().flat_map(|rule| rule.findings(visit)).collect()
 }
 
-/// What the rules find about the check of a server, as if the server were checked.
+/// Returns what the rules find about a server's check, even if `check` is missing on the server line.
 pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Vec<Finding> {
     let rules = RULES.iter();
     rules.flat_map(|rule| rule.of_check(visit, watch)).collect()
 }
 
-/// The causes of the catalogue that findings of these rules are about: `explain` and `diagnose` say more
-/// about them.
+/// Rules, and the cause in the catalogue that each is about. `explain` and `diagnose` say more about
+/// causes.
 const CAUSES: &[(&str, &str)] = &[
     ("no-insecure-fork-wanted", "fork-not-allowed"),
     ("nofile", "too-many-descriptors"),
@@ -142,13 +150,13 @@ const CAUSES: &[(&str, &str)] = &[
     ("traffic-other-revocation", "certificate-revoked"),
 ];
 
-/// The id of the cause in the catalogue, if one entry is about what this rule finds.
+/// Returns the id of the cause that this rule is about, if the catalogue has such a cause.
 pub(super) fn cause(id: &str) -> Option<&'static str> {
     let mut causes = CAUSES.iter();
     causes.find_map(|(rule, cause)| (*rule == id).then_some(*cause))
 }
 
-/// Whether a rule has this name.
+/// Returns true if a rule has this name.
 pub(super) fn has(id: &str) -> bool {
     RULES.iter().any(|rule| rule.id == id)
 }
@@ -158,7 +166,7 @@ mod tests {
     use super::{CAUSES, RULES, has};
 
     #[test]
-    fn rules_and_the_catalogue_name_each_other_rightly() {
+    fn the_causes_of_rules_are_in_the_catalogue() {
         for (rule, cause) in CAUSES {
             assert!(has(rule), "{rule}");
             let known = crate::causes::all().any(|known| known.id == *cause);

@@ -1,4 +1,4 @@
-//! `--run`: each check as HAProxy would run it, and what HAProxy would show for it.
+//! `--run`: runs each check as HAProxy would run it, and shows what HAProxy would show.
 
 use std::io;
 use std::net::IpAddr;
@@ -25,34 +25,34 @@ use super::outcome::{Outcome, Ran, Runs};
 use super::path_options::is_ours;
 use super::visit::{Visit, Watch};
 
-/// How many checks run at a time.
+/// How many checks run in parallel.
 const AT_ONCE: usize = 16;
 
-/// What came of an external check, in words.
+/// Describes the result of an external check.
 fn meaning(outcome: Outcome, ours: bool) -> String {
     match outcome {
         Outcome::Code(code) => match Code::from_number(code).filter(|_| ours) {
             Some(code) => code.meaning().to_owned(),
-            None => format!("the command's own code {code}"),
+            None => format!("exit code {code} of the command"),
         },
         Outcome::Signal(number) => format!("ended by {}", signal(number)),
-        Outcome::Killed => "took too long, HAProxy kills it; a check_code beside PROCTOUT is left \
-                            over from an earlier check, ignore it"
+        Outcome::Killed => "took too long, so HAProxy kills it; ignore the check_code next to \
+                            PROCTOUT, which is from an earlier check"
             .to_owned(),
-        Outcome::NoFork => "HAProxy may not start it: insecure-fork-wanted is missing".to_owned(),
-        _ => "the command could not be run".to_owned(),
+        Outcome::NoFork => "HAProxy can't start it: insecure-fork-wanted is missing".to_owned(),
+        _ => "HAProxy can't start the command".to_owned(),
     }
 }
 
-/// Whether checks run in HAProxy's chroot and as its user: only root can do that.
+/// Returns true if checks run in HAProxy's chroot and as its user. Only root can change either.
 fn is_exact(jail: &Jail) -> bool {
     geteuid().is_root() || (!jail.is_chroot() && jail.user.uid == geteuid().as_raw())
 }
 
-/// Refuses what cannot be done here.
+/// Refuses `--run` on a host where it can't work.
 ///
 /// # Errors
-/// There is no `/proc`.
+/// `/proc` isn't mounted.
 pub(super) fn possible() -> Result<()> {
     match Path::new(as_haproxy::OWN_PROGRAM).exists() {
         true => Ok(()),
@@ -64,7 +64,8 @@ pub(super) fn possible() -> Result<()> {
     }
 }
 
-/// Runs the checks, several at a time; in their order. A server that is disabled isn't checked.
+/// Runs the checks in parallel, and returns the results in the order of the servers. Like HAProxy, it
+/// doesn't check a disabled server.
 pub(super) fn all(visit: &Visit) -> Runs {
     let jobs = || {
         let active = visit.active();
@@ -89,7 +90,7 @@ pub(super) fn all(visit: &Visit) -> Runs {
             let finish = |(watch, thread): (&Watch, io::Result<ScopedJoinHandle<Ran>>)| match thread
             {
                 Ok(thread) => thread.join().ok(),
-                // No thread is left for it: it runs on this one.
+                // No thread could be started, so the check runs on this thread.
                 Err(_) => Some(one(watch, visit)),
             };
             started.into_iter().filter_map(finish).collect::<Vec<_>>()
@@ -107,25 +108,25 @@ pub(super) fn all(visit: &Visit) -> Runs {
     }
 }
 
-/// Whether this host knows an address for the server's name.
+/// Returns true if this host can resolve the server's name.
 fn has_address(watch: &Watch) -> bool {
     let (address, _) = watch.server.address();
     address.parse::<IpAddr>().is_ok()
 }
 
-/// In what these runs may differ from HAProxy's.
+/// Returns how these runs may differ from HAProxy's, in sentences.
 fn limits(checks: &[&ExternalCheck], exact: bool, unresolved: &[&Watch]) -> Vec<String> {
     let mut limits: Vec<String> = unresolved.iter().map(|watch| not_run(watch)).collect();
     if !exact {
         limits.push(
-            "Run by this user and outside the chroot: only root can run checks exactly as HAProxy \
-             does."
+            "The checks ran as this user and outside of the chroot: only root can run checks exactly \
+             as HAProxy does."
                 .to_owned(),
         );
     }
     limits.push(
-        "Run outside the limits of HAProxy's unit or container, such as LimitNPROC, seccomp and \
-         memory."
+        "The checks ran without the limits of HAProxy's unit or container, such as LimitNPROC, \
+         seccomp and memory."
             .to_owned(),
     );
     let mut named = checks
@@ -142,25 +143,26 @@ fn limits(checks: &[&ExternalCheck], exact: bool, unresolved: &[&Watch]) -> Vec<
             None => "HAProxy may still use the address from its start".to_owned(),
         };
         limits.push(format!(
-            "Names were resolved just now, by this host's resolver; {haproxy}."
+            "This host's resolver resolved the names just now; {haproxy}."
         ));
     }
     limits
 }
 
-/// HAProxy runs no check of a server without an address, so doctor doesn't either.
+/// Explains why a check didn't run. HAProxy doesn't check a server without an address, so doctor
+/// doesn't either.
 fn not_run(watch: &Watch) -> String {
     let name = watch.server.endpoint.name().unwrap_or_default();
     let unless = match watch.server.settings.get("resolvers") {
         Some(resolvers) => format!(
-            ", unless its section `resolvers {}` knows an address",
+            ", unless its section `resolvers {}` finds an address",
             resolvers.value
         ),
         None => String::new(),
     };
     format!(
-        "{} was not run: this host knows no address for {name}. HAProxy then shows MAINT (resolution) and \
-         runs no check{unless}.",
+        "{} was not run: this host can't resolve {name}. HAProxy then shows MAINT (resolution) and runs no \
+         check{unless}.",
         watch.name()
     )
 }

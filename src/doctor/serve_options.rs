@@ -1,4 +1,4 @@
-//! What `sni-check serve` makes of the options in `X-Check-Options`, by its own parser and plan.
+//! Reads the options in `X-Check-Options` with the parser and the plan of `sni-check serve`.
 
 use std::ffi::OsStr;
 
@@ -15,35 +15,35 @@ use crate::refusal::Refusal;
 use crate::serve::request::OPTIONS;
 
 use super::finding::{Effect, Finding};
-use super::path_options::{Good, id_of};
+use super::path_options::{Accepted, id_of};
 use super::serving::{Process, Serving};
 
-/// Returns the options if serve would take them, and what is wrong with them or their files.
+/// Returns the options if serve would accept them, and what is wrong with them or their files.
 pub(super) fn judge(
     check: &ServeCheck,
     server: &Server,
     serving: &Serving,
-) -> (Option<Good>, Vec<Finding>) {
-    // Without its address nobody asks serve, which another rule reports.
+) -> (Option<Accepted>, Vec<Finding>) {
+    // Another rule reports that the address or the options are missing.
     let (Some(text), Some(_)) = (check.options.as_ref(), check.connect.as_ref()) else {
         return (None, Vec::new());
     };
-    // HAProxy fills in part of a log-format when it sends it.
+    // HAProxy evaluates a log-format when it sends the request, so the options aren't known here.
     if text.value.contains("%[") {
         return (None, Vec::new());
     }
     let process = serving.of(check);
-    let read = || -> Result<Good> {
+    let read = || -> Result<Accepted> {
         let given = *handed::options(Carrier::Header, OsStr::new(&text.value))?;
         let options = match process {
             Some(process) => process.with_defaults(given),
             None => given,
         };
         let plan = plan(check, server, process, &options)?;
-        Ok(Good { options, plan })
+        Ok(Accepted { options, plan })
     };
     match read() {
-        Ok(good) => (Some(good), Vec::new()),
+        Ok(accepted) => (Some(accepted), Vec::new()),
         Err(error) => {
             let finding = match process {
                 Some(_) => refused(&error, true),
@@ -55,10 +55,10 @@ pub(super) fn judge(
     }
 }
 
-/// The plan of a request with these options for this server.
+/// Returns the plan of a request with these options for this server.
 ///
 /// # Errors
-/// What serve would refuse.
+/// serve would refuse the options.
 fn plan(
     check: &ServeCheck,
     server: &Server,
@@ -91,7 +91,8 @@ fn plan(
     )
 }
 
-/// A file that serve can't read either, if it runs on this host: the only fault of the options.
+/// Reports a file that can't be read on this host, if that is the only fault of the options. If serve
+/// runs elsewhere, it may have the file.
 fn without_files(check: &ServeCheck, server: &Server, text: &str) -> Option<Finding> {
     let given = *handed::options(Carrier::Header, OsStr::new(text)).ok()?;
     let files = Files::any();
@@ -113,11 +114,11 @@ fn without_files(check: &ServeCheck, server: &Server, text: &str) -> Option<Find
             .shows(
                 "L7STS with code 2 (DOWN), unless sni-check serve runs elsewhere and has the file",
             )
-            .write("name a file that the user of sni-check serve may read"),
+            .write("write the path of a file that the user of sni-check serve may read"),
     )
 }
 
-/// Serve refuses the options; `known` says whether the running serve is known.
+/// Reports that serve refuses the options. `known` is true if the process that answers is known.
 fn refused(error: &Error, known: bool) -> Finding {
     let refusal = error.downcast_ref::<Refusal>();
     let subject = refusal.map_or("", |refusal| refusal.subject.as_str());

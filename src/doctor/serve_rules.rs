@@ -1,5 +1,5 @@
-//! What keeps `sni-check serve` from checking the servers of a backend: HAProxy's rules, and the socket
-//! as HAProxy's user finds it.
+//! Rules about what keeps `sni-check serve` from checking a backend's servers: HAProxy's http-check
+//! lines, and the socket as HAProxy's user finds it.
 
 use std::path::Path;
 
@@ -25,10 +25,10 @@ const UNITS: [&str; 3] = [
 
 const ENABLE: &str = "systemctl enable --now sni-check.socket";
 
-/// What HAProxy shows while serve refuses the requests about a backend's servers.
+/// Returns what HAProxy shows while serve refuses its requests.
 fn refused(visit: &Visit, backend: &Backend) -> &'static str {
     match visit.checks_of(backend) {
-        0 => "L7STS with code 2, every server is DOWN, once it is checked",
+        0 => "L7STS with code 2, every server is DOWN, once `check` is on its line",
         _ => "L7STS with code 2, every server is DOWN",
     }
 }
@@ -74,12 +74,12 @@ pub(super) fn without_connect(_: &Visit, backend: &Backend) -> Vec<Finding> {
         Finding::problem(Effect::Either, what)
             .at(serve.place())
             .about([backend.name.clone()])
-            .shows("L7STS or L6RSP (DOWN), or UP by what the server answers to GET / while visitors may get 503")
+            .shows("L7STS or L6RSP (DOWN), or UP because of the server's own answer, while visitors may get 503")
             .write("http-check connect addr unix@/run/sni-check/socket, before http-check send"),
     ]
 }
 
-/// Whether a rule holds for the answer that a server works, and not for another one.
+/// Returns true if a rule accepts serve's answer for a healthy server, and no other answer.
 fn tells_apart(words: &[String]) -> bool {
     let after = |name: &str| {
         let at = words.iter().position(|word| word == name)?;
@@ -90,7 +90,8 @@ fn tells_apart(words: &[String]) -> bool {
     holds && !words.iter().any(|word| word == "!")
 }
 
-/// Without `http-check expect` a refusal of serve (503) is DOWN, but its code and reason aren't shown.
+/// Finds `http-check expect` missing or too weak. Without any such rule a 503 of serve is DOWN, but
+/// HAProxy doesn't show its code and reason.
 pub(super) fn shows_no_code(_: &Visit, backend: &Backend) -> Vec<Finding> {
     let Some(serve) = ServeCheck::of(backend) else {
         return Vec::new();
@@ -117,7 +118,7 @@ pub(super) fn shows_no_code(_: &Visit, backend: &Backend) -> Vec<Finding> {
     }
 }
 
-/// The socket as HAProxy's user finds it.
+/// Finds a socket that HAProxy's user can't connect to.
 pub(super) fn socket(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     let finding = ServeCheck::of(backend).and_then(|serve| socket_of(&serve, visit));
     let finding = finding.map(|finding| finding.about([backend.name.clone()]));
@@ -137,7 +138,7 @@ fn socket_of(serve: &ServeCheck, visit: &Visit) -> Option<Finding> {
     Some(match jail.find(&path, Need::Connect).err()? {
         Obstacle::Missing => missing(serve, visit, &path, problem),
         Obstacle::NotRegular => problem(format!("{outside} is not a socket"))
-            .write("move it away, or name another path here; then start sni-check serve there:")
+            .write("move it away, or write another path here; then start sni-check serve there:")
             .paste(call(serve, visit, &outside)),
         Obstacle::Forbidden(at) => forbidden(visit, &path, &outside, &at, problem),
         Obstacle::Hidden(_) => return None,
@@ -159,12 +160,12 @@ fn missing(
         ),
         false => format!("the socket {path} does not exist"),
     };
-    // The path as the host sees it, where HAProxy needs the one inside the chroot.
+    // The path may be the host's, but HAProxy needs the path inside the chroot.
     let root = jail.root.display().to_string();
     let inside = path.strip_prefix(root.trim_end_matches('/'));
     let inside = inside.filter(|inside| jail.is_chroot() && inside.starts_with('/'));
     if let Some(inside) = inside.filter(|inside| jail.find(inside, Need::Connect).is_ok()) {
-        return problem(format!("{what}; HAProxy sees it as {inside}"))
+        return problem(format!("{what}; for HAProxy the socket is {inside}"))
             .write(format!("http-check connect addr unix@{inside}"));
     }
     let finding = problem(what);
@@ -180,8 +181,8 @@ fn missing(
     }
 }
 
-/// What to do, before the command that does it: whether the package's unit listens there, whether it
-/// is installed, and the `--files` that it needs.
+/// Returns what to do; the command that does it follows. `listens` is true if the package's unit listens
+/// at this path, `has_unit` if the unit is installed. `files` are the `--files` options that serve needs.
 fn advice(listens: bool, has_unit: bool, files: &str) -> String {
     let add_files = match files {
         "" => String::new(),
@@ -196,7 +197,7 @@ fn advice(listens: bool, has_unit: bool, files: &str) -> String {
     }
 }
 
-/// The folders of the files that these options name, each once, for `--files`.
+/// Returns the folders of the files that these options name, each once, for `--files`.
 fn folders<'a>(options: impl Iterator<Item = &'a Options>) -> Vec<String> {
     let mut folders: Vec<String> = Vec::new();
     for (_, file) in options.flat_map(Options::files) {
@@ -208,7 +209,7 @@ fn folders<'a>(options: impl Iterator<Item = &'a Options>) -> Vec<String> {
     folders
 }
 
-/// The folders of all backends that ask this socket.
+/// Returns the folders that serve needs for all backends that ask this socket.
 fn all_folders(serve: &ServeCheck, visit: &Visit) -> Vec<String> {
     let asks = |watch: &&Watch| match &watch.check {
         Check::Serve(other) => other.socket() == serve.socket(),
@@ -218,13 +219,13 @@ fn all_folders(serve: &ServeCheck, visit: &Visit) -> Vec<String> {
     folders(watches.filter_map(|watch| Some(&watch.own.as_ref()?.options)))
 }
 
-/// `--files FOLDER`, for each of the folders.
+/// Returns `--files FOLDER` for each folder.
 fn files_options(folders: &[String]) -> Vec<String> {
     let pair = |folder: &String| ["--files".to_owned(), folder.clone()];
     folders.iter().flat_map(pair).collect()
 }
 
-/// The call of `sni-check serve` that HAProxy can ask with these options.
+/// Returns the command that starts a `sni-check serve` which HAProxy can ask with these options.
 fn call(check: &ServeCheck, visit: &Visit, outside: &str) -> String {
     let mut words = vec![
         own_command(),
@@ -262,8 +263,8 @@ fn forbidden(
     let group = &visit.jail.group;
     problem(what)
         .write(format!(
-            "give the socket HAProxy's group; so that it stays so, start sni-check serve with \
-             --group {group} and without --mode:"
+            "give the socket HAProxy's group; to keep it after a restart, start sni-check serve \
+             with --group {group} and without --mode:"
         ))
         .paste(format!(
             "{} && {}",
@@ -272,7 +273,8 @@ fn forbidden(
         ))
 }
 
-/// Which files serve may read is on its own command line. A run shows it, too.
+/// Finds files that serve may not be allowed to read. The command line of serve decides that, and doctor
+/// doesn't know it here. `--run` finds out by asking serve.
 pub(super) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let Check::Serve(serve) = &watch.check else {
         return None;
@@ -282,7 +284,7 @@ pub(super) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
     if visit.run || folders.is_empty() || visit.serving.of(serve).is_some() {
         return None;
     }
-    // Starting serve, which another rule advises, gives it the folders.
+    // Another rule already advises to start serve, with these folders.
     if socket_of(serve, visit).is_some() {
         return None;
     }
@@ -298,8 +300,8 @@ pub(super) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
             .at(watch.options_place())
             .shows("L7STS with code 2, every server is DOWN, if serve was started without it")
             .write(format!(
-                "name a file below a folder of serve's --files, or start serve with {wanted}; doctor --run shows \
-                 whether serve reads the file"
+                "use a file below a folder of serve's --files, or start serve with {wanted}; doctor --run shows \
+                 if serve can read the file"
             )),
     )
 }
@@ -310,11 +312,11 @@ pub(super) fn up_before_the_first_check(visit: &Visit, watch: &Watch) -> Option<
     if !known || !is_served || watch.server.settings.has("init-state") {
         return None;
     }
-    let what = "after a start this server is UP until its first check has ended";
+    let what = "after HAProxy starts, this server is UP until its first check is done";
     Some(
         Finding::hint(what)
             .at(&watch.server.place)
-            .shows("traffic goes to it for that moment, dead or not")
+            .shows("until then the server gets traffic, even if it is dead")
             .write("init-state down on the server line"),
     )
 }
@@ -324,7 +326,7 @@ mod tests {
     use super::advice;
 
     #[test]
-    fn the_package_s_unit_is_named_where_it_listens() {
+    fn the_advice_names_the_unit_of_the_package() {
         let with_files = "add --files /ca to OPTIONS in /etc/default/sni-check, then ";
         for (listens, has_unit, files, expected) in [
             (
@@ -349,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unit_listens_where_it_is_said_to() {
+    fn the_unit_listens_at_the_known_paths() {
         let unit = include_str!("../../packaging/systemd/sni-check.socket");
         let lines = unit.lines();
         let listens: Vec<&str> = lines

@@ -22,7 +22,7 @@ pub(super) const OF_UNIT: [&str; 2] = [
 #[derive(Debug, Default)]
 pub(super) struct Serving {
     processes: Vec<Process>,
-    /// HAProxy's root folder, with which its paths begin on the host.
+    /// HAProxy's chroot. Its paths begin with this folder on the host.
     root: PathBuf,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Process {
 }
 
 impl Serving {
-    /// Looks for them in /proc.
+    /// Finds the processes in /proc.
     pub(super) fn look(jail: &Jail) -> Serving {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         Serving {
@@ -45,13 +45,13 @@ impl Serving {
         }
     }
 
-    /// The process that answers this check.
+    /// Returns the process that answers this check, if doctor is sure about it.
     pub(super) fn of(&self, check: &ServeCheck) -> Option<&Process> {
         let path = check.socket()?;
         let path = self.root.join(path.trim_start_matches('/'));
         let path = path.display().to_string();
         let listens = |process: &&Process| match process.call.own.listen.as_slice() {
-            // systemd opened the socket.
+            // Without --listen, systemd opened the socket.
             [] => OF_UNIT.contains(&path.as_str()),
             addresses => addresses.iter().any(|address| {
                 let listening = address.strip_prefix("unix:").unwrap_or(address);
@@ -60,7 +60,7 @@ impl Serving {
         };
         let mut found = self.processes.iter().filter(listens);
         let first = found.next()?;
-        // Of two, nobody knows which one answers.
+        // If two processes listen there, doctor can't know which of them answers.
         found.next().is_none().then_some(first)
     }
 }
@@ -92,12 +92,12 @@ impl Process {
         })
     }
 
-    /// The options of a request over its own.
+    /// Returns the options of a request, with the options of this process as defaults.
     pub(super) fn with_defaults(&self, given: Options) -> Options {
         serve::over(given, &self.call.defaults)
     }
 
-    /// The files that it reads for a request.
+    /// Returns access to the files that this process reads for a request.
     pub(super) fn files(&self) -> Files {
         let named = self.call.defaults.files();
         Files::only(Arc::new(Allowed {

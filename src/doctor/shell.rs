@@ -1,7 +1,7 @@
-//! Shell commands that can be pasted as they are.
+//! Shell commands to paste.
 
-/// Words as a shell takes them.
+/// Returns a command with these words, quoted for a shell.
 pub(super) fn shell<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    // No word of a configuration has a NUL in it.
+    // try_join fails only for a word with a NUL, and no word of a configuration has a NUL.
     shlex::try_join(words).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! Which files HAProxy reads on this host: as `-f` names them, as its unit starts it, or as the running
-//! HAProxy was started.
+//! Finds the files that HAProxy reads on this host: those of `-f`, those of its unit, or those with which
+//! the running HAProxy was started.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,12 +28,12 @@ pub(super) struct Sources {
     pub files: Vec<String>,
     /// HAProxy's environment, as `NAME=VALUE`, as far as it is known.
     pub environment: Vec<String>,
-    /// How this is known, as the end of `as …`; empty if `-f` names the files.
+    /// How doctor knows the files, as the end of `as …`; empty if `-f` names the files.
     pub found_by: String,
 }
 
 impl Sources {
-    /// The files of `-f`, or those that HAProxy reads below `base`.
+    /// Returns the files of `-f`, or else those that HAProxy reads below `base`.
     ///
     /// # Errors
     /// No configuration is found.
@@ -69,7 +69,7 @@ impl Sources {
     }
 }
 
-/// What the unit haproxy.service starts.
+/// Returns the files that the unit haproxy.service gives HAProxy.
 fn of_unit(base: &Path) -> Option<Sources> {
     let below = |path: &str| base.join(path.trim_start_matches('/'));
     let units = UNITS.map(|folder| format!("{folder}/haproxy.service"));
@@ -108,7 +108,7 @@ fn files_in(folder: &Path, extension: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The settings of a unit, as far as they say what is started (systemd.service(5), systemd.exec(5)).
+/// The command and the environment that a unit starts HAProxy with (systemd.service(5), systemd.exec(5)).
 #[derive(Debug, Default)]
 struct Settings {
     start: String,
@@ -122,7 +122,7 @@ impl Settings {
                 continue;
             };
             match name.trim() {
-                // An empty value takes earlier ones back.
+                // An empty value clears earlier values.
                 "ExecStart" if value.trim().is_empty() => self.start.clear(),
                 "ExecStart" => self.start = value.trim().to_owned(),
                 "Environment" => {
@@ -151,7 +151,7 @@ impl Settings {
         self.environment.extend(pairs);
     }
 
-    /// The files after `-f`, with the variables of the unit.
+    /// Returns the files in `ExecStart`, with the unit's variables replaced.
     fn files(&self) -> Vec<String> {
         let start = self
             .start
@@ -179,7 +179,7 @@ impl Settings {
     }
 }
 
-/// The files in the words of a call of HAProxy: each after `-f`, and everything after `--`.
+/// Returns the files in HAProxy's command line: each after `-f`, and everything after `--`.
 fn files_of(words: &[String]) -> Vec<String> {
     let mut files = Vec::new();
     let mut words = words.iter().skip(1);
@@ -193,7 +193,7 @@ fn files_of(words: &[String]) -> Vec<String> {
     files
 }
 
-/// The call of the running HAProxy whose parent isn't HAProxy.
+/// Returns the files of the running HAProxy. Of a master and its workers, only the master counts.
 fn of_process() -> Option<Sources> {
     let entries = fs::read_dir("/proc").ok()?.flatten();
     let folders = entries.map(|entry| entry.path());
@@ -203,7 +203,7 @@ fn of_process() -> Option<Sources> {
     let mut found =
         folders.filter(|folder| is_haproxy(folder) && !has_haproxy_above(folder, is_haproxy));
     let folder = found.next()?;
-    // Of several, nobody knows which one is meant.
+    // If several HAProxys run, doctor can't know which of them is meant.
     if found.next().is_some() {
         return None;
     }
@@ -245,7 +245,7 @@ mod tests {
     use super::Settings;
 
     #[test]
-    fn the_unit_says_which_files_haproxy_reads() {
+    fn the_unit_names_the_files_that_haproxy_reads() {
         let mut settings = Settings::default();
         let unit = "[Service]\nEnvironment=\"CONFIG=/etc/haproxy/haproxy.cfg\" \"CFGDIR=/etc/haproxy/conf.d\"\n\
                     EnvironmentFile=-/nowhere\nEnvironment=OPTIONS=\"-L x\"\n\

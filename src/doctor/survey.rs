@@ -1,4 +1,4 @@
-//! The servers of a configuration for diagnose: what HAProxy does with each, and what doctor finds.
+//! The servers of a configuration, for diagnose: how HAProxy checks each, and what doctor finds.
 
 use anyhow::Result;
 
@@ -17,9 +17,9 @@ use crate::output::mark::Mark;
 
 /// The configuration of this host.
 pub(crate) struct Survey {
-    /// As `-f` or HAProxy's unit names them.
+    /// The configuration files, as `-f` or HAProxy's unit names them.
     pub files: Vec<String>,
-    /// How these files are known; empty if `-f` names them.
+    /// How doctor knows these files; empty if `-f` names them.
     pub found_by: String,
     /// The addresses of `stats socket`, in their order.
     pub sockets: Vec<String>,
@@ -29,29 +29,29 @@ pub(crate) struct Survey {
 /// How a server is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CheckKind {
-    /// HAProxy's own.
+    /// HAProxy's own check.
     Own,
     /// sni-check as external check.
     External,
-    /// By `sni-check serve`.
+    /// A check by `sni-check serve`.
     Served,
-    /// By another program, or by a section `healthcheck`.
+    /// A check by another program, or by a section `healthcheck`.
     Other,
 }
 
-/// A server.
+/// A server of the configuration.
 pub(crate) struct Surveyed {
     pub backend: String,
     pub server: String,
     pub place: Place,
     /// What the server line says to dial.
     pub address: String,
-    /// Whether a check runs.
+    /// True if HAProxy checks the server.
     pub is_checked: bool,
     pub kind: CheckKind,
     /// The options with which sni-check makes the same check by hand, or why it can't.
     pub call: Result<Box<Options>, String>,
-    /// What visitors' traffic does, in a few words.
+    /// What visitors' traffic sends and verifies, in a few words.
     pub traffic: String,
     pub lines: ServerLines,
     /// What doctor finds about the server or its backend.
@@ -69,7 +69,7 @@ pub(crate) struct Remark {
 }
 
 impl Surveyed {
-    /// HAProxy's names for it.
+    /// Returns `BACKEND/SERVER`.
     pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.backend, self.server)
     }
@@ -128,7 +128,7 @@ fn is_ours(watch: &Watch) -> bool {
     watch.own.is_some() || !watch.refusals.is_empty()
 }
 
-/// The options for a check by hand.
+/// Returns the options for a check by hand, or why sni-check can't make the check.
 fn call(visit: &Visit, watch: &Watch) -> Result<Box<Options>, String> {
     let options = match &watch.check {
         Check::Own(check) => {
@@ -149,7 +149,7 @@ fn call(visit: &Visit, watch: &Watch) -> Result<Box<Options>, String> {
     Ok(Box::new(by_hand::at_server(options, watch, visit.jail)))
 }
 
-/// What visitors' traffic does.
+/// Describes what visitors' traffic sends and verifies.
 fn traffic(watch: &Watch) -> String {
     let Some(tls) = &watch.traffic.tls else {
         return "connect without TLS".to_owned();
@@ -176,7 +176,7 @@ fn traffic(watch: &Watch) -> String {
     format!("{sni}, {verify}{more}")
 }
 
-/// The findings about this server: problems and what visitors may notice.
+/// Returns the findings about this server, without those that do no harm.
 fn remarks(watch: &Watch, found: &[Finding]) -> Vec<Remark> {
     let (name, backend) = (watch.name(), &watch.backend.name);
     let is_about = |finding: &&Finding| {

@@ -15,7 +15,7 @@ use crate::plan::{ProxyHeader, Target};
 use super::finding::Finding;
 use super::jail::Jail;
 use super::options::DoctorOptions;
-use super::path_options::{self, Good};
+use super::path_options::{self, Accepted};
 use super::serve_options;
 use super::serving::Serving;
 
@@ -32,13 +32,13 @@ pub(super) struct Visit<'a> {
     pub serving: &'a Serving,
     /// What doctor was called with.
     pub call: &'a DoctorOptions,
-    /// Whether `--env` was given.
+    /// True if `--env` was given.
     pub env_given: bool,
-    /// Whether the checks are run as well.
+    /// True if doctor also runs the checks.
     pub run: bool,
     /// Every server of the backends that are enabled and that HAProxy can read.
     pub watches: Vec<Watch<'a>>,
-    /// What the rules find about a check, as if its server were checked.
+    /// Returns what the rules find about a check, even if `check` is missing on the server line.
     pub judge: fn(&Visit, &Watch) -> Vec<Finding>,
 }
 
@@ -49,38 +49,39 @@ pub(super) struct Watch<'a> {
     pub server: &'a Server,
     pub check: Check<'a>,
     pub traffic: Connection,
-    /// How the check connects to the server; none if nothing is known about that.
+    /// How the check connects to the server; empty if that isn't known.
     pub connections: Vec<Connection>,
-    /// What sni-check makes of its options, if it makes the check and takes the options.
-    pub own: Option<Good>,
+    /// The options and the plan, if sni-check makes the check and accepts its options.
+    pub own: Option<Accepted>,
     /// Why sni-check refuses its options, or can't use their files.
     pub refusals: Vec<Finding>,
 }
 
 impl<'a> Visit<'a> {
-    /// The backends that are enabled and that HAProxy can read.
+    /// Returns the backends that are enabled and that HAProxy can read.
     pub(super) fn backends(&self) -> impl Iterator<Item = &'a Backend> {
         backends(self.config)
     }
 
-    /// What HAProxy says about the configuration.
+    /// Returns HAProxy's messages about the configuration.
     pub(super) fn says(&self) -> Vec<String> {
         let opinion = self.opinion;
         opinion.map_or_else(Vec::new, |opinion| opinion.says.clone())
     }
 
-    /// A server of a backend that isn't there: the advice to change a backend is judged by it.
+    /// Returns the check and traffic of a server in a changed backend, to judge advice that makes the
+    /// change.
     pub(super) fn watch_of<'b>(&'b self, backend: &'b Backend, server: &'b Server) -> Watch<'b> {
         let host = (self.jail, self.serving, self.has_empty_chroot());
         Watch::new(self.reading, backend, server, host)
     }
 
-    /// The servers with a check that runs.
+    /// Returns the servers that HAProxy checks.
     pub(super) fn active(&self) -> impl Iterator<Item = &Watch<'a>> {
         self.watches.iter().filter(|watch| watch.is_active())
     }
 
-    /// The servers of a backend.
+    /// Returns the servers of a backend.
     pub(super) fn watches_of<'b>(
         &'b self,
         backend: &'b Backend,
@@ -89,25 +90,25 @@ impl<'a> Visit<'a> {
         self.watches.iter().filter(of_backend)
     }
 
-    /// How many servers of a backend are checked.
+    /// Returns how many servers of a backend HAProxy checks.
     pub(super) fn checks_of(&self, backend: &Backend) -> usize {
         self.watches_of(backend)
             .filter(|watch| watch.is_active())
             .count()
     }
 
-    /// The names of the backends with an external check.
+    /// Returns the names of the backends with an external check.
     pub(super) fn external(&self) -> impl Iterator<Item = String> {
         self.config.external().map(|backend| backend.name.clone())
     }
 
-    /// Whether nothing can be in the chroot (`chroot auto`, 3.5 and later).
+    /// Returns true if the chroot is always empty (`chroot auto`, 3.5 and later).
     pub(super) fn has_empty_chroot(&self) -> bool {
         let chroot = self.config.global.chroot.as_ref();
         chroot.is_some_and(|chroot| chroot.value == "auto") && self.haproxy.at_least(3, 5)
     }
 
-    /// Whether HAProxy can start a program: without `insecure-fork-wanted` only root can.
+    /// Returns true if HAProxy can start a program. Without `insecure-fork-wanted` only root can.
     pub(super) fn can_fork(&self) -> bool {
         let forbidden = self.config.global.insecure_fork.is_none() && self.haproxy.at_least(2, 2);
         !forbidden || self.jail.user.uid == 0
@@ -119,7 +120,7 @@ fn backends(config: &Configuration) -> impl Iterator<Item = &Backend> {
     config.backends.iter().filter(whole)
 }
 
-/// The servers of a configuration, each with its check and its traffic.
+/// Returns the servers of a configuration, each with its check and its traffic.
 pub(super) fn watches<'a>(
     reading: Reading<'a>,
     jail: &Jail,
@@ -147,7 +148,7 @@ impl<'a> Watch<'a> {
     ) -> Watch<'a> {
         let check = Check::of(reading, backend, server);
         let (own, refusals) = match &check {
-            // Nothing is in an empty chroot that could be examined.
+            // An empty chroot contains no program and no files to examine.
             Check::External(check) if path_options::is_ours(check) && !empty_chroot => {
                 path_options::judge(check, jail)
             }
@@ -165,23 +166,23 @@ impl<'a> Watch<'a> {
         };
         watch.connections = match (&watch.check, &watch.own) {
             (Check::Own(own), _) => own.connections.clone(),
-            (_, Some(good)) => vec![watch.connection_of(good)],
+            (_, Some(accepted)) => vec![watch.connection_of(accepted)],
             _ => Vec::new(),
         };
         watch
     }
 
-    /// Whether the check runs.
+    /// Returns true if HAProxy checks the server.
     pub(super) fn is_active(&self) -> bool {
         self.server.is_checked() && !self.server.settings.has("track")
     }
 
-    /// HAProxy's names for it.
+    /// Returns `BACKEND/SERVER`.
     pub(super) fn name(&self) -> String {
         format!("{}/{}", self.backend.name, self.server.name)
     }
 
-    /// What carries the options of a check by sni-check.
+    /// Returns the setting that holds the options of a check by sni-check.
     pub(super) fn carrier(&self) -> Option<&'static str> {
         match self.check {
             Check::External(_) => Some("external-check path"),
@@ -190,7 +191,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// The line with the options of a check by sni-check.
+    /// Returns the line with the options of a check by sni-check.
     pub(super) fn options_place(&self) -> &Place {
         let path = self.backend.settings.path.as_ref();
         let found = match &self.check {
@@ -200,7 +201,7 @@ impl<'a> Watch<'a> {
         found.map_or(&self.server.place, |at| &at.place)
     }
 
-    /// The `connect` rule of HAProxy's own check.
+    /// Returns the `connect` rule of HAProxy's own check, if it has one.
     pub(super) fn connect_rule(&self) -> Option<&Place> {
         let Check::Own(_) = self.check else {
             return None;
@@ -215,9 +216,9 @@ impl<'a> Watch<'a> {
         list.all("connect").next().map(|line| &line.place)
     }
 
-    /// How sni-check connects with these options.
-    fn connection_of(&self, good: &Good) -> Connection {
-        let Good { options, plan } = good;
+    /// Returns how sni-check connects with these options.
+    fn connection_of(&self, accepted: &Accepted) -> Connection {
+        let Accepted { options, plan } = accepted;
         let at = |text: String| At::new(text, self.options_place());
         let elsewhere = options.connect.is_some() || options.port.is_some();
         let endpoint = match &plan.target {

@@ -1,4 +1,4 @@
-//! Configurations with one backend, and what doctor and HAProxy say of them.
+//! Configurations with one backend, and helpers that ask doctor and HAProxy about them.
 
 use std::process::Output;
 
@@ -9,17 +9,17 @@ use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::stage::Stage;
 use crate::support::{NAME, free_port, program};
 
-/// `global` of a HAProxy without chroot or user.
+/// Section `global` for a HAProxy without chroot or user.
 pub const PLAIN: &str = "external-check\n insecure-fork-wanted";
 
-/// `global` of a HAProxy in the chroot, as nobody.
+/// Returns section `global` for a HAProxy in the chroot, as user nobody.
 pub fn jail(stage: &Stage) -> String {
     let chroot = stage.chroot();
     format!("chroot {chroot}\n user nobody\n group nogroup\n {PLAIN}")
 }
 
-/// A configuration with this `global` and one backend `b`, in which PORT is the healthy backend's,
-/// ROOT the chroot, and TLS what a server line needs to speak TLS to it.
+/// Writes a configuration with this `global` and one backend `b`. In the backend, PORT stands for the port
+/// of a healthy server, ROOT for the chroot, and TLS for the words that a server line needs for TLS.
 pub fn configure(stage: &Stage, global: &str, backend: &str) -> String {
     let root = stage.chroot();
     let tls = format!("ssl verify required ca-file {root}/ca.pem sni str({NAME})");
@@ -36,12 +36,12 @@ pub fn configure(stage: &Stage, global: &str, backend: &str) -> String {
     stage.folder.file("haproxy.cfg", &text)
 }
 
-/// The same of a HAProxy in the chroot.
+/// Writes such a configuration for a HAProxy in the chroot.
 pub fn in_chroot(stage: &Stage, backend: &str) -> String {
     configure(stage, &jail(stage), backend)
 }
 
-/// A backend whose only server is checked by this command with these options.
+/// Returns a backend with one server. This command checks the server with these options.
 pub fn checked(command: &str, options: &str, server: &str) -> String {
     format!(
         " option external-check\n external-check command {command}\n \
@@ -56,7 +56,7 @@ pub fn doctor(words: &[&str]) -> Output {
     command.output().expect("the program runs")
 }
 
-/// Doctor's JSON, and its exit code.
+/// Returns doctor's JSON object and its exit code.
 #[track_caller]
 pub fn json(words: &[&str]) -> (Value, i32) {
     let output = doctor(&[words, &["--json"]].concat());
@@ -66,7 +66,7 @@ pub fn json(words: &[&str]) -> (Value, i32) {
     (object, output.status.code().expect("a code"))
 }
 
-/// The names of the findings, with their marks.
+/// Returns the ids of the findings, with their marks.
 pub fn found(report: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     let findings = report["findings"].as_array().expect("findings");
@@ -76,7 +76,7 @@ pub fn found(report: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The finding of this name.
+/// Returns the finding with this id.
 #[track_caller]
 pub fn finding<'a>(report: &'a Value, id: &str) -> &'a Value {
     let findings = report["findings"].as_array().expect("findings");
@@ -84,8 +84,8 @@ pub fn finding<'a>(report: &'a Value, id: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no {id}: {report}"))
 }
 
-/// Doctor finds exactly this, and HAProxy, started with the same configuration, shows what the
-/// finding says.
+/// Asserts that doctor finds exactly this, and that HAProxy shows this status and code when it runs the
+/// same configuration.
 #[track_caller]
 pub fn foretells(config: &str, expected: &[(&str, &str)], status: &str, code: &str) -> Value {
     let (report, exit) = json(&["-f", config]);
@@ -102,18 +102,18 @@ pub fn foretells(config: &str, expected: &[(&str, &str)], status: &str, code: &s
     report
 }
 
-/// HAProxy shows this of the first check of a server of `b`.
+/// Asserts what HAProxy shows after the first check of a server of `b`.
 #[track_caller]
 pub fn shows(config: &str, server: &str, status: &str, code: &str) {
     let haproxy = Haproxy::start(Mode::Daemon, config, &[]);
     let seen = haproxy.wait_for_check("b", server);
-    // A check that was killed has no code: HAProxy shows that of an earlier one.
+    // A check that was killed has no code. HAProxy shows the code of an earlier check.
     let left_over = status == "PROCTOUT";
     assert_eq!(seen.check_status, status);
     assert!(left_over || seen.check_code == code, "{seen:?}");
 }
 
-/// HAProxy refuses a configuration when it starts; gives what it says.
+/// Asserts that HAProxy refuses a configuration when it starts. Returns HAProxy's messages.
 #[track_caller]
 pub fn refuses(config: &str) -> String {
     let mut command = program("timeout");

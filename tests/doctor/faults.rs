@@ -1,4 +1,4 @@
-//! Kinds of wrong predictions that doctor once made. In each test HAProxy shows what is right.
+//! Kinds of wrong predictions that doctor once made. In each test HAProxy shows what really happens.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -26,23 +26,24 @@ fn text<'a>(report: &'a Value, id: &str, field: &str) -> &'a str {
     finding(report, id)[field].as_str().expect("text")
 }
 
-/// A backend `b` with HAProxy's own check: rules, and the end of the server line.
+/// Returns a backend with HAProxy's own check, these rules, and this end of the server line.
 fn own(rules: &str, end: &str) -> String {
     format!(" {rules}\n server s 127.0.0.1:PORT TLS check inter 500ms {end}")
 }
 
-/// A server that speaks plain HTTP.
+/// Starts a server that speaks plain HTTP.
 fn plain() -> Nginx {
     Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; {LOCATIONS} }}"))
 }
 
-/// Doctor finds this effect, and HAProxy shows the status while visitors get this answer.
+/// Asserts that doctor finds this effect, and that HAProxy shows this status while visitors get this
+/// HTTP status.
 #[track_caller]
 fn comes_true(config: &str, (id, mark, effect): (&str, &str, &str), status: &str, visitors: u16) {
     let (report, code) = json(&["-f", config]);
-    let told = finding(&report, id);
+    let found = finding(&report, id);
     assert_eq!(
-        (&told["mark"], &told["effect"]),
+        (&found["mark"], &found["effect"]),
         (&mark.into(), &effect.into()),
         "{report}"
     );
@@ -50,7 +51,7 @@ fn comes_true(config: &str, (id, mark, effect): (&str, &str, &str), status: &str
     let haproxy = Haproxy::start(Mode::Single, config, &[]);
     let seen = haproxy.wait_for_check("b", "s");
     assert_eq!(seen.check_status, status, "{report}");
-    // The server gets traffic until it is DOWN.
+    // HAProxy sends no traffic to a server that is DOWN, so the visitor comes without a check.
     let config = fs::read_to_string(config)
         .expect("text")
         .replace(" check inter 500ms", "");
@@ -62,7 +63,7 @@ fn comes_true(config: &str, (id, mark, effect): (&str, &str, &str), status: &str
 
 /// Fault 1. With `sni`, HAProxy verifies the SNI name and ignores `verifyhost`.
 #[test]
-fn the_verified_name_of_traffic_is_its_sni() {
+fn traffic_verifies_its_sni_name_and_not_verifyhost() {
     let stage = Stage::new();
     let server = "127.0.0.1:PORT TLS check inter 500ms verifyhost other.example.test";
     let config = in_chroot(&stage, &checked("/sni-check", &options(), server));
@@ -79,9 +80,9 @@ fn the_verified_name_of_traffic_is_its_sni() {
     );
 }
 
-/// Fault 2. A page of health on a plain port is checked in the clear, whatever the server line says.
+/// Fault 2. HAProxy checks another port without TLS, even if the server line has `ssl`.
 #[test]
-fn a_plain_port_for_the_check_stays_plain() {
+fn a_check_of_another_port_is_without_tls() {
     let stage = Stage::new();
     let health = plain();
     let rules =
@@ -96,7 +97,7 @@ fn a_plain_port_for_the_check_stays_plain() {
     );
     let (report, _) = json(&["-f", &config]);
     assert!(!report.to_string().contains("check-ssl"), "{report}");
-    // The same port as the server's is its TLS port.
+    // `port` with the server's own port makes the check speak plain HTTP to the TLS port.
     let config = in_chroot(
         &stage,
         &own(&rules, "port PORT check-sni NAME").replace("NAME", NAME),
@@ -111,7 +112,7 @@ fn a_plain_port_for_the_check_stays_plain() {
 
 /// Fault 3. sni-check only checks TLS.
 #[test]
-fn a_plain_server_with_an_inherited_external_check_is_down() {
+fn an_external_check_of_a_plain_server_is_down() {
     let stage = Stage::new();
     let plain = plain();
     let server = format!("127.0.0.1:{} check inter 500ms", plain.port);
@@ -130,7 +131,7 @@ fn a_plain_server_with_an_inherited_external_check_is_down() {
     );
 }
 
-/// Fault 4. The comparison is the same for `sni-check serve`.
+/// Fault 4. Doctor compares a check by `sni-check serve` with traffic, as it does for an external check.
 #[test]
 fn a_check_by_serve_is_compared_with_traffic_too() {
     let stage = Stage::new();
@@ -163,9 +164,9 @@ fn a_check_by_serve_is_compared_with_traffic_too() {
     }
 }
 
-/// Fault 5. What HAProxy's own check sends, and over what.
+/// Fault 5. HAProxy's own check may send another name than traffic, or connect without TLS.
 #[test]
-fn haproxys_own_check_of_another_name_or_without_tls() {
+fn haproxys_own_check_with_a_wrong_name_or_without_tls() {
     let stage = Stage::new();
     let host =
         format!("option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}");
@@ -229,7 +230,7 @@ fn haproxys_own_check_of_another_name_or_without_tls() {
     }
 }
 
-/// Fault 5. Neither a rule nor `port` brings the PROXY header along.
+/// Fault 5. A check with a connect rule or with `port` doesn't send traffic's PROXY header.
 #[test]
 fn haproxys_own_check_without_the_proxy_header_of_traffic() {
     let stage = Stage::new();
@@ -272,9 +273,9 @@ fn haproxys_own_check_without_the_proxy_header_of_traffic() {
     shows(&config, "s", "L6OK", "");
 }
 
-/// Fault 6. Traffic sends a name that stands for a variable, or none at all.
+/// Fault 6. Traffic sends the name of a variable as SNI, or no SNI because nothing sets the variable.
 #[test]
-fn names_of_traffic_that_are_literal_or_never_set() {
+fn traffic_with_a_literal_variable_or_an_unset_one_as_sni() {
     let stage = Stage::new();
     let server = |sni: &str| {
         format!("127.0.0.1:PORT ssl verify required ca-file ROOT/ca.pem {sni} check inter 500ms")
@@ -296,7 +297,8 @@ fn names_of_traffic_that_are_literal_or_never_set() {
     assert!(text(&report, "sni-name", "write").contains("sni \"str(${SNI_HOST})\""));
 }
 
-/// Faults 7 and 10. A check without `check` checks nothing; the advice judges what it switches on.
+/// Faults 7 and 10. Without `check`, HAProxy checks nothing. The advice also says what the check needs
+/// that it switches on.
 #[test]
 fn a_check_of_any_kind_needs_the_word_check() {
     let stage = Stage::new();
@@ -308,14 +310,14 @@ fn a_check_of_any_kind_needs_the_word_check() {
         let backend = own(rules, "").replace(" check inter 500ms", "");
         let config = in_chroot(&stage, &backend);
         let (report, code) = json(&["-f", &config]);
-        let told = finding(&report, "nothing-checked");
+        let found = finding(&report, "nothing-checked");
         assert_eq!(
-            (&told["mark"], &told["effect"], code),
+            (&found["mark"], &found["effect"], code),
             (&PROBLEM.into(), &"unchecked".into(), 2),
             "{report}"
         );
         let summary = report["summary"].as_str().expect("text");
-        assert!(summary.contains("nobody checks 1 server"), "{summary}");
+        assert!(summary.contains("1 server is not checked"), "{summary}");
         let haproxy = Haproxy::start(Mode::Single, &config, &[]);
         assert_eq!(haproxy.server("b", "s").expect("a row").status, "no check");
     }
@@ -328,7 +330,7 @@ fn a_check_of_any_kind_needs_the_word_check() {
     assert!(write.contains(&format!("check-sni {NAME}")), "{write}");
 }
 
-/// Fault 8. An SRV record brings the port; a name without an address is MAINT.
+/// Fault 8. The port of a server can come from an SRV record. A server whose name has no address is MAINT.
 #[test]
 fn servers_whose_address_comes_from_a_name_server() {
     let stage = Stage::new();
@@ -361,9 +363,9 @@ fn servers_whose_address_comes_from_a_name_server() {
     }
 }
 
-/// Fault 9. HAProxy changes into its chroot without external checks, too.
+/// Fault 9. HAProxy enters its chroot even without external checks.
 #[test]
-fn a_chroot_that_does_not_exist_without_an_external_check() {
+fn a_missing_chroot_is_a_problem_without_an_external_check() {
     let stage = Stage::new();
     let global = format!("chroot {}/none\n user nobody", stage.chroot());
     let config = configure(&stage, &global, &own("", &format!("check-sni {NAME}")));
@@ -381,9 +383,9 @@ fn a_chroot_that_does_not_exist_without_an_external_check() {
     assert!(refuses(&config).contains("chroot"));
 }
 
-/// Fault 11. The check asks another port than visitors use, which is dead.
+/// Fault 11. The check connects to a port that works, while the port that visitors use is dead.
 #[test]
-fn a_check_that_asks_another_port_than_visitors() {
+fn a_check_with_a_different_port_from_visitors() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let options = format!("{} --port {port}", options());
@@ -397,9 +399,9 @@ fn a_check_that_asks_another_port_than_visitors() {
     );
 }
 
-/// Fault 12. A private key is copied for HAProxy's group alone.
+/// Fault 12. Doctor's command copies a private key so that only HAProxy's group can read the copy.
 #[test]
-fn the_copy_of_a_secret_is_not_for_everybody() {
+fn only_haproxys_group_can_read_the_copy_of_a_secret() {
     let stage = Stage::new();
     let client = stage.ca.leaf(&["client.example.test"], 30);
     let secret = stage.folder.file("client.pem", &client.both_pem());
@@ -419,9 +421,9 @@ fn the_copy_of_a_secret_is_not_for_everybody() {
     foretells(&config, &[], "PROCOK", "0");
 }
 
-/// Fault 14. A socket that exists in the chroot is named as HAProxy sees it.
+/// Fault 14. If haproxy.cfg has the host's path of a socket, doctor prints the path inside the chroot.
 #[test]
-fn the_path_of_a_socket_as_the_host_sees_it() {
+fn the_hosts_path_of_a_socket_in_the_chroot() {
     let stage = Stage::new();
     let outside = format!("{}/socket", stage.chroot());
     let _listener = std::os::unix::net::UnixListener::bind(&outside).expect("a socket");
@@ -441,7 +443,7 @@ fn the_path_of_a_socket_as_the_host_sees_it() {
     shows(&config, "s", "SOCKERR", "");
 }
 
-/// Fault 15. Variables that are not set come first, on the configurations that come with the program.
+/// Fault 15. For the configurations in haproxy/, doctor reports the variables that are not set first.
 #[test]
 fn variables_that_are_not_set_come_first() {
     for name in ["hybrid", "built-in-check", "serve", "several-backends"] {
@@ -457,7 +459,7 @@ fn variables_that_are_not_set_come_first() {
     }
 }
 
-/// The note on servers added at run time stands last, in one line, and isn't counted.
+/// The note about servers added at run time comes last, in one line, and isn't counted.
 #[test]
 fn the_note_on_servers_added_at_run_time_comes_last() {
     let stage = Stage::new();
@@ -478,9 +480,9 @@ fn the_note_on_servers_added_at_run_time_comes_last() {
     );
 }
 
-/// One finding is said once, with all its servers and where it is.
+/// Equal findings are merged into one, with all its servers.
 #[test]
-fn each_thing_is_said_once_with_all_its_servers() {
+fn equal_findings_are_merged_and_list_all_servers() {
     let stage = Stage::new();
     let servers: String = (0..16)
         .map(|number| {
@@ -517,9 +519,9 @@ fn each_thing_is_said_once_with_all_its_servers() {
     );
 }
 
-/// Files of the unit, names that are ignored, and a root that isn't the host's.
+/// `--root` reads the unit and the files of an image, and `--ignore` leaves a finding out.
 #[test]
-fn a_root_of_its_own_and_findings_that_are_left_out() {
+fn root_examines_an_image_and_ignore_leaves_findings_out() {
     let stage = Stage::new();
     let root = stage.folder.join("image");
     let text = |name: &str, text: &str| stage.folder.file(&format!("image/{name}"), text);

@@ -1,4 +1,4 @@
-//! Options that the check refuses, and files that it cannot read.
+//! Options that the check refuses, and files that it can't read.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use crate::support::{NAME, program};
 const PROBLEM: &str = "problem";
 const SERVER: &str = "127.0.0.1:PORT TLS check inter 500ms";
 
-/// What doctor says of these options in the chroot; HAProxy shows code 2.
+/// Asserts that doctor finds this problem, and that HAProxy shows code 2. Returns what doctor says.
 #[track_caller]
 fn refused(stage: &Stage, id: &str, options: &str, server: &str) -> String {
     let options = format!("{options} --timeout 400ms");
@@ -24,7 +24,7 @@ fn refused(stage: &Stage, id: &str, options: &str, server: &str) -> String {
 }
 
 #[test]
-fn options_are_refused_in_the_words_of_the_check() {
+fn doctor_and_the_check_refuse_options_with_the_same_sentence() {
     let stage = Stage::new();
     for (options, sentence) in [
         (
@@ -51,7 +51,7 @@ fn options_are_refused_in_the_words_of_the_check() {
     ] {
         let what = refused(&stage, "options", options, SERVER);
         assert!(what.contains(sentence), "{options}: {what}");
-        // The check itself says the same.
+        // The check itself prints the same sentence.
         let options = format!("{options} --timeout 400ms");
         let output = crate::support::check::under_haproxy(&options, "127.0.0.1", "1");
         let line = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -65,11 +65,11 @@ fn options_are_refused_in_the_words_of_the_check() {
 }
 
 #[test]
-fn a_server_without_a_name() {
+fn a_server_without_an_sni_name() {
     let stage = Stage::new();
     let what = refused(&stage, "no-sni-name", "--ca-file /ca.pem", SERVER);
     assert!(what.contains("no SNI name"), "{what}");
-    // A server that is named like a host has one; preserve-env needs HAProxy 2.9.
+    // A server line whose server has a host's name gives the check this name.
     let backend = checked("/sni-check", "--ca-file /ca.pem --timeout 400ms", SERVER);
     let backend = backend.replace("server s ", &format!("server {NAME} "));
     let config = in_chroot(&stage, &backend);
@@ -78,7 +78,7 @@ fn a_server_without_a_name() {
 }
 
 #[test]
-fn servers_that_cannot_be_connected_to() {
+fn servers_that_the_check_cannot_connect_to() {
     let stage = Stage::new();
     let options = "--sni www.example.test --ca-file /ca.pem";
     let what = refused(
@@ -98,7 +98,7 @@ fn servers_that_cannot_be_connected_to() {
 }
 
 #[test]
-fn files_that_are_not_where_the_check_looks() {
+fn files_that_are_not_in_the_chroot() {
     let stage = Stage::new();
     let outside = stage.folder.file("outside.pem", &stage.ca.pem);
     for (option, file) in [
@@ -148,7 +148,7 @@ fn files_that_haproxys_user_may_not_read() {
 }
 
 #[test]
-fn files_with_unusable_content_are_named_as_in_the_configuration() {
+fn a_file_without_a_certificate_is_named_as_in_the_configuration() {
     let stage = Stage::new();
     stage.folder.file("root/empty.pem", "");
     let what = refused(
@@ -191,7 +191,7 @@ fn a_variable_that_is_not_set_here() {
 }
 
 #[test]
-fn a_folder_of_certificates_and_what_is_no_file_to_read() {
+fn a_folder_of_certificates_works_but_a_huge_file_or_a_fifo_does_not() {
     let stage = Stage::new();
     stage.folder.file("root/cas/one.pem", &stage.ca.pem);
     let options = format!("--sni {NAME} --ca-file /cas --timeout 400ms");

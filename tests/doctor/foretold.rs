@@ -1,4 +1,4 @@
-//! Checks that work, but not as they look: doctor's notes, and what HAProxy makes of them.
+//! Checks that work, but not as the configuration suggests: doctor's notes, and what HAProxy shows.
 
 use crate::configuration::{checked, configure, finding, foretells, in_chroot, jail, json, shows};
 use crate::support::NAME;
@@ -29,7 +29,7 @@ fn haproxy_kills_a_check_at_inter() {
         let report = foretells(&config, &[("time", "note")], "PROCTOUT", "");
         assert!(write(&report, "time").contains("inter "), "{report}");
     }
-    // The longer time it names is enough: the check ends by itself, with its code.
+    // With the longer time that doctor names, the check ends by itself, with its own code.
     let server = format!("127.0.0.1:{silent} TLS check inter 2s");
     let config = in_chroot(&stage, &checked("/sni-check", &options, &server));
     foretells(&config, &[], "PROCERR", "62");
@@ -48,7 +48,7 @@ fn with_timeout_check_haproxy_kills_at_timeout_connect_too() {
         write(&report, "time").starts_with("timeout connect "),
         "{report}"
     );
-    // Without timeout check it does not count.
+    // Without timeout check, timeout connect has no effect on the check.
     let without = with.replace("timeout check 5s", "");
     let config = in_chroot(&stage, &without);
     foretells(&config, &[], "PROCERR", "62");
@@ -64,7 +64,7 @@ fn fastinter_and_downinter_do_not_end_a_check() {
     let backend = checked("/sni-check", &options, &server);
     let config = in_chroot(&stage, &backend);
     foretells(&config, &[], "PROCERR", "62");
-    // Nor when the server is going down or is down.
+    // They have no effect when the server is going down or is DOWN, either.
     let haproxy = Haproxy::start(Mode::Daemon, &config, &[]);
     let seen = haproxy.wait_for_status("b", "s", "DOWN");
     assert_eq!(seen.check_code, "62");
@@ -95,7 +95,7 @@ fn addr_and_port_of_the_server_line_do_not_reach_the_check() {
 }
 
 #[test]
-fn traffic_that_is_less_strict_than_the_check() {
+fn traffic_that_verifies_nothing() {
     let stage = Stage::new();
     let other = Ca::named("Other");
     stage.folder.file("root/other.pem", &other.pem);
@@ -109,7 +109,7 @@ fn traffic_that_is_less_strict_than_the_check() {
         "PROCERR",
         "55",
     );
-    // The same for all of `global`.
+    // `ssl-server-verify none` in `global` does the same for every server.
     let server = server.replace("verify none ", "");
     let backend = checked("/sni-check", &options, &server);
     let global = format!("{}\n ssl-server-verify none", jail(&stage));
@@ -140,7 +140,7 @@ fn a_check_that_verifies_nothing_is_up_with_any_certificate() {
     );
 }
 
-/// UP by the check, but traffic gets this answer.
+/// Asserts that doctor finds this, that the check is UP, and that visitors get this HTTP status.
 #[track_caller]
 fn up_but(stage: &Stage, server: &str, (id, mark): (&str, &str), answer: u16) {
     let options = format!("--sni {NAME} --ca-file /ca.pem --timeout 400ms");
@@ -169,7 +169,7 @@ fn traffic_without_sni() {
 }
 
 #[test]
-fn traffic_that_trusts_other_roots() {
+fn traffic_that_has_no_root_in_common_with_the_check() {
     let stage = Stage::new();
     stage.trusting(&Ca::new(), "root/other.pem");
     let words = format!("ssl verify required sni str({NAME}) check inter 500ms ca-file");

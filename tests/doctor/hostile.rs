@@ -1,4 +1,4 @@
-//! Doctor on hosts and configurations that are not to be trusted.
+//! Doctor on hosts and configurations that it must not trust.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -18,9 +18,9 @@ use crate::support::{NAME, program, wait_for};
 
 const SERVER: &str = "127.0.0.1:PORT TLS check inter 2s";
 
-/// Whoever owns the chroot replaces a file all the time while root has doctor read it.
+/// The owner of the chroot replaces a file again and again while root's doctor reads it.
 #[test]
-fn files_that_are_swapped_lead_nowhere_outside_the_chroot() {
+fn replacing_files_leads_doctor_nowhere_outside_the_chroot() {
     let stage = Stage::new();
     let options = format!("--sni {NAME} --ca-file /swapped.pem");
     let config = in_chroot(&stage, &checked("/sni-check", &options, SERVER));
@@ -40,7 +40,7 @@ fn files_that_are_swapped_lead_nowhere_outside_the_chroot() {
                 }
             }
         });
-        // A doctor that waits for somebody to write to the FIFO never returns.
+        // If doctor opened the FIFO and waited for a writer, it would never return.
         let reports: Vec<String> = (0..40)
             .map(|_| stdout(&doctor(&["-f", &config, "--json"])))
             .collect();
@@ -78,7 +78,7 @@ fn a_check_does_not_outlive_doctor() {
 }
 
 #[test]
-fn a_program_of_the_current_folder_is_not_haproxy() {
+fn doctor_never_runs_a_haproxy_of_the_current_folder() {
     let folder = Folder::new();
     let config = folder.file("haproxy.cfg", "global\n external-check\n");
     folder.script("haproxy", "#!/bin/sh\n/bin/touch \"${0%/*}/was-run\"\n");
@@ -98,9 +98,9 @@ fn a_program_of_the_current_folder_is_not_haproxy() {
     }
 }
 
-/// A rule of sudo that lets somebody run sni-check as root is not one for every program.
+/// A sudo rule that allows sni-check must not allow every other program too.
 #[test]
-fn only_doctor_has_its_inner_command_run_anything() {
+fn the_inner_command_runs_programs_only_for_doctor() {
     let folder = Folder::new();
     let copy = folder.copy(check::BINARY, "sni-check", 0o755);
     let script = folder.script("script", "#!/bin/sh\nexec /bin/touch \"${0%/*}/was-run\"\n");
@@ -143,7 +143,7 @@ fn names_of_files_cannot_forge_a_line() {
 }
 
 #[test]
-fn without_proc_the_program_is_still_known_and_a_run_is_refused() {
+fn without_proc_doctor_still_reads_programs_and_refuses_run() {
     let stage = Stage::new();
     let config = configure(&stage, PLAIN, &checked("/sni-check", "--no-sni", SERVER));
     let text = fs::read_to_string(config).expect("text");
@@ -174,7 +174,7 @@ fn without_proc_the_program_is_still_known_and_a_run_is_refused() {
 }
 
 #[test]
-fn a_haproxy_that_crashes_or_is_none_is_named_so() {
+fn a_haproxy_that_crashes_and_a_program_that_is_not_haproxy() {
     let stage = Stage::new();
     let config = in_chroot(&stage, &checked("/sni-check", "--no-sni", SERVER));
     let script =
@@ -207,7 +207,7 @@ fn with_too_few_processes_there_is_still_a_report() {
     command.args(["prlimit", "--nproc=2", &copy, "doctor", "--run"]);
     command.args(["--json", "--haproxy", &haproxy, "-f", &config]);
     let output = command.output().expect("setpriv runs");
-    // Which of them fails depends on which is first.
+    // Which check fails depends on which starts first.
     let report: serde_json::Value =
         serde_json::from_str(&stdout(&output)).unwrap_or_else(|_| panic!("{}", stderr(&output)));
     let checks = report["runs"]["checks"].as_array().expect("checks");

@@ -1,4 +1,4 @@
-//! What keeps HAProxy from starting checks, and commands that cannot be run.
+//! What keeps HAProxy from starting checks, and commands that it can't run.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use crate::support::stage::Stage;
 const PROBLEM: &str = "problem";
 const SERVER: &str = "127.0.0.1:PORT TLS check inter 500ms";
 
-/// Options that end before HAProxy's `inter 500ms`.
+/// Returns options with which the check ends before HAProxy's `inter 500ms`.
 fn options() -> String {
     format!("--sni {NAME} --ca-file /ca.pem --timeout 400ms")
 }
@@ -57,7 +57,7 @@ fn without_insecure_fork_wanted_only_root_can_check() {
 }
 
 #[test]
-fn what_haproxy_refuses_is_a_problem_and_the_cure_is_named() {
+fn a_line_that_haproxy_misses_is_named() {
     let stage = Stage::new();
     let backend = checked("/sni-check", &options(), SERVER);
     let no_command = backend.replace("external-check command /sni-check", "");
@@ -86,10 +86,10 @@ fn what_haproxy_refuses_is_a_problem_and_the_cure_is_named() {
     }
 }
 
-/// Lines that HAProxy refuses because of how they fall into words: that is what is said, with its
-/// cure, and nothing of what a check would do with what is left.
+/// If quotes are missing, HAProxy refuses a line because it has too many words. Doctor reports only that,
+/// with the fix. It doesn't judge the rest of the line.
 #[test]
-fn lines_that_fall_into_other_words_than_meant() {
+fn lines_with_missing_quotes() {
     let stage = Stage::new();
     let backend = checked("/sni-check", "OPTIONS", SERVER);
     let given = options();
@@ -129,27 +129,27 @@ fn lines_that_fall_into_other_words_than_meant() {
         write
             .as_str()
             .expect("text")
-            .starts_with("name the program alone")
+            .starts_with("write only the program in this line")
     );
 }
 
 #[test]
-fn a_chroot_that_is_not_there() {
+fn a_chroot_that_does_not_exist() {
     let stage = Stage::new();
     let backend = checked("/sni-check", &options(), SERVER);
     let global = jail(&stage).replace(stage.chroot(), &stage.folder.join("none"));
     let config = configure(&stage, &global, &backend);
     let (report, code) = json(&["-f", &config]);
     assert_eq!(code, 2);
-    // `haproxy -c` does not look for it.
+    // `haproxy -c` doesn't look for the chroot.
     assert_eq!(report["haproxy"]["accepts"], true);
     finding(&report, "no-chroot");
     assert!(refuses(&config).contains("chroot"));
 }
 
-/// Commands that cannot be run in the chroot, each with the code that HAProxy shows.
+/// HAProxy can't run these commands in the chroot, and shows code 255 for each.
 #[test]
-fn commands_that_cannot_be_run() {
+fn commands_that_haproxy_cannot_run() {
     let stage = Stage::new();
     stage.folder.copy("/bin/true", "root/dynamic", 0o755);
     stage.folder.copy("/bin/true", "root/plain", 0o644);
@@ -188,7 +188,7 @@ fn a_link_is_followed_within_the_chroot() {
         std::os::unix::fs::symlink(to, path).expect("a link");
     };
     link("/sni-check", "good");
-    // Such a file exists only outside.
+    // /bin/true exists only outside of the chroot.
     link("/bin/true", "bad");
     link("round", "round");
     let config = |command| {

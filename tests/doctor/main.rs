@@ -1,4 +1,4 @@
-//! `sni-check doctor` on real configurations, and a real HAProxy that shows what doctor predicts.
+//! Runs `sni-check doctor` on real configurations, and a real HAProxy that shows what doctor predicts.
 
 mod configuration;
 mod faults;

@@ -9,7 +9,7 @@ use crate::support::stage::Stage;
 
 const GLOBAL: &str = "global\n external-check\n insecure-fork-wanted\n";
 
-/// What doctor reads as the path in `external-check command /<text>`.
+/// Returns the path that doctor reads in `external-check command /<text>`.
 fn read_by_doctor(folder: &Folder, text: &str) -> String {
     let config = format!(
         "{GLOBAL} setenv LIST \"one  two\"\nbackend b\n option external-check\n \
@@ -25,7 +25,7 @@ fn read_by_doctor(folder: &Folder, text: &str) -> String {
         .to_owned()
 }
 
-/// The word that HAProxy reads.
+/// Returns the word that HAProxy reads.
 fn read_by_haproxy(folder: &Folder, text: &str) -> String {
     let config = format!("global\n setenv LIST \"one  two\"\n.notice /{text}\n");
     let config = folder.file("haproxy.cfg", &config);
@@ -70,7 +70,7 @@ fn words_are_split_as_haproxy_splits_them() {
     }
 }
 
-/// The checks that doctor sees, as `backend/server`: it runs them, and they fail.
+/// Returns the checks that doctor sees, as `backend/server`. `--run` lists them; they all fail.
 fn checks(words: &[&str]) -> (BTreeSet<String>, serde_json::Value) {
     let (report, _) = json(&[words, &["--run"]].concat());
     let runs = report["runs"]["checks"].as_array().expect("checks");
@@ -117,7 +117,7 @@ fn files_folders_conditions_and_inheritance() {
 }
 
 #[test]
-fn what_is_not_understood_is_reported_with_its_line() {
+fn lines_that_are_not_understood_are_reported_by_number() {
     let folder = Folder::new();
     let text = format!(
         "{GLOBAL}backend b\n option external-check\n external-check command /bin/true\n\
@@ -142,7 +142,7 @@ fn what_is_not_understood_is_reported_with_its_line() {
 }
 
 #[test]
-fn a_real_backend_from_a_template_is_checked_once_for_each_server() {
+fn a_server_template_is_checked_once_for_each_server() {
     let stage = Stage::new();
     let backend = checked("/none", "--no-sni", "127.0.0.1:1");
     let backend = backend.replace("server s ", "server-template s 3 ");
@@ -153,7 +153,7 @@ fn a_real_backend_from_a_template_is_checked_once_for_each_server() {
 }
 
 #[test]
-fn what_cannot_be_read_or_asked_is_refused() {
+fn options_and_files_that_doctor_refuses() {
     let folder = Folder::new();
     let empty = folder.join("");
     for (words, part) in [

@@ -1,4 +1,4 @@
-//! The report for people and for programs, and the configurations that come with the program.
+//! The report as text and as JSON, and the configurations in haproxy/.
 
 use std::process::Command;
 
@@ -51,7 +51,7 @@ fn the_ready_configurations_have_no_finding() {
     assert_eq!(checks, 5);
 }
 
-/// A configuration with a problem and a note.
+/// Writes a configuration with a problem, a note, and a line that is not understood.
 fn config(stage: &Stage) -> String {
     let backend = checked("/missing", "--snl x", "127.0.0.1:PORT check inter soon");
     in_chroot(stage, &backend)
@@ -63,7 +63,7 @@ fn the_most_serious_comes_first_and_no_line_is_wider_than_a_terminal() {
     let output = doctor(&["-f", &config(&stage), "--run"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(!text.contains('\x1b'), "plain when piped");
-    // A long path is not broken into lines: it is to be pasted.
+    // A long path stays on one line, so that it can be pasted.
     let words = |line: &str| line.trim().trim_end_matches(" \\").split(' ').count();
     for line in text.lines().filter(|line| words(line) > 1) {
         assert!(line.chars().count() <= 80, "{line}");
@@ -102,7 +102,7 @@ fn without_haproxy_the_configuration_is_still_examined() {
     let config = configure(&stage, "external-check\n insecure-fork-wanted", &backend);
     let text = std::fs::read_to_string(config).expect("text");
     stage.folder.file("root/haproxy.cfg", &text);
-    // This chroot has nothing but the program.
+    // This chroot has no HAProxy.
     let output = Command::new("/usr/sbin/chroot")
         .args([
             stage.chroot(),
@@ -162,7 +162,7 @@ backend hybrid
     server blue 203.0.113.7:443 ssl verify required ca-file @system-ca sni str(www.example.com) check
 "#;
 
-/// The report without what HAProxy says about a finding, which depends on its version.
+/// Removes HAProxy's messages about findings from the report, because they depend on HAProxy's version.
 fn without_haproxys_words(text: &str) -> String {
     let mut in_words = false;
     let lines = text.lines().filter(|line| {
@@ -179,7 +179,7 @@ fn without_haproxys_words(text: &str) -> String {
 }
 
 #[test]
-fn the_page_shows_what_doctor_says() {
+fn the_page_shows_doctors_real_report() {
     let folder = crate::support::folder::Folder::new();
     folder.file("haproxy.cfg", EXAMPLE);
     let output = Command::new(check::BINARY)
@@ -190,14 +190,14 @@ fn the_page_shows_what_doctor_says() {
         .expect("the program runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let shown = format!("```\n$ sni-check doctor -f haproxy.cfg\n{text}");
-    // What HAProxy itself says depends on its version.
+    // HAProxy's own messages depend on its version.
     let shown = shown
         .split("\nhaproxy -c says")
         .next()
         .expect("text")
         .trim_end();
     let shown = without_haproxys_words(shown);
-    // Where a line breaks depends on the path of the program.
+    // Line breaks depend on the length of the program's path.
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let shown = words(&format!("{shown}\n…\n```\n"));
     let shown = shown.replace(check::BINARY, "/usr/local/bin/sni-check");

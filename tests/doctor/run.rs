@@ -13,7 +13,7 @@ use crate::support::peer::silent;
 use crate::support::stage::Stage;
 use crate::support::{check, dead_port, free_port, program, wait_for};
 
-/// A check that writes down what it was given and what it can see.
+/// A check that writes down its arguments, its environment and what it can see.
 const WITNESS: &str = r#"#!/bin/sh
 open=
 for fd in 0 1 2; do [ -e /proc/$$/fd/$fd ] && open="$open $fd"; done
@@ -93,7 +93,7 @@ fn a_check_cannot_tell_doctor_from_haproxy() {
     );
 }
 
-/// Healthy, wrong name, refused port, slow: the same in doctor's table and in HAProxy's statistics.
+/// Doctor's table and HAProxy's statistics show the same for checks that are healthy, fail, or are killed.
 #[test]
 fn the_table_is_what_haproxy_shows() {
     let stage = Stage::new();
@@ -178,7 +178,7 @@ fn the_exit_code_is_that_of_the_first_check_that_fails() {
 }
 
 #[test]
-fn another_user_than_root_is_told_that_it_is_not_exact() {
+fn without_root_the_report_says_that_the_runs_are_not_exact() {
     let stage = Stage::new();
     let options = format!("--sni {NAME} --ca-file ROOT/ca.pem --timeout 900ms");
     let backend = checked(
@@ -188,7 +188,7 @@ fn another_user_than_root_is_told_that_it_is_not_exact() {
     );
     let config = configure(&stage, &jail(&stage).replace(stage.chroot(), "/"), &backend);
     let program_copy = stage.folder.copy(check::BINARY, "sni-check", 0o755);
-    // HAProxy, which doctor asks, wants to be able to return to the folder where it starts.
+    // doctor asks HAProxy, which must be able to return to the folder where it starts.
     let output = program("setpriv")
         .current_dir("/")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
@@ -217,7 +217,7 @@ fn another_user_than_root_is_told_that_it_is_not_exact() {
 }
 
 #[test]
-fn a_check_that_fails_shows_its_own_line_and_the_call_that_finds_the_cause() {
+fn a_failed_check_shows_its_own_line_and_the_diagnose_command() {
     let stage = Stage::new();
     stage.folder.file("root/token", "X-Token: a b\n");
     let options = "--sni wrong.example.test --ca-file=/ca.pem --timeout 900ms --verbose \
@@ -256,7 +256,7 @@ fn a_check_that_fails_shows_its_own_line_and_the_call_that_finds_the_cause() {
 }
 
 #[test]
-fn a_run_says_how_it_resolves_names() {
+fn the_report_of_a_run_says_how_names_were_resolved() {
     let stage = Stage::new();
     let options = format!("--sni {NAME} --ca-file /ca.pem --timeout 900ms");
     let backend = checked("/sni-check", &options, "localhost:PORT TLS check inter 1s");

@@ -1,4 +1,4 @@
-//! Backends that `sni-check serve` checks: what doctor says of them, and what HAProxy shows.
+//! Backends that `sni-check serve` checks: what doctor finds, and what HAProxy shows.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use crate::support::{NAME, Running, wait_for};
 
 const PROBLEM: &str = "problem";
 
-/// A server that listens in the chroot, on a socket of this name and mode.
+/// Starts `sni-check serve` on a socket in the chroot with this name and mode.
 fn serve(stage: &Stage, socket: &str, mode: &str) -> Running {
     let path = format!("{}/{socket}", stage.chroot());
     let serve = Command::new(BINARY)
@@ -29,7 +29,7 @@ fn serve(stage: &Stage, socket: &str, mode: &str) -> Running {
     Running(serve)
 }
 
-/// A backend that asks it, with these options.
+/// Returns a backend that asks serve, with these options.
 fn backend(options: &str) -> String {
     format!(
         " option httpchk\n timeout check 900ms\n http-check connect addr unix@/socket\n \
@@ -89,9 +89,9 @@ fn what_keeps_serve_from_checking_is_found_and_haproxy_shows_it() {
     foretells(&config, &[("time", "note")], "L7OK", "0");
 }
 
-/// Whoever listens there can't be asked what it may read.
+/// Doctor doesn't know the `--files` of a process that isn't `sni-check serve`, so this is only a note.
 #[test]
-fn a_serve_that_is_not_known_may_be_unable_to_read_files() {
+fn an_unknown_serve_may_be_unable_to_read_files() {
     let stage = Stage::new();
     let config = in_chroot(&stage, &backend(&options()));
     let socket = format!("{}/socket", stage.chroot());
@@ -110,14 +110,14 @@ fn a_serve_that_is_not_known_may_be_unable_to_read_files() {
     assert_eq!(finding(&report, "serve-file")["mark"], "note", "{report}");
 }
 
-/// The last line of what to do about a finding: a shell command.
+/// Returns the shell command in the last line of a finding's `write`.
 fn pasted(report: &serde_json::Value, id: &str) -> String {
     let write = finding(report, id)["write"].as_str().expect("text");
     write.lines().last().expect("a line").to_owned()
 }
 
 #[test]
-fn what_doctor_prints_about_a_missing_socket_can_be_pasted_and_works() {
+fn the_command_for_a_missing_socket_can_be_pasted_and_works() {
     let stage = Stage::new();
     let good = backend(&options()).replace("unix@/socket", "unix@/run/sni-check/socket");
     // One process serves all backends that ask its socket.
@@ -148,7 +148,7 @@ fn what_doctor_prints_about_a_missing_socket_can_be_pasted_and_works() {
 }
 
 #[test]
-fn a_socket_that_haproxy_may_not_use_can_be_opened_to_it() {
+fn the_command_for_a_forbidden_socket_can_be_pasted_and_works() {
     let stage = Stage::new();
     let _private = serve(&stage, "socket", "0600");
     let config = in_chroot(&stage, &backend(&options()));
@@ -172,7 +172,7 @@ fn files_that_are_missing_or_hold_something_else() {
         let report = foretells(&config, &[("options", PROBLEM)], "L7STS", "2");
         assert!(report.to_string().contains(file), "{report}");
     }
-    // Outside of serve's --files, in serve's own words.
+    // Outside of serve's --files, doctor prints serve's own refusal.
     let foreign = options().replace("ROOT/ca.pem", &stage.ca_file);
     let config = in_chroot(&stage, &backend(&foreign));
     let report = foretells(&config, &[("options", PROBLEM)], "L7STS", "2");
@@ -184,7 +184,7 @@ fn files_that_are_missing_or_hold_something_else() {
 }
 
 #[test]
-fn what_has_ended_is_named_with_its_date() {
+fn expired_files_are_reported_with_their_date() {
     let stage = Stage::new();
     let _serve = serve(&stage, "socket", "0666");
     let client = stage.ca.leaf(&["client.example.test"], -2);
@@ -250,7 +250,7 @@ fn run_asks_the_socket() {
             .expect("a reason")
             .contains("unrecognized_name")
     );
-    // Nobody listens on the socket that it leaves behind.
+    // serve leaves its socket behind, but nothing listens there now.
     drop(serving);
     let config = in_chroot(&stage, &backend(&options()));
     crate::configuration::shows(&config, "s", "SOCKERR", "");
@@ -262,7 +262,7 @@ fn run_asks_the_socket() {
 }
 
 #[test]
-fn a_run_prints_the_call_that_finds_the_cause() {
+fn a_run_prints_the_diagnose_command() {
     let stage = Stage::new();
     let _serve = serve(&stage, "socket", "0666");
     let options = format!("{} --quiet", options().replace(NAME, "wrong.example.test"));
@@ -281,7 +281,7 @@ fn a_run_prints_the_call_that_finds_the_cause() {
 }
 
 #[test]
-fn a_serve_that_hangs_is_to_be_restarted() {
+fn doctor_advises_to_restart_a_serve_that_hangs() {
     let stage = Stage::new();
     let serve = serve(&stage, "socket", "0666");
     kill_process(Pid::from_child(&serve.0), Signal::STOP).expect("it is there");
@@ -302,18 +302,18 @@ fn a_serve_that_hangs_is_to_be_restarted() {
 }
 
 #[test]
-fn a_newer_haproxy_can_start_with_such_servers_down() {
+fn init_state_is_advised_for_haproxy_3_1_and_later() {
     let stage = Stage::new();
     let _serve = serve(&stage, "socket", "0666");
     let script = "#!/bin/sh\necho 'HAProxy version 3.1.0 2026/01/01'\n";
     let haproxy = stage.folder.script("haproxy", script);
-    let told = |backend: &str| {
+    let report = |backend: &str| {
         let config = in_chroot(&stage, backend);
         json(&["-f", &config, "--haproxy", &haproxy]).0
     };
-    let report = told(&backend(&options()));
-    let write = &finding(&report, "serve-init-state")["write"];
+    let up = report(&backend(&options()));
+    let write = &finding(&up, "serve-init-state")["write"];
     assert_eq!(write, "init-state down on the server line");
     let down = backend(&options()) + " init-state down";
-    assert!(found(&told(&down)).is_empty());
+    assert!(found(&report(&down)).is_empty());
 }

@@ -1,4 +1,4 @@
-//! Traps of real configurations: what doctor says of them, and what every HAProxy makes of them.
+//! Traps of real configurations: what doctor finds, and what HAProxy does with them.
 
 use std::fs;
 
@@ -18,14 +18,14 @@ fn options() -> String {
     format!("--sni {NAME} --ca-file /ca.pem --timeout 400ms")
 }
 
-/// What comes before the backends of a whole configuration.
+/// Returns the sections before the backends of a whole configuration.
 fn defaults() -> String {
     let times = " timeout connect 5s\n timeout client 5s\n timeout server 5s\n";
     let port = free_port();
     format!("defaults\n mode http\n{times}frontend f\n bind 127.0.0.1:{port}\n")
 }
 
-/// A backend with HAProxy's own check: rules, the end of the server line, what doctor says, and what
+/// A backend with HAProxy's own check: rules, the end of the server line, what doctor finds, and what
 /// HAProxy shows.
 type Row = (
     &'static str,
@@ -126,7 +126,7 @@ fn haproxys_own_checks_that_send_no_sni_or_speak_no_tls() {
     });
 }
 
-/// HAProxy refuses a namespace that is not there, so it shows nothing of this one.
+/// HAProxy refuses a namespace that doesn't exist, so only doctor is tested here.
 #[test]
 fn a_network_namespace_that_the_check_is_not_in() {
     let stage = Stage::new();
@@ -141,7 +141,7 @@ fn a_network_namespace_that_the_check_is_not_in() {
     );
 }
 
-/// From 3.3 on HAProxy sends the Host of its check as SNI, where there is one.
+/// From version 3.3 on, HAProxy sends the Host header of its check as SNI.
 #[test]
 fn newer_haproxys_send_the_host_of_a_check_as_sni() {
     let stage = Stage::new();
@@ -150,21 +150,21 @@ fn newer_haproxys_send_the_host_of_a_check_as_sni() {
         let text = format!("backend b\n option httpchk\n {rules}\n server s {server}\n");
         stage.folder.file("haproxy.cfg", &text)
     };
-    let told = |version: &str, rules: &str| {
+    let has_finding = |version: &str, rules: &str| {
         let script = format!("#!/bin/sh\necho 'HAProxy version {version} 2026/01/01'\n");
         let haproxy = stage.folder.script("haproxy", &script);
         !found(&json(&["-f", &backend(rules), "--haproxy", &haproxy]).0).is_empty()
     };
     let with_host = format!("http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}");
-    assert!(told("3.2.26", &with_host));
-    assert!(!told("3.3.0", &with_host));
-    assert!(told("3.3.0", "http-check send meth GET uri /"));
+    assert!(has_finding("3.2.26", &with_host));
+    assert!(!has_finding("3.3.0", &with_host));
+    assert!(has_finding("3.3.0", "http-check send meth GET uri /"));
 }
 
-/// Checks that are healthy, beside traffic that goes another way: the words of the server line, and
-/// the note about them.
+/// Healthy checks whose traffic differs from them: the words of the server line, and the finding about
+/// them.
 #[test]
-fn traffic_that_goes_another_way_than_the_check() {
+fn traffic_that_differs_from_a_healthy_check() {
     let stage = Stage::new();
     let client = stage.ca.leaf(&["client.example.test"], 30);
     stage.folder.file("root/client.pem", &client.both_pem());
@@ -211,7 +211,7 @@ fn traffic_that_goes_another_way_than_the_check() {
         let advice = finding(&report, id)["write"].as_str().expect("text");
         assert!(advice.contains(write), "{words}: {advice}");
     }
-    // Neither where both do the same.
+    // There is no finding where check and traffic do the same.
     for (words, more) in [
         (format!("verifyhost {NAME}"), ""),
         ("crt ROOT/client.pem".to_owned(), "--crt /client.pem"),
@@ -226,7 +226,7 @@ fn traffic_that_goes_another_way_than_the_check() {
 }
 
 #[test]
-fn a_server_that_wants_a_client_certificate_which_only_traffic_shows() {
+fn a_client_certificate_that_only_traffic_sends() {
     let stage = Stage::new();
     let client = stage.ca.leaf(&["client.example.test"], 30);
     stage.folder.file("root/client.pem", &client.both_pem());
@@ -264,7 +264,7 @@ fn another_kind_of_check_that_replaces_the_external_one() {
     );
     assert_eq!(code, 2);
     crate::configuration::shows(&config, "s", "L6RSP", "");
-    // With that of defaults it may be meant.
+    // If `option external-check` is in defaults, replacing it may be intended.
     let text = fs::read_to_string(config).expect("text");
     let text = text.replace(
         " option external-check\n external-check command /sni-check\n",
@@ -280,7 +280,7 @@ fn another_kind_of_check_that_replaces_the_external_one() {
 }
 
 #[test]
-fn rules_of_other_checks_say_nothing_to_an_external_one() {
+fn http_check_rules_have_no_effect_on_an_external_check() {
     let stage = Stage::new();
     let backend = checked("/sni-check", &options(), SERVER) + "\n http-check expect ! status 200";
     let config = in_chroot(&stage, &backend);
@@ -289,7 +289,7 @@ fn rules_of_other_checks_say_nothing_to_an_external_one() {
         .as_str()
         .expect("text");
     let write = write.split(" in external-check").next().expect("an option");
-    // Its options do.
+    // The option that doctor names has the effect.
     let options = format!("{} {write}", options());
     let config = in_chroot(&stage, &checked("/sni-check", &options, SERVER));
     foretells(&config, &[], "PROCERR", "71");
@@ -336,7 +336,7 @@ fn a_server_added_at_run_time_cannot_have_an_external_check() {
             (ended || down).then_some(())
         });
     });
-    // Where no external check has run, it always ends.
+    // If no external check has run before, HAProxy always crashes.
     let text = fs::read_to_string(config).expect("text");
     let config = stage
         .folder
@@ -357,7 +357,7 @@ fn an_open_files_limit_that_haproxy_cannot_have() {
     let config = configure(&stage, &global, &checked("/sni-check", &options(), SERVER));
     let (report, code) = json(&["-f", &config]);
     assert_eq!(code, 2);
-    // `haproxy -c` does not see it.
+    // `haproxy -c` doesn't report it.
     assert_eq!(report["haproxy"]["accepts"], true, "{report}");
     finding(&report, "ulimit-n");
     assert!(refuses(&config).contains("Cannot raise FD limit to 100000000"));
@@ -374,7 +374,7 @@ fn words_of_newer_versions() {
     assert_eq!((code, found(&report).len()), (2, 1), "{report}");
     finding(&report, "chroot-auto");
     assert_eq!(report["runs"]["checks"][0]["check_code"], 255);
-    // A server that a section checks is not checked by the program.
+    // A `healthcheck` section replaces the external check of a server.
     let server = format!("{SERVER} healthcheck own");
     let config = in_chroot(&stage, &checked("/none", &options(), &server));
     let (report, code) = json(&["-f", &config, "--haproxy", &haproxy]);
@@ -383,7 +383,7 @@ fn words_of_newer_versions() {
 }
 
 #[test]
-fn with_the_environment_given_nothing_is_left_open() {
+fn with_env_given_variables_that_are_still_unset_are_reported_as_such() {
     let stage = Stage::new();
     let backend = checked("/sni-check", "--sni ${SNI_HOST}", SERVER);
     let config = in_chroot(&stage, &backend);
@@ -393,9 +393,9 @@ fn with_the_environment_given_nothing_is_left_open() {
     assert!(!text.contains("may have them") && text.contains("neither here nor by --env"));
 }
 
-/// A dot or a space at the end of the name that traffic sends: 503, while the check sends the right name.
+/// Visitors get 503 if traffic sends a name with a dot or a space at its end. The check sends the right name.
 #[test]
-fn a_name_that_traffic_sends_with_too_much_at_its_end() {
+fn a_dot_or_a_space_at_the_end_of_traffics_name() {
     let stage = Stage::new();
     for (end, env) in [(".", "A=1"), ("", "SNI_HOST=NAME "), ("", "SNI_HOST=NAME.")] {
         let env = env.replace("NAME", NAME);
@@ -413,13 +413,13 @@ fn a_name_that_traffic_sends_with_too_much_at_its_end() {
             [("sni-name".to_owned(), "problem".to_owned())]
         );
         let sent = env.strip_prefix("SNI_HOST=").unwrap_or(&name);
-        let told = finding(&report, "sni-name");
-        let what = told["what"].as_str().expect("text");
+        let sni_name = finding(&report, "sni-name");
+        let what = sni_name["what"].as_str().expect("text");
         assert!(
             what.contains(&format!("`{sent}`")) && what.contains(&format!("`{NAME}`")),
             "{what}"
         );
-        let write = told["write"].as_str().expect("text");
+        let write = sni_name["write"].as_str().expect("text");
         assert!(
             write.starts_with(&format!("sni str({NAME}) on the server line")),
             "{write}"
