@@ -17,7 +17,7 @@ pub(super) struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    /// Returns `None` if the check's connection isn't known, or goes elsewhere than traffic.
+    /// Returns `None` if the check's connection isn't known, or has a different address from traffic's.
     pub(super) fn of(watch: &'a Watch<'a>) -> Option<Pair<'a>> {
         let check = watch.connections.first()?;
         let traffic = &watch.traffic;
@@ -78,7 +78,7 @@ pub(super) fn traffic_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
     let (down, plain) = match watch.carrier() {
         Some(_) => (
             "DOWN with code 63 where the server speaks plain HTTP",
-            "option httpchk, HAProxy's own check, in place of sni-check, which only checks TLS",
+            "use HAProxy's own check (option httpchk) in place of sni-check, which only checks TLS",
         ),
         None => (
             "DOWN with L6RSP where the server speaks plain HTTP",
@@ -92,8 +92,8 @@ pub(super) fn traffic_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
                 "{down}; UP where it speaks TLS, while visitors get 400 or 502"
             ))
             .write(format!(
-                "if the server speaks TLS: ssl verify required ca-file FILE sni str(NAME) on the \
-                 server line; if it speaks plain HTTP: {plain}"
+                "if the server speaks TLS, write ssl verify required ca-file FILE sni str(NAME) on \
+                 the server line; if it speaks plain HTTP, {plain}"
             )),
     )
 }
@@ -211,7 +211,7 @@ pub(super) fn proxy(_: &Visit, watch: &Watch) -> Option<Finding> {
         (None, Some(sent)) => {
             let what = "the check starts with a PROXY header, traffic does not".to_owned();
             let write = format!(
-                "if the server waits for a PROXY header: send-proxy on the server line; otherwise remove {} \
+                "if the server waits for a PROXY header, write send-proxy on the server line; otherwise remove {} \
                  from the check",
                 sent.value
             );
@@ -460,7 +460,7 @@ pub(super) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
         return None;
     };
     let rules = &watch.backend.settings.rules;
-    // HTTP/1.1 requires a Host. Before that, only TLS servers are assumed to have several sites.
+    // HTTP/1.1 requires a Host. With HTTP/1.0, only a TLS server is assumed to have several sites.
     let shows = match (pair.tls(), rules.says_1_1()) {
         (_, true) => "L7STS 400 (DOWN) where the server requires a Host header, as HTTP/1.1 does",
         (Some(_), false) => {
