@@ -51,12 +51,12 @@ fn unanswered(check: &ServeCheck, watch: &Watch, error: &io::Error) -> (Outcome,
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
             let limit = check.limit(watch.server);
             let plan = watch.own.as_ref().map(|accepted| &accepted.plan);
-            let cure = match plan.is_some_and(|plan| plan.timeout >= limit) {
+            let advice = match plan.is_some_and(|plan| plan.timeout >= limit) {
                 true => "the check may take longer than that, see --timeout above",
                 false => "restart it (systemctl restart sni-check, where systemd runs it)",
             };
             let within = limit.as_millis();
-            let meaning = format!("sni-check serve did not answer within {within} ms; {cure}");
+            let meaning = format!("sni-check serve did not answer within {within} ms; {advice}");
             (Outcome::ServeLate, meaning)
         }
         io::ErrorKind::InvalidData => (

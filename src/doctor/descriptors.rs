@@ -88,7 +88,7 @@ impl Closed {
         }
     }
 
-    fn cure(self) -> String {
+    fn advice(self) -> String {
         match self {
             Closed::Soft(_) => "write LimitNOFILE=1024:524288 in HAProxy's unit, or --ulimit \
                                 nofile=1024:524288 for its container: only a lower soft limit \
@@ -131,7 +131,7 @@ fn slow(closed: Closed, shortest: Duration) -> Option<Finding> {
             "PROCTOUT (DOWN) after {shortest:?} for every check, even if the server works"
         )),
     };
-    Some(finding.write(closed.cure()))
+    Some(finding.write(closed.advice()))
 }
 
 /// Finds a `ulimit-n` above the most that a process may have here.

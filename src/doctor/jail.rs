@@ -79,7 +79,7 @@ impl Jail {
         (jail, unclear)
     }
 
-    /// Returns true if checks see another root folder than this host's.
+    /// Returns true if checks run in a root folder that isn't this host's.
     pub(super) fn is_chroot(&self) -> bool {
         self.root != Path::new("/")
     }

@@ -7,7 +7,7 @@ use crate::code::{Code, Layer};
 /// The checks that were run.
 #[derive(Debug)]
 pub(super) struct Runs {
-    /// Whether they ran in HAProxy's chroot and as its user.
+    /// True if they ran in HAProxy's chroot and as its user.
     pub exact: bool,
     /// How these runs may differ from HAProxy's, in sentences.
     pub limits: Vec<String>,
@@ -61,7 +61,7 @@ pub(super) enum Outcome {
     ServeLate,
     /// Nothing answers at the address of `sni-check serve`.
     NoServe {
-        /// HAProxy shows another status for a unix socket than for a port.
+        /// HAProxy shows different statuses for a unix socket and for a port.
         unix: bool,
     },
     /// Another program answers at that address.

@@ -35,7 +35,7 @@ fn meaning(outcome: Outcome, ours: bool) -> String {
             Some(code) => code.meaning().to_owned(),
             None => format!("exit code {code} of the command"),
         },
-        Outcome::Signal(number) => format!("ended by {}", signal(number)),
+        Outcome::Signal(number) => format!("killed by {}", signal(number)),
         Outcome::Killed => "took too long, so HAProxy kills it; ignore the check_code next to \
                             PROCTOUT, which is from an earlier check"
             .to_owned(),

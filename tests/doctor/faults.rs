@@ -164,7 +164,7 @@ fn a_check_by_serve_is_compared_with_traffic_too() {
     }
 }
 
-/// Fault 5. HAProxy's own check may send another name than traffic, or connect without TLS.
+/// Fault 5. HAProxy's own check may send a different name from traffic, or connect without TLS.
 #[test]
 fn haproxys_own_check_with_a_wrong_name_or_without_tls() {
     let stage = Stage::new();
