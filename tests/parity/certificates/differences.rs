@@ -65,11 +65,11 @@ pub const DIFFERENCES: Differences = Differences(&[
         &["list: for users", "lists of a chain: the root revoked"],
     ),
     (
-        Differs::PerhapsLimit("take a delta list for a full one"),
+        Differs::PerhapsLimit("accept a delta list as a full list"),
         &["list: a delta", "deltas*: usual, *", "deltas*: fresh, *"],
     ),
     (
-        Differs::PerhapsLimit("whose issuingDistributionPoint says nothing"),
+        Differs::PerhapsLimit("with an empty issuingDistributionPoint"),
         &[
             "*: a list of an empty scope",
             "*: a list of no users",
@@ -81,11 +81,11 @@ pub const DIFFERENCES: Differences = Differences(&[
         ],
     ),
     (
-        Differs::PerhapsLimit("names two algorithms of its signature"),
+        Differs::PerhapsLimit("names two signature algorithms"),
         &["signature of a list: P-256 with * within"],
     ),
     (
-        Differs::PerhapsLimit("an entry of which has a date that cannot be read"),
+        Differs::PerhapsLimit("with an entry whose date cannot be read"),
         &["form of a list: a date that is none"],
     ),
     (
@@ -98,7 +98,7 @@ pub const DIFFERENCES: Differences = Differences(&[
         ],
     ),
     (
-        Differs::Limit("entries of which contradict each other"),
+        Differs::Limit("with entries that contradict each other"),
         &[
             "extensions of an entry: removed, not critical, of it, and once more",
             "extensions of an entry: removed, with a byte after it, not critical, of it, and once more",

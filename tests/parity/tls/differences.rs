@@ -31,7 +31,7 @@ pub const DIFFERENCES: Differences = Differences(&[
         ],
     ),
     (
-        Differs::Limit("key exchange by X448 or FFDHE alone"),
+        Differs::Limit("key exchange only by X448 or FFDHE"),
         &[
             "TLSv1.2, X448 with RSA",
             "TLSv1.2, X448 with P-256",
@@ -44,7 +44,7 @@ pub const DIFFERENCES: Differences = Differences(&[
         ],
     ),
     (
-        Differs::Limit("Ed448, SHA-224, and in TLS 1.2 keys that are for RSA-PSS alone"),
+        Differs::Limit("Ed448, SHA-224, and in TLS 1.2 with keys only for RSA-PSS"),
         &[
             "Ed448 with TLSv1.2",
             "Ed448 with TLSv1.2, verify none",
