@@ -379,7 +379,10 @@ fn bad_options_are_refused_by_hand_too() {
         ),
         (&["--snl"], "did you mean --sni?"),
         (&["diagnoze", "a.example"], "did you mean diagnose?"),
-        (&["expalin"], "written with its port, expalin:443"),
+        (
+            &["expalin"],
+            "To check a host called expalin, write expalin:443",
+        ),
         (&["help"], "did you mean --help?"),
         (
             &["a.example", "--timeout", "5x"],
