@@ -1,6 +1,6 @@
-//! Starts a check exactly as HAProxy starts it. A process can't leave a chroot or take its user back, so
-//! this program runs itself once more, as an inner command. That process enters the chroot, changes the
-//! user, and then becomes the check.
+//! Starts a check exactly as HAProxy starts it. A process can't undo a chroot or a change of user, so this
+//! program runs itself once more, as an inner command. That process enters the chroot, changes its user,
+//! and then becomes the check.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

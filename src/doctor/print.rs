@@ -191,7 +191,7 @@ fn print_runs(text: &mut String, runs: &Runs) {
     }
 }
 
-/// Appends a shell command after `label`. Backslashes break long lines, so that it can be pasted.
+/// Appends a shell command after `label`. A backslash ends each broken line, so the command can be pasted.
 fn command(text: &mut String, label: &str, command: &str) {
     const WIDTH: usize = 80;
     let indent = " ".repeat(label.chars().count());

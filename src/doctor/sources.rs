@@ -69,7 +69,7 @@ impl Sources {
     }
 }
 
-/// Returns the files that the unit haproxy.service gives HAProxy.
+/// Returns the files that haproxy.service passes to HAProxy, and the unit's environment.
 fn of_unit(base: &Path) -> Option<Sources> {
     let below = |path: &str| base.join(path.trim_start_matches('/'));
     let units = UNITS.map(|folder| format!("{folder}/haproxy.service"));
