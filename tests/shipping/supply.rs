@@ -99,7 +99,7 @@ fn crates_in_two_versions_are_listed_with_a_reason() {
 }
 
 #[test]
-fn unsafe_code_is_in_one_file_only() {
+fn unsafe_blocks_are_in_one_file_only() {
     // Each word is split in two, so that this file doesn't contain it.
     let lint = concat!("unsafe", "_code");
     let words = [lint, concat!("unsafe", " {"), concat!("unsafe", " fn")];
