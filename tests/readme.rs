@@ -7,7 +7,7 @@ use sni_check::code::Code;
 use sni_check::explain;
 use sni_check::options::Options;
 use support::check::{expect, run_by_hand, stdout};
-use support::haproxy::{Mode, RELEASES, versions};
+use support::haproxy::{RELEASES, versions};
 use support::stage::Stage;
 
 const README: &str = include_str!("../README.md");
@@ -232,54 +232,18 @@ fn the_call_that_haproxy_makes_can_be_pasted() {
     assert!(line.starts_with(&start), "{line}");
 }
 
-/// The README reads columns of `show stat` by number. They must have the right names.
-#[test]
-fn the_columns_of_show_stat_have_the_right_names() {
-    let (_, cut) = README.split_once("cut -d, -f").expect("cut");
-    let cut = cut.split(' ').next().expect("numbers").split(',');
-    let columns: Vec<usize> = cut
-        .map(|number| number.parse().expect("a number"))
-        .collect();
-    let stage = Stage::new();
-    let config = "defaults\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
-                  frontend www\n bind \"${LISTEN}\"\n";
-    let config = stage.folder.file("haproxy.cfg", config);
-    for version in versions() {
-        let haproxy = version.start(Mode::Single, &config, &[]);
-        let answer = haproxy.ask("show stat").expect("an answer");
-        let head: Vec<&str> = answer.lines().next().expect("a head").split(',').collect();
-        let names: Vec<&str> = columns.iter().map(|column| head[column - 1]).collect();
-        assert_eq!(
-            names,
-            [
-                "# pxname",
-                "svname",
-                "status",
-                "check_status",
-                "check_code",
-                "last_chk"
-            ],
-            "HAProxy {}",
-            version.number
-        );
-    }
-}
-
 #[test]
 fn the_diagnosis_can_be_pasted() {
-    let (_, section) = README
-        .split_once("## My server is DOWN")
-        .expect("a section");
-    let mut lines = section.lines();
-    let call = lines.find(|line| line.starts_with("sni-check diagnose "));
-    let call = call.expect("the call");
-    let stage = Stage::new();
+    let (_, call) = README
+        .split_once("`sni-check diagnose --connect")
+        .expect("a call");
+    let (options, _) = call.split_once('`').expect("the end of the call");
     let address = format!("127.0.0.1:{}", support::dead_port());
-    let call = call
-        .replacen("sni-check", support::check::BINARY, 1)
-        .replace("/etc/haproxy/company.pem", &stage.ca_file)
-        .replace("203.0.113.7:443", &address)
-        .replacen("diagnose", "diagnose --haproxy none", 1);
+    let options = options.replace("203.0.113.7:443", &address);
+    let call = format!(
+        "{} diagnose --haproxy none --connect{options}",
+        support::check::BINARY
+    );
     let output = support::program("bash").args(["-c", &call]).output();
     expect(&output.expect("bash"), 41, "");
 }
