@@ -1,11 +1,10 @@
 //! The table of rules. A new rule needs a function, a row here, and a row in docs/json.md.
 
+use super::certificates;
 use super::finding::Finding;
 use super::rule::{Look, Rule};
 use super::visit::{Visit, Watch};
-use super::{
-    certificates, command, coverage, descriptors, difference, fit, global, names, serve_rules,
-};
+use super::{command, coverage, descriptors, difference, fit, global, names, serve_rules};
 
 /// Every rule. The report sorts findings by effect, and keeps this order for the same effect.
 const RULES: &[Rule] = &[
