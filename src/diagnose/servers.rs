@@ -18,17 +18,16 @@ use rustix::stdio::stderr;
 
 pub use self::call::ServersCall;
 pub(crate) use self::call::of_words;
-use self::state::{State, Statistics};
+use self::state::{Diagnosis, State, Statistics, Subject, TriedChange};
 use super::ask::{Block, Kind, Opinion, serves, visit};
-use super::change::{Change, Hunk};
+use super::change::Change;
 use super::progress::{self, Phase, Progress};
 use super::trials::Search;
 use crate::causes::facts::Way;
 use crate::code::Code;
-use crate::doctor::survey::{CheckKind, Survey, Surveyed, survey};
+use crate::doctor::survey::{Survey, Surveyed, survey};
 use crate::haproxy::ask::{Answered, Question, Visit, Visited, ask};
 use crate::haproxy::program::Haproxy;
-use crate::haproxy::statistics::Shown;
 use crate::output::write::write_text;
 use crate::plan::{Output, Plan};
 use crate::refusal::refusal;
@@ -38,32 +37,6 @@ use crate::start::{Channel, Expiry, Text, expire_after, never_expire};
 const AT_ONCE: usize = 4;
 /// How many servers are diagnosed at most. The report names the others.
 const MOST: usize = 16;
-
-/// What is known about a server.
-struct Subject<'a> {
-    surveyed: &'a Surveyed,
-    shown: Option<&'a Shown>,
-    state: State,
-    /// Whether a diagnosis is wanted.
-    is_wanted: bool,
-    /// The diagnosis, or why there is none.
-    diagnosis: Result<Diagnosis, String>,
-}
-
-/// A diagnosis.
-struct Diagnosis {
-    search: Search,
-    opinion: Opinion,
-    /// The change of haproxy.cfg that helps.
-    change: Option<TriedChange>,
-}
-
-/// A change of haproxy.cfg, and what HAProxy makes of it.
-struct TriedChange {
-    words: String,
-    hunks: Vec<Hunk>,
-    block: Block,
-}
 
 /// Diagnoses, prints, and returns the code of the first server that is DOWN.
 ///
@@ -273,22 +246,6 @@ fn tried(
             visitor,
             serves: visitor.is_none_or(is_served),
         },
-    }
-}
-
-impl Subject<'_> {
-    /// The code of the server's check, and where only HAProxy knows it, the code nearest to its words.
-    fn code(&self) -> Code {
-        let own = match (&self.diagnosis, self.surveyed.call.is_err()) {
-            (Ok(diagnosis), _) => diagnosis.search.asked.code(),
-            (Err(_), true) if self.surveyed.kind == CheckKind::External => Code::Refused,
-            _ => Code::Healthy,
-        };
-        match (own, self.shown) {
-            (Code::Healthy, Some(shown)) if self.state == State::Down => state::code_of(shown),
-            (Code::Healthy, None) if self.state == State::Down => Code::Internal,
-            (code, _) => code,
-        }
     }
 }
 

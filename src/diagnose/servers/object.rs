@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Subject;
-use super::state::{State, Statistics};
+use super::state::{State, Statistics, Subject};
 use crate::code::Code;
 use crate::diagnose::change::Hunk;
 use crate::diagnose::report::Report;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::state::{State, Statistics};
-use super::{ServersCall, Subject};
+use super::call::ServersCall;
+use super::state::{State, Statistics, Subject};
 use crate::diagnose::change::Hunk;
 use crate::diagnose::report::Report;
 use crate::doctor::survey::{CheckKind, Survey};

@@ -4,12 +4,40 @@ use std::io;
 use std::thread;
 use std::time::Instant;
 
-use super::Subject;
 use crate::code::Code;
-use crate::doctor::survey::{Survey, Surveyed};
+use crate::diagnose::ask::{Block, Opinion};
+use crate::diagnose::change::Hunk;
+use crate::diagnose::trials::Search;
+use crate::doctor::survey::{CheckKind, Survey, Surveyed};
 use crate::haproxy::statistics::{self, Shown};
 use crate::plan::{Output, Plan};
 use crate::probe;
+
+/// What is known about a server.
+pub(super) struct Subject<'a> {
+    pub surveyed: &'a Surveyed,
+    pub shown: Option<&'a Shown>,
+    pub state: State,
+    /// Whether a diagnosis is wanted.
+    pub is_wanted: bool,
+    /// The diagnosis, or why there is none.
+    pub diagnosis: Result<Diagnosis, String>,
+}
+
+/// A diagnosis.
+pub(super) struct Diagnosis {
+    pub search: Search,
+    pub opinion: Opinion,
+    /// The change of haproxy.cfg that helps.
+    pub change: Option<TriedChange>,
+}
+
+/// A change of haproxy.cfg, and what HAProxy makes of it.
+pub(super) struct TriedChange {
+    pub words: String,
+    pub hunks: Vec<Hunk>,
+    pub block: Block,
+}
 
 /// The state of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +118,22 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
+impl Subject<'_> {
+    /// The code of the server's check, and where only HAProxy knows it, the code nearest to its words.
+    pub fn code(&self) -> Code {
+        let own = match (&self.diagnosis, self.surveyed.call.is_err()) {
+            (Ok(diagnosis), _) => diagnosis.search.asked.code(),
+            (Err(_), true) if self.surveyed.kind == CheckKind::External => Code::Refused,
+            _ => Code::Healthy,
+        };
+        match (own, self.shown) {
+            (Code::Healthy, Some(shown)) if self.state == State::Down => code_of(shown),
+            (Code::Healthy, None) if self.state == State::Down => Code::Internal,
+            (code, _) => code,
+        }
+    }
+}
+
 /// The servers with their states. `one` is the only server whose diagnosis is wanted, if the call names
 /// a server.
 pub(super) fn subjects<'a>(
@@ -155,7 +199,6 @@ fn check_once(servers: &[&Surveyed]) -> Vec<Option<bool>> {
 }
 
 fn check(surveyed: &Surveyed) -> Option<bool> {
-    use crate::doctor::survey::CheckKind;
     let options = match (&surveyed.call, surveyed.kind) {
         (Ok(options), _) => options,
         (Err(_), CheckKind::External | CheckKind::Served) => return Some(false),
