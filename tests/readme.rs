@@ -133,7 +133,7 @@ fn source(path: &std::path::Path) -> String {
 #[test]
 fn the_readme_is_short() {
     let lines = README.lines().count();
-    assert!(lines <= 290, "{lines} lines");
+    assert!(lines <= 320, "{lines} lines");
 }
 
 /// Returns the README and the pages of docs/ with their names.

@@ -103,8 +103,11 @@ fn switch(head: &[u8]) -> Vec<u8> {
         .into_bytes()
 }
 
+/// The heads of the requests that one server has received.
+type Heads = Arc<Mutex<Vec<Vec<u8>>>>;
+
 /// Returns the cases, and the store for the requests of each case.
-fn table() -> (Vec<Case>, Vec<Arc<Mutex<Vec<Vec<u8>>>>>) {
+fn table() -> (Vec<Case>, Vec<Heads>) {
     let root = Authority::root("Root");
     let leaf = root.issue(Draft::leaf(&[NAME]));
     let identity = Identity::new(&chain(&[&leaf.der]), &leaf.key.pem);
