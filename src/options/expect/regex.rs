@@ -320,11 +320,10 @@ mod tests {
             let regex = Regex::new(pattern, false).expect(pattern);
             let start = Instant::now();
             let deadline = Deadline::new(start, Duration::from_millis(100));
-            assert_eq!(
-                regex.is_match(&body, deadline),
-                Err(GivenUp::Time),
-                "{pattern}"
-            );
+            // A fast processor may fill the heap before the deadline, which ends a match, too.
+            let ended = regex.is_match(&body, deadline);
+            let in_time = matches!(ended, Err(GivenUp::Time | GivenUp::Memory));
+            assert!(in_time, "{pattern}: {ended:?}");
             let late = start.elapsed().saturating_sub(Duration::from_millis(100));
             assert!(late < Duration::from_millis(500), "{pattern}: {late:?}");
         }
