@@ -27,7 +27,7 @@ const KEPT: usize = 1024;
 
 /// How much memory requests may use: for files, options and bodies. With this limit, a process with
 /// 512 checks at once stays below 64 MB.
-const MEMORY: usize = 20 << 20;
+const MEMORY: usize = 12 << 20;
 /// How much of this memory the options of one request may use, without their files.
 const LARGEST_TEXT: usize = 256 << 10;
 /// A response head longer than this also counts as used memory.

@@ -91,6 +91,7 @@ fn head(bytes: &[u8]) -> Option<(Response, &[u8])> {
             let value = &mut response.fields.last_mut()?.1;
             value.extend_from_slice(b"  ");
             value.extend_from_slice(field);
+            *value = value.trim_ascii().to_vec();
             continue;
         }
         let colon = field.iter().position(|byte| *byte == b':')?;

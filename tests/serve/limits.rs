@@ -182,7 +182,7 @@ fn without_memory_serve_logs_why_it_exits() {
     let gone = !ended().is_ok_and(|stat| !stat.contains(") Z "));
     let log = serve.log();
     assert!(
-        !gone || log.contains("is used up (ulimit -v, MemoryMax=)"),
+        !gone || log.contains("out of memory (raise ulimit -v or MemoryMax=)"),
         "{log}"
     );
 }
