@@ -131,7 +131,7 @@ pub(super) fn foreign(command: Command, name: &str) -> Option<Error> {
 ///
 /// # Errors
 ///
-/// The same as for [`parse_as`], and every option that belongs to another command.
+/// The same as for `parse_as`, and every option that belongs to another command.
 pub fn parse_for(command: Command, words: &[String]) -> Result<Parsed<Options>> {
     let names: &[&str] = match command {
         Command::Serve => &["sni-check", "serve"],
