@@ -249,5 +249,5 @@ install:
 	install -D -m 644 packaging/completions/_sni-check '$(DESTDIR)$(PREFIX)/share/zsh/$(ZSH_FUNCTIONS)/_sni-check'
 	install -D -m 644 packaging/completions/sni-check.fish '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/sni-check.fish'
 	install -D -m 644 packaging/systemd/sni-check.socket '$(DESTDIR)$(PREFIX)/lib/systemd/system/sni-check.socket'
-	sed 's,/usr/bin/sni-check,$(PREFIX)/bin/sni-check,' packaging/systemd/sni-check.service >target/sni-check.service
-	install -D -m 644 target/sni-check.service '$(DESTDIR)$(PREFIX)/lib/systemd/system/sni-check.service'
+	install -D -m 644 packaging/systemd/sni-check.service '$(DESTDIR)$(PREFIX)/lib/systemd/system/sni-check.service'
+	sed -i 's,/usr/bin/sni-check,$(PREFIX)/bin/sni-check,' '$(DESTDIR)$(PREFIX)/lib/systemd/system/sni-check.service'
