@@ -134,7 +134,7 @@ build: setup-demo
 
 # The demo uses the program's own profile, so that both share the built dependencies.
 demo: build
-	HAPROXY='$(HAPROXY)' cargo run --release --quiet --locked --example demo -- $(BINARY)
+	HAPROXY='$(HAPROXY)' cargo run --release --quiet --locked --example demo -- '$(abspath $(BINARY))'
 
 test: setup build
 	cargo test --locked
