@@ -1,4 +1,4 @@
-//! What an entry of the catalogue is made of.
+//! The parts of an entry of the catalogue.
 
 use super::facts::{Facts, Way};
 use crate::code::Code;
@@ -15,11 +15,11 @@ pub struct Cause {
     pub shows_as: &'static [(Sign, u8)],
     /// Where it is fixed.
     pub place: Place,
-    /// What is wrong.
+    /// The sentence that says what is wrong.
     pub what: &'static str,
     /// How to make sure that this is the cause.
     pub confirm: &'static str,
-    /// What to change.
+    /// The sentence that says what to change.
     pub change: &'static str,
     /// The evidence for it, where the facts speak for it; empty if the verdict says it all.
     pub evidence: &'static str,
@@ -113,7 +113,7 @@ impl Place {
         }
     }
 
-    /// Whether a change of haproxy.cfg fixes it.
+    /// True if a change of haproxy.cfg fixes it.
     pub fn is_configuration(self) -> bool {
         matches!(self, Place::Config | Place::Value)
     }
@@ -173,15 +173,15 @@ impl Weight {
 
 /// A change that proves a cause.
 pub struct Trial {
-    /// What is changed.
+    /// The change of the options.
     pub change: Change,
-    /// Whether it is enough that the check gets further. Other changes must make it succeed.
+    /// True if it is enough that the check gets further. Other changes must make it succeed.
     pub counts_progress: bool,
     /// What the sentences of the cause say about this change: placeholders and their values.
     pub values: Vec<(&'static str, String)>,
 }
 
-/// What a trial changes.
+/// The change that a trial makes.
 pub enum Change {
     /// The options of the check.
     Options(Box<Options>),

@@ -416,7 +416,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
-/// Whether something like this is wrong with the chain.
+/// True if something like this is wrong with the chain.
 fn fault(facts: &Facts, is: impl Fn(&CertificateFailure) -> bool) -> bool {
     facts.faults().into_iter().any(is)
 }
@@ -481,7 +481,7 @@ pub(super) struct UnknownIssuer<'a> {
 }
 
 impl UnknownIssuer<'_> {
-    /// Whether nothing more is known about it.
+    /// True if nothing more is known about it.
     fn is_plain(&self, facts: &Facts) -> bool {
         let alone = self.self_signed && facts.chain().len() < 2;
         self.below.is_none() && !alone && namesake(facts).is_none()
@@ -504,13 +504,13 @@ pub(super) fn unknown_issuer(facts: &Facts) -> Option<UnknownIssuer<'_>> {
     })
 }
 
-/// Whether the operator gave a file of CAs.
+/// True if the operator gave a file of CAs.
 fn trusts_files(facts: &Facts) -> bool {
     let rules = facts.plan.tls.verification.as_ref();
     rules.is_some_and(|rules| !rules.trust.is_bundled())
 }
 
-/// Whether a certificate says where its issuer's can be fetched (authorityInfoAccess, RFC 5280,
+/// True if a certificate says where its issuer's can be fetched (authorityInfoAccess, RFC 5280,
 /// section 4.2.2.1), as those of public CAs do.
 fn names_its_issuers_place(leaf: &rustls::pki_types::CertificateDer<'_>) -> bool {
     const AUTHORITY_INFORMATION_ACCESS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
@@ -561,7 +561,7 @@ pub(super) fn namesake(facts: &Facts) -> Option<String> {
     None
 }
 
-/// Whether a certificate that names this CA as its issuer says that another key signed it.
+/// True if a certificate that names this CA as its issuer says that another key signed it.
 fn is_by_another(signed: &Parts<'_>, ca: &Parts<'_>) -> bool {
     let (wanted, own) = (Uses::read(signed).authority.key_id, Uses::read(ca).key_id);
     let other_id = wanted.zip(own).is_some_and(|(wanted, own)| wanted != own);
@@ -622,7 +622,7 @@ fn is_asked_and_absent(facts: &Facts) -> bool {
     facts.client_certificate_asked() && facts.plan.tls.identity.is_none()
 }
 
-/// Whether the server refuses our client certificate, by an alert or by a status.
+/// True if the server refuses our client certificate, by an alert or by a status.
 fn is_client_certificate_refused(facts: &Facts) -> bool {
     let has = facts.plan.tls.identity.is_some();
     let by_status = matches!(facts.status(), Some(400 | 403 | 495 | 496));

@@ -1,4 +1,4 @@
-//! What was seen of a server, without any judgement. diagnose gathers it, and causes are weighed by it.
+//! Facts about a server, without any judgement. diagnose gathers them, and the causes weigh them.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub struct Facts {
     pub plan: Plan,
     /// The options that the plan was made from.
     pub options: Options,
-    /// What came of the check, run exactly as HAProxy would run it.
+    /// The result of the check, run exactly as HAProxy would run it.
     pub verdict: Verdict,
     /// How long resolving took.
     pub resolve: Duration,
@@ -34,9 +34,9 @@ pub struct Facts {
     pub tls: Option<Handshakes>,
     /// Requests, where a handshake succeeded.
     pub answers: Option<Answers>,
-    /// What the port answers without TLS, where no handshake succeeded.
+    /// The answer of the port without TLS, if no handshake succeeded.
     pub plain: Option<Plain>,
-    /// Whether the server ends a connection on which nothing was sent, where it cut every handshake.
+    /// True if the server ends a connection on which nothing was sent, where it cut every handshake.
     pub hangs_up: Option<bool>,
     /// What came of the same check at the other addresses of the name.
     pub elsewhere: Vec<(Address, Attempt)>,
@@ -137,13 +137,13 @@ impl Handshakes {
         with_name.any(|shown| shown == leaf)
     }
 
-    /// Whether a made-up name gets the same certificate as the name of the check.
+    /// True if a made-up name gets the same certificate as the name of the check.
     pub fn is_default_certificate(&self) -> bool {
         let leaf = |attempt: &Attempt| attempt.seen.chain.first().cloned();
         self.made_up.result.is_ok() && leaf(&self.named) == leaf(&self.made_up)
     }
 
-    /// Whether the server agrees to HTTP/2.
+    /// True if the server agrees to HTTP/2.
     pub fn speaks_http2(&self) -> bool {
         self.http2.seen.alpn.as_deref() == Some("h2")
     }
@@ -158,7 +158,7 @@ impl Handshakes {
         ]
     }
 
-    /// Whether the server answers in TLS, even if it only refuses.
+    /// True if the server answers in TLS, even if it only refuses.
     pub fn is_answered_in_tls(&self) -> bool {
         self.all().iter().any(|attempt| match &attempt.result {
             Ok(_) => true,
@@ -175,7 +175,7 @@ impl Handshakes {
         })
     }
 
-    /// Whether any handshake succeeds.
+    /// True if any handshake succeeds.
     pub fn any_succeeded(&self) -> bool {
         self.all().iter().any(|attempt| attempt.result.is_ok())
     }
@@ -196,7 +196,7 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// Whether the server answers something else to another Host; `None` where it answers nothing.
+    /// True if the server answers something else to another Host; `None` where it answers nothing.
     pub fn host_matters(&self) -> Option<bool> {
         let (asked, _) = self.asked.as_ref().ok()?;
         let others = [Some(&self.address_as_host), self.name_as_host.as_ref()];
@@ -210,17 +210,17 @@ pub struct Plain {
     pub status: u16,
     /// Where a redirect points.
     pub location: Option<String>,
-    /// Whether the page says that the port is for TLS.
+    /// True if the page says that the port is for TLS.
     pub wants_tls: bool,
 }
 
 impl Plain {
-    /// Whether this is a page for visitors.
+    /// True if this is a page for visitors.
     pub fn is_site(&self) -> bool {
         (200..400).contains(&self.status) && !self.points_to_https()
     }
 
-    /// Whether it redirects to HTTPS.
+    /// True if it redirects to HTTPS.
     pub fn points_to_https(&self) -> bool {
         let location = self.location.as_deref().unwrap_or_default();
         location.to_ascii_lowercase().starts_with("https:")
@@ -247,7 +247,7 @@ pub enum Way {
 pub struct Told {
     /// What its own check says with the options of the call: the status and why, or `None` if UP.
     pub own_check: Option<Result<(), String>>,
-    /// Whether its handshake succeeds with the name of the call and any certificate.
+    /// True if its handshake succeeds with the name of the call and any certificate.
     pub handshake: bool,
     /// Where the check is UP and a visitor was not served: the status, and whether all of it came.
     pub failed_visitor: Option<(u16, bool)>,
@@ -306,14 +306,14 @@ impl Facts {
         self.plan.names.sni.as_ref().map(|name| name.as_ref())
     }
 
-    /// Whether the server asked for a client certificate.
+    /// True if the server asked for a client certificate.
     pub fn client_certificate_asked(&self) -> bool {
         let by_check = self.verdict.seen.client_certificate_asked;
         let tls = self.tls.as_ref();
         by_check || tls.is_some_and(|tls| tls.named.seen.client_certificate_asked)
     }
 
-    /// Whether the port speaks plain HTTP and no TLS. A port that answers plain HTTP only to say that
+    /// True if the port speaks plain HTTP and no TLS. A port that answers plain HTTP only to say that
     /// it wants TLS doesn't count.
     pub fn speaks_plain_http(&self) -> bool {
         let tls = self.tls.as_ref();
@@ -321,30 +321,30 @@ impl Facts {
         self.plain.as_ref().is_some_and(|plain| !plain.wants_tls) && !in_tls
     }
 
-    /// Whether HAProxy's own check is UP with the options of the call; `None` if HAProxy wasn't asked.
+    /// True if HAProxy's own check is UP with the options of the call; `None` if HAProxy wasn't asked.
     pub fn own_check_is_up(&self) -> Option<bool> {
         let told = self.haproxy.as_ref()?;
         told.own_check.as_ref().map(Result::is_ok)
     }
 
-    /// Whether HAProxy's handshake succeeds with the name of the call and any certificate.
+    /// True if HAProxy's handshake succeeds with the name of the call and any certificate.
     pub fn haproxy_shakes_hands(&self) -> bool {
         self.haproxy.as_ref().is_some_and(|told| told.handshake)
     }
 
-    /// Whether HAProxy's own check is UP in this way.
+    /// True if HAProxy's own check is UP in this way.
     pub fn is_up_by(&self, way: Way) -> bool {
         let told = self.haproxy.as_ref();
         told.is_some_and(|told| told.way == Some(way))
     }
 
-    /// Whether the check's request may be sent more than once.
+    /// True if the check's request may be sent more than once.
     pub fn is_repeatable(&self) -> bool {
         is_repeatable(&self.plan)
     }
 }
 
-/// Whether a plan's request may be sent more than once.
+/// True if a plan's request may be sent more than once.
 pub fn is_repeatable(plan: &Plan) -> bool {
     let repeatable = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE];
     plan.handshake_only || repeatable.contains(&plan.request.method)
@@ -362,7 +362,7 @@ pub fn header_value<'a>(plan: &'a Plan, name: &HeaderName) -> Option<&'a str> {
     found.and_then(|(_, value): &(HeaderName, HeaderValue)| value.to_str().ok())
 }
 
-/// Whether a text can be a server's name for visitors, and for SNI.
+/// True if a text can be a server's name for visitors, and for SNI.
 pub fn is_name(text: &str) -> bool {
     text.contains('.') && text.parse::<IpAddr>().is_err() && !text.contains(':')
 }

@@ -477,7 +477,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
-/// Whether the page that was asked for redirects to itself, whether or not a redirect is expected.
+/// True if the page that was asked for redirects to itself, whether or not a redirect is expected.
 pub fn redirects_to_itself(facts: &Facts) -> bool {
     let location = match &facts.verdict.result {
         Ok(Some(response)) if (300..400).contains(&response.status) => response.location.as_deref(),
@@ -515,7 +515,7 @@ fn other_method(facts: &Facts) -> Option<&'static str> {
     }
 }
 
-/// Whether the request is the one that every server answers.
+/// True if the request is the one that every server answers.
 fn is_plain(facts: &Facts) -> bool {
     let options = &facts.options;
     let root = facts.plan.request.uri.path_and_query();
@@ -525,7 +525,7 @@ fn is_plain(facts: &Facts) -> bool {
         && root.is_some_and(|uri| uri == "/")
 }
 
-/// Whether the response begins as HTTP, and only a later part breaks the rules.
+/// True if the response begins as HTTP, and only a later part breaks the rules.
 fn is_broken_http(facts: &Facts) -> bool {
     match facts.failure() {
         Some(Failure::NotHttp(what)) => !what.starts_with("it does not begin with HTTP"),
@@ -598,7 +598,7 @@ fn accept(facts: &Facts, status: u16) -> Vec<Trial> {
     vec![trial]
 }
 
-/// Whether `Name: value` has this name.
+/// True if `Name: value` has this name.
 pub(super) fn is_field(field: &str, name: &str) -> bool {
     let given = field.split(':').next().unwrap_or_default();
     given.trim().eq_ignore_ascii_case(name)

@@ -20,7 +20,7 @@ pub struct Mixed {
     pub good: String,
     /// The bad answer.
     pub bad: String,
-    /// Whether they differ in TLS, and not in HTTP.
+    /// True if they differ in TLS, and not in HTTP.
     pub by_tls: bool,
 }
 

@@ -347,7 +347,7 @@ fn without_host(options: &mut Options) {
     options.header.retain(|field| !is_host(field));
 }
 
-/// Whether one name is the other with a letter too many, a letter too few, or two letters swapped.
+/// True if one name is the other with a letter too many, a letter too few, or two letters swapped.
 /// Names that differ in one letter may both exist: app1 and app2.
 fn is_slip(wrong: &str, right: &str) -> bool {
     let letters = |name: &str| {

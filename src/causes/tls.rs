@@ -423,7 +423,7 @@ fn proxy_headers(facts: &Facts) -> Vec<Trial> {
     others.map(trial).collect()
 }
 
-/// Whether a handshake met silence or was cut.
+/// True if a handshake met silence or was cut.
 pub(super) fn is_cut(attempt: &Attempt) -> bool {
     matches!(
         attempt.result,
@@ -431,7 +431,7 @@ pub(super) fn is_cut(attempt: &Attempt) -> bool {
     )
 }
 
-/// Whether the server says that it doesn't speak this version.
+/// True if the server says that it doesn't speak this version.
 fn refuses_version(attempt: &Attempt) -> bool {
     matches!(attempt.result, Err(Failure::NothingInCommon(_)))
 }
@@ -458,7 +458,7 @@ fn names_of(facts: &Facts, is: impl Fn(&Attempt) -> bool) -> Vec<&'static str> {
         .collect()
 }
 
-/// Whether every handshake was cut, or says only that it doesn't speak a version.
+/// True if every handshake was cut, or says only that it doesn't speak a version.
 pub(super) fn all_are_cut(facts: &Facts) -> bool {
     facts.tls.is_some()
         && names_of(facts, |attempt| {

@@ -35,7 +35,7 @@ pub(super) struct Block {
     pub tried: Option<Answer>,
     /// What a visitor got, where the server is UP.
     pub visitor: Option<Visited>,
-    /// Whether that is what the check expects.
+    /// True if that is what the check expects.
     pub serves: bool,
 }
 
@@ -310,7 +310,7 @@ pub(super) fn visit(asked: &Facts, facts: &Facts) -> Option<Visit> {
     })
 }
 
-/// Whether a visitor gets what the check expects.
+/// True if a visitor gets what the check expects.
 pub(super) fn serves(facts: &Facts, visitor: Visited) -> bool {
     let expected = match &facts.verdict.result {
         Ok(Some(response)) => Some(response.status),
@@ -374,22 +374,22 @@ fn put(
 }
 
 impl Block {
-    /// Whether these are the lines with HAProxy's own check in sni-check's way.
+    /// True if these are the lines with HAProxy's own check in sni-check's way.
     fn is_plain(&self) -> bool {
         self.kind == Kind::Builtin && self.way == Way::Https
     }
 
-    /// Whether HAProxy has seen that the server is up with these lines, and that visitors are served.
+    /// True if HAProxy has seen that the server is up with these lines, and that visitors are served.
     pub fn is_up(&self) -> bool {
         self.tried.as_ref().is_some_and(Answer::is_up) && self.serves
     }
 
-    /// Whether HAProxy refuses these lines.
+    /// True if HAProxy refuses these lines.
     pub fn is_refused(&self) -> bool {
         matches!(self.tried, Some(Answer::Refused(_)))
     }
 
-    /// Whether the check is UP with these lines, and visitors get an error.
+    /// True if the check is UP with these lines, and visitors get an error.
     pub fn fails_visitors(&self) -> bool {
         !self.serves
     }

@@ -78,7 +78,7 @@ pub(super) fn plain_http(plan: &Plan, address: &Address) -> Option<Plain> {
     })
 }
 
-/// Whether a server ends a connection on which nothing was sent, within this time.
+/// True if a server ends a connection on which nothing was sent, within this time.
 pub(super) fn hangs_up(address: &Address, wait: Duration) -> Option<bool> {
     let Address::Tcp(address) = address else {
         return None;

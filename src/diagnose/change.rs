@@ -324,7 +324,7 @@ impl Change {
 /// The options with which diagnose dials the server, which HAProxy does itself.
 const ADDRESS: [&str; 2] = ["--connect", "--port"];
 
-/// Whether this line carries the options of sni-check.
+/// True if this line carries the options of sni-check.
 fn carries(kind: CheckKind, rule: &Rule) -> bool {
     match kind {
         CheckKind::External => {

@@ -271,7 +271,7 @@ fn unverified(plan: &Plan, min_version: TlsVersion, max_version: TlsVersion) -> 
     }
 }
 
-/// Whether another certificate came for the same names.
+/// True if another certificate came for the same names.
 fn has_same_names(one: &Attempt, other: &Attempt) -> bool {
     let names = |attempt: &Attempt| attempt.seen.chain.first().map(probe::names);
     one.seen.chain != other.seen.chain && names(one).is_some() && names(one) == names(other)
@@ -400,7 +400,7 @@ pub(super) fn harmless<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<
     shown.flatten()
 }
 
-/// Whether the operator chose the value of a field that has a default, other than Host.
+/// True if the operator chose the value of a field that has a default, other than Host.
 pub(super) fn is_chosen(name: &HeaderName, value: &str) -> bool {
     let mut defaults = DEFAULTS.iter();
     defaults.any(|(known, default)| known == name && *default != value)

@@ -26,11 +26,11 @@ pub(super) struct Setup<'a> {
     /// The addresses for server lines, as words of haproxy.cfg.
     pub servers: Vec<String>,
     pub way: Way,
-    /// Whether visitors' requests need the Host of the check.
+    /// True if visitors' requests need the Host of the check.
     pub sets_host: bool,
     /// How often to check, where the server doesn't allow HAProxy's default.
     pub inter: Option<Duration>,
-    /// Whether the lines contain what may be a secret. Such lines are for HAProxy alone, never to be
+    /// True if the lines contain what may be a secret. Such lines are for HAProxy alone, never to be
     /// printed.
     pub secrets: bool,
 }
@@ -242,7 +242,7 @@ fn traffic_lines(setup: &Setup<'_>) -> String {
     text
 }
 
-/// Whether the check says that visitors use HTTPS.
+/// True if the check says that visitors use HTTPS.
 fn forwarded(plan: &Plan) -> bool {
     let mut headers = plan.request.headers.iter();
     headers.any(|(name, value)| *name == FORWARDED_PROTO && value == "https")

@@ -77,7 +77,7 @@ impl<'a> Report<'a> {
         reasons.map(|(_, finding)| finding)
     }
 
-    /// Whether nothing but a value of the operator's helps.
+    /// True if nothing but a value of the operator's helps.
     fn lacks_a_value(&self) -> bool {
         let mut remaining = self.reasons().skip(self.search.proved.len()).peekable();
         remaining.peek().is_some() && remaining.all(|finding| finding.cause.place == Place::Value)

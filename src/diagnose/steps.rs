@@ -339,7 +339,7 @@ fn expectations(plan: &Plan, answers: &Answers, step: &mut Step) {
     }
 }
 
-/// Whether `Host` matters.
+/// True if `Host` matters.
 fn host_line(configured: &str, answers: &Answers, step: &mut Step) {
     let Ok((asked, _)) = &answers.asked else {
         return;
@@ -428,7 +428,7 @@ impl Step {
         self.lines.push((mark, printable(text.as_ref())));
     }
 
-    /// Whether a line says exactly this.
+    /// True if a line says exactly this.
     pub fn says(&self, text: &str) -> bool {
         let text = printable(text);
         self.lines.iter().any(|(_, line)| *line == text)

@@ -17,7 +17,7 @@ pub(super) struct Row {
     pub status: String,
     /// HAProxy's words for why, where it is not up; for the external check, the code's meaning.
     pub why: String,
-    /// Whether the server is up by this check.
+    /// True if the server is up by this check.
     pub up: bool,
     pub role: Role,
 }

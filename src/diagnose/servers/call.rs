@@ -75,7 +75,7 @@ pub(crate) fn of_words(words: &[String]) -> Result<Option<ServersCall>> {
     }
 }
 
-/// Whether the target isn't the URL of a page: without `-f`, `www.example.com/healthz` looks like
+/// True if the target isn't the URL of a page: without `-f`, `www.example.com/healthz` looks like
 /// BACKEND/SERVER, and the configuration of this host decides.
 fn is_about_servers(call: &ServersCall) -> bool {
     let Some(target) = call.server.first().filter(|_| call.file.is_empty()) else {

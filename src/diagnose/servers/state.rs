@@ -18,7 +18,7 @@ pub(super) struct Subject<'a> {
     pub surveyed: &'a Surveyed,
     pub shown: Option<&'a Shown>,
     pub state: State,
-    /// Whether a diagnosis is wanted.
+    /// True if a diagnosis is wanted.
     pub is_wanted: bool,
     /// The diagnosis, or why there is none.
     pub diagnosis: Result<Diagnosis, String>,
