@@ -1,7 +1,7 @@
 //! A server under test, and a client that isn't HAProxy.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
@@ -150,8 +150,12 @@ pub struct Answer {
 
 impl Answer {
     pub fn read(mut stream: impl Read) -> Answer {
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("an answer");
+        let mut text = Vec::new();
+        if let Err(error) = stream.read_to_end(&mut text) {
+            // serve closes after its answer. If the client still sends, a reset follows the answer.
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
+        }
+        let text = String::from_utf8(text).expect("an answer in UTF-8");
         let (line, fields) = text.split_once("\r\n").expect("a status line");
         let mut words = line.splitn(3, ' ');
         assert_eq!(words.next(), Some("HTTP/1.1"), "{text}");
