@@ -159,8 +159,8 @@ fn described(backend: &Backend) -> bool {
     set.check.is_some() || set.command.is_some() || !set.rules.http.lines.is_empty()
 }
 
-/// Returns true if the check is described in defaults and another backend uses it. It may then be meant
-/// only for that backend.
+/// Returns true if the check is described in defaults and another backend has a check. The description
+/// may then be meant only for backends that say `check`.
 fn shares_with_others(visit: &Visit, backend: &Backend) -> bool {
     let set = &backend.settings;
     let own = [
@@ -177,8 +177,7 @@ fn shares_with_others(visit: &Visit, backend: &Backend) -> bool {
     }
     visit.watches.iter().any(|other| {
         let is_other = !std::ptr::eq(other.backend, backend);
-        let same = Check::option(other.backend) == Check::option(backend);
-        is_other && same && (other.server.is_checked() || is_meant(other.server))
+        is_other && (other.server.is_checked() || is_meant(other.server))
     })
 }
 

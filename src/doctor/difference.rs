@@ -6,7 +6,7 @@ use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::connection::{Connection, Sni, Tls};
 
 use super::finding::{Effect, Finding};
-use super::names::{bare, is_literal, misspelt};
+use super::names::{bare, is_literal, meant, misspelt};
 use super::visit::{Visit, Watch};
 
 /// A server's check and its traffic, both with the same address and port.
@@ -158,11 +158,11 @@ fn passed_through(pair: &Pair, protocol: Protocol) -> Option<Finding> {
 /// Returns the advice that makes HAProxy's own check use the server's TLS.
 fn with_tls(pair: &Pair) -> String {
     let settings = &pair.watch.server.settings;
+    let name = settings.get("check-sni");
+    let has_name = name.is_some_and(|name| misspelt(&name.value).is_none());
     let name = match &pair.traffic.tls.as_ref().map(|tls| &tls.sni) {
-        Some(Sni::Name(name)) if !settings.has("check-sni") => {
-            format!("; and check-sni {name} on the server line")
-        }
-        Some(Sni::PerRequest(_)) if !settings.has("check-sni") => {
+        Some(Sni::Name(name)) if !has_name => format!("; and check-sni {name} on the server line"),
+        Some(Sni::PerRequest(_)) if !has_name => {
             "; and check-sni NAME on the server line".to_owned()
         }
         _ => String::new(),
@@ -239,25 +239,27 @@ pub(super) fn proxy(_: &Visit, watch: &Watch) -> Option<Finding> {
 pub(super) fn traffic_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let (check, traffic) = pair.tls()?;
-    let (Sni::Name(name), Sni::Absent) = (&check.sni, &traffic.sni) else {
+    let (Sni::Name(sent), Sni::Absent) = (&check.sni, &traffic.sni) else {
         return None;
     };
-    if misspelt(name).is_some() {
-        return None;
-    }
+    // Another rule reports that the check's name is wrong.
+    let sni = match is_literal(sent) {
+        true => format!("sni \"str({sent})\""),
+        false => format!("sni str({})", meant(sent)),
+    };
     let why = match watch.server.settings.get("sni") {
         Some(sni) => format!("traffic sends no SNI, because nothing sets {}", sni.value),
         None => "traffic sends no SNI".to_owned(),
     };
     Some(
-        Finding::note(Effect::Up, format!("the check sends SNI {name}, {why}"))
+        Finding::note(Effect::Either, format!("the check sends SNI {sent}, {why}"))
             .at(watch.server.settings.place("sni").unwrap_or(&watch.server.place))
             .shows(format!(
                 "UP while visitors get 503 where the server requires SNI; {} where the server's default certificate \
                  is for another name",
                 pair.down("54", "L6RSP")
             ))
-            .write(format!("sni str({name}) on the server line")),
+            .write(format!("{sni} on the server line, if that is the site's name")),
     )
 }
 

@@ -74,13 +74,7 @@ pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
             (false, Some(name)) => name.to_owned(),
             _ => format!("\"{sent}\""),
         },
-        false => match sent.split_once('(') {
-            Some((_, rest)) => rest
-                .trim_end_matches(')')
-                .trim_matches(['\'', '"'])
-                .to_owned(),
-            None => bare(sent).to_owned(),
-        },
+        false => meant(sent).to_owned(),
     };
     let write = match word {
         "sni" => format!("in that connect line, write sni {right}"),
@@ -123,6 +117,14 @@ fn proper(sni: &Sni) -> Option<&str> {
     match sni {
         Sni::Name(name) if misspelt(name).is_none() => Some(name),
         _ => None,
+    }
+}
+
+/// Returns the name that somebody meant who wrote `str(NAME)`, or a dot at the end.
+pub(super) fn meant(name: &str) -> &str {
+    match name.split_once('(') {
+        Some((_, rest)) => rest.trim_end_matches(')').trim_matches(['\'', '"']),
+        None => bare(name),
     }
 }
 

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use crate::haproxy::call::own_command;
 use crate::haproxy::config::check::Check;
-use crate::haproxy::config::proxy::Backend;
 use crate::haproxy::config::serve::ServeCheck;
 use crate::options::Options;
 use crate::serve::request::OPTIONS;
@@ -25,58 +24,55 @@ const UNITS: [&str; 3] = [
 
 const ENABLE: &str = "systemctl enable --now sni-check.socket";
 
-/// Returns what HAProxy shows while serve refuses its requests.
-fn refused(visit: &Visit, backend: &Backend) -> &'static str {
-    match visit.checks_of(backend) {
-        0 => "L7STS with code 2, every server is DOWN, once `check` is on its line",
-        _ => "L7STS with code 2, every server is DOWN",
+/// What HAProxy shows while serve refuses its requests.
+const REFUSED: &str = "L7STS with code 2, every server is DOWN";
+
+/// Returns the check by sni-check serve, if that is what checks the server.
+fn served<'a>(watch: &'a Watch) -> Option<&'a ServeCheck<'a>> {
+    match &watch.check {
+        Check::Serve(serve) => Some(serve),
+        _ => None,
     }
 }
 
-pub(super) fn without_state(visit: &Visit, backend: &Backend) -> Vec<Finding> {
-    let Some(serve) = ServeCheck::of(backend).filter(|serve| !serve.has_state) else {
-        return Vec::new();
-    };
+pub(super) fn without_state(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let serve = served(watch).filter(|serve| !serve.has_state)?;
     let what =
         "`http-check send-state` is missing: sni-check serve doesn't learn which server to check";
-    vec![
+    Some(
         Finding::problem(Effect::Down, what)
             .at(serve.place())
-            .about([backend.name.clone()])
-            .shows(refused(visit, backend))
+            .about([watch.backend.name.clone()])
+            .shows(REFUSED)
             .write("http-check send-state"),
-    ]
+    )
 }
 
-pub(super) fn without_options(visit: &Visit, backend: &Backend) -> Vec<Finding> {
-    let Some(serve) = ServeCheck::of(backend).filter(|serve| serve.options.is_none()) else {
-        return Vec::new();
-    };
+pub(super) fn without_options(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let serve = served(watch).filter(|serve| serve.options.is_none())?;
     let what = format!("the header {OPTIONS} is missing: sni-check serve refuses the request");
-    vec![
+    Some(
         Finding::problem(Effect::Down, what)
             .at(serve.place())
-            .about([backend.name.clone()])
-            .shows(refused(visit, backend))
+            .about([watch.backend.name.clone()])
+            .shows(REFUSED)
             .write(format!(
                 "http-check send meth GET uri / hdr {OPTIONS} \"--sni NAME\""
             )),
-    ]
+    )
 }
 
-pub(super) fn without_connect(_: &Visit, backend: &Backend) -> Vec<Finding> {
-    let Some(serve) = ServeCheck::of(backend).filter(|serve| serve.connect.is_none()) else {
-        return Vec::new();
-    };
+pub(super) fn without_connect(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let serve = served(watch).filter(|serve| serve.connect.is_none())?;
     let what = "`http-check connect addr` is missing: the check asks the server itself, not \
                 sni-check serve";
-    vec![
+    Some(
         Finding::problem(Effect::Either, what)
             .at(serve.place())
-            .about([backend.name.clone()])
+            .about([watch.backend.name.clone()])
             .shows("L7STS or L6RSP (DOWN), or UP because of the server's own answer, while visitors may get 503")
             .write("http-check connect addr unix@/run/sni-check/socket, before http-check send"),
-    ]
+    )
 }
 
 /// Returns true if a rule accepts serve's answer for a healthy server, and no other answer.
@@ -92,37 +88,28 @@ fn tells_apart(words: &[String]) -> bool {
 
 /// Finds `http-check expect` missing or too weak. Without any such rule a 503 of serve is DOWN, but
 /// HAProxy doesn't show its code and reason.
-pub(super) fn shows_no_code(_: &Visit, backend: &Backend) -> Vec<Finding> {
-    let Some(serve) = ServeCheck::of(backend) else {
-        return Vec::new();
-    };
-    let rules = &backend.settings.rules.http;
+pub(super) fn shows_no_code(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let serve = served(watch)?;
+    let rules = &watch.backend.settings.rules.http;
     let expects: Vec<_> = rules.all("expect").collect();
     let strict = expects.iter().any(|rule| tells_apart(&rule.value));
-    match (expects.first(), strict) {
-        (None, _) => vec![
-            Finding::hint("`http-check expect … status-code` is missing: HAProxy doesn't show the code of sni-check")
-                .at(serve.place())
-                .about([backend.name.clone()])
-                .shows("check_code 200 or 503 in place of the code, and last_chk without the reason")
-                .write("http-check expect hdr name X-Check-Code value 0 status-code \"res.hdr(x-check-code)\" on-error \"%[res.hdr(x-check-reason)]\""),
-        ],
-        (Some(rule), false) => vec![
-            Finding::problem(Effect::Unchecked, "sni-check serve answers 200 if the server works and 503 if not; this rule doesn't tell the two apart")
-                .at(&rule.place)
-                .about([backend.name.clone()])
-                .shows("UP whatever sni-check serve says, while visitors may get 503")
-                .write("http-check expect hdr name X-Check-Code value 0 status-code \"res.hdr(x-check-code)\" on-error \"%[res.hdr(x-check-reason)]\""),
-        ],
-        _ => Vec::new(),
-    }
+    let write = "http-check expect hdr name X-Check-Code value 0 status-code \"res.hdr(x-check-code)\" on-error \"%[res.hdr(x-check-reason)]\"";
+    let finding = match (expects.first(), strict) {
+        (None, _) => Finding::hint("`http-check expect … status-code` is missing: HAProxy doesn't show the code of sni-check")
+            .at(serve.place())
+            .shows("check_code 200 or 503 in place of the code, and last_chk without the reason"),
+        (Some(rule), false) => Finding::problem(Effect::Unchecked, "sni-check serve answers 200 if the server works and 503 if not; this rule doesn't tell the two apart")
+            .at(&rule.place)
+            .shows("UP whatever sni-check serve says, while visitors may get 503"),
+        _ => return None,
+    };
+    Some(finding.about([watch.backend.name.clone()]).write(write))
 }
 
 /// Finds a socket that HAProxy's user can't connect to.
-pub(super) fn socket(visit: &Visit, backend: &Backend) -> Vec<Finding> {
-    let finding = ServeCheck::of(backend).and_then(|serve| socket_of(&serve, visit));
-    let finding = finding.map(|finding| finding.about([backend.name.clone()]));
-    finding.into_iter().collect()
+pub(super) fn socket(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let finding = socket_of(served(watch)?, visit)?;
+    Some(finding.about([watch.backend.name.clone()]))
 }
 
 fn socket_of(serve: &ServeCheck, visit: &Visit) -> Option<Finding> {
@@ -276,9 +263,7 @@ fn forbidden(
 /// Finds files that serve may not be allowed to read. The command line of serve decides that, and doctor
 /// doesn't know it here. `--run` finds out by asking serve.
 pub(super) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
-    let Check::Serve(serve) = &watch.check else {
-        return None;
-    };
+    let serve = served(watch)?;
     let options = &watch.own.as_ref()?.options;
     let folders = folders(std::iter::once(options));
     if visit.run || folders.is_empty() || visit.serving.of(serve).is_some() {
@@ -308,8 +293,7 @@ pub(super) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
 
 pub(super) fn up_before_the_first_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let known = visit.haproxy.version.is_some() && visit.haproxy.at_least(3, 1);
-    let is_served = matches!(watch.check, Check::Serve(_));
-    if !known || !is_served || watch.server.settings.has("init-state") {
+    if !known || served(watch).is_none() || watch.server.settings.has("init-state") {
         return None;
     }
     let what = "after HAProxy starts, this server is UP until its first check is done";

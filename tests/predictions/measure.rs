@@ -37,6 +37,8 @@ pub struct Figures {
     pub found: Vec<Found>,
     /// For each kind of trap, how many there were and how many doctor reported as a problem.
     pub traps: BTreeMap<Trap, (usize, usize)>,
+    /// The traps that doctor reports with an exit code other than 2: what reports each.
+    pub noted: Vec<String>,
     /// The number of fixes that were applied.
     pub fixes: usize,
     /// The details of each configuration, if there are few.
@@ -107,6 +109,7 @@ pub fn measure(world: &World, version: &Version, seed: u64, numbers: Range<u64>)
         time: Duration::ZERO,
         found: Vec::new(),
         traps: BTreeMap::new(),
+        noted: Vec::new(),
         fixes: 0,
         details: Vec::new(),
     };
@@ -158,6 +161,17 @@ impl Figures {
             let (all, told) = self.traps.entry(trap).or_default();
             *all += 1;
             *told += usize::from(said.code == 2);
+            if said.code != 2 {
+                let findings = said
+                    .findings
+                    .iter()
+                    .filter(|found| explains(case, found, trap));
+                let ids: Vec<&str> = findings.map(|found| found.id.as_str()).collect();
+                self.noted.push(format!(
+                    "case {}: {trap:?}, {:?} at {:?}, {:?}: exit code {}, {ids:?}",
+                    case.number, case.kind, case.peer, case.tags, said.code
+                ));
+            }
         }
     }
 
@@ -283,7 +297,10 @@ impl Figures {
         }
         let mut groups: Vec<(String, Vec<&Found>)> = groups.into_iter().collect();
         groups.sort_by_key(|(_, found)| std::cmp::Reverse(found.len()));
-        let mut text = String::new();
+        let mut text = match self.noted.is_empty() {
+            true => String::new(),
+            false => format!("Traps without exit code 2:\n{}\n\n", self.noted.join("\n")),
+        };
         for (name, found) in groups {
             _ = writeln!(text, "### {} x {name}\n", found.len());
             let mut tags = BTreeMap::<&str, usize>::new();

@@ -36,16 +36,17 @@ pub fn mended(text: &Text, finding: &Finding) -> Option<Text> {
         write = write.split(alternative).next()?;
     }
     // Only the operator knows if a condition holds.
-    if has_placeholder(write) || write.starts_with("if ") || write.contains(" if the ") {
+    if has_placeholder(write) || write.starts_with("if ") || write.contains(" if ") {
         return None;
     }
+    let (text, about) = (text.clone(), finding.about.as_slice());
     write
         .split("; and ")
-        .try_fold(text.clone(), |text, part| step(&text, part))
+        .try_fold(text, |text, part| step(&text, part, about))
 }
 
-/// Applies one step of a fix.
-fn step(text: &Text, write: &str) -> Option<Text> {
+/// Applies one step of a fix to the servers that the finding is about.
+fn step(text: &Text, write: &str, about: &[String]) -> Option<Text> {
     let mut mended = text.clone();
     let is_word = |start: &&str| write.starts_with(*start);
     if let Some(line) = write.split("section global: ").nth(1) {
@@ -61,7 +62,7 @@ fn step(text: &Text, write: &str) -> Option<Text> {
             .sections
             .replace("-check connect", "-check connect default");
     } else if write.starts_with("add `check`") {
-        mended.sections = with_words(text, &["check"]);
+        mended.sections = with_words(text, &["check"], about);
     } else if let Some(word) = write.strip_prefix("remove ") {
         let word = word
             .split(" from the server line")
@@ -70,12 +71,12 @@ fn step(text: &Text, write: &str) -> Option<Text> {
         mended.sections = without_word(text, word)?;
     } else if let Some(words) = before(write, &OF_SERVER_LINE) {
         let words = words.trim_start_matches("add ").trim_matches('`');
-        mended.sections = with_words(text, &split(words)?);
+        mended.sections = with_words(text, &split(words)?, about);
     } else if ["check-", "ssl ", "sni ", "verify ", "send-proxy", "crt "]
         .iter()
         .any(is_word)
     {
-        mended.sections = with_words(text, &split(write.split(" (").next()?)?);
+        mended.sections = with_words(text, &split(write.split(" (").next()?)?, about);
     } else if ["external-check command ", "http-check send-state"]
         .iter()
         .any(is_word)
@@ -150,8 +151,10 @@ fn split(words: &str) -> Option<Vec<&str>> {
     Some(found)
 }
 
-fn with_words(text: &Text, words: &[&str]) -> String {
-    let own = text.server_lines();
+fn with_words(text: &Text, words: &[&str], about: &[String]) -> String {
+    let lines: Vec<&str> = text.sections.lines().collect();
+    let mut own = text.server_lines();
+    own.retain(|index| is_about(lines[*index], &text.prefix, about));
     let lines = text
         .sections
         .lines()
@@ -166,6 +169,17 @@ fn with_words(text: &Text, words: &[&str]) -> String {
             false => format!("{line}\n"),
         });
     lines.collect()
+}
+
+/// True if a finding about these backends and servers is about the server of this line.
+fn is_about(line: &str, backend: &str, about: &[String]) -> bool {
+    let name = line.split_whitespace().nth(1).unwrap_or_default();
+    let is_server = |about: &String| match about.split_once('/') {
+        // A `server-template` numbers its servers.
+        Some((of, server)) => of == backend && server.starts_with(name),
+        None => true,
+    };
+    about.is_empty() || about.iter().any(is_server)
 }
 
 /// Returns the sections without this word of the server line, wherever it stands.
