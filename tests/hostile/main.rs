@@ -4,6 +4,7 @@
 
 mod clock;
 mod deadline;
+mod frozen;
 mod hanging;
 mod json;
 mod memory;

@@ -2,13 +2,16 @@
 //! stops when it is asked to.
 
 use std::io::Write;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use crate::scene::{Answer, Serve, head};
+use crate::support::freezer::Freezer;
 use crate::support::held::HeldFile;
 use crate::support::pki::Ca;
 use crate::support::stage::Stage;
-use crate::support::{NAME, peer, wait_for};
+use crate::support::{NAME, PATIENCE, peer, wait_for};
 
 /// How late a machine that runs other tests may be.
 const LATE: Duration = Duration::from_secs(5);
@@ -146,4 +149,36 @@ fn slow_regular_expressions_leave_time_for_other_checks_and_end_with_their_own()
     let before = ticks();
     std::thread::sleep(Duration::from_secs(1));
     assert!(ticks() - before <= 10, "something still matches");
+}
+
+/// serve is frozen (`docker pause`) while a server responds, and continues after the deadline of
+/// the check.
+#[test]
+fn a_frozen_serve_reports_nothing_up_late_and_works_again() {
+    let stage = Stage::new();
+    let (tell_asked, asked) = channel();
+    let (tell_frozen, frozen) = channel();
+    let frozen = Mutex::new(frozen);
+    let slow = peer::tls(&stage.leaf, move |stream| {
+        let _ = tell_asked.send(());
+        let _ = frozen.lock().expect("a lock").recv_timeout(PATIENCE);
+        let _ = stream.write_all(peer::OK.as_bytes());
+    });
+    let serve = Serve::start(&stage, &[]);
+    let freezer = Freezer::new(serve.pid());
+    let options = stage.options().replace("10s", "2s");
+    let began = Instant::now();
+    let mut stream = serve.connect();
+    stream
+        .write_all(head(slow, &options).as_bytes())
+        .expect("sent");
+    asked.recv_timeout(PATIENCE).expect("a request");
+    freezer.freeze();
+    tell_frozen.send(()).expect("the server waits");
+    std::thread::sleep(Duration::from_millis(2200).saturating_sub(began.elapsed()));
+    freezer.thaw();
+    Answer::read(stream).expect("72", "timed out");
+    serve
+        .ask(stage.nginx().port, &stage.options())
+        .expect("0", "status 200");
 }

@@ -7,6 +7,7 @@ pub mod check;
 pub mod cost;
 pub mod dice;
 pub mod folder;
+pub mod freezer;
 pub mod haproxy;
 pub mod held;
 pub mod json_page;
