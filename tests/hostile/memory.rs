@@ -1,10 +1,11 @@
-//! How little address space the release binary needs, and what happens with less.
+//! How little memory the release binary needs: address space for an ordinary check, and memory for
+//! large revocation lists.
 
 use std::io::Write;
 use std::process::ExitStatus;
 use std::process::Stdio;
 
-use crate::support::check::release_binary;
+use crate::support::check::{example, release_binary};
 use crate::support::stage::Stage;
 use crate::support::{peer, testing_page_says};
 
@@ -54,4 +55,44 @@ fn little_address_space_is_enough_and_less_gives_a_code() {
     let status = check(enough + 300, body);
     assert_eq!(status.code(), Some(1), "{status}");
     assert_eq!(check(enough + 32_000, body).code(), Some(75));
+}
+
+/// The memory that a check may need in addition to the size of its revocation list, in KiB. docs/costs.md states
+/// it.
+const BESIDE_THE_LIST: u64 = 4_000;
+
+/// The largest lists of public CAs have more than a million entries. A table of them would take ten
+/// times the memory of the file.
+#[test]
+#[allow(
+    clippy::print_stdout,
+    reason = "figures for whoever asks with --nocapture"
+)]
+fn a_check_needs_little_more_memory_than_its_revocation_list() {
+    let stage = Stage::new();
+    let [measure, binary] =
+        [example("measure"), release_binary()].map(|file| file.display().to_string());
+    let result = stage.folder.join("result");
+    for (entries, revoked, code) in [
+        (20_000, &[][..], "0"),
+        (20_000, &[&stage.leaf], "56"),
+        (1_300_000, &[], "0"),
+    ] {
+        let text = stage.ca.large_crl(entries, revoked);
+        let list = stage.folder.file("large.crl", &text);
+        let options = format!("--quiet --crl-file {list}");
+        let runner = [&measure, &result, "", &binary];
+        let mut check = stage.command(&runner, stage.nginx().port, &options);
+        check.status().expect("it runs");
+        let figures = std::fs::read_to_string(&result).expect("figures");
+        let figures: Vec<&str> = figures.split(' ').collect();
+        assert_eq!(figures[0], code, "{entries} entries");
+        let (size, cpu) = (text.len() as u64 / 1024, figures[3]);
+        let memory: u64 = figures[4].parse().expect("a number");
+        println!("{entries} entries, {size} KiB: {memory} KiB of memory, {cpu} µs of CPU");
+        assert!(memory <= size + BESIDE_THE_LIST, "{entries}: {memory} KiB");
+    }
+    let page = include_str!("../../docs/costs.md");
+    let most = format!("at most {} MB more than its file", BESIDE_THE_LIST / 1000);
+    assert!(page.contains(&most), "docs/costs.md lacks: {most}");
 }

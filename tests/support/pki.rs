@@ -97,11 +97,26 @@ impl Ca {
 
     /// Returns a revocation list with these certificates as PEM. It is valid for `days` days.
     pub fn crl(&self, revoked: &[&Leaf], days: i64) -> String {
+        let serials = revoked.iter().map(|leaf| leaf.serial.clone());
+        self.crl_of_serials(serials, days)
+    }
+
+    /// Returns a valid revocation list with `others` entries of other certificates before these.
+    pub fn large_crl(&self, others: u64, revoked: &[&Leaf]) -> String {
+        // 16 bytes, as public CAs use them. A leaf has 8 bytes.
+        let others = (0..others).map(|number| {
+            let random = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+            SerialNumber::from_slice(&[&[1; 8], &random[..]].concat())
+        });
+        let serials = revoked.iter().map(|leaf| leaf.serial.clone());
+        self.crl_of_serials(others.chain(serials), 30)
+    }
+
+    fn crl_of_serials(&self, serials: impl Iterator<Item = SerialNumber>, days: i64) -> String {
         let now = OffsetDateTime::now_utc();
-        let revoked_certs = revoked
-            .iter()
-            .map(|leaf| RevokedCertParams {
-                serial_number: leaf.serial.clone(),
+        let revoked_certs = serials
+            .map(|serial_number| RevokedCertParams {
+                serial_number,
                 revocation_time: now - Duration::days(3),
                 reason_code: None,
                 invalidity_date: None,
