@@ -3,14 +3,17 @@
 //! `make soak` runs the long form, with the release binary.
 
 use std::fs;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::scene::{Serve, haproxy_as};
+use crate::scene::{Answer, Serve, haproxy_as, head};
 use crate::support::check::BINARY;
 use crate::support::haproxy::{Haproxy, Server, installed};
+use crate::support::held::HeldFile;
 use crate::support::stage::Stage;
-use crate::support::{PATIENCE, wait_for};
+use crate::support::{NAME, PATIENCE, peer, wait_for};
 
 /// The resources that a process holds.
 #[derive(Debug)]
@@ -157,4 +160,80 @@ fn a_million_checks() {
     let (binary, checks) = long("SERVE_CHECKS", 1_000_000);
     let (before, after) = nothing_grows(&binary, checks);
     println!("{checks} checks: {before:?}, then {after:?}");
+}
+
+/// How long a healthy check may take next to a hostile server. docs/serve.md states it.
+const NEXT_TO_HOSTILE: Duration = Duration::from_millis(100);
+
+/// Each kind of hostile server is checked four times at once, all the time. Prints how long 300
+/// healthy checks take meanwhile.
+#[test]
+#[ignore = "needs a quiet machine: make soak"]
+#[allow(clippy::print_stdout)]
+fn healthy_checks_are_fast_next_to_a_hostile_server() {
+    let (binary, checks) = long("SERVE_HEALTHY", 300);
+    let stage = Stage::new();
+    let body = "status ok ".repeat(6_500);
+    let long_text = format!("HTTP/1.1 200 OK\r\nContent-Length: 65000\r\n\r\n{body}");
+    let endless = peer::tls(&stage.leaf, |stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        while stream.write_all(&[b'x'; 4096]).is_ok() {}
+    });
+    let drip = peer::tcp(|mut stream| peer::drip(&mut stream, b"\x16\x03\x03\x3f\xff"));
+    let held = HeldFile::new(&stage.folder, "held.pem", &stage.ca.pem);
+    let trust = &stage.trust;
+    for (kind, port, options) in [
+        ("no hostile server", 0, String::new()),
+        (
+            "a slow regular expression",
+            peer::answer(&stage.leaf, &long_text),
+            format!("{trust} --expect 'rstring status.*ok.*[0-9]'"),
+        ),
+        (
+            "an endless body",
+            endless,
+            format!("{trust} --max-body 1m --expect 'string nowhere'"),
+        ),
+        ("a handshake byte by byte", drip, trust.clone()),
+        ("no answer", peer::silent(), trust.clone()),
+        (
+            "a file that hangs",
+            peer::silent(),
+            format!("{trust} --ca-file {}", held.path),
+        ),
+    ] {
+        let serve = Serve::start_by(&binary, &stage, &[]);
+        let hostile = head(port, &format!("--sni {NAME} {options}"));
+        let healthy = head(stage.nginx().port, &stage.options());
+        serve.send(&healthy).expect("0", "status 200");
+        let done = AtomicBool::new(port == 0);
+        let mut times: Vec<Duration> = thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        let mut stream = serve.connect();
+                        stream.write_all(hostile.as_bytes()).expect("sent");
+                        assert_ne!(Answer::read(stream).code, "0", "{kind}");
+                    }
+                });
+            }
+            let times = (0..checks).map(|_| {
+                let began = Instant::now();
+                serve.send(&healthy).expect("0", "status 200");
+                let time = began.elapsed();
+                thread::sleep(Duration::from_millis(10));
+                time
+            });
+            let times = times.collect();
+            done.store(true, Ordering::Relaxed);
+            times
+        });
+        times.sort();
+        let (median, longest) = (times[checks / 2], times[checks - 1]);
+        println!("{kind:<26} median {median:>7.1?}, longest {longest:>7.1?}");
+        assert!(longest <= NEXT_TO_HOSTILE, "{kind}: {longest:?}");
+    }
+    let page = include_str!("../../docs/serve.md");
+    let limit = format!("within {} ms", NEXT_TO_HOSTILE.as_millis());
+    assert!(page.contains(&limit), "docs/serve.md lacks: {limit}");
 }

@@ -119,16 +119,14 @@ fn slow_regular_expressions_leave_time_for_other_checks_and_end_with_their_own()
         })
         .collect();
     std::thread::sleep(Duration::from_secs(2));
-    // On a quiet machine each check takes a few milliseconds.
-    for _ in 0..5 {
+    // A busy machine delays some checks. If the matches delayed them, they would delay all.
+    let times = (0..20).map(|_| {
         let began = Instant::now();
         serve.send(&healthy).expect("0", "status 200");
-        assert!(
-            began.elapsed() < Duration::from_secs(2),
-            "{:?}",
-            began.elapsed()
-        );
-    }
+        began.elapsed()
+    });
+    let shortest = times.min().expect("a time");
+    assert!(shortest < Duration::from_millis(100), "{shortest:?}");
     for stream in streams {
         let answer = Answer::read(stream);
         assert!(
