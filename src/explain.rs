@@ -190,6 +190,14 @@ mod tests {
     }
 
     #[test]
+    fn the_limits_of_serve_are_explained() {
+        let text = explain("3");
+        for part in ["--max-checks", "memory", "MemoryMax="] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
     fn what_is_not_a_code_is_refused_with_a_way_on() {
         for (word, part) in [
             ("127", "command not found"),

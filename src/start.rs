@@ -2,10 +2,8 @@
 //!
 //! A daemonised HAProxy closes file descriptors 0 to 2 before it runs a check, and its chroot often
 //! has no `/dev/null`. The first socket would then become descriptor 2, and an error line would go
-//! to
-//! the backend. Rust's standard library prevents that by aborting at its start. [`prepare`] fills
-//! the
-//! descriptors instead.
+//! to the backend. Rust's standard library prevents that by aborting at its start. [`prepare`]
+//! fills the descriptors instead.
 //!
 //! A check normally ends by itself at its deadline. Some checks never look at the clock: a library
 //! loops, a file system doesn't answer, or the process was stopped. A kernel timer ends those a
@@ -115,8 +113,8 @@ fn occupy_standard_descriptors() {
 /// the documented exit code for a bug. HAProxy would report death by a signal as code 4294967295.
 fn exit_on_abort() {
     extern "C" fn exit(_signal: libc::c_int) {
-        const WHY: &[u8] = b"sni-check: ended by a bug, or out of memory \
-            (raise ulimit -v or MemoryMax=); limit of sni-check\n";
+        const WHY: &[u8] = b"sni-check: out of memory (raise ulimit -v or MemoryMax=), \
+            or stopped by a bug; limit of sni-check\n";
         write_until(stderr(), WHY, Deadline::new(Instant::now(), LAST_WRITE));
         // SAFETY: _exit is async-signal-safe.
         unsafe { libc::_exit(i32::from(Code::Internal.number())) }

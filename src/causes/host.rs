@@ -41,6 +41,15 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
+        id: "serve-memory",
+        shows_as: &[at(Code::AtLimit, 3)],
+        place: Place::Host,
+        what: "The memory of sni-check serve is used up: by the files, options and bodies of its checks (12 MiB in all), or because the system gives it no memory for another thread.",
+        confirm: "The reason says `all memory for files, options and bodies is in use`. Otherwise look at ulimit -v, MemoryMax= and TasksMax= of its unit.",
+        change: "Name fewer or smaller CA files and lists in the requests; a file that serve's own command line names doesn't count. Or raise the limit of the unit.",
+        ..Cause::BASE
+    },
+    Cause {
         id: "command-missing",
         shows_as: &[word("255", 1)],
         place: Place::Host,

@@ -53,6 +53,8 @@ struct State {
     threads: usize,
     /// Threads without a connection.
     idle: usize,
+    /// True if the system refused the last thread, for lack of memory or by a limit.
+    no_more_threads: bool,
 }
 
 impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
@@ -103,11 +105,14 @@ impl<F: Fn(Connection) + Send + Sync + 'static> Threads<F> {
             return Ok(());
         }
         state.threads += 1;
-        let Err(error) = self.spawn(Shared::run) else {
+        let spawned = self.spawn(Shared::run);
+        state.no_more_threads = spawned.is_err();
+        let Err(error) = spawned else {
             return Ok(());
         };
         state.threads -= 1;
         if state.threads > 0 {
+            self.shared.waits.notify_one();
             return Ok(());
         }
         state.waiting.pop_back();
@@ -165,7 +170,8 @@ impl<F: Fn(Connection)> Shared<F> {
                 state = wait(&self.waits, state);
                 continue;
             };
-            let full = state.threads >= self.limit && state.idle == 0;
+            let most = state.threads >= self.limit || state.no_more_threads;
+            let full = most && state.idle == 0;
             let age = front.accepted.elapsed();
             // A thread that is starting may be about to serve some of the waiting connections.
             if !full || (age < PATIENCE && state.open <= 2 * self.limit) {

@@ -337,7 +337,10 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     let hostile = Regex::new("status.*ok.*[0-9]", false).expect("a pattern");
-                    assert_eq!(hostile.is_match(&body, deadline), Err(GivenUp::Time));
+                    // A fast machine reaches the limit of tries first.
+                    let ended = hostile.is_match(&body, deadline);
+                    let given_up = matches!(ended, Err(GivenUp::Time | GivenUp::Matches));
+                    assert!(given_up, "{ended:?}");
                 });
             }
             std::thread::sleep(Duration::from_millis(200));
