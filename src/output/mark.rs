@@ -43,19 +43,27 @@ pub fn paint(text: String, choice: Color) -> String {
     if colored(choice) { color(&text) } else { text }
 }
 
-/// Colours the verdict and the marks at the beginnings of lines.
+/// Colours the verdict and the marks at the beginnings of lines, and whole lines of haproxy.cfg to
+/// remove or to add.
 fn color(text: &str) -> String {
-    const PAINT: [(&str, &str); 7] = [
+    const PAINT: [(&str, &str); 9] = [
         ("UP", "1;32"),
         ("DOWN", "1;31"),
         ("  why", "1"),
+        ("  cause", "1"),
         ("  do", "1"),
+        ("  change", "1"),
         ("  ok", "32"),
         ("  note", "33"),
         ("  problem", "31"),
     ];
     let mut colored = String::with_capacity(text.len() * 2);
     for line in text.lines() {
+        let changed = [("-  ", "31"), ("+  ", "32")];
+        if let Some((_, paint)) = changed.iter().find(|(sign, _)| line.starts_with(sign)) {
+            _ = writeln!(colored, "\x1b[{paint}m{line}\x1b[0m");
+            continue;
+        }
         let paint = PAINT.iter().find_map(|(word, paint)| {
             let rest = line.strip_prefix(word)?;
             rest.starts_with(' ')

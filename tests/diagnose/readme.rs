@@ -66,7 +66,7 @@ fn report(ca: &Ca, port: u16) -> String {
 }
 
 /// HAProxy's version, as the report writes it.
-fn version() -> String {
+pub fn version() -> String {
     let output = program("haproxy").arg("-v").output().expect("haproxy");
     let text = stdout(&output);
     let mut words = text.split_whitespace();

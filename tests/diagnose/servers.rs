@@ -4,12 +4,14 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::readme::version;
 use crate::support::NAME;
 use crate::support::check::{BINARY, run_by_hand, stderr, stdout};
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
-use crate::support::wait_for;
+use crate::support::svg::picture;
+use crate::support::{program, wait_for};
 
 /// Returns a configuration for nginx's port. That nginx accepts only clients that send SNI.
 fn config(stage: &Stage, backends: &str) -> String {
@@ -76,36 +78,41 @@ fn patched(config: &str, server: &Value) {
     fs::write(config, lines.join("\n") + "\n").expect("written");
 }
 
-/// Asserts that the README shows this screen, with the addresses and file names that the
-/// documentation uses.
-fn is_in_the_readme(text: &str, stage: &Stage, config: &str) {
-    let page = include_str!("../../README.md");
-    let (_, screen) = page
-        .split_once("$ sudo sni-check diagnose\n")
-        .expect("a screen");
-    let (screen, _) = screen.split_once("\n```").expect("its end");
-    let address = format!("127.0.0.1:{}", stage.nginx().port);
-    let text = text.replace(config, "/etc/haproxy/haproxy.cfg");
+/// The README opens with this picture.
+const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/diagnose.svg");
+
+/// Asserts that the README's picture shows what diagnose prints about this configuration. diagnose
+/// sees the stage's folder as /etc/haproxy, so that the lines break as they do for an operator.
+fn is_the_picture_of_the_readme(stage: &Stage, config: &str) {
+    let text = fs::read_to_string(config).expect("the configuration");
     let text = text.replace(&stage.ca_file, "/etc/haproxy/company.pem");
-    let text = text.replace(&address, "203.0.113.7:443");
-    // HAProxy may add what the system said last.
+    fs::create_dir(stage.folder.join("seen")).expect("a folder");
+    stage.folder.file("seen/haproxy.cfg", &text);
+    stage.folder.file("seen/company.pem", &stage.ca.pem);
+    let script = "mount --bind \"$1\" /etc/haproxy && exec \"$2\" diagnose --color always -f \
+                  /etc/haproxy/haproxy.cfg";
+    let output = program("unshare")
+        .args(["-m", "/bin/sh", "-c", script, "sh"])
+        .args([&stage.folder.join("seen"), BINARY])
+        .output()
+        .expect("unshare runs");
+    let screen = format!("$ sudo sni-check diagnose\n{}", stdout(&output));
+    let address = format!("127.0.0.1:{}", stage.nginx().port);
+    let screen = screen.replace(&address, "203.0.113.7:443");
+    // HAProxy may add what the system said last. The installed release doesn't matter here.
     let errno = ["Connection reset by peer", "Broken pipe", "Success"];
-    let text = errno.iter().fold(text, |text, errno| {
-        text.replace(&format!(" ({errno}))"), ")")
+    let screen = errno.iter().fold(screen, |screen, errno| {
+        screen.replace(&format!(" ({errno}))"), ")")
     });
-    // Line breaks depend on the length of a path. The installed version of HAProxy doesn't matter
-    // here.
-    let words = |text: &str| {
-        let words = text
-            .split_whitespace()
-            .map(str::to_owned)
-            .collect::<Vec<_>>();
-        let version = |at: usize| at > 0 && words[at - 1] == "HAProxy" && words[at].contains('.');
-        let shown = words.iter().enumerate();
-        let shown = shown.map(|(at, word)| if version(at) { "VERSION" } else { word });
-        shown.collect::<Vec<_>>().join(" ")
-    };
-    assert_eq!(words(screen), words(&text));
+    let screen = screen.replace(&version(), "2.6.12");
+    let title =
+        "sni-check diagnose shows why a server is DOWN, and the line of haproxy.cfg to change";
+    let picture = picture(title, &screen);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(PICTURE, &picture).expect("the picture");
+    }
+    let old = fs::read_to_string(PICTURE).expect("the picture");
+    assert_eq!(old, picture, "UPDATE=1 cargo test --test diagnose picture");
 }
 
 #[test]
@@ -140,7 +147,6 @@ fn one_call_explains_every_down_server_and_names_the_line_to_change() {
         !text.contains("shop/web2") && text.lines().count() <= 32,
         "{text}"
     );
-    is_in_the_readme(&text, &stage, &config);
     let report = object(&["-f", &config], 65);
     let server = &report["servers"][0];
     assert_eq!((&report["down"], &report["up"]), (&1.into(), &1.into()));
@@ -154,6 +160,19 @@ fn one_call_explains_every_down_server_and_names_the_line_to_change() {
     assert!(haproxy.server("shop", "web1").is_some());
     let report = object(&["-f", &config], 0);
     assert_eq!(report["down"], 0);
+}
+
+/// `UPDATE=1 cargo test --test diagnose picture` draws it again.
+#[test]
+fn the_picture_of_the_readme_is_real() {
+    let stage = Stage::new();
+    let config = config(&stage, SHOP);
+    let haproxy = running(&config, ("shop", "web1"), "DOWN");
+    wait_for("web2 to be checked", || {
+        let found = haproxy.server("shop", "web2")?;
+        (found.check_status == "L7OK").then_some(())
+    });
+    is_the_picture_of_the_readme(&stage, &config);
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub mod nginx;
 pub mod peer;
 pub mod pki;
 pub mod stage;
+pub mod svg;
 
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command};
