@@ -18,6 +18,7 @@ mod global;
 mod jail;
 mod names;
 mod object;
+mod observe;
 mod options;
 mod outcome;
 mod own_check;
@@ -57,6 +58,7 @@ pub(crate) use self::as_haproxy::{INNER_COMMAND, become_check};
 use self::finding::Finding;
 use self::jail::Jail;
 pub use self::options::DoctorOptions;
+use self::outcome::Ran;
 use self::report::{Report, fold, sorted};
 use self::serving::Serving;
 use self::sources::Sources;
@@ -145,6 +147,7 @@ fn examine(options: &DoctorOptions) -> Result<Report> {
 fn report(options: &DoctorOptions, visit: &Visit, read: Read) -> Report {
     let says = visit.says();
     let runs = options.run.then(|| run::all(visit));
+    let ran = runs.as_ref().map_or(&[][..], |runs| &runs.checks);
     let count = |kind: fn(&Check) -> bool| {
         let active = visit.active();
         active.filter(|watch| kind(&watch.check)).count()
@@ -154,7 +157,7 @@ fn report(options: &DoctorOptions, visit: &Visit, read: Read) -> Report {
     Report {
         checks: count(|check| matches!(check, Check::External(_))),
         served: count(|check| matches!(check, Check::Serve(_))),
-        findings: findings(visit, &options.ignore, &says),
+        findings: findings(visit, &options.ignore, &says, ran),
         servers: visit.watches.iter().map(name).collect(),
         files: read.sources.files,
         found_by: read.sources.found_by,
@@ -190,11 +193,24 @@ fn refuse(options: &DoctorOptions) -> Result<()> {
     }
 }
 
-/// Returns everything that the rules find, merged and sorted.
-fn findings(visit: &Visit, ignored: &[String], says: &[String]) -> Vec<Finding> {
-    let found = rules::findings(visit).into_iter();
+/// Returns everything that the rules find and that the runs show, merged and sorted.
+fn findings(visit: &Visit, ignored: &[String], says: &[String], ran: &[Ran]) -> Vec<Finding> {
+    let mut found = rules::findings(visit);
+    observe::confirm(&mut found, visit, ran);
+    let lack_socket = backends_of(&found, "serve-socket");
+    let accept_all = backends_of(&found, "serve-expect");
+    let found = found.into_iter();
     let found = found.filter(|found| !ignored.iter().any(|id| id == found.id));
     let found = found.map(|mut found| {
+        let is_in = |backends: &[String]| backends.iter().any(|backend| found.is_within(backend));
+        if found.shows.starts_with("L7STS with code 2") && is_in(&lack_socket) {
+            // Until then every check is SOCKERR, which another finding reports.
+            found.shows += ", once sni-check serve answers";
+        } else if found.effect.is_of_check() && is_in(&accept_all) {
+            // Until then no check is DOWN, which another finding reports.
+            found.mark = Mark::Note;
+            found.shows += ", once http-check expect tells a failed check apart";
+        }
         if !visit.can_fork() && found.shows.starts_with("PROCERR") {
             // Until then every check is SOCKERR, which another finding reports.
             found.shows += ", once insecure-fork-wanted is set";
@@ -205,6 +221,13 @@ fn findings(visit: &Visit, ignored: &[String], says: &[String]) -> Vec<Finding> 
     let mut found = sorted(found.collect());
     fold(&mut found, says);
     found
+}
+
+/// Returns the backends that problems with this id are about.
+fn backends_of(found: &[Finding], id: &str) -> Vec<String> {
+    let is_one = |found: &&Finding| found.id == id && found.mark == Mark::Problem;
+    let found = found.iter().filter(is_one);
+    found.flat_map(|found| found.about.clone()).collect()
 }
 
 /// Returns a restriction for a problem whose line uses variables that are not set here: HAProxy may

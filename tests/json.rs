@@ -117,11 +117,14 @@ fn doctor(stage: &Stage, text: &str, more: &[&str]) -> Output {
 #[test]
 fn doctors_object() {
     let stage = Stage::new();
-    let server = format!("127.0.0.1:{} check", dead_port());
+    let server = format!(
+        "127.0.0.1:{} check ssl verify none sni str(a.example)",
+        dead_port()
+    );
     let config = |options: &str, server: &str| {
         format!(
             "global\n external-check\n insecure-fork-wanted\n\
-             listen b\n bind 127.0.0.1:1\n mode tcp\n timeout connect 5s\n timeout client 5s\n \
+             listen b\n bind 127.0.0.1:1\n mode http\n timeout connect 5s\n timeout client 5s\n \
              timeout server 5s\n option external-check\n external-check command ROOT/sni-check\n \
              external-check path \"{options}\"\n server s {server}\n"
         )

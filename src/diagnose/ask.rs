@@ -232,6 +232,7 @@ fn questions(
         let question = Question {
             about: About::Row(number),
             lines: kind.question.clone()?,
+            is_checked: true,
             visit: None,
         };
         Some((None, question))
@@ -243,6 +244,7 @@ fn questions(
         let question = Question {
             about: About::Lines(block.kind, block.way),
             lines: lines_of(&setup.by(block.way), block.kind, socket),
+            is_checked: true,
             visit: visit(asked, facts),
         };
         (setup.buffer(), question)
@@ -273,6 +275,7 @@ fn about_changes(
             let question = Question {
                 about: About::Change(number, *way),
                 lines: lines::builtin(&setup.by(*way)),
+                is_checked: true,
                 visit: visit(asked, facts),
             };
             (setup.buffer(), question)

@@ -178,6 +178,7 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
                 questions.push(Question {
                     about: candidates.len(),
                     lines,
+                    is_checked: true,
                     visit: visitor(subject.surveyed, search),
                 });
             }

@@ -3,8 +3,11 @@
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use crate::code::Code;
+use crate::deadline::Deadline;
+use crate::options::expect::{Answer, Expectation, Field};
 use crate::serve::request::{OPTIONS, STATE};
 
 use crate::haproxy::config::serve::ServeCheck;
@@ -12,6 +15,7 @@ use crate::haproxy::config::server_line::Server;
 
 use super::jail::{Jail, Need};
 use super::outcome::Outcome;
+use super::own_check;
 use super::visit::Watch;
 
 /// The longest answer that doctor reads, in bytes.
@@ -20,10 +24,11 @@ const MAX_ANSWER: u64 = 8 << 10;
 /// Asks serve about a server. Returns what HAProxy would show, what that means, and serve's reason.
 pub(super) fn one(check: &ServeCheck, watch: &Watch, jail: &Jail) -> (Outcome, String, String) {
     match ask(check, watch.server, jail) {
-        Ok((code, reason)) => {
+        Ok(Answered { code, up, reason }) => {
             let meaning = Code::from_number(code).map_or("not a code of sni-check", Code::meaning);
             let outcome = Outcome::Served {
                 code,
+                up,
                 shown: shows_code(check),
             };
             (outcome, meaning.to_owned(), reason)
@@ -74,7 +79,38 @@ fn unanswered(check: &ServeCheck, watch: &Watch, error: &io::Error) -> (Outcome,
     }
 }
 
-fn ask(check: &ServeCheck, server: &Server, jail: &Jail) -> io::Result<(u8, String)> {
+/// The answer of serve.
+struct Answered {
+    code: u8,
+    /// HAProxy's rules accept the answer.
+    up: bool,
+    reason: String,
+}
+
+/// Returns true if HAProxy's rules accept an answer.
+fn is_accepted(check: &ServeCheck, code: u8, text: &str, longest: Duration) -> bool {
+    let expectations = own_check::expectations(check.backend);
+    let lines = text.lines().skip(1).map_while(|line| line.split_once(": "));
+    let fields = lines.map(|(name, value)| (name.into(), value.into()));
+    let fields: Vec<Field> = fields.collect();
+    let answer = Answer {
+        status: text.split(' ').nth(1).unwrap_or_default(),
+        fields: &fields,
+        body: b"",
+    };
+    let deadline = Deadline::new(Instant::now(), longest);
+    let holds = |expectation: &Option<Expectation>| match expectation {
+        Some(expectation) => expectation.holds(answer, deadline).unwrap_or(false),
+        // sni-check doesn't understand the rule. It is most likely meant well.
+        None => code == 0,
+    };
+    match expectations.is_empty() {
+        true => code == 0,
+        false => expectations.iter().all(holds),
+    }
+}
+
+fn ask(check: &ServeCheck, server: &Server, jail: &Jail) -> io::Result<Answered> {
     let longest = check.limit(server);
     let request = request(check, server);
     let answer = match (check.socket(), &check.connect) {
@@ -108,7 +144,11 @@ fn ask(check: &ServeCheck, server: &Server, jail: &Jail) -> io::Result<(u8, Stri
     let code = code.ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidData, "another program answers there")
     })?;
-    Ok((code, field("X-Check-Reason").unwrap_or_default()))
+    Ok(Answered {
+        code,
+        up: is_accepted(check, code, &answer, longest),
+        reason: field("X-Check-Reason").unwrap_or_default(),
+    })
 }
 
 fn exchange(mut stream: impl Read + Write, request: &str) -> io::Result<String> {

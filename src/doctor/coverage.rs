@@ -1,6 +1,10 @@
 //! Rules about which check a backend has, and which of its servers that check judges.
 
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
 use crate::haproxy::call::own_command;
+use crate::haproxy::config::backend_lines::text_of;
 use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::place::{At, Place};
 use crate::haproxy::config::proxy::Backend;
@@ -24,11 +28,6 @@ pub(super) fn no_command(_: &Visit, backend: &Backend) -> Vec<Finding> {
     ]
 }
 
-/// Returns true if a line is in the backend itself, not in its defaults.
-fn is_within(backend: &Backend, place: &Place) -> bool {
-    place.file == backend.place.file && place.line > backend.place.line
-}
-
 /// Finds lines of a check that the backend doesn't use: an external check, or http-check rules, without
 /// the `option` that they need.
 pub(super) fn no_option(visit: &Visit, backend: &Backend) -> Vec<Finding> {
@@ -37,7 +36,7 @@ pub(super) fn no_option(visit: &Visit, backend: &Backend) -> Vec<Finding> {
         return Vec::new();
     }
     if let (Some(external), Some(check)) = (&set.replaced, &set.check)
-        && is_within(backend, external)
+        && backend.has_line(external)
     {
         let what = format!(
             "`option {}` replaces `option external-check` of {external}",
@@ -49,7 +48,7 @@ pub(super) fn no_option(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     // Lines in defaults are meant for the backends that have the option.
     let own = own
         .map(|setting| &setting.place)
-        .filter(|place| is_within(backend, place));
+        .filter(|place| backend.has_line(place));
     let kind = set.check.as_ref();
     let rules = set.rules.http.lines.first().filter(|_| kind.is_none());
     let (place, what, option) = match (own, rules) {
@@ -98,7 +97,7 @@ pub(super) fn replaced(_: &Visit, backend: &Backend) -> Vec<Finding> {
     let (Some(external), Some(check)) = (&set.replaced, &set.check) else {
         return Vec::new();
     };
-    if is_within(backend, external) || set.command.is_none() {
+    if backend.has_line(external) || set.command.is_none() {
         return Vec::new();
     }
     let what = format!(
@@ -171,7 +170,7 @@ fn shares_with_others(visit: &Visit, backend: &Backend) -> bool {
     if own
         .into_iter()
         .flatten()
-        .any(|place| is_within(backend, place))
+        .any(|place| backend.has_line(place))
     {
         return false;
     }
@@ -266,8 +265,15 @@ pub(super) fn agent_alone(visit: &Visit, watch: &Watch) -> Option<Finding> {
         return None;
     }
     let what = "`agent-check` without `check`: only the agent judges this server";
+    let finding = match agent(watch).filter(|agent| visit.run && !accepts(agent)) {
+        Some((host, port)) => Finding::problem(
+            Effect::Unchecked,
+            format!("{what}, and no agent answers at {host}:{port}"),
+        ),
+        None => Finding::note(Effect::Unchecked, what),
+    };
     Some(
-        Finding::note(Effect::Unchecked, what)
+        finding
             .at(&watch.server.place)
             .shows(
                 "while the agent does not answer, the server keeps its last state; after a reload \
@@ -279,6 +285,25 @@ pub(super) fn agent_alone(visit: &Visit, watch: &Watch) -> Option<Finding> {
                 "add `check` to the server line as well",
             )),
     )
+}
+
+/// Returns the address and port of the server's agent.
+fn agent(watch: &Watch) -> Option<(String, u16)> {
+    let set = &watch.server.settings;
+    let port = set.get("agent-port")?.value.parse().ok()?;
+    let host = match set.get("agent-addr") {
+        Some(address) => address.value.clone(),
+        None => watch.server.address().0,
+    };
+    Some((host, port))
+}
+
+/// Returns true if something accepts connections at this address.
+fn accepts((host, port): &(String, u16)) -> bool {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let addresses = (host.as_str(), *port).to_socket_addrs();
+    let mut addresses = addresses.into_iter().flatten();
+    addresses.any(|address| TcpStream::connect_timeout(&address, PATIENCE).is_ok())
 }
 
 /// Finds a server that follows the check of a server with a different address.
@@ -310,13 +335,13 @@ pub(super) fn unused_rule(_: &Visit, backend: &Backend) -> Vec<Finding> {
     }
     let rules = &backend.settings.rules;
     let lines = rules.http.lines.iter().chain(&rules.tcp.lines);
-    let own = lines.filter(|line| is_within(backend, &line.place));
+    let own = lines.filter(|line| backend.has_line(&line.place));
     let finding =
         |line: &At<Vec<String>>| {
             let text = line.value.join(" ");
             let what = format!("with option external-check HAProxy ignores `{text}`");
             let write = match text.strip_prefix("http-check expect ") {
-                Some(expectation) => format!("--expect {}", quoted(expectation)),
+                Some(expectation) => format!("--expect {}", quoted(expectation, backend)),
                 None => "--method, --uri, --header, --body and --expect".to_owned(),
             };
             Finding::note(Effect::Either, what)
@@ -331,9 +356,21 @@ pub(super) fn unused_rule(_: &Visit, backend: &Backend) -> Vec<Finding> {
     own.map(finding).collect()
 }
 
-/// Quotes a value for `external-check path`.
-fn quoted(value: &str) -> String {
-    shlex::try_quote(value).map_or_else(|_| "'…'".to_owned(), |value| value.into_owned())
+/// Quotes a value for `external-check path`, with other quotes than those around the options.
+fn quoted(value: &str, backend: &Backend) -> String {
+    let path = backend.settings.path.as_ref();
+    let line = path
+        .and_then(|path| text_of(&path.place))
+        .unwrap_or_default();
+    let is_in_single_quotes = line
+        .split_once(" path ")
+        .is_some_and(|(_, text)| text.trim_start().starts_with('\''));
+    match is_in_single_quotes && !value.contains(['"', '\\', '$']) {
+        true => format!("\"{value}\""),
+        false => {
+            shlex::try_quote(value).map_or_else(|_| "'…'".to_owned(), |value| value.into_owned())
+        }
+    }
 }
 
 /// Finds a server that a `healthcheck` section checks in place of the external check.

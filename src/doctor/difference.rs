@@ -474,13 +474,20 @@ pub(super) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
         Some(Sni::Name(name)) if misspelt(name).is_none() => name.as_str(),
         _ => "NAME",
     };
+    // An http-check line in the backend would replace all those of its defaults.
+    let of_defaults = rules.http.lines.first();
+    let of_defaults = of_defaults.filter(|line| !watch.backend.has_line(&line.place));
+    let place = match of_defaults {
+        Some(_) => "in defaults, with its other http-check lines",
+        None => "in the backend",
+    };
     let what = "HAProxy's own check sends no Host header, visitors' requests have one";
     Some(
         Finding::note(Effect::Down, what)
             .at(Check::option(watch.backend).unwrap_or(&watch.server.place))
             .shows(shows)
             .write(format!(
-                "in the backend, write http-check send meth GET uri / ver HTTP/1.1 hdr Host {name}"
+                "{place}, write http-check send meth GET uri / ver HTTP/1.1 hdr Host {name}"
             )),
     )
 }

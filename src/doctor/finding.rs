@@ -32,6 +32,11 @@ impl Effect {
             Effect::Hint => "none",
         }
     }
+
+    /// Returns true if the check judges the server wrongly.
+    pub(super) fn is_of_check(self) -> bool {
+        matches!(self, Effect::Down | Effect::Up | Effect::Either)
+    }
 }
 
 /// A finding, in the words of the report.
@@ -117,6 +122,12 @@ impl Finding {
     pub(super) fn paste(mut self, command: impl Into<String>) -> Finding {
         self.paste = command.into();
         self
+    }
+
+    /// Returns true if the finding is about this backend or its servers.
+    pub(super) fn is_within(&self, backend: &str) -> bool {
+        let mut about = self.about.iter();
+        about.any(|name| name.split('/').next() == Some(backend))
     }
 
     /// Returns what to do, with the shell command on the last line.

@@ -68,5 +68,10 @@ fn run(ran: &Ran) -> Value {
         "line": Some(&ran.said).filter(|line| !line.is_empty()),
         "diagnose": ran.diagnose,
         "milliseconds": milliseconds(ran.time),
+        "visitor": ran.visitor.as_ref().map(|visitor| json!({
+            "request": visitor.request,
+            "status": visitor.status,
+            "root": visitor.root,
+        })),
     })
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::finding::Effect;
+use super::visit::Watch;
 use crate::code::{Code, Layer};
 
 /// The checks that were run.
@@ -26,6 +28,40 @@ impl Runs {
     }
 }
 
+/// A visitor's request to a server, through HAProxy.
+#[derive(Clone, Debug)]
+pub(super) struct Visitor {
+    /// Method, path and Host.
+    pub request: String,
+    /// The status of the response; `None` if no response came.
+    pub status: Option<u16>,
+    /// The status for `/`, if the request is for a different page.
+    pub root: Option<u16>,
+}
+
+/// A check and a visitor's request that contradict each other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trap {
+    /// `Down` or `Up`.
+    pub effect: Effect,
+    /// False if the check has an expectation of its own, and may contradict visitors by intention.
+    pub is_certain: bool,
+}
+
+impl Visitor {
+    /// Returns `gets 200` or `gets no response`.
+    pub(super) fn gets(&self) -> String {
+        let status = match self.status {
+            Some(status) => format!("gets {status}"),
+            None => "gets no response".to_owned(),
+        };
+        match self.root {
+            Some(root) if self.root != self.status => format!("{status}, and GET / {root}"),
+            _ => status,
+        }
+    }
+}
+
 /// A check that was run.
 #[derive(Debug)]
 pub(super) struct Ran {
@@ -38,6 +74,32 @@ pub(super) struct Ran {
     /// The command that finds out why the check failed.
     pub diagnose: Option<String>,
     pub time: Duration,
+    /// What a visitor gets from the server; `None` if doctor doesn't know what visitors send.
+    pub visitor: Option<Visitor>,
+    /// Set if the check and the visitor's request contradict each other.
+    pub trap: Option<Trap>,
+}
+
+impl Ran {
+    /// Returns a check of this server that couldn't be run.
+    pub(super) fn new(watch: &Watch, time: Duration) -> Ran {
+        Ran {
+            backend: watch.backend.name.clone(),
+            server: watch.server.name.clone(),
+            outcome: Outcome::NotRun,
+            meaning: String::new(),
+            said: String::new(),
+            diagnose: None,
+            time,
+            visitor: None,
+            trap: None,
+        }
+    }
+
+    /// Returns true if this is the check of this server.
+    pub(super) fn is_of(&self, watch: &Watch) -> bool {
+        self.backend == watch.backend.name && self.server == watch.server.name
+    }
 }
 
 /// The result of a check.
@@ -54,6 +116,8 @@ pub(super) enum Outcome {
     /// `sni-check serve` answered with this code.
     Served {
         code: u8,
+        /// HAProxy's rules accept the answer.
+        up: bool,
         /// A rule makes HAProxy show the code; otherwise it shows the status of the response.
         shown: bool,
     },
@@ -66,17 +130,47 @@ pub(super) enum Outcome {
     },
     /// Another program answers at that address.
     NotServe,
+    /// HAProxy made its own check.
+    Own {
+        up: bool,
+        status: &'static str,
+        code: Option<u32>,
+    },
     /// HAProxy can't start programs, because `insecure-fork-wanted` is missing.
     NoFork,
 }
 
+/// What HAProxy shows for a check of its own that failed, and the code of sni-check that is nearest.
+const OF_HAPROXY: [(&str, Code); 8] = [
+    ("SOCKERR", Code::Unreachable),
+    ("L4CON", Code::Unreachable),
+    ("L4TOUT", Code::ConnectTimeout),
+    ("L6RSP", Code::HandshakeRefused),
+    ("L6TOUT", Code::HandshakeTimeout),
+    ("L7STS", Code::Status),
+    ("L7TOUT", Code::ResponseTimeout),
+    ("L7RSP", Code::NotHttp),
+];
+
 impl Outcome {
+    /// Returns the outcome of HAProxy's own check.
+    pub(super) fn own(up: bool, status: &str, code: &str) -> Option<Outcome> {
+        let known = OF_HAPROXY.iter().map(|(known, _)| *known);
+        let mut known = known.chain(["L4OK", "L6OK", "L7OK", "L7OKC"]);
+        Some(Outcome::Own {
+            up,
+            status: known.find(|known| *known == status)?,
+            code: code.parse().ok(),
+        })
+    }
+
     /// Returns `check_status` in HAProxy's statistics.
     pub(super) fn status(self) -> &'static str {
         match self {
             Outcome::Code(0) => "PROCOK",
-            Outcome::Served { code: 0, .. } => "L7OK",
+            Outcome::Served { up: true, .. } => "L7OK",
             Outcome::Served { .. } => "L7STS",
+            Outcome::Own { status, .. } => status,
             Outcome::ServeLate => "L7TOUT",
             Outcome::Killed => "PROCTOUT",
             Outcome::NoFork | Outcome::NoServe { unix: true } => "SOCKERR",
@@ -92,9 +186,11 @@ impl Outcome {
             Outcome::Served {
                 code: 0,
                 shown: false,
+                ..
             } => Some(200),
             Outcome::Served { shown: false, .. } => Some(503),
             Outcome::Code(code) | Outcome::Served { code, .. } => Some(code.into()),
+            Outcome::Own { code, .. } => code,
             Outcome::NotRun => Some(255),
             Outcome::Signal(_) => Some(u32::MAX),
             _ => None,
@@ -103,7 +199,20 @@ impl Outcome {
 
     /// Returns true if the check reports a healthy server.
     pub(super) fn is_up(self) -> bool {
-        matches!(self, Outcome::Code(0) | Outcome::Served { code: 0, .. })
+        matches!(
+            self,
+            Outcome::Code(0) | Outcome::Served { up: true, .. } | Outcome::Own { up: true, .. }
+        )
+    }
+
+    /// Returns true if the check got a response and judged its content.
+    pub(super) fn judges_page(self) -> bool {
+        match self {
+            Outcome::Own { status, .. } => status == "L7STS",
+            _ => self
+                .own_code()
+                .is_some_and(|code| matches!(code, Code::Status | Code::Body | Code::Header)),
+        }
     }
 
     /// Returns true if diagnosing the server can explain the failure.
@@ -117,6 +226,10 @@ impl Outcome {
     pub(super) fn own_code(self) -> Option<Code> {
         match self {
             Outcome::Code(code) | Outcome::Served { code, .. } => Code::from_number(code),
+            Outcome::Own { up: true, .. } => Some(Code::Healthy),
+            Outcome::Own { status, .. } => OF_HAPROXY
+                .iter()
+                .find_map(|(known, code)| (*known == status).then_some(*code)),
             _ => None,
         }
     }

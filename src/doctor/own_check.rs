@@ -10,6 +10,7 @@ use crate::haproxy::config::proxy::{Backend, Global};
 use crate::haproxy::config::server_line::Server;
 use crate::haproxy::words::quote;
 use crate::options::Options;
+use crate::options::expect::Expectation;
 use crate::options::values::{Alpn, Time, TlsVersion, Verify};
 
 /// The longest time for a check. An operator waits for the diagnosis.
@@ -61,21 +62,25 @@ fn of_tls(options: &mut Options, tls: &Tls, global: &Global) {
     }
     if options.verify.is_none() {
         let ca = tls.ca_file.as_ref();
-        let ca = ca.map_or_else(|| "@system-ca".to_owned(), |at| below(&global.ca_base, at));
+        let ca = ca.map_or_else(
+            || "@system-ca".to_owned(),
+            |at| below(&global.ca_base, &at.value),
+        );
         options.ca_file = vec![ca];
         let lists = tls.crl_file.iter();
-        options.crl_file = lists.map(|at| below(&global.ca_base, at)).collect();
+        options.crl_file = lists.map(|at| below(&global.ca_base, &at.value)).collect();
     }
-    options.crt = tls.crt.as_ref().map(|at| below(&global.crt_base, at));
+    let crt = tls.crt.as_ref();
+    options.crt = crt.map(|at| below(&global.crt_base, &at.value));
 }
 
 /// Returns a file's path. HAProxy looks for a relative path in this folder (`ca-base`, `crt-base`).
-fn below(folder: &Option<At<String>>, file: &At<String>) -> String {
+pub(super) fn below(folder: &Option<At<String>>, file: &str) -> String {
     match folder {
-        Some(folder) if !file.value.starts_with(['/', '@']) => {
-            format!("{}/{}", folder.value.trim_end_matches('/'), file.value)
+        Some(folder) if !file.starts_with(['/', '@']) => {
+            format!("{}/{file}", folder.value.trim_end_matches('/'))
         }
-        _ => file.value.clone(),
+        _ => file.to_owned(),
     }
 }
 
@@ -87,13 +92,26 @@ fn of_server(options: &mut Options, server: &Server) {
     options.alpn = text("check-alpn").and_then(|alpn| alpn.parse::<Alpn>().ok());
 }
 
+/// Returns the method and the page of HAProxy's own check.
+pub(super) fn request(backend: &Backend) -> (String, Option<String>) {
+    let mut options = Options::default();
+    of_request(&mut options, backend);
+    (options.method.unwrap_or_default(), options.uri)
+}
+
 /// Sets the request of `option httpchk METHOD URI`, as changed by the `http-check send` lines.
 fn of_request(options: &mut Options, backend: &Backend) {
     let rules = &backend.settings.rules;
     let request = rules.request.as_deref().unwrap_or_default();
-    let mut words = request.split_whitespace();
-    options.method = Some(words.next().unwrap_or("OPTIONS").to_owned());
-    options.uri = words.next().map(str::to_owned);
+    let words: Vec<&str> = request.split_whitespace().collect();
+    // A single word is the URI.
+    let (method, uri) = match words.as_slice() {
+        [] => ("OPTIONS", None),
+        [uri] => ("OPTIONS", Some(uri)),
+        [method, uri, ..] => (*method, Some(uri)),
+    };
+    options.method = Some(method.to_owned());
+    options.uri = uri.map(|uri| (*uri).to_owned());
     for rule in rules.http.all("send") {
         let mut words = rule.value.iter().skip(2).map(String::as_str);
         while let Some(word) = words.next() {
@@ -111,9 +129,33 @@ fn of_request(options: &mut Options, backend: &Backend) {
             }
         }
     }
-    let expected = rules.http.all("expect").filter_map(|rule| {
-        let words = rule.value.iter().skip(2).map(quote);
-        words.collect::<Vec<_>>().join(" ").parse().ok()
+    options.expect = expectations(backend).into_iter().flatten().collect();
+}
+
+/// The words of `http-check expect` that choose what HAProxy shows. Each has a value.
+const OF_STATISTICS: [&str; 6] = [
+    "ok-status",
+    "error-status",
+    "tout-status",
+    "on-success",
+    "on-error",
+    "status-code",
+];
+
+/// Returns the expectations of the `http-check expect` lines, `None` for each line that sni-check doesn't
+/// understand.
+pub(super) fn expectations(backend: &Backend) -> Vec<Option<Expectation>> {
+    let rules = backend.settings.rules.http.all("expect");
+    let expectations = rules.map(|rule| {
+        let mut words = rule.value.iter().skip(2);
+        let mut kept = Vec::new();
+        while let Some(word) = words.next() {
+            match OF_STATISTICS.contains(&word.as_str()) {
+                true => _ = words.next(),
+                false => kept.push(quote(word)),
+            }
+        }
+        kept.join(" ").parse().ok()
     });
-    options.expect = expected.collect();
+    expectations.collect()
 }

@@ -167,12 +167,17 @@ fn print_runs(text: &mut String, runs: &Runs) {
         );
         // Wrapping would break the columns.
         _ = writeln!(text, "  {:<8} {columns}", mark.word());
-        if mark == Mark::Ok {
-            continue;
+        if mark != Mark::Ok {
+            paragraph(text, "           means  ", &ran.meaning);
+            if !ran.said.is_empty() {
+                paragraph(text, "           says   ", &printable(&ran.said));
+            }
         }
-        paragraph(text, "           means  ", &ran.meaning);
-        if !ran.said.is_empty() {
-            paragraph(text, "           says   ", &printable(&ran.said));
+        if let Some(visitor) = &ran.visitor
+            && (mark != Mark::Ok || ran.trap.is_some())
+        {
+            let visitor = format!("a visitor's {} {}", visitor.request, visitor.gets());
+            paragraph(text, "           while  ", &printable(&visitor));
         }
         if let Some(diagnose) = &ran.diagnose {
             command(text, "           next   ", &printable(diagnose));

@@ -2,6 +2,7 @@
 
 use super::certificates;
 use super::finding::Finding;
+use super::observe::SEEN;
 use super::rule::{Look, Rule};
 use super::visit::{Visit, Watch};
 use super::{command, coverage, descriptors, difference, fit, global, names, serve_rules};
@@ -155,9 +156,9 @@ pub(super) fn cause(id: &str) -> Option<&'static str> {
     causes.find_map(|(rule, cause)| (*rule == id).then_some(*cause))
 }
 
-/// Returns true if a rule has this name.
+/// Returns true if findings have this name.
 pub(super) fn has(id: &str) -> bool {
-    RULES.iter().any(|rule| rule.id == id)
+    RULES.iter().any(|rule| rule.id == id) || id == SEEN
 }
 
 #[cfg(test)]
@@ -176,8 +177,8 @@ mod tests {
     #[test]
     fn the_page_lists_every_rule() {
         let page = include_str!("../../docs/json.md");
-        for rule in RULES {
-            let row = format!("| `{}` |", rule.id);
+        for id in RULES.iter().map(|rule| rule.id).chain([super::SEEN]) {
+            let row = format!("| `{id}` |");
             assert!(page.contains(&row), "docs/json.md lacks {row}");
         }
     }

@@ -14,6 +14,8 @@ use crate::code::Code;
 use crate::haproxy::child::{Ended, signal};
 use crate::refusal::refusal;
 
+use crate::haproxy::ask::Answer;
+use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::external::ExternalCheck;
 
@@ -21,6 +23,7 @@ use super::as_haproxy;
 use super::asked;
 use super::by_hand;
 use super::jail::Jail;
+use super::observe;
 use super::outcome::{Outcome, Ran, Runs};
 use super::path_options::is_ours;
 use super::visit::{Visit, Watch};
@@ -97,14 +100,71 @@ pub(super) fn all(visit: &Visit) -> Runs {
         }));
     }
     let exact = is_exact(visit.jail);
+    let refusal = with_haproxy(visit, &mut done).err();
     let checks = jobs.iter().filter_map(|watch| match &watch.check {
         Check::External(check) => Some(check),
         _ => None,
     });
+    let mut limits = limits(&checks.collect::<Vec<_>>(), exact, &unresolved);
+    limits.extend(refusal.map(|why| {
+        format!("HAProxy wasn't asked about its own checks and about visitors: {why}.")
+    }));
     Runs {
         exact,
-        limits: limits(&checks.collect::<Vec<_>>(), exact, &unresolved),
+        limits,
         checks: done,
+    }
+}
+
+/// Asks HAProxy for the results of its own checks, and for what visitors get. Adds both.
+///
+/// # Errors
+/// HAProxy can't be asked. The text says why.
+fn with_haproxy(visit: &Visit, done: &mut Vec<Ran>) -> Result<(), String> {
+    let is_asked = |watch: &&Watch| {
+        let has_port = !matches!(watch.server.endpoint, Endpoint::Tcp(_, 0));
+        let is_own = matches!(watch.check, Check::Own(_));
+        let is_known = is_own || done.iter().any(|ran| ran.is_of(watch));
+        let is_resolved = watch.server.endpoint.name().is_none() || has_address(watch);
+        is_known && has_port && is_resolved && !watch.server.settings.has("disabled")
+    };
+    let watches: Vec<&Watch> = visit.active().filter(is_asked).collect();
+    let start = Instant::now();
+    let observed = observe::ask_haproxy(visit, &watches)?;
+    let time = start.elapsed();
+    for (watch, observed) in watches.into_iter().zip(observed) {
+        if let Some(Answer::Checked(checked)) = observed.check
+            && let Some(outcome) = Outcome::own(checked.up, &checked.status, &checked.code)
+        {
+            done.push(Ran {
+                outcome,
+                meaning: own_meaning(outcome).to_owned(),
+                said: checked.why,
+                diagnose: match outcome.has_cause() {
+                    true => by_hand::diagnose(watch, visit.call),
+                    false => None,
+                },
+                ..Ran::new(watch, time)
+            });
+        }
+        if let Some(ran) = done.iter_mut().find(|ran| ran.is_of(watch)) {
+            let trap = |visitor| observe::trap(watch, ran.outcome, visitor);
+            ran.trap = observed.visitor.as_ref().and_then(trap);
+            ran.visitor = observed.visitor;
+        }
+    }
+    Ok(())
+}
+
+/// Describes the result of HAProxy's own check.
+fn own_meaning(outcome: Outcome) -> &'static str {
+    match outcome.status() {
+        "L4CON" | "L4TOUT" | "SOCKERR" => "HAProxy's own check can't connect",
+        "L6RSP" | "L6TOUT" => "the TLS handshake of HAProxy's own check fails",
+        "L7STS" => "HAProxy's own check gets another status or content than it expects",
+        "L7RSP" => "HAProxy's own check gets no valid response",
+        "L7TOUT" => "HAProxy's own check gets no response in time",
+        _ => "HAProxy's own check works",
     }
 }
 
@@ -184,13 +244,11 @@ fn one(watch: &Watch, visit: &Visit) -> Ran {
     let time = start.elapsed();
     let diagnose = (ours && outcome.has_cause()).then(|| by_hand::diagnose(watch, visit.call));
     Ran {
-        backend: watch.backend.name.clone(),
-        server: watch.server.name.clone(),
         outcome,
         meaning,
         said,
         diagnose: diagnose.flatten(),
-        time,
+        ..Ran::new(watch, time)
     }
 }
 

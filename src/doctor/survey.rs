@@ -87,7 +87,7 @@ pub(crate) fn survey(file: &[String], env: &[String], haproxy: Option<&str>) -> 
         ..DoctorOptions::default()
     };
     read(&options, |visit, reading, read| {
-        let found = findings(visit, &[], &visit.says());
+        let found = findings(visit, &[], &visit.says(), &[]);
         let global = &visit.config.global;
         let servers = visit.watches.iter().map(|watch| {
             let lines = ServerLines::of(reading, watch.backend, watch.server);

@@ -50,8 +50,17 @@ pub(crate) struct Question<K> {
     pub about: K,
     /// The lines of a backend, without its first line.
     pub lines: String,
+    /// False if the lines have no check. Then only the visitor gets an answer.
+    pub is_checked: bool,
     /// The request of a visitor to that backend.
     pub visit: Option<Visit>,
+}
+
+/// A question without its subject.
+struct Asked {
+    lines: String,
+    is_checked: bool,
+    visit: Option<Visit>,
 }
 
 /// A question's subject and its answers.
@@ -82,10 +91,15 @@ pub(crate) fn ask<K>(
     for Question {
         about,
         lines,
+        is_checked,
         visit,
     } in questions
     {
-        asked.push((lines, visit));
+        asked.push(Asked {
+            lines,
+            is_checked,
+            visit,
+        });
         answered.push(Answered {
             about,
             answer: Answer::None,
@@ -103,12 +117,13 @@ pub(crate) fn ask<K>(
             _ = writeln!(config.text, "global\n    tune.bufsize {size}");
         }
         run.start(binary, &config.text)?;
-        match run.watch(&mut answers, patience + MARGIN) {
+        match run.watch(&asked, &mut answers, patience + MARGIN) {
             Ok(()) => {
-                let up = asked.iter().zip(&answers).enumerate();
-                let up = up.filter(|(_, (_, answer))| answer.is_up());
-                for (number, ((_, visit), _)) in up {
-                    if let Some(visit) = visit {
+                for (number, (asked, answer)) in asked.iter().zip(&answers).enumerate() {
+                    let is_free = !asked.is_checked && *answer == Answer::None;
+                    if let Some(visit) = &asked.visit
+                        && (is_free || answer.is_up())
+                    {
                         run.visits.send(number, &backend(number), visit);
                     }
                 }
@@ -146,12 +161,7 @@ struct Config {
 
 impl Config {
     /// Writes the unanswered questions, and the frontend of their visitors.
-    fn new(
-        questions: &[(String, Option<Visit>)],
-        answers: &[Answer],
-        patience: Duration,
-        visits: &Visits,
-    ) -> Config {
+    fn new(questions: &[Asked], answers: &[Answer], patience: Duration, visits: &Visits) -> Config {
         let time = patience.as_millis();
         let mut text = format!(
             "global\n    stats socket fd@1 level user\n    external-check\n    \
@@ -162,7 +172,7 @@ impl Config {
             visits.frontend(patience * 3 + MARGIN * 5)
         );
         let mut begins = Vec::new();
-        for (number, (lines, _)) in questions.iter().enumerate() {
+        for (number, Asked { lines, .. }) in questions.iter().enumerate() {
             if answers[number] == Answer::None {
                 begins.push((text.lines().count() + 1, number));
                 _ = writeln!(text, "backend {}\n{lines}", backend(number));
@@ -263,7 +273,7 @@ impl Run {
     }
 
     /// Waits until every question has an answer, but not longer than `longest`.
-    fn watch(&mut self, answers: &mut [Answer], longest: Duration) -> Result<()> {
+    fn watch(&mut self, asked: &[Asked], answers: &mut [Answer], longest: Duration) -> Result<()> {
         let end = Instant::now() + longest;
         self.socket.set_read_timeout(Some(POLL))?;
         self.command("prompt", end)?;
@@ -277,7 +287,9 @@ impl Run {
                     *answer = Answer::Checked(checked);
                 }
             }
-            if !answers.contains(&Answer::None) || Instant::now() >= end {
+            let mut both = asked.iter().zip(answers.iter());
+            let waits = both.any(|(asked, answer)| asked.is_checked && *answer == Answer::None);
+            if !waits || Instant::now() >= end {
                 return Ok(());
             }
             thread::sleep(POLL);

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use crate::configuration::{checked, configure, doctor, in_chroot, jail, json};
+use crate::configuration::{checked, configure, doctor, finding, in_chroot, jail, json};
 use crate::support::NAME;
 use crate::support::check::stdout;
 use crate::support::haproxy::{Haproxy, Mode};
@@ -163,18 +163,22 @@ fn the_exit_code_is_that_of_the_first_check_that_fails() {
     assert_eq!(json(&["-f", &good, "--run"]).1, 0);
     let wrong = config("--sni wrong.example.test", stage.nginx().port);
     assert_eq!(json(&["-f", &wrong]).1, 0);
+    // Visitors are served, so the run makes certain that the check judges them wrongly.
     let (report, code) = json(&["-f", &wrong, "--run"]);
-    assert_eq!((code, &report["code"]), (65, &65.into()));
+    assert_eq!((code, &report["code"]), (2, &2.into()));
     let title = |config: &str| {
         let text = stdout(&doctor(&["-f", config, "--run"]));
         let (title, _) = text.split_once("\n\n").expect(&text);
         title.replace('\n', " ")
     };
     let says = title(&wrong);
-    let end = ": nothing is certain to go wrong, but 1 server may be judged wrongly, 1 note; 1 check below fails";
+    let end = ": 1 server will be DOWN though it works; 1 check below fails";
     assert!(says.ends_with(end), "{says}");
     let says = title(&config(&format!("--sni {NAME}"), stage.nginx().port));
     assert!(says.ends_with(": nothing stands in the way"), "{says}");
+    let dead = config(&format!("--sni {NAME}"), dead_port());
+    let (report, code) = json(&["-f", &dead, "--run"]);
+    assert_eq!((code, &report["code"]), (41, &41.into()));
 }
 
 #[test]
@@ -273,4 +277,74 @@ fn the_report_of_a_run_says_how_names_were_resolved() {
     let resolvers = "resolvers here\n nameserver one 127.0.0.1:53\n";
     let resolved = limits(&format!("{backend} resolvers here\n{resolvers}"));
     assert!(resolved.contains("asks the name servers of its section `resolvers here`"));
+}
+
+#[test]
+fn a_run_makes_notes_certain_that_haproxy_confirms() {
+    let stage = Stage::new();
+    stage.nginx();
+    let tls = "ssl verify required ca-file ROOT/ca.pem";
+    let traffic = format!("{tls} sni str({NAME})");
+    let host = format!(" http-check send hdr Host {NAME}\n");
+    let host = host.as_str();
+    for (rules, server, id, effect, status, visitor) in [
+        (
+            "",
+            traffic.clone(),
+            "check-without-sni",
+            "down",
+            "L6RSP",
+            200,
+        ),
+        (
+            host,
+            format!("{tls} check-sni {NAME}"),
+            "traffic-without-sni",
+            "up",
+            "L7OK",
+            503,
+        ),
+        (
+            " http-check send meth GET uri /missing hdr Host NAME\n",
+            format!("{traffic} check-sni {NAME}"),
+            "seen",
+            "down",
+            "L7STS",
+            404,
+        ),
+    ] {
+        let rules = rules.replace("NAME", NAME);
+        let backend = format!(
+            " option httpchk GET /\n{rules} server s 127.0.0.1:PORT {server} check inter 500ms"
+        );
+        let config = in_chroot(&stage, &backend);
+        assert_eq!(json(&["-f", &config]).1, 0, "a note without a run");
+        let (report, code) = json(&["-f", &config, "--run"]);
+        assert_eq!(code, 2, "{report}");
+        let found = finding(&report, id);
+        assert_eq!(found["mark"], "problem", "{report}");
+        assert_eq!(found["effect"], effect, "{report}");
+        let run = &report["runs"]["checks"][0];
+        assert_eq!(run["check_status"], status, "{report}");
+        assert_eq!(run["visitor"]["status"], visitor, "{report}");
+        let haproxy = Haproxy::start(Mode::Single, &config, &[]);
+        assert_eq!(haproxy.wait_for_check("b", "s").check_status, status);
+    }
+}
+
+#[test]
+fn a_run_finds_nothing_where_check_and_visitors_agree() {
+    let stage = Stage::new();
+    let server = format!(
+        "ssl verify required ca-file ROOT/ca.pem sni str({NAME}) check inter 500ms check-sni {NAME}"
+    );
+    for (port, code) in [(stage.nginx().port, 0), (dead_port(), 43)] {
+        let backend = format!(
+            " option httpchk GET /\n http-check send hdr Host {NAME}\n server s 127.0.0.1:{port} {server}"
+        );
+        let config = in_chroot(&stage, &backend);
+        let (report, exit) = json(&["-f", &config, "--run"]);
+        assert_eq!(exit, code, "{report}");
+        assert_eq!(report["findings"], serde_json::json!([]), "{report}");
+    }
 }

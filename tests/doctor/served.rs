@@ -244,7 +244,8 @@ fn run_asks_the_socket() {
     let (status, code, _, exit) = run(&options());
     assert_eq!((status, code, exit), ("L7OK".into(), 0.into(), 0));
     let (status, code, line, exit) = run(&options().replace(NAME, "wrong.example.test"));
-    assert_eq!((status, code, exit), ("L7STS".into(), 65.into(), 65));
+    // Visitors send the right name and are served.
+    assert_eq!((status, code, exit), ("L7STS".into(), 65.into(), 2));
     assert!(
         line.as_str()
             .expect("a reason")

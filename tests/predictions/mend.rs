@@ -252,19 +252,22 @@ fn without_option(old: &str, option: &str) -> String {
         .collect()
 }
 
-/// Adds a line to the backend before its servers. Replaces a line of the same kind.
+/// Replaces the lines of the same kind, or adds the line to the backend before its servers.
 fn with_line(text: &Text, line: &str) -> String {
     let first = text.server_lines().first().copied();
     let start: Vec<&str> = line.split(' ').take(2).collect();
     let start = start.join(" ");
+    let is_same = |known: &str| known.trim_start().starts_with(&start);
+    let is_new = !text.sections.lines().any(is_same);
     let mut sections = String::new();
     for (index, known) in text.sections.lines().enumerate() {
-        if Some(index) == first {
+        if Some(index) == first && is_new {
             sections += &format!("    {line}\n");
         }
-        if !known.trim_start().starts_with(&start) {
-            sections += &format!("{known}\n");
-        }
+        sections += &match is_same(known) {
+            true => format!("    {line}\n"),
+            false => format!("{known}\n"),
+        };
     }
     sections
 }

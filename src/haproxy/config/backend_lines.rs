@@ -35,7 +35,7 @@ pub(crate) struct Rule {
 }
 
 /// The words of a server line that affect a connection.
-const WORDS: [&str; 34] = [
+const WORDS: [&str; 36] = [
     "addr",
     "alpn",
     "ca-file",
@@ -52,6 +52,8 @@ const WORDS: [&str; 34] = [
     "force-tlsv12",
     "force-tlsv13",
     "inter",
+    "namespace",
+    "no-check-sni-auto",
     "no-check-ssl",
     "no-sni-auto",
     "no-ssl-reuse",

@@ -75,6 +75,11 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
+    /// Returns true if a line is in the backend itself, not in its defaults.
+    pub(crate) fn has_line(&self, place: &Place) -> bool {
+        place.file == self.place.file && place.line > self.place.line
+    }
+
     /// Returns true if an external program checks the servers.
     pub(crate) fn is_external(&self) -> bool {
         let check = self.settings.check.as_ref();
