@@ -7,18 +7,17 @@
 
 use std::env;
 
-/// `cargo install sni-check` reads no `.cargo/config.toml` from the crate, and a build script can't
-/// set target features. The program would then be linked to the C library of this host, and every
-/// check in a chroot would end with code 255. README.md and docs/install.md have the same command.
-const DYNAMIC: &str = "this build would need the C library of the host, which HAProxy's chroot does not have. \
-    Build a static program: \
-    RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' PCRE2_SYS_STATIC=1 \
-    cargo install sni-check --locked --target \"$(rustc --print host-tuple)\". \
-    Set SNI_CHECK_DYNAMIC=1 to build a dynamic program all the same.";
+/// Builds a static program with cargo alone, as docs/install.md says. `cargo install sni-check` reads no
+/// `.cargo/config.toml` from the crate, and a build script can't set target features. Without these
+/// settings, the program would be linked to the C library of this host, and every check in a chroot would
+/// end with code 255.
+const STATIC_INSTALL: &str = "RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' \
+    PCRE2_SYS_STATIC=1 cargo install sni-check --locked --target \"$(rustc --print host-tuple)\"";
 
 fn main() {
     println!("cargo::rerun-if-changed=src/no-unwinding.ld");
     println!("cargo::rerun-if-env-changed=SNI_CHECK_DYNAMIC");
+    println!("cargo::rustc-env=STATIC_INSTALL={STATIC_INSTALL}");
     let is = |variable: &str, value: &str| env::var(variable).is_ok_and(|found| found == value);
     if !is("PROFILE", "release") || !is("CARGO_CFG_TARGET_OS", "linux") {
         return;
@@ -26,7 +25,10 @@ fn main() {
     let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
     let is_static = features.split(',').any(|feature| feature == "crt-static");
     if !is_static && env::var_os("SNI_CHECK_DYNAMIC").is_none() {
-        println!("cargo::error={DYNAMIC}");
+        println!(
+            "cargo::error=this program would need the C library of the host, and HAProxy's chroot has none; \
+             SNI_CHECK_DYNAMIC=1 builds it anyway. For a static program: {STATIC_INSTALL}"
+        );
     }
     // A panic ends the program (`panic = "abort"`), so nothing reads the tables except the C runtime.
     // From GCC 13 on it reads all of them at each start of a static program. That would be a fifth of

@@ -1,17 +1,18 @@
 #!/bin/sh
 # cross.sh FOLDER TARGET...: builds the released program for other processors and for musl, on an
-# amd64 Debian, below FOLDER/build.
+# amd64 Debian, below FOLDER/build. `make cross` installs the C compilers.
 #
-# Rust's standard library for other targets comes from Debian sid, so that this works without rustup.
-# sid has the library for armhf, arm64 and riscv64. It also has the library's source, and cargo builds
-# the library for musl from that. apt downloads all of it into FOLDER. Nothing from sid is installed.
-# The C compilers come from this Debian (`make cross` installs them).
+# The installed Rust builds each target that it has (`rustup target add TARGET`). Rust from Debian sid
+# builds the others. sid has Rust's standard library for armhf, arm64 and riscv64. It also has the source
+# of the library, from which cargo builds the library for musl. apt downloads all of it into FOLDER.
+# Nothing from sid is installed.
 set -eu
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
 shift
 root=$folder/root
 
-if [ ! -x "$folder/rustc" ]; then
+# Writes FOLDER/rustc, which runs the compiler of Debian sid.
+fetch_rust() {
 	new=$folder/fetched
 	rm -rf "$new" "$root"
 	mkdir -p "$new/apt/lists/partial" "$new/apt/archives/partial"
@@ -45,28 +46,34 @@ if [ ! -x "$folder/rustc" ]; then
 		exec "\$libraries/ld-linux-x86-64.so.2" --library-path "\$libraries" $root/usr/bin/rustc --sysroot $root/usr "\$@"
 	END
 	chmod 755 "$folder/rustc"
-fi
+}
 
-export RUSTC="$folder/rustc" CARGO_TARGET_DIR="$folder/build"
+export CARGO_TARGET_DIR="$folder/build"
 for target in "$@"; do
-	set --
 	case $target in
-	*-musl)
-		compiler=musl-gcc
-		# Uses Debian's C runtime. Rust has its own C runtime only if rustup installed it.
-		flags='-C link-self-contained=no'
-		# Stable Rust builds its standard library only with this variable.
-		export RUSTC_BOOTSTRAP=1
-		set -- -Z build-std=std,panic_abort
-		;;
-	armv7-*) compiler=arm-linux-gnueabihf-gcc flags='' ;;
-	aarch64-*) compiler=aarch64-linux-gnu-gcc flags='' ;;
-	riscv64gc-*) compiler=riscv64-linux-gnu-gcc flags='' ;;
+	armv7-*) compiler=arm-linux-gnueabihf-gcc ;;
+	aarch64-*) compiler=aarch64-linux-gnu-gcc ;;
+	riscv64gc-*) compiler=riscv64-linux-gnu-gcc ;;
+	x86_64-*-musl) compiler=musl-gcc ;;
 	*) echo "no compiler is known for $target" >&2 && exit 1 ;;
 	esac
 	lower=$(echo "$target" | tr - _)
 	upper=$(echo "$lower" | tr '[:lower:]' '[:upper:]')
-	env "CARGO_TARGET_${upper}_LINKER=$compiler" "CARGO_TARGET_${upper}_RUSTFLAGS=$flags" \
-		"CC_$lower=$compiler" cargo build --release --locked --bin sni-check --target "$target" "$@"
-	unset RUSTC_BOOTSTRAP
+	set -- "CARGO_TARGET_${upper}_LINKER=$compiler" "CC_$lower=$compiler" \
+		cargo build --release --locked --bin sni-check --target "$target"
+	if [ ! -d "$(rustc --print target-libdir --target "$target")" ]; then
+		[ -x "$folder/rustc" ] || fetch_rust
+		case $target in
+		*-musl)
+			# Stable Rust builds its standard library only with RUSTC_BOOTSTRAP. rustup's library brings a C
+			# runtime and an unwinder. Here, the C runtime is Debian's. The unwinder is empty and not used,
+			# because a panic ends the program.
+			ar rc "$folder/libunwind.a"
+			set -- RUSTC_BOOTSTRAP=1 "CARGO_TARGET_${upper}_RUSTFLAGS=-C link-self-contained=no -L $folder" \
+				"$@" -Z build-std=std,panic_abort -Z build-std-features=
+			;;
+		esac
+		set -- "RUSTC=$folder/rustc" "$@"
+	fi
+	env "$@"
 done

@@ -4,6 +4,7 @@
 //! `files -> Configuration (HAProxy's grammar) -> Check and Traffic of each server (a Watch) -> Rules ->
 //! Findings -> Report -> text or JSON`. docs/json.md describes the object of `--json`.
 
+mod annotations;
 mod as_haproxy;
 mod asked;
 mod by_hand;
@@ -72,9 +73,10 @@ use self::visit::{Visit, Watch, watches};
 pub fn run(options: &DoctorOptions) -> Result<Code> {
     let report = examine(options)?;
     let code = report.code();
-    let text = match options.json {
-        true => object::of(&report, code),
-        false => print::text(&report, options.color.unwrap_or_default()),
+    let text = match (options.json, options.github) {
+        (true, _) => object::of(&report, code),
+        (false, true) => annotations::of(&report),
+        (false, false) => print::text(&report, options.color.unwrap_or_default()),
     };
     write_text(io::stdout(), &text);
     Ok(code)
@@ -182,6 +184,10 @@ fn refuse(options: &DoctorOptions) -> Result<()> {
     if options.run && options.root.is_some() {
         let write = "leave one of the two out: checks run on this host, not below --root";
         return Err(refusal("--run", "contradicts --root", write));
+    }
+    if options.github && options.json {
+        let write = "leave one of the two out";
+        return Err(refusal("--github", "contradicts --json", write));
     }
     match options.ignore.iter().find(|id| !rules::has(id)) {
         Some(id) => Err(refusal(

@@ -290,9 +290,9 @@ pub fn never_expire() {
 /// Sets the timer, or stops it if `left` is zero. The timer's clock is monotonic and keeps running
 /// while the process is stopped (Linux, `kernel/time/itimer.c`: an hrtimer on CLOCK_MONOTONIC).
 fn set_timer(left: Duration) {
-    let seconds = libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX);
-    // The value is below a million, so it fits `suseconds_t`, which has 32 or 64 bits.
-    let microseconds = left.subsec_micros() as libc::suseconds_t;
+    // The types of both fields have 32 or 64 bits. A check ends within a minute, so both values fit.
+    let seconds = left.as_secs() as _;
+    let microseconds = left.subsec_micros() as _;
     let timer = libc::itimerval {
         it_interval: libc::timeval {
             tv_sec: 0,

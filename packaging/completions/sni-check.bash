@@ -23,7 +23,7 @@ _sni_check() {
             ;;
         doctor)
             if [[ $current == -* ]]; then
-                mapfile -t COMPREPLY < <(compgen -W '--help --file --env --haproxy --run --root --ignore --json --color' -- "$current")
+                mapfile -t COMPREPLY < <(compgen -W '--help --file --env --haproxy --run --root --ignore --json --github --color' -- "$current")
             else
                 compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current")
             fi

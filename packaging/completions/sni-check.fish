@@ -15,6 +15,7 @@ complete -c sni-check -n '__fish_seen_subcommand_from doctor' -l run -d 'run eve
 complete -c sni-check -n '__fish_seen_subcommand_from doctor' -l root -d 'look for the files of the host below this folder, such as an image\'s unpacked root; HAProxy is then not asked about the configuration'
 complete -c sni-check -n '__fish_seen_subcommand_from doctor' -l ignore -d 'leave out findings of this name (docs/json.md lists the names); repeatable'
 complete -c sni-check -n '__fish_seen_subcommand_from doctor' -l json -d 'print one JSON object'
+complete -c sni-check -n '__fish_seen_subcommand_from doctor' -l github -d 'print the findings as annotations of GitHub Actions'
 complete -c sni-check -n '__fish_seen_subcommand_from doctor' -l color -d 'whether the report is coloured (default: auto, on a terminal unless NO_COLOR is set)'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 0 -d 'healthy'
 complete -c sni-check -n '__fish_seen_subcommand_from explain' -a 1 -d 'internal error: a bug in sni-check, or memory exhausted'

@@ -118,11 +118,14 @@ fn unstartable(command: &str, jail: &Jail, program: Program) -> Option<Finding> 
         false => "cannot be executed".to_owned(),
     };
     match program {
-        Program::Dynamic(loader) if is_missing(&loader) => Some(not_run(
-            format!("{command} is not static, and its loader {loader} {where_}"),
-            "install the static sni-check from a release or a package; to build a static sni-check \
-             yourself, set RUSTFLAGS='-C target-feature=+crt-static' for cargo install",
-        )),
+        Program::Dynamic(loader) if is_missing(&loader) => Some(
+            not_run(
+                format!("{command} is not static, and its loader {loader} {where_}"),
+                "install the static sni-check from a release or a package; or build it, and \
+                 copy it from ~/.cargo/bin:",
+            )
+            .paste(env!("STATIC_INSTALL")),
+        ),
         Program::Script(interpreter) if is_missing(&interpreter) => Some(not_run(
             format!("{command} is a script, and its interpreter `{interpreter}` {where_}"),
             "use a static program as external-check command, such as sni-check itself",

@@ -48,6 +48,10 @@ pub struct DoctorOptions {
     #[argh(switch)]
     pub json: bool,
 
+    /// print the findings as annotations of GitHub Actions
+    #[argh(switch)]
+    pub github: bool,
+
     /// whether the report is coloured (default: auto, on a terminal unless NO_COLOR is set)
     #[argh(option, arg_name = "auto|always|never")]
     pub color: Option<Color>,

@@ -61,7 +61,8 @@ fn found(report: &Report) -> String {
     format!("Read {files}, as {}.", report.found_by)
 }
 
-fn title(report: &Report) -> String {
+/// Returns the sentence that names the files and sums up the findings.
+pub(super) fn title(report: &Report) -> String {
     let served = match report.served {
         0 => String::new(),
         served => format!(" and {} by sni-check serve", many(served, "check")),

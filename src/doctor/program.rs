@@ -70,21 +70,27 @@ fn is_for_this_machine(bytes: &[u8]) -> bool {
     bytes.get(5) == Some(&order) && machine.is_some_and(|machine| runs.contains(&machine))
 }
 
-/// Returns the loader (`PT_INTERP`) of a 64-bit binary. Loaders of 32-bit binaries aren't examined.
+/// Returns the loader (`PT_INTERP`) of a binary: elf(5), `Elf32_Ehdr` to `Elf64_Phdr`.
 fn loader(bytes: &[u8]) -> Option<String> {
     const CLASS_64: u8 = 2;
     const INTERP: u32 = 3;
-    if bytes.get(4) != Some(&CLASS_64) {
-        return None;
-    }
-    let table = u64::from_ne_bytes(read(bytes, 32)?);
-    let size = u16::from_ne_bytes(read(bytes, 54)?);
-    let count = u16::from_ne_bytes(read(bytes, 56)?);
+    let is_64 = bytes.get(4) == Some(&CLASS_64);
+    let place = |at| match is_64 {
+        true => read(bytes, at).map(u64::from_ne_bytes),
+        false => read(bytes, at).map(|four| u32::from_ne_bytes(four).into()),
+    };
+    // Where the table's own place, its sizes, and a segment's offset are.
+    let (table, sizes, offset) = match is_64 {
+        true => (32, 54, 8),
+        false => (28, 42, 4),
+    };
+    let table = place(table)?;
+    let size = u16::from_ne_bytes(read(bytes, sizes)?);
+    let count = u16::from_ne_bytes(read(bytes, sizes + 2)?);
     let headers = (0..u64::from(count)).map_while(|index| {
         let header = table.checked_add(index * u64::from(size))?;
         let kind = u32::from_ne_bytes(read(bytes, header)?);
-        let offset = u64::from_ne_bytes(read(bytes, header.checked_add(8)?)?);
-        Some((kind, offset))
+        Some((kind, place(header.checked_add(offset)?)?))
     });
     let (_, offset) = headers.into_iter().find(|(kind, _)| *kind == INTERP)?;
     let name = bytes.get(usize::try_from(offset).ok()?..)?;
@@ -114,6 +120,20 @@ mod tests {
             panic!("/bin/sh is a dynamic binary");
         };
         assert!(Path::new(&loader).exists(), "{loader}");
+    }
+
+    /// A 32-bit header, one program header, and the loader's name.
+    #[test]
+    fn a_32_bit_binary_names_its_loader() {
+        let mut bytes = vec![0_u8; 52 + 32];
+        bytes[..5].copy_from_slice(b"\x7fELF\x01");
+        bytes[28] = 52;
+        bytes[42] = 32;
+        bytes[44] = 1;
+        bytes[52] = 3;
+        bytes[52 + 4] = 52 + 32;
+        bytes.extend(b"/lib/ld.so\0");
+        assert_eq!(super::loader(&bytes), Some("/lib/ld.so".to_owned()));
     }
 
     #[test]

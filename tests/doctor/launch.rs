@@ -175,8 +175,15 @@ fn commands_that_haproxy_cannot_run() {
         let backend = checked(command, &options(), SERVER);
         let config = in_chroot(&stage, &backend);
         let report = foretells(&config, &[("command", PROBLEM)], "PROCERR", "255");
-        let what = finding(&report, "command")["what"].as_str().expect("text");
+        let found = finding(&report, "command");
+        let what = found["what"].as_str().expect("text");
         assert!(what.contains(part), "{command}: {what}");
+        let write = found["write"].as_str().expect("text");
+        let names_command = write.lines().last().is_some_and(|line| {
+            let page = include_str!("../../docs/install.md");
+            line.contains("crt-static") && page.lines().any(|known| known == line)
+        });
+        assert_eq!(names_command, command == "/dynamic", "{command}: {write}");
     }
 }
 

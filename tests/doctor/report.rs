@@ -91,6 +91,44 @@ fn the_most_serious_comes_first_and_no_line_is_wider_than_a_terminal() {
     assert!(String::from_utf8_lossy(&colored.stdout).contains("\x1b[31mproblem"));
 }
 
+/// Each line of the output is one annotation. Text from haproxy.cfg can't begin another.
+#[test]
+fn annotations_name_the_line_of_each_finding() {
+    let stage = Stage::new();
+    let text = std::fs::read_to_string(config(&stage)).expect("text");
+    let file = stage
+        .folder
+        .file("a,b.cfg", &text.replace("/missing", "/missing%0A::error::"));
+    let (report, code) = json(&["-f", &file]);
+    let output = doctor(&["-f", &file, "--github"]);
+    assert_eq!(output.status.code(), Some(code));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut lines = text.lines();
+    let summary = lines.next().expect("a line");
+    assert!(
+        summary.starts_with("::notice title=sni-check doctor::"),
+        "{text}"
+    );
+    let findings = report["findings"].as_array().expect("findings");
+    assert_eq!(lines.clone().count(), findings.len(), "{text}");
+    for (line, finding) in lines.zip(findings) {
+        let level = match (finding["mark"].as_str(), finding["effect"].as_str()) {
+            (Some("problem"), _) => "error",
+            (_, Some("none")) => "notice",
+            _ => "warning",
+        };
+        let place = match finding["line"].as_u64() {
+            Some(line) => format!("file={},line={line},", file.replace(',', "%2C")),
+            None => String::new(),
+        };
+        let id = finding["id"].as_str().expect("an id");
+        let start = format!("::{level} {place}title={id}::");
+        assert!(line.starts_with(&start), "{line} ({start})");
+    }
+    assert!(text.contains("/missing%250A::error:: "), "{text}");
+    assert_eq!(doctor(&["--github", "--json"]).status.code(), Some(2));
+}
+
 #[test]
 fn without_haproxy_the_configuration_is_still_examined() {
     let stage = Stage::new();
