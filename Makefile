@@ -20,7 +20,7 @@ DEMO_TOOLS = haproxy=haproxy cc=gcc
 LIBC_DEV = $(shell [ -e /usr/include/assert.h ] || echo libc6-dev)
 TEST_TOOLS = nginx=nginx-light gnutls-serv=gnutls-bin curl=curl openssl=openssl readelf=binutils setpriv=util-linux ip=iproute2 \
 	valgrind=valgrind buildah=buildah /usr/lib/podman/netavark=netavark mandoc=mandoc man=man-db col=bsdextrautils zsh=zsh fish=fish \
-	lintian=lintian strace=strace systemd-analyze=systemd
+	lintian=lintian strace=strace systemd-analyze=systemd promtool=prometheus rpm=rpm rpmlint=rpmlint
 RELEASE_TOOLS = cc=gcc xz=xz-utils
 BENCH_TOOLS = $(TEST_TOOLS) bash=bash python3=python3 /usr/bin/time=time \
 	/usr/lib/nagios/plugins/check_http=monitoring-plugins-basic

@@ -162,8 +162,12 @@ fn a_validator_accepts_the_objects_by_the_schema() {
     let connect = format!("--connect=127.0.0.1:{port}");
     let server = format!("127.0.0.1:{port} check");
     let config = format!("backend b\n mode tcp\n server s {server}\n");
+    let file = stage.folder.file("diagnosed.cfg", &config);
     let objects = [
         run_by_hand(&["--json", &connect, NAME]).stdout,
+        stage.check(dead_port(), "--json").stderr,
+        run_by_hand(&["diagnose", "--json", "--haproxy=none", "-f", &file]).stdout,
+        run_by_hand(&["diagnose", "--json", "--haproxy=none", "-f", &file, "b/s"]).stdout,
         run_by_hand(&["diagnose", "--json", "--haproxy=none", &connect, NAME]).stdout,
         doctor(&stage, &config, &[]).stdout,
     ];

@@ -66,15 +66,7 @@ impl Metrics {
             *bucket += u64::from(took <= Duration::from_millis(most.into()));
         }
         if let (Some(Caller { backend, server }), Some(at)) = (&plan.caller, end) {
-            let known = &mut figures.certificates;
-            let name = (backend.clone(), server.clone());
-            if known.len() >= SERVERS && !known.contains_key(&name) {
-                known.retain(|_, end| end.seen.elapsed() < FORGOTTEN_AFTER);
-            }
-            if known.len() < SERVERS || known.contains_key(&name) {
-                let seen = Instant::now();
-                known.insert(name, End { at, seen });
-            }
+            figures.remember((backend.clone(), server.clone()), at, Instant::now());
         }
     }
 
@@ -85,9 +77,7 @@ impl Metrics {
     /// Returns the page for Prometheus.
     pub fn page(&self) -> String {
         let mut figures = self.lock();
-        figures
-            .certificates
-            .retain(|_, end| end.seen.elapsed() < FORGOTTEN_AFTER);
+        figures.forget(Instant::now());
         let mut text = String::new();
         figures.write(&mut text);
         text
@@ -95,6 +85,22 @@ impl Metrics {
 }
 
 impl Figures {
+    /// Remembers when the first certificate of a server expires, if there is a place for the server.
+    fn remember(&mut self, name: (String, String), at: i64, now: Instant) {
+        if self.certificates.len() >= SERVERS {
+            self.forget(now);
+        }
+        if self.certificates.len() < SERVERS || self.certificates.contains_key(&name) {
+            self.certificates.insert(name, End { at, seen: now });
+        }
+    }
+
+    fn forget(&mut self, now: Instant) {
+        let age = |end: &End| now.saturating_duration_since(end.seen);
+        self.certificates
+            .retain(|_, end| age(end) < FORGOTTEN_AFTER);
+    }
+
     fn write(&self, text: &mut String) {
         about(text, "build_info", "gauge", "The version of sni-check.");
         let version = env!("CARGO_PKG_VERSION");
@@ -157,7 +163,9 @@ fn escaped(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, Metrics, escaped};
+    use std::time::Instant;
+
+    use super::{Code, FORGOTTEN_AFTER, Figures, Metrics, SERVERS, escaped};
 
     #[test]
     fn every_code_has_a_line_from_the_start() {
@@ -174,5 +182,34 @@ mod tests {
         }
         assert!(page.contains("le=\"0.005\"} 0\n"), "{page}");
         assert_eq!(escaped("a\"b\\c\n"), "a\\\"b\\\\c\\n");
+    }
+
+    #[test]
+    fn the_page_shows_a_limited_number_of_servers_and_forgets_them() {
+        let mut figures = Figures::default();
+        let start = Instant::now();
+        let name = |number: usize| ("b".to_owned(), number.to_string());
+        let shown = |figures: &Figures| {
+            let mut page = String::new();
+            figures.write(&mut page);
+            let lines = page.lines().filter(|line| line.contains("server="));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        for number in 0..SERVERS + 100 {
+            figures.remember(name(number), 1, start);
+        }
+        // A known server keeps its place.
+        figures.remember(name(0), 2, start + FORGOTTEN_AFTER / 2);
+        let lines = shown(&figures);
+        assert_eq!(lines.len(), 4096);
+        assert!(
+            lines[0].ends_with("{backend=\"b\",server=\"0\"} 2"),
+            "{}",
+            lines[0]
+        );
+        figures.remember(name(SERVERS), 3, start + FORGOTTEN_AFTER);
+        let lines = shown(&figures);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[1].ends_with("{backend=\"b\",server=\"4096\"} 3"));
     }
 }

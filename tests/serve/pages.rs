@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use crate::scene::{Serve, head};
 use crate::support::check::{expect, run_by_hand};
 use crate::support::stage::Stage;
-use crate::support::{NAME, dead_port, free_port};
+use crate::support::{NAME, dead_port, free_port, program};
 
 fn page(serve: &Serve, path: &str) -> String {
     let mut stream = serve.connect();
@@ -67,6 +67,12 @@ fn the_metrics_count_the_checks() {
     ] {
         assert!(figures.contains(line), "{figures} (lacks {line})");
     }
+    let (_, body) = figures.split_once("\r\n\r\n").expect("a body");
+    let file = stage.folder.file("figures", body);
+    let script = format!("promtool check metrics < {file} 2>&1");
+    let promtool = program("sh").args(["-c", &script]).output().expect("sh");
+    let said = String::from_utf8_lossy(&promtool.stdout).into_owned();
+    assert!(promtool.status.success(), "{said}");
     let end = "sni_check_certificate_end_timestamp_seconds{backend=\"hybrid\",server=\"blue\"} ";
     let end = figures.lines().find_map(|line| line.strip_prefix(end));
     let end: i64 = end.expect("an end").parse().expect("a time");

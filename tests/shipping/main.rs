@@ -7,6 +7,7 @@ mod generated;
 mod image;
 mod install;
 mod licences;
+mod monitoring;
 mod sbom;
 mod supply;
 #[path = "../support/mod.rs"]
