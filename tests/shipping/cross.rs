@@ -9,11 +9,15 @@ use crate::support::NAME;
 use crate::support::stage::Stage;
 use crate::tools::{output, root, run, tool};
 
-/// Rust's target, and the program that runs its binaries (empty for this machine's own processor).
+/// Rust's target, and the program that runs its binaries (empty for this machine's own processor). The path
+/// is absolute, because `PATH` contains the check's options.
 const TARGETS: [(&str, &str); 4] = [
-    ("armv7-unknown-linux-gnueabihf", "qemu-arm-static"),
-    ("aarch64-unknown-linux-gnu", "qemu-aarch64-static"),
-    ("riscv64gc-unknown-linux-gnu", "qemu-riscv64-static"),
+    ("armv7-unknown-linux-gnueabihf", "/usr/bin/qemu-arm-static"),
+    ("aarch64-unknown-linux-gnu", "/usr/bin/qemu-aarch64-static"),
+    (
+        "riscv64gc-unknown-linux-gnu",
+        "/usr/bin/qemu-riscv64-static",
+    ),
     ("x86_64-unknown-linux-musl", ""),
 ];
 
