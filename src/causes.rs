@@ -1,7 +1,8 @@
 //! The catalogue of causes: everything that can be wrong, one entry each, grouped by layer.
 //!
-//! An entry holds all that the program says about a cause, and how facts speak for it. `explain`
-//! prints the entries of a code; `diagnose` weighs all of them and reports the best supported one.
+//! An entry holds every sentence about a cause, and the function that weighs the facts for it.
+//! `explain` prints the entries of a code. `diagnose` weighs all entries and reports those that the
+//! facts support best.
 
 mod cause;
 mod certificate;
@@ -33,13 +34,13 @@ const LAYERS: [&[Cause]; 8] = [
     http::CAUSES,
 ];
 
-/// Every entry.
+/// Returns every entry.
 pub fn all() -> impl Iterator<Item = &'static Cause> {
     LAYERS.into_iter().flatten()
 }
 
-/// The entries that show in this way, the most common first.
-pub fn that_show_as(sign: Sign) -> Vec<&'static Cause> {
+/// Returns the causes of a code or word, the most common first.
+pub fn causes_of(sign: Sign) -> Vec<&'static Cause> {
     let mut found: Vec<_> = all()
         .filter_map(|cause| Some((cause.rank(sign)?, cause)))
         .collect();
@@ -47,7 +48,7 @@ pub fn that_show_as(sign: Sign) -> Vec<&'static Cause> {
     found.into_iter().map(|(_, cause)| cause).collect()
 }
 
-/// A cause of what was seen, with its sentences filled in.
+/// A cause that the facts leave possible, with its sentences filled in.
 #[derive(Clone)]
 pub struct Finding {
     pub cause: &'static Cause,
@@ -55,12 +56,12 @@ pub struct Finding {
     pub what: String,
     pub confirm: String,
     pub change: String,
-    /// The evidence; empty if the verdict says it all.
+    /// What the facts show in support of the cause. Empty if the verdict already says everything.
     pub evidence: String,
 }
 
 impl Finding {
-    /// A cause with what the facts and, if a trial proved it, the trial's values say.
+    /// Fills in a cause's sentences: from `values`, which a trial found, and from the facts.
     pub fn new(
         cause: &'static Cause,
         weight: Weight,
@@ -84,13 +85,13 @@ impl Finding {
     }
 }
 
-/// A sentence of an entry in general words.
+/// Returns a sentence of an entry, with general words in place of the placeholders.
 pub fn in_general(sentence: &str) -> String {
     words::fill(sentence, |_| None)
 }
 
-/// The causes of a code that the facts don't rule out: the best supported first, and among equals the
-/// most common.
+/// Returns the causes of a code that the facts don't rule out. The best supported causes come first,
+/// and among equally supported causes the most common.
 pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
     let failed = facts.verdict.result.is_err();
     let mut weighed: Vec<_> = all()
@@ -109,7 +110,7 @@ pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
     weighed.into_iter().map(finding).collect()
 }
 
-/// The trials of every cause that the facts leave possible, the most common cause first.
+/// Returns the trials of every cause of this failure, the most common cause first.
 pub fn trials(facts: &Facts) -> Vec<(&'static Cause, Trial)> {
     let code = facts.code();
     let failed = facts.verdict.result.is_err();
@@ -132,17 +133,17 @@ pub fn trials(facts: &Facts) -> Vec<(&'static Cause, Trial)> {
 mod tests {
     use std::collections::HashSet;
 
-    use super::{Place, Sign, all, in_general, that_show_as};
+    use super::{Place, Sign, all, causes_of, in_general};
     use crate::code::Code;
 
     #[test]
     fn every_code_has_causes_and_every_cause_all_its_sentences() {
         for code in Code::ALL {
-            assert!(!that_show_as(Sign::Code(code)).is_empty(), "{code:?}");
+            assert!(!causes_of(Sign::Code(code)).is_empty(), "{code:?}");
         }
         let mut ids = HashSet::new();
         for cause in all() {
-            assert!(ids.insert(cause.id), "{} is there twice", cause.id);
+            assert!(ids.insert(cause.id), "two causes have the id {}", cause.id);
             assert!(!cause.shows_as.is_empty(), "{}", cause.id);
             for sentence in [cause.what, cause.confirm, cause.change] {
                 assert!(!sentence.is_empty(), "{}", cause.id);
@@ -180,7 +181,7 @@ mod tests {
     #[test]
     fn no_two_causes_have_the_same_rank_for_the_same_sign() {
         for code in Code::ALL {
-            let causes = that_show_as(Sign::Code(code));
+            let causes = causes_of(Sign::Code(code));
             let ranks: HashSet<_> = causes
                 .iter()
                 .map(|cause| cause.rank(Sign::Code(code)))
@@ -199,7 +200,7 @@ mod tests {
         }
     }
 
-    /// A sentence that asks for a change elsewhere than the cause's place is a contradiction.
+    /// A sentence must not ask for a change at a place that isn't the cause's place.
     #[test]
     fn no_sentence_contradicts_the_place_of_the_fix() {
         let mut wrong = Vec::new();
@@ -218,7 +219,7 @@ mod tests {
                 "enable server",
                 "resolvers",
                 "track",
-                "lines below",
+                "{lines}",
                 "Reload HAProxy",
                 "maintenance",
             ]);
@@ -250,7 +251,7 @@ mod tests {
                 }
                 Place::Host => {}
             }
-            // The place decides this sentence, so no entry may say it itself.
+            // diagnose derives this sentence from the place, so no entry may contain it.
             assert!(!text.contains("othing in haproxy.cfg"), "{}", cause.id);
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));

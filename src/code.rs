@@ -164,9 +164,13 @@ impl Code {
             }
             Code::CertificateEndsSoon => "certificate expires within `--min-cert-days`",
             Code::ClientCertificate => "server wants a client certificate, or refused ours",
-            Code::HandshakeRefused => "handshake refused by the server (the line names its alert)",
+            Code::HandshakeRefused => {
+                "handshake refused by the server (the check's line names the alert)"
+            }
             Code::HandshakeTimeout => "handshake timed out",
-            Code::NotTls => "the peer does not speak TLS, or not as sni-check understands it",
+            Code::NotTls => {
+                "the peer does not speak TLS, or speaks it in a way that sni-check doesn't understand"
+            }
             Code::HandshakeClosed => "connection closed or reset during the handshake",
             Code::NameRefused => "server refused the SNI name, or wants SNI",
             Code::NothingInCommon => "no TLS version or cipher in common",

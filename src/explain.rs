@@ -1,36 +1,37 @@
-//! `sni-check explain [CODE]`: what an exit code means, its causes from the catalogue, how to confirm
-//! each and what to change.
+//! `sni-check explain [CODE]`: prints what an exit code means, its causes from the catalogue, how to
+//! confirm each cause, and what to change.
 
 mod alert;
 mod shown;
 
 use anyhow::{Result, bail};
 
-use crate::causes::{Sign, in_general, that_show_as};
+use crate::causes::{Sign, causes_of, in_general};
 use crate::code::Code;
 use crate::failure::{Failure, alert_name};
 use crate::output::wrap::paragraph;
 
 pub use self::shown::{SHOWN, Shown};
 
-/// The text for the words that follow `explain`.
+/// Returns the text for the words that follow `explain`.
 ///
 /// # Errors
-/// A word that is neither a code nor a word of HAProxy's nor a TLS alert.
+/// There are several words, or the word is neither a code, nor HAProxy's, nor a TLS alert.
 pub fn text(words: &[String]) -> Result<String> {
     match words {
         [] => Ok(table(Code::ALL)),
         [word] => one(word),
-        _ => bail!("explain takes one code; sni-check explain alone prints all of them"),
+        _ => bail!("explain accepts one code; without a code it prints the table of all codes"),
     }
 }
 
 /// The text of `explain --help`.
 pub const HELP: &str = "\
-What an exit code means (check_code in HAProxy's stats, `code: N` in its log),
-its causes with the most common first, how to confirm each and what to change.
-Without CODE, all codes. explain also knows HAProxy's words (L6RSP, PROCTOUT)
-and the names of TLS alerts.
+Says what an exit code means (`check_code` in HAProxy's statistics, `code: N` in
+its log), which causes it has, how to confirm each cause and what to change. The
+most common cause comes first. Without CODE, explain prints the table of all
+codes. It also knows HAProxy's words (L6RSP, PROCTOUT) and the names of TLS
+alerts.
 
 Examples:
   sni-check explain 65
@@ -55,7 +56,7 @@ fn one(word: &str) -> Result<String> {
     if let Some(meaning) = alert::meaning(word) {
         let mut text = String::new();
         let label = format!("{}  ", word.to_ascii_lowercase());
-        let meaning = format!("a TLS alert, with which a server ends a handshake: {meaning}");
+        let meaning = format!("a TLS alert with which a server ends a handshake: {meaning}");
         paragraph(&mut text, &label, &meaning);
         return Ok(text);
     }
@@ -77,7 +78,7 @@ fn one(word: &str) -> Result<String> {
     }
 }
 
-/// Codes in three columns: the code, HAProxy's word, the meaning.
+/// Returns the codes in three columns: code, HAProxy's word, meaning.
 fn table(codes: impl IntoIterator<Item = Code>) -> String {
     let mut text = "code  HAProxy  meaning\n".to_owned();
     for code in codes {
@@ -87,9 +88,9 @@ fn table(codes: impl IntoIterator<Item = Code>) -> String {
     text
 }
 
-/// Appends the causes that show in this way, numbered.
+/// Appends the numbered causes of a code or word.
 fn causes(text: &mut String, sign: Sign) {
-    for (index, cause) in that_show_as(sign).into_iter().enumerate() {
+    for (index, cause) in causes_of(sign).into_iter().enumerate() {
         text.push('\n');
         paragraph(text, &format!("{}. ", index + 1), &in_general(cause.what));
         paragraph(text, "   confirm  ", &in_general(cause.confirm));
@@ -98,21 +99,21 @@ fn causes(text: &mut String, sign: Sign) {
     }
 }
 
-/// The most common cause of each code and of each word of HAProxy's, with what to change: the table of
-/// docs/troubleshooting.md.
+/// Returns the table of docs/troubleshooting.md: the most common cause of each code and of each of
+/// HAProxy's words, and what to change.
 pub fn troubleshooting() -> Vec<(String, String, String)> {
     let codes = Code::ALL.map(|code| (code.number().to_string(), Sign::Code(code)));
     let shown = SHOWN
         .iter()
         .map(|shown| (shown.word.to_owned(), Sign::Word(shown.word)));
     let rows = codes.into_iter().chain(shown).filter_map(|(word, sign)| {
-        let cause = that_show_as(sign).into_iter().next()?;
+        let cause = causes_of(sign).into_iter().next()?;
         Some((word, in_general(cause.what), in_general(cause.change)))
     });
     rows.collect()
 }
 
-/// What the alert means that a failure is about, in a sentence.
+/// Returns a sentence about the TLS alert of a failure, if the failure is about an alert.
 pub fn alert_of(failure: &Failure) -> Option<String> {
     let alert = match failure {
         Failure::ClientCertificate { alert, .. }
@@ -123,9 +124,7 @@ pub fn alert_of(failure: &Failure) -> Option<String> {
     };
     let name = alert_name(alert);
     let meaning = alert::meaning(&name)?;
-    Some(format!(
-        "By the TLS alert {name} the server says: {meaning}."
-    ))
+    Some(format!("The server sent the TLS alert {name}: {meaning}."))
 }
 
 #[cfg(test)]
@@ -174,8 +173,8 @@ mod tests {
     }
 
     #[test]
-    fn what_haproxy_shows_for_a_check_that_did_not_run_is_explained() {
-        assert!(explain("255").contains("could not be run"));
+    fn words_of_haproxy_for_a_check_that_did_not_run_are_explained() {
+        assert!(explain("255").contains("could not run"));
         assert!(explain("4294967295").contains("signal"));
         assert!(explain("-1").contains("signal"));
         assert!(explain("proctout").contains("--timeout"));
@@ -198,12 +197,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_code_is_refused_with_a_way_on() {
+    fn a_word_that_is_no_code_is_refused_with_a_hint() {
         for (word, part) in [
             ("127", "command not found"),
             ("143", "SIGTERM"),
             ("101", "Rust"),
-            ("99", "sni-check explain alone"),
+            ("99", "without a code"),
             ("x", "write a number"),
             ("-", "write a number"),
         ] {

@@ -6,14 +6,15 @@ use crate::options::Options;
 
 /// Something that can be wrong, with everything that the program says about it.
 ///
-/// The sentences may hold placeholders such as `{sni}`. diagnose fills in what it knows, and explain
+/// The sentences may contain placeholders such as `{sni}`. diagnose fills in what it knows, and explain
 /// prints a general word (see `words`).
 pub struct Cause {
     /// A stable name for programs.
     pub id: &'static str,
-    /// How it shows, with its rank among the causes that show in the same way: 1 is the most common.
+    /// The codes and words that an operator sees. Each has a rank among all causes of that code or
+    /// word. The most common cause has rank 1.
     pub shows_as: &'static [(Sign, u8)],
-    /// Where it is fixed.
+    /// Where the operator fixes it.
     pub place: Place,
     /// The sentence that says what is wrong.
     pub what: &'static str,
@@ -21,16 +22,16 @@ pub struct Cause {
     pub confirm: &'static str,
     /// The sentence that says what to change.
     pub change: &'static str,
-    /// The evidence for it, where the facts speak for it; empty if the verdict says it all.
+    /// What the facts show in support of the cause. Empty if the verdict already says everything.
     pub evidence: &'static str,
-    /// How the facts speak for or against it.
+    /// Weighs the facts for and against the cause.
     pub weigh: fn(&Facts) -> Weight,
-    /// Changes that prove it, if the check gets further with one of them.
+    /// Returns changes to try. If the check gets further with one of them, the cause is proved.
     pub trials: fn(&Facts) -> Vec<Trial>,
 }
 
 impl Cause {
-    /// An entry without its words. The facts say nothing about it, and no change proves it.
+    /// The defaults of an entry: the facts don't change its weight, and there is nothing to try.
     pub(super) const BASE: Cause = Cause {
         id: "",
         shows_as: &[],
@@ -43,30 +44,30 @@ impl Cause {
         trials: |_| Vec::new(),
     };
 
-    /// Its rank for this sign; `None` if it doesn't show in this way.
+    /// Returns the rank of the cause for this sign, or `None` if the sign never shows the cause.
     pub fn rank(&self, sign: Sign) -> Option<u8> {
         let mut signs = self.shows_as.iter();
         signs.find(|(own, _)| *own == sign).map(|(_, rank)| *rank)
     }
 }
 
-/// How a cause shows itself.
+/// What an operator sees of a cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
-    /// By an exit code of sni-check.
+    /// An exit code of sni-check.
     Code(Code),
-    /// By a word or number that is HAProxy's own, such as `PROCTOUT`.
+    /// A word or number of HAProxy's own, such as `PROCTOUT`.
     Word(&'static str),
-    /// By any failure.
+    /// Any failure.
     AnyFailure,
 }
 
-/// Shorthand for the entries: a code and the rank.
+/// Returns a code and the rank of the cause for it.
 pub(super) const fn at(code: Code, rank: u8) -> (Sign, u8) {
     (Sign::Code(code), rank)
 }
 
-/// Shorthand for the entries: HAProxy's word and the rank.
+/// Returns a word of HAProxy's and the rank of the cause for it.
 pub(super) const fn word(word: &'static str, rank: u8) -> (Sign, u8) {
     (Sign::Word(word), rank)
 }
@@ -89,7 +90,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// `cure.where` in the JSON object.
+    /// Returns the value of `cure.where` in the JSON object.
     pub fn word(self) -> &'static str {
         match self {
             Place::Config => "haproxy.cfg",
@@ -101,7 +102,7 @@ impl Place {
         }
     }
 
-    /// In a few words, for explain.
+    /// Returns the place in a few words, for explain.
     pub fn phrase(self) -> &'static str {
         match self {
             Place::Config => "in haproxy.cfg",
@@ -113,27 +114,27 @@ impl Place {
         }
     }
 
-    /// True if a change of haproxy.cfg fixes it.
+    /// Returns true if the place is in haproxy.cfg.
     pub fn is_configuration(self) -> bool {
         matches!(self, Place::Config | Place::Value)
     }
 }
 
-/// How the facts speak for a cause.
+/// How well the facts support a cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
     /// The facts exclude it.
     RuledOut,
-    /// The facts say nothing about it.
+    /// The facts neither support nor exclude it.
     Possible,
-    /// The facts speak for it.
+    /// The facts support it.
     Likely,
-    /// The facts leave nothing else.
+    /// The facts prove it.
     Proved,
 }
 
 impl Weight {
-    /// In the JSON object.
+    /// Returns the word for the JSON object.
     pub fn word(self) -> &'static str {
         match self {
             Weight::RuledOut => "ruled out",
@@ -143,7 +144,7 @@ impl Weight {
         }
     }
 
-    /// Possible if this holds, and otherwise ruled out.
+    /// Returns `Possible` if the condition holds, otherwise `RuledOut`.
     pub(super) fn possible_if(condition: bool) -> Weight {
         if condition {
             Weight::Possible
@@ -152,7 +153,7 @@ impl Weight {
         }
     }
 
-    /// Likely if this holds, and otherwise ruled out.
+    /// Returns `Likely` if the condition holds, otherwise `RuledOut`.
     pub(super) fn likely_if(condition: bool) -> Weight {
         if condition {
             Weight::Likely
@@ -161,7 +162,7 @@ impl Weight {
         }
     }
 
-    /// Proved if this holds, and otherwise ruled out.
+    /// Returns `Proved` if the condition holds, otherwise `RuledOut`.
     pub(super) fn proved_if(condition: bool) -> Weight {
         if condition {
             Weight::Proved
@@ -171,13 +172,14 @@ impl Weight {
     }
 }
 
-/// A change that proves a cause.
+/// A change that proves a cause if the check works with it.
 pub struct Trial {
     /// The change of the options.
     pub change: Change,
-    /// True if it is enough that the check gets further. Other changes must make it succeed.
+    /// True if the cause is proved as soon as the check gets further. Otherwise the check must
+    /// succeed.
     pub counts_progress: bool,
-    /// What the sentences of the cause say about this change: placeholders and their values.
+    /// Placeholders of the cause's sentences, with their values for this change.
     pub values: Vec<(&'static str, String)>,
 }
 
@@ -190,7 +192,7 @@ pub enum Change {
 }
 
 impl Trial {
-    /// A change of the options with which the check has to succeed.
+    /// Creates a trial of other options. The check must succeed with them.
     pub(super) fn new(facts: &Facts, change: impl FnOnce(&mut Options)) -> Trial {
         let mut options = facts.options.clone();
         change(&mut options);
@@ -201,7 +203,7 @@ impl Trial {
         }
     }
 
-    /// A change of the way.
+    /// Returns a trial in which HAProxy's own check talks to the server in another way.
     pub(super) fn way(way: Way) -> Vec<Trial> {
         vec![Trial {
             change: Change::Way(way),
@@ -210,7 +212,7 @@ impl Trial {
         }]
     }
 
-    /// The same change. It counts if the check gets further.
+    /// Makes the trial count as soon as the check gets further.
     pub(super) fn counting_progress(self) -> Trial {
         Trial {
             counts_progress: true,
@@ -218,7 +220,7 @@ impl Trial {
         }
     }
 
-    /// The same change with a value for the sentences.
+    /// Sets the value of a placeholder.
     pub(super) fn with(mut self, placeholder: &'static str, value: impl Into<String>) -> Trial {
         self.values.push((placeholder, value.into()));
         self

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::options::values::{Days, Verify};
 use crate::plan::Trusted;
 
-/// What to do after a file on HAProxy's host has changed.
+/// The sentence about reloading, after a change of a file on HAProxy's host.
 macro_rules! reload {
     () => {
         " Reload HAProxy too: it reads files only when it starts."
@@ -20,8 +20,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "certificate-expired",
         shows_as: &[at(Code::CertificateExpired, 1)],
         what: "The server's own certificate has expired.",
-        confirm: "sni-check diagnose --verbose shows the end of each certificate of the chain.",
-        change: "Renew the certificate at the server, and reload the server. `verify none` only hides the problem, also for visitors' traffic.",
+        confirm: "sni-check diagnose --verbose shows when each certificate of the chain expires.",
+        change: "Renew the certificate at the server, and reload the server. `verify none` would only hide the problem, for visitors' traffic too.",
         weigh: |facts| Weight::proved_if(expired(facts) == Some(Expired::Leaf)),
         ..Cause::BASE
     },
@@ -31,16 +31,16 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::CertificateExpired, 2),
             at(Code::CertificateEndsSoon, 2),
         ],
-        what: "The certificate was renewed, but the server still holds the old one.",
+        what: "The certificate was renewed, but the server still uses the old one.",
         confirm: "Compare the file at the server (openssl x509 -enddate -in FILE) with what the server sends.",
-        change: "Reload the server, and make the renewal do that from now on.",
+        change: "Reload the server, and let the renewal reload it from now on.",
         ..Cause::BASE
     },
     Cause {
         id: "intermediate-expired",
         shows_as: &[at(Code::CertificateExpired, 3)],
         what: "An intermediate certificate that the server sends has expired ({subject}). The server's own certificate is still valid.",
-        confirm: "The line names the expired certificate.",
+        confirm: "The check's line names the expired certificate.",
         change: "Install the CA's current intermediate certificate at the server (a new fullchain.pem). The server's own certificate needs no renewal.",
         weigh: |facts| Weight::proved_if(expired(facts) == Some(Expired::Issuer)),
         ..Cause::BASE
@@ -49,9 +49,12 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "ca-file-expired",
         shows_as: &[at(Code::CertificateExpired, 4)],
         place: Place::Files,
-        what: "The CA's own certificate has expired ({subject}). It is in {roots} here.",
-        confirm: "openssl x509 -enddate -in FILE shows the end of the first certificate of a file.",
-        change: concat!("Put the CA's current certificate there.", reload!()),
+        what: "The CA's own certificate has expired ({subject}). The expired certificate is in {roots}.",
+        confirm: "openssl x509 -enddate -in FILE shows when the first certificate in a file expires.",
+        change: concat!(
+            "Put the CA's current certificate into that file.",
+            reload!()
+        ),
         weigh: |facts| Weight::proved_if(expired(facts) == Some(Expired::InFile)),
         ..Cause::BASE
     },
@@ -76,15 +79,15 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "certificate-of-tomorrow",
         shows_as: &[at(Code::CertificateNotYetValid, 2)],
-        what: "The certificate was made for a later date, or by a host whose clock is ahead.",
-        confirm: "sni-check diagnose --verbose shows when each certificate starts.",
-        change: "Install at the server the certificate that is valid now.",
+        what: "The certificate becomes valid later, or the host that issued it has a clock that is ahead.",
+        confirm: "sni-check diagnose --verbose shows from when each certificate is valid.",
+        change: "Install a certificate that is valid now at the server.",
         ..Cause::BASE
     },
     Cause {
         id: "wildcard-too-short",
         shows_as: &[at(Code::CertificateForOtherName, 4)],
-        what: "{wildcard} covers one label only, so it isn't for {wanted}.",
+        what: "{wildcard} covers only one label, so it does not cover {wanted}.",
         confirm: "sni-check diagnose shows all names of the certificate.",
         change: "Have a certificate issued for {wanted} too.",
         weigh: |facts| Weight::proved_if(wildcard(facts).is_some()),
@@ -93,9 +96,9 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "certificate-without-name",
         shows_as: &[at(Code::CertificateForOtherName, 6)],
-        what: "The server knows {wanted}, but its certificate for this name was issued for other names.",
+        what: "The server knows {wanted}, but the certificate that it sends for this name was issued for other names.",
         confirm: "sni-check diagnose shows all names of the certificate.",
-        change: "Have a certificate issued for {wanted}, as a DNS name, and install it there.",
+        change: "Have a certificate issued for {wanted}, as a DNS name, and install it at the server.",
         weigh: |facts| {
             let known = facts
                 .tls
@@ -109,9 +112,9 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "name-of-another-form",
         shows_as: &[at(Code::CertificateForOtherName, 7)],
-        what: "The certificate has the name in another form: as an IP address, a mail address or a URI. HAProxy compares DNS names and the common name only.",
-        confirm: "The line says so. sni-check diagnose shows all names of the certificate.",
-        change: "Have it issued with the name as a DNS name.",
+        what: "The certificate has the name in another form: as an IP address, a mail address or a URI. HAProxy compares only DNS names and the common name.",
+        confirm: "sni-check diagnose shows all names of the certificate.",
+        change: "Have a certificate issued that has the name as a DNS name.",
         weigh: |facts| {
             let name = other_name(facts);
             Weight::proved_if(name.is_some_and(|(wanted, presented)| presented.contains(wanted)))
@@ -126,9 +129,9 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::CertificateInvalid, 8),
         ],
         place: Place::Config,
-        what: "The certificate is signed by {other-roots}, not by {roots}.",
+        what: "The certificate comes from {other-roots}, not from a CA in {roots}.",
         confirm: "sni-check diagnose tries the CAs of this host and Mozilla's.",
-        change: "Use --ca-file {meant}, and ca-file @system-ca on the server line.",
+        change: "Use --ca-file {meant-roots}, and ca-file @system-ca on the server line.",
         weigh: |facts| Weight::possible_if(facts.options.verify != Some(Verify::None)),
         trials: other_roots,
         ..Cause::BASE
@@ -153,14 +156,14 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "ca-unknown",
         shows_as: &[at(Code::IssuerUnknown, 1)],
         place: Place::Value,
-        what: "{issuer} signed the certificate, and this CA is not in {roots}.",
-        confirm: "Is {issuer} a CA of your company?",
+        what: "{issuer} signed the certificate, but this CA is not in {roots}.",
+        confirm: "Find out if {issuer} is a CA of your company.",
         change: concat!(
             "Get the certificate of that CA and give it with --ca-file FILE (inside the chroot), and ca-file FILE on the server line.",
             reload!()
         ),
         weigh: |facts| match unknown_issuer(facts) {
-            // A public CA says where its certificate is, and is trusted here already.
+            // Public CAs say where their certificate is, and the default roots contain them.
             Some(issuer) if issuer.is_plain(facts) => match facts.chain() {
                 [leaf] if names_its_issuers_place(leaf) && !trusts_files(facts) => Weight::Possible,
                 _ => Weight::Likely,
@@ -173,10 +176,10 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "root-not-in-ca-file",
         shows_as: &[at(Code::IssuerUnknown, 3)],
         place: Place::Files,
-        what: "--ca-file has {below}, but not its issuer {issuer}. HAProxy wants the chain up to a root.",
-        confirm: "The line names the certificate in the file and the issuer that is missing.",
+        what: "--ca-file contains {below}, but not its issuer {issuer}. HAProxy needs the chain up to a root.",
+        confirm: "The check's line names the certificate in the file and the missing issuer.",
         change: concat!(
-            "Add the certificate of {issuer} to the file of --ca-file and ca-file.",
+            "Add the certificate of {issuer} to the file that --ca-file and ca-file name.",
             reload!()
         ),
         weigh: |facts| {
@@ -190,8 +193,8 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::IssuerUnknown, 4)],
         place: Place::Value,
         what: "The certificate is self-signed: no CA vouches for the server ({issuer}). It may be the server's default certificate.",
-        confirm: "The line says self-signed.",
-        change: "Install a certificate of a CA. If it is meant to be self-signed, copy this certificate from the server into a file, and trust this very one with --ca-file FILE, and ca-file FILE on the server line.",
+        confirm: "The check's line says self-signed.",
+        change: "Install a certificate of a CA. If the certificate is meant to be self-signed, copy it from the server into a file, and trust that file: --ca-file FILE, and ca-file FILE on the server line.",
         weigh: |facts| {
             let issuer = unknown_issuer(facts);
             let own = issuer.is_some_and(|issuer| issuer.self_signed && facts.chain().len() < 2);
@@ -203,10 +206,10 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "self-signed-replaced",
         shows_as: &[at(Code::IssuerUnknown, 10)],
         place: Place::Files,
-        what: "The server has a new self-signed certificate. {roots} holds an older one with the same name ({issuer}).",
-        confirm: "openssl x509 -fingerprint -in FILE differs from the server's certificate.",
+        what: "The server has a new self-signed certificate. The certificate with the same name ({issuer}) in {roots} is older.",
+        confirm: "openssl x509 -fingerprint -in FILE shows another fingerprint than the server's certificate has.",
         change: concat!(
-            "If the server's operator made the new certificate, copy it from the server into that file.",
+            "If the server's operator made the new certificate, copy it from the server into the file.",
             reload!()
         ),
         weigh: |facts| Weight::proved_if(self_signed_namesake(facts).is_some()),
@@ -216,10 +219,10 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "ca-key-changed",
         shows_as: &[at(Code::IssuerUnknown, 11), at(Code::CertificateInvalid, 5)],
         place: Place::Files,
-        what: "{roots} has a CA of this name ({namesake}), but with another key. The CA was given a new key, and this file or the server's certificate is older than that.",
-        confirm: "Ask who runs the CA. If it has not changed, the certificate is not from this CA: find out which host answers at this address.",
+        what: "The CA with this name ({namesake}) in {roots} has another key. The CA has a new key, and either the file or the server's certificate is from before the change.",
+        confirm: "Ask the CA's operator. If the key has not changed, the certificate is not from this CA: find out which host answers at this address.",
         change: concat!(
-            "Add the CA's current certificate to the file; or have the server's certificate renewed.",
+            "Add the CA's current certificate to the file, or have the server's certificate renewed.",
             reload!()
         ),
         weigh: |facts| Weight::proved_if(namesake(facts).is_some()),
@@ -230,7 +233,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::IssuerUnknown, 5)],
         place: Place::Network,
         what: "A proxy in between decrypts TLS and signs with its own CA.",
-        confirm: "The issuer is the proxy's CA. From another network the issuer is a different one.",
+        confirm: "The issuer is the proxy's CA. From another network, the certificate has another issuer.",
         change: "Exclude HAProxy's traffic from that proxy.",
         ..Cause::BASE
     },
@@ -238,7 +241,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "certificate-revoked",
         shows_as: &[at(Code::CertificateInvalid, 1)],
         what: "A certificate of the chain is revoked: its CA has declared it invalid.",
-        confirm: "The line says so, and openssl crl -text -in FILE lists it.",
+        confirm: "openssl crl -text -in FILE lists the certificate's serial number.",
         change: "Have a new certificate issued, with a new key, and install it at the server.",
         weigh: |facts| {
             Weight::proved_if(fault(facts, |fault| {
@@ -252,9 +255,9 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateInvalid, 2)],
         place: Place::Files,
         what: "{lists}.",
-        confirm: "openssl crl -nextupdate -issuer -in FILE. There must be a current list of each issuer of the chain.",
+        confirm: "openssl crl -nextupdate -issuer -in FILE shows whose list it is and when it expires. Each issuer of the chain needs a current list.",
         change: concat!(
-            "Get the CA's current list, put it into --crl-file {crl-file}, and into crl-file of the server line.",
+            "Get the CA's current list. Put it into --crl-file {crl-file} and into crl-file of the server line.",
             reload!()
         ),
         weigh: |facts| {
@@ -267,9 +270,9 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "signature-wrong",
         shows_as: &[at(Code::CertificateInvalid, 6)],
-        what: "A signature of the chain is wrong: an issuer's certificate has the right name, but another key than the one that signed.",
+        what: "A signature in the chain is wrong: an issuer's certificate has the right name, but not the key that signed.",
         confirm: "openssl verify -CAfile FILE -untrusted CHAIN CERTIFICATE says `signature failure`.",
-        change: "Install at the server the certificate and its chain together, as the CA gave them.",
+        change: "Install the certificate and its chain at the server together, as the CA sent them.",
         weigh: |facts| {
             let wrong = fault(facts, |fault| *fault == CertificateFailure::BadSignature);
             Weight::likely_if(wrong && namesake(facts).is_none())
@@ -279,9 +282,9 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "certificate-unsuitable",
         shows_as: &[at(Code::CertificateInvalid, 3)],
-        what: "The certificate, or an issuer's, is not made for this: for clients only (extended key usage), not for TLS or not to issue others (key usage, basic constraints), or with a key or signature that HAProxy's library refuses as unsafe.",
-        confirm: "The line names the certificate and what is wrong. openssl x509 -text -in FILE shows its extensions.",
-        change: "Have it issued as a server certificate, by a CA that may issue.",
+        what: "A certificate of the chain can't be used here. It may be only for clients (extended key usage), not for TLS or not for issuing (key usage, basic constraints), or it has a key or signature that HAProxy's library refuses as unsafe.",
+        confirm: "The check's line names the certificate and what is wrong. openssl x509 -text -in FILE shows its extensions.",
+        change: "Have a server certificate issued, by a CA that may issue certificates.",
         weigh: |facts| {
             let invalid =
                 |fault: &CertificateFailure| matches!(fault, CertificateFailure::Invalid(_));
@@ -292,8 +295,8 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "issuer-constrained",
         shows_as: &[at(Code::CertificateInvalid, 7)],
-        what: "The issuer may not issue for this name or this far down (constraints).",
-        confirm: "openssl x509 -text -in the issuer's file shows name constraints and path length.",
+        what: "The issuer may not issue certificates for this name, or may not have another CA below it (constraints).",
+        confirm: "openssl x509 -text -in FILE, with the issuer's file, shows name constraints and path length.",
         change: "Have the certificate issued by the right CA.",
         weigh: |facts| {
             let invalid =
@@ -306,8 +309,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "certificate-not-judged",
         shows_as: &[at(Code::CertificateInvalid, 4)],
         place: Place::Config,
-        what: "The certificate may be good, but sni-check can't judge it (a limit of sni-check): its library doesn't support the form, key or signature.",
-        confirm: "The line says `limit of sni-check`. docs/limits.md lists the limits.",
+        what: "The certificate may be good, but sni-check can't judge it (a limit of sni-check): it doesn't support the certificate's form, key or signature.",
+        confirm: "The check's line says `limit of sni-check`. docs/limits.md lists the limits.",
         change: "Use HAProxy's own check for this server: check-sni on the server line.",
         weigh: |facts| {
             Weight::likely_if(fault(facts, |fault| {
@@ -320,9 +323,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "certificate-ends-soon",
         shows_as: &[at(Code::CertificateEndsSoon, 1)],
         place: Place::Config,
-        what: "A certificate of the chain expires within --min-cert-days. The renewal is late or doesn't work. The check is DOWN because of that, and HAProxy sends it no visitors.",
-        confirm: "The line names the certificate and its days. Look at the log of the renewal at the server.",
-        change: "Renew the certificate at the server. If it was renewed there, reload the server. Until then, --warn-cert-days {days} in place of --min-cert-days keeps the server UP, and the check only warns.",
+        what: "A certificate of the chain expires within --min-cert-days. The renewal is late or doesn't work. HAProxy sends the server no visitors, because the check is DOWN.",
+        confirm: "The check's line names the certificate and how many days are left. Look at the log of the renewal at the server.",
+        change: "Renew the certificate at the server. If it was renewed, reload the server. Until then, use --warn-cert-days {days} in place of --min-cert-days: the server is UP, and the check only warns.",
         trials: warning,
         ..Cause::BASE
     },
@@ -330,8 +333,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "min-days-too-high",
         shows_as: &[at(Code::CertificateEndsSoon, 3)],
         place: Place::Config,
-        what: "The certificate is renewed later than --min-cert-days asks for.",
-        confirm: "Compare the option with when the renewal is due: often 30 days before the end, less for short-lived certificates.",
+        what: "--min-cert-days is too high: the certificate is renewed later than the option demands.",
+        confirm: "Find out when the renewal is due: often 30 days before the end, less for short-lived certificates.",
         change: "Lower --min-cert-days, or use --warn-cert-days, which only prints a warning.",
         ..Cause::BASE
     },
@@ -345,8 +348,8 @@ pub(super) const CAUSES: &[Cause] = &[
         ],
         place: Place::Value,
         what: "The server wants a client certificate, and the check has none. nginx says so with status 400 after the handshake.",
-        confirm: "The line says certificate_required, or notes that the server asked for a client certificate.",
-        change: "Give --crt FILE (chain and key in one PEM, inside the chroot), and crt FILE on the server line. The server's operator issues it.",
+        confirm: "The check's line says certificate_required, or notes that the server asked for a client certificate.",
+        change: "Get a client certificate from the server's operator. Give it with --crt FILE (chain and key in one PEM, inside the chroot), and with crt FILE on the server line.",
         weigh: |facts| match facts.failure() {
             Some(Failure::ClientCertificate { sent, .. }) => Weight::proved_if(!sent),
             Some(_) if !is_asked_and_absent(facts) => Weight::RuledOut,
@@ -364,7 +367,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Files,
         what: "The client certificate in --crt {crt} expired {client-end}.",
         confirm: "openssl x509 -enddate -in FILE",
-        change: "Have it renewed, put the new certificate into that file, and reload HAProxy: it reads files only when it starts.",
+        change: "Have the certificate renewed and put the new one into that file. Then reload HAProxy, which reads files only when it starts.",
         weigh: |facts| {
             Weight::proved_if(
                 is_client_certificate_refused(facts) && expired_client(facts).is_some(),
@@ -376,10 +379,10 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "client-certificate-untrusted",
         shows_as: &[at(Code::ClientCertificate, 3), at(Code::Status, 9)],
         place: Place::Value,
-        what: "The server refuses our client certificate (--crt {crt}): its CA isn't one that the server trusts, or it is revoked there.",
-        confirm: "The alert in the line says which; curl with --cert and the server's log say more: `The SSL certificate error`.",
+        what: "The server refuses the client certificate (--crt {crt}): the server doesn't trust its CA, or considers it revoked.",
+        confirm: "The alert in the check's line says which. The server's log and curl --cert say more: `The SSL certificate error`.",
         change: concat!(
-            "Give another certificate with --crt FILE, and crt FILE on the server line; or make the server trust its CA.",
+            "Give another certificate with --crt FILE, and crt FILE on the server line. Or let the server trust this certificate's CA.",
             reload!()
         ),
         weigh: |facts| {
@@ -393,7 +396,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "client-certificate-unwanted",
         shows_as: &[at(Code::ClientCertificate, 4)],
         place: Place::Config,
-        what: "The server refuses this client certificate, but accepts clients without a certificate.",
+        what: "The server refuses this client certificate, but it accepts clients without a certificate.",
         confirm: "Run the check without --crt.",
         change: "Leave out --crt, and crt on the server line.",
         weigh: |facts| {
@@ -416,19 +419,19 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
-/// True if something like this is wrong with the chain.
+/// Returns true if the chain has a fault of this kind.
 fn fault(facts: &Facts, is: impl Fn(&CertificateFailure) -> bool) -> bool {
     facts.faults().into_iter().any(is)
 }
 
-/// Which certificate has expired.
+/// Whose certificate has expired.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Expired {
-    /// The server's own.
+    /// The server's own certificate.
     Leaf,
-    /// An issuer's that the server sends.
+    /// An issuer's certificate that the server sends.
     Issuer,
-    /// One that the server doesn't send, or not this copy of it.
+    /// A certificate that the server doesn't send, so our copy of it has expired.
     InFile,
 }
 
@@ -445,7 +448,7 @@ fn expired(facts: &Facts) -> Option<Expired> {
     })
 }
 
-/// The subject of the certificate that has expired.
+/// Returns the subject of the expired certificate.
 pub(super) fn expired_subject(facts: &Facts) -> Option<&str> {
     let mut faults = facts.faults().into_iter();
     faults.find_map(|fault| match fault {
@@ -454,7 +457,7 @@ pub(super) fn expired_subject(facts: &Facts) -> Option<&str> {
     })
 }
 
-/// The name that was verified, and the names of the certificate.
+/// Returns the verified name and the names of the certificate, if they don't match.
 pub(super) fn other_name(facts: &Facts) -> Option<(&String, &Vec<String>)> {
     let mut faults = facts.faults().into_iter();
     faults.find_map(|fault| match fault {
@@ -463,7 +466,7 @@ pub(super) fn other_name(facts: &Facts) -> Option<(&String, &Vec<String>)> {
     })
 }
 
-/// A wildcard of the certificate that would cover the name if it covered more than one label.
+/// Returns a wildcard of the certificate that would cover the name if wildcards covered several labels.
 pub(super) fn wildcard(facts: &Facts) -> Option<&String> {
     let (wanted, presented) = other_name(facts)?;
     presented.iter().find(|name| {
@@ -473,7 +476,7 @@ pub(super) fn wildcard(facts: &Facts) -> Option<&String> {
     })
 }
 
-/// The issuer that no root vouches for.
+/// The issuer for which there is no root.
 pub(super) struct UnknownIssuer<'a> {
     pub issuer: &'a str,
     pub self_signed: bool,
@@ -481,7 +484,7 @@ pub(super) struct UnknownIssuer<'a> {
 }
 
 impl UnknownIssuer<'_> {
-    /// True if nothing more is known about it.
+    /// Returns true if no more specific cause applies.
     fn is_plain(&self, facts: &Facts) -> bool {
         let alone = self.self_signed && facts.chain().len() < 2;
         self.below.is_none() && !alone && namesake(facts).is_none()
@@ -504,14 +507,14 @@ pub(super) fn unknown_issuer(facts: &Facts) -> Option<UnknownIssuer<'_>> {
     })
 }
 
-/// True if the operator gave a file of CAs.
+/// Returns true if the operator gave a file of CAs.
 fn trusts_files(facts: &Facts) -> bool {
     let rules = facts.plan.tls.verification.as_ref();
     rules.is_some_and(|rules| !rules.trust.is_bundled())
 }
 
-/// True if a certificate says where its issuer's can be fetched (authorityInfoAccess, RFC 5280,
-/// section 4.2.2.1), as those of public CAs do.
+/// Returns true if a certificate says where its issuer's certificate can be fetched
+/// (authorityInfoAccess, RFC 5280, section 4.2.2.1). Certificates of public CAs do.
 fn names_its_issuers_place(leaf: &rustls::pki_types::CertificateDer<'_>) -> bool {
     const AUTHORITY_INFORMATION_ACCESS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
     let parts = Parts::read(leaf);
@@ -524,7 +527,7 @@ fn trusted(facts: &Facts) -> impl Iterator<Item = Parts<'_>> {
     trusted.iter().filter_map(Trusted::parts)
 }
 
-/// The name of a self-signed leaf that `--ca-file` has another certificate for.
+/// Returns the name of a self-signed leaf, if `--ca-file` has another certificate with this name.
 fn self_signed_namesake(facts: &Facts) -> Option<String> {
     let issuer = unknown_issuer(facts)?;
     let alone = issuer.self_signed && facts.chain().len() < 2;
@@ -532,7 +535,7 @@ fn self_signed_namesake(facts: &Facts) -> Option<String> {
     (alone && known).then(|| issuer.issuer.to_owned())
 }
 
-/// The name of a CA of `--ca-file` that has the name of the CA that signed, but another key.
+/// Returns the name of the CA that signed, if `--ca-file` has a CA with this name but another key.
 pub(super) fn namesake(facts: &Facts) -> Option<String> {
     let of_name = |name: &str| {
         let cas = trusted(facts).filter(|ca| ca.subject_text() == name);
@@ -554,14 +557,14 @@ pub(super) fn namesake(facts: &Facts) -> Option<String> {
         return found.then(|| issuer.to_owned());
     }
     if fault(facts, |fault| *fault == CertificateFailure::BadSignature) {
-        // No certificate says which key is meant, so only the signature shows it.
+        // No certificate names the key of its issuer, so only the bad signature shows the mismatch.
         let top = facts.parts().map(|parts| parts.issuer_text()).last();
         return top.filter(|name| !of_name(name).is_empty());
     }
     None
 }
 
-/// True if a certificate that names this CA as its issuer says that another key signed it.
+/// Returns true if a certificate names this CA as its issuer, but another key has signed it.
 fn is_by_another(signed: &Parts<'_>, ca: &Parts<'_>) -> bool {
     let (wanted, own) = (Uses::read(signed).authority.key_id, Uses::read(ca).key_id);
     let other_id = wanted.zip(own).is_some_and(|(wanted, own)| wanted != own);
@@ -569,7 +572,7 @@ fn is_by_another(signed: &Parts<'_>, ca: &Parts<'_>) -> bool {
     other_id || other_root || !ca.key_signs(signed.signature)
 }
 
-/// Other roots. What is trusted stays verified.
+/// Returns trials with the other public roots. They still verify the certificate.
 fn other_roots(facts: &Facts) -> Vec<Trial> {
     let by_roots = |fault: &CertificateFailure| {
         !matches!(
@@ -594,12 +597,12 @@ fn other_roots(facts: &Facts) -> Vec<Trial> {
         .filter(|(roots, _)| given != [*roots] && !(given.is_empty() && *roots == "@bundled"));
     let trial = |(roots, words): (&'static str, &'static str)| {
         let trial = Trial::new(facts, |options| options.ca_file = vec![roots.to_owned()]);
-        trial.with("meant", roots).with("other-roots", words)
+        trial.with("meant-roots", roots).with("other-roots", words)
     };
     others.map(trial).collect()
 }
 
-/// A warning in place of a server that is DOWN.
+/// Returns a trial that warns instead of reporting DOWN.
 fn warning(facts: &Facts) -> Vec<Trial> {
     let mut faults = facts.faults().into_iter();
     let limit = faults.find_map(|fault| match fault {
@@ -622,7 +625,7 @@ fn is_asked_and_absent(facts: &Facts) -> bool {
     facts.client_certificate_asked() && facts.plan.tls.identity.is_none()
 }
 
-/// True if the server refuses our client certificate, by an alert or by a status.
+/// Returns true if the server refuses our client certificate, by an alert or by a status.
 fn is_client_certificate_refused(facts: &Facts) -> bool {
     let has = facts.plan.tls.identity.is_some();
     let by_status = matches!(facts.status(), Some(400 | 403 | 495 | 496));
@@ -632,7 +635,7 @@ fn is_client_certificate_refused(facts: &Facts) -> bool {
     }
 }
 
-/// The certificate of `--crt` that has expired.
+/// Returns the certificate in `--crt` that has expired.
 pub(super) fn expired_client(facts: &Facts) -> Option<Certificate> {
     let identity = facts.plan.tls.identity.as_ref()?;
     let mut chain = identity.cert.iter().filter_map(Certificate::read);

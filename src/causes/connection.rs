@@ -17,9 +17,9 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::ConnectionRefused, 5),
         ],
         place: Place::Config,
-        what: "The server can't be reached from --source {source}, but from this host's usual address.",
+        what: "The server can be reached from this host's usual address, but not from --source {source}.",
         confirm: "`ip address` lists the addresses of this host. The port of --source may also be in use.",
-        change: "Leave out --source, and source on the server line; or correct the address there.",
+        change: "Leave out --source, and source on the server line. Or correct the address in both.",
         weigh: |facts| match facts.failure() {
             Some(Failure::Source(..)) => Weight::Proved,
             _ => Weight::possible_if(facts.options.source.is_some()),
@@ -34,7 +34,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "service-stopped",
         shows_as: &[at(Code::ConnectionRefused, 1)],
         what: "Nothing listens at this address and port: the service is stopped, or it starts later than HAProxy.",
-        confirm: "On the server: ss -ltn sport = :PORT",
+        confirm: "On the server, ss -ltn sport = :PORT shows no listener.",
         change: "Start the service.",
         weigh: |_| Weight::Likely,
         ..Cause::BASE
@@ -43,8 +43,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "port-wrong",
         shows_as: &[at(Code::ConnectionRefused, 2)],
         place: Place::Value,
-        what: "The service listens on another port, or only on another address (127.0.0.1, IPv4 or IPv6 alone).",
-        confirm: "Compare the address in the line with what ss -ltn shows on the server.",
+        what: "The service listens on another port, or only on another address (127.0.0.1, only IPv4, or only IPv6).",
+        confirm: "Compare the address in the check's line with what ss -ltn shows on the server.",
         change: "Correct the server line. HAProxy ignores `port` and `addr` for external checks, so use --port or --connect.",
         ..Cause::BASE
     },
@@ -52,8 +52,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "firewall-resets",
         shows_as: &[at(Code::ConnectionRefused, 3)],
         place: Place::Network,
-        what: "A firewall answers with a reset.",
-        confirm: "Connect from the server itself. If that works, something between you refuses.",
+        what: "A firewall answers the connection with a reset.",
+        confirm: "Connect from the server itself. If that works, a firewall on the way refuses HAProxy.",
         change: "Allow HAProxy's address.",
         ..Cause::BASE
     },
@@ -62,9 +62,9 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::ConnectionRefused, 4), at(Code::ConnectTimeout, 4)],
         place: Place::Config,
         what: "The name on the server line has a new address. Without `resolvers` HAProxy keeps the address that it found when it started.",
-        confirm: "Compare the address in the line with getent ahosts NAME.",
-        change: "Reload HAProxy. With resolvers on the server line it follows the name.",
-        // diagnose resolves the name just now.
+        confirm: "Compare the address in the check's line with getent ahosts NAME.",
+        change: "Reload HAProxy. With `resolvers` on the server line, HAProxy follows the name.",
+        // diagnose has just resolved the name.
         weigh: |facts| Weight::possible_if(facts.plan.caller.is_some()),
         ..Cause::BASE
     },
@@ -81,8 +81,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "host-down",
         shows_as: &[at(Code::ConnectTimeout, 2)],
         what: "The server is switched off, or its queue of connections is full.",
-        confirm: "ping it. On the server, ss -ltn shows Recv-Q at its limit.",
-        change: "Start it, or raise its backlog.",
+        confirm: "ping ADDRESS. If the queue is full, ss -ltn on the server shows Recv-Q at its limit.",
+        change: "Start the server, or raise its backlog.",
         ..Cause::BASE
     },
     Cause {
@@ -104,7 +104,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "This host has no route to the server's IPv6 address, as in many containers.",
         confirm: "ip -6 route get ADDRESS",
-        change: "Write its IPv4 address on the server line, or give this host IPv6.",
+        change: "Write the server's IPv4 address on the server line, or give this host IPv6.",
         weigh: |facts| {
             let unreachable = [Errno::NETUNREACH, Errno::ADDRNOTAVAIL];
             let code = errno(facts);
@@ -118,9 +118,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "firewall-rejects",
         shows_as: &[at(Code::Unreachable, 3)],
         place: Place::Network,
-        what: "A firewall rejects the connection (icmp-host-prohibited, firewalld's default). Otherwise the server is switched off, or no host has this address.",
-        confirm: "The line says `no route to host`, although ip route get ADDRESS shows a route. tcpdump -n icmp shows who sends that.",
-        change: "Allow HAProxy's address there.",
+        what: "A firewall rejects the connection (icmp-host-prohibited, firewalld's default). If none does, the server is switched off, or no host has this address.",
+        confirm: "The check's line says `no route to host`, although ip route get ADDRESS shows a route. tcpdump -n icmp shows which host sends the refusal.",
+        change: "Allow HAProxy's address at the firewall, or start the server.",
         weigh: |facts| Weight::likely_if(errno(facts) == Some(Errno::HOSTUNREACH)),
         ..Cause::BASE
     },
@@ -128,8 +128,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "route-forbidden",
         shows_as: &[at(Code::Unreachable, 4)],
         place: Place::Network,
-        what: "A rule of this host forbids the connection: a route of type blackhole or prohibit, or a firewall.",
-        confirm: "The line says `invalid argument` (blackhole) or `permission denied` (prohibit), and so does ip route get ADDRESS.",
+        what: "A rule on this host forbids the connection: a route of type blackhole or prohibit, or a firewall.",
+        confirm: "The check's line says `invalid argument` (blackhole) or `permission denied` (prohibit), and so does ip route get ADDRESS.",
         change: "Remove that rule, or write another address on the server line.",
         weigh: |facts| {
             let forbidden = [Errno::INVAL, Errno::ACCESS, Errno::PERM];
@@ -141,7 +141,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "socket-missing",
         shows_as: &[at(Code::Unreachable, 6)],
-        what: "The unix socket doesn't exist. HAProxy looks for it inside its chroot, and as its own user.",
+        what: "The unix socket doesn't exist. The check looks for it inside HAProxy's chroot, as HAProxy's user.",
         confirm: "ls -l CHROOT/PATH",
         change: "Start the server, or correct the path.",
         weigh: |facts| Weight::proved_if(errno(facts) == Some(Errno::NOENT)),
@@ -151,7 +151,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "socket-locked",
         shows_as: &[at(Code::Unreachable, 7)],
         place: Place::Host,
-        what: "This user may not connect to the unix socket.",
+        what: "The check's user may not connect to the unix socket.",
         confirm: "ls -l CHROOT/PATH, and the mode of each folder above it.",
         change: "Give HAProxy's user access to the socket and its folder.",
         weigh: |facts| {
@@ -168,9 +168,9 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::HandshakeTimeout, 3),
             at(Code::HandshakeClosed, 4),
         ],
-        what: "A proxy, load balancer or port-forward accepts the connection (or resets it at once), and its own backend is down.",
-        confirm: "Its log says so. So does sni-check diagnose with --connect and the address of what is behind it.",
-        change: "Start what is behind it, or correct where it forwards to.",
+        what: "A proxy, load balancer or port forwarding accepts the connection (or resets it at once), but its own backend is down.",
+        confirm: "Look at its log, or run sni-check diagnose --connect with the address of its backend.",
+        change: "Start the backend behind the proxy, or correct the address to which the proxy forwards.",
         evidence: "{handshakes-alike}",
         weigh: |facts| match facts.failure() {
             Some(Failure::Connect(errno)) => Weight::likely_if(*errno == Errno::CONNRESET),
@@ -180,7 +180,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
-/// What the kernel said.
+/// Returns the kernel's error for connecting.
 fn errno(facts: &Facts) -> Option<Errno> {
     match facts.failure() {
         Some(Failure::Connect(errno)) => Some(*errno),

@@ -11,14 +11,14 @@ use crate::options::expect::{Expectation, Part};
 use crate::options::values::Size;
 use crate::plan::Target;
 
-/// The User-Agent of a check. Some firewalls refuse it and let curl's own through.
+/// The User-Agent of a check. Some firewalls refuse it and accept curl's.
 macro_rules! user_agent {
     () => {
         concat!("sni-check/", env!("CARGO_PKG_VERSION"))
     };
 }
 
-/// curl that sends the same request as the check.
+/// A curl command that sends the User-Agent of the check.
 macro_rules! curl {
     () => {
         concat!("curl --user-agent ", user_agent!())
@@ -29,7 +29,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "application-failing",
         shows_as: &[at(Code::Status, 1)],
-        what: "The application is failing. This is what the check is for, and visitors get the same answer.",
+        what: "The application is failing. The check is right: visitors get the same answer.",
         confirm: "Read the server's log.",
         change: "Repair the application.",
         weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(500..))),
@@ -39,8 +39,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "gateway-without-backend",
         shows_as: &[at(Code::Status, 2)],
         what: "The server is a proxy (a load balancer, an ingress, a CDN) that has no healthy backend for this name, or does not know the name.",
-        confirm: "Its log says so; the application's own answer has the application's page, not a bare error.",
-        change: "Repair the proxy's backend, or set the name up in the proxy.",
+        confirm: "Look at the proxy's log. The application's own errors have the application's page, and a proxy's errors are bare.",
+        change: "Repair the proxy's backend, or set up the name in the proxy.",
         weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(502..=504 | 521..=526))),
         ..Cause::BASE
     },
@@ -48,8 +48,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "page-moved",
         shows_as: &[at(Code::Status, 12)],
         place: Place::Config,
-        what: "The page redirects to {location} on the same host. Redirects are not followed.",
-        confirm: "The line shows where the redirect points.",
+        what: "The page redirects to {location} on the same host. The check follows no redirects.",
+        confirm: "The check's line shows where the redirect points.",
         change: "Check that page: --uri {location}.",
         weigh: |facts| Weight::possible_if(redirect(facts).is_some()),
         trials: |facts| {
@@ -62,7 +62,7 @@ pub(super) const CAUSES: &[Cause] = &[
             let path = redirect(facts).and_then(|location| same_site(facts, location));
             let path = path.filter(|path| Some(path.as_str()) != uri);
             let trial = path.map(|path| {
-                // It is for a shell, and comes from the server.
+                // The path comes from the server, and the operator pastes it into a shell.
                 let quoted = shlex::try_quote(&path).unwrap_or_default().into_owned();
                 uri_trial(facts, &path).with("location", quoted)
             });
@@ -75,7 +75,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Status, 13), at(Code::Healthy, 9)],
         place: Place::Config,
         what: "The page redirects to itself, because the server believes that visitors don't use HTTPS.",
-        confirm: "The redirect in the line points to the page that was asked for.",
+        confirm: "The redirect in the check's line points to the page that the check asked for.",
         change: "Send X-Forwarded-Proto: https, in the check (--header) and for visitors (http-request set-header).",
         weigh: |facts| Weight::likely_if(redirects_to_itself(facts)),
         trials: |facts| match redirects_to_itself(facts) {
@@ -90,12 +90,12 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "redirect-unexpected",
         shows_as: &[at(Code::Status, 14)],
         place: Place::Config,
-        what: "The answer is a redirect, where --expect wants another status. A redirect shows as well as a page that the server works.",
-        confirm: "The line shows where the redirect points.",
-        change: "Accept it with --expect 'status {status}'.",
+        what: "The response is a redirect, and --expect wants another status. A redirect shows just as well that the server works.",
+        confirm: "The check's line shows where the redirect points.",
+        change: "Accept the redirect with --expect 'status {status}'.",
         weigh: |facts| Weight::possible_if(redirect(facts).is_some()),
         trials: |facts| match facts.status() {
-            // Browsers give up where a page redirects to itself.
+            // Browsers give up if a page redirects to itself.
             Some(status @ 300..=399) if !redirects_to_itself(facts) => accept(facts, status),
             _ => Vec::new(),
         },
@@ -105,8 +105,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "page-missing",
         shows_as: &[at(Code::Status, 3)],
         place: Place::Value,
-        what: "There is no page {uri} for the host {host}; or the request reached another virtual host (404 or 421).",
-        confirm: "sni-check diagnose shows whether Host matters. Compare --uri with what the application serves.",
+        what: "The server has no page {uri} for the host {host}, or the request reached another virtual host (404 or 421).",
+        confirm: "sni-check diagnose shows if the response depends on Host. Compare --uri with what the application serves.",
         change: "Correct --uri. If the page exists, correct --header 'Host: NAME' or --sni.",
         weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(404 | 410 | 421))),
         ..Cause::BASE
@@ -115,7 +115,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "path-wrong",
         shows_as: &[at(Code::Status, 15)],
         place: Place::Config,
-        what: "There is no page {uri}, but the start page is there.",
+        what: "The server has no page {uri}, but it has a start page.",
         confirm: "Run the check with --uri /.",
         change: "Use --uri /, or the right path.",
         weigh: |facts| Weight::possible_if(matches!(facts.status(), Some(404 | 410))),
@@ -134,9 +134,9 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Status, 10)],
         place: Place::Config,
         what: "The page wants a login (401), which shows that the application works.",
-        confirm: concat!("Request it from this host: ", curl!(), " URL"),
-        change: "Accept it with --expect 'status 401'. Better is a page that needs no login (--uri /healthz), or the credentials with --header @FILE.",
-        // A server that asks for a client certificate answers so to clients without one.
+        confirm: concat!("Request the page from this host: ", curl!(), " URL"),
+        change: "Accept the status with --expect 'status 401'. It is better to check a page without a login (--uri /healthz), or to send credentials with --header @FILE.",
+        // A server that wants a client certificate also answers 401 to clients without one.
         weigh: |facts| {
             let by_page = !facts.client_certificate_asked();
             Weight::likely_if(facts.status() == Some(401) && by_page)
@@ -150,9 +150,9 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "page-forbidden",
         shows_as: &[at(Code::Status, 17)],
-        what: "The server forbids {uri} to this host (403). Visitors that come through HAProxy are refused too.",
-        confirm: concat!("Request it from this host: ", curl!(), " URL"),
-        change: "Allow HAProxy's address there, or check a page that is open to everyone.",
+        what: "The server refuses {uri} to this host (403). It also refuses visitors, who come through HAProxy.",
+        confirm: concat!("Request the page from this host: ", curl!(), " URL"),
+        change: "Allow HAProxy's address at the server, or check a page that is open to everyone.",
         weigh: |facts| Weight::likely_if(facts.status() == Some(403)),
         ..Cause::BASE
     },
@@ -163,9 +163,9 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server refuses the User-Agent that the check sends ({agent}), as firewalls for web applications (WAF) do. HAProxy's own check sends none.",
         confirm: concat!(
             curl!(),
-            " URL gets the same answer; curl with its own User-Agent another."
+            " URL gets the same answer. curl with its own User-Agent gets another answer."
         ),
-        change: "Send another User-Agent, for example --header 'User-Agent: Mozilla/5.0', or let this one through.",
+        change: "Send another User-Agent, for example --header 'User-Agent: Mozilla/5.0', or let the firewall accept this one.",
         weigh: |facts| Weight::possible_if(is_refused(facts)),
         trials: |facts| match is_refused(facts) {
             true => vec![Trial::new(facts, |options| {
@@ -188,7 +188,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The server doesn't answer the method {method}.",
         confirm: "Run the check with --method {meant}.",
-        change: "Use --method {meant}, which works; or leave out --method where that is GET.",
+        change: "Use --method {meant}, which works. For GET, leave out --method.",
         weigh: |facts| Weight::possible_if(other_method(facts).is_some()),
         trials: |facts| {
             let trial = other_method(facts).map(|method| {
@@ -207,11 +207,11 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Status, 24)],
         what: "The server wants another protocol for {uri} (426 Upgrade Required), such as HTTP/2 or WebSocket.",
         confirm: concat!(
-            "The field Upgrade of the response names it: ",
+            "The response's header Upgrade names the protocol: ",
             curl!(),
             " --include URL"
         ),
-        change: "Let the server answer HTTP/1.1 there, or give the check a page that it answers so.",
+        change: "Let the server answer {uri} over HTTP/1.1, or check a page that it answers over HTTP/1.1.",
         weigh: |facts| {
             let upgraded = facts.is_up_by(Way::Http2);
             Weight::likely_if(facts.status() == Some(426) && !upgraded)
@@ -222,9 +222,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "asked-too-often",
         shows_as: &[at(Code::Status, 20)],
         place: Place::Config,
-        what: "The server limits how often this host may ask (429).",
-        confirm: "Wait a minute without checks: the first request is answered then.",
-        change: "Raise inter on the server line, for example inter 30s; or exempt HAProxy's address from the limit.",
+        what: "The server limits how often this host may send requests (429).",
+        confirm: "Wait a minute without checks. The server then answers the first request.",
+        change: "Raise inter on the server line, for example inter 30s. Or exempt HAProxy's address from the limit.",
         weigh: |facts| Weight::proved_if(facts.status() == Some(429)),
         ..Cause::BASE
     },
@@ -232,7 +232,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "request-refused",
         shows_as: &[at(Code::Status, 21), at(Code::ResponseClosed, 3)],
         place: Place::Value,
-        what: "The server refuses the request: its method, its headers, its size, or how often it comes.",
+        what: "The server refuses the request, because of its method, its headers, its size or its rate.",
         confirm: "Run the check with --method GET --uri / and without other headers.",
         change: "Compare --method, --uri and --header with a request that the server answers, or accept this answer with --expect 'status {status}'.",
         weigh: |facts| match facts.status() {
@@ -249,8 +249,8 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Status, 22)],
         place: Place::Value,
         what: "The server answers with a good status, but --expect wants another status.",
-        confirm: "The line shows both.",
-        change: "Correct --expect, or the page that is checked (--uri).",
+        confirm: "The check's line shows both.",
+        change: "Correct --expect, or check another page (--uri).",
         weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(100..=399))),
         ..Cause::BASE
     },
@@ -258,7 +258,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "application-slow",
         shows_as: &[at(Code::ResponseTimeout, 1), word("L7TOUT", 2)],
         what: "The application is slow or hangs. The handshake was fast.",
-        confirm: "Compare tls and response in the line, and read the server's log.",
+        confirm: "Compare the times of tls and response in the check's line, and read the server's log.",
         change: "Repair the application, or check a cheaper page.",
         weigh: |_| Weight::Likely,
         ..Cause::BASE
@@ -268,7 +268,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::ResponseTimeout, 3)],
         place: Place::Value,
         what: "The page never ends (it is a stream), and an expectation reads its body.",
-        confirm: "The line says `within its body`.",
+        confirm: "The check's line says `within its body`.",
         change: "Check another page (--uri), or expect only a status (--expect).",
         weigh: |facts| {
             let read = matches!(
@@ -283,9 +283,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "another-protocol-in-tls",
         shows_as: &[at(Code::NotHttp, 1)],
         place: Place::Value,
-        what: "The port speaks TLS, but another protocol than HTTP/1 in it (SMTPS, a database).",
+        what: "The port speaks TLS, but inside TLS it doesn't speak HTTP/1 (it may be SMTPS or a database).",
         confirm: "openssl s_client shows a greeting.",
-        change: "Correct the port. If the port is meant to speak another protocol (mode tcp), end the check with the handshake: --handshake-only.",
+        change: "Correct the port. If the port is right (mode tcp), end the check after the handshake: --handshake-only.",
         weigh: |facts| match facts.failure() {
             Some(Failure::NotHttp(_)) => Weight::likely_if(!is_broken_http(facts)),
             _ => Weight::RuledOut,
@@ -296,7 +296,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "head-broken",
         shows_as: &[at(Code::NotHttp, 3)],
         what: "The response breaks the rules of HTTP, so HAProxy refuses it as well. One example is a Transfer-Encoding other than chunked.",
-        confirm: "curl -v --http1.1 shows it. The line says what is wrong with it.",
+        confirm: "curl -v --http1.1 shows the response. The check's line says what is wrong with it.",
         change: "Repair the application.",
         weigh: |facts| match facts.failure() {
             Some(Failure::NotHttp(_)) if is_broken_http(facts) => Weight::Likely,
@@ -309,8 +309,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "head-too-long",
         shows_as: &[at(Code::NotHttp, 4)],
         place: Place::Config,
-        what: "HAProxy answers visitors with 502 here, though its own check may be UP. For visitors it accepts a head of 15360 bytes by default (tune.bufsize less tune.maxrewrite), and this response has a longer one.",
-        confirm: "The line names the limit.",
+        what: "HAProxy answers visitors with 502 here, though its own check may be UP. For visitors HAProxy accepts a head of 15360 bytes by default (tune.bufsize minus tune.maxrewrite), and this response has a longer head.",
+        confirm: "The check's line names the limit.",
         change: "Shorten the head at the server, usually its cookies. Or raise both limits: tune.bufsize {buffer} in section global, and --max-head {head}.",
         weigh: |facts| Weight::proved_if(matches!(facts.failure(), Some(Failure::LongHead { .. }))),
         trials: |facts| match facts.failure() {
@@ -331,15 +331,15 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::ResponseClosed, 1)],
         what: "The application, or the proxy in front of it, crashed or restarted during the response.",
         confirm: "Read the server's log for that moment.",
-        change: "Repair it.",
+        change: "Repair the application or the proxy.",
         ..Cause::BASE
     },
     Cause {
         id: "no-close-notify",
         shows_as: &[at(Code::ResponseClosed, 4)],
-        what: "The server ends TLS without close_notify, so it stays open whether the body is complete.",
-        confirm: "The body has no Content-Length, and --expect '! …' or a text that was not found needs its end.",
-        change: "Let the server send close_notify or Content-Length, or expect a text that is there.",
+        what: "The server ends TLS without close_notify, so the check can't know if the body is complete.",
+        confirm: "The response has no Content-Length, and --expect needs the whole body: it has a rule with ! or a text that the body lacks.",
+        change: "Let the server send close_notify or Content-Length, or expect a text that the body contains.",
         weigh: |facts| Weight::possible_if(facts.plan.request.wants(Part::Body)),
         ..Cause::BASE
     },
@@ -348,7 +348,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Body, 3)],
         what: "The application reports a problem in the body, with a good status.",
         confirm: concat!("Request the page and read it: ", curl!(), " URL"),
-        change: "Fix what it reports.",
+        change: "Fix the problem that it reports.",
         weigh: |facts| Weight::possible_if(matches!(facts.failure(), Some(Failure::Body { .. }))),
         ..Cause::BASE
     },
@@ -356,7 +356,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "expectation-wrong",
         shows_as: &[at(Code::Body, 1), at(Code::Header, 1)],
         place: Place::Value,
-        what: "The page is right, but --expect doesn't match it: upper or lower case, line ends, compression, another language. hdr compares each comma-separated element, fhdr the whole value; both compare exactly unless -m says otherwise.",
+        what: "The page is right, but --expect doesn't match it. It may differ in upper and lower case, line ends, compression or language. hdr compares each comma-separated element and fhdr the whole value, both exactly unless -m says otherwise.",
         confirm: concat!(
             "Request the page (",
             curl!(),
@@ -373,11 +373,11 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "another-site-answers",
         shows_as: &[at(Code::Body, 2), at(Code::Header, 2)],
         place: Place::Value,
-        what: "Another site answered, or a login, captive or maintenance page, or a proxy before the server.",
+        what: "Another site answered, or a login or maintenance page, a captive portal, or a proxy in front of the server.",
         confirm: concat!(
             "Request the page and read it: ",
             curl!(),
-            " URL. sni-check diagnose --verbose shows Server and whether Host matters."
+            " URL. sni-check diagnose --verbose shows the header Server, and if the response depends on Host."
         ),
         change: "Use --header 'Host: NAME', or correct --uri or the server line's address.",
         weigh: |facts| match facts.failure() {
@@ -390,8 +390,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "response-without-body",
         shows_as: &[at(Code::Body, 4)],
         place: Place::Value,
-        what: "The response has no body (204, a redirect). No rule about a body holds then, negated or not.",
-        confirm: "The line says `no response body`.",
+        what: "The response has no body (204, a redirect). A rule about the body never holds then, not even a negated rule.",
+        confirm: "The check's line says `no response body`.",
         change: "Check a page that has a body (--uri), or expect only a status (--expect).",
         weigh: |facts| Weight::proved_if(matches!(facts.failure(), Some(Failure::NoBody { .. }))),
         ..Cause::BASE
@@ -400,9 +400,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "pattern-too-costly",
         shows_as: &[at(Code::Body, 5), at(Code::Header, 5), at(Code::Status, 23)],
         place: Place::Value,
-        what: "The regular expression needs more time or memory than there is (a limit of sni-check).",
-        confirm: "The line says `limit of sni-check`.",
-        change: "Simplify --expect: [\\s\\S]* for (.|\\n)*, a text in place of nested repetitions.",
+        what: "The regular expression needs more time or memory than sni-check has (a limit of sni-check).",
+        confirm: "The check's line says `limit of sni-check`.",
+        change: "Simplify --expect: write [\\s\\S]* for (.|\\n)*, and a plain text instead of nested repetitions.",
         weigh: |facts| {
             Weight::proved_if(matches!(facts.failure(), Some(Failure::Undecided { .. })))
         },
@@ -413,7 +413,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Body, 6)],
         place: Place::Config,
         what: "The text comes later in the body than --max-body reads (64k by default). HAProxy's own check reads only its buffer (tune.bufsize, 16 kB).",
-        confirm: "The line says that only the first bytes were read.",
+        confirm: "The check's line says that it read only the first bytes.",
         change: "Raise --max-body, or check a smaller page.",
         weigh: |facts| Weight::possible_if(is_cut_short(facts)),
         trials: |facts| match is_cut_short(facts) {
@@ -428,9 +428,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "own-check-without-agent",
         shows_as: &[at(Code::Healthy, 6)],
         place: Place::Config,
-        what: "sni-check is UP, but HAProxy's own check is not. HAProxy's own check sends no User-Agent and no Accept, and the server refuses that, as firewalls for web applications do. Visitors' browsers send both.",
-        confirm: "sni-check diagnose tries HAProxy's own check with both.",
-        change: "Send both, as in the lines below.",
+        what: "sni-check is UP, but HAProxy's own check is not. HAProxy's own check sends no User-Agent and no Accept, and the server refuses requests without them, as firewalls for web applications do. Visitors' browsers send both.",
+        confirm: "sni-check diagnose tries HAProxy's own check with both headers.",
+        change: "Send both headers, as in {lines}.",
         weigh: |facts| Weight::proved_if(facts.is_up_by(Way::WithAgent)),
         trials: |facts| match facts.failure() {
             None if !facts.plan.handshake_only => Trial::way(Way::WithAgent),
@@ -443,7 +443,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Healthy, 10)],
         what: "The server cuts off its response: visitors get only a part of the page. The check reads no more than its expectations need, so it is UP.",
         confirm: "curl says `transfer closed with outstanding read data remaining`.",
-        change: "Repair the application. Until then --expect 'string TEXT' with a text from the end of the page notices it.",
+        change: "Repair the application. Until then, use --expect 'string TEXT' with a text from the end of the page. The check is then DOWN when the page is cut off.",
         weigh: |facts| {
             let visitor = facts.haproxy.as_ref().and_then(|told| told.failed_visitor);
             Weight::proved_if(visitor.is_some_and(|(_, complete)| !complete))
@@ -456,7 +456,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The check is UP, but visitors with Host {visitor-host} get status {visitor-status}.",
         confirm: "sni-check diagnose sends one visitor's request through HAProxy.",
-        change: "Use one name for SNI, Host and visitors: correct --sni and --header 'Host: NAME', and sni on the server line.",
+        change: "Use one name for SNI, Host and visitors. Correct --sni and --header 'Host: NAME', and sni on the server line.",
         weigh: |facts| {
             let visitor = facts.haproxy.as_ref().and_then(|told| told.failed_visitor);
             Weight::proved_if(visitor.is_some_and(|(_, complete)| complete))
@@ -467,8 +467,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "own-check-differs",
         shows_as: &[at(Code::Healthy, 7)],
         what: "sni-check is UP, but HAProxy's own check is not ({own-check}).",
-        confirm: "sni-check diagnose --verbose shows what each kind of check says.",
-        change: "Find out why before you rely on sni-check here: HAProxy connects to the server for visitors as its own check does.",
+        confirm: "sni-check diagnose --verbose shows the result of each kind of check.",
+        change: "Find the reason before you rely on sni-check for this server. HAProxy connects to the server for visitors as its own check does.",
         weigh: |facts| {
             let down = facts.own_check_is_up() == Some(false);
             Weight::proved_if(down && !facts.is_up_by(Way::WithAgent))
@@ -477,7 +477,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
-/// True if the page that was asked for redirects to itself, whether or not a redirect is expected.
+/// Returns true if the checked page redirects to itself, even if a redirect is expected.
 pub fn redirects_to_itself(facts: &Facts) -> bool {
     let location = match &facts.verdict.result {
         Ok(Some(response)) if (300..400).contains(&response.status) => response.location.as_deref(),
@@ -489,7 +489,7 @@ pub fn redirects_to_itself(facts: &Facts) -> bool {
     path.is_some() && path.as_deref() == uri.map(|uri| uri.as_str())
 }
 
-/// Where a redirect that wasn't expected points.
+/// Returns where an unexpected redirect points.
 fn redirect(facts: &Facts) -> Option<&str> {
     match facts.failure() {
         Some(Failure::Status {
@@ -501,7 +501,7 @@ fn redirect(facts: &Facts) -> Option<&str> {
     }
 }
 
-/// The method that the server may answer in place of the check's.
+/// Returns another method that the server may answer, if it doesn't answer the check's.
 fn other_method(facts: &Facts) -> Option<&'static str> {
     let is_get = facts.plan.request.method == "GET";
     match facts.failure()? {
@@ -515,7 +515,7 @@ fn other_method(facts: &Facts) -> Option<&'static str> {
     }
 }
 
-/// True if the request is the one that every server answers.
+/// Returns true if the request is a plain `GET /`, which every server answers.
 fn is_plain(facts: &Facts) -> bool {
     let options = &facts.options;
     let root = facts.plan.request.uri.path_and_query();
@@ -525,7 +525,7 @@ fn is_plain(facts: &Facts) -> bool {
         && root.is_some_and(|uri| uri == "/")
 }
 
-/// True if the response begins as HTTP, and only a later part breaks the rules.
+/// Returns true if the response begins as HTTP and breaks the rules later.
 fn is_broken_http(facts: &Facts) -> bool {
     match facts.failure() {
         Some(Failure::NotHttp(what)) => !what.starts_with("it does not begin with HTTP"),
@@ -555,12 +555,12 @@ fn is_cut_short(facts: &Facts) -> bool {
     )
 }
 
-/// The User-Agent of the check.
+/// Returns the User-Agent of the check.
 pub(super) fn agent(facts: &Facts) -> Option<&str> {
     header_value(&facts.plan, &header::USER_AGENT)
 }
 
-/// The path that a redirect points to, if it stays at this name and port.
+/// Returns the path to which a redirect points, if it stays at this name and port.
 fn same_site(facts: &Facts, location: &str) -> Option<String> {
     if location.starts_with('/') && !location.starts_with("//") {
         return Some(location.to_owned());
@@ -586,7 +586,7 @@ fn uri_trial(facts: &Facts, path: &str) -> Trial {
     })
 }
 
-/// The status that came as the expected status.
+/// Returns a trial that expects this status.
 fn accept(facts: &Facts, status: u16) -> Vec<Trial> {
     let Ok(rule) = format!("status {status}").parse::<Expectation>() else {
         return Vec::new();
@@ -598,7 +598,7 @@ fn accept(facts: &Facts, status: u16) -> Vec<Trial> {
     vec![trial]
 }
 
-/// True if `Name: value` has this name.
+/// Returns true if `Name: value` has this name.
 pub(super) fn is_field(field: &str, name: &str) -> bool {
     let given = field.split(':').next().unwrap_or_default();
     given.trim().eq_ignore_ascii_case(name)

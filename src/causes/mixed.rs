@@ -1,4 +1,4 @@
-//! Whether the same question got different answers: several servers behind one name or address.
+//! Finds different answers to the same request: several servers are behind one name or address.
 
 use rustls::pki_types::CertificateDer;
 
@@ -8,23 +8,23 @@ use crate::code::Layer;
 use crate::failure::Failure;
 use crate::output::date::day;
 
-/// One answer to the handshake or the request that the check makes.
+/// One answer to the check's handshake.
 struct View<'a> {
     chain: &'a [CertificateDer<'static>],
     fault: Option<String>,
 }
 
-/// What a good and a bad answer said.
+/// A good and a bad answer, in words.
 pub struct Mixed {
     /// The good answer.
     pub good: String,
     /// The bad answer.
     pub bad: String,
-    /// True if they differ in TLS, and not in HTTP.
+    /// True if the answers differ in TLS, false if they differ in HTTP.
     pub by_tls: bool,
 }
 
-/// Looks for different answers.
+/// Returns different answers, if there are any.
 pub fn find(facts: &Facts) -> Option<Mixed> {
     let is_verified = facts.plan.tls.verification.is_some();
     let tls = facts.tls.as_ref()?;
@@ -54,7 +54,7 @@ fn by_tls(facts: &Facts, tls: &Handshakes) -> Option<Mixed> {
     })
 }
 
-/// The handshakes with the name of the check.
+/// Returns the handshakes with the check's name.
 fn views<'a>(facts: &'a Facts, tls: &'a Handshakes) -> Vec<View<'a>> {
     let verdict = &facts.verdict;
     let by_verdict = match &verdict.result {
@@ -64,7 +64,7 @@ fn views<'a>(facts: &'a Facts, tls: &'a Handshakes) -> Vec<View<'a>> {
         Err(failure @ Failure::Certificate(_)) => Some(Some(failure.to_string())),
         Err(failure) => match failure.code().layer() {
             Layer::Http => Some(None),
-            // In TLS 1.3 a refusal may come after the handshake, which the other attempts end with.
+            // In TLS 1.3 a refusal may come after the handshake, where the other attempts end.
             Layer::Tls if verdict.seen.chain.is_empty() => Some(Some(failure.to_string())),
             _ => None,
         },
@@ -82,7 +82,7 @@ fn views<'a>(facts: &'a Facts, tls: &'a Handshakes) -> Vec<View<'a>> {
             fault: fault.or_else(|| tls.faults.first().map(ToString::to_string)),
         });
     }
-    // They differ in the versions that are offered.
+    // The other handshakes offered other versions.
     let others = tls.others.iter().filter(|_| failure.is_none());
     views.extend(others.map(|(chain, faults)| View {
         chain,
@@ -116,7 +116,7 @@ fn by_http(facts: &Facts) -> Option<Mixed> {
     }
 }
 
-/// The name has several addresses, and the same check comes to different ends there.
+/// Compares the results of the same check at the addresses of the name.
 fn by_address(facts: &Facts) -> Option<Mixed> {
     let first = (facts.reached.as_ref()?, &facts.verdict.result);
     let others = facts
@@ -136,7 +136,7 @@ fn by_address(facts: &Facts) -> Option<Mixed> {
     })
 }
 
-/// What one server says now and then: it is slow, or is asked too often.
+/// Returns true if a single server fails like this now and then, because it is slow or busy.
 fn is_passing(failure: &Failure) -> bool {
     matches!(
         failure,

@@ -1,4 +1,4 @@
-//! Names: resolving them, SNI, the verified name and Host.
+//! Names: name resolution, SNI, the verified name and Host.
 
 use super::cause::{Cause, Place, Trial, Weight, at};
 use super::facts::{Facts, is_name};
@@ -14,7 +14,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "name-misspelled",
         shows_as: &[at(Code::NameNotFound, 1)],
         place: Place::Value,
-        what: "The host of --connect or of the URL is misspelled or has no address. (HAProxy resolves the names of its server lines itself.)",
+        what: "The host in --connect or in the URL is misspelled or has no address. (HAProxy resolves the names on its server lines itself.)",
         confirm: "getent ahosts NAME",
         change: "Correct the name, or give an address.",
         weigh: |_| Weight::Likely,
@@ -24,7 +24,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "chroot-without-resolver",
         shows_as: &[at(Code::NameNotFound, 2)],
         place: Place::Host,
-        what: "HAProxy's chroot has no /etc/resolv.conf or /etc/hosts, so a name resolves by hand but not there.",
+        what: "HAProxy's chroot has no /etc/resolv.conf or /etc/hosts, so the name resolves by hand but not in the chroot.",
         confirm: "ls CHROOT/etc/resolv.conf CHROOT/etc/hosts",
         change: "Give an address instead of a name, or copy these files into the chroot.",
         // diagnose runs outside the chroot.
@@ -52,7 +52,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The server answers, but later than the check waits ({timeout}).",
         confirm: "Run the check by hand with --timeout 10s. Its line shows how long each phase took.",
-        change: "Raise --timeout and, above it, inter and timeout connect; or make the page quicker.",
+        change: "Raise --timeout, and raise inter and timeout connect above it. Or make the page faster.",
         trials: |facts| more_time(facts).into_iter().collect(),
         ..Cause::BASE
     },
@@ -68,9 +68,9 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::Status, 11),
         ],
         place: Place::Config,
-        what: "The check sends no SNI, and the server needs the name. HAProxy's own check sends SNI only with check-sni, whatever `sni` on the server line says; without it, it fails with `SSL handshake failure`.",
-        confirm: "The line says no-sni. sni-check diagnose shows the handshakes with and without the name.",
-        change: "Let the check send {meant} as SNI: check-sni {meant} on the server line, or sni-check without --no-sni.",
+        what: "The check sends no SNI, and the server needs the name. HAProxy's own check sends SNI only with check-sni, whatever `sni` on the server line says. Without check-sni it fails with `SSL handshake failure`.",
+        confirm: "The check's line says no-sni. sni-check diagnose shows the handshakes with and without the name.",
+        change: "Let the check send {left-out} as SNI: check-sni {left-out} on the server line, or sni-check without --no-sni.",
         weigh: |facts| Weight::possible_if(facts.options.no_sni),
         trials: with_name,
         ..Cause::BASE
@@ -88,8 +88,8 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::Status, 4),
         ],
         place: Place::Config,
-        what: "{sni} is not the right name: the server serves {meant}.",
-        confirm: "sni-check diagnose sends the other names of the call and of the certificate.",
+        what: "{sni} is the wrong name: the server serves {meant}.",
+        confirm: "sni-check diagnose tries the other names in the options and in the certificate.",
         change: "Send {meant} as SNI: --sni {meant}, and sni and check-sni on the server line.",
         weigh: |facts| Weight::possible_if(facts.sni().is_some()),
         trials: other_names,
@@ -109,7 +109,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The server doesn't know the name {sni}. It refuses the handshake, or sends its default certificate.",
         confirm: "sni-check diagnose compares handshakes with the name, without SNI and with a made-up name.",
-        change: "Correct --sni, and sni and check-sni on the server line; or set {sni} up at the server, with its own certificate. Another name makes the check UP while visitors aren't served.",
+        change: "Correct --sni, and sni and check-sni on the server line. Or set up {sni} at the server, with its own certificate. With a name that visitors don't use, the check would be UP while visitors aren't served.",
         evidence: "{name-evidence}",
         weigh: sni_unknown,
         ..Cause::BASE
@@ -118,8 +118,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "verify-host-wrong",
         shows_as: &[at(Code::CertificateForOtherName, 3)],
         place: Place::Config,
-        what: "The certificate is for the name that is sent, not for --verify-host {verify-host}.",
-        confirm: "The line names both names.",
+        what: "The certificate is for the SNI name, not for --verify-host {verify-host}.",
+        confirm: "The check's line shows both names.",
         change: "Leave out --verify-host, and verifyhost on the server line.",
         weigh: |facts| Weight::possible_if(facts.options.verify_host.is_some()),
         trials: |facts| match &facts.options.verify_host {
@@ -136,7 +136,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateForOtherName, 8)],
         place: Place::Config,
         what: "Without SNI (--no-sni) HAProxy verifies no name, and sni-check verifies {wanted}.",
-        confirm: "HAProxy's own check is UP, and the line lists the names of the certificate.",
+        confirm: "HAProxy's own check is UP. The check's line lists the names of the certificate.",
         change: "If {meant} is the server's name, verify it: --verify-host {meant}, and verifyhost on the server line.",
         weigh: |facts| Weight::possible_if(facts.options.no_sni),
         trials: names_to_verify,
@@ -152,8 +152,8 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::NotHttp, 5),
         ],
         place: Place::Config,
-        what: "The server serves Host {host} only to clients that send {host} as SNI too.",
-        confirm: "The answer is 421 Misdirected Request, or another site's page.",
+        what: "The server answers requests for Host {host} only if SNI is {host} too.",
+        confirm: "The response is 421 Misdirected Request, or another site's page.",
         change: "Use the same name for both: --sni {host}, and sni and check-sni on the server line.",
         weigh: |facts| Weight::possible_if(facts.host() != facts.plan.names.host),
         trials: host_as_sni,
@@ -170,7 +170,7 @@ pub(super) const CAUSES: &[Cause] = &[
         ],
         place: Place::Config,
         what: "The server knows {name}, but not \"Host: {host}\".",
-        confirm: "sni-check diagnose shows whether Host matters.",
+        confirm: "sni-check diagnose shows if the response depends on Host.",
         change: "Leave out --header 'Host: {host}'. Host is {name} then.",
         weigh: |facts| Weight::possible_if(facts.host() != facts.plan.names.host),
         trials: |facts| {
@@ -182,7 +182,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
-/// More time, up to what a person waits for.
+/// Returns a trial with more time: at least 5 s and at most 10 s, as long as a person waits.
 fn more_time(facts: &Facts) -> Option<Trial> {
     let timed_out = matches!(
         facts.failure(),
@@ -199,14 +199,14 @@ fn more_time(facts: &Facts) -> Option<Trial> {
         .then(|| Trial::new(facts, |options| options.timeout = Some(Time(more))))
 }
 
-/// The name that `--no-sni` leaves out.
+/// Returns a trial with the name that `--no-sni` leaves out.
 fn with_name(facts: &Facts) -> Vec<Trial> {
     let name = facts.plan.names.host.clone();
     if !facts.options.no_sni || !is_name(&name) {
         return Vec::new();
     }
     let trial = Trial::new(facts, |options| send(options, &name));
-    vec![trial.counting_progress().with("meant", name)]
+    vec![trial.counting_progress().with("left-out", name)]
 }
 
 fn send(options: &mut Options, name: &str) {
@@ -215,13 +215,14 @@ fn send(options: &mut Options, name: &str) {
     options.sni = Some(name.to_owned());
 }
 
-/// The other names that the operator wrote, and names of the certificate that the name is a slip of.
+/// Returns trials with the operator's other names, and with names of the certificate from which the
+/// SNI name differs only by a typing error.
 fn other_names(facts: &Facts) -> Vec<Trial> {
     let Some(sent) = facts.sni() else {
         return Vec::new();
     };
     let mut names: Vec<String> = target_name(&facts.options).into_iter().collect();
-    // After the handshake, `host-needs-its-sni` is about Host.
+    // If the failure comes after the handshake, `host-needs-its-sni` tries Host.
     if facts.host() != facts.plan.names.host && facts.code().layer() != Layer::Http {
         names.push(facts.host().to_owned());
     }
@@ -240,7 +241,7 @@ fn other_names(facts: &Facts) -> Vec<Trial> {
     names.into_iter().map(trial).collect()
 }
 
-/// The first name of the certificate, where no name is sent.
+/// Returns a trial that verifies the certificate's first name, if the check sends no SNI.
 fn names_to_verify(facts: &Facts) -> Vec<Trial> {
     let names = super::certificate::other_name(facts).filter(|_| facts.options.no_sni);
     let name = names.and_then(|(_, presented)| presented.iter().find(|name| is_name(name)));
@@ -252,7 +253,7 @@ fn names_to_verify(facts: &Facts) -> Vec<Trial> {
     trial.into_iter().collect()
 }
 
-/// The host of the target as it was typed, where `--sni` gives another name.
+/// Returns the host in the target, which `--sni` may replace.
 fn target_name(options: &Options) -> Option<String> {
     let target = options.target.first()?;
     let rest = target
@@ -273,7 +274,7 @@ fn sni_unknown(facts: &Facts) -> Weight {
     };
     match facts.failure() {
         Some(Failure::NameRefused { .. }) => Weight::Proved,
-        // Only a certificate that a made-up name gets as well says that the name is unknown.
+        // The name is unknown only if a made-up name gets the same certificate.
         Some(Failure::Certificate(CertificateFailure::OtherName { wanted, presented })) => {
             let is_sent = facts.sni() == Some(wanted.as_str());
             Weight::likely_if(tls.is_default_certificate() && !presented.is_empty() && is_sent)
@@ -291,7 +292,7 @@ fn sni_unknown(facts: &Facts) -> Weight {
             let cut = names.iter().all(|attempt| super::tls::is_cut(attempt));
             match (cut, facts.failure()) {
                 (false, _) => Weight::Likely,
-                // It reads the handshake before it ends the connection.
+                // The server reads the handshake before it closes the connection.
                 (true, Some(Failure::HandshakeClosed(_))) => {
                     Weight::likely_if(facts.hangs_up == Some(false) && facts.plain.is_none())
                 }
@@ -302,8 +303,8 @@ fn sni_unknown(facts: &Facts) -> Weight {
     }
 }
 
-/// Servers that don't know a name say `internal_error` (Go), `handshake_failure` (many CDNs) or
-/// `access_denied`, and they say the same to a name that nobody has.
+/// Weighs an alert. Servers that don't know a name send `internal_error` (Go), `handshake_failure`
+/// (many CDNs) or `access_denied`, and they send the same alert for a made-up name.
 fn by_alert(facts: &Facts, alert: u8) -> Weight {
     const FOR_NAMES: [u8; 3] = [40, 49, 80];
     let Some(tls) = facts.tls.as_ref().filter(|_| FOR_NAMES.contains(&alert)) else {
@@ -313,10 +314,10 @@ fn by_alert(facts: &Facts, alert: u8) -> Weight {
     let named = tls.named.result.as_ref().err().map(says);
     let made_up = tls.made_up.result.as_ref().err().map(says);
     match (named, made_up) {
-        // A made-up name gets further, so the server minds this name alone.
+        // A made-up name gets further, so the server refuses this name in particular.
         (Some(_), None) => Weight::Likely,
         (Some(named), Some(made_up)) if named == made_up => {
-            // A server that lacks a version of TLS says so to clients with that version alone.
+            // A server without a TLS version says so to clients that offer only that version.
             let versions = [&tls.tls12, &tls.tls13].iter().any(|attempt| {
                 matches!(&attempt.result, Err(Failure::NothingInCommon(alert)) if u8::from(*alert) == 70)
             });
@@ -347,8 +348,8 @@ fn without_host(options: &mut Options) {
     options.header.retain(|field| !is_host(field));
 }
 
-/// True if one name is the other with a letter too many, a letter too few, or two letters swapped.
-/// Names that differ in one letter may both exist: app1 and app2.
+/// Returns true if the names differ by one letter too many, one too few, or two swapped letters. Names
+/// with one different letter may both exist: app1 and app2.
 fn is_slip(wrong: &str, right: &str) -> bool {
     let letters = |name: &str| {
         let mut letters = name.as_bytes().to_vec();
@@ -372,7 +373,7 @@ mod tests {
     use super::is_slip;
 
     #[test]
-    fn a_slip_of_the_fingers_is_not_another_server() {
+    fn a_typing_error_is_not_another_server() {
         for (wrong, right, slip) in [
             ("ww.example.com", "www.example.com", true),
             ("wwww.example.com", "www.example.com", true),

@@ -1,4 +1,4 @@
-//! What is wrong with the lists of `--crl-file`, in the words of an operator.
+//! Describes what is wrong with the lists of `--crl-file`.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::certificate::{Parts, days, in_days};
 use crate::output::date::day;
 use crate::plan::List;
 
-/// What is wrong with the list of each issuer of the chain.
+/// Returns what is wrong with the list of each issuer of the chain, or `None` if nothing is.
 pub(super) fn problems(facts: &Facts) -> Option<String> {
     let rules = facts.plan.tls.verification.as_ref()?;
     let mut problems: Vec<String> = Vec::new();

@@ -1,5 +1,5 @@
-//! Protocols that begin in plain text and start TLS inside themselves (STARTTLS). sni-check doesn't
-//! speak them: HAProxy has checks of its own for them.
+//! Protocols that begin in plain text and start TLS later (STARTTLS). sni-check doesn't speak them,
+//! but HAProxy has a check for each.
 
 use super::cause::{Cause, Place, Weight, at};
 use super::facts::Facts;
@@ -8,14 +8,14 @@ use crate::code::Code;
 use crate::failure::Failure;
 use crate::probe::connect::Address;
 
-/// A protocol, and how it shows itself.
+/// A protocol, and how to recognise it.
 struct Protocol {
     name: &'static str,
-    /// HAProxy's check for it.
+    /// HAProxy's check for the protocol.
     check: &'static str,
-    /// Its usual ports. On most of them there is TLS from the first byte on another port.
+    /// The usual ports without TLS from the first byte.
     ports: &'static [u16],
-    /// How the text that its servers send first begins; empty if the client speaks first.
+    /// The beginning of the text that its servers send first. Empty if the client speaks first.
     greeting: &'static str,
 }
 
@@ -64,7 +64,8 @@ const PROTOCOLS: [Protocol; 7] = [
     },
 ];
 
-/// The protocol that the server speaks, by what it says, or by its port where it only hangs up.
+/// Returns the protocol that the server speaks: recognised by its greeting, or by its port if the
+/// server only closes the connection.
 fn protocol(facts: &Facts) -> Option<&'static Protocol> {
     let port = match facts.reached {
         Some(Address::Tcp(address)) => address.port(),
@@ -88,12 +89,12 @@ fn protocol(facts: &Facts) -> Option<&'static Protocol> {
     }
 }
 
-/// The name of the protocol.
+/// Returns the name of the protocol.
 pub(super) fn name(facts: &Facts) -> Option<&'static str> {
     Some(protocol(facts)?.name)
 }
 
-/// HAProxy's check for the protocol.
+/// Returns HAProxy's check for the protocol.
 pub(super) fn check(facts: &Facts) -> Option<&'static str> {
     Some(protocol(facts)?.check)
 }
@@ -106,13 +107,13 @@ pub(super) const CAUSES: &[Cause] = &[Cause {
         at(Code::HandshakeTimeout, 10),
     ],
     place: Place::Value,
-    what: "This is a {protocol} server. {protocol} begins in plain text and starts TLS later, inside its own protocol, so no TLS handshake can succeed here (a limit of sni-check).",
-    confirm: "The line shows what the server says, or the port is one of {protocol}.",
-    change: "Use HAProxy's own check: {protocol-check}. Or write the port where TLS starts with the first byte, such as 465 (SMTP), 993 (IMAP), 995 (POP3) or 636 (LDAP), with --handshake-only.",
+    what: "The server speaks {protocol}. This protocol begins in plain text and starts TLS later, so no TLS handshake can succeed on this port (a limit of sni-check).",
+    confirm: "The check's line shows the server's greeting, or the port is a usual port of {protocol}.",
+    change: "Use HAProxy's own check: {protocol-check}. Or use a port where TLS starts with the first byte, such as 465 (SMTP), 993 (IMAP), 995 (POP3) or 636 (LDAP), with --handshake-only.",
     weigh: |facts| match (protocol(facts), facts.failure()) {
         (None, _) => Weight::RuledOut,
         (Some(_), Some(Failure::NotTls { text: Some(_) })) => Weight::Proved,
-        // No server of another kind is usual on this port.
+        // On this port, no other kind of server is usual.
         (Some(_), _) if all_are_cut(facts) => Weight::Proved,
         (Some(_), _) => Weight::Likely,
     },

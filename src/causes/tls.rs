@@ -1,4 +1,4 @@
-//! The TLS handshake, and what has to come before it.
+//! The TLS handshake, and the PROXY header before it.
 
 use rustls::AlertDescription;
 
@@ -18,14 +18,14 @@ pub(super) const CAUSES: &[Cause] = &[
             (Sign::AnyFailure, 0),
         ],
         place: Place::Config,
-        what: "HAProxy's own check reaches this server, and sni-check doesn't (a limit of sni-check).",
-        confirm: "sni-check diagnose asks HAProxy's own check: it is UP. sni-check can't use TLS 1.2 with CBC, with DHE or with RSA key exchange; key exchange by X448 or FFDHE alone; Ed448 or SHA-224 signatures; more than 64 kB of certificates; a TLS 1.2 key that is for RSA-PSS alone.",
-        change: "Use HAProxy's own check, with the lines below; or change at the server what the line names.",
+        what: "HAProxy's own check is UP, but sni-check can't check this server (a limit of sni-check).",
+        confirm: "sni-check diagnose asks HAProxy's own check. sni-check can't use these: TLS 1.2 with CBC, with DHE or with RSA key exchange; only X448 or FFDHE for the key exchange; Ed448 or SHA-224 signatures; more than 64 kB of certificates; in TLS 1.2, a key only for RSA-PSS.",
+        change: "Use HAProxy's own check, with {lines}. Or change at the server what the check's line names.",
         weigh: |facts| {
             let by_days = [Code::CertificateEndsSoon, Code::CertificateExpired];
             let by_traffic = matches!(facts.failure(), Some(Failure::LongHead { .. }));
             let mixed = super::mixed::find(facts).is_some();
-            // Without SNI HAProxy verifies no name: `name-not-verified` is about that.
+            // Without SNI HAProxy verifies no name. That is the cause `name-not-verified`.
             let by_name = facts.code() == Code::CertificateForOtherName;
             let further = facts.code().layer() == Layer::Tls && facts.haproxy_shakes_hands();
             let up = facts.own_check_is_up() == Some(true) && !by_name;
@@ -43,8 +43,8 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::HandshakeRefused, 7),
         ],
         place: Place::Config,
-        what: "The server wants a PROXY protocol header before TLS: it is configured with proxy_protocol or accept-proxy. It closes the connection, keeps silent, or answers with an error page.",
-        confirm: "If the server line has send-proxy, checks need the header too.",
+        what: "The server wants a PROXY protocol header before TLS, because its configuration says proxy_protocol or accept-proxy. Without the header it closes the connection, stays silent or answers with an error page.",
+        confirm: "Look for send-proxy on the server line. If visitors' traffic has the header, the check needs it too.",
         change: "Use {option} for the check, and {word} on the server line.",
         weigh: |facts| Weight::possible_if(facts.plan.proxy.is_none()),
         trials: |facts| match facts.plan.proxy {
@@ -81,7 +81,7 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::HandshakeRefused, 9),
         ],
         place: Place::Config,
-        what: "The server does not want a PROXY header.",
+        what: "The server doesn't expect a PROXY header, and the check sends one.",
         confirm: "Run the check without --send-proxy and --send-proxy-v2.",
         change: "Leave out --send-proxy and --send-proxy-v2, and the same words on the server line.",
         weigh: |facts| Weight::possible_if(facts.plan.proxy.is_some()),
@@ -99,8 +99,8 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "server-tls-broken",
         shows_as: &[at(Code::HandshakeRefused, 4)],
-        what: "The server's TLS is broken or wrongly configured: a name without a certificate, or a key that the server can't read.",
-        confirm: "The line has the alert's name. The server's log has its reason at the same moment.",
+        what: "The server's TLS is broken or wrongly configured. For example, a name has no certificate, or the server can't read a key.",
+        confirm: "The check's line has the alert's name. The server's log has the reason at the same moment.",
         change: "Correct the TLS configuration of the server.",
         ..Cause::BASE
     },
@@ -110,7 +110,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Network,
         what: "A firewall or WAF in front of the server refuses this host (access_denied or a similar alert).",
         confirm: "Connect from another network, or from the server itself.",
-        change: "Allow HAProxy's address there.",
+        change: "Allow HAProxy's address at the firewall.",
         weigh: |facts| match alert(facts) {
             Some(AlertDescription::AccessDenied) => Weight::Likely,
             _ => Weight::Possible,
@@ -121,9 +121,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "alpn-not-spoken",
         shows_as: &[at(Code::HandshakeRefused, 6)],
         place: Place::Config,
-        what: "The server accepts no ALPN protocol of --alpn (no_application_protocol). Without --alpn the check offers none, as HAProxy's checks do.",
+        what: "The server accepts no protocol of --alpn (no_application_protocol). Without --alpn the check offers no protocol, and neither do HAProxy's checks.",
         confirm: "Run the check without --alpn. openssl s_client -alpn h2 shows what the server chooses.",
-        change: "Leave --alpn out or correct it. For a server that knows h2 alone: --alpn h2 --handshake-only.",
+        change: "Leave out --alpn, or correct it. For a server that knows only h2, write --alpn h2 --handshake-only.",
         weigh: |facts| {
             Weight::possible_if(alert(facts) == Some(AlertDescription::NoApplicationProtocol))
         },
@@ -137,7 +137,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "server-overloaded",
         shows_as: &[at(Code::HandshakeTimeout, 2)],
         what: "The server accepts connections but is overloaded or hangs.",
-        confirm: "sni-check diagnose --verbose: every handshake takes this long, connecting does not.",
+        confirm: "sni-check diagnose --verbose shows that connecting is fast and every handshake is slow.",
         change: "Look at the load of the server.",
         ..Cause::BASE
     },
@@ -145,10 +145,10 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "packets-lost",
         shows_as: &[at(Code::HandshakeTimeout, 5)],
         place: Place::Network,
-        what: "Large packets are lost on the way (path MTU, a VPN), so the certificates never arrive.",
+        what: "Large packets get lost on the way (path MTU, a VPN), so the certificates never arrive.",
         confirm: "ping -M do -s 1400 ADDRESS fails while small packets pass.",
         change: "Correct the MTU, or let ICMP pass.",
-        evidence: "{handshakes-alike} A short answer arrives (to {short-answer}), but not the long one with the certificates.",
+        evidence: "{handshakes-alike} {short-answer}",
         weigh: |facts| match short_answer(facts) {
             _ if !all_are_cut(facts) => Weight::RuledOut,
             Some(_) => Weight::Likely,
@@ -159,13 +159,13 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "handshake-inspected",
         shows_as: &[at(Code::HandshakeClosed, 9)],
-        what: "A firewall on the way inspects the handshake and cuts it, or the server crashes on it.",
+        what: "A firewall on the way inspects the handshake and cuts it, or the handshake crashes the server.",
         confirm: "Connect from the server itself, and read its log.",
         change: "Allow the name at the firewall, or update the server.",
-        evidence: "{handshakes-alike} The server is there: it answers {short-answer}.",
+        evidence: "{handshakes-alike} {short-answer}",
         weigh: |facts| match short_answer(facts) {
             Some(_) => Weight::likely_if(all_are_cut(facts)),
-            // It reads the handshake before it ends the connection.
+            // The server reads the handshake before it closes the connection.
             None => Weight::possible_if(all_are_cut(facts) && facts.hangs_up == Some(false)),
         },
         ..Cause::BASE
@@ -173,10 +173,10 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "version-cut",
         shows_as: &[at(Code::HandshakeTimeout, 9), at(Code::HandshakeClosed, 10)],
-        what: "The server, or a firewall in front of it, can't cope with what the other handshakes offer.",
-        confirm: "Repeat it: a server that answers only now and then is overloaded.",
-        change: "Use --ssl-min-ver or --ssl-max-ver, here and on the server line; or update the server.",
-        evidence: "The server answers these: {handshakes-answered}.",
+        what: "The server, or a firewall in front of it, can't handle all that the check's handshake offers.",
+        confirm: "Repeat the diagnosis. If other handshakes are answered the next time, the server is overloaded.",
+        change: "Use --ssl-min-ver or --ssl-max-ver for the check, and the same words on the server line. Or update the server.",
+        evidence: "The server answers only these handshakes: {handshakes-answered}.",
         weigh: |facts| {
             let Some(tls) = &facts.tls else {
                 return Weight::RuledOut;
@@ -192,8 +192,8 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::NotTls, 1)],
         place: Place::Config,
         what: "This port speaks plain HTTP, without TLS. sni-check checks HTTPS only (a limit of sni-check).",
-        confirm: "The line shows what the peer says. curl -v http://ADDRESS:PORT/ answers.",
-        change: "Write the port of the HTTPS site on the server line. If there is none, leave out ssl, as in the lines below: visitors' traffic to this server is then unencrypted.",
+        confirm: "The check's line shows what the peer says. curl -v http://ADDRESS:PORT/ gets a response.",
+        change: "Write the port of the HTTPS site on the server line. If the server has no HTTPS, leave out ssl, as in {lines}. Visitors' traffic to this server is then unencrypted.",
         weigh: |facts| {
             let site = facts.plain.as_ref().is_some_and(Plain::is_site);
             match facts.is_up_by(Way::PlainHttp) {
@@ -211,8 +211,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "plain-port-of-https-site",
         shows_as: &[at(Code::NotTls, 3)],
         place: Place::Value,
-        what: "This port speaks plain HTTP and is not the port of the site.",
-        confirm: "curl -v http://ADDRESS:PORT/ answers with a redirect to https, or with an error.",
+        what: "This port speaks plain HTTP, and the site is on another port.",
+        confirm: "curl -v http://ADDRESS:PORT/ gets a redirect to https, or an error.",
         change: "Write the port of the HTTPS site on the server line, often 443.",
         weigh: |facts| {
             let site = facts.plain.as_ref().is_some_and(Plain::is_site);
@@ -224,8 +224,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "port-of-another-protocol",
         shows_as: &[at(Code::NotTls, 7)],
         place: Place::Value,
-        what: "The port speaks another protocol than TLS.",
-        confirm: "The line shows what the peer says.",
+        what: "The port doesn't speak TLS but another protocol.",
+        confirm: "The check's line shows what the peer says.",
         change: "Correct the port of the server line, or --port.",
         weigh: |facts| match facts.failure() {
             Some(Failure::NotTls { .. }) => Weight::likely_if(!facts.speaks_plain_http()),
@@ -237,7 +237,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "tls-violated",
         shows_as: &[at(Code::NotTls, 8)],
         what: "The server's TLS breaks the rules, so HAProxy's library refuses it as well.",
-        confirm: "The line names the rule. sni-check diagnose asks HAProxy's own check.",
+        confirm: "The check's line names the rule. sni-check diagnose asks HAProxy's own check.",
         change: "Update the server's TLS library.",
         weigh: |facts| match facts.failure() {
             Some(Failure::TlsViolated(_)) => Weight::Likely,
@@ -250,9 +250,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "tls-too-old",
         shows_as: &[at(Code::NothingInCommon, 2)],
         place: Place::Config,
-        what: "The server speaks only TLS 1.1 or older, or ciphers that are no longer safe. HAProxy doesn't use these unless it is told to.",
+        what: "The server speaks only TLS 1.1 or older, or only ciphers that are no longer safe. HAProxy doesn't use them by default.",
         confirm: "sni-check diagnose tries TLS 1.2 and 1.3. openssl s_client shows what the server chooses.",
-        change: "Update the server: enable TLS 1.2 or 1.3. Until then HAProxy's own check reaches it with the lines below. They are unsafe, for visitors' traffic too.",
+        change: "Update the server: enable TLS 1.2 or 1.3. Until then HAProxy's own check works with {lines}. They are unsafe, for visitors' traffic too.",
         weigh: |facts| match (facts.is_up_by(Way::OldTls), alert(facts)) {
             (true, _) => Weight::Proved,
             (_, Some(AlertDescription::ProtocolVersion)) if !versions_are_bounded(facts) => {
@@ -270,7 +270,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "renegotiation-unsafe",
         shows_as: &[at(Code::NothingInCommon, 4)],
-        what: "The server speaks TLS 1.2 without secure renegotiation (RFC 5746). HAProxy's OpenSSL 3 refuses that, for traffic too.",
+        what: "The server speaks TLS 1.2 without secure renegotiation (RFC 5746). HAProxy's OpenSSL 3 refuses such a server, for visitors' traffic too.",
         confirm: "openssl s_client says: Secure Renegotiation IS NOT supported.",
         change: "Update the server's TLS library, or enable TLS 1.3.",
         weigh: |facts| {
@@ -286,8 +286,8 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::NothingInCommon, 5)],
         place: Place::Config,
         what: "--ssl-min-ver or --ssl-max-ver excludes the TLS version that the server speaks.",
-        confirm: "Run the check without them.",
-        change: "Leave them out, here and on the server line.",
+        confirm: "Run the check without both options.",
+        change: "Leave out both options, and ssl-min-ver and ssl-max-ver on the server line.",
         weigh: |facts| Weight::possible_if(versions_are_bounded(facts)),
         trials: |facts| match versions_are_bounded(facts) {
             true => vec![
@@ -313,9 +313,9 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::Status, 16),
         ],
         place: Place::Config,
-        what: "The server speaks only HTTP/2, which sni-check doesn't speak (a limit of sni-check). ALPN, a part of the TLS handshake, agrees on it.",
+        what: "The server speaks only HTTP/2, which sni-check doesn't speak (a limit of sni-check). Server and client agree on HTTP/2 by ALPN, a part of the TLS handshake.",
         confirm: "openssl s_client -alpn h2 shows `ALPN protocol: h2`, and curl --http1.1 fails.",
-        change: "Use HAProxy's own check, with check-alpn h2 and alpn h2, as in the lines below; or let the server speak HTTP/1.1 too.",
+        change: "Use HAProxy's own check with check-alpn h2 and alpn h2, as in {lines}. Or let the server speak HTTP/1.1 too.",
         weigh: |facts| match facts.is_up_by(Way::Http2) {
             true => Weight::Proved,
             false => Weight::possible_if(speaks_http2(facts) && facts.haproxy.is_none()),
@@ -335,8 +335,8 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "servers-differ",
         shows_as: &[(Sign::AnyFailure, 0), at(Code::Healthy, 2)],
-        what: "The same question gets different answers: {mixed-good}; {mixed-bad}. Most likely several servers are behind this name or address, and one of them is not healthy.",
-        confirm: "Diagnose each by its own address, with --connect.",
+        what: "The same check had different results: {mixed-good}; {mixed-bad}. Most likely several servers are behind this name or address, and one of them is not healthy.",
+        confirm: "Diagnose each server by its own address, with --connect.",
         change: "Repair the server that is not healthy.",
         weigh: |facts| Weight::proved_if(super::mixed::find(facts).is_some()),
         ..Cause::BASE
@@ -347,7 +347,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "This server requires SNI. `sni str({sni})` on the server line is for visitors' traffic only.",
         confirm: "sni-check diagnose --verbose shows the handshake without SNI.",
-        change: "HAProxy's own check needs `check-sni {sni}`, as in the lines below.",
+        change: "HAProxy's own check needs `check-sni {sni}`, as in {lines}.",
         weigh: |facts| {
             let need = facts.tls.as_ref().and_then(Handshakes::sni_need);
             Weight::proved_if(
@@ -362,7 +362,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "Without SNI this server sends another site's certificate. `sni str({sni})` on the server line is for visitors' traffic only.",
         confirm: "sni-check diagnose --verbose shows the handshake without SNI.",
-        change: "HAProxy's own check needs `check-sni {sni}`, as in the lines below.",
+        change: "HAProxy's own check needs `check-sni {sni}`, as in {lines}.",
         weigh: |facts| {
             let need = facts.tls.as_ref().and_then(Handshakes::sni_need);
             let other = need == Some(super::facts::SniNeed::OtherCertificate);
@@ -405,7 +405,7 @@ fn speaks_http2(facts: &Facts) -> bool {
     facts.tls.as_ref().is_some_and(Handshakes::speaks_http2)
 }
 
-/// The PROXY headers that the check doesn't send.
+/// Returns trials with the PROXY headers that the check doesn't send.
 fn proxy_headers(facts: &Facts) -> Vec<Trial> {
     let kinds = [
         (false, true, "--send-proxy-v2"),
@@ -423,7 +423,7 @@ fn proxy_headers(facts: &Facts) -> Vec<Trial> {
     others.map(trial).collect()
 }
 
-/// True if a handshake met silence or was cut.
+/// Returns true if a handshake was cut or got no answer.
 pub(super) fn is_cut(attempt: &Attempt) -> bool {
     matches!(
         attempt.result,
@@ -431,19 +431,19 @@ pub(super) fn is_cut(attempt: &Attempt) -> bool {
     )
 }
 
-/// True if the server says that it doesn't speak this version.
+/// Returns true if the server says that it doesn't speak the offered version.
 fn refuses_version(attempt: &Attempt) -> bool {
     matches!(attempt.result, Err(Failure::NothingInCommon(_)))
 }
 
-/// The handshakes that were made, in a few words each.
+/// Returns the handshakes that diagnose made, each with a short name.
 fn handshakes<'a>(facts: &'a Facts, tls: &'a Handshakes) -> Vec<(&'static str, &'a Attempt)> {
     let named = facts.sni().map(|_| ("with SNI", &tls.named));
     let others = [
         ("without SNI", &tls.bare),
-        ("with another name", &tls.made_up),
-        ("TLS 1.2 alone", &tls.tls12),
-        ("TLS 1.3 alone", &tls.tls13),
+        ("with a made-up name", &tls.made_up),
+        ("only TLS 1.2", &tls.tls12),
+        ("only TLS 1.3", &tls.tls13),
     ];
     named.into_iter().chain(others).collect()
 }
@@ -458,7 +458,7 @@ fn names_of(facts: &Facts, is: impl Fn(&Attempt) -> bool) -> Vec<&'static str> {
         .collect()
 }
 
-/// True if every handshake was cut, or says only that it doesn't speak a version.
+/// Returns true if every handshake was cut, except those in which the server refused a version.
 pub(super) fn all_are_cut(facts: &Facts) -> bool {
     facts.tls.is_some()
         && names_of(facts, |attempt| {
@@ -467,29 +467,29 @@ pub(super) fn all_are_cut(facts: &Facts) -> bool {
         .is_empty()
 }
 
-/// The handshakes that end alike, and what that excludes.
+/// Returns a sentence about the handshakes that all fail in the same way, and what that excludes.
 pub(super) fn alike(facts: &Facts) -> Option<String> {
     let mut alike = names_of(facts, is_cut);
     if alike.is_empty() {
         return None;
     }
-    let mut excluded = vec!["not the TLS version"];
+    let mut excluded = vec!["the TLS version"];
     if facts
         .refuted
         .iter()
         .any(|id| id.starts_with("proxy-header"))
     {
-        alike.push("each PROXY header (v1, v2) and none");
-        excluded.push("not a PROXY header");
+        alike.push("each PROXY header (v1, v2)");
+        excluded.push("the PROXY header");
     }
     Some(format!(
-        "All of these were tried and end alike: {}. So it is {}.",
+        "All these attempts fail in the same way: {}. So the cause is not {}.",
         alike.join(", "),
-        excluded.join(", ")
+        excluded.join(" or ")
     ))
 }
 
-/// The handshakes that are answered.
+/// Returns the names of the handshakes that the server answers.
 pub(super) fn answered(facts: &Facts) -> String {
     names_of(facts, |attempt| {
         !is_cut(attempt) && !refuses_version(attempt)
@@ -497,23 +497,23 @@ pub(super) fn answered(facts: &Facts) -> String {
     .join(", ")
 }
 
-/// What gets a short answer where every handshake is cut.
+/// Returns what gets a short answer, though every other handshake is cut.
 pub(super) fn short_answer(facts: &Facts) -> Option<String> {
     let refused = names_of(facts, refuses_version);
     match (&facts.plain, refused.first()) {
-        (Some(plain), _) => Some(format!("plain HTTP, with status {}", plain.status)),
-        (None, Some(version)) => Some(format!("{version}, with an alert")),
+        (Some(plain), _) => Some(format!("plain HTTP gets status {}", plain.status)),
+        (None, Some(version)) => Some(format!("a handshake with {version} gets an alert")),
         (None, None) => None,
     }
 }
 
-/// What accepts the connection answers nothing at all.
+/// Weighs that nothing is behind the peer that accepts the connection: it never answers.
 pub(super) fn nothing_behind(facts: &Facts) -> Weight {
     let reads = facts.hangs_up == Some(false);
     Weight::likely_if(all_are_cut(facts) && short_answer(facts).is_none() && !reads)
 }
 
-/// What the handshakes say about the name.
+/// Returns a sentence about what the handshakes show about the name.
 pub(super) fn name_evidence(facts: &Facts) -> Option<String> {
     let tls = facts.tls.as_ref()?;
     let text = match (facts.failure()?, &tls.made_up.result) {
@@ -521,13 +521,13 @@ pub(super) fn name_evidence(facts: &Facts) -> Option<String> {
             "A made-up name gets the same certificate.".to_owned()
         }
         (Failure::HandshakeClosed(_) | Failure::HandshakeTimeout, _) if all_are_cut(facts) => {
-            "The server reads a handshake and ends the connection, and does so with a made-up name too."
+            "The server reads the handshake and closes the connection. It does the same with a made-up name."
                 .to_owned()
         }
         (Failure::HandshakeClosed(_) | Failure::HandshakeTimeout, _) => {
-            format!("The server answers these: {}.", answered(facts))
+            format!("The server answers these handshakes: {}.", answered(facts))
         }
-        (_, Err(failure)) => format!("A made-up name ends in the same way: {failure}."),
+        (_, Err(failure)) => format!("A made-up name fails too: {failure}."),
         (_, Ok(_)) => "A made-up name gets further.".to_owned(),
     };
     Some(text)

@@ -1,4 +1,4 @@
-//! The placeholders of the sentences: what diagnose knows, and the general words of explain.
+//! The placeholders of the sentences: the values that diagnose knows, and the general words of explain.
 
 use super::certificate::{
     expired_client, expired_subject, namesake, other_name, unknown_issuer, wildcard,
@@ -9,8 +9,8 @@ use crate::certificate::{days, in_days};
 use crate::output::date::day;
 use crate::plan::USER_AGENT;
 
-/// Every placeholder, with the word that stands for it where nothing is known.
-const GENERAL: [(&str, &str); 41] = [
+/// Every placeholder, with its general words for when the value isn't known.
+const GENERAL: [(&str, &str); 44] = [
     ("agent", USER_AGENT),
     ("below", "an intermediate or the server's certificate"),
     ("buffer", "32768"),
@@ -22,37 +22,40 @@ const GENERAL: [(&str, &str); 41] = [
     ("handshakes-answered", "some handshakes"),
     ("head", "31744"),
     ("host", "HOST"),
-    ("issuer", "the issuer"),
+    ("issuer", "ISSUER"),
+    ("left-out", "NAME"),
     (
         "lists",
         "No list of --crl-file covers an issuer of the chain, or that list has expired",
     ),
+    ("lines", "the lines that sni-check diagnose prints"),
     ("location", "PATH"),
     ("meant", "OTHER"),
+    ("meant-roots", "@system-ca or @bundled"),
     ("method", "METHOD"),
-    ("mixed-bad", "once it fails"),
-    ("mixed-good", "once the server is healthy"),
+    ("mixed-bad", "sometimes it fails"),
+    ("mixed-good", "sometimes the server is healthy"),
     ("name", "the SNI name"),
     ("name-evidence", ""),
-    ("namesake", "the issuer"),
+    ("namesake", "ISSUER"),
     ("option", "--send-proxy or --send-proxy-v2"),
     ("other-roots", "a CA that @system-ca or @bundled has"),
-    ("own-check", "its status"),
+    ("own-check", "DOWN"),
     ("protocol", "SMTP, IMAP, LDAP, PostgreSQL or MySQL"),
     (
         "protocol-check",
         "option smtpchk, option tcp-check, option ldap-check, option pgsql-check or option mysql-check",
     ),
     ("roots", "--ca-file"),
-    ("short-answer", "another question"),
+    ("short-answer", ""),
     ("sni", "NAME"),
     ("source", "ADDRESS"),
     ("status", "STATUS"),
-    ("subject", "its subject"),
+    ("subject", "SUBJECT"),
     ("timeout", "1800 ms by default"),
     ("uri", "PATH"),
     ("verify-host", "NAME"),
-    ("visitor-host", "another name"),
+    ("visitor-host", "NAME"),
     ("visitor-status", "4xx or 5xx"),
     ("wanted", "a.b.example.com"),
     ("wildcard", "*.example.com"),
@@ -60,20 +63,20 @@ const GENERAL: [(&str, &str); 41] = [
     ("presented", "other names"),
 ];
 
-/// The general words for a placeholder.
+/// Returns the general words for a placeholder.
 fn general(placeholder: &str) -> Option<&'static str> {
     let mut all = GENERAL.iter();
     let found = all.find(|(name, _)| *name == placeholder);
     found.map(|(_, words)| *words)
 }
 
-/// A sentence in which each placeholder is replaced by its value, or by the general words.
+/// Replaces each placeholder of a sentence by its value, or by its general words.
 pub(super) fn fill(sentence: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut text = String::new();
     let mut rest = sentence;
     while let Some((before, after)) = rest.split_once('{') {
         text += before;
-        // `${VARIABLE}` and a brace that no name follows are themselves.
+        // `${VARIABLE}`, and a brace without a placeholder's name, stay as they are.
         let name = after
             .split_once('}')
             .filter(|(name, _)| general(name).is_some());
@@ -93,7 +96,7 @@ pub(super) fn fill(sentence: &str, value: impl Fn(&str) -> Option<String>) -> St
     text.trim().to_owned()
 }
 
-/// What the facts say about a placeholder.
+/// Returns the value of a placeholder, if the facts contain it.
 pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
     let options = &facts.options;
     let plan = &facts.plan;
@@ -112,11 +115,12 @@ pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
         "handshakes-answered" => tls::answered(facts),
         "host" => facts.host().to_owned(),
         "issuer" => issuer()?.issuer.to_owned(),
+        "lines" => "the lines below".to_owned(),
         "lists" => revocation::problems(facts)?,
         "method" => plan.request.method.to_string(),
         "mixed-bad" => mixed::find(facts)?.bad,
         "mixed-good" => mixed::find(facts)?.good,
-        "meant" => Some(plan.names.host.clone()).filter(|name| is_name(name))?,
+        "left-out" => Some(plan.names.host.clone()).filter(|name| is_name(name))?,
         "name" => plan.names.host.clone(),
         "name-evidence" => tls::name_evidence(facts)?,
         "namesake" => namesake(facts)?,
@@ -128,7 +132,12 @@ pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
             [] => "the bundled roots".to_owned(),
             files => format!("--ca-file {}", files.join(", ")),
         },
-        "short-answer" => tls::short_answer(facts)?,
+        "short-answer" => {
+            format!(
+                "Only a short answer arrives: {}.",
+                tls::short_answer(facts)?
+            )
+        }
         "sni" => facts.sni()?.to_owned(),
         "source" => plan.source?.ip().to_string(),
         "status" => facts.status()?.to_string(),

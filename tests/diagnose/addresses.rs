@@ -159,7 +159,7 @@ fn an_unreachable_address_is_fixed_in_the_right_place() {
         (
             "true",
             "[2001:db8::5]:443",
-            "Write its IPv4 address on the server line",
+            "Write the server's IPv4 address on the server line",
             "in the options and haproxy.cfg, by a value that only you know",
         ),
         ("true", "192.0.2.1:443", "Add the route", nowhere),

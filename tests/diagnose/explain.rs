@@ -47,7 +47,7 @@ fn explain_names_causes_that_operators_met() {
         ("56", reload),
         (
             "57",
-            "The certificate was renewed, but the server still holds the old one",
+            "The certificate was renewed, but the server still uses the old one",
         ),
         ("58", reload),
         ("62", behind),
@@ -61,7 +61,7 @@ fn explain_names_causes_that_operators_met() {
         ),
         (
             "75",
-            "Another site answered, or a login, captive or maintenance page",
+            "Another site answered, or a login or maintenance page",
         ),
         ("L7TOUT", "serve hangs"),
         ("L7TOUT", "sni-check explain 72"),

@@ -79,7 +79,7 @@ fn a_single_certificate_with_the_right_and_a_wrong_name() {
     let report = diagnose(&ca, nginx.port, "ww.example.test", &header);
     assert_eq!(report.code, 54);
     report.advises(&format!(
-        "ww.example.test is not the right name: the server serves {NAME}"
+        "ww.example.test is the wrong name: the server serves {NAME}"
     ));
     report.is_fixed("haproxy.cfg");
     report.says("its names: www.example.test, far.example.net");
@@ -250,8 +250,8 @@ fn every_expectation_is_reported() {
     report.haproxy_agrees();
     for (uri, advice) in [
         ("/error", "The application is failing"),
-        ("/missing", "the start page is there. Use --uri /"),
-        ("/api", "Accept it with --expect 'status 401'"),
+        ("/missing", "it has a start page. Use --uri /"),
+        ("/api", "Accept the status with --expect 'status 401'"),
         ("/redirect", "Check that page: --uri /elsewhere"),
     ] {
         let report = diagnose(

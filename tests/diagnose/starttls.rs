@@ -76,7 +76,7 @@ fn a_starttls_server_is_recognised_by_port_and_greeting() {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(
-            words.contains(&format!("This is a {name} server")),
+            words.contains(&format!("The server speaks {name}.")),
             "{port}: {text}"
         );
         assert!(words.contains(check), "{port}: {text}");

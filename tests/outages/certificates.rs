@@ -62,7 +62,7 @@ fn a_certificate_that_is_not_yet_valid() {
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("fix on this host, not at the server; or at the server")
         .says("The clock of this host is behind")
-        .says("The certificate was made for a later date");
+        .says("The certificate becomes valid later");
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn an_expired_revocation_list() {
     let said = diagnose(nginx.port, &call);
     let yesterday = time::OffsetDateTime::now_utc() - time::Duration::days(1);
     said.says(&format!(
-        "The list of CN=Test CA expired on {} (1 day ago). do Get the CA's current list, put it into --crl-file {crl}",
+        "The list of CN=Test CA expired on {} (1 day ago). do Get the CA's current list. Put it into --crl-file {crl}",
         yesterday.date()
     ))
     .is_for_a_file();
@@ -180,7 +180,7 @@ fn a_ca_whose_new_key_is_not_trusted_yet() {
         Outage::checked(nginx.port, &words(&stage.ca_file));
         diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME])
             .says(&format!(
-                "--ca-file {} has a CA of this name (CN=Test CA), but with another key",
+                "The CA with this name (CN=Test CA) in --ca-file {} has another key",
                 stage.ca_file
             ))
             .never_says("this CA is not in")
@@ -201,8 +201,8 @@ fn a_certificate_that_expires_too_soon() {
     let call = ["--min-cert-days=10", "--ca-file", &stage.ca_file, NAME];
     let said = diagnose(nginx.port, &call);
     said.says("Renew the certificate at the server")
-        .says("If it was renewed there, reload the server")
-        .says("HAProxy sends it no visitors")
+        .says("If it was renewed, reload the server")
+        .says("HAProxy sends the server no visitors")
         .says("--warn-cert-days 10 in place of")
         .never_says("nothing in haproxy.cfg fixes this");
     outage.is_fixed_by(&said);
@@ -234,7 +234,7 @@ fn a_client_certificate_that_the_server_does_not_trust() {
     let crt = &props.wrong_crt;
     Outage::checked(port, &(words(&props.stage.ca_file) + " crt " + crt));
     let said = ask_with(&props, port, crt);
-    said.says("refuses our client certificate").wants_a_value();
+    said.says("refuses the client certificate").wants_a_value();
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn a_server_where_every_page_is_missing() {
         "/",
     );
     ask(&stage, port, &["--uri=/gone"])
-        .says("There is no page /gone")
+        .says("The server has no page /gone")
         .wants_a_value();
 }
 
@@ -240,7 +240,7 @@ fn a_firewall_that_refuses_the_user_agent_of_a_check() {
     let said = ask(&stage, nginx.port, &[]);
     said.says("The server refuses the User-Agent that the check sends (sni-check/")
         .says("--header 'User-Agent: Mozilla/5.0'")
-        .never_says("HAProxy's own check reaches this server, and sni-check doesn't");
+        .never_says("HAProxy's own check is UP, but sni-check can't check this server");
     outage.is_fixed_by(&said);
 }
 
@@ -251,7 +251,7 @@ fn a_firewall_that_refuses_an_empty_user_agent() {
     let check = "    http-check send meth GET uri /page HOST";
     let (nginx, outage) = outage(&stage, rule, check, "/");
     let said = ask(&stage, nginx.port, &["--uri=/page"]);
-    said.says("HAProxy's own check sends no User-Agent and no Accept, and the server refuses that")
+    said.says("HAProxy's own check sends no User-Agent and no Accept, and the server refuses requests without them")
         .says("Visitors' browsers send both")
         .never_says("because HAProxy connects for visitors");
     outage.is_fixed_by(&said);

@@ -64,7 +64,7 @@ fn a_typo_in_the_name() {
         nginx.port,
         &["--ca-file", &stage.ca_file, "ww.example.test"],
     );
-    said.says("ww.example.test is not the right name: the server serves www.example.test");
+    said.says("ww.example.test is the wrong name: the server serves www.example.test");
     outage.is_fixed_by(&said);
 }
 
@@ -128,7 +128,7 @@ fn a_wildcard_does_not_cover_two_labels() {
         &(verified(&stage, name) + " check-sni a.b.example.test"),
     );
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, name]);
-    said.says("covers one label only").is_for_the_server();
+    said.says("covers only one label").is_for_the_server();
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn a_proxy_header_that_the_server_does_not_expect() {
     let mut words = vec!["--send-proxy"];
     words.extend(call(&stage));
     let said = diagnose(port, &words);
-    said.says("does not want a PROXY header");
+    said.says("doesn't expect a PROXY header");
     outage.is_fixed_by(&said);
 }
 
@@ -134,7 +134,7 @@ fn a_minimum_version_that_the_server_does_not_support() {
     let mut words = vec!["--ssl-min-ver=TLSv1.3"];
     words.extend(call(&stage));
     let said = diagnose(port, &words);
-    said.says("Leave them out");
+    said.says("Leave out both options");
     outage.is_fixed_by(&said);
 }
 
@@ -172,7 +172,7 @@ fn a_port_forward_whose_own_backend_is_down() {
     Outage::checked(port, &correct(stage));
     quickly(port, stage)
         .says("its own backend is down")
-        .says("So it is not the TLS version, not a PROXY header")
+        .says("So the cause is not the TLS version or the PROXY header")
         .never_says("Correct --sni")
         .never_says("Add or remove --send-proxy")
         .is_for_the_server();
@@ -194,7 +194,7 @@ fn only_short_answers_arrive() {
     Outage::checked(port, &correct(&stage));
     quickly(port, &stage)
         .says("the port is for TLS: it refuses plain HTTP with status 400")
-        .says("Large packets are lost on the way")
+        .says("Large packets get lost on the way")
         .never_says("plain HTTP is answered")
         .is_for_the_server();
 }
@@ -215,7 +215,7 @@ fn a_firewall_that_blocks_the_sni_name() {
     });
     Outage::checked(port, &correct(&stage));
     quickly(port, &stage)
-        .says("The server answers these: without SNI, with another name.")
+        .says("The server answers these handshakes: without SNI, with a made-up name.")
         .says("Correct --sni");
 }
 
@@ -239,8 +239,8 @@ fn only_a_short_alert_arrives() {
         let _ = stream.read_to_end(&mut Vec::new());
     });
     quickly(port, &stage)
-        .says("end alike: with SNI, without SNI, with another name, TLS 1.2 alone, each PROXY")
-        .says("A short answer arrives (to TLS 1.3 alone, with an alert)")
+        .says("fail in the same way: with SNI, without SNI, with a made-up name, only TLS 1.2, each PROXY")
+        .says("Only a short answer arrives: a handshake with only TLS 1.3 gets an alert")
         .never_says("waits for something else");
 }
 
