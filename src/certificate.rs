@@ -158,7 +158,7 @@ impl fmt::Display for CertificateFailure {
             }
             CertificateFailure::NotYetValid { subject, ahead } => write!(
                 f,
-                "certificate not valid for another {} (is this clock right?): {subject}",
+                "certificate becomes valid in {} (is this clock right?): {subject}",
                 Span(*ahead)
             ),
             CertificateFailure::OtherName { wanted, presented } if presented.contains(wanted) => {
@@ -181,8 +181,8 @@ impl fmt::Display for CertificateFailure {
                 ..
             } => write!(
                 f,
-                "certificate's issuer unknown: --ca-file has {below} but not its issuer, and HAProxy \
-                 wants the chain up to a root: {issuer}"
+                "certificate's issuer unknown: --ca-file has {below} but not its issuer {issuer}; HAProxy \
+                 needs the chain up to a root"
             ),
             CertificateFailure::IssuerUnknown {
                 issuer,

@@ -325,7 +325,8 @@ impl fmt::Display for Failure {
             ),
             Failure::NothingInCommon(alert) => write!(
                 f,
-                "server found no TLS version, cipher or (some CDNs) name in common ({}); if HAProxy's check-sni is UP there, this is a limit of sni-check (see sni-check explain 66)",
+                "server found no TLS version or cipher in common, or does not know the name ({}), or this is a \
+                 limit of sni-check: sni-check diagnose finds out which",
                 alert_name(*alert)
             ),
             Failure::OtherVersion(what) => f.write_str(what),
@@ -334,7 +335,7 @@ impl fmt::Display for Failure {
             ),
             Failure::HandshakeTimeout => f.write_str("handshake timed out"),
             Failure::NotTls { text: Some(text) } => {
-                write!(f, "the peer does not speak TLS, it says \"{text}\"")
+                write!(f, "the peer does not speak TLS; it says \"{text}\"")
             }
             Failure::NotTls { text: None } => f.write_str("the peer does not speak TLS"),
             Failure::TlsViolated(what) => write!(f, "the peer breaks the rules of TLS: {what}"),
@@ -363,28 +364,28 @@ impl fmt::Display for Failure {
             Failure::NotHttp(cause) => write!(f, "not a valid HTTP response: {cause}"),
             Failure::LongHead { limit } => write!(
                 f,
-                "not a valid HTTP response: its head is longer than HAProxy accepts by default, {limit} bytes \
-                 (tune.bufsize); --max-head reads a longer one"
+                "not a valid HTTP response: its head is longer than the {limit} bytes that HAProxy accepts by \
+                 default (tune.bufsize); --max-head accepts a longer head"
             ),
             Failure::ResponseClosed(closed) => {
                 write!(f, "connection {closed} before the response was complete")
             }
             Failure::EndedBadly(closed) => write!(
                 f,
-                "the response is complete, but its connection was {closed} at once; HAProxy's check fails too \
-                 if it notices in time, and otherwise this is a limit of sni-check"
+                "the response is complete, but the connection was {closed} right after it; HAProxy's own check \
+                 may be UP (limit of sni-check)"
             ),
-            Failure::Header { expected } => write!(f, "headers do not meet: {expected}"),
+            Failure::Header { expected } => write!(f, "headers do not meet --expect: {expected}"),
             Failure::Body {
                 expected,
                 cut_at,
                 only_here,
             } => {
                 match cut_at {
-                    None => write!(f, "body does not meet: {expected}")?,
+                    None => write!(f, "body does not meet --expect: {expected}")?,
                     Some(bytes) => write!(
                         f,
-                        "the first {bytes} bytes of the body (--max-body) do not meet: {expected}"
+                        "the first {bytes} bytes of the body (--max-body) do not meet --expect: {expected}"
                     )?,
                 }
                 match only_here {
@@ -396,13 +397,13 @@ impl fmt::Display for Failure {
             }
             Failure::CutBody { closed, expected } => write!(
                 f,
-                "connection {closed} before the response was complete, so it is unknown whether it meets: \
-                 {expected}; limit of sni-check: HAProxy judges the part that arrived"
+                "connection {closed} before the response was complete, so --expect is undecided: {expected}; \
+                 limit of sni-check: HAProxy judges the part that arrived"
             ),
             Failure::NoBody { expected } => write!(f, "no response body, expected {expected}"),
             Failure::Undecided {
                 expected, limit, ..
-            } => write!(f, "undecided: {expected}; limit of sni-check: {limit}"),
+            } => write!(f, "--expect is undecided: {expected}; limit of sni-check: {limit}"),
             Failure::AtLimit(limit) => f.write_str(limit),
             Failure::Internal(cause) => write!(f, "internal error: {cause}"),
         }

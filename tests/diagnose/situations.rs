@@ -133,7 +133,7 @@ fn an_issuer_younger_than_an_expired_certificate_is_no_fault() {
     let report = diagnose(&ca, nginx.port, NAME, &[]);
     assert_eq!(report.code, 51);
     assert!(
-        !report.steps().contains("not valid for another"),
+        !report.steps().contains("becomes valid in"),
         "{}",
         report.steps()
     );
@@ -244,9 +244,9 @@ fn every_expectation_is_reported() {
     assert_eq!(report.code, 71);
     report.says("status 200, expected status 204");
     report.says("as expected: string good");
-    report.says("body does not meet: string nowhere");
+    report.says("body does not meet --expect: string nowhere");
     report.says("as expected: hdr name server value nginx");
-    report.says("headers do not meet: hdr name x-absent");
+    report.says("headers do not meet --expect: hdr name x-absent");
     report.haproxy_agrees();
     for (uri, advice) in [
         ("/error", "The application is failing"),

@@ -173,7 +173,7 @@ fn validity(stage: &Stage) -> Vec<Fault> {
             "not yet valid",
             &leaf(5, 9),
             53,
-            "not valid for another 5 days",
+            "becomes valid in 5 days",
         ),
         row(stage, "from 2150 on", &ahead, 53, "is this clock right?"),
         row(stage, "from 1970 to 9999", &far, 0, ""),

@@ -215,7 +215,7 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
             "HTTP/1.1 200 OK\r\nX: 2\r\n\r\n",
             "--expect 'hdr name X value 1'",
             76,
-            "headers do not meet: hdr name X value 1",
+            "headers do not meet --expect: hdr name X value 1",
         ),
     ]
 }
@@ -283,7 +283,12 @@ fn gzip_bomb(stage: &Stage) -> Fault {
         let _ = stream.write_all(head.as_bytes());
         let _ = stream.write_all(&bomb);
     });
-    Fault::new("a gzip bomb", port, 75, "body does not meet: string good")
-        .with(&stage.trust)
-        .with(WANTS)
+    Fault::new(
+        "a gzip bomb",
+        port,
+        75,
+        "body does not meet --expect: string good",
+    )
+    .with(&stage.trust)
+    .with(WANTS)
 }

@@ -246,7 +246,7 @@ fn nginx(stage: &Stage) -> Vec<Fault> {
         row(
             "--expect 'string bad'",
             75,
-            "body does not meet: string bad",
+            "body does not meet --expect: string bad",
         ),
         row("--no-sni --verify-host www.example.test", 65, without),
         row(
