@@ -11,7 +11,7 @@ complete -c sni-check -n '__fish_seen_subcommand_from doctor' -l help -d 'displa
 complete -c sni-check -n '__fish_seen_subcommand_from doctor' -l file -d 'configuration file, or a folder of *.cfg; repeatable, as for HAProxy (default: what HAProxy\'s unit or the running HAProxy reads, or else /etc/haproxy/haproxy.cfg)'
 complete -c sni-check -n '__fish_seen_subcommand_from doctor' -l env -d 'a variable of HAProxy\'s environment: NAME=VALUE, or @FILE with one variable per line (systemd\'s EnvironmentFile, /proc/PID/environ); repeatable'
 complete -c sni-check -n '__fish_seen_subcommand_from doctor' -l haproxy -d 'HAProxy\'s program (default: haproxy in PATH, /usr/sbin or /usr/local/sbin)'
-complete -c sni-check -n '__fish_seen_subcommand_from doctor' -l run -d 'run every check exactly as HAProxy would; as root, in its chroot and as its user. Also asks HAProxy for its own checks, and sends each server the request of a visitor'
+complete -c sni-check -n '__fish_seen_subcommand_from doctor' -l run -d 'run every check exactly as HAProxy would; as root, in its chroot and as its user; also ask HAProxy for its own checks, and send each server the request of a visitor'
 complete -c sni-check -n '__fish_seen_subcommand_from doctor' -l root -d 'look for the files of the host below this folder, such as an image\'s unpacked root; HAProxy is then not asked about the configuration'
 complete -c sni-check -n '__fish_seen_subcommand_from doctor' -l ignore -d 'leave out findings of this name (docs/json.md lists the names); repeatable'
 complete -c sni-check -n '__fish_seen_subcommand_from doctor' -l json -d 'print one JSON object'

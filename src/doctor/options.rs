@@ -30,8 +30,8 @@ pub struct DoctorOptions {
     #[argh(option, arg_name = "FILE")]
     pub haproxy: Option<String>,
 
-    /// run every check exactly as HAProxy would; as root, in its chroot and as its user. Also asks
-    /// HAProxy for its own checks, and sends each server the request of a visitor
+    /// run every check exactly as HAProxy would; as root, in its chroot and as its user; also ask
+    /// HAProxy for its own checks, and send each server the request of a visitor
     #[argh(switch)]
     pub run: bool,
 
