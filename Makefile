@@ -181,6 +181,7 @@ archive:
 rpm: setup-release build
 	$(call examples,target/rpm/examples)
 	cp '$(BINARY)' target/rpm/sni-check
+	gzip -9n < packaging/man/sni-check.1 > target/rpm/sni-check.1.gz
 	cargo generate-rpm --output target/rpm
 
 sbom: setup-release

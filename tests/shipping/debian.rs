@@ -104,6 +104,28 @@ fn removing_the_package_leaves_nothing() {
     assert_eq!(traces, "");
 }
 
+#[test]
+fn an_upgrade_restarts_serve_and_removal_stops_it() {
+    let root = Root::new();
+    let folder = Folder::new();
+    let calls = folder.file("calls", "");
+    root.pretend_systemd(&calls);
+    let called = || {
+        let called = std::fs::read_to_string(&calls).expect("the calls");
+        std::fs::write(&calls, "").expect("a file");
+        called
+    };
+    install(&root);
+    assert_eq!(called(), "--system daemon-reload\n");
+    install(&root);
+    assert_eq!(
+        called(),
+        "--system daemon-reload\ntry-restart sni-check.service\n"
+    );
+    root.sh("dpkg --remove sni-check");
+    assert_eq!(called(), "stop sni-check.socket sni-check.service\n");
+}
+
 /// Debian's HAProxy runs as a daemon with chroot /var/lib/haproxy and uses the package's example.
 #[test]
 fn the_readmes_recipe_for_a_chroot_works_unchanged() {

@@ -81,6 +81,19 @@ impl Root {
         run(self.command("/bin/sh").args(["-ec", script]))
     }
 
+    /// Makes the copy look as if systemd ran in it. Stand-ins for the programs that packages call write their
+    /// arguments into the file `calls`.
+    pub fn pretend_systemd(&self, calls: &str) {
+        self.sh(&format!(
+            "mkdir -p /run/systemd/system\n\
+             printf '#!/bin/sh\\necho \"$*\" >> {calls}\\n' > /tmp-stand-in\n\
+             chmod 755 /tmp-stand-in\n\
+             rm -f /usr/bin/systemctl /usr/bin/deb-systemd-invoke\n\
+             cp /tmp-stand-in /usr/bin/systemctl\n\
+             mv /tmp-stand-in /usr/bin/deb-systemd-invoke"
+        ));
+    }
+
     /// Returns the path of every file that was changed, created or removed, without directories.
     pub fn changes(&self) -> BTreeSet<String> {
         let paths = run(self
