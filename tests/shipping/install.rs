@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::tools::{cargo, output, run, tool, workspace};
+use crate::tools::{cargo, output, root, run, tool, workspace};
 
 #[test]
 fn make_install_puts_everything_below_destdir_and_prefix() {
@@ -58,6 +58,38 @@ fn below_usr_zsh_finds_the_completion_where_debian_looks() {
         .arg(format!("DESTDIR={}", place.display())));
     let file = place.join("usr/share/zsh/vendor-completions/_sni-check");
     assert!(file.exists(), "{}", file.display());
+}
+
+/// Cargo.toml describes the same names to cargo-binstall.
+#[test]
+fn make_archive_names_the_archive_and_its_folder_as_cargo_binstall_expects() {
+    run(cargo().args(["build", "--release", "--locked"]));
+    let target = run(tool("rustc").args(["--print", "host-tuple"]));
+    let name = format!("sni-check-{}-{}", env!("CARGO_PKG_VERSION"), target.trim());
+    let archive = run(tool("make").args(["--silent", "archive"]));
+    assert_eq!(archive, format!("target/archive/{name}.tar.gz\n"));
+    let files = run(tool("tar").args(["--list", "--file", archive.trim()]));
+    for file in [
+        "sni-check",
+        "sni-check.1",
+        "README.md",
+        "LICENSE-THIRD-PARTY",
+        "completions/_sni-check",
+        "docs/install.md",
+        "haproxy/hybrid.cfg",
+        "systemd/sni-check.socket",
+    ] {
+        let path = format!("{name}/{file}");
+        assert!(files.lines().any(|line| line == path), "{path}: {files}");
+    }
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("Cargo.toml");
+    let folder = "{ name }-{ version }-{ target }";
+    for line in [
+        format!("/{folder}{{ archive-suffix }}\""),
+        format!("bin-dir = \"{folder}/{{ bin }}{{ binary-ext }}\""),
+    ] {
+        assert!(manifest.contains(&line), "{line}");
+    }
 }
 
 #[test]
