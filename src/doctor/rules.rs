@@ -181,5 +181,14 @@ mod tests {
             let row = format!("| `{id}` |");
             assert!(page.contains(&row), "docs/json.md lacks {row}");
         }
+        let (_, table) = page
+            .split_once("### The names of findings")
+            .expect("the table");
+        let rows = table.lines().filter(|line| line.starts_with("| `"));
+        assert_eq!(
+            rows.count(),
+            RULES.len(),
+            "docs/json.md lists a rule that doesn't exist"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! `make install`.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use crate::tools::{cargo, output, root, run, tool, workspace};
 
@@ -60,6 +61,40 @@ fn below_usr_zsh_finds_the_completion_where_debian_looks() {
     assert!(file.exists(), "{}", file.display());
 }
 
+/// Rust and the kernel have different names for some processors.
+#[test]
+fn make_install_finds_the_binary_on_every_processor() {
+    for (kernel, target) in [
+        ("x86_64", "x86_64-unknown-linux-gnu"),
+        ("aarch64", "aarch64-unknown-linux-gnu"),
+        ("armv7l", "armv7-unknown-linux-gnueabihf"),
+        ("riscv64", "riscv64gc-unknown-linux-gnu"),
+        ("ppc64le", "powerpc64le-unknown-linux-gnu"),
+        ("x86_64", "x86_64-unknown-linux-musl"),
+    ] {
+        let place = workspace(&format!("make install for {target}"));
+        let folder = place.join(target).join("release");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join("sni-check"), "").expect("a file");
+        let path = stand_in(&place, "uname", &format!("echo {kernel}"));
+        let commands = run(tool("make")
+            .args(["--dry-run", "install"])
+            .arg(format!("CARGO_TARGET_DIR={}", place.display()))
+            .env("PATH", path));
+        assert!(commands.contains(target), "{target}: {commands}");
+    }
+}
+
+/// Writes a program that replaces another, and returns a PATH on which it comes first.
+fn stand_in(place: &Path, name: &str, script: &str) -> String {
+    let program = place.join(name);
+    std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("a file");
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&program, executable).expect("a mode");
+    let path = std::env::var("PATH").unwrap_or_default();
+    format!("{}:{path}", place.display())
+}
+
 /// Cargo.toml describes the same names to cargo-binstall.
 #[test]
 fn make_archive_names_the_archive_and_its_folder_as_cargo_binstall_expects() {
@@ -95,20 +130,9 @@ fn make_archive_names_the_archive_and_its_folder_as_cargo_binstall_expects() {
 #[test]
 fn a_rust_that_is_too_old_is_named_before_anything_is_built() {
     let place = workspace("old rust");
-    let rustc = place.join("rustc");
-    std::fs::write(
-        &rustc,
-        "#!/bin/sh\necho 'rustc 1.85.1 (4eb161250 2025-03-15)'\n",
-    )
-    .expect("a file");
-    let executable = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(&rustc, executable).expect("a mode");
-    let path = std::env::var("PATH").unwrap_or_default();
-    let make = output(
-        tool("make")
-            .args(["--silent", "build"])
-            .env("PATH", format!("{}:{path}", place.display())),
-    );
+    let version = "echo 'rustc 1.85.1 (4eb161250 2025-03-15)'";
+    let path = stand_in(&place, "rustc", version);
+    let make = output(tool("make").args(["--silent", "build"]).env("PATH", path));
     assert!(!make.status.success());
     let said = String::from_utf8_lossy(&make.stdout);
     let oldest = env!("CARGO_PKG_RUST_VERSION");
