@@ -1,5 +1,5 @@
-//! `sni-check diagnose`: what is wrong with a server, at which layer, and what to put into
-//! haproxy.cfg. It runs the check as it is, and variations of it in parallel.
+//! `sni-check diagnose`: says what is wrong with a server, at which layer, and what to put into
+//! haproxy.cfg. It runs the check itself, and variations of the check in parallel.
 //!
 //! `Plan -> Facts -> causes weighed -> trials -> Report -> text or JSON`. docs/json.md documents the
 //! object of `--json`.
@@ -38,19 +38,18 @@ use self::trials::Search;
 
 /// The text of `diagnose --help`.
 pub const HELP: &str = "\
-What is wrong with a server, at which layer, and what to put into haproxy.cfg.
-The check is run as it is, and handshakes and requests beside it find out which
-of the possible causes it is. HAProxy itself is asked too: it is started for
-about a second, as this user, with a configuration of its own, to check the
-server and to try the lines before they are printed. Nothing is changed
-anywhere. The exit code is the check's.
+Says what is wrong with a server, at which layer, and what to put into
+haproxy.cfg. diagnose runs the check, and more handshakes and requests that find
+the cause. It also starts HAProxy for about a second, as this user and with a
+configuration of its own. That HAProxy checks the server, and tries the lines
+before they are printed. diagnose changes nothing. Its exit code is the check's.
 
 Without a TARGET it finds HAProxy's configuration, reads HAProxy's statistics,
-and diagnoses every server that is DOWN. BACKEND/SERVER as the TARGET is one
-server of the configuration. Otherwise TARGET is a URL or HOST[:PORT], and the
-options are those of a check (see sni-check --help), without --quiet and
---syslog; --verbose prints everything that was seen, and lines that do not work
-yet. It has these, too:
+and diagnoses every server that is DOWN. A TARGET of the form BACKEND/SERVER
+names one server of the configuration. Any other TARGET is a URL or HOST[:PORT],
+with the options of a check (see sni-check --help) except --quiet and --syslog.
+--verbose prints everything that diagnose has seen, and lines that don't work
+yet. diagnose also has these options:
 
 Examples:
   sni-check diagnose
@@ -63,7 +62,7 @@ Examples:
 /// Diagnoses, prints, and returns the code of the check.
 ///
 /// # Errors
-/// `--haproxy FILE` that cannot be run; nothing was sent then.
+/// The program of `--haproxy FILE` can't be run. diagnose has sent nothing then.
 pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
     bound(&plan, start);
     let haproxy = match options.haproxy.as_deref() {
@@ -81,7 +80,7 @@ pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
             }
             opinion = Opinion::ask(&search, haproxy.as_ref());
         }
-        search.heard(opinion.told.clone());
+        search.add_haproxy(opinion.facts.clone());
         let report = Report::new(&search, &opinion);
         let text = match json {
             true => report.object(),
@@ -94,12 +93,12 @@ pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
     Ok(code)
 }
 
-/// Bounds the whole, whatever a server does: each phase takes at most the check's time, and the rest
-/// of the program little.
+/// Limits the time of the whole diagnosis, whatever a server does. Each phase takes at most the
+/// check's time-out, and everything else takes little time.
 fn bound(plan: &Plan, start: Instant) {
     let longest = plan.timeout * 8 + Duration::from_secs(35);
     let text = format!(
-        "{} takes too long to diagnose (a limit of sni-check); a check of it ends at its --timeout. Total ",
+        "{} takes too long to diagnose (a limit of sni-check); a check alone ends at its --timeout. Total ",
         plan.target
     );
     let to = Channel::Descriptor(stderr());

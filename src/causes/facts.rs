@@ -41,7 +41,7 @@ pub struct Facts {
     /// The results of the same check at the other addresses of the name.
     pub elsewhere: Vec<(Address, Attempt)>,
     /// What HAProxy reported. `None` if diagnose hasn't asked HAProxy, or there is no HAProxy.
-    pub haproxy: Option<Told>,
+    pub haproxy: Option<HaproxyFacts>,
     /// The causes whose trials didn't help.
     pub refuted: Vec<&'static str>,
     /// The time, since the epoch.
@@ -247,7 +247,7 @@ pub enum Way {
 
 /// What HAProxy reported.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct HaproxyFacts {
     /// The result of HAProxy's own check with the options of the call. A failure has its status and
     /// reason.
     pub own_check: Option<Result<(), String>>,
@@ -328,19 +328,21 @@ impl Facts {
     /// Returns true if HAProxy's own check is UP with the options of the call, or `None` if diagnose
     /// hasn't asked HAProxy.
     pub fn own_check_is_up(&self) -> Option<bool> {
-        let told = self.haproxy.as_ref()?;
-        told.own_check.as_ref().map(Result::is_ok)
+        let haproxy = self.haproxy.as_ref()?;
+        haproxy.own_check.as_ref().map(Result::is_ok)
     }
 
     /// Returns true if HAProxy's handshake succeeds with the name of the call and any certificate.
     pub fn haproxy_shakes_hands(&self) -> bool {
-        self.haproxy.as_ref().is_some_and(|told| told.handshake)
+        self.haproxy
+            .as_ref()
+            .is_some_and(|haproxy| haproxy.handshake)
     }
 
     /// Returns true if HAProxy's own check is UP in this way.
     pub fn is_up_by(&self, way: Way) -> bool {
-        let told = self.haproxy.as_ref();
-        told.is_some_and(|told| told.way == Some(way))
+        let haproxy = self.haproxy.as_ref();
+        haproxy.is_some_and(|haproxy| haproxy.way == Some(way))
     }
 
     /// Returns true if the check's request may be sent more than once.

@@ -445,7 +445,10 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "curl says `transfer closed with outstanding read data remaining`.",
         change: "Repair the application. Until then, use --expect 'string TEXT' with a text from the end of the page. The check is then DOWN when the page is cut off.",
         weigh: |facts| {
-            let visitor = facts.haproxy.as_ref().and_then(|told| told.failed_visitor);
+            let visitor = facts
+                .haproxy
+                .as_ref()
+                .and_then(|haproxy| haproxy.failed_visitor);
             Weight::proved_if(visitor.is_some_and(|(_, complete)| !complete))
         },
         ..Cause::BASE
@@ -458,7 +461,10 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "sni-check diagnose sends one visitor's request through HAProxy.",
         change: "Use one name for SNI, Host and visitors. Correct --sni and --header 'Host: NAME', and sni on the server line.",
         weigh: |facts| {
-            let visitor = facts.haproxy.as_ref().and_then(|told| told.failed_visitor);
+            let visitor = facts
+                .haproxy
+                .as_ref()
+                .and_then(|haproxy| haproxy.failed_visitor);
             Weight::proved_if(visitor.is_some_and(|(_, complete)| complete))
         },
         ..Cause::BASE

@@ -1,4 +1,4 @@
-//! What HAProxy itself says about the server, and about the lines before they are printed.
+//! Asks HAProxy about the server, and about the lines before they are printed.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use super::gather::FORWARDED_PROTO;
 use super::lines::{self, Setup};
 use super::trials::{Proved, Search, for_haproxy};
 use super::view::{self, Role, Row};
-use crate::causes::facts::{Facts, Told, Way};
+use crate::causes::facts::{Facts, HaproxyFacts, Way};
 use crate::causes::{Change, trials};
 use crate::haproxy::ask::{Answer, Answered, Question, Visit, Visited, ask};
 use crate::haproxy::program::Haproxy;
 use crate::plan::DEFAULTS;
 
-/// Which check a block of lines has.
+/// The check in a block of lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// HAProxy's own.
+    /// HAProxy's own check.
     Builtin,
     /// sni-check as external check.
     External,
@@ -25,33 +25,33 @@ pub(super) enum Kind {
     Served,
 }
 
-/// Lines for haproxy.cfg, and what HAProxy makes of them.
+/// Lines for haproxy.cfg, and the result of trying them in HAProxy.
 #[derive(Clone)]
 pub(super) struct Block {
     pub kind: Kind,
     pub way: Way,
     pub text: String,
-    /// `None` where HAProxy was not asked.
+    /// HAProxy's answer, or `None` if HAProxy wasn't asked.
     pub tried: Option<Answer>,
-    /// What a visitor got, where the server is UP.
+    /// What a visitor got, if the server is UP.
     pub visitor: Option<Visited>,
-    /// True if that is what the check expects.
+    /// True if the visitor got what the check expects.
     pub serves: bool,
 }
 
-/// What HAProxy says.
+/// HAProxy's answers about a server.
 pub(super) struct Opinion {
-    /// The version of the HAProxy that was asked; otherwise why none was asked.
+    /// The version of the HAProxy that was asked, or why no HAProxy was asked.
     pub asked: Result<String, String>,
     pub rows: Vec<Row>,
     pub blocks: Vec<Block>,
-    /// What it means for the causes.
-    pub told: Option<Told>,
-    /// The change with which HAProxy's own check is UP, where no lines are.
+    /// What the answers mean for the causes.
+    pub facts: Option<HaproxyFacts>,
+    /// The change with which HAProxy's own check is UP, if no printed lines are.
     pub proved: Option<Proved>,
 }
 
-/// What a question is about.
+/// The subject of a question to HAProxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum About {
     /// A kind of check in the view.
@@ -62,7 +62,7 @@ enum About {
     Change(usize, Way),
 }
 
-/// Checks in HAProxy run in parallel, but a child has to start for the external check.
+/// The time to start the process of an external check. HAProxy's checks run in parallel.
 const MARGIN: Duration = Duration::from_millis(700);
 
 impl Opinion {
@@ -105,7 +105,7 @@ impl Opinion {
         let visitors = blocks.iter().filter(|block| block.fails_visitors());
         let failed = visitors.filter_map(|block| block.visitor).next();
         let failed = failed.filter(|_| !blocks.iter().any(Block::is_up));
-        let told = answers.map(|_| Told {
+        let haproxy_facts = answers.map(|_| HaproxyFacts {
             own_check,
             handshake: rows.iter().any(|row| row.role == Role::Handshake && row.up),
             failed_visitor: failed.map(|visitor| (visitor.status, visitor.complete)),
@@ -116,14 +116,14 @@ impl Opinion {
             asked: asked.map(|(version, _)| version),
             rows,
             blocks,
-            told,
+            facts: haproxy_facts,
             proved,
         }
     }
 }
 
-/// The change with which HAProxy's own check is UP and visitors are served, where no lines are. Old
-/// versions of TLS are the last resort.
+/// Returns the change with which HAProxy's own check is UP and visitors are served, if the lines
+/// without a change don't achieve that. Old versions of TLS are the last resort.
 fn helpful(
     facts: &Facts,
     blocks: &[Block],
@@ -162,7 +162,7 @@ fn of_row(row: &Row) -> Result<(), String> {
     }
 }
 
-/// What the answer for lines with HAProxy's own check means.
+/// Returns the result of HAProxy's own check.
 fn own_check(answer: &Answer) -> Option<Result<(), String>> {
     match answer {
         Answer::Checked(checked) if checked.up => Some(Ok(())),
@@ -174,10 +174,10 @@ fn own_check(answer: &Answer) -> Option<Result<(), String>> {
     }
 }
 
-/// The lines that can be printed: those of sni-check's way, and HAProxy's own check in each other way
-/// that a cause would need.
+/// Returns the lines that may be printed: for a check like sni-check's, and for HAProxy's own check in
+/// each other way that a cause needs.
 fn blocks(facts: &Facts) -> Vec<Block> {
-    // HAProxy refuses a server line whose name does not resolve.
+    // HAProxy refuses a server line with a name that doesn't resolve.
     if facts.addresses.is_err() {
         return Vec::new();
     }
@@ -207,13 +207,13 @@ fn blocks(facts: &Facts) -> Vec<Block> {
     blocks
 }
 
-/// The lines as they are printed.
+/// Returns the lines in the form in which they are printed.
 fn text(setup: &Setup<'_>, kind: Kind, socket: Option<&str>) -> String {
     let global = lines::global(setup, kind == Kind::External);
     format!("{global}backend be\n{}", lines_of(setup, kind, socket))
 }
 
-/// The lines without the first.
+/// Returns the lines of the backend without the first line.
 fn lines_of(setup: &Setup<'_>, kind: Kind, socket: Option<&str>) -> String {
     match kind {
         Kind::Builtin => lines::builtin(setup),
@@ -252,7 +252,7 @@ fn questions(
     rows.chain(blocks).collect()
 }
 
-/// HAProxy's own check with each change, in each way whose lines may be printed.
+/// Returns questions about HAProxy's own check with each change, in each way that may be printed.
 fn about_changes(
     asked: &Facts,
     facts: &Facts,
@@ -285,8 +285,9 @@ fn about_changes(
     questions.collect()
 }
 
-/// What visitors ask for: the page of the check, with its headers, but with a browser's in place of
-/// sni-check's own. Their Host is the one that the operator gave, or else the name of the server.
+/// Returns the request of a visitor: the check's page with the check's headers, except that a
+/// browser's User-Agent and Accept replace sni-check's. Host is the operator's, or else the server's
+/// name.
 pub(super) fn visit(asked: &Facts, facts: &Facts) -> Option<Visit> {
     let request = &facts.plan.request;
     let uri = request.uri.path_and_query()?.to_string();
@@ -301,7 +302,7 @@ pub(super) fn visit(asked: &Facts, facts: &Facts) -> Option<Visit> {
             },
             (_, value) => value,
         };
-        // The lines have to say that visitors use HTTPS, where the check says so.
+        // The printed lines set this header for visitors, if the check sends it.
         if ![header::HOST, header::CONNECTION, FORWARDED_PROTO].contains(name) {
             headers.push((name.to_string(), value.to_owned()));
         }
@@ -313,7 +314,7 @@ pub(super) fn visit(asked: &Facts, facts: &Facts) -> Option<Visit> {
     })
 }
 
-/// True if a visitor gets what the check expects.
+/// Returns true if a visitor gets what the check expects.
 pub(super) fn serves(facts: &Facts, visitor: Visited) -> bool {
     let expected = match &facts.verdict.result {
         Ok(Some(response)) => Some(response.status),
@@ -322,14 +323,14 @@ pub(super) fn serves(facts: &Facts, visitor: Visited) -> bool {
     visitor.complete && (visitor.status < 400 || Some(visitor.status) == expected)
 }
 
-/// Chooses the way of HAProxy's own check, and drops the lines of all other ways. Returns the way, if it
-/// is not sni-check's.
+/// Chooses the way of HAProxy's own check and drops the lines of all other ways. Returns the way if it
+/// differs from sni-check's.
 fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
     let works = blocks.iter().any(|block| block.is_plain() && block.is_up());
     let mut others = blocks.iter().filter(|block| block.way != Way::Https);
     let way = others.find(|block| match asked {
         true => !works && block.is_up(),
-        // That the port speaks plain HTTP, or HTTP/2, was seen here too.
+        // sni-check has seen plain HTTP and HTTP/2 itself, so these need no proof by HAProxy.
         false => matches!(block.way, Way::PlainHttp | Way::Http2),
     });
     let way = way.map(|block| block.way);
@@ -343,20 +344,20 @@ fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
     way
 }
 
-/// Puts the questions to HAProxy. Returns its version and its answers, or why there are none.
+/// Asks HAProxy the questions. Returns HAProxy's version and answers, or why there are no answers.
 fn put(
     haproxy: Option<&Haproxy>,
     questions: Vec<(Option<usize>, Question<About>)>,
     patience: Duration,
 ) -> Result<(String, Vec<Answered<About>>), String> {
     let Some(haproxy) = haproxy else {
-        return Err("left out by --haproxy none".to_owned());
+        return Err("--haproxy none".to_owned());
     };
     if questions.is_empty() {
-        return Err("there is no address".to_owned());
+        return Err("the server has no address".to_owned());
     }
     if haproxy.binary().is_none() {
-        return Err("no haproxy is installed here; --haproxy FILE names one".to_owned());
+        return Err("no HAProxy was found on this host; --haproxy FILE names one".to_owned());
     }
     let version = haproxy.version_text.clone().unwrap_or_default();
     let (large, normal): (Vec<_>, Vec<_>) = questions
@@ -377,39 +378,39 @@ fn put(
 }
 
 impl Block {
-    /// True if these are the lines with HAProxy's own check in sni-check's way.
+    /// Returns true if these lines have HAProxy's own check, in the same way as sni-check.
     fn is_plain(&self) -> bool {
         self.kind == Kind::Builtin && self.way == Way::Https
     }
 
-    /// True if HAProxy has seen that the server is up with these lines, and that visitors are served.
+    /// Returns true if HAProxy has tried the lines, the server was UP and visitors were served.
     pub fn is_up(&self) -> bool {
         self.tried.as_ref().is_some_and(Answer::is_up) && self.serves
     }
 
-    /// True if HAProxy refuses these lines.
+    /// Returns true if HAProxy refuses these lines.
     pub fn is_refused(&self) -> bool {
         matches!(self.tried, Some(Answer::Refused(_)))
     }
 
-    /// True if the check is UP with these lines, and visitors get an error.
+    /// Returns true if the check is UP with these lines, but visitors get an error.
     pub fn fails_visitors(&self) -> bool {
         !self.serves
     }
 
-    /// What came of the trial, in a few words.
+    /// Returns the result of the trial in a few words.
     pub fn tried(&self) -> String {
         match &self.tried {
             None => "not tried".to_owned(),
             Some(Answer::None) => "tried: no check ended in time".to_owned(),
-            Some(Answer::Refused(said)) => format!("tried: HAProxy refuses them: {said}"),
+            Some(Answer::Refused(said)) => format!("tried: HAProxy refuses these lines: {said}"),
             Some(Answer::Checked(checked)) if checked.up => match self.visitor {
                 Some(visitor) if visitor.complete => {
                     format!("tried: check UP, visitors get {}", visitor.status)
                 }
                 Some(visitor) => {
                     format!(
-                        "tried: check UP, visitors get a part of a {}",
+                        "tried: check UP, visitors get an incomplete {}",
                         visitor.status
                     )
                 }

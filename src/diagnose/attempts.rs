@@ -13,12 +13,12 @@ use crate::plan::Plan;
 use crate::probe::connect::{self, Address};
 use crate::probe::{Seen, Trial};
 
-/// How long a connection is waited for at most: an address that takes longer does not answer.
+/// The longest wait for a connection. An address that takes longer counts as not answering.
 const CONNECT: Duration = Duration::from_secs(1);
-/// How much of an answer in plain HTTP is read: its head.
+/// How much of a plain HTTP response is read: its head.
 const HEAD: usize = 4096;
 
-/// Connects, and no more.
+/// Connects and does nothing more.
 pub(super) fn connect(plan: &Plan, address: &Address) -> Attempt {
     let start = Instant::now();
     let deadline = Deadline::new(start, plan.timeout.min(CONNECT));
@@ -39,20 +39,20 @@ pub(super) fn attempt(trial: Trial<'_>, address: &Address, timeout: Duration) ->
     Attempt { result, seen }
 }
 
-/// The address to connect from, at any port. A fixed port serves one connection at a time, and that
-/// is the check's.
+/// Returns the address to connect from, with any port. The check alone uses a fixed port, because it
+/// serves one connection at a time.
 pub(super) fn source(plan: &Plan) -> Option<SocketAddr> {
     plan.source.map(|source| SocketAddr::new(source.ip(), 0))
 }
 
-/// What nginx, Apache and Go say to plain HTTP on a port for TLS.
+/// The answers of nginx, Apache and Go to plain HTTP on a TLS port.
 const WANTS_TLS: [&str; 3] = [
     "plain HTTP request was sent to HTTPS port",
     "speaking plain HTTP to an SSL-enabled server port",
     "sent an HTTP request to an HTTPS server",
 ];
 
-/// Asks without TLS, and without anything that the user added to the request.
+/// Sends a request without TLS, and without everything that the user added to the request.
 pub(super) fn plain_http(plan: &Plan, address: &Address) -> Option<Plain> {
     let Address::Tcp(address) = address else {
         return None;
@@ -78,7 +78,7 @@ pub(super) fn plain_http(plan: &Plan, address: &Address) -> Option<Plain> {
     })
 }
 
-/// True if a server ends a connection on which nothing was sent, within this time.
+/// Returns true if a server closes a connection on which nothing is sent within this time.
 pub(super) fn hangs_up(address: &Address, wait: Duration) -> Option<bool> {
     let Address::Tcp(address) = address else {
         return None;
@@ -91,7 +91,7 @@ pub(super) fn hangs_up(address: &Address, wait: Duration) -> Option<bool> {
     })
 }
 
-/// Reads the head of a response; of an error the page too, because it says what is wrong.
+/// Reads the head of a response. Reads an error's page too, because it says what is wrong.
 fn read_head(stream: &mut TcpStream, end: Instant) -> String {
     let mut head = Vec::new();
     let mut buffer = [0; HEAD];
@@ -108,10 +108,10 @@ fn read_head(stream: &mut TcpStream, end: Instant) -> String {
     String::from_utf8_lossy(&head).into_owned()
 }
 
-/// Something to do, which keeps its result itself.
+/// A job, which stores its result itself.
 pub(super) type Job<'a> = Box<dyn FnOnce() + Send + 'a>;
 
-/// Runs the jobs in parallel, on as many threads as the system allows. This thread does the rest.
+/// Runs the jobs in parallel, on as many threads as the system allows. This thread runs the rest.
 pub(super) fn in_parallel(jobs: Vec<Job<'_>>) {
     let others = jobs.len().saturating_sub(1);
     let queue = Mutex::new(VecDeque::from(jobs));

@@ -1,5 +1,5 @@
-//! A change of haproxy.cfg: the lines of a server and its backend in which the options stand that
-//! helped. One change is tried in HAProxy, and printed as a diff of the lines that are there.
+//! A change of haproxy.cfg that sets the options that helped, on the server line or in its backend.
+//! HAProxy tries the change, and diagnose prints it as a diff.
 
 use crate::doctor::survey::{CheckKind, Surveyed};
 use crate::haproxy::call::own_command;
@@ -11,29 +11,31 @@ use crate::options::handed::{self, Carrier};
 use crate::options::table::Group;
 use crate::options::values::TlsVersion;
 
-/// A change of the lines of one server.
+/// A change of haproxy.cfg for one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
-    /// Words of the server line, with the new value; `None` removes the word. A switch has no text.
+    /// Words of the server line with their new values. `None` removes the word. A word without a value
+    /// has an empty text.
     words: Vec<(&'static str, Option<String>)>,
     /// The new options in `external-check path` or `X-Check-Options`.
     options: Option<String>,
-    /// Lines of the backend: the first two words, and all lines that replace the lines with them.
+    /// Lines of the backend: their first two words, and the lines that replace all lines with these
+    /// words.
     rules: Vec<([&'static str; 2], Vec<Vec<String>>)>,
 }
 
-/// A line of a file, before and after.
+/// A line of a file, before and after the change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hunk {
     pub place: Place,
-    /// `None` for a line that is added after `place`.
+    /// The old line, or `None` if the new line is added after `place`.
     pub old: Option<String>,
     pub new: Option<String>,
 }
 
 impl Change {
-    /// The change that turns the options of the check into these; `None` if haproxy.cfg can't say so,
-    /// or if nothing has changed.
+    /// Returns the change that turns the check's options into `best`. Returns `None` if haproxy.cfg has
+    /// no words for it, or if nothing changes.
     pub fn new(surveyed: &Surveyed, asked: &Options, best: &Options) -> Option<Change> {
         let changed = asked.changes(best);
         let names: Vec<&'static str> = changed.iter().map(|row| row.name).collect();
@@ -44,7 +46,7 @@ impl Change {
         match surveyed.kind {
             CheckKind::Own => {
                 for name in names {
-                    change.of_own_check(name, best)?;
+                    change.set_own_check_option(name, best)?;
                 }
             }
             CheckKind::External | CheckKind::Served => {
@@ -55,7 +57,7 @@ impl Change {
                     row.inherit(&mut given, best);
                 }
                 if names.contains(&"--timeout") {
-                    change.of_own_check("--timeout", best)?;
+                    change.set_own_check_option("--timeout", best)?;
                 }
                 change.options = Some(joined(&given)?);
             }
@@ -64,8 +66,8 @@ impl Change {
         Some(change)
     }
 
-    /// The same change with the SNI name for visitors, where their connections send another name or
-    /// none; `None` if nothing more is to be changed.
+    /// Returns the same change, plus the SNI name for visitors. Returns `None` if visitors' connections
+    /// already send this name.
     pub fn with_traffic(&self, surveyed: &Surveyed, best: &Options) -> Option<Change> {
         let name = best.sni.as_ref()?;
         let sni = format!("str({name})");
@@ -82,8 +84,8 @@ impl Change {
         Some(change)
     }
 
-    /// The request of HAProxy's own check with the Host of sni-check's check, if it has none; `None`
-    /// otherwise. Without Host, many servers answer 400 or another site's page.
+    /// Returns a change that adds a Host header to the request of HAProxy's own check. Returns `None` if
+    /// the request has one. Without Host, many servers answer 400 or another site's page.
     pub fn with_host(surveyed: &Surveyed, best: &Options, host: &str) -> Option<Change> {
         if surveyed.kind != CheckKind::Own || best.handshake_only {
             return None;
@@ -99,8 +101,8 @@ impl Change {
         Some(change)
     }
 
-    /// One option of HAProxy's own check.
-    fn of_own_check(&mut self, name: &str, best: &Options) -> Option<()> {
+    /// Sets one option of HAProxy's own check.
+    fn set_own_check_option(&mut self, name: &str, best: &Options) -> Option<()> {
         let switch = |is_set: bool| is_set.then(String::new);
         let version = |version: Option<TlsVersion>| version.map(|version| version.to_string());
         match name {
@@ -142,7 +144,7 @@ impl Change {
         }
     }
 
-    /// The request of HAProxy's own check as one `http-check send`.
+    /// Sets the request of HAProxy's own check, as one `http-check send`.
     fn request(&mut self, best: &Options) {
         const SEND: [&str; 2] = ["http-check", "send"];
         if self.rules.iter().any(|(head, _)| *head == SEND) {
@@ -163,7 +165,7 @@ impl Change {
         self.rules.push((SEND, vec![words]));
     }
 
-    /// The changes in a few words: `check-sni www.example.com`.
+    /// Returns the changes in a few words: `check-sni www.example.com`.
     pub fn words(&self) -> String {
         let words = self.words.iter().map(|(word, value)| match value {
             None => format!("without {word}"),
@@ -178,7 +180,7 @@ impl Change {
             .join(", ")
     }
 
-    /// The lines that change, as they are written.
+    /// Returns the changed lines.
     pub fn hunks(&self, surveyed: &Surveyed) -> Vec<Hunk> {
         let mut hunks = Vec::new();
         for (head, lines) in &self.rules {
@@ -218,7 +220,7 @@ impl Change {
     ) {
         let old = surveyed.lines.rules.iter();
         let mut old = old.filter(|rule| rule.words.len() > 1 && rule.words[..2] == head);
-        // A new rule of the check stands after the line that chooses the check.
+        // A new rule of the check comes after the line that chooses the check.
         let mut options = surveyed.lines.rules.iter();
         let option = options.find(|rule| rule.words.first().is_some_and(|word| word == "option"));
         let option = option.and_then(|rule| rule.place.as_ref());
@@ -248,7 +250,7 @@ impl Change {
         }
     }
 
-    /// The words of a line with other options of sni-check in it.
+    /// Returns the words of a line with the new options of sni-check in it.
     fn carried(&self, rule: &Rule, options: &str) -> Vec<String> {
         let mut words = rule.words.clone();
         let at = match words[0].as_str() {
@@ -268,8 +270,8 @@ impl Change {
         words
     }
 
-    /// The lines of a backend with this change, for another HAProxy. `options` are those of sni-check
-    /// with paths outside of the chroot.
+    /// Returns the lines of a backend with this change, for the HAProxy that tries them. `options` are
+    /// those of sni-check, with paths outside the chroot.
     pub fn lines(&self, surveyed: &Surveyed, best: &Options) -> Option<String> {
         let mut text = String::new();
         if !surveyed.lines.is_http {
@@ -321,10 +323,10 @@ impl Change {
     }
 }
 
-/// The options with which diagnose dials the server, which HAProxy does itself.
+/// The options with which diagnose connects to the server. HAProxy has the server line for that.
 const ADDRESS: [&str; 2] = ["--connect", "--port"];
 
-/// True if this line carries the options of sni-check.
+/// Returns true if this line contains the options of sni-check.
 fn carries(kind: CheckKind, rule: &Rule) -> bool {
     match kind {
         CheckKind::External => {
@@ -335,13 +337,13 @@ fn carries(kind: CheckKind, rule: &Rule) -> bool {
     }
 }
 
-/// Where the value of `X-Check-Options` is among the words of an `http-check send`.
+/// Returns the position of the value of `X-Check-Options` among the words of an `http-check send`.
 fn header(words: &[String]) -> Option<usize> {
     let is_ours = |word: &String| word.eq_ignore_ascii_case("x-check-options");
     words.iter().position(is_ours).map(|at| at + 1)
 }
 
-/// The options of sni-check as haproxy.cfg has them.
+/// Returns the options of sni-check as haproxy.cfg contains them.
 fn carried(surveyed: &Surveyed) -> Option<(Carrier, String)> {
     let mut rules = surveyed.lines.rules.iter();
     let rule = rules.find(|rule| carries(surveyed.kind, rule))?;
@@ -359,7 +361,7 @@ fn joined(options: &Options) -> Option<String> {
     shlex::try_join(words.iter().map(String::as_str)).ok()
 }
 
-/// A line as haproxy.cfg has it. A rule of `expect` has its own quotes.
+/// Joins words to a line of haproxy.cfg. A rule of `expect` has its own quotes.
 fn written(words: &[String]) -> String {
     let quotes = |(index, word): (usize, &String)| match words.get(1).map(String::as_str) {
         Some("expect") if index == 2 && words.len() == 3 => word.clone(),
@@ -373,7 +375,7 @@ fn written(words: &[String]) -> String {
         .join(" ")
 }
 
-/// A line of the backend is replaced; a line of `defaults` is overridden.
+/// Adds a hunk that replaces a line of the backend, or that overrides a line of `defaults`.
 fn replaced(surveyed: &Surveyed, rule: &Rule, new: &str, hunks: &mut Vec<Hunk>) {
     let own = rule
         .place
@@ -390,15 +392,15 @@ fn replaced(surveyed: &Surveyed, rule: &Rule, new: &str, hunks: &mut Vec<Hunk>) 
     });
 }
 
-/// A server line with another value of a word, with the word, or without it. A later word replaces an
-/// earlier one, so a word that can't be found as it is written is added.
+/// Sets, adds or removes a word of a server line. HAProxy uses the last of several equal words, so a
+/// word that isn't found as written is added at the end.
 fn edited(line: &str, word: &str, value: Option<&str>) -> String {
     let (code, comment) = match line.find(" #") {
         Some(at) if !line[..at].contains(['"', '\'']) => line.split_at(at),
         _ => (line, ""),
     };
     let mut parts: Vec<&str> = code.trim_end().split(' ').collect();
-    // The first words are `server`, its name and its address.
+    // The first words are `server`, the name and the address.
     let at = parts.iter().position(|part| *part == word);
     let new = value.map(word_of);
     let has_value = !matches!(word, "send-proxy" | "send-proxy-v2");
@@ -419,7 +421,7 @@ fn edited(line: &str, word: &str, value: Option<&str>) -> String {
     parts.join(" ") + comment
 }
 
-/// A value as people write it: `str(www.example.com)` needs no quotes.
+/// Quotes a value if necessary. `str(www.example.com)` needs no quotes.
 fn word_of(value: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-()/:@,".contains(&byte);
     match !value.is_empty() && value.bytes().all(is_plain) {

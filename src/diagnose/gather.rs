@@ -1,4 +1,4 @@
-//! Gathers the facts: the check itself, and variations of it that run in parallel.
+//! Gathers the facts: runs the check itself, and variations of the check in parallel.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::plan::{DEFAULTS, Output, Plan, Request, Tls, Trust, Verification};
 use crate::probe::connect::{Address, addresses};
 use crate::probe::{self, Seen, Trial, Verdict};
 
-/// How many addresses of a name are tried.
+/// The largest number of addresses of a name that are tried.
 const ADDRESSES: usize = 8;
 
 /// Gathers all facts about a check.
@@ -62,8 +62,14 @@ pub(super) fn gather(plan: Plan, options: Options, progress: &Progress) -> Facts
     facts
 }
 
-/// The facts about a check that succeeds with other options. Everything else is known already.
-pub(super) fn of_success(plan: Plan, options: Options, attempt: Attempt, before: &Facts) -> Facts {
+/// Returns the facts about a check that succeeded with other options. Sends the request again, and
+/// copies the addresses from the earlier facts.
+pub(super) fn facts_of_success(
+    plan: Plan,
+    options: Options,
+    attempt: Attempt,
+    before: &Facts,
+) -> Facts {
     let mut facts = Facts {
         verdict: Verdict {
             result: attempt.result,
@@ -90,7 +96,7 @@ pub(super) fn of_success(plan: Plan, options: Options, attempt: Attempt, before:
     facts
 }
 
-/// The same addresses, and which of them accept connections.
+/// Returns the same addresses with the same results of connecting.
 fn connections(before: &Facts) -> Result<Vec<(Address, Attempt)>, Failure> {
     let copy = |(address, attempt): &(Address, Attempt)| {
         let result = attempt.result.clone();
@@ -115,7 +121,7 @@ fn connect_each(plan: &Plan, addresses: Vec<Address>) -> Vec<(Address, Attempt)>
     })
 }
 
-/// What comes of each address, in parallel.
+/// Runs a job for each address in parallel, and returns the results.
 fn each(
     addresses: impl Iterator<Item = Address>,
     run: impl Fn(&Address) -> Attempt + Sync,
@@ -131,7 +137,7 @@ fn each(
     attempts
 }
 
-/// The check, and handshakes in parallel. A check that may be repeated also looks at the other
+/// Runs the check, and handshakes in parallel. If the check may be repeated, it also runs at the other
 /// addresses of the name.
 fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>) {
     let plan = &facts.plan;
@@ -150,10 +156,10 @@ fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>) {
     (facts.verdict, facts.elsewhere, facts.tls) = (verdict, elsewhere, Some(tls));
 }
 
-/// How long a server that hangs up on silence is given for that.
+/// How long diagnose waits for a server to close a silent connection.
 const HANG_UP: Duration = Duration::from_millis(300);
 
-/// The check, from any port.
+/// Runs the check from any port.
 fn everything(plan: &Plan) -> Trial<'_> {
     Trial {
         source: source(plan),
@@ -163,14 +169,14 @@ fn everything(plan: &Plan) -> Trial<'_> {
 
 fn look_at_http(facts: &mut Facts, address: &Address) {
     let Some(tls) = &facts.tls else { return };
-    // A server that proves nothing gets no secrets.
+    // A server without a valid certificate gets no secrets.
     let untrusted = !tls.faults.is_empty() && facts.plan.tls.verification.is_some();
     let (named, any) = (tls.named.result.is_ok(), tls.any_succeeded());
     if named {
         facts.answers = ask(&facts.plan, address, untrusted);
     }
     if !any {
-        // A server that reads the handshake first needs no longer to end it.
+        // The cut handshake shows how long the server takes to close a connection.
         let took = tls.named.seen.times.tls.unwrap_or_default();
         let wait = (took * 2).clamp(HANG_UP, facts.plan.timeout.max(HANG_UP));
         let is_closed = matches!(tls.named.result, Err(Failure::HandshakeClosed(_)));
@@ -227,7 +233,7 @@ fn shake_hands<'a>(
     ];
     jobs.extend(more);
     in_parallel(jobs);
-    // Another certificate for the same names may be another server's, so look again.
+    // Another certificate for the same names may come from another server, so try again.
     let doubtful = [&bare, &made_up]
         .iter()
         .any(|other| has_same_names(&named, other));
@@ -259,7 +265,7 @@ fn shake_hands<'a>(
     }
 }
 
-/// The plan's TLS with these versions. Every certificate is accepted.
+/// Returns the plan's TLS settings with these versions. They accept every certificate.
 fn unverified(plan: &Plan, min_version: TlsVersion, max_version: TlsVersion) -> Tls {
     Tls {
         verification: None,
@@ -271,17 +277,17 @@ fn unverified(plan: &Plan, min_version: TlsVersion, max_version: TlsVersion) -> 
     }
 }
 
-/// True if another certificate came for the same names.
+/// Returns true if the server sent another certificate for the same names.
 fn has_same_names(one: &Attempt, other: &Attempt) -> bool {
     let names = |attempt: &Attempt| attempt.seen.chain.first().map(probe::names);
     one.seen.chain != other.seen.chain && names(one).is_some() && names(one) == names(other)
 }
 
-/// What chains are judged by. With `--verify none` it is what `verify required` would be.
+/// The rules that judge chains. With `--verify none` they are those of `verify required`.
 struct Rules {
-    /// By the chosen roots; `None` where there is no name to verify.
+    /// The rules with the chosen roots. `None` if there is no name to verify.
     chosen: Option<Arc<Verification>>,
-    /// By the system's roots, where those exist and no others were chosen.
+    /// The rules with the system's roots. `None` if the host has none, or the operator chose others.
     system: Option<Verification>,
 }
 
@@ -300,7 +306,7 @@ impl Rules {
         Rules { chosen, system }
     }
 
-    /// What is wrong with the chain that was sent, by the chosen and by the system's roots.
+    /// Returns the faults of the server's chain, judged by the chosen and by the system's roots.
     fn judge(&self, attempt: &Attempt) -> (Faults, Option<Faults>) {
         let chain = &attempt.seen.chain;
         let system = self.system.as_ref();
@@ -308,7 +314,7 @@ impl Rules {
         (self.by_chosen(chain), system)
     }
 
-    /// The chains that differ from this attempt's, and what is wrong with them.
+    /// Returns the chains that differ from this attempt's, each with its faults.
     fn judge_others<'a>(
         &self,
         named: &Attempt,
@@ -328,7 +334,8 @@ impl Rules {
     }
 }
 
-/// Asks the server, whose certificate may not be trusted, with the check's Host and with others.
+/// Sends the request with the check's Host and with other Hosts. The server's certificate may be
+/// untrusted.
 fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
     if !is_repeatable(plan) || plan.handshake_only {
         return None;
@@ -380,33 +387,33 @@ fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
     })
 }
 
-/// How a server behind a proxy learns that visitors use HTTPS.
+/// The header that tells a server behind a proxy that visitors use HTTPS.
 pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Header fields whose value is not a secret.
+/// Header fields without secret values.
 const HARMLESS: [HeaderName; 6] = [
     FORWARDED_PROTO,
     header::HOST,
     header::ACCEPT,
     header::USER_AGENT,
     header::CONNECTION,
-    // The check sets it itself.
+    // The check itself sets this header.
     header::CONTENT_LENGTH,
 ];
 
-/// The value of a header that may be shown. Every other header may be a secret.
+/// Returns the value of a header if it may be shown. Every other header may contain a secret.
 pub(super) fn harmless<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<&'a str> {
     let shown = HARMLESS.contains(name).then(|| value.to_str().ok());
     shown.flatten()
 }
 
-/// True if the operator chose the value of a field that has a default, other than Host.
+/// Returns true if a header has a default value (Host excepted) and the operator chose another value.
 pub(super) fn is_chosen(name: &HeaderName, value: &str) -> bool {
     let mut defaults = DEFAULTS.iter();
     defaults.any(|(known, default)| known == name && *default != value)
 }
 
-/// A field's name as people write it.
+/// Returns a header's name as people write it.
 pub(super) fn title(name: &HeaderName) -> &str {
     match *name {
         header::USER_AGENT => "User-Agent",
@@ -421,8 +428,8 @@ fn has_secrets(request: &Request) -> bool {
     !request.body.is_empty() || headers.any(|(name, _)| !HARMLESS.contains(name))
 }
 
-/// The request. For a server that isn't trusted it lacks what the user added, and so it lacks the
-/// rules about the response to that.
+/// Returns the request. For an untrusted server it lacks everything that the user added, and the rules
+/// about the response.
 fn for_server(request: &Request, withheld: bool) -> Request {
     let mut request = request.clone();
     if withheld {

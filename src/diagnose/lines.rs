@@ -15,10 +15,10 @@ use crate::options::Options;
 use crate::plan::{Plan, ProxyHeader, Target};
 use crate::probe::connect::Address;
 
-/// How long a head HAProxy accepts by default.
+/// The longest head that HAProxy accepts by default.
 const DEFAULT_HEAD: usize = 15 * 1024;
 
-/// What the lines are made from.
+/// The material for the lines.
 #[derive(Clone)]
 pub(super) struct Setup<'a> {
     pub plan: &'a Plan,
@@ -26,17 +26,16 @@ pub(super) struct Setup<'a> {
     /// The addresses for server lines, as words of haproxy.cfg.
     pub servers: Vec<String>,
     pub way: Way,
-    /// True if visitors' requests need the Host of the check.
+    /// True if visitors' requests need the check's Host.
     pub sets_host: bool,
-    /// How often to check, where the server doesn't allow HAProxy's default.
+    /// The interval of checks, if the server doesn't allow HAProxy's default.
     pub inter: Option<Duration>,
-    /// True if the lines contain what may be a secret. Such lines are for HAProxy alone, never to be
-    /// printed.
+    /// True if the lines may contain secrets. Only HAProxy gets such lines. They are never printed.
     pub secrets: bool,
 }
 
 impl<'a> Setup<'a> {
-    /// With the options that were found to work, or to get furthest.
+    /// Uses the options that work, or that get furthest.
     pub fn new(facts: &'a Facts) -> Setup<'a> {
         let matters = facts.answers.as_ref().and_then(Answers::host_matters);
         let often = facts.status() == Some(429);
@@ -51,7 +50,7 @@ impl<'a> Setup<'a> {
         }
     }
 
-    /// As it was asked for, at this address.
+    /// Uses the operator's options, at this address.
     pub fn as_asked(facts: &'a Facts, address: &Address) -> Setup<'a> {
         Setup {
             servers: vec![address.to_string()],
@@ -62,15 +61,15 @@ impl<'a> Setup<'a> {
         }
     }
 
-    /// `tune.bufsize`, where the check accepts a longer head than HAProxy does by default.
+    /// Returns `tune.bufsize`, if the check accepts a longer head than HAProxy does by default.
     pub fn buffer(&self) -> Option<usize> {
-        /// What HAProxy leaves free in a buffer (tune.maxrewrite).
+        /// The part of a buffer that HAProxy leaves free (tune.maxrewrite).
         const FREE: usize = 1024;
         let longest = self.plan.request.max_head?;
         (longest > DEFAULT_HEAD).then(|| (longest + FREE).next_multiple_of(FREE))
     }
 
-    /// The same with what may be a secret.
+    /// Includes secrets.
     pub fn with_secrets(&self) -> Setup<'a> {
         Setup {
             secrets: true,
@@ -78,7 +77,7 @@ impl<'a> Setup<'a> {
         }
     }
 
-    /// The same in another way.
+    /// Uses another way for HAProxy's own check.
     pub fn by(&self, way: Way) -> Setup<'a> {
         Setup {
             way,
@@ -87,8 +86,8 @@ impl<'a> Setup<'a> {
     }
 }
 
-/// The addresses for server lines. A name with several addresses is one server each: HAProxy would
-/// check, and use, only the first. Addresses that don't answer are left out.
+/// Returns the addresses for server lines. Each address of a name gets its own server, because HAProxy
+/// would check and use only the first address. Addresses that don't answer are left out.
 fn servers(facts: &Facts) -> Vec<String> {
     let addresses = facts.addresses.as_ref().map_or(&[][..], Vec::as_slice);
     let answers = |address: &&(Address, Attempt)| address.1.result.is_ok();
@@ -103,7 +102,7 @@ fn servers(facts: &Facts) -> Vec<String> {
     }
 }
 
-/// The lines of a backend with HAProxy's own check, without the first.
+/// Returns the lines of a backend with HAProxy's own check, without the first line.
 pub(super) fn builtin(setup: &Setup<'_>) -> String {
     let plan = setup.plan;
     let mut text = traffic_lines(setup);
@@ -126,7 +125,7 @@ pub(super) fn builtin(setup: &Setup<'_>) -> String {
     text + &server_lines(setup, &check)
 }
 
-/// The request, and what its response must be.
+/// Returns the lines with the request and the expected response.
 fn http_check(setup: &Setup<'_>) -> String {
     let plan = setup.plan;
     let mut text = "    option httpchk\n".to_owned();
@@ -175,7 +174,7 @@ fn http_check(setup: &Setup<'_>) -> String {
     text
 }
 
-/// User-Agent and Accept: HAProxy's own check sends none of its own.
+/// Returns the headers User-Agent and Accept, which HAProxy's own check doesn't send by default.
 fn agent<'a>(setup: &'a Setup<'_>) -> impl Iterator<Item = (&'a HeaderName, &'a str)> {
     let headers = setup.plan.request.headers.iter();
     let headers = headers.filter(|(name, _)| AGENT.contains(name));
@@ -185,7 +184,7 @@ fn agent<'a>(setup: &'a Setup<'_>) -> impl Iterator<Item = (&'a HeaderName, &'a 
 
 const AGENT: [HeaderName; 2] = [header::USER_AGENT, header::ACCEPT];
 
-/// The lines of a backend with sni-check as external check, without the first.
+/// Returns the lines of a backend with sni-check as external check, without the first line.
 pub(super) fn external(setup: &Setup<'_>) -> String {
     format!(
         "{}    option external-check\n    external-check command {}\n    external-check path {}\n{}",
@@ -196,7 +195,7 @@ pub(super) fn external(setup: &Setup<'_>) -> String {
     )
 }
 
-/// Section global, where the lines need something there.
+/// Returns the section global that the lines need.
 pub(super) fn global(setup: &Setup<'_>, external: bool) -> String {
     let mut text = String::new();
     if external {
@@ -211,9 +210,10 @@ pub(super) fn global(setup: &Setup<'_>, external: bool) -> String {
     }
 }
 
-/// The lines of a backend whose http-check asks `sni-check serve` on this socket, without the first.
+/// Returns the lines of a backend whose http-check asks `sni-check serve` on this socket, without the
+/// first line.
 pub(super) fn served(setup: &Setup<'_>, socket: &str) -> String {
-    // Above the check's own time, so that its diagnosis arrives.
+    // Longer than the check's own time-out, so that its answer arrives.
     let time = setup.plan.timeout.as_millis() + 100;
     // A log-format (manual, section 8.2.6).
     let options = quote(path(setup.plan, setup.options, setup.secrets).replace('%', "%%"));
@@ -229,7 +229,8 @@ pub(super) fn served(setup: &Setup<'_>, socket: &str) -> String {
     )
 }
 
-/// What visitors' requests need: the Host that the server knows, and that they use HTTPS.
+/// Returns the lines that visitors' requests need: the Host that the server knows, and the header that
+/// says that visitors use HTTPS.
 fn traffic_lines(setup: &Setup<'_>) -> String {
     let mut text = String::new();
     if setup.sets_host {
@@ -242,7 +243,7 @@ fn traffic_lines(setup: &Setup<'_>) -> String {
     text
 }
 
-/// True if the check says that visitors use HTTPS.
+/// Returns true if the check tells the server that visitors use HTTPS.
 fn forwarded(plan: &Plan) -> bool {
     let mut headers = plan.request.headers.iter();
     headers.any(|(name, value)| *name == FORWARDED_PROTO && value == "https")
@@ -264,12 +265,12 @@ fn server_lines(setup: &Setup<'_>, check: &str) -> String {
     lines.collect()
 }
 
-/// The check's time where HAProxy's defaults would cut it short.
+/// Returns the check's time-out if HAProxy's default is shorter.
 fn long_timeout(plan: &Plan) -> Option<Duration> {
     Some(plan.timeout).filter(|time| *time > Duration::from_millis(1950))
 }
 
-/// HAProxy's `ca-file`; it has no roots of its own.
+/// Returns the value of `ca-file`. HAProxy has no roots of its own.
 pub(super) fn ca_file(options: &Options) -> String {
     let file = options.ca_file.iter().find(|file| *file != "@bundled");
     from_anywhere(file.map_or("@system-ca", String::as_str))
@@ -294,7 +295,7 @@ fn tls_words(setup: &Setup<'_>) -> String {
     line + &connection_words(setup.plan, setup.options)
 }
 
-/// `verify required` and what that goes by.
+/// Returns `verify required` with the words that it needs.
 pub(super) fn verify_words(options: &Options) -> String {
     let mut line = format!(" verify required ca-file {}", quote(ca_file(options)));
     if let Some(name) = &options.verify_host {
@@ -306,7 +307,7 @@ pub(super) fn verify_words(options: &Options) -> String {
     line
 }
 
-/// The client certificate.
+/// Returns the word for the client certificate.
 pub(super) fn material_words(options: &Options) -> String {
     let crt = options.crt.as_ref();
     crt.map_or(String::new(), |crt| {
@@ -314,7 +315,7 @@ pub(super) fn material_words(options: &Options) -> String {
     })
 }
 
-/// What is said of the connection below TLS.
+/// Returns the words for the connection below TLS.
 pub(super) fn connection_words(plan: &Plan, options: &Options) -> String {
     let mut line = String::new();
     if let Some(source) = &options.source {
@@ -328,7 +329,7 @@ pub(super) fn connection_words(plan: &Plan, options: &Options) -> String {
     line
 }
 
-/// What the lines leave out or can't say.
+/// Returns notes about what the lines leave out or can't express.
 pub(super) fn left_out(plan: &Plan, options: &Options) -> Vec<String> {
     let headers = plan.request.headers.iter();
     let secret = headers.filter(|(name, value)| harmless(name, value).is_none());
@@ -344,10 +345,11 @@ pub(super) fn left_out(plan: &Plan, options: &Options) -> Vec<String> {
         notes.push("Add your --body. It is not shown here.".to_owned());
     }
     if options.ca_file.len() > 1 {
-        notes.push("`ca-file` accepts one file. Put your CAs together into one.".to_owned());
+        notes.push("`ca-file` accepts one file. Put your CAs into one file.".to_owned());
     }
     if options.key.is_some() {
-        notes.push("`crt` on the server line wants certificate and key in one PEM.".to_owned());
+        notes
+            .push("`crt` on the server line needs certificate and key in one PEM file.".to_owned());
     }
     notes
 }

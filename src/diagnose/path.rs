@@ -1,4 +1,4 @@
-//! The options of a check, as `external-check path` carries them.
+//! The options of a check as the text of `external-check path`.
 
 use ureq::http::header;
 
@@ -8,8 +8,8 @@ use crate::options::table::Group;
 use crate::options::values::{TlsVersion, Verify};
 use crate::plan::Plan;
 
-/// The options to paste: those given, except what may be a secret, what the server line says, and
-/// what turns verification off.
+/// Returns the options to paste: the given options without secrets, without what the server line
+/// already says, and without options that turn verification off.
 pub(super) fn path(plan: &Plan, options: &Options, secrets: bool) -> String {
     if secrets {
         return as_given(plan, options);
@@ -35,7 +35,7 @@ pub(super) fn path(plan: &Plan, options: &Options, secrets: bool) -> String {
     words.joined()
 }
 
-/// The options exactly as they were given.
+/// Returns the options exactly as they were given.
 fn as_given(plan: &Plan, options: &Options) -> String {
     let mut words = Words::default();
     names_and_request(&mut words, plan);
@@ -87,7 +87,7 @@ fn names_and_request(words: &mut Words, plan: &Plan) {
     }
 }
 
-/// The options that are passed on as they were given.
+/// Returns the options that stay as they were given.
 fn rest(words: &mut Words, options: &Options) {
     let mut given = options.clone();
     given.retain(|row| row.group != Group::Output && !NOT_PASSED_ON.contains(&row.name));
@@ -95,7 +95,7 @@ fn rest(words: &mut Words, options: &Options) {
     words.0.extend(given.to_words());
 }
 
-/// The options that the functions above write, and the address, which is on the server line.
+/// The options that the functions above write, and the address options, which the server line replaces.
 const NOT_PASSED_ON: [&str; 11] = [
     "--sni",
     "--no-sni",
@@ -110,14 +110,15 @@ const NOT_PASSED_ON: [&str; 11] = [
     "--handshake-only",
 ];
 
-/// A file's path as HAProxy can use it, which runs in another folder. `@system-ca` and `@bundled` stay.
+/// Makes a file's path absolute, because HAProxy runs in another folder. `@system-ca` and `@bundled`
+/// stay as they are.
 pub(super) fn from_anywhere(file: &str) -> String {
     let absolute = std::path::absolute(file).ok();
     let absolute = absolute.filter(|_| !file.starts_with('@'));
     absolute.map_or_else(|| file.to_owned(), |path| path.display().to_string())
 }
 
-/// The bounds on the TLS version that were given, in HAProxy's words.
+/// Returns the given limits of the TLS version, in HAProxy's words.
 pub(super) fn versions(options: &Options) -> impl Iterator<Item = (&'static str, &'static str)> {
     let bounds = [
         ("ssl-min-ver", options.ssl_min_ver),

@@ -23,12 +23,12 @@ impl Report<'_> {
         &self.search.asked
     }
 
-    /// The report as text: the verdict, the cause and the fix first, the lines to paste last.
+    /// Returns the report as text: verdict, cause and fix first, then the lines to paste, then details.
     pub fn text(&self) -> String {
         let mut text = String::new();
         let verbose = self.facts().options.verbose;
         self.summary(&mut text);
-        // Lines that don't work yet are those that the operator has, so they are details.
+        // Lines that don't work yet are the lines that the operator already has, so they are details.
         let blocks = self.blocks().into_iter();
         for block in blocks.filter(|block| verbose || block.is_up() || block.tried.is_none()) {
             let kind = match block.kind {
@@ -47,7 +47,7 @@ impl Report<'_> {
         paint(text, self.facts().options.color.unwrap_or_default())
     }
 
-    /// The first lines: what a glance is enough for.
+    /// Appends the first lines: the verdict, the cause and the fix.
     fn summary(&self, text: &mut String) {
         let facts = self.facts();
         let code = facts.code();
@@ -72,14 +72,15 @@ impl Report<'_> {
         }
     }
 
-    /// The causes, each with what to do.
+    /// Appends the causes, each with what to do.
     pub fn print_findings(&self, text: &mut String) {
         for finding in &self.findings {
             print_finding(text, finding);
         }
     }
 
-    /// What was seen: with --verbose step by step and with HAProxy's view, otherwise in a few lines.
+    /// Appends what diagnose has seen: with --verbose step by step and with HAProxy's view, otherwise in a
+    /// few lines.
     pub fn print_details(&self, text: &mut String) {
         if !self.facts().options.verbose {
             return self.seen(text);
@@ -91,18 +92,19 @@ impl Report<'_> {
         self.view(text);
     }
 
-    /// `UP` or `DOWN`.
+    /// Returns `UP` or `DOWN`.
     pub fn state(&self) -> &'static str {
         state(self.facts())
     }
 
-    /// What the causes say, to find servers with the same causes.
+    /// Returns the sentences of the causes. Servers with equal sentences have the same causes.
     pub fn sentences(&self) -> Vec<String> {
         let findings = self.findings.iter();
         findings.map(|finding| finding.what.clone()).collect()
     }
 
-    /// What was seen, in a few lines: what is as it should be in one, and the rest by its first line.
+    /// Appends what diagnose has seen, in a few lines. All good steps share one line. Each other step
+    /// has its most serious line.
     fn seen(&self, text: &mut String) {
         *text += "\nWhat was seen (--verbose shows all of it):\n";
         let is_good = |step: &&Step| step.mark() == Mark::Ok;
@@ -160,8 +162,8 @@ impl Report<'_> {
         }
         if let Err(why) = &self.opinion.asked {
             let note = format!(
-                "predicted from what sni-check sees, because {why}. HAProxy may judge certificates, old \
-                 ciphers and odd responses in another way"
+                "this view is predicted from what sni-check sees ({why}). HAProxy may judge certificates, old \
+                 ciphers and odd responses differently"
             );
             paragraph(text, "  note         ", &printable(&note));
         }
@@ -170,8 +172,8 @@ impl Report<'_> {
     fn condition(&self) -> &'static str {
         match self.place {
             Some(Place::Server) => ", once the server is repaired",
-            Some(Place::Network) => ", once the server is reached",
-            Some(Place::Files) => ", once the file is right",
+            Some(Place::Network) => ", once the server can be reached",
+            Some(Place::Files) => ", once the file is corrected",
             _ => "",
         }
     }
@@ -183,12 +185,12 @@ impl Report<'_> {
         }
     }
 
-    /// The report as one JSON object and a newline.
+    /// Returns the report as one JSON object and a newline.
     pub fn object(&self) -> String {
         json_text(&self.value()) + "\n"
     }
 
-    /// The report as a JSON object.
+    /// Returns the report as a JSON object.
     pub fn value(&self) -> Value {
         let facts = self.facts();
         let code = facts.code();
@@ -245,7 +247,7 @@ impl Report<'_> {
         })
     }
 
-    /// Everything to do, in sentences.
+    /// Returns everything to do, in sentences.
     fn advice(&self) -> Vec<String> {
         let findings = self.findings.iter();
         let findings = findings.map(|finding| {

@@ -1,4 +1,4 @@
-//! A line on the terminal while the servers make us wait.
+//! A line on the terminal while diagnose waits for servers.
 
 use std::env;
 use std::io::{self, IsTerminal};
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use crate::output::write::write_text;
 
-/// Whoever answers sooner is not worth a line.
+/// The line appears only after this time.
 const TICK: Duration = Duration::from_millis(150);
 const ERASE: &str = "\r\x1b[K";
 
-/// What is being waited for.
+/// What diagnose waits for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Phase {
     Connecting,
@@ -31,7 +31,7 @@ const WORDS: [&str; 5] = [
     "asking HAProxy",
 ];
 
-/// Tells which phase has come.
+/// Reports the current phase.
 #[derive(Default)]
 pub(super) struct Progress(AtomicUsize);
 
@@ -47,7 +47,7 @@ impl Progress {
     }
 }
 
-/// Does the work; if standard error is a terminal, a line there says how far it is.
+/// Does the work. If standard error is a terminal, a line shows the current phase.
 pub(super) fn shown<T>(work: impl FnOnce(&Progress) -> T) -> T {
     let progress = Progress::default();
     let dumb = env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
@@ -58,7 +58,7 @@ pub(super) fn shown<T>(work: impl FnOnce(&Progress) -> T) -> T {
     let progress = &progress;
     let start = Instant::now();
     thread::scope(|scope| {
-        // Without a thread there is no such line.
+        // If no thread can be created, there is no line.
         let line = thread::Builder::new().spawn_scoped(scope, move || {
             let mut written = "";
             while done.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {

@@ -1,4 +1,4 @@
-//! The report: what was found, in the order in which it is printed. Text and JSON are made from it.
+//! The report: the results in the order in which they are printed. Text and JSON are made from it.
 
 use super::ask::{Block, Opinion};
 use super::lines::left_out;
@@ -10,31 +10,31 @@ use crate::certificate::CertificateFailure;
 use crate::code::Code;
 use crate::explain::alert_of;
 
-/// What is printed.
+/// A report.
 pub(super) struct Report<'a> {
     pub search: &'a Search,
     pub opinion: &'a Opinion,
-    /// Why the check is DOWN; when it is UP, what was seen.
+    /// Why the check is DOWN, or what it has seen if it is UP.
     pub why: String,
-    /// The causes that changes proved, and those that remain, the best supported first.
+    /// The causes that changes proved, then the remaining causes, the best supported first.
     pub findings: Vec<Finding>,
-    /// Where it is fixed; `None` where nothing is wrong.
+    /// Where the operator fixes the problem. `None` if nothing is wrong.
     pub place: Option<Place>,
-    /// The same in words.
+    /// The place of the fix, in words.
     pub fix: Option<String>,
-    /// What else is worth knowing.
+    /// Notes.
     pub notes: Vec<String>,
     pub steps: Vec<Step>,
 }
 
-/// What is wrong although the check is UP.
+/// Causes that are problems although the check is UP.
 const MATTERS: [&str; 3] = [
     "servers-differ",
     "response-cut-for-visitors",
     "visitors-get-error",
 ];
 
-/// How many causes are named where the facts decide nothing.
+/// How many causes the report names if the facts decide nothing.
 const POSSIBLE: usize = 3;
 
 impl<'a> Report<'a> {
@@ -65,8 +65,8 @@ impl<'a> Report<'a> {
         report
     }
 
-    /// The findings that are about why the check is DOWN, is UP only now and then, or is UP while
-    /// visitors aren't served.
+    /// Returns the findings that explain why the check is DOWN, why it is UP only sometimes, or why it
+    /// is UP while visitors aren't served.
     fn reasons(&self) -> impl Iterator<Item = &Finding> {
         let down = self.search.asked.failure().is_some();
         let proved = self.search.proved.len();
@@ -77,13 +77,13 @@ impl<'a> Report<'a> {
         reasons.map(|(_, finding)| finding)
     }
 
-    /// True if nothing but a value of the operator's helps.
+    /// Returns true if only a value that the operator knows helps.
     fn lacks_a_value(&self) -> bool {
         let mut remaining = self.reasons().skip(self.search.proved.len()).peekable();
         remaining.peek().is_some() && remaining.all(|finding| finding.cause.place == Place::Value)
     }
 
-    /// The place of what remains; where nothing remains, of what was proved.
+    /// Returns the place of the first remaining cause, or of the proved cause if none remains.
     fn place(&self) -> Option<Place> {
         let proved = self.search.proved.len();
         let mut remaining = self.reasons().skip(proved);
@@ -104,7 +104,7 @@ impl<'a> Report<'a> {
                 "in haproxy.cfg, with the lines below"
             }
             Place::Config => "in haproxy.cfg",
-            Place::Value => "in the options and haproxy.cfg, by a value that only you know",
+            Place::Value => "in the options and haproxy.cfg, with a value that only you know",
             Place::Files => {
                 "in a file on this host, not at the server; HAProxy reads files only when it starts or reloads"
             }
@@ -113,7 +113,7 @@ impl<'a> Report<'a> {
             Place::Network => "on the way to the server",
         });
         let words: Vec<&str> = words.collect();
-        // What was proved comes first; of what remains, one thing is the case.
+        // All proved causes apply, but only one of the remaining causes does.
         let joint = match self.search.proved.is_empty() {
             true => "; or ",
             false => "; then ",
@@ -142,10 +142,10 @@ impl<'a> Report<'a> {
         notes
     }
 
-    /// The lines that are offered. Lines with which visitors get an error are not, and neither are
-    /// lines that lack a value.
+    /// Returns the lines that the report offers. It leaves out lines with which visitors get an error,
+    /// and lines that lack a value.
     pub fn blocks(&self) -> Vec<&Block> {
-        // Lines that don't work are of no use beside lines that do.
+        // If some lines work, lines that don't work are useless.
         let any_up = self.opinion.blocks.iter().any(Block::is_up);
         let offered = |block: &&Block| {
             let useless = any_up || block.is_refused() || self.lacks_a_value();
@@ -155,7 +155,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// What happened, as the line of the check says it.
+/// Returns the result, in the words of the check's line.
 fn why(facts: &Facts) -> String {
     match &facts.verdict.result {
         Ok(Some(response)) => format!("healthy: status {}", response.status),
@@ -164,8 +164,8 @@ fn why(facts: &Facts) -> String {
     }
 }
 
-/// The causes of a failure that the facts support best, and the best cause of each further fault of
-/// the certificates.
+/// Returns the causes of a failure that the facts support best, and the best cause of each other fault
+/// of the certificates.
 fn causes(facts: &Facts) -> Vec<Finding> {
     let mut found = best_supported(weigh(facts, facts.code()));
     let only = |id: &str| found.iter().any(|finding| finding.cause.id == id);
@@ -187,7 +187,7 @@ fn best_supported(mut weighed: Vec<Finding>) -> Vec<Finding> {
     weighed
 }
 
-/// The best cause of each fault of the certificates that has another code.
+/// Returns the best cause of each fault of the certificates that has another code.
 fn further_faults(facts: &Facts, code: Code) -> Vec<Finding> {
     let mut codes: Vec<Code> = facts
         .faults()
@@ -203,7 +203,7 @@ fn further_faults(facts: &Facts, code: Code) -> Vec<Finding> {
     findings.collect()
 }
 
-/// What is worth knowing about a healthy server.
+/// Returns the findings about a healthy server.
 fn remarks(facts: &Facts) -> Vec<Finding> {
     let mut found = weigh(facts, Code::Healthy);
     found.retain(|finding| finding.weight == Weight::Proved);

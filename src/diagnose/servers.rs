@@ -1,5 +1,5 @@
-//! `sni-check diagnose` about the servers of haproxy.cfg: those that HAProxy reports DOWN, or one that
-//! the call names.
+//! `sni-check diagnose` for the servers of haproxy.cfg: those that HAProxy reports DOWN, or one server
+//! that the call names.
 //!
 //! `configuration and statistics -> servers with their options -> a diagnosis of each -> changes of
 //! haproxy.cfg, tried -> text or JSON`
@@ -33,15 +33,15 @@ use crate::plan::{Output, Plan};
 use crate::refusal::refusal;
 use crate::start::{Channel, Expiry, Text, expire_after, never_expire};
 
-/// How many servers are diagnosed at a time.
+/// How many servers diagnose works on at a time.
 const AT_ONCE: usize = 4;
-/// How many servers are diagnosed at most. The report names the others.
+/// The largest number of servers in one call. The report names the other servers.
 const MOST: usize = 16;
 
-/// Diagnoses, prints, and returns the code of the first server that is DOWN.
+/// Diagnoses the servers and prints the report. Returns the code of the first server that is DOWN.
 ///
 /// # Errors
-/// There is no configuration, or the call names a server that it doesn't have.
+/// There is no configuration, or it doesn't have the server that the call names.
 pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     let program = call.haproxy.as_deref().filter(|program| *program != "none");
     let survey = survey(&call.file, &call.env, program)?;
@@ -68,7 +68,7 @@ pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     Ok(code)
 }
 
-/// The server that the call names.
+/// Returns the server that the call names.
 fn one<'a>(survey: &'a Survey, name: &str) -> Result<&'a Surveyed> {
     let mut servers = survey.servers.iter();
     if let Some(found) = servers.find(|server| server.name() == name) {
@@ -98,7 +98,7 @@ fn one<'a>(survey: &'a Survey, name: &str) -> Result<&'a Surveyed> {
     Err(refusal(format!("`{name}`"), what, write))
 }
 
-/// Diagnoses the servers of which that is wanted, several at a time, and tries changes of haproxy.cfg.
+/// Diagnoses the wanted servers, several at a time, and tries changes of haproxy.cfg.
 fn diagnose(
     subjects: &mut [Subject<'_>],
     verbose: bool,
@@ -120,7 +120,7 @@ fn diagnose(
                 let one = move || {
                     subject.diagnosis = diagnosis(subject.surveyed, verbose, haproxy, progress)
                 };
-                // Without a thread the server stays undiagnosed, and the report says so.
+                // If no thread can be created, the report says that the server wasn't diagnosed.
                 _ = thread::Builder::new().spawn_scoped(scope, one);
             }
         });
@@ -138,11 +138,11 @@ fn diagnosis(
     let mut options = (**surveyed.call.as_ref()?).clone();
     options.verbose = verbose;
     let plan = Plan::new(&options, None, None, Output::default());
-    let plan = plan.map_err(|error| format!("sni-check can't make this check: {error:#}"))?;
+    let plan = plan.map_err(|error| format!("sni-check can't run this check: {error:#}"))?;
     let mut search = Search::run(plan, options, progress);
     progress.enter(Phase::Haproxy);
     let opinion = Opinion::ask(&search, haproxy);
-    search.heard(opinion.told.clone());
+    search.add_haproxy(opinion.facts.clone());
     Ok(Diagnosis {
         search,
         opinion,
@@ -161,7 +161,7 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
         };
         let (asked, best) = (&search.asked, search.best());
         let change = Change::new(subject.surveyed, &asked.options, &best.options);
-        // HAProxy says DOWN, and sni-check finds nothing wrong.
+        // HAProxy reports DOWN, but sni-check finds nothing wrong.
         let is_odd = asked.failure().is_none() && subject.state == State::Down;
         let with_host = is_odd
             .then(|| Change::with_host(subject.surveyed, &best.options, asked.host()))
@@ -203,10 +203,10 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
     }
 }
 
-/// Checks in HAProxy run in parallel, but a child has to start for an external check.
+/// The time to start the process of an external check. HAProxy's checks run in parallel.
 const MARGIN: Duration = Duration::from_millis(700);
 
-/// What visitors of this server ask for. The page is of no interest where the check asks for none.
+/// Returns the request of this server's visitors. If the check asks for no page, it is the start page.
 fn visitor(surveyed: &Surveyed, search: &Search) -> Option<Visit> {
     let asked = &search.asked;
     if !surveyed.lines.is_http {
@@ -229,8 +229,8 @@ fn tried(
 ) -> TriedChange {
     let best = search.best();
     let visitor = answered.and_then(|answered| answered.visitor);
-    /// What HAProxy itself answers where it doesn't reach the server, and what a server answers to a
-    /// Host that doesn't go with the SNI name.
+    /// HAProxy's own answers if it doesn't reach the server, and a server's answer if Host doesn't
+    /// match the SNI name.
     const NOT_SERVED: [u16; 4] = [421, 502, 503, 504];
     let is_served = |visitor: Visited| match best.plan.handshake_only {
         true => visitor.complete && !NOT_SERVED.contains(&visitor.status),
@@ -250,7 +250,7 @@ fn tried(
     }
 }
 
-/// The code of the first server that is DOWN; of a server that the call names, its own.
+/// Returns the code of the server that the call names, or of the first server that is DOWN.
 fn code(subjects: &[Subject<'_>], is_one: bool) -> Code {
     let mut subjects = subjects.iter();
     let found = subjects.find(|subject| match is_one {
@@ -260,7 +260,7 @@ fn code(subjects: &[Subject<'_>], is_one: bool) -> Code {
     found.map_or(Code::Healthy, Subject::code)
 }
 
-/// Bounds the whole, whatever servers do.
+/// Limits the time of the whole diagnosis, whatever the servers do.
 fn bound(survey: &Survey, start: Instant) {
     let options = survey.servers.iter();
     let options = options.filter_map(|server| server.call.as_ref().ok());

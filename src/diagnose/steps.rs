@@ -1,4 +1,4 @@
-//! What was found out, in words, step by step.
+//! Describes the facts in words, step by step.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::output::mark::Mark;
 use crate::plan::{Host, Plan, Target};
 use crate::probe;
 
-/// The steps, as far as the server let them come.
+/// Returns the steps that the check reached.
 pub(super) fn steps(facts: &Facts) -> Vec<Step> {
     let mut steps = vec![addresses(facts)];
     if let Some(tls) = &facts.tls {
@@ -60,12 +60,12 @@ fn addresses(facts: &Facts) -> Step {
                 }
             }
             if facts.untried > 0 {
-                let text = format!("{} more addresses are not tried", facts.untried);
+                let text = format!("{} more addresses were not tried", facts.untried);
                 step.line(Mark::Note, text);
             }
             if let (2.., Some(reached)) = (all.len(), &facts.reached) {
                 let text = format!(
-                    "what follows is about {reached}, the first that answers; HAProxy checks one address per server line"
+                    "the next steps are about {reached}, the first address that answers; HAProxy checks one address per server line"
                 );
                 step.line(Mark::Note, text);
             }
@@ -105,7 +105,7 @@ fn with_sni(facts: &Facts, tls: &Handshakes) -> Step {
             names if names.is_empty() => "none".to_owned(),
             names => names,
         };
-        step.line(Mark::Ok, format!("its names: {names}"));
+        step.line(Mark::Ok, format!("names of the certificate: {names}"));
         verdict(plan, tls, &mut step);
     }
     if let Some(mixed) = mixed::find(facts).filter(|mixed| mixed.by_tls) {
@@ -140,22 +140,21 @@ fn verdict(plan: &Plan, tls: &Handshakes, step: &mut Step) {
         step.line(Mark::Problem, format!("{hidden}{fault}"));
     }
     let roots = match &plan.tls.verification {
-        Some(rules) if !rules.trust.is_bundled() => "--ca-file",
+        Some(rules) if !rules.trust.is_bundled() => "the roots of --ca-file",
         _ => "the bundled roots",
     };
     if tls.faults.is_empty() {
-        let text = format!("the chain is good by {roots}, and it is for the name");
+        let text = format!("{roots} accept the chain, and the certificate is for the name");
         step.line(Mark::Ok, text);
     }
     match &tls.system_faults {
         Some(faults) if faults.is_empty() != tls.faults.is_empty() => {
             let text = match faults.first() {
                 None => format!(
-                    "not so by this system's roots, which HAProxy's @system-ca is: they accept the chain \
-                     that {roots} do not (--ca-file @system-ca)"
+                    "this system's roots accept the chain, and {roots} do not: --ca-file @system-ca"
                 ),
                 Some(fault) => {
-                    format!("by this system's roots, which HAProxy's @system-ca is: {fault}")
+                    format!("with this system's roots (HAProxy's @system-ca): {fault}")
                 }
             };
             step.line(Mark::Note, text);
@@ -181,16 +180,25 @@ fn without_sni(facts: &Facts, tls: &Handshakes) -> Step {
             );
         }
         (Some(SniNeed::OtherCertificate), _) if mixed::find(facts).is_some() => {
-            let text = "the servers behind this address answer differently, too";
+            let text = "here too, the servers behind this address answer differently";
             step.line(Mark::Note, text);
         }
         (Some(SniNeed::OtherCertificate), _) => {
-            step.line(Mark::Note, format!("another certificate comes: {whose}"));
-            let text = "a check without check-sni looks at another site than the one you mean";
+            step.line(
+                Mark::Note,
+                format!("the server sends another certificate: {whose}"),
+            );
+            let text = "a check without check-sni checks another site";
             step.line(Mark::Note, text);
         }
-        (Some(_), _) => step.line(Mark::Ok, "the same certificate comes; SNI is not needed"),
-        (None, Ok(_)) => step.line(Mark::Note, format!("this works; the certificate: {whose}")),
+        (Some(_), _) => step.line(
+            Mark::Ok,
+            "the server sends the same certificate; SNI is not needed",
+        ),
+        (None, Ok(_)) => step.line(
+            Mark::Note,
+            format!("this works, with the certificate of {whose}"),
+        ),
         (None, Err(failure)) => step.line(Mark::Problem, failure.to_string()),
     }
     step
@@ -212,7 +220,10 @@ fn versions(tls: &Handshakes) -> Step {
         }
     }
     if tls.speaks_http2() {
-        step.line(Mark::Ok, "HTTP/2 (h2) is agreed on where it is offered");
+        step.line(
+            Mark::Ok,
+            "the server agrees to HTTP/2 (h2) if the client offers it",
+        );
     }
     let (mark, text) = made_up(tls);
     step.line(mark, text);
@@ -237,21 +248,21 @@ fn made_up(tls: &Handshakes) -> (Mark, String) {
             whose(&tls.made_up.seen.chain)
         ),
         (Err(failure), Ok(_)) => format!("a made-up name is refused: {failure}"),
-        (Err(_), Err(_)) => "a made-up name gets no further".to_owned(),
+        (Err(_), Err(_)) => "a made-up name fails too".to_owned(),
     };
     (mark, text)
 }
 
-/// What answers without TLS.
+/// Describes the port's answer to a request without TLS.
 fn plain(facts: &Facts) -> Option<Step> {
     let plain = facts.plain.as_ref()?;
     let mut step = Step::new("The same port without TLS");
     let status = plain.status;
     let text = match (facts.speaks_plain_http(), plain.wants_tls) {
-        (true, _) => format!("plain HTTP is answered: status {status}"),
+        (true, _) => format!("the port answers plain HTTP: status {status}"),
         (false, true) => format!("the port is for TLS: it refuses plain HTTP with status {status}"),
         (false, false) => {
-            format!("plain HTTP is answered, too: status {status}; the port speaks TLS")
+            format!("the port speaks TLS, and it answers plain HTTP too: status {status}")
         }
     };
     step.line(Mark::Note, text);
@@ -261,7 +272,7 @@ fn plain(facts: &Facts) -> Option<Step> {
     Some(step)
 }
 
-/// The request and its answer, where it came to that.
+/// Describes the request and its response, if a request was sent.
 fn http(facts: &Facts) -> Option<Step> {
     let plan = &facts.plan;
     let judged = facts.code().layer() == Layer::Http;
@@ -279,7 +290,7 @@ fn http(facts: &Facts) -> Option<Step> {
         }
         None => {
             let text = format!(
-                "asked once, by the check; a {} is not repeated",
+                "only the check has sent this request, because diagnose does not repeat a {}",
                 request.method
             );
             step.line(Mark::Note, text);
@@ -302,7 +313,7 @@ fn http(facts: &Facts) -> Option<Step> {
         }
         Err(_) => step.line(
             Mark::Note,
-            "the check does not come this far: it ends at the TLS problem above",
+            "the check does not get this far: it ends at the TLS problem above",
         ),
     }
     Some(step)
@@ -310,7 +321,7 @@ fn http(facts: &Facts) -> Option<Step> {
 
 fn answer(answers: &Answers, step: &mut Step) {
     if answers.withheld {
-        let text = "asked without your headers and body, because the certificate is not trusted";
+        let text = "sent without your headers and body, because the certificate is not trusted";
         step.line(Mark::Note, text);
     }
     match &answers.asked {
@@ -326,7 +337,7 @@ fn answer(answers: &Answers, step: &mut Step) {
     }
 }
 
-/// Each expectation, met or not.
+/// Describes each expectation: met or not.
 fn expectations(plan: &Plan, answers: &Answers, step: &mut Step) {
     let Ok((_, of_each)) = &answers.asked else {
         return;
@@ -339,7 +350,7 @@ fn expectations(plan: &Plan, answers: &Answers, step: &mut Step) {
     }
 }
 
-/// True if `Host` matters.
+/// Describes if the response depends on Host.
 fn host_line(configured: &str, answers: &Answers, step: &mut Step) {
     let Ok((asked, _)) = &answers.asked else {
         return;
@@ -352,21 +363,25 @@ fn host_line(configured: &str, answers: &Answers, step: &mut Step) {
         let Some(other) = other else { continue };
         let other = match &other.result {
             Ok(Some(other)) if other == asked => continue,
-            Ok(Some(other)) if other.status == asked.status => "another answer comes".to_owned(),
+            Ok(Some(other)) if other.status == asked.status => {
+                "the response is different".to_owned()
+            }
             Ok(Some(other)) => format!("the status is {}", other.status),
             Ok(None) => continue,
             Err(failure) => failure.to_string(),
         };
-        let text = format!("Host matters: with {what}, not \"{configured}\", {other}");
+        let text = format!(
+            "the response depends on Host: with {what} instead of \"{configured}\", {other}"
+        );
         step.line(Mark::Note, text);
     }
     if answers.host_matters() == Some(false) {
-        let text = "Host does not matter: with the address as Host the answer is the same";
+        let text = "the response does not depend on Host: it is the same with the address as Host";
         step.line(Mark::Ok, text);
     }
 }
 
-/// One line for a certificate of the chain.
+/// Describes a certificate of the chain in one line.
 fn describe(now: Duration, der: &CertificateDer<'_>) -> (Mark, String) {
     let Some(certificate) = Certificate::read(der) else {
         return (Mark::Problem, "unreadable".to_owned());
@@ -393,7 +408,7 @@ fn describe(now: Duration, der: &CertificateDer<'_>) -> (Mark, String) {
     (mark, text)
 }
 
-/// Whose certificate the leaf is.
+/// Returns the names of the chain's leaf.
 fn whose(chain: &[CertificateDer<'_>]) -> String {
     const SHOWN: usize = 10;
     let Some(leaf) = chain.first() else {
@@ -423,18 +438,18 @@ impl Step {
         }
     }
 
-    /// Adds a line. What comes from the server cannot forge another one.
+    /// Adds a line. Text from the server can't forge another line.
     pub fn line(&mut self, mark: Mark, text: impl AsRef<str>) {
         self.lines.push((mark, printable(text.as_ref())));
     }
 
-    /// True if a line says exactly this.
+    /// Returns true if a line has exactly this text.
     pub fn says(&self, text: &str) -> bool {
         let text = printable(text);
         self.lines.iter().any(|(_, line)| *line == text)
     }
 
-    /// The most serious mark of its lines.
+    /// Returns the most serious mark of the lines.
     pub fn mark(&self) -> Mark {
         self.lines
             .iter()

@@ -1,12 +1,12 @@
-//! Looks for the changes that the check needs. Each change of the options that may prove a cause is
-//! tried, and a change with which the check gets further is kept.
+//! Finds the changes that the check needs. diagnose tries each change of the options that may prove a
+//! cause, and keeps a change with which the check gets further.
 
 use std::time::Instant;
 
 use super::attempts::{Job, attempt, in_parallel};
-use super::gather::{gather, of_success};
+use super::gather::{facts_of_success, gather};
 use super::progress::{Phase, Progress};
-use crate::causes::facts::{Attempt, Facts, Told, is_repeatable};
+use crate::causes::facts::{Attempt, Facts, HaproxyFacts, is_repeatable};
 use crate::causes::{self, Cause, Change, Finding, Trial, Weight, mixed};
 use crate::code::Layer;
 use crate::failure::Failure;
@@ -14,34 +14,34 @@ use crate::options::Options;
 use crate::plan::{Output, Plan};
 use crate::probe;
 
-/// How many things can be wrong at the same time.
+/// The largest number of problems that diagnose fixes together.
 const CHANGES: usize = 3;
 
-/// What was found out about a server.
+/// Everything that diagnose has found out about a server.
 pub(super) struct Search {
-    /// The facts about the check as it was asked for.
+    /// The facts about the operator's check.
     pub asked: Facts,
     /// The facts about the check with the changes that helped.
     pub changed: Option<Facts>,
-    /// The causes that these changes proved, in the order in which they were found.
+    /// The causes that these changes proved, in the order of discovery.
     pub proved: Vec<Finding>,
 }
 
 impl Search {
-    /// The facts about the check with the best options.
+    /// Returns the facts about the check with the best options.
     pub fn best(&self) -> &Facts {
         self.changed.as_ref().unwrap_or(&self.asked)
     }
 
-    /// Adds what HAProxy said.
-    pub fn heard(&mut self, told: Option<Told>) {
+    /// Adds HAProxy's answers to the facts.
+    pub fn add_haproxy(&mut self, haproxy: Option<HaproxyFacts>) {
         match &mut self.changed {
-            Some(facts) => facts.haproxy = told,
-            None => self.asked.haproxy = told,
+            Some(facts) => facts.haproxy = haproxy,
+            None => self.asked.haproxy = haproxy,
         }
     }
 
-    /// Makes a change that HAProxy's own check has proved, if there may be another one.
+    /// Applies a change that HAProxy's own check has proved. Returns false if there are too many already.
     pub fn adopt(&mut self, proved: Proved, progress: &Progress) -> bool {
         if self.proved.len() >= CHANGES {
             return false;
@@ -58,7 +58,7 @@ impl Search {
         true
     }
 
-    /// Gathers facts, tries changes, and gathers facts again where a change helped in part.
+    /// Gathers facts and tries changes. If a change helps only in part, gathers facts again.
     pub fn run(plan: Plan, options: Options, progress: &Progress) -> Search {
         let mut search = Search {
             asked: gather(plan, options, progress),
@@ -92,7 +92,7 @@ pub(super) struct Proved {
     pub options: Options,
 }
 
-/// The changes that HAProxy may try where sni-check can't reach the server.
+/// Returns the changes that HAProxy tries if sni-check can't reach the server.
 pub(super) fn for_haproxy(facts: &Facts) -> Vec<Proved> {
     if facts.failure().is_none() || !facts.is_repeatable() || mixed::find(facts).is_some() {
         return Vec::new();
@@ -108,7 +108,7 @@ pub(super) fn for_haproxy(facts: &Facts) -> Vec<Proved> {
     proved.collect()
 }
 
-/// A change of the options that is tried.
+/// A change of the options, and the result of trying it.
 struct Tried {
     cause: &'static Cause,
     trial: Trial,
@@ -118,10 +118,10 @@ struct Tried {
 }
 
 impl Tried {
-    /// How far the check came with the change.
+    /// Returns how far the check got with the change.
     fn reached(&self) -> u8 {
         match &self.attempt.result {
-            // Only the handshake was tried.
+            // Only a handshake was tried.
             Ok(None) if !self.plan.handshake_only => HTTP,
             Ok(_) => u8::MAX,
             Err(failure) => layer(failure),
@@ -129,11 +129,11 @@ impl Tried {
     }
 }
 
-/// Tries all changes, and returns the best of them with the facts about it. Notes which causes their
-/// trials refute.
+/// Tries all changes, and returns the best change with its facts. Records the causes that their trials
+/// refute.
 fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Finding, Facts)> {
     let failure = facts.failure()?.clone();
-    // Changes of the options don't repair another server.
+    // If several servers answer differently, no change of the options helps.
     if mixed::find(facts).is_some() {
         return None;
     }
@@ -145,7 +145,7 @@ fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Finding, Facts)> {
         Err(_) if !tried.trial.counts_progress => 0,
         _ => tried.reached(),
     };
-    // A change with which the check gets further, though it doesn't succeed, refutes nothing.
+    // If the check gets further without succeeding, the trial refutes nothing.
     let refuted = tried.iter().filter(|tried| tried.reached() <= before);
     let refuted: Vec<&str> = refuted.map(|tried| tried.cause.id).collect();
     let further = |id: &&str| {
@@ -155,7 +155,7 @@ fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Finding, Facts)> {
     facts
         .refuted
         .extend(refuted.into_iter().filter(|id| !further(id)));
-    // The first of those that get furthest.
+    // Among the changes that get furthest, the first wins.
     let best = tried.into_iter().rev().max_by_key(value)?;
     if value(&best) <= before {
         return None;
@@ -163,14 +163,14 @@ fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Finding, Facts)> {
     let finding = Finding::new(best.cause, Weight::Proved, facts, &best.trial.values);
     let whole = is_repeatable(&best.plan) && best.attempt.result.is_ok();
     let better = match whole {
-        true => of_success(best.plan, best.options, best.attempt, facts),
+        true => facts_of_success(best.plan, best.options, best.attempt, facts),
         false => gather(best.plan, best.options, progress),
     };
     Some((finding, better))
 }
 
-/// The change with which a page no longer redirects to itself. The check may be UP by such a redirect,
-/// and visitors' browsers give up.
+/// Returns the change with which a page no longer redirects to itself. Such a redirect may make the
+/// check UP, but visitors' browsers give up.
 fn end_of_loop(facts: &Facts, progress: &Progress) -> Option<(Finding, Facts)> {
     if !causes::redirects_to_itself(facts) {
         return None;
@@ -182,14 +182,14 @@ fn end_of_loop(facts: &Facts, progress: &Progress) -> Option<(Finding, Facts)> {
     let tried = tried.pop()?;
     let finding = Finding::new(tried.cause, Weight::Proved, facts, &tried.trial.values);
     let better = match tried.attempt.result.is_ok() {
-        true => of_success(tried.plan, tried.options, tried.attempt, facts),
+        true => facts_of_success(tried.plan, tried.options, tried.attempt, facts),
         false => gather(tried.plan, tried.options, progress),
     };
     (!causes::redirects_to_itself(&better)).then_some((finding, better))
 }
 
-/// The changes of the options that the causes left possible would need. A request that changes
-/// something at the server is not repeated. While it hasn't arrived there, only handshakes are tried.
+/// Returns the changes that the possible causes propose. diagnose doesn't repeat a request that changes
+/// something at the server. If the request hasn't reached the server yet, only handshakes are tried.
 fn changes(facts: &Facts) -> Vec<Tried> {
     let arrived = facts.code().layer() == Layer::Http || facts.reached.is_none();
     let trials = causes::trials(facts).into_iter();
@@ -210,7 +210,7 @@ fn changes(facts: &Facts) -> Vec<Tried> {
     tried.collect()
 }
 
-/// Runs them in parallel: at the address that answers, or where none does, at all of them.
+/// Tries the changes in parallel: at the address that answers, or at all addresses if none answers.
 fn run(facts: &Facts, tried: &mut [Tried]) {
     let reached = facts.reached.as_ref();
     let jobs = tried.iter_mut().map(|tried| {
@@ -241,10 +241,10 @@ fn run(facts: &Facts, tried: &mut [Tried]) {
     in_parallel(jobs.collect());
 }
 
-/// The step of a check that comes after the handshake.
+/// The layer after the handshake.
 const HTTP: u8 = 5;
 
-/// How far a check came. A certificate is judged within the handshake.
+/// Returns how far a check got. A certificate is judged within the handshake.
 fn layer(failure: &Failure) -> u8 {
     match failure.code().layer() {
         Layer::Call => 0,

@@ -1,5 +1,5 @@
-//! HAProxy's view: what each kind of check reports for this server, in HAProxy's own words. HAProxy is
-//! asked where it is installed; otherwise the view is predicted.
+//! HAProxy's view: the result of each kind of check for this server, in HAProxy's own words. diagnose
+//! asks HAProxy if it is installed, and predicts the view otherwise.
 
 use super::lines::{self, Setup};
 use super::path::versions;
@@ -9,29 +9,29 @@ use crate::code::Code;
 use crate::failure::Failure;
 use crate::haproxy::ask::Answer;
 
-/// What one kind of check reports.
+/// The result of one kind of check.
 pub(super) struct Row {
     /// The words on the server line.
     pub check: String,
     /// HAProxy's `check_status`, with `check_code` for the external check.
     pub status: String,
-    /// HAProxy's words for why, where it is not up; for the external check, the code's meaning.
+    /// HAProxy's reason if the server isn't UP. For the external check, the code's meaning.
     pub why: String,
-    /// True if the server is up by this check.
+    /// True if this check reports UP.
     pub up: bool,
     pub role: Role,
 }
 
-/// What a kind of check stands for.
+/// The purpose of a kind of check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Shows how far HAProxy's own checks come in general.
+    /// Shows how far HAProxy's own checks get.
     Step,
-    /// A handshake as the call makes it, which accepts any certificate.
+    /// A handshake with the call's options that accepts any certificate.
     Handshake,
-    /// HAProxy's own check with the very options of ours.
+    /// HAProxy's own check with the same options as sni-check's.
     Own,
-    /// Our check, as HAProxy runs it.
+    /// sni-check as external check.
     External,
 }
 
@@ -39,20 +39,20 @@ pub(super) enum Role {
 pub(super) struct Kind {
     /// The words on the server line.
     check: String,
-    /// What to ask HAProxy: the lines of a backend. `None` if the check would repeat a request that
-    /// changes something.
+    /// The lines of the backend with which HAProxy is asked. `None` if the check would repeat a request
+    /// that changes something.
     pub question: Option<String>,
-    /// What it reports by what was seen here.
+    /// The predicted result.
     predicted: Option<(String, String, bool)>,
     role: Role,
 }
 
 impl Kind {
-    /// Its row in the view: by HAProxy's answer, or predicted.
+    /// Returns the row in the view, from HAProxy's answer or predicted.
     pub fn row(self, answer: Option<&Answer>) -> Option<Row> {
         let is_external = self.role == Role::External;
         let (status, why, up) = match answer {
-            Some(answer) => told(answer, is_external),
+            Some(answer) => shown(answer, is_external),
             None => self.predicted?,
         };
         Some(Row {
@@ -65,8 +65,8 @@ impl Kind {
     }
 }
 
-/// What HAProxy said.
-fn told(answer: &Answer, is_external: bool) -> (String, String, bool) {
+/// Returns the row for HAProxy's answer.
+fn shown(answer: &Answer, is_external: bool) -> (String, String, bool) {
     match answer {
         Answer::Checked(checked) if is_external => {
             let code = checked.code.parse().ok().and_then(Code::from_number);
@@ -86,7 +86,7 @@ fn told(answer: &Answer, is_external: bool) -> (String, String, bool) {
     }
 }
 
-/// The kinds of checks for this server; none where there is no address that HAProxy could check.
+/// Returns the kinds of checks for this server, or none if HAProxy has no address to check.
 pub(super) fn kinds(facts: &Facts) -> Vec<Kind> {
     let addresses = facts.addresses.as_ref().map_or(&[][..], Vec::as_slice);
     let reached = addresses
@@ -121,7 +121,7 @@ pub(super) fn kinds(facts: &Facts) -> Vec<Kind> {
         }
         let name = name.map_or(String::new(), |name| format!(" check-sni {name}"));
         if facts.plan.handshake_only {
-            // The last kind is the check that was asked for.
+            // The last kind is the operator's check.
             if let Some(kind) = kinds.last_mut() {
                 kind.role = Role::Own;
             }
@@ -140,7 +140,7 @@ pub(super) fn kinds(facts: &Facts) -> Vec<Kind> {
     kinds
 }
 
-/// A check of HAProxy's own that sends no request.
+/// Returns a check of HAProxy's own without a request.
 fn own(setup: &Setup<'_>, check: &str, words: &str, predicted: (&str, String, bool)) -> Kind {
     let (plan, options) = (setup.plan, setup.options);
     let mut words = words.to_owned();
@@ -163,7 +163,7 @@ fn own(setup: &Setup<'_>, check: &str, words: &str, predicted: (&str, String, bo
     }
 }
 
-/// The external check, exactly as it was asked for.
+/// Returns the external check with the operator's options.
 fn external(facts: &Facts, setup: &Setup<'_>) -> Kind {
     let code = facts.code();
     let status = match code {
@@ -197,13 +197,13 @@ fn layer(
     }
 }
 
-/// HAProxy's words where chain and validity are good, but not the name.
+/// HAProxy's words if chain and validity are good, but the name is not.
 const OTHER_NAME: &str = "Server presented an SSL certificate different from the expected one";
 
 /// HAProxy's words for any other failed handshake, whatever the cause.
 const HANDSHAKE: &str = "SSL handshake failure";
 
-/// What HAProxy says in `last_chk`, which is empty for a time-out.
+/// Returns HAProxy's text in `last_chk`, which is empty for a time-out.
 fn words(failure: &Failure) -> String {
     match failure.code().haproxy_word() {
         "L6RSP" => HANDSHAKE.to_owned(),

@@ -71,7 +71,7 @@ fn each_address_is_tried_and_the_fix_names_working_addresses() {
         format!("[::1]:{port} connected"),
         format!("127.0.0.2:{port} connecting timed out in 1"),
         format!("127.0.0.3:{port} connection refused"),
-        "the first that answers".to_owned(),
+        "the first address that answers".to_owned(),
     ] {
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(flat.contains(&part), "{part} is not in {text}");
@@ -118,7 +118,7 @@ fn eight_of_many_addresses_are_tried_even_without_threads() {
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(41), "{output:?}");
     assert!(text.contains(&format!("{NAME} has 58 addresses")), "{text}");
-    assert!(text.contains("50 more addresses are not tried"), "{text}");
+    assert!(text.contains("50 more addresses were not tried"), "{text}");
     assert_eq!(text.matches("connection refused in").count(), 8, "{text}");
     // Without a thread for the resolver, only a literal address works.
     let target = format!("--connect=127.0.0.1:{}", crate::support::dead_port());
@@ -160,7 +160,7 @@ fn an_unreachable_address_is_fixed_in_the_right_place() {
             "true",
             "[2001:db8::5]:443",
             "Write the server's IPv4 address on the server line",
-            "in the options and haproxy.cfg, by a value that only you know",
+            "in the options and haproxy.cfg, with a value that only you know",
         ),
         ("true", "192.0.2.1:443", "Add the route", nowhere),
         (

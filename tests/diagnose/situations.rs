@@ -53,12 +53,14 @@ fn a_server_with_another_default_certificate() {
     let report = diagnose(&ca, nginx.port, NAME, &["--uri", "/redirect"]);
     assert_eq!(report.code, 0);
     assert_eq!(report.value["sni_needed"], "other certificate");
-    report.says(&format!("another certificate comes: {OTHER}"));
+    report.says(&format!("the server sends another certificate: {OTHER}"));
     report.says(&format!(
         "a made-up name gets a default certificate: {OTHER}"
     ));
     report.says("redirects to https://www.example.test:");
-    report.says("Host matters: with the address as Host, not \"www.example.test\"");
+    report.says(
+        "the response depends on Host: with the address as Host instead of \"www.example.test\"",
+    );
     report.haproxy_agrees();
     report.the_fix_works();
 }
@@ -72,7 +74,7 @@ fn a_single_certificate_with_the_right_and_a_wrong_name() {
         (report.code, &report.value["sni_needed"]),
         (0, &"no".into())
     );
-    report.says("Host does not matter");
+    report.says("the response does not depend on Host");
     report.haproxy_agrees();
     report.the_fix_works();
     let header = ["--header", "X-Token: hidden-value", "--expect=status 200"];
@@ -82,8 +84,8 @@ fn a_single_certificate_with_the_right_and_a_wrong_name() {
         "ww.example.test is the wrong name: the server serves {NAME}"
     ));
     report.is_fixed("haproxy.cfg");
-    report.says("its names: www.example.test, far.example.net");
-    report.says("asked without your headers");
+    report.says("names of the certificate: www.example.test, far.example.net");
+    report.says("sent without your headers");
     assert!(!report.value.to_string().contains("hidden-value"));
     diagnose(&ca, nginx.port, "ww.example.test", &[]).the_fix_works();
 }
@@ -94,7 +96,7 @@ fn the_name_of_another_site_and_how_haproxy_sees_it() {
     let nginx = one_site(&ca.leaf(&["*.example.net", "192.0.2.7"], 30), &[], "");
     let report = diagnose(&ca, nginx.port, NAME, &[]);
     assert_eq!(report.code, 54);
-    report.says("its names: *.example.net, 192.0.2.7");
+    report.says("names of the certificate: *.example.net, 192.0.2.7");
     report.haproxy_agrees();
 }
 
@@ -289,7 +291,7 @@ fn a_method_with_side_effects_is_not_repeated() {
     });
     let report = diagnose(&ca, port, NAME, &["--method=POST", "--body=hidden-value"]);
     assert_eq!(report.code, 0);
-    report.says("a POST is not repeated");
+    report.says("does not repeat a POST");
     report.advises("Add your --body");
     assert!(!report.value.to_string().contains("hidden-value"));
     assert_eq!(requests.try_iter().count(), 1);

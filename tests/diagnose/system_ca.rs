@@ -41,10 +41,7 @@ fn a_fix_with_the_systems_roots_turns_the_server_up() {
     assert_eq!(bundled.status.code(), Some(55), "{bundled:?}");
     let text = stdout(&bundled);
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(
-        flat.contains("this system's roots, which HAProxy's @system-ca is"),
-        "{text}"
-    );
+    assert!(flat.contains("this system's roots"), "{text}");
     assert!(text.contains("L6OK         check ssl check-sni www.example.test verify required"));
     let output = diagnose(&["--ca-file", "@system-ca"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");

@@ -73,7 +73,7 @@ fn an_incomplete_chain() {
     let nginx = serve(&leaf, &[], "");
     let outage = Outage::checked(nginx.port, &words(&stage.ca_file));
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
-    said.says("by a value that only you know; or at the server")
+    said.says("with a value that only you know; or at the server")
         .says("Install the full chain");
     nginx.change(|folder, port| site((folder, port), "", NAME, (&leaf, &[&middle]), ""));
     outage.is_over_after_pasting(&said);

@@ -187,6 +187,6 @@ impl Said {
     #[track_caller]
     pub fn wants_a_value(&self) -> &Said {
         assert!(self.blocks().is_empty(), "{}", self.text);
-        self.says("by a value that only you know")
+        self.says("with a value that only you know")
     }
 }

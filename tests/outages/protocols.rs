@@ -195,7 +195,7 @@ fn only_short_answers_arrive() {
     quickly(port, &stage)
         .says("the port is for TLS: it refuses plain HTTP with status 400")
         .says("Large packets get lost on the way")
-        .never_says("plain HTTP is answered")
+        .never_says("answers plain HTTP")
         .is_for_the_server();
 }
 

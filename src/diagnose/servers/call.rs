@@ -1,4 +1,4 @@
-//! The command line of `sni-check diagnose` about servers of haproxy.cfg.
+//! The command line of `sni-check diagnose` for servers of haproxy.cfg.
 
 use anyhow::Result;
 use argh::{ArgsInfo, FromArgs};
@@ -25,7 +25,7 @@ pub struct ServersCall {
     #[argh(option, arg_name = "FILE|none")]
     pub haproxy: Option<String>,
 
-    /// print everything that was seen of a server that the call names
+    /// print everything that diagnose has seen of the named server
     #[argh(switch)]
     pub verbose: bool,
 
@@ -33,7 +33,7 @@ pub struct ServersCall {
     #[argh(switch)]
     pub json: bool,
 
-    /// whether the report is coloured (default: auto, on a terminal unless NO_COLOR is set)
+    /// colour the report (default: auto, which means on a terminal unless NO_COLOR is set)
     #[argh(option, arg_name = "auto|always|never")]
     pub color: Option<Color>,
 
@@ -42,7 +42,7 @@ pub struct ServersCall {
     pub server: Vec<String>,
 }
 
-/// The options of a call without a target that say nothing about a check.
+/// The options that a call without a target may have, because they don't concern a check.
 const ABOUT_SERVERS: [&str; 4] = ["--haproxy", "--verbose", "--json", "--color"];
 
 /// Returns the call if it is about servers of haproxy.cfg: it has `-f` or `--env`, no target, or a

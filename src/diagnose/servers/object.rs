@@ -9,7 +9,7 @@ use crate::diagnose::report::Report;
 use crate::doctor::survey::{Remark, Survey};
 use crate::output::escape::json as json_text;
 
-/// The object and a newline.
+/// Returns the object and a newline.
 pub(super) fn of(
     survey: &Survey,
     statistics: &Statistics,

@@ -12,7 +12,7 @@ use crate::output::escape::printable;
 use crate::output::mark::paint;
 use crate::output::wrap::paragraph;
 
-/// The report as text.
+/// Returns the report as text.
 pub(super) fn text(
     call: &ServersCall,
     survey: &Survey,
@@ -29,11 +29,11 @@ pub(super) fn text(
             &printable(&format!("No statistics: {error}.")),
         );
     }
-    let mut told = Told::default();
+    let mut printed = Printed::default();
     for subject in subjects {
         if subject.is_wanted {
             blank(&mut text);
-            server(&mut text, subject, !call.server.is_empty(), &mut told);
+            server(&mut text, subject, !call.server.is_empty(), &mut printed);
         }
     }
     for subject in subjects.iter().filter(|subject| !subject.is_wanted) {
@@ -44,7 +44,7 @@ pub(super) fn text(
 
 /// What was printed about earlier servers.
 #[derive(Default)]
-struct Told {
+struct Printed {
     causes: Vec<Vec<String>>,
     hunks: Vec<Hunk>,
 }
@@ -55,7 +55,7 @@ fn blank(text: &mut String) {
     }
 }
 
-/// Which files were read, and how many servers are in which state.
+/// Appends the files that were read, and how many servers are in each state.
 fn headline(text: &mut String, survey: &Survey, statistics: &Statistics, subjects: &[Subject<'_>]) {
     let count = |state| {
         subjects
@@ -93,8 +93,8 @@ fn headline(text: &mut String, survey: &Survey, statistics: &Statistics, subject
     }
 }
 
-/// One server with its diagnosis. What an earlier server says, too, is left out.
-fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, told: &mut Told) {
+/// Appends a server with its diagnosis, without what an earlier server already shows.
+fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut Printed) {
     let surveyed = subject.surveyed;
     let diagnosis = match &subject.diagnosis {
         Ok(diagnosis) => diagnosis,
@@ -131,32 +131,32 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, told: &mut Tol
         let note = match diagnosis.change {
             Some(_) => {
                 "sni-check finds the server healthy. Its check sends a Host header, and HAProxy's own check \
-                 sends none. HAProxy has tried it with Host, too: see the change below."
+                 sends none. HAProxy has tried its own check with Host: see the change below."
             }
             None => {
                 "sni-check finds the server healthy just now. HAProxy waits for `rise` checks before it \
-                 reports UP, and may judge in another way: diagnose with BACKEND/SERVER shows its view."
+                 reports UP, and may judge differently: diagnose BACKEND/SERVER shows HAProxy's view."
             }
         };
         paragraph(text, "  note     ", note);
     }
     let key = report.sentences();
-    if !key.is_empty() && told.causes.contains(&key) && !is_one {
-        paragraph(text, "  cause    ", "the same as above");
+    if !key.is_empty() && printed.causes.contains(&key) && !is_one {
+        paragraph(text, "  cause    ", "the same as for the server above");
     } else {
         report.print_findings(text);
         let visitors = format!("visitors {}", surveyed.traffic);
         paragraph(text, "  traffic  ", &printable(&visitors));
         doctor(text, subject);
-        told.causes.push(key);
+        printed.causes.push(key);
     }
-    change(text, subject, &report, told);
+    change(text, subject, &report, printed);
     if is_one {
         report.print_details(text);
     }
 }
 
-/// What the running HAProxy shows.
+/// Appends what the running HAProxy shows.
 fn shown(text: &mut String, shown: Option<&Shown>) {
     let Some(shown) = shown else {
         return;
@@ -170,7 +170,7 @@ fn shown(text: &mut String, shown: Option<&Shown>) {
     paragraph(text, "  HAProxy  ", &printable(&line));
 }
 
-/// The first thing that doctor finds about the server, and how many more there are.
+/// Appends doctor's first finding about the server, and the number of further findings.
 fn doctor(text: &mut String, subject: &Subject<'_>) {
     let findings = &subject.surveyed.findings;
     let Some(first) = findings.first() else {
@@ -188,8 +188,8 @@ fn doctor(text: &mut String, subject: &Subject<'_>) {
     paragraph(text, "  doctor   ", &printable(&line));
 }
 
-/// The change of haproxy.cfg as a diff of the lines that are there.
-fn change(text: &mut String, subject: &Subject<'_>, report: &Report<'_>, told: &mut Told) {
+/// Appends the change of haproxy.cfg as a diff.
+fn change(text: &mut String, subject: &Subject<'_>, report: &Report<'_>, printed: &mut Printed) {
     let Ok(diagnosis) = &subject.diagnosis else {
         return;
     };
@@ -211,13 +211,13 @@ fn change(text: &mut String, subject: &Subject<'_>, report: &Report<'_>, told: &
         paragraph(text, "  change   ", &printable(&line));
         let mut place = None;
         for hunk in &change.hunks {
-            // One line of a backend is about all of its servers.
-            if told.hunks.contains(hunk) {
-                let sentence = format!("the line {} changes as above", hunk.place);
+            // A changed line of a backend applies to all its servers.
+            if printed.hunks.contains(hunk) {
+                let sentence = format!("line {} changes as above", hunk.place);
                 paragraph(text, "           ", &printable(&sentence));
                 continue;
             }
-            told.hunks.push(hunk.clone());
+            printed.hunks.push(hunk.clone());
             let here = hunk.place.to_string();
             if place.as_ref() != Some(&here) {
                 let after = if hunk.old.is_none() { "after " } else { "" };
@@ -232,7 +232,7 @@ fn change(text: &mut String, subject: &Subject<'_>, report: &Report<'_>, told: &
         }
         return;
     }
-    // A change that options can't express, such as plain HTTP or old TLS.
+    // For a change that options can't express, such as plain HTTP or old TLS.
     let blocks = report.blocks();
     let kind = match subject.surveyed.kind {
         CheckKind::External => crate::diagnose::ask::Kind::External,
@@ -246,14 +246,14 @@ fn change(text: &mut String, subject: &Subject<'_>, report: &Report<'_>, told: &
     if let Some(block) = block.filter(|block| is_down && block.is_up()) {
         _ = write!(
             text,
-            "\nA backend with which it works ({}):\n\n{}",
+            "\nA backend that works ({}):\n\n{}",
             printable(&tried(block)),
             block.text
         );
     }
 }
 
-/// A server that needs no diagnosis, if it is worth a line.
+/// Appends a line about a server that HAProxy doesn't check.
 fn listed(text: &mut String, subject: &Subject<'_>) {
     let sentence = match subject.state {
         State::Unresolved => {
@@ -261,8 +261,8 @@ fn listed(text: &mut String, subject: &Subject<'_>) {
              the name."
         }
         State::Unchecked if !subject.surveyed.is_checked => {
-            "no check runs: the server line has no `check`, or has `track`. HAProxy sends visitors there \
-             whatever the server does."
+            "no check runs, because the server line has no `check` or has `track`. HAProxy sends visitors \
+             there even if the server fails."
         }
         State::Unchecked => "HAProxy has not finished a check yet.",
         State::Unknown => "the running HAProxy doesn't show it, and sni-check can't check it.",

@@ -1,4 +1,4 @@
-//! The state of each server: as a running HAProxy shows it, or by one check of our own.
+//! The state of each server: what a running HAProxy shows, or the result of one check by sni-check.
 
 use std::io;
 use std::thread;
@@ -13,12 +13,12 @@ use crate::haproxy::statistics::{self, Shown};
 use crate::plan::{Output, Plan};
 use crate::probe;
 
-/// What is known about a server.
+/// Everything known about a server.
 pub(super) struct Subject<'a> {
     pub surveyed: &'a Surveyed,
     pub shown: Option<&'a Shown>,
     pub state: State,
-    /// True if a diagnosis is wanted.
+    /// True if the server needs a diagnosis.
     pub is_wanted: bool,
     /// The diagnosis, or why there is none.
     pub diagnosis: Result<Diagnosis, String>,
@@ -32,7 +32,7 @@ pub(super) struct Diagnosis {
     pub change: Option<TriedChange>,
 }
 
-/// A change of haproxy.cfg, and what HAProxy makes of it.
+/// A change of haproxy.cfg, and the result of trying it in HAProxy.
 pub(super) struct TriedChange {
     pub words: String,
     pub hunks: Vec<Hunk>,
@@ -48,14 +48,14 @@ pub(super) enum State {
     Unresolved,
     /// MAINT for another reason.
     Maintenance,
-    /// No check of it has ended, or none runs.
+    /// No check of the server has ended, or no check runs.
     Unchecked,
     /// HAProxy doesn't show the server, and sni-check can't check it.
     Unknown,
 }
 
 impl State {
-    /// The state in one word.
+    /// Returns the state in one word.
     pub fn word(self) -> &'static str {
         match self {
             State::Up => "UP",
@@ -67,7 +67,7 @@ impl State {
     }
 }
 
-/// What the running HAProxy shows, or why there are no statistics.
+/// The statistics of the running HAProxy, or why there are none.
 pub(super) struct Statistics {
     /// The `stats socket` that answered.
     pub socket: Option<String>,
@@ -109,9 +109,11 @@ fn reason(error: &io::Error) -> String {
             "this user may not read it; run diagnose as root".to_owned()
         }
         io::ErrorKind::NotFound => {
-            "it does not exist; HAProxy does not run, or not here".to_owned()
+            "it does not exist: HAProxy does not run, or it runs elsewhere".to_owned()
         }
-        io::ErrorKind::ConnectionRefused => "nobody listens there; HAProxy does not run".to_owned(),
+        io::ErrorKind::ConnectionRefused => {
+            "nothing listens there: HAProxy does not run".to_owned()
+        }
         io::ErrorKind::InvalidData => "it does not answer with statistics".to_owned(),
         io::ErrorKind::Unsupported => "sni-check can't reach such a socket".to_owned(),
         _ => error.to_string(),
@@ -119,7 +121,8 @@ fn reason(error: &io::Error) -> String {
 }
 
 impl Subject<'_> {
-    /// The code of the server's check, and where only HAProxy knows it, the code nearest to its words.
+    /// Returns the code of sni-check's check of the server. If only HAProxy has checked the server, it
+    /// is the code closest to HAProxy's words.
     pub fn code(&self) -> Code {
         let own = match (&self.diagnosis, self.surveyed.call.is_err()) {
             (Ok(diagnosis), _) => diagnosis.search.asked.code(),
@@ -134,8 +137,8 @@ impl Subject<'_> {
     }
 }
 
-/// The servers with their states. `one` is the only server whose diagnosis is wanted, if the call names
-/// a server.
+/// Returns the servers with their states. `one` is the server that the call names, if it names one:
+/// only this server gets a diagnosis.
 pub(super) fn subjects<'a>(
     survey: &'a Survey,
     statistics: &'a Statistics,
@@ -180,8 +183,9 @@ fn of_shown(shown: &Shown) -> State {
     }
 }
 
-/// Checks each server once, several at a time: whether it is healthy. `None` for a server that no check
-/// is meant for, or that sni-check can't check. A check whose options sni-check refuses fails.
+/// Checks each server once, several at a time. True means healthy. The result is `None` for a server
+/// without a check, or that sni-check can't check. If sni-check refuses a check's options, the check
+/// has failed.
 fn check_once(servers: &[&Surveyed]) -> Vec<Option<bool>> {
     const AT_ONCE: usize = 16;
     let mut healthy: Vec<Option<bool>> = servers.iter().map(|_| None).collect();
@@ -210,7 +214,7 @@ fn check(surveyed: &Surveyed) -> Option<bool> {
     }
 }
 
-/// The code nearest to HAProxy's words.
+/// Returns the code closest to HAProxy's words.
 pub(super) fn code_of(shown: &Shown) -> Code {
     let number = match shown.check.as_str() {
         "PROCERR" | "PROCOK" => shown.code.parse().unwrap_or(1),
