@@ -12,6 +12,7 @@ mod certificates;
 mod command;
 mod coverage;
 mod descriptors;
+mod dialogue;
 mod difference;
 mod finding;
 mod fit;
@@ -126,6 +127,7 @@ fn read<T>(options: &DoctorOptions, then: impl FnOnce(&Visit, Reading, Read) -> 
         opinion: opinion.as_ref(),
         jail: &jail,
         serving: &serving,
+        nofile: sources.nofile,
         call: options,
         env_given: !options.env.is_empty(),
         run: options.run,
@@ -203,19 +205,33 @@ fn refuse(options: &DoctorOptions) -> Result<()> {
 fn findings(visit: &Visit, ignored: &[String], says: &[String], ran: &[Ran]) -> Vec<Finding> {
     let mut found = rules::findings(visit);
     observe::confirm(&mut found, visit, ran);
+    let lack_command = [
+        backends_of(&found, "command"),
+        backends_of(&found, "selinux"),
+    ]
+    .concat();
     let lack_socket = backends_of(&found, "serve-socket");
     let accept_all = backends_of(&found, "serve-expect");
     let found = found.into_iter();
     let found = found.filter(|found| !ignored.iter().any(|id| id == found.id));
     let found = found.map(|mut found| {
         let is_in = |backends: &[String]| backends.iter().any(|backend| found.is_within(backend));
-        if found.shows.starts_with("L7STS with code 2") && is_in(&lack_socket) {
+        let (no_command, no_socket, all_up) = (
+            is_in(&lack_command),
+            is_in(&lack_socket),
+            is_in(&accept_all),
+        );
+        if found.shows.starts_with("L7STS with code 2") && no_socket {
             // Until then every check is SOCKERR, which another finding reports.
             found.shows += ", once sni-check serve answers";
-        } else if found.effect.is_of_check() && is_in(&accept_all) {
+        } else if found.effect.is_of_check() && all_up {
             // Until then no check is DOWN, which another finding reports.
             found.mark = Mark::Note;
             found.shows += ", once http-check expect tells a failed check apart";
+        }
+        if found.shows.starts_with("PROCERR with code 2,") && no_command && visit.can_fork() {
+            // Until then every check is code 255, which another finding reports.
+            found.shows += ", once HAProxy can start the command";
         }
         if !visit.can_fork() && found.shows.starts_with("PROCERR") {
             // Until then every check is SOCKERR, which another finding reports.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::haproxy::call::own_command;
 use crate::haproxy::config::backend_lines::text_of;
-use crate::haproxy::config::check::{Check, Protocol};
+use crate::haproxy::config::check::Check;
 use crate::haproxy::config::place::{At, Place};
 use crate::haproxy::config::proxy::Backend;
 use crate::haproxy::config::server_line::Server;
@@ -238,8 +238,33 @@ pub(super) fn not_checked(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
+/// Finds a backend in which every server has `weight 0`. HAProxy sends visitors to none of them.
+pub(super) fn no_weight(visit: &Visit, backend: &Backend) -> Vec<Finding> {
+    let weight = |server: &Server| {
+        let weight = server.settings.get("weight").cloned();
+        weight.filter(|weight| weight.value == "0")
+    };
+    let is_idle = backend
+        .servers
+        .iter()
+        .all(|server| weight(server).is_some());
+    let first = backend.servers.first().and_then(weight);
+    let Some(first) = first.filter(|_| is_idle && visit.checks_of(backend) > 0) else {
+        return Vec::new();
+    };
+    let what =
+        "every server of this backend has `weight 0`, so HAProxy sends visitors to none of them";
+    vec![
+        Finding::problem(Effect::Up, what)
+            .at(&first.place)
+            .about([backend.name.clone()])
+            .shows("503 for visitors, whatever the check says")
+            .write("a weight above 0 for at least one server"),
+    ]
+}
+
 /// Returns the advice to switch a check on, after the changes that this check needs first.
-fn switch_on(visit: &Visit, watch: &Watch, advice: &str) -> String {
+pub(super) fn switch_on(visit: &Visit, watch: &Watch, advice: &str) -> String {
     let found = (visit.judge)(visit, watch).into_iter();
     let needed = found.filter(|found| found.effect != Effect::Hint);
     let mut needed: Vec<Finding> = needed.collect();
@@ -390,130 +415,5 @@ pub(super) fn healthcheck(_: &Visit, watch: &Watch) -> Option<Finding> {
             .at(&section.place)
             .shows("the result of that section; HAProxy never runs sni-check for this server")
             .write("keep the check that you want, and remove the other"),
-    )
-}
-
-/// Finds a backend whose own http-check rules replace the request of `option httpchk` in defaults.
-pub(super) fn without_request(_: &Visit, watch: &Watch) -> Option<Finding> {
-    let Check::Own(own) = &watch.check else {
-        return None;
-    };
-    let Protocol::Http {
-        sends_request: false,
-        ..
-    } = own.protocol
-    else {
-        return None;
-    };
-    let rules = &watch.backend.settings.rules.http;
-    let line = rules.lines.first()?;
-    let waits = rules.all("expect").next().is_some();
-    let what = "the http-check lines of this backend replace the request of `option httpchk` in \
-                defaults, so the check sends no request";
-    let finding = match waits {
-        true => Finding::problem(Effect::Down, what)
-            .shows("L7TOUT or L7RSP (DOWN): the check waits for a response to a request that it didn't send"),
-        false => Finding::note(Effect::Up, what)
-            .shows("L4OK or L6OK (UP) as soon as the server accepts the connection, while visitors may get 503"),
-    };
-    Some(
-        finding
-            .at(&line.place)
-            .about([watch.backend.name.clone()])
-            .write("in this backend, write option httpchk before the http-check lines"),
-    )
-}
-
-/// Finds a tcp-check that waits before it sends. An HTTP server sends nothing before a request.
-pub(super) fn waits_for_banner(_: &Visit, watch: &Watch) -> Option<Finding> {
-    let set = &watch.backend.settings;
-    if set.check.as_ref()?.value != "tcp-check" || !set.http {
-        return None;
-    }
-    let talks = |line: &&At<Vec<String>>| {
-        let action = line.value.get(1).map_or("", String::as_str);
-        action.starts_with("send") || action == "expect"
-    };
-    let first = set.rules.tcp.lines.iter().find(talks)?;
-    if first.value.get(1)? != "expect" {
-        return None;
-    }
-    let what = "the tcp-check expects a text before it sends anything, but an HTTP server only answers requests";
-    Some(
-        Finding::problem(Effect::Down, what)
-            .at(&first.place)
-            .about([watch.backend.name.clone()])
-            .shows("L7TOUT, L7RSP or L7STS (DOWN), whatever the server's state")
-            .write("use option httpchk in place of option tcp-check"),
-    )
-}
-
-/// Finds a check that speaks a different protocol from visitors.
-pub(super) fn other_protocol(_: &Visit, watch: &Watch) -> Option<Finding> {
-    let kind = watch.backend.settings.check.as_ref()?;
-    let is_own = matches!(&watch.check, Check::Own(own) if own.protocol == Protocol::Other);
-    if !is_own || !watch.backend.settings.http {
-        return None;
-    }
-    let (what, shows) = match kind.value.as_str() {
-        "ssl-hello-chk" => (
-            "`option ssl-hello-chk` sends a hello of SSLv3, which servers refuse today".to_owned(),
-            "L6RSP, L6TOUT or L7RSP (DOWN) where the server refuses SSLv3",
-        ),
-        kind => (
-            format!("`option {kind}` does not speak HTTP, but visitors do (`mode http`)"),
-            "L7RSP, L7STS or L7TOUT (DOWN) where the server speaks HTTP",
-        ),
-    };
-    Some(
-        Finding::note(Effect::Down, what)
-            .at(&kind.place)
-            .shows(shows)
-            .write(format!(
-                "use option httpchk in place of option {}",
-                kind.value
-            )),
-    )
-}
-
-/// Finds a check that expects only error statuses (400 and above).
-pub(super) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
-    let (expected, place) = match (&watch.check, &watch.own) {
-        (Check::Own(_), _) => {
-            let own = watch.backend.settings.check.as_ref()?;
-            let rules = &watch.backend.settings.rules.http;
-            let asks_root = watch.backend.settings.rules.asks_root();
-            let is_http = own.value == "httpchk" && asks_root;
-            let rule = rules.all("expect").next().filter(|_| is_http)?;
-            (rule.value.get(2..)?.join(" "), &rule.place)
-        }
-        // Other pages may well require a login. Visitors start at the root.
-        (_, Some(accepted)) if accepted.plan.request.uri.path() == "/" => {
-            let words = accepted.options.to_words();
-            let at = words.iter().position(|word| word == "--expect")?;
-            (words.get(at + 1)?.clone(), watch.options_place())
-        }
-        _ => return None,
-    };
-    let list = expected.strip_prefix("status ")?.split(' ').next()?;
-    let is_refusal = |part: &str| {
-        let low = part.split('-').next().unwrap_or_default();
-        low.parse::<u16>().is_ok_and(|status| status >= 400)
-    };
-    if !list.split(',').all(is_refusal) {
-        return None;
-    }
-    let what = format!("the check expects status {list}, which is an error for visitors");
-    let down = match watch.carrier() {
-        Some(_) => "DOWN with code 71",
-        None => "DOWN with L7STS",
-    };
-    Some(
-        Finding::note(Effect::Either, what)
-            .at(place)
-            .shows(format!(
-                "{down} where the server answers visitors with 200; UP where it refuses them"
-            ))
-            .write("check a page that needs no login, and expect status 200-399"),
     )
 }

@@ -1,9 +1,10 @@
 //! Rules about the limits on open files. HAProxy closes every possible descriptor before it starts a
 //! check.
 
-use std::fs;
-use std::time::Duration;
+use std::fs::{self, File};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
 
@@ -13,35 +14,64 @@ use crate::haproxy::config::proxy::Global;
 use super::finding::{Effect, Finding};
 use super::visit::Visit;
 
-/// Measured: polling and skipping a thousand closed descriptors takes 10 µs.
-const SECONDS_PER_DESCRIPTOR: f64 = 1e-8;
+/// Polling and skipping a closed descriptor takes at least 10 ns.
+const LEAST: f64 = 1e-8;
 
 /// A limit this high is a mistake, even if closing the descriptors is fast on this host.
 const MANY: u64 = 1_000_000;
 
-/// The limits that HAProxy starts with, estimated by those of this process.
+/// The limits that HAProxy starts with, and how doctor knows them.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     soft: u64,
     hard: u64,
+    source: &'static str,
 }
 
 /// How many descriptors HAProxy closes, and the setting that decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Closed {
-    Soft(u64),
+    Soft(u64, &'static str),
     Configured(u64, &'static str),
-    Hard(u64),
+    Hard(u64, &'static str),
 }
 
 impl Limits {
-    fn here() -> Limits {
+    /// Returns the limits that HAProxy's unit or the running HAProxy has, or else those of this process.
+    fn of(visit: &Visit) -> Limits {
+        if let Some((soft, hard)) = visit.nofile {
+            let source = "of its unit, or of the running HAProxy";
+            return Limits { soft, hard, source };
+        }
         let limit = getrlimit(Resource::Nofile);
         Limits {
             soft: limit.current.unwrap_or(u64::MAX),
             hard: limit.maximum.unwrap_or(u64::MAX),
+            source: "estimated by that of this process",
         }
     }
+}
+
+/// Returns how long this host needs to poll one descriptor, in seconds. HAProxy polls descriptors in
+/// groups of this size to find out which of them it has to close.
+fn cost() -> f64 {
+    const GROUP: usize = 1000;
+    const NO_TIME: Timespec = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let Ok(file) = File::open("/dev/null") else {
+        return LEAST;
+    };
+    // An open descriptor costs up to twice as much as a closed one.
+    let mut polled = vec![PollFd::new(&file, PollFlags::empty()); GROUP];
+    let times = (0..5).map(|_| {
+        let start = Instant::now();
+        _ = poll(&mut polled, Some(&NO_TIME));
+        start.elapsed()
+    });
+    let best = times.min().unwrap_or_default().as_secs_f64();
+    (best / (2 * GROUP) as f64).max(LEAST)
 }
 
 impl Closed {
@@ -60,42 +90,38 @@ impl Closed {
                 let cap = global.fd_hard_limit.as_ref().map(|cap| cap.value);
                 match cap.or(usual) {
                     Some(cap) if cap < limits.hard => Closed::Configured(cap, "fd-hard-limit"),
-                    _ => Closed::Hard(limits.hard),
+                    _ => Closed::Hard(limits.hard, limits.source),
                 }
             }
         };
         match asked.count() < limits.soft {
-            true => Closed::Soft(limits.soft),
+            true => Closed::Soft(limits.soft, limits.source),
             false => asked,
         }
     }
 
     fn count(self) -> u64 {
         match self {
-            Closed::Soft(count) | Closed::Configured(count, _) | Closed::Hard(count) => count,
+            Closed::Soft(count, _) | Closed::Configured(count, _) | Closed::Hard(count, _) => count,
         }
     }
 
     fn reason(self) -> String {
         match self {
-            Closed::Soft(_) => {
-                "the soft limit that it starts with, estimated by that of this process".into()
-            }
+            Closed::Soft(_, source) => format!("the soft limit that it starts with, {source}"),
             Closed::Configured(_, word) => format!("from {word}"),
-            Closed::Hard(_) => {
-                "the hard limit that it starts with, estimated by that of this process".into()
-            }
+            Closed::Hard(_, source) => format!("the hard limit that it starts with, {source}"),
         }
     }
 
     fn advice(self) -> String {
         match self {
-            Closed::Soft(_) => "write LimitNOFILE=1024:524288 in HAProxy's unit, or --ulimit \
+            Closed::Soft(..) => "write LimitNOFILE=1024:524288 in HAProxy's unit, or --ulimit \
                                 nofile=1024:524288 for its container: only a lower soft limit \
                                 helps, neither ulimit-n nor fd-hard-limit"
                 .to_owned(),
             Closed::Configured(_, word) => format!("write a lower {word} in global"),
-            Closed::Hard(_) => "write maxconn 50000 or fd-hard-limit 100000 in global".to_owned(),
+            Closed::Hard(..) => "write maxconn 50000 or fd-hard-limit 100000 in global".to_owned(),
         }
     }
 }
@@ -110,12 +136,12 @@ pub(super) fn closing(visit: &Visit) -> Vec<Finding> {
         return Vec::new();
     };
     let global = &visit.config.global;
-    let closed = Closed::new(global, Limits::here(), visit.haproxy.at_least(3, 1));
-    slow(closed, shortest).into_iter().collect()
+    let closed = Closed::new(global, Limits::of(visit), visit.haproxy.at_least(3, 1));
+    slow(closed, shortest, cost()).into_iter().collect()
 }
 
-fn slow(closed: Closed, shortest: Duration) -> Option<Finding> {
-    let seconds = closed.count() as f64 * SECONDS_PER_DESCRIPTOR;
+fn slow(closed: Closed, shortest: Duration, cost: f64) -> Option<Finding> {
+    let seconds = closed.count() as f64 * cost;
     let what = format!(
         "before every check HAProxy closes {} file descriptors ({}), which takes about \
          {seconds:.1} s",
@@ -134,14 +160,20 @@ fn slow(closed: Closed, shortest: Duration) -> Option<Finding> {
     Some(finding.write(closed.advice()))
 }
 
-/// Finds a `ulimit-n` above the most that a process may have here.
+/// Finds a `ulimit-n` or a `maxconn` that needs more descriptors than a process may have here.
 pub(super) fn too_many(visit: &Visit) -> Vec<Finding> {
-    above_most(&visit.config.global).into_iter().collect()
+    above_most(&visit.config.global, Limits::of(visit))
+        .into_iter()
+        .collect()
 }
 
-fn above_most(global: &Global) -> Option<Finding> {
-    let asked = global.ulimit_n.as_ref()?;
-    let hard = Limits::here().hard;
+fn above_most(global: &Global, limits: Limits) -> Option<Finding> {
+    let (word, asked, needed) = match (&global.ulimit_n, &global.maxconn) {
+        (Some(limit), _) => ("ulimit-n", limit, limit.value),
+        // Two for each connection.
+        (None, Some(connections)) => ("maxconn", connections, connections.value.saturating_mul(2)),
+        (None, None) => return None,
+    };
     let most = fs::read_to_string("/proc/sys/fs/nr_open").ok();
     let most = most.and_then(|text| text.trim().parse().ok());
     let may_raise =
@@ -149,23 +181,25 @@ fn above_most(global: &Global) -> Option<Finding> {
     let limit = match (most, may_raise) {
         (Some(most), true) => most,
         (_, true) => return None,
-        (_, false) => hard,
+        (_, false) => limits.hard,
     };
-    if asked.value <= limit || global.lax_limits {
+    if needed <= limit || global.lax_limits {
         return None;
     }
     let what = format!(
-        "ulimit-n {} is above {limit}, the most that a process may have here",
+        "{word} {} needs {needed} file descriptors, but a process may have at most {limit} here",
         asked.value
     );
+    let write = match word {
+        "ulimit-n" => "remove ulimit-n, because HAProxy computes it from maxconn".to_owned(),
+        _ => format!("maxconn {} in global", limit / 2 * 9 / 10),
+    };
     Some(
         Finding::problem(Effect::NoStart, what)
             .at(&asked.place)
-            .shows("HAProxy does not start: Cannot raise FD limit; haproxy -c does not report this")
+            .shows("HAProxy does not start: Cannot raise FD limit, or Not enough memory; haproxy -c does not report this")
             .write(format!(
-                "remove ulimit-n, because HAProxy computes it from maxconn; or write LimitNOFILE=1024:{} in \
-                 HAProxy's unit",
-                asked.value
+                "{write}; or write LimitNOFILE=1024:{needed} in HAProxy's unit",
             )),
     )
 }
@@ -174,7 +208,7 @@ fn above_most(global: &Global) -> Option<Finding> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Closed, Global, Limits, slow};
+    use super::{Closed, Global, LEAST, Limits, above_most, slow};
     use crate::haproxy::config::place::{At, Place};
     use crate::output::mark::Mark;
 
@@ -185,7 +219,8 @@ mod tests {
             line: 1,
         };
         let at = |value: u64| Some(At::new(value, &place));
-        let limits = |soft, hard| Limits { soft, hard };
+        let source = "of its unit";
+        let limits = |soft, hard| Limits { soft, hard, source };
         let global = Global {
             maxconn: at(1000),
             fd_hard_limit: at(3000),
@@ -194,28 +229,36 @@ mod tests {
         // As measured with HAProxy 2.6.
         assert_eq!(
             Closed::new(&global, limits(20_000, 20_000), false),
-            Closed::Soft(20_000)
+            Closed::Soft(20_000, source)
         );
         let asked = Closed::Configured(2100, "maxconn");
         assert_eq!(Closed::new(&global, limits(1024, 20_000), false), asked);
         let free = Global::default();
         let huge = limits(1024, 1_000_000_000);
-        assert_eq!(Closed::new(&free, huge, false), Closed::Hard(1_000_000_000));
+        assert_eq!(
+            Closed::new(&free, huge, false),
+            Closed::Hard(1_000_000_000, source)
+        );
         let capped = Closed::Configured(1 << 20, "fd-hard-limit");
         assert_eq!(Closed::new(&free, huge, true), capped);
         let container = limits(1_000_000_000, 1_000_000_000);
         assert_eq!(
             Closed::new(&free, container, true),
-            Closed::Soft(1_000_000_000)
+            Closed::Soft(1_000_000_000, source)
         );
     }
 
     #[test]
     fn a_soft_limit_of_a_million_is_reported() {
-        let found = |soft| slow(Closed::Soft(soft), Duration::from_secs(2));
-        assert!(found(524_288).is_none());
-        for (soft, mark) in [(1_000_000, Mark::Note), (1_000_000_000, Mark::Problem)] {
-            let found = found(soft).expect("a finding");
+        let slow = |soft, cost| slow(Closed::Soft(soft, "here"), Duration::from_secs(2), cost);
+        assert!(slow(524_288, LEAST).is_none());
+        for (soft, cost, mark) in [
+            (1_000_000, LEAST, Mark::Note),
+            (1_000_000_000, LEAST, Mark::Problem),
+            // As in a sandbox that handles system calls itself.
+            (1_000_000, 3e-6, Mark::Problem),
+        ] {
+            let found = slow(soft, cost).expect("a finding");
             assert_eq!(found.mark, mark);
             assert!(
                 found.write.contains("LimitNOFILE=1024:524288"),
@@ -223,5 +266,26 @@ mod tests {
                 found.write
             );
         }
+    }
+
+    #[test]
+    fn more_connections_than_descriptors_are_reported() {
+        let place = Place {
+            file: "x".into(),
+            line: 1,
+        };
+        let global = |value| Global {
+            maxconn: Some(At::new(value, &place)),
+            ..Global::default()
+        };
+        let limits = Limits {
+            soft: 1024,
+            hard: 2_000_000_000,
+            source: "here",
+        };
+        // No process may have that many, with or without CAP_SYS_RESOURCE.
+        let found = above_most(&global(1_500_000_000), limits).expect("a finding");
+        assert!(found.what.contains("needs 3000000000"), "{}", found.what);
+        assert!(above_most(&global(100), limits).is_none());
     }
 }

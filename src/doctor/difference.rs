@@ -5,6 +5,7 @@ use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::connection::{Connection, Sni, Tls};
 
+use super::coverage::switch_on;
 use super::finding::{Effect, Finding};
 use super::names::{bare, is_literal, meant, misspelt};
 use super::visit::{Visit, Watch};
@@ -98,7 +99,7 @@ pub(super) fn traffic_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-pub(super) fn check_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
+pub(super) fn check_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let Check::Own(own) = &watch.check else {
         return None;
@@ -128,7 +129,7 @@ pub(super) fn check_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
              certificate or name is wrong",
         ),
     };
-    Some(finding.at(&pair.check.place).write(with_tls(&pair)))
+    Some(finding.at(&pair.check.place).write(with_tls(visit, &pair)))
 }
 
 /// Finds a plain HTTP check in `mode tcp`, where visitors may speak TLS to the server through HAProxy.
@@ -155,33 +156,46 @@ fn passed_through(pair: &Pair, protocol: Protocol) -> Option<Finding> {
     )
 }
 
-/// Returns the advice that makes HAProxy's own check use the server's TLS.
-fn with_tls(pair: &Pair) -> String {
-    let settings = &pair.watch.server.settings;
-    let name = settings.get("check-sni");
-    let has_name = name.is_some_and(|name| misspelt(&name.value).is_none());
+/// Returns the advice that makes HAProxy's own check use the server's TLS, and whatever else that check
+/// needs.
+fn with_tls(visit: &Visit, pair: &Pair) -> String {
+    let watch = pair.watch;
+    let settings = &watch.server.settings;
+    let given = settings.get("check-sni");
+    let has_name = given.is_some_and(|name| misspelt(&name.value).is_none());
     let name = match &pair.traffic.tls.as_ref().map(|tls| &tls.sni) {
-        Some(Sni::Name(name)) if !has_name => format!("; and check-sni {name} on the server line"),
-        Some(Sni::PerRequest(_)) if !has_name => {
-            "; and check-sni NAME on the server line".to_owned()
-        }
-        _ => String::new(),
+        Some(Sni::Name(name)) if !has_name => Some(bare(name)),
+        Some(Sni::PerRequest(_)) if !has_name => Some("NAME"),
+        _ => None,
     };
-    let by_rule =
-        pair.check.place != pair.watch.server.place && pair.watch.connect_rule().is_some();
-    let word = ["no-check-ssl", "port", "addr"];
-    if by_rule {
-        // With `default` the rule connects as the server line says. These words would turn TLS off.
-        let plain = word.into_iter().find(|word| settings.has(word));
-        let also = plain.map_or_else(String::new, |word| {
-            format!("; and remove `{word}` from the server line")
-        });
-        return format!("add `default` after connect in that line{also}{name}");
-    }
-    match word.into_iter().find(|word| settings.has(word)) {
-        Some(word) => format!("remove `{word}` from the server line{name}"),
-        None => format!("add check-ssl to the server line{name}"),
-    }
+    let also_name = name.map_or_else(String::new, |name| {
+        format!("; and check-sni {name} on the server line")
+    });
+    let by_rule = pair.check.place != watch.server.place && watch.connect_rule().is_some();
+    // These words turn TLS off.
+    let plain = ["no-check-ssl", "port", "addr"]
+        .into_iter()
+        .find(|word| settings.has(word));
+    let advice = match (by_rule, plain) {
+        // With `default` the rule connects as the server line says.
+        (true, None) => format!("add `default` after connect in that line{also_name}"),
+        (true, Some(word)) => format!(
+            "add `default` after connect in that line; and remove `{word}` from the server line{also_name}"
+        ),
+        (false, Some(word)) => format!("remove `{word}` from the server line{also_name}"),
+        (false, None) => format!("add check-ssl to the server line{also_name}"),
+    };
+    let mut backend = watch.backend.clone();
+    backend.settings.rules.remove_connects();
+    let mut server = watch.server.clone();
+    server.settings.remove(&["no-check-ssl", "port", "addr"]);
+    let mut words = vec!["check-ssl".to_owned()];
+    words.extend(
+        name.into_iter()
+            .flat_map(|name| ["check-sni".to_owned(), name.to_owned()]),
+    );
+    server.settings.read(&words, &watch.server.place);
+    switch_on(visit, &visit.watch_of(&backend, &server), &advice)
 }
 
 /// Finds a PROXY header that only one of the two sends. A server either waits for this header or
@@ -445,49 +459,5 @@ pub(super) fn detour(_: &Visit, watch: &Watch) -> Option<Finding> {
             .at(&setting.place)
             .shows("code 41, 42 or 43 (DOWN); or the check judges another server that has this address here")
             .write(own),
-    )
-}
-
-/// Finds HAProxy's own check without a Host header. A server with several sites needs it to choose a site.
-pub(super) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
-    let pair = Pair::of(watch)?;
-    let Check::Own(own) = &watch.check else {
-        return None;
-    };
-    let Protocol::Http {
-        sends_request: true,
-        has_host: false,
-    } = own.protocol
-    else {
-        return None;
-    };
-    let rules = &watch.backend.settings.rules;
-    // HTTP/1.1 requires a Host. With HTTP/1.0, only a TLS server is assumed to have several sites.
-    let shows = match (pair.tls(), rules.says_1_1()) {
-        (_, true) => "L7STS 400 (DOWN) where the server requires a Host header, as HTTP/1.1 does",
-        (Some(_), false) => {
-            "L7STS 400, 404 or 421 (DOWN) where the server chooses the site by its Host"
-        }
-        (None, false) => return None,
-    };
-    let name = match pair.check.tls.as_ref().map(|tls| &tls.sni) {
-        Some(Sni::Name(name)) if misspelt(name).is_none() => name.as_str(),
-        _ => "NAME",
-    };
-    // An http-check line in the backend would replace all those of its defaults.
-    let of_defaults = rules.http.lines.first();
-    let of_defaults = of_defaults.filter(|line| !watch.backend.has_line(&line.place));
-    let place = match of_defaults {
-        Some(_) => "in defaults, with its other http-check lines",
-        None => "in the backend",
-    };
-    let what = "HAProxy's own check sends no Host header, visitors' requests have one";
-    Some(
-        Finding::note(Effect::Down, what)
-            .at(Check::option(watch.backend).unwrap_or(&watch.server.place))
-            .shows(shows)
-            .write(format!(
-                "{place}, write http-check send meth GET uri / ver HTTP/1.1 hdr Host {name}"
-            )),
     )
 }

@@ -52,6 +52,31 @@ pub(super) fn of_traffic(visit: &Visit, watch: &Watch) -> Option<Finding> {
     Some(finding.at(watch.server.settings.place("sni")?).write(write))
 }
 
+/// Finds an SNI from a header of the request. Browsers send only Host by themselves.
+pub(super) fn of_header(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let Sni::PerRequest(expression) = &watch.traffic.tls.as_ref()?.sni else {
+        return None;
+    };
+    let (fetch, rest) = expression.split_once('(')?;
+    let (name, _) = rest.split_once([')', ','])?;
+    let name = name.to_ascii_lowercase();
+    let is_header = ["req.hdr", "hdr", "req.fhdr"].contains(&fetch) && name != "host";
+    if !is_header || visit.config.facts.headers.contains(&name) {
+        return None;
+    }
+    let what = format!(
+        "traffic's SNI is the header {name} of the request, and no line of the configuration sets it"
+    );
+    Some(
+        Finding::note(Effect::Up, what)
+            .at(watch.server.settings.place("sni")?)
+            .shows("UP while visitors without that header get 503 where the server requires SNI")
+            .write(
+                "sni req.hdr(host) on the server line, if visitors' Host is the name of the site",
+            ),
+    )
+}
+
 /// Finds such a name in HAProxy's own check.
 pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let Check::Own(own) = &watch.check else {

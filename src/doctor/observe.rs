@@ -9,6 +9,7 @@ use super::outcome::{Outcome, Ran, Trap, Visitor};
 use super::own_check;
 use super::shell::shell;
 use super::visit::{Visit, Watch};
+use crate::code::Layer;
 use crate::haproxy::ask::{Answer, Question, Visit as Request, ask};
 use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::backend_lines::ServerLines;
@@ -130,6 +131,11 @@ fn of_check(lines: &ServerLines, watch: &Watch, visit: &Visit) -> String {
 fn of_visitors(lines: &ServerLines, watch: &Watch, visit: &Visit) -> String {
     let rules = lines.rules.iter().map(|rule| rule.words.as_slice());
     let rules = rules.filter(|words| is_of_visitors(words));
+    let sni = watch.traffic.tls.as_ref().and_then(|tls| match &tls.sni {
+        Sni::Name(name) => Some(format!("str({name})")),
+        Sni::PerRequest(_) => Some("req.hdr(host)".to_owned()),
+        Sni::Absent => None,
+    });
     let is_of_check = |word: &str| {
         word.starts_with("check-")
             || word.starts_with("no-check-")
@@ -141,7 +147,7 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, visit: &Visit) -> String {
         .map(|(word, value)| (word.as_str(), value.as_str()));
     let words = words.filter(|(word, _)| !is_of_check(word));
     let words = words.map(|(word, value)| match word {
-        "sni" if is_host(value) => (word, "req.hdr(host)"),
+        "sni" => (word, sni.as_deref().unwrap_or(value)),
         _ => (word, value),
     });
     let words: Vec<(&str, &str)> = words.collect();
@@ -221,7 +227,11 @@ fn request(watch: &Watch) -> Option<Request> {
         (Some(host), _) => host,
         // Without the name there is no right SNI.
         (None, Some(Sni::PerRequest(_))) => return None,
-        (None, _) => watch.server.endpoint.words().0,
+        (None, _) => match watch.server.endpoint.words().0 {
+            address if address.contains(':') => format!("[{address}]"),
+            path if path.contains('/') => "localhost".to_owned(),
+            address => address,
+        },
     };
     is_harmless.then(|| Request {
         method: "GET".to_owned(),
@@ -306,7 +316,8 @@ pub(super) fn trap(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option
         (true, None | Some(502..=504)) => (Effect::Up, true),
         // Servers refuse a page to visitors with these statuses for reasons of their own.
         (true, Some(401 | 403 | 404 | 405 | 421 | 429)) => return None,
-        (true, Some(400..)) => (Effect::Up, is_default),
+        // Without the right Host a server may refuse a request that it accepts from visitors.
+        (true, Some(400..)) => (Effect::Up, is_default && host(watch).is_some()),
         (false, Some(200..=399)) => (Effect::Down, is_default || !outcome.judges_page()),
         // The page of the check is missing, not the site.
         (false, Some(404 | 405)) if matches!(visitor.root, Some(200..=399)) => (Effect::Down, true),
@@ -321,61 +332,97 @@ pub(super) fn trap(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option
 /// no finding predicts.
 pub(super) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
     for ran in ran {
-        let (Some(trap), Some(visitor)) = (ran.trap, &ran.visitor) else {
+        let Some(watch) = visit.watches.iter().find(|watch| ran.is_of(watch)) else {
             continue;
         };
-        let effect = trap.effect;
-        let name = format!("{}/{}", ran.backend, ran.server);
-        let predicts = |found: &Finding| {
-            let mut about = found.about.iter();
-            let is_about = about.any(|about| *about == name || *about == ran.backend);
-            let is_same = found.effect == effect || found.effect == Effect::Either;
-            // A check that ended in time wasn't too slow.
-            is_about && is_same && found.id != "time"
+        let more = match (ran.trap, &ran.visitor) {
+            (Some(trap), Some(visitor)) => confirm_one(findings, watch, (ran, trap, visitor)),
+            _ => unknown_visitors(findings, watch, ran),
         };
-        let is_certain = |found: &Finding| predicts(found) && found.mark == Mark::Problem;
-        if findings.iter().any(is_certain) {
-            continue;
-        }
-        let shows = shows(ran.outcome, visitor);
-        let mut is_predicted = !trap.is_certain;
-        for found in findings.iter_mut().filter(|found| predicts(found)) {
-            is_predicted = true;
-            (found.mark, found.effect) = (Mark::Problem, effect);
-            found.shows.clone_from(&shows);
-        }
-        let watch = visit.watches.iter().find(|watch| watch.name() == name);
-        if let Some(watch) = watch.filter(|_| !is_predicted) {
-            let what = match effect {
-                Effect::Up => "the check is UP, but visitors fail",
-                _ => "the check is DOWN, but visitors are served",
-            };
-            let paste = super::by_hand::diagnose(watch, visit.call);
-            findings.push(
-                Finding::problem(effect, what)
-                    .id(SEEN)
-                    .at(&watch.server.place)
-                    .about([name])
-                    .shows(shows)
-                    .write("find the difference between the check and the server line:")
-                    .paste(paste.unwrap_or_else(|| shell(["sni-check", "diagnose"]))),
-            );
-        }
+        let paste = super::by_hand::diagnose(watch, visit.call);
+        findings.extend(more.map(|finding| {
+            finding
+                .id(SEEN)
+                .at(&watch.server.place)
+                .about([watch.name()])
+                .write("find the difference between the check and the server line:")
+                .paste(paste.unwrap_or_else(|| shell(["sni-check", "diagnose"])))
+        }));
     }
 }
 
-fn shows(outcome: Outcome, visitor: &Visitor) -> String {
+/// Returns true if a finding predicts this effect for the server's check.
+fn predicts(found: &Finding, watch: &Watch, effect: Effect) -> bool {
+    let mut about = found.about.iter();
+    let is_about = about.any(|about| *about == watch.name() || *about == watch.backend.name);
+    let is_same = found.effect == effect || found.effect == Effect::Either;
+    // A check that ended in time wasn't too slow.
+    is_about && is_same && found.id != "time"
+}
+
+fn confirm_one(
+    findings: &mut [Finding],
+    watch: &Watch,
+    (ran, trap, visitor): (&Ran, Trap, &Visitor),
+) -> Option<Finding> {
+    let effect = trap.effect;
+    let of_effect = |found: &&mut Finding| predicts(found, watch, effect);
+    let mut predicted: Vec<&mut Finding> = findings.iter_mut().filter(of_effect).collect();
+    if predicted.iter().any(|found| found.mark == Mark::Problem) {
+        return None;
+    }
+    let shows = shows(ran.outcome, visitor);
+    for found in &mut predicted {
+        (found.mark, found.effect) = (Mark::Problem, effect);
+        found.shows.clone_from(&shows);
+    }
+    if !trap.is_certain || !predicted.is_empty() {
+        return None;
+    }
+    let what = match effect {
+        Effect::Up => "the check is UP, but visitors fail",
+        _ => "the check is DOWN, but visitors are served",
+    };
+    Some(Finding::problem(effect, what).shows(shows))
+}
+
+/// Reports a check that fails while doctor doesn't know what visitors send, and no finding says more.
+fn unknown_visitors(findings: &[Finding], watch: &Watch, ran: &Ran) -> Option<Finding> {
+    let connects = ran
+        .outcome
+        .own_code()
+        .is_some_and(|code| code.layer() > Layer::Connection);
+    let is_open = request(watch).is_none() && !ran.outcome.is_up() && connects;
+    let mut findings = findings.iter();
+    if !is_open || findings.any(|found| predicts(found, watch, Effect::Down)) {
+        return None;
+    }
+    let what = match watch.backend.settings.http {
+        true => "the check fails, but visitors send a different SNI with each request",
+        false => "the check fails, but in `mode tcp` visitors send their own bytes to the server",
+    };
+    Some(
+        Finding::note(Effect::Down, what)
+            .shows(format!("{}; visitors may be served", state(ran.outcome))),
+    )
+}
+
+/// Returns the server's state and what HAProxy shows about its check.
+fn state(outcome: Outcome) -> String {
     let state = if outcome.is_up() { "UP" } else { "DOWN" };
-    let code = outcome
-        .code()
-        .map_or_else(String::new, |code| match outcome {
-            Outcome::Own { .. } => format!(" {code}"),
-            _ => format!(" and code {code}"),
-        });
-    let visitors = visitor.gets();
+    let code = match (outcome, outcome.code()) {
+        (_, None) => String::new(),
+        (Outcome::Own { .. }, Some(code)) => format!(" {code}"),
+        (_, Some(code)) => format!(" and code {code}"),
+    };
+    format!("{state} with {}{code}", outcome.status())
+}
+
+fn shows(outcome: Outcome, visitor: &Visitor) -> String {
     format!(
-        "{state} with {}{code}, while a visitor's {} {visitors} (seen just now)",
-        outcome.status(),
-        visitor.request
+        "{}, while a visitor's {} {} (seen just now)",
+        state(outcome),
+        visitor.request,
+        visitor.gets()
     )
 }

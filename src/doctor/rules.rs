@@ -5,7 +5,9 @@ use super::finding::Finding;
 use super::observe::SEEN;
 use super::rule::{Look, Rule};
 use super::visit::{Visit, Watch};
-use super::{command, coverage, descriptors, difference, fit, global, names, serve_rules};
+use super::{
+    command, coverage, descriptors, dialogue, difference, fit, global, names, serve_rules,
+};
 
 /// Every rule. The report sorts findings by effect, and keeps this order for the same effect.
 const RULES: &[Rule] = &[
@@ -25,14 +27,16 @@ const RULES: &[Rule] = &[
     backend("replaced", coverage::replaced),
     backend("nothing-checked", coverage::nothing_checked),
     server("not-checked", coverage::not_checked),
+    backend("weight-0", coverage::no_weight),
     server("agent-alone", coverage::agent_alone),
     server("tracks-another", coverage::tracks_another),
     backend("unused-rule", coverage::unused_rule),
     check("healthcheck", coverage::healthcheck),
-    check("http-check-without-request", coverage::without_request),
-    check("tcp-check-banner", coverage::waits_for_banner),
-    check("other-protocol-check", coverage::other_protocol),
-    check("expects-refusal", coverage::expects_refusal),
+    check("http-check-without-request", dialogue::without_request),
+    check("tcp-check-banner", dialogue::waits_for_banner),
+    check("other-protocol-check", dialogue::other_protocol),
+    check("expects-nothing", dialogue::expects_nothing),
+    check("expects-refusal", dialogue::expects_refusal),
     check("serve-state", serve_rules::without_state),
     check("serve-options", serve_rules::without_options),
     check("serve-connect", serve_rules::without_connect),
@@ -47,8 +51,10 @@ const RULES: &[Rule] = &[
     options("options"),
     options("no-sni-name"),
     server("sni-name", names::of_traffic),
+    check("sni-header", names::of_header),
     check("check-sni-literal", names::of_check),
     check("traffic-without-tls", difference::traffic_without_tls),
+    check("alone-without-tls", dialogue::alone_without_tls),
     check("check-without-tls", difference::check_without_tls),
     check("traffic-other-proxy", difference::proxy),
     check("traffic-other-roots", certificates::roots),
@@ -73,7 +79,7 @@ const RULES: &[Rule] = &[
     check("traffic-other-source", difference::source),
     check("traffic-http2", difference::http2_only),
     check("traffic-detour", difference::detour),
-    check("check-without-host", difference::without_host),
+    check("check-without-host", dialogue::without_host),
     check("time", fit::time),
     check("resolver", fit::resolver),
     check("ignored", fit::ignored_address),

@@ -28,6 +28,8 @@ pub(super) struct Sources {
     pub files: Vec<String>,
     /// HAProxy's environment, as `NAME=VALUE`, as far as it is known.
     pub environment: Vec<String>,
+    /// The soft and the hard limit of open files with which HAProxy starts, if they are known.
+    pub nofile: Option<(u64, u64)>,
     /// How doctor knows the files, as the end of `as …`; empty if `-f` names the files.
     pub found_by: String,
 }
@@ -38,12 +40,6 @@ impl Sources {
     /// # Errors
     /// No configuration is found.
     pub(super) fn find(given: &[String], base: &Path) -> Result<Sources> {
-        if !given.is_empty() {
-            return Ok(Sources {
-                files: given.to_vec(),
-                ..Sources::default()
-            });
-        }
         let running = || {
             if base == Path::new("/") {
                 of_process()
@@ -51,7 +47,17 @@ impl Sources {
                 None
             }
         };
-        if let Some(found) = of_unit(base).or_else(running) {
+        let found = of_unit(base).or_else(running);
+        if !given.is_empty() {
+            // The limits count only if HAProxy reads these files.
+            let same = found.filter(|found| are_same(&found.files, given));
+            return Ok(Sources {
+                files: given.to_vec(),
+                nofile: same.and_then(|found| found.nofile),
+                ..Sources::default()
+            });
+        }
+        if let Some(found) = found {
             return Ok(found);
         }
         let below = |file: &str| base.join(file.trim_start_matches('/'));
@@ -67,6 +73,11 @@ impl Sources {
             ),
         }
     }
+}
+
+fn are_same(files: &[String], others: &[String]) -> bool {
+    let resolved = |file: &String| fs::canonicalize(file).unwrap_or_else(|_| file.into());
+    files.iter().map(resolved).eq(others.iter().map(resolved))
 }
 
 /// Returns the files that haproxy.service passes to HAProxy, and the unit's environment.
@@ -93,6 +104,7 @@ fn of_unit(base: &Path) -> Option<Sources> {
     let environment = settings.environment.into_iter();
     Some(Sources {
         files,
+        nofile: settings.nofile,
         environment: environment
             .map(|(name, value)| format!("{name}={value}"))
             .collect(),
@@ -113,6 +125,8 @@ fn files_in(folder: &Path, extension: &str) -> Vec<PathBuf> {
 struct Settings {
     start: String,
     environment: BTreeMap<String, String>,
+    /// `LimitNOFILE`: the soft and the hard limit.
+    nofile: Option<(u64, u64)>,
 }
 
 impl Settings {
@@ -125,6 +139,10 @@ impl Settings {
                 // An empty value clears earlier values.
                 "ExecStart" if value.trim().is_empty() => self.start.clear(),
                 "ExecStart" => self.start = value.trim().to_owned(),
+                "LimitNOFILE" => {
+                    let (soft, hard) = value.split_once(':').unwrap_or((value, value));
+                    self.nofile = limit(soft).zip(limit(hard));
+                }
                 "Environment" => {
                     let pairs = shlex::split(value).unwrap_or_default();
                     self.set(pairs.iter().map(String::as_str));
@@ -179,6 +197,23 @@ impl Settings {
     }
 }
 
+/// Reads a limit of a unit, or of /proc/PID/limits.
+fn limit(text: &str) -> Option<u64> {
+    match text.trim() {
+        "infinity" | "unlimited" => Some(u64::MAX),
+        number => number.parse().ok(),
+    }
+}
+
+/// Returns the limits of open files of a process.
+fn nofile_of(folder: &Path) -> Option<(u64, u64)> {
+    let text = fs::read_to_string(folder.join("limits")).ok()?;
+    let mut lines = text.lines();
+    let line = lines.find_map(|line| line.strip_prefix("Max open files"))?;
+    let mut words = line.split_whitespace();
+    limit(words.next()?).zip(limit(words.next()?))
+}
+
 /// Returns the files in HAProxy's command line: each after `-f`, and everything after `--`.
 fn files_of(words: &[String]) -> Vec<String> {
     let mut files = Vec::new();
@@ -228,6 +263,8 @@ fn of_process() -> Option<Sources> {
     Some(Sources {
         files,
         environment: list("environ"),
+        // HAProxy has raised the soft limit to what it needs, and closes every descriptor below it.
+        nofile: nofile_of(&folder),
         found_by: format!("the running HAProxy, process {number}, was started with"),
     })
 }
@@ -255,6 +292,11 @@ mod tests {
             settings.files(),
             ["/etc/haproxy/haproxy.cfg", "/etc/haproxy/conf.d"]
         );
+        assert_eq!(settings.nofile, None);
+        settings.read("LimitNOFILE=1024:524288\n", Path::new("/"));
+        assert_eq!(settings.nofile, Some((1024, 524_288)));
+        settings.read("LimitNOFILE=infinity\n", Path::new("/"));
+        assert_eq!(settings.nofile, Some((u64::MAX, u64::MAX)));
         settings.read(
             "ExecStart=\nExecStart=-/usr/sbin/haproxy -- a.cfg b.cfg\n",
             Path::new("/"),

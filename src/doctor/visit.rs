@@ -30,6 +30,8 @@ pub(super) struct Visit<'a> {
     pub opinion: Option<&'a Opinion>,
     pub jail: &'a Jail,
     pub serving: &'a Serving,
+    /// The soft and the hard limit of open files with which HAProxy starts, if they are known.
+    pub nofile: Option<(u64, u64)>,
     /// What doctor was called with.
     pub call: &'a DoctorOptions,
     /// True if `--env` was given.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::configuration::{
     checked, configure, doctor, finding, foretells, found, in_chroot, jail, json, refuses, shows,
 };
+use crate::served::serve;
 use crate::support::check::stdout;
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::nginx::{LOCATIONS, Nginx, site};
@@ -575,4 +576,75 @@ fn root_examines_an_image_and_ignore_leaves_findings_out() {
     assert_eq!(json(&["--root", &root]).1, 2);
     assert_eq!(json(&["--root", &root, "--ignore", "command"]).1, 0);
     assert_eq!(doctor(&["--ignore", "commando"]).status.code(), Some(2));
+}
+
+/// A server with `weight 0` gets no visitors, whatever its check says.
+#[test]
+fn a_backend_in_which_every_server_has_weight_0() {
+    let stage = Stage::new();
+    let end = format!("check-sni {NAME} weight 0");
+    let config = in_chroot(&stage, &own("option httpchk GET /", &end));
+    comes_true(&config, ("weight-0", PROBLEM, "up"), "L7OK", 503);
+}
+
+/// Two expectations that no status meets.
+#[test]
+fn expectations_that_contradict_each_other() {
+    let stage = Stage::new();
+    let rules = "option httpchk GET /\n http-check expect status 200-399\n http-check expect status 401,403";
+    let config = in_chroot(&stage, &own(rules, &format!("check-sni {NAME}")));
+    comes_true(&config, ("expects-nothing", PROBLEM, "down"), "L7STS", 200);
+}
+
+/// Traffic takes its SNI from a header that visitors don't send.
+#[test]
+fn traffic_with_the_sni_of_a_header_that_nothing_sets() {
+    let stage = Stage::new();
+    let server = "127.0.0.1:PORT ssl verify required ca-file ROOT/ca.pem sni req.hdr(x-site) check inter 500ms";
+    let config = in_chroot(&stage, &checked("/sni-check", &options(), server));
+    comes_true(&config, ("sni-header", NOTE, "up"), "PROCOK", 503);
+}
+
+/// One server of a backend lacks the TLS of the others, and its check only connects.
+#[test]
+fn a_server_that_alone_has_no_tls() {
+    let stage = Stage::new();
+    let config = in_chroot(
+        &stage,
+        " server other 127.0.0.1:PORT TLS disabled\n server s 127.0.0.1:PORT check inter 500ms",
+    );
+    comes_true(
+        &config,
+        ("alone-without-tls", NOTE, "down-or-up"),
+        "L4OK",
+        400,
+    );
+}
+
+/// `http-check expect` accepts every answer of serve, so its check is always UP.
+#[test]
+fn a_rule_that_accepts_every_answer_of_serve() {
+    let stage = Stage::new();
+    let _serving = serve(&stage, "serve", "0666");
+    // No file is needed for a name that the server refuses.
+    let options = "--sni wrong.example.test --timeout 400ms";
+    let rules = format!(
+        "option httpchk\n http-check connect addr unix@/serve\n http-check send-state\n \
+         http-check send meth GET uri / hdr X-Check-Options \"{options}\"\n http-check expect status 200-599"
+    );
+    let config = in_chroot(&stage, &own(&rules, ""));
+    let (report, code) = json(&["-f", &config, "--run"]);
+    assert_eq!(code, 2, "{report}");
+    assert_eq!(finding(&report, "serve-expect")["mark"], PROBLEM);
+    let run = &report["runs"]["checks"][0];
+    assert_eq!(
+        (&run["check_status"], &run["check_code"]),
+        (&"L7OK".into(), &503.into())
+    );
+    let haproxy = Haproxy::start(Mode::Single, &config, &[]);
+    let seen = haproxy.wait_for_check("b", "s");
+    assert_eq!(
+        (seen.check_status.as_str(), seen.check_code.as_str()),
+        ("L7OK", "503")
+    );
 }

@@ -13,7 +13,7 @@ use crate::support::{NAME, Running, wait_for};
 const PROBLEM: &str = "problem";
 
 /// Starts `sni-check serve` on a socket in the chroot with this name and mode.
-fn serve(stage: &Stage, socket: &str, mode: &str) -> Running {
+pub fn serve(stage: &Stage, socket: &str, mode: &str) -> Running {
     let path = format!("{}/{socket}", stage.chroot());
     let serve = Command::new(BINARY)
         .args(["serve", "--listen", &format!("unix:{path}"), "--mode", mode])

@@ -90,6 +90,14 @@ fn key(word: &str) -> &str {
 }
 
 impl Case {
+    /// Returns the folder of HAProxy's files, as the check sees it.
+    fn folder(&self, world: &World) -> String {
+        match self.global[0].starts_with("chroot") {
+            true => String::new(),
+            false => world.root.clone(),
+        }
+    }
+
     /// Sets a word of the server line. Replaces a word with the same keyword.
     pub fn set(&mut self, word: &str) {
         let at = self.words.iter().position(|known| key(known) == key(word));

@@ -82,6 +82,10 @@ fn step(text: &Text, write: &str, about: &[String]) -> Option<Text> {
         .any(is_word)
     {
         mended.sections = with_line(text, write);
+    } else if let Some(line) =
+        write.strip_prefix("in the backend, before http-check expect, write ")
+    {
+        mended.sections = before_expect(text, line);
     } else if let Some(line) = write.strip_prefix("in the backend, write ") {
         mended.sections = with_line(text, line);
     } else if let Some(option) = write.strip_prefix("add option ") {
@@ -268,6 +272,23 @@ fn with_line(text: &Text, line: &str) -> String {
             true => format!("    {line}\n"),
             false => format!("{known}\n"),
         };
+    }
+    sections
+}
+
+/// Adds a line before the first `http-check expect`, in place of a line of the same kind.
+fn before_expect(text: &Text, line: &str) -> String {
+    let mut is_new = true;
+    let mut sections = String::new();
+    for known in text.sections.lines() {
+        if known.trim_start().starts_with("http-check send ") {
+            continue;
+        }
+        if is_new && known.trim_start().starts_with("http-check expect") {
+            sections += &format!("    {line}\n");
+            is_new = false;
+        }
+        sections += &format!("{known}\n");
     }
     sections
 }

@@ -92,6 +92,16 @@ impl World {
         let client = ca.leaf(&["client.example.test"], 30);
         folder.file("root/client.pem", &client.both_pem());
         folder.file("root/crl.pem", &ca.crl(&[], 30));
+        // Files that only root may read.
+        for (name, text) in [
+            ("secret.pem", &client.both_pem()),
+            ("secret-ca.pem", &ca.pem),
+        ] {
+            folder.file(&format!("root/{name}"), text);
+            only_for_root(&folder.join(&format!("root/{name}")));
+        }
+        folder.file("root/not-executable", "#!/bin/sh\nexit 0\n");
+        folder.script("root/always", "#!/bin/sh\nexit 0\n");
         folder.file("front.pem", &ca.leaf(&[NAME], 30).both_pem());
         let health = free_port();
         let dead = dead_port();
@@ -102,6 +112,7 @@ impl World {
         let nginx = Nginx::serve(|own, first| {
             let sites = Sites {
                 folder: own,
+                root: root.clone(),
                 ca: &ca,
             };
             let mut text = format!("server {{ listen 127.0.0.1:{health}; {ANSWERS} }}");
@@ -175,15 +186,32 @@ const ANSWERS: &str = r#"
     location /missing { return 404; }
 "#;
 
+/// Where this peer listens besides its port on 127.0.0.1. HAProxy sees the path in its chroot.
+pub fn socket(peer: Peer) -> String {
+    format!("{peer:?}.sock")
+}
+
+fn only_for_root(file: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(file, mode).expect("permissions");
+}
+
 struct Sites<'a> {
     folder: &'a Folder,
+    root: String,
     ca: &'a Ca,
 }
 
 impl Sites<'_> {
     /// Returns the `server` blocks of a peer.
     fn server_blocks(&self, peer: Peer, port: u16) -> String {
-        let refusal = crate::support::nginx::refusal(port);
+        let refusal = format!(
+            "server {{ listen 127.0.0.1:{port} ssl default_server; listen [::1]:{port} ssl default_server;
+               listen unix:{}/{} ssl default_server; ssl_reject_handshake on; }}",
+            self.root,
+            socket(peer)
+        );
         let good = self.ca.leaf(&[NAME], 30);
         let site = |listen: &str, name: &str, leaf: &Leaf, more: &str| {
             self.site((peer, port), listen, name, leaf, more)
@@ -209,7 +237,11 @@ impl Sites<'_> {
                     refusal.replace("ssl default_server", "ssl proxy_protocol default_server");
                 refusal + &site("proxy_protocol", NAME, &good, ANSWERS)
             }
-            Peer::Plain => format!("server {{ listen 127.0.0.1:{port}; {ANSWERS} }}"),
+            Peer::Plain => format!(
+                "server {{ listen 127.0.0.1:{port}; listen [::1]:{port}; listen unix:{}/{}; {ANSWERS} }}",
+                self.root,
+                socket(peer)
+            ),
             Peer::WantsHost => {
                 let more = format!("if ($http_host != {NAME}) {{ return 421; }} {ANSWERS}");
                 refusal + &site("", NAME, &good, &more)
@@ -241,8 +273,10 @@ impl Sites<'_> {
         let key = self
             .folder
             .file(&format!("{peer:?}.{name}.key"), &leaf.key_pem);
+        let socket = format!("{}/{}", self.root, socket(peer));
         format!(
-            "server {{ listen 127.0.0.1:{port} ssl {listen}; server_name {name};
+            "server {{ listen 127.0.0.1:{port} ssl {listen}; listen [::1]:{port} ssl {listen};
+               listen unix:{socket} ssl {listen}; server_name {name};
                ssl_certificate {crt}; ssl_certificate_key {key}; {more} }}"
         )
     }

@@ -51,6 +51,8 @@ enum Section {
 pub(crate) struct Facts {
     /// The variables that a `set-var` somewhere sets, such as `txn.name`.
     pub variables: BTreeSet<String>,
+    /// The headers that an `http-request` line sets, in lower case.
+    pub headers: BTreeSet<String>,
     /// True if Lua or an SPOE agent may set any variable.
     pub sets_unknown: bool,
     /// True if a `bind` line has `ssl`.
@@ -70,6 +72,9 @@ impl Facts {
         match words {
             ["set-var" | "set-var-fmt", name, ..] => {
                 self.variables.insert((*name).to_owned());
+            }
+            ["http-request", "set-header" | "add-header", name, ..] => {
+                self.headers.insert(name.to_ascii_lowercase());
             }
             ["bind", more @ ..] => self.tls_listener |= more.contains(&"ssl"),
             ["filter", "spoe", ..] => self.sets_unknown = true,

@@ -132,6 +132,11 @@ impl Settings {
         self.0.insert(word.to_owned(), value);
     }
 
+    /// Removes these words.
+    pub(crate) fn remove(&mut self, words: &[&str]) {
+        self.0.retain(|word, _| !words.contains(&word.as_str()));
+    }
+
     pub(crate) fn get(&self, word: &str) -> Option<&At<String>> {
         self.0.get(word)
     }

@@ -64,8 +64,7 @@ pub const EXTERNAL: &[Change] = &[
         },
     ),
     change("--ca-file of another CA", 3, any, |case, world| {
-        let jailed = case.global[0].starts_with("chroot");
-        let folder = if jailed { "" } else { world.root.as_str() };
+        let folder = case.folder(world);
         case.option(&format!("--ca-file {folder}/other.pem"));
     }),
     change("--verify none", 3, any, |case, _| {
@@ -146,5 +145,67 @@ pub const EXTERNAL: &[Change] = &[
     }),
     change("timeout check", 1, any, |case, _| {
         case.timeouts.push("timeout check 5s".to_owned())
+    }),
+    change("--sni=NAME", 1, any, |case, _| {
+        case.option(&format!("--sni={NAME}"))
+    }),
+    change("--method HEAD", 1, any, |case, _| {
+        case.option("--method HEAD")
+    }),
+    change("--header Host of the other site", 1, any, |case, _| {
+        case.option(&format!("--header 'Host: {API}'"))
+    }),
+    change("--min-cert-days that are too many", 2, any, |case, _| {
+        case.option("--min-cert-days 60")
+    }),
+    change("--ssl-min-ver TLSv1.3", 1, any, |case, _| {
+        case.option("--ssl-min-ver TLSv1.3")
+    }),
+    change("--source", 1, any, |case, _| {
+        case.option("--source 127.0.0.1")
+    }),
+    change("--ca-file @system-ca", 2, any, |case, _| {
+        case.option("--ca-file @system-ca")
+    }),
+    change(
+        "--ca-file that only root may read",
+        3,
+        any,
+        |case, world| {
+            let folder = case.folder(world);
+            case.option(&format!("--ca-file {folder}/secret-ca.pem"));
+        },
+    ),
+    change("--crt that only root may read", 3, any, |case, world| {
+        let folder = case.folder(world);
+        case.option(&format!("--crt {folder}/secret.pem"));
+    }),
+    change("--crt without a key", 1, any, |case, world| {
+        let folder = case.folder(world);
+        case.option(&format!("--crt {folder}/ca.pem"));
+    }),
+    change("a command that is not executable", 2, any, |case, world| {
+        let folder = case.folder(world);
+        case.line("external-check command", move |_| {
+            Some(format!("external-check command {folder}/not-executable"))
+        });
+    }),
+    change("a command that always exits 0", 2, any, |case, world| {
+        let folder = case.folder(world);
+        case.line("external-check command", move |_| {
+            Some(format!("external-check command {folder}/always"))
+        });
+        case.line("external-check path", |_| None);
+    }),
+    change("options behind the command", 2, any, |case, _| {
+        case.line("external-check command", |line| {
+            Some(format!("{line} --sni www"))
+        });
+    }),
+    change("an agent beside it", 1, any, |case, world| {
+        case.set_check(&format!(
+            "agent-check agent-port {} agent-inter 500ms",
+            world.agent
+        ));
     }),
 ];

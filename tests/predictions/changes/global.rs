@@ -1,6 +1,7 @@
 //! What people write differently in `global`.
 
 use super::{Change, any, change};
+use crate::peers::API;
 
 pub const GLOBAL: &[Change] = &[
     change("global: no external-check", 3, any, |case, _| {
@@ -57,5 +58,47 @@ pub const GLOBAL: &[Change] = &[
     }),
     change("global: an unknown keyword", 1, any, |case, _| {
         case.global.push("external-checks".to_owned())
+    }),
+    change("global: ca-base and crt-base", 3, any, |case, world| {
+        case.global.push(format!("ca-base {}", world.root));
+        case.global.push(format!("crt-base {}", world.root));
+        for word in ["ca-file", "crt", "crl-file"] {
+            let full = format!("{word} {}/", world.root);
+            for known in &mut case.words {
+                *known = known.replace(&full, &format!("{word} "));
+            }
+        }
+    }),
+    change("global: fd-hard-limit", 1, any, |case, _| {
+        case.global.push("fd-hard-limit 50000".to_owned())
+    }),
+    change("global: many connections", 1, any, |case, _| {
+        case.global.push("maxconn 1000000".to_owned())
+    }),
+    change("global: ssl-default-server-options", 2, any, |case, _| {
+        case.global
+            .push("ssl-default-server-options ssl-min-ver TLSv1.3".to_owned())
+    }),
+    change("global: numbers of user and group", 1, any, |case, _| {
+        case.global
+            .retain(|line| !line.starts_with("user") && !line.starts_with("group"));
+        case.global
+            .extend(["uid 65534", "gid 65534"].map(str::to_owned));
+    }),
+    change("global: user root", 2, any, |case, _| {
+        case.global
+            .retain(|line| !line.starts_with("user") && !line.starts_with("group"));
+        case.global
+            .extend(["user root", "group root"].map(str::to_owned));
+    }),
+    change("global: setenv", 2, any, |case, _| {
+        case.global.push(format!("setenv SNI_HOST {API}"))
+    }),
+    change("global: unsetenv", 1, any, |case, _| {
+        case.global.push("unsetenv SNI_HOST".to_owned())
+    }),
+    change("global: threads and daemon", 1, any, |case, _| {
+        case.global
+            .extend(["daemon", "nbthread 2", "hard-stop-after 5s"].map(str::to_owned))
     }),
 ];

@@ -127,6 +127,77 @@ pub const HTTP: &[Change] = &[
             case.option.insert(0, "option external-check".to_owned());
         },
     ),
+    change("HEAD", 1, any, |case, _| {
+        case.line("option httpchk", |_| {
+            Some("option httpchk HEAD /".to_owned())
+        })
+    }),
+    change("httpchk with a page only", 1, any, |case, _| {
+        case.line("option httpchk", |_| Some("option httpchk /".to_owned()))
+    }),
+    change("Host in the old form", 2, any, |case, _| {
+        case.line("option httpchk", |_| {
+            Some(format!("option httpchk GET / HTTP/1.1\\r\\nHost:\\ {NAME}"))
+        });
+        case.option
+            .retain(|line| !line.starts_with("http-check send"));
+    }),
+    change("Host of the other site", 2, any, |case, _| {
+        case.option.push(format!(
+            "http-check send meth GET uri / ver HTTP/1.1 hdr Host {API}"
+        ))
+    }),
+    change("POST with a body", 1, any, |case, _| {
+        case.option.push(format!(
+            "http-check send meth POST uri / ver HTTP/1.1 hdr Host {NAME} body ping"
+        ))
+    }),
+    change("http-check expect of the page", 2, any, |case, _| {
+        case.option.push("http-check expect string good".to_owned())
+    }),
+    change("http-check expect of another page", 1, any, |case, _| {
+        case.option
+            .push("http-check expect rstring ^never".to_owned())
+    }),
+    change("http-check expect of an error", 1, any, |case, _| {
+        case.option
+            .push("http-check expect status 401,403".to_owned())
+    }),
+    change("http-check expect ! status", 1, any, |case, _| {
+        case.option
+            .push("http-check expect ! rstatus ^5".to_owned())
+    }),
+    change(
+        "http-check disable-on-404 and send-state",
+        1,
+        any,
+        |case, _| {
+            case.option
+                .extend(["http-check disable-on-404", "http-check send-state"].map(str::to_owned))
+        },
+    ),
+    change("http-check connect addr", 1, any, |case, world| {
+        let port = world.health;
+        insert_rule(
+            case,
+            format!("http-check connect addr 127.0.0.1 port {port}"),
+        );
+    }),
+    change("two connections", 1, tls, |case, world| {
+        let port = world.health;
+        insert_rule(case, format!("http-check connect ssl sni {NAME}"));
+        insert_rule(case, "http-check send meth GET uri /".to_owned());
+        insert_rule(case, format!("http-check connect port {port}"));
+    }),
+    change("http-check connect ssl alpn", 1, tls, |case, _| {
+        insert_rule(
+            case,
+            format!("http-check connect ssl sni {NAME} alpn h2,http/1.1"),
+        )
+    }),
+    change("timeout check that is short", 1, any, |case, _| {
+        case.timeouts.push("timeout check 500ms".to_owned())
+    }),
 ];
 
 pub const PLAIN: &[Change] = &[
@@ -194,6 +265,21 @@ pub const TCP: &[Change] = &[
     change("tcp-check connect default", 2, any, |case, _| {
         connect(case, "tcp-check connect default")
     }),
+    change("a script over TLS", 3, tls, |case, _| {
+        connect(case, &format!("tcp-check connect ssl sni {NAME}"));
+        request(case);
+    }),
+    change("a script without TLS", 2, any, |case, _| {
+        connect(case, "tcp-check connect");
+        request(case);
+    }),
+    change("a script without connect", 2, any, |case, _| request(case)),
+    change("expects before it sends", 1, any, |case, _| {
+        case.option.push("tcp-check expect string HTTP".to_owned())
+    }),
+    change("option of another protocol", 1, any, |case, _| {
+        case.option = vec!["option smtpchk".to_owned()];
+    }),
 ];
 
 /// Replaces a `tcp-check connect` rule with this rule.
@@ -201,6 +287,14 @@ fn connect(case: &mut Case, rule: &str) {
     case.option
         .retain(|line| !line.starts_with("tcp-check connect"));
     case.option.push(rule.to_owned());
+}
+
+/// Adds a request and the expected answer to the script.
+fn request(case: &mut Case) {
+    case.option.extend([
+        format!("tcp-check send \"GET / HTTP/1.0\\r\\nHost: {NAME}\\r\\n\\r\\n\""),
+        "tcp-check expect rstring ^HTTP/1.*200".to_owned(),
+    ]);
 }
 
 pub const AGENT: &[Change] = &[

@@ -96,4 +96,60 @@ pub const SERVE: &[Change] = &[
     change("serve: no option httpchk", 3, any, |case, _| {
         case.line("option httpchk", |_| None)
     }),
+    change("serve: --port that is dead", 2, any, |case, world| {
+        case.option(&format!("--port {}", world.dead))
+    }),
+    change("serve: --uri of a missing page", 1, any, |case, _| {
+        case.option("--uri /missing")
+    }),
+    change(
+        "serve: --min-cert-days that are too many",
+        1,
+        any,
+        |case, _| case.option("--min-cert-days 60"),
+    ),
+    change("serve: --ca-file of the chroot", 2, any, |case, _| {
+        case.option("--ca-file /ca.pem")
+    }),
+    change("serve: a path without unix@", 1, any, |case, _| {
+        case.line("http-check connect", |line| Some(line.replace("unix@", "")))
+    }),
+    change("serve: expects status 200", 1, any, |case, _| {
+        case.line("http-check expect", |_| {
+            Some("http-check expect status 200".to_owned())
+        })
+    }),
+    change("serve: expects the code in short", 2, any, |case, _| {
+        case.line("http-check expect", |_| {
+            Some("http-check expect hdr name X-Check-Code value 0".to_owned())
+        })
+    }),
+    change("serve: expects hdr without name", 1, any, |case, _| {
+        case.line("http-check expect", |_| {
+            Some("http-check expect hdr X-Check-Code 0".to_owned())
+        })
+    }),
+    change(
+        "serve: expects the presence of the header",
+        1,
+        any,
+        |case, _| {
+            case.line("http-check expect", |_| {
+                Some("http-check expect hdr name X-Check-Code".to_owned())
+            })
+        },
+    ),
+    change("serve: no timeout check", 1, any, |case, _| {
+        case.line("timeout check", |_| None)
+    }),
+    change("serve: connects after it sends", 1, any, |case, _| {
+        let at = case
+            .option
+            .iter()
+            .position(|line| line.starts_with("http-check connect"));
+        if let Some(at) = at {
+            let line = case.option.remove(at);
+            case.option.push(line);
+        }
+    }),
 ];

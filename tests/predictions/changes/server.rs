@@ -2,7 +2,7 @@
 
 use crate::case::{Case, Kind, Words};
 use crate::dns;
-use crate::peers::{API, Peer};
+use crate::peers::{self, API, Peer};
 use crate::support::NAME;
 
 use super::{Change, any, change, checked, has_sni, key, tls};
@@ -263,7 +263,144 @@ pub const SERVER: &[Change] = &[
             }
         },
     ),
+    change("an IPv6 address", 3, has_port, |case, world| {
+        let port = world.port(case.peer);
+        for server in &mut case.servers {
+            server.1 = format!("[::1]:{port}");
+        }
+    }),
+    change("a unix socket", 3, has_port, |case, world| {
+        let socket = peers::socket(case.peer);
+        let folder = case.folder(world);
+        for server in &mut case.servers {
+            server.1 = format!("unix@{folder}/{socket}");
+        }
+    }),
+    change("weight 0", 1, any, |case, _| case.set("weight 0")),
+    change(
+        "http-reuse always",
+        1,
+        |case| case.http,
+        |case, _| case.rules.push("http-reuse always".to_owned()),
+    ),
+    change(
+        "a Host for the server",
+        2,
+        |case| case.http,
+        |case, _| {
+            case.rules
+                .push(format!("http-request set-header Host {NAME}"))
+        },
+    ),
+    change(
+        "a wrong Host for the server",
+        2,
+        |case| case.http,
+        |case, _| {
+            case.rules
+                .push("http-request set-header Host inner.example.test".to_owned())
+        },
+    ),
+    change("init-addr", 1, any, |case, _| {
+        case.set("init-addr last,libc,none")
+    }),
+    change("a name that nobody knows", 2, any, |case, world| {
+        let port = world.port(case.peer);
+        for server in &mut case.servers {
+            server.1 = format!("gone.example.invalid:{port}");
+        }
+    }),
+    change(
+        "a name that nobody knows, with init-addr none",
+        2,
+        any,
+        |case, world| {
+            let port = world.port(case.peer);
+            for server in &mut case.servers {
+                server.1 = format!("gone.example.invalid:{port}");
+            }
+            case.set("init-addr libc,none");
+        },
+    ),
+    change("only TLS 1.2", 1, tls, |case, _| {
+        case.set("ssl-max-ver TLSv1.2")
+    }),
+    change("force-tlsv13", 1, tls, |case, _| case.set("force-tlsv13")),
+    change("alpn h2 alone", 2, tls, |case, _| case.set("alpn h2")),
+    change("observe", 1, checked, |case, _| {
+        case.set_check("observe layer7 error-limit 10 on-error mark-down")
+    }),
+    change("agent-check beside the check", 1, checked, |case, world| {
+        case.set_check(&format!("agent-check agent-port {}", world.agent))
+    }),
+    change(
+        "an agent that does not answer beside the check",
+        1,
+        checked,
+        |case, world| case.set_check(&format!("agent-check agent-port {}", world.dead)),
+    ),
+    change("one server that is dead", 2, is_pair, |case, world| {
+        case.servers[1].1 = format!("127.0.0.1:{}", world.dead)
+    }),
+    change("one server as backup", 1, is_pair, |case, _| {
+        case.last_words.push("backup".to_owned())
+    }),
+    change(
+        "one server without send-proxy",
+        1,
+        |case| is_pair(case) && case.has("send-proxy"),
+        |case, _| case.last_words.push("no-send-proxy".to_owned()),
+    ),
+    change(
+        "one server with another CA",
+        1,
+        |case| is_pair(case) && tls(case),
+        |case, world| {
+            case.last_words
+                .push(format!("ca-file {}/other.pem", world.root))
+        },
+    ),
+    change("sni in capitals", 1, has_sni, |case, _| {
+        case.set(&format!("sni str({})", NAME.to_uppercase()))
+    }),
+    change("sni of another header", 1, has_sni, |case, _| {
+        case.set("sni req.hdr(x-site)")
+    }),
+    change("sni with a converter", 1, has_sni, |case, _| {
+        case.set("sni req.hdr(host),lower")
+    }),
+    change(
+        "sni env(…)",
+        2,
+        |case| has_sni(case) && case.has_variables,
+        |case, _| case.set("sni env(SNI_HOST)"),
+    ),
+    change("sni fc_sni without TLS", 1, has_sni, |case, _| {
+        case.set("sni req.ssl_sni")
+    }),
+    change(
+        "verify required without ca-file, no sni",
+        1,
+        tls,
+        |case, _| {
+            case.remove("sni");
+            case.set("verifyhost nobody.example.test");
+        },
+    ),
+    change("slow checks", 1, checked, |case, _| {
+        case.set_check("fastinter 300ms downinter 300ms")
+    }),
 ];
+
+/// True if the server has an address with a port, and something listens there.
+fn has_port(case: &Case) -> bool {
+    let is_served = !matches!(case.peer, Peer::Closed | Peer::Ssh);
+    is_served
+        && case
+            .servers
+            .iter()
+            .all(|server| server.1.starts_with("127.0.0.1:"))
+}
 
 fn is_single(case: &Case) -> bool {
     case.range.is_none() && case.servers.len() == 1

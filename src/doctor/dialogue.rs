@@ -1,0 +1,264 @@
+//! Rules about what HAProxy's own check sends and expects.
+
+use std::time::{Duration, Instant};
+
+use crate::deadline::Deadline;
+use crate::haproxy::config::address::Endpoint;
+use crate::haproxy::config::check::{Check, Protocol};
+use crate::haproxy::config::connection::Sni;
+use crate::haproxy::config::place::{At, Place};
+use crate::haproxy::config::server_line::Server;
+use crate::options::expect::{Answer, Expectation, Part};
+
+use super::difference::Pair;
+use super::finding::{Effect, Finding};
+use super::names::misspelt;
+use super::own_check;
+use super::visit::{Visit, Watch};
+
+/// Finds a backend whose own http-check rules replace the request of `option httpchk` in defaults.
+pub(super) fn without_request(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let Check::Own(own) = &watch.check else {
+        return None;
+    };
+    let Protocol::Http {
+        sends_request: false,
+        ..
+    } = own.protocol
+    else {
+        return None;
+    };
+    let rules = &watch.backend.settings.rules.http;
+    let line = rules.lines.first()?;
+    let waits = rules.all("expect").next().is_some();
+    let what = "the http-check lines of this backend replace the request of `option httpchk` in \
+                defaults, so the check sends no request";
+    let finding = match waits {
+        true => Finding::problem(Effect::Down, what)
+            .shows("L7TOUT or L7RSP (DOWN): the check waits for a response to a request that it didn't send"),
+        false => Finding::note(Effect::Up, what)
+            .shows("L4OK or L6OK (UP) as soon as the server accepts the connection, while visitors may get 503"),
+    };
+    Some(
+        finding
+            .at(&line.place)
+            .about([watch.backend.name.clone()])
+            .write("in this backend, write option httpchk before the http-check lines"),
+    )
+}
+
+/// Finds a tcp-check that waits before it sends. An HTTP server sends nothing before a request.
+pub(super) fn waits_for_banner(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let set = &watch.backend.settings;
+    if set.check.as_ref()?.value != "tcp-check" || !set.http {
+        return None;
+    }
+    let talks = |line: &&At<Vec<String>>| {
+        let action = line.value.get(1).map_or("", String::as_str);
+        action.starts_with("send") || action == "expect"
+    };
+    let first = set.rules.tcp.lines.iter().find(talks)?;
+    if first.value.get(1)? != "expect" {
+        return None;
+    }
+    let what = "the tcp-check expects a text before it sends anything, but an HTTP server only answers requests";
+    Some(
+        Finding::problem(Effect::Down, what)
+            .at(&first.place)
+            .about([watch.backend.name.clone()])
+            .shows("L7TOUT, L7RSP or L7STS (DOWN), whatever the server's state")
+            .write("use option httpchk in place of option tcp-check"),
+    )
+}
+
+/// Finds a check that speaks a different protocol from visitors.
+pub(super) fn other_protocol(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let kind = watch.backend.settings.check.as_ref()?;
+    let is_own = matches!(&watch.check, Check::Own(own) if own.protocol == Protocol::Other);
+    if !is_own || !watch.backend.settings.http {
+        return None;
+    }
+    let (what, shows) = match kind.value.as_str() {
+        "ssl-hello-chk" => (
+            "`option ssl-hello-chk` sends a hello of SSLv3, which servers refuse today".to_owned(),
+            "L6RSP, L6TOUT or L7RSP (DOWN) where the server refuses SSLv3",
+        ),
+        kind => (
+            format!("`option {kind}` does not speak HTTP, but visitors do (`mode http`)"),
+            "L7RSP, L7STS or L7TOUT (DOWN) where the server speaks HTTP",
+        ),
+    };
+    Some(
+        Finding::note(Effect::Down, what)
+            .at(&kind.place)
+            .shows(shows)
+            .write(format!(
+                "use option httpchk in place of option {}",
+                kind.value
+            )),
+    )
+}
+
+/// Returns the expectations of a check, and the line of the first one.
+fn expected<'a>(watch: &'a Watch) -> Option<(Vec<Expectation>, &'a Place)> {
+    match (&watch.check, &watch.own) {
+        (Check::Own(_), _) => {
+            let set = &watch.backend.settings;
+            let is_http = set.check.as_ref()?.value == "httpchk";
+            let rule = set.rules.http.all("expect").next().filter(|_| is_http)?;
+            let expectations = own_check::expectations(watch.backend).into_iter();
+            Some((expectations.flatten().collect(), &rule.place))
+        }
+        (_, Some(accepted)) if !accepted.options.expect.is_empty() => {
+            Some((accepted.options.expect.clone(), watch.options_place()))
+        }
+        _ => None,
+    }
+}
+
+/// Returns the statuses that meet all expectations about the status.
+fn statuses(expectations: &[Expectation]) -> Vec<u16> {
+    let deadline = Deadline::new(Instant::now(), Duration::from_secs(1));
+    let about_status = |expectation: &&Expectation| expectation.part() == Part::Status;
+    let about: Vec<&Expectation> = expectations.iter().filter(about_status).collect();
+    let meets = |status: &u16| {
+        let answer = Answer {
+            status: &status.to_string(),
+            fields: &[],
+            body: b"",
+        };
+        let mut about = about.iter();
+        about.all(|expectation| expectation.holds(answer, deadline).unwrap_or(true))
+    };
+    (100..600).filter(meets).collect()
+}
+
+/// Finds a check whose expectations contradict each other.
+pub(super) fn expects_nothing(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let (expectations, place) = expected(watch)?;
+    if !statuses(&expectations).is_empty() {
+        return None;
+    }
+    let what =
+        "no status meets all expectations of the check: HAProxy and sni-check require each of them";
+    Some(
+        Finding::problem(Effect::Down, what)
+            .at(place)
+            .shows(format!("{} for every response", down(watch)))
+            .write("keep the expectation that you want, and remove the others"),
+    )
+}
+
+/// Finds a check that expects only error statuses (400 and above).
+pub(super) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let (expectations, place) = expected(watch)?;
+    // Other pages may well require a login. Visitors start at the root.
+    let asks_root = match &watch.own {
+        Some(accepted) => accepted.plan.request.uri.path() == "/",
+        None => watch.backend.settings.rules.asks_root(),
+    };
+    let statuses = statuses(&expectations);
+    let first = statuses
+        .first()
+        .filter(|first| asks_root && **first >= 400)?;
+    let what =
+        format!("the check expects a status of {first} or more, which is an error for visitors");
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(place)
+            .shows(format!(
+                "{} where the server answers visitors with 200; UP where it refuses them",
+                down(watch)
+            ))
+            .write("check a page that needs no login, and expect status 200-399"),
+    )
+}
+
+/// Returns what HAProxy shows if the status is wrong.
+fn down(watch: &Watch) -> &'static str {
+    match watch.carrier() {
+        Some(_) => "DOWN with code 71",
+        None => "DOWN with L7STS",
+    }
+}
+
+/// Finds a server without TLS in a backend whose other servers use TLS on the same port, if its check
+/// connects without TLS, too.
+pub(super) fn alone_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let port = |server: &Server| match server.endpoint {
+        Endpoint::Tcp(_, port) => Some(port),
+        _ => None,
+    };
+    let uses_tls =
+        |server: &&Server| server.settings.has("ssl") && port(server) == port(watch.server);
+    let other = watch.backend.servers.iter().find(uses_tls)?;
+    let checks_plain = watch.connections.iter().all(|check| check.tls.is_none());
+    if watch.traffic.tls.is_some() || !checks_plain {
+        return None;
+    }
+    let what = format!(
+        "traffic to this server and its check use no TLS, but traffic to {} does",
+        other.name
+    );
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(watch
+                .server
+                .settings
+                .place("no-ssl")
+                .unwrap_or(&watch.server.place))
+            .shows(
+                "UP with L4OK while visitors get 400 or 502, or DOWN, where the server speaks TLS",
+            )
+            .write("if the server speaks TLS, write the same words as for the other server"),
+    )
+}
+
+/// Finds HAProxy's own check without a Host header. A server with several sites needs it to choose a site.
+pub(super) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let pair = Pair::of(watch)?;
+    let Check::Own(own) = &watch.check else {
+        return None;
+    };
+    let Protocol::Http {
+        sends_request: true,
+        has_host: false,
+    } = own.protocol
+    else {
+        return None;
+    };
+    let rules = &watch.backend.settings.rules;
+    // HTTP/1.1 requires a Host. With HTTP/1.0, only a TLS server is assumed to have several sites.
+    let shows = match (pair.tls(), rules.says_1_1()) {
+        (_, true) => "L7STS 400 (DOWN) where the server requires a Host header, as HTTP/1.1 does",
+        (Some(_), false) => {
+            "L7STS 400, 404 or 421 (DOWN) where the server chooses the site by its Host"
+        }
+        (None, false) => return None,
+    };
+    let name = match pair.check.tls.as_ref().map(|tls| &tls.sni) {
+        Some(Sni::Name(name)) if misspelt(name).is_none() => name.as_str(),
+        _ => "NAME",
+    };
+    let (method, page) = own_check::request(watch.backend);
+    let page = page.unwrap_or_else(|| "/".to_owned());
+    // An http-check line in the backend would replace all those of its defaults.
+    let of_defaults = rules.http.lines.first();
+    let of_defaults = of_defaults.filter(|line| !watch.backend.has_line(&line.place));
+    let place = match of_defaults {
+        Some(_) => "in defaults, with its other http-check lines",
+        None if rules.http.all("expect").next().is_some() => {
+            "in the backend, before http-check expect"
+        }
+        None => "in the backend",
+    };
+    let what = "HAProxy's own check sends no Host header, visitors' requests have one";
+    Some(
+        Finding::note(Effect::Down, what)
+            .at(Check::option(watch.backend).unwrap_or(&watch.server.place))
+            .shows(shows)
+            .write(format!(
+                "{place}, write http-check send meth {method} uri {page} ver HTTP/1.1 hdr Host {name}"
+            )),
+    )
+}
