@@ -60,7 +60,9 @@ impl Command {
             Command::Diagnose => {
                 "what is wrong with a server, or with all that are DOWN, and how to fix it"
             }
-            Command::Doctor => "what keeps the checks of a haproxy.cfg from working on this host",
+            Command::Doctor => {
+                "what prevents the checks of a haproxy.cfg from working on this host"
+            }
             Command::Serve => "a server that makes the same checks for HAProxy's http-check",
             Command::Explain => "what an exit code means, its likely causes, what to change",
         }

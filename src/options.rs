@@ -176,7 +176,7 @@ pub struct Options {
     #[argh(option, arg_name = "PATH")]
     pub serve: Option<String>,
 
-    /// whether the report is coloured (default: auto, on a terminal unless NO_COLOR is set)
+    /// colour the report (default: auto, which means on a terminal unless NO_COLOR is set)
     #[argh(option, arg_name = "auto|always|never")]
     pub color: Option<Color>,
 

@@ -5,13 +5,24 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
-use support::check::{BINARY, example};
+use support::check::{BINARY, example, expect};
 use support::haproxy::{Version, with_every_haproxy};
+use support::{leave_out_package, program};
 
 #[test]
 fn the_demo_works_with_every_haproxy() {
     let demo = example("demo");
     with_every_haproxy(|haproxy| assert_story(&demo, haproxy));
+}
+
+#[test]
+fn make_demo_builds_and_runs_it() {
+    let mut make = program("make");
+    let demo = make.arg("demo").current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = leave_out_package(demo).output().expect("make runs");
+    expect(&output, 0, "");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.ends_with("That is all.\n"), "{text}");
 }
 
 fn assert_story(demo: &Path, haproxy: &Version) {

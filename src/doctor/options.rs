@@ -4,7 +4,7 @@ use argh::{ArgsInfo, FromArgs};
 
 use crate::options::values::Color;
 
-/// Finds what keeps the checks of a haproxy.cfg from working on this host.
+/// Lists everything that prevents the checks of a haproxy.cfg from working on this host.
 #[derive(FromArgs, ArgsInfo, Debug, Default)]
 #[argh(
     help_triggers("--help", "-h"),
@@ -52,7 +52,7 @@ pub struct DoctorOptions {
     #[argh(switch)]
     pub github: bool,
 
-    /// whether the report is coloured (default: auto, on a terminal unless NO_COLOR is set)
+    /// colour the report (default: auto, which means on a terminal unless NO_COLOR is set)
     #[argh(option, arg_name = "auto|always|never")]
     pub color: Option<Color>,
 }

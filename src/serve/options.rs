@@ -59,7 +59,7 @@ pub struct ServeOptions {
     #[argh(option, arg_name = "CIDR")]
     pub allow_target: Vec<Network>,
 
-    /// ask the server at --listen (default unix:/run/sni-check/socket) whether it works, and exit
+    /// ask the server at --listen (default unix:/run/sni-check/socket) if it works, and exit
     #[argh(switch)]
     pub ping: bool,
 }

@@ -10,7 +10,7 @@ use crate::support::check::{BINARY, run_by_hand, stderr, stdout};
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
-use crate::support::svg::picture;
+use crate::support::svg::{picture, words};
 use crate::support::{program, wait_for};
 
 /// Returns a configuration for nginx's port. That nginx accepts only clients that send SNI.
@@ -112,7 +112,9 @@ fn is_the_picture_of_the_readme(stage: &Stage, config: &str) {
         fs::write(PICTURE, &picture).expect("the picture");
     }
     let old = fs::read_to_string(PICTURE).expect("the picture");
-    assert_eq!(old, picture, "UPDATE=1 cargo test --test diagnose picture");
+    let advice = "UPDATE=1 cargo test --test diagnose picture";
+    // Where lines break depends on the length of HAProxy's version.
+    assert_eq!(words(&old), words(&picture), "{advice}");
 }
 
 #[test]

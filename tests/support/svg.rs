@@ -45,6 +45,12 @@ pub fn picture(title: &str, screen: &str) -> String {
     svg + "</svg>\n"
 }
 
+/// Returns the words of a picture.
+pub fn words(svg: &str) -> Vec<&str> {
+    let texts = svg.split('>').filter_map(|part| part.split('<').next());
+    texts.flat_map(str::split_whitespace).collect()
+}
+
 /// Returns the rows in which a terminal shows a line.
 fn rows(line: &str) -> Vec<Vec<Piece<'_>>> {
     let mut rows = vec![Vec::new()];
