@@ -56,7 +56,7 @@ fn one(word: &str) -> Result<String> {
     if let Some(meaning) = alert::meaning(word) {
         let mut text = String::new();
         let label = format!("{}  ", word.to_ascii_lowercase());
-        let meaning = format!("a TLS alert with which a server ends a handshake: {meaning}");
+        let meaning = format!("a TLS alert that ends a handshake: {meaning}");
         paragraph(&mut text, &label, &meaning);
         return Ok(text);
     }
@@ -124,7 +124,7 @@ pub fn alert_of(failure: &Failure) -> Option<String> {
     };
     let name = alert_name(alert);
     let meaning = alert::meaning(&name)?;
-    Some(format!("The server sent the TLS alert {name}: {meaning}."))
+    Some(format!("TLS alert {name}: {meaning}."))
 }
 
 #[cfg(test)]

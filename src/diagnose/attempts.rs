@@ -39,8 +39,8 @@ pub(super) fn attempt(trial: Trial<'_>, address: &Address, timeout: Duration) ->
     Attempt { result, seen }
 }
 
-/// Returns the address to connect from, with any port. The check alone uses a fixed port, because it
-/// serves one connection at a time.
+/// Returns the address to connect from, with any port. Only the check uses a fixed port, because
+/// such a port serves one connection at a time.
 pub(super) fn source(plan: &Plan) -> Option<SocketAddr> {
     plan.source.map(|source| SocketAddr::new(source.ip(), 0))
 }

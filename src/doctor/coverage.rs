@@ -196,7 +196,7 @@ pub(super) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> 
     let explicit = unchecked
         .iter()
         .all(|watch| watch.server.settings.has("no-check"));
-    let what = "no server of this backend has `check`, so HAProxy checks none of them";
+    let what = "no server of this backend has `check`, so HAProxy checks no server";
     let finding = match meant && !explicit {
         true => Finding::problem(Effect::Unchecked, what),
         false => Finding::note(Effect::Unchecked, what),

@@ -145,7 +145,7 @@ fn proper(sni: &Sni) -> Option<&str> {
     }
 }
 
-/// Returns the name that somebody meant who wrote `str(NAME)`, or a dot at the end.
+/// Returns the name that the operator meant by `str(NAME)`, or by a name with a dot at the end.
 pub(super) fn meant(name: &str) -> &str {
     match name.split_once('(') {
         Some((_, rest)) => rest.trim_end_matches(')').trim_matches(['\'', '"']),

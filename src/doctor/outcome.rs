@@ -17,7 +17,7 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    /// Returns true if a check ran, or if a limit applies besides the one that every run has.
+    /// Returns true if a check ran, or if there is more than the limit that every run has.
     pub(super) fn has_news(&self) -> bool {
         !self.checks.is_empty() || self.limits.len() > 1
     }

@@ -1,89 +1,101 @@
-//! TLS alerts: what a server says when it ends a handshake.
+//! TLS alerts: the reasons that a server gives when it ends a handshake.
 
-/// Each alert that may end a handshake (RFC 8446, section 6), and what the server means by it.
+/// Each alert that may end a handshake (RFC 8446, section 6), and its meaning.
 const ALERTS: [(&str, &str); 25] = [
-    ("close_notify", "it ends the connection in an orderly way"),
+    (
+        "close_notify",
+        "the server ends the connection in an orderly way",
+    ),
     (
         "unexpected_message",
-        "it got a message that does not belong there",
+        "the server got a message that it did not expect at this point",
     ),
     (
         "bad_record_mac",
-        "it cannot decrypt what it got: something on the way changes it, or one side is broken",
+        "the server cannot decrypt what it got: something on the way changes the bytes, or one side has a bug",
     ),
-    ("record_overflow", "it got a piece that is too long"),
+    (
+        "record_overflow",
+        "the server got a record that is too long",
+    ),
     (
         "handshake_failure",
-        "it found nothing acceptable in the offer: version, cipher, certificate or, at some CDNs, name",
+        "the server accepts nothing of what the client offers: the TLS versions, the ciphers, the certificate or, at some CDNs, the name",
     ),
     (
         "bad_certificate",
-        "it cannot read our client certificate, or its signature is wrong",
+        "the server cannot read the client certificate, or the certificate's signature is wrong",
     ),
     (
         "unsupported_certificate",
-        "our client certificate is of a kind that it does not take",
+        "the server does not accept this kind of client certificate",
     ),
-    ("certificate_revoked", "our client certificate is revoked"),
-    ("certificate_expired", "our client certificate has expired"),
+    ("certificate_revoked", "the client certificate is revoked"),
+    ("certificate_expired", "the client certificate has expired"),
     (
         "certificate_unknown",
-        "it does not accept our client certificate, and does not say why",
+        "the server does not accept the client certificate, and does not say why",
     ),
-    ("illegal_parameter", "it got a value that it does not allow"),
+    (
+        "illegal_parameter",
+        "the server got a value that it does not allow",
+    ),
     (
         "unknown_ca",
-        "our client certificate is signed by a CA that it does not know",
+        "the server does not know the CA that signed the client certificate",
     ),
     (
         "access_denied",
-        "the certificate is good, but its owner may not connect",
+        "the client certificate is good, but its owner may not connect",
     ),
-    ("decode_error", "it cannot read what it got"),
+    ("decode_error", "the server cannot read what it got"),
     (
         "decrypt_error",
-        "a signature or a check of the handshake is wrong",
+        "a signature or a checksum of the handshake is wrong",
     ),
     (
         "protocol_version",
-        "it does not speak the TLS versions that were offered",
+        "the server does not speak the offered TLS versions",
     ),
     (
         "insufficient_security",
-        "it wants stronger ciphers than were offered",
+        "the server wants stronger ciphers than the offered ones",
     ),
     (
         "internal_error",
-        "something failed within it, often a name without a certificate",
+        "something failed in the server; often the name has no certificate there",
     ),
     (
         "inappropriate_fallback",
-        "it suspects that somebody lowers the TLS version on the way",
+        "the server suspects that something on the way lowers the TLS version",
     ),
     (
         "user_canceled",
-        "somebody ended the handshake for a reason of their own",
+        "the server's operator or program canceled the handshake",
     ),
     (
         "missing_extension",
-        "it wants something that was not offered, often the name (SNI)",
+        "the server wants an extension that the client did not send, often the name (SNI)",
     ),
     (
         "unsupported_extension",
-        "it got an extension that it never asked for",
+        "the server got an extension that it did not ask for",
     ),
     (
         "unrecognized_name",
-        "it does not know the name that was sent (SNI), or wants one",
+        "the server does not know the name in SNI, or wants a name",
     ),
-    ("certificate_required", "it wants a client certificate"),
+    (
+        "certificate_required",
+        "the server wants a client certificate",
+    ),
     (
         "no_application_protocol",
-        "it speaks none of the protocols that were offered by ALPN, the part of the handshake that agrees on HTTP/1.1 or HTTP/2",
+        "the server speaks none of the protocols that the client offers by ALPN, the part of the handshake that chooses HTTP/1.1 or HTTP/2",
     ),
 ];
 
-/// What a server means by an alert, by its name in the RFC.
+/// Returns the meaning of an alert with this name in the RFC.
 pub(super) fn meaning(name: &str) -> Option<&'static str> {
     let mut alerts = ALERTS.iter();
     let found = alerts.find(|(alert, _)| alert.eq_ignore_ascii_case(name));

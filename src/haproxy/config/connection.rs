@@ -64,7 +64,7 @@ const PROXY: [&str; 4] = [
     "send-proxy-v2-ssl-cn",
 ];
 
-/// The settings that affect a connection besides its lines.
+/// The settings outside a connection's own lines that affect it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading<'a> {
     pub config: &'a Configuration,

@@ -172,7 +172,7 @@ impl<'a> Scanner<'a> {
         if self.rest.starts_with("(?(VERSION") {
             return differs(
                 "a condition on VERSION",
-                "write the part that you want alone",
+                "write only the part that you want",
             );
         }
         if let Some(verb) = self.rest.strip_prefix("(*") {
@@ -340,7 +340,7 @@ mod tests {
             ("(*scs:(1)a)", "lookahead"),
             ("(*CASELESS_RESTRICT)a", "leave it out"),
             ("(*UCP)a", "leave it out"),
-            ("(?(VERSION>=10.4)a|b)", "alone"),
+            ("(?(VERSION>=10.4)a|b)", "only the part"),
             ("(?<a23456789012345678901234567890123>a)", "a short name"),
         ] {
             let text = match check(pattern, false) {

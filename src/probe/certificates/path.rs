@@ -143,8 +143,8 @@ impl<'a> Path<'a> {
     }
 }
 
-/// Returns the first trusted certificate that is valid and may have issued `of`. If none of them is
-/// valid, returns the one that expires last.
+/// Returns the first valid trusted certificate that may have issued `of`. If no such certificate is
+/// valid, returns the certificate that expires last.
 fn trusted_issuer<'a>(trust: &'a Trust, of: &Step<'_>, now: i64) -> Option<Step<'a>> {
     let candidates = trust.certificates().iter().filter_map(|trusted| {
         let named = trusted.parts()?;
