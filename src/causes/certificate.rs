@@ -394,26 +394,22 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "client-certificate-unwanted",
-        shows_as: &[at(Code::ClientCertificate, 4)],
+        shows_as: &[at(Code::ClientCertificate, 4), at(Code::Status, 25)],
         place: Place::Config,
         what: "The server refuses this client certificate, but it accepts clients without a certificate.",
         confirm: "Run the check without --crt.",
         change: "Leave out --crt, and crt on the server line.",
         weigh: |facts| {
-            let sent = matches!(
-                facts.failure(),
-                Some(Failure::ClientCertificate { sent: true, .. })
-            );
-            Weight::possible_if(sent && expired_client(facts).is_none())
+            Weight::possible_if(
+                is_client_certificate_refused(facts) && expired_client(facts).is_none(),
+            )
         },
-        trials: |facts| match facts.failure() {
-            Some(Failure::ClientCertificate { sent: true, .. }) => {
-                vec![Trial::new(facts, |options| {
-                    options.crt = None;
-                    options.key = None;
-                })]
-            }
-            _ => Vec::new(),
+        trials: |facts| match is_client_certificate_refused(facts) {
+            true => vec![Trial::new(facts, |options| {
+                options.crt = None;
+                options.key = None;
+            })],
+            false => Vec::new(),
         },
         ..Cause::BASE
     },

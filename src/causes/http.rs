@@ -153,7 +153,11 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server refuses {uri} to this host (403). It also refuses visitors, who come through HAProxy.",
         confirm: concat!("Request the page from this host: ", curl!(), " URL"),
         change: "Allow HAProxy's address at the server, or check a page that is open to everyone.",
-        weigh: |facts| Weight::likely_if(facts.status() == Some(403)),
+        // A request that isn't repeated leaves open whether the server minds the User-Agent.
+        weigh: |facts| match facts.status() {
+            Some(403) if facts.is_repeatable() => Weight::Likely,
+            status => Weight::possible_if(status == Some(403)),
+        },
         ..Cause::BASE
     },
     Cause {
@@ -318,6 +322,7 @@ pub(super) const CAUSES: &[Cause] = &[
                 .map(|(buffer, head): (u32, u32)| {
                     let trial = Trial::new(facts, |options| options.max_head = Some(Size(head)));
                     trial
+                        .counting_progress()
                         .with("buffer", buffer.to_string())
                         .with("head", head.to_string())
                 })

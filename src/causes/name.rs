@@ -91,7 +91,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "{sni} is the wrong name: the server serves {meant}.",
         confirm: "sni-check diagnose tries the other names in the options and in the certificate.",
         change: "Send {meant} as SNI: --sni {meant}, and sni and check-sni on the server line.",
-        weigh: |facts| Weight::possible_if(facts.sni().is_some()),
+        weigh: |facts| Weight::possible_if(!other_names(facts).is_empty()),
         trials: other_names,
         ..Cause::BASE
     },

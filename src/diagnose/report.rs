@@ -1,6 +1,6 @@
 //! The report: the results in the order in which they are printed. Text and JSON are made from it.
 
-use super::ask::{Block, Opinion};
+use super::ask::{Block, Kind, Opinion};
 use super::lines::left_out;
 use super::steps::{Step, steps};
 use super::trials::Search;
@@ -147,8 +147,11 @@ impl<'a> Report<'a> {
     pub fn blocks(&self) -> Vec<&Block> {
         // If some lines work, lines that don't work are useless.
         let any_up = self.opinion.blocks.iter().any(Block::is_up);
+        // Without a change, sni-check fails with the lines as it does in the call.
+        let unchanged = self.search.changed.is_none() && self.search.asked.failure().is_some();
         let offered = |block: &&Block| {
-            let useless = any_up || block.is_refused() || self.lacks_a_value();
+            let fails = unchanged && block.tried.is_none() && block.kind != Kind::Builtin;
+            let useless = any_up || fails || block.is_refused() || self.lacks_a_value();
             !block.fails_visitors() && (block.is_up() || !useless)
         };
         self.opinion.blocks.iter().filter(offered).collect()

@@ -121,8 +121,8 @@ impl Tried {
     /// Returns how far the check got with the change.
     fn reached(&self) -> u8 {
         match &self.attempt.result {
-            // Only a handshake was tried.
-            Ok(None) if !self.plan.handshake_only => HTTP,
+            // Only the handshake was tried.
+            Ok(None) if !self.plan.handshake_only => RESPONSE,
             Ok(_) => u8::MAX,
             Err(failure) => layer(failure),
         }
@@ -241,17 +241,31 @@ fn run(facts: &Facts, tried: &mut [Tried]) {
     in_parallel(jobs.collect());
 }
 
-/// The layer after the handshake.
-const HTTP: u8 = 5;
+/// The step in which the server judges the client's certificate. It comes after its own.
+const CLIENT_CERTIFICATE: u8 = 5;
+/// The step in which a response arrives.
+const RESPONSE: u8 = 6;
+/// The step in which the expectations judge the response.
+const EXPECTATIONS: u8 = 7;
 
-/// Returns how far a check got. A certificate is judged within the handshake.
+/// How far a check came. The server's certificate is judged within the handshake.
 fn layer(failure: &Failure) -> u8 {
     match failure.code().layer() {
         Layer::Call => 0,
         Layer::Name => 1,
         Layer::Connection => 2,
         Layer::Tls => 3,
-        Layer::Certificate => 4,
-        Layer::Http => HTTP,
+        Layer::Certificate => match failure {
+            Failure::ClientCertificate { .. } => CLIENT_CERTIFICATE,
+            _ => 4,
+        },
+        Layer::Http => match failure {
+            Failure::Status { .. }
+            | Failure::Header { .. }
+            | Failure::Body { .. }
+            | Failure::NoBody { .. }
+            | Failure::Undecided { .. } => EXPECTATIONS,
+            _ => RESPONSE,
+        },
     }
 }
