@@ -32,7 +32,7 @@ use crate::plan::Plan;
 use crate::start::{Channel, Expiry, Text, expire_after, never_expire};
 
 use self::ask::Opinion;
-use self::progress::Phase;
+use self::progress::{Phase, Progress};
 use self::report::Report;
 use self::trials::Search;
 
@@ -71,16 +71,7 @@ pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
     };
     let json = plan.output.json;
     let (text, code) = progress::shown(|progress| {
-        let mut search = Search::run(plan, options, progress);
-        progress.enter(Phase::Haproxy);
-        let mut opinion = Opinion::ask(&search, haproxy.as_ref());
-        while let Some(proved) = opinion.proved.take() {
-            if !search.adopt(proved, progress) {
-                break;
-            }
-            opinion = Opinion::ask(&search, haproxy.as_ref());
-        }
-        search.add_haproxy(opinion.facts.clone());
+        let (search, opinion) = investigate(plan, options, haproxy.as_ref(), progress);
         let report = Report::new(&search, &opinion);
         let text = match json {
             true => report.object(),
@@ -93,8 +84,28 @@ pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
     Ok(code)
 }
 
-/// Limits the time of the whole diagnosis, whatever a server does. Each phase takes at most the
-/// check's time-out, and everything else takes little time.
+/// Looks for the cause, and for changes that help; asks HAProxy about both.
+fn investigate(
+    plan: Plan,
+    options: Options,
+    haproxy: Option<&Haproxy>,
+    progress: &Progress,
+) -> (Search, Opinion) {
+    let mut search = Search::run(plan, options, progress);
+    progress.enter(Phase::Haproxy);
+    let mut opinion = Opinion::ask(&search, haproxy);
+    while let Some(proved) = opinion.proved.take() {
+        if !search.adopt(proved, progress) {
+            break;
+        }
+        opinion = Opinion::ask(&search, haproxy);
+    }
+    search.heard(opinion.told.clone());
+    (search, opinion)
+}
+
+/// Bounds the whole, whatever a server does: each phase takes at most the check's time, and the rest
+/// of the program little.
 fn bound(plan: &Plan, start: Instant) {
     let longest = plan.timeout * 8 + Duration::from_secs(35);
     let text = format!(

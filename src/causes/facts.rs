@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use ureq::http::{HeaderName, HeaderValue, Method, header};
 
 use crate::certificate::{CertificateFailure, Parts};
-use crate::code::Code;
+use crate::code::{Code, Layer};
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::plan::Plan;
@@ -245,6 +245,14 @@ pub enum Way {
     Http2,
 }
 
+/// What HAProxy's own check doesn't accept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    Certificate,
+    Name,
+    Response,
+}
+
 /// What HAProxy reported.
 #[derive(Clone, Debug)]
 pub struct HaproxyFacts {
@@ -255,8 +263,12 @@ pub struct HaproxyFacts {
     pub handshake: bool,
     /// If the check is UP and a visitor wasn't served: the status, and true if the response was complete.
     pub failed_visitor: Option<(u16, bool)>,
-    /// The way in which HAProxy's own check is UP, if it differs from sni-check's.
+    /// The way in which HAProxy's own check is UP or gets a response, if it differs from sni-check's.
     pub way: Option<Way>,
+    /// The status that visitors get with haproxy.cfg as it is, while the check is UP.
+    pub traffic: Option<u16>,
+    /// Why its own check doesn't accept the response that it gets in that way.
+    pub refused_response: Option<String>,
 }
 
 impl Facts {
@@ -339,10 +351,27 @@ impl Facts {
             .is_some_and(|haproxy| haproxy.handshake)
     }
 
-    /// Returns true if HAProxy's own check is UP in this way.
-    pub fn is_up_by(&self, way: Way) -> bool {
-        let haproxy = self.haproxy.as_ref();
-        haproxy.is_some_and(|haproxy| haproxy.way == Some(way))
+    /// Returns true if HAProxy's own check gets a response in this way.
+    pub fn is_reached_by(&self, way: Way) -> bool {
+        let told = self.haproxy.as_ref();
+        told.is_some_and(|told| told.way == Some(way))
+    }
+
+    /// What HAProxy's own check doesn't accept at a server whose TLS or HTTP sni-check doesn't speak.
+    pub fn own_check_refuses(&self) -> Option<Refused> {
+        let told = self.haproxy.as_ref()?;
+        if self.code().layer() == Layer::Certificate {
+            return None;
+        }
+        if told.refused_response.is_some() {
+            return Some(Refused::Response);
+        }
+        let why = told.own_check.as_ref()?.as_ref().err()?;
+        match self.code().layer() == Layer::Tls && told.handshake && why.starts_with("L6RSP") {
+            true if why.contains("different from the expected") => Some(Refused::Name),
+            true => Some(Refused::Certificate),
+            false => None,
+        }
     }
 
     /// Returns true if the check's request may be sent more than once.

@@ -64,7 +64,9 @@ pub(super) const CAUSES: &[Cause] = &[
             let trial = path.map(|path| {
                 // The path comes from the server, and the operator pastes it into a shell.
                 let quoted = shlex::try_quote(&path).unwrap_or_default().into_owned();
-                uri_trial(facts, &path).with("location", quoted)
+                uri_trial(facts, &path)
+                    .counting_progress()
+                    .with("location", quoted)
             });
             trial.into_iter().collect()
         },
@@ -123,7 +125,7 @@ pub(super) const CAUSES: &[Cause] = &[
             let uri = facts.plan.request.uri.path_and_query();
             let is_root = uri.is_some_and(|uri| uri == "/");
             match (facts.status(), is_root) {
-                (Some(404 | 410), false) => vec![uri_trial(facts, "/")],
+                (Some(404 | 410), false) => vec![uri_trial(facts, "/").counting_progress()],
                 _ => Vec::new(),
             }
         },
@@ -172,12 +174,15 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Send another User-Agent, for example --header 'User-Agent: Mozilla/5.0', or let the firewall accept this one.",
         weigh: |facts| Weight::possible_if(is_refused(facts)),
         trials: |facts| match is_refused(facts) {
-            true => vec![Trial::new(facts, |options| {
-                options
-                    .header
-                    .retain(|field| !is_field(field, "user-agent"));
-                options.header.push("User-Agent: Mozilla/5.0".to_owned());
-            })],
+            true => vec![
+                Trial::new(facts, |options| {
+                    options
+                        .header
+                        .retain(|field| !is_field(field, "user-agent"));
+                    options.header.push("User-Agent: Mozilla/5.0".to_owned());
+                })
+                .counting_progress(),
+            ],
             false => Vec::new(),
         },
         ..Cause::BASE
@@ -200,7 +205,7 @@ pub(super) const CAUSES: &[Cause] = &[
                     options.body = None;
                     options.method = (method != "GET").then(|| method.to_owned());
                 });
-                trial.with("meant", method)
+                trial.counting_progress().with("meant", method)
             });
             trial.into_iter().collect()
         },
@@ -217,7 +222,7 @@ pub(super) const CAUSES: &[Cause] = &[
         ),
         change: "Let the server answer {uri} over HTTP/1.1, or check a page that it answers over HTTP/1.1.",
         weigh: |facts| {
-            let upgraded = facts.is_up_by(Way::Http2);
+            let upgraded = facts.is_reached_by(Way::Http2);
             Weight::likely_if(facts.status() == Some(426) && !upgraded)
         },
         ..Cause::BASE
@@ -436,7 +441,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "sni-check is UP, but HAProxy's own check is not. HAProxy's own check sends no User-Agent and no Accept, and the server refuses requests without them, as firewalls for web applications do. Visitors' browsers send both.",
         confirm: "sni-check diagnose tries HAProxy's own check with both headers.",
         change: "Send both headers, as in {lines}.",
-        weigh: |facts| Weight::proved_if(facts.is_up_by(Way::WithAgent)),
+        weigh: |facts| Weight::proved_if(facts.is_reached_by(Way::WithAgent)),
         trials: |facts| match facts.failure() {
             None if !facts.plan.handshake_only => Trial::way(Way::WithAgent),
             _ => Vec::new(),
@@ -482,7 +487,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Find the reason before you rely on sni-check for this server. HAProxy connects to the server for visitors as its own check does.",
         weigh: |facts| {
             let down = facts.own_check_is_up() == Some(false);
-            Weight::proved_if(down && !facts.is_up_by(Way::WithAgent))
+            Weight::proved_if(down && !facts.is_reached_by(Way::WithAgent))
         },
         ..Cause::BASE
     },

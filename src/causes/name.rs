@@ -76,6 +76,19 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
+        id: "traffic-needs-sni",
+        shows_as: &[at(Code::Healthy, 12)],
+        place: Place::Config,
+        what: "The check is UP, but visitors get {traffic-status}: their connections don't send the SNI name {sni} that the check sends.",
+        confirm: "sni-check diagnose BACKEND/SERVER sends one visitor's request through HAProxy.",
+        change: "Write sni str({sni}) on the server line.",
+        weigh: |facts| {
+            let told = facts.haproxy.as_ref();
+            Weight::proved_if(told.is_some_and(|told| told.traffic.is_some()))
+        },
+        ..Cause::BASE
+    },
+    Cause {
         id: "sni-wrong",
         shows_as: &[
             at(Code::NameRefused, 3),
@@ -175,7 +188,7 @@ pub(super) const CAUSES: &[Cause] = &[
         weigh: |facts| Weight::possible_if(facts.host() != facts.plan.names.host),
         trials: |facts| {
             let differs = facts.host() != facts.plan.names.host;
-            let trial = differs.then(|| Trial::new(facts, without_host));
+            let trial = differs.then(|| Trial::new(facts, without_host).counting_progress());
             trial.into_iter().collect()
         },
         ..Cause::BASE
@@ -201,12 +214,22 @@ fn more_time(facts: &Facts) -> Option<Trial> {
 
 /// Returns a trial with the name that `--no-sni` leaves out.
 fn with_name(facts: &Facts) -> Vec<Trial> {
-    let name = facts.plan.names.host.clone();
-    if !facts.options.no_sni || !is_name(&name) {
+    if !facts.options.no_sni {
         return Vec::new();
     }
-    let trial = Trial::new(facts, |options| send(options, &name));
-    vec![trial.counting_progress().with("left-out", name)]
+    let names = [
+        Some(&facts.plan.names.host),
+        facts.options.verify_host.as_ref(),
+    ];
+    let mut names: Vec<String> = names.into_iter().flatten().cloned().collect();
+    names.push(facts.host().to_owned());
+    names.retain(|name| is_name(name));
+    names.dedup();
+    let trial = |name: String| {
+        let trial = Trial::new(facts, |options| send(options, &name));
+        trial.counting_progress().with("left-out", name)
+    };
+    names.into_iter().map(trial).collect()
 }
 
 fn send(options: &mut Options, name: &str) {
@@ -222,6 +245,7 @@ fn other_names(facts: &Facts) -> Vec<Trial> {
         return Vec::new();
     };
     let mut names: Vec<String> = target_name(&facts.options).into_iter().collect();
+    names.extend(facts.options.verify_host.clone());
     // If the failure comes after the handshake, `host-needs-its-sni` tries Host.
     if facts.host() != facts.plan.names.host && facts.code().layer() != Layer::Http {
         names.push(facts.host().to_owned());
@@ -337,10 +361,11 @@ fn host_as_sni(facts: &Facts) -> Vec<Trial> {
     if host == facts.plan.names.host || !is_name(&host) {
         return Vec::new();
     }
-    vec![Trial::new(facts, |options| {
+    let trial = Trial::new(facts, |options| {
         without_host(options);
         send(options, &host);
-    })]
+    });
+    vec![trial.counting_progress()]
 }
 
 fn without_host(options: &mut Options) {

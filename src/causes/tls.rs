@@ -3,10 +3,17 @@
 use rustls::AlertDescription;
 
 use super::cause::{Cause, Place, Sign, Trial, Weight, at};
-use super::facts::{Attempt, Facts, Handshakes, Plain, Way};
+use super::facts::{Attempt, Facts, Handshakes, Plain, Refused, Way};
 use crate::certificate::CertificateFailure;
 use crate::code::{Code, Layer};
 use crate::failure::Failure;
+
+/// How the entries about servers begin that only HAProxy's own check reaches.
+macro_rules! only_haproxy {
+    () => {
+        "HAProxy's own check reaches this server, but sni-check can't check it (a limit of sni-check)."
+    };
+}
 
 pub(super) const CAUSES: &[Cause] = &[
     Cause {
@@ -18,7 +25,7 @@ pub(super) const CAUSES: &[Cause] = &[
             (Sign::AnyFailure, 0),
         ],
         place: Place::Config,
-        what: "HAProxy's own check is UP, but sni-check can't check this server (a limit of sni-check).",
+        what: only_haproxy!(),
         confirm: "sni-check diagnose asks HAProxy's own check. sni-check can't use these: TLS 1.2 with CBC, with DHE or with RSA key exchange; only X448 or FFDHE for the key exchange; Ed448 or SHA-224 signatures; more than 64 kB of certificates; in TLS 1.2, a key only for RSA-PSS.",
         change: "Use HAProxy's own check, with {lines}. Or change at the server what the check's line names.",
         weigh: |facts| {
@@ -29,9 +36,49 @@ pub(super) const CAUSES: &[Cause] = &[
             let by_name = facts.code() == Code::CertificateForOtherName;
             let further = facts.code().layer() == Layer::Tls && facts.haproxy_shakes_hands();
             let up = facts.own_check_is_up() == Some(true) && !by_name;
+            let further = further && facts.own_check_refuses().is_none();
             let up = (up || further) && !mixed;
             Weight::proved_if(up && !by_traffic && !by_days.contains(&facts.code()))
         },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "own-check-refuses-certificate",
+        shows_as: &[(Sign::AnyFailure, 1)],
+        place: Place::Value,
+        what: concat!(
+            only_haproxy!(),
+            " HAProxy doesn't trust the server's certificate: its CA is missing from {roots}, or the certificate has expired."
+        ),
+        confirm: "openssl s_client -connect ADDRESS:PORT -servername NAME -CAfile FILE shows what is wrong with the certificate.",
+        change: "Use HAProxy's own check, with the right CA: ca-file FILE on the server line (--ca-file FILE for diagnose).",
+        weigh: |facts| Weight::proved_if(facts.own_check_refuses() == Some(Refused::Certificate)),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "own-check-refuses-name",
+        shows_as: &[(Sign::AnyFailure, 2)],
+        place: Place::Value,
+        what: concat!(
+            only_haproxy!(),
+            " HAProxy reports that the server's certificate is for a name other than {sni}."
+        ),
+        confirm: "openssl s_client -connect ADDRESS:PORT -servername NAME shows the names of the certificate.",
+        change: "Use HAProxy's own check, with the right name: check-sni and sni on the server line (--sni for diagnose).",
+        weigh: |facts| Weight::proved_if(facts.own_check_refuses() == Some(Refused::Name)),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "own-check-refuses-response",
+        shows_as: &[(Sign::AnyFailure, 3)],
+        place: Place::Value,
+        what: concat!(
+            only_haproxy!(),
+            " HAProxy gets a response that the check doesn't accept ({own-check})."
+        ),
+        confirm: "Compare http-check expect, or the default of status 200-399, with HAProxy's words.",
+        change: "Use HAProxy's own check, and correct its http-check expect (--expect for diagnose) or its page (--uri).",
+        weigh: |facts| Weight::proved_if(facts.own_check_refuses() == Some(Refused::Response)),
         ..Cause::BASE
     },
     Cause {
@@ -196,7 +243,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Write the port of the HTTPS site on the server line. If the server has no HTTPS, leave out ssl, as in {lines}. Visitors' traffic to this server is then unencrypted.",
         weigh: |facts| {
             let site = facts.plain.as_ref().is_some_and(Plain::is_site);
-            match facts.is_up_by(Way::PlainHttp) {
+            match facts.is_reached_by(Way::PlainHttp) {
                 true => Weight::Proved,
                 false => Weight::likely_if(facts.speaks_plain_http() && site),
             }
@@ -253,7 +300,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server speaks only TLS 1.1 or older, or only ciphers that are no longer safe. HAProxy doesn't use them by default.",
         confirm: "sni-check diagnose tries TLS 1.2 and 1.3. openssl s_client shows what the server chooses.",
         change: "Update the server: enable TLS 1.2 or 1.3. Until then HAProxy's own check works with {lines}. They are unsafe, for visitors' traffic too.",
-        weigh: |facts| match (facts.is_up_by(Way::OldTls), alert(facts)) {
+        weigh: |facts| match (facts.is_reached_by(Way::OldTls), alert(facts)) {
             (true, _) => Weight::Proved,
             (_, Some(AlertDescription::ProtocolVersion)) if !versions_are_bounded(facts) => {
                 Weight::Likely
@@ -316,7 +363,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server speaks only HTTP/2, which sni-check doesn't speak (a limit of sni-check). Server and client agree on HTTP/2 by ALPN, a part of the TLS handshake.",
         confirm: "openssl s_client -alpn h2 shows `ALPN protocol: h2`, and curl --http1.1 fails.",
         change: "Use HAProxy's own check with check-alpn h2 and alpn h2, as in {lines}. Or let the server speak HTTP/1.1 too.",
-        weigh: |facts| match facts.is_up_by(Way::Http2) {
+        weigh: |facts| match facts.is_reached_by(Way::Http2) {
             true => Weight::Proved,
             false => Weight::possible_if(speaks_http2(facts) && facts.haproxy.is_none()),
         },

@@ -10,7 +10,7 @@ use crate::output::date::day;
 use crate::plan::USER_AGENT;
 
 /// Every placeholder, with its general words for when the value isn't known.
-const GENERAL: [(&str, &str); 44] = [
+const GENERAL: [(&str, &str); 45] = [
     ("agent", USER_AGENT),
     ("below", "an intermediate or the server's certificate"),
     ("buffer", "32768"),
@@ -53,6 +53,7 @@ const GENERAL: [(&str, &str); 44] = [
     ("status", "STATUS"),
     ("subject", "SUBJECT"),
     ("timeout", "1800 ms by default"),
+    ("traffic-status", "an error"),
     ("uri", "PATH"),
     ("verify-host", "NAME"),
     ("visitor-host", "NAME"),
@@ -102,7 +103,7 @@ pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
     let plan = &facts.plan;
     let issuer = || unknown_issuer(facts);
     Some(match placeholder {
-        "agent" => http::agent(facts)?.to_owned(),
+        "agent" => http::agent(facts).unwrap_or("none").to_owned(),
         "below" => issuer()?.below?.to_owned(),
         "client-end" => {
             let end = expired_client(facts)?.not_after;
@@ -124,7 +125,13 @@ pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
         "name" => plan.names.host.clone(),
         "name-evidence" => tls::name_evidence(facts)?,
         "namesake" => namesake(facts)?,
-        "own-check" => facts.haproxy.as_ref()?.own_check.clone()?.err()?,
+        "own-check" => {
+            let told = facts.haproxy.as_ref()?;
+            match &told.refused_response {
+                Some(why) => why.clone(),
+                None => told.own_check.clone()?.err()?,
+            }
+        }
         "protocol" => starttls::name(facts)?.to_owned(),
         "protocol-check" => starttls::check(facts)?.to_owned(),
         "presented" => other_name(facts)?.1.join(", "),
@@ -143,6 +150,7 @@ pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
         "status" => facts.status()?.to_string(),
         "subject" => expired_subject(facts)?.to_owned(),
         "timeout" => format!("{} ms", plan.timeout.as_millis()),
+        "traffic-status" => facts.haproxy.as_ref()?.traffic?.to_string(),
         "uri" => plan.request.uri.path().to_owned(),
         "verify-host" => options.verify_host.clone()?,
         "visitor-host" => facts.host().to_owned(),

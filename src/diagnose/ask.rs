@@ -6,7 +6,7 @@ use ureq::http::header;
 
 use super::gather::FORWARDED_PROTO;
 use super::lines::{self, Setup};
-use super::trials::{Proved, Search, for_haproxy};
+use super::trials::{Proved, Search, for_haproxy, is_about_response};
 use super::view::{self, Role, Row};
 use crate::causes::facts::{Facts, HaproxyFacts, Way};
 use crate::causes::{Change, trials};
@@ -97,6 +97,7 @@ impl Opinion {
         let rows: Vec<Row> = rows.collect();
         let mut plain = blocks.iter().filter(|block| block.is_plain());
         let plain = plain.next().and_then(|block| block.tried.clone());
+        let refused_response = refused_response(facts, &blocks);
         let way = choose(&mut blocks, answers.is_some());
         let own_check = match &search.changed {
             Some(_) => plain.and_then(|answer| own_check(&answer)),
@@ -110,6 +111,8 @@ impl Opinion {
             handshake: rows.iter().any(|row| row.role == Role::Handshake && row.up),
             failed_visitor: failed.map(|visitor| (visitor.status, visitor.complete)),
             way,
+            traffic: None,
+            refused_response,
         });
         let proved = helpful(facts, &blocks, changes, answers.unwrap_or_default());
         Opinion {
@@ -149,10 +152,34 @@ fn helpful(
         (false, Some(number)) => Some(number),
         (false, None) => match works(false) {
             (true, _) => None,
+            (false, None) => furthest(blocks, &changes, answers),
             (false, number) => number,
         },
     };
     changes.into_iter().nth(number?)
+}
+
+/// The change with which HAProxy's own check gets further than with the lines.
+fn furthest(blocks: &[Block], changes: &[Proved], answers: &[Answered<About>]) -> Option<usize> {
+    let own = blocks.iter().filter(|block| block.kind == Kind::Builtin);
+    let before = own
+        .filter_map(|block| block.tried.as_ref().map(reached))
+        .max()?;
+    let further = answers.iter().filter_map(|answered| match answered.about {
+        About::Change(number, _) => Some((number, reached(&answered.answer))),
+        _ => None,
+    });
+    let counts = |number: usize| {
+        changes
+            .get(number)
+            .is_some_and(|change| change.counts_progress)
+    };
+    let further = further.filter(|(number, reached)| *reached > before && counts(*number));
+    // The first of those that get furthest.
+    further
+        .rev()
+        .max_by_key(|(_, reached)| *reached)
+        .map(|(number, _)| number)
 }
 
 fn of_row(row: &Row) -> Result<(), String> {
@@ -323,16 +350,58 @@ pub(super) fn serves(facts: &Facts, visitor: Visited) -> bool {
     visitor.complete && (visitor.status < 400 || Some(visitor.status) == expected)
 }
 
-/// Chooses the way of HAProxy's own check and drops the lines of all other ways. Returns the way if it
-/// differs from sni-check's.
+/// HAProxy's own check gets a response, and an expectation refuses it.
+const RESPONSE: u8 = 5;
+
+/// How far HAProxy's own check came (HAProxy management guide, section 9.1, `check_status`).
+fn reached(answer: &Answer) -> u8 {
+    let Answer::Checked(checked) = answer else {
+        return 0;
+    };
+    let by_content = checked.why.contains("did not match");
+    match checked.status.as_str() {
+        _ if checked.up => u8::MAX,
+        "L7STS" => RESPONSE,
+        "L7RSP" if by_content => RESPONSE,
+        status if status.starts_with("L7") => 4,
+        // The handshake succeeded, and the certificate has another name.
+        _ if checked.why.contains("different from the expected") => 3,
+        status if status.starts_with("L6") => 2,
+        _ => 1,
+    }
+}
+
+/// What HAProxy's own check says about a response that only it gets, because the server doesn't speak
+/// to sni-check.
+fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<String> {
+    // sni-check judged a response itself.
+    facts
+        .failure()
+        .filter(|failure| !is_about_response(failure))?;
+    let own = blocks.iter().filter(|block| block.kind == Kind::Builtin);
+    let mut own = own.filter_map(|block| block.tried.as_ref());
+    own_check(own.find(|answer| reached(answer) == RESPONSE)?)?.err()
+}
+
+/// Chooses the way of HAProxy's own check, and drops the lines of all other ways. Returns the way, if it
+/// is not sni-check's.
 fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
-    let works = blocks.iter().any(|block| block.is_plain() && block.is_up());
-    let mut others = blocks.iter().filter(|block| block.way != Way::Https);
-    let way = others.find(|block| match asked {
-        true => !works && block.is_up(),
-        // sni-check has seen plain HTTP and HTTP/2 itself, so these need no proof by HAProxy.
-        false => matches!(block.way, Way::PlainHttp | Way::Http2),
-    });
+    let plain = blocks.iter().find(|block| block.is_plain());
+    let works = plain.is_some_and(Block::is_up);
+    let reached = plain.map_or(0, |block| block.tried.as_ref().map_or(0, reached));
+    let others = || blocks.iter().filter(|block| block.way != Way::Https);
+    let is_further = |block: &&Block| {
+        let own = block.tried.as_ref().map_or(0, self::reached);
+        own == RESPONSE && own > reached
+    };
+    let way = match asked {
+        true if works => None,
+        true => others()
+            .find(|block| block.is_up())
+            .or_else(|| others().find(is_further)),
+        // That the port speaks plain HTTP, or HTTP/2, was seen here too.
+        false => others().find(|block| matches!(block.way, Way::PlainHttp | Way::Http2)),
+    };
     let way = way.map(|block| block.way);
     match way {
         None => blocks.retain(|block| block.way == Way::Https),

@@ -1,6 +1,9 @@
 //! A change of haproxy.cfg that sets the options that helped, on the server line or in its backend.
 //! HAProxy tries the change, and diagnose prints it as a diff.
 
+use ureq::http::header;
+
+use crate::causes::facts::Way;
 use crate::doctor::survey::{CheckKind, Surveyed};
 use crate::haproxy::call::own_command;
 use crate::haproxy::config::backend_lines::{Rule, text_of};
@@ -10,6 +13,21 @@ use crate::options::Options;
 use crate::options::handed::{self, Carrier};
 use crate::options::table::Group;
 use crate::options::values::TlsVersion;
+use crate::plan::DEFAULTS;
+
+/// The first words of lines that a change replaces.
+type Head = &'static [&'static str];
+
+const TIMEOUT_CHECK: Head = &["timeout", "check"];
+const SEND: Head = &["http-check", "send"];
+const EXPECT: Head = &["http-check", "expect"];
+/// Tells the server that visitors use HTTPS.
+const FORWARDED_PROTO: Head = &["http-request", "set-header", "X-Forwarded-Proto"];
+
+fn has_head(rule: &Rule, head: Head) -> bool {
+    let words = rule.words.iter().map(String::as_str);
+    rule.words.len() > 1 && words.take(head.len()).eq(head.iter().copied())
+}
 
 /// A change of haproxy.cfg for one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,9 +37,8 @@ pub(super) struct Change {
     words: Vec<(&'static str, Option<String>)>,
     /// The new options in `external-check path` or `X-Check-Options`.
     options: Option<String>,
-    /// Lines of the backend: their first two words, and the lines that replace all lines with these
-    /// words.
-    rules: Vec<([&'static str; 2], Vec<Vec<String>>)>,
+    /// Lines of the backend: their first words, and all lines that replace the lines with them.
+    rules: Vec<(Head, Vec<Vec<String>>)>,
 }
 
 /// A line of a file, before and after the change.
@@ -63,6 +80,75 @@ impl Change {
             }
             CheckKind::Other => return None,
         }
+        let is_forwarded = |options: &Options| {
+            let mut headers = options.header.iter();
+            headers.any(|field| field.eq_ignore_ascii_case("X-Forwarded-Proto: https"))
+        };
+        // Visitors' requests need the field, too.
+        if surveyed.lines.is_http && is_forwarded(best) && !is_forwarded(asked) {
+            let words = FORWARDED_PROTO.iter().copied().chain(["https"]);
+            let line = words.map(str::to_owned).collect();
+            change.rules.push((FORWARDED_PROTO, vec![line]));
+        }
+        Some(change)
+    }
+
+    /// True if nothing changes.
+    pub fn is_empty(&self) -> bool {
+        *self == Change::default()
+    }
+
+    /// The change with which HAProxy's own check talks to the server in another way; `None` for other
+    /// checks, and where haproxy.cfg can't say so.
+    pub fn by_way(
+        surveyed: &Surveyed,
+        asked: &Options,
+        best: &Options,
+        way: Way,
+    ) -> Option<Change> {
+        if surveyed.kind != CheckKind::Own {
+            return None;
+        }
+        let mut change = match asked.changes(best).is_empty() {
+            true => Change::default(),
+            false => Change::new(surveyed, asked, best)?,
+        };
+        let set = |words: &[(&'static str, &str)]| -> Vec<(&'static str, Option<String>)> {
+            let words = words.iter();
+            words
+                .map(|(word, value)| (*word, Some((*value).to_owned())))
+                .collect()
+        };
+        match way {
+            Way::Https => {}
+            Way::PlainHttp => {
+                let words = surveyed.lines.words.iter();
+                let present = TLS_WORDS
+                    .into_iter()
+                    .filter(|word| words.clone().any(|(known, _)| known == word));
+                change.words.retain(|(word, _)| !TLS_WORDS.contains(word));
+                change.words.extend(present.map(|word| (word, None)));
+            }
+            Way::OldTls => change.words.extend(set(&[
+                ("ssl-min-ver", "TLSv1.0"),
+                ("ciphers", "ALL:@SECLEVEL=0"),
+            ])),
+            Way::Http2 => {
+                change
+                    .words
+                    .extend(set(&[("alpn", "h2"), ("check-alpn", "h2")]));
+                change.request(best, "HTTP/2");
+            }
+            Way::WithAgent => {
+                let mut best = best.clone();
+                let agent = DEFAULTS
+                    .iter()
+                    .filter(|(name, _)| *name != header::CONNECTION);
+                best.header
+                    .extend(agent.map(|(name, value)| format!("{name}: {value}")));
+                change.request(&best, "HTTP/1.1");
+            }
+        }
         Some(change)
     }
 
@@ -97,7 +183,7 @@ impl Change {
         let mut best = best.clone();
         best.header.insert(0, format!("Host: {host}"));
         let mut change = Change::default();
-        change.request(&best);
+        change.request(&best, "HTTP/1.1");
         Some(change)
     }
 
@@ -123,15 +209,15 @@ impl Change {
                 let time = best.timeout.as_ref()?.0.as_millis();
                 self.word("inter", Some(format!("{}ms", time + 500)));
                 let line = ["timeout", "check", &format!("{time}ms")].map(str::to_owned);
-                self.rules.push((["timeout", "check"], vec![line.into()]));
+                self.rules.push((TIMEOUT_CHECK, vec![line.into()]));
             }
-            "--header" | "--uri" | "--method" | "--body" => self.request(best),
+            "--header" | "--uri" | "--method" | "--body" => self.request(best, "HTTP/1.1"),
             "--expect" => {
                 let rules = best.expect.iter().map(|rule| {
                     let words = ["http-check".to_owned(), "expect".to_owned()];
                     [&words[..], &[format!("{rule}")]].concat()
                 });
-                self.rules.push((["http-check", "expect"], rules.collect()));
+                self.rules.push((EXPECT, rules.collect()));
             }
             _ => return None,
         }
@@ -144,18 +230,17 @@ impl Change {
         }
     }
 
-    /// Sets the request of HAProxy's own check, as one `http-check send`.
-    fn request(&mut self, best: &Options) {
-        const SEND: [&str; 2] = ["http-check", "send"];
-        if self.rules.iter().any(|(head, _)| *head == SEND) {
-            return;
-        }
+    /// The request of HAProxy's own check as one `http-check send`.
+    fn request(&mut self, best: &Options, version: &str) {
+        self.rules.retain(|(head, _)| *head != SEND);
         let method = best.method.as_deref().unwrap_or("GET");
         let uri = best.uri.as_deref().unwrap_or("/");
-        let mut words: Vec<String> = SEND.map(str::to_owned).into();
-        words.extend(["meth", method, "uri", uri, "ver", "HTTP/1.1"].map(str::to_owned));
+        let mut words: Vec<String> = SEND.iter().map(|word| (*word).to_owned()).collect();
+        words.extend(["meth", method, "uri", uri, "ver", version].map(str::to_owned));
         for header in &best.header {
-            if let Some((name, value)) = header.split_once(':') {
+            let field = header.split_once(':');
+            // An empty value leaves out a default field, which HAProxy's own check doesn't have.
+            if let Some((name, value)) = field.filter(|(_, value)| !value.trim().is_empty()) {
                 words.extend(["hdr", name, value.trim()].map(str::to_owned));
             }
         }
@@ -214,22 +299,18 @@ impl Change {
     fn hunks_of_rule(
         &self,
         surveyed: &Surveyed,
-        head: [&str; 2],
+        head: Head,
         lines: &[Vec<String>],
         hunks: &mut Vec<Hunk>,
     ) {
         let old = surveyed.lines.rules.iter();
-        let mut old = old.filter(|rule| rule.words.len() > 1 && rule.words[..2] == head);
-        // A new rule of the check comes after the line that chooses the check.
-        let mut options = surveyed.lines.rules.iter();
-        let option = options.find(|rule| rule.words.first().is_some_and(|word| word == "option"));
-        let option = option.and_then(|rule| rule.place.as_ref());
-        let option = option.filter(|place| surveyed.lines.is_own(place));
+        let mut old = old.filter(|rule| has_head(rule, head));
+        let after = after(surveyed, head);
         for line in lines {
             match old.next() {
                 Some(rule) => replaced(surveyed, rule, &written(line), hunks),
                 None => hunks.push(Hunk {
-                    place: option.unwrap_or(&surveyed.lines.backend).clone(),
+                    place: after.clone(),
                     old: None,
                     new: Some(format!("    {}", written(line))),
                 }),
@@ -277,9 +358,16 @@ impl Change {
         if !surveyed.lines.is_http {
             text += "    mode tcp\n";
         }
-        for rule in &surveyed.lines.rules {
-            let head = |head: &[&str; 2]| rule.words.len() > 1 && rule.words[..2] == *head;
-            if self.rules.iter().any(|(changed, _)| head(changed)) {
+        // The order of http-check lines matters.
+        let old = &surveyed.lines.rules;
+        let (mut changed, new): (Vec<_>, Vec<_>) =
+            (self.rules.iter()).partition(|(head, _)| old.iter().any(|rule| has_head(rule, head)));
+        let (last, mut first): (Vec<_>, Vec<_>) =
+            new.into_iter().partition(|(head, _)| *head == EXPECT);
+        for rule in old {
+            if self.rules.iter().any(|(head, _)| has_head(rule, head)) {
+                let here = changed.iter().position(|(head, _)| has_head(rule, head));
+                text += &here.map_or(String::new(), |at| lines_of(&changed.remove(at).1));
                 continue;
             }
             let words = match rule.words.get(1).map(String::as_str) {
@@ -299,10 +387,15 @@ impl Change {
                 _ => rule.words.clone(),
             };
             text += &format!("    {}\n", written(&words));
+            if is_option(&rule.words) {
+                text += &first
+                    .drain(..)
+                    .map(|(_, lines)| lines_of(lines))
+                    .collect::<String>();
+            }
         }
-        for line in self.rules.iter().flat_map(|(_, lines)| lines) {
-            text += &format!("    {}\n", written(line));
-        }
+        let rest = first.into_iter().chain(last);
+        text += &rest.map(|(_, lines)| lines_of(lines)).collect::<String>();
         let mut words = surveyed.lines.words.clone();
         for (word, value) in &self.words {
             words.retain(|(known, _)| known != word);
@@ -323,7 +416,53 @@ impl Change {
     }
 }
 
-/// The options with which diagnose connects to the server. HAProxy has the server line for that.
+/// The words of a server line that are about TLS.
+const TLS_WORDS: [&str; 14] = [
+    "ssl",
+    "check-ssl",
+    "verify",
+    "verifyhost",
+    "ca-file",
+    "crl-file",
+    "crt",
+    "sni",
+    "check-sni",
+    "alpn",
+    "check-alpn",
+    "ciphers",
+    "ssl-min-ver",
+    "ssl-max-ver",
+];
+
+fn is_option(words: &[String]) -> bool {
+    words.first().is_some_and(|word| word == "option")
+}
+
+/// The line after which a new line stands: an expectation after the check's other lines, every other
+/// line after the line that chooses the check.
+fn after<'a>(surveyed: &'a Surveyed, head: Head) -> &'a Place {
+    let is_own = |rule: &&Rule| {
+        let place = rule.place.as_ref();
+        place.is_some_and(|place| surveyed.lines.is_own(place))
+    };
+    let own = || surveyed.lines.rules.iter().filter(is_own);
+    let checks = own().filter(|rule| rule.words.first().is_some_and(|word| word == "http-check"));
+    let rule = match head == EXPECT {
+        true => checks.last(),
+        false => None,
+    };
+    let rule = rule.or_else(|| own().find(|rule| is_option(&rule.words)));
+    let place = rule.and_then(|rule| rule.place.as_ref());
+    place.unwrap_or(&surveyed.lines.backend)
+}
+
+/// Lines of a backend as text.
+fn lines_of(lines: &[Vec<String>]) -> String {
+    let lines = lines.iter().map(|line| format!("    {}\n", written(line)));
+    lines.collect()
+}
+
+/// The options with which diagnose dials the server, which HAProxy does itself.
 const ADDRESS: [&str; 2] = ["--connect", "--port"];
 
 /// Returns true if this line contains the options of sni-check.
@@ -403,7 +542,7 @@ fn edited(line: &str, word: &str, value: Option<&str>) -> String {
     // The first words are `server`, the name and the address.
     let at = parts.iter().position(|part| *part == word);
     let new = value.map(word_of);
-    let has_value = !matches!(word, "send-proxy" | "send-proxy-v2");
+    let has_value = !matches!(word, "ssl" | "check-ssl" | "send-proxy" | "send-proxy-v2");
     match (at, &new) {
         (Some(at), Some(new)) if has_value && at + 1 < parts.len() => parts[at + 1] = new,
         (Some(_), Some(_)) | (None, None) => {}

@@ -27,8 +27,9 @@ pub(super) struct Report<'a> {
     pub steps: Vec<Step>,
 }
 
-/// Causes that are problems although the check is UP.
-const MATTERS: [&str; 3] = [
+/// What is wrong although the check is UP.
+const MATTERS: [&str; 4] = [
+    "traffic-needs-sni",
     "servers-differ",
     "response-cut-for-visitors",
     "visitors-get-error",
@@ -65,8 +66,18 @@ impl<'a> Report<'a> {
         report
     }
 
-    /// Returns the findings that explain why the check is DOWN, why it is UP only sometimes, or why it
-    /// is UP while visitors aren't served.
+    /// The report about a server of haproxy.cfg. Its lines say already what the check sends as SNI.
+    pub fn of_server(search: &'a Search, opinion: &'a Opinion) -> Report<'a> {
+        let mut report = Report::new(search, opinion);
+        let about_lines = ["check-without-sni", "check-of-another-site"];
+        report
+            .findings
+            .retain(|finding| !about_lines.contains(&finding.cause.id));
+        report
+    }
+
+    /// The findings that are about why the check is DOWN, is UP only now and then, or is UP while
+    /// visitors aren't served.
     fn reasons(&self) -> impl Iterator<Item = &Finding> {
         let down = self.search.asked.failure().is_some();
         let proved = self.search.proved.len();
@@ -147,10 +158,10 @@ impl<'a> Report<'a> {
     pub fn blocks(&self) -> Vec<&Block> {
         // If some lines work, lines that don't work are useless.
         let any_up = self.opinion.blocks.iter().any(Block::is_up);
-        // Without a change, sni-check fails with the lines as it does in the call.
-        let unchanged = self.search.changed.is_none() && self.search.asked.failure().is_some();
+        // sni-check fails with the lines as it does with the best options.
+        let still_fails = self.search.best().failure().is_some();
         let offered = |block: &&Block| {
-            let fails = unchanged && block.tried.is_none() && block.kind != Kind::Builtin;
+            let fails = still_fails && block.tried.is_none() && block.kind != Kind::Builtin;
             let useless = any_up || fails || block.is_refused() || self.lacks_a_value();
             !block.fails_visitors() && (block.is_up() || !useless)
         };
@@ -171,6 +182,15 @@ fn why(facts: &Facts) -> String {
 /// of the certificates.
 fn causes(facts: &Facts) -> Vec<Finding> {
     let mut found = best_supported(weigh(facts, facts.code()));
+    // A server that only HAProxy's own check reaches, and whose response it refuses.
+    let refused = weigh(facts, facts.code()).into_iter();
+    let refused = refused.filter(|finding| finding.cause.id == "own-check-refuses-response");
+    if found
+        .iter()
+        .all(|finding| finding.cause.id != "own-check-refuses-response")
+    {
+        found.extend(refused.filter(|finding| finding.weight == Weight::Proved));
+    }
     let only = |id: &str| found.iter().any(|finding| finding.cause.id == id);
     if !only("servers-differ") && !only("limit-of-sni-check") {
         found.extend(further_faults(facts, facts.code()));

@@ -19,8 +19,9 @@ use rustix::stdio::stderr;
 pub use self::call::ServersCall;
 pub(crate) use self::call::of_words;
 use self::state::{Diagnosis, State, Statistics, Subject, TriedChange};
-use super::ask::{Block, Kind, Opinion, serves, visit};
+use super::ask::{Block, Kind, serves, visit};
 use super::change::Change;
+use super::investigate;
 use super::progress::{self, Phase, Progress};
 use super::trials::Search;
 use crate::causes::facts::Way;
@@ -118,7 +119,8 @@ fn diagnose(
         thread::scope(|scope| {
             for subject in some {
                 let one = move || {
-                    subject.diagnosis = diagnosis(subject.surveyed, verbose, haproxy, progress)
+                    subject.diagnosis = diagnosis(subject.surveyed, verbose, haproxy, progress);
+                    subject.ask_haproxy();
                 };
                 // If no thread can be created, the report says that the server wasn't diagnosed.
                 _ = thread::Builder::new().spawn_scoped(scope, one);
@@ -138,11 +140,8 @@ fn diagnosis(
     let mut options = (**surveyed.call.as_ref()?).clone();
     options.verbose = verbose;
     let plan = Plan::new(&options, None, None, Output::default());
-    let plan = plan.map_err(|error| format!("sni-check can't run this check: {error:#}"))?;
-    let mut search = Search::run(plan, options, progress);
-    progress.enter(Phase::Haproxy);
-    let opinion = Opinion::ask(&search, haproxy);
-    search.add_haproxy(opinion.facts.clone());
+    let plan = plan.map_err(|error| format!("sni-check can't make this check: {error:#}"))?;
+    let (search, opinion) = investigate(plan, options, haproxy, progress);
     Ok(Diagnosis {
         search,
         opinion,
@@ -159,20 +158,10 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
         let Ok(Diagnosis { search, .. }) = &subject.diagnosis else {
             continue;
         };
-        let (asked, best) = (&search.asked, search.best());
-        let change = Change::new(subject.surveyed, &asked.options, &best.options);
-        // HAProxy reports DOWN, but sni-check finds nothing wrong.
-        let is_odd = asked.failure().is_none() && subject.state == State::Down;
-        let with_host = is_odd
-            .then(|| Change::with_host(subject.surveyed, &best.options, asked.host()))
-            .flatten();
-        let change = change.or(with_host);
-        let with_traffic = change
-            .as_ref()
-            .and_then(|change| change.with_traffic(subject.surveyed, &best.options));
-        for change in change.into_iter().chain(with_traffic) {
+        let best = search.best();
+        for change in changes(subject, search) {
             if let Some(lines) = change.lines(subject.surveyed, &best.options)
-                && asked.is_repeatable()
+                && search.asked.is_repeatable()
             {
                 patience = patience.max(best.plan.timeout);
                 questions.push(Question {
@@ -195,15 +184,48 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
         let answered = answers.iter().find(|answered| answered.about == about);
         if let Ok(diagnosis) = &mut subject.diagnosis {
             let tried = tried(subject.surveyed, &diagnosis.search, &change, answered);
+            if change.is_empty() {
+                // The lines as they are. If visitors are served, nothing has to change.
+                if let Some(visitor) = tried.block.visitor.filter(|_| tried.block.fails_visitors())
+                {
+                    diagnosis.search.serves_no_visitor(visitor.status);
+                }
+                continue;
+            }
+            let is_needed = diagnosis.search.changed.is_some()
+                || diagnosis.search.asked.failure().is_some()
+                || subject.state == State::Down
+                || diagnosis.search.has_failed_visitor();
             let is_better = |before: &TriedChange| !before.block.is_up() && tried.block.is_up();
-            if diagnosis.change.as_ref().is_none_or(is_better) {
+            if is_needed && diagnosis.change.as_ref().is_none_or(is_better) {
                 diagnosis.change = Some(tried);
             }
         }
     }
 }
 
-/// The time to start the process of an external check. HAProxy's checks run in parallel.
+/// The changes that may help, the smallest first. The empty change stands for the lines as they are.
+fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
+    let (surveyed, asked, best) = (subject.surveyed, &search.asked, search.best());
+    let way = best.haproxy.as_ref().and_then(|told| told.way);
+    let mut change = match way {
+        Some(way) => Change::by_way(surveyed, &asked.options, &best.options, way),
+        None => Change::new(surveyed, &asked.options, &best.options),
+    };
+    if asked.failure().is_none() && way.is_none() && search.changed.is_none() {
+        change = match subject.state {
+            // HAProxy says DOWN, and sni-check finds nothing wrong.
+            State::Down => Change::with_host(surveyed, &best.options, asked.host()).or(change),
+            _ => Some(Change::default()),
+        };
+    }
+    let with_traffic = change
+        .as_ref()
+        .and_then(|change| change.with_traffic(surveyed, &best.options));
+    change.into_iter().chain(with_traffic).collect()
+}
+
+/// Checks in HAProxy run in parallel, but a child has to start for an external check.
 const MARGIN: Duration = Duration::from_millis(700);
 
 /// Returns the request of this server's visitors. If the check asks for no page, it is the start page.

@@ -41,7 +41,20 @@ impl Search {
         }
     }
 
-    /// Applies a change that HAProxy's own check has proved. Returns false if there are too many already.
+    /// Adds that visitors get an error with haproxy.cfg as it is, while the check is UP.
+    pub fn serves_no_visitor(&mut self, status: u16) {
+        if let Some(told) = &mut self.asked.haproxy {
+            told.traffic = Some(status);
+        }
+    }
+
+    /// True if visitors get an error with haproxy.cfg as it is.
+    pub fn has_failed_visitor(&self) -> bool {
+        let told = self.asked.haproxy.as_ref();
+        told.is_some_and(|told| told.traffic.is_some())
+    }
+
+    /// Makes a change that HAProxy's own check has proved, if there may be another one.
     pub fn adopt(&mut self, proved: Proved, progress: &Progress) -> bool {
         if self.proved.len() >= CHANGES {
             return false;
@@ -51,6 +64,7 @@ impl Search {
             values,
             plan,
             options,
+            ..
         } = proved;
         let finding = Finding::new(cause, Weight::Proved, self.best(), &values);
         self.proved.push(finding);
@@ -84,9 +98,11 @@ impl Search {
     }
 }
 
-/// A change of the options with which HAProxy's own check is UP.
+/// A change of the options with which HAProxy's own check is UP, or gets further.
 pub(super) struct Proved {
     pub cause: &'static Cause,
+    /// True if it is enough that the check gets further.
+    pub counts_progress: bool,
     pub values: Vec<(&'static str, String)>,
     pub plan: Plan,
     pub options: Options,
@@ -101,6 +117,7 @@ pub(super) fn for_haproxy(facts: &Facts) -> Vec<Proved> {
     let repeatable = tried.filter(|tried| is_repeatable(&tried.plan));
     let proved = repeatable.map(|tried| Proved {
         cause: tried.cause,
+        counts_progress: tried.trial.counts_progress,
         values: tried.trial.values,
         plan: tried.plan,
         options: tried.options,
@@ -247,6 +264,10 @@ const CLIENT_CERTIFICATE: u8 = 5;
 const RESPONSE: u8 = 6;
 /// The step in which the expectations judge the response.
 const EXPECTATIONS: u8 = 7;
+/// The same for a server that accepts the request and doesn't have the page.
+const PAGE: u8 = 8;
+/// The same for a page that the server has.
+const CONTENT: u8 = 9;
 
 /// How far a check came. The server's certificate is judged within the handshake.
 fn layer(failure: &Failure) -> u8 {
@@ -259,13 +280,25 @@ fn layer(failure: &Failure) -> u8 {
             Failure::ClientCertificate { .. } => CLIENT_CERTIFICATE,
             _ => 4,
         },
-        Layer::Http => match failure {
-            Failure::Status { .. }
+        Layer::Http if is_about_response(failure) => match failure {
+            Failure::Status {
+                status: 404 | 410, ..
+            } => PAGE,
+            Failure::Status { status: 400.., .. } => EXPECTATIONS,
+            _ => CONTENT,
+        },
+        Layer::Http => RESPONSE,
+    }
+}
+
+/// True if an expectation judged a response.
+pub(super) fn is_about_response(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Status { .. }
             | Failure::Header { .. }
             | Failure::Body { .. }
             | Failure::NoBody { .. }
-            | Failure::Undecided { .. } => EXPECTATIONS,
-            _ => RESPONSE,
-        },
-    }
+            | Failure::Undecided { .. }
+    )
 }

@@ -129,6 +129,16 @@ fn of_request(options: &mut Options, backend: &Backend) {
             }
         }
     }
+    // HAProxy's own check has no default fields.
+    for name in ["User-Agent", "Accept"] {
+        let is_given = |field: &String| {
+            let given = field.split(':').next().unwrap_or_default();
+            given.eq_ignore_ascii_case(name)
+        };
+        if !options.header.iter().any(is_given) {
+            options.header.push(format!("{name}:"));
+        }
+    }
     options.expect = expectations(backend).into_iter().flatten().collect();
 }
 

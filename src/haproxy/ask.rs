@@ -167,7 +167,7 @@ impl Config {
             "global\n    stats socket fd@1 level user\n    external-check\n    \
              insecure-fork-wanted\n    max-spread-checks 1\n\
              defaults\n    mode http\n    timeout connect {time}\n    timeout client {time}\n    \
-             timeout server {time}\n    timeout check {time}\n    \
+             timeout server {time}\n    timeout check {time}\n    retries 0\n    \
              default-server inter {time} rise 1 fall 1\n{}",
             visits.frontend(patience * 3 + MARGIN * 5)
         );

@@ -127,7 +127,10 @@ pub fn words(carrier: Carrier, text: &OsStr) -> Result<Vec<String>> {
 fn parts(carrier: Carrier, text: &OsStr) -> Result<(Option<Error>, Vec<String>)> {
     let bytes = text.as_encoded_bytes().trim_ascii_start();
     let unicode = text.to_str();
-    let is_option = begins_with_dash(unicode.unwrap_or_default()) || bytes.starts_with(b"-");
+    // No folder of an ordinary search path begins with a quote.
+    let first = unicode.unwrap_or_default().trim_start();
+    let is_option = begins_with_dash(first.trim_start_matches(['\'', '"']));
+    let is_option = is_option || bytes.starts_with(b"-");
     let what = match carrier {
         _ if is_option || bytes.is_empty() => None,
         // An ordinary search path has no ` --`. A text with options after another word has it.
@@ -191,6 +194,12 @@ mod tests {
         for path in ["", "/usr/bin:/bin", "."] {
             assert!(words_in_path(OsStr::new(path)).expect(path).is_empty());
         }
+    }
+
+    #[test]
+    fn the_first_option_may_be_quoted() {
+        let words = words_in_path(OsStr::new("'--sni' 'a.example'")).expect("words");
+        assert_eq!(words, ["--sni", "a.example"]);
     }
 
     #[test]

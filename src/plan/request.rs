@@ -199,6 +199,15 @@ pub const DEFAULTS: [(HeaderName, &str); 3] = [
 /// Hop-by-hop fields. HAProxy drops the parts of them that it doesn't pass on.
 const HOP_BY_HOP: [HeaderName; 2] = [header::CONNECTION, header::TE];
 
+/// Fields that aren't sent if their value is empty. So `--header 'User-Agent:'` leaves out the default
+/// field, as curl does.
+const LEFT_OUT: [HeaderName; 4] = [
+    header::CONNECTION,
+    header::TE,
+    header::USER_AGENT,
+    header::ACCEPT,
+];
+
 /// Returns a field as HAProxy's check sends it: without `keep-alive`, and TE with `trailers` only.
 fn hop_by_hop((name, value): Field) -> Field {
     let is_kept = |word: &&[u8]| match &name {
@@ -254,7 +263,7 @@ fn with_defaults(
             HeaderValue::from_static(WEBSOCKET_KEY),
         ));
     }
-    headers.retain(|(name, value)| !(value.is_empty() && HOP_BY_HOP.contains(name)));
+    headers.retain(|(name, value)| !(value.is_empty() && LEFT_OUT.contains(name)));
     // HAProxy sends `Content-Length: 0` for all methods except these. ureq would send a chunked
     // body for some methods.
     let no_length = [Method::GET, Method::HEAD, Method::OPTIONS, Method::DELETE];

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
 
-use ureq::config::Config;
+use ureq::config::{AutoHeaderValue, Config};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
@@ -63,9 +63,11 @@ fn longest_line(request: &Request) -> usize {
 }
 
 /// Returns ureq's configuration. It has no time-outs, because our own deadline covers all phases.
-/// It ignores proxies in the environment.
+/// It ignores proxies in the environment, and adds no field to the request.
 fn config() -> Config {
     Config::builder()
+        .user_agent(AutoHeaderValue::None)
+        .accept(AutoHeaderValue::None)
         .allow_non_standard_methods(true)
         .proxy(None)
         .max_idle_connections(0)

@@ -41,7 +41,7 @@ pub(super) fn of(
 fn server(subject: &Subject<'_>) -> Value {
     let surveyed = subject.surveyed;
     let mut object = match &subject.diagnosis {
-        Ok(diagnosis) => Report::new(&diagnosis.search, &diagnosis.opinion).value(),
+        Ok(diagnosis) => Report::of_server(&diagnosis.search, &diagnosis.opinion).value(),
         Err(_) => json!({}),
     };
     let shown = subject.shown;
@@ -70,7 +70,7 @@ fn server(subject: &Subject<'_>) -> Value {
         if subject.state == State::Unknown
             && let Ok(diagnosis) = &subject.diagnosis
         {
-            let report = Report::new(&diagnosis.search, &diagnosis.opinion);
+            let report = Report::of_server(&diagnosis.search, &diagnosis.opinion);
             object.insert("state".to_owned(), json!(report.state()));
         }
         if object.get("code").is_none() || subject.state == State::Down {

@@ -111,7 +111,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
             };
         }
     };
-    let report = Report::new(&diagnosis.search, &diagnosis.opinion);
+    let report = Report::of_server(&diagnosis.search, &diagnosis.opinion);
     let code = subject.code();
     let word = diagnosis.search.asked.plan.haproxy_word(code);
     let state = match subject.state {

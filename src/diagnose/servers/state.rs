@@ -121,8 +121,22 @@ fn reason(error: &io::Error) -> String {
 }
 
 impl Subject<'_> {
-    /// Returns the code of sni-check's check of the server. If only HAProxy has checked the server, it
-    /// is the code closest to HAProxy's words.
+    /// Takes the state from HAProxy's own check, where that is the server's check and no statistics
+    /// show its state.
+    pub fn ask_haproxy(&mut self) {
+        if let Ok(diagnosis) = &self.diagnosis
+            && self.state == State::Unknown
+            && self.surveyed.kind == CheckKind::Own
+        {
+            self.state = match diagnosis.search.asked.own_check_is_up() {
+                Some(true) => State::Up,
+                Some(false) => State::Down,
+                None => State::Unknown,
+            };
+        }
+    }
+
+    /// The code of the server's check, and where only HAProxy knows it, the code nearest to its words.
     pub fn code(&self) -> Code {
         let own = match (&self.diagnosis, self.surveyed.call.is_err()) {
             (Ok(diagnosis), _) => diagnosis.search.asked.code(),

@@ -35,6 +35,10 @@ pub struct Config {
     pub agent: bool,
     /// The Host header that visitors' requests get.
     pub sets_host: Option<String>,
+    /// The name that only the check sends, if it isn't `sni`. An empty text is no name.
+    pub check_sni: Option<&'static str>,
+    /// The server line has `sni` for visitors.
+    pub traffic_sni: bool,
     /// Larger buffers for long heads. This setting applies to the whole process.
     pub large_buffers: bool,
 }
@@ -103,6 +107,8 @@ impl Config {
             forwarded: false,
             agent: false,
             sets_host: None,
+            check_sni: None,
+            traffic_sni: true,
             large_buffers: false,
         }
     }
@@ -143,6 +149,28 @@ impl Config {
         words
     }
 
+    /// Returns the lines of a backend with sni-check as external check, without the `backend` line.
+    pub fn external_lines(&self, program: &str) -> String {
+        let mut words = self.call();
+        words.pop();
+        words.retain(|word| !word.starts_with("--connect=") && !word.starts_with("--sni="));
+        match self.check_sni.or(self.sni.as_deref()) {
+            Some(name) => words.push(format!("--sni={name}")),
+            None => words.push(format!("--verify-host={}", self.target)),
+        }
+        let path = words.iter().map(|word| match word.contains(' ') {
+            true => format!("'{word}'"),
+            false => word.clone(),
+        });
+        let path: Vec<String> = path.collect();
+        let mut text = format!(
+            "    option external-check\n    external-check command {program}\n    external-check path \"{}\"\n",
+            path.join(" ")
+        );
+        text += &self.server_line(false);
+        text
+    }
+
     /// Returns the lines of a backend with HAProxy's own check, without the `backend` line.
     pub fn lines(&self) -> String {
         let host = self.host.as_ref().or(self.sni.as_ref());
@@ -170,9 +198,14 @@ impl Config {
         if let Some(host) = &self.sets_host {
             _ = writeln!(text, "    http-request set-header Host {host}");
         }
-        _ = write!(text, "    server s1 127.0.0.1:{} check", self.port);
+        text + &self.server_line(true)
+    }
+
+    /// Returns the server line. HAProxy's own check needs its own SNI.
+    fn server_line(&self, own_check: bool) -> String {
+        let mut text = format!("    server s1 127.0.0.1:{} check", self.port);
         if self.tls != Tls::Plain {
-            text += &self.tls_words();
+            text += &self.tls_words(own_check);
         }
         for (word, value) in [("", self.proxy), ("source ", self.source)] {
             if let Some(value) = value {
@@ -182,7 +215,7 @@ impl Config {
         text + "\n"
     }
 
-    fn tls_words(&self) -> String {
+    fn tls_words(&self, own_check: bool) -> String {
         let mut text = " ssl".to_owned();
         text += &match &self.trust {
             Trust::File(file) => format!(" verify required ca-file {file}"),
@@ -190,7 +223,15 @@ impl Config {
             Trust::Anything => " verify none".to_owned(),
         };
         match &self.sni {
-            Some(name) => _ = write!(text, " sni str({name}) check-sni {name}"),
+            Some(name) => {
+                if self.traffic_sni {
+                    _ = write!(text, " sni str({name})");
+                }
+                let name = self.check_sni.unwrap_or(name);
+                if own_check && !name.is_empty() {
+                    _ = write!(text, " check-sni {name}");
+                }
+            }
             None if self.trust != Trust::Anything => {
                 let name = self.verify_host.as_ref().unwrap_or(&self.target);
                 _ = write!(text, " verifyhost {name}");
@@ -214,6 +255,15 @@ impl Config {
             }
         }
         text
+    }
+
+    /// Returns this configuration with the only name that haproxy.cfg has.
+    pub fn in_file(&self) -> Config {
+        let target = self.sni.as_ref().unwrap_or(&self.target).clone();
+        Config {
+            target,
+            ..self.clone()
+        }
     }
 
     /// Returns every name in the configuration.
@@ -309,6 +359,7 @@ impl Config {
             self.verify_host != that.verify_host,
             self.host != that.host,
             self.sets_host != that.sets_host,
+            (self.check_sni, self.traffic_sni) != (that.check_sni, that.traffic_sni),
             self.uri != that.uri,
             self.method != that.method,
             self.expect != that.expect,
@@ -383,6 +434,7 @@ impl Config {
             add(&|one| one.host = Some(name.clone()));
             add(&|one| one.sets_host = Some(name.clone()));
         }
+        add(&|one| (one.check_sni, one.traffic_sni) = (None, true));
         add(&|one| one.host = None);
         add(&|one| one.verify_host = None);
         add(&|one| one.uri = "/".to_owned());

@@ -1,6 +1,7 @@
 //! What operators get wrong.
 
 use super::config::{Config, Trust};
+use super::score::Form;
 use crate::support::dead_port;
 use crate::support::kinds::{OTHER, Props, Staged};
 
@@ -10,6 +11,17 @@ pub struct Mistake {
     /// Two mistakes about the same thing aren't combined.
     pub about: &'static str,
     pub make: fn(&mut Config, &Props, &Staged),
+}
+
+impl Mistake {
+    /// True if this form of the configuration can have the mistake.
+    pub fn fits(&self, form: Form) -> bool {
+        match self.name {
+            "no-check-sni" => form == Form::Own,
+            "no-traffic-sni" | "check-sni-typo" | "check-sni-other-site" => form != Form::Call,
+            _ => true,
+        }
+    }
 }
 
 const fn mistake(
@@ -26,6 +38,18 @@ const UNKNOWN: &str = "shop.example.test";
 
 pub const MISTAKES: &[Mistake] = &[
     mistake("no-sni", "sni", |config, _, _| config.sni = None),
+    mistake("no-check-sni", "sni", |config, _, _| {
+        config.check_sni = Some("");
+    }),
+    mistake("check-sni-typo", "sni", |config, _, _| {
+        config.check_sni = Some(TYPO);
+    }),
+    mistake("check-sni-other-site", "sni", |config, _, _| {
+        config.check_sni = Some(OTHER);
+    }),
+    mistake("no-traffic-sni", "sni", |config, _, _| {
+        config.traffic_sni = false;
+    }),
     mistake("sni-typo", "sni", |config, _, _| {
         config.sni = Some(TYPO.to_owned());
     }),

@@ -190,6 +190,11 @@ impl<'a> Oracle<'a> {
         self.outcomes(&folder, &text, &names)
     }
 
+    /// Returns a whole haproxy.cfg with these lines in its backend `be`.
+    pub fn file(&self, folder: &Folder, lines: &str) -> String {
+        self.front(folder, false) + "    default_backend be\nbackend be\n" + lines
+    }
+
     /// Returns haproxy.cfg up to the rules of its frontend.
     fn front(&self, folder: &Folder, large_buffers: bool) -> String {
         let time = self.staged.timeout.as_millis();
@@ -199,7 +204,7 @@ impl<'a> Oracle<'a> {
             ""
         };
         format!(
-            "global\n    max-spread-checks 1\n{buffers}defaults\n    mode http\n    timeout connect {time}ms\n    \
+            "global\n    external-check\n    insecure-fork-wanted\n    max-spread-checks 1\n{buffers}defaults\n    mode http\n    timeout connect {time}ms\n    \
              timeout client 10s\n    timeout server {time}ms\n    retries 0\n    \
              default-server inter 60s rise 1 fall 1\n\
              frontend visitors\n    bind unix@{}\n",

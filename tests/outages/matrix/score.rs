@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use super::config::{Config, Price, Trust, Value};
 use super::oracle::{Judgement, Oracle, Outcome};
 use crate::support::check::BINARY;
+use crate::support::folder::Folder;
 use crate::support::haproxy::chosen;
 
 /// An error in a report.
@@ -29,9 +30,22 @@ pub struct Score {
     pub said: String,
 }
 
+/// What diagnose is called with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The options of a check.
+    Call,
+    /// A haproxy.cfg with HAProxy's own check.
+    Own,
+    /// A haproxy.cfg with sni-check as external check.
+    External,
+}
+
 /// The report of `diagnose --json`.
 struct Said {
     json: Json,
+    /// The haproxy.cfg of the call, if it names one.
+    file: String,
     code: Option<i32>,
     stderr: String,
     took: Duration,
@@ -46,11 +60,12 @@ struct Block {
 
 /// Diagnoses a configuration. If diagnose asks for a value, corrects that value and diagnoses
 /// again.
-pub fn score(oracle: &Oracle<'_>, config: &Config) -> Score {
+pub fn score(oracle: &Oracle<'_>, config: &Config, form: Form) -> Score {
     let judgement = oracle.judge(config);
-    let said = diagnose(config);
+    let said = diagnose(oracle, config, form);
     let mut report = Report {
         oracle,
+        form,
         config,
         judgement: &judgement,
         said: &said,
@@ -79,18 +94,34 @@ fn program() -> OsString {
     std::env::var_os("SNI_CHECK").unwrap_or_else(|| BINARY.into())
 }
 
-fn diagnose(config: &Config) -> Said {
-    let haproxy = chosen().program;
-    let start = Instant::now();
-    let output = Command::new(program())
+fn diagnose(oracle: &Oracle<'_>, config: &Config, form: Form) -> Said {
+    let mut command = Command::new(program());
+    command
         .args(["diagnose", "--json", "--haproxy"])
-        .arg(haproxy)
-        .args(config.call())
-        .env_clear()
-        .output()
-        .expect("the program runs");
+        .arg(chosen().program)
+        .env_clear();
+    let folder = Folder::new();
+    let text = match form {
+        Form::Call => String::new(),
+        Form::Own => oracle.file(&folder, &config.lines()),
+        Form::External => oracle.file(&folder, &config.external_lines(BINARY)),
+    };
+    match form {
+        Form::Call => command.args(config.call()),
+        Form::Own | Form::External => {
+            let file = folder.file("haproxy.cfg", &text);
+            command.args(["-f", &file, "be/s1"])
+        }
+    };
+    let start = Instant::now();
+    let output = command.output().expect("the program runs");
+    let mut json: Json = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    if form != Form::Call {
+        json = json["servers"][0].take();
+    }
     Said {
-        json: serde_json::from_slice(&output.stdout).unwrap_or_default(),
+        json,
+        file: text,
         code: output.status.code(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         took: start.elapsed(),
@@ -125,6 +156,20 @@ impl Said {
     }
 
     fn blocks(&self) -> Vec<Block> {
+        if !self.file.is_empty() {
+            if self.json["diff"].is_array() {
+                return vec![self.changed()];
+            }
+            // The text has the lines of one kind of check, and only those that work.
+            let mut blocks = self.cure_blocks();
+            blocks.retain(|block| self.json["state"] == "DOWN" && block.is_promised());
+            blocks.truncate(1);
+            return blocks;
+        }
+        self.cure_blocks()
+    }
+
+    fn cure_blocks(&self) -> Vec<Block> {
         let cure = &self.json["cure"];
         let block = |name: &'static str, tried: &str| {
             Some(Block {
@@ -138,6 +183,33 @@ impl Said {
             block("external", "external_tried"),
         ];
         both.into_iter().flatten().collect()
+    }
+
+    /// Returns the backend with the changed lines.
+    fn changed(&self) -> Block {
+        let mut lines: Vec<String> = self.file.lines().map(str::to_owned).collect();
+        let hunks = self.json["diff"].as_array().cloned().unwrap_or_default();
+        // From the end, so that the numbers of earlier lines stay right.
+        for hunk in hunks.iter().rev() {
+            let at = hunk["line"].as_u64().expect("a line") as usize;
+            let new = hunk["new"].as_str().map(str::to_owned);
+            if hunk["old"].is_null() {
+                lines.insert(at, new.expect("a line"));
+            } else {
+                assert_eq!(hunk["old"], lines[at - 1].as_str(), "{hunk}");
+                lines.splice(at - 1..at, new);
+            }
+        }
+        let backend = lines.iter().position(|line| line == "backend be");
+        let backend = &lines[backend.expect("the backend")..];
+        Block {
+            name: "diff",
+            lines: backend.join("\n") + "\n",
+            tried: self.json["diff_tried"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        }
     }
 
     fn summary(&self) -> String {
@@ -162,7 +234,7 @@ impl Block {
     /// True if the report promises that these lines work.
     fn is_promised(&self) -> bool {
         let served = match self.tried.split_once("visitors get ") {
-            Some((_, status)) => status.starts_with(['2', '3']),
+            Some((_, status)) => status.starts_with(['2', '3']) || status.starts_with("401"),
             None => true,
         };
         self.tried.contains("UP") && !self.tried.contains("DOWN") && served
@@ -191,7 +263,7 @@ impl Block {
         let mut statuses = rules.flat_map(|line| line.split([' ', ',', '\'']));
         let failing = |word: &str| {
             let number: Option<u16> = word.parse().ok();
-            number.is_some_and(|status| status >= 400 && status != 401)
+            number.is_some_and(|status| (400..600).contains(&status) && status != 401)
         };
         statuses.any(failing).then_some("the status of a good page")
     }
@@ -199,6 +271,7 @@ impl Block {
 
 struct Report<'a> {
     oracle: &'a Oracle<'a>,
+    form: Form,
     config: &'a Config,
     judgement: &'a Judgement,
     said: &'a Said,
@@ -216,7 +289,9 @@ impl Report<'_> {
             let said = self.said;
             return self.wrong("no report", format!("{:?} {}", said.code, said.stderr));
         }
-        self.code_is_the_checks();
+        if self.form == Form::Call {
+            self.code_is_the_checks();
+        }
         let works = self.promises_are_kept();
         self.place_is_right(works);
         let longest = self.oracle.staged.timeout * 6 + Duration::from_secs(10);
@@ -283,6 +358,10 @@ impl Report<'_> {
         let Some(lost) = block.gives_up() else {
             return;
         };
+        // The file had no verification.
+        if self.form != Form::Call && self.config.trust == Trust::Anything {
+            return;
+        }
         let safely = self
             .judgement
             .price
@@ -318,7 +397,9 @@ impl Report<'_> {
             Some(Price::Nothing | Price::Lines) => {
                 // Verification was switched off, so the printed lines are stricter.
                 let off = self.config.trust == Trust::Anything && !despairs;
-                let found = works && (place.is_none() || names(&["haproxy.cfg"]));
+                let healthy = self.form != Form::Call && self.judgement.now.is_good();
+                let healthy = healthy && said.json["state"] == "UP";
+                let found = healthy || works && (place.is_none() || names(&["haproxy.cfg"]));
                 match place {
                     _ if found || off => {}
                     _ if despairs => self.wrong("false despair", said.summary()),
@@ -362,9 +443,21 @@ impl Report<'_> {
             return self.wrong("asked for the wrong value", why);
         };
         let next = self.config.with_values_of(cure, staged);
-        let said = diagnose(&next);
+        let said = diagnose(self.oracle, &next, self.form);
         let mut promised = said.blocks();
         promised.retain(|block| !block.is_said_to_fail());
+        let changes = said.json["diff"].is_array();
+        if said.json["state"] == "UP" && self.form != Form::Call && !changes {
+            // The lines of the file are right now.
+            let outcome = self
+                .oracle
+                .outcomes_of(std::slice::from_ref(&next))
+                .remove(0);
+            if !outcome.is_good() {
+                self.wrong("second run fails", format!("UP, but {}", outcome.seen));
+            }
+            return;
+        }
         if promised.is_empty() {
             let why = format!("{:?}: {}", next.call(), said.summary());
             return self.wrong("second run fails", why);
