@@ -85,9 +85,10 @@ impl Opinion {
             if let Some(answered) = answer(About::Lines(block.kind, block.way)) {
                 block.tried = Some(answered.answer.clone());
                 block.visitor = answered.visitor;
-                block.serves = answered
-                    .visitor
-                    .is_none_or(|visitor| serves(facts, visitor));
+                // The lines verify the certificate, even if the call doesn't.
+                let unverified = facts.plan.tls.verification.is_none();
+                let visitor = answered.visitor;
+                block.serves = visitor.is_none_or(|visitor| unverified || serves(facts, visitor));
             }
         }
         let rows = kinds.into_iter().enumerate().filter_map(|(number, kind)| {
@@ -264,7 +265,13 @@ fn questions(
         };
         Some((None, question))
     });
-    let setup = Setup::new(facts).with_secrets();
+    // As they are printed: the lines always verify.
+    let mut options = facts.options.clone();
+    options.verify = None;
+    let setup = Setup {
+        options: &options,
+        ..Setup::new(facts).with_secrets()
+    };
     let socket = facts.options.serve.as_deref();
     let blocks = blocks.iter().filter(|_| asked.is_repeatable());
     let blocks = blocks.map(|block| {
@@ -287,10 +294,7 @@ fn about_changes(
     blocks: &[Block],
 ) -> Vec<(Option<usize>, Question<About>)> {
     let ways = blocks.iter().filter(|block| block.kind == Kind::Builtin);
-    let ways = ways
-        .map(|block| block.way)
-        .filter(|way| *way != Way::OldTls);
-    let ways: Vec<Way> = ways.collect();
+    let ways: Vec<Way> = ways.map(|block| block.way).collect();
     let questions = changes.iter().enumerate().flat_map(|(number, change)| {
         let setup = Setup {
             plan: &change.plan,
@@ -358,7 +362,7 @@ fn reached(answer: &Answer) -> u8 {
     let Answer::Checked(checked) = answer else {
         return 0;
     };
-    let by_content = checked.why.contains("did not match");
+    let by_content = checked.why.contains("HTTP content check did not match");
     match checked.status.as_str() {
         _ if checked.up => u8::MAX,
         "L7STS" => RESPONSE,

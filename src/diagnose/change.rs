@@ -237,7 +237,12 @@ impl Change {
         let uri = best.uri.as_deref().unwrap_or("/");
         let mut words: Vec<String> = SEND.iter().map(|word| (*word).to_owned()).collect();
         words.extend(["meth", method, "uri", uri, "ver", version].map(str::to_owned));
-        for header in &best.header {
+        let is_host = |header: &String| header.to_ascii_lowercase().starts_with("host:");
+        // sni-check always sends a Host, and HAProxy's own check sends only what the line says.
+        let name = best.sni.as_ref().or(best.target.first());
+        let host = name.filter(|_| !best.header.iter().any(is_host));
+        let host = host.map(|name| format!("Host: {name}"));
+        for header in host.iter().chain(&best.header) {
             let field = header.split_once(':');
             // An empty value leaves out a default field, which HAProxy's own check doesn't have.
             if let Some((name, value)) = field.filter(|(_, value)| !value.trim().is_empty()) {

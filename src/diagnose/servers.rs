@@ -234,13 +234,24 @@ fn visitor(surveyed: &Surveyed, search: &Search) -> Option<Visit> {
     if !surveyed.lines.is_http {
         return None;
     }
-    visit(asked, search.best()).or_else(|| {
-        Some(Visit {
+    // The name that visitors' connections send is most likely the name that visitors ask for.
+    let mut words = surveyed.lines.words.iter();
+    let sni = words.find(|(word, _)| word == "sni");
+    let name = sni.and_then(|(_, value)| value.strip_prefix("str(")?.strip_suffix(')'));
+    let host = name.unwrap_or(asked.host()).to_owned();
+    let host = ("Host".to_owned(), host);
+    match visit(asked, search.best()) {
+        Some(mut visit) => {
+            visit.headers.retain(|(name, _)| name != "Host");
+            visit.headers.insert(0, host);
+            Some(visit)
+        }
+        None => Some(Visit {
             method: "GET".to_owned(),
             uri: "/".to_owned(),
-            headers: vec![("Host".to_owned(), asked.host().to_owned())],
-        })
-    })
+            headers: vec![host],
+        }),
+    }
 }
 
 fn tried(

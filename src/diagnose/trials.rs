@@ -141,7 +141,7 @@ impl Tried {
             // Only the handshake was tried.
             Ok(None) if !self.plan.handshake_only => RESPONSE,
             Ok(_) => u8::MAX,
-            Err(failure) => layer(failure),
+            Err(failure) => layer(failure, &self.plan),
         }
     }
 }
@@ -157,7 +157,7 @@ fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Finding, Facts)> {
     progress.enter(Phase::Trials);
     let mut tried = changes(facts);
     run(facts, &mut tried);
-    let before = layer(&failure);
+    let before = layer(&failure, &facts.plan);
     let value = |tried: &Tried| match &tried.attempt.result {
         Err(_) if !tried.trial.counts_progress => 0,
         _ => tried.reached(),
@@ -258,27 +258,40 @@ fn run(facts: &Facts, tried: &mut [Tried]) {
     in_parallel(jobs.collect());
 }
 
-/// The step in which the server judges the client's certificate. It comes after its own.
-const CLIENT_CERTIFICATE: u8 = 5;
-/// The step in which a response arrives.
-const RESPONSE: u8 = 6;
+/// The server answers in TLS, and refuses something in the handshake.
+const TLS: u8 = 4;
+/// The step in which the check judges the server's certificate.
+const CERTIFICATE: u8 = 5;
+/// The step in which the server judges the client's certificate.
+const CLIENT_CERTIFICATE: u8 = 6;
+/// The step in which a response arrives. It comes after the handshake.
+const RESPONSE: u8 = 7;
 /// The step in which the expectations judge the response.
-const EXPECTATIONS: u8 = 7;
-/// The same for a server that accepts the request and doesn't have the page.
-const PAGE: u8 = 8;
-/// The same for a page that the server has.
-const CONTENT: u8 = 9;
+const EXPECTATIONS: u8 = 8;
+/// The same step, for a server that accepts the request but doesn't have the page.
+const PAGE: u8 = 9;
+/// The same step, for a page that the server has.
+const CONTENT: u8 = 10;
 
-/// How far a check came. The server's certificate is judged within the handshake.
-fn layer(failure: &Failure) -> u8 {
+/// Returns how far a check came.
+fn layer(failure: &Failure, plan: &Plan) -> u8 {
     match failure.code().layer() {
         Layer::Call => 0,
         Layer::Name => 1,
         Layer::Connection => 2,
-        Layer::Tls => 3,
+        Layer::Tls => match failure {
+            Failure::NothingInCommon(_)
+            | Failure::NameRefused { .. }
+            | Failure::OtherVersion(_)
+            | Failure::UnsafeRenegotiation
+            | Failure::TlsLimit(_)
+                // The answer to a PROXY header may be about the header.
+                if plan.proxy.is_none() => TLS,
+            _ => 3,
+        },
         Layer::Certificate => match failure {
             Failure::ClientCertificate { .. } => CLIENT_CERTIFICATE,
-            _ => 4,
+            _ => CERTIFICATE,
         },
         Layer::Http if is_about_response(failure) => match failure {
             Failure::Status {

@@ -98,7 +98,7 @@ fn a_server_that_only_haproxy_accepts_is_reported_first() {
     let port = peer::answer(&leaf, "HTTP/1.1 103 Early Hints\r\n\r\n");
     let report = diagnose(&ca, port, NAME, &["--expect=status 103"]);
     assert_ne!(report.code, 0);
-    report.advises("HAProxy's own check is UP, but sni-check can't check this server");
+    report.advises("HAProxy's own check reaches this server, but sni-check can't check it");
     report.is_fixed("haproxy.cfg");
     assert_eq!(report.value["cure"]["builtin_tried"], "tried: UP");
 }

@@ -240,7 +240,7 @@ fn a_firewall_that_refuses_the_user_agent_of_a_check() {
     let said = ask(&stage, nginx.port, &[]);
     said.says("The server refuses the User-Agent that the check sends (sni-check/")
         .says("--header 'User-Agent: Mozilla/5.0'")
-        .never_says("HAProxy's own check is UP, but sni-check can't check this server");
+        .never_says("HAProxy's own check reaches this server, but sni-check can't check it");
     outage.is_fixed_by(&said);
 }
 

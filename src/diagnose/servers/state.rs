@@ -127,6 +127,8 @@ impl Subject<'_> {
         if let Ok(diagnosis) = &self.diagnosis
             && self.state == State::Unknown
             && self.surveyed.kind == CheckKind::Own
+            // The check that HAProxy was asked about always verifies.
+            && diagnosis.search.asked.plan.tls.verification.is_some()
         {
             self.state = match diagnosis.search.asked.own_check_is_up() {
                 Some(true) => State::Up,

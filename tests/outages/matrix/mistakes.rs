@@ -17,8 +17,8 @@ impl Mistake {
     /// True if this form of the configuration can have the mistake.
     pub fn fits(&self, form: Form) -> bool {
         match self.name {
-            "no-check-sni" => form == Form::Own,
-            "no-traffic-sni" | "check-sni-typo" | "check-sni-other-site" => form != Form::Call,
+            "no-check-sni" | "check-sni-other-site" => form == Form::Own,
+            "no-traffic-sni" | "check-sni-typo" => form != Form::Call,
             _ => true,
         }
     }

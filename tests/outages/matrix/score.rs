@@ -409,6 +409,10 @@ impl Report<'_> {
                     _ => self.wrong("fix missed", said.summary()),
                 }
             }
+            // A wrong name with which the check is UP. haproxy.cfg doesn't say which host visitors ask
+            // for.
+            Some(Price::Value(Value::Name)) if self.judgement.now.up && self.form != Form::Call => {
+            }
             Some(Price::Value(value)) => {
                 // A wrong port and a dead service look the same. An operator who can't change the
                 // server can trust the issuers that it doesn't send.
