@@ -84,7 +84,7 @@ pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
     Ok(code)
 }
 
-/// Looks for the cause, and for changes that help; asks HAProxy about both.
+/// Looks for the cause and for changes that help, and asks HAProxy about both.
 fn investigate(
     plan: Plan,
     options: Options,
@@ -100,12 +100,12 @@ fn investigate(
         }
         opinion = Opinion::ask(&search, haproxy);
     }
-    search.heard(opinion.told.clone());
+    search.add_haproxy(opinion.facts.clone());
     (search, opinion)
 }
 
-/// Bounds the whole, whatever a server does: each phase takes at most the check's time, and the rest
-/// of the program little.
+/// Limits the time of the whole diagnosis, whatever a server does. Each phase takes at most the
+/// check's time-out, and everything else takes little time.
 fn bound(plan: &Plan, start: Instant) {
     let longest = plan.timeout * 8 + Duration::from_secs(35);
     let text = format!(

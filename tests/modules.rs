@@ -111,6 +111,8 @@ fn branches(base: &Module, text: &str) -> Vec<Module> {
             }
             parts.last_mut().expect("a part").push(c);
         }
+        // A list may end with a comma.
+        parts.retain(|part| !part.trim().is_empty());
         return parts.iter().flat_map(|part| branches(base, part)).collect();
     }
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_');

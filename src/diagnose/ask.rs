@@ -354,10 +354,10 @@ pub(super) fn serves(facts: &Facts, visitor: Visited) -> bool {
     visitor.complete && (visitor.status < 400 || Some(visitor.status) == expected)
 }
 
-/// HAProxy's own check gets a response, and an expectation refuses it.
+/// HAProxy's own check gets a response, but the response doesn't meet an expectation.
 const RESPONSE: u8 = 5;
 
-/// How far HAProxy's own check came (HAProxy management guide, section 9.1, `check_status`).
+/// Returns how far HAProxy's own check got (HAProxy management guide, section 9.1, `check_status`).
 fn reached(answer: &Answer) -> u8 {
     let Answer::Checked(checked) = answer else {
         return 0;
@@ -375,8 +375,7 @@ fn reached(answer: &Answer) -> u8 {
     }
 }
 
-/// What HAProxy's own check says about a response that only it gets, because the server doesn't speak
-/// to sni-check.
+/// Returns why HAProxy's own check refuses a response, if only HAProxy's check gets a response.
 fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<String> {
     // sni-check judged a response itself.
     facts
@@ -387,8 +386,8 @@ fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<String> {
     own_check(own.find(|answer| reached(answer) == RESPONSE)?)?.err()
 }
 
-/// Chooses the way of HAProxy's own check, and drops the lines of all other ways. Returns the way, if it
-/// is not sni-check's.
+/// Chooses the way of HAProxy's own check and drops the lines of all other ways. Returns the way if it
+/// differs from sni-check's.
 fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
     let plain = blocks.iter().find(|block| block.is_plain());
     let works = plain.is_some_and(Block::is_up);
@@ -403,7 +402,7 @@ fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
         true => others()
             .find(|block| block.is_up())
             .or_else(|| others().find(is_further)),
-        // That the port speaks plain HTTP, or HTTP/2, was seen here too.
+        // sni-check has seen plain HTTP and HTTP/2 itself, so these need no proof by HAProxy.
         false => others().find(|block| matches!(block.way, Way::PlainHttp | Way::Http2)),
     };
     let way = way.map(|block| block.way);

@@ -37,7 +37,7 @@ pub(super) struct Change {
     words: Vec<(&'static str, Option<String>)>,
     /// The new options in `external-check path` or `X-Check-Options`.
     options: Option<String>,
-    /// Lines of the backend: their first words, and all lines that replace the lines with them.
+    /// Lines of the backend: their first words, and the lines that replace all lines with these words.
     rules: Vec<(Head, Vec<Vec<String>>)>,
 }
 
@@ -230,7 +230,7 @@ impl Change {
         }
     }
 
-    /// The request of HAProxy's own check as one `http-check send`.
+    /// Sets the request of HAProxy's own check, as one `http-check send`.
     fn request(&mut self, best: &Options, version: &str) {
         self.rules.retain(|(head, _)| *head != SEND);
         let method = best.method.as_deref().unwrap_or("GET");
@@ -274,7 +274,7 @@ impl Change {
     pub fn hunks(&self, surveyed: &Surveyed) -> Vec<Hunk> {
         let mut hunks = Vec::new();
         for (head, lines) in &self.rules {
-            self.hunks_of_rule(surveyed, *head, lines, &mut hunks);
+            self.hunks_of_rule(surveyed, head, lines, &mut hunks);
         }
         if let Some(options) = &self.options {
             let mut rules = surveyed.lines.rules.iter();
@@ -443,17 +443,18 @@ fn is_option(words: &[String]) -> bool {
     words.first().is_some_and(|word| word == "option")
 }
 
-/// The line after which a new line stands: an expectation after the check's other lines, every other
-/// line after the line that chooses the check.
-fn after<'a>(surveyed: &'a Surveyed, head: Head) -> &'a Place {
+/// Returns the line after which a new line is added. An expectation comes after the other lines of the
+/// check. Every other line comes after the line that chooses the check.
+fn after(surveyed: &Surveyed, head: Head) -> &Place {
     let is_own = |rule: &&Rule| {
         let place = rule.place.as_ref();
         place.is_some_and(|place| surveyed.lines.is_own(place))
     };
     let own = || surveyed.lines.rules.iter().filter(is_own);
-    let checks = own().filter(|rule| rule.words.first().is_some_and(|word| word == "http-check"));
+    let mut checks =
+        own().filter(|rule| rule.words.first().is_some_and(|word| word == "http-check"));
     let rule = match head == EXPECT {
-        true => checks.last(),
+        true => checks.next_back(),
         false => None,
     };
     let rule = rule.or_else(|| own().find(|rule| is_option(&rule.words)));
@@ -467,7 +468,7 @@ fn lines_of(lines: &[Vec<String>]) -> String {
     lines.collect()
 }
 
-/// The options with which diagnose dials the server, which HAProxy does itself.
+/// The options with which diagnose connects to the server. HAProxy has the server line for that.
 const ADDRESS: [&str; 2] = ["--connect", "--port"];
 
 /// Returns true if this line contains the options of sni-check.

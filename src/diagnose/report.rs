@@ -27,7 +27,7 @@ pub(super) struct Report<'a> {
     pub steps: Vec<Step>,
 }
 
-/// What is wrong although the check is UP.
+/// Causes that are problems although the check is UP.
 const MATTERS: [&str; 4] = [
     "traffic-needs-sni",
     "servers-differ",
@@ -66,7 +66,8 @@ impl<'a> Report<'a> {
         report
     }
 
-    /// The report about a server of haproxy.cfg. Its lines say already what the check sends as SNI.
+    /// Returns the report about a server of haproxy.cfg. It leaves out hints about `check-sni`, because
+    /// the configuration shows if the check sends SNI.
     pub fn of_server(search: &'a Search, opinion: &'a Opinion) -> Report<'a> {
         let mut report = Report::new(search, opinion);
         let about_lines = ["check-without-sni", "check-of-another-site"];
@@ -76,8 +77,8 @@ impl<'a> Report<'a> {
         report
     }
 
-    /// The findings that are about why the check is DOWN, is UP only now and then, or is UP while
-    /// visitors aren't served.
+    /// Returns the findings that explain why the check is DOWN, why it is UP only sometimes, or why it
+    /// is UP while visitors aren't served.
     fn reasons(&self) -> impl Iterator<Item = &Finding> {
         let down = self.search.asked.failure().is_some();
         let proved = self.search.proved.len();

@@ -140,7 +140,7 @@ fn diagnosis(
     let mut options = (**surveyed.call.as_ref()?).clone();
     options.verbose = verbose;
     let plan = Plan::new(&options, None, None, Output::default());
-    let plan = plan.map_err(|error| format!("sni-check can't make this check: {error:#}"))?;
+    let plan = plan.map_err(|error| format!("sni-check can't run this check: {error:#}"))?;
     let (search, opinion) = investigate(plan, options, haproxy, progress);
     Ok(Diagnosis {
         search,
@@ -204,7 +204,7 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
     }
 }
 
-/// The changes that may help, the smallest first. The empty change stands for the lines as they are.
+/// Returns the changes that may help, smallest first. The empty change stands for the present lines.
 fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     let (surveyed, asked, best) = (subject.surveyed, &search.asked, search.best());
     let way = best.haproxy.as_ref().and_then(|told| told.way);
@@ -214,7 +214,7 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     };
     if asked.failure().is_none() && way.is_none() && search.changed.is_none() {
         change = match subject.state {
-            // HAProxy says DOWN, and sni-check finds nothing wrong.
+            // HAProxy reports DOWN, but sni-check finds nothing wrong.
             State::Down => Change::with_host(surveyed, &best.options, asked.host()).or(change),
             _ => Some(Change::default()),
         };
@@ -225,7 +225,7 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     change.into_iter().chain(with_traffic).collect()
 }
 
-/// Checks in HAProxy run in parallel, but a child has to start for an external check.
+/// The time to start the process of an external check. HAProxy's checks run in parallel.
 const MARGIN: Duration = Duration::from_millis(700);
 
 /// Returns the request of this server's visitors. If the check asks for no page, it is the start page.

@@ -41,20 +41,20 @@ impl Search {
         }
     }
 
-    /// Adds that visitors get an error with haproxy.cfg as it is, while the check is UP.
+    /// Records that visitors get this status with the present haproxy.cfg, while the check is UP.
     pub fn serves_no_visitor(&mut self, status: u16) {
         if let Some(told) = &mut self.asked.haproxy {
             told.traffic = Some(status);
         }
     }
 
-    /// True if visitors get an error with haproxy.cfg as it is.
+    /// Returns true if visitors get an error with the present haproxy.cfg.
     pub fn has_failed_visitor(&self) -> bool {
         let told = self.asked.haproxy.as_ref();
         told.is_some_and(|told| told.traffic.is_some())
     }
 
-    /// Makes a change that HAProxy's own check has proved, if there may be another one.
+    /// Applies a change that HAProxy's own check has proved. Returns false if there are too many already.
     pub fn adopt(&mut self, proved: Proved, progress: &Progress) -> bool {
         if self.proved.len() >= CHANGES {
             return false;

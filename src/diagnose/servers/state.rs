@@ -121,8 +121,7 @@ fn reason(error: &io::Error) -> String {
 }
 
 impl Subject<'_> {
-    /// Takes the state from HAProxy's own check, where that is the server's check and no statistics
-    /// show its state.
+    /// Sets the state to the result of HAProxy's own check, if the statistics don't show the state.
     pub fn ask_haproxy(&mut self) {
         if let Ok(diagnosis) = &self.diagnosis
             && self.state == State::Unknown
@@ -138,7 +137,8 @@ impl Subject<'_> {
         }
     }
 
-    /// The code of the server's check, and where only HAProxy knows it, the code nearest to its words.
+    /// Returns the code of sni-check's check of the server. If only HAProxy has checked the server, it
+    /// is the code closest to HAProxy's words.
     pub fn code(&self) -> Code {
         let own = match (&self.diagnosis, self.surveyed.call.is_err()) {
             (Ok(diagnosis), _) => diagnosis.search.asked.code(),
