@@ -39,6 +39,10 @@ Examples:
   sni-check explain PROCTOUT
 ";
 
+/// Operators look up a code that `show stat` still shows after a check without a code.
+const STALE: &str = "If HAProxy shows PROCTOUT or L7TOUT next to this code, ignore the code. It is left \
+    over from an earlier check.";
+
 fn one(word: &str) -> Result<String> {
     if let Some(shown) = shown::find(word) {
         let mut text = String::new();
@@ -51,6 +55,8 @@ fn one(word: &str) -> Result<String> {
         let title = format!("{} {}  ", code.number(), code.haproxy_word());
         paragraph(&mut text, &title, code.meaning());
         causes(&mut text, Sign::Code(code));
+        text.push('\n');
+        paragraph(&mut text, "", STALE);
         return Ok(text);
     }
     if let Some(meaning) = alert::meaning(word) {
@@ -179,6 +185,7 @@ mod tests {
         assert!(explain("-1").contains("signal"));
         assert!(explain("proctout").contains("--timeout"));
         assert!(explain("PROCTOUT").contains("ignore it"));
+        assert!(explain("65").contains("left over from an earlier check"));
         assert!(explain("4294967295").contains("add server"));
         assert!(explain("MAINT (resolution)").contains("resolvers"));
         assert!(explain("SOCKERR").contains("insecure-fork-wanted"));
