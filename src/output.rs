@@ -1,4 +1,4 @@
-//! What is printed: the line of a check, its JSON object, and what every report for people shares.
+//! The output: the line of a check, its JSON object, and the parts that all reports share.
 //!
 //! Under HAProxy nothing is said of a healthy backend, and standard output is never used.
 

@@ -6,8 +6,8 @@
 //! fills the descriptors instead.
 //!
 //! A check normally ends by itself at its deadline. Some checks never look at the clock: a library
-//! loops, a file system doesn't answer, or the process was stopped. A kernel timer ends those a
-//! little later; see [`Expiry`]. The main thread receives the timer's signal. It does nothing but
+//! loops, a file system doesn't answer, or the process was stopped. A kernel timer ends such a check
+//! a little later; see [`Expiry`]. The main thread receives the timer's signal. It does nothing but
 //! wait ([`apart`]), because a thread that sleeps in the kernel for a file handles no signal.
 #![allow(unsafe_code)]
 
@@ -62,8 +62,8 @@ pub fn prepare() {
 }
 
 /// Makes all threads share one heap. By default glibc reserves a heap with 64 MiB of address space
-/// for nearly every thread. A check needs no second heap, and serve would keep many that are nearly
-/// empty.
+/// for nearly every thread. A check needs no second heap, and serve would keep many heaps that are
+/// nearly empty.
 fn share_one_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: no other thread exists yet.
@@ -94,7 +94,8 @@ fn occupy_standard_descriptors() {
     let mut polled = standard
         .each_ref()
         .map(|fd| PollFd::new(fd, PollFlags::empty()));
-    // poll fails if the process may have fewer than three descriptors. All three are tried then.
+    // poll fails if the process may have fewer than three descriptors. The loop then tries all
+    // three.
     let failed = poll(&mut polled, Some(&Timespec::default())).is_err();
     for standard in polled {
         if !failed && !standard.revents().contains(PollFlags::NVAL) {
@@ -109,8 +110,8 @@ fn occupy_standard_descriptors() {
     }
 }
 
-/// Turns every abort (memory exhausted, a panic within a panic, the standard library's own) into
-/// the documented exit code for a bug. HAProxy would report death by a signal as code 4294967295.
+/// Turns every abort (memory exhausted, a panic within a panic, an abort of the standard library)
+/// into the documented exit code for a bug. HAProxy would report death by a signal as code 4294967295.
 fn exit_on_abort() {
     extern "C" fn exit(_signal: libc::c_int) {
         const WHY: &[u8] = b"sni-check: out of memory (raise ulimit -v or MemoryMax=), \
@@ -148,7 +149,7 @@ pub fn resolve_from_files_and_dns() {
 /// or to a file that has reached `ulimit -f`. The write then fails with an ordinary error.
 fn ignore_signals_of_writing() {
     for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
-        // SAFETY: no handler of ours, and no other thread exists yet.
+        // SAFETY: this sets no handler, and no other thread exists yet.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
 }

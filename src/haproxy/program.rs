@@ -33,9 +33,9 @@ pub(crate) struct Haproxy {
 #[derive(Debug)]
 pub(crate) struct Opinion {
     pub accepts: bool,
-    /// Its lines about the configuration.
+    /// HAProxy's lines about the configuration.
     pub says: Vec<String>,
-    /// Why it ended without a verdict: `was ended by signal 11 (SIGSEGV)`.
+    /// Why HAProxy ended without a verdict: `was ended by signal 11 (SIGSEGV)`.
     pub broke_off: Option<String>,
 }
 
@@ -161,10 +161,12 @@ impl Haproxy {
             match status.as_ref().and_then(ExitStatus::code) {
                 Some(0) => return Ok(true),
                 Some(1) => return Ok(false),
-                _ => bail!("HAProxy does not understand the condition `{text}`; taken as false"),
+                _ => bail!(
+                    "HAProxy does not understand the condition `{text}`; sni-check treats it as false"
+                ),
             }
         }
-        bail!("the condition `{text}` needs HAProxy to decide it; taken as false")
+        bail!("the condition `{text}` needs HAProxy to decide it; sni-check treats it as false")
     }
 }
 

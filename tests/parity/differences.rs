@@ -3,8 +3,8 @@
 
 use crate::harness::{Case, Differs};
 
-/// The reasons for differences, each with the names of its cases. A limit is quoted from
-/// docs/limits.md; `*` stands for any text.
+/// The reasons for differences, each with the names of its cases. A reason is a quotation from
+/// docs/limits.md. In a name, `*` stands for any text.
 pub struct Differences(pub &'static [(Differs, &'static [&'static str])]);
 
 impl Differences {
