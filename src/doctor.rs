@@ -17,6 +17,7 @@ mod difference;
 mod finding;
 mod fit;
 mod global;
+mod hidden;
 mod jail;
 mod names;
 mod object;
@@ -52,7 +53,6 @@ use crate::haproxy::config::place::Place;
 use crate::haproxy::config::statement::files_of;
 use crate::haproxy::program::Haproxy;
 use crate::haproxy::variables::Variables;
-use crate::output::mark::Mark;
 use crate::output::write::write_text;
 use crate::refusal::refusal;
 
@@ -205,64 +205,9 @@ fn refuse(options: &DoctorOptions) -> Result<()> {
 fn findings(visit: &Visit, ignored: &[String], says: &[String], ran: &[Ran]) -> Vec<Finding> {
     let mut found = rules::findings(visit);
     observe::confirm(&mut found, visit, ran);
-    let lack_command = [
-        backends_of(&found, "command"),
-        backends_of(&found, "selinux"),
-    ]
-    .concat();
-    let lack_socket = backends_of(&found, "serve-socket");
-    let accept_all = backends_of(&found, "serve-expect");
-    let found = found.into_iter();
-    let found = found.filter(|found| !ignored.iter().any(|id| id == found.id));
-    let found = found.map(|mut found| {
-        let is_in = |backends: &[String]| backends.iter().any(|backend| found.is_within(backend));
-        let (no_command, no_socket, all_up) = (
-            is_in(&lack_command),
-            is_in(&lack_socket),
-            is_in(&accept_all),
-        );
-        if found.shows.starts_with("L7STS with code 2") && no_socket {
-            // Until then every check is SOCKERR, which another finding reports.
-            found.shows += ", once sni-check serve answers";
-        } else if found.effect.is_of_check() && all_up {
-            // Until then no check is DOWN, which another finding reports.
-            found.mark = Mark::Note;
-            found.shows += ", once http-check expect tells a failed check apart";
-        }
-        if found.shows.starts_with("PROCERR with code 2,") && no_command && visit.can_fork() {
-            // Until then every check is code 255, which another finding reports.
-            found.shows += ", once HAProxy can start the command";
-        }
-        if !visit.can_fork() && found.shows.starts_with("PROCERR") {
-            // Until then every check is SOCKERR, which another finding reports.
-            found.shows += ", once insecure-fork-wanted is set";
-        }
-        found.shows += &unless_haproxy_has(visit.config, &found);
-        found
-    });
-    let mut found = sorted(found.collect());
+    found.retain(|found| !ignored.iter().any(|id| id == found.id));
+    hidden::restrict(&mut found, visit);
+    let mut found = sorted(found);
     fold(&mut found, says);
     found
-}
-
-/// Returns the backends that problems with this id are about.
-fn backends_of(found: &[Finding], id: &str) -> Vec<String> {
-    let is_one = |found: &&Finding| found.id == id && found.mark == Mark::Problem;
-    let found = found.iter().filter(is_one);
-    found.flat_map(|found| found.about.clone()).collect()
-}
-
-/// Returns a restriction for a problem whose line uses variables that are not set here: HAProxy may
-/// have them, and then the problem may not exist.
-fn unless_haproxy_has(config: &Configuration, found: &Finding) -> String {
-    let here = |(name, place): &(String, Place)| {
-        let is_here = found.place.as_ref() == Some(place);
-        is_here.then(|| name.clone())
-    };
-    let names: Vec<String> = config.unset.iter().filter_map(here).collect();
-    match names.as_slice() {
-        _ if found.mark != Mark::Problem || found.id == "unset-variables" => String::new(),
-        [] => String::new(),
-        names => format!(", unless HAProxy has {}", names.join(" and ")),
-    }
 }

@@ -29,7 +29,7 @@ pub(super) fn one(check: &ServeCheck, watch: &Watch, jail: &Jail) -> (Outcome, S
             let outcome = Outcome::Served {
                 code,
                 up,
-                shown: shows_code(check),
+                shown: check.shows_code(),
             };
             (outcome, meaning.to_owned(), reason)
         }
@@ -38,13 +38,6 @@ pub(super) fn one(check: &ServeCheck, watch: &Watch, jail: &Jail) -> (Outcome, S
             (outcome, meaning, String::new())
         }
     }
-}
-
-/// Returns true if a rule makes HAProxy show sni-check's code.
-fn shows_code(check: &ServeCheck) -> bool {
-    let rules = &check.backend.settings.rules.http;
-    let mut expects = rules.all("expect");
-    expects.any(|rule| rule.value.iter().any(|word| word == "status-code"))
 }
 
 /// Explains why serve sent no code, and what to do.

@@ -101,9 +101,14 @@ pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
         },
         false => meant(sent).to_owned(),
     };
+    // HAProxy refuses an empty name.
+    let set = match right.contains('$') && !has_variables(visit, sent) {
+        true => "; and set that variable where HAProxy is started",
+        false => "",
+    };
     let write = match word {
-        "sni" => format!("in that connect line, write sni {right}"),
-        _ => format!("check-sni {right} on the server line"),
+        "sni" => format!("in that connect line, write sni {right}{set}"),
+        _ => format!("check-sni {right} on the server line{set}"),
     };
     let what = format!("HAProxy's own check sends the SNI `{sent}` literally: {why}");
     let finding = match tls.verified {

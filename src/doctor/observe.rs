@@ -392,7 +392,10 @@ fn unknown_visitors(findings: &[Finding], watch: &Watch, ran: &Ran) -> Option<Fi
         .outcome
         .own_code()
         .is_some_and(|code| code.layer() > Layer::Connection);
-    let is_open = request(watch).is_none() && !ran.outcome.is_up() && connects;
+    let tls = watch.traffic.tls.as_ref();
+    let has_own_sni = tls.is_some_and(|tls| matches!(tls.sni, Sni::PerRequest(_)));
+    let is_unknown = request(watch).is_none() || has_own_sni;
+    let is_open = is_unknown && !ran.outcome.is_up() && connects;
     let mut findings = findings.iter();
     if !is_open || findings.any(|found| predicts(found, watch, Effect::Down)) {
         return None;

@@ -64,6 +64,13 @@ impl<'a> ServeCheck<'a> {
         }
     }
 
+    /// Returns true if a rule makes HAProxy show sni-check's code.
+    pub(crate) fn shows_code(&self) -> bool {
+        let rules = &self.backend.settings.rules.http;
+        let mut expects = rules.all("expect");
+        expects.any(|rule| rule.value.iter().any(|word| word == "status-code"))
+    }
+
     /// Returns how long HAProxy waits for an answer.
     pub(crate) fn limit(&self, server: &Server) -> Duration {
         let check = self.backend.settings.timeout_check.as_ref();
