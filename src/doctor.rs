@@ -160,6 +160,7 @@ fn report(options: &DoctorOptions, visit: &Visit, read: Read) -> Report {
     let version = visit.haproxy.version_text.clone();
     Report {
         checks: count(|check| matches!(check, Check::External(_))),
+        own: count(|check| matches!(check, Check::Own(_))),
         served: count(|check| matches!(check, Check::Serve(_))),
         findings: findings(visit, &options.ignore, &says, ran),
         servers: visit.watches.iter().map(name).collect(),

@@ -14,6 +14,8 @@ pub(super) struct Runs {
     /// How these runs may differ from HAProxy's, in sentences.
     pub limits: Vec<String>,
     pub checks: Vec<Ran>,
+    /// How many servers have no address on this host.
+    pub unresolved: usize,
 }
 
 impl Runs {

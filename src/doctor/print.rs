@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::iter;
 
-use crate::code::Code;
 use crate::options::values::Color;
 use crate::output::date::milliseconds;
 use crate::output::escape::printable;
@@ -11,8 +10,8 @@ use crate::output::mark::{Mark, paint};
 use crate::output::wrap::paragraph;
 
 use super::finding::Finding;
-use super::outcome::{Ran, Runs};
-use super::report::{LAST, Report, is_reported, many};
+use super::outcome::{Outcome, Ran, Runs};
+use super::report::{LAST, Report, is_reported};
 
 /// Returns the report as text.
 pub(super) fn text(report: &Report, color: Color) -> String {
@@ -63,14 +62,27 @@ fn found(report: &Report) -> String {
 
 /// Returns the sentence that names the files and sums up the findings.
 pub(super) fn title(report: &Report) -> String {
-    let served = match report.served {
-        0 => String::new(),
-        served => format!(" and {} by sni-check serve", many(served, "check")),
+    let counts = [
+        (report.checks, "external check", "external checks"),
+        (
+            report.served,
+            "check by sni-check serve",
+            "checks by sni-check serve",
+        ),
+        (report.own, "check by HAProxy", "checks by HAProxy"),
+    ];
+    let counts = counts.into_iter().filter(|(count, ..)| *count > 0);
+    let counts = counts.map(|(count, one, many)| {
+        let word = if count == 1 { one } else { many };
+        format!("{count} {word}")
+    });
+    let checks = match counts.collect::<Vec<_>>() {
+        none if none.is_empty() => "no check".to_owned(),
+        counts => counts.join(" and "),
     };
     format!(
-        "{}, {}{served}: {}",
+        "{}, {checks}: {}",
         printable(&report.files.join(", ")),
-        many(report.checks, "external check"),
         printable(&report.summary())
     )
 }
@@ -149,7 +161,9 @@ fn section(text: &mut String, title: &str, lines: &[String]) {
 }
 
 fn print_runs(text: &mut String, runs: &Runs) {
-    _ = writeln!(text, "\nThe checks, as HAProxy would run and show them");
+    if !runs.checks.is_empty() {
+        _ = writeln!(text, "\nThe checks, as HAProxy would run and show them");
+    }
     let name = |ran: &Ran| printable(&format!("{}/{}", ran.backend, ran.server));
     let widths = runs.checks.iter().map(|ran| name(ran).chars().count());
     let width = widths.max().unwrap_or_default().min(40);
@@ -184,11 +198,14 @@ fn print_runs(text: &mut String, runs: &Runs) {
             command(text, "           next   ", &printable(diagnose));
         }
     }
-    let failed = runs.failed().find_map(|ran| ran.outcome.own_code());
+    let failed = runs.failed().find_map(|ran| match ran.outcome {
+        Outcome::Own { status, .. } => Some(status.to_owned()),
+        outcome => outcome.own_code().map(|code| code.number().to_string()),
+    });
     text.push('\n');
-    if let Some(code) = failed.map(Code::number) {
+    if let Some(shown) = failed {
         let sentence = format!(
-            "sni-check explain {code} lists the causes, sni-check diagnose finds the right cause."
+            "sni-check explain {shown} lists the causes, sni-check diagnose finds the right cause."
         );
         paragraph(text, "", &sentence);
     }

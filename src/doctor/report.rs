@@ -24,6 +24,8 @@ pub(super) struct Report {
     pub checks: usize,
     /// How many servers `sni-check serve` checks.
     pub served: usize,
+    /// How many servers HAProxy checks by itself.
+    pub own: usize,
     pub findings: Vec<Finding>,
     /// Backend and name of every server that gets traffic.
     pub servers: Vec<(String, String)>,
@@ -65,8 +67,12 @@ impl Report {
         let hints = hints.count();
         if parts.is_empty() {
             parts.push(match (notes, failed) {
-                _ if notes == 0 && hints == 0 && self.checks + self.served == 0 && failed == 0 => {
-                    "no backend has `option external-check`".to_owned()
+                _ if notes == 0
+                    && hints == 0
+                    && self.checks + self.served + self.own == 0
+                    && failed == 0 =>
+                {
+                    "no server has `check`".to_owned()
                 }
                 (0, 0) => "nothing stands in the way".to_owned(),
                 (0, _) => "no problem in the configuration".to_owned(),
@@ -90,6 +96,11 @@ impl Report {
             0 => {}
             1 => text += "; 1 check below fails",
             many => text += &format!("; {many} checks below fail"),
+        }
+        match self.runs.as_ref().map_or(0, |runs| runs.unresolved) {
+            0 => {}
+            1 => text += "; 1 server has no address here",
+            many => text += &format!("; {many} servers have no address here"),
         }
         text
     }

@@ -1,5 +1,6 @@
 //! `--run`: runs each check as HAProxy would run it, and shows what HAProxy would show.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::os::unix::process::ExitStatusExt;
@@ -113,6 +114,7 @@ pub(super) fn all(visit: &Visit) -> Runs {
         exact,
         limits,
         checks: done,
+        unresolved: unresolved.len(),
     }
 }
 
@@ -176,7 +178,7 @@ fn has_address(watch: &Watch) -> bool {
 
 /// Returns how these runs may differ from HAProxy's, in sentences.
 fn limits(checks: &[&ExternalCheck], exact: bool, unresolved: &[&Watch]) -> Vec<String> {
-    let mut limits: Vec<String> = unresolved.iter().map(|watch| not_run(watch)).collect();
+    let mut limits = not_run(unresolved);
     if !exact {
         limits.push(
             "The checks ran as this user and outside of the chroot: only root can run checks exactly \
@@ -209,22 +211,29 @@ fn limits(checks: &[&ExternalCheck], exact: bool, unresolved: &[&Watch]) -> Vec<
     limits
 }
 
-/// Explains why a check didn't run. HAProxy doesn't check a server without an address, so doctor
-/// doesn't either.
-fn not_run(watch: &Watch) -> String {
-    let name = watch.server.endpoint.name().unwrap_or_default();
-    let unless = match watch.server.settings.get("resolvers") {
-        Some(resolvers) => format!(
-            ", unless its section `resolvers {}` finds an address",
-            resolvers.value
-        ),
-        None => String::new(),
+/// Explains why checks didn't run, with one sentence for the servers that have the same reason. HAProxy
+/// doesn't check a server without an address, so doctor doesn't either.
+fn not_run(unresolved: &[&Watch]) -> Vec<String> {
+    let mut reasons = BTreeMap::<String, Vec<String>>::new();
+    for watch in unresolved {
+        let name = watch.server.endpoint.name().unwrap_or_default();
+        let unless = match watch.server.settings.get("resolvers") {
+            Some(resolvers) => format!(
+                ", unless its section `resolvers {}` finds an address",
+                resolvers.value
+            ),
+            None => String::new(),
+        };
+        let reason = format!(
+            "this host can't resolve {name}. HAProxy then shows MAINT (resolution) and runs no check{unless}."
+        );
+        reasons.entry(reason).or_default().push(watch.name());
+    }
+    let sentence = |(reason, names): (String, Vec<String>)| {
+        let were = if names.len() == 1 { "was" } else { "were" };
+        format!("{} {were} not run: {reason}", names.join(", "))
     };
-    format!(
-        "{} was not run: this host can't resolve {name}. HAProxy then shows MAINT (resolution) and runs no \
-         check{unless}.",
-        watch.name()
-    )
+    reasons.into_iter().map(sentence).collect()
 }
 
 fn one(watch: &Watch, visit: &Visit) -> Ran {

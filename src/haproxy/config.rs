@@ -40,7 +40,7 @@ pub(crate) struct Configuration {
     pub unclear: Vec<(Place, String)>,
     /// Lines that can't be split into words.
     pub broken: Vec<At<Refusal>>,
-    /// Variables that aren't set, each with the place of its first use.
+    /// Variables that aren't set, with the place of each use.
     pub unset: Vec<(String, Place)>,
 }
 

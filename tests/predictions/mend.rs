@@ -259,9 +259,7 @@ fn without_option(old: &str, option: &str) -> String {
 /// Replaces the lines of the same kind, or adds the line to the backend before its servers.
 fn with_line(text: &Text, line: &str) -> String {
     let first = text.server_lines().first().copied();
-    let start: Vec<&str> = line.split(' ').take(2).collect();
-    let start = start.join(" ");
-    let is_same = |known: &str| known.trim_start().starts_with(&start);
+    let is_same = |known: &str| known.split_whitespace().take(2).eq(line.split(' ').take(2));
     let is_new = !text.sections.lines().any(is_same);
     let mut sections = String::new();
     for (index, known) in text.sections.lines().enumerate() {

@@ -30,7 +30,7 @@ pub(super) struct Statements {
     pub broken: Vec<At<Refusal>>,
     /// Lines that sni-check doesn't understand, with the reason.
     pub unclear: Vec<(Place, String)>,
-    /// Variables that aren't set, each with the place of its first use.
+    /// Variables that aren't set, with the place of each use.
     pub unset: Vec<(String, Place)>,
 }
 
@@ -133,7 +133,7 @@ impl Reader<'_> {
         }
         for name in unset {
             let known = &mut self.statements.unset;
-            if !known.iter().any(|(known, _)| *known == name) {
+            if !known.contains(&(name.clone(), place.clone())) {
                 known.push((name, place.clone()));
             }
         }
