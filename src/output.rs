@@ -55,8 +55,8 @@ pub fn verdict(plan: &Plan, verdict: &Verdict) {
     }
 }
 
-/// What came of a check, in a few words: what is worth knowing of a healthy backend, or else why it is
-/// not.
+/// Returns the result of a check in a few words: why the backend isn't healthy, or notes about a
+/// healthy backend.
 pub fn reason(plan: &Plan, verdict: &Verdict) -> String {
     let mut parts = line::notes(plan, verdict);
     if verdict.result.is_err() || parts.is_empty() {

@@ -9,7 +9,7 @@ use crate::support::check::{example, release_binary};
 use crate::support::stage::Stage;
 use crate::support::{peer, testing_page_says};
 
-/// The address space that a check needs, in kilobytes. The README states it.
+/// The address space that a check needs, in kilobytes. docs/testing.md states it.
 const ENOUGH: u32 = 5_000;
 
 #[test]
@@ -57,8 +57,8 @@ fn little_address_space_is_enough_and_less_gives_a_code() {
     assert_eq!(check(enough + 32_000, body).code(), Some(75));
 }
 
-/// The memory that a check may need in addition to the size of its revocation list, in KiB. docs/costs.md states
-/// it.
+/// The memory that a check may need in addition to the size of its revocation list, in KiB.
+/// docs/costs.md states it.
 const BESIDE_THE_LIST: u64 = 4_000;
 
 /// The largest lists of public CAs have more than a million entries. A table of them would take ten

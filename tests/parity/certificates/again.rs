@@ -36,7 +36,7 @@ fn self_signed(table: &mut Table) {
             "to sign both",
             usual().with(key_usage(DIGITAL_SIGNATURE | KEY_CERT_SIGN)),
         ),
-        ("ended", usual().between(days(-9), days(-2))),
+        ("expired", usual().between(days(-9), days(-2))),
         ("not begun", usual().between(days(2), days(9))),
         ("for another name", Draft::leaf(&["other.test"])),
         (
@@ -181,9 +181,9 @@ fn renewed(table: &mut Table) {
         &middle.key,
     );
     let sets: [(&str, &[&Vec<u8>]); 4] = [
-        ("ended", &[&ended]),
-        ("ended, now", &[&ended, &middle.der]),
-        ("now, ended", &[&middle.der, &ended]),
+        ("expired", &[&ended]),
+        ("expired, valid", &[&ended, &middle.der]),
+        ("valid, expired", &[&middle.der, &ended]),
         ("none", &[]),
     ];
     for (sent_words, sent) in sets {
@@ -222,7 +222,7 @@ fn crossed(table: &mut Table) {
         ("A", &[&a.der]),
         ("B", &[&b.der]),
         ("both", &[&a.der, &b.der]),
-        ("ended A, B", &[&old_a, &b.der]),
+        ("expired A, B", &[&old_a, &b.der]),
         ("A by B, B", &[&a_by_b, &b.der]),
         ("A by B", &[&a_by_b]),
         ("A by B, A", &[&a_by_b, &a.der]),

@@ -291,9 +291,9 @@ fn identifiers(table: &mut Table) {
         .with(subject(b"ABC"))
         .self_signed(Key::new());
     for (what, identifier) in [
-        ("the right one", authority(b"ABC")),
-        ("a wrong one", authority(b"XYZ")),
-        ("an empty one", authority(b"")),
+        ("the right identifier", authority(b"ABC")),
+        ("a wrong identifier", authority(b"XYZ")),
+        ("an empty identifier", authority(b"")),
         ("by issuer and serial", by_serial(&cn("Root"), &[1, 2, 3])),
         ("by issuer and a wrong serial", by_serial(&cn("Root"), &[9])),
         ("by a wrong issuer", by_serial(&cn("Other"), &[1, 2, 3])),

@@ -86,7 +86,7 @@ pub const DIFFERENCES: Differences = Differences(&[
     ),
     (
         Differs::PerhapsLimit("with an entry whose date cannot be read"),
-        &["form of a list: a date that is none"],
+        &["form of a list: an invalid date"],
     ),
     (
         Differs::Limit("of revocation lists, also SHA-1 and MD5"),
@@ -100,8 +100,8 @@ pub const DIFFERENCES: Differences = Differences(&[
     (
         Differs::Limit("with entries that contradict each other"),
         &[
-            "extensions of an entry: removed, not critical, of it, and once more",
-            "extensions of an entry: removed, with a byte after it, not critical, of it, and once more",
+            "extensions of an entry: removed, not critical, in the leaf's first entry of two",
+            "extensions of an entry: removed, with a byte after it, not critical, in the leaf's first entry of two",
         ],
     ),
     (

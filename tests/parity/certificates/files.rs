@@ -122,14 +122,14 @@ fn odd_ones(table: &mut Table) {
     let mut trailing = ended.der.clone();
     trailing.push(0);
     for (what, odd) in [
-        ("an ended one", ended.der.clone()),
+        ("an expired certificate", ended.der.clone()),
         ("a version 1", version1.der.clone()),
         ("a long serial number", serial.der.clone()),
         ("an extension twice", twice.der.clone()),
         ("broken times", broken_time.der.clone()),
         ("no DER", b"hello".to_vec()),
-        ("an empty one", vec![]),
-        ("a cut one", ended.der[..100].to_vec()),
+        ("an empty certificate", vec![]),
+        ("a certificate that is cut off", ended.der[..100].to_vec()),
         ("a byte after it", trailing),
         ("an empty sequence", vec![0x30, 0]),
         ("a leaf", leaf.der.clone()),

@@ -327,7 +327,7 @@ fn pairs(table: &mut Table) {
                     ..List::new(LEAF).with(&scope(&second))
                 };
                 let lists = [scene.middle.revoke(&clean), scene.middle.revoke(&naming)];
-                let what = format!("a clean list of {one}, a naming one of {other}");
+                let what = format!("a clean list of {one}, a naming list of {other}");
                 scene.judge(table, &what, &lists);
             }
         }
@@ -353,7 +353,7 @@ fn pairs(table: &mut Table) {
             extensions: vec![critical],
             ..List::new(&[])
         });
-        let what = format!("{what}, and one with a critical number");
+        let what = format!("{what}, and a list with a critical number");
         scene.judge(table, &what, &[list(first), list(second), newer]);
     }
 }
@@ -501,7 +501,7 @@ fn list_extensions(table: &mut Table) {
         ]);
         scene.judge(
             table,
-            &format!("{what}, after a critical one"),
+            &format!("{what}, after a critical list"),
             &[scene.middle.revoke(&after)],
         );
     }
@@ -579,16 +579,28 @@ fn entry_extensions(table: &mut Table) {
     for (what, extensions) in &kinds {
         let odd = |serial: &[u8]| entry(serial, extensions);
         for (place, entries) in [
-            ("of it", vec![odd(LEAF)]),
-            ("of another", vec![odd(&[1])]),
-            ("of another, before it", vec![odd(&[1]), plain(LEAF)]),
-            ("of another, after it", vec![plain(LEAF), odd(&[0x78])]),
+            ("in the leaf's entry", vec![odd(LEAF)]),
+            ("in another entry", vec![odd(&[1])]),
             (
-                "of it, between others",
+                "in another entry, before the leaf's",
+                vec![odd(&[1]), plain(LEAF)],
+            ),
+            (
+                "in another entry, after the leaf's",
+                vec![plain(LEAF), odd(&[0x78])],
+            ),
+            (
+                "in the leaf's entry, between others",
                 vec![plain(&[0x76]), odd(LEAF), plain(&[0x78])],
             ),
-            ("of it, and once more", vec![odd(LEAF), plain(LEAF)]),
-            ("of it, after it", vec![plain(LEAF), odd(LEAF)]),
+            (
+                "in the leaf's first entry of two",
+                vec![odd(LEAF), plain(LEAF)],
+            ),
+            (
+                "in the leaf's second entry of two",
+                vec![plain(LEAF), odd(LEAF)],
+            ),
         ] {
             let list = List {
                 entries,
@@ -654,7 +666,7 @@ fn issuers(table: &mut Table) {
                 scene.middle.revoke(&List::new(&[])),
                 scene.middle.revoke(&list),
             ];
-            scene.judge(table, &format!("{what}, and the usual one"), &both);
+            scene.judge(table, &format!("{what}, and the usual list"), &both);
         }
     }
 }
@@ -820,10 +832,10 @@ fn times(table: &mut Table) {
         }
     }
     for (what, begin, end) in [
-        ("ended a day ago", -9, -1),
+        ("expired a day ago", -9, -1),
         ("ends before it begins", -1, -9),
         ("begins in a day", 1, 9),
-        ("begins in a day and ended", 1, -1),
+        ("begins in a day and has expired", 1, -1),
     ] {
         let list = List {
             this_update: days(begin),
@@ -983,7 +995,7 @@ fn forms(table: &mut Table) {
             vec![tlv(0x30, &[&[2, 1, 1], &days(-3), &[0x30, 0]])],
         ),
         (
-            "a date that is none",
+            "an invalid date",
             vec![tlv(0x30, &[&[2, 1, 1], &tlv(23, &[b"x"])])],
         ),
         (
@@ -1076,7 +1088,7 @@ fn files(table: &mut Table) {
             of_root.clone(),
         ),
         (
-            "a naming list beside the root, a clean one in its place",
+            "a naming list next to the root, a clean list in its place",
             format!("{root}{naming}"),
             format!("{of_root}{clean}"),
         ),

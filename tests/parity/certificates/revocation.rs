@@ -23,10 +23,13 @@ fn of_the_root(table: &mut Table) {
     let number = extension("2.5.29.20", false, &[2, 1, 1]);
     for (what, lists) in [
         ("an empty list", vec![usual()]),
-        ("a list of others", vec![list(List::new(&[9]))]),
-        ("a list of it", vec![list(List::new(&[7]))]),
         (
-            "a list of many",
+            "a list with other certificates",
+            vec![list(List::new(&[9]))],
+        ),
+        ("a list with the leaf", vec![list(List::new(&[7]))]),
+        (
+            "a list with many certificates",
             vec![list(List::new(&[1, 2, 3, 4, 5, 6, 7, 8]))],
         ),
         (
@@ -38,7 +41,7 @@ fn of_the_root(table: &mut Table) {
             })],
         ),
         (
-            "version 1, of it",
+            "version 1, with the leaf",
             vec![list(List {
                 version: None,
                 extensions: vec![],
@@ -60,7 +63,7 @@ fn of_the_root(table: &mut Table) {
             })],
         ),
         (
-            "ended",
+            "expired",
             vec![list(List {
                 next_update: Some(days(-2)),
                 ..List::new(&[])
@@ -73,14 +76,14 @@ fn of_the_root(table: &mut Table) {
                 ..List::new(&[])
             })],
         ),
-        ("another CA's", vec![other.revoke(&List::new(&[]))]),
-        ("a forged one", vec![impostor.revoke(&List::new(&[]))]),
+        ("a list of another CA", vec![other.revoke(&List::new(&[]))]),
+        ("a forged list", vec![impostor.revoke(&List::new(&[]))]),
         (
-            "another CA's and the right one",
+            "a list of another CA, and the right list",
             vec![other.revoke(&List::new(&[])), usual()],
         ),
         (
-            "another CA's that has ended and the right one",
+            "an expired list of another CA, and the right list",
             vec![
                 other.revoke(&List {
                     next_update: Some(days(-2)),
@@ -90,7 +93,7 @@ fn of_the_root(table: &mut Table) {
             ],
         ),
         (
-            "ended and current",
+            "expired, then current",
             vec![
                 list(List {
                     next_update: Some(days(-2)),
@@ -100,7 +103,7 @@ fn of_the_root(table: &mut Table) {
             ],
         ),
         (
-            "current and ended",
+            "current, then expired",
             vec![
                 usual(),
                 list(List {
@@ -110,7 +113,7 @@ fn of_the_root(table: &mut Table) {
             ],
         ),
         (
-            "ended, and current of it",
+            "expired, then current with the leaf",
             vec![
                 list(List {
                     next_update: Some(days(-2)),
@@ -120,7 +123,7 @@ fn of_the_root(table: &mut Table) {
             ],
         ),
         (
-            "ended of it, and current",
+            "expired with the leaf, then current",
             vec![
                 list(List {
                     next_update: Some(days(-2)),
@@ -129,10 +132,16 @@ fn of_the_root(table: &mut Table) {
                 usual(),
             ],
         ),
-        ("empty, and of it", vec![usual(), list(List::new(&[7]))]),
-        ("of it, and empty", vec![list(List::new(&[7])), usual()]),
         (
-            "forged and right",
+            "empty, then with the leaf",
+            vec![usual(), list(List::new(&[7]))],
+        ),
+        (
+            "with the leaf, then empty",
+            vec![list(List::new(&[7])), usual()],
+        ),
+        (
+            "forged, then right",
             vec![impostor.revoke(&List::new(&[])), usual()],
         ),
         (
@@ -150,21 +159,21 @@ fn of_the_root(table: &mut Table) {
             })],
         ),
         (
-            "of it, on hold",
+            "with the leaf, on hold",
             vec![list(List {
                 reason: Some(6),
                 ..List::new(&[7])
             })],
         ),
         (
-            "of it, removed again",
+            "with the leaf, removed again",
             vec![list(List {
                 reason: Some(8),
                 ..List::new(&[7])
             })],
         ),
         (
-            "of it, with a reason",
+            "with the leaf, and a reason",
             vec![list(List {
                 reason: Some(1),
                 ..List::new(&[7])
@@ -275,9 +284,9 @@ fn of_all(table: &mut Table) {
     };
     let empty = || List::new(&[]);
     for (what, of_root, of_middle) in [
-        ("both", Some(empty()), Some(empty())),
-        ("the root's only", Some(empty()), None),
-        ("the intermediate's only", None, Some(empty())),
+        ("both lists", Some(empty()), Some(empty())),
+        ("only the root's list", Some(empty()), None),
+        ("only the intermediate's list", None, Some(empty())),
         (
             "the intermediate revoked",
             Some(List::new(&[2])),
@@ -285,10 +294,14 @@ fn of_all(table: &mut Table) {
         ),
         ("the root revoked", Some(List::new(&[1])), Some(empty())),
         ("the leaf revoked", Some(empty()), Some(List::new(&[3]))),
-        ("the root's ended", Some(ended()), Some(empty())),
-        ("the intermediate's ended", Some(empty()), Some(ended())),
+        ("the root's list expired", Some(ended()), Some(empty())),
         (
-            "the intermediate's version 1",
+            "the intermediate's list expired",
+            Some(empty()),
+            Some(ended()),
+        ),
+        (
+            "the intermediate's list has version 1",
             Some(empty()),
             Some(List {
                 version: None,

@@ -8,8 +8,8 @@ pub fn cases(table: &mut Table) {
     let usual = || (days(-9), days(9));
     for (what, begin, end) in [
         ("in time", usual().0, usual().1),
-        ("ended", days(-9), days(-2)),
-        ("ended today", days(-9), days(0)),
+        ("expired", days(-9), days(-2)),
+        ("expires today", days(-9), days(0)),
         ("not begun", days(2), days(9)),
         ("begins now", days(0), days(9)),
         ("ends before it begins", days(9), days(-9)),
