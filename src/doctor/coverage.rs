@@ -12,6 +12,7 @@ use crate::haproxy::config::server_line::Server;
 use crate::output::mark::Mark;
 
 use super::finding::{Effect, Finding};
+use super::run;
 use super::visit::{Visit, Watch};
 
 pub(super) fn no_command(_: &Visit, backend: &Backend) -> Vec<Finding> {
@@ -86,7 +87,7 @@ fn with_option(visit: &Visit, backend: &Backend, place: &Place, option: &str) ->
     let kind = option.trim_start_matches("option ").to_owned();
     assumed.settings.check = Some(At::new(kind, place));
     match assumed.servers.iter().find(|server| server.is_checked()) {
-        Some(server) => switch_on(visit, &visit.watch_of(&assumed, server), &advice),
+        Some(server) => tried(visit, &visit.watch_of(&assumed, server), &advice),
         None => advice,
     }
 }
@@ -197,6 +198,7 @@ pub(super) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> 
         .iter()
         .all(|watch| watch.server.settings.has("no-check"));
     let what = "no server of this backend has `check`, so HAProxy checks no server";
+    let advice = "add `check` to the server line, or to default-server above it";
     let finding = match meant && !explicit {
         true => Finding::problem(Effect::Unchecked, what),
         false => Finding::note(Effect::Unchecked, what),
@@ -206,11 +208,10 @@ pub(super) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> 
             .at(&first.server.place)
             .about([backend.name.clone()])
             .shows("no check; a dead server keeps getting its share of the traffic")
-            .write(switch_on(
-                visit,
-                first,
-                "add `check` to the server line, or to default-server above it",
-            )),
+            .write(match meant {
+                true => tried(visit, first, advice),
+                false => switch_on(visit, first, advice),
+            }),
     ]
 }
 
@@ -261,6 +262,17 @@ pub(super) fn no_weight(visit: &Visit, backend: &Backend) -> Vec<Finding> {
             .shows("503 for visitors, whatever the check says")
             .write("a weight above 0 for at least one server"),
     ]
+}
+
+/// Returns the same as `switch_on`. If doctor may run checks and no rule finds a fault in this check, doctor
+/// runs the check, too.
+fn tried(visit: &Visit, watch: &Watch, advice: &str) -> String {
+    let text = switch_on(visit, watch, advice);
+    let failed = (text == advice).then(|| run::would_fail(watch, visit));
+    match failed.flatten() {
+        Some(now) => format!("first: make the check work, it would be {now}. Then {advice}"),
+        None => text,
+    }
 }
 
 /// Returns the advice to switch a check on, after the changes that this check needs first.

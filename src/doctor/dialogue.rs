@@ -144,7 +144,10 @@ pub(super) fn expects_nothing(_: &Visit, watch: &Watch) -> Option<Finding> {
     Some(
         Finding::problem(Effect::Down, what)
             .at(place)
-            .shows(format!("{} for every response", down(watch)))
+            .shows(format!(
+                "{} if the server answers, whatever the status",
+                down(watch)
+            ))
             .write("keep the expectation that you want, and remove the others"),
     )
 }

@@ -57,13 +57,7 @@ pub(super) fn of_header(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let Sni::PerRequest(expression) = &watch.traffic.tls.as_ref()?.sni else {
         return None;
     };
-    let (fetch, rest) = expression.split_once('(')?;
-    let (name, _) = rest.split_once([')', ','])?;
-    let name = name.to_ascii_lowercase();
-    let is_header = ["req.hdr", "hdr", "req.fhdr"].contains(&fetch) && name != "host";
-    if !is_header || visit.config.facts.headers.contains(&name) {
-        return None;
-    }
+    let name = unset_header(visit, expression)?;
     let what = format!(
         "traffic's SNI is the header {name} of the request, and no line of the configuration sets it"
     );
@@ -75,6 +69,15 @@ pub(super) fn of_header(visit: &Visit, watch: &Watch) -> Option<Finding> {
                 "sni req.hdr(host) on the server line, if visitors' Host is the name of the site",
             ),
     )
+}
+
+/// Returns the header that an expression reads, if neither browsers nor the configuration set it.
+pub(super) fn unset_header(visit: &Visit, expression: &str) -> Option<String> {
+    let (fetch, rest) = expression.split_once('(')?;
+    let (name, _) = rest.split_once([')', ','])?;
+    let name = name.to_ascii_lowercase();
+    let is_header = ["req.hdr", "hdr", "req.fhdr"].contains(&fetch) && name != "host";
+    (is_header && !visit.config.facts.headers.contains(&name)).then_some(name)
 }
 
 /// Finds such a name in HAProxy's own check.

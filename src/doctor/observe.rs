@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::finding::{Effect, Finding};
 use super::jail::Jail;
+use super::names;
 use super::outcome::{Outcome, Ran, Trap, Visitor};
 use super::own_check;
 use super::shell::shell;
@@ -62,7 +63,7 @@ pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
                 visit: None,
             });
         }
-        let request = request(watch);
+        let request = request(watch, visit);
         let root = request.clone().filter(|request| request.uri != "/");
         let root = root.map(|request| Request {
             uri: "/".to_owned(),
@@ -92,7 +93,7 @@ pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
             (About::Check, _) => slot.check = Some(answered.answer),
             (_, Answer::Refused(_)) => {}
             (About::Visitor, _) => {
-                slot.visitor = request(watch).map(|request| Visitor {
+                slot.visitor = request(watch, visit).map(|request| Visitor {
                     request: text_of(&request),
                     status,
                     root: None,
@@ -133,8 +134,8 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, visit: &Visit) -> String {
     let rules = rules.filter(|words| is_of_visitors(words));
     let sni = watch.traffic.tls.as_ref().and_then(|tls| match &tls.sni {
         Sni::Name(name) => Some(format!("str({name})")),
-        Sni::PerRequest(_) => Some("req.hdr(host)".to_owned()),
-        Sni::Absent => None,
+        Sni::PerRequest(expression) if is_host(expression) => Some("req.hdr(host)".to_owned()),
+        Sni::PerRequest(_) | Sni::Absent => None,
     });
     let is_of_check = |word: &str| {
         word.starts_with("check-")
@@ -212,10 +213,12 @@ fn is_host(expression: &str) -> bool {
 
 /// Returns the request of a visitor: the page of the check, or `/`. Returns `None` if doctor can't know
 /// what visitors send.
-fn request(watch: &Watch) -> Option<Request> {
+fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
     let traffic = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
     let is_known = match traffic {
-        Some(Sni::PerRequest(expression)) => is_host(expression),
+        Some(Sni::PerRequest(expression)) => {
+            is_host(expression) || names::unset_header(visit, expression).is_some()
+        }
         _ => true,
     };
     if !watch.backend.settings.http || !is_known {
@@ -275,7 +278,7 @@ fn host(watch: &Watch) -> Option<String> {
     });
     let names = watch.connections.iter().chain([&watch.traffic]);
     let mut names = names.filter_map(|connection| match &connection.tls.as_ref()?.sni {
-        Sni::Name(name) => Some(super::names::meant(name).to_owned()),
+        Sni::Name(name) => Some(names::meant(name).to_owned()),
         _ => None,
     });
     let of_config =
@@ -337,7 +340,7 @@ pub(super) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
         };
         let more = match (ran.trap, &ran.visitor) {
             (Some(trap), Some(visitor)) => confirm_one(findings, watch, (ran, trap, visitor)),
-            _ => unknown_visitors(findings, watch, ran),
+            _ => unknown_visitors(findings, visit, (watch, ran)),
         };
         let paste = super::by_hand::diagnose(watch, visit.call);
         findings.extend(more.map(|finding| {
@@ -376,25 +379,36 @@ fn confirm_one(
         (found.mark, found.effect) = (Mark::Problem, effect);
         found.shows.clone_from(&shows);
     }
-    if !trap.is_certain || !predicted.is_empty() {
+    if !predicted.is_empty() {
         return None;
     }
     let what = match effect {
         Effect::Up => "the check is UP, but visitors fail",
         _ => "the check is DOWN, but visitors are served",
     };
-    Some(Finding::problem(effect, what).shows(shows))
+    let finding = match trap.is_certain {
+        true => Finding::problem(effect, what),
+        false => Finding::note(
+            effect,
+            format!("{what}; the check's own expectation may want that"),
+        ),
+    };
+    Some(finding.shows(shows))
 }
 
 /// Reports a check that fails while doctor doesn't know what visitors send, and no finding says more.
-fn unknown_visitors(findings: &[Finding], watch: &Watch, ran: &Ran) -> Option<Finding> {
+fn unknown_visitors(
+    findings: &[Finding],
+    visit: &Visit,
+    (watch, ran): (&Watch, &Ran),
+) -> Option<Finding> {
     let connects = ran
         .outcome
         .own_code()
         .is_some_and(|code| code.layer() > Layer::Connection);
     let tls = watch.traffic.tls.as_ref();
     let has_own_sni = tls.is_some_and(|tls| matches!(tls.sni, Sni::PerRequest(_)));
-    let is_unknown = request(watch).is_none() || has_own_sni;
+    let is_unknown = request(watch, visit).is_none() || has_own_sni;
     let is_open = is_unknown && !ran.outcome.is_up() && connects;
     let mut findings = findings.iter();
     if !is_open || findings.any(|found| predicts(found, watch, Effect::Down)) {
@@ -411,7 +425,7 @@ fn unknown_visitors(findings: &[Finding], watch: &Watch, ran: &Ran) -> Option<Fi
 }
 
 /// Returns the server's state and what HAProxy shows about its check.
-fn state(outcome: Outcome) -> String {
+pub(super) fn state(outcome: Outcome) -> String {
     let state = if outcome.is_up() { "UP" } else { "DOWN" };
     let code = match (outcome, outcome.code()) {
         (_, None) => String::new(),

@@ -158,6 +158,16 @@ fn with_haproxy(visit: &Visit, done: &mut Vec<Ran>) -> Result<(), String> {
     Ok(())
 }
 
+/// Runs the check of a server that has no `check`, if doctor may run checks. Returns what HAProxy would
+/// show if the check fails.
+pub(super) fn would_fail(watch: &Watch, visit: &Visit) -> Option<String> {
+    // Without options that sni-check accepts, the findings say enough.
+    let is_ours = visit.run && watch.own.is_some();
+    let is_resolved = watch.server.endpoint.name().is_none() || has_address(watch);
+    let ran = (is_ours && is_resolved).then(|| one(watch, visit))?;
+    (!ran.outcome.is_up()).then(|| observe::state(ran.outcome))
+}
+
 /// Describes the result of HAProxy's own check.
 fn own_meaning(outcome: Outcome) -> &'static str {
     match outcome.status() {

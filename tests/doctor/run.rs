@@ -348,3 +348,22 @@ fn a_run_finds_nothing_where_check_and_visitors_agree() {
         assert_eq!(report["findings"], serde_json::json!([]), "{report}");
     }
 }
+
+#[test]
+fn a_run_tries_the_check_of_a_server_without_check() {
+    let stage = Stage::new();
+    stage.nginx();
+    let write = |uri: &str| {
+        let options = format!("--sni {NAME} --ca-file /ca.pem --timeout 900ms --uri {uri}");
+        let backend = checked("/sni-check", &options, "127.0.0.1:PORT TLS inter 1s");
+        let config = in_chroot(&stage, &backend);
+        let (report, code) = json(&["-f", &config, "--run"]);
+        assert_eq!(code, 2, "{report}");
+        let write = finding(&report, "nothing-checked")["write"].clone();
+        write.as_str().expect("text").to_owned()
+    };
+    assert!(write("/").starts_with("add `check`"));
+    let advice = write("/missing");
+    let first = "first: make the check work, it would be DOWN with PROCERR and code 71.";
+    assert!(advice.starts_with(first), "{advice}");
+}

@@ -42,7 +42,12 @@ fn kind(dice: &mut Dice) -> Kind {
 
 fn peer(dice: &mut Dice) -> Peer {
     match dice.below(100) {
-        0..48 => Peer::Strict,
+        0..34 => Peer::Strict,
+        34..37 => Peer::Redirect,
+        37..39 => Peer::Failing,
+        39..42 => Peer::Wildcard,
+        42..45 => Peer::NoRoot,
+        45..48 => Peer::OldTls,
         48..55 => Peer::DefaultCertificate,
         55..59 => Peer::OneCertificate,
         59..63 => Peer::WantsHost,
@@ -183,7 +188,7 @@ fn options(dice: &mut Dice, peer: Peer, file: impl Fn(&str) -> String) -> Vec<St
     match peer {
         Peer::ClientCertificate => options.push(format!("--crt {}", file("client.pem"))),
         Peer::Proxy => options.push("--send-proxy".to_owned()),
-        Peer::Unauthorized => options.push("--uri /healthz".to_owned()),
+        Peer::Unauthorized | Peer::NoRoot => options.push("--uri /healthz".to_owned()),
         _ if dice.percent(20) => options.push("--uri /".to_owned()),
         _ => {}
     }
@@ -214,10 +219,9 @@ fn plain(case: &mut Case) {
 }
 
 fn http(dice: &mut Dice, case: &mut Case) {
-    let uri = if case.peer == Peer::Unauthorized {
-        "/healthz"
-    } else {
-        "/"
+    let uri = match case.peer {
+        Peer::Unauthorized | Peer::NoRoot => "/healthz",
+        _ => "/",
     };
     // This server refuses requests without a Host.
     let without_host = if case.peer == Peer::WantsHost { 2 } else { 0 };

@@ -43,10 +43,20 @@ pub enum Peer {
     Stranger,
     /// Its certificate has expired.
     Expired,
+    /// It redirects every request.
+    Redirect,
+    /// It answers 500.
+    Failing,
+    /// Its certificate is for every host of the domain.
+    Wildcard,
+    /// It answers 404 at `/` and 200 at `/healthz`.
+    NoRoot,
+    /// It speaks only TLS 1.2.
+    OldTls,
 }
 
 impl Peer {
-    const ALL: [Peer; 12] = [
+    const ALL: [Peer; 17] = [
         Peer::Strict,
         Peer::DefaultCertificate,
         Peer::OneCertificate,
@@ -59,6 +69,11 @@ impl Peer {
         Peer::Ssh,
         Peer::Stranger,
         Peer::Expired,
+        Peer::Redirect,
+        Peer::Failing,
+        Peer::Wildcard,
+        Peer::NoRoot,
+        Peer::OldTls,
     ];
 }
 
@@ -260,6 +275,20 @@ impl Sites<'_> {
                     params.not_after = OffsetDateTime::now_utc() - Duration::days(1);
                 });
                 refusal + &site("", NAME, &leaf, ANSWERS)
+            }
+            Peer::Redirect => refusal + &site("", NAME, &good, "return 302 /login;"),
+            Peer::Failing => refusal + &site("", NAME, &good, "return 500;"),
+            Peer::Wildcard => {
+                let leaf = self.ca.leaf(&["*.example.test"], 30);
+                site("default_server", NAME, &leaf, ANSWERS)
+            }
+            Peer::NoRoot => {
+                let answers = "location / { return 404; } location /healthz { return 200 ok; }";
+                refusal + &site("", NAME, &good, answers)
+            }
+            Peer::OldTls => {
+                let refusal = refusal.replace("ssl_reject", "ssl_protocols TLSv1.2; ssl_reject");
+                refusal + &site("", NAME, &good, ANSWERS)
             }
             Peer::Closed | Peer::Ssh => String::new(),
         }

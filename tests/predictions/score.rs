@@ -106,7 +106,7 @@ fn was_meant_to_be_checked(case: &Case) -> bool {
 /// True if the check can't see the failure. A check that only connects, or only makes a handshake,
 /// sees nothing after that, and the author asked for no more.
 fn is_out_of_sight(case: &Case, seen: &Seen) -> bool {
-    let by_http = seen.visit == Some(400) || seen.visit == Some(502);
+    let by_http = matches!(seen.visit, Some(400 | 500 | 502));
     match seen.check_status.as_str() {
         "L6OK" => by_http,
         "L4OK" => !case.has_ssl(),
