@@ -300,7 +300,11 @@ fn sni_unknown(facts: &Facts) -> Weight {
         Some(Failure::NameRefused { .. }) => Weight::Proved,
         // The name is unknown only if a made-up name gets the same certificate.
         Some(Failure::Certificate(CertificateFailure::OtherName { wanted, presented })) => {
-            let is_sent = facts.sni() == Some(wanted.as_str());
+            // --verify-host may be wrong as well.
+            let serves = facts
+                .sni()
+                .is_some_and(|sni| presented.iter().any(|name| name == sni));
+            let is_sent = facts.sni() == Some(wanted.as_str()) || !serves;
             Weight::likely_if(tls.is_default_certificate() && !presented.is_empty() && is_sent)
         }
         Some(Failure::Certificate(_)) => {

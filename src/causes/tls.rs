@@ -299,7 +299,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "The server speaks only TLS 1.1 or older, or only ciphers that are no longer safe. HAProxy doesn't use them by default.",
         confirm: "sni-check diagnose tries TLS 1.2 and 1.3. openssl s_client shows what the server chooses.",
-        change: "Update the server: enable TLS 1.2 or 1.3. Until then HAProxy's own check works with {lines}. They are unsafe, for visitors' traffic too.",
+        change: "Update the server: enable TLS 1.2 or 1.3. Until then, `ssl-min-ver TLSv1.0 ciphers ALL:@SECLEVEL=0` on the server line may reach it. These settings are unsafe, for visitors' traffic too.",
         weigh: |facts| match (facts.is_reached_by(Way::OldTls), alert(facts)) {
             (true, _) => Weight::Proved,
             (_, Some(AlertDescription::ProtocolVersion)) if !versions_are_bounded(facts) => {
@@ -365,7 +365,11 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Use HAProxy's own check with check-alpn h2 and alpn h2, as in {lines}. Or let the server speak HTTP/1.1 too.",
         weigh: |facts| match facts.is_reached_by(Way::Http2) {
             true => Weight::Proved,
-            false => Weight::possible_if(speaks_http2(facts) && facts.haproxy.is_none()),
+            // HAProxy isn't asked to repeat a request that may change something.
+            false => {
+                let asked = facts.haproxy.is_some() && facts.is_repeatable();
+                Weight::possible_if(speaks_http2(facts) && !asked)
+            }
         },
         trials: |facts| {
             let fits = !matches!(

@@ -152,22 +152,33 @@ impl Change {
         Some(change)
     }
 
-    /// Returns the same change, plus the SNI name for visitors. Returns `None` if visitors' connections
-    /// already send this name.
-    pub fn with_traffic(&self, surveyed: &Surveyed, best: &Options) -> Option<Change> {
-        let name = best.sni.as_ref()?;
-        let sni = format!("str({name})");
+    /// Returns the same change for visitors' connections too: with the SNI name, and without a client
+    /// certificate that the check no longer sends. Returns `None` if nothing changes for visitors.
+    pub fn with_traffic(
+        &self,
+        surveyed: &Surveyed,
+        asked: &Options,
+        best: &Options,
+    ) -> Option<Change> {
         let words = &surveyed.lines.words;
-        let is_there = words
-            .iter()
-            .any(|(word, value)| word == "sni" && *value == sni);
-        let has_tls = words.iter().any(|(word, _)| word == "ssl");
-        if is_there || !has_tls {
+        let has = |wanted: &str| words.iter().any(|(word, _)| word == wanted);
+        if !has("ssl") {
             return None;
         }
         let mut change = self.clone();
-        change.words.push(("sni", Some(sni)));
-        Some(change)
+        if let Some(name) = &best.sni {
+            let sni = format!("str({name})");
+            let is_there = words
+                .iter()
+                .any(|(word, value)| word == "sni" && *value == sni);
+            if !is_there {
+                change.words.push(("sni", Some(sni)));
+            }
+        }
+        if asked.crt.is_some() && best.crt.is_none() && has("crt") {
+            change.word("crt", None);
+        }
+        (change != *self).then_some(change)
     }
 
     /// Returns a change that adds a Host header to the request of HAProxy's own check. Returns `None` if

@@ -4,7 +4,7 @@ use super::ask::{Block, Kind, Opinion};
 use super::lines::left_out;
 use super::steps::{Step, steps};
 use super::trials::Search;
-use crate::causes::facts::Facts;
+use crate::causes::facts::{Facts, Way};
 use crate::causes::{Finding, Place, Weight, weigh};
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
@@ -162,7 +162,8 @@ impl<'a> Report<'a> {
         // sni-check fails with the lines as it does with the best options.
         let still_fails = self.search.best().failure().is_some();
         let offered = |block: &&Block| {
-            let fails = still_fails && block.tried.is_none() && block.kind != Kind::Builtin;
+            let other = block.kind == Kind::Builtin && block.way != Way::Https;
+            let fails = still_fails && block.tried.is_none() && !other;
             let useless = any_up || fails || block.is_refused() || self.lacks_a_value();
             !block.fails_visitors() && (block.is_up() || !useless)
         };

@@ -202,6 +202,15 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
             }
         }
     }
+    // Another kind of check may work where the present kind doesn't.
+    for subject in subjects {
+        if let Ok(diagnosis) = &mut subject.diagnosis {
+            let works = diagnosis.opinion.blocks.iter().any(Block::is_up);
+            diagnosis
+                .change
+                .take_if(|change| works && !change.block.is_up() && change.block.tried.is_some());
+        }
+    }
 }
 
 /// Returns the changes that may help, smallest first. The empty change stands for the present lines.
@@ -221,7 +230,7 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     }
     let with_traffic = change
         .as_ref()
-        .and_then(|change| change.with_traffic(surveyed, &best.options));
+        .and_then(|change| change.with_traffic(surveyed, &asked.options, &best.options));
     change.into_iter().chain(with_traffic).collect()
 }
 
