@@ -190,7 +190,7 @@ fn points() -> Vec<(&'static str, Vec<Vec<u8>>)> {
             vec![point(&[one(), some(0x60)]), point(&[one()])],
         ),
         ("nothing", vec![point(&[])]),
-        ("reasons alone", vec![point(&[some(0x60)])]),
+        ("only reasons", vec![point(&[some(0x60)])]),
         ("no points", vec![]),
         ("rubbish", vec![tlv(4, &[b"x"])]),
     ]
@@ -220,7 +220,7 @@ fn scopes_of_lists() -> Vec<(&'static str, Option<Vec<u8>>)> {
             "a relative name in full",
             point(&[full(&[directory(&joined)])]),
         ),
-        ("no names of a place", point(&[full(&[])])),
+        ("a place without names", point(&[full(&[])])),
         ("users", point(&[yes(0x81)])),
         ("authorities", point(&[yes(0x82)])),
         ("attributes", point(&[yes(0x85)])),
@@ -236,7 +236,10 @@ fn scopes_of_lists() -> Vec<(&'static str, Option<Vec<u8>>)> {
             point(&[full(&[uri(ONE)]), yes(0x82)]),
         ),
         ("a broken scope", Some(b"hello".to_vec())),
-        ("more than a scope", point(&[tlv(0x86, &[&[0xff]])])),
+        (
+            "a scope with an unknown field",
+            point(&[tlv(0x86, &[&[0xff]])]),
+        ),
     ]
 }
 
