@@ -239,10 +239,11 @@ pub(super) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
         }
         (None, false) => return None,
     };
-    let name = match pair.check.tls.as_ref().map(|tls| &tls.sni) {
-        Some(Sni::Name(name)) if misspelt(name).is_none() => name.as_str(),
-        _ => "NAME",
-    };
+    let sent = [pair.traffic, pair.check].map(|connection| match &connection.tls.as_ref()?.sni {
+        Sni::Name(name) if misspelt(name).is_none() => Some(name.as_str()),
+        _ => None,
+    });
+    let name = sent.into_iter().flatten().next().unwrap_or("NAME");
     let (method, page) = own_check::request(watch.backend);
     let page = page.unwrap_or_else(|| "/".to_owned());
     // An http-check line in the backend would replace all those of its defaults.

@@ -11,7 +11,7 @@ use crate::haproxy::config::server_line::Server;
 use crate::options::Options;
 use crate::options::handed::{self, Carrier};
 use crate::plan::{Files, Material, NO_SNI_NAME, Output, Plan};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, refusal};
 use crate::serve::request::OPTIONS;
 
 use super::finding::{Effect, Finding};
@@ -39,7 +39,7 @@ pub(super) fn judge(
             Some(process) => process.with_defaults(given),
             None => given,
         };
-        let plan = plan(check, server, process, &options)?;
+        let plan = plan(check, (server, serving), process, &options)?;
         Ok(Accepted { options, plan })
     };
     match read() {
@@ -47,7 +47,7 @@ pub(super) fn judge(
         Err(error) => {
             let finding = match process {
                 Some(_) => refused(&error, true),
-                None => without_files(check, server, &text.value)
+                None => without_files(check, (server, serving), &text.value)
                     .unwrap_or_else(|| refused(&error, false)),
             };
             (None, vec![finding.at(&text.place)])
@@ -61,10 +61,19 @@ pub(super) fn judge(
 /// serve would refuse the options.
 fn plan(
     check: &ServeCheck,
-    server: &Server,
+    (server, serving): (&Server, &Serving),
     process: Option<&Process>,
     options: &Options,
 ) -> Result<Plan> {
+    if let Endpoint::Unix(path) = &server.endpoint
+        && options.connect.is_none()
+    {
+        return Err(refusal(
+            "the server's unix socket",
+            "is unknown to sni-check serve, because HAProxy doesn't send its path",
+            format!("add --connect {}", serving.outside(path)),
+        ));
+    }
     let (address, port) = server.endpoint.words();
     let address = match &server.endpoint {
         // HAProxy doesn't send the path of a unix socket.
@@ -91,9 +100,13 @@ fn plan(
     )
 }
 
-/// Reports a file that can't be read on this host, if that is the only fault of the options. If serve
-/// runs elsewhere, it may have the file.
-fn without_files(check: &ServeCheck, server: &Server, text: &str) -> Option<Finding> {
+/// Reports a file that can't be read on this host, or what else is wrong with the options. If serve runs
+/// elsewhere, it may have the file.
+fn without_files(
+    check: &ServeCheck,
+    (server, serving): (&Server, &Serving),
+    text: &str,
+) -> Option<Finding> {
     let given = *handed::options(Carrier::Header, OsStr::new(text)).ok()?;
     let files = Files::any();
     let mut named = given.files();
@@ -106,7 +119,10 @@ fn without_files(check: &ServeCheck, server: &Server, text: &str) -> Option<Find
     rest.crl_file.clear();
     rest.header.retain(|header| !header.starts_with('@'));
     (rest.crt, rest.key) = (None, None);
-    plan(check, server, None, &rest).ok()?;
+    if let Err(error) = plan(check, (server, serving), None, &rest) {
+        // serve refuses these options with the file, too.
+        return Some(refused(&error, false));
+    }
     let what = format!("{OPTIONS}: {} {}", refusal.subject, refusal.what);
     Some(
         Finding::note(Effect::Down, what)

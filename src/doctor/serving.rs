@@ -45,11 +45,16 @@ impl Serving {
         }
     }
 
+    /// Returns the host's path of a path in HAProxy's chroot.
+    pub(super) fn outside(&self, path: &str) -> String {
+        let path = self.root.join(path.trim_start_matches('/'));
+        path.display().to_string()
+    }
+
     /// Returns the process that answers this check, if doctor is sure about it.
     pub(super) fn of(&self, check: &ServeCheck) -> Option<&Process> {
         let path = check.socket()?;
-        let path = self.root.join(path.trim_start_matches('/'));
-        let path = path.display().to_string();
+        let path = self.outside(&path);
         let listens = |process: &&Process| match process.call.own.listen.as_slice() {
             // Without --listen, systemd opened the socket.
             [] => OF_UNIT.contains(&path.as_str()),

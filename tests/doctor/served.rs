@@ -7,6 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::configuration::{checked, finding, foretells, found, in_chroot, json};
 use crate::support::check::BINARY;
+use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::stage::Stage;
 use crate::support::{NAME, Running, wait_for};
 
@@ -317,4 +318,22 @@ fn init_state_is_advised_for_haproxy_3_1_and_later() {
     assert_eq!(write, "init-state down on the server line");
     let down = backend(&options()) + " init-state down";
     assert!(found(&report(&down)).is_empty());
+}
+
+#[test]
+fn a_unix_socket_of_a_server_needs_connect() {
+    let stage = Stage::new();
+    let _serving = serve(&stage, "socket", "0666");
+    let text = backend(&options()).replace("127.0.0.1:PORT", "unix@/app.sock");
+    let config = in_chroot(&stage, &text);
+    let (report, code) = json(&["-f", &config]);
+    let write = finding(&report, "options")["write"].clone();
+    let path = format!("add --connect {}/app.sock", stage.chroot());
+    assert_eq!((write, code), (path.into(), 2), "{report}");
+    let haproxy = Haproxy::start(Mode::Single, &config, &[]);
+    let seen = haproxy.wait_for_check("b", "s");
+    assert_eq!(
+        (seen.check_status.as_str(), seen.check_code.as_str()),
+        ("L7STS", "2")
+    );
 }
