@@ -373,23 +373,25 @@ pub(super) fn unused_rule(_: &Visit, backend: &Backend) -> Vec<Finding> {
     let rules = &backend.settings.rules;
     let lines = rules.http.lines.iter().chain(&rules.tcp.lines);
     let own = lines.filter(|line| backend.has_line(&line.place));
-    let finding =
-        |line: &At<Vec<String>>| {
-            let text = line.value.join(" ");
-            let what = format!("with option external-check HAProxy ignores `{text}`");
-            let write = match text.strip_prefix("http-check expect ") {
-                Some(expectation) => format!("--expect {}", quoted(expectation, backend)),
-                None => "--method, --uri, --header, --body and --expect".to_owned(),
+    let finding = |line: &At<Vec<String>>| {
+        let text = line.value.join(" ");
+        let what = format!("with option external-check HAProxy ignores `{text}`");
+        let write = match text.strip_prefix("http-check expect ") {
+                Some(expectation) => format!(
+                    "if the check should require that, write --expect {} in external-check path; and remove this line",
+                    quoted(expectation, backend)
+                ),
+                None => "write --method, --uri, --header, --body or --expect in external-check path, and remove this line".to_owned(),
             };
-            Finding::note(Effect::Either, what)
+        Finding::note(Effect::Either, what)
             .at(&line.place)
             .about([backend.name.clone()])
             .shows(
                 "the options in external-check path decide UP or DOWN; by default the check sends \
                  GET / and expects status 200-399",
             )
-            .write(format!("{write} in external-check path, and remove this line"))
-        };
+            .write(write)
+    };
     own.map(finding).collect()
 }
 

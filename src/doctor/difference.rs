@@ -120,7 +120,7 @@ pub(super) fn check_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding>
     );
     let finding = match (own.protocol, waits) {
         (Protocol::Http { .. }, true) => Finding::problem(Effect::Down, what).shows(
-            "DOWN with L7STS 400, L7RSP or L7TOUT: a TLS port doesn't answer plain HTTP",
+            "DOWN with L7STS 400, L7RSP or L7TOUT if the port speaks TLS, because it doesn't answer plain HTTP",
         ),
         (Protocol::Dialogue | Protocol::Other, _) => Finding::note(Effect::Down, what)
             .shows("DOWN with L7TOUT or L7RSP if the rules expect an answer; otherwise UP with any certificate"),

@@ -288,6 +288,7 @@ fn http_check_rules_have_no_effect_on_an_external_check() {
     let write = finding(&report, "unused-rule")["write"]
         .as_str()
         .expect("text");
+    let (_, write) = write.split_once("write ").expect("an option");
     let write = write.split(" in external-check").next().expect("an option");
     // The option that doctor names has the effect.
     let options = format!("{} {write}", options());

@@ -365,7 +365,20 @@ fn verdict(
     }
     let mut stays = was.keys().filter(|trap| is.contains_key(trap));
     let vain = stays.any(|trap| explains(case, finding, *trap) && !told(*trap));
-    (vain && finding.is_problem).then(|| Difference::FixIsVain(id()))
+    // A check that now fails for a different reason shows the next fault.
+    let same = shown(before) == shown(after);
+    (vain && same && finding.is_problem).then(|| Difference::FixIsVain(id()))
+}
+
+/// Returns what HAProxy shows about the checks.
+fn shown(reality: &Reality) -> Vec<(&str, &str)> {
+    match reality {
+        Reality::Running(servers) => servers
+            .values()
+            .map(|seen| (seen.check_status.as_str(), seen.check_code.as_str()))
+            .collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// True if HAProxy shows a server as DOWN.
