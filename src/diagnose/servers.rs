@@ -185,7 +185,7 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
         if let Ok(diagnosis) = &mut subject.diagnosis {
             let tried = tried(subject.surveyed, &diagnosis.search, &change, answered);
             if change.is_empty() {
-                // The lines as they are. If visitors are served, nothing has to change.
+                // The empty change keeps the lines. If visitors are served with it, nothing has to change.
                 if let Some(visitor) = tried.block.visitor.filter(|_| tried.block.fails_visitors())
                 {
                     diagnosis.search.serves_no_visitor(visitor.status);
