@@ -206,9 +206,9 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
     for subject in subjects {
         if let Ok(diagnosis) = &mut subject.diagnosis {
             let works = diagnosis.opinion.blocks.iter().any(Block::is_up);
-            diagnosis
-                .change
-                .take_if(|change| works && !change.block.is_up() && change.block.tried.is_some());
+            let fails = diagnosis.search.best().failure().is_some();
+            let change = &mut diagnosis.change;
+            change.take_if(|change| works && fails && !change.block.is_up());
         }
     }
 }

@@ -293,3 +293,90 @@ fn a_check_without_host_is_tried_with_it() {
     );
     assert_eq!(server["diff_visitors"], 200);
 }
+
+#[test]
+fn the_options_of_serve_are_corrected_in_their_header() {
+    let stage = Stage::new();
+    let backend = "backend served
+    option httpchk
+    http-check connect addr unix@/nowhere/sni-check.sock
+    http-check send-state
+    http-check send meth GET uri / hdr X-Check-Options \"--sni wwww.example.test --ca-file CA\"
+    http-check expect hdr name X-Check-Code value 0
+    server s1 127.0.0.1:PORT TLS check inter 5s
+";
+    let config = config(&stage, backend);
+    let report = object(&["-f", &config, "served/s1"], 65);
+    let server = &report["servers"][0];
+    assert_eq!(server["causes"][0]["id"], "sni-wrong");
+    let new = server["diff"][0]["new"].as_str().expect("a line");
+    let options = format!("hdr X-Check-Options \"--sni {NAME} --ca-file ");
+    assert!(new.contains(&options), "{new}");
+}
+
+#[test]
+fn a_server_template_is_diagnosed_and_its_line_is_changed() {
+    let stage = Stage::new();
+    let backend = "backend many
+    option httpchk
+    http-check send meth GET uri / ver HTTP/1.1 hdr Host www.example.test
+    server-template web 2 127.0.0.1:PORT TLS check
+";
+    let config = config(&stage, backend);
+    let haproxy = running(&config, ("many", "web2"), "DOWN");
+    let report = object(&["-f", &config], 65);
+    assert_eq!(report["servers"].as_array().map(Vec::len), Some(2));
+    drop(haproxy);
+    patched(&config, &report["servers"][1]);
+    let _haproxy = running(&config, ("many", "web2"), "UP");
+}
+
+#[test]
+fn a_file_that_is_missing_in_the_chroot_is_named_with_the_command_that_copies_it() {
+    let stage = Stage::new();
+    let jail = stage.folder.join("jail");
+    fs::create_dir(&jail).expect("a folder");
+    let backend = format!(
+        "backend ext
+    option external-check
+    external-check command {BINARY}
+    external-check path \"--sni {NAME} --ca-file CA\"
+    server s1 127.0.0.1:PORT TLS check inter 5s
+global
+    chroot {jail}
+"
+    );
+    let config = config(&stage, &backend);
+    let output = run_by_hand(&["diagnose", "-f", &config, "ext/s1"]);
+    let text = stdout(&output)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let ca = &stage.ca_file;
+    for part in [
+        format!("--ca-file {ca} is not in the chroot {jail}"),
+        format!("install -D -m 644 {ca} {jail}{ca}"),
+    ] {
+        assert!(text.contains(&part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn visitors_that_send_no_sni_are_noticed_while_the_check_is_up() {
+    let stage = Stage::new();
+    let backend = format!(
+        "backend shop
+    option httpchk
+    http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}
+    server web1 127.0.0.1:PORT ssl verify required ca-file CA check check-sni {NAME}
+"
+    );
+    let config = config(&stage, &backend);
+    let report = object(&["-f", &config, "shop/web1"], 0);
+    let server = &report["servers"][0];
+    assert_eq!(server["state"], "UP");
+    assert_eq!(server["causes"][0]["id"], "traffic-needs-sni");
+    assert_eq!(server["diff_visitors"], 200);
+    let new = server["diff"][0]["new"].as_str().expect("a line");
+    assert!(new.ends_with(&format!(" sni str({NAME})")), "{new}");
+}
