@@ -235,7 +235,7 @@ pub(super) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     let shows = match (pair.tls(), rules.says_1_1()) {
         (_, true) => "L7STS 400 (DOWN) where the server requires a Host header, as HTTP/1.1 does",
         (Some(_), false) => {
-            "L7STS 400, 404 or 421 (DOWN) where the server chooses the site by its Host"
+            "L7STS 400, 404 or 421 (DOWN), or UP with another site's page, where the server chooses the site by its Host"
         }
         (None, false) => return None,
     };
@@ -258,7 +258,7 @@ pub(super) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     };
     let what = "HAProxy's own check sends no Host header, visitors' requests have one";
     Some(
-        Finding::note(Effect::Down, what)
+        Finding::note(Effect::Either, what)
             .at(Check::option(watch.backend).unwrap_or(&watch.server.place))
             .shows(shows)
             .write(format!(

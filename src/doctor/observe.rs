@@ -369,7 +369,9 @@ fn confirm_one(
     (ran, trap, visitor): (&Ran, Trap, &Visitor),
 ) -> Option<Finding> {
     let effect = trap.effect;
-    let of_effect = |found: &&mut Finding| predicts(found, watch, effect);
+    // Only a finding about the expectation explains a check that the page doesn't please.
+    let explains = |found: &Finding| trap.is_certain || found.id.starts_with("expects-");
+    let of_effect = |found: &&mut Finding| predicts(found, watch, effect) && explains(found);
     let mut predicted: Vec<&mut Finding> = findings.iter_mut().filter(of_effect).collect();
     if predicted.iter().any(|found| found.mark == Mark::Problem) {
         return None;
