@@ -100,7 +100,7 @@ pub(super) fn other_protocol(_: &Visit, watch: &Watch) -> Option<Finding> {
 }
 
 /// Returns the expectations of a check, and the line of the first one.
-fn expected<'a>(watch: &'a Watch) -> Option<(Vec<Expectation>, &'a Place)> {
+pub(super) fn expected<'a>(watch: &'a Watch) -> Option<(Vec<Expectation>, &'a Place)> {
     match (&watch.check, &watch.own) {
         (Check::Own(_), _) => {
             let set = &watch.backend.settings;
@@ -117,7 +117,7 @@ fn expected<'a>(watch: &'a Watch) -> Option<(Vec<Expectation>, &'a Place)> {
 }
 
 /// Returns the statuses that meet all expectations about the status.
-fn statuses(expectations: &[Expectation]) -> Vec<u16> {
+pub(super) fn statuses(expectations: &[Expectation]) -> Vec<u16> {
     let deadline = Deadline::new(Instant::now(), Duration::from_secs(1));
     let about_status = |expectation: &&Expectation| expectation.part() == Part::Status;
     let about: Vec<&Expectation> = expectations.iter().filter(about_status).collect();

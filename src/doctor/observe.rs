@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::dialogue;
 use super::finding::{Effect, Finding};
 use super::jail::Jail;
 use super::names;
@@ -17,6 +18,7 @@ use crate::haproxy::config::backend_lines::ServerLines;
 use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::connection::{Sni, Verified};
 use crate::haproxy::words::quote;
+use crate::options::expect::Part;
 use crate::output::mark::Mark;
 
 /// The name of the finding about a difference that no rule explains.
@@ -286,20 +288,15 @@ fn host(watch: &Watch) -> Option<String> {
     of_config.or(of_options).or_else(|| names.next())
 }
 
-/// Returns true if the check has an expectation of its own. Then it may be DOWN by intention, while
-/// visitors get a page.
-fn expects_more(watch: &Watch) -> bool {
-    match &watch.own {
-        Some(accepted) => !accepted.options.expect.is_empty(),
-        None => watch
-            .backend
-            .settings
-            .rules
-            .http
-            .all("expect")
-            .next()
-            .is_some(),
-    }
+/// Returns true if the check accepts this status. Returns `None` if it also judges other parts of the
+/// response. Then it may be DOWN by intention, while visitors get a page.
+fn accepts(watch: &Watch, status: u16) -> Option<bool> {
+    let Some((expectations, _)) = dialogue::expected(watch) else {
+        return Some((200..400).contains(&status));
+    };
+    let mut others = expectations.iter();
+    let is_about_status = others.all(|expectation| expectation.part() == Part::Status);
+    is_about_status.then(|| dialogue::statuses(&expectations).contains(&status))
 }
 
 /// Returns the contradiction between a check and a visitor's request, if there is one.
@@ -314,14 +311,18 @@ pub(super) fn trap(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option
         ),
         _ => watch.own.is_some(),
     };
-    let is_default = asks && !expects_more(watch);
+    let accepted = visitor.status.filter(|_| asks);
+    let accepted = accepted.and_then(|status| accepts(watch, status));
     let (effect, is_certain) = match (outcome.is_up(), visitor.status) {
         (true, None | Some(502..=504)) => (Effect::Up, true),
         // Servers refuse a page to visitors with these statuses for reasons of their own.
         (true, Some(401 | 403 | 404 | 405 | 421 | 429)) => return None,
         // Without the right Host a server may refuse a request that it accepts from visitors.
-        (true, Some(400..)) => (Effect::Up, is_default && host(watch).is_some()),
-        (false, Some(200..=399)) => (Effect::Down, is_default || !outcome.judges_page()),
+        (true, Some(400..)) => (Effect::Up, accepted == Some(false) && host(watch).is_some()),
+        (false, Some(200..=399)) => (
+            Effect::Down,
+            accepted == Some(true) || !outcome.judges_page(),
+        ),
         // The page of the check is missing, not the site.
         (false, Some(404 | 405)) if matches!(visitor.root, Some(200..=399)) => (Effect::Down, true),
         // The check didn't get as far as a response, but visitors do.
