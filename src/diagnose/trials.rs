@@ -280,7 +280,8 @@ fn layer(failure: &Failure, plan: &Plan) -> u8 {
         Layer::Name => 1,
         Layer::Connection => 2,
         Layer::Tls => match failure {
-            Failure::NothingInCommon(_)
+            Failure::HandshakeRefused(_)
+            | Failure::NothingInCommon(_)
             | Failure::NameRefused { .. }
             | Failure::OtherVersion(_)
             | Failure::UnsafeRenegotiation

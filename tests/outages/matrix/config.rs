@@ -156,7 +156,10 @@ impl Config {
         words.retain(|word| !word.starts_with("--connect=") && !word.starts_with("--sni="));
         match self.check_sni.or(self.sni.as_deref()) {
             Some(name) => words.push(format!("--sni={name}")),
-            None => words.push(format!("--verify-host={}", self.target)),
+            None if self.verify_host.is_none() => {
+                words.push(format!("--verify-host={}", self.target))
+            }
+            None => {}
         }
         let path = words.iter().map(|word| match word.contains(' ') {
             true => format!("'{word}'"),
@@ -378,7 +381,7 @@ impl Config {
 
     /// True if the configurations differ in a value that only the operator knows.
     pub fn has_other_values_than(&self, that: &Config) -> bool {
-        self.port != that.port
+        (self.port, &self.verify_host) != (that.port, &that.verify_host)
             || (&self.target, &self.sni, &self.host) != (&that.target, &that.sni, &that.host)
             || (&self.trust, &self.uri, &self.expect) != (&that.trust, &that.uri, &that.expect)
     }

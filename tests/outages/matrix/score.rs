@@ -74,7 +74,9 @@ pub fn score(oracle: &Oracle<'_>, config: &Config, form: Form) -> Score {
     report.judge();
     let asks = report.said.places().contains(&"options");
     let verified = config.trust != Trust::Anything;
-    if asks && verified && matches!(judgement.price, Some(Price::Value(_))) {
+    // Nothing is tried with a request that may change something.
+    let tries = config.method != "POST";
+    if asks && tries && verified && matches!(judgement.price, Some(Price::Value(_))) {
         report.second_run();
     }
     let wrong = report.wrong;
@@ -341,7 +343,8 @@ impl Report<'_> {
             // Nobody but the operator knows if visitors ask for the Host of the check.
             let config = self.config;
             let other_host = config.host.is_some() || config.sni.as_ref() != Some(&config.target);
-            let other_host = outcome.up && other_host && self.form == Form::Call;
+            let unknown = self.form == Form::Call || !config.traffic_sni;
+            let other_host = outcome.up && other_host && unknown;
             if outcome.is_good() || other_host {
                 works = true;
                 self.safety_is_kept(block);
@@ -391,16 +394,17 @@ impl Report<'_> {
         }
     }
 
-    /// Returns true if the haproxy.cfg works as it is.
-    fn is_healthy(&self) -> bool {
-        match self.form {
-            Form::Call => false,
-            Form::Own => self.judgement.now.is_good(),
+    /// Returns true if a haproxy.cfg of this configuration works.
+    fn is_healthy(&self, config: &Config) -> bool {
+        let mut outcomes = match self.form {
+            Form::Call => return false,
+            Form::Own => self.oracle.outcomes_of(std::slice::from_ref(config)),
             Form::External => {
-                let lines = format!("backend be\n{}", self.config.external_lines(BINARY));
-                self.oracle.paste(&[&lines])[0].is_good()
+                let lines = format!("backend be\n{}", config.external_lines(BINARY));
+                self.oracle.paste(&[&lines])
             }
-        }
+        };
+        outcomes.remove(0).is_good()
     }
 
     /// Checks that the problem can be fixed at the place that the report names.
@@ -413,10 +417,10 @@ impl Report<'_> {
             Some(Price::Nothing | Price::Lines) => {
                 // Verification was switched off, so the printed lines are stricter.
                 let off = self.config.trust == Trust::Anything && !despairs;
-                let healthy = said.json["state"] == "UP" && self.is_healthy();
+                let healthy = said.json["state"] == "UP" && self.is_healthy(self.config);
                 let found = healthy || works && (place.is_none() || names(&["haproxy.cfg"]));
                 // The report can't prove anything by a request that may change something.
-                let unproved = self.config.method == "POST" && names(&["haproxy.cfg"]);
+                let unproved = self.config.method == "POST" && names(&["haproxy.cfg", "options"]);
                 match place {
                     _ if found || off || unproved => {}
                     _ if despairs => self.wrong("false despair", said.summary()),
@@ -471,12 +475,11 @@ impl Report<'_> {
         let changes = said.json["diff"].is_array();
         if said.json["state"] == "UP" && self.form != Form::Call && !changes {
             // The lines of the file are right now.
-            let outcome = self
-                .oracle
-                .outcomes_of(std::slice::from_ref(&next))
-                .remove(0);
-            if !outcome.is_good() {
-                self.wrong("second run fails", format!("UP, but {}", outcome.seen));
+            if !self.is_healthy(&next) {
+                self.wrong(
+                    "second run fails",
+                    "UP, but HAProxy or its visitors disagree",
+                );
             }
             return;
         }
