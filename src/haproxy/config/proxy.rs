@@ -158,6 +158,19 @@ impl ProxySettings {
 }
 
 impl Global {
+    /// Returns true if a line has this setting already, and HAProxy accepts it only once.
+    fn has(&self, word: &str) -> bool {
+        match word {
+            "chroot" => self.chroot.is_some(),
+            "user" | "uid" => self.user.is_some() || self.uid.is_some(),
+            "group" | "gid" => self.group.is_some() || self.gid.is_some(),
+            "ulimit-n" => self.ulimit_n.is_some(),
+            "maxconn" => self.maxconn.is_some(),
+            "fd-hard-limit" => self.fd_hard_limit.is_some(),
+            _ => false,
+        }
+    }
+
     /// Reads a line. Returns the words that sni-check doesn't understand.
     pub(crate) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
         let here = Some(place.clone());
@@ -169,6 +182,8 @@ impl Global {
             }
             ["insecure-fork-wanted", ..] => self.insecure_fork = here,
             ["no", "insecure-fork-wanted", ..] => self.insecure_fork = None,
+            // HAProxy keeps the first of these lines, and reports the others.
+            [word, ..] if self.has(word) => {}
             ["chroot", value, ..] => self.chroot = text(value),
             ["user", value, ..] => self.user = text(value),
             ["group", value, ..] => self.group = text(value),
@@ -200,5 +215,34 @@ impl Global {
             _ => {}
         }
         Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Global, Place};
+
+    /// As seen with HAProxy 2.6 and 3.2: "already specified. Continuing."
+    #[test]
+    fn the_first_line_of_global_counts() {
+        let place = Place {
+            file: "x".into(),
+            line: 1,
+        };
+        let mut global = Global::default();
+        for line in [
+            "maxconn 100",
+            "maxconn 1000000",
+            "chroot /a",
+            "chroot /b",
+            "user a",
+            "uid 5",
+        ] {
+            let words: Vec<&str> = line.split(' ').collect();
+            global.read(&words, &place);
+        }
+        assert_eq!(global.maxconn.map(|at| at.value), Some(100));
+        assert_eq!(global.chroot.map(|at| at.value).as_deref(), Some("/a"));
+        assert!(global.user.is_some() && global.uid.is_none());
     }
 }
