@@ -106,8 +106,8 @@ setup-release:
 		rm -rf $(TOOLS)/build; \
 	fi
 
-# The HAProxy of other Debian releases. README.md says which the tests use. sid changes every day, and
-# sometimes its HAProxy can't be installed. The tests then run without it.
+# The HAProxy of other Debian releases. README.md says which releases the tests use. sid changes every
+# day, and sometimes its HAProxy can't be installed. The tests then run without it.
 setup-haproxy: setup-demo
 	$(call debian,,$(shell [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring) \
 		$(shell grep -qi '^ID=debian' /etc/os-release || [ -e /usr/share/debootstrap ] || echo debootstrap))

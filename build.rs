@@ -1,5 +1,5 @@
-//! Refuses a released program that would not run in HAProxy's chroot, and leaves the unwinding tables
-//! out of the one that does.
+//! Refuses to build a release that would not run in HAProxy's chroot, and leaves the unwinding
+//! tables out of every other release.
 #![allow(
     clippy::print_stdout,
     reason = "cargo reads a build script's standard output"
@@ -30,9 +30,9 @@ fn main() {
              SNI_CHECK_DYNAMIC=1 builds it anyway. For a static program: {STATIC_INSTALL}"
         );
     }
-    // A panic ends the program (`panic = "abort"`), so nothing reads the tables except the C runtime.
-    // From GCC 13 on it reads all of them at each start of a static program. That would be a fifth of
-    // a check, and the tables would be a twelfth of the program.
+    // A panic ends the program (`panic = "abort"`), so nothing reads the tables except the C
+    // runtime. From GCC 13 on, the C runtime reads all of them at each start of a static program.
+    // That would take a fifth of a check's time, and the tables would be a twelfth of the program.
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/no-unwinding.ld");
     println!("cargo::rustc-link-arg-bins=-T{script}");
 }

@@ -105,7 +105,7 @@ fn read<T>(options: &DoctorOptions, then: impl FnOnce(&Visit, Reading, Read) -> 
     let files = files_of(&sources.files)?;
     let config = Configuration::read(&files, &mut variables, &haproxy)?;
     let (jail, unclear) = Jail::new(&config.global, base);
-    // With --root doctor doesn't ask HAProxy, which would look for the files on this host.
+    // With --root, doctor doesn't ask HAProxy, because HAProxy would look for the files on this host.
     let opinion = match options.root {
         None => haproxy.opinion(&sources.files, &start),
         Some(_) => None,

@@ -106,8 +106,8 @@ pub fn run_by_phase(plan: &Plan, start: Instant, enter: impl FnMut(Failure, &mut
     let deadline = Deadline::new(start, plan.timeout);
     let mut seen = Seen::default();
     let result = check(plan, deadline, &mut seen, enter);
-    // A process that was frozen may read a response that has waited for long. The server was healthy
-    // then, not now.
+    // A process that was frozen may read a response that arrived long ago. The response shows that
+    // the server was healthy then, not that it is healthy now.
     let result = match result {
         Ok(_) if deadline.remaining().is_none() => Err(match plan.handshake_only {
             true => Failure::HandshakeTimeout,

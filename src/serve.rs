@@ -48,8 +48,8 @@ use crate::start;
 const MAX_CHECKS: usize = 512;
 /// How long a client may take to send the head of its request.
 const HEAD: Duration = Duration::from_secs(1);
-/// How long a client may take for the head if all places were full, and its answer is only the
-/// limit.
+/// How long a client may take for the head if it found no free place. Its answer then only reports
+/// the limit.
 const HEAD_AT_LIMIT: Duration = Duration::from_millis(5);
 /// How long running checks may go on after serve is asked to stop: the longest time of a check, and
 /// a little more for a delayed check.

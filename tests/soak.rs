@@ -1,5 +1,5 @@
 //! Many servers, many checks, and a backend that is reloaded, killed and restarted. No verdict may
-//! be wrong, HAProxy may have to kill no check, and no process may be left behind.
+//! be wrong, HAProxy must never have to kill a check, and no process may be left behind.
 //!
 //! `make soak` runs the long form, with the release binary.
 

@@ -10,7 +10,7 @@ use sni_check::haproxy::words::quote;
 use sni_check::options::expect::regex::GivenUp;
 use sni_check::options::expect::{Answer, Expectation, Field, Part};
 
-/// A time limit that PCRE2's own limit always precedes.
+/// A time limit that no match reaches, because PCRE2's own limit ends the match first.
 const ENOUGH: Duration = Duration::from_secs(60);
 
 pub fn hold(input: &[u8]) {

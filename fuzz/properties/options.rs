@@ -60,7 +60,7 @@ fn assert_message_is_not_empty(error: &anyhow::Error) {
     assert!(!format!("{error:#}").trim().is_empty());
 }
 
-/// Without any one of its words, a text must have other options, or none.
+/// Without any one of its words, a text must be refused or give different options.
 fn assert_no_word_is_lost(words: &[String], options: &Options) {
     let whole = format!("{options:?}");
     for index in 0..words.len() {

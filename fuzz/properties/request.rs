@@ -41,7 +41,8 @@ fn assert_pieces_change_nothing(input: &[u8], all: &anyhow::Result<Option<Asked>
     }
 }
 
-/// Each of the two fields must occur once, and its value must be from one of its lines.
+/// Each of the two fields must occur on exactly one line, and the request must have that line's
+/// value.
 fn assert_is_what_was_sent(input: &[u8], request: &Request) {
     let text = String::from_utf8_lossy(input);
     let values = |name: &str| -> Vec<&str> {

@@ -28,7 +28,7 @@ const SYSTEM_NUMBERS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 8];
 const OCSP_NO_CHECK: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 48, 1, 5];
 const PROXY: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 14];
 
-/// serverAuth, and its predecessors of Microsoft and Netscape (Server Gated Cryptography).
+/// serverAuth, and its predecessors by Microsoft and Netscape (Server Gated Cryptography).
 const SERVER_AUTH: [&[u8]; 3] = [
     &[0x2b, 6, 1, 5, 5, 7, 3, 1],
     &[0x2b, 6, 1, 4, 1, 0x82, 0x37, 10, 3, 3],

@@ -9,7 +9,7 @@ use super::outcome::Ran;
 use super::print::title;
 use super::report::Report;
 
-/// Returns a line for the summary, for each finding, and for each check of `--run` that fails.
+/// Returns one line for the summary, one for each finding, and one for each failed check of `--run`.
 pub(super) fn of(report: &Report) -> String {
     let summary = line("notice", "title=sni-check doctor", &title(report));
     let findings = report.findings.iter().map(finding);

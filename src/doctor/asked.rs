@@ -94,7 +94,7 @@ fn is_accepted(check: &ServeCheck, code: u8, text: &str, longest: Duration) -> b
     let deadline = Deadline::new(Instant::now(), longest);
     let holds = |expectation: &Option<Expectation>| match expectation {
         Some(expectation) => expectation.holds(answer, deadline).unwrap_or(false),
-        // sni-check doesn't understand the rule. It is most likely meant well.
+        // sni-check doesn't understand the rule. Most likely, the rule accepts only a healthy answer.
         None => code == 0,
     };
     match expectations.is_empty() {

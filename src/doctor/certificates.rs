@@ -70,7 +70,7 @@ fn keys(trust: &Trust) -> impl Iterator<Item = &[u8]> {
     bundled.chain(files.filter_map(|root| root.parts().map(|parts| parts.key)))
 }
 
-/// Finds verified names that differ although both send the same SNI.
+/// Finds a check and traffic that verify different names although they send the same SNI.
 pub(super) fn other_name(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let (check, traffic) = pair.tls()?;
@@ -172,7 +172,7 @@ pub(super) fn check_verifies_nothing(_: &Visit, watch: &Watch) -> Option<Finding
     )))
 }
 
-/// Finds a client certificate (`crt`) that only one of the two sends.
+/// Finds a client certificate (`crt`) that only the check or only traffic sends.
 pub(super) fn client_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let carrier = watch.carrier()?;

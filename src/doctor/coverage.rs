@@ -80,7 +80,7 @@ pub(super) fn no_option(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     ]
 }
 
-/// Returns the advice to add an option, and whatever else the check needs that then runs.
+/// Returns the advice to add an option, after the changes that the check of this option needs.
 fn with_option(visit: &Visit, backend: &Backend, place: &Place, option: &str) -> String {
     let advice = format!("add {option}, after any other option that sets a check");
     let mut assumed = backend.clone();
@@ -181,8 +181,8 @@ fn shares_with_others(visit: &Visit, backend: &Backend) -> bool {
     })
 }
 
-/// Finds a backend in which no server has `check`. It's a problem if the configuration describes a check
-/// for them.
+/// Finds a backend in which no server has `check`. The finding is a problem if the
+/// configuration describes a check for these servers.
 pub(super) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     let unchecked = visit.watches_of(backend);
     let unchecked: Vec<&Watch> = unchecked
@@ -264,8 +264,8 @@ pub(super) fn no_weight(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     ]
 }
 
-/// Returns the same as `switch_on`. If doctor may run checks and no rule finds a fault in this check, doctor
-/// runs the check, too.
+/// Returns the advice of `switch_on`. If doctor may run checks and no rule finds a fault in this check,
+/// doctor also runs the check, and the advice says if it fails.
 fn tried(visit: &Visit, watch: &Watch, advice: &str) -> String {
     let text = switch_on(visit, watch, advice);
     let failed = (text == advice).then(|| run::would_fail(watch, visit));
@@ -395,7 +395,7 @@ pub(super) fn unused_rule(_: &Visit, backend: &Backend) -> Vec<Finding> {
     own.map(finding).collect()
 }
 
-/// Quotes a value for `external-check path`, with other quotes than those around the options.
+/// Quotes a value for `external-check path`. The quotes differ from those around the options.
 fn quoted(value: &str, backend: &Backend) -> String {
     let path = backend.settings.path.as_ref();
     let line = path

@@ -52,8 +52,8 @@ impl Limits {
     }
 }
 
-/// Returns how long this host needs to poll one descriptor, in seconds. HAProxy polls descriptors in
-/// groups of this size to find out which of them it has to close.
+/// Returns how long this host needs to poll one descriptor, in seconds. The measurement polls descriptors
+/// in groups of `GROUP`, as HAProxy does to find out which of them it has to close.
 fn cost() -> f64 {
     const GROUP: usize = 1000;
     const NO_TIME: Timespec = Timespec {

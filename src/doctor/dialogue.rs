@@ -155,7 +155,7 @@ pub(super) fn expects_nothing(_: &Visit, watch: &Watch) -> Option<Finding> {
 /// Finds a check that expects only error statuses (400 and above).
 pub(super) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
     let (expectations, place) = expected(watch)?;
-    // Other pages may well require a login. Visitors start at the root.
+    // Visitors start at `/`. Any other page may well require a login.
     let asks_root = match &watch.own {
         Some(accepted) => accepted.plan.request.uri.path() == "/",
         None => watch.backend.settings.rules.asks_root(),

@@ -47,7 +47,8 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// Returns what to write where: `option` for a check by sni-check, `word` for HAProxy's own check.
+    /// Returns what to write, and where to write it: `option` for a check by sni-check, `word` for
+    /// HAProxy's own check.
     fn write(&self, option: &str, word: &str) -> String {
         match self.watch.carrier() {
             Some(carrier) => format!("{option} in {carrier}"),
@@ -198,7 +199,7 @@ fn with_tls(visit: &Visit, pair: &Pair) -> String {
     switch_on(visit, &visit.watch_of(&backend, &server), &advice)
 }
 
-/// Finds a PROXY header that only one of the two sends. A server either waits for this header or
+/// Finds a PROXY header that only the check or only traffic sends. A server either waits for this header or
 /// doesn't understand it.
 pub(super) fn proxy(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;

@@ -16,7 +16,7 @@ pub(super) enum Effect {
     Either,
     /// No check judges the server.
     Unchecked,
-    /// None of these: worth knowing, without harm.
+    /// No harm, but worth knowing.
     Hint,
 }
 
@@ -89,7 +89,7 @@ impl Finding {
         Finding::new(Mark::Note, effect, what)
     }
 
-    /// Returns a finding that is worth knowing, without harm.
+    /// Returns a finding that does no harm, but is worth knowing.
     pub(super) fn hint(what: impl Into<String>) -> Finding {
         Finding::new(Mark::Note, Effect::Hint, what)
     }

@@ -1,5 +1,5 @@
-//! Rules about a check whose options are valid: does it fit HAProxy's time limit, the server line, the
-//! chroot and the date?
+//! Rules about a check whose options are valid. Does it fit HAProxy's time limit, the server line and the
+//! chroot, and have its lists and certificates expired?
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Faults that hide others. What a hidden finding predicts comes true only after the first fault is fixed.
+//! Faults that hide others. The prediction of a hidden finding comes true only after the fault that hides
+//! it is fixed.
 
 use crate::haproxy::config::Configuration;
 use crate::haproxy::config::check::Check;
@@ -39,7 +40,7 @@ pub(super) fn restrict(findings: &mut [Finding], visit: &Visit) {
     for found in findings {
         let is_in = |backends: &[String]| backends.iter().any(|backend| found.is_within(backend));
         let restriction = match found.shows.as_str() {
-            // External checks are SOCKERR until then.
+            // Until then, HAProxy shows SOCKERR for external checks.
             shows if !visit.can_fork() && shows.starts_with("PROCERR") => {
                 Some("insecure-fork-wanted is set")
             }
@@ -53,7 +54,7 @@ pub(super) fn restrict(findings: &mut [Finding], visit: &Visit) {
         let is_up = found.effect.is_of_check() && is_in(&always_up);
         let hides_code = is_in(&without_code);
         let restriction = match restriction {
-            // No check is DOWN until then.
+            // Until then, no check is DOWN.
             None if is_up => {
                 found.mark = Mark::Note;
                 Some("http-check expect tells a failed check apart")

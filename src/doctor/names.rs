@@ -6,7 +6,7 @@ use crate::haproxy::config::connection::{Sni, Verified};
 use super::finding::{Effect, Finding};
 use super::visit::{Visit, Watch};
 
-/// Finds such a name in visitors' traffic.
+/// Finds a name in visitors' traffic that no certificate can be for.
 pub(super) fn of_traffic(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let traffic = watch.traffic.tls.as_ref()?;
     let Sni::Name(sent) = &traffic.sni else {
@@ -52,7 +52,7 @@ pub(super) fn of_traffic(visit: &Visit, watch: &Watch) -> Option<Finding> {
     Some(finding.at(watch.server.settings.place("sni")?).write(write))
 }
 
-/// Finds an SNI from a header of the request. Browsers send only Host by themselves.
+/// Finds an SNI that comes from a header of the request that neither browsers nor the configuration set.
 pub(super) fn of_header(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let Sni::PerRequest(expression) = &watch.traffic.tls.as_ref()?.sni else {
         return None;
@@ -80,7 +80,7 @@ pub(super) fn unset_header(visit: &Visit, expression: &str) -> Option<String> {
     (is_header && !visit.config.facts.headers.contains(&name)).then_some(name)
 }
 
-/// Finds such a name in HAProxy's own check.
+/// Finds a name in HAProxy's own check that no certificate can be for.
 pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let Check::Own(own) = &watch.check else {
         return None;

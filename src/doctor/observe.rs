@@ -24,7 +24,7 @@ use crate::output::mark::Mark;
 /// The name of the finding about a difference that no rule explains.
 pub(super) const SEEN: &str = "seen";
 
-/// The longest time for a check or a response. An operator waits for the report.
+/// The longest time for a check or a response. It's short, because an operator waits for the report.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// What a question asks about a server.
@@ -288,8 +288,8 @@ fn host(watch: &Watch) -> Option<String> {
     of_config.or(of_options).or_else(|| names.next())
 }
 
-/// Returns true if the check accepts this status. Returns `None` if it also judges other parts of the
-/// response. Then it may be DOWN by intention, while visitors get a page.
+/// Returns true if the check accepts this status. Returns `None` if the check also judges other parts of
+/// the response. The check may then be DOWN on purpose, while visitors get a page.
 fn accepts(watch: &Watch, status: u16) -> Option<bool> {
     let Some((expectations, _)) = dialogue::expected(watch) else {
         return Some((200..400).contains(&status));
@@ -315,7 +315,7 @@ pub(super) fn trap(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option
     let accepted = accepted.and_then(|status| accepts(watch, status));
     let (effect, is_certain) = match (outcome.is_up(), visitor.status) {
         (true, None | Some(502..=504)) => (Effect::Up, true),
-        // Servers refuse a page to visitors with these statuses for reasons of their own.
+        // A server may have reasons of its own to answer visitors with these statuses.
         (true, Some(401 | 403 | 404 | 405 | 421 | 429)) => return None,
         // Without the right Host a server may refuse a request that it accepts from visitors.
         (true, Some(400..)) => (Effect::Up, accepted == Some(false) && host(watch).is_some()),
@@ -399,7 +399,8 @@ fn confirm_one(
     Some(finding.shows(shows))
 }
 
-/// Reports a check that fails while doctor doesn't know what visitors send, and no finding says more.
+/// Reports a failed check if doctor doesn't know what visitors send, and if no finding explains the
+/// failure.
 fn unknown_visitors(
     findings: &[Finding],
     visit: &Visit,

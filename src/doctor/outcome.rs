@@ -19,7 +19,7 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    /// Returns true if a check ran, or if there is more than the limit that every run has.
+    /// Returns true if a check ran, or if `limits` has more than the one limit of every run.
     pub(super) fn has_news(&self) -> bool {
         !self.checks.is_empty() || self.limits.len() > 1
     }
@@ -46,7 +46,7 @@ pub(super) struct Visitor {
 pub(super) struct Trap {
     /// `Down` or `Up`.
     pub effect: Effect,
-    /// False if the check has an expectation of its own, and may contradict visitors by intention.
+    /// False if the check has an expectation of its own, and may contradict visitors on purpose.
     pub is_certain: bool,
 }
 

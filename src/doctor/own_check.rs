@@ -13,7 +13,7 @@ use crate::options::Options;
 use crate::options::expect::Expectation;
 use crate::options::values::{Alpn, Time, TlsVersion, Verify};
 
-/// The longest time for a check. An operator waits for the diagnosis.
+/// The longest time for a check. It's short, because an operator waits for the diagnosis.
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// Returns the options with which sni-check makes the same check, or `None` if the check doesn't use TLS.

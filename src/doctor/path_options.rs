@@ -193,7 +193,7 @@ impl OptionFiles<'_> {
                 let finding = self.problem(what).write(write);
                 self.findings.push(finding);
             }
-            // The plan only needs some roots to be complete.
+            // The plan needs roots, but it doesn't matter which.
             "@bundled".clone_into(source);
         }
     }

@@ -64,7 +64,7 @@ fn is_for_this_machine(bytes: &[u8]) -> bool {
         "aarch64" => [AARCH64, ARM],
         "arm" => [ARM, ARM],
         "riscv64" => [RISCV, RISCV],
-        // For other architectures doctor doesn't know, and so doesn't complain.
+        // doctor doesn't know what other architectures run, so it accepts every binary.
         _ => return true,
     };
     bytes.get(5) == Some(&order) && machine.is_some_and(|machine| runs.contains(&machine))
@@ -79,7 +79,8 @@ fn loader(bytes: &[u8]) -> Option<String> {
         true => read(bytes, at).map(u64::from_ne_bytes),
         false => read(bytes, at).map(|four| u32::from_ne_bytes(four).into()),
     };
-    // Where the table's own place, its sizes, and a segment's offset are.
+    // The positions of three fields: the table's offset, the size and number of its entries, and a
+    // segment's offset.
     let (table, sizes, offset) = match is_64 {
         true => (32, 54, 8),
         false => (28, 42, 4),

@@ -161,7 +161,7 @@ fn with_haproxy(visit: &Visit, done: &mut Vec<Ran>) -> Result<(), String> {
 /// Runs the check of a server that has no `check`, if doctor may run checks. Returns what HAProxy would
 /// show if the check fails.
 pub(super) fn would_fail(watch: &Watch, visit: &Visit) -> Option<String> {
-    // Without options that sni-check accepts, the findings say enough.
+    // If sni-check refuses the options, the findings already say why.
     let is_ours = visit.run && watch.own.is_some();
     let is_resolved = watch.server.endpoint.name().is_none() || has_address(watch);
     let ran = (is_ours && is_resolved).then(|| one(watch, visit))?;

@@ -27,7 +27,7 @@ const ENABLE: &str = "systemctl enable --now sni-check.socket";
 /// What HAProxy shows while serve refuses its requests.
 const REFUSED: &str = "L7STS with code 2, every server is DOWN";
 
-/// Returns the check by sni-check serve, if that is what checks the server.
+/// Returns the check, if `sni-check serve` makes the check of the server.
 fn served<'a>(watch: &'a Watch) -> Option<&'a ServeCheck<'a>> {
     match &watch.check {
         Check::Serve(serve) => Some(serve),
@@ -86,8 +86,8 @@ fn tells_apart(words: &[String]) -> bool {
     holds && !words.iter().any(|word| word == "!")
 }
 
-/// Finds `http-check expect` missing or too weak. Without any such rule a 503 of serve is DOWN, but
-/// HAProxy doesn't show its code and reason.
+/// Finds an `http-check expect` that is missing or too weak. Without any such rule, a 503 from serve still
+/// turns the server DOWN, but HAProxy doesn't show serve's code and reason.
 pub(super) fn shows_no_code(_: &Visit, watch: &Watch) -> Option<Finding> {
     let serve = served(watch)?;
     let rules = &watch.backend.settings.rules.http;
@@ -269,7 +269,7 @@ pub(super) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
     if visit.run || folders.is_empty() || visit.serving.of(serve).is_some() {
         return None;
     }
-    // Another rule already advises to start serve, with these folders.
+    // Another rule already advises starting serve, with these folders.
     if socket_of(serve, visit).is_some() {
         return None;
     }

@@ -51,7 +51,7 @@ impl Serving {
         path.display().to_string()
     }
 
-    /// Returns the process that answers this check, if doctor is sure about it.
+    /// Returns the process that answers this check, if doctor can be sure which process that is.
     pub(super) fn of(&self, check: &ServeCheck) -> Option<&Process> {
         let path = check.socket()?;
         let path = self.outside(&path);

@@ -30,7 +30,7 @@ pub(super) struct Sources {
     pub environment: Vec<String>,
     /// The soft and the hard limit of open files with which HAProxy starts, if they are known.
     pub nofile: Option<(u64, u64)>,
-    /// How doctor knows the files, as the end of `as …`; empty if `-f` names the files.
+    /// How doctor knows the files, as the end of the sentence `Read FILES, as …`; empty if `-f` names them.
     pub found_by: String,
 }
 

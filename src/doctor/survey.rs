@@ -176,7 +176,7 @@ fn traffic(watch: &Watch) -> String {
     format!("{sni}, {verify}{more}")
 }
 
-/// Returns the findings about this server, without those that do no harm.
+/// Returns the findings about this server, except those that do no harm.
 fn remarks(watch: &Watch, found: &[Finding]) -> Vec<Remark> {
     let (name, backend) = (watch.name(), &watch.backend.name);
     let is_about = |finding: &&Finding| {

@@ -37,9 +37,10 @@ pub(crate) enum Answer {
 
 /// How often sni-check asks HAProxy for results.
 const POLL: Duration = Duration::from_millis(30);
-/// How long HAProxy may take to start, and for everything except its checks.
+/// How long HAProxy may take for its start and for everything else except its checks.
 const MARGIN: Duration = Duration::from_secs(2);
-/// How often sni-check retries a configuration without the parts that HAProxy refuses.
+/// How many times sni-check tries a configuration, each time without the parts that HAProxy
+/// refused.
 const ROUNDS: usize = 6;
 /// The prefix of a question's backend name. The number of the question and a dash follow.
 const PREFIX: &str = "sni-check-asks-";

@@ -62,7 +62,7 @@ pub fn begins_with_dash(text: &str) -> bool {
 ///
 /// # Errors
 ///
-/// The word begins with such a dash.
+/// The word begins with a character that only looks like a dash.
 pub fn refuse_lookalike(word: &str) -> Result<()> {
     let start = word.chars().take(2);
     let mut dashes = start.take_while(|c| *c == '-' || LOOKALIKES.contains(c));
@@ -86,8 +86,8 @@ pub fn refuse_lookalike(word: &str) -> Result<()> {
 pub fn split_options(text: &str, carrier: &str) -> Result<Vec<String>> {
     let refuse = |what: &str, write: &str| refusal(carrier, what, write);
     // shlex drops `# …` as a comment, together with options that the user relies on. To detect a
-    // comment, we replace line breaks and append a last word: if it is missing from the result, a
-    // comment has swallowed it. No environment can contain this word.
+    // comment, we replace line breaks and append a last word, which no environment can contain. If
+    // this word is missing from the result, a comment has swallowed it.
     const LAST: &str = "\0";
     let split = |text: &str| {
         shlex::split(text)

@@ -11,7 +11,7 @@ use std::process::{self, Command};
 
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
-/// The first word of such a call. No host can have this name.
+/// The first word of the inner command. No host can have this name.
 pub(crate) const INNER_COMMAND: &str = "--tied-to-parent";
 
 /// The exit code if the program can't be started.

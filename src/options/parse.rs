@@ -138,7 +138,7 @@ fn stray(command: &[&str], word: &str) -> Error {
 
 /// Splits the words into options with their values, and other words. argh would miss some of the
 /// faults found here, and explain others badly. The most important fault is a missing value,
-/// because argh would then read the next option as the value. An unset variable leaves that behind
+/// because argh would then read the next option as the value. An unset variable has this effect
 /// in `external-check path "--sni ${SNI_HOST} --uri /"`.
 fn split<'a>(
     command: &[&str],

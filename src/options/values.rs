@@ -258,8 +258,8 @@ impl fmt::Display for Color {
 pub struct Size(pub u32);
 
 impl Size {
-    /// Pages for health checks are smaller than this. A regular expression over a larger page could
-    /// run longer than the deadline, and nothing can interrupt it.
+    /// Pages for health checks are smaller than this. On a larger page, a regular expression would
+    /// search longer before we can look at the clock, and so could miss the deadline.
     const LARGEST: u32 = 1 << 20;
 }
 

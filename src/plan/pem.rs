@@ -47,7 +47,7 @@ pub(super) fn certificates(subject: &str, text: &[u8]) -> Result<Vec<Certificate
 }
 
 /// Returns the DER of all revocation lists of a file, and the position of each list. The lists are
-/// decoded in place: there is memory for only one of text and DER, and the text isn't needed
+/// decoded in place, because there is no memory for text and DER together. The text isn't needed
 /// afterwards.
 pub(super) fn lists(subject: &str, mut text: Vec<u8>) -> Result<(Vec<u8>, Vec<Range<usize>>)> {
     let sections = sections(subject, &text, &["X509 CRL"])?;

@@ -160,8 +160,8 @@ impl Inspector {
         }
     }
 
-    /// Rejects an alert that ends the connection for OpenSSL. TLS 1.2 has warnings. TLS 1.3 ignores
-    /// an alert's level.
+    /// Rejects an alert that makes OpenSSL end the connection, and a malformed alert. In TLS 1.3 an
+    /// alert's level doesn't matter, and rustls decides.
     fn alert(&self, content: &[u8]) -> Result<(), Failure> {
         const NO_RENEGOTIATION: u8 = 100;
         match content {

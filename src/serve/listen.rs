@@ -141,8 +141,8 @@ impl Listener {
                 let group = options.group.as_deref().map(group).transpose()?;
                 let fd = bind_unix(path).map_err(|error| failed(&error))?;
                 let opened = open_to(path, options, group);
-                // Don't leave a socket behind to which no other user can connect, and on which no
-                // server listens.
+                // Don't leave a socket behind that no other user can connect to and no server
+                // listens on.
                 opened.inspect_err(|_| _ = fs::remove_file(path))?;
                 (fd, file_of(path))
             }

@@ -18,8 +18,8 @@ use crate::probe::Verdict;
 const BUCKETS: [u32; 10] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000];
 /// How many servers are remembered.
 const SERVERS: usize = 4096;
-/// How long a server is remembered after its last check. A server that HAProxy no longer has
-/// disappears after this time.
+/// How long a server is remembered after its last check. After this time, a server that was
+/// removed from HAProxy disappears.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 
 /// The counters.

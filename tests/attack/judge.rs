@@ -95,8 +95,8 @@ fn judge_output(attempt: &Try, outcome: &Outcome, wrong: &mut Vec<String>) {
         wrong.push("raw control characters".to_owned());
     }
     let json = attempt.request.is_none() && attempt.options.iter().any(|option| option == "--json");
-    // Refusals are sentences, not JSON. A shell prints nothing, and neither does a healthy check
-    // under HAProxy.
+    // Refusals are sentences, not JSON. A shell prints nothing, and a healthy check under HAProxy
+    // prints nothing either.
     if json && outcome.code > 2 {
         for line in outcome.output.lines() {
             if serde_json::from_str::<serde_json::Value>(line).is_err() {

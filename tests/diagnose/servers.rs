@@ -99,7 +99,7 @@ fn is_the_picture_of_the_readme(stage: &Stage, config: &str) {
     let screen = format!("$ sudo sni-check diagnose\n{}", stdout(&output));
     let address = format!("127.0.0.1:{}", stage.nginx().port);
     let screen = screen.replace(&address, "203.0.113.7:443");
-    // HAProxy may add what the system said last. The installed release doesn't matter here.
+    // HAProxy may append the system's last error. The installed release doesn't matter here.
     let errno = ["Connection reset by peer", "Broken pipe", "Success"];
     let screen = errno.iter().fold(screen, |screen, errno| {
         screen.replace(&format!(" ({errno}))"), ")")

@@ -304,8 +304,8 @@ fn traffic_with_a_literal_variable_or_an_unset_one_as_sni() {
     assert!(text(&report, "sni-name", "write").contains("sni \"str(${SNI_HOST})\""));
 }
 
-/// Faults 7 and 10. Without `check`, HAProxy checks nothing. The advice also says what the check needs
-/// that it switches on.
+/// Faults 7 and 10. Without `check`, HAProxy checks nothing. The advice that switches the check on
+/// also says what the check needs.
 #[test]
 fn a_check_of_any_kind_needs_the_word_check() {
     let stage = Stage::new();

@@ -69,7 +69,7 @@ fn a_server_without_an_sni_name() {
     let stage = Stage::new();
     let what = refused(&stage, "no-sni-name", "--ca-file /ca.pem", SERVER);
     assert!(what.contains("no SNI name"), "{what}");
-    // A server line whose server has a host's name gives the check this name.
+    // If the server's name on the server line is a host name, the check uses it as SNI name.
     let backend = checked("/sni-check", "--ca-file /ca.pem --timeout 400ms", SERVER);
     let backend = backend.replace("server s ", &format!("server {NAME} "));
     let config = in_chroot(&stage, &backend);

@@ -163,7 +163,7 @@ fn the_exit_code_is_that_of_the_first_check_that_fails() {
     assert_eq!(json(&["-f", &good, "--run"]).1, 0);
     let wrong = config("--sni wrong.example.test", stage.nginx().port);
     assert_eq!(json(&["-f", &wrong]).1, 0);
-    // Visitors are served, so the run makes certain that the check judges them wrongly.
+    // Visitors are served, so the run proves that the check is wrong.
     let (report, code) = json(&["-f", &wrong, "--run"]);
     assert_eq!((code, &report["code"]), (2, &2.into()));
     let title = |config: &str| {

@@ -161,8 +161,8 @@ fn newer_haproxys_send_the_host_of_a_check_as_sni() {
     assert!(has_finding("3.3.0", "http-check send meth GET uri /"));
 }
 
-/// Healthy checks whose traffic differs from them: the words of the server line, and the finding about
-/// them.
+/// Traffic that differs from a healthy check. Each row has the words of the server line, and the finding
+/// about these words.
 #[test]
 fn traffic_that_differs_from_a_healthy_check() {
     let stage = Stage::new();

@@ -110,7 +110,7 @@ impl Draft {
         )
     }
 
-    /// Issues the certificate by itself.
+    /// Signs the certificate with its own key.
     pub fn self_signed(self, key: Key) -> Authority {
         let der = self.sign(&key, &self.subject, &key);
         Authority {

@@ -37,7 +37,8 @@ pub struct Figures {
     pub found: Vec<Found>,
     /// For each kind of trap, how many there were and how many doctor reported as a problem.
     pub traps: BTreeMap<Trap, (usize, usize)>,
-    /// The traps that doctor reports with an exit code other than 2: what reports each.
+    /// A line for each trap in which doctor's exit code isn't 2, with the findings that explain the
+    /// trap.
     pub noted: Vec<String>,
     /// The number of fixes that were applied.
     pub fixes: usize,

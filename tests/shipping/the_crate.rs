@@ -29,9 +29,9 @@ fn the_packaged_crate_is_complete_and_builds() {
         .args(["--config", "profile.dev.package.sni-check.opt-level=1"]));
 }
 
-/// The page has the command that `cargo install` needs. Users run it in another folder, where only
-/// the command's own flags count: cargo reads `.cargo/config.toml` from the folder in which it is
-/// called.
+/// docs/install.md has the `cargo install` command with the settings that it needs. Users run the
+/// command in another folder, and cargo reads `.cargo/config.toml` only from the folder in which it
+/// is called.
 #[test]
 fn the_documented_cargo_install_yields_a_static_program() {
     let page = std::fs::read_to_string(root().join("docs/install.md")).expect("docs/install.md");

@@ -11,8 +11,8 @@ use super::wait_for;
 /// A process that can be frozen. It continues when this is dropped.
 pub struct Freezer {
     pid: u32,
-    /// The process's own control group. Where this machine allows none, the process is stopped by a
-    /// signal instead.
+    /// The process's own control group. If this machine allows no control group, a signal stops the
+    /// process instead.
     group: Option<PathBuf>,
 }
 

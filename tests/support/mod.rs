@@ -76,8 +76,8 @@ pub fn program(name: &str) -> Command {
 }
 
 /// Removes the variables about this package that cargo sets for tests. ring's build script reads
-/// them. Otherwise every `cargo test` would rebuild ring and the program, and the next build would
-/// do so again.
+/// these variables. With them, every `cargo test` would rebuild ring and the program, and the next
+/// build would rebuild both again.
 pub fn leave_out_package(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();

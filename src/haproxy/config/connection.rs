@@ -160,9 +160,9 @@ fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
     }
 }
 
-/// Returns the connection without a `connect` rule, and with `connect default`. If `port` or `addr`
-/// is set, HAProxy drops the server's TLS and PROXY header for the check. Then only `check-ssl` and
-/// `check-send-proxy` count.
+/// Returns the connection of a check that has no `connect` rule, or that has `connect default`. If
+/// `port` or `addr` is set, HAProxy drops the server's TLS and PROXY header for the check. Then
+/// only `check-ssl` and `check-send-proxy` count.
 fn by_default(reading: Reading, backend: &Backend, server: &Server) -> Connection {
     let settings = &server.settings;
     let elsewhere = settings.get("port").or(settings.get("addr"));

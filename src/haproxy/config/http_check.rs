@@ -8,7 +8,8 @@ use super::place::{At, Place};
 pub(crate) struct Rules {
     pub http: List,
     pub tcp: List,
-    /// The arguments of `option httpchk`. `None` if `http-check` has no request from this option.
+    /// The arguments of `option httpchk`. `None` if the option isn't set, or if the proxy's
+    /// own `http-check` lines replace its request.
     pub request: Option<String>,
     /// `http-check send-state`, which is a setting and not a rule of the list.
     pub send_state: Option<Place>,

@@ -46,10 +46,10 @@ enum Section {
     Other,
 }
 
-/// Settings of any section on which expressions depend.
+/// Settings, from any section, that expressions depend on.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
-    /// The variables that a `set-var` somewhere sets, such as `txn.name`.
+    /// The variables that any `set-var` sets, such as `txn.name`.
     pub variables: BTreeSet<String>,
     /// The headers that an `http-request` line sets, in lower case.
     pub headers: BTreeSet<String>,
@@ -234,7 +234,8 @@ impl Backend {
         }
     }
 
-    /// Adds servers with these names. Their settings start at this word.
+    /// Adds servers with these names. `from` is the index of the word at which their settings
+    /// start.
     fn add(
         &mut self,
         names: Vec<String>,

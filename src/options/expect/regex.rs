@@ -16,8 +16,8 @@ use crate::deadline::Deadline;
 use crate::refusal::Misfit;
 use crate::start::Pattern;
 
-/// How much memory a match may use, in kB. This suffices for 1 kB of `(.|\n)*`, a little less than
-/// in HAProxy.
+/// How much memory a match may use, in kB. This suffices for `(.|\n)*` on 1 kB of text, a little
+/// less text than in HAProxy.
 const HEAP_KB: u32 = 192;
 
 /// Settings that PCRE2 accepts only at the start of a pattern (pcre2pattern(3), "Special
@@ -154,8 +154,8 @@ struct Long {
 }
 
 impl Long {
-    /// How many calls from PCRE2 share one look at the clock. Between two calls PCRE2 searches the
-    /// text at most once, which takes some 20 µs for 64 kB.
+    /// We look at the clock only once in this many calls from PCRE2. Between two calls PCRE2
+    /// searches the text at most once, which takes some 20 µs for 64 kB.
     const EACH: u32 = 32;
 
     fn new(deadline: Deadline) -> Long {
@@ -320,7 +320,8 @@ mod tests {
             let regex = Regex::new(pattern, false).expect(pattern);
             let start = Instant::now();
             let deadline = Deadline::new(start, Duration::from_millis(100));
-            // A fast processor may fill the heap before the deadline, which ends a match, too.
+            // On a fast processor, the match may fill its heap before the deadline, which also ends
+            // it.
             let ended = regex.is_match(&body, deadline);
             let in_time = matches!(ended, Err(GivenUp::Time | GivenUp::Memory));
             assert!(in_time, "{pattern}: {ended:?}");

@@ -21,8 +21,8 @@ pub fn faults(
     let algorithms = signature::ALGORITHMS;
     let mut faults = Vec::new();
     let mut at = now;
-    // Each round judges the chain at a time when the certificate that the last round found expired
-    // was still valid.
+    // If a round finds an expired certificate, the next round judges the chain at a time when that
+    // certificate was still valid.
     for _ in 0..=chain.len() {
         match verification.judge(algorithms, leaf, intermediates, at) {
             Err(failure @ CertificateFailure::Expired { ago, .. }) => {

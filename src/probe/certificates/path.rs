@@ -155,8 +155,8 @@ fn trusted_issuer<'a>(trust: &'a Trust, of: &Step<'_>, now: i64) -> Option<Step<
     Some(candidates[chosen])
 }
 
-/// Makes the same choice among the certificates that the server sent, except those that are on the
-/// path already.
+/// Chooses an issuer as [`trusted_issuer`] does, among the certificates that the server sent and
+/// that aren't on the path yet. Returns its index.
 fn best(sent: &[Step<'_>], of: &Step<'_>, path: &[Step<'_>], now: i64) -> Option<usize> {
     let places: Vec<usize> = (0..sent.len())
         .filter(|place| {

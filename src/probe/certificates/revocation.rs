@@ -138,8 +138,8 @@ impl Judge<'_, '_> {
         Ok(())
     }
 
-    /// Returns the list that fits best (`get_crl_sk`). Among lists with equal scores, the latest
-    /// one counts, and among equally old ones the first.
+    /// Returns the list that fits best (`get_crl_sk`). Among lists with equal scores, OpenSSL
+    /// chooses the latest, and the first of several equally recent lists.
     fn choose<'c>(
         &'c self,
         place: usize,

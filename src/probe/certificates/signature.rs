@@ -1,5 +1,5 @@
-//! The signatures that we accept in certificates and handshakes. They are those that OpenSSL, and
-//! therefore HAProxy, accepts at its default security level of 2. ring verifies the usual
+//! The signatures that we accept in certificates and handshakes. OpenSSL, and therefore HAProxy,
+//! accepts the same signatures at its default security level of 2. ring verifies the usual
 //! signatures, which costs no extra code. The RustCrypto crates verify the rest.
 
 mod ecdsa;

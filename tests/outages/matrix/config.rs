@@ -260,7 +260,7 @@ impl Config {
         text
     }
 
-    /// Returns this configuration with the only name that haproxy.cfg has.
+    /// Returns this configuration as haproxy.cfg has it, where the SNI name is the only name.
     pub fn in_file(&self) -> Config {
         let target = self.sni.as_ref().unwrap_or(&self.target).clone();
         Config {

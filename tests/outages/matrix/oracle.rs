@@ -36,7 +36,8 @@ impl Outcome {
 pub struct Judgement {
     /// The outcome of the unchanged configuration.
     pub now: Outcome,
-    /// The price of a server that is UP and serves visitors. `None` if nothing helps.
+    /// The price of the cheapest change with which the server is UP and serves visitors. `None` if
+    /// nothing helps.
     pub price: Option<Price>,
     /// Configurations that work, the cheapest and most similar first.
     pub cures: Vec<(Price, Config)>,

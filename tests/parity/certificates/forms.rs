@@ -75,8 +75,8 @@ pub fn cases(table: &mut Table) {
     );
 }
 
-/// Changes a leaf, an intermediate and a root in this way. The last of these cases and one more leaf
-/// use --warn-cert-days, for which sni-check reads the dates.
+/// Adds cases in which a leaf, an intermediate or a root has this change. The last of these cases,
+/// and one more case with a leaf, use --warn-cert-days, for which sni-check reads the dates.
 fn everywhere(table: &mut Table, what: &str, change: impl Fn(Draft) -> Draft) {
     table
         .everywhere(what, &change)

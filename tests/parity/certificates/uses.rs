@@ -14,7 +14,8 @@ pub fn cases(table: &mut Table) {
     without(table);
 }
 
-/// Changes a leaf, an intermediate and a root in this way, and a root above an intermediate.
+/// Adds cases in which a leaf, an intermediate, a root, or a root above an intermediate has this
+/// change.
 fn everywhere(table: &mut Table, what: &str, change: impl Fn(Draft) -> Draft) {
     table.everywhere(what, &change);
     let root = change(Draft::ca("Root")).self_signed(Key::new());
