@@ -18,6 +18,7 @@ mod finding;
 mod fit;
 mod global;
 mod hidden;
+mod host;
 mod jail;
 mod names;
 mod object;

@@ -6,7 +6,7 @@ use super::observe::SEEN;
 use super::rule::{Look, Rule};
 use super::visit::{Visit, Watch};
 use super::{
-    command, coverage, descriptors, dialogue, difference, fit, global, names, serve_rules,
+    command, coverage, descriptors, dialogue, difference, fit, global, host, names, serve_rules,
 };
 
 /// Every rule. The report sorts findings by effect, and keeps this order for the same effect.
@@ -79,7 +79,7 @@ const RULES: &[Rule] = &[
     check("traffic-other-source", difference::source),
     check("traffic-http2", difference::http2_only),
     check("traffic-detour", difference::detour),
-    check("check-without-host", dialogue::without_host),
+    check("check-without-host", host::without_host),
     check("time", fit::time),
     check("resolver", fit::resolver),
     check("ignored", fit::ignored_address),
