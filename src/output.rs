@@ -1,6 +1,7 @@
 //! The output: the line of a check, its JSON object, and the parts that all reports share.
 //!
-//! Under HAProxy nothing is said of a healthy backend, and standard output is never used.
+//! Under HAProxy, sni-check prints nothing about a healthy backend without notes, and never uses
+//! standard output.
 
 pub(crate) mod date;
 pub(crate) mod escape;
@@ -20,7 +21,7 @@ use crate::haproxy::Caller;
 use crate::plan::{Output, Plan};
 use crate::probe::Verdict;
 
-/// Says what came of a check, wherever its plan wants it said.
+/// Reports the result of a check in every place that its plan names.
 pub fn verdict(plan: &Plan, verdict: &Verdict) {
     let notes = line::notes(plan, verdict);
     let worth_logging = verdict.result.is_err() || !notes.is_empty();

@@ -258,7 +258,7 @@ pub fn on_expiry(expiry: Expiry) {
 /// Starts the timer. A little later than `left` from now, the process ends as `expiry` says.
 pub fn expire_after(left: Duration, expiry: Expiry) {
     on_expiry(expiry);
-    // Ignoring a signal also discards a pending one. The parent may have blocked SIGALRM, and a
+    // Ignoring a signal also discards a pending signal. The parent may have blocked SIGALRM, and a
     // timer that it started keeps running across exec(2).
     handle_alarm(libc::SIG_IGN);
     set_timer(left + GRACE);

@@ -113,7 +113,7 @@ fn traced(contender: &Contender) -> (usize, u64) {
         .expect("strace runs");
     assert!(status.success(), "{}: {status}", contender.name);
     let trace = fs::read_to_string(file).expect("a trace");
-    // These lines aren't calls: an exit, a signal, or the second half of a line.
+    // These lines aren't calls: an exit, a signal, or the second half of a call's line.
     let calls = trace.lines().filter(|line| {
         !["+++ ", "--- ", " resumed>"]
             .iter()

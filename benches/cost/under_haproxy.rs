@@ -26,7 +26,8 @@ pub struct Way {
     pub name: &'static str,
     backend: String,
     server: String,
-    /// True if each check opens a connection. Then connections are counted, otherwise processes.
+    /// True if each check opens a connection. The bench then counts connections, otherwise
+    /// processes.
     connects: bool,
     /// The command of the server that HAProxy asks, and the server's address.
     asks: Option<(Vec<String>, String)>,

@@ -1,6 +1,6 @@
 //! The text of `external-check path`, its words, the options, and the plan.
 //!
-//! An input is such a text. The target reads no file and sends nothing.
+//! An input is a text of `external-check path`. The target reads no file and sends nothing.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

@@ -35,7 +35,7 @@ pub fn hold(input: &[u8]) {
     let in_pieces = ask(bytes, 1 + bytes.len() / 256, end, &request);
     // Once a rule has found its text, the following bytes may be wrong. Chunks of a body that no
     // rule reads may be wrong, too, except chunks that arrived with the head. HAProxy also verifies
-    // those.
+    // chunks that arrived with the head.
     let found_early = in_pieces.is_ok() && looks_for_something(&request);
     let decided_early = found_early || (verdict.is_err() && is_chunked(bytes));
     assert!(

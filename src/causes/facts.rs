@@ -83,8 +83,8 @@ pub struct Handshakes {
     pub http2: Attempt,
     /// What is wrong with the chain, judged by the chosen roots.
     pub faults: Faults,
-    /// What is wrong with the chain, judged by the system's roots. `None` if the host has none, or
-    /// the operator chose other roots.
+    /// What is wrong with the chain, judged by the system's roots. `None` if the host has no such
+    /// roots, or if the operator chose other roots.
     pub system_faults: Option<Faults>,
     /// What HAProxy finds wrong with the chain that the server sends without SNI. HAProxy verifies no
     /// name then.
@@ -357,7 +357,8 @@ impl Facts {
         told.is_some_and(|told| told.way == Some(way))
     }
 
-    /// What HAProxy's own check doesn't accept at a server whose TLS or HTTP sni-check doesn't speak.
+    /// Returns what HAProxy's own check rejects at a server whose TLS or HTTP sni-check doesn't
+    /// speak.
     pub fn own_check_refuses(&self) -> Option<Refused> {
         let told = self.haproxy.as_ref()?;
         if self.code().layer() == Layer::Certificate {

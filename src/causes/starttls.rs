@@ -113,7 +113,7 @@ pub(super) const CAUSES: &[Cause] = &[Cause {
     weigh: |facts| match (protocol(facts), facts.failure()) {
         (None, _) => Weight::RuledOut,
         (Some(_), Some(Failure::NotTls { text: Some(_) })) => Weight::Proved,
-        // On this port, no other kind of server is usual.
+        // Other kinds of servers rarely use this port.
         (Some(_), _) if all_are_cut(facts) => Weight::Proved,
         (Some(_), _) => Weight::Likely,
     },

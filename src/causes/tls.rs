@@ -8,7 +8,7 @@ use crate::certificate::CertificateFailure;
 use crate::code::{Code, Layer};
 use crate::failure::Failure;
 
-/// How the entries about servers begin that only HAProxy's own check reaches.
+/// The beginning of every entry about a server that only HAProxy's own check reaches.
 macro_rules! only_haproxy {
     () => {
         "HAProxy's own check reaches this server, but sni-check can't check it (a limit of sni-check)."
@@ -548,7 +548,8 @@ pub(super) fn answered(facts: &Facts) -> String {
     .join(", ")
 }
 
-/// Returns what gets a short answer, though every other handshake is cut.
+/// Returns a sentence about the request or handshake that gets a short answer, though every other
+/// handshake is cut.
 pub(super) fn short_answer(facts: &Facts) -> Option<String> {
     let refused = names_of(facts, refuses_version);
     match (&facts.plain, refused.first()) {
@@ -558,7 +559,8 @@ pub(super) fn short_answer(facts: &Facts) -> Option<String> {
     }
 }
 
-/// Weighs that nothing is behind the peer that accepts the connection: it never answers.
+/// Weighs the cause that a peer accepts connections but has no server behind it, so that it never
+/// answers.
 pub(super) fn nothing_behind(facts: &Facts) -> Weight {
     let reads = facts.hangs_up == Some(false);
     Weight::likely_if(all_are_cut(facts) && short_answer(facts).is_none() && !reads)

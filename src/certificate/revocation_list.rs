@@ -55,8 +55,8 @@ pub struct Facts {
     pub critical: bool,
     /// True if an entry has a date in a form that newer versions of OpenSSL may not read.
     pub odd_date: bool,
-    /// The position of the first entry with an extension that OpenSSL can't read. Of this entry and
-    /// all later ones, OpenSSL uses only the serial numbers.
+    /// The position of the first entry with an extension that OpenSSL can't read. OpenSSL uses only
+    /// the serial numbers of this entry and of all later entries.
     unread_from: Option<usize>,
 }
 

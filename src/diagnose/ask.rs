@@ -160,7 +160,8 @@ fn helpful(
     changes.into_iter().nth(number?)
 }
 
-/// The change with which HAProxy's own check gets further than with the lines.
+/// Returns the change with which HAProxy's own check gets furthest, if that is further than with
+/// the lines.
 fn furthest(blocks: &[Block], changes: &[Proved], answers: &[Answered<About>]) -> Option<usize> {
     let own = blocks.iter().filter(|block| block.kind == Kind::Builtin);
     let before = own
@@ -176,7 +177,7 @@ fn furthest(blocks: &[Block], changes: &[Proved], answers: &[Answered<About>]) -
             .is_some_and(|change| change.counts_progress)
     };
     let further = further.filter(|(number, reached)| *reached > before && counts(*number));
-    // The first of those that get furthest.
+    // Among the changes that get equally far, the first wins.
     further
         .rev()
         .max_by_key(|(_, reached)| *reached)
@@ -265,7 +266,7 @@ fn questions(
         };
         Some((None, question))
     });
-    // As they are printed: the lines always verify.
+    // The printed lines always verify, so the lines that HAProxy tries do, too.
     let mut options = facts.options.clone();
     options.verify = None;
     let setup = Setup {

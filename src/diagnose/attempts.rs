@@ -91,7 +91,7 @@ pub(super) fn hangs_up(address: &Address, wait: Duration) -> Option<bool> {
     })
 }
 
-/// Reads the head of a response. Reads an error's page too, because it says what is wrong.
+/// Reads the head of a response. Also reads an error page, because it says what is wrong.
 fn read_head(stream: &mut TcpStream, end: Instant) -> String {
     let mut head = Vec::new();
     let mut buffer = [0; HEAD];
@@ -111,7 +111,8 @@ fn read_head(stream: &mut TcpStream, end: Instant) -> String {
 /// A job, which stores its result itself.
 pub(super) type Job<'a> = Box<dyn FnOnce() + Send + 'a>;
 
-/// Runs the jobs in parallel, on as many threads as the system allows. This thread runs the rest.
+/// Runs the jobs in parallel, on as many threads as the system allows. The calling thread
+/// works on them, too.
 pub(super) fn in_parallel(jobs: Vec<Job<'_>>) {
     let others = jobs.len().saturating_sub(1);
     let queue = Mutex::new(VecDeque::from(jobs));

@@ -98,8 +98,8 @@ impl Change {
         *self == Change::default()
     }
 
-    /// The change with which HAProxy's own check talks to the server in another way; `None` for other
-    /// checks, and where haproxy.cfg can't say so.
+    /// Returns the change with which HAProxy's own check talks to the server in another way.
+    /// Returns `None` for other kinds of check, and if haproxy.cfg can't express that way.
     pub fn by_way(
         surveyed: &Surveyed,
         asked: &Options,

@@ -283,11 +283,13 @@ fn has_same_names(one: &Attempt, other: &Attempt) -> bool {
     one.seen.chain != other.seen.chain && names(one).is_some() && names(one) == names(other)
 }
 
-/// The rules that judge chains. With `--verify none` they are those of `verify required`.
+/// The rules that judge chains. With `--verify none`, they are the same as with
+/// `--verify required`.
 struct Rules {
     /// The rules with the chosen roots. `None` if there is no name to verify.
     chosen: Option<Arc<Verification>>,
-    /// The rules with the system's roots. `None` if the host has none, or the operator chose others.
+    /// The rules with the system's roots. `None` if the host has no such roots, or if the
+    /// operator chose other roots.
     system: Option<Verification>,
 }
 

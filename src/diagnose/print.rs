@@ -28,7 +28,8 @@ impl Report<'_> {
         let mut text = String::new();
         let verbose = self.facts().options.verbose;
         self.summary(&mut text);
-        // Lines that don't work yet are the lines that the operator already has, so they are details.
+        // Lines that HAProxy tried and that don't work yet appear only with --verbose, because they
+        // are the lines that the operator already has.
         let blocks = self.blocks().into_iter();
         for block in blocks.filter(|block| verbose || block.is_up() || block.tried.is_none()) {
             let kind = match block.kind {

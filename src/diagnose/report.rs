@@ -184,7 +184,8 @@ fn why(facts: &Facts) -> String {
 /// of the certificates.
 fn causes(facts: &Facts) -> Vec<Finding> {
     let mut found = best_supported(weigh(facts, facts.code()));
-    // A server that only HAProxy's own check reaches, and whose response it refuses.
+    // This cause is about a server that only HAProxy's own check reaches, and whose response that
+    // check refuses.
     let refused = weigh(facts, facts.code()).into_iter();
     let refused = refused.filter(|finding| finding.cause.id == "own-check-refuses-response");
     if found

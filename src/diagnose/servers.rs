@@ -271,8 +271,8 @@ fn tried(
 ) -> TriedChange {
     let best = search.best();
     let visitor = answered.and_then(|answered| answered.visitor);
-    /// HAProxy's own answers if it doesn't reach the server, and a server's answer if Host doesn't
-    /// match the SNI name.
+    /// HAProxy answers 502 to 504 if it doesn't reach the server. A server answers 421 if Host
+    /// doesn't match the SNI name.
     const NOT_SERVED: [u16; 4] = [421, 502, 503, 504];
     let is_served = |visitor: Visited| match best.plan.handshake_only {
         true => visitor.complete && !NOT_SERVED.contains(&visitor.status),

@@ -54,7 +54,8 @@ impl Search {
         told.is_some_and(|told| told.traffic.is_some())
     }
 
-    /// Applies a change that HAProxy's own check has proved. Returns false if there are too many already.
+    /// Applies a change that HAProxy's own check has proved. Returns false if too many
+    /// changes are applied already.
     pub fn adopt(&mut self, proved: Proved, progress: &Progress) -> bool {
         if self.proved.len() >= CHANGES {
             return false;

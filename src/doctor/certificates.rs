@@ -11,7 +11,8 @@ use super::finding::{Effect, Finding};
 use super::names::{bare, is_literal, misspelt};
 use super::visit::{Visit, Watch};
 
-/// Finds a check and traffic that have no root in common. Every chain then fails in one of the two.
+/// Finds a check and traffic that have no root in common. Every chain then fails either in
+/// the check or in traffic.
 pub(super) fn roots(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let (_, traffic) = pair.tls()?;

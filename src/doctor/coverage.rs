@@ -239,7 +239,8 @@ pub(super) fn not_checked(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a backend in which every server has `weight 0`. HAProxy sends visitors to none of them.
+/// Finds a backend in which every server has `weight 0`. HAProxy then sends visitors
+/// to no server.
 pub(super) fn no_weight(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     let weight = |server: &Server| {
         let weight = server.settings.get("weight").cloned();

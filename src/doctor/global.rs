@@ -176,7 +176,8 @@ pub(super) fn refused(visit: &Visit) -> Vec<Finding> {
                 .write("run haproxy -c by hand; report a crash to HAProxy's developers"),
         ];
     }
-    // HAProxy refuses every configuration whose variables are missing. Another rule reports those.
+    // HAProxy refuses every configuration whose variables are missing. Another rule reports
+    // missing variables.
     if opinion.accepts || !visit.config.unset.is_empty() {
         return Vec::new();
     }

@@ -370,7 +370,8 @@ fn confirm_one(
     (ran, trap, visitor): (&Ran, Trap, &Visitor),
 ) -> Option<Finding> {
     let effect = trap.effect;
-    // Only a finding about the expectation explains a check that the page doesn't please.
+    // The check's expectations may intend a trap that isn't certain. Only a finding about the expectations
+    // explains such a trap.
     let explains = |found: &Finding| trap.is_certain || found.id.starts_with("expects-");
     let of_effect = |found: &&mut Finding| predicts(found, watch, effect) && explains(found);
     let mut predicted: Vec<&mut Finding> = findings.iter_mut().filter(of_effect).collect();

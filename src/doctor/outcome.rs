@@ -142,7 +142,7 @@ pub(super) enum Outcome {
     NoFork,
 }
 
-/// What HAProxy shows for a check of its own that failed, and the code of sni-check that is nearest.
+/// The statuses that HAProxy shows for failed checks of its own, each with the closest code of sni-check.
 const OF_HAPROXY: [(&str, Code); 8] = [
     ("SOCKERR", Code::Unreachable),
     ("L4CON", Code::Unreachable),

@@ -48,7 +48,8 @@ fn meaning(outcome: Outcome, ours: bool) -> String {
     }
 }
 
-/// Returns true if checks run in HAProxy's chroot and as its user. Only root can change either.
+/// Returns true if checks run in HAProxy's chroot and as its user. Only root can change the chroot
+/// and the user.
 fn is_exact(jail: &Jail) -> bool {
     geteuid().is_root() || (!jail.is_chroot() && jail.user.uid == geteuid().as_raw())
 }

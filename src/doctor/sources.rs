@@ -1,5 +1,5 @@
-//! Finds the files that HAProxy reads on this host: those of `-f`, those of its unit, or those with which
-//! the running HAProxy was started.
+//! Finds the files that HAProxy reads on this host. `-f`, HAProxy's unit, or the command line of the
+//! running HAProxy names them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -228,7 +228,7 @@ fn files_of(words: &[String]) -> Vec<String> {
     files
 }
 
-/// Returns the files of the running HAProxy. Of a master and its workers, only the master counts.
+/// Returns the files of the running HAProxy. If a master has workers, only the master counts.
 fn of_process() -> Option<Sources> {
     let entries = fs::read_dir("/proc").ok()?.flatten();
     let folders = entries.map(|entry| entry.path());

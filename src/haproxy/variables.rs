@@ -16,7 +16,7 @@ impl Variables {
     ///
     /// # Errors
     ///
-    /// The value is neither, or a file can't be read.
+    /// A value of `--env` has neither form, or a file can't be read.
     pub(crate) fn new(given: &[String]) -> Result<Variables> {
         let ours = env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))

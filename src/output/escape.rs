@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// Returns text from outside, safe for a log line. Its length is limited. Characters are escaped
-/// that would move a terminal's cursor, end the line, or change the order in which text is shown.
+/// Returns text from outside, safe for a log line. Limits its length. Escapes characters that
+/// would move a terminal's cursor, end the line, or change the order in which text is shown.
 pub(crate) fn printable(text: &str) -> String {
     const LONGEST: usize = 1000;
     if text.len() <= LONGEST && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {

@@ -33,8 +33,8 @@ impl Material {
         Material::read_beside(options, files, None)
     }
 
-    /// Like [`Material::read`], but shares the trusted certificates of `other` if they are the
-    /// same.
+    /// Like [`Material::read`], but shares the trusted certificates of `other` if both trust the
+    /// same sources.
     ///
     /// # Errors
     ///

@@ -145,7 +145,7 @@ fn uri(method: &Method, option: Option<&str>, url: Option<&str>) -> Result<Uri> 
 }
 
 /// Returns the expectations. As in HAProxy, the default (2xx and 3xx) counts only if there is no
-/// other.
+/// other expectation.
 fn expectations(options: &Options) -> Vec<Expectation> {
     match options.expect.as_slice() {
         [] => vec![Expectation::default_status()],

@@ -18,7 +18,7 @@ const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEX
 pub(crate) enum Bounds {
     /// They may not leave the folder. The walk fails with `EXDEV` if they do.
     Beneath,
-    /// The folder is their root.
+    /// They stay below the folder, as if it were `/`.
     InRoot,
 }
 

@@ -20,7 +20,7 @@ impl ListenAddress {
     ///
     /// # Errors
     ///
-    /// The text is neither.
+    /// The text has neither form.
     pub(super) fn parse(text: &str) -> Result<ListenAddress> {
         let path = text
             .strip_prefix("unix:")

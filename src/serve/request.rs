@@ -54,7 +54,7 @@ pub struct Server {
 ///
 /// # Errors
 ///
-/// The bytes aren't such a request, or a field is missing.
+/// The bytes aren't a request that serve accepts, or a field is missing.
 pub(super) fn read(socket: &Socket) -> Result<Option<Asked>> {
     let mut head = [0; MAX_HEAD];
     let mut length = 0;
@@ -94,7 +94,7 @@ fn receive(socket: &Socket, buffer: &mut [u8]) -> Result<usize, Stop> {
 ///
 /// # Errors
 ///
-/// The bytes aren't such a request, or a field is missing.
+/// The bytes aren't a request that serve accepts, or a field is missing.
 pub fn parse(head: &[u8]) -> Result<Option<Asked>> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);

@@ -1,4 +1,4 @@
-//! Runs each check on a thread. A new thread starts if none is idle.
+//! Runs each check on a thread. A new thread starts if no thread is idle.
 
 use std::collections::VecDeque;
 use std::io;

@@ -94,7 +94,7 @@ fn is_documented(title: &str, report: &str) {
 
 #[test]
 fn the_documented_reports_are_real() {
-    // With a common name, as real CAs issue certificates.
+    // Certificates of real CAs have a common name.
     let leaf = |ca: &Ca| {
         ca.leaf_with(&[NAME], |params| {
             let now = time::OffsetDateTime::now_utc();

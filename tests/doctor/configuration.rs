@@ -36,7 +36,7 @@ pub fn configure(stage: &Stage, global: &str, backend: &str) -> String {
     stage.folder.file("haproxy.cfg", &text)
 }
 
-/// Writes such a configuration for a HAProxy in the chroot.
+/// Like [`configure`], with the `global` of a HAProxy in the chroot.
 pub fn in_chroot(stage: &Stage, backend: &str) -> String {
     configure(stage, &jail(stage), backend)
 }

@@ -138,7 +138,7 @@ fn valid(from: i32, to: i32) -> (Ca, Leaf) {
 fn in_1970_and_in_2100() {
     let today = OffsetDateTime::now_utc().year();
     let (ca, leaf) = valid(today - 1, today + 2);
-    // Shortly after the start of Unix time, where a machine without a clock battery starts.
+    // A machine without a clock battery starts at about this time.
     let early = 5;
     let late = date_time_ymd(2100, 6, 1).unix_timestamp();
     expect(&check(&[early], &ca, &leaf), 53, "(is this clock right?)");

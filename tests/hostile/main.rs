@@ -62,7 +62,8 @@ fn scarce_resources() {
     ] {
         assert_eq!(after(&stage, script, ""), Some(code), "{script}");
     }
-    // The user may not create processes or threads. For a literal address the check needs none.
+    // The user may not create processes or threads. For a literal address, the
+    // check needs no thread.
     let user = "exec /usr/bin/setpriv --reuid 65534 --clear-groups --no-new-privs /bin/bash -c 'ulimit -u 0; exec \"$0\" \"$@\"' \"$0\" \"$@\"";
     let binary = stage.folder.copy(BINARY, "sni-check", 0o755);
     let port = stage.nginx().port;

@@ -185,13 +185,13 @@ fn report(scenes: &[Scene], seed: u64) -> usize {
     wrong.len()
 }
 
-/// This many scenes with one mistake have a haproxy.cfg, for each of its two forms.
+/// How many scenes with one mistake also run with a haproxy.cfg, for each of its two forms.
 const IN_FILES: usize = 400;
 
-/// This many scenes in a hundred may still be wrong. docs/testing.md lists them.
+/// How many scenes in a hundred may still be wrong. docs/testing.md describes them.
 const STILL_WRONG: usize = 2;
 
-/// This many scenes of the sample may still be wrong.
+/// How many scenes of the sample may still be wrong.
 const STILL_WRONG_IN_SAMPLE: usize = 2;
 
 #[test]

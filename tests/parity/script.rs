@@ -43,7 +43,7 @@ fn sni_check_and_the_script_agree() {
     let leaf = ca.leaf(&[NAME], 30);
     let folder = Folder::new();
     let ca_file = folder.file("ca.pem", &ca.pem);
-    // Both checks must find curl; a missing one would make every row "down".
+    // The script needs curl. Without curl, its verdict would be "down" in every row.
     assert!(
         program("curl")
             .arg("--version")

@@ -61,7 +61,7 @@ const GENERAL: &[&str] = &[
     "unused-rule",
 ];
 
-/// How visitors get on with a server.
+/// What a server does with visitors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fares {
     Served,

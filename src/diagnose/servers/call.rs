@@ -75,8 +75,9 @@ pub(crate) fn of_words(words: &[String]) -> Result<Option<ServersCall>> {
     }
 }
 
-/// True if the target isn't the URL of a page: without `-f`, `www.example.com/healthz` looks like
-/// BACKEND/SERVER, and the configuration of this host decides.
+/// Returns true if the target is a server of haproxy.cfg and not the URL of a page. Without `-f`,
+/// `www.example.com/healthz` looks like BACKEND/SERVER. The configuration of this host then
+/// decides.
 fn is_about_servers(call: &ServersCall) -> bool {
     let Some(target) = call.server.first().filter(|_| call.file.is_empty()) else {
         return true;

@@ -232,7 +232,7 @@ fn change(text: &mut String, subject: &Subject<'_>, report: &Report<'_>, printed
         }
         return;
     }
-    // For a change that options can't express, such as plain HTTP or old TLS.
+    // The blocks may contain a change that options can't express, such as plain HTTP or old TLS.
     let blocks = report.blocks();
     let kind = match subject.surveyed.kind {
         CheckKind::External => crate::diagnose::ask::Kind::External,

@@ -19,7 +19,7 @@ pub(crate) struct Server {
 }
 
 /// The words after a server's address, each with its value. The value is empty if the word has
-/// none. A later word replaces an earlier word, and `no-check` removes `check`.
+/// no value. A later word replaces an earlier word, and `no-check` removes `check`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings(BTreeMap<String, At<String>>);
 

@@ -1,5 +1,5 @@
 //! The truth about a scene, as real HAProxy shows it. The oracle knows nothing of sni-check. It
-//! changes the operator's own configuration, and looks whether the server is UP and a visitor gets
+//! changes the operator's own configuration, and checks if the server is UP and if a visitor gets
 //! the page.
 
 use std::cell::RefCell;
