@@ -150,7 +150,7 @@ impl Stage {
         _ = self.haproxy.kill();
         _ = self.haproxy.wait();
         // Without -W, because the master would execute itself again. An HAProxy of a different
-        // release is started with its own dynamic loader, and can't do that.
+        // release starts with its own dynamic loader, so it can't execute itself.
         let haproxy = env::var_os("HAPROXY").unwrap_or_else(|| "haproxy".into());
         self.haproxy = Command::new(haproxy)
             .args(["-db", "-f", &self.folder.join("haproxy.cfg")])

@@ -163,7 +163,8 @@ pub(super) const CAUSES: &[Cause] = &[
             reload!()
         ),
         weigh: |facts| match unknown_issuer(facts) {
-            // Public CAs say where their certificate is, and the default roots contain them.
+            // A leaf of a public CA says where its issuer's certificate can be fetched. The default
+            // roots contain public CAs, so this cause is then less likely.
             Some(issuer) if issuer.is_plain(facts) => match facts.chain() {
                 [leaf] if names_its_issuers_place(leaf) && !trusts_files(facts) => Weight::Possible,
                 _ => Weight::Likely,
@@ -510,7 +511,7 @@ fn trusts_files(facts: &Facts) -> bool {
 }
 
 /// Returns true if a certificate says where its issuer's certificate can be fetched
-/// (authorityInfoAccess, RFC 5280, section 4.2.2.1). Certificates of public CAs do.
+/// (authorityInfoAccess, RFC 5280, section 4.2.2.1), as certificates of public CAs do.
 fn names_its_issuers_place(leaf: &rustls::pki_types::CertificateDer<'_>) -> bool {
     const AUTHORITY_INFORMATION_ACCESS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 1];
     let parts = Parts::read(leaf);

@@ -1,5 +1,5 @@
 //! Name constraints (RFC 5280, section 4.2.1.10), which limit the names for which a CA may issue
-//! certificates. They are applied as OpenSSL applies them (`NAME_CONSTRAINTS_check` in its
+//! certificates. sni-check applies them as OpenSSL does (`NAME_CONSTRAINTS_check` in its
 //! v3_ncons.c).
 
 use super::element::{Elements, SEQUENCE, element};

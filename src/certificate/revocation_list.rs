@@ -273,8 +273,8 @@ struct Meaning<'a> {
     takes_back: bool,
 }
 
-/// Interprets an entry's extensions. Returns `None` if OpenSSL can't read one of them; it then
-/// interprets no further entries.
+/// Interprets an entry's extensions. Returns `None` if OpenSSL can't read one of them.
+/// OpenSSL then interprets no further entries.
 fn meaning<'a>(extensions: &[Extension<'a>]) -> Option<Meaning<'a>> {
     const ENUMERATED: u8 = 10;
     const REMOVE_FROM_LIST: &[u8] = &[8];

@@ -47,7 +47,8 @@ pub(super) struct Opinion {
     pub blocks: Vec<Block>,
     /// What the answers mean for the causes.
     pub facts: Option<HaproxyFacts>,
-    /// The change with which HAProxy's own check is UP, if no printed lines are.
+    /// The change with which HAProxy's own check is UP, if that check isn't UP with any printed
+    /// lines.
     pub proved: Option<Proved>,
 }
 
@@ -266,7 +267,7 @@ fn questions(
         };
         Some((None, question))
     });
-    // The printed lines always verify, so the lines that HAProxy tries do, too.
+    // HAProxy tries the lines as they are printed, and the printed lines always verify.
     let mut options = facts.options.clone();
     options.verify = None;
     let setup = Setup {

@@ -187,7 +187,8 @@ pub(super) fn expired_list(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds an expired client certificate. A server that verifies it refuses it.
+/// Finds an expired client certificate. A server that verifies client certificates
+/// refuses it.
 pub(super) fn expired_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
     let accepted = watch.own.as_ref()?;
     let identity = accepted.plan.tls.identity.as_ref()?;

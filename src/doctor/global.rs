@@ -55,7 +55,7 @@ pub(super) fn no_insecure_fork(visit: &Visit) -> Vec<Finding> {
 }
 
 /// Finds a chroot that doesn't exist. HAProxy enters its chroot even without external checks, but
-/// `haproxy -c` doesn't.
+/// `haproxy -c` doesn't enter it.
 pub(super) fn no_chroot(visit: &Visit) -> Vec<Finding> {
     let chroot = visit.config.global.chroot.as_ref();
     let missing = !visit.jail.root.is_dir() && !visit.has_empty_chroot();

@@ -110,7 +110,8 @@ impl<'a> Visit<'a> {
         chroot.is_some_and(|chroot| chroot.value == "auto") && self.haproxy.at_least(3, 5)
     }
 
-    /// Returns true if HAProxy can start a program. Without `insecure-fork-wanted` only root can.
+    /// Returns true if HAProxy can start a program. Without `insecure-fork-wanted`, only a
+    /// HAProxy that runs as root can.
     pub(super) fn can_fork(&self) -> bool {
         let forbidden = self.config.global.insecure_fork.is_none() && self.haproxy.at_least(2, 2);
         !forbidden || self.jail.user.uid == 0

@@ -276,7 +276,7 @@ impl Files {
     }
 
     /// Does work that a hanging file system may delay. If checks share their files, a reader thread
-    /// does it.
+    /// does the work.
     pub(super) fn apart<T: Send + 'static>(
         &self,
         subject: &str,

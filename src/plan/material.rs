@@ -45,7 +45,7 @@ impl Material {
         other: Option<&Material>,
     ) -> Result<Material> {
         let files = files.again();
-        // As in HAProxy, files given with `--verify none` must exist, but they decide nothing.
+        // As in HAProxy, files given with `--verify none` must exist, but they have no effect.
         let authorities = match other {
             Some(other) if other.trusts_as(options) && other.authorities.are_current(&files)? => {
                 other.authorities.clone()

@@ -38,7 +38,7 @@ impl Framing {
     }
 
     /// Returns true if the body is complete. A body that ends with the connection is never complete
-    /// before that.
+    /// before the connection ends.
     pub fn is_complete(self) -> bool {
         matches!(self, Framing::Length(0) | Framing::Chunked(Chunk::End))
     }

@@ -53,7 +53,8 @@ struct State {
     threads: usize,
     /// Threads without a connection.
     idle: usize,
-    /// True if the system refused the last thread, for lack of memory or by a limit.
+    /// True if the system refused to start the last thread, because of a limit or too little
+    /// memory.
     no_more_threads: bool,
 }
 

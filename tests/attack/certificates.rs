@@ -171,8 +171,7 @@ impl Certificates {
         (config, what.to_owned(), first.filter(|_| possible))
     }
 
-    /// Returns the leaf damaged first and signed by the CA afterwards, so that its signature is
-    /// valid.
+    /// Returns a leaf that was damaged before the CA signed it, so that its signature is valid.
     fn signed_damage(&self, dice: &mut Dice) -> Vec<u8> {
         let der = self.leaf.certificate.der().to_vec();
         let body = &der[header(&der).0..];

@@ -255,7 +255,7 @@ fn a_huge_limit_on_open_files() {
         let nofile = found.iter().find(|(id, _)| id == "nofile");
         let mark_found = nofile.map(|(_, mark)| mark.as_str());
         assert_eq!(mark_found, mark, "{limit}: {report}");
-        // Where a process may not have that many descriptors, HAProxy doesn't even start.
+        // If no process may have so many descriptors, HAProxy doesn't even start.
         let is_refused = found.iter().any(|(id, _)| id == "ulimit-n");
         let is_certain = is_refused || mark == Some("problem");
         assert_eq!(code, if is_certain { 2 } else { 0 }, "{report}");

@@ -172,7 +172,7 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
         chunked("4\r\ngoodXX0\r\n\r\n", WANTS, 73, "chunk"),
         chunked("ffffffffffffffffff\r\ngood", WANTS, 73, "chunk"),
         chunked("4\r\ngo", WANTS, 74, complete),
-        // A text that was found doesn't need the end of the body. A negated rule does.
+        // A text that was found doesn't need the end of the body. A negated rule needs it.
         chunked("4\r\ngood\r\n", WANTS, 0, ""),
         chunked("4\r\ngood\r\n", not_bad, 74, complete),
         chunked(

@@ -155,7 +155,7 @@ fn odd_environments() {
 
 #[test]
 fn an_empty_program_name() {
-    // An empty argv[0], as careless callers of execve pass it.
+    // Careless callers of execve pass an empty argv[0].
     let stage = Stage::new();
     let shell = ["/bin/bash", "-c", "exec -a '' \"$0\" \"$@\"", BINARY];
     let mut command = stage.command(&shell, stage.nginx().port, "");

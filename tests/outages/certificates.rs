@@ -1,4 +1,4 @@
-//! Outages by certificates: the server's, its issuers', the client's.
+//! Outages caused by certificates: the server's, its issuers', the client's.
 
 use crate::operator::{Outage, Said, diagnose};
 use crate::support::NAME;

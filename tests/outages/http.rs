@@ -1,4 +1,4 @@
-//! Outages by the application's answer.
+//! Outages caused by the application's answer.
 
 use std::io::Write;
 use std::thread;

@@ -1,4 +1,4 @@
-//! Outages by names: SNI, the name to verify, Host.
+//! Outages caused by names: SNI, the name to verify, Host.
 
 use crate::operator::{Outage, diagnose};
 use crate::support::NAME;

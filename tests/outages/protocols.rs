@@ -1,4 +1,4 @@
-//! Outages by the port's protocol: TLS versions, PROXY headers, plain HTTP, HTTP/2, other
+//! Outages caused by the port's protocol: TLS versions, PROXY headers, plain HTTP, HTTP/2, other
 //! protocols.
 
 use std::io::{Read, Write};

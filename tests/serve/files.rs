@@ -114,7 +114,7 @@ fn a_renewed_file_is_used_at_once() {
     let options = format!("--sni {NAME} --ca-file {file}");
     let ask = || serve.ask(renewed, &options);
     ask().expect("55", "issuer");
-    // First overwritten, as an editor does it; then renamed into place, as cert-manager does it.
+    // Editors overwrite a file. cert-manager renames a new file into its place.
     fs::write(&file, &new.pem).expect("written");
     ask().expect("0", "status 200");
     let other = stage.folder.file("other.pem", &old.pem);

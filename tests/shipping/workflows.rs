@@ -49,7 +49,7 @@ fn actionlint_and_shellcheck_report_nothing() {
         "docker/certificate.sh",
         "packaging/completions/sni-check.bash",
     ]));
-    // rpm runs its scripts with sh, and they have no first line that says so.
+    // rpm runs its scripts with sh. The scripts have no first line that says so.
     run(tool("shellcheck").args([
         "--shell=sh",
         "packaging/cross.sh",

@@ -103,7 +103,7 @@ impl Ca {
 
     /// Returns a valid revocation list with `others` entries of other certificates before these.
     pub fn large_crl(&self, others: u64, revoked: &[&Leaf]) -> String {
-        // 16 bytes, as public CAs use them. A leaf has 8 bytes.
+        // Public CAs use serial numbers of 16 bytes. A leaf of this CA has 8 bytes.
         let others = (0..others).map(|number| {
             let random = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
             SerialNumber::from_slice(&[&[1; 8], &random[..]].concat())

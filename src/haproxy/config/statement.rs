@@ -115,7 +115,8 @@ impl Reader<'_> {
         });
         let (words, unset) = match split {
             Ok(split) => (split.text(), split.unset),
-            // HAProxy also splits the lines in an inactive branch, and refuses them if that fails.
+            // HAProxy also splits the lines in an inactive branch, and refuses a line that can't be
+            // split.
             Err(error) => return self.broken(place, error),
         };
         let Some(first) = words.first() else {

@@ -1,5 +1,6 @@
 //! Verifies that each certificate of a path is signed by the next one, and that the name
-//! constraints of all issuers allow its names. `rules.rs` has judged the rest of the path before.
+//! constraints of all issuers allow its names. `rules.rs` has already judged everything else about
+//! the path.
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::TrustAnchor;
