@@ -1,7 +1,7 @@
 //! Compares the cost of one check with common alternatives, in Markdown tables.
 //!
-//! The programs take turns to check one nginx on the loopback, so all figures of a table come from
-//! the same time. Run the bench on an otherwise idle machine.
+//! The programs take turns to check one nginx on the loopback, so a slow moment of the machine
+//! affects all of them. Run the bench on an otherwise idle machine.
 #![allow(clippy::print_stdout, reason = "the result is a table")]
 
 mod floor;

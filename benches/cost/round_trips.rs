@@ -50,7 +50,7 @@ fn relay(to: u16) -> u16 {
     port
 }
 
-/// Relays one direction. One thread notes when each piece arrived, another thread sends the piece
+/// Relays one direction. One thread records when each piece arrived. Another thread sends the piece
 /// when its time has come.
 fn delay(mut from: TcpStream, mut to: TcpStream, not_before: Instant) {
     let (coming, due) = channel::<(Instant, Vec<u8>)>();

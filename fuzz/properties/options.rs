@@ -29,7 +29,7 @@ pub fn hold(input: &[u8]) {
         return;
     }
     let text = std::str::from_utf8(input).expect("what has words is UTF-8");
-    // A line with `\` at its end never comes here, because HAProxy's own reader joins it with the
+    // A line with `\` at its end never gets here, because HAProxy's own reader joins it with the
     // next line.
     if !text.contains("\\\n") {
         assert_eq!(words, shell_words(text), "as a POSIX shell parts it");

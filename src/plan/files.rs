@@ -186,7 +186,7 @@ impl Files {
         }
         let size = usize::try_from(size).unwrap_or_default();
         let share = match &self.shared {
-            // The memory for the text, the parsed form, and a copy in between.
+            // The memory for the text, the parsed form, and a temporary copy.
             Some((library, _)) if most == LARGEST_SHARED => {
                 let taken = library.take(3 * size + SMALL);
                 Some(taken.inspect_err(|_| self.hindered.set(true))?)

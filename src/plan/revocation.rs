@@ -31,7 +31,8 @@ impl List {
     /// Returns the lists of a PEM file, and the certificates in the same file.
     pub(super) fn of_file(option: &str, file: &str, files: &Files) -> Result<Arc<Content>> {
         pem::parsed(files, option, file, |subject, text| {
-            // Most files have no certificates, and parsing a list with a million lines takes long.
+            // Most files have no certificates, and parsing a list with a million lines takes a long
+            // time.
             let certificates = match memmem::find(&text, b"CERTIFICATE-----") {
                 Some(_) => from_text(subject, &text)?,
                 None => Vec::new(),

@@ -151,7 +151,7 @@ impl Stream for TlsStream {
                 | Err(TlsStop::Tls(Failure::ResponseClosed(closed))) => {
                     return Err(Failure::EndedBadly(closed));
                 }
-                // A limit of ours doesn't matter after the response.
+                // After the response, a limit of sni-check doesn't matter.
                 Err(TlsStop::Tls(
                     Failure::TlsLimit(_) | Failure::HandshakeRefused(AlertDescription::CloseNotify),
                 )) => break,

@@ -110,9 +110,9 @@ pub fn tcp(dice: &mut Dice, port: &Port) -> String {
     what
 }
 
-/// A healthy server that sends KeyUpdate messages (RFC 8446, section 4.6.3) until the client goes,
-/// before or after the head of its response. TLS 1.2 has no KeyUpdate; there the server stays
-/// silent.
+/// A healthy server that sends KeyUpdate messages (RFC 8446, section 4.6.3) until the client
+/// disconnects, before or after the head of its response. TLS 1.2 has no KeyUpdate; there the
+/// server stays silent.
 pub fn changes_keys(port: &Port, config: Arc<ServerConfig>, head: &'static str) {
     port.set(move |socket| {
         let connection = ServerConnection::new(config.clone()).expect("a connection");
@@ -150,7 +150,7 @@ pub enum End {
     Cut,
     Reset,
     Silence,
-    /// The rest is repeated until the client goes.
+    /// The rest is repeated until the client disconnects.
     Again,
     Drip,
 }

@@ -264,7 +264,7 @@ fn another_kind_of_check_that_replaces_the_external_one() {
     );
     assert_eq!(code, 2);
     crate::configuration::shows(&config, "s", "L6RSP", "");
-    // If `option external-check` is in defaults, replacing it may be intended.
+    // If `option external-check` is in defaults, the backend may replace it on purpose.
     let text = fs::read_to_string(config).expect("text");
     let text = text.replace(
         " option external-check\n external-check command /sni-check\n",

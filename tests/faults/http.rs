@@ -220,7 +220,7 @@ fn bodies(stage: &Stage) -> Vec<Fault> {
     ]
 }
 
-/// Peers that send a beginning and then repeat a part until the client goes.
+/// Peers that send a beginning and then repeat a part until the client disconnects.
 fn endless(stage: &Stage) -> Vec<Fault> {
     let row = |begin: &'static str, repeat: &'static str, options: &str, code, phrase| {
         let block = repeat.repeat(4096 / repeat.len() + 1);

@@ -48,8 +48,8 @@ fn keys(stage: &Stage) -> Vec<Fault> {
     let names = format!("DNS:{NAME}");
     let rsa = |bits| ["-newkey", bits];
     let ec = |curve| ["-newkey", "ec", "-pkeyopt", curve];
-    // With five primes, because OpenSSL needs long to find two large primes. The public key looks
-    // the same.
+    // The key has five primes, because OpenSSL takes a long time to find two large primes. The
+    // public key looks the same.
     let large = ["-newkey", "rsa:8192", "-pkeyopt", "rsa_keygen_primes:5"];
     let rows: [(&str, Words<'_>, Words<'_>, i32, &str); 11] = [
         (

@@ -10,7 +10,7 @@ use crate::support::nginx::{Nginx, site};
 use crate::support::peer;
 use crate::support::stage::Stage;
 
-/// Starts an nginx with these locations, and a HAProxy whose check requests a page of it.
+/// Starts an nginx with these locations, and a HAProxy whose check requests a page from it.
 fn outage(stage: &Stage, locations: &str, check: &str, page: &str) -> (Nginx, Outage) {
     let nginx =
         Nginx::serve(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), locations));

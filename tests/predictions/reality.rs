@@ -1,5 +1,5 @@
-//! What real HAProxy makes of configurations. Many run in one HAProxy, together with copies of
-//! themselves without checks. Through these copies, visitors reach each server.
+//! What real HAProxy makes of configurations. Many configurations run in one HAProxy, together
+//! with copies of themselves without checks. Through these copies, visitors reach each server.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -43,7 +43,8 @@ pub enum Visitor {
 /// The most configurations in one HAProxy.
 const MOST: usize = 24;
 
-/// How many HAProxy processes run at the same time. Each mostly waits for its checks.
+/// How many HAProxy processes run at the same time. Each process mostly waits for its
+/// checks.
 const HAPROXIES: usize = 4;
 
 /// What HAProxy makes of a configuration.

@@ -70,7 +70,7 @@ fn only_files_below_the_folders_are_read(program_file: &str, stage: &Stage) {
         let answer = serve.ask(port, &format!("--sni {NAME} {options}"));
         answer.expect("2", "is not below a folder of --files");
     }
-    // A symbolic link that stays below the folder is as good as the file.
+    // A symbolic link that stays below the folder is treated like the file.
     symlink("ca.pem", stage.folder.join("inner.pem")).expect("a link");
     let inner = stage.folder.join("inner.pem");
     serve

@@ -119,7 +119,7 @@ fn two_thousand_requests_of_each_kind_use_at_most_64_mb() {
     wait_for("a healthy answer", || (ask().code == "0").then_some(()));
     let page = include_str!("../../docs/serve.md");
     assert!(page.contains("64 MB"), "docs/serve.md lacks it");
-    // The kernel's memory comes on top, so the unit allows three times as much.
+    // The kernel's memory isn't part of these 64 MB, so the unit allows three times as much.
     let unit = include_str!("../../packaging/systemd/sni-check.service");
     assert!(unit.contains("\nMemoryMax=192M\n") && page.contains("`MemoryMax=192M`"));
 }
