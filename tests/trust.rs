@@ -36,7 +36,7 @@ fn roots_come_from_files_the_system_or_the_binary() {
     expect(port, &format!("--ca-file {other}"), 55, "CN=Test CA");
     expect(port, "", 55, "private CA for --ca-file");
     expect(port, "--ca-file @bundled", 55, "issuer unknown");
-    // The system's own roots. This variable names them, as for OpenSSL.
+    // SSL_CERT_FILE names the system's roots, as it does for OpenSSL.
     let system = |roots: &str| {
         let connect = format!("--connect=127.0.0.1:{port}");
         by_hand(&["--ca-file", "@system-ca", &connect, NAME])

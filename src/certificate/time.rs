@@ -59,7 +59,7 @@ fn days_of(year: i64, month: i64) -> i64 {
 }
 
 fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
-    // Leap years before this one, counted from year 1.
+    // The number of leap years before `year`, counted from year 1.
     let leaps = |year: i64| {
         let last = year - 1;
         last.div_euclid(4) - last.div_euclid(100) + last.div_euclid(400)

@@ -80,7 +80,7 @@ impl Closed {
     fn new(global: &Global, limits: Limits, since_3_1: bool) -> Closed {
         let asked = match (&global.ulimit_n, &global.maxconn) {
             (Some(limit), _) => Closed::Configured(limit.value, "ulimit-n"),
-            // Two for each connection, and a few for listeners and checks.
+            // Each connection needs two descriptors. Listeners and checks need a few more.
             (None, Some(connections)) => Closed::Configured(
                 connections.value.saturating_mul(2).saturating_add(100),
                 "maxconn",
@@ -170,7 +170,7 @@ pub(super) fn too_many(visit: &Visit) -> Vec<Finding> {
 fn above_most(global: &Global, limits: Limits) -> Option<Finding> {
     let (word, asked, needed) = match (&global.ulimit_n, &global.maxconn) {
         (Some(limit), _) => ("ulimit-n", limit, limit.value),
-        // Two for each connection.
+        // Each connection needs two descriptors.
         (None, Some(connections)) => ("maxconn", connections, connections.value.saturating_mul(2)),
         (None, None) => return None,
     };
@@ -283,7 +283,7 @@ mod tests {
             hard: 2_000_000_000,
             source: "here",
         };
-        // No process may have that many, with or without CAP_SYS_RESOURCE.
+        // No process may have so many descriptors, with or without CAP_SYS_RESOURCE.
         let found = above_most(&global(1_500_000_000), limits).expect("a finding");
         assert!(found.what.contains("needs 3000000000"), "{}", found.what);
         assert!(above_most(&global(100), limits).is_none());

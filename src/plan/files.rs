@@ -139,8 +139,8 @@ impl Files {
         let length = bytes.len();
         let content = Arc::new(parse(bytes)?);
         if let Some(mut share) = share {
-            // The parsed form needs less memory than the text. On top come a few pointers for each
-            // certificate.
+            // The parsed form needs less memory than the text. Each certificate also needs a few
+            // pointers.
             share.resize(length + length / 2 + SMALL)?;
             let share = Arc::new(share);
             self.read.borrow_mut().memory.push(share.clone());

@@ -223,7 +223,7 @@ fn dial_unix(path: &Path, deadline: Deadline) -> Result<OwnedFd, Failure> {
         let (socket, path) = (fd.clone(), to.clone());
         let connected = UNIX_CONNECTS.run(deadline, STACK, move || connect(&socket, &path));
         match connected.map_err(|not_done| not_done.into_failure("for a unix socket"))? {
-            // The thread has dropped its reference, so this is the only one.
+            // The thread has dropped its reference, so this is the only reference.
             Ok(()) => return Arc::into_inner(fd).ok_or(Failure::ConnectTimeout),
             Err(Errno::AGAIN) => {
                 let left = deadline.remaining().ok_or(Failure::ConnectTimeout)?;

@@ -64,7 +64,7 @@ fn fastinter_and_downinter_do_not_end_a_check() {
     let backend = checked("/sni-check", &options, &server);
     let config = in_chroot(&stage, &backend);
     foretells(&config, &[], "PROCERR", "62");
-    // Nor do fastinter and downinter end a check while the server is going down or is DOWN.
+    // fastinter and downinter also don't end a check while the server is going down or is DOWN.
     let haproxy = Haproxy::start(Mode::Daemon, &config, &[]);
     let seen = haproxy.wait_for_status("b", "s", "DOWN");
     assert_eq!(seen.check_code, "62");

@@ -197,7 +197,7 @@ fn with_too_few_processes_there_is_still_a_report() {
     let haproxy = stage.folder.script("haproxy", script);
     let server = "127.0.0.1:PORT TLS check inter 5s\n server t 127.0.0.1:PORT TLS check inter 5s";
     let config = configure(&stage, PLAIN, &checked("/bin/true", "", server));
-    // Two processes or threads of this user: a check would be the third.
+    // This user may have two processes or threads. A check would be the third.
     let mut command = program("setpriv");
     command.args(["--reuid=64123", "--regid=64123", "--clear-groups"]);
     command.args(["prlimit", "--nproc=2", &copy, "doctor", "--run"]);

@@ -290,7 +290,7 @@ fn http_check_rules_have_no_effect_on_an_external_check() {
         .expect("text");
     let (_, write) = write.split_once("write ").expect("an option");
     let write = write.split(" in external-check").next().expect("an option");
-    // The option that doctor names has the effect.
+    // The option that doctor names works.
     let options = format!("{} {write}", options());
     let config = in_chroot(&stage, &checked("/sni-check", &options, SERVER));
     foretells(&config, &[], "PROCERR", "71");

@@ -246,7 +246,7 @@ fn config(
          timeout check 20s\n    timeout server 20s\n    timeout client 20s\n\
          frontend nobody\n    bind \"${LISTEN}\"\n    http-request deny\n",
     );
-    // HAProxy spreads the first checks over this time, and each check may take as long.
+    // HAProxy spreads the first checks over this time. Each check may take as long as this time.
     let inter = 3000 + 4 * cases.len();
     let mut by_backend: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, case) in cases.iter().enumerate() {

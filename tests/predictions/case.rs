@@ -123,7 +123,7 @@ impl Case {
     fn defaults(&self, text: &mut String) {
         let name = self.prefix();
         if self.place == Where::NamedDefaults {
-            // An unnamed `defaults` section before it. The backend doesn't use that section.
+            // Adds an unnamed `defaults` section, which the backend doesn't use.
             _ = writeln!(
                 text,
                 "\ndefaults\n    mode http\n    timeout connect 5s\n    timeout client 5s\n    timeout server 5s"

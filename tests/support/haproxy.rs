@@ -63,7 +63,7 @@ impl Haproxy {
         let folder = Folder::new();
         let port = free_port();
         let stats = folder.join("stats");
-        // In a second file, so that HAProxy loads the configuration unchanged.
+        // The addition is a second file, so that HAProxy loads the configuration unchanged.
         let addition = folder.file(
             "stats.cfg",
             &format!("global\n    stats socket {stats} level admin\n"),

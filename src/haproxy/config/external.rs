@@ -107,7 +107,7 @@ fn environment_of(
         });
     let value = |word| server.settings.get(word).map(|at| at.value.as_str());
     let path = backend.settings.path.as_ref();
-    // HAProxy counts `no-ssl` as TLS in this variable.
+    // HAProxy counts `no-ssl` as TLS in HAPROXY_SERVER_SSL.
     let tls = server.settings.has("ssl") || server.settings.has("no-ssl");
     let pairs = [
         ("PATH", path.map_or("", |path| &path.value)),

@@ -338,7 +338,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     let hostile = Regex::new("status.*ok.*[0-9]", false).expect("a pattern");
-                    // A fast machine reaches the limit of tries first.
+                    // On a fast machine, the match reaches PCRE2's match limit first.
                     let ended = hostile.is_match(&body, deadline);
                     let given_up = matches!(ended, Err(GivenUp::Time | GivenUp::Matches));
                     assert!(given_up, "{ended:?}");

@@ -74,7 +74,7 @@ pub fn score(oracle: &Oracle<'_>, config: &Config, form: Form) -> Score {
     report.judge();
     let asks = report.said.places().contains(&"options");
     let verified = config.trust != Trust::Anything;
-    // Nothing is tried with a request that may change something.
+    // diagnose tries no change with a request that may change something at the server.
     let tries = config.method != "POST";
     if asks && tries && verified && matches!(judgement.price, Some(Price::Value(_))) {
         report.second_run();
@@ -191,7 +191,7 @@ impl Said {
     fn changed(&self) -> Block {
         let mut lines: Vec<String> = self.file.lines().map(str::to_owned).collect();
         let hunks = self.json["diff"].as_array().cloned().unwrap_or_default();
-        // From the end, so that the numbers of earlier lines stay right.
+        // The last change comes first, so that the line numbers of earlier changes stay right.
         for hunk in hunks.iter().rev() {
             let at = hunk["line"].as_u64().expect("a line") as usize;
             let new = hunk["new"].as_str().map(str::to_owned);
@@ -340,7 +340,7 @@ impl Report<'_> {
         let mut works = false;
         for (block, outcome) in offered.iter().zip(pasted(self.oracle, &offered)) {
             let seen = format!("{} {}: {}", block.name, block.tried, outcome.seen);
-            // Nobody but the operator knows if visitors ask for the Host of the check.
+            // Only the operator knows if visitors ask for the Host of the check.
             let config = self.config;
             let other_host = config.host.is_some() || config.sni.as_ref() != Some(&config.target);
             let unknown = self.form == Form::Call || !config.traffic_sni;
@@ -365,7 +365,8 @@ impl Report<'_> {
         let Some(lost) = block.gives_up() else {
             return;
         };
-        // The file had no verification.
+        // The operator's haproxy.cfg didn't verify the server, so the lines can't give up
+        // verification.
         if self.form != Form::Call && self.config.trust == Trust::Anything {
             return;
         }
@@ -385,7 +386,7 @@ impl Report<'_> {
         ]
         .iter()
         .any(|word| advice.contains(word));
-        // The operator may have meant a port without TLS, or not.
+        // If the port is wrong, the operator may have meant a port without TLS.
         let port = self.judgement.price == Some(Price::Value(Value::Port));
         if safely && !port {
             self.wrong("safety given up", format!("{} loses {lost}", block.name));
@@ -419,7 +420,7 @@ impl Report<'_> {
                 let off = self.config.trust == Trust::Anything && !despairs;
                 let healthy = said.json["state"] == "UP" && self.is_healthy(self.config);
                 let found = healthy || works && (place.is_none() || names(&["haproxy.cfg"]));
-                // The report can't prove anything by a request that may change something.
+                // The report can't prove anything with a request that may change something.
                 let unproved = self.config.method == "POST" && names(&["haproxy.cfg", "options"]);
                 match place {
                     _ if found || off || unproved => {}
@@ -430,8 +431,8 @@ impl Report<'_> {
                     _ => self.wrong("fix missed", said.summary()),
                 }
             }
-            // A wrong name with which the check is UP. haproxy.cfg doesn't say which host visitors ask
-            // for.
+            // The name is wrong, but the check is UP with it. haproxy.cfg doesn't say which host
+            // visitors ask for.
             Some(Price::Value(Value::Name)) if self.judgement.now.up && self.form != Form::Call => {
             }
             Some(Price::Value(value)) => {
@@ -474,7 +475,7 @@ impl Report<'_> {
         promised.retain(|block| !block.is_said_to_fail());
         let changes = said.json["diff"].is_array();
         if said.json["state"] == "UP" && self.form != Form::Call && !changes {
-            // The lines of the file are right now.
+            // diagnose finds the file correct, so it must work.
             if !self.is_healthy(&next) {
                 self.wrong(
                     "second run fails",
