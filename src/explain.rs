@@ -39,7 +39,8 @@ Examples:
   sni-check explain PROCTOUT
 ";
 
-/// Operators look up a code that `show stat` still shows after a check without a code.
+/// After a check without a code, `show stat` still shows an earlier code. Operators look that code
+/// up.
 const STALE: &str = "If HAProxy shows PROCTOUT or L7TOUT next to this code, ignore the code. It is left \
     over from an earlier check.";
 

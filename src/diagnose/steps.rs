@@ -350,7 +350,7 @@ fn expectations(plan: &Plan, answers: &Answers, step: &mut Step) {
     }
 }
 
-/// Describes if the response depends on Host.
+/// Describes whether the response depends on Host.
 fn host_line(configured: &str, answers: &Answers, step: &mut Step) {
     let Ok((asked, _)) = &answers.asked else {
         return;

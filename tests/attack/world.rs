@@ -181,8 +181,8 @@ impl World<'_> {
         peers::respond(&self.port, config, head.into(), body.into(), End::InOrder);
         let attempt = Try::new("patterns", &rule, self.port.number);
         let attempt = attempt.with(&["--expect", &rule, "--max-body", dice.pick(&["64k", "1m"])]);
-        // With `! rstring`, the check is UP only if the engine could search the whole body and so prove
-        // that the pattern is absent.
+        // With `! rstring`, the check is UP only if the engine could search the whole body and so
+        // prove that the pattern is absent.
         match kind {
             "! rstring" => attempt.up(Up::Fine).maybe(),
             _ => attempt,

@@ -11,7 +11,7 @@ pub(super) struct Blocks(Vec<Branch>);
 enum Branch {
     /// The current branch.
     Taken,
-    /// A later branch, perhaps.
+    /// Perhaps a later branch.
     NotYet,
     /// An earlier branch, or no branch at all.
     Over,
