@@ -1,4 +1,4 @@
-//! Many servers and many checks: no answer is late, and no resource use grows.
+//! Many servers and many checks: no answer is late, and serve doesn't use more and more resources.
 //!
 //! `make soak` runs the long form, with the release binary.
 
@@ -165,8 +165,8 @@ fn a_million_checks() {
 /// How long a healthy check may take next to a hostile server. docs/serve.md states it.
 const NEXT_TO_HOSTILE: Duration = Duration::from_millis(100);
 
-/// Returns how long healthy checks take while `hostile` is asked four times at once, in ascending
-/// order.
+/// Returns how long healthy checks take while four clients send the request `hostile` again and
+/// again. The times are in ascending order.
 fn time_healthy_checks(
     binary: &str,
     stage: &Stage,
