@@ -39,8 +39,8 @@ Examples:
   sni-check explain PROCTOUT
 ";
 
-/// After a check without a code, `show stat` still shows an earlier code. Operators look that code
-/// up.
+/// After a check without a code, `show stat` still shows an earlier code. Operators may look up
+/// that earlier code.
 const STALE: &str = "If HAProxy shows PROCTOUT or L7TOUT next to this code, ignore the code. It is left \
     over from an earlier check.";
 

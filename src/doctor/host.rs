@@ -38,7 +38,7 @@ pub(super) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     let name = sent.into_iter().flatten().next().unwrap_or("NAME");
     let (method, page) = own_check::request(watch.backend);
     let page = page.unwrap_or_else(|| "/".to_owned());
-    // An http-check line in the backend would replace all those of its defaults.
+    // An http-check line in the backend would replace all http-check lines of its defaults.
     let of_defaults = rules.http.lines.first();
     let of_defaults = of_defaults.filter(|line| !watch.backend.has_line(&line.place));
     let place = match of_defaults {
