@@ -118,8 +118,8 @@ const SYSTEM_CA: &[&str] = &[
     "/etc/ssl/certs/ca-bundle.crt",
 ];
 
-/// Examines the files that the options name. Removes each file that HAProxy's user can't read from the
-/// options, and returns a finding about it.
+/// Examines the files that the options name. If HAProxy's user can't read a file, removes it from
+/// the options and returns a finding about it.
 fn files(options: &mut Options, check: &ExternalCheck, jail: &Jail) -> Vec<Finding> {
     let mut files = OptionFiles {
         check,

@@ -83,7 +83,7 @@ pub(super) fn parse_unless<T: FromArgs + ArgsInfo>(
     Err(all.unwrap_or_else(|| anyhow!("options that can't be read")))
 }
 
-/// Returns the fault of this option's value, if the option is read by itself.
+/// Returns the fault that argh finds in this option's value when it reads only this option.
 fn misfit<T: FromArgs>(command: &[&str], part: &Part<'_>) -> Option<Error> {
     let Part::Valued(option, value) = part else {
         return None;
@@ -138,8 +138,8 @@ fn stray(command: &[&str], word: &str) -> Error {
 
 /// Splits the words into options with their values, and other words. argh would miss some of the
 /// faults found here, and explain others badly. The most important fault is a missing value,
-/// because argh would then read the next option as the value. An unset variable has this effect
-/// in `external-check path "--sni ${SNI_HOST} --uri /"`.
+/// because argh would then read the next option as the value. In `external-check path "--sni
+/// ${SNI_HOST} --uri /"`, an unset variable leaves `--sni` without a value.
 fn split<'a>(
     command: &[&str],
     words: &'a [String],

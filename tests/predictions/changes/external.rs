@@ -1,4 +1,4 @@
-//! What people write differently around `option external-check`.
+//! Changes that people make around `option external-check`.
 
 use crate::peers::{API, Peer};
 

@@ -1,4 +1,4 @@
-//! What people write differently in `global`.
+//! Changes that people make in `global`.
 
 use super::{Change, any, change};
 use crate::peers::API;

@@ -1,4 +1,4 @@
-//! What people write differently around HAProxy's own checks.
+//! Changes that people make around HAProxy's own checks.
 
 use crate::case::{Case, Kind};
 use crate::peers::API;

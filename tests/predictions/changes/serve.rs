@@ -1,4 +1,4 @@
-//! What people write differently around `sni-check serve`.
+//! Changes that people make around `sni-check serve`.
 
 use crate::peers::{API, Peer};
 

@@ -1,4 +1,4 @@
-//! What people write differently on the server line.
+//! Changes that people make on the server line.
 
 use crate::case::{Case, Kind, Words};
 use crate::dns;
