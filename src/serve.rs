@@ -51,7 +51,7 @@ const HEAD: Duration = Duration::from_secs(1);
 /// How long a client may take for the head if it found no free place. Its answer then only reports
 /// the limit.
 const HEAD_AT_LIMIT: Duration = Duration::from_millis(5);
-/// How long running checks may go on after serve is asked to stop: the longest time of a check, and
+/// The time that running checks get after serve is asked to stop: the longest time of a check, and
 /// a little more for a delayed check.
 const LAST_CHECKS: Duration = Duration::from_secs(61);
 /// How long the listeners pause if this process has no descriptor or thread left.

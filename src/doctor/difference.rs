@@ -157,8 +157,8 @@ fn passed_through(pair: &Pair, protocol: Protocol) -> Option<Finding> {
     )
 }
 
-/// Returns the advice that makes HAProxy's own check use the server's TLS, and whatever else that check
-/// needs.
+/// Returns the advice that makes HAProxy's own check use the server's TLS, and the
+/// other changes that this check needs.
 fn with_tls(visit: &Visit, pair: &Pair) -> String {
     let watch = pair.watch;
     let settings = &watch.server.settings;

@@ -28,11 +28,12 @@ use support::stage::Stage;
 const DEADLINE: f64 = 1500.0;
 /// How long after the deadline a check may end, in milliseconds.
 const GRACE: f64 = 50.0;
-/// The time limit for faults that need no waiting, in milliseconds. The README states it.
+/// The time limit for faults that need no waiting, in milliseconds. docs/testing.md states
+/// it.
 const AT_ONCE: f64 = 500.0;
 /// The time that a loaded machine may need to start a process and to notice its end.
 const START: Duration = Duration::from_secs(2);
-/// The matrix has at least this many faults. The README states this figure.
+/// The matrix has at least this many faults. docs/testing.md states this figure.
 const FAULTS: usize = 200;
 
 /// A peer, options, and the result that the check must have.

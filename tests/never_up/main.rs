@@ -24,7 +24,7 @@ use peers::Peers;
 use sni_check::code::Code;
 use support::dice::Dice;
 
-/// The number of cases. The README states it.
+/// The number of cases. docs/testing.md states it.
 const CASES: u64 = 8_000;
 
 fn number(variable: &str) -> Option<u64> {

@@ -22,8 +22,8 @@ fn the_packaged_crate_is_complete_and_builds() {
         assert!(files.contains(&needed), "the crate lacks {needed}");
     }
     assert!(!files.iter().any(|file| file.starts_with("tests/")));
-    // Uses another profile than the repository's build. With the same profile, cargo would reuse
-    // this build for the repository, even after changes in the repository.
+    // Uses a profile that differs from that of the repository's build. With the same profile, cargo
+    // would reuse this build for the repository, even after changes in the repository.
     run(cargo()
         .args(["package", "--locked", "--allow-dirty"])
         .args(["--config", "profile.dev.package.sni-check.opt-level=1"]));
