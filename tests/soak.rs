@@ -65,7 +65,7 @@ impl Soak {
         servers.into_iter().map(|(_, server)| server).collect()
     }
 
-    /// Asserts for this time that `right` is true for every server.
+    /// Asserts, again and again during `time`, that `right` is true for every server.
     #[track_caller]
     fn assert_for(&self, time: Duration, what: &str, right: impl Fn(&Server) -> bool) {
         let end = Instant::now() + time;
@@ -82,7 +82,7 @@ impl Soak {
     }
 
     /// Waits until `reached` is true for every server. Until then, asserts that `right` is true for
-    /// each.
+    /// every server.
     #[track_caller]
     fn wait(&self, what: &str, reached: impl Fn(&Server) -> bool, right: impl Fn(&Server) -> bool) {
         let end = Instant::now() + PATIENCE + self.inter * 4;

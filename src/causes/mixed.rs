@@ -64,7 +64,8 @@ fn views<'a>(facts: &'a Facts, tls: &'a Handshakes) -> Vec<View<'a>> {
         Err(failure @ Failure::Certificate(_)) => Some(Some(failure.to_string())),
         Err(failure) => match failure.code().layer() {
             Layer::Http => Some(None),
-            // In TLS 1.3 a refusal may come after the handshake, where the other attempts end.
+            // In TLS 1.3 a refusal may come after the handshake. The other attempts end with the
+            // handshake and can't see such a refusal.
             Layer::Tls if verdict.seen.chain.is_empty() => Some(Some(failure.to_string())),
             _ => None,
         },
