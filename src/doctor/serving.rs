@@ -22,7 +22,7 @@ pub(super) const OF_UNIT: [&str; 2] = [
 #[derive(Debug, Default)]
 pub(super) struct Serving {
     processes: Vec<Process>,
-    /// HAProxy's chroot. Its paths begin with this folder on the host.
+    /// The host's folder that is HAProxy's chroot.
     root: PathBuf,
 }
 

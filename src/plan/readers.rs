@@ -145,7 +145,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does the waiting work, until enough other readers are idle.
+    /// Does the work that waits, until enough other readers are idle.
     fn read(&self) {
         let mut state = self.lock();
         loop {

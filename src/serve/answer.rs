@@ -1,4 +1,5 @@
-//! The answer to HAProxy. HAProxy decides by its status, and shows its code and reason.
+//! The answer to HAProxy. HAProxy decides by the answer's status, and shows the code and the
+//! reason in its headers.
 
 use crate::code::Code;
 use crate::output;
