@@ -100,6 +100,16 @@ fn the_defaults() {
 }
 
 #[test]
+fn an_empty_value_leaves_out_a_default_header() {
+    let stage = Stage::new();
+    let options = format!("--sni {NAME} --header User-Agent: --header Accept:");
+    let seen = seen_when_up(&stage, &options);
+    assert_eq!(seen.header("user-agent"), None);
+    assert_eq!(seen.header("accept"), None);
+    assert_eq!(seen.header("host"), Some(NAME));
+}
+
+#[test]
 fn the_sni_name_comes_from_the_first_source_that_has_a_name() {
     let stage = Stage::new();
     let none = trust(&stage);
