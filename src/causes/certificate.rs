@@ -406,10 +406,13 @@ pub(super) const CAUSES: &[Cause] = &[
             )
         },
         trials: |facts| match is_client_certificate_refused(facts) {
-            true => vec![Trial::new(facts, |options| {
-                options.crt = None;
-                options.key = None;
-            })],
+            true => vec![
+                Trial::new(facts, |options| {
+                    options.crt = None;
+                    options.key = None;
+                })
+                .counting_progress(),
+            ],
             false => Vec::new(),
         },
         ..Cause::BASE

@@ -193,6 +193,7 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::Status, 19),
             at(Code::NotHttp, 7),
             at(Code::ResponseClosed, 9),
+            at(Code::ResponseTimeout, 5),
         ],
         place: Place::Config,
         what: "The server doesn't answer the method {method}.",
@@ -526,6 +527,7 @@ fn other_method(facts: &Facts) -> Option<&'static str> {
             status: 405 | 501, ..
         }
         | Failure::NotHttp(_)
+        | Failure::ResponseTimeout { head_read: false }
         | Failure::ResponseClosed(_) => (!is_get).then_some("GET"),
         _ => None,
     }

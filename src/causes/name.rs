@@ -134,13 +134,16 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The certificate is for the SNI name, not for --verify-host {verify-host}.",
         confirm: "The check's line shows both names.",
         change: "Leave out --verify-host, and verifyhost on the server line.",
-        weigh: |facts| Weight::possible_if(facts.options.verify_host.is_some()),
+        weigh: |facts| {
+            Weight::possible_if(facts.options.verify_host.is_some() && facts.sni().is_some())
+        },
         trials: |facts| match &facts.options.verify_host {
-            Some(_) => {
+            // Without SNI, HAProxy would verify no name.
+            Some(_) if facts.sni().is_some() => {
                 let trial = Trial::new(facts, |options| options.verify_host = None);
                 vec![trial.counting_progress()]
             }
-            None => Vec::new(),
+            _ => Vec::new(),
         },
         ..Cause::BASE
     },

@@ -152,8 +152,8 @@ impl Change {
         Some(change)
     }
 
-    /// Returns the same change for visitors' connections too: with the SNI name, and without a client
-    /// certificate that the check no longer sends. Returns `None` if nothing changes for visitors.
+    /// Returns the same change for visitors' connections too: with the SNI name, and with what the check
+    /// needs of the connection. Returns `None` if nothing changes for visitors.
     pub fn with_traffic(
         &self,
         surveyed: &Surveyed,
@@ -175,9 +175,14 @@ impl Change {
                 change.words.push(("sni", Some(sni)));
             }
         }
-        if asked.crt.is_some() && best.crt.is_none() && has("crt") {
-            change.word("crt", None);
+        // An own check takes these words from the server line already.
+        let names = asked.changes(best).into_iter().map(|row| row.name);
+        for name in names.filter(|name| FOR_TRAFFIC.contains(name)) {
+            change.set_own_check_option(name, best)?;
         }
+        change
+            .words
+            .retain(|(word, value)| value.is_some() || has(word));
         (change != *self).then_some(change)
     }
 
@@ -431,6 +436,15 @@ impl Change {
         Some(text + "\n")
     }
 }
+
+/// The options whose words on the server line visitors' connections need too.
+const FOR_TRAFFIC: [&str; 5] = [
+    "--crt",
+    "--send-proxy",
+    "--send-proxy-v2",
+    "--ssl-min-ver",
+    "--ssl-max-ver",
+];
 
 /// The words of a server line that are about TLS.
 const TLS_WORDS: [&str; 14] = [

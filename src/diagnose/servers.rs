@@ -196,7 +196,10 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
                 || diagnosis.search.asked.failure().is_some()
                 || subject.state == State::Down
                 || diagnosis.search.has_failed_visitor();
-            let is_better = |before: &TriedChange| !before.block.is_up() && tried.block.is_up();
+            // Visitors need the name that the check needs, even if HAProxy can't try it.
+            let untried = answered.is_none();
+            let is_better =
+                |before: &TriedChange| !before.block.is_up() && (tried.block.is_up() || untried);
             if is_needed && diagnosis.change.as_ref().is_none_or(is_better) {
                 diagnosis.change = Some(tried);
             }

@@ -414,14 +414,14 @@ impl Report<'_> {
         let (place, despairs) = (said.place(), said.despairs());
         let names = |places: &[&str]| said.places().iter().any(|place| places.contains(place));
         let naive = Config::naive(self.oracle.staged);
+        // The report can't prove anything by a request that may change something.
+        let unproved = self.config.method == "POST" && names(&["haproxy.cfg", "options"]);
         match self.judgement.price {
             Some(Price::Nothing | Price::Lines) => {
                 // Verification was switched off, so the printed lines are stricter.
                 let off = self.config.trust == Trust::Anything && !despairs;
                 let healthy = said.json["state"] == "UP" && self.is_healthy(self.config);
                 let found = healthy || works && (place.is_none() || names(&["haproxy.cfg"]));
-                // The report can't prove anything with a request that may change something.
-                let unproved = self.config.method == "POST" && names(&["haproxy.cfg", "options"]);
                 match place {
                     _ if found || off || unproved => {}
                     _ if despairs => self.wrong("false despair", said.summary()),
@@ -441,7 +441,7 @@ impl Report<'_> {
                 let alike = value == Value::Port || self.oracle.staged.is_at_fault;
                 match despairs {
                     true if !alike => self.wrong("false despair", said.summary()),
-                    _ if alike || works || names(&["options", "files"]) => {}
+                    _ if alike || works || unproved || names(&["options", "files"]) => {}
                     _ => self.wrong("fix missed", said.summary()),
                 }
             }
