@@ -17,7 +17,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "resources-exhausted",
         shows_as: &[at(Code::Internal, 2)],
         place: Place::Host,
-        what: "The host has no memory, descriptors or threads left, or HAProxy's unit or container may not use more.",
+        what: "The host has no memory, descriptors or threads left, or HAProxy's unit or container has reached its limit.",
         confirm: "Look at ulimit -a of HAProxy's user, at the memory limit of the unit or container, and for OOM in the kernel's log.",
         change: "Raise the limit, or free memory on the host.",
         ..Cause::BASE

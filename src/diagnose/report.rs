@@ -48,6 +48,11 @@ impl<'a> Report<'a> {
             None => {
                 let remarks = remarks(best).into_iter();
                 findings.extend(remarks.filter(|finding| MATTERS.contains(&finding.cause.id)));
+                // With --verify none the check is UP, but the printed lines verify.
+                let works = opinion.blocks.iter().any(Block::is_up);
+                if best.plan.tls.verification.is_none() && opinion.asked.is_ok() && !works {
+                    findings.extend(further_faults(asked, asked.code()));
+                }
             }
         }
         let mut report = Report {

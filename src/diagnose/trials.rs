@@ -89,10 +89,10 @@ impl Search {
                 Some(_) => improve(current, progress),
                 None => end_of_loop(current, progress),
             };
-            let Some((finding, better)) = better else {
+            let Some((findings, better)) = better else {
                 break;
             };
-            search.proved.push(finding);
+            search.proved.extend(findings);
             search.changed = Some(better);
         }
         search
@@ -149,7 +149,7 @@ impl Tried {
 
 /// Tries all changes, and returns the best change with its facts. Records the causes that their trials
 /// refute.
-fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Finding, Facts)> {
+fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Vec<Finding>, Facts)> {
     let failure = facts.failure()?.clone();
     // If several servers answer differently, no change of the options helps.
     if mixed::find(facts).is_some() {
@@ -174,22 +174,82 @@ fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Finding, Facts)> {
         .refuted
         .extend(refuted.into_iter().filter(|id| !further(id)));
     // Among the changes that get furthest, the first wins.
-    let best = tried.into_iter().rev().max_by_key(value)?;
-    if value(&best) <= before {
-        return None;
+    let best = (0..tried.len()).rev().max_by_key(|at| value(&tried[*at]))?;
+    if value(&tried[best]) <= before {
+        return two_at_once(facts, &failure, &tried);
     }
+    let best = tried.swap_remove(best);
     let finding = Finding::new(best.cause, Weight::Proved, facts, &best.trial.values);
     let whole = is_repeatable(&best.plan) && best.attempt.result.is_ok();
     let better = match whole {
         true => facts_of_success(best.plan, best.options, best.attempt, facts),
         false => gather(best.plan, best.options, progress),
     };
-    Some((finding, better))
+    Some((vec![finding], better))
+}
+
+/// How many pairs of changes are tried at most.
+const PAIRS: usize = 12;
+
+/// Tries two changes at once, because one fault may hide the other: a wrong Host and a wrong path both
+/// give 404. Returns the first pair with which the check succeeds.
+fn two_at_once(facts: &Facts, failure: &Failure, tried: &[Tried]) -> Option<(Vec<Finding>, Facts)> {
+    let is_slow = matches!(
+        failure,
+        Failure::HandshakeTimeout | Failure::ResponseTimeout { .. }
+    );
+    if is_slow || facts.status() == Some(429) || facts.reached.is_none() {
+        return None;
+    }
+    let both = tried.iter().enumerate().flat_map(|(at, first)| {
+        let others = tried[at + 1..]
+            .iter()
+            .filter(|other| other.cause.id != first.cause.id);
+        others.map(move |second| (first, second))
+    });
+    let both = both.filter_map(|(first, second)| {
+        let options = together(facts, first, second)?;
+        let plan = Plan::new(&options, None, None, Output::default()).ok()?;
+        is_repeatable(&plan).then_some(((first, second), options, plan))
+    });
+    let mut pairs: Vec<_> = both
+        .take(PAIRS)
+        .map(|(pair, options, plan)| (pair, options, plan, Attempt::none()))
+        .collect();
+    let address = facts.reached.as_ref()?;
+    let jobs = pairs.iter_mut().map(|(_, _, plan, result)| {
+        Box::new(move || *result = attempt(probe::Trial::of(plan), address, plan.timeout))
+            as Job<'_>
+    });
+    in_parallel(jobs.collect());
+    let mut good = pairs
+        .into_iter()
+        .filter(|(.., attempt)| attempt.result.is_ok());
+    let ((first, second), options, plan, attempt) = good.next()?;
+    let finding =
+        |tried: &Tried| Finding::new(tried.cause, Weight::Proved, facts, &tried.trial.values);
+    let findings = vec![finding(first), finding(second)];
+    Some((findings, facts_of_success(plan, options, attempt, facts)))
+}
+
+/// Returns the options with both changes, unless both change the same option.
+fn together(facts: &Facts, first: &Tried, second: &Tried) -> Option<Options> {
+    let own = facts.options.changes(&first.options);
+    let other = facts.options.changes(&second.options);
+    let both = other
+        .iter()
+        .any(|row| own.iter().any(|own| own.name == row.name));
+    let mut options = first.options.clone();
+    for row in &other {
+        row.clear(&mut options);
+        row.inherit(&mut options, &second.options);
+    }
+    (!both).then_some(options)
 }
 
 /// Returns the change with which a page no longer redirects to itself. Such a redirect may make the
 /// check UP, but visitors' browsers give up.
-fn end_of_loop(facts: &Facts, progress: &Progress) -> Option<(Finding, Facts)> {
+fn end_of_loop(facts: &Facts, progress: &Progress) -> Option<(Vec<Finding>, Facts)> {
     if !causes::redirects_to_itself(facts) {
         return None;
     }
@@ -203,7 +263,7 @@ fn end_of_loop(facts: &Facts, progress: &Progress) -> Option<(Finding, Facts)> {
         true => facts_of_success(tried.plan, tried.options, tried.attempt, facts),
         false => gather(tried.plan, tried.options, progress),
     };
-    (!causes::redirects_to_itself(&better)).then_some((finding, better))
+    (!causes::redirects_to_itself(&better)).then_some((vec![finding], better))
 }
 
 /// Returns the changes that the possible causes propose. diagnose doesn't repeat a request that changes

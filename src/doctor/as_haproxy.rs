@@ -23,7 +23,7 @@ use crate::haproxy::child::RunningProgram;
 use super::jail::Jail;
 use crate::haproxy::config::external::ExternalCheck;
 
-/// The first argument of the inner command. No help shows it, and by hand it is an unknown option.
+/// The first argument of the inner command. No help shows it, and a person who types it gets a refusal.
 pub(crate) const INNER_COMMAND: &str = "--as-haproxy";
 
 /// The exit code of HAProxy's child process if it can't start the command.

@@ -51,7 +51,7 @@ pub struct ServeOptions {
     #[argh(option, arg_name = "GROUP")]
     pub group: Option<String>,
 
-    /// listen on other addresses than the loopback, too; needs --allow-target
+    /// listen on addresses other than the loopback too; needs --allow-target
     #[argh(switch)]
     pub allow_remote: bool,
 
