@@ -8,43 +8,36 @@ use rustix::fs::{StatVfsMountFlags, fgetxattr, fstatvfs};
 use crate::haproxy::call::own_command;
 
 use crate::haproxy::config::check::Check;
-use crate::haproxy::config::proxy::Backend;
 
 use super::finding::{Effect, Finding};
 use super::jail::{Jail, Need, Obstacle};
 use super::program::Program;
 use super::shell::shell;
-use super::visit::Visit;
+use super::visit::{Visit, Watch};
 
 /// What HAProxy shows if it can't start the program.
 const NOT_RUN: &str = "PROCERR with code 255, the server is DOWN";
 
 /// Finds a command that HAProxy can't start.
-pub(super) fn command(visit: &Visit, backend: &Backend) -> Vec<Finding> {
-    let found = of_backend(visit, backend, |command| fault(command, visit.jail));
-    found.into_iter().collect()
+pub(super) fn command(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    of_check(visit, watch, |command| fault(command, visit.jail))
 }
 
 /// Finds a command that SELinux doesn't let HAProxy start. Fedora's policy lets `haproxy_t` execute
 /// only files of the type `haproxy_exec_t`.
-pub(super) fn selinux(visit: &Visit, backend: &Backend) -> Vec<Finding> {
-    let found = of_backend(visit, backend, |command| denied(command, visit.jail));
-    found.into_iter().collect()
+pub(super) fn selinux(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    of_check(visit, watch, |command| denied(command, visit.jail))
 }
 
-fn of_backend(
+fn of_check(
     visit: &Visit,
-    backend: &Backend,
+    watch: &Watch,
     fault: impl Fn(&str) -> Option<Finding>,
 ) -> Option<Finding> {
-    let mut watches = visit.watches_of(backend);
-    let runs = watches.any(|watch| watch.is_active() && matches!(watch.check, Check::External(_)));
-    let command = backend.settings.command.as_ref().filter(|_| runs)?;
-    if visit.has_empty_chroot() {
-        return None;
-    }
+    let runs = matches!(watch.check, Check::External(_)) && !visit.has_empty_chroot();
+    let command = watch.backend.settings.command.as_ref().filter(|_| runs)?;
     let finding = fault(&command.value)?.at(&command.place);
-    Some(finding.about([backend.name.clone()]))
+    Some(finding.about([watch.backend.name.clone()]))
 }
 
 fn denied(command: &str, jail: &Jail) -> Option<Finding> {

@@ -266,12 +266,12 @@ pub(super) fn no_weight(visit: &Visit, backend: &Backend) -> Vec<Finding> {
 }
 
 /// Returns the advice of `switch_on`. If doctor may run checks and no rule finds a fault in this check,
-/// doctor also runs the check, and the advice says if it fails.
+/// doctor also runs the check, and the advice says if it fails, or why doctor can't run it.
 fn tried(visit: &Visit, watch: &Watch, advice: &str) -> String {
     let text = switch_on(visit, watch, advice);
     let failed = (text == advice).then(|| run::would_fail(watch, visit));
     match failed.flatten() {
-        Some(now) => format!("first: make the check work, it would be {now}. Then {advice}"),
+        Some(first) => format!("first: {first}. Then {advice}"),
         None => text,
     }
 }

@@ -68,11 +68,24 @@ pub(super) fn waits_for_banner(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
+/// Says that the server's port or service is one of HTTP or HTTPS.
+fn http_service(server: &Server) -> Option<&'static str> {
+    match &server.endpoint {
+        Endpoint::Tcp(_, 80 | 443) => Some("the server's port is for HTTP"),
+        Endpoint::Tcp(name, _) if name.starts_with("_http") => Some("the server's service is HTTP"),
+        _ => None,
+    }
+}
+
 /// Finds a check that speaks a different protocol from visitors.
 pub(super) fn other_protocol(_: &Visit, watch: &Watch) -> Option<Finding> {
     let kind = watch.backend.settings.check.as_ref()?;
     let is_own = matches!(&watch.check, Check::Own(own) if own.protocol == Protocol::Other);
-    if !is_own || !watch.backend.settings.http {
+    let speaks_http = match watch.backend.settings.http {
+        true => "visitors do (`mode http`)",
+        false => http_service(watch.server)?,
+    };
+    if !is_own {
         return None;
     }
     let (what, shows) = match kind.value.as_str() {
@@ -81,7 +94,7 @@ pub(super) fn other_protocol(_: &Visit, watch: &Watch) -> Option<Finding> {
             "L6RSP, L6TOUT or L7RSP (DOWN) where the server refuses SSLv3",
         ),
         kind => (
-            format!("`option {kind}` does not speak HTTP, but visitors do (`mode http`)"),
+            format!("`option {kind}` does not speak HTTP, but {speaks_http}"),
             "L7RSP, L7STS or L7TOUT (DOWN) where the server speaks HTTP",
         ),
     };

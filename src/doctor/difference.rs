@@ -427,9 +427,12 @@ pub(super) fn http2_only(_: &Visit, watch: &Watch) -> Option<Finding> {
     let word = alpn.or(proto)?;
     let what = "traffic speaks only HTTP/2, the check speaks HTTP/1.1 (limit of sni-check)";
     Some(
-        Finding::note(Effect::Down, what)
+        Finding::note(Effect::Either, what)
             .at(&word.place)
-            .shows("code 66, 73 or 74 (DOWN) where the server does not speak HTTP/1.1")
+            .shows(
+                "code 66, 73 or 74 (DOWN) where the server does not speak HTTP/1.1; UP while visitors get 502 or 503 \
+                 where it does not speak HTTP/2",
+            )
             .write(
                 "if the server speaks both, write alpn h2,http/1.1 on the server line; otherwise use HAProxy's own \
                  check: check check-sni NAME check-alpn h2",

@@ -121,13 +121,33 @@ fn text_of(request: &Request) -> String {
 fn of_check(lines: &ServerLines, watch: &Watch, visit: &Visit) -> String {
     let rules = lines.rules.iter();
     let rules = rules.filter(|rule| !is_of_visitors(&rule.words));
-    let rules = rules.map(|rule| rule.words.as_slice());
+    let rules: Vec<Vec<String>> = rules
+        .map(|rule| with_sockets_outside(&rule.words, visit.jail))
+        .collect();
     let words = lines
         .words
         .iter()
         .map(|(word, value)| (word.as_str(), value.as_str()));
     let words: Vec<(&str, &str)> = words.chain([("check", "")]).collect();
-    backend(lines, rules, &words, (watch, visit))
+    backend(
+        lines,
+        rules.iter().map(Vec::as_slice),
+        &words,
+        (watch, visit),
+    )
+}
+
+/// Returns a rule in which the addresses of unix sockets are the host's paths. The HAProxy that answers the
+/// question isn't in the chroot.
+fn with_sockets_outside(rule: &[String], jail: &Jail) -> Vec<String> {
+    let mut rule = rule.to_vec();
+    let at = rule.iter().position(|word| word == "addr");
+    if let Some(address) = at.and_then(|at| rule.get_mut(at + 1))
+        && let Endpoint::Unix(path) = Endpoint::parse(address)
+    {
+        *address = format!("unix@{}", outside(&path, jail));
+    }
+    rule
 }
 
 /// Returns the backend without the check, for a visitor.
@@ -313,20 +333,20 @@ pub(super) fn trap(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option
     };
     let accepted = visitor.status.filter(|_| asks);
     let accepted = accepted.and_then(|status| accepts(watch, status));
+    // L7RSP is also what HAProxy shows if the response lacks an expected text or field.
+    let judges_page = outcome.judges_page()
+        || (outcome.status() == "L7RSP" && asks && accepts(watch, 200).is_none());
     let (effect, is_certain) = match (outcome.is_up(), visitor.status) {
         (true, None | Some(502..=504)) => (Effect::Up, true),
         // A server may have reasons of its own to answer visitors with these statuses.
         (true, Some(401 | 403 | 404 | 405 | 421 | 429)) => return None,
         // Without the right Host a server may refuse a request that it accepts from visitors.
         (true, Some(400..)) => (Effect::Up, accepted == Some(false) && host(watch).is_some()),
-        (false, Some(200..=399)) => (
-            Effect::Down,
-            accepted == Some(true) || !outcome.judges_page(),
-        ),
+        (false, Some(200..=399)) => (Effect::Down, accepted == Some(true) || !judges_page),
         // The page of the check is missing, not the site.
         (false, Some(404 | 405)) if matches!(visitor.root, Some(200..=399)) => (Effect::Down, true),
         // The check didn't get as far as a response, but visitors do.
-        (false, Some(401 | 403..=405)) if !outcome.judges_page() => (Effect::Down, true),
+        (false, Some(401 | 403..=405)) if !judges_page => (Effect::Down, true),
         _ => return None,
     };
     Some(Trap { effect, is_certain })
@@ -370,9 +390,13 @@ fn confirm_one(
     (ran, trap, visitor): (&Ran, Trap, &Visitor),
 ) -> Option<Finding> {
     let effect = trap.effect;
-    // The check's expectations may intend a trap that isn't certain. Only a finding about the expectations
-    // explains such a trap.
-    let explains = |found: &Finding| trap.is_certain || found.id.starts_with("expects-");
+    // The check's expectations may intend a trap that isn't certain. If visitors get the same status for this
+    // page, then no difference between the check and traffic is the cause. Only a finding about the
+    // expectations explains such traps.
+    let gets_the_same = visitor.status.is_some()
+        && matches!(ran.outcome, Outcome::Own { status: "L7STS", code, .. } if code == visitor.status.map(u32::from));
+    let by_difference = trap.is_certain && !gets_the_same;
+    let explains = |found: &Finding| by_difference || found.id.starts_with("expects-");
     let of_effect = |found: &&mut Finding| predicts(found, watch, effect) && explains(found);
     let mut predicted: Vec<&mut Finding> = findings.iter_mut().filter(of_effect).collect();
     if predicted.iter().any(|found| found.mark == Mark::Problem) {

@@ -39,7 +39,8 @@ impl Rule {
                 backends.flat_map(|backend| look(visit, backend)).collect()
             }
             Look::Server(look) => {
-                let about = |watch: &Watch| look(visit, watch).map(|found| found_of(found, watch));
+                let about =
+                    |watch: &Watch| look(visit, watch).map(|found| found_of(found, visit, watch));
                 watches.filter_map(about).collect()
             }
             Look::Check(_) | Look::Options => watches
@@ -62,15 +63,18 @@ impl Rule {
         };
         let found = found.into_iter();
         found
-            .map(|found| found_of(found, watch).id(self.id))
+            .map(|found| found_of(found, visit, watch).id(self.id))
             .collect()
     }
 }
 
-/// Adds the server's name to a finding that names nothing yet.
-fn found_of(found: Finding, watch: &Watch) -> Finding {
-    match found.about.is_empty() {
-        true => found.about([watch.name()]),
-        false => found,
+/// Adds the server's name to a finding that names nothing yet. A finding about the check of a backend is
+/// about the servers that have this check.
+fn found_of(mut found: Finding, visit: &Visit, watch: &Watch) -> Finding {
+    match found.about.as_slice() {
+        [] => found.about = vec![watch.name()],
+        [name] if *name == watch.backend.name => found.about = visit.checked_of(watch.backend),
+        _ => {}
     }
+    found
 }

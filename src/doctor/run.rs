@@ -159,14 +159,32 @@ fn with_haproxy(visit: &Visit, done: &mut Vec<Ran>) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs the check of a server that has no `check`, if doctor may run checks. Returns what HAProxy would
-/// show if the check fails.
+/// Runs a check that HAProxy doesn't run yet, if doctor may run checks. Returns what to do first if the check
+/// fails, or if doctor can't run it.
 pub(super) fn would_fail(watch: &Watch, visit: &Visit) -> Option<String> {
     // If sni-check refuses the options, the findings already say why.
-    let is_ours = visit.run && watch.own.is_some();
-    let is_resolved = watch.server.endpoint.name().is_none() || has_address(watch);
-    let ran = (is_ours && is_resolved).then(|| one(watch, visit))?;
-    (!ran.outcome.is_up()).then(|| observe::state(ran.outcome))
+    let is_own = matches!(watch.check, Check::Own(_));
+    if !visit.run || !(is_own || watch.own.is_some()) {
+        return None;
+    }
+    let name = watch.server.endpoint.name();
+    if let Some(name) = name.filter(|_| !has_address(watch)) {
+        return Some(format!(
+            "try the check where {name} can be resolved, because this host can't resolve it"
+        ));
+    }
+    let outcome = match is_own {
+        true => {
+            let observed = observe::ask_haproxy(visit, &[watch]).ok()?;
+            let Answer::Checked(checked) = observed.into_iter().next()?.check? else {
+                return None;
+            };
+            Outcome::own(checked.up, &checked.status, &checked.code)?
+        }
+        false => one(watch, visit).outcome,
+    };
+    let failed = observe::state(outcome);
+    (!outcome.is_up()).then(|| format!("make the check work, it would be {failed}"))
 }
 
 /// Describes the result of HAProxy's own check.

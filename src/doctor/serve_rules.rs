@@ -24,8 +24,16 @@ const UNITS: [&str; 3] = [
 
 const ENABLE: &str = "systemctl enable --now sni-check.socket";
 
-/// What HAProxy shows while serve refuses its requests.
-const REFUSED: &str = "L7STS with code 2, every server is DOWN";
+/// Returns what HAProxy shows while serve refuses its requests.
+fn refused(serve: &ServeCheck) -> String {
+    // Without the rule that shows serve's code, HAProxy shows the status of the response.
+    let code = if serve.shows_code() { 2 } else { 503 };
+    let once = match serve.connect {
+        Some(_) => "",
+        None => ", once the check asks sni-check serve",
+    };
+    format!("L7STS with code {code}, every server is DOWN{once}")
+}
 
 /// Returns the check, if `sni-check serve` makes the check of the server.
 fn served<'a>(watch: &'a Watch) -> Option<&'a ServeCheck<'a>> {
@@ -43,7 +51,7 @@ pub(super) fn without_state(_: &Visit, watch: &Watch) -> Option<Finding> {
         Finding::problem(Effect::Down, what)
             .at(serve.place())
             .about([watch.backend.name.clone()])
-            .shows(REFUSED)
+            .shows(refused(serve))
             .write("http-check send-state"),
     )
 }
@@ -55,7 +63,7 @@ pub(super) fn without_options(_: &Visit, watch: &Watch) -> Option<Finding> {
         Finding::problem(Effect::Down, what)
             .at(serve.place())
             .about([watch.backend.name.clone()])
-            .shows(REFUSED)
+            .shows(refused(serve))
             .write(format!(
                 "http-check send meth GET uri / hdr {OPTIONS} \"--sni NAME\""
             )),

@@ -92,6 +92,18 @@ impl<'a> Visit<'a> {
         self.watches.iter().filter(of_backend)
     }
 
+    /// Returns the backend's name if HAProxy checks all its servers, or else the names of the servers that it
+    /// checks.
+    pub(super) fn checked_of(&self, backend: &Backend) -> Vec<String> {
+        let (checked, others): (Vec<&Watch>, Vec<&Watch>) = self
+            .watches_of(backend)
+            .partition(|watch| watch.is_active());
+        match checked.is_empty() || others.is_empty() {
+            true => vec![backend.name.clone()],
+            false => checked.into_iter().map(Watch::name).collect(),
+        }
+    }
+
     /// Returns how many servers of a backend HAProxy checks.
     pub(super) fn checks_of(&self, backend: &Backend) -> usize {
         self.watches_of(backend)

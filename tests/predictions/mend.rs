@@ -227,6 +227,12 @@ fn with_options(sections: &str, options: &str) -> Option<String> {
     let lines = sections.lines().map(|line| {
         let is_path = line.trim_start().starts_with("external-check path")
             || line.contains("X-Check-Options");
+        // Some people write a backslash before each space in place of quotes.
+        let escaped = line.split_once(" path --").filter(|_| is_path);
+        let line = &match escaped {
+            Some((head, rest)) => format!("{head} path \"--{}\"", rest.replace("\\ ", " ")),
+            None => line.to_owned(),
+        };
         let start = line.find("\"--").or(line.find("'--")).filter(|_| is_path);
         match start {
             Some(start) => {

@@ -22,7 +22,8 @@ pub(crate) struct ServeCheck<'a> {
 }
 
 impl<'a> ServeCheck<'a> {
-    /// Returns `None` if no rule names a header of `sni-check serve`.
+    /// Returns `None` if no rule names a header of `sni-check serve`, unless the check sends the server's state
+    /// to a unix socket. Only serve needs both.
     pub(crate) fn of(backend: &'a Backend) -> Option<ServeCheck<'a>> {
         let settings = &backend.settings;
         let rules = &settings.rules.http;
@@ -31,9 +32,6 @@ impl<'a> ServeCheck<'a> {
             .lines
             .iter()
             .any(|rule| rule.value.iter().any(names_us));
-        if settings.check.as_ref()?.value != "httpchk" || !is_ours || settings.disabled {
-            return None;
-        }
         let after = |rule: &At<Vec<String>>, word: &str| {
             let at = rule.value.iter().position(|known| known == word)?;
             rule.value.get(at + 1).cloned()
@@ -45,7 +43,7 @@ impl<'a> ServeCheck<'a> {
             // A header is a log-format, in which %% stands for a percent sign.
             Some(At::new(found[2].replace("%%", "%"), &rule.place))
         };
-        Some(ServeCheck {
+        let serve = ServeCheck {
             backend,
             connect: rules.all("connect").find_map(|rule| {
                 let address = after(rule, "addr")?;
@@ -53,7 +51,10 @@ impl<'a> ServeCheck<'a> {
             }),
             options: rules.lines.iter().find_map(header),
             has_state: settings.rules.send_state.is_some(),
-        })
+        };
+        let is_ours = is_ours || (serve.has_state && serve.socket().is_some());
+        let is_used = settings.check.as_ref()?.value == "httpchk" && !settings.disabled;
+        (is_ours && is_used).then_some(serve)
     }
 
     /// Returns the path of the socket, as haproxy.cfg writes it.
