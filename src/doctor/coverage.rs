@@ -82,7 +82,12 @@ pub(super) fn no_option(visit: &Visit, backend: &Backend) -> Vec<Finding> {
 
 /// Returns the advice to add an option, after the changes that the check of this option needs.
 fn with_option(visit: &Visit, backend: &Backend, place: &Place, option: &str) -> String {
-    let advice = format!("add {option}, after any other option that sets a check");
+    // `option httpchk` in the backend would replace the http-check lines of defaults.
+    let section = match backend.has_line(place) {
+        true => "",
+        false => "in the same defaults, ",
+    };
+    let advice = format!("{section}add {option}, after any other option that sets a check");
     let mut assumed = backend.clone();
     let kind = option.trim_start_matches("option ").to_owned();
     assumed.settings.check = Some(At::new(kind, place));

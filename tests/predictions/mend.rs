@@ -88,6 +88,10 @@ fn step(text: &Text, write: &str, about: &[String]) -> Option<Text> {
         mended.sections = before_expect(text, line);
     } else if let Some(line) = write.strip_prefix("in the backend, write ") {
         mended.sections = with_line(text, line);
+    } else if let Some(option) = write.strip_prefix("in the same defaults, add option ") {
+        let option = option.split(',').next()?;
+        let (before, rules) = text.sections.split_once("    http-check ")?;
+        mended.sections = format!("{before}    option {option}\n    http-check {rules}");
     } else if let Some(option) = write.strip_prefix("add option ") {
         let option = option.split(',').next()?;
         mended.sections = with_line(text, &format!("option {option}"));
