@@ -312,6 +312,15 @@ fn a_run_makes_notes_certain_that_haproxy_confirms() {
             "L7STS",
             404,
         ),
+        // Visitors send Host and get the same status, so the missing Host isn't the cause.
+        (
+            " http-check send meth GET uri /missing\n",
+            format!("{traffic} check-sni {NAME}"),
+            "seen",
+            "down",
+            "L7STS",
+            404,
+        ),
     ] {
         let rules = rules.replace("NAME", NAME);
         let backend = format!(
@@ -366,4 +375,44 @@ fn a_run_tries_the_check_of_a_server_without_check() {
     let advice = write("/missing");
     let first = "first: make the check work, it would be DOWN with PROCERR and code 71.";
     assert!(advice.starts_with(first), "{advice}");
+}
+
+#[test]
+fn a_run_tries_own_checks_that_advice_switches_on() {
+    let stage = Stage::new();
+    stage.nginx();
+    let tls = format!("TLS check-sni {NAME} inter 1s");
+    for (request, first) in [
+        ("GET /", ""),
+        (
+            "GET /missing",
+            "first: make the check work, it would be DOWN with L7STS 404. Then ",
+        ),
+    ] {
+        let backend = format!(
+            " option httpchk {request}\n http-check send hdr Host {NAME}\n server s 127.0.0.1:PORT {tls}"
+        );
+        let (report, _) = json(&["-f", &in_chroot(&stage, &backend), "--run"]);
+        let write = finding(&report, "nothing-checked")["write"].as_str();
+        let expected = format!("{first}add `check`");
+        let starts = write.is_some_and(|write| write.starts_with(&expected));
+        assert!(starts, "{report}");
+    }
+}
+
+/// HAProxy shows L7RSP if a text is missing. That says nothing about the difference between check and traffic.
+#[test]
+fn an_expected_text_that_is_missing_makes_no_other_note_certain() {
+    let stage = Stage::new();
+    stage.nginx();
+    let backend = format!(
+        " option httpchk GET /\n http-check expect rstring ^never\n \
+         server s 127.0.0.1:PORT TLS check inter 500ms check-sni {NAME}"
+    );
+    let (report, _) = json(&["-f", &in_chroot(&stage, &backend), "--run"]);
+    let status = &report["runs"]["checks"][0]["check_status"];
+    assert_eq!(status, "L7RSP", "{report}");
+    for id in ["check-without-host", "seen"] {
+        assert_eq!(finding(&report, id)["mark"], "note", "{report}");
+    }
 }

@@ -90,6 +90,18 @@ fn what_keeps_serve_from_checking_is_found_and_haproxy_shows_it() {
     foretells(&config, &[("time", "note")], "L7OK", "0");
 }
 
+/// A check that sends the server's state to a unix socket is one by serve, even without serve's headers.
+#[test]
+fn without_any_header_of_serve_haproxy_shows_its_status() {
+    let stage = Stage::new();
+    let _serve = serve(&stage, "socket", "0666");
+    let backend = " option httpchk\n timeout check 900ms\n http-check connect addr unix@/socket\n \
+                   http-check send-state\n http-check send meth GET uri /\n http-check expect status 200\n \
+                   server s 127.0.0.1:PORT TLS check inter 500ms";
+    let expected = [("serve-options", PROBLEM)];
+    foretells(&in_chroot(&stage, backend), &expected, "L7STS", "503");
+}
+
 /// Doctor doesn't know the `--files` of a process that isn't `sni-check serve`, so this is only a note.
 #[test]
 fn an_unknown_serve_may_be_unable_to_read_files() {

@@ -436,3 +436,39 @@ fn a_dot_or_a_space_at_the_end_of_traffics_name() {
     let config = in_chroot(&stage, &checked("/sni-check", &options(), &server));
     assert_eq!(finding(&json(&["-f", &config]).0, "sni-name")["mark"], NOTE);
 }
+
+#[test]
+fn a_fault_of_the_command_is_about_the_servers_that_it_checks() {
+    let stage = Stage::new();
+    let mut backend = checked("/none", &options(), SERVER);
+    backend += "\n server other 127.0.0.1:PORT TLS no-check";
+    let (report, _) = json(&["-f", &in_chroot(&stage, &backend)]);
+    let about = &finding(&report, "command")["about"];
+    assert_eq!(*about, serde_json::json!(["b/s"]), "{report}");
+    let write = finding(&report, "not-checked")["write"].as_str();
+    let first = "first: external-check command /none is not in the chroot";
+    assert!(
+        write.is_some_and(|write| write.starts_with(first)),
+        "{report}"
+    );
+}
+
+#[test]
+fn option_httpchk_belongs_into_the_section_of_its_rules() {
+    let stage = Stage::new();
+    let rule = format!(" http-check send hdr Host {NAME}\n");
+    let server = format!(" server s 127.0.0.1:PORT TLS check check-sni {NAME}");
+    let config = in_chroot(&stage, &format!("{rule}{server}"));
+    let write = |config: &str| {
+        let (report, _) = json(&["-f", config]);
+        let write = finding(&report, "no-option")["write"].as_str();
+        write.expect("text").to_owned()
+    };
+    assert!(write(&config).starts_with("add option httpchk"));
+    let text = fs::read_to_string(&config).expect("text");
+    let text = text
+        .replace(&rule, "")
+        .replace("defaults\n", &format!("defaults\n{rule}"));
+    let config = stage.folder.file("haproxy.cfg", &text);
+    assert!(write(&config).starts_with("in the same defaults, add option httpchk"));
+}
