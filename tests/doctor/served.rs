@@ -102,6 +102,17 @@ fn without_any_header_of_serve_haproxy_shows_its_status() {
     foretells(&in_chroot(&stage, backend), &expected, "L7STS", "503");
 }
 
+#[test]
+fn without_the_address_of_serve_its_refusals_come_later() {
+    let stage = Stage::new();
+    let text = backend(&options()).replace(" http-check send-state\n", "");
+    let text = text.replace(" http-check connect addr unix@/socket\n", "");
+    let (report, _) = json(&["-f", &in_chroot(&stage, &text)]);
+    let shows = finding(&report, "serve-state")["shows"].as_str();
+    let later = shows.is_some_and(|shows| shows.ends_with(", once the check asks sni-check serve"));
+    assert!(later, "{report}");
+}
+
 /// Doctor doesn't know the `--files` of a process that isn't `sni-check serve`, so this is only a note.
 #[test]
 fn an_unknown_serve_may_be_unable_to_read_files() {

@@ -472,3 +472,32 @@ fn option_httpchk_belongs_into_the_section_of_its_rules() {
     let config = stage.folder.file("haproxy.cfg", &text);
     assert!(write(&config).starts_with("in the same defaults, add option httpchk"));
 }
+
+#[test]
+fn in_mode_tcp_the_port_or_the_service_says_that_visitors_speak_http() {
+    let stage = Stage::new();
+    for (address, expected) in [
+        ("127.0.0.1:443", true),
+        ("_https._tcp.example.test resolvers r init-addr none", true),
+        ("127.0.0.1:25", false),
+    ] {
+        let backend = format!(
+            " mode tcp\n option smtpchk\n server-template s 1 {address} check\n\
+             resolvers r\n nameserver n 127.0.0.1:53"
+        );
+        let config = in_chroot(&stage, &backend);
+        let (report, _) = json(&["-f", &config]);
+        let ids = found(&report);
+        let is_found = ids.iter().any(|(id, _)| id == "other-protocol-check");
+        assert_eq!(is_found, expected, "{address}: {report}");
+    }
+}
+
+#[test]
+fn traffic_that_speaks_only_http2_may_fail_while_the_check_is_up() {
+    let stage = Stage::new();
+    let server = format!("{SERVER} alpn h2");
+    let config = in_chroot(&stage, &checked("/sni-check", &options(), &server));
+    let (report, _) = json(&["-f", &config]);
+    assert_eq!(finding(&report, "traffic-http2")["effect"], "down-or-up");
+}
