@@ -75,14 +75,14 @@ pub fn program(name: &str) -> Command {
     Command::new(found.unwrap_or_else(|| panic!("{name} is not installed; `make setup` does that")))
 }
 
-/// Removes the variables about this package that cargo sets for tests. ring's build script reads
-/// these variables. With them, every `cargo test` would rebuild ring and the program, and the next
-/// build would rebuild both again.
+/// Removes the variables that cargo and make set for tests. ring's build script reads those about
+/// this package. With them, every `cargo test` would rebuild ring and the program, and the next build
+/// would rebuild both again. With the flags of `make test`, make prints folders.
 pub fn leave_out_package(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        let package = ["OUT_DIR", "CARGO_PKG_", "CARGO_MANIFEST_"];
-        if package.iter().any(|start| text.starts_with(start)) {
+        let ours = ["OUT_DIR", "CARGO_PKG_", "CARGO_MANIFEST_", "MAKE", "MFLAGS"];
+        if ours.iter().any(|start| text.starts_with(start)) {
             command.env_remove(name);
         }
     }
