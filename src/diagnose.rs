@@ -14,6 +14,7 @@ mod print;
 mod progress;
 mod report;
 pub mod servers;
+mod stage;
 mod steps;
 mod trials;
 mod view;

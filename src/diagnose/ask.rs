@@ -6,7 +6,8 @@ use ureq::http::header;
 
 use super::gather::FORWARDED_PROTO;
 use super::lines::{self, Setup};
-use super::trials::{Proved, Search, for_haproxy, is_about_response};
+use super::stage::Stage;
+use super::trials::{Candidate, Search, for_haproxy};
 use super::view::{self, Role, Row};
 use crate::causes::facts::{Facts, HaproxyFacts, Way};
 use crate::causes::{Change, trials};
@@ -49,7 +50,7 @@ pub(super) struct Opinion {
     pub facts: Option<HaproxyFacts>,
     /// The change with which HAProxy's own check is UP, if that check isn't UP with any printed
     /// lines.
-    pub proved: Option<Proved>,
+    pub proved: Option<Candidate>,
 }
 
 /// The subject of a question to HAProxy.
@@ -88,8 +89,8 @@ impl Opinion {
                 block.visitor = answered.visitor;
                 // The lines verify the certificate, even if the call doesn't.
                 let unverified = facts.plan.tls.verification.is_none();
-                let visitor = answered.visitor;
-                block.serves = visitor.is_none_or(|visitor| unverified || serves(facts, visitor));
+                let is_served = |visitor| unverified || serves(facts, visitor);
+                block.serves = block.visitor.is_none_or(is_served);
             }
         }
         let rows = kinds.into_iter().enumerate().filter_map(|(number, kind)| {
@@ -132,9 +133,9 @@ impl Opinion {
 fn helpful(
     facts: &Facts,
     blocks: &[Block],
-    changes: Vec<Proved>,
+    changes: Vec<Candidate>,
     answers: &[Answered<About>],
-) -> Option<Proved> {
+) -> Option<Candidate> {
     let works = |safe: bool| {
         let fits = |way: Way| !safe || way != Way::OldTls;
         let of_lines = blocks.iter().any(|block| block.is_up() && fits(block.way));
@@ -163,13 +164,12 @@ fn helpful(
 
 /// Returns the change with which HAProxy's own check gets furthest, if that is further than with
 /// the lines.
-fn furthest(blocks: &[Block], changes: &[Proved], answers: &[Answered<About>]) -> Option<usize> {
+fn furthest(blocks: &[Block], changes: &[Candidate], answers: &[Answered<About>]) -> Option<usize> {
     let own = blocks.iter().filter(|block| block.kind == Kind::Builtin);
-    let before = own
-        .filter_map(|block| block.tried.as_ref().map(reached))
-        .max()?;
+    let tried = own.filter(|block| block.tried.is_some());
+    let before = tried.map(Block::stage).max()?;
     let further = answers.iter().filter_map(|answered| match answered.about {
-        About::Change(number, _) => Some((number, reached(&answered.answer))),
+        About::Change(number, _) => Some((number, Stage::of_answer(&answered.answer))),
         _ => None,
     });
     let counts = |number: usize| {
@@ -177,12 +177,10 @@ fn furthest(blocks: &[Block], changes: &[Proved], answers: &[Answered<About>]) -
             .get(number)
             .is_some_and(|change| change.counts_progress)
     };
-    let further = further.filter(|(number, reached)| *reached > before && counts(*number));
+    let further = further.filter(|(number, stage)| *stage > before && counts(*number));
     // Among the changes that get equally far, the first wins.
-    further
-        .rev()
-        .max_by_key(|(_, reached)| *reached)
-        .map(|(number, _)| number)
+    let furthest = further.rev().max_by_key(|(_, stage)| *stage);
+    furthest.map(|(number, _)| number)
 }
 
 fn of_row(row: &Row) -> Result<(), String> {
@@ -292,7 +290,7 @@ fn questions(
 fn about_changes(
     asked: &Facts,
     facts: &Facts,
-    changes: &[Proved],
+    changes: &[Candidate],
     blocks: &[Block],
 ) -> Vec<(Option<usize>, Question<About>)> {
     let ways = blocks.iter().filter(|block| block.kind == Kind::Builtin);
@@ -356,36 +354,16 @@ pub(super) fn serves(facts: &Facts, visitor: Visited) -> bool {
     visitor.complete && (visitor.status < 400 || Some(visitor.status) == expected)
 }
 
-/// HAProxy's own check gets a response, but the response doesn't meet an expectation.
-const RESPONSE: u8 = 5;
-
-/// Returns how far HAProxy's own check got (HAProxy management guide, section 9.1, `check_status`).
-fn reached(answer: &Answer) -> u8 {
-    let Answer::Checked(checked) = answer else {
-        return 0;
-    };
-    let by_content = checked.why.contains("HTTP content check did not match");
-    match checked.status.as_str() {
-        _ if checked.up => u8::MAX,
-        "L7STS" => RESPONSE,
-        "L7RSP" if by_content => RESPONSE,
-        status if status.starts_with("L7") => 4,
-        // The handshake succeeded, and the certificate has another name.
-        _ if checked.why.contains("different from the expected") => 3,
-        status if status.starts_with("L6") => 2,
-        _ => 1,
-    }
-}
-
 /// Returns why HAProxy's own check refuses a response, if only HAProxy's check gets a response.
 fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<String> {
     // sni-check judged a response itself.
-    facts
-        .failure()
-        .filter(|failure| !is_about_response(failure))?;
+    if Stage::of_failure(facts.failure()?, &facts.plan) > Stage::Response {
+        return None;
+    }
     let own = blocks.iter().filter(|block| block.kind == Kind::Builtin);
-    let mut own = own.filter_map(|block| block.tried.as_ref());
-    own_check(own.find(|answer| reached(answer) == RESPONSE)?)?.err()
+    let refused = own.filter(|block| block.stage() == Stage::Content);
+    let mut refused = refused.filter_map(|block| block.tried.as_ref());
+    own_check(refused.next()?)?.err()
 }
 
 /// Chooses the way of HAProxy's own check and drops the lines of all other ways. Returns the way if it
@@ -393,12 +371,9 @@ fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<String> {
 fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
     let plain = blocks.iter().find(|block| block.is_plain());
     let works = plain.is_some_and(Block::is_up);
-    let reached = plain.map_or(0, |block| block.tried.as_ref().map_or(0, reached));
+    let stage = plain.map_or(Stage::Call, Block::stage);
     let others = || blocks.iter().filter(|block| block.way != Way::Https);
-    let is_further = |block: &&Block| {
-        let own = block.tried.as_ref().map_or(0, self::reached);
-        own == RESPONSE && own > reached
-    };
+    let is_further = |block: &&Block| block.stage() == Stage::Content && block.stage() > stage;
     let way = match asked {
         true if works => None,
         true => others()
@@ -460,6 +435,11 @@ impl Block {
     /// Returns true if HAProxy has tried the lines, the server was UP and visitors were served.
     pub fn is_up(&self) -> bool {
         self.tried.as_ref().is_some_and(Answer::is_up) && self.serves
+    }
+
+    /// Returns the stage that HAProxy's check reached with the lines.
+    fn stage(&self) -> Stage {
+        self.tried.as_ref().map_or(Stage::Call, Stage::of_answer)
     }
 
     /// Returns true if HAProxy refuses these lines.

@@ -69,10 +69,7 @@ impl Change {
             CheckKind::External | CheckKind::Served => {
                 let (carrier, text) = carried(surveyed)?;
                 let mut given = *handed::options(carrier, text.as_ref()).ok()?;
-                for row in changed {
-                    row.clear(&mut given);
-                    row.inherit(&mut given, best);
-                }
+                given.copy(&changed, best);
                 if names.contains(&"--timeout") {
                     change.set_own_check_option("--timeout", best)?;
                 }

@@ -180,6 +180,14 @@ impl Options {
             .collect()
     }
 
+    /// Sets these options as they are in `from`.
+    pub(crate) fn copy(&mut self, rows: &[&Row], from: &Options) {
+        for row in rows {
+            row.clear(self);
+            row.inherit(self, from);
+        }
+    }
+
     /// Returns the given options that only an HTTP request needs.
     pub fn about_http(&self) -> Vec<&'static str> {
         let http = ROWS
