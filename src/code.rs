@@ -141,6 +141,21 @@ impl Code {
         }
     }
 
+    /// Returns the code closest to a status of HAProxy's own checks. Returns `None` for the status of a healthy
+    /// server, and for a status without such a code.
+    pub fn of_haproxy_word(word: &str) -> Option<Code> {
+        Some(match word {
+            "L4CON" => Code::Unreachable,
+            "L4TOUT" => Code::ConnectTimeout,
+            "L6RSP" => Code::HandshakeRefused,
+            "L6TOUT" => Code::HandshakeTimeout,
+            "L7STS" => Code::Status,
+            "L7TOUT" => Code::ResponseTimeout,
+            "L7RSP" => Code::NotHttp,
+            _ => return None,
+        })
+    }
+
     /// Returns the meaning of the code as a short phrase.
     pub fn meaning(self) -> &'static str {
         match self {

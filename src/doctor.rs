@@ -96,7 +96,7 @@ struct Read {
 ///
 /// # Errors
 /// No configuration is found, or it cannot be read.
-fn read<T>(options: &DoctorOptions, then: impl FnOnce(&Visit, Reading, Read) -> T) -> Result<T> {
+fn read<T>(options: &DoctorOptions, then: impl FnOnce(&Visit, Read) -> T) -> Result<T> {
     let base = Path::new(options.root.as_deref().unwrap_or("/"));
     let sources = Sources::find(&options.file, base)?;
     let given: Vec<String> = [&sources.environment[..], &options.env[..]].concat();
@@ -141,12 +141,12 @@ fn read<T>(options: &DoctorOptions, then: impl FnOnce(&Visit, Reading, Read) -> 
         files,
         unclear,
     };
-    Ok(then(&visit, reading, read))
+    Ok(then(&visit, read))
 }
 
 fn examine(options: &DoctorOptions) -> Result<Report> {
     refuse(options)?;
-    read(options, |visit, _, read| report(options, visit, read))
+    read(options, |visit, read| report(options, visit, read))
 }
 
 fn report(options: &DoctorOptions, visit: &Visit, read: Read) -> Report {

@@ -176,9 +176,7 @@ pub(super) const CAUSES: &[Cause] = &[
         trials: |facts| match is_refused(facts) {
             true => vec![
                 Trial::new(facts, |options| {
-                    options
-                        .header
-                        .retain(|field| !is_field(field, "user-agent"));
+                    options.remove_header("user-agent");
                     options.header.push("User-Agent: Mozilla/5.0".to_owned());
                 })
                 .counting_progress(),
@@ -614,12 +612,6 @@ fn accept(facts: &Facts, status: u16) -> Vec<Trial> {
         options.expect.push(rule);
     });
     vec![trial]
-}
-
-/// Returns true if `Name: value` has this name.
-pub(super) fn is_field(field: &str, name: &str) -> bool {
-    let given = field.split(':').next().unwrap_or_default();
-    given.trim().eq_ignore_ascii_case(name)
 }
 
 /// Removes the path from the URL.

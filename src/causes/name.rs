@@ -191,7 +191,9 @@ pub(super) const CAUSES: &[Cause] = &[
         weigh: |facts| Weight::possible_if(facts.host() != facts.plan.names.host),
         trials: |facts| {
             let differs = facts.host() != facts.plan.names.host;
-            let trial = differs.then(|| Trial::new(facts, without_host).counting_progress());
+            let trial = differs.then(|| {
+                Trial::new(facts, |options| options.remove_header("host")).counting_progress()
+            });
             trial.into_iter().collect()
         },
         ..Cause::BASE
@@ -369,15 +371,10 @@ fn host_as_sni(facts: &Facts) -> Vec<Trial> {
         return Vec::new();
     }
     let trial = Trial::new(facts, |options| {
-        without_host(options);
+        options.remove_header("host");
         send(options, &host);
     });
     vec![trial.counting_progress()]
-}
-
-fn without_host(options: &mut Options) {
-    let is_host = |field: &String| super::http::is_field(field, "host");
-    options.header.retain(|field| !is_host(field));
 }
 
 /// Returns true if the names differ by one letter too many, one too few, or two swapped letters. Names

@@ -185,18 +185,15 @@ impl Change {
 
     /// Returns a change that adds a Host header to the request of HAProxy's own check. Returns `None` if
     /// the request has one. Without Host, many servers answer 400 or another site's page.
-    pub fn with_host(surveyed: &Surveyed, best: &Options, host: &str) -> Option<Change> {
+    pub fn with_host(surveyed: &Surveyed, best: &Options) -> Option<Change> {
         if surveyed.kind != CheckKind::Own || best.handshake_only {
             return None;
         }
-        let is_host = |header: &String| header.to_ascii_lowercase().starts_with("host:");
-        if best.header.iter().any(is_host) {
+        if best.has_header("host") {
             return None;
         }
-        let mut best = best.clone();
-        best.header.insert(0, format!("Host: {host}"));
         let mut change = Change::default();
-        change.request(&best, "HTTP/1.1");
+        change.request(best, "HTTP/1.1");
         Some(change)
     }
 
@@ -250,10 +247,9 @@ impl Change {
         let uri = best.uri.as_deref().unwrap_or("/");
         let mut words: Vec<String> = SEND.iter().map(|word| (*word).to_owned()).collect();
         words.extend(["meth", method, "uri", uri, "ver", version].map(str::to_owned));
-        let is_host = |header: &String| header.to_ascii_lowercase().starts_with("host:");
         // sni-check always sends a Host, and HAProxy's own check sends only what the line says.
         let name = best.sni.as_ref().or(best.target.first());
-        let host = name.filter(|_| !best.header.iter().any(is_host));
+        let host = name.filter(|_| !best.has_header("host"));
         let host = host.map(|name| format!("Host: {name}"));
         for header in host.iter().chain(&best.header) {
             let field = header.split_once(':');
@@ -423,14 +419,13 @@ impl Change {
                     .map(|value| ((*word).to_owned(), value.clone())),
             );
         }
-        text += &format!("    server s1 {} check", quote(&surveyed.lines.address));
-        for (word, value) in words {
-            text += &format!(" {word}");
-            if !value.is_empty() {
-                text += &format!(" {}", quote(value));
-            }
-        }
-        Some(text + "\n")
+        let words = words.iter();
+        let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
+        Some(
+            text + &surveyed
+                .lines
+                .server_line([("check", "")].into_iter().chain(words)),
+        )
     }
 }
 

@@ -188,17 +188,17 @@ fn why(facts: &Facts) -> String {
 /// Returns the causes of a failure that the facts support best, and the best cause of each other fault
 /// of the certificates.
 fn causes(facts: &Facts) -> Vec<Finding> {
-    let mut found = best_supported(weigh(facts, facts.code()));
-    // This cause is about a server that only HAProxy's own check reaches, and whose response that
-    // check refuses.
-    let refused = weigh(facts, facts.code()).into_iter();
-    let refused = refused.filter(|finding| finding.cause.id == "own-check-refuses-response");
-    if found
-        .iter()
-        .all(|finding| finding.cause.id != "own-check-refuses-response")
-    {
-        found.extend(refused.filter(|finding| finding.weight == Weight::Proved));
-    }
+    let weighed = weigh(facts, facts.code());
+    // A server that only HAProxy's own check reaches may have a fault in its response as well.
+    let is_refused = |finding: &&Finding| {
+        finding.cause.id == "own-check-refuses-response" && finding.weight == Weight::Proved
+    };
+    let refused = weighed.iter().find(is_refused).cloned();
+    let mut found = best_supported(weighed);
+    found.extend(refused.filter(|refused| {
+        let mut ids = found.iter().map(|finding| finding.cause.id);
+        ids.all(|id| id != refused.cause.id)
+    }));
     let only = |id: &str| found.iter().any(|finding| finding.cause.id == id);
     if !only("servers-differ") && !only("limit-of-sni-check") {
         found.extend(further_faults(facts, facts.code()));

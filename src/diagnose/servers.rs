@@ -227,7 +227,7 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     if asked.failure().is_none() && way.is_none() && search.changed.is_none() {
         change = match subject.state {
             // HAProxy reports DOWN, but sni-check finds nothing wrong.
-            State::Down => Change::with_host(surveyed, &best.options, asked.host()).or(change),
+            State::Down => Change::with_host(surveyed, &best.options).or(change),
             _ => Some(Change::default()),
         };
     }

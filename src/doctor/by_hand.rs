@@ -8,12 +8,13 @@ use crate::options::handed::{self, Carrier};
 use crate::options::values::Time;
 
 use crate::haproxy::config::address::Endpoint;
+use crate::haproxy::config::backend_lines::ServerLines;
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
 
 use super::jail::Jail;
 use super::options::DoctorOptions;
-use super::visit::Watch;
+use super::visit::{Visit, Watch};
 
 /// Returns the `sni-check diagnose` command for a server.
 pub(super) fn diagnose(watch: &Watch, call: &DoctorOptions) -> Option<String> {
@@ -40,7 +41,7 @@ pub(super) fn options(watch: &Watch, jail: &Jail) -> Option<Options> {
         Check::External(check) => {
             let path = OsStr::new(check.variable("PATH").unwrap_or_default());
             let mut options = *handed::options(Carrier::Path, path).ok()?;
-            options.map_files(|file| outside(file, jail));
+            options.map_files(|file| jail.host_path(file));
             // HAProxy kills a check that takes longer.
             let time = plan.timeout.min(check.limit.time);
             options.timeout = Some(Time(time));
@@ -80,7 +81,7 @@ pub(super) fn at_server(mut options: Options, watch: &Watch, jail: &Jail) -> Opt
         _ => watch.server.address(),
     };
     let dial = match endpoint {
-        Endpoint::Unix(path) => Some(format!("unix@{}", outside(path, jail))),
+        Endpoint::Unix(path) => Some(format!("unix@{}", jail.host_path(path))),
         Endpoint::Other(_) => None,
         Endpoint::Tcp(..) => {
             let port = options.port.take().map_or(port, |port| port.to_string());
@@ -96,12 +97,23 @@ pub(super) fn at_server(mut options: Options, watch: &Watch, jail: &Jail) -> Opt
     options
 }
 
-/// Returns the host's path of a file in the chroot. A relative path stays unchanged.
-fn outside(path: &str, jail: &Jail) -> String {
-    match path.starts_with('/') {
-        true => jail.outside(path),
-        false => path.to_owned(),
+/// Returns the lines about a server for a HAProxy outside the chroot. They have the host's paths of unix
+/// sockets.
+pub(super) fn lines(visit: &Visit, watch: &Watch) -> ServerLines {
+    let mut lines = ServerLines::of(visit.reading, watch.backend, watch.server);
+    if let Endpoint::Unix(path) = &watch.server.endpoint {
+        lines.address = format!("unix@{}", visit.jail.host_path(path));
     }
+    for rule in &mut lines.rules {
+        let at = rule.words.iter().position(|word| word == "addr");
+        let address = at.and_then(|at| rule.words.get_mut(at + 1));
+        if let Some(address) = address
+            && let Endpoint::Unix(path) = Endpoint::parse(address)
+        {
+            *address = format!("unix@{}", visit.jail.host_path(&path));
+        }
+    }
+    lines
 }
 
 /// Returns `HOST:PORT` from an address and a port as HAProxy passes them to a check.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::deadline::Deadline;
 use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::check::{Check, Protocol};
-use crate::haproxy::config::place::{At, Place};
+use crate::haproxy::config::place::Place;
 use crate::haproxy::config::server_line::Server;
 use crate::options::expect::{Answer, Expectation, Part};
 
@@ -50,11 +50,7 @@ pub(super) fn waits_for_banner(_: &Visit, watch: &Watch) -> Option<Finding> {
     if set.check.as_ref()?.value != "tcp-check" || !set.http {
         return None;
     }
-    let talks = |line: &&At<Vec<String>>| {
-        let action = line.value.get(1).map_or("", String::as_str);
-        action.starts_with("send") || action == "expect"
-    };
-    let first = set.rules.tcp.lines.iter().find(talks)?;
+    let first = set.rules.tcp.dialogue().next()?;
     if first.value.get(1)? != "expect" {
         return None;
     }

@@ -112,14 +112,7 @@ pub(super) fn check_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding>
         return passed_through(&pair, own.protocol);
     }
     let what = "visitors reach the server with TLS, HAProxy's own check connects without TLS";
-    let waits = matches!(
-        own.protocol,
-        Protocol::Http {
-            sends_request: true,
-            ..
-        }
-    );
-    let finding = match (own.protocol, waits) {
+    let finding = match (own.protocol, own.protocol.sends_request()) {
         (Protocol::Http { .. }, true) => Finding::problem(Effect::Down, what).shows(
             "DOWN with L7STS 400, L7RSP or L7TOUT if the port speaks TLS, because it doesn't answer plain HTTP",
         ),
@@ -135,14 +128,7 @@ pub(super) fn check_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding>
 
 /// Finds a plain HTTP check in `mode tcp`, where visitors may speak TLS to the server through HAProxy.
 fn passed_through(pair: &Pair, protocol: Protocol) -> Option<Finding> {
-    let asks = matches!(
-        protocol,
-        Protocol::Http {
-            sends_request: true,
-            ..
-        }
-    );
-    if pair.watch.backend.settings.http || !asks {
+    if pair.watch.backend.settings.http || !protocol.sends_request() {
         return None;
     }
     let what = "the backend passes visitors' bytes through (`mode tcp`), but HAProxy's own check speaks plain HTTP";

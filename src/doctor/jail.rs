@@ -90,6 +90,14 @@ impl Jail {
         format!("{}{path}", root.trim_end_matches('/'))
     }
 
+    /// Returns the host's path of a file in the chroot. A relative path stays unchanged.
+    pub(super) fn host_path(&self, path: &str) -> String {
+        match path.starts_with('/') {
+            true => self.outside(path),
+            false => path.to_owned(),
+        }
+    }
+
     /// Finds a file in the chroot, following symbolic links as a process in it would.
     ///
     /// # Errors

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use super::by_hand;
 use super::dialogue;
 use super::finding::{Effect, Finding};
-use super::jail::Jail;
 use super::names;
 use super::outcome::{Outcome, Ran, Trap, Visitor};
 use super::own_check;
@@ -13,10 +13,9 @@ use super::shell::shell;
 use super::visit::{Visit, Watch};
 use crate::code::Layer;
 use crate::haproxy::ask::{Answer, Question, Visit as Request, ask};
-use crate::haproxy::config::address::Endpoint;
-use crate::haproxy::config::backend_lines::ServerLines;
-use crate::haproxy::config::check::{Check, Protocol};
-use crate::haproxy::config::connection::{Sni, Verified};
+use crate::haproxy::config::backend_lines::{Rule, ServerLines};
+use crate::haproxy::config::check::Check;
+use crate::haproxy::config::connection::Sni;
 use crate::haproxy::words::quote;
 use crate::options::expect::Part;
 use crate::output::mark::Mark;
@@ -28,10 +27,10 @@ pub(super) const SEEN: &str = "seen";
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// What a question asks about a server.
-#[derive(Clone, Copy)]
 enum About {
     Check,
-    Visitor,
+    /// A visitor with this request.
+    Visitor(String),
     /// A visitor of `/`, if the check asks for a different page.
     Root,
 }
@@ -52,7 +51,7 @@ pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
     let mut questions = Vec::new();
     let mut patience = Duration::from_secs(1);
     for (index, watch) in watches.iter().enumerate() {
-        let lines = ServerLines::of(visit.reading, watch.backend, watch.server);
+        let lines = by_hand::lines(visit, watch);
         let set = &watch.backend.settings;
         let limits = [set.timeout_check.as_ref(), set.timeout_connect.as_ref()];
         let limits = limits.into_iter().flatten().map(|limit| limit.value);
@@ -60,7 +59,7 @@ pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         if let Check::Own(_) = watch.check {
             questions.push(Question {
                 about: (index, About::Check),
-                lines: of_check(&lines, watch, visit),
+                lines: of_check(&lines),
                 is_checked: true,
                 visit: None,
             });
@@ -71,13 +70,15 @@ pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
             uri: "/".to_owned(),
             ..request
         });
-        for (about, request) in [(About::Visitor, request), (About::Root, root)] {
-            questions.extend(request.map(|request| Question {
+        let visitor = request.map(|request| (About::Visitor(text_of(&request)), request));
+        let root = root.map(|request| (About::Root, request));
+        for (about, request) in visitor.into_iter().chain(root) {
+            questions.push(Question {
                 about: (index, about),
-                lines: of_visitors(&lines, watch, visit),
+                lines: of_visitors(&lines, watch),
                 is_checked: false,
                 visit: Some(request),
-            }));
+            });
         }
     }
     let mut observed: Vec<Observed> = watches.iter().map(|_| Observed::default()).collect();
@@ -87,16 +88,16 @@ pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
     let answers = ask(visit.haproxy, None, questions, patience.min(LONGEST));
     for answered in answers.map_err(|error| format!("{error:#}"))? {
         let (index, about) = answered.about;
-        let (Some(watch), Some(slot)) = (watches.get(index), observed.get_mut(index)) else {
+        let Some(slot) = observed.get_mut(index) else {
             continue;
         };
         let status = answered.visitor.map(|visited| visited.status);
         match (about, &answered.answer) {
             (About::Check, _) => slot.check = Some(answered.answer),
             (_, Answer::Refused(_)) => {}
-            (About::Visitor, _) => {
-                slot.visitor = request(watch, visit).map(|request| Visitor {
-                    request: text_of(&request),
+            (About::Visitor(request), _) => {
+                slot.visitor = Some(Visitor {
+                    request,
                     status,
                     root: None,
                 });
@@ -118,42 +119,15 @@ fn text_of(request: &Request) -> String {
 }
 
 /// Returns the backend with the check of this server.
-fn of_check(lines: &ServerLines, watch: &Watch, visit: &Visit) -> String {
-    let rules = lines.rules.iter();
-    let rules = rules.filter(|rule| !is_of_visitors(&rule.words));
-    let rules: Vec<Vec<String>> = rules
-        .map(|rule| with_sockets_outside(&rule.words, visit.jail))
-        .collect();
-    let words = lines
-        .words
-        .iter()
-        .map(|(word, value)| (word.as_str(), value.as_str()));
-    let words: Vec<(&str, &str)> = words.chain([("check", "")]).collect();
-    backend(
-        lines,
-        rules.iter().map(Vec::as_slice),
-        &words,
-        (watch, visit),
-    )
-}
-
-/// Returns a rule in which the addresses of unix sockets are the host's paths. The HAProxy that answers the
-/// question isn't in the chroot.
-fn with_sockets_outside(rule: &[String], jail: &Jail) -> Vec<String> {
-    let mut rule = rule.to_vec();
-    let at = rule.iter().position(|word| word == "addr");
-    if let Some(address) = at.and_then(|at| rule.get_mut(at + 1))
-        && let Endpoint::Unix(path) = Endpoint::parse(address)
-    {
-        *address = format!("unix@{}", outside(&path, jail));
-    }
-    rule
+fn of_check(lines: &ServerLines) -> String {
+    let words = lines.words.iter();
+    let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
+    let rules = lines.rules.iter().filter(|rule| !is_of_visitors(rule));
+    backend(lines, rules, words.chain([("check", "")]))
 }
 
 /// Returns the backend without the check, for a visitor.
-fn of_visitors(lines: &ServerLines, watch: &Watch, visit: &Visit) -> String {
-    let rules = lines.rules.iter().map(|rule| rule.words.as_slice());
-    let rules = rules.filter(|words| is_of_visitors(words));
+fn of_visitors(lines: &ServerLines, watch: &Watch) -> String {
     let sni = watch.traffic.tls.as_ref().and_then(|tls| match &tls.sni {
         Sni::Name(name) => Some(format!("str({name})")),
         Sni::PerRequest(expression) if is_host(expression) => Some("req.hdr(host)".to_owned()),
@@ -164,67 +138,34 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, visit: &Visit) -> String {
             || word.starts_with("no-check-")
             || ["addr", "port", "inter"].contains(&word)
     };
-    let words = lines
-        .words
-        .iter()
-        .map(|(word, value)| (word.as_str(), value.as_str()));
-    let words = words.filter(|(word, _)| !is_of_check(word));
-    let words = words.map(|(word, value)| match word {
-        "sni" => (word, sni.as_deref().unwrap_or(value)),
-        _ => (word, value),
+    let words = lines.words.iter();
+    let words = words.map(|(word, value)| match word.as_str() {
+        "sni" => ("sni", sni.as_deref().unwrap_or(value)),
+        word => (word, value.as_str()),
     });
-    let words: Vec<(&str, &str)> = words.collect();
-    let lines_of_visitors = backend(lines, rules, &words, (watch, visit));
-    format!("    retries 0\n{lines_of_visitors}")
+    let words = words.filter(|(word, _)| !is_of_check(word));
+    let rules = lines.rules.iter().filter(|rule| is_of_visitors(rule));
+    format!("    retries 0\n{}", backend(lines, rules, words))
 }
 
-fn is_of_visitors(words: &[String]) -> bool {
-    words.first().is_some_and(|word| word == "http-request")
+fn is_of_visitors(rule: &Rule) -> bool {
+    rule.words
+        .first()
+        .is_some_and(|word| word == "http-request")
 }
 
 fn backend<'a>(
     lines: &ServerLines,
-    rules: impl Iterator<Item = &'a [String]>,
-    words: &[(&str, &str)],
-    (watch, visit): (&Watch, &Visit),
+    rules: impl Iterator<Item = &'a Rule>,
+    words: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> String {
     let mode = if lines.is_http { "http" } else { "tcp" };
     let mut text = format!("    mode {mode}\n");
     for rule in rules {
-        let rule: Vec<String> = rule.iter().map(quote).collect();
-        text += &format!("    {}\n", rule.join(" "));
+        let words: Vec<String> = rule.words.iter().map(quote).collect();
+        text += &format!("    {}\n", words.join(" "));
     }
-    let address = match &watch.server.endpoint {
-        Endpoint::Unix(path) => format!("unix@{}", outside(path, visit.jail)),
-        _ => lines.address.clone(),
-    };
-    text += &format!("    server s1 {}", quote(&address));
-    let global = &visit.config.global;
-    let verifies_nothing =
-        |tls: &crate::haproxy::config::connection::Tls| tls.verified == Verified::Nothing;
-    let is_lax = watch.traffic.tls.as_ref().is_some_and(verifies_nothing);
-    if is_lax && !words.iter().any(|(word, _)| *word == "verify") {
-        text += " verify none";
-    }
-    for (word, value) in words {
-        let value = match *word {
-            "ca-file" | "crl-file" => own_check::below(&global.ca_base, value),
-            "crt" => own_check::below(&global.crt_base, value),
-            _ => (*value).to_owned(),
-        };
-        text += &format!(" {word}");
-        if !value.is_empty() {
-            text += &format!(" {}", quote(&value));
-        }
-    }
-    text + "\n"
-}
-
-fn outside(path: &str, jail: &Jail) -> String {
-    match path.starts_with('/') {
-        true => jail.outside(path),
-        false => path.to_owned(),
-    }
+    text + &lines.server_line(words)
 }
 
 /// Returns true if the SNI is the Host of the request, or the SNI of the visitor's own connection. These
@@ -268,15 +209,7 @@ fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
 /// Returns the method and the page of the check.
 fn page(watch: &Watch) -> (String, String) {
     match (&watch.check, &watch.own) {
-        (Check::Own(own), _)
-            if matches!(
-                own.protocol,
-                Protocol::Http {
-                    sends_request: true,
-                    ..
-                }
-            ) =>
-        {
+        (Check::Own(own), _) if own.protocol.sends_request() => {
             let (method, uri) = own_check::request(watch.backend);
             (method, uri.unwrap_or_else(|| "/".to_owned()))
         }
@@ -322,13 +255,7 @@ fn accepts(watch: &Watch, status: u16) -> Option<bool> {
 /// Returns the contradiction between a check and a visitor's request, if there is one.
 pub(super) fn trap(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Trap> {
     let asks = match &watch.check {
-        Check::Own(own) => matches!(
-            own.protocol,
-            Protocol::Http {
-                sends_request: true,
-                ..
-            }
-        ),
+        Check::Own(own) => own.protocol.sends_request(),
         _ => watch.own.is_some(),
     };
     let accepted = visitor.status.filter(|_| asks);
@@ -363,7 +290,7 @@ pub(super) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
             (Some(trap), Some(visitor)) => confirm_one(findings, watch, (ran, trap, visitor)),
             _ => unknown_visitors(findings, visit, (watch, ran)),
         };
-        let paste = super::by_hand::diagnose(watch, visit.call);
+        let paste = by_hand::diagnose(watch, visit.call);
         findings.extend(more.map(|finding| {
             finding
                 .id(SEEN)

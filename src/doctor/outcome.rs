@@ -142,26 +142,18 @@ pub(super) enum Outcome {
     NoFork,
 }
 
-/// The statuses that HAProxy shows for failed checks of its own, each with the closest code of sni-check.
-const OF_HAPROXY: [(&str, Code); 8] = [
-    ("SOCKERR", Code::Unreachable),
-    ("L4CON", Code::Unreachable),
-    ("L4TOUT", Code::ConnectTimeout),
-    ("L6RSP", Code::HandshakeRefused),
-    ("L6TOUT", Code::HandshakeTimeout),
-    ("L7STS", Code::Status),
-    ("L7TOUT", Code::ResponseTimeout),
-    ("L7RSP", Code::NotHttp),
+/// The statuses that HAProxy shows for its own checks.
+const OF_HAPROXY: [&str; 12] = [
+    "SOCKERR", "L4OK", "L4CON", "L4TOUT", "L6OK", "L6RSP", "L6TOUT", "L7OK", "L7OKC", "L7STS",
+    "L7TOUT", "L7RSP",
 ];
 
 impl Outcome {
     /// Returns the outcome of HAProxy's own check.
     pub(super) fn own(up: bool, status: &str, code: &str) -> Option<Outcome> {
-        let known = OF_HAPROXY.iter().map(|(known, _)| *known);
-        let mut known = known.chain(["L4OK", "L6OK", "L7OK", "L7OKC"]);
         Some(Outcome::Own {
             up,
-            status: known.find(|known| *known == status)?,
+            status: OF_HAPROXY.into_iter().find(|known| *known == status)?,
             code: code.parse().ok(),
         })
     }
@@ -229,9 +221,10 @@ impl Outcome {
         match self {
             Outcome::Code(code) | Outcome::Served { code, .. } => Code::from_number(code),
             Outcome::Own { up: true, .. } => Some(Code::Healthy),
-            Outcome::Own { status, .. } => OF_HAPROXY
-                .iter()
-                .find_map(|(known, code)| (*known == status).then_some(*code)),
+            Outcome::Own {
+                status: "SOCKERR", ..
+            } => Some(Code::Unreachable),
+            Outcome::Own { status, .. } => Code::of_haproxy_word(status),
             _ => None,
         }
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::haproxy::config::check::{OwnCheck, Protocol};
 use crate::haproxy::config::connection::{Sni, Tls, Verified};
 use crate::haproxy::config::external::INTER;
-use crate::haproxy::config::place::At;
 use crate::haproxy::config::proxy::{Backend, Global};
 use crate::haproxy::config::server_line::Server;
 use crate::haproxy::words::quote;
@@ -62,26 +61,13 @@ fn of_tls(options: &mut Options, tls: &Tls, global: &Global) {
     }
     if options.verify.is_none() {
         let ca = tls.ca_file.as_ref();
-        let ca = ca.map_or_else(
-            || "@system-ca".to_owned(),
-            |at| below(&global.ca_base, &at.value),
-        );
+        let ca = ca.map_or_else(|| "@system-ca".to_owned(), |at| global.ca_path(&at.value));
         options.ca_file = vec![ca];
         let lists = tls.crl_file.iter();
-        options.crl_file = lists.map(|at| below(&global.ca_base, &at.value)).collect();
+        options.crl_file = lists.map(|at| global.ca_path(&at.value)).collect();
     }
     let crt = tls.crt.as_ref();
-    options.crt = crt.map(|at| below(&global.crt_base, &at.value));
-}
-
-/// Returns a file's path. HAProxy looks for a relative path in this folder (`ca-base`, `crt-base`).
-pub(super) fn below(folder: &Option<At<String>>, file: &str) -> String {
-    match folder {
-        Some(folder) if !file.starts_with(['/', '@']) => {
-            format!("{}/{file}", folder.value.trim_end_matches('/'))
-        }
-        _ => file.to_owned(),
-    }
+    options.crt = crt.map(|at| global.crt_path(&at.value));
 }
 
 fn of_server(options: &mut Options, server: &Server) {
@@ -131,11 +117,7 @@ fn of_request(options: &mut Options, backend: &Backend) {
     }
     // HAProxy's own check has no default fields.
     for name in ["User-Agent", "Accept"] {
-        let is_given = |field: &String| {
-            let given = field.split(':').next().unwrap_or_default();
-            given.eq_ignore_ascii_case(name)
-        };
-        if !options.header.iter().any(is_given) {
+        if !options.has_header(name) {
             options.header.push(format!("{name}:"));
         }
     }

@@ -86,11 +86,11 @@ pub(crate) fn survey(file: &[String], env: &[String], haproxy: Option<&str>) -> 
         haproxy: haproxy.map(str::to_owned),
         ..DoctorOptions::default()
     };
-    read(&options, |visit, reading, read| {
+    read(&options, |visit, read| {
         let found = findings(visit, &[], &visit.says(), &[]);
         let global = &visit.config.global;
         let servers = visit.watches.iter().map(|watch| {
-            let lines = ServerLines::of(reading, watch.backend, watch.server);
+            let lines = by_hand::lines(visit, watch);
             surveyed(visit, watch, &found, lines)
         });
         let sockets = global.stats_sockets.iter();

@@ -143,6 +143,12 @@ pub fn parse_for(command: Command, words: &[String]) -> Result<Parsed<Options>> 
     })
 }
 
+/// Returns true if `Name: value` has this name.
+fn is_named(field: &str, name: &str) -> bool {
+    let given = field.split(':').next().unwrap_or_default();
+    given.trim().eq_ignore_ascii_case(name)
+}
+
 impl Options {
     /// Returns the files that the options name, each with the name of its option.
     pub fn files(&self) -> impl Iterator<Item = (&'static str, &str)> {
@@ -178,6 +184,16 @@ impl Options {
         let rows = ROWS.iter();
         rows.filter(|row| given(row, self) != given(row, others))
             .collect()
+    }
+
+    /// Returns true if `--header` gives a field with this name. Fields in files don't count.
+    pub(crate) fn has_header(&self, name: &str) -> bool {
+        self.header.iter().any(|field| is_named(field, name))
+    }
+
+    /// Removes the fields with this name from `--header`.
+    pub(crate) fn remove_header(&mut self, name: &str) {
+        self.header.retain(|field| !is_named(field, name));
     }
 
     /// Sets these options as they are in `from`.

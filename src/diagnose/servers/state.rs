@@ -232,17 +232,10 @@ fn check(surveyed: &Surveyed) -> Option<bool> {
 
 /// Returns the code closest to HAProxy's words.
 pub(super) fn code_of(shown: &Shown) -> Code {
-    let number = match shown.check.as_str() {
-        "PROCERR" | "PROCOK" => shown.code.parse().unwrap_or(1),
-        "L4CON" => 43,
-        "L4TOUT" => 42,
-        "L6RSP" => 61,
-        "L6TOUT" => 62,
-        "L7STS" => 71,
-        "L7TOUT" => 72,
-        "L7RSP" => 73,
-        _ => 1,
+    let code = match shown.check.as_str() {
+        "PROCERR" | "PROCOK" => shown.code.parse().ok().and_then(Code::from_number),
+        status => Code::of_haproxy_word(status),
     };
-    let code = Code::from_number(number).filter(|code| *code != Code::Healthy);
+    let code = code.filter(|code| *code != Code::Healthy);
     code.unwrap_or(Code::Internal)
 }

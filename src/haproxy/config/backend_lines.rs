@@ -5,7 +5,7 @@ use std::fs;
 
 use super::super::words;
 use super::address::Endpoint;
-use super::connection::Reading;
+use super::connection::{Reading, Verified, traffic};
 use super::place::Place;
 use super::proxy::Backend;
 use super::server_line::Server;
@@ -24,6 +24,8 @@ pub(crate) struct ServerLines {
     /// requests.
     pub rules: Vec<Rule>,
     pub is_http: bool,
+    /// True if `ssl-server-verify none` switches off the verification.
+    is_lax: bool,
 }
 
 /// A line of a backend, or a line of `defaults` that the backend inherits.
@@ -78,10 +80,17 @@ impl ServerLines {
     /// Returns the lines about this server.
     pub(crate) fn of(reading: Reading, backend: &Backend, server: &Server) -> ServerLines {
         let settings = &server.settings;
+        let global = &reading.config.global;
         let present = WORDS.iter().chain(&["verifyhost"]).filter_map(|word| {
             let at = settings.get(word)?;
-            Some(((*word).to_owned(), at.value.clone()))
+            let value = match *word {
+                "ca-file" | "crl-file" => global.ca_path(&at.value),
+                "crt" => global.crt_path(&at.value),
+                _ => at.value.clone(),
+            };
+            Some(((*word).to_owned(), value))
         });
+        let tls = traffic(reading, backend, server).tls;
         ServerLines {
             backend: backend.place.clone(),
             address: match &server.endpoint {
@@ -91,12 +100,33 @@ impl ServerLines {
             words: present.collect(),
             rules: rules(reading, backend),
             is_http: backend.settings.http,
+            is_lax: tls.is_some_and(|tls| tls.verified == Verified::Nothing),
         }
+    }
+
+    /// Returns a server line with these words and their values. A word without a value has an empty text.
+    pub(crate) fn server_line<'a>(
+        &self,
+        words: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> String {
+        let mut text = format!("    server s1 {}", words::quote(&self.address));
+        let mut verifies = false;
+        for (word, value) in words {
+            verifies |= word == "verify";
+            text += &format!(" {word}");
+            if !value.is_empty() {
+                text += &format!(" {}", words::quote(value));
+            }
+        }
+        if self.is_lax && !verifies {
+            text += " verify none";
+        }
+        text + "\n"
     }
 
     /// Returns true if this line is in the backend itself and not in `defaults`.
     pub(crate) fn is_own(&self, place: &Place) -> bool {
-        place.file == self.backend.file && place.line > self.backend.line
+        place.is_in(&self.backend)
     }
 }
 

@@ -48,6 +48,19 @@ pub(crate) enum Protocol {
     Other,
 }
 
+impl Protocol {
+    /// Returns true if the check sends an HTTP request.
+    pub(crate) fn sends_request(self) -> bool {
+        matches!(
+            self,
+            Protocol::Http {
+                sends_request: true,
+                ..
+            }
+        )
+    }
+}
+
 impl<'a> Check<'a> {
     /// Returns the check that the backend describes, even if the server doesn't have `check`.
     pub(crate) fn of(reading: Reading, backend: &'a Backend, server: &'a Server) -> Check<'a> {
@@ -96,12 +109,8 @@ fn http(backend: &Backend) -> Protocol {
 }
 
 fn tcp(list: &List) -> Protocol {
-    let talks = |line: &At<Vec<String>>| {
-        let action = line.value.get(1).map_or("", String::as_str);
-        action.starts_with("send") || action == "expect"
-    };
-    match list.lines.iter().any(talks) {
-        true => Protocol::Dialogue,
-        false => Protocol::Connect,
+    match list.dialogue().next() {
+        Some(_) => Protocol::Dialogue,
+        None => Protocol::Connect,
     }
 }

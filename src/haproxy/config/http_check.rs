@@ -37,6 +37,14 @@ impl List {
         replaces
     }
 
+    /// Returns the lines that send something or expect an answer.
+    pub(crate) fn dialogue(&self) -> impl Iterator<Item = &At<Vec<String>>> {
+        self.lines.iter().filter(|line| {
+            let action = line.value.get(1).map_or("", String::as_str);
+            action.starts_with("send") || action == "expect"
+        })
+    }
+
     /// Returns the lines with this action, such as `connect`.
     pub(crate) fn all<'a>(&'a self, action: &'a str) -> impl Iterator<Item = &'a At<Vec<String>>> {
         let lines = self.lines.iter();

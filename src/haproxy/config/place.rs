@@ -11,6 +11,14 @@ pub(crate) struct Place {
     pub line: usize,
 }
 
+impl Place {
+    /// Returns true if this line is in the section that begins at `section`, if the line is known not to be
+    /// in a later section.
+    pub(crate) fn is_in(&self, section: &Place) -> bool {
+        self.file == section.file && self.line > section.line
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)

@@ -74,10 +74,31 @@ pub(crate) struct Backend {
     pub listener: Option<(String, String)>,
 }
 
+impl Global {
+    /// Returns the path of a CA file or of a revocation list. HAProxy looks for a relative path in `ca-base`.
+    pub(crate) fn ca_path(&self, file: &str) -> String {
+        below(self.ca_base.as_ref(), file)
+    }
+
+    /// Returns the path of a certificate. HAProxy looks for a relative path in `crt-base`.
+    pub(crate) fn crt_path(&self, file: &str) -> String {
+        below(self.crt_base.as_ref(), file)
+    }
+}
+
+fn below(folder: Option<&At<String>>, file: &str) -> String {
+    match folder {
+        Some(folder) if !file.starts_with(['/', '@']) => {
+            format!("{}/{file}", folder.value.trim_end_matches('/'))
+        }
+        _ => file.to_owned(),
+    }
+}
+
 impl Backend {
     /// Returns true if a line is in the backend itself, not in its defaults.
     pub(crate) fn has_line(&self, place: &Place) -> bool {
-        place.file == self.place.file && place.line > self.place.line
+        place.is_in(&self.place)
     }
 
     /// Returns true if an external program checks the servers.
