@@ -353,22 +353,22 @@ impl Facts {
 
     /// Returns true if HAProxy's own check gets a response in this way.
     pub fn is_reached_by(&self, way: Way) -> bool {
-        let told = self.haproxy.as_ref();
-        told.is_some_and(|told| told.way == Some(way))
+        let haproxy = self.haproxy.as_ref();
+        haproxy.is_some_and(|haproxy| haproxy.way == Some(way))
     }
 
     /// Returns what HAProxy's own check rejects at a server whose TLS or HTTP sni-check doesn't
     /// speak.
     pub fn own_check_refuses(&self) -> Option<Refused> {
-        let told = self.haproxy.as_ref()?;
+        let haproxy = self.haproxy.as_ref()?;
         if self.code().layer() == Layer::Certificate {
             return None;
         }
-        if told.refused_response.is_some() {
+        if haproxy.refused_response.is_some() {
             return Some(Refused::Response);
         }
-        let why = told.own_check.as_ref()?.as_ref().err()?;
-        match self.code().layer() == Layer::Tls && told.handshake && why.starts_with("L6RSP") {
+        let why = haproxy.own_check.as_ref()?.as_ref().err()?;
+        match self.code().layer() == Layer::Tls && haproxy.handshake && why.starts_with("L6RSP") {
             true if why.contains("different from the expected") => Some(Refused::Name),
             true => Some(Refused::Certificate),
             false => None,

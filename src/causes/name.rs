@@ -83,8 +83,8 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "sni-check diagnose BACKEND/SERVER sends one visitor's request through HAProxy.",
         change: "Write sni str({sni}) on the server line.",
         weigh: |facts| {
-            let told = facts.haproxy.as_ref();
-            Weight::proved_if(told.is_some_and(|told| told.traffic.is_some()))
+            let haproxy = facts.haproxy.as_ref();
+            Weight::proved_if(haproxy.is_some_and(|haproxy| haproxy.traffic.is_some()))
         },
         ..Cause::BASE
     },

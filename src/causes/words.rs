@@ -126,10 +126,10 @@ pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
         "name-evidence" => tls::name_evidence(facts)?,
         "namesake" => namesake(facts)?,
         "own-check" => {
-            let told = facts.haproxy.as_ref()?;
-            match &told.refused_response {
+            let haproxy = facts.haproxy.as_ref()?;
+            match &haproxy.refused_response {
                 Some(why) => why.clone(),
-                None => told.own_check.clone()?.err()?,
+                None => haproxy.own_check.clone()?.err()?,
             }
         }
         "protocol" => starttls::name(facts)?.to_owned(),

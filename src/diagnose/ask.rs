@@ -279,7 +279,7 @@ fn questions(
             about: About::Lines(block.kind, block.way),
             lines: lines_of(&setup.by(block.way), block.kind, socket),
             is_checked: true,
-            visit: visit(asked, facts),
+            visit: visit(asked.host(), facts),
         };
         (setup.buffer(), question)
     });
@@ -307,7 +307,7 @@ fn about_changes(
                 about: About::Change(number, *way),
                 lines: lines::builtin(&setup.by(*way)),
                 is_checked: true,
-                visit: visit(asked, facts),
+                visit: visit(asked.host(), facts),
             };
             (setup.buffer(), question)
         };
@@ -317,12 +317,11 @@ fn about_changes(
 }
 
 /// Returns the request of a visitor: the check's page with the check's headers, except that a
-/// browser's User-Agent and Accept replace sni-check's. Host is the operator's, or else the server's
-/// name.
-pub(super) fn visit(asked: &Facts, facts: &Facts) -> Option<Visit> {
+/// browser's User-Agent and Accept replace sni-check's. `host` is the visitor's Host.
+pub(super) fn visit(host: &str, facts: &Facts) -> Option<Visit> {
     let request = &facts.plan.request;
     let uri = request.uri.path_and_query()?.to_string();
-    let mut headers = vec![("Host".to_owned(), asked.host().to_owned())];
+    let mut headers = vec![("Host".to_owned(), host.to_owned())];
     for (name, value) in &request.headers {
         let own = DEFAULTS.iter().find(|(known, _)| known == name);
         let value = match (own, value.to_str().ok()?) {

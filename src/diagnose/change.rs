@@ -163,14 +163,10 @@ impl Change {
             return None;
         }
         let mut change = self.clone();
-        if let Some(name) = &best.sni {
-            let sni = format!("str({name})");
-            let is_there = words
-                .iter()
-                .any(|(word, value)| word == "sni" && *value == sni);
-            if !is_there {
-                change.words.push(("sni", Some(sni)));
-            }
+        if let Some(name) = &best.sni
+            && surveyed.sni.as_ref() != Some(name)
+        {
+            change.words.push(("sni", Some(format!("str({name})"))));
         }
         // An own check takes these words from the server line already.
         let names = asked.changes(best).into_iter().map(|row| row.name);

@@ -120,7 +120,7 @@ fn diagnose(
             for subject in some {
                 let one = move || {
                     subject.diagnosis = diagnosis(subject.surveyed, verbose, haproxy, progress);
-                    subject.ask_haproxy();
+                    subject.adopt_own_check();
                 };
                 // If no thread can be created, the report says that the server wasn't diagnosed.
                 _ = thread::Builder::new().spawn_scoped(scope, one);
@@ -219,7 +219,7 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
 /// Returns the changes that may help, smallest first. The empty change stands for the present lines.
 fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     let (surveyed, asked, best) = (subject.surveyed, &search.asked, search.best());
-    let way = best.haproxy.as_ref().and_then(|told| told.way);
+    let way = best.haproxy.as_ref().and_then(|haproxy| haproxy.way);
     let mut change = match way {
         Some(way) => Change::by_way(surveyed, &asked.options, &best.options, way),
         None => Change::new(surveyed, &asked.options, &best.options),
@@ -246,24 +246,15 @@ fn visitor(surveyed: &Surveyed, search: &Search) -> Option<Visit> {
     if !surveyed.lines.is_http {
         return None;
     }
-    // The name that visitors' connections send is most likely the name that visitors ask for.
-    let mut words = surveyed.lines.words.iter();
-    let sni = words.find(|(word, _)| word == "sni");
-    let name = sni.and_then(|(_, value)| value.strip_prefix("str(")?.strip_suffix(')'));
-    let host = name.unwrap_or(asked.host()).to_owned();
-    let host = ("Host".to_owned(), host);
-    match visit(asked, search.best()) {
-        Some(mut visit) => {
-            visit.headers.retain(|(name, _)| name != "Host");
-            visit.headers.insert(0, host);
-            Some(visit)
-        }
-        None => Some(Visit {
+    // Visitors most likely ask for the name that their connections send.
+    let host = surveyed.sni.as_deref().unwrap_or(asked.host());
+    visit(host, search.best()).or_else(|| {
+        Some(Visit {
             method: "GET".to_owned(),
             uri: "/".to_owned(),
-            headers: vec![host],
-        }),
-    }
+            headers: vec![("Host".to_owned(), host.to_owned())],
+        })
+    })
 }
 
 fn tried(

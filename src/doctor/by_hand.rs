@@ -62,14 +62,18 @@ pub(super) fn options(watch: &Watch, jail: &Jail) -> Option<Options> {
     Some(options)
 }
 
+/// Returns the SNI name of visitors' connections, if it is the same for all.
+pub(super) fn traffic_name(watch: &Watch) -> Option<String> {
+    match &watch.traffic.tls.as_ref()?.sni {
+        Sni::Name(name) => Some(name.clone()),
+        _ => None,
+    }
+}
+
 /// Adds the address to dial, and the target. The target is the name that visitors' traffic sends, or
 /// else the check's name, because diagnose tries that name too.
 pub(super) fn at_server(mut options: Options, watch: &Watch, jail: &Jail) -> Options {
-    let traffic = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
-    let name = match traffic {
-        Some(Sni::Name(name)) => Some(name.clone()),
-        _ => options.sni.clone(),
-    };
+    let name = traffic_name(watch).or_else(|| options.sni.clone());
     let host = watch.backend.settings.rules.host();
     let name = name.or(host.filter(|name| !name.contains(['%', ':'])));
     let (endpoint, own) = match (&watch.check, watch.connections.first()) {

@@ -53,6 +53,8 @@ pub(crate) struct Surveyed {
     pub call: Result<Box<Options>, String>,
     /// What visitors' traffic sends and verifies, in a few words.
     pub traffic: String,
+    /// The SNI name of visitors' connections, if it is the same for all.
+    pub sni: Option<String>,
     pub lines: ServerLines,
     /// What doctor finds about the server or its backend.
     pub findings: Vec<Remark>,
@@ -119,6 +121,7 @@ fn surveyed(visit: &Visit, watch: &Watch, found: &[Finding], lines: ServerLines)
         kind,
         call: call(visit, watch),
         traffic: traffic(watch),
+        sni: by_hand::traffic_name(watch),
         lines,
         findings: remarks(watch, found),
     }

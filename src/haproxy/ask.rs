@@ -57,13 +57,6 @@ pub(crate) struct Question<K> {
     pub visit: Option<Visit>,
 }
 
-/// A question without its subject.
-struct Asked {
-    lines: String,
-    is_checked: bool,
-    visit: Option<Visit>,
-}
-
 /// A question's subject and its answers.
 #[derive(Clone, Debug)]
 pub(crate) struct Answered<K> {
@@ -96,7 +89,8 @@ pub(crate) fn ask<K>(
         visit,
     } in questions
     {
-        asked.push(Asked {
+        asked.push(Question {
+            about: (),
             lines,
             is_checked,
             visit,
@@ -162,7 +156,12 @@ struct Config {
 
 impl Config {
     /// Writes the unanswered questions, and the frontend of their visitors.
-    fn new(questions: &[Asked], answers: &[Answer], patience: Duration, visits: &Visits) -> Config {
+    fn new(
+        questions: &[Question<()>],
+        answers: &[Answer],
+        patience: Duration,
+        visits: &Visits,
+    ) -> Config {
         let time = patience.as_millis();
         let mut text = format!(
             "global\n    stats socket fd@1 level user\n    external-check\n    \
@@ -173,7 +172,7 @@ impl Config {
             visits.frontend(patience * 3 + MARGIN * 5)
         );
         let mut begins = Vec::new();
-        for (number, Asked { lines, .. }) in questions.iter().enumerate() {
+        for (number, Question { lines, .. }) in questions.iter().enumerate() {
             if answers[number] == Answer::None {
                 begins.push((text.lines().count() + 1, number));
                 _ = writeln!(text, "backend {}\n{lines}", backend(number));
@@ -274,7 +273,12 @@ impl Run {
     }
 
     /// Waits until every question has an answer, but not longer than `longest`.
-    fn watch(&mut self, asked: &[Asked], answers: &mut [Answer], longest: Duration) -> Result<()> {
+    fn watch(
+        &mut self,
+        asked: &[Question<()>],
+        answers: &mut [Answer],
+        longest: Duration,
+    ) -> Result<()> {
         let end = Instant::now() + longest;
         self.socket.set_read_timeout(Some(POLL))?;
         self.command("prompt", end)?;

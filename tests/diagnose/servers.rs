@@ -59,6 +59,17 @@ fn running(config: &str, (backend, server): (&str, &str), state: &str) -> Haprox
     haproxy
 }
 
+/// Starts HAProxy with the shop's configuration, and waits until both checked servers have a result.
+fn shop(stage: &Stage) -> (String, Haproxy) {
+    let config = config(stage, SHOP);
+    let haproxy = running(&config, ("shop", "web1"), "DOWN");
+    wait_for("web2 to be checked", || {
+        let found = haproxy.server("shop", "web2")?;
+        (found.check_status == "L7OK").then_some(())
+    });
+    (config, haproxy)
+}
+
 fn object(words: &[&str], code: i32) -> Value {
     let output = run_by_hand(&[&["diagnose", "--json"], words].concat());
     assert_eq!(output.status.code(), Some(code), "{output:?}");
@@ -120,12 +131,7 @@ fn is_the_picture_of_the_readme(stage: &Stage, config: &str) {
 #[test]
 fn one_call_explains_every_down_server_and_names_the_line_to_change() {
     let stage = Stage::new();
-    let config = config(&stage, SHOP);
-    let haproxy = running(&config, ("shop", "web1"), "DOWN");
-    wait_for("web2 to be checked", || {
-        let found = haproxy.server("shop", "web2")?;
-        (found.check_status == "L7OK").then_some(())
-    });
+    let (config, haproxy) = shop(&stage);
     let output = run_by_hand(&["diagnose", "-f", &config]);
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(65), "{text}{}", stderr(&output));
@@ -168,12 +174,7 @@ fn one_call_explains_every_down_server_and_names_the_line_to_change() {
 #[test]
 fn the_picture_of_the_readme_is_real() {
     let stage = Stage::new();
-    let config = config(&stage, SHOP);
-    let haproxy = running(&config, ("shop", "web1"), "DOWN");
-    wait_for("web2 to be checked", || {
-        let found = haproxy.server("shop", "web2")?;
-        (found.check_status == "L7OK").then_some(())
-    });
+    let (config, _haproxy) = shop(&stage);
     is_the_picture_of_the_readme(&stage, &config);
 }
 
@@ -379,4 +380,23 @@ fn visitors_that_send_no_sni_are_noticed_while_the_check_is_up() {
     assert_eq!(server["diff_visitors"], 200);
     let new = server["diff"][0]["new"].as_str().expect("a line");
     assert!(new.ends_with(&format!(" sni str({NAME})")), "{new}");
+}
+
+#[test]
+fn relative_paths_below_ca_base_and_crt_base_are_tried_as_haproxy_reads_them() {
+    let stage = Stage::new();
+    let folder = stage.folder.join("");
+    let (folder, name) = (folder.trim_end_matches('/'), &stage.ca_file[folder.len()..]);
+    let backend = format!(
+        "global
+    ca-base {folder}
+backend shop
+    option httpchk
+    http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}
+    server web1 127.0.0.1:PORT ssl verify required ca-file {name} sni str({NAME}) check
+"
+    );
+    let config = config(&stage, &backend);
+    let report = object(&["-f", &config, "shop/web1"], 65);
+    assert_eq!(report["servers"][0]["diff_visitors"], 200, "{report}");
 }

@@ -1,10 +1,7 @@
 //! A check that is frozen (`docker pause`, a suspended machine) while its server responds, and
 //! continues after its deadline.
 
-use std::io::Write;
 use std::process::Stdio;
-use std::sync::Mutex;
-use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use crate::support::check::{BINARY, expect, haproxy_command};
@@ -19,27 +16,18 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 #[test]
 fn a_response_that_waited_for_a_frozen_check_is_too_late() {
     let stage = Stage::new();
-    let (tell_asked, asked) = channel();
-    let (tell_frozen, frozen) = channel();
-    let (tell_sent, sent) = channel();
-    let frozen = Mutex::new(frozen);
-    let port = peer::tls(&stage.leaf, move |stream| {
-        let _ = tell_asked.send(());
-        let _ = frozen.lock().expect("a lock").recv_timeout(PATIENCE);
-        let _ = stream.write_all(peer::OK.as_bytes());
-        let _ = tell_sent.send(());
-    });
+    let server = peer::waiting(&stage.leaf);
     let timeout = TIMEOUT.as_millis();
     let path = format!("--sni {NAME} --timeout {timeout}ms {}", stage.trust);
     for _ in 0..3 {
         let start = Instant::now();
-        let mut check = haproxy_command(&[BINARY], &path, "127.0.0.1", &port.to_string());
+        let mut check = haproxy_command(&[BINARY], &path, "127.0.0.1", &server.port.to_string());
         let child = check.stderr(Stdio::piped()).spawn().expect("it runs");
         let freezer = Freezer::new(child.id());
-        asked.recv_timeout(PATIENCE).expect("a request");
+        server.asked.recv_timeout(PATIENCE).expect("a request");
         freezer.freeze();
-        tell_frozen.send(()).expect("the server waits");
-        sent.recv_timeout(PATIENCE).expect("a response");
+        server.respond.send(()).expect("the server waits");
+        server.sent.recv_timeout(PATIENCE).expect("a response");
         let late = TIMEOUT + Duration::from_millis(200);
         std::thread::sleep(late.saturating_sub(start.elapsed()));
         freezer.thaw();

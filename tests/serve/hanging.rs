@@ -2,8 +2,6 @@
 //! stops when it is asked to.
 
 use std::io::Write;
-use std::sync::Mutex;
-use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use crate::scene::{Answer, Serve, head};
@@ -155,25 +153,18 @@ fn slow_regular_expressions_leave_time_for_other_checks_and_end_with_their_own()
 #[test]
 fn a_frozen_serve_reports_nothing_up_late_and_works_again() {
     let stage = Stage::new();
-    let (tell_asked, asked) = channel();
-    let (tell_frozen, frozen) = channel();
-    let frozen = Mutex::new(frozen);
-    let slow = peer::tls(&stage.leaf, move |stream| {
-        let _ = tell_asked.send(());
-        let _ = frozen.lock().expect("a lock").recv_timeout(PATIENCE);
-        let _ = stream.write_all(peer::OK.as_bytes());
-    });
+    let slow = peer::waiting(&stage.leaf);
     let serve = Serve::start(&stage, &[]);
     let freezer = Freezer::new(serve.pid());
     let options = stage.options().replace("10s", "2s");
     let began = Instant::now();
     let mut stream = serve.connect();
     stream
-        .write_all(head(slow, &options).as_bytes())
+        .write_all(head(slow.port, &options).as_bytes())
         .expect("sent");
-    asked.recv_timeout(PATIENCE).expect("a request");
+    slow.asked.recv_timeout(PATIENCE).expect("a request");
     freezer.freeze();
-    tell_frozen.send(()).expect("the server waits");
+    slow.respond.send(()).expect("the server waits");
     std::thread::sleep(Duration::from_millis(2200).saturating_sub(began.elapsed()));
     freezer.thaw();
     Answer::read(stream).expect("72", "timed out");

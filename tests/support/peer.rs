@@ -2,7 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustix::net::sockopt::set_socket_linger;
 
 use super::pki::{Ca, Leaf};
-use super::wait_for;
+use super::{PATIENCE, wait_for};
 
 /// A complete, healthy response.
 pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -182,4 +183,35 @@ pub fn resolver() -> (Ipv4Addr, UdpSocket) {
         Some((address, UdpSocket::bind((address, 53)).ok()?))
     });
     free.expect("port 53 of a loopback address")
+}
+
+/// A server that responds when it is told to.
+pub struct Waiting {
+    pub port: u16,
+    /// A message for each request.
+    pub asked: Receiver<()>,
+    /// A message lets the server send [`OK`].
+    pub respond: Sender<()>,
+    /// A message for each response.
+    pub sent: Receiver<()>,
+}
+
+/// Starts a server that waits for a message before each response.
+pub fn waiting(leaf: &Leaf) -> Waiting {
+    let (tell_asked, asked) = channel();
+    let (respond, may_respond) = channel();
+    let (tell_sent, sent) = channel();
+    let may_respond = Mutex::new(may_respond);
+    let port = tls(leaf, move |stream| {
+        let _ = tell_asked.send(());
+        let _ = may_respond.lock().expect("a lock").recv_timeout(PATIENCE);
+        let _ = stream.write_all(OK.as_bytes());
+        let _ = tell_sent.send(());
+    });
+    Waiting {
+        port,
+        asked,
+        respond,
+        sent,
+    }
 }

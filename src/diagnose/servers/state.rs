@@ -122,7 +122,7 @@ fn reason(error: &io::Error) -> String {
 
 impl Subject<'_> {
     /// Sets the state to the result of HAProxy's own check, if the statistics don't show the state.
-    pub fn ask_haproxy(&mut self) {
+    pub fn adopt_own_check(&mut self) {
         if let Ok(diagnosis) = &self.diagnosis
             && self.state == State::Unknown
             && self.surveyed.kind == CheckKind::Own
