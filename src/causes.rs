@@ -56,7 +56,7 @@ pub struct Finding {
     pub what: String,
     pub confirm: String,
     pub change: String,
-    /// What the facts show in support of the cause. Empty if the verdict already says everything.
+    /// The facts that support the cause. Empty if the verdict already says everything.
     pub evidence: String,
 }
 

@@ -42,7 +42,7 @@ pub const HELP: &str = "\
 Says what is wrong with a server, at which layer, and what to put into
 haproxy.cfg. diagnose runs the check, and more handshakes and requests that find
 the cause. It also starts HAProxy for about a second, as this user and with a
-configuration of its own. That HAProxy checks the server, and tries the lines
+configuration of its own. HAProxy checks the server, and tries the lines
 before they are printed. diagnose changes nothing. Its exit code is the check's.
 
 Without a TARGET it finds HAProxy's configuration, reads HAProxy's statistics,

@@ -22,7 +22,7 @@ pub struct Cause {
     pub confirm: &'static str,
     /// The sentence that says what to change.
     pub change: &'static str,
-    /// What the facts show in support of the cause. Empty if the verdict already says everything.
+    /// The facts that support the cause. Empty if the verdict already says everything.
     pub evidence: &'static str,
     /// Weighs the facts for and against the cause.
     pub weigh: fn(&Facts) -> Weight,
@@ -51,7 +51,7 @@ impl Cause {
     }
 }
 
-/// What an operator sees of a cause.
+/// A symptom by which an operator notices a cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
     /// An exit code of sni-check.

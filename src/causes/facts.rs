@@ -40,7 +40,7 @@ pub struct Facts {
     pub hangs_up: Option<bool>,
     /// The results of the same check at the other addresses of the name.
     pub elsewhere: Vec<(Address, Attempt)>,
-    /// What HAProxy reported. `None` if diagnose hasn't asked HAProxy, or there is no HAProxy.
+    /// HAProxy's answers. `None` if diagnose hasn't asked HAProxy, or there is no HAProxy.
     pub haproxy: Option<HaproxyFacts>,
     /// The causes whose trials didn't help.
     pub refuted: Vec<&'static str>,
@@ -81,12 +81,12 @@ pub struct Handshakes {
     pub made_up: Attempt,
     /// With an offer of HTTP/2.
     pub http2: Attempt,
-    /// What is wrong with the chain, judged by the chosen roots.
+    /// The faults of the chain, judged by the chosen roots.
     pub faults: Faults,
-    /// What is wrong with the chain, judged by the system's roots. `None` if the host has no such
+    /// The faults of the chain, judged by the system's roots. `None` if the host has no such
     /// roots, or if the operator chose other roots.
     pub system_faults: Option<Faults>,
-    /// What HAProxy finds wrong with the chain that the server sends without SNI. HAProxy verifies no
+    /// The faults that HAProxy finds in the chain that the server sends without SNI. HAProxy verifies no
     /// name then.
     pub bare_faults: Faults,
     /// Other chains that the server sent for the same name, and what is wrong with them.
@@ -245,7 +245,7 @@ pub enum Way {
     Http2,
 }
 
-/// What HAProxy's own check doesn't accept.
+/// The part of a server that HAProxy's own check refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     Certificate,
@@ -253,7 +253,7 @@ pub enum Refused {
     Response,
 }
 
-/// What HAProxy reported.
+/// HAProxy's answers about a server.
 #[derive(Clone, Debug)]
 pub struct HaproxyFacts {
     /// The result of HAProxy's own check with the options of the call. A failure has its status and
@@ -265,7 +265,7 @@ pub struct HaproxyFacts {
     pub failed_visitor: Option<(u16, bool)>,
     /// The way in which HAProxy's own check is UP or gets a response, if it differs from sni-check's.
     pub way: Option<Way>,
-    /// The status that visitors get with haproxy.cfg as it is, while the check is UP.
+    /// The status that visitors get with the present haproxy.cfg, if the check is UP and visitors fail.
     pub traffic: Option<u16>,
     /// Why its own check doesn't accept the response that it gets in that way.
     pub refused_response: Option<String>,

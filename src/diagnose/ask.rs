@@ -34,7 +34,7 @@ pub(super) struct Block {
     pub text: String,
     /// HAProxy's answer, or `None` if HAProxy wasn't asked.
     pub tried: Option<Answer>,
-    /// What a visitor got, if the server is UP.
+    /// The response to a visitor, if the server is UP.
     pub visitor: Option<Visited>,
     /// True if the visitor got what the check expects.
     pub serves: bool,
@@ -46,7 +46,7 @@ pub(super) struct Opinion {
     pub asked: Result<String, String>,
     pub rows: Vec<Row>,
     pub blocks: Vec<Block>,
-    /// What the answers mean for the causes.
+    /// The answers as facts, which the causes weigh.
     pub facts: Option<HaproxyFacts>,
     /// The change with which HAProxy's own check is UP, if that check isn't UP with any printed
     /// lines.

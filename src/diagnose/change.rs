@@ -361,8 +361,8 @@ impl Change {
         words
     }
 
-    /// Returns the lines of a backend with this change, for the HAProxy that tries them. `options` are
-    /// those of sni-check, with paths outside the chroot.
+    /// Returns the lines of a backend with this change, for the HAProxy that tries them. That HAProxy runs
+    /// outside the chroot, so `best` has the host's paths.
     pub fn lines(&self, surveyed: &Surveyed, best: &Options) -> Option<String> {
         let mut text = String::new();
         if !surveyed.lines.is_http {

@@ -13,7 +13,7 @@ use crate::output::write::write_text;
 const TICK: Duration = Duration::from_millis(150);
 const ERASE: &str = "\r\x1b[K";
 
-/// What diagnose waits for.
+/// The work that diagnose waits for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Phase {
     Connecting,
