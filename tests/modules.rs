@@ -1,4 +1,5 @@
-//! The modules of the source use each other in one direction only.
+//! The structure of the source: modules use each other in one direction only, and sentences about
+//! causes stand in the catalogue.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,11 +8,17 @@ use std::path::{Path, PathBuf};
 /// A module's path: `["probe", "tls"]` for src/probe/tls.rs, empty for src/lib.rs.
 type Module = Vec<String>;
 
-/// Returns the modules that each module uses.
-fn uses() -> BTreeMap<Module, BTreeSet<Module>> {
+/// Returns the code of each module, without unit tests and comments.
+fn sources() -> BTreeMap<Module, String> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = BTreeMap::new();
     collect(&source, &source, &mut files);
+    files
+}
+
+/// Returns the modules that each module uses.
+fn uses() -> BTreeMap<Module, BTreeSet<Module>> {
+    let files = sources();
     let modules: BTreeSet<Module> = files.keys().cloned().collect();
     let mut graph = BTreeMap::new();
     for (module, text) in &files {
@@ -174,4 +181,76 @@ fn the_test_finds_a_circle() {
         "probe::verify",
     ];
     assert_eq!(found, expected.map(str::to_owned).into());
+}
+
+/// Returns the text of the string literals in a module's code, without the texts of --help.
+fn literals(code: &str) -> Vec<String> {
+    let mut parts = code.split("#[argh(");
+    let before = parts.next().into_iter();
+    let after = parts.filter_map(|part| Some(part.split_once(")]\n")?.1));
+    let code: String = before.chain(after).collect();
+    let code = code.replace("'\"'", "").replace("'\\\"'", "");
+    let (mut found, mut open) = (Vec::new(), None::<String>);
+    let mut characters = code.chars();
+    while let Some(c) = characters.next() {
+        match (c, &mut open) {
+            ('"', None) => open = Some(String::new()),
+            ('"', Some(_)) => found.extend(open.take()),
+            ('\\', Some(text)) => match characters.next() {
+                // A literal goes on in the next line, without the spaces there.
+                Some('\n') => text.push('\n'),
+                Some(other) => text.push(other),
+                None => {}
+            },
+            (' ', Some(text)) if text.ends_with(['\n', ' ']) => {}
+            (c, Some(text)) => text.push(c),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Returns true if a text contains a sentence: a capital letter, at least seven words, and a full stop.
+fn has_sentence(text: &str) -> bool {
+    let text = text.replace('\n', " ");
+    text.split_inclusive(". ").any(|part| {
+        let part = part.trim();
+        let is_ended = part.ends_with('.');
+        is_ended && part.split(' ').count() >= 7 && part.starts_with(|c: char| c.is_uppercase())
+    })
+}
+
+/// The modules that say something to users in whole sentences, apart from the catalogue of causes and
+/// doctor's rules. None of these sentences is about a cause.
+const OTHER_SENTENCES: [(&str, &str); 6] = [
+    ("diagnose", "its --help"),
+    ("diagnose/lines", "what to add to the printed lines"),
+    ("diagnose/servers/print", "the state of a server in HAProxy"),
+    ("explain", "its --help, and codes that HAProxy doesn't reset"),
+    ("explain/shown", "the words of HAProxy's statistics"),
+    ("serve/metrics", "the meaning of each metric"),
+];
+
+#[test]
+fn sentences_about_causes_stand_in_the_catalogue_and_in_doctor() {
+    let others = OTHER_SENTENCES.map(|(module, _)| module);
+    let (mut misplaced, mut seen) = (Vec::new(), BTreeSet::new());
+    for (module, code) in sources() {
+        let name = module.join("/");
+        let sentences = literals(&code).into_iter().filter(|text| has_sentence(text));
+        let sentences: Vec<String> = sentences.collect();
+        let place = name.split('/').next().unwrap_or_default();
+        match place {
+            "causes" | "doctor" => {}
+            _ if others.contains(&name.as_str()) => {}
+            _ => misplaced.extend(sentences.iter().map(|text| format!("{name}: {text}"))),
+        }
+        if !sentences.is_empty() {
+            seen.insert(name);
+        }
+    }
+    assert!(misplaced.is_empty(), "{}", misplaced.join("\n"));
+    for module in others.into_iter().chain(["causes/certificate", "causes/tls"]) {
+        assert!(seen.contains(module), "{module} has no sentences");
+    }
 }

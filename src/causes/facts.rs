@@ -190,8 +190,9 @@ pub struct Answers {
     pub asked: Result<(Response, Examined), Failure>,
     /// How long the response took.
     pub took: Option<Duration>,
-    /// The same request with the address as Host.
-    pub address_as_host: Attempt,
+    /// The same request with the address as Host. `None` if the request may change something at the
+    /// server.
+    pub address_as_host: Option<Attempt>,
     /// The same request with the SNI name as Host, if `--header` gives another Host.
     pub name_as_host: Option<Attempt>,
     /// True if diagnose left out the user's headers and body, because the certificate isn't trusted.
@@ -199,11 +200,12 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// Returns true if the response depends on Host, or `None` if the server doesn't respond.
+    /// Returns true if the response depends on Host. `None` if the server doesn't respond, or if no
+    /// other Host was tried.
     pub fn host_matters(&self) -> Option<bool> {
         let (asked, _) = self.asked.as_ref().ok()?;
-        let others = [Some(&self.address_as_host), self.name_as_host.as_ref()];
-        let mut others = others.into_iter().flatten();
+        let others = [self.address_as_host.as_ref()?].into_iter();
+        let mut others = others.chain(&self.name_as_host);
         Some(others.any(|other| !matches!(&other.result, Ok(Some(answer)) if answer == asked)))
     }
 }
@@ -375,16 +377,21 @@ impl Facts {
         }
     }
 
-    /// Returns true if the check's request may be sent more than once.
-    pub fn is_repeatable(&self) -> bool {
-        is_repeatable(&self.plan)
+    /// Returns true if diagnose may send a changed check's request. HAProxy repeats the check's own
+    /// request at every interval, so diagnose may repeat it too. A request that changes something at
+    /// the server never goes to another page or site.
+    pub fn may_send(&self, changed: &Plan) -> bool {
+        let (asked, request) = (&self.plan.request, &changed.request);
+        let is_same = (&asked.method, &asked.uri, &asked.body)
+            == (&request.method, &request.uri, &request.body)
+            && host(&self.plan) == host(changed);
+        is_same || changed.handshake_only || is_safe(&request.method)
     }
 }
 
-/// Returns true if a plan's request may be sent more than once.
-pub fn is_repeatable(plan: &Plan) -> bool {
-    let repeatable = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE];
-    plan.handshake_only || repeatable.contains(&plan.request.method)
+/// Returns true if a request with this method changes nothing at the server (RFC 9110 9.2.1).
+pub fn is_safe(method: &Method) -> bool {
+    [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method)
 }
 
 /// Returns a plan's Host.

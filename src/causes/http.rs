@@ -155,11 +155,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The server refuses {uri} to this host (403). It also refuses visitors, who come through HAProxy.",
         confirm: concat!("Request the page from this host: ", curl!(), " URL"),
         change: "Allow HAProxy's address at the server, or check a page that is open to everyone.",
-        // If diagnose may not repeat the request, it can't find out if the User-Agent is the reason.
-        weigh: |facts| match facts.status() {
-            Some(403) if facts.is_repeatable() => Weight::Likely,
-            status => Weight::possible_if(status == Some(403)),
-        },
+        weigh: |facts| Weight::likely_if(facts.status() == Some(403)),
         ..Cause::BASE
     },
     Cause {

@@ -365,11 +365,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Use HAProxy's own check with check-alpn h2 and alpn h2, as in {lines}. Or let the server speak HTTP/1.1 too.",
         weigh: |facts| match facts.is_reached_by(Way::Http2) {
             true => Weight::Proved,
-            // HAProxy isn't asked to repeat a request that may change something.
-            false => {
-                let asked = facts.haproxy.is_some() && facts.is_repeatable();
-                Weight::possible_if(speaks_http2(facts) && !asked)
-            }
+            false => Weight::possible_if(speaks_http2(facts) && facts.haproxy.is_none()),
         },
         trials: |facts| {
             let fits = !matches!(

@@ -9,7 +9,7 @@ use super::lines::{self, Setup};
 use super::stage::Stage;
 use super::trials::{Candidate, Search, for_haproxy};
 use super::view::{self, Role, Row};
-use crate::causes::facts::{Facts, HaproxyFacts, Way};
+use crate::causes::facts::{Facts, HaproxyFacts, Way, is_safe};
 use crate::causes::{Change, trials};
 use crate::haproxy::ask::{Answer, Answered, Question, Visit, Visited, ask};
 use crate::haproxy::program::Haproxy;
@@ -273,8 +273,7 @@ fn questions(
         ..Setup::new(facts).with_secrets()
     };
     let socket = facts.options.serve.as_deref();
-    let blocks = blocks.iter().filter(|_| asked.is_repeatable());
-    let blocks = blocks.map(|block| {
+    let blocks = blocks.iter().map(|block| {
         let question = Question {
             about: About::Lines(block.kind, block.way),
             lines: lines_of(&setup.by(block.way), block.kind, socket),
@@ -317,7 +316,8 @@ fn about_changes(
 }
 
 /// Returns the request of a visitor: the check's page with the check's headers, except that a
-/// browser's User-Agent and Accept replace sni-check's. `host` is the visitor's Host.
+/// browser's User-Agent and Accept replace sni-check's. A visitor's request changes nothing at the
+/// server. `host` is the visitor's Host.
 pub(super) fn visit(host: &str, facts: &Facts) -> Option<Visit> {
     let request = &facts.plan.request;
     let uri = request.uri.path_and_query()?.to_string();
@@ -337,8 +337,12 @@ pub(super) fn visit(host: &str, facts: &Facts) -> Option<Visit> {
             headers.push((name.to_string(), value.to_owned()));
         }
     }
-    (!facts.plan.handshake_only).then(|| Visit {
-        method: request.method.to_string(),
+    let method = match is_safe(&request.method) {
+        true => request.method.to_string(),
+        false => "GET".to_owned(),
+    };
+    (!facts.plan.handshake_only).then_some(Visit {
+        method,
         uri,
         headers,
     })
@@ -350,7 +354,10 @@ pub(super) fn serves(facts: &Facts, visitor: Visited) -> bool {
         Ok(Some(response)) => Some(response.status),
         _ => None,
     };
-    visitor.complete && (visitor.status < 400 || Some(visitor.status) == expected)
+    // A page for POST may have nothing for the visitor's GET.
+    let by_method = !is_safe(&facts.plan.request.method) && [404, 405].contains(&visitor.status);
+    let is_fine = visitor.status < 400 || Some(visitor.status) == expected || by_method;
+    visitor.complete && is_fine
 }
 
 /// Returns why HAProxy's own check refuses a response, if only HAProxy's check gets a response.

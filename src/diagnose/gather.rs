@@ -8,7 +8,7 @@ use ureq::http::{HeaderName, HeaderValue, header};
 
 use super::attempts::{Job, attempt, connect, hangs_up, in_parallel, plain_http, source};
 use super::progress::{Phase, Progress};
-use crate::causes::facts::{Answers, Attempt, Facts, Faults, Handshakes, host, is_repeatable};
+use crate::causes::facts::{Answers, Attempt, Facts, Faults, Handshakes, host, is_safe};
 use crate::certificate::CertificateFailure;
 use crate::deadline::Deadline;
 use crate::failure::Failure;
@@ -137,13 +137,11 @@ fn each(
     attempts
 }
 
-/// Runs the check, and handshakes in parallel. If the check may be repeated, it also runs at the other
-/// addresses of the name.
+/// Runs the check, also at the other addresses of the name, and handshakes in parallel.
 fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>) {
     let plan = &facts.plan;
     let (mut verdict, mut elsewhere) = (not_run(), Vec::new());
-    let repeat = is_repeatable(plan);
-    let others = others.into_iter().filter(|_| repeat);
+    let others = others.into_iter();
     let jobs: Vec<Job<'_>> = vec![
         Box::new(|| verdict = probe::run(plan, Instant::now())),
         Box::new(|| {
@@ -336,10 +334,11 @@ impl Rules {
     }
 }
 
-/// Sends the request with the check's Host and with other Hosts. The server's certificate may be
-/// untrusted.
+/// Sends the request with the check's Host. If the request changes nothing at the server, sends it
+/// with other Hosts too. The server's certificate may be untrusted: then the request carries no secrets.
 fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
-    if !is_repeatable(plan) || plan.handshake_only {
+    let is_safe = is_safe(&plan.request.method);
+    if plan.handshake_only || untrusted && !is_safe {
         return None;
     }
     let withheld = untrusted && has_secrets(&plan.request);
@@ -353,8 +352,9 @@ fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
         request.max_body = 0;
         Some(request)
     };
-    let by_address = with_host(&address.to_string())?;
-    let by_name = with_host(&plan.names.host).filter(|_| host(plan) != plan.names.host);
+    let by_address = with_host(&address.to_string()).filter(|_| is_safe);
+    let is_other = is_safe && host(plan) != plan.names.host;
+    let by_name = with_host(&plan.names.host).filter(|_| is_other);
     let rules = Tls {
         verification: plan.tls.verification.clone().filter(|_| !untrusted),
         min_cert_days: None,
@@ -370,14 +370,14 @@ fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
     };
     let mut seen = Seen::default();
     let mut asked = Err(Failure::Internal("not tried".to_owned()));
-    let (mut address_as_host, mut name_as_host) = (Attempt::none(), None);
+    let (mut address_as_host, mut name_as_host) = (None, None);
     in_parallel(vec![
         Box::new(|| {
             let deadline = Deadline::new(Instant::now(), plan.timeout);
             let addresses = std::slice::from_ref(address);
             asked = trial.examine(&request, addresses, deadline, &mut seen);
         }),
-        Box::new(|| address_as_host = run(&by_address)),
+        Box::new(|| address_as_host = by_address.as_ref().map(run)),
         Box::new(|| name_as_host = by_name.as_ref().map(run)),
     ]);
     Some(Answers {

@@ -160,9 +160,7 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
         };
         let best = search.best();
         for change in changes(subject, search) {
-            if let Some(lines) = change.lines(subject.surveyed, &best.options)
-                && search.asked.is_repeatable()
-            {
+            if let Some(lines) = change.lines(subject.surveyed, &best.options) {
                 patience = patience.max(best.plan.timeout);
                 questions.push(Question {
                     about: candidates.len(),

@@ -281,20 +281,11 @@ fn http(facts: &Facts) -> Option<Step> {
     }
     let request = &plan.request;
     let mut step = Step::new(format!("HTTP {} {}", request.method, request.uri.path()));
-    match &facts.answers {
-        Some(answers) => {
-            step.milliseconds = answers.took.map(milliseconds);
-            answer(answers, &mut step);
-            expectations(plan, answers, &mut step);
-            host_line(facts.host(), answers, &mut step);
-        }
-        None => {
-            let text = format!(
-                "only the check has sent this request, because diagnose does not repeat a {}",
-                request.method
-            );
-            step.line(Mark::Note, text);
-        }
+    if let Some(answers) = &facts.answers {
+        step.milliseconds = answers.took.map(milliseconds);
+        answer(answers, &mut step);
+        expectations(plan, answers, &mut step);
+        host_line(facts.host(), answers, &mut step);
     }
     if let Some(mixed) = mixed::find(facts).filter(|mixed| !mixed.by_tls) {
         let text = format!(
@@ -356,7 +347,7 @@ fn host_line(configured: &str, answers: &Answers, step: &mut Step) {
         return;
     };
     let others = [
-        ("the address as Host", Some(&answers.address_as_host)),
+        ("the address as Host", answers.address_as_host.as_ref()),
         ("the SNI name as Host", answers.name_as_host.as_ref()),
     ];
     for (what, other) in others {

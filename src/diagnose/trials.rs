@@ -7,7 +7,7 @@ use super::attempts::{Job, attempt, in_parallel};
 use super::gather::{facts_of_success, gather};
 use super::progress::{Phase, Progress};
 use super::stage::Stage;
-use crate::causes::facts::{Attempt, Facts, HaproxyFacts, is_repeatable};
+use crate::causes::facts::{Attempt, Facts, HaproxyFacts};
 use crate::causes::{self, Cause, Change, Finding, Weight, mixed};
 use crate::code::Layer;
 use crate::failure::Failure;
@@ -141,7 +141,7 @@ impl Candidate {
         let findings =
             causes.map(|(cause, values)| Finding::new(cause, Weight::Proved, facts, values));
         let findings = findings.collect();
-        let better = match is_repeatable(&self.plan) && self.attempt.result.is_ok() {
+        let better = match facts.may_send(&self.plan) && self.attempt.result.is_ok() {
             true => facts_of_success(self.plan, self.options, self.attempt, facts),
             false => gather(self.plan, self.options, progress),
         };
@@ -151,11 +151,11 @@ impl Candidate {
 
 /// Returns the changes that HAProxy tries if sni-check can't reach the server.
 pub(super) fn for_haproxy(facts: &Facts) -> Vec<Candidate> {
-    if facts.failure().is_none() || !facts.is_repeatable() || mixed::find(facts).is_some() {
+    if facts.failure().is_none() || mixed::find(facts).is_some() {
         return Vec::new();
     }
     let mut changes = changes(facts);
-    changes.retain(|candidate| is_repeatable(&candidate.plan));
+    changes.retain(|candidate| facts.may_send(&candidate.plan));
     changes
 }
 
@@ -215,7 +215,7 @@ fn two_at_once(facts: &Facts, failure: &Failure, tried: &[Candidate]) -> Option<
 }
 
 /// Returns both changes as one. Returns `None` if they are about the same cause or option, or if the
-/// request may not be repeated.
+/// request may not be sent.
 fn together(facts: &Facts, first: &Candidate, second: &Candidate) -> Option<Candidate> {
     let changed = facts.options.changes(&first.options);
     let others = facts.options.changes(&second.options);
@@ -232,7 +232,7 @@ fn together(facts: &Facts, first: &Candidate, second: &Candidate) -> Option<Cand
     let mut options = first.options.clone();
     options.copy(&others, &second.options);
     let causes = [&first.causes[..], &second.causes].concat();
-    Candidate::new(causes, false, options).filter(|pair| is_repeatable(&pair.plan))
+    Candidate::new(causes, false, options).filter(|pair| facts.may_send(&pair.plan))
 }
 
 /// Returns the change with which a page no longer redirects to itself. Such a redirect may make the
@@ -243,14 +243,14 @@ fn end_of_loop(facts: &Facts, progress: &Progress) -> Option<(Vec<Finding>, Fact
     }
     progress.enter(Phase::Trials);
     let mut tried = changes(facts);
-    tried.retain(|tried| tried.is_about("scheme-unknown") && is_repeatable(&tried.plan));
+    tried.retain(|tried| tried.is_about("scheme-unknown") && facts.may_send(&tried.plan));
     run(facts, &mut tried);
     let (findings, better) = tried.pop()?.apply(facts, progress);
     (!causes::redirects_to_itself(&better)).then_some((findings, better))
 }
 
-/// Returns the changes that the possible causes propose. diagnose doesn't repeat a request that changes
-/// something at the server. If the request hasn't reached the server yet, only handshakes are tried.
+/// Returns the changes that the possible causes propose. If diagnose may not send a
+/// changed request, it tries the handshake only, and only if no request has reached the server yet.
 fn changes(facts: &Facts) -> Vec<Candidate> {
     let arrived = facts.code().layer() == Layer::Http || facts.reached.is_none();
     let trials = causes::trials(facts).into_iter();
@@ -262,7 +262,7 @@ fn changes(facts: &Facts) -> Vec<Candidate> {
         Candidate::new(causes, trial.counts_progress, *options)
     });
     candidates
-        .filter(|candidate| is_repeatable(&candidate.plan) || !arrived)
+        .filter(|candidate| facts.may_send(&candidate.plan) || !arrived)
         .collect()
 }
 
@@ -282,7 +282,7 @@ fn run(facts: &Facts, tried: &mut [Candidate]) {
                 ..whole
             };
             *result = match reached {
-                Some(address) if is_repeatable(plan) => attempt(whole, address, plan.timeout),
+                Some(address) if facts.may_send(plan) => attempt(whole, address, plan.timeout),
                 Some(address) => attempt(handshake, address, plan.timeout),
                 None => {
                     let verdict = probe::run(plan, Instant::now());

@@ -130,7 +130,7 @@ pub(super) fn kinds(facts: &Facts) -> Vec<Kind> {
                 format!("option httpchk with these options, check ssl{name} verify required");
             kinds.push(Kind {
                 check,
-                question: facts.is_repeatable().then(|| lines::builtin(&setup)),
+                question: Some(lines::builtin(&setup)),
                 predicted: None,
                 role: Role::Own,
             });
@@ -172,7 +172,7 @@ fn external(facts: &Facts, setup: &Setup<'_>) -> Kind {
     };
     Kind {
         check: "external-check with these options".to_owned(),
-        question: facts.is_repeatable().then(|| lines::external(setup)),
+        question: Some(lines::external(setup)),
         predicted: Some((
             format!("{status} {}", code.number()),
             code.meaning().to_owned(),

@@ -268,14 +268,13 @@ fn every_expectation_is_reported() {
 }
 
 #[test]
-fn a_method_with_side_effects_is_not_repeated() {
+fn a_request_with_side_effects_is_repeated_only_as_it_is() {
     let ca = Ca::new();
     let leaf = ca.leaf(&[NAME], 30);
     let (seen, requests) = std::sync::mpsc::channel();
     let seen = std::sync::Mutex::new(seen);
     let port = peer::tls(&leaf, move |stream| {
         use std::io::Write;
-        let _ = seen.lock().expect("a channel").send(());
         // Unread data would reset the connection.
         let mut request = Vec::new();
         while !request.ends_with(b"hidden-value") {
@@ -285,16 +284,24 @@ fn a_method_with_side_effects_is_not_repeated() {
                 _ => return,
             }
         }
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        let request = String::from_utf8_lossy(&request).into_owned();
+        let _ = seen.lock().expect("a channel").send(request);
+        let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
         stream.conn.send_close_notify();
         let _ = stream.flush();
     });
-    let report = diagnose(&ca, port, NAME, &["--method=POST", "--body=hidden-value"]);
-    assert_eq!(report.code, 0);
-    report.says("does not repeat a POST");
+    // For a GET, diagnose would try other Hosts, and / as the path.
+    let options = ["--method=POST", "--body=hidden-value", "--uri=/order"];
+    let report = diagnose(&ca, port, NAME, &options);
+    assert_eq!(report.code, 71);
     report.advises("Add your --body");
     assert!(!report.value.to_string().contains("hidden-value"));
-    assert_eq!(requests.try_iter().count(), 1);
+    let requests: Vec<String> = requests.try_iter().collect();
+    assert!(requests.len() > 1);
+    for request in requests {
+        let is_same = request.starts_with("POST /order HTTP/1.1\r\nHost: www.example.test\r\n");
+        assert!(is_same, "{request}");
+    }
 }
 
 #[test]

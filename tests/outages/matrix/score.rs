@@ -74,9 +74,7 @@ pub fn score(oracle: &Oracle<'_>, config: &Config, form: Form) -> Score {
     report.judge();
     let asks = report.said.places().contains(&"options");
     let verified = config.trust != Trust::Anything;
-    // diagnose tries no change with a request that may change something at the server.
-    let tries = config.method != "POST";
-    if asks && tries && verified && matches!(judgement.price, Some(Price::Value(_))) {
+    if asks && verified && matches!(judgement.price, Some(Price::Value(_))) {
         report.second_run();
     }
     let wrong = report.wrong;
@@ -414,8 +412,6 @@ impl Report<'_> {
         let (place, despairs) = (said.place(), said.despairs());
         let names = |places: &[&str]| said.places().iter().any(|place| places.contains(place));
         let naive = Config::naive(self.oracle.staged);
-        // The report can't prove anything by a request that may change something.
-        let unproved = self.config.method == "POST" && names(&["haproxy.cfg", "options"]);
         match self.judgement.price {
             Some(Price::Nothing | Price::Lines) => {
                 // Verification was switched off, so the printed lines are stricter.
@@ -423,7 +419,7 @@ impl Report<'_> {
                 let healthy = said.json["state"] == "UP" && self.is_healthy(self.config);
                 let found = healthy || works && (place.is_none() || names(&["haproxy.cfg"]));
                 match place {
-                    _ if found || off || unproved => {}
+                    _ if found || off => {}
                     _ if despairs => self.wrong("false despair", said.summary()),
                     Some("options" | "files" | "host") => {
                         self.wrong("asked for a needless value", said.summary());
@@ -441,7 +437,7 @@ impl Report<'_> {
                 let alike = value == Value::Port || self.oracle.staged.is_at_fault;
                 match despairs {
                     true if !alike => self.wrong("false despair", said.summary()),
-                    _ if alike || works || unproved || names(&["options", "files"]) => {}
+                    _ if alike || works || names(&["options", "files"]) => {}
                     _ => self.wrong("fix missed", said.summary()),
                 }
             }
