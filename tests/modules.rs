@@ -226,7 +226,10 @@ const OTHER_SENTENCES: [(&str, &str); 6] = [
     ("diagnose", "its --help"),
     ("diagnose/lines", "what to add to the printed lines"),
     ("diagnose/servers/print", "the state of a server in HAProxy"),
-    ("explain", "its --help, and codes that HAProxy doesn't reset"),
+    (
+        "explain",
+        "its --help, and codes that HAProxy doesn't reset",
+    ),
     ("explain/shown", "the words of HAProxy's statistics"),
     ("serve/metrics", "the meaning of each metric"),
 ];
@@ -237,7 +240,9 @@ fn sentences_about_causes_stand_in_the_catalogue_and_in_doctor() {
     let (mut misplaced, mut seen) = (Vec::new(), BTreeSet::new());
     for (module, code) in sources() {
         let name = module.join("/");
-        let sentences = literals(&code).into_iter().filter(|text| has_sentence(text));
+        let sentences = literals(&code)
+            .into_iter()
+            .filter(|text| has_sentence(text));
         let sentences: Vec<String> = sentences.collect();
         let place = name.split('/').next().unwrap_or_default();
         match place {
@@ -250,7 +255,10 @@ fn sentences_about_causes_stand_in_the_catalogue_and_in_doctor() {
         }
     }
     assert!(misplaced.is_empty(), "{}", misplaced.join("\n"));
-    for module in others.into_iter().chain(["causes/certificate", "causes/tls"]) {
+    for module in others
+        .into_iter()
+        .chain(["causes/certificate", "causes/tls"])
+    {
         assert!(seen.contains(module), "{module} has no sentences");
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::deadline::Deadline;
 use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::check::{Check, Protocol};
-use crate::haproxy::config::place::Place;
+use crate::haproxy::config::place::{At, Place};
 use crate::haproxy::config::server_line::Server;
 use crate::options::expect::{Answer, Expectation, Part};
 
@@ -44,6 +44,34 @@ pub(super) fn without_request(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
+/// Finds an http-check that sends two requests on one connection. HAProxy refuses it in a section that
+/// begins with `option httpchk`. Below the lines, the option is accepted.
+pub(super) fn second_request(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let set = &watch.backend.settings;
+    let is_own = matches!(watch.check, Check::Own(_));
+    if !is_own || set.check.as_ref()?.value != "httpchk" {
+        return None;
+    }
+    let mut is_sent = false;
+    let second = set.rules.http.lines.iter().find(|line| {
+        match line.value.get(1).map_or("", String::as_str) {
+            "connect" => is_sent = false,
+            "send" => return std::mem::replace(&mut is_sent, true),
+            _ => {}
+        }
+        false
+    })?;
+    let what = "a second `http-check send` has no `http-check connect` before it, and an HTTP check sends \
+                one request on a connection";
+    Some(
+        Finding::problem(Effect::Down, what)
+            .at(&second.place)
+            .about([watch.backend.name.clone()])
+            .shows("SOCKERR (DOWN)")
+            .write("keep one http-check send line, with all its words"),
+    )
+}
+
 /// Finds a tcp-check that waits before it sends. An HTTP server sends nothing before a request.
 pub(super) fn waits_for_banner(_: &Visit, watch: &Watch) -> Option<Finding> {
     let set = &watch.backend.settings;
@@ -77,32 +105,49 @@ fn http_service(server: &Server) -> Option<&'static str> {
 pub(super) fn other_protocol(_: &Visit, watch: &Watch) -> Option<Finding> {
     let kind = watch.backend.settings.check.as_ref()?;
     let is_own = matches!(&watch.check, Check::Own(own) if own.protocol == Protocol::Other);
+    if !is_own {
+        return None;
+    }
+    if kind.value == "ssl-hello-chk" {
+        return Some(ssl_hello(kind, watch));
+    }
     let speaks_http = match watch.backend.settings.http {
         true => "visitors do (`mode http`)",
         false => http_service(watch.server)?,
     };
-    if !is_own {
-        return None;
-    }
-    let (what, shows) = match kind.value.as_str() {
-        "ssl-hello-chk" => (
-            "`option ssl-hello-chk` sends a hello of SSLv3, which servers refuse today".to_owned(),
-            "L6RSP, L6TOUT or L7RSP (DOWN) where the server refuses SSLv3",
-        ),
-        kind => (
-            format!("`option {kind}` does not speak HTTP, but {speaks_http}"),
-            "L7RSP, L7STS or L7TOUT (DOWN) where the server speaks HTTP",
-        ),
-    };
+    let what = format!(
+        "`option {}` does not speak HTTP, but {speaks_http}",
+        kind.value
+    );
     Some(
         Finding::note(Effect::Down, what)
             .at(&kind.place)
-            .shows(shows)
+            .shows("L7RSP, L7STS or L7TOUT (DOWN) where the server speaks HTTP")
             .write(format!(
                 "use option httpchk in place of option {}",
                 kind.value
             )),
     )
+}
+
+fn ssl_hello(option: &At<String>, watch: &Watch) -> Finding {
+    let what =
+        "`option ssl-hello-chk` sends an old hello without SNI, and accepts any TLS answer to it";
+    // In TLS the check sends its hello inside of the server line's own TLS.
+    let shows = match watch.traffic.tls {
+        Some(_) => "L7RSP or L7TOUT (DOWN) where the server speaks HTTP",
+        None => {
+            "L6RSP or L7TOUT (DOWN) where the server refuses such a hello; elsewhere the check is UP, even if \
+             the certificate has expired and visitors fail"
+        }
+    };
+    Finding::note(Effect::Either, what)
+        .at(&option.place)
+        .shows(shows)
+        .write(
+            "if the server speaks HTTPS, use option httpchk in place of option ssl-hello-chk, and write \
+             check-ssl check-sni NAME verify required ca-file FILE on the server line",
+        )
 }
 
 /// Returns the expectations of a check, and the line of the first one.

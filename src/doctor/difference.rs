@@ -160,18 +160,18 @@ fn with_tls(visit: &Visit, pair: &Pair) -> String {
     });
     let by_rule = pair.check.place != watch.server.place && watch.connect_rule().is_some();
     // These words turn TLS off.
-    let plain = ["no-check-ssl", "port", "addr"]
-        .into_iter()
-        .find(|word| settings.has(word));
-    let advice = match (by_rule, plain) {
+    let plain = ["no-check-ssl", "port", "addr"].map(|word| {
+        let removal = format!("remove `{word}` from the server line");
+        settings.has(word).then_some(removal)
+    });
+    let mut steps: Vec<String> = plain.into_iter().flatten().collect();
+    match by_rule {
         // With `default` the rule connects as the server line says.
-        (true, None) => format!("add `default` after connect in that line{also_name}"),
-        (true, Some(word)) => format!(
-            "add `default` after connect in that line; and remove `{word}` from the server line{also_name}"
-        ),
-        (false, Some(word)) => format!("remove `{word}` from the server line{also_name}"),
-        (false, None) => format!("add check-ssl to the server line{also_name}"),
-    };
+        true => steps.insert(0, "add `default` after connect in that line".to_owned()),
+        false if steps.is_empty() => steps.push("add check-ssl to the server line".to_owned()),
+        false => {}
+    }
+    let advice = format!("{}{also_name}", steps.join("; and "));
     let mut backend = watch.backend.clone();
     backend.settings.rules.remove_connects();
     let mut server = watch.server.clone();
@@ -285,7 +285,7 @@ pub(super) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     };
     Some(
         Finding::note(
-            Effect::Down,
+            Effect::Either,
             format!("traffic sends SNI ({sent}), HAProxy's own check sends none"),
         )
         .at(&pair.check.place)
@@ -315,10 +315,13 @@ pub(super) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
     if is_literal(wanted) {
         return None;
     }
-    let write = match (watch.carrier(), watch.connect_rule()) {
+    let mut write = match (watch.carrier(), watch.connect_rule()) {
         (None, Some(_)) => format!("in that connect line, write sni {named}"),
         _ => pair.write(&format!("--sni {named}"), &format!("check-sni {named}")),
     };
+    if watch.own.as_ref().is_some_and(|own| own.options.no_sni) {
+        write += ", in place of --no-sni";
+    }
     let write = match watch.carrier().is_some() && others_send_another(visit, watch) {
         true => format!("move this server to its own backend, with {write}"),
         false => write,

@@ -91,7 +91,8 @@ pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         let Some(slot) = observed.get_mut(index) else {
             continue;
         };
-        let status = answered.visitor.map(|visited| visited.status);
+        let visited = answered.visitor;
+        let status = visited.map(|visited| visited.status);
         match (about, &answered.answer) {
             (About::Check, _) => slot.check = Some(answered.answer),
             (_, Answer::Refused(_)) => {}
@@ -100,6 +101,7 @@ pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
                     request,
                     status,
                     root: None,
+                    by_server: visited.is_some_and(|visited| visited.by_server),
                 });
             }
             (About::Root, _) => {
@@ -323,7 +325,12 @@ fn confirm_one(
     let gets_the_same = visitor.status.is_some()
         && matches!(ran.outcome, Outcome::Own { status: "L7STS", code, .. } if code == visitor.status.map(u32::from));
     let by_difference = trap.is_certain && !gets_the_same;
-    let explains = |found: &Finding| by_difference || found.id.starts_with("expects-");
+    // If visitors get HAProxy's error page, the server hasn't seen their Host.
+    let by_host = |found: &Finding| found.id == "check-without-host";
+    let explains = |found: &Finding| match by_difference {
+        true => visitor.by_server || !by_host(found),
+        false => found.id.starts_with("expects-"),
+    };
     let of_effect = |found: &&mut Finding| predicts(found, watch, effect) && explains(found);
     let mut predicted: Vec<&mut Finding> = findings.iter_mut().filter(of_effect).collect();
     if predicted.iter().any(|found| found.mark == Mark::Problem) {
@@ -382,7 +389,12 @@ fn unknown_visitors(
 
 /// Returns the server's state and what HAProxy shows about its check.
 pub(super) fn state(outcome: Outcome) -> String {
-    let state = if outcome.is_up() { "UP" } else { "DOWN" };
+    let state = match (outcome.is_up(), outcome.status()) {
+        (true, _) => "UP",
+        // `http-check disable-on-404`: the server keeps its visitors, and gets no new ones.
+        (false, "L7OKC") => "NOLB",
+        (false, _) => "DOWN",
+    };
     let code = match (outcome, outcome.code()) {
         (_, None) => String::new(),
         (Outcome::Own { .. }, Some(code)) => format!(" {code}"),

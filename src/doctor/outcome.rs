@@ -39,6 +39,8 @@ pub(super) struct Visitor {
     pub status: Option<u16>,
     /// The status for `/`, if the request is for a different page.
     pub root: Option<u16>,
+    /// True if the server sent the response, and not HAProxy.
+    pub by_server: bool,
 }
 
 /// A check and a visitor's request that contradict each other.
@@ -202,7 +204,7 @@ impl Outcome {
     /// Returns true if the check got a response and judged its content.
     pub(super) fn judges_page(self) -> bool {
         match self {
-            Outcome::Own { status, .. } => status == "L7STS",
+            Outcome::Own { status, .. } => ["L7STS", "L7OKC"].contains(&status),
             _ => self
                 .own_code()
                 .is_some_and(|code| matches!(code, Code::Status | Code::Body | Code::Header)),

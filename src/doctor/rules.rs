@@ -33,6 +33,7 @@ const RULES: &[Rule] = &[
     backend("unused-rule", coverage::unused_rule),
     check("healthcheck", coverage::healthcheck),
     check("http-check-without-request", dialogue::without_request),
+    check("http-check-second-request", dialogue::second_request),
     check("tcp-check-banner", dialogue::waits_for_banner),
     check("other-protocol-check", dialogue::other_protocol),
     check("expects-nothing", dialogue::expects_nothing),

@@ -194,6 +194,9 @@ fn own_meaning(outcome: Outcome) -> &'static str {
         "L6RSP" | "L6TOUT" => "the TLS handshake of HAProxy's own check fails",
         "L7STS" => "HAProxy's own check gets another status or content than it expects",
         "L7RSP" => "HAProxy's own check gets no valid response",
+        "L7OKC" => {
+            "HAProxy's own check gets 404, so http-check disable-on-404 keeps new visitors away"
+        }
         "L7TOUT" => "HAProxy's own check gets no response in time",
         _ => "HAProxy's own check works",
     }

@@ -23,10 +23,14 @@ pub(crate) struct Visited {
     pub status: u16,
     /// True if the whole response arrived.
     pub complete: bool,
+    /// True if the server sent the response. HAProxy's own error pages are 400, 502, 503 and 504.
+    pub by_server: bool,
 }
 
 /// The header by which the frontend chooses the backend. The server doesn't see it.
 const BACKEND: &str = "x-sni-check-backend";
+/// The header that marks the server's responses. HAProxy doesn't add it to its own error pages.
+const BY_SERVER: &str = "x-sni-check-by-server";
 /// How many bytes of a response are read.
 const LONGEST: usize = 1 << 20;
 
@@ -59,7 +63,8 @@ impl Visits {
         format!(
             "frontend sni-check-visits\n    bind fd@{}\n    timeout client {time}\n    \
              timeout http-request {time}\n    http-request set-var(txn.be) req.hdr({BACKEND})\n    \
-             http-request del-header {BACKEND}\n    use_backend %[var(txn.be)]\n",
+             http-request del-header {BACKEND}\n    http-response set-header {BY_SERVER} yes\n    \
+             use_backend %[var(txn.be)]\n",
             self.listener.as_raw_fd()
         )
     }
@@ -143,7 +148,11 @@ fn visited(response: &[u8], ended: bool) -> Option<Visited> {
         Some(length) => body.len() >= length,
         None => true,
     };
-    Some(Visited { status, complete })
+    Some(Visited {
+        status,
+        complete,
+        by_server: field(BY_SERVER).is_some(),
+    })
 }
 
 #[cfg(test)]
@@ -167,7 +176,12 @@ mod tests {
         ] {
             let status = 200;
             let seen = visited(response.as_bytes(), true);
-            assert_eq!(seen, Some(Visited { status, complete }), "{response}");
+            let expected = Visited {
+                status,
+                complete,
+                by_server: false,
+            };
+            assert_eq!(seen, Some(expected), "{response}");
         }
         assert_eq!(visited(b"HTTP/1.1 200 OK\r\n", true), None);
     }

@@ -416,3 +416,55 @@ fn an_expected_text_that_is_missing_makes_no_other_note_certain() {
         assert_eq!(finding(&report, id)["mark"], "note", "{report}");
     }
 }
+
+#[test]
+fn a_missing_page_that_disables_the_server_is_nolb() {
+    let stage = Stage::new();
+    stage.nginx();
+    let rules = "option httpchk\n http-check disable-on-404\n http-check send meth GET uri /missing ver HTTP/1.1 \
+                 hdr Host NAME\n";
+    let server = "127.0.0.1:PORT TLS check check-sni NAME inter 500ms";
+    let backend = format!(" {rules} server s {server}").replace("NAME", NAME);
+    let config = in_chroot(&stage, &backend);
+    let (report, _) = json(&["-f", &config, "--run"]);
+    let run = &report["runs"]["checks"][0];
+    assert_eq!(
+        (&run["check_status"], &run["check_code"]),
+        (&"L7OKC".into(), &404.into())
+    );
+    assert!(
+        report.to_string().contains("NOLB with L7OKC 404"),
+        "{report}"
+    );
+    let haproxy = Haproxy::start(Mode::Single, &config, &[]);
+    let seen = haproxy.wait_for_check("b", "s");
+    assert_eq!(
+        (&seen.check_status[..], &seen.check_code[..]),
+        ("L7OKC", "404")
+    );
+    assert!(seen.status.starts_with("NOLB"), "{seen:?}");
+}
+
+#[test]
+fn haproxys_error_page_is_no_reason_to_blame_the_host() {
+    let stage = Stage::new();
+    let ca = &stage.ca_file;
+    stage.nginx();
+    // Traffic's SNI name is unknown to the server, so visitors get HAProxy's own 503.
+    let server = format!(
+        "127.0.0.1:PORT ssl verify required ca-file {ca} sni str(api.example.test) check check-sni {NAME} inter 500ms"
+    );
+    let config = in_chroot(&stage, &format!(" option httpchk GET /\n server s {server}"));
+    let (report, code) = json(&["-f", &config, "--run"]);
+    assert_eq!(code, 2, "{report}");
+    assert_eq!(
+        finding(&report, "traffic-other-sni")["mark"],
+        "problem",
+        "{report}"
+    );
+    assert_eq!(
+        finding(&report, "check-without-host")["mark"],
+        "note",
+        "{report}"
+    );
+}

@@ -501,3 +501,64 @@ fn traffic_that_speaks_only_http2_may_fail_while_the_check_is_up() {
     let (report, _) = json(&["-f", &config]);
     assert_eq!(finding(&report, "traffic-http2")["effect"], "down-or-up");
 }
+
+#[test]
+fn a_second_request_on_the_same_connection() {
+    let stage = Stage::new();
+    let own = |lines: &str| {
+        let server = format!("127.0.0.1:PORT TLS check check-sni {NAME} inter 500ms");
+        in_chroot(
+            &stage,
+            &format!("{lines} option httpchk\n server s {server}"),
+        )
+    };
+    let two = format!(
+        " http-check send hdr Host {NAME}\n http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}\n"
+    );
+    let expected = [("http-check-second-request", "problem")];
+    foretells(&own(&two), &expected, "SOCKERR", "");
+    let expect = format!(" http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}\n");
+    let expected = format!("{expect} http-check expect status 200\n http-check expect rstring .\n");
+    foretells(&own(&expected), &[], "L7OK", "200");
+}
+
+#[test]
+fn an_ssl_hello_check_accepts_every_certificate() {
+    let stage = Stage::new();
+    let server = "127.0.0.1:PORT check inter 500ms";
+    let backend = format!(" mode tcp\n option ssl-hello-chk\n server s {server}");
+    let text = fs::read_to_string(in_chroot(&stage, &backend)).expect("text");
+    let config = stage.folder.file("tcp.cfg", &text.replace("mode http", "mode tcp"));
+    let expected = [("other-protocol-check", NOTE)];
+    let report = foretells(&config, &expected, "L6OK", "");
+    assert_eq!(
+        finding(&report, "other-protocol-check")["effect"],
+        "down-or-up"
+    );
+}
+
+#[test]
+fn every_word_that_turns_off_tls_is_named() {
+    let stage = Stage::new();
+    let own = |words: &str| {
+        let server = format!("127.0.0.1:PORT TLS check inter 500ms {words}");
+        in_chroot(&stage, &format!(" server s {server}"))
+    };
+    let expected = [("check-without-tls", NOTE)];
+    let report = foretells(&own("port PORT no-check-ssl"), &expected, "L4OK", "");
+    let write = finding(&report, "check-without-tls")["write"].to_string();
+    assert!(write.contains("remove `no-check-ssl` from"), "{write}");
+    assert!(write.contains("and remove `port` from"), "{write}");
+    foretells(&own(&format!("check-sni {NAME}")), &[], "L6OK", "");
+}
+
+#[test]
+fn an_sni_name_replaces_no_sni() {
+    let stage = Stage::new();
+    let options = format!("--no-sni --ca-file /ca.pem --verify-host {NAME} --timeout 400ms");
+    let config = in_chroot(&stage, &checked("/sni-check", &options, SERVER));
+    let (report, _) = json(&["-f", &config]);
+    let write = finding(&report, "traffic-other-sni")["write"].to_string();
+    let expected = format!("--sni {NAME} in external-check path, in place of --no-sni");
+    assert!(write.contains(&expected), "{write}");
+}

@@ -25,6 +25,11 @@ const WITH_VALUE: &[&str] = &[
 pub fn mended(text: &Text, finding: &Finding) -> Option<Text> {
     let write = finding.write.lines().next()?;
     let mut write = write;
+    let mut text = text.clone();
+    if let Some((_, option)) = write.split_once(", in place of --") {
+        text.sections = text.sections.replace(&format!("--{option} "), "");
+        text.sections = text.sections.replace(&format!(" --{option}"), "");
+    }
     // If the fix offers alternatives, use the first.
     for alternative in [
         ", or ",
@@ -39,7 +44,7 @@ pub fn mended(text: &Text, finding: &Finding) -> Option<Text> {
     if has_placeholder(write) || write.starts_with("if ") || write.contains(" if ") {
         return None;
     }
-    let (text, about) = (text.clone(), finding.about.as_slice());
+    let about = finding.about.as_slice();
     write
         .split("; and ")
         .try_fold(text, |text, part| step(&text, part, about))

@@ -207,7 +207,8 @@ pub fn explains(case: &Case, finding: &Finding, trap: Trap) -> bool {
     let is_firm = finding.is_problem || case.kind == Kind::Agent;
     match (finding.effect.as_str(), trap) {
         ("", _) => {}
-        ("unchecked", Trap::Unchecked) => return is_firm,
+        // A check that is always UP checks nothing.
+        ("unchecked", Trap::Unchecked | Trap::Up) => return is_firm,
         ("down", Trap::Down) | ("up", Trap::Up) => return true,
         ("down-or-up", Trap::Down | Trap::Up) => return true,
         _ => return false,

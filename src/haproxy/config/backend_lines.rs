@@ -154,8 +154,13 @@ fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
         place: Some(line.place.clone()),
         words: line.value.clone(),
     }));
-    if let Some(place) = &settings.rules.send_state {
-        rules.push(rule(Some(place), &["http-check", "send-state"]));
+    for (word, place) in [
+        ("send-state", &settings.rules.send_state),
+        ("disable-on-404", &settings.rules.disable_on_404),
+    ] {
+        if let Some(place) = place {
+            rules.push(rule(Some(place), &["http-check", word]));
+        }
     }
     for (name, at) in [("command", &settings.command), ("path", &settings.path)] {
         if let Some(at) = at {

@@ -13,6 +13,8 @@ pub(crate) struct Rules {
     pub request: Option<String>,
     /// `http-check send-state`, which is a setting and not a rule of the list.
     pub send_state: Option<Place>,
+    /// `http-check disable-on-404`, which is a setting, too.
+    pub disable_on_404: Option<Place>,
 }
 
 /// The rules of one protocol.
@@ -57,7 +59,7 @@ impl Rules {
     pub(crate) fn add(&mut self, words: &[&str], place: &Place) {
         match words {
             ["http-check", "send-state", ..] => self.send_state = Some(place.clone()),
-            ["http-check", "disable-on-404", ..] => {}
+            ["http-check", "disable-on-404", ..] => self.disable_on_404 = Some(place.clone()),
             ["http-check", ..] => {
                 if self.http.add(words, place) {
                     self.request = None;

@@ -289,8 +289,11 @@ fn connect(case: &mut Case, rule: &str) {
     case.option.push(rule.to_owned());
 }
 
-/// Adds a request and the expected answer to the script.
+/// Replaces the script's request and its expected answer.
 fn request(case: &mut Case) {
+    let is_script =
+        |line: &String| line.starts_with("tcp-check send") || line.starts_with("tcp-check expect");
+    case.option.retain(|line| !is_script(line));
     case.option.extend([
         format!("tcp-check send \"GET / HTTP/1.0\\r\\nHost: {NAME}\\r\\n\\r\\n\""),
         "tcp-check expect rstring ^HTTP/1.*200".to_owned(),
