@@ -332,8 +332,15 @@ pub(super) fn visit(host: &str, facts: &Facts) -> Option<Visit> {
             },
             (_, value) => value,
         };
-        // The printed lines set this header for visitors, if the check sends it.
-        if ![header::HOST, header::CONNECTION, FORWARDED_PROTO].contains(name) {
+        // The printed lines set X-Forwarded-Proto for visitors, if the check sends it. A visitor's
+        // request has no body.
+        let left_out = [
+            header::HOST,
+            header::CONNECTION,
+            header::CONTENT_LENGTH,
+            FORWARDED_PROTO,
+        ];
+        if !left_out.contains(name) {
             headers.push((name.to_string(), value.to_owned()));
         }
     }

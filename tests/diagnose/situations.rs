@@ -273,34 +273,51 @@ fn a_request_with_side_effects_is_repeated_only_as_it_is() {
     let leaf = ca.leaf(&[NAME], 30);
     let (seen, requests) = std::sync::mpsc::channel();
     let seen = std::sync::Mutex::new(seen);
-    let port = peer::tls(&leaf, move |stream| {
+    let port = peer::tls_with_head(&leaf, &[], move |head, stream| {
         use std::io::Write;
+        // HAProxy's visitors send GET.
+        let is_visitor = head.starts_with("GET");
         // Unread data would reset the connection.
-        let mut request = Vec::new();
-        while !request.ends_with(b"hidden-value") {
+        let mut body = Vec::new();
+        while !is_visitor && !body.ends_with(b"hidden-value") {
             let mut byte = [0];
             match std::io::Read::read(stream, &mut byte) {
-                Ok(1..) => request.extend(byte),
+                Ok(1..) => body.extend(byte),
                 _ => return,
             }
         }
-        let request = String::from_utf8_lossy(&request).into_owned();
-        let _ = seen.lock().expect("a channel").send(request);
-        let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        let status = match (is_visitor, head.contains("/order")) {
+            (true, _) => "405 Method Not Allowed",
+            (false, true) => "404 Not Found",
+            (false, false) => "200 OK",
+        };
+        if !is_visitor {
+            let _ = seen.lock().expect("a channel").send(head.to_owned());
+        }
+        let response = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+        let _ = stream.write_all(response.as_bytes());
         stream.conn.send_close_notify();
         let _ = stream.flush();
     });
     // For a GET, diagnose would try other Hosts, and / as the path.
-    let options = ["--method=POST", "--body=hidden-value", "--uri=/order"];
-    let report = diagnose(&ca, port, NAME, &options);
-    assert_eq!(report.code, 71);
-    report.advises("Add your --body");
-    assert!(!report.value.to_string().contains("hidden-value"));
-    let requests: Vec<String> = requests.try_iter().collect();
-    assert!(requests.len() > 1);
-    for request in requests {
-        let is_same = request.starts_with("POST /order HTTP/1.1\r\nHost: www.example.test\r\n");
-        assert!(is_same, "{request}");
+    for (uri, code) in [("/", 0), ("/order", 71)] {
+        let options = ["--method=POST", "--body=hidden-value", "--uri", uri];
+        let report = diagnose(&ca, port, NAME, &options);
+        assert_eq!(report.code, code);
+        if code == 0 {
+            report.advises("Add your --body");
+        }
+        assert!(!report.value.to_string().contains("hidden-value"));
+        let requests: Vec<String> = requests.try_iter().collect();
+        assert!(requests.len() > 1);
+        for request in requests {
+            let request = request.to_lowercase();
+            assert!(request.starts_with(&format!("post {uri} ")), "{request}");
+            assert!(
+                request.contains(&format!("\r\nhost: {NAME}\r\n")),
+                "{request}"
+            );
+        }
     }
 }
 

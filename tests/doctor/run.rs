@@ -454,7 +454,10 @@ fn haproxys_error_page_is_no_reason_to_blame_the_host() {
     let server = format!(
         "127.0.0.1:PORT ssl verify required ca-file {ca} sni str(api.example.test) check check-sni {NAME} inter 500ms"
     );
-    let config = in_chroot(&stage, &format!(" option httpchk GET /\n server s {server}"));
+    let config = in_chroot(
+        &stage,
+        &format!(" option httpchk GET /\n server s {server}"),
+    );
     let (report, code) = json(&["-f", &config, "--run"]);
     assert_eq!(code, 2, "{report}");
     assert_eq!(

@@ -528,7 +528,9 @@ fn an_ssl_hello_check_accepts_every_certificate() {
     let server = "127.0.0.1:PORT check inter 500ms";
     let backend = format!(" mode tcp\n option ssl-hello-chk\n server s {server}");
     let text = fs::read_to_string(in_chroot(&stage, &backend)).expect("text");
-    let config = stage.folder.file("tcp.cfg", &text.replace("mode http", "mode tcp"));
+    let config = stage
+        .folder
+        .file("tcp.cfg", &text.replace("mode http", "mode tcp"));
     let expected = [("other-protocol-check", NOTE)];
     let report = foretells(&config, &expected, "L6OK", "");
     assert_eq!(

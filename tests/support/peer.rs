@@ -48,6 +48,15 @@ pub fn tls_with_chain(
     issuers: &[&Ca],
     behave: impl Fn(&mut StreamOwned<ServerConnection, TcpStream>) + Send + Sync + 'static,
 ) -> u16 {
+    tls_with_head(leaf, issuers, move |_, stream| behave(stream))
+}
+
+/// Like [`tls_with_chain`]; `behave` also gets the head of the request.
+pub fn tls_with_head(
+    leaf: &Leaf,
+    issuers: &[&Ca],
+    behave: impl Fn(&str, &mut StreamOwned<ServerConnection, TcpStream>) + Send + Sync + 'static,
+) -> u16 {
     let mut chain = vec![leaf.certificate.der().clone()];
     chain.extend(
         issuers
@@ -74,7 +83,7 @@ pub fn tls_with_chain(
                 _ => return,
             }
         }
-        behave(&mut stream);
+        behave(&String::from_utf8_lossy(&head), &mut stream);
     })
 }
 
