@@ -175,7 +175,7 @@ impl Code {
                 "certificate's issuer unknown (self-signed, missing intermediate, private CA)"
             }
             Code::CertificateInvalid => {
-                "certificate invalid otherwise (revoked, bad signature, wrong use, constraints)"
+                "certificate otherwise invalid (revoked, bad signature, wrong use, constraints)"
             }
             Code::CertificateEndsSoon => "certificate expires within `--min-cert-days`",
             Code::ClientCertificate => "server wants a client certificate, or refused ours",

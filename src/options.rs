@@ -21,7 +21,7 @@ use crate::refusal::refusal;
 
 /// HTTPS health check with SNI, for HAProxy's external-check and by hand. TARGET is a URL or
 /// HOST[:PORT]. HAProxy passes four arguments instead (proxy address and port, server address and
-/// port), and the options stand in `external-check path`.
+/// port), and the options are in `external-check path`.
 #[derive(FromArgs, ArgsInfo, Clone, Debug, Default)]
 #[allow(
     rustdoc::broken_intra_doc_links,

@@ -1,5 +1,5 @@
-//! The structure of the source: modules use each other in one direction only, and sentences about
-//! causes stand in the catalogue.
+//! The structure of the source: modules use each other in one direction only, and all sentences
+//! about causes are in the catalogue.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -154,7 +154,7 @@ fn modules_have_no_circular_uses() {
         }
         graph.retain(|module, _| !ends.contains(module));
     }
-    // The remaining modules are in a circle, or between two circles.
+    // The remaining modules are in a cycle, or between two cycles.
     let circles: Vec<String> = graph
         .iter()
         .map(|(module, used)| {

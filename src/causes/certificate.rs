@@ -81,7 +81,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateNotYetValid, 2)],
         what: "The certificate becomes valid later, or the host that issued it has a clock that is ahead.",
         confirm: "sni-check diagnose --verbose shows from when each certificate is valid.",
-        change: "Install a certificate that is valid now at the server.",
+        change: "Install a currently valid certificate at the server.",
         ..Cause::BASE
     },
     Cause {
@@ -144,7 +144,9 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Install the full chain at the server (fullchain.pem).",
         weigh: |facts| match unknown_issuer(facts) {
             Some(issuer) if issuer.is_plain(facts) => match facts.chain() {
-                [leaf] if names_its_issuers_place(leaf) || trusts_files(facts) => Weight::Likely,
+                [leaf] if names_its_issuers_place(leaf) || trusts_chosen_roots(facts) => {
+                    Weight::Likely
+                }
                 [_] => Weight::Possible,
                 _ => Weight::RuledOut,
             },
@@ -166,7 +168,9 @@ pub(super) const CAUSES: &[Cause] = &[
             // A leaf of a public CA says where its issuer's certificate can be fetched. The default
             // roots contain public CAs, so this cause is then less likely.
             Some(issuer) if issuer.is_plain(facts) => match facts.chain() {
-                [leaf] if names_its_issuers_place(leaf) && !trusts_files(facts) => Weight::Possible,
+                [leaf] if names_its_issuers_place(leaf) && !trusts_chosen_roots(facts) => {
+                    Weight::Possible
+                }
                 _ => Weight::Likely,
             },
             _ => Weight::RuledOut,
@@ -208,7 +212,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::IssuerUnknown, 10)],
         place: Place::Files,
         what: "The server has a new self-signed certificate. The certificate with the same name ({issuer}) in {roots} is older.",
-        confirm: "openssl x509 -fingerprint -in FILE shows another fingerprint than the server's certificate has.",
+        confirm: "openssl x509 -fingerprint -in FILE shows a fingerprint different from the server certificate's.",
         change: concat!(
             "If the server's operator made the new certificate, copy it from the server into the file.",
             reload!()
@@ -507,8 +511,8 @@ pub(super) fn unknown_issuer(facts: &Facts) -> Option<UnknownIssuer<'_>> {
     })
 }
 
-/// Returns true if the operator gave a file of CAs.
-fn trusts_files(facts: &Facts) -> bool {
+/// Returns true if the check trusts certificates from files, or the roots of the system.
+fn trusts_chosen_roots(facts: &Facts) -> bool {
     let rules = facts.plan.tls.verification.as_ref();
     rules.is_some_and(|rules| !rules.trust.is_bundled())
 }

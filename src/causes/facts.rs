@@ -151,7 +151,8 @@ impl Handshakes {
         self.http2.seen.alpn.as_deref() == Some("h2")
     }
 
-    fn all(&self) -> [&Attempt; 5] {
+    /// Returns the handshakes without ALPN.
+    pub fn all(&self) -> [&Attempt; 5] {
         [
             &self.named,
             &self.bare,
@@ -210,7 +211,7 @@ impl Answers {
     }
 }
 
-/// A port's response to the same request without TLS.
+/// A port's response to a request without TLS.
 pub struct Plain {
     pub status: u16,
     /// Where a redirect points.
@@ -269,7 +270,7 @@ pub struct HaproxyFacts {
     pub way: Option<Way>,
     /// The status that visitors get with the present haproxy.cfg, if the check is UP and visitors fail.
     pub traffic: Option<u16>,
-    /// Why its own check doesn't accept the response that it gets in that way.
+    /// Why HAProxy's own check doesn't accept the response that it gets in that way.
     pub refused_response: Option<String>,
 }
 
@@ -389,7 +390,7 @@ impl Facts {
     }
 }
 
-/// Returns true if a request with this method changes nothing at the server (RFC 9110 9.2.1).
+/// Returns true if a request with this method changes nothing at the server (RFC 9110, section 9.2.1).
 pub fn is_safe(method: &Method) -> bool {
     [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE].contains(method)
 }

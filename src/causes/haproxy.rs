@@ -66,7 +66,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "time-limit-too-short",
         shows_as: &[word("PROCTOUT", 1)],
         place: Place::Config,
-        what: "--timeout is too long, so HAProxy kills the check first. HAProxy does that after `inter` (2s by default). If `timeout check` is set, it does it after the smaller of `inter` and `timeout connect`.",
+        what: "--timeout is too long, so HAProxy kills the check first. The limit is `inter` (2s by default). If `timeout check` is set, the limit is the smaller of `inter` and `timeout connect`.",
         confirm: "Compare --timeout (1800ms by default) with inter and timeout connect.",
         change: "Lower --timeout, or raise inter and timeout connect. sni-check then ends first, with a code that says why.",
         ..Cause::BASE

@@ -39,7 +39,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "gateway-without-backend",
         shows_as: &[at(Code::Status, 2)],
         what: "The server is a proxy (a load balancer, an ingress, a CDN) that has no healthy backend for this name, or does not know the name.",
-        confirm: "Look at the proxy's log. The application's own errors have the application's page, and a proxy's errors are bare.",
+        confirm: "Look at the proxy's log. The application's own errors look like its pages, and a proxy's errors are bare.",
         change: "Repair the proxy's backend, or set up the name in the proxy.",
         weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(502..=504 | 521..=526))),
         ..Cause::BASE
@@ -512,7 +512,7 @@ fn redirect(facts: &Facts) -> Option<&str> {
     }
 }
 
-/// Returns another method that the server may answer, if it doesn't answer the check's.
+/// Returns a method that the server may accept, if the failure may be due to the check's method.
 fn other_method(facts: &Facts) -> Option<&'static str> {
     let is_get = facts.plan.request.method == "GET";
     match facts.failure()? {

@@ -244,7 +244,7 @@ fn send(options: &mut Options, name: &str) {
 }
 
 /// Returns trials with the operator's other names, and with names of the certificate from which the
-/// SNI name differs only by a typing error.
+/// verified name differs only by a typing error.
 fn other_names(facts: &Facts) -> Vec<Trial> {
     let Some(sent) = facts.sni() else {
         return Vec::new();

@@ -7,7 +7,7 @@ use crate::certificate::{Parts, days, in_days};
 use crate::output::date::day;
 use crate::plan::List;
 
-/// Returns what is wrong with the list of each issuer of the chain, or `None` if nothing is.
+/// Returns what is wrong with the list of each issuer of the chain, or `None` if nothing is wrong.
 pub(super) fn problems(facts: &Facts) -> Option<String> {
     let rules = facts.plan.tls.verification.as_ref()?;
     let mut problems: Vec<String> = Vec::new();

@@ -271,7 +271,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "port-of-another-protocol",
         shows_as: &[at(Code::NotTls, 7)],
         place: Place::Value,
-        what: "The port doesn't speak TLS but another protocol.",
+        what: "The port speaks another protocol, not TLS.",
         confirm: "The check's line shows what the peer says.",
         change: "Correct the port of the server line, or --port.",
         weigh: |facts| match facts.failure() {
@@ -555,14 +555,13 @@ pub(super) fn short_answer(facts: &Facts) -> Option<String> {
     }
 }
 
-/// Weighs the cause that a peer accepts connections but has no server behind it, so that it never
-/// answers.
+/// Weighs this cause: a peer accepts connections, but no server behind it ever answers.
 pub(super) fn nothing_behind(facts: &Facts) -> Weight {
     let reads = facts.hangs_up == Some(false);
     Weight::likely_if(all_are_cut(facts) && short_answer(facts).is_none() && !reads)
 }
 
-/// Returns a sentence about what the handshakes show about the name.
+/// Returns a sentence that says what the handshakes show about the name.
 pub(super) fn name_evidence(facts: &Facts) -> Option<String> {
     let tls = facts.tls.as_ref()?;
     let text = match (facts.failure()?, &tls.made_up.result) {

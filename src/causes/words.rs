@@ -26,7 +26,7 @@ const GENERAL: [(&str, &str); 45] = [
     ("left-out", "NAME"),
     (
         "lists",
-        "No list of --crl-file covers an issuer of the chain, or that list has expired",
+        "--crl-file lacks the list of an issuer in the chain, or that list has expired",
     ),
     ("lines", "the lines that sni-check diagnose prints"),
     ("location", "PATH"),

@@ -51,8 +51,8 @@ impl<'a> Constraints<'a> {
         subtrees(self.permitted).count() + subtrees(self.excluded).count()
     }
 
-    /// Checks a name (`nc_match`). It must be in a permitted subtree, if any of its kind exists,
-    /// and in no excluded subtree.
+    /// Checks a name (`nc_match`). If permitted subtrees of its kind exist, the name must be in one
+    /// of them. It must be in no excluded subtree.
     fn allow(&self, name: &GeneralName<'_>) -> Result<(), Violation> {
         let mut held = None;
         for subtree in of_kind(self.permitted, name) {

@@ -54,13 +54,13 @@ pub struct Uses<'a> {
     pub broken: bool,
     /// The OID of a critical extension that OpenSSL doesn't know.
     pub unknown_critical: Option<&'a [u8]>,
-    /// True if it's a proxy certificate (RFC 3820).
+    /// True if the certificate is a proxy certificate (RFC 3820).
     pub proxy: bool,
-    /// True if it has an extension of RFC 3779 (IP addresses, autonomous systems).
+    /// True if the certificate has an extension of RFC 3779 (IP addresses, autonomous systems).
     pub resources: bool,
-    /// True if it's a CA certificate, `None` without basicConstraints.
+    /// True if the certificate is a CA certificate, `None` without basicConstraints.
     pub ca: Option<bool>,
-    /// The largest number of intermediates below it (basicConstraints).
+    /// The largest number of intermediates below the certificate (basicConstraints).
     pub path_length: Option<u64>,
     /// keyUsage.
     pub key_usage: Option<u16>,

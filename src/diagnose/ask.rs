@@ -11,6 +11,7 @@ use super::trials::{Candidate, Search, for_haproxy};
 use super::view::{self, Role, Row};
 use crate::causes::facts::{Facts, HaproxyFacts, Way, is_safe};
 use crate::causes::{Change, trials};
+use crate::code::Code;
 use crate::haproxy::ask::{Answer, Answered, Question, Visit, Visited, ask};
 use crate::haproxy::program::Haproxy;
 use crate::plan::DEFAULTS;
@@ -48,7 +49,7 @@ pub(super) struct Opinion {
     pub blocks: Vec<Block>,
     /// The answers as facts, which the causes weigh.
     pub facts: Option<HaproxyFacts>,
-    /// The change with which HAProxy's own check is UP, if that check isn't UP with any printed
+    /// The change that helps HAProxy's own check most, if that check isn't UP with any printed
     /// lines.
     pub proved: Option<Candidate>,
 }
@@ -77,7 +78,7 @@ impl Opinion {
         let mut questions = questions(&search.asked, facts, &kinds, &blocks);
         questions.extend(about_changes(&search.asked, facts, &changes, &blocks));
         let patience = search.asked.plan.timeout.max(facts.plan.timeout) + MARGIN;
-        let asked = put(haproxy, questions, patience);
+        let asked = ask_all(haproxy, questions, patience);
         let answers = asked.as_ref().ok().map(|(_, answers)| answers.as_slice());
         let answer = |about| {
             let mut answers = answers.unwrap_or_default().iter();
@@ -129,7 +130,8 @@ impl Opinion {
 }
 
 /// Returns the change with which HAProxy's own check is UP and visitors are served, if the lines
-/// without a change don't achieve that. Old versions of TLS are the last resort.
+/// without a change don't achieve that. Old versions of TLS are the last resort. If no change
+/// achieves that either, returns the change with which the check gets furthest.
 fn helpful(
     facts: &Facts,
     blocks: &[Block],
@@ -155,19 +157,27 @@ fn helpful(
         (false, Some(number)) => Some(number),
         (false, None) => match works(false) {
             (true, _) => None,
-            (false, None) => furthest(blocks, &changes, answers),
+            (false, None) => furthest(facts, blocks, &changes, answers),
             (false, number) => number,
         },
     };
     changes.into_iter().nth(number?)
 }
 
-/// Returns the change with which HAProxy's own check gets furthest, if that is further than with
-/// the lines.
-fn furthest(blocks: &[Block], changes: &[Candidate], answers: &[Answered<About>]) -> Option<usize> {
+/// Returns the change with which HAProxy's own check gets furthest, if it gets further than with
+/// the lines without a change.
+fn furthest(
+    facts: &Facts,
+    blocks: &[Block],
+    changes: &[Candidate],
+    answers: &[Answered<About>],
+) -> Option<usize> {
     let own = blocks.iter().filter(|block| block.kind == Kind::Builtin);
     let tried = own.filter(|block| block.tried.is_some());
-    let before = tried.map(Block::stage).max()?;
+    // HAProxy's words can stand for an earlier step than sni-check's, such as SOCKERR for a banner.
+    let by_check = facts.failure();
+    let by_check = by_check.map(|failure| Stage::of_failure(failure, &facts.plan));
+    let before = tried.map(Block::stage).chain(by_check).max()?;
     let further = answers.iter().filter_map(|answered| match answered.about {
         About::Change(number, _) => Some((number, Stage::of_answer(&answered.answer))),
         _ => None,
@@ -202,8 +212,8 @@ fn own_check(answer: &Answer) -> Option<Result<(), String>> {
     }
 }
 
-/// Returns the lines that may be printed: for a check like sni-check's, and for HAProxy's own check in
-/// each other way that a cause needs.
+/// Returns the blocks of lines that the report may print: one for each kind of check, and one for HAProxy's
+/// own check in each other way that a cause proposes.
 fn blocks(facts: &Facts) -> Vec<Block> {
     // HAProxy refuses a server line with a name that doesn't resolve.
     if facts.addresses.is_err() {
@@ -256,14 +266,19 @@ fn questions(
     kinds: &[view::Kind],
     blocks: &[Block],
 ) -> Vec<(Option<usize>, Question<About>)> {
-    let rows = kinds.iter().enumerate().filter_map(|(number, kind)| {
+    // Once a change helps, the request that timed out needn't time out in HAProxy as well.
+    let is_slow = asked.code() == Code::ResponseTimeout && facts.code() != Code::ResponseTimeout;
+    let sends = |kind: &view::Kind| matches!(kind.role, Role::Own | Role::External);
+    let kinds = kinds.iter().enumerate();
+    let kinds = kinds.filter(|(_, kind)| !(is_slow && sends(kind)));
+    let rows = kinds.map(|(number, kind)| {
         let question = Question {
             about: About::Row(number),
-            lines: kind.question.clone()?,
+            lines: kind.question.clone(),
             is_checked: true,
             visit: None,
         };
-        Some((None, question))
+        (None, question)
     });
     // HAProxy tries the lines as they are printed, and the printed lines always verify.
     let mut options = facts.options.clone();
@@ -361,7 +376,7 @@ pub(super) fn serves(facts: &Facts, visitor: Visited) -> bool {
         Ok(Some(response)) => Some(response.status),
         _ => None,
     };
-    // A page for POST may have nothing for the visitor's GET.
+    // A page that the check requests with POST may refuse a visitor's GET.
     let by_method = !is_safe(&facts.plan.request.method) && [404, 405].contains(&visitor.status);
     let is_fine = visitor.status < 400 || Some(visitor.status) == expected || by_method;
     visitor.complete && is_fine
@@ -392,7 +407,7 @@ fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
         true => others()
             .find(|block| block.is_up())
             .or_else(|| others().find(is_further)),
-        // sni-check has seen plain HTTP and HTTP/2 itself, so these need no proof by HAProxy.
+        // sni-check has seen plain HTTP and HTTP/2 itself, so HAProxy needn't prove these ways.
         false => others().find(|block| matches!(block.way, Way::PlainHttp | Way::Http2)),
     };
     let way = way.map(|block| block.way);
@@ -407,7 +422,7 @@ fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
 }
 
 /// Asks HAProxy the questions. Returns HAProxy's version and answers, or why there are no answers.
-fn put(
+fn ask_all(
     haproxy: Option<&Haproxy>,
     questions: Vec<(Option<usize>, Question<About>)>,
     patience: Duration,
@@ -440,7 +455,7 @@ fn put(
 }
 
 impl Block {
-    /// Returns true if these lines have HAProxy's own check, in the same way as sni-check.
+    /// Returns true if these lines have HAProxy's own check, and it talks to the server as sni-check does.
     fn is_plain(&self) -> bool {
         self.kind == Kind::Builtin && self.way == Way::Https
     }

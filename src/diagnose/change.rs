@@ -21,7 +21,7 @@ type Head = &'static [&'static str];
 const TIMEOUT_CHECK: Head = &["timeout", "check"];
 const SEND: Head = &["http-check", "send"];
 const EXPECT: Head = &["http-check", "expect"];
-/// Tells the server that visitors use HTTPS.
+/// The first words of the line that sets X-Forwarded-Proto, which says that visitors use HTTPS.
 const FORWARDED_PROTO: Head = &["http-request", "set-header", "X-Forwarded-Proto"];
 
 fn has_head(rule: &Rule, head: Head) -> bool {
@@ -90,7 +90,7 @@ impl Change {
         Some(change)
     }
 
-    /// True if nothing changes.
+    /// Returns true if nothing changes.
     pub fn is_empty(&self) -> bool {
         *self == Change::default()
     }
@@ -149,8 +149,8 @@ impl Change {
         Some(change)
     }
 
-    /// Returns the same change for visitors' connections too: with the SNI name, and with what the check
-    /// needs of the connection. Returns `None` if nothing changes for visitors.
+    /// Returns this change plus the words that visitors' connections need too: the SNI name, and the words
+    /// about the connection that helped the check. Returns `None` if nothing changes for visitors.
     pub fn with_traffic(
         &self,
         surveyed: &Surveyed,
@@ -168,7 +168,8 @@ impl Change {
         {
             change.words.push(("sni", Some(format!("str({name})"))));
         }
-        // An own check takes these words from the server line already.
+        // HAProxy's own check takes these words from the server line, so its change already has
+        // them.
         let names = asked.changes(best).into_iter().map(|row| row.name);
         for name in names.filter(|name| FOR_TRAFFIC.contains(name)) {
             change.set_own_check_option(name, best)?;
@@ -425,7 +426,7 @@ impl Change {
     }
 }
 
-/// The options whose words on the server line visitors' connections need too.
+/// The options whose words on the server line also apply to visitors' connections.
 const FOR_TRAFFIC: [&str; 5] = [
     "--crt",
     "--send-proxy",
@@ -519,7 +520,7 @@ fn joined(options: &Options) -> Option<String> {
     shlex::try_join(words.iter().map(String::as_str)).ok()
 }
 
-/// Joins words to a line of haproxy.cfg. A rule of `expect` has its own quotes.
+/// Joins words into a line of haproxy.cfg. A rule of `expect` has its own quotes.
 fn written(words: &[String]) -> String {
     let quotes = |(index, word): (usize, &String)| match words.get(1).map(String::as_str) {
         Some("expect") if index == 2 && words.len() == 3 => word.clone(),
@@ -558,8 +559,9 @@ fn edited(line: &str, word: &str, value: Option<&str>) -> String {
         _ => (line, ""),
     };
     let mut parts: Vec<&str> = code.trim_end().split(' ').collect();
-    // The first words are `server`, the name and the address.
-    let at = parts.iter().position(|part| *part == word);
+    // The first words are `server`, the name and the address. A server may have the name `sni`.
+    let words = (0..parts.len()).filter(|at| !parts[*at].is_empty());
+    let at = words.skip(3).find(|at| parts[*at] == word);
     let new = value.map(word_of);
     let has_value = !matches!(word, "ssl" | "check-ssl" | "send-proxy" | "send-proxy-v2");
     match (at, &new) {
@@ -610,5 +612,7 @@ mod tests {
             assert!(new.ends_with(expected), "{new}");
             assert!(new.starts_with("    server s1 192.0.2.1:443 ssl"), "{new}");
         }
+        let named = edited("    server sni 192.0.2.1:443 ssl", "sni", Some("str(b)"));
+        assert_eq!(named, "    server sni 192.0.2.1:443 ssl sni str(b)");
     }
 }

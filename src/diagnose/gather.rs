@@ -137,7 +137,7 @@ fn each(
     attempts
 }
 
-/// Runs the check, also at the other addresses of the name, and handshakes in parallel.
+/// Runs in parallel: the check, the same check at the other addresses of the name, and the handshakes.
 fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>) {
     let plan = &facts.plan;
     let (mut verdict, mut elsewhere) = (not_run(), Vec::new());
@@ -146,19 +146,29 @@ fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>) {
         Box::new(|| verdict = probe::run(plan, Instant::now())),
         Box::new(|| {
             elsewhere = each(others, |address| {
-                attempt(everything(plan), address, plan.timeout)
+                attempt(whole_check(plan), address, plan.timeout)
             });
         }),
     ];
-    let tls = shake_hands(plan, &facts.options, address, jobs);
+    let mut tls = shake_hands(plan, &facts.options, address, jobs);
+    // A server that serves one connection at a time makes the handshakes wait for the check.
+    let waits = |attempt: &&Attempt| matches!(attempt.result, Err(Failure::HandshakeTimeout));
+    if is_slow(&verdict.result) && tls.all().iter().any(waits) {
+        tls = shake_hands(plan, &facts.options, address, Vec::new());
+    }
     (facts.verdict, facts.elsewhere, facts.tls) = (verdict, elsewhere, Some(tls));
+}
+
+/// Returns true if the server accepts the request and doesn't respond in time.
+fn is_slow<T>(result: &Result<T, Failure>) -> bool {
+    matches!(result, Err(Failure::ResponseTimeout { .. }))
 }
 
 /// How long diagnose waits for a server to close a silent connection.
 const HANG_UP: Duration = Duration::from_millis(300);
 
-/// Runs the check from any port.
-fn everything(plan: &Plan) -> Trial<'_> {
+/// Returns the whole check as an attempt that connects from any port.
+fn whole_check(plan: &Plan) -> Trial<'_> {
     Trial {
         source: source(plan),
         ..Trial::of(plan)
@@ -170,7 +180,8 @@ fn look_at_http(facts: &mut Facts, address: &Address) {
     // A server without a valid certificate gets no secrets.
     let untrusted = !tls.faults.is_empty() && facts.plan.tls.verification.is_some();
     let (named, any) = (tls.named.result.is_ok(), tls.any_succeeded());
-    if named {
+    // The same request would time out again.
+    if named && !is_slow(&facts.verdict.result) {
         facts.answers = ask(&facts.plan, address, untrusted);
     }
     if !any {
@@ -209,7 +220,7 @@ fn shake_hands<'a>(
             sni,
             tls,
             request: None,
-            ..everything(plan)
+            ..whole_check(plan)
         };
         attempt(trial, address, plan.timeout)
     };
@@ -334,15 +345,16 @@ impl Rules {
     }
 }
 
-/// Sends the request with the check's Host. If the request changes nothing at the server, sends it
-/// with other Hosts too. The server's certificate may be untrusted: then the request carries no secrets.
+/// Sends the request with the check's Host. If the request changes nothing at the server, also sends it with
+/// other Hosts. If the certificate is `untrusted`, the request carries no secrets, and diagnose sends only a
+/// request that changes nothing.
 fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
     let is_safe = is_safe(&plan.request.method);
     if plan.handshake_only || untrusted && !is_safe {
         return None;
     }
     let withheld = untrusted && has_secrets(&plan.request);
-    let request = for_server(&plan.request, withheld);
+    let request = without_secrets(&plan.request, withheld);
     let with_host = |host: &str| {
         let mut request = request.clone();
         let host = HeaderValue::from_str(host).ok()?;
@@ -362,7 +374,7 @@ fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
     };
     let trial = Trial {
         tls: &rules,
-        ..everything(plan)
+        ..whole_check(plan)
     };
     let run = |request| {
         let request = Some(request);
@@ -430,9 +442,9 @@ fn has_secrets(request: &Request) -> bool {
     !request.body.is_empty() || headers.any(|(name, _)| !HARMLESS.contains(name))
 }
 
-/// Returns the request. For an untrusted server it lacks everything that the user added, and the rules
-/// about the response.
-fn for_server(request: &Request, withheld: bool) -> Request {
+/// Returns the request. If secrets are `withheld`, the request lacks its body, every header that may contain
+/// a secret, and the rules about the response.
+fn without_secrets(request: &Request, withheld: bool) -> Request {
     let mut request = request.clone();
     if withheld {
         request.headers.retain(|(name, _)| HARMLESS.contains(name));

@@ -8,11 +8,11 @@ use crate::options::table::Group;
 use crate::options::values::{TlsVersion, Verify};
 use crate::plan::Plan;
 
-/// Returns the options to paste: the given options without secrets, without what the server line
-/// already says, and without options that turn verification off.
+/// Returns the options to paste, without what the server line already says. Unless `secrets` is true, leaves
+/// out secrets and options that turn verification off.
 pub(super) fn path(plan: &Plan, options: &Options, secrets: bool) -> String {
     if secrets {
-        return as_given(plan, options);
+        return with_secrets(plan, options);
     }
     let mut words = Words::default();
     names_and_request(&mut words, plan);
@@ -35,8 +35,8 @@ pub(super) fn path(plan: &Plan, options: &Options, secrets: bool) -> String {
     words.joined()
 }
 
-/// Returns the options exactly as they were given.
-fn as_given(plan: &Plan, options: &Options) -> String {
+/// Returns the options with their secrets, and with `--verify none` if it was given.
+fn with_secrets(plan: &Plan, options: &Options) -> String {
     let mut words = Words::default();
     names_and_request(&mut words, plan);
     for header in &options.header {

@@ -94,7 +94,7 @@ impl<'a> Report<'a> {
         reasons.map(|(_, finding)| finding)
     }
 
-    /// Returns true if only a value that the operator knows helps.
+    /// Returns true if every remaining cause needs a value that only the operator knows.
     fn lacks_a_value(&self) -> bool {
         let mut remaining = self.reasons().skip(self.search.proved.len()).peekable();
         remaining.peek().is_some() && remaining.all(|finding| finding.cause.place == Place::Value)
@@ -218,7 +218,7 @@ fn best_supported(mut weighed: Vec<Finding>) -> Vec<Finding> {
     weighed
 }
 
-/// Returns the best cause of each fault of the certificates that has another code.
+/// For each fault of the certificates with a different code, returns the cause that the facts support best.
 fn further_faults(facts: &Facts, code: Code) -> Vec<Finding> {
     let mut codes: Vec<Code> = facts
         .faults()

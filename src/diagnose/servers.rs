@@ -238,7 +238,8 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
 /// The time to start the process of an external check. HAProxy's checks run in parallel.
 const MARGIN: Duration = Duration::from_millis(700);
 
-/// Returns the request of this server's visitors. If the check asks for no page, it is the start page.
+/// Returns the request of this server's visitors. If the check asks for no page, visitors request the start
+/// page.
 fn visitor(surveyed: &Surveyed, search: &Search) -> Option<Visit> {
     let asked = &search.asked;
     if !surveyed.lines.is_http {

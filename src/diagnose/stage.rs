@@ -70,7 +70,7 @@ impl Stage {
     }
 
     /// Returns the stage that HAProxy's own check reached (HAProxy management guide, section 9.1,
-    /// `check_status`). Its words don't tell a missing page from a refused request.
+    /// `check_status`). HAProxy's words don't distinguish a missing page from a refused request.
     pub fn of_answer(answer: &Answer) -> Stage {
         let Answer::Checked(checked) = answer else {
             return Stage::Call;

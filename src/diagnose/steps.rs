@@ -341,7 +341,7 @@ fn expectations(plan: &Plan, answers: &Answers, step: &mut Step) {
     }
 }
 
-/// Describes whether the response depends on Host.
+/// Adds the lines that say if the response depends on Host.
 fn host_line(configured: &str, answers: &Answers, step: &mut Step) {
     let Ok((asked, _)) = &answers.asked else {
         return;

@@ -9,7 +9,7 @@ use super::progress::{Phase, Progress};
 use super::stage::Stage;
 use crate::causes::facts::{Attempt, Facts, HaproxyFacts};
 use crate::causes::{self, Cause, Change, Finding, Weight, mixed};
-use crate::code::Layer;
+use crate::code::{Code, Layer};
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::plan::{Output, Plan};
@@ -95,9 +95,10 @@ impl Search {
 
 /// A change of the options, and the result of trying it.
 pub(super) struct Candidate {
-    /// The causes that it proves, each with the values for its sentences.
+    /// The causes that the change proves if it helps, each with the values for its sentences.
     causes: Vec<(&'static Cause, Vec<(&'static str, String)>)>,
-    /// True if it is enough that the check gets further.
+    /// True if the change helps as soon as the check gets further. Otherwise the check must
+    /// succeed.
     pub counts_progress: bool,
     pub options: Options,
     pub plan: Plan,
@@ -120,7 +121,7 @@ impl Candidate {
         })
     }
 
-    /// Returns true if it proves this cause.
+    /// Returns true if the change is about this cause.
     fn is_about(&self, id: &str) -> bool {
         self.causes.iter().any(|(cause, _)| cause.id == id)
     }
@@ -135,7 +136,28 @@ impl Candidate {
         }
     }
 
-    /// Returns the causes that it proves, and the facts about the check with the change.
+    /// Tries the change: at the address that answers, or at all addresses if none answers.
+    fn run(&mut self, facts: &Facts) {
+        let plan = &self.plan;
+        let whole = probe::Trial::of(plan);
+        let handshake = probe::Trial {
+            request: None,
+            ..whole
+        };
+        self.attempt = match &facts.reached {
+            Some(address) if facts.may_send(plan) => attempt(whole, address, plan.timeout),
+            Some(address) => attempt(handshake, address, plan.timeout),
+            None => {
+                let verdict = probe::run(plan, Instant::now());
+                Attempt {
+                    result: verdict.result,
+                    seen: verdict.seen,
+                }
+            }
+        };
+    }
+
+    /// Returns the causes that the change proves, and the facts about the check with the change.
     fn apply(self, facts: &Facts, progress: &Progress) -> (Vec<Finding>, Facts) {
         let causes = self.causes.iter();
         let findings =
@@ -266,33 +288,17 @@ fn changes(facts: &Facts) -> Vec<Candidate> {
         .collect()
 }
 
-/// Tries the changes in parallel: at the address that answers, or at all addresses if none answers.
+/// Tries the changes in parallel.
 fn run(facts: &Facts, tried: &mut [Candidate]) {
-    let reached = facts.reached.as_ref();
-    let jobs = tried.iter_mut().map(|tried| {
-        let Candidate {
-            plan,
-            attempt: result,
-            ..
-        } = tried;
-        Box::new(move || {
-            let whole = probe::Trial::of(plan);
-            let handshake = probe::Trial {
-                request: None,
-                ..whole
-            };
-            *result = match reached {
-                Some(address) if facts.may_send(plan) => attempt(whole, address, plan.timeout),
-                Some(address) => attempt(handshake, address, plan.timeout),
-                None => {
-                    let verdict = probe::run(plan, Instant::now());
-                    Attempt {
-                        result: verdict.result,
-                        seen: verdict.seen,
-                    }
-                }
-            };
-        }) as Job<'_>
-    });
+    let jobs = tried.iter_mut();
+    let jobs = jobs.map(|candidate| Box::new(|| candidate.run(facts)) as Job<'_>);
     in_parallel(jobs.collect());
+    // A server that serves one connection at a time makes the changes wait for each other.
+    let shakes_hands = facts.code() == Code::ResponseTimeout;
+    let waited = |candidate: &&mut Candidate| {
+        matches!(candidate.attempt.result, Err(Failure::HandshakeTimeout))
+    };
+    for candidate in tried.iter_mut().filter(|_| shakes_hands).filter(waited) {
+        candidate.run(facts);
+    }
 }

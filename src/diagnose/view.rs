@@ -39,16 +39,15 @@ pub(super) enum Role {
 pub(super) struct Kind {
     /// The words on the server line.
     check: String,
-    /// The lines of the backend with which HAProxy is asked. `None` if the check would repeat a request
-    /// that changes something.
-    pub question: Option<String>,
+    /// The lines of the backend with which diagnose asks HAProxy.
+    pub question: String,
     /// The predicted result.
     predicted: Option<(String, String, bool)>,
-    role: Role,
+    pub role: Role,
 }
 
 impl Kind {
-    /// Returns the row in the view, from HAProxy's answer or predicted.
+    /// Returns the row of the view: HAProxy's answer, or the prediction if there is no answer.
     pub fn row(self, answer: Option<&Answer>) -> Option<Row> {
         let is_external = self.role == Role::External;
         let (status, why, up) = match answer {
@@ -130,7 +129,7 @@ pub(super) fn kinds(facts: &Facts) -> Vec<Kind> {
                 format!("option httpchk with these options, check ssl{name} verify required");
             kinds.push(Kind {
                 check,
-                question: Some(lines::builtin(&setup)),
+                question: lines::builtin(&setup),
                 predicted: None,
                 role: Role::Own,
             });
@@ -154,10 +153,10 @@ fn own(setup: &Setup<'_>, check: &str, words: &str, predicted: (&str, String, bo
     let (status, why, up) = predicted;
     Kind {
         check: check.to_owned(),
-        question: Some(format!(
+        question: format!(
             "    server s1 {address}{words}{} check\n",
             lines::connection_words(plan, options)
-        )),
+        ),
         predicted: Some((status.to_owned(), why, up)),
         role: Role::Step,
     }
@@ -172,7 +171,7 @@ fn external(facts: &Facts, setup: &Setup<'_>) -> Kind {
     };
     Kind {
         check: "external-check with these options".to_owned(),
-        question: Some(lines::external(setup)),
+        question: lines::external(setup),
         predicted: Some((
             format!("{status} {}", code.number()),
             code.meaning().to_owned(),

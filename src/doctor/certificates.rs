@@ -143,7 +143,7 @@ pub(super) fn traffic_verifies_nothing(visit: &Visit, watch: &Watch) -> Option<F
             .at(place)
             .shows(
                 "DOWN with a code from 51 to 58 while traffic still works; and HAProxy sends visitors' \
-                 requests to any server that answers, also to a forged one",
+                 requests to any server that answers, even to a forged one",
             )
             .write("on the server line, write verify required ca-file FILE, with the CA that the check trusts"),
     )

@@ -271,7 +271,7 @@ pub(super) fn no_weight(visit: &Visit, backend: &Backend) -> Vec<Finding> {
 }
 
 /// Returns the advice of `switch_on`. If doctor may run checks and no rule finds a fault in this check,
-/// doctor also runs the check, and the advice says if it fails, or why doctor can't run it.
+/// doctor also runs the check. The advice then says if the check fails, or why doctor can't run it.
 fn tried(visit: &Visit, watch: &Watch, advice: &str) -> String {
     let text = switch_on(visit, watch, advice);
     let failed = (text == advice).then(|| run::would_fail(watch, visit));

@@ -14,7 +14,7 @@ use crate::haproxy::config::proxy::Global;
 use super::finding::{Effect, Finding};
 use super::visit::Visit;
 
-/// Polling and skipping a closed descriptor takes at least 10 ns.
+/// The least time in which HAProxy polls and skips a closed descriptor, in seconds.
 const LEAST: f64 = 1e-8;
 
 /// A limit this high is a mistake, even if closing the descriptors is fast on this host.
@@ -40,14 +40,14 @@ impl Limits {
     /// Returns the limits that HAProxy's unit or the running HAProxy has, or else those of this process.
     fn of(visit: &Visit) -> Limits {
         if let Some((soft, hard)) = visit.nofile {
-            let source = "of its unit, or of the running HAProxy";
+            let source = "from its unit or the running HAProxy";
             return Limits { soft, hard, source };
         }
         let limit = getrlimit(Resource::Nofile);
         Limits {
             soft: limit.current.unwrap_or(u64::MAX),
             hard: limit.maximum.unwrap_or(u64::MAX),
-            source: "estimated by that of this process",
+            source: "estimated from this process",
         }
     }
 }
@@ -75,8 +75,9 @@ fn cost() -> f64 {
 }
 
 impl Closed {
-    /// HAProxy closes every descriptor below its soft limit. It raises the soft limit that it started with
-    /// to what its configuration asks for, or else to the hard limit. It never lowers the soft limit.
+    /// HAProxy closes every descriptor below its soft limit. It raises the soft limit that it started with to
+    /// what its configuration asks for, or else to the hard limit (from 3.1 on, to at most 1048576). It never
+    /// lowers the soft limit.
     fn new(global: &Global, limits: Limits, since_3_1: bool) -> Closed {
         let asked = match (&global.ulimit_n, &global.maxconn) {
             (Some(limit), _) => Closed::Configured(limit.value, "ulimit-n"),

@@ -44,8 +44,8 @@ pub(super) fn without_request(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds an http-check that sends two requests on one connection. HAProxy refuses it in a section that
-/// begins with `option httpchk`. Below the lines, the option is accepted.
+/// Finds an http-check that sends two requests on one connection. HAProxy refuses the second request if
+/// `option httpchk` is above these lines, and accepts it if the option is below them.
 pub(super) fn second_request(_: &Visit, watch: &Watch) -> Option<Finding> {
     let set = &watch.backend.settings;
     let is_own = matches!(watch.check, Check::Own(_));
@@ -92,7 +92,7 @@ pub(super) fn waits_for_banner(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Says that the server's port or service is one of HTTP or HTTPS.
+/// Returns a clause which says that the server's port or service is for HTTP, or `None` if that isn't known.
 fn http_service(server: &Server) -> Option<&'static str> {
     match &server.endpoint {
         Endpoint::Tcp(_, 80 | 443) => Some("the server's port is for HTTP"),
@@ -150,7 +150,7 @@ fn ssl_hello(option: &At<String>, watch: &Watch) -> Finding {
         )
 }
 
-/// Returns the expectations of a check, and the line of the first one.
+/// Returns the expectations of a check, and the line of the first expectation.
 pub(super) fn expected<'a>(watch: &'a Watch) -> Option<(Vec<Expectation>, &'a Place)> {
     match (&watch.check, &watch.own) {
         (Check::Own(_), _) => {

@@ -116,7 +116,7 @@ fn ignored(watch: &Watch, word: &str, option: &str, heeded: bool) -> Option<Find
     )
 }
 
-/// Finds a name that the check must resolve in a chroot without the resolver's configuration.
+/// Finds a name that the check must resolve in a chroot without /etc/resolv.conf and /etc/hosts.
 pub(super) fn resolver(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let Check::External(_) = &watch.check else {
         return None;

@@ -46,7 +46,7 @@ pub(super) fn no_insecure_fork(visit: &Visit) -> Vec<Finding> {
     let what = "`insecure-fork-wanted` is missing in section global";
     let finding = match visit.can_fork() {
         true => Finding::hint(what).shows(
-            "external checks work while HAProxy runs as root; as another user they are SOCKERR",
+            "external checks work while HAProxy runs as root; otherwise they fail with SOCKERR",
         ),
         false => Finding::problem(Effect::Down, what)
             .shows("HAProxy can't start a check: SOCKERR, every server is DOWN"),

@@ -57,7 +57,7 @@ pub(super) fn restrict(findings: &mut [Finding], visit: &Visit) {
             // Until then, no check is DOWN.
             None if is_up => {
                 found.mark = Mark::Note;
-                Some("http-check expect tells a failed check apart")
+                Some("http-check expect detects a failed check")
             }
             restriction => restriction,
         };

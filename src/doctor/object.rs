@@ -11,7 +11,7 @@ use super::outcome::Ran;
 use super::report::Report;
 use super::rules;
 
-/// The report as one JSON object and a newline.
+/// Returns the report as one JSON object and a newline.
 pub(super) fn of(report: &Report, code: Code) -> String {
     let findings = report.findings.iter().map(finding);
     let unclear = report.unclear.iter();

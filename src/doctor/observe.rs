@@ -176,8 +176,8 @@ fn is_host(expression: &str) -> bool {
     expression.contains("hdr(host)") || expression.starts_with("ssl_fc_sni")
 }
 
-/// Returns the request of a visitor: the page of the check, or `/`. Returns `None` if doctor can't know
-/// what visitors send.
+/// Returns the request of a visitor: the page of the check, or `/`. Returns `None` if doctor can't know what
+/// visitors send, or if the check's method may change something at the server.
 fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
     let traffic = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
     let is_known = match traffic {
@@ -274,7 +274,7 @@ pub(super) fn trap(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option
         (false, Some(200..=399)) => (Effect::Down, accepted == Some(true) || !judges_page),
         // The page of the check is missing, not the site.
         (false, Some(404 | 405)) if matches!(visitor.root, Some(200..=399)) => (Effect::Down, true),
-        // The check didn't get as far as a response, but visitors do.
+        // The check doesn't get as far as a response, but visitors do.
         (false, Some(401 | 403..=405)) if !judges_page => (Effect::Down, true),
         _ => return None,
     };
@@ -319,9 +319,9 @@ fn confirm_one(
     (ran, trap, visitor): (&Ran, Trap, &Visitor),
 ) -> Option<Finding> {
     let effect = trap.effect;
-    // The check's expectations may intend a trap that isn't certain. If visitors get the same status for this
-    // page, then no difference between the check and traffic is the cause. Only a finding about the
-    // expectations explains such traps.
+    // If a trap isn't certain, the check's expectations may want it. If visitors get the same status for this
+    // page, no difference between the check and traffic is the cause. In both cases, only a finding about the
+    // expectations explains the trap.
     let gets_the_same = visitor.status.is_some()
         && matches!(ran.outcome, Outcome::Own { status: "L7STS", code, .. } if code == visitor.status.map(u32::from));
     let by_difference = trap.is_certain && !gets_the_same;
@@ -352,7 +352,7 @@ fn confirm_one(
         true => Finding::problem(effect, what),
         false => Finding::note(
             effect,
-            format!("{what}; the check's own expectation may want that"),
+            format!("{what}; the check's expectation may intend that"),
         ),
     };
     Some(finding.shows(shows))

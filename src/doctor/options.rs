@@ -30,13 +30,13 @@ pub struct DoctorOptions {
     #[argh(option, arg_name = "FILE")]
     pub haproxy: Option<String>,
 
-    /// run every check exactly as HAProxy would; as root, in its chroot and as its user; also ask
+    /// run every check as HAProxy would (if you are root: in its chroot, as its user); also ask
     /// HAProxy for its own checks, and send each server the request of a visitor
     #[argh(switch)]
     pub run: bool,
 
-    /// look for the files of the host below this folder, such as an image's unpacked root; HAProxy is
-    /// then not asked about the configuration
+    /// look for the host's files below this folder, such as an image's unpacked root; doctor won't
+    /// ask HAProxy about the configuration
     #[argh(option, arg_name = "DIR")]
     pub root: Option<String>,
 

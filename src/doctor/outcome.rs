@@ -19,7 +19,7 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    /// Returns true if a check ran, or if `limits` has more than the one limit of every run.
+    /// Returns true if a check ran, or if `limits` has more than the sentence that every run has.
     pub(super) fn has_news(&self) -> bool {
         !self.checks.is_empty() || self.limits.len() > 1
     }
@@ -85,7 +85,7 @@ pub(super) struct Ran {
 }
 
 impl Ran {
-    /// Returns a check of this server that couldn't be run.
+    /// Returns an entry for this server with the outcome `NotRun`, as a base for other entries.
     pub(super) fn new(watch: &Watch, time: Duration) -> Ran {
         Ran {
             backend: watch.backend.name.clone(),

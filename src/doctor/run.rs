@@ -108,9 +108,11 @@ pub(super) fn all(visit: &Visit) -> Runs {
         _ => None,
     });
     let mut limits = limits(&checks.collect::<Vec<_>>(), exact, &unresolved);
-    limits.extend(refusal.map(|why| {
-        format!("HAProxy wasn't asked about its own checks and about visitors: {why}.")
-    }));
+    limits.extend(
+        refusal.map(|why| {
+            format!("doctor can't ask HAProxy about its own checks and visitors: {why}.")
+        }),
+    );
     Runs {
         exact,
         limits,
@@ -184,7 +186,7 @@ pub(super) fn would_fail(watch: &Watch, visit: &Visit) -> Option<String> {
         false => one(watch, visit).outcome,
     };
     let failed = observe::state(outcome);
-    (!outcome.is_up()).then(|| format!("make the check work, it would be {failed}"))
+    (!outcome.is_up()).then(|| format!("fix the check, which would be {failed}"))
 }
 
 /// Describes the result of HAProxy's own check.

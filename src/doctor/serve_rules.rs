@@ -84,7 +84,7 @@ pub(super) fn without_connect(_: &Visit, watch: &Watch) -> Option<Finding> {
 }
 
 /// Returns true if a rule accepts serve's answer for a healthy server, and no other answer.
-fn tells_apart(words: &[String]) -> bool {
+fn accepts_only_healthy(words: &[String]) -> bool {
     let after = |name: &str| {
         let at = words.iter().position(|word| word == name)?;
         words.get(at + 1).map(String::as_str)
@@ -100,7 +100,7 @@ pub(super) fn shows_no_code(_: &Visit, watch: &Watch) -> Option<Finding> {
     let serve = served(watch)?;
     let rules = &watch.backend.settings.rules.http;
     let expects: Vec<_> = rules.all("expect").collect();
-    let strict = expects.iter().any(|rule| tells_apart(&rule.value));
+    let strict = expects.iter().any(|rule| accepts_only_healthy(&rule.value));
     let write = "http-check expect hdr name X-Check-Code value 0 status-code \"res.hdr(x-check-code)\" on-error \"%[res.hdr(x-check-reason)]\"";
     let finding = match (expects.first(), strict) {
         (None, _) => Finding::hint("`http-check expect … status-code` is missing: HAProxy doesn't show the code of sni-check")

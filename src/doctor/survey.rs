@@ -1,4 +1,4 @@
-//! The servers of a configuration, for diagnose: how HAProxy checks each, and what doctor finds.
+//! The servers of a configuration, for diagnose: how HAProxy checks each server, and what doctor finds.
 
 use anyhow::Result;
 
@@ -160,7 +160,7 @@ fn traffic(watch: &Watch) -> String {
     let sni = match &tls.sni {
         Sni::Absent => "send no SNI".to_owned(),
         Sni::Name(name) => format!("send SNI {name}"),
-        Sni::PerRequest(expression) => format!("send SNI by {expression}"),
+        Sni::PerRequest(expression) => format!("send {expression} as SNI"),
     };
     let verify = match &tls.verified {
         Verified::Nothing => "verify nothing".to_owned(),

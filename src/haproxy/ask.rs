@@ -1,9 +1,9 @@
 //! HAProxy's own verdict. The HAProxy program on this host checks servers for a moment, and its
 //! statistics show the results.
 //!
-//! It runs as the current user. Our configuration for it is never written to a disk. It listens
-//! only on a socket that no other process can reach. It is killed when its work is done, and
-//! whenever this process ends.
+//! This HAProxy runs as the current user. Our configuration for it is never written to a disk.
+//! HAProxy listens only on a socket that no other process can reach. It is killed when its work is
+//! done, and whenever this process ends.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};

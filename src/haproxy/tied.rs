@@ -40,8 +40,8 @@ pub(crate) fn become_program(words: &[String]) -> ! {
     process::exit(NOT_RUN)
 }
 
-/// Returns true if the parent is the process that made this call, and is this program. Other
-/// programs must not be able to run commands this way, through sudo for example.
+/// Returns true if the parent process made this call and runs this program. Otherwise other
+/// programs could run commands this way, through sudo for example.
 fn is_our_parent(number: &str) -> bool {
     let parent = getppid().map(Pid::as_raw_nonzero);
     let file = |process: &str| {

@@ -1,7 +1,7 @@
 //! Prepares, for each phase, the output and exit code for the case that the kernel's timer ends the
 //! check.
 //!
-//! They are the same as if the check itself reported a time-out in that phase.
+//! Output and code are the same as if the check itself reported a time-out in that phase.
 
 use std::mem;
 use std::time::{Duration, Instant};
@@ -51,7 +51,7 @@ pub fn options_known(
 
 const OPTION: &str = "--timeout";
 
-/// Returns the line for a time-out while options and files are read.
+/// Returns the output and the exit code for a time-out while options and files are read.
 fn reading(
     caller: Option<&Caller>,
     output: &Output,

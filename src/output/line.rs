@@ -65,8 +65,8 @@ pub(super) fn start_of_line(
     format!("{state} {number} {word} {about}: {}", printable(cause))
 }
 
-/// Returns the name of the check, the address that was dialled (if any), and the names that were
-/// sent.
+/// Returns the name of the check, the dialled address (or the target, if no address was dialled),
+/// the SNI name, and the verified name if it's different.
 pub(super) fn about(plan: &Plan, address: Option<&str>) -> String {
     let address = match address {
         Some(address) => printable(address),

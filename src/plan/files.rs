@@ -194,7 +194,8 @@ impl Files {
             _ => None,
         };
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let read = self.apart(subject, Path::new(file), move || in_pieces(&fd, size, most))?;
+        let read =
+            self.on_reader_thread(subject, Path::new(file), move || in_pieces(&fd, size, most))?;
         match read {
             Some(content) => Ok((content, share)),
             None => Err(large()),
@@ -220,7 +221,7 @@ impl Files {
         if !FileType::from_raw_mode(stat.st_mode).is_dir() {
             return Ok(None);
         }
-        let mut names = self.apart(subject, Path::new(folder), move || names_in(&fd))?;
+        let mut names = self.on_reader_thread(subject, Path::new(folder), move || names_in(&fd))?;
         names.sort_unstable();
         Ok(Some(names))
     }
@@ -258,7 +259,7 @@ impl Files {
         {
             allowed.below(subject, path)?;
         }
-        let opened = self.apart(subject, path, move || match scope.open(&file) {
+        let opened = self.on_reader_thread(subject, path, move || match scope.open(&file) {
             Ok(fd) => fstat(&fd).map(|stat| Some((fd, stat))),
             Err(Errno::XDEV) => Ok(None),
             Err(errno) => Err(errno),
@@ -277,7 +278,7 @@ impl Files {
 
     /// Does work that a hanging file system may delay. If checks share their files, a reader thread
     /// does the work.
-    pub(super) fn apart<T: Send + 'static>(
+    pub(super) fn on_reader_thread<T: Send + 'static>(
         &self,
         subject: &str,
         path: &Path,
@@ -302,10 +303,10 @@ impl Files {
     /// # Errors
     ///
     /// A file hangs.
-    pub fn are_as(&self, seen: &Seen) -> Result<bool> {
+    pub fn are_unchanged(&self, seen: &Seen) -> Result<bool> {
         for (path, stamp) in &seen.read {
             let file = path.clone();
-            let now = self.apart(&path.display().to_string(), path, move || {
+            let now = self.on_reader_thread(&path.display().to_string(), path, move || {
                 Ok(stat(&file).ok().map(|stat| Stamp::new(&stat)))
             })?;
             if stamp.is_none() || now != *stamp {
@@ -318,7 +319,7 @@ impl Files {
     fn unreadable(&self, subject: &str, error: &dyn Display) -> Error {
         let write = match self.scope {
             Scope::Any | Scope::Within(_) => {
-                "name a file that is inside HAProxy's chroot, if it has one, and readable for its user"
+                "name a file that HAProxy's user can read, inside the chroot if HAProxy has one"
             }
             Scope::Only(_) => "name a file that the user of sni-check serve may read",
         };
@@ -521,7 +522,7 @@ mod tests {
         };
         // A file written a moment ago may change again within the same tick of the clock.
         let files = only(&[], &[]);
-        let unchanged = |seen: &Seen| files.are_as(seen).expect("no file hangs");
+        let unchanged = |seen: &Seen| files.are_unchanged(seen).expect("no file hangs");
         assert!(!unchanged(&read()));
         let mut settled = read();
         for (path, stamp) in &mut settled.read {

@@ -30,7 +30,7 @@ impl Material {
     ///
     /// A file may not be read, can't be read, or has the wrong content.
     pub fn read(options: &Options, files: &Files) -> Result<Material> {
-        Material::read_beside(options, files, None)
+        Material::read_sharing(options, files, None)
     }
 
     /// Like [`Material::read`], but shares the trusted certificates of `other` if both trust the
@@ -39,7 +39,7 @@ impl Material {
     /// # Errors
     ///
     /// The same as for [`Material::read`].
-    pub fn read_beside(
+    pub fn read_sharing(
         options: &Options,
         files: &Files,
         other: Option<&Material>,
@@ -72,7 +72,7 @@ impl Material {
     ///
     /// A file hangs.
     pub fn is_current(&self, files: &Files) -> Result<bool> {
-        Ok(files.are_as(&self.seen)? && self.authorities.are_current(files)?)
+        Ok(files.are_unchanged(&self.seen)? && self.authorities.are_current(files)?)
     }
 
     /// Returns what certificates are verified against, or `None` for `--verify none`.

@@ -114,7 +114,7 @@ fn sni_name(
     if let Some(text) = sni_host.filter(|text| !text.is_empty()) {
         return sent_name(text).of("SNI_HOST").map(Some);
     }
-    // A server may have any name. A name without a dot, or one that isn't a host name, is just a
+    // A server may have any name. A name without a dot, or a name that isn't a host name, is just a
     // label.
     let server = caller
         .map(|caller| caller.server.as_str())
@@ -128,11 +128,7 @@ fn no_name(call: &Arguments, caller: Option<&Caller>) -> anyhow::Error {
         (None, Some(Host::Ip(_))) => ("is set, and an IP address cannot be one", "add --sni NAME"),
         (None, _) => ("is set", "add --sni NAME"),
     };
-    refusal(
-        NO_SNI_NAME,
-        what,
-        format!("{write}, or send none with --no-sni"),
-    )
+    refusal(NO_SNI_NAME, what, format!("{write}, or use --no-sni"))
 }
 
 /// Reads a name to send. HAProxy sends any text unchanged. Our TLS library sends only DNS names,

@@ -30,7 +30,7 @@ impl Output {
     ///
     /// # Errors
     ///
-    /// Contradicting options, and a syslog address that can't be valid.
+    /// The options contradict each other, or the syslog address can't be valid.
     pub fn new(options: &Options) -> Result<Output> {
         exclusive(options.quiet, "--quiet", options.verbose, "--verbose")?;
         exclusive(options.quiet, "--quiet", options.json, "--json")?;
@@ -59,7 +59,8 @@ impl Syslog {
     ///
     /// # Errors
     ///
-    /// A host name. Resolving it could take longer than the check may.
+    /// The text is a host name, or anything else that is neither an address nor a path. Resolving a
+    /// name could take longer than the check may.
     pub fn parse(text: &str) -> Result<Syslog> {
         if text.starts_with('/') {
             return Ok(Syslog::Unix(text.into()));

@@ -145,7 +145,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does the work that waits, until enough other readers are idle.
+    /// Runs a reader thread: does queued work, and ends when the queue is empty and enough other
+    /// readers are idle.
     fn read(&self) {
         let mut state = self.lock();
         loop {

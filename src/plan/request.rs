@@ -196,7 +196,7 @@ pub const DEFAULTS: [(HeaderName, &str); 3] = [
     (header::CONNECTION, "close"),
 ];
 
-/// Hop-by-hop fields. HAProxy drops the parts of them that it doesn't pass on.
+/// Hop-by-hop fields. HAProxy sends only a part of their values (see `hop_by_hop`).
 const HOP_BY_HOP: [HeaderName; 2] = [header::CONNECTION, header::TE];
 
 /// Fields that aren't sent if their value is empty. So `--header 'User-Agent:'` leaves out the default

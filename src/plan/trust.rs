@@ -80,7 +80,7 @@ impl Authorities {
         if !options.crl_file.is_empty() {
             // HAProxy puts the content of both files into one store. Lists in a CA file therefore
             // count, and so do roots in a CRL file. Without crl-file, HAProxy uses no lists at all.
-            lists = trust.lists_beside(&options.ca_file, &files)?;
+            lists = trust.lists_in_ca_files(&options.ca_file, &files)?;
             for file in named_once(&options.crl_file) {
                 let read = List::of_file("--crl-file", file, &files)?;
                 let (found, certificates) = &*read;
@@ -116,7 +116,7 @@ impl Authorities {
     /// A file hangs.
     pub(super) fn are_current(&self, files: &Files) -> Result<bool> {
         let system = self.sources.0.iter().any(|source| source == "@system-ca");
-        Ok(!(system && self.read.elapsed() > SYSTEM_ROOTS) && files.are_as(&self.seen)?)
+        Ok(!(system && self.read.elapsed() > SYSTEM_ROOTS) && files.are_unchanged(&self.seen)?)
     }
 }
 
@@ -129,8 +129,8 @@ impl Trust {
                 "@bundled" => bundled = true,
                 "@system-ca" => {
                     let place = Path::new("@system-ca");
-                    let found =
-                        files.apart("--ca-file @system-ca", place, || Ok(system_roots()))?;
+                    let found = files
+                        .on_reader_thread("--ca-file @system-ca", place, || Ok(system_roots()))?;
                     trust.certificates.extend(found?);
                 }
                 unknown if unknown.starts_with('@') => {
@@ -216,7 +216,7 @@ impl Trust {
     }
 
     /// Returns the revocation lists in the files of `--ca-file`.
-    fn lists_beside(&self, sources: &[String], files: &Files) -> Result<Vec<List>> {
+    fn lists_in_ca_files(&self, sources: &[String], files: &Files) -> Result<Vec<List>> {
         let mut lists = Vec::new();
         for source in named_once(sources).filter(|source| !source.starts_with('@')) {
             let of_file = |file: &str| List::of_file("--ca-file", file, files);

@@ -114,8 +114,8 @@ impl Judge<'_> {
         self.holds(rule, seen) == Ok(true)
     }
 
-    /// Turns an early end of the body into a failure of the negated rule, if one exists. The
-    /// missing rest may contain what the rule forbids.
+    /// Turns an early end of the body into a failure of the first negated rule about the body, if
+    /// there is such a rule. The missing rest may contain what the rule forbids.
     pub fn body_ended(&self, failure: Failure) -> Failure {
         let rules = self.request.expectations.iter();
         let mut rules = rules.filter(|rule| rule.part() == Part::Body);

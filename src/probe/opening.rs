@@ -75,8 +75,8 @@ impl Opening {
         (text.len() >= 3).then(|| format!("MySQL: {}", String::from_utf8_lossy(&text)))
     }
 
-    /// Returns a warning before the ServerHello that makes OpenSSL end the handshake. rustls
-    /// ignores such warnings.
+    /// Returns the warning alert that makes OpenSSL end the handshake, if the server sent it before
+    /// its ServerHello. rustls ignores such warnings.
     pub fn ending_warning(&self) -> Option<AlertDescription> {
         let alerts = contents(ALERT, &self.bytes);
         let mut described = alerts.chunks(2).filter_map(|alert| alert.get(1));

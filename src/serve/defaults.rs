@@ -6,8 +6,8 @@ use crate::options::table::{ROWS, row};
 use crate::options::values::Verify;
 
 /// Returns the options of a request, completed by the defaults. An option of the request always
-/// replaces the default for the same option. The table of options lists the other defaults that it
-/// replaces.
+/// replaces the default for the same option. The table of options lists the other defaults that an
+/// option replaces.
 pub(crate) fn over(mut request: Options, defaults: &Options) -> Options {
     let mut defaults = defaults.clone();
     let mut drop = |names: &[&str]| {

@@ -1,7 +1,8 @@
 //! The metrics of serve in Prometheus' text format
 //! (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 //!
-//! Their number is limited by the number of codes, of buckets, and of servers that are remembered.
+//! The number of metrics is limited: by the codes, the buckets, and the number of remembered
+//! servers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;

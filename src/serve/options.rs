@@ -39,7 +39,7 @@ pub struct ServeOptions {
     #[argh(option, arg_name = "DIR")]
     pub files: Vec<String>,
 
-    /// how many checks may run at once (default: 512); further checks are answered with code 3
+    /// how many checks may run at once (default: 512); further checks get code 3
     #[argh(option, arg_name = "N")]
     pub max_checks: Option<MaxChecks>,
 

@@ -1,4 +1,4 @@
-//! `sni-check serve --ping`: asks a running server whether it works, for the probe of a container or a unit.
+//! `sni-check serve --ping`: asks a running server if it works. Containers and units use it as a probe.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;

@@ -184,7 +184,7 @@ impl Plans {
             .find(|other| other.material.trusts_as(&options))
             .cloned();
         let other = other.as_ref().map(|other| &other.material);
-        let material = Material::read_beside(&options, &files, other)?;
+        let material = Material::read_sharing(&options, &files, other)?;
         Ok(Prepared {
             options,
             output,
@@ -216,7 +216,7 @@ impl Plans {
         if allowed {
             return Ok(());
         }
-        let write = "start sni-check serve with a CIDR that it is in";
+        let write = "start serve with a CIDR that contains it";
         Err(refusal(
             target.to_string(),
             "is in no network of --allow-target",

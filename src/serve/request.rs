@@ -49,12 +49,13 @@ pub struct Server {
     pub caller: Caller,
 }
 
-/// Reads the head of a request. Returns `None` if the client left, or if it's too slow to be
-/// answered.
+/// Reads the head of a request. Returns `None` if the client closed the connection before its
+/// request was complete.
 ///
 /// # Errors
 ///
-/// The bytes aren't a request that serve accepts, or a field is missing.
+/// The head doesn't arrive in time or is too long, the bytes aren't a request that serve accepts,
+/// or a field is missing.
 pub(super) fn read(socket: &Socket) -> Result<Option<Asked>> {
     let mut head = [0; MAX_HEAD];
     let mut length = 0;
@@ -102,9 +103,9 @@ pub fn parse(head: &[u8]) -> Result<Option<Asked>> {
         Ok(httparse::Status::Complete(_)) => {}
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(error) => {
-            let what = format!("is not an HTTP request ({error})");
+            let what = format!("is not HTTP ({error})");
             let write = "use `http-check connect` without ssl or send-proxy";
-            return Err(refusal("what came", what, write));
+            return Err(refusal("the request", what, write));
         }
     }
     let method = request.method.unwrap_or_default();
@@ -271,10 +272,10 @@ mod tests {
                 format!("POST / HTTP/1.1\r\n{options}{state}\r\n"),
                 "meth GET",
             ),
-            ("\x16\x03\x01".to_owned(), "not an HTTP request"),
+            ("\x16\x03\x01".to_owned(), "is not HTTP"),
             (
                 format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(65)),
-                "not an HTTP request",
+                "is not HTTP",
             ),
         ] {
             let refused = refusal(&head);

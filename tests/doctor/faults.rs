@@ -111,7 +111,7 @@ fn a_check_of_another_port_is_without_tls() {
     );
 }
 
-/// Fault 3. sni-check only checks TLS.
+/// Fault 3. sni-check can check only servers with TLS.
 #[test]
 fn an_external_check_of_a_plain_server_is_down() {
     let stage = Stage::new();

@@ -373,7 +373,7 @@ fn a_run_tries_the_check_of_a_server_without_check() {
     };
     assert!(write("/").starts_with("add `check`"));
     let advice = write("/missing");
-    let first = "first: make the check work, it would be DOWN with PROCERR and code 71.";
+    let first = "first: fix the check, which would be DOWN with PROCERR and code 71.";
     assert!(advice.starts_with(first), "{advice}");
 }
 
@@ -386,7 +386,7 @@ fn a_run_tries_own_checks_that_advice_switches_on() {
         ("GET /", ""),
         (
             "GET /missing",
-            "first: make the check work, it would be DOWN with L7STS 404. Then ",
+            "first: fix the check, which would be DOWN with L7STS 404. Then ",
         ),
     ] {
         let backend = format!(

@@ -90,7 +90,7 @@ fn what_keeps_serve_from_checking_is_found_and_haproxy_shows_it() {
     foretells(&config, &[("time", "note")], "L7OK", "0");
 }
 
-/// A check that sends the server's state to a unix socket is one by serve, even without serve's headers.
+/// A check that sends the server's state to a unix socket is made by serve, even without serve's headers.
 #[test]
 fn without_any_header_of_serve_haproxy_shows_its_status() {
     let stage = Stage::new();

@@ -1,7 +1,7 @@
 //! The matrix of outages: every kind of server with every mistake of an operator.
 //!
 //! `make outages` runs the whole matrix. `SCENE=strict-names/no-sni` runs one scene. `SEED=7` and
-//! `PAIRS=500` choose other pairs of mistakes. `SCENES=100` runs only that many, which the seed chooses.
+//! `PAIRS=500` choose other pairs of mistakes. `SCENES=100` runs only 100 scenes, which the seed chooses.
 
 mod config;
 mod mistakes;

@@ -24,7 +24,7 @@ fn invalid_requests_are_refused() {
         (good.replace("GET", "DELETE"), "`DELETE` is not a method"),
         (
             "\x16\x03\x01\x02\0\x01garbage\r\n\r\n".to_owned(),
-            "is not an HTTP request",
+            "is not HTTP",
         ),
         (
             format!("GET /{} HTTP/1.0\r\n", "x".repeat(9000)),

@@ -75,9 +75,10 @@ pub fn program(name: &str) -> Command {
     Command::new(found.unwrap_or_else(|| panic!("{name} is not installed; `make setup` does that")))
 }
 
-/// Removes the variables that cargo and make set for tests. ring's build script reads those about
-/// this package. With them, every `cargo test` would rebuild ring and the program, and the next build
-/// would rebuild both again. With the flags of `make test`, make prints folders.
+/// Removes the variables that cargo and make set for tests. ring's build script reads the variables
+/// about this package. With them, every `cargo test` would rebuild ring and the program, and the
+/// next build would rebuild both again. With the variables of `make test`, a make that a test runs
+/// would print folders.
 pub fn leave_out_package(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();

@@ -134,7 +134,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
                  sends none. HAProxy has tried its own check with Host: see the change below."
             }
             None => {
-                "sni-check finds the server healthy just now. HAProxy waits for `rise` checks before it \
+                "sni-check found the server healthy just now. HAProxy waits for `rise` checks before it \
                  reports UP, and may judge differently: diagnose BACKEND/SERVER shows HAProxy's view."
             }
         };
@@ -265,7 +265,7 @@ fn listed(text: &mut String, subject: &Subject<'_>) {
              there even if the server fails."
         }
         State::Unchecked => "HAProxy has not finished a check yet.",
-        State::Unknown => "the running HAProxy doesn't show it, and sni-check can't check it.",
+        State::Unknown => "no running HAProxy shows it, and sni-check can't check it.",
         State::Up | State::Down | State::Maintenance => return,
     };
     let (state, name) = (subject.state.word(), subject.surveyed.name());

@@ -109,11 +109,9 @@ fn reason(error: &io::Error) -> String {
             "this user may not read it; run diagnose as root".to_owned()
         }
         io::ErrorKind::NotFound => {
-            "it does not exist: HAProxy does not run, or it runs elsewhere".to_owned()
+            "it does not exist: HAProxy is not running, or runs elsewhere".to_owned()
         }
-        io::ErrorKind::ConnectionRefused => {
-            "nothing listens there: HAProxy does not run".to_owned()
-        }
+        io::ErrorKind::ConnectionRefused => "nothing listens: HAProxy is not running".to_owned(),
         io::ErrorKind::InvalidData => "it does not answer with statistics".to_owned(),
         io::ErrorKind::Unsupported => "sni-check can't reach such a socket".to_owned(),
         _ => error.to_string(),
@@ -126,7 +124,8 @@ impl Subject<'_> {
         if let Ok(diagnosis) = &self.diagnosis
             && self.state == State::Unknown
             && self.surveyed.kind == CheckKind::Own
-            // The check that HAProxy was asked about always verifies.
+            // diagnose asks HAProxy about a check that verifies, so the answer doesn't count for
+            // `verify none`.
             && diagnosis.search.asked.plan.tls.verification.is_some()
         {
             self.state = match diagnosis.search.asked.own_check_is_up() {
@@ -153,8 +152,8 @@ impl Subject<'_> {
     }
 }
 
-/// Returns the servers with their states. `one` is the server that the call names, if it names one:
-/// only this server gets a diagnosis.
+/// Returns the servers with their states. If the call names a server (`one`), returns only this server, which
+/// gets a diagnosis in any state.
 pub(super) fn subjects<'a>(
     survey: &'a Survey,
     statistics: &'a Statistics,

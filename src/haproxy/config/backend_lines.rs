@@ -20,8 +20,7 @@ pub(crate) struct ServerLines {
     /// The words about TLS, the connection and the check, with their values, from the server line
     /// and from `default-server`.
     pub words: Vec<(String, String)>,
-    /// The lines of the backend about checks, and about the Host and the path of visitors'
-    /// requests.
+    /// The lines of the backend about checks, and the lines that set headers of visitors' requests.
     pub rules: Vec<Rule>,
     pub is_http: bool,
     /// True if `ssl-server-verify none` switches off the verification.
@@ -177,12 +176,12 @@ fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
             rules.push(rule(Some(&at.place), &["timeout", name, &time]));
         }
     }
-    rules.extend(of_visitors(reading, backend));
+    rules.extend(header_rules(reading, backend));
     rules
 }
 
-/// Returns the unconditional rules that set the Host or the path of visitors' requests.
-fn of_visitors(reading: Reading, backend: &Backend) -> Vec<Rule> {
+/// Returns the backend's unconditional `http-request set-header` lines.
+fn header_rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
     let Ok(text) = fs::read_to_string(&*backend.place.file) else {
         return Vec::new();
     };

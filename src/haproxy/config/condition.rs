@@ -9,11 +9,11 @@ pub(super) struct Blocks(Vec<Branch>);
 /// Which branch of an `.if` block is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Branch {
-    /// The current branch.
+    /// The current branch is active.
     Taken,
-    /// Perhaps a later branch.
+    /// No branch was active so far. A later branch may be.
     NotYet,
-    /// An earlier branch, or no branch at all.
+    /// An earlier branch was active, or the whole block is inactive.
     Over,
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Connection {
     /// The word that adds a PROXY header, such as `send-proxy-v2`.
     pub proxy: Option<At<String>>,
     pub source: Option<At<String>>,
-    /// The line that decides most of this.
+    /// The line that sets most of this connection.
     pub place: Place,
 }
 
@@ -194,8 +194,9 @@ fn check_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
     }
 }
 
-/// Returns the connection of `http-check connect` or `tcp-check connect`. It uses only the address
-/// and port of the server line, unless the rule has `default`.
+/// Returns the connection of `http-check connect` or `tcp-check connect`. Unless the rule has
+/// `default`, the server line doesn't decide if the check uses TLS, SNI or a PROXY header. The
+/// server line's address, port, source, certificates and `verify` always count.
 fn by_rule(
     reading: Reading,
     server: &Server,

@@ -1,4 +1,4 @@
-//! An external check in the way HAProxy calls it: command, arguments, environment, time limit.
+//! An external check as HAProxy calls it: command, arguments, environment, time limit.
 
 use std::time::Duration;
 

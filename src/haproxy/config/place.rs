@@ -12,8 +12,8 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Returns true if this line is in the section that begins at `section`, if the line is known not to be
-    /// in a later section.
+    /// Returns true if this line is in the section that begins at `section`. The caller must know
+    /// that the line isn't in a later section.
     pub(crate) fn is_in(&self, section: &Place) -> bool {
         self.file == section.file && self.line > section.line
     }

@@ -22,8 +22,8 @@ pub(crate) struct ServeCheck<'a> {
 }
 
 impl<'a> ServeCheck<'a> {
-    /// Returns `None` if no rule names a header of `sni-check serve`, unless the check sends the server's state
-    /// to a unix socket. Only serve needs both.
+    /// Returns the check if a rule names a header of `sni-check serve`, or if the check sends the
+    /// server's state to a unix socket. Only serve needs both.
     pub(crate) fn of(backend: &'a Backend) -> Option<ServeCheck<'a>> {
         let settings = &backend.settings;
         let rules = &settings.rules.http;

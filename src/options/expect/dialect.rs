@@ -40,7 +40,7 @@ struct Scanner<'a> {
 fn differs<T>(what: impl Into<String>, write: impl Into<String>) -> Result<T, Misfit> {
     let what = what.into();
     Err(Misfit::new(
-        format!("has {what}, which releases of PCRE2, and so of HAProxy's host, read differently"),
+        format!("has {what}, which HAProxy may read differently, depending on its PCRE2 release"),
         write,
     ))
 }

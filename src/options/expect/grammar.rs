@@ -80,7 +80,7 @@ impl<'a> Rule<'a> {
         if marked {
             return Err(Misfit::new(
                 "ends in !",
-                "write ! before what must not be, such as '! string TEXT'",
+                "write ! before the pattern, such as '! string TEXT'",
             ));
         }
         Ok(())
@@ -256,7 +256,7 @@ fn unknown(word: &[u8], subject: Option<&Subject>) -> Misfit {
     match word.as_str() {
         "string-lf" => log_format("string-lf", "string"),
         "ok-status" | "error-status" | "tout-status" | "status-code" => Misfit::new(
-            format!("has `{word}`, which is what HAProxy's own check shows in its statistics"),
+            format!("has `{word}`, which sets what HAProxy's own check shows in statistics"),
             "leave it out: here the exit code says what failed",
         ),
         "on-success" | "on-error" => Misfit::new(

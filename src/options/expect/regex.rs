@@ -76,7 +76,7 @@ static TURN: Turn = Turn {
 pub enum GivenUp {
     /// The match ran until the check's deadline.
     Time,
-    /// It tried more ways to match than PCRE2's match limit of ten million.
+    /// The match tried more ways than PCRE2's match limit of ten million.
     Matches,
     /// The match needed more memory than it may use.
     Memory,

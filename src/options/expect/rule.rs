@@ -1,4 +1,4 @@
-//! One expectation, and the decision if a response meets it.
+//! One expectation, and the test of a response against it.
 
 use std::fmt;
 use std::ops::RangeInclusive;

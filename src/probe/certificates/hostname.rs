@@ -64,7 +64,8 @@ fn common_names<'a>(certificate: &Parts<'a>) -> impl Iterator<Item = Cow<'a, str
     name::attributes(certificate.subject)
         .filter(|attribute| attribute.kind == name::COMMON_NAME)
         .filter_map(|attribute| attribute.text())
-        // Versions of HAProxy read a name with a NUL differently, so it matches nothing here.
+        // Different versions of HAProxy read a name with a NUL differently, so it matches nothing
+        // here.
         .filter(|text| !text.contains('\0'))
 }
 

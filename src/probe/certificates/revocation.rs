@@ -23,7 +23,8 @@ use crate::plan::List;
 pub(super) struct Judge<'p, 'a> {
     /// The path. Every certificate on it needs a list.
     pub path: &'p Path<'a>,
-    /// The root that has issued the last certificate of the path, if the path does not contain it.
+    /// The root that has issued the last certificate of the path, if the path doesn't contain this
+    /// root.
     pub anchor: Option<&'p TrustAnchor<'p>>,
     /// The algorithms that verify signatures.
     pub algorithms: WebPkiSupportedAlgorithms,
@@ -46,7 +47,7 @@ struct Chosen<'a> {
     candidate: Candidate<'a>,
     signer: Signer<'a>,
     score: u16,
-    /// The reasons for revocation that this list and the previous ones cover.
+    /// The reasons for revocation that this list and the previous lists cover.
     reasons: u16,
 }
 

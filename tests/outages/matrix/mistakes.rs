@@ -8,7 +8,7 @@ use crate::support::kinds::{OTHER, Props, Staged};
 /// A mistake in a configuration.
 pub struct Mistake {
     pub name: &'static str,
-    /// Two mistakes about the same thing aren't combined.
+    /// The subject of the mistake. Two mistakes about the same subject aren't combined.
     pub about: &'static str,
     pub make: fn(&mut Config, &Props, &Staged),
 }
