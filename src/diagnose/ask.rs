@@ -275,6 +275,7 @@ fn questions(
         let question = Question {
             about: About::Row(number),
             lines: kind.question.clone(),
+            fallback: String::new(),
             is_checked: true,
             visit: None,
         };
@@ -292,6 +293,7 @@ fn questions(
         let question = Question {
             about: About::Lines(block.kind, block.way),
             lines: lines_of(&setup.by(block.way), block.kind, socket),
+            fallback: String::new(),
             is_checked: true,
             visit: visit(asked.host(), facts),
         };
@@ -320,6 +322,7 @@ fn about_changes(
             let question = Question {
                 about: About::Change(number, *way),
                 lines: lines::builtin(&setup.by(*way)),
+                fallback: String::new(),
                 is_checked: true,
                 visit: visit(asked.host(), facts),
             };
@@ -445,7 +448,8 @@ fn ask_all(
     for (buffer, group) in [(None, normal), (buffer, large)] {
         let group: Vec<_> = group.into_iter().map(|(_, question)| question).collect();
         if !group.is_empty() {
-            let answered = ask(haproxy, buffer, group, patience);
+            let global = buffer.map(|size| format!("    tune.bufsize {size}\n"));
+            let answered = ask(haproxy, &global.unwrap_or_default(), group, patience);
             answers.extend(
                 answered.map_err(|error| format!("HAProxy could not be asked: {error:#}"))?,
             );

@@ -165,6 +165,7 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
                 questions.push(Question {
                     about: candidates.len(),
                     lines,
+                    fallback: String::new(),
                     is_checked: true,
                     visit: visitor(subject.surveyed, search),
                 });
@@ -172,8 +173,13 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
             candidates.push((number, change));
         }
     }
+    let global = subjects
+        .first()
+        .map(|subject| subject.surveyed.lines.global.clone());
+    let global = global.unwrap_or_default();
     let answers = haproxy.filter(|_| !questions.is_empty());
-    let answers = answers.and_then(|haproxy| ask(haproxy, None, questions, patience + MARGIN).ok());
+    let answers =
+        answers.and_then(|haproxy| ask(haproxy, &global, questions, patience + MARGIN).ok());
     let answers = answers.unwrap_or_default();
     for (about, (number, change)) in candidates.into_iter().enumerate() {
         let Some(subject) = subjects.get_mut(number) else {

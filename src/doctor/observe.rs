@@ -13,10 +13,9 @@ use super::shell::shell;
 use super::visit::{Visit, Watch};
 use crate::code::Layer;
 use crate::haproxy::ask::{Answer, Question, Visit as Request, ask};
-use crate::haproxy::config::backend_lines::{Rule, ServerLines};
+use crate::haproxy::config::backend_lines::{Rule, ServerLines, joined};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
-use crate::haproxy::words::quote;
 use crate::options::expect::Part;
 use crate::output::mark::Mark;
 
@@ -49,17 +48,23 @@ pub(super) struct Observed {
 /// HAProxy can't be asked. The text says why.
 pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Observed>, String> {
     let mut questions = Vec::new();
-    let mut patience = Duration::from_secs(1);
+    let (mut patience, mut global) = (Duration::from_secs(1), String::new());
     for (index, watch) in watches.iter().enumerate() {
         let lines = by_hand::lines(visit, watch);
+        global.clone_from(&lines.global);
         let set = &watch.backend.settings;
-        let limits = [set.timeout_check.as_ref(), set.timeout_connect.as_ref()];
+        let limits = [
+            set.timeout_check.as_ref(),
+            set.timeout_connect.as_ref(),
+            set.timeout_server.as_ref(),
+        ];
         let limits = limits.into_iter().flatten().map(|limit| limit.value);
         patience = limits.fold(patience, Duration::max);
         if let Check::Own(_) = watch.check {
             questions.push(Question {
                 about: (index, About::Check),
                 lines: of_check(&lines),
+                fallback: String::new(),
                 is_checked: true,
                 visit: None,
             });
@@ -75,7 +80,8 @@ pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         for (about, request) in visitor.into_iter().chain(root) {
             questions.push(Question {
                 about: (index, about),
-                lines: of_visitors(&lines, watch),
+                lines: of_visitors(&lines, watch, true),
+                fallback: of_visitors(&lines, watch, false),
                 is_checked: false,
                 visit: Some(request),
             });
@@ -85,7 +91,7 @@ pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
     if questions.is_empty() {
         return Ok(observed);
     }
-    let answers = ask(visit.haproxy, None, questions, patience.min(LONGEST));
+    let answers = ask(visit.haproxy, &global, questions, patience.min(LONGEST));
     for answered in answers.map_err(|error| format!("{error:#}"))? {
         let (index, about) = answered.about;
         let Some(slot) = observed.get_mut(index) else {
@@ -124,12 +130,12 @@ fn text_of(request: &Request) -> String {
 fn of_check(lines: &ServerLines) -> String {
     let words = lines.words.iter();
     let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
-    let rules = lines.rules.iter().filter(|rule| !is_of_visitors(rule));
+    let rules = lines.rules.iter().filter(|rule| !rule.is_of_visitors());
     backend(lines, rules, words.chain([("check", "")]))
 }
 
-/// Returns the backend without the check, for a visitor.
-fn of_visitors(lines: &ServerLines, watch: &Watch) -> String {
+/// Returns the backend without the check, for a visitor, with or without the rules that change requests.
+fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     let sni = watch.traffic.tls.as_ref().and_then(|tls| match &tls.sni {
         Sni::Name(name) => Some(format!("str({name})")),
         Sni::PerRequest(expression) if is_host(expression) => Some("req.hdr(host)".to_owned()),
@@ -146,14 +152,11 @@ fn of_visitors(lines: &ServerLines, watch: &Watch) -> String {
         word => (word, value.as_str()),
     });
     let words = words.filter(|(word, _)| !is_of_check(word));
-    let rules = lines.rules.iter().filter(|rule| is_of_visitors(rule));
+    let rules = lines.rules.iter().filter(|rule| match with_rules {
+        true => !rule.is_of_check(),
+        false => !rule.is_of_check() && !rule.is_of_visitors(),
+    });
     format!("    retries 0\n{}", backend(lines, rules, words))
-}
-
-fn is_of_visitors(rule: &Rule) -> bool {
-    rule.words
-        .first()
-        .is_some_and(|word| word == "http-request")
 }
 
 fn backend<'a>(
@@ -164,8 +167,7 @@ fn backend<'a>(
     let mode = if lines.is_http { "http" } else { "tcp" };
     let mut text = format!("    mode {mode}\n");
     for rule in rules {
-        let words: Vec<String> = rule.words.iter().map(quote).collect();
-        text += &format!("    {}\n", words.join(" "));
+        text += &format!("    {}\n", joined(&rule.words));
     }
     text + &lines.server_line(words)
 }

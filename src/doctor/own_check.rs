@@ -88,8 +88,8 @@ pub(super) fn request(backend: &Backend) -> (String, Option<String>) {
 /// Sets the request of `option httpchk METHOD URI`, as changed by the `http-check send` lines.
 fn of_request(options: &mut Options, backend: &Backend) {
     let rules = &backend.settings.rules;
-    let request = rules.request.as_deref().unwrap_or_default();
-    let words: Vec<&str> = request.split_whitespace().collect();
+    let words = rules.request.iter().flatten().map(String::as_str);
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     // A single word is the URI.
     let (method, uri) = match words.as_slice() {
         [] => ("OPTIONS", None),

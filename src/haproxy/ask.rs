@@ -51,6 +51,8 @@ pub(crate) struct Question<K> {
     pub about: K,
     /// The lines of a backend, without its first line.
     pub lines: String,
+    /// Fewer lines, for a HAProxy that refuses `lines`; may be empty.
+    pub fallback: String,
     /// False if the lines have no check. Then only the visitor gets an answer.
     pub is_checked: bool,
     /// The request of a visitor to that backend.
@@ -68,15 +70,15 @@ pub(crate) struct Answered<K> {
     pub visitor: Option<Visited>,
 }
 
-/// Asks HAProxy about servers. A check may take as long as `patience`. `buffer` is tune.bufsize, if
-/// it isn't HAProxy's default.
+/// Asks HAProxy about servers. A check may take as long as `patience`. `global` has lines of section
+/// `global`. If HAProxy refuses these lines, it is asked without them.
 ///
 /// # Errors
 ///
 /// HAProxy can't be asked.
 pub(crate) fn ask<K>(
     haproxy: &Haproxy,
-    buffer: Option<usize>,
+    mut global: &str,
     questions: Vec<Question<K>>,
     patience: Duration,
 ) -> Result<Vec<Answered<K>>> {
@@ -85,6 +87,7 @@ pub(crate) fn ask<K>(
     for Question {
         about,
         lines,
+        fallback,
         is_checked,
         visit,
     } in questions
@@ -92,6 +95,7 @@ pub(crate) fn ask<K>(
         asked.push(Question {
             about: (),
             lines,
+            fallback,
             is_checked,
             visit,
         });
@@ -107,9 +111,9 @@ pub(crate) fn ask<K>(
     for _ in 0..ROUNDS {
         let mut run = Run::prepare(asked.len())?;
         let mut config = Config::new(&asked, &answers, patience, &run.visits);
-        if let Some(size) = buffer {
-            // A separate section at the end doesn't change the line numbers of the questions.
-            _ = writeln!(config.text, "global\n    tune.bufsize {size}");
+        // A separate section at the end doesn't change the line numbers of the questions.
+        if !global.is_empty() {
+            _ = writeln!(config.text, "global\n{global}");
         }
         run.start(binary, &config.text)?;
         match run.watch(&asked, &mut answers, patience + MARGIN) {
@@ -131,7 +135,16 @@ pub(crate) fn ask<K>(
             }
             Err(error) => {
                 let said = run.says();
-                if !config.blame(&said, &mut answers) {
+                let is_blamed = config.blame(&said, &mut answers);
+                for (asked, answer) in asked.iter_mut().zip(&mut answers) {
+                    if matches!(answer, Answer::Refused(_)) && !asked.fallback.is_empty() {
+                        (asked.lines, *answer) =
+                            (std::mem::take(&mut asked.fallback), Answer::None);
+                    }
+                }
+                if !is_blamed && !global.is_empty() {
+                    global = "";
+                } else if !is_blamed {
                     let first = said.lines().find(|line| line.contains("[ALERT]"));
                     bail!("{}", first.map_or_else(|| error.to_string(), words));
                 }

@@ -467,7 +467,7 @@ mod tests {
         assert!(refusal(&files, &path("in")).contains("it is a folder"));
         assert!(refusal(&files, "/dev/zero").contains("it is a device"));
         assert!(refusal(&files, "/proc/self/environ").contains("is the kernel's (/proc or /sys)"));
-        assert!(refusal(&files, &path("none")).contains("inside HAProxy's chroot"));
+        assert!(refusal(&files, &path("none")).contains("inside the chroot"));
         let read = files.read("--ca-file x", &path("out")).expect("a file");
         assert_eq!(read, b"outside");
         let names = files.list("--ca-file x", &path("in")).expect("a folder");

@@ -2,25 +2,30 @@
 //! so that they can be changed and tried in another HAProxy.
 
 use std::fs;
+use std::time::Duration;
 
 use super::super::words;
 use super::address::Endpoint;
 use super::connection::{Reading, Verified, traffic};
-use super::place::Place;
+use super::place::{At, Place};
 use super::proxy::Backend;
 use super::server_line::Server;
 
 /// The lines about one server and its check.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerLines {
+    /// The lines of section `global` that affect connections to servers.
+    pub global: String,
     /// The first line of the backend.
     pub backend: Place,
+    /// The server's name.
+    pub name: String,
     /// The address, as a word of a server line.
     pub address: String,
     /// The words about TLS, the connection and the check, with their values, from the server line
     /// and from `default-server`.
     pub words: Vec<(String, String)>,
-    /// The lines of the backend about checks, and the lines that set headers of visitors' requests.
+    /// The lines of the backend about checks, and the lines that change visitors' requests.
     pub rules: Vec<Rule>,
     pub is_http: bool,
     /// True if `ssl-server-verify none` switches off the verification.
@@ -35,68 +40,102 @@ pub(crate) struct Rule {
     pub words: Vec<String>,
 }
 
-/// The words of a server line that affect a connection.
-const WORDS: [&str; 36] = [
-    "addr",
-    "alpn",
-    "ca-file",
-    "check-alpn",
-    "check-proto",
-    "check-send-proxy",
-    "check-sni",
-    "check-ssl",
-    "check-via-socks4",
-    "ciphers",
-    "ciphersuites",
-    "crl-file",
-    "crt",
-    "force-tlsv12",
-    "force-tlsv13",
-    "inter",
-    "namespace",
-    "no-check-sni-auto",
-    "no-check-ssl",
-    "no-sni-auto",
-    "no-ssl-reuse",
-    "no-tlsv12",
-    "no-tlsv13",
-    "port",
-    "proto",
-    "send-proxy",
-    "send-proxy-v2",
-    "send-proxy-v2-ssl",
-    "send-proxy-v2-ssl-cn",
-    "sni",
-    "socks4",
-    "source",
-    "ssl",
-    "ssl-max-ver",
-    "ssl-min-ver",
-    "verify",
+impl Rule {
+    /// Returns true if the line affects only visitors.
+    pub(crate) fn is_of_visitors(&self) -> bool {
+        let first = self.words.first().map(String::as_str);
+        match first {
+            Some("acl" | "http-request" | "http-send-name-header") => true,
+            Some("timeout") => self.words.get(1).is_some_and(|word| word == "server"),
+            _ => false,
+        }
+    }
+
+    /// Returns true if the line affects only checks.
+    pub(crate) fn is_of_check(&self) -> bool {
+        let first = self.words.first().map(String::as_str);
+        match first {
+            Some("timeout") => self.words.get(1).is_some_and(|word| word == "check"),
+            Some("source") => false,
+            _ => !self.is_of_visitors(),
+        }
+    }
+}
+
+/// The words of a server line that say when HAProxy checks and uses the server. All other words
+/// affect its connections.
+const OTHER_WORDS: [&str; 36] = [
+    "agent-addr",
+    "agent-check",
+    "agent-inter",
+    "agent-port",
+    "agent-send",
+    "backup",
+    "check",
+    "cookie",
+    "disabled",
+    "downinter",
+    "enabled",
+    "error-limit",
+    "fall",
+    "fastinter",
+    "guid",
+    "hash-key",
+    "healthcheck",
+    "id",
+    "init-addr",
+    "init-state",
+    "interface",
+    "log-proto",
+    "maxconn",
+    "maxqueue",
+    "minconn",
+    "observe",
+    "on-error",
+    "on-marked-down",
+    "on-marked-up",
+    "redir",
+    "resolvers",
+    "rise",
+    "slowstart",
+    "track",
+    "usesrc",
+    "weight",
 ];
+
+/// Returns true if this word of a server line affects the server's connections.
+fn is_of_connection(word: &str) -> bool {
+    let bare = word.strip_prefix("no-").unwrap_or(word);
+    let groups = ["pool-", "resolve-", "check-pool-"];
+    !OTHER_WORDS.contains(&bare) && !groups.iter().any(|group| bare.starts_with(group))
+}
 
 impl ServerLines {
     /// Returns the lines about this server.
     pub(crate) fn of(reading: Reading, backend: &Backend, server: &Server) -> ServerLines {
-        let settings = &server.settings;
         let global = &reading.config.global;
-        let present = WORDS.iter().chain(&["verifyhost"]).filter_map(|word| {
-            let at = settings.get(word)?;
-            let value = match *word {
+        let words = server.settings.iter();
+        let words = words.filter(|(word, _)| is_of_connection(word));
+        let words = words.map(|(word, at)| {
+            let value = match word {
                 "ca-file" | "crl-file" => global.ca_path(&at.value),
                 "crt" => global.crt_path(&at.value),
                 _ => at.value.clone(),
             };
-            Some(((*word).to_owned(), value))
+            (word.to_owned(), value)
         });
         let tls = traffic(reading, backend, server).tls;
+        let lines = global.for_servers.iter();
+        let lines = lines.map(|words| format!("    {}\n", joined(words)));
         ServerLines {
+            global: lines.collect(),
             backend: backend.place.clone(),
+            name: server.name.clone(),
             address: match &server.endpoint {
                 Endpoint::Unix(path) => format!("unix@{path}"),
                 other => other.to_string(),
             },
-            words: present.collect(),
+            words: words.collect(),
             rules: rules(reading, backend),
             is_http: backend.settings.http,
             is_lax: tls.is_some_and(|tls| tls.verified == Verified::Nothing),
@@ -108,7 +147,8 @@ impl ServerLines {
         &self,
         words: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> String {
-        let mut text = format!("    server s1 {}", words::quote(&self.address));
+        let (name, address) = (words::quote(&self.name), words::quote(&self.address));
+        let mut text = format!("    server {name} {address}");
         let mut verifies = false;
         for (word, value) in words {
             verifies |= word == "verify";
@@ -129,6 +169,15 @@ impl ServerLines {
     }
 }
 
+/// Joins words into a line of haproxy.cfg.
+pub(crate) fn joined(words: &[String]) -> String {
+    words.iter().map(words::quote).collect::<Vec<_>>().join(" ")
+}
+
+/// The longest time limit that matters for a visitor. Questions to HAProxy end earlier than at longer
+/// limits.
+const LONGEST: Duration = Duration::from_secs(5);
+
 fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
     let settings = &backend.settings;
     let rule = |place: Option<&Place>, words: &[&str]| Rule {
@@ -139,9 +188,8 @@ fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
     let kind = settings.check.as_ref();
     if let Some(check) = kind {
         let mut words = vec!["option", check.value.as_str()];
-        let request = settings.rules.request.as_deref().unwrap_or_default();
         if check.value == "httpchk" {
-            words.extend(request.splitn(3, ' ').filter(|word| !word.is_empty()));
+            words.extend(settings.rules.request.iter().flatten().map(String::as_str));
         }
         rules.push(rule(Some(&check.place), &words));
     }
@@ -167,35 +215,43 @@ fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
             rules.push(rule(Some(&at.place), &words));
         }
     }
+    let server = settings.timeout_server.as_ref();
     for (name, at) in [
-        ("connect", &settings.timeout_connect),
-        ("check", &settings.timeout_check),
+        ("connect", settings.timeout_connect.as_ref()),
+        ("check", settings.timeout_check.as_ref()),
+        ("server", server.filter(|at| at.value <= LONGEST)),
     ] {
         if let Some(at) = at {
             let time = format!("{}us", at.value.as_micros());
             rules.push(rule(Some(&at.place), &["timeout", name, &time]));
         }
     }
-    rules.extend(header_rules(reading, backend));
+    if let Some(source) = &settings.source {
+        rules.push(rule(Some(&source.place), &["source", &source.value]));
+    }
+    let of_visitors = settings.for_visitors.iter();
+    rules.extend(of_visitors.filter_map(|line| of_visitor(reading, line)));
     rules
 }
 
-/// Returns the backend's unconditional `http-request set-header` lines.
-fn header_rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
-    let Ok(text) = fs::read_to_string(&*backend.place.file) else {
-        return Vec::new();
-    };
-    let variable = |name: &str| reading.variables.get(name).map(str::to_owned);
-    let begins_section = |line: &&str| !line.starts_with([' ', '\t', '#']) && !line.is_empty();
-    let lines = text.lines().skip(backend.place.line);
-    let lines = lines.take_while(|line| !begins_section(line));
-    let rules = lines.filter_map(|line| {
-        let words = words::split(line, &variable).ok()?.text();
-        let sets = words.len() == 4 && words[0] == "http-request";
-        let sets = sets && words[1] == "set-header";
-        sets.then_some(Rule { place: None, words })
-    });
-    rules.collect()
+/// Returns a line for the visitor of sni-check, which comes without TLS. Returns `None` if the line
+/// doesn't apply to visitors with TLS.
+fn of_visitor(reading: Reading, line: &At<Vec<String>>) -> Option<Rule> {
+    let mut words = line.value.clone();
+    let comes_with_tls = reading.config.facts.tls_listener;
+    let end = words
+        .iter()
+        .position(|word| word == "if" || word == "unless");
+    let end = end.filter(|_| comes_with_tls && words[0] != "acl");
+    if let Some(end) = end {
+        let condition = words[end..].concat().replace(['{', '}', ' '], "");
+        match condition.as_str() {
+            "ifssl_fc" | "unless!ssl_fc" => words.truncate(end),
+            "if!ssl_fc" | "unlessssl_fc" => return None,
+            _ => {}
+        }
+    }
+    Some(Rule { place: None, words })
 }
 
 /// Returns the text of a line, as it is written in the file.

@@ -10,7 +10,7 @@ pub(crate) struct Rules {
     pub tcp: List,
     /// The arguments of `option httpchk`. `None` if the option isn't set, or if the proxy's
     /// own `http-check` lines replace its request.
-    pub request: Option<String>,
+    pub request: Option<Vec<String>>,
     /// `http-check send-state`, which is a setting and not a rule of the list.
     pub send_state: Option<Place>,
     /// `http-check disable-on-404`, which is a setting, too.
@@ -77,7 +77,7 @@ impl Rules {
         if std::mem::take(&mut self.http.inherited) {
             self.http.lines.clear();
         }
-        self.request = Some(words.join(" "));
+        self.request = Some(words.iter().map(|word| (*word).to_owned()).collect());
     }
 
     /// Marks the rules as inherited from `defaults`.
@@ -105,8 +105,7 @@ impl Rules {
             let at = line.value.iter().position(|word| word == "uri")?;
             line.value.get(at + 1).map(String::as_str)
         });
-        let request = self.request.as_deref().unwrap_or_default();
-        let mut words = request.split(' ').filter(|word| !word.is_empty());
+        let mut words = self.request.iter().flatten().map(String::as_str);
         let of_option = words.find(|word| word.starts_with('/'));
         of_rules.last().or(of_option).is_none_or(|uri| uri == "/")
     }
@@ -119,10 +118,10 @@ impl Rules {
         });
         match of_rules.last() {
             Some(version) => version.ends_with("1.1"),
-            None => self
-                .request
-                .as_ref()
-                .is_some_and(|request| request.contains("HTTP/1.1")),
+            None => {
+                let mut words = self.request.iter().flatten();
+                words.any(|word| word.contains("HTTP/1.1"))
+            }
         }
     }
 
@@ -138,7 +137,7 @@ impl Rules {
         let of_rules = self.http.all("send").filter_map(header).last();
         of_rules.or_else(|| {
             // The old form writes headers after the version: `GET / HTTP/1.1\r\nHost:\ NAME`.
-            let request = self.request.as_deref()?;
+            let request = self.request.as_ref()?.join(" ");
             let at = request.to_ascii_lowercase().find("host:")?;
             let rest = request.get(at + 5..)?.trim_start();
             let name = rest.split(['\r', '\n', ' ']).next()?;

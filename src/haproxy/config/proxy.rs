@@ -35,6 +35,8 @@ pub(crate) struct Global {
     pub crt_base: Option<At<String>>,
     /// `ssl-server-verify none`.
     pub verify_none: Option<Place>,
+    /// The lines that affect the connections to all servers.
+    pub for_servers: Vec<Vec<String>>,
 }
 
 /// The settings of a proxy, or of `defaults`.
@@ -54,6 +56,9 @@ pub(crate) struct ProxySettings {
     pub incomplete: bool,
     pub timeout_connect: Option<At<Duration>>,
     pub timeout_check: Option<At<Duration>>,
+    pub timeout_server: Option<At<Duration>>,
+    /// The rules that change visitors' requests, and the `acl` lines.
+    pub for_visitors: Vec<At<Vec<String>>>,
     /// `source` of the whole proxy.
     pub source: Option<At<String>>,
     /// `mode http`.
@@ -108,6 +113,35 @@ impl Backend {
     }
 }
 
+/// Returns true if this action of `http-request` changes a request and lets it pass.
+fn rewrites(action: &str) -> bool {
+    let starts = [
+        "set-",
+        "add-",
+        "del-",
+        "replace-",
+        "unset-var",
+        "normalize-uri",
+    ];
+    // These need maps, or change HAProxy itself.
+    let other = [
+        "-map",
+        "-acl",
+        "set-log",
+        "set-nice",
+        "set-priority",
+        "set-src",
+        "set-dst",
+    ];
+    let has = |part: &&str| action.contains(*part);
+    starts.iter().any(|start| action.starts_with(start)) && !other.iter().any(has)
+}
+
+fn owned(words: &[&str], place: &Place) -> At<Vec<String>> {
+    let words = words.iter().map(|word| (*word).to_owned());
+    At::new(words.collect(), place)
+}
+
 impl ProxySettings {
     /// Reads a line of `defaults` or of a proxy. Returns the words that sni-check doesn't
     /// understand.
@@ -131,15 +165,15 @@ impl ProxySettings {
             ["external-check", "command", command] => self.command = text(command),
             ["external-check", "path", path] => self.path = text(path),
             ["external-check", "command" | "path", _, _, ..] => {
-                let words = words
-                    .iter()
-                    .skip(1)
-                    .map(|word| (*word).to_owned())
-                    .collect();
-                self.too_many = Some(At::new(words, place));
+                self.too_many = words.get(1..).map(|words| owned(words, place));
             }
             ["external-check", ..] => return vec![words.join(" ")],
-            ["timeout", name @ ("connect" | "check"), value, ..] => {
+            [
+                "timeout",
+                name @ ("connect" | "check" | "server"),
+                value,
+                ..,
+            ] => {
                 let time = match value.parse::<Time>() {
                     Ok(time) => Some(At::new(time.0, place)),
                     Err(error) => {
@@ -148,8 +182,13 @@ impl ProxySettings {
                 };
                 match *name {
                     "connect" => self.timeout_connect = time,
+                    "server" => self.timeout_server = time,
                     _ => self.timeout_check = time,
                 }
+            }
+            ["acl" | "http-send-name-header", ..] => self.for_visitors.push(owned(words, place)),
+            ["http-request", action, ..] if rewrites(action) => {
+                self.for_visitors.push(owned(words, place));
             }
             ["mode", mode, ..] => self.http = *mode == "http",
             ["disabled", ..] => self.disabled = true,
@@ -178,6 +217,28 @@ impl ProxySettings {
     }
 }
 
+/// Returns true if a line of `global` with this first word affects connections to servers.
+fn is_for_servers(word: &str) -> bool {
+    let starts = [
+        "ssl-default-server-",
+        "ssl-load-extra-",
+        "tune.ssl.",
+        "tune.h2.be.",
+        "ssl-prov",
+    ];
+    let words = [
+        "ca-base",
+        "crt-base",
+        "ssl-propquery",
+        "ssl-security-level",
+        "ssl-server-verify",
+        "tune.bufsize",
+        "tune.http.maxhdr",
+        "tune.maxrewrite",
+    ];
+    starts.iter().any(|start| word.starts_with(start)) || words.contains(&word)
+}
+
 impl Global {
     /// Returns true if a line has this setting already, and HAProxy accepts it only once.
     fn has(&self, word: &str) -> bool {
@@ -196,6 +257,9 @@ impl Global {
     pub(crate) fn read(&mut self, words: &[&str], place: &Place) -> Vec<String> {
         let here = Some(place.clone());
         let text = |value: &&str| Some(At::new((*value).to_owned(), place));
+        if words.first().is_some_and(|word| is_for_servers(word)) {
+            self.for_servers.push(owned(words, place).value);
+        }
         match words {
             ["external-check", more @ ..] => {
                 self.external_check = here;

@@ -23,8 +23,7 @@ pub(crate) struct Server {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings(BTreeMap<String, At<String>>);
 
-/// The words that have a value. The list has the words that doctor reads, and words whose value
-/// could look like another word: a cookie may be called `check`. HAProxy itself reports unknown
+/// The words that have a value (configuration manual, section 5.2). HAProxy itself reports unknown
 /// words.
 const WITH_VALUE: &[&str] = &[
     "addr",
@@ -32,28 +31,52 @@ const WITH_VALUE: &[&str] = &[
     "agent-send",
     "alpn",
     "ca-file",
+    "cc",
     "check-alpn",
     "check-pool-conn-name",
     "check-sni",
+    "client-sigalgs",
     "cookie",
     "crl-file",
     "crt",
+    "curves",
+    "error-limit",
     "guid",
     "hash-key",
     "healthcheck",
+    "id",
+    "idle-ping",
     "init-state",
     "inter",
     "interface",
+    "log-bufsize",
+    "log-proto",
+    "max-reuse",
     "maxconn",
+    "maxqueue",
+    "minconn",
     "namespace",
+    "npn",
     "pool-conn-name",
+    "pool-low-conn",
+    "pool-max-conn",
+    "pool-purge-delay",
     "port",
     "proto",
+    "proxy-v2-options",
+    "quic-cc-algo",
     "redir",
+    "resolve-net",
+    "resolve-opts",
+    "resolve-prefer",
     "resolvers",
+    "shard",
+    "sigalgs",
     "sni",
     "socks4",
     "source",
+    "tcp-md5sig",
+    "tcp-ut",
     "track",
     "agent-inter",
     "agent-port",
@@ -76,6 +99,7 @@ const WITH_VALUE: &[&str] = &[
     "usesrc",
     "verify",
     "verifyhost",
+    "ws",
 ];
 
 impl Server {
@@ -130,6 +154,11 @@ impl Settings {
         };
         self.0.remove(&opposite);
         self.0.insert(word.to_owned(), value);
+    }
+
+    /// Returns the words with their values.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &At<String>)> {
+        self.0.iter().map(|(word, value)| (word.as_str(), value))
     }
 
     /// Removes these words.

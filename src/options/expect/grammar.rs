@@ -298,8 +298,8 @@ mod tests {
     fn every_malformed_rule_is_refused_with_the_right_form() {
         for (rule, part) in [
             ("", "write for example"),
-            ("!", "write ! before what must not be"),
-            ("string a !", "write ! before what must not be"),
+            ("!", "write ! before the pattern"),
+            ("string a !", "write ! before the pattern"),
             ("! comment a string b", "before the keyword of the pattern"),
             ("comment x", "write for example"),
             ("statsu 200", "write one of status"),
