@@ -102,17 +102,17 @@ pub(super) fn all(visit: &Visit) -> Runs {
         }));
     }
     let exact = is_exact(visit.jail);
-    let refusal = with_haproxy(visit, &mut done).err();
+    let asked = with_haproxy(visit, &mut done);
     let checks = jobs.iter().filter_map(|watch| match &watch.check {
         Check::External(check) => Some(check),
         _ => None,
     });
     let mut limits = limits(&checks.collect::<Vec<_>>(), exact, &unresolved);
-    limits.extend(
-        refusal.map(|why| {
-            format!("doctor can't ask HAProxy about its own checks and visitors: {why}.")
-        }),
-    );
+    limits.extend(asked.unwrap_or_else(|why| {
+        vec![format!(
+            "doctor can't ask HAProxy about its own checks and visitors: {why}."
+        )]
+    }));
     Runs {
         exact,
         limits,
@@ -121,11 +121,12 @@ pub(super) fn all(visit: &Visit) -> Runs {
     }
 }
 
-/// Asks HAProxy for the results of its own checks, and for what visitors get. Adds both.
+/// Asks HAProxy for the results of its own checks, and for what visitors get. Adds both. Returns a
+/// sentence for each check that has no result.
 ///
 /// # Errors
 /// HAProxy can't be asked. The text says why.
-fn with_haproxy(visit: &Visit, done: &mut Vec<Ran>) -> Result<(), String> {
+fn with_haproxy(visit: &Visit, done: &mut Vec<Ran>) -> Result<Vec<String>, String> {
     let is_asked = |watch: &&Watch| {
         let has_port = !matches!(watch.server.endpoint, Endpoint::Tcp(_, 0));
         let is_own = matches!(watch.check, Check::Own(_));
@@ -136,8 +137,14 @@ fn with_haproxy(visit: &Visit, done: &mut Vec<Ran>) -> Result<(), String> {
     let watches: Vec<&Watch> = visit.active().filter(is_asked).collect();
     let start = Instant::now();
     let observed = observe::ask_haproxy(visit, &watches)?;
-    let time = start.elapsed();
+    let (time, mut limits) = (start.elapsed(), Vec::new());
     for (watch, observed) in watches.into_iter().zip(observed) {
+        let failed = match &observed.check {
+            Some(Answer::Refused(why)) => Some(format!("HAProxy refuses its lines alone: {why}")),
+            Some(Answer::None) => Some("its check has no result yet".to_owned()),
+            _ => None,
+        };
+        limits.extend(failed.map(|why| format!("{} was not run: {why}", watch.name())));
         if let Some(Answer::Checked(checked)) = observed.check
             && let Some(outcome) = Outcome::own(checked.up, &checked.status, &checked.code)
         {
@@ -158,7 +165,7 @@ fn with_haproxy(visit: &Visit, done: &mut Vec<Ran>) -> Result<(), String> {
             ran.visitor = observed.visitor;
         }
     }
-    Ok(())
+    Ok(limits)
 }
 
 /// Runs a check that HAProxy doesn't run yet, if doctor may run checks. Returns what to do first if the check

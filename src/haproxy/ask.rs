@@ -110,11 +110,7 @@ pub(crate) fn ask<K>(
     // HAProxy refuses a configuration as a whole. So the next round leaves out the refused lines.
     for _ in 0..ROUNDS {
         let mut run = Run::prepare(asked.len())?;
-        let mut config = Config::new(&asked, &answers, patience, &run.visits);
-        // A separate section at the end doesn't change the line numbers of the questions.
-        if !global.is_empty() {
-            _ = writeln!(config.text, "global\n{global}");
-        }
+        let config = Config::new(global, &asked, &answers, patience, &run.visits);
         run.start(binary, &config.text)?;
         match run.watch(&asked, &mut answers, patience + MARGIN) {
             Ok(()) => {
@@ -170,6 +166,7 @@ struct Config {
 impl Config {
     /// Writes the unanswered questions, and the frontend of their visitors.
     fn new(
+        global: &str,
         questions: &[Question<()>],
         answers: &[Answer],
         patience: Duration,
@@ -178,7 +175,7 @@ impl Config {
         let time = patience.as_millis();
         let mut text = format!(
             "global\n    stats socket fd@1 level user\n    external-check\n    \
-             insecure-fork-wanted\n    max-spread-checks 1\n\
+             insecure-fork-wanted\n    max-spread-checks 1\n{global}\
              defaults\n    mode http\n    timeout connect {time}\n    timeout client {time}\n    \
              timeout server {time}\n    timeout check {time}\n    retries 0\n    \
              default-server inter {time} rise 1 fall 1\n{}",

@@ -471,3 +471,38 @@ fn haproxys_error_page_is_no_reason_to_blame_the_host() {
         "{report}"
     );
 }
+
+#[test]
+fn a_run_asks_haproxy_with_all_settings_of_the_configuration() {
+    let stage = Stage::new();
+    stage.nginx();
+    for (global, rules, words, status, visitor) in [
+        ("", "", "", "L7OK", 200),
+        // The certificate's key is ECDSA, so the server has no such cipher.
+        (
+            "ssl-default-server-ciphers AES128-SHA",
+            "",
+            "no-tlsv13",
+            "L6RSP",
+            503,
+        ),
+        ("", "", "ciphers AES128-SHA no-tlsv13", "L6RSP", 503),
+        ("", " source 203.0.113.9\n", "", "L4CON", 503),
+        ("", " http-request set-path /missing\n", "", "L7OK", 404),
+        ("", " option httpchk \"GET /\"\n", "", "L7STS", 400),
+    ] {
+        let server = format!("127.0.0.1:PORT TLS check check-sni {NAME} inter 500ms {words}");
+        let send = format!(" http-check send hdr Host {NAME}\n");
+        let backend = format!(" option httpchk GET /\n{rules}{send} server s {server}");
+        let config = in_chroot(&stage, &backend);
+        let text = std::fs::read_to_string(&config).expect("text");
+        let text = text.replacen("global\n", &format!("global\n {global}\n"), 1);
+        let config = stage.folder.file("settings.cfg", &text);
+        let (report, _) = json(&["-f", &config, "--run"]);
+        let run = &report["runs"]["checks"][0];
+        assert_eq!(run["check_status"], status, "{report}");
+        assert_eq!(run["visitor"]["status"], visitor, "{report}");
+        let haproxy = Haproxy::start(Mode::Single, &config, &[]);
+        assert_eq!(haproxy.wait_for_check("b", "s").check_status, status);
+    }
+}

@@ -188,9 +188,11 @@ fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
     let kind = settings.check.as_ref();
     if let Some(check) = kind {
         let mut words = vec!["option", check.value.as_str()];
-        if check.value == "httpchk" {
-            words.extend(settings.rules.request.iter().flatten().map(String::as_str));
-        }
+        let arguments = match check.value.as_str() {
+            "httpchk" => settings.rules.request.as_deref().unwrap_or_default(),
+            _ => &settings.check_arguments,
+        };
+        words.extend(arguments.iter().map(String::as_str));
         rules.push(rule(Some(&check.place), &words));
     }
     let list = match kind.map(|check| check.value.as_str()) {

@@ -44,6 +44,8 @@ pub(crate) struct Global {
 pub(crate) struct ProxySettings {
     /// The kind of check: `external-check`, `httpchk` …
     pub check: Option<At<String>>,
+    /// The arguments of the option that chooses the check, such as `user NAME`.
+    pub check_arguments: Vec<String>,
     /// An `option external-check` that a later check option replaces.
     pub replaced: Option<Place>,
     /// The `http-check` and `tcp-check` rules, as they are written.
@@ -156,6 +158,7 @@ impl ProxySettings {
                     self.replaced = None;
                 }
                 self.check = text(kind);
+                self.check_arguments = more.iter().map(|word| (*word).to_owned()).collect();
                 if *kind == "httpchk" {
                     self.rules.set_request(more);
                 }
