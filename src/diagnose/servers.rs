@@ -173,10 +173,8 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
             candidates.push((number, change));
         }
     }
-    let global = subjects
-        .first()
-        .map(|subject| subject.surveyed.lines.global.clone());
-    let global = global.unwrap_or_default();
+    let first = subjects.first();
+    let global = first.map_or_else(String::new, |first| first.surveyed.lines.global_text());
     let answers = haproxy.filter(|_| !questions.is_empty());
     let answers =
         answers.and_then(|haproxy| ask(haproxy, &global, questions, patience + MARGIN).ok());

@@ -51,7 +51,7 @@ pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
     let (mut patience, mut global) = (Duration::from_secs(1), String::new());
     for (index, watch) in watches.iter().enumerate() {
         let lines = by_hand::lines(visit, watch);
-        global.clone_from(&lines.global);
+        global = lines.global_text();
         let set = &watch.backend.settings;
         let limits = [
             set.timeout_check.as_ref(),

@@ -15,7 +15,7 @@ use super::server_line::Server;
 #[derive(Clone, Debug)]
 pub(crate) struct ServerLines {
     /// The lines of section `global` that affect connections to servers.
-    pub global: String,
+    pub global: Vec<Rule>,
     /// The first line of the backend.
     pub backend: Place,
     /// The server's name.
@@ -125,10 +125,12 @@ impl ServerLines {
             (word.to_owned(), value)
         });
         let tls = traffic(reading, backend, server).tls;
-        let lines = global.for_servers.iter();
-        let lines = lines.map(|words| format!("    {}\n", joined(words)));
+        let of_global = global.for_servers.iter().map(|line| Rule {
+            place: Some(line.place.clone()),
+            words: line.value.clone(),
+        });
         ServerLines {
-            global: lines.collect(),
+            global: of_global.collect(),
             backend: backend.place.clone(),
             name: server.name.clone(),
             address: match &server.endpoint {
@@ -140,6 +142,14 @@ impl ServerLines {
             is_http: backend.settings.http,
             is_lax: tls.is_some_and(|tls| tls.verified == Verified::Nothing),
         }
+    }
+
+    /// Returns the lines of section `global` as text.
+    pub(crate) fn global_text(&self) -> String {
+        let lines = self.global.iter();
+        lines
+            .map(|rule| format!("    {}\n", joined(&rule.words)))
+            .collect()
     }
 
     /// Returns a server line with these words and their values. A word without a value has an empty text.

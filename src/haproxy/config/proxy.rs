@@ -36,7 +36,7 @@ pub(crate) struct Global {
     /// `ssl-server-verify none`.
     pub verify_none: Option<Place>,
     /// The lines that affect the connections to all servers.
-    pub for_servers: Vec<Vec<String>>,
+    pub for_servers: Vec<At<Vec<String>>>,
 }
 
 /// The settings of a proxy, or of `defaults`.
@@ -261,7 +261,7 @@ impl Global {
         let here = Some(place.clone());
         let text = |value: &&str| Some(At::new((*value).to_owned(), place));
         if words.first().is_some_and(|word| is_for_servers(word)) {
-            self.for_servers.push(owned(words, place).value);
+            self.for_servers.push(owned(words, place));
         }
         match words {
             ["external-check", more @ ..] => {
