@@ -63,6 +63,17 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
+        id: "setting-refused",
+        shows_as: &[at(Code::Healthy, 13)],
+        place: Place::Config,
+        what: "With `{setting}` ({place}), HAProxy can't use the server. Without this setting it can.",
+        confirm: "sni-check diagnose BACKEND/SERVER tries HAProxy's lines without each setting.",
+        change: "Remove `{setting}` from haproxy.cfg, or give it a value that suits the server.",
+        // Only HAProxy, with the lines of haproxy.cfg, can prove it.
+        weigh: |_| Weight::RuledOut,
+        ..Cause::BASE
+    },
+    Cause {
         id: "time-limit-too-short",
         shows_as: &[word("PROCTOUT", 1)],
         place: Place::Config,

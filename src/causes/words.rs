@@ -10,7 +10,7 @@ use crate::output::date::day;
 use crate::plan::USER_AGENT;
 
 /// Every placeholder, with its general words for when the value isn't known.
-const GENERAL: [(&str, &str); 45] = [
+const GENERAL: [(&str, &str); 47] = [
     ("agent", USER_AGENT),
     ("below", "an intermediate or the server's certificate"),
     ("buffer", "32768"),
@@ -41,12 +41,14 @@ const GENERAL: [(&str, &str); 45] = [
     ("option", "--send-proxy or --send-proxy-v2"),
     ("other-roots", "a CA that @system-ca or @bundled has"),
     ("own-check", "DOWN"),
+    ("place", "FILE:LINE"),
     ("protocol", "SMTP, IMAP, LDAP, PostgreSQL or MySQL"),
     (
         "protocol-check",
         "option smtpchk, option tcp-check, option ldap-check, option pgsql-check or option mysql-check",
     ),
     ("roots", "--ca-file"),
+    ("setting", "a setting of haproxy.cfg"),
     ("short-answer", ""),
     ("sni", "NAME"),
     ("source", "ADDRESS"),

@@ -464,9 +464,11 @@ impl Block {
         self.kind == Kind::Builtin && self.way == Way::Https
     }
 
-    /// Returns true if HAProxy has tried the lines, the server was UP and visitors were served.
+    /// Returns true if HAProxy has tried the lines, the server was UP and visitors were served. Without a
+    /// check in the lines, only visitors count.
     pub fn is_up(&self) -> bool {
-        self.tried.as_ref().is_some_and(Answer::is_up) && self.serves
+        let is_up = self.tried.as_ref().map(Answer::is_up);
+        is_up.unwrap_or(self.visitor.is_some()) && self.serves
     }
 
     /// Returns the stage that HAProxy's check reached with the lines.
@@ -487,7 +489,10 @@ impl Block {
     /// Returns the result of the trial in a few words.
     pub fn tried(&self) -> String {
         match &self.tried {
-            None => "not tried".to_owned(),
+            None => match self.visitor {
+                Some(visitor) => format!("tried: visitors get {}", visitor.status),
+                None => "not tried".to_owned(),
+            },
             Some(Answer::None) => "tried: no check ended in time".to_owned(),
             Some(Answer::Refused(said)) => format!("tried: HAProxy refuses these lines: {said}"),
             Some(Answer::Checked(checked)) if checked.up => match self.visitor {

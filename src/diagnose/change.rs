@@ -553,7 +553,7 @@ fn replaced(surveyed: &Surveyed, rule: &Rule, new: &str, hunks: &mut Vec<Hunk>) 
 
 /// Sets, adds or removes a word of a server line. HAProxy uses the last of several equal words, so a
 /// word that isn't found as written is added at the end.
-fn edited(line: &str, word: &str, value: Option<&str>) -> String {
+pub(super) fn edited(line: &str, word: &str, value: Option<&str>) -> String {
     let (code, comment) = match line.find(" #") {
         Some(at) if !line[..at].contains(['"', '\'']) => line.split_at(at),
         _ => (line, ""),

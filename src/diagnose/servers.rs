@@ -7,6 +7,7 @@
 mod call;
 mod object;
 mod print;
+mod settings;
 mod state;
 
 use std::io;
@@ -129,6 +130,11 @@ fn diagnose(
     }
     progress.enter(Phase::Haproxy);
     try_changes(&mut wanted, haproxy);
+    if let Some(haproxy) = haproxy {
+        for subject in wanted {
+            settings::explain(subject, haproxy);
+        }
+    }
 }
 
 fn diagnosis(
@@ -146,6 +152,7 @@ fn diagnosis(
         search,
         opinion,
         change: None,
+        present: None,
     })
 }
 

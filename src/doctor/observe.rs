@@ -13,7 +13,7 @@ use super::shell::shell;
 use super::visit::{Visit, Watch};
 use crate::code::Layer;
 use crate::haproxy::ask::{Answer, Question, Visit as Request, ask};
-use crate::haproxy::config::backend_lines::{Rule, ServerLines, joined};
+use crate::haproxy::config::backend_lines::ServerLines;
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
 use crate::options::expect::Part;
@@ -131,7 +131,7 @@ fn of_check(lines: &ServerLines) -> String {
     let words = lines.words.iter();
     let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
     let rules = lines.rules.iter().filter(|rule| !rule.is_of_visitors());
-    backend(lines, rules, words.chain([("check", "")]))
+    lines.backend(rules, words.chain([("check", "")]))
 }
 
 /// Returns the backend without the check, for a visitor, with or without the rules that change requests.
@@ -156,20 +156,7 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
         true => !rule.is_of_check(),
         false => !rule.is_of_check() && !rule.is_of_visitors(),
     });
-    format!("    retries 0\n{}", backend(lines, rules, words))
-}
-
-fn backend<'a>(
-    lines: &ServerLines,
-    rules: impl Iterator<Item = &'a Rule>,
-    words: impl Iterator<Item = (&'a str, &'a str)>,
-) -> String {
-    let mode = if lines.is_http { "http" } else { "tcp" };
-    let mut text = format!("    mode {mode}\n");
-    for rule in rules {
-        text += &format!("    {}\n", joined(&rule.words));
-    }
-    text + &lines.server_line(words)
+    format!("    retries 0\n{}", lines.backend(rules, words))
 }
 
 /// Returns true if the SNI is the Host of the request, or the SNI of the visitor's own connection. These

@@ -128,17 +128,19 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     shown(text, subject.shown);
     paragraph(text, "  why      ", &printable(&report.why));
     if report.state() == "UP" && subject.state == State::Down {
-        let note = match diagnosis.change {
-            Some(_) => {
-                "sni-check finds the server healthy. Its check sends a Host header, and HAProxy's own check \
-                 sends none. HAProxy has tried its own check with Host: see the change below."
-            }
-            None => {
-                "sni-check found the server healthy just now. HAProxy waits for `rise` checks before it \
-                 reports UP, and may judge differently: diagnose BACKEND/SERVER shows HAProxy's view."
-            }
+        let note = match (&diagnosis.change, &diagnosis.present) {
+            (_, Some(present)) => format!(
+                "sni-check finds the server healthy, but HAProxy doesn't, with exactly these lines: {}.",
+                present.tried().trim_start_matches("tried: ")
+            ),
+            (Some(_), None) => "sni-check finds the server healthy. Its check sends a Host header, and HAProxy's \
+                 own check sends none. HAProxy has tried its own check with Host: see the change below."
+                .to_owned(),
+            (None, None) => "sni-check found the server healthy just now. HAProxy waits for `rise` checks before \
+                 it reports UP, and may judge differently: diagnose BACKEND/SERVER shows HAProxy's view."
+                .to_owned(),
         };
-        paragraph(text, "  note     ", note);
+        paragraph(text, "  note     ", &printable(&note));
     }
     let key = report.sentences();
     if !key.is_empty() && printed.causes.contains(&key) && !is_one {
@@ -151,7 +153,8 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         printed.causes.push(key);
     }
     change(text, subject, &report, printed);
-    if is_one {
+    // The details are about HAProxy with the options of the check, and not with all settings of the file.
+    if is_one && diagnosis.present.is_none() {
         report.print_details(text);
     }
 }
@@ -194,8 +197,10 @@ fn change(text: &mut String, subject: &Subject<'_>, report: &Report<'_>, printed
         return;
     };
     let is_asked = diagnosis.opinion.asked.as_ref();
-    let tried = |block: &crate::diagnose::ask::Block| match (is_asked, &block.tried) {
-        (Ok(version), Some(_)) => format!("with HAProxy {version}, {}", block.tried()),
+    let tried = |block: &crate::diagnose::ask::Block| match is_asked {
+        Ok(version) if block.tried.is_some() || block.visitor.is_some() => {
+            format!("with HAProxy {version}, {}", block.tried())
+        }
         _ => "not tried".to_owned(),
     };
     if let Some(change) = &diagnosis.change {

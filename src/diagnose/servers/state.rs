@@ -30,6 +30,9 @@ pub(super) struct Diagnosis {
     pub opinion: Opinion,
     /// The change of haproxy.cfg that helps.
     pub change: Option<TriedChange>,
+    /// The result of HAProxy's check and visit with the present lines, if sni-check finds the server
+    /// healthy and HAProxy doesn't.
+    pub present: Option<Block>,
 }
 
 /// A change of haproxy.cfg, and the result of trying it in HAProxy.

@@ -144,6 +144,28 @@ impl ServerLines {
         }
     }
 
+    /// Returns the backend's lines as text: these rules, and the server line with these words.
+    pub(crate) fn backend<'a>(
+        &self,
+        rules: impl Iterator<Item = &'a Rule>,
+        words: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> String {
+        let mode = if self.is_http { "http" } else { "tcp" };
+        let rules = rules.map(|rule| format!("    {}\n", joined(&rule.words)));
+        let rules: String = rules.collect();
+        format!("    mode {mode}\n{rules}{}", self.server_line(words))
+    }
+
+    /// Returns all lines of the backend as text, with or without the check.
+    pub(crate) fn all(&self, is_checked: bool) -> String {
+        let rules = self.rules.iter();
+        let rules = rules.filter(|rule| is_checked || !rule.is_of_check());
+        let check = is_checked.then_some(("check", ""));
+        let words = self.words.iter();
+        let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
+        self.backend(rules, check.into_iter().chain(words))
+    }
+
     /// Returns the lines of section `global` as text.
     pub(crate) fn global_text(&self) -> String {
         let lines = self.global.iter();
@@ -263,7 +285,10 @@ fn of_visitor(reading: Reading, line: &At<Vec<String>>) -> Option<Rule> {
             _ => {}
         }
     }
-    Some(Rule { place: None, words })
+    Some(Rule {
+        place: Some(line.place.clone()),
+        words,
+    })
 }
 
 /// Returns the text of a line, as it is written in the file.
