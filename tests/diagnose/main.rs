@@ -7,6 +7,7 @@ mod explain;
 mod readme;
 mod report;
 mod servers;
+mod settings;
 mod situations;
 mod starttls;
 #[path = "../support/mod.rs"]

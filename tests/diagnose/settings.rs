@@ -1,0 +1,96 @@
+//! `sni-check diagnose` on a haproxy.cfg with a setting that sni-check's check doesn't have. sni-check
+//! finds the server healthy, and HAProxy can't use it.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::NAME;
+use crate::support::check::run_by_hand;
+use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::nginx::{Nginx, site};
+use crate::support::stage::Stage;
+
+const TLS13: &str = "ssl_protocols TLSv1.3;";
+
+/// Settings: of nginx, of section global, of the backend, of the server line; and what HAProxy shows.
+const SETTINGS: [(&str, &str, &str, &str, &str); 8] = [
+    (
+        TLS13,
+        "ssl-default-server-options ssl-max-ver TLSv1.2",
+        "",
+        "",
+        "L6RSP",
+    ),
+    (TLS13, "", "", "force-tlsv12", "L6RSP"),
+    (TLS13, "", "", "no-tlsv13", "L6RSP"),
+    (
+        "ssl_protocols TLSv1.2;",
+        "",
+        "",
+        "ciphers AES128-SHA",
+        "L6RSP",
+    ),
+    (
+        "ssl_ecdh_curve secp384r1;",
+        "",
+        "",
+        "curves X25519",
+        "L6RSP",
+    ),
+    ("", "", "", "proto h2", "SOCKERR"),
+    ("", "", "source 203.0.113.9", "", "L4CON"),
+    ("", "", "http-request set-path /missing", "", "L7OK"),
+];
+
+fn diagnose(config: &str) -> Value {
+    let output = run_by_hand(&["diagnose", "--json", "-f", config, "be/s1"]);
+    serde_json::from_slice(&output.stdout).expect("an object")
+}
+
+#[test]
+fn a_setting_that_only_haproxy_has_is_found_and_its_removal_helps() {
+    let stage = Stage::new();
+    for (of_nginx, global, rule, word, status) in SETTINGS {
+        let nginx = Nginx::serve(|folder, port| {
+            site((folder, port), "", NAME, (&stage.leaf, &[]), of_nginx)
+        });
+        let (ca, port) = (&stage.ca_file, nginx.port);
+        let text = format!(
+            "global
+    {global}
+    stats socket {socket} level user
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 5s
+    timeout server 5s
+backend be
+    {rule}
+    option httpchk
+    http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}
+    server s1 127.0.0.1:{port} ssl verify required ca-file {ca} sni str({NAME}) {word} check check-sni {NAME} inter 500ms
+",
+            socket = stage.folder.join("admin.sock")
+        );
+        let config = stage.folder.file("haproxy.cfg", &text);
+        let haproxy = Haproxy::start(Mode::Single, &config, &[]);
+        assert_eq!(haproxy.wait_for_check("be", "s1").check_status, status);
+        let report = diagnose(&config);
+        let server = &report["servers"][0];
+        let setting = [global, rule, word].concat();
+        let what = server["causes"][0]["what"].to_string();
+        assert!(what.contains(&format!("`{setting}`")), "{report}");
+        let diff = &server["diff"][0];
+        let old = diff["old"].as_str().expect("a line");
+        let new = diff["new"].as_str().unwrap_or_default();
+        assert!(
+            old.contains(&setting) && !new.contains(&setting),
+            "{report}"
+        );
+        fs::write(&config, text.replace(old, new)).expect("written");
+        drop(haproxy);
+        let haproxy = Haproxy::start(Mode::Single, &config, &[]);
+        assert_eq!(haproxy.wait_for_check("be", "s1").check_status, "L7OK");
+    }
+}
