@@ -19,6 +19,7 @@ mod fit;
 mod global;
 mod hidden;
 mod host;
+mod http_version;
 mod jail;
 mod names;
 mod object;
@@ -115,6 +116,7 @@ fn read<T>(options: &DoctorOptions, then: impl FnOnce(&Visit, Read) -> T) -> Res
         config: &config,
         variables: &variables,
         auto_sni: haproxy.version.is_some() && haproxy.at_least(3, 3),
+        checks_follow_alpn: haproxy.at_least(3, 2),
     };
     let serving = match options.root {
         None => Serving::look(&jail),

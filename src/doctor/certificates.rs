@@ -123,6 +123,7 @@ pub(super) fn other_name(_: &Visit, watch: &Watch) -> Option<Finding> {
                  is only for the check's name",
                 pair.down("54", "L6RSP")
             ))
+            .foretells(&["54", "L6RSP"])
             .write(write),
     )
 }
@@ -145,6 +146,7 @@ pub(super) fn traffic_verifies_nothing(visit: &Visit, watch: &Watch) -> Option<F
                 "DOWN with a code from 51 to 58 while traffic still works; and HAProxy sends visitors' \
                  requests to any server that answers, even to a forged one",
             )
+            .foretells(&["51", "53", "54", "55", "56", "57", "58", "L6RSP"])
             .write("on the server line, write verify required ca-file FILE, with the CA that the check trusts"),
     )
 }
@@ -212,6 +214,7 @@ pub(super) fn client_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
         Finding::note(effect, what)
             .at(place)
             .shows(shows)
+            .foretells(&["58", "71"])
             .write(write),
     )
 }

@@ -396,6 +396,7 @@ pub(super) fn unused_rule(_: &Visit, backend: &Backend) -> Vec<Finding> {
                 "the options in external-check path decide UP or DOWN; by default the check sends \
                  GET / and expects status 200-399",
             )
+            .foretells(&["71", "75", "76"])
             .write(write)
     };
     own.map(finding).collect()

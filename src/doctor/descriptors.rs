@@ -153,7 +153,8 @@ fn slow(closed: Closed, shortest: Duration, cost: f64) -> Option<Finding> {
         share if share < 0.1 && closed.count() < MANY => return None,
         share if share < 1.0 => Finding::note(Effect::Down, what).shows(format!(
             "PROCTOUT (DOWN) after {shortest:?} where closing is slow, as in some containers; elsewhere the check has less time"
-        )),
+        ))
+        .foretells(&["PROCTOUT"]),
         _ => Finding::problem(Effect::Down, what).shows(format!(
             "PROCTOUT (DOWN) after {shortest:?} for every check, even if the server works"
         )),

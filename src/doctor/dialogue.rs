@@ -25,22 +25,25 @@ pub(super) fn without_request(_: &Visit, watch: &Watch) -> Option<Finding> {
     else {
         return None;
     };
-    let rules = &watch.backend.settings.rules.http;
-    let line = rules.lines.first()?;
-    let waits = rules.all("expect").next().is_some();
+    let rules = &watch.backend.settings.rules;
+    let line = rules.http.lines.first()?;
+    // With TLS, HAProxy waits for a response even without an expectation.
+    let mut connections = own.connections.iter();
+    let waits = rules.http.all("expect").next().is_some()
+        || connections.any(|connection| connection.tls.is_some());
     let what = "the http-check lines of this backend replace the request of `option httpchk` in \
                 defaults, so the check sends no request";
     let finding = match waits {
         true => Finding::problem(Effect::Down, what)
             .shows("L7TOUT or L7RSP (DOWN): the check waits for a response to a request that it didn't send"),
         false => Finding::note(Effect::Up, what)
-            .shows("L4OK or L6OK (UP) as soon as the server accepts the connection, while visitors may get 503"),
+            .shows("L4OK (UP) as soon as the server accepts the connection, while visitors may get 503"),
     };
     Some(
         finding
             .at(&line.place)
             .about([watch.backend.name.clone()])
-            .write("in this backend, write option httpchk before the http-check lines"),
+            .write(own_check::repeated(rules)),
     )
 }
 
@@ -123,6 +126,7 @@ pub(super) fn other_protocol(_: &Visit, watch: &Watch) -> Option<Finding> {
         Finding::note(Effect::Down, what)
             .at(&kind.place)
             .shows("L7RSP, L7STS or L7TOUT (DOWN) where the server speaks HTTP")
+            .foretells(&["L7RSP", "L7STS", "L7TOUT"])
             .write(format!(
                 "use option httpchk in place of option {}",
                 kind.value
@@ -144,6 +148,7 @@ fn ssl_hello(option: &At<String>, watch: &Watch) -> Finding {
     Finding::note(Effect::Either, what)
         .at(&option.place)
         .shows(shows)
+        .foretells(&["L6RSP", "L7RSP", "L7TOUT"])
         .write(
             "if the server speaks HTTPS, use option httpchk in place of option ssl-hello-chk, and write \
              check-ssl check-sni NAME verify required ca-file FILE on the server line",
@@ -209,7 +214,10 @@ pub(super) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
     // Visitors start at `/`. Any other page may well require a login.
     let asks_root = match &watch.own {
         Some(accepted) => accepted.plan.request.uri.path() == "/",
-        None => watch.backend.settings.rules.asks_root(),
+        None => {
+            let uri = watch.backend.settings.rules.sent().uri;
+            uri.is_none_or(|uri| uri == "/")
+        }
     };
     let statuses = statuses(&expectations);
     let first = statuses
@@ -224,6 +232,7 @@ pub(super) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
                 "{} where the server answers visitors with 200; UP where it refuses them",
                 down(watch)
             ))
+            .foretells(&["71", "L7STS"])
             .write("check a page that needs no login, and expect status 200-399"),
     )
 }

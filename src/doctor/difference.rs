@@ -114,10 +114,11 @@ pub(super) fn check_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding>
     let what = "visitors reach the server with TLS, HAProxy's own check connects without TLS";
     let finding = match (own.protocol, own.protocol.sends_request()) {
         (Protocol::Http { .. }, true) => Finding::problem(Effect::Down, what).shows(
-            "DOWN with L7STS 400, L7RSP or L7TOUT if the port speaks TLS, because it doesn't answer plain HTTP",
+            "DOWN with L7STS 400, L7RSP, L7TOUT or SOCKERR if the port speaks TLS, because it doesn't answer plain HTTP",
         ),
         (Protocol::Dialogue | Protocol::Other, _) => Finding::note(Effect::Down, what)
-            .shows("DOWN with L7TOUT or L7RSP if the rules expect an answer; otherwise UP with any certificate"),
+            .shows("DOWN with L7TOUT, L7RSP or SOCKERR if the rules expect an answer; otherwise UP with any certificate")
+            .foretells(&["L7TOUT", "L7RSP", "SOCKERR"]),
         _ => Finding::note(Effect::Up, what).shows(
             "L4OK (UP) as soon as anything accepts the connection, while visitors get 503 if its \
              certificate or name is wrong",
@@ -135,7 +136,8 @@ fn passed_through(pair: &Pair, protocol: Protocol) -> Option<Finding> {
     Some(
         Finding::note(Effect::Down, what)
             .at(Check::option(pair.watch.backend).unwrap_or(&pair.watch.server.place))
-            .shows("DOWN with L7STS 400 or L7RSP where visitors speak TLS to the server")
+            .shows("DOWN with L7STS 400, L7RSP, L7TOUT or SOCKERR where visitors speak TLS to the server")
+            .foretells(&["L7STS 400", "L7RSP", "L7TOUT", "SOCKERR"])
             .write(
                 "if visitors speak TLS to the server, write check-ssl check-sni NAME verify required ca-file FILE \
                  on the server line",
@@ -227,11 +229,17 @@ pub(super) fn proxy(_: &Visit, watch: &Watch) -> Option<Finding> {
         (true, _) => Finding::hint(what).shows("L4OK (UP) in both cases: the check only connects"),
         (false, true) => Finding::problem(Effect::Either, what).shows(format!(
             "{} where the server waits for that header; UP where it doesn't, while visitors fail",
-            pair.down("62, 63, 64, 73 or 74", "L6RSP, L6TOUT, L7RSP or L7STS")
+            pair.down(
+                "62, 63, 64, 73 or 74",
+                "L6RSP, L6TOUT, L7RSP, L7STS, L7TOUT or SOCKERR"
+            )
         )),
         (false, false) => Finding::problem(Effect::Either, what).shows(format!(
             "UP where the server waits for that header, while visitors fail; {} where it doesn't",
-            pair.down("61 to 64, 71, 73 or 74", "L6RSP, L7RSP or L7STS")
+            pair.down(
+                "61 to 64, 71, 73 or 74",
+                "L6RSP, L7RSP, L7STS, L7TOUT or SOCKERR"
+            )
         )),
     };
     Some(finding.at(place).write(write))
@@ -248,9 +256,22 @@ pub(super) fn traffic_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
         true => format!("sni \"str({sent})\""),
         false => format!("sni str({})", meant(sent)),
     };
-    let why = match watch.server.settings.get("sni") {
-        Some(sni) => format!("traffic sends no SNI, because nothing sets {}", sni.value),
-        None => "traffic sends no SNI".to_owned(),
+    let given = watch.server.settings.get("sni");
+    let ended = given.and_then(|sni| ended_variable(&sni.value));
+    let why = match (given, ended) {
+        (Some(sni), Some(_)) => format!(
+            "traffic sends no SNI, because HAProxy forgets {} before it connects",
+            sni.value
+        ),
+        (Some(sni), None) => format!("traffic sends no SNI, because nothing sets {}", sni.value),
+        (None, _) => "traffic sends no SNI".to_owned(),
+    };
+    let write = match ended {
+        Some(name) => format!(
+            "set-var(txn.{name}) in place of set-var(req.{name}), and sni var(txn.{name}) on the server line; or {sni} \
+             there, if that is the site's name"
+        ),
+        None => format!("{sni} on the server line, if that is the site's name"),
     };
     Some(
         Finding::note(Effect::Either, format!("the check sends SNI {sent}, {why}"))
@@ -260,24 +281,37 @@ pub(super) fn traffic_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
                  is for another name",
                 pair.down("54", "L6RSP")
             ))
-            .write(format!("{sni} on the server line, if that is the site's name")),
+            .foretells(&["54", "L6RSP"])
+            .write(write),
     )
+}
+
+/// Returns the name of a `req.` variable, without its scope. HAProxy removes these variables before it connects.
+fn ended_variable(expression: &str) -> Option<&str> {
+    let name = expression.strip_prefix("var(req.")?;
+    name.split([',', ')']).next()
 }
 
 /// Finds HAProxy's own check without SNI while traffic sends SNI. sni-check was made for this outage.
 pub(super) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
-    let (check, traffic) = pair.tls()?;
-    let sent = match &traffic.sni {
-        Sni::Absent => return None,
-        Sni::Name(name) | Sni::PerRequest(name) => name,
-    };
+    let check = pair.check.tls.as_ref()?;
     if pair.is_ours() || check.sni != Sni::Absent {
         return None;
     }
-    let name = match &traffic.sni {
-        Sni::Name(name) if misspelt(name).is_none() => name.as_str(),
-        _ => "NAME",
+    let (sends, name) = match pair.traffic.tls.as_ref().map(|traffic| &traffic.sni) {
+        Some(Sni::Absent) => return None,
+        Some(Sni::Name(name)) if misspelt(name).is_none() => {
+            (format!("traffic sends SNI ({name})"), name.as_str())
+        }
+        Some(Sni::Name(sent) | Sni::PerRequest(sent)) => {
+            (format!("traffic sends SNI ({sent})"), "NAME")
+        }
+        None if watch.backend.settings.http => return None,
+        None => (
+            "the backend passes visitors' TLS and their SNI through (`mode tcp`)".to_owned(),
+            "NAME",
+        ),
     };
     let write = match watch.connect_rule() {
         Some(_) => format!("in that connect line, add after ssl: sni {name}"),
@@ -286,13 +320,14 @@ pub(super) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     Some(
         Finding::note(
             Effect::Either,
-            format!("traffic sends SNI ({sent}), HAProxy's own check sends none"),
+            format!("{sends}, HAProxy's own check sends none"),
         )
         .at(&pair.check.place)
         .shows(
-            "L6RSP, \"SSL handshake failure\" (DOWN) where the server requires SNI; elsewhere the \
-             check is UP with another site's certificate, even while visitors get 503",
+            "L6RSP, \"SSL handshake failure\", or L7STS 421 (DOWN) where the server requires SNI; elsewhere \
+             the check is UP with another site's certificate, even while visitors get 503",
         )
+        .foretells(&["L6RSP", "L7STS 421"])
         .write(write),
     )
 }
@@ -333,8 +368,9 @@ pub(super) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
             .shows(format!(
                 "the check judges a site that visitors don't reach: {} while visitors are served, or UP while \
                  they get 503",
-                pair.down("54, 65 or 71", "L6RSP or L7STS")
+                pair.down("54, 61, 65 or 71", "L6RSP or L7STS")
             ))
+            .foretells(&["54", "61", "65", "71", "L6RSP", "L7STS"])
             .write(write),
     )
 }
@@ -403,6 +439,7 @@ pub(super) fn source(_: &Visit, watch: &Watch) -> Option<Finding> {
         Finding::note(Effect::Down, what)
             .at(&source.place)
             .shows("code 41, 42 or 43 (DOWN) where a firewall admits only that address")
+            .foretells(&["41", "42", "43"])
             .write(format!("--source {address} in {carrier}")),
     )
 }
@@ -422,6 +459,7 @@ pub(super) fn http2_only(_: &Visit, watch: &Watch) -> Option<Finding> {
                 "code 66, 73 or 74 (DOWN) where the server does not speak HTTP/1.1; UP while visitors get 502 or 503 \
                  where it does not speak HTTP/2",
             )
+            .foretells(&["66", "73", "74"])
             .write(
                 "if the server speaks both, write alpn h2,http/1.1 on the server line; otherwise use HAProxy's own \
                  check: check check-sni NAME check-alpn h2",
@@ -429,8 +467,12 @@ pub(super) fn http2_only(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a network namespace or a SOCKS proxy, through which only HAProxy itself can reach the server.
+/// Finds a network namespace or a SOCKS proxy, through which only HAProxy itself can reach the server, or a
+/// SOCKS proxy that only traffic uses.
 pub(super) fn detour(_: &Visit, watch: &Watch) -> Option<Finding> {
+    if let Check::Own(_) = watch.check {
+        return without_socks(&Pair::of(watch)?);
+    }
     watch.own.as_ref()?;
     let settings = &watch.server.settings;
     let (word, how) = match (settings.get("namespace"), settings.get("socks4")) {
@@ -452,5 +494,29 @@ pub(super) fn detour(_: &Visit, watch: &Watch) -> Option<Finding> {
             .at(&setting.place)
             .shows("code 41, 42 or 43 (DOWN); or the check judges another server that has this address here")
             .write(own),
+    )
+}
+
+/// Finds a SOCKS proxy that traffic uses, but HAProxy's own check doesn't.
+fn without_socks(pair: &Pair) -> Option<Finding> {
+    let proxy = pair.traffic.socks4.as_ref();
+    let proxy = proxy.filter(|_| pair.check.socks4.is_none())?;
+    let what = format!(
+        "traffic goes through a SOCKS proxy (`socks4 {}`), HAProxy's own check connects directly",
+        proxy.value
+    );
+    let write = match pair.watch.connect_rule() {
+        Some(_) => "add via-socks4 to that http-check or tcp-check connect line",
+        None => "check-via-socks4 on the server line",
+    };
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(&proxy.place)
+            .shows(
+                "UP while visitors get 503 if the proxy is dead; L4CON, L4TOUT or SOCKERR (DOWN) where only the \
+                 proxy reaches the server",
+            )
+            .foretells(&["L4CON", "L4TOUT", "SOCKERR"])
+            .write(write),
     )
 }

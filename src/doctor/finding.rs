@@ -55,6 +55,9 @@ pub(super) struct Finding {
     pub what: String,
     /// What the operator sees in HAProxy's statistics, or what happens.
     pub shows: String,
+    /// What HAProxy shows if the check is DOWN for this reason: a `check_status`, a `check_status` and a
+    /// code (`L7STS 404`), or a code of sni-check (`54`). Empty if anything is possible.
+    pub foretold: &'static [&'static str],
     /// What to do, or what to write instead.
     pub write: String,
     /// A shell command that makes the change; may be empty.
@@ -73,6 +76,7 @@ impl Finding {
             about: Vec::new(),
             what: what.into(),
             shows: String::new(),
+            foretold: &[],
             write: String::new(),
             paste: String::new(),
             haproxy: Vec::new(),
@@ -111,6 +115,11 @@ impl Finding {
 
     pub(super) fn shows(mut self, text: impl Into<String>) -> Finding {
         self.shows = text.into();
+        self
+    }
+
+    pub(super) fn foretells(mut self, statuses: &'static [&'static str]) -> Finding {
+        self.foretold = statuses;
         self
     }
 

@@ -39,6 +39,7 @@ pub(super) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
                          PROCTOUT, which is from an earlier check",
                         milliseconds(limit.time)
                     ))
+                    .foretells(&["PROCTOUT"])
                     .write(format!(
                         "{} {}, or --timeout {} in external-check path",
                         limit.name,
@@ -56,6 +57,7 @@ pub(super) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
                     .shows(format!(
                         "L7TOUT (DOWN) without a cause where the server takes longer than {limit}ms"
                     ))
+                    .foretells(&["L7TOUT"])
                     .write(format!(
                         "timeout check {}ms, or a shorter --timeout",
                         own + own.div_ceil(10)
@@ -140,6 +142,7 @@ pub(super) fn resolver(visit: &Visit, watch: &Watch) -> Option<Finding> {
         Finding::note(Effect::Down, what)
             .at(watch.options_place())
             .shows("code 31 (DOWN), unless the name resolves without this file")
+            .foretells(&["31"])
             .write("write an address after --connect, or copy /etc/resolv.conf into the chroot"),
     )
 }
@@ -183,6 +186,7 @@ pub(super) fn expired_list(_: &Visit, watch: &Watch) -> Option<Finding> {
     Some(
         finding
             .at(watch.options_place())
+            .foretells(&["56"])
             .write("put the CA's current list into that file"),
     )
 }
@@ -207,6 +211,7 @@ pub(super) fn expired_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
                 "{} with code 58, or 71 with status 400 or 403 (DOWN), where the server verifies it",
                 status(watch)
             ))
+            .foretells(&["58", "71"])
             .write("renew the certificate, and put the new certificate into that file"),
     )
 }

@@ -1,13 +1,17 @@
-//! The rule about the Host header of HAProxy's own check.
+//! Rules about the request of a check: its first line and its Host header.
 
 use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::connection::Sni;
+use crate::haproxy::config::http_check::Request;
 
+use super::dialogue::{expected, statuses};
 use super::difference::Pair;
 use super::finding::{Effect, Finding};
-use super::names::misspelt;
-use super::own_check;
+use super::names::{meant, misspelt};
 use super::visit::{Visit, Watch};
+
+/// What HAProxy shows if the server doesn't know the Host of the check.
+const OF_HOST: &[&str] = &["L7STS 400", "L7STS 403", "L7STS 404", "L7STS 421"];
 
 /// Finds HAProxy's own check without a Host header. A server with several sites needs it to choose a site.
 pub(super) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
@@ -23,38 +27,193 @@ pub(super) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
         return None;
     };
     let rules = &watch.backend.settings.rules;
+    let sent = rules.sent();
+    if malformed(&sent).is_some() {
+        return None;
+    }
     // HTTP/1.1 requires a Host. With HTTP/1.0, only a TLS server is assumed to have several sites.
-    let shows = match (pair.tls(), rules.says_1_1()) {
+    let shows = match (pair.tls(), sent.is_1_1()) {
         (_, true) => "L7STS 400 (DOWN) where the server requires a Host header, as HTTP/1.1 does",
         (Some(_), false) => {
-            "L7STS 400, 404 or 421 (DOWN), or UP with another site's page, where the server chooses the site by its Host"
+            "L7STS 400, 403, 404 or 421 (DOWN), or UP with another site's page, where the server chooses the site \
+             by its Host"
         }
         (None, false) => return None,
     };
-    let sent = [pair.traffic, pair.check].map(|connection| match &connection.tls.as_ref()?.sni {
+    let names = [pair.traffic, pair.check].map(|connection| match &connection.tls.as_ref()?.sni {
         Sni::Name(name) if misspelt(name).is_none() => Some(name.as_str()),
         _ => None,
     });
-    let name = sent.into_iter().flatten().next().unwrap_or("NAME");
-    let (method, page) = own_check::request(watch.backend);
-    let page = page.unwrap_or_else(|| "/".to_owned());
+    let of_backend = watch.backend.settings.host.as_ref();
+    let of_backend = of_backend.map(|host| host.value.as_str());
+    let name = of_backend.or_else(|| names.into_iter().flatten().next());
+    let name = name.unwrap_or("NAME");
+    // A bare `option httpchk` in the backend replaces the request of its defaults.
+    let is_bare = rules.http.all("send").next().is_none() && sent.uri.is_none();
+    let before = rules.replaced.as_ref().filter(|_| is_bare);
+    let mut right = before.map_or(sent, |before| before.sent());
+    right.version = Some("HTTP/1.1".to_owned());
+    if right.host().is_none() {
+        right.headers.push(("Host".to_owned(), name.to_owned()));
+    }
     // An http-check line in the backend would replace all http-check lines of its defaults.
     let of_defaults = rules.http.lines.first();
     let of_defaults = of_defaults.filter(|line| !watch.backend.has_line(&line.place));
-    let place = match of_defaults {
-        Some(_) => "in defaults, with its other http-check lines",
-        None if rules.http.all("expect").next().is_some() => {
-            "in the backend, before http-check expect"
+    let has_send = rules.http.all("send").next().is_some();
+    let (place, instead) = match (of_defaults, has_send) {
+        (Some(_), true) => ("in defaults", " in place of http-check send"),
+        (Some(_), false) => ("in defaults, with its other http-check lines", ""),
+        (None, true) => ("in the backend", " in place of http-check send"),
+        (None, false) if rules.http.all("expect").next().is_some() => {
+            ("in the backend, before http-check expect", "")
         }
-        None => "in the backend",
+        (None, false) => ("in the backend", ""),
     };
     let what = "HAProxy's own check sends no Host header, visitors' requests have one";
     Some(
         Finding::note(Effect::Either, what)
             .at(Check::option(watch.backend).unwrap_or(&watch.server.place))
             .shows(shows)
-            .write(format!(
-                "{place}, write http-check send meth {method} uri {page} ver HTTP/1.1 hdr Host {name}"
-            )),
+            .foretells(OF_HOST)
+            .write(format!("{place}, write {}{instead}", right.line())),
+    )
+}
+
+/// Finds a request that no server understands.
+pub(super) fn request(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let Check::Own(own) = &watch.check else {
+        return None;
+    };
+    let rules = &watch.backend.settings.rules;
+    let (what, right) = malformed(&rules.sent()).filter(|_| own.protocol.sends_request())?;
+    if expected(watch).is_some_and(|(expected, _)| statuses(&expected).contains(&400)) {
+        return None;
+    }
+    let line = rules.http.all("send").last().map(|line| &line.place);
+    let place = line.or(Check::option(watch.backend));
+    Some(
+        Finding::problem(Effect::Down, what)
+            .at(place.unwrap_or(&watch.server.place))
+            .about([watch.backend.name.clone()])
+            .shows("L7STS 400 (DOWN), because the request is no HTTP")
+            .write(right),
+    )
+}
+
+/// Returns what is wrong with a request that isn't HTTP, and what to write instead.
+fn malformed(request: &Request) -> Option<(String, String)> {
+    let method = request.method.as_deref().unwrap_or("OPTIONS");
+    let uri = request.uri.as_deref().unwrap_or("/");
+    let is_upper = |text: &str| text.bytes().all(|byte| byte.is_ascii_uppercase());
+    let is_page = |text: &str| text.starts_with(['/', '*', '%']) || text.contains("://");
+    if is_page(method) {
+        let version = match uri.starts_with("HTTP/") {
+            true => format!(" {uri}"),
+            false => String::new(),
+        };
+        let what = format!(
+            "the check's request has the method `{method}`, because `option httpchk` expects the method first"
+        );
+        return Some((what, format!("option httpchk GET {method}{version}")));
+    }
+    if !is_page(uri) && is_upper(uri) {
+        let what = format!(
+            "the check asks for the page `{uri}`, because `option httpchk` reads a single word as the page"
+        );
+        return Some((what, format!("option httpchk {uri} /")));
+    }
+    if !is_page(uri) {
+        let what = format!("the check asks for the page `{uri}`, which doesn't begin with /");
+        return Some((what, format!("/{uri} in place of {uri}")));
+    }
+    if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        let what = format!(
+            "the check's request has the method `{method}`, and methods have capital letters"
+        );
+        return Some((
+            what,
+            format!("{} in place of {method}", method.to_ascii_uppercase()),
+        ));
+    }
+    if let Some(version) = request
+        .version
+        .as_ref()
+        .filter(|version| !version.starts_with("HTTP/"))
+    {
+        let what = format!("the check's request has the version `{version}`");
+        return Some((what, "ver HTTP/1.1".to_owned()));
+    }
+    let mut headers = request.headers.iter();
+    let (name, value) = headers.find(|(name, _)| name.ends_with(':'))?;
+    let what =
+        format!("the check's request has a header `{name}:`, because HAProxy adds the colon");
+    let name = name.trim_end_matches(':');
+    Some((what, format!("hdr {name} {value}")))
+}
+
+/// Returns the Host of a check's request, and where to write it.
+fn host_of(watch: &Watch) -> Option<(String, String)> {
+    match (&watch.check, &watch.own, watch.carrier()) {
+        (Check::Own(own), ..) if own.protocol.sends_request() => {
+            let host = watch.backend.settings.rules.host()?;
+            Some((host, "hdr Host {NAME} in http-check send".to_owned()))
+        }
+        (_, Some(accepted), Some(carrier)) => {
+            let mut headers = accepted.plan.request.headers.iter();
+            let (_, host) = headers.find(|(name, _)| name.as_str() == "host")?;
+            let write = format!("--header 'Host: {{NAME}}' in {carrier}");
+            Some((host.to_str().ok()?.to_owned(), write))
+        }
+        _ => None,
+    }
+}
+
+/// Finds a Host that visitors' requests don't have: an expression in place of a name, or a name that the
+/// backend replaces for visitors.
+pub(super) fn other_host(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let (host, write) = host_of(watch)?;
+    let given = watch.backend.settings.host.as_ref();
+    let url = host
+        .split_once("://")
+        .map(|(_, rest)| rest.trim_end_matches('/'));
+    let (what, name) = match (given, url) {
+        // HAProxy evaluates a log-format when it sends the request.
+        _ if host.contains('%') => return None,
+        (Some(given), _) if given.value.eq_ignore_ascii_case(&host) => return None,
+        (Some(given), _) => (
+            format!(
+                "the check sends Host {host}, `http-request set-header Host {0}` makes visitors' requests send {0}",
+                given.value
+            ),
+            given.value.as_str(),
+        ),
+        (None, Some(name)) => (
+            format!("the check sends the Host `{host}`, which is a URL"),
+            name,
+        ),
+        (None, None) if host.contains('(') => (
+            format!(
+                "the check sends the Host `{host}` literally: HAProxy expects a name here, not an expression"
+            ),
+            meant(&host),
+        ),
+        (None, None) => return None,
+    };
+    let rule = watch.backend.settings.rules.http.all("send").last();
+    let place = match &watch.check {
+        Check::Own(_) => rule
+            .map(|rule| &rule.place)
+            .or(Check::option(watch.backend)),
+        _ => Some(watch.options_place()),
+    };
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(place.unwrap_or(&watch.server.place))
+            .shows(match watch.carrier() {
+                Some(_) => "code 71 (DOWN) while visitors are served, or UP while they get 404 or 421, where the server chooses the site by its Host",
+                None => "L7STS 400, 403, 404 or 421 (DOWN) while visitors are served, or UP while they get 404 or 421, where the server chooses the site by its Host",
+            })
+            .foretells(&["71", "L7STS 400", "L7STS 403", "L7STS 404", "L7STS 421"])
+            .write(write.replace("{NAME}", name)),
     )
 }

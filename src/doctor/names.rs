@@ -116,7 +116,8 @@ pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let what = format!("HAProxy's own check sends the SNI `{sent}` literally: {why}");
     let finding = match tls.verified {
         Verified::Nothing => Finding::note(Effect::Down, what)
-            .shows("L6RSP (DOWN) where the server knows no such name, while visitors are served"),
+            .shows("L6RSP (DOWN) where the server knows no such name, while visitors are served")
+            .foretells(&["L6RSP"]),
         _ => Finding::problem(Effect::Down, what).shows(
             "DOWN, with L6RSP where the server speaks TLS: no certificate is for such a name",
         ),

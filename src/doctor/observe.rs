@@ -293,13 +293,13 @@ pub(super) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
     }
 }
 
-/// Returns true if a finding predicts this effect for the server's check.
-fn predicts(found: &Finding, watch: &Watch, effect: Effect) -> bool {
+/// Returns true if a finding predicts this effect for the server's check, and this outcome.
+fn predicts(found: &Finding, watch: &Watch, effect: Effect, outcome: Outcome) -> bool {
     let mut about = found.about.iter();
     let is_about = about.any(|about| *about == watch.name() || *about == watch.backend.name);
     let is_same = found.effect == effect || found.effect == Effect::Either;
-    // A check that ended in time wasn't too slow.
-    is_about && is_same && found.id != "time"
+    let is_foretold = outcome.is_up() || outcome.is_foretold(found.foretold);
+    is_about && is_same && is_foretold
 }
 
 fn confirm_one(
@@ -308,11 +308,11 @@ fn confirm_one(
     (ran, trap, visitor): (&Ran, Trap, &Visitor),
 ) -> Option<Finding> {
     let effect = trap.effect;
-    // If a trap isn't certain, the check's expectations may want it. If visitors get the same status for this
-    // page, no difference between the check and traffic is the cause. In both cases, only a finding about the
-    // expectations explains the trap.
+    // If a trap isn't certain, the check's expectations may want it. If check and visitors get the same status
+    // for this page, no difference between the check and traffic is the cause. In both cases, only a finding
+    // about the expectations explains the trap.
     let gets_the_same = visitor.status.is_some()
-        && matches!(ran.outcome, Outcome::Own { status: "L7STS", code, .. } if code == visitor.status.map(u32::from));
+        && matches!(ran.outcome, Outcome::Own { code, .. } if code == visitor.status.map(u32::from));
     let by_difference = trap.is_certain && !gets_the_same;
     // If visitors get HAProxy's error page, the server hasn't seen their Host.
     let by_host = |found: &Finding| found.id == "check-without-host";
@@ -320,7 +320,8 @@ fn confirm_one(
         true => visitor.by_server || !by_host(found),
         false => found.id.starts_with("expects-"),
     };
-    let of_effect = |found: &&mut Finding| predicts(found, watch, effect) && explains(found);
+    let of_effect =
+        |found: &&mut Finding| predicts(found, watch, effect, ran.outcome) && explains(found);
     let mut predicted: Vec<&mut Finding> = findings.iter_mut().filter(of_effect).collect();
     if predicted.iter().any(|found| found.mark == Mark::Problem) {
         return None;
@@ -363,7 +364,7 @@ fn unknown_visitors(
     let is_unknown = request(watch, visit).is_none() || has_own_sni;
     let is_open = is_unknown && !ran.outcome.is_up() && connects;
     let mut findings = findings.iter();
-    if !is_open || findings.any(|found| predicts(found, watch, Effect::Down)) {
+    if !is_open || findings.any(|found| predicts(found, watch, Effect::Down, ran.outcome)) {
         return None;
     }
     let what = match watch.backend.settings.http {

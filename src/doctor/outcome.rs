@@ -201,6 +201,20 @@ impl Outcome {
         )
     }
 
+    /// Returns true if a finding foretells this outcome of a check that is DOWN. The list is that of
+    /// `Finding::foretold`.
+    pub(super) fn is_foretold(self, foretold: &[&str]) -> bool {
+        let status = self.status();
+        let own_code = match self {
+            Outcome::Code(code) | Outcome::Served { code, .. } => Some(code.to_string()),
+            _ => None,
+        };
+        let with_code = self.code().map(|code| format!("{status} {code}"));
+        let shown = [Some(status.to_owned()), own_code, with_code];
+        let mut shown = shown.iter().flatten();
+        foretold.is_empty() || shown.any(|text| foretold.contains(&text.as_str()))
+    }
+
     /// Returns true if the check got a response and judged its content.
     pub(super) fn judges_page(self) -> bool {
         match self {

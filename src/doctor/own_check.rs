@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::haproxy::config::check::{OwnCheck, Protocol};
 use crate::haproxy::config::connection::{Sni, Tls, Verified};
 use crate::haproxy::config::external::INTER;
+use crate::haproxy::config::http_check::Rules;
 use crate::haproxy::config::proxy::{Backend, Global};
 use crate::haproxy::config::server_line::Server;
 use crate::haproxy::words::quote;
@@ -80,41 +81,20 @@ fn of_server(options: &mut Options, server: &Server) {
 
 /// Returns the method and the page of HAProxy's own check.
 pub(super) fn request(backend: &Backend) -> (String, Option<String>) {
-    let mut options = Options::default();
-    of_request(&mut options, backend);
-    (options.method.unwrap_or_default(), options.uri)
+    let request = backend.settings.rules.sent();
+    let method = request.method.unwrap_or_else(|| "OPTIONS".to_owned());
+    (method, request.uri)
 }
 
-/// Sets the request of `option httpchk METHOD URI`, as changed by the `http-check send` lines.
+/// Sets the request of the http-check.
 fn of_request(options: &mut Options, backend: &Backend) {
-    let rules = &backend.settings.rules;
-    let words = rules.request.iter().flatten().map(String::as_str);
-    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-    // A single word is the URI.
-    let (method, uri) = match words.as_slice() {
-        [] => ("OPTIONS", None),
-        [uri] => ("OPTIONS", Some(uri)),
-        [method, uri, ..] => (*method, Some(uri)),
-    };
-    options.method = Some(method.to_owned());
-    options.uri = uri.map(|uri| (*uri).to_owned());
-    for rule in rules.http.all("send") {
-        let mut words = rule.value.iter().skip(2).map(String::as_str);
-        while let Some(word) = words.next() {
-            let mut value = || words.next().unwrap_or_default().to_owned();
-            match word {
-                "meth" => options.method = Some(value()),
-                "uri" => options.uri = Some(value()),
-                "body" => options.body = Some(value()),
-                "ver" => _ = value(),
-                "hdr" => {
-                    let (name, text) = (value(), value());
-                    options.header.push(format!("{name}: {text}"));
-                }
-                _ => {}
-            }
-        }
-    }
+    let request = backend.settings.rules.sent();
+    let headers = request.headers.iter();
+    options.header = headers
+        .map(|(name, text)| format!("{name}: {text}"))
+        .collect();
+    options.method = Some(request.method.unwrap_or_else(|| "OPTIONS".to_owned()));
+    (options.uri, options.body) = (request.uri, request.body);
     // HAProxy's own check has no default fields.
     for name in ["User-Agent", "Accept"] {
         if !options.has_header(name) {
@@ -122,6 +102,37 @@ fn of_request(options: &mut Options, backend: &Backend) {
         }
     }
     options.expect = expectations(backend).into_iter().flatten().collect();
+}
+
+/// Returns the advice to repeat those lines of `defaults` that the backend's own http-check lines replace, and
+/// that the backend doesn't have.
+pub(super) fn repeated(rules: &Rules) -> String {
+    let Some(replaced) = &rules.replaced else {
+        return "in this backend, write option httpchk before the http-check lines".to_owned();
+    };
+    let lines = |action| {
+        let has_own = rules.http.all(action).next().is_some();
+        let lines = replaced.http.all(action).filter(move |_| !has_own);
+        lines.map(|line| {
+            let words: Vec<String> = line.value.iter().map(quote).collect();
+            words.join(" ")
+        })
+    };
+    let connects = lines("connect");
+    let lines: Vec<String> = connects
+        .chain([replaced.sent().line()])
+        .chain(lines("expect"))
+        .collect();
+    let has = |action| rules.http.all(action).next().is_some();
+    let place = match (has("connect"), has("expect")) {
+        (true, _) => "after http-check connect",
+        (false, true) => "before http-check expect",
+        (false, false) => "before its http-check lines",
+    };
+    format!(
+        "in this backend, {place}, write {}",
+        lines.join(" and then ")
+    )
 }
 
 /// The words of `http-check expect` that choose what HAProxy shows. Each has a value.

@@ -277,6 +277,7 @@ impl OptionFiles<'_> {
         self.at_path(Finding::note(Effect::Down, what))
             .id("relative-file")
             .shows("code 2 (DOWN) if HAProxy starts in another folder; systemd starts it in /")
+            .foretells(&["2"])
             .write("write the absolute path")
     }
 }

@@ -6,7 +6,8 @@ use super::observe::SEEN;
 use super::rule::{Look, Rule};
 use super::visit::{Visit, Watch};
 use super::{
-    command, coverage, descriptors, dialogue, difference, fit, global, host, names, serve_rules,
+    command, coverage, descriptors, dialogue, difference, fit, global, host, http_version, names,
+    serve_rules,
 };
 
 /// Every rule. The report sorts findings by effect, and keeps this order for the same effect.
@@ -76,11 +77,16 @@ const RULES: &[Rule] = &[
         certificates::client_certificate,
     ),
     check("traffic-other-revocation", certificates::revocation),
+    check("check-alpn", http_version::offers_http2),
+    check("check-proto", http_version::http2_over_tls),
+    check("check-other-http", http_version::other_version),
     check("check-other-port", difference::other_endpoint),
     check("traffic-other-source", difference::source),
     check("traffic-http2", difference::http2_only),
     check("traffic-detour", difference::detour),
     check("check-without-host", host::without_host),
+    check("check-other-host", host::other_host),
+    check("check-request", host::request),
     check("time", fit::time),
     check("resolver", fit::resolver),
     check("ignored", fit::ignored_address),

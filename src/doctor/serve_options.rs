@@ -130,6 +130,7 @@ fn without_files(
             .shows(
                 "L7STS with code 2 (DOWN), unless sni-check serve runs elsewhere and has the file",
             )
+            .foretells(&["2"])
             .write("write the path of a file that the user of sni-check serve may read"),
     )
 }
@@ -145,7 +146,8 @@ fn refused(error: &Error, known: bool) -> Finding {
     );
     let finding = match subject == NO_SNI_NAME && !known {
         true => Finding::note(Effect::Down, what)
-            .shows("L7STS with code 2 (DOWN), unless sni-check serve itself was given --sni"),
+            .shows("L7STS with code 2 (DOWN), unless sni-check serve itself was given --sni")
+            .foretells(&["2"]),
         false => {
             Finding::problem(Effect::Down, what).shows("L7STS with code 2, the server is DOWN")
         }

@@ -292,6 +292,7 @@ pub(super) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
         Finding::note(Effect::Down, what)
             .at(watch.options_place())
             .shows("L7STS with code 2, every server is DOWN, if serve was started without it")
+            .foretells(&["2"])
             .write(format!(
                 "use a file below a folder of serve's --files, or start serve with {wanted}; doctor --run shows \
                  if serve can read the file"

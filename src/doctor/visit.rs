@@ -4,7 +4,9 @@
 use crate::haproxy::config::Configuration;
 use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::check::Check;
-use crate::haproxy::config::connection::{Connection, Reading, Sni, Tls, Verified, traffic};
+use crate::haproxy::config::connection::{
+    Connection, Reading, Sni, Speaks, Tls, Verified, traffic,
+};
 use crate::haproxy::config::place::{At, Place};
 use crate::haproxy::config::proxy::Backend;
 use crate::haproxy::config::server_line::Server;
@@ -253,6 +255,7 @@ impl<'a> Watch<'a> {
                 .sni
                 .as_ref()
                 .map_or(Sni::Absent, |sni| name(sni.as_ref())),
+            alpn: None,
             verified: verification.map_or(Verified::Nothing, |required| {
                 Verified::Name(required.name.to_str().into_owned())
             }),
@@ -275,6 +278,8 @@ impl<'a> Watch<'a> {
             tls: Some(tls),
             proxy: proxy.map(|word| at(word.to_owned())),
             source: plan.source.map(|source| at(source.ip().to_string())),
+            socks4: None,
+            speaks: Speaks::Http1,
             place: self.options_place().clone(),
         }
     }

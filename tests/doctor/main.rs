@@ -6,6 +6,7 @@ mod files;
 mod foretold;
 mod hostile;
 mod launch;
+mod own;
 mod reading;
 mod report;
 mod run;

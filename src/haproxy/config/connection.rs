@@ -18,14 +18,30 @@ pub(crate) struct Connection {
     /// The word that adds a PROXY header, such as `send-proxy-v2`.
     pub proxy: Option<At<String>>,
     pub source: Option<At<String>>,
+    /// The SOCKS proxy between HAProxy and the server.
+    pub socks4: Option<At<String>>,
+    pub speaks: Speaks,
     /// The line that sets most of this connection.
     pub place: Place,
+}
+
+/// The version of HTTP on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// HTTP/1, whatever the server chooses.
+    Http1,
+    /// HTTP/2, whatever the server chooses.
+    Http2,
+    /// The version that the server chooses by ALPN.
+    AsChosen,
 }
 
 /// The TLS part of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Tls {
     pub sni: Sni,
+    /// The protocols that the connection offers to the server.
+    pub alpn: Option<At<String>>,
     pub verified: Verified,
     pub ca_file: Option<At<String>>,
     pub crl_file: Option<At<String>>,
@@ -72,23 +88,57 @@ pub(crate) struct Reading<'a> {
     pub variables: &'a Variables,
     /// True from HAProxy 3.3 on, which sends the Host as SNI by default.
     pub auto_sni: bool,
+    /// True from HAProxy 3.2 on, whose checks speak the protocol that the server chooses by ALPN. A check of
+    /// an older HAProxy offers the `alpn` of the server line, but doesn't look at the server's choice.
+    pub checks_follow_alpn: bool,
+}
+
+/// Returns the version of HTTP that `proto` fixes.
+fn fixed(proto: Option<&str>) -> Option<Speaks> {
+    match proto? {
+        "h1" => Some(Speaks::Http1),
+        "h2" => Some(Speaks::Http2),
+        _ => None,
+    }
+}
+
+/// Returns what the check speaks on a connection that offers `alpn`. `own` is the check's own list.
+fn spoken(
+    reading: Reading,
+    backend: &Backend,
+    proto: Option<&str>,
+    (own, alpn): (Option<&At<String>>, Option<&At<String>>),
+) -> Speaks {
+    let is_http = backend.settings.check.as_ref();
+    let is_http = is_http.is_some_and(|check| check.value == "httpchk");
+    let follows = own.is_some() || (reading.checks_follow_alpn && alpn.is_some());
+    match (is_http, fixed(proto), follows) {
+        // The rules of a tcp-check send their own bytes.
+        (false, ..) => Speaks::Http1,
+        (true, Some(fixed), _) => fixed,
+        (true, None, true) => Speaks::AsChosen,
+        (true, None, false) => Speaks::Http1,
+    }
 }
 
 /// Returns how visitors' requests reach a server.
 pub(crate) fn traffic(reading: Reading, backend: &Backend, server: &Server) -> Connection {
     let settings = &server.settings;
+    let alpn = settings.get("alpn");
     let tls = || {
-        tls(
-            reading.config,
-            server,
-            traffic_sni(reading, backend, server),
-        )
+        let sni = traffic_sni(reading, backend, server);
+        tls(reading.config, server, sni, alpn)
     };
+    let tls = settings.has("ssl").then(tls);
+    let chosen = alpn.filter(|_| tls.is_some()).map(|_| Speaks::AsChosen);
+    let proto = settings.get("proto").map(|proto| proto.value.as_str());
     Connection {
         endpoint: server.endpoint.clone(),
-        tls: settings.has("ssl").then(tls),
+        tls,
         proxy: proxy(server),
         source: source(backend, server),
+        socks4: settings.get("socks4").cloned(),
+        speaks: fixed(proto).or(chosen).unwrap_or(Speaks::Http1),
         place: server.place.clone(),
     }
 }
@@ -104,7 +154,7 @@ pub(crate) fn of_check(
     let by_default = by_default(reading, backend, server);
     let rules = list.into_iter().flat_map(|list| list.all("connect"));
     let connections: Vec<Connection> = rules
-        .map(|rule| by_rule(reading, server, &by_default, rule))
+        .map(|rule| by_rule(reading, (backend, server), &by_default, rule))
         .collect();
     match connections.is_empty() {
         true => vec![by_default],
@@ -147,7 +197,7 @@ fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
     let absent = match fetch {
         "var" => argument("var")
             .and_then(|text| text.split(',').next())
-            .is_some_and(is_never_set),
+            .is_some_and(|name| is_never_set(name) || ends_before_connecting(name)),
         // The SNI name from the visitor, which only a TLS listener knows.
         "ssl_fc_sni" => !facts.tls_listener,
         // This fetch looks for a TLS ClientHello in the request, which is HTTP here.
@@ -158,6 +208,12 @@ fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
         true => Sni::Absent,
         false => Sni::PerRequest(expression.to_owned()),
     }
+}
+
+/// Returns true if HAProxy removes this variable before it connects to a server, as it does with all
+/// variables of a request and of a response.
+fn ends_before_connecting(variable: &str) -> bool {
+    variable.starts_with("req.") || variable.starts_with("res.")
 }
 
 /// Returns the connection of a check that has no `connect` rule, or that has `connect default`. If
@@ -173,11 +229,20 @@ fn by_default(reading: Reading, backend: &Backend, server: &Server) -> Connectio
     let inherited = || proxy(server).filter(|_| elsewhere.is_none());
     let place = settings.place("check-sni");
     let place = place.or(elsewhere.map(|at| &at.place));
+    let own_alpn = settings.get("check-alpn");
+    let alpn = own_alpn.or(settings.get("alpn"));
+    let sni = || check_sni(reading, backend, server);
+    let proto = settings.get("check-proto").or(settings.get("proto"));
+    let proto = proto.map(|proto| proto.value.as_str());
+    let socks4 = settings.get("socks4");
+    let socks4 = socks4.filter(|_| settings.has("check-via-socks4"));
     Connection {
         endpoint: check_endpoint(server, None, None),
-        tls: has_tls.then(|| tls(reading.config, server, check_sni(reading, backend, server))),
+        tls: has_tls.then(|| tls(reading.config, server, sni(), alpn)),
         proxy: own_proxy.or_else(inherited),
         source: source(backend, server),
+        socks4: socks4.cloned(),
+        speaks: spoken(reading, backend, proto, (own_alpn, alpn)),
         place: place.unwrap_or(&server.place).clone(),
     }
 }
@@ -199,7 +264,7 @@ fn check_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
 /// server line's address, port, source, certificates and `verify` always count.
 fn by_rule(
     reading: Reading,
-    server: &Server,
+    (backend, server): (&Backend, &Server),
     by_default: &Connection,
     rule: &At<Vec<String>>,
 ) -> Connection {
@@ -215,11 +280,26 @@ fn by_rule(
     let default_sni = || default_tls.map(|tls| tls.sni.clone());
     let sni = named.or_else(default_sni).unwrap_or(Sni::Absent);
     let own_proxy = has("send-proxy").then(|| At::new("send-proxy".to_owned(), &rule.place));
+    let settings = &server.settings;
+    let own_alpn = after("alpn").map(|alpn| At::new(alpn.to_owned(), &rule.place));
+    // A tcp-check only uses check-alpn with `default`.
+    let is_tcp = words.first().is_some_and(|word| word == "tcp-check");
+    let check_alpn = settings.get("check-alpn");
+    let check_alpn = check_alpn.filter(|_| default.is_some() || !is_tcp);
+    let own_alpn = own_alpn.as_ref().or(check_alpn);
+    let alpn = own_alpn.or(settings.get("alpn"));
+    let word = |word| settings.get(word).map(|at| at.value.as_str());
+    let of_server = default.and_then(|_| word("check-proto").or(word("proto")));
+    let proto = after("proto").or(of_server);
+    let socks4 = settings.get("socks4").filter(|_| has("via-socks4"));
+    let inherited = default.and_then(|default| default.socks4.as_ref());
     Connection {
         endpoint: check_endpoint(server, after("addr"), after("port")),
-        tls: (has("ssl") || default_tls.is_some()).then(|| tls(reading.config, server, sni)),
+        tls: (has("ssl") || default_tls.is_some()).then(|| tls(reading.config, server, sni, alpn)),
         proxy: own_proxy.or_else(|| default.and_then(|default| default.proxy.clone())),
         source: by_default.source.clone(),
+        socks4: socks4.or(inherited).cloned(),
+        speaks: spoken(reading, backend, proto, (own_alpn, alpn)),
         place: rule.place.clone(),
     }
 }
@@ -241,7 +321,7 @@ fn check_endpoint(server: &Server, address: Option<&str>, port: Option<&str>) ->
     }
 }
 
-fn tls(config: &Configuration, server: &Server, sni: Sni) -> Tls {
+fn tls(config: &Configuration, server: &Server, sni: Sni, alpn: Option<&At<String>>) -> Tls {
     let settings = &server.settings;
     let verifies = match settings.get("verify") {
         Some(verify) => verify.value != "none",
@@ -257,6 +337,7 @@ fn tls(config: &Configuration, server: &Server, sni: Sni) -> Tls {
     };
     Tls {
         sni,
+        alpn: alpn.cloned(),
         verified,
         ca_file: settings.get("ca-file").cloned(),
         crl_file: settings.get("crl-file").cloned(),

@@ -1,6 +1,7 @@
 //! `option httpchk`, `http-check` and `tcp-check`: the rules of HAProxy's own checks (configuration
 //! manual, section 4.2).
 
+use super::super::words::quote;
 use super::place::{At, Place};
 
 /// The rules of a proxy's own checks, with a separate list for each protocol.
@@ -11,6 +12,8 @@ pub(crate) struct Rules {
     /// The arguments of `option httpchk`. `None` if the option isn't set, or if the proxy's
     /// own `http-check` lines replace its request.
     pub request: Option<Vec<String>>,
+    /// The rules of `defaults` that the proxy's own lines replace.
+    pub replaced: Option<Box<Rules>>,
     /// `http-check send-state`, which is a setting and not a rule of the list.
     pub send_state: Option<Place>,
     /// `http-check disable-on-404`, which is a setting, too.
@@ -61,8 +64,10 @@ impl Rules {
             ["http-check", "send-state", ..] => self.send_state = Some(place.clone()),
             ["http-check", "disable-on-404", ..] => self.disable_on_404 = Some(place.clone()),
             ["http-check", ..] => {
+                let before = self.http.inherited.then(|| self.clone());
                 if self.http.add(words, place) {
                     self.request = None;
+                    self.replaced = before.map(Box::new);
                 }
             }
             _ => {
@@ -74,7 +79,9 @@ impl Rules {
     /// Reads `option httpchk`. In a proxy it replaces the rules of `defaults`, as in HAProxy 2.6 to
     /// 3.2.
     pub(crate) fn set_request(&mut self, words: &[&str]) {
-        if std::mem::take(&mut self.http.inherited) {
+        if self.http.inherited {
+            self.replaced = Some(Box::new(self.clone()));
+            self.http.inherited = false;
             self.http.lines.clear();
         }
         self.request = Some(words.iter().map(|word| (*word).to_owned()).collect());
@@ -82,6 +89,7 @@ impl Rules {
 
     /// Marks the rules as inherited from `defaults`.
     pub(crate) fn inherit(&mut self) {
+        self.replaced = None;
         self.http.inherited = true;
         self.tcp.inherited = true;
     }
@@ -99,49 +107,108 @@ impl Rules {
         self.request.is_some() || self.http.all("send").next().is_some()
     }
 
-    /// Returns true if the request is for `/`, the default.
-    pub(crate) fn asks_root(&self) -> bool {
-        let of_rules = self.http.all("send").filter_map(|line| {
-            let at = line.value.iter().position(|word| word == "uri")?;
-            line.value.get(at + 1).map(String::as_str)
-        });
-        let mut words = self.request.iter().flatten().map(String::as_str);
-        let of_option = words.find(|word| word.starts_with('/'));
-        of_rules.last().or(of_option).is_none_or(|uri| uri == "/")
-    }
-
-    /// Returns true if the request uses HTTP/1.1.
-    pub(crate) fn says_1_1(&self) -> bool {
-        let of_rules = self.http.all("send").filter_map(|line| {
-            let at = line.value.iter().position(|word| word == "ver")?;
-            line.value.get(at + 1)
-        });
-        match of_rules.last() {
-            Some(version) => version.ends_with("1.1"),
-            None => {
-                let mut words = self.request.iter().flatten();
-                words.any(|word| word.contains("HTTP/1.1"))
-            }
+    /// Returns the request of `option httpchk`, as changed by the `http-check send` lines.
+    pub(crate) fn sent(&self) -> Request {
+        let mut request = Request::of_option(self.request.as_deref().unwrap_or_default());
+        for rule in self.http.all("send") {
+            request.read(&rule.value);
         }
+        request
     }
 
     /// Returns the name in the request's Host header, if it has a Host header.
     pub(crate) fn host(&self) -> Option<String> {
-        let header = |line: &At<Vec<String>>| {
-            let mut three = line.value.windows(3);
-            let found = three.find(|three| {
-                three[0] == "hdr" && three[1].eq_ignore_ascii_case("host") && !three[2].is_empty()
-            })?;
-            Some(found[2].clone())
+        self.sent().host().map(str::to_owned)
+    }
+}
+
+/// The request of an http-check.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Request {
+    /// `None` for HAProxy's default, OPTIONS.
+    pub method: Option<String>,
+    /// `None` for HAProxy's default, `/`.
+    pub uri: Option<String>,
+    pub version: Option<String>,
+    pub headers: Vec<(String, String)>,
+    pub body: Option<String>,
+}
+
+impl Request {
+    /// Reads the words after `option httpchk`. A single word is the URI.
+    fn of_option(words: &[String]) -> Request {
+        let text = words.join(" ");
+        let word = |at: usize| words.get(at).filter(|word| !word.is_empty());
+        let (method, uri) = match (word(0), word(1)) {
+            (uri, None) => (None, uri),
+            both => both,
         };
-        let of_rules = self.http.all("send").filter_map(header).last();
-        of_rules.or_else(|| {
-            // The old form writes headers after the version: `GET / HTTP/1.1\r\nHost:\ NAME`.
-            let request = self.request.as_ref()?.join(" ");
-            let at = request.to_ascii_lowercase().find("host:")?;
-            let rest = request.get(at + 5..)?.trim_start();
-            let name = rest.split(['\r', '\n', ' ']).next()?;
-            (!name.is_empty()).then(|| name.to_owned())
-        })
+        let version = word(2).and_then(|rest| rest.split(['\r', '\n', '\\', ' ']).next());
+        let mut request = Request {
+            method: method.cloned(),
+            uri: uri.cloned(),
+            version: version.map(str::to_owned),
+            ..Request::default()
+        };
+        // The old form writes headers after the version: `GET / HTTP/1.1\r\nHost:\ NAME`.
+        let at = text.to_ascii_lowercase().find("host:");
+        let rest = at.and_then(|at| text.get(at + 5..)).unwrap_or_default();
+        let name = rest.trim_start().split(['\r', '\n', ' ']).next();
+        if let Some(name) = name.filter(|name| !name.is_empty()) {
+            request.headers.push(("Host".to_owned(), name.to_owned()));
+        }
+        request
+    }
+
+    /// Reads an `http-check send` line.
+    fn read(&mut self, words: &[String]) {
+        let mut words = words.iter().skip(2).map(String::as_str);
+        while let Some(word) = words.next() {
+            let mut value = || words.next().unwrap_or_default().to_owned();
+            match word {
+                "meth" => self.method = Some(value()),
+                "uri" => self.uri = Some(value()),
+                "ver" => self.version = Some(value()),
+                "body" => self.body = Some(value()),
+                "hdr" => {
+                    let name = value();
+                    self.headers.push((name, value()));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Returns the Host header.
+    pub(crate) fn host(&self) -> Option<&str> {
+        let mut headers = self.headers.iter().rev();
+        let is_host = |(name, value): &&(String, String)| {
+            name.eq_ignore_ascii_case("host") && !value.is_empty()
+        };
+        headers.find(is_host).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns true if the request uses HTTP/1.1.
+    pub(crate) fn is_1_1(&self) -> bool {
+        let version = self.version.as_ref();
+        version.is_some_and(|version| version.ends_with("1.1"))
+    }
+
+    /// Returns the `http-check send` line that sends this request.
+    pub(crate) fn line(&self) -> String {
+        let mut words = vec!["http-check", "send", "meth"];
+        words.push(self.method.as_deref().unwrap_or("OPTIONS"));
+        words.extend(["uri", self.uri.as_deref().unwrap_or("/")]);
+        if let Some(version) = &self.version {
+            words.extend(["ver", version]);
+        }
+        for (name, value) in &self.headers {
+            words.extend(["hdr", name, value]);
+        }
+        if let Some(body) = &self.body {
+            words.extend(["body", body]);
+        }
+        let words: Vec<String> = words.into_iter().map(quote).collect();
+        words.join(" ")
     }
 }

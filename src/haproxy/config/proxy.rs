@@ -63,6 +63,8 @@ pub(crate) struct ProxySettings {
     pub for_visitors: Vec<At<Vec<String>>>,
     /// `source` of the whole proxy.
     pub source: Option<At<String>>,
+    /// The Host that `http-request set-header` gives to every request.
+    pub host: Option<At<String>>,
     /// `mode http`.
     pub http: bool,
     pub disabled: bool,
@@ -191,6 +193,12 @@ impl ProxySettings {
             }
             ["acl" | "http-send-name-header", ..] => self.for_visitors.push(owned(words, place)),
             ["http-request", action, ..] if rewrites(action) => {
+                if let ["http-request", "set-header", name, value] = words
+                    && name.eq_ignore_ascii_case("host")
+                {
+                    // An expression has a different value for each request.
+                    self.host = text(value).filter(|_| !value.contains('%'));
+                }
                 self.for_visitors.push(owned(words, place));
             }
             ["mode", mode, ..] => self.http = *mode == "http",

@@ -1,0 +1,412 @@
+//! HAProxy's own checks: what doctor finds in them, and what each release of HAProxy shows.
+
+use crate::configuration::{finding, json};
+use crate::support::haproxy::{Mode, Version, with_every_haproxy};
+use crate::support::nginx::{Nginx, site};
+use crate::support::stage::Stage;
+use crate::support::{NAME, free_port};
+
+/// Section `defaults`, and a listener, which HAProxy needs to start.
+fn defaults(more: &str) -> String {
+    let port = free_port();
+    format!(
+        "defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n \
+         default-server inter 500ms check\n{more}\nfrontend f{port}\n bind 127.0.0.1:{port}\n"
+    )
+}
+
+/// Returns the ids of the findings about a backend.
+fn ids(report: &serde_json::Value, backend: &str) -> Vec<String> {
+    let findings = report["findings"].as_array().expect("findings").iter();
+    let is_about = |finding: &&serde_json::Value| {
+        let mut names = finding["about"].as_array().expect("names").iter();
+        names.any(|name| name.as_str().expect("text").split('/').next() == Some(backend))
+    };
+    let ids = findings.filter(is_about);
+    ids.map(|finding| finding["id"].as_str().expect("a name").to_owned())
+        .collect()
+}
+
+/// Returns what doctor reports if this HAProxy reads the configuration.
+fn report(version: &Version, config: &str) -> serde_json::Value {
+    json(&[
+        "-f",
+        config,
+        "--haproxy",
+        &version.program.display().to_string(),
+    ])
+    .0
+}
+
+/// A backend: its lines, what doctor finds, and the statuses of which HAProxy shows one.
+type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str]);
+
+/// Asserts what doctor finds and what every HAProxy shows. `rows` returns the backends for a HAProxy; the
+/// argument is true from 3.2 on.
+fn foretells(
+    stage: &Stage,
+    defaults: &str,
+    rows: impl Fn(bool) -> Vec<Row<'static>> + Sync,
+    port: &dyn Fn(&str) -> String,
+) {
+    let write = |is_new: bool| {
+        let rows = rows(is_new);
+        let backends = rows.iter().enumerate();
+        let backends = backends.map(|(index, (lines, ..))| format!("backend b{index}\n {lines}\n"));
+        let text = format!("{defaults}{}", backends.collect::<String>());
+        let config = stage.folder.file(&format!("{is_new}.cfg"), &port(&text));
+        (rows, config)
+    };
+    let both = [write(false), write(true)];
+    with_every_haproxy(|version| {
+        let (rows, config) = &both[usize::from(version.is_since("3.2"))];
+        let report = report(version, config);
+        let haproxy = version.start(Mode::Single, config, &[]);
+        for (index, (lines, expected, statuses)) in rows.iter().enumerate() {
+            let backend = format!("b{index}");
+            assert_eq!(ids(&report, &backend), *expected, "{version:?}: {lines}");
+            let seen = haproxy.wait_for_check(&backend, "s").check_status;
+            assert!(
+                statuses.contains(&&seen[..]),
+                "{version:?}: {lines}: {seen}"
+            );
+        }
+    });
+}
+
+/// Before 3.2 a check offers the `alpn` of the server line, and then speaks HTTP/1.
+#[test]
+fn a_check_that_offers_http2_and_speaks_http1() {
+    const SENT: &str = "http-check send meth GET uri / ver HTTP/1.1 hdr Host NAME\n";
+    let stage = Stage::new();
+    let leaf = stage.ca.leaf(&[NAME], 30);
+    let nginx = Nginx::serve(|folder, port| site((folder, port), "http2", NAME, (&leaf, &[]), ""));
+    let rows = |is_new: bool| {
+        let (found, down): (&[&str], &[&str]) = match is_new {
+            true => (&[], &["L7OK"]),
+            false => (&["check-alpn"], &["L7RSP", "L7TOUT"]),
+        };
+        let http = |rules: &str, words: &str| -> &'static str {
+            let rules = rules.replace("SENT", SENT);
+            let text =
+                format!("option httpchk\n {rules} server s 127.0.0.1:PORT ssl verify none {words}");
+            text.leak()
+        };
+        let tcp = |rules: &str, words: &str| -> &'static str {
+            let text = format!(
+                "option tcp-check\n {rules} tcp-check send \"GET / HTTP/1.0\\r\\n\\r\\n\"\n \
+                 tcp-check expect string 200\n server s 127.0.0.1:PORT ssl verify none {words}"
+            );
+            text.leak()
+        };
+        vec![
+            (http("SENT", "alpn h2,http/1.1"), found, down),
+            (
+                http("SENT", "alpn h2,http/1.1 check-alpn http/1.1"),
+                &[][..],
+                &["L7OK"][..],
+            ),
+            (http("SENT", "alpn h2"), found, down),
+            (http("SENT", "alpn h2 check-alpn h2"), &[], &["L7OK"]),
+            (
+                http("http-check connect ssl\n SENT", "alpn h2,http/1.1"),
+                found,
+                down,
+            ),
+            (
+                http(
+                    "http-check connect ssl alpn http/1.1\n SENT",
+                    "alpn h2,http/1.1",
+                ),
+                &[],
+                &["L7OK"],
+            ),
+            (tcp("", "alpn h2,http/1.1"), &["check-alpn"], &["L7RSP"]),
+            (
+                tcp("", "alpn h2,http/1.1 check-alpn http/1.1"),
+                &[],
+                &["L7OK"],
+            ),
+            (
+                tcp("tcp-check connect ssl\n", "alpn h2 check-alpn http/1.1"),
+                &["check-alpn"],
+                &["L7RSP"],
+            ),
+            (
+                tcp("tcp-check connect ssl alpn http/1.1\n", "alpn h2"),
+                &[],
+                &["L7OK"],
+            ),
+            (
+                http("SENT", "alpn h2 check-proto h2"),
+                if is_new { &[] } else { &["check-proto"] },
+                if is_new { &["L7OK"] } else { &["L7TOUT"] },
+            ),
+        ]
+    };
+    let port = |text: &str| {
+        text.replace("PORT", &nginx.port.to_string())
+            .replace("NAME", NAME)
+    };
+    foretells(&stage, &defaults(""), rows, &port);
+}
+
+#[test]
+fn a_check_that_speaks_another_version_of_http() {
+    let stage = Stage::new();
+    let nginx = Nginx::serve(|_, port| {
+        format!("server {{ listen 127.0.0.1:{port} http2; location / {{ return 200; }} }}")
+    });
+    const DOWN: &[&str] = &["L7RSP", "L7TOUT", "SOCKERR"];
+    let rows = |_| {
+        vec![
+            ("server s 127.0.0.1:PORT proto h2", &[][..], &["L7OK"][..]),
+            (
+                "server s 127.0.0.1:PORT proto h2 check-proto h1",
+                &["check-other-http"],
+                DOWN,
+            ),
+            (
+                "option httpchk\n http-check connect\n http-check send meth GET uri / hdr Host x\n server s 127.0.0.1:PORT proto h2",
+                &["check-other-http"],
+                DOWN,
+            ),
+            (
+                "server s 127.0.0.1:PORT check-proto h2",
+                &["check-other-http"],
+                &["L7OK"],
+            ),
+        ]
+    };
+    let port = |text: &str| text.replace("PORT", &nginx.port.to_string());
+    foretells(
+        &stage,
+        &defaults(" option httpchk GET /\n http-check send hdr Host x"),
+        rows,
+        &port,
+    );
+}
+
+/// A backend's own http-check line replaces all http-check lines of its defaults, the request too.
+#[test]
+fn a_check_without_the_request_of_its_defaults() {
+    let stage = Stage::new();
+    let port = stage.nginx().port.to_string();
+    let above = defaults(&format!(
+        " option httpchk GET /redirect\n http-check send hdr Host {NAME} hdr X-Check yes\n \
+         default-server ssl verify none sni str({NAME}) check-sni {NAME}"
+    ));
+    let lines = [
+        "http-check connect ssl sni NAME",
+        "http-check expect status 302",
+        "http-check set-var(check.x) str(x)",
+    ];
+    let rows = |_| {
+        let server = "server s 127.0.0.1:PORT";
+        let rows = lines.iter().map(|line| -> Row<'static> {
+            (
+                format!("{line}\n {server}").leak(),
+                &["http-check-without-request"],
+                &["L7TOUT"],
+            )
+        });
+        let mut rows: Vec<Row> = rows.collect();
+        rows.push((
+            "http-check connect\n server s 127.0.0.1:PORT no-ssl",
+            &["http-check-without-request", "alone-without-tls"][..1],
+            &["L4OK"],
+        ));
+        rows
+    };
+    let fill = |text: &str| text.replace("PORT", &port).replace("NAME", NAME);
+    foretells(&stage, &above, rows, &fill);
+    // The lines that doctor names bring the request back.
+    for line in lines {
+        let text = format!("{above}backend b\n {line}\n server s 127.0.0.1:PORT\n");
+        let config = stage.folder.file("one.cfg", &fill(&text));
+        let (report, _) = json(&["-f", &config]);
+        let write = finding(&report, "http-check-without-request")["write"]
+            .as_str()
+            .expect("text");
+        let (place, sent) = write.split_once(", write ").expect(write);
+        assert_eq!(
+            sent,
+            format!("http-check send meth GET uri /redirect hdr Host {NAME} hdr X-Check yes")
+        );
+        let fixed = match place.contains("after") {
+            true => format!("{line}\n {sent}"),
+            false => format!("{sent}\n {line}"),
+        };
+        let text = format!("{above}backend b\n {fixed}\n server s 127.0.0.1:PORT\n");
+        let config = stage.folder.file("one.cfg", &fill(&text));
+        with_every_haproxy(|version| {
+            let haproxy = version.start(Mode::Single, &config, &[]);
+            let seen = haproxy.wait_for_check("b", "s");
+            assert_eq!(
+                (&seen.check_status[..], &seen.check_code[..]),
+                ("L7OK", "302"),
+                "{fixed}"
+            );
+        });
+    }
+}
+
+#[test]
+fn requests_that_are_not_http() {
+    let stage = Stage::new();
+    let port = stage.nginx().port.to_string();
+    let rows = |_| {
+        let rows = [
+            ("option httpchk /healthz HTTP/1.1", "check-request", "L7STS"),
+            ("option httpchk GET", "check-request", "L7STS"),
+            ("option httpchk GET healthz", "check-request", "L7STS"),
+            (
+                "option httpchk\n http-check send meth get uri / hdr Host NAME",
+                "check-request",
+                "L7STS",
+            ),
+            (
+                "option httpchk\n http-check send meth GET uri / ver 1.1 hdr Host NAME",
+                "check-request",
+                "L7STS",
+            ),
+            (
+                "option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host: NAME",
+                "check-request",
+                "L7STS",
+            ),
+            (
+                "option httpchk\n http-check send meth GET uri / hdr Host https://NAME",
+                "check-other-host",
+                "L7STS",
+            ),
+        ];
+        let rows = rows.map(|(lines, id, status)| -> Row<'static> {
+            let server =
+                format!("server s 127.0.0.1:PORT ssl verify none sni str({NAME}) check-sni {NAME}");
+            (
+                format!("{lines}\n {server}").leak(),
+                vec![id].leak(),
+                vec![status].leak(),
+            )
+        });
+        rows.to_vec()
+    };
+    let fill = |text: &str| text.replace("PORT", &port).replace("NAME", NAME);
+    foretells(&stage, &defaults(""), rows, &fill);
+}
+
+/// The check asks for the Host of one site, and `http-request set-header` sends visitors to the other.
+#[test]
+fn a_check_with_another_host_than_visitors() {
+    let stage = Stage::new();
+    let nginx = Nginx::serve(|_, port| {
+        let default = format!("server {{ listen 127.0.0.1:{port} default_server; return 421; }}");
+        format!("{default} server {{ listen 127.0.0.1:{port}; server_name {NAME}; return 200; }}")
+    });
+    let rows = |_| {
+        const SENT: &str = "option httpchk GET /\n http-check send hdr Host";
+        let rows = [
+            (
+                "NAME\n http-request set-header Host other.example.test",
+                "check-other-host",
+                "L7OK",
+            ),
+            (
+                "other.example.test\n http-request set-header Host NAME",
+                "check-other-host",
+                "L7STS",
+            ),
+            ("str(NAME)", "check-other-host", "L7STS"),
+            ("NAME\n http-request set-header Host NAME", "", "L7OK"),
+            (
+                "NAME\n http-request set-header Host %[req.hdr(host)]",
+                "",
+                "L7OK",
+            ),
+        ];
+        let rows = rows.map(|(host, id, status)| -> Row<'static> {
+            let ids: Vec<&str> = [id].into_iter().filter(|id| !id.is_empty()).collect();
+            (
+                format!("{SENT} {host}\n server s 127.0.0.1:PORT").leak(),
+                ids.leak(),
+                vec![status].leak(),
+            )
+        });
+        rows.to_vec()
+    };
+    let fill = |text: &str| {
+        text.replace("PORT", &nginx.port.to_string())
+            .replace("NAME", NAME)
+    };
+    foretells(&stage, &defaults(""), rows, &fill);
+}
+
+/// Returns the status that visitors of this configuration get.
+fn visited(config: &str) -> Option<u16> {
+    crate::support::haproxy::Haproxy::start(Mode::Daemon, config, &[]).get("/")
+}
+
+/// HAProxy forgets the variables of a request before it connects to the server.
+#[test]
+fn an_sni_from_a_variable_of_the_request() {
+    let stage = Stage::new();
+    let config = |scope: &str| {
+        let backend = format!(
+            " http-request set-var({scope}.sni) str({NAME})\n server s 127.0.0.1:PORT ssl verify none sni \
+             var({scope}.sni) check check-sni {NAME} inter 500ms"
+        );
+        crate::configuration::configure(&stage, "maxconn 100", &backend)
+    };
+    let request = config("req");
+    let report =
+        crate::configuration::foretells(&request, &[("traffic-without-sni", "note")], "L6OK", "");
+    let text = finding(&report, "traffic-without-sni").to_string();
+    assert!(
+        text.contains("set-var(txn.sni) in place of set-var(req.sni)"),
+        "{text}"
+    );
+    assert_eq!(visited(&request), Some(503));
+    let transaction = config("txn");
+    crate::configuration::foretells(&transaction, &[], "L6OK", "");
+    assert_eq!(visited(&transaction), Some(200));
+}
+
+#[test]
+fn a_socks_proxy_that_only_traffic_uses() {
+    let stage = Stage::new();
+    let dead = crate::support::dead_port();
+    let config = |more: &str| {
+        let server = format!(
+            "127.0.0.1:PORT ssl verify none sni str({NAME}) check-sni {NAME} check inter 500ms"
+        );
+        let backend = format!(" server s {server} socks4 127.0.0.1:{dead} {more}");
+        crate::configuration::configure(&stage, "maxconn 100", &backend)
+    };
+    let direct = config("");
+    let report =
+        crate::configuration::foretells(&direct, &[("traffic-detour", "note")], "L6OK", "");
+    assert_eq!(
+        finding(&report, "traffic-detour")["write"],
+        "check-via-socks4 on the server line"
+    );
+    assert_eq!(visited(&direct), Some(503));
+    crate::configuration::foretells(&config("check-via-socks4"), &[], "L4CON", "");
+}
+
+/// In `mode tcp` visitors bring their own TLS, with SNI.
+#[test]
+fn a_check_without_sni_where_visitors_tls_passes_through() {
+    let stage = Stage::new();
+    let port = stage.nginx().port.to_string();
+    let server = "mode tcp\n server s 127.0.0.1:PORT check-ssl verify none";
+    let named = format!("{server} check-sni {NAME}").leak();
+    let rows = |_| -> Vec<Row> {
+        vec![
+            (server, &["check-without-sni"], &["L6RSP"]),
+            (&*named, &[], &["L6OK"]),
+        ]
+    };
+    let fill = |text: &str| text.replace("PORT", &port);
+    foretells(&stage, &defaults(""), rows, &fill);
+}
