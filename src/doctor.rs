@@ -209,6 +209,7 @@ fn refuse(options: &DoctorOptions) -> Result<()> {
 fn findings(visit: &Visit, ignored: &[String], says: &[String], ran: &[Ran]) -> Vec<Finding> {
     let mut found = rules::findings(visit);
     observe::confirm(&mut found, visit, ran);
+    rules::add_trackers(&mut found, visit);
     found.retain(|found| !ignored.iter().any(|id| id == found.id));
     hidden::restrict(&mut found, visit);
     let mut found = sorted(found);

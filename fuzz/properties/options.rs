@@ -47,6 +47,7 @@ pub fn hold(input: &[u8]) {
     let caller = Caller {
         backend: "hybrid".to_owned(),
         server: "blue".to_owned(),
+        carrier: "external-check path",
     };
     let plan =
         Output::new(&options).and_then(|output| Plan::new(&options, Some(caller), None, output));

@@ -20,13 +20,50 @@ const NOT_RUN: &str = "PROCERR with code 255, the server is DOWN";
 
 /// Finds a command that HAProxy can't start.
 pub(super) fn command(visit: &Visit, watch: &Watch) -> Option<Finding> {
-    of_check(visit, watch, |command| fault(command, visit.jail))
+    of_check(visit, watch, |command| {
+        match located(command, watch, visit.jail) {
+            Some(command) => fault(&command, visit.jail),
+            None => Some(not_run(
+                format!(
+                    "external-check command {command} is not an absolute path; HAProxy doesn't find it in the folders \
+                 of external-check path"
+                ),
+                format!(
+                    "write the absolute path: external-check command {}",
+                    own_command()
+                ),
+            )),
+        }
+    })
+}
+
+/// Returns the path of a command. HAProxy looks for a name without a slash in the folders of `external-check
+/// path`, as execvp(3) does.
+fn located(command: &str, watch: &Watch, jail: &Jail) -> Option<String> {
+    if command.contains('/') {
+        // In a chroot, HAProxy's working folder is the root.
+        let absolute = format!("/{command}");
+        return match (command.starts_with('/'), jail.is_chroot()) {
+            (true, _) => Some(command.to_owned()),
+            (false, true) => Some(absolute),
+            (false, false) => None,
+        };
+    }
+    let path = watch.backend.settings.path.as_ref()?;
+    let folders = path
+        .value
+        .split(':')
+        .filter(|folder| folder.starts_with('/'));
+    let mut files = folders.map(|folder| format!("{}/{command}", folder.trim_end_matches('/')));
+    files.find(|file| jail.find(file, Need::Execute).is_ok())
 }
 
 /// Finds a command that SELinux doesn't let HAProxy start. Fedora's policy lets `haproxy_t` execute
 /// only files of the type `haproxy_exec_t`.
 pub(super) fn selinux(visit: &Visit, watch: &Watch) -> Option<Finding> {
-    of_check(visit, watch, |command| denied(command, visit.jail))
+    of_check(visit, watch, |command| {
+        denied(&located(command, watch, visit.jail)?, visit.jail)
+    })
 }
 
 fn of_check(
@@ -42,7 +79,7 @@ fn of_check(
 
 fn denied(command: &str, jail: &Jail) -> Option<Finding> {
     let enforce = fs::read_to_string(jail.base.join("sys/fs/selinux/enforce")).ok()?;
-    if enforce.trim() != "1" || !command.starts_with('/') {
+    if enforce.trim() != "1" {
         return None;
     }
     let (file, _) = jail.files().open(command, command).ok()?;
@@ -75,18 +112,6 @@ fn not_run(what: String, write: impl Into<String>) -> Finding {
 }
 
 fn fault(command: &str, jail: &Jail) -> Option<Finding> {
-    if !command.starts_with('/') {
-        return Some(not_run(
-            format!(
-                "external-check command {command} is not an absolute path; HAProxy looks for it in \
-                 external-check path"
-            ),
-            format!(
-                "write the absolute path: external-check command {}",
-                own_command()
-            ),
-        ));
-    }
     let found = match jail.find(command, Need::Execute) {
         Ok(found) => found,
         Err(obstacle) => return Some(obstructed(command, jail, &obstacle)),

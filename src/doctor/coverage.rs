@@ -352,10 +352,7 @@ fn accepts((host, port): &(String, u16)) -> bool {
 /// Finds a server that follows the check of a server with a different address.
 pub(super) fn tracks_another(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let track = watch.server.settings.get("track")?;
-    let full = match track.value.contains('/') {
-        true => track.value.clone(),
-        false => format!("{}/{}", watch.backend.name, track.value),
-    };
+    let full = watch.tracked()?;
     let other = visit.watches.iter().find(|other| other.name() == full)?;
     if other.server.endpoint == watch.server.endpoint {
         return None;

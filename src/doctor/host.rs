@@ -5,6 +5,8 @@ use crate::haproxy::config::connection::Sni;
 use crate::haproxy::config::http_check::Request;
 
 use super::dialogue::{expected, statuses};
+use crate::serve::request::OPTIONS;
+
 use super::difference::Pair;
 use super::finding::{Effect, Finding};
 use super::names::{meant, misspelt};
@@ -51,11 +53,31 @@ pub(super) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     // A bare `option httpchk` in the backend replaces the request of its defaults.
     let is_bare = rules.http.all("send").next().is_none() && sent.uri.is_none();
     let before = rules.replaced.as_ref().filter(|_| is_bare);
-    let mut right = before.map_or(sent, |before| before.sent());
+    let before = before.map(|before| before.sent());
+    let mut right = before.filter(|before| !asks_serve(before)).unwrap_or(sent);
     right.version = Some("HTTP/1.1".to_owned());
     if right.host().is_none() {
         right.headers.push(("Host".to_owned(), name.to_owned()));
     }
+    let what = "HAProxy's own check sends no Host header, visitors' requests have one";
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(Check::option(watch.backend).unwrap_or(&watch.server.place))
+            .shows(shows)
+            .foretells(OF_HOST)
+            .write(sending(watch, &right)),
+    )
+}
+
+/// Returns true if this request is for `sni-check serve`.
+fn asks_serve(request: &Request) -> bool {
+    let mut headers = request.headers.iter();
+    headers.any(|(name, _)| name.eq_ignore_ascii_case(OPTIONS))
+}
+
+/// Returns the advice to send this request.
+pub(super) fn sending(watch: &Watch, request: &Request) -> String {
+    let rules = &watch.backend.settings.rules;
     // An http-check line in the backend would replace all http-check lines of its defaults.
     let of_defaults = rules.http.lines.first();
     let of_defaults = of_defaults.filter(|line| !watch.backend.has_line(&line.place));
@@ -69,14 +91,7 @@ pub(super) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
         }
         (None, false) => ("in the backend", ""),
     };
-    let what = "HAProxy's own check sends no Host header, visitors' requests have one";
-    Some(
-        Finding::note(Effect::Either, what)
-            .at(Check::option(watch.backend).unwrap_or(&watch.server.place))
-            .shows(shows)
-            .foretells(OF_HOST)
-            .write(format!("{place}, write {}{instead}", right.line())),
-    )
+    format!("{place}, write {}{instead}", request.line())
 }
 
 /// Finds a request that no server understands.

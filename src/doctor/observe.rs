@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::by_hand;
 use super::dialogue;
 use super::finding::{Effect, Finding};
+use super::host;
 use super::names;
 use super::outcome::{Outcome, Ran, Trap, Visitor};
 use super::own_check;
@@ -21,6 +22,9 @@ use crate::output::mark::Mark;
 
 /// The name of the finding about a difference that no rule explains.
 pub(super) const SEEN: &str = "seen";
+
+/// The name of the finding about a check whose method the server refuses. Only a run shows that.
+pub(super) const METHOD: &str = "check-method";
 
 /// The longest time for a check or a response. It's short, because an operator waits for the report.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -282,15 +286,38 @@ pub(super) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
             _ => unknown_visitors(findings, visit, (watch, ran)),
         };
         let paste = by_hand::diagnose(watch, visit.call);
-        findings.extend(more.map(|finding| {
+        findings.extend(more.map(|mut finding| {
+            finding = finding.at(&watch.server.place).about([watch.name()]);
+            if let Some((what, write)) = refused_method(watch, ran.outcome) {
+                finding.what = what;
+                return finding.id(METHOD).write(write);
+            }
             finding
                 .id(SEEN)
-                .at(&watch.server.place)
-                .about([watch.name()])
                 .write("find the difference between the check and the server line:")
                 .paste(paste.unwrap_or_else(|| shell(["sni-check", "diagnose"])))
         }));
     }
+}
+
+/// Returns what to say about a server that refuses the method of HAProxy's own check, and what to write.
+fn refused_method(watch: &Watch, outcome: Outcome) -> Option<(String, String)> {
+    let is_refusal = matches!(
+        outcome,
+        Outcome::Own {
+            status: "L7STS",
+            code: Some(405 | 501),
+            ..
+        }
+    );
+    let mut request = watch.backend.settings.rules.sent();
+    let method = request.method.replace("GET".to_owned());
+    let method = method.unwrap_or_else(|| "OPTIONS".to_owned());
+    if !is_refusal || method == "GET" {
+        return None;
+    }
+    let what = format!("the server refuses the method {method} of HAProxy's own check");
+    Some((what, host::sending(watch, &request)))
 }
 
 /// Returns true if a finding predicts this effect for the server's check, and this outcome.

@@ -2,6 +2,7 @@
 //! therefore the sentence that the check itself would print.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Error, Result};
@@ -219,7 +220,12 @@ impl OptionFiles<'_> {
             Obstacle::Missing if jail.is_chroot() => {
                 let root = jail.root.display();
                 let what = format!("{option} {file} is not in the chroot {root}");
-                return self.problem(what).paste(self.copy(option, file));
+                return match self.source(file) {
+                    Some(source) => self.problem(what).paste(self.copy(option, &source, file)),
+                    None => self
+                        .problem(what)
+                        .write(format!("put that file there as {}", jail.outside(file))),
+                };
             }
             Obstacle::Missing => {
                 let folder = Path::new(file).parent().unwrap_or(Path::new("/"));
@@ -250,15 +256,25 @@ impl OptionFiles<'_> {
         self.problem(what).write(write)
     }
 
+    /// Returns the file of this host that belongs into the chroot: the file with the same path, or the file to
+    /// which the link in the chroot points.
+    fn source(&self, file: &str) -> Option<String> {
+        let link = fs::read_link(self.jail.outside(file)).ok();
+        let link = link.map(|target| target.display().to_string());
+        let exists = |path: &String| self.jail.base.join(path.trim_start_matches('/')).is_file();
+        let mut paths = [Some(file.to_owned()), link].into_iter().flatten();
+        paths.find(|path| path.starts_with('/') && exists(path))
+    }
+
     /// Returns the command that copies a file into the chroot. Only root and HAProxy's group can read the
     /// copy of a secret.
-    fn copy(&self, option: &str, file: &str) -> String {
+    fn copy(&self, option: &str, source: &str, file: &str) -> String {
         let outside = self.jail.outside(file);
         let group = &self.jail.group;
         let is_secret = matches!(option, "--crt" | "--key" | "--header");
         match is_secret {
-            true => shell(["install", "-D", "-m", "640", "-g", group, file, &outside]),
-            false => shell(["install", "-D", "-m", "644", file, &outside]),
+            true => shell(["install", "-D", "-m", "640", "-g", group, source, &outside]),
+            false => shell(["install", "-D", "-m", "644", source, &outside]),
         }
     }
 

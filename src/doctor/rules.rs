@@ -1,14 +1,17 @@
 //! The table of rules. A new rule needs a function, a row here, and a row in docs/json.md.
 
 use super::certificates;
-use super::finding::Finding;
-use super::observe::SEEN;
+use super::finding::{Effect, Finding};
+use super::observe::{METHOD, SEEN};
 use super::rule::{Look, Rule};
 use super::visit::{Visit, Watch};
 use super::{
     command, coverage, descriptors, dialogue, difference, fit, global, host, http_version, names,
     serve_rules,
 };
+
+/// The names of findings that only a run shows.
+const OF_RUNS: [&str; 2] = [SEEN, METHOD];
 
 /// Every rule. The report sorts findings by effect, and keeps this order for the same effect.
 const RULES: &[Rule] = &[
@@ -130,6 +133,25 @@ pub(super) fn findings(visit: &Visit) -> Vec<Finding> {
     RULES.iter().flat_map(|rule| rule.findings(visit)).collect()
 }
 
+/// Adds the servers that follow a check (`track`) to the findings about that check, because HAProxy gives them
+/// the same state.
+pub(super) fn add_trackers(findings: &mut [Finding], visit: &Visit) {
+    let is_down = |found: &&mut Finding| matches!(found.effect, Effect::Down | Effect::Either);
+    for found in findings.iter_mut().filter(is_down) {
+        // A server may follow a server that follows another.
+        while let Some(name) = visit.watches.iter().find_map(|watch| {
+            let tracked = watch.tracked()?;
+            let is_named = |name: &str| found.about.iter().any(|about| about == name);
+            let backend = tracked.split('/').next().unwrap_or_default();
+            let follows = is_named(&tracked) || is_named(backend);
+            let is_known = is_named(&watch.name()) || is_named(&watch.backend.name);
+            (follows && !is_known).then(|| watch.name())
+        }) {
+            found.about.push(name);
+        }
+    }
+}
+
 /// Returns what the rules find about a server's check, even if `check` is missing on the server line.
 pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Vec<Finding> {
     let rules = RULES.iter();
@@ -171,11 +193,13 @@ pub(super) fn cause(id: &str) -> Option<&'static str> {
 
 /// Returns true if findings have this name.
 pub(super) fn has(id: &str) -> bool {
-    RULES.iter().any(|rule| rule.id == id) || id == SEEN
+    RULES.iter().any(|rule| rule.id == id) || OF_RUNS.contains(&id)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::{CAUSES, RULES, has};
 
     #[test]
@@ -190,7 +214,9 @@ mod tests {
     #[test]
     fn the_page_lists_every_rule() {
         let page = include_str!("../../docs/json.md");
-        for id in RULES.iter().map(|rule| rule.id).chain([super::SEEN]) {
+        let ids = RULES.iter().map(|rule| rule.id).chain(super::OF_RUNS);
+        let ids: BTreeSet<&str> = ids.collect();
+        for id in &ids {
             let row = format!("| `{id}` |");
             assert!(page.contains(&row), "docs/json.md lacks {row}");
         }
@@ -200,7 +226,7 @@ mod tests {
         let rows = table.lines().filter(|line| line.starts_with("| `"));
         assert_eq!(
             rows.count(),
-            RULES.len(),
+            ids.len(),
             "docs/json.md lists a rule that doesn't exist"
         );
     }

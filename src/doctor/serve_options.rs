@@ -94,6 +94,7 @@ fn plan(
         Some(Caller {
             backend: check.backend.name.clone(),
             server: server.name.clone(),
+            carrier: OPTIONS,
         }),
         process.and_then(Process::sni_host),
         Output::new(options)?,

@@ -24,15 +24,21 @@ const UNITS: [&str; 3] = [
 
 const ENABLE: &str = "systemctl enable --now sni-check.socket";
 
-/// Returns what HAProxy shows while serve refuses its requests.
-fn refused(serve: &ServeCheck) -> String {
+/// Returns the finding that serve refuses HAProxy's requests. As long as the check doesn't ask serve, that
+/// has no effect.
+fn refused(serve: &ServeCheck, what: impl Into<String>) -> Finding {
     // Without the rule that shows serve's code, HAProxy shows the status of the response.
     let code = if serve.shows_code() { 2 } else { 503 };
-    let once = match serve.connect {
-        Some(_) => "",
-        None => ", once the check asks sni-check serve",
+    let shows = format!("L7STS with code {code}, every server is DOWN");
+    let finding = match serve.connect {
+        Some(_) => Finding::problem(Effect::Down, what).shows(shows),
+        None => Finding::note(Effect::Down, what)
+            .shows(format!("{shows}, once the check asks sni-check serve"))
+            .foretells(&["2"]),
     };
-    format!("L7STS with code {code}, every server is DOWN{once}")
+    finding
+        .at(serve.place())
+        .about([serve.backend.name.clone()])
 }
 
 /// Returns the check, if `sni-check serve` makes the check of the server.
@@ -47,27 +53,15 @@ pub(super) fn without_state(_: &Visit, watch: &Watch) -> Option<Finding> {
     let serve = served(watch).filter(|serve| !serve.has_state)?;
     let what =
         "`http-check send-state` is missing: sni-check serve doesn't learn which server to check";
-    Some(
-        Finding::problem(Effect::Down, what)
-            .at(serve.place())
-            .about([watch.backend.name.clone()])
-            .shows(refused(serve))
-            .write("http-check send-state"),
-    )
+    Some(refused(serve, what).write("http-check send-state"))
 }
 
 pub(super) fn without_options(_: &Visit, watch: &Watch) -> Option<Finding> {
     let serve = served(watch).filter(|serve| serve.options.is_none())?;
     let what = format!("the header {OPTIONS} is missing: sni-check serve refuses the request");
-    Some(
-        Finding::problem(Effect::Down, what)
-            .at(serve.place())
-            .about([watch.backend.name.clone()])
-            .shows(refused(serve))
-            .write(format!(
-                "http-check send meth GET uri / hdr {OPTIONS} \"--sni NAME\""
-            )),
-    )
+    Some(refused(serve, what).write(format!(
+        "http-check send meth GET uri / hdr {OPTIONS} \"--sni NAME\""
+    )))
 }
 
 pub(super) fn without_connect(_: &Visit, watch: &Watch) -> Option<Finding> {

@@ -194,6 +194,15 @@ impl<'a> Watch<'a> {
         self.server.is_checked() && !self.server.settings.has("track")
     }
 
+    /// Returns the name of the server whose check decides about this server (`track`).
+    pub(super) fn tracked(&self) -> Option<String> {
+        let track = self.server.settings.get("track")?;
+        Some(match track.value.contains('/') {
+            true => track.value.clone(),
+            false => format!("{}/{}", self.backend.name, track.value),
+        })
+    }
+
     /// Returns `BACKEND/SERVER`.
     pub(super) fn name(&self) -> String {
         format!("{}/{}", self.backend.name, self.server.name)

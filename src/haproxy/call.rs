@@ -25,6 +25,8 @@ pub struct Caller {
     pub backend: String,
     /// `HAPROXY_SERVER_NAME`.
     pub server: String,
+    /// The setting of haproxy.cfg that has the options.
+    pub carrier: &'static str,
 }
 
 impl fmt::Display for Caller {
@@ -42,7 +44,12 @@ impl Caller {
         let text = |name: &str| var(name).map(|value| value.to_string_lossy().into_owned());
         let server = text("HAPROXY_SERVER_NAME")?;
         let backend = text("HAPROXY_PROXY_NAME").unwrap_or_default();
-        Some(Caller { backend, server })
+        let carrier = "external-check path";
+        Some(Caller {
+            backend,
+            server,
+            carrier,
+        })
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) mod serve;
 pub(crate) mod server_line;
 pub(crate) mod statement;
 
+use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -44,6 +45,38 @@ pub(crate) struct Configuration {
     pub unset: Vec<(String, Place)>,
 }
 
+/// Returns the variables that HAProxy sets before it reads the configuration (manual, section 2.3).
+fn set_by_haproxy(files: &[PathBuf], haproxy: &Haproxy) -> Vec<(&'static str, String)> {
+    let Some((major, minor)) = haproxy.version else {
+        return Vec::new();
+    };
+    let mut variables = Vec::new();
+    if let Some(version) = &haproxy.version_text {
+        variables.push(("HAPROXY_STARTUP_VERSION", version.clone()));
+    }
+    if let Ok(host) = fs::read_to_string("/proc/sys/kernel/hostname") {
+        variables.push(("HAPROXY_LOCALPEER", host.trim_end().to_owned()));
+    }
+    // The content of the log formats doesn't matter for checks.
+    let mut formats = Vec::new();
+    if haproxy.at_least(2, 8) {
+        variables.push(("HAPROXY_BRANCH", format!("{major}.{minor}")));
+        formats.extend([
+            "HAPROXY_HTTP_LOG_FMT",
+            "HAPROXY_HTTPS_LOG_FMT",
+            "HAPROXY_TCP_LOG_FMT",
+        ]);
+    }
+    if haproxy.at_least(3, 2) {
+        let files = files.iter().map(|file| file.display().to_string());
+        let files: Vec<String> = files.collect();
+        variables.push(("HAPROXY_CFGFILES", files.join(";")));
+        formats.extend(["HAPROXY_HTTP_CLF_LOG_FMT", "HAPROXY_TCP_CLF_LOG_FMT"]);
+    }
+    variables.extend(formats.into_iter().map(|name| (name, "%ci".to_owned())));
+    variables
+}
+
 impl Configuration {
     /// Reads these files in their order. `variables` is the environment in which HAProxy starts.
     /// The configuration may change it.
@@ -56,6 +89,9 @@ impl Configuration {
         variables: &mut Variables,
         haproxy: &Haproxy,
     ) -> Result<Configuration> {
+        for (name, value) in set_by_haproxy(files, haproxy) {
+            variables.apply(&["setenv".to_owned(), name.to_owned(), value]);
+        }
         let statements = statement::read(files, variables, haproxy)?;
         let sections = section::read(&statements.all);
         let mut unclear = statements.unclear;

@@ -123,10 +123,13 @@ fn sni_name(
 }
 
 fn no_name(call: &Arguments, caller: Option<&Caller>) -> anyhow::Error {
-    let (what, write) = match (caller, &call.host) {
-        (Some(_), _) => ("is set", "write external-check path \"--sni NAME\""),
-        (None, Some(Host::Ip(_))) => ("is set, and an IP address cannot be one", "add --sni NAME"),
-        (None, _) => ("is set", "add --sni NAME"),
+    let what = match (caller, &call.host) {
+        (None, Some(Host::Ip(_))) => "is set, and an IP address cannot be one",
+        _ => "is set",
+    };
+    let write = match caller {
+        Some(caller) => format!("write {} \"--sni NAME\"", caller.carrier),
+        None => "add --sni NAME".to_owned(),
     };
     refusal(NO_SNI_NAME, what, format!("{write}, or use --no-sni"))
 }

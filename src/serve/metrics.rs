@@ -66,7 +66,13 @@ impl Metrics {
         for (bucket, most) in figures.buckets.iter_mut().zip(BUCKETS) {
             *bucket += u64::from(took <= Duration::from_millis(most.into()));
         }
-        if let (Some(Caller { backend, server }), Some(at)) = (&plan.caller, end) {
+        if let (
+            Some(Caller {
+                backend, server, ..
+            }),
+            Some(at),
+        ) = (&plan.caller, end)
+        {
             figures.remember((backend.clone(), server.clone()), at, Instant::now());
         }
     }

@@ -212,6 +212,7 @@ impl Server {
             caller: Caller {
                 backend: backend.to_owned(),
                 server: server.to_owned(),
+                carrier: OPTIONS,
             },
         })
     }

@@ -1,7 +1,7 @@
 //! Options that the check refuses, and files that it can't read.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use crate::configuration::{checked, finding, foretells, in_chroot, json, shows};
 use crate::support::stage::Stage;
@@ -217,4 +217,22 @@ fn a_folder_of_certificates_works_but_a_huge_file_or_a_fifo_does_not() {
         SERVER,
     );
     assert!(what.contains("is not a regular file"), "{what}");
+}
+
+/// A link in the chroot points to a file outside of it.
+#[test]
+fn the_file_behind_a_link_of_the_chroot() {
+    let stage = Stage::new();
+    let outside = stage.folder.file("outside.pem", &stage.ca.pem);
+    symlink(&outside, format!("{}/link.pem", stage.chroot())).expect("a link");
+    let options = format!("--sni {NAME} --ca-file /link.pem --timeout 400ms");
+    let config = in_chroot(&stage, &checked("/sni-check", &options, SERVER));
+    let report = foretells(&config, &[("file", PROBLEM)], "PROCERR", "2");
+    let command = finding(&report, "file")["write"].as_str().expect("text");
+    let output = program("sh")
+        .args(["-c", command])
+        .output()
+        .expect("sh runs");
+    assert!(output.status.success(), "{command}: {output:?}");
+    foretells(&config, &[], "PROCOK", "0");
 }

@@ -264,3 +264,25 @@ fn a_huge_limit_on_open_files() {
         }
     }
 }
+
+/// HAProxy looks for a name without a slash in the folders of `external-check path`.
+#[test]
+fn a_command_in_a_folder_of_external_check_path() {
+    let stage = Stage::new();
+    let script = stage.folder.script("check.sh", "#!/bin/sh\nexit 0\n");
+    let folder = script.trim_end_matches("/check.sh");
+    let server = "127.0.0.1:PORT TLS check inter 500ms";
+    let path = format!("/none:{folder}:/bin");
+    let config = configure(
+        &stage,
+        crate::configuration::PLAIN,
+        &checked("check.sh", &path, server),
+    );
+    foretells(&config, &[], "PROCOK", "0");
+    let config = configure(
+        &stage,
+        crate::configuration::PLAIN,
+        &checked("other.sh", &path, server),
+    );
+    foretells(&config, &[("command", "problem")], "PROCERR", "255");
+}

@@ -4,7 +4,7 @@ use crate::configuration::{finding, json};
 use crate::support::haproxy::{Mode, Version, with_every_haproxy};
 use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
-use crate::support::{NAME, free_port};
+use crate::support::{NAME, free_port, wait_for};
 
 /// Section `defaults`, and a listener, which HAProxy needs to start.
 fn defaults(more: &str) -> String {
@@ -409,4 +409,85 @@ fn a_check_without_sni_where_visitors_tls_passes_through() {
     };
     let fill = |text: &str| text.replace("PORT", &port);
     foretells(&stage, &defaults(""), rows, &fill);
+}
+
+/// A note explains only the failures that it foretells.
+#[test]
+fn a_run_blames_no_note_for_another_failure() {
+    let stage = Stage::new();
+    let leaf = stage.ca.leaf(&[NAME], 30);
+    let nginx = Nginx::serve(|folder, port| {
+        let by_method = "if ($request_method = OPTIONS) { return 405; }";
+        site((folder, port), "", NAME, (&leaf, &[]), by_method)
+    });
+    let run = |rules: &str, words: &str| {
+        let server = format!(
+            "127.0.0.1:{} ssl verify none {words} check inter 500ms",
+            nginx.port
+        );
+        let backend = format!(" option httpchk {rules}\n server s {server}");
+        let config = crate::configuration::configure(&stage, "maxconn 100", &backend);
+        (json(&["-f", &config, "--run"]).0, config)
+    };
+    // A Host doesn't make the server accept OPTIONS.
+    let (report, config) = run("", "");
+    assert_eq!(
+        finding(&report, "check-without-host")["mark"],
+        "note",
+        "{report}"
+    );
+    let refused = finding(&report, "check-method");
+    assert_eq!(refused["mark"], "problem", "{report}");
+    assert_eq!(
+        refused["write"],
+        "in the backend, write http-check send meth GET uri /"
+    );
+    crate::configuration::shows(&config, "s", "L7STS", "405");
+    let (report, config) = run("\n http-check send meth GET uri /", "");
+    assert_eq!(
+        report["summary"],
+        "nothing is certain to go wrong, but 1 server may be judged wrongly, 1 note"
+    );
+    crate::configuration::shows(&config, "s", "L7OK", "200");
+    // Visitors get the same 500 that the check accepts.
+    let (report, _) = run("GET /error\n http-check expect rstatus ^[25]", "");
+    assert_eq!(
+        finding(&report, "check-without-host")["mark"],
+        "note",
+        "{report}"
+    );
+}
+
+/// A server that tracks another server has the other server's state.
+#[test]
+fn servers_that_follow_a_check_that_fails() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let server = format!("127.0.0.1:{port} ssl verify none sni str({NAME})");
+    let text = format!(
+        "{}backend checks\n server h {server}\nbackend app\n default-server no-check\n server a {server} track checks/h\n \
+         server b {server} track a\n",
+        defaults("")
+    );
+    let config = stage.folder.file("haproxy.cfg", &text);
+    let (report, _) = json(&["-f", &config, "--run"]);
+    let about = &finding(&report, "check-without-sni")["about"];
+    assert_eq!(
+        *about,
+        serde_json::json!(["checks/h", "app/a", "app/b"]),
+        "{report}"
+    );
+    let summary = report["summary"].as_str().expect("text");
+    assert!(
+        summary.starts_with("3 servers will be DOWN though they work"),
+        "{summary}"
+    );
+    let haproxy = crate::support::haproxy::Haproxy::start(Mode::Daemon, &config, &[]);
+    for name in ["a", "b"] {
+        wait_for("the state of the other server", || {
+            haproxy
+                .server("app", name)
+                .filter(|server| server.status == "DOWN")
+        });
+    }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::configuration::{PLAIN, checked, configure, finding, json};
 use crate::support::folder::Folder;
-use crate::support::haproxy::Haproxy;
+use crate::support::free_port;
+use crate::support::haproxy::{Haproxy, Mode, with_every_haproxy};
 use crate::support::stage::Stage;
 
 const GLOBAL: &str = "global\n external-check\n insecure-fork-wanted\n";
@@ -175,4 +176,43 @@ fn options_and_files_that_doctor_refuses() {
         assert_eq!(output.status.code(), Some(2), "{words:?} {text}");
         assert!(text.contains(part), "{words:?}: {text}");
     }
+}
+
+/// HAProxy sets some variables before it reads the configuration.
+#[test]
+fn conditions_about_haproxys_own_variables() {
+    let folder = Folder::new();
+    let mut text = String::from(
+        "defaults\n mode http\n timeout connect 1s\n timeout client 1s\n timeout server 1s\n",
+    );
+    text += &format!("frontend f\n bind 127.0.0.1:{}\nbackend b\n", free_port());
+    for (name, condition) in [
+        ("branch", "streq(\"$HAPROXY_BRANCH\",3.0)"),
+        ("branches", "defined(HAPROXY_BRANCH)"),
+        ("version", "defined(HAPROXY_STARTUP_VERSION)"),
+        ("peer", "defined(HAPROXY_LOCALPEER)"),
+        ("files", "defined(HAPROXY_CFGFILES)"),
+        ("format", "defined(HAPROXY_HTTP_LOG_FMT)"),
+        ("none", "defined(HAPROXY_NEVER_SET)"),
+    ] {
+        text += &format!(
+            ".if {condition}\n server {name} 127.0.0.1:1\n.else\n server not-{name} 127.0.0.1:1\n.endif\n"
+        );
+    }
+    let config = folder.file("haproxy.cfg", &text);
+    with_every_haproxy(|version| {
+        let program = version.program.display().to_string();
+        // Each server without a check is in the finding about them.
+        let lines = text.replace(" 127.0.0.1:1\n", " 127.0.0.1:1 cookie c\n");
+        let config_of_doctor = folder.file(
+            &format!("{}.cfg", version.number),
+            &format!("{lines} server last 127.0.0.1:1 check\n"),
+        );
+        let (report, _) = json(&["-f", &config_of_doctor, "--haproxy", &program]);
+        let about = finding(&report, "not-checked")["about"].clone();
+        let haproxy = version.start(Mode::Single, &config, &[]);
+        let servers = haproxy.servers("b").expect("servers").into_iter();
+        let servers: Vec<String> = servers.map(|(name, _)| format!("b/{name}")).collect();
+        assert_eq!(about, serde_json::json!(servers), "{version:?}");
+    });
 }

@@ -111,6 +111,13 @@ fn without_the_address_of_serve_its_refusals_come_later() {
     let shows = finding(&report, "serve-state")["shows"].as_str();
     let later = shows.is_some_and(|shows| shows.ends_with(", once the check asks sni-check serve"));
     assert!(later, "{report}");
+    // Until then the server itself answers, so nothing about serve is certain.
+    assert_eq!(finding(&report, "serve-state")["mark"], "note");
+    let summary = report["summary"].as_str().expect("text");
+    assert!(
+        summary.starts_with("1 server will be DOWN though it works, or UP"),
+        "{summary}"
+    );
 }
 
 /// Doctor doesn't know the `--files` of a process that isn't `sni-check serve`, so this is only a note.

@@ -149,7 +149,10 @@ fn a_server_name_with_a_dot_is_the_sni_name() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let answer = serve.ask(stage.nginx().port, &stage.trust);
-    answer.expect("2", "no SNI name");
+    answer.expect(
+        "2",
+        "no SNI name is set; write X-Check-Options \"--sni NAME\"",
+    );
     let named = crate::scene::head(stage.nginx().port, &stage.trust);
     let answer = serve.send(&named.replace("hybrid/blue", &format!("hybrid/{NAME}")));
     answer.expect("0", "status 200");

@@ -66,6 +66,7 @@ impl<'a> ExternalCheck<'a> {
         Caller {
             backend: self.backend.name.clone(),
             server: self.server.name.clone(),
+            carrier: "external-check path",
         }
     }
 
