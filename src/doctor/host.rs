@@ -10,6 +10,7 @@ use crate::serve::request::OPTIONS;
 use super::difference::Pair;
 use super::finding::{Effect, Finding};
 use super::names::{meant, misspelt};
+use super::own_check;
 use super::visit::{Visit, Watch};
 
 /// What HAProxy shows if the server doesn't know the Host of the check.
@@ -65,7 +66,7 @@ pub(super) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
             .at(Check::option(watch.backend).unwrap_or(&watch.server.place))
             .shows(shows)
             .foretells(OF_HOST)
-            .write(sending(watch, &right)),
+            .write(own_check::sending(watch.backend, &right)),
     )
 }
 
@@ -73,25 +74,6 @@ pub(super) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
 fn asks_serve(request: &Request) -> bool {
     let mut headers = request.headers.iter();
     headers.any(|(name, _)| name.eq_ignore_ascii_case(OPTIONS))
-}
-
-/// Returns the advice to send this request.
-pub(super) fn sending(watch: &Watch, request: &Request) -> String {
-    let rules = &watch.backend.settings.rules;
-    // An http-check line in the backend would replace all http-check lines of its defaults.
-    let of_defaults = rules.http.lines.first();
-    let of_defaults = of_defaults.filter(|line| !watch.backend.has_line(&line.place));
-    let has_send = rules.http.all("send").next().is_some();
-    let (place, instead) = match (of_defaults, has_send) {
-        (Some(_), true) => ("in defaults", " in place of http-check send"),
-        (Some(_), false) => ("in defaults, with its other http-check lines", ""),
-        (None, true) => ("in the backend", " in place of http-check send"),
-        (None, false) if rules.http.all("expect").next().is_some() => {
-            ("in the backend, before http-check expect", "")
-        }
-        (None, false) => ("in the backend", ""),
-    };
-    format!("{place}, write {}{instead}", request.line())
 }
 
 /// Finds a request that no server understands.

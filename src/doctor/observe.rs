@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::by_hand;
 use super::dialogue;
 use super::finding::{Effect, Finding};
-use super::host;
 use super::names;
 use super::outcome::{Outcome, Ran, Trap, Visitor};
 use super::own_check;
@@ -317,7 +316,7 @@ fn refused_method(watch: &Watch, outcome: Outcome) -> Option<(String, String)> {
         return None;
     }
     let what = format!("the server refuses the method {method} of HAProxy's own check");
-    Some((what, host::sending(watch, &request)))
+    Some((what, own_check::sending(watch.backend, &request)))
 }
 
 /// Returns true if a finding predicts this effect for the server's check, and this outcome.

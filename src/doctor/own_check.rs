@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::haproxy::config::check::{OwnCheck, Protocol};
 use crate::haproxy::config::connection::{Sni, Tls, Verified};
 use crate::haproxy::config::external::INTER;
-use crate::haproxy::config::http_check::Rules;
+use crate::haproxy::config::http_check::{Request, Rules};
 use crate::haproxy::config::proxy::{Backend, Global};
 use crate::haproxy::config::server_line::Server;
 use crate::haproxy::words::quote;
@@ -102,6 +102,25 @@ fn of_request(options: &mut Options, backend: &Backend) {
         }
     }
     options.expect = expectations(backend).into_iter().flatten().collect();
+}
+
+/// Returns the advice to send this request.
+pub(super) fn sending(backend: &Backend, request: &Request) -> String {
+    let rules = &backend.settings.rules;
+    // An http-check line in the backend would replace all http-check lines of its defaults.
+    let of_defaults = rules.http.lines.first();
+    let of_defaults = of_defaults.filter(|line| !backend.has_line(&line.place));
+    let has_send = rules.http.all("send").next().is_some();
+    let (place, instead) = match (of_defaults, has_send) {
+        (Some(_), true) => ("in defaults", " in place of http-check send"),
+        (Some(_), false) => ("in defaults, with its other http-check lines", ""),
+        (None, true) => ("in the backend", " in place of http-check send"),
+        (None, false) if rules.http.all("expect").next().is_some() => {
+            ("in the backend, before http-check expect", "")
+        }
+        (None, false) => ("in the backend", ""),
+    };
+    format!("{place}, write {}{instead}", request.line())
 }
 
 /// Returns the advice to repeat those lines of `defaults` that the backend's own http-check lines replace, and
