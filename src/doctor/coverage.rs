@@ -193,7 +193,8 @@ pub(super) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> 
     let unchecked: Vec<&Watch> = unchecked
         .filter(|watch| is_unchecked(watch.server))
         .collect();
-    let all = unchecked.len() == backend.servers.len();
+    // In `mode log` servers receive log lines, mostly over UDP, where no check is possible.
+    let all = unchecked.len() == backend.servers.len() && !backend.settings.logs;
     let (true, Some(first)) = (all, unchecked.first()) else {
         return Vec::new();
     };
@@ -224,7 +225,7 @@ pub(super) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> 
 pub(super) fn not_checked(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let mut others = watch.backend.servers.iter();
     let beside_checked = others.any(|server| !is_unchecked(server));
-    if !is_unchecked(watch.server) || !beside_checked {
+    if !is_unchecked(watch.server) || !beside_checked || watch.backend.settings.logs {
         return None;
     }
     let what = "this server has no `check`, but other servers of its backend have it";
@@ -308,7 +309,8 @@ pub(super) fn agent_alone(visit: &Visit, watch: &Watch) -> Option<Finding> {
         return None;
     }
     let what = "`agent-check` without `check`: only the agent judges this server";
-    let finding = match agent(watch).filter(|agent| visit.run && !accepts(agent)) {
+    let finding = match agent(watch).filter(|_| visit.run) {
+        Some(agent) if accepts(&agent) => Finding::hint(what),
         Some((host, port)) => Finding::problem(
             Effect::Unchecked,
             format!("{what}, and no agent answers at {host}:{port}"),

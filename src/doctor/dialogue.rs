@@ -223,8 +223,15 @@ pub(super) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
     let first = statuses
         .first()
         .filter(|first| asks_root && **first >= 400)?;
-    let what =
-        format!("the check expects a status of {first} or more, which is an error for visitors");
+    let expected = match statuses.as_slice() {
+        [one] => format!("status {one}"),
+        _ => format!("a status of {first} or more"),
+    };
+    let what = format!("the check expects {expected}, which is an error for visitors");
+    let write = match first {
+        500.. => "expect status 200-399",
+        _ => "check a page that needs no login, and expect status 200-399",
+    };
     Some(
         Finding::note(Effect::Either, what)
             .at(place)
@@ -233,7 +240,7 @@ pub(super) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
                 down(watch)
             ))
             .foretells(&["71", "L7STS"])
-            .write("check a page that needs no login, and expect status 200-399"),
+            .write(write),
     )
 }
 

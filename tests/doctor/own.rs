@@ -3,6 +3,7 @@
 use crate::configuration::{finding, json};
 use crate::support::haproxy::{Mode, Version, with_every_haproxy};
 use crate::support::nginx::{Nginx, site};
+use crate::support::peer::says;
 use crate::support::stage::Stage;
 use crate::support::{NAME, free_port, wait_for};
 
@@ -490,4 +491,60 @@ fn servers_that_follow_a_check_that_fails() {
                 .filter(|server| server.status == "DOWN")
         });
     }
+}
+
+#[test]
+fn a_check_that_expects_one_error_status() {
+    let stage = Stage::new();
+    let server = format!(
+        "127.0.0.1:PORT ssl verify none sni str({NAME}) check check-sni {NAME} inter 500ms"
+    );
+    let sent = format!("http-check send meth GET uri / hdr Host {NAME}");
+    let backend =
+        format!(" option httpchk\n {sent}\n http-check expect status 503\n server s {server}");
+    let config = crate::configuration::configure(&stage, "maxconn 100", &backend);
+    let report =
+        crate::configuration::foretells(&config, &[("expects-refusal", "note")], "L7STS", "200");
+    let finding = finding(&report, "expects-refusal");
+    assert_eq!(
+        finding["what"],
+        "the check expects status 503, which is an error for visitors"
+    );
+    assert_eq!(finding["write"], "expect status 200-399");
+}
+
+/// An agent that answers is no reason to call the server unchecked.
+#[test]
+fn an_agent_that_answers() {
+    let stage = Stage::new();
+    let agent = says("up\n");
+    let text = format!(
+        "{}backend b\n server s 127.0.0.1:{agent} no-check agent-check agent-port {agent} agent-inter 100ms\n",
+        defaults("")
+    );
+    let config = stage.folder.file("haproxy.cfg", &text);
+    let (report, code) = json(&["-f", &config, "--run"]);
+    assert_eq!(
+        finding(&report, "agent-alone")["effect"],
+        "none",
+        "{report}"
+    );
+    assert_eq!(code, 0, "{report}");
+}
+
+#[test]
+fn servers_for_log_lines_need_no_check() {
+    let stage = Stage::new();
+    let text = format!(
+        "{}backend logs\n mode log\n server s udp@127.0.0.1:514 no-check\n",
+        defaults("")
+    );
+    let config = stage.folder.file("haproxy.cfg", &text);
+    with_every_haproxy(|version| {
+        if version.is_since("3.0") {
+            let report = report(version, &config);
+            assert_eq!(report["haproxy"]["accepts"], true, "{report}");
+            assert_eq!(report["findings"], serde_json::json!([]), "{report}");
+        }
+    });
 }

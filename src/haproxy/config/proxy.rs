@@ -67,6 +67,8 @@ pub(crate) struct ProxySettings {
     pub host: Option<At<String>>,
     /// `mode http`.
     pub http: bool,
+    /// `mode log`.
+    pub logs: bool,
     pub disabled: bool,
     /// `default-server`.
     pub server: Settings,
@@ -201,7 +203,10 @@ impl ProxySettings {
                 }
                 self.for_visitors.push(owned(words, place));
             }
-            ["mode", mode, ..] => self.http = *mode == "http",
+            ["mode", mode, ..] => {
+                self.http = *mode == "http";
+                self.logs = *mode == "log";
+            }
             ["disabled", ..] => self.disabled = true,
             ["enabled", ..] => self.disabled = false,
             ["default-server", more @ ..] => {
