@@ -69,10 +69,11 @@ pub(super) fn without_connect(_: &Visit, watch: &Watch) -> Option<Finding> {
     let what = "`http-check connect addr` is missing: the check asks the server itself, not \
                 sni-check serve";
     Some(
-        Finding::problem(Effect::Either, what)
+        Finding::note(Effect::Either, what)
             .at(serve.place())
             .about([watch.backend.name.clone()])
             .shows("L7STS or L6RSP (DOWN), or UP because of the server's own answer, while visitors may get 503")
+            .foretells(&["L6RSP", "L7STS"])
             .write("http-check connect addr unix@/run/sni-check/socket, before http-check send"),
     )
 }
