@@ -98,7 +98,8 @@ pub fn weigh(facts: &Facts, code: Code) -> Vec<Finding> {
         .filter_map(|cause| {
             let by_code = cause.rank(Sign::Code(code));
             let rank = by_code.or_else(|| cause.rank(Sign::AnyFailure).filter(|_| failed))?;
-            let weight = match facts.refuted.contains(&cause.id) {
+            let mut refuted = facts.refuted.iter();
+            let weight = match refuted.any(|refuted| refuted.id == cause.id) {
                 true => Weight::RuledOut,
                 false => (cause.weigh)(facts),
             };

@@ -43,9 +43,17 @@ pub struct Facts {
     /// HAProxy's answers. `None` if diagnose hasn't asked HAProxy, or there is no HAProxy.
     pub haproxy: Option<HaproxyFacts>,
     /// The causes whose trials didn't help.
-    pub refuted: Vec<&'static str>,
+    pub refuted: Vec<Refuted>,
     /// The time, since the epoch.
     pub now: Duration,
+}
+
+/// A cause whose trials didn't help.
+#[derive(Clone, Copy, Debug)]
+pub struct Refuted {
+    pub id: &'static str,
+    /// True if the check failed with the same code in all trials as without a change.
+    pub alike: bool,
 }
 
 /// One attempt and its result.

@@ -521,11 +521,8 @@ pub(super) fn alike(facts: &Facts) -> Option<String> {
         return None;
     }
     let mut excluded = vec!["the TLS version"];
-    if facts
-        .refuted
-        .iter()
-        .any(|id| id.starts_with("proxy-header"))
-    {
+    let mut headers = facts.refuted.iter();
+    if headers.any(|refuted| refuted.id.starts_with("proxy-header") && refuted.alike) {
         alike.push("each PROXY header (v1, v2)");
         excluded.push("the PROXY header");
     }

@@ -1,6 +1,8 @@
 //! How far a check gets, whether sni-check or HAProxy makes it. diagnose keeps a change with which the
 //! check gets further.
 
+use rustls::AlertDescription;
+
 use crate::code::Layer;
 use crate::failure::Failure;
 use crate::haproxy::ask::Answer;
@@ -32,6 +34,22 @@ pub(super) enum Stage {
     Healthy,
 }
 
+/// Returns true if a server sends this alert only after it has read a ClientHello. A TLS server that
+/// doesn't expect a PROXY header answers the header with another alert (`protocol_version`,
+/// `unexpected_message`, `decode_error`, `record_overflow`), or closes the connection.
+fn is_about_client_hello(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::HandshakeFailure
+            | AlertDescription::InsufficientSecurity
+            | AlertDescription::AccessDenied
+            | AlertDescription::InternalError
+            | AlertDescription::MissingExtension
+            | AlertDescription::UnrecognisedName
+            | AlertDescription::NoApplicationProtocol
+    )
+}
+
 impl Stage {
     /// Returns the stage in which a check with this plan failed.
     pub fn of_failure(failure: &Failure, plan: &Plan) -> Stage {
@@ -40,11 +58,15 @@ impl Stage {
             Layer::Name => Stage::Name,
             Layer::Connection => Stage::Connection,
             Layer::Tls => match failure {
+                Failure::NameRefused { .. } | Failure::UnsafeRenegotiation => Stage::Tls,
+                Failure::HandshakeRefused(alert) | Failure::NothingInCommon(alert)
+                    if is_about_client_hello(*alert) =>
+                {
+                    Stage::Tls
+                }
                 Failure::HandshakeRefused(_)
                 | Failure::NothingInCommon(_)
-                | Failure::NameRefused { .. }
                 | Failure::OtherVersion(_)
-                | Failure::UnsafeRenegotiation
                 | Failure::TlsLimit(_)
                     // The answer to a PROXY header may be about the header.
                     if plan.proxy.is_none() => Stage::Tls,

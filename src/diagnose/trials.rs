@@ -7,7 +7,7 @@ use super::attempts::{Job, attempt, in_parallel};
 use super::gather::{facts_of_success, gather};
 use super::progress::{Phase, Progress};
 use super::stage::Stage;
-use crate::causes::facts::{Attempt, Facts, HaproxyFacts};
+use crate::causes::facts::{Attempt, Facts, HaproxyFacts, Refuted};
 use crate::causes::{self, Cause, Change, Finding, Weight, mixed};
 use crate::code::{Code, Layer};
 use crate::failure::Failure;
@@ -192,16 +192,25 @@ fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Vec<Finding>, Fact
     progress.enter(Phase::Trials);
     let mut tried = changes(facts);
     run(facts, &mut tried);
-    let before = Stage::of_failure(&failure, &facts.plan);
+    let (before, failure_code) = (Stage::of_failure(&failure, &facts.plan), failure.code());
     let value = |candidate: &Candidate| match &candidate.attempt.result {
         Err(_) if !candidate.counts_progress => Stage::Call,
         _ => candidate.stage(),
     };
-    // If the check gets further without succeeding, the trial refutes nothing.
     let ids = tried.iter().flat_map(|candidate| &candidate.causes);
-    let refuted = ids.map(|(cause, _)| cause.id).filter(|id| {
-        let mut same = tried.iter().filter(|candidate| candidate.is_about(id));
-        same.all(|candidate| candidate.stage() <= before)
+    let refuted = ids.filter_map(|(cause, _)| {
+        let of_cause = || tried.iter().filter(|tried| tried.is_about(cause.id));
+        let fails_alike = |tried: &Candidate| {
+            let failure = tried.attempt.result.as_ref().err();
+            failure.is_some_and(|other| other.code() == failure_code)
+        };
+        // If the check gets further without succeeding, the trial refutes nothing.
+        of_cause()
+            .all(|tried| tried.stage() <= before)
+            .then(|| Refuted {
+                id: cause.id,
+                alike: of_cause().all(fails_alike),
+            })
     });
     facts.refuted.extend(refuted);
     // Among the changes that get furthest, the first wins.
