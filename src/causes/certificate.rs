@@ -1,5 +1,7 @@
 //! Certificates: the server's, its issuers' and the client's.
 
+use std::net::IpAddr;
+
 use super::cause::{Cause, Place, Trial, Weight, at};
 use super::facts::Facts;
 use crate::certificate::{Certificate, CertificateFailure, Parts, Uses};
@@ -42,7 +44,26 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "An intermediate certificate that the server sends has expired ({subject}). The server's own certificate is still valid.",
         confirm: "The check's line names the expired certificate.",
         change: "Install the CA's current intermediate certificate at the server (a new fullchain.pem). The server's own certificate needs no renewal.",
-        weigh: |facts| Weight::proved_if(expired(facts) == Some(Expired::Issuer)),
+        weigh: |facts| {
+            let by_server = expired(facts) == Some(Expired::Issuer);
+            Weight::proved_if(by_server && old_root(facts).is_none())
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "old-root-expired",
+        shows_as: &[at(Code::CertificateExpired, 8)],
+        place: Place::Files,
+        what: "The CA's old root ({old-root}) in {roots} has expired. So has the certificate by which the old root vouches for the CA's newer root ({subject}).",
+        confirm: "openssl x509 -enddate -in FILE shows when the first certificate in a file expires. The check's line names the certificate that the server sends.",
+        change: concat!(
+            "Put the CA's current root ({subject}, self-signed) into that file. Another chain at the server doesn't help, as long as the file has only the old root.",
+            reload!()
+        ),
+        weigh: |facts| {
+            let by_server = expired(facts) == Some(Expired::Issuer);
+            Weight::proved_if(by_server && old_root(facts).is_some())
+        },
         ..Cause::BASE
     },
     Cause {
@@ -105,7 +126,8 @@ pub(super) const CAUSES: &[Cause] = &[
                 .as_ref()
                 .is_some_and(|tls| !tls.is_default_certificate());
             let nameless = other_name(facts).is_some_and(|(_, presented)| presented.is_empty());
-            Weight::likely_if((known || nameless) && wildcard(facts).is_none())
+            let covers = wildcard(facts).is_some() || has_only_addresses(facts);
+            Weight::likely_if((known || nameless) && !covers)
         },
         ..Cause::BASE
     },
@@ -116,7 +138,7 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "sni-check diagnose shows all names of the certificate.",
         change: "Have a certificate issued that has the name as a DNS name.",
         weigh: |facts| {
-            let name = other_name(facts);
+            let name = other_name(facts).filter(|_| !has_only_addresses(facts));
             Weight::proved_if(name.is_some_and(|(wanted, presented)| presented.contains(wanted)))
         },
         ..Cause::BASE
@@ -398,6 +420,40 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
+        id: "client-certificate-without-issuer",
+        shows_as: &[at(Code::ClientCertificate, 5), at(Code::Status, 28)],
+        place: Place::Files,
+        what: "The file {crt} has only the client certificate. If {client-issuer} is an intermediate, the server can't find the way from this certificate to a CA that the server trusts.",
+        confirm: "openssl s_client -connect ADDRESS:PORT -servername NAME lists the CAs that the server trusts (Acceptable client certificate CA names). {client-issuer} isn't among them.",
+        change: concat!(
+            "Append the certificate of {client-issuer} to that file, after the client certificate.",
+            reload!()
+        ),
+        weigh: |facts| {
+            let fits = expired_client(facts).is_none() && client_issuer(facts).is_some();
+            Weight::likely_if(is_client_certificate_refused(facts) && fits)
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "client-certificate-unsuitable",
+        shows_as: &[at(Code::ClientCertificate, 6), at(Code::Status, 29)],
+        place: Place::Value,
+        what: "The certificate in --crt {crt} isn't meant for clients: its extended key usage doesn't contain clientAuth.",
+        confirm: "openssl x509 -noout -ext extendedKeyUsage -in FILE doesn't say `TLS Web Client Authentication`.",
+        change: concat!(
+            "Have a certificate with the extended key usage clientAuth issued. Give it with --crt FILE, and crt FILE on the server line.",
+            reload!()
+        ),
+        weigh: |facts| {
+            let identity = facts.plan.tls.identity.as_ref();
+            let leaf = identity.and_then(|identity| Parts::read(identity.cert.first()?));
+            let unsuitable = leaf.is_some_and(|leaf| Uses::read(&leaf).clients == Some(false));
+            Weight::proved_if(is_client_certificate_refused(facts) && unsuitable)
+        },
+        ..Cause::BASE
+    },
+    Cause {
         id: "client-certificate-unwanted",
         shows_as: &[at(Code::ClientCertificate, 4), at(Code::Status, 25)],
         place: Place::Config,
@@ -459,6 +515,31 @@ pub(super) fn expired_subject(facts: &Facts) -> Option<&str> {
         CertificateFailure::Expired { subject, .. } => Some(subject.as_str()),
         _ => None,
     })
+}
+
+/// Returns the name of the root in `--ca-file` that vouches for the expired certificate of an issuer,
+/// if all roots with this name have expired too.
+pub(super) fn old_root(facts: &Facts) -> Option<String> {
+    let subject = expired_subject(facts)?;
+    let mut sent = facts.parts();
+    let old_root = sent
+        .find(|parts| parts.subject_text() == subject)?
+        .issuer_text();
+    let mut roots = trusted(facts)
+        .filter(|root| root.subject_text() == old_root)
+        .peekable();
+    let now = i64::try_from(facts.now.as_secs()).ok()?;
+    let has_expired = |root: Parts<'_>| root.not_after.is_some_and(|end| end < now);
+    (roots.peek().is_some() && roots.all(has_expired)).then_some(old_root)
+}
+
+/// Returns true if the certificate has IP addresses and no other names.
+pub(super) fn has_only_addresses(facts: &Facts) -> bool {
+    let Some((_, presented)) = other_name(facts) else {
+        return false;
+    };
+    let mut names = presented.iter();
+    !presented.is_empty() && names.all(|name| name.parse::<IpAddr>().is_ok())
 }
 
 /// Returns the verified name and the names of the certificate, if they don't match.
@@ -637,6 +718,16 @@ fn is_client_certificate_refused(facts: &Facts) -> bool {
         Some(Failure::ClientCertificate { sent, .. }) => *sent && has,
         _ => has && by_status && facts.client_certificate_asked(),
     }
+}
+
+/// Returns the issuer of the certificate in `--crt`, if the file has no other certificate and the
+/// certificate isn't self-signed.
+pub(super) fn client_issuer(facts: &Facts) -> Option<String> {
+    let [leaf] = facts.plan.tls.identity.as_ref()?.cert.as_slice() else {
+        return None;
+    };
+    let leaf = Parts::read(leaf)?;
+    (!leaf.is_self_issued()).then(|| leaf.issuer_text())
 }
 
 /// Returns the certificate in `--crt` that has expired.

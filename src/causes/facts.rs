@@ -204,6 +204,9 @@ pub struct Answers {
     pub address_as_host: Option<Attempt>,
     /// The same request with the SNI name as Host, if `--header` gives another Host.
     pub name_as_host: Option<Attempt>,
+    /// The same request, judged by the part of the body that HAProxy reads by default. `None` if no
+    /// expectation is about the body, or if the check doesn't read more.
+    pub in_buffer: Option<Attempt>,
     /// True if diagnose left out the user's headers and body, because the certificate isn't trusted.
     pub withheld: bool,
 }
@@ -346,6 +349,13 @@ impl Facts {
         let tls = self.tls.as_ref();
         let in_tls = tls.is_some_and(Handshakes::is_answered_in_tls);
         self.plain.as_ref().is_some_and(|plain| !plain.wants_tls) && !in_tls
+    }
+
+    /// Returns true if the port is for plain HTTP. A TLS server may answer plain HTTP with 400, so
+    /// this status says nothing unless the port answers a handshake in plain text too.
+    pub fn is_plain_http_port(&self) -> bool {
+        let is_answer = |plain: &Plain| plain.status != 400 || self.code() == Code::NotTls;
+        self.speaks_plain_http() && self.plain.as_ref().is_some_and(is_answer)
     }
 
     /// Returns true if HAProxy's own check is UP with the options of the call, or `None` if diagnose

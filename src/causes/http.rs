@@ -1,6 +1,6 @@
 //! The HTTP request and its response.
 
-use ureq::http::{Uri, header};
+use ureq::http::{HeaderName, Uri, header};
 
 use super::cause::{Cause, Place, Trial, Weight, at, word};
 use super::facts::{Facts, Way, header_value};
@@ -168,16 +168,28 @@ pub(super) const CAUSES: &[Cause] = &[
             " URL gets the same answer. curl with its own User-Agent gets another answer."
         ),
         change: "Send another User-Agent, for example --header 'User-Agent: Mozilla/5.0', or let the firewall accept this one.",
-        weigh: |facts| Weight::possible_if(is_refused(facts)),
-        trials: |facts| match is_refused(facts) {
-            true => vec![
-                Trial::new(facts, |options| {
-                    options.remove_header("user-agent");
-                    options.header.push("User-Agent: Mozilla/5.0".to_owned());
-                })
-                .counting_progress(),
-            ],
+        weigh: |facts| Weight::possible_if(is_refused(facts) && agent(facts).is_some()),
+        trials: |facts| match is_refused(facts) && agent(facts).is_some() {
+            true => vec![with_header(facts, "User-Agent", BROWSER)],
             false => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "browser-header-missing",
+        shows_as: &[at(Code::Status, 26), at(Code::ResponseClosed, 10)],
+        place: Place::Config,
+        what: "The server refuses requests without the header {field}. Browsers send the header, and so does sni-check by default. HAProxy's own check sends it only if haproxy.cfg says so.",
+        confirm: concat!(curl!(), " --header '{field}:' URL gets the same answer."),
+        change: "Send the header: hdr {field} {meant} in http-check send (--header '{field}: {meant}' for sni-check).",
+        weigh: |facts| Weight::possible_if(missing_headers(facts).next().is_some()),
+        trials: |facts| {
+            let missing = missing_headers(facts);
+            let trial = |(name, value)| {
+                let trial = with_header(facts, name, value);
+                trial.with("field", name).with("meant", value)
+            };
+            missing.map(trial).collect()
         },
         ..Cause::BASE
     },
@@ -303,10 +315,21 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "curl -v --http1.1 shows the response. The check's line says what is wrong with it.",
         change: "Repair the application.",
         weigh: |facts| match facts.failure() {
+            Some(Failure::NotHttp(_)) if has_many_fields(facts) => Weight::RuledOut,
             Some(Failure::NotHttp(_)) if is_broken_http(facts) => Weight::Likely,
             Some(Failure::NotHttp(_)) => Weight::Possible,
             _ => Weight::RuledOut,
         },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "head-of-many-fields",
+        shows_as: &[at(Code::NotHttp, 9)],
+        place: Place::Config,
+        what: "The response has more than 100 header fields. HAProxy accepts no more by default (tune.http.maxhdr), neither in its own check nor for visitors, who get 502.",
+        confirm: "curl --include URL shows the header fields.",
+        change: "Send fewer header fields, usually cookies. Or raise the limit: tune.http.maxhdr 200 in section global. sni-check accepts more fields with --max-head 15k.",
+        weigh: |facts| Weight::proved_if(has_many_fields(facts)),
         ..Cause::BASE
     },
     Cause {
@@ -475,6 +498,16 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
+        id: "text-beyond-buffer",
+        shows_as: &[at(Code::Healthy, 13)],
+        place: Place::Config,
+        what: "sni-check is UP, but HAProxy's own check is not: the text that http-check expect looks for comes after the first 15 kB of the body. HAProxy's own check reads only its buffer (tune.bufsize, 16 kB by default).",
+        confirm: "sni-check --max-body 15k doesn't find the text either.",
+        change: "Raise tune.bufsize in section global, for example tune.bufsize 65536. Or check a smaller page, or expect a text that comes earlier.",
+        weigh: |facts| Weight::proved_if(is_beyond_buffer(facts)),
+        ..Cause::BASE
+    },
+    Cause {
         id: "own-check-differs",
         shows_as: &[at(Code::Healthy, 7)],
         what: "sni-check is UP, but HAProxy's own check is not ({own-check}).",
@@ -482,7 +515,8 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Find the reason before you rely on sni-check for this server. HAProxy connects to the server for visitors as its own check does.",
         weigh: |facts| {
             let down = facts.own_check_is_up() == Some(false);
-            Weight::proved_if(down && !facts.is_reached_by(Way::WithAgent))
+            let explained = facts.is_reached_by(Way::WithAgent) || is_beyond_buffer(facts);
+            Weight::proved_if(down && !explained)
         },
         ..Cause::BASE
     },
@@ -565,6 +599,54 @@ fn is_cut_short(facts: &Facts) -> bool {
             ..
         })
     )
+}
+
+/// The User-Agent of most browsers.
+const BROWSER: &str = "Mozilla/5.0";
+
+/// Returns the headers that browsers send and the check doesn't, if the server refuses the request.
+fn missing_headers(facts: &Facts) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let sent = |name: &HeaderName| header_value(&facts.plan, name).is_some();
+    let all = [
+        (header::ACCEPT, ("Accept", "*/*")),
+        (header::USER_AGENT, ("User-Agent", BROWSER)),
+    ];
+    let missing = all.into_iter().filter(|_| is_refused(facts));
+    missing.filter_map(move |(name, field)| (!sent(&name)).then_some(field))
+}
+
+/// Returns a trial that sends this header field.
+fn with_header(facts: &Facts, name: &str, value: &str) -> Trial {
+    let trial = Trial::new(facts, |options| {
+        options.remove_header(&name.to_ascii_lowercase());
+        options.header.push(format!("{name}: {value}"));
+    });
+    trial.counting_progress()
+}
+
+/// Returns true if the response has more header fields than HAProxy accepts by default.
+fn has_many_fields(facts: &Facts) -> bool {
+    let count = "it has more than the 100 header fields";
+    matches!(facts.failure(), Some(Failure::NotHttp(what)) if what.starts_with(count))
+}
+
+/// Returns true if HAProxy's own check doesn't find a text that comes later in the body than HAProxy
+/// reads.
+fn is_beyond_buffer(facts: &Facts) -> bool {
+    let in_buffer = facts
+        .answers
+        .as_ref()
+        .and_then(|answers| answers.in_buffer.as_ref());
+    let cut = in_buffer.is_some_and(|attempt| {
+        matches!(
+            &attempt.result,
+            Err(Failure::Body {
+                cut_at: Some(_),
+                ..
+            })
+        )
+    });
+    cut && facts.own_check_is_up() == Some(false)
 }
 
 /// Returns the User-Agent of the check.

@@ -1,12 +1,15 @@
 //! Names: name resolution, SNI, the verified name and Host.
 
 use super::cause::{Cause, Place, Trial, Weight, at};
+use super::certificate::has_only_addresses;
 use super::facts::{Facts, is_name};
 use crate::certificate::CertificateFailure;
 use crate::code::{Code, Layer};
 use crate::failure::Failure;
 use crate::options::Options;
 use crate::options::values::Time;
+use crate::probe::connect::Address;
+use std::net::IpAddr;
 use std::time::Duration;
 
 pub(super) const CAUSES: &[Cause] = &[
@@ -148,6 +151,23 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
+        id: "certificate-for-addresses",
+        shows_as: &[at(Code::CertificateForOtherName, 9)],
+        place: Place::Config,
+        what: "The certificate has only IP addresses ({presented}), so it fits no SNI name and no verifyhost: HAProxy compares both with DNS names only.",
+        confirm: "sni-check diagnose shows all names of the certificate.",
+        change: "Leave out sni, check-sni and verifyhost on the server line (--no-sni for sni-check). HAProxy then verifies no name, and sni-check verifies the server's address. Or have a certificate issued that has a DNS name.",
+        weigh: |facts| {
+            let is_named = !facts.options.no_sni || facts.options.verify_host.is_some();
+            Weight::likely_if(has_only_addresses(facts) && is_named)
+        },
+        trials: |facts| match has_only_addresses(facts) {
+            true => without_names(facts).into_iter().collect(),
+            false => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
         id: "name-not-verified",
         shows_as: &[at(Code::CertificateForOtherName, 8)],
         place: Place::Config,
@@ -270,6 +290,28 @@ fn other_names(facts: &Facts) -> Vec<Trial> {
     names.into_iter().map(trial).collect()
 }
 
+/// Returns a trial that sends no name and verifies the server's address.
+fn without_names(facts: &Facts) -> Option<Trial> {
+    let Some(Address::Tcp(address)) = &facts.reached else {
+        return None;
+    };
+    let address = match address.ip() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    Some(Trial::new(facts, |options| {
+        if !options.has_header("host") {
+            options.header.push(format!("Host: {}", facts.host()));
+        }
+        let name = target_name(options);
+        if let (Some(name), [target]) = (name, options.target.as_mut_slice()) {
+            *target = target.replacen(&name, &address, 1);
+        }
+        (options.sni, options.verify_host) = (None, None);
+        options.no_sni = true;
+    }))
+}
+
 /// Returns a trial that verifies the certificate's first name, if the check sends no SNI.
 fn names_to_verify(facts: &Facts) -> Vec<Trial> {
     let names = super::certificate::other_name(facts).filter(|_| facts.options.no_sni);
@@ -310,7 +352,9 @@ fn sni_unknown(facts: &Facts) -> Weight {
                 .sni()
                 .is_some_and(|sni| presented.iter().any(|name| name == sni));
             let is_sent = facts.sni() == Some(wanted.as_str()) || !serves;
-            Weight::likely_if(tls.is_default_certificate() && !presented.is_empty() && is_sent)
+            let is_default = tls.is_default_certificate() && !presented.is_empty();
+            let by_address = has_only_addresses(facts);
+            Weight::likely_if(is_default && is_sent && !by_address)
         }
         Some(Failure::Certificate(_)) => {
             let other =

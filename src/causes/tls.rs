@@ -181,6 +181,27 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
+        id: "alpn-missing",
+        shows_as: &[
+            at(Code::ResponseClosed, 11),
+            at(Code::HandshakeClosed, 16),
+            at(Code::HandshakeRefused, 11),
+            at(Code::NotHttp, 8),
+        ],
+        place: Place::Config,
+        what: "The server closes connections whose handshake doesn't offer HTTP/1.1 by ALPN, a part of the TLS handshake. Neither the check nor HAProxy offers a protocol by default.",
+        confirm: "openssl s_client -alpn http/1.1 gets a response, and openssl s_client without -alpn gets none.",
+        change: "Offer the protocol: --alpn http/1.1 for sni-check, check-alpn http/1.1 for HAProxy's own check, and alpn http/1.1 on the server line for visitors.",
+        weigh: |facts| Weight::possible_if(facts.plan.tls.alpn.is_empty()),
+        trials: |facts| match facts.plan.tls.alpn.is_empty() {
+            true => vec![Trial::new(facts, |options| {
+                options.alpn = "http/1.1".parse().ok();
+            })],
+            false => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
         id: "server-overloaded",
         shows_as: &[at(Code::HandshakeTimeout, 2)],
         what: "The server accepts connections but is overloaded or hangs.",
@@ -197,7 +218,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Correct the MTU, or let ICMP pass.",
         evidence: "{handshakes-alike} {short-answer}",
         weigh: |facts| match short_answer(facts) {
-            _ if !all_are_cut(facts) => Weight::RuledOut,
+            _ if !all_are_cut(facts) || facts.is_plain_http_port() => Weight::RuledOut,
             Some(_) => Weight::Likely,
             None => Weight::Possible,
         },
@@ -211,6 +232,7 @@ pub(super) const CAUSES: &[Cause] = &[
         change: "Allow the name at the firewall, or update the server.",
         evidence: "{handshakes-alike} {short-answer}",
         weigh: |facts| match short_answer(facts) {
+            _ if facts.is_plain_http_port() => Weight::RuledOut,
             Some(_) => Weight::likely_if(all_are_cut(facts)),
             // The server reads the handshake before it closes the connection.
             None => Weight::possible_if(all_are_cut(facts) && facts.hangs_up == Some(false)),
@@ -236,7 +258,11 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "plain-http-port",
-        shows_as: &[at(Code::NotTls, 1)],
+        shows_as: &[
+            at(Code::NotTls, 1),
+            at(Code::HandshakeTimeout, 11),
+            at(Code::HandshakeClosed, 14),
+        ],
         place: Place::Config,
         what: "This port speaks plain HTTP, without TLS. sni-check checks HTTPS only (a limit of sni-check).",
         confirm: "The check's line shows what the peer says. curl -v http://ADDRESS:PORT/ gets a response.",
@@ -245,25 +271,29 @@ pub(super) const CAUSES: &[Cause] = &[
             let site = facts.plain.as_ref().is_some_and(Plain::is_site);
             match facts.is_reached_by(Way::PlainHttp) {
                 true => Weight::Proved,
-                false => Weight::likely_if(facts.speaks_plain_http() && site),
+                false => Weight::likely_if(facts.is_plain_http_port() && site),
             }
         },
         trials: |facts| match facts.plain.as_ref().filter(|plain| plain.is_site()) {
-            Some(_) if facts.speaks_plain_http() => Trial::way(Way::PlainHttp),
+            Some(_) if facts.is_plain_http_port() => Trial::way(Way::PlainHttp),
             _ => Vec::new(),
         },
         ..Cause::BASE
     },
     Cause {
         id: "plain-port-of-https-site",
-        shows_as: &[at(Code::NotTls, 3)],
+        shows_as: &[
+            at(Code::NotTls, 3),
+            at(Code::HandshakeTimeout, 12),
+            at(Code::HandshakeClosed, 15),
+        ],
         place: Place::Value,
         what: "This port speaks plain HTTP, and the site is on another port.",
         confirm: "curl -v http://ADDRESS:PORT/ gets a redirect to https, or an error.",
         change: "Write the port of the HTTPS site on the server line, often 443.",
         weigh: |facts| {
             let site = facts.plain.as_ref().is_some_and(Plain::is_site);
-            Weight::proved_if(facts.speaks_plain_http() && !site)
+            Weight::proved_if(facts.is_plain_http_port() && !site)
         },
         ..Cause::BASE
     },

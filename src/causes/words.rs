@@ -1,7 +1,8 @@
 //! The placeholders of the sentences: the values that diagnose knows, and the general words of explain.
 
 use super::certificate::{
-    expired_client, expired_subject, namesake, other_name, unknown_issuer, wildcard,
+    client_issuer, expired_client, expired_subject, namesake, old_root, other_name, unknown_issuer,
+    wildcard,
 };
 use super::facts::{Facts, is_name};
 use super::{http, mixed, revocation, starttls, tls};
@@ -10,14 +11,16 @@ use crate::output::date::day;
 use crate::plan::USER_AGENT;
 
 /// Every placeholder, with its general words for when the value isn't known.
-const GENERAL: [(&str, &str); 47] = [
+const GENERAL: [(&str, &str); 50] = [
     ("agent", USER_AGENT),
     ("below", "an intermediate or the server's certificate"),
     ("buffer", "32768"),
     ("client-end", "some time ago"),
+    ("client-issuer", "its issuer"),
     ("crl-file", "FILE"),
     ("crt", "FILE"),
     ("days", "DAYS"),
+    ("field", "Accept or User-Agent"),
     ("handshakes-alike", ""),
     ("handshakes-answered", "some handshakes"),
     ("head", "31744"),
@@ -38,6 +41,7 @@ const GENERAL: [(&str, &str); 47] = [
     ("name", "the SNI name"),
     ("name-evidence", ""),
     ("namesake", "ISSUER"),
+    ("old-root", "ISSUER"),
     ("option", "--send-proxy or --send-proxy-v2"),
     ("other-roots", "a CA that @system-ca or @bundled has"),
     ("own-check", "DOWN"),
@@ -112,6 +116,7 @@ pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
             let ago = in_days(days(facts.now.saturating_sub(end)));
             format!("on {} ({ago} ago)", day(end))
         }
+        "client-issuer" => client_issuer(facts)?,
         "crl-file" => options.crl_file.join(", "),
         "crt" => options.crt.clone()?,
         "handshakes-alike" => tls::alike(facts)?,
@@ -127,6 +132,7 @@ pub(super) fn value(facts: &Facts, placeholder: &str) -> Option<String> {
         "name" => plan.names.host.clone(),
         "name-evidence" => tls::name_evidence(facts)?,
         "namesake" => namesake(facts)?,
+        "old-root" => old_root(facts)?,
         "own-check" => {
             let haproxy = facts.haproxy.as_ref()?;
             match &haproxy.refused_response {

@@ -35,6 +35,9 @@ const SERVER_AUTH: [&[u8]; 3] = [
     &[0x60, 0x86, 0x48, 1, 0x86, 0xf8, 0x42, 4, 1],
 ];
 
+/// clientAuth.
+const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
+
 /// The key may make signatures. This and the following constants are bits of [`Uses::key_usage`].
 pub const DIGITAL_SIGNATURE: u16 = 0x80;
 /// The key may encipher keys.
@@ -66,6 +69,8 @@ pub struct Uses<'a> {
     pub key_usage: Option<u16>,
     /// True if extKeyUsage contains serverAuth, `None` without extKeyUsage.
     pub servers: Option<bool>,
+    /// True if extKeyUsage contains clientAuth, `None` without extKeyUsage.
+    pub clients: Option<bool>,
     /// Netscape's nsCertType.
     pub netscape: Option<u8>,
     /// subjectKeyIdentifier.
@@ -169,11 +174,13 @@ impl<'a> Uses<'a> {
 
     fn note_extended_key_usage(&mut self, value: &[u8]) -> Option<()> {
         let mut elements = Elements(first(value, SEQUENCE)?);
-        let mut servers = false;
+        let (mut servers, mut clients) = (false, false);
         while !elements.is_empty() {
-            servers |= SERVER_AUTH.contains(&elements.expect(OID)?);
+            let usage = elements.expect(OID)?;
+            servers |= SERVER_AUTH.contains(&usage);
+            clients |= usage == CLIENT_AUTH;
         }
-        self.servers = Some(servers);
+        (self.servers, self.clients) = (Some(servers), Some(clients));
         Some(())
     }
 }

@@ -21,6 +21,7 @@ type Head = &'static [&'static str];
 const TIMEOUT_CHECK: Head = &["timeout", "check"];
 const SEND: Head = &["http-check", "send"];
 const EXPECT: Head = &["http-check", "expect"];
+const SOURCE: Head = &["source"];
 /// The first words of the line that sets X-Forwarded-Proto, which says that visitors use HTTPS.
 const FORWARDED_PROTO: Head = &["http-request", "set-header", "X-Forwarded-Proto"];
 
@@ -81,6 +82,7 @@ impl Change {
             let mut headers = options.header.iter();
             headers.any(|field| field.eq_ignore_ascii_case("X-Forwarded-Proto: https"))
         };
+        change.keep_present(surveyed);
         // Visitors' requests need the field, too.
         if surveyed.lines.is_http && is_forwarded(best) && !is_forwarded(asked) {
             let words = FORWARDED_PROTO.iter().copied().chain(["https"]);
@@ -119,12 +121,19 @@ impl Change {
         match way {
             Way::Https => {}
             Way::PlainHttp => {
-                let words = surveyed.lines.words.iter();
-                let present = TLS_WORDS
-                    .into_iter()
-                    .filter(|word| words.clone().any(|(known, _)| known == word));
-                change.words.retain(|(word, _)| !TLS_WORDS.contains(word));
-                change.words.extend(present.map(|word| (word, None)));
+                let has = |word: &str| {
+                    let mut words = surveyed.lines.words.iter();
+                    words.any(|(known, _)| known == word)
+                };
+                // A check of another port has its own words about TLS.
+                let of_check = has("check-ssl") && (has("port") || has("addr"));
+                let words = match of_check {
+                    true => &CHECK_TLS_WORDS[..],
+                    false => &TLS_WORDS[..],
+                };
+                change.words.retain(|(word, _)| !words.contains(word));
+                let present = words.iter().filter(|word| has(word));
+                change.words.extend(present.map(|word| (*word, None)));
             }
             Way::OldTls => change.words.extend(set(&[
                 ("ssl-min-ver", "TLSv1.0"),
@@ -168,15 +177,20 @@ impl Change {
         {
             change.words.push(("sni", Some(format!("str({name})"))));
         }
+        if best.no_sni && !asked.no_sni {
+            change.words.push(("sni", None));
+        }
+        if best.alpn != asked.alpn && best.alpn.is_some() {
+            let alpn = best.alpn.as_ref().map(ToString::to_string);
+            change.words.push(("alpn", alpn));
+        }
         // HAProxy's own check takes these words from the server line, so its change already has
         // them.
         let names = asked.changes(best).into_iter().map(|row| row.name);
         for name in names.filter(|name| FOR_TRAFFIC.contains(name)) {
             change.set_own_check_option(name, best)?;
         }
-        change
-            .words
-            .retain(|(word, value)| value.is_some() || has(word));
+        change.keep_present(surveyed);
         (change != *self).then_some(change)
     }
 
@@ -207,6 +221,10 @@ impl Change {
                 self.word("ca-file", Some(file.to_owned()));
             }
             "--crt" => self.word("crt", best.crt.clone()),
+            "--source" => {
+                self.word("source", best.source.as_ref().map(ToString::to_string));
+                self.rules.push((SOURCE, Vec::new()));
+            }
             "--send-proxy" => self.word("send-proxy", switch(best.send_proxy)),
             "--send-proxy-v2" => self.word("send-proxy-v2", switch(best.send_proxy_v2)),
             "--ssl-min-ver" => self.word("ssl-min-ver", version(best.ssl_min_ver)),
@@ -229,6 +247,17 @@ impl Change {
             _ => return None,
         }
         Some(())
+    }
+
+    /// Leaves out the removal of words and lines that haproxy.cfg doesn't have.
+    fn keep_present(&mut self, surveyed: &Surveyed) {
+        let lines = &surveyed.lines;
+        let has_word = |word: &str| lines.words.iter().any(|(known, _)| known == word);
+        let has_line = |head: Head| lines.rules.iter().any(|rule| has_head(rule, head));
+        self.words
+            .retain(|(word, value)| value.is_some() || has_word(word));
+        self.rules
+            .retain(|(head, lines)| !lines.is_empty() || has_line(head));
     }
 
     fn word(&mut self, word: &'static str, value: Option<String>) {
@@ -268,7 +297,13 @@ impl Change {
             Some(value) => format!("{word} {value}").trim_end().to_owned(),
         });
         let options = self.options.as_ref().map(|text| format!("`{text}`"));
-        let rules = self.rules.iter().map(|(head, _)| head.join(" "));
+        let rules = self
+            .rules
+            .iter()
+            .map(|(head, lines)| match lines.is_empty() {
+                true => format!("without {}", head.join(" ")),
+                false => head.join(" "),
+            });
         words
             .chain(options)
             .chain(rules)
@@ -427,13 +462,17 @@ impl Change {
 }
 
 /// The options whose words on the server line also apply to visitors' connections.
-const FOR_TRAFFIC: [&str; 5] = [
+const FOR_TRAFFIC: [&str; 6] = [
     "--crt",
+    "--source",
     "--send-proxy",
     "--send-proxy-v2",
     "--ssl-min-ver",
     "--ssl-max-ver",
 ];
+
+/// The words of a server line that are about the check's TLS only.
+const CHECK_TLS_WORDS: [&str; 3] = ["check-ssl", "check-sni", "check-alpn"];
 
 /// The words of a server line that are about TLS.
 const TLS_WORDS: [&str; 14] = [

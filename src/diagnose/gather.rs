@@ -13,6 +13,7 @@ use crate::certificate::CertificateFailure;
 use crate::deadline::Deadline;
 use crate::failure::Failure;
 use crate::options::Options;
+use crate::options::expect::Part;
 use crate::options::values::{TlsVersion, Verify};
 use crate::output::date::now;
 use crate::plan::{DEFAULTS, Output, Plan, Request, Tls, Trust, Verification};
@@ -380,9 +381,14 @@ fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
         let request = Some(request);
         attempt(Trial { request, ..trial }, address, plan.timeout)
     };
+    let in_buffer = is_safe && request.wants(Part::Body) && request.max_body > HAPROXY_READS;
+    let by_buffer = in_buffer.then(|| Request {
+        max_body: HAPROXY_READS,
+        ..request.clone()
+    });
     let mut seen = Seen::default();
     let mut asked = Err(Failure::Internal("not tried".to_owned()));
-    let (mut address_as_host, mut name_as_host) = (None, None);
+    let (mut address_as_host, mut name_as_host, mut in_buffer) = (None, None, None);
     in_parallel(vec![
         Box::new(|| {
             let deadline = Deadline::new(Instant::now(), plan.timeout);
@@ -391,15 +397,20 @@ fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
         }),
         Box::new(|| address_as_host = by_address.as_ref().map(run)),
         Box::new(|| name_as_host = by_name.as_ref().map(run)),
+        Box::new(|| in_buffer = by_buffer.as_ref().map(run)),
     ]);
     Some(Answers {
         asked,
         took: seen.times.response,
         address_as_host,
         name_as_host,
+        in_buffer,
         withheld,
     })
 }
+
+/// How many bytes of a body HAProxy's own check reads by default: `tune.bufsize` minus the head.
+const HAPROXY_READS: u32 = 15 << 10;
 
 /// The header that tells a server behind a proxy that visitors use HTTPS.
 pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");

@@ -179,7 +179,10 @@ fn agent<'a>(setup: &'a Setup<'_>) -> impl Iterator<Item = (&'a HeaderName, &'a 
     let headers = setup.plan.request.headers.iter();
     let headers = headers.filter(|(name, _)| AGENT.contains(name));
     let shown = headers.filter_map(|(name, value)| Some((name, harmless(name, value)?)));
-    shown.filter(|(name, value)| setup.way == Way::WithAgent || is_chosen(name, value))
+    shown.filter(|(name, value)| {
+        let is_given = setup.options.has_header(name.as_str());
+        setup.way == Way::WithAgent || is_given || is_chosen(name, value)
+    })
 }
 
 const AGENT: [HeaderName; 2] = [header::USER_AGENT, header::ACCEPT];
@@ -282,8 +285,10 @@ fn tls_words(setup: &Setup<'_>) -> String {
         _ = write!(line, " sni str({})", name.as_ref());
     }
     line += &material_words(setup.options);
-    if setup.way == Way::Http2 {
-        line += " alpn h2";
+    match (setup.way, setup.plan.tls.alpn.join(",")) {
+        (Way::Http2, _) => line += " alpn h2",
+        (_, alpn) if !alpn.is_empty() => _ = write!(line, " alpn {}", quote(alpn)),
+        _ => {}
     }
     if setup.way == Way::OldTls {
         line += " ssl-min-ver TLSv1.0 ciphers ALL:@SECLEVEL=0";

@@ -21,7 +21,7 @@ pub(crate) struct Visit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Visited {
     pub status: u16,
-    /// True if the whole response arrived.
+    /// False if the connection ended before the whole response arrived.
     pub complete: bool,
     /// True if the server sent the response. HAProxy's own error pages are 400, 502, 503 and 504.
     pub by_server: bool,
@@ -142,8 +142,8 @@ fn visited(response: &[u8], ended: bool) -> Option<Visited> {
     let chunked = field("transfer-encoding").is_some_and(|coding| coding.contains("chunked"));
     let has_body = !matches!(status, 100..=199 | 204 | 304);
     let complete = match length {
-        _ if !has_body || response.len() >= LONGEST => true,
-        _ if !ended => false,
+        // Nobody knows if the rest of a slow response would arrive.
+        _ if !has_body || !ended || response.len() >= LONGEST => true,
         _ if chunked => body.ends_with(b"0\r\n\r\n"),
         Some(length) => body.len() >= length,
         None => true,
