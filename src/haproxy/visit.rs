@@ -184,5 +184,7 @@ mod tests {
             assert_eq!(seen, Some(expected), "{response}");
         }
         assert_eq!(visited(b"HTTP/1.1 200 OK\r\n", true), None);
+        let slow = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok";
+        assert!(visited(slow, false).is_some_and(|seen| seen.complete));
     }
 }

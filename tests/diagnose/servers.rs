@@ -296,6 +296,35 @@ fn a_check_without_host_is_tried_with_it() {
 }
 
 #[test]
+fn a_missing_accept_and_a_wrong_source_of_the_backend_are_corrected_together() {
+    let stage = Stage::new();
+    let rules =
+        "if ($http_accept = '') { return 406; } if ($remote_addr != 127.0.0.1) { return 403; }";
+    let nginx =
+        Nginx::serve(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), rules));
+    let backend = "backend web
+    source 127.0.0.5
+    option httpchk
+    http-check send meth GET uri / ver HTTP/1.1 hdr Host www.example.test
+    server w1 127.0.0.1:NGINX TLS check check-sni www.example.test
+";
+    let config = config(&stage, &backend.replace("NGINX", &nginx.port.to_string()));
+    let _haproxy = running(&config, ("web", "w1"), "DOWN");
+    let report = object(&["-f", &config], 71);
+    let server = &report["servers"][0];
+    let [source, send] = server["diff"].as_array().expect("a diff").as_slice() else {
+        panic!("{server}");
+    };
+    assert_eq!(source["old"], "    source 127.0.0.5");
+    assert!(source["new"].is_null(), "{source}");
+    let new = format!(
+        "    http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME} hdr Accept \"*/*\""
+    );
+    assert_eq!(send["new"], new.as_str());
+    assert_eq!(server["diff_visitors"], 200);
+}
+
+#[test]
 fn the_options_of_serve_are_corrected_in_their_header() {
     let stage = Stage::new();
     let backend = "backend served

@@ -1,5 +1,7 @@
 //! Outages caused by certificates: the server's, its issuers', the client's.
 
+use rcgen::ExtendedKeyUsagePurpose;
+
 use crate::operator::{Outage, Said, diagnose};
 use crate::support::NAME;
 use crate::support::kinds::Props;
@@ -50,6 +52,59 @@ fn an_expired_root_in_the_ca_file() {
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("The CA's own certificate has expired")
         .is_for_a_file();
+}
+
+#[test]
+fn an_expired_old_root_whose_successor_is_not_in_the_ca_file() {
+    let stage = Stage::with_ca(Ca::with("Old Root", past));
+    // The server sends the certificate by which the old root vouches for the new root.
+    let new = stage.ca.intermediate_with("New Root", past);
+    let nginx = serve(&new.leaf(&[NAME], 30), &[&new], "");
+    let outage = Outage::checked(nginx.port, &words(&stage.ca_file));
+    let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
+    said.says("Put the CA's current root (CN=New Root, self-signed) into that file")
+        .is_for_a_file();
+    let file = stage.folder.file("new", &new.again("New Root", |_| {}));
+    outage.is_fixed_by(&diagnose(nginx.port, &["--ca-file", &file, NAME]));
+}
+
+#[test]
+fn a_certificate_with_only_an_ip_address() {
+    let stage = Stage::new();
+    let nginx = serve(&stage.ca.leaf(&["127.0.0.1"], 30), &[], "");
+    let outage = Outage::checked(nginx.port, &words(&stage.ca_file));
+    let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
+    said.says("The certificate has only IP addresses (127.0.0.1)")
+        .never_says("Correct --sni");
+    outage.is_fixed_by(&said);
+}
+
+#[test]
+fn a_client_certificate_that_the_server_refuses() {
+    let stage = Stage::new();
+    let issuer = stage.ca.intermediate("Client CA");
+    let client = issuer.leaf(&["client"], 30);
+    let for_servers = stage.ca.leaf_with(&["client"], |params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    });
+    let file = |name: &str, text: String| stage.folder.file(name, &text);
+    let port = stage.openssl(
+        "leaf",
+        &[
+            "-Verify",
+            "2",
+            "-verify_return_error",
+            "-CAfile",
+            &stage.ca_file,
+        ],
+    );
+    let ask = |crt: &str| diagnose(port, &["--ca-file", &stage.ca_file, "--crt", crt, NAME]);
+    ask(&file("alone", client.both_pem()))
+        .says("Append the certificate of CN=Client CA to that file");
+    ask(&file("chain", client.both_pem() + &issuer.pem)).never_says("Append the certificate");
+    ask(&file("servers", for_servers.both_pem()))
+        .says("its extended key usage doesn't contain clientAuth")
+        .never_says("Append the certificate");
 }
 
 #[test]

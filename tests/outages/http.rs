@@ -226,6 +226,29 @@ fn a_head_that_is_too_long_only_for_visitors() {
 }
 
 #[test]
+fn a_head_and_a_body_that_exceed_haproxys_limits() {
+    let stage = Stage::new();
+    let fields: String = (0..120)
+        .map(|number| format!("X-{number}: v\r\n"))
+        .collect();
+    let many = peer::OK.replace("\r\n\r\n", &format!("\r\n{fields}\r\n"));
+    let port = peer::answer(&stage.leaf, &many);
+    checked(&stage, port, "    http-check send meth GET uri / HOST", "/");
+    ask(&stage, port, &[]).says("tune.http.maxhdr 200 in section global");
+    let body = "x".repeat(30_000) + "ready";
+    let late = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let port = peer::answer(&stage.leaf, &late);
+    let check = "    http-check send meth GET uri / HOST\n    http-check expect string ready";
+    checked(&stage, port, check, "/");
+    ask(&stage, port, &["--expect=string ready"])
+        .says("tune.bufsize 65536")
+        .never_says("Find the reason");
+}
+
+#[test]
 fn a_firewall_that_refuses_the_user_agent_of_a_check() {
     let stage = Stage::new();
     let rule = "if ($http_user_agent ~* 'check|bot|scan') { return 403; }";

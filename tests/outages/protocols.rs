@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 
 use crate::operator::{Outage, Said, diagnose};
 use crate::support::kinds::Props;
+use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port, peer};
 
@@ -271,5 +272,81 @@ fn a_source_address_of_another_host() {
     words.extend(call(&stage));
     let said = diagnose(port, &words);
     said.says("Leave out --source");
+    outage.is_fixed_by(&said);
+}
+
+#[test]
+fn a_source_address_that_the_server_refuses() {
+    let stage = Stage::new();
+    let rule = "if ($remote_addr != 127.0.0.1) { return 403; }";
+    let nginx =
+        Nginx::serve(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), rule));
+    let outage = Outage::checked(nginx.port, &(correct(&stage) + " source 127.0.0.5"));
+    let mut words = vec!["--source=127.0.0.5"];
+    words.extend(call(&stage));
+    let said = diagnose(nginx.port, &words);
+    said.says("serves this host's usual address, but not the address of --source (127.0.0.5)");
+    outage.is_fixed_by(&said);
+}
+
+#[test]
+fn a_server_that_requires_alpn() {
+    let stage = Stage::new();
+    let rule = "if ($ssl_alpn_protocol = '') { return 444; }";
+    let nginx =
+        Nginx::serve(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), rule));
+    let outage = Outage::checked(nginx.port, &correct(&stage));
+    let said = diagnose(nginx.port, &call(&stage));
+    said.says("doesn't offer HTTP/1.1 by ALPN")
+        .says("check-alpn http/1.1");
+    outage.is_fixed_by(&said);
+}
+
+/// The server waits for a line end, which a handshake doesn't contain, or it closes the connection
+/// without a response.
+#[test]
+fn a_plain_http_port_that_does_not_answer_a_handshake() {
+    let stage = Stage::new();
+    for waits in [true, false] {
+        let port = peer::tcp(move |mut stream| {
+            let (mut request, mut byte) = (Vec::new(), [0]);
+            while !request.ends_with(b"\r\n\r\n") {
+                match stream.read(&mut byte) {
+                    Ok(1) if waits || byte[0].is_ascii() => request.push(byte[0]),
+                    _ => return,
+                }
+            }
+            let _ = stream.write_all(peer::OK.as_bytes());
+        });
+        let outage = Outage::checked(port, &correct(&stage));
+        let said = quickly(port, &stage);
+        said.says("This port speaks plain HTTP")
+            .never_says("path MTU");
+        outage.is_fixed_by(&said);
+    }
+}
+
+#[test]
+fn a_proxy_header_that_is_missing_while_name_and_host_are_wrong() {
+    let stage = Stage::new();
+    let nginx = Nginx::serve(|folder, port| {
+        let listen = format!("listen 127.0.0.1:{port} ssl default_server proxy_protocol;");
+        format!("server {{ {listen} ssl_reject_handshake on; return 421; }}")
+            + &site(
+                (folder, port),
+                "proxy_protocol",
+                NAME,
+                (&stage.leaf, &[]),
+                "",
+            )
+    });
+    let outage = Outage::checked(nginx.port, &correct(&stage));
+    let mut words = vec!["--no-sni", "--header=Host: old.example.test"];
+    words.extend(call(&stage));
+    let said = diagnose(nginx.port, &words);
+    said.says("PROXY protocol header before TLS")
+        .says("The check sends no SNI, and the server needs the name")
+        .says("but not \"Host: old.example.test\"")
+        .never_says("So the cause is not");
     outage.is_fixed_by(&said);
 }
