@@ -207,6 +207,9 @@ pub struct Answers {
     /// The same request, judged by the part of the body that HAProxy reads by default. `None` if no
     /// expectation is about the body, or if the check doesn't read more.
     pub in_buffer: Option<Attempt>,
+    /// The same request, expecting the header Content-Encoding. `None` if no expectation is about the
+    /// body.
+    pub encoded: Option<Attempt>,
     /// True if diagnose left out the user's headers and body, because the certificate isn't trusted.
     pub withheld: bool,
 }

@@ -398,6 +398,33 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
+        id: "expectation-in-other-case",
+        shows_as: &[at(Code::Body, 9), at(Code::Header, 6)],
+        place: Place::Config,
+        what: "The response contains what --expect looks for, but in other upper and lower case.",
+        confirm: concat!("Request the page and read it: ", curl!(), " --include URL"),
+        change: "Write the text in http-check expect (--expect) as the server sends it, or ignore the case: {rule}.",
+        weigh: |facts| Weight::possible_if(in_any_case(facts).is_some()),
+        trials: |facts| in_any_case(facts).into_iter().collect(),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "body-compressed",
+        shows_as: &[at(Code::Body, 10)],
+        what: "The server compresses the body (header Content-Encoding), though the check doesn't ask for that. HAProxy and sni-check look for the text in the compressed bytes.",
+        confirm: concat!(curl!(), " --include URL shows Content-Encoding."),
+        change: "Let the server compress only for clients that send Accept-Encoding. Or expect a status or a header (--expect) instead of a text.",
+        weigh: |facts| {
+            let encoded = facts
+                .answers
+                .as_ref()
+                .and_then(|answers| answers.encoded.as_ref());
+            let by_body = matches!(facts.failure(), Some(Failure::Body { .. }));
+            Weight::likely_if(by_body && encoded.is_some_and(|attempt| attempt.result.is_ok()))
+        },
+        ..Cause::BASE
+    },
+    Cause {
         id: "another-site-answers",
         shows_as: &[at(Code::Body, 2), at(Code::Header, 2)],
         place: Place::Value,
@@ -652,6 +679,19 @@ fn is_beyond_buffer(facts: &Facts) -> bool {
 /// Returns the User-Agent of the check.
 pub(super) fn agent(facts: &Facts) -> Option<&str> {
     header_value(&facts.plan, &header::USER_AGENT)
+}
+
+/// Returns a trial in which the expectation that isn't met ignores upper and lower case.
+fn in_any_case(facts: &Facts) -> Option<Trial> {
+    let (Failure::Body { expected, .. } | Failure::Header { expected }) = facts.failure()? else {
+        return None;
+    };
+    let mut rules = facts.options.expect.iter();
+    let at = rules.position(|rule| rule.to_string() == *expected)?;
+    let rule = facts.options.expect.get(at)?.in_any_case()?;
+    let text = format!("http-check expect {rule}");
+    let trial = Trial::new(facts, |options| options.expect[at] = rule);
+    Some(trial.with("rule", text))
 }
 
 /// Returns the path to which a redirect points, if it stays at this name and port.

@@ -11,7 +11,7 @@ use crate::output::date::day;
 use crate::plan::USER_AGENT;
 
 /// Every placeholder, with its general words for when the value isn't known.
-const GENERAL: [(&str, &str); 50] = [
+const GENERAL: &[(&str, &str)] = &[
     ("agent", USER_AGENT),
     ("below", "an intermediate or the server's certificate"),
     ("buffer", "32768"),
@@ -52,6 +52,7 @@ const GENERAL: [(&str, &str); 50] = [
         "option smtpchk, option tcp-check, option ldap-check, option pgsql-check or option mysql-check",
     ),
     ("roots", "--ca-file"),
+    ("rule", "http-check expect rstring '(?i)TEXT'"),
     ("setting", "a setting of haproxy.cfg"),
     ("short-answer", ""),
     ("sni", "NAME"),

@@ -386,9 +386,16 @@ fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
         max_body: HAPROXY_READS,
         ..request.clone()
     });
+    let encoded = "hdr name Content-Encoding".parse().ok();
+    let by_encoding = encoded.filter(|_| is_safe && request.wants(Part::Body));
+    let by_encoding = by_encoding.map(|rule| Request {
+        expectations: vec![rule],
+        ..request.clone()
+    });
     let mut seen = Seen::default();
     let mut asked = Err(Failure::Internal("not tried".to_owned()));
-    let (mut address_as_host, mut name_as_host, mut in_buffer) = (None, None, None);
+    let (mut address_as_host, mut name_as_host) = (None, None);
+    let (mut in_buffer, mut encoded) = (None, None);
     in_parallel(vec![
         Box::new(|| {
             let deadline = Deadline::new(Instant::now(), plan.timeout);
@@ -398,6 +405,7 @@ fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
         Box::new(|| address_as_host = by_address.as_ref().map(run)),
         Box::new(|| name_as_host = by_name.as_ref().map(run)),
         Box::new(|| in_buffer = by_buffer.as_ref().map(run)),
+        Box::new(|| encoded = by_encoding.as_ref().map(run)),
     ]);
     Some(Answers {
         asked,
@@ -405,6 +413,7 @@ fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
         address_as_host,
         name_as_host,
         in_buffer,
+        encoded,
         withheld,
     })
 }

@@ -226,6 +226,27 @@ fn a_head_that_is_too_long_only_for_visitors() {
 }
 
 #[test]
+fn a_text_in_other_case_and_a_compressed_body() {
+    let stage = Stage::new();
+    let rules = "add_header X-Health OK; location /zip { add_header Content-Encoding gzip; return 200 zip; }";
+    let check = |uri: &str, rule: &str| {
+        format!("    http-check send meth GET uri {uri} HOST\n    http-check expect {rule}")
+    };
+    for rule in ["string ALL.good", "hdr name X-Health value ok"] {
+        let rule = rule.replace('.', "\\ ");
+        let (nginx, outage) = outage(&stage, rules, &check("/", &rule), "/");
+        let said = ask(&stage, nginx.port, &["--expect", &rule]);
+        said.says("but in other upper and lower case")
+            .never_says("Another site answered");
+        outage.is_fixed_by(&said);
+    }
+    let (nginx, _outage) = outage(&stage, rules, &check("/zip", "string ready"), "/");
+    ask(&stage, nginx.port, &["--uri=/zip", "--expect=string ready"])
+        .says("The server compresses the body")
+        .is_for_the_server();
+}
+
+#[test]
 fn a_head_and_a_body_that_exceed_haproxys_limits() {
     let stage = Stage::new();
     let fields: String = (0..120)

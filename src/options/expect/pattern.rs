@@ -27,6 +27,27 @@ impl Pattern {
         }
     }
 
+    /// Returns a regular expression, without single quotes, that matches the pattern in upper and
+    /// lower case.
+    pub fn in_any_case(&self) -> Option<String> {
+        let (begin, text, end) = match self {
+            Pattern::Exact(text) => ("^", text, "$"),
+            Pattern::Begins(text) => ("^", text, ""),
+            Pattern::Ends(text) => ("", text, "$"),
+            Pattern::Contains(text) => ("", text, ""),
+            Pattern::Regex(_) => return None,
+        };
+        let text = str::from_utf8(text).ok()?;
+        if text.contains(|c: char| c == '\'' || c.is_control()) {
+            return None;
+        }
+        let escaped = text.chars().map(|c| match c.is_ascii_punctuation() {
+            true => format!("\\{c}"),
+            false => c.to_string(),
+        });
+        Some(format!("(?i){begin}{}{end}", escaped.collect::<String>()))
+    }
+
     pub fn is_regex(&self) -> bool {
         matches!(self, Pattern::Regex(_))
     }

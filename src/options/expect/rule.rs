@@ -113,6 +113,26 @@ impl Expectation {
         }
     }
 
+    /// Returns the same rule for upper and lower case. Returns `None` for rules that have a regular
+    /// expression or no text, and for negated rules.
+    pub fn in_any_case(&self) -> Option<Expectation> {
+        let rule = match &self.subject {
+            _ if self.negated || self.min_recv > 0 => return None,
+            Subject::Body(pattern) => format!("rstring '{}'", pattern.in_any_case()?),
+            Subject::Header(HeaderMatch {
+                name: Pattern::Exact(name),
+                value: Some(value),
+                whole,
+            }) => {
+                let word = if *whole { "fhdr" } else { "hdr" };
+                let (name, value) = (str::from_utf8(name).ok()?, value.in_any_case()?);
+                format!("{word} name {name} value -m reg '{value}'")
+            }
+            _ => return None,
+        };
+        rule.parse().ok()
+    }
+
     /// Returns true if a response meets the expectation. An empty body meets no body rule, not even
     /// a negated rule.
     ///
