@@ -94,10 +94,13 @@ impl<'a> Report<'a> {
         reasons.map(|(_, finding)| finding)
     }
 
-    /// Returns true if every remaining cause needs a value that only the operator knows.
+    /// Returns true if the remaining causes need a value that only the operator knows, or such a value
+    /// or another file.
     fn lacks_a_value(&self) -> bool {
-        let mut remaining = self.reasons().skip(self.search.proved.len()).peekable();
-        remaining.peek().is_some() && remaining.all(|finding| finding.cause.place == Place::Value)
+        let remaining = self.reasons().skip(self.search.proved.len());
+        let places: Vec<Place> = remaining.map(|finding| finding.cause.place).collect();
+        let fits = |place: &Place| matches!(place, Place::Value | Place::Files);
+        places.contains(&Place::Value) && places.iter().all(fits)
     }
 
     /// Returns the place of the first remaining cause, or of the proved cause if none remains.
