@@ -64,7 +64,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "setting-refused",
-        shows_as: &[at(Code::Healthy, 13)],
+        shows_as: &[at(Code::Healthy, 14)],
         place: Place::Config,
         what: "With `{setting}` ({place}), HAProxy can't use the server. Without this setting it can.",
         confirm: "sni-check diagnose BACKEND/SERVER tries HAProxy's lines without each setting.",
