@@ -39,6 +39,12 @@ pub fn all() -> impl Iterator<Item = &'static Cause> {
     LAYERS.into_iter().flatten()
 }
 
+/// Returns the cause of a setting that HAProxy has and sni-check's check doesn't have. Only HAProxy can
+/// prove it.
+pub fn of_setting() -> &'static Cause {
+    const { &haproxy::SETTING_REFUSED }
+}
+
 /// Returns the causes of a code or word, the most common first.
 pub fn causes_of(sign: Sign) -> Vec<&'static Cause> {
     let mut found: Vec<_> = all()

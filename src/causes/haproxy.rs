@@ -62,17 +62,7 @@ pub(super) const CAUSES: &[Cause] = &[
         weigh: |_| Weight::RuledOut,
         ..Cause::BASE
     },
-    Cause {
-        id: "setting-refused",
-        shows_as: &[at(Code::Healthy, 14)],
-        place: Place::Config,
-        what: "With `{setting}` ({place}), HAProxy can't use the server. Without this setting it can.",
-        confirm: "sni-check diagnose BACKEND/SERVER tries HAProxy's lines without each setting.",
-        change: "Remove `{setting}` from haproxy.cfg, or give it a value that suits the server.",
-        // Only HAProxy, with the lines of haproxy.cfg, can prove it.
-        weigh: |_| Weight::RuledOut,
-        ..Cause::BASE
-    },
+    SETTING_REFUSED,
     Cause {
         id: "time-limit-too-short",
         shows_as: &[word("PROCTOUT", 1)],
@@ -137,3 +127,16 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
 ];
+
+/// A setting that HAProxy has and sni-check's check doesn't have.
+pub(super) const SETTING_REFUSED: Cause = Cause {
+    id: "setting-refused",
+    shows_as: &[at(Code::Healthy, 14)],
+    place: Place::Config,
+    what: "With `{setting}` ({place}), HAProxy can't use the server. With the change below it can.",
+    confirm: "sni-check diagnose BACKEND/SERVER tries HAProxy's lines without each setting.",
+    change: "Remove `{setting}` from haproxy.cfg, or give it a value that suits the server.",
+    // Only HAProxy, with the lines of haproxy.cfg, can prove it.
+    weigh: |_| Weight::RuledOut,
+    ..Cause::BASE
+};

@@ -464,6 +464,11 @@ impl Block {
         self.kind == Kind::Builtin && self.way == Way::Https
     }
 
+    /// Returns true if HAProxy has tried the lines.
+    pub fn is_tried(&self) -> bool {
+        self.tried.is_some() || self.visitor.is_some()
+    }
+
     /// Returns true if HAProxy has tried the lines, the server was UP and visitors were served. Without a
     /// check in the lines, only visitors count.
     pub fn is_up(&self) -> bool {

@@ -1,33 +1,55 @@
 //! A change of haproxy.cfg that sets the options that helped, on the server line or in its backend.
 //! HAProxy tries the change, and diagnose prints it as a diff.
 
+mod carried;
+mod rewrite;
+mod words;
+
 use ureq::http::header;
 
+use self::carried::{Carried, as_word, carried, carrier, joined};
+use self::rewrite::rewritten;
+use self::words::{set, word_of, written};
+
 use crate::causes::facts::Way;
-use crate::doctor::survey::{CheckKind, Surveyed};
+use crate::doctor::survey::{CheckKind, Edit, Surveyed};
 use crate::haproxy::call::own_command;
 use crate::haproxy::config::backend_lines::{Rule, text_of};
 use crate::haproxy::config::place::Place;
-use crate::haproxy::words::quote;
+use crate::haproxy::words::split_value;
 use crate::options::Options;
-use crate::options::handed::{self, Carrier};
+use crate::options::handed;
 use crate::options::table::Group;
-use crate::options::values::TlsVersion;
+use crate::options::values::{Time, TlsVersion};
 use crate::plan::DEFAULTS;
 
 /// The first words of lines that a change replaces.
 type Head = &'static [&'static str];
 
 const TIMEOUT_CHECK: Head = &["timeout", "check"];
+const TIMEOUT_CONNECT: Head = &["timeout", "connect"];
 const SEND: Head = &["http-check", "send"];
 const EXPECT: Head = &["http-check", "expect"];
 const SOURCE: Head = &["source"];
 /// The first words of the line that sets X-Forwarded-Proto, which says that visitors use HTTPS.
 const FORWARDED_PROTO: Head = &["http-request", "set-header", "X-Forwarded-Proto"];
 
+fn begins(words: &[String], head: Head) -> bool {
+    let first = words.iter().map(String::as_str).take(head.len());
+    words.len() > 1 && first.eq(head.iter().copied())
+}
+
 fn has_head(rule: &Rule, head: Head) -> bool {
-    let words = rule.words.iter().map(String::as_str);
-    rule.words.len() > 1 && words.take(head.len()).eq(head.iter().copied())
+    begins(&rule.words, head)
+}
+
+/// The time between the end of a check and the moment at which HAProxy kills it, in milliseconds.
+const SPARE: u128 = 500;
+
+/// Returns a `timeout` line with this time in milliseconds.
+fn timeout(head: Head, time: u128) -> Vec<Vec<String>> {
+    let words = head.iter().map(|word| (*word).to_owned());
+    vec![words.chain([format!("{time}ms")]).collect()]
 }
 
 /// A change of haproxy.cfg for one server.
@@ -35,9 +57,11 @@ fn has_head(rule: &Rule, head: Head) -> bool {
 pub(super) struct Change {
     /// Words of the server line with their new values. `None` removes the word. A word without a value
     /// has an empty text.
-    words: Vec<(&'static str, Option<String>)>,
+    words: Vec<Edit>,
+    /// Words of the check's `connect` rule, in the same form.
+    connect: Vec<Edit>,
     /// The new options in `external-check path` or `X-Check-Options`.
-    options: Option<String>,
+    options: Option<Carried>,
     /// Lines of the backend: their first words, and the lines that replace all lines with these words.
     rules: Vec<(Head, Vec<Vec<String>>)>,
 }
@@ -49,6 +73,14 @@ pub(super) struct Hunk {
     /// The old line, or `None` if the new line is added after `place`.
     pub old: Option<String>,
     pub new: Option<String>,
+}
+
+/// A line about a check after the change.
+struct Line<'a> {
+    /// The line in the file. `None` for a new line.
+    old: Option<&'a Rule>,
+    /// The words after the change. `None` for a line that is removed.
+    new: Option<Vec<String>>,
 }
 
 impl Change {
@@ -64,7 +96,7 @@ impl Change {
         match surveyed.kind {
             CheckKind::Own => {
                 for name in names {
-                    change.set_own_check_option(name, best)?;
+                    change.set_own_check_option(surveyed, name, best)?;
                 }
             }
             CheckKind::External | CheckKind::Served => {
@@ -72,9 +104,9 @@ impl Change {
                 let mut given = *handed::options(carrier, text.as_ref()).ok()?;
                 given.copy(&changed, best);
                 if names.contains(&"--timeout") {
-                    change.set_own_check_option("--timeout", best)?;
+                    change.set_time(surveyed, best)?;
                 }
-                change.options = Some(joined(&given)?);
+                change.options = Some(Carried::new(surveyed, &changed, &given)?);
             }
             CheckKind::Other => return None,
         }
@@ -95,6 +127,17 @@ impl Change {
     /// Returns true if nothing changes.
     pub fn is_empty(&self) -> bool {
         *self == Change::default()
+    }
+
+    /// Adds changes of words on the server line and in the check's `connect` rule.
+    pub fn with_edits(mut self, words: &[Edit], connect: &[Edit]) -> Change {
+        self.words
+            .retain(|(word, _)| !words.iter().any(|(new, _)| new == word));
+        self.words.extend_from_slice(words);
+        self.connect
+            .retain(|(word, _)| !connect.iter().any(|(new, _)| new == word));
+        self.connect.extend_from_slice(connect);
+        self
     }
 
     /// Returns the change with which HAProxy's own check talks to the server in another way.
@@ -121,18 +164,14 @@ impl Change {
         match way {
             Way::Https => {}
             Way::PlainHttp => {
-                let has = |word: &str| {
-                    let mut words = surveyed.lines.words.iter();
-                    words.any(|(known, _)| known == word)
-                };
                 // A check of another port has its own words about TLS.
-                let of_check = has("check-ssl") && (has("port") || has("addr"));
-                let words = match of_check {
+                let elsewhere = surveyed.has_word("port") || surveyed.has_word("addr");
+                let words = match elsewhere && surveyed.has_word("check-ssl") {
                     true => &CHECK_TLS_WORDS[..],
                     false => &TLS_WORDS[..],
                 };
                 change.words.retain(|(word, _)| !words.contains(word));
-                let present = words.iter().filter(|word| has(word));
+                let present = words.iter().filter(|word| surveyed.has_word(word));
                 change.words.extend(present.map(|word| (*word, None)));
             }
             Way::OldTls => change.words.extend(set(&[
@@ -184,42 +223,134 @@ impl Change {
             let alpn = best.alpn.as_ref().map(ToString::to_string);
             change.words.push(("alpn", alpn));
         }
-        // HAProxy's own check takes these words from the server line, so its change already has
-        // them.
         let names = asked.changes(best).into_iter().map(|row| row.name);
-        for name in names.filter(|name| FOR_TRAFFIC.contains(name)) {
-            change.set_own_check_option(name, best)?;
+        for name in names {
+            match name {
+                "--crt" | "--send-proxy" | "--send-proxy-v2" | "--source" | "--ssl-min-ver"
+                | "--ssl-max-ver" => {
+                    change.set_word(name, best);
+                }
+                // A handshake that takes long for the check takes long for visitors, too.
+                "--timeout" => change.raise_timeout_connect(surveyed, best)?,
+                _ => {}
+            }
         }
         change.keep_present(surveyed);
         (change != *self).then_some(change)
     }
 
-    /// Returns a change that adds a Host header to the request of HAProxy's own check. Returns `None` if
-    /// the request has one. Without Host, many servers answer 400 or another site's page.
-    pub fn with_host(surveyed: &Surveyed, best: &Options) -> Option<Change> {
-        if surveyed.kind != CheckKind::Own || best.handshake_only {
+    /// Leaves out the removal of words and lines that haproxy.cfg doesn't have.
+    fn keep_present(&mut self, surveyed: &Surveyed) {
+        let rules = &surveyed.lines.rules;
+        let has_line = |head: Head| rules.iter().any(|rule| has_head(rule, head));
+        self.words
+            .retain(|(word, value)| value.is_some() || surveyed.has_word(word));
+        self.rules
+            .retain(|(head, lines)| !lines.is_empty() || has_line(head));
+    }
+
+    /// Returns the change that keeps the connection without SNI and verifies another name. The name counts
+    /// for the check and for visitors. Returns `None` if the check doesn't verify a name without SNI.
+    pub fn of_verified_name(
+        surveyed: &Surveyed,
+        asked: &Options,
+        best: &Options,
+    ) -> Option<Change> {
+        let verified = asked.verify_host.as_ref().filter(|_| asked.no_sni)?;
+        let name = best.sni.as_ref().or(best.verify_host.as_ref())?;
+        if surveyed.kind != CheckKind::Own || verified == name {
             return None;
         }
-        if best.has_header("host") {
+        let mut options = best.clone();
+        options.no_sni = true;
+        options.sni = None;
+        options.verify_host = Some(name.clone());
+        Change::new(surveyed, asked, &options)
+    }
+
+    /// Returns this change with a Host header in the request of HAProxy's own check. Returns `None` if the
+    /// request has one. Without Host, many servers answer 400 or another site's page.
+    pub fn with_host(&self, surveyed: &Surveyed, best: &Options) -> Option<Change> {
+        let is_fixed = surveyed.kind != CheckKind::Own || best.handshake_only;
+        if is_fixed || best.has_header("host") {
             return None;
         }
-        let mut change = Change::default();
+        let mut change = self.clone();
         change.request(best, "HTTP/1.1");
-        Some(change)
+        (change != *self).then_some(change)
     }
 
     /// Sets one option of HAProxy's own check.
-    fn set_own_check_option(&mut self, name: &str, best: &Options) -> Option<()> {
+    fn set_own_check_option(
+        &mut self,
+        surveyed: &Surveyed,
+        name: &str,
+        best: &Options,
+    ) -> Option<()> {
+        // Without `default`, the rule decides what the check sends, and not the server line.
+        let connect = connect_rule(surveyed);
+        let has = |rule: &Rule, wanted: &str| rule.words.iter().any(|word| word == wanted);
+        let ruled =
+            |word: &str| connect.is_some_and(|rule| has(rule, word) || !has(rule, "default"));
         let switch = |is_set: bool| is_set.then(String::new);
-        let version = |version: Option<TlsVersion>| version.map(|version| version.to_string());
         match name {
+            "--sni" | "--no-sni" if ruled("sni") => self.ruled("sni", best.sni.clone()),
             "--sni" | "--no-sni" => self.word("check-sni", best.sni.clone()),
-            "--verify-host" => self.word("verifyhost", best.verify_host.clone()),
+            // A name that visitors' connections verify without SNI stays verified.
+            "--verify-host" => {
+                let name = best.verify_host.as_ref().or(best.sni.as_ref());
+                self.word("verifyhost", name.cloned());
+            }
+            "--send-proxy" | "--send-proxy-v2" => {
+                let elsewhere = ["port", "addr"].map(|word| surveyed.has_word(word));
+                let is_set = best.send_proxy || best.send_proxy_v2;
+                match ruled("send-proxy") {
+                    true => self.ruled("send-proxy", switch(is_set)),
+                    false if elsewhere.contains(&true) => {
+                        self.word("check-send-proxy", switch(is_set));
+                    }
+                    false => self.set_word(name, best),
+                }
+                // The server line decides which version of the header HAProxy sends.
+                if best.send_proxy_v2 {
+                    self.set_word("--send-proxy-v2", best);
+                }
+            }
             "--ca-file" => {
                 let file = best.ca_file.iter().find(|file| *file != "@bundled");
                 let file = file.map_or("@system-ca", String::as_str);
                 self.word("ca-file", Some(file.to_owned()));
             }
+            "--crt" | "--source" | "--ssl-min-ver" | "--ssl-max-ver" => self.set_word(name, best),
+            "--alpn" => {
+                let alpn = best.alpn.as_ref().map(ToString::to_string);
+                match ruled("alpn") {
+                    true => self.ruled("alpn", alpn),
+                    false => self.word("check-alpn", alpn),
+                }
+            }
+            "--timeout" => self.set_time(surveyed, best)?,
+            "--header" | "--uri" | "--method" | "--body" => self.request(best, "HTTP/1.1"),
+            "--expect" => {
+                let rules = best.expect.iter().map(|rule| {
+                    let words = split_value(&rule.to_string()).ok()?.into_iter();
+                    let words = words.map(|word| String::from_utf8(word).ok());
+                    let head = EXPECT.iter().map(|word| Some((*word).to_owned()));
+                    head.chain(words).collect()
+                });
+                let rules: Option<Vec<Vec<String>>> = rules.collect();
+                self.rules.push((EXPECT, rules?));
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Sets an option whose word on the server line counts for the check and for visitors.
+    fn set_word(&mut self, name: &str, best: &Options) {
+        let switch = |is_set: bool| is_set.then(String::new);
+        let version = |version: Option<TlsVersion>| version.map(|version| version.to_string());
+        match name {
             "--crt" => self.word("crt", best.crt.clone()),
             "--source" => {
                 self.word("source", best.source.as_ref().map(ToString::to_string));
@@ -228,41 +359,51 @@ impl Change {
             "--send-proxy" => self.word("send-proxy", switch(best.send_proxy)),
             "--send-proxy-v2" => self.word("send-proxy-v2", switch(best.send_proxy_v2)),
             "--ssl-min-ver" => self.word("ssl-min-ver", version(best.ssl_min_ver)),
-            "--ssl-max-ver" => self.word("ssl-max-ver", version(best.ssl_max_ver)),
-            "--alpn" => self.word("check-alpn", best.alpn.as_ref().map(ToString::to_string)),
-            "--timeout" => {
-                let time = best.timeout.as_ref()?.0.as_millis();
-                self.word("inter", Some(format!("{}ms", time + 500)));
-                let line = ["timeout", "check", &format!("{time}ms")].map(str::to_owned);
-                self.rules.push((TIMEOUT_CHECK, vec![line.into()]));
-            }
-            "--header" | "--uri" | "--method" | "--body" => self.request(best, "HTTP/1.1"),
-            "--expect" => {
-                let rules = best.expect.iter().map(|rule| {
-                    let words = ["http-check".to_owned(), "expect".to_owned()];
-                    [&words[..], &[format!("{rule}")]].concat()
-                });
-                self.rules.push((EXPECT, rules.collect()));
-            }
-            _ => return None,
+            _ => self.word("ssl-max-ver", version(best.ssl_max_ver)),
+        }
+    }
+
+    /// Gives the check more time. HAProxy kills an external check at `inter`, and with `timeout check`
+    /// also at `timeout connect`. The value of `timeout check` counts only for other checks.
+    fn set_time(&mut self, surveyed: &Surveyed, best: &Options) -> Option<()> {
+        let time = best.timeout.as_ref()?.0.as_millis();
+        self.word("inter", Some(format!("{}ms", time + SPARE)));
+        let rules = surveyed.lines.rules.iter();
+        let has_limit = rules.clone().any(|rule| has_head(rule, TIMEOUT_CHECK));
+        match surveyed.kind {
+            CheckKind::External if has_limit => self.raise_timeout_connect(surveyed, best)?,
+            CheckKind::External => {}
+            _ => self
+                .rules
+                .push((TIMEOUT_CHECK, timeout(TIMEOUT_CHECK, time))),
         }
         Some(())
     }
 
-    /// Leaves out the removal of words and lines that haproxy.cfg doesn't have.
-    fn keep_present(&mut self, surveyed: &Surveyed) {
-        let lines = &surveyed.lines;
-        let has_word = |word: &str| lines.words.iter().any(|(known, _)| known == word);
-        let has_line = |head: Head| lines.rules.iter().any(|rule| has_head(rule, head));
-        self.words
-            .retain(|(word, value)| value.is_some() || has_word(word));
-        self.rules
-            .retain(|(head, lines)| !lines.is_empty() || has_line(head));
+    /// Raises `timeout connect` above the time of the check.
+    fn raise_timeout_connect(&mut self, surveyed: &Surveyed, best: &Options) -> Option<()> {
+        let time = best.timeout.as_ref()?.0;
+        let mut rules = surveyed.lines.rules.iter();
+        let rule = rules.find(|rule| has_head(rule, TIMEOUT_CONNECT));
+        let present = rule.and_then(|rule| rule.words.get(2)?.parse::<Time>().ok());
+        let is_set = self.rules.iter().any(|(head, _)| *head == TIMEOUT_CONNECT);
+        if present.is_some_and(|present| present.0 <= time) && !is_set {
+            let line = timeout(TIMEOUT_CONNECT, time.as_millis() + SPARE);
+            self.rules.push((TIMEOUT_CONNECT, line));
+        }
+        Some(())
     }
 
     fn word(&mut self, word: &'static str, value: Option<String>) {
         if !self.words.iter().any(|(known, _)| *known == word) {
             self.words.push((word, value));
+        }
+    }
+
+    /// Sets a word of the check's `connect` rule.
+    fn ruled(&mut self, word: &'static str, value: Option<String>) {
+        if !self.connect.iter().any(|(known, _)| *known == word) {
+            self.connect.push((word, value));
         }
     }
 
@@ -292,18 +433,18 @@ impl Change {
 
     /// Returns the changes in a few words: `check-sni www.example.com`.
     pub fn words(&self) -> String {
-        let words = self.words.iter().map(|(word, value)| match value {
+        let words = self.words.iter().chain(&self.connect);
+        let words = words.map(|(word, value)| match value {
             None => format!("without {word}"),
             Some(value) => format!("{word} {value}").trim_end().to_owned(),
         });
-        let options = self.options.as_ref().map(|text| format!("`{text}`"));
-        let rules = self
-            .rules
-            .iter()
-            .map(|(head, lines)| match lines.is_empty() {
-                true => format!("without {}", head.join(" ")),
-                false => head.join(" "),
-            });
+        let options = self.options.iter();
+        let options = options.map(|options| format!("`{}`", options.shown));
+        let rules = self.rules.iter();
+        let rules = rules.map(|(head, lines)| match lines.is_empty() {
+            true => format!("without {}", head.join(" ")),
+            false => head.join(" "),
+        });
         words
             .chain(options)
             .chain(rules)
@@ -311,90 +452,153 @@ impl Change {
             .join(", ")
     }
 
+    /// Returns the lines about the check after the change, in their order. `options` are the options of
+    /// sni-check.
+    fn changed<'a>(&self, surveyed: &'a Surveyed, options: Option<&str>) -> Vec<Line<'a>> {
+        let old = &surveyed.lines.rules;
+        let added = |line: &Vec<String>| Line {
+            old: None,
+            new: Some(line.clone()),
+        };
+        let is_new = |head: Head| !old.iter().any(|rule| has_head(rule, head));
+        let new = self.rules.iter().filter(|(head, _)| is_new(head));
+        // The order of http-check lines matters.
+        let (last, mut first): (Vec<_>, Vec<_>) = new.partition(|(head, _)| *head == EXPECT);
+        let connect = connect_rule(surveyed).filter(|_| !self.connect.is_empty());
+        let mut lines = Vec::new();
+        for (at, rule) in old.iter().enumerate() {
+            let of_rule = self.rules.iter().find(|(head, _)| has_head(rule, head));
+            if let Some((head, new)) = of_rule {
+                let number = old[..at].iter().filter(|rule| has_head(rule, head)).count();
+                lines.push(Line {
+                    old: Some(rule),
+                    new: new.get(number).cloned(),
+                });
+                if !old[at + 1..].iter().any(|rule| has_head(rule, head)) {
+                    lines.extend(new.iter().skip(number + 1).map(added));
+                }
+                continue;
+            }
+            let mut words = rule.words.clone();
+            if connect.is_some_and(|connect| std::ptr::eq(connect, rule)) {
+                for (word, value) in &self.connect {
+                    set(&mut words, 2, word, value.as_deref());
+                }
+            }
+            if let (Some(options), Some(at)) = (options, carrier(surveyed.kind, &rule.words)) {
+                options.clone_into(&mut words[at]);
+            }
+            lines.push(Line {
+                old: Some(rule),
+                new: Some(words),
+            });
+            if is_option(&rule.words) {
+                let first = first.drain(..).flat_map(|(_, lines)| lines);
+                lines.extend(first.map(added));
+            }
+        }
+        let rest = first.into_iter().chain(last);
+        lines.extend(rest.flat_map(|(_, lines)| lines).map(added));
+        lines
+    }
+
     /// Returns the changed lines.
     pub fn hunks(&self, surveyed: &Surveyed) -> Vec<Hunk> {
         let mut hunks = Vec::new();
-        for (head, lines) in &self.rules {
-            self.hunks_of_rule(surveyed, head, lines, &mut hunks);
-        }
-        if let Some(options) = &self.options {
-            let mut rules = surveyed.lines.rules.iter();
-            let rule = rules.find(|rule| carries(surveyed.kind, rule));
-            if let Some(rule) = rule {
-                let words = self.carried(rule, options);
-                replaced(surveyed, rule, &written(&words), &mut hunks);
+        let options = self.options.as_ref();
+        let lines = self.changed(surveyed, options.map(|options| options.word.as_str()));
+        let write = |word: &str| match options {
+            Some(options) if options.word == word => options.written.clone(),
+            _ => word_of(word),
+        };
+        let own = |line: &Line| {
+            let place = line.old?.place.as_ref()?;
+            surveyed.lines.is_own(place).then(|| place.clone())
+        };
+        let changes = |line: &Line| line.new.as_ref() != line.old.map(|old| &old.words);
+        let is_rule = |line: &Line| {
+            let words = line.new.as_ref().or(line.old.map(|old| &old.words));
+            words.is_some_and(|words| ["http-check", "tcp-check"].contains(&words[0].as_str()))
+        };
+        // A rule of the backend replaces all rules of `defaults`.
+        let replaces = lines.iter().any(|line| is_rule(line) && changes(line));
+        for line in &lines {
+            let added = |new: &Vec<String>| {
+                let words: Vec<String> = new.iter().map(|word| write(word)).collect();
+                format!("    {}", words.join(" "))
+            };
+            match (line.old, own(line)) {
+                (Some(_), Some(place)) if changes(line) => {
+                    let old = text_of(&place);
+                    let new = line.new.as_ref().zip(old.as_ref());
+                    let variables = &surveyed.variables;
+                    let new = new.map(|(new, old)| rewritten(old, new, variables, write));
+                    hunks.push(Hunk { place, old, new });
+                }
+                (Some(_), Some(_)) => {}
+                (Some(_), None) if changes(line) || (replaces && is_rule(line)) => {
+                    hunks.extend(line.new.as_ref().map(|new| Hunk {
+                        place: surveyed.lines.backend.clone(),
+                        old: None,
+                        new: Some(added(new)),
+                    }));
+                }
+                (Some(_), None) => {}
+                (None, _) => hunks.extend(line.new.as_ref().map(|new| Hunk {
+                    place: after(surveyed, new).clone(),
+                    old: None,
+                    new: Some(added(new)),
+                })),
             }
         }
-        if !self.words.is_empty()
-            && let Some(old) = text_of(&surveyed.place)
-        {
-            let mut new = old.clone();
-            for (word, value) in &self.words {
-                new = edited(&new, word, value.as_deref());
-            }
-            hunks.push(Hunk {
-                place: surveyed.place.clone(),
-                old: Some(old),
-                new: Some(new),
-            });
-        }
+        self.hunks_of_words(surveyed, &mut hunks);
+        hunks.retain(|hunk| hunk.old != hunk.new);
         hunks.sort_by_key(|hunk| (hunk.place.file.clone(), hunk.place.line));
         hunks
     }
 
-    fn hunks_of_rule(
-        &self,
-        surveyed: &Surveyed,
-        head: Head,
-        lines: &[Vec<String>],
-        hunks: &mut Vec<Hunk>,
-    ) {
-        let old = surveyed.lines.rules.iter();
-        let mut old = old.filter(|rule| has_head(rule, head));
-        let after = after(surveyed, head);
-        for line in lines {
-            match old.next() {
-                Some(rule) => replaced(surveyed, rule, &written(line), hunks),
-                None => hunks.push(Hunk {
-                    place: after.clone(),
-                    old: None,
-                    new: Some(format!("    {}", written(line))),
-                }),
-            }
-        }
-        for rule in old {
-            if let Some(place) = rule
-                .place
-                .as_ref()
-                .filter(|place| surveyed.lines.is_own(place))
-            {
-                hunks.push(Hunk {
-                    place: place.clone(),
-                    old: text_of(place),
-                    new: None,
-                });
-            }
-        }
-    }
-
-    /// Returns the words of a line with the new options of sni-check in it.
-    fn carried(&self, rule: &Rule, options: &str) -> Vec<String> {
-        let mut words = rule.words.clone();
-        let at = match words[0].as_str() {
-            "external-check" => Some(2),
-            _ => header(&words),
+    /// Adds the changed server line, and the changed lines with `default-server`.
+    fn hunks_of_words(&self, surveyed: &Surveyed, hunks: &mut Vec<Hunk>) {
+        let inherited = |word: &str| {
+            let mut words = surveyed.inherited.iter();
+            words
+                .find(|(known, _)| known == word)
+                .map(|(_, place)| place)
         };
-        if let Some(word) = at.and_then(|at| words.get_mut(at)) {
-            *word = options.replace(
-                '%',
-                if rule.words[0] == "external-check" {
-                    "%"
-                } else {
-                    "%%"
-                },
-            );
+        let mut places: Vec<&Place> = Vec::new();
+        for (word, value) in &self.words {
+            // The server line can override a value of `default-server`, but it can't remove a word.
+            let place = inherited(word).filter(|_| value.is_none());
+            let place = place.unwrap_or(&surveyed.place);
+            if !places.contains(&place) {
+                places.push(place);
+            }
         }
-        words
+        for place in places {
+            let old = text_of(place);
+            let words = old
+                .as_ref()
+                .and_then(|old| rewrite::read(old, &surveyed.variables));
+            let (Some(old), Some(mut words)) = (old, words) else {
+                continue;
+            };
+            // The first words are `server`, the name and the address, or only `default-server`.
+            let from = match words.first().map(String::as_str) {
+                Some("default-server") => 1,
+                Some("server-template") => 4,
+                _ => 3,
+            };
+            for (word, value) in &self.words {
+                if *place == surveyed.place || value.is_none() {
+                    set(&mut words, from, word, value.as_deref());
+                }
+            }
+            hunks.push(Hunk {
+                place: place.clone(),
+                new: Some(rewritten(&old, &words, &surveyed.variables, word_of)),
+                old: Some(old),
+            });
+        }
     }
 
     /// Returns the lines of a backend with this change, for the HAProxy that tries them. That HAProxy runs
@@ -404,44 +608,35 @@ impl Change {
         if !surveyed.lines.is_http {
             text += "    mode tcp\n";
         }
-        // The order of http-check lines matters.
-        let old = &surveyed.lines.rules;
-        let (mut changed, new): (Vec<_>, Vec<_>) =
-            (self.rules.iter()).partition(|(head, _)| old.iter().any(|rule| has_head(rule, head)));
-        let (last, mut first): (Vec<_>, Vec<_>) =
-            new.into_iter().partition(|(head, _)| *head == EXPECT);
-        for rule in old {
-            if self.rules.iter().any(|(head, _)| has_head(rule, head)) {
-                let here = changed.iter().position(|(head, _)| has_head(rule, head));
-                text += &here.map_or(String::new(), |at| lines_of(&changed.remove(at).1));
-                continue;
+        let options = match surveyed.kind {
+            CheckKind::External | CheckKind::Served => {
+                let (carrier, given) = carried(surveyed)?;
+                let given = handed::options(carrier, given.as_ref()).ok()?;
+                let mut options = best.clone();
+                options.retain(|row| !ADDRESS.contains(&row.name) && row.group != Group::Output);
+                options.connect = given.connect;
+                Some(as_word(surveyed.kind, &joined(&options)?))
             }
-            let words = match rule.words.get(1).map(String::as_str) {
-                Some("command") if rule.words[0] == "external-check" => {
-                    let words = ["external-check".to_owned(), "command".to_owned()];
-                    [&words[..], &[own_command()]].concat()
+            CheckKind::Own | CheckKind::Other => None,
+        };
+        let lines = self.changed(surveyed, options.as_deref());
+        let has_limit = |line: &Line| {
+            let new = line.new.as_deref();
+            new.is_some_and(|words| begins(words, TIMEOUT_CHECK))
+        };
+        if surveyed.kind == CheckKind::External && !lines.iter().any(has_limit) {
+            // Without `timeout check`, `timeout connect` doesn't end an external check.
+            text += "    timeout check 0\n";
+        }
+        for words in lines.into_iter().filter_map(|line| line.new) {
+            let words: Vec<String> = match words[..] {
+                [ref first, ref second, _] if first == "external-check" && second == "command" => {
+                    vec![first.clone(), second.clone(), own_command()]
                 }
-                _ if carries(surveyed.kind, rule) => {
-                    let (carrier, given) = carried(surveyed)?;
-                    let given = handed::options(carrier, given.as_ref()).ok()?;
-                    let mut options = best.clone();
-                    options
-                        .retain(|row| !ADDRESS.contains(&row.name) && row.group != Group::Output);
-                    options.connect = given.connect;
-                    self.carried(rule, &joined(&options)?)
-                }
-                _ => rule.words.clone(),
+                _ => words,
             };
             text += &format!("    {}\n", written(&words));
-            if is_option(&rule.words) {
-                text += &first
-                    .drain(..)
-                    .map(|(_, lines)| lines_of(lines))
-                    .collect::<String>();
-            }
         }
-        let rest = first.into_iter().chain(last);
-        text += &rest.map(|(_, lines)| lines_of(lines)).collect::<String>();
         let mut words = surveyed.lines.words.clone();
         for (word, value) in &self.words {
             words.retain(|(known, _)| known != word);
@@ -460,16 +655,6 @@ impl Change {
         )
     }
 }
-
-/// The options whose words on the server line also apply to visitors' connections.
-const FOR_TRAFFIC: [&str; 6] = [
-    "--crt",
-    "--source",
-    "--send-proxy",
-    "--send-proxy-v2",
-    "--ssl-min-ver",
-    "--ssl-max-ver",
-];
 
 /// The words of a server line that are about the check's TLS only.
 const CHECK_TLS_WORDS: [&str; 3] = ["check-ssl", "check-sni", "check-alpn"];
@@ -496,9 +681,9 @@ fn is_option(words: &[String]) -> bool {
     words.first().is_some_and(|word| word == "option")
 }
 
-/// Returns the line after which a new line is added. An expectation comes after the other lines of the
-/// check. Every other line comes after the line that chooses the check.
-fn after(surveyed: &Surveyed, head: Head) -> &Place {
+/// Returns the line after which a new line with these words is added. An expectation comes after the other
+/// lines of the check. Every other line comes after the line that chooses the check.
+fn after<'a>(surveyed: &'a Surveyed, new: &[String]) -> &'a Place {
     let is_own = |rule: &&Rule| {
         let place = rule.place.as_ref();
         place.is_some_and(|place| surveyed.lines.is_own(place))
@@ -506,7 +691,7 @@ fn after(surveyed: &Surveyed, head: Head) -> &Place {
     let own = || surveyed.lines.rules.iter().filter(is_own);
     let mut checks =
         own().filter(|rule| rule.words.first().is_some_and(|word| word == "http-check"));
-    let rule = match head == EXPECT {
+    let rule = match begins(new, EXPECT) {
         true => checks.next_back(),
         false => None,
     };
@@ -515,143 +700,13 @@ fn after(surveyed: &Surveyed, head: Head) -> &Place {
     place.unwrap_or(&surveyed.lines.backend)
 }
 
-/// Lines of a backend as text.
-fn lines_of(lines: &[Vec<String>]) -> String {
-    let lines = lines.iter().map(|line| format!("    {}\n", written(line)));
-    lines.collect()
+/// Returns the `connect` rule of HAProxy's own check. It decides how the check connects.
+fn connect_rule(surveyed: &Surveyed) -> Option<&Rule> {
+    let mut rules = surveyed.lines.rules.iter();
+    let own = surveyed.kind == CheckKind::Own;
+    let heads: [Head; 2] = [&["http-check", "connect"], &["tcp-check", "connect"]];
+    rules.find(|rule| own && heads.iter().any(|head| has_head(rule, head)))
 }
 
 /// The options with which diagnose connects to the server. HAProxy has the server line for that.
 const ADDRESS: [&str; 2] = ["--connect", "--port"];
-
-/// Returns true if this line contains the options of sni-check.
-fn carries(kind: CheckKind, rule: &Rule) -> bool {
-    match kind {
-        CheckKind::External => {
-            rule.words.len() == 3 && rule.words[..2] == ["external-check", "path"]
-        }
-        CheckKind::Served => header(&rule.words).is_some(),
-        CheckKind::Own | CheckKind::Other => false,
-    }
-}
-
-/// Returns the position of the value of `X-Check-Options` among the words of an `http-check send`.
-fn header(words: &[String]) -> Option<usize> {
-    let is_ours = |word: &String| word.eq_ignore_ascii_case("x-check-options");
-    words.iter().position(is_ours).map(|at| at + 1)
-}
-
-/// Returns the options of sni-check as haproxy.cfg contains them.
-fn carried(surveyed: &Surveyed) -> Option<(Carrier, String)> {
-    let mut rules = surveyed.lines.rules.iter();
-    let rule = rules.find(|rule| carries(surveyed.kind, rule))?;
-    Some(match surveyed.kind {
-        CheckKind::External => (Carrier::Path, rule.words.get(2)?.clone()),
-        _ => {
-            let text = rule.words.get(header(&rule.words)?)?;
-            (Carrier::Header, text.replace("%%", "%"))
-        }
-    })
-}
-
-fn joined(options: &Options) -> Option<String> {
-    let words = options.to_words();
-    shlex::try_join(words.iter().map(String::as_str)).ok()
-}
-
-/// Joins words into a line of haproxy.cfg. A rule of `expect` has its own quotes.
-fn written(words: &[String]) -> String {
-    let quotes = |(index, word): (usize, &String)| match words.get(1).map(String::as_str) {
-        Some("expect") if index == 2 && words.len() == 3 => word.clone(),
-        _ => quote(word),
-    };
-    words
-        .iter()
-        .enumerate()
-        .map(quotes)
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// Adds a hunk that replaces a line of the backend, or that overrides a line of `defaults`.
-fn replaced(surveyed: &Surveyed, rule: &Rule, new: &str, hunks: &mut Vec<Hunk>) {
-    let own = rule
-        .place
-        .as_ref()
-        .filter(|place| surveyed.lines.is_own(place));
-    let old = own.and_then(text_of);
-    let indent = old
-        .as_ref()
-        .map_or("    ", |old| &old[..old.len() - old.trim_start().len()]);
-    hunks.push(Hunk {
-        place: own.unwrap_or(&surveyed.lines.backend).clone(),
-        new: Some(format!("{indent}{new}")),
-        old,
-    });
-}
-
-/// Sets, adds or removes a word of a server line. HAProxy uses the last of several equal words, so a
-/// word that isn't found as written is added at the end.
-pub(super) fn edited(line: &str, word: &str, value: Option<&str>) -> String {
-    let (code, comment) = match line.find(" #") {
-        Some(at) if !line[..at].contains(['"', '\'']) => line.split_at(at),
-        _ => (line, ""),
-    };
-    let mut parts: Vec<&str> = code.trim_end().split(' ').collect();
-    // The first words are `server`, the name and the address. A server may have the name `sni`.
-    let words = (0..parts.len()).filter(|at| !parts[*at].is_empty());
-    let at = words.skip(3).find(|at| parts[*at] == word);
-    let new = value.map(word_of);
-    let has_value = !matches!(word, "ssl" | "check-ssl" | "send-proxy" | "send-proxy-v2");
-    match (at, &new) {
-        (Some(at), Some(new)) if has_value && at + 1 < parts.len() => parts[at + 1] = new,
-        (Some(_), Some(_)) | (None, None) => {}
-        (Some(at), None) => {
-            let end = (at + 1 + usize::from(has_value)).min(parts.len());
-            parts.drain(at..end);
-        }
-        (None, Some(new)) => {
-            parts.push(word);
-            if has_value {
-                parts.push(new);
-            }
-        }
-    }
-    parts.join(" ") + comment
-}
-
-/// Quotes a value if necessary. `str(www.example.com)` needs no quotes.
-fn word_of(value: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-()/:@,".contains(&byte);
-    match !value.is_empty() && value.bytes().all(is_plain) {
-        true => value.to_owned(),
-        false => quote(value),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::edited;
-
-    #[test]
-    fn a_word_of_a_server_line_is_replaced_added_or_removed() {
-        let line = "    server s1 192.0.2.1:443 ssl check-sni a check send-proxy # note";
-        for (word, value, expected) in [
-            (
-                "check-sni",
-                Some("b"),
-                "ssl check-sni b check send-proxy # note",
-            ),
-            ("check-sni", None, "ssl check send-proxy # note"),
-            ("send-proxy", None, "ssl check-sni a check # note"),
-            ("sni", Some("str(b)"), "check send-proxy sni str(b) # note"),
-            ("send-proxy-v2", Some(""), "send-proxy send-proxy-v2 # note"),
-        ] {
-            let new = edited(line, word, value);
-            assert!(new.ends_with(expected), "{new}");
-            assert!(new.starts_with("    server s1 192.0.2.1:443 ssl"), "{new}");
-        }
-        let named = edited("    server sni 192.0.2.1:443 ssl", "sni", Some("str(b)"));
-        assert_eq!(named, "    server sni 192.0.2.1:443 ssl sni str(b)");
-    }
-}

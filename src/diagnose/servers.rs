@@ -27,9 +27,10 @@ use super::progress::{self, Phase, Progress};
 use super::trials::Search;
 use crate::causes::facts::Way;
 use crate::code::Code;
-use crate::doctor::survey::{Survey, Surveyed, survey};
-use crate::haproxy::ask::{Answered, Question, Visit, Visited, ask};
+use crate::doctor::survey::{CheckKind, Survey, Surveyed, UNVERIFIED, survey};
+use crate::haproxy::ask::{Answer, Answered, Question, Visit, Visited, ask};
 use crate::haproxy::program::Haproxy;
+use crate::options::Options;
 use crate::output::write::write_text;
 use crate::plan::{Output, Plan};
 use crate::refusal::refusal;
@@ -70,11 +71,13 @@ pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     Ok(code)
 }
 
-/// Returns the server that the call names.
+/// Returns the server that the call names, or the server whose check decides its state.
 fn one<'a>(survey: &'a Survey, name: &str) -> Result<&'a Surveyed> {
     let mut servers = survey.servers.iter();
     if let Some(found) = servers.find(|server| server.name() == name) {
-        return Ok(found);
+        let mut all = survey.servers.iter();
+        let tracked = all.find(|server| Some(server.name()) == found.tracks);
+        return Ok(tracked.unwrap_or(found));
     }
     let (backend, _) = name.split_once('/').unwrap_or((name, ""));
     let in_backend = survey
@@ -130,11 +133,6 @@ fn diagnose(
     }
     progress.enter(Phase::Haproxy);
     try_changes(&mut wanted, haproxy);
-    if let Some(haproxy) = haproxy {
-        for subject in wanted {
-            settings::explain(subject, haproxy);
-        }
-    }
 }
 
 fn diagnosis(
@@ -148,36 +146,44 @@ fn diagnosis(
     let plan = Plan::new(&options, None, None, Output::default());
     let plan = plan.map_err(|error| format!("sni-check can't run this check: {error:#}"))?;
     let (search, opinion) = investigate(plan, options, haproxy, progress);
-    Ok(Diagnosis {
-        search,
-        opinion,
-        change: None,
-        present: None,
-    })
+    Ok(Diagnosis { search, opinion })
+}
+
+/// A change to try for a server.
+struct Candidate<'a> {
+    /// The number of the server.
+    subject: usize,
+    change: Change,
+    /// The options of the check with the change, with the host's paths.
+    options: Options,
+    /// Why the change helps, if the report's causes don't say it.
+    reason: Option<&'a str>,
+    /// True if the configuration suggests the change. It counts only if HAProxy proves it.
+    is_suggested: bool,
 }
 
 /// Finds the change of haproxy.cfg for each server, and asks one HAProxy about all of them.
 fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
-    let mut candidates: Vec<(usize, Change)> = Vec::new();
+    let mut candidates = Vec::new();
+    for (number, subject) in subjects.iter().enumerate() {
+        candidates.extend(self::candidates(number, subject));
+    }
     let mut questions = Vec::new();
     let mut patience = Duration::ZERO;
-    for (number, subject) in subjects.iter().enumerate() {
-        let Ok(Diagnosis { search, .. }) = &subject.diagnosis else {
-            continue;
-        };
-        let best = search.best();
-        for change in changes(subject, search) {
-            if let Some(lines) = change.lines(subject.surveyed, &best.options) {
-                patience = patience.max(best.plan.timeout);
-                questions.push(Question {
-                    about: candidates.len(),
-                    lines,
-                    fallback: String::new(),
-                    is_checked: true,
-                    visit: visitor(subject.surveyed, search),
-                });
-            }
-            candidates.push((number, change));
+    for (about, candidate) in candidates.iter().enumerate() {
+        let subject = &subjects[candidate.subject];
+        let search = subject.search();
+        if let Some(lines) = candidate.change.lines(subject.surveyed, &candidate.options) {
+            let timeout =
+                search.map_or(Duration::from_secs(2), |search| search.best().plan.timeout);
+            patience = patience.max(timeout);
+            questions.push(Question {
+                about,
+                lines,
+                fallback: String::new(),
+                is_checked: true,
+                visit: visitor(subject.surveyed, search),
+            });
         }
     }
     let first = subjects.first();
@@ -186,46 +192,156 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
     let answers =
         answers.and_then(|haproxy| ask(haproxy, &global, questions, patience + MARGIN).ok());
     let answers = answers.unwrap_or_default();
-    for (about, (number, change)) in candidates.into_iter().enumerate() {
-        let Some(subject) = subjects.get_mut(number) else {
-            continue;
-        };
+    let version = haproxy.and_then(|haproxy| haproxy.version_text.as_deref());
+    let mut all: Vec<Vec<(TriedChange, bool)>> = subjects.iter().map(|_| Vec::new()).collect();
+    for (about, candidate) in candidates.iter().enumerate() {
         let answered = answers.iter().find(|answered| answered.about == about);
-        if let Ok(diagnosis) = &mut subject.diagnosis {
-            let tried = tried(subject.surveyed, &diagnosis.search, &change, answered);
-            if change.is_empty() {
-                // The empty change keeps the lines. If visitors are served with it, nothing has to change.
-                if let Some(visitor) = tried.block.visitor.filter(|_| tried.block.fails_visitors())
-                {
-                    diagnosis.search.serves_no_visitor(visitor.status);
-                }
-                continue;
-            }
-            let is_needed = diagnosis.search.changed.is_some()
-                || diagnosis.search.asked.failure().is_some()
-                || subject.state == State::Down
-                || diagnosis.search.has_failed_visitor();
-            // Visitors need the name that the check needs, even if HAProxy can't try it.
-            let untried = answered.is_none();
-            let is_better =
-                |before: &TriedChange| !before.block.is_up() && (tried.block.is_up() || untried);
-            if is_needed && diagnosis.change.as_ref().is_none_or(is_better) {
-                diagnosis.change = Some(tried);
-            }
-        }
+        let subject = &subjects[candidate.subject];
+        let tried = tried(
+            subject,
+            candidate,
+            answered.map(|answered| (answered, version)),
+        );
+        all[candidate.subject].push((tried, candidate.is_suggested));
     }
-    // Another kind of check may work where the present kind doesn't.
-    for subject in subjects {
-        if let Ok(diagnosis) = &mut subject.diagnosis {
-            let works = diagnosis.opinion.blocks.iter().any(Block::is_up);
-            let fails = diagnosis.search.best().failure().is_some();
-            let change = &mut diagnosis.change;
-            change.take_if(|change| works && fails && !change.block.is_up());
+    for (subject, tried) in subjects.iter_mut().zip(all) {
+        choose(subject, tried);
+        let works = subject
+            .change
+            .as_ref()
+            .is_some_and(|change| change.block.is_up());
+        if let Some(haproxy) = haproxy.filter(|_| subject.fails_in_haproxy && !works) {
+            let found = settings::find(subject, haproxy, patience + MARGIN);
+            subject.change = found.or(subject.change.take());
         }
     }
 }
 
-/// Returns the changes that may help, smallest first. The empty change stands for the present lines.
+/// Chooses the first change with which the check is UP and visitors are served. The first of the tried
+/// changes is the empty change, which keeps the present lines.
+fn choose(subject: &mut Subject<'_>, tried: Vec<(TriedChange, bool)>) {
+    let mut tried = tried.into_iter();
+    let Some((present, _)) = tried.next() else {
+        return;
+    };
+    if let Some(visitor) = present
+        .block
+        .visitor
+        .filter(|_| present.block.fails_visitors())
+    {
+        subject.fails_visitor(visitor);
+    }
+    let is_fine = match &subject.diagnosis {
+        Ok(diagnosis) => {
+            diagnosis.search.changed.is_none() && diagnosis.search.asked.failure().is_none()
+        }
+        Err(_) => false,
+    };
+    subject.fails_in_haproxy = present.block.is_tried() && !present.block.is_up();
+    let fails_visitor = subject.has_failed_visitor();
+    // The check passes with the present lines, so no line has to change.
+    if is_fine && !fails_visitor && (present.block.is_up() || subject.state != State::Down) {
+        return;
+    }
+    let changes = tried.filter(|(tried, _)| !tried.hunks.is_empty());
+    let is_down = present.block.tried.is_some() && !present.block.is_up();
+    let (mut chosen, mut failed) = (None::<TriedChange>, None::<TriedChange>);
+    for (tried, is_suggested) in changes {
+        let untried = tried.block.tried.is_none();
+        let is_up = tried.block.is_up() && (is_down || !is_suggested);
+        let is_better = chosen
+            .as_ref()
+            .is_none_or(|chosen| !chosen.block.is_up() && is_up);
+        // Visitors need the name that the check needs, even if HAProxy can't try it.
+        if is_better && (is_up || (untried && !is_suggested)) {
+            chosen = Some(tried);
+        } else if !untried && !is_suggested {
+            let is_further = |before: &TriedChange| {
+                !before.block.fails_visitors() && tried.block.fails_visitors()
+            };
+            if failed.as_ref().is_none_or(is_further) {
+                failed = Some(tried);
+            }
+        }
+    }
+    // Another kind of check may work where the present kind doesn't.
+    if let Ok(diagnosis) = &subject.diagnosis {
+        let works = diagnosis.opinion.blocks.iter().any(Block::is_up);
+        let fails = diagnosis.search.best().failure().is_some();
+        chosen.take_if(|change| works && fails && !change.block.is_up());
+    }
+    subject.failed = failed.filter(|_| chosen.is_none());
+    subject.change = chosen;
+}
+
+/// Returns the empty change, the changes of the options that helped, and the changes that the configuration
+/// suggests. Smaller changes come first.
+fn candidates<'a>(number: usize, subject: &Subject<'a>) -> Vec<Candidate<'a>> {
+    let surveyed = subject.surveyed;
+    let search = subject.search();
+    // HAProxy's own check may have settings that sni-check can't have.
+    if search.is_none() && (surveyed.kind != CheckKind::Own || !surveyed.unset.is_empty()) {
+        return Vec::new();
+    }
+    let none = Options::default();
+    let asked = search.map_or(&none, |search| &search.asked.options);
+    let best = search.map_or(&none, |search| &search.best().options);
+    let candidate = |change: Change, options: &Options| Candidate {
+        subject: number,
+        change,
+        options: options.clone(),
+        reason: None,
+        is_suggested: false,
+    };
+    let mut found = vec![candidate(Change::default(), asked)];
+    if let Some(search) = search {
+        if let Some(change) = Change::of_verified_name(surveyed, asked, best) {
+            found.push(Candidate {
+                reason: Some(UNVERIFIED),
+                ..candidate(change, best)
+            });
+        }
+        let changes = changes(subject, search).into_iter();
+        let changes = changes.filter(|change| !change.is_empty());
+        found.extend(changes.map(|change| candidate(change, best)));
+    }
+    let layer = match search {
+        Some(search) if search.best().failure().is_some() => Some(search.best().code().layer()),
+        // A change of the options helps.
+        Some(search) if search.changed.is_some() => return found,
+        Some(_) => None,
+        None => subject.shown.map(|shown| state::code_of(shown).layer()),
+    };
+    for suggestion in &surveyed.suggestions {
+        if suggestion.layer.is_some() && suggestion.layer != layer {
+            continue;
+        }
+        let mut options = best.clone();
+        match &suggestion.option {
+            Some(("--ca-file", file)) => options.ca_file = vec![file.clone()],
+            Some((_, file)) => options.crt = Some(file.clone()),
+            None => {}
+        }
+        let change = match asked.changes(&options).is_empty() {
+            true => Some(Change::default()),
+            false => Change::new(surveyed, asked, &options),
+        };
+        let change = change.map(|change| change.with_edits(&suggestion.words, &suggestion.connect));
+        let with_traffic = change
+            .as_ref()
+            .and_then(|change| change.with_traffic(surveyed, asked, &options));
+        let changes = change.into_iter().chain(with_traffic);
+        found.extend(changes.map(|change| Candidate {
+            reason: Some(&suggestion.what),
+            is_suggested: true,
+            ..candidate(change, &options)
+        }));
+    }
+    found
+}
+
+/// Returns the changes that set the options which helped, smallest first. The empty change stands for the
+/// present lines.
 fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     let (surveyed, asked, best) = (subject.surveyed, &search.asked, search.best());
     let way = best.haproxy.as_ref().and_then(|haproxy| haproxy.way);
@@ -236,14 +352,25 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     if asked.failure().is_none() && way.is_none() && search.changed.is_none() {
         change = match subject.state {
             // HAProxy reports DOWN, but sni-check finds nothing wrong.
-            State::Down => Change::with_host(surveyed, &best.options).or(change),
+            State::Down => Change::default()
+                .with_host(surveyed, &best.options)
+                .or(change),
             _ => Some(Change::default()),
         };
     }
     let with_traffic = change
         .as_ref()
         .and_then(|change| change.with_traffic(surveyed, &asked.options, &best.options));
-    change.into_iter().chain(with_traffic).collect()
+    let mut changes: Vec<Change> = change.into_iter().chain(with_traffic).collect();
+    if search.changed.is_some() && way.is_none() {
+        // sni-check always sends a Host, so it doesn't notice that the server needs one.
+        let with_host = changes
+            .iter()
+            .filter_map(|change| change.with_host(surveyed, &best.options));
+        let with_host: Vec<Change> = with_host.collect();
+        changes.extend(with_host);
+    }
+    changes
 }
 
 /// The time to start the process of an external check. HAProxy's checks run in parallel.
@@ -251,14 +378,18 @@ const MARGIN: Duration = Duration::from_millis(700);
 
 /// Returns the request of this server's visitors. If the check asks for no page, visitors request the start
 /// page.
-fn visitor(surveyed: &Surveyed, search: &Search) -> Option<Visit> {
-    let asked = &search.asked;
+fn visitor(surveyed: &Surveyed, search: Option<&Search>) -> Option<Visit> {
     if !surveyed.lines.is_http {
         return None;
     }
     // Visitors most likely ask for the name that their connections send.
-    let host = surveyed.sni.as_deref().unwrap_or(asked.host());
-    visit(host, search.best()).or_else(|| {
+    let host = surveyed
+        .sni
+        .as_deref()
+        .or(search.map(|search| search.asked.host()));
+    let host = host.unwrap_or("localhost");
+    let of_check = search.and_then(|search| visit(host, search.best()));
+    of_check.or_else(|| {
         Some(Visit {
             method: "GET".to_owned(),
             uri: "/".to_owned(),
@@ -267,32 +398,49 @@ fn visitor(surveyed: &Surveyed, search: &Search) -> Option<Visit> {
     })
 }
 
+/// Returns a change with HAProxy's answer. The answer comes with HAProxy's version.
 fn tried(
-    surveyed: &Surveyed,
-    search: &Search,
-    change: &Change,
-    answered: Option<&Answered<usize>>,
+    subject: &Subject<'_>,
+    candidate: &Candidate<'_>,
+    answered: Option<(&Answered<usize>, Option<&str>)>,
 ) -> TriedChange {
-    let best = search.best();
+    let block = block_of(subject, answered.map(|(answered, _)| answered));
+    let version = answered.and_then(|(_, version)| version);
+    TriedChange {
+        words: candidate.change.words(),
+        hunks: candidate.change.hunks(subject.surveyed),
+        reason: candidate.reason.map(str::to_owned),
+        version: version.filter(|_| block.is_tried()).map(str::to_owned),
+        block,
+    }
+}
+
+/// Returns HAProxy's answer about lines of haproxy.cfg.
+fn block_of(subject: &Subject<'_>, answered: Option<&Answered<usize>>) -> Block {
+    // Without `sni-check serve`, HAProxy's answer says nothing about the change.
+    let is_without_serve = |answered: &Answered<usize>| match &answered.answer {
+        Answer::Checked(checked) => checked.status.starts_with("L4") || checked.status == "SOCKERR",
+        _ => false,
+    };
+    let is_served = subject.surveyed.kind == CheckKind::Served;
+    let answered = answered.filter(|answered| !(is_served && is_without_serve(answered)));
     let visitor = answered.and_then(|answered| answered.visitor);
+    let tried = answered.map(|answered| answered.answer.clone());
     /// HAProxy answers 502 to 504 if it doesn't reach the server. A server answers 421 if Host
     /// doesn't match the SNI name.
     const NOT_SERVED: [u16; 4] = [421, 502, 503, 504];
-    let is_served = |visitor: Visited| match best.plan.handshake_only {
-        true => visitor.complete && !NOT_SERVED.contains(&visitor.status),
-        false => serves(best, visitor),
+    let is_served = |visitor: Visited| match subject.search().map(Search::best) {
+        Some(best) if !best.plan.handshake_only => serves(best, visitor),
+        _ => visitor.complete && !NOT_SERVED.contains(&visitor.status),
     };
-    TriedChange {
-        words: change.words(),
-        hunks: change.hunks(surveyed),
-        block: Block {
-            kind: Kind::Builtin,
-            way: Way::Https,
-            text: String::new(),
-            tried: answered.map(|answered| answered.answer.clone()),
-            visitor,
-            serves: visitor.is_none_or(is_served),
-        },
+    Block {
+        kind: Kind::Builtin,
+        way: Way::Https,
+        text: String::new(),
+        // Without a check in the lines, only the visitor counts.
+        tried: tried.filter(|answer| *answer != Answer::None || visitor.is_none()),
+        visitor,
+        serves: visitor.is_none_or(is_served),
     }
 }
 
@@ -301,7 +449,7 @@ fn code(subjects: &[Subject<'_>], is_one: bool) -> Code {
     let mut subjects = subjects.iter();
     let found = subjects.find(|subject| match is_one {
         true => subject.is_wanted,
-        false => subject.state == State::Down,
+        false => subject.is_wanted && matches!(subject.state, State::Down | State::Draining),
     });
     found.map_or(Code::Healthy, Subject::code)
 }

@@ -1,17 +1,22 @@
 //! The servers of a configuration, for diagnose: how HAProxy checks each server, and what doctor finds.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 
 use super::by_hand;
 use super::finding::Finding;
 use super::options::DoctorOptions;
 use super::own_check;
+use super::suggest;
+pub(crate) use super::suggest::{Edit, Suggestion, UNVERIFIED};
 use super::visit::{Visit, Watch};
 use super::{findings, read};
 use crate::haproxy::config::backend_lines::ServerLines;
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::{Sni, Verified};
 use crate::haproxy::config::place::Place;
+use crate::haproxy::variables::Variables;
 use crate::options::Options;
 use crate::output::mark::Mark;
 
@@ -48,6 +53,10 @@ pub(crate) struct Surveyed {
     pub address: String,
     /// True if HAProxy checks the server.
     pub is_checked: bool,
+    /// The server whose state this server has: the last one of a chain of `track`.
+    pub tracks: Option<String>,
+    /// The variables in the lines about the server that aren't set here.
+    pub unset: Vec<String>,
     pub kind: CheckKind,
     /// The options with which sni-check makes the same check by hand, or why it can't.
     pub call: Result<Box<Options>, String>,
@@ -55,7 +64,15 @@ pub(crate) struct Surveyed {
     pub traffic: String,
     /// The SNI name of visitors' connections, if it is the same for all.
     pub sni: Option<String>,
+    /// True if visitors' connections send SNI.
+    pub sends_sni: bool,
     pub lines: ServerLines,
+    /// The words of the server that are in a `default-server` line, with the place of that line.
+    pub inherited: Vec<(String, Place)>,
+    /// The variables of HAProxy's environment.
+    pub variables: Arc<Variables>,
+    /// The changes that the file itself suggests.
+    pub suggestions: Vec<Suggestion>,
     /// What doctor finds about the server or its backend.
     pub findings: Vec<Remark>,
 }
@@ -75,6 +92,11 @@ impl Surveyed {
     pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.backend, self.server)
     }
+
+    /// Returns true if the server line or a `default-server` line has this word.
+    pub(crate) fn has_word(&self, wanted: &str) -> bool {
+        self.lines.words.iter().any(|(word, _)| word == wanted)
+    }
 }
 
 /// Finds and reads the configuration.
@@ -91,9 +113,10 @@ pub(crate) fn survey(file: &[String], env: &[String], haproxy: Option<&str>) -> 
     read(&options, |visit, read| {
         let found = findings(visit, &[], &visit.says(), &[]);
         let global = &visit.config.global;
+        let variables = Arc::new(visit.variables.clone());
         let servers = visit.watches.iter().map(|watch| {
             let lines = by_hand::lines(visit, watch);
-            surveyed(visit, watch, &found, lines)
+            surveyed(visit, watch, &found, (lines, &variables))
         });
         let sockets = global.stats_sockets.iter();
         Survey {
@@ -105,23 +128,39 @@ pub(crate) fn survey(file: &[String], env: &[String], haproxy: Option<&str>) -> 
     })
 }
 
-fn surveyed(visit: &Visit, watch: &Watch, found: &[Finding], lines: ServerLines) -> Surveyed {
+fn surveyed(
+    visit: &Visit,
+    watch: &Watch,
+    found: &[Finding],
+    (lines, variables): (ServerLines, &Arc<Variables>),
+) -> Surveyed {
     let kind = match &watch.check {
         Check::Own(_) => CheckKind::Own,
         Check::External(_) if watch.carrier().is_some() && is_ours(watch) => CheckKind::External,
         Check::Serve(_) => CheckKind::Served,
         _ => CheckKind::Other,
     };
+    let unset = unset(visit, watch, &lines);
     Surveyed {
         backend: watch.backend.name.clone(),
         server: watch.server.name.clone(),
         place: watch.server.place.clone(),
         address: watch.server.endpoint.to_string(),
         is_checked: watch.is_active(),
+        tracks: tracks(visit, watch),
         kind,
-        call: call(visit, watch),
+        call: call(visit, watch, &unset),
+        unset,
         traffic: traffic(watch),
         sni: by_hand::traffic_name(watch),
+        sends_sni: watch
+            .traffic
+            .tls
+            .as_ref()
+            .is_some_and(|tls| tls.sni != Sni::Absent),
+        inherited: inherited(watch, &lines),
+        variables: Arc::clone(variables),
+        suggestions: suggest::of(visit, watch),
         lines,
         findings: remarks(watch, found),
     }
@@ -131,8 +170,64 @@ fn is_ours(watch: &Watch) -> bool {
     watch.own.is_some() || !watch.refusals.is_empty()
 }
 
+/// Returns the name of the server whose check decides the state of this server, because of `track`.
+fn tracks(visit: &Visit, watch: &Watch) -> Option<String> {
+    let mut found: Option<&Watch> = None;
+    // HAProxy refuses a circle. This loop must not run forever either.
+    for _ in 0..visit.watches.len() {
+        let at = found.unwrap_or(watch);
+        let Some(track) = at.server.settings.get("track") else {
+            break;
+        };
+        let name = match track.value.contains('/') {
+            true => track.value.clone(),
+            false => format!("{}/{}", at.backend.name, track.value),
+        };
+        found = Some(visit.watches.iter().find(|watch| watch.name() == name)?);
+    }
+    found.map(Watch::name)
+}
+
+/// Returns the variables that aren't set here, and that a line about the server or its check uses.
+fn unset(visit: &Visit, watch: &Watch, lines: &ServerLines) -> Vec<String> {
+    let of_rules = lines.rules.iter().filter_map(|rule| rule.place.as_ref());
+    let of_words = lines
+        .words
+        .iter()
+        .filter_map(|(word, _)| watch.server.settings.place(word));
+    let places: Vec<&Place> = of_rules
+        .chain(of_words)
+        .chain([&watch.server.place])
+        .collect();
+    let mut names = Vec::new();
+    for (name, place) in &visit.config.unset {
+        if places.contains(&place) && !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+/// Returns the words that aren't on the server line itself.
+fn inherited(watch: &Watch, lines: &ServerLines) -> Vec<(String, Place)> {
+    let words = lines.words.iter().filter_map(|(word, _)| {
+        let place = watch.server.settings.place(word)?;
+        (*place != watch.server.place).then(|| (word.clone(), place.clone()))
+    });
+    words.collect()
+}
+
 /// Returns the options for a check by hand, or why sni-check can't make the check.
-fn call(visit: &Visit, watch: &Watch) -> Result<Box<Options>, String> {
+fn call(visit: &Visit, watch: &Watch, unset: &[String]) -> Result<Box<Options>, String> {
+    if let [name, ..] = unset {
+        let names: Vec<String> = unset.iter().map(|name| format!("${{{name}}}")).collect();
+        let are = if unset.len() == 1 { "is" } else { "are" };
+        return Err(format!(
+            "{} {are} not set here. Call diagnose with HAProxy's values: --env {name}=VALUE, or --env @FILE. \
+             If HAProxy doesn't have them either, set them where HAProxy starts.",
+            names.join(", ")
+        ));
+    }
     let options = match &watch.check {
         Check::Own(check) => {
             let names = (watch.backend, watch.server);

@@ -251,7 +251,7 @@ fn a_wrong_sni_in_external_check_path_is_corrected_from_the_server_line() {
     assert_eq!(server["causes"][0]["id"], "sni-wrong");
     let new = server["diff"][0]["new"].as_str().expect("a line");
     assert!(
-        new.contains(&format!("external-check path \"--sni {NAME} --uri /")),
+        new.contains(&format!("external-check path \"--sni {NAME} --ca-file ")),
         "{new}"
     );
     drop(haproxy);

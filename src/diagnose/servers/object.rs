@@ -45,9 +45,7 @@ fn server(subject: &Subject<'_>) -> Value {
         Err(_) => json!({}),
     };
     let shown = subject.shown;
-    let change = subject.diagnosis.as_ref().ok();
-    let change = change.and_then(|diagnosis| diagnosis.change.as_ref());
-    let offered = change.filter(|change| !change.block.fails_visitors());
+    let offered = subject.change.as_ref();
     let fields = json!({
         "state": subject.state.word(),
         "backend": surveyed.backend,
@@ -62,8 +60,10 @@ fn server(subject: &Subject<'_>) -> Value {
         "traffic": surveyed.traffic,
         "doctor": surveyed.findings.iter().map(remark).collect::<Vec<_>>(),
         "diff": offered.map(|change| change.hunks.iter().map(hunk).collect::<Vec<_>>()),
+        "diff_reason": offered.and_then(|change| change.reason.as_ref()),
         "diff_tried": offered.map(|change| change.block.tried()),
         "diff_visitors": offered.and_then(|change| change.block.visitor).map(|visitor| visitor.status),
+        "visitors": subject.visitor.map(|visitor| visitor.status),
     });
     if let (Value::Object(object), Value::Object(fields)) = (&mut object, fields) {
         object.extend(fields);

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::call::ServersCall;
-use super::state::{State, Statistics, Subject};
+use super::state::{Diagnosis, State, Statistics, Subject};
+use crate::diagnose::ask::Kind;
 use crate::diagnose::change::Hunk;
 use crate::diagnose::report::Report;
 use crate::doctor::survey::{CheckKind, Survey};
@@ -28,6 +29,15 @@ pub(super) fn text(
             "",
             &printable(&format!("No statistics: {error}.")),
         );
+    }
+    if let (Some(name), Some(subject)) = (call.server.first(), subjects.first())
+        && *name != subject.surveyed.name()
+    {
+        let tracked = subject.surveyed.name();
+        let sentence = format!(
+            "{name} tracks {tracked} and has no check of its own: the check of {tracked} decides."
+        );
+        paragraph(&mut text, "", &printable(&sentence));
     }
     let mut printed = Printed::default();
     for subject in subjects {
@@ -65,6 +75,7 @@ fn headline(text: &mut String, survey: &Survey, statistics: &Statistics, subject
     };
     let states = [
         (State::Down, "DOWN"),
+        (State::Draining, "in NOLB"),
         (State::Up, "UP"),
         (State::Unresolved, "in MAINT without an address"),
         (State::Maintenance, "in MAINT"),
@@ -105,15 +116,22 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
             shown(text, subject.shown);
             paragraph(text, "  why      ", &printable(why));
             let mut findings = surveyed.findings.iter();
-            return match findings.find(|finding| finding.what == *why) {
+            match findings.find(|finding| finding.what == *why) {
                 Some(finding) => paragraph(text, "  do       ", &printable(&finding.remedy)),
-                None => doctor(text, subject),
-            };
+                // doctor takes variables that aren't set for empty.
+                None if surveyed.unset.is_empty() => doctor(text, subject),
+                None => {}
+            }
+            change(text, subject, printed);
+            return;
         }
     };
     let report = Report::of_server(&diagnosis.search, &diagnosis.opinion);
     let code = subject.code();
-    let word = diagnosis.search.asked.plan.haproxy_word(code);
+    let word = match subject.shown {
+        Some(shown) if subject.is_down_without_check() => shown.check.as_str(),
+        _ => diagnosis.search.asked.plan.haproxy_word(code),
+    };
     let state = match subject.state {
         State::Unknown => report.state(),
         state => state.word(),
@@ -127,23 +145,51 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     _ = writeln!(text, "{}", printable(&head));
     shown(text, subject.shown);
     paragraph(text, "  why      ", &printable(&report.why));
-    if report.state() == "UP" && subject.state == State::Down {
-        let note = match (&diagnosis.change, &diagnosis.present) {
-            (_, Some(present)) => format!(
-                "sni-check finds the server healthy, but HAProxy doesn't, with exactly these lines: {}.",
-                present.tried().trim_start_matches("tried: ")
-            ),
-            (Some(_), None) => "sni-check finds the server healthy. Its check sends a Host header, and HAProxy's \
-                 own check sends none. HAProxy has tried its own check with Host: see the change below."
-                .to_owned(),
-            (None, None) => "sni-check found the server healthy just now. HAProxy waits for `rise` checks before \
-                 it reports UP, and may judge differently: diagnose BACKEND/SERVER shows HAProxy's view."
-                .to_owned(),
-        };
+    if let Some(note) = meaning(subject) {
         paragraph(text, "  note     ", &printable(&note));
+    } else if report.state() == "UP" && subject.state == State::Down {
+        let note = match &subject.change {
+            Some(change) if change.reason.is_some() => {
+                "sni-check finds the server healthy, because its check doesn't have all settings of HAProxy's. \
+                 HAProxy has tried the change below."
+            }
+            Some(_) => {
+                "sni-check finds the server healthy. Its check sends a Host header, and HAProxy's own check \
+                 sends none. HAProxy has tried its own check with Host: see the change below."
+            }
+            None if subject.fails_in_haproxy => {
+                "sni-check finds the server healthy, but HAProxy doesn't, with exactly these lines. Compare them with \
+                 the lines that sni-check diagnose prints for the same server by hand."
+            }
+            None => {
+                "sni-check found the server healthy just now. HAProxy waits for `rise` checks before it \
+                 reports UP, and may judge differently: diagnose BACKEND/SERVER shows HAProxy's view."
+            }
+        };
+        paragraph(text, "  note     ", note);
+    }
+    if let Some(visitor) = subject
+        .visitor
+        .filter(|_| !diagnosis.search.has_failed_visitor())
+    {
+        let page = match visitor.complete {
+            true => format!("status {}", visitor.status),
+            false => format!("an incomplete response with status {}", visitor.status),
+        };
+        let note = format!("The check is UP, but a visitor's request through HAProxy gets {page}.");
+        paragraph(text, "  note     ", &note);
     }
     let key = report.sentences();
-    if !key.is_empty() && printed.causes.contains(&key) && !is_one {
+    let reason = subject
+        .change
+        .as_ref()
+        .and_then(|change| change.reason.as_ref());
+    if let Some(reason) =
+        reason.filter(|_| diagnosis.search.best().failure().is_some() || key.is_empty())
+    {
+        // HAProxy has proved the change, so the causes that are only likely don't matter.
+        paragraph(text, "  cause    ", &printable(reason));
+    } else if !key.is_empty() && printed.causes.contains(&key) && !is_one {
         paragraph(text, "  cause    ", "the same as for the server above");
     } else {
         report.print_findings(text);
@@ -152,9 +198,11 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         doctor(text, subject);
         printed.causes.push(key);
     }
-    change(text, subject, &report, printed);
+    if !change(text, subject, printed) {
+        backend(text, subject, diagnosis, &report);
+    }
     // The details are about HAProxy with the options of the check, and not with all settings of the file.
-    if is_one && diagnosis.present.is_none() {
+    if is_one && !subject.fails_in_haproxy {
         report.print_details(text);
     }
 }
@@ -169,7 +217,11 @@ fn shown(text: &mut String, shown: Option<&Shown>) {
         "" => String::new(),
         why => format!(" ({why})"),
     };
-    let line = format!("{}, {}{why}", shown.status, check.trim_end());
+    let check = match check.trim_end() {
+        "" => String::new(),
+        check => format!(", {check}"),
+    };
+    let line = format!("{}{check}{why}", shown.status);
     paragraph(text, "  HAProxy  ", &printable(&line));
 }
 
@@ -191,57 +243,97 @@ fn doctor(text: &mut String, subject: &Subject<'_>) {
     paragraph(text, "  doctor   ", &printable(&line));
 }
 
-/// Appends the change of haproxy.cfg as a diff.
-fn change(text: &mut String, subject: &Subject<'_>, report: &Report<'_>, printed: &mut Printed) {
-    let Ok(diagnosis) = &subject.diagnosis else {
-        return;
-    };
-    let is_asked = diagnosis.opinion.asked.as_ref();
-    let tried = |block: &crate::diagnose::ask::Block| match is_asked {
-        Ok(version) if block.tried.is_some() || block.visitor.is_some() => {
-            format!("with HAProxy {version}, {}", block.tried())
+/// Returns what a state that the check doesn't decide means.
+fn meaning(subject: &Subject<'_>) -> Option<String> {
+    let shown = subject.shown?;
+    let name = subject.surveyed.name();
+    Some(match subject.state {
+        State::Down if shown.status.contains("(agent)") => format!(
+            "The agent of `agent-check` has set the server DOWN, whatever the check says. The server comes back when \
+             the agent answers `up`. `set server {name} agent up` on the stats socket sets it UP until the agent answers again."
+        ),
+        State::Down if shown.check == "HANA" => format!(
+            "`observe` has set the server DOWN because of errors in visitors' traffic, not because of the check. The server \
+             comes back when `rise` checks in a row pass, or at once with `set server {name} health up` on the stats socket."
+        ),
+        State::Draining => {
+            "`http-check disable-on-404`: the page of the check is missing, so HAProxy sends \
+             the server no new visitors."
+                .to_owned()
         }
-        _ => "not tried".to_owned(),
-    };
-    if let Some(change) = &diagnosis.change {
-        if change.block.fails_visitors() {
-            let sentence = format!(
-                "{} makes the check UP, but then visitors fail ({}). It is not the fix.",
-                change.words,
-                change.block.tried()
-            );
-            return paragraph(text, "  note     ", &printable(&sentence));
-        }
-        let line = format!("{} ({})", change.words, tried(&change.block));
-        paragraph(text, "  change   ", &printable(&line));
-        let mut place = None;
-        for hunk in &change.hunks {
-            // A changed line of a backend applies to all its servers.
-            if printed.hunks.contains(hunk) {
-                let sentence = format!("line {} changes as above", hunk.place);
-                paragraph(text, "           ", &printable(&sentence));
-                continue;
-            }
-            printed.hunks.push(hunk.clone());
-            let here = hunk.place.to_string();
-            if place.as_ref() != Some(&here) {
-                let after = if hunk.old.is_none() { "after " } else { "" };
-                _ = writeln!(text, "\n{after}{}", printable(&here));
-            }
-            for (sign, line) in [('-', &hunk.old), ('+', &hunk.new)] {
-                if let Some(line) = line {
-                    _ = writeln!(text, "{sign}{}", printable(line));
-                }
-            }
-            place = Some(here);
-        }
-        return;
+        State::Maintenance => maintenance(&name),
+        _ => return None,
+    })
+}
+
+fn maintenance(name: &str) -> String {
+    format!(
+        "somebody has put the server into maintenance, or its line has `disabled`. HAProxy neither checks it nor sends it \
+         visitors. `set server {name} state ready` on the stats socket ends the maintenance."
+    )
+}
+
+/// Appends the change of haproxy.cfg as a diff, or a line about a change that doesn't help. Returns true if
+/// there is a change.
+fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bool {
+    if let Some(failed) = &subject.failed {
+        let (words, tried) = (&failed.words, failed.block.tried());
+        let sentence = match failed.block.fails_visitors() {
+            true => format!(
+                "{words} makes the check UP, but then visitors fail ({tried}). It is not the fix."
+            ),
+            false => format!("{words} is not enough ({tried})"),
+        };
+        paragraph(text, "  note     ", &printable(&sentence));
+        return failed.block.fails_visitors();
     }
-    // The blocks may contain a change that options can't express, such as plain HTTP or old TLS.
+    let Some(change) = &subject.change else {
+        return false;
+    };
+    if let (Err(_), Some(reason)) = (&subject.diagnosis, &change.reason) {
+        paragraph(text, "  cause    ", &printable(reason));
+    }
+    let tried = match &change.version {
+        Some(version) => format!("with HAProxy {version}, {}", change.block.tried()),
+        None => "not tried".to_owned(),
+    };
+    let line = format!("{} ({tried})", change.words);
+    paragraph(text, "  change   ", &printable(&line));
+    let mut place = None;
+    for hunk in &change.hunks {
+        // A changed line of a backend applies to all its servers.
+        if printed.hunks.contains(hunk) {
+            let sentence = format!("line {} changes as above", hunk.place);
+            paragraph(text, "           ", &printable(&sentence));
+            continue;
+        }
+        printed.hunks.push(hunk.clone());
+        let here = hunk.place.to_string();
+        let here = if hunk.old.is_none() {
+            format!("after {here}")
+        } else {
+            here
+        };
+        if place.as_ref() != Some(&here) {
+            _ = writeln!(text, "\n{}", printable(&here));
+        }
+        for (sign, line) in [('-', &hunk.old), ('+', &hunk.new)] {
+            if let Some(line) = line {
+                _ = writeln!(text, "{sign}{}", printable(line));
+            }
+        }
+        place = Some(here);
+    }
+    true
+}
+
+/// Appends a backend that works, if no change of the present backend does. Options can't express some
+/// changes, such as plain HTTP or old TLS.
+fn backend(text: &mut String, subject: &Subject<'_>, diagnosis: &Diagnosis, report: &Report<'_>) {
     let blocks = report.blocks();
     let kind = match subject.surveyed.kind {
-        CheckKind::External => crate::diagnose::ask::Kind::External,
-        _ => crate::diagnose::ask::Kind::Builtin,
+        CheckKind::External => Kind::External,
+        _ => Kind::Builtin,
     };
     let is_down = report.state() == "DOWN";
     let block = blocks
@@ -249,10 +341,14 @@ fn change(text: &mut String, subject: &Subject<'_>, report: &Report<'_>, printed
         .find(|block| block.kind == kind)
         .or(blocks.first());
     if let Some(block) = block.filter(|block| is_down && block.is_up()) {
+        let tried = match (&diagnosis.opinion.asked, &block.tried) {
+            (Ok(version), Some(_)) => format!("with HAProxy {version}, {}", block.tried()),
+            _ => "not tried".to_owned(),
+        };
         _ = write!(
             text,
             "\nA backend that works ({}):\n\n{}",
-            printable(&tried(block)),
+            printable(&tried),
             block.text
         );
     }
@@ -260,20 +356,29 @@ fn change(text: &mut String, subject: &Subject<'_>, report: &Report<'_>, printed
 
 /// Appends a line about a server that HAProxy doesn't check.
 fn listed(text: &mut String, subject: &Subject<'_>) {
+    let name = subject.surveyed.name();
     let sentence = match subject.state {
         State::Unresolved => {
             "its name has no address, so HAProxy runs no check. Look at the `resolvers` section and at \
              the name."
         }
+        State::Unchecked if subject.surveyed.tracks.is_some() => return,
         State::Unchecked if !subject.surveyed.is_checked => {
-            "no check runs, because the server line has no `check` or has `track`. HAProxy sends visitors \
+            "no check runs, because the server line has no `check`. HAProxy sends visitors \
              there even if the server fails."
         }
         State::Unchecked => "HAProxy has not finished a check yet.",
         State::Unknown => "no running HAProxy shows it, and sni-check can't check it.",
-        State::Up | State::Down | State::Maintenance => return,
+        State::Maintenance => &maintenance(subject.surveyed.tracks.as_ref().unwrap_or(&name)),
+        State::Down => match &subject.surveyed.tracks {
+            Some(tracked) => &format!(
+                "it tracks {tracked} and has no check of its own: the check of {tracked} decides."
+            ),
+            None => return,
+        },
+        State::Up | State::Draining => return,
     };
-    let (state, name) = (subject.state.word(), subject.surveyed.name());
+    let state = subject.state.word();
     blank(text);
     let label = format!("{state} {}: ", printable(&name));
     paragraph(text, "", &format!("{label}{sentence}"));

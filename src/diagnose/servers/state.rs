@@ -9,6 +9,7 @@ use crate::diagnose::ask::{Block, Opinion};
 use crate::diagnose::change::Hunk;
 use crate::diagnose::trials::Search;
 use crate::doctor::survey::{CheckKind, Survey, Surveyed};
+use crate::haproxy::ask::Visited;
 use crate::haproxy::statistics::{self, Shown};
 use crate::plan::{Output, Plan};
 use crate::probe;
@@ -22,23 +23,30 @@ pub(super) struct Subject<'a> {
     pub is_wanted: bool,
     /// The diagnosis, or why there is none.
     pub diagnosis: Result<Diagnosis, String>,
+    /// The change of haproxy.cfg that helps.
+    pub change: Option<TriedChange>,
+    /// A change that doesn't help, although a check by sni-check gets further with it.
+    pub failed: Option<TriedChange>,
+    /// The error that visitors get while the check is UP.
+    pub visitor: Option<Visited>,
+    /// True if HAProxy's check is DOWN with the present lines, or a visitor isn't served.
+    pub fails_in_haproxy: bool,
 }
 
 /// A diagnosis.
 pub(super) struct Diagnosis {
     pub search: Search,
     pub opinion: Opinion,
-    /// The change of haproxy.cfg that helps.
-    pub change: Option<TriedChange>,
-    /// The result of HAProxy's check and visit with the present lines, if sni-check finds the server
-    /// healthy and HAProxy doesn't.
-    pub present: Option<Block>,
 }
 
 /// A change of haproxy.cfg, and the result of trying it in HAProxy.
 pub(super) struct TriedChange {
     pub words: String,
     pub hunks: Vec<Hunk>,
+    /// Why the change helps, if the report's causes don't say it.
+    pub reason: Option<String>,
+    /// The version of the HAProxy that tried the change.
+    pub version: Option<String>,
     pub block: Block,
 }
 
@@ -47,6 +55,8 @@ pub(super) struct TriedChange {
 pub(super) enum State {
     Up,
     Down,
+    /// NOLB: the page of the check is missing, and `http-check disable-on-404` keeps visitors away.
+    Draining,
     /// MAINT, because the server has no address.
     Unresolved,
     /// MAINT for another reason.
@@ -63,6 +73,7 @@ impl State {
         match self {
             State::Up => "UP",
             State::Down => "DOWN",
+            State::Draining => "NOLB",
             State::Unresolved | State::Maintenance => "MAINT",
             State::Unchecked => "no check",
             State::Unknown => "unknown",
@@ -122,6 +133,39 @@ fn reason(error: &io::Error) -> String {
 }
 
 impl Subject<'_> {
+    /// Returns what a check by sni-check found.
+    pub fn search(&self) -> Option<&Search> {
+        let diagnosis = self.diagnosis.as_ref().ok()?;
+        Some(&diagnosis.search)
+    }
+
+    /// Records that visitors get an error although the check is UP.
+    pub fn fails_visitor(&mut self, visitor: Visited) {
+        let surveyed = self.surveyed;
+        self.visitor = Some(visitor);
+        let Ok(Diagnosis { search, .. }) = &mut self.diagnosis else {
+            return;
+        };
+        let name = search.best().options.sni.as_ref();
+        let other = surveyed.sni.as_ref().is_some_and(|sni| Some(sni) != name);
+        // If visitors' connections send the name of the check, the name isn't the cause.
+        if name.is_some() && (other || !surveyed.sends_sni) {
+            search.serves_no_visitor(visitor.status);
+        }
+    }
+
+    /// Returns true if visitors get an error although the check is UP.
+    pub fn has_failed_visitor(&self) -> bool {
+        self.visitor.is_some()
+    }
+
+    /// Returns true if `observe` or the agent of `agent-check` keeps the server DOWN, and not its check.
+    pub fn is_down_without_check(&self) -> bool {
+        self.shown.is_some_and(|shown| {
+            shown.is_down() && (shown.status.contains("(agent)") || shown.check == "HANA")
+        })
+    }
+
     /// Sets the state to the result of HAProxy's own check, if the statistics don't show the state.
     pub fn adopt_own_check(&mut self) {
         if let Ok(diagnosis) = &self.diagnosis
@@ -144,12 +188,16 @@ impl Subject<'_> {
     pub fn code(&self) -> Code {
         let own = match (&self.diagnosis, self.surveyed.call.is_err()) {
             (Ok(diagnosis), _) => diagnosis.search.asked.code(),
-            (Err(_), true) if self.surveyed.kind == CheckKind::External => Code::Refused,
+            (Err(_), true)
+                if self.surveyed.kind == CheckKind::External && self.surveyed.unset.is_empty() =>
+            {
+                Code::Refused
+            }
             _ => Code::Healthy,
         };
         match (own, self.shown) {
             (Code::Healthy, Some(shown)) if self.state == State::Down => code_of(shown),
-            (Code::Healthy, None) if self.state == State::Down => Code::Internal,
+            (Code::Healthy, None) if self.state == State::Down => Code::Status,
             (code, _) => code,
         }
     }
@@ -184,8 +232,14 @@ pub(super) fn subjects<'a>(
             surveyed,
             shown,
             state,
-            is_wanted: state == State::Down || one.is_some(),
+            is_wanted: (matches!(state, State::Down | State::Draining)
+                && surveyed.tracks.is_none())
+                || one.is_some(),
             diagnosis: Err("not diagnosed".to_owned()),
+            change: None,
+            failed: None,
+            visitor: None,
+            fails_in_haproxy: false,
         }
     };
     servers.into_iter().zip(own).map(subject).collect()
@@ -194,6 +248,7 @@ pub(super) fn subjects<'a>(
 fn of_shown(shown: &Shown) -> State {
     match shown {
         shown if shown.is_down() => State::Down,
+        shown if shown.status.starts_with("NOLB") => State::Draining,
         shown if shown.is_unresolved() => State::Unresolved,
         shown if shown.status.starts_with("MAINT") => State::Maintenance,
         shown if shown.is_unchecked() => State::Unchecked,
@@ -223,6 +278,7 @@ fn check_once(servers: &[&Surveyed]) -> Vec<Option<bool>> {
 fn check(surveyed: &Surveyed) -> Option<bool> {
     let options = match (&surveyed.call, surveyed.kind) {
         (Ok(options), _) => options,
+        (Err(_), _) if !surveyed.unset.is_empty() => return None,
         (Err(_), CheckKind::External | CheckKind::Served) => return Some(false),
         (Err(_), _) => return None,
     };
@@ -239,5 +295,6 @@ pub(super) fn code_of(shown: &Shown) -> Code {
         status => Code::of_haproxy_word(status),
     };
     let code = code.filter(|code| *code != Code::Healthy);
-    code.unwrap_or(Code::Internal)
+    // `observe`, an agent or an application says that the server doesn't work.
+    code.unwrap_or(Code::Status)
 }

@@ -1,0 +1,124 @@
+//! The options of sni-check in a line of haproxy.cfg.
+
+use super::rewrite::Marked;
+use crate::doctor::survey::{CheckKind, Surveyed};
+use crate::haproxy::config::backend_lines::text_of;
+use crate::options::Options;
+use crate::options::handed::{self, Carrier};
+use crate::options::table::Row;
+
+/// The options of sni-check in a line of haproxy.cfg. Variables may contain secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Carried {
+    /// The word of haproxy.cfg with the values of its variables.
+    pub word: String,
+    /// The options with variables.
+    pub shown: String,
+    /// The word as it is written, with variables and in quotes.
+    pub written: String,
+}
+
+impl Carried {
+    /// Returns the line's options with the `changed` options as they are in `given`.
+    pub fn new(surveyed: &Surveyed, changed: &[&Row], given: &Options) -> Option<Carried> {
+        let mut rules = surveyed.lines.rules.iter();
+        let (rule, at) =
+            rules.find_map(|rule| Some((rule, carrier(surveyed.kind, &rule.words)?)))?;
+        let line = rule.place.as_ref().and_then(text_of);
+        let marked = line
+            .and_then(|line| Marked::of(&line, at))
+            .unwrap_or_default();
+        let (carrier, old) = carried(surveyed)?;
+        let old_words = shlex::split(&old)?;
+        let marks = shlex::split(&marked.text.replace("%%", "%")).unwrap_or_default();
+        let has_marks = marks.len() == old_words.len();
+        // A word that stays keeps its variables.
+        let mark = |word: &String| {
+            let at = old_words.iter().position(|old| old == word);
+            at.filter(|_| has_marks)
+                .map_or(word, |at| &marks[at])
+                .clone()
+        };
+        let old = *handed::options(carrier, old.as_ref()).ok()?;
+        let words = in_place(old_words.clone(), changed, &old, given);
+        let text = shlex::try_join(words.iter().map(String::as_str)).ok()?;
+        let read = handed::options(carrier, text.as_ref());
+        let is_right = read.is_ok_and(|read| read.changes(given).is_empty());
+        let words = if is_right { words } else { given.to_words() };
+        let text = words.iter().map(|word| marked.option(&mark(word)));
+        let text = text.collect::<Vec<_>>().join(" ");
+        Some(Carried {
+            word: as_word(
+                surveyed.kind,
+                &shlex::try_join(words.iter().map(String::as_str)).ok()?,
+            ),
+            written: marked.written(&as_word(surveyed.kind, &text), true),
+            shown: marked.written(&text, false),
+        })
+    }
+}
+
+/// Returns the options' words with the `changed` options as they are in `given`, each at its old place.
+fn in_place(
+    mut words: Vec<String>,
+    changed: &[&Row],
+    old: &Options,
+    given: &Options,
+) -> Vec<String> {
+    let words_of = |row: &Row, from: &Options| {
+        let mut single = Options::default();
+        single.copy(&[row], from);
+        single.to_words()
+    };
+    for row in changed {
+        let has_value = words_of(row, old).iter().any(|word| word != row.name);
+        let mut place = None;
+        while let Some(at) = words.iter().position(|word| word == row.name) {
+            place = place.or(Some(at));
+            let end = (at + 1 + usize::from(has_value)).min(words.len());
+            words.drain(at..end);
+        }
+        let at = place.unwrap_or(words.len());
+        words.splice(at..at, words_of(row, given));
+    }
+    words
+}
+
+/// Returns the position of the options of sni-check among the words of a line. They are in
+/// `external-check path`, or in the header `X-Check-Options` of an `http-check send`.
+pub(super) fn carrier(kind: CheckKind, words: &[String]) -> Option<usize> {
+    let is_path = words.len() == 3 && words[..2] == ["external-check", "path"];
+    let is_ours = |word: &String| word.eq_ignore_ascii_case("x-check-options");
+    match kind {
+        CheckKind::External => is_path.then_some(2),
+        CheckKind::Served => {
+            let at = words.iter().position(is_ours)? + 1;
+            (at < words.len()).then_some(at)
+        }
+        CheckKind::Own | CheckKind::Other => None,
+    }
+}
+
+/// Returns the options of sni-check as haproxy.cfg contains them.
+pub(super) fn carried(surveyed: &Surveyed) -> Option<(Carrier, String)> {
+    let mut rules = surveyed.lines.rules.iter();
+    let text = rules.find_map(|rule| rule.words.get(carrier(surveyed.kind, &rule.words)?))?;
+    Some(match surveyed.kind {
+        CheckKind::External => (Carrier::Path, text.clone()),
+        // A header is a log-format, in which %% stands for a percent sign.
+        _ => (Carrier::Header, text.replace("%%", "%")),
+    })
+}
+
+/// Returns the options as the word of haproxy.cfg that carries them.
+pub(super) fn as_word(kind: CheckKind, options: &str) -> String {
+    match kind {
+        CheckKind::Served => options.replace('%', "%%"),
+        _ => options.to_owned(),
+    }
+}
+
+pub(super) fn joined(options: &Options) -> Option<String> {
+    let words = options.to_words();
+    shlex::try_join(words.iter().map(String::as_str)).ok()
+}

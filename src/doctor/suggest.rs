@@ -1,0 +1,298 @@
+//! Changes of haproxy.cfg that the file itself suggests: the CA file of a similar server, the name that
+//! a wrong text stands for, the server's own port. diagnose lets HAProxy try them.
+
+use super::by_hand::traffic_name;
+use super::visit::{Visit, Watch};
+use crate::code::Layer;
+use crate::haproxy::config::check::{Check, Protocol};
+use crate::haproxy::config::connection::{Sni, Verified};
+use crate::haproxy::config::place::At;
+
+/// A word with its new value. `None` removes the word. A word without a value has an empty text.
+pub(crate) type Edit = (&'static str, Option<String>);
+
+/// A change that may help.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Suggestion {
+    /// Words of the server line.
+    pub words: Vec<Edit>,
+    /// Words of the check's `connect` rule.
+    pub connect: Vec<Edit>,
+    /// The option of sni-check, and its value.
+    pub option: Option<(&'static str, String)>,
+    /// The layer at which the check must fail. `None` for any layer.
+    pub layer: Option<Layer>,
+    /// Why the change helps, if it helps.
+    pub what: String,
+}
+
+/// Why another name in `verifyhost` helps.
+pub(crate) const UNVERIFIED: &str = "The connection sends no SNI, so HAProxy compares the certificate with verifyhost. The certificate is for \
+another name.";
+
+/// Words that limit a connection. Often an earlier server needed them.
+const LIMITS: [&str; 13] = [
+    "check-alpn",
+    "alpn",
+    "proto",
+    "ciphers",
+    "ciphersuites",
+    "curves",
+    "sigalgs",
+    "client-sigalgs",
+    "force-tlsv12",
+    "force-tlsv13",
+    "no-tlsv12",
+    "no-tlsv13",
+    "source",
+];
+
+/// Returns the changes for a server, the most certain first.
+pub(super) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
+    let mut found = Vec::new();
+    if let Check::Own(_) = &watch.check {
+        found.extend(name(visit, watch));
+        found.extend(verified_address(watch));
+        found.extend(own_address(watch));
+        found.extend(encryption(watch));
+    }
+    found.extend(of_siblings(visit, watch));
+    found.extend(limits(watch));
+    found
+}
+
+/// Returns the words of the check's `connect` rule.
+fn rule<'a>(watch: &Watch<'a>) -> Option<&'a [String]> {
+    let place = watch.connect_rule()?;
+    let rules = &watch.backend.settings.rules;
+    let mut all = rules.http.all("connect").chain(rules.tcp.all("connect"));
+    let rule: &At<Vec<String>> = all.find(|rule| rule.place == *place)?;
+    Some(&rule.value)
+}
+
+fn has(rule: Option<&[String]>, word: &str) -> bool {
+    rule.is_some_and(|rule| rule.iter().any(|known| known == word))
+}
+
+/// Suggests the name that a wrong text in `check-sni` or `sni` stands for.
+fn name(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
+    let meant = |sni: &Sni| match sni {
+        Sni::Name(text) => meant(visit, text),
+        _ => None,
+    };
+    let tls = watch.connections.first()?.tls.as_ref()?;
+    let of_check = meant(&tls.sni);
+    let of_traffic = watch.traffic.tls.as_ref().and_then(|tls| meant(&tls.sni));
+    let name = of_check.as_ref().or(of_traffic.as_ref())?.clone();
+    let in_rule = has(rule(watch), "sni");
+    let mut suggestion = Suggestion {
+        what: format!("HAProxy sends the name exactly as it is written. The name is {name}."),
+        ..Suggestion::default()
+    };
+    if of_check.is_some() {
+        match in_rule {
+            true => suggestion.connect.push(("sni", Some(name.clone()))),
+            false => suggestion.words.push(("check-sni", Some(name.clone()))),
+        }
+    }
+    if of_traffic.is_some() {
+        suggestion.words.push(("sni", Some(format!("str({name})"))));
+    }
+    Some(suggestion)
+}
+
+/// Returns the name in a text such as `https://NAME/`, `NAME:443`, `NAME.`, `str(NAME)` or `${NAME}`.
+fn meant(visit: &Visit, text: &str) -> Option<String> {
+    let argument = |fetch: &str| text.strip_prefix(fetch)?.strip_suffix(')');
+    let variable = |name: &str| visit.variables.get(name).map(str::to_owned);
+    let name = argument("str(").unwrap_or(text);
+    let name = match (argument("env("), name.strip_prefix('$')) {
+        (Some(name), _) => variable(name)?,
+        (None, Some(name)) => variable(name.trim_start_matches('{').trim_end_matches('}'))?,
+        (None, None) => name.to_owned(),
+    };
+    let name = name.trim_matches(['"', '\'', ' ']);
+    let name = name.split_once("://").map_or(name, |(_, rest)| rest);
+    let name = name.split(['/', ':']).next().unwrap_or_default();
+    let name = name.trim_end_matches('.');
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let is_name = name.bytes().all(is_valid) && name.bytes().any(|byte| byte.is_ascii_alphabetic());
+    (is_name && name != text).then(|| name.to_owned())
+}
+
+/// Suggests leaving out a `verifyhost` that is an IP address.
+fn verified_address(watch: &Watch) -> Option<Suggestion> {
+    let name = watch.server.settings.get("verifyhost")?;
+    let address: std::net::IpAddr = name.value.parse().ok()?;
+    Some(Suggestion {
+        words: vec![("verifyhost", None)],
+        what: format!(
+            "verifyhost {address} is an IP address, and HAProxy compares only DNS names and the common name. \
+             Without verifyhost, HAProxy verifies that a CA in ca-file signed the certificate, but no name."
+        ),
+        ..Suggestion::default()
+    })
+}
+
+/// Suggests the address and port of visitors' connections for the check.
+fn own_address(watch: &Watch) -> Option<Suggestion> {
+    let check = watch.connections.first()?.endpoint.to_string();
+    let visitors = watch.server.endpoint.to_string();
+    let rule = rule(watch);
+    let settings = &watch.server.settings;
+    let present = |has: &dyn Fn(&str) -> bool| -> Vec<Edit> {
+        let words = ["port", "addr"].into_iter();
+        words
+            .filter(|word| has(word))
+            .map(|word| (word, None))
+            .collect()
+    };
+    let suggestion = Suggestion {
+        words: present(&|word| settings.has(word)),
+        connect: present(&|word| has(rule, word)),
+        layer: Some(Layer::Connection),
+        what: format!(
+            "The check connects to {check}, where nothing answers. At {visitors}, where visitors connect, the check works."
+        ),
+        ..Suggestion::default()
+    };
+    (check != visitors).then_some(suggestion)
+}
+
+/// Suggests TLS for a check that connects without TLS to a server with `ssl`. Also suggests the opposite,
+/// for a health page without TLS.
+fn encryption(watch: &Watch) -> Option<Suggestion> {
+    let Check::Own(check) = &watch.check else {
+        return None;
+    };
+    let settings = &watch.server.settings;
+    // Without a request, a check without TLS only connects, and is UP whatever the server does.
+    if !settings.has("ssl")
+        || !(check.protocol.sends_request() || check.protocol == Protocol::Dialogue)
+    {
+        return None;
+    }
+    let rule = rule(watch);
+    let is_plain = check.connections.first()?.tls.is_none();
+    let elsewhere = settings.has("port") || settings.has("addr");
+    let mut suggestion = Suggestion::default();
+    if is_plain && rule.is_some() && !has(rule, "default") {
+        suggestion.connect.push(("ssl", Some(String::new())));
+        let name = traffic_name(watch);
+        suggestion
+            .connect
+            .extend(name.map(|name| ("sni", Some(name))));
+        suggestion.what = "The `connect` rule has no ssl, and the server wants TLS.".to_owned();
+    } else if is_plain && elsewhere {
+        suggestion.words.push(("check-ssl", Some(String::new())));
+        suggestion.what =
+            "With `port` or `addr`, HAProxy's own check connects without TLS unless the line has \
+                           check-ssl. The server wants TLS there."
+                .to_owned();
+    } else if elsewhere && rule.is_none() && settings.has("check-ssl") {
+        suggestion.words.push(("check-ssl", None));
+        suggestion.what =
+            "The page of the check has no TLS at this address and port, and check-ssl turns it on."
+                .to_owned();
+    } else {
+        return None;
+    }
+    Some(suggestion)
+}
+
+/// Suggests the CA file and the client certificate of servers in the same backend, with the same address or
+/// with the same name.
+fn of_siblings(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
+    let global = &visit.config.global;
+    let external = matches!(watch.check, Check::External(_));
+    // Inside a chroot, the path may be another file.
+    if external && global.chroot.is_some() {
+        return Vec::new();
+    }
+    let is_related = |other: &&Watch| {
+        let name = traffic_name(watch);
+        other.backend.name == watch.backend.name
+            || other.server.endpoint.to_string() == watch.server.endpoint.to_string()
+            || (name.is_some() && traffic_name(other) == name)
+    };
+    let is_verified = |other: &&Watch| {
+        let of_traffic = other.traffic.tls.iter();
+        let of_check = other
+            .connections
+            .iter()
+            .filter_map(|connection| connection.tls.as_ref());
+        let mut all = of_traffic.chain(of_check);
+        all.all(|tls| tls.verified != Verified::Nothing)
+    };
+    let mut found: Vec<Suggestion> = Vec::new();
+    let kinds = [
+        ("ca-file", "--ca-file", Layer::Certificate),
+        ("crt", "--crt", Layer::Certificate),
+        ("crt", "--crt", Layer::Tls),
+    ];
+    for (word, option, layer) in kinds {
+        let path = |at: &At<String>| match word {
+            "ca-file" => global.ca_path(&at.value),
+            _ => global.crt_path(&at.value),
+        };
+        let own = watch.server.settings.get(word).map(path);
+        let others = visit.watches.iter().filter(is_related).filter(is_verified);
+        for other in others {
+            let value = other.server.settings.get(word).map(path);
+            let is_own = std::ptr::eq(other.server, watch.server);
+            let Some(value) =
+                value.filter(|value| external || (!is_own && own.as_ref() != Some(value)))
+            else {
+                continue;
+            };
+            let edit = || (word, Some(value.clone()));
+            let suggestion = Suggestion {
+                words: if own.as_ref() == Some(&value) {
+                    Vec::new()
+                } else {
+                    vec![edit()]
+                },
+                option: external.then(|| (option, value.clone())),
+                layer: Some(layer),
+                what: format!(
+                    "{} has {word} {value}, and with this file the check works.",
+                    other.name()
+                ),
+                ..Suggestion::default()
+            };
+            let mut before = found.iter();
+            if before.all(|known| {
+                (&known.words, &known.option, known.layer)
+                    != (&suggestion.words, &suggestion.option, suggestion.layer)
+            }) {
+                found.push(suggestion);
+            }
+        }
+    }
+    found
+}
+
+/// Suggests leaving out each word that limits a connection.
+fn limits(watch: &Watch) -> Vec<Suggestion> {
+    let settings = &watch.server.settings;
+    let in_rule = ["alpn", "proto"]
+        .into_iter()
+        .filter(|word| has(rule(watch), word));
+    let in_rule = in_rule.map(|word| Suggestion {
+        connect: vec![(word, None)],
+        what: format!("The server accepts no connection with the {word} of the `connect` rule."),
+        ..Suggestion::default()
+    });
+    let on_line = LIMITS
+        .into_iter()
+        .filter_map(|word| Some((word, settings.get(word)?)));
+    let on_line = on_line.map(|(word, at)| Suggestion {
+        words: vec![(word, None)],
+        what: format!(
+            "The server accepts no connection with `{}`.",
+            format!("{word} {}", at.value).trim()
+        ),
+        ..Suggestion::default()
+    });
+    in_rule.chain(on_line).collect()
+}
