@@ -312,7 +312,8 @@ impl Change {
                     false => self.set_word(name, best),
                 }
                 // The server line decides which version of the header HAProxy sends.
-                if best.send_proxy_v2 {
+                let mut versions = ["send-proxy", "send-proxy-v2"].into_iter();
+                if best.send_proxy_v2 && !versions.any(|word| surveyed.has_word(word)) {
                     self.set_word("--send-proxy-v2", best);
                 }
             }

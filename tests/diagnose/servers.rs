@@ -1,6 +1,9 @@
 //! `sni-check diagnose` on the servers of a haproxy.cfg, while a real HAProxy reports them DOWN.
 
 use std::fs;
+use std::io::Write;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -9,6 +12,8 @@ use crate::support::NAME;
 use crate::support::check::{BINARY, run_by_hand, stderr, stdout};
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::nginx::{Nginx, site};
+use crate::support::peer;
+use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 use crate::support::svg::{picture, words};
 use crate::support::{program, wait_for};
@@ -428,4 +433,303 @@ backend shop
     let config = config(&stage, &backend);
     let report = object(&["-f", &config, "shop/web1"], 65);
     assert_eq!(report["servers"][0]["diff_visitors"], 200, "{report}");
+}
+
+/// Applies the printed changes, lines that are added and removed included.
+fn apply(config: &str, server: &Value) {
+    let text = fs::read_to_string(config).expect("the configuration");
+    let mut lines: Vec<Vec<String>> = text.lines().map(|line| vec![line.to_owned()]).collect();
+    for hunk in server["diff"].as_array().expect("a diff") {
+        let at = hunk["line"].as_u64().expect("a line") as usize - 1;
+        assert_ne!(hunk["old"], hunk["new"], "{hunk}");
+        if !hunk["old"].is_null() {
+            assert_eq!(hunk["old"], lines[at].remove(0).as_str());
+        }
+        lines[at].extend(hunk["new"].as_str().map(str::to_owned));
+    }
+    fs::write(config, lines.concat().join("\n") + "\n").expect("written");
+}
+
+/// Asserts that diagnose changes a server that is DOWN by a line with `new`, and that HAProxy then reports
+/// the server UP. Returns the report about the server.
+#[track_caller]
+fn is_changed(stage: &Stage, backends: &str, (backend, server): (&str, &str), new: &str) -> Value {
+    let config = config(stage, backends);
+    let haproxy = running(&config, (backend, server), "DOWN");
+    let output = run_by_hand(&["diagnose", "--json", "-f", &config]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("an object");
+    let found = report["servers"].as_array().expect("servers").iter();
+    let mut found = found.filter(|found| found["backend"] == backend && found["server"] == server);
+    let found = found.next().expect("the server").clone();
+    let text = found["diff"].to_string().replace("\\\"", "\"");
+    assert!(text.contains(new), "{new}: {found:#}");
+    drop(haproxy);
+    apply(&config, &found);
+    running(&config, (backend, server), "UP");
+    found
+}
+
+/// A check that requests the page of the stage's site.
+const CHECK: &str = "    option httpchk
+    http-check send meth GET uri / ver HTTP/1.1 hdr Host www.example.test
+";
+
+#[test]
+fn the_connect_rule_of_a_check_is_changed_and_not_the_server_line() {
+    let send = "http-check send meth GET uri / ver HTTP/1.1 hdr Host www.example.test";
+    let line = "server s1 127.0.0.1:PORT TLS check check-sni www.example.test";
+    for (rules, new) in [
+        (
+            format!("option httpchk\n    http-check connect ssl\n    {send}"),
+            "    http-check connect ssl sni www.example.test\"",
+        ),
+        (
+            format!(
+                "option httpchk\n    http-check connect ssl sni www.example.test alpn h2\n    {send}"
+            ),
+            "    http-check connect ssl sni www.example.test\"",
+        ),
+        (
+            format!(
+                "option httpchk\n    http-check connect port 9 ssl sni www.example.test # x\n    {send}"
+            ),
+            "    http-check connect ssl sni www.example.test # x\"",
+        ),
+        (
+            "option tcp-check\n    tcp-check connect ssl".to_owned(),
+            "    tcp-check connect ssl sni www.example.test\"",
+        ),
+    ] {
+        let stage = Stage::new();
+        let backend = format!("backend be\n    {rules}\n    {line}\n");
+        is_changed(&stage, &backend, ("be", "s1"), new);
+    }
+}
+
+#[test]
+fn a_value_that_another_server_has_is_tried_before_the_operator_is_asked() {
+    let stage = Stage::new();
+    let other = stage.folder.file("other.pem", &Ca::new().pem);
+    let tls = format!("ssl verify required ca-file {other} sni str({NAME}) check check-sni {NAME}");
+    let backend = format!(
+        "backend be\n{CHECK}    server s1 127.0.0.1:PORT {tls}\n    server s2 127.0.0.1:PORT TLS check check-sni {NAME}\n"
+    );
+    let new = format!("ca-file {}", stage.ca_file);
+    let server = is_changed(&stage, &backend, ("be", "s1"), &new);
+    let reason = server["diff_reason"].as_str().expect("a reason");
+    assert!(reason.starts_with("be/s2 has ca-file "), "{reason}");
+}
+
+#[test]
+fn settings_that_sni_check_refuses_are_corrected_by_haproxys_verdict() {
+    for (words, new) in [
+        (
+            "check-sni www.example.test check-alpn h2",
+            "check check-sni www.example.test\"",
+        ),
+        (
+            "check-sni https://www.example.test/",
+            "check check-sni www.example.test\"",
+        ),
+        (
+            "check-sni str(www.example.test)",
+            "check check-sni www.example.test\"",
+        ),
+        (
+            "check-sni www.example.test.",
+            "check check-sni www.example.test\"",
+        ),
+    ] {
+        let stage = Stage::new();
+        let backend =
+            format!("backend be\n{CHECK}    server s1 127.0.0.1:PORT TLS check {words}\n");
+        is_changed(&stage, &backend, ("be", "s1"), new);
+    }
+}
+
+#[test]
+fn a_name_in_verifyhost_stays_verified() {
+    let stage = Stage::new();
+    let stage_ca = &stage.ca_file;
+    let answer = peer::answer(&stage.leaf, peer::OK);
+    for (line, words, new) in [
+        (
+            "",
+            "verifyhost old.example.test",
+            format!("verifyhost {NAME} "),
+        ),
+        // The server line overrides the word of default-server.
+        (
+            "    default-server verifyhost old.example.test\n",
+            "",
+            format!("check verifyhost {NAME}\""),
+        ),
+    ] {
+        let backend = format!(
+            "backend be\n{CHECK}{line}    server s1 127.0.0.1:{answer} ssl verify required ca-file {stage_ca} {words} check\n"
+        );
+        let server = is_changed(&stage, &backend, ("be", "s1"), &new);
+        assert!(
+            !server["diff"].to_string().contains("check-sni"),
+            "{server:#}"
+        );
+    }
+}
+
+#[test]
+fn a_tracking_server_gets_the_report_about_the_server_that_it_tracks() {
+    let stage = Stage::new();
+    let backends = format!(
+        "backend be\n    server s1 127.0.0.1:PORT TLS track hc/h1\nbackend hc\n{CHECK}    server h1 127.0.0.1:PORT TLS check\n"
+    );
+    let config = config(&stage, &backends);
+    let haproxy = running(&config, ("hc", "h1"), "DOWN");
+    for call in [&["-f", &config, "be/s1"][..], &["-f", &config]] {
+        let report = object(call, 65);
+        let servers = report["servers"].as_array().expect("servers");
+        let diffs = servers.iter().filter(|server| server["diff"].is_array());
+        let diffs: Vec<&Value> = diffs.collect();
+        assert_eq!(diffs.len(), 1, "{report:#}");
+        assert_eq!(diffs[0]["server"], "h1");
+    }
+    let output = run_by_hand(&["diagnose", "-f", &config, "be/s1"]);
+    assert!(
+        stdout(&output).starts_with("be/s1 tracks hc/h1 "),
+        "{output:?}"
+    );
+    drop(haproxy);
+}
+
+#[test]
+fn variables_are_printed_as_they_are_written_and_unset_variables_are_named() {
+    let stage = Stage::new();
+    let (backend, line) = (
+        "backend be\n    option httpchk\n",
+        "    http-check send meth GET uri /missing ver HTTP/1.1 hdr Host www.example.test hdr X-Token \"a ${TOKEN}\" # note",
+    );
+    let server = "    server s1 127.0.0.1:PORT TLS check check-sni www.example.test";
+    let config = config(&stage, &format!("{backend}{line}\n{server}\n"));
+    let report = object(&["-f", &config, "be/s1"], 2);
+    let why = report["servers"][0]["not_diagnosed"]
+        .as_str()
+        .expect("a reason");
+    assert!(
+        why.contains("${TOKEN} is not set here") && why.contains("--env TOKEN="),
+        "{why}"
+    );
+    let output = run_by_hand(&["diagnose", "-f", &config, "--env", "TOKEN=secret", "be/s1"]);
+    let text = stdout(&output);
+    let new = line.replace("/missing", "/");
+    assert!(
+        text.contains(&format!("\n+{new}\n")) && !text.contains("secret"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_state_that_the_check_does_not_decide_is_explained() {
+    let stage = Stage::new();
+    let agent = peer::tcp(|mut stream| _ = stream.write_all(b"down\n"));
+    let backend = format!(
+        "backend be\n{CHECK}    http-check disable-on-404
+    server agent 127.0.0.1:PORT TLS check check-sni {NAME} agent-check agent-port {agent} agent-inter 200ms
+    server off 127.0.0.1:PORT TLS check check-sni {NAME} disabled\n"
+    );
+    let config = config(&stage, &backend);
+    let haproxy = running(&config, ("be", "agent"), "DOWN (agent)");
+    let output = run_by_hand(&["diagnose", "-f", &config]);
+    let text = stdout(&output)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert_eq!(output.status.code(), Some(71), "{text}");
+    for part in [
+        "The agent of `agent-check` has set the server DOWN",
+        "`set server be/off state ready` on the stats socket",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    drop(haproxy);
+    let text = fs::read_to_string(&config).expect("the configuration");
+    let text = text
+        .replace("uri / ", "uri /missing ")
+        .replace(" agent-check", " no-agent-check");
+    fs::write(&config, text).expect("written");
+    let _haproxy = running(&config, ("be", "agent"), "NOLB");
+    let report = object(&["-f", &config], 71);
+    assert_eq!(report["servers"][0]["state"], "NOLB", "{report:#}");
+    assert_eq!(report["servers"][0]["diff_visitors"], 200, "{report:#}");
+}
+
+#[test]
+fn a_slow_external_check_gets_more_time_without_timeout_check() {
+    let stage = Stage::new();
+    let port = peer::tls(&stage.leaf, |stream| {
+        thread::sleep(Duration::from_millis(800));
+        _ = stream.write_all(peer::OK.as_bytes());
+    });
+    // With `timeout check`, HAProxy kills an external check at `timeout connect`.
+    for (limits, new) in [
+        ("", "--timeout "),
+        (
+            "    timeout check 2s\n    timeout connect 500ms\n",
+            "    timeout connect 5",
+        ),
+    ] {
+        let backend = format!(
+            "backend be\n    option external-check\n    external-check command {BINARY}
+    external-check path \"--sni {NAME} --ca-file CA --timeout 400ms\"\n{limits}    server s1 127.0.0.1:{port} TLS check inter 2s\n"
+        );
+        let server = is_changed(&stage, &backend, ("be", "s1"), new);
+        assert!(
+            !server["diff"].to_string().contains("timeout check "),
+            "{server:#}"
+        );
+    }
+}
+
+#[test]
+fn visitors_are_not_said_to_lack_the_sni_name_that_they_send() {
+    let stage = Stage::new();
+    let port = peer::tls_with_head(&stage.leaf, &[], |head, stream| {
+        let answer = match head.to_lowercase().contains("host: other.example.test") {
+            true => "HTTP/1.1 421 Misdirected Request\r\nContent-Length: 0\r\n\r\n",
+            false => peer::OK,
+        };
+        _ = stream.write_all(answer.as_bytes());
+    });
+    let backend = format!(
+        "backend be\n{CHECK}    http-request set-header Host other.example.test\n    server s1 127.0.0.1:{port} TLS check check-sni {NAME}\n"
+    );
+    let config = config(&stage, &backend);
+    let report = object(&["-f", &config, "be/s1"], 0);
+    let server = &report["servers"][0];
+    assert_eq!(
+        (&server["visitors"], server["diff"].is_null()),
+        (&421.into(), true),
+        "{server:#}"
+    );
+    assert!(
+        !server["causes"].to_string().contains("traffic-needs-sni"),
+        "{server:#}"
+    );
+}
+
+#[test]
+fn a_check_at_another_port_gets_its_own_proxy_header() {
+    let stage = Stage::new();
+    let nginx = Nginx::serve(|folder, port| {
+        site(
+            (folder, port),
+            "proxy_protocol",
+            NAME,
+            (&stage.leaf, &[]),
+            "",
+        )
+    });
+    let port = nginx.port;
+    let backend = format!(
+        "backend be\n{CHECK}    server s1 127.0.0.1:{port} TLS send-proxy check port {port} check-ssl check-sni {NAME}\n"
+    );
+    is_changed(&stage, &backend, ("be", "s1"), "check-send-proxy\"");
 }

@@ -186,13 +186,12 @@ impl Subject<'_> {
     /// Returns the code of sni-check's check of the server. If only HAProxy has checked the server, it
     /// is the code closest to HAProxy's words.
     pub fn code(&self) -> Code {
+        let is_ours = self.surveyed.kind == CheckKind::External;
+        let lacks_variables = !self.surveyed.unset.is_empty();
         let own = match (&self.diagnosis, self.surveyed.call.is_err()) {
             (Ok(diagnosis), _) => diagnosis.search.asked.code(),
-            (Err(_), true)
-                if self.surveyed.kind == CheckKind::External && self.surveyed.unset.is_empty() =>
-            {
-                Code::Refused
-            }
+            (Err(_), true) if lacks_variables && self.shown.is_none() => Code::Refused,
+            (Err(_), true) if is_ours && !lacks_variables => Code::Refused,
             _ => Code::Healthy,
         };
         match (own, self.shown) {
