@@ -733,3 +733,17 @@ fn a_check_at_another_port_gets_its_own_proxy_header() {
     );
     is_changed(&stage, &backend, ("be", "s1"), "check-send-proxy\"");
 }
+
+#[test]
+fn a_source_address_that_the_server_refuses_is_left_out() {
+    let stage = Stage::new();
+    let allows = "if ($remote_addr != 127.0.0.1) { return 403; }";
+    let nginx =
+        Nginx::serve(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), allows));
+    let port = nginx.port;
+    let backend = format!(
+        "backend be\n{CHECK}    server s1 127.0.0.1:{port} TLS check check-sni {NAME} source 127.0.0.5\n"
+    );
+    let new = format!("check check-sni {NAME}\"");
+    is_changed(&stage, &backend, ("be", "s1"), &new);
+}
