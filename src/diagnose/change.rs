@@ -330,7 +330,6 @@ impl Change {
                     false => self.word("check-alpn", alpn),
                 }
             }
-            "--source" => self.word("source", best.source.clone()),
             "--timeout" => self.set_time(surveyed, best)?,
             "--header" | "--uri" | "--method" | "--body" => self.request(best, "HTTP/1.1"),
             "--expect" => {

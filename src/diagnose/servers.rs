@@ -20,15 +20,14 @@ use rustix::stdio::stderr;
 pub use self::call::ServersCall;
 pub(crate) use self::call::of_words;
 use self::state::{Diagnosis, State, Statistics, Subject, TriedChange};
-use super::ask::{Block, Kind, serves, visit};
+use super::ask::Block;
 use super::change::Change;
 use super::investigate;
 use super::progress::{self, Phase, Progress};
 use super::trials::Search;
-use crate::causes::facts::Way;
 use crate::code::Code;
 use crate::doctor::survey::{CheckKind, Survey, Surveyed, UNVERIFIED, survey};
-use crate::haproxy::ask::{Answer, Answered, Question, Visit, Visited, ask};
+use crate::haproxy::ask::{Answered, Question, ask};
 use crate::haproxy::program::Haproxy;
 use crate::options::Options;
 use crate::output::write::write_text;
@@ -182,7 +181,7 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
                 lines,
                 fallback: String::new(),
                 is_checked: true,
-                visit: visitor(subject.surveyed, search),
+                visit: subject.visit(),
             });
         }
     }
@@ -376,35 +375,13 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
 /// The time to start the process of an external check. HAProxy's checks run in parallel.
 const MARGIN: Duration = Duration::from_millis(700);
 
-/// Returns the request of this server's visitors. If the check asks for no page, visitors request the start
-/// page.
-fn visitor(surveyed: &Surveyed, search: Option<&Search>) -> Option<Visit> {
-    if !surveyed.lines.is_http {
-        return None;
-    }
-    // Visitors most likely ask for the name that their connections send.
-    let host = surveyed
-        .sni
-        .as_deref()
-        .or(search.map(|search| search.asked.host()));
-    let host = host.unwrap_or("localhost");
-    let of_check = search.and_then(|search| visit(host, search.best()));
-    of_check.or_else(|| {
-        Some(Visit {
-            method: "GET".to_owned(),
-            uri: "/".to_owned(),
-            headers: vec![("Host".to_owned(), host.to_owned())],
-        })
-    })
-}
-
 /// Returns a change with HAProxy's answer. The answer comes with HAProxy's version.
 fn tried(
     subject: &Subject<'_>,
     candidate: &Candidate<'_>,
     answered: Option<(&Answered<usize>, Option<&str>)>,
 ) -> TriedChange {
-    let block = block_of(subject, answered.map(|(answered, _)| answered));
+    let block = subject.block(answered.map(|(answered, _)| answered));
     let version = answered.and_then(|(_, version)| version);
     TriedChange {
         words: candidate.change.words(),
@@ -412,35 +389,6 @@ fn tried(
         reason: candidate.reason.map(str::to_owned),
         version: version.filter(|_| block.is_tried()).map(str::to_owned),
         block,
-    }
-}
-
-/// Returns HAProxy's answer about lines of haproxy.cfg.
-fn block_of(subject: &Subject<'_>, answered: Option<&Answered<usize>>) -> Block {
-    // Without `sni-check serve`, HAProxy's answer says nothing about the change.
-    let is_without_serve = |answered: &Answered<usize>| match &answered.answer {
-        Answer::Checked(checked) => checked.status.starts_with("L4") || checked.status == "SOCKERR",
-        _ => false,
-    };
-    let is_served = subject.surveyed.kind == CheckKind::Served;
-    let answered = answered.filter(|answered| !(is_served && is_without_serve(answered)));
-    let visitor = answered.and_then(|answered| answered.visitor);
-    let tried = answered.map(|answered| answered.answer.clone());
-    /// HAProxy answers 502 to 504 if it doesn't reach the server. A server answers 421 if Host
-    /// doesn't match the SNI name.
-    const NOT_SERVED: [u16; 4] = [421, 502, 503, 504];
-    let is_served = |visitor: Visited| match subject.search().map(Search::best) {
-        Some(best) if !best.plan.handshake_only => serves(best, visitor),
-        _ => visitor.complete && !NOT_SERVED.contains(&visitor.status),
-    };
-    Block {
-        kind: Kind::Builtin,
-        way: Way::Https,
-        text: String::new(),
-        // Without a check in the lines, only the visitor counts.
-        tried: tried.filter(|answer| *answer != Answer::None || visitor.is_none()),
-        visitor,
-        serves: visitor.is_none_or(is_served),
     }
 }
 

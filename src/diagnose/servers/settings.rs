@@ -6,7 +6,6 @@ use std::iter;
 use std::time::Duration;
 
 use super::state::{Subject, TriedChange};
-use super::{block_of, visitor};
 use crate::causes::{self, Finding, Weight};
 use crate::diagnose::change::Hunk;
 use crate::diagnose::trials::Search;
@@ -46,13 +45,11 @@ pub(super) fn find(
             lines: setting.lines.all(is_checked),
             fallback: String::new(),
             is_checked,
-            visit: visitor(subject.surveyed, Some(search)),
+            visit: subject.visit(),
         };
         let questions = settings.iter().enumerate().map(question).collect();
         let answers = ask(haproxy, &global, questions, patience).ok()?;
-        let blocks = answers
-            .iter()
-            .map(|answered| block_of(subject, Some(answered)));
+        let blocks = answers.iter().map(|answered| subject.block(Some(answered)));
         let mut tried = settings.iter().zip(blocks);
         let (setting, block) = tried.find(|(_, block)| block.is_up())?;
         Some(TriedChange {
@@ -79,7 +76,7 @@ fn of_backend(lines: &ServerLines) -> Vec<Setting> {
                 let words = ["timeout", name, "10s"].map(str::to_owned);
                 Some(words.to_vec())
             }
-            ["source", ..] | ["http-request", ..] => None,
+            ["http-request", ..] => None,
             _ => return None,
         };
         let mut without = lines.clone();

@@ -4,12 +4,13 @@ use std::io;
 use std::thread;
 use std::time::Instant;
 
+use crate::causes::facts::Way;
 use crate::code::Code;
-use crate::diagnose::ask::{Block, Opinion};
+use crate::diagnose::ask::{Block, Kind, Opinion, serves, visit};
 use crate::diagnose::change::Hunk;
 use crate::diagnose::trials::Search;
 use crate::doctor::survey::{CheckKind, Survey, Surveyed};
-use crate::haproxy::ask::Visited;
+use crate::haproxy::ask::{Answer, Answered, Visit, Visited};
 use crate::haproxy::statistics::{self, Shown};
 use crate::plan::{Output, Plan};
 use crate::probe;
@@ -133,6 +134,60 @@ fn reason(error: &io::Error) -> String {
 }
 
 impl Subject<'_> {
+    /// Returns the request of this server's visitors. If the check asks for no page, visitors request the start
+    /// page.
+    pub fn visit(&self) -> Option<Visit> {
+        let (surveyed, search) = (self.surveyed, self.search());
+        if !surveyed.lines.is_http {
+            return None;
+        }
+        // Visitors most likely ask for the name that their connections send.
+        let host = surveyed
+            .sni
+            .as_deref()
+            .or(search.map(|search| search.asked.host()));
+        let host = host.unwrap_or("localhost");
+        let of_check = search.and_then(|search| visit(host, search.best()));
+        of_check.or_else(|| {
+            Some(Visit {
+                method: "GET".to_owned(),
+                uri: "/".to_owned(),
+                headers: vec![("Host".to_owned(), host.to_owned())],
+            })
+        })
+    }
+
+    /// Returns HAProxy's answer about lines of haproxy.cfg.
+    pub fn block(&self, answered: Option<&Answered<usize>>) -> Block {
+        // Without `sni-check serve`, HAProxy's answer says nothing about the change.
+        let is_without_serve = |answered: &Answered<usize>| match &answered.answer {
+            Answer::Checked(checked) => {
+                checked.status.starts_with("L4") || checked.status == "SOCKERR"
+            }
+            _ => false,
+        };
+        let is_served = self.surveyed.kind == CheckKind::Served;
+        let answered = answered.filter(|answered| !(is_served && is_without_serve(answered)));
+        let visitor = answered.and_then(|answered| answered.visitor);
+        let tried = answered.map(|answered| answered.answer.clone());
+        /// HAProxy answers 502 to 504 if it doesn't reach the server. A server answers 421 if Host
+        /// doesn't match the SNI name.
+        const NOT_SERVED: [u16; 4] = [421, 502, 503, 504];
+        let is_served = |visitor: Visited| match self.search().map(Search::best) {
+            Some(best) if !best.plan.handshake_only => serves(best, visitor),
+            _ => visitor.complete && !NOT_SERVED.contains(&visitor.status),
+        };
+        Block {
+            kind: Kind::Builtin,
+            way: Way::Https,
+            text: String::new(),
+            // Without a check in the lines, only the visitor counts.
+            tried: tried.filter(|answer| *answer != Answer::None || visitor.is_none()),
+            visitor,
+            serves: visitor.is_none_or(is_served),
+        }
+    }
+
     /// Returns what a check by sni-check found.
     pub fn search(&self) -> Option<&Search> {
         let diagnosis = self.diagnosis.as_ref().ok()?;
