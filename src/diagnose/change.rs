@@ -2,24 +2,20 @@
 //! HAProxy tries the change, and diagnose prints it as a diff.
 
 mod carried;
+pub(super) mod diff;
 mod rewrite;
 mod words;
 
 use ureq::http::header;
 
-use self::carried::{Carried, as_word, carried, carrier, joined};
-use self::rewrite::rewritten;
-use self::words::{set, word_of, written};
+use self::carried::{Carried, carried};
 
 use crate::causes::facts::Way;
 use crate::doctor::survey::{CheckKind, Edit, Surveyed};
-use crate::haproxy::call::own_command;
-use crate::haproxy::config::backend_lines::{Rule, text_of};
-use crate::haproxy::config::place::Place;
+use crate::haproxy::config::backend_lines::Rule;
 use crate::haproxy::words::split_value;
 use crate::options::Options;
 use crate::options::handed;
-use crate::options::table::Group;
 use crate::options::values::{Time, TlsVersion};
 use crate::plan::DEFAULTS;
 
@@ -64,23 +60,6 @@ pub(super) struct Change {
     options: Option<Carried>,
     /// Lines of the backend: their first words, and the lines that replace all lines with these words.
     rules: Vec<(Head, Vec<Vec<String>>)>,
-}
-
-/// A line of a file, before and after the change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Hunk {
-    pub place: Place,
-    /// The old line, or `None` if the new line is added after `place`.
-    pub old: Option<String>,
-    pub new: Option<String>,
-}
-
-/// A line about a check after the change.
-struct Line<'a> {
-    /// The line in the file. `None` for a new line.
-    old: Option<&'a Rule>,
-    /// The words after the change. `None` for a line that is removed.
-    new: Option<Vec<String>>,
 }
 
 impl Change {
@@ -452,209 +431,6 @@ impl Change {
             .collect::<Vec<_>>()
             .join(", ")
     }
-
-    /// Returns the lines about the check after the change, in their order. `options` are the options of
-    /// sni-check.
-    fn changed<'a>(&self, surveyed: &'a Surveyed, options: Option<&str>) -> Vec<Line<'a>> {
-        let old = &surveyed.lines.rules;
-        let added = |line: &Vec<String>| Line {
-            old: None,
-            new: Some(line.clone()),
-        };
-        let is_new = |head: Head| !old.iter().any(|rule| has_head(rule, head));
-        let new = self.rules.iter().filter(|(head, _)| is_new(head));
-        // The order of http-check lines matters.
-        let (last, mut first): (Vec<_>, Vec<_>) = new.partition(|(head, _)| *head == EXPECT);
-        let connect = connect_rule(surveyed).filter(|_| !self.connect.is_empty());
-        let mut lines = Vec::new();
-        for (at, rule) in old.iter().enumerate() {
-            let of_rule = self.rules.iter().find(|(head, _)| has_head(rule, head));
-            if let Some((head, new)) = of_rule {
-                let number = old[..at].iter().filter(|rule| has_head(rule, head)).count();
-                lines.push(Line {
-                    old: Some(rule),
-                    new: new.get(number).cloned(),
-                });
-                if !old[at + 1..].iter().any(|rule| has_head(rule, head)) {
-                    lines.extend(new.iter().skip(number + 1).map(added));
-                }
-                continue;
-            }
-            let mut words = rule.words.clone();
-            if connect.is_some_and(|connect| std::ptr::eq(connect, rule)) {
-                for (word, value) in &self.connect {
-                    set(&mut words, 2, word, value.as_deref());
-                }
-            }
-            if let (Some(options), Some(at)) = (options, carrier(surveyed.kind, &rule.words)) {
-                options.clone_into(&mut words[at]);
-            }
-            lines.push(Line {
-                old: Some(rule),
-                new: Some(words),
-            });
-            if is_option(&rule.words) {
-                let first = first.drain(..).flat_map(|(_, lines)| lines);
-                lines.extend(first.map(added));
-            }
-        }
-        let rest = first.into_iter().chain(last);
-        lines.extend(rest.flat_map(|(_, lines)| lines).map(added));
-        lines
-    }
-
-    /// Returns the changed lines.
-    pub fn hunks(&self, surveyed: &Surveyed) -> Vec<Hunk> {
-        let mut hunks = Vec::new();
-        let options = self.options.as_ref();
-        let lines = self.changed(surveyed, options.map(|options| options.word.as_str()));
-        let write = |word: &str| match options {
-            Some(options) if options.word == word => options.written.clone(),
-            _ => word_of(word),
-        };
-        let own = |line: &Line| {
-            let place = line.old?.place.as_ref()?;
-            surveyed.lines.is_own(place).then(|| place.clone())
-        };
-        let changes = |line: &Line| line.new.as_ref() != line.old.map(|old| &old.words);
-        let is_rule = |line: &Line| {
-            let words = line.new.as_ref().or(line.old.map(|old| &old.words));
-            words.is_some_and(|words| ["http-check", "tcp-check"].contains(&words[0].as_str()))
-        };
-        // A rule of the backend replaces all rules of `defaults`.
-        let replaces = lines.iter().any(|line| is_rule(line) && changes(line));
-        for line in &lines {
-            let added = |new: &Vec<String>| {
-                let words: Vec<String> = new.iter().map(|word| write(word)).collect();
-                format!("    {}", words.join(" "))
-            };
-            match (line.old, own(line)) {
-                (Some(_), Some(place)) if changes(line) => {
-                    let old = text_of(&place);
-                    let new = line.new.as_ref().zip(old.as_ref());
-                    let variables = &surveyed.variables;
-                    let new = new.map(|(new, old)| rewritten(old, new, variables, write));
-                    hunks.push(Hunk { place, old, new });
-                }
-                (Some(_), Some(_)) => {}
-                (Some(_), None) if changes(line) || (replaces && is_rule(line)) => {
-                    hunks.extend(line.new.as_ref().map(|new| Hunk {
-                        place: surveyed.lines.backend.clone(),
-                        old: None,
-                        new: Some(added(new)),
-                    }));
-                }
-                (Some(_), None) => {}
-                (None, _) => hunks.extend(line.new.as_ref().map(|new| Hunk {
-                    place: after(surveyed, new).clone(),
-                    old: None,
-                    new: Some(added(new)),
-                })),
-            }
-        }
-        self.hunks_of_words(surveyed, &mut hunks);
-        hunks.retain(|hunk| hunk.old != hunk.new);
-        hunks.sort_by_key(|hunk| (hunk.place.file.clone(), hunk.place.line));
-        hunks
-    }
-
-    /// Adds the changed server line, and the changed lines with `default-server`.
-    fn hunks_of_words(&self, surveyed: &Surveyed, hunks: &mut Vec<Hunk>) {
-        let inherited = |word: &str| {
-            let mut words = surveyed.inherited.iter();
-            words
-                .find(|(known, _)| known == word)
-                .map(|(_, place)| place)
-        };
-        let mut places: Vec<&Place> = Vec::new();
-        for (word, value) in &self.words {
-            // The server line can override a value of `default-server`, but it can't remove a word.
-            let place = inherited(word).filter(|_| value.is_none());
-            let place = place.unwrap_or(&surveyed.place);
-            if !places.contains(&place) {
-                places.push(place);
-            }
-        }
-        for place in places {
-            let old = text_of(place);
-            let words = old
-                .as_ref()
-                .and_then(|old| rewrite::read(old, &surveyed.variables));
-            let (Some(old), Some(mut words)) = (old, words) else {
-                continue;
-            };
-            // The first words are `server`, the name and the address, or only `default-server`.
-            let from = match words.first().map(String::as_str) {
-                Some("default-server") => 1,
-                Some("server-template") => 4,
-                _ => 3,
-            };
-            for (word, value) in &self.words {
-                if *place == surveyed.place || value.is_none() {
-                    set(&mut words, from, word, value.as_deref());
-                }
-            }
-            hunks.push(Hunk {
-                place: place.clone(),
-                new: Some(rewritten(&old, &words, &surveyed.variables, word_of)),
-                old: Some(old),
-            });
-        }
-    }
-
-    /// Returns the lines of a backend with this change, for the HAProxy that tries them. That HAProxy runs
-    /// outside the chroot, so `best` has the host's paths.
-    pub fn lines(&self, surveyed: &Surveyed, best: &Options) -> Option<String> {
-        let mut text = String::new();
-        if !surveyed.lines.is_http {
-            text += "    mode tcp\n";
-        }
-        let options = match surveyed.kind {
-            CheckKind::External | CheckKind::Served => {
-                let (carrier, given) = carried(surveyed)?;
-                let given = handed::options(carrier, given.as_ref()).ok()?;
-                let mut options = best.clone();
-                options.retain(|row| !ADDRESS.contains(&row.name) && row.group != Group::Output);
-                options.connect = given.connect;
-                Some(as_word(surveyed.kind, &joined(&options)?))
-            }
-            CheckKind::Own | CheckKind::Other => None,
-        };
-        let lines = self.changed(surveyed, options.as_deref());
-        let has_limit = |line: &Line| {
-            let new = line.new.as_deref();
-            new.is_some_and(|words| begins(words, TIMEOUT_CHECK))
-        };
-        if surveyed.kind == CheckKind::External && !lines.iter().any(has_limit) {
-            // Without `timeout check`, `timeout connect` doesn't end an external check.
-            text += "    timeout check 0\n";
-        }
-        for words in lines.into_iter().filter_map(|line| line.new) {
-            let words: Vec<String> = match words[..] {
-                [ref first, ref second, _] if first == "external-check" && second == "command" => {
-                    vec![first.clone(), second.clone(), own_command()]
-                }
-                _ => words,
-            };
-            text += &format!("    {}\n", written(&words));
-        }
-        let mut words = surveyed.lines.words.clone();
-        for (word, value) in &self.words {
-            words.retain(|(known, _)| known != word);
-            words.extend(
-                value
-                    .as_ref()
-                    .map(|value| ((*word).to_owned(), value.clone())),
-            );
-        }
-        let words = words.iter();
-        let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
-        Some(
-            text + &surveyed
-                .lines
-                .server_line([("check", "")].into_iter().chain(words)),
-        )
-    }
 }
 
 /// The words of a server line that are about the check's TLS only.
@@ -678,29 +454,6 @@ const TLS_WORDS: [&str; 14] = [
     "ssl-max-ver",
 ];
 
-fn is_option(words: &[String]) -> bool {
-    words.first().is_some_and(|word| word == "option")
-}
-
-/// Returns the line after which a new line with these words is added. An expectation comes after the other
-/// lines of the check. Every other line comes after the line that chooses the check.
-fn after<'a>(surveyed: &'a Surveyed, new: &[String]) -> &'a Place {
-    let is_own = |rule: &&Rule| {
-        let place = rule.place.as_ref();
-        place.is_some_and(|place| surveyed.lines.is_own(place))
-    };
-    let own = || surveyed.lines.rules.iter().filter(is_own);
-    let mut checks =
-        own().filter(|rule| rule.words.first().is_some_and(|word| word == "http-check"));
-    let rule = match begins(new, EXPECT) {
-        true => checks.next_back(),
-        false => None,
-    };
-    let rule = rule.or_else(|| own().find(|rule| is_option(&rule.words)));
-    let place = rule.and_then(|rule| rule.place.as_ref());
-    place.unwrap_or(&surveyed.lines.backend)
-}
-
 /// Returns the `connect` rule of HAProxy's own check. It decides how the check connects.
 fn connect_rule(surveyed: &Surveyed) -> Option<&Rule> {
     let mut rules = surveyed.lines.rules.iter();
@@ -708,6 +461,3 @@ fn connect_rule(surveyed: &Surveyed) -> Option<&Rule> {
     let heads: [Head; 2] = [&["http-check", "connect"], &["tcp-check", "connect"]];
     rules.find(|rule| own && heads.iter().any(|head| has_head(rule, head)))
 }
-
-/// The options with which diagnose connects to the server. HAProxy has the server line for that.
-const ADDRESS: [&str; 2] = ["--connect", "--port"];

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::state::{State, Statistics, Subject};
 use crate::code::Code;
-use crate::diagnose::change::Hunk;
+use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::report::Report;
 use crate::doctor::survey::{Remark, Survey};
 use crate::output::escape::json as json_text;

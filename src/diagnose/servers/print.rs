@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::call::ServersCall;
 use super::state::{Diagnosis, State, Statistics, Subject};
 use crate::diagnose::ask::Kind;
-use crate::diagnose::change::Hunk;
+use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::report::Report;
 use crate::doctor::survey::{CheckKind, Survey};
 use crate::haproxy::statistics::Shown;

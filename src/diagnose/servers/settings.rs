@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::state::{Subject, TriedChange};
 use crate::causes::{self, Finding, Weight};
-use crate::diagnose::change::Hunk;
+use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::trials::Search;
 use crate::doctor::survey::CheckKind;
 use crate::haproxy::ask::{Question, ask};

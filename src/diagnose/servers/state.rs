@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::causes::facts::Way;
 use crate::code::Code;
 use crate::diagnose::ask::{Block, Kind, Opinion, serves, visit};
-use crate::diagnose::change::Hunk;
+use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::trials::Search;
 use crate::doctor::survey::{CheckKind, Survey, Surveyed};
 use crate::haproxy::ask::{Answer, Answered, Visit, Visited};
