@@ -172,14 +172,18 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
     for (about, candidate) in candidates.iter().enumerate() {
         let subject = &subjects[candidate.subject];
         let search = subject.search();
-        if let Some(lines) = candidate.change.lines(subject.surveyed, &candidate.options) {
+        let lines = |with_rules| {
+            let (change, options) = (&candidate.change, &candidate.options);
+            change.lines(subject.surveyed, options, with_rules)
+        };
+        if let (Some(lines), Some(fallback)) = (lines(true), lines(false)) {
             let timeout =
                 search.map_or(Duration::from_secs(2), |search| search.best().plan.timeout);
             patience = patience.max(timeout);
             questions.push(Question {
                 about,
                 lines,
-                fallback: String::new(),
+                fallback,
                 is_checked: true,
                 visit: subject.visit(),
             });

@@ -745,3 +745,16 @@ fn a_source_address_that_the_server_refuses_is_left_out() {
     let new = format!("check check-sni {NAME}\"");
     is_changed(&stage, &backend, ("be", "s1"), &new);
 }
+
+#[test]
+fn a_rule_that_needs_another_section_does_not_keep_haproxy_from_trying_a_change() {
+    let stage = Stage::new();
+    // The other HAProxy has no userlist.
+    let rules = "    acl known http_auth(staff)
+    http-request set-header X-Known yes if known\n";
+    let backend = format!(
+        "userlist staff\n    user a insecure-password b\nbackend be\n{CHECK}{rules}    server s1 127.0.0.1:PORT TLS check\n"
+    );
+    let new = format!("check-sni {NAME}");
+    is_changed(&stage, &backend, ("be", "s1"), &new);
+}

@@ -181,8 +181,9 @@ impl Change {
     }
 
     /// Returns the lines of a backend with this change, for the HAProxy that tries them. That HAProxy runs
-    /// outside the chroot, so `best` has the host's paths.
-    pub fn lines(&self, surveyed: &Surveyed, best: &Options) -> Option<String> {
+    /// outside the chroot, so `best` has the host's paths. The rules about visitors' requests may need other
+    /// sections, which that HAProxy doesn't have: `with_rules` is false for the lines without them.
+    pub fn lines(&self, surveyed: &Surveyed, best: &Options, with_rules: bool) -> Option<String> {
         let mut text = String::new();
         if !surveyed.lines.is_http {
             text += "    mode tcp\n";
@@ -207,7 +208,10 @@ impl Change {
             // Without `timeout check`, `timeout connect` doesn't end an external check.
             text += "    timeout check 0\n";
         }
-        for words in lines.into_iter().filter_map(|line| line.new) {
+        let is_left_out =
+            |line: &Line| !with_rules && line.old.is_some_and(|rule| rule.is_of_visitors());
+        let kept = lines.into_iter().filter(|line| !is_left_out(line));
+        for words in kept.filter_map(|line| line.new) {
             let words: Vec<String> = match words[..] {
                 [ref first, ref second, _] if first == "external-check" && second == "command" => {
                     vec![first.clone(), second.clone(), own_command()]
