@@ -237,11 +237,7 @@ pub(super) fn not_checked(visit: &Visit, watch: &Watch) -> Option<Finding> {
         finding
             .at(&watch.server.place)
             .shows("no check; the server gets traffic even if it is dead")
-            .write(switch_on(
-                visit,
-                watch,
-                "add `check` at the end of its line",
-            )),
+            .write(tried(visit, watch, "add `check` at the end of its line")),
     )
 }
 

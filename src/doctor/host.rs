@@ -196,6 +196,14 @@ pub(super) fn other_host(_: &Visit, watch: &Watch) -> Option<Finding> {
         ),
         (None, None) => return None,
     };
+    let write = write.replace("{NAME}", name);
+    // Only the operator knows which name is the site's.
+    let write = match given {
+        Some(_) => format!(
+            "if {name} is the site's name, {write}; otherwise correct that http-request line"
+        ),
+        None => write,
+    };
     let rule = watch.backend.settings.rules.http.all("send").last();
     let place = match &watch.check {
         Check::Own(_) => rule
@@ -211,6 +219,6 @@ pub(super) fn other_host(_: &Visit, watch: &Watch) -> Option<Finding> {
                 None => "L7STS 400, 403, 404 or 421 (DOWN) while visitors are served, or UP while they get 404 or 421, where the server chooses the site by its Host",
             })
             .foretells(&["71", "L7STS 400", "L7STS 403", "L7STS 404", "L7STS 421"])
-            .write(write.replace("{NAME}", name)),
+            .write(write),
     )
 }

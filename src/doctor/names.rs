@@ -105,9 +105,16 @@ pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
         false => meant(sent).to_owned(),
     };
     // HAProxy refuses an empty name.
-    let set = match right.contains('$') && !has_variables(visit, sent) {
-        true => "; and set that variable where HAProxy is started",
-        false => "",
+    let of_traffic = name_of_traffic(watch).filter(|name| *name != right);
+    let set = match (
+        right.contains('$') && !has_variables(visit, sent),
+        of_traffic,
+    ) {
+        (true, _) => "; and set that variable where HAProxy is started".to_owned(),
+        (false, Some(name)) if !is_literal(sent) => {
+            format!(", if that is the site's name (traffic sends {name})")
+        }
+        _ => String::new(),
     };
     let write = match word {
         "sni" => format!("in that connect line, write sni {right}{set}"),

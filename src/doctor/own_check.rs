@@ -111,16 +111,16 @@ pub(super) fn sending(backend: &Backend, request: &Request) -> String {
     let of_defaults = rules.http.lines.first();
     let of_defaults = of_defaults.filter(|line| !backend.has_line(&line.place));
     let has_send = rules.http.all("send").next().is_some();
-    let (place, instead) = match (of_defaults, has_send) {
-        (Some(_), true) => ("in defaults", " in place of http-check send"),
-        (Some(_), false) => ("in defaults, with its other http-check lines", ""),
-        (None, true) => ("in the backend", " in place of http-check send"),
+    let place = match (of_defaults, has_send) {
+        (Some(_), true) => "in defaults, in place of the http-check send line",
+        (Some(_), false) => "in defaults, with its other http-check lines",
+        (None, true) => "in the backend, in place of the http-check send line",
         (None, false) if rules.http.all("expect").next().is_some() => {
-            ("in the backend, before http-check expect", "")
+            "in the backend, before http-check expect"
         }
-        (None, false) => ("in the backend", ""),
+        (None, false) => "in the backend",
     };
-    format!("{place}, write {}{instead}", request.line())
+    format!("{place}, write {}", request.line())
 }
 
 /// Returns the advice to repeat those lines of `defaults` that the backend's own http-check lines replace, and

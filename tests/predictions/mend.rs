@@ -35,7 +35,7 @@ pub fn mended(text: &Text, finding: &Finding) -> Option<Text> {
         ", or ",
         "; or ",
         "; otherwise",
-        ", in place of",
+        ", in place of --",
         ", with a copy",
     ] {
         write = write.split(alternative).next()?;
@@ -91,6 +91,10 @@ fn step(text: &Text, write: &str, about: &[String]) -> Option<Text> {
         write.strip_prefix("in the backend, before http-check expect, write ")
     {
         mended.sections = before_expect(text, line);
+    } else if let Some(line) =
+        write.strip_prefix("in the backend, in place of the http-check send line, write ")
+    {
+        mended.sections = with_line(text, line);
     } else if let Some(line) = write.strip_prefix("in the backend, write ") {
         mended.sections = with_line(text, line);
     } else if let Some(option) = write.strip_prefix("in the same defaults, add option ") {
