@@ -13,6 +13,7 @@ use super::shell::shell;
 use super::visit::{Visit, Watch};
 use crate::code::Layer;
 use crate::haproxy::ask::{Answer, Question, Visit as Request, ask};
+use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::backend_lines::ServerLines;
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
@@ -63,7 +64,7 @@ pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         ];
         let limits = limits.into_iter().flatten().map(|limit| limit.value);
         patience = limits.fold(patience, Duration::max);
-        if let Check::Own(_) = watch.check {
+        if is_own(watch) {
             questions.push(Question {
                 about: (index, About::Check),
                 lines: of_check(&lines),
@@ -123,6 +124,15 @@ pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
     Ok(observed)
 }
 
+/// Returns true if HAProxy checks the server itself. Without the address of serve, HAProxy asks the server.
+pub(super) fn is_own(watch: &Watch) -> bool {
+    match &watch.check {
+        Check::Own(_) => true,
+        Check::Serve(serve) => serve.connect.is_none(),
+        _ => false,
+    }
+}
+
 fn text_of(request: &Request) -> String {
     let host = request.headers.first();
     let host = host.map_or_else(String::new, |(_, host)| format!(" with Host {host}"));
@@ -178,7 +188,9 @@ fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
         }
         _ => true,
     };
-    if !watch.backend.settings.http || !is_known {
+    // Without a port, HAProxy uses the port of the visitor's connection.
+    let has_port = !matches!(watch.server.endpoint, Endpoint::Tcp(_, 0));
+    if !watch.backend.settings.http || !is_known || !has_port {
         return None;
     }
     let (method, uri) = page(watch);
@@ -187,6 +199,8 @@ fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
         (Some(host), _) => host,
         // Without the name there is no right SNI.
         (None, Some(Sni::PerRequest(_))) => return None,
+        // HAProxy evaluates this Host when it sends the check.
+        (None, _) if watch.backend.settings.rules.host().is_some() => return None,
         (None, _) => match watch.server.endpoint.words().0 {
             address if address.contains(':') => format!("[{address}]"),
             path if path.contains('/') => "localhost".to_owned(),

@@ -17,7 +17,7 @@ use crate::refusal::refusal;
 
 use crate::haproxy::ask::Answer;
 use crate::haproxy::config::address::Endpoint;
-use crate::haproxy::config::check::Check;
+use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::external::ExternalCheck;
 
 use super::as_haproxy;
@@ -128,23 +128,36 @@ pub(super) fn all(visit: &Visit) -> Runs {
 /// HAProxy can't be asked. The text says why.
 fn with_haproxy(visit: &Visit, done: &mut Vec<Ran>) -> Result<Vec<String>, String> {
     let is_asked = |watch: &&Watch| {
-        let has_port = !matches!(watch.server.endpoint, Endpoint::Tcp(_, 0));
-        let is_own = matches!(watch.check, Check::Own(_));
+        let is_own = observe::is_own(watch);
+        let mut endpoints = watch.connections.iter().map(|check| &check.endpoint);
+        let has_port = match is_own {
+            true => endpoints.all(|endpoint| !matches!(endpoint, Endpoint::Tcp(_, 0))),
+            false => !matches!(watch.server.endpoint, Endpoint::Tcp(_, 0)),
+        };
         let is_known = is_own || done.iter().any(|ran| ran.is_of(watch));
         let is_resolved = watch.server.endpoint.name().is_none() || has_address(watch);
         is_known && has_port && is_resolved && !watch.server.settings.has("disabled")
     };
-    let watches: Vec<&Watch> = visit.active().filter(is_asked).collect();
+    let watches = visit.active().filter(is_asked);
+    // In one section, `option httpchk` always has a request.
+    let (silent, watches): (Vec<&Watch>, Vec<&Watch>) = watches.partition(|watch| {
+        matches!(&watch.check, Check::Own(own) if matches!(own.protocol, Protocol::Http { sends_request: false, .. }))
+    });
+    let silent = silent.into_iter().map(|watch| {
+        let why = "its check sends no request, which doctor can't repeat";
+        format!("{} was not run: {why}.", watch.name())
+    });
+    let mut limits: Vec<String> = silent.collect();
     let start = Instant::now();
     let observed = observe::ask_haproxy(visit, &watches)?;
-    let (time, mut limits) = (start.elapsed(), Vec::new());
+    let time = start.elapsed();
     for (watch, observed) in watches.into_iter().zip(observed) {
         let failed = match &observed.check {
             Some(Answer::Refused(why)) => Some(format!("HAProxy refuses its lines alone: {why}")),
             Some(Answer::None) => Some("its check has no result yet".to_owned()),
             _ => None,
         };
-        limits.extend(failed.map(|why| format!("{} was not run: {why}", watch.name())));
+        limits.extend(failed.map(|why| format!("{} was not run: {why}.", watch.name())));
         if let Some(Answer::Checked(checked)) = observed.check
             && let Some(outcome) = Outcome::own(checked.up, &checked.status, &checked.code)
         {

@@ -506,3 +506,30 @@ fn a_run_asks_haproxy_with_all_settings_of_the_configuration() {
         assert_eq!(haproxy.wait_for_check("b", "s").check_status, status);
     }
 }
+
+#[test]
+fn a_run_leaves_no_check_out_without_a_word() {
+    let stage = Stage::new();
+    stage.nginx();
+    // Visitors use the port of their own connection.
+    let server = "127.0.0.1 TLS check port PORT inter 500ms";
+    let config = in_chroot(
+        &stage,
+        &format!(" option httpchk GET /\n server s {server}"),
+    );
+    let (report, _) = json(&["-f", &config, "--run"]);
+    let run = &report["runs"]["checks"][0];
+    assert_eq!(run["check_status"], "L7STS", "{report}");
+    assert!(run["visitor"].is_null(), "{report}");
+    // The rule replaces the request of the defaults.
+    let server = "127.0.0.1:PORT TLS check inter 500ms";
+    let rule = format!(" http-check connect ssl sni {NAME}\n");
+    let config = in_chroot(&stage, &format!("{rule} server s {server}"));
+    let text = std::fs::read_to_string(&config).expect("text");
+    let text = text.replacen("defaults\n", "defaults\n option httpchk GET /\n", 1);
+    let config = stage.folder.file("silent.cfg", &text);
+    let (report, code) = json(&["-f", &config, "--run"]);
+    assert_eq!(code, 2, "{report}");
+    let limits = report["runs"]["limits"].to_string();
+    assert!(limits.contains("b/s was not run"), "{report}");
+}

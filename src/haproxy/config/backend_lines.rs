@@ -45,7 +45,7 @@ impl Rule {
     pub(crate) fn is_of_visitors(&self) -> bool {
         let first = self.words.first().map(String::as_str);
         match first {
-            Some("acl" | "http-request" | "http-send-name-header") => true,
+            Some("acl" | "http-request") => true,
             Some("timeout") => self.words.get(1).is_some_and(|word| word == "server"),
             _ => false,
         }
@@ -56,7 +56,7 @@ impl Rule {
         let first = self.words.first().map(String::as_str);
         match first {
             Some("timeout") => self.words.get(1).is_some_and(|word| word == "check"),
-            Some("source") => false,
+            Some("source" | "http-send-name-header") => false,
             _ => !self.is_of_visitors(),
         }
     }
