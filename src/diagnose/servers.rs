@@ -58,7 +58,10 @@ pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     let (text, code) = progress::shown(|progress| {
         let mut subjects = state::subjects(&survey, &statistics, one);
         diagnose(&mut subjects, call.verbose, haproxy.as_ref(), progress);
-        let code = code(&subjects, one.is_some());
+        let code = match code(&subjects, one.is_some()) {
+            Code::Healthy if survey.refusal.is_some() => Code::Refused,
+            code => code,
+        };
         let text = match call.json {
             true => object::of(&survey, &statistics, &subjects, code),
             false => print::text(call, &survey, &statistics, &subjects),
@@ -213,7 +216,8 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
             .change
             .as_ref()
             .is_some_and(|change| change.block.is_up());
-        if let Some(haproxy) = haproxy.filter(|_| subject.fails_in_haproxy && !works) {
+        if let Some(haproxy) = haproxy.filter(|_| subject.works_in_haproxy == Some(false) && !works)
+        {
             let found = settings::find(subject, haproxy, patience + MARGIN);
             subject.change = found.or(subject.change.take());
         }
@@ -240,7 +244,8 @@ fn choose(subject: &mut Subject<'_>, tried: Vec<(TriedChange, bool)>) {
         }
         Err(_) => false,
     };
-    subject.fails_in_haproxy = present.block.is_tried() && !present.block.is_up();
+    let is_tried = present.block.is_tried();
+    subject.works_in_haproxy = is_tried.then(|| present.block.is_up());
     let fails_visitor = subject.has_failed_visitor();
     // The check passes with the present lines, so no line has to change.
     if is_fine && !fails_visitor && (present.block.is_up() || subject.state != State::Down) {

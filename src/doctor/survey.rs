@@ -26,6 +26,8 @@ pub(crate) struct Survey {
     pub files: Vec<String>,
     /// How doctor knows these files; empty if `-f` names them.
     pub found_by: String,
+    /// Why HAProxy doesn't start with this configuration, if doctor knows it.
+    pub refusal: Option<Remark>,
     /// The addresses of `stats socket`, in their order.
     pub sockets: Vec<String>,
     pub servers: Vec<Surveyed>,
@@ -119,7 +121,11 @@ pub(crate) fn survey(file: &[String], env: &[String], haproxy: Option<&str>) -> 
             surveyed(visit, watch, &found, (lines, &variables))
         });
         let sockets = global.stats_sockets.iter();
+        let refusal = found.iter().find(|finding| {
+            finding.effect == super::finding::Effect::NoStart && finding.mark == Mark::Problem
+        });
         Survey {
+            refusal: refusal.map(remark),
             sockets: sockets.map(|at| at.value.clone()).collect(),
             servers: servers.collect(),
             files: read.sources.files,
@@ -250,7 +256,12 @@ fn call(visit: &Visit, watch: &Watch, unset: &[String]) -> Result<Box<Options>, 
 /// Describes what visitors' traffic sends and verifies.
 fn traffic(watch: &Watch) -> String {
     let Some(tls) = &watch.traffic.tls else {
-        return "connect without TLS".to_owned();
+        return match watch.backend.settings.http {
+            true => "connect without TLS".to_owned(),
+            false => {
+                "reach the server with their own bytes, and their own TLS (mode tcp)".to_owned()
+            }
+        };
     };
     let sni = match &tls.sni {
         Sni::Absent => "send no SNI".to_owned(),
@@ -285,11 +296,14 @@ fn remarks(watch: &Watch, found: &[Finding]) -> Vec<Remark> {
     };
     let found = found.iter().filter(is_about);
     let found = found.filter(|finding| finding.effect != super::finding::Effect::Hint);
-    let remark = |finding: &Finding| Remark {
+    found.map(remark).collect()
+}
+
+fn remark(finding: &Finding) -> Remark {
+    Remark {
         id: finding.id,
         place: finding.place.clone(),
         what: finding.what.clone(),
         remedy: finding.remedy(),
-    };
-    found.map(remark).collect()
+    }
 }

@@ -7,17 +7,25 @@ use serde_json::Value;
 /// Returns text from outside, safe for a log line. Limits its length. Escapes characters that
 /// would move a terminal's cursor, end the line, or change the order in which text is shown.
 pub(crate) fn printable(text: &str) -> String {
-    const LONGEST: usize = 1000;
-    if text.len() <= LONGEST && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+    escaped(text, 1000, |_| false)
+}
+
+/// Returns a line of a file, to paste: whole, and with its tabs.
+pub(crate) fn pasted(line: &str) -> String {
+    escaped(line, usize::MAX, |c| c == '\t')
+}
+
+fn escaped(text: &str, longest: usize, is_kept: impl Fn(char) -> bool) -> String {
+    if text.len() <= longest && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.to_owned();
     }
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if safe.len() > LONGEST {
+        if safe.len() > longest {
             safe.push('…');
             break;
         }
-        if misleads(c) {
+        if misleads(c) && !is_kept(c) {
             safe.extend(c.escape_default());
         } else {
             safe.push(c);
@@ -62,11 +70,12 @@ fn misleads(c: char) -> bool {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::printable;
+    use super::{pasted, printable};
 
     #[test]
     fn text_from_outside_cannot_forge_a_line() {
         assert_eq!(printable("a\r\nUP 0\x1b[2J"), "a\\r\\nUP 0\\u{1b}[2J");
+        assert_eq!(pasted("\ta\u{1b}b"), "\ta\\u{1b}b");
         assert_eq!(printable("a\u{202e}b\u{2028}é…"), "a\\u{202e}b\\u{2028}é…");
         // Unusual spaces, tags, combining characters, C1 controls, and unassigned characters.
         for c in "\u{ad}\u{61c}\u{180e}\u{200b}\u{2066}\u{feff}\u{e0041}\u{e0001}\u{9b}\u{7f}\u{a0}\u{3164}\u{301}\u{fe0f}\u{e000}\u{fffff}".chars() {

@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::support::NAME;
-use crate::support::check::run_by_hand;
+use crate::support::check::{run_by_hand, stdout};
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
@@ -92,4 +92,39 @@ backend be
         let haproxy = Haproxy::start(Mode::Single, &config, &[]);
         assert_eq!(haproxy.wait_for_check("be", "s1").check_status, "L7OK");
     }
+}
+
+/// Returns a configuration with this line in `defaults`, and this end of the server line.
+fn config(stage: &Stage, line: &str, end: &str) -> String {
+    let (ca, port) = (&stage.ca_file, stage.nginx().port);
+    let text = format!(
+        "defaults\n\tmode http\n\t{line}\n\ttimeout connect 5s\n\ttimeout server 5s\n\ttimeout client 5s\nbackend be
+\toption httpchk
+\thttp-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}
+\tserver s1 127.0.0.1:{port} ssl verify required ca-file {ca} sni str({NAME}) check {end}\n"
+    );
+    stage.folder.file("haproxy.cfg", &text)
+}
+
+#[test]
+fn a_configuration_that_haproxy_refuses_is_not_fine() {
+    let stage = Stage::new();
+    let end = format!("check-sni {NAME}");
+    let config = config(&stage, "optoin httplog", &end);
+    for more in [&[][..], &["be/s1"]] {
+        let output = run_by_hand(&[&["diagnose", "-f", &config], more].concat());
+        let text = stdout(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        let refusal = "HAProxy refuses this configuration";
+        assert!(text.starts_with(refusal), "{text}");
+    }
+}
+
+#[test]
+fn a_diff_keeps_tabs() {
+    let stage = Stage::new();
+    let config = config(&stage, "option httplog", "");
+    let output = run_by_hand(&["diagnose", "-f", &config, "be/s1"]);
+    let text = stdout(&output);
+    assert!(text.contains("\n+\tserver s1"), "{text}");
 }

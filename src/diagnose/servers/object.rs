@@ -28,6 +28,7 @@ pub(super) fn of(
     let object = json!({
         "files": survey.files,
         "found_by": survey.found_by,
+        "refused": survey.refusal.as_ref().map(|refusal| &refusal.what),
         "socket": statistics.socket,
         "no_statistics": statistics.error,
         "code": code.number(),

@@ -9,7 +9,7 @@ use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::report::Report;
 use crate::doctor::survey::{CheckKind, Survey};
 use crate::haproxy::statistics::Shown;
-use crate::output::escape::printable;
+use crate::output::escape::{pasted, printable};
 use crate::output::mark::paint;
 use crate::output::wrap::paragraph;
 
@@ -21,6 +21,11 @@ pub(super) fn text(
     subjects: &[Subject<'_>],
 ) -> String {
     let mut text = String::new();
+    if let Some(refusal) = &survey.refusal {
+        let sentence = format!("{} {}.", refusal.what, refusal.remedy);
+        paragraph(&mut text, "", &printable(&sentence));
+        blank(&mut text);
+    }
     if call.server.is_empty() {
         headline(&mut text, survey, statistics, subjects);
     } else if let Some(error) = &statistics.error {
@@ -157,7 +162,11 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
                 "sni-check finds the server healthy. Its check sends a Host header, and HAProxy's own check \
                  sends none. HAProxy has tried its own check with Host: see the change below."
             }
-            None if subject.fails_in_haproxy => {
+            None if subject.works_in_haproxy == Some(true) => {
+                "sni-check finds the server healthy, and so does HAProxy with these lines. After a change of the file, or \
+                 of a file that it names, reload HAProxy. It reports UP after `rise` checks."
+            }
+            None if subject.works_in_haproxy == Some(false) => {
                 "sni-check finds the server healthy, but HAProxy doesn't, with exactly these lines. Compare them with \
                  the lines that sni-check diagnose prints for the same server by hand."
             }
@@ -202,7 +211,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         backend(text, subject, diagnosis, &report);
     }
     // The details are about HAProxy with the options of the check, and not with all settings of the file.
-    if is_one && !subject.fails_in_haproxy {
+    if is_one && subject.works_in_haproxy != Some(false) {
         report.print_details(text);
     }
 }
@@ -319,7 +328,7 @@ fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bo
         }
         for (sign, line) in [('-', &hunk.old), ('+', &hunk.new)] {
             if let Some(line) = line {
-                _ = writeln!(text, "{sign}{}", printable(line));
+                _ = writeln!(text, "{sign}{}", pasted(line));
             }
         }
         place = Some(here);

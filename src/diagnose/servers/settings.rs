@@ -14,7 +14,10 @@ use crate::haproxy::ask::{Question, ask};
 use crate::haproxy::config::backend_lines::{Rule, ServerLines, joined, text_of};
 use crate::haproxy::config::place::Place;
 use crate::haproxy::program::Haproxy;
+use crate::options::values::Time;
 
+/// A time limit that is long enough for a slow server.
+const LONGER: Duration = Duration::from_secs(10);
 /// The largest number of lines of section `global` that are tried. Each needs a HAProxy of its own.
 const GLOBAL: usize = 8;
 
@@ -34,7 +37,9 @@ pub(super) fn find(
     patience: Duration,
 ) -> Option<TriedChange> {
     let is_healthy = |search: &&Search| search.asked.failure().is_none();
-    let search = subject.search().filter(is_healthy)?;
+    // `sni-check serve` makes its checks with its own settings.
+    let is_served = subject.surveyed.kind == CheckKind::Served;
+    let search = subject.search().filter(is_healthy).filter(|_| !is_served)?;
     let lines = &subject.surveyed.lines;
     // sni-check has made an external check already.
     let is_checked = subject.surveyed.kind == CheckKind::Own;
@@ -72,9 +77,10 @@ fn of_backend(lines: &ServerLines) -> Vec<Setting> {
     let settings = rules.filter_map(|(at, rule)| {
         let words: Vec<&str> = rule.words.iter().map(String::as_str).collect();
         let new = match words.as_slice() {
-            ["timeout", name @ ("connect" | "server"), ..] => {
-                let words = ["timeout", name, "10s"].map(str::to_owned);
-                Some(words.to_vec())
+            ["timeout", name @ ("connect" | "server"), time, ..] => {
+                time.parse::<Time>().ok().filter(|time| time.0 < LONGER)?;
+                let longer = format!("{}s", LONGER.as_secs());
+                Some(["timeout", name, &longer].map(str::to_owned).to_vec())
             }
             ["http-request", ..] => None,
             _ => return None,

@@ -30,8 +30,9 @@ pub(super) struct Subject<'a> {
     pub failed: Option<TriedChange>,
     /// The error that visitors get while the check is UP.
     pub visitor: Option<Visited>,
-    /// True if HAProxy's check is DOWN with the present lines, or a visitor isn't served.
-    pub fails_in_haproxy: bool,
+    /// True if HAProxy's check is UP with the present lines, and a visitor is served. `None` if HAProxy
+    /// hasn't tried them.
+    pub works_in_haproxy: Option<bool>,
 }
 
 /// A diagnosis.
@@ -204,7 +205,8 @@ impl Subject<'_> {
         let name = search.best().options.sni.as_ref();
         let other = surveyed.sni.as_ref().is_some_and(|sni| Some(sni) != name);
         // If visitors' connections send the name of the check, the name isn't the cause.
-        if name.is_some() && (other || !surveyed.sends_sni) {
+        let is_missing = surveyed.has_word("ssl") && (other || !surveyed.sends_sni);
+        if name.is_some() && is_missing {
             search.serves_no_visitor(visitor.status);
         }
     }
@@ -247,6 +249,8 @@ impl Subject<'_> {
             (Ok(diagnosis), _) => diagnosis.search.asked.code(),
             (Err(_), true) if lacks_variables && self.shown.is_none() => Code::Refused,
             (Err(_), true) if is_ours && !lacks_variables => Code::Refused,
+            // sni-check can't run the check, and no HAProxy shows a result.
+            (Err(_), false) if self.is_wanted && self.shown.is_none() => Code::Refused,
             _ => Code::Healthy,
         };
         match (own, self.shown) {
@@ -293,7 +297,7 @@ pub(super) fn subjects<'a>(
             change: None,
             failed: None,
             visitor: None,
-            fails_in_haproxy: false,
+            works_in_haproxy: None,
         }
     };
     servers.into_iter().zip(own).map(subject).collect()
