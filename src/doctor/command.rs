@@ -173,14 +173,17 @@ fn unknown(command: &str, jail: &Jail) -> Finding {
 
 fn obstructed(command: &str, jail: &Jail, obstacle: &Obstacle) -> Finding {
     match obstacle {
-        Obstacle::Missing if jail.is_chroot() => not_run(
-            format!(
-                "external-check command {command} is not in the chroot {}",
-                jail.root.display()
-            ),
-            "",
-        )
-        .paste(install(command, jail)),
+        Obstacle::Missing if jail.is_chroot() => {
+            let root = jail.root.display();
+            let what = format!("external-check command {command} is not in the chroot {root}");
+            match jail.inside(command) {
+                Some(inside) => not_run(
+                    format!("{what}: HAProxy looks for this path inside of the chroot"),
+                    format!("external-check command {inside}"),
+                ),
+                None => not_run(what, "").paste(install(command, jail)),
+            }
+        }
         Obstacle::Missing => not_run(
             format!("external-check command {command} does not exist"),
             format!("external-check command {}", own_command()),

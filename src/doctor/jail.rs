@@ -79,6 +79,13 @@ impl Jail {
         (jail, unclear)
     }
 
+    /// Returns the path inside the chroot of a file that was named by its path outside.
+    pub(super) fn inside(&self, path: &str) -> Option<String> {
+        let inside = Path::new(path).strip_prefix(&self.root).ok()?;
+        let is_there = self.is_chroot() && self.base.join(path.trim_start_matches('/')).is_file();
+        is_there.then(|| format!("/{}", inside.display()))
+    }
+
     /// Returns true if checks run in a root folder that isn't this host's.
     pub(super) fn is_chroot(&self) -> bool {
         self.root != Path::new("/")

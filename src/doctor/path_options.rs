@@ -220,6 +220,11 @@ impl OptionFiles<'_> {
             Obstacle::Missing if jail.is_chroot() => {
                 let root = jail.root.display();
                 let what = format!("{option} {file} is not in the chroot {root}");
+                if let Some(inside) = jail.inside(file) {
+                    let what =
+                        format!("{what}: the check looks for this path inside of the chroot");
+                    return self.problem(what).write(format!("{option} {inside}"));
+                }
                 return match self.source(file) {
                     Some(source) => self.problem(what).paste(self.copy(option, &source, file)),
                     None => self

@@ -98,6 +98,22 @@ fn servers_that_the_check_cannot_connect_to() {
 }
 
 #[test]
+fn a_path_that_begins_with_the_chroot_is_shortened() {
+    let stage = Stage::new();
+    let root = stage.chroot();
+    let options = format!("--sni {NAME} --ca-file {root}/ca.pem --timeout 400ms");
+    let config = in_chroot(&stage, &checked("/sni-check", &options, SERVER));
+    let report = foretells(&config, &[("file", "problem")], "PROCERR", "2");
+    assert_eq!(finding(&report, "file")["write"], "--ca-file /ca.pem");
+    let options = format!("--sni {NAME} --ca-file /ca.pem --timeout 400ms");
+    let command = format!("{root}/sni-check");
+    let config = in_chroot(&stage, &checked(&command, &options, SERVER));
+    let report = foretells(&config, &[("command", "problem")], "PROCERR", "255");
+    let write = &finding(&report, "command")["write"];
+    assert_eq!(write, "external-check command /sni-check");
+}
+
+#[test]
 fn files_that_are_not_in_the_chroot() {
     let stage = Stage::new();
     let outside = stage.folder.file("outside.pem", &stage.ca.pem);
