@@ -4,6 +4,7 @@
 use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::connection::{Connection, Sni, Tls};
+use crate::haproxy::config::place::At;
 
 use super::coverage::switch_on;
 use super::dialogue::{expected, statuses};
@@ -120,11 +121,15 @@ pub(super) fn check_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding>
             "UP with L7OK 400 where the port answers plain HTTP with an error, while visitors may get 503; otherwise \
              DOWN with L7RSP, L7TOUT or SOCKERR",
         ),
-        (Protocol::Http { .. }, true) => Finding::problem(Effect::Down, what).shows(
-            "DOWN with L7STS 400, L7RSP, L7TOUT or SOCKERR if the port speaks TLS, because it doesn't answer plain HTTP",
+        (Protocol::Http { .. }, true) => Finding::problem(Effect::Either, what).shows(
+            "DOWN with L7STS 400, L7RSP, L7TOUT or SOCKERR if the port speaks TLS, because it doesn't answer plain \
+             HTTP; UP if it speaks plain HTTP, while visitors get 503",
         ),
-        (Protocol::Dialogue | Protocol::Other, _) => Finding::note(Effect::Down, what)
-            .shows("DOWN with L7TOUT, L7RSP or SOCKERR if the rules expect an answer; otherwise UP with any certificate")
+        (Protocol::Dialogue | Protocol::Other, _) => Finding::note(Effect::Either, what)
+            .shows(
+                "DOWN with L7TOUT, L7RSP or SOCKERR if the rules expect an answer and the port speaks TLS; otherwise \
+                 UP, even while visitors get 503",
+            )
             .foretells(&["L7TOUT", "L7RSP", "SOCKERR"]),
         _ => Finding::note(Effect::Up, what).shows(
             "L4OK (UP) as soon as anything accepts the connection, while visitors get 503 if its \
@@ -368,7 +373,17 @@ pub(super) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
         true => format!("move this server to its own backend, with {write}"),
         false => write,
     };
-    let place = watch.server.settings.place("sni");
+    let sni = watch.server.settings.get("sni");
+    // A server is seldom named like its site.
+    let is_name_of_server =
+        |sni: &&At<String>| ["srv_name", "be_name"].contains(&sni.value.as_str());
+    let write = match (&check.sni, sni.filter(is_name_of_server)) {
+        (Sni::Name(name), Some(_)) => format!(
+            "if {named} is the site's name, {write}; otherwise sni str({name}) on the server line"
+        ),
+        _ => write,
+    };
+    let place = sni.map(|sni| &sni.place);
     Some(
         Finding::note(Effect::Either, what)
             .at(place.unwrap_or(&watch.server.place))
@@ -409,6 +424,24 @@ pub(super) fn other_endpoint(_: &Visit, watch: &Watch) -> Option<Finding> {
         watch.traffic.endpoint.to_string(),
     );
     let what = format!("the check connects to {checked}, visitors to {used}");
+    // Services such as Patroni and clustercheck report over HTTP what a database can do.
+    let sends_request = match &watch.check {
+        Check::Own(own) => own.protocol.sends_request(),
+        _ => true,
+    };
+    if sends_request && !watch.backend.settings.http {
+        return Some(
+            Finding::hint(what)
+                .at(&check.place)
+                .shows(format!(
+                    "the answer of {checked} decides: UP or DOWN, whatever {used} does"
+                ))
+                .write(format!(
+                    "change nothing if the service at {checked} reports the state of {used}, as Patroni and \
+                     clustercheck do"
+                )),
+        );
+    }
     let to_change = match watch.carrier() {
         Some(carrier) => {
             format!("to check where visitors go, remove --connect or --port from {carrier}")

@@ -9,7 +9,7 @@ use crate::serve::request::OPTIONS;
 
 use super::difference::Pair;
 use super::finding::{Effect, Finding};
-use super::names::{meant, misspelt};
+use super::names::{IN_DOUBLE_QUOTES, has_variables, is_literal, meant, misspelt, name_of_traffic};
 use super::own_check;
 use super::visit::{Visit, Watch};
 
@@ -167,9 +167,11 @@ fn host_of(watch: &Watch) -> Option<(String, String)> {
 
 /// Finds a Host that visitors' requests don't have: an expression in place of a name, or a name that the
 /// backend replaces for visitors.
-pub(super) fn other_host(_: &Visit, watch: &Watch) -> Option<Finding> {
+pub(super) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let (host, write) = host_of(watch)?;
     let given = watch.backend.settings.host.as_ref();
+    let in_quotes = format!("\"{host}\"");
+    let has_variables = has_variables(visit, &host);
     let url = host
         .split_once("://")
         .map(|(_, rest)| rest.trim_end_matches('/'));
@@ -183,6 +185,13 @@ pub(super) fn other_host(_: &Visit, watch: &Watch) -> Option<Finding> {
                 given.value
             ),
             given.value.as_str(),
+        ),
+        (None, _) if is_literal(&host) => (
+            format!("the check sends the Host `{host}` literally: {IN_DOUBLE_QUOTES}"),
+            match name_of_traffic(watch) {
+                Some(name) if !has_variables => name,
+                _ => in_quotes.as_str(),
+            },
         ),
         (None, Some(name)) => (
             format!("the check sends the Host `{host}`, which is a URL"),
@@ -199,6 +208,9 @@ pub(super) fn other_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     let write = write.replace("{NAME}", name);
     // Only the operator knows which name is the site's.
     let write = match given {
+        None if name == in_quotes && !has_variables => {
+            format!("{write}; and set that variable where HAProxy is started")
+        }
         Some(_) => format!(
             "if {name} is the site's name, {write}; otherwise correct that http-request line"
         ),

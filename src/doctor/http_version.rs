@@ -82,7 +82,7 @@ pub(super) fn http2_over_tls(visit: &Visit, watch: &Watch) -> Option<Finding> {
     Some(
         Finding::problem(Effect::Down, what)
             .at(place)
-            .shows("L7TOUT (DOWN), whatever the server's state")
+            .shows("L7TOUT or SOCKERR (DOWN), whatever the server's state")
             .write(write),
     )
 }

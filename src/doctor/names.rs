@@ -133,7 +133,7 @@ pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
 }
 
 /// Returns true if HAProxy has a value for every variable in a text.
-fn has_variables(visit: &Visit, text: &str) -> bool {
+pub(super) fn has_variables(visit: &Visit, text: &str) -> bool {
     let names = text.split('$').skip(1).map(|rest| {
         let rest = rest.trim_start_matches('{');
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
@@ -144,7 +144,7 @@ fn has_variables(visit: &Visit, text: &str) -> bool {
 }
 
 /// Returns the name that visitors' traffic sends, if it can be a host name.
-fn name_of_traffic<'a>(watch: &'a Watch) -> Option<&'a str> {
+pub(super) fn name_of_traffic<'a>(watch: &'a Watch) -> Option<&'a str> {
     proper(&watch.traffic.tls.as_ref()?.sni)
 }
 
@@ -161,19 +161,30 @@ fn proper(sni: &Sni) -> Option<&str> {
     }
 }
 
-/// Returns the name that the operator meant by `str(NAME)`, or by a name with a dot at the end.
+/// Returns the name that the operator meant by `str(NAME)`, by a URL, or by a name with a dot at the end.
 pub(super) fn meant(name: &str) -> &str {
     match name.split_once('(') {
-        Some((_, rest)) => rest.trim_end_matches(')').trim_matches(['\'', '"']),
+        Some((_, rest)) => bare(rest.trim_end_matches(')').trim_matches(['\'', '"'])),
         None => bare(name),
     }
 }
 
-/// Returns the name without the spaces around it and the dots at its end.
+/// Returns the name without the spaces around it and the dots at its end. Of a URL, returns the host's name.
 pub(super) fn bare(name: &str) -> &str {
-    match name.trim().trim_end_matches('.') {
+    match host_of_url(name.trim()).trim_end_matches('.') {
         "" => name,
         bare => bare,
+    }
+}
+
+/// Returns a name without scheme, path and port.
+fn host_of_url(name: &str) -> &str {
+    let rest = name.split_once("://").map_or(name, |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match host.split_once(':') {
+        // An IPv6 address has more colons.
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => host,
     }
 }
 
@@ -182,13 +193,19 @@ pub(super) fn is_literal(name: &str) -> bool {
     name.contains('$')
 }
 
+/// Why HAProxy sends a variable literally.
+pub(super) const IN_DOUBLE_QUOTES: &str = "HAProxy replaces variables only in double quotes";
+
 /// Returns why a name can't be a host name if HAProxy sends it literally.
 pub(super) fn misspelt(name: &str) -> Option<&'static str> {
     if is_literal(name) {
-        return Some("HAProxy replaces variables only in double quotes");
+        return Some(IN_DOUBLE_QUOTES);
     }
     if name.contains('(') {
         return Some("HAProxy expects a name here, not an expression");
+    }
+    if host_of_url(name) != name {
+        return Some("a scheme, a path or a port doesn't belong to the name");
     }
     (bare(name) != name).then_some("a dot or a space at the end doesn't belong to the name")
 }

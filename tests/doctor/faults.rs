@@ -105,7 +105,7 @@ fn a_check_of_another_port_is_without_tls() {
     );
     comes_true(
         &config,
-        ("check-without-tls", PROBLEM, "down"),
+        ("check-without-tls", PROBLEM, "down-or-up"),
         "L7STS",
         200,
     );
@@ -211,7 +211,7 @@ fn haproxys_own_check_with_a_wrong_name_or_without_tls() {
         (
             &connect("")[..],
             "check-sni NAME",
-            ("check-without-tls", PROBLEM, "down"),
+            ("check-without-tls", PROBLEM, "down-or-up"),
             "L7STS",
         ),
         (
@@ -283,6 +283,7 @@ fn traffic_with_a_literal_variable_or_an_unset_one_as_sni() {
     };
     for (sni, found) in [
         ("sni str(${SNI_HOST})", ("sni-name", PROBLEM, "up")),
+        ("sni str(https://NAME:443/)", ("sni-name", PROBLEM, "up")),
         (
             "sni var(txn.nobody)",
             ("traffic-without-sni", NOTE, "down-or-up"),
@@ -292,7 +293,8 @@ fn traffic_with_a_literal_variable_or_an_unset_one_as_sni() {
             ("traffic-without-sni", NOTE, "down-or-up"),
         ),
     ] {
-        let config = in_chroot(&stage, &checked("/sni-check", &options(), &server(sni)));
+        let server = server(&sni.replace("NAME", NAME));
+        let config = in_chroot(&stage, &checked("/sni-check", &options(), &server));
         comes_true(&config, found, "PROCOK", 503);
     }
     let config = in_chroot(

@@ -319,6 +319,8 @@ fn a_check_with_another_host_than_visitors() {
                 "L7STS",
             ),
             ("str(NAME)", "check-other-host", "L7STS"),
+            ("'${SITE}'", "check-other-host", "L7STS"),
+            ("${SITE}", "check-other-host", "L7STS"),
             ("NAME\n http-request set-header Host NAME", "", "L7OK"),
             (
                 "NAME\n http-request set-header Host %[req.hdr(host)]",
@@ -371,6 +373,65 @@ fn an_sni_from_a_variable_of_the_request() {
     let transaction = config("txn");
     crate::configuration::foretells(&transaction, &[], "L6OK", "");
     assert_eq!(visited(&transaction), Some(200));
+}
+
+/// HAProxy's converters make the name from parts.
+#[test]
+fn an_sni_that_converters_change() {
+    let stage = Stage::new();
+    let (label, domain) = NAME.split_once('.').expect("a domain");
+    let sni = format!("str({label}),concat(.{domain})");
+    let backend = format!(
+        " server s 127.0.0.1:PORT ssl verify none sni {sni} check check-sni {NAME} inter 500ms"
+    );
+    let config = crate::configuration::configure(&stage, "maxconn 100", &backend);
+    crate::configuration::foretells(&config, &[], "L6OK", "");
+    assert_eq!(visited(&config), Some(200));
+}
+
+/// The check speaks plain HTTP, as the server does, and visitors get HAProxy's TLS.
+#[test]
+fn a_plain_check_of_a_plain_server_to_which_traffic_speaks_tls() {
+    let stage = Stage::new();
+    let plain = plain_nginx();
+    let server = format!(
+        "127.0.0.1:{} ssl verify none check no-check-ssl inter 500ms",
+        plain.port
+    );
+    let backend =
+        format!(" option httpchk GET /\n http-check send hdr Host {NAME}\n server s {server}");
+    let config = crate::configuration::configure(&stage, "maxconn 100", &backend);
+    let expected = [("check-without-tls", "problem")];
+    let report = crate::configuration::foretells(&config, &expected, "L7OK", "200");
+    let effect = &finding(&report, "check-without-tls")["effect"];
+    assert_eq!(effect, "down-or-up");
+    assert_eq!(visited(&config), Some(503));
+}
+
+fn plain_nginx() -> Nginx {
+    Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; return 200; }}"))
+}
+
+/// Patroni and clustercheck report the state of a database on another port.
+#[test]
+fn a_check_of_the_service_that_watches_a_database() {
+    let stage = Stage::new();
+    let (database, service) = (crate::support::peer::silent(), plain_nginx());
+    let config = |more: &str| {
+        let backend = format!(
+            "backend b\n mode tcp\n option httpchk GET /\n timeout check 300ms\n server s 127.0.0.1:{database} {more}\n"
+        );
+        let text = defaults("") + &backend;
+        stage.folder.file("haproxy.cfg", &text)
+    };
+    let expected = [("check-other-port", "note")];
+    let watched = config(&format!("port {}", service.port));
+    let report = crate::configuration::foretells(&watched, &expected, "L7OK", "200");
+    let found = finding(&report, "check-other-port");
+    assert_eq!(found["effect"], "none", "{report}");
+    assert!(!found["write"].to_string().contains("remove"), "{report}");
+    // The database doesn't speak HTTP.
+    crate::configuration::shows(&config(""), "s", "L7TOUT", "");
 }
 
 #[test]

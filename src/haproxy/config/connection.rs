@@ -174,39 +174,78 @@ fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
         };
     };
     let expression = sni.value.as_str();
+    let Sample {
+        fetch,
+        argument,
+        rest,
+    } = Sample::of(expression);
+    let (argument, default) = match fetch {
+        "var" => match argument.split_once(',') {
+            Some((name, default)) => (name, default),
+            None => (argument, ""),
+        },
+        _ => (argument, ""),
+    };
     let facts = &reading.config.facts;
-    let argument = |name: &str| {
-        let rest = expression.strip_prefix(name)?.strip_prefix('(')?;
-        rest.strip_suffix(')')
-            .map(|text| text.trim_matches(['\'', '"']))
-    };
-    if let Some(name) = argument("str") {
-        return match name {
-            "" => Sni::Absent,
-            name => Sni::Name(name.to_owned()),
-        };
-    }
-    if let Some(name) = argument("env") {
-        return match reading.variables.get(name) {
-            Some(value) if !value.is_empty() => Sni::Name(value.to_owned()),
-            _ => Sni::Absent,
-        };
-    }
     let is_never_set = |name: &str| !facts.sets_unknown && !facts.variables.contains(name);
-    let fetch = expression.split([',', '(']).next().unwrap_or_default();
-    let absent = match fetch {
-        "var" => argument("var")
-            .and_then(|text| text.split(',').next())
-            .is_some_and(|name| is_never_set(name) || ends_before_connecting(name)),
+    // The value, if it is the same for every request.
+    let constant = match fetch {
+        "str" => Some(argument),
+        "env" => Some(reading.variables.get(argument).unwrap_or_default()),
+        "srv_name" => Some(server.name.as_str()),
+        "be_name" => Some(backend.name.as_str()),
+        "var" if is_never_set(argument) || ends_before_connecting(argument) => Some(default),
         // The SNI name from the visitor, which only a TLS listener knows.
-        "ssl_fc_sni" => !facts.tls_listener,
+        "ssl_fc_sni" if !facts.tls_listener => Some(""),
         // This fetch looks for a TLS ClientHello in the request, which is HTTP here.
-        "req.ssl_sni" | "req_ssl_sni" => backend.settings.http,
-        _ => false,
+        "req.ssl_sni" | "req_ssl_sni" if backend.settings.http => Some(""),
+        _ => None,
     };
-    match absent {
-        true => Sni::Absent,
-        false => Sni::PerRequest(expression.to_owned()),
+    match constant {
+        // HAProxy doesn't send an empty name, and it converts no value that is absent.
+        Some("") if rest.is_empty() || fetch != "str" => Sni::Absent,
+        // Only HAProxy knows what its converters make of the value.
+        Some(name) if rest.is_empty() => Sni::Name(name.to_owned()),
+        _ => Sni::PerRequest(expression.to_owned()),
+    }
+}
+
+/// The parts of a sample expression: `FETCH(ARGUMENT),CONVERTER…` (configuration manual, section 7.3).
+struct Sample<'a> {
+    fetch: &'a str,
+    /// Without the quotes around it.
+    argument: &'a str,
+    /// The converters.
+    rest: &'a str,
+}
+
+impl<'a> Sample<'a> {
+    fn of(expression: &'a str) -> Sample<'a> {
+        let end = expression.find(['(', ',']).unwrap_or(expression.len());
+        let (fetch, rest) = expression.split_at(end);
+        // The first parenthesis outside of quotes ends the argument.
+        let mut quote = None;
+        let close = rest.find(|c| match (quote, c) {
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                false
+            }
+            (Some(open), _) => {
+                quote = quote.filter(|_| open != c);
+                false
+            }
+            (None, _) => c == ')',
+        });
+        let inside = rest.strip_prefix('(').zip(close);
+        let (argument, rest) = match inside {
+            Some((_, close)) => (&rest[1..close], &rest[close + 1..]),
+            None => ("", rest),
+        };
+        Sample {
+            fetch,
+            argument: argument.trim_matches(['\'', '"']),
+            rest,
+        }
     }
 }
 
