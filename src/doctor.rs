@@ -136,9 +136,11 @@ fn read<T>(options: &DoctorOptions, then: impl FnOnce(&Visit, Read) -> T) -> Res
         env_given: !options.env.is_empty(),
         run: options.run,
         watches: Vec::new(),
+        followers: Vec::new(),
         judge: rules::of_check,
     };
     visit.watches = watches(reading, &jail, &serving, visit.has_empty_chroot());
+    visit.followers = visit.find_followers();
     let read = Read {
         sources,
         files,

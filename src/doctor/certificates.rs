@@ -2,8 +2,10 @@
 //! verified names, revocation lists, client certificates.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::haproxy::config::connection::{Sni, Tls, Verified};
+use crate::haproxy::config::place::At;
 use crate::plan::Trust;
 
 use super::difference::Pair;
@@ -13,30 +15,38 @@ use super::visit::{Visit, Watch};
 
 /// Finds a check and traffic that have no root in common. Every chain then fails either in
 /// the check or in traffic.
-pub(super) fn roots(_: &Visit, watch: &Watch) -> Option<Finding> {
+pub(super) fn roots(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
-    let (_, traffic) = pair.tls()?;
-    let own = watch.own.as_ref()?;
-    let ours = &own.plan.tls.verification.as_ref()?.trust;
-    if traffic.verified == Verified::Nothing {
+    let (check, traffic) = pair.tls()?;
+    if check.verified == Verified::Nothing || traffic.verified == Verified::Nothing {
         return None;
     }
     let ca_file = traffic.ca_file.as_ref()?;
-    // A relative path depends on `ca-base`.
-    let theirs = match ca_file.value.as_str() {
-        "@system-ca" if ours.is_bundled() => return None,
-        file if file.starts_with(['/', '@']) => Trust::of(file),
-        _ => return None,
-    };
+    let global = &visit.config.global;
     // `haproxy -c` reports a file that can't be read.
-    let theirs = theirs.ok()?;
-    let known: BTreeSet<&[u8]> = keys(ours).collect();
+    let of_file = |file: &At<String>| match global.ca_path(&file.value).as_str() {
+        path if path.starts_with(['/', '@']) => Trust::of(path).ok(),
+        // HAProxy's working directory isn't known.
+        _ => None,
+    };
+    let of_check = check.ca_file.as_ref();
+    let ours = match &watch.own {
+        Some(own) => own.plan.tls.verification.as_ref()?.trust.clone(),
+        None if of_check.is_none_or(|file| file.value == ca_file.value) => return None,
+        None => Arc::new(of_file(of_check?)?),
+    };
+    if ca_file.value == "@system-ca" && ours.is_bundled() {
+        return None;
+    }
+    let theirs = of_file(ca_file)?;
+    let known: BTreeSet<&[u8]> = keys(&ours).collect();
     if keys(&theirs).any(|key| known.contains(key)) {
         return None;
     }
-    let trusted = match ours.is_bundled() {
-        true => "Mozilla's roots (no --ca-file)",
-        false => "the roots of --ca-file",
+    let trusted = match (ours.is_bundled(), of_check) {
+        (_, Some(file)) => format!("the roots of {}", file.value),
+        (true, None) => "Mozilla's roots (no --ca-file)".to_owned(),
+        (false, None) => "the roots of --ca-file".to_owned(),
     };
     let what = format!(
         "traffic trusts the roots of {}, the check trusts {trusted}: they have no root in common",
@@ -153,7 +163,6 @@ pub(super) fn traffic_verifies_nothing(visit: &Visit, watch: &Watch) -> Option<F
 
 pub(super) fn check_verifies_nothing(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
-    let carrier = watch.carrier()?;
     if pair.check.tls.as_ref()?.verified != Verified::Nothing {
         return None;
     }
@@ -162,14 +171,24 @@ pub(super) fn check_verifies_nothing(_: &Visit, watch: &Watch) -> Option<Finding
         .tls
         .as_ref()
         .is_some_and(|tls| tls.verified != Verified::Nothing);
-    let what = "--verify none: the check accepts any certificate";
-    let finding = match strict {
-        true => Finding::note(Effect::Up, what).shows(
-            "code 0 (UP) with an expired, foreign or forged certificate too, while visitors get 503",
+    let (what, up) = match watch.carrier() {
+        Some(_) => (
+            "--verify none: the check accepts any certificate",
+            "code 0 (UP)",
         ),
-        false => Finding::hint(what)
-            .shows("code 0 (UP) with an expired, foreign or forged certificate too"),
+        // With the same line for both, traffic accepts any certificate, too.
+        None if !strict => return None,
+        None => (
+            "the check accepts any certificate (`verify none`), traffic does not",
+            "UP",
+        ),
     };
+    let up = format!("{up} with an expired, foreign or forged certificate too");
+    let finding = match strict {
+        true => Finding::note(Effect::Up, what).shows(format!("{up}, while visitors get 503")),
+        false => Finding::hint(what).shows(up),
+    };
+    let carrier = watch.carrier().unwrap_or("the server line");
     Some(finding.at(watch.options_place()).write(format!(
         "remove --verify none from {carrier}; for a private CA add --ca-file FILE"
     )))
@@ -178,7 +197,6 @@ pub(super) fn check_verifies_nothing(_: &Visit, watch: &Watch) -> Option<Finding
 /// Finds a client certificate (`crt`) that only the check or only traffic sends.
 pub(super) fn client_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
-    let carrier = watch.carrier()?;
     let check = pair.check.tls.as_ref()?;
     let Some(traffic) = &pair.traffic.tls else {
         return visitors_own_certificate(&pair, check);
@@ -190,12 +208,22 @@ pub(super) fn client_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
                 "traffic sends the client certificate {}, the check sends none",
                 crt.value
             ),
-            "code 58, or 71 with status 400 or 403 (DOWN), where the server requires a client certificate",
-            match carrier {
-                "external-check path" => {
+            match watch.carrier() {
+                Some(_) => {
+                    "code 58, or 71 with status 400 or 403 (DOWN), where the server requires a client certificate"
+                }
+                None => {
+                    "L6RSP, L7RSP or L7STS (DOWN) where the server requires a client certificate"
+                }
+            },
+            match watch.carrier() {
+                None => "crt FILE on the server line",
+                Some("external-check path") => {
                     "--crt FILE in external-check path, with a copy of the file in HAProxy's chroot"
                 }
-                _ => "--crt FILE in X-Check-Options, with a file that sni-check serve may read",
+                Some(_) => {
+                    "--crt FILE in X-Check-Options, with a file that sni-check serve may read"
+                }
             },
         ),
         (None, Some(_)) => (
@@ -214,7 +242,7 @@ pub(super) fn client_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
         Finding::note(effect, what)
             .at(place)
             .shows(shows)
-            .foretells(&["58", "71"])
+            .foretells(&["58", "71", "L6RSP", "L7RSP", "L7STS"])
             .write(write),
     )
 }
@@ -239,7 +267,6 @@ fn visitors_own_certificate(pair: &Pair, check: &Tls) -> Option<Finding> {
 pub(super) fn revocation(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let (check, traffic) = pair.tls()?;
-    let carrier = watch.carrier()?;
     let lists = traffic.crl_file.as_ref()?;
     if check.crl_file.is_some() || check.verified == Verified::Nothing {
         return None;
@@ -249,9 +276,12 @@ pub(super) fn revocation(_: &Visit, watch: &Watch) -> Option<Finding> {
         Finding::note(Effect::Up, what)
             .at(&lists.place)
             .shows("UP while visitors get 503, once the server's certificate is revoked")
-            .write(format!(
-                "--crl-file FILE in {carrier}, with a copy where the check can read it"
-            )),
+            .write(match watch.carrier() {
+                Some(carrier) => {
+                    format!("--crl-file FILE in {carrier}, with a copy where the check can read it")
+                }
+                None => "crl-file FILE on the server line".to_owned(),
+            }),
     )
 }
 

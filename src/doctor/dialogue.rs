@@ -159,10 +159,10 @@ fn ssl_hello(option: &At<String>, watch: &Watch) -> Finding {
 pub(super) fn expected<'a>(watch: &'a Watch) -> Option<(Vec<Expectation>, &'a Place)> {
     match (&watch.check, &watch.own) {
         (Check::Own(_), _) => {
-            let set = &watch.backend.settings;
+            let set = &watch.describes.settings;
             let is_http = set.check.as_ref()?.value == "httpchk";
             let rule = set.rules.http.all("expect").next().filter(|_| is_http)?;
-            let expectations = own_check::expectations(watch.backend).into_iter();
+            let expectations = own_check::expectations(watch.describes).into_iter();
             Some((expectations.flatten().collect(), &rule.place))
         }
         (_, Some(accepted)) if !accepted.options.expect.is_empty() => {

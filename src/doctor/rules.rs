@@ -4,7 +4,7 @@ use super::certificates;
 use super::finding::{Effect, Finding};
 use super::observe::{METHOD, SEEN};
 use super::rule::{Look, Rule};
-use super::visit::{Visit, Watch};
+use super::visit::{Follower, Visit, Watch};
 use super::{
     command, coverage, descriptors, dialogue, difference, fit, global, host, http_version, names,
     serve_rules,
@@ -58,35 +58,35 @@ const RULES: &[Rule] = &[
     server("sni-name", names::of_traffic),
     check("sni-header", names::of_header),
     check("check-sni-literal", names::of_check),
-    check("traffic-without-tls", difference::traffic_without_tls),
+    comparison("traffic-without-tls", difference::traffic_without_tls),
     check("alone-without-tls", dialogue::alone_without_tls),
-    check("check-without-tls", difference::check_without_tls),
-    check("traffic-other-proxy", difference::proxy),
-    check("traffic-other-roots", certificates::roots),
-    check("traffic-without-sni", difference::traffic_without_sni),
-    check("check-without-sni", difference::check_without_sni),
-    check("traffic-other-sni", difference::other_sni),
-    check("traffic-other-name", certificates::other_name),
-    check(
+    comparison("check-without-tls", difference::check_without_tls),
+    comparison("traffic-other-proxy", difference::proxy),
+    comparison("traffic-other-roots", certificates::roots),
+    comparison("traffic-without-sni", difference::traffic_without_sni),
+    comparison("check-without-sni", difference::check_without_sni),
+    comparison("traffic-other-sni", difference::other_sni),
+    comparison("traffic-other-name", certificates::other_name),
+    comparison(
         "traffic-verifies-nothing",
         certificates::traffic_verifies_nothing,
     ),
-    check(
+    comparison(
         "check-verifies-nothing",
         certificates::check_verifies_nothing,
     ),
-    check(
+    comparison(
         "traffic-other-certificate",
         certificates::client_certificate,
     ),
-    check("traffic-other-revocation", certificates::revocation),
+    comparison("traffic-other-revocation", certificates::revocation),
     check("check-alpn", http_version::offers_http2),
     check("check-proto", http_version::http2_over_tls),
-    check("check-other-http", http_version::other_version),
+    comparison("check-other-http", http_version::other_version),
     check("check-other-port", difference::other_endpoint),
-    check("traffic-other-source", difference::source),
-    check("traffic-http2", difference::http2_only),
-    check("traffic-detour", difference::detour),
+    comparison("traffic-other-source", difference::source),
+    comparison("traffic-http2", difference::http2_only),
+    comparison("traffic-detour", difference::detour),
     check("check-without-host", host::without_host),
     check("check-other-host", host::other_host),
     check("check-request", host::request),
@@ -123,6 +123,11 @@ const fn check(id: &'static str, look: fn(&Visit, &Watch) -> Option<Finding>) ->
     Rule { id, look }
 }
 
+const fn comparison(id: &'static str, look: fn(&Visit, &Watch) -> Option<Finding>) -> Rule {
+    let look = Look::Comparison(look);
+    Rule { id, look }
+}
+
 const fn options(id: &'static str) -> Rule {
     let look = Look::Options;
     Rule { id, look }
@@ -138,16 +143,17 @@ pub(super) fn findings(visit: &Visit) -> Vec<Finding> {
 pub(super) fn add_trackers(findings: &mut [Finding], visit: &Visit) {
     let is_down = |found: &&mut Finding| matches!(found.effect, Effect::Down | Effect::Either);
     for found in findings.iter_mut().filter(is_down) {
-        // A server may follow a server that follows another.
-        while let Some(name) = visit.watches.iter().find_map(|watch| {
-            let tracked = watch.tracked()?;
+        for Follower {
+            followed, watch, ..
+        } in &visit.followers
+        {
             let is_named = |name: &str| found.about.iter().any(|about| about == name);
-            let backend = tracked.split('/').next().unwrap_or_default();
-            let follows = is_named(&tracked) || is_named(backend);
+            let backend = followed.split('/').next().unwrap_or_default();
+            let follows = is_named(followed) || is_named(backend);
             let is_known = is_named(&watch.name()) || is_named(&watch.backend.name);
-            (follows && !is_known).then(|| watch.name())
-        }) {
-            found.about.push(name);
+            if follows && !is_known {
+                found.about.push(watch.name());
+            }
         }
     }
 }

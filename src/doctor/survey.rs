@@ -153,7 +153,7 @@ fn surveyed(
         place: watch.server.place.clone(),
         address: watch.server.endpoint.to_string(),
         is_checked: watch.is_active(),
-        tracks: tracks(visit, watch),
+        tracks: visit.followed(watch).map(Watch::name),
         kind,
         call: call(visit, watch, &unset),
         unset,
@@ -174,24 +174,6 @@ fn surveyed(
 
 fn is_ours(watch: &Watch) -> bool {
     watch.own.is_some() || !watch.refusals.is_empty()
-}
-
-/// Returns the name of the server whose check decides the state of this server, because of `track`.
-fn tracks(visit: &Visit, watch: &Watch) -> Option<String> {
-    let mut found: Option<&Watch> = None;
-    // HAProxy refuses a circle. This loop must not run forever either.
-    for _ in 0..visit.watches.len() {
-        let at = found.unwrap_or(watch);
-        let Some(track) = at.server.settings.get("track") else {
-            break;
-        };
-        let name = match track.value.contains('/') {
-            true => track.value.clone(),
-            false => format!("{}/{}", at.backend.name, track.value),
-        };
-        found = Some(visit.watches.iter().find(|watch| watch.name() == name)?);
-    }
-    found.map(Watch::name)
 }
 
 /// Returns the variables that aren't set here, and that a line about the server or its check uses.

@@ -42,6 +42,8 @@ pub(super) struct Visit<'a> {
     pub run: bool,
     /// Every server of the backends that are enabled and that HAProxy can read.
     pub watches: Vec<Watch<'a>>,
+    /// Every server with `track`: its traffic, and the check of the server that it follows.
+    pub followers: Vec<Follower<'a>>,
     /// Returns what the rules find about a check, even if `check` is missing on the server line.
     pub judge: fn(&Visit, &Watch) -> Vec<Finding>,
 }
@@ -51,6 +53,8 @@ pub(super) struct Visit<'a> {
 pub(super) struct Watch<'a> {
     pub backend: &'a Backend,
     pub server: &'a Server,
+    /// The backend whose lines describe the check: that of the server, or of the server that it follows.
+    pub describes: &'a Backend,
     pub check: Check<'a>,
     pub traffic: Connection,
     /// How the check connects to the server; empty if that isn't known.
@@ -59,6 +63,17 @@ pub(super) struct Watch<'a> {
     pub own: Option<Accepted>,
     /// Why sni-check refuses its options, or can't use their files.
     pub refusals: Vec<Finding>,
+}
+
+/// A server that has the state of another server (`track`).
+#[derive(Debug)]
+pub(super) struct Follower<'a> {
+    /// The `track` word.
+    pub track: &'a At<String>,
+    /// The name of the server that is checked.
+    pub followed: String,
+    /// The traffic of this server, and the check of the followed server.
+    pub watch: Watch<'a>,
 }
 
 impl<'a> Visit<'a> {
@@ -78,6 +93,39 @@ impl<'a> Visit<'a> {
     pub(super) fn watch_of<'b>(&'b self, backend: &'b Backend, server: &'b Server) -> Watch<'b> {
         let host = (self.jail, self.serving, self.has_empty_chroot());
         Watch::new(self.reading, backend, server, host)
+    }
+
+    /// Returns the server whose check decides the state of this server, because of `track`.
+    pub(super) fn followed(&self, watch: &Watch) -> Option<&Watch<'a>> {
+        let named = |name: String| self.watches.iter().find(|watch| watch.name() == name);
+        let mut found = named(watch.tracked()?)?;
+        // HAProxy refuses a circle. This loop must not run forever either.
+        for _ in 0..self.watches.len() {
+            let Some(name) = found.tracked() else { break };
+            found = named(name)?;
+        }
+        Some(found)
+    }
+
+    /// Returns every server that follows a server which HAProxy checks.
+    pub(super) fn find_followers(&self) -> Vec<Follower<'a>> {
+        let host = (self.jail, self.serving, self.has_empty_chroot());
+        let follower = |watch: &Watch<'a>| {
+            let followed = self.followed(watch)?;
+            let followed = Some(followed).filter(|followed| followed.is_active())?;
+            let check = Watch::new(self.reading, followed.backend, followed.server, host);
+            Some(Follower {
+                track: watch.server.settings.get("track")?,
+                followed: followed.name(),
+                watch: Watch {
+                    backend: watch.backend,
+                    server: watch.server,
+                    traffic: watch.traffic.clone(),
+                    ..check
+                },
+            })
+        };
+        self.watches.iter().filter_map(follower).collect()
     }
 
     /// Returns the servers that HAProxy checks.
@@ -177,6 +225,7 @@ impl<'a> Watch<'a> {
             connections: Vec::new(),
             backend,
             server,
+            describes: backend,
             check,
             own,
             refusals,
@@ -219,7 +268,7 @@ impl<'a> Watch<'a> {
 
     /// Returns the line with the options of a check by sni-check.
     pub(super) fn options_place(&self) -> &Place {
-        let path = self.backend.settings.path.as_ref();
+        let path = self.describes.settings.path.as_ref();
         let found = match &self.check {
             Check::Serve(serve) => serve.options.as_ref(),
             _ => path,
@@ -232,8 +281,8 @@ impl<'a> Watch<'a> {
         let Check::Own(_) = self.check else {
             return None;
         };
-        let rules = &self.backend.settings.rules;
-        let kind = self.backend.settings.check.as_ref()?;
+        let rules = &self.describes.settings.rules;
+        let kind = self.describes.settings.check.as_ref()?;
         let list = match kind.value.as_str() {
             "httpchk" => &rules.http,
             "tcp-check" => &rules.tcp,

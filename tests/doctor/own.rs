@@ -1,7 +1,7 @@
 //! HAProxy's own checks: what doctor finds in them, and what each release of HAProxy shows.
 
 use crate::configuration::{finding, json};
-use crate::support::haproxy::{Mode, Version, with_every_haproxy};
+use crate::support::haproxy::{Haproxy, Mode, Version, with_every_haproxy};
 use crate::support::nginx::{Nginx, site};
 use crate::support::peer::says;
 use crate::support::stage::Stage;
@@ -544,7 +544,7 @@ fn servers_that_follow_a_check_that_fails() {
         summary.starts_with("3 servers will be DOWN though they work"),
         "{summary}"
     );
-    let haproxy = crate::support::haproxy::Haproxy::start(Mode::Daemon, &config, &[]);
+    let haproxy = Haproxy::start(Mode::Daemon, &config, &[]);
     for name in ["a", "b"] {
         wait_for("the state of the other server", || {
             haproxy
@@ -552,6 +552,81 @@ fn servers_that_follow_a_check_that_fails() {
                 .filter(|server| server.status == "DOWN")
         });
     }
+}
+
+/// The words after `track`, what doctor finds, and the status that a visitor gets.
+const FOLLOWERS: [(&str, &str, u16); 7] = [
+    ("ssl verify none sni str(NAME)", "", 200),
+    ("ssl verify none", "traffic-without-sni", 503),
+    (
+        "ssl verify none sni str(other.test)",
+        "traffic-other-sni",
+        503,
+    ),
+    ("", "traffic-without-tls", 400),
+    (
+        "ssl verify none sni str(NAME) send-proxy",
+        "traffic-other-proxy",
+        503,
+    ),
+    (
+        "ssl verify required ca-file OTHER sni str(NAME)",
+        "check-verifies-nothing",
+        503,
+    ),
+    ("ssl verify none sni be_name", "traffic-other-sni", 503),
+];
+
+#[test]
+fn servers_that_follow_a_check_and_connect_in_another_way() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let other = stage
+        .folder
+        .file("other.pem", &crate::support::pki::Ca::named("Other").pem);
+    let ports: Vec<u16> = FOLLOWERS.iter().map(|_| free_port()).collect();
+    let backends = FOLLOWERS.iter().zip(&ports).enumerate();
+    let backends = backends.map(|(index, ((words, ..), front))| {
+        let text = format!(
+            "frontend f{index}\n bind 127.0.0.1:{front}\n default_backend b{index}\nbackend b{index}\n \
+             server s 127.0.0.1:{port} {words} no-check track checks/h\n"
+        );
+        text.replace("NAME", NAME).replace("OTHER", &other)
+    });
+    let text = format!(
+        "{}backend checks\n option httpchk GET /\n http-check send hdr Host {NAME}\n \
+         server h 127.0.0.1:{port} ssl verify none sni str({NAME}) check check-sni {NAME} inter 500ms\n{}",
+        defaults(""),
+        backends.collect::<String>()
+    );
+    let config = stage.folder.file("haproxy.cfg", &text);
+    let (report, _) = json(&["-f", &config]);
+    let haproxy = Haproxy::start(Mode::Daemon, &config, &[]);
+    haproxy.wait_for_check("checks", "h");
+    for (index, ((words, id, status), front)) in FOLLOWERS.iter().zip(ports).enumerate() {
+        let about = format!("b{index}/s");
+        let findings = report["findings"].as_array().expect("findings").iter();
+        let found = findings.filter(|found| found["about"].to_string().contains(&about));
+        let found: Vec<&str> = found.filter_map(|found| found["id"].as_str()).collect();
+        let expected: &[&str] = if id.is_empty() { &[] } else { &[id] };
+        assert_eq!(found, expected, "{words}");
+        let server = haproxy.server(&format!("b{index}"), "s").expect("a server");
+        assert_eq!(server.status, "UP", "{words}");
+        assert_eq!(visit(front), *status, "{words}");
+    }
+}
+
+/// Returns the status that a visitor gets.
+fn visit(port: u16) -> u16 {
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+    let request = format!("GET / HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n");
+    std::io::Write::write_all(&mut stream, request.as_bytes()).expect("sent");
+    let answer = std::io::read_to_string(stream).expect("an answer");
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    status.expect("a status")
 }
 
 #[test]
