@@ -244,6 +244,7 @@ fn with_name(facts: &Facts) -> Vec<Trial> {
     }
     let names = [
         Some(&facts.plan.names.host),
+        facts.options.target.first(),
         facts.options.verify_host.as_ref(),
     ];
     let mut names: Vec<String> = names.into_iter().flatten().cloned().collect();
