@@ -4,6 +4,7 @@
 mod carried;
 pub(super) mod diff;
 mod rewrite;
+mod shared;
 mod words;
 
 use ureq::http::header;
@@ -11,7 +12,7 @@ use ureq::http::header;
 use self::carried::{Carried, carried};
 
 use crate::causes::facts::Way;
-use crate::doctor::survey::{CheckKind, Edit, Surveyed};
+use crate::doctor::survey::{CheckKind, Edit, Surveyed, is_evaluated};
 use crate::haproxy::config::backend_lines::Rule;
 use crate::haproxy::words::split_value;
 use crate::options::Options;
@@ -60,6 +61,8 @@ pub(super) struct Change {
     options: Option<Carried>,
     /// Lines of the backend: their first words, and the lines that replace all lines with these words.
     rules: Vec<(Head, Vec<Vec<String>>)>,
+    /// True if the server's own line switches off the words of `default-server` that the change removes.
+    on_own_line: bool,
 }
 
 impl Change {
@@ -161,7 +164,7 @@ impl Change {
                 change
                     .words
                     .extend(set(&[("alpn", "h2"), ("check-alpn", "h2")]));
-                change.request(best, "HTTP/2");
+                change.request((best, "HTTP/2"), evaluated_host(surveyed));
             }
             Way::WithAgent => {
                 let mut best = best.clone();
@@ -170,7 +173,7 @@ impl Change {
                     .filter(|(name, _)| *name != header::CONNECTION);
                 best.header
                     .extend(agent.map(|(name, value)| format!("{name}: {value}")));
-                change.request(&best, "HTTP/1.1");
+                change.request((&best, "HTTP/1.1"), evaluated_host(surveyed));
             }
         }
         Some(change)
@@ -247,15 +250,15 @@ impl Change {
         Change::new(surveyed, asked, &options)
     }
 
-    /// Returns this change with a Host header in the request of HAProxy's own check. Returns `None` if the
-    /// request has one. Without Host, many servers answer 400 or another site's page.
+    /// Returns this change with a Host header in the request of HAProxy's own check. It replaces a Host that
+    /// HAProxy evaluates. Returns `None` if the request has another Host. Without Host, many servers answer 400 or another site's page.
     pub fn with_host(&self, surveyed: &Surveyed, best: &Options) -> Option<Change> {
         let is_fixed = surveyed.kind != CheckKind::Own || best.handshake_only;
         if is_fixed || best.has_header("host") {
             return None;
         }
         let mut change = self.clone();
-        change.request(best, "HTTP/1.1");
+        change.request((best, "HTTP/1.1"), None);
         (change != *self).then_some(change)
     }
 
@@ -288,6 +291,12 @@ impl Change {
                     false if elsewhere.contains(&true) => {
                         self.word("check-send-proxy", switch(is_set));
                     }
+                    // Without `port` and `addr`, HAProxy takes the header from any of these words.
+                    false if !is_set => {
+                        for word in PROXY_WORDS {
+                            self.word(word, None);
+                        }
+                    }
                     false => self.set_word(name, best),
                 }
                 // The server line decides which version of the header HAProxy sends.
@@ -310,7 +319,9 @@ impl Change {
                 }
             }
             "--timeout" => self.set_time(surveyed, best)?,
-            "--header" | "--uri" | "--method" | "--body" => self.request(best, "HTTP/1.1"),
+            "--header" | "--uri" | "--method" | "--body" => {
+                self.request((best, "HTTP/1.1"), evaluated_host(surveyed));
+            }
             "--expect" => {
                 let rules = best.expect.iter().map(|rule| {
                     let words = split_value(&rule.to_string()).ok()?.into_iter();
@@ -335,6 +346,14 @@ impl Change {
             "--source" => {
                 self.word("source", best.source.as_ref().map(ToString::to_string));
                 self.rules.push((SOURCE, Vec::new()));
+            }
+            "--send-proxy" | "--send-proxy-v2" if !(best.send_proxy || best.send_proxy_v2) => {
+                for word in PROXY_WORDS
+                    .iter()
+                    .filter(|word| **word != "check-send-proxy")
+                {
+                    self.word(word, None);
+                }
             }
             "--send-proxy" => self.word("send-proxy", switch(best.send_proxy)),
             "--send-proxy-v2" => self.word("send-proxy-v2", switch(best.send_proxy_v2)),
@@ -387,8 +406,9 @@ impl Change {
         }
     }
 
-    /// Sets the request of HAProxy's own check, as one `http-check send`.
-    fn request(&mut self, best: &Options, version: &str) {
+    /// Sets the request of HAProxy's own check, as one `http-check send`. Without Host in the options, the
+    /// request has `host`, or the name of the check.
+    fn request(&mut self, (best, version): (&Options, &str), host: Option<&str>) {
         self.rules.retain(|(head, _)| *head != SEND);
         let method = best.method.as_deref().unwrap_or("GET");
         let uri = best.uri.as_deref().unwrap_or("/");
@@ -396,6 +416,7 @@ impl Change {
         words.extend(["meth", method, "uri", uri, "ver", version].map(str::to_owned));
         // sni-check always sends a Host, and HAProxy's own check sends only what the line says.
         let name = best.sni.as_ref().or(best.target.first());
+        let name = host.or(name.map(String::as_str));
         let host = name.filter(|_| !best.has_header("host"));
         let host = host.map(|name| format!("Host: {name}"));
         for header in host.iter().chain(&best.header) {
@@ -409,6 +430,13 @@ impl Change {
             words.extend(["body".to_owned(), body.clone()]);
         }
         self.rules.push((SEND, vec![words]));
+    }
+
+    /// Returns the new SNI name of visitors' connections, if the change sets one.
+    pub fn sni(&self) -> Option<&str> {
+        let mut words = self.words.iter();
+        let (_, value) = words.find(|(word, _)| *word == "sni")?;
+        value.as_ref()?.strip_prefix("str(")?.strip_suffix(')')
     }
 
     /// Returns the changes in a few words: `check-sni www.example.com`.
@@ -433,6 +461,16 @@ impl Change {
     }
 }
 
+/// The words of a server line that are about the PROXY header.
+const PROXY_WORDS: [&str; 6] = [
+    "send-proxy",
+    "send-proxy-v2",
+    "send-proxy-v2-ssl",
+    "send-proxy-v2-ssl-cn",
+    "proxy-v2-options",
+    "check-send-proxy",
+];
+
 /// The words of a server line that are about the check's TLS only.
 const CHECK_TLS_WORDS: [&str; 3] = ["check-ssl", "check-sni", "check-alpn"];
 
@@ -453,6 +491,21 @@ const TLS_WORDS: [&str; 14] = [
     "ssl-min-ver",
     "ssl-max-ver",
 ];
+
+/// Returns the Host of the check's request, if it is a log-format such as `%[srv_name]`.
+fn evaluated_host(surveyed: &Surveyed) -> Option<&str> {
+    let rules = surveyed.lines.rules.iter();
+    let sent = rules.filter(|rule| has_head(rule, SEND));
+    let fields = sent.flat_map(|rule| rule.words.windows(3));
+    let mut hosts = fields.filter_map(|field| match field {
+        [hdr, name, value] if hdr == "hdr" && name.eq_ignore_ascii_case("host") => Some(value),
+        _ => None,
+    });
+    hosts
+        .next_back()
+        .map(String::as_str)
+        .filter(|value| is_evaluated(value))
+}
 
 /// Returns the `connect` rule of HAProxy's own check. It decides how the check connects.
 fn connect_rule(surveyed: &Surveyed) -> Option<&Rule> {

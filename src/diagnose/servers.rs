@@ -6,6 +6,7 @@
 
 mod call;
 mod object;
+mod others;
 mod print;
 mod settings;
 mod state;
@@ -57,7 +58,12 @@ pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     bound(&survey, start);
     let (text, code) = progress::shown(|progress| {
         let mut subjects = state::subjects(&survey, &statistics, one);
-        diagnose(&mut subjects, call.verbose, haproxy.as_ref(), progress);
+        diagnose(
+            &mut subjects,
+            &survey,
+            (call.verbose, haproxy.as_ref()),
+            progress,
+        );
         let code = match code(&subjects, one.is_some()) {
             Code::Healthy if survey.refusal.is_some() => Code::Refused,
             code => code,
@@ -108,10 +114,21 @@ fn one<'a>(survey: &'a Survey, name: &str) -> Result<&'a Surveyed> {
 /// Diagnoses the wanted servers, several at a time, and tries changes of haproxy.cfg.
 fn diagnose(
     subjects: &mut [Subject<'_>],
-    verbose: bool,
-    haproxy: Option<&Haproxy>,
+    survey: &Survey,
+    (verbose, haproxy): (bool, Option<&Haproxy>),
     progress: &Progress,
 ) {
+    let is_down = |subject: &&Subject<'_>| matches!(subject.state, State::Down | State::Draining);
+    let down: Vec<&Surveyed> = subjects
+        .iter()
+        .filter(is_down)
+        .map(|subject| subject.surveyed)
+        .collect();
+    let others = survey
+        .servers
+        .iter()
+        .filter(|other| other.is_checked && !down.iter().any(|down| std::ptr::eq(*down, *other)));
+    let others: Vec<&Surveyed> = others.collect();
     let mut wanted: Vec<&mut Subject<'_>> = subjects
         .iter_mut()
         .filter(|subject| subject.is_wanted)
@@ -134,7 +151,7 @@ fn diagnose(
         });
     }
     progress.enter(Phase::Haproxy);
-    try_changes(&mut wanted, haproxy);
+    try_changes(&mut wanted, &others, haproxy);
 }
 
 fn diagnosis(
@@ -164,8 +181,9 @@ struct Candidate<'a> {
     is_suggested: bool,
 }
 
-/// Finds the change of haproxy.cfg for each server, and asks one HAProxy about all of them.
-fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
+/// Finds the change of haproxy.cfg for each server, and asks one HAProxy about all of them. `others` are
+/// checked servers that may be UP.
+fn try_changes(subjects: &mut [&mut Subject<'_>], others: &[&Surveyed], haproxy: Option<&Haproxy>) {
     let mut candidates = Vec::new();
     for (number, subject) in subjects.iter().enumerate() {
         candidates.extend(self::candidates(number, subject));
@@ -188,7 +206,7 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
                 lines,
                 fallback,
                 is_checked: true,
-                visit: subject.visit(),
+                visit: subject.visit_by(candidate.change.sni()),
             });
         }
     }
@@ -212,6 +230,24 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], haproxy: Option<&Haproxy>) {
     }
     for (subject, tried) in subjects.iter_mut().zip(all) {
         choose(subject, tried);
+    }
+    if let Some(haproxy) = haproxy {
+        let changes: Vec<_> = subjects
+            .iter()
+            .enumerate()
+            .map(|(number, subject)| {
+                let hunks = &subject.change.as_ref()?.hunks;
+                let mut own = candidates
+                    .iter()
+                    .filter(|candidate| candidate.subject == number);
+                let chosen =
+                    own.find(|candidate| candidate.change.hunks(subject.surveyed) == *hunks)?;
+                Some((&chosen.change, &chosen.options))
+            })
+            .collect();
+        others::spare(subjects, &changes, others, haproxy, patience + MARGIN);
+    }
+    for subject in subjects.iter_mut() {
         let works = subject
             .change
             .as_ref()

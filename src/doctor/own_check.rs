@@ -76,7 +76,9 @@ fn of_server(options: &mut Options, server: &Server) {
     let version = |word| text(word)?.parse::<TlsVersion>().ok();
     options.ssl_min_ver = version("ssl-min-ver");
     options.ssl_max_ver = version("ssl-max-ver");
-    options.alpn = text("check-alpn").and_then(|alpn| alpn.parse::<Alpn>().ok());
+    // sni-check doesn't speak HTTP/2. HAProxy tries each change with the line's own ALPN.
+    let alpn = text("check-alpn").filter(|alpn| !alpn.split(',').any(|name| name == "h2"));
+    options.alpn = alpn.and_then(|alpn| alpn.parse::<Alpn>().ok());
 }
 
 /// Returns the method and the page of HAProxy's own check.
@@ -90,6 +92,9 @@ pub(super) fn request(backend: &Backend) -> (String, Option<String>) {
 fn of_request(options: &mut Options, backend: &Backend) {
     let request = backend.settings.rules.sent();
     let headers = request.headers.iter();
+    // sni-check sends the name of the check in place of a Host that only HAProxy can evaluate.
+    let headers =
+        headers.filter(|(name, text)| !(name.eq_ignore_ascii_case("host") && is_evaluated(text)));
     options.header = headers
         .map(|(name, text)| format!("{name}: {text}"))
         .collect();
@@ -102,6 +107,11 @@ fn of_request(options: &mut Options, backend: &Backend) {
         }
     }
     options.expect = expectations(backend).into_iter().flatten().collect();
+}
+
+/// Returns true if HAProxy evaluates the value of a header in `http-check send`: it has a sample expression.
+pub(crate) fn is_evaluated(text: &str) -> bool {
+    text.contains("%[")
 }
 
 /// Returns the advice to send this request.

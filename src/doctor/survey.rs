@@ -8,6 +8,7 @@ use super::by_hand;
 use super::finding::Finding;
 use super::options::DoctorOptions;
 use super::own_check;
+pub(crate) use super::own_check::is_evaluated;
 use super::suggest;
 pub(crate) use super::suggest::{Edit, Suggestion, UNVERIFIED};
 use super::visit::{Visit, Watch};

@@ -11,7 +11,7 @@ use crate::readme::version;
 use crate::support::NAME;
 use crate::support::check::{BINARY, run_by_hand, stderr, stdout};
 use crate::support::haproxy::{Haproxy, Mode};
-use crate::support::nginx::{Nginx, site};
+use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::peer;
 use crate::support::pki::Ca;
 use crate::support::stage::Stage;
@@ -756,5 +756,93 @@ fn a_rule_that_needs_another_section_does_not_keep_haproxy_from_trying_a_change(
         "userlist staff\n    user a insecure-password b\nbackend be\n{CHECK}{rules}    server s1 127.0.0.1:PORT TLS check\n"
     );
     let new = format!("check-sni {NAME}");
+    is_changed(&stage, &backend, ("be", "s1"), &new);
+}
+
+/// Starts an nginx for [`NAME`] with these words on its `listen` line, and these lines in its `location`.
+fn nginx(stage: &Stage, listen: &str, rules: &str) -> Nginx {
+    Nginx::serve(|folder, port| site((folder, port), listen, NAME, (&stage.leaf, &[]), rules))
+}
+
+#[test]
+fn a_change_that_breaks_another_server_is_withdrawn() {
+    let stage = Stage::new();
+    let moved = nginx(&stage, "", "return 302 https://login.example.test/;");
+    let backend = format!(
+        "backend be\n{CHECK}    http-check expect status 200
+    server s1 127.0.0.1:{} TLS check check-sni {NAME}
+    server s2 127.0.0.1:PORT TLS check check-sni {NAME}\n",
+        moved.port
+    );
+    let config = config(&stage, &backend);
+    let _haproxy = running(&config, ("be", "s1"), "DOWN");
+    let report = object(&["-f", &config], 71);
+    assert!(report["servers"][0]["diff"].is_null(), "{report}");
+    let text = stdout(&run_by_hand(&["diagnose", "-f", &config, "be/s1"]));
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let expected = "HAProxy reports be/s2 UP with the present line, and DOWN with the change. be/s1 needs a backend of its own.";
+    assert!(words.contains(expected), "{text}");
+}
+
+#[test]
+fn a_word_of_default_server_that_another_server_needs_is_switched_off_on_the_own_line() {
+    let stage = Stage::new();
+    let proxied = nginx(&stage, "proxy_protocol", "");
+    let backend = format!(
+        "backend be\n{CHECK}    default-server send-proxy
+    server s1 127.0.0.1:PORT TLS check check-sni {NAME}
+    server s2 127.0.0.1:{} TLS check check-sni {NAME}\n",
+        proxied.port
+    );
+    is_changed(&stage, &backend, ("be", "s1"), "no-send-proxy");
+}
+
+#[test]
+fn a_host_that_haproxy_evaluates_stays() {
+    let stage = Stage::new();
+    let send = CHECK.replace("hdr Host www.example.test", "hdr Host %[srv_name]");
+    let backend = format!("backend be\n{send}    server {NAME} 127.0.0.1:PORT TLS check\n");
+    let found = is_changed(&stage, &backend, ("be", NAME), &format!("check-sni {NAME}"));
+    assert!(!found["diff"].to_string().contains("http-check"), "{found}");
+}
+
+#[test]
+fn every_word_about_an_unwanted_proxy_header_is_removed() {
+    let stage = Stage::new();
+    for words in [
+        "check-send-proxy",
+        "send-proxy-v2-ssl-cn",
+        "send-proxy-v2 proxy-v2-options ssl,crc32c",
+    ] {
+        let backend = format!(
+            "backend be\n{CHECK}    server s1 127.0.0.1:PORT TLS check check-sni {NAME} {words}\n"
+        );
+        let new = format!("check check-sni {NAME}\",");
+        is_changed(&stage, &backend, ("be", "s1"), &new);
+    }
+}
+
+#[test]
+fn a_check_with_http2_is_diagnosed_without_its_alpn() {
+    let stage = Stage::new();
+    let nginx = Nginx::serve(|folder, port| {
+        let site = site((folder, port), "http2", NAME, (&stage.leaf, &[]), "");
+        site + &refusal(port)
+    });
+    let backend = format!(
+        "backend be\n{CHECK}    server s1 127.0.0.1:{} TLS check alpn h2 check-alpn h2\n",
+        nginx.port
+    );
+    let new = format!("alpn h2 check-alpn h2 check-sni {NAME}");
+    is_changed(&stage, &backend, ("be", "s1"), &new);
+}
+
+#[test]
+fn a_wrong_name_in_sni_and_check_sni_is_corrected_in_both() {
+    let stage = Stage::new();
+    let backend = format!(
+        "backend be\n{CHECK}    server s1 127.0.0.1:PORT TLS sni str(old.example.test) check check-sni x check-sni old.example.test\n"
+    );
+    let new = format!("sni str({NAME}) check check-sni {NAME} check-sni {NAME}");
     is_changed(&stage, &backend, ("be", "s1"), &new);
 }

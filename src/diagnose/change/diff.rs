@@ -146,8 +146,8 @@ impl Change {
         };
         let mut places: Vec<&Place> = Vec::new();
         for (word, value) in &self.words {
-            // The server line can override a value of `default-server`, but it can't remove a word.
-            let place = inherited(word).filter(|_| value.is_none());
+            // The server line can override a value of `default-server`, but it can't remove every word.
+            let place = inherited(word).filter(|_| value.is_none() && !self.on_own_line);
             let place = place.unwrap_or(&surveyed.place);
             if !places.contains(&place) {
                 places.push(place);
@@ -170,6 +170,9 @@ impl Change {
             for (word, value) in &self.words {
                 if *place == surveyed.place || value.is_none() {
                     set(&mut words, from, word, value.as_deref());
+                }
+                if self.on_own_line && value.is_none() && inherited(word).is_some() {
+                    words.push(format!("no-{word}"));
                 }
             }
             hunks.push(Hunk {

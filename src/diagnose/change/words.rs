@@ -27,24 +27,27 @@ const WITHOUT_VALUE: [&str; 14] = [
 ];
 
 /// Sets, adds or removes a word of a line, from a position on. HAProxy uses the last of several equal
-/// words of a server line, so a word that isn't found as written is added at the end.
+/// words of a server line, so all of them change. A word that isn't found as written is added at the end.
 pub(super) fn set(words: &mut Vec<String>, from: usize, word: &str, value: Option<&str>) {
-    let mut known = words.iter().enumerate().skip(from);
-    let at = known.find(|(_, known)| *known == word).map(|(at, _)| at);
     let has_value = !WITHOUT_VALUE.contains(&word);
-    match (at, value) {
-        (Some(at), Some(new)) if has_value && at + 1 < words.len() => {
-            new.clone_into(&mut words[at + 1]);
-        }
-        (Some(_), Some(_)) | (None, None) => {}
-        (Some(at), None) => {
-            let end = (at + 1 + usize::from(has_value)).min(words.len());
+    let mut at = from;
+    let mut is_known = false;
+    while let Some(found) = words.iter().skip(at).position(|known| known == word) {
+        is_known = true;
+        at += found;
+        let end = (at + 1 + usize::from(has_value)).min(words.len());
+        if let Some(new) = value {
+            if has_value && at + 1 < words.len() {
+                new.clone_into(&mut words[at + 1]);
+            }
+            at = end;
+        } else {
             words.drain(at..end);
         }
-        (None, Some(new)) => {
-            words.push(word.to_owned());
-            words.extend(has_value.then(|| new.to_owned()));
-        }
+    }
+    if let (false, Some(new)) = (is_known, value) {
+        words.push(word.to_owned());
+        words.extend(has_value.then(|| new.to_owned()));
     }
 }
 
@@ -77,6 +80,13 @@ mod tests {
             assert!(new.ends_with(expected), "{new}");
             assert!(new.starts_with("server s1 192.0.2.1:443 ssl"), "{new}");
         }
+        let mut words = ["server", "s1", "check-sni", "a", "check-sni", "b"]
+            .map(str::to_owned)
+            .to_vec();
+        set(&mut words, 2, "check-sni", Some("c"));
+        assert_eq!(words.join(" "), "server s1 check-sni c check-sni c");
+        set(&mut words, 2, "check-sni", None);
+        assert_eq!(words.join(" "), "server s1");
         let mut words = ["server", "sni", "192.0.2.1:443", "ssl"]
             .map(str::to_owned)
             .to_vec();

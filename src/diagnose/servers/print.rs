@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::call::ServersCall;
-use super::state::{Diagnosis, State, Statistics, Subject};
+use super::state::{Conflict, Diagnosis, State, Statistics, Subject};
 use crate::diagnose::ask::Kind;
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::report::Report;
@@ -296,6 +296,10 @@ fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bo
         paragraph(text, "  note     ", &printable(&sentence));
         return failed.block.fails_visitors();
     }
+    if let Some(conflict) = &subject.conflict {
+        let sentence = sentence(&subject.surveyed.name(), conflict);
+        paragraph(text, "  note     ", &printable(&sentence));
+    }
     let Some(change) = &subject.change else {
         return false;
     };
@@ -334,6 +338,25 @@ fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bo
         place = Some(here);
     }
     true
+}
+
+/// Returns why there is no diff, and what to do.
+fn sentence(
+    name: &str,
+    Conflict {
+        words,
+        other,
+        is_inherited,
+    }: &Conflict,
+) -> String {
+    let remedy = match is_inherited {
+        true => "Move the words from default-server to the lines of the servers that need them.",
+        false => &format!("{name} needs a backend of its own."),
+    };
+    format!(
+        "{words}: this helps {name}, but {other} shares the changed line. HAProxy reports {other} UP with the present \
+         line, and DOWN with the change. {remedy}"
+    )
 }
 
 /// Appends a backend that works, if no change of the present backend does. Options can't express some

@@ -28,11 +28,23 @@ pub(super) struct Subject<'a> {
     pub change: Option<TriedChange>,
     /// A change that doesn't help, although a check by sni-check gets further with it.
     pub failed: Option<TriedChange>,
+    /// A change that helps this server, and sets another server DOWN.
+    pub conflict: Option<Conflict>,
     /// The error that visitors get while the check is UP.
     pub visitor: Option<Visited>,
     /// True if HAProxy's check is UP with the present lines, and a visitor is served. `None` if HAProxy
     /// hasn't tried them.
     pub works_in_haproxy: Option<bool>,
+}
+
+/// A change of a line that another server shares. HAProxy reports that server UP with the present line, and DOWN
+/// with the change.
+pub(super) struct Conflict {
+    pub words: String,
+    /// The name of the other server.
+    pub other: String,
+    /// True if the line is a `default-server`.
+    pub is_inherited: bool,
 }
 
 /// A diagnosis.
@@ -138,15 +150,20 @@ impl Subject<'_> {
     /// Returns the request of this server's visitors. If the check asks for no page, visitors request the start
     /// page.
     pub fn visit(&self) -> Option<Visit> {
+        self.visit_by(None)
+    }
+
+    /// Returns the request of this server's visitors after a change of the SNI name that their connections send.
+    /// They ask for the new name if the check's request has it as Host.
+    pub fn visit_by(&self, sni: Option<&str>) -> Option<Visit> {
         let (surveyed, search) = (self.surveyed, self.search());
         if !surveyed.lines.is_http {
             return None;
         }
         // Visitors most likely ask for the name that their connections send.
-        let host = surveyed
-            .sni
-            .as_deref()
-            .or(search.map(|search| search.asked.host()));
+        let of_check = search.map(|search| search.asked.host());
+        let new = sni.filter(|sni| of_check == Some(sni));
+        let host = new.or(surveyed.sni.as_deref()).or(of_check);
         let host = host.unwrap_or("localhost");
         let of_check = search.and_then(|search| visit(host, search.best()));
         of_check.or_else(|| {
@@ -296,6 +313,7 @@ pub(super) fn subjects<'a>(
             diagnosis: Err("not diagnosed".to_owned()),
             change: None,
             failed: None,
+            conflict: None,
             visitor: None,
             works_in_haproxy: None,
         }
