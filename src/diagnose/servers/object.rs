@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::print;
 use super::state::{State, Statistics, Subject};
 use crate::code::Code;
 use crate::diagnose::change::diff::Hunk;
@@ -47,6 +48,8 @@ fn server(subject: &Subject<'_>) -> Value {
     };
     let shown = subject.shown;
     let offered = subject.change.as_ref();
+    let conflict = subject.conflict.as_ref();
+    let conflict = conflict.map(|conflict| print::sentence(&surveyed.name(), conflict));
     let fields = json!({
         "state": subject.state.word(),
         "backend": surveyed.backend,
@@ -61,7 +64,7 @@ fn server(subject: &Subject<'_>) -> Value {
         "traffic": surveyed.traffic,
         "doctor": surveyed.findings.iter().map(remark).collect::<Vec<_>>(),
         "diff": offered.map(|change| change.hunks.iter().map(hunk).collect::<Vec<_>>()),
-        "diff_reason": offered.and_then(|change| change.reason.as_ref()),
+        "diff_reason": conflict.or(offered.and_then(|change| change.reason.clone())),
         "diff_tried": offered.map(|change| change.block.tried()),
         "diff_visitors": offered.and_then(|change| change.block.visitor).map(|visitor| visitor.status),
         "visitors": subject.visitor.map(|visitor| visitor.status),

@@ -341,7 +341,7 @@ fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bo
 }
 
 /// Returns why there is no diff, and what to do.
-fn sentence(
+pub(super) fn sentence(
     name: &str,
     Conflict {
         words,
