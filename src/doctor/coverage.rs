@@ -305,7 +305,12 @@ pub(super) fn agent_alone(visit: &Visit, watch: &Watch) -> Option<Finding> {
         return None;
     }
     let what = "`agent-check` without `check`: only the agent judges this server";
+    let is_described = described(watch.backend) && !shares_with_others(visit, watch.backend);
     let finding = match agent(watch).filter(|_| visit.run) {
+        _ if is_described => Finding::problem(
+            Effect::Unchecked,
+            format!("{what}, and the check that this backend describes never runs"),
+        ),
         Some(agent) if accepts(&agent) => Finding::hint(what),
         Some((host, port)) => Finding::problem(
             Effect::Unchecked,

@@ -366,8 +366,12 @@ pub(super) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
         (None, Some(_)) => format!("in that connect line, write sni {named}"),
         _ => pair.write(&format!("--sni {named}"), &format!("check-sni {named}")),
     };
-    if watch.own.as_ref().is_some_and(|own| own.options.no_sni) {
+    let options = watch.own.as_ref().map(|own| &own.options);
+    let verified = options.and_then(|options| options.verify_host.as_ref());
+    if options.is_some_and(|options| options.no_sni) {
         write += ", in place of --no-sni";
+    } else if let Some(other) = verified.filter(|name| !name.eq_ignore_ascii_case(named)) {
+        write += &format!(", in place of --verify-host {other}");
     }
     let write = match watch.carrier().is_some() && others_send_another(visit, watch) {
         true => format!("move this server to its own backend, with {write}"),
