@@ -162,10 +162,10 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "user-agent-refused",
         shows_as: &[at(Code::Status, 18), at(Code::ResponseClosed, 8)],
         place: Place::Config,
-        what: "The server refuses the User-Agent that the check sends ({agent}), as firewalls for web applications (WAF) do. HAProxy's own check sends none.",
+        what: "The server refuses the User-Agent that the check sends ({agent}), as web application firewalls (WAFs) do. HAProxy's own check sends none.",
         confirm: concat!(
             curl!(),
-            " URL gets the same answer. curl with its own User-Agent gets another answer."
+            " URL gets the same answer. curl with its own User-Agent gets a different answer."
         ),
         change: "Send another User-Agent, for example --header 'User-Agent: Mozilla/5.0', or let the firewall accept this one.",
         weigh: |facts| Weight::possible_if(is_refused(facts) && agent(facts).is_some()),
@@ -223,7 +223,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Status, 24)],
         what: "The server wants another protocol for {uri} (426 Upgrade Required), such as HTTP/2 or WebSocket.",
         confirm: concat!(
-            "The response's header Upgrade names the protocol: ",
+            "The response's Upgrade header names the protocol: ",
             curl!(),
             " --include URL"
         ),
@@ -265,7 +265,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Status, 22)],
         place: Place::Value,
         what: "The server answers with a good status, but --expect wants another status.",
-        confirm: "The check's line shows both.",
+        confirm: "The check's line shows both statuses.",
         change: "Correct --expect, or check another page (--uri).",
         weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(100..=399))),
         ..Cause::BASE
@@ -326,9 +326,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "head-of-many-fields",
         shows_as: &[at(Code::NotHttp, 9)],
         place: Place::Config,
-        what: "The response has more than 100 header fields. HAProxy accepts no more by default (tune.http.maxhdr), neither in its own check nor for visitors, who get 502.",
+        what: "The response has more than 100 header fields. By default, HAProxy accepts at most 100 (tune.http.maxhdr). Its own check fails then, and visitors get 502.",
         confirm: "curl --include URL shows the header fields.",
-        change: "Send fewer header fields, usually cookies. Or raise the limit: tune.http.maxhdr 200 in section global. sni-check accepts more fields with --max-head 15k.",
+        change: "Send fewer header fields (most of them are usually cookies). Or raise the limit: tune.http.maxhdr 200 in section global. sni-check accepts more fields with --max-head 15k.",
         weigh: |facts| Weight::proved_if(has_many_fields(facts)),
         ..Cause::BASE
     },
@@ -338,7 +338,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Config,
         what: "HAProxy answers visitors with 502 here, though its own check may be UP. For visitors HAProxy accepts a head of 15360 bytes by default (tune.bufsize minus tune.maxrewrite), and this response has a longer head.",
         confirm: "The check's line names the limit.",
-        change: "Shorten the head at the server, usually its cookies. Or raise both limits: tune.bufsize {buffer} in section global, and --max-head {head}.",
+        change: "Shorten the head at the server. Cookies usually take up most of it. Or raise both limits: tune.bufsize {buffer} in section global, and --max-head {head}.",
         weigh: |facts| Weight::proved_if(matches!(facts.failure(), Some(Failure::LongHead { .. }))),
         trials: |facts| match facts.failure() {
             Some(Failure::LongHead { .. }) => [(32768, 31744), (65536, 64512)]
@@ -384,7 +384,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "expectation-wrong",
         shows_as: &[at(Code::Body, 1), at(Code::Header, 1)],
         place: Place::Value,
-        what: "The page is right, but --expect doesn't match it. It may differ in upper and lower case, line ends, compression or language. hdr compares each comma-separated element and fhdr the whole value, both exactly unless -m says otherwise.",
+        what: "The page is right, but --expect doesn't match it. It may differ in upper and lower case, line ends, compression or language. hdr compares each comma-separated element, and fhdr compares the whole value. Both need an exact match unless -m says otherwise.",
         confirm: concat!(
             "Request the page (",
             curl!(),
@@ -401,7 +401,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "expectation-in-other-case",
         shows_as: &[at(Code::Body, 9), at(Code::Header, 6)],
         place: Place::Config,
-        what: "The response contains what --expect looks for, but in other upper and lower case.",
+        what: "The response contains what --expect looks for, but in different letter case.",
         confirm: concat!("Request the page and read it: ", curl!(), " --include URL"),
         change: "Write the text in http-check expect (--expect) as the server sends it, or ignore the case: {rule}.",
         weigh: |facts| Weight::possible_if(in_any_case(facts).is_some()),
@@ -432,7 +432,7 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: concat!(
             "Request the page and read it: ",
             curl!(),
-            " URL. sni-check diagnose --verbose shows the header Server, and if the response depends on Host."
+            " URL. sni-check diagnose --verbose shows the Server header and whether the response depends on Host."
         ),
         change: "Use --header 'Host: NAME', or correct --uri or the server line's address.",
         weigh: |facts| match facts.failure() {
@@ -455,7 +455,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "pattern-too-costly",
         shows_as: &[at(Code::Body, 5), at(Code::Header, 5), at(Code::Status, 23)],
         place: Place::Value,
-        what: "The regular expression needs more time or memory than sni-check has (a limit of sni-check).",
+        what: "The regular expression needs more time or memory than sni-check allows (a limit of sni-check).",
         confirm: "The check's line says `limit of sni-check`.",
         change: "Simplify --expect: write [\\s\\S]* for (.|\\n)*, and a plain text instead of nested repetitions.",
         weigh: |facts| {
@@ -483,7 +483,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "own-check-without-agent",
         shows_as: &[at(Code::Healthy, 6)],
         place: Place::Config,
-        what: "sni-check is UP, but HAProxy's own check is not. HAProxy's own check sends no User-Agent and no Accept, and the server refuses requests without them, as firewalls for web applications do. Visitors' browsers send both.",
+        what: "sni-check is UP, but HAProxy's own check is not. HAProxy's own check sends no User-Agent and no Accept, and the server refuses requests without them, as web application firewalls do. Visitors' browsers send both.",
         confirm: "sni-check diagnose tries HAProxy's own check with both headers.",
         change: "Send both headers, as in {lines}.",
         weigh: |facts| Weight::proved_if(facts.is_reached_by(Way::WithAgent)),
@@ -539,7 +539,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Healthy, 7)],
         what: "sni-check is UP, but HAProxy's own check is not ({own-check}).",
         confirm: "sni-check diagnose --verbose shows the result of each kind of check.",
-        change: "Find the reason before you rely on sni-check for this server. HAProxy connects to the server for visitors as its own check does.",
+        change: "Find the reason before you rely on sni-check for this server. For visitors, HAProxy connects to the server in the same way as for its own check.",
         weigh: |facts| {
             let down = facts.own_check_is_up() == Some(false);
             let explained = facts.is_reached_by(Way::WithAgent) || is_beyond_buffer(facts);

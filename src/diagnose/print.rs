@@ -104,8 +104,8 @@ impl Report<'_> {
         findings.map(|finding| finding.what.clone()).collect()
     }
 
-    /// Appends what diagnose has seen, in a few lines. All good steps share one line. Each other step
-    /// has its most serious line.
+    /// Appends what diagnose has seen, in a few lines. All good steps share one line. Every other
+    /// step gets its own line, which shows its most serious observation.
     fn seen(&self, text: &mut String) {
         *text += "\nWhat was seen (--verbose shows all of it):\n";
         let is_good = |step: &&Step| step.mark() == Mark::Ok;
@@ -248,7 +248,7 @@ impl Report<'_> {
         })
     }
 
-    /// Returns everything to do, in sentences.
+    /// Returns one text per finding (what is wrong, the evidence, the change), and then the notes.
     fn advice(&self) -> Vec<String> {
         let findings = self.findings.iter();
         let findings = findings.map(|finding| {

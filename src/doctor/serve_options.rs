@@ -121,7 +121,7 @@ fn without_files(
     rest.header.retain(|header| !header.starts_with('@'));
     (rest.crt, rest.key) = (None, None);
     if let Err(error) = plan(check, (server, serving), None, &rest) {
-        // serve refuses these options with the file, too.
+        // serve would refuse these options even if it could read the file.
         return Some(refused(&error, false));
     }
     let what = format!("{OPTIONS}: {} {}", refusal.subject, refusal.what);

@@ -1,4 +1,4 @@
-//! Changes of haproxy.cfg that the file itself suggests: the CA file of a similar server, the name that
+//! Changes to haproxy.cfg that the file itself suggests: the CA file of a similar server, the name that
 //! a wrong text stands for, the server's own port. diagnose lets HAProxy try them.
 
 use super::by_hand::traffic_name;
@@ -86,7 +86,9 @@ fn name(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
     let name = of_check.as_ref().or(of_traffic.as_ref())?.clone();
     let in_rule = has(rule(watch), "sni");
     let mut suggestion = Suggestion {
-        what: format!("HAProxy sends the name exactly as it is written. The name is {name}."),
+        what: format!(
+            "HAProxy sends the name exactly as it is written. The correct name is {name}."
+        ),
         ..Suggestion::default()
     };
     if of_check.is_some() {
@@ -128,7 +130,7 @@ fn verified_address(watch: &Watch) -> Option<Suggestion> {
         words: vec![("verifyhost", None)],
         what: format!(
             "verifyhost {address} is an IP address, and HAProxy compares only DNS names and the common name. \
-             Without verifyhost, HAProxy verifies that a CA in ca-file signed the certificate, but no name."
+             Without verifyhost, HAProxy verifies that a CA in ca-file signed the certificate, but doesn't verify a name."
         ),
         ..Suggestion::default()
     })
@@ -192,7 +194,7 @@ fn encryption(watch: &Watch) -> Option<Suggestion> {
     } else if elsewhere && rule.is_none() && settings.has("check-ssl") {
         suggestion.words.push(("check-ssl", None));
         suggestion.what =
-            "The page of the check has no TLS at this address and port, and check-ssl turns it on."
+            "The server speaks no TLS at the check's address and port, but check-ssl makes the check use TLS."
                 .to_owned();
     } else {
         return None;
@@ -200,12 +202,12 @@ fn encryption(watch: &Watch) -> Option<Suggestion> {
     Some(suggestion)
 }
 
-/// Suggests the CA file and the client certificate of servers in the same backend, with the same address or
-/// with the same name.
+/// Suggests the CA file and the client certificate of related servers: those in the same backend, or with
+/// the same address or name.
 fn of_siblings(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
     let global = &visit.config.global;
     let external = matches!(watch.check, Check::External(_));
-    // Inside a chroot, the path may be another file.
+    // Inside a chroot, the path may lead to a different file.
     if external && global.chroot.is_some() {
         return Vec::new();
     }

@@ -1,6 +1,6 @@
 //! One row per option. A row contains everything about the option except the name of its value, its
-//! help text and whether it repeats. These three are at its field in [`Options`], where argh reads
-//! them.
+//! help text and whether it repeats. These three are declared on the option's field in [`Options`],
+//! where argh reads them.
 //!
 //! These rows are the source of the help, the manual, the completions, the defaults of serve, and
 //! the words that diagnose and doctor print. A field without a row doesn't compile.
@@ -115,7 +115,7 @@ pub fn row(name: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.name == name)
 }
 
-/// Returns the refusal of an option that doesn't belong in a call of this command.
+/// Returns the error for an option that this command doesn't accept.
 pub(super) fn foreign(command: Command, name: &str) -> Option<Error> {
     let row = row(name)?;
     let owner = row.commands.first().filter(|_| !row.is_for(command))?;
@@ -127,7 +127,7 @@ pub(super) fn foreign(command: Command, name: &str) -> Option<Error> {
     Some(refusal(name, what, "leave it out here"))
 }
 
-/// Reads the words that follow a command that accepts options of a check.
+/// Parses the arguments of a command that accepts the options of a check.
 ///
 /// # Errors
 ///

@@ -47,7 +47,7 @@ pub(super) fn certificates(subject: &str, text: &[u8]) -> Result<Vec<Certificate
 }
 
 /// Returns the DER of all revocation lists of a file, and the position of each list. The lists are
-/// decoded in place, because there is no memory for text and DER together. The text isn't needed
+/// decoded in place, because there isn't enough memory for both the text and the DER. The text isn't needed
 /// afterwards.
 pub(super) fn lists(subject: &str, mut text: Vec<u8>) -> Result<(Vec<u8>, Vec<Range<usize>>)> {
     let sections = sections(subject, &text, &["X509 CRL"])?;
@@ -67,8 +67,8 @@ pub(super) fn lists(subject: &str, mut text: Vec<u8>) -> Result<(Vec<u8>, Vec<Ra
     Ok((text, places))
 }
 
-/// Decodes base64 (RFC 4648, section 4) from `body` to the position `end` of the same bytes. `end`
-/// must not be after `body`. Returns the position where the result ends.
+/// Decodes the base64 (RFC 4648, section 4) in `body` and writes the result into the same buffer,
+/// starting at `end`. `end` must not be after the start of `body`. Returns the position where the result ends.
 fn decode_in_place(
     subject: &str,
     text: &mut [u8],
@@ -184,7 +184,7 @@ fn sections<'a>(subject: &str, text: &'a [u8], labels: &[&str]) -> Result<Vec<Se
             rest = after;
             match marked(line, b"-----END ") {
                 Some(end) if end == label => break length,
-                Some(_) => return Err(broken("an END line is another section's")),
+                Some(_) => return Err(broken("an END line doesn't match its BEGIN line")),
                 None => {
                     plain &= !line.is_empty() && length + line.len() + 1 == start.len() - rest.len()
                 }
@@ -210,7 +210,7 @@ fn sections<'a>(subject: &str, text: &'a [u8], labels: &[&str]) -> Result<Vec<Se
     Ok(sections)
 }
 
-const WRITE: &str = "give it as `openssl x509 -in FILE` prints it";
+const WRITE: &str = "write the file in the form that `openssl x509 -in FILE` prints";
 
 /// Returns the first line without trailing white space, and the text after it.
 fn first_line(text: &[u8]) -> (&[u8], &[u8]) {

@@ -6,7 +6,7 @@
 //!
 //! - the bytes that we send
 //! - the hash of the handshake
-//! - the message that a client certificate signs in TLS 1.2
+//! - the message that the client's key signs in TLS 1.2
 
 use std::sync::Arc;
 
@@ -128,7 +128,7 @@ impl Context for AsSentContext {
     }
 }
 
-/// A client certificate whose key signs the handshake as it is sent.
+/// Returns the client certificate with a key that signs the handshake as we send it.
 pub(super) fn signing_as_sent(identity: &CertifiedKey) -> CertifiedKey {
     CertifiedKey::new(
         identity.cert.clone(),

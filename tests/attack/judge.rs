@@ -33,7 +33,7 @@ pub fn judge(attempt: &Try, outcome: Outcome, grace: f64) -> Judged {
     let code = outcome.code;
     check(
         outcome.signal == 0,
-        format!("death by signal {}", outcome.signal),
+        format!("killed by signal {}", outcome.signal),
     );
     let documented = Code::ALL
         .iter()
@@ -50,7 +50,10 @@ pub fn judge(attempt: &Try, outcome: Outcome, grace: f64) -> Judged {
         Up::Maybe => true,
     };
     let text_only = attempt.words.is_some() && attempt.class != "diagnose";
-    check(code != 0 || may_be_up || text_only, "0 is wrong".to_owned());
+    check(
+        code != 0 || may_be_up || text_only,
+        "exit code 0, but the attempt must fail".to_owned(),
+    );
     let must_be_up = matches!(attempt.up, Up::Fine) && !attempt.scarce;
     check(
         code == 0 || !must_be_up,
@@ -95,12 +98,12 @@ fn judge_output(attempt: &Try, outcome: &Outcome, wrong: &mut Vec<String>) {
         wrong.push("raw control characters".to_owned());
     }
     let json = attempt.request.is_none() && attempt.options.iter().any(|option| option == "--json");
-    // Refusals are sentences, not JSON. A shell prints nothing, and a healthy check under HAProxy
-    // prints nothing either.
+    // Refusals are sentences, not JSON. Empty output is fine: a shell prints nothing, and neither
+    // does a healthy check under HAProxy.
     if json && outcome.code > 2 {
         for line in outcome.output.lines() {
             if serde_json::from_str::<serde_json::Value>(line).is_err() {
-                wrong.push(format!("no JSON: {line:.300}"));
+                wrong.push(format!("not JSON: {line:.300}"));
             }
         }
     }

@@ -15,7 +15,7 @@ pub struct Said {
     pub code: i32,
     pub findings: Vec<Finding>,
     pub runs: Vec<Run>,
-    /// The whole report, for the person who investigates a fault.
+    /// The whole report, for debugging a failed prediction.
     pub object: Value,
 }
 
@@ -88,7 +88,7 @@ pub fn ask_doctor(text: &Text, version: &Version, sockets: &str, two_files: bool
     let told = String::from_utf8_lossy(&output.stdout);
     let object: Value = serde_json::from_str(&told).unwrap_or_else(|_| {
         let why = String::from_utf8_lossy(&output.stderr);
-        panic!("doctor printed no object: {told}{why}\n{whole}")
+        panic!("doctor printed no JSON object: {told}{why}\n{whole}")
     });
     Said {
         code: output.status.code().unwrap_or(-1),

@@ -1,4 +1,4 @@
-//! An http-check that asks `sni-check serve`, in a backend.
+//! Finds a backend's http-check that asks `sni-check serve`.
 
 use std::time::Duration;
 
@@ -23,7 +23,8 @@ pub(crate) struct ServeCheck<'a> {
 
 impl<'a> ServeCheck<'a> {
     /// Returns the check if a rule names a header of `sni-check serve`, or if the check sends the
-    /// server's state to a unix socket. Only serve needs both.
+    /// server's state to a unix socket. Only checks that ask serve
+    /// combine send-state with a unix socket.
     pub(crate) fn of(backend: &'a Backend) -> Option<ServeCheck<'a>> {
         let settings = &backend.settings;
         let rules = &settings.rules.http;
