@@ -217,7 +217,7 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], others: &[&Surveyed], haproxy:
         answers.and_then(|haproxy| ask(haproxy, &global, questions, patience + MARGIN).ok());
     let answers = answers.unwrap_or_default();
     let version = haproxy.and_then(|haproxy| haproxy.version_text.as_deref());
-    let mut all: Vec<Vec<(TriedChange, bool)>> = subjects.iter().map(|_| Vec::new()).collect();
+    let mut all: Vec<Vec<(usize, TriedChange)>> = subjects.iter().map(|_| Vec::new()).collect();
     for (about, candidate) in candidates.iter().enumerate() {
         let answered = answers.iter().find(|answered| answered.about == about);
         let subject = &subjects[candidate.subject];
@@ -226,25 +226,15 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], others: &[&Surveyed], haproxy:
             candidate,
             answered.map(|answered| (answered, version)),
         );
-        all[candidate.subject].push((tried, candidate.is_suggested));
+        all[candidate.subject].push((about, tried));
     }
-    for (subject, tried) in subjects.iter_mut().zip(all) {
-        choose(subject, tried);
-    }
+    let chosen = subjects.iter_mut().zip(all);
+    let chosen = chosen.map(|(subject, tried)| choose(subject, tried, &candidates));
+    let chosen: Vec<Option<&Candidate<'_>>> = chosen.collect();
     if let Some(haproxy) = haproxy {
-        let changes: Vec<_> = subjects
-            .iter()
-            .enumerate()
-            .map(|(number, subject)| {
-                let hunks = &subject.change.as_ref()?.hunks;
-                let mut own = candidates
-                    .iter()
-                    .filter(|candidate| candidate.subject == number);
-                let chosen =
-                    own.find(|candidate| candidate.change.hunks(subject.surveyed) == *hunks)?;
-                Some((&chosen.change, &chosen.options))
-            })
-            .collect();
+        let changes = chosen.iter();
+        let changes = changes.map(|chosen| chosen.map(|chosen| (&chosen.change, &chosen.options)));
+        let changes: Vec<_> = changes.collect();
         others::spare(subjects, &changes, others, haproxy, patience + MARGIN);
     }
     for subject in subjects.iter_mut() {
@@ -260,13 +250,16 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], others: &[&Surveyed], haproxy:
     }
 }
 
-/// Chooses the first change with which the check is UP and visitors are served. The first of the tried
-/// changes is the empty change, which keeps the present lines.
-fn choose(subject: &mut Subject<'_>, tried: Vec<(TriedChange, bool)>) {
+/// Chooses the first change with which the check is UP and visitors are served, and returns its candidate.
+/// Each of the tried changes stands with the number of its candidate. The first of them is the empty change,
+/// which keeps the present lines.
+fn choose<'a, 'c>(
+    subject: &mut Subject<'_>,
+    tried: Vec<(usize, TriedChange)>,
+    candidates: &'c [Candidate<'a>],
+) -> Option<&'c Candidate<'a>> {
     let mut tried = tried.into_iter();
-    let Some((present, _)) = tried.next() else {
-        return;
-    };
+    let (_, present) = tried.next()?;
     if let Some(visitor) = present
         .block
         .visitor
@@ -285,20 +278,21 @@ fn choose(subject: &mut Subject<'_>, tried: Vec<(TriedChange, bool)>) {
     let fails_visitor = subject.has_failed_visitor();
     // The check passes with the present lines, so no line has to change.
     if is_fine && !fails_visitor && (present.block.is_up() || subject.state != State::Down) {
-        return;
+        return None;
     }
-    let changes = tried.filter(|(tried, _)| !tried.hunks.is_empty());
+    let changes = tried.filter(|(_, tried)| !tried.hunks.is_empty());
     let is_down = present.block.tried.is_some() && !present.block.is_up();
-    let (mut chosen, mut failed) = (None::<TriedChange>, None::<TriedChange>);
-    for (tried, is_suggested) in changes {
+    let (mut chosen, mut failed) = (None::<(usize, TriedChange)>, None::<TriedChange>);
+    for (about, tried) in changes {
+        let is_suggested = candidates[about].is_suggested;
         let untried = tried.block.tried.is_none();
         let is_up = tried.block.is_up() && (is_down || !is_suggested);
         let is_better = chosen
             .as_ref()
-            .is_none_or(|chosen| !chosen.block.is_up() && is_up);
+            .is_none_or(|(_, chosen)| !chosen.block.is_up() && is_up);
         // Visitors need the name that the check needs, even if HAProxy can't try it.
         if is_better && (is_up || (untried && !is_suggested)) {
-            chosen = Some(tried);
+            chosen = Some((about, tried));
         } else if !untried && !is_suggested {
             let is_further = |before: &TriedChange| {
                 !before.block.fails_visitors() && tried.block.fails_visitors()
@@ -312,10 +306,12 @@ fn choose(subject: &mut Subject<'_>, tried: Vec<(TriedChange, bool)>) {
     if let Ok(diagnosis) = &subject.diagnosis {
         let works = diagnosis.opinion.blocks.iter().any(Block::is_up);
         let fails = diagnosis.search.best().failure().is_some();
-        chosen.take_if(|change| works && fails && !change.block.is_up());
+        chosen.take_if(|(_, change)| works && fails && !change.block.is_up());
     }
     subject.failed = failed.filter(|_| chosen.is_none());
-    subject.change = chosen;
+    let (about, change) = chosen?;
+    subject.change = Some(change);
+    Some(&candidates[about])
 }
 
 /// Returns the empty change, the changes of the options that helped, and the changes that the configuration

@@ -172,6 +172,12 @@ pub(super) fn expected<'a>(watch: &'a Watch) -> Option<(Vec<Expectation>, &'a Pl
     }
 }
 
+/// Returns true if the configuration describes what the check expects, and a response with this status
+/// meets it.
+pub(super) fn accepts(watch: &Watch, status: u16) -> bool {
+    expected(watch).is_some_and(|(expected, _)| statuses(&expected).contains(&status))
+}
+
 /// Returns the statuses that meet all expectations about the status.
 pub(super) fn statuses(expectations: &[Expectation]) -> Vec<u16> {
     let deadline = Deadline::new(Instant::now(), Duration::from_secs(1));

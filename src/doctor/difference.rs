@@ -7,7 +7,7 @@ use crate::haproxy::config::connection::{Connection, Sni, Tls};
 use crate::haproxy::config::place::At;
 
 use super::coverage::switch_on;
-use super::dialogue::{expected, statuses};
+use super::dialogue::accepts;
 use super::finding::{Effect, Finding};
 use super::names::{bare, is_literal, meant, misspelt};
 use super::visit::{Visit, Watch};
@@ -114,10 +114,8 @@ pub(super) fn check_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding>
         return passed_through(&pair, own.protocol);
     }
     let what = "visitors reach the server with TLS, HAProxy's own check connects without TLS";
-    let expected = expected(watch);
-    let accepts_400 = expected.is_some_and(|(expected, _)| statuses(&expected).contains(&400));
     let finding = match (own.protocol, own.protocol.sends_request()) {
-        (Protocol::Http { .. }, true) if accepts_400 => Finding::note(Effect::Either, what).shows(
+        (Protocol::Http { .. }, true) if accepts(watch, 400) => Finding::note(Effect::Either, what).shows(
             "UP with L7OK 400 where the port answers plain HTTP with an error, while visitors may get 503; otherwise \
              DOWN with L7RSP, L7TOUT or SOCKERR",
         ),

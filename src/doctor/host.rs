@@ -4,7 +4,7 @@ use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::connection::Sni;
 use crate::haproxy::config::http_check::Request;
 
-use super::dialogue::{expected, statuses};
+use super::dialogue::accepts;
 use crate::serve::request::OPTIONS;
 
 use super::difference::Pair;
@@ -83,7 +83,7 @@ pub(super) fn request(_: &Visit, watch: &Watch) -> Option<Finding> {
     };
     let rules = &watch.backend.settings.rules;
     let (what, right) = malformed(&rules.sent()).filter(|_| own.protocol.sends_request())?;
-    if expected(watch).is_some_and(|(expected, _)| statuses(&expected).contains(&400)) {
+    if accepts(watch, 400) {
         return None;
     }
     let line = rules.http.all("send").last().map(|line| &line.place);

@@ -100,6 +100,13 @@ impl Surveyed {
     pub(crate) fn has_word(&self, wanted: &str) -> bool {
         self.lines.words.iter().any(|(word, _)| word == wanted)
     }
+
+    /// Returns the place of the `default-server` line that gives the server this word.
+    pub(crate) fn inherited_from(&self, wanted: &str) -> Option<&Place> {
+        let mut words = self.inherited.iter();
+        let word = words.find(|(word, _)| word == wanted);
+        word.map(|(_, place)| place)
+    }
 }
 
 /// Finds and reads the configuration.

@@ -142,7 +142,7 @@ fn visited(response: &[u8], ended: bool) -> Option<Visited> {
     let chunked = field("transfer-encoding").is_some_and(|coding| coding.contains("chunked"));
     let has_body = !matches!(status, 100..=199 | 204 | 304);
     let complete = match length {
-        // Nobody knows if the rest of a slow response would arrive.
+        // The rest of a slow or long response may still arrive.
         _ if !has_body || !ended || response.len() >= LONGEST => true,
         _ if chunked => body.ends_with(b"0\r\n\r\n"),
         Some(length) => body.len() >= length,

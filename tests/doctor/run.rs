@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
+use serde_json::Value;
+
 use crate::configuration::{checked, configure, doctor, finding, in_chroot, jail, json};
 use crate::support::NAME;
 use crate::support::check::stdout;
@@ -50,6 +52,17 @@ fn empty(stage: &Stage) {
     let folder = stage.folder.path().join("seen");
     fs::create_dir(&folder).expect("a folder");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("permissions");
+}
+
+/// Asserts what the run reports about the only server: the check's status, which real HAProxy also shows, and
+/// the status that visitors get.
+#[track_caller]
+fn assert_run_agrees_with_haproxy(config: &str, report: &Value, status: &str, visitor: u16) {
+    let run = &report["runs"]["checks"][0];
+    assert_eq!(run["check_status"], status, "{report}");
+    assert_eq!(run["visitor"]["status"], visitor, "{report}");
+    let haproxy = Haproxy::start(Mode::Single, config, &[]);
+    assert_eq!(haproxy.wait_for_check("b", "s").check_status, status);
 }
 
 #[test]
@@ -333,11 +346,7 @@ fn a_run_makes_notes_certain_that_haproxy_confirms() {
         let found = finding(&report, id);
         assert_eq!(found["mark"], "problem", "{report}");
         assert_eq!(found["effect"], effect, "{report}");
-        let run = &report["runs"]["checks"][0];
-        assert_eq!(run["check_status"], status, "{report}");
-        assert_eq!(run["visitor"]["status"], visitor, "{report}");
-        let haproxy = Haproxy::start(Mode::Single, &config, &[]);
-        assert_eq!(haproxy.wait_for_check("b", "s").check_status, status);
+        assert_run_agrees_with_haproxy(&config, &report, status, visitor);
     }
 }
 
@@ -499,11 +508,7 @@ fn a_run_asks_haproxy_with_all_settings_of_the_configuration() {
         let text = text.replacen("global\n", &format!("global\n {global}\n"), 1);
         let config = stage.folder.file("settings.cfg", &text);
         let (report, _) = json(&["-f", &config, "--run"]);
-        let run = &report["runs"]["checks"][0];
-        assert_eq!(run["check_status"], status, "{report}");
-        assert_eq!(run["visitor"]["status"], visitor, "{report}");
-        let haproxy = Haproxy::start(Mode::Single, &config, &[]);
-        assert_eq!(haproxy.wait_for_check("b", "s").check_status, status);
+        assert_run_agrees_with_haproxy(&config, &report, status, visitor);
     }
 }
 

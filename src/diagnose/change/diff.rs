@@ -138,16 +138,12 @@ impl Change {
 
     /// Adds the changed server line, and the changed lines with `default-server`.
     fn hunks_of_words(&self, surveyed: &Surveyed, hunks: &mut Vec<Hunk>) {
-        let inherited = |word: &str| {
-            let mut words = surveyed.inherited.iter();
-            words
-                .find(|(known, _)| known == word)
-                .map(|(_, place)| place)
-        };
         let mut places: Vec<&Place> = Vec::new();
         for (word, value) in &self.words {
             // The server line can override a value of `default-server`, but it can't remove every word.
-            let place = inherited(word).filter(|_| value.is_none() && !self.on_own_line);
+            let place = surveyed
+                .inherited_from(word)
+                .filter(|_| value.is_none() && !self.on_own_line);
             let place = place.unwrap_or(&surveyed.place);
             if !places.contains(&place) {
                 places.push(place);
@@ -171,7 +167,7 @@ impl Change {
                 if *place == surveyed.place || value.is_none() {
                     set(&mut words, from, word, value.as_deref());
                 }
-                if self.on_own_line && value.is_none() && inherited(word).is_some() {
+                if self.on_own_line && value.is_none() && surveyed.inherited_from(word).is_some() {
                     words.push(format!("no-{word}"));
                 }
             }

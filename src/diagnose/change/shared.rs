@@ -24,15 +24,10 @@ impl Change {
         (asked, best): (&Options, &Options),
         other: &Surveyed,
     ) -> Option<(Change, Options)> {
-        let inherited = |server: &Surveyed, wanted: &str| {
-            let mut words = server.inherited.iter();
-            let word = words.find(|(word, _)| word == wanted);
-            word.map(|(_, place)| place.clone())
-        };
         let is_template = surveyed.place == other.place;
         let shares_word = |word: &str, is_removed: bool| {
-            let own = inherited(surveyed, word);
-            let is_shared = own.is_some() && own == inherited(other, word);
+            let own = surveyed.inherited_from(word);
+            let is_shared = own.is_some() && own == other.inherited_from(word);
             is_template || (is_removed && !self.on_own_line && is_shared)
         };
         let hunks = self.hunks(surveyed);
@@ -64,9 +59,9 @@ impl Change {
     pub fn on_own_line(&self, surveyed: &Surveyed) -> Option<Change> {
         let mut change = self.clone();
         change.on_own_line = true;
-        let inherited = |wanted: &str| surveyed.inherited.iter().any(|(word, _)| word == wanted);
         let mut removed = self.words.iter().filter(|(_, value)| value.is_none());
-        let can = removed.all(|(word, _)| !inherited(word) || SWITCHES.contains(word));
+        let can = removed
+            .all(|(word, _)| surveyed.inherited_from(word).is_none() || SWITCHES.contains(word));
         let is_own = |change: &Change| {
             let hunks = change.hunks(surveyed);
             hunks.iter().all(|hunk| hunk.place == surveyed.place)

@@ -277,7 +277,7 @@ fn meaning(subject: &Subject<'_>) -> Option<String> {
 
 fn maintenance(name: &str) -> String {
     format!(
-        "somebody has put the server into maintenance, or its line has `disabled`. HAProxy neither checks it nor sends it \
+        "someone has put the server into maintenance, or its line has `disabled`. HAProxy neither checks it nor sends it \
          visitors. `set server {name} state ready` on the stats socket ends the maintenance."
     )
 }
