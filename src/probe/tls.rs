@@ -24,7 +24,7 @@ use crate::plan::Tls;
 #[derive(Debug)]
 pub struct TlsStream {
     socket: Socket,
-    tls: ClientConnection,
+    tls: Box<ClientConnection>,
     verifier: Arc<Verifier>,
     client_certificate: Arc<ClientCertificate>,
     sends_sni: bool,
@@ -62,7 +62,7 @@ impl TlsStream {
         tls.set_buffer_limit(None);
         Ok(TlsStream {
             socket,
-            tls,
+            tls: Box::new(tls),
             verifier,
             client_certificate,
             sends_sni: sni.is_some(),
