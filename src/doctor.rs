@@ -21,6 +21,7 @@ mod hidden;
 mod host;
 mod http_version;
 mod jail;
+mod meant;
 mod names;
 mod object;
 mod observe;

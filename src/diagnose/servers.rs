@@ -160,7 +160,10 @@ fn diagnosis(
     haproxy: Option<&Haproxy>,
     progress: &Progress,
 ) -> Result<Diagnosis, String> {
-    let mut options = (**surveyed.call.as_ref()?).clone();
+    let mut options = match &surveyed.meant {
+        Some(meant) => meant.options.clone(),
+        None => (**surveyed.call.as_ref()?).clone(),
+    };
     options.verbose = verbose;
     let plan = Plan::new(&options, None, None, Output::default());
     let plan = plan.map_err(|error| format!("sni-check can't run this check: {error:#}"))?;
@@ -267,13 +270,18 @@ fn choose<'a, 'c>(
     {
         subject.fails_visitor(visitor);
     }
+    let is_meant = subject.surveyed.meant.is_some();
     let is_fine = match &subject.diagnosis {
         Ok(diagnosis) => {
-            diagnosis.search.changed.is_none() && diagnosis.search.asked.failure().is_none()
+            let search = &diagnosis.search;
+            search.changed.is_none() && search.asked.failure().is_none() && !is_meant
         }
         Err(_) => false,
     };
     let is_tried = present.block.is_tried();
+    if is_meant && is_tried && !present.block.is_up() && subject.state == State::Unknown {
+        subject.state = State::Down;
+    }
     subject.works_in_haproxy = is_tried.then(|| present.block.is_up());
     let fails_visitor = subject.has_failed_visitor();
     // The check passes with the present lines, so no line has to change.
@@ -324,7 +332,7 @@ fn candidates<'a>(number: usize, subject: &Subject<'a>) -> Vec<Candidate<'a>> {
         return Vec::new();
     }
     let none = Options::default();
-    let asked = search.map_or(&none, |search| &search.asked.options);
+    let asked = subject.written().unwrap_or(&none);
     let best = search.map_or(&none, |search| &search.best().options);
     let candidate = |change: Change, options: &Options| Candidate {
         subject: number,
@@ -384,12 +392,14 @@ fn candidates<'a>(number: usize, subject: &Subject<'a>) -> Vec<Candidate<'a>> {
 /// present lines.
 fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     let (surveyed, asked, best) = (subject.surveyed, &search.asked, search.best());
+    let written = subject.written().unwrap_or(&asked.options);
     let way = best.haproxy.as_ref().and_then(|haproxy| haproxy.way);
     let mut change = match way {
-        Some(way) => Change::by_way(surveyed, &asked.options, &best.options, way),
-        None => Change::new(surveyed, &asked.options, &best.options),
+        Some(way) => Change::by_way(surveyed, written, &best.options, way),
+        None => Change::new(surveyed, written, &best.options),
     };
-    if asked.failure().is_none() && way.is_none() && search.changed.is_none() {
+    let is_meant = surveyed.meant.is_some();
+    if asked.failure().is_none() && way.is_none() && search.changed.is_none() && !is_meant {
         change = match subject.state {
             // HAProxy reports DOWN, but sni-check finds nothing wrong.
             State::Down => Change::default()
@@ -400,9 +410,9 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     }
     let with_traffic = change
         .as_ref()
-        .and_then(|change| change.with_traffic(surveyed, &asked.options, &best.options));
+        .and_then(|change| change.with_traffic(surveyed, written, &best.options));
     let mut changes: Vec<Change> = change.into_iter().chain(with_traffic).collect();
-    if search.changed.is_some() && way.is_none() {
+    if (search.changed.is_some() || is_meant) && way.is_none() {
         // sni-check always sends a Host, so it doesn't notice that the server needs one.
         let with_host = changes
             .iter()

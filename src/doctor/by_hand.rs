@@ -37,14 +37,26 @@ pub(super) fn diagnose(watch: &Watch, call: &DoctorOptions) -> Option<String> {
 /// Returns `None` if sni-check doesn't make the check.
 pub(super) fn options(watch: &Watch, jail: &Jail) -> Option<Options> {
     let plan = &watch.own.as_ref()?.plan;
+    let mut options = given(watch, jail)?;
+    if let Check::External(check) = &watch.check {
+        // HAProxy kills a check that takes longer.
+        let time = plan.timeout.min(check.limit.time);
+        options.timeout = Some(Time(time));
+    }
+    if !options.no_sni && options.sni.is_none() {
+        let name = plan.names.sni.as_ref();
+        options.sni = name.map(|name| name.as_ref().to_owned());
+    }
+    Some(options)
+}
+
+/// Returns the options that haproxy.cfg gives to a check by sni-check, even if the check refuses them.
+pub(super) fn given(watch: &Watch, jail: &Jail) -> Option<Options> {
     let mut options = match &watch.check {
         Check::External(check) => {
             let path = OsStr::new(check.variable("PATH").unwrap_or_default());
             let mut options = *handed::options(Carrier::Path, path).ok()?;
             options.map_files(|file| jail.host_path(file));
-            // HAProxy kills a check that takes longer.
-            let time = plan.timeout.min(check.limit.time);
-            options.timeout = Some(Time(time));
             options
         }
         // `sni-check serve` runs outside of HAProxy's chroot.
@@ -55,10 +67,6 @@ pub(super) fn options(watch: &Watch, jail: &Jail) -> Option<Options> {
         _ => return None,
     };
     options.retain(|row| row.is_for(Command::Diagnose) && row.name != "--json");
-    if !options.no_sni && options.sni.is_none() {
-        let name = plan.names.sni.as_ref();
-        options.sni = name.map(|name| name.as_ref().to_owned());
-    }
     Some(options)
 }
 

@@ -104,7 +104,7 @@ fn name(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
 }
 
 /// Returns the name in a text such as `https://NAME/`, `NAME:443`, `NAME.`, `str(NAME)` or `${NAME}`.
-fn meant(visit: &Visit, text: &str) -> Option<String> {
+pub(super) fn meant(visit: &Visit, text: &str) -> Option<String> {
     let argument = |fetch: &str| text.strip_prefix(fetch)?.strip_suffix(')');
     let variable = |name: &str| visit.variables.get(name).map(str::to_owned);
     let name = argument("str(").unwrap_or(text);

@@ -6,6 +6,8 @@ use anyhow::Result;
 
 use super::by_hand;
 use super::finding::Finding;
+use super::meant;
+pub(crate) use super::meant::Meant;
 use super::options::DoctorOptions;
 use super::own_check;
 pub(crate) use super::own_check::is_evaluated;
@@ -63,6 +65,8 @@ pub(crate) struct Surveyed {
     pub kind: CheckKind,
     /// The options with which sni-check makes the same check by hand, or why it can't.
     pub call: Result<Box<Options>, String>,
+    /// The check that the operator meant, if sni-check refuses the written options.
+    pub meant: Option<Box<Meant>>,
     /// What visitors' traffic sends and verifies, in a few words.
     pub traffic: String,
     /// The SNI name of visitors' connections, if it is the same for all.
@@ -155,6 +159,9 @@ fn surveyed(
         _ => CheckKind::Other,
     };
     let unset = unset(visit, watch, &lines);
+    let call = call(visit, watch, &unset);
+    let findings = remarks(watch, found);
+    let meant = meant::of(visit, watch, &call, &findings).filter(|_| unset.is_empty());
     Surveyed {
         backend: watch.backend.name.clone(),
         server: watch.server.name.clone(),
@@ -163,7 +170,8 @@ fn surveyed(
         is_checked: watch.is_active(),
         tracks: visit.followed(watch).map(Watch::name),
         kind,
-        call: call(visit, watch, &unset),
+        call,
+        meant: meant.map(Box::new),
         unset,
         traffic: traffic(watch),
         sni: by_hand::traffic_name(watch),
@@ -176,7 +184,7 @@ fn surveyed(
         variables: Arc::clone(variables),
         suggestions: suggest::of(visit, watch),
         lines,
-        findings: remarks(watch, found),
+        findings,
     }
 }
 

@@ -5,6 +5,7 @@ mod asking;
 mod contradictions;
 mod explain;
 mod readme;
+mod repairs;
 mod report;
 mod servers;
 mod settings;

@@ -46,7 +46,7 @@ pub(super) fn spare(
         let Some((change, best)) = changes[subject] else {
             continue;
         };
-        let asked = found.search().map_or(&none, |search| &search.asked.options);
+        let asked = found.written().unwrap_or(&none);
         let shared = others
             .iter()
             .filter(|other| !std::ptr::eq(**other, surveyed));

@@ -7,7 +7,7 @@ use super::state::{Conflict, Diagnosis, State, Statistics, Subject};
 use crate::diagnose::ask::Kind;
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::report::Report;
-use crate::doctor::survey::{CheckKind, Survey};
+use crate::doctor::survey::{CheckKind, Remark, Survey};
 use crate::haproxy::statistics::Shown;
 use crate::output::escape::{pasted, printable};
 use crate::output::mark::paint;
@@ -149,10 +149,12 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     );
     _ = writeln!(text, "{}", printable(&head));
     shown(text, subject.shown);
-    paragraph(text, "  why      ", &printable(&report.why));
+    let meant = surveyed.meant.as_ref();
+    let why = meant.map_or(&report.why, |meant| &meant.what);
+    paragraph(text, "  why      ", &printable(why));
     if let Some(note) = meaning(subject) {
         paragraph(text, "  note     ", &printable(&note));
-    } else if report.state() == "UP" && subject.state == State::Down {
+    } else if meant.is_none() && report.state() == "UP" && subject.state == State::Down {
         let note = match &subject.change {
             Some(change) if change.reason.is_some() => {
                 "sni-check finds the server healthy, because its check doesn't have all settings of HAProxy's. \
@@ -236,7 +238,10 @@ fn shown(text: &mut String, shown: Option<&Shown>) {
 
 /// Appends doctor's first finding about the server, and the number of further findings.
 fn doctor(text: &mut String, subject: &Subject<'_>) {
-    let findings = &subject.surveyed.findings;
+    let meant = subject.surveyed.meant.as_ref();
+    let is_said = |finding: &&Remark| meant.is_some_and(|meant| meant.what == finding.what);
+    let findings = subject.surveyed.findings.iter();
+    let findings: Vec<&Remark> = findings.filter(|finding| !is_said(finding)).collect();
     let Some(first) = findings.first() else {
         return;
     };

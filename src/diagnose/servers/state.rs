@@ -12,6 +12,7 @@ use crate::diagnose::trials::Search;
 use crate::doctor::survey::{CheckKind, Survey, Surveyed};
 use crate::haproxy::ask::{Answer, Answered, Visit, Visited};
 use crate::haproxy::statistics::{self, Shown};
+use crate::options::Options;
 use crate::plan::{Output, Plan};
 use crate::probe;
 
@@ -212,6 +213,13 @@ impl Subject<'_> {
         Some(&diagnosis.search)
     }
 
+    /// Returns the options of the check as haproxy.cfg writes them.
+    pub fn written(&self) -> Option<&Options> {
+        let search = self.search()?;
+        let meant = self.surveyed.meant.as_ref();
+        Some(meant.map_or(&search.asked.options, |meant| &meant.written))
+    }
+
     /// Records that visitors get an error although the check is UP.
     pub fn fails_visitor(&mut self, visitor: Visited) {
         let surveyed = self.surveyed;
@@ -245,6 +253,7 @@ impl Subject<'_> {
         if let Ok(diagnosis) = &self.diagnosis
             && self.state == State::Unknown
             && self.surveyed.kind == CheckKind::Own
+            && self.surveyed.meant.is_none()
             // diagnose asks HAProxy about a check that verifies, so the answer doesn't count for
             // `verify none`.
             && diagnosis.search.asked.plan.tls.verification.is_some()
@@ -262,7 +271,9 @@ impl Subject<'_> {
     pub fn code(&self) -> Code {
         let is_ours = self.surveyed.kind == CheckKind::External;
         let lacks_variables = !self.surveyed.unset.is_empty();
+        let is_refused = self.surveyed.meant.is_some() && (is_ours || self.shown.is_none());
         let own = match (&self.diagnosis, self.surveyed.call.is_err()) {
+            (Ok(_), _) if is_refused => Code::Refused,
             (Ok(diagnosis), _) => diagnosis.search.asked.code(),
             (Err(_), true) if lacks_variables && self.shown.is_none() => Code::Refused,
             (Err(_), true) if is_ours && !lacks_variables => Code::Refused,

@@ -1,0 +1,121 @@
+//! `sni-check diagnose` on a haproxy.cfg with words that HAProxy understands differently from the operator, or with
+//! several faults at once. The test applies the printed diff, as an operator does.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::NAME;
+use crate::support::check::{BINARY, run_by_hand};
+use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::stage::Stage;
+
+/// A configuration with one backend. Its server `s1` is DOWN.
+pub struct Broken {
+    text: String,
+    file: String,
+}
+
+impl Broken {
+    /// Writes a configuration with these lines in section global, and with these lines in its backend.
+    pub fn new(stage: &Stage, global: &str, backend: &str) -> Broken {
+        let socket = stage.folder.join("admin.sock");
+        let text = format!(
+            "global\n    {global}\n    stats socket {socket} level user\ndefaults\n    mode http\n    \
+             timeout connect 5s\n    timeout client 5s\n    timeout server 5s\nbackend be\n{backend}\n"
+        );
+        let file = stage.folder.file("haproxy.cfg", &text);
+        Broken { text, file }
+    }
+
+    /// Runs HAProxy with the file, and returns what diagnose says about the server.
+    pub fn diagnose(&self) -> Value {
+        let haproxy = Haproxy::start(Mode::Single, &self.file, &[]);
+        assert_eq!(
+            haproxy.wait_for_check("be", "s1").status,
+            "DOWN",
+            "{}",
+            self.text
+        );
+        let output = run_by_hand(&["diagnose", "--json", "-f", &self.file, "be/s1"]);
+        let report: Value = serde_json::from_slice(&output.stdout).expect("an object");
+        report["servers"][0].clone()
+    }
+
+    /// Applies the diff of a report, and asserts that the server is UP then. Returns the new file.
+    pub fn assert_repaired_by(&self, server: &Value) -> String {
+        let mut text = self.text.clone();
+        for hunk in server["diff"].as_array().expect("a diff") {
+            let line = hunk["line"].as_u64().expect("a number");
+            let mut lines: Vec<&str> = self.text.lines().collect();
+            let at = usize::try_from(line).expect("a line") - 1;
+            let new = hunk["new"].as_str().unwrap_or_default();
+            let (old, new) = match hunk["old"].as_str() {
+                Some(old) => (old, new.to_owned()),
+                None => (
+                    lines.remove(at),
+                    format!("{}\n{new}", self.text.lines().nth(at).unwrap_or_default()),
+                ),
+            };
+            text = text.replacen(old, &new, 1);
+        }
+        fs::write(&self.file, &text).expect("written");
+        let haproxy = Haproxy::start(Mode::Single, &self.file, &[]);
+        let status = haproxy.wait_for_check("be", "s1").status;
+        assert_eq!(status, "UP", "{server:#}\n{text}");
+        text
+    }
+}
+
+/// Returns a backend with HAProxy's own check, and this end of the server line.
+pub fn own(stage: &Stage, uri: &str, end: &str) -> String {
+    let (ca, port) = (&stage.ca_file, stage.nginx().port);
+    format!(
+        "    option httpchk\n    http-check send meth GET uri {uri} ver HTTP/1.1 hdr Host {NAME}\n    server s1 \
+         127.0.0.1:{port} ssl verify required ca-file {ca} sni str({NAME}) check inter 500ms {end}"
+    )
+}
+
+/// Returns a backend with sni-check as external check. `CA` in the options stands for the CA file.
+pub fn external(stage: &Stage, options: &str) -> String {
+    let (ca, port) = (&stage.ca_file, stage.nginx().port);
+    let options = options.replace("CA", ca);
+    format!(
+        "    option external-check\n    external-check command {BINARY}\n    external-check path \"{options}\"\n    \
+         server s1 127.0.0.1:{port} ssl verify required ca-file {ca} sni str({NAME}) check inter 1s"
+    )
+}
+
+const EXTERNAL: &str = "external-check\n    insecure-fork-wanted";
+
+#[test]
+fn a_name_that_haproxy_sends_literally_becomes_the_name_that_it_stands_for() {
+    let stage = Stage::new();
+    let site = format!("setenv SITE {NAME}");
+    for text in ["str(NAME)", "https://NAME/", "NAME:443", "NAME.", "${SITE}"] {
+        let end = format!("check-sni {}", text.replace("NAME", NAME));
+        let broken = Broken::new(&stage, &site, &own(&stage, "/", &end));
+        let server = broken.diagnose();
+        let fixed = broken.assert_repaired_by(&server);
+        assert!(fixed.contains(&format!("check-sni {NAME}\n")), "{fixed}");
+        assert!(fixed.contains(&format!("sni str({NAME})")), "{fixed}");
+    }
+}
+
+#[test]
+fn a_path_gets_its_first_slash_and_options_get_a_name() {
+    let stage = Stage::new();
+    let check_sni = format!("check-sni {NAME}");
+    let broken = Broken::new(&stage, "", &own(&stage, "missing", &check_sni));
+    let fixed = broken.assert_repaired_by(&broken.diagnose());
+    // The page /missing doesn't exist, so the slash alone isn't enough.
+    assert!(fixed.contains("uri / ver"), "{fixed}");
+    let host = format!("--ca-file CA --header 'Host: {NAME}'");
+    let literal = format!("--ca-file CA --sni 'str({NAME})'");
+    for options in ["--ca-file CA", &host, &literal] {
+        let broken = Broken::new(&stage, EXTERNAL, &external(&stage, options));
+        let server = broken.diagnose();
+        let fixed = broken.assert_repaired_by(&server);
+        assert!(fixed.contains(&format!("--sni {NAME}")), "{server:#}");
+    }
+}
