@@ -13,6 +13,7 @@ use self::carried::{Carried, carried};
 
 use crate::causes::facts::Way;
 use crate::doctor::survey::{CheckKind, Edit, Surveyed, is_evaluated};
+use crate::haproxy::call::own_command;
 use crate::haproxy::config::backend_lines::Rule;
 use crate::haproxy::words::split_value;
 use crate::options::Options;
@@ -27,6 +28,7 @@ const TIMEOUT_CHECK: Head = &["timeout", "check"];
 const TIMEOUT_CONNECT: Head = &["timeout", "connect"];
 const SEND: Head = &["http-check", "send"];
 const EXPECT: Head = &["http-check", "expect"];
+const COMMAND: Head = &["external-check", "command"];
 const SOURCE: Head = &["source"];
 /// The first words of the line that sets X-Forwarded-Proto, which says that visitors use HTTPS.
 const FORWARDED_PROTO: Head = &["http-request", "set-header", "X-Forwarded-Proto"];
@@ -34,6 +36,11 @@ const FORWARDED_PROTO: Head = &["http-request", "set-header", "X-Forwarded-Proto
 fn begins(words: &[String], head: Head) -> bool {
     let first = words.iter().map(String::as_str).take(head.len());
     words.len() > 1 && first.eq(head.iter().copied())
+}
+
+/// Returns true for `external-check command FILE`.
+pub(super) fn is_command(words: &[String]) -> bool {
+    words.len() > 2 && begins(words, COMMAND)
 }
 
 fn has_head(rule: &Rule, head: Head) -> bool {
@@ -104,6 +111,16 @@ impl Change {
             change.rules.push((FORWARDED_PROTO, vec![line]));
         }
         Some(change)
+    }
+
+    /// Returns the change that makes HAProxy run this sni-check instead of another program.
+    pub fn of_command(rule: &Rule) -> Change {
+        let mut words = rule.words.clone();
+        words[2] = own_command();
+        Change {
+            rules: vec![(COMMAND, vec![words])],
+            ..Change::default()
+        }
     }
 
     /// Returns true if nothing changes.

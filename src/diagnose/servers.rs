@@ -142,7 +142,7 @@ fn diagnose(
         thread::scope(|scope| {
             for subject in some {
                 let one = move || {
-                    subject.diagnosis = diagnosis(subject.surveyed, verbose, haproxy, progress);
+                    subject.diagnosis = diagnosis(subject, verbose, haproxy, progress);
                     subject.adopt_own_check();
                 };
                 // If no thread can be created, the report says that the server wasn't diagnosed.
@@ -155,11 +155,15 @@ fn diagnose(
 }
 
 fn diagnosis(
-    surveyed: &Surveyed,
+    subject: &Subject<'_>,
     verbose: bool,
     haproxy: Option<&Haproxy>,
     progress: &Progress,
 ) -> Result<Diagnosis, String> {
+    if let [obstacle, ..] = subject.obstacles() {
+        return Err(obstacle.what.clone());
+    }
+    let surveyed = subject.surveyed;
     let mut options = match &surveyed.meant {
         Some(meant) => meant.options.clone(),
         None => (**surveyed.call.as_ref()?).clone(),
@@ -274,7 +278,8 @@ fn choose<'a, 'c>(
     let is_fine = match &subject.diagnosis {
         Ok(diagnosis) => {
             let search = &diagnosis.search;
-            search.changed.is_none() && search.asked.failure().is_none() && !is_meant
+            let is_run = !is_meant && subject.other_command().is_none();
+            search.changed.is_none() && search.asked.failure().is_none() && is_run
         }
         Err(_) => false,
     };
@@ -342,6 +347,12 @@ fn candidates<'a>(number: usize, subject: &Subject<'a>) -> Vec<Candidate<'a>> {
         is_suggested: false,
     };
     let mut found = vec![candidate(Change::default(), asked)];
+    if let Some(rule) = subject.other_command() {
+        // Inside the chroot, this program has another path, or it doesn't exist there.
+        let change = (!surveyed.is_jailed).then(|| Change::of_command(rule));
+        found.extend(change.map(|change| candidate(change, asked)));
+        return found;
+    }
     if let Some(search) = search {
         if let Some(change) = Change::of_verified_name(surveyed, asked, best) {
             found.push(Candidate {

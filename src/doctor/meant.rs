@@ -80,11 +80,11 @@ fn repair(visit: &Visit, watch: &Watch, options: &mut Options) {
     if options.sni.is_none() && !options.no_sni {
         let of_traffic = by_hand::traffic_name(watch);
         let of_traffic = of_traffic.map(|name| suggest::meant(visit, &name).unwrap_or(name));
-        let host = options.header.iter().filter_map(|field| {
+        let mut host = options.header.iter().filter_map(|field| {
             let (name, value) = field.split_once(':')?;
             name.eq_ignore_ascii_case("host")
                 .then(|| value.trim().to_owned())
         });
-        options.sni = of_traffic.or(host.last());
+        options.sni = of_traffic.or(host.next_back());
     }
 }

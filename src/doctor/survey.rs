@@ -82,6 +82,11 @@ pub(crate) struct Surveyed {
     pub suggestions: Vec<Suggestion>,
     /// What doctor finds about the server or its backend.
     pub findings: Vec<Remark>,
+    /// True if HAProxy runs its external checks in a chroot.
+    pub is_jailed: bool,
+    /// The findings that keep HAProxy from starting the program of an external check, and then those about the
+    /// program's files.
+    pub obstacles: Vec<Remark>,
 }
 
 /// A finding of doctor's.
@@ -185,7 +190,34 @@ fn surveyed(
         suggestions: suggest::of(visit, watch),
         lines,
         findings,
+        is_jailed: visit.jail.is_chroot(),
+        obstacles: match kind {
+            CheckKind::External => obstacles(watch, found),
+            _ => Vec::new(),
+        },
     }
+}
+
+/// The rules of doctor about an external check that HAProxy can't start.
+const PROGRAM: [&str; 4] = [
+    "chroot-auto",
+    "no-insecure-fork-wanted",
+    "command",
+    "selinux",
+];
+
+/// Returns what keeps HAProxy from starting the check, and then what is wrong with the check's files. Returns
+/// nothing if HAProxy can start it.
+fn obstacles(watch: &Watch, found: &[Finding]) -> Vec<Remark> {
+    let is_one = |finding: &&Finding| finding.mark == Mark::Problem && is_about(watch, finding);
+    let of_program = found.iter().filter(is_one);
+    let of_program: Vec<Remark> = of_program
+        .filter(|finding| PROGRAM.contains(&finding.id))
+        .map(remark)
+        .collect();
+    let is_started = of_program.is_empty();
+    let of_files = watch.refusals.iter().filter(|_| !is_started);
+    of_program.into_iter().chain(of_files.map(remark)).collect()
 }
 
 fn is_ours(watch: &Watch) -> bool {
@@ -285,16 +317,17 @@ fn traffic(watch: &Watch) -> String {
 
 /// Returns the findings about this server, except those that do no harm.
 fn remarks(watch: &Watch, found: &[Finding]) -> Vec<Remark> {
-    let (name, backend) = (watch.name(), &watch.backend.name);
-    let is_about = |finding: &&Finding| {
-        let mut about = finding.about.iter();
-        let here = about.any(|about| *about == name || about == backend);
-        let whole = finding.about.is_empty() && finding.mark == Mark::Problem;
-        here || whole
-    };
-    let found = found.iter().filter(is_about);
+    let found = found.iter().filter(|finding| is_about(watch, finding));
     let found = found.filter(|finding| finding.effect != super::finding::Effect::Hint);
     found.map(remark).collect()
+}
+
+/// Returns true if a finding is about this server, its backend or all servers.
+fn is_about(watch: &Watch, finding: &Finding) -> bool {
+    let (name, backend) = (watch.name(), &watch.backend.name);
+    let mut about = finding.about.iter();
+    let here = about.any(|about| *about == name || about == backend);
+    here || (finding.about.is_empty() && finding.mark == Mark::Problem)
 }
 
 fn remark(finding: &Finding) -> Remark {

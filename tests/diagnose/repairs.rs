@@ -119,3 +119,30 @@ fn a_path_gets_its_first_slash_and_options_get_a_name() {
         assert!(fixed.contains(&format!("--sni {NAME}")), "{server:#}");
     }
 }
+
+#[test]
+fn the_cause_of_another_command_is_the_command() {
+    let stage = Stage::new();
+    let options = format!("--ca-file CA --sni {NAME}");
+    let text = external(&stage, &options);
+    let broken = Broken::new(&stage, EXTERNAL, &text.replace(BINARY, "/bin/false"));
+    let server = broken.diagnose();
+    assert!(
+        server["why"].to_string().contains("/bin/false"),
+        "{server:#}"
+    );
+    assert_eq!(server["code"], 1, "{server:#}");
+    broken.assert_repaired_by(&server);
+    let broken = Broken::new(
+        &stage,
+        EXTERNAL,
+        &text.replace(BINARY, "/nowhere/sni-check"),
+    );
+    let server = broken.diagnose();
+    let why = server["not_diagnosed"].as_str().expect("a reason");
+    assert_eq!(
+        why,
+        "external-check command /nowhere/sni-check does not exist"
+    );
+    assert_eq!(server["code"], 2, "{server:#}");
+}

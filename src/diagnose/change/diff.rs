@@ -3,7 +3,7 @@
 use super::carried::{as_word, carried, carrier, joined};
 use super::rewrite::{self, rewritten};
 use super::words::{set, word_of, written};
-use super::{Change, EXPECT, Head, TIMEOUT_CHECK, begins, connect_rule, has_head};
+use super::{Change, EXPECT, Head, TIMEOUT_CHECK, begins, connect_rule, has_head, is_command};
 
 use crate::doctor::survey::{CheckKind, Surveyed};
 use crate::haproxy::call::own_command;
@@ -212,7 +212,7 @@ impl Change {
         let kept = lines.into_iter().filter(|line| !is_left_out(line));
         for words in kept.filter_map(|line| line.new) {
             let words: Vec<String> = match words[..] {
-                [ref first, ref second, _] if first == "external-check" && second == "command" => {
+                [ref first, ref second, _] if is_command(&words) => {
                     vec![first.clone(), second.clone(), own_command()]
                 }
                 _ => words,

@@ -77,6 +77,9 @@ fn server(subject: &Subject<'_>) -> Value {
             let report = Report::of_server(&diagnosis.search, &diagnosis.opinion);
             object.insert("state".to_owned(), json!(report.state()));
         }
+        if let Some(why) = print::misread(subject).filter(|_| subject.diagnosis.is_ok()) {
+            object.insert("why".to_owned(), json!(why));
+        }
         if object.get("code").is_none() || subject.state == State::Down {
             let code = subject.is_wanted.then(|| subject.code().number());
             object.insert("code".to_owned(), json!(code));

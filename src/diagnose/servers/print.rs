@@ -119,6 +119,16 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
             let head = format!("{state}  {} {}", surveyed.name(), surveyed.address);
             paragraph(text, "", &printable(&head));
             shown(text, subject.shown);
+            for obstacle in subject.obstacles() {
+                let place = obstacle.place.as_ref();
+                let place = place.map_or(String::new(), |place| format!(" ({place})"));
+                let what = format!("{}{place}", obstacle.what);
+                paragraph(text, "  why      ", &printable(&what));
+                paragraph(text, "  do       ", &printable(&obstacle.remedy));
+            }
+            if !subject.obstacles().is_empty() {
+                return;
+            }
             paragraph(text, "  why      ", &printable(why));
             let mut findings = surveyed.findings.iter();
             match findings.find(|finding| finding.what == *why) {
@@ -149,12 +159,12 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     );
     _ = writeln!(text, "{}", printable(&head));
     shown(text, subject.shown);
-    let meant = surveyed.meant.as_ref();
-    let why = meant.map_or(&report.why, |meant| &meant.what);
+    let misread = misread(subject);
+    let why = misread.as_ref().unwrap_or(&report.why);
     paragraph(text, "  why      ", &printable(why));
     if let Some(note) = meaning(subject) {
         paragraph(text, "  note     ", &printable(&note));
-    } else if meant.is_none() && report.state() == "UP" && subject.state == State::Down {
+    } else if misread.is_none() && report.state() == "UP" && subject.state == State::Down {
         let note = match &subject.change {
             Some(change) if change.reason.is_some() => {
                 "sni-check finds the server healthy, because its check doesn't have all settings of HAProxy's. \
@@ -278,6 +288,20 @@ fn meaning(subject: &Subject<'_>) -> Option<String> {
         State::Maintenance => maintenance(&name),
         _ => return None,
     })
+}
+
+/// Returns why HAProxy doesn't make the check that diagnose has made: HAProxy runs another program, or sends other
+/// words.
+pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
+    if let Some(rule) = subject.other_command() {
+        let command = &rule.words[2];
+        return Some(format!(
+            "HAProxy runs {command} for the check, and sni-check doesn't end with the code that HAProxy shows. \
+             So {command} isn't sni-check, or it can't run sni-check."
+        ));
+    }
+    let meant = subject.surveyed.meant.as_ref()?;
+    Some(meant.what.clone())
 }
 
 fn maintenance(name: &str) -> String {

@@ -8,9 +8,11 @@ use crate::causes::facts::Way;
 use crate::code::Code;
 use crate::diagnose::ask::{Block, Kind, Opinion, serves, visit};
 use crate::diagnose::change::diff::Hunk;
+use crate::diagnose::change::is_command;
 use crate::diagnose::trials::Search;
-use crate::doctor::survey::{CheckKind, Survey, Surveyed};
+use crate::doctor::survey::{CheckKind, Remark, Survey, Surveyed};
 use crate::haproxy::ask::{Answer, Answered, Visit, Visited};
+use crate::haproxy::config::backend_lines::Rule;
 use crate::haproxy::statistics::{self, Shown};
 use crate::options::Options;
 use crate::plan::{Output, Plan};
@@ -213,6 +215,30 @@ impl Subject<'_> {
         Some(&diagnosis.search)
     }
 
+    /// Returns what keeps HAProxy from starting the program of the external check. Nothing does if HAProxy reports
+    /// the server UP.
+    pub fn obstacles(&self) -> &[Remark] {
+        match self.state {
+            State::Up => &[],
+            _ => &self.surveyed.obstacles,
+        }
+    }
+
+    /// Returns the `external-check command` that HAProxy runs instead of sni-check, if the statistics show that
+    /// its exit code isn't sni-check's.
+    pub fn other_command(&self) -> Option<&Rule> {
+        /// An internal error of sni-check, and the codes of a shell and of HAProxy for a program that doesn't start.
+        const FOREIGN: [&str; 4] = ["1", "126", "127", "255"];
+        let shown = self.shown.filter(|shown| shown.check == "PROCERR")?;
+        let is_external = self.surveyed.kind == CheckKind::External;
+        let rules = self.surveyed.lines.rules.iter();
+        let mut commands = rules.filter(|rule| is_command(&rule.words));
+        commands.next_back().filter(|rule| {
+            let is_ours = rule.words[2].ends_with("sni-check");
+            is_external && !is_ours && FOREIGN.contains(&shown.code.as_str())
+        })
+    }
+
     /// Returns the options of the check as haproxy.cfg writes them.
     pub fn written(&self) -> Option<&Options> {
         let search = self.search()?;
@@ -274,6 +300,7 @@ impl Subject<'_> {
         let is_refused = self.surveyed.meant.is_some() && (is_ours || self.shown.is_none());
         let own = match (&self.diagnosis, self.surveyed.call.is_err()) {
             (Ok(_), _) if is_refused => Code::Refused,
+            (Err(_), _) if !self.obstacles().is_empty() => Code::Refused,
             (Ok(diagnosis), _) => diagnosis.search.asked.code(),
             (Err(_), true) if lacks_variables && self.shown.is_none() => Code::Refused,
             (Err(_), true) if is_ours && !lacks_variables => Code::Refused,
@@ -364,6 +391,7 @@ fn check_once(servers: &[&Surveyed]) -> Vec<Option<bool>> {
 
 fn check(surveyed: &Surveyed) -> Option<bool> {
     let options = match (&surveyed.call, surveyed.kind) {
+        _ if !surveyed.obstacles.is_empty() => return Some(false),
         (Ok(options), _) => options,
         (Err(_), _) if !surveyed.unset.is_empty() => return None,
         (Err(_), CheckKind::External | CheckKind::Served) => return Some(false),
