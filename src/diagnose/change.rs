@@ -128,6 +128,16 @@ impl Change {
         *self == Change::default()
     }
 
+    /// Adds another change, which wins where both change the same.
+    pub fn with(self, other: Change) -> Change {
+        let mut change = self.with_edits(&other.words, &other.connect);
+        let is_new = |(head, _): &(Head, _)| !other.rules.iter().any(|(new, _)| new == head);
+        change.rules.retain(is_new);
+        change.rules.extend(other.rules);
+        change.options = other.options.or(change.options);
+        change
+    }
+
     /// Adds changes of words on the server line and in the check's `connect` rule.
     pub fn with_edits(mut self, words: &[Edit], connect: &[Edit]) -> Change {
         self.words

@@ -25,6 +25,7 @@ use super::ask::Block;
 use super::change::Change;
 use super::investigate;
 use super::progress::{self, Phase, Progress};
+use super::stage::Stage;
 use super::trials::Search;
 use crate::code::Code;
 use crate::doctor::survey::{CheckKind, Survey, Surveyed, UNVERIFIED, survey};
@@ -176,38 +177,130 @@ fn diagnosis(
 }
 
 /// A change to try for a server.
-struct Candidate<'a> {
+#[derive(Clone)]
+struct Candidate {
     /// The number of the server.
     subject: usize,
     change: Change,
     /// The options of the check with the change, with the host's paths.
     options: Options,
     /// Why the change helps, if the report's causes don't say it.
-    reason: Option<&'a str>,
+    reason: Option<String>,
     /// True if the configuration suggests the change. It counts only if HAProxy proves it.
     is_suggested: bool,
 }
 
-/// Finds the change of haproxy.cfg for each server, and asks one HAProxy about all of them. `others` are
-/// checked servers that may be UP.
-fn try_changes(subjects: &mut [&mut Subject<'_>], others: &[&Surveyed], haproxy: Option<&Haproxy>) {
-    let mut candidates = Vec::new();
-    for (number, subject) in subjects.iter().enumerate() {
-        candidates.extend(self::candidates(number, subject));
+impl Candidate {
+    /// Returns the change that keeps the present lines.
+    fn present(number: usize, subject: &Subject<'_>) -> Option<Candidate> {
+        let surveyed = subject.surveyed;
+        let written = subject.written();
+        // HAProxy's own check may have settings that sni-check can't have.
+        let is_own = surveyed.kind == CheckKind::Own && surveyed.unset.is_empty();
+        (written.is_some() || is_own).then(|| Candidate {
+            subject: number,
+            change: Change::default(),
+            options: written.cloned().unwrap_or_default(),
+            reason: None,
+            is_suggested: false,
+        })
     }
+
+    /// Returns this change with another change on top.
+    fn with(&self, change: Change, options: &Options, reason: Option<&str>) -> Candidate {
+        let reasons = self.reason.as_deref().into_iter().chain(reason);
+        let reasons: Vec<&str> = reasons.collect();
+        Candidate {
+            subject: self.subject,
+            change: self.change.clone().with(change),
+            options: options.clone(),
+            reason: (!reasons.is_empty()).then(|| reasons.join(" ")),
+            is_suggested: self.is_suggested,
+        }
+    }
+}
+
+/// How many changes of one server are tried together. Each needs a HAProxy of its own.
+const ROUNDS: usize = 3;
+
+/// Finds the change of haproxy.cfg for each server, and asks one HAProxy about all of them. `others` are
+/// checked servers that may be UP. If no change is enough, tries all changes again on top of the change with
+/// which HAProxy's check gets furthest.
+fn try_changes(subjects: &mut [&mut Subject<'_>], others: &[&Surveyed], haproxy: Option<&Haproxy>) {
+    let times = subjects.iter().map(|subject| {
+        let search = subject.search();
+        search.map_or(Duration::from_secs(2), |search| search.best().plan.timeout)
+    });
+    let patience = times.max().unwrap_or_default() + MARGIN;
+    let bases = subjects.iter().enumerate();
+    let bases = bases.map(|(number, subject)| Candidate::present(number, subject));
+    let mut bases: Vec<Option<Candidate>> = bases.collect();
+    let mut chosen: Vec<Option<Candidate>> = subjects.iter().map(|_| None).collect();
+    let mut open: Vec<usize> = (0..subjects.len()).collect();
+    for round in 0..ROUNDS {
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for base in open.iter().filter_map(|number| bases[*number].as_ref()) {
+            candidates.extend(self::candidates(subjects[base.subject], base, round > 0));
+        }
+        let mut tried = ask_about(subjects, &candidates, haproxy, patience).into_iter();
+        for (number, subject) in subjects.iter_mut().enumerate() {
+            let of_subject = candidates.iter().filter(|known| known.subject == number);
+            let tried = of_subject.clone().zip(tried.by_ref());
+            let tried: Vec<_> = tried.take(of_subject.count()).collect();
+            let Some((_, present)) = tried.first() else {
+                continue;
+            };
+            open.retain(|open| *open != number);
+            if round == 0 && subject.is_fine_with(&present.block) {
+                continue;
+            }
+            let next = furthest(&tried).cloned();
+            chosen[number] = choose(subject, tried, round > 0).cloned();
+            if let (Some(next), None) = (next, &chosen[number]) {
+                bases[number] = Some(next);
+                open.push(number);
+            }
+        }
+    }
+    let Some(haproxy) = haproxy else { return };
+    let changes = chosen.iter().map(|chosen| {
+        let chosen = chosen.as_ref()?;
+        Some((&chosen.change, &chosen.options))
+    });
+    let changes: Vec<_> = changes.collect();
+    others::spare(subjects, &changes, others, haproxy, patience);
+    for (subject, base) in subjects.iter_mut().zip(bases) {
+        let works = subject
+            .change
+            .as_ref()
+            .is_some_and(|change| change.block.is_up());
+        if subject.works_in_haproxy == Some(false) && !works {
+            let base = base.filter(|base| !base.change.is_empty());
+            let base = base.map(|base| (base.change, base.options, base.reason));
+            let found = settings::find(subject, base, haproxy, patience);
+            if found.is_some() {
+                subject.failed = None;
+            }
+            subject.change = found.or(subject.change.take());
+        }
+    }
+}
+
+/// Asks one HAProxy about the changes of all servers.
+fn ask_about(
+    subjects: &[&mut Subject<'_>],
+    candidates: &[Candidate],
+    haproxy: Option<&Haproxy>,
+    patience: Duration,
+) -> Vec<TriedChange> {
     let mut questions = Vec::new();
-    let mut patience = Duration::ZERO;
     for (about, candidate) in candidates.iter().enumerate() {
         let subject = &subjects[candidate.subject];
-        let search = subject.search();
         let lines = |with_rules| {
             let (change, options) = (&candidate.change, &candidate.options);
             change.lines(subject.surveyed, options, with_rules)
         };
         if let (Some(lines), Some(fallback)) = (lines(true), lines(false)) {
-            let timeout =
-                search.map_or(Duration::from_secs(2), |search| search.best().plan.timeout);
-            patience = patience.max(timeout);
             questions.push(Question {
                 about,
                 lines,
@@ -220,84 +313,47 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], others: &[&Surveyed], haproxy:
     let first = subjects.first();
     let global = first.map_or_else(String::new, |first| first.surveyed.lines.global_text());
     let answers = haproxy.filter(|_| !questions.is_empty());
-    let answers =
-        answers.and_then(|haproxy| ask(haproxy, &global, questions, patience + MARGIN).ok());
+    let answers = answers.and_then(|haproxy| ask(haproxy, &global, questions, patience).ok());
     let answers = answers.unwrap_or_default();
     let version = haproxy.and_then(|haproxy| haproxy.version_text.as_deref());
-    let mut all: Vec<Vec<(usize, TriedChange)>> = subjects.iter().map(|_| Vec::new()).collect();
-    for (about, candidate) in candidates.iter().enumerate() {
+    let tried = candidates.iter().enumerate().map(|(about, candidate)| {
         let answered = answers.iter().find(|answered| answered.about == about);
-        let subject = &subjects[candidate.subject];
-        let tried = tried(
-            subject,
-            candidate,
-            answered.map(|answered| (answered, version)),
-        );
-        all[candidate.subject].push((about, tried));
-    }
-    let chosen = subjects.iter_mut().zip(all);
-    let chosen = chosen.map(|(subject, tried)| choose(subject, tried, &candidates));
-    let chosen: Vec<Option<&Candidate<'_>>> = chosen.collect();
-    if let Some(haproxy) = haproxy {
-        let changes = chosen.iter();
-        let changes = changes.map(|chosen| chosen.map(|chosen| (&chosen.change, &chosen.options)));
-        let changes: Vec<_> = changes.collect();
-        others::spare(subjects, &changes, others, haproxy, patience + MARGIN);
-    }
-    for subject in subjects.iter_mut() {
-        let works = subject
-            .change
-            .as_ref()
-            .is_some_and(|change| change.block.is_up());
-        if let Some(haproxy) = haproxy.filter(|_| subject.works_in_haproxy == Some(false) && !works)
-        {
-            let found = settings::find(subject, haproxy, patience + MARGIN);
-            subject.change = found.or(subject.change.take());
-        }
-    }
+        let answered = answered.map(|answered| (answered, version));
+        tried(subjects[candidate.subject], candidate, answered)
+    });
+    tried.collect()
 }
 
-/// Chooses the first change with which the check is UP and visitors are served, and returns its candidate.
-/// Each of the tried changes stands with the number of its candidate. The first of them is the empty change,
-/// which keeps the present lines.
-fn choose<'a, 'c>(
+/// Returns the change with which HAProxy's check gets furthest. It must get further than with the base, which
+/// comes first. A change of the options has helped a check by sni-check, so it only may not get less far.
+fn furthest<'c>(tried: &[(&'c Candidate, TriedChange)]) -> Option<&'c Candidate> {
+    let stage = |tried: &TriedChange| tried.block.tried.as_ref().map(Stage::of_answer);
+    let (base, present) = tried.first()?;
+    let before = stage(present).filter(|before| *before < Stage::Healthy)?;
+    let further = tried.iter().skip(1).filter(|(candidate, change)| {
+        let is_proved = !candidate.is_suggested && base.change.is_empty();
+        let stage = stage(change);
+        stage > Some(before) || (is_proved && stage == Some(before))
+    });
+    // Among the changes that get equally far, the first wins.
+    let furthest = further.rev().max_by_key(|(_, change)| stage(change));
+    furthest.map(|(candidate, _)| *candidate)
+}
+
+/// Chooses the first change with which the check is UP and visitors are served. The first of the tried changes
+/// is the base of the others. In the first round, that is the empty change, which keeps the present lines.
+fn choose<'c>(
     subject: &mut Subject<'_>,
-    tried: Vec<(usize, TriedChange)>,
-    candidates: &'c [Candidate<'a>],
-) -> Option<&'c Candidate<'a>> {
+    tried: Vec<(&'c Candidate, TriedChange)>,
+    is_proof_needed: bool,
+) -> Option<&'c Candidate> {
     let mut tried = tried.into_iter();
     let (_, present) = tried.next()?;
-    if let Some(visitor) = present
-        .block
-        .visitor
-        .filter(|_| present.block.fails_visitors())
-    {
-        subject.fails_visitor(visitor);
-    }
-    let is_meant = subject.surveyed.meant.is_some();
-    let is_fine = match &subject.diagnosis {
-        Ok(diagnosis) => {
-            let search = &diagnosis.search;
-            let is_run = !is_meant && subject.other_command().is_none();
-            search.changed.is_none() && search.asked.failure().is_none() && is_run
-        }
-        Err(_) => false,
-    };
-    let is_tried = present.block.is_tried();
-    if is_meant && is_tried && !present.block.is_up() && subject.state == State::Unknown {
-        subject.state = State::Down;
-    }
-    subject.works_in_haproxy = is_tried.then(|| present.block.is_up());
-    let fails_visitor = subject.has_failed_visitor();
-    // The check passes with the present lines, so no line has to change.
-    if is_fine && !fails_visitor && (present.block.is_up() || subject.state != State::Down) {
-        return None;
-    }
     let changes = tried.filter(|(_, tried)| !tried.hunks.is_empty());
     let is_down = present.block.tried.is_some() && !present.block.is_up();
-    let (mut chosen, mut failed) = (None::<(usize, TriedChange)>, None::<TriedChange>);
-    for (about, tried) in changes {
-        let is_suggested = candidates[about].is_suggested;
+    let (mut chosen, mut failed) = (None::<(&Candidate, TriedChange)>, None::<TriedChange>);
+    for (candidate, tried) in changes {
+        let is_suggested = candidate.is_suggested || is_proof_needed;
         let untried = tried.block.tried.is_none();
         let is_up = tried.block.is_up() && (is_down || !is_suggested);
         let is_better = chosen
@@ -305,7 +361,7 @@ fn choose<'a, 'c>(
             .is_none_or(|(_, chosen)| !chosen.block.is_up() && is_up);
         // Visitors need the name that the check needs, even if HAProxy can't try it.
         if is_better && (is_up || (untried && !is_suggested)) {
-            chosen = Some((about, tried));
+            chosen = Some((candidate, tried));
         } else if !untried && !is_suggested {
             let is_further = |before: &TriedChange| {
                 !before.block.fails_visitors() && tried.block.fails_visitors()
@@ -321,61 +377,53 @@ fn choose<'a, 'c>(
         let fails = diagnosis.search.best().failure().is_some();
         chosen.take_if(|(_, change)| works && fails && !change.block.is_up());
     }
-    subject.failed = failed.filter(|_| chosen.is_none());
-    let (about, change) = chosen?;
+    if chosen.is_some() || !is_proof_needed {
+        subject.failed = failed.filter(|_| chosen.is_none());
+    }
+    let (candidate, change) = chosen?;
     subject.change = Some(change);
-    Some(&candidates[about])
+    Some(candidate)
 }
 
-/// Returns the empty change, the changes of the options that helped, and the changes that the configuration
-/// suggests. Smaller changes come first.
-fn candidates<'a>(number: usize, subject: &Subject<'a>) -> Vec<Candidate<'a>> {
+/// Returns the base, and on top of it the changes of the options that helped, and the changes that the
+/// configuration suggests. Smaller changes come first. Returns no suggestion if a change of the options helps,
+/// unless that change wasn't enough (`is_another`).
+fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<Candidate> {
     let surveyed = subject.surveyed;
     let search = subject.search();
-    // HAProxy's own check may have settings that sni-check can't have.
-    if search.is_none() && (surveyed.kind != CheckKind::Own || !surveyed.unset.is_empty()) {
-        return Vec::new();
-    }
     let none = Options::default();
     let asked = subject.written().unwrap_or(&none);
     let best = search.map_or(&none, |search| &search.best().options);
-    let candidate = |change: Change, options: &Options| Candidate {
-        subject: number,
-        change,
-        options: options.clone(),
-        reason: None,
-        is_suggested: false,
-    };
-    let mut found = vec![candidate(Change::default(), asked)];
+    let mut found = vec![base.clone()];
     if let Some(rule) = subject.other_command() {
         // Inside the chroot, this program has another path, or it doesn't exist there.
         let change = (!surveyed.is_jailed).then(|| Change::of_command(rule));
-        found.extend(change.map(|change| candidate(change, asked)));
+        found.extend(change.map(|change| base.with(change, asked, None)));
         return found;
     }
     if let Some(search) = search {
         if let Some(change) = Change::of_verified_name(surveyed, asked, best) {
-            found.push(Candidate {
-                reason: Some(UNVERIFIED),
-                ..candidate(change, best)
-            });
+            found.push(base.with(change, best, Some(UNVERIFIED)));
         }
         let changes = changes(subject, search).into_iter();
         let changes = changes.filter(|change| !change.is_empty());
-        found.extend(changes.map(|change| candidate(change, best)));
+        found.extend(changes.map(|change| base.with(change, best, None)));
     }
     let layer = match search {
         Some(search) if search.best().failure().is_some() => Some(search.best().code().layer()),
         // A change of the options helps.
-        Some(search) if search.changed.is_some() => return found,
+        Some(search) if search.changed.is_some() && !is_another => return found,
         Some(_) => None,
         None => subject.shown.map(|shown| state::code_of(shown).layer()),
     };
     for suggestion in &surveyed.suggestions {
-        if suggestion.layer.is_some() && suggestion.layer != layer {
+        if suggestion.layer.is_some() && suggestion.layer != layer && !is_another {
             continue;
         }
-        let mut options = best.clone();
+        let mut options = match is_another {
+            true => base.options.clone(),
+            false => best.clone(),
+        };
         match &suggestion.option {
             Some(("--ca-file", file)) => options.ca_file = vec![file.clone()],
             Some((_, file)) => options.crt = Some(file.clone()),
@@ -391,9 +439,8 @@ fn candidates<'a>(number: usize, subject: &Subject<'a>) -> Vec<Candidate<'a>> {
             .and_then(|change| change.with_traffic(surveyed, asked, &options));
         let changes = change.into_iter().chain(with_traffic);
         found.extend(changes.map(|change| Candidate {
-            reason: Some(&suggestion.what),
             is_suggested: true,
-            ..candidate(change, &options)
+            ..base.with(change, &options, Some(&suggestion.what))
         }));
     }
     found
@@ -440,7 +487,7 @@ const MARGIN: Duration = Duration::from_millis(700);
 /// Returns a change with HAProxy's answer. The answer comes with HAProxy's version.
 fn tried(
     subject: &Subject<'_>,
-    candidate: &Candidate<'_>,
+    candidate: &Candidate,
     answered: Option<(&Answered<usize>, Option<&str>)>,
 ) -> TriedChange {
     let block = subject.block(answered.map(|(answered, _)| answered));
@@ -448,7 +495,7 @@ fn tried(
     TriedChange {
         words: candidate.change.words(),
         hunks: candidate.change.hunks(subject.surveyed),
-        reason: candidate.reason.map(str::to_owned),
+        reason: candidate.reason.clone(),
         version: version.filter(|_| block.is_tried()).map(str::to_owned),
         block,
     }

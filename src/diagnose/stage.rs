@@ -3,7 +3,7 @@
 
 use rustls::AlertDescription;
 
-use crate::code::Layer;
+use crate::code::{Code, Layer};
 use crate::failure::Failure;
 use crate::haproxy::ask::Answer;
 use crate::plan::Plan;
@@ -103,6 +103,16 @@ impl Stage {
             "L7STS" => Stage::Content,
             "L7RSP" if by_content => Stage::Content,
             status if status.starts_with("L7") => Stage::Response,
+            "PROCERR" => {
+                let code = checked.code.parse().ok().and_then(Code::from_number);
+                match code.map(Code::layer) {
+                    Some(Layer::Http) => Stage::Content,
+                    Some(Layer::Certificate) => Stage::Certificate,
+                    Some(Layer::Tls) => Stage::Handshake,
+                    Some(Layer::Connection | Layer::Name) => Stage::Connection,
+                    Some(Layer::Call) | None => Stage::Call,
+                }
+            }
             _ if checked.why.contains("different from the expected") => Stage::Certificate,
             status if status.starts_with("L6") => Stage::Handshake,
             _ => Stage::Connection,

@@ -50,6 +50,7 @@ pub(crate) enum CheckKind {
 }
 
 /// A server of the configuration.
+#[derive(Clone)]
 pub(crate) struct Surveyed {
     pub backend: String,
     pub server: String,

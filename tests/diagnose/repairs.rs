@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::support::NAME;
 use crate::support::check::{BINARY, run_by_hand};
 use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
 
 /// A configuration with one backend. Its server `s1` is DOWN.
@@ -45,7 +46,8 @@ impl Broken {
     /// Applies the diff of a report, and asserts that the server is UP then. Returns the new file.
     pub fn assert_repaired_by(&self, server: &Value) -> String {
         let mut text = self.text.clone();
-        for hunk in server["diff"].as_array().expect("a diff") {
+        let hunks = server["diff"].as_array();
+        for hunk in hunks.unwrap_or_else(|| panic!("no diff: {server:#}\n{}", self.text)) {
             let line = hunk["line"].as_u64().expect("a number");
             let mut lines: Vec<&str> = self.text.lines().collect();
             let at = usize::try_from(line).expect("a line") - 1;
@@ -145,4 +147,43 @@ fn the_cause_of_another_command_is_the_command() {
         "external-check command /nowhere/sni-check does not exist"
     );
     assert_eq!(server["code"], 2, "{server:#}");
+}
+
+#[test]
+fn two_faults_of_which_only_haproxy_sees_one_are_both_repaired() {
+    let stage = Stage::new();
+    let nginx = Nginx::serve(|folder, port| {
+        let versions = "ssl_protocols TLSv1.2;";
+        let leaf = (&stage.leaf, &[][..]);
+        site((folder, port), "", NAME, leaf, versions)
+    });
+    let text = |end: &str| {
+        own(&stage, "/", end).replace(&stage.nginx().port.to_string(), &nginx.port.to_string())
+    };
+    let without_host = |end: &str| text(end).replace(&format!(" hdr Host {NAME}"), "");
+    let good = format!("check-sni {NAME}");
+    let wrong = "check-sni ww.example.test";
+    let options = "ssl-default-server-options ssl-min-ver TLSv1.3";
+    for (global, backend, removed) in [
+        ("", text(&format!("{wrong} check-alpn h2")), "check-alpn"),
+        ("", text(&format!("{wrong} ciphers AES128-SHA")), "ciphers"),
+        (
+            "",
+            without_host(&format!("{good} check-alpn h2")),
+            "check-alpn",
+        ),
+        (options, text(wrong), options),
+    ] {
+        let broken = Broken::new(&stage, global, &backend);
+        let server = broken.diagnose();
+        let fixed = broken.assert_repaired_by(&server);
+        assert!(!fixed.contains(removed), "{server:#}");
+        assert!(fixed.contains(&good), "{server:#}");
+        // Visitors send the right name already.
+        assert_eq!(
+            fixed.matches(&format!("sni str({NAME})")).count(),
+            1,
+            "{fixed}"
+        );
+    }
 }

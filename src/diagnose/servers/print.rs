@@ -214,6 +214,9 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         paragraph(text, "  cause    ", "the same as for the server above");
     } else {
         report.print_findings(text);
+        if let Some(reason) = reason.filter(|_| diagnosis.search.changed.is_some()) {
+            paragraph(text, "  cause    ", &printable(reason));
+        }
         let visitors = format!("visitors {}", surveyed.traffic);
         paragraph(text, "  traffic  ", &printable(&visitors));
         doctor(text, subject);

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use super::state::{Subject, TriedChange};
 use crate::causes::{self, Finding, Weight};
+use crate::diagnose::change::Change;
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::trials::Search;
-use crate::doctor::survey::CheckKind;
+use crate::doctor::survey::{CheckKind, Surveyed};
 use crate::haproxy::ask::{Question, ask};
 use crate::haproxy::config::backend_lines::{Rule, ServerLines, joined, text_of};
 use crate::haproxy::config::place::Place;
 use crate::haproxy::program::Haproxy;
+use crate::options::Options;
 use crate::options::values::Time;
 
 /// A time limit that is long enough for a slow server.
@@ -30,13 +32,20 @@ struct Setting {
     lines: ServerLines,
 }
 
-/// Finds the line without which HAProxy's check is UP and a visitor is served.
+/// A change that isn't enough: with the options of the check after the change, and why the change helps.
+type Base = (Change, Options, Option<String>);
+
+/// Finds the line without which HAProxy's check is UP and a visitor is served, on top of another change.
 pub(super) fn find(
     subject: &Subject<'_>,
+    base: Option<Base>,
     haproxy: &Haproxy,
     patience: Duration,
 ) -> Option<TriedChange> {
-    let is_healthy = |search: &&Search| search.asked.failure().is_none();
+    let is_healthy = |search: &&Search| match base {
+        Some(_) => search.best().failure().is_none(),
+        None => search.asked.failure().is_none(),
+    };
     // `sni-check serve` makes its checks with its own settings.
     let is_served = subject.surveyed.kind == CheckKind::Served;
     let search = subject.search().filter(is_healthy).filter(|_| !is_served)?;
@@ -45,22 +54,45 @@ pub(super) fn find(
     let is_checked = subject.surveyed.kind == CheckKind::Own;
     let find = |settings: Vec<Setting>| {
         let global = settings.first()?.lines.global_text();
-        let question = |(about, setting): (usize, &Setting)| Question {
-            about,
-            lines: setting.lines.all(is_checked),
-            fallback: String::new(),
-            is_checked,
-            visit: subject.visit(),
+        let question = |(about, setting): (usize, &Setting)| {
+            let changed = base
+                .as_ref()
+                .filter(|_| is_checked)
+                .map(|(change, options, _)| {
+                    let surveyed = Surveyed {
+                        lines: setting.lines.clone(),
+                        ..subject.surveyed.clone()
+                    };
+                    change.lines(&surveyed, options, true)
+                });
+            Some(Question {
+                about,
+                lines: changed.unwrap_or_else(|| Some(setting.lines.all(is_checked)))?,
+                fallback: String::new(),
+                is_checked,
+                visit: match &base {
+                    Some((change, ..)) => subject.visit_by(change.sni()),
+                    None => subject.visit(),
+                },
+            })
         };
-        let questions = settings.iter().enumerate().map(question).collect();
+        let questions = settings.iter().enumerate().filter_map(question).collect();
         let answers = ask(haproxy, &global, questions, patience).ok()?;
         let blocks = answers.iter().map(|answered| subject.block(Some(answered)));
-        let mut tried = settings.iter().zip(blocks);
-        let (setting, block) = tried.find(|(_, block)| block.is_up())?;
+        let mut tried = answers.iter().zip(blocks);
+        let (answered, block) = tried.find(|(_, block)| block.is_up())?;
+        let setting = &settings[answered.about];
+        let (mut words, mut hunks) = (vec![setting.words()], vec![setting.hunk()]);
+        let mut reasons = vec![setting.reason(search)];
+        if let Some((change, _, reason)) = &base {
+            words.insert(0, change.words());
+            hunks.splice(0..0, change.hunks(subject.surveyed));
+            reasons.splice(0..0, reason.clone());
+        }
         Some(TriedChange {
-            words: setting.words(),
-            hunks: vec![setting.hunk()],
-            reason: Some(setting.reason(search)),
+            words: words.join(", "),
+            hunks,
+            reason: Some(reasons.join(" ")),
             version: haproxy.version_text.clone(),
             block,
         })

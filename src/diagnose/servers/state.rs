@@ -246,6 +246,25 @@ impl Subject<'_> {
         Some(meant.map_or(&search.asked.options, |meant| &meant.written))
     }
 
+    /// Records HAProxy's answer about the present lines. Returns true if no line has to change.
+    pub fn is_fine_with(&mut self, present: &Block) -> bool {
+        if let Some(visitor) = present.visitor.filter(|_| present.fails_visitors()) {
+            self.fails_visitor(visitor);
+        }
+        let is_tried = present.is_tried();
+        self.works_in_haproxy = is_tried.then(|| present.is_up());
+        let is_meant = self.surveyed.meant.is_some();
+        if is_meant && is_tried && !present.is_up() && self.state == State::Unknown {
+            self.state = State::Down;
+        }
+        let is_made = !is_meant && self.other_command().is_none();
+        let passes = self.search().is_some_and(|search| {
+            search.changed.is_none() && search.asked.failure().is_none() && is_made
+        });
+        let is_up = present.is_up() || self.state != State::Down;
+        passes && is_up && !self.has_failed_visitor()
+    }
+
     /// Records that visitors get an error although the check is UP.
     pub fn fails_visitor(&mut self, visitor: Visited) {
         let surveyed = self.surveyed;
