@@ -123,6 +123,26 @@ impl Change {
         }
     }
 
+    /// Returns the change with which sni-check connects where visitors connect, and why it helps. Returns `None` if
+    /// its options have no other address.
+    pub fn without_address(surveyed: &Surveyed) -> Option<(Change, String)> {
+        let elsewhere = surveyed.elsewhere.as_ref()?;
+        let (carrier, text) = carried(surveyed)?;
+        let written = *handed::options(carrier, text.as_ref()).ok()?;
+        let mut given = written.clone();
+        (given.connect, given.port) = (None, None);
+        let changed = written.changes(&given);
+        let change = Change {
+            options: Some(Carried::new(surveyed, &changed, &given)?),
+            ..Change::default()
+        };
+        let visitors = &surveyed.address;
+        let reason = format!(
+            "The check connects to {elsewhere}, and fails there. At {visitors}, where visitors connect, the check works."
+        );
+        (!changed.is_empty()).then_some((change, reason))
+    }
+
     /// Returns true if nothing changes.
     pub fn is_empty(&self) -> bool {
         *self == Change::default()
@@ -172,10 +192,13 @@ impl Change {
         };
         match way {
             Way::Https => {}
+            // A check at another port must not change the TLS of visitors.
+            Way::PlainHttp if connect_rule(surveyed).is_some() && surveyed.elsewhere.is_some() => {
+                let words = ["ssl", "sni", "alpn"];
+                change.connect = words.map(|word| (word, None)).to_vec();
+            }
             Way::PlainHttp => {
-                // A check of another port has its own words about TLS.
-                let elsewhere = surveyed.has_word("port") || surveyed.has_word("addr");
-                let words = match elsewhere && surveyed.has_word("check-ssl") {
+                let words = match surveyed.elsewhere.is_some() {
                     true => &CHECK_TLS_WORDS[..],
                     false => &TLS_WORDS[..],
                 };

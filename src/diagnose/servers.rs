@@ -27,7 +27,8 @@ use super::investigate;
 use super::progress::{self, Phase, Progress};
 use super::stage::Stage;
 use super::trials::Search;
-use crate::code::Code;
+use crate::causes::facts::{Handshakes, Way};
+use crate::code::{Code, Layer};
 use crate::doctor::survey::{CheckKind, Survey, Surveyed, UNVERIFIED, survey};
 use crate::haproxy::ask::{Answered, Question, ask};
 use crate::haproxy::program::Haproxy;
@@ -165,7 +166,7 @@ fn diagnosis(
         return Err(obstacle.what.clone());
     }
     let surveyed = subject.surveyed;
-    let mut options = match &surveyed.meant {
+    let mut options = match subject.meant() {
         Some(meant) => meant.options.clone(),
         None => (**surveyed.call.as_ref()?).clone(),
     };
@@ -173,6 +174,15 @@ fn diagnosis(
     let plan = Plan::new(&options, None, None, Output::default());
     let plan = plan.map_err(|error| format!("sni-check can't run this check: {error:#}"))?;
     let (search, opinion) = investigate(plan, options, haproxy, progress);
+    // Without TLS at the server, the check without TLS is right, and sni-check can't make it.
+    let speaks_tls = search
+        .asked
+        .tls
+        .as_ref()
+        .is_none_or(Handshakes::any_succeeded);
+    if let Some(call) = surveyed.call.as_ref().err().filter(|_| !speaks_tls) {
+        return Err(call.clone());
+    }
     Ok(Diagnosis { search, opinion })
 }
 
@@ -401,23 +411,41 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
         found.extend(change.map(|change| base.with(change, asked, None)));
         return found;
     }
+    let mut last = Vec::new();
     if let Some(search) = search {
         if let Some(change) = Change::of_verified_name(surveyed, asked, best) {
             found.push(base.with(change, best, Some(UNVERIFIED)));
         }
         let changes = changes(subject, search).into_iter();
         let changes = changes.filter(|change| !change.is_empty());
-        found.extend(changes.map(|change| base.with(change, best, None)));
+        let changes = changes.map(|change| base.with(change, best, None));
+        let way = search.best().haproxy.as_ref();
+        let way = way.and_then(|haproxy| haproxy.way);
+        match way {
+            // A change that gives up TLS is the last resort.
+            Some(Way::PlainHttp | Way::OldTls) => last.extend(changes),
+            _ => found.extend(changes),
+        }
     }
     let layer = match search {
         Some(search) if search.best().failure().is_some() => Some(search.best().code().layer()),
         // A change of the options helps.
-        Some(search) if search.changed.is_some() && !is_another => return found,
+        Some(search) if search.changed.is_some() && !is_another => {
+            found.append(&mut last);
+            return found;
+        }
         Some(_) => None,
         None => subject.shown.map(|shown| state::code_of(shown).layer()),
     };
+    let is_unanswered = matches!(layer, Some(Layer::Connection | Layer::Tls));
+    if let Some((change, reason)) = Change::without_address(surveyed).filter(|_| is_unanswered) {
+        found.push(Candidate {
+            is_suggested: true,
+            ..base.with(change, best, Some(&reason))
+        });
+    }
     for suggestion in &surveyed.suggestions {
-        if suggestion.layer.is_some() && suggestion.layer != layer && !is_another {
+        if suggestion.layer.is_some() && suggestion.layer != layer {
             continue;
         }
         let mut options = match is_another {
@@ -443,6 +471,7 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
             ..base.with(change, &options, Some(&suggestion.what))
         }));
     }
+    found.append(&mut last);
     found
 }
 
@@ -456,7 +485,7 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
         Some(way) => Change::by_way(surveyed, written, &best.options, way),
         None => Change::new(surveyed, written, &best.options),
     };
-    let is_meant = surveyed.meant.is_some();
+    let is_meant = subject.meant().is_some();
     if asked.failure().is_none() && way.is_none() && search.changed.is_none() && !is_meant {
         change = match subject.state {
             // HAProxy reports DOWN, but sni-check finds nothing wrong.

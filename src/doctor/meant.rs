@@ -1,11 +1,14 @@
 //! Checks that sni-check can't make as haproxy.cfg writes them: a name such as `str(www.example.com)`, a path
-//! without its first slash, or options without a name. Returns the check that the operator most likely
+//! without its first slash, options without a name, or a connection without TLS. Returns the check that the operator most likely
 //! meant.
 
 use super::by_hand;
+use super::own_check;
 use super::suggest;
 use super::survey::Remark;
 use super::visit::{Visit, Watch};
+use crate::haproxy::config::check::{Check, OwnCheck};
+use crate::haproxy::config::connection::{Sni, Tls};
 use crate::options::Options;
 use crate::plan::{Output, Plan};
 
@@ -33,6 +36,14 @@ pub(super) fn of(
     call: &Result<Box<Options>, String>,
     findings: &[Remark],
 ) -> Option<Meant> {
+    if let (Check::Own(check), Err(_)) = (&watch.check, call) {
+        let options = encrypted(visit, watch, check)?;
+        return Some(Meant {
+            written: options.clone(),
+            options,
+            what: suggest::without_tls(watch).to_owned(),
+        });
+    }
     let is_accepted = |options: &Options| Plan::new(options, None, None, Output::default()).is_ok();
     let written = match call {
         Ok(options) => (**options).clone(),
@@ -63,6 +74,23 @@ pub(super) fn of(
         options,
         what,
     })
+}
+
+/// Returns the options of a check that connects without TLS, as if it connected with the TLS of visitors, or with
+/// that of another server.
+fn encrypted(visit: &Visit, watch: &Watch, check: &OwnCheck) -> Option<Options> {
+    let tls = watch.traffic.tls.as_ref();
+    let tls = tls.or_else(|| suggest::encrypted(visit, watch)?.traffic.tls.as_ref());
+    let name = suggest::check_name(visit, watch);
+    let tls = Tls {
+        sni: name.map_or(Sni::Absent, Sni::Name),
+        ..tls.cloned().unwrap_or_default()
+    };
+    let mut check = check.clone();
+    check.connections.first_mut()?.tls = Some(tls);
+    let names = (watch.backend, watch.server);
+    let options = own_check::options(&check, names, &visit.config.global)?;
+    Some(by_hand::at_server(options, watch, visit.jail))
 }
 
 /// Corrects the names and the path, and adds the missing name.

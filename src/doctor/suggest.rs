@@ -54,7 +54,7 @@ pub(super) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(name(visit, watch));
         found.extend(verified_address(watch));
         found.extend(own_address(watch));
-        found.extend(encryption(watch));
+        found.extend(encryption(visit, watch));
     }
     found.extend(of_siblings(visit, watch));
     found.extend(limits(watch));
@@ -136,9 +136,11 @@ fn verified_address(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Suggests the address and port of visitors' connections for the check.
-fn own_address(watch: &Watch) -> Option<Suggestion> {
-    let check = watch.connections.first()?.endpoint.to_string();
+/// Suggests the address and port of visitors' connections for the check, if the check gets no answer in TLS.
+fn own_address(watch: &Watch) -> Vec<Suggestion> {
+    let Some(check) = elsewhere(watch) else {
+        return Vec::new();
+    };
     let visitors = watch.server.endpoint.to_string();
     let rule = rule(watch);
     let settings = &watch.server.settings;
@@ -149,57 +151,129 @@ fn own_address(watch: &Watch) -> Option<Suggestion> {
             .map(|word| (word, None))
             .collect()
     };
-    let suggestion = Suggestion {
+    let layers = [Layer::Connection, Layer::Tls].into_iter();
+    let suggestion = |layer| Suggestion {
         words: present(&|word| settings.has(word)),
         connect: present(&|word| has(rule, word)),
-        layer: Some(Layer::Connection),
+        layer: Some(layer),
         what: format!(
-            "The check connects to {check}, where nothing answers. At {visitors}, where visitors connect, the check works."
+            "The check connects to {check}, and fails there. At {visitors}, where visitors connect, the check works."
         ),
         ..Suggestion::default()
     };
-    (check != visitors).then_some(suggestion)
+    layers.map(suggestion).collect()
 }
 
-/// Suggests TLS for a check that connects without TLS to a server with `ssl`. Also suggests the opposite,
-/// for a health page without TLS.
-fn encryption(watch: &Watch) -> Option<Suggestion> {
+/// Returns where the check connects, if that isn't where visitors connect.
+pub(super) fn elsewhere(watch: &Watch) -> Option<String> {
+    let check = watch.connections.first()?.endpoint.to_string();
+    (check != watch.server.endpoint.to_string()).then_some(check)
+}
+
+/// Returns the name that a check of this server should send: the name of visitors' connections, or the check's
+/// Host.
+pub(super) fn check_name(visit: &Visit, watch: &Watch) -> Option<String> {
+    let name = traffic_name(watch).or_else(|| watch.backend.settings.rules.host())?;
+    let name = meant(visit, &name).unwrap_or(name);
+    (!name.contains(['%', ':', '('])).then_some(name)
+}
+
+/// Suggests TLS for a check that connects without TLS. Also suggests the opposite, for a health page without TLS
+/// at another port.
+fn encryption(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
     let Check::Own(check) = &watch.check else {
         return None;
     };
-    let settings = &watch.server.settings;
     // Without a request, a check without TLS only connects, and is UP whatever the server does.
-    if !settings.has("ssl")
-        || !(check.protocol.sends_request() || check.protocol == Protocol::Dialogue)
-    {
+    if !check.protocol.sends_request() && check.protocol != Protocol::Dialogue {
         return None;
     }
-    let rule = rule(watch);
+    let settings = &watch.server.settings;
     let is_plain = check.connections.first()?.tls.is_none();
+    let rule = rule(watch);
+    let is_ruled = rule.is_some() && !has(rule, "default");
     let elsewhere = settings.has("port") || settings.has("addr");
-    let mut suggestion = Suggestion::default();
-    if is_plain && rule.is_some() && !has(rule, "default") {
-        suggestion.connect.push(("ssl", Some(String::new())));
-        let name = traffic_name(watch);
-        suggestion
-            .connect
-            .extend(name.map(|name| ("sni", Some(name))));
-        suggestion.what = "The `connect` rule has no ssl, and the server wants TLS.".to_owned();
-    } else if is_plain && elsewhere {
-        suggestion.words.push(("check-ssl", Some(String::new())));
-        suggestion.what =
-            "With `port` or `addr`, HAProxy's own check connects without TLS unless the line has \
-                           check-ssl. The server wants TLS there."
-                .to_owned();
-    } else if elsewhere && rule.is_none() && settings.has("check-ssl") {
-        suggestion.words.push(("check-ssl", None));
-        suggestion.what =
-            "The server speaks no TLS at the check's address and port, but check-ssl makes the check use TLS."
-                .to_owned();
-    } else {
-        return None;
+    if !is_plain {
+        let is_given_up =
+            elsewhere && rule.is_none() && settings.has("ssl") && settings.has("check-ssl");
+        return is_given_up.then(|| Suggestion {
+            words: vec![("check-ssl", None)],
+            what: "The server speaks no TLS at the check's address and port, but check-ssl makes the check use TLS."
+                .to_owned(),
+            ..Suggestion::default()
+        });
     }
+    let name = check_name(visit, watch);
+    let mut suggestion = Suggestion::default();
+    let set = |words: &mut Vec<Edit>, word, value: &Option<String>| {
+        words.extend(value.clone().map(|value| (word, Some(value))));
+    };
+    if !settings.has("ssl") {
+        suggestion.words.extend(of_server_line(visit, watch, &name));
+    }
+    if is_ruled {
+        suggestion.connect.push(("ssl", Some(String::new())));
+        set(&mut suggestion.connect, "sni", &name);
+    } else {
+        if settings.has("no-check-ssl") {
+            suggestion.words.push(("no-check-ssl", None));
+        }
+        if elsewhere {
+            suggestion.words.push(("check-ssl", Some(String::new())));
+        }
+        if !settings.has("check-sni") {
+            set(&mut suggestion.words, "check-sni", &name);
+        }
+    }
+    suggestion.what = without_tls(watch).to_owned();
     Some(suggestion)
+}
+
+/// Returns the words that a server line without `ssl` needs for TLS, with the values of another server or of this
+/// host's CAs. In mode tcp, visitors bring their own TLS, so only the check gets it.
+fn of_server_line(visit: &Visit, watch: &Watch, name: &Option<String>) -> Vec<Edit> {
+    let other = encrypted(visit, watch).map(|other| &other.server.settings);
+    let word = |word| Some(other?.get(word)?.value.clone());
+    let is_http = watch.backend.settings.http;
+    let ssl = if is_http { "ssl" } else { "check-ssl" };
+    let ca_file = word("ca-file").unwrap_or_else(|| "@system-ca".to_owned());
+    let sni = word("sni").or_else(|| Some(format!("str({})", name.as_ref()?)));
+    let words = [
+        (ssl, Some(String::new())),
+        ("verify", Some("required".to_owned())),
+        ("ca-file", Some(ca_file)),
+        ("sni", sni.filter(|_| is_http)),
+    ];
+    let words = words.into_iter();
+    words.filter(|(_, value)| value.is_some()).collect()
+}
+
+/// Returns why HAProxy's own check connects without TLS.
+pub(super) fn without_tls(watch: &Watch) -> &'static str {
+    let settings = &watch.server.settings;
+    let rule = rule(watch);
+    if !settings.has("ssl") {
+        "The server speaks TLS, and HAProxy connects without TLS, because the server line has no `ssl`. \
+         It needs ssl, verify required, ca-file and sni."
+    } else if rule.is_some() && !has(rule, "default") {
+        "The `connect` rule has no ssl, and the server wants TLS."
+    } else if settings.has("no-check-ssl") {
+        "With no-check-ssl, HAProxy's own check connects without TLS, and the server wants TLS."
+    } else {
+        "With `port` or `addr`, HAProxy's own check connects without TLS unless the line has \
+         check-ssl. The server wants TLS there."
+    }
+}
+
+/// Returns a server with `ssl` and a CA file: one of the same backend, or else of another backend.
+pub(super) fn encrypted<'v, 'a>(visit: &'v Visit<'a>, watch: &Watch) -> Option<&'v Watch<'a>> {
+    let is_encrypted = |other: &&Watch| {
+        let tls = other.traffic.tls.as_ref();
+        tls.is_some_and(|tls| tls.ca_file.is_some() && tls.verified != Verified::Nothing)
+    };
+    let found = || visit.watches.iter().filter(is_encrypted);
+    let mut near = found().filter(|other| other.backend.name == watch.backend.name);
+    near.next().or_else(|| found().next())
 }
 
 /// Suggests the CA file and the client certificate of related servers: those in the same backend, or with

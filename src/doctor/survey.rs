@@ -83,6 +83,8 @@ pub(crate) struct Surveyed {
     pub suggestions: Vec<Suggestion>,
     /// What doctor finds about the server or its backend.
     pub findings: Vec<Remark>,
+    /// Where the check connects, if that isn't where visitors connect.
+    pub elsewhere: Option<String>,
     /// True if HAProxy runs its external checks in a chroot.
     pub is_jailed: bool,
     /// The findings that keep HAProxy from starting the program of an external check, and then those about the
@@ -191,6 +193,7 @@ fn surveyed(
         suggestions: suggest::of(visit, watch),
         lines,
         findings,
+        elsewhere: suggest::elsewhere(watch),
         is_jailed: visit.jail.is_chroot(),
         obstacles: match kind {
             CheckKind::External => obstacles(watch, found),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::NAME;
 use crate::support::check::{BINARY, run_by_hand};
 use crate::support::haproxy::{Haproxy, Mode};
-use crate::support::nginx::{Nginx, site};
+use crate::support::nginx::{LOCATIONS, Nginx, site};
 use crate::support::stage::Stage;
 
 /// A configuration with one backend. Its server `s1` is DOWN.
@@ -186,4 +186,93 @@ fn two_faults_of_which_only_haproxy_sees_one_are_both_repaired() {
             "{fixed}"
         );
     }
+}
+
+/// Starts an nginx that serves the same pages without TLS.
+fn plain() -> Nginx {
+    Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; {LOCATIONS} }}"))
+}
+
+#[test]
+fn a_check_at_a_port_without_tls_moves_to_the_port_of_visitors() {
+    let stage = Stage::new();
+    let plain = plain();
+    let port = plain.port;
+    let rule = format!("    http-check connect port {port} ssl sni {NAME}\n    http-check send");
+    let options = format!("--sni {NAME} --ca-file CA --port {port}");
+    for (global, backend) in [
+        (
+            "",
+            own(
+                &stage,
+                "/",
+                &format!("check-sni {NAME} port {port} check-ssl"),
+            ),
+        ),
+        (
+            "",
+            own(&stage, "/", "").replace("    http-check send", &rule),
+        ),
+        (EXTERNAL, external(&stage, &options)),
+    ] {
+        let broken = Broken::new(&stage, global, &backend);
+        let server = broken.diagnose();
+        let fixed = broken.assert_repaired_by(&server);
+        assert!(!fixed.contains(&port.to_string()), "{server:#}");
+        assert!(
+            fixed.contains(&format!("sni str({NAME}) check")),
+            "{server:#}"
+        );
+    }
+}
+
+#[test]
+fn a_check_without_tls_gets_the_words_for_tls() {
+    let stage = Stage::new();
+    let (ca, port) = (&stage.ca_file, stage.nginx().port);
+    let check_sni = format!("check-sni {NAME}");
+    let connect = "    http-check connect\n    http-check send";
+    let without_ssl = own(&stage, "/", "");
+    let words = format!("ssl verify required ca-file {ca} sni str({NAME}) ");
+    let without_ssl = without_ssl.replace(&words, "");
+    let other = format!("\n    server s2 127.0.0.1:{port} {words}");
+    for (backend, word) in [
+        (
+            own(&stage, "/", &format!("{check_sni} no-check-ssl")),
+            &*check_sni,
+        ),
+        (
+            own(&stage, "/", &format!("{check_sni} port {port}")),
+            "check-ssl",
+        ),
+        (
+            own(&stage, "/", &format!("port {port}")),
+            "check-ssl check-sni",
+        ),
+        (
+            own(&stage, "/missing", "").replace("    http-check send", connect),
+            "connect ssl sni",
+        ),
+        (without_ssl + &other, "check inter 500ms ssl"),
+    ] {
+        let broken = Broken::new(&stage, "", &backend);
+        let server = broken.diagnose();
+        let fixed = broken.assert_repaired_by(&server);
+        assert!(
+            fixed.contains(word) && !fixed.contains("no-check-ssl"),
+            "{server:#}"
+        );
+    }
+}
+
+#[test]
+fn a_check_without_tls_of_a_server_without_tls_is_left_alone() {
+    let stage = Stage::new();
+    let server = plain();
+    let own = own(&stage, "/missing", &format!("port {}", server.port));
+    let broken = Broken::new(&stage, "", &own);
+    let server = broken.diagnose();
+    assert!(server["diff"].is_null(), "{server:#}");
+    let why = server["not_diagnosed"].as_str().expect("a reason");
+    assert!(why.contains("only looks at TLS"), "{why}");
 }

@@ -103,11 +103,19 @@ pub(super) fn carrier(kind: CheckKind, words: &[String]) -> Option<usize> {
 pub(super) fn carried(surveyed: &Surveyed) -> Option<(Carrier, String)> {
     let mut rules = surveyed.lines.rules.iter();
     let text = rules.find_map(|rule| rule.words.get(carrier(surveyed.kind, &rule.words)?))?;
-    Some(match surveyed.kind {
-        CheckKind::External => (Carrier::Path, text.clone()),
-        // A header is a log-format, in which %% stands for a percent sign.
-        _ => (Carrier::Header, text.replace("%%", "%")),
-    })
+    let carrier = match surveyed.kind {
+        CheckKind::External => Carrier::Path,
+        _ => Carrier::Header,
+    };
+    Some((carrier, unescaped(carrier, text)))
+}
+
+/// Returns the options in a word of haproxy.cfg. A header is a log-format, in which %% stands for a percent sign.
+pub(super) fn unescaped(carrier: Carrier, word: &str) -> String {
+    match carrier {
+        Carrier::Path => word.to_owned(),
+        Carrier::Header => word.replace("%%", "%"),
+    }
 }
 
 /// Returns the options as the word of haproxy.cfg that carries them.

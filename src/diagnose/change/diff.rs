@@ -1,6 +1,6 @@
 //! A change as lines: the hunks of the diff that diagnose prints, and the lines that HAProxy tries.
 
-use super::carried::{as_word, carried, carrier, joined};
+use super::carried::{as_word, carried, carrier, joined, unescaped};
 use super::rewrite::{self, rewritten};
 use super::words::{set, word_of, written};
 use super::{Change, EXPECT, Head, TIMEOUT_CHECK, begins, connect_rule, has_head, is_command};
@@ -190,10 +190,14 @@ impl Change {
         let options = match surveyed.kind {
             CheckKind::External | CheckKind::Served => {
                 let (carrier, given) = carried(surveyed)?;
+                let given = match &self.options {
+                    Some(changed) => unescaped(carrier, &changed.word),
+                    None => given,
+                };
                 let given = handed::options(carrier, given.as_ref()).ok()?;
                 let mut options = best.clone();
                 options.retain(|row| !ADDRESS.contains(&row.name) && row.group != Group::Output);
-                options.connect = given.connect;
+                (options.connect, options.port) = (given.connect, given.port);
                 Some(as_word(surveyed.kind, &joined(&options)?))
             }
             CheckKind::Own | CheckKind::Other => None,

@@ -209,7 +209,9 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         reason.filter(|_| diagnosis.search.best().failure().is_some() || key.is_empty())
     {
         // HAProxy has proved the change, so the causes that are only likely don't matter.
-        paragraph(text, "  cause    ", &printable(reason));
+        if misread.as_ref() != Some(reason) {
+            paragraph(text, "  cause    ", &printable(reason));
+        }
     } else if !key.is_empty() && printed.causes.contains(&key) && !is_one {
         paragraph(text, "  cause    ", "the same as for the server above");
     } else {
@@ -251,7 +253,7 @@ fn shown(text: &mut String, shown: Option<&Shown>) {
 
 /// Appends doctor's first finding about the server, and the number of further findings.
 fn doctor(text: &mut String, subject: &Subject<'_>) {
-    let meant = subject.surveyed.meant.as_ref();
+    let meant = subject.meant();
     let is_said = |finding: &&Remark| meant.is_some_and(|meant| meant.what == finding.what);
     let findings = subject.surveyed.findings.iter();
     let findings: Vec<&Remark> = findings.filter(|finding| !is_said(finding)).collect();
@@ -303,7 +305,7 @@ pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
              So {command} isn't sni-check, or it can't run sni-check."
         ));
     }
-    let meant = subject.surveyed.meant.as_ref()?;
+    let meant = subject.meant()?;
     Some(meant.what.clone())
 }
 
@@ -400,6 +402,10 @@ fn backend(text: &mut String, subject: &Subject<'_>, diagnosis: &Diagnosis, repo
         _ => Kind::Builtin,
     };
     let is_down = report.state() == "DOWN";
+    // The lines connect where the check connects, and visitors must not go there.
+    if subject.surveyed.elsewhere.is_some() {
+        return;
+    }
     let block = blocks
         .iter()
         .find(|block| block.kind == kind)

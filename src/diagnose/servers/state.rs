@@ -10,7 +10,7 @@ use crate::diagnose::ask::{Block, Kind, Opinion, serves, visit};
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::change::is_command;
 use crate::diagnose::trials::Search;
-use crate::doctor::survey::{CheckKind, Remark, Survey, Surveyed};
+use crate::doctor::survey::{CheckKind, Meant, Remark, Survey, Surveyed};
 use crate::haproxy::ask::{Answer, Answered, Visit, Visited};
 use crate::haproxy::config::backend_lines::Rule;
 use crate::haproxy::statistics::{self, Shown};
@@ -215,6 +215,13 @@ impl Subject<'_> {
         Some(&diagnosis.search)
     }
 
+    /// Returns the check that the operator meant, if it isn't the written one. If the server is UP, the written
+    /// check is the right one.
+    pub fn meant(&self) -> Option<&Meant> {
+        let meant = self.surveyed.meant.as_deref();
+        meant.filter(|_| self.state != State::Up)
+    }
+
     /// Returns what keeps HAProxy from starting the program of the external check. Nothing does if HAProxy reports
     /// the server UP.
     pub fn obstacles(&self) -> &[Remark] {
@@ -242,7 +249,7 @@ impl Subject<'_> {
     /// Returns the options of the check as haproxy.cfg writes them.
     pub fn written(&self) -> Option<&Options> {
         let search = self.search()?;
-        let meant = self.surveyed.meant.as_ref();
+        let meant = self.meant();
         Some(meant.map_or(&search.asked.options, |meant| &meant.written))
     }
 
@@ -253,9 +260,12 @@ impl Subject<'_> {
         }
         let is_tried = present.is_tried();
         self.works_in_haproxy = is_tried.then(|| present.is_up());
-        let is_meant = self.surveyed.meant.is_some();
-        if is_meant && is_tried && !present.is_up() && self.state == State::Unknown {
-            self.state = State::Down;
+        let is_meant = self.meant().is_some();
+        if is_meant && is_tried && self.state == State::Unknown {
+            self.state = match present.is_up() {
+                true => State::Up,
+                false => State::Down,
+            };
         }
         let is_made = !is_meant && self.other_command().is_none();
         let passes = self.search().is_some_and(|search| {
@@ -316,7 +326,7 @@ impl Subject<'_> {
     pub fn code(&self) -> Code {
         let is_ours = self.surveyed.kind == CheckKind::External;
         let lacks_variables = !self.surveyed.unset.is_empty();
-        let is_refused = self.surveyed.meant.is_some() && (is_ours || self.shown.is_none());
+        let is_refused = self.meant().is_some() && (is_ours || self.shown.is_none());
         let own = match (&self.diagnosis, self.surveyed.call.is_err()) {
             (Ok(_), _) if is_refused => Code::Refused,
             (Err(_), _) if !self.obstacles().is_empty() => Code::Refused,

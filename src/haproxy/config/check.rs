@@ -24,7 +24,7 @@ pub(crate) enum Check<'a> {
 }
 
 /// A check by HAProxy itself.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct OwnCheck {
     pub protocol: Protocol,
     /// One connection for each `connect` rule.

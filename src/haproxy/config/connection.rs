@@ -36,8 +36,8 @@ pub(crate) enum Speaks {
     AsChosen,
 }
 
-/// The TLS part of a connection.
-#[derive(Clone, Debug)]
+/// The TLS part of a connection. By default, it sends no SNI and verifies the chain.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Tls {
     pub sni: Sni,
     /// The protocols that the connection offers to the server.
@@ -50,8 +50,9 @@ pub(crate) struct Tls {
 }
 
 /// The SNI name that a connection sends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Sni {
+    #[default]
     Absent,
     /// Always this name, exactly as HAProxy sends it.
     Name(String),
@@ -60,11 +61,12 @@ pub(crate) enum Sni {
 }
 
 /// The requirements for the server's certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Verified {
     /// `verify none`.
     Nothing,
     /// The chain, but no name.
+    #[default]
     Chain,
     /// The chain, and this name.
     Name(String),
