@@ -15,7 +15,7 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use rustix::stdio::stderr;
 
 pub use self::call::ServersCall;
@@ -105,6 +105,11 @@ fn one<'a>(survey: &'a Survey, name: &str) -> Result<&'a Surveyed> {
         }
         false => format!("is not a server of {}", survey.files.join(", ")),
     };
+    // A line that HAProxy can't read may hide the whole backend.
+    if let Some(broken) = &survey.refusal {
+        let what = format!("can't be diagnosed. {broken} Then call diagnose again");
+        return Err(anyhow!("`{name}` {what}"));
+    }
     known.truncate(6);
     let write = match known.is_empty() {
         true => "write a URL or HOST[:PORT]".to_owned(),

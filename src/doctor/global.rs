@@ -204,7 +204,7 @@ pub(super) fn unset_variables(visit: &Visit) -> Vec<Finding> {
     let (what, write) = match visit.env_given {
         false => (
             "these variables are not set here; HAProxy may have them",
-            format!("call doctor with --env {name}=VALUE, or --env @FILE (see doctor --help)"),
+            format!("give the value with --env {name}=VALUE, or --env @FILE"),
         ),
         true => (
             "these variables are set neither here nor by --env",

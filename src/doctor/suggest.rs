@@ -55,6 +55,7 @@ pub(super) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(verified_address(watch));
         found.extend(own_address(watch));
         found.extend(encryption(visit, watch));
+        found.extend(http2(watch));
     }
     found.extend(of_siblings(visit, watch));
     found.extend(limits(watch));
@@ -370,5 +371,25 @@ fn limits(watch: &Watch) -> Vec<Suggestion> {
         ),
         ..Suggestion::default()
     });
-    in_rule.chain(on_line).collect()
+    let proxy = settings.get("socks4").map(|at| Suggestion {
+        words: vec![("socks4", None), ("check-via-socks4", None)],
+        what: format!(
+            "The SOCKS4 proxy {} doesn't let HAProxy through. Without socks4, HAProxy connects to the server itself.",
+            at.value
+        ),
+        ..Suggestion::default()
+    });
+    in_rule.chain(on_line).chain(proxy).collect()
+}
+
+/// Suggests HTTP/2 for a server that speaks nothing else and ignores ALPN.
+fn http2(watch: &Watch) -> Option<Suggestion> {
+    let settings = &watch.server.settings;
+    let is_set = ["alpn", "check-alpn", "proto", "check-proto"].map(|word| settings.has(word));
+    (!is_set.contains(&true) && settings.has("ssl")).then(|| Suggestion {
+        words: vec![("proto", Some("h2".to_owned()))],
+        layer: Some(Layer::Http),
+        what: "The server speaks only HTTP/2, and it doesn't choose a protocol by ALPN.".to_owned(),
+        ..Suggestion::default()
+    })
 }

@@ -1,5 +1,6 @@
 //! The servers of a configuration, for diagnose: how HAProxy checks each server, and what doctor finds.
 
+use std::fmt;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -100,6 +101,20 @@ pub(crate) struct Remark {
     pub what: String,
     /// What to do about it; may be empty.
     pub remedy: String,
+}
+
+impl fmt::Display for Remark {
+    /// Writes the place, what is wrong, and what to do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
+        f.write_str(self.what.trim_end_matches('.'))?;
+        match self.remedy.as_str() {
+            "" => f.write_str("."),
+            remedy => write!(f, ". To fix this, {remedy}."),
+        }
+    }
 }
 
 impl Surveyed {

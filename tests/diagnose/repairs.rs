@@ -5,11 +5,11 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::NAME;
-use crate::support::check::{BINARY, run_by_hand};
+use crate::support::check::{BINARY, run_by_hand, stderr, stdout};
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::nginx::{LOCATIONS, Nginx, site};
 use crate::support::stage::Stage;
+use crate::support::{NAME, dead_port};
 
 /// A configuration with one backend. Its server `s1` is DOWN.
 pub struct Broken {
@@ -22,7 +22,7 @@ impl Broken {
     pub fn new(stage: &Stage, global: &str, backend: &str) -> Broken {
         let socket = stage.folder.join("admin.sock");
         let text = format!(
-            "global\n    {global}\n    stats socket {socket} level user\ndefaults\n    mode http\n    \
+            "global\n    {global}\n    stats socket {socket} level admin\ndefaults\n    mode http\n    \
              timeout connect 5s\n    timeout client 5s\n    timeout server 5s\nbackend be\n{backend}\n"
         );
         let file = stage.folder.file("haproxy.cfg", &text);
@@ -275,4 +275,55 @@ fn a_check_without_tls_of_a_server_without_tls_is_left_alone() {
     assert!(server["diff"].is_null(), "{server:#}");
     let why = server["not_diagnosed"].as_str().expect("a reason");
     assert!(why.contains("only looks at TLS"), "{why}");
+}
+
+#[test]
+fn one_setting_that_only_haproxy_has_is_repaired() {
+    let stage = Stage::new();
+    let good = format!("check-sni {NAME}");
+    let dead = format!("{good} socks4 127.0.0.1:{} check-via-socks4", dead_port());
+    let page = own(&stage, "/missing", &good).replace("uri /missing", "uri-lf /missing");
+    let verified = own(&stage, "/", "verifyhost old.example.test");
+    let verified = verified.replace(&format!(" sni str({NAME})"), "");
+    let site = Nginx::serve(|folder, port| site((folder, port), "", NAME, (&stage.leaf, &[]), ""));
+    let ports = [stage.nginx().port, site.port].map(|port| port.to_string());
+    let verified = verified.replace(&ports[0], &ports[1]);
+    for (backend, reason) in [
+        (own(&stage, "/", &dead), "SOCKS4"),
+        (page, ""),
+        (verified, "HAProxy compares the certificate with verifyhost"),
+    ] {
+        let broken = Broken::new(&stage, "", &backend);
+        let server = broken.diagnose();
+        broken.assert_repaired_by(&server);
+        let said = server["diff_reason"].as_str().unwrap_or_default();
+        assert!(said.contains(reason), "{server:#}");
+    }
+}
+
+#[test]
+fn a_drained_server_is_not_reported_up() {
+    let stage = Stage::new();
+    let backend = own(&stage, "/", &format!("check-sni {NAME}"));
+    let broken = Broken::new(&stage, "", &backend);
+    let haproxy = Haproxy::start(Mode::Single, &broken.file, &[]);
+    haproxy.wait_for_check("be", "s1");
+    haproxy.ask("set server be/s1 state drain");
+    let text = stdout(&run_by_hand(&["diagnose", "-f", &broken.file, "be/s1"]));
+    assert!(text.starts_with("DRAIN 0 L7OK"), "{text}");
+    assert!(text.contains("set server be/s1 state ready"), "{text}");
+}
+
+#[test]
+fn an_unreadable_line_is_named_with_its_place() {
+    let stage = Stage::new();
+    let backend = external(&stage, "--expect 'rstring ready$' --ca-file CA");
+    let broken = Broken::new(&stage, EXTERNAL, &backend);
+    let output = run_by_hand(&["diagnose", "-f", &broken.file, "be/s1"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = stderr(&output);
+    assert!(
+        text.contains("haproxy.cfg:13") && text.contains("write \\$"),
+        "{text}"
+    );
 }

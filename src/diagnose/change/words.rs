@@ -9,9 +9,10 @@ pub(super) fn written(words: &[String]) -> String {
 }
 
 /// The words of a server line and of a `connect` rule that have no value.
-const WITHOUT_VALUE: [&str; 14] = [
+const WITHOUT_VALUE: [&str; 15] = [
     "check-send-proxy",
     "check-ssl",
+    "check-via-socks4",
     "default",
     "force-tlsv12",
     "force-tlsv13",

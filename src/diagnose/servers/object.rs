@@ -80,7 +80,8 @@ fn server(subject: &Subject<'_>) -> Value {
         if let Some(why) = print::misread(subject).filter(|_| subject.diagnosis.is_ok()) {
             object.insert("why".to_owned(), json!(why));
         }
-        if object.get("code").is_none() || subject.state == State::Down {
+        let is_haproxys = subject.state == State::Down || subject.compares_no_name();
+        if object.get("code").is_none() || is_haproxys {
             let code = subject.is_wanted.then(|| subject.code().number());
             object.insert("code".to_owned(), json!(code));
         }

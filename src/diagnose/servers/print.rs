@@ -7,7 +7,7 @@ use super::state::{Conflict, Diagnosis, State, Statistics, Subject};
 use crate::diagnose::ask::Kind;
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::report::Report;
-use crate::doctor::survey::{CheckKind, Remark, Survey};
+use crate::doctor::survey::{CheckKind, Remark, Survey, UNVERIFIED};
 use crate::haproxy::statistics::Shown;
 use crate::output::escape::{pasted, printable};
 use crate::output::mark::paint;
@@ -22,8 +22,7 @@ pub(super) fn text(
 ) -> String {
     let mut text = String::new();
     if let Some(refusal) = &survey.refusal {
-        let sentence = format!("{} {}.", refusal.what, refusal.remedy);
-        paragraph(&mut text, "", &printable(&sentence));
+        paragraph(&mut text, "", &printable(&refusal.to_string()));
         blank(&mut text);
     }
     if call.server.is_empty() {
@@ -81,6 +80,7 @@ fn headline(text: &mut String, survey: &Survey, statistics: &Statistics, subject
     let states = [
         (State::Down, "DOWN"),
         (State::Draining, "in NOLB"),
+        (State::Drained, "in DRAIN"),
         (State::Up, "UP"),
         (State::Unresolved, "in MAINT without an address"),
         (State::Maintenance, "in MAINT"),
@@ -171,16 +171,16 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
                  HAProxy has tried the change below."
             }
             Some(_) => {
-                "sni-check finds the server healthy. Its check sends a Host header, and HAProxy's own check \
-                 sends none. HAProxy has tried its own check with Host: see the change below."
+                "sni-check finds the server healthy. Its check sends another Host header than HAProxy's own check. \
+                 HAProxy has tried its own check with that Host: see the change below."
             }
             None if subject.works_in_haproxy == Some(true) => {
                 "sni-check finds the server healthy, and so does HAProxy with these lines. After a change of the file, or \
                  of a file that it names, reload HAProxy. It reports UP after `rise` checks."
             }
             None if subject.works_in_haproxy == Some(false) => {
-                "sni-check finds the server healthy, but HAProxy doesn't, with exactly these lines. Compare them with \
-                 the lines that sni-check diagnose prints for the same server by hand."
+                "sni-check finds the server healthy, but HAProxy doesn't. Its lines have a setting that sni-check's check \
+                 doesn't have. Compare them with the lines that sni-check diagnose prints for the same server by hand."
             }
             None => {
                 "sni-check found the server healthy just now. HAProxy waits for `rise` checks before it \
@@ -205,13 +205,18 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         .change
         .as_ref()
         .and_then(|change| change.reason.as_ref());
-    if let Some(reason) =
-        reason.filter(|_| diagnosis.search.best().failure().is_some() || key.is_empty())
-    {
+    // Another verified name is a change of its own, and not a part of the change that sends the name.
+    let is_whole = |reason: &&String| {
+        let is_failing = diagnosis.search.best().failure().is_some();
+        is_failing || key.is_empty() || *reason == UNVERIFIED
+    };
+    if let Some(reason) = reason.filter(is_whole) {
         // HAProxy has proved the change, so the causes that are only likely don't matter.
         if misread.as_ref() != Some(reason) {
             paragraph(text, "  cause    ", &printable(reason));
         }
+    } else if subject.compares_no_name() {
+        doctor(text, subject);
     } else if !key.is_empty() && printed.causes.contains(&key) && !is_one {
         paragraph(text, "  cause    ", "the same as for the server above");
     } else {
@@ -228,7 +233,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         backend(text, subject, diagnosis, &report);
     }
     // The details are about HAProxy with the options of the check, and not with all settings of the file.
-    if is_one && subject.works_in_haproxy != Some(false) {
+    if is_one && subject.works_in_haproxy != Some(false) && !subject.compares_no_name() {
         report.print_details(text);
     }
 }
@@ -290,6 +295,7 @@ fn meaning(subject: &Subject<'_>) -> Option<String> {
              the server no new visitors."
                 .to_owned()
         }
+        State::Drained => drained(&name),
         State::Maintenance => maintenance(&name),
         _ => return None,
     })
@@ -305,8 +311,24 @@ pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
              So {command} isn't sni-check, or it can't run sni-check."
         ));
     }
+    if subject.compares_no_name() {
+        let search = subject.search()?;
+        let failure = search.asked.failure()?;
+        return Some(format!(
+            "HAProxy's own check is UP. It sends no SNI, and then it compares no name: it checks the site that the server \
+             shows to clients without SNI ({failure})."
+        ));
+    }
     let meant = subject.meant()?;
     Some(meant.what.clone())
+}
+
+fn drained(name: &str) -> String {
+    format!(
+        "HAProxy sends the server no new visitors, whatever the check says: the agent of `agent-check` or someone on the \
+         stats socket has said `drain`. The server comes back when the agent answers `ready`, or with \
+         `set server {name} state ready` on the stats socket. The agent's next `drain` drains it again."
+    )
 }
 
 fn maintenance(name: &str) -> String {
@@ -439,6 +461,7 @@ fn listed(text: &mut String, subject: &Subject<'_>) {
         }
         State::Unchecked => "HAProxy has not finished a check yet.",
         State::Unknown => "no running HAProxy shows it, and sni-check can't check it.",
+        State::Drained => &drained(&name),
         State::Maintenance => &maintenance(subject.surveyed.tracks.as_ref().unwrap_or(&name)),
         State::Down => match &subject.surveyed.tracks {
             Some(tracked) => &format!(

@@ -5,12 +5,14 @@ use std::thread;
 use std::time::Instant;
 
 use crate::causes::facts::Way;
+use crate::certificate::CertificateFailure;
 use crate::code::Code;
 use crate::diagnose::ask::{Block, Kind, Opinion, serves, visit};
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::change::is_command;
 use crate::diagnose::trials::Search;
 use crate::doctor::survey::{CheckKind, Meant, Remark, Survey, Surveyed};
+use crate::failure::Failure;
 use crate::haproxy::ask::{Answer, Answered, Visit, Visited};
 use crate::haproxy::config::backend_lines::Rule;
 use crate::haproxy::statistics::{self, Shown};
@@ -74,6 +76,8 @@ pub(super) enum State {
     Down,
     /// NOLB: the page of the check is missing, and `http-check disable-on-404` keeps visitors away.
     Draining,
+    /// DRAIN: the agent of `agent-check`, or someone on the stats socket, keeps visitors away.
+    Drained,
     /// MAINT, because the server has no address.
     Unresolved,
     /// MAINT for another reason.
@@ -91,6 +95,7 @@ impl State {
             State::Up => "UP",
             State::Down => "DOWN",
             State::Draining => "NOLB",
+            State::Drained => "DRAIN",
             State::Unresolved | State::Maintenance => "MAINT",
             State::Unchecked => "no check",
             State::Unknown => "unknown",
@@ -253,6 +258,22 @@ impl Subject<'_> {
         Some(meant.map_or(&search.asked.options, |meant| &meant.written))
     }
 
+    /// Returns true if the server is UP, because HAProxy's own check compares no name without SNI. sni-check compares
+    /// the name, and refuses the certificate.
+    pub fn compares_no_name(&self) -> bool {
+        let is_up = self.state == State::Up && self.works_in_haproxy == Some(true);
+        let failure = self.search().and_then(|search| {
+            let is_without =
+                search.asked.options.no_sni && search.asked.options.verify_host.is_none();
+            search.asked.failure().filter(|_| is_without)
+        });
+        let is_name = matches!(
+            failure,
+            Some(Failure::Certificate(CertificateFailure::OtherName { .. }))
+        );
+        is_up && is_name && self.surveyed.kind == CheckKind::Own
+    }
+
     /// Records HAProxy's answer about the present lines. Returns true if no line has to change.
     pub fn is_fine_with(&mut self, present: &Block) -> bool {
         if let Some(visitor) = present.visitor.filter(|_| present.fails_visitors()) {
@@ -272,6 +293,7 @@ impl Subject<'_> {
             search.changed.is_none() && search.asked.failure().is_none() && is_made
         });
         let is_up = present.is_up() || self.state != State::Down;
+        let passes = passes || self.compares_no_name();
         passes && is_up && !self.has_failed_visitor()
     }
 
@@ -329,6 +351,7 @@ impl Subject<'_> {
         let is_refused = self.meant().is_some() && (is_ours || self.shown.is_none());
         let own = match (&self.diagnosis, self.surveyed.call.is_err()) {
             (Ok(_), _) if is_refused => Code::Refused,
+            (Ok(_), _) if self.compares_no_name() => Code::Healthy,
             (Err(_), _) if !self.obstacles().is_empty() => Code::Refused,
             (Ok(diagnosis), _) => diagnosis.search.asked.code(),
             (Err(_), true) if lacks_variables && self.shown.is_none() => Code::Refused,
@@ -392,6 +415,7 @@ fn of_shown(shown: &Shown) -> State {
     match shown {
         shown if shown.is_down() => State::Down,
         shown if shown.status.starts_with("NOLB") => State::Draining,
+        shown if shown.status.starts_with("DRAIN") => State::Drained,
         shown if shown.is_unresolved() => State::Unresolved,
         shown if shown.status.starts_with("MAINT") => State::Maintenance,
         shown if shown.is_unchecked() => State::Unchecked,

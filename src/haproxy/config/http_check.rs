@@ -168,6 +168,8 @@ impl Request {
             match word {
                 "meth" => self.method = Some(value()),
                 "uri" => self.uri = Some(value()),
+                // A log-format without expressions is the path itself.
+                "uri-lf" => self.uri = Some(value()).filter(|uri| !uri.contains('%')),
                 "ver" => self.version = Some(value()),
                 "body" => self.body = Some(value()),
                 "hdr" => {
