@@ -17,7 +17,7 @@ impl Mistake {
     /// True if this form of the configuration can have the mistake.
     pub fn fits(&self, form: Form) -> bool {
         match self.name {
-            "no-check-sni" | "check-sni-other-site" => form == Form::Own,
+            "no-check-sni" | "check-sni-other-site" | "check-sni-expression" => form == Form::Own,
             "no-traffic-sni" | "check-sni-typo" => form != Form::Call,
             _ => true,
         }
@@ -34,6 +34,8 @@ const fn mistake(
 
 /// `ww` for `www`.
 const TYPO: &str = "ww.example.test";
+/// `check-sni` wants a name, and `sni` an expression.
+const EXPRESSION: &str = "str(www.example.test)";
 const UNKNOWN: &str = "shop.example.test";
 
 pub const MISTAKES: &[Mistake] = &[
@@ -46,6 +48,9 @@ pub const MISTAKES: &[Mistake] = &[
     }),
     mistake("check-sni-other-site", "sni", |config, _, _| {
         config.check_sni = Some(OTHER);
+    }),
+    mistake("check-sni-expression", "sni", |config, _, _| {
+        config.check_sni = Some(EXPRESSION);
     }),
     mistake("no-traffic-sni", "sni", |config, _, _| {
         config.traffic_sni = false;
