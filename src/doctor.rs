@@ -39,6 +39,7 @@ mod serve_rules;
 mod serving;
 mod shell;
 mod sources;
+mod steps;
 mod suggest;
 pub(crate) mod survey;
 mod visit;

@@ -47,7 +47,9 @@ const MOST: usize = 16;
 /// There is no configuration, or it doesn't have the server that the call names.
 pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     let program = call.haproxy.as_deref().filter(|program| *program != "none");
-    let survey = survey(&call.file, &call.env, program)?;
+    let mut survey = survey(&call.file, &call.env, program)?;
+    bound(&survey, start);
+    state::choose_steps(&mut survey);
     let one = call.server.first().map(|name| one(&survey, name));
     let one = one.transpose()?;
     let haproxy = match call.haproxy.as_deref() {
@@ -55,7 +57,6 @@ pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
         given => Some(Haproxy::find(given)?),
     };
     let statistics = Statistics::read(&survey);
-    bound(&survey, start);
     let (text, code) = progress::shown(|progress| {
         let mut subjects = state::subjects(&survey, &statistics, one);
         diagnose(
@@ -118,17 +119,8 @@ fn diagnose(
     (verbose, haproxy): (bool, Option<&Haproxy>),
     progress: &Progress,
 ) {
-    let is_down = |subject: &&Subject<'_>| matches!(subject.state, State::Down | State::Draining);
-    let down: Vec<&Surveyed> = subjects
-        .iter()
-        .filter(is_down)
-        .map(|subject| subject.surveyed)
-        .collect();
-    let others = survey
-        .servers
-        .iter()
-        .filter(|other| other.is_checked && !down.iter().any(|down| std::ptr::eq(*down, *other)));
-    let others: Vec<&Surveyed> = others.collect();
+    let checked = survey.servers.iter().filter(|server| server.is_checked);
+    let checked: Vec<&Surveyed> = checked.collect();
     let mut wanted: Vec<&mut Subject<'_>> = subjects
         .iter_mut()
         .filter(|subject| subject.is_wanted)
@@ -151,7 +143,7 @@ fn diagnose(
         });
     }
     progress.enter(Phase::Haproxy);
-    try_changes(&mut wanted, &others, haproxy);
+    try_changes(&mut wanted, &checked, haproxy);
 }
 
 fn diagnosis(
@@ -164,7 +156,7 @@ fn diagnosis(
     options.verbose = verbose;
     let plan = Plan::new(&options, None, None, Output::default());
     let plan = plan.map_err(|error| format!("sni-check can't run this check: {error:#}"))?;
-    let (search, opinion) = investigate(plan, options, haproxy, progress);
+    let (search, opinion) = investigate(plan, options, &surveyed.known_values, haproxy, progress);
     Ok(Diagnosis { search, opinion })
 }
 
@@ -181,9 +173,13 @@ struct Candidate<'a> {
     is_suggested: bool,
 }
 
-/// Finds the change of haproxy.cfg for each server, and asks one HAProxy about all of them. `others` are
-/// checked servers that may be UP.
-fn try_changes(subjects: &mut [&mut Subject<'_>], others: &[&Surveyed], haproxy: Option<&Haproxy>) {
+/// Finds the change of haproxy.cfg for each server, and asks one HAProxy about all of them. `checked` are all
+/// servers that HAProxy checks.
+fn try_changes(
+    subjects: &mut [&mut Subject<'_>],
+    checked: &[&Surveyed],
+    haproxy: Option<&Haproxy>,
+) {
     let mut candidates = Vec::new();
     for (number, subject) in subjects.iter().enumerate() {
         candidates.extend(self::candidates(number, subject));
@@ -232,10 +228,19 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], others: &[&Surveyed], haproxy:
     let chosen = chosen.map(|(subject, tried)| choose(subject, tried, &candidates));
     let chosen: Vec<Option<&Candidate<'_>>> = chosen.collect();
     if let Some(haproxy) = haproxy {
-        let changes = chosen.iter();
-        let changes = changes.map(|chosen| chosen.map(|chosen| (&chosen.change, &chosen.options)));
-        let changes: Vec<_> = changes.collect();
-        others::spare(subjects, &changes, others, haproxy, patience + MARGIN);
+        let chosen = chosen.into_iter().map(|chosen| {
+            let Candidate {
+                change, options, ..
+            } = chosen?;
+            Some((change.clone(), options.clone()))
+        });
+        others::spare(
+            subjects,
+            chosen.collect(),
+            checked,
+            haproxy,
+            patience + MARGIN,
+        );
     }
     for subject in subjects.iter_mut() {
         let works = subject
@@ -356,25 +361,19 @@ fn candidates<'a>(number: usize, subject: &Subject<'a>) -> Vec<Candidate<'a>> {
         if suggestion.layer.is_some() && suggestion.layer != layer {
             continue;
         }
-        let mut options = best.clone();
-        match &suggestion.option {
-            Some(("--ca-file", file)) => options.ca_file = vec![file.clone()],
-            Some((_, file)) => options.crt = Some(file.clone()),
-            None => {}
-        }
-        let change = match asked.changes(&options).is_empty() {
+        let change = match asked.changes(best).is_empty() {
             true => Some(Change::default()),
-            false => Change::new(surveyed, asked, &options),
+            false => Change::new(surveyed, asked, best),
         };
         let change = change.map(|change| change.with_edits(&suggestion.words, &suggestion.connect));
         let with_traffic = change
             .as_ref()
-            .and_then(|change| change.with_traffic(surveyed, asked, &options));
+            .and_then(|change| change.with_traffic(surveyed, asked, best));
         let changes = change.into_iter().chain(with_traffic);
         found.extend(changes.map(|change| Candidate {
             reason: Some(&suggestion.what),
             is_suggested: true,
-            ..candidate(change, &options)
+            ..candidate(change, best)
         }));
     }
     found
@@ -394,7 +393,8 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
             // HAProxy reports DOWN, but sni-check finds nothing wrong.
             State::Down => Change::default()
                 .with_host(surveyed, &best.options)
-                .or(change),
+                .or(change)
+                .or_else(|| Some(Change::default())),
             _ => Some(Change::default()),
         };
     }
@@ -410,7 +410,8 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
         let with_host: Vec<Change> = with_host.collect();
         changes.extend(with_host);
     }
-    changes
+    let changes = changes.into_iter();
+    changes.map(|change| change.with_state(surveyed)).collect()
 }
 
 /// The time to start the process of an external check. HAProxy's checks run in parallel.
