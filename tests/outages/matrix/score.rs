@@ -103,8 +103,8 @@ fn diagnose(oracle: &Oracle<'_>, config: &Config, form: Form) -> Said {
     let folder = Folder::new();
     let text = match form {
         Form::Call => String::new(),
-        Form::Own => oracle.file(&folder, &config.lines()),
-        Form::External => oracle.file(&folder, &config.external_lines(BINARY)),
+        Form::Own => oracle.file(&folder, config, &config.lines()),
+        Form::External => oracle.file(&folder, config, &config.external_lines(BINARY)),
     };
     match form {
         Form::Call => command.args(config.call()),
@@ -506,9 +506,10 @@ fn pasted(oracle: &Oracle<'_>, blocks: &[Block]) -> Vec<Outcome> {
 
 /// Returns the values that the advice asks for.
 fn asked_for(advice: &str) -> Vec<Value> {
-    let signs: [(Value, &[&str]); 6] = [
+    let signs: [(Value, &[&str]); 7] = [
         (Value::Ca, &["--ca-file"]),
         (Value::ClientCertificate, &["--crt"]),
+        (Value::Lists, &["--crl-file"]),
         (Value::Name, &["--sni", "name"]),
         (Value::Page, &["--uri", "page", "path"]),
         (Value::Expectation, &["--expect", "expect"]),
