@@ -26,6 +26,7 @@ use super::change::Change;
 use super::investigate;
 use super::progress::{self, Phase, Progress};
 use super::trials::Search;
+use crate::causes::facts::Refused;
 use crate::code::Code;
 use crate::doctor::survey::{CheckKind, Survey, Surveyed, UNVERIFIED, survey};
 use crate::haproxy::ask::{Answered, Question, ask};
@@ -357,7 +358,12 @@ fn candidates<'a>(number: usize, subject: &Subject<'a>) -> Vec<Candidate<'a>> {
         Some(_) => None,
         None => subject.shown.map(|shown| state::code_of(shown).layer()),
     };
+    let refused = search.map(|search| search.best().own_check_refuses());
+    let is_limit = refused.is_none_or(|refused| refused == Some(Refused::Certificate));
     for suggestion in &surveyed.suggestions {
+        if suggestion.is_known && !is_limit {
+            continue;
+        }
         if suggestion.layer.is_some() && suggestion.layer != layer {
             continue;
         }

@@ -21,6 +21,9 @@ pub(crate) struct Suggestion {
     pub connect: Vec<Edit>,
     /// The layer at which the check must fail. `None` for any layer.
     pub layer: Option<Layer>,
+    /// True if diagnose tries the change with sni-check first. HAProxy then tries it only if sni-check can't
+    /// check the server.
+    pub is_known: bool,
     /// Why the change helps, if it helps.
     pub what: String,
 }
@@ -54,6 +57,7 @@ pub(super) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(verified_address(watch));
         found.extend(own_address(watch));
         found.extend(encryption(watch));
+        found.extend(known_values(visit, watch).into_iter().filter_map(known));
     }
     found.extend(limits(watch));
     found
@@ -154,6 +158,7 @@ fn own_address(watch: &Watch) -> Option<Suggestion> {
         what: format!(
             "The check connects to {check}, where nothing answers. At {visitors}, where visitors connect, the check works."
         ),
+        ..Suggestion::default()
     };
     (check != visitors).then_some(suggestion)
 }
@@ -197,6 +202,19 @@ fn encryption(watch: &Watch) -> Option<Suggestion> {
         return None;
     }
     Some(suggestion)
+}
+
+/// Suggests a file of another server.
+fn known(known: KnownValue) -> Option<Suggestion> {
+    let KnownValue { option, value, of } = known;
+    let files = ["ca-file", "crl-file", "crt"];
+    let word = files.into_iter().find(|word| option.ends_with(word))?;
+    Some(Suggestion {
+        what: format!("With {word} {value}, which {of} has, the check works."),
+        words: vec![(word, Some(value))],
+        is_known: true,
+        ..Suggestion::default()
+    })
 }
 
 /// The largest number of values that diagnose tries.

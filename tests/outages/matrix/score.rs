@@ -417,7 +417,10 @@ impl Report<'_> {
                 // Verification was switched off, so the printed lines are stricter.
                 let off = self.config.trust == Trust::Anything && !despairs;
                 let healthy = said.json["state"] == "UP" && self.is_healthy(self.config);
-                let found = healthy || works && (place.is_none() || names(&["haproxy.cfg"]));
+                // A change that only HAProxy can prove has its own reason.
+                let proved = said.json["diff_reason"].is_string();
+                let named = proved || place.is_none() || names(&["haproxy.cfg"]);
+                let found = healthy || works && named;
                 match place {
                     _ if found || off => {}
                     _ if despairs => self.wrong("false despair", said.summary()),
