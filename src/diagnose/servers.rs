@@ -273,6 +273,12 @@ fn choose<'a, 'c>(
     {
         subject.fails_visitor(visitor);
     }
+    let answer = present.block.tried.as_ref();
+    let fails = answer.is_some_and(|answer| !answer.is_up());
+    // Without statistics, HAProxy's answer about the present lines is the best that is known.
+    if fails && subject.shown.is_none() && subject.surveyed.kind == CheckKind::Own {
+        subject.state = State::Down;
+    }
     let is_fine = match &subject.diagnosis {
         Ok(diagnosis) => {
             diagnosis.search.changed.is_none() && diagnosis.search.asked.failure().is_none()

@@ -230,6 +230,19 @@ fn the_step_of_a_check_that_fails_is_changed() {
 }
 
 #[test]
+fn without_statistics_haproxys_answer_about_the_present_lines_decides() {
+    let stage = Stage::new();
+    let rule = format!("http-check connect ssl sni {NAME} alpn h2");
+    let check = CHECK.replace("httpchk\n", &format!("httpchk\n    {rule}\n"));
+    let backend = format!("backend be\n{check}    server s1 127.0.0.1:PORT TLS check\n");
+    let config = config(&stage, &backend);
+    let report = object(&["-f", &config, "be/s1"], 71);
+    let server = &report["servers"][0];
+    assert_eq!(server["state"], "DOWN", "{server:#}");
+    assert_eq!(server["diff_visitors"], 200, "{server:#}");
+}
+
+#[test]
 fn a_missing_send_state_is_named_and_added() {
     let stage = Stage::new();
     let socket = stage.folder.join("serve.sock");
