@@ -16,7 +16,7 @@ pub use self::shown::{SHOWN, Shown};
 /// Returns the text for the words that follow `explain`.
 ///
 /// # Errors
-/// There are several words, or the word is neither a code, nor HAProxy's, nor a TLS alert.
+/// There are several words, or the word is neither a code, nor a word of HAProxy's, nor a TLS alert.
 pub fn text(words: &[String]) -> Result<String> {
     match words {
         [] => Ok(table(Code::ALL)),
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_no_code_is_refused_with_a_hint() {
+    fn an_unknown_word_is_refused_with_a_hint() {
         for (word, part) in [
             ("127", "command not found"),
             ("143", "SIGTERM"),

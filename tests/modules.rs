@@ -235,7 +235,7 @@ const OTHER_SENTENCES: [(&str, &str); 6] = [
 ];
 
 #[test]
-fn sentences_about_causes_stand_in_the_catalogue_and_in_doctor() {
+fn sentences_about_causes_are_in_the_catalogue_and_in_doctor() {
     let others = OTHER_SENTENCES.map(|(module, _)| module);
     let (mut misplaced, mut seen) = (Vec::new(), BTreeSet::new());
     for (module, code) in sources() {

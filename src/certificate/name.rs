@@ -125,7 +125,7 @@ pub fn canonical(name: &[u8]) -> Canonical {
     parts
 }
 
-/// Returns the form that OpenSSL compares of `name` with `attributes` appended. Each attribute
+/// Appends `attributes` to `name`, and returns the form that OpenSSL compares. Each attribute
 /// becomes its own RelativeDistinguishedName, although `attributes` is the content of only one.
 pub fn extended(name: &[u8], attributes: &[u8]) -> Canonical {
     let mut parts = canonical(name);

@@ -70,8 +70,8 @@ pub(crate) struct Answered<K> {
     pub visitor: Option<Visited>,
 }
 
-/// Asks HAProxy about servers. A check may take as long as `patience`. `global` has lines of section
-/// `global`. If HAProxy refuses these lines, it is asked without them.
+/// Asks HAProxy about servers. A check may take as long as `patience`. `global` has lines of
+/// section `global`. If HAProxy refuses these lines, sni-check asks again without them.
 ///
 /// # Errors
 ///

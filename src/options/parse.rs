@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn help_is_asked_for_with_a_dash_only() {
+    fn only_a_word_with_a_dash_asks_for_help() {
         let words = ["--help".to_owned()];
         assert!(matches!(parse(&words), Ok(Parsed::Help)));
         assert_eq!(options(&["help"]).target, ["help"]);

@@ -83,7 +83,7 @@ impl Files {
         }
     }
 
-    /// Lets the readers of the library read the files, until the deadline.
+    /// Makes the library's reader threads read the files, until the deadline.
     pub fn by(self, library: Arc<Library>, deadline: Deadline) -> Files {
         Files {
             shared: Some((library, deadline)),

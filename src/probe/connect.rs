@@ -190,8 +190,8 @@ fn dial_tcp(
         Err(Errno::INPROGRESS) => established(&fd, deadline)?,
         Err(errno) => return Err(Failure::Connect(errno)),
     }
-    // If no process listens on a port of this host, the kernel may choose that port as our own, and
-    // TCP then connects the socket to itself (simultaneous open; RFC 9293, section 3.5).
+    // The target may be a port of this host on which no process listens. The kernel may then choose
+    // the same port as our own, and TCP connects the socket to itself (RFC 9293, section 3.5).
     if local_address(&fd) == Some(to) {
         return Err(Failure::Connect(Errno::CONNREFUSED));
     }

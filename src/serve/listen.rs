@@ -141,8 +141,8 @@ impl Listener {
                 let group = options.group.as_deref().map(group).transpose()?;
                 let fd = bind_unix(path).map_err(|error| failed(&error))?;
                 let opened = open_to(path, options, group);
-                // Don't leave a socket behind that no other user can connect to and no server
-                // listens on.
+                // Don't leave a useless socket behind: no server listens on it, and no other user
+                // can connect.
                 opened.inspect_err(|_| _ = fs::remove_file(path))?;
                 (fd, file_of(path))
             }
@@ -192,7 +192,7 @@ impl std::fmt::Display for Listener {
 }
 
 impl Drop for Listener {
-    /// Removes the file of the socket, unless another server has put its own there.
+    /// Removes the file of the socket, unless another server has replaced it.
     fn drop(&mut self) {
         if let ListenAddress::Unix(path) = &self.address
             && self.file.is_some()

@@ -137,8 +137,8 @@ pub fn parse(head: &[u8]) -> Result<Option<Asked>> {
     })))
 }
 
-/// Returns the page that is asked for. A request with a header of a check never gets a page,
-/// whatever its path is. HAProxy would read any page as a healthy server.
+/// Returns the page that the request asks for. A request with a header of a check never gets a
+/// page: its status is 200, which HAProxy could take for a healthy server.
 fn page(request: &httparse::Request<'_, '_>) -> Option<Asked> {
     let of_check =
         |name: &str| name.eq_ignore_ascii_case(OPTIONS) || name.eq_ignore_ascii_case(STATE);

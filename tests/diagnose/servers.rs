@@ -435,7 +435,7 @@ backend shop
     assert_eq!(report["servers"][0]["diff_visitors"], 200, "{report}");
 }
 
-/// Applies the printed changes, lines that are added and removed included.
+/// Applies the printed changes, including added and removed lines.
 fn apply(config: &str, server: &Value) {
     let text = fs::read_to_string(config).expect("the configuration");
     let mut lines: Vec<Vec<String>> = text.lines().map(|line| vec![line.to_owned()]).collect();
@@ -450,8 +450,8 @@ fn apply(config: &str, server: &Value) {
     fs::write(config, lines.concat().join("\n") + "\n").expect("written");
 }
 
-/// Asserts that diagnose changes a server that is DOWN by a line with `new`, and that HAProxy then reports
-/// the server UP. Returns the report about the server.
+/// Asserts that diagnose prints a line with `new` for a server that is DOWN, and that HAProxy then
+/// reports the server UP. Returns the report about the server.
 #[track_caller]
 fn is_changed(stage: &Stage, backends: &str, (backend, server): (&str, &str), new: &str) -> Value {
     let config = config(stage, backends);
@@ -689,7 +689,7 @@ fn a_slow_external_check_gets_more_time_without_timeout_check() {
 }
 
 #[test]
-fn visitors_are_not_said_to_lack_the_sni_name_that_they_send() {
+fn an_sni_name_that_visitors_send_is_not_called_missing() {
     let stage = Stage::new();
     let port = peer::tls_with_head(&stage.leaf, &[], |head, stream| {
         let answer = match head.to_lowercase().contains("host: other.example.test") {
@@ -784,7 +784,7 @@ fn a_change_that_breaks_another_server_is_withdrawn() {
 }
 
 #[test]
-fn a_word_of_default_server_that_another_server_needs_is_switched_off_on_the_own_line() {
+fn a_word_of_default_server_that_another_server_needs_is_only_switched_off_on_this_servers_line() {
     let stage = Stage::new();
     let proxied = nginx(&stage, "proxy_protocol", "");
     let backend = format!(

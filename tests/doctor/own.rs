@@ -299,7 +299,7 @@ fn requests_that_are_not_http() {
 
 /// The check asks for the Host of one site, and `http-request set-header` sends visitors to the other.
 #[test]
-fn a_check_with_another_host_than_visitors() {
+fn a_check_with_a_different_host_from_visitors() {
     let stage = Stage::new();
     let nginx = Nginx::serve(|_, port| {
         let default = format!("server {{ listen 127.0.0.1:{port} default_server; return 421; }}");
@@ -389,7 +389,7 @@ fn an_sni_that_converters_change() {
     assert_eq!(visited(&config), Some(200));
 }
 
-/// The check speaks plain HTTP, as the server does, and visitors get HAProxy's TLS.
+/// The server and its check speak plain HTTP. For visitors, HAProxy speaks TLS to the server.
 #[test]
 fn a_plain_check_of_a_plain_server_to_which_traffic_speaks_tls() {
     let stage = Stage::new();
@@ -475,7 +475,7 @@ fn a_check_without_sni_where_visitors_tls_passes_through() {
 
 /// A note explains only the failures that it foretells.
 #[test]
-fn a_run_blames_no_note_for_another_failure() {
+fn a_run_confirms_no_note_that_foretold_something_else() {
     let stage = Stage::new();
     let leaf = stage.ca.leaf(&[NAME], 30);
     let nginx = Nginx::serve(|folder, port| {

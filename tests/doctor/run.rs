@@ -108,7 +108,7 @@ fn a_check_cannot_tell_doctor_from_haproxy() {
 
 /// Doctor's table and HAProxy's statistics show the same for checks that are healthy, fail, or are killed.
 #[test]
-fn the_table_is_what_haproxy_shows() {
+fn the_table_shows_what_haproxy_shows() {
     let stage = Stage::new();
     let (nginx, dead) = (stage.nginx().port, dead_port());
     let check = |name: &str, port: u16, more: &str| {
@@ -293,7 +293,7 @@ fn the_report_of_a_run_says_how_names_were_resolved() {
 }
 
 #[test]
-fn a_run_makes_notes_certain_that_haproxy_confirms() {
+fn a_run_makes_a_note_certain_if_haproxy_confirms_it() {
     let stage = Stage::new();
     stage.nginx();
     let tls = "ssl verify required ca-file ROOT/ca.pem";
@@ -513,7 +513,7 @@ fn a_run_asks_haproxy_with_all_settings_of_the_configuration() {
 }
 
 #[test]
-fn a_run_leaves_no_check_out_without_a_word() {
+fn a_run_names_every_check_that_it_leaves_out() {
     let stage = Stage::new();
     stage.nginx();
     // Visitors use the port of their own connection.

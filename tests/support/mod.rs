@@ -99,7 +99,7 @@ pub fn rsa_key() -> rcgen::KeyPair {
     rcgen::KeyPair::from_pem(&String::from_utf8_lossy(&made.stdout)).expect("a key")
 }
 
-/// A process that is killed when this is dropped.
+/// A process that is killed when this value is dropped.
 pub struct Running(pub Child);
 
 impl Drop for Running {

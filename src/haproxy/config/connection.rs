@@ -80,7 +80,7 @@ const PROXY: [&str; 4] = [
     "send-proxy-v2-ssl-cn",
 ];
 
-/// The settings outside a connection's own lines that affect it.
+/// Settings that affect a connection, but aren't in its backend.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading<'a> {
     pub config: &'a Configuration,
@@ -202,7 +202,7 @@ fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
         _ => None,
     };
     match constant {
-        // HAProxy doesn't send an empty name, and it converts no value that is absent.
+        // HAProxy sends no empty name, and applies no converter to an absent value.
         Some("") if rest.is_empty() || fetch != "str" => Sni::Absent,
         // Only HAProxy knows what its converters make of the value.
         Some(name) if rest.is_empty() => Sni::Name(name.to_owned()),
@@ -249,8 +249,8 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// Returns true if HAProxy removes this variable before it connects to a server, as it does with all
-/// variables of a request and of a response.
+/// Returns true if HAProxy removes this variable before it connects to a server. HAProxy removes
+/// all variables of a request and of a response.
 fn ends_before_connecting(variable: &str) -> bool {
     variable.starts_with("req.") || variable.starts_with("res.")
 }

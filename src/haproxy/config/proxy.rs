@@ -129,7 +129,7 @@ fn rewrites(action: &str) -> bool {
         "unset-var",
         "normalize-uri",
     ];
-    // These need maps, or change HAProxy itself.
+    // These actions need maps, or change something other than the request.
     let other = [
         "-map",
         "-acl",

@@ -30,7 +30,7 @@ pub struct Score {
     pub said: String,
 }
 
-/// What diagnose is called with.
+/// The form of the call: where diagnose gets the options from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// The options of a check.

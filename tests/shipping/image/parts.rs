@@ -15,7 +15,7 @@ use crate::support::folder::Folder;
 use crate::support::{free_port, wait_for};
 use crate::tools::{root, run, tool};
 
-/// A process and its children. All of them are killed when this is dropped.
+/// A process and its children. All of them are killed when this value is dropped.
 struct Group(Child);
 
 impl Group {
