@@ -1,6 +1,6 @@
 //! Where CAs publish revocation lists (RFC 5280, sections 4.2.1.13 and 5.2.5). A certificate names
-//! these places in cRLDistributionPoints, a list in issuingDistributionPoint. OpenSSL compares the
-//! two extensions.
+//! these places in cRLDistributionPoints, and a list names its place in issuingDistributionPoint.
+//! OpenSSL compares the two extensions.
 
 use super::element::{BIT_STRING, Elements, OID, SEQUENCE};
 use super::{general_name, name};

@@ -98,7 +98,8 @@ pub fn attributes(name: &[u8]) -> impl Iterator<Item = Attribute<'_>> {
     steps(name).map_while(|step| step.map(|(_, attribute)| attribute))
 }
 
-/// Returns true if OpenSSL can read this name. If it can't, it can't read the whole certificate.
+/// Returns true if OpenSSL can read this name. OpenSSL reads no certificate with an unreadable
+/// name.
 pub fn readable(name: &[u8]) -> bool {
     steps(name).all(|step| step.is_some_and(|(_, attribute)| attribute.readable()))
 }

@@ -52,7 +52,7 @@ impl<'a> Constraints<'a> {
     }
 
     /// Checks a name (`nc_match`). If permitted subtrees of its kind exist, the name must be in one
-    /// of them. It must be in no excluded subtree.
+    /// of them. The name must not be in an excluded subtree.
     fn allow(&self, name: &GeneralName<'_>) -> Result<(), Violation> {
         let mut held = None;
         for subtree in of_kind(self.permitted, name) {
@@ -82,7 +82,7 @@ impl<'a> Constraints<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Subtree<'a> {
     base: GeneralName<'a>,
-    /// True if it has a minimum or maximum, which OpenSSL doesn't support.
+    /// True if the subtree has a minimum or maximum, which OpenSSL doesn't support.
     has_distance: bool,
 }
 

@@ -4,7 +4,7 @@
 pub struct Shown {
     /// The word or number.
     pub word: &'static str,
-    /// What it means.
+    /// The meaning of the word.
     pub meaning: &'static str,
 }
 

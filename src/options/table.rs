@@ -143,7 +143,7 @@ pub fn parse_for(command: Command, words: &[String]) -> Result<Parsed<Options>> 
     })
 }
 
-/// Returns true if `Name: value` has this name.
+/// Returns true if the header field `Name: value` has this name.
 fn is_named(field: &str, name: &str) -> bool {
     let given = field.split(':').next().unwrap_or_default();
     given.trim().eq_ignore_ascii_case(name)
@@ -196,7 +196,7 @@ impl Options {
         self.header.retain(|field| !is_named(field, name));
     }
 
-    /// Sets these options as they are in `from`.
+    /// Copies these options from `from`.
     pub(crate) fn copy(&mut self, rows: &[&Row], from: &Options) {
         for row in rows {
             row.clear(self);

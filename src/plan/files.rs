@@ -41,7 +41,7 @@ const LARGEST_SHARED: u64 = 4 << 20;
 #[derive(Debug, Default)]
 pub struct Files {
     scope: Scope,
-    /// What the checks of serve share, and the deadline of the check that reads.
+    /// The resources that the checks of serve share, and the deadline of the check that reads.
     shared: Option<(Arc<Library>, Deadline)>,
     read: RefCell<Seen>,
     /// True if a file was not read because of a limit, or because a file system didn't answer.
@@ -226,7 +226,8 @@ impl Files {
         Ok(Some(names))
     }
 
-    /// Returns the same permissions, without a record of files read.
+    /// Returns a copy with the same permissions, but without the record of the files that were
+    /// read.
     pub fn again(&self) -> Files {
         Files {
             scope: self.scope.clone(),

@@ -37,7 +37,7 @@ impl Library {
         })
     }
 
-    /// Takes memory. If too little is left, it first frees the files that no check uses.
+    /// Takes memory. If too little is left, first frees the files that no check uses.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! The names of a check: the SNI name, the name that is verified, and the Host header. Each name
-//! defaults to a sensible related value.
+//! The names of a check: the SNI name, the name that is verified, and the Host header. By default,
+//! the verified name and the Host are the SNI name.
 
 use std::borrow::Cow;
 use std::net::IpAddr;

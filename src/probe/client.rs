@@ -62,7 +62,7 @@ pub fn provider() -> CryptoProvider {
     provider
 }
 
-/// Our client certificate, and what the server's CertificateRequest told us.
+/// Our client certificate, and facts about the server's CertificateRequest.
 #[derive(Debug)]
 pub(super) struct ClientCertificate {
     identity: Option<Arc<CertifiedKey>>,

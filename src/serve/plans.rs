@@ -1,5 +1,5 @@
-//! Makes the plan of each request. The parts that depend only on the options are cached by the text
-//! of the options, until an option's file changes.
+//! Makes the plan of each request. serve caches the parts that depend only on the options, by the
+//! text of the options. It makes them again when a file of the options changes.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;

@@ -1,5 +1,5 @@
-//! The request of HAProxy's http-check. Its head has a limited size, and only two of its fields
-//! count.
+//! The request of HAProxy's http-check. Its head has a limited size, and serve reads only two of
+//! its fields.
 
 use std::net::IpAddr;
 

@@ -174,7 +174,8 @@ impl ServerLines {
             .collect()
     }
 
-    /// Returns a server line with these words and their values. A word without a value has an empty text.
+    /// Returns a server line with these words and their values. A word without a value has an empty
+    /// value.
     pub(crate) fn server_line<'a>(
         &self,
         words: impl IntoIterator<Item = (&'a str, &'a str)>,

@@ -21,7 +21,7 @@ pub(crate) struct Connection {
     /// The SOCKS proxy between HAProxy and the server.
     pub socks4: Option<At<String>>,
     pub speaks: Speaks,
-    /// The line that sets most of this connection.
+    /// The line with most settings of this connection.
     pub place: Place,
 }
 
@@ -204,7 +204,7 @@ fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
     match constant {
         // HAProxy sends no empty name, and applies no converter to an absent value.
         Some("") if rest.is_empty() || fetch != "str" => Sni::Absent,
-        // Only HAProxy knows what its converters make of the value.
+        // Only HAProxy knows the result of its converters.
         Some(name) if rest.is_empty() => Sni::Name(name.to_owned()),
         _ => Sni::PerRequest(expression.to_owned()),
     }
@@ -213,7 +213,7 @@ fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
 /// The parts of a sample expression: `FETCH(ARGUMENT),CONVERTER…` (configuration manual, section 7.3).
 struct Sample<'a> {
     fetch: &'a str,
-    /// Without the quotes around it.
+    /// The argument, without quotes around it.
     argument: &'a str,
     /// The converters.
     rest: &'a str,

@@ -8,8 +8,8 @@ use super::{hostname, signature};
 use crate::certificate::{CertificateFailure, Parts};
 use crate::plan::Verification;
 
-/// Returns everything that is wrong with a chain. A check stops at the first fault. Here an expired
-/// certificate doesn't hide that it's also for another name.
+/// Returns everything that is wrong with a chain. A check stops at the first fault. This function
+/// also reports, for example, that an expired certificate is for another name.
 pub fn faults(
     verification: &Verification,
     chain: &[CertificateDer<'_>],

@@ -14,7 +14,7 @@ use super::rules::RSA_OF_RING;
 use super::signed::{self, Algorithm};
 use crate::certificate::{Parts, rsa_bits};
 
-/// All algorithms. The usual ones come first, because the list is searched for each certificate.
+/// All algorithms. The usual algorithms come first, because each verification searches this list.
 pub static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: &[
         usual::ECDSA_P256_SHA256,
@@ -43,8 +43,8 @@ pub static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
         rsa::PSS_SHA384_KEY,
         rsa::PSS_SHA512_KEY,
     ],
-    // The ClientHello lists the schemes in this order. Servers choose the first one that fits their
-    // key.
+    // The ClientHello lists the schemes in this order. Servers choose the first scheme that fits
+    // their key.
     mapping: &[
         (
             SignatureScheme::ECDSA_NISTP384_SHA384,
