@@ -197,7 +197,8 @@ fn literals(code: &str) -> Vec<String> {
             ('"', None) => open = Some(String::new()),
             ('"', Some(_)) => found.extend(open.take()),
             ('\\', Some(text)) => match characters.next() {
-                // A literal goes on in the next line, without the spaces there.
+                // A literal continues in the next line, without the spaces at the start of that
+                // line.
                 Some('\n') => text.push('\n'),
                 Some(other) => text.push(other),
                 None => {}

@@ -113,7 +113,7 @@ fn the_table_of_haproxy_releases_matches_the_tests() {
     assert_eq!(named.len() + 1, rows[0].len(), "{head}");
     for name in named {
         let source = source(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name));
-        // `make outages` runs the last test with each release.
+        // `make outages` runs tests/outages/ with each release.
         let all = ["with_every_haproxy(", "versions()", "chosen()"];
         assert!(all.iter().any(|call| source.contains(call)), "{name}");
     }

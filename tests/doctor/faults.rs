@@ -489,7 +489,7 @@ fn the_note_on_servers_added_at_run_time_comes_last() {
     );
 }
 
-/// Equal findings are merged into one, with all its servers.
+/// Doctor merges equal findings into one finding, which lists all their servers.
 #[test]
 fn equal_findings_are_merged_and_list_all_servers() {
     let stage = Stage::new();
@@ -623,7 +623,7 @@ fn a_server_that_alone_has_no_tls() {
     );
 }
 
-/// `http-check expect` accepts every answer of serve, so its check is always UP.
+/// `http-check expect` accepts every answer of serve, so the check is always UP.
 #[test]
 fn a_rule_that_accepts_every_answer_of_serve() {
     let stage = Stage::new();

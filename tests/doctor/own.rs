@@ -39,7 +39,7 @@ fn report(version: &Version, config: &str) -> serde_json::Value {
     .0
 }
 
-/// A backend: its lines, what doctor finds, and the statuses of which HAProxy shows one.
+/// A backend: its lines, what doctor finds, and statuses, one of which HAProxy shows.
 type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str]);
 
 /// Asserts what doctor finds and what every HAProxy shows. `rows` returns the backends for a HAProxy; the
@@ -188,7 +188,8 @@ fn a_check_that_speaks_another_version_of_http() {
     );
 }
 
-/// A backend's own http-check line replaces all http-check lines of its defaults, the request too.
+/// A backend's own http-check line replaces all http-check lines of its defaults, including the
+/// request.
 #[test]
 fn a_check_without_the_request_of_its_defaults() {
     let stage = Stage::new();

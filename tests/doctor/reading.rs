@@ -202,7 +202,7 @@ fn conditions_about_haproxys_own_variables() {
     let config = folder.file("haproxy.cfg", &text);
     with_every_haproxy(|version| {
         let program = version.program.display().to_string();
-        // Each server without a check is in the finding about them.
+        // The finding about servers without a check names each of them.
         let lines = text.replace(" 127.0.0.1:1\n", " 127.0.0.1:1 cookie c\n");
         let config_of_doctor = folder.file(
             &format!("{}.cfg", version.number),

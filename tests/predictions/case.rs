@@ -1,4 +1,4 @@
-//! A generated configuration as its author thinks of it, and its text.
+//! A generated configuration: what its author wants, and the text.
 
 use std::fmt::Write as _;
 

@@ -317,7 +317,8 @@ fn style(dice: &mut Dice, case: &mut Case) {
             case.words.push(word.to_owned());
         }
     }
-    // Only a few variants of `global`, so that many configurations can run together.
+    // The grammar has only a few variants of `global`, so that many configurations can run
+    // together.
     match dice.below(10) {
         0 => case.global.extend(
             [

@@ -25,7 +25,7 @@ pub enum Difference {
     FixIsVain(String),
 }
 
-/// A configuration's harm to its users.
+/// The harm that a configuration does to its users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trap {
     /// The check is DOWN, but visitors would be served.
@@ -61,7 +61,7 @@ const GENERAL: &[&str] = &[
     "unused-rule",
 ];
 
-/// What a server does with visitors.
+/// The result for visitors of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fares {
     Served,
@@ -90,7 +90,8 @@ pub fn trap(case: &Case, seen: &Seen) -> Option<Trap> {
     }
 }
 
-/// An agent that answers counts as a check.
+/// True if the author wants HAProxy to check the server. An agent that answers makes a check
+/// unnecessary.
 fn was_meant_to_be_checked(case: &Case) -> bool {
     match case.kind {
         Kind::None => false,

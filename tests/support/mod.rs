@@ -1,6 +1,6 @@
 //! Helpers for all tests: certificates, folders, daemons, and calls of the program.
 
-// Each test binary uses only a part of it.
+// Each test binary uses only a part of these helpers.
 #![allow(dead_code)]
 
 pub mod check;

@@ -160,7 +160,7 @@ impl Said {
             if self.json["diff"].is_array() {
                 return vec![self.changed()];
             }
-            // The text has the lines of one kind of check, and only those that work.
+            // The text has the lines of one kind of check, and only lines that work.
             let mut blocks = self.cure_blocks();
             blocks.retain(|block| self.json["state"] == "DOWN" && block.is_promised());
             blocks.truncate(1);

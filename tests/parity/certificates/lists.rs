@@ -320,7 +320,7 @@ fn pairs(table: &mut Table) {
         );
         for (row, (one, first)) in scopes_of_lists().into_iter().enumerate() {
             for (column, (other, second)) in scopes_of_lists().into_iter().take(13).enumerate() {
-                // Only a third of the pairs, but from every row and column.
+                // The table gets only a third of the pairs, but some from every row and column.
                 if (row + column) % 3 != 0 {
                     continue;
                 }

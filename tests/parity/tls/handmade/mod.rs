@@ -304,7 +304,7 @@ impl Connection<'_> {
             };
             self.pending.extend(bytes);
         }
-        // Without a pause, the response and the end of the connection are sent at once.
+        // Without a pause, the server sends the response and the end of the connection together.
         match step {
             Step::Response => Ok(()),
             _ => self.flush(),
