@@ -358,7 +358,7 @@ fn an_open_files_limit_that_haproxy_cannot_have() {
     let config = configure(&stage, &global, &checked("/sni-check", &options(), SERVER));
     let (report, code) = json(&["-f", &config]);
     assert_eq!(code, 2);
-    // `haproxy -c` doesn't report it.
+    // `haproxy -c` doesn't report this limit.
     assert_eq!(report["haproxy"]["accepts"], true, "{report}");
     finding(&report, "ulimit-n");
     assert!(refuses(&config).contains("Cannot raise FD limit to 100000000"));
