@@ -41,7 +41,7 @@ pub(super) struct Listener {
 ///
 /// # Errors
 ///
-/// No address is given, or an address can't or may not be listened on.
+/// No address is given, or serve can't or may not listen on an address.
 pub(super) fn open(options: &ServeOptions) -> Result<Vec<Listener>> {
     let wanted = options.listen.iter().map(|text| ListenAddress::parse(text));
     let wanted = wanted.collect::<Result<Vec<_>>>()?;

@@ -112,7 +112,7 @@ fn without_the_address_of_serve_its_refusals_come_later() {
     let shows = finding(&report, "serve-state")["shows"].as_str();
     let later = shows.is_some_and(|shows| shows.ends_with(", once the check asks sni-check serve"));
     assert!(later, "{report}");
-    // Until then the server itself answers, so nothing about serve is certain.
+    // Without serve's address the server itself answers, so nothing about serve is certain.
     assert_eq!(finding(&report, "serve-state")["mark"], "note");
     let summary = report["summary"].as_str().expect("text");
     assert!(

@@ -9,7 +9,7 @@ use crate::support::freezer::Freezer;
 use crate::support::stage::Stage;
 use crate::support::{NAME, PATIENCE, peer};
 
-/// Long enough to freeze the check before its deadline.
+/// The time-out, which is long enough to freeze the check before its deadline.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The response shows that the server was healthy some time ago, not that it is healthy now.

@@ -323,7 +323,7 @@ impl Global {
 mod tests {
     use super::{Global, Place};
 
-    /// As seen with HAProxy 2.6 and 3.2: "already specified. Continuing."
+    /// HAProxy 2.6 and 3.2 report "already specified. Continuing."
     #[test]
     fn the_first_line_of_global_counts() {
         let place = Place {
