@@ -113,7 +113,7 @@ fn spoken(
     let is_http = is_http.is_some_and(|check| check.value == "httpchk");
     let follows = own.is_some() || (reading.checks_follow_alpn && alpn.is_some());
     match (is_http, fixed(proto), follows) {
-        // The rules of a tcp-check send their own bytes.
+        // A check that isn't httpchk doesn't speak HTTP/2, whatever ALPN says.
         (false, ..) => Speaks::Http1,
         (true, Some(fixed), _) => fixed,
         (true, None, true) => Speaks::AsChosen,
