@@ -142,7 +142,7 @@ fn parts(carrier: Carrier, text: &OsStr) -> Result<(Option<Error>, Vec<String>)>
     };
     let start = what.map(|what| {
         let write = match carrier {
-            Carrier::Path => "remove what stands before the first option",
+            Carrier::Path => "remove the text before the first option",
             Carrier::Header => "write only options there, such as --sni www.example.com",
         };
         refusal(carrier.name(), what, write)

@@ -181,7 +181,7 @@ fn split<'a>(
                 None => Part::Switch(flag.long),
                 Some(_) => {
                     let write = format!("write {name} without a value");
-                    Part::Fault(refusal(name, "takes no value", write))
+                    Part::Fault(refusal(name, "accepts no value", write))
                 }
             });
             continue;
@@ -288,7 +288,7 @@ mod tests {
         assert!(refusal(&["--snl", "x"]).contains("did you mean --sni?"));
         assert!(refusal(&["--frobnicate"]).contains("--help lists"));
         assert_eq!(refusal(&["-k"]), "-k is not an option; write --verify none");
-        assert!(refusal(&["--quiet=1"]).contains("takes no value"));
+        assert!(refusal(&["--quiet=1"]).contains("accepts no value"));
     }
 
     #[test]
@@ -319,7 +319,7 @@ mod tests {
             "--snl is not an option; did you mean --sni? Also: --timeout 5x is not a time; ",
             ". Also: --sni has no value, --port follows; ",
             ". Also: --port 0 is not a port; ",
-            ". Also: --quiet takes no value; ",
+            ". Also: --quiet accepts no value; ",
         ] {
             assert!(text.contains(part), "{text}");
         }

@@ -181,7 +181,7 @@ impl Files {
             return Err(large());
         }
         if size == 0 && fstatfs(&fd).is_ok_and(|of| KERNELS.contains(&of.f_type)) {
-            let what = "is the kernel's (/proc or /sys), not a file on a disk";
+            let what = "is a kernel file (/proc or /sys), not a file on a disk";
             return Err(refusal(subject, what, "name the file itself"));
         }
         let size = usize::try_from(size).unwrap_or_default();
@@ -467,7 +467,7 @@ mod tests {
         assert!(refusal(&files, &path("pipe")).contains("it is a pipe, not a regular file"));
         assert!(refusal(&files, &path("in")).contains("it is a folder"));
         assert!(refusal(&files, "/dev/zero").contains("it is a device"));
-        assert!(refusal(&files, "/proc/self/environ").contains("is the kernel's (/proc or /sys)"));
+        assert!(refusal(&files, "/proc/self/environ").contains("is a kernel file (/proc or /sys)"));
         assert!(refusal(&files, &path("none")).contains("inside the chroot"));
         let read = files.read("--ca-file x", &path("out")).expect("a file");
         assert_eq!(read, b"outside");

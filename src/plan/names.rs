@@ -124,7 +124,7 @@ fn sni_name(
 
 fn no_name(call: &Arguments, caller: Option<&Caller>) -> anyhow::Error {
     let what = match (caller, &call.host) {
-        (None, Some(Host::Ip(_))) => "is set, and an IP address cannot be one",
+        (None, Some(Host::Ip(_))) => "is set, and an IP address can't be an SNI name",
         _ => "is set",
     };
     let write = match caller {

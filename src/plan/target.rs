@@ -271,7 +271,7 @@ pub(super) fn source(options: &Options, target: &Target) -> Result<Option<Socket
             host: Host::Ip(to), ..
         } if to.is_ipv4() != ip.is_ipv4() => Err(refusal(
             format!("--source {text}"),
-            format!("and the server {to} are not of the same IP version"),
+            format!("and the server {to} have different IP versions"),
             "write an address of the same version as the server's",
         )),
         Target::Tcp { .. } => Ok(Some(SocketAddr::new(ip, port.map_or(0, Port::get)))),
