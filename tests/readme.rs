@@ -132,8 +132,10 @@ fn source(path: &std::path::Path) -> String {
 
 #[test]
 fn the_readme_is_short() {
-    let lines = README.lines().count();
-    assert!(lines <= 255, "{lines} lines");
+    // Each option and each code adds a row to a table.
+    let prose = README.lines().filter(|line| !line.starts_with('|'));
+    let lines = prose.count();
+    assert!(lines <= 190, "{lines} lines without tables");
 }
 
 /// Returns the README and the pages of docs/ with their names.
