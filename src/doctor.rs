@@ -28,6 +28,7 @@ mod options;
 mod outcome;
 mod own_check;
 mod path_options;
+mod plain;
 mod print;
 mod program;
 mod report;
