@@ -56,6 +56,7 @@ use crate::haproxy::config::connection::Reading;
 use crate::haproxy::config::place::Place;
 use crate::haproxy::config::statement::files_of;
 use crate::haproxy::program::Haproxy;
+use crate::haproxy::resolve::resolve;
 use crate::haproxy::variables::Variables;
 use crate::output::write::write_text;
 use crate::refusal::refusal;
@@ -107,7 +108,11 @@ fn read<T>(options: &DoctorOptions, then: impl FnOnce(&Visit, Read) -> T) -> Res
     let haproxy = Haproxy::find(options.haproxy.as_deref())?;
     let mut variables = start.clone();
     let files = files_of(&sources.files)?;
-    let config = Configuration::read(&files, &mut variables, &haproxy)?;
+    let mut config = Configuration::read(&files, &mut variables, &haproxy)?;
+    if options.run {
+        // Without an answer, the names stay names, and the report says so.
+        _ = resolve(&haproxy, &mut config);
+    }
     let (jail, unclear) = Jail::new(&config.global, base);
     // With --root, doctor doesn't ask HAProxy, because HAProxy would look for the files on this host.
     let opinion = match options.root {

@@ -271,15 +271,12 @@ fn not_run(unresolved: &[&Watch]) -> Vec<String> {
     let mut reasons = BTreeMap::<String, Vec<String>>::new();
     for watch in unresolved {
         let name = watch.server.endpoint.name().unwrap_or_default();
-        let unless = match watch.server.settings.get("resolvers") {
-            Some(resolvers) => format!(
-                ", unless its section `resolvers {}` finds an address",
-                resolvers.value
-            ),
-            None => String::new(),
+        let who = match watch.server.settings.get("resolvers") {
+            Some(resolvers) => format!("HAProxy's section `resolvers {}`", resolvers.value),
+            None => "this host".to_owned(),
         };
         let reason = format!(
-            "this host can't resolve {name}. HAProxy then shows MAINT (resolution) and runs no check{unless}."
+            "{who} finds no address for {name}. HAProxy then shows MAINT (resolution) and runs no check."
         );
         reasons.entry(reason).or_default().push(watch.name());
     }

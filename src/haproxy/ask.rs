@@ -36,7 +36,7 @@ pub(crate) enum Answer {
 }
 
 /// How often sni-check asks HAProxy for results.
-const POLL: Duration = Duration::from_millis(30);
+pub(super) const POLL: Duration = Duration::from_millis(30);
 /// How long HAProxy may take for its start and for everything else except its checks.
 const MARGIN: Duration = Duration::from_secs(2);
 /// How many times sni-check tries a configuration, each time without the parts that HAProxy
@@ -238,7 +238,7 @@ fn words(line: &str) -> String {
 }
 
 /// A running HAProxy. It is killed when this value is dropped.
-struct Run {
+pub(super) struct Run {
     /// `Some` after HAProxy was started.
     child: Option<Child>,
     socket: UnixStream,
@@ -249,7 +249,7 @@ struct Run {
 
 impl Run {
     /// Makes the sockets and files for this number of visitors.
-    fn prepare(visitors: usize) -> Result<Run> {
+    pub(super) fn prepare(visitors: usize) -> Result<Run> {
         // Only this user can enter the folder. It is removed when this function returns.
         let folder = Folder::new()?;
         let path = folder.0.join("s");
@@ -263,7 +263,7 @@ impl Run {
         })
     }
 
-    fn start(&mut self, binary: &Path, config: &str) -> Result<()> {
+    pub(super) fn start(&mut self, binary: &Path, config: &str) -> Result<()> {
         let listener = self.listener.take().context("it was started before")?;
         let mut file = memory("config")?;
         file.write_all(config.as_bytes())?;
@@ -312,7 +312,7 @@ impl Run {
     }
 
     /// Returns HAProxy's answer to a command on its statistics socket.
-    fn command(&mut self, command: &str, end: Instant) -> Result<String> {
+    pub(super) fn command(&mut self, command: &str, end: Instant) -> Result<String> {
         self.socket.write_all(format!("{command}\n").as_bytes())?;
         let mut answer = Vec::new();
         let mut buffer = [0; 16384];

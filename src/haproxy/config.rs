@@ -36,6 +36,8 @@ pub(crate) struct Configuration {
     pub global: Global,
     /// `backend` and `listen`, in the order of the files.
     pub backends: Vec<Backend>,
+    /// The lines of the sections `resolvers`.
+    pub resolvers: Vec<Vec<String>>,
     pub facts: Facts,
     /// Lines that sni-check doesn't understand, with the reason.
     pub unclear: Vec<(Place, String)>,
@@ -100,6 +102,7 @@ impl Configuration {
         Ok(Configuration {
             global: sections.global,
             backends: sections.backends,
+            resolvers: sections.resolvers,
             facts: sections.facts,
             unclear,
             broken: statements.broken,

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use time::{Duration, OffsetDateTime};
 
-use crate::dns;
 use crate::support::check::BINARY;
+use crate::support::dns;
 use crate::support::folder::Folder;
 use crate::support::nginx::Nginx;
 use crate::support::pki::{Ca, Leaf};

@@ -339,15 +339,6 @@ fn untrue_runs(case: &Case, said: &Said, reality: &Reality) -> Vec<Difference> {
     let differs = own.filter_map(|run| {
         let seen = servers.get(&run.server)?;
         let code = run.code.map(|code| code.to_string());
-        // Only HAProxy's name server knows these names. doctor says that it asks another name
-        // server.
-        let by_name = case
-            .tags
-            .iter()
-            .any(|tag| tag.ends_with("that resolvers know"));
-        if by_name || (run.status == "MAINT" && seen.status.starts_with("MAINT")) {
-            return None;
-        }
         let same = run.status == seen.check_status
             && (code.is_none()
                 || run.status == "PROCTOUT"

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod cost;
 pub mod dice;
+pub mod dns;
 pub mod folder;
 pub mod freezer;
 pub mod haproxy;

@@ -41,6 +41,7 @@ enum Section {
     Defaults(Option<String>),
     /// The last backend in the list.
     Backend,
+    Resolvers,
     /// A section that doesn't affect checks.
     #[default]
     Other,
@@ -90,6 +91,8 @@ pub(super) struct Sections {
     pub global: Global,
     /// `backend` and `listen`, in the order of the files.
     pub backends: Vec<Backend>,
+    /// The lines of the sections `resolvers`.
+    pub resolvers: Vec<Vec<String>>,
     pub facts: Facts,
     /// Words that sni-check doesn't understand, with the reason.
     pub unclear: Vec<(Place, String)>,
@@ -138,6 +141,10 @@ impl Reader {
                 Some(backend) => backend.read(statement),
                 None => return,
             },
+            Section::Resolvers => {
+                self.done.resolvers.push(statement.words.clone());
+                return;
+            }
             Section::Other => return,
         };
         self.unclear(place, unclear);
@@ -158,7 +165,7 @@ impl Reader {
                     .into_iter()
                     .for_each(|backend| backend.settings.incomplete = true);
             }
-            Section::Global | Section::Other => {}
+            Section::Global | Section::Resolvers | Section::Other => {}
         }
     }
 
@@ -205,6 +212,11 @@ impl Reader {
                     listener: None,
                 });
                 Section::Backend
+            }
+            "resolvers" => {
+                let words = words.iter().map(|word| (*word).to_owned());
+                self.done.resolvers.push(words.collect());
+                Section::Resolvers
             }
             _ => Section::Other,
         };

@@ -1,9 +1,8 @@
 //! Changes that people make on the server line.
 
 use crate::case::{Case, Kind, Words};
-use crate::dns;
 use crate::peers::{self, API, Peer};
-use crate::support::NAME;
+use crate::support::{NAME, dns};
 
 use super::{Change, any, change, checked, has_sni, key, tls};
 
