@@ -65,7 +65,7 @@ pub(crate) use self::as_haproxy::{INNER_COMMAND, become_check};
 use self::finding::Finding;
 use self::jail::Jail;
 pub use self::options::DoctorOptions;
-use self::outcome::Ran;
+use self::outcome::{Ran, Runs};
 use self::report::{Report, fold, sorted};
 use self::serving::Serving;
 use self::sources::Sources;
@@ -163,7 +163,8 @@ fn examine(options: &DoctorOptions) -> Result<Report> {
 fn report(options: &DoctorOptions, visit: &Visit, read: Read) -> Report {
     let says = visit.says();
     let runs = options.run.then(|| run::all(visit));
-    let ran = runs.as_ref().map_or(&[][..], |runs| &runs.checks);
+    let ran = |of: fn(&Runs) -> &Vec<Ran>| runs.as_ref().map_or(&[][..], |runs| of(runs));
+    let ran = [ran(|runs| &runs.checks), ran(|runs| &runs.followers)];
     let count = |kind: fn(&Check) -> bool| {
         let active = visit.active();
         active.filter(|watch| kind(&watch.check)).count()
@@ -214,11 +215,13 @@ fn refuse(options: &DoctorOptions) -> Result<()> {
     }
 }
 
-/// Returns everything that the rules find and that the runs show, merged and sorted.
-fn findings(visit: &Visit, ignored: &[String], says: &[String], ran: &[Ran]) -> Vec<Finding> {
+/// Returns everything that the rules find and that the runs show, merged and sorted. `ran` has the checks, and
+/// the servers that follow them.
+fn findings(visit: &Visit, ignored: &[String], says: &[String], ran: [&[Ran]; 2]) -> Vec<Finding> {
     let mut found = rules::findings(visit);
-    observe::confirm(&mut found, visit, ran);
+    observe::confirm(&mut found, visit, ran[0]);
     rules::add_trackers(&mut found, visit);
+    observe::confirm(&mut found, visit, ran[1]);
     found.retain(|found| !ignored.iter().any(|id| id == found.id));
     hidden::restrict(&mut found, visit);
     let mut found = sorted(found);

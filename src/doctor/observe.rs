@@ -64,7 +64,8 @@ pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         ];
         let limits = limits.into_iter().flatten().map(|limit| limit.value);
         patience = limits.fold(patience, Duration::max);
-        if is_own(watch) {
+        // A server that follows another server's check has no check of its own.
+        if is_own(watch) && watch.tracked().is_none() {
             questions.push(Question {
                 about: (index, About::Check),
                 lines: of_check(&lines),
@@ -200,7 +201,7 @@ fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
         // Without the name there is no right SNI.
         (None, Some(Sni::PerRequest(_))) => return None,
         // HAProxy evaluates this Host when it sends the check.
-        (None, _) if watch.backend.settings.rules.host().is_some() => return None,
+        (None, _) if watch.describes.settings.rules.host().is_some() => return None,
         (None, _) => match watch.server.endpoint.words().0 {
             address if address.contains(':') => format!("[{address}]"),
             path if path.contains('/') => "localhost".to_owned(),
@@ -218,7 +219,7 @@ fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
 fn page(watch: &Watch) -> (String, String) {
     match (&watch.check, &watch.own) {
         (Check::Own(own), _) if own.protocol.sends_request() => {
-            let (method, uri) = own_check::request(watch.backend);
+            let (method, uri) = own_check::request(watch.describes);
             (method, uri.unwrap_or_else(|| "/".to_owned()))
         }
         (_, Some(accepted)) => {
@@ -233,7 +234,7 @@ fn page(watch: &Watch) -> (String, String) {
 
 /// Returns the Host of the check's request, or else the name that the check or traffic sends.
 fn host(watch: &Watch) -> Option<String> {
-    let of_own = watch.backend.settings.rules.host();
+    let of_own = watch.describes.settings.rules.host();
     let of_options = watch.own.as_ref().and_then(|accepted| {
         let mut headers = accepted.plan.request.headers.iter();
         let (_, host) = headers.find(|(name, _)| name.as_str() == "host")?;
@@ -291,7 +292,9 @@ pub(super) fn trap(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option
 /// no finding predicts.
 pub(super) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
     for ran in ran {
-        let Some(watch) = visit.watches.iter().find(|watch| ran.is_of(watch)) else {
+        let followers = visit.followers.iter().map(|follower| &follower.watch);
+        let mut watches = followers.chain(&visit.watches);
+        let Some(watch) = watches.find(|watch| ran.is_of(watch)) else {
             continue;
         };
         let more = match (ran.trap, &ran.visitor) {
@@ -323,14 +326,14 @@ fn refused_method(watch: &Watch, outcome: Outcome) -> Option<(String, String)> {
             ..
         }
     );
-    let mut request = watch.backend.settings.rules.sent();
+    let mut request = watch.describes.settings.rules.sent();
     let method = request.method.replace("GET".to_owned());
     let method = method.unwrap_or_else(|| "OPTIONS".to_owned());
     if !is_refusal || method == "GET" {
         return None;
     }
     let what = format!("the server refuses the method {method} of HAProxy's own check");
-    Some((what, own_check::sending(watch.backend, &request)))
+    Some((what, own_check::sending(watch.describes, &request)))
 }
 
 /// Returns true if a finding predicts this effect for the server's check, and this outcome.

@@ -602,6 +602,7 @@ fn servers_that_follow_a_check_and_connect_in_another_way() {
     );
     let config = stage.folder.file("haproxy.cfg", &text);
     let (report, _) = json(&["-f", &config]);
+    let (run, _) = json(&["-f", &config, "--run"]);
     let haproxy = Haproxy::start(Mode::Daemon, &config, &[]);
     haproxy.wait_for_check("checks", "h");
     for (index, ((words, id, status), front)) in FOLLOWERS.iter().zip(ports).enumerate() {
@@ -611,6 +612,16 @@ fn servers_that_follow_a_check_and_connect_in_another_way() {
         let found: Vec<&str> = found.filter_map(|found| found["id"].as_str()).collect();
         let expected: &[&str] = if id.is_empty() { &[] } else { &[id] };
         assert_eq!(found, expected, "{words}");
+        // The run visits these servers, and knows which of them fail.
+        let mut found = run["findings"].as_array().expect("findings").iter();
+        let problem = found.find(|found| {
+            found["mark"] == "problem" && found["about"].to_string().contains(&about)
+        });
+        assert_eq!(
+            problem.map_or("", |found| found["id"].as_str().expect("an id")),
+            *id,
+            "{run}"
+        );
         let server = haproxy.server(&format!("b{index}"), "s").expect("a server");
         assert_eq!(server.status, "UP", "{words}");
         assert_eq!(visit(front), *status, "{words}");
