@@ -178,6 +178,7 @@ pub(super) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     if pair.is_ours() || check.sni != Sni::Absent {
         return None;
     }
+    let names = &watch.backend.visitors.names;
     let (sends, name) = match pair.traffic.tls.as_ref().map(|traffic| &traffic.sni) {
         Some(Sni::Absent) => return None,
         Some(Sni::Name(name)) if misspelt(name).is_none() => {
@@ -186,10 +187,10 @@ pub(super) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
         Some(Sni::Name(sent) | Sni::PerRequest(sent)) => {
             (format!("traffic sends SNI ({sent})"), "NAME")
         }
-        None if watch.backend.settings.http => return None,
+        None if watch.backend.gets_plain_bytes() => return None,
         None => (
             "the backend passes visitors' TLS and their SNI through (`mode tcp`)".to_owned(),
-            "NAME",
+            names.first().map_or("NAME", String::as_str),
         ),
     };
     let write = match watch.connect_rule() {

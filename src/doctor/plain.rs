@@ -10,16 +10,19 @@ use super::finding::{Effect, Finding};
 use super::names::{bare, misspelt};
 use super::visit::{Visit, Watch};
 
+/// What HAProxy shows for a check without TLS of a port that visitors reach with TLS.
+const IF_TLS: &str = "DOWN with L7STS 400, L7RSP, L7TOUT or SOCKERR if the port speaks TLS, because it doesn't answer \
+                      plain HTTP; UP if it speaks plain HTTP, while visitors fail";
+
 pub(super) fn traffic_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
-    let speaks_http = watch.backend.settings.http;
-    if pair.traffic.tls.is_some() || pair.check.tls.is_none() || !speaks_http {
+    if pair.traffic.tls.is_some() || pair.check.tls.is_none() || !watch.backend.gets_plain_bytes() {
         return None;
     }
     let no_ssl = watch.server.settings.place("no-ssl");
     let word = no_ssl.map_or("has no `ssl`", |_| "says `no-ssl`");
     let what = format!(
-        "the server line {word}: visitors reach the server in plain HTTP, the check uses TLS"
+        "the server line {word}: visitors reach the server without TLS, the check uses TLS"
     );
     let (down, plain) = match watch.carrier() {
         Some(_) => (
@@ -61,10 +64,7 @@ pub(super) fn check_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding>
             "UP with L7OK 400 where the port answers plain HTTP with an error, while visitors may get 503; otherwise \
              DOWN with L7RSP, L7TOUT or SOCKERR",
         ),
-        (Protocol::Http { .. }, true) => Finding::problem(Effect::Either, what).shows(
-            "DOWN with L7STS 400, L7RSP, L7TOUT or SOCKERR if the port speaks TLS, because it doesn't answer plain \
-             HTTP; UP if it speaks plain HTTP, while visitors get 503",
-        ),
+        (Protocol::Http { .. }, true) => Finding::problem(Effect::Either, what).shows(IF_TLS),
         (Protocol::Dialogue | Protocol::Other, _) => Finding::note(Effect::Either, what)
             .shows(
                 "DOWN with L7TOUT, L7RSP or SOCKERR if the rules expect an answer and the port speaks TLS; otherwise \
@@ -81,14 +81,22 @@ pub(super) fn check_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding>
 
 /// Finds a plain HTTP check in `mode tcp`, where visitors may speak TLS to the server through HAProxy.
 fn passed_through(pair: &Pair, protocol: Protocol) -> Option<Finding> {
-    if pair.watch.backend.settings.http || !protocol.sends_request() {
+    let backend = pair.watch.backend;
+    if backend.gets_plain_bytes() || !protocol.sends_request() {
         return None;
     }
     let what = "the backend passes visitors' bytes through (`mode tcp`), but HAProxy's own check speaks plain HTTP";
+    let finding = match backend.visitors.speak_tls {
+        Some(true) if !accepts(pair.watch, 400) => {
+            Finding::problem(Effect::Either, what).shows(IF_TLS)
+        }
+        _ => Finding::note(Effect::Down, what).shows(
+            "DOWN with L7STS 400, L7RSP, L7TOUT or SOCKERR where visitors speak TLS to the server",
+        ),
+    };
     Some(
-        Finding::note(Effect::Down, what)
+        finding
             .at(Check::option(pair.watch.backend).unwrap_or(&pair.watch.server.place))
-            .shows("DOWN with L7STS 400, L7RSP, L7TOUT or SOCKERR where visitors speak TLS to the server")
             .foretells(&["L7STS 400", "L7RSP", "L7TOUT", "SOCKERR"])
             .write(
                 "if visitors speak TLS to the server, write check-ssl check-sni NAME verify required ca-file FILE \

@@ -10,6 +10,7 @@ pub(crate) mod check;
 mod condition;
 pub(crate) mod connection;
 pub(crate) mod external;
+pub(crate) mod frontend;
 pub(crate) mod http_check;
 pub(crate) mod place;
 pub(crate) mod proxy;

@@ -8,7 +8,7 @@ use crate::support::stage::Stage;
 use crate::support::{NAME, free_port, wait_for};
 
 /// Section `defaults`, and a listener, which HAProxy needs to start.
-fn defaults(more: &str) -> String {
+pub fn defaults(more: &str) -> String {
     let port = free_port();
     format!(
         "defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n \
@@ -40,11 +40,11 @@ fn report(version: &Version, config: &str) -> serde_json::Value {
 }
 
 /// A backend: its lines, what doctor finds, and statuses, one of which HAProxy shows.
-type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str]);
+pub type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str]);
 
 /// Asserts what doctor finds and what every HAProxy shows. `rows` returns the backends for a HAProxy; the
 /// argument is true from 3.2 on.
-fn foretells(
+pub fn foretells(
     stage: &Stage,
     defaults: &str,
     rows: impl Fn(bool) -> Vec<Row<'static>> + Sync,

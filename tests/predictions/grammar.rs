@@ -92,6 +92,8 @@ fn sound(dice: &mut Dice, number: u64, (kind, peer): (Kind, Peer), world: &World
         .into(),
         option: Vec::new(),
         rules: Vec::new(),
+        front: Vec::new(),
+        front_asks_host: false,
         place: Where::Backend,
         words_place: Words::Server,
         servers: servers(dice, world.port(peer)),

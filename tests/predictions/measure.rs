@@ -145,7 +145,10 @@ pub fn measure(world: &World, version: &Version, seed: u64, numbers: Range<u64>)
 }
 
 fn text(case: &Case, sockets: &str) -> Text {
-    let passed_through = case.tags.iter().any(|tag| tag == "TLS passed through");
+    let passed_through = case
+        .tags
+        .iter()
+        .any(|tag| tag.starts_with("TLS passed through"));
     Text {
         prefix: case.prefix(),
         global: case.global_text(),

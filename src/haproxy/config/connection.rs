@@ -194,6 +194,9 @@ fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
         "env" => Some(reading.variables.get(argument).unwrap_or_default()),
         "srv_name" => Some(server.name.as_str()),
         "be_name" => Some(backend.name.as_str()),
+        "hdr" | "req.hdr" | "req.fhdr" if argument.eq_ignore_ascii_case("host") => {
+            backend.only_host()
+        }
         "var" if is_never_set(argument) || ends_before_connecting(argument) => Some(default),
         // The SNI name from the visitor, which only a TLS listener knows.
         "ssl_fc_sni" if !facts.tls_listener => Some(""),

@@ -83,6 +83,16 @@ pub(crate) struct Backend {
     pub servers: Vec<Server>,
     /// Address and port of the first listener, as the two words that HAProxy passes.
     pub listener: Option<(String, String)>,
+    pub visitors: Visitors,
+}
+
+/// What the frontends say about the visitors of a backend.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Visitors {
+    /// The names that visitors ask for, by Host or SNI; empty if they may ask for any name.
+    pub names: Vec<String>,
+    /// True if visitors' bytes arrive here as TLS, false if they arrive without TLS. This matters in `mode tcp`.
+    pub speak_tls: Option<bool>,
 }
 
 impl Global {
@@ -110,6 +120,20 @@ impl Backend {
     /// Returns true if a line is in the backend itself, not in its defaults.
     pub(crate) fn has_line(&self, place: &Place) -> bool {
         place.is_in(&self.place)
+    }
+
+    /// Returns the Host of visitors' requests, if all of them arrive at the servers with the same.
+    pub(crate) fn only_host(&self) -> Option<&str> {
+        match (&self.settings.host, self.visitors.names.as_slice()) {
+            (Some(host), _) => Some(&host.value),
+            (None, [name]) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Returns true if visitors' requests or bytes arrive here without TLS. Only the server line can add it then.
+    pub(crate) fn gets_plain_bytes(&self) -> bool {
+        self.settings.http || self.visitors.speak_tls == Some(false)
     }
 
     /// Returns true if an external program checks the servers.

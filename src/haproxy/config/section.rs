@@ -4,8 +4,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::address::{Endpoint, template};
+use super::frontend::{Frontend, introduce};
 use super::place::Place;
-use super::proxy::{Backend, Global, ProxySettings};
+use super::proxy::{Backend, Global, ProxySettings, Visitors};
 use super::server_line::Server;
 use super::statement::Statement;
 
@@ -106,6 +107,9 @@ struct Reader {
     /// The last `defaults` section, for sections that name no `defaults`.
     defaults: ProxySettings,
     named: HashMap<String, ProxySettings>,
+    frontends: Vec<Frontend>,
+    /// True if the last frontend is open.
+    in_frontend: bool,
 }
 
 /// Reads the sections.
@@ -114,6 +118,7 @@ pub(super) fn read(statements: &[Statement]) -> Sections {
     for statement in statements {
         reader.statement(statement);
     }
+    introduce(&reader.frontends, &mut reader.done.backends);
     reader.done
 }
 
@@ -128,6 +133,9 @@ impl Reader {
             return self.open(&words, place);
         }
         self.done.facts.read(&words);
+        if let Some(frontend) = self.frontends.last_mut().filter(|_| self.in_frontend) {
+            frontend.read(&words, place);
+        }
         let unclear = match &self.section {
             Section::Global => self.done.global.read(&words, place),
             Section::Defaults(name) => {
@@ -193,6 +201,12 @@ impl Reader {
                     ProxySettings::default()
                 }),
         };
+        let itself = name.filter(|_| words[0] == "listen");
+        self.in_frontend = itself.is_some() || words[0] == "frontend";
+        if self.in_frontend {
+            self.frontends
+                .push(Frontend::new(inherited.clone(), itself));
+        }
         self.section = match words[0] {
             "global" => Section::Global,
             "defaults" => {
@@ -210,6 +224,7 @@ impl Reader {
                     settings: inherited,
                     servers: Vec::new(),
                     listener: None,
+                    visitors: Visitors::default(),
                 });
                 Section::Backend
             }
