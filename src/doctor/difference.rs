@@ -296,12 +296,13 @@ pub(super) fn other_endpoint(_: &Visit, watch: &Watch) -> Option<Finding> {
         watch.traffic.endpoint.to_string(),
     );
     let what = format!("the check connects to {checked}, visitors to {used}");
-    // Services such as Patroni and clustercheck report over HTTP what a database can do.
+    // Services such as Patroni and clustercheck report over HTTP what a database can do. Databases have their own
+    // ways to start TLS, so the server line has no `ssl`.
     let sends_request = match &watch.check {
         Check::Own(own) => own.protocol.sends_request(),
         _ => true,
     };
-    if sends_request && !watch.backend.settings.http {
+    if sends_request && !watch.backend.settings.http && watch.traffic.tls.is_none() {
         return Some(
             Finding::hint(what)
                 .at(&check.place)

@@ -9,7 +9,7 @@ use crate::serve::request::OPTIONS;
 
 use super::difference::Pair;
 use super::finding::{Effect, Finding};
-use super::names::{IN_DOUBLE_QUOTES, has_variables, is_literal, meant, misspelt, name_of_traffic};
+use super::names::{IN_DOUBLE_QUOTES, expanded, is_literal, meant, misspelt, name_of_traffic};
 use super::own_check;
 use super::visit::{Visit, Watch};
 
@@ -171,7 +171,7 @@ pub(super) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let given = watch.backend.settings.host.as_ref();
     let names = &watch.backend.visitors.names;
     let in_quotes = format!("\"{host}\"");
-    let has_variables = has_variables(visit, &host);
+    let has_variables = expanded(visit, &host).is_some();
     let url = host
         .split_once("://")
         .map(|(_, rest)| rest.trim_end_matches('/'));

@@ -231,6 +231,25 @@ fn haproxys_own_check_with_a_wrong_name_or_without_tls() {
     }
 }
 
+/// Only the operator knows which name is the site's: the variable's value, or the name that traffic sends.
+#[test]
+fn a_variable_without_quotes_beside_another_name_of_traffic() {
+    let stage = Stage::new();
+    let server = "127.0.0.1:PORT ssl verify none sni str(other.test) check check-sni ${SNI_HOST}";
+    let config = in_chroot(&stage, &format!(" server s {server}"));
+    for (value, doubt) in [
+        (
+            "www.test",
+            ", if that is the site's name (traffic sends other.test)",
+        ),
+        ("other.test", ""),
+    ] {
+        let (report, _) = json(&["-f", &config, "--env", &format!("SNI_HOST={value}")]);
+        let write = format!("check-sni \"${{SNI_HOST}}\" on the server line{doubt}");
+        assert_eq!(finding(&report, "check-sni-literal")["write"], write);
+    }
+}
+
 /// A check with a connect rule or with `port` doesn't send traffic's PROXY header.
 #[test]
 fn haproxys_own_check_without_the_proxy_header_of_traffic() {

@@ -8,7 +8,7 @@ use crate::support::stage::Stage;
 use crate::support::{dead_port, free_port};
 
 /// The lines of a backend, those of the frontend that leads to it, what doctor finds, and what HAProxy shows.
-const ROWS: [(&str, &str, &[&str], &str); 11] = [
+const ROWS: [(&str, &str, &[&str], &str); 12] = [
     (
         HOST,
         "use_backend BACKEND if { hdr(host) -i other.test }",
@@ -47,6 +47,13 @@ const ROWS: [(&str, &str, &[&str], &str); 11] = [
     ),
     (TCP_TLS, DECRYPTS, &["traffic-without-tls"], "L6OK"),
     (TCP_TLS, PASSES, &[], "L6OK"),
+    // With `ssl`, this is no database with a health service on another port.
+    (
+        "mode tcp\n option httpchk GET /\n server s 127.0.0.1:TLS ssl verify none sni str(NAME) port PLAIN",
+        DECRYPTS,
+        &["check-other-port"],
+        "L7OK",
+    ),
     (TCP_PLAIN, DECRYPTS, &[], "L7OK"),
     (TCP_PLAIN, PASSES, &["check-without-tls"], "L7OK"),
     (
