@@ -8,7 +8,7 @@ use crate::support::stage::Stage;
 use crate::support::{dead_port, free_port};
 
 /// The lines of a backend, those of the frontend that leads to it, what doctor finds, and what HAProxy shows.
-const ROWS: [(&str, &str, &[&str], &str); 12] = [
+const ROWS: [(&str, &str, &[&str], &str); 13] = [
     (
         HOST,
         "use_backend BACKEND if { hdr(host) -i other.test }",
@@ -43,6 +43,14 @@ const ROWS: [(&str, &str, &[&str], &str); 12] = [
         "server s 127.0.0.1:TLS ssl verify none sni req.hdr(host) check-sni NAME",
         "use_backend BACKEND if { req.hdr(host) -i NAME }",
         &[],
+        "L6OK",
+    ),
+    // HAProxy ignores the rule that sets the variable.
+    (
+        "mode tcp\n http-request set-var(txn.a) str(NAME)\n \
+         server s 127.0.0.1:TLS ssl verify none sni var(txn.a) check-sni NAME",
+        DECRYPTS,
+        &["traffic-without-sni"],
         "L6OK",
     ),
     (TCP_TLS, DECRYPTS, &["traffic-without-tls"], "L6OK"),

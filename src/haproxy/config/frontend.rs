@@ -32,6 +32,10 @@ impl Frontend {
         }
     }
 
+    pub fn is_http(&self) -> bool {
+        self.settings.http
+    }
+
     pub fn read(&mut self, words: &[&str], place: &Place) {
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let of_hello = ["ssl_hello_type", "req.ssl_", "req_ssl_"];

@@ -132,6 +132,10 @@ impl Reader {
         if SECTIONS.contains(&words[0]) {
             return self.open(&words, place);
         }
+        // HAProxy ignores these rules in `mode tcp`.
+        if ["http-request", "http-response"].contains(&words[0]) && self.is_in_tcp() {
+            return;
+        }
         self.done.facts.read(&words);
         if let Some(frontend) = self.frontends.last_mut().filter(|_| self.in_frontend) {
             frontend.read(&words, place);
@@ -156,6 +160,21 @@ impl Reader {
             Section::Other => return,
         };
         self.unclear(place, unclear);
+    }
+
+    /// Returns true in a proxy whose lines so far don't say `mode http`.
+    fn is_in_tcp(&self) -> bool {
+        match &self.section {
+            Section::Backend => self
+                .done
+                .backends
+                .last()
+                .is_some_and(|last| !last.settings.http),
+            Section::Other if self.in_frontend => {
+                self.frontends.last().is_some_and(|last| !last.is_http())
+            }
+            _ => false,
+        }
     }
 
     /// Marks the section as incomplete, because a line can't be split.
