@@ -45,14 +45,13 @@ const STALE: &str = "If HAProxy shows PROCTOUT or L7TOUT next to this code, igno
     over from an earlier check.";
 
 fn one(word: &str) -> Result<String> {
+    let mut text = String::new();
     if let Some(shown) = shown::find(word) {
-        let mut text = String::new();
         paragraph(&mut text, &format!("{}  ", shown.word), shown.meaning);
         causes(&mut text, Sign::Word(shown.word));
         return Ok(text);
     }
     if let Some(code) = word.parse().ok().and_then(Code::from_number) {
-        let mut text = String::new();
         let title = format!("{} {}  ", code.number(), code.haproxy_word());
         paragraph(&mut text, &title, code.meaning());
         causes(&mut text, Sign::Code(code));
@@ -61,7 +60,6 @@ fn one(word: &str) -> Result<String> {
         return Ok(text);
     }
     if let Some(meaning) = alert::meaning(word) {
-        let mut text = String::new();
         let label = format!("{}  ", word.to_ascii_lowercase());
         let meaning = format!("a TLS alert that ends a handshake: {meaning}");
         paragraph(&mut text, &label, &meaning);

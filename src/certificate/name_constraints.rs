@@ -2,7 +2,7 @@
 //! certificates. sni-check applies them as OpenSSL does (`NAME_CONSTRAINTS_check` in its
 //! v3_ncons.c).
 
-use super::element::{Elements, SEQUENCE, element};
+use super::element::{Elements, SEQUENCE, each, element};
 use super::general_name::{ADDRESS, DIRECTORY, DNS, GeneralName, MAIL, OTHER, URI, names};
 use super::name::{self, Attribute};
 use super::read::Parts;
@@ -89,16 +89,8 @@ struct Subtree<'a> {
 /// Returns the subtrees of a list. A subtree that OpenSSL can't read yields `None` and ends the
 /// iteration.
 fn subtrees(list: &[u8]) -> impl Iterator<Item = Option<Subtree<'_>>> {
-    let mut elements = Elements(list);
-    std::iter::from_fn(move || {
-        if elements.is_empty() {
-            return None;
-        }
-        let subtree = elements.expect(SEQUENCE).and_then(Subtree::read);
-        if subtree.is_none() {
-            elements = Elements(&[]);
-        }
-        Some(subtree)
+    each(list, |elements| {
+        elements.expect(SEQUENCE).and_then(Subtree::read)
     })
 }
 

@@ -79,32 +79,10 @@ pub(crate) struct Answered<K> {
 pub(crate) fn ask<K>(
     haproxy: &Haproxy,
     mut global: &str,
-    questions: Vec<Question<K>>,
+    mut asked: Vec<Question<K>>,
     patience: Duration,
 ) -> Result<Vec<Answered<K>>> {
     let binary = haproxy.binary().context("no HAProxy was found")?;
-    let (mut asked, mut answered) = (Vec::new(), Vec::new());
-    for Question {
-        about,
-        lines,
-        fallback,
-        is_checked,
-        visit,
-    } in questions
-    {
-        asked.push(Question {
-            about: (),
-            lines,
-            fallback,
-            is_checked,
-            visit,
-        });
-        answered.push(Answered {
-            about,
-            answer: Answer::None,
-            visitor: None,
-        });
-    }
     let mut answers = vec![Answer::None; asked.len()];
     let mut visitors = vec![None; asked.len()];
     // HAProxy refuses a configuration as a whole. So the next round leaves out the refused lines.
@@ -123,11 +101,13 @@ pub(crate) fn ask<K>(
                     }
                 }
                 run.visits.read(patience, &mut visitors);
-                let results = answers.into_iter().zip(visitors);
-                for (answered, (answer, visitor)) in answered.iter_mut().zip(results) {
-                    (answered.answer, answered.visitor) = (answer, visitor);
-                }
-                return Ok(answered);
+                let results = asked.into_iter().zip(answers).zip(visitors);
+                let answered = results.map(|((asked, answer), visitor)| Answered {
+                    about: asked.about,
+                    answer,
+                    visitor,
+                });
+                return Ok(answered.collect());
             }
             Err(error) => {
                 let said = run.says();
@@ -165,9 +145,9 @@ struct Config {
 
 impl Config {
     /// Writes the unanswered questions, and the frontend of their visitors.
-    fn new(
+    fn new<K>(
         global: &str,
-        questions: &[Question<()>],
+        questions: &[Question<K>],
         answers: &[Answer],
         patience: Duration,
         visits: &Visits,
@@ -283,9 +263,9 @@ impl Run {
     }
 
     /// Waits until every question has an answer, but not longer than `longest`.
-    fn watch(
+    fn watch<K>(
         &mut self,
-        asked: &[Question<()>],
+        asked: &[Question<K>],
         answers: &mut [Answer],
         longest: Duration,
     ) -> Result<()> {

@@ -12,9 +12,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::library::Library;
-use super::memory::Share;
-use super::stamp::Stamp;
+use super::library::{Library, Share, Stamp};
 use super::walk::{Bounds, open_in};
 use crate::deadline::Deadline;
 use crate::refusal::refusal;

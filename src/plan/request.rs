@@ -7,7 +7,7 @@ use ureq::http::uri::PathAndQuery;
 use ureq::http::{HeaderName, HeaderValue, Method, Uri, header};
 
 use super::files::Files;
-use super::memory::Memory;
+use super::library::Memory;
 use super::names::Names;
 use crate::options::Options;
 use crate::options::expect::{Expectation, Part};

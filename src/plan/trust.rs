@@ -149,15 +149,6 @@ impl Trust {
         Ok(trust)
     }
 
-    /// Returns Mozilla's roots, which are built into the binary.
-    ///
-    /// # Errors
-    ///
-    /// Never fails.
-    pub fn bundled() -> Result<Trust> {
-        Trust::resolve(&[], &Files::any())
-    }
-
     /// Returns true if only Mozilla's roots are trusted.
     pub fn is_bundled(&self) -> bool {
         self.certificates.is_empty() && !self.anchors.is_empty()

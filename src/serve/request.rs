@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use anyhow::Result;
 
 use crate::haproxy::Caller;
+pub use crate::haproxy::call::OPTIONS;
 use crate::probe::socket::{Socket, Stop};
 use crate::refusal::refusal;
 
@@ -13,8 +14,6 @@ use crate::refusal::refusal;
 const MAX_HEAD: usize = 8 << 10;
 const MAX_FIELDS: usize = 64;
 
-/// The header with the options of the check.
-pub const OPTIONS: &str = "X-Check-Options";
 /// The header in which HAProxy names the server (configuration manual, `http-check send-state`).
 pub const STATE: &str = "X-Haproxy-Server-State";
 
