@@ -21,7 +21,7 @@ pub fn text(words: &[String]) -> Result<String> {
     match words {
         [] => Ok(table(Code::ALL)),
         [word] => one(word),
-        _ => bail!("explain accepts one code; without a code it prints the table of all codes"),
+        _ => bail!("explain accepts one code; without a code it prints the table of codes"),
     }
 }
 
@@ -29,9 +29,9 @@ pub fn text(words: &[String]) -> Result<String> {
 pub const HELP: &str = "\
 Says what an exit code means (`check_code` in HAProxy's statistics, `code: N` in
 its log), which causes it has, how to confirm each cause and what to change. The
-most common cause comes first. Without CODE, explain prints the table of all
-codes. It also knows HAProxy's words (L6RSP, PROCTOUT) and the names of TLS
-alerts.
+most common cause comes first. Without CODE, explain prints the table of
+sni-check's own codes. It also knows HAProxy's words (L6RSP, PROCTOUT), 255, and
+the names of TLS alerts.
 
 Examples:
   sni-check explain 65
@@ -63,6 +63,13 @@ fn one(word: &str) -> Result<String> {
         let label = format!("{}  ", word.to_ascii_lowercase());
         let meaning = format!("a TLS alert that ends a handshake: {meaning}");
         paragraph(&mut text, &label, &meaning);
+        let code = alert::code(word);
+        let next = format!(
+            "sni-check explain {} says what to confirm and change.",
+            code.number()
+        );
+        text.push('\n');
+        paragraph(&mut text, "", &next);
         return Ok(text);
     }
     let mut of_word = Code::ALL

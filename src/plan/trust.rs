@@ -140,6 +140,10 @@ impl Trust {
                         "write @bundled, @system-ca or a PEM file",
                     ));
                 }
+                "bundled" | "system-ca" => {
+                    let write = format!("did you mean @{source}?");
+                    return Err(refusal(format!("--ca-file {source}"), "has no @", write));
+                }
                 file => trust.add(file, files)?,
             }
         }

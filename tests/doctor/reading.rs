@@ -159,7 +159,10 @@ fn options_and_files_that_doctor_refuses() {
     let folder = Folder::new();
     let empty = folder.join("");
     for (words, part) in [
-        (&["-f", "/none.cfg"][..], "-f /none.cfg: cannot read it"),
+        (
+            &["-f", "/none.cfg"][..],
+            "-f /none.cfg cannot be read: No such file",
+        ),
         (&["-f", &empty], "has no *.cfg"),
         (&["-f"], "-f has no value"),
         (&["--env", "NAME", "-f", "/none.cfg"], "write NAME=VALUE"),
