@@ -150,7 +150,7 @@ pub(crate) fn survey(file: &[String], env: &[String], haproxy: Option<&str>) -> 
         ..DoctorOptions::default()
     };
     read(&options, |visit, read| {
-        let found = findings(visit, &[], &visit.says(), &[]);
+        let found = findings(visit, &[], &visit.says(), [&[], &[]]);
         let global = &visit.config.global;
         let variables = Arc::new(visit.variables.clone());
         let servers = visit.watches.iter().map(|watch| {

@@ -434,7 +434,7 @@ backend shop
     assert_eq!(report["servers"][0]["diff_visitors"], 200, "{report}");
 }
 
-/// Applies the printed changes, lines that are added and removed included. Servers may share a changed line.
+/// Applies the printed changes, including added and removed lines. Servers may share a changed line.
 pub fn apply(config: &str, servers: &[Value]) {
     let text = fs::read_to_string(config).expect("the configuration");
     let mut lines: Vec<Vec<String>> = text.lines().map(|line| vec![line.to_owned()]).collect();
@@ -455,8 +455,8 @@ pub fn apply(config: &str, servers: &[Value]) {
     fs::write(config, lines.concat().join("\n") + "\n").expect("written");
 }
 
-/// Asserts that diagnose changes a server that is DOWN by a line with `new`, and that HAProxy then reports
-/// the server UP. Returns the report about the server.
+/// Asserts that diagnose prints a line with `new` for a server that is DOWN, and that HAProxy then
+/// reports the server UP. Returns the report about the server.
 #[track_caller]
 pub fn is_changed(
     stage: &Stage,
@@ -685,7 +685,7 @@ fn a_slow_external_check_gets_more_time_without_timeout_check() {
 }
 
 #[test]
-fn visitors_are_not_said_to_lack_the_sni_name_that_they_send() {
+fn an_sni_name_that_visitors_send_is_not_called_missing() {
     let stage = Stage::new();
     let port = peer::tls_with_head(&stage.leaf, &[], |head, stream| {
         let answer = match head.to_lowercase().contains("host: other.example.test") {

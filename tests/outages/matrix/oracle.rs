@@ -114,7 +114,7 @@ impl<'a> Oracle<'a> {
         priced
     }
 
-    /// Returns what HAProxy makes of these configurations.
+    /// Returns the outcome of each of these configurations in HAProxy.
     pub fn outcomes_of(&self, configs: &[Config]) -> Vec<Outcome> {
         let known = self.seen.borrow();
         let mut new: Vec<&Config> = configs

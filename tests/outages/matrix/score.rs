@@ -30,7 +30,7 @@ pub struct Score {
     pub said: String,
 }
 
-/// What diagnose is called with.
+/// The form of the call: where diagnose gets the options from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// The options of a check.
@@ -160,7 +160,7 @@ impl Said {
             if self.json["diff"].is_array() {
                 return vec![self.changed()];
             }
-            // The text has the lines of one kind of check, and only those that work.
+            // The text has the lines of one kind of check, and only lines that work.
             let mut blocks = self.cure_blocks();
             blocks.retain(|block| self.json["state"] == "DOWN" && block.is_promised());
             blocks.truncate(1);
