@@ -34,7 +34,7 @@ TOOLS = $(CURDIR)/target/tools
 export PATH := $(VENV)/bin:$(TOOLS)/bin:$(PATH):/usr/sbin:/sbin
 
 define rust
-@command -v cargo >/dev/null || { echo 'cargo is missing: install Rust $(RUST) or later; rustup has it'; exit 1; }
+@command -v cargo >/dev/null || { echo "cargo is not in $$(id -un)'s PATH: install Rust $(RUST) or later with rustup, as this user"; exit 1; }
 @have=$$(rustc --version | cut -d ' ' -f 2); printf '%s\n' '$(RUST)' "$$have" | sort -C -V || \
 	{ echo "Rust $$have is too old: install $(RUST) or later; rustup has it"; exit 1; }
 endef
@@ -65,7 +65,7 @@ endef
 # The folder in which zsh looks. Debian and its relatives have a folder for packages below /usr.
 ZSH_FUNCTIONS = $(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 
-.PHONY: help setup-demo setup-bench setup-release setup-haproxy setup build demo test lint bench parity \
+.PHONY: help setup-demo setup-bench setup-compiler setup-release setup-haproxy setup build demo test lint bench parity \
 	cross outages doctor soak attack fuzz deb rpm archive sbom install
 .DEFAULT_GOAL := help
 
@@ -92,19 +92,25 @@ setup-demo:
 	$(call debian,$(DEMO_TOOLS),$(LIBC_DEV))
 
 # The tools are built without optimisation, because each runs for only a second. They are built outside
-# this folder, because its .cargo/config.toml isn't meant for them.
-setup-release:
+# this folder, because its .cargo/config.toml isn't meant for them. $(1) lists them as crate@version.
+define cargo_tools
+@missing=; for tool in $(1); do \
+	command -v "$${tool%@*}" >/dev/null || missing="$$missing $$tool"; \
+done; \
+if [ -n "$$missing" ]; then \
+	echo "Installing cargo's tools into $(TOOLS):$$missing"; \
+	cd / && cargo install --quiet --locked --debug --config profile.dev.debug=false \
+		--no-default-features --target-dir $(TOOLS)/build --root $(TOOLS) $$missing && \
+	rm -rf $(TOOLS)/build; \
+fi
+endef
+
+setup-compiler:
 	$(rust)
 	$(call debian,$(RELEASE_TOOLS),$(LIBC_DEV))
-	@missing=; for tool in $(CARGO_TOOLS); do \
-		command -v "$${tool%@*}" >/dev/null || missing="$$missing $$tool"; \
-	done; \
-	if [ -n "$$missing" ]; then \
-		echo "Installing cargo's tools into $(TOOLS):$$missing"; \
-		cd / && cargo install --quiet --locked --debug --config profile.dev.debug=false \
-			--no-default-features --target-dir $(TOOLS)/build --root $(TOOLS) $$missing && \
-		rm -rf $(TOOLS)/build; \
-	fi
+
+setup-release: setup-compiler
+	$(call cargo_tools,$(CARGO_TOOLS))
 
 # The HAProxy of other Debian releases. README.md says which releases the tests use. sid changes every
 # day, and sometimes its HAProxy can't be installed. The tests then run without it.
@@ -156,7 +162,8 @@ define examples
 	sed -i 's,presetenv SNI_CHECK .*,presetenv SNI_CHECK /usr/bin/sni-check,' $(1)/*.cfg
 endef
 
-deb: setup-release
+deb: setup-compiler
+	$(call cargo_tools,$(filter cargo-deb@%,$(CARGO_TOOLS)))
 	$(call examples,target/debian/examples)
 	cargo deb --locked --target "$$(rustc --print host-tuple)"
 
@@ -178,13 +185,15 @@ archive:
 		--file 'target/archive/$(ARCHIVE).tar.gz' --directory target/archive '$(ARCHIVE)'
 	@echo 'target/archive/$(ARCHIVE).tar.gz'
 
-rpm: setup-release build
+rpm: setup-compiler build
+	$(call cargo_tools,$(filter cargo-generate-rpm@%,$(CARGO_TOOLS)))
 	$(call examples,target/rpm/examples)
 	cp '$(BINARY)' target/rpm/sni-check
 	gzip -9n < packaging/man/sni-check.1 > target/rpm/sni-check.1.gz
 	cargo generate-rpm --output target/rpm
 
-sbom: setup-release
+sbom: setup-compiler
+	$(call cargo_tools,$(filter cargo-cyclonedx@%,$(CARGO_TOOLS)))
 	cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$$(rustc --print host-tuple)" \
 		--override-filename sni-check.cdx
 	@mkdir -p target/sbom && mv sni-check.cdx.json target/sbom/

@@ -145,12 +145,12 @@ impl Stage {
         stage
     }
 
-    /// Stops HAProxy if it already runs, and starts it.
+    /// Stops a running HAProxy, then starts HAProxy.
     fn start(&mut self) {
         _ = self.haproxy.kill();
         _ = self.haproxy.wait();
-        // Without -W, because the master would execute itself again. An HAProxy of a different
-        // release starts with its own dynamic loader, so it can't execute itself.
+        // HAProxy runs without -W, because its master would execute itself again. An HAProxy of a
+        // different release starts with its own dynamic loader, so it can't execute itself.
         let haproxy = env::var_os("HAPROXY").unwrap_or_else(|| "haproxy".into());
         self.haproxy = Command::new(haproxy)
             .args(["-db", "-f", &self.folder.join("haproxy.cfg")])

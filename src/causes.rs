@@ -8,6 +8,7 @@ mod cause;
 mod certificate;
 mod connection;
 pub mod facts;
+mod files;
 mod haproxy;
 mod host;
 mod http;
@@ -23,12 +24,13 @@ use self::facts::Facts;
 pub use self::http::redirects_to_itself;
 use crate::code::Code;
 
-const LAYERS: [&[Cause]; 8] = [
+const LAYERS: [&[Cause]; 9] = [
     haproxy::CAUSES,
     host::CAUSES,
     name::CAUSES,
     connection::CAUSES,
     certificate::CAUSES,
+    files::CAUSES,
     tls::CAUSES,
     starttls::CAUSES,
     http::CAUSES,

@@ -3,7 +3,6 @@
 pub mod distribution_point;
 pub mod element;
 pub mod general_name;
-mod key;
 pub mod name;
 pub mod name_constraints;
 mod read;
@@ -16,8 +15,7 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 
-pub use self::key::{key_type, rsa_bits};
-pub use self::read::Parts;
+pub use self::read::{Parts, key_type, rsa_bits};
 pub use self::revocation_list::{Facts, RevocationList, Status};
 pub use self::uses::Uses;
 use crate::code::Code;

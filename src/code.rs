@@ -113,31 +113,17 @@ impl Code {
     /// Returns the status that HAProxy's own checks would show for the same finding (HAProxy
     /// management guide, section 9.1, field `check_status`), or `-` if HAProxy has no such status.
     pub fn haproxy_word(self) -> &'static str {
-        match self {
-            Code::Healthy => "L7OK",
-            Code::Internal
-            | Code::Refused
-            | Code::AtLimit
-            | Code::NameNotFound
-            | Code::ResolveTimeout => "-",
-            Code::ConnectionRefused | Code::Unreachable => "L4CON",
-            Code::ConnectTimeout => "L4TOUT",
-            Code::HandshakeTimeout => "L6TOUT",
-            Code::CertificateExpired
-            | Code::CertificateNotYetValid
-            | Code::CertificateForOtherName
-            | Code::IssuerUnknown
-            | Code::CertificateInvalid
-            | Code::CertificateEndsSoon
-            | Code::ClientCertificate
-            | Code::HandshakeRefused
-            | Code::NotTls
-            | Code::HandshakeClosed
-            | Code::NameRefused
-            | Code::NothingInCommon => "L6RSP",
-            Code::Status => "L7STS",
-            Code::ResponseTimeout => "L7TOUT",
-            Code::NotHttp | Code::ResponseClosed | Code::Body | Code::Header => "L7RSP",
+        let timed_out = self.number() % 10 == 2;
+        match (self, self.layer()) {
+            (Code::Healthy, _) => "L7OK",
+            (Code::Status, _) => "L7STS",
+            (_, Layer::Call | Layer::Name) => "-",
+            (_, Layer::Connection) if timed_out => "L4TOUT",
+            (_, Layer::Connection) => "L4CON",
+            (_, Layer::Certificate | Layer::Tls) if timed_out => "L6TOUT",
+            (_, Layer::Certificate | Layer::Tls) => "L6RSP",
+            (_, Layer::Http) if timed_out => "L7TOUT",
+            (_, Layer::Http) => "L7RSP",
         }
     }
 

@@ -80,8 +80,8 @@ impl Command {
                 .find(|command| command.name() == word)
         };
         let Some(command) = words.first().and_then(named) else {
-            // HAProxy's arguments begin with an option. Skipping the comparison keeps each check
-            // cheap.
+            // HAProxy's first argument is an address and never a misspelled command. Skipping the
+            // comparison keeps each check cheap.
             if caller.is_none()
                 && let Some(word) = words.first()
             {

@@ -1,12 +1,13 @@
-//! Writes to descriptors without waiting beyond a deadline.
+//! Writes to descriptors without waiting beyond a deadline, and makes sockets.
 //!
 //! Nothing here allocates, takes a lock or panics, so a signal handler may call it.
 
-use std::os::fd::AsFd;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{SendFlags, SocketAddrAny, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SendFlags, SocketAddrAny, SocketFlags, SocketType, socket_with};
 
 use crate::deadline::Deadline;
 
@@ -36,12 +37,29 @@ pub fn write_until(to: impl AsFd, bytes: &[u8], deadline: Deadline) {
     }
 }
 
+/// Makes a stream socket for an address of this family.
+pub fn stream_socket(family: AddressFamily) -> Result<OwnedFd, Errno> {
+    socket(family, SocketType::STREAM)
+}
+
+/// Returns the family of an IP address.
+pub fn family_of(address: &SocketAddr) -> AddressFamily {
+    match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    }
+}
+
+/// Makes a socket that never blocks, and that other programs don't inherit.
+fn socket(family: AddressFamily, kind: SocketType) -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    socket_with(family, kind, flags, None)
+}
+
 /// Sends one datagram from a new socket. Drops the datagram if it can't be sent immediately.
 pub fn send_datagram(to: &SocketAddrAny, bytes: &[u8]) {
     let family = to.address_family();
-    let kind = SocketType::DGRAM;
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    if let Ok(socket) = rustix::net::socket_with(family, kind, flags, None) {
+    if let Ok(socket) = socket(family, SocketType::DGRAM) {
         let _ = rustix::net::sendto(&socket, bytes, SendFlags::NOSIGNAL, to);
     }
 }

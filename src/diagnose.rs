@@ -20,11 +20,13 @@ mod trials;
 mod view;
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use rustix::stdio::stderr;
 
+use crate::causes::facts::KnownValue;
 use crate::code::Code;
 use crate::haproxy::program::Haproxy;
 use crate::options::Options;
@@ -72,7 +74,8 @@ pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
     };
     let json = plan.output.json;
     let (text, code) = progress::shown(|progress| {
-        let (search, opinion) = investigate(plan, options, haproxy.as_ref(), progress);
+        let (search, opinion) =
+            investigate(plan, options, &Arc::default(), haproxy.as_ref(), progress);
         let report = Report::new(&search, &opinion);
         let text = match json {
             true => report.object(),
@@ -89,10 +92,11 @@ pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
 fn investigate(
     plan: Plan,
     options: Options,
+    known_values: &Arc<[KnownValue]>,
     haproxy: Option<&Haproxy>,
     progress: &Progress,
 ) -> (Search, Opinion) {
-    let mut search = Search::run(plan, options, progress);
+    let mut search = Search::run(plan, options, known_values, progress);
     progress.enter(Phase::Haproxy);
     let mut opinion = Opinion::ask(&search, haproxy);
     while let Some(proved) = opinion.proved.take() {

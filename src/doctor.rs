@@ -29,6 +29,7 @@ mod options;
 mod outcome;
 mod own_check;
 mod path_options;
+mod plain;
 mod print;
 mod program;
 mod report;
@@ -40,6 +41,7 @@ mod serve_rules;
 mod serving;
 mod shell;
 mod sources;
+mod steps;
 mod suggest;
 pub(crate) mod survey;
 mod visit;
@@ -56,6 +58,7 @@ use crate::haproxy::config::connection::Reading;
 use crate::haproxy::config::place::Place;
 use crate::haproxy::config::statement::files_of;
 use crate::haproxy::program::Haproxy;
+use crate::haproxy::resolve::resolve;
 use crate::haproxy::variables::Variables;
 use crate::output::write::write_text;
 use crate::refusal::refusal;
@@ -64,7 +67,7 @@ pub(crate) use self::as_haproxy::{INNER_COMMAND, become_check};
 use self::finding::Finding;
 use self::jail::Jail;
 pub use self::options::DoctorOptions;
-use self::outcome::Ran;
+use self::outcome::{Ran, Runs};
 use self::report::{Report, fold, sorted};
 use self::serving::Serving;
 use self::sources::Sources;
@@ -107,7 +110,11 @@ fn read<T>(options: &DoctorOptions, then: impl FnOnce(&Visit, Read) -> T) -> Res
     let haproxy = Haproxy::find(options.haproxy.as_deref())?;
     let mut variables = start.clone();
     let files = files_of(&sources.files)?;
-    let config = Configuration::read(&files, &mut variables, &haproxy)?;
+    let mut config = Configuration::read(&files, &mut variables, &haproxy)?;
+    if options.run {
+        // Without an answer, the names stay names, and the report says so.
+        _ = resolve(&haproxy, &mut config);
+    }
     let (jail, unclear) = Jail::new(&config.global, base);
     // With --root, doctor doesn't ask HAProxy, because HAProxy would look for the files on this host.
     let opinion = match options.root {
@@ -158,7 +165,8 @@ fn examine(options: &DoctorOptions) -> Result<Report> {
 fn report(options: &DoctorOptions, visit: &Visit, read: Read) -> Report {
     let says = visit.says();
     let runs = options.run.then(|| run::all(visit));
-    let ran = runs.as_ref().map_or(&[][..], |runs| &runs.checks);
+    let ran = |of: fn(&Runs) -> &Vec<Ran>| runs.as_ref().map_or(&[][..], |runs| of(runs));
+    let ran = [ran(|runs| &runs.checks), ran(|runs| &runs.followers)];
     let count = |kind: fn(&Check) -> bool| {
         let active = visit.active();
         active.filter(|watch| kind(&watch.check)).count()
@@ -209,11 +217,13 @@ fn refuse(options: &DoctorOptions) -> Result<()> {
     }
 }
 
-/// Returns everything that the rules find and that the runs show, merged and sorted.
-fn findings(visit: &Visit, ignored: &[String], says: &[String], ran: &[Ran]) -> Vec<Finding> {
+/// Returns everything that the rules find and that the runs show, merged and sorted. `ran` has the checks, and
+/// the servers that follow them.
+fn findings(visit: &Visit, ignored: &[String], says: &[String], ran: [&[Ran]; 2]) -> Vec<Finding> {
     let mut found = rules::findings(visit);
-    observe::confirm(&mut found, visit, ran);
+    observe::confirm(&mut found, visit, ran[0]);
     rules::add_trackers(&mut found, visit);
+    observe::confirm(&mut found, visit, ran[1]);
     found.retain(|found| !ignored.iter().any(|id| id == found.id));
     hidden::restrict(&mut found, visit);
     let mut found = sorted(found);

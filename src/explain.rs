@@ -16,12 +16,12 @@ pub use self::shown::{SHOWN, Shown};
 /// Returns the text for the words that follow `explain`.
 ///
 /// # Errors
-/// There are several words, or the word is neither a code, nor HAProxy's, nor a TLS alert.
+/// There are several words, or the word is neither a code, nor a word of HAProxy's, nor a TLS alert.
 pub fn text(words: &[String]) -> Result<String> {
     match words {
         [] => Ok(table(Code::ALL)),
         [word] => one(word),
-        _ => bail!("explain accepts one code; without a code it prints the table of all codes"),
+        _ => bail!("explain accepts one code; without a code it prints the table of codes"),
     }
 }
 
@@ -29,9 +29,9 @@ pub fn text(words: &[String]) -> Result<String> {
 pub const HELP: &str = "\
 Says what an exit code means (`check_code` in HAProxy's statistics, `code: N` in
 its log), which causes it has, how to confirm each cause and what to change. The
-most common cause comes first. Without CODE, explain prints the table of all
-codes. It also knows HAProxy's words (L6RSP, PROCTOUT) and the names of TLS
-alerts.
+most common cause comes first. Without CODE, explain prints the table of
+sni-check's own codes. It also knows HAProxy's words (L6RSP, PROCTOUT), 255, and
+the names of TLS alerts.
 
 Examples:
   sni-check explain 65
@@ -45,14 +45,13 @@ const STALE: &str = "If HAProxy shows PROCTOUT or L7TOUT next to this code, igno
     over from an earlier check.";
 
 fn one(word: &str) -> Result<String> {
+    let mut text = String::new();
     if let Some(shown) = shown::find(word) {
-        let mut text = String::new();
         paragraph(&mut text, &format!("{}  ", shown.word), shown.meaning);
         causes(&mut text, Sign::Word(shown.word));
         return Ok(text);
     }
     if let Some(code) = word.parse().ok().and_then(Code::from_number) {
-        let mut text = String::new();
         let title = format!("{} {}  ", code.number(), code.haproxy_word());
         paragraph(&mut text, &title, code.meaning());
         causes(&mut text, Sign::Code(code));
@@ -61,10 +60,16 @@ fn one(word: &str) -> Result<String> {
         return Ok(text);
     }
     if let Some(meaning) = alert::meaning(word) {
-        let mut text = String::new();
         let label = format!("{}  ", word.to_ascii_lowercase());
         let meaning = format!("a TLS alert that ends a handshake: {meaning}");
         paragraph(&mut text, &label, &meaning);
+        let code = alert::code(word);
+        let next = format!(
+            "sni-check explain {} says what to confirm and change.",
+            code.number()
+        );
+        text.push('\n');
+        paragraph(&mut text, "", &next);
         return Ok(text);
     }
     let mut of_word = Code::ALL
@@ -205,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_no_code_is_refused_with_a_hint() {
+    fn an_unknown_word_is_refused_with_a_hint() {
         for (word, part) in [
             ("127", "command not found"),
             ("143", "SIGTERM"),

@@ -325,8 +325,8 @@ impl fmt::Display for Failure {
             ),
             Failure::NothingInCommon(alert) => write!(
                 f,
-                "server found no TLS version or cipher in common, or does not know the name ({}), or this is a \
-                 limit of sni-check: sni-check diagnose finds out which",
+                "server refused the handshake ({}): it doesn't know the name, or has no TLS version or cipher in \
+                 common, or this is a limit of sni-check; sni-check diagnose finds out which",
                 alert_name(*alert)
             ),
             Failure::OtherVersion(what) => f.write_str(what),
@@ -338,10 +338,10 @@ impl fmt::Display for Failure {
                 write!(f, "the peer does not speak TLS; it says \"{text}\"")
             }
             Failure::NotTls { text: None } => f.write_str("the peer does not speak TLS"),
-            Failure::TlsViolated(what) => write!(f, "the peer breaks the rules of TLS: {what}"),
+            Failure::TlsViolated(what) => write!(f, "the peer violates TLS: {what}"),
             Failure::TlsLimit(what) => write!(
                 f,
-                "limit of sni-check: {what}; if HAProxy's own check-sni is UP there, use that"
+                "limit of sni-check: {what}; use HAProxy's own check-sni if it is UP"
             ),
             Failure::HandshakeClosed(closed) => {
                 write!(f, "connection {closed} during the handshake")

@@ -6,6 +6,7 @@ pub mod call;
 pub(crate) mod child;
 pub(crate) mod config;
 pub(crate) mod program;
+pub(crate) mod resolve;
 pub(crate) mod statistics;
 pub(crate) mod tied;
 pub(crate) mod variables;

@@ -194,6 +194,16 @@ pub(crate) fn version_checks_nothing() -> anyhow::Error {
     refusal("--version", "checks nothing", "leave it out here")
 }
 
+/// Returns the options of a check in this text, for tests.
+#[cfg(test)]
+pub(crate) fn of_text(text: &str) -> Options {
+    let words = shlex::split(text).expect(text);
+    match parse(&words).unwrap_or_else(|error| panic!("{text}: {error}")) {
+        Parsed::Options(options) => *options,
+        Parsed::Help => panic!("help"),
+    }
+}
+
 /// Reads the words of a check (without the program's name).
 ///
 /// # Errors

@@ -70,6 +70,31 @@ pub struct Seen {
     pub times: Times,
 }
 
+impl Seen {
+    fn look_at_tls(&mut self, stream: &TlsStream) {
+        let connection = stream.connection();
+        if let (Some(version), Some(suite)) = (
+            connection.protocol_version(),
+            connection.negotiated_cipher_suite(),
+        ) {
+            let spelled = |name: Option<&str>| name.unwrap_or("unknown").to_owned();
+            self.tls = Some((
+                spelled(version.as_str()).replace('_', "."),
+                spelled(suite.suite().as_str()).replace("TLS13_", "TLS_"),
+            ));
+        }
+        let group = connection.negotiated_key_exchange_group();
+        self.group = group.and_then(|group| group.name().as_str());
+        let alpn = connection.alpn_protocol();
+        self.alpn = alpn.map(|name| String::from_utf8_lossy(name).into_owned());
+        self.client_certificate_asked = stream.client_certificate_asked();
+        let refused = || stream.verifier().refused_chain();
+        let chain = connection.peer_certificates().or_else(refused);
+        self.chain = chain.unwrap_or_default().to_vec();
+        self.first_to_end = stream.verifier().first_to_end().cloned();
+    }
+}
+
 /// How long each phase took. `None` means that the check didn't reach the phase.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
@@ -211,15 +236,15 @@ impl<'a> Trial<'a> {
     }
 
     fn handshake(self, socket: Socket, seen: &mut Seen) -> Result<TlsStream, Failure> {
-        timed(&mut seen.times.tls, || {
+        let mut time = None;
+        let shaken = timed(&mut time, || {
             let mut stream = TlsStream::new(self.sni, self.tls, socket)?;
             let shaken = stream.handshake();
-            look_at_tls(&stream, &mut seen.tls, &mut seen.alpn, &mut seen.chain);
-            seen.group = stream.group();
-            seen.client_certificate_asked = stream.client_certificate_asked();
-            seen.first_to_end = stream.verifier().first_to_end().cloned();
+            seen.look_at_tls(&stream);
             shaken.map(|()| stream)
-        })
+        });
+        seen.times.tls = time;
+        shaken
     }
 }
 
@@ -256,31 +281,4 @@ fn timed<T>(time: &mut Option<Duration>, phase: impl FnOnce() -> T) -> T {
     let result = phase();
     *time = Some(start.elapsed());
     result
-}
-
-fn look_at_tls(
-    stream: &TlsStream,
-    tls: &mut Option<(String, String)>,
-    alpn: &mut Option<String>,
-    chain: &mut Vec<CertificateDer<'static>>,
-) {
-    let connection = stream.connection();
-    if let (Some(version), Some(suite)) = (
-        connection.protocol_version(),
-        connection.negotiated_cipher_suite(),
-    ) {
-        let spelled = |name: Option<&str>| name.unwrap_or("unknown").to_owned();
-        let version = spelled(version.as_str()).replace('_', ".");
-        *tls = Some((
-            version,
-            spelled(suite.suite().as_str()).replace("TLS13_", "TLS_"),
-        ));
-    }
-    *alpn = connection
-        .alpn_protocol()
-        .map(|name| String::from_utf8_lossy(name).into_owned());
-    let sent = connection
-        .peer_certificates()
-        .or_else(|| stream.verifier().refused_chain());
-    *chain = sent.unwrap_or_default().to_vec();
 }

@@ -147,7 +147,7 @@ where
     }
 }
 
-/// What every connection needs.
+/// The values that every connection needs.
 struct Service {
     output: Output,
     plans: Plans,

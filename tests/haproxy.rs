@@ -156,7 +156,7 @@ fn the_check_rereads_a_replaced_ca_file_but_haproxy_needs_a_reload() {
 fn haproxys_own_check_without_sni_is_down() {
     with_every_haproxy(|version| {
         let stage = Stage::new();
-        // HAProxy's own check of an ssl server sends no SNI. sni-check sends it.
+        // HAProxy's own check of an ssl server sends no SNI. sni-check sends SNI.
         let text = fs::read_to_string(config("built-in-check")).expect("a configuration");
         let without_sni = text.replace("check-sni \"${SNI_HOST}\" ", "");
         let without_sni = stage.folder.file("cfg", &without_sni);

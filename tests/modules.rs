@@ -197,7 +197,8 @@ fn literals(code: &str) -> Vec<String> {
             ('"', None) => open = Some(String::new()),
             ('"', Some(_)) => found.extend(open.take()),
             ('\\', Some(text)) => match characters.next() {
-                // A literal goes on in the next line, without the spaces there.
+                // A literal continues in the next line, without the spaces at the start of that
+                // line.
                 Some('\n') => text.push('\n'),
                 Some(other) => text.push(other),
                 None => {}
@@ -235,7 +236,7 @@ const OTHER_SENTENCES: [(&str, &str); 6] = [
 ];
 
 #[test]
-fn sentences_about_causes_stand_in_the_catalogue_and_in_doctor() {
+fn sentences_about_causes_are_in_the_catalogue_and_in_doctor() {
     let others = OTHER_SENTENCES.map(|(module, _)| module);
     let (mut misplaced, mut seen) = (Vec::new(), BTreeSet::new());
     for (module, code) in sources() {

@@ -113,7 +113,7 @@ fn the_table_of_haproxy_releases_matches_the_tests() {
     assert_eq!(named.len() + 1, rows[0].len(), "{head}");
     for name in named {
         let source = source(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name));
-        // `make outages` runs the last test with each release.
+        // `make outages` runs tests/outages/ with each release.
         let all = ["with_every_haproxy(", "versions()", "chosen()"];
         assert!(all.iter().any(|call| source.contains(call)), "{name}");
     }
@@ -132,8 +132,10 @@ fn source(path: &std::path::Path) -> String {
 
 #[test]
 fn the_readme_is_short() {
-    let lines = README.lines().count();
-    assert!(lines <= 255, "{lines} lines");
+    // Each option and each code adds a row to a table.
+    let prose = README.lines().filter(|line| !line.starts_with('|'));
+    let lines = prose.count();
+    assert!(lines <= 190, "{lines} lines without tables");
 }
 
 /// Returns the README and the pages of docs/ with their names.

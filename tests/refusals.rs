@@ -374,6 +374,21 @@ fn bad_options_are_refused_by_hand_too() {
         (&["https://user:secret@a.example/"], "--header"),
         (&["a.example:0"], "1 to 65535"),
         (
+            &["a.example:"],
+            "write a port after the colon, or leave the colon out",
+        ),
+        (&["/run/x"], "is a path; write --connect /run/x --sni NAME"),
+        (&["https://"], "`https://` has no host"),
+        (&["https:/a.example"], "write https:// with two slashes"),
+        (
+            &["--connect", "https://203.0.113.7", "a.example"],
+            "is a URL; write only the address",
+        ),
+        (
+            &["--ca-file", "system-ca", "a.example"],
+            "did you mean @system-ca?",
+        ),
+        (
             &["--uri", "/x", "https://a.example/y"],
             "--uri and the path in the URL",
         ),

@@ -199,7 +199,7 @@ struct Figures {
     checks: u64,
     verdicts: usize,
     seconds: u64,
-    /// In KiB, at the start and at the end.
+    /// The memory of HAProxy's worker in KiB, at the start and at the end.
     memory: (u64, u64),
     zombies: usize,
 }

@@ -30,7 +30,7 @@ pub fn measure(world: &World, backend: &Backend) -> f64 {
     median(runs).as_secs_f64() / (2 * ONE_WAY).as_secs_f64()
 }
 
-/// Passes on every byte after [`ONE_WAY`]. The loopback connects at once, so the relay adds the
+/// Passes on every byte after [`ONE_WAY`]. The loopback connects immediately, so the relay adds the
 /// round trip of a TCP handshake before it sends the first byte.
 fn relay(to: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -13,7 +13,7 @@ use sni_check::options::values::Verify;
 use sni_check::options::{Options, Parsed, parse};
 use sni_check::plan::{Output, Plan, Target};
 
-/// What HAProxy passes for `server blue 192.0.2.7:443`.
+/// The arguments that HAProxy passes for `server blue 192.0.2.7:443`.
 const ARGUMENTS: [&str; 4] = ["NOT_USED", "NOT_USED", "192.0.2.7", "443"];
 
 pub fn hold(input: &[u8]) {
@@ -61,7 +61,7 @@ fn assert_message_is_not_empty(error: &anyhow::Error) {
     assert!(!format!("{error:#}").trim().is_empty());
 }
 
-/// Without any one of its words, a text must be refused or give different options.
+/// If one of its words is removed, a text must be refused or give different options.
 fn assert_no_word_is_lost(words: &[String], options: &Options) {
     let whole = format!("{options:?}");
     for index in 0..words.len() {

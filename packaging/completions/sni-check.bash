@@ -1,4 +1,4 @@
-# From src/options.rs and src/command.rs by UPDATE=1 cargo test --test shipping
+# From src/options.rs and src/command.rs by UPDATE=1 cargo test --test shipping made_from
 
 _sni_check() {
     local current=${COMP_WORDS[COMP_CWORD]} option=${COMP_WORDS[COMP_CWORD-1]}

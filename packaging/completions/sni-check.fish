@@ -1,4 +1,4 @@
-# From src/options.rs and src/command.rs by UPDATE=1 cargo test --test shipping
+# From src/options.rs and src/command.rs by UPDATE=1 cargo test --test shipping made_from
 
 complete -c sni-check -f
 complete -c sni-check -n 'not __fish_seen_subcommand_from doctor explain' -a '(__fish_print_hostnames)'

@@ -7,7 +7,7 @@ use super::facts::Facts;
 use crate::certificate::{Certificate, CertificateFailure, Parts, Uses};
 use crate::code::Code;
 use crate::failure::Failure;
-use crate::options::values::{Days, Verify};
+use crate::options::values::Days;
 use crate::plan::Trusted;
 
 /// The sentence about reloading, after a change of a file on HAProxy's host.
@@ -141,21 +141,6 @@ pub(super) const CAUSES: &[Cause] = &[
             let name = other_name(facts).filter(|_| !has_only_addresses(facts));
             Weight::proved_if(name.is_some_and(|(wanted, presented)| presented.contains(wanted)))
         },
-        ..Cause::BASE
-    },
-    Cause {
-        id: "ca-file-wrong",
-        shows_as: &[
-            at(Code::IssuerUnknown, 6),
-            at(Code::CertificateExpired, 7),
-            at(Code::CertificateInvalid, 8),
-        ],
-        place: Place::Config,
-        what: "The certificate comes from {other-roots}, not from a CA in {roots}.",
-        confirm: "sni-check diagnose tries the CAs of this host and Mozilla's.",
-        change: "Use --ca-file {meant-roots}, and ca-file @system-ca on the server line.",
-        weigh: |facts| Weight::possible_if(facts.options.verify != Some(Verify::None)),
-        trials: other_roots,
         ..Cause::BASE
     },
     Cause {
@@ -655,36 +640,6 @@ fn is_by_another(signed: &Parts<'_>, ca: &Parts<'_>) -> bool {
     let other_id = wanted.zip(own).is_some_and(|(wanted, own)| wanted != own);
     let other_root = signed.is_self_issued() && signed.key != ca.key;
     other_id || other_root || !ca.key_signs(signed.signature)
-}
-
-/// Returns trials with the other public roots. They still verify the certificate.
-fn other_roots(facts: &Facts) -> Vec<Trial> {
-    let by_roots = |fault: &CertificateFailure| {
-        !matches!(
-            fault,
-            CertificateFailure::OtherName { .. }
-                | CertificateFailure::EndsSoon { .. }
-                | CertificateFailure::NotYetValid { .. }
-                | CertificateFailure::Limit(_)
-        )
-    };
-    let applies = matches!(facts.failure(), Some(Failure::Certificate(fault)) if by_roots(fault));
-    if facts.options.verify == Some(Verify::None) || !applies {
-        return Vec::new();
-    }
-    let given = facts.options.ca_file.clone();
-    let all = [
-        ("@system-ca", "a CA that this host trusts (@system-ca)"),
-        ("@bundled", "a public CA (@bundled)"),
-    ];
-    let others = all
-        .into_iter()
-        .filter(|(roots, _)| given != [*roots] && !(given.is_empty() && *roots == "@bundled"));
-    let trial = |(roots, words): (&'static str, &'static str)| {
-        let trial = Trial::new(facts, |options| options.ca_file = vec![roots.to_owned()]);
-        trial.with("meant-roots", roots).with("other-roots", words)
-    };
-    others.map(trial).collect()
 }
 
 /// Returns a trial that warns instead of reporting DOWN.

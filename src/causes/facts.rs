@@ -1,6 +1,7 @@
 //! Facts about a server, without judgement. diagnose gathers the facts, and the causes weigh them.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
@@ -42,10 +43,22 @@ pub struct Facts {
     pub elsewhere: Vec<(Address, Attempt)>,
     /// HAProxy's answers. `None` if diagnose hasn't asked HAProxy, or there is no HAProxy.
     pub haproxy: Option<HaproxyFacts>,
+    /// The values of haproxy.cfg that may be right for this server, too.
+    pub known_values: Arc<[KnownValue]>,
     /// The causes whose trials didn't help.
     pub refuted: Vec<Refuted>,
     /// The time, since the epoch.
     pub now: Duration,
+}
+
+/// A value that haproxy.cfg has for another server or another purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownValue {
+    /// The option of sni-check for such a value.
+    pub option: &'static str,
+    pub value: String,
+    /// Who has the value, in words.
+    pub of: String,
 }
 
 /// A cause whose trials didn't help.
@@ -292,6 +305,12 @@ impl Facts {
     /// Returns the exit code.
     pub fn code(&self) -> Code {
         self.verdict.code()
+    }
+
+    /// Returns the values that haproxy.cfg has elsewhere for this option.
+    pub fn known<'a>(&'a self, option: &'a str) -> impl Iterator<Item = &'a KnownValue> {
+        let values = self.known_values.iter();
+        values.filter(move |known| known.option == option)
     }
 
     /// Returns why the check is DOWN.

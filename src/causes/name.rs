@@ -249,6 +249,7 @@ fn with_name(facts: &Facts) -> Vec<Trial> {
     ];
     let mut names: Vec<String> = names.into_iter().flatten().cloned().collect();
     names.push(facts.host().to_owned());
+    names.extend(facts.known("--sni").map(|known| known.value.clone()));
     names.retain(|name| is_name(name));
     names.dedup();
     let trial = |name: String| {
@@ -272,6 +273,7 @@ fn other_names(facts: &Facts) -> Vec<Trial> {
     };
     let mut names: Vec<String> = target_name(&facts.options).into_iter().collect();
     names.extend(facts.options.verify_host.clone());
+    names.extend(facts.known("--sni").map(|known| known.value.clone()));
     // If the failure comes after the handshake, `host-needs-its-sni` tries Host.
     if facts.host() != facts.plan.names.host && facts.code().layer() != Layer::Http {
         names.push(facts.host().to_owned());

@@ -1,8 +1,8 @@
 //! Where CAs publish revocation lists (RFC 5280, sections 4.2.1.13 and 5.2.5). A certificate names
-//! these places in cRLDistributionPoints, a list in issuingDistributionPoint. OpenSSL compares the
-//! two extensions.
+//! these places in cRLDistributionPoints, and a list names its place in issuingDistributionPoint.
+//! OpenSSL compares the two extensions.
 
-use super::element::{BIT_STRING, Elements, OID, SEQUENCE};
+use super::element::{BIT_STRING, Elements, SEQUENCE, each};
 use super::{general_name, name};
 
 /// All reasons for which a CA can revoke a certificate, as bits.
@@ -50,15 +50,9 @@ impl<'a> DistributionPoint<'a> {
     /// Reads the content of a DistributionPoint. Returns `None` if OpenSSL refuses it (`setup_dp`).
     fn read(content: &'a [u8]) -> Option<DistributionPoint<'a>> {
         let mut elements = Elements(content);
-        let name = match elements.expect(0xa0) {
-            Some(name) => Some(PointName::read(name)?),
-            None => None,
-        };
+        let name = PointName::next(&mut elements)?;
         let reasons = match elements.expect(0x81) {
-            Some(bits) => {
-                let (first, second) = bits_of(bits)?;
-                (u16::from(first) | u16::from(second) << 8) & EVERY_REASON
-            }
+            Some(bits) => bits_of(bits)? & EVERY_REASON,
             None => EVERY_REASON,
         };
         let list_issuer = elements.expect(0xa2);
@@ -77,28 +71,36 @@ impl<'a> DistributionPoint<'a> {
 /// Returns the distribution points in the content of cRLDistributionPoints. Stops before the first
 /// one that can't be read.
 pub fn points(content: &[u8]) -> impl Iterator<Item = DistributionPoint<'_>> {
-    let mut elements = Elements(content);
-    std::iter::from_fn(move || elements.expect(SEQUENCE).and_then(DistributionPoint::read))
+    all(content).map_while(|point| point)
 }
 
 /// Returns true if OpenSSL accepts every distribution point.
 pub fn readable(content: &[u8]) -> bool {
-    let mut elements = Elements(content);
-    while !elements.is_empty() {
-        let point = elements.expect(SEQUENCE).and_then(DistributionPoint::read);
-        if point.is_none() {
-            return false;
-        }
-    }
-    true
+    all(content).all(|point| point.is_some())
+}
+
+fn all(content: &[u8]) -> impl Iterator<Item = Option<DistributionPoint<'_>>> {
+    each(content, |elements| {
+        elements.expect(SEQUENCE).and_then(DistributionPoint::read)
+    })
 }
 
 impl<'a> PointName<'a> {
+    /// Reads an optional name. Returns the outer `None` if OpenSSL can't read the name.
+    fn next(elements: &mut Elements<'a>) -> Option<Option<PointName<'a>>> {
+        match elements.expect(0xa0) {
+            Some(name) => Some(Some(PointName::read(name)?)),
+            None => Some(None),
+        }
+    }
+
     fn read(content: &'a [u8]) -> Option<PointName<'a>> {
         let mut elements = Elements(content);
         let name = match elements.next()? {
             (0xa0, names) if general_name::readable(names) => PointName::Full(names),
-            (0xa1, attributes) if are_attributes(attributes) => PointName::Relative(attributes),
+            (0xa1, attributes) if name::are_attributes(attributes) => {
+                PointName::Relative(attributes)
+            }
             _ => return None,
         };
         elements.is_empty().then_some(name)
@@ -124,42 +126,22 @@ impl<'a> PointName<'a> {
 }
 
 fn is_among(wanted: &name::Canonical, names: &[u8]) -> bool {
-    general_name::names(names)
-        .filter_map(|name| name.directory())
-        .any(|directory| name::canonical(directory) == *wanted)
-}
-
-/// Returns true if the content consists of attributes of a distinguished name.
-fn are_attributes(content: &[u8]) -> bool {
-    let mut elements = Elements(content);
-    while !elements.is_empty() {
-        let Some(attribute) = elements.expect(SEQUENCE) else {
-            return false;
-        };
-        let mut pair = Elements(attribute);
-        if pair.expect(OID).is_none() || pair.next().is_none() || !pair.is_empty() {
-            return false;
-        }
-    }
-    true
+    general_name::directories(names).any(|directory| name::canonical(directory) == *wanted)
 }
 
 impl<'a> IssuingPoint<'a> {
     /// Reads the value of the extension. Returns `None` if OpenSSL can't read it.
     pub fn read(value: &'a [u8]) -> Option<IssuingPoint<'a>> {
         let mut elements = Elements(Elements(value).expect(SEQUENCE)?);
-        let name = match elements.expect(0xa0) {
-            Some(name) => Some(PointName::read(name)?),
-            None => None,
-        };
-        let only_users = flag(&mut elements, 0x81)?;
-        let only_authorities = flag(&mut elements, 0x82)?;
+        let name = PointName::next(&mut elements)?;
+        let only_users = elements.flag(0x81)?;
+        let only_authorities = elements.flag(0x82)?;
         let some_reasons = match elements.expect(0x83) {
             Some(bits) => bits_of(bits).map(|_| true)?,
             None => false,
         };
-        let indirect = flag(&mut elements, 0x84)?;
-        let only_attributes = flag(&mut elements, 0x85)?;
+        let indirect = elements.flag(0x84)?;
+        let only_attributes = elements.flag(0x85)?;
         elements.is_empty().then_some(IssuingPoint {
             name,
             only_users,
@@ -184,18 +166,9 @@ impl<'a> IssuingPoint<'a> {
     }
 }
 
-/// Reads an optional BOOLEAN with this tag, which is false by default. Returns `None` if its
-/// content is invalid.
-fn flag(elements: &mut Elements<'_>, tag: u8) -> Option<bool> {
-    match elements.expect(tag) {
-        None => Some(false),
-        Some([value]) => Some(*value != 0),
-        Some(_) => None,
-    }
-}
-
-/// Returns the first two bytes of the content of a BIT STRING, with its unused bits cleared.
-pub fn bits_of(content: &[u8]) -> Option<(u8, u8)> {
+/// Returns the first two bytes of the content of a BIT STRING, with its unused bits cleared. The
+/// first byte is the lower one.
+fn bits_of(content: &[u8]) -> Option<u16> {
     let (unused, bytes) = content.split_first()?;
     if *unused > 7 {
         return None;
@@ -205,11 +178,11 @@ pub fn bits_of(content: &[u8]) -> Option<(u8, u8)> {
         let last = index + 1 == bytes.len();
         if last { byte & 0xff << unused } else { byte }
     };
-    Some((byte(0), byte(1)))
+    Some(u16::from_le_bytes([byte(0), byte(1)]))
 }
 
 /// Returns the first two bytes of the BIT STRING at the start of `value`. More data may follow it.
-pub fn bits(value: &[u8]) -> Option<(u8, u8)> {
+pub fn bits(value: &[u8]) -> Option<u16> {
     bits_of(Elements(value).expect(BIT_STRING)?)
 }
 

@@ -3,6 +3,8 @@
 //! The `der` crate rejects things that OpenSSL, and therefore HAProxy, accepts: UniversalString,
 //! times before 1970, and serial numbers of more than 20 bytes.
 
+/// BOOLEAN.
+pub const BOOLEAN: u8 = 1;
 /// INTEGER.
 pub const INTEGER: u8 = 2;
 /// BIT STRING.
@@ -62,6 +64,16 @@ impl<'a> Elements<'a> {
         })
     }
 
+    /// Reads an optional BOOLEAN with this tag, which is false by default. Returns `None` if its
+    /// content is invalid.
+    pub fn flag(&mut self, tag: u8) -> Option<bool> {
+        match self.expect(tag) {
+            None => Some(false),
+            Some([value]) => Some(*value != 0),
+            Some(_) => None,
+        }
+    }
+
     /// Returns true if no bytes are left.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -94,6 +106,24 @@ pub fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     }
     bytes.extend(content);
     bytes
+}
+
+/// Reads consecutive items. An item that `read` refuses yields `None` and ends the iteration.
+pub fn each<'a, T>(
+    bytes: &'a [u8],
+    mut read: impl FnMut(&mut Elements<'a>) -> Option<T> + Clone,
+) -> impl Iterator<Item = Option<T>> + Clone {
+    let mut elements = Elements(bytes);
+    std::iter::from_fn(move || {
+        if elements.is_empty() {
+            return None;
+        }
+        let item = read(&mut elements);
+        if item.is_none() {
+            elements = Elements(&[]);
+        }
+        Some(item)
+    })
 }
 
 /// Returns the content of the first element if it has this tag. Ignores everything after it, as

@@ -1,7 +1,7 @@
 //! GeneralNames (RFC 5280, section 4.2.1.6), which extensions use to name servers, people and
 //! lists.
 
-use super::element::{Elements, OID, SEQUENCE, only};
+use super::element::{Elements, OID, SEQUENCE, each, only};
 use super::name;
 
 /// otherName.
@@ -83,13 +83,8 @@ impl<'a> GeneralName<'a> {
 
 /// Returns true if the content consists of the pieces of a string.
 fn are_pieces(content: &[u8]) -> bool {
-    let mut elements = Elements(content);
-    for (tag, _) in elements.by_ref() {
-        if tag & 0xe0 != 0 {
-            return false;
-        }
-    }
-    elements.is_empty()
+    let mut tags = each(content, |elements| Some(elements.next()?.0));
+    tags.all(|tag| tag.is_some_and(|tag| tag & 0xe0 == 0))
 }
 
 /// Returns true if this is the content of an EDIPartyName.
@@ -108,22 +103,15 @@ fn is_edi_party(content: &[u8]) -> bool {
 /// Returns the names in the content of a GeneralNames. Stops before the first one that can't be
 /// read.
 pub fn names(content: &[u8]) -> impl Iterator<Item = GeneralName<'_>> + Clone {
-    let mut elements = Elements(content);
-    std::iter::from_fn(move || GeneralName::read(&mut elements))
+    each(content, GeneralName::read).map_while(|name| name)
 }
 
 /// Returns true if OpenSSL can read every name.
 pub fn readable(content: &[u8]) -> bool {
-    let mut elements = Elements(content);
-    while !elements.is_empty() {
-        if GeneralName::read(&mut elements).is_none() {
-            return false;
-        }
-    }
-    true
+    each(content, GeneralName::read).all(|name| name.is_some())
 }
 
-/// Returns the content of the first directoryName among these names.
-pub fn first_directory(content: &[u8]) -> Option<&[u8]> {
-    names(content).find_map(|name| name.directory())
+/// Returns the content of each directoryName among these names.
+pub fn directories(content: &[u8]) -> impl Iterator<Item = &[u8]> {
+    names(content).filter_map(|name| name.directory())
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use der::oid::ObjectIdentifier;
 
-use super::element::{Elements, OID, SEQUENCE, SET};
+use super::element::{Elements, OID, SEQUENCE, SET, each};
 
 /// commonName (X.520).
 pub const COMMON_NAME: &[u8] = &[0x55, 4, 3];
@@ -78,7 +78,7 @@ fn steps(name: &[u8]) -> impl Iterator<Item = Option<(bool, Attribute<'_>)>> {
             }
             part = Elements(parts.expect(SET).unwrap_or_default());
         }
-        let attribute = part.expect(SEQUENCE).and_then(attribute);
+        let attribute = attribute(&mut part);
         if attribute.is_none() {
             (parts, part) = (Elements(&[]), Elements(&[]));
         }
@@ -86,8 +86,9 @@ fn steps(name: &[u8]) -> impl Iterator<Item = Option<(bool, Attribute<'_>)>> {
     })
 }
 
-fn attribute(content: &[u8]) -> Option<Attribute<'_>> {
-    let mut pair = Elements(content);
+/// Reads the next element as an attribute.
+fn attribute<'a>(elements: &mut Elements<'a>) -> Option<Attribute<'a>> {
+    let mut pair = Elements(elements.expect(SEQUENCE)?);
     let kind = pair.expect(OID)?;
     let (tag, value) = pair.next()?;
     pair.is_empty().then_some(Attribute { kind, tag, value })
@@ -98,7 +99,13 @@ pub fn attributes(name: &[u8]) -> impl Iterator<Item = Attribute<'_>> {
     steps(name).map_while(|step| step.map(|(_, attribute)| attribute))
 }
 
-/// Returns true if OpenSSL can read this name. If it can't, it can't read the whole certificate.
+/// Returns true if the content consists of attributes.
+pub fn are_attributes(content: &[u8]) -> bool {
+    each(content, attribute).all(|attribute| attribute.is_some())
+}
+
+/// Returns true if OpenSSL can read this name. OpenSSL reads no certificate with an unreadable
+/// name.
 pub fn readable(name: &[u8]) -> bool {
     steps(name).all(|step| step.is_some_and(|(_, attribute)| attribute.readable()))
 }
@@ -125,14 +132,12 @@ pub fn canonical(name: &[u8]) -> Canonical {
     parts
 }
 
-/// Returns the form that OpenSSL compares of `name` with `attributes` appended. Each attribute
+/// Appends `attributes` to `name`, and returns the form that OpenSSL compares. Each attribute
 /// becomes its own RelativeDistinguishedName, although `attributes` is the content of only one.
 pub fn extended(name: &[u8], attributes: &[u8]) -> Canonical {
     let mut parts = canonical(name);
-    let mut elements = Elements(attributes);
-    while let Some(attribute) = elements.expect(SEQUENCE).and_then(attribute) {
-        parts.push(vec![canonical_attribute(&attribute)]);
-    }
+    let attributes = each(attributes, attribute).map_while(|attribute| attribute);
+    parts.extend(attributes.map(|attribute| vec![canonical_attribute(&attribute)]));
     parts
 }
 

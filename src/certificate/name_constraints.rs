@@ -2,7 +2,7 @@
 //! certificates. sni-check applies them as OpenSSL does (`NAME_CONSTRAINTS_check` in its
 //! v3_ncons.c).
 
-use super::element::{Elements, SEQUENCE, element};
+use super::element::{Elements, SEQUENCE, each, element};
 use super::general_name::{ADDRESS, DIRECTORY, DNS, GeneralName, MAIL, OTHER, URI, names};
 use super::name::{self, Attribute};
 use super::read::Parts;
@@ -52,7 +52,7 @@ impl<'a> Constraints<'a> {
     }
 
     /// Checks a name (`nc_match`). If permitted subtrees of its kind exist, the name must be in one
-    /// of them. It must be in no excluded subtree.
+    /// of them. The name must not be in an excluded subtree.
     fn allow(&self, name: &GeneralName<'_>) -> Result<(), Violation> {
         let mut held = None;
         for subtree in of_kind(self.permitted, name) {
@@ -82,23 +82,15 @@ impl<'a> Constraints<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Subtree<'a> {
     base: GeneralName<'a>,
-    /// True if it has a minimum or maximum, which OpenSSL doesn't support.
+    /// True if the subtree has a minimum or maximum, which OpenSSL doesn't support.
     has_distance: bool,
 }
 
 /// Returns the subtrees of a list. A subtree that OpenSSL can't read yields `None` and ends the
 /// iteration.
 fn subtrees(list: &[u8]) -> impl Iterator<Item = Option<Subtree<'_>>> {
-    let mut elements = Elements(list);
-    std::iter::from_fn(move || {
-        if elements.is_empty() {
-            return None;
-        }
-        let subtree = elements.expect(SEQUENCE).and_then(Subtree::read);
-        if subtree.is_none() {
-            elements = Elements(&[]);
-        }
-        Some(subtree)
+    each(list, |elements| {
+        elements.expect(SEQUENCE).and_then(Subtree::read)
     })
 }
 

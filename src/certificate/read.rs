@@ -1,8 +1,11 @@
-//! Reads the parts of a certificate (RFC 5280, section 4.1) without copying them.
+//! Reads the parts of a certificate (RFC 5280, section 4.1) without copying them, and describes its
+//! key.
 
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 
-use super::element::{BIT_STRING, Elements, INTEGER, OCTET_STRING, OID, SEQUENCE, element, only};
+use super::element::{
+    BIT_STRING, BOOLEAN, Elements, INTEGER, OCTET_STRING, OID, SEQUENCE, each, element, only,
+};
 use super::{name, time};
 
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
@@ -122,17 +125,7 @@ impl<'a> Parts<'a> {
     /// Returns the extensions. An extension that OpenSSL can't read yields `None` and ends the
     /// iteration.
     pub fn extensions(&self) -> impl Iterator<Item = Option<Extension<'a>>> + use<'a> {
-        let mut elements = Elements(self.extensions);
-        std::iter::from_fn(move || {
-            if elements.is_empty() {
-                return None;
-            }
-            let extension = elements.expect(SEQUENCE).and_then(Extension::read);
-            if extension.is_none() {
-                elements = Elements(&[]);
-            }
-            Some(extension)
-        })
+        each(self.extensions, Extension::next)
     }
 
     /// Returns the value of the extension with this OID.
@@ -175,16 +168,16 @@ impl<'a> Parts<'a> {
 }
 
 impl<'a> Extension<'a> {
-    /// Reads the content of an Extension. Returns `None` if OpenSSL can't read it.
-    pub fn read(content: &'a [u8]) -> Option<Extension<'a>> {
-        const BOOLEAN: u8 = 1;
-        let mut elements = Elements(content);
+    /// Reads all extensions. Returns `None` if OpenSSL can't read one of them.
+    pub fn all(content: &'a [u8]) -> Option<Vec<Extension<'a>>> {
+        each(content, Extension::next).collect()
+    }
+
+    /// Reads the next element. Returns `None` if OpenSSL can't read it.
+    fn next(elements: &mut Elements<'a>) -> Option<Extension<'a>> {
+        let mut elements = Elements(elements.expect(SEQUENCE)?);
         let kind = elements.expect(OID)?;
-        let critical = match elements.expect(BOOLEAN) {
-            Some([critical]) => *critical != 0,
-            Some(_) => return None,
-            None => false,
-        };
+        let critical = elements.flag(BOOLEAN)?;
         let value = elements.expect(OCTET_STRING)?;
         elements.is_empty().then_some(Extension {
             kind,
@@ -203,4 +196,39 @@ pub fn is_integer(bytes: &[u8]) -> bool {
         [0xff, second, ..] => second & 0x80 == 0,
         _ => true,
     }
+}
+
+/// Returns the length of an RSA key's modulus in bits (RFC 8017, appendix A.1.1), or `None` if it
+/// isn't an RSA key. `key` is the content of a SubjectPublicKeyInfo.
+pub fn rsa_bits(key: &[u8]) -> Option<usize> {
+    let mut elements = Elements(key);
+    let algorithm = Elements(elements.expect(SEQUENCE)?).expect(OID)?;
+    if ![RSA, RSA_PSS].contains(&algorithm) {
+        return None;
+    }
+    let key = elements.expect(BIT_STRING)?.strip_prefix(&[0])?;
+    let modulus = Elements(only(key, SEQUENCE)?).expect(INTEGER)?;
+    let zeros = modulus.iter().take_while(|byte| **byte == 0).count();
+    let first = modulus.get(zeros)?;
+    Some((modulus.len() - zeros) * 8 - first.leading_zeros() as usize)
+}
+
+/// Returns the algorithm and size of a certificate's key in the usual form, such as `RSA 2048`.
+pub fn key_type(certificate: &Parts<'_>) -> String {
+    if let Some(bits) = rsa_bits(certificate.key) {
+        return format!("RSA {bits}");
+    }
+    let algorithm = Elements(certificate.key).expect(SEQUENCE);
+    let mut algorithm = Elements(algorithm.unwrap_or_default());
+    let mut oid = || algorithm.expect(OID).map(name::dotted).unwrap_or_default();
+    let name = match (oid().as_str(), oid().as_str()) {
+        ("1.2.840.10045.2.1", "1.2.840.10045.3.1.7") => "ECDSA P-256",
+        ("1.2.840.10045.2.1", "1.3.132.0.34") => "ECDSA P-384",
+        ("1.2.840.10045.2.1", "1.3.132.0.35") => "ECDSA P-521",
+        ("1.2.840.10045.2.1", _) => "ECDSA",
+        ("1.3.101.112", _) => "Ed25519",
+        ("1.3.101.113", _) => "Ed448",
+        _ => "other key",
+    };
+    name.to_owned()
 }

@@ -9,12 +9,11 @@ use memchr::memmem;
 use super::distribution_point::IssuingPoint;
 use super::element::{BIT_STRING, Elements, INTEGER, OID, SEQUENCE, first, only};
 use super::read::{Extension, is_integer};
-use super::uses::Authority;
+use super::uses::{AUTHORITY_KEY_ID, Authority};
 use super::{general_name, name, time};
 
 const ISSUING_POINT: &[u8] = &[0x55, 0x1d, 28];
 const DELTA: &[u8] = &[0x55, 0x1d, 27];
-const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 35];
 const REASON: &[u8] = &[0x55, 0x1d, 21];
 const ENTRY_ISSUER: &[u8] = &[0x55, 0x1d, 29];
 
@@ -124,11 +123,7 @@ impl<'a> RevocationList<'a> {
     /// Stores the list's extensions. OpenSSL ignores an extension that it can't read or that occurs
     /// twice.
     fn note_extensions(&mut self, extensions: &'a [u8]) -> Option<()> {
-        let mut found: Vec<Extension<'a>> = Vec::new();
-        let mut elements = Elements(extensions);
-        while !elements.is_empty() {
-            found.push(Extension::read(elements.expect(SEQUENCE)?)?);
-        }
+        let found = Extension::all(extensions)?;
         let value = |kind: &[u8]| single(&found, kind).and_then(Result::ok);
         self.point = value(ISSUING_POINT).and_then(IssuingPoint::read);
         self.authority = value(AUTHORITY_KEY_ID)
@@ -157,7 +152,7 @@ impl<'a> RevocationList<'a> {
             if entry.extensions.is_empty() {
                 continue;
             }
-            let extensions = entry.read_extensions()?;
+            let extensions = Extension::all(entry.extensions)?;
             if facts.unread_from.is_some() {
                 continue;
             }
@@ -191,7 +186,7 @@ impl<'a> RevocationList<'a> {
             let unread = facts.unread_from.is_some_and(|from| place > from);
             let extensions = match unread {
                 true => Vec::new(),
-                false => entry.read_extensions().unwrap_or_default(),
+                false => Extension::all(entry.extensions).unwrap_or_default(),
             };
             let meaning = meaning(&extensions).unwrap_or_default();
             issuers = if unread {
@@ -220,9 +215,9 @@ impl<'a> RevocationList<'a> {
 fn is_of(issuers: Option<&[u8]>, issuer: &[u8], of_list: &[u8]) -> bool {
     match issuers {
         None => name::same(issuer, of_list),
-        Some(names) => general_name::names(names)
-            .filter_map(|name| name.directory())
-            .any(|directory| name::same(directory, issuer)),
+        Some(names) => {
+            general_name::directories(names).any(|directory| name::same(directory, issuer))
+        }
     }
 }
 
@@ -252,15 +247,6 @@ impl<'a> Entry<'a> {
             dated: date.is_some(),
             extensions,
         })
-    }
-
-    fn read_extensions(&self) -> Option<Vec<Extension<'a>>> {
-        let mut extensions = Vec::new();
-        let mut elements = Elements(self.extensions);
-        while !elements.is_empty() {
-            extensions.push(Extension::read(elements.expect(SEQUENCE)?)?);
-        }
-        Some(extensions)
     }
 }
 

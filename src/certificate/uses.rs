@@ -1,7 +1,7 @@
 //! Reads the extensions that limit a certificate's use (RFC 5280, section 4.2) as OpenSSL does.
 
 use super::distribution_point::{self, bits};
-use super::element::{Elements, INTEGER, OCTET_STRING, OID, SEQUENCE, first};
+use super::element::{BOOLEAN, Elements, INTEGER, OCTET_STRING, OID, SEQUENCE, first};
 use super::read::Parts;
 use super::{general_name, name_constraints};
 
@@ -14,7 +14,7 @@ const KEY_ID: &[u8] = &[0x55, 0x1d, 14];
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
 const DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 31];
-const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 35];
+pub(super) const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 35];
 const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
 const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1d, 32];
 const POLICY_MAPPINGS: &[u8] = &[0x55, 0x1d, 33];
@@ -72,7 +72,7 @@ pub struct Uses<'a> {
     /// True if extKeyUsage contains clientAuth, `None` without extKeyUsage.
     pub clients: Option<bool>,
     /// Netscape's nsCertType.
-    pub netscape: Option<u8>,
+    pub netscape: Option<u16>,
     /// subjectKeyIdentifier.
     pub key_id: Option<&'a [u8]>,
     /// authorityKeyIdentifier.
@@ -125,11 +125,9 @@ impl<'a> Uses<'a> {
     fn note(&mut self, kind: &[u8], value: &'a [u8]) -> Option<bool> {
         let readable = match kind {
             BASIC_CONSTRAINTS => self.note_basic_constraints(value),
-            KEY_USAGE => bits(value).map(|(first, second)| {
-                self.key_usage = Some(u16::from(first) | u16::from(second) << 8);
-            }),
+            KEY_USAGE => bits(value).map(|bits| self.key_usage = Some(bits)),
             EXTENDED_KEY_USAGE => self.note_extended_key_usage(value),
-            NETSCAPE_TYPE => bits(value).map(|(first, _)| self.netscape = Some(first)),
+            NETSCAPE_TYPE => bits(value).map(|bits| self.netscape = Some(bits)),
             KEY_ID => first(value, OCTET_STRING).map(|id| self.key_id = Some(id)),
             AUTHORITY_KEY_ID => Authority::read(value).map(|authority| self.authority = authority),
             NAME_CONSTRAINTS => first(value, SEQUENCE)
@@ -152,14 +150,8 @@ impl<'a> Uses<'a> {
     }
 
     fn note_basic_constraints(&mut self, value: &[u8]) -> Option<()> {
-        const BOOLEAN: u8 = 1;
         let mut elements = Elements(first(value, SEQUENCE)?);
-        let ca = match elements.expect(BOOLEAN) {
-            Some([ca]) => *ca != 0,
-            Some(_) => return None,
-            None => false,
-        };
-        self.ca = Some(ca);
+        self.ca = Some(elements.flag(BOOLEAN)?);
         if let Some(length) = elements.expect(INTEGER) {
             if length.first()? & 0x80 != 0 {
                 return None;
@@ -218,7 +210,7 @@ impl<'a> Authority<'a> {
         let readable = elements.is_empty() && issuers.is_none_or(general_name::readable);
         readable.then_some(Authority {
             key_id,
-            issuer: issuers.and_then(general_name::first_directory),
+            issuer: issuers.and_then(|issuers| general_name::directories(issuers).next()),
             serial,
         })
     }

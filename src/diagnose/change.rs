@@ -29,6 +29,7 @@ const TIMEOUT_CONNECT: Head = &["timeout", "connect"];
 const SEND: Head = &["http-check", "send"];
 const EXPECT: Head = &["http-check", "expect"];
 const COMMAND: Head = &["external-check", "command"];
+const SEND_STATE: Head = &["http-check", "send-state"];
 const SOURCE: Head = &["source"];
 /// The first words of the line that sets X-Forwarded-Proto, which says that visitors use HTTPS.
 const FORWARDED_PROTO: Head = &["http-request", "set-header", "X-Forwarded-Proto"];
@@ -258,8 +259,8 @@ impl Change {
         let names = asked.changes(best).into_iter().map(|row| row.name);
         for name in names {
             match name {
-                "--crt" | "--send-proxy" | "--send-proxy-v2" | "--source" | "--ssl-min-ver"
-                | "--ssl-max-ver" => {
+                "--ca-file" | "--crl-file" | "--crt" | "--send-proxy" | "--send-proxy-v2"
+                | "--source" | "--ssl-min-ver" | "--ssl-max-ver" => {
                     change.set_word(name, best);
                 }
                 // A handshake that takes long for the check takes long for visitors, too.
@@ -273,8 +274,7 @@ impl Change {
 
     /// Leaves out the removal of words and lines that haproxy.cfg doesn't have.
     fn keep_present(&mut self, surveyed: &Surveyed) {
-        let rules = &surveyed.lines.rules;
-        let has_line = |head: Head| rules.iter().any(|rule| has_head(rule, head));
+        let has_line = |head: Head| surveyed.rules().any(|rule| has_head(rule, head));
         self.words
             .retain(|(word, value)| value.is_some() || surveyed.has_word(word));
         self.rules
@@ -310,6 +310,16 @@ impl Change {
         let mut change = self.clone();
         change.request((best, "HTTP/1.1"), None);
         (change != *self).then_some(change)
+    }
+
+    /// Returns this change, plus the line that `sni-check serve` needs, if it is missing.
+    pub fn with_state(mut self, surveyed: &Surveyed) -> Change {
+        let has_state = surveyed.rules().any(|rule| has_head(rule, SEND_STATE));
+        if surveyed.kind == CheckKind::Served && !has_state {
+            let line = SEND_STATE.iter().map(|word| (*word).to_owned()).collect();
+            self.rules.push((SEND_STATE, vec![line]));
+        }
+        self
     }
 
     /// Sets one option of HAProxy's own check.
@@ -355,12 +365,8 @@ impl Change {
                     self.set_word("--send-proxy-v2", best);
                 }
             }
-            "--ca-file" => {
-                let file = best.ca_file.iter().find(|file| *file != "@bundled");
-                let file = file.map_or("@system-ca", String::as_str);
-                self.word("ca-file", Some(file.to_owned()));
-            }
-            "--crt" | "--source" | "--ssl-min-ver" | "--ssl-max-ver" => self.set_word(name, best),
+            "--ca-file" | "--crl-file" | "--crt" | "--source" | "--ssl-min-ver"
+            | "--ssl-max-ver" => self.set_word(name, best),
             "--alpn" => {
                 let alpn = best.alpn.as_ref().map(ToString::to_string);
                 match ruled("alpn") {
@@ -392,6 +398,12 @@ impl Change {
         let switch = |is_set: bool| is_set.then(String::new);
         let version = |version: Option<TlsVersion>| version.map(|version| version.to_string());
         match name {
+            "--ca-file" => {
+                let file = best.ca_file.iter().find(|file| *file != "@bundled");
+                let file = file.map_or("@system-ca", String::as_str);
+                self.word("ca-file", Some(file.to_owned()));
+            }
+            "--crl-file" => self.word("crl-file", best.crl_file.first().cloned()),
             "--crt" => self.word("crt", best.crt.clone()),
             "--source" => {
                 self.word("source", best.source.as_ref().map(ToString::to_string));
@@ -417,8 +429,7 @@ impl Change {
     fn set_time(&mut self, surveyed: &Surveyed, best: &Options) -> Option<()> {
         let time = best.timeout.as_ref()?.0.as_millis();
         self.word("inter", Some(format!("{}ms", time + SPARE)));
-        let rules = surveyed.lines.rules.iter();
-        let has_limit = rules.clone().any(|rule| has_head(rule, TIMEOUT_CHECK));
+        let has_limit = surveyed.rules().any(|rule| has_head(rule, TIMEOUT_CHECK));
         match surveyed.kind {
             CheckKind::External if has_limit => self.raise_timeout_connect(surveyed, best)?,
             CheckKind::External => {}
@@ -432,8 +443,9 @@ impl Change {
     /// Raises `timeout connect` above the time of the check.
     fn raise_timeout_connect(&mut self, surveyed: &Surveyed, best: &Options) -> Option<()> {
         let time = best.timeout.as_ref()?.0;
-        let mut rules = surveyed.lines.rules.iter();
-        let rule = rules.find(|rule| has_head(rule, TIMEOUT_CONNECT));
+        let rule = surveyed
+            .rules()
+            .find(|rule| has_head(rule, TIMEOUT_CONNECT));
         let present = rule.and_then(|rule| rule.words.get(2)?.parse::<Time>().ok());
         let is_set = self.rules.iter().any(|(head, _)| *head == TIMEOUT_CONNECT);
         if present.is_some_and(|present| present.0 <= time) && !is_set {
@@ -491,11 +503,15 @@ impl Change {
 
     /// Returns the changes in a few words: `check-sni www.example.com`.
     pub fn words(&self) -> String {
-        let words = self.words.iter().chain(&self.connect);
-        let words = words.map(|(word, value)| match value {
+        let edit = |(word, value): &Edit| match value {
             None => format!("without {word}"),
             Some(value) => format!("{word} {value}").trim_end().to_owned(),
+        };
+        let connect = self.connect.iter().map(|edited| match edited {
+            ("default", _) => "`default` in the connect rule".to_owned(),
+            edited => edit(edited),
         });
+        let words = self.words.iter().map(edit).chain(connect);
         let options = self.options.iter();
         let options = options.map(|options| format!("`{}`", options.shown));
         let rules = self.rules.iter();
@@ -544,8 +560,7 @@ const TLS_WORDS: [&str; 14] = [
 
 /// Returns the Host of the check's request, if it is a log-format such as `%[srv_name]`.
 fn evaluated_host(surveyed: &Surveyed) -> Option<&str> {
-    let rules = surveyed.lines.rules.iter();
-    let sent = rules.filter(|rule| has_head(rule, SEND));
+    let sent = surveyed.rules().filter(|rule| has_head(rule, SEND));
     let fields = sent.flat_map(|rule| rule.words.windows(3));
     let mut hosts = fields.filter_map(|field| match field {
         [hdr, name, value] if hdr == "hdr" && name.eq_ignore_ascii_case("host") => Some(value),
@@ -559,8 +574,12 @@ fn evaluated_host(surveyed: &Surveyed) -> Option<&str> {
 
 /// Returns the `connect` rule of HAProxy's own check. It decides how the check connects.
 fn connect_rule(surveyed: &Surveyed) -> Option<&Rule> {
-    let mut rules = surveyed.lines.rules.iter();
     let own = surveyed.kind == CheckKind::Own;
-    let heads: [Head; 2] = [&["http-check", "connect"], &["tcp-check", "connect"]];
-    rules.find(|rule| own && heads.iter().any(|head| has_head(rule, head)))
+    let mut rules = surveyed.rules();
+    rules.find(|rule| own && is_connect(rule))
+}
+
+fn is_connect(rule: &Rule) -> bool {
+    let words: Vec<&str> = rule.words.iter().map(String::as_str).take(2).collect();
+    matches!(words[..], ["http-check" | "tcp-check", "connect"])
 }

@@ -8,7 +8,9 @@ use ureq::http::{HeaderName, HeaderValue, header};
 
 use super::attempts::{Job, attempt, connect, hangs_up, in_parallel, plain_http, source};
 use super::progress::{Phase, Progress};
-use crate::causes::facts::{Answers, Attempt, Facts, Faults, Handshakes, host, is_safe};
+use crate::causes::facts::{
+    Answers, Attempt, Facts, Faults, Handshakes, KnownValue, host, is_safe,
+};
 use crate::certificate::CertificateFailure;
 use crate::deadline::Deadline;
 use crate::failure::Failure;
@@ -24,7 +26,12 @@ use crate::probe::{self, Seen, Trial, Verdict};
 const ADDRESSES: usize = 8;
 
 /// Gathers all facts about a check.
-pub(super) fn gather(plan: Plan, options: Options, progress: &Progress) -> Facts {
+pub(super) fn gather(
+    plan: Plan,
+    options: Options,
+    known_values: &Arc<[KnownValue]>,
+    progress: &Progress,
+) -> Facts {
     progress.enter(Phase::Connecting);
     let start = Instant::now();
     let resolved = addresses(&plan.target, Deadline::new(start, plan.timeout));
@@ -36,21 +43,11 @@ pub(super) fn gather(plan: Plan, options: Options, progress: &Progress) -> Facts
     let reached = answering.next().map(|(address, _)| address.clone());
     let others: Vec<Address> = answering.map(|(address, _)| address.clone()).collect();
     let mut facts = Facts {
-        verdict: not_run(),
         resolve,
         addresses,
         untried: count.saturating_sub(ADDRESSES),
         reached: reached.clone(),
-        tls: None,
-        answers: None,
-        plain: None,
-        hangs_up: None,
-        elsewhere: Vec::new(),
-        haproxy: None,
-        refuted: Vec::new(),
-        now: now(),
-        plan,
-        options,
+        ..nothing_seen(plan, options, known_values)
     };
     progress.enter(Phase::Handshakes);
     let Some(address) = reached else {
@@ -80,16 +77,7 @@ pub(super) fn facts_of_success(
         addresses: connections(before),
         untried: before.untried,
         reached: before.reached.clone(),
-        tls: None,
-        answers: None,
-        plain: None,
-        hangs_up: None,
-        elsewhere: Vec::new(),
-        haproxy: None,
-        refuted: Vec::new(),
-        now: before.now,
-        plan,
-        options,
+        ..nothing_seen(plan, options, &before.known_values)
     };
     if let Some(address) = facts.reached.clone() {
         facts.answers = ask(&facts.plan, &address, false);
@@ -112,6 +100,28 @@ fn not_run() -> Verdict {
     Verdict {
         result: Err(Failure::Internal("not tried".to_owned())),
         seen: Seen::default(),
+    }
+}
+
+/// Returns the facts before anything is sent.
+fn nothing_seen(plan: Plan, options: Options, known_values: &Arc<[KnownValue]>) -> Facts {
+    Facts {
+        plan,
+        options,
+        verdict: not_run(),
+        resolve: Duration::ZERO,
+        addresses: Ok(Vec::new()),
+        untried: 0,
+        reached: None,
+        tls: None,
+        answers: None,
+        plain: None,
+        hangs_up: None,
+        elsewhere: Vec::new(),
+        haproxy: None,
+        known_values: Arc::clone(known_values),
+        refuted: Vec::new(),
+        now: now(),
     }
 }
 

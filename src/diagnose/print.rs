@@ -75,7 +75,17 @@ impl Report<'_> {
 
     /// Appends the causes, each with what to do.
     pub fn print_findings(&self, text: &mut String) {
-        for finding in &self.findings {
+        let proved = self.search.proved.len().min(self.findings.len());
+        let (proved, others) = self.findings.split_at(proved);
+        for finding in proved {
+            print_finding(text, finding);
+        }
+        if let Some(failure) = self.remains() {
+            let line =
+                format!("with these changes the check gets further, and still fails: {failure}");
+            paragraph(text, "  remains  ", &printable(&line));
+        }
+        for finding in others {
             print_finding(text, finding);
         }
     }
@@ -208,6 +218,7 @@ impl Report<'_> {
             "haproxy": facts.plan.haproxy_word(code),
             "meaning": code.meaning(),
             "cause": printable(&self.why),
+            "remains": self.remains().map(|failure| printable(&failure)),
             "causes": self.findings.iter().map(finding).collect::<Vec<_>>(),
             "target": facts.plan.target.to_string(),
             "sni": facts.sni(),

@@ -71,6 +71,12 @@ impl<'a> Report<'a> {
         report
     }
 
+    /// Returns why the check still fails with the changes of the proved causes.
+    pub fn remains(&self) -> Option<String> {
+        let failure = self.search.changed.as_ref()?.failure()?;
+        Some(failure.to_string())
+    }
+
     /// Returns the report about a server of haproxy.cfg. It leaves out hints about `check-sni`, because
     /// the configuration shows if the check sends SNI.
     pub fn of_server(search: &'a Search, opinion: &'a Opinion) -> Report<'a> {

@@ -27,7 +27,7 @@ use super::investigate;
 use super::progress::{self, Phase, Progress};
 use super::stage::Stage;
 use super::trials::Search;
-use crate::causes::facts::{Handshakes, Way};
+use crate::causes::facts::{Handshakes, Refused, Way};
 use crate::code::{Code, Layer};
 use crate::doctor::survey::{CheckKind, Survey, Surveyed, UNVERIFIED, survey};
 use crate::haproxy::ask::{Answered, Question, ask};
@@ -49,7 +49,9 @@ const MOST: usize = 16;
 /// There is no configuration, or it doesn't have the server that the call names.
 pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     let program = call.haproxy.as_deref().filter(|program| *program != "none");
-    let survey = survey(&call.file, &call.env, program)?;
+    let mut survey = survey(&call.file, &call.env, program)?;
+    bound(&survey, start);
+    state::choose_steps(&mut survey);
     let one = call.server.first().map(|name| one(&survey, name));
     let one = one.transpose()?;
     let haproxy = match call.haproxy.as_deref() {
@@ -57,7 +59,6 @@ pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
         given => Some(Haproxy::find(given)?),
     };
     let statistics = Statistics::read(&survey);
-    bound(&survey, start);
     let (text, code) = progress::shown(|progress| {
         let mut subjects = state::subjects(&survey, &statistics, one);
         diagnose(
@@ -125,17 +126,8 @@ fn diagnose(
     (verbose, haproxy): (bool, Option<&Haproxy>),
     progress: &Progress,
 ) {
-    let is_down = |subject: &&Subject<'_>| matches!(subject.state, State::Down | State::Draining);
-    let down: Vec<&Surveyed> = subjects
-        .iter()
-        .filter(is_down)
-        .map(|subject| subject.surveyed)
-        .collect();
-    let others = survey
-        .servers
-        .iter()
-        .filter(|other| other.is_checked && !down.iter().any(|down| std::ptr::eq(*down, *other)));
-    let others: Vec<&Surveyed> = others.collect();
+    let checked = survey.servers.iter().filter(|server| server.is_checked);
+    let checked: Vec<&Surveyed> = checked.collect();
     let mut wanted: Vec<&mut Subject<'_>> = subjects
         .iter_mut()
         .filter(|subject| subject.is_wanted)
@@ -158,7 +150,7 @@ fn diagnose(
         });
     }
     progress.enter(Phase::Haproxy);
-    try_changes(&mut wanted, &others, haproxy);
+    try_changes(&mut wanted, &checked, haproxy);
 }
 
 fn diagnosis(
@@ -178,7 +170,7 @@ fn diagnosis(
     options.verbose = verbose;
     let plan = Plan::new(&options, None, None, Output::default());
     let plan = plan.map_err(|error| format!("sni-check can't run this check: {error:#}"))?;
-    let (search, opinion) = investigate(plan, options, haproxy, progress);
+    let (search, opinion) = investigate(plan, options, &surveyed.known_values, haproxy, progress);
     // Without TLS at the server, the check without TLS is right, and sni-check can't make it.
     let speaks_tls = search
         .asked
@@ -238,10 +230,14 @@ impl Candidate {
 /// How many changes of one server are tried together. Each needs a HAProxy of its own.
 const ROUNDS: usize = 3;
 
-/// Finds the change of haproxy.cfg for each server, and asks one HAProxy about all of them. `others` are
-/// checked servers that may be UP. If no change is enough, tries all changes again on top of the change with
+/// Finds the change of haproxy.cfg for each server, and asks one HAProxy about all of them. `checked` are all
+/// servers that HAProxy checks. If no change is enough, tries all changes again on top of the change with
 /// which HAProxy's check gets furthest.
-fn try_changes(subjects: &mut [&mut Subject<'_>], others: &[&Surveyed], haproxy: Option<&Haproxy>) {
+fn try_changes(
+    subjects: &mut [&mut Subject<'_>],
+    checked: &[&Surveyed],
+    haproxy: Option<&Haproxy>,
+) {
     let times = subjects.iter().map(|subject| {
         let search = subject.search();
         search.map_or(Duration::from_secs(2), |search| search.best().plan.timeout)
@@ -278,12 +274,9 @@ fn try_changes(subjects: &mut [&mut Subject<'_>], others: &[&Surveyed], haproxy:
         }
     }
     let Some(haproxy) = haproxy else { return };
-    let changes = chosen.iter().map(|chosen| {
-        let chosen = chosen.as_ref()?;
-        Some((&chosen.change, &chosen.options))
-    });
-    let changes: Vec<_> = changes.collect();
-    others::spare(subjects, &changes, others, haproxy, patience);
+    let chosen = chosen.into_iter();
+    let chosen = chosen.map(|chosen| chosen.map(|chosen| (chosen.change, chosen.options)));
+    others::spare(subjects, chosen.collect(), checked, haproxy, patience);
     for (subject, base) in subjects.iter_mut().zip(bases) {
         let works = subject
             .change
@@ -449,31 +442,31 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
             ..base.with(change, best, Some(&reason))
         });
     }
+    let refused = search.map(|search| search.best().own_check_refuses());
+    let is_limit = refused.is_none_or(|refused| refused == Some(Refused::Certificate));
     for suggestion in &surveyed.suggestions {
+        if suggestion.is_known && !is_limit {
+            continue;
+        }
         if suggestion.layer.is_some() && suggestion.layer != layer {
             continue;
         }
-        let mut options = match is_another {
-            true => base.options.clone(),
-            false => best.clone(),
+        let options = match is_another {
+            true => &base.options,
+            false => best,
         };
-        match &suggestion.option {
-            Some(("--ca-file", file)) => options.ca_file = vec![file.clone()],
-            Some((_, file)) => options.crt = Some(file.clone()),
-            None => {}
-        }
-        let change = match asked.changes(&options).is_empty() {
+        let change = match asked.changes(options).is_empty() {
             true => Some(Change::default()),
-            false => Change::new(surveyed, asked, &options),
+            false => Change::new(surveyed, asked, best),
         };
         let change = change.map(|change| change.with_edits(&suggestion.words, &suggestion.connect));
         let with_traffic = change
             .as_ref()
-            .and_then(|change| change.with_traffic(surveyed, asked, &options));
+            .and_then(|change| change.with_traffic(surveyed, asked, best));
         let changes = change.into_iter().chain(with_traffic);
         found.extend(changes.map(|change| Candidate {
             is_suggested: true,
-            ..base.with(change, &options, Some(&suggestion.what))
+            ..base.with(change, options, Some(&suggestion.what))
         }));
     }
     found.append(&mut last);
@@ -496,7 +489,8 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
             // HAProxy reports DOWN, but sni-check finds nothing wrong.
             State::Down => Change::default()
                 .with_host(surveyed, &best.options)
-                .or(change),
+                .or(change)
+                .or_else(|| Some(Change::default())),
             _ => Some(Change::default()),
         };
     }
@@ -512,7 +506,8 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
         let with_host: Vec<Change> = with_host.collect();
         changes.extend(with_host);
     }
-    changes
+    let changes = changes.into_iter();
+    changes.map(|change| change.with_state(surveyed)).collect()
 }
 
 /// The time to start the process of an external check. HAProxy's checks run in parallel.

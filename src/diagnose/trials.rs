@@ -1,13 +1,14 @@
 //! Finds the changes that the check needs. diagnose tries each change of the options that may prove a
 //! cause, and keeps a change with which the check gets further.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::attempts::{Job, attempt, in_parallel};
 use super::gather::{facts_of_success, gather};
 use super::progress::{Phase, Progress};
 use super::stage::Stage;
-use crate::causes::facts::{Attempt, Facts, HaproxyFacts, Refuted};
+use crate::causes::facts::{Attempt, Facts, HaproxyFacts, KnownValue, Refuted};
 use crate::causes::{self, Cause, Change, Finding, Weight, mixed};
 use crate::code::{Code, Layer};
 use crate::failure::Failure;
@@ -68,9 +69,14 @@ impl Search {
     }
 
     /// Gathers facts and tries changes. If a change helps only in part, gathers facts again.
-    pub fn run(plan: Plan, options: Options, progress: &Progress) -> Search {
+    pub fn run(
+        plan: Plan,
+        options: Options,
+        known_values: &Arc<[KnownValue]>,
+        progress: &Progress,
+    ) -> Search {
         let mut search = Search {
-            asked: gather(plan, options, progress),
+            asked: gather(plan, options, known_values, progress),
             changed: None,
             proved: Vec::new(),
         };
@@ -165,7 +171,7 @@ impl Candidate {
         let findings = findings.collect();
         let better = match facts.may_send(&self.plan) && self.attempt.result.is_ok() {
             true => facts_of_success(self.plan, self.options, self.attempt, facts),
-            false => gather(self.plan, self.options, progress),
+            false => gather(self.plan, self.options, &facts.known_values, progress),
         };
         (findings, better)
     }

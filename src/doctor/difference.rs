@@ -6,8 +6,6 @@ use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::connection::{Connection, Sni, Tls};
 use crate::haproxy::config::place::At;
 
-use super::coverage::switch_on;
-use super::dialogue::accepts;
 use super::finding::{Effect, Finding};
 use super::names::{bare, is_literal, meant, misspelt};
 use super::visit::{Visit, Watch};
@@ -66,135 +64,6 @@ fn same_endpoint(check: &Connection, traffic: &Connection) -> bool {
         (Endpoint::Tcp(host, _), Endpoint::Tcp(other, _)) => host == other,
         (check, traffic) => check == traffic,
     }
-}
-
-pub(super) fn traffic_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
-    let pair = Pair::of(watch)?;
-    let speaks_http = watch.backend.settings.http;
-    if pair.traffic.tls.is_some() || pair.check.tls.is_none() || !speaks_http {
-        return None;
-    }
-    let no_ssl = watch.server.settings.place("no-ssl");
-    let word = no_ssl.map_or("has no `ssl`", |_| "says `no-ssl`");
-    let what = format!(
-        "the server line {word}: visitors reach the server in plain HTTP, the check uses TLS"
-    );
-    let (down, plain) = match watch.carrier() {
-        Some(_) => (
-            "DOWN with code 63 where the server speaks plain HTTP",
-            "use HAProxy's own check (option httpchk) in place of sni-check, which only checks TLS",
-        ),
-        None => (
-            "DOWN with L6RSP where the server speaks plain HTTP",
-            "remove check-ssl, or ssl from the http-check connect line",
-        ),
-    };
-    Some(
-        Finding::problem(Effect::Either, what)
-            .at(no_ssl.unwrap_or(&watch.server.place))
-            .shows(format!(
-                "{down}; UP where it speaks TLS, while visitors get 400 or 502"
-            ))
-            .write(format!(
-                "if the server speaks TLS, write ssl verify required ca-file FILE sni str(NAME) on \
-                 the server line; if it speaks plain HTTP, {plain}"
-            )),
-    )
-}
-
-pub(super) fn check_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding> {
-    let pair = Pair::of(watch)?;
-    let Check::Own(own) = &watch.check else {
-        return None;
-    };
-    if pair.check.tls.is_some() {
-        return None;
-    }
-    if pair.traffic.tls.is_none() {
-        return passed_through(&pair, own.protocol);
-    }
-    let what = "visitors reach the server with TLS, HAProxy's own check connects without TLS";
-    let finding = match (own.protocol, own.protocol.sends_request()) {
-        (Protocol::Http { .. }, true) if accepts(watch, 400) => Finding::note(Effect::Either, what).shows(
-            "UP with L7OK 400 where the port answers plain HTTP with an error, while visitors may get 503; otherwise \
-             DOWN with L7RSP, L7TOUT or SOCKERR",
-        ),
-        (Protocol::Http { .. }, true) => Finding::problem(Effect::Either, what).shows(
-            "DOWN with L7STS 400, L7RSP, L7TOUT or SOCKERR if the port speaks TLS, because it doesn't answer plain \
-             HTTP; UP if it speaks plain HTTP, while visitors get 503",
-        ),
-        (Protocol::Dialogue | Protocol::Other, _) => Finding::note(Effect::Either, what)
-            .shows(
-                "DOWN with L7TOUT, L7RSP or SOCKERR if the rules expect an answer and the port speaks TLS; otherwise \
-                 UP, even while visitors get 503",
-            )
-            .foretells(&["L7TOUT", "L7RSP", "SOCKERR"]),
-        _ => Finding::note(Effect::Up, what).shows(
-            "L4OK (UP) as soon as anything accepts the connection, while visitors get 503 if its \
-             certificate or name is wrong",
-        ),
-    };
-    Some(finding.at(&pair.check.place).write(with_tls(visit, &pair)))
-}
-
-/// Finds a plain HTTP check in `mode tcp`, where visitors may speak TLS to the server through HAProxy.
-fn passed_through(pair: &Pair, protocol: Protocol) -> Option<Finding> {
-    if pair.watch.backend.settings.http || !protocol.sends_request() {
-        return None;
-    }
-    let what = "the backend passes visitors' bytes through (`mode tcp`), but HAProxy's own check speaks plain HTTP";
-    Some(
-        Finding::note(Effect::Down, what)
-            .at(Check::option(pair.watch.backend).unwrap_or(&pair.watch.server.place))
-            .shows("DOWN with L7STS 400, L7RSP, L7TOUT or SOCKERR where visitors speak TLS to the server")
-            .foretells(&["L7STS 400", "L7RSP", "L7TOUT", "SOCKERR"])
-            .write(
-                "if visitors speak TLS to the server, write check-ssl check-sni NAME verify required ca-file FILE \
-                 on the server line",
-            ),
-    )
-}
-
-/// Returns the advice that makes HAProxy's own check use the server's TLS, and the
-/// other changes that this check needs.
-fn with_tls(visit: &Visit, pair: &Pair) -> String {
-    let watch = pair.watch;
-    let settings = &watch.server.settings;
-    let given = settings.get("check-sni");
-    let has_name = given.is_some_and(|name| misspelt(&name.value).is_none());
-    let name = match &pair.traffic.tls.as_ref().map(|tls| &tls.sni) {
-        Some(Sni::Name(name)) if !has_name => Some(bare(name)),
-        Some(Sni::PerRequest(_)) if !has_name => Some("NAME"),
-        _ => None,
-    };
-    let also_name = name.map_or_else(String::new, |name| {
-        format!("; and check-sni {name} on the server line")
-    });
-    let by_rule = pair.check.place != watch.server.place && watch.connect_rule().is_some();
-    // These words turn TLS off.
-    let plain = ["no-check-ssl", "port", "addr"].map(|word| {
-        let removal = format!("remove `{word}` from the server line");
-        settings.has(word).then_some(removal)
-    });
-    let mut steps: Vec<String> = plain.into_iter().flatten().collect();
-    match by_rule {
-        // With `default` the rule connects as the server line says.
-        true => steps.insert(0, "add `default` after connect in that line".to_owned()),
-        false if steps.is_empty() => steps.push("add check-ssl to the server line".to_owned()),
-        false => {}
-    }
-    let advice = format!("{}{also_name}", steps.join("; and "));
-    let mut backend = watch.backend.clone();
-    backend.settings.rules.remove_connects();
-    let mut server = watch.server.clone();
-    server.settings.remove(&["no-check-ssl", "port", "addr"]);
-    let mut words = vec!["check-ssl".to_owned()];
-    words.extend(
-        name.into_iter()
-            .flat_map(|name| ["check-sni".to_owned(), name.to_owned()]),
-    );
-    server.settings.read(&words, &watch.server.place);
-    switch_on(visit, &visit.watch_of(&backend, &server), &advice)
 }
 
 /// Finds a PROXY header that only the check or only traffic sends. A server either waits for this header or
@@ -309,6 +178,7 @@ pub(super) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     if pair.is_ours() || check.sni != Sni::Absent {
         return None;
     }
+    let names = &watch.backend.visitors.names;
     let (sends, name) = match pair.traffic.tls.as_ref().map(|traffic| &traffic.sni) {
         Some(Sni::Absent) => return None,
         Some(Sni::Name(name)) if misspelt(name).is_none() => {
@@ -317,10 +187,10 @@ pub(super) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
         Some(Sni::Name(sent) | Sni::PerRequest(sent)) => {
             (format!("traffic sends SNI ({sent})"), "NAME")
         }
-        None if watch.backend.settings.http => return None,
+        None if watch.backend.gets_plain_bytes() => return None,
         None => (
             "the backend passes visitors' TLS and their SNI through (`mode tcp`)".to_owned(),
-            "NAME",
+            names.first().map_or("NAME", String::as_str),
         ),
     };
     let write = match watch.connect_rule() {
@@ -426,12 +296,13 @@ pub(super) fn other_endpoint(_: &Visit, watch: &Watch) -> Option<Finding> {
         watch.traffic.endpoint.to_string(),
     );
     let what = format!("the check connects to {checked}, visitors to {used}");
-    // Services such as Patroni and clustercheck report over HTTP what a database can do.
+    // Services such as Patroni and clustercheck report over HTTP what a database can do. Databases have their own
+    // ways to start TLS, so the server line has no `ssl`.
     let sends_request = match &watch.check {
         Check::Own(own) => own.protocol.sends_request(),
         _ => true,
     };
-    if sends_request && !watch.backend.settings.http {
+    if sends_request && !watch.backend.settings.http && watch.traffic.tls.is_none() {
         return Some(
             Finding::hint(what)
                 .at(&check.place)
@@ -483,29 +354,6 @@ pub(super) fn source(_: &Visit, watch: &Watch) -> Option<Finding> {
             .shows("code 41, 42 or 43 (DOWN) where a firewall admits only that address")
             .foretells(&["41", "42", "43"])
             .write(format!("--source {address} in {carrier}")),
-    )
-}
-
-/// Finds a server to which traffic speaks only HTTP/2.
-pub(super) fn http2_only(_: &Visit, watch: &Watch) -> Option<Finding> {
-    watch.own.as_ref()?;
-    let settings = &watch.server.settings;
-    let alpn = settings.get("alpn").filter(|alpn| alpn.value == "h2");
-    let proto = settings.get("proto").filter(|proto| proto.value == "h2");
-    let word = alpn.or(proto)?;
-    let what = "traffic speaks only HTTP/2, the check speaks HTTP/1.1 (limit of sni-check)";
-    Some(
-        Finding::note(Effect::Either, what)
-            .at(&word.place)
-            .shows(
-                "code 66, 73 or 74 (DOWN) where the server does not speak HTTP/1.1; UP while visitors get 502 or 503 \
-                 where it does not speak HTTP/2",
-            )
-            .foretells(&["66", "73", "74"])
-            .write(
-                "if the server speaks both, write alpn h2,http/1.1 on the server line; otherwise use HAProxy's own \
-                 check: check check-sni NAME check-alpn h2",
-            ),
     )
 }
 

@@ -9,7 +9,7 @@ use crate::serve::request::OPTIONS;
 
 use super::difference::Pair;
 use super::finding::{Effect, Finding};
-use super::names::{IN_DOUBLE_QUOTES, has_variables, is_literal, meant, misspelt, name_of_traffic};
+use super::names::{IN_DOUBLE_QUOTES, expanded, is_literal, meant, misspelt, name_of_traffic};
 use super::own_check;
 use super::visit::{Visit, Watch};
 
@@ -47,9 +47,8 @@ pub(super) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
         Sni::Name(name) if misspelt(name).is_none() => Some(name.as_str()),
         _ => None,
     });
-    let of_backend = watch.backend.settings.host.as_ref();
-    let of_backend = of_backend.map(|host| host.value.as_str());
-    let name = of_backend.or_else(|| names.into_iter().flatten().next());
+    let of_visitors = watch.backend.only_host();
+    let name = of_visitors.or_else(|| names.into_iter().flatten().next());
     let name = name.unwrap_or("NAME");
     // A bare `option httpchk` in the backend replaces the request of its defaults.
     let is_bare = rules.http.all("send").next().is_none() && sent.uri.is_none();
@@ -165,13 +164,14 @@ fn host_of(watch: &Watch) -> Option<(String, String)> {
     }
 }
 
-/// Finds a Host that visitors' requests don't have: an expression in place of a name, or a name that the
-/// backend replaces for visitors.
+/// Finds a Host that visitors' requests don't have: an expression in place of a name, a name that the backend
+/// replaces for visitors, or a name with which no frontend leads to the backend.
 pub(super) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let (host, write) = host_of(watch)?;
     let given = watch.backend.settings.host.as_ref();
+    let names = &watch.backend.visitors.names;
     let in_quotes = format!("\"{host}\"");
-    let has_variables = has_variables(visit, &host);
+    let has_variables = expanded(visit, &host).is_some();
     let url = host
         .split_once("://")
         .map(|(_, rest)| rest.trim_end_matches('/'));
@@ -203,7 +203,17 @@ pub(super) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
             ),
             meant(&host),
         ),
-        (None, None) => return None,
+        (None, None) => {
+            let name = names.first()?;
+            if names.iter().any(|name| name.eq_ignore_ascii_case(&host)) {
+                return None;
+            }
+            let what = format!(
+                "the check sends Host {host}, visitors reach this backend only with Host {}",
+                names.join(" or ")
+            );
+            (what, name.as_str())
+        }
     };
     let write = write.replace("{NAME}", name);
     // Only the operator knows which name is the site's.
@@ -211,10 +221,10 @@ pub(super) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
         None if name == in_quotes && !has_variables => {
             format!("{write}; and set that variable where HAProxy is started")
         }
-        Some(_) => format!(
-            "if {name} is the site's name, {write}; otherwise correct that http-request line"
+        None if !names.iter().any(|known| known == name) => write,
+        _ => format!(
+            "if {name} is the site's name, {write}; otherwise correct the rules about visitors' Host"
         ),
-        None => write,
     };
     let rule = watch.backend.settings.rules.http.all("send").last();
     let place = match &watch.check {

@@ -130,3 +130,26 @@ pub(super) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
             .write(write),
     )
 }
+
+/// Finds a server to which traffic speaks only HTTP/2.
+pub(super) fn http2_only(_: &Visit, watch: &Watch) -> Option<Finding> {
+    watch.own.as_ref()?;
+    let settings = &watch.server.settings;
+    let alpn = settings.get("alpn").filter(|alpn| alpn.value == "h2");
+    let proto = settings.get("proto").filter(|proto| proto.value == "h2");
+    let word = alpn.or(proto)?;
+    let what = "traffic speaks only HTTP/2, the check speaks HTTP/1.1 (limit of sni-check)";
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(&word.place)
+            .shows(
+                "code 66, 73 or 74 (DOWN) where the server does not speak HTTP/1.1; UP while visitors get 502 or 503 \
+                 where it does not speak HTTP/2",
+            )
+            .foretells(&["66", "73", "74"])
+            .write(
+                "if the server speaks both, write alpn h2,http/1.1 on the server line; otherwise use HAProxy's own \
+                 check: check check-sni NAME check-alpn h2",
+            ),
+    )
+}

@@ -17,7 +17,7 @@ pub(super) fn of_traffic(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let (what, write) = match literal {
         true => (
             format!("traffic sends the SNI `{sent}` literally: {why}"),
-            match (has_variables(visit, sent), name_of_check(watch)) {
+            match (expanded(visit, sent).is_some(), name_of_check(watch)) {
                 (false, Some(name)) => format!("sni str({name}) on the server line"),
                 (true, _) => format!("sni \"str({sent})\" on the server line, with double quotes"),
                 (false, None) => format!(
@@ -97,23 +97,20 @@ pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
         Some(_) if connection.place != watch.server.place => "sni",
         _ => "check-sni",
     };
+    let value = expanded(visit, sent);
     let right = match is_literal(sent) {
-        true => match (has_variables(visit, sent), name_of_traffic(watch)) {
-            (false, Some(name)) => name.to_owned(),
+        true => match (&value, name_of_traffic(watch)) {
+            (None, Some(name)) => name.to_owned(),
             _ => format!("\"{sent}\""),
         },
         false => meant(sent).to_owned(),
     };
     // HAProxy refuses an empty name.
-    let of_traffic = name_of_traffic(watch).filter(|name| *name != right);
-    let set = match (
-        right.contains('$') && !has_variables(visit, sent),
-        of_traffic,
-    ) {
+    let of_traffic = name_of_traffic(watch);
+    let of_traffic = of_traffic.filter(|name| *name != right && Some(*name) != value.as_deref());
+    let set = match (right.contains('$') && value.is_none(), of_traffic) {
         (true, _) => "; and set that variable where HAProxy is started".to_owned(),
-        (false, Some(name)) if !is_literal(sent) => {
-            format!(", if that is the site's name (traffic sends {name})")
-        }
+        (false, Some(name)) => format!(", if that is the site's name (traffic sends {name})"),
         _ => String::new(),
     };
     let write = match word {
@@ -132,15 +129,19 @@ pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
     Some(finding.at(&connection.place).write(write))
 }
 
-/// Returns true if HAProxy has a value for every variable in a text.
-pub(super) fn has_variables(visit: &Visit, text: &str) -> bool {
-    let names = text.split('$').skip(1).map(|rest| {
-        let rest = rest.trim_start_matches('{');
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        &rest[..end.unwrap_or(rest.len())]
-    });
-    let mut values = names.map(|name| visit.variables.get(name));
-    values.all(|value| value.is_some_and(|value| !value.is_empty()))
+/// Returns a text with the values of its variables, if HAProxy has a value for each.
+pub(super) fn expanded(visit: &Visit, text: &str) -> Option<String> {
+    let mut parts = text.split('$');
+    let mut expanded = parts.next()?.to_owned();
+    for part in parts {
+        let name = part.trim_start_matches('{');
+        let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let (name, rest) = name.split_at(end.unwrap_or(name.len()));
+        let value = visit.variables.get(name);
+        expanded += value.filter(|value| !value.is_empty())?;
+        expanded += rest.trim_start_matches('}');
+    }
+    Some(expanded)
 }
 
 /// Returns the name that visitors' traffic sends, if it can be a host name.

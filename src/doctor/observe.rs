@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use super::by_hand;
 use super::dialogue;
+use super::difference::Pair;
 use super::finding::{Effect, Finding};
 use super::names;
 use super::outcome::{Outcome, Ran, Trap, Visitor};
 use super::own_check;
 use super::shell::shell;
 use super::visit::{Visit, Watch};
-use crate::code::Layer;
+use crate::code::{Code, Layer};
 use crate::haproxy::ask::{Answer, Question, Visit as Request, ask};
 use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::backend_lines::ServerLines;
@@ -54,7 +55,7 @@ pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
     let mut questions = Vec::new();
     let (mut patience, mut global) = (Duration::from_secs(1), String::new());
     for (index, watch) in watches.iter().enumerate() {
-        let lines = by_hand::lines(visit, watch);
+        let mut lines = by_hand::lines(visit, watch);
         global = lines.global_text();
         let set = &watch.backend.settings;
         let limits = [
@@ -64,7 +65,8 @@ pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         ];
         let limits = limits.into_iter().flatten().map(|limit| limit.value);
         patience = limits.fold(patience, Duration::max);
-        if is_own(watch) {
+        // A server that follows another server's check has no check of its own.
+        if is_own(watch) && watch.tracked().is_none() {
             questions.push(Question {
                 about: (index, About::Check),
                 lines: of_check(&lines),
@@ -73,6 +75,8 @@ pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
                 visit: None,
             });
         }
+        // HTTP that HAProxy passes through in `mode tcp` reaches the server in the same way.
+        lines.is_http = true;
         let request = request(watch, visit);
         let root = request.clone().filter(|request| request.uri != "/");
         let root = root.map(|request| Request {
@@ -84,7 +88,7 @@ pub(super) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         for (about, request) in visitor.into_iter().chain(root) {
             questions.push(Question {
                 about: (index, about),
-                lines: of_visitors(&lines, watch, true),
+                lines: of_visitors(&lines, watch, watch.backend.settings.http),
                 fallback: of_visitors(&lines, watch, false),
                 is_checked: false,
                 visit: Some(request),
@@ -190,7 +194,7 @@ fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
     };
     // Without a port, HAProxy uses the port of the visitor's connection.
     let has_port = !matches!(watch.server.endpoint, Endpoint::Tcp(_, 0));
-    if !watch.backend.settings.http || !is_known || !has_port {
+    if !speaks_http(watch) || !is_known || !has_port {
         return None;
     }
     let (method, uri) = page(watch);
@@ -200,7 +204,7 @@ fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
         // Without the name there is no right SNI.
         (None, Some(Sni::PerRequest(_))) => return None,
         // HAProxy evaluates this Host when it sends the check.
-        (None, _) if watch.backend.settings.rules.host().is_some() => return None,
+        (None, _) if watch.describes.settings.rules.host().is_some() => return None,
         (None, _) => match watch.server.endpoint.words().0 {
             address if address.contains(':') => format!("[{address}]"),
             path if path.contains('/') => "localhost".to_owned(),
@@ -214,11 +218,29 @@ fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
     })
 }
 
+/// Returns true if visitors speak HTTP to the server: in `mode http`, and in `mode tcp` if their bytes arrive without
+/// TLS and the check of the same port speaks HTTP.
+fn speaks_http(watch: &Watch) -> bool {
+    let by_check = || asks(watch) && Pair::of(watch).is_some();
+    watch.backend.settings.http || (watch.backend.gets_plain_bytes() && by_check())
+}
+
+/// Returns true if the check sends a request.
+fn asks(watch: &Watch) -> bool {
+    match &watch.check {
+        Check::Own(own) => own.protocol.sends_request(),
+        _ => watch
+            .own
+            .as_ref()
+            .is_some_and(|own| !own.options.handshake_only),
+    }
+}
+
 /// Returns the method and the page of the check.
 fn page(watch: &Watch) -> (String, String) {
     match (&watch.check, &watch.own) {
         (Check::Own(own), _) if own.protocol.sends_request() => {
-            let (method, uri) = own_check::request(watch.backend);
+            let (method, uri) = own_check::request(watch.describes);
             (method, uri.unwrap_or_else(|| "/".to_owned()))
         }
         (_, Some(accepted)) => {
@@ -231,9 +253,10 @@ fn page(watch: &Watch) -> (String, String) {
     }
 }
 
-/// Returns the Host of the check's request, or else the name that the check or traffic sends.
+/// Returns the Host of the check's request, or else the name that the check or traffic sends. If the frontends lead
+/// only other names here, returns the first of those.
 fn host(watch: &Watch) -> Option<String> {
-    let of_own = watch.backend.settings.rules.host();
+    let of_own = watch.describes.settings.rules.host();
     let of_options = watch.own.as_ref().and_then(|accepted| {
         let mut headers = accepted.plan.request.headers.iter();
         let (_, host) = headers.find(|(name, _)| name.as_str() == "host")?;
@@ -246,7 +269,12 @@ fn host(watch: &Watch) -> Option<String> {
     });
     let of_config =
         of_own.filter(|host| !host.contains('%') && matches!(watch.check, Check::Own(_)));
-    of_config.or(of_options).or_else(|| names.next())
+    let host = of_config.or(of_options).or_else(|| names.next());
+    let visitors = &watch.backend.visitors.names;
+    match host {
+        Some(host) if visitors.iter().any(|name| name.eq_ignore_ascii_case(&host)) => Some(host),
+        host => visitors.first().cloned().or(host),
+    }
 }
 
 /// Returns true if the check accepts this status. Returns `None` if the check also judges other parts of
@@ -262,10 +290,7 @@ fn accepts(watch: &Watch, status: u16) -> Option<bool> {
 
 /// Returns the contradiction between a check and a visitor's request, if there is one.
 pub(super) fn trap(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Trap> {
-    let asks = match &watch.check {
-        Check::Own(own) => own.protocol.sends_request(),
-        _ => watch.own.is_some(),
-    };
+    let asks = asks(watch);
     let accepted = visitor.status.filter(|_| asks);
     let accepted = accepted.and_then(|status| accepts(watch, status));
     // L7RSP is also what HAProxy shows if the response lacks an expected text or field.
@@ -291,7 +316,9 @@ pub(super) fn trap(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option
 /// no finding predicts.
 pub(super) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
     for ran in ran {
-        let Some(watch) = visit.watches.iter().find(|watch| ran.is_of(watch)) else {
+        let followers = visit.followers.iter().map(|follower| &follower.watch);
+        let mut watches = followers.chain(&visit.watches);
+        let Some(watch) = watches.find(|watch| ran.is_of(watch)) else {
             continue;
         };
         let more = match (ran.trap, &ran.visitor) {
@@ -323,14 +350,14 @@ fn refused_method(watch: &Watch, outcome: Outcome) -> Option<(String, String)> {
             ..
         }
     );
-    let mut request = watch.backend.settings.rules.sent();
+    let mut request = watch.describes.settings.rules.sent();
     let method = request.method.replace("GET".to_owned());
     let method = method.unwrap_or_else(|| "OPTIONS".to_owned());
     if !is_refusal || method == "GET" {
         return None;
     }
     let what = format!("the server refuses the method {method} of HAProxy's own check");
-    Some((what, own_check::sending(watch.backend, &request)))
+    Some((what, own_check::sending(watch.describes, &request)))
 }
 
 /// Returns true if a finding predicts this effect for the server's check, and this outcome.
@@ -395,14 +422,17 @@ fn unknown_visitors(
     visit: &Visit,
     (watch, ran): (&Watch, &Ran),
 ) -> Option<Finding> {
-    let connects = ran
+    let of_server = |code: Code| code.layer() > Layer::Connection;
+    // A dead port of the check says nothing about the port of visitors.
+    let is_elsewhere = !watch.connections.is_empty() && Pair::of(watch).is_none();
+    let is_refused = ran
         .outcome
         .own_code()
-        .is_some_and(|code| code.layer() > Layer::Connection);
+        .is_some_and(|code| is_elsewhere || of_server(code));
     let tls = watch.traffic.tls.as_ref();
     let has_own_sni = tls.is_some_and(|tls| matches!(tls.sni, Sni::PerRequest(_)));
     let is_unknown = request(watch, visit).is_none() || has_own_sni;
-    let is_open = is_unknown && !ran.outcome.is_up() && connects;
+    let is_open = is_unknown && !ran.outcome.is_up() && is_refused;
     let mut findings = findings.iter();
     if !is_open || findings.any(|found| predicts(found, watch, Effect::Down, ran.outcome)) {
         return None;

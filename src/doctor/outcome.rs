@@ -14,6 +14,8 @@ pub(super) struct Runs {
     /// How these runs may differ from HAProxy's, in sentences.
     pub limits: Vec<String>,
     pub checks: Vec<Ran>,
+    /// The servers that follow one of these checks (`track`), each with the result of that check.
+    pub followers: Vec<Ran>,
     /// How many servers have no address on this host.
     pub unresolved: usize,
 }

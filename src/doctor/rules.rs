@@ -7,7 +7,7 @@ use super::rule::{Look, Rule};
 use super::visit::{Follower, Visit, Watch};
 use super::{
     command, coverage, descriptors, dialogue, difference, fit, global, host, http_version, names,
-    serve_rules,
+    plain, serve_rules,
 };
 
 /// The names of findings that only a run shows.
@@ -58,9 +58,9 @@ const RULES: &[Rule] = &[
     server("sni-name", names::of_traffic),
     check("sni-header", names::of_header),
     check("check-sni-literal", names::of_check),
-    comparison("traffic-without-tls", difference::traffic_without_tls),
+    comparison("traffic-without-tls", plain::traffic_without_tls),
     check("alone-without-tls", dialogue::alone_without_tls),
-    comparison("check-without-tls", difference::check_without_tls),
+    comparison("check-without-tls", plain::check_without_tls),
     comparison("traffic-other-proxy", difference::proxy),
     comparison("traffic-other-roots", certificates::roots),
     comparison("traffic-without-sni", difference::traffic_without_sni),
@@ -85,7 +85,7 @@ const RULES: &[Rule] = &[
     comparison("check-other-http", http_version::other_version),
     check("check-other-port", difference::other_endpoint),
     comparison("traffic-other-source", difference::source),
-    comparison("traffic-http2", difference::http2_only),
+    comparison("traffic-http2", http_version::http2_only),
     comparison("traffic-detour", difference::detour),
     check("check-without-host", host::without_host),
     check("check-other-host", host::other_host),

@@ -102,7 +102,8 @@ pub(super) fn all(visit: &Visit) -> Runs {
         }));
     }
     let exact = is_exact(visit.jail);
-    let asked = with_haproxy(visit, &mut done);
+    let mut followers = Vec::new();
+    let asked = with_haproxy(visit, &mut done, &mut followers);
     let checks = jobs.iter().filter_map(|watch| match &watch.check {
         Check::External(check) => Some(check),
         _ => None,
@@ -117,16 +118,21 @@ pub(super) fn all(visit: &Visit) -> Runs {
         exact,
         limits,
         checks: done,
+        followers,
         unresolved: unresolved.len(),
     }
 }
 
-/// Asks HAProxy for the results of its own checks, and for what visitors get. Adds both. Returns a
-/// sentence for each check that has no result.
+/// Asks HAProxy for the results of its own checks, and for what visitors get. Adds both, and the servers that
+/// follow these checks. Returns a sentence for each check that has no result.
 ///
 /// # Errors
 /// HAProxy can't be asked. The text says why.
-fn with_haproxy(visit: &Visit, done: &mut Vec<Ran>) -> Result<Vec<String>, String> {
+fn with_haproxy(
+    visit: &Visit,
+    done: &mut Vec<Ran>,
+    followers: &mut Vec<Ran>,
+) -> Result<Vec<String>, String> {
     let is_asked = |watch: &&Watch| {
         let is_own = observe::is_own(watch);
         let mut endpoints = watch.connections.iter().map(|check| &check.endpoint);
@@ -134,16 +140,19 @@ fn with_haproxy(visit: &Visit, done: &mut Vec<Ran>) -> Result<Vec<String>, Strin
             true => endpoints.all(|endpoint| !matches!(endpoint, Endpoint::Tcp(_, 0))),
             false => !matches!(watch.server.endpoint, Endpoint::Tcp(_, 0)),
         };
-        let is_known = is_own || done.iter().any(|ran| ran.is_of(watch));
+        let judge = visit.followed(watch).unwrap_or(watch);
+        let is_known = is_own || done.iter().any(|ran| ran.is_of(judge));
         let is_resolved = watch.server.endpoint.name().is_none() || has_address(watch);
         is_known && has_port && is_resolved && !watch.server.settings.has("disabled")
     };
-    let watches = visit.active().filter(is_asked);
+    let watches = visit.followers.iter().map(|follower| &follower.watch);
+    let watches = visit.active().chain(watches).filter(is_asked);
     // In one section, `option httpchk` always has a request.
     let (silent, watches): (Vec<&Watch>, Vec<&Watch>) = watches.partition(|watch| {
         matches!(&watch.check, Check::Own(own) if matches!(own.protocol, Protocol::Http { sends_request: false, .. }))
     });
-    let silent = silent.into_iter().map(|watch| {
+    let silent = silent.into_iter().filter(|watch| watch.is_active());
+    let silent = silent.map(|watch| {
         let why = "its check sends no request, which doctor can't repeat";
         format!("{} was not run: {why}.", watch.name())
     });
@@ -172,7 +181,16 @@ fn with_haproxy(visit: &Visit, done: &mut Vec<Ran>) -> Result<Vec<String>, Strin
                 ..Ran::new(watch, time)
             });
         }
-        if let Some(ran) = done.iter_mut().find(|ran| ran.is_of(watch)) {
+        if let Some(followed) = visit.followed(watch)
+            && let Some(ran) = done.iter().find(|ran| ran.is_of(followed))
+        {
+            followers.push(Ran {
+                outcome: ran.outcome,
+                ..Ran::new(watch, time)
+            });
+        }
+        let mut runs = done.iter_mut().chain(followers.iter_mut());
+        if let Some(ran) = runs.find(|ran| ran.is_of(watch)) {
             let trap = |visitor| observe::trap(watch, ran.outcome, visitor);
             ran.trap = observed.visitor.as_ref().and_then(trap);
             ran.visitor = observed.visitor;
@@ -271,15 +289,12 @@ fn not_run(unresolved: &[&Watch]) -> Vec<String> {
     let mut reasons = BTreeMap::<String, Vec<String>>::new();
     for watch in unresolved {
         let name = watch.server.endpoint.name().unwrap_or_default();
-        let unless = match watch.server.settings.get("resolvers") {
-            Some(resolvers) => format!(
-                ", unless its section `resolvers {}` finds an address",
-                resolvers.value
-            ),
-            None => String::new(),
+        let who = match watch.server.settings.get("resolvers") {
+            Some(resolvers) => format!("HAProxy's section `resolvers {}`", resolvers.value),
+            None => "this host".to_owned(),
         };
         let reason = format!(
-            "this host can't resolve {name}. HAProxy then shows MAINT (resolution) and runs no check{unless}."
+            "{who} finds no address for {name}. HAProxy then shows MAINT (resolution) and runs no check."
         );
         reasons.entry(reason).or_default().push(watch.name());
     }

@@ -1,8 +1,9 @@
-//! Changes to haproxy.cfg that the file itself suggests: the CA file of a similar server, the name that
-//! a wrong text stands for, the server's own port. diagnose lets HAProxy try them.
+//! What haproxy.cfg itself suggests: the name that a wrong text stands for, the server's own port, and the
+//! files of other servers. diagnose tries it.
 
-use super::by_hand::traffic_name;
+use super::by_hand::{self, traffic_name};
 use super::visit::{Visit, Watch};
+use crate::causes::facts::{KnownValue, is_name};
 use crate::code::Layer;
 use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::connection::{Sni, Verified};
@@ -18,10 +19,11 @@ pub(crate) struct Suggestion {
     pub words: Vec<Edit>,
     /// Words of the check's `connect` rule.
     pub connect: Vec<Edit>,
-    /// The option of sni-check, and its value.
-    pub option: Option<(&'static str, String)>,
     /// The layer at which the check must fail. `None` for any layer.
     pub layer: Option<Layer>,
+    /// True if diagnose tries the change with sni-check first. HAProxy then tries it only if sni-check can't
+    /// check the server.
+    pub is_known: bool,
     /// Why the change helps, if it helps.
     pub what: String,
 }
@@ -56,8 +58,8 @@ pub(super) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(own_address(watch));
         found.extend(encryption(visit, watch));
         found.extend(http2(watch));
+        found.extend(known_values(visit, watch).into_iter().filter_map(known));
     }
-    found.extend(of_siblings(visit, watch));
     found.extend(limits(watch));
     found
 }
@@ -277,75 +279,75 @@ pub(super) fn encrypted<'v, 'a>(visit: &'v Visit<'a>, watch: &Watch) -> Option<&
     near.next().or_else(|| found().next())
 }
 
-/// Suggests the CA file and the client certificate of related servers: those in the same backend, or with
-/// the same address or name.
-fn of_siblings(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
+/// Suggests a file of another server.
+fn known(known: KnownValue) -> Option<Suggestion> {
+    let KnownValue { option, value, of } = known;
+    let files = ["ca-file", "crl-file", "crt"];
+    let word = files.into_iter().find(|word| option.ends_with(word))?;
+    Some(Suggestion {
+        what: format!("With {word} {value}, which {of} has, the check works."),
+        words: vec![(word, Some(value))],
+        is_known: true,
+        ..Suggestion::default()
+    })
+}
+
+/// The largest number of values that diagnose tries.
+const VALUES: usize = 16;
+
+/// Returns the values of the configuration that may be right for this server, too: CA files and revocation
+/// lists of all servers; client certificates of servers in the same backend, or with the same address or
+/// name; names of servers in the same backend.
+pub(super) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
     let global = &visit.config.global;
-    let external = matches!(watch.check, Check::External(_));
     // Inside a chroot, the path may lead to a different file.
-    if external && global.chroot.is_some() {
-        return Vec::new();
-    }
-    let is_related = |other: &&Watch| {
-        let name = traffic_name(watch);
-        other.backend.name == watch.backend.name
+    let is_jailed = matches!(watch.check, Check::External(_)) && global.chroot.is_some();
+    let name = traffic_name(watch);
+    let is_near = |other: &Watch| other.backend.name == watch.backend.name;
+    let is_related = |other: &Watch| {
+        is_near(other)
             || other.server.endpoint.to_string() == watch.server.endpoint.to_string()
             || (name.is_some() && traffic_name(other) == name)
     };
-    let is_verified = |other: &&Watch| {
-        let of_traffic = other.traffic.tls.iter();
-        let of_check = other
-            .connections
-            .iter()
-            .filter_map(|connection| connection.tls.as_ref());
-        let mut all = of_traffic.chain(of_check);
-        all.all(|tls| tls.verified != Verified::Nothing)
+    let mut found: Vec<KnownValue> = Vec::new();
+    let mut add = |option, value: &str, of: &str| {
+        let is_known = |known: &KnownValue| known.option == option && known.value == value;
+        if !found.iter().any(is_known) {
+            let (value, of) = (value.to_owned(), of.to_owned());
+            found.push(KnownValue { option, value, of });
+        }
     };
-    let mut found: Vec<Suggestion> = Vec::new();
-    let kinds = [
-        ("ca-file", "--ca-file", Layer::Certificate),
-        ("crt", "--crt", Layer::Certificate),
-        ("crt", "--crt", Layer::Tls),
-    ];
-    for (word, option, layer) in kinds {
-        let path = |at: &At<String>| match word {
-            "ca-file" => global.ca_path(&at.value),
-            _ => global.crt_path(&at.value),
+    if is_name(&watch.server.name) {
+        add("--sni", &watch.server.name, "the server's name");
+    }
+    let (related, others): (Vec<&Watch>, Vec<&Watch>) =
+        visit.watches.iter().partition(|other| is_related(other));
+    for other in related.iter().chain(&others) {
+        let of = match std::ptr::eq(other.server, watch.server) {
+            true => "visitors' connections".to_owned(),
+            false => other.name(),
         };
-        let own = watch.server.settings.get(word).map(path);
-        let others = visit.watches.iter().filter(is_related).filter(is_verified);
-        for other in others {
-            let value = other.server.settings.get(word).map(path);
-            let is_own = std::ptr::eq(other.server, watch.server);
-            let Some(value) =
-                value.filter(|value| external || (!is_own && own.as_ref() != Some(value)))
-            else {
-                continue;
-            };
-            let edit = || (word, Some(value.clone()));
-            let suggestion = Suggestion {
-                words: if own.as_ref() == Some(&value) {
-                    Vec::new()
-                } else {
-                    vec![edit()]
-                },
-                option: external.then(|| (option, value.clone())),
-                layer: Some(layer),
-                what: format!(
-                    "{} has {word} {value}, and with this file the check works.",
-                    other.name()
-                ),
-                ..Suggestion::default()
-            };
-            let mut before = found.iter();
-            if before.all(|known| {
-                (&known.words, &known.option, known.layer)
-                    != (&suggestion.words, &suggestion.option, suggestion.layer)
-            }) {
-                found.push(suggestion);
+        let word = |word| Some(&other.server.settings.get(word)?.value);
+        let mut options = by_hand::options(other, visit.jail).unwrap_or_default();
+        let ca_file = word("ca-file").map(|file| global.ca_path(file));
+        options.ca_file.splice(0..0, ca_file);
+        let crl_file = word("crl-file").map(|file| global.ca_path(file));
+        options.crl_file.splice(0..0, crl_file);
+        let crt = word("crt").map(|file| global.crt_path(file));
+        options.crt = crt.or(options.crt).filter(|_| is_related(other));
+        for (option, file) in options.files().filter(|_| !is_jailed) {
+            if ["--ca-file", "--crl-file", "--crt"].contains(&option) {
+                add(option, file, &of);
             }
         }
+        let of_traffic = traffic_name(other);
+        let of_check = [options.sni.as_ref(), word("check-sni")];
+        let names = of_traffic.iter().chain(of_check.into_iter().flatten());
+        for name in names.filter(|name| is_near(other) && is_name(name)) {
+            add("--sni", name, &of);
+        }
     }
+    found.truncate(VALUES);
     found
 }
 

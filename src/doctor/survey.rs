@@ -6,17 +6,19 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::by_hand;
-use super::finding::Finding;
+use super::finding::{Effect, Finding};
 use super::meant;
 pub(crate) use super::meant::Meant;
 use super::options::DoctorOptions;
 use super::own_check;
 pub(crate) use super::own_check::is_evaluated;
-use super::suggest;
+pub(crate) use super::steps::Step;
 pub(crate) use super::suggest::{Edit, Suggestion, UNVERIFIED};
 use super::visit::{Visit, Watch};
 use super::{findings, read};
-use crate::haproxy::config::backend_lines::ServerLines;
+use super::{steps, suggest};
+use crate::causes::facts::KnownValue;
+use crate::haproxy::config::backend_lines::{Rule, ServerLines};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::{Sni, Verified};
 use crate::haproxy::config::place::Place;
@@ -80,8 +82,14 @@ pub(crate) struct Surveyed {
     pub inherited: Vec<(String, Place)>,
     /// The variables of HAProxy's environment.
     pub variables: Arc<Variables>,
+    /// The steps of a check with several `connect` rules.
+    pub steps: Vec<Step>,
+    /// The places of the rules of other steps than the one that `call` makes.
+    pub other_steps: Vec<Place>,
     /// The changes that the file itself suggests.
     pub suggestions: Vec<Suggestion>,
+    /// The values of the configuration that diagnose tries for this server.
+    pub known_values: Arc<[KnownValue]>,
     /// What doctor finds about the server or its backend.
     pub findings: Vec<Remark>,
     /// Where the check connects, if that isn't where visitors connect.
@@ -101,6 +109,8 @@ pub(crate) struct Remark {
     pub what: String,
     /// What to do about it; may be empty.
     pub remedy: String,
+    /// True if the check certainly reports DOWN because of it.
+    pub is_down: bool,
 }
 
 impl fmt::Display for Remark {
@@ -121,6 +131,25 @@ impl Surveyed {
     /// Returns `BACKEND/SERVER`.
     pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.backend, self.server)
+    }
+
+    /// Makes a step of the check the subject: `call` makes this step, and changes are about its rules.
+    pub(crate) fn choose(&mut self, step: Step) {
+        self.call = step.call;
+        self.suggestions = step.suggestions;
+        self.other_steps = step.others;
+    }
+
+    /// Returns the lines about the check, without those of other steps.
+    pub(crate) fn rules(&self) -> impl DoubleEndedIterator<Item = &Rule> + Clone {
+        let rules = self.lines.rules.iter();
+        rules.filter(|rule| !self.is_of_other_step(rule))
+    }
+
+    /// Returns true if the line belongs to another step of the check.
+    pub(crate) fn is_of_other_step(&self, rule: &Rule) -> bool {
+        let place = rule.place.as_ref();
+        place.is_some_and(|place| self.other_steps.contains(place))
     }
 
     /// Returns true if the server line or a `default-server` line has this word.
@@ -148,7 +177,7 @@ pub(crate) fn survey(file: &[String], env: &[String], haproxy: Option<&str>) -> 
         ..DoctorOptions::default()
     };
     read(&options, |visit, read| {
-        let found = findings(visit, &[], &visit.says(), &[]);
+        let found = findings(visit, &[], &visit.says(), [&[], &[]]);
         let global = &visit.config.global;
         let variables = Arc::new(visit.variables.clone());
         let servers = visit.watches.iter().map(|watch| {
@@ -156,9 +185,9 @@ pub(crate) fn survey(file: &[String], env: &[String], haproxy: Option<&str>) -> 
             surveyed(visit, watch, &found, (lines, &variables))
         });
         let sockets = global.stats_sockets.iter();
-        let refusal = found.iter().find(|finding| {
-            finding.effect == super::finding::Effect::NoStart && finding.mark == Mark::Problem
-        });
+        let refusal = found
+            .iter()
+            .find(|finding| finding.effect == Effect::NoStart && finding.mark == Mark::Problem);
         Survey {
             refusal: refusal.map(remark),
             sockets: sockets.map(|at| at.value.clone()).collect(),
@@ -195,6 +224,8 @@ fn surveyed(
         kind,
         call,
         meant: meant.map(Box::new),
+        steps: steps::of(visit, watch, |step| self::call(visit, step, &unset)),
+        other_steps: Vec::new(),
         unset,
         traffic: traffic(watch),
         sni: by_hand::traffic_name(watch),
@@ -206,6 +237,7 @@ fn surveyed(
         inherited: inherited(watch, &lines),
         variables: Arc::clone(variables),
         suggestions: suggest::of(visit, watch),
+        known_values: suggest::known_values(visit, watch).into(),
         lines,
         findings,
         elsewhere: suggest::elsewhere(watch),
@@ -294,7 +326,11 @@ fn call(visit: &Visit, watch: &Watch, unset: &[String]) -> Result<Box<Options>, 
             if let (None, Some(refusal)) = (&watch.own, watch.refusals.first()) {
                 return Err(refusal.what.clone());
             }
-            by_hand::options(watch, visit.jail).ok_or("its check is another program")?
+            let is_served = matches!(watch.check, Check::Serve(_));
+            by_hand::options(watch, visit.jail).ok_or(match is_served {
+                true => "its http-check doesn't ask sni-check serve as it should",
+                false => "its check is another program",
+            })?
         }
         Check::Section(_) => Err("a section `healthcheck` checks it".to_owned())?,
         Check::Incomplete => Err("its backend has no `external-check command`".to_owned())?,
@@ -337,7 +373,7 @@ fn traffic(watch: &Watch) -> String {
 /// Returns the findings about this server, except those that do no harm.
 fn remarks(watch: &Watch, found: &[Finding]) -> Vec<Remark> {
     let found = found.iter().filter(|finding| is_about(watch, finding));
-    let found = found.filter(|finding| finding.effect != super::finding::Effect::Hint);
+    let found = found.filter(|finding| finding.effect != Effect::Hint);
     found.map(remark).collect()
 }
 
@@ -355,5 +391,6 @@ fn remark(finding: &Finding) -> Remark {
         place: finding.place.clone(),
         what: finding.what.clone(),
         remedy: finding.remedy(),
+        is_down: finding.effect == Effect::Down && finding.mark == Mark::Problem,
     }
 }

@@ -1,5 +1,10 @@
 //! TLS alerts: the reasons that a server gives when it ends a handshake.
 
+use rustls::AlertDescription;
+
+use crate::code::Code;
+use crate::failure::{Failure, Sent, alert_name};
+
 /// Each alert that may end a handshake (RFC 8446, section 6), and its meaning.
 const ALERTS: [(&str, &str); 25] = [
     (
@@ -102,12 +107,25 @@ pub(super) fn meaning(name: &str) -> Option<&'static str> {
     found.map(|(_, meaning)| *meaning)
 }
 
+/// Returns the code of a check with SNI whose handshake ends with this alert.
+pub(super) fn code(name: &str) -> Code {
+    let mut all = (0..=255).map(AlertDescription::from);
+    let alert = all.find(|alert| alert_name(*alert).eq_ignore_ascii_case(name));
+    let name = name.to_ascii_lowercase();
+    let sent = Sent {
+        sni: true,
+        // Servers send these alerts about a client certificate.
+        certificate_asked: name.contains("certificate") || name == "unknown_ca",
+        certificate: true,
+    };
+    alert.map_or(Code::HandshakeRefused, |alert| {
+        Failure::from_alert(alert, sent).code()
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use rustls::AlertDescription;
-
-    use super::{ALERTS, meaning};
-    use crate::failure::alert_name;
+    use super::{ALERTS, AlertDescription, Code, alert_name, code, meaning};
 
     #[test]
     fn alerts_have_the_names_that_a_check_prints() {
@@ -117,5 +135,18 @@ mod tests {
             assert!(known.iter().any(|known| known == name), "{name}");
         }
         assert!(meaning("UNKNOWN_CA").is_some() && meaning("x").is_none());
+    }
+
+    #[test]
+    fn an_alert_has_the_code_of_a_check_that_ends_with_it() {
+        for (name, expected) in [
+            ("unrecognized_name", Code::NameRefused),
+            ("handshake_failure", Code::NothingInCommon),
+            ("Certificate_Required", Code::ClientCertificate),
+            ("unknown_ca", Code::ClientCertificate),
+            ("internal_error", Code::HandshakeRefused),
+        ] {
+            assert_eq!(code(name), expected, "{name}");
+        }
     }
 }

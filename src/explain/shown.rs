@@ -4,7 +4,7 @@
 pub struct Shown {
     /// The word or number.
     pub word: &'static str,
-    /// What it means.
+    /// The meaning of the word.
     pub meaning: &'static str,
 }
 
@@ -87,6 +87,6 @@ pub(super) fn foreign(number: i64) -> &'static str {
         128..=159 => {
             "128 and more are a shell's codes for a command that signal N-128 killed. Set external-check command to sni-check itself, not to a script"
         }
-        _ => "sni-check explain, without a code, prints all codes",
+        _ => "sni-check explain, without a code, prints the codes of sni-check",
     }
 }

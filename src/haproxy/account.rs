@@ -1,5 +1,5 @@
-//! Looks up users and groups only in the files. Asking the system from a static binary would load
-//! the host's own libraries.
+//! Looks up users and groups, only in /etc/passwd and /etc/group. If a static binary asked the
+//! system, it would load the host's own libraries.
 
 use std::fs;
 

@@ -36,7 +36,7 @@ pub(crate) enum Answer {
 }
 
 /// How often sni-check asks HAProxy for results.
-const POLL: Duration = Duration::from_millis(30);
+pub(super) const POLL: Duration = Duration::from_millis(30);
 /// How long HAProxy may take for its start and for everything else except its checks.
 const MARGIN: Duration = Duration::from_secs(2);
 /// How many times sni-check tries a configuration, each time without the parts that HAProxy
@@ -70,8 +70,8 @@ pub(crate) struct Answered<K> {
     pub visitor: Option<Visited>,
 }
 
-/// Asks HAProxy about servers. A check may take as long as `patience`. `global` has lines of section
-/// `global`. If HAProxy refuses these lines, it is asked without them.
+/// Asks HAProxy about servers. A check may take as long as `patience`. `global` has lines of
+/// section `global`. If HAProxy refuses these lines, sni-check asks again without them.
 ///
 /// # Errors
 ///
@@ -79,32 +79,10 @@ pub(crate) struct Answered<K> {
 pub(crate) fn ask<K>(
     haproxy: &Haproxy,
     mut global: &str,
-    questions: Vec<Question<K>>,
+    mut asked: Vec<Question<K>>,
     patience: Duration,
 ) -> Result<Vec<Answered<K>>> {
     let binary = haproxy.binary().context("no HAProxy was found")?;
-    let (mut asked, mut answered) = (Vec::new(), Vec::new());
-    for Question {
-        about,
-        lines,
-        fallback,
-        is_checked,
-        visit,
-    } in questions
-    {
-        asked.push(Question {
-            about: (),
-            lines,
-            fallback,
-            is_checked,
-            visit,
-        });
-        answered.push(Answered {
-            about,
-            answer: Answer::None,
-            visitor: None,
-        });
-    }
     let mut answers = vec![Answer::None; asked.len()];
     let mut visitors = vec![None; asked.len()];
     // HAProxy refuses a configuration as a whole. So the next round leaves out the refused lines.
@@ -123,11 +101,13 @@ pub(crate) fn ask<K>(
                     }
                 }
                 run.visits.read(patience, &mut visitors);
-                let results = answers.into_iter().zip(visitors);
-                for (answered, (answer, visitor)) in answered.iter_mut().zip(results) {
-                    (answered.answer, answered.visitor) = (answer, visitor);
-                }
-                return Ok(answered);
+                let results = asked.into_iter().zip(answers).zip(visitors);
+                let answered = results.map(|((asked, answer), visitor)| Answered {
+                    about: asked.about,
+                    answer,
+                    visitor,
+                });
+                return Ok(answered.collect());
             }
             Err(error) => {
                 let said = run.says();
@@ -165,9 +145,9 @@ struct Config {
 
 impl Config {
     /// Writes the unanswered questions, and the frontend of their visitors.
-    fn new(
+    fn new<K>(
         global: &str,
-        questions: &[Question<()>],
+        questions: &[Question<K>],
         answers: &[Answer],
         patience: Duration,
         visits: &Visits,
@@ -238,7 +218,7 @@ fn words(line: &str) -> String {
 }
 
 /// A running HAProxy. It is killed when this value is dropped.
-struct Run {
+pub(super) struct Run {
     /// `Some` after HAProxy was started.
     child: Option<Child>,
     socket: UnixStream,
@@ -249,7 +229,7 @@ struct Run {
 
 impl Run {
     /// Makes the sockets and files for this number of visitors.
-    fn prepare(visitors: usize) -> Result<Run> {
+    pub(super) fn prepare(visitors: usize) -> Result<Run> {
         // Only this user can enter the folder. It is removed when this function returns.
         let folder = Folder::new()?;
         let path = folder.0.join("s");
@@ -263,7 +243,7 @@ impl Run {
         })
     }
 
-    fn start(&mut self, binary: &Path, config: &str) -> Result<()> {
+    pub(super) fn start(&mut self, binary: &Path, config: &str) -> Result<()> {
         let listener = self.listener.take().context("it was started before")?;
         let mut file = memory("config")?;
         file.write_all(config.as_bytes())?;
@@ -283,9 +263,9 @@ impl Run {
     }
 
     /// Waits until every question has an answer, but not longer than `longest`.
-    fn watch(
+    fn watch<K>(
         &mut self,
-        asked: &[Question<()>],
+        asked: &[Question<K>],
         answers: &mut [Answer],
         longest: Duration,
     ) -> Result<()> {
@@ -312,7 +292,7 @@ impl Run {
     }
 
     /// Returns HAProxy's answer to a command on its statistics socket.
-    fn command(&mut self, command: &str, end: Instant) -> Result<String> {
+    pub(super) fn command(&mut self, command: &str, end: Instant) -> Result<String> {
         self.socket.write_all(format!("{command}\n").as_bytes())?;
         let mut answer = Vec::new();
         let mut buffer = [0; 16384];

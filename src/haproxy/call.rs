@@ -18,6 +18,11 @@ pub fn own_command() -> String {
         .unwrap_or_else(|| "/usr/local/bin/sni-check".to_owned())
 }
 
+/// The setting of haproxy.cfg whose text has the options of a check.
+pub const PATH: &str = "external-check path";
+/// The header in which HAProxy sends the options of a check to `sni-check serve`.
+pub const OPTIONS: &str = "X-Check-Options";
+
 /// The backend and server that HAProxy checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -44,11 +49,10 @@ impl Caller {
         let text = |name: &str| var(name).map(|value| value.to_string_lossy().into_owned());
         let server = text("HAPROXY_SERVER_NAME")?;
         let backend = text("HAPROXY_PROXY_NAME").unwrap_or_default();
-        let carrier = "external-check path";
         Some(Caller {
             backend,
             server,
-            carrier,
+            carrier: PATH,
         })
     }
 }

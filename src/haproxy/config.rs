@@ -10,6 +10,7 @@ pub(crate) mod check;
 mod condition;
 pub(crate) mod connection;
 pub(crate) mod external;
+pub(crate) mod frontend;
 pub(crate) mod http_check;
 pub(crate) mod place;
 pub(crate) mod proxy;
@@ -36,6 +37,8 @@ pub(crate) struct Configuration {
     pub global: Global,
     /// `backend` and `listen`, in the order of the files.
     pub backends: Vec<Backend>,
+    /// The lines of the sections `resolvers`.
+    pub resolvers: Vec<Vec<String>>,
     pub facts: Facts,
     /// Lines that sni-check doesn't understand, with the reason.
     pub unclear: Vec<(Place, String)>,
@@ -100,6 +103,7 @@ impl Configuration {
         Ok(Configuration {
             global: sections.global,
             backends: sections.backends,
+            resolvers: sections.resolvers,
             facts: sections.facts,
             unclear,
             broken: statements.broken,

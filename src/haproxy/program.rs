@@ -55,7 +55,8 @@ impl Haproxy {
         };
         if given.is_none() {
             let folders = env::split_paths(&path).chain(usual);
-            // An empty component is the current folder, where any user may have put a program.
+            // An empty component of PATH is the current folder, where any user may have put a
+            // program.
             let files = folders
                 .filter(|folder| folder.is_absolute())
                 .map(|folder| folder.join("haproxy"));

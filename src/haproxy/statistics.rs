@@ -100,14 +100,7 @@ fn ask(mut stream: impl Read + Write) -> io::Result<Vec<Shown>> {
 }
 
 fn servers_of(text: &str) -> Vec<Shown> {
-    let mut lines = text.lines().skip_while(|line| !line.starts_with("# "));
-    let head = lines.next().map(fields).unwrap_or_default();
-    let row = |line: &str| {
-        let fields = fields(line);
-        let field = |name: &str| {
-            let at = head.iter().position(|field| field == name)?;
-            fields.get(at).cloned()
-        };
+    rows(text, |field| {
         Some(Shown {
             backend: field("pxname")?,
             server: field("svname")?,
@@ -117,8 +110,7 @@ fn servers_of(text: &str) -> Vec<Shown> {
             code: field("check_code")?,
             why: field("last_chk")?.replace(ECHILD, ""),
         })
-    };
-    lines.filter_map(row).collect()
+    })
 }
 
 /// HAProxy appends this text to the failure of another check if an external check ends at the same
@@ -127,14 +119,7 @@ const ECHILD: &str = " (No child processes)";
 
 /// Returns the rows of `show stat`.
 pub(super) fn rows_of(text: &str) -> Vec<Row> {
-    let mut lines = text.lines().skip_while(|line| !line.starts_with("# "));
-    let head = lines.next().map(fields).unwrap_or_default();
-    let row = |line: &str| {
-        let fields = fields(line);
-        let field = |name: &str| {
-            let at = head.iter().position(|field| field == name)?;
-            fields.get(at).cloned()
-        };
+    rows(text, |field| {
         let status = field("check_status")?;
         let ended = !status.is_empty() && status != "INI" && !status.starts_with('*');
         let checked = Checked {
@@ -143,9 +128,21 @@ pub(super) fn rows_of(text: &str) -> Vec<Row> {
             code: field("check_code")?,
             why: field("last_chk")?.replace(ECHILD, ""),
         };
-        Some((fields.first()?.clone(), ended.then_some(checked)))
-    };
-    lines.filter_map(row).collect()
+        Some((field("pxname")?, ended.then_some(checked)))
+    })
+}
+
+/// Returns what `row` makes of each row. `row` gets the fields by the names in the first line.
+fn rows<T>(text: &str, row: impl Fn(&dyn Fn(&str) -> Option<String>) -> Option<T>) -> Vec<T> {
+    let mut lines = text.lines().skip_while(|line| !line.starts_with("# "));
+    let head = lines.next().map(fields).unwrap_or_default();
+    let rows = lines.map(fields).filter_map(|fields| {
+        row(&|name| {
+            let at = head.iter().position(|field| field == name)?;
+            fields.get(at).cloned()
+        })
+    });
+    rows.collect()
 }
 
 /// Returns the state of a backend after all its servers were checked. It is the state of the first

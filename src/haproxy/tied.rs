@@ -20,7 +20,7 @@ const NOT_RUN: i32 = 255;
 /// Returns a command that runs `program`. The kernel kills the program when the calling thread
 /// ends.
 pub(super) fn command(program: &Path) -> Command {
-    // The running binary, even if its file was replaced in the meantime.
+    // This path leads to the running binary, even if its file was replaced in the meantime.
     let mut command = Command::new("/proc/self/exe");
     command.args([INNER_COMMAND, &process::id().to_string()]);
     command.arg(program);

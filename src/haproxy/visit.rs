@@ -35,7 +35,7 @@ const BY_SERVER: &str = "x-sni-check-by-server";
 const LONGEST: usize = 1 << 20;
 
 /// A listening socket for HAProxy, and connections to it that wait for HAProxy to start. The
-/// connections are made first, so that the socket's path can be removed at once.
+/// connections are made first, so that the socket's path can be removed before HAProxy starts.
 pub(super) struct Visits {
     listener: UnixListener,
     waiting: Vec<Option<UnixStream>>,

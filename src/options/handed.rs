@@ -14,7 +14,7 @@ use super::table::foreign;
 use super::values::Time;
 use super::{Options, Parsed, version_checks_nothing};
 use crate::command::Command;
-use crate::haproxy::call::{begins_with_dash, split_options};
+use crate::haproxy::call::{OPTIONS, PATH, begins_with_dash, split_options};
 use crate::refusal::{refusal, together};
 
 /// The carrier of the options from haproxy.cfg to the program.
@@ -33,8 +33,8 @@ impl Carrier {
     /// Returns the name of the carrier, as haproxy.cfg writes it.
     pub fn name(self) -> &'static str {
         match self {
-            Carrier::Path => "external-check path",
-            Carrier::Header => "X-Check-Options",
+            Carrier::Path => PATH,
+            Carrier::Header => OPTIONS,
         }
     }
 
@@ -142,7 +142,7 @@ fn parts(carrier: Carrier, text: &OsStr) -> Result<(Option<Error>, Vec<String>)>
     };
     let start = what.map(|what| {
         let write = match carrier {
-            Carrier::Path => "remove what stands before the first option",
+            Carrier::Path => "remove the text before the first option",
             Carrier::Header => "write only options there, such as --sni www.example.com",
         };
         refusal(carrier.name(), what, write)

@@ -181,7 +181,7 @@ fn split<'a>(
                 None => Part::Switch(flag.long),
                 Some(_) => {
                     let write = format!("write {name} without a value");
-                    Part::Fault(refusal(name, "takes no value", write))
+                    Part::Fault(refusal(name, "accepts no value", write))
                 }
             });
             continue;
@@ -247,29 +247,16 @@ fn known(
 #[cfg(test)]
 mod tests {
     use super::Parsed;
-    use crate::options::{Options, parse};
+    use crate::options::{of_text as options, parse};
 
-    fn options(words: &[&str]) -> Options {
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        match parse(&words).expect("valid options") {
-            Parsed::Options(options) => *options,
-            Parsed::Help => panic!("help"),
-        }
-    }
-
-    fn refusal(words: &[&str]) -> String {
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    fn refusal(text: &str) -> String {
+        let words = shlex::split(text).expect(text);
         parse(&words).expect_err("a refusal").to_string()
     }
 
     #[test]
     fn a_value_may_follow_an_equals_sign() {
-        let options = options(&[
-            "--sni=a.example",
-            "--expect=status 200",
-            "--header=A: b=c",
-            "h",
-        ]);
+        let options = options("--sni=a.example '--expect=status 200' '--header=A: b=c' h");
         assert_eq!(options.sni.as_deref(), Some("a.example"));
         assert_eq!(options.expect.len(), 1);
         assert_eq!(options.header, ["A: b=c"]);
@@ -278,59 +265,44 @@ mod tests {
 
     #[test]
     fn a_value_may_begin_with_a_dash_but_not_be_an_option() {
-        assert_eq!(options(&["--body", "-1"]).body.as_deref(), Some("-1"));
-        assert!(refusal(&["--sni", "--uri", "/"]).contains("--sni has no value, --uri follows"));
-        assert!(refusal(&["--uri"]).contains("--uri has no value"));
+        assert_eq!(options("--body -1").body.as_deref(), Some("-1"));
+        assert!(refusal("--sni --uri /").contains("--sni has no value, --uri follows"));
+        assert!(refusal("--uri").contains("--uri has no value"));
     }
 
     #[test]
     fn unknown_options_are_refused_with_the_most_similar_option() {
-        assert!(refusal(&["--snl", "x"]).contains("did you mean --sni?"));
-        assert!(refusal(&["--frobnicate"]).contains("--help lists"));
-        assert_eq!(refusal(&["-k"]), "-k is not an option; write --verify none");
-        assert!(refusal(&["--quiet=1"]).contains("takes no value"));
+        assert!(refusal("--snl x").contains("did you mean --sni?"));
+        assert!(refusal("--frobnicate").contains("--help lists"));
+        assert_eq!(refusal("-k"), "-k is not an option; write --verify none");
+        assert!(refusal("--quiet=1").contains("accepts no value"));
     }
 
     #[test]
     fn an_option_given_twice_is_refused_unless_it_is_repeatable() {
-        assert!(refusal(&["--sni", "a", "--sni", "b"]).contains("--sni"));
-        assert_eq!(
-            options(&["--header", "A: 1", "--header", "A: 2"])
-                .header
-                .len(),
-            2
-        );
+        assert!(refusal("--sni a --sni b").contains("--sni"));
+        assert_eq!(options("--header 'A: 1' --header 'A: 2'").header.len(), 2);
     }
 
     #[test]
     fn every_fault_is_reported_at_once() {
-        let text = refusal(&[
-            "--snl",
-            "a",
-            "--timeout",
-            "5x",
-            "--sni",
-            "--port",
-            "0",
-            "h",
-            "--quiet=1",
-        ]);
+        let text = refusal("--snl a --timeout 5x --sni --port 0 h --quiet=1");
         for part in [
             "--snl is not an option; did you mean --sni? Also: --timeout 5x is not a time; ",
             ". Also: --sni has no value, --port follows; ",
             ". Also: --port 0 is not a port; ",
-            ". Also: --quiet takes no value; ",
+            ". Also: --quiet accepts no value; ",
         ] {
             assert!(text.contains(part), "{text}");
         }
         assert_eq!(text.matches("Also: ").count(), 4, "{text}");
-        assert_eq!(refusal(&["-k", "-k"]), refusal(&["-k"]));
+        assert_eq!(refusal("-k -k"), refusal("-k"));
     }
 
     #[test]
-    fn help_is_asked_for_with_a_dash_only() {
+    fn only_a_word_with_a_dash_asks_for_help() {
         let words = ["--help".to_owned()];
         assert!(matches!(parse(&words), Ok(Parsed::Help)));
-        assert_eq!(options(&["help"]).target, ["help"]);
+        assert_eq!(options("help").target, ["help"]);
     }
 }

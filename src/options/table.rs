@@ -143,7 +143,7 @@ pub fn parse_for(command: Command, words: &[String]) -> Result<Parsed<Options>> 
     })
 }
 
-/// Returns true if `Name: value` has this name.
+/// Returns true if the header field `Name: value` has this name.
 fn is_named(field: &str, name: &str) -> bool {
     let given = field.split(':').next().unwrap_or_default();
     given.trim().eq_ignore_ascii_case(name)
@@ -196,7 +196,7 @@ impl Options {
         self.header.retain(|field| !is_named(field, name));
     }
 
-    /// Sets these options as they are in `from`.
+    /// Copies these options from `from`.
     pub(crate) fn copy(&mut self, rows: &[&Row], from: &Options) {
         for row in rows {
             row.clear(self);
@@ -371,18 +371,7 @@ mod tests {
     use argh::ArgsInfo;
 
     use super::{Options, Parsed, ROWS, row};
-    use crate::options::parse;
-
-    fn options(words: &[String]) -> Options {
-        match parse(words).unwrap_or_else(|error| panic!("{words:?}: {error}")) {
-            Parsed::Options(options) => *options,
-            Parsed::Help => panic!("help"),
-        }
-    }
-
-    fn words(text: &str) -> Vec<String> {
-        shlex::split(text).expect("words")
-    }
+    use crate::options::{of_text, parse};
 
     #[test]
     fn rows_have_the_names_and_the_order_of_the_fields() {
@@ -406,8 +395,11 @@ mod tests {
             --alpn h2,http/1.1 --handshake-only --min-cert-days 7 --warn-cert-days 14 --send-proxy \
             --send-proxy-v2 --source 192.0.2.2 --timeout 1500us --quiet --verbose --json \
             --syslog /dev/log --haproxy none --serve /s --color never --version";
-        let all = options(&words(given));
-        let mut again = options(&all.to_words());
+        let all = of_text(given);
+        let again = parse(&all.to_words()).expect("the same words");
+        let Parsed::Options(mut again) = again else {
+            panic!("help");
+        };
         assert_eq!(format!("{again:?}"), format!("{all:?}"));
         for row in &ROWS {
             assert!(row.is_given(&again), "{}", row.name);
@@ -428,7 +420,7 @@ mod tests {
     fn files_are_found_and_renamed_at_every_option() {
         let given = "--header @/h --header 'A: @b' --ca-file /ca --ca-file @bundled --crl-file /crl \
             --crt /crt --key /key --uri @/u";
-        let mut options = options(&words(given));
+        let mut options = of_text(given);
         let files: Vec<(&str, &str)> = options.files().collect();
         assert_eq!(
             files,

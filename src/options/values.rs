@@ -7,6 +7,31 @@ use std::time::Duration;
 
 use crate::refusal::Misfit;
 
+/// Reads and writes a type whose values are words. The function says what is wrong with another word.
+macro_rules! words {
+    ($type:ident, $($value:ident = $word:literal),+; $what:expr, $write:literal) => {
+        impl FromStr for $type {
+            type Err = Misfit;
+
+            fn from_str(text: &str) -> Result<$type, Misfit> {
+                let what: fn(&str) -> &str = $what;
+                match text {
+                    $($word => Ok($type::$value),)+
+                    text => Err(Misfit::new(what(text), $write)),
+                }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $($type::$value => $word),+
+                })
+            }
+        }
+    };
+}
+
 /// A span of time in HAProxy's notation (configuration manual, section 2.5): a number and `us`,
 /// `ms`, `s`, `m`, `h` or `d`. A number without a unit is in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,33 +178,10 @@ pub enum TlsVersion {
     Tls13,
 }
 
-impl FromStr for TlsVersion {
-    type Err = Misfit;
-
-    fn from_str(text: &str) -> Result<TlsVersion, Misfit> {
-        match text {
-            "TLSv1.2" => Ok(TlsVersion::Tls12),
-            "TLSv1.3" => Ok(TlsVersion::Tls13),
-            "SSLv3" | "TLSv1.0" | "TLSv1.1" => Err(Misfit::new(
-                "is too old to be safe (limit of sni-check)",
-                "write TLSv1.2 or TLSv1.3",
-            )),
-            _ => Err(Misfit::new(
-                "is not a TLS version",
-                "write TLSv1.2 or TLSv1.3",
-            )),
-        }
-    }
-}
-
-impl fmt::Display for TlsVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            TlsVersion::Tls12 => "TLSv1.2",
-            TlsVersion::Tls13 => "TLSv1.3",
-        })
-    }
-}
+words!(TlsVersion, Tls12 = "TLSv1.2", Tls13 = "TLSv1.3"; |text| match text {
+    "SSLv3" | "TLSv1.0" | "TLSv1.1" => "is too old to be safe (limit of sni-check)",
+    _ => "is not a TLS version",
+}, "write TLSv1.2 or TLSv1.3");
 
 /// `verify`: how the certificate is verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -191,29 +193,8 @@ pub enum Verify {
     None,
 }
 
-impl FromStr for Verify {
-    type Err = Misfit;
-
-    fn from_str(text: &str) -> Result<Verify, Misfit> {
-        match text {
-            "required" => Ok(Verify::Required),
-            "none" => Ok(Verify::None),
-            _ => Err(Misfit::new(
-                "is not a way to verify",
-                "write required or none",
-            )),
-        }
-    }
-}
-
-impl fmt::Display for Verify {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Verify::Required => "required",
-            Verify::None => "none",
-        })
-    }
-}
+words!(Verify, Required = "required", None = "none";
+    |_| "is not a way to verify", "write required or none");
 
 /// `--color`: when a report for people is coloured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -227,31 +208,8 @@ pub enum Color {
     Never,
 }
 
-impl FromStr for Color {
-    type Err = Misfit;
-
-    fn from_str(text: &str) -> Result<Color, Misfit> {
-        match text {
-            "auto" => Ok(Color::Auto),
-            "always" => Ok(Color::Always),
-            "never" => Ok(Color::Never),
-            _ => Err(Misfit::new(
-                "is not a colour mode",
-                "write auto, always or never",
-            )),
-        }
-    }
-}
-
-impl fmt::Display for Color {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Color::Auto => "auto",
-            Color::Always => "always",
-            Color::Never => "never",
-        })
-    }
-}
+words!(Color, Auto = "auto", Always = "always", Never = "never";
+    |_| "is not a colour mode", "write auto, always or never");
 
 /// A size in bytes, with HAProxy's suffixes `k` and `m` (manual, section 2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

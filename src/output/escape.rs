@@ -10,7 +10,7 @@ pub(crate) fn printable(text: &str) -> String {
     escaped(text, 1000, |_| false)
 }
 
-/// Returns a line of a file, to paste: whole, and with its tabs.
+/// Returns a line of a file for pasting, in full length and with its tabs.
 pub(crate) fn pasted(line: &str) -> String {
     escaped(line, usize::MAX, |c| c == '\t')
 }
@@ -56,8 +56,7 @@ pub(crate) fn json(value: &Value) -> String {
 /// control characters, direction marks (Unicode Standard Annex 9), tags, and invisible, private,
 /// unassigned or combining characters.
 ///
-/// The standard library knows these characters, in the compiler's version of Unicode. It doesn't
-/// include the fillers, which are letters that look blank.
+/// The standard library knows all of them except the fillers, which are letters that look blank.
 fn misleads(c: char) -> bool {
     let is_filler = matches!(
         c,

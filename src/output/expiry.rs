@@ -1,7 +1,7 @@
-//! Prepares, for each phase, the output and exit code for the case that the kernel's timer ends the
-//! check.
+//! Prepares an output and an exit code for each phase, in case the kernel's timer ends the check in
+//! that phase.
 //!
-//! Output and code are the same as if the check itself reported a time-out in that phase.
+//! Output and code are the same as if the check itself reported a time-out.
 
 use std::mem;
 use std::time::{Duration, Instant};

@@ -12,9 +12,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::library::Library;
-use super::memory::Share;
-use super::stamp::Stamp;
+use super::library::{Library, Share, Stamp};
 use super::walk::{Bounds, open_in};
 use crate::deadline::Deadline;
 use crate::refusal::refusal;
@@ -41,7 +39,7 @@ const LARGEST_SHARED: u64 = 4 << 20;
 #[derive(Debug, Default)]
 pub struct Files {
     scope: Scope,
-    /// What the checks of serve share, and the deadline of the check that reads.
+    /// The resources that the checks of serve share, and the deadline of the check that reads.
     shared: Option<(Arc<Library>, Deadline)>,
     read: RefCell<Seen>,
     /// True if a file was not read because of a limit, or because a file system didn't answer.
@@ -83,7 +81,7 @@ impl Files {
         }
     }
 
-    /// Lets the readers of the library read the files, until the deadline.
+    /// Makes the library's reader threads read the files, until the deadline.
     pub fn by(self, library: Arc<Library>, deadline: Deadline) -> Files {
         Files {
             shared: Some((library, deadline)),
@@ -181,7 +179,7 @@ impl Files {
             return Err(large());
         }
         if size == 0 && fstatfs(&fd).is_ok_and(|of| KERNELS.contains(&of.f_type)) {
-            let what = "is the kernel's (/proc or /sys), not a file on a disk";
+            let what = "is a kernel file (/proc or /sys), not a file on a disk";
             return Err(refusal(subject, what, "name the file itself"));
         }
         let size = usize::try_from(size).unwrap_or_default();
@@ -226,7 +224,8 @@ impl Files {
         Ok(Some(names))
     }
 
-    /// Returns the same permissions, without a record of files read.
+    /// Returns a copy with the same permissions, but without the record of the files that were
+    /// read.
     pub fn again(&self) -> Files {
         Files {
             scope: self.scope.clone(),
@@ -466,7 +465,7 @@ mod tests {
         assert!(refusal(&files, &path("pipe")).contains("it is a pipe, not a regular file"));
         assert!(refusal(&files, &path("in")).contains("it is a folder"));
         assert!(refusal(&files, "/dev/zero").contains("it is a device"));
-        assert!(refusal(&files, "/proc/self/environ").contains("is the kernel's (/proc or /sys)"));
+        assert!(refusal(&files, "/proc/self/environ").contains("is a kernel file (/proc or /sys)"));
         assert!(refusal(&files, &path("none")).contains("inside the chroot"));
         let read = files.read("--ca-file x", &path("out")).expect("a file");
         assert_eq!(read, b"outside");

@@ -1,13 +1,17 @@
-//! What the checks of serve share: threads that read files, memory, and the content of files.
+//! What the checks of serve share: threads that read files, memory, and the content of files with
+//! the stamps that show whether a file has changed.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::memory::{Memory, Share, UsedUp};
+use rustix::fs::Stat;
+
 use super::readers::Readers;
-use super::stamp::Stamp;
 
 /// The resources that checks share.
 #[derive(Debug)]
@@ -37,7 +41,7 @@ impl Library {
         })
     }
 
-    /// Takes memory. If too little is left, it first frees the files that no check uses.
+    /// Takes memory. If too little is left, first frees the files that no check uses.
     ///
     /// # Errors
     ///
@@ -86,5 +90,143 @@ impl Library {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(TypeId, PathBuf), Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The number of bytes that are left.
+#[derive(Debug)]
+pub struct Memory(AtomicUsize);
+
+/// A part of the memory, which is given back when this value is dropped.
+#[derive(Debug)]
+pub struct Share {
+    memory: Arc<Memory>,
+    bytes: usize,
+}
+
+/// An error: the memory that checks share is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsedUp;
+
+impl fmt::Display for UsedUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("all memory for files, options and bodies is in use (limit of sni-check serve)")
+    }
+}
+
+impl std::error::Error for UsedUp {}
+
+impl Memory {
+    /// Creates a budget of `bytes` bytes.
+    pub fn new(bytes: usize) -> Arc<Memory> {
+        Arc::new(Memory(AtomicUsize::new(bytes)))
+    }
+
+    /// Returns how many bytes are left.
+    pub fn left(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Takes `bytes` bytes.
+    ///
+    /// # Errors
+    ///
+    /// Fewer bytes are left.
+    pub fn take(self: &Arc<Memory>, bytes: usize) -> Result<Share, UsedUp> {
+        self.subtract(bytes)?;
+        let memory = self.clone();
+        Ok(Share { memory, bytes })
+    }
+
+    fn subtract(&self, bytes: usize) -> Result<(), UsedUp> {
+        let order = Ordering::Relaxed;
+        let taken = self
+            .0
+            .fetch_update(order, order, |left| left.checked_sub(bytes));
+        taken.map(drop).map_err(|_| UsedUp)
+    }
+}
+
+impl Share {
+    /// Changes the size of the share. A smaller share gives memory back.
+    ///
+    /// # Errors
+    ///
+    /// Too little memory is left. The share stays as it was.
+    pub fn resize(&mut self, bytes: usize) -> Result<(), UsedUp> {
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => self.memory.subtract(more)?,
+            None => {
+                _ = self
+                    .memory
+                    .0
+                    .fetch_add(self.bytes - bytes, Ordering::Relaxed)
+            }
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.memory.0.fetch_add(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A file that changed more recently than this may change again without a change of its times. The
+/// kernel counts times in ticks, and some file systems count whole seconds.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// The metadata that changes whenever a file changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    size: i64,
+    /// Seconds and nanoseconds, like `changed`.
+    modified: (i64, i64),
+    /// Changes with every write, and can't be set back.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    #[allow(clippy::useless_conversion, reason = "the types differ by platform")]
+    pub fn new(stat: &Stat) -> Stamp {
+        Stamp {
+            device: stat.st_dev.into(),
+            inode: stat.st_ino.into(),
+            size: stat.st_size.into(),
+            modified: (stat.st_mtime.into(), stat.st_mtime_nsec as i64),
+            changed: (stat.st_ctime.into(), stat.st_ctime_nsec as i64),
+        }
+    }
+
+    /// Returns `None` while the file is so young that a further change might not show.
+    pub fn settled(stat: &Stat) -> Option<Stamp> {
+        let stamp = Stamp::new(stat);
+        let seconds = u64::try_from(stamp.changed.0).unwrap_or_default();
+        let changed = UNIX_EPOCH + Duration::from_secs(seconds);
+        let age = SystemTime::now().duration_since(changed).ok()?;
+        (age > SETTLED).then_some(stamp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Memory, UsedUp};
+
+    #[test]
+    fn dropped_shares_give_memory_back() {
+        let memory = Memory::new(100);
+        let mut first = memory.take(60).expect("enough");
+        assert_eq!(memory.take(41).err(), Some(UsedUp));
+        assert_eq!(first.resize(101), Err(UsedUp));
+        first.resize(80).expect("enough");
+        assert_eq!(memory.left(), 20);
+        first.resize(10).expect("less");
+        assert_eq!(memory.left(), 90);
+        drop(first);
+        assert_eq!(memory.left(), 100);
     }
 }

@@ -1,5 +1,5 @@
-//! The names of a check: the SNI name, the name that is verified, and the Host header. Each name
-//! defaults to a sensible related value.
+//! The names of a check: the SNI name, the name that is verified, and the Host header. By default,
+//! the verified name and the Host are the SNI name.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -124,7 +124,7 @@ fn sni_name(
 
 fn no_name(call: &Arguments, caller: Option<&Caller>) -> anyhow::Error {
     let what = match (caller, &call.host) {
-        (None, Some(Host::Ip(_))) => "is set, and an IP address cannot be one",
+        (None, Some(Host::Ip(_))) => "is set, and an IP address can't be an SNI name",
         _ => "is set",
     };
     let write = match caller {

@@ -136,10 +136,15 @@ pub(super) fn key(subject: &str, text: &[u8]) -> Result<Option<PrivateKeyDer<'st
 
 /// Reads a file that must be PEM.
 pub(super) fn read(files: &Files, option: &str, file: &str) -> Result<Vec<u8>> {
-    if file.is_empty() {
-        return Err(refusal(option, "is empty", SET_THE_VARIABLE));
+    files.read(&subject(option, file)?, file)
+}
+
+/// Returns the subject of a refusal. Refuses an empty value.
+fn subject(option: &str, file: &str) -> Result<String> {
+    match file {
+        "" => Err(refusal(option, "is empty", SET_THE_VARIABLE)),
+        file => Ok(format!("{option} {file}")),
     }
-    files.read(&format!("{option} {file}"), file)
 }
 
 /// Returns what `parse` makes of a file that must be PEM. If checks share their files, the result
@@ -150,10 +155,7 @@ pub(super) fn parsed<T: Send + Sync + 'static>(
     file: &str,
     parse: impl FnOnce(&str, Vec<u8>) -> Result<T>,
 ) -> Result<Arc<T>> {
-    if file.is_empty() {
-        return Err(refusal(option, "is empty", SET_THE_VARIABLE));
-    }
-    let subject = format!("{option} {file}");
+    let subject = subject(option, file)?;
     files.parsed(&subject, file, |text| parse(&subject, text))
 }
 

@@ -250,7 +250,7 @@ mod tests {
         let hangs = readers.run(Path::new("/hangs"), soon(), move || _ = held.recv());
         assert_eq!(hangs, Err(Held::Hangs));
         assert!(began.elapsed() > Duration::from_millis(300));
-        // Two of the eight checks wait until their deadline. The other checks fail at once.
+        // Two of the eight checks wait until their deadline. The other checks fail immediately.
         let prompt = thread::scope(|scope| {
             let others = [(); 6].map(|()| {
                 scope.spawn(|| {

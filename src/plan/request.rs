@@ -7,7 +7,7 @@ use ureq::http::uri::PathAndQuery;
 use ureq::http::{HeaderName, HeaderValue, Method, Uri, header};
 
 use super::files::Files;
-use super::memory::Memory;
+use super::library::Memory;
 use super::names::Names;
 use crate::options::Options;
 use crate::options::expect::{Expectation, Part};
@@ -144,7 +144,7 @@ fn uri(method: &Method, option: Option<&str>, url: Option<&str>) -> Result<Uri> 
     uri.build().context("--uri")
 }
 
-/// Returns the expectations. As in HAProxy, the default (2xx and 3xx) counts only if there is no
+/// Returns the expectations. As in HAProxy, the default (2xx and 3xx) applies only if there is no
 /// other expectation.
 fn expectations(options: &Options) -> Vec<Expectation> {
     match options.expect.as_slice() {

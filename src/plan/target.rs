@@ -172,7 +172,15 @@ fn server_port(port: &str) -> Result<Port> {
 
 /// Reads a URL or HOST[:PORT].
 fn by_hand(text: &str) -> Result<(Arguments, u16)> {
+    let refused = |what: &str, write: &str| Err(refusal(format!("`{text}`"), what, write));
+    if text.starts_with('/') {
+        let write = format!("write --connect {text} --sni NAME");
+        return refused("is a path", &write);
+    }
     let rest = match text.split_once("://") {
+        Some((scheme, "")) if scheme.eq_ignore_ascii_case("https") => {
+            return refused("has no host", "write https://HOST/PATH");
+        }
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
         Some((scheme, _)) => {
             return Err(refusal(
@@ -180,6 +188,9 @@ fn by_hand(text: &str) -> Result<(Arguments, u16)> {
                 "is not HTTPS, and sni-check checks only HTTPS",
                 "write https:// or HOST[:PORT]",
             ));
+        }
+        None if text.to_ascii_lowercase().starts_with("https:/") => {
+            return refused("has only one slash", "write https:// with two slashes");
         }
         None => text,
     };
@@ -214,6 +225,10 @@ fn host_and_port(text: &str) -> Result<(Host, Option<Port>)> {
     if let Ok(ip) = text.parse() {
         return Ok((Host::Ip(ip), None));
     }
+    if text.ends_with(':') && text.matches(':').count() == 1 {
+        let write = "write a port after the colon, or leave the colon out";
+        return Err(refusal(format!("`{text}`"), "has no port", write));
+    }
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (text, None),
@@ -243,6 +258,10 @@ impl Connect {
         if path.starts_with('/') {
             return Ok(Connect::Unix(path.into()));
         }
+        if text.contains("://") {
+            let write = "write only the address, such as 203.0.113.7 or 203.0.113.7:443";
+            return Err(refusal(format!("`{text}`"), "is a URL", write));
+        }
         let (host, port) = host_and_port(text)?;
         Ok(Connect::Tcp(host, port))
     }
@@ -271,7 +290,7 @@ pub(super) fn source(options: &Options, target: &Target) -> Result<Option<Socket
             host: Host::Ip(to), ..
         } if to.is_ipv4() != ip.is_ipv4() => Err(refusal(
             format!("--source {text}"),
-            format!("and the server {to} are not of the same IP version"),
+            format!("and the server {to} have different IP versions"),
             "write an address of the same version as the server's",
         )),
         Target::Tcp { .. } => Ok(Some(SocketAddr::new(ip, port.map_or(0, Port::get)))),
@@ -303,7 +322,7 @@ mod tests {
         for (text, part) in [
             ("http://a.example/", "is not HTTPS"),
             ("https://user:pw@a.example/", "--header"),
-            ("https://", "empty"),
+            ("https://", "has no host"),
             ("a.example:0", "1 to 65535"),
             ("a.example:99999", "1 to 65535"),
             ("[::1", "write [IPv6]"),

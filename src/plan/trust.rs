@@ -140,6 +140,10 @@ impl Trust {
                         "write @bundled, @system-ca or a PEM file",
                     ));
                 }
+                "bundled" | "system-ca" => {
+                    let write = format!("did you mean @{source}?");
+                    return Err(refusal(format!("--ca-file {source}"), "has no @", write));
+                }
                 file => trust.add(file, files)?,
             }
         }
@@ -147,15 +151,6 @@ impl Trust {
             trust.anchors = webpki_roots::TLS_SERVER_ROOTS;
         }
         Ok(trust)
-    }
-
-    /// Returns Mozilla's roots, which are built into the binary.
-    ///
-    /// # Errors
-    ///
-    /// Never fails.
-    pub fn bundled() -> Result<Trust> {
-        Trust::resolve(&[], &Files::any())
     }
 
     /// Returns true if only Mozilla's roots are trusted.

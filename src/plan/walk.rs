@@ -76,8 +76,8 @@ fn by_steps(folder: &Path, path: &Path, flags: OFlags, bounds: Bounds) -> Result
 /// Walks from `root` along `path`, one name at a time, and opens the end of the path with `flags`.
 /// `may_enter` decides about every folder on the way. It can check the permissions of another user.
 ///
-/// Each step starts at the open folder before it, and no step follows a link or `..` by itself. So
-/// moving files and links during the walk can't lead it out of the root.
+/// Each step starts at the folder that the previous step opened, and no step follows a link or `..`
+/// by itself. So moving files and links during the walk can't lead it out of the root.
 ///
 /// # Errors
 ///

@@ -11,7 +11,7 @@ pub(super) enum Framing {
     /// The body ends when the connection closes.
     #[default]
     UntilClosed,
-    /// This many more bytes belong to the body.
+    /// The body has this many more bytes.
     Length(u64),
     /// The last chunk ends the body.
     Chunked(Chunk),
@@ -22,7 +22,7 @@ pub(super) enum Framing {
 pub(super) enum Chunk {
     /// A line with the size of a chunk.
     Size,
-    /// This many more bytes of a chunk.
+    /// The chunk has this many more bytes.
     Data(u64),
     /// The line end after a chunk's data.
     DataEnd,

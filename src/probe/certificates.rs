@@ -20,7 +20,6 @@ mod path;
 mod revocation;
 mod rules;
 mod signature;
-mod signed;
 mod verifier;
 
 pub use self::faults::{faults, names};

@@ -25,7 +25,6 @@ const ONLY_TLS13: &[&SupportedProtocolVersion] = &[&TLS13];
 
 /// Builds rustls's configuration from the plan, except the SNI name.
 pub(super) fn config(
-    provider: CryptoProvider,
     plan: &Tls,
     verifier: Arc<Verifier>,
     client_certificate: Arc<ClientCertificate>,
@@ -35,7 +34,7 @@ pub(super) fn config(
         (TlsVersion::Tls13, _) => ONLY_TLS13,
         _ => EVERY_VERSION,
     };
-    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(versions)?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
@@ -62,7 +61,7 @@ pub fn provider() -> CryptoProvider {
     provider
 }
 
-/// Our client certificate, and what the server's CertificateRequest told us.
+/// Our client certificate, and facts about the server's CertificateRequest.
 #[derive(Debug)]
 pub(super) struct ClientCertificate {
     identity: Option<Arc<CertifiedKey>>,

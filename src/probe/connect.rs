@@ -11,12 +11,12 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, getpeername,
-    getsockname, socket_with, sockopt,
+    AddressFamily, SocketAddrUnix, bind, connect, getpeername, getsockname, sockopt,
 };
 
 use super::socket::{Socket, Stop, wait};
 use crate::deadline::{Calls, Deadline, NotDone};
+use crate::descriptor::{family_of, stream_socket};
 use crate::failure::Failure;
 use crate::plan::{Host, ProxyHeader, Target};
 use crate::start::resolve_from_files_and_dns;
@@ -160,9 +160,8 @@ pub fn dial(
 }
 
 fn stream(family: AddressFamily) -> Result<OwnedFd, Failure> {
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     // If we run out of descriptors or memory, that isn't the backend's fault.
-    socket_with(family, SocketType::STREAM, flags, None).map_err(|errno| match errno {
+    stream_socket(family).map_err(|errno| match errno {
         Errno::AFNOSUPPORT => Failure::Connect(errno),
         errno => Failure::Internal(format!("no socket: {errno}")),
     })
@@ -173,11 +172,7 @@ fn dial_tcp(
     source: Option<SocketAddr>,
     deadline: Deadline,
 ) -> Result<OwnedFd, Failure> {
-    let fd = stream(if to.is_ipv4() {
-        AddressFamily::INET
-    } else {
-        AddressFamily::INET6
-    })?;
+    let fd = stream(family_of(&to))?;
     if let Some(source) = source {
         // A fixed port must be reusable while its last connection is in TIME_WAIT.
         let reused = sockopt::set_socket_reuseaddr(&fd, source.port() != 0);
@@ -190,8 +185,8 @@ fn dial_tcp(
         Err(Errno::INPROGRESS) => established(&fd, deadline)?,
         Err(errno) => return Err(Failure::Connect(errno)),
     }
-    // If no process listens on a port of this host, the kernel may choose that port as our own, and
-    // TCP then connects the socket to itself (simultaneous open; RFC 9293, section 3.5).
+    // The target may be a port of this host on which no process listens. The kernel may then choose
+    // the same port as our own, and TCP connects the socket to itself (RFC 9293, section 3.5).
     if local_address(&fd) == Some(to) {
         return Err(Failure::Connect(Errno::CONNREFUSED));
     }

@@ -204,7 +204,7 @@ fn not_http(what: String) -> TlsStop {
 }
 
 impl TlsStop {
-    /// Returns the failure that this stop means after the handshake.
+    /// Returns the failure for a stop after the handshake.
     pub(super) fn into_failure(self, head_read: bool) -> Failure {
         match self {
             TlsStop::Transport(Stop::Deadline) => Failure::ResponseTimeout { head_read },

@@ -161,7 +161,7 @@ impl Inspector {
     }
 
     /// Rejects an alert that makes OpenSSL end the connection, and a malformed alert. In TLS 1.3 an
-    /// alert's level doesn't matter, and rustls decides.
+    /// alert's level doesn't matter, so rustls alone decides.
     fn alert(&self, content: &[u8]) -> Result<(), Failure> {
         const NO_RENEGOTIATION: u8 = 100;
         match content {

@@ -1,5 +1,5 @@
-//! Records the first bytes of the peer. They may not be TLS at all, and rustls doesn't check
-//! everything in a ServerHello.
+//! Records the first bytes of the peer, and the alerts of its handshake. The bytes may not be TLS at
+//! all, and rustls doesn't check everything in a ServerHello.
 
 use std::io::Read;
 
@@ -14,6 +14,7 @@ pub(super) struct Opening {
     sent: Vec<u8>,
     bytes: Vec<u8>,
     complete: bool,
+    alerts: Alerts,
 }
 
 /// The extension renegotiation_info (RFC 5746).
@@ -75,11 +76,11 @@ impl Opening {
         (text.len() >= 3).then(|| format!("MySQL: {}", String::from_utf8_lossy(&text)))
     }
 
-    /// Returns the warning alert that makes OpenSSL end the handshake, if the server sent it before
-    /// its ServerHello. rustls ignores such warnings.
+    /// Returns the warning alert that makes OpenSSL end the handshake, if the server sent it
+    /// unencrypted. rustls ignores such warnings.
     pub fn ending_warning(&self) -> Option<AlertDescription> {
-        let alerts = contents(ALERT, &self.bytes);
-        let mut described = alerts.chunks(2).filter_map(|alert| alert.get(1));
+        let alerts = self.alerts.contents.chunks(2);
+        let mut described = alerts.filter_map(|alert| alert.get(1));
         let ends = [
             AlertDescription::CloseNotify,
             AlertDescription::NoRenegotiation,
@@ -90,7 +91,7 @@ impl Opening {
     /// Returns true if the server chose TLS 1.3 in a ServerHello whose legacy_version isn't TLS
     /// 1.2.
     pub fn has_odd_legacy_version(&self) -> bool {
-        let messages = contents(HANDSHAKE, &self.bytes);
+        let messages = handshake(&self.bytes);
         let mut hellos = server_hellos(&messages);
         hellos.any(|hello| hello.is_tls13() && hello.version != [3, 3])
     }
@@ -100,7 +101,7 @@ impl Opening {
     /// # Errors
     /// Returns what is wrong with the ServerHello.
     pub fn judge(&self, offers_tls13: bool) -> Result<(), Failure> {
-        let messages = contents(HANDSHAKE, &self.bytes);
+        let messages = handshake(&self.bytes);
         for hello in server_hellos(&messages) {
             if hello.is_tls13() {
                 self.judge_tls13(&hello)?;
@@ -192,18 +193,61 @@ const HANDSHAKE: u8 = 22;
 /// How many bytes of a line are shown.
 const LONGEST_LINE: usize = 64;
 
-/// Returns the joined contents of all records of this type.
-fn contents(of: u8, mut records: &[u8]) -> Vec<u8> {
+/// Returns the joined contents of all handshake records.
+fn handshake(mut records: &[u8]) -> Vec<u8> {
     let mut messages = Vec::new();
     while let [kind, _, _, high, low, rest @ ..] = records {
         let length = usize::from(u16::from_be_bytes([*high, *low])).min(rest.len());
         let (payload, next) = rest.split_at(length);
-        if *kind == of {
+        if *kind == HANDSHAKE {
             messages.extend_from_slice(payload);
         }
         records = next;
     }
     messages
+}
+
+/// Collects the alerts that the server sends before it encrypts.
+#[derive(Debug, Default)]
+struct Alerts {
+    /// The header of the present record: its type, version and length.
+    header: Vec<u8>,
+    /// How many bytes of the present record are still missing.
+    missing: usize,
+    is_encrypted: bool,
+    contents: Vec<u8>,
+}
+
+impl Alerts {
+    /// Reads the next bytes of the connection.
+    fn read(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && !self.is_encrypted {
+            let wanted = match self.header.len() {
+                5 => self.missing,
+                length => 5 - length,
+            };
+            let (part, rest) = bytes.split_at(wanted.min(bytes.len()));
+            bytes = rest;
+            if self.header.len() < 5 {
+                self.header.extend_from_slice(part);
+                let [kind, _, _, high, low] = self.header[..] else {
+                    continue;
+                };
+                self.is_encrypted = !matches!(kind, ALERT | HANDSHAKE);
+                self.missing = usize::from(u16::from_be_bytes([high, low]));
+            } else {
+                self.missing -= part.len();
+                let room = ENOUGH.saturating_sub(self.contents.len());
+                if self.header[0] == ALERT {
+                    self.contents
+                        .extend_from_slice(&part[..part.len().min(room)]);
+                }
+            }
+            if self.missing == 0 {
+                self.header.clear();
+            }
+        }
+    }
 }
 
 /// Returns the complete ServerHellos at the start of these messages, including HelloRetryRequests.
@@ -228,10 +272,11 @@ impl Read for Listening<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let length = self.from.read(buffer)?;
         let opening = &mut *self.opening;
+        opening.alerts.read(&buffer[..length]);
         if !opening.complete {
             let room = ENOUGH.saturating_sub(opening.bytes.len());
             opening.bytes.extend_from_slice(&buffer[..length.min(room)]);
-            let messages = contents(HANDSHAKE, &opening.bytes);
+            let messages = handshake(&opening.bytes);
             let is_final = |hello: ServerHello<'_>| hello.random != HELLO_RETRY_REQUEST;
             opening.complete = server_hellos(&messages).any(is_final) || length > room;
         }
@@ -283,6 +328,19 @@ mod tests {
                 assert_eq!(refused, !secure, "{extensions:?}: {judged:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_warning_that_ends_the_handshake_is_found_until_the_server_encrypts() {
+        let close = [21, 3, 3, 0, 2, 1, 0];
+        let certificate = [&[22, 3, 3, 0, 200][..], &[0; 200]].concat();
+        let hello = || hello(&[0, 5, 0xff, 1, 0, 1, 0], 200);
+        let ends = |parts: &[&[u8]]| opening(parts.concat()).ending_warning().is_some();
+        assert!(ends(&[&close, &hello()]));
+        assert!(ends(&[&hello(), &certificate, &close]));
+        assert!(ends(&[&hello(), &certificate, &[22, 3, 3, 0, 0], &close]));
+        assert!(!ends(&[&hello(), &certificate]));
+        assert!(!ends(&[&hello(), &[20, 3, 3, 0, 1, 1], &close]));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) static SUITES: LazyLock<Vec<SupportedCipherSuite>> = LazyLock::new(||
 });
 
 /// Returns a copy of a suite that inspects every record it decrypts. The copies are leaked, because
-/// rustls needs suites that live as long as the process. There are only nine.
+/// rustls needs suites that live as long as the process. There are only nine suites.
 fn inspected(suite: &SupportedCipherSuite) -> SupportedCipherSuite {
     match suite {
         SupportedCipherSuite::Tls12(suite) => {

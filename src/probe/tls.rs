@@ -9,7 +9,7 @@ use rustls::pki_types::{DnsName, ServerName};
 use rustls::{AlertDescription, CertificateError, ConnectionCommon};
 
 use super::certificates::Verifier;
-use super::client::{ClientCertificate, config, provider};
+use super::client::{ClientCertificate, config};
 use super::client_hello;
 use super::opening::Opening;
 use super::socket::{Socket, Stop};
@@ -43,15 +43,11 @@ impl TlsStream {
         plan: &Tls,
         socket: Socket,
     ) -> Result<TlsStream, Failure> {
-        let provider = provider();
-        let verifier = Arc::new(Verifier::new(
-            plan,
-            provider.signature_verification_algorithms,
-        ));
+        let verifier = Arc::new(Verifier::new(plan));
         let client_certificate = Arc::new(ClientCertificate::new(plan.identity.as_deref()));
         let internal = |error: rustls::Error| Failure::Internal(error.to_string());
-        let mut config = config(provider, plan, verifier.clone(), client_certificate.clone())
-            .map_err(internal)?;
+        let mut config =
+            config(plan, verifier.clone(), client_certificate.clone()).map_err(internal)?;
         config.enable_sni = sni.is_some();
         // rustls needs a name even without SNI. The verifier ignores it.
         let name = match sni {
@@ -168,16 +164,9 @@ impl Stream for TlsStream {
 }
 
 impl TlsStream {
-    /// Returns rustls's view of the connection: version, cipher, chain.
+    /// Returns rustls's view of the connection: version, cipher, key exchange, chain.
     pub fn connection(&self) -> &ConnectionCommon<rustls::client::ClientConnectionData> {
         &self.tls
-    }
-
-    /// Returns the negotiated key exchange group.
-    pub fn group(&self) -> Option<&'static str> {
-        self.tls
-            .negotiated_key_exchange_group()
-            .and_then(|group| group.name().as_str())
     }
 
     /// Returns the verifier, which knows the refused chain and the first certificate to expire.

@@ -70,13 +70,7 @@ pub(super) fn send_page(socket: &Socket, text: &str) {
 }
 
 fn send(socket: &Socket, text: &str) {
-    let mut rest = text.as_bytes();
-    let sent = socket.write_all(|to| {
-        let written = to.write(rest)?;
-        rest = &rest[written..];
-        Ok(!rest.is_empty())
-    });
-    if sent.is_ok() {
+    if socket.write_bytes(text.as_bytes()).is_ok() {
         part(socket);
     }
 }

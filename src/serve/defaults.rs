@@ -33,16 +33,8 @@ pub(crate) fn over(mut request: Options, defaults: &Options) -> Options {
 
 #[cfg(test)]
 mod tests {
-    use super::{Options, over};
-    use crate::options::{Parsed, parse};
-
-    fn options(text: &str) -> Options {
-        let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-        match parse(&words).expect(text) {
-            Parsed::Options(options) => *options,
-            Parsed::Help => panic!("help"),
-        }
-    }
+    use super::over;
+    use crate::options::of_text as options;
 
     #[test]
     fn handshake_only_and_http_options_replace_each_other() {

@@ -12,13 +12,13 @@ use anyhow::Result;
 use rustix::fs::{Mode, chmod, chown};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, getsockname, listen,
-    socket_with, sockopt,
+    AddressFamily, SocketAddrUnix, SocketType, bind, connect, getsockname, listen, sockopt,
 };
 use rustix::process::{Gid, umask};
 
 use super::address::ListenAddress;
 use super::options::{ServeOptions, SocketMode};
+use crate::descriptor::{family_of, stream_socket};
 use crate::haproxy::account;
 use crate::refusal::refusal;
 use crate::start;
@@ -41,7 +41,7 @@ pub(super) struct Listener {
 ///
 /// # Errors
 ///
-/// No address is given, or an address can't or may not be listened on.
+/// No address is given, or serve can't or may not listen on an address.
 pub(super) fn open(options: &ServeOptions) -> Result<Vec<Listener>> {
     let wanted = options.listen.iter().map(|text| ListenAddress::parse(text));
     let wanted = wanted.collect::<Result<Vec<_>>>()?;
@@ -125,12 +125,7 @@ impl Listener {
         };
         let (fd, file) = match &address {
             ListenAddress::Tcp(socket) => {
-                let family = if socket.is_ipv4() {
-                    AddressFamily::INET
-                } else {
-                    AddressFamily::INET6
-                };
-                let fd = stream(family).map_err(|errno| failed(&errno))?;
+                let fd = stream_socket(family_of(socket)).map_err(|errno| failed(&errno))?;
                 let bound =
                     sockopt::set_socket_reuseaddr(&fd, true).and_then(|()| bind(&fd, socket));
                 bound.map_err(|errno| failed(&errno))?;
@@ -141,8 +136,8 @@ impl Listener {
                 let group = options.group.as_deref().map(group).transpose()?;
                 let fd = bind_unix(path).map_err(|error| failed(&error))?;
                 let opened = open_to(path, options, group);
-                // Don't leave a socket behind that no other user can connect to and no server
-                // listens on.
+                // Don't leave a useless socket behind: no server listens on it, and no other user
+                // can connect.
                 opened.inspect_err(|_| _ = fs::remove_file(path))?;
                 (fd, file_of(path))
             }
@@ -192,7 +187,7 @@ impl std::fmt::Display for Listener {
 }
 
 impl Drop for Listener {
-    /// Removes the file of the socket, unless another server has put its own there.
+    /// Removes the file of the socket, unless another server has replaced it.
     fn drop(&mut self) {
         if let ListenAddress::Unix(path) = &self.address
             && self.file.is_some()
@@ -203,15 +198,10 @@ impl Drop for Listener {
     }
 }
 
-fn stream(family: AddressFamily) -> Result<OwnedFd, Errno> {
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    socket_with(family, SocketType::STREAM, flags, None)
-}
-
 /// Binds a unix socket. Only this user can connect until `open_to` sets group and mode.
 fn bind_unix(path: &Path) -> io::Result<OwnedFd> {
     let address = SocketAddrUnix::new(path)?;
-    let fd = stream(AddressFamily::UNIX)?;
+    let fd = stream_socket(AddressFamily::UNIX)?;
     let before = umask(Mode::RWXG | Mode::RWXO);
     let bound = bind(&fd, &address);
     umask(before);
@@ -254,7 +244,7 @@ fn remove_stale(path: &Path) -> Result<()> {
         ));
     }
     let connected = SocketAddrUnix::new(path)
-        .and_then(|address| connect(stream(AddressFamily::UNIX)?, &address));
+        .and_then(|address| connect(stream_socket(AddressFamily::UNIX)?, &address));
     match connected {
         Err(Errno::CONNREFUSED) => {
             let removed = fs::remove_file(path);

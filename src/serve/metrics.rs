@@ -39,7 +39,7 @@ struct Figures {
 /// When the first certificate of a server's chain expires.
 #[derive(Debug)]
 struct End {
-    /// In seconds since the epoch.
+    /// The time, in seconds since the epoch.
     at: i64,
     seen: Instant,
 }

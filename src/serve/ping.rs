@@ -14,7 +14,7 @@ use crate::output::write::write_line;
 
 /// The socket in the units and the examples.
 const USUAL: &str = "unix:/run/sni-check/socket";
-/// How long each step may take. A working server answers at once.
+/// How long each step may take. A working server answers immediately.
 const STEP: Duration = Duration::from_secs(1);
 
 /// Asks the server at the first address of `--listen`. The code is 0 only if the server answers.

@@ -1,5 +1,5 @@
-//! Makes the plan of each request. The parts that depend only on the options are cached by the text
-//! of the options, until an option's file changes.
+//! Makes the plan of each request. serve caches the parts that depend only on the options, by the
+//! text of the options. It makes them again when a file of the options changes.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -76,7 +76,15 @@ impl Plans {
     /// The defaults are unusable for every request. For example, a file can't be read.
     pub fn new(call: &ServeCall, checks: usize, sni_host: Option<String>) -> Result<Plans> {
         let defaults = call.defaults.clone();
-        let folders = call.own.files.iter().map(PathBuf::from).collect();
+        let folders: Vec<PathBuf> = call.own.files.iter().map(PathBuf::from).collect();
+        if let Some(folder) = folders.iter().find(|folder| !folder.is_dir()) {
+            let subject = format!("--files {}", folder.display());
+            return Err(refusal(
+                subject,
+                "is not a folder",
+                "write a folder that exists",
+            ));
+        }
         let named = defaults
             .files()
             .map(|(_, file)| PathBuf::from(file))

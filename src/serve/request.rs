@@ -1,11 +1,12 @@
-//! The request of HAProxy's http-check. Its head has a limited size, and only two of its fields
-//! count.
+//! The request of HAProxy's http-check. Its head has a limited size, and serve reads only two of
+//! its fields.
 
 use std::net::IpAddr;
 
 use anyhow::Result;
 
 use crate::haproxy::Caller;
+pub use crate::haproxy::call::OPTIONS;
 use crate::probe::socket::{Socket, Stop};
 use crate::refusal::refusal;
 
@@ -13,8 +14,6 @@ use crate::refusal::refusal;
 const MAX_HEAD: usize = 8 << 10;
 const MAX_FIELDS: usize = 64;
 
-/// The header with the options of the check.
-pub const OPTIONS: &str = "X-Check-Options";
 /// The header in which HAProxy names the server (configuration manual, `http-check send-state`).
 pub const STATE: &str = "X-Haproxy-Server-State";
 
@@ -137,8 +136,8 @@ pub fn parse(head: &[u8]) -> Result<Option<Asked>> {
     })))
 }
 
-/// Returns the page that is asked for. A request with a header of a check never gets a page,
-/// whatever its path is. HAProxy would read any page as a healthy server.
+/// Returns the page that the request asks for. A request with a header of a check never gets a
+/// page: its status is 200, which HAProxy could take for a healthy server.
 fn page(request: &httparse::Request<'_, '_>) -> Option<Asked> {
     let of_check =
         |name: &str| name.eq_ignore_ascii_case(OPTIONS) || name.eq_ignore_ascii_case(STATE);

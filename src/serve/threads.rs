@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Several times the stack that a check needs. Only the touched part uses memory.
+/// The stack of a thread: several times what a check needs. Only the touched part uses memory.
 const STACK: usize = 256 << 10;
 /// How many idle threads wait for the next check. Further idle threads end.
 const IDLE: usize = 16;

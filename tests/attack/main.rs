@@ -43,12 +43,13 @@ struct Length {
     grace: f64,
 }
 
-/// For `make test`: a few seconds. Other tests keep the machine busy meanwhile.
+/// The attack of `make test`, which takes a few seconds. Other tests keep the machine busy
+/// meanwhile.
 const SHORT: Length = Length {
     tries: 400,
     grace: 3000.0,
 };
-/// For `make attack`. SECURITY.md states these figures.
+/// The attack of `make attack`. SECURITY.md states these figures.
 const LONG: Length = Length {
     tries: 20_000,
     grace: 50.0,

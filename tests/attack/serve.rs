@@ -11,7 +11,7 @@ use crate::support::folder::Folder;
 use crate::support::wait_for;
 use crate::tries::Outcome;
 
-/// A running `sni-check serve`. It is stopped when this is dropped.
+/// A running `sni-check serve`. It is stopped when this value is dropped.
 pub struct Serve {
     process: Child,
     socket: String,

@@ -106,12 +106,12 @@ impl Try {
         self
     }
 
-    /// Code 0 may be right, and so may another code.
+    /// Accepts code 0 and other codes, because either may be right.
     pub fn maybe(self) -> Try {
         self.up(Up::Maybe)
     }
 
-    /// For a healthy backend: the deadline is long enough for a loaded machine.
+    /// Makes code 0 the only right code. The deadline is long enough for a loaded machine.
     pub fn healthy(self) -> Try {
         Try {
             timeout: Some(3000),

@@ -3,6 +3,7 @@
 mod addresses;
 mod asking;
 mod contradictions;
+mod elsewhere;
 mod explain;
 mod readme;
 mod repairs;

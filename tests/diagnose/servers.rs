@@ -13,13 +13,12 @@ use crate::support::check::{BINARY, run_by_hand, stderr, stdout};
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::peer;
-use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 use crate::support::svg::{picture, words};
 use crate::support::{program, wait_for};
 
 /// Returns a configuration for nginx's port. That nginx accepts only clients that send SNI.
-fn config(stage: &Stage, backends: &str) -> String {
+pub fn config(stage: &Stage, backends: &str) -> String {
     let (ca, socket) = (&stage.ca_file, stage.folder.join("admin.sock"));
     let port = stage.nginx().port;
     let text = format!(
@@ -55,7 +54,7 @@ backend shop
 ";
 
 /// Starts HAProxy with this configuration and waits until the server is in this state.
-fn running(config: &str, (backend, server): (&str, &str), state: &str) -> Haproxy {
+pub fn running(config: &str, (backend, server): (&str, &str), state: &str) -> Haproxy {
     let haproxy = Haproxy::start(Mode::Single, config, &[]);
     wait_for(&format!("{server} to be {state}"), || {
         let found = haproxy.server(backend, server)?;
@@ -75,7 +74,7 @@ fn shop(stage: &Stage) -> (String, Haproxy) {
     (config, haproxy)
 }
 
-fn object(words: &[&str], code: i32) -> Value {
+pub fn object(words: &[&str], code: i32) -> Value {
     let output = run_by_hand(&[&["diagnose", "--json"], words].concat());
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     serde_json::from_slice(&output.stdout).expect("an object")
@@ -435,11 +434,17 @@ backend shop
     assert_eq!(report["servers"][0]["diff_visitors"], 200, "{report}");
 }
 
-/// Applies the printed changes, lines that are added and removed included.
-fn apply(config: &str, server: &Value) {
+/// Applies the printed changes, including added and removed lines. Servers may share a changed line.
+pub fn apply(config: &str, servers: &[Value]) {
     let text = fs::read_to_string(config).expect("the configuration");
     let mut lines: Vec<Vec<String>> = text.lines().map(|line| vec![line.to_owned()]).collect();
-    for hunk in server["diff"].as_array().expect("a diff") {
+    let hunks = servers
+        .iter()
+        .filter_map(|server| server["diff"].as_array());
+    let mut hunks: Vec<&Value> = hunks.flatten().collect();
+    hunks.sort_by_key(|hunk| hunk.to_string());
+    hunks.dedup();
+    for hunk in hunks {
         let at = hunk["line"].as_u64().expect("a line") as usize - 1;
         assert_ne!(hunk["old"], hunk["new"], "{hunk}");
         if !hunk["old"].is_null() {
@@ -450,10 +455,15 @@ fn apply(config: &str, server: &Value) {
     fs::write(config, lines.concat().join("\n") + "\n").expect("written");
 }
 
-/// Asserts that diagnose changes a server that is DOWN by a line with `new`, and that HAProxy then reports
-/// the server UP. Returns the report about the server.
+/// Asserts that diagnose prints a line with `new` for a server that is DOWN, and that HAProxy then
+/// reports the server UP. Returns the report about the server.
 #[track_caller]
-fn is_changed(stage: &Stage, backends: &str, (backend, server): (&str, &str), new: &str) -> Value {
+pub fn is_changed(
+    stage: &Stage,
+    backends: &str,
+    (backend, server): (&str, &str),
+    new: &str,
+) -> Value {
     let config = config(stage, backends);
     let haproxy = running(&config, (backend, server), "DOWN");
     let output = run_by_hand(&["diagnose", "--json", "-f", &config]);
@@ -464,13 +474,13 @@ fn is_changed(stage: &Stage, backends: &str, (backend, server): (&str, &str), ne
     let text = found["diff"].to_string().replace("\\\"", "\"");
     assert!(text.contains(new), "{new}: {found:#}");
     drop(haproxy);
-    apply(&config, &found);
+    apply(&config, std::slice::from_ref(&found));
     running(&config, (backend, server), "UP");
     found
 }
 
 /// A check that requests the page of the stage's site.
-const CHECK: &str = "    option httpchk
+pub const CHECK: &str = "    option httpchk
     http-check send meth GET uri / ver HTTP/1.1 hdr Host www.example.test
 ";
 
@@ -504,20 +514,6 @@ fn the_connect_rule_of_a_check_is_changed_and_not_the_server_line() {
         let backend = format!("backend be\n    {rules}\n    {line}\n");
         is_changed(&stage, &backend, ("be", "s1"), new);
     }
-}
-
-#[test]
-fn a_value_that_another_server_has_is_tried_before_the_operator_is_asked() {
-    let stage = Stage::new();
-    let other = stage.folder.file("other.pem", &Ca::new().pem);
-    let tls = format!("ssl verify required ca-file {other} sni str({NAME}) check check-sni {NAME}");
-    let backend = format!(
-        "backend be\n{CHECK}    server s1 127.0.0.1:PORT {tls}\n    server s2 127.0.0.1:PORT TLS check check-sni {NAME}\n"
-    );
-    let new = format!("ca-file {}", stage.ca_file);
-    let server = is_changed(&stage, &backend, ("be", "s1"), &new);
-    let reason = server["diff_reason"].as_str().expect("a reason");
-    assert!(reason.starts_with("be/s2 has ca-file "), "{reason}");
 }
 
 #[test]
@@ -689,7 +685,7 @@ fn a_slow_external_check_gets_more_time_without_timeout_check() {
 }
 
 #[test]
-fn visitors_are_not_said_to_lack_the_sni_name_that_they_send() {
+fn an_sni_name_that_visitors_send_is_not_called_missing() {
     let stage = Stage::new();
     let port = peer::tls_with_head(&stage.leaf, &[], |head, stream| {
         let answer = match head.to_lowercase().contains("host: other.example.test") {
@@ -760,40 +756,8 @@ fn a_rule_that_needs_another_section_does_not_keep_haproxy_from_trying_a_change(
 }
 
 /// Starts an nginx for [`NAME`] with these words on its `listen` line, and these lines in its `location`.
-fn nginx(stage: &Stage, listen: &str, rules: &str) -> Nginx {
+pub fn nginx(stage: &Stage, listen: &str, rules: &str) -> Nginx {
     Nginx::serve(|folder, port| site((folder, port), listen, NAME, (&stage.leaf, &[]), rules))
-}
-
-#[test]
-fn a_change_that_breaks_another_server_is_withdrawn() {
-    let stage = Stage::new();
-    let moved = nginx(&stage, "", "return 302 https://login.example.test/;");
-    let backend = format!(
-        "backend be\n{CHECK}    http-check expect status 200
-    server s1 127.0.0.1:{} TLS check check-sni {NAME}
-    server s2 127.0.0.1:PORT TLS check check-sni {NAME}\n",
-        moved.port
-    );
-    let config = config(&stage, &backend);
-    let _haproxy = running(&config, ("be", "s1"), "DOWN");
-    let report = object(&["-f", &config], 71);
-    assert!(report["servers"][0]["diff"].is_null(), "{report}");
-    let reason = report["servers"][0]["diff_reason"].to_string();
-    let expected = "HAProxy reports be/s2 UP with the present line, and DOWN with the change. be/s1 needs a backend of its own.";
-    assert!(reason.contains(expected), "{reason}");
-}
-
-#[test]
-fn a_word_of_default_server_that_another_server_needs_is_switched_off_on_the_own_line() {
-    let stage = Stage::new();
-    let proxied = nginx(&stage, "proxy_protocol", "");
-    let backend = format!(
-        "backend be\n{CHECK}    default-server send-proxy
-    server s1 127.0.0.1:PORT TLS check check-sni {NAME}
-    server s2 127.0.0.1:{} TLS check check-sni {NAME}\n",
-        proxied.port
-    );
-    is_changed(&stage, &backend, ("be", "s1"), "no-send-proxy");
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn an_expired_certificate_hides_no_other_fault_and_a_new_certificate_fixes_it() 
 }
 
 #[test]
-fn an_issuer_younger_than_an_expired_certificate_is_no_fault() {
+fn an_issuer_younger_than_an_expired_certificate_is_not_a_fault() {
     let ca = Ca::with("Young CA", |params| {
         params.not_before = date_time_ymd(2024, 1, 1)
     });
@@ -268,7 +268,7 @@ fn every_expectation_is_reported() {
 }
 
 #[test]
-fn a_request_with_side_effects_is_repeated_only_as_it_is() {
+fn a_request_with_side_effects_is_repeated_only_unchanged() {
     let ca = Ca::new();
     let leaf = ca.leaf(&[NAME], 30);
     let (seen, requests) = std::sync::mpsc::channel();

@@ -62,7 +62,7 @@ fn comes_true(config: &str, (id, mark, effect): (&str, &str, &str), status: &str
     assert_eq!(haproxy.get("/"), Some(visitors), "{report}");
 }
 
-/// Fault 1. With `sni`, HAProxy verifies the SNI name and ignores `verifyhost`.
+/// With `sni`, HAProxy verifies the SNI name and ignores `verifyhost`.
 #[test]
 fn traffic_verifies_its_sni_name_and_not_verifyhost() {
     let stage = Stage::new();
@@ -81,7 +81,7 @@ fn traffic_verifies_its_sni_name_and_not_verifyhost() {
     );
 }
 
-/// Fault 2. HAProxy checks another port without TLS, even if the server line has `ssl`.
+/// HAProxy checks another port without TLS, even if the server line has `ssl`.
 #[test]
 fn a_check_of_another_port_is_without_tls() {
     let stage = Stage::new();
@@ -111,7 +111,7 @@ fn a_check_of_another_port_is_without_tls() {
     );
 }
 
-/// Fault 3. sni-check can check only servers with TLS.
+/// sni-check can check only servers with TLS.
 #[test]
 fn an_external_check_of_a_plain_server_is_down() {
     let stage = Stage::new();
@@ -132,7 +132,7 @@ fn an_external_check_of_a_plain_server_is_down() {
     );
 }
 
-/// Fault 4. Doctor compares a check by `sni-check serve` with traffic, as it does for an external check.
+/// Doctor compares a check by `sni-check serve` with traffic, as it does for an external check.
 #[test]
 fn a_check_by_serve_is_compared_with_traffic_too() {
     let stage = Stage::new();
@@ -165,7 +165,7 @@ fn a_check_by_serve_is_compared_with_traffic_too() {
     }
 }
 
-/// Fault 5. HAProxy's own check may send a different name from traffic, or connect without TLS.
+/// HAProxy's own check may send a different name from traffic, or connect without TLS.
 #[test]
 fn haproxys_own_check_with_a_wrong_name_or_without_tls() {
     let stage = Stage::new();
@@ -231,7 +231,26 @@ fn haproxys_own_check_with_a_wrong_name_or_without_tls() {
     }
 }
 
-/// Fault 5. A check with a connect rule or with `port` doesn't send traffic's PROXY header.
+/// Only the operator knows which name is the site's: the variable's value, or the name that traffic sends.
+#[test]
+fn a_variable_without_quotes_beside_another_name_of_traffic() {
+    let stage = Stage::new();
+    let server = "127.0.0.1:PORT ssl verify none sni str(other.test) check check-sni ${SNI_HOST}";
+    let config = in_chroot(&stage, &format!(" server s {server}"));
+    for (value, doubt) in [
+        (
+            "www.test",
+            ", if that is the site's name (traffic sends other.test)",
+        ),
+        ("other.test", ""),
+    ] {
+        let (report, _) = json(&["-f", &config, "--env", &format!("SNI_HOST={value}")]);
+        let write = format!("check-sni \"${{SNI_HOST}}\" on the server line{doubt}");
+        assert_eq!(finding(&report, "check-sni-literal")["write"], write);
+    }
+}
+
+/// A check with a connect rule or with `port` doesn't send traffic's PROXY header.
 #[test]
 fn haproxys_own_check_without_the_proxy_header_of_traffic() {
     let stage = Stage::new();
@@ -274,7 +293,7 @@ fn haproxys_own_check_without_the_proxy_header_of_traffic() {
     shows(&config, "s", "L6OK", "");
 }
 
-/// Fault 6. Traffic sends the name of a variable as SNI, or no SNI because nothing sets the variable.
+/// Traffic sends the name of a variable as SNI, or no SNI because nothing sets the variable.
 #[test]
 fn traffic_with_a_literal_variable_or_an_unset_one_as_sni() {
     let stage = Stage::new();
@@ -306,8 +325,8 @@ fn traffic_with_a_literal_variable_or_an_unset_one_as_sni() {
     assert!(text(&report, "sni-name", "write").contains("sni \"str(${SNI_HOST})\""));
 }
 
-/// Faults 7 and 10. Without `check`, HAProxy checks nothing. The advice that switches the check on
-/// also says what the check needs.
+/// Without `check`, HAProxy checks nothing. The advice that switches the check on also says what
+/// the check needs.
 #[test]
 fn a_check_of_any_kind_needs_the_word_check() {
     let stage = Stage::new();
@@ -339,7 +358,7 @@ fn a_check_of_any_kind_needs_the_word_check() {
     assert!(write.contains(&format!("check-sni {NAME}")), "{write}");
 }
 
-/// Fault 8. The port of a server can come from an SRV record. A server whose name has no address is MAINT.
+/// The port of a server can come from an SRV record. A server whose name has no address is MAINT.
 #[test]
 fn servers_whose_address_comes_from_a_name_server() {
     let stage = Stage::new();
@@ -372,7 +391,7 @@ fn servers_whose_address_comes_from_a_name_server() {
     }
 }
 
-/// Fault 9. HAProxy enters its chroot even without external checks.
+/// HAProxy enters its chroot even without external checks.
 #[test]
 fn a_missing_chroot_is_a_problem_without_an_external_check() {
     let stage = Stage::new();
@@ -392,7 +411,7 @@ fn a_missing_chroot_is_a_problem_without_an_external_check() {
     assert!(refuses(&config).contains("chroot"));
 }
 
-/// Fault 11. The check connects to a port that works, while the port that visitors use is dead.
+/// The check connects to a port that works, while the port that visitors use is dead.
 #[test]
 fn a_check_with_a_different_port_from_visitors() {
     let stage = Stage::new();
@@ -408,7 +427,7 @@ fn a_check_with_a_different_port_from_visitors() {
     );
 }
 
-/// Fault 12. Doctor's command copies a private key so that only HAProxy's group can read the copy.
+/// Doctor's command copies a private key so that only HAProxy's group can read the copy.
 #[test]
 fn only_haproxys_group_can_read_the_copy_of_a_secret() {
     let stage = Stage::new();
@@ -430,7 +449,7 @@ fn only_haproxys_group_can_read_the_copy_of_a_secret() {
     foretells(&config, &[], "PROCOK", "0");
 }
 
-/// Fault 14. If haproxy.cfg has the host's path of a socket, doctor prints the path inside the chroot.
+/// If haproxy.cfg has the host's path of a socket, doctor prints the path inside the chroot.
 #[test]
 fn the_hosts_path_of_a_socket_in_the_chroot() {
     let stage = Stage::new();
@@ -452,7 +471,7 @@ fn the_hosts_path_of_a_socket_in_the_chroot() {
     shows(&config, "s", "SOCKERR", "");
 }
 
-/// Fault 15. For the configurations in haproxy/, doctor reports the variables that are not set first.
+/// For the configurations in haproxy/, doctor reports unset variables first.
 #[test]
 fn variables_that_are_not_set_come_first() {
     for name in ["hybrid", "built-in-check", "serve", "several-backends"] {
@@ -489,7 +508,7 @@ fn the_note_on_servers_added_at_run_time_comes_last() {
     );
 }
 
-/// Equal findings are merged into one, with all its servers.
+/// Doctor merges equal findings into one finding, which lists all their servers.
 #[test]
 fn equal_findings_are_merged_and_list_all_servers() {
     let stage = Stage::new();
@@ -623,7 +642,7 @@ fn a_server_that_alone_has_no_tls() {
     );
 }
 
-/// `http-check expect` accepts every answer of serve, so its check is always UP.
+/// `http-check expect` accepts every answer of serve, so the check is always UP.
 #[test]
 fn a_rule_that_accepts_every_answer_of_serve() {
     let stage = Stage::new();

@@ -20,7 +20,7 @@ const SERVER: &str = "127.0.0.1:PORT TLS check inter 2s";
 
 /// The owner of the chroot replaces a file again and again while root's doctor reads it.
 #[test]
-fn replacing_files_leads_doctor_nowhere_outside_the_chroot() {
+fn replaced_files_do_not_lead_doctor_out_of_the_chroot() {
     let stage = Stage::new();
     let options = format!("--sni {NAME} --ca-file /swapped.pem");
     let config = in_chroot(&stage, &checked("/sni-check", &options, SERVER));

@@ -14,3 +14,4 @@ mod served;
 #[path = "../support/mod.rs"]
 mod support;
 mod traps;
+mod visitors;

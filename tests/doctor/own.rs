@@ -8,7 +8,7 @@ use crate::support::stage::Stage;
 use crate::support::{NAME, free_port, wait_for};
 
 /// Section `defaults`, and a listener, which HAProxy needs to start.
-fn defaults(more: &str) -> String {
+pub fn defaults(more: &str) -> String {
     let port = free_port();
     format!(
         "defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n \
@@ -39,12 +39,12 @@ fn report(version: &Version, config: &str) -> serde_json::Value {
     .0
 }
 
-/// A backend: its lines, what doctor finds, and the statuses of which HAProxy shows one.
-type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str]);
+/// A backend: its lines, what doctor finds, and statuses, one of which HAProxy shows.
+pub type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str]);
 
 /// Asserts what doctor finds and what every HAProxy shows. `rows` returns the backends for a HAProxy; the
 /// argument is true from 3.2 on.
-fn foretells(
+pub fn foretells(
     stage: &Stage,
     defaults: &str,
     rows: impl Fn(bool) -> Vec<Row<'static>> + Sync,
@@ -188,7 +188,8 @@ fn a_check_that_speaks_another_version_of_http() {
     );
 }
 
-/// A backend's own http-check line replaces all http-check lines of its defaults, the request too.
+/// A backend's own http-check line replaces all http-check lines of its defaults, including the
+/// request.
 #[test]
 fn a_check_without_the_request_of_its_defaults() {
     let stage = Stage::new();
@@ -299,7 +300,7 @@ fn requests_that_are_not_http() {
 
 /// The check asks for the Host of one site, and `http-request set-header` sends visitors to the other.
 #[test]
-fn a_check_with_another_host_than_visitors() {
+fn a_check_with_a_different_host_from_visitors() {
     let stage = Stage::new();
     let nginx = Nginx::serve(|_, port| {
         let default = format!("server {{ listen 127.0.0.1:{port} default_server; return 421; }}");
@@ -389,7 +390,7 @@ fn an_sni_that_converters_change() {
     assert_eq!(visited(&config), Some(200));
 }
 
-/// The check speaks plain HTTP, as the server does, and visitors get HAProxy's TLS.
+/// The server and its check speak plain HTTP. For visitors, HAProxy speaks TLS to the server.
 #[test]
 fn a_plain_check_of_a_plain_server_to_which_traffic_speaks_tls() {
     let stage = Stage::new();
@@ -475,7 +476,7 @@ fn a_check_without_sni_where_visitors_tls_passes_through() {
 
 /// A note explains only the failures that it foretells.
 #[test]
-fn a_run_blames_no_note_for_another_failure() {
+fn a_run_confirms_no_note_that_foretold_something_else() {
     let stage = Stage::new();
     let leaf = stage.ca.leaf(&[NAME], 30);
     let nginx = Nginx::serve(|folder, port| {
@@ -601,6 +602,7 @@ fn servers_that_follow_a_check_and_connect_in_another_way() {
     );
     let config = stage.folder.file("haproxy.cfg", &text);
     let (report, _) = json(&["-f", &config]);
+    let (run, _) = json(&["-f", &config, "--run"]);
     let haproxy = Haproxy::start(Mode::Daemon, &config, &[]);
     haproxy.wait_for_check("checks", "h");
     for (index, ((words, id, status), front)) in FOLLOWERS.iter().zip(ports).enumerate() {
@@ -610,6 +612,16 @@ fn servers_that_follow_a_check_and_connect_in_another_way() {
         let found: Vec<&str> = found.filter_map(|found| found["id"].as_str()).collect();
         let expected: &[&str] = if id.is_empty() { &[] } else { &[id] };
         assert_eq!(found, expected, "{words}");
+        // The run visits these servers, and knows which of them fail.
+        let mut found = run["findings"].as_array().expect("findings").iter();
+        let problem = found.find(|found| {
+            found["mark"] == "problem" && found["about"].to_string().contains(&about)
+        });
+        assert_eq!(
+            problem.map_or("", |found| found["id"].as_str().expect("an id")),
+            *id,
+            "{run}"
+        );
         let server = haproxy.server(&format!("b{index}"), "s").expect("a server");
         assert_eq!(server.status, "UP", "{words}");
         assert_eq!(visit(front), *status, "{words}");

@@ -159,7 +159,10 @@ fn options_and_files_that_doctor_refuses() {
     let folder = Folder::new();
     let empty = folder.join("");
     for (words, part) in [
-        (&["-f", "/none.cfg"][..], "-f /none.cfg: cannot read it"),
+        (
+            &["-f", "/none.cfg"][..],
+            "-f /none.cfg cannot be read: No such file",
+        ),
         (&["-f", &empty], "has no *.cfg"),
         (&["-f"], "-f has no value"),
         (&["--env", "NAME", "-f", "/none.cfg"], "write NAME=VALUE"),
@@ -202,7 +205,7 @@ fn conditions_about_haproxys_own_variables() {
     let config = folder.file("haproxy.cfg", &text);
     with_every_haproxy(|version| {
         let program = version.program.display().to_string();
-        // Each server without a check is in the finding about them.
+        // The finding about servers without a check names each of them.
         let lines = text.replace(" 127.0.0.1:1\n", " 127.0.0.1:1 cookie c\n");
         let config_of_doctor = folder.file(
             &format!("{}.cfg", version.number),

@@ -13,7 +13,7 @@ use crate::support::check::stdout;
 use crate::support::haproxy::{Haproxy, Mode};
 use crate::support::peer::silent;
 use crate::support::stage::Stage;
-use crate::support::{check, dead_port, free_port, program, wait_for};
+use crate::support::{check, dead_port, dns, free_port, program, wait_for};
 
 /// A check that writes down its arguments, its environment and what it can see.
 const WITNESS: &str = r#"#!/bin/sh
@@ -108,7 +108,7 @@ fn a_check_cannot_tell_doctor_from_haproxy() {
 
 /// Doctor's table and HAProxy's statistics show the same for checks that are healthy, fail, or are killed.
 #[test]
-fn the_table_is_what_haproxy_shows() {
+fn the_table_shows_what_haproxy_shows() {
     let stage = Stage::new();
     let (nginx, dead) = (stage.nginx().port, dead_port());
     let check = |name: &str, port: u16, more: &str| {
@@ -292,8 +292,45 @@ fn the_report_of_a_run_says_how_names_were_resolved() {
     assert!(resolved.contains("asks the name servers of its section `resolvers here`"));
 }
 
+/// HAProxy checks the address that its name servers give, and so does doctor. The service's port comes from them,
+/// too. A template has a server without a record.
 #[test]
-fn a_run_makes_notes_certain_that_haproxy_confirms() {
+fn a_run_asks_the_name_servers_of_haproxy() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let resolvers = format!("resolvers r\n nameserver one 127.0.0.1:{}\n", dns::start());
+    let words =
+        format!("ssl verify none sni str({NAME}) resolvers r init-addr none check inter 500ms");
+    let external = checked(
+        "/sni-check",
+        &format!("--sni {NAME} --ca-file /ca.pem --timeout 400ms"),
+        &format!("{}:{port} {words}", dns::HOST),
+    );
+    let own = format!(
+        " option httpchk GET /missing\n server-template s 2 {} {words} check-sni {NAME}\n",
+        dns::service(port)
+    );
+    for (backend, server, status) in [(external, "s", "PROCOK"), (own, "s1", "L7STS")] {
+        let config = in_chroot(&stage, &format!("{backend}\n{resolvers}"));
+        let (report, _) = json(&["-f", &config, "--run"]);
+        let runs = &report["runs"];
+        assert_eq!(runs["checks"].as_array().map(Vec::len), Some(1), "{report}");
+        assert_eq!(runs["checks"][0]["check_status"], status, "{report}");
+        assert_eq!(
+            runs["checks"][0]["visitor"]["root"].as_u64().unwrap_or(200),
+            200,
+            "{report}"
+        );
+        let limits = runs["limits"].to_string();
+        let is_open = limits.contains("`resolvers r` finds no address for _https");
+        assert_eq!(is_open, server == "s1", "{limits}");
+        let haproxy = Haproxy::start(Mode::Single, &config, &[]);
+        assert_eq!(haproxy.wait_for_check("b", server).check_status, status);
+    }
+}
+
+#[test]
+fn a_run_makes_a_note_certain_if_haproxy_confirms_it() {
     let stage = Stage::new();
     stage.nginx();
     let tls = "ssl verify required ca-file ROOT/ca.pem";
@@ -513,7 +550,7 @@ fn a_run_asks_haproxy_with_all_settings_of_the_configuration() {
 }
 
 #[test]
-fn a_run_leaves_no_check_out_without_a_word() {
+fn a_run_names_every_check_that_it_leaves_out() {
     let stage = Stage::new();
     stage.nginx();
     // Visitors use the port of their own connection.

@@ -90,7 +90,8 @@ fn what_keeps_serve_from_checking_is_found_and_haproxy_shows_it() {
     foretells(&config, &[("time", "note")], "L7OK", "0");
 }
 
-/// A check that sends the server's state to a unix socket is made by serve, even without serve's headers.
+/// A check counts as one by serve if it sends the server's state to a unix socket, even without
+/// serve's headers.
 #[test]
 fn without_any_header_of_serve_haproxy_shows_its_status() {
     let stage = Stage::new();
@@ -111,7 +112,7 @@ fn without_the_address_of_serve_its_refusals_come_later() {
     let shows = finding(&report, "serve-state")["shows"].as_str();
     let later = shows.is_some_and(|shows| shows.ends_with(", once the check asks sni-check serve"));
     assert!(later, "{report}");
-    // Until then the server itself answers, so nothing about serve is certain.
+    // Without serve's address the server itself answers, so nothing about serve is certain.
     assert_eq!(finding(&report, "serve-state")["mark"], "note");
     let summary = report["summary"].as_str().expect("text");
     assert!(

@@ -358,14 +358,14 @@ fn an_open_files_limit_that_haproxy_cannot_have() {
     let config = configure(&stage, &global, &checked("/sni-check", &options(), SERVER));
     let (report, code) = json(&["-f", &config]);
     assert_eq!(code, 2);
-    // `haproxy -c` doesn't report it.
+    // `haproxy -c` doesn't report this limit.
     assert_eq!(report["haproxy"]["accepts"], true, "{report}");
     finding(&report, "ulimit-n");
     assert!(refuses(&config).contains("Cannot raise FD limit to 100000000"));
 }
 
 #[test]
-fn words_of_newer_versions() {
+fn keywords_of_newer_versions() {
     let stage = Stage::new();
     let script = "#!/bin/sh\necho 'HAProxy version 3.5-dev5 2026/01/01'\n";
     let haproxy = stage.folder.script("haproxy", script);
@@ -384,7 +384,7 @@ fn words_of_newer_versions() {
 }
 
 #[test]
-fn with_env_given_variables_that_are_still_unset_are_reported_as_such() {
+fn with_the_option_env_a_missing_variable_counts_as_unset() {
     let stage = Stage::new();
     let backend = checked("/sni-check", "--sni ${SNI_HOST}", SERVER);
     let config = in_chroot(&stage, &backend);
@@ -454,7 +454,7 @@ fn a_fault_of_the_command_is_about_the_servers_that_it_checks() {
 }
 
 #[test]
-fn option_httpchk_belongs_into_the_section_of_its_rules() {
+fn option_httpchk_belongs_in_the_section_of_its_rules() {
     let stage = Stage::new();
     let rule = format!(" http-check send hdr Host {NAME}\n");
     let server = format!(" server s 127.0.0.1:PORT TLS check check-sni {NAME}");
@@ -474,7 +474,7 @@ fn option_httpchk_belongs_into_the_section_of_its_rules() {
 }
 
 #[test]
-fn in_mode_tcp_the_port_or_the_service_says_that_visitors_speak_http() {
+fn in_mode_tcp_the_port_or_the_service_shows_that_visitors_speak_http() {
     let stage = Stage::new();
     for (address, expected) in [
         ("127.0.0.1:443", true),

@@ -190,7 +190,7 @@ fn revocation(stage: &Stage) -> Vec<Fault> {
         ("list", ca.crl(&[&bad], 3)),
         ("ended", ca.crl(&[], -1)),
         ("foreign", Ca::named("Other CA").crl(&[], 3)),
-        // The right issuer name, but signed by another key.
+        // The issuer's name is right, but another key has signed the list.
         ("forged", Ca::new().crl(&[], 3)),
     ];
     let row = |what, leaf, list: &str, code, phrase| {

@@ -92,7 +92,7 @@ fn not_a_handshake() -> Vec<Fault> {
             "application data at once",
             says([23, 3, 3, 0, 1, 0]),
             63,
-            "breaks the rules",
+            "violates TLS",
         ),
         Fault::new(
             "a truncated ServerHello",
@@ -157,7 +157,7 @@ fn silence_and_slowness() -> Vec<Fault> {
             "endless warnings",
             endless(&[21, 3, 3, 0, 2, 1, 90]),
             63,
-            "breaks the rules",
+            "violates TLS",
         ),
         Fault::new(
             "endless empty records",
@@ -213,13 +213,13 @@ fn retries(stage: &Stage) -> Vec<Fault> {
             "HelloRetryRequests without end",
             retry(24),
             63,
-            "breaks the rules",
+            "violates TLS",
         ),
         Fault::new(
             "a HelloRetryRequest for what was sent",
             retry(29),
             63,
-            "breaks the rules",
+            "violates TLS",
         ),
     ]
 }

@@ -97,7 +97,8 @@ fn keys(stage: &Stage) -> Vec<Fault> {
         .collect()
 }
 
-/// More certificate data than a client must accept (rustls: 64 KiB). The check refuses it at once.
+/// More certificate data than a client must accept (rustls: 64 KiB). The check refuses it
+/// immediately.
 fn ten_thousand_names(stage: &Stage) -> Fault {
     let names: Vec<String> = (0..10_000)
         .map(|i| format!("DNS:host{i}.example.test"))

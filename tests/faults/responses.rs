@@ -193,7 +193,7 @@ fn ends(stage: &Stage) -> Vec<Fault> {
             plain(stage),
             "",
             63,
-            "breaks the rules",
+            "violates TLS",
         ),
     ]
 }

@@ -14,7 +14,7 @@ use crate::support::check::{BINARY, by_hand, example, expect, haproxy_command};
 use crate::support::stage::Stage;
 use crate::support::{NAME, PATIENCE, peer, wait_for};
 
-/// Long enough for the test to stop the check before the deadline.
+/// The time-out, which is long enough to stop the check before its deadline.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// The most time that a check may need to end after it continues.
 const SOON: Duration = Duration::from_millis(1500);

@@ -9,10 +9,10 @@ use crate::support::freezer::Freezer;
 use crate::support::stage::Stage;
 use crate::support::{NAME, PATIENCE, peer};
 
-/// Long enough to freeze the check before its deadline.
+/// The time-out, which is long enough to freeze the check before its deadline.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The server was healthy some time ago. Nobody knows if it is now.
+/// The response shows that the server was healthy some time ago, not that it is healthy now.
 #[test]
 fn a_response_that_waited_for_a_frozen_check_is_too_late() {
     let stage = Stage::new();

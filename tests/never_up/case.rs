@@ -73,7 +73,7 @@ pub enum Subject {
 /// The effect of an option on the verdict.
 #[derive(Clone, Debug)]
 pub enum Meaning {
-    /// The check must refuse it.
+    /// The check must refuse the option.
     Refused,
     /// No effect.
     Nothing,

@@ -39,8 +39,8 @@ fn options_are_sane(case: &Case) -> bool {
     !(has(case, never) || no_version || case.caller == Caller::Bare)
 }
 
-/// True if no single option is given twice and no two options exclude each other. The check may
-/// refuse both.
+/// True if only repeatable options are given twice, and no two options exclude each other.
+/// Otherwise the check may refuse the options.
 fn nothing_contradicts(case: &Case) -> bool {
     let mut names: Vec<&str> = case
         .options

@@ -121,7 +121,7 @@ fn command(case: &Case, port: u16) -> Command {
         .iter()
         .map(|word| format!("'{}'", word.replace('\'', r"'\''")))
         .collect();
-    // Long enough for a loaded machine. No peer here waits.
+    // This is long enough for a loaded machine. No peer of this test waits.
     let path = format!("--timeout 20s {}", quoted.join(" "));
     let mut command = Command::new(BINARY);
     command.env_clear().env("PATH", path);

@@ -203,7 +203,7 @@ fn theirs(version: &Version, cases: &[Case]) -> Vec<Verdict> {
             break file;
         };
         let before = refused.len();
-        // After 50 errors HAProxy stops, and it may blame a good line.
+        // HAProxy stops after 50 errors, and may then blame a correct line.
         let is_about_a_line =
             |line: &&str| line.contains("[ALERT]") && !line.contains("too many fatal errors");
         for alert in alerts.lines().filter(is_about_a_line) {

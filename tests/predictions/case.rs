@@ -1,9 +1,10 @@
-//! A generated configuration as its author thinks of it, and its text.
+//! A generated configuration: what its author wants, and the text.
 
 use std::fmt::Write as _;
 
 use crate::grammar;
 use crate::peers::{Peer, World};
+use crate::support::NAME;
 use crate::support::dice::Dice;
 
 /// The kind of check that the author wants.
@@ -68,6 +69,10 @@ pub struct Case {
     pub rules: Vec<String>,
     pub place: Where,
     pub words_place: Words,
+    /// Other lines of the frontend.
+    pub front: Vec<String>,
+    /// True if the frontend leads only visitors with the site's Host to the backend.
+    pub front_asks_host: bool,
     /// Names and addresses. With a range, the first server becomes a `server-template`.
     pub servers: Vec<(String, String)>,
     /// The range of a `server-template`.
@@ -176,7 +181,13 @@ impl Case {
             );
             _ = writeln!(text, "    use_backend {name}-other if is_static");
         }
-        _ = writeln!(text, "    default_backend {name}");
+        for line in &self.front {
+            _ = writeln!(text, "    {line}");
+        }
+        _ = match self.front_asks_host {
+            true => writeln!(text, "    use_backend {name} if {{ hdr(host) -i {NAME} }}"),
+            false => writeln!(text, "    default_backend {name}"),
+        };
     }
 
     fn backend(&self, text: &mut String, sockets: &str) {

@@ -92,6 +92,8 @@ fn sound(dice: &mut Dice, number: u64, (kind, peer): (Kind, Peer), world: &World
         .into(),
         option: Vec::new(),
         rules: Vec::new(),
+        front: Vec::new(),
+        front_asks_host: false,
         place: Where::Backend,
         words_place: Words::Server,
         servers: servers(dice, world.port(peer)),
@@ -317,7 +319,8 @@ fn style(dice: &mut Dice, case: &mut Case) {
             case.words.push(word.to_owned());
         }
     }
-    // Only a few variants of `global`, so that many configurations can run together.
+    // The grammar has only a few variants of `global`, so that many configurations can run
+    // together.
     match dice.below(10) {
         0 => case.global.extend(
             [

@@ -2,11 +2,10 @@
 //! asks doctor about each, and compares its answer with every HAProxy.
 //!
 //! `PREDICTIONS_SEED=N PREDICTIONS_CASE=M`, as a difference prints it, runs one configuration again
-//! and prints everything.
+//! and prints everything. `PREDICTIONS_TAG=TAG` leaves out the configurations without this change.
 
 mod case;
 mod changes;
-mod dns;
 mod grammar;
 mod measure;
 mod mend;

@@ -85,6 +85,9 @@ pub fn measure(world: &World, version: &Version, seed: u64, numbers: Range<u64>)
     .expect("a certificate");
     let cases: Vec<Case> = numbers
         .map(|number| Case::new(seed, number, world))
+        .filter(|case| {
+            std::env::var("PREDICTIONS_TAG").map_or(true, |tag| case.tags.contains(&tag))
+        })
         .collect();
     let texts: Vec<Text> = cases.iter().map(|case| text(case, &sockets)).collect();
     let pairs: Vec<(&Case, &Text)> = cases.iter().zip(&texts).collect();
@@ -142,7 +145,10 @@ pub fn measure(world: &World, version: &Version, seed: u64, numbers: Range<u64>)
 }
 
 fn text(case: &Case, sockets: &str) -> Text {
-    let passed_through = case.tags.iter().any(|tag| tag == "TLS passed through");
+    let passed_through = case
+        .tags
+        .iter()
+        .any(|tag| tag.starts_with("TLS passed through"));
     Text {
         prefix: case.prefix(),
         global: case.global_text(),

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use time::{Duration, OffsetDateTime};
 
-use crate::dns;
 use crate::support::check::BINARY;
+use crate::support::dns;
 use crate::support::folder::Folder;
 use crate::support::nginx::Nginx;
 use crate::support::pki::{Ca, Leaf};
@@ -201,7 +201,8 @@ const ANSWERS: &str = r#"
     location /missing { return 404; }
 "#;
 
-/// Where this peer listens besides its port on 127.0.0.1. HAProxy sees the path in its chroot.
+/// Where this peer listens in addition to its port on 127.0.0.1. HAProxy sees the path in its
+/// chroot.
 pub fn socket(peer: Peer) -> String {
     format!("{peer:?}.sock")
 }

@@ -1,4 +1,4 @@
-//! What real HAProxy makes of configurations. Many configurations run in one HAProxy, together
+//! How real HAProxy behaves with configurations. Many configurations run in one HAProxy, together
 //! with copies of themselves without checks. Through these copies, visitors reach each server.
 
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ const MOST: usize = 24;
 /// checks.
 const HAPROXIES: usize = 4;
 
-/// What HAProxy makes of a configuration.
+/// How HAProxy behaves with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reality {
     /// `haproxy -c` refuses it.

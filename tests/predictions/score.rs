@@ -25,7 +25,7 @@ pub enum Difference {
     FixIsVain(String),
 }
 
-/// A configuration's harm to its users.
+/// The harm that a configuration does to its users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trap {
     /// The check is DOWN, but visitors would be served.
@@ -61,7 +61,7 @@ const GENERAL: &[&str] = &[
     "unused-rule",
 ];
 
-/// What a server does with visitors.
+/// The result for visitors of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fares {
     Served,
@@ -90,7 +90,8 @@ pub fn trap(case: &Case, seen: &Seen) -> Option<Trap> {
     }
 }
 
-/// An agent that answers counts as a check.
+/// True if the author wants HAProxy to check the server. An agent that answers makes a check
+/// unnecessary.
 fn was_meant_to_be_checked(case: &Case) -> bool {
     match case.kind {
         Kind::None => false,
@@ -338,15 +339,6 @@ fn untrue_runs(case: &Case, said: &Said, reality: &Reality) -> Vec<Difference> {
     let differs = own.filter_map(|run| {
         let seen = servers.get(&run.server)?;
         let code = run.code.map(|code| code.to_string());
-        // Only HAProxy's name server knows these names. doctor says that it asks another name
-        // server.
-        let by_name = case
-            .tags
-            .iter()
-            .any(|tag| tag.ends_with("that resolvers know"));
-        if by_name || (run.status == "MAINT" && seen.status.starts_with("MAINT")) {
-            return None;
-        }
         let same = run.status == seen.check_status
             && (code.is_none()
                 || run.status == "PROCTOUT"

@@ -16,7 +16,7 @@ fn files_outside_the_folders_are_not_read_by_any_path() {
     only_files_below_the_folders_are_read(BINARY, &Stage::new());
 }
 
-/// The same under the systemd unit, where DynamicUser= forbids openat2.
+/// The same as under the systemd unit, where DynamicUser= forbids openat2.
 #[test]
 fn files_outside_the_folders_are_not_read_without_openat2() {
     let stage = Stage::new();

@@ -24,7 +24,7 @@ fn refused(words: &[&str]) -> String {
 }
 
 #[test]
-fn unusable_listen_addresses_are_refused() {
+fn unusable_addresses_and_folders_are_refused() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let taken = format!("unix:{}", serve.socket);
@@ -50,6 +50,10 @@ fn unusable_listen_addresses_are_refused() {
             &["not on the loopback", "--allow-remote"],
         ),
         (&["--listen", "[::]:1"], &["not on the loopback"]),
+        (
+            &["--listen", &free, "--files", "/nothing/here"],
+            &["--files /nothing/here is not a folder"],
+        ),
         (
             &["--listen", "0.0.0.0:1", "--allow-remote"],
             &["--allow-remote", "--allow-target CIDR"],

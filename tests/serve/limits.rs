@@ -13,7 +13,7 @@ use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 use crate::support::{NAME, PATIENCE, peer, wait_for};
 
-/// In kB. docs/serve.md and SECURITY.md state it.
+/// The most memory that serve may use, in kB. docs/serve.md and SECURITY.md state it.
 const MOST: u64 = 64_000;
 
 /// Returns the options of the request with this number.

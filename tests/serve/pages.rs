@@ -51,11 +51,14 @@ fn the_metrics_count_the_checks() {
         .expect("41", "refused");
     serve.ask(1, "--frobnicate").expect("2", "--frobnicate");
     // A client gets its answer before serve counts the check.
-    let figures = crate::support::wait_for("the last check to count", || {
+    let counts = [
+        "check_duration_seconds_count 4",
+        "checks_total{code=\"2\"} 1",
+    ];
+    let figures = crate::support::wait_for("the last checks to count", || {
         let figures = page(&serve, "/metrics");
-        figures
-            .contains("check_duration_seconds_count 4")
-            .then_some(figures)
+        let is_counted = counts.iter().all(|count| figures.contains(count));
+        is_counted.then_some(figures)
     });
     for line in [
         "content-type: text/plain; version=0.0.4",

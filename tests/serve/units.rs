@@ -1,4 +1,4 @@
-//! The units in packaging/systemd/, and a chrooted HAProxy. The units make a socket for it.
+//! The units in packaging/systemd/, and a chrooted HAProxy that uses the socket of these units.
 
 use std::fs;
 

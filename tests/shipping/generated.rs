@@ -1,6 +1,6 @@
 //! The manual and the completions are generated from the same definitions as `--help`.
 //!
-//! `UPDATE=1 cargo test --test shipping` writes the files. Without UPDATE the test compares them.
+//! `UPDATE=1 cargo test --test shipping made_from` writes the files. Without UPDATE the test compares them.
 
 mod completions;
 mod manual;
@@ -11,7 +11,7 @@ use sni_check::options::Options;
 
 use crate::tools::root;
 
-const UPDATE: &str = "UPDATE=1 cargo test --test shipping";
+const UPDATE: &str = "UPDATE=1 cargo test --test shipping made_from";
 
 fn flags() -> &'static [FlagInfo<'static>] {
     Options::get_args_info().flags

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A folder that is removed when this is dropped. Every user may enter it, HAProxy's user included.
-/// Its path is short enough for unix sockets.
+/// A folder that is removed when this value is dropped. Every user may enter it, HAProxy's user
+/// included. Its path is short enough for unix sockets.
 pub struct Folder(PathBuf);
 
 impl Folder {

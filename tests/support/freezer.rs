@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::wait_for;
 
-/// A process that can be frozen. It continues when this is dropped.
+/// A process that can be frozen. It continues when this value is dropped.
 pub struct Freezer {
     pid: u32,
     /// The process's own control group. If this machine allows no control group, a signal stops the

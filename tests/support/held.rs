@@ -8,7 +8,7 @@ use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags, MarkFlags, MaskFlags}
 
 use super::folder::Folder;
 
-/// A file in a folder that hangs until this is dropped.
+/// A file in a folder that hangs until this value is dropped.
 pub struct HeldFile {
     pub path: String,
     _listener: Fanotify,

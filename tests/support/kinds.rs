@@ -22,6 +22,9 @@ pub struct Props {
     pub clients: Ca,
     /// A file with a client certificate and its key, which the servers accept.
     pub crt: String,
+    /// The revocation lists of the stage's CA, and of another CA.
+    pub crl: String,
+    pub wrong_crl: String,
     /// A file with a client certificate of another CA.
     pub wrong_crt: String,
     /// The file of a CA that has signed none of these certificates.
@@ -77,6 +80,8 @@ impl Props {
         };
         Props {
             other: stage.ca.leaf(&[OTHER], 30),
+            crl: stage.folder.file("right.crl", &stage.ca.crl(&[], 30)),
+            wrong_crl: stage.folder.file("wrong.crl", &Ca::new().crl(&[], 30)),
             crt: stage.folder.file("client.pem", &client(&clients)),
             wrong_crt: stage
                 .folder

@@ -1,11 +1,12 @@
 //! Helpers for all tests: certificates, folders, daemons, and calls of the program.
 
-// Each test binary uses only a part of it.
+// Each test binary uses only a part of these helpers.
 #![allow(dead_code)]
 
 pub mod check;
 pub mod cost;
 pub mod dice;
+pub mod dns;
 pub mod folder;
 pub mod freezer;
 pub mod haproxy;
@@ -99,7 +100,7 @@ pub fn rsa_key() -> rcgen::KeyPair {
     rcgen::KeyPair::from_pem(&String::from_utf8_lossy(&made.stdout)).expect("a key")
 }
 
-/// A process that is killed when this is dropped.
+/// A process that is killed when this value is dropped.
 pub struct Running(pub Child);
 
 impl Drop for Running {

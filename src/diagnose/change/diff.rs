@@ -3,7 +3,9 @@
 use super::carried::{as_word, carried, carrier, joined, unescaped};
 use super::rewrite::{self, rewritten};
 use super::words::{set, word_of, written};
-use super::{Change, EXPECT, Head, TIMEOUT_CHECK, begins, connect_rule, has_head, is_command};
+use super::{
+    Change, EXPECT, Head, SEND, TIMEOUT_CHECK, begins, connect_rule, has_head, is_command,
+};
 
 use crate::doctor::survey::{CheckKind, Surveyed};
 use crate::haproxy::call::own_command;
@@ -39,46 +41,52 @@ impl Change {
             old: None,
             new: Some(line.clone()),
         };
-        let is_new = |head: Head| !old.iter().any(|rule| has_head(rule, head));
+        let is_of =
+            |rule: &Rule, head: Head| has_head(rule, head) && !surveyed.is_of_other_step(rule);
+        let is_new = |head: Head| !old.iter().any(|rule| is_of(rule, head));
         let new = self.rules.iter().filter(|(head, _)| is_new(head));
-        // The order of http-check lines matters.
-        let (last, mut first): (Vec<_>, Vec<_>) = new.partition(|(head, _)| *head == EXPECT);
-        let connect = connect_rule(surveyed).filter(|_| !self.connect.is_empty());
+        let mut new: Vec<_> = new.flat_map(|(_, lines)| lines).collect();
         let mut lines = Vec::new();
         for (at, rule) in old.iter().enumerate() {
-            let of_rule = self.rules.iter().find(|(head, _)| has_head(rule, head));
+            let of_rule = self.rules.iter().find(|(head, _)| is_of(rule, head));
             if let Some((head, new)) = of_rule {
-                let number = old[..at].iter().filter(|rule| has_head(rule, head)).count();
+                let number = old[..at].iter().filter(|rule| is_of(rule, head)).count();
                 lines.push(Line {
                     old: Some(rule),
                     new: new.get(number).cloned(),
                 });
-                if !old[at + 1..].iter().any(|rule| has_head(rule, head)) {
+                if !old[at + 1..].iter().any(|rule| is_of(rule, head)) {
                     lines.extend(new.iter().skip(number + 1).map(added));
                 }
-                continue;
+            } else {
+                lines.push(Line {
+                    old: Some(rule),
+                    new: Some(self.edited(surveyed, rule, options)),
+                });
             }
-            let mut words = rule.words.clone();
-            if connect.is_some_and(|connect| std::ptr::eq(connect, rule)) {
-                for (word, value) in &self.connect {
-                    set(&mut words, 2, word, value.as_deref());
-                }
-            }
-            if let (Some(options), Some(at)) = (options, carrier(surveyed.kind, &rule.words)) {
-                options.clone_into(&mut words[at]);
-            }
-            lines.push(Line {
-                old: Some(rule),
-                new: Some(words),
-            });
-            if is_option(&rule.words) {
-                let first = first.drain(..).flat_map(|(_, lines)| lines);
-                lines.extend(first.map(added));
+            // The order of http-check lines matters.
+            let is_next = |new: &&Vec<String>| {
+                anchor(surveyed, new).is_some_and(|anchor| std::ptr::eq(anchor, rule))
+            };
+            lines.extend(new.extract_if(.., |new| is_next(new)).map(added));
+        }
+        lines.extend(new.into_iter().map(added));
+        lines
+    }
+
+    /// Returns the words of a rule after the changes of its words.
+    fn edited(&self, surveyed: &Surveyed, rule: &Rule, options: Option<&str>) -> Vec<String> {
+        let mut words = rule.words.clone();
+        // Two steps of a check may have the same mistake.
+        if connect_rule(surveyed).is_some_and(|connect| connect.words == rule.words) {
+            for (word, value) in &self.connect {
+                set(&mut words, 2, word, value.as_deref());
             }
         }
-        let rest = first.into_iter().chain(last);
-        lines.extend(rest.flat_map(|(_, lines)| lines).map(added));
-        lines
+        if let (Some(options), Some(at)) = (options, carrier(surveyed.kind, &rule.words)) {
+            options.clone_into(&mut words[at]);
+        }
+        words
     }
 
     /// Returns the changed lines.
@@ -246,22 +254,27 @@ fn is_option(words: &[String]) -> bool {
     words.first().is_some_and(|word| word == "option")
 }
 
-/// Returns the line after which a new line with these words is added. An expectation comes after the other
-/// lines of the check. Every other line comes after the line that chooses the check.
+/// Returns the rule after which a new line with these words is added. An expectation comes after the other
+/// lines of the check, a request after the `connect` rule, and every other line after the line that chooses
+/// the check.
+fn anchor<'a>(surveyed: &'a Surveyed, new: &[String]) -> Option<&'a Rule> {
+    // `send-state` and `disable-on-404` may stand anywhere.
+    let is_step = |rule: &&Rule| {
+        let words: Vec<&str> = rule.words.iter().map(String::as_str).take(2).collect();
+        matches!(words[..], ["http-check", "connect" | "send" | "expect"])
+    };
+    let rule = match () {
+        () if begins(new, EXPECT) => surveyed.rules().rfind(is_step),
+        () if begins(new, SEND) => connect_rule(surveyed),
+        () => None,
+    };
+    rule.or_else(|| surveyed.rules().find(|rule| is_option(&rule.words)))
+}
+
+/// Returns the place of that line, or the first line of the backend.
 fn after<'a>(surveyed: &'a Surveyed, new: &[String]) -> &'a Place {
-    let is_own = |rule: &&Rule| {
-        let place = rule.place.as_ref();
-        place.is_some_and(|place| surveyed.lines.is_own(place))
-    };
-    let own = || surveyed.lines.rules.iter().filter(is_own);
-    let mut checks =
-        own().filter(|rule| rule.words.first().is_some_and(|word| word == "http-check"));
-    let rule = match begins(new, EXPECT) {
-        true => checks.next_back(),
-        false => None,
-    };
-    let rule = rule.or_else(|| own().find(|rule| is_option(&rule.words)));
-    let place = rule.and_then(|rule| rule.place.as_ref());
+    let place = anchor(surveyed, new).and_then(|rule| rule.place.as_ref());
+    let place = place.filter(|place| surveyed.lines.is_own(place));
     place.unwrap_or(&surveyed.lines.backend)
 }
 

@@ -16,13 +16,15 @@ const SWITCHES: [&str; 7] = [
 ];
 
 impl Change {
-    /// Returns the part of the change that also applies to `other`, with the options of that server's check.
+    /// Returns the part of the change that also applies to `other`, with the `options` of that server's check
+    /// after the change.
     /// Returns `None` if the two servers share no changed line.
     pub fn shared_with(
         &self,
         surveyed: &Surveyed,
         (asked, best): (&Options, &Options),
         other: &Surveyed,
+        options: &Options,
     ) -> Option<(Change, Options)> {
         let is_template = surveyed.place == other.place;
         let shares_word = |word: &str, is_removed: bool| {
@@ -42,7 +44,7 @@ impl Change {
         let words = self.words.iter();
         let words = words.filter(|(word, value)| shares_word(word, value.is_none()));
         part.words = words.cloned().collect();
-        let mut options = other.call.as_ref().ok()?.as_ref().clone();
+        let mut options = options.clone();
         if of_rules {
             part.connect.clone_from(&self.connect);
             part.options.clone_from(&self.options);
@@ -54,18 +56,55 @@ impl Change {
         (!part.is_empty()).then_some((part, options))
     }
 
-    /// Returns the same change, written only on the server's own line: `no-send-proxy` there leaves the
-    /// `send-proxy` of `default-server` to the other servers. Returns `None` if haproxy.cfg can't express that.
+    /// Returns both changes as one. Returns `None` if they write different words at the same place.
+    pub fn joined(&self, part: &Change) -> Option<Change> {
+        /// Adds what `one` doesn't have. Returns `None` if it has something else there.
+        fn join<K: PartialEq + Clone, V: PartialEq + Clone>(
+            one: &mut Vec<(K, V)>,
+            other: &[(K, V)],
+        ) -> Option<()> {
+            for (key, value) in other {
+                match one.iter().find(|(known, _)| known == key) {
+                    Some((_, known)) if known != value => return None,
+                    Some(_) => {}
+                    None => one.push((key.clone(), value.clone())),
+                }
+            }
+            Some(())
+        }
+        let mut change = self.clone();
+        join(&mut change.connect, &part.connect)?;
+        join(&mut change.rules, &part.rules)?;
+        match (&self.options, &part.options) {
+            (Some(own), Some(other)) if own != other => return None,
+            (own, other) => change.options = own.clone().or(other.clone()),
+        }
+        // The words of the server's own line count more than those that it inherits.
+        let inherited = part.words.iter();
+        let inherited = inherited.filter(|(word, _)| !self.words.iter().any(|own| own.0 == *word));
+        change.words.extend(inherited.cloned());
+        Some(change)
+    }
+
+    /// Returns the same change, written on the server's own line: `no-send-proxy` there leaves the
+    /// `send-proxy` of `default-server` to the other servers, and with `default` in a `connect` rule each
+    /// server has its own `check-sni`. Returns `None` if haproxy.cfg can't express that.
     pub fn on_own_line(&self, surveyed: &Surveyed) -> Option<Change> {
         let mut change = self.clone();
         change.on_own_line = true;
+        for (word, value) in &mut change.connect {
+            if *word == "sni"
+                && let Some(name) = value.take()
+            {
+                change.words.push(("check-sni", Some(name)));
+            }
+        }
+        if change.connect != self.connect {
+            change.connect.push(("default", Some(String::new())));
+        }
         let mut removed = self.words.iter().filter(|(_, value)| value.is_none());
         let can = removed
             .all(|(word, _)| surveyed.inherited_from(word).is_none() || SWITCHES.contains(word));
-        let is_own = |change: &Change| {
-            let hunks = change.hunks(surveyed);
-            hunks.iter().all(|hunk| hunk.place == surveyed.place)
-        };
-        (can && is_own(&change)).then_some(change)
+        (can && change.hunks(surveyed) != self.hunks(surveyed)).then_some(change)
     }
 }

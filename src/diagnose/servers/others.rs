@@ -12,26 +12,101 @@ use crate::options::Options;
 /// The largest number of servers with which one change is tried.
 const MOST: usize = 16;
 
-/// The lines of another server that shares a changed line: the numbers of the questions about them.
+/// The change that was chosen for a server, with the options of its check after the change.
+pub(super) type Chosen = Option<(Change, Options)>;
+
+/// A server that shares a changed line with another server, whose number is `subject`.
 struct Shared<'a> {
-    /// The number of the changed server.
     subject: usize,
-    change: &'a Change,
     other: &'a Surveyed,
-    present: usize,
-    changed: usize,
+    effect: Effect,
 }
 
-/// Withdraws each change with which HAProxy reports another server DOWN that is UP with the present lines.
-/// `changes` are the changes of the subjects, with the options of the check after the change.
+/// What the change means for the server that shares the line.
+enum Effect {
+    /// The server needs other words at the same place.
+    Contradicts,
+    /// The numbers of the questions about its present lines and about its lines with the change. The
+    /// present lines are known to be UP if they have no number.
+    Asked(Option<usize>, usize),
+}
+
+/// Moves each change to the server's own line if it would set another server DOWN, or if another server
+/// needs a different change of the same line. Withdraws the change if that doesn't help. `all` are the
+/// checked servers. For servers that get a change, the present lines have that change.
 pub(super) fn spare(
     subjects: &mut [&mut Subject<'_>],
-    changes: &[Option<(&Change, &Options)>],
-    others: &[&Surveyed],
+    mut chosen: Vec<Chosen>,
+    all: &[&Surveyed],
     haproxy: &Haproxy,
     patience: Duration,
 ) {
-    let mut texts: Vec<String> = Vec::new();
+    let mut moved: Vec<(usize, &Surveyed)> = Vec::new();
+    for is_last in [false, true] {
+        let mut texts: Vec<String> = Vec::new();
+        let shared = shared(subjects, &chosen, all, &moved, &mut texts);
+        if shared.is_empty() {
+            return;
+        }
+        let question = |(about, lines): (usize, &String)| Question {
+            about,
+            lines: lines.clone(),
+            fallback: String::new(),
+            is_checked: true,
+            visit: None,
+        };
+        let questions = texts.iter().enumerate().map(question).collect();
+        let global = shared[0].other.lines.global_text();
+        let answers = ask(haproxy, &global, questions, patience).unwrap_or_default();
+        let is_up = |wanted: usize| {
+            let answered = answers.iter().find(|answered| answered.about == wanted);
+            answered.map(|answered| answered.answer.is_up())
+        };
+        let is_broken = |effect: &Effect| match effect {
+            Effect::Contradicts => true,
+            Effect::Asked(present, changed) => {
+                present.is_none_or(|present| is_up(present) == Some(true))
+                    && is_up(*changed) == Some(false)
+            }
+        };
+        let mut broken: Vec<&Shared<'_>> = shared
+            .iter()
+            .filter(|shared| is_broken(&shared.effect))
+            .collect();
+        broken.dedup_by_key(|shared| shared.subject);
+        for shared in broken {
+            let subject = &mut subjects[shared.subject];
+            let own = chosen[shared.subject]
+                .as_ref()
+                .and_then(|(change, _)| change.on_own_line(subject.surveyed));
+            match (own, &mut chosen[shared.subject], &mut subject.change) {
+                (Some(own), Some((change, _)), Some(tried)) if !is_last => {
+                    tried.hunks = own.hunks(subject.surveyed);
+                    *change = own;
+                    moved.push((shared.subject, shared.other));
+                }
+                _ => withdraw(subject, shared),
+            }
+        }
+        if moved.is_empty() {
+            return;
+        }
+    }
+    for (number, _) in moved {
+        if let (Some(tried), Some((change, _))) = (&mut subjects[number].change, &chosen[number]) {
+            tried.words = change.words();
+        }
+    }
+}
+
+/// Returns the servers that share a changed line, with the lines to ask HAProxy about in `texts`.
+fn shared<'a>(
+    subjects: &[&mut Subject<'_>],
+    chosen: &[Chosen],
+    all: &[&'a Surveyed],
+    moved: &[(usize, &'a Surveyed)],
+    texts: &mut Vec<String>,
+) -> Vec<Shared<'a>> {
     let mut number = |text: String| {
         let known = texts.iter().position(|known| *known == text);
         known.unwrap_or_else(|| {
@@ -40,71 +115,68 @@ pub(super) fn spare(
         })
     };
     let none = Options::default();
-    let mut all = Vec::new();
-    for (subject, found) in subjects.iter().enumerate() {
-        let surveyed = found.surveyed;
-        let Some((change, best)) = changes[subject] else {
+    let mut found = Vec::new();
+    for (subject, about) in subjects.iter().enumerate() {
+        let Some((change, best)) = chosen[subject].as_ref().filter(|_| about.change.is_some())
+        else {
             continue;
         };
-        let asked = found.written().unwrap_or(&none);
-        let shared = others
-            .iter()
-            .filter(|other| !std::ptr::eq(**other, surveyed));
-        let shared = shared.filter_map(|other| {
-            let options = (asked, best);
-            let (part, options) = change.shared_with(surveyed, options, other)?;
-            let present = other.call.as_ref().ok()?;
-            let present = Change::default().lines(other, present, false)?;
-            Some((*other, present, part.lines(other, &options, false)?))
-        });
-        for (other, present, changed) in shared.take(MOST) {
-            all.push(Shared {
+        let asked = about.written().unwrap_or(&none);
+        // A change that was moved must still help its own server.
+        let mut is_moved = moved.iter().filter(|(moved, _)| *moved == subject);
+        if let Some((_, other)) = is_moved.next()
+            && let Some(lines) = change.lines(about.surveyed, best, false)
+        {
+            let effect = Effect::Asked(None, number(lines));
+            found.push(Shared {
                 subject,
-                change,
                 other,
-                present: number(present),
-                changed: number(changed),
+                effect,
             });
         }
+        let mut effect = |other: &Surveyed| {
+            let mut subjects = subjects.iter().zip(chosen);
+            let own = subjects.find(|(subject, _)| std::ptr::eq(subject.surveyed, other));
+            let own = own.and_then(|(_, chosen)| chosen.as_ref());
+            let call = other.call.as_ref().ok()?.as_ref();
+            let (present, options) = match own {
+                Some((change, options)) => (change.clone(), options),
+                None => (Change::default(), call),
+            };
+            let change_of = (asked, best);
+            let (part, changed) = change.shared_with(about.surveyed, change_of, other, options)?;
+            let Some(joined) = present.joined(&part) else {
+                return Some(Effect::Contradicts);
+            };
+            let present = present.lines(other, options, false)?;
+            let changed = joined.lines(other, &changed, false)?;
+            Some(Effect::Asked(Some(number(present)), number(changed)))
+        };
+        let others = all
+            .iter()
+            .filter(|other| !std::ptr::eq(**other, about.surveyed));
+        let effects = others.map(|other| (*other, effect(other)));
+        let effects = effects.filter_map(|(other, effect)| Some((other, effect?)));
+        found.extend(effects.take(MOST).map(|(other, effect)| Shared {
+            subject,
+            other,
+            effect,
+        }));
     }
-    if all.is_empty() {
+    found
+}
+
+fn withdraw(subject: &mut Subject<'_>, shared: &Shared<'_>) {
+    let Some(change) = subject.change.take() else {
         return;
-    }
-    let question = |(about, lines): (usize, &String)| Question {
-        about,
-        lines: lines.clone(),
-        fallback: String::new(),
-        is_checked: true,
-        visit: None,
     };
-    let questions = texts.iter().enumerate().map(question).collect();
-    let global = all[0].other.lines.global_text();
-    let answers = ask(haproxy, &global, questions, patience).unwrap_or_default();
-    let is_up = |wanted: usize| {
-        let answered = answers.iter().find(|answered| answered.about == wanted);
-        answered.map(|answered| answered.answer.is_up())
-    };
-    for shared in all {
-        let is_broken = is_up(shared.present) == Some(true) && is_up(shared.changed) == Some(false);
-        let subject = &mut subjects[shared.subject];
-        if let (true, Some(mut change)) = (is_broken, subject.change.take_if(|_| is_broken)) {
-            match shared.change.on_own_line(subject.surveyed) {
-                Some(own) => {
-                    change.hunks = own.hunks(subject.surveyed);
-                    subject.change = Some(change);
-                }
-                None => {
-                    let inherited = &subject.surveyed.inherited;
-                    let mut hunks = change.hunks.iter();
-                    let is_inherited =
-                        hunks.any(|hunk| inherited.iter().any(|(_, place)| *place == hunk.place));
-                    subject.conflict = Some(Conflict {
-                        words: change.words,
-                        other: shared.other.name(),
-                        is_inherited,
-                    });
-                }
-            }
-        }
-    }
+    let inherited = &subject.surveyed.inherited;
+    let mut hunks = change.hunks.iter();
+    let is_inherited = hunks.any(|hunk| inherited.iter().any(|(_, place)| *place == hunk.place));
+    subject.conflict = Some(Conflict {
+        words: change.words,
+        other: shared.other.name(),
+        is_inherited,
+        needs_other_words: matches!(shared.effect, Effect::Contradicts),
+    });
 }

@@ -162,8 +162,13 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     let misread = misread(subject);
     let why = misread.as_ref().unwrap_or(&report.why);
     paragraph(text, "  why      ", &printable(why));
+    let obstacle = subject.obstacle();
     if let Some(note) = meaning(subject) {
         paragraph(text, "  note     ", &printable(&note));
+    } else if let Some(obstacle) = obstacle {
+        paragraph(text, "  cause    ", &printable(&remark(obstacle)));
+        let remedy = obstacle.remedy.replace('\n', " ");
+        paragraph(text, "  do       ", &printable(&remedy));
     } else if misread.is_none() && report.state() == "UP" && subject.state == State::Down {
         let note = match &subject.change {
             Some(change) if change.reason.is_some() => {
@@ -258,23 +263,27 @@ fn shown(text: &mut String, shown: Option<&Shown>) {
 
 /// Appends doctor's first finding about the server, and the number of further findings.
 fn doctor(text: &mut String, subject: &Subject<'_>) {
-    let meant = subject.meant();
-    let is_said = |finding: &&Remark| meant.is_some_and(|meant| meant.what == finding.what);
+    let (meant, told) = (subject.meant(), subject.obstacle());
+    let is_said = |finding: &&Remark| {
+        told == Some(*finding) || meant.is_some_and(|meant| meant.what == finding.what)
+    };
     let findings = subject.surveyed.findings.iter();
     let findings: Vec<&Remark> = findings.filter(|finding| !is_said(finding)).collect();
     let Some(first) = findings.first() else {
         return;
     };
-    let place = first
-        .place
-        .as_ref()
-        .map_or(String::new(), |place| format!(" ({place})"));
     let more = match findings.len() - 1 {
         0 => String::new(),
         more => format!("; and {more} more, see sni-check doctor"),
     };
-    let line = format!("{}{place}: {}{more}", first.id, first.what);
+    let line = format!("{}{more}", remark(first));
     paragraph(text, "  doctor   ", &printable(&line));
+}
+
+fn remark(finding: &Remark) -> String {
+    let place = finding.place.as_ref();
+    let place = place.map_or(String::new(), |place| format!(" ({place})"));
+    format!("{}{place}: {}", finding.id, finding.what)
 }
 
 /// Returns what a state that the check doesn't decide means.
@@ -403,16 +412,20 @@ pub(super) fn sentence(
         words,
         other,
         is_inherited,
+        needs_other_words,
     }: &Conflict,
 ) -> String {
     let remedy = match is_inherited {
         true => "Move the words from default-server to the lines of the servers that need them.",
         false => &format!("{name} needs a backend of its own."),
     };
-    format!(
-        "{words}: this helps {name}, but {other} shares the changed line. HAProxy reports {other} UP with the present \
-         line, and DOWN with the change. {remedy}"
-    )
+    let why = match needs_other_words {
+        true => "is DOWN, too. It needs another change of that line.".to_owned(),
+        false => format!(
+            "doesn't work with the change: HAProxy reports {other} UP with the present line, and DOWN with the change."
+        ),
+    };
+    format!("{words}: this helps {name}, but {other} shares the changed line, and {why} {remedy}")
 }
 
 /// Appends a backend that works, if no change of the present backend does. Options can't express some

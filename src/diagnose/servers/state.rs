@@ -11,7 +11,7 @@ use crate::diagnose::ask::{Block, Kind, Opinion, serves, visit};
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::change::is_command;
 use crate::diagnose::trials::Search;
-use crate::doctor::survey::{CheckKind, Meant, Remark, Survey, Surveyed};
+use crate::doctor::survey::{CheckKind, Meant, Remark, Step, Survey, Surveyed};
 use crate::failure::Failure;
 use crate::haproxy::ask::{Answer, Answered, Visit, Visited};
 use crate::haproxy::config::backend_lines::Rule;
@@ -42,14 +42,15 @@ pub(super) struct Subject<'a> {
     pub works_in_haproxy: Option<bool>,
 }
 
-/// A change of a line that another server shares. HAProxy reports that server UP with the present line, and DOWN
-/// with the change.
+/// A change of a line that another server shares, and that doesn't fit the other server.
 pub(super) struct Conflict {
     pub words: String,
     /// The name of the other server.
     pub other: String,
     /// True if the line is a `default-server`.
     pub is_inherited: bool,
+    /// True if the other server is DOWN, too, and needs other words at the same place.
+    pub needs_other_words: bool,
 }
 
 /// A diagnosis.
@@ -279,6 +280,11 @@ impl Subject<'_> {
         if let Some(visitor) = present.visitor.filter(|_| present.fails_visitors()) {
             self.fails_visitor(visitor);
         }
+        // Without statistics, HAProxy's answer about the present lines is the best that is known.
+        let fails = present.tried.as_ref().is_some_and(|answer| !answer.is_up());
+        if fails && self.shown.is_none() && self.surveyed.kind == CheckKind::Own {
+            self.state = State::Down;
+        }
         let is_tried = present.is_tried();
         self.works_in_haproxy = is_tried.then(|| present.is_up());
         let is_meant = self.meant().is_some();
@@ -295,6 +301,11 @@ impl Subject<'_> {
         let is_up = present.is_up() || self.state != State::Down;
         let passes = passes || self.compares_no_name();
         passes && is_up && !self.has_failed_visitor()
+    }
+
+    /// Returns doctor's finding that keeps a check by `sni-check serve` DOWN, whatever the server does.
+    pub fn obstacle(&self) -> Option<&Remark> {
+        obstacle(self.surveyed)
     }
 
     /// Records that visitors get an error although the check is UP.
@@ -325,8 +336,11 @@ impl Subject<'_> {
         })
     }
 
-    /// Sets the state to the result of HAProxy's own check, if the statistics don't show the state.
+    /// Sets the state to the result of HAProxy's own check, or of a check that serve can't make, if the statistics don't show the state.
     pub fn adopt_own_check(&mut self) {
+        if self.state == State::Unknown && self.obstacle().is_some() {
+            self.state = State::Down;
+        }
         if let Ok(diagnosis) = &self.diagnosis
             && self.state == State::Unknown
             && self.surveyed.kind == CheckKind::Own
@@ -362,10 +376,17 @@ impl Subject<'_> {
         };
         match (own, self.shown) {
             (Code::Healthy, Some(shown)) if self.state == State::Down => code_of(shown),
+            (Code::Healthy, None) if self.obstacle().is_some() => Code::Refused,
             (Code::Healthy, None) if self.state == State::Down => Code::Status,
             (code, _) => code,
         }
     }
+}
+
+fn obstacle(surveyed: &Surveyed) -> Option<&Remark> {
+    let is_served = surveyed.kind == CheckKind::Served;
+    let mut findings = surveyed.findings.iter();
+    findings.find(|finding| is_served && finding.is_down)
 }
 
 /// Returns the servers with their states. If the call names a server (`one`), returns only this server, which
@@ -423,6 +444,24 @@ fn of_shown(shown: &Shown) -> State {
     }
 }
 
+/// Makes each step of a check by hand, and chooses the one that fails. If none fails, the fault may be in a step
+/// that sni-check can't make, or in words that sni-check doesn't have.
+pub(super) fn choose_steps(survey: &mut Survey) {
+    for surveyed in &mut survey.servers {
+        let mut steps = std::mem::take(&mut surveyed.steps);
+        let fails = |step: &Step| check(&step.call) == Some(false);
+        let failed = steps.iter().position(fails);
+        let failed = failed.or_else(|| steps.iter().position(|step| step.call.is_err()));
+        let step = match failed {
+            Some(number) => Some(steps.swap_remove(number)),
+            None => steps.pop(),
+        };
+        if let Some(step) = step {
+            surveyed.choose(step);
+        }
+    }
+}
+
 /// Checks each server once, several at a time. True means healthy. The result is `None` for a server
 /// without a check, or that sni-check can't check. If sni-check refuses a check's options, the check
 /// has failed.
@@ -434,7 +473,17 @@ fn check_once(servers: &[&Surveyed]) -> Vec<Option<bool>> {
     for some in jobs.chunks_mut(AT_ONCE) {
         thread::scope(|scope| {
             for (surveyed, healthy) in some {
-                let one = move || **healthy = check(surveyed);
+                let is_refused = surveyed.call.is_err()
+                    && surveyed.unset.is_empty()
+                    && matches!(surveyed.kind, CheckKind::External | CheckKind::Served);
+                let is_down =
+                    is_refused || obstacle(surveyed).is_some() || !surveyed.obstacles.is_empty();
+                let one = move || {
+                    **healthy = match is_down {
+                        true => Some(false),
+                        false => check(&surveyed.call),
+                    };
+                };
                 _ = thread::Builder::new().spawn_scoped(scope, one);
             }
         });
@@ -442,18 +491,11 @@ fn check_once(servers: &[&Surveyed]) -> Vec<Option<bool>> {
     healthy
 }
 
-fn check(surveyed: &Surveyed) -> Option<bool> {
-    let options = match (&surveyed.call, surveyed.kind) {
-        _ if !surveyed.obstacles.is_empty() => return Some(false),
-        (Ok(options), _) => options,
-        (Err(_), _) if !surveyed.unset.is_empty() => return None,
-        (Err(_), CheckKind::External | CheckKind::Served) => return Some(false),
-        (Err(_), _) => return None,
-    };
-    match Plan::new(options, None, None, Output::default()) {
-        Ok(plan) => Some(probe::run(&plan, Instant::now()).code() == Code::Healthy),
-        Err(_) => Some(false),
-    }
+/// Makes a check by hand. Returns `None` if sni-check can't make it.
+fn check(call: &Result<Box<Options>, String>) -> Option<bool> {
+    let plan = Plan::new(call.as_ref().ok()?, None, None, Output::default());
+    let is_healthy = |plan: Plan| probe::run(&plan, Instant::now()).code() == Code::Healthy;
+    Some(plan.is_ok_and(is_healthy))
 }
 
 /// Returns the code closest to HAProxy's words.

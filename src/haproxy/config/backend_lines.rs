@@ -174,7 +174,8 @@ impl ServerLines {
             .collect()
     }
 
-    /// Returns a server line with these words and their values. A word without a value has an empty text.
+    /// Returns a server line with these words and their values. A word without a value has an empty
+    /// value.
     pub(crate) fn server_line<'a>(
         &self,
         words: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -206,8 +207,8 @@ pub(crate) fn joined(words: &[String]) -> String {
     words.iter().map(words::quote).collect::<Vec<_>>().join(" ")
 }
 
-/// The longest time limit that matters for a visitor. Questions to HAProxy end earlier than at longer
-/// limits.
+/// The longest `timeout server` that a question to HAProxy keeps. Such a question ends before a
+/// longer limit would have an effect.
 const LONGEST: Duration = Duration::from_secs(5);
 
 fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
@@ -268,8 +269,8 @@ fn rules(reading: Reading, backend: &Backend) -> Vec<Rule> {
     rules
 }
 
-/// Returns a line for the visitor of sni-check, which comes without TLS. Returns `None` if the line
-/// doesn't apply to visitors with TLS.
+/// Adapts a line to sni-check's own visitor, which connects without TLS although real visitors use
+/// TLS. Returns `None` if the line doesn't apply to visitors with TLS.
 fn of_visitor(reading: Reading, line: &At<Vec<String>>) -> Option<Rule> {
     let mut words = line.value.clone();
     let comes_with_tls = reading.config.facts.tls_listener;

@@ -21,7 +21,7 @@ pub(crate) struct Connection {
     /// The SOCKS proxy between HAProxy and the server.
     pub socks4: Option<At<String>>,
     pub speaks: Speaks,
-    /// The line that sets most of this connection.
+    /// The line with most settings of this connection.
     pub place: Place,
 }
 
@@ -82,7 +82,7 @@ const PROXY: [&str; 4] = [
     "send-proxy-v2-ssl-cn",
 ];
 
-/// The settings outside a connection's own lines that affect it.
+/// Settings that affect a connection, but aren't in its backend.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading<'a> {
     pub config: &'a Configuration,
@@ -115,7 +115,7 @@ fn spoken(
     let is_http = is_http.is_some_and(|check| check.value == "httpchk");
     let follows = own.is_some() || (reading.checks_follow_alpn && alpn.is_some());
     match (is_http, fixed(proto), follows) {
-        // The rules of a tcp-check send their own bytes.
+        // A check that isn't httpchk doesn't speak HTTP/2, whatever ALPN says.
         (false, ..) => Speaks::Http1,
         (true, Some(fixed), _) => fixed,
         (true, None, true) => Speaks::AsChosen,
@@ -196,6 +196,9 @@ fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
         "env" => Some(reading.variables.get(argument).unwrap_or_default()),
         "srv_name" => Some(server.name.as_str()),
         "be_name" => Some(backend.name.as_str()),
+        "hdr" | "req.hdr" | "req.fhdr" if argument.eq_ignore_ascii_case("host") => {
+            backend.only_host()
+        }
         "var" if is_never_set(argument) || ends_before_connecting(argument) => Some(default),
         // The SNI name from the visitor, which only a TLS listener knows.
         "ssl_fc_sni" if !facts.tls_listener => Some(""),
@@ -204,9 +207,9 @@ fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
         _ => None,
     };
     match constant {
-        // HAProxy doesn't send an empty name, and it converts no value that is absent.
+        // HAProxy sends no empty name, and applies no converter to an absent value.
         Some("") if rest.is_empty() || fetch != "str" => Sni::Absent,
-        // Only HAProxy knows what its converters make of the value.
+        // Only HAProxy knows the result of its converters.
         Some(name) if rest.is_empty() => Sni::Name(name.to_owned()),
         _ => Sni::PerRequest(expression.to_owned()),
     }
@@ -215,7 +218,7 @@ fn traffic_sni(reading: Reading, backend: &Backend, server: &Server) -> Sni {
 /// The parts of a sample expression: `FETCH(ARGUMENT),CONVERTER…` (configuration manual, section 7.3).
 struct Sample<'a> {
     fetch: &'a str,
-    /// Without the quotes around it.
+    /// The argument, without quotes around it.
     argument: &'a str,
     /// The converters.
     rest: &'a str,
@@ -251,8 +254,8 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// Returns true if HAProxy removes this variable before it connects to a server, as it does with all
-/// variables of a request and of a response.
+/// Returns true if HAProxy removes this variable before it connects to a server. HAProxy removes
+/// all variables of a request and of a response.
 fn ends_before_connecting(variable: &str) -> bool {
     variable.starts_with("req.") || variable.starts_with("res.")
 }

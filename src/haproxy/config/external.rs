@@ -6,7 +6,7 @@ use super::connection::Reading;
 use super::place::{At, Place};
 use super::proxy::Backend;
 use super::server_line::Server;
-use crate::haproxy::call::Caller;
+use crate::haproxy::call::{Caller, PATH};
 
 /// HAProxy's default for `inter` (manual, section 5.2).
 pub(crate) const INTER: Duration = Duration::from_secs(2);
@@ -66,7 +66,7 @@ impl<'a> ExternalCheck<'a> {
         Caller {
             backend: self.backend.name.clone(),
             server: self.server.name.clone(),
-            carrier: "external-check path",
+            carrier: PATH,
         }
     }
 

@@ -76,8 +76,8 @@ impl Rules {
         }
     }
 
-    /// Reads `option httpchk`. In a proxy it replaces the rules of `defaults`, as in HAProxy 2.6 to
-    /// 3.2.
+    /// Reads `option httpchk`. In a proxy, this option replaces the rules of `defaults`, as in
+    /// HAProxy 2.6 to 3.2.
     pub(crate) fn set_request(&mut self, words: &[&str]) {
         if self.http.inherited {
             self.replaced = Some(Box::new(self.clone()));

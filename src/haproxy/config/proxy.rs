@@ -83,6 +83,16 @@ pub(crate) struct Backend {
     pub servers: Vec<Server>,
     /// Address and port of the first listener, as the two words that HAProxy passes.
     pub listener: Option<(String, String)>,
+    pub visitors: Visitors,
+}
+
+/// What the frontends say about the visitors of a backend.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Visitors {
+    /// The names that visitors ask for, by Host or SNI; empty if they may ask for any name.
+    pub names: Vec<String>,
+    /// True if visitors' bytes arrive here as TLS, false if they arrive without TLS. This matters in `mode tcp`.
+    pub speak_tls: Option<bool>,
 }
 
 impl Global {
@@ -112,6 +122,20 @@ impl Backend {
         place.is_in(&self.place)
     }
 
+    /// Returns the Host of visitors' requests, if all of them arrive at the servers with the same.
+    pub(crate) fn only_host(&self) -> Option<&str> {
+        match (&self.settings.host, self.visitors.names.as_slice()) {
+            (Some(host), _) => Some(&host.value),
+            (None, [name]) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Returns true if visitors' requests or bytes arrive here without TLS. Only the server line can add it then.
+    pub(crate) fn gets_plain_bytes(&self) -> bool {
+        self.settings.http || self.visitors.speak_tls == Some(false)
+    }
+
     /// Returns true if an external program checks the servers.
     pub(crate) fn is_external(&self) -> bool {
         let check = self.settings.check.as_ref();
@@ -129,7 +153,7 @@ fn rewrites(action: &str) -> bool {
         "unset-var",
         "normalize-uri",
     ];
-    // These need maps, or change HAProxy itself.
+    // These actions need maps, or change something other than the request.
     let other = [
         "-map",
         "-acl",
@@ -323,7 +347,7 @@ impl Global {
 mod tests {
     use super::{Global, Place};
 
-    /// As seen with HAProxy 2.6 and 3.2: "already specified. Continuing."
+    /// HAProxy 2.6 and 3.2 report "already specified. Continuing."
     #[test]
     fn the_first_line_of_global_counts() {
         let place = Place {

@@ -4,8 +4,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::address::{Endpoint, template};
+use super::frontend::{Frontend, introduce};
 use super::place::Place;
-use super::proxy::{Backend, Global, ProxySettings};
+use super::proxy::{Backend, Global, ProxySettings, Visitors};
 use super::server_line::Server;
 use super::statement::Statement;
 
@@ -41,6 +42,7 @@ enum Section {
     Defaults(Option<String>),
     /// The last backend in the list.
     Backend,
+    Resolvers,
     /// A section that doesn't affect checks.
     #[default]
     Other,
@@ -90,6 +92,8 @@ pub(super) struct Sections {
     pub global: Global,
     /// `backend` and `listen`, in the order of the files.
     pub backends: Vec<Backend>,
+    /// The lines of the sections `resolvers`.
+    pub resolvers: Vec<Vec<String>>,
     pub facts: Facts,
     /// Words that sni-check doesn't understand, with the reason.
     pub unclear: Vec<(Place, String)>,
@@ -103,6 +107,9 @@ struct Reader {
     /// The last `defaults` section, for sections that name no `defaults`.
     defaults: ProxySettings,
     named: HashMap<String, ProxySettings>,
+    frontends: Vec<Frontend>,
+    /// True if the last frontend is open.
+    in_frontend: bool,
 }
 
 /// Reads the sections.
@@ -111,6 +118,7 @@ pub(super) fn read(statements: &[Statement]) -> Sections {
     for statement in statements {
         reader.statement(statement);
     }
+    introduce(&reader.frontends, &mut reader.done.backends);
     reader.done
 }
 
@@ -124,7 +132,14 @@ impl Reader {
         if SECTIONS.contains(&words[0]) {
             return self.open(&words, place);
         }
+        // HAProxy ignores these rules in `mode tcp`.
+        if ["http-request", "http-response"].contains(&words[0]) && self.is_in_tcp() {
+            return;
+        }
         self.done.facts.read(&words);
+        if let Some(frontend) = self.frontends.last_mut().filter(|_| self.in_frontend) {
+            frontend.read(&words, place);
+        }
         let unclear = match &self.section {
             Section::Global => self.done.global.read(&words, place),
             Section::Defaults(name) => {
@@ -138,9 +153,28 @@ impl Reader {
                 Some(backend) => backend.read(statement),
                 None => return,
             },
+            Section::Resolvers => {
+                self.done.resolvers.push(statement.words.clone());
+                return;
+            }
             Section::Other => return,
         };
         self.unclear(place, unclear);
+    }
+
+    /// Returns true in a proxy whose lines so far don't say `mode http`.
+    fn is_in_tcp(&self) -> bool {
+        match &self.section {
+            Section::Backend => self
+                .done
+                .backends
+                .last()
+                .is_some_and(|last| !last.settings.http),
+            Section::Other if self.in_frontend => {
+                self.frontends.last().is_some_and(|last| !last.is_http())
+            }
+            _ => false,
+        }
     }
 
     /// Marks the section as incomplete, because a line can't be split.
@@ -158,7 +192,7 @@ impl Reader {
                     .into_iter()
                     .for_each(|backend| backend.settings.incomplete = true);
             }
-            Section::Global | Section::Other => {}
+            Section::Global | Section::Resolvers | Section::Other => {}
         }
     }
 
@@ -186,6 +220,12 @@ impl Reader {
                     ProxySettings::default()
                 }),
         };
+        let itself = name.filter(|_| words[0] == "listen");
+        self.in_frontend = itself.is_some() || words[0] == "frontend";
+        if self.in_frontend {
+            self.frontends
+                .push(Frontend::new(inherited.clone(), itself));
+        }
         self.section = match words[0] {
             "global" => Section::Global,
             "defaults" => {
@@ -203,8 +243,14 @@ impl Reader {
                     settings: inherited,
                     servers: Vec::new(),
                     listener: None,
+                    visitors: Visitors::default(),
                 });
                 Section::Backend
+            }
+            "resolvers" => {
+                let words = words.iter().map(|word| (*word).to_owned());
+                self.done.resolvers.push(words.collect());
+                Section::Resolvers
             }
             _ => Section::Other,
         };

@@ -7,7 +7,7 @@ use super::external::INTER;
 use super::place::{At, Place};
 use super::proxy::Backend;
 use super::server_line::Server;
-use crate::serve::request::OPTIONS;
+use crate::haproxy::call::OPTIONS;
 
 /// An http-check that asks `sni-check serve`.
 #[derive(Debug)]

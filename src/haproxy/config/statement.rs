@@ -2,15 +2,16 @@
 //! blocks decided.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Error, Result, ensure};
 
 use super::super::program::Haproxy;
 use crate::haproxy::variables::Variables;
 use crate::haproxy::words;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, refusal};
 
 use super::condition::Blocks;
 use super::place::{At, Place};
@@ -47,7 +48,7 @@ pub(crate) fn files_of(given: &[String]) -> Result<Vec<PathBuf>> {
             files.push(path.to_owned());
             continue;
         }
-        let entries = fs::read_dir(path).with_context(|| format!("-f {name}: cannot read it"))?;
+        let entries = fs::read_dir(path).map_err(|error| unreadable(name, &error))?;
         let mut inside: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.extension().is_some_and(|end| end == "cfg") && path.is_file())
@@ -61,6 +62,11 @@ pub(crate) fn files_of(given: &[String]) -> Result<Vec<PathBuf>> {
         files.extend(inside);
     }
     Ok(files)
+}
+
+fn unreadable(name: &str, error: &io::Error) -> Error {
+    let what = format!("cannot be read: {error}");
+    refusal(format!("-f {name}"), what, "write the path of haproxy.cfg")
 }
 
 /// Reads the files. The configuration may change `variables`.
@@ -81,7 +87,7 @@ pub(super) fn read(
     };
     for file in files {
         let name: Arc<str> = file.display().to_string().into();
-        let text = fs::read(file).with_context(|| format!("-f {name}: cannot read it"))?;
+        let text = fs::read(file).map_err(|error| unreadable(&name, &error))?;
         reader.blocks = Blocks::default();
         for (index, line) in String::from_utf8_lossy(&text).lines().enumerate() {
             let file = name.clone();

@@ -27,8 +27,8 @@ impl Pattern {
         }
     }
 
-    /// Returns a regular expression, without single quotes, that matches the pattern in upper and
-    /// lower case.
+    /// Returns a regular expression that matches the pattern without regard to case. It contains no
+    /// single quotes.
     pub fn in_any_case(&self) -> Option<String> {
         let (begin, text, end) = match self {
             Pattern::Exact(text) => ("^", text, "$"),

@@ -113,7 +113,7 @@ impl Expectation {
         }
     }
 
-    /// Returns the same rule for upper and lower case. Returns `None` for rules that have a regular
+    /// Returns the rule in a form that ignores case. Returns `None` for rules that have a regular
     /// expression or no text, and for negated rules.
     pub fn in_any_case(&self) -> Option<Expectation> {
         let rule = match &self.subject {

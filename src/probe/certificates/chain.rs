@@ -2,12 +2,11 @@
 //! constraints of all issuers allow its names. `rules.rs` has already judged everything else about
 //! the path.
 
-use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::TrustAnchor;
 use webpki::spki_for_anchor;
 
 use super::path::{Path, Step};
-use super::signed::{Flaw, Signed};
+use super::signature::{Flaw, Signed};
 use crate::certificate::CertificateFailure;
 use crate::certificate::name_constraints::{self, Violation};
 
@@ -17,13 +16,12 @@ use crate::certificate::name_constraints::{self, Violation};
 /// # Errors
 /// Returns the first signature that isn't accepted.
 pub(super) fn verify_signatures(
-    algorithms: WebPkiSupportedAlgorithms,
     path: &Path<'_>,
 ) -> Result<Option<&'static TrustAnchor<'static>>, CertificateFailure> {
     for pair in path.steps.windows(2) {
         let (step, issuer) = (&pair[0], &pair[1]);
         signed(step)?
-            .is_by(&issuer.parts.key_info(), algorithms)
+            .is_by(&issuer.parts.key_info())
             .map_err(|flaw| failure(step, flaw))?;
     }
     if path.anchors.is_empty() {
@@ -34,7 +32,7 @@ pub(super) fn verify_signatures(
     let signed = signed(last)?;
     let mut worst = Flaw::Wrong;
     for anchor in &path.anchors {
-        match signed.is_by(&spki_for_anchor(anchor), algorithms) {
+        match signed.is_by(&spki_for_anchor(anchor)) {
             Ok(()) => return Ok(Some(anchor)),
             Err(flaw) => worst = flaw,
         }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 
-use super::{hostname, signature};
+use super::hostname;
 use crate::certificate::{CertificateFailure, Parts};
 use crate::plan::Verification;
 
-/// Returns everything that is wrong with a chain. A check stops at the first fault. Here an expired
-/// certificate doesn't hide that it's also for another name.
+/// Returns everything that is wrong with a chain. A check stops at the first fault. This function
+/// also reports, for example, that an expired certificate is for another name.
 pub fn faults(
     verification: &Verification,
     chain: &[CertificateDer<'_>],
@@ -18,13 +18,12 @@ pub fn faults(
     let Some((leaf, intermediates)) = chain.split_first() else {
         return Vec::new();
     };
-    let algorithms = signature::ALGORITHMS;
     let mut faults = Vec::new();
     let mut at = now;
     // If a round finds an expired certificate, the next round judges the chain at a time when that
     // certificate was still valid.
     for _ in 0..=chain.len() {
-        match verification.judge(algorithms, leaf, intermediates, at) {
+        match verification.judge(leaf, intermediates, at) {
             Err(failure @ CertificateFailure::Expired { ago, .. }) => {
                 at = UnixTime::since_unix_epoch(
                     Duration::from_secs(at.as_secs()).saturating_sub(ago),

@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 
-use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 use super::path::{Path, Step};
@@ -15,7 +14,6 @@ impl Verification {
     /// Judges chain, validity, use, revocation and name. Returns the path to the root.
     pub(super) fn judge<'a>(
         &'a self,
-        algorithms: WebPkiSupportedAlgorithms,
         leaf: &'a CertificateDer<'a>,
         intermediates: &'a [CertificateDer<'a>],
         now: UnixTime,
@@ -30,12 +28,11 @@ impl Verification {
             judge_validity(step, seconds(now))?;
         }
         judge_use(&path)?;
-        let anchor = chain::verify_signatures(algorithms, &path)?;
+        let anchor = chain::verify_signatures(&path)?;
         chain::check_names(&path, anchor)?;
         let lists = revocation::Judge {
             path: &path,
             anchor,
-            algorithms,
             now: seconds(now),
             verified: RefCell::default(),
         };

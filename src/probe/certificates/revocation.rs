@@ -8,12 +8,11 @@
 
 use std::cell::RefCell;
 
-use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{SubjectPublicKeyInfoDer, TrustAnchor};
 use webpki::spki_for_anchor;
 
 use super::path::{Path, Step};
-use super::signed::{Flaw, Signed};
+use super::signature::{Flaw, Signed};
 use crate::certificate::distribution_point::{self, DistributionPoint, EVERY_REASON, IssuingPoint};
 use crate::certificate::uses::{self, Authority};
 use crate::certificate::{CertificateFailure, Facts, RevocationList, Status, general_name, name};
@@ -26,8 +25,6 @@ pub(super) struct Judge<'p, 'a> {
     /// The root that has issued the last certificate of the path, if the path doesn't contain this
     /// root.
     pub anchor: Option<&'p TrustAnchor<'p>>,
-    /// The algorithms that verify signatures.
-    pub algorithms: WebPkiSupportedAlgorithms,
     /// The time, in seconds since the epoch.
     pub now: i64,
     /// The lists whose signatures are verified already: the address of each list, and the signer's
@@ -293,7 +290,7 @@ impl Judge<'_, '_> {
             signature: list.signed,
         };
         let issuer = name::text(list.issuer);
-        match signed.is_by(&key, self.algorithms) {
+        match signed.is_by(&key) {
             Ok(()) => {
                 self.verified.borrow_mut().push(pair);
                 Ok(())
@@ -377,12 +374,13 @@ fn is_at(
     list: &RevocationList<'_>,
 ) -> bool {
     let by_issuer = own.list_issuer.is_none_or(|issuers| {
-        general_name::names(issuers)
-            .filter_map(|issuer| issuer.directory())
-            .any(|issuer| name::same(issuer, list.issuer))
+        general_name::directories(issuers).any(|issuer| name::same(issuer, list.issuer))
     });
-    let own_base = own.list_issuer.and_then(general_name::first_directory);
-    let own_base = own_base.unwrap_or(step.parts.issuer);
+    let mut bases = own
+        .list_issuer
+        .into_iter()
+        .flat_map(general_name::directories);
+    let own_base = bases.next().unwrap_or(step.parts.issuer);
     by_issuer
         && match (&own.name, &point.name) {
             (Some(name), Some(other)) => name.is_same(own_base, other, list.issuer),

@@ -61,7 +61,7 @@ fn may_issue(step: &Step<'_>, is_root: bool) -> bool {
     {
         return false;
     }
-    const NETSCAPE_CAS: u8 = 0x07;
+    const NETSCAPE_CAS: u16 = 0x07;
     match uses.ca {
         Some(ca) => ca,
         None => {
@@ -74,7 +74,7 @@ fn may_issue(step: &Step<'_>, is_root: bool) -> bool {
 
 /// Returns why a certificate can't be used for a TLS server or its issuer.
 fn wrong_use(uses: &Uses<'_>, is_leaf: bool) -> Option<&'static str> {
-    const NETSCAPE_SERVERS: u8 = 0x40;
+    const NETSCAPE_SERVERS: u16 = 0x40;
     const FOR_TLS: u16 = uses::DIGITAL_SIGNATURE | uses::KEY_ENCIPHERMENT | uses::KEY_AGREEMENT;
     if uses.servers == Some(false) {
         return Some("is not meant for servers (extended key usage)");

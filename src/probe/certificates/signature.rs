@@ -6,15 +6,15 @@ mod ecdsa;
 mod rsa;
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
 use rustls::{DigitallySignedStruct, SignatureScheme};
-use webpki::ring as usual;
+use webpki::{Error, RawPublicKeyEntity, ring as usual};
 
 use super::rules::RSA_OF_RING;
-use super::signed::{self, Algorithm};
-use crate::certificate::{Parts, rsa_bits};
+use crate::certificate::element::{BIT_STRING, Elements, INTEGER, OID, SEQUENCE, only};
+use crate::certificate::{Parts, name, rsa_bits};
 
-/// All algorithms. The usual ones come first, because the list is searched for each certificate.
+/// All algorithms. The usual algorithms come first, because each verification searches this list.
 pub static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: &[
         usual::ECDSA_P256_SHA256,
@@ -43,8 +43,8 @@ pub static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
         rsa::PSS_SHA384_KEY,
         rsa::PSS_SHA512_KEY,
     ],
-    // The ClientHello lists the schemes in this order. Servers choose the first one that fits their
-    // key.
+    // The ClientHello lists the schemes in this order. Servers choose the first scheme that fits
+    // their key.
     mapping: &[
         (
             SignatureScheme::ECDSA_NISTP384_SHA384,
@@ -149,7 +149,7 @@ pub(super) fn verify(
     let certificate = Parts::read(certificate).ok_or(Refused::Unsupported)?;
     let algorithms = algorithms.iter().copied();
     let key = certificate.key_info();
-    match signed::by_key(algorithms, &key, message, handshake.signature()) {
+    match by_key(algorithms, &key, message, handshake.signature()) {
         Some(true) => Ok(()),
         Some(false) if !has_other_size(&certificate) => Err(Refused::Wrong),
         _ => Err(Refused::Unsupported),
@@ -187,4 +187,111 @@ fn candidates(tls13: bool, scheme: SignatureScheme) -> &'static [Algorithm] {
         true if of_one_curve => &algorithms[..1],
         _ => algorithms,
     }
+}
+
+/// An algorithm that verifies signatures.
+type Algorithm = &'static dyn SignatureVerificationAlgorithm;
+
+/// Data that a CA has signed: a certificate or a revocation list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Signed<'a> {
+    /// The content of the signature's AlgorithmIdentifier.
+    pub algorithm: &'a [u8],
+    /// The signed bytes.
+    pub message: &'a [u8],
+    /// The signature.
+    pub signature: &'a [u8],
+}
+
+/// Why a signature isn't accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// The signature wasn't made with this key.
+    Wrong,
+    /// We can't verify signatures of this kind, which the text describes.
+    Unsupported(String),
+}
+
+impl Signed<'_> {
+    /// Verifies that this key made the signature.
+    pub fn is_by(&self, key: &SubjectPublicKeyInfoDer<'_>) -> Result<(), Flaw> {
+        let all = ALGORITHMS.all.iter().copied();
+        let named = all.filter(|known| known.signature_alg_id().as_ref() == self.algorithm);
+        match by_key(named, key, self.message, self.signature) {
+            Some(true) => Ok(()),
+            Some(false) => Err(match unusual_key(key.as_ref()) {
+                Some(what) => Flaw::Unsupported(what.to_owned()),
+                None => Flaw::Wrong,
+            }),
+            None => Err(Flaw::Unsupported(kind(self.algorithm, key.as_ref()))),
+        }
+    }
+}
+
+/// Verifies a signature with the first of these algorithms that fits the key. Returns false if the
+/// key didn't make the signature, and `None` if no algorithm fits the key.
+fn by_key(
+    algorithms: impl Iterator<Item = Algorithm>,
+    key: &SubjectPublicKeyInfoDer<'_>,
+    message: &[u8],
+    signature: &[u8],
+) -> Option<bool> {
+    let key = RawPublicKeyEntity::try_from(key).ok()?;
+    for algorithm in algorithms {
+        match key.verify_signature(algorithm, message, signature) {
+            Ok(()) => return Some(true),
+            Err(Error::InvalidSignatureForPublicKey) => return Some(false),
+            Err(Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)) => {}
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+/// Describes a key of a usual type whose form ring doesn't support. ring considers every signature
+/// with such a key invalid.
+fn unusual_key(key: &[u8]) -> Option<&'static str> {
+    const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1];
+    const ELLIPTIC_CURVE: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+    const UNCOMPRESSED: u8 = 4;
+    let mut elements = Elements(only(key, SEQUENCE)?);
+    let algorithm = Elements(elements.expect(SEQUENCE)?).expect(OID)?;
+    let key = elements.expect(BIT_STRING)?.strip_prefix(&[0])?;
+    if algorithm == ELLIPTIC_CURVE && key.first() != Some(&UNCOMPRESSED) {
+        return Some("a compressed key");
+    }
+    if algorithm.starts_with(RSA) {
+        let mut numbers = Elements(only(key, SEQUENCE)?);
+        let (_, exponent) = (numbers.expect(INTEGER)?, numbers.expect(INTEGER)?);
+        // ring accepts exponents of 2 to 33 bits.
+        if exponent.len() > 5 || exponent.len() == 5 && exponent[0] > 1 {
+            return Some("an RSA key with a large exponent");
+        }
+    }
+    None
+}
+
+/// Describes the algorithm or the key of a signature that we can't verify.
+fn kind(signature: &[u8], key: &[u8]) -> String {
+    let oid = |content: &mut Elements<'_>| content.expect(OID).map(name::dotted);
+    let signed_by = oid(&mut Elements(signature)).unwrap_or_default();
+    let mut of_key = Elements(only(key, SEQUENCE).unwrap_or_default());
+    let mut algorithm = Elements(of_key.expect(SEQUENCE).unwrap_or_default());
+    let kind = oid(&mut algorithm).unwrap_or_default();
+    let curve = oid(&mut algorithm).unwrap_or_default();
+    let what = match (signed_by.as_str(), curve.as_str()) {
+        ("1.3.101.113", _) => "Ed448",
+        ("1.2.840.10045.4.3.1" | "1.2.840.113549.1.1.14", _) => "SHA-224",
+        ("1.2.840.113549.1.1.5" | "1.2.840.10045.4.1", _) => "SHA-1",
+        ("1.2.840.113549.1.1.4", _) => "MD5",
+        (_, "1.3.132.0.33") => "a key on P-224",
+        (_, "1.3.132.0.10") => "a key on secp256k1",
+        _ if kind == "1.2.840.10040.4.1" => "DSA",
+        ("1.2.840.113549.1.1.10", _) => "unusual parameters of RSA-PSS",
+        _ => {
+            let what = format!("the algorithm {signed_by} and a key of {kind} {curve}");
+            return what.trim_end().to_owned();
+        }
+    };
+    what.to_owned()
 }

@@ -4,7 +4,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
 
@@ -22,7 +21,6 @@ pub struct Verifier {
     verification: Option<Arc<Verification>>,
     min_days: Option<u32>,
     wants_end: bool,
-    algorithms: WebPkiSupportedAlgorithms,
     /// The chain that the server sent. We keep a refused chain, because rustls doesn't.
     sent: OnceLock<Vec<CertificateDer<'static>>>,
     /// The certificate of the chain that expires first, if `--min-cert-days` or `--warn-cert-days`
@@ -31,12 +29,11 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    pub fn new(plan: &Tls, algorithms: WebPkiSupportedAlgorithms) -> Verifier {
+    pub fn new(plan: &Tls) -> Verifier {
         Verifier {
             verification: plan.verification.clone(),
             min_days: plan.min_cert_days,
             wants_end: plan.min_cert_days.is_some() || plan.warn_cert_days.is_some(),
-            algorithms,
             sent: OnceLock::new(),
             first_to_end: OnceLock::new(),
         }
@@ -60,7 +57,7 @@ impl Verifier {
     ) -> Result<(), CertificateFailure> {
         let first = match &self.verification {
             Some(rules) => {
-                let path = rules.judge(self.algorithms, leaf, intermediates, now)?;
+                let path = rules.judge(leaf, intermediates, now)?;
                 match self.wants_end {
                     true => first_to_end(&path, rules, seconds(now)),
                     false => None,
@@ -93,9 +90,7 @@ impl Verifier {
             _ => Ok(()),
         }
     }
-}
 
-impl Verifier {
     fn judge_signature(
         &self,
         verified: Result<(), Refused>,

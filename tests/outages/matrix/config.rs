@@ -39,6 +39,12 @@ pub struct Config {
     pub check_sni: Option<&'static str>,
     /// The server line has `sni` for visitors.
     pub traffic_sni: bool,
+    /// Revocation lists.
+    pub crl: Option<String>,
+    /// Another backend has a server with the same address, and with the right files.
+    pub elsewhere: bool,
+    /// How many `connect` rules HAProxy's own check has, each followed by the same request.
+    pub connects: usize,
     /// Larger buffers for long heads. This setting applies to the whole process.
     pub large_buffers: bool,
 }
@@ -77,6 +83,7 @@ pub enum Price {
 pub enum Value {
     Ca,
     ClientCertificate,
+    Lists,
     Name,
     Page,
     Expectation,
@@ -109,6 +116,9 @@ impl Config {
             sets_host: None,
             check_sni: None,
             traffic_sni: true,
+            crl: None,
+            elsewhere: false,
+            connects: 0,
             large_buffers: false,
         }
     }
@@ -127,6 +137,7 @@ impl Config {
         option("ssl-min-ver", self.min_version);
         option("ssl-max-ver", self.max_version);
         option("crt", self.crt.as_deref());
+        option("crl-file", self.crl.as_deref());
         option("source", self.source);
         option("expect", self.expect);
         option("uri", Some(self.uri.as_str()).filter(|uri| *uri != "/"));
@@ -180,20 +191,28 @@ impl Config {
         let host = host.unwrap_or(&self.target);
         let version = if self.http2 { "HTTP/2" } else { "HTTP/1.1" };
         let time = self.milliseconds;
-        let mut text = format!(
-            "    option httpchk\n    timeout check {time}ms\n    http-check send meth {} uri {} ver {version} hdr \
-             Host {host}",
+        let mut text = format!("    option httpchk\n    timeout check {time}ms\n");
+        let mut request = format!(
+            "    http-check send meth {} uri {} ver {version} hdr Host {host}",
             self.method, self.uri
         );
         if self.forwarded {
-            text += " hdr X-Forwarded-Proto https";
+            request += " hdr X-Forwarded-Proto https";
         }
         if self.agent {
-            text += " hdr User-Agent Mozilla/5.0";
+            request += " hdr User-Agent Mozilla/5.0";
         }
-        text.push('\n');
+        request.push('\n');
         if let Some(rule) = self.expect {
-            _ = writeln!(text, "    http-check expect {rule}");
+            _ = writeln!(request, "    http-check expect {rule}");
+        } else if self.connects > 1 {
+            request += "    http-check expect status 200-399\n";
+        }
+        for _ in 0..self.connects {
+            text += &(self.connect_rule() + &request);
+        }
+        if self.connects == 0 {
+            text += &request;
         }
         if self.forwarded {
             text += "    http-request set-header X-Forwarded-Proto https\n";
@@ -202,6 +221,32 @@ impl Config {
             _ = writeln!(text, "    http-request set-header Host {host}");
         }
         text + &self.server_line(true)
+    }
+
+    /// Returns a `connect` rule that connects as the server line says.
+    fn connect_rule(&self) -> String {
+        let mut text = "    http-check connect".to_owned();
+        if self.tls != Tls::Plain {
+            text += " ssl";
+            let name = self.check_sni.or(self.sni.as_deref());
+            if let Some(name) = name.filter(|name| !name.is_empty()) {
+                _ = write!(text, " sni {name}");
+            }
+            text += if self.http2 { " alpn h2" } else { "" };
+        }
+        let proxy = self.proxy.map_or("", |_| " send-proxy");
+        text + proxy + "\n"
+    }
+
+    /// Returns a backend for the same server with the right files.
+    pub fn other_backend(&self, staged: &Staged, props: &Props) -> String {
+        let config = Config {
+            crt: Some(props.crt.clone()),
+            crl: self.crl.as_ref().map(|_| props.crl.clone()),
+            connects: 0,
+            ..Config::naive(staged)
+        };
+        format!("backend elsewhere\n{}", config.lines())
     }
 
     /// Returns the server line. HAProxy's own check needs its own SNI.
@@ -241,8 +286,11 @@ impl Config {
             }
             None => {}
         }
-        if let Some(crt) = &self.crt {
-            _ = write!(text, " crt {crt}");
+        let files = [("crt", &self.crt), ("crl-file", &self.crl)];
+        for (word, file) in files {
+            if let Some(file) = file {
+                _ = write!(text, " {word} {file}");
+            }
         }
         if self.http2 {
             text += " alpn h2 check-alpn h2";
@@ -309,12 +357,19 @@ impl Config {
             _ => Price::Value(Value::Page),
         };
         let crt = match that.crt {
+            Some(_) if self.elsewhere => Price::Lines,
             Some(_) => Price::Value(Value::ClientCertificate),
             None => Price::Lines,
         };
         let trust = match that.trust {
             Trust::Anything => Price::Safety,
+            Trust::File(ref file) if self.elsewhere && *file == staged.ca_file => Price::Lines,
             _ => Price::Value(Value::Ca),
+        };
+        let crl = match that.crl {
+            None => Price::Safety,
+            Some(_) if self.elsewhere => Price::Lines,
+            Some(_) => Price::Value(Value::Lists),
         };
         let tls = match that.tls {
             Tls::Normal => Price::Lines,
@@ -334,6 +389,7 @@ impl Config {
             (self.uri != that.uri, page),
             (self.expect != that.expect, Price::Value(Value::Expectation)),
             (self.crt != that.crt, crt),
+            (self.crl != that.crl, crl),
             (self != that, Price::Lines),
         ];
         let changed = changes.into_iter().filter(|(changed, _)| *changed);
@@ -369,6 +425,7 @@ impl Config {
             self.proxy != that.proxy,
             (self.min_version, self.max_version) != (that.min_version, that.max_version),
             self.crt != that.crt,
+            self.crl != that.crl,
             self.milliseconds != that.milliseconds,
             self.source != that.source,
             self.http2 != that.http2,
@@ -384,6 +441,7 @@ impl Config {
         (self.port, &self.verify_host) != (that.port, &that.verify_host)
             || (&self.target, &self.sni, &self.host) != (&that.target, &that.sni, &that.host)
             || (&self.trust, &self.uri, &self.expect) != (&that.trust, &that.uri, &that.expect)
+            || self.crl != that.crl
     }
 
     /// Returns this configuration, with the values from `that` which only the operator knows.
@@ -403,6 +461,7 @@ impl Config {
         offer(|with, that| with.uri.clone_from(&that.uri));
         offer(|with, that| with.expect = that.expect);
         offer(|with, that| with.crt.clone_from(&that.crt));
+        offer(|with, that| with.crl.clone_from(&that.crl));
         if with.sni != self.sni {
             // An operator who corrects the name corrects it everywhere.
             with.target
@@ -460,6 +519,10 @@ impl Config {
         add(&|one| one.milliseconds = one.milliseconds.max(5000));
         add(&|one| one.crt = None);
         add(&|one| one.crt = Some(props.crt.clone()));
+        if self.crl.is_some() {
+            add(&|one| one.crl = None);
+            add(&|one| one.crl = Some(props.crl.clone()));
+        }
         add(&|one| one.trust = Trust::File(staged.ca_file.clone()));
         if let Some(file) = &staged.complete_ca_file {
             add(&|one| one.trust = Trust::File(file.clone()));

@@ -17,8 +17,13 @@ impl Mistake {
     /// True if this form of the configuration can have the mistake.
     pub fn fits(&self, form: Form) -> bool {
         match self.name {
-            "no-check-sni" | "check-sni-other-site" | "check-sni-expression" => form == Form::Own,
+            "no-check-sni"
+            | "check-sni-other-site"
+            | "check-sni-expression"
+            | "connect-rule"
+            | "two-connect-rules" => form == Form::Own,
             "no-traffic-sni" | "check-sni-typo" => form != Form::Call,
+            name if name.ends_with("-elsewhere") => form != Form::Call,
             _ => true,
         }
     }
@@ -77,6 +82,26 @@ pub const MISTAKES: &[Mistake] = &[
     }),
     mistake("ca-missing", "trust", |config, _, _| {
         config.trust = Trust::Public;
+    }),
+    mistake("ca-elsewhere", "trust", |config, props, _| {
+        config.trust = Trust::File(props.wrong_ca.clone());
+        config.elsewhere = true;
+    }),
+    mistake("crl-wrong", "crl", |config, props, _| {
+        config.crl = Some(props.wrong_crl.clone());
+    }),
+    mistake("crl-elsewhere", "crl", |config, props, _| {
+        config.crl = Some(props.wrong_crl.clone());
+        config.elsewhere = true;
+    }),
+    mistake("client-certificate-elsewhere", "crt", |config, _, _| {
+        config.elsewhere = true;
+    }),
+    mistake("connect-rule", "rules", |config, _, _| {
+        config.connects = 1;
+    }),
+    mistake("two-connect-rules", "rules", |config, _, _| {
+        config.connects = 2;
     }),
     mistake("verify-none", "trust", |config, _, _| {
         config.trust = Trust::Anything;

@@ -68,6 +68,9 @@ impl<'a> Oracle<'a> {
     pub fn judge(&self, config: &Config) -> Judgement {
         let naive = Config {
             target: config.target.clone(),
+            crl: config.crl.as_ref().map(|_| self.props.crl.clone()),
+            elsewhere: config.elsewhere,
+            connects: config.connects,
             ..Config::naive(self.staged)
         };
         let mut near = config.changed_once(self.staged, self.props);
@@ -111,7 +114,7 @@ impl<'a> Oracle<'a> {
         priced
     }
 
-    /// Returns what HAProxy makes of these configurations.
+    /// Returns the outcome of each of these configurations in HAProxy.
     pub fn outcomes_of(&self, configs: &[Config]) -> Vec<Outcome> {
         let known = self.seen.borrow();
         let mut new: Vec<&Config> = configs
@@ -192,8 +195,13 @@ impl<'a> Oracle<'a> {
     }
 
     /// Returns a whole haproxy.cfg with these lines in its backend `be`.
-    pub fn file(&self, folder: &Folder, lines: &str) -> String {
-        self.front(folder, false) + "    default_backend be\nbackend be\n" + lines
+    pub fn file(&self, folder: &Folder, config: &Config, lines: &str) -> String {
+        let front = self.front(folder, false) + "    default_backend be\n";
+        let other = match config.elsewhere {
+            true => config.other_backend(self.staged, self.props),
+            false => String::new(),
+        };
+        format!("{front}{other}backend be\n{lines}")
     }
 
     /// Returns haproxy.cfg up to the rules of its frontend.

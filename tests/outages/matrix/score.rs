@@ -30,7 +30,7 @@ pub struct Score {
     pub said: String,
 }
 
-/// What diagnose is called with.
+/// The form of the call: where diagnose gets the options from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// The options of a check.
@@ -103,8 +103,8 @@ fn diagnose(oracle: &Oracle<'_>, config: &Config, form: Form) -> Said {
     let folder = Folder::new();
     let text = match form {
         Form::Call => String::new(),
-        Form::Own => oracle.file(&folder, &config.lines()),
-        Form::External => oracle.file(&folder, &config.external_lines(BINARY)),
+        Form::Own => oracle.file(&folder, config, &config.lines()),
+        Form::External => oracle.file(&folder, config, &config.external_lines(BINARY)),
     };
     match form {
         Form::Call => command.args(config.call()),
@@ -160,7 +160,7 @@ impl Said {
             if self.json["diff"].is_array() {
                 return vec![self.changed()];
             }
-            // The text has the lines of one kind of check, and only those that work.
+            // The text has the lines of one kind of check, and only lines that work.
             let mut blocks = self.cure_blocks();
             blocks.retain(|block| self.json["state"] == "DOWN" && block.is_promised());
             blocks.truncate(1);
@@ -417,7 +417,10 @@ impl Report<'_> {
                 // Verification was switched off, so the printed lines are stricter.
                 let off = self.config.trust == Trust::Anything && !despairs;
                 let healthy = said.json["state"] == "UP" && self.is_healthy(self.config);
-                let found = healthy || works && (place.is_none() || names(&["haproxy.cfg"]));
+                // A change that only HAProxy can prove has its own reason.
+                let proved = said.json["diff_reason"].is_string();
+                let named = proved || place.is_none() || names(&["haproxy.cfg"]);
+                let found = healthy || works && named;
                 match place {
                     _ if found || off => {}
                     _ if despairs => self.wrong("false despair", said.summary()),
@@ -506,9 +509,10 @@ fn pasted(oracle: &Oracle<'_>, blocks: &[Block]) -> Vec<Outcome> {
 
 /// Returns the values that the advice asks for.
 fn asked_for(advice: &str) -> Vec<Value> {
-    let signs: [(Value, &[&str]); 6] = [
+    let signs: [(Value, &[&str]); 7] = [
         (Value::Ca, &["--ca-file"]),
         (Value::ClientCertificate, &["--crt"]),
+        (Value::Lists, &["--crl-file"]),
         (Value::Name, &["--sni", "name"]),
         (Value::Page, &["--uri", "page", "path"]),
         (Value::Expectation, &["--expect", "expect"]),

@@ -59,63 +59,53 @@ fn self_signed(table: &mut Table) {
         let leaf = draft.self_signed(Key::new());
         let other = Authority::root("Root");
         table.judge(
-            &format!("self-signed in the file: {what}"),
-            &[&leaf.der],
-            &leaf.key,
+            format!("self-signed in the file: {what}"),
+            &leaf,
+            &[],
             &[&leaf.der],
         );
         table.judge(
-            &format!("self-signed in a file of two: {what}"),
-            &[&leaf.der],
-            &leaf.key,
+            format!("self-signed in a file of two: {what}"),
+            &leaf,
+            &[],
             &[&other.der, &leaf.der],
         );
         table.judge(
-            &format!("self-signed not in the file: {what}"),
-            &[&leaf.der],
-            &leaf.key,
+            format!("self-signed not in the file: {what}"),
+            &leaf,
+            &[],
             &[&other.der],
         );
         table.judge(
-            &format!("self-signed sent twice: {what}"),
-            &[&leaf.der, &leaf.der],
-            &leaf.key,
+            format!("self-signed sent twice: {what}"),
+            &leaf,
+            &[&leaf.der],
             &[&leaf.der],
         );
     }
     let root = Authority::root("a server");
-    let mimic = Draft::leaf(&[NAME]).self_signed(Key::new());
-    table.judge(
-        "self-signed with a root's name",
-        &[&mimic.der],
-        &mimic.key,
-        &[&root.der],
-    );
-    let twin = mimic.renewed(&Draft::leaf(&[NAME]).between(days(-2), days(50)));
-    table.judge(
-        "self-signed, made again, the old one in the file",
-        &[&twin],
-        &mimic.key,
-        &[&mimic.der],
-    );
-    table.judge(
-        "self-signed, made again, both in the file",
-        &[&twin],
-        &mimic.key,
-        &[&mimic.der, &twin],
-    );
-    table.judge(
-        "self-signed, made again, both in the file, new first",
-        &[&twin],
-        &mimic.key,
-        &[&twin, &mimic.der],
-    );
-    table.judge("the root itself", &[&root.der], &root.key, &[&root.der]);
+    let mut mimic = Draft::leaf(&[NAME]).self_signed(Key::new());
+    table.judge("self-signed with a root's name", &mimic, &[], &[&root.der]);
+    let old = mimic.der.clone();
+    mimic.der = mimic.renewed(&Draft::leaf(&[NAME]).between(days(-2), days(50)));
+    for (what, roots) in [
+        ("the old one in the file", &[&old[..]][..]),
+        ("both in the file", &[&old, &mimic.der]),
+        ("both in the file, new first", &[&mimic.der, &old]),
+    ] {
+        table.judge(
+            format!("self-signed, made again, {what}"),
+            &mimic,
+            &[],
+            roots,
+        );
+    }
+    table.judge("the root itself", &root, &[], &[&root.der]);
     let named = Draft::ca(NAME).self_signed(Key::new());
     table.judge(
         "the root itself, of the right name",
-        &[&named.der],
-        &named.key,
+        &named,
+        &[],
         &[&named.der],
     );
 }
@@ -134,7 +124,7 @@ fn renewed(table: &mut Table) {
     let no_ca = root.renewed(&draft(-9, 800).with(basic(false, None)));
     let clients = root.renewed(&draft(-9, 700).with(extended_usage(&[CLIENT_AUTH], false)));
     let now = root.der.clone();
-    let sets: [(&str, &[&Vec<u8>]); 18] = [
+    let sets: [(&str, &[&[u8]]); 18] = [
         ("old", &[&old]),
         ("old, now", &[&old, &now]),
         ("now, old", &[&now, &old]),
@@ -155,32 +145,21 @@ fn renewed(table: &mut Table) {
         ("now, now", &[&now, &now]),
     ];
     for (what, roots) in sets {
-        let roots: Vec<&[u8]> = roots.iter().map(|der| der.as_slice()).collect();
+        table.judge(format!("renewed root: {what}"), &leaf, &[], roots);
         table.judge(
-            &format!("renewed root: {what}"),
-            &[&leaf.der],
-            &leaf.key,
-            &roots,
-        );
-        table.judge(
-            &format!("renewed root: {what}, an intermediate"),
-            &[&low.der, &middle.der],
-            &low.key,
-            &roots,
+            format!("renewed root: {what}, an intermediate"),
+            &low,
+            &[&middle.der],
+            roots,
         );
     }
-    table.judge(
-        "the old root is sent",
-        &[&leaf.der, &old],
-        &leaf.key,
-        &[&now],
-    );
+    table.judge("the old root is sent", &leaf, &[&old], &[&now]);
     // A renewed intermediate.
     let ended = root.certify(
         &Draft::ca("Middle").between(days(-9), days(-2)),
         &middle.key,
     );
-    let sets: [(&str, &[&Vec<u8>]); 4] = [
+    let sets: [(&str, &[&[u8]]); 4] = [
         ("expired", &[&ended]),
         ("expired, valid", &[&ended, &middle.der]),
         ("valid, expired", &[&middle.der, &ended]),
@@ -188,12 +167,8 @@ fn renewed(table: &mut Table) {
     ];
     for (sent_words, sent) in sets {
         for (file_words, file) in sets {
-            let mut all: Vec<&[u8]> = vec![&low.der];
-            all.extend(sent.iter().map(|der| der.as_slice()));
-            let mut roots: Vec<&[u8]> = vec![&now];
-            roots.extend(file.iter().map(|der| der.as_slice()));
             let what = format!("renewed intermediate: {sent_words} sent, {file_words} in the file");
-            table.judge(&what, &all, &low.key, &roots);
+            table.judge(what, &low, sent, &[&[&now[..]], file].concat());
         }
     }
 }
@@ -206,8 +181,8 @@ fn crossed(table: &mut Table) {
     let a_by_b = b.certify(&Draft::ca("A"), &a.key);
     let b_by_a = a.certify(&Draft::ca("B"), &b.key);
     let old_a = a.renewed(&Draft::ca("A").between(days(-9), days(-2)));
-    let m = &middle.der;
-    let sent: [(&str, &[&Vec<u8>]); 9] = [
+    let m: &[u8] = &middle.der;
+    let sent: [(&str, &[&[u8]]); 9] = [
         ("by A", &[m]),
         ("by B", &[&by_b]),
         ("by A, by B", &[m, &by_b]),
@@ -218,7 +193,7 @@ fn crossed(table: &mut Table) {
         ("by A, A by B, B", &[m, &a_by_b, &b.der]),
         ("by A, in a circle", &[m, &a_by_b, &b_by_a]),
     ];
-    let files: [(&str, &[&Vec<u8>]); 7] = [
+    let files: [(&str, &[&[u8]]); 7] = [
         ("A", &[&a.der]),
         ("B", &[&b.der]),
         ("both", &[&a.der, &b.der]),
@@ -229,11 +204,8 @@ fn crossed(table: &mut Table) {
     ];
     for (sent_words, sent) in sent {
         for (file_words, file) in files {
-            let mut all: Vec<&[u8]> = vec![&leaf.der];
-            all.extend(sent.iter().map(|der| der.as_slice()));
-            let roots: Vec<&[u8]> = file.iter().map(|der| der.as_slice()).collect();
             let what = format!("crossed: {sent_words} sent; {file_words} in the file");
-            table.judge(&what, &all, &leaf.key, &roots);
+            table.judge(what, &leaf, sent, file);
         }
     }
 }

@@ -21,55 +21,27 @@ fn orders(table: &mut Table) {
     let lower = upper.issue(Draft::ca("Lower"));
     let leaf = lower.issue(Draft::leaf(&[NAME]));
     let foreign = Authority::root("Foreign");
-    let (r, u, l, f) = (&root.der, &upper.der, &lower.der, &foreign.der);
-    let mut sent = |what: &str, issuers: &[&Vec<u8>]| {
-        let mut all: Vec<&[u8]> = vec![&leaf.der];
-        all.extend(issuers.iter().map(|der| der.as_slice()));
-        table.judge(what, &all, &leaf.key, &[r]);
-        table.judge(&format!("{what}, of two roots"), &all, &leaf.key, &[f, r]);
-        table.judge(&format!("{what}, of another root"), &all, &leaf.key, &[f]);
-        table.judge(
-            &format!("{what}, upper in the file"),
-            &all,
-            &leaf.key,
-            &[u, r],
-        );
-        table.judge(
-            &format!("{what}, lower in the file"),
-            &all,
-            &leaf.key,
-            &[l, r],
-        );
-        table.judge(
-            &format!("{what}, all in the file"),
-            &all,
-            &leaf.key,
-            &[l, u, r],
-        );
-        table.judge(
-            &format!("{what}, upper alone in the file"),
-            &all,
-            &leaf.key,
-            &[u],
-        );
-        table.judge(
-            &format!("{what}, lower alone in the file"),
-            &all,
-            &leaf.key,
-            &[l],
-        );
-        table.judge(
-            &format!("{what}, both but the root"),
-            &all,
-            &leaf.key,
-            &[u, l],
-        );
-        table.judge(
-            &format!("{what}, the leaf in the file"),
-            &all,
-            &leaf.key,
-            &[&leaf.der],
-        );
+    let (r, u, l, f) = (
+        &root.der[..],
+        &upper.der[..],
+        &lower.der[..],
+        &foreign.der[..],
+    );
+    let mut sent = |what: &str, issuers: &[&[u8]]| {
+        for (how, roots) in [
+            ("", &[r][..]),
+            (", of two roots", &[f, r]),
+            (", of another root", &[f]),
+            (", upper in the file", &[u, r]),
+            (", lower in the file", &[l, r]),
+            (", all in the file", &[l, u, r]),
+            (", upper alone in the file", &[u]),
+            (", lower alone in the file", &[l]),
+            (", both but the root", &[u, l]),
+            (", the leaf in the file", &[&leaf.der]),
+        ] {
+            table.judge(format!("{what}{how}"), &leaf, issuers, roots);
+        }
     };
     sent("in order", &[l, u]);
     sent("with the root", &[l, u, r]);
@@ -90,20 +62,20 @@ fn partial(table: &mut Table) {
     let leaf = root.issue(Draft::leaf(&[NAME]));
     table.judge(
         "a leaf of a CA in the file, without its CA",
-        &[&leaf.der],
-        &leaf.key,
+        &leaf,
+        &[],
         &[&leaf.der],
     );
     table.judge(
         "a leaf of a CA in the file, before its CA",
-        &[&leaf.der],
-        &leaf.key,
+        &leaf,
+        &[],
         &[&leaf.der, &root.der],
     );
     table.judge(
         "a leaf of a CA in the file, after its CA",
-        &[&leaf.der],
-        &leaf.key,
+        &leaf,
+        &[],
         &[&root.der, &leaf.der],
     );
 }
@@ -119,62 +91,48 @@ fn same_name(table: &mut Table) {
             .iter()
             .map(|other| other.der.as_slice())
             .collect();
-        let first = [&[&leaf.der[..], &middle.der], &some[..]].concat();
-        let last = [&[&leaf.der[..]], &some[..], &[&middle.der]].concat();
-        table.judge(
-            &format!("{number} others of its issuer's name after it"),
-            &first,
-            &leaf.key,
-            &[&root.der],
-        );
-        table.judge(
-            &format!("{number} others of its issuer's name before it"),
-            &last,
-            &leaf.key,
-            &[&root.der],
-        );
+        let name = format!("{number} others of its issuer's name");
+        let first = [&[&middle.der[..]], &some[..]].concat();
+        table.judge(format!("{name} after it"), &leaf, &first, &[&root.der]);
+        let last = [&some[..], &[&middle.der]].concat();
+        table.judge(format!("{name} before it"), &leaf, &last, &[&root.der]);
     }
     let impostor = Authority::root("Root");
     let of_root = root.issue(Draft::leaf(&[NAME]));
     table.judge(
         "a root of the same name and another key",
-        &[&of_root.der],
-        &of_root.key,
+        &of_root,
+        &[],
         &[&impostor.der],
     );
     table.judge(
         "a root of the same name before",
-        &[&of_root.der],
-        &of_root.key,
+        &of_root,
+        &[],
         &[&impostor.der, &root.der],
     );
     table.judge(
         "a root of the same name after",
-        &[&of_root.der],
-        &of_root.key,
+        &of_root,
+        &[],
         &[&root.der, &impostor.der],
     );
     let rsa = Draft::ca("Root").self_signed(Key::rsa(2048));
     table.judge(
         "a root of the same name and another kind of key before",
-        &[&of_root.der],
-        &of_root.key,
+        &of_root,
+        &[],
         &[&rsa.der, &root.der],
     );
     // A chain in which every certificate has the same name.
     let b = root.issue(Draft::ca("Root"));
     let c = b.issue(Draft::ca("Root"));
     let same = c.issue(Draft::leaf(&[NAME]));
-    table.judge(
-        "all of one name",
-        &[&same.der, &c.der, &b.der],
-        &same.key,
-        &[&root.der],
-    );
+    table.judge("all of one name", &same, &[&c.der, &b.der], &[&root.der]);
     table.judge(
         "all of one name, reversed",
-        &[&same.der, &b.der, &c.der],
-        &same.key,
+        &same,
+        &[&b.der, &c.der],
         &[&root.der],
     );
 }
@@ -191,12 +149,11 @@ fn long(table: &mut Table) {
             path.push(next);
         }
         let leaf = path.last().expect("one").issue(Draft::leaf(&[NAME]));
-        let mut sent: Vec<&[u8]> = vec![&leaf.der];
-        sent.extend(path.iter().rev().map(|ca| ca.der.as_slice()));
+        let issuers: Vec<&[u8]> = path.iter().rev().map(|ca| ca.der.as_slice()).collect();
         table.judge(
-            &format!("{length} intermediates"),
-            &sent,
-            &leaf.key,
+            format!("{length} intermediates"),
+            &leaf,
+            &issuers,
             &[&root.der],
         );
     }
@@ -240,12 +197,7 @@ fn spellings(table: &mut Table) {
             ..Draft::leaf(&[NAME])
         };
         let leaf = root.issue(other);
-        table.judge(
-            &format!("the root {what}"),
-            &[&leaf.der],
-            &leaf.key,
-            &[&root.der],
-        );
+        table.judge(format!("the root {what}"), &leaf, &[], &[&root.der]);
     }
     let leaf = middle.issue(Draft {
         issuer: Some(of(PRINTABLE, b"My Root")),
@@ -253,8 +205,8 @@ fn spellings(table: &mut Table) {
     });
     table.judge(
         "an intermediate as PrintableString",
-        &[&leaf.der, &middle.der],
-        &leaf.key,
+        &leaf,
+        &[&middle.der],
         &[&root.der],
     );
     let low = root.issue(Draft::ca("My Middle"));
@@ -267,9 +219,9 @@ fn spellings(table: &mut Table) {
             ..Draft::leaf(&[NAME])
         });
         table.judge(
-            &format!("an intermediate's name in {what}"),
-            &[&leaf.der, &low.der],
-            &leaf.key,
+            format!("an intermediate's name in {what}"),
+            &leaf,
+            &[&low.der],
             &[&root.der],
         );
     }
@@ -301,17 +253,17 @@ fn identifiers(table: &mut Table) {
     ] {
         let leaf = root.issue(Draft::leaf(&[NAME]).with(identifier.clone()));
         table.judge(
-            &format!("authority key identifier: {what}"),
-            &[&leaf.der],
-            &leaf.key,
+            format!("authority key identifier: {what}"),
+            &leaf,
+            &[],
             &[&root.der],
         );
         let middle = root.issue(Draft::ca("Middle").with(identifier));
         let leaf = middle.issue(Draft::leaf(&[NAME]));
         table.judge(
-            &format!("authority key identifier of an intermediate: {what}"),
-            &[&leaf.der, &middle.der],
-            &leaf.key,
+            format!("authority key identifier of an intermediate: {what}"),
+            &leaf,
+            &[&middle.der],
             &[&root.der],
         );
     }
@@ -321,8 +273,8 @@ fn identifiers(table: &mut Table) {
     let leaf = root.issue(Draft::leaf(&[NAME]).with(authority(b"ABC")));
     table.judge(
         "the identifier chooses among two roots",
-        &[&leaf.der],
-        &leaf.key,
+        &leaf,
+        &[],
         &[&other.der, &root.der],
     );
     let broken = Draft::ca("Root")
@@ -331,8 +283,8 @@ fn identifiers(table: &mut Table) {
     let leaf = broken.issue(Draft::leaf(&[NAME]));
     table.judge(
         "a root with a broken identifier",
-        &[&leaf.der],
-        &leaf.key,
+        &leaf,
+        &[],
         &[&broken.der],
     );
 }

@@ -28,23 +28,13 @@ fn path_lengths(table: &mut Table) {
         let upper = root.issue(ca("Upper", limits[1]));
         let lower = upper.issue(ca("Lower", limits[2]));
         let leaf = lower.issue(Draft::leaf(&[NAME]));
-        let sent: [&[u8]; 3] = [&leaf.der, &lower.der, &upper.der];
-        table.judge(
-            &format!("path lengths {limits:?}"),
-            &sent,
-            &leaf.key,
-            &[&root.der],
-        );
+        let name = format!("path lengths {limits:?}");
+        table.judge(&name, &leaf, &[&lower.der, &upper.der], &[&root.der]);
         // A certificate that a CA has issued to itself for another key does not count.
         let again = upper.issue(ca("Upper", limits[2]));
         let leaf = again.issue(Draft::leaf(&[NAME]));
-        let sent: [&[u8]; 3] = [&leaf.der, &again.der, &upper.der];
-        table.judge(
-            &format!("path lengths {limits:?}, self-issued"),
-            &sent,
-            &leaf.key,
-            &[&root.der],
-        );
+        let name = format!("{name}, self-issued");
+        table.judge(name, &leaf, &[&again.der, &upper.der], &[&root.der]);
     }
 }
 
@@ -130,15 +120,13 @@ fn name_constraints(table: &mut Table) {
         let below = strict.issue(Draft::ca("Middle"));
         for (kind, draft) in &leaves {
             let leaf = middle.issue(draft.clone());
-            let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
             let of = format!("name constraints: {what}; {kind}");
-            table.judge(&of, &sent, &leaf.key, &[&root.der]);
+            table.judge(&of, &leaf, &[&middle.der], &[&root.der]);
             let leaf = below.issue(draft.clone());
-            let sent: [&[u8]; 2] = [&leaf.der, &below.der];
             table.judge(
-                &format!("{of}; of the root"),
-                &sent,
-                &leaf.key,
+                format!("{of}; of the root"),
+                &leaf,
+                &[&below.der],
                 &[&strict.der],
             );
         }

@@ -54,7 +54,7 @@ pub const DIFFERENCES: Differences = Differences(&[
         &["for [\"www.example.test\\0*", "a common name with a NUL*"],
     ),
     (
-        Differs::PerhapsLimit("A certificate in `--ca-file` whose dates cannot be read"),
+        Differs::PerhapsLimit("a certificate in `--ca-file` has dates that cannot be read"),
         &[
             "broken times before the root",
             "broken times after the root",

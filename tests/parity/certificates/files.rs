@@ -24,7 +24,7 @@ fn labels(table: &mut Table) {
         "X509 CRL",
     ] {
         let file = table.file("ca.pem", &pem(label, &root.der));
-        table.judge_by_file(&format!("label {label}"), &[&leaf.der], &leaf.key, &file);
+        table.judge_by_file(format!("label {label}"), &leaf, &[], &file);
     }
 }
 
@@ -83,13 +83,13 @@ fn surroundings(table: &mut Table) {
         ("a space before", format!(" {plain}")),
     ] {
         let file = table.file("ca.pem", &text);
-        table.judge_by_file(&format!("file with {what}"), &[&leaf.der], &leaf.key, &file);
+        table.judge_by_file(format!("file with {what}"), &leaf, &[], &file);
     }
     let file = table.file("ca.pem", "");
     std::fs::write(&file, &root.der).expect("a file");
-    table.judge_by_file("file of DER", &[&leaf.der], &leaf.key, &file);
+    table.judge_by_file("file of DER", &leaf, &[], &file);
     let missing = format!("{file}.missing");
-    table.judge_by_file("no file", &[&leaf.der], &leaf.key, &missing);
+    table.judge_by_file("no file", &leaf, &[], &missing);
 }
 
 /// Files with one odd certificate among good certificates.
@@ -141,12 +141,7 @@ fn odd_ones(table: &mut Table) {
             ("after", format!("{good}{odd}")),
         ] {
             let file = table.file("ca.pem", &text);
-            table.judge_by_file(
-                &format!("{what} {order} the root"),
-                &[&leaf.der],
-                &leaf.key,
-                &file,
-            );
+            table.judge_by_file(format!("{what} {order} the root"), &leaf, &[], &file);
         }
     }
 }
@@ -187,21 +182,19 @@ fn trusted(table: &mut Table) {
         for (which, der) in [("root", &root.der), ("intermediate", &middle.der)] {
             let text = pem("TRUSTED CERTIFICATE", &[&der[..], &aux].concat());
             let file = table.file("ca.pem", &text);
-            let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
             table.judge_by_file(
-                &format!("{which} trusted for {what}"),
-                &sent,
-                &leaf.key,
+                format!("{which} trusted for {what}"),
+                &leaf,
+                &[&middle.der],
                 &file,
             );
         }
         let text = pem("CERTIFICATE", &[&root.der[..], &aux].concat());
         let file = table.file("ca.pem", &text);
-        let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
         table.judge_by_file(
-            &format!("plain label, root trusted for {what}"),
-            &sent,
-            &leaf.key,
+            format!("plain label, root trusted for {what}"),
+            &leaf,
+            &[&middle.der],
             &file,
         );
     }
@@ -240,11 +233,6 @@ fn directories(table: &mut Table) {
             let path = table.file(&format!("folder/{name}"), &text);
             folder = path.split("/folder/").next().expect("a part").to_owned() + "/folder";
         }
-        table.judge_by_file(
-            &format!("directory with {what}"),
-            &[&leaf.der],
-            &leaf.key,
-            &folder,
-        );
+        table.judge_by_file(format!("directory with {what}"), &leaf, &[], &folder);
     }
 }

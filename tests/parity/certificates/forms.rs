@@ -67,12 +67,7 @@ pub fn cases(table: &mut Table) {
     };
     let root = empty.self_signed(Key::new());
     let leaf = root.issue(Draft::leaf(&[NAME]));
-    table.judge(
-        "a root without a name",
-        &[&leaf.der],
-        &leaf.key,
-        &[&root.der],
-    );
+    table.judge("a root without a name", &leaf, &[], &[&root.der]);
 }
 
 /// Adds cases in which a leaf, an intermediate or a root has this change. The last of these cases,

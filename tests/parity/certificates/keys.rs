@@ -54,51 +54,29 @@ pub fn cases(table: &mut Table) {
 
 /// Puts a key at each position in the chain, and signs with this algorithm.
 fn places(table: &mut Table, what: &str, key: Key, algorithm: Option<Algorithm>) {
-    let same = || Key {
-        pem: key.pem.clone(),
-        spki: key.spki.clone(),
-        algorithm: key.algorithm,
-        quick: None,
-    };
     let draft = |draft: Draft| Draft { algorithm, ..draft };
-    let root = draft(Draft::ca("Root")).self_signed(same());
+    let root = draft(Draft::ca("Root")).self_signed(key.copy());
     let mut leaf = root.issue(draft(Draft::leaf(&[NAME])));
     if what.starts_with("a broken") {
         *leaf.der.last_mut().expect("bytes") ^= 1;
     }
-    table.judge(
-        &format!("root: {what}"),
-        &[&leaf.der],
-        &leaf.key,
-        &[&root.der],
-    );
+    table.judge(format!("root: {what}"), &leaf, &[], &[&root.der]);
     let usual = Authority::root("Root");
-    let mut middle = usual.issue_to(Draft::ca("Middle"), same());
+    let mut middle = usual.issue_to(Draft::ca("Middle"), key.copy());
     let leaf = middle.issue(draft(Draft::leaf(&[NAME])));
     if what.starts_with("a broken") {
         *middle.der.last_mut().expect("bytes") ^= 1;
     }
-    let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
     table.judge(
-        &format!("intermediate: {what}"),
-        &sent,
-        &leaf.key,
+        format!("intermediate: {what}"),
+        &leaf,
+        &[&middle.der],
         &[&usual.der],
     );
     if algorithm.is_none() {
-        let leaf = usual.issue_to(Draft::leaf(&[NAME]), same());
-        table.judge(
-            &format!("leaf: {what}"),
-            &[&leaf.der],
-            &leaf.key,
-            &[&usual.der],
-        );
+        let leaf = usual.issue_to(Draft::leaf(&[NAME]), key.copy());
+        table.judge(format!("leaf: {what}"), &leaf, &[], &[&usual.der]);
     }
-    let alone = draft(Draft::leaf(&[NAME])).self_signed(same());
-    table.judge(
-        &format!("self-signed: {what}"),
-        &[&alone.der],
-        &alone.key,
-        &[&alone.der],
-    );
+    let alone = draft(Draft::leaf(&[NAME])).self_signed(key.copy());
+    table.judge(format!("self-signed: {what}"), &alone, &[], &[&alone.der]);
 }

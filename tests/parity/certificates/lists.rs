@@ -35,36 +35,55 @@ impl Scene {
     /// Builds the root, the intermediate and the leaf, with these changes.
     fn new(
         table: &mut Table,
-        name: &str,
+        name: impl Into<String>,
         middle: impl Fn(Draft) -> Draft,
-        leaf: impl Fn(Draft, &Authority) -> Draft,
+        leaf: impl Fn(Draft) -> Draft,
     ) -> Scene {
         let root = Authority::root("Root");
-        let middle = root.issue(middle(Draft {
-            serial: vec![0x70],
-            ..Draft::ca("Middle")
-        }));
-        let leaf = middle.issue(leaf(
-            Draft {
-                serial: LEAF.to_vec(),
-                ..Draft::leaf(&[NAME])
-            },
-            &middle,
-        ));
-        let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
-        table.judge(&format!("{name}, no lists"), &sent, &leaf.key, &[&root.der]);
+        let middle = root.issue(middle(of_serial(&[0x70], Draft::ca("Middle"))));
+        let leaf = middle.issue(leaf(of_serial(LEAF, Draft::leaf(&[NAME]))));
+        let name = name.into();
+        let case = format!("{name}, no lists");
+        Scene::with_case(table, case, name, root, middle, leaf)
+    }
+
+    /// Builds an unchanged chain.
+    fn usual(table: &mut Table, name: impl Into<String>) -> Scene {
+        Scene::new(table, name, |middle| middle, |leaf| leaf)
+    }
+
+    /// Adds the case without lists, for an intermediate that issues the leaf.
+    fn of(table: &mut Table, name: String, root: Authority, middle: Authority) -> Scene {
+        let leaf = middle.issue(of_serial(LEAF, Draft::leaf(&[NAME])));
+        Scene::with_case(table, name.clone(), name, root, middle, leaf)
+    }
+
+    fn with_case(
+        table: &mut Table,
+        case: String,
+        name: String,
+        root: Authority,
+        middle: Authority,
+        leaf: Authority,
+    ) -> Scene {
+        table.judge(case, &leaf, &[&middle.der], &[&root.der]);
         Scene {
             root,
             middle,
             leaf,
             case: table.cases.len() - 1,
-            name: name.to_owned(),
+            name,
         }
+    }
+
+    /// Adds a case with this list of the intermediate, and the usual list of the root.
+    fn judge_list(&self, table: &mut Table, what: &str, list: &List) {
+        self.judge(table, what, &[self.middle.revoke(list)]);
     }
 
     /// Adds a case with these lists and the usual list of the root.
     fn judge(&self, table: &mut Table, what: &str, lists: &[Vec<u8>]) {
-        let usual = self.root.revoke(&List::new(&[]));
+        let usual = self.root.revoke(&clean());
         self.judge_exactly(table, what, &[&[usual][..], lists].concat());
     }
 
@@ -75,14 +94,26 @@ impl Scene {
 
     fn judge_text(&self, table: &mut Table, what: &str, text: &str) {
         let file = table.file("list.pem", text);
-        let name = format!("{}: {what}", self.name);
-        table.again(
-            &name,
-            self.case,
-            &format!("crl-file {file}"),
-            &format!("--crl-file {file}"),
-        );
+        let (theirs, ours) = (format!("crl-file {file}"), format!("--crl-file {file}"));
+        table.again(format!("{}: {what}", self.name), self.case, &theirs, &ours);
     }
+}
+
+fn of_serial(serial: &[u8], draft: Draft) -> Draft {
+    Draft {
+        serial: serial.to_vec(),
+        ..draft
+    }
+}
+
+/// Returns a list that revokes nothing.
+fn clean() -> List {
+    List::new(&[])
+}
+
+/// Returns a list that revokes the leaf.
+fn naming() -> List {
+    List::new(LEAF)
 }
 
 pub fn cases(table: &mut Table) {
@@ -257,12 +288,12 @@ fn point_scene(table: &mut Table, what: &str, points: Option<&[Vec<u8>]>, of_ca:
         None => draft,
     };
     match of_ca {
-        false => Scene::new(table, what, |middle| middle, |leaf, _| with(leaf)),
+        false => Scene::new(table, what, |middle| middle, with),
         true => Scene::new(
             table,
             what,
             |middle| middle,
-            |leaf, _| with(leaf.with(crate::forge::basic(true, None))),
+            |leaf| with(leaf.with(crate::forge::basic(true, None))),
         ),
     }
 }
@@ -278,21 +309,21 @@ fn scopes(table: &mut Table) {
     for (what, value) in &all {
         let scene = point_scene(table, &format!("points: {what}"), value.as_deref(), false);
         for (of_list, value) in scopes_of_lists() {
-            let list = scene.middle.revoke(&List::new(&[]).with(&scope(&value)));
-            scene.judge(table, &format!("a list of {of_list}"), &[list]);
+            let list = clean().with(&scope(&value));
+            scene.judge_list(table, &format!("a list of {of_list}"), &list);
         }
     }
     let scene = point_scene(table, "a CA's certificate at a server", None, true);
     for (of_list, value) in scopes_of_lists() {
-        let list = scene.middle.revoke(&List::new(&[]).with(&scope(&value)));
-        scene.judge(table, &format!("a list of {of_list}"), &[list]);
+        let list = clean().with(&scope(&value));
+        scene.judge_list(table, &format!("a list of {of_list}"), &list);
     }
     // The same lists of the root, for an intermediate and for the root itself.
     let scene = point_scene(table, "lists of the root", None, false);
     for (of_list, value) in scopes_of_lists() {
         let lists = [
-            scene.root.revoke(&List::new(&[]).with(&scope(&value))),
-            scene.middle.revoke(&List::new(&[])),
+            scene.root.revoke(&clean().with(&scope(&value))),
+            scene.middle.revoke(&clean()),
         ];
         scene.judge_exactly(table, &format!("a list of {of_list}"), &lists);
     }
@@ -320,14 +351,14 @@ fn pairs(table: &mut Table) {
         );
         for (row, (one, first)) in scopes_of_lists().into_iter().enumerate() {
             for (column, (other, second)) in scopes_of_lists().into_iter().take(13).enumerate() {
-                // Only a third of the pairs, but from every row and column.
+                // The table gets only a third of the pairs, but some from every row and column.
                 if (row + column) % 3 != 0 {
                     continue;
                 }
-                let clean = List::new(&[]).with(&scope(&first));
+                let clean = clean().with(&scope(&first));
                 let naming = List {
                     this_update: days(-3),
-                    ..List::new(LEAF).with(&scope(&second))
+                    ..naming().with(&scope(&second))
                 };
                 let lists = [scene.middle.revoke(&clean), scene.middle.revoke(&naming)];
                 let what = format!("a clean list of {one}, a naming list of {other}");
@@ -354,7 +385,7 @@ fn pairs(table: &mut Table) {
         let critical = extension(NUMBER, true, &[2, 1, 1]);
         let newer = scene.middle.revoke(&List {
             extensions: vec![critical],
-            ..List::new(&[])
+            ..clean()
         });
         let what = format!("{what}, and a list with a critical number");
         scene.judge(table, &what, &[list(first), list(second), newer]);
@@ -372,9 +403,9 @@ fn authorities(table: &mut Table) {
     for (what, has_id) in [("with a key id", true), ("without a key id", false)] {
         let scene = Scene::new(
             table,
-            &format!("authority {what}"),
+            format!("authority {what}"),
             |middle| if has_id { with_id(middle) } else { middle },
-            |leaf, _| leaf,
+            |leaf| leaf,
         );
         for (what, value) in [
             ("its key", vec![key(own_id)]),
@@ -422,16 +453,16 @@ fn authorities(table: &mut Table) {
         ] {
             for critical in [false, true] {
                 let value = tlv(0x30, &[&value.concat()]);
-                let list = List::new(&[]).with(&[extension(AUTHORITY, critical, &value)]);
+                let list = clean().with(&[extension(AUTHORITY, critical, &value)]);
                 let what = if critical {
                     format!("{what}, critical")
                 } else {
                     what.to_owned()
                 };
-                scene.judge(table, &what, &[scene.middle.revoke(&list)]);
+                scene.judge_list(table, &what, &list);
             }
         }
-        for (what, other) in [("clean", List::new(&[])), ("naming", List::new(LEAF))] {
+        for (what, other) in [("clean", clean()), ("naming", naming())] {
             let wrong = tlv(0x30, &[&key(b"other key")]);
             let right = tlv(0x30, &[&key(own_id)]);
             let of = |list: List, value: &[u8]| {
@@ -439,7 +470,7 @@ fn authorities(table: &mut Table) {
                     .middle
                     .revoke(&list.with(&[extension(AUTHORITY, false, value)]))
             };
-            let lists = [of(List::new(&[]), &wrong), of(other, &right)];
+            let lists = [of(clean(), &wrong), of(other, &right)];
             scene.judge(
                 table,
                 &format!("another key, clean, and its key, {what}"),
@@ -451,12 +482,7 @@ fn authorities(table: &mut Table) {
 
 /// Extensions of a list, critical and not.
 fn list_extensions(table: &mut Table) {
-    let scene = Scene::new(
-        table,
-        "extensions of a list",
-        |middle| middle,
-        |leaf, _| leaf,
-    );
+    let scene = Scene::usual(table, "extensions of a list");
     let number = || extension(NUMBER, false, &[2, 1, 1]);
     for (what, kind, value) in [
         ("a number", NUMBER, vec![2, 1, 1]),
@@ -486,27 +512,19 @@ fn list_extensions(table: &mut Table) {
                 };
                 let how = if critical { "critical" } else { "not critical" };
                 let what = format!("{what}, {how}, {named}");
-                scene.judge(table, &what, &[scene.middle.revoke(&list)]);
+                scene.judge_list(table, &what, &list);
             }
         }
-        let twice = List::new(&[]).with(&[
+        let twice = clean().with(&[
             extension(kind, false, &value),
             extension(kind, false, &value),
         ]);
-        scene.judge(
-            table,
-            &format!("{what}, twice"),
-            &[scene.middle.revoke(&twice)],
-        );
-        let after = List::new(&[]).with(&[
+        scene.judge_list(table, &format!("{what}, twice"), &twice);
+        let after = clean().with(&[
             extension("1.2.3.4", true, &[5, 0]),
             extension(kind, false, &value),
         ]);
-        scene.judge(
-            table,
-            &format!("{what}, after a critical list"),
-            &[scene.middle.revoke(&after)],
-        );
+        scene.judge_list(table, &format!("{what}, after a critical list"), &after);
     }
     let trailing = extension(
         POINT,
@@ -527,20 +545,15 @@ fn list_extensions(table: &mut Table) {
     ] {
         let list = List {
             extensions,
-            ..List::new(&[])
+            ..clean()
         };
-        scene.judge(table, what, &[scene.middle.revoke(&list)]);
+        scene.judge_list(table, what, &list);
     }
 }
 
 /// Extensions of an entry, for this certificate or for another certificate.
 fn entry_extensions(table: &mut Table) {
-    let scene = Scene::new(
-        table,
-        "extensions of an entry",
-        |middle| middle,
-        |leaf, _| leaf,
-    );
+    let scene = Scene::usual(table, "extensions of an entry");
     let issuer = |name: &[u8]| tlv(0x30, &[&directory(name)]);
     let mut kinds: Vec<(String, Vec<Vec<u8>>)> = Vec::new();
     for critical in [false, true] {
@@ -605,12 +618,9 @@ fn entry_extensions(table: &mut Table) {
                 vec![plain(LEAF), odd(LEAF)],
             ),
         ] {
-            let list = List {
-                entries,
-                ..List::new(&[])
-            };
+            let list = List { entries, ..clean() };
             let what = format!("{what}, {place}");
-            scene.judge(table, &what, &[scene.middle.revoke(&list)]);
+            scene.judge_list(table, &what, &list);
         }
     }
     // An entry without an issuer has the issuer of the previous entry.
@@ -634,17 +644,14 @@ fn entry_extensions(table: &mut Table) {
             vec![plain(LEAF), entry(&[0x78], &[other])],
         ),
     ] {
-        let list = List {
-            entries,
-            ..List::new(&[])
-        };
-        scene.judge(table, what, &[scene.middle.revoke(&list)]);
+        let list = List { entries, ..clean() };
+        scene.judge_list(table, what, &list);
     }
 }
 
 /// The issuer's name in other forms.
 fn issuers(table: &mut Table) {
-    let scene = Scene::new(table, "issuer of a list", |middle| middle, |leaf, _| leaf);
+    let scene = Scene::usual(table, "issuer of a list");
     for (what, issuer) in [
         ("in capitals", cn("MIDDLE")),
         ("with spaces", cn("  Middle ")),
@@ -664,11 +671,8 @@ fn issuers(table: &mut Table) {
                 ..List::new(serials)
             };
             let what = format!("{what}, {named}");
-            scene.judge(table, &what, &[scene.middle.revoke(&list)]);
-            let both = [
-                scene.middle.revoke(&List::new(&[])),
-                scene.middle.revoke(&list),
-            ];
+            scene.judge_list(table, &what, &list);
+            let both = [scene.middle.revoke(&clean()), scene.middle.revoke(&list)];
             scene.judge(table, &format!("{what}, and the usual list"), &both);
         }
     }
@@ -686,55 +690,31 @@ fn namesakes(table: &mut Table) {
             }
         };
         let root = with(Draft::ca("Same"), b"root").self_signed(Key::new());
-        let middle = root.issue(with(
-            Draft {
-                serial: vec![0x70],
-                ..Draft::ca("Same")
-            },
-            b"middle",
-        ));
-        let leaf = middle.issue(Draft {
-            serial: LEAF.to_vec(),
-            ..Draft::leaf(&[NAME])
-        });
-        let base = format!("one name for root and intermediate, {what}");
-        let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
-        table.judge(&base, &sent, &leaf.key, &[&root.der]);
-        let scene = Scene {
-            case: table.cases.len() - 1,
-            name: base,
-            root,
-            middle,
-            leaf,
-        };
+        let middle = root.issue(with(of_serial(&[0x70], Draft::ca("Same")), b"middle"));
+        let name = format!("one name for root and intermediate, {what}");
+        let scene = Scene::of(table, name, root, middle);
         let authority = |id: &[u8]| extension(AUTHORITY, false, &tlv(0x30, &[&tlv(0x80, &[id])]));
         let of_root = |list: List| scene.root.revoke(&list.with(&[authority(b"root")]));
         let of_middle = |list: List| scene.middle.revoke(&list.with(&[authority(b"middle")]));
         for (what, lists) in [
-            (
-                "both lists",
-                vec![of_root(List::new(&[])), of_middle(List::new(&[]))],
-            ),
+            ("both lists", vec![of_root(clean()), of_middle(clean())]),
             (
                 "both, the other way",
-                vec![of_middle(List::new(&[])), of_root(List::new(&[]))],
+                vec![of_middle(clean()), of_root(clean())],
             ),
-            ("the root's", vec![of_root(List::new(&[]))]),
-            ("the intermediate's", vec![of_middle(List::new(&[]))]),
+            ("the root's", vec![of_root(clean())]),
+            ("the intermediate's", vec![of_middle(clean())]),
             (
                 "the root's naming",
-                vec![of_root(List::new(LEAF)), of_middle(List::new(&[]))],
+                vec![of_root(naming()), of_middle(clean())],
             ),
             (
                 "the intermediate's naming",
-                vec![of_root(List::new(&[])), of_middle(List::new(LEAF))],
+                vec![of_root(clean()), of_middle(naming())],
             ),
             (
                 "without authority",
-                vec![
-                    scene.root.revoke(&List::new(&[])),
-                    scene.middle.revoke(&List::new(&[])),
-                ],
+                vec![scene.root.revoke(&clean()), scene.middle.revoke(&clean())],
             ),
         ] {
             scene.judge_exactly(table, what, &lists);
@@ -742,38 +722,14 @@ fn namesakes(table: &mut Table) {
     }
     // The root has a new key, and has issued itself a certificate for it.
     let root = Authority::root("Root");
-    let new = root.issue(Draft {
-        serial: vec![0x70],
-        ..Draft::ca("Root")
-    });
-    let leaf = new.issue(Draft {
-        serial: LEAF.to_vec(),
-        ..Draft::leaf(&[NAME])
-    });
-    let sent: [&[u8]; 2] = [&leaf.der, &new.der];
-    table.judge("a new key of the root", &sent, &leaf.key, &[&root.der]);
-    let scene = Scene {
-        case: table.cases.len() - 1,
-        name: "a new key of the root".to_owned(),
-        root,
-        middle: new,
-        leaf,
-    };
+    let new = root.issue(of_serial(&[0x70], Draft::ca("Root")));
+    let scene = Scene::of(table, "a new key of the root".to_owned(), root, new);
     for (what, lists) in [
-        (
-            "the old key's list",
-            vec![scene.root.revoke(&List::new(&[]))],
-        ),
-        (
-            "the new key's list",
-            vec![scene.middle.revoke(&List::new(&[]))],
-        ),
+        ("the old key's list", vec![scene.root.revoke(&clean())]),
+        ("the new key's list", vec![scene.middle.revoke(&clean())]),
         (
             "both lists",
-            vec![
-                scene.root.revoke(&List::new(&[])),
-                scene.middle.revoke(&List::new(&[])),
-            ],
+            vec![scene.root.revoke(&clean()), scene.middle.revoke(&clean())],
         ),
     ] {
         scene.judge_exactly(table, what, &lists);
@@ -782,7 +738,7 @@ fn namesakes(table: &mut Table) {
 
 /// When a list was made, and when the next list is due.
 fn times(table: &mut Table) {
-    let scene = Scene::new(table, "times of a list", |middle| middle, |leaf, _| leaf);
+    let scene = Scene::usual(table, "times of a list");
     let utc = |text: &str| tlv(23, &[text.as_bytes()]);
     let forms = [
         (
@@ -828,10 +784,10 @@ fn times(table: &mut Table) {
             let list = List {
                 this_update,
                 next_update,
-                ..List::new(&[])
+                ..clean()
             };
             let what = format!("{what}, {which}");
-            scene.judge(table, &what, &[scene.middle.revoke(&list)]);
+            scene.judge_list(table, &what, &list);
         }
     }
     for (what, begin, end) in [
@@ -843,62 +799,51 @@ fn times(table: &mut Table) {
         let list = List {
             this_update: days(begin),
             next_update: Some(days(end)),
-            ..List::new(&[])
+            ..clean()
         };
-        scene.judge(table, what, &[scene.middle.revoke(&list)]);
+        scene.judge_list(table, what, &list);
     }
 }
 
 /// How a list is signed.
 fn signatures(table: &mut Table) {
-    let scene = Scene::new(
-        table,
-        "signature of a list",
-        |middle| middle,
-        |leaf, _| leaf,
-    );
+    let scene = Scene::usual(table, "signature of a list");
     for algorithm in ["sha1", "sha224", "sha256", "sha384", "sha512"] {
         let list = List {
             algorithm: Some(Algorithm::Ecdsa(algorithm)),
-            ..List::new(&[])
+            ..clean()
         };
         let what = format!("P-256 with {algorithm}");
-        scene.judge(table, &what, &[scene.middle.revoke(&list)]);
+        scene.judge_list(table, &what, &list);
         let list = List {
             inner_algorithm: Some(Algorithm::Ecdsa(algorithm)),
-            ..List::new(&[])
+            ..clean()
         };
         let what = format!("P-256 with {algorithm} within");
-        scene.judge(table, &what, &[scene.middle.revoke(&list)]);
+        scene.judge_list(table, &what, &list);
     }
     let other = Authority::root("Middle");
     for (what, lists) in [
-        ("by a namesake", vec![other.revoke(&List::new(&[]))]),
+        ("by a namesake", vec![other.revoke(&clean())]),
         (
             "by a namesake, and by it",
-            vec![
-                other.revoke(&List::new(&[])),
-                scene.middle.revoke(&List::new(&[])),
-            ],
+            vec![other.revoke(&clean()), scene.middle.revoke(&clean())],
         ),
         (
             "by it, and by a namesake",
-            vec![
-                scene.middle.revoke(&List::new(&[])),
-                other.revoke(&List::new(&[])),
-            ],
+            vec![scene.middle.revoke(&clean()), other.revoke(&clean())],
         ),
         (
             "by the leaf",
             vec![scene.leaf.revoke(&List {
                 issuer: Some(cn("Middle")),
-                ..List::new(&[])
+                ..clean()
             })],
         ),
     ] {
         scene.judge(table, what, &lists);
     }
-    let mut broken = scene.middle.revoke(&List::new(&[]));
+    let mut broken = scene.middle.revoke(&clean());
     *broken.last_mut().expect("bytes") ^= 1;
     scene.judge(table, "broken", &[broken]);
     for (what, key) in [
@@ -909,21 +854,9 @@ fn signatures(table: &mut Table) {
     ] {
         let root = Authority::root("Root");
         let middle = root.issue_to(Draft::ca("Middle"), key);
-        let leaf = middle.issue(Draft {
-            serial: LEAF.to_vec(),
-            ..Draft::leaf(&[NAME])
-        });
-        let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
-        table.judge(&format!("lists by {what}"), &sent, &leaf.key, &[&root.der]);
-        let scene = Scene {
-            case: table.cases.len() - 1,
-            name: format!("lists by {what}"),
-            root,
-            middle,
-            leaf,
-        };
+        let scene = Scene::of(table, format!("lists by {what}"), root, middle);
         for (serials, named) in [(&[][..], "clean"), (LEAF, "naming")] {
-            scene.judge(table, named, &[scene.middle.revoke(&List::new(serials))]);
+            scene.judge_list(table, named, &List::new(serials));
         }
         if what == "RSA" {
             for algorithm in [
@@ -934,10 +867,10 @@ fn signatures(table: &mut Table) {
             ] {
                 let list = List {
                     algorithm: Some(algorithm),
-                    ..List::new(&[])
+                    ..clean()
                 };
                 let what = format!("{algorithm:?}");
-                scene.judge(table, &what, &[scene.middle.revoke(&list)]);
+                scene.judge_list(table, &what, &list);
             }
         }
     }
@@ -959,7 +892,7 @@ fn forms(table: &mut Table) {
             table,
             &name,
             |middle| middle,
-            |leaf, _| Draft {
+            |leaf| Draft {
                 serial: serial.clone(),
                 ..leaf
             },
@@ -977,12 +910,12 @@ fn forms(table: &mut Table) {
         ] {
             let list = List {
                 entries: vec![entry(&[1], &[]), entry(&listed, &[]), entry(&[9], &[])],
-                ..List::new(&[])
+                ..clean()
             };
-            scene.judge(table, what, &[scene.middle.revoke(&list)]);
+            scene.judge_list(table, what, &list);
         }
     }
-    let scene = Scene::new(table, "form of a list", |middle| middle, |leaf, _| leaf);
+    let scene = Scene::usual(table, "form of a list");
     let long_form = tlv(0x30, &[&[2, 0x81, 1, 0x77], &days(-3)]);
     for (what, entries) in [
         ("a number in long form", vec![long_form]),
@@ -1011,11 +944,8 @@ fn forms(table: &mut Table) {
         ),
         ("twice", vec![entry(LEAF, &[]), entry(LEAF, &[])]),
     ] {
-        let list = List {
-            entries,
-            ..List::new(&[])
-        };
-        scene.judge(table, what, &[scene.middle.revoke(&list)]);
+        let list = List { entries, ..clean() };
+        scene.judge_list(table, what, &list);
     }
     let many: Vec<Vec<u8>> = (0..3000_u16)
         .map(|i| entry(&[&[1], &i.to_be_bytes()[..]].concat(), &[]))
@@ -1026,27 +956,23 @@ fn forms(table: &mut Table) {
     ] {
         let list = List {
             entries: [many.clone(), last].concat(),
-            ..List::new(&[])
+            ..clean()
         };
-        scene.judge(table, what, &[scene.middle.revoke(&list)]);
+        scene.judge_list(table, what, &list);
     }
     for version in [0, 1, 2, 200] {
         let list = List {
             version: Some(version),
-            ..List::new(&[])
+            ..clean()
         };
         let what = format!("version number {version}");
-        scene.judge(table, &what, &[scene.middle.revoke(&list)]);
+        scene.judge_list(table, &what, &list);
     }
-    let usual = scene.middle.revoke(&List::new(&[]));
+    let usual = scene.middle.revoke(&clean());
     scene.judge(table, "bytes after it", &[[&usual[..], b"more"].concat()]);
     scene.judge(table, "cut", &[usual[..usual.len() - 1].to_vec()]);
     let pem_of = |list: &[u8]| pem("X509 CRL", list);
-    let text = format!(
-        "{}{}",
-        pem_of(&scene.root.revoke(&List::new(&[]))),
-        pem_of(&usual)
-    );
+    let text = format!("{}{}", pem_of(&scene.root.revoke(&clean())), pem_of(&usual));
     let (begin, body) = text.split_once('\n').expect("lines");
     for (what, text) in [
         ("CRLF", text.replace('\n', "\r\n")),
@@ -1066,7 +992,7 @@ fn forms(table: &mut Table) {
 
 /// Lists in the CA file, and certificates in the CRL file.
 fn files(table: &mut Table) {
-    let scene = Scene::new(table, "files", |middle| middle, |leaf, _| leaf);
+    let scene = Scene::usual(table, "files");
     let list = |authority: &Authority, serials: &[u8]| {
         pem("X509 CRL", &authority.revoke(&List::new(serials)))
     };
@@ -1105,7 +1031,7 @@ fn files(table: &mut Table) {
     ] {
         let roots = table.file("roots.pem", &roots);
         let lists = table.file("list.pem", &lists);
-        let case = table.again(&format!("files: {what}"), scene.case, "", "");
+        let case = table.again(format!("files: {what}"), scene.case, "", "");
         case.server =
             format!("ssl verify required ca-file {roots} crl-file {lists} check-sni {NAME}");
         case.options = format!("--sni {NAME} --ca-file {roots} --crl-file {lists}");
@@ -1120,18 +1046,10 @@ fn files(table: &mut Table) {
 fn deltas(table: &mut Table) {
     let fresh = |draft: Draft| draft.with(extension(FRESHEST, false, &tlv(0x30, &[])));
     for (what, scene) in [
-        (
-            "usual",
-            Scene::new(table, "deltas", |middle| middle, |leaf, _| leaf),
-        ),
+        ("usual", Scene::usual(table, "deltas")),
         (
             "fresh",
-            Scene::new(
-                table,
-                "deltas, fresh",
-                |middle| middle,
-                |leaf, _| fresh(leaf),
-            ),
+            Scene::new(table, "deltas, fresh", |middle| middle, fresh),
         ),
     ] {
         let number = |number| extension(NUMBER, false, &[2, 1, number]);

@@ -6,6 +6,7 @@ use crate::forge::{
     Algorithm, Authority, Draft, Key, SERVER_AUTH, UTF8, alternative_names, cn, extension, oid,
     openssl, tlv,
 };
+use crate::harness::Case;
 
 pub fn cases(table: &mut Table) {
     sent_names(table);
@@ -76,6 +77,14 @@ fn sent_names(table: &mut Table) {
     }
 }
 
+/// Verifies this name, and sends none.
+fn verify_only(case: &mut Case, name: &str) {
+    let (theirs, ours) = (format!("check-sni {NAME}"), format!("--sni {NAME}"));
+    case.server = case.server.replace(&theirs, &format!("verifyhost {name}"));
+    let without = format!("--no-sni --verify-host {name}");
+    case.options = case.options.replace(&ours, &without);
+}
+
 fn verified_names(table: &mut Table) {
     for asked in ASKED {
         for own in names_for(asked) {
@@ -84,11 +93,7 @@ fn verified_names(table: &mut Table) {
                 (" common name", Draft::new(cn(&own))),
             ] {
                 let case = table.leaf(&format!("verifyhost {asked:?} of{what} {own:?}"), draft);
-                let sni = format!("check-sni {NAME}");
-                case.server = case.server.replace(&sni, &format!("verifyhost {asked}"));
-                let sni = format!("--sni {NAME}");
-                let without = format!("--no-sni --verify-host {asked}");
-                case.options = case.options.replace(&sni, &without);
+                verify_only(case, asked);
             }
         }
     }
@@ -103,11 +108,7 @@ fn verified_names(table: &mut Table) {
         ] {
             let draft = Draft::new(cn("a server")).with(alternative_names(&[(7, address)]));
             let case = table.leaf(&format!("verifyhost {asked} of address {address:?}"), draft);
-            let sni = format!("check-sni {NAME}");
-            case.server = case.server.replace(&sni, &format!("verifyhost {asked}"));
-            let sni = format!("--sni {NAME}");
-            let without = format!("--no-sni --verify-host {asked}");
-            case.options = case.options.replace(&sni, &without);
+            verify_only(case, asked);
         }
     }
 }
@@ -246,13 +247,13 @@ fn other_keys(table: &mut Table) {
         );
         let pem = String::from_utf8(pem).expect("PEM");
         let spki = openssl(&["pkey", "-pubout", "-outform", "DER"], pem.as_bytes());
-        let key = || Key {
-            pem: pem.clone(),
-            spki: spki.clone(),
+        let key = Key {
+            pem,
+            spki,
             algorithm: Algorithm::Dsa("sha256"),
             quick: None,
         };
-        issued_by(table, &format!("DSA {bits}"), key);
+        issued_by(table, &format!("DSA {bits}"), &key);
     }
     let compressed = |curve: &str| {
         let pem = openssl(
@@ -283,13 +284,13 @@ fn other_keys(table: &mut Table) {
         ("P-521", "sha512"),
     ] {
         let (pem, spki) = compressed(curve);
-        let key = || Key {
-            pem: pem.clone(),
-            spki: spki.clone(),
+        let key = Key {
+            pem,
+            spki,
             algorithm: Algorithm::Ecdsa(hash),
             quick: None,
         };
-        issued_by(table, &format!("a compressed key on {curve}"), key);
+        issued_by(table, &format!("a compressed key on {curve}"), &key);
     }
     for exponent in ["3", "17", "65537", "4294967297", "18446744073709551617"] {
         let words = [
@@ -299,35 +300,23 @@ fn other_keys(table: &mut Table) {
             "-pkeyopt",
             &format!("rsa_keygen_pubexp:{exponent}"),
         ];
-        let made = Key::made(&words, Algorithm::Rsa("sha256"));
-        let key = || Key {
-            pem: made.pem.clone(),
-            spki: made.spki.clone(),
-            algorithm: made.algorithm,
-            quick: None,
-        };
-        issued_by(table, &format!("RSA with the exponent {exponent}"), key);
+        let key = Key::made(&words, Algorithm::Rsa("sha256"));
+        issued_by(table, &format!("RSA with the exponent {exponent}"), &key);
     }
 }
 
 /// A root and an intermediate with this key.
-fn issued_by(table: &mut Table, what: &str, key: impl Fn() -> Key) {
-    let root = Draft::ca("Root").self_signed(key());
+fn issued_by(table: &mut Table, what: &str, key: &Key) {
+    let root = Draft::ca("Root").self_signed(key.copy());
     let leaf = root.issue(Draft::leaf(&[NAME]));
-    table.judge(
-        &format!("{what}: root"),
-        &[&leaf.der],
-        &leaf.key,
-        &[&root.der],
-    );
+    table.judge(format!("{what}: root"), &leaf, &[], &[&root.der]);
     let root = Authority::root("Root");
-    let middle = root.issue_to(Draft::ca("Middle"), key());
+    let middle = root.issue_to(Draft::ca("Middle"), key.copy());
     let leaf = middle.issue(Draft::leaf(&[NAME]));
-    let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
     table.judge(
-        &format!("{what}: intermediate"),
-        &sent,
-        &leaf.key,
+        format!("{what}: intermediate"),
+        &leaf,
+        &[&middle.der],
         &[&root.der],
     );
 }

@@ -40,11 +40,19 @@ impl Table {
         }
     }
 
-    /// Adds a case: a server that sends this chain (leaf first), verified with the roots in a file.
-    fn judge_by_file(&mut self, name: &str, sent: &[&[u8]], key: &Key, file: &str) -> &mut Case {
-        let (address, port) = self.sites.add(sent, key);
+    /// Adds a case: a server that sends this leaf and these issuers, verified with the roots in a
+    /// file.
+    fn judge_by_file(
+        &mut self,
+        name: impl Into<String>,
+        leaf: &Authority,
+        issuers: &[&[u8]],
+        file: &str,
+    ) -> &mut Case {
+        let sent = [&[&leaf.der[..]], issuers].concat();
+        let (address, port) = self.sites.add(&sent, &leaf.key);
         self.cases.push(Case {
-            name: name.to_owned(),
+            name: name.into(),
             address,
             port,
             server: format!("ssl verify required ca-file {file} check-sni {NAME}"),
@@ -56,24 +64,29 @@ impl Table {
     }
 
     /// Adds a case like `judge_by_file`, with these roots.
-    fn judge(&mut self, name: &str, sent: &[&[u8]], key: &Key, roots: &[&[u8]]) -> &mut Case {
+    fn judge(
+        &mut self,
+        name: impl Into<String>,
+        leaf: &Authority,
+        issuers: &[&[u8]],
+        roots: &[&[u8]],
+    ) -> &mut Case {
         let file = self.file("roots.pem", &chain(roots));
-        self.judge_by_file(name, sent, key, &file)
+        self.judge_by_file(name, leaf, issuers, &file)
     }
 
     /// Adds a case: the server sends only this certificate, which the usual root has issued.
     fn leaf(&mut self, name: &str, draft: Draft) -> &mut Case {
         let leaf = self.root.issue(draft);
         let root = self.root.der.clone();
-        self.judge(name, &[&leaf.der], &leaf.key, &[&root])
+        self.judge(name, &leaf, &[], &[&root])
     }
 
     /// Adds a case: the server sends a leaf and this intermediate, which is below this root.
     fn below(&mut self, name: &str, root: &Authority, middle: Draft) -> &mut Case {
         let middle = root.issue(middle);
         let leaf = middle.issue(Draft::leaf(&[NAME]));
-        let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
-        self.judge(name, &sent, &leaf.key, &[&root.der])
+        self.judge(name, &leaf, &[&middle.der], &[&root.der])
     }
 
     /// Adds cases in which the leaf, the intermediate or the root is changed. Returns the last of
@@ -85,14 +98,20 @@ impl Table {
         let root = change(Draft::ca("Root")).self_signed(Key::new());
         let leaf = root.issue(Draft::leaf(&[NAME]));
         let name = format!("root: {what}");
-        self.judge(&name, &[&leaf.der], &leaf.key, &[&root.der])
+        self.judge(&name, &leaf, &[], &[&root.der])
     }
 
     /// Repeats an earlier case with additional words for HAProxy and for us. The server is the
     /// same.
-    fn again(&mut self, name: &str, from: usize, theirs: &str, ours: &str) -> &mut Case {
+    fn again(
+        &mut self,
+        name: impl Into<String>,
+        from: usize,
+        theirs: &str,
+        ours: &str,
+    ) -> &mut Case {
         let mut case = self.cases[from].clone();
-        case.name = name.to_owned();
+        case.name = name.into();
         self.cases.push(case);
         let case = self.cases.last_mut().expect("just pushed");
         case.with(theirs, ours)

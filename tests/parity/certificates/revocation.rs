@@ -10,6 +10,51 @@ pub fn cases(table: &mut Table) {
     of_all(table);
 }
 
+/// Adds a case for a server whose checks use these lists.
+fn judge(
+    table: &mut Table,
+    name: String,
+    leaf: &Authority,
+    issuers: &[&[u8]],
+    root: &Authority,
+    lists: &[Vec<u8>],
+) {
+    let text: String = lists.iter().map(|list| pem("X509 CRL", list)).collect();
+    let file = table.file("list.pem", &text);
+    let case = table.judge(name, leaf, issuers, &[&root.der]);
+    case.with(&format!("crl-file {file}"), &format!("--crl-file {file}"));
+}
+
+/// Returns a list that has expired.
+fn ended(revoked: &[u8]) -> List {
+    List {
+        next_update: Some(days(-2)),
+        ..List::new(revoked)
+    }
+}
+
+/// Returns a list with these extensions in addition to its number.
+fn extended(extension: Vec<u8>) -> List {
+    List::new(&[]).with(&[extension])
+}
+
+/// Returns a list of version 1.
+fn version_1(revoked: &[u8]) -> List {
+    List {
+        version: None,
+        extensions: vec![],
+        ..List::new(revoked)
+    }
+}
+
+/// Returns a list that revokes the leaf for this reason.
+fn for_reason(reason: u8) -> List {
+    List {
+        reason: Some(reason),
+        ..List::new(&[7])
+    }
+}
+
 fn of_the_root(table: &mut Table) {
     let root = Authority::root("Root");
     let other = Authority::root("Other");
@@ -20,7 +65,6 @@ fn of_the_root(table: &mut Table) {
     });
     let list = |list: List| root.revoke(&list);
     let usual = || list(List::new(&[]));
-    let number = extension("2.5.29.20", false, &[2, 1, 1]);
     for (what, lists) in [
         ("an empty list", vec![usual()]),
         (
@@ -32,22 +76,8 @@ fn of_the_root(table: &mut Table) {
             "a list with many certificates",
             vec![list(List::new(&[1, 2, 3, 4, 5, 6, 7, 8]))],
         ),
-        (
-            "version 1",
-            vec![list(List {
-                version: None,
-                extensions: vec![],
-                ..List::new(&[])
-            })],
-        ),
-        (
-            "version 1, with the leaf",
-            vec![list(List {
-                version: None,
-                extensions: vec![],
-                ..List::new(&[7])
-            })],
-        ),
+        ("version 1", vec![list(version_1(&[]))]),
+        ("version 1, with the leaf", vec![list(version_1(&[7]))]),
         (
             "version 2 without extensions",
             vec![list(List {
@@ -62,13 +92,7 @@ fn of_the_root(table: &mut Table) {
                 ..List::new(&[])
             })],
         ),
-        (
-            "expired",
-            vec![list(List {
-                next_update: Some(days(-2)),
-                ..List::new(&[])
-            })],
-        ),
+        ("expired", vec![list(ended(&[]))]),
         (
             "not begun",
             vec![list(List {
@@ -84,53 +108,17 @@ fn of_the_root(table: &mut Table) {
         ),
         (
             "an expired list of another CA, and the right list",
-            vec![
-                other.revoke(&List {
-                    next_update: Some(days(-2)),
-                    ..List::new(&[])
-                }),
-                usual(),
-            ],
+            vec![other.revoke(&ended(&[])), usual()],
         ),
-        (
-            "expired, then current",
-            vec![
-                list(List {
-                    next_update: Some(days(-2)),
-                    ..List::new(&[])
-                }),
-                usual(),
-            ],
-        ),
-        (
-            "current, then expired",
-            vec![
-                usual(),
-                list(List {
-                    next_update: Some(days(-2)),
-                    ..List::new(&[])
-                }),
-            ],
-        ),
+        ("expired, then current", vec![list(ended(&[])), usual()]),
+        ("current, then expired", vec![usual(), list(ended(&[]))]),
         (
             "expired, then current with the leaf",
-            vec![
-                list(List {
-                    next_update: Some(days(-2)),
-                    ..List::new(&[])
-                }),
-                list(List::new(&[7])),
-            ],
+            vec![list(ended(&[])), list(List::new(&[7]))],
         ),
         (
             "expired with the leaf, then current",
-            vec![
-                list(List {
-                    next_update: Some(days(-2)),
-                    ..List::new(&[7])
-                }),
-                usual(),
-            ],
+            vec![list(ended(&[7])), usual()],
         ),
         (
             "empty, then with the leaf",
@@ -146,89 +134,47 @@ fn of_the_root(table: &mut Table) {
         ),
         (
             "an unknown critical extension",
-            vec![list(List {
-                extensions: vec![number.clone(), extension("1.2.3.4", true, &[5, 0])],
-                ..List::new(&[])
-            })],
+            vec![list(extended(extension("1.2.3.4", true, &[5, 0])))],
         ),
         (
             "an unknown extension",
-            vec![list(List {
-                extensions: vec![number.clone(), extension("1.2.3.4", false, &[5, 0])],
-                ..List::new(&[])
-            })],
+            vec![list(extended(extension("1.2.3.4", false, &[5, 0])))],
         ),
-        (
-            "with the leaf, on hold",
-            vec![list(List {
-                reason: Some(6),
-                ..List::new(&[7])
-            })],
-        ),
-        (
-            "with the leaf, removed again",
-            vec![list(List {
-                reason: Some(8),
-                ..List::new(&[7])
-            })],
-        ),
-        (
-            "with the leaf, and a reason",
-            vec![list(List {
-                reason: Some(1),
-                ..List::new(&[7])
-            })],
-        ),
+        ("with the leaf, on hold", vec![list(for_reason(6))]),
+        ("with the leaf, removed again", vec![list(for_reason(8))]),
+        ("with the leaf, and a reason", vec![list(for_reason(1))]),
         (
             "a delta",
-            vec![list(List {
-                extensions: vec![number.clone(), extension("2.5.29.27", true, &[2, 1, 1])],
-                ..List::new(&[])
-            })],
+            vec![list(extended(extension("2.5.29.27", true, &[2, 1, 1])))],
         ),
         (
             "indirect",
-            vec![list(List {
-                extensions: vec![
-                    number.clone(),
-                    extension("2.5.29.28", true, &tlv(0x30, &[&[0x84, 1, 0xff]])),
-                ],
-                ..List::new(&[])
-            })],
+            vec![list(extended(extension(
+                "2.5.29.28",
+                true,
+                &tlv(0x30, &[&[0x84, 1, 0xff]]),
+            )))],
         ),
         (
             "for users",
-            vec![list(List {
-                extensions: vec![
-                    number.clone(),
-                    extension("2.5.29.28", true, &tlv(0x30, &[&[0x81, 1, 0xff]])),
-                ],
-                ..List::new(&[])
-            })],
+            vec![list(extended(extension(
+                "2.5.29.28",
+                true,
+                &tlv(0x30, &[&[0x81, 1, 0xff]]),
+            )))],
         ),
         (
             "for CAs",
-            vec![list(List {
-                extensions: vec![
-                    number,
-                    extension("2.5.29.28", true, &tlv(0x30, &[&[0x82, 1, 0xff]])),
-                ],
-                ..List::new(&[])
-            })],
+            vec![list(extended(extension(
+                "2.5.29.28",
+                true,
+                &tlv(0x30, &[&[0x82, 1, 0xff]]),
+            )))],
         ),
         ("broken", vec![b"hello".to_vec()]),
         ("none", vec![]),
     ] {
-        let text: String = lists.iter().map(|list| pem("X509 CRL", list)).collect();
-        let file = table.file("list.pem", &text);
-        table
-            .judge(
-                &format!("list: {what}"),
-                &[&leaf.der],
-                &leaf.key,
-                &[&root.der],
-            )
-            .with(&format!("crl-file {file}"), &format!("--crl-file {file}"));
+        judge(table, format!("list: {what}"), &leaf, &[], &root, &lists);
     }
     let no_lists = Draft::ca("Root")
         .with(key_usage(KEY_CERT_SIGN))
@@ -241,26 +187,20 @@ fn of_the_root(table: &mut Table) {
         ("to sign lists", only_lists),
     ] {
         let leaf = root.issue(Draft::leaf(&[NAME]));
-        let file = table.file("list.pem", &pem("X509 CRL", &root.revoke(&List::new(&[]))));
-        table
-            .judge(
-                &format!("list of a root {what}"),
-                &[&leaf.der],
-                &leaf.key,
-                &[&root.der],
-            )
-            .with(&format!("crl-file {file}"), &format!("--crl-file {file}"));
+        let list = root.revoke(&List::new(&[]));
+        judge(
+            table,
+            format!("list of a root {what}"),
+            &leaf,
+            &[],
+            &root,
+            &[list],
+        );
     }
     let alone = Draft::leaf(&[NAME]).self_signed(Key::new());
-    let file = table.file("list.pem", &pem("X509 CRL", &alone.revoke(&List::new(&[]))));
-    table
-        .judge(
-            "list of a self-signed certificate",
-            &[&alone.der],
-            &alone.key,
-            &[&alone.der],
-        )
-        .with(&format!("crl-file {file}"), &format!("--crl-file {file}"));
+    let list = alone.revoke(&List::new(&[]));
+    let name = "list of a self-signed certificate".to_owned();
+    judge(table, name, &alone, &[], &alone, &[list]);
 }
 
 /// A chain needs a list of each issuer.
@@ -278,10 +218,6 @@ fn of_all(table: &mut Table) {
         serial: vec![3],
         ..Draft::leaf(&[NAME])
     });
-    let ended = || List {
-        next_update: Some(days(-2)),
-        ..List::new(&[])
-    };
     let empty = || List::new(&[]);
     for (what, of_root, of_middle) in [
         ("both lists", Some(empty()), Some(empty())),
@@ -294,39 +230,24 @@ fn of_all(table: &mut Table) {
         ),
         ("the root revoked", Some(List::new(&[1])), Some(empty())),
         ("the leaf revoked", Some(empty()), Some(List::new(&[3]))),
-        ("the root's list expired", Some(ended()), Some(empty())),
+        ("the root's list expired", Some(ended(&[])), Some(empty())),
         (
             "the intermediate's list expired",
             Some(empty()),
-            Some(ended()),
+            Some(ended(&[])),
         ),
         (
             "the intermediate's list has version 1",
             Some(empty()),
-            Some(List {
-                version: None,
-                extensions: vec![],
-                ..empty()
-            }),
+            Some(version_1(&[])),
         ),
     ] {
-        let lists = [
-            of_root.map(|list| root.revoke(&list)),
-            of_middle.map(|list| middle.revoke(&list)),
-        ];
-        let text: String = lists
-            .iter()
-            .flatten()
-            .map(|list| pem("X509 CRL", list))
+        let of_root = of_root.map(|list| root.revoke(&list));
+        let lists: Vec<Vec<u8>> = of_root
+            .into_iter()
+            .chain(of_middle.map(|list| middle.revoke(&list)))
             .collect();
-        let file = table.file("list.pem", &text);
-        table
-            .judge(
-                &format!("lists of a chain: {what}"),
-                &[&leaf.der, &middle.der],
-                &leaf.key,
-                &[&root.der],
-            )
-            .with(&format!("crl-file {file}"), &format!("--crl-file {file}"));
+        let name = format!("lists of a chain: {what}");
+        judge(table, name, &leaf, &[&middle.der], &root, &lists);
     }
 }

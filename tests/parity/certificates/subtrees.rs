@@ -39,8 +39,29 @@ fn judge(table: &mut Table, what: &str, constraint: &[u8], leaf: &Draft) {
     let root = Authority::root("Root");
     let middle = root.issue(Draft::ca("Middle").with(constraint.to_vec()));
     let leaf = middle.issue(leaf.clone());
-    let sent: [&[u8]; 2] = [&leaf.der, &middle.der];
-    table.judge(&format!("subtrees: {what}"), &sent, &leaf.key, &[&root.der]);
+    table.judge(
+        format!("subtrees: {what}"),
+        &leaf,
+        &[&middle.der],
+        &[&root.der],
+    );
+}
+
+/// Adds two cases: the subtree is permitted, or excluded.
+fn judge_both(table: &mut Table, of: &str, base: &[u8], leaf: &Draft) {
+    let one = [subtree(base, &[])];
+    judge(
+        table,
+        &format!("permitted {of}"),
+        &constraints(&one, &[]),
+        leaf,
+    );
+    judge(
+        table,
+        &format!("excluded {of}"),
+        &constraints(&[], &one),
+        leaf,
+    );
 }
 
 /// Returns a leaf with this name in addition to our name.
@@ -123,11 +144,7 @@ fn kinds(table: &mut Table) {
     ];
     for (what, leaf) in &leaves {
         for (of, base) in &subtrees {
-            let one = [subtree(base, &[])];
-            let permitted = constraints(&one, &[]);
-            judge(table, &format!("permitted {of}; {what}"), &permitted, leaf);
-            let excluded = constraints(&[], &one);
-            judge(table, &format!("excluded {of}; {what}"), &excluded, leaf);
+            judge_both(table, &format!("{of}; {what}"), base, leaf);
         }
     }
 }
@@ -157,20 +174,9 @@ fn hosts(table: &mut Table) {
             ".",
             "..",
         ] {
-            let one = [subtree(&tlv(0x82, &[base.as_bytes()]), &[])];
             let leaf = Draft::leaf(names);
-            judge(
-                table,
-                &format!("permitted {base:?}; {names:?}"),
-                &constraints(&one, &[]),
-                &leaf,
-            );
-            judge(
-                table,
-                &format!("excluded {base:?}; {names:?}"),
-                &constraints(&[], &one),
-                &leaf,
-            );
+            let host = tlv(0x82, &[base.as_bytes()]);
+            judge_both(table, &format!("{base:?}; {names:?}"), &host, &leaf);
         }
     }
     // Common names that look like host names, and other common names.
@@ -330,20 +336,9 @@ fn several(table: &mut Table) {
             ("joined", joined.clone()),
             ("everything", name(&[])),
         ] {
-            let one = [subtree(&tlv(0xa4, &[&base]), &[])];
             let leaf = Draft::new(subject.clone()).with(dns(&[NAME]));
-            judge(
-                table,
-                &format!("permitted directory {what}; {of}"),
-                &constraints(&one, &[]),
-                &leaf,
-            );
-            judge(
-                table,
-                &format!("excluded directory {what}; {of}"),
-                &constraints(&[], &one),
-                &leaf,
-            );
+            let directory = tlv(0xa4, &[&base]);
+            judge_both(table, &format!("directory {what}; {of}"), &directory, &leaf);
         }
     }
 }
@@ -389,13 +384,11 @@ fn self_issued(table: &mut Table) {
                         chain.push(middle.der.clone());
                     }
                     let leaf = issuer.issue(Draft::leaf(&[NAME]));
-                    chain.push(leaf.der.clone());
-                    chain.reverse();
-                    let sent: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
+                    let issuers: Vec<&[u8]> = chain.iter().rev().map(Vec::as_slice).collect();
                     let name = format!(
                         "self-issued: {what}, path length {length:?}, {rolled} new keys, above {below}"
                     );
-                    table.judge(&name, &sent, &leaf.key, &[&trusted]);
+                    table.judge(name, &leaf, &issuers, &[&trusted]);
                 }
             }
         }

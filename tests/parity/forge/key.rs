@@ -90,6 +90,16 @@ impl Key {
         }
     }
 
+    /// Returns the same key, with which OpenSSL signs.
+    pub fn copy(&self) -> Key {
+        Key {
+            pem: self.pem.clone(),
+            spki: self.spki.clone(),
+            algorithm: self.algorithm,
+            quick: None,
+        }
+    }
+
     /// Makes a key by `openssl genpkey` with these words. It signs with this algorithm by default.
     pub fn made(words: &[&str], algorithm: Algorithm) -> Key {
         let made = program("openssl")

@@ -44,7 +44,7 @@ pub const DIFFERENCES: Differences = Differences(&[
         ],
     ),
     (
-        Differs::Limit("Ed448 or SHA-224 and, in TLS 1.2, with keys only for RSA-PSS"),
+        Differs::Limit("Ed448 or SHA-224, and TLS 1.2 with a key that is only for RSA-PSS"),
         &[
             "Ed448 with TLSv1.2",
             "Ed448 with TLSv1.2, verify none",

@@ -102,7 +102,7 @@ fn relay(client: TcpStream, server: &(String, u16), change: Change) {
     thread::spawn(move || pass(from, to));
     let mut first = [0; 16_384];
     let (mut server, mut client) = (server, client);
-    // The whole first record arrives at once.
+    // The whole first record arrives in one read.
     match server.read(&mut first) {
         Ok(length @ 6..) => _ = client.write_all(&change(&first[..length])),
         _ => return,

@@ -1,9 +1,8 @@
 //! Changes that people make on the server line.
 
 use crate::case::{Case, Kind, Words};
-use crate::dns;
 use crate::peers::{self, API, Peer};
-use crate::support::NAME;
+use crate::support::{NAME, dns};
 
 use super::{Change, any, change, checked, has_sni, key, tls};
 
@@ -226,7 +225,7 @@ pub const SERVER: &[Change] = &[
     ),
     change(
         "track",
-        2,
+        5,
         |case| checked(case) && case.servers.len() == 2 && case.words_place != Words::DefaultServer,
         |case, world| {
             let port = world.port(case.peer);
@@ -244,23 +243,31 @@ pub const SERVER: &[Change] = &[
     change(
         "mode tcp",
         3,
-        |case| !case.as_listen && case.kind != Kind::None,
+        |case| case.http && !case.as_listen && case.kind != Kind::None,
         |case, _| {
-            case.http = false;
-            case.rules.retain(|line| line.starts_with('.'));
-            case.words.retain(|word| key(word) != "cookie");
+            in_tcp(case);
+            if !case.tls_front {
+                listen(case, 80);
+            }
         },
     ),
+    change("TLS passed through", 3, can_pass, |case, _| {
+        pass_tls(case);
+        listen(case, 443);
+    }),
     change(
-        "TLS passed through",
-        4,
-        |case| tls(case) && !case.tls_front && case.peer != Peer::ClientCertificate,
+        "TLS passed through that HAProxy looks at",
+        2,
+        can_pass,
         |case, _| {
-            case.http = false;
-            case.rules.retain(|line| line.starts_with('.'));
-            for word in ["ssl", "verify", "ca-file", "sni", "check-sni", "cookie"] {
-                case.remove(word);
-            }
+            pass_tls(case);
+            case.front.extend(
+                [
+                    "tcp-request inspect-delay 5s",
+                    "tcp-request content accept if { req.ssl_hello_type 1 }",
+                ]
+                .map(str::to_owned),
+            );
         },
     ),
     change("an IPv6 address", 3, has_port, |case, world| {
@@ -292,6 +299,20 @@ pub const SERVER: &[Change] = &[
                 .push(format!("http-request set-header Host {NAME}"))
         },
     ),
+    change(
+        "a frontend that asks for the Host",
+        3,
+        has_front,
+        |case, _| case.front_asks_host = true,
+    ),
+    change("a Host from the frontend", 2, has_front, |case, _| {
+        case.front
+            .push(format!("http-request set-header Host {NAME}"))
+    }),
+    change("a wrong Host from the frontend", 2, has_front, |case, _| {
+        case.front
+            .push("http-request set-header Host inner.example.test".to_owned())
+    }),
     change(
         "a wrong Host for the server",
         2,
@@ -400,6 +421,36 @@ fn has_port(case: &Case) -> bool {
             .servers
             .iter()
             .all(|server| server.1.starts_with("127.0.0.1:"))
+}
+
+fn has_front(case: &Case) -> bool {
+    case.http && !case.as_listen
+}
+
+fn can_pass(case: &Case) -> bool {
+    tls(case) && !case.tls_front && !case.as_listen && case.peer != Peer::ClientCertificate
+}
+
+fn in_tcp(case: &mut Case) {
+    case.http = false;
+    case.rules.retain(|line| line.starts_with('.'));
+    case.front.clear();
+    case.front_asks_host = false;
+    case.remove("cookie");
+}
+
+/// The server gets visitors' own TLS.
+fn pass_tls(case: &mut Case) {
+    in_tcp(case);
+    for word in ["ssl", "verify", "ca-file", "sni", "check-sni"] {
+        case.remove(word);
+    }
+}
+
+/// Gives the frontend a port that says what visitors speak. The test visits its socket.
+fn listen(case: &mut Case, port: u16) {
+    let [.., high, low] = case.number.to_be_bytes();
+    case.front.push(format!("bind 127.9.{high}.{low}:{port}"));
 }
 
 fn is_single(case: &Case) -> bool {

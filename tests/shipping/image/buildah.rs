@@ -65,7 +65,7 @@ impl Buildah {
         for link in ["bin", "lib", "lib64"] {
             std::os::unix::fs::symlink(format!("usr/{link}"), tree.join(link)).expect("a link");
         }
-        // Without optimisation, because other tests cover the released binary.
+        // The build is without optimisation, because other tests cover the released binary.
         let environment = "ENV PATH=/opt/rust/bin:/usr/bin CARGO_HOME=/opt/cargo \
             CARGO_NET_OFFLINE=true CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=0";
         self.build_stand_in(RUST, &tree, environment);

@@ -15,7 +15,7 @@ use crate::support::folder::Folder;
 use crate::support::{free_port, wait_for};
 use crate::tools::{root, run, tool};
 
-/// A process and its children. All of them are killed when this is dropped.
+/// A process and its children. All of them are killed when this value is dropped.
 struct Group(Child);
 
 impl Group {
@@ -136,8 +136,7 @@ impl Haproxy {
         }
     }
 
-    /// Waits until the server has had as many checks as its status needs. Returns the status and
-    /// the exit code.
+    /// Waits for enough checks to decide the server's status. Returns the status and the exit code.
     pub fn checked(&self) -> (String, String) {
         wait_for("a finished check", || {
             let state = self.control("@1 show stat")?;

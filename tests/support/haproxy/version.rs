@@ -11,7 +11,7 @@ use crate::support::program;
 /// An installed HAProxy.
 #[derive(Clone, Debug)]
 pub struct Version {
-    /// Such as `3.0.11`.
+    /// The version, such as `3.0.11`.
     pub number: String,
     /// The program's path.
     pub program: PathBuf,
@@ -93,7 +93,7 @@ impl Version {
         }
     }
 
-    /// Such as `3.0`.
+    /// Returns the major and minor version, such as `3.0`.
     pub fn release(&self) -> &str {
         self.number
             .rsplit_once('.')
@@ -109,7 +109,7 @@ impl Version {
         numbers(self.release()) >= numbers(release)
     }
 
-    /// Starts it, as [`Haproxy::start`] does.
+    /// Starts this HAProxy, as [`Haproxy::start`] does.
     pub fn start(&self, mode: Mode, config: &str, variables: &[(&str, &str)]) -> Haproxy {
         Haproxy::start_by(Command::new(&self.program), mode, config, variables)
     }

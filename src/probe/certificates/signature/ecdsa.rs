@@ -1,17 +1,21 @@
 //! ECDSA that ring doesn't support: P-521, and further hashes with P-256 and P-384 (RFC 5758).
 
-use crate::probe::certificates::signed::Algorithm;
 use p521::ecdsa::signature::hazmat::PrehashVerifier as _;
 use ring::digest::{SHA256, SHA384, SHA512, digest};
 use rustls::pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
 
-pub(super) static P256_SHA512: Algorithm = &Ecdsa(Curve::P256, Hash::Sha512);
-pub(super) static P384_SHA512: Algorithm = &Ecdsa(Curve::P384, Hash::Sha512);
-pub(super) static P521_SHA256: Algorithm = &Ecdsa(Curve::P521, Hash::Sha256);
-pub(super) static P521_SHA384: Algorithm = &Ecdsa(Curve::P521, Hash::Sha384);
-pub(super) static P521_SHA512: Algorithm = &Ecdsa(Curve::P521, Hash::Sha512);
+pub(super) static P256_SHA512: &dyn SignatureVerificationAlgorithm =
+    &Ecdsa(Curve::P256, Hash::Sha512);
+pub(super) static P384_SHA512: &dyn SignatureVerificationAlgorithm =
+    &Ecdsa(Curve::P384, Hash::Sha512);
+pub(super) static P521_SHA256: &dyn SignatureVerificationAlgorithm =
+    &Ecdsa(Curve::P521, Hash::Sha256);
+pub(super) static P521_SHA384: &dyn SignatureVerificationAlgorithm =
+    &Ecdsa(Curve::P521, Hash::Sha384);
+pub(super) static P521_SHA512: &dyn SignatureVerificationAlgorithm =
+    &Ecdsa(Curve::P521, Hash::Sha512);
 
 macro_rules! verify {
     ($curve:ident, $key:expr, $hash:expr, $signature:expr) => {{

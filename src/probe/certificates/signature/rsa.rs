@@ -8,23 +8,27 @@ use webpki::ring::{
     RSA_PSS_2048_8192_SHA512_LEGACY_KEY as PSS_SHA512,
 };
 
-use crate::probe::certificates::signed::Algorithm;
-
 /// id-RSASSA-PSS without parameters: the key may be used with every hash (RFC 4055, section 3.1).
 const PSS: AlgorithmIdentifier =
     AlgorithmIdentifier::from_slice(&[0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10]);
 
-pub(super) static PSS_KEY_SHA256: Algorithm = &PssKey(PSS, PSS_SHA256);
-pub(super) static PSS_KEY_SHA384: Algorithm = &PssKey(PSS, PSS_SHA384);
-pub(super) static PSS_KEY_SHA512: Algorithm = &PssKey(PSS, PSS_SHA512);
-pub(super) static PSS_SHA256_KEY: Algorithm = &PssKey(RSA_PSS_SHA256, PSS_SHA256);
-pub(super) static PSS_SHA384_KEY: Algorithm = &PssKey(RSA_PSS_SHA384, PSS_SHA384);
-pub(super) static PSS_SHA512_KEY: Algorithm = &PssKey(RSA_PSS_SHA512, PSS_SHA512);
+pub(super) static PSS_KEY_SHA256: &dyn SignatureVerificationAlgorithm = &PssKey(PSS, PSS_SHA256);
+pub(super) static PSS_KEY_SHA384: &dyn SignatureVerificationAlgorithm = &PssKey(PSS, PSS_SHA384);
+pub(super) static PSS_KEY_SHA512: &dyn SignatureVerificationAlgorithm = &PssKey(PSS, PSS_SHA512);
+pub(super) static PSS_SHA256_KEY: &dyn SignatureVerificationAlgorithm =
+    &PssKey(RSA_PSS_SHA256, PSS_SHA256);
+pub(super) static PSS_SHA384_KEY: &dyn SignatureVerificationAlgorithm =
+    &PssKey(RSA_PSS_SHA384, PSS_SHA384);
+pub(super) static PSS_SHA512_KEY: &dyn SignatureVerificationAlgorithm =
+    &PssKey(RSA_PSS_SHA512, PSS_SHA512);
 
 /// RSASSA-PSS with a key that may be used only for it. Contains the key's AlgorithmIdentifier, and
 /// ring's algorithm for ordinary RSA keys, which does the work.
 #[derive(Debug)]
-struct PssKey(AlgorithmIdentifier, Algorithm);
+struct PssKey(
+    AlgorithmIdentifier,
+    &'static dyn SignatureVerificationAlgorithm,
+);
 
 impl SignatureVerificationAlgorithm for PssKey {
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {

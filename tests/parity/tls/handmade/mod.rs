@@ -56,7 +56,7 @@ pub enum Out {
 
 type Edit = Arc<dyn Fn(Step, Vec<Out>) -> Vec<Out> + Send + Sync>;
 
-/// The script of a server. The default of every field is that of a usual server.
+/// The script of a server. By default, the server behaves as usual.
 #[derive(Clone)]
 pub struct Script {
     pub tls13: bool,
@@ -304,7 +304,7 @@ impl Connection<'_> {
             };
             self.pending.extend(bytes);
         }
-        // Without a pause, the response and the end of the connection are sent at once.
+        // Without a pause, the server sends the response and the end of the connection together.
         match step {
             Step::Response => Ok(()),
             _ => self.flush(),
@@ -369,7 +369,7 @@ impl Connection<'_> {
             0x0804 => &signature::RSA_PSS_SHA256,
             0x0805 => &signature::RSA_PSS_SHA384,
             0x0806 => &signature::RSA_PSS_SHA512,
-            // For an unused scheme, any signature will do, because no signature would verify.
+            // Clients can't verify signatures of other schemes, so any bytes will do.
             _ => return vec![7; 64],
         };
         let key = RsaKeyPair::from_pkcs8(key).expect("an RSA key");

@@ -1,0 +1,268 @@
+//! `frontend` and `listen`: which backends they lead to, and what they say about the visitors of a backend
+//! (configuration manual, sections 4.2 and 7.1).
+
+use super::address::Endpoint;
+use super::place::Place;
+use super::proxy::{Backend, ProxySettings, Visitors};
+
+/// A `frontend`, or a `listen`, which also is a backend.
+#[derive(Debug)]
+pub(super) struct Frontend {
+    settings: ProxySettings,
+    /// The port of each listener, and true if it has `ssl`.
+    listeners: Vec<(u16, bool)>,
+    /// True if a rule looks at the visitors' ClientHello.
+    sees_hello: bool,
+    /// The names and the criteria of the `acl` lines.
+    acls: Vec<(String, Vec<String>)>,
+    /// The backends, each with its condition: `if` or `unless`, and the terms. The condition may be empty.
+    routes: Vec<(String, Vec<String>)>,
+}
+
+impl Frontend {
+    /// Returns a frontend without lines. A `listen` leads to itself.
+    pub fn new(settings: ProxySettings, itself: Option<&str>) -> Frontend {
+        let itself = itself.map(|name| (name.to_owned(), Vec::new()));
+        Frontend {
+            settings,
+            listeners: Vec::new(),
+            sees_hello: false,
+            acls: Vec::new(),
+            routes: itself.into_iter().collect(),
+        }
+    }
+
+    pub fn is_http(&self) -> bool {
+        self.settings.http
+    }
+
+    pub fn read(&mut self, words: &[&str], place: &Place) {
+        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let of_hello = ["ssl_hello_type", "req.ssl_", "req_ssl_"];
+        let is_of_hello = |word: &&str| of_hello.iter().any(|part| word.contains(part));
+        self.sees_hello |= words.iter().any(is_of_hello);
+        match words {
+            ["bind", addresses, more @ ..] => {
+                let ports = addresses
+                    .split(',')
+                    .map(|address| match Endpoint::parse(address) {
+                        Endpoint::Tcp(_, port) => port,
+                        _ => 0,
+                    });
+                let has_tls = more.contains(&"ssl");
+                self.listeners.extend(ports.map(|port| (port, has_tls)));
+            }
+            ["acl", name, criterion @ ..] => self.acls.push(((*name).to_owned(), owned(criterion))),
+            ["use_backend" | "default_backend", backend, condition @ ..] => {
+                self.routes.push(((*backend).to_owned(), owned(condition)));
+            }
+            words => _ = self.settings.read(words, place),
+        }
+    }
+
+    /// Returns the conditions under which visitors reach this backend. An expression in place of a name may lead
+    /// to any backend.
+    fn conditions(&self, backend: &str) -> impl Iterator<Item = &[String]> {
+        let leads = move |(to, _): &&(String, Vec<String>)| to == backend || to.contains("%[");
+        self.routes
+            .iter()
+            .filter(leads)
+            .map(|(_, condition)| condition.as_slice())
+    }
+
+    /// Returns the names that this frontend's visitors of a backend ask for, or `None` if these may be any names.
+    fn names(&self, backend: &str) -> Option<Vec<String>> {
+        match &self.settings.host {
+            Some(host) => Some(vec![host.value.clone()]),
+            None => flat(
+                self.conditions(backend)
+                    .map(|condition| self.names_of(condition)),
+            ),
+        }
+    }
+
+    fn names_of(&self, condition: &[String]) -> Option<Vec<String>> {
+        let (first, terms) = condition.split_first()?;
+        let mut alternatives = terms.split(|word| word == "or" || word == "||");
+        let names = flat(alternatives.by_ref().map(|terms| self.names_of_all(terms)));
+        names.filter(|_| first == "if")
+    }
+
+    /// Returns the names that fit these terms, all of which must hold. One term about the name is enough.
+    fn names_of_all(&self, terms: &[String]) -> Option<Vec<String>> {
+        let mut words = terms.iter().map(String::as_str);
+        while let Some(word) = words.next() {
+            let named = || self.acls.iter().filter(|(name, _)| name == word);
+            let names = match word {
+                "!" => {
+                    words.next();
+                    None
+                }
+                "{" => {
+                    let criterion: Vec<&str> =
+                        words.by_ref().take_while(|word| *word != "}").collect();
+                    names_in(&criterion)
+                }
+                // Without a line, this is no name of an acl: a part of `!{ … }`, or `!NAME`.
+                _ if named().next().is_none() => None,
+                _ => flat(named().map(|(_, criterion)| {
+                    names_in(&criterion.iter().map(String::as_str).collect::<Vec<_>>())
+                })),
+            };
+            if names.is_some() {
+                return names;
+            }
+        }
+        None
+    }
+
+    /// Returns whether visitors' bytes are TLS when they leave this frontend in `mode tcp`.
+    fn speak_tls(&self) -> Option<bool> {
+        let listeners = self.listeners.iter();
+        let decrypts = listeners.clone().all(|(_, has_tls)| *has_tls);
+        // Only a port says what comes in.
+        let ports: Vec<u16> = listeners
+            .map(|(port, _)| *port)
+            .filter(|port| *port != 0)
+            .collect();
+        let all = |is: fn(&u16) -> bool| !ports.is_empty() && ports.iter().all(is);
+        match self.sees_hello {
+            _ if decrypts && !self.listeners.is_empty() => Some(false),
+            true => Some(true),
+            _ if all(|port| port % 1000 == 443) => Some(true),
+            _ if all(|port| [80, 8000, 8080].contains(port)) => Some(false),
+            _ => None,
+        }
+    }
+}
+
+/// Joins lists. Returns `None` if a list is `None`, or if there is no list.
+fn flat(lists: impl Iterator<Item = Option<Vec<String>>>) -> Option<Vec<String>> {
+    let lists: Vec<Vec<String>> = lists.collect::<Option<_>>()?;
+    Some(lists.concat()).filter(|names| !names.is_empty())
+}
+
+/// Returns the names in a criterion that compares the Host or the SNI of visitors with whole names.
+fn names_in(criterion: &[&str]) -> Option<Vec<String>> {
+    let (expression, mut words) = criterion.split_first()?;
+    let (fetch, converter) = expression.split_once(',').unwrap_or((expression, ""));
+    let fetches = [
+        "hdr(host)",
+        "req.hdr(host)",
+        "req.fhdr(host)",
+        "ssl_fc_sni",
+        "req.ssl_sni",
+        "req_ssl_sni",
+    ];
+    let converters = ["", "lower", "host_only", "field(1,:)"];
+    let fetch = fetch.to_ascii_lowercase();
+    if !fetches.contains(&fetch.as_str()) || !converters.contains(&converter) {
+        return None;
+    }
+    loop {
+        words = match words {
+            ["-i" | "--", rest @ ..] | ["-m", "str", rest @ ..] => rest,
+            // A file, or a match of parts.
+            [word, ..] if word.starts_with('-') => return None,
+            names => return Some(names.iter().map(|name| (*name).to_owned()).collect()),
+        };
+    }
+}
+
+/// Tells each backend what the frontends that lead to it say about its visitors.
+pub(super) fn introduce(frontends: &[Frontend], backends: &mut [Backend]) {
+    for backend in backends {
+        let name = &backend.name;
+        let leads = |front: &&Frontend| front.conditions(name).next().is_some();
+        let leading: Vec<&Frontend> = frontends.iter().filter(leads).collect();
+        let speak_tls = leading.first().and_then(|front| front.speak_tls());
+        let agree = leading.iter().all(|front| front.speak_tls() == speak_tls);
+        backend.visitors = Visitors {
+            names: flat(leading.iter().map(|front| front.names(name))).unwrap_or_default(),
+            speak_tls: speak_tls.filter(|_| agree),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Frontend, Place, ProxySettings};
+
+    /// Returns a frontend with these lines.
+    fn front(lines: &str) -> Frontend {
+        let place = Place {
+            file: "x".into(),
+            line: 1,
+        };
+        let mut front = Frontend::new(ProxySettings::default(), None);
+        for line in lines.split(';') {
+            front.read(&line.split(' ').collect::<Vec<_>>(), &place);
+        }
+        front
+    }
+
+    #[test]
+    fn listeners_say_if_visitors_bytes_are_tls() {
+        for (lines, expected) in [
+            ("bind :443 ssl crt x", Some(false)),
+            ("bind :443", Some(true)),
+            ("bind 192.0.2.1:8443,unix@/s", Some(true)),
+            ("bind :80;bind :8080", Some(false)),
+            ("bind :80;bind :443", None),
+            ("bind :5432", None),
+            (
+                "bind :5432;tcp-request content accept if { req.ssl_hello_type 1 }",
+                Some(true),
+            ),
+            ("mode tcp", None),
+        ] {
+            assert_eq!(front(lines).speak_tls(), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn conditions_name_the_hosts_of_a_backend() {
+        for (lines, expected) in [
+            ("use_backend b if { hdr(host) -i A B }", Some("A B")),
+            (
+                "use_backend b if { req.hdr(Host),lower -m str A } { ssl_fc }",
+                Some("A"),
+            ),
+            (
+                "acl x ssl_fc_sni -i A;acl x hdr(host) B;use_backend b if y or x",
+                None,
+            ),
+            (
+                "acl x ssl_fc_sni -i A;acl x hdr(host) B;use_backend b if y x",
+                Some("A B"),
+            ),
+            (
+                "acl x hdr(host) A;use_backend b if x || { hdr(host) B }",
+                Some("A B"),
+            ),
+            ("acl x hdr(host) A;use_backend b if !x", None),
+            ("use_backend b if !{ hdr(host) A }", None),
+            ("use_backend b if ! { hdr(host) A }", None),
+            ("use_backend b unless { hdr(host) A }", None),
+            ("use_backend b if { hdr_end(host) A }", None),
+            ("use_backend b if { hdr(host) -m end A }", None),
+            ("use_backend b if { hdr(host) -f names }", None),
+            ("use_backend b if { hdr(host) A };default_backend b", None),
+            (
+                "use_backend b if { hdr(host) A };use_backend %[req.hdr(x)]",
+                None,
+            ),
+            (
+                "http-request set-header Host A;default_backend b",
+                Some("A"),
+            ),
+            (
+                "http-request set-header Host A if x;default_backend b",
+                None,
+            ),
+        ] {
+            let names = front(lines).names("b").map(|names| names.join(" "));
+            assert_eq!(names.as_deref(), expected, "{lines}");
+        }
+    }
+}

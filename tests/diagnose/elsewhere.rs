@@ -1,0 +1,285 @@
+//! `sni-check diagnose` on servers that have something in common with other servers: values that another
+//! server has, lines that several servers share, and steps of one check.
+
+use std::io::Write;
+use std::process::Command;
+
+use crate::servers::{CHECK, apply, config, is_changed, nginx, object, running};
+use crate::support::check::{BINARY, run_by_hand, stdout};
+use crate::support::haproxy::Haproxy;
+use crate::support::nginx::{Nginx, refusal, site};
+use crate::support::peer;
+use crate::support::pki::Ca;
+use crate::support::stage::Stage;
+use crate::support::{NAME, Running, wait_for};
+
+#[test]
+fn a_value_that_another_server_has_is_tried_before_the_operator_is_asked() {
+    let stage = Stage::new();
+    let other = stage.folder.file("other.pem", &Ca::new().pem);
+    let tls = format!("ssl verify required ca-file {other} sni str({NAME}) check check-sni {NAME}");
+    let backend = format!(
+        "backend be\n{CHECK}    server s1 127.0.0.1:PORT {tls}\n    server s2 127.0.0.1:PORT TLS check check-sni {NAME}\n"
+    );
+    let new = format!("ca-file {}", stage.ca_file);
+    let server = is_changed(&stage, &backend, ("be", "s1"), &new);
+    assert_eq!(server["causes"][0]["id"], "ca-file-wrong", "{server:#}");
+    let what = server["causes"][0]["what"].to_string();
+    assert!(what.contains("a CA in the ca-file of be/s2 ("), "{what}");
+}
+
+#[test]
+fn a_change_that_breaks_another_server_is_withdrawn() {
+    let stage = Stage::new();
+    let moved = nginx(&stage, "", "return 302 https://login.example.test/;");
+    let backend = format!(
+        "backend be\n{CHECK}    http-check expect status 200
+    server s1 127.0.0.1:{} TLS check check-sni {NAME}
+    server s2 127.0.0.1:PORT TLS check check-sni {NAME}\n",
+        moved.port
+    );
+    let config = config(&stage, &backend);
+    let _haproxy = running(&config, ("be", "s1"), "DOWN");
+    let report = object(&["-f", &config], 71);
+    assert!(report["servers"][0]["diff"].is_null(), "{report}");
+    let reason = report["servers"][0]["diff_reason"].to_string();
+    let expected = "HAProxy reports be/s2 UP with the present line, and DOWN with the change. be/s1 needs a backend of its own.";
+    assert!(reason.contains(expected), "{reason}");
+}
+
+#[test]
+fn a_word_of_default_server_that_another_server_needs_is_switched_off_on_the_own_line() {
+    let stage = Stage::new();
+    let proxied = nginx(&stage, "proxy_protocol", "");
+    let backend = format!(
+        "backend be\n{CHECK}    default-server send-proxy
+    server s1 127.0.0.1:PORT TLS check check-sni {NAME}
+    server s2 127.0.0.1:{} TLS check check-sni {NAME}\n",
+        proxied.port
+    );
+    is_changed(&stage, &backend, ("be", "s1"), "no-send-proxy");
+}
+
+/// Returns a file with a client certificate that the stage's CA has signed.
+fn client(stage: &Stage) -> String {
+    let client = stage.ca.leaf_with(&["client"], |params| {
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    stage.folder.file("client.pem", &client.both_pem())
+}
+
+#[test]
+fn a_client_certificate_of_another_server_is_tried_where_the_page_refuses_clients_without_it() {
+    let stage = Stage::new();
+    let (ca, crt) = (&stage.ca_file, client(&stage));
+    for rule in [
+        "ssl_verify_client on;",
+        "ssl_verify_client optional; if ($ssl_client_verify != SUCCESS) { return 403; }",
+        "ssl_verify_client optional; if ($ssl_client_verify != SUCCESS) { return 401; }",
+    ] {
+        let server = nginx(&stage, "", &format!("ssl_client_certificate {ca}; {rule}"));
+        let (port, line) = (server.port, format!("TLS check check-sni {NAME}"));
+        for (own, words) in [
+            (CHECK.to_owned(), format!("crt {crt}")),
+            (
+                format!(
+                    "    option external-check\n    external-check command {BINARY}\n    external-check path \"--sni {NAME} --ca-file CA\"\n"
+                ),
+                format!("--crt {crt}"),
+            ),
+        ] {
+            let backends = format!(
+                "backend be\n{own}    server s1 127.0.0.1:{port} {line}
+backend other\n{CHECK}    server s2 127.0.0.1:{port} {line} crt {crt}\n"
+            );
+            let found = is_changed(&stage, &backends, ("be", "s1"), &words);
+            let cause = &found["causes"][0];
+            assert_eq!(cause["id"], "client-certificate-elsewhere", "{found:#}");
+            assert_eq!(found["diff_visitors"], 200, "{found:#}");
+        }
+    }
+}
+
+#[test]
+fn revocation_lists_of_another_server_are_tried() {
+    let stage = Stage::new();
+    let wrong = stage.folder.file("wrong.crl", &Ca::new().crl(&[], 30));
+    let right = stage.folder.file("right.crl", &stage.ca.crl(&[], 30));
+    let line = |file: &str| format!("127.0.0.1:PORT TLS check check-sni {NAME} crl-file {file}");
+    let (one, other) = (line(&wrong), line(&right));
+    let backend = format!("backend be\n{CHECK}    server s1 {one}\n    server s2 {other}\n");
+    let found = is_changed(&stage, &backend, ("be", "s1"), &format!("crl-file {right}"));
+    assert_eq!(found["causes"][0]["id"], "crl-file-wrong", "{found:#}");
+}
+
+#[test]
+fn a_name_of_another_server_in_the_backend_is_tried() {
+    let stage = Stage::new();
+    let ca = &stage.ca_file;
+    let backend = format!(
+        "backend be\n{CHECK}    server s1 127.0.0.1:PORT ssl verify required ca-file {ca} sni str(old.test) check check-sni old.test
+    server s2 127.0.0.1:PORT TLS check check-sni {NAME}\n"
+    );
+    let new = format!("sni str({NAME}) check check-sni {NAME}");
+    is_changed(&stage, &backend, ("be", "s1"), &new);
+}
+
+/// Starts an nginx that serves only `other.example.test`.
+fn other_site(stage: &Stage) -> Nginx {
+    let leaf = stage.ca.leaf(&[OTHER], 30);
+    Nginx::serve(|folder, port| refusal(port) + &site((folder, port), "", OTHER, (&leaf, &[]), ""))
+}
+
+/// Waits until HAProxy reports this server DOWN.
+fn is_down(haproxy: &Haproxy, server: &str) {
+    wait_for("the server to be DOWN", || {
+        let found = haproxy.server("be", server)?;
+        (found.status == "DOWN").then_some(())
+    });
+}
+
+const OTHER: &str = "other.example.test";
+
+#[test]
+fn servers_that_share_a_connect_rule_get_their_own_names() {
+    for rules in [
+        "option tcp-check\n    tcp-check connect ssl sni old.test",
+        "option httpchk\n    http-check connect ssl\n    http-check send meth GET uri /",
+    ] {
+        let stage = Stage::new();
+        let (site, ca) = (other_site(&stage), &stage.ca_file);
+        let other = site.port;
+        let backend = format!(
+            "backend be\n    {rules}\n    server s1 127.0.0.1:PORT TLS check
+    server s2 127.0.0.1:{other} ssl verify required ca-file {ca} sni str({OTHER}) check\n"
+        );
+        let config = config(&stage, &backend);
+        let haproxy = running(&config, ("be", "s1"), "DOWN");
+        is_down(&haproxy, "s2");
+        let report = object(&["-f", &config], 65);
+        drop(haproxy);
+        apply(&config, report["servers"].as_array().expect("servers"));
+        drop(running(&config, ("be", "s1"), "UP"));
+        running(&config, ("be", "s2"), "UP");
+    }
+}
+
+#[test]
+fn servers_that_need_different_values_in_one_line_are_told_so() {
+    let stage = Stage::new();
+    let (site, ca) = (other_site(&stage), &stage.ca_file);
+    let other = site.port;
+    let backend = format!(
+        "backend be\n    option external-check\n    external-check command {BINARY}
+    external-check path \"--sni old.test --ca-file CA\"\n    server s1 127.0.0.1:PORT TLS check inter 3s
+    server s2 127.0.0.1:{other} ssl verify required ca-file {ca} sni str({OTHER}) check inter 3s\n"
+    );
+    let config = config(&stage, &backend);
+    let haproxy = running(&config, ("be", "s1"), "DOWN");
+    is_down(&haproxy, "s2");
+    let report = object(&["-f", &config], 65);
+    for (at, other) in [(0, "be/s2"), (1, "be/s1")] {
+        let server = &report["servers"][at];
+        assert!(server["diff"].is_null(), "{server:#}");
+        let reason = server["diff_reason"].to_string();
+        let expected = format!("{other} shares the changed line, and is DOWN, too.");
+        assert!(reason.contains(&expected), "{reason}");
+    }
+}
+
+#[test]
+fn the_step_of_a_check_that_fails_is_changed() {
+    let step = |connect: &str, uri: &str| {
+        format!(
+            "    http-check connect {connect}\n    http-check send meth GET uri {uri} ver HTTP/1.1 hdr Host {NAME}\n    http-check expect status 200\n"
+        )
+    };
+    let good = step(&format!("ssl sni {NAME}"), "/");
+    let plain = "    http-check connect port PLAIN\n    http-check send meth GET uri /\n    http-check expect status 200\n";
+    for (first, second, new) in [
+        (
+            &good,
+            step("ssl sni old.test", "/"),
+            format!("connect ssl sni {NAME}"),
+        ),
+        (
+            &step("ssl sni old.test", "/"),
+            good.clone(),
+            format!("connect ssl sni {NAME}"),
+        ),
+        (
+            &good,
+            step(&format!("ssl sni {NAME}"), "/missing"),
+            "uri / ver".to_owned(),
+        ),
+        (
+            &plain.to_owned(),
+            step("ssl", "/"),
+            format!("connect ssl sni {NAME}"),
+        ),
+    ] {
+        let stage = Stage::new();
+        let port = peer::tcp(|mut stream| _ = stream.write_all(peer::OK.as_bytes()));
+        let rules = (first.clone() + &second).replace("PLAIN", &port.to_string());
+        let backend = format!(
+            "backend be\n    option httpchk\n{rules}    server s1 127.0.0.1:PORT TLS check\n"
+        );
+        let found = is_changed(&stage, &backend, ("be", "s1"), &new);
+        assert_eq!(found["diff"].as_array().map(Vec::len), Some(1), "{found:#}");
+    }
+}
+
+#[test]
+fn without_statistics_haproxys_answer_about_the_present_lines_decides() {
+    let stage = Stage::new();
+    let rule = format!("http-check connect ssl sni {NAME} alpn h2");
+    let check = CHECK.replace("httpchk\n", &format!("httpchk\n    {rule}\n"));
+    let backend = format!("backend be\n{check}    server s1 127.0.0.1:PORT TLS check\n");
+    let config = config(&stage, &backend);
+    let report = object(&["-f", &config, "be/s1"], 71);
+    let server = &report["servers"][0];
+    assert_eq!(server["state"], "DOWN", "{server:#}");
+    assert_eq!(server["diff_visitors"], 200, "{server:#}");
+}
+
+#[test]
+fn a_missing_send_state_is_named_and_added() {
+    let stage = Stage::new();
+    let socket = stage.folder.join("serve.sock");
+    let mut serve = Command::new(BINARY);
+    serve.args(["serve", "--listen", &format!("unix:{socket}")]);
+    serve.args(["--files", &stage.folder.join("")]);
+    let _serve = Running(serve.spawn().expect("serve runs"));
+    wait_for("serve to listen", || std::fs::metadata(&socket).ok());
+    for name in [NAME, "wwww.example.test"] {
+        let backend = format!(
+            "backend be\n    option httpchk\n    http-check connect addr unix@{socket}
+    http-check send meth GET uri / hdr X-Check-Options \"--sni {name} --ca-file CA\"
+    http-check expect hdr name X-Check-Code value 0\n    server s1 127.0.0.1:PORT TLS check inter 3s\n"
+        );
+        let found = is_changed(&stage, &backend, ("be", "s1"), "http-check send-state");
+        assert_eq!(found["diff_visitors"], 200, "{found:#}");
+        let config = config(&stage, &backend);
+        let text = stdout(&run_by_hand(&["diagnose", "-f", &config]));
+        assert!(text.contains("cause    serve-state "), "{text}");
+    }
+}
+
+#[test]
+fn the_report_says_what_remains_after_the_changes_that_help() {
+    let stage = Stage::new();
+    let backend = format!(
+        "backend be\n{CHECK}    http-check expect status 204\n    server s1 127.0.0.1:PORT TLS check send-proxy\n"
+    );
+    let config = config(&stage, &backend);
+    let report = object(&["-f", &config, "be/s1"], 63);
+    let server = &report["servers"][0];
+    let ids: Vec<_> = (0..3).map(|at| &server["causes"][at]["id"]).collect();
+    let expected = [
+        "proxy-header-unwanted",
+        "sni-missing",
+        "status-not-expected",
+    ];
+    assert_eq!(ids, expected, "{server:#}");
+    assert_eq!(server["remains"], "status 200, expected status 204");
+}

@@ -1,0 +1,148 @@
+//! What the frontends say about the visitors of a backend.
+
+use crate::configuration::{finding, json};
+use crate::own::{Row, defaults, foretells};
+use crate::support::NAME;
+use crate::support::nginx::Nginx;
+use crate::support::stage::Stage;
+use crate::support::{dead_port, free_port};
+
+/// The lines of a backend, those of the frontend that leads to it, what doctor finds, and what HAProxy shows.
+const ROWS: [(&str, &str, &[&str], &str); 13] = [
+    (
+        HOST,
+        "use_backend BACKEND if { hdr(host) -i other.test }",
+        &["check-other-host"],
+        "L7OK",
+    ),
+    (
+        HOST,
+        "acl site hdr(host) -i a.test NAME\n use_backend BACKEND if site",
+        &[],
+        "L7OK",
+    ),
+    (
+        HOST,
+        "use_backend BACKEND if { hdr(host) a.test }\n default_backend BACKEND",
+        &[],
+        "L7OK",
+    ),
+    (
+        HOST,
+        "http-request set-header Host a.test\n default_backend BACKEND",
+        &["check-other-host"],
+        "L7OK",
+    ),
+    (
+        "server s 127.0.0.1:TLS ssl verify none sni req.hdr(host) check-sni NAME",
+        "use_backend BACKEND if { req.hdr(host) -i other.test }",
+        &["traffic-other-sni"],
+        "L6OK",
+    ),
+    (
+        "server s 127.0.0.1:TLS ssl verify none sni req.hdr(host) check-sni NAME",
+        "use_backend BACKEND if { req.hdr(host) -i NAME }",
+        &[],
+        "L6OK",
+    ),
+    // HAProxy ignores the rule that sets the variable.
+    (
+        "mode tcp\n http-request set-var(txn.a) str(NAME)\n \
+         server s 127.0.0.1:TLS ssl verify none sni var(txn.a) check-sni NAME",
+        DECRYPTS,
+        &["traffic-without-sni"],
+        "L6OK",
+    ),
+    (TCP_TLS, DECRYPTS, &["traffic-without-tls"], "L6OK"),
+    (TCP_TLS, PASSES, &[], "L6OK"),
+    // With `ssl`, this is no database with a health service on another port.
+    (
+        "mode tcp\n option httpchk GET /\n server s 127.0.0.1:TLS ssl verify none sni str(NAME) port PLAIN",
+        DECRYPTS,
+        &["check-other-port"],
+        "L7OK",
+    ),
+    (TCP_PLAIN, DECRYPTS, &[], "L7OK"),
+    (TCP_PLAIN, PASSES, &["check-without-tls"], "L7OK"),
+    (
+        "mode tcp\n option httpchk\n http-check send hdr Host NAME\n server s 127.0.0.1:TLS",
+        PASSES,
+        &["check-without-tls"],
+        "L7STS",
+    ),
+];
+
+const HOST: &str =
+    "option httpchk GET /\n http-check send ver HTTP/1.1 hdr Host NAME\n server s 127.0.0.1:PLAIN";
+const TCP_TLS: &str = "mode tcp\n server s 127.0.0.1:TLS check-ssl check-sni NAME verify none";
+const TCP_PLAIN: &str = "mode tcp\n option httpchk GET /\n server s 127.0.0.1:PLAIN";
+const DECRYPTS: &str = "mode tcp\n bind 127.0.0.1:FREE ssl crt FRONT\n default_backend BACKEND";
+const PASSES: &str = "mode tcp\n bind 127.0.0.1:FREE\n tcp-request inspect-delay 5s\n \
+                      tcp-request content accept if { req.ssl_hello_type 1 }\n default_backend BACKEND";
+
+fn filled(text: &str, stage: &Stage, ports: (u16, u16)) -> String {
+    let front = stage
+        .folder
+        .file("front.pem", &stage.ca.leaf(&[NAME], 30).both_pem());
+    text.replace("PLAIN", &ports.0.to_string())
+        .replace("TLS", &ports.1.to_string())
+        .replace("FRONT", &front)
+        .replace("NAME", NAME)
+}
+
+#[test]
+fn frontends_say_what_visitors_of_a_backend_send() {
+    let stage = Stage::new();
+    let plain =
+        Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; return 200; }}"));
+    let ports = (plain.port, stage.nginx().port);
+    let rows = |_| {
+        let row =
+            |(index, (backend, front, ids, status)): (usize, &(&str, &str, _, &'static str))| {
+                let front = front.replace("BACKEND", &format!("b{index}"));
+                let front = front.replace("FREE", &free_port().to_string());
+                let bind = format!("bind 127.0.0.1:{}", free_port());
+                let bind = if front.contains("bind") { "" } else { &bind };
+                let text = format!("{backend}\nfrontend f{index}\n {bind}\n {front}");
+                (&*text.leak(), *ids, &*vec![*status].leak()) as Row<'static>
+            };
+        ROWS.iter().enumerate().map(row).collect()
+    };
+    foretells(&stage, &defaults(""), rows, &|text| {
+        filled(text, &stage, ports)
+    });
+}
+
+/// In `mode tcp`, doctor visits a server whose visitors speak plain HTTP, as its check does. A dead port of the check
+/// says nothing about visitors' port.
+#[test]
+fn a_run_visits_servers_in_mode_tcp() {
+    let stage = Stage::new();
+    let plain =
+        Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; return 200; }}"));
+    let ports = (plain.port, stage.nginx().port);
+    let run = |backend: &str| {
+        let front = DECRYPTS.replace("FREE", &free_port().to_string());
+        let text = format!(
+            "{}frontend f\n {front}\nbackend b\n {backend}\n",
+            defaults("")
+        );
+        let text = filled(&text.replace("BACKEND", "b"), &stage, ports);
+        json(&["-f", &stage.folder.file("haproxy.cfg", &text), "--run"]).0
+    };
+    let report = run(&TCP_PLAIN.replace("GET /", "GET / HTTP/1.0"));
+    assert_eq!(
+        report["runs"]["checks"][0]["visitor"]["status"], 200,
+        "{report}"
+    );
+    let report = run(&format!("{TCP_PLAIN} port {}", dead_port()));
+    let seen = finding(&report, "seen");
+    assert_eq!(seen["effect"], "down", "{report}");
+    assert!(
+        seen["shows"]
+            .as_str()
+            .expect("text")
+            .starts_with("DOWN with L4CON"),
+        "{report}"
+    );
+}
