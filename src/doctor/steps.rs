@@ -13,6 +13,8 @@ pub(crate) struct Step {
     pub call: Result<Box<Options>, String>,
     /// The changes that the file itself suggests for this step.
     pub suggestions: Vec<Suggestion>,
+    /// Where this step connects, if that isn't where visitors connect.
+    pub elsewhere: Option<String>,
     /// The places of the rules of other steps.
     pub others: Vec<Place>,
 }
@@ -52,6 +54,7 @@ pub(super) fn of(
         Step {
             call: call(&watch),
             suggestions: suggest::of(visit, &watch),
+            elsewhere: suggest::elsewhere(&watch),
             others,
         }
     };

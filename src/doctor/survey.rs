@@ -136,7 +136,9 @@ impl Surveyed {
     /// Makes a step of the check the subject: `call` makes this step, and changes are about its rules.
     pub(crate) fn choose(&mut self, step: Step) {
         self.call = step.call;
+        self.meant = None;
         self.suggestions = step.suggestions;
+        self.elsewhere = step.elsewhere;
         self.other_steps = step.others;
     }
 
