@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use rustls::pki_types::{CertificateDer, DnsName};
 
-pub use self::certificates::{faults, names};
+pub use self::certificates::{faults, is_for, names};
 pub use self::client::provider;
 use self::connect::Address;
 pub use self::http::{Examined, Response, exchange};

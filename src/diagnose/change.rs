@@ -127,7 +127,7 @@ impl Change {
     /// Returns the change with which sni-check connects where visitors connect, and why it helps. Returns `None` if
     /// its options have no other address.
     pub fn without_address(surveyed: &Surveyed) -> Option<(Change, String)> {
-        let elsewhere = surveyed.elsewhere.as_ref()?;
+        let reason = surveyed.elsewhere.clone()?;
         let (carrier, text) = carried(surveyed)?;
         let written = *handed::options(carrier, text.as_ref()).ok()?;
         let mut given = written.clone();
@@ -137,10 +137,6 @@ impl Change {
             options: Some(Carried::new(surveyed, &changed, &given)?),
             ..Change::default()
         };
-        let visitors = &surveyed.address;
-        let reason = format!(
-            "The check connects to {elsewhere}, and fails there. At {visitors}, where visitors connect, the check works."
-        );
         (!changed.is_empty()).then_some((change, reason))
     }
 
@@ -231,12 +227,33 @@ impl Change {
     }
 
     /// Returns this change plus the words that visitors' connections need too: the SNI name, and the words
-    /// about the connection that helped the check. Returns `None` if nothing changes for visitors.
+    /// about the connection that helped the check. A name that comes from the request may stay as it is, so the
+    /// first change keeps it. The list is empty if nothing changes for visitors.
     pub fn with_traffic(
         &self,
         surveyed: &Surveyed,
         asked: &Options,
         best: &Options,
+    ) -> Vec<Change> {
+        let is_evaluated = surveyed.sends_sni && surveyed.sni.is_none();
+        let names = if is_evaluated {
+            &[false, true][..]
+        } else {
+            &[true]
+        };
+        let changes = names.iter().filter_map(|sets_name| {
+            self.with_words_of_traffic(surveyed, (asked, best), *sets_name)
+        });
+        let mut changes: Vec<Change> = changes.collect();
+        changes.dedup();
+        changes
+    }
+
+    fn with_words_of_traffic(
+        &self,
+        surveyed: &Surveyed,
+        (asked, best): (&Options, &Options),
+        sets_name: bool,
     ) -> Option<Change> {
         let words = &surveyed.lines.words;
         let has = |wanted: &str| words.iter().any(|(word, _)| word == wanted);
@@ -244,12 +261,12 @@ impl Change {
             return None;
         }
         let mut change = self.clone();
-        if let Some(name) = &best.sni
+        if let Some(name) = best.sni.as_ref().filter(|_| sets_name)
             && surveyed.sni.as_ref() != Some(name)
         {
             change.words.push(("sni", Some(format!("str({name})"))));
         }
-        if best.no_sni && !asked.no_sni {
+        if best.no_sni && !asked.no_sni && sets_name {
             change.words.push(("sni", None));
         }
         if best.alpn != asked.alpn && best.alpn.is_some() {
@@ -501,6 +518,14 @@ impl Change {
         value.as_ref()?.strip_prefix("str(")?.strip_suffix(')')
     }
 
+    /// Returns the new name that the check sends, if the change sets one.
+    pub fn name(&self) -> Option<&str> {
+        let of_line = self.words.iter().filter(|(word, _)| *word == "check-sni");
+        let of_rule = self.connect.iter().filter(|(word, _)| *word == "sni");
+        let (_, name) = of_line.chain(of_rule).next()?;
+        name.as_deref()
+    }
+
     /// Returns the changes in a few words: `check-sni www.example.com`.
     pub fn words(&self) -> String {
         let edit = |(word, value): &Edit| match value {
@@ -560,16 +585,18 @@ const TLS_WORDS: [&str; 14] = [
 
 /// Returns the Host of the check's request, if it is a log-format such as `%[srv_name]`.
 fn evaluated_host(surveyed: &Surveyed) -> Option<&str> {
+    sent_host(surveyed).filter(|host| is_evaluated(host))
+}
+
+/// Returns the Host that `http-check send` sends, as it is written.
+pub(super) fn sent_host(surveyed: &Surveyed) -> Option<&str> {
     let sent = surveyed.rules().filter(|rule| has_head(rule, SEND));
     let fields = sent.flat_map(|rule| rule.words.windows(3));
     let mut hosts = fields.filter_map(|field| match field {
         [hdr, name, value] if hdr == "hdr" && name.eq_ignore_ascii_case("host") => Some(value),
         _ => None,
     });
-    hosts
-        .next_back()
-        .map(String::as_str)
-        .filter(|value| is_evaluated(value))
+    hosts.next_back().map(String::as_str)
 }
 
 /// Returns the `connect` rule of HAProxy's own check. It decides how the check connects.

@@ -10,6 +10,7 @@ mod others;
 mod print;
 mod settings;
 mod state;
+mod visitor;
 
 use std::io;
 use std::thread;
@@ -314,7 +315,7 @@ fn ask_about(
                 lines,
                 fallback,
                 is_checked: true,
-                visit: subject.visit_by(candidate.change.sni()),
+                visit: subject.visit(&candidate.change),
             });
         }
     }
@@ -462,7 +463,8 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
         let change = change.map(|change| change.with_edits(&suggestion.words, &suggestion.connect));
         let with_traffic = change
             .as_ref()
-            .and_then(|change| change.with_traffic(surveyed, asked, best));
+            .map(|change| change.with_traffic(surveyed, asked, best))
+            .unwrap_or_default();
         let changes = change.into_iter().chain(with_traffic);
         found.extend(changes.map(|change| Candidate {
             is_suggested: true,
@@ -496,7 +498,8 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     }
     let with_traffic = change
         .as_ref()
-        .and_then(|change| change.with_traffic(surveyed, written, &best.options));
+        .map(|change| change.with_traffic(surveyed, written, &best.options))
+        .unwrap_or_default();
     let mut changes: Vec<Change> = change.into_iter().chain(with_traffic).collect();
     if (search.changed.is_some() || is_meant) && way.is_none() {
         // sni-check always sends a Host, so it doesn't notice that the server needs one.

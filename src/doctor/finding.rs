@@ -1,5 +1,7 @@
 //! One thing that doctor reports.
 
+use std::fmt;
+
 use crate::haproxy::config::place::Place;
 use crate::output::mark::Mark;
 
@@ -144,5 +146,44 @@ impl Finding {
         let parts = [self.write.as_str(), self.paste.as_str()];
         let parts = parts.into_iter().filter(|part| !part.is_empty());
         parts.collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// A finding of doctor's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Remark {
+    pub id: &'static str,
+    pub place: Option<Place>,
+    pub what: String,
+    /// What to do about it; may be empty.
+    pub remedy: String,
+    /// True if the check certainly reports DOWN because of it.
+    pub is_down: bool,
+}
+
+impl fmt::Display for Remark {
+    /// Writes the place, what is wrong, and what to do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
+        f.write_str(self.what.trim_end_matches('.'))?;
+        match self.remedy.as_str() {
+            "" => f.write_str("."),
+            remedy => write!(f, ". To fix this, {remedy}."),
+        }
+    }
+}
+
+impl Remark {
+    /// Returns the part of a finding that diagnose shows.
+    pub(super) fn of(finding: &Finding) -> Remark {
+        Remark {
+            id: finding.id,
+            place: finding.place.clone(),
+            what: finding.what.clone(),
+            remedy: finding.remedy(),
+            is_down: finding.effect == Effect::Down && finding.mark == Mark::Problem,
+        }
     }
 }

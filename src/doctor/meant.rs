@@ -3,9 +3,9 @@
 //! meant.
 
 use super::by_hand;
+use super::finding::Remark;
 use super::own_check;
 use super::suggest;
-use super::survey::Remark;
 use super::visit::{Visit, Watch};
 use crate::haproxy::config::check::{Check, OwnCheck};
 use crate::haproxy::config::connection::{Sni, Tls};

@@ -80,6 +80,16 @@ pub(super) fn unset_header(visit: &Visit, expression: &str) -> Option<String> {
     (is_header && !visit.config.facts.headers.contains(&name)).then_some(name)
 }
 
+/// Returns true if the configuration says which SNI visitors' connections send, once their Host is known.
+pub(super) fn is_known(visit: &Visit, watch: &Watch) -> bool {
+    match watch.traffic.tls.as_ref().map(|tls| &tls.sni) {
+        Some(sni @ Sni::PerRequest(expression)) => {
+            sni.is_host() || unset_header(visit, expression).is_some()
+        }
+        _ => true,
+    }
+}
+
 /// Finds a name in HAProxy's own check that no certificate can be for.
 pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let Check::Own(own) = &watch.check else {

@@ -155,7 +155,6 @@ fn of_check(lines: &ServerLines) -> String {
 fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     let sni = watch.traffic.tls.as_ref().and_then(|tls| match &tls.sni {
         Sni::Name(name) => Some(format!("str({name})")),
-        Sni::PerRequest(expression) if is_host(expression) => Some("req.hdr(host)".to_owned()),
         Sni::PerRequest(_) | Sni::Absent => None,
     });
     let is_of_check = |word: &str| {
@@ -176,22 +175,11 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     format!("    retries 0\n{}", lines.backend(rules, words))
 }
 
-/// Returns true if the SNI is the Host of the request, or the SNI of the visitor's own connection. These
-/// two are the same in a browser.
-fn is_host(expression: &str) -> bool {
-    expression.contains("hdr(host)") || expression.starts_with("ssl_fc_sni")
-}
-
 /// Returns the request of a visitor: the page of the check, or `/`. Returns `None` if doctor can't know what
 /// visitors send, or if the check's method may change something at the server.
 fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
     let traffic = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
-    let is_known = match traffic {
-        Some(Sni::PerRequest(expression)) => {
-            is_host(expression) || names::unset_header(visit, expression).is_some()
-        }
-        _ => true,
-    };
+    let is_known = names::is_known(visit, watch);
     // Without a port, HAProxy uses the port of the visitor's connection.
     let has_port = !matches!(watch.server.endpoint, Endpoint::Tcp(_, 0));
     if !speaks_http(watch) || !is_known || !has_port {

@@ -13,7 +13,7 @@ pub(crate) struct Step {
     pub call: Result<Box<Options>, String>,
     /// The changes that the file itself suggests for this step.
     pub suggestions: Vec<Suggestion>,
-    /// Where this step connects, if that isn't where visitors connect.
+    /// Why it may help that this step connects where visitors connect. `None` if it does.
     pub elsewhere: Option<String>,
     /// The places of the rules of other steps.
     pub others: Vec<Place>,

@@ -167,10 +167,15 @@ fn own_address(watch: &Watch) -> Vec<Suggestion> {
     layers.map(suggestion).collect()
 }
 
-/// Returns where the check connects, if that isn't where visitors connect.
+/// Returns the reason for a change that makes the check connect where visitors connect, if it doesn't.
 pub(super) fn elsewhere(watch: &Watch) -> Option<String> {
     let check = watch.connections.first()?.endpoint.to_string();
-    (check != watch.server.endpoint.to_string()).then_some(check)
+    let visitors = watch.server.endpoint.to_string();
+    (check != visitors).then(|| {
+        format!(
+            "The check connects to {check}, and fails there. At {visitors}, where visitors connect, the check works."
+        )
+    })
 }
 
 /// Returns the name that a check of this server should send: the name of visitors' connections, or the check's

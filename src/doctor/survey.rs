@@ -1,14 +1,15 @@
 //! The servers of a configuration, for diagnose: how HAProxy checks each server, and what doctor finds.
 
-use std::fmt;
 use std::sync::Arc;
 
 use anyhow::Result;
 
 use super::by_hand;
+pub(crate) use super::finding::Remark;
 use super::finding::{Effect, Finding};
 use super::meant;
 pub(crate) use super::meant::Meant;
+use super::names;
 use super::options::DoctorOptions;
 use super::own_check;
 pub(crate) use super::own_check::is_evaluated;
@@ -77,6 +78,8 @@ pub(crate) struct Surveyed {
     pub sni: Option<String>,
     /// True if visitors' connections send SNI.
     pub sends_sni: bool,
+    /// False if sni-check can't know which SNI visitors' connections send.
+    pub knows_sni: bool,
     pub lines: ServerLines,
     /// The words of the server that are in a `default-server` line, with the place of that line.
     pub inherited: Vec<(String, Place)>,
@@ -92,39 +95,13 @@ pub(crate) struct Surveyed {
     pub known_values: Arc<[KnownValue]>,
     /// What doctor finds about the server or its backend.
     pub findings: Vec<Remark>,
-    /// Where the check connects, if that isn't where visitors connect.
+    /// Why it may help that the check connects where visitors connect. `None` if it does.
     pub elsewhere: Option<String>,
     /// True if HAProxy runs its external checks in a chroot.
     pub is_jailed: bool,
     /// The findings that keep HAProxy from starting the program of an external check, and then those about the
     /// program's files.
     pub obstacles: Vec<Remark>,
-}
-
-/// A finding of doctor's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Remark {
-    pub id: &'static str,
-    pub place: Option<Place>,
-    pub what: String,
-    /// What to do about it; may be empty.
-    pub remedy: String,
-    /// True if the check certainly reports DOWN because of it.
-    pub is_down: bool,
-}
-
-impl fmt::Display for Remark {
-    /// Writes the place, what is wrong, and what to do.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = &self.place {
-            write!(f, "{place}: ")?;
-        }
-        f.write_str(self.what.trim_end_matches('.'))?;
-        match self.remedy.as_str() {
-            "" => f.write_str("."),
-            remedy => write!(f, ". To fix this, {remedy}."),
-        }
-    }
 }
 
 impl Surveyed {
@@ -191,7 +168,7 @@ pub(crate) fn survey(file: &[String], env: &[String], haproxy: Option<&str>) -> 
             .iter()
             .find(|finding| finding.effect == Effect::NoStart && finding.mark == Mark::Problem);
         Survey {
-            refusal: refusal.map(remark),
+            refusal: refusal.map(Remark::of),
             sockets: sockets.map(|at| at.value.clone()).collect(),
             servers: servers.collect(),
             files: read.sources.files,
@@ -236,6 +213,7 @@ fn surveyed(
             .tls
             .as_ref()
             .is_some_and(|tls| tls.sni != Sni::Absent),
+        knows_sni: names::is_known(visit, watch),
         inherited: inherited(watch, &lines),
         variables: Arc::clone(variables),
         suggestions: suggest::of(visit, watch),
@@ -266,11 +244,14 @@ fn obstacles(watch: &Watch, found: &[Finding]) -> Vec<Remark> {
     let of_program = found.iter().filter(is_one);
     let of_program: Vec<Remark> = of_program
         .filter(|finding| PROGRAM.contains(&finding.id))
-        .map(remark)
+        .map(Remark::of)
         .collect();
     let is_started = of_program.is_empty();
     let of_files = watch.refusals.iter().filter(|_| !is_started);
-    of_program.into_iter().chain(of_files.map(remark)).collect()
+    of_program
+        .into_iter()
+        .chain(of_files.map(Remark::of))
+        .collect()
 }
 
 fn is_ours(watch: &Watch) -> bool {
@@ -376,7 +357,7 @@ fn traffic(watch: &Watch) -> String {
 fn remarks(watch: &Watch, found: &[Finding]) -> Vec<Remark> {
     let found = found.iter().filter(|finding| is_about(watch, finding));
     let found = found.filter(|finding| finding.effect != Effect::Hint);
-    found.map(remark).collect()
+    found.map(Remark::of).collect()
 }
 
 /// Returns true if a finding is about this server, its backend or all servers.
@@ -385,14 +366,4 @@ fn is_about(watch: &Watch, finding: &Finding) -> bool {
     let mut about = finding.about.iter();
     let here = about.any(|about| *about == name || about == backend);
     here || (finding.about.is_empty() && finding.mark == Mark::Problem)
-}
-
-fn remark(finding: &Finding) -> Remark {
-    Remark {
-        id: finding.id,
-        place: finding.place.clone(),
-        what: finding.what.clone(),
-        remedy: finding.remedy(),
-        is_down: finding.effect == Effect::Down && finding.mark == Mark::Problem,
-    }
 }

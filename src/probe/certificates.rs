@@ -22,6 +22,6 @@ mod rules;
 mod signature;
 mod verifier;
 
-pub use self::faults::{faults, names};
+pub use self::faults::{faults, is_for, names};
 pub(super) use self::signature::ALGORITHMS;
 pub(super) use self::verifier::Verifier;

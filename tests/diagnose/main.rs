@@ -16,3 +16,4 @@ mod starttls;
 mod support;
 mod system_ca;
 mod terminal;
+mod visitors;

@@ -71,8 +71,8 @@ pub(super) fn find(
                 fallback: String::new(),
                 is_checked,
                 visit: match &base {
-                    Some((change, ..)) => subject.visit_by(change.sni()),
-                    None => subject.visit(),
+                    Some((change, ..)) => subject.visit(change),
+                    None => subject.visit(&Change::default()),
                 },
             })
         };

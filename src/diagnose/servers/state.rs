@@ -7,13 +7,13 @@ use std::time::Instant;
 use crate::causes::facts::Way;
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
-use crate::diagnose::ask::{Block, Kind, Opinion, serves, visit};
+use crate::diagnose::ask::{Block, Kind, Opinion};
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::change::is_command;
 use crate::diagnose::trials::Search;
 use crate::doctor::survey::{CheckKind, Meant, Remark, Step, Survey, Surveyed};
 use crate::failure::Failure;
-use crate::haproxy::ask::{Answer, Answered, Visit, Visited};
+use crate::haproxy::ask::{Answer, Answered, Visited};
 use crate::haproxy::config::backend_lines::Rule;
 use crate::haproxy::statistics::{self, Shown};
 use crate::options::Options;
@@ -156,34 +156,6 @@ fn reason(error: &io::Error) -> String {
 }
 
 impl Subject<'_> {
-    /// Returns the request of this server's visitors. If the check asks for no page, visitors request the start
-    /// page.
-    pub fn visit(&self) -> Option<Visit> {
-        self.visit_by(None)
-    }
-
-    /// Returns the request of this server's visitors after a change of the SNI name that their connections send.
-    /// They ask for the new name if the check's request has it as Host.
-    pub fn visit_by(&self, sni: Option<&str>) -> Option<Visit> {
-        let (surveyed, search) = (self.surveyed, self.search());
-        if !surveyed.lines.is_http {
-            return None;
-        }
-        // Visitors most likely ask for the name that their connections send.
-        let of_check = search.map(|search| search.asked.host());
-        let new = sni.filter(|sni| of_check == Some(sni));
-        let host = new.or(surveyed.sni.as_deref()).or(of_check);
-        let host = host.unwrap_or("localhost");
-        let of_check = search.and_then(|search| visit(host, search.best()));
-        of_check.or_else(|| {
-            Some(Visit {
-                method: "GET".to_owned(),
-                uri: "/".to_owned(),
-                headers: vec![("Host".to_owned(), host.to_owned())],
-            })
-        })
-    }
-
     /// Returns HAProxy's answer about lines of haproxy.cfg.
     pub fn block(&self, answered: Option<&Answered<usize>>) -> Block {
         // Without `sni-check serve`, HAProxy's answer says nothing about the change.
@@ -197,13 +169,6 @@ impl Subject<'_> {
         let answered = answered.filter(|answered| !(is_served && is_without_serve(answered)));
         let visitor = answered.and_then(|answered| answered.visitor);
         let tried = answered.map(|answered| answered.answer.clone());
-        /// HAProxy answers 502 to 504 if it doesn't reach the server. A server answers 421 if Host
-        /// doesn't match the SNI name.
-        const NOT_SERVED: [u16; 4] = [421, 502, 503, 504];
-        let is_served = |visitor: Visited| match self.search().map(Search::best) {
-            Some(best) if !best.plan.handshake_only => serves(best, visitor),
-            _ => visitor.complete && !NOT_SERVED.contains(&visitor.status),
-        };
         Block {
             kind: Kind::Builtin,
             way: Way::Https,
@@ -211,7 +176,7 @@ impl Subject<'_> {
             // Without a check in the lines, only the visitor counts.
             tried: tried.filter(|answer| *answer != Answer::None || visitor.is_none()),
             visitor,
-            serves: visitor.is_none_or(is_served),
+            serves: visitor.is_none_or(|visitor| self.is_served(visitor)),
         }
     }
 

@@ -103,6 +103,17 @@ const OTHER_WORDS: [&str; 36] = [
     "weight",
 ];
 
+/// The actions of `http-request` that change the path or the query of a request.
+const PATH_ACTIONS: [&str; 7] = [
+    "replace-path",
+    "replace-pathq",
+    "replace-uri",
+    "set-path",
+    "set-pathq",
+    "set-query",
+    "set-uri",
+];
+
 /// Returns true if this word of a server line affects the server's connections.
 fn is_of_connection(word: &str) -> bool {
     let bare = word.strip_prefix("no-").unwrap_or(word);
@@ -114,17 +125,20 @@ impl ServerLines {
     /// Returns the lines about this server.
     pub(crate) fn of(reading: Reading, backend: &Backend, server: &Server) -> ServerLines {
         let global = &reading.config.global;
+        let tls = traffic(reading, backend, server).tls;
+        let is_host = tls.as_ref().is_some_and(|tls| tls.sni.is_host());
         let words = server.settings.iter();
         let words = words.filter(|(word, _)| is_of_connection(word));
         let words = words.map(|(word, at)| {
             let value = match word {
                 "ca-file" | "crl-file" => global.ca_path(&at.value),
                 "crt" => global.crt_path(&at.value),
+                // A visitor of sni-check comes without TLS, so `ssl_fc_sni` has no value for it.
+                "sni" if is_host && !at.value.contains("hdr(host)") => "req.hdr(host)".to_owned(),
                 _ => at.value.clone(),
             };
             (word.to_owned(), value)
         });
-        let tls = traffic(reading, backend, server).tls;
         let of_global = global.for_servers.iter().map(|line| Rule {
             place: Some(line.place.clone()),
             words: line.value.clone(),
@@ -194,6 +208,25 @@ impl ServerLines {
             text += " verify none";
         }
         text + "\n"
+    }
+
+    /// Returns true if a rule gives each request another path. The page of the check is then not a page of
+    /// visitors.
+    pub(crate) fn rewrites_paths(&self) -> bool {
+        let rewrites = |rule: &Rule| {
+            let words: Vec<&str> = rule.words.iter().map(String::as_str).collect();
+            match words.as_slice() {
+                // All visitors get this path.
+                [
+                    "http-request",
+                    "set-path" | "set-pathq" | "set-uri" | "set-query",
+                    fixed,
+                ] => fixed.contains('%'),
+                ["http-request", action, ..] => PATH_ACTIONS.contains(action),
+                _ => false,
+            }
+        };
+        self.rules.iter().any(rewrites)
     }
 
     /// Returns true if this line is in the backend itself and not in `defaults`.

@@ -60,6 +60,22 @@ pub(crate) enum Sni {
     PerRequest(String),
 }
 
+impl Sni {
+    /// Returns true if the name is the Host of the request, or the SNI of the visitor's own connection.
+    /// Browsers send the same name in both.
+    pub(crate) fn is_host(&self) -> bool {
+        match self {
+            Sni::PerRequest(expression) => {
+                let is_host = |part| expression.contains(part);
+                is_host("hdr(host)")
+                    || is_host("Host header")
+                    || expression.starts_with("ssl_fc_sni")
+            }
+            Sni::Absent | Sni::Name(_) => false,
+        }
+    }
+}
+
 /// The requirements for the server's certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Verified {

@@ -6,7 +6,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 
 use super::hostname;
 use crate::certificate::{CertificateFailure, Parts};
-use crate::plan::Verification;
+use crate::plan::{Verification, VerifiedName};
 
 /// Returns everything that is wrong with a chain. A check stops at the first fault. This function
 /// also reports, for example, that an expired certificate is for another name.
@@ -52,6 +52,12 @@ pub fn faults(
         }
     }
     faults
+}
+
+/// Returns true if a certificate is for this DNS name.
+pub fn is_for(leaf: &CertificateDer<'_>, name: &str) -> bool {
+    let name = VerifiedName::Text(name.to_owned());
+    Parts::read(leaf).is_some_and(|leaf| hostname::is_for(&leaf, &name))
 }
 
 /// Returns all names and IP addresses in a certificate.

@@ -1,0 +1,77 @@
+//! The visitor of a server. Its request must be one that the server's real visitors could send, so that an
+//! error means that they get an error, too.
+
+use super::state::Subject;
+use crate::causes::facts::{Facts, is_name};
+use crate::diagnose::ask::{serves, visit};
+use crate::diagnose::change::{Change, sent_host};
+use crate::diagnose::trials::Search;
+use crate::haproxy::ask::{Visit, Visited};
+use crate::probe;
+
+/// HAProxy answers 502 to 504 if it doesn't reach the server. A server answers 421 if Host doesn't match the
+/// SNI name.
+const NOT_SERVED: [u16; 4] = [421, 502, 503, 504];
+
+impl Subject<'_> {
+    /// Returns the request of this server's visitors after a change. Returns `None` if haproxy.cfg doesn't say
+    /// what they send.
+    pub fn visit(&self, change: &Change) -> Option<Visit> {
+        let surveyed = self.surveyed;
+        let host = self.host_of_visitors(change);
+        let host = host.filter(|_| surveyed.lines.is_http && surveyed.knows_sni)?;
+        let of_check = self.search().and_then(|search| visit(host, search.best()));
+        of_check
+            .filter(|_| !surveyed.lines.rewrites_paths())
+            .or_else(|| {
+                Some(Visit {
+                    method: "GET".to_owned(),
+                    uri: "/".to_owned(),
+                    headers: vec![("Host".to_owned(), host.to_owned())],
+                })
+            })
+    }
+
+    /// Returns the Host of visitors: the Host of the check if it can be the name of a site, and otherwise the name
+    /// that connections send.
+    fn host_of_visitors<'a>(&'a self, change: &'a Change) -> Option<&'a str> {
+        let surveyed = self.surveyed;
+        let fixed = change.sni().or(surveyed.sni.as_deref());
+        let Some(best) = self.search().map(Search::best) else {
+            let name = fixed.or(change.name());
+            let name = name.or_else(|| sent_host(surveyed).filter(|host| is_name(host)));
+            return name.or((!surveyed.sends_sni).then_some("localhost"));
+        };
+        // Visitors at the default port send no port.
+        let host = best.host();
+        let host = host.split_once(':').map_or(host, |(host, _)| host);
+        let is_site = match fixed {
+            // If the check asks for the name that it sends, the name of visitors is the site's.
+            Some(_) => best.sni().is_some_and(|name| name != host),
+            None => !surveyed.sends_sni || has_certificate_for(best, host),
+        };
+        match is_name(host) && is_site {
+            true => Some(host),
+            false => fixed.or(Some(best.plan.names.host.as_str())),
+        }
+    }
+
+    /// Returns true if a visitor with this response was served. The page of the check says nothing about
+    /// visitors if they get other pages.
+    pub fn is_served(&self, visitor: Visited) -> bool {
+        let rewrites = self.surveyed.lines.rewrites_paths();
+        match self.search().map(Search::best) {
+            Some(best) if !best.plan.handshake_only && !rewrites => serves(best, visitor),
+            _ => {
+                let of_page = rewrites && visitor.by_server && visitor.status != 421;
+                visitor.complete && (of_page || !NOT_SERVED.contains(&visitor.status))
+            }
+        }
+    }
+}
+
+/// Returns true if the server's certificate is for this name.
+fn has_certificate_for(facts: &Facts, name: &str) -> bool {
+    let leaf = facts.verdict.seen.chain.first();
+    leaf.is_some_and(|leaf| probe::is_for(leaf, name))
+}

@@ -1,0 +1,83 @@
+//! The visitor that diagnose sends through HAProxy is one that the server's real visitors could be.
+
+use crate::servers::{config, is_changed, nginx, object, running};
+use crate::support::NAME;
+use crate::support::check::BINARY;
+use crate::support::stage::Stage;
+
+/// Returns a backend whose check asks `uri` with this Host, with a rule and this end of the server line.
+fn backend(port: u16, rule: &str, (uri, host): (&str, &str), end: &str) -> String {
+    format!(
+        "backend be
+    option httpchk
+    http-check send meth GET uri {uri} ver HTTP/1.1 hdr Host {host}
+{rule}    server s1 127.0.0.1:{port} ssl verify required ca-file CA {end}\n"
+    )
+}
+
+/// Asserts that diagnose finds the server healthy and changes nothing.
+#[track_caller]
+fn is_healthy(stage: &Stage, backend: &str) {
+    let config = config(stage, backend);
+    let _haproxy = running(&config, ("be", "s1"), "UP");
+    let report = object(&["-f", &config, "be/s1"], 0);
+    let server = &report["servers"][0];
+    assert_eq!(server["state"], "UP", "{server:#}");
+    assert!(server["diff"].is_null(), "{server:#}");
+}
+
+#[test]
+fn a_rule_that_gives_requests_another_path_stays() {
+    let stage = Stage::new();
+    let page = "if ($uri = /api/healthz) { return 404; } return 200 ok;";
+    let server = nginx(&stage, "", page);
+    let rule = "    http-request set-path /api%[path]\n";
+    let with = |name: &str| {
+        let end = format!("sni str({NAME}) check check-sni {name}");
+        backend(server.port, rule, ("/healthz", NAME), &end)
+    };
+    is_healthy(&stage, &with(NAME));
+    let new = format!("check-sni {NAME}");
+    let found = is_changed(&stage, &with("www.exampel.test"), ("be", "s1"), &new);
+    assert_eq!(found["diff"].as_array().map(Vec::len), Some(1), "{found:#}");
+}
+
+#[test]
+fn an_sni_that_comes_from_the_request_stays_if_visitors_are_served() {
+    let stage = Stage::new();
+    let backend = format!(
+        "backend be
+    option external-check
+    external-check command {BINARY}
+    external-check path \"--sni {NAME} --ca-file CA --send-proxy\"
+    server s1 127.0.0.1:PORT ssl verify required ca-file CA sni req.hdr(host) check inter 3s send-proxy\n"
+    );
+    let found = is_changed(&stage, &backend, ("be", "s1"), "--ca-file");
+    let text = found["diff"].to_string();
+    assert!(!text.contains("str("), "{text}");
+    assert_eq!(found["diff_visitors"], 200, "{found:#}");
+}
+
+#[test]
+fn visitors_ask_for_a_site_and_not_for_the_host_of_the_check() {
+    let stage = Stage::new();
+    let end = format!("sni req.hdr(host) check check-sni {NAME}");
+    let port = stage.nginx().port;
+    for host in ["localhost", "127.0.0.1"] {
+        is_healthy(&stage, &backend(port, "", ("/", host), &end));
+    }
+    let page = "if ($host = localhost) { return 404; } return 200 ok;";
+    let server = nginx(&stage, "", page);
+    let down = backend(server.port, "", ("/", "localhost"), &end);
+    is_changed(&stage, &down, ("be", "s1"), &format!("hdr Host {NAME}"));
+}
+
+#[test]
+fn visitors_ask_for_the_host_of_the_check_if_connections_send_another_name_on_purpose() {
+    let stage = Stage::new();
+    let page = format!("if ($host = {NAME}) {{ return 503; }} return 200 ok;");
+    let server = nginx(&stage, "", &page);
+    let end = format!("sni str({NAME}) check check-sni legacy.example.test");
+    let down = backend(server.port, "", ("/", "shop.example.test"), &end);
+    is_changed(&stage, &down, ("be", "s1"), &format!("check-sni {NAME}"));
+}
