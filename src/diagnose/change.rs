@@ -285,6 +285,12 @@ impl Change {
                 _ => {}
             }
         }
+        let is_new = |(word, value): &Edit| {
+            let mut present = words.iter().rev();
+            let present = present.find(|(present, _)| present == word);
+            present.map(|(_, value)| value) != value.as_ref()
+        };
+        change.words.retain(is_new);
         change.keep_present(surveyed);
         (change != *self).then_some(change)
     }

@@ -501,6 +501,15 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
         .map(|change| change.with_traffic(surveyed, written, &best.options))
         .unwrap_or_default();
     let mut changes: Vec<Change> = change.into_iter().chain(with_traffic).collect();
+    if asked.failure().is_none() && surveyed.kind != CheckKind::Own {
+        // Visitors' connections may lack words that the check has as options.
+        let options = Options {
+            timeout: None,
+            ..best.options.clone()
+        };
+        let of_check = Change::default().with_traffic(surveyed, &Options::default(), &options);
+        changes.extend(of_check);
+    }
     if (search.changed.is_some() || is_meant) && way.is_none() {
         // sni-check always sends a Host, so it doesn't notice that the server needs one.
         let with_host = changes

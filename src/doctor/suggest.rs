@@ -33,7 +33,7 @@ pub(crate) const UNVERIFIED: &str = "The connection sends no SNI, so HAProxy com
 another name.";
 
 /// Words that limit a connection. Often an earlier server needed them.
-const LIMITS: [&str; 13] = [
+const LIMITS: [&str; 14] = [
     "check-alpn",
     "alpn",
     "proto",
@@ -46,6 +46,7 @@ const LIMITS: [&str; 13] = [
     "force-tlsv13",
     "no-tlsv12",
     "no-tlsv13",
+    "ssl-min-ver",
     "source",
 ];
 

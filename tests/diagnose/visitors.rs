@@ -3,6 +3,7 @@
 use crate::servers::{config, is_changed, nginx, object, running};
 use crate::support::NAME;
 use crate::support::check::BINARY;
+use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 
 /// Returns a backend whose check asks `uri` with this Host, with a rule and this end of the server line.
@@ -80,4 +81,33 @@ fn visitors_ask_for_the_host_of_the_check_if_connections_send_another_name_on_pu
     let end = format!("sni str({NAME}) check check-sni legacy.example.test");
     let down = backend(server.port, "", ("/", "shop.example.test"), &end);
     is_changed(&stage, &down, ("be", "s1"), &format!("check-sni {NAME}"));
+}
+
+#[test]
+fn words_that_the_check_has_and_the_server_line_lacks_are_added_for_visitors() {
+    let stage = Stage::new();
+    let proxied = nginx(&stage, "proxy_protocol", "");
+    let other = stage.folder.file("other.pem", &Ca::named("Other CA").pem);
+    let other = format!("ca-file {other}");
+    for (port, options, line, new) in [
+        (proxied.port, " --send-proxy", "ca-file CA", "send-proxy\""),
+        (stage.nginx().port, "", other.as_str(), &stage.ca_file),
+    ] {
+        let backend = format!(
+            "backend be
+    option external-check
+    external-check command {BINARY}
+    external-check path \"--sni {NAME} --ca-file CA{options}\"
+    server s1 127.0.0.1:{port} ssl verify required {line} sni str({NAME}) check inter 3s\n"
+        );
+        let config = config(&stage, &backend);
+        let haproxy = running(&config, ("be", "s1"), "UP");
+        let report = object(&["-f", &config, "be/s1"], 0);
+        let server = &report["servers"][0];
+        let text = server["diff"].to_string().replace("\\\"", "\"");
+        assert!(text.contains(new), "{new}: {server:#}");
+        assert_eq!(server["diff"].as_array().map(Vec::len), Some(1), "{text}");
+        assert_eq!(server["diff_visitors"], 200, "{server:#}");
+        drop(haproxy);
+    }
 }
