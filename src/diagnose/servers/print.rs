@@ -143,25 +143,30 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     };
     let report = Report::of_server(&diagnosis.search, &diagnosis.opinion);
     let code = subject.code();
-    let word = match subject.shown {
-        Some(shown) if subject.is_down_without_check() => shown.check.as_str(),
-        _ => diagnosis.search.asked.plan.haproxy_word(code),
+    // Such a server is DOWN without a code of sni-check.
+    let is_healthy_here = report.state() == "UP" && subject.state == State::Down;
+    let result = match subject.shown {
+        Some(shown) if is_healthy_here => shown.check.clone(),
+        _ => format!(
+            "{} {}",
+            code.number(),
+            diagnosis.search.asked.plan.haproxy_word(code)
+        ),
     };
     let state = match subject.state {
         State::Unknown => report.state(),
         state => state.word(),
     };
-    let number = code.number();
-    let head = format!(
-        "{state} {number} {word}  {} {}",
-        surveyed.name(),
-        surveyed.address
-    );
+    let head = format!("{state} {result}  {} {}", surveyed.name(), surveyed.address);
     _ = writeln!(text, "{}", printable(&head));
     shown(text, subject.shown);
     let misread = misread(subject);
-    let why = misread.as_ref().unwrap_or(&report.why);
-    paragraph(text, "  why      ", &printable(why));
+    let why = match &misread {
+        Some(misread) => misread.clone(),
+        None if is_healthy_here => format!("sni-check's own check is {}", report.why),
+        None => report.why.clone(),
+    };
+    paragraph(text, "  why      ", &printable(&why));
     let obstacle = subject.obstacle();
     if let Some(note) = meaning(subject) {
         paragraph(text, "  note     ", &printable(&note));
@@ -169,7 +174,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         paragraph(text, "  cause    ", &printable(&remark(obstacle)));
         let remedy = obstacle.remedy.replace('\n', " ");
         paragraph(text, "  do       ", &printable(&remedy));
-    } else if misread.is_none() && report.state() == "UP" && subject.state == State::Down {
+    } else if misread.is_none() && is_healthy_here {
         let note = match &subject.change {
             Some(change) if change.reason.is_some() => {
                 "sni-check finds the server healthy, because its check doesn't have all settings of HAProxy's. \

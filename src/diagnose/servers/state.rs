@@ -294,14 +294,8 @@ impl Subject<'_> {
         self.visitor.is_some()
     }
 
-    /// Returns true if `observe` or the agent of `agent-check` keeps the server DOWN, and not its check.
-    pub fn is_down_without_check(&self) -> bool {
-        self.shown.is_some_and(|shown| {
-            shown.is_down() && (shown.status.contains("(agent)") || shown.check == "HANA")
-        })
-    }
-
-    /// Sets the state to the result of HAProxy's own check, or of a check that serve can't make, if the statistics don't show the state.
+    /// Sets the state to the result of HAProxy's own check, or of a check that serve can't make, if the
+    /// statistics don't show the state.
     pub fn adopt_own_check(&mut self) {
         if self.state == State::Unknown && self.obstacle().is_some() {
             self.state = State::Down;
