@@ -1,0 +1,375 @@
+//! Finds the change of haproxy.cfg for each server: candidates from the options that helped and from the file,
+//! which HAProxy tries.
+
+use std::time::Duration;
+
+use super::state::{self, State, Subject, TriedChange};
+use super::{others, settings};
+use crate::causes::facts::{Refused, Way};
+use crate::code::Layer;
+use crate::diagnose::ask::Block;
+use crate::diagnose::change::Change;
+use crate::diagnose::stage::Stage;
+use crate::diagnose::trials::Search;
+use crate::doctor::survey::{CheckKind, Surveyed, UNVERIFIED};
+use crate::haproxy::ask::{Answered, Question, ask};
+use crate::haproxy::program::Haproxy;
+use crate::options::Options;
+
+/// A change to try for a server.
+#[derive(Clone)]
+struct Candidate {
+    /// The number of the server.
+    subject: usize,
+    change: Change,
+    /// The options of the check with the change, with the host's paths.
+    options: Options,
+    /// Why the change helps, if the report's causes don't say it.
+    reason: Option<String>,
+    /// True if the configuration suggests the change. It counts only if HAProxy proves it.
+    is_suggested: bool,
+}
+
+impl Candidate {
+    /// Returns the change that keeps the present lines.
+    fn present(number: usize, subject: &Subject<'_>) -> Option<Candidate> {
+        let surveyed = subject.surveyed;
+        let written = subject.written();
+        // HAProxy's own check may have settings that sni-check can't have.
+        let is_own = surveyed.kind == CheckKind::Own && surveyed.unset.is_empty();
+        (written.is_some() || is_own).then(|| Candidate {
+            subject: number,
+            change: Change::default(),
+            options: written.cloned().unwrap_or_default(),
+            reason: None,
+            is_suggested: false,
+        })
+    }
+
+    /// Returns this change with another change on top.
+    fn with(&self, change: Change, options: &Options, reason: Option<&str>) -> Candidate {
+        let reasons = self.reason.as_deref().into_iter().chain(reason);
+        let reasons: Vec<&str> = reasons.collect();
+        Candidate {
+            subject: self.subject,
+            change: self.change.clone().with(change),
+            options: options.clone(),
+            reason: (!reasons.is_empty()).then(|| reasons.join(" ")),
+            is_suggested: self.is_suggested,
+        }
+    }
+}
+
+/// How many changes of one server are tried together. Each needs a HAProxy of its own.
+const ROUNDS: usize = 3;
+
+/// Finds the change of haproxy.cfg for each server, and asks one HAProxy about all of them. `checked` are all
+/// servers that HAProxy checks. If no change is enough, tries all changes again on top of the change with
+/// which HAProxy's check gets furthest.
+pub(super) fn try_changes(
+    subjects: &mut [&mut Subject<'_>],
+    checked: &[&Surveyed],
+    haproxy: Option<&Haproxy>,
+) {
+    let times = subjects.iter().map(|subject| {
+        let search = subject.search();
+        search.map_or(Duration::from_secs(2), |search| search.best().plan.timeout)
+    });
+    let patience = times.max().unwrap_or_default() + MARGIN;
+    let bases = subjects.iter().enumerate();
+    let bases = bases.map(|(number, subject)| Candidate::present(number, subject));
+    let mut bases: Vec<Option<Candidate>> = bases.collect();
+    let mut chosen: Vec<Option<Candidate>> = subjects.iter().map(|_| None).collect();
+    let mut open: Vec<usize> = (0..subjects.len()).collect();
+    for round in 0..ROUNDS {
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for base in open.iter().filter_map(|number| bases[*number].as_ref()) {
+            candidates.extend(self::candidates(subjects[base.subject], base, round > 0));
+        }
+        let mut tried = ask_about(subjects, &candidates, haproxy, patience).into_iter();
+        for (number, subject) in subjects.iter_mut().enumerate() {
+            let of_subject = candidates.iter().filter(|known| known.subject == number);
+            let tried = of_subject.clone().zip(tried.by_ref());
+            let tried: Vec<_> = tried.take(of_subject.count()).collect();
+            let Some((_, present)) = tried.first() else {
+                continue;
+            };
+            open.retain(|open| *open != number);
+            if round == 0 && subject.is_fine_with(&present.block) {
+                continue;
+            }
+            let next = furthest(&tried).cloned();
+            chosen[number] = choose(subject, tried, round > 0).cloned();
+            if let (Some(next), None) = (next, &chosen[number]) {
+                bases[number] = Some(next);
+                open.push(number);
+            }
+        }
+    }
+    let Some(haproxy) = haproxy else { return };
+    let chosen = chosen.into_iter();
+    let chosen = chosen.map(|chosen| chosen.map(|chosen| (chosen.change, chosen.options)));
+    others::spare(subjects, chosen.collect(), checked, haproxy, patience);
+    for (subject, base) in subjects.iter_mut().zip(bases) {
+        let works = subject
+            .change
+            .as_ref()
+            .is_some_and(|change| change.block.is_up());
+        if subject.works_in_haproxy == Some(false) && !works {
+            let base = base.filter(|base| !base.change.is_empty());
+            let base = base.map(|base| (base.change, base.options, base.reason));
+            let found = settings::find(subject, base, haproxy, patience);
+            if found.is_some() {
+                subject.failed = None;
+            }
+            subject.change = found.or(subject.change.take());
+        }
+    }
+}
+
+/// Asks one HAProxy about the changes of all servers.
+fn ask_about(
+    subjects: &[&mut Subject<'_>],
+    candidates: &[Candidate],
+    haproxy: Option<&Haproxy>,
+    patience: Duration,
+) -> Vec<TriedChange> {
+    let mut questions = Vec::new();
+    for (about, candidate) in candidates.iter().enumerate() {
+        let subject = &subjects[candidate.subject];
+        let lines = |with_rules| {
+            let (change, options) = (&candidate.change, &candidate.options);
+            change.lines(subject.surveyed, options, with_rules)
+        };
+        if let (Some(lines), Some(fallback)) = (lines(true), lines(false)) {
+            questions.push(Question {
+                about,
+                lines,
+                fallback,
+                is_checked: true,
+                visit: subject.visit(&candidate.change),
+            });
+        }
+    }
+    let first = subjects.first();
+    let global = first.map_or_else(String::new, |first| first.surveyed.lines.global_text());
+    let answers = haproxy.filter(|_| !questions.is_empty());
+    let answers = answers.and_then(|haproxy| ask(haproxy, &global, questions, patience).ok());
+    let answers = answers.unwrap_or_default();
+    let version = haproxy.and_then(|haproxy| haproxy.version_text.as_deref());
+    let tried = candidates.iter().enumerate().map(|(about, candidate)| {
+        let answered = answers.iter().find(|answered| answered.about == about);
+        let answered = answered.map(|answered| (answered, version));
+        tried(subjects[candidate.subject], candidate, answered)
+    });
+    tried.collect()
+}
+
+/// Returns the change with which HAProxy's check gets furthest. It must get further than with the base, which
+/// comes first. A change of the options has helped a check by sni-check, so it only may not get less far.
+fn furthest<'c>(tried: &[(&'c Candidate, TriedChange)]) -> Option<&'c Candidate> {
+    let stage = |tried: &TriedChange| tried.block.tried.as_ref().map(Stage::of_answer);
+    let (base, present) = tried.first()?;
+    let before = stage(present).filter(|before| *before < Stage::Healthy)?;
+    let further = tried.iter().skip(1).filter(|(candidate, change)| {
+        let is_proved = !candidate.is_suggested && base.change.is_empty();
+        let stage = stage(change);
+        stage > Some(before) || (is_proved && stage == Some(before))
+    });
+    // Among the changes that get equally far, the first wins.
+    let furthest = further.rev().max_by_key(|(_, change)| stage(change));
+    furthest.map(|(candidate, _)| *candidate)
+}
+
+/// Chooses the first change with which the check is UP and visitors are served. The first of the tried changes
+/// is the base of the others. In the first round, that is the empty change, which keeps the present lines.
+fn choose<'c>(
+    subject: &mut Subject<'_>,
+    tried: Vec<(&'c Candidate, TriedChange)>,
+    is_proof_needed: bool,
+) -> Option<&'c Candidate> {
+    let mut tried = tried.into_iter();
+    let (_, present) = tried.next()?;
+    let changes = tried.filter(|(_, tried)| !tried.hunks.is_empty());
+    let is_down = present.block.tried.is_some() && !present.block.is_up();
+    let (mut chosen, mut failed) = (None::<(&Candidate, TriedChange)>, None::<TriedChange>);
+    for (candidate, tried) in changes {
+        let is_suggested = candidate.is_suggested || is_proof_needed;
+        let untried = tried.block.tried.is_none();
+        let is_up = tried.block.is_up() && (is_down || !is_suggested);
+        let is_better = chosen
+            .as_ref()
+            .is_none_or(|(_, chosen)| !chosen.block.is_up() && is_up);
+        // Visitors need the name that the check needs, even if HAProxy can't try it.
+        if is_better && (is_up || (untried && !is_suggested)) {
+            chosen = Some((candidate, tried));
+        } else if !untried && !is_suggested {
+            let is_further = |before: &TriedChange| {
+                !before.block.fails_visitors() && tried.block.fails_visitors()
+            };
+            if failed.as_ref().is_none_or(is_further) {
+                failed = Some(tried);
+            }
+        }
+    }
+    // Another kind of check may work where the present kind doesn't.
+    if let Ok(diagnosis) = &subject.diagnosis {
+        let works = diagnosis.opinion.blocks.iter().any(Block::is_up);
+        let fails = diagnosis.search.best().failure().is_some();
+        chosen.take_if(|(_, change)| works && fails && !change.block.is_up());
+    }
+    if chosen.is_some() || !is_proof_needed {
+        subject.failed = failed.filter(|_| chosen.is_none());
+    }
+    let (candidate, change) = chosen?;
+    subject.change = Some(change);
+    Some(candidate)
+}
+
+/// Returns the base, and on top of it the changes of the options that helped, and the changes that the
+/// configuration suggests. Smaller changes come first. Returns no suggestion if a change of the options helps,
+/// unless that change wasn't enough (`is_another`).
+fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<Candidate> {
+    let surveyed = subject.surveyed;
+    let search = subject.search();
+    let none = Options::default();
+    let asked = subject.written().unwrap_or(&none);
+    let best = search.map_or(&none, |search| &search.best().options);
+    let mut found = vec![base.clone()];
+    if let Some(rule) = subject.other_command() {
+        // Inside the chroot, this program has another path, or it doesn't exist there.
+        let change = (!surveyed.is_jailed).then(|| Change::of_command(rule));
+        found.extend(change.map(|change| base.with(change, asked, None)));
+        return found;
+    }
+    let mut last = Vec::new();
+    if let Some(search) = search {
+        if let Some(change) = Change::of_verified_name(surveyed, asked, best) {
+            found.push(base.with(change, best, Some(UNVERIFIED)));
+        }
+        let changes = changes(subject, search).into_iter();
+        let changes = changes.filter(|change| !change.is_empty());
+        let changes = changes.map(|change| base.with(change, best, None));
+        let way = search.best().haproxy.as_ref();
+        let way = way.and_then(|haproxy| haproxy.way);
+        match way {
+            // A change that gives up TLS is the last resort.
+            Some(Way::PlainHttp | Way::OldTls) => last.extend(changes),
+            _ => found.extend(changes),
+        }
+    }
+    let layer = match search {
+        Some(search) if search.best().failure().is_some() => Some(search.best().code().layer()),
+        // A change of the options helps.
+        Some(search) if search.changed.is_some() && !is_another => {
+            found.append(&mut last);
+            return found;
+        }
+        Some(_) => None,
+        None => subject.shown.map(|shown| state::code_of(shown).layer()),
+    };
+    let is_unanswered = matches!(layer, Some(Layer::Connection | Layer::Tls));
+    if let Some((change, reason)) = Change::without_address(surveyed).filter(|_| is_unanswered) {
+        found.push(Candidate {
+            is_suggested: true,
+            ..base.with(change, best, Some(&reason))
+        });
+    }
+    let refused = search.map(|search| search.best().own_check_refuses());
+    let is_limit = refused.is_none_or(|refused| refused == Some(Refused::Certificate));
+    for suggestion in &surveyed.suggestions {
+        if suggestion.is_known && !is_limit {
+            continue;
+        }
+        if suggestion.layer.is_some() && suggestion.layer != layer {
+            continue;
+        }
+        let options = match is_another {
+            true => &base.options,
+            false => best,
+        };
+        let change = match asked.changes(options).is_empty() {
+            true => Some(Change::default()),
+            false => Change::new(surveyed, asked, best),
+        };
+        let change = change.map(|change| change.with_edits(&suggestion.words, &suggestion.connect));
+        let with_traffic = change
+            .as_ref()
+            .map(|change| change.with_traffic(surveyed, asked, best))
+            .unwrap_or_default();
+        let changes = change.into_iter().chain(with_traffic);
+        found.extend(changes.map(|change| Candidate {
+            is_suggested: true,
+            ..base.with(change, options, Some(&suggestion.what))
+        }));
+    }
+    found.append(&mut last);
+    found
+}
+
+/// Returns the changes that set the options which helped, smallest first. The empty change stands for the
+/// present lines.
+fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
+    let (surveyed, asked, best) = (subject.surveyed, &search.asked, search.best());
+    let written = subject.written().unwrap_or(&asked.options);
+    let way = best.haproxy.as_ref().and_then(|haproxy| haproxy.way);
+    let mut change = match way {
+        Some(way) => Change::by_way(surveyed, written, &best.options, way),
+        None => Change::new(surveyed, written, &best.options),
+    };
+    let is_meant = subject.meant().is_some();
+    if asked.failure().is_none() && way.is_none() && search.changed.is_none() && !is_meant {
+        change = match subject.state {
+            // HAProxy reports DOWN, but sni-check finds nothing wrong.
+            State::Down => Change::default()
+                .with_host(surveyed, &best.options)
+                .or(change)
+                .or_else(|| Some(Change::default())),
+            _ => Some(Change::default()),
+        };
+    }
+    let with_traffic = change
+        .as_ref()
+        .map(|change| change.with_traffic(surveyed, written, &best.options))
+        .unwrap_or_default();
+    let mut changes: Vec<Change> = change.into_iter().chain(with_traffic).collect();
+    if asked.failure().is_none() && surveyed.kind != CheckKind::Own {
+        // Visitors' connections may lack words that the check has as options.
+        let options = Options {
+            timeout: None,
+            ..best.options.clone()
+        };
+        let of_check = Change::default().with_traffic(surveyed, &Options::default(), &options);
+        changes.extend(of_check);
+    }
+    if (search.changed.is_some() || is_meant) && way.is_none() {
+        // sni-check always sends a Host, so it doesn't notice that the server needs one.
+        let with_host = changes
+            .iter()
+            .filter_map(|change| change.with_host(surveyed, &best.options));
+        let with_host: Vec<Change> = with_host.collect();
+        changes.extend(with_host);
+    }
+    let changes = changes.into_iter();
+    changes.map(|change| change.with_state(surveyed)).collect()
+}
+
+/// The time to start the process of an external check. HAProxy's checks run in parallel.
+const MARGIN: Duration = Duration::from_millis(700);
+
+/// Returns a change with HAProxy's answer. The answer comes with HAProxy's version.
+fn tried(
+    subject: &Subject<'_>,
+    candidate: &Candidate,
+    answered: Option<(&Answered<usize>, Option<&str>)>,
+) -> TriedChange {
+    let block = subject.block(answered.map(|(answered, _)| answered));
+    let version = answered.and_then(|(_, version)| version);
+    TriedChange {
+        words: candidate.change.words(),
+        hunks: candidate.change.hunks(subject.surveyed),
+        reason: candidate.reason.clone(),
+        version: version.filter(|_| block.is_tried()).map(str::to_owned),
+        block,
+    }
+}
