@@ -282,6 +282,10 @@ fn others_send_another(visit: &Visit, watch: &Watch) -> bool {
 /// Finds a check that goes to a different port or address from visitors.
 pub(super) fn other_endpoint(_: &Visit, watch: &Watch) -> Option<Finding> {
     let other = |check: &&Connection| !same_endpoint(check, &watch.traffic);
+    // Without a port, HAProxy connects visitors to the port that they connect to.
+    if matches!(watch.traffic.endpoint, Endpoint::Tcp(_, 0)) {
+        return None;
+    }
     // A check with several connections is fine if one of them goes where visitors go.
     let check = watch.connections.iter().find(other)?;
     if watch

@@ -199,10 +199,19 @@ fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
             address => address,
         },
     };
+    // Some servers refuse requests without the fields that every browser sends.
+    let headers = [
+        ("Host", host.as_str()),
+        ("User-Agent", "Mozilla/5.0"),
+        ("Accept", "text/html,*/*"),
+    ];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    // Browsers send no fragment.
+    let uri = uri.split('#').next().unwrap_or_default();
     is_harmless.then(|| Request {
         method: "GET".to_owned(),
-        uri,
-        headers: vec![("Host".to_owned(), host)],
+        uri: uri.to_owned(),
+        headers: headers.to_vec(),
     })
 }
 
@@ -291,6 +300,8 @@ pub(super) fn trap(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option
         // Without the right Host a server may refuse a request that it accepts from visitors.
         (true, Some(400..)) => (Effect::Up, accepted == Some(false) && host(watch).is_some()),
         (false, Some(200..=399)) => (Effect::Down, accepted == Some(true) || !judges_page),
+        // `http-check disable-on-404` is meant for a page that is missing.
+        (false, Some(404)) if outcome.status() == "L7OKC" => return None,
         // The page of the check is missing, not the site.
         (false, Some(404 | 405)) if matches!(visitor.root, Some(200..=399)) => (Effect::Down, true),
         // The check doesn't get as far as a response, but visitors do.

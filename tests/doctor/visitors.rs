@@ -146,3 +146,53 @@ fn a_run_visits_servers_in_mode_tcp() {
         "{report}"
     );
 }
+
+/// Returns doctor's report after a run, for a backend that checks this nginx.
+fn after_run(stage: &Stage, server: &str, check: &str, end: &str) -> serde_json::Value {
+    let nginx = Nginx::serve(|_, port| server.replace("PORT", &port.to_string()));
+    let line = format!("server s 127.0.0.1:{} {end}", nginx.port);
+    let text = format!(
+        "{}frontend f\n bind 127.0.0.1:{}\n default_backend b\nbackend b\n {check}\n {line}\n",
+        defaults(""),
+        free_port()
+    );
+    json(&["-f", &stage.folder.file("haproxy.cfg", &text), "--run"]).0
+}
+
+#[test]
+fn a_run_sends_the_fields_of_a_browser() {
+    let stage = Stage::new();
+    let server = "server { listen 127.0.0.1:PORT; if ($http_user_agent = \"\") { return 444; } return 200; }";
+    let check = "option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host a.test hdr User-Agent x";
+    let report = after_run(&stage, server, check, "check");
+    let visitor = &report["runs"]["checks"][0]["visitor"];
+    assert_eq!(visitor["status"], 200, "{report:#}");
+    assert_eq!(report["findings"], serde_json::json!([]), "{report:#}");
+}
+
+#[test]
+fn a_missing_page_with_disable_on_404_is_no_problem() {
+    let stage = Stage::new();
+    let server = "server { listen 127.0.0.1:PORT; location /missing { return 404; } location / { return 200; } }";
+    let check = "option httpchk\n http-check disable-on-404\n \
+                 http-check send meth GET uri /missing ver HTTP/1.1 hdr Host a.test";
+    let report = after_run(&stage, server, check, "check");
+    assert_eq!(report["findings"], serde_json::json!([]), "{report:#}");
+}
+
+#[test]
+fn a_server_without_a_port_of_its_own_is_checked_where_visitors_go() {
+    let stage = Stage::new();
+    for server in ["127.0.0.1", "127.0.0.1:+1"] {
+        let text = format!(
+            "{}frontend f\n bind 127.0.0.1:{}\n default_backend b\nbackend b\n option httpchk GET /\n \
+             server s {server} check port {}\n",
+            defaults(""),
+            free_port(),
+            free_port()
+        );
+        let (report, _) = json(&["-f", &stage.folder.file("haproxy.cfg", &text)]);
+        let text = report["findings"].to_string();
+        assert!(!text.contains("check-other-port"), "{server}: {text}");
+    }
+}

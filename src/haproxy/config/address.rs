@@ -6,7 +6,7 @@ use std::net::IpAddr;
 /// The address in a server line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
-    /// Host and port. Port 0 means that the line has no port.
+    /// Host and port. Port 0 means that the line has no port of its own.
     Tcp(String, u16),
     /// The path of a unix socket.
     Unix(String),
@@ -51,7 +51,10 @@ impl Endpoint {
             ("" | "*", _) => "0.0.0.0",
             _ => host,
         };
-        Endpoint::Tcp(host.to_owned(), port.parse().unwrap_or(0))
+        // `+1` and `-1` are offsets from the port of the visitor's connection.
+        let is_offset = port.starts_with(['+', '-']);
+        let port = port.parse().ok().filter(|_| !is_offset);
+        Endpoint::Tcp(host.to_owned(), port.unwrap_or(0))
     }
 
     /// Returns address and port, the two words in which HAProxy passes this endpoint.
@@ -99,6 +102,7 @@ mod tests {
         for (text, expected) in [
             ("192.0.2.7:443", tcp("192.0.2.7", 443)),
             ("192.0.2.7", tcp("192.0.2.7", 0)),
+            ("192.0.2.7:+1", tcp("192.0.2.7", 0)),
             ("[2001:db8::1]:443", tcp("2001:db8::1", 443)),
             ("2001:db8::1:443", tcp("2001:db8::1", 443)),
             ("[2001:db8::1]", tcp("2001:db8::1", 0)),
