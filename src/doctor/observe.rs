@@ -301,7 +301,7 @@ pub(super) fn trap(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option
         (true, Some(400..)) => (Effect::Up, accepted == Some(false) && host(watch).is_some()),
         (false, Some(200..=399)) => (Effect::Down, accepted == Some(true) || !judges_page),
         // `http-check disable-on-404` is meant for a page that is missing.
-        (false, Some(404)) if outcome.status() == "L7OKC" => return None,
+        (false, Some(404)) if outcome.status() == "L7OKC" => (Effect::Down, false),
         // The page of the check is missing, not the site.
         (false, Some(404 | 405)) if matches!(visitor.root, Some(200..=399)) => (Effect::Down, true),
         // The check doesn't get as far as a response, but visitors do.
