@@ -4,45 +4,13 @@
 //! `files -> Configuration (HAProxy's grammar) -> Check and Traffic of each server (a Watch) -> Rules ->
 //! Findings -> Report -> text or JSON`. docs/json.md describes the object of `--json`.
 
-mod annotations;
-mod as_haproxy;
-mod asked;
 mod by_hand;
-mod certificates;
-mod command;
-mod coverage;
-mod descriptors;
-mod dialogue;
-mod difference;
 mod finding;
-mod fit;
-mod global;
-mod hidden;
-mod host;
-mod http_version;
-mod jail;
-mod meant;
-mod names;
-mod object;
-mod observe;
 mod options;
-mod outcome;
-mod own_check;
-mod path_options;
-mod plain;
-mod print;
-mod program;
 mod report;
-mod rule;
 mod rules;
 mod run;
-mod serve_options;
-mod serve_rules;
-mod serving;
 mod shell;
-mod sources;
-mod steps;
-mod suggest;
 pub(crate) mod survey;
 mod visit;
 
@@ -63,14 +31,14 @@ use crate::haproxy::variables::Variables;
 use crate::output::write::write_text;
 use crate::refusal::refusal;
 
-pub(crate) use self::as_haproxy::{INNER_COMMAND, become_check};
 use self::finding::Finding;
-use self::jail::Jail;
 pub use self::options::DoctorOptions;
-use self::outcome::{Ran, Runs};
 use self::report::{Report, fold, sorted};
-use self::serving::Serving;
-use self::sources::Sources;
+pub(crate) use self::run::as_haproxy::{INNER_COMMAND, become_check};
+use self::run::outcome::{Ran, Runs};
+use self::visit::jail::Jail;
+use self::visit::serving::Serving;
+use self::visit::sources::Sources;
 use self::visit::{Visit, Watch, watches};
 
 /// Examines the configuration, prints the report and returns the exit code: 2 if something is certain
@@ -82,9 +50,9 @@ pub fn run(options: &DoctorOptions) -> Result<Code> {
     let report = examine(options)?;
     let code = report.code();
     let text = match (options.json, options.github) {
-        (true, _) => object::of(&report, code),
-        (false, true) => annotations::of(&report),
-        (false, false) => print::text(&report, options.color.unwrap_or_default()),
+        (true, _) => report::object::of(&report, code),
+        (false, true) => report::annotations::of(&report),
+        (false, false) => report::print::text(&report, options.color.unwrap_or_default()),
     };
     write_text(io::stdout(), &text);
     Ok(code)
@@ -221,11 +189,11 @@ fn refuse(options: &DoctorOptions) -> Result<()> {
 /// the servers that follow them.
 fn findings(visit: &Visit, ignored: &[String], says: &[String], ran: [&[Ran]; 2]) -> Vec<Finding> {
     let mut found = rules::findings(visit);
-    observe::confirm(&mut found, visit, ran[0]);
+    run::observe::confirm(&mut found, visit, ran[0]);
     rules::add_trackers(&mut found, visit);
-    observe::confirm(&mut found, visit, ran[1]);
+    run::observe::confirm(&mut found, visit, ran[1]);
     found.retain(|found| !ignored.iter().any(|id| id == found.id));
-    hidden::restrict(&mut found, visit);
+    rules::hidden::restrict(&mut found, visit);
     let mut found = sorted(found);
     fold(&mut found, says);
     found

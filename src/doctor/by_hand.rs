@@ -12,12 +12,12 @@ use crate::haproxy::config::backend_lines::ServerLines;
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
 
-use super::jail::Jail;
 use super::options::DoctorOptions;
+use super::visit::jail::Jail;
 use super::visit::{Visit, Watch};
 
 /// Returns the `sni-check diagnose` command for a server.
-pub(super) fn diagnose(watch: &Watch, call: &DoctorOptions) -> Option<String> {
+pub(crate) fn diagnose(watch: &Watch, call: &DoctorOptions) -> Option<String> {
     let mut words = vec!["sni-check", "diagnose"];
     for file in &call.file {
         words.extend(["-f", file]);
@@ -35,7 +35,7 @@ pub(super) fn diagnose(watch: &Watch, call: &DoctorOptions) -> Option<String> {
 
 /// Returns the options of a check by sni-check, with paths as the host sees them, outside of the chroot.
 /// Returns `None` if sni-check doesn't make the check.
-pub(super) fn options(watch: &Watch, jail: &Jail) -> Option<Options> {
+pub(crate) fn options(watch: &Watch, jail: &Jail) -> Option<Options> {
     let plan = &watch.own.as_ref()?.plan;
     let mut options = given(watch, jail)?;
     if let Check::External(check) = &watch.check {
@@ -51,7 +51,7 @@ pub(super) fn options(watch: &Watch, jail: &Jail) -> Option<Options> {
 }
 
 /// Returns the options that haproxy.cfg gives to a check by sni-check, even if the check refuses them.
-pub(super) fn given(watch: &Watch, jail: &Jail) -> Option<Options> {
+pub(crate) fn given(watch: &Watch, jail: &Jail) -> Option<Options> {
     let mut options = match &watch.check {
         Check::External(check) => {
             let path = OsStr::new(check.variable("PATH").unwrap_or_default());
@@ -71,7 +71,7 @@ pub(super) fn given(watch: &Watch, jail: &Jail) -> Option<Options> {
 }
 
 /// Returns the SNI name of visitors' connections, if it is the same for all.
-pub(super) fn traffic_name(watch: &Watch) -> Option<String> {
+pub(crate) fn traffic_name(watch: &Watch) -> Option<String> {
     match &watch.traffic.tls.as_ref()?.sni {
         Sni::Name(name) => Some(name.clone()),
         _ => None,
@@ -80,7 +80,7 @@ pub(super) fn traffic_name(watch: &Watch) -> Option<String> {
 
 /// Adds the address to dial, and the target. The target is the name that visitors' traffic sends, or
 /// else the check's name, because diagnose tries that name too.
-pub(super) fn at_server(mut options: Options, watch: &Watch, jail: &Jail) -> Options {
+pub(crate) fn at_server(mut options: Options, watch: &Watch, jail: &Jail) -> Options {
     let name = traffic_name(watch).or_else(|| options.sni.clone());
     let host = watch.backend.settings.rules.host();
     let name = name.or(host.filter(|name| !name.contains(['%', ':'])));
@@ -111,7 +111,7 @@ pub(super) fn at_server(mut options: Options, watch: &Watch, jail: &Jail) -> Opt
 
 /// Returns the lines about a server for a HAProxy outside the chroot. They have the host's paths of unix
 /// sockets.
-pub(super) fn lines(visit: &Visit, watch: &Watch) -> ServerLines {
+pub(crate) fn lines(visit: &Visit, watch: &Watch) -> ServerLines {
     let mut lines = ServerLines::of(visit.reading, watch.backend, watch.server);
     if let Endpoint::Unix(path) = &watch.server.endpoint {
         lines.address = format!("unix@{}", visit.jail.host_path(path));

@@ -5,9 +5,15 @@ use std::fmt;
 use crate::haproxy::config::place::Place;
 use crate::output::mark::Mark;
 
+/// The name of the finding about a difference that no rule explains. Only a run shows it.
+pub(crate) const SEEN: &str = "seen";
+
+/// The name of the finding about a check whose method the server refuses. Only a run shows it.
+pub(crate) const METHOD: &str = "check-method";
+
 /// What a finding means for visitors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Effect {
+pub(crate) enum Effect {
     /// HAProxy doesn't start.
     NoStart,
     /// The check reports DOWN though the server works.
@@ -24,7 +30,7 @@ pub(super) enum Effect {
 
 impl Effect {
     /// Returns the effect's name in the JSON object.
-    pub(super) fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Effect::NoStart => "no-start",
             Effect::Down => "down",
@@ -36,14 +42,14 @@ impl Effect {
     }
 
     /// Returns true if the check judges the server wrongly.
-    pub(super) fn is_of_check(self) -> bool {
+    pub(crate) fn is_of_check(self) -> bool {
         matches!(self, Effect::Down | Effect::Up | Effect::Either)
     }
 }
 
 /// A finding, in the words of the report.
 #[derive(Clone, Debug)]
-pub(super) struct Finding {
+pub(crate) struct Finding {
     /// `Problem` if the effect is certain.
     pub mark: Mark,
     pub effect: Effect,
@@ -86,63 +92,63 @@ impl Finding {
     }
 
     /// Returns a finding whose effect is certain.
-    pub(super) fn problem(effect: Effect, what: impl Into<String>) -> Finding {
+    pub(crate) fn problem(effect: Effect, what: impl Into<String>) -> Finding {
         Finding::new(Mark::Problem, effect, what)
     }
 
     /// Returns a finding whose effect depends on what doctor can't see.
-    pub(super) fn note(effect: Effect, what: impl Into<String>) -> Finding {
+    pub(crate) fn note(effect: Effect, what: impl Into<String>) -> Finding {
         Finding::new(Mark::Note, effect, what)
     }
 
     /// Returns a finding that does no harm, but is worth knowing.
-    pub(super) fn hint(what: impl Into<String>) -> Finding {
+    pub(crate) fn hint(what: impl Into<String>) -> Finding {
         Finding::new(Mark::Note, Effect::Hint, what)
     }
 
-    pub(super) fn id(mut self, id: &'static str) -> Finding {
+    pub(crate) fn id(mut self, id: &'static str) -> Finding {
         self.id = id;
         self
     }
 
-    pub(super) fn at(mut self, place: &Place) -> Finding {
+    pub(crate) fn at(mut self, place: &Place) -> Finding {
         self.place = Some(place.clone());
         self
     }
 
-    pub(super) fn about(mut self, names: impl IntoIterator<Item = String>) -> Finding {
+    pub(crate) fn about(mut self, names: impl IntoIterator<Item = String>) -> Finding {
         self.about.extend(names);
         self
     }
 
-    pub(super) fn shows(mut self, text: impl Into<String>) -> Finding {
+    pub(crate) fn shows(mut self, text: impl Into<String>) -> Finding {
         self.shows = text.into();
         self
     }
 
-    pub(super) fn foretells(mut self, statuses: &'static [&'static str]) -> Finding {
+    pub(crate) fn foretells(mut self, statuses: &'static [&'static str]) -> Finding {
         self.foretold = statuses;
         self
     }
 
-    pub(super) fn write(mut self, text: impl Into<String>) -> Finding {
+    pub(crate) fn write(mut self, text: impl Into<String>) -> Finding {
         self.write = text.into();
         self
     }
 
-    pub(super) fn paste(mut self, command: impl Into<String>) -> Finding {
+    pub(crate) fn paste(mut self, command: impl Into<String>) -> Finding {
         self.paste = command.into();
         self
     }
 
     /// Returns true if the finding is about this backend or its servers.
-    pub(super) fn is_within(&self, backend: &str) -> bool {
+    pub(crate) fn is_within(&self, backend: &str) -> bool {
         let mut about = self.about.iter();
         about.any(|name| name.split('/').next() == Some(backend))
     }
 
     /// Returns what to do, with the shell command on the last line.
-    pub(super) fn remedy(&self) -> String {
+    pub(crate) fn remedy(&self) -> String {
         let parts = [self.write.as_str(), self.paste.as_str()];
         let parts = parts.into_iter().filter(|part| !part.is_empty());
         parts.collect::<Vec<_>>().join("\n")
@@ -177,7 +183,7 @@ impl fmt::Display for Remark {
 
 impl Remark {
     /// Returns the part of a finding that diagnose shows.
-    pub(super) fn of(finding: &Finding) -> Remark {
+    pub(crate) fn of(finding: &Finding) -> Remark {
         Remark {
             id: finding.id,
             place: finding.place.clone(),

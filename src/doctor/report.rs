@@ -1,5 +1,9 @@
 //! Everything that doctor reports, in order, and the sentence that sums it up.
 
+pub(crate) mod annotations;
+pub(crate) mod object;
+pub(crate) mod print;
+
 use std::collections::BTreeSet;
 
 use crate::code::Code;
@@ -7,13 +11,13 @@ use crate::haproxy::config::place::Place;
 use crate::output::mark::Mark;
 
 use super::finding::{Effect, Finding};
-use super::outcome::Runs;
+use super::run::outcome::Runs;
 
 /// The id of the note that is printed last, in one line, and isn't counted.
-pub(super) const LAST: &str = "runtime-servers";
+pub(crate) const LAST: &str = "runtime-servers";
 
 /// Everything that doctor reports.
-pub(super) struct Report {
+pub(crate) struct Report {
     /// As `-f` or HAProxy's unit names them.
     pub files: Vec<String>,
     /// How doctor knows these files; empty if `-f` names them.
@@ -40,7 +44,7 @@ pub(super) struct Report {
 impl Report {
     /// Returns 2 if something is certain to go wrong, or else the code of the first check that fails, or
     /// else 0.
-    pub(super) fn code(&self) -> Code {
+    pub(crate) fn code(&self) -> Code {
         if self
             .findings
             .iter()
@@ -56,7 +60,7 @@ impl Report {
     }
 
     /// Sums up what will happen, in one sentence.
-    pub(super) fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let mut parts = self.certain();
         let failed = self.runs.iter().flat_map(Runs::failed).count();
         let harmful = |found: &&Finding| found.mark == Mark::Note && found.effect != Effect::Hint;
@@ -175,7 +179,7 @@ impl Report {
 }
 
 /// Returns `1 server`, `2 servers`.
-pub(super) fn many(count: usize, word: &str) -> String {
+pub(crate) fn many(count: usize, word: &str) -> String {
     match count {
         1 => format!("1 {word}"),
         count => format!("{count} {word}s"),
@@ -184,7 +188,7 @@ pub(super) fn many(count: usize, word: &str) -> String {
 
 /// Merges equal findings and lists all their servers. Certain findings come first, then what visitors
 /// may notice, then hints.
-pub(super) fn sorted(findings: Vec<Finding>) -> Vec<Finding> {
+pub(crate) fn sorted(findings: Vec<Finding>) -> Vec<Finding> {
     let mut merged: Vec<Finding> = Vec::new();
     for finding in findings {
         let is_same = |known: &&mut Finding| {
@@ -214,7 +218,7 @@ pub(super) fn sorted(findings: Vec<Finding>) -> Vec<Finding> {
 
 /// Adds HAProxy's message about a line to the finding about that line. If that finding explains why
 /// HAProxy refuses the configuration, the general finding `refused` is removed.
-pub(super) fn fold(findings: &mut Vec<Finding>, says: &[String]) {
+pub(crate) fn fold(findings: &mut Vec<Finding>, says: &[String]) {
     let alert = says.iter().find(|line| line.starts_with("[ALERT]"));
     let explained = alert
         .and_then(|line| place_in(line))
@@ -262,7 +266,7 @@ fn place_in(line: &str) -> Option<(&str, usize)> {
 }
 
 /// Returns true if a finding already has this message of HAProxy's, or if the message names no fault.
-pub(super) fn is_reported(findings: &[Finding], line: &str) -> bool {
+pub(crate) fn is_reported(findings: &[Finding], line: &str) -> bool {
     let text = text_of(line);
     let says_nothing = ["Error(s) found in configuration file", "Fatal errors found"]
         .iter()

@@ -1,14 +1,25 @@
 //! The table of rules. A new rule needs a function, a row here, and a row in docs/json.md.
 
-use super::certificates;
-use super::finding::{Effect, Finding};
-use super::observe::{METHOD, SEEN};
-use super::rule::{Look, Rule};
+pub(crate) mod certificates;
+pub(crate) mod command;
+pub(crate) mod coverage;
+pub(crate) mod descriptors;
+pub(crate) mod dialogue;
+pub(crate) mod difference;
+pub(crate) mod fit;
+pub(crate) mod global;
+pub(crate) mod hidden;
+pub(crate) mod host;
+pub(crate) mod http_version;
+pub(crate) mod names;
+pub(crate) mod plain;
+pub(crate) mod program;
+pub(crate) mod rule;
+pub(crate) mod serve_rules;
+
+use self::rule::{Look, Rule};
+use super::finding::{Effect, Finding, METHOD, SEEN};
 use super::visit::{Follower, Visit, Watch};
-use super::{
-    command, coverage, descriptors, dialogue, difference, fit, global, host, http_version, names,
-    plain, serve_rules,
-};
 
 /// The names of findings that only a run shows.
 const OF_RUNS: [&str; 2] = [SEEN, METHOD];
@@ -134,13 +145,13 @@ const fn options(id: &'static str) -> Rule {
 }
 
 /// Returns everything that the rules find.
-pub(super) fn findings(visit: &Visit) -> Vec<Finding> {
+pub(crate) fn findings(visit: &Visit) -> Vec<Finding> {
     RULES.iter().flat_map(|rule| rule.findings(visit)).collect()
 }
 
 /// Adds the servers that follow a check (`track`) to the findings about that check, because HAProxy gives them
 /// the same state.
-pub(super) fn add_trackers(findings: &mut [Finding], visit: &Visit) {
+pub(crate) fn add_trackers(findings: &mut [Finding], visit: &Visit) {
     let is_down = |found: &&mut Finding| matches!(found.effect, Effect::Down | Effect::Either);
     for found in findings.iter_mut().filter(is_down) {
         for Follower {
@@ -159,7 +170,7 @@ pub(super) fn add_trackers(findings: &mut [Finding], visit: &Visit) {
 }
 
 /// Returns what the rules find about a server's check, even if `check` is missing on the server line.
-pub(super) fn of_check(visit: &Visit, watch: &Watch) -> Vec<Finding> {
+pub(crate) fn of_check(visit: &Visit, watch: &Watch) -> Vec<Finding> {
     let rules = RULES.iter();
     rules.flat_map(|rule| rule.of_check(visit, watch)).collect()
 }
@@ -192,13 +203,13 @@ const CAUSES: &[(&str, &str)] = &[
 ];
 
 /// Returns the id of the cause that this rule is about, if the catalogue has such a cause.
-pub(super) fn cause(id: &str) -> Option<&'static str> {
+pub(crate) fn cause(id: &str) -> Option<&'static str> {
     let mut causes = CAUSES.iter();
     causes.find_map(|(rule, cause)| (*rule == id).then_some(*cause))
 }
 
 /// Returns true if findings have this name.
-pub(super) fn has(id: &str) -> bool {
+pub(crate) fn has(id: &str) -> bool {
     RULES.iter().any(|rule| rule.id == id) || OF_RUNS.contains(&id)
 }
 

@@ -1,5 +1,10 @@
 //! `--run`: runs each check as HAProxy would run it, and shows what HAProxy would show.
 
+pub(crate) mod as_haproxy;
+pub(crate) mod asked;
+pub(crate) mod observe;
+pub(crate) mod outcome;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
@@ -20,13 +25,10 @@ use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::external::ExternalCheck;
 
-use super::as_haproxy;
-use super::asked;
+use self::outcome::{Outcome, Ran, Runs};
 use super::by_hand;
-use super::jail::Jail;
-use super::observe;
-use super::outcome::{Outcome, Ran, Runs};
-use super::path_options::is_ours;
+use super::visit::jail::Jail;
+use super::visit::path_options::is_ours;
 use super::visit::{Visit, Watch};
 
 /// How many checks run in parallel.
@@ -58,7 +60,7 @@ fn is_exact(jail: &Jail) -> bool {
 ///
 /// # Errors
 /// `/proc` isn't mounted.
-pub(super) fn possible() -> Result<()> {
+pub(crate) fn possible() -> Result<()> {
     match Path::new(as_haproxy::OWN_PROGRAM).exists() {
         true => Ok(()),
         false => Err(refusal(
@@ -71,7 +73,7 @@ pub(super) fn possible() -> Result<()> {
 
 /// Runs the checks in parallel, and returns the results in the order of the servers. Like HAProxy, it
 /// doesn't check a disabled server.
-pub(super) fn all(visit: &Visit) -> Runs {
+pub(crate) fn all(visit: &Visit) -> Runs {
     let jobs = || {
         let active = visit.active();
         active.filter(|watch| !watch.server.settings.has("disabled"))
@@ -201,7 +203,7 @@ fn with_haproxy(
 
 /// Runs a check that HAProxy doesn't run yet, if doctor may run checks. Returns what to do first if the check
 /// fails, or if doctor can't run it.
-pub(super) fn would_fail(watch: &Watch, visit: &Visit) -> Option<String> {
+pub(crate) fn would_fail(watch: &Watch, visit: &Visit) -> Option<String> {
     // If sni-check refuses the options, the findings already say why.
     let is_own = matches!(watch.check, Check::Own(_));
     if !visit.run || !(is_own || watch.own.is_some()) {

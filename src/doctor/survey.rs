@@ -1,23 +1,26 @@
 //! The servers of a configuration, for diagnose: how HAProxy checks each server, and what doctor finds.
 
+pub(crate) mod meant;
+pub(crate) mod steps;
+pub(crate) mod suggest;
+
 use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::{findings, read};
+
+pub(crate) use self::meant::Meant;
+pub(crate) use self::steps::Step;
+pub(crate) use self::suggest::{Edit, Suggestion, UNVERIFIED};
 use super::by_hand;
 pub(crate) use super::finding::Remark;
 use super::finding::{Effect, Finding};
-use super::meant;
-pub(crate) use super::meant::Meant;
-use super::names;
 use super::options::DoctorOptions;
-use super::own_check;
-pub(crate) use super::own_check::is_evaluated;
-pub(crate) use super::steps::Step;
-pub(crate) use super::suggest::{Edit, Suggestion, UNVERIFIED};
+use super::rules::names;
+use super::visit::own_check;
+pub(crate) use super::visit::own_check::is_evaluated;
 use super::visit::{Visit, Watch};
-use super::{findings, read};
-use super::{steps, suggest};
 use crate::causes::facts::KnownValue;
 use crate::haproxy::config::backend_lines::{Rule, ServerLines};
 use crate::haproxy::config::check::Check;

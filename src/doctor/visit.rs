@@ -1,6 +1,13 @@
 //! What the rules look at: the configuration, HAProxy's opinion of it, and for each server its check
 //! and its traffic.
 
+pub(crate) mod jail;
+pub(crate) mod own_check;
+pub(crate) mod path_options;
+pub(crate) mod serve_options;
+pub(crate) mod serving;
+pub(crate) mod sources;
+
 use crate::haproxy::config::Configuration;
 use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::check::Check;
@@ -14,16 +21,15 @@ use crate::haproxy::program::{Haproxy, Opinion};
 use crate::haproxy::variables::Variables;
 use crate::plan::{ProxyHeader, Target};
 
+use self::jail::Jail;
+use self::path_options::Accepted;
+use self::serving::Serving;
 use super::finding::Finding;
-use super::jail::Jail;
 use super::options::DoctorOptions;
-use super::path_options::{self, Accepted};
-use super::serve_options;
-use super::serving::Serving;
 
 /// A configuration, the HAProxy that would read it, and the host on which it runs.
 #[derive(Debug)]
-pub(super) struct Visit<'a> {
+pub(crate) struct Visit<'a> {
     pub config: &'a Configuration,
     pub haproxy: &'a Haproxy,
     /// The variables that HAProxy has when it reads the last line.
@@ -50,7 +56,7 @@ pub(super) struct Visit<'a> {
 
 /// A server, the check that its backend describes, and what visitors' traffic does.
 #[derive(Debug)]
-pub(super) struct Watch<'a> {
+pub(crate) struct Watch<'a> {
     pub backend: &'a Backend,
     pub server: &'a Server,
     /// The backend whose lines describe the check: that of the server, or of the server that it follows.
@@ -67,7 +73,7 @@ pub(super) struct Watch<'a> {
 
 /// A server that has the state of another server (`track`).
 #[derive(Debug)]
-pub(super) struct Follower<'a> {
+pub(crate) struct Follower<'a> {
     /// The `track` word.
     pub track: &'a At<String>,
     /// The name of the server that is checked.
@@ -78,25 +84,25 @@ pub(super) struct Follower<'a> {
 
 impl<'a> Visit<'a> {
     /// Returns the backends that are enabled and that HAProxy can read.
-    pub(super) fn backends(&self) -> impl Iterator<Item = &'a Backend> {
+    pub(crate) fn backends(&self) -> impl Iterator<Item = &'a Backend> {
         backends(self.config)
     }
 
     /// Returns HAProxy's messages about the configuration.
-    pub(super) fn says(&self) -> Vec<String> {
+    pub(crate) fn says(&self) -> Vec<String> {
         let opinion = self.opinion;
         opinion.map_or_else(Vec::new, |opinion| opinion.says.clone())
     }
 
     /// Returns the check and traffic of a server in a changed backend, to judge advice that makes the
     /// change.
-    pub(super) fn watch_of<'b>(&'b self, backend: &'b Backend, server: &'b Server) -> Watch<'b> {
+    pub(crate) fn watch_of<'b>(&'b self, backend: &'b Backend, server: &'b Server) -> Watch<'b> {
         let host = (self.jail, self.serving, self.has_empty_chroot());
         Watch::new(self.reading, backend, server, host)
     }
 
     /// Returns the server whose check decides the state of this server, because of `track`.
-    pub(super) fn followed(&self, watch: &Watch) -> Option<&Watch<'a>> {
+    pub(crate) fn followed(&self, watch: &Watch) -> Option<&Watch<'a>> {
         let named = |name: String| self.watches.iter().find(|watch| watch.name() == name);
         let mut found = named(watch.tracked()?)?;
         // HAProxy refuses a circle. This loop must not run forever either.
@@ -108,7 +114,7 @@ impl<'a> Visit<'a> {
     }
 
     /// Returns every server that follows a server which HAProxy checks.
-    pub(super) fn find_followers(&self) -> Vec<Follower<'a>> {
+    pub(crate) fn find_followers(&self) -> Vec<Follower<'a>> {
         let host = (self.jail, self.serving, self.has_empty_chroot());
         let follower = |watch: &Watch<'a>| {
             let followed = self.followed(watch)?;
@@ -129,12 +135,12 @@ impl<'a> Visit<'a> {
     }
 
     /// Returns the servers that HAProxy checks.
-    pub(super) fn active(&self) -> impl Iterator<Item = &Watch<'a>> {
+    pub(crate) fn active(&self) -> impl Iterator<Item = &Watch<'a>> {
         self.watches.iter().filter(|watch| watch.is_active())
     }
 
     /// Returns the servers of a backend.
-    pub(super) fn watches_of<'b>(
+    pub(crate) fn watches_of<'b>(
         &'b self,
         backend: &'b Backend,
     ) -> impl Iterator<Item = &'b Watch<'a>> {
@@ -144,7 +150,7 @@ impl<'a> Visit<'a> {
 
     /// Returns the backend's name if HAProxy checks all its servers, or else the names of the servers that it
     /// checks.
-    pub(super) fn checked_of(&self, backend: &Backend) -> Vec<String> {
+    pub(crate) fn checked_of(&self, backend: &Backend) -> Vec<String> {
         let (checked, others): (Vec<&Watch>, Vec<&Watch>) = self
             .watches_of(backend)
             .partition(|watch| watch.is_active());
@@ -155,26 +161,26 @@ impl<'a> Visit<'a> {
     }
 
     /// Returns how many servers of a backend HAProxy checks.
-    pub(super) fn checks_of(&self, backend: &Backend) -> usize {
+    pub(crate) fn checks_of(&self, backend: &Backend) -> usize {
         self.watches_of(backend)
             .filter(|watch| watch.is_active())
             .count()
     }
 
     /// Returns the names of the backends with an external check.
-    pub(super) fn external(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn external(&self) -> impl Iterator<Item = String> {
         self.config.external().map(|backend| backend.name.clone())
     }
 
     /// Returns true if the chroot is always empty (`chroot auto`, 3.5 and later).
-    pub(super) fn has_empty_chroot(&self) -> bool {
+    pub(crate) fn has_empty_chroot(&self) -> bool {
         let chroot = self.config.global.chroot.as_ref();
         chroot.is_some_and(|chroot| chroot.value == "auto") && self.haproxy.at_least(3, 5)
     }
 
     /// Returns true if HAProxy can start a program. Without `insecure-fork-wanted`, only a
     /// HAProxy that runs as root can.
-    pub(super) fn can_fork(&self) -> bool {
+    pub(crate) fn can_fork(&self) -> bool {
         let forbidden = self.config.global.insecure_fork.is_none() && self.haproxy.at_least(2, 2);
         !forbidden || self.jail.user.uid == 0
     }
@@ -186,7 +192,7 @@ fn backends(config: &Configuration) -> impl Iterator<Item = &Backend> {
 }
 
 /// Returns the servers of a configuration, each with its check and its traffic.
-pub(super) fn watches<'a>(
+pub(crate) fn watches<'a>(
     reading: Reading<'a>,
     jail: &Jail,
     serving: &Serving,
@@ -239,12 +245,12 @@ impl<'a> Watch<'a> {
     }
 
     /// Returns true if HAProxy checks the server.
-    pub(super) fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         self.server.is_checked() && !self.server.settings.has("track")
     }
 
     /// Returns the name of the server whose check decides about this server (`track`).
-    pub(super) fn tracked(&self) -> Option<String> {
+    pub(crate) fn tracked(&self) -> Option<String> {
         let track = self.server.settings.get("track")?;
         Some(match track.value.contains('/') {
             true => track.value.clone(),
@@ -253,12 +259,12 @@ impl<'a> Watch<'a> {
     }
 
     /// Returns `BACKEND/SERVER`.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.backend.name, self.server.name)
     }
 
     /// Returns the setting that holds the options of a check by sni-check.
-    pub(super) fn carrier(&self) -> Option<&'static str> {
+    pub(crate) fn carrier(&self) -> Option<&'static str> {
         match self.check {
             Check::External(_) => Some("external-check path"),
             Check::Serve(_) => Some("X-Check-Options"),
@@ -267,7 +273,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Returns the line with the options of a check by sni-check.
-    pub(super) fn options_place(&self) -> &Place {
+    pub(crate) fn options_place(&self) -> &Place {
         let path = self.describes.settings.path.as_ref();
         let found = match &self.check {
             Check::Serve(serve) => serve.options.as_ref(),
@@ -277,7 +283,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Returns the `connect` rule of HAProxy's own check, if it has one.
-    pub(super) fn connect_rule(&self) -> Option<&Place> {
+    pub(crate) fn connect_rule(&self) -> Option<&Place> {
         let Check::Own(_) = self.check else {
             return None;
         };

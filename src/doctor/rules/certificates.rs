@@ -1,0 +1,307 @@
+//! Rules that compare the certificates of a server's check and of visitors' traffic: trusted roots,
+//! verified names, revocation lists, client certificates.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::haproxy::config::connection::{Sni, Tls, Verified};
+use crate::haproxy::config::place::At;
+use crate::plan::Trust;
+
+use super::difference::Pair;
+use super::names::{bare, is_literal, misspelt};
+use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::visit::{Visit, Watch};
+
+/// Finds a check and traffic that have no root in common. Every chain then fails either in
+/// the check or in traffic.
+pub(crate) fn roots(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let pair = Pair::of(watch)?;
+    let (check, traffic) = pair.tls()?;
+    if check.verified == Verified::Nothing || traffic.verified == Verified::Nothing {
+        return None;
+    }
+    let ca_file = traffic.ca_file.as_ref()?;
+    let global = &visit.config.global;
+    // `haproxy -c` reports a file that can't be read.
+    let of_file = |file: &At<String>| match global.ca_path(&file.value).as_str() {
+        path if path.starts_with(['/', '@']) => Trust::of(path).ok(),
+        // HAProxy's working directory isn't known.
+        _ => None,
+    };
+    let of_check = check.ca_file.as_ref();
+    let ours = match &watch.own {
+        Some(own) => own.plan.tls.verification.as_ref()?.trust.clone(),
+        None if of_check.is_none_or(|file| file.value == ca_file.value) => return None,
+        None => Arc::new(of_file(of_check?)?),
+    };
+    if ca_file.value == "@system-ca" && ours.is_bundled() {
+        return None;
+    }
+    let theirs = of_file(ca_file)?;
+    let known: BTreeSet<&[u8]> = keys(&ours).collect();
+    if keys(&theirs).any(|key| known.contains(key)) {
+        return None;
+    }
+    let trusted = match (ours.is_bundled(), of_check) {
+        (_, Some(file)) => format!("the roots of {}", file.value),
+        (true, None) => "Mozilla's roots (no --ca-file)".to_owned(),
+        (false, None) => "the roots of --ca-file".to_owned(),
+    };
+    let what = format!(
+        "traffic trusts the roots of {}, the check trusts {trusted}: they have no root in common",
+        ca_file.value
+    );
+    let carrier = watch.carrier().unwrap_or_default();
+    let copy = match carrier {
+        "external-check path" => ", with a copy inside the chroot if there is one",
+        _ => "",
+    };
+    Some(
+        Finding::problem(Effect::Either, what)
+            .at(&ca_file.place)
+            .shows(format!(
+                "{} if the server's certificate is from traffic's CA; UP while visitors get 503 \
+                 if it is from the check's CA",
+                pair.down("55 or 56", "L6RSP")
+            ))
+            .write(format!(
+                "trust the same CA in both: write --ca-file {} in {carrier}{copy}; or write the \
+                 check's CA as ca-file on the server line",
+                ca_file.value
+            )),
+    )
+}
+
+/// Returns the public keys of all roots.
+fn keys(trust: &Trust) -> impl Iterator<Item = &[u8]> {
+    let bundled = trust.anchors().iter();
+    let bundled = bundled.map(|anchor| anchor.subject_public_key_info.as_ref());
+    let files = trust.certificates().iter();
+    bundled.chain(files.filter_map(|root| root.parts().map(|parts| parts.key)))
+}
+
+/// Finds a check and traffic that verify different names although they send the same SNI.
+pub(crate) fn other_name(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let pair = Pair::of(watch)?;
+    let (check, traffic) = pair.tls()?;
+    let Verified::Name(verified) = &check.verified else {
+        return None;
+    };
+    if misspelt(verified).is_some() {
+        return None;
+    }
+    let settings = &watch.server.settings;
+    let what = match &traffic.verified {
+        Verified::Name(name) if bare(name).eq_ignore_ascii_case(verified) || is_literal(name) => {
+            return None;
+        }
+        Verified::Name(name) => format!(
+            "the check verifies that the certificate is for {verified}, traffic verifies that it is for {name}"
+        ),
+        Verified::Chain => format!(
+            "the check verifies that the certificate is for {verified}, traffic verifies no name"
+        ),
+        Verified::Nothing | Verified::PerRequest => return None,
+    };
+    // If the name follows from the SNI, the rules about SNI report the difference.
+    let follows = |tls: &Tls| match (&tls.sni, &tls.verified) {
+        (Sni::Name(sni), Verified::Name(name)) => sni == name,
+        (Sni::Absent, Verified::Name(_)) => false,
+        _ => true,
+    };
+    if follows(check) && follows(traffic) {
+        return None;
+    }
+    let write = match (&traffic.verified, watch.carrier()) {
+        (Verified::Name(name), Some(carrier)) => {
+            format!("--verify-host {} in {carrier}", bare(name))
+        }
+        (Verified::Name(name), None) => format!("check-sni {} on the server line", bare(name)),
+        _ => format!(
+            "sni str({verified}) on the server line, so that traffic verifies the name, too"
+        ),
+    };
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(settings
+                .place("verifyhost")
+                .or(settings.place("sni"))
+                .unwrap_or(&watch.server.place))
+            .shows(format!(
+                "{} if the certificate is only for traffic's name; UP while visitors get 503 if it \
+                 is only for the check's name",
+                pair.down("54", "L6RSP")
+            ))
+            .foretells(&["54", "L6RSP"])
+            .write(write),
+    )
+}
+
+pub(crate) fn traffic_verifies_nothing(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let pair = Pair::of(watch)?;
+    let (check, traffic) = pair.tls()?;
+    if check.verified == Verified::Nothing || traffic.verified != Verified::Nothing {
+        return None;
+    }
+    let settings = &watch.server.settings;
+    let place = settings
+        .place("verify")
+        .or(visit.config.global.verify_none.as_ref())?;
+    let what = "`verify none`: traffic accepts any certificate, the check does not";
+    Some(
+        Finding::note(Effect::Down, what)
+            .at(place)
+            .shows(
+                "DOWN with a code from 51 to 58 while traffic still works; and HAProxy sends visitors' \
+                 requests to any server that answers, even to a forged one",
+            )
+            .foretells(&["51", "53", "54", "55", "56", "57", "58", "L6RSP"])
+            .write("on the server line, write verify required ca-file FILE, with the CA that the check trusts"),
+    )
+}
+
+pub(crate) fn check_verifies_nothing(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let pair = Pair::of(watch)?;
+    if pair.check.tls.as_ref()?.verified != Verified::Nothing {
+        return None;
+    }
+    let strict = pair
+        .traffic
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.verified != Verified::Nothing);
+    let (what, up) = match watch.carrier() {
+        Some(_) => (
+            "--verify none: the check accepts any certificate",
+            "code 0 (UP)",
+        ),
+        // With the same line for both, traffic accepts any certificate, too.
+        None if !strict => return None,
+        None => (
+            "the check accepts any certificate (`verify none`), traffic does not",
+            "UP",
+        ),
+    };
+    let up = format!("{up} with an expired, foreign or forged certificate too");
+    let finding = match strict {
+        true => Finding::note(Effect::Up, what).shows(format!("{up}, while visitors get 503")),
+        false => Finding::hint(what).shows(up),
+    };
+    let carrier = watch.carrier().unwrap_or("the server line");
+    Some(finding.at(watch.options_place()).write(format!(
+        "remove --verify none from {carrier}; for a private CA add --ca-file FILE"
+    )))
+}
+
+/// Finds a client certificate (`crt`) that only the check or only traffic sends.
+pub(crate) fn client_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let pair = Pair::of(watch)?;
+    let check = pair.check.tls.as_ref()?;
+    let Some(traffic) = &pair.traffic.tls else {
+        return visitors_own_certificate(&pair, check);
+    };
+    let (effect, what, shows, write) = match (&traffic.crt, &check.crt) {
+        (Some(crt), None) => (
+            Effect::Down,
+            format!(
+                "traffic sends the client certificate {}, the check sends none",
+                crt.value
+            ),
+            match watch.carrier() {
+                Some(_) => {
+                    "code 58, or 71 with status 400 or 403 (DOWN), where the server requires a client certificate"
+                }
+                None => {
+                    "L6RSP, L7RSP or L7STS (DOWN) where the server requires a client certificate"
+                }
+            },
+            match watch.carrier() {
+                None => "crt FILE on the server line",
+                Some("external-check path") => {
+                    "--crt FILE in external-check path, with a copy of the file in HAProxy's chroot"
+                }
+                Some(_) => {
+                    "--crt FILE in X-Check-Options, with a file that sni-check serve may read"
+                }
+            },
+        ),
+        (None, Some(_)) => (
+            Effect::Up,
+            "the check sends a client certificate, traffic sends none".to_owned(),
+            "UP while the server refuses visitors, where it requires a client certificate",
+            "crt FILE on the server line",
+        ),
+        _ => return None,
+    };
+    let place = traffic
+        .crt
+        .as_ref()
+        .map_or(&watch.server.place, |crt| &crt.place);
+    Some(
+        Finding::note(effect, what)
+            .at(place)
+            .shows(shows)
+            .foretells(&["58", "71", "L6RSP", "L7RSP", "L7STS"])
+            .write(write),
+    )
+}
+
+/// Finds a check with a client certificate in `mode tcp`. There visitors may speak TLS to the server
+/// through HAProxy, with their own certificates.
+fn visitors_own_certificate(pair: &Pair, check: &Tls) -> Option<Finding> {
+    let crt = check
+        .crt
+        .as_ref()
+        .filter(|_| !pair.watch.backend.settings.http)?;
+    let what = "the check sends a client certificate; in `mode tcp` every visitor needs their own";
+    Some(
+        Finding::note(Effect::Up, what)
+            .at(&crt.place)
+            .shows("UP while the server refuses visitors without a certificate")
+            .write("change nothing if every visitor has a client certificate"),
+    )
+}
+
+/// Finds revocation lists (`crl-file`) that only traffic uses.
+pub(crate) fn revocation(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let pair = Pair::of(watch)?;
+    let (check, traffic) = pair.tls()?;
+    let lists = traffic.crl_file.as_ref()?;
+    if check.crl_file.is_some() || check.verified == Verified::Nothing {
+        return None;
+    }
+    let what = "traffic refuses revoked certificates (`crl-file`), the check accepts them";
+    Some(
+        Finding::note(Effect::Up, what)
+            .at(&lists.place)
+            .shows("UP while visitors get 503, once the server's certificate is revoked")
+            .write(match watch.carrier() {
+                Some(carrier) => {
+                    format!("--crl-file FILE in {carrier}, with a copy where the check can read it")
+                }
+                None => "crl-file FILE on the server line".to_owned(),
+            }),
+    )
+}
+
+pub(crate) fn verifyhost_ignored(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let traffic = watch.traffic.tls.as_ref()?;
+    let verifyhost = watch.server.settings.get("verifyhost")?;
+    let Verified::Name(verified) = &traffic.verified else {
+        return None;
+    };
+    if verified.eq_ignore_ascii_case(&verifyhost.value) || is_literal(verified) {
+        return None;
+    }
+    let what = format!(
+        "HAProxy ignores `verifyhost {}` here: with `sni` it verifies that the certificate is for {verified}",
+        verifyhost.value
+    );
+    Some(
+        Finding::hint(what)
+            .at(&verifyhost.place)
+            .shows("503 for visitors if the certificate is only for the name in verifyhost")
+            .write("remove verifyhost, or send that name as SNI"),
+    )
+}

@@ -1,0 +1,244 @@
+//! Rules about `external-check command`: can HAProxy's user run it inside the chroot?
+
+use std::fs;
+use std::path::Path;
+
+use rustix::fs::{StatVfsMountFlags, fgetxattr, fstatvfs};
+
+use crate::haproxy::call::own_command;
+
+use crate::haproxy::config::check::Check;
+
+use super::program::Program;
+use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::shell::shell;
+use crate::doctor::visit::jail::{Jail, Need, Obstacle};
+use crate::doctor::visit::{Visit, Watch};
+
+/// What HAProxy shows if it can't start the program.
+const NOT_RUN: &str = "PROCERR with code 255, the server is DOWN";
+
+/// Finds a command that HAProxy can't start.
+pub(crate) fn command(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    of_check(visit, watch, |command| {
+        match located(command, watch, visit.jail) {
+            Some(command) => fault(&command, visit.jail),
+            None => Some(not_run(
+                format!(
+                    "external-check command {command} is not an absolute path; HAProxy doesn't find it in the folders \
+                 of external-check path"
+                ),
+                format!(
+                    "write the absolute path: external-check command {}",
+                    own_command()
+                ),
+            )),
+        }
+    })
+}
+
+/// Returns the path of a command. HAProxy looks for a name without a slash in the folders of `external-check
+/// path`, as execvp(3) does.
+fn located(command: &str, watch: &Watch, jail: &Jail) -> Option<String> {
+    if command.contains('/') {
+        // In a chroot, HAProxy's working folder is the root.
+        let absolute = format!("/{command}");
+        return match (command.starts_with('/'), jail.is_chroot()) {
+            (true, _) => Some(command.to_owned()),
+            (false, true) => Some(absolute),
+            (false, false) => None,
+        };
+    }
+    let path = watch.backend.settings.path.as_ref()?;
+    let folders = path
+        .value
+        .split(':')
+        .filter(|folder| folder.starts_with('/'));
+    let mut files = folders.map(|folder| format!("{}/{command}", folder.trim_end_matches('/')));
+    files.find(|file| jail.find(file, Need::Execute).is_ok())
+}
+
+/// Finds a command that SELinux doesn't let HAProxy start. Fedora's policy lets `haproxy_t` execute
+/// only files of the type `haproxy_exec_t`.
+pub(crate) fn selinux(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    of_check(visit, watch, |command| {
+        denied(&located(command, watch, visit.jail)?, visit.jail)
+    })
+}
+
+fn of_check(
+    visit: &Visit,
+    watch: &Watch,
+    fault: impl Fn(&str) -> Option<Finding>,
+) -> Option<Finding> {
+    let runs = matches!(watch.check, Check::External(_)) && !visit.has_empty_chroot();
+    let command = watch.backend.settings.command.as_ref().filter(|_| runs)?;
+    let finding = fault(&command.value)?.at(&command.place);
+    Some(finding.about([watch.backend.name.clone()]))
+}
+
+fn denied(command: &str, jail: &Jail) -> Option<Finding> {
+    let enforce = fs::read_to_string(jail.base.join("sys/fs/selinux/enforce")).ok()?;
+    if enforce.trim() != "1" {
+        return None;
+    }
+    let (file, _) = jail.files().open(command, command).ok()?;
+    let mut context = [0; 256];
+    let length = fgetxattr(&file, "security.selinux", &mut context[..]).ok()?;
+    let context = String::from_utf8_lossy(context.get(..length)?).into_owned();
+    mislabelled(command, &jail.outside(command), &context)
+}
+
+fn mislabelled(command: &str, outside: &str, context: &str) -> Option<Finding> {
+    const TYPE: &str = "haproxy_exec_t";
+    let kind = context.trim_end_matches('\0').split(':').nth(2)?;
+    if kind == TYPE {
+        return None;
+    }
+    let cause = crate::causes::all().find(|cause| cause.id == "selinux-denies");
+    let why = cause.map_or("", |cause| cause.what);
+    let what = format!("{command} has the SELinux type {kind}. {why}");
+    let label = shell(["semanage", "fcontext", "-a", "-t", TYPE, outside]);
+    Some(
+        not_run(what, "give the file the type of HAProxy's programs:")
+            .paste(format!("{label} && {}", shell(["restorecon", outside]))),
+    )
+}
+
+fn not_run(what: String, write: impl Into<String>) -> Finding {
+    Finding::problem(Effect::Down, what)
+        .shows(NOT_RUN)
+        .write(write)
+}
+
+fn fault(command: &str, jail: &Jail) -> Option<Finding> {
+    let found = match jail.find(command, Need::Execute) {
+        Ok(found) => found,
+        Err(obstacle) => return Some(obstructed(command, jail, &obstacle)),
+    };
+    let noexec =
+        fstatvfs(&found.handle).is_ok_and(|fs| fs.f_flag.contains(StatVfsMountFlags::NOEXEC));
+    if noexec {
+        return Some(not_run(
+            format!("{command} is on a file system mounted noexec"),
+            "move it to another file system, or mount this file system without noexec",
+        ));
+    }
+    let (opened, _) = jail.files().open(command, command).ok()?;
+    unstartable(command, jail, Program::read(&mut opened.into())?)
+}
+
+/// Reports what the kernel needs to start a program and doesn't find in the chroot.
+fn unstartable(command: &str, jail: &Jail, program: Program) -> Option<Finding> {
+    let is_missing = |file: &str| jail.find(file, Need::Execute).is_err();
+    let where_ = match jail.is_chroot() {
+        true => format!("cannot be executed in the chroot {}", jail.root.display()),
+        false => "cannot be executed".to_owned(),
+    };
+    match program {
+        Program::Dynamic(loader) if is_missing(&loader) => Some(
+            not_run(
+                format!("{command} is not static, and its loader {loader} {where_}"),
+                "install the static sni-check from a release or a package; or build it, and \
+                 copy it from ~/.cargo/bin:",
+            )
+            .paste(env!("STATIC_INSTALL")),
+        ),
+        Program::Script(interpreter) if is_missing(&interpreter) => Some(not_run(
+            format!("{command} is a script, and its interpreter `{interpreter}` {where_}"),
+            "use a static program as external-check command, such as sni-check itself",
+        )),
+        Program::Foreign => Some(not_run(
+            format!("{command} is a binary for another machine"),
+            "install the sni-check of this architecture",
+        )),
+        Program::Unknown => Some(unknown(command, jail)),
+        Program::Static | Program::Dynamic(_) | Program::Script(_) => None,
+    }
+}
+
+/// Reports a file that is neither a binary nor a script with an interpreter.
+fn unknown(command: &str, jail: &Jail) -> Finding {
+    let what = format!("{command} is neither a binary nor a script with a #! line");
+    let write = "install sni-check again, or give the script its #! line";
+    match jail.find("/bin/sh", Need::Execute) {
+        Err(_) => not_run(what, write),
+        Ok(_) => Finding::note(Effect::Up, what)
+            .shows(
+                "HAProxy runs it with /bin/sh; if the file is empty, every server is UP for ever",
+            )
+            .write(write),
+    }
+}
+
+fn obstructed(command: &str, jail: &Jail, obstacle: &Obstacle) -> Finding {
+    match obstacle {
+        Obstacle::Missing if jail.is_chroot() => {
+            let root = jail.root.display();
+            let what = format!("external-check command {command} is not in the chroot {root}");
+            match jail.inside(command) {
+                Some(inside) => not_run(
+                    format!("{what}: HAProxy looks for this path inside of the chroot"),
+                    format!("external-check command {inside}"),
+                ),
+                None => not_run(what, "").paste(install(command, jail)),
+            }
+        }
+        Obstacle::Missing => not_run(
+            format!("external-check command {command} does not exist"),
+            format!("external-check command {}", own_command()),
+        ),
+        Obstacle::NotRegular => not_run(
+            format!("external-check command {command} is not a regular file"),
+            "name the file of sni-check itself",
+        ),
+        Obstacle::Forbidden(at) => not_run(
+            format!(
+                "user {} may not execute {command}: see the mode of {}",
+                jail.user.name,
+                at.display()
+            ),
+            "",
+        )
+        .paste(shell(["chmod", "755", &at.display().to_string()])),
+        Obstacle::Hidden(at) => Finding::hint(format!(
+            "doctor could not examine {command}: this user may not look at {}",
+            at.display()
+        ))
+        .shows("doctor doesn't know whether HAProxy can start it")
+        .write("run doctor as root"),
+    }
+}
+
+/// Returns the shell command that copies a program into the chroot.
+fn install(command: &str, jail: &Jail) -> String {
+    let source = match Path::new(command).is_file() {
+        true => command.to_owned(),
+        false => own_command(),
+    };
+    shell([
+        "install",
+        "-D",
+        "-m",
+        "755",
+        &source,
+        &jail.outside(command),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mislabelled;
+
+    #[test]
+    fn selinux_lets_haproxy_execute_only_one_type() {
+        let found = |context: &str| mislabelled("/sni-check", "/root/sni-check", context);
+        assert!(found("system_u:object_r:haproxy_exec_t:s0\0").is_none());
+        for kind in ["bin_t", "haproxy_var_lib_t"] {
+            let found = found(&format!("unconfined_u:object_r:{kind}:s0\0")).expect("a finding");
+            assert!(found.what.contains(kind), "{}", found.what);
+            let paste = "semanage fcontext -a -t haproxy_exec_t /root/sni-check && restorecon /root/sni-check";
+            assert_eq!(found.paste, paste);
+        }
+    }
+}

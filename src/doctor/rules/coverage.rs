@@ -1,0 +1,440 @@
+//! Rules about which check a backend has, and which of its servers that check judges.
+
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use crate::haproxy::call::own_command;
+use crate::haproxy::config::backend_lines::text_of;
+use crate::haproxy::config::check::Check;
+use crate::haproxy::config::place::{At, Place};
+use crate::haproxy::config::proxy::Backend;
+use crate::haproxy::config::server_line::Server;
+use crate::output::mark::Mark;
+
+use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::run;
+use crate::doctor::visit::{Visit, Watch};
+
+pub(crate) fn no_command(_: &Visit, backend: &Backend) -> Vec<Finding> {
+    if !backend.is_external() || backend.settings.command.is_some() {
+        return Vec::new();
+    }
+    let what = "option external-check without `external-check command`";
+    vec![
+        Finding::problem(Effect::NoStart, what)
+            .at(Check::option(backend).unwrap_or(&backend.place))
+            .about([backend.name.clone()])
+            .shows("HAProxy refuses the configuration")
+            .write(format!("external-check command {}", own_command())),
+    ]
+}
+
+/// Finds lines of a check that the backend doesn't use: an external check, or http-check rules, without
+/// the `option` that they need.
+pub(crate) fn no_option(visit: &Visit, backend: &Backend) -> Vec<Finding> {
+    let set = &backend.settings;
+    if backend.is_external() || visit.checks_of(backend) == 0 {
+        return Vec::new();
+    }
+    if let (Some(external), Some(check)) = (&set.replaced, &set.check)
+        && backend.has_line(external)
+    {
+        let what = format!(
+            "`option {}` replaces `option external-check` of {external}",
+            check.value
+        );
+        return vec![replaced_by(backend, Finding::problem(Effect::Either, what))];
+    }
+    let own = set.command.as_ref().or(set.path.as_ref());
+    // Lines in defaults are meant for the backends that have the option.
+    let own = own
+        .map(|setting| &setting.place)
+        .filter(|place| backend.has_line(place));
+    let kind = set.check.as_ref();
+    let rules = set.rules.http.lines.first().filter(|_| kind.is_none());
+    let (place, what, option) = match (own, rules) {
+        (Some(place), _) => (
+            place,
+            "external-check is set, but without `option external-check` HAProxy ignores it",
+            "option external-check",
+        ),
+        (None, Some(rule)) => (
+            &rule.place,
+            "http-check lines are set, but without `option httpchk` HAProxy ignores them",
+            "option httpchk",
+        ),
+        _ => return Vec::new(),
+    };
+    let kind = kind.map_or_else(
+        || "a plain connection (with the server line's TLS, if it has any)".to_owned(),
+        |check| check.value.clone(),
+    );
+    vec![
+        Finding::problem(Effect::Either, what)
+            .at(place)
+            .about([backend.name.clone()])
+            .shows(format!(
+                "HAProxy checks with {kind}: UP where that works, even if visitors get 503; DOWN where it fails"
+            ))
+            .write(with_option(visit, backend, place, option)),
+    ]
+}
+
+/// Returns the advice to add an option, after the changes that the check of this option needs.
+fn with_option(visit: &Visit, backend: &Backend, place: &Place, option: &str) -> String {
+    // `option httpchk` in the backend would replace the http-check lines of defaults.
+    let section = match backend.has_line(place) {
+        true => "",
+        false => "in the same defaults, ",
+    };
+    let advice = format!("{section}add {option}, after any other option that sets a check");
+    let mut assumed = backend.clone();
+    let kind = option.trim_start_matches("option ").to_owned();
+    assumed.settings.check = Some(At::new(kind, place));
+    match assumed.servers.iter().find(|server| server.is_checked()) {
+        Some(server) => tried(visit, &visit.watch_of(&assumed, server), &advice),
+        None => advice,
+    }
+}
+
+/// Finds an `option external-check` in defaults that the backend's own option replaces.
+pub(crate) fn replaced(_: &Visit, backend: &Backend) -> Vec<Finding> {
+    let set = &backend.settings;
+    let (Some(external), Some(check)) = (&set.replaced, &set.check) else {
+        return Vec::new();
+    };
+    if backend.has_line(external) || set.command.is_none() {
+        return Vec::new();
+    }
+    let what = format!(
+        "`option {}` replaces `option external-check` of {external}",
+        check.value
+    );
+    vec![replaced_by(backend, Finding::hint(what))]
+}
+
+fn replaced_by(backend: &Backend, finding: Finding) -> Finding {
+    let check = backend.settings.check.as_ref();
+    let kind = check.map_or("a connection", |check| &check.value);
+    finding
+        .at(Check::option(backend).unwrap_or(&backend.place))
+        .about([backend.name.clone()])
+        .shows(format!(
+            "HAProxy checks with {kind} and never runs the external check"
+        ))
+        .write("keep the option that you want, and remove the other; HAProxy uses the last one")
+}
+
+/// Words that make sense only on the line of a server that is checked.
+const OF_CHECKS: [&str; 19] = [
+    "addr",
+    "check-alpn",
+    "check-proto",
+    "check-send-proxy",
+    "check-sni",
+    "check-ssl",
+    "check-via-socks4",
+    "downinter",
+    "fall",
+    "fastinter",
+    "init-state",
+    "inter",
+    "observe",
+    "on-error",
+    "on-marked-down",
+    "on-marked-up",
+    "port",
+    "rise",
+    "no-check-ssl",
+];
+
+fn is_unchecked(server: &Server) -> bool {
+    let set = &server.settings;
+    !server.is_checked() && !set.has("track") && !set.has("agent-check") && !set.has("disabled")
+}
+
+/// Returns true if the server line has a word that makes sense only with a check.
+fn is_meant(server: &Server) -> bool {
+    OF_CHECKS.iter().any(|word| server.settings.has(word))
+}
+
+/// Returns true if a backend, or its defaults, describes a check.
+fn described(backend: &Backend) -> bool {
+    let set = &backend.settings;
+    set.check.is_some() || set.command.is_some() || !set.rules.http.lines.is_empty()
+}
+
+/// Returns true if the check is described in defaults and another backend has a check. The description
+/// may then be meant only for backends that say `check`.
+fn shares_with_others(visit: &Visit, backend: &Backend) -> bool {
+    let set = &backend.settings;
+    let own = [
+        Check::option(backend),
+        set.command.as_ref().map(|command| &command.place),
+        set.rules.http.lines.first().map(|line| &line.place),
+    ];
+    if own
+        .into_iter()
+        .flatten()
+        .any(|place| backend.has_line(place))
+    {
+        return false;
+    }
+    visit.watches.iter().any(|other| {
+        let is_other = !std::ptr::eq(other.backend, backend);
+        is_other && (other.server.is_checked() || is_meant(other.server))
+    })
+}
+
+/// Finds a backend in which no server has `check`. The finding is a problem if the
+/// configuration describes a check for these servers.
+pub(crate) fn nothing_checked(visit: &Visit, backend: &Backend) -> Vec<Finding> {
+    let unchecked = visit.watches_of(backend);
+    let unchecked: Vec<&Watch> = unchecked
+        .filter(|watch| is_unchecked(watch.server))
+        .collect();
+    // In `mode log` servers receive log lines, mostly over UDP, where no check is possible.
+    let all = unchecked.len() == backend.servers.len() && !backend.settings.logs;
+    let (true, Some(first)) = (all, unchecked.first()) else {
+        return Vec::new();
+    };
+    let meant = described(backend) && !shares_with_others(visit, backend);
+    let meant = meant || unchecked.iter().any(|watch| is_meant(watch.server));
+    let explicit = unchecked
+        .iter()
+        .all(|watch| watch.server.settings.has("no-check"));
+    let what = "no server of this backend has `check`, so HAProxy checks no server";
+    let advice = "add `check` to the server line, or to default-server above it";
+    let finding = match meant && !explicit {
+        true => Finding::problem(Effect::Unchecked, what),
+        false => Finding::note(Effect::Unchecked, what),
+    };
+    vec![
+        finding
+            .at(&first.server.place)
+            .about([backend.name.clone()])
+            .shows("no check; a dead server keeps getting its share of the traffic")
+            .write(match meant {
+                true => tried(visit, first, advice),
+                false => switch_on(visit, first, advice),
+            }),
+    ]
+}
+
+/// Finds a server without `check` in a backend where other servers are checked.
+pub(crate) fn not_checked(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let mut others = watch.backend.servers.iter();
+    let beside_checked = others.any(|server| !is_unchecked(server));
+    if !is_unchecked(watch.server) || !beside_checked || watch.backend.settings.logs {
+        return None;
+    }
+    let what = "this server has no `check`, but other servers of its backend have it";
+    let finding = match watch.server.settings.has("no-check") {
+        true => Finding::note(Effect::Unchecked, what),
+        false => Finding::problem(Effect::Unchecked, what),
+    };
+    Some(
+        finding
+            .at(&watch.server.place)
+            .shows("no check; the server gets traffic even if it is dead")
+            .write(tried(visit, watch, "add `check` at the end of its line")),
+    )
+}
+
+/// Finds a backend in which every server has `weight 0`. HAProxy then sends visitors
+/// to no server.
+pub(crate) fn no_weight(visit: &Visit, backend: &Backend) -> Vec<Finding> {
+    let weight = |server: &Server| {
+        let weight = server.settings.get("weight").cloned();
+        weight.filter(|weight| weight.value == "0")
+    };
+    let is_idle = backend
+        .servers
+        .iter()
+        .all(|server| weight(server).is_some());
+    let first = backend.servers.first().and_then(weight);
+    let Some(first) = first.filter(|_| is_idle && visit.checks_of(backend) > 0) else {
+        return Vec::new();
+    };
+    let what =
+        "every server of this backend has `weight 0`, so HAProxy sends visitors to none of them";
+    vec![
+        Finding::problem(Effect::Up, what)
+            .at(&first.place)
+            .about([backend.name.clone()])
+            .shows("503 for visitors, whatever the check says")
+            .write("a weight above 0 for at least one server"),
+    ]
+}
+
+/// Returns the advice of `switch_on`. If doctor may run checks and no rule finds a fault in this check,
+/// doctor also runs the check. The advice then says if the check fails, or why doctor can't run it.
+fn tried(visit: &Visit, watch: &Watch, advice: &str) -> String {
+    let text = switch_on(visit, watch, advice);
+    let failed = (text == advice).then(|| run::would_fail(watch, visit));
+    match failed.flatten() {
+        Some(first) => format!("first: {first}. Then {advice}"),
+        None => text,
+    }
+}
+
+/// Returns the advice to switch a check on, after the changes that this check needs first.
+pub(crate) fn switch_on(visit: &Visit, watch: &Watch, advice: &str) -> String {
+    let found = (visit.judge)(visit, watch).into_iter();
+    let needed = found.filter(|found| found.effect != Effect::Hint);
+    let mut needed: Vec<Finding> = needed.collect();
+    needed.sort_by_key(|found| std::cmp::Reverse(found.mark));
+    let Some(first) = needed.first() else {
+        return advice.to_owned();
+    };
+    let certain = match first.mark {
+        Mark::Problem => "without the first change the check fails or proves nothing",
+        _ => "without the first change the check may fail or prove nothing",
+    };
+    let texts: Vec<String> = needed
+        .iter()
+        .map(|found| format!("{}; {}", found.what, found.remedy()))
+        .collect();
+    format!("first: {}. Then {advice} ({certain})", texts.join(". "))
+}
+
+/// Finds a server that only an agent judges.
+pub(crate) fn agent_alone(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let set = &watch.server.settings;
+    if !set.has("agent-check") || set.has("check") || set.has("track") {
+        return None;
+    }
+    let what = "`agent-check` without `check`: only the agent judges this server";
+    let is_described = described(watch.backend) && !shares_with_others(visit, watch.backend);
+    let finding = match agent(watch).filter(|_| visit.run) {
+        _ if is_described => Finding::problem(
+            Effect::Unchecked,
+            format!("{what}, and the check that this backend describes never runs"),
+        ),
+        Some(agent) if accepts(&agent) => Finding::hint(what),
+        Some((host, port)) => Finding::problem(
+            Effect::Unchecked,
+            format!("{what}, and no agent answers at {host}:{port}"),
+        ),
+        None => Finding::note(Effect::Unchecked, what),
+    };
+    Some(
+        finding
+            .at(&watch.server.place)
+            .shows(
+                "while the agent does not answer, the server keeps its last state; after a reload \
+                 it is UP, even if it is dead",
+            )
+            .write(switch_on(
+                visit,
+                watch,
+                "add `check` to the server line as well",
+            )),
+    )
+}
+
+/// Returns the address and port of the server's agent.
+fn agent(watch: &Watch) -> Option<(String, u16)> {
+    let set = &watch.server.settings;
+    let port = set.get("agent-port")?.value.parse().ok()?;
+    let host = match set.get("agent-addr") {
+        Some(address) => address.value.clone(),
+        None => watch.server.address().0,
+    };
+    Some((host, port))
+}
+
+/// Returns true if something accepts connections at this address.
+fn accepts((host, port): &(String, u16)) -> bool {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let addresses = (host.as_str(), *port).to_socket_addrs();
+    let mut addresses = addresses.into_iter().flatten();
+    addresses.any(|address| TcpStream::connect_timeout(&address, PATIENCE).is_ok())
+}
+
+/// Finds a server that follows the check of a server with a different address.
+pub(crate) fn tracks_another(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let track = watch.server.settings.get("track")?;
+    let full = watch.tracked()?;
+    let other = visit.watches.iter().find(|other| other.name() == full)?;
+    if other.server.endpoint == watch.server.endpoint {
+        return None;
+    }
+    let what = format!("`track {full}`: the check of another address decides about this server");
+    Some(
+        Finding::hint(what)
+            .at(&track.place)
+            .shows(format!(
+                "UP while {full} is UP, even if this server is dead"
+            ))
+            .write("add `check` in place of track, if one server can fail while the other works"),
+    )
+}
+
+/// Finds `http-check` and `tcp-check` lines, which have no effect on an external check.
+pub(crate) fn unused_rule(_: &Visit, backend: &Backend) -> Vec<Finding> {
+    if !backend.is_external() {
+        return Vec::new();
+    }
+    let rules = &backend.settings.rules;
+    let lines = rules.http.lines.iter().chain(&rules.tcp.lines);
+    let own = lines.filter(|line| backend.has_line(&line.place));
+    let finding = |line: &At<Vec<String>>| {
+        let text = line.value.join(" ");
+        let what = format!("with option external-check HAProxy ignores `{text}`");
+        let write = match text.strip_prefix("http-check expect ") {
+                Some(expectation) => format!(
+                    "if the check should require that, write --expect {} in external-check path; and remove this line",
+                    quoted(expectation, backend)
+                ),
+                None => "write --method, --uri, --header, --body or --expect in external-check path, and remove this line".to_owned(),
+            };
+        Finding::note(Effect::Either, what)
+            .at(&line.place)
+            .about([backend.name.clone()])
+            .shows(
+                "the options in external-check path decide UP or DOWN; by default the check sends \
+                 GET / and expects status 200-399",
+            )
+            .foretells(&["71", "75", "76"])
+            .write(write)
+    };
+    own.map(finding).collect()
+}
+
+/// Quotes a value for `external-check path`. The quotes differ from those around the options.
+fn quoted(value: &str, backend: &Backend) -> String {
+    let path = backend.settings.path.as_ref();
+    let line = path
+        .and_then(|path| text_of(&path.place))
+        .unwrap_or_default();
+    let is_in_single_quotes = line
+        .split_once(" path ")
+        .is_some_and(|(_, text)| text.trim_start().starts_with('\''));
+    match is_in_single_quotes && !value.contains(['"', '\\', '$']) {
+        true => format!("\"{value}\""),
+        false => {
+            shlex::try_quote(value).map_or_else(|_| "'…'".to_owned(), |value| value.into_owned())
+        }
+    }
+}
+
+/// Finds a server that a `healthcheck` section checks in place of the external check.
+pub(crate) fn healthcheck(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let Check::Section(section) = &watch.check else {
+        return None;
+    };
+    if !watch.backend.is_external() {
+        return None;
+    }
+    let what = format!(
+        "`healthcheck {}` of this server replaces the external check",
+        section.value
+    );
+    Some(
+        Finding::hint(what)
+            .at(&section.place)
+            .shows("the result of that section; HAProxy never runs sni-check for this server")
+            .write("keep the check that you want, and remove the other"),
+    )
+}

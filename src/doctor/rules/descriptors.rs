@@ -1,0 +1,293 @@
+//! Rules about the limits on open files. HAProxy closes every possible descriptor before it starts a
+//! check.
+
+use std::fs::{self, File};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Resource, getrlimit};
+use rustix::thread::{CapabilitySet, capabilities};
+
+use crate::haproxy::config::check::Check;
+use crate::haproxy::config::proxy::Global;
+
+use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::visit::Visit;
+
+/// The least time in which HAProxy polls and skips a closed descriptor, in seconds.
+const LEAST: f64 = 1e-8;
+
+/// A limit this high is a mistake, even if closing the descriptors is fast on this host.
+const MANY: u64 = 1_000_000;
+
+/// The limits that HAProxy starts with, and how doctor knows them.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    soft: u64,
+    hard: u64,
+    source: &'static str,
+}
+
+/// How many descriptors HAProxy closes, and the setting that decides it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closed {
+    Soft(u64, &'static str),
+    Configured(u64, &'static str),
+    Hard(u64, &'static str),
+}
+
+impl Limits {
+    /// Returns the limits that HAProxy's unit or the running HAProxy has, or else those of this process.
+    fn of(visit: &Visit) -> Limits {
+        if let Some((soft, hard)) = visit.nofile {
+            let source = "from its unit or the running HAProxy";
+            return Limits { soft, hard, source };
+        }
+        let limit = getrlimit(Resource::Nofile);
+        Limits {
+            soft: limit.current.unwrap_or(u64::MAX),
+            hard: limit.maximum.unwrap_or(u64::MAX),
+            source: "estimated from this process",
+        }
+    }
+}
+
+/// Returns how long this host needs to poll one descriptor, in seconds. The measurement polls descriptors
+/// in groups of `GROUP`, as HAProxy does to find out which of them it has to close.
+fn cost() -> f64 {
+    const GROUP: usize = 1000;
+    const NO_TIME: Timespec = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let Ok(file) = File::open("/dev/null") else {
+        return LEAST;
+    };
+    // An open descriptor costs up to twice as much as a closed one.
+    let mut polled = vec![PollFd::new(&file, PollFlags::empty()); GROUP];
+    let times = (0..5).map(|_| {
+        let start = Instant::now();
+        _ = poll(&mut polled, Some(&NO_TIME));
+        start.elapsed()
+    });
+    let best = times.min().unwrap_or_default().as_secs_f64();
+    (best / (2 * GROUP) as f64).max(LEAST)
+}
+
+impl Closed {
+    /// HAProxy closes every descriptor below its soft limit. It raises the soft limit that it started with to
+    /// what its configuration asks for, or else to the hard limit (from 3.1 on, to at most 1048576). It never
+    /// lowers the soft limit.
+    fn new(global: &Global, limits: Limits, since_3_1: bool) -> Closed {
+        let asked = match (&global.ulimit_n, &global.maxconn) {
+            (Some(limit), _) => Closed::Configured(limit.value, "ulimit-n"),
+            // Each connection needs two descriptors. Listeners and checks need a few more.
+            (None, Some(connections)) => Closed::Configured(
+                connections.value.saturating_mul(2).saturating_add(100),
+                "maxconn",
+            ),
+            (None, None) => {
+                let usual = since_3_1.then_some(1 << 20);
+                let cap = global.fd_hard_limit.as_ref().map(|cap| cap.value);
+                match cap.or(usual) {
+                    Some(cap) if cap < limits.hard => Closed::Configured(cap, "fd-hard-limit"),
+                    _ => Closed::Hard(limits.hard, limits.source),
+                }
+            }
+        };
+        match asked.count() < limits.soft {
+            true => Closed::Soft(limits.soft, limits.source),
+            false => asked,
+        }
+    }
+
+    fn count(self) -> u64 {
+        match self {
+            Closed::Soft(count, _) | Closed::Configured(count, _) | Closed::Hard(count, _) => count,
+        }
+    }
+
+    fn reason(self) -> String {
+        match self {
+            Closed::Soft(_, source) => format!("the soft limit that it starts with, {source}"),
+            Closed::Configured(_, word) => format!("from {word}"),
+            Closed::Hard(_, source) => format!("the hard limit that it starts with, {source}"),
+        }
+    }
+
+    fn advice(self) -> String {
+        match self {
+            Closed::Soft(..) => "write LimitNOFILE=1024:524288 in HAProxy's unit, or --ulimit \
+                                nofile=1024:524288 for its container: only a lower soft limit \
+                                helps, neither ulimit-n nor fd-hard-limit"
+                .to_owned(),
+            Closed::Configured(_, word) => format!("write a lower {word} in global"),
+            Closed::Hard(..) => "write maxconn 50000 or fd-hard-limit 100000 in global".to_owned(),
+        }
+    }
+}
+
+/// Finds limits with which closing the descriptors takes too long.
+pub(crate) fn closing(visit: &Visit) -> Vec<Finding> {
+    let limit = |check: &Check| match check {
+        Check::External(check) => Some(check.limit.time),
+        _ => None,
+    };
+    let Some(shortest) = visit.active().filter_map(|watch| limit(&watch.check)).min() else {
+        return Vec::new();
+    };
+    let global = &visit.config.global;
+    let closed = Closed::new(global, Limits::of(visit), visit.haproxy.at_least(3, 1));
+    slow(closed, shortest, cost()).into_iter().collect()
+}
+
+fn slow(closed: Closed, shortest: Duration, cost: f64) -> Option<Finding> {
+    let seconds = closed.count() as f64 * cost;
+    let what = format!(
+        "before every check HAProxy closes {} file descriptors ({}), which takes about \
+         {seconds:.1} s",
+        closed.count(),
+        closed.reason()
+    );
+    let finding = match seconds / shortest.as_secs_f64() {
+        share if share < 0.1 && closed.count() < MANY => return None,
+        share if share < 1.0 => Finding::note(Effect::Down, what).shows(format!(
+            "PROCTOUT (DOWN) after {shortest:?} where closing is slow, as in some containers; elsewhere the check has less time"
+        ))
+        .foretells(&["PROCTOUT"]),
+        _ => Finding::problem(Effect::Down, what).shows(format!(
+            "PROCTOUT (DOWN) after {shortest:?} for every check, even if the server works"
+        )),
+    };
+    Some(finding.write(closed.advice()))
+}
+
+/// Finds a `ulimit-n` or a `maxconn` that needs more descriptors than a process may have here.
+pub(crate) fn too_many(visit: &Visit) -> Vec<Finding> {
+    above_most(&visit.config.global, Limits::of(visit))
+        .into_iter()
+        .collect()
+}
+
+fn above_most(global: &Global, limits: Limits) -> Option<Finding> {
+    let (word, asked, needed) = match (&global.ulimit_n, &global.maxconn) {
+        (Some(limit), _) => ("ulimit-n", limit, limit.value),
+        // Each connection needs two descriptors.
+        (None, Some(connections)) => ("maxconn", connections, connections.value.saturating_mul(2)),
+        (None, None) => return None,
+    };
+    let most = fs::read_to_string("/proc/sys/fs/nr_open").ok();
+    let most = most.and_then(|text| text.trim().parse().ok());
+    let may_raise =
+        capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_RESOURCE));
+    let limit = match (most, may_raise) {
+        (Some(most), true) => most,
+        (_, true) => return None,
+        (_, false) => limits.hard,
+    };
+    if needed <= limit || global.lax_limits {
+        return None;
+    }
+    let what = format!(
+        "{word} {} needs {needed} file descriptors, but a process may have at most {limit} here",
+        asked.value
+    );
+    let write = match word {
+        "ulimit-n" => "remove ulimit-n, because HAProxy computes it from maxconn".to_owned(),
+        _ => format!("maxconn {} in global", limit / 2 * 9 / 10),
+    };
+    Some(
+        Finding::problem(Effect::NoStart, what)
+            .at(&asked.place)
+            .shows("HAProxy does not start: Cannot raise FD limit, or Not enough memory; haproxy -c does not report this")
+            .write(format!(
+                "{write}; or write LimitNOFILE=1024:{needed} in HAProxy's unit",
+            )),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Closed, Global, LEAST, Limits, above_most, slow};
+    use crate::haproxy::config::place::{At, Place};
+    use crate::output::mark::Mark;
+
+    #[test]
+    fn the_soft_limit_at_start_and_the_configuration_decide() {
+        let place = Place {
+            file: "x".into(),
+            line: 1,
+        };
+        let at = |value: u64| Some(At::new(value, &place));
+        let source = "of its unit";
+        let limits = |soft, hard| Limits { soft, hard, source };
+        let global = Global {
+            maxconn: at(1000),
+            fd_hard_limit: at(3000),
+            ..Global::default()
+        };
+        // As measured with HAProxy 2.6.
+        assert_eq!(
+            Closed::new(&global, limits(20_000, 20_000), false),
+            Closed::Soft(20_000, source)
+        );
+        let asked = Closed::Configured(2100, "maxconn");
+        assert_eq!(Closed::new(&global, limits(1024, 20_000), false), asked);
+        let free = Global::default();
+        let huge = limits(1024, 1_000_000_000);
+        assert_eq!(
+            Closed::new(&free, huge, false),
+            Closed::Hard(1_000_000_000, source)
+        );
+        let capped = Closed::Configured(1 << 20, "fd-hard-limit");
+        assert_eq!(Closed::new(&free, huge, true), capped);
+        let container = limits(1_000_000_000, 1_000_000_000);
+        assert_eq!(
+            Closed::new(&free, container, true),
+            Closed::Soft(1_000_000_000, source)
+        );
+    }
+
+    #[test]
+    fn a_soft_limit_of_a_million_is_reported() {
+        let slow = |soft, cost| slow(Closed::Soft(soft, "here"), Duration::from_secs(2), cost);
+        assert!(slow(524_288, LEAST).is_none());
+        for (soft, cost, mark) in [
+            (1_000_000, LEAST, Mark::Note),
+            (1_000_000_000, LEAST, Mark::Problem),
+            // As in a sandbox that handles system calls itself.
+            (1_000_000, 3e-6, Mark::Problem),
+        ] {
+            let found = slow(soft, cost).expect("a finding");
+            assert_eq!(found.mark, mark);
+            assert!(
+                found.write.contains("LimitNOFILE=1024:524288"),
+                "{}",
+                found.write
+            );
+        }
+    }
+
+    #[test]
+    fn more_connections_than_descriptors_are_reported() {
+        let place = Place {
+            file: "x".into(),
+            line: 1,
+        };
+        let global = |value| Global {
+            maxconn: Some(At::new(value, &place)),
+            ..Global::default()
+        };
+        let limits = Limits {
+            soft: 1024,
+            hard: 2_000_000_000,
+            source: "here",
+        };
+        // No process may have so many descriptors, with or without CAP_SYS_RESOURCE.
+        let found = above_most(&global(1_500_000_000), limits).expect("a finding");
+        assert!(found.what.contains("needs 3000000000"), "{}", found.what);
+        assert!(above_most(&global(100), limits).is_none());
+    }
+}

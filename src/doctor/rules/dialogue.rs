@@ -1,0 +1,291 @@
+//! Rules about what HAProxy's own check sends and expects.
+
+use std::time::{Duration, Instant};
+
+use crate::deadline::Deadline;
+use crate::haproxy::config::address::Endpoint;
+use crate::haproxy::config::check::{Check, Protocol};
+use crate::haproxy::config::place::{At, Place};
+use crate::haproxy::config::server_line::Server;
+use crate::options::expect::{Answer, Expectation, Part};
+
+use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::visit::own_check;
+use crate::doctor::visit::{Visit, Watch};
+
+/// Finds a backend whose own http-check rules replace the request of `option httpchk` in defaults.
+pub(crate) fn without_request(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let Check::Own(own) = &watch.check else {
+        return None;
+    };
+    let Protocol::Http {
+        sends_request: false,
+        ..
+    } = own.protocol
+    else {
+        return None;
+    };
+    let rules = &watch.backend.settings.rules;
+    let line = rules.http.lines.first()?;
+    // With TLS, HAProxy waits for a response even without an expectation.
+    let mut connections = own.connections.iter();
+    let waits = rules.http.all("expect").next().is_some()
+        || connections.any(|connection| connection.tls.is_some());
+    let what = "the http-check lines of this backend replace the request of `option httpchk` in \
+                defaults, so the check sends no request";
+    let finding = match waits {
+        true => Finding::problem(Effect::Down, what)
+            .shows("L7TOUT or L7RSP (DOWN): the check waits for a response to a request that it didn't send"),
+        false => Finding::note(Effect::Up, what)
+            .shows("L4OK (UP) as soon as the server accepts the connection, while visitors may get 503"),
+    };
+    Some(
+        finding
+            .at(&line.place)
+            .about([watch.backend.name.clone()])
+            .write(own_check::repeated(rules)),
+    )
+}
+
+/// Finds an http-check that sends two requests on one connection. HAProxy refuses the second request if
+/// `option httpchk` is above these lines, and accepts it if the option is below them.
+pub(crate) fn second_request(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let set = &watch.backend.settings;
+    let is_own = matches!(watch.check, Check::Own(_));
+    if !is_own || set.check.as_ref()?.value != "httpchk" {
+        return None;
+    }
+    let mut is_sent = false;
+    let second = set.rules.http.lines.iter().find(|line| {
+        match line.value.get(1).map_or("", String::as_str) {
+            "connect" => is_sent = false,
+            "send" => return std::mem::replace(&mut is_sent, true),
+            _ => {}
+        }
+        false
+    })?;
+    let what = "a second `http-check send` has no `http-check connect` before it, and an HTTP check sends \
+                one request on a connection";
+    Some(
+        Finding::problem(Effect::Down, what)
+            .at(&second.place)
+            .about([watch.backend.name.clone()])
+            .shows("SOCKERR (DOWN)")
+            .write("keep one http-check send line, with all its words"),
+    )
+}
+
+/// Finds a tcp-check that waits before it sends. An HTTP server sends nothing before a request.
+pub(crate) fn waits_for_banner(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let set = &watch.backend.settings;
+    if set.check.as_ref()?.value != "tcp-check" || !set.http {
+        return None;
+    }
+    let first = set.rules.tcp.dialogue().next()?;
+    if first.value.get(1)? != "expect" {
+        return None;
+    }
+    let what = "the tcp-check expects a text before it sends anything, but an HTTP server only answers requests";
+    Some(
+        Finding::problem(Effect::Down, what)
+            .at(&first.place)
+            .about([watch.backend.name.clone()])
+            .shows("L7TOUT, L7RSP or L7STS (DOWN), whatever the server's state")
+            .write("use option httpchk in place of option tcp-check"),
+    )
+}
+
+/// Returns a clause which says that the server's port or service is for HTTP, or `None` if that isn't known.
+fn http_service(server: &Server) -> Option<&'static str> {
+    match &server.endpoint {
+        Endpoint::Tcp(_, 80 | 443) => Some("the server's port is for HTTP"),
+        Endpoint::Tcp(name, _) if name.starts_with("_http") => Some("the server's service is HTTP"),
+        _ => None,
+    }
+}
+
+/// Finds a check that speaks a different protocol from visitors.
+pub(crate) fn other_protocol(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let kind = watch.backend.settings.check.as_ref()?;
+    let is_own = matches!(&watch.check, Check::Own(own) if own.protocol == Protocol::Other);
+    if !is_own {
+        return None;
+    }
+    if kind.value == "ssl-hello-chk" {
+        return Some(ssl_hello(kind, watch));
+    }
+    let speaks_http = match watch.backend.settings.http {
+        true => "visitors do (`mode http`)",
+        false => http_service(watch.server)?,
+    };
+    let what = format!(
+        "`option {}` does not speak HTTP, but {speaks_http}",
+        kind.value
+    );
+    Some(
+        Finding::note(Effect::Down, what)
+            .at(&kind.place)
+            .shows("L7RSP, L7STS or L7TOUT (DOWN) where the server speaks HTTP")
+            .foretells(&["L7RSP", "L7STS", "L7TOUT"])
+            .write(format!(
+                "use option httpchk in place of option {}",
+                kind.value
+            )),
+    )
+}
+
+fn ssl_hello(option: &At<String>, watch: &Watch) -> Finding {
+    let what =
+        "`option ssl-hello-chk` sends an old hello without SNI, and accepts any TLS answer to it";
+    // In TLS the check sends its hello inside of the server line's own TLS.
+    let shows = match watch.traffic.tls {
+        Some(_) => "L7RSP or L7TOUT (DOWN) where the server speaks HTTP",
+        None => {
+            "L6RSP or L7TOUT (DOWN) where the server refuses such a hello; elsewhere the check is UP, even if \
+             the certificate has expired and visitors fail"
+        }
+    };
+    Finding::note(Effect::Either, what)
+        .at(&option.place)
+        .shows(shows)
+        .foretells(&["L6RSP", "L7RSP", "L7TOUT"])
+        .write(
+            "if the server speaks HTTPS, use option httpchk in place of option ssl-hello-chk, and write \
+             check-ssl check-sni NAME verify required ca-file FILE on the server line",
+        )
+}
+
+/// Returns the expectations of a check, and the line of the first expectation.
+pub(crate) fn expected<'a>(watch: &'a Watch) -> Option<(Vec<Expectation>, &'a Place)> {
+    match (&watch.check, &watch.own) {
+        (Check::Own(_), _) => {
+            let set = &watch.describes.settings;
+            let is_http = set.check.as_ref()?.value == "httpchk";
+            let rule = set.rules.http.all("expect").next().filter(|_| is_http)?;
+            let expectations = own_check::expectations(watch.describes).into_iter();
+            Some((expectations.flatten().collect(), &rule.place))
+        }
+        (_, Some(accepted)) if !accepted.options.expect.is_empty() => {
+            Some((accepted.options.expect.clone(), watch.options_place()))
+        }
+        _ => None,
+    }
+}
+
+/// Returns true if the configuration describes what the check expects, and a response with this status
+/// meets it.
+pub(crate) fn accepts(watch: &Watch, status: u16) -> bool {
+    expected(watch).is_some_and(|(expected, _)| statuses(&expected).contains(&status))
+}
+
+/// Returns the statuses that meet all expectations about the status.
+pub(crate) fn statuses(expectations: &[Expectation]) -> Vec<u16> {
+    let deadline = Deadline::new(Instant::now(), Duration::from_secs(1));
+    let about_status = |expectation: &&Expectation| expectation.part() == Part::Status;
+    let about: Vec<&Expectation> = expectations.iter().filter(about_status).collect();
+    let meets = |status: &u16| {
+        let answer = Answer {
+            status: &status.to_string(),
+            fields: &[],
+            body: b"",
+        };
+        let mut about = about.iter();
+        about.all(|expectation| expectation.holds(answer, deadline).unwrap_or(true))
+    };
+    (100..600).filter(meets).collect()
+}
+
+/// Finds a check whose expectations contradict each other.
+pub(crate) fn expects_nothing(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let (expectations, place) = expected(watch)?;
+    if !statuses(&expectations).is_empty() {
+        return None;
+    }
+    let what =
+        "no status meets all expectations of the check: HAProxy and sni-check require each of them";
+    Some(
+        Finding::problem(Effect::Down, what)
+            .at(place)
+            .shows(format!(
+                "{} if the server answers, whatever the status",
+                down(watch)
+            ))
+            .write("keep the expectation that you want, and remove the others"),
+    )
+}
+
+/// Finds a check that expects only error statuses (400 and above).
+pub(crate) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let (expectations, place) = expected(watch)?;
+    // Visitors start at `/`. Any other page may well require a login.
+    let asks_root = match &watch.own {
+        Some(accepted) => accepted.plan.request.uri.path() == "/",
+        None => {
+            let uri = watch.backend.settings.rules.sent().uri;
+            uri.is_none_or(|uri| uri == "/")
+        }
+    };
+    let statuses = statuses(&expectations);
+    let first = statuses
+        .first()
+        .filter(|first| asks_root && **first >= 400)?;
+    let expected = match statuses.as_slice() {
+        [one] => format!("status {one}"),
+        _ => format!("a status of {first} or more"),
+    };
+    let what = format!("the check expects {expected}, which is an error for visitors");
+    let write = match first {
+        500.. => "expect status 200-399",
+        _ => "check a page that needs no login, and expect status 200-399",
+    };
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(place)
+            .shows(format!(
+                "{} where the server answers visitors with 200; UP where it refuses them",
+                down(watch)
+            ))
+            .foretells(&["71", "L7STS"])
+            .write(write),
+    )
+}
+
+/// Returns what HAProxy shows if the status is wrong.
+fn down(watch: &Watch) -> &'static str {
+    match watch.carrier() {
+        Some(_) => "DOWN with code 71",
+        None => "DOWN with L7STS",
+    }
+}
+
+/// Finds a server without TLS in a backend whose other servers use TLS on the same port, if its check
+/// connects without TLS, too.
+pub(crate) fn alone_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let port = |server: &Server| match server.endpoint {
+        Endpoint::Tcp(_, port) => Some(port),
+        _ => None,
+    };
+    let uses_tls =
+        |server: &&Server| server.settings.has("ssl") && port(server) == port(watch.server);
+    let other = watch.backend.servers.iter().find(uses_tls)?;
+    let checks_plain = watch.connections.iter().all(|check| check.tls.is_none());
+    if watch.traffic.tls.is_some() || !checks_plain {
+        return None;
+    }
+    let what = format!(
+        "traffic to this server and its check use no TLS, but traffic to {} does",
+        other.name
+    );
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(watch
+                .server
+                .settings
+                .place("no-ssl")
+                .unwrap_or(&watch.server.place))
+            .shows(
+                "UP with L4OK while visitors get 400 or 502, or DOWN, where the server speaks TLS",
+            )
+            .write("if the server speaks TLS, write the same words as for the other server"),
+    )
+}

@@ -1,0 +1,416 @@
+//! Rules that compare where a server's check and visitors' traffic connect, and what they send. The
+//! comparison is the same for each kind of check.
+
+use crate::haproxy::config::address::Endpoint;
+use crate::haproxy::config::check::{Check, Protocol};
+use crate::haproxy::config::connection::{Connection, Sni, Tls};
+use crate::haproxy::config::place::At;
+
+use super::names::{bare, is_literal, meant, misspelt};
+use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::visit::{Visit, Watch};
+
+/// A server's check and its traffic, both with the same address and port.
+pub(crate) struct Pair<'a> {
+    pub watch: &'a Watch<'a>,
+    pub check: &'a Connection,
+    pub traffic: &'a Connection,
+}
+
+impl<'a> Pair<'a> {
+    /// Returns `None` if the check's connection isn't known, or has a different address from traffic's.
+    pub(crate) fn of(watch: &'a Watch<'a>) -> Option<Pair<'a>> {
+        let check = watch.connections.first()?;
+        let traffic = &watch.traffic;
+        let same = same_endpoint(check, traffic);
+        same.then_some(Pair {
+            watch,
+            check,
+            traffic,
+        })
+    }
+
+    /// Returns the TLS settings of check and traffic, if both use TLS.
+    pub(crate) fn tls(&self) -> Option<(&'a Tls, &'a Tls)> {
+        Some((self.check.tls.as_ref()?, self.traffic.tls.as_ref()?))
+    }
+
+    fn is_ours(&self) -> bool {
+        self.watch.own.is_some()
+    }
+
+    /// Returns what HAProxy shows: `codes` for a check by sni-check, `status` for HAProxy's own check.
+    pub(crate) fn down(&self, codes: &str, status: &str) -> String {
+        match self.watch.carrier() {
+            Some(_) => format!("DOWN with code {codes}"),
+            None => format!("DOWN with {status}"),
+        }
+    }
+
+    /// Returns what to write, and where to write it: `option` for a check by sni-check, `word` for
+    /// HAProxy's own check.
+    fn write(&self, option: &str, word: &str) -> String {
+        match self.watch.carrier() {
+            Some(carrier) => format!("{option} in {carrier}"),
+            None => format!("{word} on the server line"),
+        }
+    }
+}
+
+fn same_endpoint(check: &Connection, traffic: &Connection) -> bool {
+    // Names aren't resolved here, so a name and its address count as different.
+    match (&check.endpoint, &traffic.endpoint) {
+        (Endpoint::Tcp(_, port), Endpoint::Tcp(_, other)) if port != other => false,
+        (Endpoint::Tcp(host, _), Endpoint::Tcp(other, _)) => host == other,
+        (check, traffic) => check == traffic,
+    }
+}
+
+/// Finds a PROXY header that only the check or only traffic sends. A server either waits for this header or
+/// doesn't understand it.
+pub(crate) fn proxy(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let pair = Pair::of(watch)?;
+    let (what, place, write) = match (&pair.traffic.proxy, &pair.check.proxy) {
+        (Some(sent), None) => {
+            let option = match sent.value.as_str() {
+                "send-proxy" => "--send-proxy",
+                _ => "--send-proxy-v2",
+            };
+            let add = match watch.connect_rule() {
+                Some(_) => "add send-proxy to that http-check or tcp-check connect line".to_owned(),
+                None => pair.write(option, "check-send-proxy"),
+            };
+            let write = format!(
+                "if the server waits for a PROXY header: {add}; otherwise remove {} from the server line",
+                sent.value
+            );
+            let what = format!(
+                "traffic starts with a PROXY header (`{}`), the check does not",
+                sent.value
+            );
+            (what, &sent.place, write)
+        }
+        (None, Some(sent)) => {
+            let what = "the check starts with a PROXY header, traffic does not".to_owned();
+            let write = format!(
+                "if the server waits for a PROXY header, write send-proxy on the server line; otherwise remove {} \
+                 from the check",
+                sent.value
+            );
+            (what, &sent.place, write)
+        }
+        _ => return None,
+    };
+    // A check that only connects succeeds with and without the header.
+    let connects = matches!(&watch.check, Check::Own(own) if own.protocol == Protocol::Connect)
+        && pair.check.tls.is_none();
+    let finding = match (connects, pair.traffic.proxy.is_some()) {
+        (true, _) => Finding::hint(what).shows("L4OK (UP) in both cases: the check only connects"),
+        (false, true) => Finding::problem(Effect::Either, what).shows(format!(
+            "{} where the server waits for that header; UP where it doesn't, while visitors fail",
+            pair.down(
+                "62, 63, 64, 73 or 74",
+                "L6RSP, L6TOUT, L7RSP, L7STS, L7TOUT or SOCKERR"
+            )
+        )),
+        (false, false) => Finding::problem(Effect::Either, what).shows(format!(
+            "UP where the server waits for that header, while visitors fail; {} where it doesn't",
+            pair.down(
+                "61 to 64, 71, 73 or 74",
+                "L6RSP, L7RSP, L7STS, L7TOUT or SOCKERR"
+            )
+        )),
+    };
+    Some(finding.at(place).write(write))
+}
+
+pub(crate) fn traffic_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let pair = Pair::of(watch)?;
+    let (check, traffic) = pair.tls()?;
+    let (Sni::Name(sent), Sni::Absent) = (&check.sni, &traffic.sni) else {
+        return None;
+    };
+    // Another rule reports that the check's name is wrong.
+    let sni = match is_literal(sent) {
+        true => format!("sni \"str({sent})\""),
+        false => format!("sni str({})", meant(sent)),
+    };
+    let given = watch.server.settings.get("sni");
+    let ended = given.and_then(|sni| ended_variable(&sni.value));
+    let why = match (given, ended) {
+        (Some(sni), Some(_)) => format!(
+            "traffic sends no SNI, because HAProxy forgets {} before it connects",
+            sni.value
+        ),
+        (Some(sni), None) => format!("traffic sends no SNI, because nothing sets {}", sni.value),
+        (None, _) => "traffic sends no SNI".to_owned(),
+    };
+    let write = match ended {
+        Some(name) => format!(
+            "set-var(txn.{name}) in place of set-var(req.{name}), and sni var(txn.{name}) on the server line; or {sni} \
+             there, if that is the site's name"
+        ),
+        None => format!("{sni} on the server line, if that is the site's name"),
+    };
+    Some(
+        Finding::note(Effect::Either, format!("the check sends SNI {sent}, {why}"))
+            .at(watch.server.settings.place("sni").unwrap_or(&watch.server.place))
+            .shows(format!(
+                "UP while visitors get 503 where the server requires SNI; {} where the server's default certificate \
+                 is for another name",
+                pair.down("54", "L6RSP")
+            ))
+            .foretells(&["54", "L6RSP"])
+            .write(write),
+    )
+}
+
+/// Returns the name of a `req.` variable, without its scope. HAProxy removes these variables before it connects.
+fn ended_variable(expression: &str) -> Option<&str> {
+    let name = expression.strip_prefix("var(req.")?;
+    name.split([',', ')']).next()
+}
+
+/// Finds HAProxy's own check without SNI while traffic sends SNI. sni-check was made for this outage.
+pub(crate) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let pair = Pair::of(watch)?;
+    let check = pair.check.tls.as_ref()?;
+    if pair.is_ours() || check.sni != Sni::Absent {
+        return None;
+    }
+    let names = &watch.backend.visitors.names;
+    let (sends, name) = match pair.traffic.tls.as_ref().map(|traffic| &traffic.sni) {
+        Some(Sni::Absent) => return None,
+        Some(Sni::Name(name)) if misspelt(name).is_none() => {
+            (format!("traffic sends SNI ({name})"), name.as_str())
+        }
+        Some(Sni::Name(sent) | Sni::PerRequest(sent)) => {
+            (format!("traffic sends SNI ({sent})"), "NAME")
+        }
+        None if watch.backend.gets_plain_bytes() => return None,
+        None => (
+            "the backend passes visitors' TLS and their SNI through (`mode tcp`)".to_owned(),
+            names.first().map_or("NAME", String::as_str),
+        ),
+    };
+    let write = match watch.connect_rule() {
+        Some(_) => format!("in that connect line, add after ssl: sni {name}"),
+        None => format!("check-sni {name} on the server line"),
+    };
+    Some(
+        Finding::note(
+            Effect::Either,
+            format!("{sends}, HAProxy's own check sends none"),
+        )
+        .at(&pair.check.place)
+        .shows(
+            "L6RSP, \"SSL handshake failure\", or L7STS 421 (DOWN) where the server requires SNI; elsewhere \
+             the check is UP with another site's certificate, even while visitors get 503",
+        )
+        .foretells(&["L6RSP", "L7STS 421"])
+        .write(write),
+    )
+}
+
+pub(crate) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let pair = Pair::of(watch)?;
+    let (check, traffic) = pair.tls()?;
+    let Sni::Name(wanted) = &traffic.sni else {
+        return None;
+    };
+    // Another rule reports dots and spaces at the end, and variables that HAProxy doesn't replace.
+    let named = bare(wanted);
+    let what = match &check.sni {
+        Sni::Name(name) if name.eq_ignore_ascii_case(named) => return None,
+        Sni::Name(name) if misspelt(name).is_some() => return None,
+        Sni::Name(name) => format!("the check sends SNI {name}, traffic sends {wanted}"),
+        Sni::Absent if pair.is_ours() => format!("the check sends no SNI, traffic sends {wanted}"),
+        _ => return None,
+    };
+    if is_literal(wanted) {
+        return None;
+    }
+    let mut write = match (watch.carrier(), watch.connect_rule()) {
+        (None, Some(_)) => format!("in that connect line, write sni {named}"),
+        _ => pair.write(&format!("--sni {named}"), &format!("check-sni {named}")),
+    };
+    let options = watch.own.as_ref().map(|own| &own.options);
+    let verified = options.and_then(|options| options.verify_host.as_ref());
+    if options.is_some_and(|options| options.no_sni) {
+        write += ", in place of --no-sni";
+    } else if let Some(other) = verified.filter(|name| !name.eq_ignore_ascii_case(named)) {
+        write += &format!(", in place of --verify-host {other}");
+    }
+    let write = match watch.carrier().is_some() && others_send_another(visit, watch) {
+        true => format!("move this server to its own backend, with {write}"),
+        false => write,
+    };
+    let sni = watch.server.settings.get("sni");
+    // A server is seldom named like its site.
+    let is_name_of_server =
+        |sni: &&At<String>| ["srv_name", "be_name"].contains(&sni.value.as_str());
+    let write = match (&check.sni, sni.filter(is_name_of_server)) {
+        (Sni::Name(name), Some(_)) => format!(
+            "if {named} is the site's name, {write}; otherwise sni str({name}) on the server line"
+        ),
+        _ => write,
+    };
+    let place = sni.map(|sni| &sni.place);
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(place.unwrap_or(&watch.server.place))
+            .shows(format!(
+                "the check judges a site that visitors don't reach: {} while visitors are served, or UP while \
+                 they get 503",
+                pair.down("54, 61, 65 or 71", "L6RSP or L7STS")
+            ))
+            .foretells(&["54", "61", "65", "71", "L6RSP", "L7STS"])
+            .write(write),
+    )
+}
+
+/// Returns true if traffic to another server of the backend sends a different SNI. All servers of a
+/// backend share the check's options.
+fn others_send_another(visit: &Visit, watch: &Watch) -> bool {
+    let sni = |watch: &Watch| watch.traffic.tls.as_ref().map(|tls| tls.sni.clone());
+    let mut others = visit
+        .watches_of(watch.backend)
+        .filter(|other| other.is_active());
+    others.any(|other| sni(other) != sni(watch))
+}
+
+/// Finds a check that goes to a different port or address from visitors.
+pub(crate) fn other_endpoint(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let other = |check: &&Connection| !same_endpoint(check, &watch.traffic);
+    // Without a port, HAProxy connects visitors to the port that they connect to.
+    if matches!(watch.traffic.endpoint, Endpoint::Tcp(_, 0)) {
+        return None;
+    }
+    // A check with several connections is fine if one of them goes where visitors go.
+    let check = watch.connections.iter().find(other)?;
+    if watch
+        .connections
+        .iter()
+        .any(|check| same_endpoint(check, &watch.traffic))
+    {
+        return None;
+    }
+    let (checked, used) = (
+        check.endpoint.to_string(),
+        watch.traffic.endpoint.to_string(),
+    );
+    let what = format!("the check connects to {checked}, visitors to {used}");
+    // Services such as Patroni and clustercheck report over HTTP what a database can do. Databases have their own
+    // ways to start TLS, so the server line has no `ssl`.
+    let sends_request = match &watch.check {
+        Check::Own(own) => own.protocol.sends_request(),
+        _ => true,
+    };
+    if sends_request && !watch.backend.settings.http && watch.traffic.tls.is_none() {
+        return Some(
+            Finding::hint(what)
+                .at(&check.place)
+                .shows(format!(
+                    "the answer of {checked} decides: UP or DOWN, whatever {used} does"
+                ))
+                .write(format!(
+                    "change nothing if the service at {checked} reports the state of {used}, as Patroni and \
+                     clustercheck do"
+                )),
+        );
+    }
+    let to_change = match watch.carrier() {
+        Some(carrier) => {
+            format!("to check where visitors go, remove --connect or --port from {carrier}")
+        }
+        None => "to check where visitors go, remove `port` and `addr`".to_owned(),
+    };
+    let plain = match (&check.tls, &watch.traffic.tls, watch.carrier()) {
+        (None, Some(_), None) => ", without TLS",
+        _ => "",
+    };
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(&check.place)
+            .shows(format!(
+                "the check judges only {checked}{plain}: UP while visitors get 503 if {used} is dead; DOWN while \
+                 {used} works if {checked} is dead or answers differently"
+            ))
+            .write(to_change),
+    )
+}
+
+/// Finds a source address (`source`) that only traffic uses.
+pub(crate) fn source(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let carrier = watch.carrier()?;
+    let source = watch.traffic.source.as_ref()?;
+    let Endpoint::Tcp(address, _) = Endpoint::parse(&source.value) else {
+        return None;
+    };
+    let any = ["0.0.0.0", "::"].contains(&address.as_str());
+    if any || watch.own.as_ref()?.plan.source.is_some() {
+        return None;
+    }
+    let what = format!("traffic comes from {address} (`source`), the check from any address");
+    Some(
+        Finding::note(Effect::Down, what)
+            .at(&source.place)
+            .shows("code 41, 42 or 43 (DOWN) where a firewall admits only that address")
+            .foretells(&["41", "42", "43"])
+            .write(format!("--source {address} in {carrier}")),
+    )
+}
+
+/// Finds a network namespace or a SOCKS proxy, through which only HAProxy itself can reach the server, or a
+/// SOCKS proxy that only traffic uses.
+pub(crate) fn detour(_: &Visit, watch: &Watch) -> Option<Finding> {
+    if let Check::Own(_) = watch.check {
+        return without_socks(&Pair::of(watch)?);
+    }
+    watch.own.as_ref()?;
+    let settings = &watch.server.settings;
+    let (word, how) = match (settings.get("namespace"), settings.get("socks4")) {
+        (Some(_), _) => ("namespace", "through a network namespace"),
+        (None, Some(_)) => ("socks4", "through a SOCKS proxy"),
+        (None, None) => return None,
+    };
+    let setting = settings.get(word)?;
+    let what = format!(
+        "traffic goes {how} (`{word} {}`), the check connects directly (limit of sni-check)",
+        setting.value
+    );
+    let own = match word {
+        "socks4" => "use HAProxy's own check: check check-via-socks4 check-sni NAME",
+        _ => "use HAProxy's own check: check check-sni NAME",
+    };
+    Some(
+        Finding::note(Effect::Down, what)
+            .at(&setting.place)
+            .shows("code 41, 42 or 43 (DOWN); or the check judges another server that has this address here")
+            .write(own),
+    )
+}
+
+/// Finds a SOCKS proxy that traffic uses, but HAProxy's own check doesn't.
+fn without_socks(pair: &Pair) -> Option<Finding> {
+    let proxy = pair.traffic.socks4.as_ref();
+    let proxy = proxy.filter(|_| pair.check.socks4.is_none())?;
+    let what = format!(
+        "traffic goes through a SOCKS proxy (`socks4 {}`), HAProxy's own check connects directly",
+        proxy.value
+    );
+    let write = match pair.watch.connect_rule() {
+        Some(_) => "add via-socks4 to that http-check or tcp-check connect line",
+        None => "check-via-socks4 on the server line",
+    };
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(&proxy.place)
+            .shows(
+                "UP while visitors get 503 if the proxy is dead; L4CON, L4TOUT or SOCKERR (DOWN) where only the \
+                 proxy reaches the server",
+            )
+            .foretells(&["L4CON", "L4TOUT", "SOCKERR"])
+            .write(write),
+    )
+}

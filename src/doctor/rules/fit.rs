@@ -1,0 +1,228 @@
+//! Rules about a check whose options are valid. Does it fit HAProxy's time limit, the server line and the
+//! chroot, and have its lists and certificates expired?
+
+use std::time::Duration;
+
+use crate::certificate::{Certificate, days, in_days};
+use crate::code::Code;
+use crate::haproxy::config::check::Check;
+use crate::output::date::{day, now};
+use crate::plan::{Host, List, Target};
+
+use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::visit::jail::Need;
+use crate::doctor::visit::{Visit, Watch};
+
+/// Finds a check that may take longer than HAProxy waits.
+pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let accepted = watch.own.as_ref()?;
+    let own = accepted.plan.timeout;
+    match &watch.check {
+        Check::External(check) if own >= check.limit.time => {
+            let limit = &check.limit;
+            let or_default = |given: bool| if given { "" } else { ", its default" };
+            let what = format!(
+                "--timeout is {}{}, but HAProxy kills the check at {} {}{}",
+                milliseconds(own),
+                or_default(accepted.options.timeout.is_some()),
+                limit.name,
+                milliseconds(limit.time),
+                or_default(limit.place.is_some()),
+            );
+            // A tenth is left for starting the program.
+            let shorter = limit.time * 9 / 10;
+            Some(
+                Finding::note(Effect::Down, what)
+                    .at(limit.place.as_ref().unwrap_or(&watch.server.place))
+                    .shows(format!(
+                        "PROCTOUT (DOWN) where the server takes longer than {}; ignore the check_code next to \
+                         PROCTOUT, which is from an earlier check",
+                        milliseconds(limit.time)
+                    ))
+                    .foretells(&["PROCTOUT"])
+                    .write(format!(
+                        "{} {}, or --timeout {} in external-check path",
+                        limit.name,
+                        milliseconds(roomy(own)),
+                        milliseconds(shorter)
+                    )),
+            )
+        }
+        Check::Serve(serve) if own >= serve.limit(watch.server) => {
+            let (own, limit) = (own.as_millis(), serve.limit(watch.server).as_millis());
+            let what = format!("--timeout is {own}ms, but HAProxy waits {limit}ms for the answer");
+            Some(
+                Finding::note(Effect::Down, what)
+                    .at(watch.options_place())
+                    .shows(format!(
+                        "L7TOUT (DOWN) without a cause where the server takes longer than {limit}ms"
+                    ))
+                    .foretells(&["L7TOUT"])
+                    .write(format!(
+                        "timeout check {}ms, or a shorter --timeout",
+                        own + own.div_ceil(10)
+                    )),
+            )
+        }
+        _ => None,
+    }
+}
+
+/// Returns a time limit that leaves room to start the program: a tenth more, rounded up to 100 ms.
+fn roomy(own: Duration) -> Duration {
+    let tenths = (own + own / 10).as_millis().div_ceil(100);
+    Duration::from_millis(u64::try_from(tenths * 100).unwrap_or(u64::MAX))
+}
+
+fn milliseconds(time: Duration) -> String {
+    match time.as_millis() {
+        0 => format!("{}us", time.as_micros()),
+        whole if whole % 1000 == 0 => format!("{}s", whole / 1000),
+        whole => format!("{whole}ms"),
+    }
+}
+
+/// Finds an `addr` on the server line, which doesn't reach a check by sni-check.
+pub(crate) fn ignored_address(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let connect = &watch.own.as_ref()?.options.connect;
+    ignored(watch, "addr", "--connect", connect.is_some())
+}
+
+/// Finds a `port` on the server line, which doesn't reach a check by sni-check.
+pub(crate) fn ignored_port(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let options = &watch.own.as_ref()?.options;
+    let connect = options.connect.as_deref().unwrap_or_default();
+    let given = options.port.is_some() || connect.contains(':');
+    ignored(watch, "port", "--port", given)
+}
+
+fn ignored(watch: &Watch, word: &str, option: &str, heeded: bool) -> Option<Finding> {
+    let carrier = watch.carrier()?;
+    let setting = watch.server.settings.get(word).filter(|_| !heeded)?;
+    let value = &setting.value;
+    let what = match &watch.check {
+        Check::Serve(_) => format!("HAProxy does not send `{word} {value}` to sni-check serve"),
+        _ => format!("HAProxy ignores `{word} {value}` for external checks"),
+    };
+    let target = &watch.traffic.endpoint;
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(&setting.place)
+            .shows(format!(
+                "the check connects to {target}, as visitors do; DOWN where only {word} {value} answers checks"
+            ))
+            .write(format!(
+                "change nothing if the check should connect where visitors do; otherwise write {option} {value} in \
+                 {carrier}"
+            )),
+    )
+}
+
+/// Finds a name that the check must resolve in a chroot without /etc/resolv.conf and /etc/hosts.
+pub(crate) fn resolver(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let Check::External(_) = &watch.check else {
+        return None;
+    };
+    let Target::Tcp {
+        host: Host::Name(name),
+        ..
+    } = &watch.own.as_ref()?.plan.target
+    else {
+        return None;
+    };
+    let present = |file| visit.jail.find(file, Need::Read).is_ok();
+    if present("/etc/resolv.conf") || present("/etc/hosts") {
+        return None;
+    }
+    let what = format!(
+        "the check has to resolve --connect {name}, but {}/etc/resolv.conf does not exist",
+        visit.jail.root.display().to_string().trim_end_matches('/')
+    );
+    Some(
+        Finding::note(Effect::Down, what)
+            .at(watch.options_place())
+            .shows("code 31 (DOWN), unless the name resolves without this file")
+            .foretells(&["31"])
+            .write("write an address after --connect, or copy /etc/resolv.conf into the chroot"),
+    )
+}
+
+/// Returns the `check_status` that HAProxy shows if a check by sni-check fails.
+fn status(watch: &Watch) -> &'static str {
+    match &watch.check {
+        Check::Serve(_) => "L7STS",
+        _ => "PROCERR",
+    }
+}
+
+/// Finds lists of `--crl-file` that have expired.
+pub(crate) fn expired_list(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let accepted = watch.own.as_ref()?;
+    let lists = &accepted.plan.tls.verification.as_ref()?.lists;
+    let has_expired = |list: &&List| expired(list).is_some();
+    let replaced = |list: &&List| {
+        let mut others = lists.iter().filter(|other| other.has_issuer_of(list));
+        others.any(|other| expired(other).is_none())
+    };
+    let expired_lists = lists.iter().filter(has_expired);
+    let since = expired_lists
+        .filter(|list| !replaced(list))
+        .find_map(expired)?;
+    let what = format!(
+        "--crl-file {}: a revocation list in it {}",
+        accepted.options.crl_file.join(", "),
+        since_when(since)
+    );
+    let code = Code::CertificateInvalid.number();
+    let status = status(watch);
+    // One list that is still valid may be all that the server's chain needs.
+    let finding = match lists.iter().all(|list| has_expired(&list)) {
+        true => Finding::problem(Effect::Down, what)
+            .shows(format!("{status} with code {code}, the server is DOWN")),
+        false => Finding::note(Effect::Down, what).shows(format!(
+            "{status} with code {code}, the server is DOWN, if its certificate needs that list"
+        )),
+    };
+    Some(
+        finding
+            .at(watch.options_place())
+            .foretells(&["56"])
+            .write("put the CA's current list into that file"),
+    )
+}
+
+/// Finds an expired client certificate. A server that verifies client certificates
+/// refuses it.
+pub(crate) fn expired_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let accepted = watch.own.as_ref()?;
+    let identity = accepted.plan.tls.identity.as_ref()?;
+    let mut chain = identity.cert.iter().filter_map(Certificate::read);
+    let expired = chain.find(|certificate| certificate.not_after < now())?;
+    let what = format!(
+        "--crt {}: the client certificate {} {}",
+        accepted.options.crt.as_deref().unwrap_or_default(),
+        expired.subject,
+        since_when(expired.not_after)
+    );
+    Some(
+        Finding::note(Effect::Down, what)
+            .at(watch.options_place())
+            .shows(format!(
+                "{} with code 58, or 71 with status 400 or 403 (DOWN), where the server verifies it",
+                status(watch)
+            ))
+            .foretells(&["58", "71"])
+            .write("renew the certificate, and put the new certificate into that file"),
+    )
+}
+
+/// Returns when a list expired, or `None` if it's still valid.
+fn expired(list: &List) -> Option<Duration> {
+    let end = Duration::from_secs(u64::try_from(list.next_update?).unwrap_or_default());
+    (end < now()).then_some(end)
+}
+
+fn since_when(end: Duration) -> String {
+    let ago = days(now().saturating_sub(end));
+    format!("expired on {} ({} ago)", day(end), in_days(ago))
+}

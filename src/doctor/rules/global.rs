@@ -1,0 +1,232 @@
+//! Rules about the whole configuration, most of them about section `global`: what keeps HAProxy, or its
+//! checks, from starting.
+
+use std::collections::BTreeSet;
+
+use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::shell::shell;
+use crate::doctor::visit::Visit;
+use crate::haproxy::config::place::Place;
+
+/// Returns the first `option external-check`, or `None` if no backend has an external check.
+fn option<'a>(visit: &Visit<'a>) -> Option<&'a Place> {
+    let mut checks = visit.config.external();
+    checks.find_map(|backend| backend.settings.check.as_ref().map(|check| &check.place))
+}
+
+fn missing(visit: &Visit, finding: Finding, option: &Place, word: &str) -> Vec<Finding> {
+    vec![
+        finding
+            .at(option)
+            .about(visit.external())
+            .write(format!("add a line to section global: {word}")),
+    ]
+}
+
+pub(crate) fn no_external_check(visit: &Visit) -> Vec<Finding> {
+    let Some(option) = option(visit).filter(|_| visit.config.global.external_check.is_none())
+    else {
+        return Vec::new();
+    };
+    let what = "`external-check` is missing in section global";
+    let finding =
+        Finding::problem(Effect::NoStart, what).shows("HAProxy refuses the configuration");
+    missing(visit, finding, option, "external-check")
+}
+
+pub(crate) fn no_insecure_fork(visit: &Visit) -> Vec<Finding> {
+    let lacks = visit.config.global.insecure_fork.is_none() && visit.haproxy.at_least(2, 2);
+    let checks = visit
+        .config
+        .external()
+        .any(|backend| visit.checks_of(backend) > 0);
+    let Some(option) = option(visit).filter(|_| lacks && checks) else {
+        return Vec::new();
+    };
+    let what = "`insecure-fork-wanted` is missing in section global";
+    let finding = match visit.can_fork() {
+        true => Finding::hint(what).shows(
+            "external checks work while HAProxy runs as root; otherwise they fail with SOCKERR",
+        ),
+        false => Finding::problem(Effect::Down, what)
+            .shows("HAProxy can't start a check: SOCKERR, every server is DOWN"),
+    };
+    missing(visit, finding, option, "insecure-fork-wanted")
+}
+
+/// Finds a chroot that doesn't exist. HAProxy enters its chroot even without external checks, but
+/// `haproxy -c` doesn't enter it.
+pub(crate) fn no_chroot(visit: &Visit) -> Vec<Finding> {
+    let chroot = visit.config.global.chroot.as_ref();
+    let missing = !visit.jail.root.is_dir() && !visit.has_empty_chroot();
+    let Some(chroot) = chroot.filter(|_| missing) else {
+        return Vec::new();
+    };
+    let what = format!("the folder of `chroot {}` does not exist", chroot.value);
+    vec![
+        Finding::problem(Effect::NoStart, what)
+            .at(&chroot.place)
+            .shows("HAProxy does not start")
+            .paste(shell(["mkdir", "-p", &chroot.value])),
+    ]
+}
+
+pub(crate) fn chroot_auto(visit: &Visit) -> Vec<Finding> {
+    let chroot = visit.config.global.chroot.as_ref();
+    let checked = option(visit).is_some();
+    let Some(chroot) = chroot.filter(|_| visit.has_empty_chroot() && checked) else {
+        return Vec::new();
+    };
+    vec![
+        Finding::problem(
+            Effect::Down,
+            "`chroot auto` is an empty folder, which contains no program",
+        )
+        .at(&chroot.place)
+        .about(visit.external())
+        .shows("PROCERR with code 255, every server is DOWN")
+        .write(
+            "use a chroot that contains sni-check; or use HAProxy's own check, which needs no \
+                 program",
+        ),
+    ]
+}
+
+/// Finds an admin socket. HAProxy prepares external checks only for the servers in its configuration, so
+/// a server added over this socket can't have one.
+pub(crate) fn runtime_servers(visit: &Visit) -> Vec<Finding> {
+    let socket = visit.config.global.admin_socket.as_ref();
+    let Some(socket) = socket.filter(|_| option(visit).is_some()) else {
+        return Vec::new();
+    };
+    let what = "servers added at run time over this socket (`add server … check`) can't have \
+                an external check (HAProxy 2.6 to 3.5)";
+    vec![
+        Finding::hint(what)
+            .at(socket)
+            .about(visit.external())
+            .shows(
+                "if you add one: HAProxy crashes (SIGSEGV), or the added server stays DOWN for ever, PROCERR \
+                 with code 4294967295",
+            )
+            .write("use `add server` without `check`, or add it to a backend with option httpchk"),
+    ]
+}
+
+/// Finds lines that HAProxy can't split into words, or that have too many words. No other rule judges
+/// them.
+pub(crate) fn broken_lines(visit: &Visit) -> Vec<Finding> {
+    let refused = |what: String| {
+        Finding::problem(Effect::NoStart, what)
+            .shows("HAProxy does not start; on reload the old configuration stays")
+    };
+    let mut found: Vec<Finding> = Vec::new();
+    for line in &visit.config.broken {
+        let refusal = &line.value;
+        let what = format!("{} {}", refusal.subject, refusal.what);
+        found.push(refused(what).at(&line.place).write(&refusal.write));
+    }
+    for backend in &visit.config.backends {
+        let too_many = backend.settings.too_many.as_ref();
+        let Some(line) = too_many.filter(|_| !backend.settings.disabled) else {
+            continue;
+        };
+        let Some((keyword, words)) = line.value.split_first() else {
+            continue;
+        };
+        let what = format!(
+            "external-check {keyword} has {} words after it, but HAProxy accepts only one",
+            words.len()
+        );
+        let finding = refused(what)
+            .at(&line.place)
+            .write(in_one_word(keyword, words));
+        found.push(finding.about([backend.name.clone()]));
+    }
+    found
+}
+
+fn in_one_word(keyword: &str, words: &[String]) -> String {
+    let text = words.join(" ");
+    let plain =
+        !text.contains(['"', '\'', '\\', '$', '#']) && words.iter().all(|word| !word.contains(' '));
+    match (keyword, plain) {
+        ("command", _) => "write only the program in this line, and its options in double quotes \
+                           in external-check path"
+            .to_owned(),
+        (_, true) => format!("put the text in double quotes: external-check path \"{text}\""),
+        (_, false) => {
+            "put the whole text in one pair of double quotes; within it write \\\" for a \
+                       double quote and \\$ for a dollar"
+                .to_owned()
+        }
+    }
+}
+
+/// Reports that HAProxy itself refuses the configuration.
+pub(crate) fn refused(visit: &Visit) -> Vec<Finding> {
+    let Some(opinion) = visit.opinion else {
+        return Vec::new();
+    };
+    if let Some(why) = &opinion.broke_off {
+        let what = format!("HAProxy's test of this configuration {why}");
+        return vec![
+            Finding::problem(Effect::NoStart, what)
+                .shows("HAProxy may not start either; this report lacks HAProxy's own messages")
+                .write("run haproxy -c by hand; report a crash to HAProxy's developers"),
+        ];
+    }
+    // HAProxy refuses every configuration whose variables are missing. Another rule reports
+    // missing variables.
+    if opinion.accepts || !visit.config.unset.is_empty() {
+        return Vec::new();
+    }
+    let what = format!("HAProxy refuses this configuration: {}", first_alert(visit));
+    vec![
+        Finding::problem(Effect::NoStart, what)
+            .shows("HAProxy does not start; on reload the old configuration stays")
+            .write("correct that line; haproxy -c -f FILE shows every error"),
+    ]
+}
+
+fn first_alert<'a>(visit: &Visit<'a>) -> &'a str {
+    let mut lines = visit.opinion.into_iter().flat_map(|opinion| &opinion.says);
+    let alert = lines.find_map(|line| line.strip_prefix("[ALERT] "));
+    alert.unwrap_or("see haproxy -c")
+}
+
+/// Reports variables that are not set here. The other rules judge them as if they were empty.
+pub(crate) fn unset_variables(visit: &Visit) -> Vec<Finding> {
+    let Some((name, place)) = visit.config.unset.first() else {
+        return Vec::new();
+    };
+    let names: BTreeSet<&String> = visit.config.unset.iter().map(|(name, _)| name).collect();
+    let (what, write) = match visit.env_given {
+        false => (
+            "these variables are not set here; HAProxy may have them",
+            format!("give the value with --env {name}=VALUE, or --env @FILE"),
+        ),
+        true => (
+            "these variables are set neither here nor by --env",
+            format!("set {name}=VALUE where HAProxy is started, or \"${{{name}-DEFAULT}}\" here"),
+        ),
+    };
+    let refused = visit.opinion.is_some_and(|opinion| !opinion.accepts);
+    let (finding, shows) = match refused {
+        true => (
+            Finding::problem(Effect::NoStart, what),
+            format!("HAProxy refuses the configuration if it doesn't have them either: {}", first_alert(visit)),
+        ),
+        false => (
+            Finding::note(Effect::Either, what),
+            "doctor treats these variables as empty; its other findings may be wrong if HAProxy has them".to_owned(),
+        ),
+    };
+    vec![
+        finding
+            .at(place)
+            .about(names.into_iter().cloned())
+            .shows(shows)
+            .write(write),
+    ]
+}

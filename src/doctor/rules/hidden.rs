@@ -1,0 +1,102 @@
+//! Faults that hide others. The prediction of a hidden finding comes true only after the fault that hides
+//! it is fixed.
+
+use crate::haproxy::config::Configuration;
+use crate::haproxy::config::check::Check;
+use crate::haproxy::config::place::Place;
+use crate::output::mark::Mark;
+
+use crate::doctor::finding::Finding;
+use crate::doctor::visit::Visit;
+
+/// A fault that hides what sni-check would answer.
+struct Fault {
+    /// The names of its findings.
+    ids: &'static [&'static str],
+    /// How the prediction of a hidden finding begins.
+    hides: &'static str,
+    /// When the prediction comes true.
+    once: &'static str,
+}
+
+const FAULTS: [Fault; 2] = [
+    Fault {
+        ids: &["command", "selinux"],
+        hides: "PROCERR with code 2,",
+        once: "HAProxy can start the command",
+    },
+    Fault {
+        ids: &["serve-socket"],
+        hides: "L7STS with code 2",
+        once: "sni-check serve answers",
+    },
+];
+
+/// Restricts the predictions of findings that other faults hide.
+pub(crate) fn restrict(findings: &mut [Finding], visit: &Visit) {
+    let faults = FAULTS.map(|fault| backends_of(findings, fault.ids));
+    let always_up = backends_of(findings, &["serve-expect"]);
+    let without_code = without_code(visit);
+    for found in findings {
+        let is_in = |backends: &[String]| backends.iter().any(|backend| found.is_within(backend));
+        let restriction = match found.shows.as_str() {
+            // Until then, HAProxy shows SOCKERR for external checks.
+            shows if !visit.can_fork() && shows.starts_with("PROCERR") => {
+                Some("insecure-fork-wanted is set")
+            }
+            shows => {
+                let hiding = FAULTS.iter().zip(&faults);
+                let mut hiding = hiding
+                    .filter(|(fault, backends)| shows.starts_with(fault.hides) && is_in(backends));
+                hiding.next().map(|(fault, _)| fault.once)
+            }
+        };
+        let is_up = found.effect.is_of_check() && is_in(&always_up);
+        let hides_code = is_in(&without_code);
+        let restriction = match restriction {
+            // Until then, no check is DOWN.
+            None if is_up => {
+                found.mark = Mark::Note;
+                Some("http-check expect detects a failed check")
+            }
+            restriction => restriction,
+        };
+        if hides_code {
+            // HAProxy shows the status of serve's answer.
+            found.shows = found.shows.replace("L7STS with code 2", "L7STS with 503");
+        }
+        if let Some(once) = restriction {
+            found.shows += &format!(", once {once}");
+        }
+        found.shows += &unless_haproxy_has(visit.config, found);
+    }
+}
+
+/// Returns the backends that problems with these names are about.
+fn backends_of(findings: &[Finding], ids: &[&str]) -> Vec<String> {
+    let is_one = |found: &&Finding| ids.contains(&found.id) && found.mark == Mark::Problem;
+    let found = findings.iter().filter(is_one);
+    found.flat_map(|found| found.about.clone()).collect()
+}
+
+/// Returns the backends in which HAProxy doesn't show the code of sni-check serve.
+fn without_code(visit: &Visit) -> Vec<String> {
+    let hides = |check: &Check| matches!(check, Check::Serve(serve) if !serve.shows_code());
+    let watches = visit.watches.iter().filter(|watch| hides(&watch.check));
+    watches.map(|watch| watch.backend.name.clone()).collect()
+}
+
+/// Returns a restriction for a problem whose line uses variables that are not set here: HAProxy may
+/// have them, and then the problem may not exist.
+fn unless_haproxy_has(config: &Configuration, found: &Finding) -> String {
+    let here = |(name, place): &(String, Place)| {
+        let is_here = found.place.as_ref() == Some(place);
+        is_here.then(|| name.clone())
+    };
+    let names: Vec<String> = config.unset.iter().filter_map(here).collect();
+    match names.as_slice() {
+        _ if found.mark != Mark::Problem || found.id == "unset-variables" => String::new(),
+        [] => String::new(),
+        names => format!(", unless HAProxy has {}", names.join(" and ")),
+    }
+}

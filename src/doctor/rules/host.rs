@@ -1,0 +1,246 @@
+//! Rules about the request of a check: its first line and its Host header.
+
+use crate::haproxy::config::check::{Check, Protocol};
+use crate::haproxy::config::connection::Sni;
+use crate::haproxy::config::http_check::Request;
+
+use super::dialogue::accepts;
+use crate::serve::request::OPTIONS;
+
+use super::difference::Pair;
+use super::names::{IN_DOUBLE_QUOTES, expanded, is_literal, meant, misspelt, name_of_traffic};
+use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::visit::own_check;
+use crate::doctor::visit::{Visit, Watch};
+
+/// What HAProxy shows if the server doesn't know the Host of the check.
+const OF_HOST: &[&str] = &["L7STS 400", "L7STS 403", "L7STS 404", "L7STS 421"];
+
+/// Finds HAProxy's own check without a Host header. A server with several sites needs it to choose a site.
+pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let pair = Pair::of(watch)?;
+    let Check::Own(own) = &watch.check else {
+        return None;
+    };
+    let Protocol::Http {
+        sends_request: true,
+        has_host: false,
+    } = own.protocol
+    else {
+        return None;
+    };
+    let rules = &watch.backend.settings.rules;
+    let sent = rules.sent();
+    if malformed(&sent).is_some() {
+        return None;
+    }
+    // HTTP/1.1 requires a Host. With HTTP/1.0, only a TLS server is assumed to have several sites.
+    let shows = match (pair.tls(), sent.is_1_1()) {
+        (_, true) => "L7STS 400 (DOWN) where the server requires a Host header, as HTTP/1.1 does",
+        (Some(_), false) => {
+            "L7STS 400, 403, 404 or 421 (DOWN), or UP with another site's page, where the server chooses the site \
+             by its Host"
+        }
+        (None, false) => return None,
+    };
+    let names = [pair.traffic, pair.check].map(|connection| match &connection.tls.as_ref()?.sni {
+        Sni::Name(name) if misspelt(name).is_none() => Some(name.as_str()),
+        _ => None,
+    });
+    let of_visitors = watch.backend.only_host();
+    let name = of_visitors.or_else(|| names.into_iter().flatten().next());
+    let name = name.unwrap_or("NAME");
+    // A bare `option httpchk` in the backend replaces the request of its defaults.
+    let is_bare = rules.http.all("send").next().is_none() && sent.uri.is_none();
+    let before = rules.replaced.as_ref().filter(|_| is_bare);
+    let before = before.map(|before| before.sent());
+    let mut right = before.filter(|before| !asks_serve(before)).unwrap_or(sent);
+    right.version = Some("HTTP/1.1".to_owned());
+    if right.host().is_none() {
+        right.headers.push(("Host".to_owned(), name.to_owned()));
+    }
+    let what = "HAProxy's own check sends no Host header, visitors' requests have one";
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(Check::option(watch.backend).unwrap_or(&watch.server.place))
+            .shows(shows)
+            .foretells(OF_HOST)
+            .write(own_check::sending(watch.backend, &right)),
+    )
+}
+
+/// Returns true if this request is for `sni-check serve`.
+fn asks_serve(request: &Request) -> bool {
+    let mut headers = request.headers.iter();
+    headers.any(|(name, _)| name.eq_ignore_ascii_case(OPTIONS))
+}
+
+/// Finds a request that no server understands.
+pub(crate) fn request(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let Check::Own(own) = &watch.check else {
+        return None;
+    };
+    let rules = &watch.backend.settings.rules;
+    let (what, right) = malformed(&rules.sent()).filter(|_| own.protocol.sends_request())?;
+    if accepts(watch, 400) {
+        return None;
+    }
+    let line = rules.http.all("send").last().map(|line| &line.place);
+    let place = line.or(Check::option(watch.backend));
+    Some(
+        Finding::problem(Effect::Down, what)
+            .at(place.unwrap_or(&watch.server.place))
+            .about([watch.backend.name.clone()])
+            .shows("L7STS 400 (DOWN), because the request is no HTTP")
+            .write(right),
+    )
+}
+
+/// Returns what is wrong with a request that isn't HTTP, and what to write instead.
+fn malformed(request: &Request) -> Option<(String, String)> {
+    let method = request.method.as_deref().unwrap_or("OPTIONS");
+    let uri = request.uri.as_deref().unwrap_or("/");
+    let is_upper = |text: &str| text.bytes().all(|byte| byte.is_ascii_uppercase());
+    let is_page = |text: &str| text.starts_with(['/', '*', '%']) || text.contains("://");
+    if is_page(method) {
+        let version = match uri.starts_with("HTTP/") {
+            true => format!(" {uri}"),
+            false => String::new(),
+        };
+        let what = format!(
+            "the check's request has the method `{method}`, because `option httpchk` expects the method first"
+        );
+        return Some((what, format!("option httpchk GET {method}{version}")));
+    }
+    if !is_page(uri) && is_upper(uri) {
+        let what = format!(
+            "the check asks for the page `{uri}`, because `option httpchk` reads a single word as the page"
+        );
+        return Some((what, format!("option httpchk {uri} /")));
+    }
+    if !is_page(uri) {
+        let what = format!("the check asks for the page `{uri}`, which doesn't begin with /");
+        return Some((what, format!("/{uri} in place of {uri}")));
+    }
+    if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        let what = format!(
+            "the check's request has the method `{method}`, and methods have capital letters"
+        );
+        return Some((
+            what,
+            format!("{} in place of {method}", method.to_ascii_uppercase()),
+        ));
+    }
+    if let Some(version) = request
+        .version
+        .as_ref()
+        .filter(|version| !version.starts_with("HTTP/"))
+    {
+        let what = format!("the check's request has the version `{version}`");
+        return Some((what, "ver HTTP/1.1".to_owned()));
+    }
+    let mut headers = request.headers.iter();
+    let (name, value) = headers.find(|(name, _)| name.ends_with(':'))?;
+    let what =
+        format!("the check's request has a header `{name}:`, because HAProxy adds the colon");
+    let name = name.trim_end_matches(':');
+    Some((what, format!("hdr {name} {value}")))
+}
+
+/// Returns the Host of a check's request, and where to write it.
+fn host_of(watch: &Watch) -> Option<(String, String)> {
+    match (&watch.check, &watch.own, watch.carrier()) {
+        (Check::Own(own), ..) if own.protocol.sends_request() => {
+            let host = watch.backend.settings.rules.host()?;
+            Some((host, "hdr Host {NAME} in http-check send".to_owned()))
+        }
+        (_, Some(accepted), Some(carrier)) => {
+            let mut headers = accepted.plan.request.headers.iter();
+            let (_, host) = headers.find(|(name, _)| name.as_str() == "host")?;
+            let write = format!("--header 'Host: {{NAME}}' in {carrier}");
+            Some((host.to_str().ok()?.to_owned(), write))
+        }
+        _ => None,
+    }
+}
+
+/// Finds a Host that visitors' requests don't have: an expression in place of a name, a name that the backend
+/// replaces for visitors, or a name with which no frontend leads to the backend.
+pub(crate) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let (host, write) = host_of(watch)?;
+    let given = watch.backend.settings.host.as_ref();
+    let names = &watch.backend.visitors.names;
+    let in_quotes = format!("\"{host}\"");
+    let has_variables = expanded(visit, &host).is_some();
+    let url = host
+        .split_once("://")
+        .map(|(_, rest)| rest.trim_end_matches('/'));
+    let (what, name) = match (given, url) {
+        // HAProxy evaluates a log-format when it sends the request.
+        _ if host.contains('%') => return None,
+        (Some(given), _) if given.value.eq_ignore_ascii_case(&host) => return None,
+        (Some(given), _) => (
+            format!(
+                "the check sends Host {host}, `http-request set-header Host {0}` makes visitors' requests send {0}",
+                given.value
+            ),
+            given.value.as_str(),
+        ),
+        (None, _) if is_literal(&host) => (
+            format!("the check sends the Host `{host}` literally: {IN_DOUBLE_QUOTES}"),
+            match name_of_traffic(watch) {
+                Some(name) if !has_variables => name,
+                _ => in_quotes.as_str(),
+            },
+        ),
+        (None, Some(name)) => (
+            format!("the check sends the Host `{host}`, which is a URL"),
+            name,
+        ),
+        (None, None) if host.contains('(') => (
+            format!(
+                "the check sends the Host `{host}` literally: HAProxy expects a name here, not an expression"
+            ),
+            meant(&host),
+        ),
+        (None, None) => {
+            let name = names.first()?;
+            if names.iter().any(|name| name.eq_ignore_ascii_case(&host)) {
+                return None;
+            }
+            let what = format!(
+                "the check sends Host {host}, visitors reach this backend only with Host {}",
+                names.join(" or ")
+            );
+            (what, name.as_str())
+        }
+    };
+    let write = write.replace("{NAME}", name);
+    // Only the operator knows which name is the site's.
+    let write = match given {
+        None if name == in_quotes && !has_variables => {
+            format!("{write}; and set that variable where HAProxy is started")
+        }
+        None if !names.iter().any(|known| known == name) => write,
+        _ => format!(
+            "if {name} is the site's name, {write}; otherwise correct the rules about visitors' Host"
+        ),
+    };
+    let rule = watch.backend.settings.rules.http.all("send").last();
+    let place = match &watch.check {
+        Check::Own(_) => rule
+            .map(|rule| &rule.place)
+            .or(Check::option(watch.backend)),
+        _ => Some(watch.options_place()),
+    };
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(place.unwrap_or(&watch.server.place))
+            .shows(match watch.carrier() {
+                Some(_) => "code 71 (DOWN) while visitors are served, or UP while they get 404 or 421, where the server chooses the site by its Host",
+                None => "L7STS 400, 403, 404 or 421 (DOWN) while visitors are served, or UP while they get 404 or 421, where the server chooses the site by its Host",
+            })
+            .foretells(&["71", "L7STS 400", "L7STS 403", "L7STS 404", "L7STS 421"])
+            .write(write),
+    )
+}

@@ -1,0 +1,155 @@
+//! Rules about the version of HTTP that a check and visitors' traffic speak.
+
+use crate::haproxy::config::check::{Check, OwnCheck, Protocol};
+use crate::haproxy::config::connection::{Connection, Speaks};
+use crate::haproxy::config::place::Place;
+
+use super::difference::Pair;
+use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::visit::{Visit, Watch};
+
+/// What HAProxy shows if the server answers in another version of HTTP. The releases differ.
+const DOWN: &[&str] = &["L7RSP", "L7TOUT", "SOCKERR"];
+
+/// Returns HAProxy's own check of a server, and its connection.
+fn own<'a>(watch: &'a Watch) -> Option<(&'a OwnCheck, &'a Connection)> {
+    match &watch.check {
+        Check::Own(own) => Some((own, own.connections.first()?)),
+        _ => None,
+    }
+}
+
+/// Returns the line and the words at which the check sets `word`: its connect line, or the server line with
+/// `check-` before the word.
+fn where_set<'a>(watch: &'a Watch, word: &str) -> (&'a Place, &'static str, String) {
+    match watch.connect_rule() {
+        Some(rule) => (rule, "in that connect line", word.to_owned()),
+        None => (
+            &watch.server.place,
+            "on the server line",
+            format!("check-{word}"),
+        ),
+    }
+}
+
+/// Finds a check that offers HTTP/2 to the server, and then speaks HTTP/1. Before 3.2, a check offers the
+/// `alpn` of the server line even if the line has no `check-alpn`.
+pub(crate) fn offers_http2(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let (own, connection) = own(watch)?;
+    let alpn = connection.tls.as_ref()?.alpn.as_ref()?;
+    let mut offered = alpn.value.split(',');
+    let speaks_http1 = connection.speaks == Speaks::Http1;
+    let sends = own.protocol.sends_request() || own.protocol == Protocol::Dialogue;
+    if !sends || !speaks_http1 || !offered.any(|name| name == "h2") {
+        return None;
+    }
+    let (_, place, word) = where_set(watch, "alpn");
+    let has_http1 = alpn.value.split(',').any(|name| name == "http/1.1");
+    let is_fixed = watch.server.settings.has("check-proto");
+    let needs_http1 = has_http1 || is_fixed || own.protocol == Protocol::Dialogue;
+    let version = if needs_http1 { "http/1.1" } else { "h2" };
+    let what = format!(
+        "HAProxy's own check offers HTTP/2 to the server (`alpn {}`), but speaks HTTP/1",
+        alpn.value
+    );
+    Some(
+        Finding::note(Effect::Down, what)
+            .at(&alpn.place)
+            .shows("L7RSP, L7TOUT or SOCKERR (DOWN) where the server chooses HTTP/2, while visitors are served")
+            .foretells(DOWN)
+            .write(format!("{word} {version} {place}")),
+    )
+}
+
+/// Finds `proto h2` on a check with TLS, which no check before 3.2 gets to work.
+pub(crate) fn http2_over_tls(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let (_, connection) = own(watch)?;
+    let is_http2 = connection.tls.is_some() && connection.speaks == Speaks::Http2;
+    if !is_http2 || visit.reading.checks_follow_alpn {
+        return None;
+    }
+    let (place, at, word) = where_set(watch, "alpn");
+    let settings = &watch.server.settings;
+    let alpn = connection.tls.as_ref()?.alpn.as_ref();
+    let has_alpn = alpn.is_some_and(|alpn| alpn.place == *place);
+    let write = match (watch.connect_rule(), settings.has("check-proto")) {
+        (Some(_), _) if has_alpn => format!("{at}, remove proto h2, because alpn is enough"),
+        (Some(_), _) => format!("{at}, write alpn h2 in place of proto h2"),
+        (None, true) => format!("{at}, write {word} h2 in place of check-proto h2"),
+        (None, false) => format!("{at}, write alpn h2 {word} h2 in place of proto h2"),
+    };
+    let what = "before HAProxy 3.2 a check with TLS can't use `proto h2`";
+    Some(
+        Finding::problem(Effect::Down, what)
+            .at(place)
+            .shows("L7TOUT or SOCKERR (DOWN), whatever the server's state")
+            .write(write),
+    )
+}
+
+/// Finds a check and traffic that speak different versions of HTTP, whatever the server offers.
+pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let (own, _) = own(watch)?;
+    let pair = Pair::of(watch)?;
+    let speaks_http = own.protocol.sends_request() && watch.backend.settings.http;
+    if !speaks_http || http2_over_tls(visit, watch).is_some() {
+        return None;
+    }
+    let settings = &watch.server.settings;
+    let rule = watch.connect_rule();
+    let (what, write) = match (pair.check.speaks, pair.traffic.speaks) {
+        (Speaks::Http1, Speaks::Http2) => (
+            "traffic speaks HTTP/2 (`proto h2`), HAProxy's own check speaks HTTP/1",
+            match rule {
+                Some(_) => "add proto h2 to that connect line",
+                None => "remove check-proto h1 from the server line",
+            },
+        ),
+        (Speaks::Http2, Speaks::Http1) => (
+            "HAProxy's own check speaks HTTP/2 (`proto h2`), traffic speaks HTTP/1",
+            match rule {
+                Some(_) => {
+                    "remove proto h2 from that connect line; or, if the server speaks HTTP/2, write proto h2 on the server line"
+                }
+                None => {
+                    "remove check-proto h2 from the server line; or, if the server speaks HTTP/2, write proto h2 there"
+                }
+            },
+        ),
+        _ => return None,
+    };
+    let place = rule.or(settings.place("check-proto"));
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(place.unwrap_or(&watch.server.place))
+            .shows(
+                "L7RSP, L7TOUT or SOCKERR (DOWN) where the server speaks only traffic's version; UP while visitors \
+                 get 502 or 503 where it speaks only the check's version",
+            )
+            .foretells(DOWN)
+            .write(write),
+    )
+}
+
+/// Finds a server to which traffic speaks only HTTP/2.
+pub(crate) fn http2_only(_: &Visit, watch: &Watch) -> Option<Finding> {
+    watch.own.as_ref()?;
+    let settings = &watch.server.settings;
+    let alpn = settings.get("alpn").filter(|alpn| alpn.value == "h2");
+    let proto = settings.get("proto").filter(|proto| proto.value == "h2");
+    let word = alpn.or(proto)?;
+    let what = "traffic speaks only HTTP/2, the check speaks HTTP/1.1 (limit of sni-check)";
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(&word.place)
+            .shows(
+                "code 66, 73 or 74 (DOWN) where the server does not speak HTTP/1.1; UP while visitors get 502 or 503 \
+                 where it does not speak HTTP/2",
+            )
+            .foretells(&["66", "73", "74"])
+            .write(
+                "if the server speaks both, write alpn h2,http/1.1 on the server line; otherwise use HAProxy's own \
+                 check: check check-sni NAME check-alpn h2",
+            ),
+    )
+}

@@ -1,0 +1,148 @@
+//! Rules about a check and traffic of which only one uses TLS.
+
+use crate::haproxy::config::check::{Check, Protocol};
+use crate::haproxy::config::connection::Sni;
+
+use super::coverage::switch_on;
+use super::dialogue::accepts;
+use super::difference::Pair;
+use super::names::{bare, misspelt};
+use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::visit::{Visit, Watch};
+
+/// What HAProxy shows for a check without TLS of a port that visitors reach with TLS.
+const IF_TLS: &str = "DOWN with L7STS 400, L7RSP, L7TOUT or SOCKERR if the port speaks TLS, because it doesn't answer \
+                      plain HTTP; UP if it speaks plain HTTP, while visitors fail";
+
+pub(crate) fn traffic_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let pair = Pair::of(watch)?;
+    if pair.traffic.tls.is_some() || pair.check.tls.is_none() || !watch.backend.gets_plain_bytes() {
+        return None;
+    }
+    let no_ssl = watch.server.settings.place("no-ssl");
+    let word = no_ssl.map_or("has no `ssl`", |_| "says `no-ssl`");
+    let what = format!(
+        "the server line {word}: visitors reach the server without TLS, the check uses TLS"
+    );
+    let (down, plain) = match watch.carrier() {
+        Some(_) => (
+            "DOWN with code 63 where the server speaks plain HTTP",
+            "use HAProxy's own check (option httpchk) in place of sni-check, which only checks TLS",
+        ),
+        None => (
+            "DOWN with L6RSP where the server speaks plain HTTP",
+            "remove check-ssl, or ssl from the http-check connect line",
+        ),
+    };
+    Some(
+        Finding::problem(Effect::Either, what)
+            .at(no_ssl.unwrap_or(&watch.server.place))
+            .shows(format!(
+                "{down}; UP where it speaks TLS, while visitors get 400 or 502"
+            ))
+            .write(format!(
+                "if the server speaks TLS, write ssl verify required ca-file FILE sni str(NAME) on \
+                 the server line; if it speaks plain HTTP, {plain}"
+            )),
+    )
+}
+
+pub(crate) fn check_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let pair = Pair::of(watch)?;
+    let Check::Own(own) = &watch.check else {
+        return None;
+    };
+    if pair.check.tls.is_some() {
+        return None;
+    }
+    if pair.traffic.tls.is_none() {
+        return passed_through(&pair, own.protocol);
+    }
+    let what = "visitors reach the server with TLS, HAProxy's own check connects without TLS";
+    let finding = match (own.protocol, own.protocol.sends_request()) {
+        (Protocol::Http { .. }, true) if accepts(watch, 400) => Finding::note(Effect::Either, what).shows(
+            "UP with L7OK 400 where the port answers plain HTTP with an error, while visitors may get 503; otherwise \
+             DOWN with L7RSP, L7TOUT or SOCKERR",
+        ),
+        (Protocol::Http { .. }, true) => Finding::problem(Effect::Either, what).shows(IF_TLS),
+        (Protocol::Dialogue | Protocol::Other, _) => Finding::note(Effect::Either, what)
+            .shows(
+                "DOWN with L7TOUT, L7RSP or SOCKERR if the rules expect an answer and the port speaks TLS; otherwise \
+                 UP, even while visitors get 503",
+            )
+            .foretells(&["L7TOUT", "L7RSP", "SOCKERR"]),
+        _ => Finding::note(Effect::Up, what).shows(
+            "L4OK (UP) as soon as anything accepts the connection, while visitors get 503 if its \
+             certificate or name is wrong",
+        ),
+    };
+    Some(finding.at(&pair.check.place).write(with_tls(visit, &pair)))
+}
+
+/// Finds a plain HTTP check in `mode tcp`, where visitors may speak TLS to the server through HAProxy.
+fn passed_through(pair: &Pair, protocol: Protocol) -> Option<Finding> {
+    let backend = pair.watch.backend;
+    if backend.gets_plain_bytes() || !protocol.sends_request() {
+        return None;
+    }
+    let what = "the backend passes visitors' bytes through (`mode tcp`), but HAProxy's own check speaks plain HTTP";
+    let finding = match backend.visitors.speak_tls {
+        Some(true) if !accepts(pair.watch, 400) => {
+            Finding::problem(Effect::Either, what).shows(IF_TLS)
+        }
+        _ => Finding::note(Effect::Down, what).shows(
+            "DOWN with L7STS 400, L7RSP, L7TOUT or SOCKERR where visitors speak TLS to the server",
+        ),
+    };
+    Some(
+        finding
+            .at(Check::option(pair.watch.backend).unwrap_or(&pair.watch.server.place))
+            .foretells(&["L7STS 400", "L7RSP", "L7TOUT", "SOCKERR"])
+            .write(
+                "if visitors speak TLS to the server, write check-ssl check-sni NAME verify required ca-file FILE \
+                 on the server line",
+            ),
+    )
+}
+
+/// Returns the advice that makes HAProxy's own check use the server's TLS, and the
+/// other changes that this check needs.
+fn with_tls(visit: &Visit, pair: &Pair) -> String {
+    let watch = pair.watch;
+    let settings = &watch.server.settings;
+    let given = settings.get("check-sni");
+    let has_name = given.is_some_and(|name| misspelt(&name.value).is_none());
+    let name = match &pair.traffic.tls.as_ref().map(|tls| &tls.sni) {
+        Some(Sni::Name(name)) if !has_name => Some(bare(name)),
+        Some(Sni::PerRequest(_)) if !has_name => Some("NAME"),
+        _ => None,
+    };
+    let also_name = name.map_or_else(String::new, |name| {
+        format!("; and check-sni {name} on the server line")
+    });
+    let by_rule = pair.check.place != watch.server.place && watch.connect_rule().is_some();
+    // These words turn TLS off.
+    let plain = ["no-check-ssl", "port", "addr"].map(|word| {
+        let removal = format!("remove `{word}` from the server line");
+        settings.has(word).then_some(removal)
+    });
+    let mut steps: Vec<String> = plain.into_iter().flatten().collect();
+    match by_rule {
+        // With `default` the rule connects as the server line says.
+        true => steps.insert(0, "add `default` after connect in that line".to_owned()),
+        false if steps.is_empty() => steps.push("add check-ssl to the server line".to_owned()),
+        false => {}
+    }
+    let advice = format!("{}{also_name}", steps.join("; and "));
+    let mut backend = watch.backend.clone();
+    backend.settings.rules.remove_connects();
+    let mut server = watch.server.clone();
+    server.settings.remove(&["no-check-ssl", "port", "addr"]);
+    let mut words = vec!["check-ssl".to_owned()];
+    words.extend(
+        name.into_iter()
+            .flat_map(|name| ["check-sni".to_owned(), name.to_owned()]),
+    );
+    server.settings.read(&words, &watch.server.place);
+    switch_on(visit, &visit.watch_of(&backend, &server), &advice)
+}

@@ -1,0 +1,350 @@
+//! Rules about what keeps `sni-check serve` from checking a backend's servers: HAProxy's http-check
+//! lines, and the socket as HAProxy's user finds it.
+
+use std::path::Path;
+
+use crate::haproxy::call::own_command;
+use crate::haproxy::config::check::Check;
+use crate::haproxy::config::serve::ServeCheck;
+use crate::options::Options;
+use crate::serve::request::OPTIONS;
+
+use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::shell::shell;
+use crate::doctor::visit::jail::{Need, Obstacle};
+use crate::doctor::visit::serving::OF_UNIT;
+use crate::doctor::visit::{Visit, Watch};
+
+/// Where systemd looks for units.
+const UNITS: [&str; 3] = [
+    "/etc/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+
+const ENABLE: &str = "systemctl enable --now sni-check.socket";
+
+/// Returns the finding that serve refuses HAProxy's requests. As long as the check doesn't ask serve, that
+/// has no effect.
+fn refused(serve: &ServeCheck, what: impl Into<String>) -> Finding {
+    // Without the rule that shows serve's code, HAProxy shows the status of the response.
+    let code = if serve.shows_code() { 2 } else { 503 };
+    let shows = format!("L7STS with code {code}, every server is DOWN");
+    let finding = match serve.connect {
+        Some(_) => Finding::problem(Effect::Down, what).shows(shows),
+        None => Finding::note(Effect::Down, what)
+            .shows(format!("{shows}, once the check asks sni-check serve"))
+            .foretells(&["2"]),
+    };
+    finding
+        .at(serve.place())
+        .about([serve.backend.name.clone()])
+}
+
+/// Returns the check, if `sni-check serve` makes the check of the server.
+fn served<'a>(watch: &'a Watch) -> Option<&'a ServeCheck<'a>> {
+    match &watch.check {
+        Check::Serve(serve) => Some(serve),
+        _ => None,
+    }
+}
+
+pub(crate) fn without_state(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let serve = served(watch).filter(|serve| !serve.has_state)?;
+    let what =
+        "`http-check send-state` is missing: sni-check serve doesn't learn which server to check";
+    Some(refused(serve, what).write("http-check send-state"))
+}
+
+pub(crate) fn without_options(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let serve = served(watch).filter(|serve| serve.options.is_none())?;
+    let what = format!("the header {OPTIONS} is missing: sni-check serve refuses the request");
+    Some(refused(serve, what).write(format!(
+        "http-check send meth GET uri / hdr {OPTIONS} \"--sni NAME\""
+    )))
+}
+
+pub(crate) fn without_connect(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let serve = served(watch).filter(|serve| serve.connect.is_none())?;
+    let what = "`http-check connect addr` is missing: the check asks the server itself, not \
+                sni-check serve";
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(serve.place())
+            .about([watch.backend.name.clone()])
+            .shows("L7STS or L6RSP (DOWN), or UP because of the server's own answer, while visitors may get 503")
+            .foretells(&["L6RSP", "L7STS"])
+            .write("http-check connect addr unix@/run/sni-check/socket, before http-check send"),
+    )
+}
+
+/// Returns true if a rule accepts serve's answer for a healthy server, and no other answer.
+fn accepts_only_healthy(words: &[String]) -> bool {
+    let after = |name: &str| {
+        let at = words.iter().position(|word| word == name)?;
+        words.get(at + 1).map(String::as_str)
+    };
+    let by_code = after("name").is_some_and(|name| name.eq_ignore_ascii_case("x-check-code"));
+    let holds = after("status") == Some("200") || (by_code && after("value") == Some("0"));
+    holds && !words.iter().any(|word| word == "!")
+}
+
+/// Finds an `http-check expect` that is missing or too weak. Without any such rule, a 503 from serve still
+/// turns the server DOWN, but HAProxy doesn't show serve's code and reason.
+pub(crate) fn shows_no_code(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let serve = served(watch)?;
+    let rules = &watch.backend.settings.rules.http;
+    let expects: Vec<_> = rules.all("expect").collect();
+    let strict = expects.iter().any(|rule| accepts_only_healthy(&rule.value));
+    let write = "http-check expect hdr name X-Check-Code value 0 status-code \"res.hdr(x-check-code)\" on-error \"%[res.hdr(x-check-reason)]\"";
+    let finding = match (expects.first(), strict) {
+        (None, _) => Finding::hint("`http-check expect … status-code` is missing: HAProxy doesn't show the code of sni-check")
+            .at(serve.place())
+            .shows("check_code 200 or 503 in place of the code, and last_chk without the reason"),
+        (Some(rule), false) => Finding::problem(Effect::Unchecked, "sni-check serve answers 200 if the server works and 503 if not; this rule doesn't tell the two apart")
+            .at(&rule.place)
+            .shows("UP whatever sni-check serve says, while visitors may get 503"),
+        _ => return None,
+    };
+    Some(finding.about([watch.backend.name.clone()]).write(write))
+}
+
+/// Finds a socket that HAProxy's user can't connect to.
+pub(crate) fn socket(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let finding = socket_of(served(watch)?, visit)?;
+    Some(finding.about([watch.backend.name.clone()]))
+}
+
+fn socket_of(serve: &ServeCheck, visit: &Visit) -> Option<Finding> {
+    let connect = serve.connect.as_ref()?;
+    let jail = visit.jail;
+    let path = serve.socket()?;
+    let outside = jail.outside(&path);
+    let problem = |what: String| {
+        Finding::problem(Effect::Down, what)
+            .at(&connect.place)
+            .shows("SOCKERR, every server is DOWN")
+    };
+    Some(match jail.find(&path, Need::Connect).err()? {
+        Obstacle::Missing => missing(serve, visit, &path, problem),
+        Obstacle::NotRegular => problem(format!("{outside} is not a socket"))
+            .write("move it away, or write another path here; then start sni-check serve there:")
+            .paste(call(serve, visit, &outside)),
+        Obstacle::Forbidden(at) => forbidden(visit, &path, &outside, &at, problem),
+        Obstacle::Hidden(_) => return None,
+    })
+}
+
+fn missing(
+    serve: &ServeCheck,
+    visit: &Visit,
+    path: &str,
+    problem: impl Fn(String) -> Finding,
+) -> Finding {
+    let jail = visit.jail;
+    let outside = jail.outside(path);
+    let what = match jail.is_chroot() {
+        true => format!(
+            "the socket {path} is not in the chroot {}",
+            jail.root.display()
+        ),
+        false => format!("the socket {path} does not exist"),
+    };
+    // The path may be the host's, but HAProxy needs the path inside the chroot.
+    let root = jail.root.display().to_string();
+    let inside = path.strip_prefix(root.trim_end_matches('/'));
+    let inside = inside.filter(|inside| jail.is_chroot() && inside.starts_with('/'));
+    if let Some(inside) = inside.filter(|inside| jail.find(inside, Need::Connect).is_ok()) {
+        return problem(format!("{what}; for HAProxy the socket is {inside}"))
+            .write(format!("http-check connect addr unix@{inside}"));
+    }
+    let finding = problem(what);
+    let listens = OF_UNIT.contains(&outside.as_str());
+    let exists = |folder: &str| Path::new(folder).join("sni-check.socket").exists();
+    let has_unit = listens && UNITS.iter().any(|folder| exists(folder));
+    let files = files_options(&all_folders(serve, visit));
+    let files = shell(files.iter().map(String::as_str));
+    let finding = finding.write(advice(listens, has_unit, &files));
+    match has_unit {
+        true => finding.paste(ENABLE),
+        false => finding.paste(call(serve, visit, &outside)),
+    }
+}
+
+/// Returns what to do; the command that does it follows. `listens` is true if the package's unit listens
+/// at this path, `has_unit` if the unit is installed. `files` are the `--files` options that serve needs.
+fn advice(listens: bool, has_unit: bool, files: &str) -> String {
+    let add_files = match files {
+        "" => String::new(),
+        files => format!("add {files} to OPTIONS in /etc/default/sni-check, then "),
+    };
+    match (listens, has_unit) {
+        (false, _) => "start sni-check serve:".to_owned(),
+        (true, true) => format!("{add_files}let systemd listen there:"),
+        (true, false) => {
+            format!("start sni-check serve (with the Debian package: {add_files}{ENABLE}):")
+        }
+    }
+}
+
+/// Returns the folders of the files that these options name, each once, for `--files`.
+fn folders<'a>(options: impl Iterator<Item = &'a Options>) -> Vec<String> {
+    let mut folders: Vec<String> = Vec::new();
+    for (_, file) in options.flat_map(Options::files) {
+        let folder = Path::new(file).parent();
+        let folder = folder.filter(|folder| folder.is_absolute());
+        let folder = folder.map(|folder| folder.display().to_string());
+        folders.extend(folder.filter(|folder| !folders.contains(folder)));
+    }
+    folders
+}
+
+/// Returns the folders that serve needs for all backends that ask this socket.
+fn all_folders(serve: &ServeCheck, visit: &Visit) -> Vec<String> {
+    let asks = |watch: &&Watch| match &watch.check {
+        Check::Serve(other) => other.socket() == serve.socket(),
+        _ => false,
+    };
+    let watches = visit.watches.iter().filter(asks);
+    folders(watches.filter_map(|watch| Some(&watch.own.as_ref()?.options)))
+}
+
+/// Returns `--files FOLDER` for each folder.
+fn files_options(folders: &[String]) -> Vec<String> {
+    let pair = |folder: &String| ["--files".to_owned(), folder.clone()];
+    folders.iter().flat_map(pair).collect()
+}
+
+/// Returns the command that starts a `sni-check serve` which HAProxy can ask with these options.
+fn call(check: &ServeCheck, visit: &Visit, outside: &str) -> String {
+    let mut words = vec![
+        own_command(),
+        "serve".to_owned(),
+        "--listen".to_owned(),
+        format!("unix:{outside}"),
+    ];
+    if visit.jail.user.uid != 0 {
+        words.extend(["--group".to_owned(), visit.jail.group.clone()]);
+    }
+    words.extend(files_options(&all_folders(check, visit)));
+    let call = shell(words.iter().map(String::as_str));
+    let folder = Path::new(outside).parent();
+    let missing = folder.filter(|folder| !folder.exists());
+    match missing.map(|folder| folder.display().to_string()) {
+        Some(folder) => format!("{} && {call}", shell(["install", "-d", &folder])),
+        None => call,
+    }
+}
+
+fn forbidden(
+    visit: &Visit,
+    path: &str,
+    outside: &str,
+    at: &Path,
+    problem: impl Fn(String) -> Finding,
+) -> Finding {
+    let (user, obstacle) = (&visit.jail.user.name, at.display().to_string());
+    let what = format!("user {user} may not connect to {path}: see the mode of {obstacle}");
+    if obstacle != outside {
+        return problem(what)
+            .write("let HAProxy's user enter that folder:")
+            .paste(shell(["chmod", "a+x", &obstacle]));
+    }
+    let group = &visit.jail.group;
+    problem(what)
+        .write(format!(
+            "give the socket HAProxy's group; to keep it after a restart, start sni-check serve \
+             with --group {group} and without --mode:"
+        ))
+        .paste(format!(
+            "{} && {}",
+            shell(["chgrp", group, outside]),
+            shell(["chmod", "660", outside])
+        ))
+}
+
+/// Finds files that serve may not be allowed to read. The command line of serve decides that, and doctor
+/// doesn't know it here. `--run` finds out by asking serve.
+pub(crate) fn files(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let serve = served(watch)?;
+    let options = &watch.own.as_ref()?.options;
+    let folders = folders(std::iter::once(options));
+    if visit.run || folders.is_empty() || visit.serving.of(serve).is_some() {
+        return None;
+    }
+    // Another rule already advises starting serve, with these folders.
+    if socket_of(serve, visit).is_some() {
+        return None;
+    }
+    let named: Vec<&str> = options.files().map(|(_, file)| file).collect();
+    let wanted = files_options(&folders);
+    let wanted = shell(wanted.iter().map(String::as_str));
+    let what = format!(
+        "{OPTIONS} names {}, which sni-check serve reads only if it was started with {wanted}",
+        named.join(", ")
+    );
+    Some(
+        Finding::note(Effect::Down, what)
+            .at(watch.options_place())
+            .shows("L7STS with code 2, every server is DOWN, if serve was started without it")
+            .foretells(&["2"])
+            .write(format!(
+                "use a file below a folder of serve's --files, or start serve with {wanted}; doctor --run shows \
+                 if serve can read the file"
+            )),
+    )
+}
+
+pub(crate) fn up_before_the_first_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let known = visit.haproxy.version.is_some() && visit.haproxy.at_least(3, 1);
+    if !known || served(watch).is_none() || watch.server.settings.has("init-state") {
+        return None;
+    }
+    let what = "after HAProxy starts, this server is UP until its first check is done";
+    Some(
+        Finding::hint(what)
+            .at(&watch.server.place)
+            .shows("until then the server gets traffic, even if it is dead")
+            .write("init-state down on the server line"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::advice;
+
+    #[test]
+    fn the_advice_names_the_unit_of_the_package() {
+        let with_files = "add --files /ca to OPTIONS in /etc/default/sni-check, then ";
+        for (listens, has_unit, files, expected) in [
+            (
+                false,
+                false,
+                "--files /ca",
+                "start sni-check serve:".to_owned(),
+            ),
+            (true, true, "", "let systemd listen there:".to_owned()),
+            (
+                true,
+                true,
+                "--files /ca",
+                format!("{with_files}let systemd listen there:"),
+            ),
+        ] {
+            assert_eq!(advice(listens, has_unit, files), expected);
+        }
+        let by_hand = advice(true, false, "--files /ca");
+        let package = format!("{with_files}systemctl enable --now sni-check.socket");
+        assert!(by_hand.contains(&package), "{by_hand}");
+    }
+
+    #[test]
+    fn the_unit_listens_at_the_known_paths() {
+        let unit = include_str!("../../../packaging/systemd/sni-check.socket");
+        let lines = unit.lines();
+        let listens: Vec<&str> = lines
+            .filter_map(|line| line.strip_prefix("ListenStream="))
+            .collect();
+        assert_eq!(listens, super::OF_UNIT);
+    }
+}

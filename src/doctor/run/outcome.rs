@@ -1,0 +1,249 @@
+//! The results of the checks that doctor ran.
+
+use std::time::Duration;
+
+use crate::code::{Code, Layer};
+use crate::doctor::finding::Effect;
+use crate::doctor::visit::Watch;
+
+/// The checks that were run.
+#[derive(Debug)]
+pub(crate) struct Runs {
+    /// True if they ran in HAProxy's chroot and as its user.
+    pub exact: bool,
+    /// How these runs may differ from HAProxy's, in sentences.
+    pub limits: Vec<String>,
+    pub checks: Vec<Ran>,
+    /// The servers that follow one of these checks (`track`), each with the result of that check.
+    pub followers: Vec<Ran>,
+    /// How many servers have no address on this host.
+    pub unresolved: usize,
+}
+
+impl Runs {
+    /// Returns true if a check ran, or if `limits` has more than the sentence that every run has.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.checks.is_empty() || self.limits.len() > 1
+    }
+
+    /// Returns the checks that don't report a healthy server.
+    pub(crate) fn failed(&self) -> impl Iterator<Item = &Ran> {
+        self.checks.iter().filter(|ran| !ran.outcome.is_up())
+    }
+}
+
+/// A visitor's request to a server, through HAProxy.
+#[derive(Clone, Debug)]
+pub(crate) struct Visitor {
+    /// Method, path and Host.
+    pub request: String,
+    /// The status of the response; `None` if no response came.
+    pub status: Option<u16>,
+    /// The status for `/`, if the request is for a different page.
+    pub root: Option<u16>,
+    /// True if the server sent the response, and not HAProxy.
+    pub by_server: bool,
+}
+
+/// A check and a visitor's request that contradict each other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trap {
+    /// `Down` or `Up`.
+    pub effect: Effect,
+    /// False if the check has an expectation of its own, and may contradict visitors on purpose.
+    pub is_certain: bool,
+}
+
+impl Visitor {
+    /// Returns `gets 200` or `gets no response`.
+    pub(crate) fn gets(&self) -> String {
+        let status = match self.status {
+            Some(status) => format!("gets {status}"),
+            None => "gets no response".to_owned(),
+        };
+        match self.root {
+            Some(root) if self.root != self.status => format!("{status}, and GET / {root}"),
+            _ => status,
+        }
+    }
+}
+
+/// A check that was run.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub backend: String,
+    pub server: String,
+    pub outcome: Outcome,
+    pub meaning: String,
+    /// The line that the check wrote: its DOWN line, or else the last line. May be empty.
+    pub said: String,
+    /// The command that finds out why the check failed.
+    pub diagnose: Option<String>,
+    pub time: Duration,
+    /// What a visitor gets from the server; `None` if doctor doesn't know what visitors send.
+    pub visitor: Option<Visitor>,
+    /// Set if the check and the visitor's request contradict each other.
+    pub trap: Option<Trap>,
+}
+
+impl Ran {
+    /// Returns an entry for this server with the outcome `NotRun`, as a base for other entries.
+    pub(crate) fn new(watch: &Watch, time: Duration) -> Ran {
+        Ran {
+            backend: watch.backend.name.clone(),
+            server: watch.server.name.clone(),
+            outcome: Outcome::NotRun,
+            meaning: String::new(),
+            said: String::new(),
+            diagnose: None,
+            time,
+            visitor: None,
+            trap: None,
+        }
+    }
+
+    /// Returns true if this is the check of this server.
+    pub(crate) fn is_of(&self, watch: &Watch) -> bool {
+        self.backend == watch.backend.name && self.server == watch.server.name
+    }
+}
+
+/// The result of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The program exited with this code.
+    Code(u8),
+    /// The program can't be started; HAProxy shows 255.
+    NotRun,
+    /// This signal ended the program.
+    Signal(i32),
+    /// The program took too long; HAProxy would kill it.
+    Killed,
+    /// `sni-check serve` answered with this code.
+    Served {
+        code: u8,
+        /// HAProxy's rules accept the answer.
+        up: bool,
+        /// A rule makes HAProxy show the code; otherwise it shows the status of the response.
+        shown: bool,
+    },
+    /// `sni-check serve` did not answer in time.
+    ServeLate,
+    /// Nothing answers at the address of `sni-check serve`.
+    NoServe {
+        /// HAProxy shows different statuses for a unix socket and for a port.
+        unix: bool,
+    },
+    /// Another program answers at that address.
+    NotServe,
+    /// HAProxy made its own check.
+    Own {
+        up: bool,
+        status: &'static str,
+        code: Option<u32>,
+    },
+    /// HAProxy can't start programs, because `insecure-fork-wanted` is missing.
+    NoFork,
+}
+
+/// The statuses that HAProxy shows for its own checks.
+const OF_HAPROXY: [&str; 12] = [
+    "SOCKERR", "L4OK", "L4CON", "L4TOUT", "L6OK", "L6RSP", "L6TOUT", "L7OK", "L7OKC", "L7STS",
+    "L7TOUT", "L7RSP",
+];
+
+impl Outcome {
+    /// Returns the outcome of HAProxy's own check.
+    pub(crate) fn own(up: bool, status: &str, code: &str) -> Option<Outcome> {
+        Some(Outcome::Own {
+            up,
+            status: OF_HAPROXY.into_iter().find(|known| *known == status)?,
+            code: code.parse().ok(),
+        })
+    }
+
+    /// Returns `check_status` in HAProxy's statistics.
+    pub(crate) fn status(self) -> &'static str {
+        match self {
+            Outcome::Code(0) => "PROCOK",
+            Outcome::Served { up: true, .. } => "L7OK",
+            Outcome::Served { .. } => "L7STS",
+            Outcome::Own { status, .. } => status,
+            Outcome::ServeLate => "L7TOUT",
+            Outcome::Killed => "PROCTOUT",
+            Outcome::NoFork | Outcome::NoServe { unix: true } => "SOCKERR",
+            Outcome::NoServe { unix: false } => "L4CON",
+            Outcome::NotServe => "L7RSP",
+            _ => "PROCERR",
+        }
+    }
+
+    /// Returns `check_code` in HAProxy's statistics. A killed check has no code.
+    pub(crate) fn code(self) -> Option<u32> {
+        match self {
+            Outcome::Served {
+                code: 0,
+                shown: false,
+                ..
+            } => Some(200),
+            Outcome::Served { shown: false, .. } => Some(503),
+            Outcome::Code(code) | Outcome::Served { code, .. } => Some(code.into()),
+            Outcome::Own { code, .. } => code,
+            Outcome::NotRun => Some(255),
+            Outcome::Signal(_) => Some(u32::MAX),
+            _ => None,
+        }
+    }
+
+    /// Returns true if the check reports a healthy server.
+    pub(crate) fn is_up(self) -> bool {
+        matches!(
+            self,
+            Outcome::Code(0) | Outcome::Served { up: true, .. } | Outcome::Own { up: true, .. }
+        )
+    }
+
+    /// Returns true if a finding foretells this outcome of a check that is DOWN. The list is that of
+    /// `Finding::foretold`.
+    pub(crate) fn is_foretold(self, foretold: &[&str]) -> bool {
+        let status = self.status();
+        let own_code = match self {
+            Outcome::Code(code) | Outcome::Served { code, .. } => Some(code.to_string()),
+            _ => None,
+        };
+        let with_code = self.code().map(|code| format!("{status} {code}"));
+        let shown = [Some(status.to_owned()), own_code, with_code];
+        let mut shown = shown.iter().flatten();
+        foretold.is_empty() || shown.any(|text| foretold.contains(&text.as_str()))
+    }
+
+    /// Returns true if the check got a response and judged its content.
+    pub(crate) fn judges_page(self) -> bool {
+        match self {
+            Outcome::Own { status, .. } => ["L7STS", "L7OKC"].contains(&status),
+            _ => self
+                .own_code()
+                .is_some_and(|code| matches!(code, Code::Status | Code::Body | Code::Header)),
+        }
+    }
+
+    /// Returns true if diagnosing the server can explain the failure.
+    pub(crate) fn has_cause(self) -> bool {
+        let at_server = |code: Code| code.layer() > Layer::Call;
+        let failed = self.own_code().filter(|_| !self.is_up());
+        self == Outcome::Killed || failed.is_some_and(at_server)
+    }
+
+    /// Returns the code as sni-check defines it. Another program may mean something else by it.
+    pub(crate) fn own_code(self) -> Option<Code> {
+        match self {
+            Outcome::Code(code) | Outcome::Served { code, .. } => Code::from_number(code),
+            Outcome::Own { up: true, .. } => Some(Code::Healthy),
+            Outcome::Own {
+                status: "SOCKERR", ..
+            } => Some(Code::Unreachable),
+            Outcome::Own { status, .. } => Code::of_haproxy_word(status),
+            _ => None,
+        }
+    }
+}

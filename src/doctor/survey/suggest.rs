@@ -1,0 +1,403 @@
+//! What haproxy.cfg itself suggests: the name that a wrong text stands for, the server's own port, and the
+//! files of other servers. diagnose tries it.
+
+use crate::causes::facts::{KnownValue, is_name};
+use crate::code::Layer;
+use crate::doctor::by_hand::{self, traffic_name};
+use crate::doctor::visit::{Visit, Watch};
+use crate::haproxy::config::check::{Check, Protocol};
+use crate::haproxy::config::connection::{Sni, Verified};
+use crate::haproxy::config::place::At;
+
+/// A word with its new value. `None` removes the word. A word without a value has an empty text.
+pub(crate) type Edit = (&'static str, Option<String>);
+
+/// A change that may help.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Suggestion {
+    /// Words of the server line.
+    pub words: Vec<Edit>,
+    /// Words of the check's `connect` rule.
+    pub connect: Vec<Edit>,
+    /// The layer at which the check must fail. `None` for any layer.
+    pub layer: Option<Layer>,
+    /// True if diagnose tries the change with sni-check first. HAProxy then tries it only if sni-check can't
+    /// check the server.
+    pub is_known: bool,
+    /// Why the change helps, if it helps.
+    pub what: String,
+}
+
+/// Why another name in `verifyhost` helps.
+pub(crate) const UNVERIFIED: &str = "The connection sends no SNI, so HAProxy compares the certificate with verifyhost. The certificate is for \
+another name.";
+
+/// Words that limit a connection. Often an earlier server needed them.
+const LIMITS: [&str; 14] = [
+    "check-alpn",
+    "alpn",
+    "proto",
+    "ciphers",
+    "ciphersuites",
+    "curves",
+    "sigalgs",
+    "client-sigalgs",
+    "force-tlsv12",
+    "force-tlsv13",
+    "no-tlsv12",
+    "no-tlsv13",
+    "ssl-min-ver",
+    "source",
+];
+
+/// Returns the changes for a server, the most certain first.
+pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
+    let mut found = Vec::new();
+    if let Check::Own(_) = &watch.check {
+        found.extend(name(visit, watch));
+        found.extend(verified_address(watch));
+        found.extend(own_address(watch));
+        found.extend(encryption(visit, watch));
+        found.extend(http2(watch));
+        found.extend(known_values(visit, watch).into_iter().filter_map(known));
+    }
+    found.extend(limits(watch));
+    found
+}
+
+/// Returns the words of the check's `connect` rule.
+fn rule<'a>(watch: &Watch<'a>) -> Option<&'a [String]> {
+    let place = watch.connect_rule()?;
+    let rules = &watch.backend.settings.rules;
+    let mut all = rules.http.all("connect").chain(rules.tcp.all("connect"));
+    let rule: &At<Vec<String>> = all.find(|rule| rule.place == *place)?;
+    Some(&rule.value)
+}
+
+fn has(rule: Option<&[String]>, word: &str) -> bool {
+    rule.is_some_and(|rule| rule.iter().any(|known| known == word))
+}
+
+/// Suggests the name that a wrong text in `check-sni` or `sni` stands for.
+fn name(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
+    let meant = |sni: &Sni| match sni {
+        Sni::Name(text) => meant(visit, text),
+        _ => None,
+    };
+    let tls = watch.connections.first()?.tls.as_ref()?;
+    let of_check = meant(&tls.sni);
+    let of_traffic = watch.traffic.tls.as_ref().and_then(|tls| meant(&tls.sni));
+    let name = of_check.as_ref().or(of_traffic.as_ref())?.clone();
+    let in_rule = has(rule(watch), "sni");
+    let mut suggestion = Suggestion {
+        what: format!(
+            "HAProxy sends the name exactly as it is written. The correct name is {name}."
+        ),
+        ..Suggestion::default()
+    };
+    if of_check.is_some() {
+        match in_rule {
+            true => suggestion.connect.push(("sni", Some(name.clone()))),
+            false => suggestion.words.push(("check-sni", Some(name.clone()))),
+        }
+    }
+    if of_traffic.is_some() {
+        suggestion.words.push(("sni", Some(format!("str({name})"))));
+    }
+    Some(suggestion)
+}
+
+/// Returns the name in a text such as `https://NAME/`, `NAME:443`, `NAME.`, `str(NAME)` or `${NAME}`.
+pub(crate) fn meant(visit: &Visit, text: &str) -> Option<String> {
+    let argument = |fetch: &str| text.strip_prefix(fetch)?.strip_suffix(')');
+    let variable = |name: &str| visit.variables.get(name).map(str::to_owned);
+    let name = argument("str(").unwrap_or(text);
+    let name = match (argument("env("), name.strip_prefix('$')) {
+        (Some(name), _) => variable(name)?,
+        (None, Some(name)) => variable(name.trim_start_matches('{').trim_end_matches('}'))?,
+        (None, None) => name.to_owned(),
+    };
+    let name = name.trim_matches(['"', '\'', ' ']);
+    let name = name.split_once("://").map_or(name, |(_, rest)| rest);
+    let name = name.split(['/', ':']).next().unwrap_or_default();
+    let name = name.trim_end_matches('.');
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let is_name = name.bytes().all(is_valid) && name.bytes().any(|byte| byte.is_ascii_alphabetic());
+    (is_name && name != text).then(|| name.to_owned())
+}
+
+/// Suggests leaving out a `verifyhost` that is an IP address.
+fn verified_address(watch: &Watch) -> Option<Suggestion> {
+    let name = watch.server.settings.get("verifyhost")?;
+    let address: std::net::IpAddr = name.value.parse().ok()?;
+    Some(Suggestion {
+        words: vec![("verifyhost", None)],
+        what: format!(
+            "verifyhost {address} is an IP address, and HAProxy compares only DNS names and the common name. \
+             Without verifyhost, HAProxy verifies that a CA in ca-file signed the certificate, but doesn't verify a name."
+        ),
+        ..Suggestion::default()
+    })
+}
+
+/// Suggests the address and port of visitors' connections for the check, if the check gets no answer in TLS.
+fn own_address(watch: &Watch) -> Vec<Suggestion> {
+    let Some(check) = elsewhere(watch) else {
+        return Vec::new();
+    };
+    let visitors = watch.server.endpoint.to_string();
+    let rule = rule(watch);
+    let settings = &watch.server.settings;
+    let present = |has: &dyn Fn(&str) -> bool| -> Vec<Edit> {
+        let words = ["port", "addr"].into_iter();
+        words
+            .filter(|word| has(word))
+            .map(|word| (word, None))
+            .collect()
+    };
+    let layers = [Layer::Connection, Layer::Tls].into_iter();
+    let suggestion = |layer| Suggestion {
+        words: present(&|word| settings.has(word)),
+        connect: present(&|word| has(rule, word)),
+        layer: Some(layer),
+        what: format!(
+            "The check connects to {check}, and fails there. At {visitors}, where visitors connect, the check works."
+        ),
+        ..Suggestion::default()
+    };
+    layers.map(suggestion).collect()
+}
+
+/// Returns the reason for a change that makes the check connect where visitors connect, if it doesn't.
+pub(crate) fn elsewhere(watch: &Watch) -> Option<String> {
+    let check = watch.connections.first()?.endpoint.to_string();
+    let visitors = watch.server.endpoint.to_string();
+    (check != visitors).then(|| {
+        format!(
+            "The check connects to {check}, and fails there. At {visitors}, where visitors connect, the check works."
+        )
+    })
+}
+
+/// Returns the name that a check of this server should send: the name of visitors' connections, or the check's
+/// Host.
+pub(crate) fn check_name(visit: &Visit, watch: &Watch) -> Option<String> {
+    let name = traffic_name(watch).or_else(|| watch.backend.settings.rules.host())?;
+    let name = meant(visit, &name).unwrap_or(name);
+    (!name.contains(['%', ':', '('])).then_some(name)
+}
+
+/// Suggests TLS for a check that connects without TLS. Also suggests the opposite, for a health page without TLS
+/// at another port.
+fn encryption(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
+    let Check::Own(check) = &watch.check else {
+        return None;
+    };
+    // Without a request, a check without TLS only connects, and is UP whatever the server does.
+    if !check.protocol.sends_request() && check.protocol != Protocol::Dialogue {
+        return None;
+    }
+    let settings = &watch.server.settings;
+    let is_plain = check.connections.first()?.tls.is_none();
+    let rule = rule(watch);
+    let is_ruled = rule.is_some() && !has(rule, "default");
+    let elsewhere = settings.has("port") || settings.has("addr");
+    if !is_plain {
+        let is_given_up =
+            elsewhere && rule.is_none() && settings.has("ssl") && settings.has("check-ssl");
+        return is_given_up.then(|| Suggestion {
+            words: vec![("check-ssl", None)],
+            what: "The server speaks no TLS at the check's address and port, but check-ssl makes the check use TLS."
+                .to_owned(),
+            ..Suggestion::default()
+        });
+    }
+    let name = check_name(visit, watch);
+    let mut suggestion = Suggestion::default();
+    let set = |words: &mut Vec<Edit>, word, value: &Option<String>| {
+        words.extend(value.clone().map(|value| (word, Some(value))));
+    };
+    if !settings.has("ssl") {
+        suggestion.words.extend(of_server_line(visit, watch, &name));
+    }
+    if is_ruled {
+        suggestion.connect.push(("ssl", Some(String::new())));
+        set(&mut suggestion.connect, "sni", &name);
+    } else {
+        if settings.has("no-check-ssl") {
+            suggestion.words.push(("no-check-ssl", None));
+        }
+        if elsewhere {
+            suggestion.words.push(("check-ssl", Some(String::new())));
+        }
+        if !settings.has("check-sni") {
+            set(&mut suggestion.words, "check-sni", &name);
+        }
+    }
+    suggestion.what = without_tls(watch).to_owned();
+    Some(suggestion)
+}
+
+/// Returns the words that a server line without `ssl` needs for TLS, with the values of another server or of this
+/// host's CAs. In mode tcp, visitors bring their own TLS, so only the check gets it.
+fn of_server_line(visit: &Visit, watch: &Watch, name: &Option<String>) -> Vec<Edit> {
+    let other = encrypted(visit, watch).map(|other| &other.server.settings);
+    let word = |word| Some(other?.get(word)?.value.clone());
+    let is_http = watch.backend.settings.http;
+    let ssl = if is_http { "ssl" } else { "check-ssl" };
+    let ca_file = word("ca-file").unwrap_or_else(|| "@system-ca".to_owned());
+    let sni = word("sni").or_else(|| Some(format!("str({})", name.as_ref()?)));
+    let words = [
+        (ssl, Some(String::new())),
+        ("verify", Some("required".to_owned())),
+        ("ca-file", Some(ca_file)),
+        ("sni", sni.filter(|_| is_http)),
+    ];
+    let words = words.into_iter();
+    words.filter(|(_, value)| value.is_some()).collect()
+}
+
+/// Returns why HAProxy's own check connects without TLS.
+pub(crate) fn without_tls(watch: &Watch) -> &'static str {
+    let settings = &watch.server.settings;
+    let rule = rule(watch);
+    if !settings.has("ssl") {
+        "The server speaks TLS, and HAProxy connects without TLS, because the server line has no `ssl`. \
+         It needs ssl, verify required, ca-file and sni."
+    } else if rule.is_some() && !has(rule, "default") {
+        "The `connect` rule has no ssl, and the server wants TLS."
+    } else if settings.has("no-check-ssl") {
+        "With no-check-ssl, HAProxy's own check connects without TLS, and the server wants TLS."
+    } else {
+        "With `port` or `addr`, HAProxy's own check connects without TLS unless the line has \
+         check-ssl. The server wants TLS there."
+    }
+}
+
+/// Returns a server with `ssl` and a CA file: one of the same backend, or else of another backend.
+pub(crate) fn encrypted<'v, 'a>(visit: &'v Visit<'a>, watch: &Watch) -> Option<&'v Watch<'a>> {
+    let is_encrypted = |other: &&Watch| {
+        let tls = other.traffic.tls.as_ref();
+        tls.is_some_and(|tls| tls.ca_file.is_some() && tls.verified != Verified::Nothing)
+    };
+    let found = || visit.watches.iter().filter(is_encrypted);
+    let mut near = found().filter(|other| other.backend.name == watch.backend.name);
+    near.next().or_else(|| found().next())
+}
+
+/// Suggests a file of another server.
+fn known(known: KnownValue) -> Option<Suggestion> {
+    let KnownValue { option, value, of } = known;
+    let files = ["ca-file", "crl-file", "crt"];
+    let word = files.into_iter().find(|word| option.ends_with(word))?;
+    Some(Suggestion {
+        what: format!("With {word} {value}, which {of} has, the check works."),
+        words: vec![(word, Some(value))],
+        is_known: true,
+        ..Suggestion::default()
+    })
+}
+
+/// The largest number of values that diagnose tries.
+const VALUES: usize = 16;
+
+/// Returns the values of the configuration that may be right for this server, too: CA files and revocation
+/// lists of all servers; client certificates of servers in the same backend, or with the same address or
+/// name; names of servers in the same backend.
+pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
+    let global = &visit.config.global;
+    // Inside a chroot, the path may lead to a different file.
+    let is_jailed = matches!(watch.check, Check::External(_)) && global.chroot.is_some();
+    let name = traffic_name(watch);
+    let is_near = |other: &Watch| other.backend.name == watch.backend.name;
+    let is_related = |other: &Watch| {
+        is_near(other)
+            || other.server.endpoint.to_string() == watch.server.endpoint.to_string()
+            || (name.is_some() && traffic_name(other) == name)
+    };
+    let mut found: Vec<KnownValue> = Vec::new();
+    let mut add = |option, value: &str, of: &str| {
+        let is_known = |known: &KnownValue| known.option == option && known.value == value;
+        if !found.iter().any(is_known) {
+            let (value, of) = (value.to_owned(), of.to_owned());
+            found.push(KnownValue { option, value, of });
+        }
+    };
+    if is_name(&watch.server.name) {
+        add("--sni", &watch.server.name, "the server's name");
+    }
+    let (related, others): (Vec<&Watch>, Vec<&Watch>) =
+        visit.watches.iter().partition(|other| is_related(other));
+    for other in related.iter().chain(&others) {
+        let of = match std::ptr::eq(other.server, watch.server) {
+            true => "visitors' connections".to_owned(),
+            false => other.name(),
+        };
+        let word = |word| Some(&other.server.settings.get(word)?.value);
+        let mut options = by_hand::options(other, visit.jail).unwrap_or_default();
+        let ca_file = word("ca-file").map(|file| global.ca_path(file));
+        options.ca_file.splice(0..0, ca_file);
+        let crl_file = word("crl-file").map(|file| global.ca_path(file));
+        options.crl_file.splice(0..0, crl_file);
+        let crt = word("crt").map(|file| global.crt_path(file));
+        options.crt = crt.or(options.crt).filter(|_| is_related(other));
+        for (option, file) in options.files().filter(|_| !is_jailed) {
+            if ["--ca-file", "--crl-file", "--crt"].contains(&option) {
+                add(option, file, &of);
+            }
+        }
+        let of_traffic = traffic_name(other);
+        let of_check = [options.sni.as_ref(), word("check-sni")];
+        let names = of_traffic.iter().chain(of_check.into_iter().flatten());
+        for name in names.filter(|name| is_near(other) && is_name(name)) {
+            add("--sni", name, &of);
+        }
+    }
+    found.truncate(VALUES);
+    found
+}
+
+/// Suggests leaving out each word that limits a connection.
+fn limits(watch: &Watch) -> Vec<Suggestion> {
+    let settings = &watch.server.settings;
+    let in_rule = ["alpn", "proto"]
+        .into_iter()
+        .filter(|word| has(rule(watch), word));
+    let in_rule = in_rule.map(|word| Suggestion {
+        connect: vec![(word, None)],
+        what: format!("The server accepts no connection with the {word} of the `connect` rule."),
+        ..Suggestion::default()
+    });
+    let on_line = LIMITS
+        .into_iter()
+        .filter_map(|word| Some((word, settings.get(word)?)));
+    let on_line = on_line.map(|(word, at)| Suggestion {
+        words: vec![(word, None)],
+        what: format!(
+            "The server accepts no connection with `{}`.",
+            format!("{word} {}", at.value).trim()
+        ),
+        ..Suggestion::default()
+    });
+    let proxy = settings.get("socks4").map(|at| Suggestion {
+        words: vec![("socks4", None), ("check-via-socks4", None)],
+        what: format!(
+            "The SOCKS4 proxy {} doesn't let HAProxy through. Without socks4, HAProxy connects to the server itself.",
+            at.value
+        ),
+        ..Suggestion::default()
+    });
+    in_rule.chain(on_line).chain(proxy).collect()
+}
+
+/// Suggests HTTP/2 for a server that speaks nothing else and ignores ALPN.
+fn http2(watch: &Watch) -> Option<Suggestion> {
+    let settings = &watch.server.settings;
+    let is_set = ["alpn", "check-alpn", "proto", "check-proto"].map(|word| settings.has(word));
+    (!is_set.contains(&true) && settings.has("ssl")).then(|| Suggestion {
+        words: vec![("proto", Some("h2".to_owned()))],
+        layer: Some(Layer::Http),
+        what: "The server speaks only HTTP/2, and it doesn't choose a protocol by ALPN.".to_owned(),
+        ..Suggestion::default()
+    })
+}

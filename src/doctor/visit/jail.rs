@@ -1,0 +1,220 @@
+//! Where HAProxy runs a check: its chroot, its user, and the files that this user can use there.
+
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FileType, Gid, OFlags, Stat};
+use rustix::io::Errno;
+use rustix::process::{getegid, geteuid, getgroups};
+
+use crate::haproxy::account;
+use crate::haproxy::config::place::{At, Place};
+use crate::haproxy::config::proxy::Global;
+use crate::plan::Files;
+use crate::plan::walk::{self, Bounds, Reached, walk};
+
+/// Why HAProxy's user can't use a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// The file, or a folder above it, doesn't exist.
+    Missing,
+    /// HAProxy's user may not use this file, or this folder above it.
+    Forbidden(PathBuf),
+    /// doctor's own user may not look at this path; a user with more rights may.
+    Hidden(PathBuf),
+    /// The file isn't of the kind that is needed.
+    NotRegular,
+}
+
+impl From<walk::Obstacle> for Obstacle {
+    fn from(obstacle: walk::Obstacle) -> Obstacle {
+        match obstacle {
+            walk::Obstacle::Forbidden(folder) => Obstacle::Forbidden(folder),
+            walk::Obstacle::Errno(Errno::ACCESS | Errno::PERM, path) => Obstacle::Hidden(path),
+            walk::Obstacle::Errno(..) => Obstacle::Missing,
+        }
+    }
+}
+
+/// A chroot and a user.
+#[derive(Clone, Debug)]
+pub(crate) struct Jail {
+    /// Where the host's files are: `/`, or the folder of `--root`.
+    pub base: PathBuf,
+    /// The chroot; `base` if HAProxy has no chroot.
+    pub root: PathBuf,
+    pub user: User,
+    /// HAProxy's group: its name in haproxy.cfg, or else its number.
+    pub group: String,
+}
+
+/// What HAProxy's user needs to do with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    Read,
+    /// Read a file, or list the files of a folder.
+    ReadOrList,
+    Execute,
+    /// Connect to a unix socket.
+    Connect,
+}
+
+impl Jail {
+    /// Returns the chroot and the user of `global`, and the lines that were not understood.
+    pub(crate) fn new(global: &Global, base: &Path) -> (Jail, Vec<(Place, String)>) {
+        let (user, unclear) = User::new(global, base);
+        let chroot = global.chroot.as_ref();
+        let root = chroot.map_or_else(
+            || base.to_owned(),
+            |chroot| base.join(chroot.value.trim_start_matches('/')),
+        );
+        let group = global.group.as_ref();
+        let group = group.map_or_else(|| user.gid.to_string(), |at| at.value.clone());
+        let base = base.to_owned();
+        let jail = Jail {
+            base,
+            root,
+            user,
+            group,
+        };
+        (jail, unclear)
+    }
+
+    /// Returns the path inside the chroot of a file that was named by its path outside.
+    pub(crate) fn inside(&self, path: &str) -> Option<String> {
+        let inside = Path::new(path).strip_prefix(&self.root).ok()?;
+        let is_there = self.is_chroot() && self.base.join(path.trim_start_matches('/')).is_file();
+        is_there.then(|| format!("/{}", inside.display()))
+    }
+
+    /// Returns true if checks run in a root folder that isn't this host's.
+    pub(crate) fn is_chroot(&self) -> bool {
+        self.root != Path::new("/")
+    }
+
+    /// Returns the host's path of a path in the chroot.
+    pub(crate) fn outside(&self, path: &str) -> String {
+        let root = self.root.display().to_string();
+        format!("{}{path}", root.trim_end_matches('/'))
+    }
+
+    /// Returns the host's path of a file in the chroot. A relative path stays unchanged.
+    pub(crate) fn host_path(&self, path: &str) -> String {
+        match path.starts_with('/') {
+            true => self.outside(path),
+            false => path.to_owned(),
+        }
+    }
+
+    /// Finds a file in the chroot, following symbolic links as a process in it would.
+    ///
+    /// # Errors
+    /// HAProxy's user can't use the file.
+    pub(crate) fn find(&self, path: &str, need: Need) -> Result<Reached, Obstacle> {
+        // Only the file's type and mode are needed, so it isn't opened for reading.
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let may_enter = |folder: &Stat| self.user.may(1, folder);
+        let path = Path::new(path);
+        let found = walk(&self.root, path, flags, Bounds::InRoot, may_enter)?;
+        let right = match (need, FileType::from_raw_mode(found.stat.st_mode)) {
+            (Need::Read | Need::ReadOrList, FileType::RegularFile) => 4,
+            (Need::ReadOrList, FileType::Directory) => 5,
+            (Need::Execute, FileType::RegularFile) => 1,
+            (Need::Connect, FileType::Socket) => 2,
+            _ => return Err(Obstacle::NotRegular),
+        };
+        match self.user.may(right, &found.stat) {
+            true => Ok(found),
+            false => Err(Obstacle::Forbidden(found.path)),
+        }
+    }
+
+    /// Returns access to the files that a process in the chroot finds.
+    pub(crate) fn files(&self) -> Files {
+        match self.is_chroot() {
+            true => Files::within(&self.root),
+            false => Files::any(),
+        }
+    }
+}
+
+/// HAProxy's user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct User {
+    pub uid: u32,
+    pub gid: u32,
+    /// Supplementary groups; HAProxy drops them when it changes its group.
+    pub groups: Vec<u32>,
+    /// The name in haproxy.cfg, or else the number.
+    pub name: String,
+}
+
+impl User {
+    /// Returns the user of `global`, and the lines that were not understood. A HAProxy that changes its
+    /// user or enters a chroot is started as root. Any other HAProxy is assumed to run as doctor's user.
+    pub(crate) fn new(global: &Global, base: &Path) -> (User, Vec<(Place, String)>) {
+        let root = global.user.is_some() || global.uid.is_some() || global.chroot.is_some();
+        let own = getgroups().unwrap_or_default();
+        let mut user = User {
+            uid: if root { 0 } else { geteuid().as_raw() },
+            gid: if root { 0 } else { getegid().as_raw() },
+            groups: own.into_iter().map(Gid::as_raw).collect(),
+            name: String::new(),
+        };
+        let mut unclear = Vec::new();
+        let mut id =
+            |setting: &Option<At<String>>, found: &dyn Fn(&str) -> Option<u32>, list: &str| {
+                let At { value, place } = setting.as_ref()?;
+                let id = found(value);
+                if id.is_none() {
+                    unclear.push((place.clone(), format!("{value} is not in {list}")));
+                }
+                id
+            };
+        let number = |text: &str| text.parse().ok();
+        let in_file = |file: &str, name: &str| {
+            let file = base.join(file).display().to_string();
+            account(&file, name)
+        };
+        let uid = id(&global.uid, &number, "numbers");
+        let name = id(
+            &global.user,
+            &|name| in_file("etc/passwd", name),
+            "/etc/passwd",
+        );
+        let gid = id(&global.gid, &number, "numbers");
+        let group = id(
+            &global.group,
+            &|name| in_file("etc/group", name),
+            "/etc/group",
+        );
+        if let Some(uid) = uid.or(name) {
+            user.uid = uid;
+        }
+        if let Some(gid) = gid.or(group) {
+            // When HAProxy changes its group, it drops the supplementary groups.
+            (user.gid, user.groups) = (gid, Vec::new());
+        }
+        user.name = match &global.user {
+            Some(user) => user.value.clone(),
+            None => user.uid.to_string(),
+        };
+        (user, unclear)
+    }
+
+    /// Returns true if the user has this right to a file: 4 to read, 2 to write or connect, 1 to execute
+    /// or enter, or a sum of these.
+    pub(crate) fn may(&self, right: u32, stat: &Stat) -> bool {
+        let mode = stat.st_mode;
+        if self.uid == 0 {
+            return right != 1 || FileType::from_raw_mode(mode).is_dir() || mode & 0o111 != 0;
+        }
+        let shift = if stat.st_uid == self.uid {
+            6
+        } else if stat.st_gid == self.gid || self.groups.contains(&stat.st_gid) {
+            3
+        } else {
+            0
+        };
+        mode >> shift & right == right
+    }
+}

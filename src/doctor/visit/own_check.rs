@@ -1,0 +1,193 @@
+//! HAProxy's own check in the options of sni-check, so that diagnose can make the same check.
+
+use std::time::Duration;
+
+use crate::haproxy::config::check::{OwnCheck, Protocol};
+use crate::haproxy::config::connection::{Sni, Tls, Verified};
+use crate::haproxy::config::external::INTER;
+use crate::haproxy::config::http_check::{Request, Rules};
+use crate::haproxy::config::proxy::{Backend, Global};
+use crate::haproxy::config::server_line::Server;
+use crate::haproxy::words::quote;
+use crate::options::Options;
+use crate::options::expect::Expectation;
+use crate::options::values::{Alpn, Time, TlsVersion, Verify};
+
+/// The longest time for a check. It's short, because an operator waits for the diagnosis.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Returns the options with which sni-check makes the same check, or `None` if the check doesn't use TLS.
+pub(crate) fn options(
+    check: &OwnCheck,
+    (backend, server): (&Backend, &Server),
+    global: &Global,
+) -> Option<Options> {
+    let connection = check.connections.first()?;
+    let tls = connection.tls.as_ref()?;
+    let mut options = Options {
+        timeout: Some(Time(time(backend, server))),
+        ..Options::default()
+    };
+    of_tls(&mut options, tls, global);
+    of_server(&mut options, server);
+    match connection.proxy.as_ref().map(|word| word.value.as_str()) {
+        None => {}
+        Some("send-proxy") => options.send_proxy = true,
+        Some(_) => options.send_proxy_v2 = true,
+    }
+    options.source = connection.source.as_ref().map(|at| at.value.clone());
+    match check.protocol {
+        Protocol::Http { .. } => of_request(&mut options, backend),
+        _ => options.handshake_only = true,
+    }
+    Some(options)
+}
+
+/// Returns how long HAProxy waits for an answer, but at most `LONGEST`.
+fn time(backend: &Backend, server: &Server) -> Duration {
+    let check = backend.settings.timeout_check.as_ref();
+    let inter = server.settings.inter().map_or(INTER, |inter| inter.value);
+    check.map_or(inter, |check| check.value).min(LONGEST)
+}
+
+fn of_tls(options: &mut Options, tls: &Tls, global: &Global) {
+    match &tls.sni {
+        Sni::Name(name) => options.sni = Some(name.clone()),
+        Sni::Absent | Sni::PerRequest(_) => options.no_sni = true,
+    }
+    match &tls.verified {
+        Verified::Nothing => options.verify = Some(Verify::None),
+        Verified::Name(name) if options.no_sni => options.verify_host = Some(name.clone()),
+        _ => {}
+    }
+    if options.verify.is_none() {
+        let ca = tls.ca_file.as_ref();
+        let ca = ca.map_or_else(|| "@system-ca".to_owned(), |at| global.ca_path(&at.value));
+        options.ca_file = vec![ca];
+        let lists = tls.crl_file.iter();
+        options.crl_file = lists.map(|at| global.ca_path(&at.value)).collect();
+    }
+    let crt = tls.crt.as_ref();
+    options.crt = crt.map(|at| global.crt_path(&at.value));
+}
+
+fn of_server(options: &mut Options, server: &Server) {
+    let text = |word| server.settings.get(word).map(|at| at.value.as_str());
+    let version = |word| text(word)?.parse::<TlsVersion>().ok();
+    options.ssl_min_ver = version("ssl-min-ver");
+    options.ssl_max_ver = version("ssl-max-ver");
+    // sni-check doesn't speak HTTP/2. HAProxy tries each change with the line's own ALPN.
+    let alpn = text("check-alpn").filter(|alpn| !alpn.split(',').any(|name| name == "h2"));
+    options.alpn = alpn.and_then(|alpn| alpn.parse::<Alpn>().ok());
+}
+
+/// Returns the method and the page of HAProxy's own check.
+pub(crate) fn request(backend: &Backend) -> (String, Option<String>) {
+    let request = backend.settings.rules.sent();
+    let method = request.method.unwrap_or_else(|| "OPTIONS".to_owned());
+    (method, request.uri)
+}
+
+/// Sets the request of the http-check.
+fn of_request(options: &mut Options, backend: &Backend) {
+    let request = backend.settings.rules.sent();
+    let headers = request.headers.iter();
+    // sni-check sends the name of the check in place of a Host that only HAProxy can evaluate.
+    let headers =
+        headers.filter(|(name, text)| !(name.eq_ignore_ascii_case("host") && is_evaluated(text)));
+    options.header = headers
+        .map(|(name, text)| format!("{name}: {text}"))
+        .collect();
+    options.method = Some(request.method.unwrap_or_else(|| "OPTIONS".to_owned()));
+    (options.uri, options.body) = (request.uri, request.body);
+    // HAProxy's own check has no default fields.
+    for name in ["User-Agent", "Accept"] {
+        if !options.has_header(name) {
+            options.header.push(format!("{name}:"));
+        }
+    }
+    options.expect = expectations(backend).into_iter().flatten().collect();
+}
+
+/// Returns true if HAProxy evaluates the value of a header in `http-check send`: it has a sample expression.
+pub(crate) fn is_evaluated(text: &str) -> bool {
+    text.contains("%[")
+}
+
+/// Returns the advice to send this request.
+pub(crate) fn sending(backend: &Backend, request: &Request) -> String {
+    let rules = &backend.settings.rules;
+    // An http-check line in the backend would replace all http-check lines of its defaults.
+    let of_defaults = rules.http.lines.first();
+    let of_defaults = of_defaults.filter(|line| !backend.has_line(&line.place));
+    let has_send = rules.http.all("send").next().is_some();
+    let place = match (of_defaults, has_send) {
+        (Some(_), true) => "in defaults, in place of the http-check send line",
+        (Some(_), false) => "in defaults, with its other http-check lines",
+        (None, true) => "in the backend, in place of the http-check send line",
+        (None, false) if rules.http.all("expect").next().is_some() => {
+            "in the backend, before http-check expect"
+        }
+        (None, false) => "in the backend",
+    };
+    format!("{place}, write {}", request.line())
+}
+
+/// Returns the advice to repeat those lines of `defaults` that the backend's own http-check lines replace, and
+/// that the backend doesn't have.
+pub(crate) fn repeated(rules: &Rules) -> String {
+    let Some(replaced) = &rules.replaced else {
+        return "in this backend, write option httpchk before the http-check lines".to_owned();
+    };
+    let lines = |action| {
+        let has_own = rules.http.all(action).next().is_some();
+        let lines = replaced.http.all(action).filter(move |_| !has_own);
+        lines.map(|line| {
+            let words: Vec<String> = line.value.iter().map(quote).collect();
+            words.join(" ")
+        })
+    };
+    let connects = lines("connect");
+    let lines: Vec<String> = connects
+        .chain([replaced.sent().line()])
+        .chain(lines("expect"))
+        .collect();
+    let has = |action| rules.http.all(action).next().is_some();
+    let place = match (has("connect"), has("expect")) {
+        (true, _) => "after http-check connect",
+        (false, true) => "before http-check expect",
+        (false, false) => "before its http-check lines",
+    };
+    format!(
+        "in this backend, {place}, write {}",
+        lines.join(" and then ")
+    )
+}
+
+/// The words of `http-check expect` that choose what HAProxy shows. Each has a value.
+const OF_STATISTICS: [&str; 6] = [
+    "ok-status",
+    "error-status",
+    "tout-status",
+    "on-success",
+    "on-error",
+    "status-code",
+];
+
+/// Returns the expectations of the `http-check expect` lines, `None` for each line that sni-check doesn't
+/// understand.
+pub(crate) fn expectations(backend: &Backend) -> Vec<Option<Expectation>> {
+    let rules = backend.settings.rules.http.all("expect");
+    let expectations = rules.map(|rule| {
+        let mut words = rule.value.iter().skip(2);
+        let mut kept = Vec::new();
+        while let Some(word) = words.next() {
+            match OF_STATISTICS.contains(&word.as_str()) {
+                true => _ = words.next(),
+                false => kept.push(quote(word)),
+            }
+        }
+        kept.join(" ").parse().ok()
+    });
+    expectations.collect()
+}

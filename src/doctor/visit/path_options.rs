@@ -1,0 +1,304 @@
+//! Reads the options in `external-check path` with the program's own parser and plan. A refusal is
+//! therefore the sentence that the check itself would print.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Error, Result};
+
+use crate::haproxy::config::address::Endpoint;
+use crate::haproxy::config::external::ExternalCheck;
+use crate::options::Options;
+use crate::options::handed::{self, Carrier};
+use crate::output::mark::Mark;
+use crate::plan::{Material, NO_SNI_NAME, Output, Plan};
+use crate::refusal::Refusal;
+
+use super::jail::{Jail, Need, Obstacle};
+use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::shell::shell;
+
+/// Options that sni-check accepts, and the plan of the check that they describe.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub options: Options,
+    pub plan: Plan,
+}
+
+/// Returns true if the command is sni-check, by its name or because `external-check path` has options.
+pub(crate) fn is_ours(check: &ExternalCheck) -> bool {
+    let path = check.variable("PATH").unwrap_or_default();
+    path.trim_start().starts_with('-') || check.command.value.ends_with("sni-check")
+}
+
+/// Returns the options if the check would accept them, and what is wrong with them or their files.
+pub(crate) fn judge(check: &ExternalCheck, jail: &Jail) -> (Option<Accepted>, Vec<Finding>) {
+    let mut options = match parse(check) {
+        Ok(options) => options,
+        Err(error) => return (None, vec![refused(check, &error)]),
+    };
+    let mut findings = files(&mut options, check, jail);
+    if findings.iter().any(|finding| finding.mark == Mark::Problem) {
+        return (None, findings);
+    }
+    match plan(&options, check, jail) {
+        Ok(plan) => (Some(Accepted { options, plan }), findings),
+        Err(error) => {
+            findings.push(refused(check, &error));
+            (None, findings)
+        }
+    }
+}
+
+fn parse(check: &ExternalCheck) -> Result<Options> {
+    let path = check.variable("PATH").unwrap_or_default();
+    let mut arguments = check.arguments.clone();
+    // HAProxy resolves names itself and passes an address. With an SRV record it also looks up the port.
+    // The values don't matter here, so any valid ones will do.
+    let endpoint = &check.server.endpoint;
+    if endpoint.name().is_some() {
+        "192.0.2.1".clone_into(&mut arguments[2]);
+    }
+    if endpoint.is_srv() {
+        "443".clone_into(&mut arguments[3]);
+    }
+    let mut options = *handed::options(Carrier::Path, OsStr::new(path))?;
+    options.target = arguments.into();
+    Ok(options)
+}
+
+fn plan(options: &Options, check: &ExternalCheck, jail: &Jail) -> Result<Plan> {
+    Plan::of(
+        options,
+        &Material::read(options, &jail.files())?,
+        &options.target,
+        Some(check.caller()),
+        check.variable("SNI_HOST"),
+        Output::new(options)?,
+    )
+}
+
+fn refused(check: &ExternalCheck, error: &Error) -> Finding {
+    let refusal = error.downcast_ref::<Refusal>();
+    let subject = refusal.map_or("", |refusal| refusal.subject.as_str());
+    let path = check.backend.settings.path.as_ref();
+    let of_server = subject.starts_with("the server");
+    let place = match path {
+        Some(path) if !of_server => &path.place,
+        _ => &check.server.place,
+    };
+    let what = format!("the check would refuse its options: {error:#}");
+    let write = match (&check.server.endpoint, refusal) {
+        (Endpoint::Other(_), _) => "add --connect ADDR:PORT to external-check path".to_owned(),
+        (_, Some(refusal)) => refusal.instead(),
+        (_, None) => "write options as sni-check --help lists them".to_owned(),
+    };
+    Finding::problem(Effect::Down, what)
+        .id(id_of(subject))
+        .at(place)
+        .shows("PROCERR with code 2, the server is DOWN")
+        .write(write)
+}
+
+/// Returns the id of the rule that a refusal belongs to.
+pub(crate) fn id_of(subject: &str) -> &'static str {
+    match subject {
+        NO_SNI_NAME => "no-sni-name",
+        _ => "options",
+    }
+}
+
+/// Where systems keep their CA certificates: the chroot needs one of these files for `@system-ca`.
+const SYSTEM_CA: &[&str] = &[
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/certs/ca-bundle.crt",
+];
+
+/// Examines the files that the options name. If HAProxy's user can't read a file, removes it from
+/// the options and returns a finding about it.
+fn files(options: &mut Options, check: &ExternalCheck, jail: &Jail) -> Vec<Finding> {
+    let mut files = OptionFiles {
+        check,
+        jail,
+        findings: Vec::new(),
+    };
+    let bundled = |file: &String| file.starts_with('@');
+    let ca_file = &mut options.ca_file;
+    ca_file.retain(|file| bundled(file) || files.is_readable("--ca-file", file));
+    let crl_file = &mut options.crl_file;
+    crl_file.retain(|file| files.is_readable("--crl-file", file));
+    options
+        .header
+        .retain(|header| match header.strip_prefix('@') {
+            Some(file) => files.is_readable("--header", file),
+            None => true,
+        });
+    let mut readable = true;
+    for (option, file) in [("--crt", &options.crt), ("--key", &options.key)] {
+        if let Some(file) = file {
+            readable &= files.is_readable(option, file);
+        }
+    }
+    if !readable {
+        (options.crt, options.key) = (None, None);
+    }
+    files.system_ca(options);
+    files.findings
+}
+
+/// The files of a check, as HAProxy's user finds them.
+struct OptionFiles<'a> {
+    check: &'a ExternalCheck<'a>,
+    jail: &'a Jail,
+    findings: Vec<Finding>,
+}
+
+impl OptionFiles<'_> {
+    fn is_readable(&mut self, option: &str, file: &str) -> bool {
+        let need = match option {
+            "--ca-file" => Need::ReadOrList,
+            _ => Need::Read,
+        };
+        let obstacle = if !file.starts_with('/') && !self.jail.is_chroot() {
+            self.relative(option, file)
+        } else if let Err(obstacle) = self.jail.find(file, need) {
+            self.unreadable(option, file, &obstacle)
+        } else if self.jail.files().open(option, file).is_err() {
+            self.hidden(option, file)
+        } else {
+            return true;
+        };
+        self.findings.push(obstacle);
+        false
+    }
+
+    /// Finds out if the chroot has CA certificates for `@system-ca`. Their content doesn't matter here.
+    fn system_ca(&mut self, options: &mut Options) {
+        if !self.jail.is_chroot() {
+            return;
+        }
+        let system = |source: &&mut String| *source == "@system-ca";
+        for source in options.ca_file.iter_mut().filter(system) {
+            let exists = |file: &&str| self.jail.find(file, Need::Read).is_ok();
+            if !SYSTEM_CA.iter().any(exists) {
+                let what = format!(
+                    "--ca-file @system-ca: the chroot {} has no CA certificates",
+                    self.jail.root.display()
+                );
+                let write = "use --ca-file @bundled, or a PEM file inside the chroot";
+                let finding = self.problem(what).write(write);
+                self.findings.push(finding);
+            }
+            // The plan needs roots, but it doesn't matter which.
+            "@bundled".clone_into(source);
+        }
+    }
+
+    fn at_path(&self, finding: Finding) -> Finding {
+        let path = self.check.backend.settings.path.as_ref();
+        match path {
+            Some(path) => finding.at(&path.place),
+            None => finding,
+        }
+    }
+
+    fn problem(&self, what: String) -> Finding {
+        let finding = Finding::problem(Effect::Down, what).id("file");
+        self.at_path(finding)
+            .shows("PROCERR with code 2, the server is DOWN")
+    }
+
+    fn unreadable(&self, option: &str, file: &str, why: &Obstacle) -> Finding {
+        let jail = self.jail;
+        let user = &jail.user.name;
+        let (what, write) = match why {
+            Obstacle::Missing if jail.is_chroot() => {
+                let root = jail.root.display();
+                let what = format!("{option} {file} is not in the chroot {root}");
+                if let Some(inside) = jail.inside(file) {
+                    let what =
+                        format!("{what}: the check looks for this path inside of the chroot");
+                    return self.problem(what).write(format!("{option} {inside}"));
+                }
+                return match self.source(file) {
+                    Some(source) => self.problem(what).paste(self.copy(option, &source, file)),
+                    None => self
+                        .problem(what)
+                        .write(format!("put that file there as {}", jail.outside(file))),
+                };
+            }
+            Obstacle::Missing => {
+                let folder = Path::new(file).parent().unwrap_or(Path::new("/"));
+                (
+                    format!("{option} {file} does not exist"),
+                    format!(
+                        "write the right path, or put the file into {}",
+                        folder.display()
+                    ),
+                )
+            }
+            Obstacle::NotRegular => (
+                format!("{option} {file} is not a regular file"),
+                "write the path of a regular file".to_owned(),
+            ),
+            Obstacle::Forbidden(at) => (
+                format!(
+                    "{option} {file}: user {user} may not read it, see the mode of {}",
+                    at.display()
+                ),
+                format!(
+                    "use chgrp and chmod so that {user} may read {}",
+                    at.display()
+                ),
+            ),
+            Obstacle::Hidden(_) => return self.hidden(option, file),
+        };
+        self.problem(what).write(write)
+    }
+
+    /// Returns the file of this host that belongs into the chroot: the file with the same path, or the file to
+    /// which the link in the chroot points.
+    fn source(&self, file: &str) -> Option<String> {
+        let link = fs::read_link(self.jail.outside(file)).ok();
+        let link = link.map(|target| target.display().to_string());
+        let exists = |path: &String| self.jail.base.join(path.trim_start_matches('/')).is_file();
+        let mut paths = [Some(file.to_owned()), link].into_iter().flatten();
+        paths.find(|path| path.starts_with('/') && exists(path))
+    }
+
+    /// Returns the command that copies a file into the chroot. Only root and HAProxy's group can read the
+    /// copy of a secret.
+    fn copy(&self, option: &str, source: &str, file: &str) -> String {
+        let outside = self.jail.outside(file);
+        let group = &self.jail.group;
+        let is_secret = matches!(option, "--crt" | "--key" | "--header");
+        match is_secret {
+            true => shell(["install", "-D", "-m", "640", "-g", group, source, &outside]),
+            false => shell(["install", "-D", "-m", "644", source, &outside]),
+        }
+    }
+
+    fn hidden(&self, option: &str, file: &str) -> Finding {
+        let what = format!("this user can't read {option} {file}");
+        self.at_path(Finding::hint(what))
+            .id("hidden-file")
+            .shows("doctor can't judge its content")
+            .write("run doctor as root")
+    }
+
+    fn relative(&self, option: &str, file: &str) -> Finding {
+        let what = format!(
+            "{option} {file} is a relative path: HAProxy's working folder decides which file this is"
+        );
+        self.at_path(Finding::note(Effect::Down, what))
+            .id("relative-file")
+            .shows("code 2 (DOWN) if HAProxy starts in another folder; systemd starts it in /")
+            .foretells(&["2"])
+            .write("write the absolute path")
+    }
+}
