@@ -6,7 +6,9 @@
 
 mod cause;
 mod certificate;
+mod client_certificate;
 mod connection;
+mod expect;
 pub mod facts;
 mod files;
 mod haproxy;
@@ -14,6 +16,7 @@ mod host;
 mod http;
 pub mod mixed;
 mod name;
+mod own_check;
 mod revocation;
 mod starttls;
 mod tls;
@@ -24,16 +27,19 @@ use self::facts::Facts;
 pub use self::http::redirects_to_itself;
 use crate::code::Code;
 
-const LAYERS: [&[Cause]; 9] = [
+const LAYERS: [&[Cause]; 12] = [
     haproxy::CAUSES,
     host::CAUSES,
     name::CAUSES,
     connection::CAUSES,
     certificate::CAUSES,
+    client_certificate::CAUSES,
     files::CAUSES,
     tls::CAUSES,
     starttls::CAUSES,
     http::CAUSES,
+    expect::CAUSES,
+    own_check::CAUSES,
 ];
 
 /// Returns every entry.

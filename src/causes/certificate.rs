@@ -6,16 +6,8 @@ use super::cause::{Cause, Place, Trial, Weight, at};
 use super::facts::Facts;
 use crate::certificate::{Certificate, CertificateFailure, Parts, Uses};
 use crate::code::Code;
-use crate::failure::Failure;
 use crate::options::values::Days;
 use crate::plan::Trusted;
-
-/// The sentence about reloading, after a change of a file on HAProxy's host.
-macro_rules! reload {
-    () => {
-        " Reload HAProxy too: it reads files only when it starts."
-    };
-}
 
 pub(super) const CAUSES: &[Cause] = &[
     Cause {
@@ -56,10 +48,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Files,
         what: "The CA's old root ({old-root}) in {roots} has expired. So has the certificate by which the old root vouches for the CA's newer root ({subject}).",
         confirm: "openssl x509 -enddate -in FILE shows when the first certificate in a file expires. The check's line names the certificate that the server sends.",
-        change: concat!(
-            "Put the CA's current root ({subject}, self-signed) into that file. Another chain at the server doesn't help, as long as the file has only the old root.",
-            reload!()
-        ),
+        change: "Put the CA's current root ({subject}, self-signed) into that file. Another chain at the server doesn't help, as long as the file has only the old root. {reload}",
         weigh: |facts| {
             let by_server = expired(facts) == Some(Expired::Issuer);
             Weight::proved_if(by_server && old_root(facts).is_some())
@@ -72,10 +61,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Files,
         what: "The CA's own certificate has expired ({subject}). The expired certificate is in {roots}.",
         confirm: "openssl x509 -enddate -in FILE shows when the first certificate in a file expires.",
-        change: concat!(
-            "Put the CA's current certificate into that file.",
-            reload!()
-        ),
+        change: "Put the CA's current certificate into that file. {reload}",
         weigh: |facts| Weight::proved_if(expired(facts) == Some(Expired::InFile)),
         ..Cause::BASE
     },
@@ -167,10 +153,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "{issuer} signed the certificate, but this CA is not in {roots}.",
         confirm: "Find out if {issuer} is a CA of your company.",
-        change: concat!(
-            "Get the certificate of that CA and give it with --ca-file FILE (inside the chroot), and ca-file FILE on the server line.",
-            reload!()
-        ),
+        change: "Get the certificate of that CA and give it with --ca-file FILE (inside the chroot), and ca-file FILE on the server line. {reload}",
         weigh: |facts| match unknown_issuer(facts) {
             // A leaf of a public CA says where its issuer's certificate can be fetched. The default
             // roots contain public CAs, so this cause is then less likely.
@@ -190,10 +173,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Files,
         what: "--ca-file contains {below}, but not its issuer {issuer}. HAProxy needs the chain up to a root.",
         confirm: "The check's line names the certificate in the file and the missing issuer.",
-        change: concat!(
-            "Add the certificate of {issuer} to the file that --ca-file and ca-file name.",
-            reload!()
-        ),
+        change: "Add the certificate of {issuer} to the file that --ca-file and ca-file name. {reload}",
         weigh: |facts| {
             let issuer = unknown_issuer(facts);
             Weight::proved_if(issuer.is_some_and(|issuer| issuer.below.is_some()))
@@ -220,10 +200,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Files,
         what: "The server has a new self-signed certificate. The certificate with the same name ({issuer}) in {roots} is older.",
         confirm: "openssl x509 -fingerprint -in FILE shows a fingerprint different from the server certificate's.",
-        change: concat!(
-            "If the server's operator made the new certificate, copy it from the server into the file.",
-            reload!()
-        ),
+        change: "If the server's operator made the new certificate, copy it from the server into the file. {reload}",
         weigh: |facts| Weight::proved_if(self_signed_namesake(facts).is_some()),
         ..Cause::BASE
     },
@@ -233,10 +210,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Files,
         what: "The CA with this name ({namesake}) in {roots} has another key. The CA has a new key, and either the file or the server's certificate is from before the change.",
         confirm: "Ask the CA's operator. If the key has not changed, the certificate is not from this CA: find out which host answers at this address.",
-        change: concat!(
-            "Add the CA's current certificate to the file, or have the server's certificate renewed.",
-            reload!()
-        ),
+        change: "Add the CA's current certificate to the file, or have the server's certificate renewed. {reload}",
         weigh: |facts| Weight::proved_if(namesake(facts).is_some()),
         ..Cause::BASE
     },
@@ -268,10 +242,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Files,
         what: "{lists}.",
         confirm: "openssl crl -nextupdate -issuer -in FILE shows whose list it is and when it expires. Each issuer of the chain needs a current list.",
-        change: concat!(
-            "Get the CA's current list. Put it into --crl-file {crl-file} and into crl-file of the server line.",
-            reload!()
-        ),
+        change: "Get the CA's current list. Put it into --crl-file {crl-file} and into crl-file of the server line. {reload}",
         weigh: |facts| {
             let missing =
                 |fault: &CertificateFailure| matches!(fault, CertificateFailure::NoValidList(_));
@@ -348,118 +319,6 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "--min-cert-days is too high: the certificate is renewed later than the option demands.",
         confirm: "Find out when the renewal is due: often 30 days before the end, less for short-lived certificates.",
         change: "Lower --min-cert-days, or use --warn-cert-days, which only prints a warning.",
-        ..Cause::BASE
-    },
-    Cause {
-        id: "client-certificate-missing",
-        shows_as: &[
-            at(Code::ClientCertificate, 1),
-            at(Code::Status, 7),
-            at(Code::ResponseClosed, 2),
-            at(Code::HandshakeClosed, 6),
-        ],
-        place: Place::Value,
-        what: "The server wants a client certificate, and the check has none. nginx says so with status 400 after the handshake.",
-        confirm: "The check's line says certificate_required, or notes that the server asked for a client certificate.",
-        change: "Get a client certificate from the server's operator. Give it with --crt FILE (chain and key in one PEM, inside the chroot), and with crt FILE on the server line.",
-        weigh: |facts| match facts.failure() {
-            Some(Failure::ClientCertificate { sent, .. }) => Weight::proved_if(!sent),
-            Some(_) if !is_asked_and_absent(facts) => Weight::RuledOut,
-            Some(Failure::Status { status, .. }) => {
-                Weight::likely_if(matches!(status, 400 | 401 | 403 | 495 | 496))
-            }
-            Some(Failure::ResponseClosed(_) | Failure::HandshakeClosed(_)) => Weight::Likely,
-            _ => Weight::RuledOut,
-        },
-        ..Cause::BASE
-    },
-    Cause {
-        id: "client-certificate-expired",
-        shows_as: &[at(Code::ClientCertificate, 2), at(Code::Status, 8)],
-        place: Place::Files,
-        what: "The client certificate in --crt {crt} expired {client-end}.",
-        confirm: "openssl x509 -enddate -in FILE",
-        change: "Have the certificate renewed and put the new one into that file. Then reload HAProxy, which reads files only when it starts.",
-        weigh: |facts| {
-            Weight::proved_if(
-                is_client_certificate_refused(facts) && expired_client(facts).is_some(),
-            )
-        },
-        ..Cause::BASE
-    },
-    Cause {
-        id: "client-certificate-untrusted",
-        shows_as: &[at(Code::ClientCertificate, 3), at(Code::Status, 9)],
-        place: Place::Value,
-        what: "The server refuses the client certificate (--crt {crt}): the server doesn't trust its CA, or considers it revoked.",
-        confirm: "The alert in the check's line says which. The server's log and curl --cert say more: `The SSL certificate error`.",
-        change: concat!(
-            "Give another certificate with --crt FILE, and crt FILE on the server line. Or let the server trust this certificate's CA.",
-            reload!()
-        ),
-        weigh: |facts| {
-            Weight::likely_if(
-                is_client_certificate_refused(facts) && expired_client(facts).is_none(),
-            )
-        },
-        ..Cause::BASE
-    },
-    Cause {
-        id: "client-certificate-without-issuer",
-        shows_as: &[at(Code::ClientCertificate, 5), at(Code::Status, 28)],
-        place: Place::Files,
-        what: "The file {crt} has only the client certificate. If {client-issuer} is an intermediate, the server can't find the way from this certificate to a CA that the server trusts.",
-        confirm: "openssl s_client -connect ADDRESS:PORT -servername NAME lists the CAs that the server trusts (Acceptable client certificate CA names). {client-issuer} isn't among them.",
-        change: concat!(
-            "Append the certificate of {client-issuer} to that file, after the client certificate.",
-            reload!()
-        ),
-        weigh: |facts| {
-            let fits = expired_client(facts).is_none() && client_issuer(facts).is_some();
-            Weight::likely_if(is_client_certificate_refused(facts) && fits)
-        },
-        ..Cause::BASE
-    },
-    Cause {
-        id: "client-certificate-unsuitable",
-        shows_as: &[at(Code::ClientCertificate, 6), at(Code::Status, 29)],
-        place: Place::Value,
-        what: "The certificate in --crt {crt} isn't meant for clients: its extended key usage doesn't contain clientAuth.",
-        confirm: "openssl x509 -noout -ext extendedKeyUsage -in FILE doesn't say `TLS Web Client Authentication`.",
-        change: concat!(
-            "Have a certificate with the extended key usage clientAuth issued. Give it with --crt FILE, and crt FILE on the server line.",
-            reload!()
-        ),
-        weigh: |facts| {
-            let identity = facts.plan.tls.identity.as_ref();
-            let leaf = identity.and_then(|identity| Parts::read(identity.cert.first()?));
-            let unsuitable = leaf.is_some_and(|leaf| Uses::read(&leaf).clients == Some(false));
-            Weight::proved_if(is_client_certificate_refused(facts) && unsuitable)
-        },
-        ..Cause::BASE
-    },
-    Cause {
-        id: "client-certificate-unwanted",
-        shows_as: &[at(Code::ClientCertificate, 4), at(Code::Status, 25)],
-        place: Place::Config,
-        what: "The server refuses this client certificate, but it accepts clients without a certificate.",
-        confirm: "Run the check without --crt.",
-        change: "Leave out --crt, and crt on the server line.",
-        weigh: |facts| {
-            Weight::possible_if(
-                is_client_certificate_refused(facts) && expired_client(facts).is_none(),
-            )
-        },
-        trials: |facts| match is_client_certificate_refused(facts) {
-            true => vec![
-                Trial::new(facts, |options| {
-                    options.crt = None;
-                    options.key = None;
-                })
-                .counting_progress(),
-            ],
-            false => Vec::new(),
-        },
         ..Cause::BASE
     },
 ];
@@ -659,35 +518,4 @@ fn warning(facts: &Facts) -> Vec<Trial> {
         options.warn_cert_days = Some(days);
     });
     vec![trial.counting_progress().with("days", days.0.to_string())]
-}
-
-fn is_asked_and_absent(facts: &Facts) -> bool {
-    facts.client_certificate_asked() && facts.plan.tls.identity.is_none()
-}
-
-/// Returns true if the server refuses our client certificate, by an alert or by a status.
-fn is_client_certificate_refused(facts: &Facts) -> bool {
-    let has = facts.plan.tls.identity.is_some();
-    let by_status = matches!(facts.status(), Some(400 | 403 | 495 | 496));
-    match facts.failure() {
-        Some(Failure::ClientCertificate { sent, .. }) => *sent && has,
-        _ => has && by_status && facts.client_certificate_asked(),
-    }
-}
-
-/// Returns the issuer of the certificate in `--crt`, if the file has no other certificate and the
-/// certificate isn't self-signed.
-pub(super) fn client_issuer(facts: &Facts) -> Option<String> {
-    let [leaf] = facts.plan.tls.identity.as_ref()?.cert.as_slice() else {
-        return None;
-    };
-    let leaf = Parts::read(leaf)?;
-    (!leaf.is_self_issued()).then(|| leaf.issuer_text())
-}
-
-/// Returns the certificate in `--crt` that has expired.
-pub(super) fn expired_client(facts: &Facts) -> Option<Certificate> {
-    let identity = facts.plan.tls.identity.as_ref()?;
-    let mut chain = identity.cert.iter().filter_map(Certificate::read);
-    chain.find(|certificate| certificate.not_after < facts.now)
 }

@@ -3,27 +3,14 @@
 use ureq::http::{HeaderName, Uri, header};
 
 use super::cause::{Cause, Place, Trial, Weight, at, word};
+use super::expect::accept;
 use super::facts::{Facts, Way, header_value};
 use crate::code::Code;
 use crate::failure::Failure;
 use crate::options::Options;
-use crate::options::expect::{Expectation, Part};
+use crate::options::expect::Part;
 use crate::options::values::Size;
 use crate::plan::Target;
-
-/// The User-Agent of a check. Some firewalls refuse it and accept curl's.
-macro_rules! user_agent {
-    () => {
-        concat!("sni-check/", env!("CARGO_PKG_VERSION"))
-    };
-}
-
-/// A curl command that sends the User-Agent of the check.
-macro_rules! curl {
-    () => {
-        concat!("curl --user-agent ", user_agent!())
-    };
-}
 
 pub(super) const CAUSES: &[Cause] = &[
     Cause {
@@ -136,7 +123,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Status, 10)],
         place: Place::Config,
         what: "The page wants a login (401), which shows that the application works.",
-        confirm: concat!("Request the page from this host: ", curl!(), " URL"),
+        confirm: "Request the page from this host: {curl} URL",
         change: "Accept the status with --expect 'status 401'. It is better to check a page without a login (--uri /healthz), or to send credentials with --header @FILE.",
         // A server that wants a client certificate also answers 401 to clients without one.
         weigh: |facts| {
@@ -153,7 +140,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "page-forbidden",
         shows_as: &[at(Code::Status, 17)],
         what: "The server refuses {uri} to this host (403). It also refuses visitors, who come through HAProxy.",
-        confirm: concat!("Request the page from this host: ", curl!(), " URL"),
+        confirm: "Request the page from this host: {curl} URL",
         change: "Allow HAProxy's address at the server, or check a page that is open to everyone.",
         weigh: |facts| Weight::likely_if(facts.status() == Some(403)),
         ..Cause::BASE
@@ -163,10 +150,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Status, 18), at(Code::ResponseClosed, 8)],
         place: Place::Config,
         what: "The server refuses the User-Agent that the check sends ({agent}), as web application firewalls (WAFs) do. HAProxy's own check sends none.",
-        confirm: concat!(
-            curl!(),
-            " URL gets the same answer. curl with its own User-Agent gets a different answer."
-        ),
+        confirm: "{curl} URL gets the same answer. curl with its own User-Agent gets a different answer.",
         change: "Send another User-Agent, for example --header 'User-Agent: Mozilla/5.0', or let the firewall accept this one.",
         weigh: |facts| Weight::possible_if(is_refused(facts) && agent(facts).is_some()),
         trials: |facts| match is_refused(facts) && agent(facts).is_some() {
@@ -180,7 +164,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Status, 26), at(Code::ResponseClosed, 10)],
         place: Place::Config,
         what: "The server refuses requests without the header {field}. Browsers send the header, and so does sni-check by default. HAProxy's own check sends it only if haproxy.cfg says so.",
-        confirm: concat!(curl!(), " --header '{field}:' URL gets the same answer."),
+        confirm: "{curl} --header '{field}:' URL gets the same answer.",
         change: "Send the header: hdr {field} {meant} in http-check send (--header '{field}: {meant}' for sni-check).",
         weigh: |facts| Weight::possible_if(missing_headers(facts).next().is_some()),
         trials: |facts| {
@@ -222,11 +206,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "upgrade-wanted",
         shows_as: &[at(Code::Status, 24)],
         what: "The server wants another protocol for {uri} (426 Upgrade Required), such as HTTP/2 or WebSocket.",
-        confirm: concat!(
-            "The response's Upgrade header names the protocol: ",
-            curl!(),
-            " --include URL"
-        ),
+        confirm: "The response's Upgrade header names the protocol: {curl} --include URL",
         change: "Let the server answer {uri} over HTTP/1.1, or check a page that it answers over HTTP/1.1.",
         weigh: |facts| {
             let upgraded = facts.is_reached_by(Way::Http2);
@@ -261,38 +241,12 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
-        id: "status-not-expected",
-        shows_as: &[at(Code::Status, 22)],
-        place: Place::Value,
-        what: "The server answers with a good status, but --expect wants another status.",
-        confirm: "The check's line shows both statuses.",
-        change: "Correct --expect, or check another page (--uri).",
-        weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(100..=399))),
-        ..Cause::BASE
-    },
-    Cause {
         id: "application-slow",
         shows_as: &[at(Code::ResponseTimeout, 1), word("L7TOUT", 2)],
         what: "The application is slow or hangs. The handshake was fast.",
         confirm: "Compare the times of tls and response in the check's line, and read the server's log.",
         change: "Repair the application, or check a cheaper page.",
         weigh: |_| Weight::Likely,
-        ..Cause::BASE
-    },
-    Cause {
-        id: "page-without-end",
-        shows_as: &[at(Code::ResponseTimeout, 3)],
-        place: Place::Value,
-        what: "The page never ends (it is a stream), and an expectation reads its body.",
-        confirm: "The check's line says `within its body`.",
-        change: "Check another page (--uri), or expect only a status (--expect).",
-        weigh: |facts| {
-            let read = matches!(
-                facts.failure(),
-                Some(Failure::ResponseTimeout { head_read: true })
-            );
-            Weight::possible_if(read)
-        },
         ..Cause::BASE
     },
     Cause {
@@ -371,182 +325,6 @@ pub(super) const CAUSES: &[Cause] = &[
         weigh: |facts| Weight::possible_if(facts.plan.request.wants(Part::Body)),
         ..Cause::BASE
     },
-    Cause {
-        id: "application-reports-problem",
-        shows_as: &[at(Code::Body, 3)],
-        what: "The application reports a problem in the body, with a good status.",
-        confirm: concat!("Request the page and read it: ", curl!(), " URL"),
-        change: "Fix the problem that it reports.",
-        weigh: |facts| Weight::possible_if(matches!(facts.failure(), Some(Failure::Body { .. }))),
-        ..Cause::BASE
-    },
-    Cause {
-        id: "expectation-wrong",
-        shows_as: &[at(Code::Body, 1), at(Code::Header, 1)],
-        place: Place::Value,
-        what: "The page is right, but --expect doesn't match it. It may differ in upper and lower case, line ends, compression or language. hdr compares each comma-separated element, and fhdr compares the whole value. Both need an exact match unless -m says otherwise.",
-        confirm: concat!(
-            "Request the page (",
-            curl!(),
-            " --include URL) and compare it with --expect letter by letter."
-        ),
-        change: "Correct --expect, for example 'hdr name Via value -m sub cache'.",
-        weigh: |facts| match facts.failure() {
-            Some(Failure::Body { .. } | Failure::Header { .. }) => Weight::Possible,
-            _ => Weight::RuledOut,
-        },
-        ..Cause::BASE
-    },
-    Cause {
-        id: "expectation-in-other-case",
-        shows_as: &[at(Code::Body, 9), at(Code::Header, 6)],
-        place: Place::Config,
-        what: "The response contains what --expect looks for, but in different letter case.",
-        confirm: concat!("Request the page and read it: ", curl!(), " --include URL"),
-        change: "Write the text in http-check expect (--expect) as the server sends it, or ignore the case: {rule}.",
-        weigh: |facts| Weight::possible_if(in_any_case(facts).is_some()),
-        trials: |facts| in_any_case(facts).into_iter().collect(),
-        ..Cause::BASE
-    },
-    Cause {
-        id: "body-compressed",
-        shows_as: &[at(Code::Body, 10)],
-        what: "The server compresses the body (header Content-Encoding), though the check doesn't ask for that. HAProxy and sni-check look for the text in the compressed bytes.",
-        confirm: concat!(curl!(), " --include URL shows Content-Encoding."),
-        change: "Let the server compress only for clients that send Accept-Encoding. Or expect a status or a header (--expect) instead of a text.",
-        weigh: |facts| {
-            let encoded = facts
-                .answers
-                .as_ref()
-                .and_then(|answers| answers.encoded.as_ref());
-            let by_body = matches!(facts.failure(), Some(Failure::Body { .. }));
-            Weight::likely_if(by_body && encoded.is_some_and(|attempt| attempt.result.is_ok()))
-        },
-        ..Cause::BASE
-    },
-    Cause {
-        id: "another-site-answers",
-        shows_as: &[at(Code::Body, 2), at(Code::Header, 2)],
-        place: Place::Value,
-        what: "Another site answered, or a login or maintenance page, a captive portal, or a proxy in front of the server.",
-        confirm: concat!(
-            "Request the page and read it: ",
-            curl!(),
-            " URL. sni-check diagnose --verbose shows the Server header and whether the response depends on Host."
-        ),
-        change: "Use --header 'Host: NAME', or correct --uri or the server line's address.",
-        weigh: |facts| match facts.failure() {
-            Some(Failure::Body { .. } | Failure::Header { .. }) => Weight::Possible,
-            _ => Weight::RuledOut,
-        },
-        ..Cause::BASE
-    },
-    Cause {
-        id: "response-without-body",
-        shows_as: &[at(Code::Body, 4)],
-        place: Place::Value,
-        what: "The response has no body (204, a redirect). A rule about the body never holds then, not even a negated rule.",
-        confirm: "The check's line says `no response body`.",
-        change: "Check a page that has a body (--uri), or expect only a status (--expect).",
-        weigh: |facts| Weight::proved_if(matches!(facts.failure(), Some(Failure::NoBody { .. }))),
-        ..Cause::BASE
-    },
-    Cause {
-        id: "pattern-too-costly",
-        shows_as: &[at(Code::Body, 5), at(Code::Header, 5), at(Code::Status, 23)],
-        place: Place::Value,
-        what: "The regular expression needs more time or memory than sni-check allows (a limit of sni-check).",
-        confirm: "The check's line says `limit of sni-check`.",
-        change: "Simplify --expect: write [\\s\\S]* for (.|\\n)*, and a plain text instead of nested repetitions.",
-        weigh: |facts| {
-            Weight::proved_if(matches!(facts.failure(), Some(Failure::Undecided { .. })))
-        },
-        ..Cause::BASE
-    },
-    Cause {
-        id: "text-too-late",
-        shows_as: &[at(Code::Body, 6)],
-        place: Place::Config,
-        what: "The text comes later in the body than --max-body reads (64k by default). HAProxy's own check reads only its buffer (tune.bufsize, 16 kB).",
-        confirm: "The check's line says that it read only the first bytes.",
-        change: "Raise --max-body, or check a smaller page.",
-        weigh: |facts| Weight::possible_if(is_cut_short(facts)),
-        trials: |facts| match is_cut_short(facts) {
-            true => vec![Trial::new(facts, |options| {
-                options.max_body = Some(Size(1 << 20))
-            })],
-            false => Vec::new(),
-        },
-        ..Cause::BASE
-    },
-    Cause {
-        id: "own-check-without-agent",
-        shows_as: &[at(Code::Healthy, 6)],
-        place: Place::Config,
-        what: "sni-check is UP, but HAProxy's own check is not. HAProxy's own check sends no User-Agent and no Accept, and the server refuses requests without them, as web application firewalls do. Visitors' browsers send both.",
-        confirm: "sni-check diagnose tries HAProxy's own check with both headers.",
-        change: "Send both headers, as in {lines}.",
-        weigh: |facts| Weight::proved_if(facts.is_reached_by(Way::WithAgent)),
-        trials: |facts| match facts.failure() {
-            None if !facts.plan.handshake_only => Trial::way(Way::WithAgent),
-            _ => Vec::new(),
-        },
-        ..Cause::BASE
-    },
-    Cause {
-        id: "response-cut-for-visitors",
-        shows_as: &[at(Code::Healthy, 10)],
-        what: "The server cuts off its response: visitors get only a part of the page. The check reads no more than its expectations need, so it is UP.",
-        confirm: "curl says `transfer closed with outstanding read data remaining`.",
-        change: "Repair the application. Until then, use --expect 'string TEXT' with a text from the end of the page. The check is then DOWN when the page is cut off.",
-        weigh: |facts| {
-            let visitor = facts
-                .haproxy
-                .as_ref()
-                .and_then(|haproxy| haproxy.failed_visitor);
-            Weight::proved_if(visitor.is_some_and(|(_, complete)| !complete))
-        },
-        ..Cause::BASE
-    },
-    Cause {
-        id: "visitors-get-error",
-        shows_as: &[at(Code::Healthy, 11)],
-        place: Place::Value,
-        what: "The check is UP, but visitors with Host {visitor-host} get status {visitor-status}.",
-        confirm: "sni-check diagnose sends one visitor's request through HAProxy.",
-        change: "Use one name for SNI, Host and visitors. Correct --sni and --header 'Host: NAME', and sni on the server line.",
-        weigh: |facts| {
-            let visitor = facts
-                .haproxy
-                .as_ref()
-                .and_then(|haproxy| haproxy.failed_visitor);
-            Weight::proved_if(visitor.is_some_and(|(_, complete)| complete))
-        },
-        ..Cause::BASE
-    },
-    Cause {
-        id: "text-beyond-buffer",
-        shows_as: &[at(Code::Healthy, 13)],
-        place: Place::Config,
-        what: "sni-check is UP, but HAProxy's own check is not: the text that http-check expect looks for comes after the first 15 kB of the body. HAProxy's own check reads only its buffer (tune.bufsize, 16 kB by default).",
-        confirm: "sni-check --max-body 15k doesn't find the text either.",
-        change: "Raise tune.bufsize in section global, for example tune.bufsize 65536. Or check a smaller page, or expect a text that comes earlier.",
-        weigh: |facts| Weight::proved_if(is_beyond_buffer(facts)),
-        ..Cause::BASE
-    },
-    Cause {
-        id: "own-check-differs",
-        shows_as: &[at(Code::Healthy, 7)],
-        what: "sni-check is UP, but HAProxy's own check is not ({own-check}).",
-        confirm: "sni-check diagnose --verbose shows the result of each kind of check.",
-        change: "Find the reason before you rely on sni-check for this server. For visitors, HAProxy connects to the server in the same way as for its own check.",
-        weigh: |facts| {
-            let down = facts.own_check_is_up() == Some(false);
-            let explained = facts.is_reached_by(Way::WithAgent) || is_beyond_buffer(facts);
-            Weight::proved_if(down && !explained)
-        },
-        ..Cause::BASE
-    },
 ];
 
 /// Returns true if the checked page redirects to itself, even if a redirect is expected.
@@ -618,16 +396,6 @@ fn is_refused(facts: &Facts) -> bool {
     )
 }
 
-fn is_cut_short(facts: &Facts) -> bool {
-    matches!(
-        facts.failure(),
-        Some(Failure::Body {
-            cut_at: Some(_),
-            ..
-        })
-    )
-}
-
 /// The User-Agent of most browsers.
 const BROWSER: &str = "Mozilla/5.0";
 
@@ -657,41 +425,9 @@ fn has_many_fields(facts: &Facts) -> bool {
     matches!(facts.failure(), Some(Failure::NotHttp(what)) if what.starts_with(count))
 }
 
-/// Returns true if HAProxy's own check doesn't find a text that comes later in the body than HAProxy
-/// reads.
-fn is_beyond_buffer(facts: &Facts) -> bool {
-    let in_buffer = facts
-        .answers
-        .as_ref()
-        .and_then(|answers| answers.in_buffer.as_ref());
-    let cut = in_buffer.is_some_and(|attempt| {
-        matches!(
-            &attempt.result,
-            Err(Failure::Body {
-                cut_at: Some(_),
-                ..
-            })
-        )
-    });
-    cut && facts.own_check_is_up() == Some(false)
-}
-
 /// Returns the User-Agent of the check.
 pub(super) fn agent(facts: &Facts) -> Option<&str> {
     header_value(&facts.plan, &header::USER_AGENT)
-}
-
-/// Returns a trial in which the expectation that isn't met ignores upper and lower case.
-fn in_any_case(facts: &Facts) -> Option<Trial> {
-    let (Failure::Body { expected, .. } | Failure::Header { expected }) = facts.failure()? else {
-        return None;
-    };
-    let mut rules = facts.options.expect.iter();
-    let at = rules.position(|rule| rule.to_string() == *expected)?;
-    let rule = facts.options.expect.get(at)?.in_any_case()?;
-    let text = format!("http-check expect {rule}");
-    let trial = Trial::new(facts, |options| options.expect[at] = rule);
-    Some(trial.with("rule", text))
 }
 
 /// Returns the path to which a redirect points, if it stays at this name and port.
@@ -718,18 +454,6 @@ fn uri_trial(facts: &Facts, path: &str) -> Trial {
         without_path(options, host);
         options.uri = Some(path.to_owned());
     })
-}
-
-/// Returns a trial that expects this status.
-fn accept(facts: &Facts, status: u16) -> Vec<Trial> {
-    let Ok(rule) = format!("status {status}").parse::<Expectation>() else {
-        return Vec::new();
-    };
-    let trial = Trial::new(facts, |options| {
-        options.expect.retain(|rule| rule.part() != Part::Status);
-        options.expect.push(rule);
-    });
-    vec![trial]
 }
 
 /// Removes the path from the URL.

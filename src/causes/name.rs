@@ -79,19 +79,6 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
-        id: "traffic-needs-sni",
-        shows_as: &[at(Code::Healthy, 12)],
-        place: Place::Config,
-        what: "The check is UP, but visitors get {traffic-status}: their connections don't send the SNI name {sni} that the check sends.",
-        confirm: "sni-check diagnose BACKEND/SERVER sends one visitor's request through HAProxy.",
-        change: "Write sni str({sni}) on the server line.",
-        weigh: |facts| {
-            let haproxy = facts.haproxy.as_ref();
-            Weight::proved_if(haproxy.is_some_and(|haproxy| haproxy.traffic.is_some()))
-        },
-        ..Cause::BASE
-    },
-    Cause {
         id: "sni-wrong",
         shows_as: &[
             at(Code::NameRefused, 3),

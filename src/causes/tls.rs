@@ -3,84 +3,12 @@
 use rustls::AlertDescription;
 
 use super::cause::{Cause, Place, Sign, Trial, Weight, at};
-use super::facts::{Attempt, Facts, Handshakes, Plain, Refused, Way};
+use super::facts::{Attempt, Facts, Handshakes, Plain, Way};
 use crate::certificate::CertificateFailure;
-use crate::code::{Code, Layer};
+use crate::code::Code;
 use crate::failure::Failure;
 
-/// The beginning of every entry about a server that only HAProxy's own check reaches.
-macro_rules! only_haproxy {
-    () => {
-        "HAProxy's own check reaches this server, but sni-check can't check it (a limit of sni-check)."
-    };
-}
-
 pub(super) const CAUSES: &[Cause] = &[
-    Cause {
-        id: "limit-of-sni-check",
-        shows_as: &[
-            at(Code::NothingInCommon, 3),
-            at(Code::NotTls, 4),
-            at(Code::CertificateInvalid, 9),
-            (Sign::AnyFailure, 0),
-        ],
-        place: Place::Config,
-        what: only_haproxy!(),
-        confirm: "sni-check diagnose asks HAProxy's own check. sni-check can't use these: TLS 1.2 with CBC, with DHE or with RSA key exchange; only X448 or FFDHE for the key exchange; Ed448 or SHA-224 signatures; more than 64 kB of certificates; in TLS 1.2, a key only for RSA-PSS.",
-        change: "Use HAProxy's own check, with {lines}. Or change at the server what the check's line names.",
-        weigh: |facts| {
-            let by_days = [Code::CertificateEndsSoon, Code::CertificateExpired];
-            let by_traffic = matches!(facts.failure(), Some(Failure::LongHead { .. }));
-            let mixed = super::mixed::find(facts).is_some();
-            // Without SNI HAProxy verifies no name. That is the cause `name-not-verified`.
-            let by_name = facts.code() == Code::CertificateForOtherName;
-            let further = facts.code().layer() == Layer::Tls && facts.haproxy_shakes_hands();
-            let up = facts.own_check_is_up() == Some(true) && !by_name;
-            let further = further && facts.own_check_refuses().is_none();
-            let up = (up || further) && !mixed;
-            Weight::proved_if(up && !by_traffic && !by_days.contains(&facts.code()))
-        },
-        ..Cause::BASE
-    },
-    Cause {
-        id: "own-check-refuses-certificate",
-        shows_as: &[(Sign::AnyFailure, 1)],
-        place: Place::Value,
-        what: concat!(
-            only_haproxy!(),
-            " HAProxy doesn't trust the server's certificate: its CA is missing from {roots}, or the certificate has expired."
-        ),
-        confirm: "openssl s_client -connect ADDRESS:PORT -servername NAME -CAfile FILE shows what is wrong with the certificate.",
-        change: "Use HAProxy's own check, with the right CA: ca-file FILE on the server line (--ca-file FILE for diagnose).",
-        weigh: |facts| Weight::proved_if(facts.own_check_refuses() == Some(Refused::Certificate)),
-        ..Cause::BASE
-    },
-    Cause {
-        id: "own-check-refuses-name",
-        shows_as: &[(Sign::AnyFailure, 2)],
-        place: Place::Value,
-        what: concat!(
-            only_haproxy!(),
-            " HAProxy reports that the server's certificate is for a name other than {sni}."
-        ),
-        confirm: "openssl s_client -connect ADDRESS:PORT -servername NAME shows the names of the certificate.",
-        change: "Use HAProxy's own check, with the right name: check-sni and sni on the server line (--sni for diagnose).",
-        weigh: |facts| Weight::proved_if(facts.own_check_refuses() == Some(Refused::Name)),
-        ..Cause::BASE
-    },
-    Cause {
-        id: "own-check-refuses-response",
-        shows_as: &[(Sign::AnyFailure, 3)],
-        place: Place::Value,
-        what: concat!(
-            only_haproxy!(),
-            " HAProxy gets a response that the check doesn't accept ({own-check})."
-        ),
-        confirm: "Compare http-check expect, or the default of status 200-399, with HAProxy's words.",
-        change: "Use HAProxy's own check, and correct its http-check expect (--expect for diagnose) or its page (--uri).",
-        weigh: |facts| Weight::proved_if(facts.own_check_refuses() == Some(Refused::Response)),
-        ..Cause::BASE
-    },
     Cause {
         id: "proxy-header-missing",
         shows_as: &[
@@ -416,36 +344,6 @@ pub(super) const CAUSES: &[Cause] = &[
         confirm: "Diagnose each server by its own address, with --connect.",
         change: "Repair the server that is not healthy.",
         weigh: |facts| Weight::proved_if(super::mixed::find(facts).is_some()),
-        ..Cause::BASE
-    },
-    Cause {
-        id: "check-without-sni",
-        shows_as: &[at(Code::Healthy, 3)],
-        place: Place::Config,
-        what: "This server requires SNI. `sni str({sni})` on the server line is for visitors' traffic only.",
-        confirm: "sni-check diagnose --verbose shows the handshake without SNI.",
-        change: "HAProxy's own check needs `check-sni {sni}`, as in {lines}.",
-        weigh: |facts| {
-            let need = facts.tls.as_ref().and_then(Handshakes::sni_need);
-            Weight::proved_if(
-                need == Some(super::facts::SniNeed::Required) && facts.sni().is_some(),
-            )
-        },
-        ..Cause::BASE
-    },
-    Cause {
-        id: "check-of-another-site",
-        shows_as: &[at(Code::Healthy, 4)],
-        place: Place::Config,
-        what: "Without SNI this server sends another site's certificate. `sni str({sni})` on the server line is for visitors' traffic only.",
-        confirm: "sni-check diagnose --verbose shows the handshake without SNI.",
-        change: "HAProxy's own check needs `check-sni {sni}`, as in {lines}.",
-        weigh: |facts| {
-            let need = facts.tls.as_ref().and_then(Handshakes::sni_need);
-            let other = need == Some(super::facts::SniNeed::OtherCertificate);
-            let mixed = super::mixed::find(facts).is_some();
-            Weight::proved_if(other && facts.sni().is_some() && !mixed)
-        },
         ..Cause::BASE
     },
     Cause {

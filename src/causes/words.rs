@@ -1,9 +1,9 @@
 //! The placeholders of the sentences: the values that diagnose knows, and the general words of explain.
 
 use super::certificate::{
-    client_issuer, expired_client, expired_subject, namesake, old_root, other_name, unknown_issuer,
-    wildcard,
+    expired_subject, namesake, old_root, other_name, unknown_issuer, wildcard,
 };
+use super::client_certificate::{client_issuer, expired_client};
 use super::facts::{Facts, is_name};
 use super::{http, mixed, revocation, starttls, tls};
 use crate::certificate::{days, in_days};
@@ -19,6 +19,10 @@ const GENERAL: &[(&str, &str)] = &[
     ("client-issuer", "its issuer"),
     ("crl-file", "FILE"),
     ("crt", "FILE"),
+    (
+        "curl",
+        concat!("curl --user-agent sni-check/", env!("CARGO_PKG_VERSION")),
+    ),
     ("days", "DAYS"),
     ("field", "Accept or User-Agent"),
     ("handshakes-alike", ""),
@@ -44,6 +48,10 @@ const GENERAL: &[(&str, &str)] = &[
     ("namesake", "ISSUER"),
     ("old-root", "ISSUER"),
     ("other", "another server of haproxy.cfg"),
+    (
+        "only-haproxy",
+        "HAProxy's own check reaches this server, but sni-check can't check it (a limit of sni-check).",
+    ),
     ("option", "--send-proxy or --send-proxy-v2"),
     ("other-roots", "a CA that @system-ca or @bundled has"),
     ("own-check", "DOWN"),
@@ -52,6 +60,10 @@ const GENERAL: &[(&str, &str)] = &[
     (
         "protocol-check",
         "option smtpchk, option tcp-check, option ldap-check, option pgsql-check or option mysql-check",
+    ),
+    (
+        "reload",
+        "Reload HAProxy too: it reads files only when it starts.",
     ),
     ("roots", "--ca-file"),
     ("rule", "http-check expect rstring '(?i)TEXT'"),

@@ -1,0 +1,144 @@
+//! The client certificate that the check and HAProxy send.
+
+use super::cause::{Cause, Place, Trial, Weight, at};
+use super::facts::Facts;
+use crate::certificate::{Certificate, Parts, Uses};
+use crate::code::Code;
+use crate::failure::Failure;
+
+pub(super) const CAUSES: &[Cause] = &[
+    Cause {
+        id: "client-certificate-missing",
+        shows_as: &[
+            at(Code::ClientCertificate, 1),
+            at(Code::Status, 7),
+            at(Code::ResponseClosed, 2),
+            at(Code::HandshakeClosed, 6),
+        ],
+        place: Place::Value,
+        what: "The server wants a client certificate, and the check has none. nginx says so with status 400 after the handshake.",
+        confirm: "The check's line says certificate_required, or notes that the server asked for a client certificate.",
+        change: "Get a client certificate from the server's operator. Give it with --crt FILE (chain and key in one PEM, inside the chroot), and with crt FILE on the server line.",
+        weigh: |facts| match facts.failure() {
+            Some(Failure::ClientCertificate { sent, .. }) => Weight::proved_if(!sent),
+            Some(_) if !is_asked_and_absent(facts) => Weight::RuledOut,
+            Some(Failure::Status { status, .. }) => {
+                Weight::likely_if(matches!(status, 400 | 401 | 403 | 495 | 496))
+            }
+            Some(Failure::ResponseClosed(_) | Failure::HandshakeClosed(_)) => Weight::Likely,
+            _ => Weight::RuledOut,
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "client-certificate-expired",
+        shows_as: &[at(Code::ClientCertificate, 2), at(Code::Status, 8)],
+        place: Place::Files,
+        what: "The client certificate in --crt {crt} expired {client-end}.",
+        confirm: "openssl x509 -enddate -in FILE",
+        change: "Have the certificate renewed and put the new one into that file. Then reload HAProxy, which reads files only when it starts.",
+        weigh: |facts| {
+            Weight::proved_if(
+                is_client_certificate_refused(facts) && expired_client(facts).is_some(),
+            )
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "client-certificate-untrusted",
+        shows_as: &[at(Code::ClientCertificate, 3), at(Code::Status, 9)],
+        place: Place::Value,
+        what: "The server refuses the client certificate (--crt {crt}): the server doesn't trust its CA, or considers it revoked.",
+        confirm: "The alert in the check's line says which. The server's log and curl --cert say more: `The SSL certificate error`.",
+        change: "Give another certificate with --crt FILE, and crt FILE on the server line. Or let the server trust this certificate's CA. {reload}",
+        weigh: |facts| {
+            Weight::likely_if(
+                is_client_certificate_refused(facts) && expired_client(facts).is_none(),
+            )
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "client-certificate-without-issuer",
+        shows_as: &[at(Code::ClientCertificate, 5), at(Code::Status, 28)],
+        place: Place::Files,
+        what: "The file {crt} has only the client certificate. If {client-issuer} is an intermediate, the server can't find the way from this certificate to a CA that the server trusts.",
+        confirm: "openssl s_client -connect ADDRESS:PORT -servername NAME lists the CAs that the server trusts (Acceptable client certificate CA names). {client-issuer} isn't among them.",
+        change: "Append the certificate of {client-issuer} to that file, after the client certificate. {reload}",
+        weigh: |facts| {
+            let fits = expired_client(facts).is_none() && client_issuer(facts).is_some();
+            Weight::likely_if(is_client_certificate_refused(facts) && fits)
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "client-certificate-unsuitable",
+        shows_as: &[at(Code::ClientCertificate, 6), at(Code::Status, 29)],
+        place: Place::Value,
+        what: "The certificate in --crt {crt} isn't meant for clients: its extended key usage doesn't contain clientAuth.",
+        confirm: "openssl x509 -noout -ext extendedKeyUsage -in FILE doesn't say `TLS Web Client Authentication`.",
+        change: "Have a certificate with the extended key usage clientAuth issued. Give it with --crt FILE, and crt FILE on the server line. {reload}",
+        weigh: |facts| {
+            let identity = facts.plan.tls.identity.as_ref();
+            let leaf = identity.and_then(|identity| Parts::read(identity.cert.first()?));
+            let unsuitable = leaf.is_some_and(|leaf| Uses::read(&leaf).clients == Some(false));
+            Weight::proved_if(is_client_certificate_refused(facts) && unsuitable)
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "client-certificate-unwanted",
+        shows_as: &[at(Code::ClientCertificate, 4), at(Code::Status, 25)],
+        place: Place::Config,
+        what: "The server refuses this client certificate, but it accepts clients without a certificate.",
+        confirm: "Run the check without --crt.",
+        change: "Leave out --crt, and crt on the server line.",
+        weigh: |facts| {
+            Weight::possible_if(
+                is_client_certificate_refused(facts) && expired_client(facts).is_none(),
+            )
+        },
+        trials: |facts| match is_client_certificate_refused(facts) {
+            true => vec![
+                Trial::new(facts, |options| {
+                    options.crt = None;
+                    options.key = None;
+                })
+                .counting_progress(),
+            ],
+            false => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+];
+
+fn is_asked_and_absent(facts: &Facts) -> bool {
+    facts.client_certificate_asked() && facts.plan.tls.identity.is_none()
+}
+
+/// Returns true if the server refuses our client certificate, by an alert or by a status.
+fn is_client_certificate_refused(facts: &Facts) -> bool {
+    let has = facts.plan.tls.identity.is_some();
+    let by_status = matches!(facts.status(), Some(400 | 403 | 495 | 496));
+    match facts.failure() {
+        Some(Failure::ClientCertificate { sent, .. }) => *sent && has,
+        _ => has && by_status && facts.client_certificate_asked(),
+    }
+}
+
+/// Returns the issuer of the certificate in `--crt`, if the file has no other certificate and the
+/// certificate isn't self-signed.
+pub(super) fn client_issuer(facts: &Facts) -> Option<String> {
+    let [leaf] = facts.plan.tls.identity.as_ref()?.cert.as_slice() else {
+        return None;
+    };
+    let leaf = Parts::read(leaf)?;
+    (!leaf.is_self_issued()).then(|| leaf.issuer_text())
+}
+
+/// Returns the certificate in `--crt` that has expired.
+pub(super) fn expired_client(facts: &Facts) -> Option<Certificate> {
+    let identity = facts.plan.tls.identity.as_ref()?;
+    let mut chain = identity.cert.iter().filter_map(Certificate::read);
+    chain.find(|certificate| certificate.not_after < facts.now)
+}

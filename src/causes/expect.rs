@@ -1,0 +1,172 @@
+//! `--expect`: the response isn't what the check expects.
+
+use super::cause::{Cause, Place, Trial, Weight, at};
+use super::facts::Facts;
+use crate::code::Code;
+use crate::failure::Failure;
+use crate::options::expect::{Expectation, Part};
+use crate::options::values::Size;
+
+pub(super) const CAUSES: &[Cause] = &[
+    Cause {
+        id: "expectation-wrong",
+        shows_as: &[at(Code::Body, 1), at(Code::Header, 1)],
+        place: Place::Value,
+        what: "The page is right, but --expect doesn't match it. It may differ in upper and lower case, line ends, compression or language. hdr compares each comma-separated element, and fhdr compares the whole value. Both need an exact match unless -m says otherwise.",
+        confirm: "Request the page ({curl} --include URL) and compare it with --expect letter by letter.",
+        change: "Correct --expect, for example 'hdr name Via value -m sub cache'.",
+        weigh: |facts| match facts.failure() {
+            Some(Failure::Body { .. } | Failure::Header { .. }) => Weight::Possible,
+            _ => Weight::RuledOut,
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "expectation-in-other-case",
+        shows_as: &[at(Code::Body, 9), at(Code::Header, 6)],
+        place: Place::Config,
+        what: "The response contains what --expect looks for, but in different letter case.",
+        confirm: "Request the page and read it: {curl} --include URL",
+        change: "Write the text in http-check expect (--expect) as the server sends it, or ignore the case: {rule}.",
+        weigh: |facts| Weight::possible_if(in_any_case(facts).is_some()),
+        trials: |facts| in_any_case(facts).into_iter().collect(),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "another-site-answers",
+        shows_as: &[at(Code::Body, 2), at(Code::Header, 2)],
+        place: Place::Value,
+        what: "Another site answered, or a login or maintenance page, a captive portal, or a proxy in front of the server.",
+        confirm: "Request the page and read it: {curl} URL. sni-check diagnose --verbose shows the Server header and whether the response depends on Host.",
+        change: "Use --header 'Host: NAME', or correct --uri or the server line's address.",
+        weigh: |facts| match facts.failure() {
+            Some(Failure::Body { .. } | Failure::Header { .. }) => Weight::Possible,
+            _ => Weight::RuledOut,
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "body-compressed",
+        shows_as: &[at(Code::Body, 10)],
+        what: "The server compresses the body (header Content-Encoding), though the check doesn't ask for that. HAProxy and sni-check look for the text in the compressed bytes.",
+        confirm: "{curl} --include URL shows Content-Encoding.",
+        change: "Let the server compress only for clients that send Accept-Encoding. Or expect a status or a header (--expect) instead of a text.",
+        weigh: |facts| {
+            let encoded = facts
+                .answers
+                .as_ref()
+                .and_then(|answers| answers.encoded.as_ref());
+            let by_body = matches!(facts.failure(), Some(Failure::Body { .. }));
+            Weight::likely_if(by_body && encoded.is_some_and(|attempt| attempt.result.is_ok()))
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "response-without-body",
+        shows_as: &[at(Code::Body, 4)],
+        place: Place::Value,
+        what: "The response has no body (204, a redirect). A rule about the body never holds then, not even a negated rule.",
+        confirm: "The check's line says `no response body`.",
+        change: "Check a page that has a body (--uri), or expect only a status (--expect).",
+        weigh: |facts| Weight::proved_if(matches!(facts.failure(), Some(Failure::NoBody { .. }))),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "text-too-late",
+        shows_as: &[at(Code::Body, 6)],
+        place: Place::Config,
+        what: "The text comes later in the body than --max-body reads (64k by default). HAProxy's own check reads only its buffer (tune.bufsize, 16 kB).",
+        confirm: "The check's line says that it read only the first bytes.",
+        change: "Raise --max-body, or check a smaller page.",
+        weigh: |facts| Weight::possible_if(is_cut_short(facts)),
+        trials: |facts| match is_cut_short(facts) {
+            true => vec![Trial::new(facts, |options| {
+                options.max_body = Some(Size(1 << 20))
+            })],
+            false => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "pattern-too-costly",
+        shows_as: &[at(Code::Body, 5), at(Code::Header, 5), at(Code::Status, 23)],
+        place: Place::Value,
+        what: "The regular expression needs more time or memory than sni-check allows (a limit of sni-check).",
+        confirm: "The check's line says `limit of sni-check`.",
+        change: "Simplify --expect: write [\\s\\S]* for (.|\\n)*, and a plain text instead of nested repetitions.",
+        weigh: |facts| {
+            Weight::proved_if(matches!(facts.failure(), Some(Failure::Undecided { .. })))
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "application-reports-problem",
+        shows_as: &[at(Code::Body, 3)],
+        what: "The application reports a problem in the body, with a good status.",
+        confirm: "Request the page and read it: {curl} URL",
+        change: "Fix the problem that it reports.",
+        weigh: |facts| Weight::possible_if(matches!(facts.failure(), Some(Failure::Body { .. }))),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "status-not-expected",
+        shows_as: &[at(Code::Status, 22)],
+        place: Place::Value,
+        what: "The server answers with a good status, but --expect wants another status.",
+        confirm: "The check's line shows both statuses.",
+        change: "Correct --expect, or check another page (--uri).",
+        weigh: |facts| Weight::likely_if(matches!(facts.status(), Some(100..=399))),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "page-without-end",
+        shows_as: &[at(Code::ResponseTimeout, 3)],
+        place: Place::Value,
+        what: "The page never ends (it is a stream), and an expectation reads its body.",
+        confirm: "The check's line says `within its body`.",
+        change: "Check another page (--uri), or expect only a status (--expect).",
+        weigh: |facts| {
+            let read = matches!(
+                facts.failure(),
+                Some(Failure::ResponseTimeout { head_read: true })
+            );
+            Weight::possible_if(read)
+        },
+        ..Cause::BASE
+    },
+];
+
+fn is_cut_short(facts: &Facts) -> bool {
+    matches!(
+        facts.failure(),
+        Some(Failure::Body {
+            cut_at: Some(_),
+            ..
+        })
+    )
+}
+
+/// Returns a trial in which the expectation that isn't met ignores upper and lower case.
+fn in_any_case(facts: &Facts) -> Option<Trial> {
+    let (Failure::Body { expected, .. } | Failure::Header { expected }) = facts.failure()? else {
+        return None;
+    };
+    let mut rules = facts.options.expect.iter();
+    let at = rules.position(|rule| rule.to_string() == *expected)?;
+    let rule = facts.options.expect.get(at)?.in_any_case()?;
+    let text = format!("http-check expect {rule}");
+    let trial = Trial::new(facts, |options| options.expect[at] = rule);
+    Some(trial.with("rule", text))
+}
+
+/// Returns a trial that expects this status.
+pub(super) fn accept(facts: &Facts, status: u16) -> Vec<Trial> {
+    let Ok(rule) = format!("status {status}").parse::<Expectation>() else {
+        return Vec::new();
+    };
+    let trial = Trial::new(facts, |options| {
+        options.expect.retain(|rule| rule.part() != Part::Status);
+        options.expect.push(rule);
+    });
+    vec![trial]
+}
