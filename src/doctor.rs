@@ -114,6 +114,7 @@ fn read<T>(options: &DoctorOptions, then: impl FnOnce(&Visit, Read) -> T) -> Res
         watches: Vec::new(),
         followers: Vec::new(),
         judge: rules::of_check,
+        try_check: run::would_fail,
     };
     visit.watches = watches(reading, &jail, &serving, visit.has_empty_chroot());
     visit.followers = visit.find_followers();

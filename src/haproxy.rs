@@ -9,6 +9,7 @@ pub(crate) mod program;
 pub(crate) mod resolve;
 pub(crate) mod statistics;
 pub(crate) mod tied;
+pub mod time;
 pub(crate) mod variables;
 mod visit;
 pub mod words;

@@ -134,10 +134,8 @@ fn branches(base: &Module, text: &str) -> Vec<Module> {
     }
 }
 
-#[test]
-fn modules_have_no_circular_uses() {
-    let mut graph = uses();
-    assert!(graph.len() > 50, "{} files", graph.len());
+/// Returns what remains of the graph without the modules that are in no cycle and between no two cycles.
+fn circles(mut graph: BTreeMap<Module, BTreeSet<Module>>) -> String {
     // Remove every module that uses no remaining module, or that no remaining module uses, until
     // nothing changes.
     loop {
@@ -154,16 +152,28 @@ fn modules_have_no_circular_uses() {
         }
         graph.retain(|module, _| !ends.contains(module));
     }
-    // The remaining modules are in a cycle, or between two cycles.
-    let circles: Vec<String> = graph
-        .iter()
-        .map(|(module, used)| {
-            let used = used.iter().filter(|used| graph.contains_key(*used));
-            let used: Vec<String> = used.map(|used| used.join("/")).collect();
-            format!("{} uses {}", module.join("/"), used.join(", "))
-        })
-        .collect();
-    assert!(circles.is_empty(), "circles:\n{}", circles.join("\n"));
+    let circles = graph.iter().map(|(module, used)| {
+        let used = used.iter().filter(|used| graph.contains_key(*used));
+        let used: Vec<String> = used.map(|used| used.join("/")).collect();
+        format!("{} uses {}", module.join("/"), used.join(", "))
+    });
+    circles.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn neither_modules_nor_their_folders_have_circular_uses() {
+    let files = uses();
+    assert!(files.len() > 50, "{} files", files.len());
+    for depth in 1..=3 {
+        let room = |module: &Module| module[..module.len().min(depth)].to_vec();
+        let mut graph = BTreeMap::<Module, BTreeSet<Module>>::new();
+        for (module, used) in &files {
+            let rooms = used.iter().map(room).filter(|used| *used != room(module));
+            graph.entry(room(module)).or_default().extend(rooms);
+        }
+        let circles = circles(graph);
+        assert!(circles.is_empty(), "circles at depth {depth}:\n{circles}");
+    }
 }
 
 #[test]

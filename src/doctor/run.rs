@@ -203,7 +203,7 @@ fn with_haproxy(
 
 /// Runs a check that HAProxy doesn't run yet, if doctor may run checks. Returns what to do first if the check
 /// fails, or if doctor can't run it.
-pub(crate) fn would_fail(watch: &Watch, visit: &Visit) -> Option<String> {
+pub(crate) fn would_fail(visit: &Visit, watch: &Watch) -> Option<String> {
     // If sni-check refuses the options, the findings already say why.
     let is_own = matches!(watch.check, Check::Own(_));
     if !visit.run || !(is_own || watch.own.is_some()) {

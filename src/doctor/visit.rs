@@ -52,6 +52,8 @@ pub(crate) struct Visit<'a> {
     pub followers: Vec<Follower<'a>>,
     /// Returns what the rules find about a check, even if `check` is missing on the server line.
     pub judge: fn(&Visit, &Watch) -> Vec<Finding>,
+    /// Runs a check that HAProxy doesn't run yet, and returns what to do first if it fails.
+    pub try_check: fn(&Visit, &Watch) -> Option<String>,
 }
 
 /// A server, the check that its backend describes, and what visitors' traffic does.

@@ -12,7 +12,6 @@ use crate::haproxy::config::server_line::Server;
 use crate::output::mark::Mark;
 
 use crate::doctor::finding::{Effect, Finding};
-use crate::doctor::run;
 use crate::doctor::visit::{Visit, Watch};
 
 pub(crate) fn no_command(_: &Visit, backend: &Backend) -> Vec<Finding> {
@@ -271,7 +270,7 @@ pub(crate) fn no_weight(visit: &Visit, backend: &Backend) -> Vec<Finding> {
 /// doctor also runs the check. The advice then says if the check fails, or why doctor can't run it.
 fn tried(visit: &Visit, watch: &Watch, advice: &str) -> String {
     let text = switch_on(visit, watch, advice);
-    let failed = (text == advice).then(|| run::would_fail(watch, visit));
+    let failed = (text == advice).then(|| (visit.try_check)(visit, watch));
     match failed.flatten() {
         Some(first) => format!("first: {first}. Then {advice}"),
         None => text,

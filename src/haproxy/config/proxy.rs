@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::options::values::Time;
+use crate::haproxy::time::Time;
 
 use super::http_check::Rules;
 use super::place::{At, Place};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::ToSocketAddrs;
 use std::time::Duration;
 
-use crate::options::values::Time;
+use crate::haproxy::time::Time;
 
 use super::address::Endpoint;
 use super::place::{At, Place};
