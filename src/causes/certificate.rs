@@ -168,7 +168,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "{issuer} signed the certificate, but this CA is not in {roots}.",
         confirm: "Find out if {issuer} is a CA of your company.",
         change: concat!(
-            "Get the certificate of that CA and give it with --ca-file FILE (inside the chroot), and ca-file FILE on the server line.",
+            "Get the certificate of that CA. Give it with --ca-file FILE, and with ca-file FILE on the server line. An external check reads FILE inside HAProxy's chroot.",
             reload!()
         ),
         weigh: |facts| match unknown_issuer(facts) {
@@ -361,7 +361,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The server wants a client certificate, and the check has none. nginx says so with status 400 after the handshake.",
         confirm: "The check's line says certificate_required, or notes that the server asked for a client certificate.",
-        change: "Get a client certificate from the server's operator. Give it with --crt FILE (chain and key in one PEM, inside the chroot), and with crt FILE on the server line.",
+        change: "Get a client certificate from the server's operator. Give it with --crt FILE (chain and key in one PEM), and with crt FILE on the server line. An external check reads FILE inside HAProxy's chroot.",
         weigh: |facts| match facts.failure() {
             Some(Failure::ClientCertificate { sent, .. }) => Weight::proved_if(!sent),
             Some(_) if !is_asked_and_absent(facts) => Weight::RuledOut,
