@@ -205,6 +205,24 @@ mod tests {
         }
     }
 
+    /// sni-check serve and calls by hand run outside of HAProxy's chroot.
+    #[test]
+    fn only_external_checks_are_said_to_run_in_the_chroot() {
+        let causes = Code::ALL.map(|code| causes_of(Sign::Code(code)));
+        for cause in causes.iter().flatten() {
+            if cause.id == "chroot-without-resolver" {
+                continue;
+            }
+            let text = [cause.what, cause.confirm, cause.change].join(" ");
+            let lower = text.to_lowercase();
+            assert!(
+                !lower.contains("chroot") || lower.contains("external"),
+                "{}: {text}",
+                cause.id
+            );
+        }
+    }
+
     #[test]
     fn every_placeholder_has_general_words() {
         for cause in all() {

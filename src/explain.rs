@@ -16,12 +16,12 @@ pub use self::shown::{SHOWN, Shown};
 /// Returns the text for the words that follow `explain`.
 ///
 /// # Errors
-/// There are several words, or the word is neither a code, nor a word of HAProxy's, nor a TLS alert.
+/// The words are neither a code, nor what HAProxy shows, nor a TLS alert.
 pub fn text(words: &[String]) -> Result<String> {
     match words {
-        [] => Ok(table(Code::ALL)),
-        [word] => one(word),
-        _ => bail!("explain accepts one code; without a code it prints the table of codes"),
+        [] => Ok(table(Code::ALL) + "\n" + &shown::table()),
+        // HAProxy also shows several words: `no check`, `MAINT (resolution)`.
+        words => one(&words.join(" ")),
     }
 }
 
@@ -29,9 +29,9 @@ pub fn text(words: &[String]) -> Result<String> {
 pub const HELP: &str = "\
 Says what an exit code means (`check_code` in HAProxy's statistics, `code: N` in
 its log), which causes it has, how to confirm each cause and what to change. The
-most common cause comes first. Without CODE, explain prints the table of
-sni-check's own codes. It also knows HAProxy's words (L6RSP, PROCTOUT), 255, and
-the names of TLS alerts.
+most common cause comes first. Without CODE, explain prints a line for each code
+of sni-check, and for each word that HAProxy shows (L6RSP, PROCTOUT, 255). It
+also explains these words, and the names of TLS alerts.
 
 Examples:
   sni-check explain 65
@@ -47,8 +47,19 @@ const STALE: &str = "If HAProxy shows PROCTOUT or L7TOUT next to this code, igno
 fn one(word: &str) -> Result<String> {
     let mut text = String::new();
     if let Some(shown) = shown::find(word) {
-        paragraph(&mut text, &format!("{}  ", shown.word), shown.meaning);
+        paragraph(&mut text, &format!("{}  ", shown.word), &shown.meaning());
+        let codes = Code::ALL.into_iter();
+        let codes = codes.filter(|code| code.haproxy_word() == shown.word);
+        let codes: Vec<Code> = codes.filter(|code| *code != Code::Healthy).collect();
+        if !codes.is_empty() {
+            text += "\nThe codes of sni-check with this word:\n\n";
+            text += &table(codes);
+        }
         causes(&mut text, Sign::Word(shown.word));
+        if !shown.next.is_empty() && shown.next != format!("explain {}", shown.word) {
+            text.push('\n');
+            paragraph(&mut text, "next  ", &shown.next_call());
+        }
         return Ok(text);
     }
     if let Some(code) = word.parse().ok().and_then(Code::from_number) {
@@ -72,20 +83,13 @@ fn one(word: &str) -> Result<String> {
         paragraph(&mut text, "", &next);
         return Ok(text);
     }
-    let mut of_word = Code::ALL
-        .into_iter()
-        .filter(|code| code.haproxy_word().eq_ignore_ascii_case(word))
-        .peekable();
-    if word != "-" && of_word.peek().is_some() {
-        return Ok(table(of_word));
-    }
     match word.parse::<i64>() {
         Ok(number) => bail!(
             "{number} is not a code of sni-check; {}",
             shown::foreign(number)
         ),
         Err(_) => bail!(
-            "`{word}` is not a code; write a number such as 65, one of HAProxy's words such as PROCTOUT, a TLS alert such as unrecognized_name, or nothing for the table"
+            "`{word}` is not a code; write one code such as 65, one of HAProxy's words such as PROCTOUT, a TLS alert such as unrecognized_name, or nothing for the table"
         ),
     }
 }
@@ -185,20 +189,50 @@ mod tests {
     }
 
     #[test]
-    fn words_of_haproxy_for_a_check_that_did_not_run_are_explained() {
-        assert!(explain("255").contains("could not run"));
-        assert!(explain("4294967295").contains("signal"));
-        assert!(explain("-1").contains("signal"));
-        assert!(explain("proctout").contains("--timeout"));
-        assert!(explain("PROCTOUT").contains("ignore it"));
-        assert!(explain("65").contains("left over from an earlier check"));
-        assert!(explain("4294967295").contains("add server"));
-        assert!(explain("MAINT (resolution)").contains("resolvers"));
-        assert!(explain("SOCKERR").contains("insecure-fork-wanted"));
-        for word in ["INI", "L4OK", "L6OK"] {
-            assert!(explain(word).starts_with(word));
+    fn words_of_haproxy_are_explained_as_in_the_table() {
+        let table = text(&[]).expect("the table");
+        for shown in &SHOWN {
+            let row = format!("{:<10}  {:<44}  ", shown.word, shown.brief);
+            let row = table.lines().find(|line| line.starts_with(&row));
+            let next = row
+                .and_then(|row| row.split("  ").last())
+                .expect(shown.word);
+            let said = explain(shown.word);
+            let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(flat.starts_with(&format!("{} {}.", shown.word, shown.brief)));
+            let is_itself = next.ends_with(&format!(" {}", shown.word));
+            assert!(next == "-" || is_itself || said.contains(next), "{said}");
+            for text in [shown.in_log, &shown.word.to_lowercase()] {
+                assert!(text.is_empty() || explain(text) == said, "{text}");
+            }
         }
-        assert!(explain("l6tout").contains("62"));
+        for (shown, word) in [
+            ("MAINT (resolution)", "MAINT"),
+            ("* L6RSP", "L6RSP"),
+            ("L7STS/503", "L7STS"),
+            ("-1", "4294967295"),
+        ] {
+            assert_eq!(explain(shown), explain(word));
+        }
+        assert!(text(&["no".to_owned(), "check".to_owned()]).is_ok());
+    }
+
+    #[test]
+    fn words_of_haproxy_for_a_check_that_did_not_run_have_causes() {
+        for (word, part) in [
+            ("255", "could not run"),
+            ("127", "not to a script"),
+            ("4294967295", "add server"),
+            ("PROCTOUT", "--timeout"),
+            ("PROCTOUT", "ignore it"),
+            ("65", "left over from an earlier check"),
+            ("MAINT", "resolvers"),
+            ("SOCKERR", "insecure-fork-wanted"),
+            ("L6TOUT", "62"),
+            ("L7RSP", "76"),
+        ] {
+            assert!(explain(word).contains(part), "{word}: {part}");
+        }
     }
 
     #[test]
@@ -212,12 +246,10 @@ mod tests {
     #[test]
     fn an_unknown_word_is_refused_with_a_hint() {
         for (word, part) in [
-            ("127", "command not found"),
-            ("143", "SIGTERM"),
-            ("101", "Rust"),
+            ("137", "signal N-128"),
             ("99", "without a code"),
-            ("x", "write a number"),
-            ("-", "write a number"),
+            ("x", "write one code"),
+            ("-", "write one code"),
         ] {
             let error = text(&[word.to_owned()]).expect_err(word).to_string();
             assert!(error.contains(part), "{word}: {error}");

@@ -16,7 +16,7 @@ use argh::{ArgsInfo, FromArgs};
 
 use self::expect::Expectation;
 pub use self::parse::{Parsed, parse_as};
-use self::values::{Alpn, Color, Days, Port, Size, Time, TlsVersion, Verify};
+use self::values::{Alpn, Color, Days, Port, Size, SocketPath, Time, TlsVersion, Verify};
 use crate::refusal::refusal;
 
 /// HTTPS health check with SNI, for HAProxy's external-check and by hand. TARGET is a URL or
@@ -174,7 +174,7 @@ pub struct Options {
 
     /// print the lines for sni-check serve, too, with this unix socket
     #[argh(option, arg_name = "PATH")]
-    pub serve: Option<String>,
+    pub serve: Option<SocketPath>,
 
     /// colour the report (default: auto, which means on a terminal unless NO_COLOR is set)
     #[argh(option, arg_name = "auto|always|never")]

@@ -113,7 +113,11 @@ impl Plan {
         sni_host: Option<&str>,
         output: Output,
     ) -> Result<Plan> {
-        let material = Material::read(options, &Files::any())?;
+        let files = match caller {
+            Some(_) => Files::of_check(),
+            None => Files::any(),
+        };
+        let material = Material::read(options, &files)?;
         Plan::of(
             options,
             &material,

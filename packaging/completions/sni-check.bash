@@ -30,7 +30,7 @@ _sni_check() {
             return
             ;;
         explain)
-            [[ $COMP_CWORD -eq 2 ]] && mapfile -t COMPREPLY < <(compgen -W '--help 0 1 2 3 31 32 41 42 43 51 53 54 55 56 57 58 61 62 63 64 65 66 71 72 73 74 75 76 255 4294967295 PROCTOUT SOCKERR L7TOUT PROCERR PROCOK MAINT INI L4OK L6OK' -- "$current")
+            [[ $COMP_CWORD -eq 2 ]] && mapfile -t COMPREPLY < <(compgen -W '--help 0 1 2 3 31 32 41 42 43 51 53 54 55 56 57 58 61 62 63 64 65 66 71 72 73 74 75 76 255 127 126 101 143 4294967295 PROCERR PROCTOUT PROCOK SOCKERR L4CON L4TOUT L6RSP L6TOUT L7STS L7RSP L7TOUT L7OK L7OKC L6OK L4OK INI MAINT' -- "$current")
             return
             ;;
     esac

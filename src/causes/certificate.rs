@@ -153,7 +153,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "{issuer} signed the certificate, but this CA is not in {roots}.",
         confirm: "Find out if {issuer} is a CA of your company.",
-        change: "Get the certificate of that CA and give it with --ca-file FILE (inside the chroot), and ca-file FILE on the server line. {reload}",
+        change: "Get the certificate of that CA. Give it with --ca-file FILE, and with ca-file FILE on the server line. An external check reads FILE inside HAProxy's chroot. {reload}",
         weigh: |facts| match unknown_issuer(facts) {
             // A leaf of a public CA says where its issuer's certificate can be fetched. The default
             // roots contain public CAs, so this cause is then less likely.

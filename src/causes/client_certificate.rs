@@ -18,7 +18,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The server wants a client certificate, and the check has none. nginx says so with status 400 after the handshake.",
         confirm: "The check's line says certificate_required, or notes that the server asked for a client certificate.",
-        change: "Get a client certificate from the server's operator. Give it with --crt FILE (chain and key in one PEM, inside the chroot), and with crt FILE on the server line.",
+        change: "Get a client certificate from the server's operator. Give it with --crt FILE (chain and key in one PEM), and with crt FILE on the server line. An external check reads FILE inside HAProxy's chroot.",
         weigh: |facts| match facts.failure() {
             Some(Failure::ClientCertificate { sent, .. }) => Weight::proved_if(!sent),
             Some(_) if !is_asked_and_absent(facts) => Weight::RuledOut,

@@ -146,8 +146,8 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "socket-missing",
         shows_as: &[at(Code::Unreachable, 6)],
-        what: "The unix socket doesn't exist. The check looks for it inside HAProxy's chroot, as HAProxy's user.",
-        confirm: "ls -l CHROOT/PATH",
+        what: "The unix socket doesn't exist. An external check looks for it inside HAProxy's chroot, as HAProxy's user.",
+        confirm: "ls -l PATH (CHROOT/PATH for an external check)",
         change: "Start the server, or correct the path.",
         weigh: |facts| Weight::proved_if(errno(facts) == Some(Errno::NOENT)),
         ..Cause::BASE
@@ -157,8 +157,8 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Unreachable, 7)],
         place: Place::Host,
         what: "The check's user may not connect to the unix socket.",
-        confirm: "ls -l CHROOT/PATH, and the mode of each folder above it.",
-        change: "Give HAProxy's user access to the socket and its folder.",
+        confirm: "ls -l PATH (CHROOT/PATH for an external check), and the mode of each folder above it.",
+        change: "Give that user access to the socket and its folder.",
         weigh: |facts| {
             let locked = [Errno::ACCESS, Errno::PERM];
             let code = errno(facts);

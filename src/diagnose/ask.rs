@@ -12,8 +12,9 @@ use super::view::{self, Role, Row};
 use crate::causes::facts::{Facts, HaproxyFacts, Way, is_safe};
 use crate::causes::{Change, trials};
 use crate::code::Code;
-use crate::haproxy::ask::{Answer, Answered, Question, Visit, Visited, ask};
+use crate::haproxy::ask::{Answer, Answered, Checked, Question, Visit, Visited, ask};
 use crate::haproxy::program::Haproxy;
+use crate::options::values::SocketPath;
 use crate::plan::DEFAULTS;
 
 /// The check in a block of lines.
@@ -223,7 +224,7 @@ fn blocks(facts: &Facts) -> Vec<Block> {
     let block = |kind, way| Block {
         kind,
         way,
-        text: text(&setup.by(way), kind, facts.options.serve.as_deref()),
+        text: text(&setup.by(way), kind, facts.options.serve.as_ref()),
         tried: None,
         visitor: None,
         serves: true,
@@ -246,17 +247,17 @@ fn blocks(facts: &Facts) -> Vec<Block> {
 }
 
 /// Returns the lines in the form in which they are printed.
-fn text(setup: &Setup<'_>, kind: Kind, socket: Option<&str>) -> String {
+fn text(setup: &Setup<'_>, kind: Kind, socket: Option<&SocketPath>) -> String {
     let global = lines::global(setup, kind == Kind::External);
     format!("{global}backend be\n{}", lines_of(setup, kind, socket))
 }
 
 /// Returns the lines of the backend without the first line.
-fn lines_of(setup: &Setup<'_>, kind: Kind, socket: Option<&str>) -> String {
+fn lines_of(setup: &Setup<'_>, kind: Kind, socket: Option<&SocketPath>) -> String {
     match kind {
         Kind::Builtin => lines::builtin(setup),
         Kind::External => lines::external(setup),
-        Kind::Served => lines::served(setup, socket.unwrap_or_default()),
+        Kind::Served => lines::served(setup, socket.map_or("", |socket| socket.0.as_str())),
     }
 }
 
@@ -288,7 +289,7 @@ fn questions(
         options: &options,
         ..Setup::new(facts).with_secrets()
     };
-    let socket = facts.options.serve.as_deref();
+    let socket = facts.options.serve.as_ref();
     let blocks = blocks.iter().map(|block| {
         let question = Question {
             about: About::Lines(block.kind, block.way),
@@ -397,6 +398,12 @@ fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<String> {
     own_check(refused.next()?)?.err()
 }
 
+/// Returns true if HAProxy's http-check could not connect to `sni-check serve`.
+pub(super) fn missed_serve(checked: &Checked) -> bool {
+    let status = checked.status.as_str();
+    status.starts_with("L4") || status == "SOCKERR"
+}
+
 /// Chooses the way of HAProxy's own check and drops the lines of all other ways. Returns the way if it
 /// differs from sni-check's.
 fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
@@ -481,6 +488,26 @@ impl Block {
         self.tried.as_ref().map_or(Stage::Call, Stage::of_answer)
     }
 
+    /// Returns true if `sni-check serve` made no check with these lines, so that HAProxy's answer says
+    /// nothing about them.
+    pub fn lacks_serve(&self) -> bool {
+        let missed = match &self.tried {
+            // The printed `timeout check` is longer than a check of serve takes.
+            Some(Answer::Checked(checked)) => missed_serve(checked) || checked.status == "L7TOUT",
+            _ => false,
+        };
+        self.kind == Kind::Served && (missed || self.refused_by_serve().is_some())
+    }
+
+    /// Returns HAProxy's answer if it has the code with which serve refuses a request.
+    fn refused_by_serve(&self) -> Option<&Checked> {
+        let Some(Answer::Checked(checked)) = &self.tried else {
+            return None;
+        };
+        let refused = [Code::Refused, Code::AtLimit].map(|code| code.number().to_string());
+        (self.kind == Kind::Served && refused.contains(&checked.code)).then_some(checked)
+    }
+
     /// Returns true if HAProxy refuses these lines.
     pub fn is_refused(&self) -> bool {
         matches!(self.tried, Some(Answer::Refused(_)))
@@ -512,13 +539,17 @@ impl Block {
                 }
                 None => "tried: UP".to_owned(),
             },
-            Some(Answer::Checked(checked)) => {
-                let said = [&checked.status, &checked.code, &checked.why];
-                let said: Vec<&str> = said.into_iter().map(String::as_str).collect();
-                let said = said.join(" ");
-                let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-                format!("tried: DOWN, {said}")
-            }
+            Some(Answer::Checked(checked)) if self.lacks_serve() => match self.refused_by_serve() {
+                Some(_) => format!(
+                    "not tried: sni-check serve refuses the check: {}",
+                    checked.why
+                ),
+                None => format!(
+                    "not tried: sni-check serve does not answer there: {}",
+                    checked.said()
+                ),
+            },
+            Some(Answer::Checked(checked)) => format!("tried: DOWN, {}", checked.said()),
         }
     }
 }

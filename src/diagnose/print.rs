@@ -31,7 +31,8 @@ impl Report<'_> {
         // Lines that HAProxy tried and that don't work yet appear only with --verbose, because they
         // are the lines that the operator already has.
         let blocks = self.blocks().into_iter();
-        for block in blocks.filter(|block| verbose || block.is_up() || block.tried.is_none()) {
+        let is_new = |block: &&Block| block.tried.is_none() || block.lacks_serve();
+        for block in blocks.filter(|block| verbose || block.is_up() || is_new(block)) {
             let kind = match block.kind {
                 Kind::Builtin => "HAProxy's own check",
                 Kind::External => "sni-check",

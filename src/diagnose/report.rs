@@ -179,7 +179,7 @@ impl<'a> Report<'a> {
             let other = block.kind == Kind::Builtin && block.way != Way::Https;
             let fails = still_fails && block.tried.is_none() && !other;
             let useless = any_up || fails || block.is_refused() || self.lacks_a_value();
-            !block.fails_visitors() && (block.is_up() || !useless)
+            !block.fails_visitors() && (block.is_up() || block.lacks_serve() || !useless)
         };
         self.opinion.blocks.iter().filter(offered).collect()
     }

@@ -2,88 +2,243 @@
 
 /// A word of HAProxy's.
 pub struct Shown {
-    /// The word or number.
+    /// The word or number in HAProxy's statistics.
     pub word: &'static str,
-    /// The meaning of the word.
-    pub meaning: &'static str,
+    /// What it means, in a few words.
+    pub brief: &'static str,
+    /// The command of sni-check that helps next. Empty if nothing is wrong.
+    pub next: &'static str,
+    /// What HAProxy's log shows instead of the word. Empty if the log shows the word.
+    pub in_log: &'static str,
+    /// More about the meaning, in sentences. May be empty.
+    pub more: &'static str,
 }
 
-const fn shown(word: &'static str, meaning: &'static str) -> Shown {
-    Shown { word, meaning }
-}
-
-/// Every word, codes first.
-pub const SHOWN: [Shown; 11] = [
-    shown(
-        "255",
-        "HAProxy could not run the check at all. This code is HAProxy's own; it comes with PROCERR",
-    ),
-    shown(
-        "4294967295",
-        "a signal killed the check, so it has no code. HAProxy shows -1 as an unsigned number, with PROCERR",
-    ),
-    shown(
-        "PROCTOUT",
-        "HAProxy killed the check because it took too long. There is no code. A check_code next to this word is left over from an earlier check, so ignore it",
-    ),
-    shown(
-        "SOCKERR",
-        "HAProxy could not start the check: it got no process for an external check, or no socket for a check of its own",
-    ),
-    shown(
-        "L7TOUT",
-        "no response in time. In sni-check's line it is the word for code 72 (sni-check explain 72). In HAProxy's statistics it has no code: HAProxy's own check got no answer, from the server or from sni-check serve",
-    ),
-    shown(
-        "PROCERR",
-        "the check ended with a code other than 0: check_code in the statistics, `code: N` in the log. sni-check explain N explains it",
-    ),
-    shown("PROCOK", "the check ended with code 0: healthy"),
-    shown(
-        "MAINT",
-        "the server is in maintenance: it gets no traffic, and no check runs",
-    ),
-    shown(
-        "INI",
-        "no check of this server has ended since HAProxy started",
-    ),
-    shown(
-        "L4OK",
-        "HAProxy's own check connected. The configuration asks for no more",
-    ),
-    shown(
-        "L6OK",
-        "HAProxy's own check completed a TLS handshake. The configuration asks for no more",
-    ),
+/// Every word, in the order of the table: codes, and then statuses.
+pub const SHOWN: [Shown; 24] = [
+    Shown {
+        word: "255",
+        brief: "HAProxy could not run the program",
+        next: "doctor",
+        in_log: "",
+        more: "This code is HAProxy's own. It comes with PROCERR.",
+    },
+    Shown {
+        word: "127",
+        brief: "a script found no such command",
+        next: "doctor",
+        in_log: "",
+        more: "127 is a shell's code, so external-check command names a script. Set it to sni-check itself, not to a script.",
+    },
+    Shown {
+        word: "126",
+        brief: "a script may not run its command",
+        next: "doctor",
+        in_log: "",
+        more: "126 is a shell's code, so external-check command names a script. Set it to sni-check itself, not to a script.",
+    },
+    Shown {
+        word: "101",
+        brief: "another Rust program panicked",
+        next: "doctor",
+        in_log: "",
+        more: "sni-check ends with 1 instead, so external-check command names another program.",
+    },
+    Shown {
+        word: "143",
+        brief: "a script's command was killed by SIGTERM",
+        next: "explain PROCTOUT",
+        in_log: "",
+        more: "143 is a shell's code, so external-check command names a script. HAProxy sends SIGTERM to a check that takes too long. Set external-check command to sni-check itself.",
+    },
+    Shown {
+        word: "4294967295",
+        brief: "a signal killed the check",
+        next: "doctor",
+        in_log: "",
+        more: "The check has no code. HAProxy shows -1 as an unsigned number, with PROCERR.",
+    },
+    Shown {
+        word: "PROCERR",
+        brief: "the check ended with a code other than 0",
+        next: "explain CODE",
+        in_log: "External check error",
+        more: "The code is check_code in the statistics, and `code: N` in the log.",
+    },
+    Shown {
+        word: "PROCTOUT",
+        brief: "the check took too long: HAProxy killed it",
+        next: "doctor",
+        in_log: "External check timeout",
+        more: "There is no code. A check_code next to this word is left over from an earlier check, so ignore it.",
+    },
+    Shown {
+        word: "PROCOK",
+        brief: "the check ended with code 0: healthy",
+        next: "",
+        in_log: "External check passed",
+        more: "",
+    },
+    Shown {
+        word: "SOCKERR",
+        brief: "HAProxy could not start the check",
+        next: "doctor",
+        in_log: "Socket error",
+        more: "HAProxy got no process for an external check, or no socket for a check of its own.",
+    },
+    Shown {
+        word: "L4CON",
+        brief: "no connection: refused or unreachable",
+        next: "diagnose",
+        in_log: "Layer4 connection problem",
+        more: "",
+    },
+    Shown {
+        word: "L4TOUT",
+        brief: "connecting took too long",
+        next: "diagnose",
+        in_log: "Layer4 timeout",
+        more: "",
+    },
+    Shown {
+        word: "L6RSP",
+        brief: "the TLS handshake failed",
+        next: "diagnose",
+        in_log: "Layer6 invalid response",
+        more: "The server refused it, or HAProxy refused the server's certificate.",
+    },
+    Shown {
+        word: "L6TOUT",
+        brief: "the TLS handshake took too long",
+        next: "diagnose",
+        in_log: "Layer6 timeout",
+        more: "",
+    },
+    Shown {
+        word: "L7STS",
+        brief: "unexpected HTTP status",
+        next: "diagnose",
+        in_log: "Layer7 wrong status",
+        more: "With sni-check serve, HAProxy shows L7STS for every failed check, and check_code is the code of sni-check: sni-check explain CODE.",
+    },
+    Shown {
+        word: "L7RSP",
+        brief: "the response is not valid or not as expected",
+        next: "diagnose",
+        in_log: "Layer7 invalid response",
+        more: "",
+    },
+    Shown {
+        word: "L7TOUT",
+        brief: "no response in time",
+        next: "diagnose",
+        in_log: "Layer7 timeout",
+        more: "In sni-check's line it is the word for code 72 (sni-check explain 72). In HAProxy's statistics it has no code: HAProxy's own check got no answer, from the server or from sni-check serve.",
+    },
+    Shown {
+        word: "L7OK",
+        brief: "healthy: the response is as expected",
+        next: "",
+        in_log: "Layer7 check passed",
+        more: "",
+    },
+    Shown {
+        word: "L7OKC",
+        brief: "404 with disable-on-404: no new visitors",
+        next: "doctor",
+        in_log: "Layer7 check conditionally passed",
+        more: "The server keeps the visitors that it has. It gets new ones only when the check is L7OK again.",
+    },
+    Shown {
+        word: "L6OK",
+        brief: "the TLS handshake works, no more is checked",
+        next: "doctor",
+        in_log: "Layer6 check passed",
+        more: "The configuration asks for no request.",
+    },
+    Shown {
+        word: "L4OK",
+        brief: "connecting works, no more is checked",
+        next: "doctor",
+        in_log: "Layer4 check passed",
+        more: "The configuration asks for no handshake and no request.",
+    },
+    Shown {
+        word: "INI",
+        brief: "no check has ended since HAProxy started",
+        next: "doctor",
+        in_log: "Initializing",
+        more: "",
+    },
+    Shown {
+        word: "MAINT",
+        brief: "in maintenance: no traffic and no check",
+        next: "explain MAINT",
+        in_log: "",
+        more: "",
+    },
+    Shown {
+        word: "no check",
+        brief: "no check judges this server",
+        next: "doctor",
+        in_log: "",
+        more: "The server line has no `check`, so HAProxy sends visitors to the server even if it fails.",
+    },
 ];
 
-/// Finds what HAProxy means by this number or word.
-pub(super) fn find(word: &str) -> Option<&'static Shown> {
-    // HAProxy gives a reason in parentheses: MAINT (resolution).
-    let word = match word.split(" (").next() {
-        Some("-1") => "4294967295",
-        Some(word) => word,
-        None => word,
+/// Returns the table: word, meaning, next command.
+pub(super) fn table() -> String {
+    let row = |word: &str, brief: &str, next: &str| format!("{word:<10}  {brief:<44}  {next}\n");
+    let head = row("HAProxy", "meaning", "next");
+    let rows = SHOWN.iter();
+    let rows = rows.map(|shown| row(shown.word, shown.brief, &shown.next_call()));
+    head + &rows.collect::<String>()
+}
+
+impl Shown {
+    /// Returns the command to call next, or `-`.
+    pub(super) fn next_call(&self) -> String {
+        match self.next {
+            "" => "-".to_owned(),
+            next => format!("sni-check {next}"),
+        }
+    }
+
+    /// Returns the meaning as sentences.
+    pub(super) fn meaning(&self) -> String {
+        let in_log = match self.in_log {
+            "" => String::new(),
+            text => format!("HAProxy's log says `{text}`."),
+        };
+        let parts = [&format!("{}.", self.brief), self.more, &in_log];
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Finds what HAProxy means by this number, word or text of its log.
+pub(super) fn find(text: &str) -> Option<&'static Shown> {
+    // While a check runs, HAProxy puts a star before the result of the last check.
+    let text = text.strip_prefix("* ").unwrap_or(text);
+    let is_it = |shown: &&Shown| {
+        let [word, in_log] = [shown.word, shown.in_log];
+        word.eq_ignore_ascii_case(text) || (!in_log.is_empty() && in_log.eq_ignore_ascii_case(text))
     };
+    // HAProxy adds a reason in parentheses, MAINT (resolution), and its page a code, L7STS/503.
+    let word = text.split([' ', '/']).next().unwrap_or_default();
+    let word = if word == "-1" { "4294967295" } else { word };
     let mut all = SHOWN.iter();
-    all.find(|shown| shown.word.eq_ignore_ascii_case(word))
+    let whole = all.find(is_it);
+    whole.or_else(|| {
+        SHOWN
+            .iter()
+            .find(|shown| shown.word.eq_ignore_ascii_case(word))
+    })
 }
 
 /// Returns where a number that isn't a code of sni-check may come from.
 pub(super) fn foreign(number: i64) -> &'static str {
     match number {
-        101 => {
-            "a Rust program that panics ends with 101, so external-check command names another program"
-        }
-        126 => {
-            "126 is a shell's code for a command that it may not execute. Set external-check command to sni-check itself, not to a script"
-        }
-        127 => {
-            "127 is a shell's code for `command not found`. Set external-check command to sni-check itself, not to a script"
-        }
-        143 => {
-            "143 is a shell's code for a command that SIGTERM killed. HAProxy sends SIGTERM to a check that takes too long: sni-check explain PROCTOUT"
-        }
         128..=159 => {
             "128 and more are a shell's codes for a command that signal N-128 killed. Set external-check command to sni-check itself, not to a script"
         }

@@ -21,6 +21,15 @@ pub(crate) struct Checked {
     pub why: String,
 }
 
+impl Checked {
+    /// Returns status, code and reason in one line.
+    pub fn said(&self) -> String {
+        let said = [&self.status, &self.code, &self.why].map(String::as_str);
+        let said = said.join(" ");
+        said.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// A row of the statistics: the backend, and the state of one of its servers. The state is `None`
 /// until the check of the server has ended.
 pub(super) type Row = (String, Option<Checked>);

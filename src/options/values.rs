@@ -157,6 +157,34 @@ pub enum Color {
 words!(Color, Auto = "auto", Always = "always", Never = "never";
     |_| "is not a colour mode", "write auto, always or never");
 
+/// The path of a unix socket. It is absolute, because the programs that use the socket run in other folders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketPath(pub String);
+
+impl FromStr for SocketPath {
+    type Err = Misfit;
+
+    /// Also reads the forms of `--listen` and of haproxy.cfg, `unix:PATH` and `unix@PATH`.
+    fn from_str(text: &str) -> Result<SocketPath, Misfit> {
+        let mut prefixes = ["unix:", "unix@"].into_iter();
+        let path = prefixes.find_map(|prefix| text.strip_prefix(prefix));
+        let path = path.unwrap_or(text);
+        match path.starts_with('/') {
+            true => Ok(SocketPath(path.to_owned())),
+            false => Err(Misfit::new(
+                "is not the absolute path of a unix socket",
+                "write the path that serve listens on, such as /run/sni-check/socket",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for SocketPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A size in bytes, with HAProxy's suffixes `k` and `m` (manual, section 2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub u32);

@@ -52,6 +52,8 @@ enum Scope {
     /// Every file that this process may read.
     #[default]
     Any,
+    /// The same, in a process that HAProxy runs, often in a chroot.
+    Check,
     /// Only these files, because the options come from elsewhere.
     Only(Arc<Allowed>),
     /// The files below this folder. Their paths are written as if the folder were `/`.
@@ -71,6 +73,14 @@ impl Files {
     /// Allows every file: the options come from the user who runs this process.
     pub fn any() -> Files {
         Files::default()
+    }
+
+    /// Allows every file, in a check that HAProxy runs.
+    pub fn of_check() -> Files {
+        Files {
+            scope: Scope::Check,
+            ..Files::default()
+        }
     }
 
     /// Allows only these files: the options come from elsewhere.
@@ -317,7 +327,8 @@ impl Files {
 
     fn unreadable(&self, subject: &str, error: &dyn Display) -> Error {
         let write = match self.scope {
-            Scope::Any | Scope::Within(_) => {
+            Scope::Any => "name a file that exists and that your user may read",
+            Scope::Check | Scope::Within(_) => {
                 "name a file that HAProxy's user can read, inside the chroot if HAProxy has one"
             }
             Scope::Only(_) => "name a file that the user of sni-check serve may read",
@@ -383,7 +394,7 @@ impl Scope {
         // Opening a FIFO must not wait for a writer.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         match self {
-            Scope::Any => open(path, flags, Mode::empty()),
+            Scope::Any | Scope::Check => open(path, flags, Mode::empty()),
             Scope::Within(root) => open_in(root, path, flags, Bounds::InRoot),
             Scope::Only(allowed) if allowed.names(path) => open(path, flags, Mode::empty()),
             Scope::Only(allowed) => {
@@ -466,7 +477,8 @@ mod tests {
         assert!(refusal(&files, &path("in")).contains("it is a folder"));
         assert!(refusal(&files, "/dev/zero").contains("it is a device"));
         assert!(refusal(&files, "/proc/self/environ").contains("is a kernel file (/proc or /sys)"));
-        assert!(refusal(&files, &path("none")).contains("inside the chroot"));
+        assert!(refusal(&files, &path("none")).contains("that your user may read"));
+        assert!(refusal(&Files::of_check(), &path("none")).contains("inside the chroot"));
         let read = files.read("--ca-file x", &path("out")).expect("a file");
         assert_eq!(read, b"outside");
         let names = files.list("--ca-file x", &path("in")).expect("a folder");

@@ -1,12 +1,14 @@
 //! How diagnose asks HAProxy: it leaves nothing behind, and says so when it can't ask.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::report::diagnose;
-use crate::support::check::{BINARY, run_by_hand};
+use crate::report::{Report, diagnose};
+use crate::support::check::{BINARY, expect, run_by_hand, stdout};
 use crate::support::folder::Folder;
 use crate::support::pki::Ca;
 use crate::support::{NAME, Running, dead_port, peer, wait_for};
@@ -117,21 +119,64 @@ fn a_server_that_haproxy_rejects_is_not_simply_called_healthy() {
     report.advises("sni-check is UP, but HAProxy's own check is not (L7STS");
 }
 
+/// Starts serve on this socket. Requests may name files in this folder.
+fn serve(socket: &str, files: &Path) -> Running {
+    let mut command = Command::new(BINARY);
+    command.args(["serve", "--listen", &format!("unix:{socket}"), "--files"]);
+    command.arg(files).stderr(Stdio::null());
+    let serve = Running(command.spawn().expect("sni-check runs"));
+    wait_for("serve to listen", || UnixStream::connect(socket).ok());
+    serve
+}
+
 #[test]
 fn lines_for_serve_are_a_third_alternative() {
     let ca = Ca::new();
     let port = peer::answer(&ca.leaf(&[NAME], 30), peer::OK);
     let folder = Folder::new();
     let socket = folder.join("s");
-    let mut command = Command::new(BINARY);
-    command.args(["serve", "--listen", &format!("unix:{socket}"), "--files"]);
-    command.arg(std::env::temp_dir()).stderr(Stdio::null());
-    let _serve = Running(command.spawn().expect("sni-check runs"));
-    wait_for("serve to listen", || {
-        std::os::unix::net::UnixStream::connect(&socket).ok()
-    });
-    let report = diagnose(&ca, port, NAME, &["--serve", &socket]);
-    assert_eq!(report.value["cure"]["served_tried"], "tried: UP");
-    let lines = report.value["cure"]["served"].as_str().expect("lines");
-    assert!(lines.contains("http-check send-state"), "{lines}");
+    let tried = |report: Report| {
+        let lines = report.value["cure"]["served"].as_str().expect("lines");
+        assert!(lines.contains("http-check send-state"), "{lines}");
+        let tried = report.value["cure"]["served_tried"].as_str();
+        tried.expect("a text").to_owned()
+    };
+    let ask = || tried(diagnose(&ca, port, NAME, &["--serve", &socket]));
+    // The lines may be right although serve doesn't answer or refuses the check.
+    let (absent, part) = (
+        ask(),
+        "not tried: sni-check serve does not answer there: SOCKERR",
+    );
+    assert!(absent.starts_with(part), "{absent}");
+    let running = serve(&socket, folder.path());
+    let refused = ask();
+    let part = "not tried: sni-check serve refuses the check: --ca-file ";
+    assert!(refused.starts_with(part), "{refused}");
+    assert!(refused.contains("--files"), "{refused}");
+    drop(running);
+    let _running = serve(&socket, &std::env::temp_dir());
+    assert_eq!(ask(), "tried: UP");
+}
+
+#[test]
+fn the_text_shows_the_lines_for_serve_and_why_they_are_not_tried() {
+    let ca = Ca::new();
+    let port = peer::answer(&ca.leaf(&[NAME], 30), peer::OK);
+    let folder = Folder::new();
+    let file = folder.file("ca.pem", &ca.pem);
+    let connect = format!("127.0.0.1:{port}");
+    let words = ["diagnose", "--ca-file", &file, "--connect", &connect, NAME];
+    let output = run_by_hand(&[&words[..], &["--serve", "unix:/none/s"]].concat());
+    let text = stdout(&output);
+    let title = "For haproxy.cfg, with sni-check serve (not tried: sni-check serve does not answer";
+    assert!(text.contains(title), "{text}");
+    assert!(text.contains("addr unix@/none/s\n"), "{text}");
+    for path in ["run/s", "", "127.0.0.1:8405"] {
+        let output = run_by_hand(&[&words[..], &[&format!("--serve={path}")]].concat());
+        expect(
+            &output,
+            2,
+            "is not the absolute path of a unix socket; write the path",
+        );
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::causes::facts::Way;
 use crate::certificate::CertificateFailure;
 use crate::code::Code;
-use crate::diagnose::ask::{Block, Kind, Opinion};
+use crate::diagnose::ask::{Block, Kind, Opinion, missed_serve};
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::change::is_command;
 use crate::diagnose::trials::Search;
@@ -160,9 +160,7 @@ impl Subject<'_> {
     pub fn block(&self, answered: Option<&Answered<usize>>) -> Block {
         // Without `sni-check serve`, HAProxy's answer says nothing about the change.
         let is_without_serve = |answered: &Answered<usize>| match &answered.answer {
-            Answer::Checked(checked) => {
-                checked.status.starts_with("L4") || checked.status == "SOCKERR"
-            }
+            Answer::Checked(checked) => missed_serve(checked),
             _ => false,
         };
         let is_served = self.surveyed.kind == CheckKind::Served;

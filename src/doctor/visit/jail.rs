@@ -132,7 +132,7 @@ impl Jail {
     pub(crate) fn files(&self) -> Files {
         match self.is_chroot() {
             true => Files::within(&self.root),
-            false => Files::any(),
+            false => Files::of_check(),
         }
     }
 }

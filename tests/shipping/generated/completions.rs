@@ -78,7 +78,9 @@ fn words_after(command: Command) -> Option<Vec<(String, &'static str)>> {
         }
         Command::Explain => {
             let codes = Code::ALL.map(|code| (code.number().to_string(), code.meaning()));
-            let shown = SHOWN.map(|shown| (shown.word.to_owned(), shown.meaning));
+            // bash completes single words.
+            let shown = SHOWN.iter().filter(|shown| !shown.word.contains(' '));
+            let shown = shown.map(|shown| (shown.word.to_owned(), shown.brief));
             Some(codes.into_iter().chain(shown).collect())
         }
     }
