@@ -165,7 +165,7 @@ fn with_haproxy(
     for (watch, observed) in watches.into_iter().zip(observed) {
         let failed = match &observed.check {
             Some(Answer::Refused(why)) => Some(format!("HAProxy refuses its lines alone: {why}")),
-            Some(Answer::None) => Some("its check has no result yet".to_owned()),
+            Some(Answer::None) => Some("its check had no result after a few seconds".to_owned()),
             _ => None,
         };
         limits.extend(failed.map(|why| format!("{} was not run: {why}.", watch.name())));

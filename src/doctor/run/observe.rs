@@ -18,6 +18,7 @@ use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::backend_lines::ServerLines;
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
+use crate::haproxy::config::external::INTER;
 use crate::options::expect::Part;
 use crate::output::mark::Mark;
 
@@ -58,6 +59,7 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
             set.timeout_server.as_ref(),
         ];
         let limits = limits.into_iter().flatten().map(|limit| limit.value);
+        let limits = limits.chain([own_check::limit(watch.describes, watch.server)]);
         patience = limits.fold(patience, Duration::max);
         // A server that follows another server's check has no check of its own.
         if is_own(watch) && watch.tracked().is_none() {
@@ -142,7 +144,10 @@ fn of_check(lines: &ServerLines) -> String {
     let words = lines.words.iter();
     let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
     let rules = lines.rules.iter().filter(|rule| !rule.is_of_visitors());
-    lines.backend(rules, words.chain([("check", "")]))
+    // `inter` limits the check. A later word replaces an earlier word.
+    let inter = format!("{}us", INTER.as_micros());
+    let before = [("check", ""), ("inter", inter.as_str())];
+    lines.backend(rules, before.into_iter().chain(words))
 }
 
 /// Returns the backend without the check, for a visitor, with or without the rules that change requests.
