@@ -134,6 +134,17 @@ pub(crate) fn sending(backend: &Backend, request: &Request) -> String {
     let of_defaults = rules.http.lines.first();
     let of_defaults = of_defaults.filter(|line| !backend.has_line(&line.place));
     let has_send = rules.http.all("send").next().is_some();
+    if rules.has_old_headers() {
+        return format!(
+            "in place of option httpchk and its words{}, write option httpchk and then {}",
+            if has_send {
+                " and of the http-check send line"
+            } else {
+                ""
+            },
+            request.line()
+        );
+    }
     let place = match (of_defaults, has_send) {
         (Some(_), true) => "in defaults, in place of the http-check send line",
         (Some(_), false) => "in defaults, with its other http-check lines",
