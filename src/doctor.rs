@@ -8,6 +8,7 @@ mod by_hand;
 mod finding;
 mod options;
 mod report;
+mod requests;
 mod rules;
 mod run;
 mod shell;
@@ -190,10 +191,11 @@ fn refuse(options: &DoctorOptions) -> Result<()> {
 /// the servers that follow them.
 fn findings(visit: &Visit, ignored: &[String], says: &[String], ran: [&[Ran]; 2]) -> Vec<Finding> {
     let mut found = rules::findings(visit);
-    run::observe::confirm(&mut found, visit, ran[0]);
+    run::confirm::confirm(&mut found, visit, ran[0]);
     rules::add_trackers(&mut found, visit);
-    run::observe::confirm(&mut found, visit, ran[1]);
+    run::confirm::confirm(&mut found, visit, ran[1]);
     found.retain(|found| !ignored.iter().any(|id| id == found.id));
+    requests::combine(&mut found, visit);
     rules::hidden::restrict(&mut found, visit);
     let mut found = sorted(found);
     fold(&mut found, says);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::haproxy::config::http_check::Request;
 use crate::haproxy::config::place::Place;
 use crate::output::mark::Mark;
 
@@ -10,6 +11,12 @@ pub(crate) const SEEN: &str = "seen";
 
 /// The name of the finding about a check whose method the server refuses. Only a run shows it.
 pub(crate) const METHOD: &str = "check-method";
+
+/// The name of the finding about another part of the check's request that the server refuses. Only a run shows it.
+pub(crate) const REFUSED_REQUEST: &str = "check-refused-request";
+
+/// The name of the finding about a server that answers later than the check waits. Only a run shows it.
+pub(crate) const LATE: &str = "check-time";
 
 /// What a finding means for visitors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +75,8 @@ pub(crate) struct Finding {
     pub foretold: &'static [&'static str],
     /// What to do, or what to write instead.
     pub write: String,
+    /// The request that HAProxy's own check should send, if `write` says so.
+    pub request: Option<Request>,
     /// A shell command that makes the change; may be empty.
     pub paste: String,
     /// HAProxy's own words about the same line.
@@ -86,6 +95,7 @@ impl Finding {
             shows: String::new(),
             foretold: &[],
             write: String::new(),
+            request: None,
             paste: String::new(),
             haproxy: Vec::new(),
         }
@@ -133,6 +143,13 @@ impl Finding {
 
     pub(crate) fn write(mut self, text: impl Into<String>) -> Finding {
         self.write = text.into();
+        self
+    }
+
+    /// Sets the request that the check should send. [`requests::combine`](super::requests::combine) makes one line
+    /// of the requests of several findings.
+    pub(crate) fn request(mut self, request: Request) -> Finding {
+        self.request = Some(request);
         self
     }
 

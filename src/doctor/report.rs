@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::code::Code;
 use crate::haproxy::config::place::Place;
+use crate::haproxy::program::{place_in, text_of};
 use crate::output::mark::Mark;
 
 use super::finding::{Effect, Finding};
@@ -225,7 +226,8 @@ pub(crate) fn fold(findings: &mut Vec<Finding>, says: &[String]) {
         .is_some_and(|(file, line)| {
             findings.iter().any(|found| {
                 let place = found.place.as_ref();
-                found.effect == Effect::NoStart
+                found.id != "refused"
+                    && found.effect == Effect::NoStart
                     && place.is_some_and(|place| *place.file == *file && place.line == line)
             })
         });
@@ -247,22 +249,6 @@ pub(crate) fn fold(findings: &mut Vec<Finding>, says: &[String]) {
             found.haproxy.push(text);
         }
     }
-}
-
-/// Returns HAProxy's message without level and place.
-fn text_of(line: &str) -> &str {
-    let text = line.split_once("] ").map_or(line, |(_, text)| text);
-    let text = text.split_once("] : ").map_or(text, |(_, text)| text);
-    text.trim_start_matches("config : ").trim()
-}
-
-/// Returns the file and the line in HAProxy's brackets: `[WARNING] config : parsing [FILE:12] : …`.
-fn place_in(line: &str) -> Option<(&str, usize)> {
-    let (_, rest) = line.split_once("] ")?;
-    let (_, rest) = rest.split_once('[')?;
-    let (place, _) = rest.split_once(']')?;
-    let (file, number) = place.rsplit_once(':')?;
-    Some((file, number.parse().ok()?))
 }
 
 /// Returns true if a finding already has this message of HAProxy's, or if the message names no fault.

@@ -18,11 +18,11 @@ pub(crate) mod rule;
 pub(crate) mod serve_rules;
 
 use self::rule::{Look, Rule};
-use super::finding::{Effect, Finding, METHOD, SEEN};
+use super::finding::{Effect, Finding, LATE, METHOD, REFUSED_REQUEST, SEEN};
 use super::visit::{Follower, Visit, Watch};
 
 /// The names of findings that only a run shows.
-const OF_RUNS: [&str; 2] = [SEEN, METHOD];
+const OF_RUNS: [&str; 4] = [SEEN, METHOD, REFUSED_REQUEST, LATE];
 
 /// Every rule. The report sorts findings by effect, and keeps this order for the same effect.
 const RULES: &[Rule] = &[
@@ -53,6 +53,7 @@ const RULES: &[Rule] = &[
     check("other-protocol-check", dialogue::other_protocol),
     check("expects-nothing", dialogue::expects_nothing),
     check("expects-refusal", dialogue::expects_refusal),
+    check("expects-body", dialogue::expects_body),
     check("serve-state", serve_rules::without_state),
     check("serve-options", serve_rules::without_options),
     check("serve-connect", serve_rules::without_connect),
@@ -100,6 +101,7 @@ const RULES: &[Rule] = &[
     comparison("traffic-detour", difference::detour),
     check("check-without-host", host::without_host),
     check("check-other-host", host::other_host),
+    check("check-other-site", host::other_site),
     check("check-request", host::request),
     check("time", fit::time),
     check("resolver", fit::resolver),

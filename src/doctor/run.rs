@@ -2,8 +2,10 @@
 
 pub(crate) mod as_haproxy;
 pub(crate) mod asked;
+pub(crate) mod confirm;
 pub(crate) mod observe;
 pub(crate) mod outcome;
+pub(crate) mod trials;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -162,10 +164,10 @@ fn with_haproxy(
     let start = Instant::now();
     let observed = observe::ask_haproxy(visit, &watches)?;
     let time = start.elapsed();
-    for (watch, observed) in watches.into_iter().zip(observed) {
+    for (watch, observed) in watches.iter().copied().zip(observed) {
         let failed = match &observed.check {
             Some(Answer::Refused(why)) => Some(format!("HAProxy refuses its lines alone: {why}")),
-            Some(Answer::None) => Some("its check has no result yet".to_owned()),
+            Some(Answer::None) => Some("its check had no result after a few seconds".to_owned()),
             _ => None,
         };
         limits.extend(failed.map(|why| format!("{} was not run: {why}.", watch.name())));
@@ -193,12 +195,28 @@ fn with_haproxy(
         }
         let mut runs = done.iter_mut().chain(followers.iter_mut());
         if let Some(ran) = runs.find(|ran| ran.is_of(watch)) {
-            let trap = |visitor| observe::trap(watch, ran.outcome, visitor);
+            let trap = |visitor| confirm::trap(watch, ran.outcome, visitor);
             ran.trap = observed.visitor.as_ref().and_then(trap);
             ran.visitor = observed.visitor;
         }
     }
+    explain(visit, &watches, done);
     Ok(limits)
+}
+
+/// Adds to each check of HAProxy's own that contradicts visitors the change that makes it UP, if one is found.
+fn explain(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
+    let down = done.iter_mut().filter_map(|ran| {
+        let watch = watches.iter().copied().find(|watch| ran.is_of(watch))?;
+        let is_wrong = observe::is_own(watch) && confirm::is_to_explain(watch, ran);
+        is_wrong.then_some((watch, ran))
+    });
+    let (watches, mut runs): (Vec<&Watch>, Vec<&mut Ran>) = down.unzip();
+    let failed = watches.into_iter().zip(runs.iter().map(|ran| ran.outcome));
+    let explained = trials::explain(visit, &failed.collect::<Vec<_>>());
+    for (ran, trial) in runs.iter_mut().zip(explained) {
+        ran.explained = trial;
+    }
 }
 
 /// Runs a check that HAProxy doesn't run yet, if doctor may run checks. Returns what to do first if the check
@@ -225,7 +243,7 @@ pub(crate) fn would_fail(visit: &Visit, watch: &Watch) -> Option<String> {
         }
         false => one(watch, visit).outcome,
     };
-    let failed = observe::state(outcome);
+    let failed = confirm::state(outcome);
     (!outcome.is_up()).then(|| format!("fix the check, which would be {failed}"))
 }
 

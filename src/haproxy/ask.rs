@@ -70,8 +70,8 @@ pub(crate) struct Answered<K> {
     pub visitor: Option<Visited>,
 }
 
-/// Asks HAProxy about servers. A check may take as long as `patience`. `global` has lines of
-/// section `global`. If HAProxy refuses these lines, sni-check asks again without them.
+/// Asks HAProxy about servers. A check may take as long as `patience`, unless its lines have limits of
+/// their own. `global` has lines of section `global`. If HAProxy refuses these lines, sni-check asks again without them.
 ///
 /// # Errors
 ///
@@ -153,12 +153,14 @@ impl Config {
         visits: &Visits,
     ) -> Config {
         let time = patience.as_millis();
+        // `timeout check` isn't set: without it, `inter` limits the whole check, as in the operator's HAProxy.
+        // `downinter` limits nothing, and keeps the result of a failed check in sight.
         let mut text = format!(
             "global\n    stats socket fd@1 level user\n    external-check\n    \
              insecure-fork-wanted\n    max-spread-checks 1\n{global}\
              defaults\n    mode http\n    timeout connect {time}\n    timeout client {time}\n    \
-             timeout server {time}\n    timeout check {time}\n    retries 0\n    \
-             default-server inter {time} rise 1 fall 1\n{}",
+             timeout server {time}\n    retries 0\n    \
+             default-server inter {time} fastinter 1m downinter 1m rise 1 fall 1\n{}",
             visits.frontend(patience * 3 + MARGIN * 5)
         );
         let mut begins = Vec::new();

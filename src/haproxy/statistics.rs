@@ -130,9 +130,16 @@ const ECHILD: &str = " (No child processes)";
 pub(super) fn rows_of(text: &str) -> Vec<Row> {
     rows(text, |field| {
         let status = field("check_status")?;
-        let ended = !status.is_empty() && status != "INI" && !status.starts_with('*');
+        let up = field("status")?.starts_with("UP");
+        // After a star, the next check runs. A server that is up for longer than a moment keeps its result.
+        let (status, is_running) = match status.strip_prefix("* ") {
+            Some(before) => (before.to_owned(), true),
+            None => (status, false),
+        };
+        let is_result = !status.is_empty() && status != "INI";
+        let ended = is_result && (!is_running || (up && status.ends_with("OK")));
         let checked = Checked {
-            up: field("status")?.starts_with("UP"),
+            up,
             status,
             code: field("check_code")?,
             why: field("last_chk")?.replace(ECHILD, ""),

@@ -7,6 +7,8 @@ mod foretold;
 mod hostile;
 mod launch;
 mod own;
+mod own_rules;
+mod own_run;
 mod reading;
 mod report;
 mod run;

@@ -503,7 +503,7 @@ fn a_run_confirms_no_note_that_foretold_something_else() {
     assert_eq!(refused["mark"], "problem", "{report}");
     assert_eq!(
         refused["write"],
-        "in the backend, write http-check send meth GET uri /"
+        "in the backend, write http-check send meth GET uri / ver HTTP/1.1 hdr Host NAME"
     );
     crate::configuration::shows(&config, "s", "L7STS", "405");
     let (report, config) = run("\n http-check send meth GET uri /", "");

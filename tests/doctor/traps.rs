@@ -293,7 +293,7 @@ fn http_check_rules_have_no_effect_on_an_external_check() {
     // The option that doctor names works.
     let options = format!("{} {write}", options());
     let config = in_chroot(&stage, &checked("/sni-check", &options, SERVER));
-    foretells(&config, &[], "PROCERR", "71");
+    foretells(&config, &[("expects-refusal", NOTE)], "PROCERR", "71");
 }
 
 #[test]

@@ -148,7 +148,7 @@ fn a_run_visits_servers_in_mode_tcp() {
 }
 
 /// Returns doctor's report after a run, for a backend that checks this nginx.
-fn after_run(stage: &Stage, server: &str, check: &str, end: &str) -> serde_json::Value {
+pub fn after_run(stage: &Stage, server: &str, check: &str, end: &str) -> serde_json::Value {
     let nginx = Nginx::serve(|_, port| server.replace("PORT", &port.to_string()));
     let line = format!("server s 127.0.0.1:{} {end}", nginx.port);
     let text = format!(

@@ -57,21 +57,7 @@ pub fn tls_with_head(
     issuers: &[&Ca],
     behave: impl Fn(&str, &mut StreamOwned<ServerConnection, TcpStream>) + Send + Sync + 'static,
 ) -> u16 {
-    let mut chain = vec![leaf.certificate.der().clone()];
-    chain.extend(
-        issuers
-            .iter()
-            .map(|issuer| issuer.certificate.der().clone()),
-    );
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let key = PrivateKeyDer::from_pem_slice(leaf.key_pem.as_bytes()).expect("a key");
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .expect("a certificate");
-    let config = Arc::new(config);
+    let config = Arc::new(tls_config(leaf, issuers));
     tcp(move |stream| {
         let tls = ServerConnection::new(config.clone()).expect("a connection");
         let mut stream = StreamOwned::new(tls, stream);
@@ -84,6 +70,36 @@ pub fn tls_with_head(
             }
         }
         behave(&String::from_utf8_lossy(&head), &mut stream);
+    })
+}
+
+/// Returns the settings of a TLS server with this certificate and these issuers after it.
+fn tls_config(leaf: &Leaf, issuers: &[&Ca]) -> ServerConfig {
+    let mut chain = vec![leaf.certificate.der().clone()];
+    chain.extend(
+        issuers
+            .iter()
+            .map(|issuer| issuer.certificate.der().clone()),
+    );
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = PrivateKeyDer::from_pem_slice(leaf.key_pem.as_bytes()).expect("a key");
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("a certificate")
+}
+
+/// Refuses the handshake of a client that offers only other protocols than HTTP/2.
+pub fn wants_http2(leaf: &Leaf) -> u16 {
+    let mut config = tls_config(leaf, &[]);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let config = Arc::new(config);
+    tcp(move |stream| {
+        let tls = ServerConnection::new(config.clone()).expect("a connection");
+        let mut stream = StreamOwned::new(tls, stream);
+        let _ = stream.read(&mut [0; 4096]);
     })
 }
 

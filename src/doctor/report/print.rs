@@ -1,7 +1,6 @@
 //! The report as text for people.
 
 use std::fmt::Write as _;
-use std::iter;
 
 use crate::options::values::Color;
 use crate::output::date::milliseconds;
@@ -20,10 +19,9 @@ pub(crate) fn text(report: &Report, color: Color) -> String {
     if !report.found_by.is_empty() {
         paragraph(&mut text, "", &printable(&found(report)));
     }
-    let before = iter::once(None).chain(report.findings.iter().map(Some));
-    for (finding, before) in report.findings.iter().zip(before) {
+    for (index, finding) in report.findings.iter().enumerate() {
         text.push('\n');
-        print_finding(&mut text, finding, before, report);
+        print_finding(&mut text, finding, &report.findings[..index], report);
     }
     let says = report.haproxy_says.iter();
     let says = says.filter(|line| !is_reported(&report.findings, line));
@@ -87,8 +85,8 @@ pub(crate) fn title(report: &Report) -> String {
     )
 }
 
-/// Prints a finding, without the lines that the finding above it (`before`) has too.
-fn print_finding(text: &mut String, finding: &Finding, before: Option<&Finding>, report: &Report) {
+/// Prints a finding, without the lines that the finding above it has too. `above` has all findings above it.
+fn print_finding(text: &mut String, finding: &Finding, above: &[Finding], report: &Report) {
     let head = head(finding, report);
     let what = printable(&finding.what);
     if finding.id == LAST {
@@ -101,7 +99,8 @@ fn print_finding(text: &mut String, finding: &Finding, before: Option<&Finding>,
             paragraph(text, "           ", &what);
         }
     }
-    let before = before.filter(|before| before.id == finding.id);
+    let before = above.last().filter(|before| before.id == finding.id);
+    let is_shared = |above: &Finding| above.request.is_some() && above.write == finding.write;
     if before.is_none_or(|before| before.shows != finding.shows) {
         paragraph(text, "           shows  ", &printable(&finding.shows));
     }
@@ -112,7 +111,11 @@ fn print_finding(text: &mut String, finding: &Finding, before: Option<&Finding>,
             &printable(&format!("HAProxy: {line}")),
         );
     }
-    if !finding.write.is_empty() && before.is_none_or(|before| before.write != finding.write) {
+    // HAProxy refuses a second `http-check send`, so the line must not be written twice.
+    if above.iter().any(is_shared) {
+        paragraph(text, "           fix    ", "the http-check send line above");
+    } else if !finding.write.is_empty() && before.is_none_or(|before| before.write != finding.write)
+    {
         paragraph(text, "           fix    ", &printable(&finding.write));
     }
     if !finding.paste.is_empty() {

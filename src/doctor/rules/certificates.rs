@@ -54,7 +54,7 @@ pub(crate) fn roots(visit: &Visit, watch: &Watch) -> Option<Finding> {
     );
     let carrier = watch.carrier().unwrap_or_default();
     let copy = match carrier {
-        "external-check path" => ", with a copy inside the chroot if there is one",
+        "external-check path" if visit.jail.is_chroot() => ", with a copy inside the chroot",
         _ => "",
     };
     Some(
@@ -195,7 +195,7 @@ pub(crate) fn check_verifies_nothing(_: &Visit, watch: &Watch) -> Option<Finding
 }
 
 /// Finds a client certificate (`crt`) that only the check or only traffic sends.
-pub(crate) fn client_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
+pub(crate) fn client_certificate(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let check = pair.check.tls.as_ref()?;
     let Some(traffic) = &pair.traffic.tls else {
@@ -218,6 +218,9 @@ pub(crate) fn client_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
             },
             match watch.carrier() {
                 None => "crt FILE on the server line",
+                Some("external-check path") if !visit.jail.is_chroot() => {
+                    "--crt FILE in external-check path, with a file that HAProxy's user may read"
+                }
                 Some("external-check path") => {
                     "--crt FILE in external-check path, with a copy of the file in HAProxy's chroot"
                 }

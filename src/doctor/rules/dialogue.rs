@@ -214,7 +214,8 @@ pub(crate) fn expects_nothing(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a check that expects only error statuses (400 and above).
+/// Finds a check that refuses what visitors should get, and accepts errors (400 and above), or that accepts a failure
+/// of the server.
 pub(crate) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
     let (expectations, place) = expected(watch)?;
     // Visitors start at `/`. Any other page may well require a login.
@@ -225,28 +226,91 @@ pub(crate) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
             uri.is_none_or(|uri| uri == "/")
         }
     };
+    let of_status = |expectation: &Expectation| expectation.part() == Part::Status;
+    if !expectations.iter().any(of_status) {
+        return None;
+    }
     let statuses = statuses(&expectations);
-    let first = statuses
-        .first()
-        .filter(|first| asks_root && **first >= 400)?;
-    let expected = match statuses.as_slice() {
-        [one] => format!("status {one}"),
-        _ => format!("a status of {first} or more"),
-    };
-    let what = format!("the check expects {expected}, which is an error for visitors");
-    let write = match first {
-        500.. => "expect status 200-399",
-        _ => "check a page that needs no login, and expect status 200-399",
+    let first = statuses.iter().find(|status| **status >= 400)?;
+    let serves = |status: &u16| (200..400).contains(status);
+    // No page is meant to answer with these statuses.
+    let failures = [500, 502, 503];
+    let fails = failures.iter().all(|status| statuses.contains(status));
+    let (what, shows, write) = match statuses.iter().find(|status| serves(status)) {
+        None if asks_root || *first >= 500 => (
+            match statuses.as_slice() {
+                [one] => format!("the check expects status {one}, which is an error for visitors"),
+                _ => format!("the check expects a status of {first} or more, which is an error for visitors"),
+            },
+            format!(
+                "{} where the server answers visitors with 200; UP where it refuses them",
+                down(watch)
+            ),
+            match first {
+                500.. => "expect status 200-399",
+                _ => "check a page that needs no login, and expect status 200-399",
+            },
+        ),
+        Some(_) if asks_root && !statuses.contains(&200) => (
+            format!("the check accepts status {first}, but not status 200"),
+            format!(
+                "{} where the server answers visitors with 200; UP where it refuses them",
+                down(watch)
+            ),
+            "expect status 200-399",
+        ),
+        // A text or a field may prove that the server works.
+        Some(_) if fails && expectations.iter().all(of_status) => (
+            "the check accepts status 500, 502 and 503, with which a server that fails answers visitors".to_owned(),
+            "UP where the server answers visitors with such an error".to_owned(),
+            "expect status 200-399; or, if the page may answer with 4xx, expect ! rstatus ^5",
+        ),
+        _ => return None,
     };
     Some(
         Finding::note(Effect::Either, what)
             .at(place)
-            .shows(format!(
-                "{} where the server answers visitors with 200; UP where it refuses them",
-                down(watch)
-            ))
+            .shows(shows)
             .foretells(&["71", "L7STS"])
             .write(write),
+    )
+}
+
+/// Finds a check that looks for a text in a response that has none: every response to HEAD, and most responses to
+/// OPTIONS.
+pub(crate) fn expects_body(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let Check::Own(own) = &watch.check else {
+        return None;
+    };
+    let rules = &watch.backend.settings.rules;
+    let is_text = |word: &String| ["string", "rstring", "string-lf"].contains(&word.as_str());
+    let mut expects = rules.http.all("expect");
+    let rule = expects.find(|rule| rule.value.iter().skip(2).take(2).any(is_text))?;
+    let mut right = rules.sent();
+    let method = right.method.replace("GET".to_owned());
+    if !own.protocol.sends_request() || rules.http.all("send").count() > 1 {
+        return None;
+    }
+    let finding = match method.as_deref() {
+        Some("HEAD") => Finding::problem(
+            Effect::Down,
+            "the check expects a text in the response to HEAD, and such a response has no body",
+        )
+        .shows("DOWN, with L7RSP where the server answers"),
+        None | Some("OPTIONS") => Finding::note(
+            Effect::Down,
+            "the check expects a text in the response to OPTIONS, HAProxy's default method",
+        )
+        .shows("L7RSP or L7STS (DOWN) where the server answers OPTIONS without the page")
+        .foretells(&["L7RSP", "L7STS"]),
+        _ => return None,
+    };
+    Some(
+        finding
+            .at(&rule.place)
+            .about([watch.backend.name.clone()])
+            .write(own_check::sending(watch.backend, &right))
+            .request(right),
     )
 }
 

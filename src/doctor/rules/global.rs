@@ -7,6 +7,7 @@ use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::shell::shell;
 use crate::doctor::visit::Visit;
 use crate::haproxy::config::place::Place;
+use crate::haproxy::program::{place_in, text_of};
 
 /// Returns the first `option external-check`, or `None` if no backend has an external check.
 fn option<'a>(visit: &Visit<'a>) -> Option<&'a Place> {
@@ -181,18 +182,52 @@ pub(crate) fn refused(visit: &Visit) -> Vec<Finding> {
     if opinion.accepts || !visit.config.unset.is_empty() {
         return Vec::new();
     }
-    let what = format!("HAProxy refuses this configuration: {}", first_alert(visit));
-    vec![
-        Finding::problem(Effect::NoStart, what)
-            .shows("HAProxy does not start; on reload the old configuration stays")
+    let alert = first_alert(visit);
+    let place = alert.and_then(place_in).map(|(file, line)| Place {
+        file: file.into(),
+        line,
+    });
+    let what = format!(
+        "HAProxy refuses this configuration: {}",
+        alert.map_or("see haproxy -c", text_of)
+    );
+    let finding = Finding::problem(Effect::NoStart, what)
+        .shows("HAProxy does not start; on reload the old configuration stays");
+    vec![match place {
+        Some(place) => finding
+            .at(&place)
             .write("correct that line; haproxy -c -f FILE shows every error"),
-    ]
+        None => Finding {
+            place: alert.and_then(|alert| section_of(visit, alert)),
+            ..finding.write("correct what HAProxy names; haproxy -c -f FILE shows every error")
+        },
+    }]
 }
 
-fn first_alert<'a>(visit: &Visit<'a>) -> &'a str {
+/// Returns HAProxy's first alert.
+fn first_alert<'a>(visit: &Visit<'a>) -> Option<&'a str> {
     let mut lines = visit.opinion.into_iter().flat_map(|opinion| &opinion.says);
-    let alert = lines.find_map(|line| line.strip_prefix("[ALERT] "));
-    alert.unwrap_or("see haproxy -c")
+    let alert = lines.find(|line| line.starts_with("[ALERT]"));
+    alert.map(String::as_str)
+}
+
+/// Returns the first line of the server or backend whose name an alert quotes.
+fn section_of(visit: &Visit, alert: &str) -> Option<Place> {
+    let named = |name: String, place: &Place| {
+        let is_quoted = alert.contains(&format!("'{name}'"));
+        is_quoted.then(|| place.clone())
+    };
+    let backends = || visit.config.backends.iter();
+    let servers = backends().flat_map(|backend| {
+        let servers = backend.servers.iter();
+        servers.map(move |server| (backend, server))
+    });
+    let mut servers = servers.filter_map(|(backend, server)| {
+        let name = format!("{}/{}", backend.name, server.name);
+        named(name, &server.place)
+    });
+    let backend = || backends().find_map(|backend| named(backend.name.clone(), &backend.place));
+    servers.next().or_else(backend)
 }
 
 /// Reports variables that are not set here. The other rules judge them as if they were empty.
@@ -215,7 +250,7 @@ pub(crate) fn unset_variables(visit: &Visit) -> Vec<Finding> {
     let (finding, shows) = match refused {
         true => (
             Finding::problem(Effect::NoStart, what),
-            format!("HAProxy refuses the configuration if it doesn't have them either: {}", first_alert(visit)),
+            format!("HAProxy refuses the configuration if it doesn't have them either: {}", first_alert(visit).map_or("see haproxy -c", text_of)),
         ),
         false => (
             Finding::note(Effect::Either, what),

@@ -8,7 +8,9 @@ use super::dialogue::accepts;
 use crate::serve::request::OPTIONS;
 
 use super::difference::Pair;
-use super::names::{IN_DOUBLE_QUOTES, expanded, is_literal, meant, misspelt, name_of_traffic};
+use super::names::{
+    IN_DOUBLE_QUOTES, bare, expanded, is_literal, meant, misspelt, name_of_check, name_of_traffic,
+};
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::visit::own_check;
 use crate::doctor::visit::{Visit, Watch};
@@ -16,11 +18,20 @@ use crate::doctor::visit::{Visit, Watch};
 /// What HAProxy shows if the server doesn't know the Host of the check.
 const OF_HOST: &[&str] = &["L7STS 400", "L7STS 403", "L7STS 404", "L7STS 421"];
 
-/// Finds HAProxy's own check without a Host header. A server with several sites needs it to choose a site.
+/// Finds HAProxy's own check without a Host header, and a check by sni-check that sends an address as Host. A server
+/// with several sites needs the name to choose a site.
 pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
-    let Check::Own(own) = &watch.check else {
-        return None;
+    let names = [pair.traffic, pair.check].map(|connection| match &connection.tls.as_ref()?.sni {
+        Sni::Name(name) if misspelt(name).is_none() => Some(name.as_str()),
+        _ => None,
+    });
+    let of_visitors = watch.backend.only_host();
+    let name = of_visitors.or_else(|| names.into_iter().flatten().next());
+    let name = name.unwrap_or("NAME");
+    let own = match &watch.check {
+        Check::Own(own) => own,
+        _ => return without_name(watch, name),
     };
     let Protocol::Http {
         sends_request: true,
@@ -34,22 +45,17 @@ pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     if malformed(&sent).is_some() {
         return None;
     }
-    // HTTP/1.1 requires a Host. With HTTP/1.0, only a TLS server is assumed to have several sites.
-    let shows = match (pair.tls(), sent.is_1_1()) {
+    // HTTP/1.1 requires a Host. With HTTP/1.0, a server is assumed to have several sites if it has TLS, or if a rule
+    // gives it visitors with one Host.
+    let has_sites = pair.tls().is_some() || watch.backend.settings.host.is_some();
+    let shows = match (has_sites, sent.is_1_1()) {
         (_, true) => "L7STS 400 (DOWN) where the server requires a Host header, as HTTP/1.1 does",
-        (Some(_), false) => {
+        (true, false) => {
             "L7STS 400, 403, 404 or 421 (DOWN), or UP with another site's page, where the server chooses the site \
              by its Host"
         }
-        (None, false) => return None,
+        (false, false) => return None,
     };
-    let names = [pair.traffic, pair.check].map(|connection| match &connection.tls.as_ref()?.sni {
-        Sni::Name(name) if misspelt(name).is_none() => Some(name.as_str()),
-        _ => None,
-    });
-    let of_visitors = watch.backend.only_host();
-    let name = of_visitors.or_else(|| names.into_iter().flatten().next());
-    let name = name.unwrap_or("NAME");
     // A bare `option httpchk` in the backend replaces the request of its defaults.
     let is_bare = rules.http.all("send").next().is_none() && sent.uri.is_none();
     let before = rules.replaced.as_ref().filter(|_| is_bare);
@@ -57,7 +63,7 @@ pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     let mut right = before.filter(|before| !asks_serve(before)).unwrap_or(sent);
     right.version = Some("HTTP/1.1".to_owned());
     if right.host().is_none() {
-        right.headers.push(("Host".to_owned(), name.to_owned()));
+        right.set_header("Host", name);
     }
     let what = "HAProxy's own check sends no Host header, visitors' requests have one";
     Some(
@@ -65,7 +71,32 @@ pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
             .at(Check::option(watch.backend).unwrap_or(&watch.server.place))
             .shows(shows)
             .foretells(OF_HOST)
-            .write(own_check::sending(watch.backend, &right)),
+            .write(own_check::sending(watch.backend, &right))
+            .request(right),
+    )
+}
+
+/// Finds a check by sni-check that sends no name at all: neither SNI nor Host.
+fn without_name(watch: &Watch, name: &str) -> Option<Finding> {
+    let accepted = watch.own.as_ref()?;
+    let options = &accepted.options;
+    if !options.no_sni || options.has_header("Host") || options.handshake_only {
+        return None;
+    }
+    let mut headers = accepted.plan.request.headers.iter();
+    let (_, host) = headers.find(|(name, _)| name.as_str() == "host")?;
+    let host = host.to_str().ok().filter(|host| *host != name)?;
+    let what = format!(
+        "with --no-sni the check sends Host {host}, visitors' requests have the name of the site"
+    );
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(watch.options_place())
+            .shows(
+                "code 71 (DOWN), or UP with another site's page, where the server chooses the site by its Host",
+            )
+            .foretells(&["71"])
+            .write(format!("--header 'Host: {name}' in {}", watch.carrier()?)),
     )
 }
 
@@ -81,70 +112,94 @@ pub(crate) fn request(_: &Visit, watch: &Watch) -> Option<Finding> {
         return None;
     };
     let rules = &watch.backend.settings.rules;
-    let (what, right) = malformed(&rules.sent()).filter(|_| own.protocol.sends_request())?;
+    let fault = malformed(&rules.sent()).filter(|_| own.protocol.sends_request())?;
     if accepts(watch, 400) {
         return None;
     }
     let line = rules.http.all("send").last().map(|line| &line.place);
     let place = line.or(Check::option(watch.backend));
     Some(
-        Finding::problem(Effect::Down, what)
+        Finding::problem(Effect::Down, fault.what)
             .at(place.unwrap_or(&watch.server.place))
             .about([watch.backend.name.clone()])
             .shows("L7STS 400 (DOWN), because the request is no HTTP")
-            .write(right),
+            .write(fault.write)
+            .request(fault.right),
     )
 }
 
-/// Returns what is wrong with a request that isn't HTTP, and what to write instead.
-fn malformed(request: &Request) -> Option<(String, String)> {
+/// Why a request isn't HTTP.
+struct Fault {
+    what: String,
+    /// What to write.
+    write: String,
+    /// The request without this fault.
+    right: Request,
+}
+
+/// Returns what is wrong with a request that isn't HTTP.
+fn malformed(request: &Request) -> Option<Fault> {
     let method = request.method.as_deref().unwrap_or("OPTIONS");
     let uri = request.uri.as_deref().unwrap_or("/");
     let is_upper = |text: &str| text.bytes().all(|byte| byte.is_ascii_uppercase());
     let is_page = |text: &str| text.starts_with(['/', '*', '%']) || text.contains("://");
-    if is_page(method) {
-        let version = match uri.starts_with("HTTP/") {
-            true => format!(" {uri}"),
-            false => String::new(),
-        };
-        let what = format!(
-            "the check's request has the method `{method}`, because `option httpchk` expects the method first"
-        );
-        return Some((what, format!("option httpchk GET {method}{version}")));
-    }
-    if !is_page(uri) && is_upper(uri) {
-        let what = format!(
-            "the check asks for the page `{uri}`, because `option httpchk` reads a single word as the page"
-        );
-        return Some((what, format!("option httpchk {uri} /")));
-    }
-    if !is_page(uri) {
-        let what = format!("the check asks for the page `{uri}`, which doesn't begin with /");
-        return Some((what, format!("/{uri} in place of {uri}")));
-    }
-    if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
-        let what = format!(
-            "the check's request has the method `{method}`, and methods have capital letters"
-        );
-        return Some((
-            what,
-            format!("{} in place of {method}", method.to_ascii_uppercase()),
-        ));
-    }
-    if let Some(version) = request
-        .version
-        .as_ref()
-        .filter(|version| !version.starts_with("HTTP/"))
+    let mut right = request.clone();
+    let (what, write) = if is_page(method) {
+        (right.method, right.uri) = (Some("GET".to_owned()), Some(method.to_owned()));
+        let version = uri.starts_with("HTTP/").then(|| uri.to_owned());
+        right.version = version.or(right.version);
+        (
+            format!(
+                "the check's request has the method `{method}`, because `option httpchk` expects the method first"
+            ),
+            match uri.starts_with("HTTP/") {
+                true => format!("option httpchk GET {method} {uri}"),
+                false => format!("option httpchk GET {method}"),
+            },
+        )
+    } else if !is_page(uri) && is_upper(uri) {
+        (right.method, right.uri) = (Some(uri.to_owned()), Some("/".to_owned()));
+        (
+            format!(
+                "the check asks for the page `{uri}`, because `option httpchk` reads a single word as the page"
+            ),
+            format!("option httpchk {uri} /"),
+        )
+    } else if !is_page(uri) {
+        right.uri = Some(format!("/{uri}"));
+        (
+            format!("the check asks for the page `{uri}`, which doesn't begin with /"),
+            format!("/{uri} in place of {uri}"),
+        )
+    } else if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        let upper = method.to_ascii_uppercase();
+        right.method = Some(upper.clone());
+        (
+            format!(
+                "the check's request has the method `{method}`, and methods have capital letters"
+            ),
+            format!("{upper} in place of {method}"),
+        )
+    } else if let Some(version) = &request.version
+        && !version.starts_with("HTTP/")
     {
-        let what = format!("the check's request has the version `{version}`");
-        return Some((what, "ver HTTP/1.1".to_owned()));
-    }
-    let mut headers = request.headers.iter();
-    let (name, value) = headers.find(|(name, _)| name.ends_with(':'))?;
-    let what =
-        format!("the check's request has a header `{name}:`, because HAProxy adds the colon");
-    let name = name.trim_end_matches(':');
-    Some((what, format!("hdr {name} {value}")))
+        right.version = Some("HTTP/1.1".to_owned());
+        (
+            format!("the check's request has the version `{version}`"),
+            "ver HTTP/1.1".to_owned(),
+        )
+    } else {
+        let mut headers = request.headers.iter();
+        let (name, value) = headers.find(|(name, _)| name.ends_with(':'))?;
+        let bare = name.trim_end_matches(':');
+        right.headers.retain(|(known, _)| known != name);
+        right.set_header(bare, value);
+        (
+            format!("the check's request has a header `{name}:`, because HAProxy adds the colon"),
+            format!("hdr {bare} {value}"),
+        )
+    };
+    Some(Fault { what, write, right })
 }
 
 /// Returns the Host of a check's request, and where to write it.
@@ -242,5 +297,45 @@ pub(crate) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
             })
             .foretells(&["71", "L7STS 400", "L7STS 403", "L7STS 404", "L7STS 421"])
             .write(write),
+    )
+}
+
+/// Finds a Host that isn't the name in the SNI of the same check. Many servers refuse such a request.
+pub(crate) fn other_site(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    let (host, write) = host_of(watch)?;
+    let sni = name_of_check(watch)?;
+    let name = host.split(':').next().unwrap_or_default();
+    let is_name = !name.is_empty() && !name.contains(['%', '$', '(', '/']);
+    let is_same = |other: &str| bare(other).eq_ignore_ascii_case(bare(name));
+    if !is_name || is_same(sni) || other_host(visit, watch).is_some() {
+        return None;
+    }
+    // Visitors' requests may have the same two names.
+    let given = watch.backend.settings.host.iter().map(|at| &at.value);
+    let mut visitors = watch.backend.visitors.names.iter().chain(given);
+    if name_of_traffic(watch) == Some(sni) && visitors.any(|visitor| is_same(visitor)) {
+        return None;
+    }
+    let change = match watch.carrier() {
+        Some(carrier) => format!("--sni {name} in {carrier}"),
+        None if watch.connect_rule().is_some() => format!("sni {name} in that connect line"),
+        None => format!("check-sni {name} on the server line"),
+    };
+    let what = format!("the check sends SNI {sni}, but Host {host}");
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(match watch.carrier() {
+                Some(_) => watch.options_place(),
+                None => Check::option(watch.backend).unwrap_or(&watch.server.place),
+            })
+            .shows(match watch.carrier() {
+                Some(_) => "code 71 with status 400, 403, 404 or 421 (DOWN) where the server wants the same name in both",
+                None => "L7STS 400, 403, 404 or 421 (DOWN) where the server wants the same name in both",
+            })
+            .foretells(&["71", "L7STS 400", "L7STS 403", "L7STS 404", "L7STS 421"])
+            .write(format!(
+                "if {sni} is the site's name, {}; if {name} is the site's name, {change}",
+                write.replace("{NAME}", sni)
+            )),
     )
 }

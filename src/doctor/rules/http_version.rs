@@ -87,25 +87,46 @@ pub(crate) fn http2_over_tls(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a check and traffic that speak different versions of HTTP, whatever the server offers.
+/// Finds a check and traffic that can't speak the same version of HTTP, whatever the server offers.
 pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let (own, _) = own(watch)?;
     let pair = Pair::of(watch)?;
-    let speaks_http = own.protocol.sends_request() && watch.backend.settings.http;
-    if !speaks_http || http2_over_tls(visit, watch).is_some() {
+    if !watch.backend.settings.http || http2_over_tls(visit, watch).is_some() {
         return None;
     }
     let settings = &watch.server.settings;
     let rule = watch.connect_rule();
+    let alpn = |connection: &Connection| {
+        let tls = connection.tls.as_ref();
+        tls.and_then(|tls| tls.alpn.as_ref())
+            .map(|alpn| alpn.value.clone())
+    };
+    let of_check = alpn(pair.check).unwrap_or_default();
+    let only_http2 = alpn(pair.traffic).is_some_and(|alpn| alpn == "h2");
+    let offers = of_check.split(',').any(|name| name == "h2");
+    let asks = own.protocol.sends_request();
+    // A server may refuse the handshake of a check that offers other protocols.
+    let needs_http1 = asks || (own.protocol == Protocol::Connect && !of_check.is_empty());
     let (what, write) = match (pair.check.speaks, pair.traffic.speaks) {
-        (Speaks::Http1, Speaks::Http2) => (
+        (Speaks::Http1 | Speaks::AsChosen, Speaks::AsChosen)
+            if only_http2 && !offers && needs_http1 =>
+        {
+            (
+                "traffic offers only HTTP/2 to the server (`alpn h2`), HAProxy's own check speaks HTTP/1",
+                match rule {
+                    Some(_) => "in that connect line, write alpn h2",
+                    None => "check-alpn h2 on the server line",
+                },
+            )
+        }
+        (Speaks::Http1, Speaks::Http2) if asks => (
             "traffic speaks HTTP/2 (`proto h2`), HAProxy's own check speaks HTTP/1",
             match rule {
                 Some(_) => "add proto h2 to that connect line",
                 None => "remove check-proto h1 from the server line",
             },
         ),
-        (Speaks::Http2, Speaks::Http1) => (
+        (Speaks::Http2, Speaks::Http1) if asks => (
             "HAProxy's own check speaks HTTP/2 (`proto h2`), traffic speaks HTTP/1",
             match rule {
                 Some(_) => {
@@ -118,15 +139,16 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
         ),
         _ => return None,
     };
-    let place = rule.or(settings.place("check-proto"));
+    let of_alpn = settings.place("check-alpn").filter(|_| only_http2);
+    let place = rule.or(settings.place("check-proto")).or(of_alpn);
     Some(
         Finding::note(Effect::Either, what)
             .at(place.unwrap_or(&watch.server.place))
             .shows(
-                "L7RSP, L7TOUT or SOCKERR (DOWN) where the server speaks only traffic's version; UP while visitors \
-                 get 502 or 503 where it speaks only the check's version",
+                "L6RSP, L7RSP, L7TOUT or SOCKERR (DOWN) where the server speaks only traffic's version; UP while \
+                 visitors get 502 or 503 where it speaks only the check's version",
             )
-            .foretells(DOWN)
+            .foretells(&["L6RSP", "L7RSP", "L7TOUT", "SOCKERR"])
             .write(write),
     )
 }

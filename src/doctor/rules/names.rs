@@ -160,7 +160,7 @@ pub(crate) fn name_of_traffic<'a>(watch: &'a Watch) -> Option<&'a str> {
 }
 
 /// Returns the name that the check sends, if it can be a host name.
-fn name_of_check<'a>(watch: &'a Watch) -> Option<&'a str> {
+pub(crate) fn name_of_check<'a>(watch: &'a Watch) -> Option<&'a str> {
     let mut connections = watch.connections.iter();
     connections.find_map(|connection| proper(&connection.tls.as_ref()?.sni))
 }

@@ -110,6 +110,7 @@ fn adapted(found: Finding, follower: &Follower) -> Finding {
         what,
         about: vec![name],
         paste: String::new(),
+        request: None,
         ..found
     };
     found.at(&track.place).write(write)

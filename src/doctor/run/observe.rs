@@ -3,14 +3,10 @@
 
 use std::time::Duration;
 
-use super::outcome::{Outcome, Ran, Trap, Visitor};
-use crate::code::{Code, Layer};
+use super::outcome::Visitor;
 use crate::doctor::by_hand;
-use crate::doctor::finding::{Effect, Finding, METHOD, SEEN};
-use crate::doctor::rules::dialogue;
 use crate::doctor::rules::difference::Pair;
 use crate::doctor::rules::names;
-use crate::doctor::shell::shell;
 use crate::doctor::visit::own_check;
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::ask::{Answer, Question, Visit as Request, ask};
@@ -18,8 +14,7 @@ use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::backend_lines::ServerLines;
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
-use crate::options::expect::Part;
-use crate::output::mark::Mark;
+use crate::haproxy::config::external::INTER;
 
 /// The longest time for a check or a response. It's short, because an operator waits for the report.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -58,6 +53,7 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
             set.timeout_server.as_ref(),
         ];
         let limits = limits.into_iter().flatten().map(|limit| limit.value);
+        let limits = limits.chain([own_check::limit(watch.describes, watch.server)]);
         patience = limits.fold(patience, Duration::max);
         // A server that follows another server's check has no check of its own.
         if is_own(watch) && watch.tracked().is_none() {
@@ -138,11 +134,14 @@ fn text_of(request: &Request) -> String {
 }
 
 /// Returns the backend with the check of this server.
-fn of_check(lines: &ServerLines) -> String {
+pub(crate) fn of_check(lines: &ServerLines) -> String {
     let words = lines.words.iter();
     let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
     let rules = lines.rules.iter().filter(|rule| !rule.is_of_visitors());
-    lines.backend(rules, words.chain([("check", "")]))
+    // `inter` limits the check. A later word replaces an earlier word.
+    let inter = format!("{}us", INTER.as_micros());
+    let before = [("check", ""), ("inter", inter.as_str())];
+    lines.backend(rules, before.into_iter().chain(words))
 }
 
 /// Returns the backend without the check, for a visitor, with or without the rules that change requests.
@@ -171,7 +170,7 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
 
 /// Returns the request of a visitor: the page of the check, or `/`. Returns `None` if doctor can't know what
 /// visitors send, or if the check's method may change something at the server.
-fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
+pub(crate) fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
     let traffic = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
     let is_known = names::is_known(visit, watch);
     // Without a port, HAProxy uses the port of the visitor's connection.
@@ -217,7 +216,7 @@ fn speaks_http(watch: &Watch) -> bool {
 }
 
 /// Returns true if the check sends a request.
-fn asks(watch: &Watch) -> bool {
+pub(crate) fn asks(watch: &Watch) -> bool {
     match &watch.check {
         Check::Own(own) => own.protocol.sends_request(),
         _ => watch
@@ -246,9 +245,13 @@ fn page(watch: &Watch) -> (String, String) {
 
 /// Returns the Host of the check's request, or else the name that the check or traffic sends. If the frontends lead
 /// only other names here, returns the first of those.
-fn host(watch: &Watch) -> Option<String> {
+pub(crate) fn host(watch: &Watch) -> Option<String> {
     let of_own = watch.describes.settings.rules.host();
-    let of_options = watch.own.as_ref().and_then(|accepted| {
+    let given = watch
+        .own
+        .as_ref()
+        .filter(|accepted| accepted.options.has_header("Host"));
+    let of_options = given.and_then(|accepted| {
         let mut headers = accepted.plan.request.headers.iter();
         let (_, host) = headers.find(|(name, _)| name.as_str() == "host")?;
         host.to_str().ok().map(str::to_owned)
@@ -266,201 +269,4 @@ fn host(watch: &Watch) -> Option<String> {
         Some(host) if visitors.iter().any(|name| name.eq_ignore_ascii_case(&host)) => Some(host),
         host => visitors.first().cloned().or(host),
     }
-}
-
-/// Returns true if the check accepts this status. Returns `None` if the check also judges other parts of
-/// the response. The check may then be DOWN on purpose, while visitors get a page.
-fn accepts(watch: &Watch, status: u16) -> Option<bool> {
-    let Some((expectations, _)) = dialogue::expected(watch) else {
-        return Some((200..400).contains(&status));
-    };
-    let mut others = expectations.iter();
-    let is_about_status = others.all(|expectation| expectation.part() == Part::Status);
-    is_about_status.then(|| dialogue::statuses(&expectations).contains(&status))
-}
-
-/// Returns the contradiction between a check and a visitor's request, if there is one.
-pub(crate) fn trap(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Trap> {
-    let asks = asks(watch);
-    let accepted = visitor.status.filter(|_| asks);
-    let accepted = accepted.and_then(|status| accepts(watch, status));
-    // L7RSP is also what HAProxy shows if the response lacks an expected text or field.
-    let judges_page = outcome.judges_page()
-        || (outcome.status() == "L7RSP" && asks && accepts(watch, 200).is_none());
-    let (effect, is_certain) = match (outcome.is_up(), visitor.status) {
-        (true, None | Some(502..=504)) => (Effect::Up, true),
-        // A server may have reasons of its own to answer visitors with these statuses.
-        (true, Some(401 | 403 | 404 | 405 | 421 | 429)) => return None,
-        // Without the right Host a server may refuse a request that it accepts from visitors.
-        (true, Some(400..)) => (Effect::Up, accepted == Some(false) && host(watch).is_some()),
-        (false, Some(200..=399)) => (Effect::Down, accepted == Some(true) || !judges_page),
-        // `http-check disable-on-404` is meant for a page that is missing.
-        (false, Some(404)) if outcome.status() == "L7OKC" => (Effect::Down, false),
-        // The page of the check is missing, not the site.
-        (false, Some(404 | 405)) if matches!(visitor.root, Some(200..=399)) => (Effect::Down, true),
-        // The check doesn't get as far as a response, but visitors do.
-        (false, Some(401 | 403..=405)) if !judges_page => (Effect::Down, true),
-        _ => return None,
-    };
-    Some(Trap { effect, is_certain })
-}
-
-/// Makes findings certain if the run shows what they predict. Adds a finding about each difference that
-/// no finding predicts.
-pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
-    for ran in ran {
-        let followers = visit.followers.iter().map(|follower| &follower.watch);
-        let mut watches = followers.chain(&visit.watches);
-        let Some(watch) = watches.find(|watch| ran.is_of(watch)) else {
-            continue;
-        };
-        let more = match (ran.trap, &ran.visitor) {
-            (Some(trap), Some(visitor)) => confirm_one(findings, watch, (ran, trap, visitor)),
-            _ => unknown_visitors(findings, visit, (watch, ran)),
-        };
-        let paste = by_hand::diagnose(watch, visit.call);
-        findings.extend(more.map(|mut finding| {
-            finding = finding.at(&watch.server.place).about([watch.name()]);
-            if let Some((what, write)) = refused_method(watch, ran.outcome) {
-                finding.what = what;
-                return finding.id(METHOD).write(write);
-            }
-            finding
-                .id(SEEN)
-                .write("find the difference between the check and the server line:")
-                .paste(paste.unwrap_or_else(|| shell(["sni-check", "diagnose"])))
-        }));
-    }
-}
-
-/// Returns what to say about a server that refuses the method of HAProxy's own check, and what to write.
-fn refused_method(watch: &Watch, outcome: Outcome) -> Option<(String, String)> {
-    let is_refusal = matches!(
-        outcome,
-        Outcome::Own {
-            status: "L7STS",
-            code: Some(405 | 501),
-            ..
-        }
-    );
-    let mut request = watch.describes.settings.rules.sent();
-    let method = request.method.replace("GET".to_owned());
-    let method = method.unwrap_or_else(|| "OPTIONS".to_owned());
-    if !is_refusal || method == "GET" {
-        return None;
-    }
-    let what = format!("the server refuses the method {method} of HAProxy's own check");
-    Some((what, own_check::sending(watch.describes, &request)))
-}
-
-/// Returns true if a finding predicts this effect for the server's check, and this outcome.
-fn predicts(found: &Finding, watch: &Watch, effect: Effect, outcome: Outcome) -> bool {
-    let mut about = found.about.iter();
-    let is_about = about.any(|about| *about == watch.name() || *about == watch.backend.name);
-    let is_same = found.effect == effect || found.effect == Effect::Either;
-    let is_foretold = outcome.is_up() || outcome.is_foretold(found.foretold);
-    is_about && is_same && is_foretold
-}
-
-fn confirm_one(
-    findings: &mut [Finding],
-    watch: &Watch,
-    (ran, trap, visitor): (&Ran, Trap, &Visitor),
-) -> Option<Finding> {
-    let effect = trap.effect;
-    // If a trap isn't certain, the check's expectations may want it. If check and visitors get the same status
-    // for this page, no difference between the check and traffic is the cause. In both cases, only a finding
-    // about the expectations explains the trap.
-    let gets_the_same = visitor.status.is_some()
-        && matches!(ran.outcome, Outcome::Own { code, .. } if code == visitor.status.map(u32::from));
-    let by_difference = trap.is_certain && !gets_the_same;
-    // If visitors get HAProxy's error page, the server hasn't seen their Host.
-    let by_host = |found: &Finding| found.id == "check-without-host";
-    let explains = |found: &Finding| match by_difference {
-        true => visitor.by_server || !by_host(found),
-        false => found.id.starts_with("expects-"),
-    };
-    let of_effect =
-        |found: &&mut Finding| predicts(found, watch, effect, ran.outcome) && explains(found);
-    let mut predicted: Vec<&mut Finding> = findings.iter_mut().filter(of_effect).collect();
-    if predicted.iter().any(|found| found.mark == Mark::Problem) {
-        return None;
-    }
-    let shows = shows(ran.outcome, visitor);
-    for found in &mut predicted {
-        (found.mark, found.effect) = (Mark::Problem, effect);
-        found.shows.clone_from(&shows);
-    }
-    if !predicted.is_empty() {
-        return None;
-    }
-    let what = match effect {
-        Effect::Up => "the check is UP, but visitors fail",
-        _ => "the check is DOWN, but visitors are served",
-    };
-    let finding = match trap.is_certain {
-        true => Finding::problem(effect, what),
-        false => Finding::note(
-            effect,
-            format!("{what}; the check's expectation may intend that"),
-        ),
-    };
-    Some(finding.shows(shows))
-}
-
-/// Reports a failed check if doctor doesn't know what visitors send, and if no finding explains the
-/// failure.
-fn unknown_visitors(
-    findings: &[Finding],
-    visit: &Visit,
-    (watch, ran): (&Watch, &Ran),
-) -> Option<Finding> {
-    let of_server = |code: Code| code.layer() > Layer::Connection;
-    // A dead port of the check says nothing about the port of visitors.
-    let is_elsewhere = !watch.connections.is_empty() && Pair::of(watch).is_none();
-    let is_refused = ran
-        .outcome
-        .own_code()
-        .is_some_and(|code| is_elsewhere || of_server(code));
-    let tls = watch.traffic.tls.as_ref();
-    let has_own_sni = tls.is_some_and(|tls| matches!(tls.sni, Sni::PerRequest(_)));
-    let is_unknown = request(watch, visit).is_none() || has_own_sni;
-    let is_open = is_unknown && !ran.outcome.is_up() && is_refused;
-    let mut findings = findings.iter();
-    if !is_open || findings.any(|found| predicts(found, watch, Effect::Down, ran.outcome)) {
-        return None;
-    }
-    let what = match watch.backend.settings.http {
-        true => "the check fails, but visitors send a different SNI with each request",
-        false => "the check fails, but in `mode tcp` visitors send their own bytes to the server",
-    };
-    Some(
-        Finding::note(Effect::Down, what)
-            .shows(format!("{}; visitors may be served", state(ran.outcome))),
-    )
-}
-
-/// Returns the server's state and what HAProxy shows about its check.
-pub(crate) fn state(outcome: Outcome) -> String {
-    let state = match (outcome.is_up(), outcome.status()) {
-        (true, _) => "UP",
-        // `http-check disable-on-404`: the server keeps its visitors, and gets no new ones.
-        (false, "L7OKC") => "NOLB",
-        (false, _) => "DOWN",
-    };
-    let code = match (outcome, outcome.code()) {
-        (_, None) => String::new(),
-        (Outcome::Own { .. }, Some(code)) => format!(" {code}"),
-        (_, Some(code)) => format!(" and code {code}"),
-    };
-    format!("{state} with {}{code}", outcome.status())
-}
-
-fn shows(outcome: Outcome, visitor: &Visitor) -> String {
-    format!(
-        "{}, while a visitor's {} {} (seen just now)",
-        state(outcome),
-        visitor.request,
-        visitor.gets()
-    )
 }

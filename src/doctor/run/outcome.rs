@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::code::{Code, Layer};
 use crate::doctor::finding::Effect;
 use crate::doctor::visit::Watch;
+use crate::haproxy::config::http_check::Request;
 
 /// The checks that were run.
 #[derive(Debug)]
@@ -54,6 +55,17 @@ pub(crate) struct Trap {
     pub is_certain: bool,
 }
 
+/// A change of HAProxy's own check, and what it would prove.
+#[derive(Clone, Debug)]
+pub(crate) struct Trial {
+    /// The findings that it would prove. If there are none of them, it is a new finding with the first name.
+    pub ids: &'static [&'static str],
+    pub what: String,
+    pub write: String,
+    /// The request that the check should send.
+    pub request: Option<Request>,
+}
+
 impl Visitor {
     /// Returns `gets 200` or `gets no response`.
     pub(crate) fn gets(&self) -> String {
@@ -84,6 +96,8 @@ pub(crate) struct Ran {
     pub visitor: Option<Visitor>,
     /// Set if the check and the visitor's request contradict each other.
     pub trap: Option<Trap>,
+    /// The change with which a check that contradicts the visitor's request is UP.
+    pub explained: Option<Trial>,
 }
 
 impl Ran {
@@ -99,6 +113,7 @@ impl Ran {
             time,
             visitor: None,
             trap: None,
+            explained: None,
         }
     }
 

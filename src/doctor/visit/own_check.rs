@@ -50,6 +50,19 @@ fn time(backend: &Backend, server: &Server) -> Duration {
     check.map_or(inter, |check| check.value).min(LONGEST)
 }
 
+/// Returns how long HAProxy's own check may take. Without `timeout check`, the limit is `inter`. Otherwise the
+/// smaller of `inter` and `timeout connect` limits connection and handshake, and `timeout check` the rest.
+pub(crate) fn limit(backend: &Backend, server: &Server) -> Duration {
+    let set = &backend.settings;
+    let inter = server.settings.inter().map_or(INTER, |inter| inter.value);
+    let Some(check) = &set.timeout_check else {
+        return inter;
+    };
+    let connect = set.timeout_connect.as_ref();
+    let connect = connect.map_or(inter, |connect| connect.value.min(inter));
+    connect.saturating_add(check.value)
+}
+
 fn of_tls(options: &mut Options, tls: &Tls, global: &Global) {
     match &tls.sni {
         Sni::Name(name) => options.sni = Some(name.clone()),
@@ -121,6 +134,17 @@ pub(crate) fn sending(backend: &Backend, request: &Request) -> String {
     let of_defaults = rules.http.lines.first();
     let of_defaults = of_defaults.filter(|line| !backend.has_line(&line.place));
     let has_send = rules.http.all("send").next().is_some();
+    if rules.has_old_headers() {
+        return format!(
+            "in place of option httpchk and its words{}, write option httpchk and then {}",
+            if has_send {
+                " and of the http-check send line"
+            } else {
+                ""
+            },
+            request.line()
+        );
+    }
     let place = match (of_defaults, has_send) {
         (Some(_), true) => "in defaults, in place of the http-check send line",
         (Some(_), false) => "in defaults, with its other http-check lines",

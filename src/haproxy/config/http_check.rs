@@ -116,6 +116,27 @@ impl Rules {
         request
     }
 
+    /// Makes the check send this request, with one `http-check send` in place of all others.
+    pub(crate) fn send(&mut self, request: &Request, place: &Place) {
+        let is_send = |line: &At<Vec<String>>| line.value.get(1).is_some_and(|word| word == "send");
+        let before = |action: &str| {
+            let mut lines = self.http.lines.iter();
+            lines.position(|line| line.value.get(1).is_some_and(|word| word == action))
+        };
+        let at = before("send").or(before("expect"));
+        let at = at.unwrap_or(self.http.lines.len());
+        self.http.lines.retain(|line| !is_send(line));
+        self.http.lines.insert(at, At::new(request.words(), place));
+        // The words of `option httpchk` would add the headers of its old form.
+        self.request = self.request.take().map(|_| Vec::new());
+    }
+
+    /// Returns true if `option httpchk` has headers after the version, in the old form.
+    pub(crate) fn has_old_headers(&self) -> bool {
+        let option = Request::of_option(self.request.as_deref().unwrap_or_default());
+        !option.headers.is_empty()
+    }
+
     /// Returns the name in the request's Host header, if it has a Host header.
     pub(crate) fn host(&self) -> Option<String> {
         self.sent().host().map(str::to_owned)
@@ -123,7 +144,7 @@ impl Rules {
 }
 
 /// The request of an http-check.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Request {
     /// `None` for HAProxy's default, OPTIONS.
     pub method: Option<String>,
@@ -132,12 +153,13 @@ pub(crate) struct Request {
     pub version: Option<String>,
     pub headers: Vec<(String, String)>,
     pub body: Option<String>,
+    /// True if HAProxy evaluates the page or the body, so that they aren't known here.
+    pub is_evaluated: bool,
 }
 
 impl Request {
     /// Reads the words after `option httpchk`. A single word is the URI.
     fn of_option(words: &[String]) -> Request {
-        let text = words.join(" ");
         let word = |at: usize| words.get(at).filter(|word| !word.is_empty());
         let (method, uri) = match (word(0), word(1)) {
             (uri, None) => (None, uri),
@@ -151,11 +173,13 @@ impl Request {
             ..Request::default()
         };
         // The old form writes headers after the version: `GET / HTTP/1.1\r\nHost:\ NAME`.
-        let at = text.to_ascii_lowercase().find("host:");
-        let rest = at.and_then(|at| text.get(at + 5..)).unwrap_or_default();
-        let name = rest.trim_start().split(['\r', '\n', ' ']).next();
-        if let Some(name) = name.filter(|name| !name.is_empty()) {
-            request.headers.push(("Host".to_owned(), name.to_owned()));
+        let text = words.get(2..).unwrap_or_default().join(" ");
+        let text = text.replace("\\r\\n", "\n");
+        let fields = text.split(['\r', '\n']).skip(1);
+        for (name, value) in fields.filter_map(|field| field.split_once(':')) {
+            if !value.trim().is_empty() {
+                request.set_header(name.trim(), value.trim());
+            }
         }
         request
     }
@@ -169,7 +193,11 @@ impl Request {
                 "meth" => self.method = Some(value()),
                 "uri" => self.uri = Some(value()),
                 // A log-format without expressions is the path itself.
-                "uri-lf" => self.uri = Some(value()).filter(|uri| !uri.contains('%')),
+                "uri-lf" => {
+                    self.uri = Some(value()).filter(|uri| !uri.contains('%'));
+                    self.is_evaluated |= self.uri.is_none();
+                }
+                "body-lf" => self.is_evaluated = true,
                 "ver" => self.version = Some(value()),
                 "body" => self.body = Some(value()),
                 "hdr" => {
@@ -190,14 +218,51 @@ impl Request {
         headers.find(is_host).map(|(_, value)| value.as_str())
     }
 
+    /// Returns true if the request has this header.
+    pub(crate) fn has_header(&self, name: &str) -> bool {
+        let mut headers = self.headers.iter();
+        headers.any(|(known, _)| known.eq_ignore_ascii_case(name))
+    }
+
+    /// Adds a header, in place of a header with the same name.
+    pub(crate) fn set_header(&mut self, name: &str, value: &str) {
+        self.headers
+            .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self.headers.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Returns this request with everything that `changed` changes in `base`.
+    pub(crate) fn with_changes(mut self, base: &Request, changed: &Request) -> Request {
+        let fields = [
+            (&mut self.method, &base.method, &changed.method),
+            (&mut self.uri, &base.uri, &changed.uri),
+            (&mut self.version, &base.version, &changed.version),
+            (&mut self.body, &base.body, &changed.body),
+        ];
+        for (field, base, changed) in fields {
+            if base != changed {
+                field.clone_from(changed);
+            }
+        }
+        let removed = |header: &(String, String)| {
+            base.headers.contains(header) && !changed.headers.contains(header)
+        };
+        self.headers.retain(|header| !removed(header));
+        let added = changed.headers.iter();
+        for (name, value) in added.filter(|header| !base.headers.contains(header)) {
+            self.set_header(name, value);
+        }
+        self
+    }
+
     /// Returns true if the request uses HTTP/1.1.
     pub(crate) fn is_1_1(&self) -> bool {
         let version = self.version.as_ref();
         version.is_some_and(|version| version.ends_with("1.1"))
     }
 
-    /// Returns the `http-check send` line that sends this request.
-    pub(crate) fn line(&self) -> String {
+    /// Returns the words of the `http-check send` line that sends this request.
+    fn words(&self) -> Vec<String> {
         let mut words = vec!["http-check", "send", "meth"];
         words.push(self.method.as_deref().unwrap_or("OPTIONS"));
         words.extend(["uri", self.uri.as_deref().unwrap_or("/")]);
@@ -210,7 +275,12 @@ impl Request {
         if let Some(body) = &self.body {
             words.extend(["body", body]);
         }
-        let words: Vec<String> = words.into_iter().map(quote).collect();
+        words.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Returns the `http-check send` line that sends this request.
+    pub(crate) fn line(&self) -> String {
+        let words: Vec<String> = self.words().iter().map(quote).collect();
         words.join(" ")
     }
 }

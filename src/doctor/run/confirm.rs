@@ -1,0 +1,254 @@
+//! What a run proves: contradictions between checks and visitors' requests, and the findings that explain them.
+
+use super::observe::{asks, host, request};
+use super::outcome::{Outcome, Ran, Trap, Trial, Visitor};
+use crate::code::{Code, Layer};
+use crate::doctor::by_hand;
+use crate::doctor::finding::{Effect, Finding, SEEN};
+use crate::doctor::rules::dialogue;
+use crate::doctor::rules::difference::Pair;
+use crate::doctor::rules::names;
+use crate::doctor::shell::shell;
+use crate::doctor::visit::{Visit, Watch};
+use crate::haproxy::config::check::Check;
+use crate::haproxy::config::connection::Sni;
+use crate::options::expect::Part;
+use crate::output::mark::Mark;
+
+/// Returns true if the check accepts this status. Returns `None` if the check also judges other parts of
+/// the response. The check may then be DOWN on purpose, while visitors get a page.
+fn accepts(watch: &Watch, status: u16) -> Option<bool> {
+    let Some((expectations, _)) = dialogue::expected(watch) else {
+        return Some((200..400).contains(&status));
+    };
+    let mut others = expectations.iter();
+    let is_about_status = others.all(|expectation| expectation.part() == Part::Status);
+    is_about_status.then(|| dialogue::statuses(&expectations).contains(&status))
+}
+
+/// Returns the contradiction between a check and a visitor's request, if there is one.
+pub(crate) fn trap(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Trap> {
+    let asks = asks(watch);
+    let accepted = visitor.status.filter(|_| asks);
+    let accepted = accepted.and_then(|status| accepts(watch, status));
+    // L7RSP is also what HAProxy shows if the response lacks an expected text or field.
+    let judges_page = outcome.judges_page()
+        || (outcome.status() == "L7RSP" && asks && accepts(watch, 200).is_none());
+    let (effect, is_certain) = match (outcome.is_up(), visitor.status) {
+        (true, None | Some(502..=504)) => (Effect::Up, true),
+        // A server may have reasons of its own to answer visitors with these statuses.
+        (true, Some(401 | 403 | 404 | 405 | 421 | 429)) => return None,
+        // Without the right Host a server may refuse a request that it accepts from visitors.
+        (true, Some(400..)) => (Effect::Up, accepted == Some(false) && host(watch).is_some()),
+        (false, Some(200..=399)) => (Effect::Down, accepted == Some(true) || !judges_page),
+        // `http-check disable-on-404` is meant for a page that is missing.
+        (false, Some(404)) if outcome.status() == "L7OKC" => (Effect::Down, false),
+        // The page of the check is missing, not the site.
+        (false, Some(404 | 405)) if matches!(visitor.root, Some(200..=399)) => (Effect::Down, true),
+        // The check doesn't get as far as a response, but visitors do.
+        (false, Some(401 | 403..=405)) if !judges_page => (Effect::Down, true),
+        _ => return None,
+    };
+    Some(Trap { effect, is_certain })
+}
+
+/// Returns true if a failed check contradicts a visitor's request. If its Host isn't its SNI name, a visitor with
+/// that Host may fail, too.
+pub(crate) fn is_to_explain(watch: &Watch, ran: &Ran) -> bool {
+    let is_down = ran.trap.is_some_and(|trap| trap.effect == Effect::Down);
+    let sni = names::name_of_check(watch);
+    let host = watch.describes.settings.rules.host();
+    let is_other =
+        matches!((sni, &host), (Some(sni), Some(host)) if !sni.eq_ignore_ascii_case(host));
+    let is_refused = ran.outcome.status() == "L7STS" && is_other;
+    !ran.outcome.is_up() && (is_down || is_refused)
+}
+
+/// Makes findings certain if the run shows what they predict. Adds a finding about each difference that
+/// no finding predicts.
+pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
+    for ran in ran {
+        let followers = visit.followers.iter().map(|follower| &follower.watch);
+        let mut watches = followers.chain(&visit.watches);
+        let Some(watch) = watches.find(|watch| ran.is_of(watch)) else {
+            continue;
+        };
+        refute(findings, watch, ran);
+        if let Some(trial) = &ran.explained {
+            explained(findings, watch, (ran, trial));
+            continue;
+        }
+        let more = match (ran.trap, &ran.visitor) {
+            (Some(trap), Some(visitor)) => confirm_one(findings, watch, (ran, trap, visitor)),
+            _ => unknown_visitors(findings, visit, (watch, ran)),
+        };
+        let paste = by_hand::diagnose(watch, visit.call);
+        findings.extend(more.map(|finding| {
+            finding
+                .at(&watch.server.place)
+                .about([watch.name()])
+                .id(SEEN)
+                .write("find the difference between the check and the server line:")
+                .paste(paste.unwrap_or_else(|| shell(["sni-check", "diagnose"])))
+        }));
+    }
+}
+
+/// Makes the finding about a change certain, because the check with this change was UP just now. Adds it if no rule
+/// found it.
+fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &Trial)) {
+    let shows = match &ran.visitor {
+        Some(visitor) => shows(ran.outcome, visitor),
+        None => state(ran.outcome),
+    };
+    let shows = format!("{shows}; with the fix, the check is UP (tried just now)");
+    let is_certain = |found: &Finding| {
+        found.mark == Mark::Problem && predicts(found, watch, Effect::Down, ran.outcome)
+    };
+    let is_named = |found: &Finding| trial.ids.contains(&found.id) && is_about(found, watch);
+    let known = findings.iter().position(is_named);
+    let known = known.or_else(|| findings.iter().position(is_certain));
+    if let Some(known) = known.and_then(|at| findings.get_mut(at)) {
+        (known.mark, known.effect, known.shows) = (Mark::Problem, Effect::Down, shows);
+        if trial.request.is_some() {
+            known.write.clone_from(&trial.write);
+            known.request.clone_from(&trial.request);
+        }
+        return;
+    }
+    let id = trial.ids.first().copied().unwrap_or(SEEN);
+    findings.push(Finding {
+        request: trial.request.clone(),
+        ..Finding::problem(Effect::Down, &trial.what)
+            .id(id)
+            .at(Check::option(watch.describes).unwrap_or(&watch.server.place))
+            .about([watch.name()])
+            .shows(shows)
+            .write(&trial.write)
+    });
+}
+
+/// Removes the note that the check's Host isn't its SNI name if the server accepts both.
+fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
+    let status = ran.visitor.as_ref().and_then(|visitor| visitor.status);
+    let is_served = ran.outcome.is_up() && matches!(status, Some(200..=399));
+    findings.retain(|found| {
+        let is_note = found.id == "check-other-site" && is_about(found, watch);
+        !(is_note && is_served)
+    });
+}
+
+fn is_about(found: &Finding, watch: &Watch) -> bool {
+    let mut about = found.about.iter();
+    about.any(|about| *about == watch.name() || *about == watch.backend.name)
+}
+
+/// Returns true if a finding predicts this effect for the server's check, and this outcome.
+fn predicts(found: &Finding, watch: &Watch, effect: Effect, outcome: Outcome) -> bool {
+    let is_same = found.effect == effect || found.effect == Effect::Either;
+    let is_foretold = outcome.is_up() || outcome.is_foretold(found.foretold);
+    is_about(found, watch) && is_same && is_foretold
+}
+
+fn confirm_one(
+    findings: &mut [Finding],
+    watch: &Watch,
+    (ran, trap, visitor): (&Ran, Trap, &Visitor),
+) -> Option<Finding> {
+    let effect = trap.effect;
+    // If a trap isn't certain, the check's expectations may want it. If check and visitors get the same status
+    // for this page, no difference between the check and traffic is the cause. In both cases, only a finding
+    // about the expectations explains the trap.
+    let gets_the_same = visitor.status.is_some()
+        && matches!(ran.outcome, Outcome::Own { code, .. } if code == visitor.status.map(u32::from));
+    let by_difference = trap.is_certain && !gets_the_same;
+    // If visitors get HAProxy's error page, the server hasn't seen their Host.
+    let by_host = |found: &Finding| found.id == "check-without-host";
+    let explains = |found: &Finding| match by_difference {
+        true => visitor.by_server || !by_host(found),
+        false => found.id.starts_with("expects-"),
+    };
+    let of_effect =
+        |found: &&mut Finding| predicts(found, watch, effect, ran.outcome) && explains(found);
+    let mut predicted: Vec<&mut Finding> = findings.iter_mut().filter(of_effect).collect();
+    if predicted.iter().any(|found| found.mark == Mark::Problem) {
+        return None;
+    }
+    let shows = shows(ran.outcome, visitor);
+    for found in &mut predicted {
+        (found.mark, found.effect) = (Mark::Problem, effect);
+        found.shows.clone_from(&shows);
+    }
+    if !predicted.is_empty() {
+        return None;
+    }
+    let what = match effect {
+        Effect::Up => "the check is UP, but visitors fail",
+        _ => "the check is DOWN, but visitors are served",
+    };
+    let finding = match trap.is_certain {
+        true => Finding::problem(effect, what),
+        false => Finding::note(
+            effect,
+            format!("{what}; the check's expectation may intend that"),
+        ),
+    };
+    Some(finding.shows(shows))
+}
+
+/// Reports a failed check if doctor doesn't know what visitors send, and if no finding explains the
+/// failure.
+fn unknown_visitors(
+    findings: &[Finding],
+    visit: &Visit,
+    (watch, ran): (&Watch, &Ran),
+) -> Option<Finding> {
+    let of_server = |code: Code| code.layer() > Layer::Connection;
+    // A dead port of the check says nothing about the port of visitors.
+    let is_elsewhere = !watch.connections.is_empty() && Pair::of(watch).is_none();
+    let is_refused = ran
+        .outcome
+        .own_code()
+        .is_some_and(|code| is_elsewhere || of_server(code));
+    let tls = watch.traffic.tls.as_ref();
+    let has_own_sni = tls.is_some_and(|tls| matches!(tls.sni, Sni::PerRequest(_)));
+    let is_unknown = request(watch, visit).is_none() || has_own_sni;
+    let is_open = is_unknown && !ran.outcome.is_up() && is_refused;
+    let mut findings = findings.iter();
+    if !is_open || findings.any(|found| predicts(found, watch, Effect::Down, ran.outcome)) {
+        return None;
+    }
+    let what = match watch.backend.settings.http {
+        true => "the check fails, but visitors send a different SNI with each request",
+        false => "the check fails, but in `mode tcp` visitors send their own bytes to the server",
+    };
+    Some(
+        Finding::note(Effect::Down, what)
+            .shows(format!("{}; visitors may be served", state(ran.outcome))),
+    )
+}
+
+/// Returns the server's state and what HAProxy shows about its check.
+pub(crate) fn state(outcome: Outcome) -> String {
+    let state = match (outcome.is_up(), outcome.status()) {
+        (true, _) => "UP",
+        // `http-check disable-on-404`: the server keeps its visitors, and gets no new ones.
+        (false, "L7OKC") => "NOLB",
+        (false, _) => "DOWN",
+    };
+    let code = match (outcome, outcome.code()) {
+        (_, None) => String::new(),
+        (Outcome::Own { .. }, Some(code)) => format!(" {code}"),
+        (_, Some(code)) => format!(" and code {code}"),
+    };
+    format!("{state} with {}{code}", outcome.status())
+}
+
+fn shows(outcome: Outcome, visitor: &Visitor) -> String {
+    format!(
+        "{}, while a visitor's {} {} (seen just now)",
+        state(outcome),
+        visitor.request,
+        visitor.gets()
+    )
+}

@@ -1,0 +1,219 @@
+//! Changes of HAProxy's own check that HAProxy tries. They find the reason for which the check of a server fails that
+//! serves visitors.
+
+use std::time::Duration;
+
+use crate::haproxy::ask::{Answer, Question, Visit as Request, ask};
+use crate::haproxy::config::check::Check;
+use crate::haproxy::config::external::INTER;
+use crate::haproxy::config::http_check;
+use crate::haproxy::config::place::At;
+use crate::haproxy::config::proxy::Backend;
+use crate::haproxy::config::server_line::Server;
+
+use super::observe;
+use super::outcome::{Outcome, Trial};
+use crate::doctor::by_hand;
+use crate::doctor::finding::{LATE, METHOD, REFUSED_REQUEST};
+use crate::doctor::rules::names::{bare, name_of_check};
+use crate::doctor::visit::{Visit, Watch, own_check};
+
+/// The time limit of a trial. It's short, because an operator waits for the report.
+const LONG: Duration = Duration::from_secs(5);
+
+/// Returns the first change that makes the check of each server UP. `failed` has the servers with a failed check of
+/// HAProxy's own.
+pub(crate) fn explain(visit: &Visit, failed: &[(&Watch, Outcome)]) -> Vec<Option<Trial>> {
+    let mut explained: Vec<Option<Trial>> = failed.iter().map(|_| None).collect();
+    let (mut questions, mut patience) = (Vec::new(), Duration::ZERO);
+    let mut global = String::new();
+    for (index, (watch, outcome)) in failed.iter().enumerate() {
+        global = by_hand::lines(visit, watch).global_text();
+        for (trial, backend, server) in trials(visit, watch, *outcome) {
+            patience = patience.max(own_check::limit(&backend, &server));
+            let changed = visit.watch_of(&backend, &server);
+            questions.push(Question {
+                about: (index, trial),
+                lines: observe::of_check(&by_hand::lines(visit, &changed)),
+                fallback: String::new(),
+                is_checked: true,
+                visit: None,
+            });
+        }
+    }
+    if questions.is_empty() {
+        return explained;
+    }
+    let answers = ask(visit.haproxy, &global, questions, patience.min(LONG));
+    for answered in answers.unwrap_or_default() {
+        let (index, trial) = answered.about;
+        let is_up = matches!(&answered.answer, Answer::Checked(checked) if checked.up);
+        if let Some(slot) = explained.get_mut(index).filter(|_| is_up) {
+            slot.get_or_insert(trial);
+        }
+    }
+    explained
+}
+
+/// A change, and the backend and server with this change.
+type Changed = (Trial, Backend, Server);
+
+/// Returns the changes to try, the most likely first.
+fn trials(visit: &Visit, watch: &Watch, outcome: Outcome) -> Vec<Changed> {
+    let mut trials: Vec<Changed> = late(watch, outcome).into_iter().collect();
+    let rules = &watch.describes.settings.rules;
+    let asks = matches!(&watch.check, Check::Own(own) if own.protocol.sends_request());
+    let is_judged = ["L7STS", "L7RSP", "L7TOUT"].contains(&outcome.status());
+    // With several requests, or with one that HAProxy evaluates, the right line isn't known.
+    let is_plain = rules.http.all("send").count() < 2 && !rules.sent().is_evaluated;
+    if asks && is_judged && is_plain {
+        let visitor = observe::request(watch, visit);
+        for trial in of_request(watch, visitor.as_ref()) {
+            let mut backend = watch.describes.clone();
+            if let Some(request) = &trial.request {
+                backend.settings.rules.send(request, &watch.server.place);
+            }
+            trials.push((trial, backend, watch.server.clone()));
+        }
+    }
+    trials
+}
+
+/// Returns the change that gives the check more time, if it ran out of time.
+fn late(watch: &Watch, outcome: Outcome) -> Option<Changed> {
+    let (mut backend, mut server) = (watch.describes.clone(), watch.server.clone());
+    let set = &mut backend.settings;
+    let inter = server.settings.inter().map_or(INTER, |inter| inter.value);
+    let value = |at: &Option<At<Duration>>| at.as_ref().map(|at| at.value);
+    let check = value(&set.timeout_check);
+    let connect = value(&set.timeout_connect).filter(|limit| *limit < inter && check.is_some());
+    let long = || Some(At::new(LONG, &watch.server.place));
+    let seconds = LONG.as_secs();
+    let (name, limit, write) = match outcome.status() {
+        "L7TOUT" => {
+            set.timeout_check = long();
+            let write = format!("timeout check {seconds}s in the backend");
+            let name = check.map_or("inter", |_| "timeout check");
+            (name, check.unwrap_or(inter), write)
+        }
+        "L4TOUT" | "L6TOUT" if connect.is_some() => {
+            set.timeout_connect = long();
+            let write = format!("timeout connect {seconds}s in the backend");
+            ("timeout connect", connect.unwrap_or_default(), write)
+        }
+        "L4TOUT" | "L6TOUT" => {
+            let words = ["inter".to_owned(), format!("{seconds}s")];
+            server.settings.read(&words, &watch.server.place);
+            (
+                "inter",
+                inter,
+                format!("inter {seconds}s on the server line"),
+            )
+        }
+        _ => return None,
+    };
+    let what = format!(
+        "the server answers later than HAProxy's own check waits: {name} is {} ms",
+        limit.as_millis()
+    );
+    let trial = Trial {
+        ids: &[LATE],
+        what,
+        write,
+        request: None,
+    };
+    Some((trial, backend, server))
+}
+
+/// Returns the requests to try: the check's request with one part of a visitor's request, and then with all parts.
+fn of_request(watch: &Watch, visitor: Option<&Request>) -> Vec<Trial> {
+    let sent = watch.describes.settings.rules.sent();
+    let mut trials = Vec::new();
+    let mut add =
+        |ids: &'static [&'static str], what: &str, change: &dyn Fn(&mut http_check::Request)| {
+            let mut request = sent.clone();
+            change(&mut request);
+            if request != sent {
+                trials.push(Trial {
+                    ids,
+                    what: what.to_owned(),
+                    write: own_check::sending(watch.describes, &request),
+                    request: Some(request),
+                });
+            }
+        };
+    let method = sent.method.as_deref().unwrap_or("OPTIONS");
+    let refused = format!("the server refuses the method {method} of HAProxy's own check");
+    let get = |request: &mut http_check::Request| {
+        if method != "GET" {
+            request.method = Some("GET".to_owned());
+        }
+    };
+    add(&[METHOD, "expects-body"], &refused, &get);
+    let hosts = hosts(watch, visitor);
+    for host in &hosts {
+        let what = match sent.host() {
+            Some(known) => format!("the server refuses Host {known} of HAProxy's own check"),
+            None => "the server refuses a request without Host, and HAProxy's own check sends none"
+                .to_owned(),
+        };
+        let ids = match sent.host() {
+            Some(_) => &["check-other-host", "check-other-site"][..],
+            None => &["check-without-host"],
+        };
+        add(ids, &what, &|request| {
+            request.set_header("Host", host);
+        });
+    }
+    for (name, value) in [
+        ("User-Agent", "HAProxy"),
+        ("User-Agent", "Mozilla/5.0"),
+        ("Accept", "*/*"),
+    ] {
+        let what = match sent.has_header(name) {
+            true => format!("the server refuses the {name} of HAProxy's own check"),
+            false => format!(
+                "the server refuses a request without {name}, and HAProxy's own check sends none"
+            ),
+        };
+        add(&[REFUSED_REQUEST], &what, &|request| {
+            request.set_header(name, value);
+        });
+    }
+    let newer = |request: &mut http_check::Request| {
+        request.version = Some("HTTP/1.1".to_owned());
+        if let Some(host) = hosts.first().filter(|_| request.host().is_none()) {
+            request.set_header("Host", host);
+        }
+    };
+    let old =
+        "the server refuses HTTP/1.0, which HAProxy's own check speaks without `ver HTTP/1.1`";
+    if !sent.is_1_1() {
+        add(&[REFUSED_REQUEST], old, &newer);
+    }
+    let all =
+        "the server refuses the request of HAProxy's own check, and serves a visitor's request";
+    add(&[REFUSED_REQUEST], all, &|request| {
+        get(request);
+        newer(request);
+        request.set_header("User-Agent", "Mozilla/5.0");
+        request.set_header("Accept", "*/*");
+    });
+    trials
+}
+
+/// Returns the names that the check's Host may have to be, without its own Host.
+fn hosts(watch: &Watch, visitor: Option<&Request>) -> Vec<String> {
+    let visitor = visitor.and_then(|request| request.headers.first());
+    let mut names: Vec<String> = visitor.map(|(_, host)| host.clone()).into_iter().collect();
+    let known = watch.backend.only_host().map(str::to_owned);
+    let of_check = name_of_check(watch).map(|name| bare(name).to_owned());
+    names.extend(known.into_iter().chain(of_check));
+    let own = watch.describes.settings.rules.host();
+    names.retain(|name| {
+        own.as_ref()
+            .is_none_or(|own| !own.eq_ignore_ascii_case(name))
+    });
+    names.dedup();
+    names
+}

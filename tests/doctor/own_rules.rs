@@ -1,0 +1,278 @@
+//! What doctor finds in the requests and expectations of HAProxy's own checks without a run.
+
+use crate::configuration::{PLAIN, checked, configure, finding, found, json, refuses};
+use crate::own::{Row, defaults, foretells};
+use crate::support::NAME;
+use crate::support::nginx::{Nginx, site};
+use crate::support::peer::wants_http2;
+use crate::support::stage::Stage;
+
+/// A server with two sites, which wants the same name in SNI and Host.
+fn two_sites(stage: &Stage) -> Nginx {
+    let leaf = stage.ca.leaf(&[NAME, OTHER], 30);
+    Nginx::serve(|folder, port| {
+        let more = "if ($ssl_server_name != $host) { return 421; }";
+        [NAME, OTHER]
+            .map(|name| site((folder, port), "", name, (&leaf, &[]), more))
+            .concat()
+    })
+}
+
+const OTHER: &str = "other.example.test";
+
+/// Lines of a check of a server with two sites, the words of its server line, what doctor finds, and HAProxy's status.
+const SITES: &[(&str, &str, &[&str], &str)] = &[
+    ("hdr Host NAME", "sni str(NAME) check-sni NAME", &[], "L7OK"),
+    (
+        "hdr Host NAME:443",
+        "sni str(NAME) check-sni NAME",
+        &[],
+        "L7OK",
+    ),
+    (
+        "hdr Host OTHER",
+        "sni req.hdr(host) check-sni NAME",
+        &["check-other-site"],
+        "L7STS",
+    ),
+    (
+        "hdr Host OTHER",
+        "sni str(NAME) check-sni NAME",
+        &["check-other-site"],
+        "L7STS",
+    ),
+    // Visitors' requests have the same two names, too.
+    (
+        "hdr Host OTHER\n http-request set-header Host OTHER",
+        "sni str(NAME) check-sni NAME",
+        &[],
+        "L7STS",
+    ),
+    // Another rule says more.
+    (
+        "hdr Host https://NAME",
+        "sni str(NAME) check-sni NAME",
+        &["check-other-host"],
+        "L7STS",
+    ),
+];
+
+#[test]
+fn a_check_whose_host_is_not_its_sni_name() {
+    let stage = Stage::new();
+    let nginx = two_sites(&stage);
+    let rows = |_| {
+        let row = |(host, words, ids, status): &(
+            &str,
+            &str,
+            &'static [&'static str],
+            &'static str,
+        )|
+         -> Row<'static> {
+            let text = format!(
+                "option httpchk GET /\n http-check send ver HTTP/1.1 {host}\n \
+                 server s 127.0.0.1:PORT ssl verify none {words}"
+            );
+            (text.leak(), *ids, vec![*status].leak())
+        };
+        SITES.iter().map(row).collect()
+    };
+    let fill = |text: &str| {
+        text.replace("PORT", &nginx.port.to_string())
+            .replace("NAME", NAME)
+            .replace("OTHER", OTHER)
+    };
+    foretells(&stage, &defaults(""), rows, &fill);
+    // A run proves that the server refuses the check, and that it accepts both names.
+    let run = |check: &str| {
+        let server = format!("server s 127.0.0.1:{} ssl verify none", nginx.port);
+        let backend = format!(
+            " option httpchk GET /\n {}",
+            check.replace("SERVER", &server)
+        );
+        json(&["-f", &configure(&stage, PLAIN, &fill(&backend)), "--run"]).0
+    };
+    for sni in ["sni req.hdr(host)", "sni str(NAME)"] {
+        let report = run(&format!(
+            "http-check send ver HTTP/1.1 hdr Host OTHER\n SERVER {sni} check check-sni NAME inter 500ms"
+        ));
+        let refused = finding(&report, "check-other-site");
+        assert_eq!(refused["mark"], "problem", "{report:#}");
+    }
+    let leaf = stage.ca.leaf(&[NAME], 30);
+    let easy = Nginx::serve(|folder, port| site((folder, port), "", NAME, (&leaf, &[]), ""));
+    let backend = format!(
+        " option httpchk GET /\n http-check send ver HTTP/1.1 hdr Host {OTHER}\n \
+         server s 127.0.0.1:{} ssl verify none sni str({NAME}) check check-sni {NAME} inter 500ms",
+        easy.port
+    );
+    let config = configure(&stage, PLAIN, &backend);
+    assert_eq!(found(&json(&["-f", &config]).0).len(), 1);
+    let (report, _) = json(&["-f", &config, "--run"]);
+    assert_eq!(found(&report), [], "{report:#}");
+}
+
+#[test]
+fn a_check_by_sni_check_with_two_names_or_none() {
+    let stage = Stage::new();
+    let nginx = two_sites(&stage);
+    for (options, id) in [
+        (format!("--sni {NAME} --header 'Host: {NAME}'"), ""),
+        (
+            format!("--sni {NAME} --header 'Host: {OTHER}'"),
+            "check-other-site",
+        ),
+        ("--no-sni".to_owned(), "check-without-host"),
+        (format!("--no-sni --header 'Host: {NAME}'"), ""),
+    ] {
+        let options = format!("{options} --verify none --timeout 900ms");
+        let server = format!(
+            "127.0.0.1:{} ssl verify none sni req.hdr(host) check inter 1s",
+            nginx.port
+        );
+        let command = env!("CARGO_BIN_EXE_sni-check");
+        let config = configure(&stage, PLAIN, &checked(command, &options, &server));
+        let (report, _) = json(&["-f", &config]);
+        let ids = found(&report).into_iter().map(|(id, _)| id);
+        let ids: Vec<String> = ids
+            .filter(|id| ["check-other-site", "check-without-host"].contains(&&id[..]))
+            .collect();
+        let expected: Vec<&str> = [id].into_iter().filter(|id| !id.is_empty()).collect();
+        assert_eq!(ids, expected, "{options}: {report:#}");
+    }
+}
+
+#[test]
+fn a_check_that_speaks_http1_to_a_server_for_http2() {
+    let stage = Stage::new();
+    let port = wants_http2(&stage.ca.leaf(&[NAME], 30));
+    let leaf = stage.ca.leaf(&[NAME], 30);
+    let both = Nginx::serve(|folder, port| site((folder, port), "http2", NAME, (&leaf, &[]), ""));
+    let rows = |_| {
+        const SENT: &str =
+            "option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host NAME";
+        let row = |check: &str, words: &str, ids, status| -> Row<'static> {
+            let text = format!("{check}\n server s 127.0.0.1:{words} ssl verify none");
+            (text.leak(), ids, status)
+        };
+        vec![
+            row(
+                SENT,
+                "ONLY alpn h2 check-alpn http/1.1",
+                &["check-other-http"][..],
+                &["L6RSP"][..],
+            ),
+            row(
+                "",
+                "ONLY alpn h2 check-alpn http/1.1",
+                &["check-other-http"],
+                &["L6RSP"],
+            ),
+            row("", "ONLY alpn h2 check-alpn h2", &[], &["L6OK"]),
+            row(
+                SENT,
+                "BOTH alpn h2,http/1.1 check-alpn http/1.1",
+                &[],
+                &["L7OK"],
+            ),
+            row(SENT, "BOTH alpn h2 check-alpn h2", &[], &["L7OK"]),
+        ]
+    };
+    let fill = |text: &str| {
+        text.replace("ONLY", &port.to_string())
+            .replace("BOTH", &both.port.to_string())
+            .replace("NAME", NAME)
+    };
+    foretells(&stage, &defaults(""), rows, &fill);
+}
+
+/// Expectations of a check, what doctor finds, and what HAProxy shows for a server that answers 200.
+const EXPECTATIONS: &[(&str, &str, &str, &str)] = &[
+    ("/", "status 404", "expects-refusal", "L7STS"),
+    ("/", "! status 200", "expects-refusal", "L7STS"),
+    ("/", "rstatus [45]..", "expects-refusal", "L7STS"),
+    ("/healthz", "status 503", "expects-refusal", "L7STS"),
+    ("/healthz", "! rstatus ^4", "expects-refusal", "L7OK"),
+    ("/healthz", "rstatus ^[2345]", "expects-refusal", "L7OK"),
+    ("/", "! rstatus ^5", "", "L7OK"),
+    ("/", "status 200-399", "", "L7OK"),
+    ("/", "status 200,401,403", "", "L7OK"),
+    ("/healthz", "status 200,429,473,503", "", "L7OK"),
+    ("/healthz", "status 401", "", "L7STS"),
+    ("/healthz", "status 404", "", "L7STS"),
+    ("/", "status 301,302", "", "L7STS"),
+    ("/", "string good", "", "L7OK"),
+    ("/", "hdr name X-None", "", "L7STS"),
+];
+
+#[test]
+fn expectations_that_errors_meet() {
+    let stage = Stage::new();
+    let nginx =
+        Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; return 200 good; }}"));
+    let rows = |_| {
+        let row = |(page, expect, id, status): &(&str, &str, &'static str, &'static str)| -> Row<'static> {
+            let text = format!(
+                "option httpchk GET {page}\n http-check expect {expect}\n server s 127.0.0.1:PORT"
+            );
+            let ids: Vec<&str> = [*id].into_iter().filter(|id| !id.is_empty()).collect();
+            (text.leak(), ids.leak(), vec![*status].leak())
+        };
+        EXPECTATIONS.iter().map(row).collect()
+    };
+    foretells(&stage, &defaults(""), rows, &|text| {
+        text.replace("PORT", &nginx.port.to_string())
+    });
+}
+
+#[test]
+fn the_line_that_haproxy_refuses_is_named() {
+    let stage = Stage::new();
+    for (lines, place) in [
+        (" server s 127.0.0.1:PORT frobnicate", "frobnicate"),
+        (" server s 127.0.0.1:PORT ssl", "server s"),
+        (
+            " option httpchk GET /\n http-check send hdr Host \"\"\n server s 127.0.0.1:PORT",
+            "hdr Host",
+        ),
+        (
+            " use-server x if TRUE\n server s 127.0.0.1:PORT",
+            "backend b",
+        ),
+        (" server s 127.0.0.1:PORT check track b/none", "track"),
+    ] {
+        let config = configure(&stage, PLAIN, lines);
+        refuses(&config);
+        let (report, _) = json(&["-f", &config]);
+        let refused = finding(&report, "refused");
+        let text = std::fs::read_to_string(&config).expect("a file");
+        let line = refused["line"].as_u64().unwrap_or_default() as usize;
+        let named = text.lines().nth(line.wrapping_sub(1)).unwrap_or_default();
+        assert!(named.contains(place), "{lines}: {refused:#}");
+        // The empty Host isn't kept beside the right Host.
+        for found in report["findings"].as_array().expect("findings") {
+            assert!(
+                found["write"]
+                    .as_str()
+                    .expect("text")
+                    .matches("hdr Host")
+                    .count()
+                    < 2
+            );
+        }
+    }
+    let config = configure(&stage, PLAIN, " server s 127.0.0.1:PORT");
+    let text = std::fs::read_to_string(&config).expect("a file");
+    let config = stage.folder.file(
+        "haproxy.cfg",
+        &text.replace("default_backend b", "default_backend none"),
+    );
+    refuses(&config);
+    let (report, _) = json(&["-f", &config]);
+    let refused = finding(&report, "refused");
+    assert_eq!(
+        refused["line"].is_null(),
+        !refused["write"].to_string().contains("that line"),
+        "{refused:#}"
+    );
+}

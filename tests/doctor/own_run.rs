@@ -1,0 +1,210 @@
+//! `doctor --run` and HAProxy's own checks: the result, and the difference from a visitor's request that explains it.
+
+use std::io::{Read, Write};
+use std::thread;
+use std::time::Duration;
+
+use crate::configuration::{found, json, shows};
+use crate::support::haproxy::{Mode, with_every_haproxy};
+use crate::support::nginx::Nginx;
+use crate::support::peer::{OK, silent, tcp};
+use crate::support::stage::Stage;
+use crate::support::{NAME, free_port};
+
+/// Limits of the check of a server that answers after 1.5 s (SLOW) or never (SILENT), and what HAProxy shows. If
+/// `timeout check` is shorter than the limit of the connection, HAProxy sometimes keeps the longer limit.
+const LIMITS: &[(&str, &str, &str)] = &[
+    ("", "SLOW", "L7OK"),
+    ("", "SLOW inter 1s", "L7TOUT"),
+    ("", "SLOW inter 1s fastinter 3s downinter 3s", "L7TOUT"),
+    ("timeout check 2500ms", "SLOW inter 1s", "L7OK"),
+    ("timeout check 1s", "SLOW inter 1s", "L7TOUT"),
+    ("timeout connect 500ms\n timeout check 1s", "SLOW", "L7TOUT"),
+    ("", "SILENT ssl verify none", "L6TOUT"),
+    (
+        "timeout check 1s",
+        "SILENT ssl verify none inter 500ms",
+        "L6TOUT",
+    ),
+];
+
+#[test]
+fn a_run_ends_a_check_when_haproxy_does() {
+    let stage = Stage::new();
+    let slow = tcp(|mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
+        thread::sleep(Duration::from_millis(1500));
+        let _ = stream.write_all(OK.as_bytes());
+    });
+    let silent = silent();
+    let backends = LIMITS.iter().enumerate();
+    let backends = backends.map(|(index, (limits, server, _))| {
+        let server = server.replace("SLOW", &format!("127.0.0.1:{slow} check"));
+        let server = server.replace("SILENT", &format!("127.0.0.1:{silent} check"));
+        format!("backend b{index}\n {limits}\n option httpchk GET /\n server s {server}\n")
+    });
+    let text = format!(
+        "defaults\n mode http\n timeout client 5s\n timeout server 5s\nfrontend f\n bind 127.0.0.1:{}\n{}",
+        free_port(),
+        backends.collect::<String>()
+    );
+    let config = stage.folder.file("haproxy.cfg", &text);
+    with_every_haproxy(|version| {
+        let program = version.program.display().to_string();
+        let haproxy = version.start(Mode::Single, &config, &[]);
+        let (report, _) = json(&["-f", &config, "--haproxy", &program, "--run"]);
+        for (index, (limits, server, shown)) in LIMITS.iter().enumerate() {
+            let run = &report["runs"]["checks"][index];
+            let what = format!("{version:?}: {limits} {server}: {run}");
+            assert_eq!(run["check_status"], *shown, "{what}");
+            // HAProxy checks again at once, and shows the last result with a star.
+            let seen = haproxy.server(&format!("b{index}"), "s").expect("a server");
+            let seen = seen.check_status.trim_start_matches("* ");
+            assert_eq!(seen, *shown, "{what}");
+            let is_late = *shown == "L7TOUT";
+            let late = report["findings"].as_array().expect("findings").iter();
+            let mut late = late.filter(|found| found["id"] == "check-time");
+            let names = format!("b{index}/s");
+            let late = late.find(|found| found["about"].to_string().contains(&names));
+            assert_eq!(late.is_some(), is_late, "{what}: {report:#}");
+            let write = late.map_or("timeout check 5s in the backend", |late| {
+                late["write"].as_str().expect("text")
+            });
+            assert_eq!(write, "timeout check 5s in the backend");
+        }
+    });
+}
+
+/// What nginx refuses, the lines of the check, and the findings. The first finding's fix makes the check UP.
+const REFUSALS: &[(&str, &str, &[&str])] = &[
+    (
+        "if ($http_user_agent = \"\") { return 403; }",
+        "option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host NAME",
+        &["check-refused-request"],
+    ),
+    (
+        "if ($http_user_agent !~ Mozilla) { return 403; }",
+        "option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host NAME hdr User-Agent x",
+        &["check-refused-request"],
+    ),
+    (
+        "if ($http_accept = \"\") { return 406; }",
+        "option httpchk GET /\n http-check send ver HTTP/1.1 hdr Host NAME",
+        &["check-refused-request"],
+    ),
+    (
+        "if ($server_protocol = HTTP/1.0) { return 426; }",
+        "option httpchk GET /",
+        &["check-refused-request"],
+    ),
+    // Two faults, one line.
+    (
+        "if ($request_method = OPTIONS) { return 405; }",
+        "option httpchk\n http-check send ver HTTP/1.1",
+        &["check-refused-request", "check-without-host"],
+    ),
+    (
+        "if ($http_user_agent = \"\") { return 403; }",
+        "option httpchk HEAD /\n http-check send ver HTTP/1.1 hdr Host NAME\n http-check expect string good",
+        &["expects-body"],
+    ),
+    // A server with two sites, without TLS.
+    (
+        "if ($host != NAME) { return 404; }",
+        "http-request set-header Host NAME\n option httpchk GET /",
+        &["check-without-host"],
+    ),
+    (
+        "if ($host != NAME) { return 404; }",
+        "http-request set-header Host NAME\n option httpchk GET /\n http-check expect string good",
+        &["check-without-host"],
+    ),
+    (
+        "",
+        "option httpchk HEAD /\n http-check expect rstring ^good",
+        &["expects-body"],
+    ),
+    (
+        "if ($request_method = OPTIONS) { return 200; }",
+        "option httpchk\n http-check expect string good",
+        &["expects-body"],
+    ),
+    // The old form of the Host.
+    (
+        "if ($http_user_agent = \"\") { return 403; }",
+        "option httpchk GET / HTTP/1.1\\r\\nHost:\\ NAME",
+        &["check-refused-request"],
+    ),
+];
+
+/// Returns the lines of a check with the line of this fix.
+fn with_fix(check: &str, write: &str) -> String {
+    let (place, line) = write.split_once("write ").expect(write);
+    let (option, line) = match line.split_once(" and then ") {
+        Some((option, line)) => (Some(option), line),
+        None => (None, line),
+    };
+    let mut lines: Vec<&str> = check.split("\n ").collect();
+    if let Some(option) = option {
+        lines.retain(|known| !known.starts_with("option"));
+        lines.push(option);
+    }
+    if place.contains("in place of the http-check send line") {
+        lines.retain(|known| !known.starts_with("http-check send"));
+    }
+    let expect = lines
+        .iter()
+        .position(|known| known.starts_with("http-check expect"));
+    lines.insert(expect.unwrap_or(lines.len()), line);
+    lines.join("\n ")
+}
+
+#[test]
+fn a_run_names_the_part_of_the_request_that_the_server_refuses() {
+    let stage = Stage::new();
+    for (refusal, check, ids) in REFUSALS {
+        let fill = |text: &str| text.replace("NAME", NAME);
+        let server = format!(
+            "server {{ listen 127.0.0.1:PORT; {} return 200 good; }}",
+            fill(refusal)
+        );
+        let nginx = Nginx::serve(|_, port| server.replace("PORT", &port.to_string()));
+        let config = |check: &str| {
+            let text = format!(
+                "defaults\n mode http\n timeout connect 1s\n timeout client 5s\n timeout server 5s\n\
+                 frontend f\n bind 127.0.0.1:{}\n default_backend b\n\
+                 backend b\n {check}\n server s 127.0.0.1:{} check inter 500ms\n",
+                free_port(),
+                nginx.port
+            );
+            stage.folder.file("haproxy.cfg", &text)
+        };
+        let check = fill(check);
+        let (report, _) = json(&["-f", &config(&check), "--run"]);
+        let found: Vec<(String, String)> = found(&report);
+        let problems = found.iter().filter(|(_, mark)| mark == "problem");
+        let problems: Vec<&str> = problems.map(|(id, _)| &id[..]).collect();
+        assert_eq!(problems, ids[..1], "{check}: {report:#}");
+        let names: Vec<&str> = found.iter().map(|(id, _)| &id[..]).collect();
+        assert_eq!(names, *ids, "{check}: {report:#}");
+        let writes: Vec<&str> = report["findings"]
+            .as_array()
+            .expect("findings")
+            .iter()
+            .map(|found| found["write"].as_str().expect("text"))
+            .collect();
+        assert!(writes.windows(2).all(|two| two[0] == two[1]), "{writes:?}");
+        let fixed = with_fix(&check, writes[0]).replace("hdr Host NAME", "hdr Host x");
+        let (report, _) = json(&["-f", &config(&fixed), "--run"]);
+        assert_eq!(
+            report["findings"],
+            serde_json::json!([]),
+            "{fixed}: {report:#}"
+        );
+        assert_eq!(
+            report["runs"]["checks"][0]["check_status"], "L7OK",
+            "{fixed}"
+        );
+        shows(&config(&fixed), "s", "L7OK", "200");
+    }
+}
