@@ -501,6 +501,9 @@ const PROXY_WORDS: [&str; 6] = [
     "check-send-proxy",
 ];
 
+/// The words of a server line that limit TLS to some versions, in place of `ssl-min-ver` and `ssl-max-ver`.
+const FORCED_VERSIONS: [&str; 4] = ["force-tlsv12", "force-tlsv13", "no-tlsv12", "no-tlsv13"];
+
 /// The words of a server line that are about the check's TLS only.
 const CHECK_TLS_WORDS: [&str; 3] = ["check-ssl", "check-sni", "check-alpn"];
 

@@ -79,11 +79,14 @@ pub(crate) fn traffic_name(watch: &Watch) -> Option<String> {
 }
 
 /// Adds the address to dial, and the target. The target is the name that visitors' traffic sends, or
-/// else the check's name, because diagnose tries that name too.
+/// else the check's name, because diagnose tries that name too. A check by sni-check that sends no SNI
+/// has only the address for its Host.
 pub(crate) fn at_server(mut options: Options, watch: &Watch, jail: &Jail) -> Options {
     let name = traffic_name(watch).or_else(|| options.sni.clone());
     let host = watch.backend.settings.rules.host();
     let name = name.or(host.filter(|name| !name.contains(['%', ':'])));
+    let is_own = matches!(watch.check, Check::Own(_));
+    let name = name.filter(|_| is_own || !options.no_sni);
     let (endpoint, own) = match (&watch.check, watch.connections.first()) {
         (Check::Own(_), Some(connection)) => (&connection.endpoint, true),
         _ => (&watch.server.endpoint, false),

@@ -88,17 +88,22 @@ fn words_that_the_check_has_and_the_server_line_lacks_are_added_for_visitors() {
     let stage = Stage::new();
     let proxied = nginx(&stage, "proxy_protocol", "");
     let other = stage.folder.file("other.pem", &Ca::named("Other CA").pem);
-    let other = format!("ca-file {other}");
+    let port = stage.nginx().port;
+    let usual = format!("ssl verify required ca-file CA sni str({NAME})");
+    let wrong = format!("ssl verify required ca-file {other} sni str({NAME})");
+    let lacks_two = "ssl verify required ca-file CA send-proxy-v2 sni str(other.example.test)";
     for (port, options, line, new) in [
-        (proxied.port, " --send-proxy", "ca-file CA", "send-proxy\""),
-        (stage.nginx().port, "", other.as_str(), &stage.ca_file),
+        (proxied.port, " --send-proxy", &*usual, "send-proxy\""),
+        (port, "", &wrong, &stage.ca_file),
+        (port, "", "", "ssl verify required ca-file"),
+        (port, "", lacks_two, &format!("sni str({NAME}) check")),
     ] {
         let backend = format!(
             "backend be
     option external-check
     external-check command {BINARY}
     external-check path \"--sni {NAME} --ca-file CA{options}\"
-    server s1 127.0.0.1:{port} ssl verify required {line} sni str({NAME}) check inter 3s\n"
+    server s1 127.0.0.1:{port} {line} check inter 3s\n"
         );
         let config = config(&stage, &backend);
         let haproxy = running(&config, ("be", "s1"), "UP");

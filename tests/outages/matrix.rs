@@ -2,10 +2,12 @@
 //!
 //! `make outages` runs the whole matrix. `SCENE=strict-names/no-sni` runs one scene. `SEED=7` and
 //! `PAIRS=500` choose other pairs of mistakes. `SCENES=100` runs only 100 scenes, which the seed chooses.
+//! `MISTAKE=line-` draws only from scenes with a mistake whose name begins like this.
 
 mod config;
 mod mistakes;
 mod oracle;
+mod price;
 mod score;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +45,15 @@ impl Scene {
         };
         format!("{form}{}/{}", self.kind.0, mistakes.join("+"))
     }
+
+    /// True if the scene has a mistake that `MISTAKE` names, or if `MISTAKE` isn't set.
+    fn has_wanted_mistake(&self) -> bool {
+        let Ok(wanted) = std::env::var("MISTAKE") else {
+            return true;
+        };
+        let mut mistakes = self.mistakes.iter().flatten();
+        mistakes.any(|mistake| mistake.name.starts_with(&wanted))
+    }
 }
 
 /// Returns every kind of server, without a mistake and with each single mistake.
@@ -57,7 +68,7 @@ fn singles(form: Form) -> Vec<Scene> {
             mistakes: [mistake, None],
         })
     });
-    scenes.collect()
+    scenes.filter(Scene::has_wanted_mistake).collect()
 }
 
 /// Removes random scenes until `count` are left.
@@ -82,7 +93,8 @@ fn pairs(dice: &mut Dice, count: usize) -> Vec<Scene> {
             form: dice.pick(&[Form::Call, Form::Own, Form::External]),
             mistakes: [Some(first), Some(second)],
         };
-        if first.fits(scene.form) && second.fits(scene.form) {
+        let fits = |mistake: &Mistake| mistake.fits(scene.form);
+        if fits(first) && fits(second) && scene.has_wanted_mistake() {
             chosen.insert(scene.name(), scene);
         }
     }
@@ -121,7 +133,7 @@ fn run_kind(scenes: &[&Scene], scores: &Mutex<BTreeMap<String, Score>>) {
             (mistake.make)(&mut config, &props, &staged);
         }
         if scene.form != Form::Call {
-            config = config.in_file();
+            config = config.in_file(scene.form);
         }
         let score = score::score(&oracle, &config, scene.form);
         if std::env::var_os("VERBOSE").is_some() {

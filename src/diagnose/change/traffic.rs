@@ -1,76 +1,146 @@
-//! The words of a server line that visitors' connections need, too.
+//! The words of a server line that visitors' connections need, because the check connects in another way.
 
-use super::{Change, Edit};
-use crate::doctor::survey::Surveyed;
+use super::{Change, Edit, FORCED_VERSIONS, PROXY_WORDS, TIMEOUT_CONNECT};
+use crate::doctor::survey::{CheckKind, Surveyed};
 use crate::options::Options;
+use crate::options::values::Verify;
+
+/// The options about TLS, each with the other options that belong to the same difference.
+const OF_TLS: [&[&str]; 5] = [
+    &["--ca-file", "--crl-file"],
+    &["--crt"],
+    &["--ssl-min-ver", "--ssl-max-ver"],
+    &["--alpn"],
+    &["--sni"],
+];
+/// The other options about a connection.
+const OF_CONNECTION: [&str; 3] = ["--send-proxy", "--source", "--timeout"];
+
+/// How many differences are tried in pairs at most.
+const IN_PAIRS: usize = 5;
 
 impl Change {
-    /// Returns this change plus the words that visitors' connections need too: the SNI name, and the words
-    /// about the connection that helped the check. A name that comes from the request may stay as it is, so the
-    /// first change keeps it. The list is empty if nothing changes for visitors.
-    pub fn with_traffic(
-        &self,
-        surveyed: &Surveyed,
-        asked: &Options,
-        best: &Options,
-    ) -> Vec<Change> {
-        let is_evaluated = surveyed.sends_sni && surveyed.sni.is_none();
-        let names = if is_evaluated {
-            &[false, true][..]
-        } else {
-            &[true]
-        };
-        let changes = names.iter().filter_map(|sets_name| {
-            self.with_words_of_traffic(surveyed, (asked, best), *sets_name)
-        });
-        let mut changes: Vec<Change> = changes.collect();
-        changes.dedup();
+    /// Returns this change plus words with which visitors' connections are like those of a check with these
+    /// `options`: one difference at a time, then two, then all. The check is UP with this change, and visitors
+    /// fail. A name that comes from the request may stay as it is, so replacing it comes last.
+    pub fn for_visitors(&self, surveyed: &Surveyed, options: &Options) -> Vec<Change> {
+        let differences = self.differences(surveyed, options);
+        let mut sets: Vec<Vec<&Change>> = differences.iter().map(|one| vec![one]).collect();
+        for (at, first) in differences.iter().enumerate().take(IN_PAIRS) {
+            let others = differences[at + 1..].iter().take(IN_PAIRS - at);
+            sets.extend(others.map(|second| vec![first, second]));
+        }
+        let is_name = |change: &&Change| change.sni().is_some();
+        sets.push(differences.iter().filter(|one| !is_name(one)).collect());
+        sets.push(differences.iter().collect());
+        let mut changes: Vec<Change> = Vec::new();
+        for set in sets {
+            let all = set.into_iter().cloned();
+            let change = all.fold(self.clone(), Change::with);
+            if change != *self && !changes.contains(&change) {
+                changes.push(change);
+            }
+        }
         changes
     }
 
-    fn with_words_of_traffic(
-        &self,
-        surveyed: &Surveyed,
-        (asked, best): (&Options, &Options),
-        sets_name: bool,
-    ) -> Option<Change> {
-        let words = &surveyed.lines.words;
-        let has = |wanted: &str| words.iter().any(|(word, _)| word == wanted);
-        if !has("ssl") {
-            return None;
-        }
-        let mut change = self.clone();
-        if let Some(name) = best.sni.as_ref().filter(|_| sets_name)
-            && surveyed.sni.as_ref() != Some(name)
-        {
-            change.words.push(("sni", Some(format!("str({name})"))));
-        }
-        if best.no_sni && !asked.no_sni && sets_name {
-            change.words.push(("sni", None));
-        }
-        if best.alpn != asked.alpn && best.alpn.is_some() {
-            let alpn = best.alpn.as_ref().map(ToString::to_string);
-            change.words.push(("alpn", alpn));
-        }
-        let names = asked.changes(best).into_iter().map(|row| row.name);
-        for name in names {
-            match name {
-                "--ca-file" | "--crl-file" | "--crt" | "--send-proxy" | "--send-proxy-v2"
-                | "--source" | "--ssl-min-ver" | "--ssl-max-ver" => {
-                    change.set_word(name, best);
-                }
-                // A handshake that takes long for the check takes long for visitors, too.
-                "--timeout" => change.raise_timeout_connect(surveyed, best)?,
-                _ => {}
+    /// Returns the differences between the check and visitors' connections, the SNI name last. A server line
+    /// without `ssl` needs all words about TLS at once.
+    fn differences(&self, surveyed: &Surveyed, options: &Options) -> Vec<Change> {
+        let of = |names: &[&str]| {
+            let mut change = Change::default();
+            for name in names {
+                change.set_for_visitors(self, surveyed, (name, options));
             }
-        }
-        let is_new = |(word, value): &Edit| {
-            let mut present = words.iter().rev();
-            let present = present.find(|(present, _)| present == word);
-            present.map(|(_, value)| value) != value.as_ref()
+            change
         };
-        change.words.retain(is_new);
-        change.keep_present(surveyed);
-        (change != *self).then_some(change)
+        let mut found: Vec<Change> = OF_CONNECTION.iter().map(|name| of(&[name])).collect();
+        if self.value(surveyed, "ssl").is_some() {
+            found.extend(OF_TLS.iter().map(|names| of(names)));
+        } else {
+            let mut encrypted = of(&OF_TLS.concat());
+            let verify = match options.verify {
+                Some(Verify::None) => "none",
+                _ => "required",
+            };
+            let words = [("ssl", ""), ("verify", verify)].into_iter();
+            let words = words.map(|(word, value)| (word, Some(value.to_owned())));
+            encrypted.words.splice(0..0, words);
+            found.push(encrypted);
+        }
+        for change in &mut found {
+            let is_new = |(word, value): &Edit| self.value(surveyed, word) != value.as_deref();
+            change.words.retain(is_new);
+            change.keep_present(surveyed);
+        }
+        found.retain(|change| !change.is_empty());
+        found
+    }
+
+    /// Returns the value of a word of the server line after this change.
+    fn value<'a>(&'a self, surveyed: &'a Surveyed, wanted: &str) -> Option<&'a str> {
+        if let Some((_, value)) = self.words.iter().find(|(word, _)| *word == wanted) {
+            return value.as_deref();
+        }
+        let mut words = surveyed.lines.words.iter().rev();
+        let (_, value) = words.find(|(word, _)| word == wanted)?;
+        Some(value)
+    }
+
+    /// Sets what visitors' connections need to be like those of a check with these options, on top of `base`.
+    fn set_for_visitors(
+        &mut self,
+        base: &Change,
+        surveyed: &Surveyed,
+        (name, options): (&str, &Options),
+    ) {
+        // HAProxy's own check uses these words, too.
+        let is_shared = surveyed.kind == CheckKind::Own;
+        match name {
+            "--alpn" if is_shared => {
+                let alpn = base.value(surveyed, "check-alpn");
+                self.word("alpn", alpn.map(str::to_owned));
+            }
+            "--alpn" => {
+                self.word("alpn", options.alpn.as_ref().map(ToString::to_string));
+                self.word("proto", None);
+            }
+            "--sni" => match (&options.sni, &options.verify_host) {
+                (Some(name), _) => self.word("sni", Some(format!("str({name})"))),
+                // Without a name, HAProxy verifies only that a CA has signed the certificate.
+                (None, Some(name)) => {
+                    self.word("sni", None);
+                    self.word("verifyhost", Some(name.clone()));
+                }
+                (None, None) => {}
+            },
+            "--send-proxy" => {
+                let wanted = match (options.send_proxy, options.send_proxy_v2) {
+                    (_, true) => "send-proxy-v2",
+                    (true, false) => "send-proxy",
+                    (false, false) => "",
+                };
+                for word in PROXY_WORDS {
+                    let value = (word == wanted).then(String::new);
+                    self.word(word, value);
+                }
+            }
+            // A handshake that takes long for the check takes long for visitors, too.
+            "--timeout" => {
+                if !base.rules.iter().any(|(head, _)| *head == TIMEOUT_CONNECT) {
+                    _ = self.raise_timeout_connect(surveyed, options);
+                }
+            }
+            _ if is_shared => {}
+            "--ca-file" if options.verify == Some(Verify::None) => {}
+            "--crl-file" if options.crl_file.is_empty() => {}
+            "--ssl-min-ver" => {
+                for word in FORCED_VERSIONS {
+                    self.word(word, None);
+                }
+                self.set_word(name, options);
+            }
+            _ => self.set_word(name, options),
+        }
     }
 }

@@ -28,6 +28,8 @@ struct Candidate {
     reason: Option<String>,
     /// True if the configuration suggests the change. It counts only if HAProxy proves it.
     is_suggested: bool,
+    /// True if HAProxy's check is UP with the change, and visitors fail.
+    fails_visitors: bool,
 }
 
 impl Candidate {
@@ -43,6 +45,7 @@ impl Candidate {
             options: written.cloned().unwrap_or_default(),
             reason: None,
             is_suggested: false,
+            fails_visitors: false,
         })
     }
 
@@ -56,6 +59,7 @@ impl Candidate {
             options: options.clone(),
             reason: (!reasons.is_empty()).then(|| reasons.join(" ")),
             is_suggested: self.is_suggested,
+            fails_visitors: false,
         }
     }
 }
@@ -98,7 +102,7 @@ pub(super) fn try_changes(
             if round == 0 && subject.is_fine_with(&present.block) {
                 continue;
             }
-            let next = furthest(&tried).cloned();
+            let next = furthest(&tried);
             chosen[number] = choose(subject, tried, round > 0).cloned();
             if let (Some(next), None) = (next, &chosen[number]) {
                 bases[number] = Some(next);
@@ -166,11 +170,21 @@ fn ask_about(
 }
 
 /// Returns the change with which HAProxy's check gets furthest. It must get further than with the base, which
-/// comes first. A change of the options has helped a check by sni-check, so it only may not get less far.
-fn furthest<'c>(tried: &[(&'c Candidate, TriedChange)]) -> Option<&'c Candidate> {
+/// comes first. A change of the options has helped a check by sni-check, so it only may not get less far. If the
+/// check is UP with the change, visitors still fail, and the next changes are about them.
+fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<Candidate> {
     let stage = |tried: &TriedChange| tried.block.tried.as_ref().map(Stage::of_answer);
     let (base, present) = tried.first()?;
-    let before = stage(present).filter(|before| *before < Stage::Healthy)?;
+    let mut failing = tried
+        .iter()
+        .filter(|(_, change)| change.block.fails_visitors());
+    if let Some((candidate, _)) = failing.next() {
+        return (!base.fails_visitors).then(|| Candidate {
+            fails_visitors: true,
+            ..(*candidate).clone()
+        });
+    }
+    let before = stage(present)?;
     let further = tried.iter().skip(1).filter(|(candidate, change)| {
         let is_proved = !candidate.is_suggested && base.change.is_empty();
         let stage = stage(change);
@@ -178,7 +192,7 @@ fn furthest<'c>(tried: &[(&'c Candidate, TriedChange)]) -> Option<&'c Candidate>
     });
     // Among the changes that get equally far, the first wins.
     let furthest = further.rev().max_by_key(|(_, change)| stage(change));
-    furthest.map(|(candidate, _)| *candidate)
+    furthest.map(|(candidate, _)| (*candidate).clone())
 }
 
 /// Chooses the first change with which the check is UP and visitors are served. The first of the tried changes
@@ -236,6 +250,17 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
     let asked = subject.written().unwrap_or(&none);
     let best = search.map_or(&none, |search| &search.best().options);
     let mut found = vec![base.clone()];
+    if base.fails_visitors {
+        let changes = base
+            .change
+            .for_visitors(surveyed, &base.options)
+            .into_iter();
+        found.extend(changes.map(|change| Candidate {
+            change,
+            ..base.clone()
+        }));
+        return found;
+    }
     if let Some(rule) = subject.other_command() {
         // Inside the chroot, this program has another path, or it doesn't exist there.
         let change = (!surveyed.is_jailed).then(|| Change::of_command(rule));
@@ -293,12 +318,7 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
             false => Change::new(surveyed, asked, best),
         };
         let change = change.map(|change| change.with_edits(&suggestion.words, &suggestion.connect));
-        let with_traffic = change
-            .as_ref()
-            .map(|change| change.with_traffic(surveyed, asked, best))
-            .unwrap_or_default();
-        let changes = change.into_iter().chain(with_traffic);
-        found.extend(changes.map(|change| Candidate {
+        found.extend(change.map(|change| Candidate {
             is_suggested: true,
             ..base.with(change, options, Some(&suggestion.what))
         }));
@@ -328,20 +348,7 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
             _ => Some(Change::default()),
         };
     }
-    let with_traffic = change
-        .as_ref()
-        .map(|change| change.with_traffic(surveyed, written, &best.options))
-        .unwrap_or_default();
-    let mut changes: Vec<Change> = change.into_iter().chain(with_traffic).collect();
-    if asked.failure().is_none() && surveyed.kind != CheckKind::Own {
-        // Visitors' connections may lack words that the check has as options.
-        let options = Options {
-            timeout: None,
-            ..best.options.clone()
-        };
-        let of_check = Change::default().with_traffic(surveyed, &Options::default(), &options);
-        changes.extend(of_check);
-    }
+    let mut changes: Vec<Change> = change.into_iter().collect();
     if (search.changed.is_some() || is_meant) && way.is_none() {
         // sni-check always sends a Host, so it doesn't notice that the server needs one.
         let with_host = changes

@@ -47,7 +47,7 @@ impl Subject<'_> {
         let host = host.split_once(':').map_or(host, |(host, _)| host);
         let is_site = match fixed {
             // If the check asks for the name that it sends, the name of visitors is the site's.
-            Some(_) => best.sni().is_some_and(|name| name != host),
+            Some(_) => best.sni() != Some(host),
             None => !surveyed.sends_sni || has_certificate_for(best, host),
         };
         match is_name(host) && is_site {

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::score::Form;
 use crate::support::kinds::{Props, Staged};
 use crate::support::{NAME, kinds};
 
@@ -37,8 +38,6 @@ pub struct Config {
     pub sets_host: Option<String>,
     /// The name that only the check sends, if it isn't `sni`. An empty text is no name.
     pub check_sni: Option<&'static str>,
-    /// The server line has `sni` for visitors.
-    pub traffic_sni: bool,
     /// Revocation lists.
     pub crl: Option<String>,
     /// Another backend has a server with the same address, and with the right files.
@@ -47,6 +46,13 @@ pub struct Config {
     pub connects: usize,
     /// Larger buffers for long heads. This setting applies to the whole process.
     pub large_buffers: bool,
+    /// `timeout connect` of the backend.
+    pub connect_milliseconds: Option<u128>,
+    /// No check. Only visitors connect to the server.
+    pub unchecked: bool,
+    /// The settings of visitors' connections, if the server line differs from the check. An empty `sni` is
+    /// no `sni`, and an expression such as `req.hdr(host)` is written as it is.
+    pub visitors: Option<Box<Config>>,
 }
 
 /// How certificates are verified.
@@ -65,29 +71,6 @@ pub enum Tls {
     /// Versions and ciphers that are no longer safe.
     Old,
     Plain,
-}
-
-/// The price of a change from one configuration to another, cheapest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Price {
-    Nothing,
-    /// haproxy.cfg and the server show everything that the change needs.
-    Lines,
-    /// The change needs a value that only the operator knows.
-    Value(Value),
-    /// The change gives up verification, encryption or a safe TLS version.
-    Safety,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Value {
-    Ca,
-    ClientCertificate,
-    Lists,
-    Name,
-    Page,
-    Expectation,
-    Port,
 }
 
 impl Config {
@@ -115,11 +98,13 @@ impl Config {
             agent: false,
             sets_host: None,
             check_sni: None,
-            traffic_sni: true,
             crl: None,
             elsewhere: false,
             connects: 0,
             large_buffers: false,
+            connect_milliseconds: None,
+            unchecked: false,
+            visitors: None,
         }
     }
 
@@ -165,6 +150,8 @@ impl Config {
         let mut words = self.call();
         words.pop();
         words.retain(|word| !word.starts_with("--connect=") && !word.starts_with("--sni="));
+        let other_port = self.line().port != self.port;
+        words.extend(other_port.then(|| format!("--port={}", self.port)));
         match self.check_sni.or(self.sni.as_deref()) {
             Some(name) => words.push(format!("--sni={name}")),
             None if self.verify_host.is_none() => {
@@ -181,12 +168,36 @@ impl Config {
             "    option external-check\n    external-check command {program}\n    external-check path \"{}\"\n",
             path.join(" ")
         );
+        text += &self.line().rules_of_visitors();
         text += &self.server_line(false);
+        text
+    }
+
+    /// Returns the settings of visitors' connections.
+    fn line(&self) -> &Config {
+        self.visitors.as_deref().unwrap_or(self)
+    }
+
+    /// Returns the lines of a backend that only affect visitors.
+    fn rules_of_visitors(&self) -> String {
+        let mut text = String::new();
+        if self.forwarded {
+            text += "    http-request set-header X-Forwarded-Proto https\n";
+        }
+        if let Some(host) = &self.sets_host {
+            _ = writeln!(text, "    http-request set-header Host {host}");
+        }
+        if let Some(time) = self.connect_milliseconds {
+            _ = writeln!(text, "    timeout connect {time}ms");
+        }
         text
     }
 
     /// Returns the lines of a backend with HAProxy's own check, without the `backend` line.
     pub fn lines(&self) -> String {
+        if self.unchecked {
+            return self.rules_of_visitors() + &self.server_line(false);
+        }
         let host = self.host.as_ref().or(self.sni.as_ref());
         let host = host.unwrap_or(&self.target);
         let version = if self.http2 { "HTTP/2" } else { "HTTP/1.1" };
@@ -214,13 +225,7 @@ impl Config {
         if self.connects == 0 {
             text += &request;
         }
-        if self.forwarded {
-            text += "    http-request set-header X-Forwarded-Proto https\n";
-        }
-        if let Some(host) = &self.sets_host {
-            _ = writeln!(text, "    http-request set-header Host {host}");
-        }
-        text + &self.server_line(true)
+        text + &self.line().rules_of_visitors() + &self.server_line(true)
     }
 
     /// Returns a `connect` rule that connects as the server line says.
@@ -251,11 +256,29 @@ impl Config {
 
     /// Returns the server line. HAProxy's own check needs its own SNI.
     fn server_line(&self, own_check: bool) -> String {
-        let mut text = format!("    server s1 127.0.0.1:{} check", self.port);
-        if self.tls != Tls::Plain {
-            text += &self.tls_words(own_check);
+        let line = self.line();
+        let check = if self.unchecked { "" } else { " check" };
+        let mut text = format!("    server s1 127.0.0.1:{}{check}", line.port);
+        let encrypts = own_check && self.tls != Tls::Plain;
+        if line.tls != Tls::Plain {
+            text += " ssl";
+            text += &line.tls_words();
+            text += &line.sni_words();
+            text += if line.http2 { " alpn h2" } else { "" };
+        } else if encrypts {
+            text += " check-ssl";
+            text += &self.tls_words();
         }
-        for (word, value) in [("", self.proxy), ("source ", self.source)] {
+        if encrypts {
+            if let Some(sni) = &self.sni {
+                let name = self.check_sni.unwrap_or(sni);
+                if !name.is_empty() {
+                    _ = write!(text, " check-sni {name}");
+                }
+            }
+            text += if self.http2 { " check-alpn h2" } else { "" };
+        }
+        for (word, value) in [("", line.proxy), ("source ", line.source)] {
             if let Some(value) = value {
                 _ = write!(text, " {word}{value}");
             }
@@ -263,42 +286,37 @@ impl Config {
         text + "\n"
     }
 
-    fn tls_words(&self, own_check: bool) -> String {
-        let mut text = " ssl".to_owned();
-        text += &match &self.trust {
+    /// Returns the SNI name of visitors' connections, or the name to verify.
+    fn sni_words(&self) -> String {
+        match self.sni.as_deref() {
+            Some("") => String::new(),
+            Some(expression) if expression.contains('(') => format!(" sni {expression}"),
+            Some(name) => format!(" sni str({name})"),
+            None if self.trust != Trust::Anything => {
+                let name = self.verify_host.as_ref().unwrap_or(&self.target);
+                format!(" verifyhost {name}")
+            }
+            None => String::new(),
+        }
+    }
+
+    fn tls_words(&self) -> String {
+        let mut text = match &self.trust {
             Trust::File(file) => format!(" verify required ca-file {file}"),
             Trust::Public => " verify required ca-file @system-ca".to_owned(),
             Trust::Anything => " verify none".to_owned(),
         };
-        match &self.sni {
-            Some(name) => {
-                if self.traffic_sni {
-                    _ = write!(text, " sni str({name})");
-                }
-                let name = self.check_sni.unwrap_or(name);
-                if own_check && !name.is_empty() {
-                    _ = write!(text, " check-sni {name}");
-                }
-            }
-            None if self.trust != Trust::Anything => {
-                let name = self.verify_host.as_ref().unwrap_or(&self.target);
-                _ = write!(text, " verifyhost {name}");
-            }
-            None => {}
-        }
         let files = [("crt", &self.crt), ("crl-file", &self.crl)];
         for (word, file) in files {
             if let Some(file) = file {
                 _ = write!(text, " {word} {file}");
             }
         }
-        if self.http2 {
-            text += " alpn h2 check-alpn h2";
-        }
-        match self.tls {
-            Tls::Old => text += " ssl-min-ver TLSv1.0 ciphers ALL:@SECLEVEL=0",
-            _ => {
-                for (word, version) in [("min", self.min_version), ("max", self.max_version)] {
+        match (self.tls, self.min_version, self.max_version) {
+            (Tls::Old, ..) => text += " ssl-min-ver TLSv1.0 ciphers ALL:@SECLEVEL=0",
+            (_, Some("TLSv1.2"), Some("TLSv1.2")) => text += " force-tlsv12",
+            (_, min, max) => {
+                for (word, version) in [("min", min), ("max", max)] {
                     if let Some(version) = version {
                         _ = write!(text, " ssl-{word}-ver {version}");
                     }
@@ -308,166 +326,59 @@ impl Config {
         text
     }
 
-    /// Returns this configuration as haproxy.cfg has it, where the SNI name is the only name.
-    pub fn in_file(&self) -> Config {
+    /// Returns this configuration as haproxy.cfg has it, where the SNI name is the only name. HAProxy's own check
+    /// has most settings of the server line.
+    pub fn in_file(&self, form: Form) -> Config {
         let target = self.sni.as_ref().unwrap_or(&self.target).clone();
-        Config {
+        let mut config = Config {
             target,
             ..self.clone()
+        };
+        if let (Form::Own, Some(line)) = (form, &self.visitors) {
+            let proxy = match self.connects {
+                0 => self.proxy,
+                _ => line.proxy,
+            };
+            config.visitors = Some(Box::new(Config {
+                sni: line.sni.clone(),
+                tls: line.tls,
+                http2: line.http2,
+                proxy,
+                unchecked: true,
+                visitors: None,
+                ..config.clone()
+            }));
         }
+        config
+    }
+
+    /// Returns the check and the visitors' connections as two configurations, if they differ.
+    pub fn halves(&self) -> Option<[Config; 2]> {
+        let line = self.visitors.as_deref()?;
+        let check = Config {
+            visitors: None,
+            ..self.clone()
+        };
+        Some([check, line.clone()])
     }
 
     /// Returns every name in the configuration.
     pub fn names(&self) -> Vec<&String> {
-        let mut names = vec![&self.target];
+        // The server line has no name but `sni`.
+        let target = (!self.unchecked).then_some(&self.target);
+        let mut names: Vec<&String> = target.into_iter().collect();
         names.extend(
             [&self.sni, &self.host, &self.verify_host]
                 .into_iter()
                 .flatten(),
         );
+        if let Some(line) = &self.visitors {
+            names.extend(line.names());
+        }
+        names.retain(|name| !name.is_empty() && !name.contains('('));
         names.sort();
         names.dedup();
         names
-    }
-
-    /// Returns the price of the change from this configuration to `that`.
-    pub fn price(&self, that: &Config, staged: &Staged) -> Price {
-        let prices = self.prices(that, staged).into_iter();
-        prices.max().unwrap_or(Price::Nothing)
-    }
-
-    /// Returns the values that the operator needs for this change.
-    pub fn values_of(&self, that: &Config, staged: &Staged) -> Vec<Value> {
-        let prices = self.prices(that, staged).into_iter();
-        let values = prices.filter_map(|price| match price {
-            Price::Value(value) => Some(value),
-            _ => None,
-        });
-        values.collect()
-    }
-
-    /// Returns the price of each setting that differs.
-    fn prices(&self, that: &Config, staged: &Staged) -> Vec<Price> {
-        let known = |name: &Option<String>| match name {
-            Some(name) if !self.names().contains(&name) => Price::Value(Value::Name),
-            _ => Price::Lines,
-        };
-        let page = match that.uri.as_str() {
-            uri if uri == "/" || Some(uri) == staged.moved => Price::Lines,
-            _ => Price::Value(Value::Page),
-        };
-        let crt = match that.crt {
-            Some(_) if self.elsewhere => Price::Lines,
-            Some(_) => Price::Value(Value::ClientCertificate),
-            None => Price::Lines,
-        };
-        let trust = match that.trust {
-            Trust::Anything => Price::Safety,
-            Trust::File(ref file) if self.elsewhere && *file == staged.ca_file => Price::Lines,
-            _ => Price::Value(Value::Ca),
-        };
-        let crl = match that.crl {
-            None => Price::Safety,
-            Some(_) if self.elsewhere => Price::Lines,
-            Some(_) => Price::Value(Value::Lists),
-        };
-        let tls = match that.tls {
-            Tls::Normal => Price::Lines,
-            Tls::Old | Tls::Plain => Price::Safety,
-        };
-        let changes = [
-            (self.port != that.port, Price::Value(Value::Port)),
-            (self.sni != that.sni, known(&that.sni)),
-            (self.host != that.host, known(&that.host)),
-            (self.sets_host != that.sets_host, known(&that.sets_host)),
-            (
-                self.verify_host != that.verify_host,
-                known(&that.verify_host),
-            ),
-            (self.trust != that.trust, trust),
-            (self.tls != that.tls, tls),
-            (self.uri != that.uri, page),
-            (self.expect != that.expect, Price::Value(Value::Expectation)),
-            (self.crt != that.crt, crt),
-            (self.crl != that.crl, crl),
-            (self != that, Price::Lines),
-        ];
-        let changed = changes.into_iter().filter(|(changed, _)| *changed);
-        changed.map(|(_, price)| price).collect()
-    }
-
-    /// Returns the settings of `that` which differ from this configuration.
-    pub fn differences(&self, that: &Config) -> Vec<String> {
-        // `Debug` prints each setting as a comma, its name and its value.
-        let parts = |config: &Config| -> Vec<String> {
-            let text = format!("{config:?}").replace("Some(", "").replace(')', "");
-            text.split(", ").map(str::to_owned).collect()
-        };
-        let (own, other) = (parts(self), parts(that));
-        let differ = own.iter().zip(other).filter(|(own, other)| *own != other);
-        differ.map(|(_, other)| other).collect()
-    }
-
-    /// Returns the number of settings that differ.
-    pub fn distance(&self, that: &Config) -> usize {
-        let differ = [
-            self.port != that.port,
-            self.sni != that.sni,
-            self.trust != that.trust,
-            self.tls != that.tls,
-            self.verify_host != that.verify_host,
-            self.host != that.host,
-            self.sets_host != that.sets_host,
-            (self.check_sni, self.traffic_sni) != (that.check_sni, that.traffic_sni),
-            self.uri != that.uri,
-            self.method != that.method,
-            self.expect != that.expect,
-            self.proxy != that.proxy,
-            (self.min_version, self.max_version) != (that.min_version, that.max_version),
-            self.crt != that.crt,
-            self.crl != that.crl,
-            self.milliseconds != that.milliseconds,
-            self.source != that.source,
-            self.http2 != that.http2,
-            self.forwarded != that.forwarded,
-            self.agent != that.agent,
-            self.large_buffers != that.large_buffers,
-        ];
-        differ.iter().filter(|differs| **differs).count()
-    }
-
-    /// True if the configurations differ in a value that only the operator knows.
-    pub fn has_other_values_than(&self, that: &Config) -> bool {
-        (self.port, &self.verify_host) != (that.port, &that.verify_host)
-            || (&self.target, &self.sni, &self.host) != (&that.target, &that.sni, &that.host)
-            || (&self.trust, &self.uri, &self.expect) != (&that.trust, &that.uri, &that.expect)
-            || self.crl != that.crl
-    }
-
-    /// Returns this configuration, with the values from `that` which only the operator knows.
-    pub fn with_values_of(&self, that: &Config, staged: &Staged) -> Config {
-        let mut with = self.clone();
-        let mut offer = |change: fn(&mut Config, &Config)| {
-            let mut one = self.clone();
-            change(&mut one, that);
-            if matches!(self.price(&one, staged), Price::Value(_)) {
-                change(&mut with, that);
-            }
-        };
-        offer(|with, that| with.port = that.port);
-        offer(|with, that| with.sni.clone_from(&that.sni));
-        offer(|with, that| with.host.clone_from(&that.host));
-        offer(|with, that| with.trust = that.trust.clone());
-        offer(|with, that| with.uri.clone_from(&that.uri));
-        offer(|with, that| with.expect = that.expect);
-        offer(|with, that| with.crt.clone_from(&that.crt));
-        offer(|with, that| with.crl.clone_from(&that.crl));
-        if with.sni != self.sni {
-            // An operator who corrects the name corrects it everywhere.
-            with.target
-                .clone_from(with.sni.as_ref().unwrap_or(&self.target));
-        }
-        with
     }
 
     /// Returns every configuration that differs from this one in a single setting.
@@ -496,7 +407,8 @@ impl Config {
             add(&|one| one.host = Some(name.clone()));
             add(&|one| one.sets_host = Some(name.clone()));
         }
-        add(&|one| (one.check_sni, one.traffic_sni) = (None, true));
+        add(&|one| one.check_sni = None);
+        add(&|one| one.connect_milliseconds = None);
         add(&|one| one.host = None);
         add(&|one| one.verify_host = None);
         add(&|one| one.uri = "/".to_owned());

@@ -1,6 +1,6 @@
 //! What operators get wrong.
 
-use super::config::{Config, Trust};
+use super::config::{Config, Tls, Trust};
 use super::score::Form;
 use crate::support::dead_port;
 use crate::support::kinds::{OTHER, Props, Staged};
@@ -21,9 +21,13 @@ impl Mistake {
             | "check-sni-other-site"
             | "check-sni-expression"
             | "connect-rule"
-            | "two-connect-rules" => form == Form::Own,
-            "no-traffic-sni" | "check-sni-typo" => form != Form::Call,
-            name if name.ends_with("-elsewhere") => form != Form::Call,
+            | "two-connect-rules"
+            | "connect-proxy"
+            | "line-connect-proxy"
+            | "line-no-alpn" => form == Form::Own,
+            "check-sni-typo" | "line-no-ssl" => form != Form::Call,
+            name if name.ends_with("-elsewhere") || name.contains("line-sni") => form != Form::Call,
+            name if name.starts_with("line-") => form == Form::External,
             _ => true,
         }
     }
@@ -43,7 +47,99 @@ const TYPO: &str = "ww.example.test";
 const EXPRESSION: &str = "str(www.example.test)";
 const UNKNOWN: &str = "shop.example.test";
 
+/// Changes the settings of visitors' connections only.
+fn on_line(config: &mut Config, change: impl Fn(&mut Config)) {
+    let line = config.visitors.take();
+    let mut line = line.unwrap_or_else(|| {
+        let unchecked = true;
+        Box::new(Config {
+            unchecked,
+            ..config.clone()
+        })
+    });
+    change(&mut line);
+    config.visitors = Some(line);
+}
+
+/// The mistakes on the server line come first, so that the line doesn't have the mistakes of the check.
 pub const MISTAKES: &[Mistake] = &[
+    mistake("line-sni-missing", "line-sni", |config, _, _| {
+        on_line(config, |line| line.sni = Some(String::new()));
+    }),
+    mistake("line-sni-other", "line-sni", |config, _, _| {
+        on_line(config, |line| line.sni = Some(OTHER.to_owned()));
+    }),
+    mistake("line-sni-typo", "line-sni", |config, _, _| {
+        on_line(config, |line| line.sni = Some(TYPO.to_owned()));
+    }),
+    mistake("line-sni-host", "line-sni", |config, _, _| {
+        on_line(config, |line| line.sni = Some("req.hdr(host)".to_owned()));
+    }),
+    mistake("line-ca-wrong", "line-trust", |config, props, _| {
+        on_line(config, |line| {
+            line.trust = Trust::File(props.wrong_ca.clone())
+        });
+    }),
+    mistake("line-ca-missing", "line-trust", |config, _, _| {
+        on_line(config, |line| line.trust = Trust::Public);
+    }),
+    mistake("line-verify-none", "line-trust", |config, _, _| {
+        on_line(config, |line| line.trust = Trust::Anything);
+    }),
+    mistake("line-no-crt", "crt", |config, props, _| {
+        on_line(config, |_| {});
+        config.crt = Some(props.crt.clone());
+    }),
+    mistake("line-crt-wrong", "crt", |config, props, _| {
+        on_line(config, |line| line.crt = Some(props.wrong_crt.clone()));
+        config.crt = Some(props.crt.clone());
+    }),
+    mistake("line-no-proxy", "proxy", |config, _, _| {
+        on_line(config, |_| {});
+        config.proxy = Some("send-proxy");
+    }),
+    mistake("line-no-proxy-v2", "proxy", |config, _, _| {
+        on_line(config, |_| {});
+        config.proxy = Some("send-proxy-v2");
+    }),
+    mistake("line-proxy", "proxy", |config, _, _| {
+        on_line(config, |line| line.proxy = Some("send-proxy"));
+    }),
+    mistake("line-proxy-v2", "proxy", |config, _, _| {
+        on_line(config, |line| line.proxy = Some("send-proxy-v2"));
+    }),
+    mistake("connect-proxy", "proxy", |config, _, _| {
+        on_line(config, |_| {});
+        (config.proxy, config.connects) = (Some("send-proxy"), 1);
+    }),
+    mistake("line-connect-proxy", "proxy", |config, _, _| {
+        on_line(config, |line| line.proxy = Some("send-proxy"));
+        config.connects = 1;
+    }),
+    mistake("line-only-tls-1.3", "line-versions", |config, _, _| {
+        on_line(config, |line| line.min_version = Some("TLSv1.3"));
+    }),
+    mistake("line-only-tls-1.2", "line-versions", |config, _, _| {
+        on_line(config, |line| line.max_version = Some("TLSv1.2"));
+    }),
+    mistake("line-force-tlsv12", "line-versions", |config, _, _| {
+        on_line(config, |line| {
+            (line.min_version, line.max_version) = (Some("TLSv1.2"), Some("TLSv1.2"));
+        });
+    }),
+    mistake("line-alpn", "line-alpn", |config, _, _| {
+        on_line(config, |line| line.http2 = true);
+    }),
+    mistake("line-no-alpn", "line-alpn", |config, _, _| {
+        on_line(config, |_| {});
+        config.http2 = true;
+    }),
+    mistake("line-source", "source", |config, _, _| {
+        on_line(config, |line| line.source = Some("192.0.2.1"));
+    }),
+    mistake("line-short-connect", "line-time", |config, _, _| {
+        on_line(config, |line| line.connect_milliseconds = Some(100));
+    }),
     mistake("no-sni", "sni", |config, _, _| config.sni = None),
     mistake("no-check-sni", "sni", |config, _, _| {
         config.check_sni = Some("");
@@ -56,9 +152,6 @@ pub const MISTAKES: &[Mistake] = &[
     }),
     mistake("check-sni-expression", "sni", |config, _, _| {
         config.check_sni = Some(EXPRESSION);
-    }),
-    mistake("no-traffic-sni", "sni", |config, _, _| {
-        config.traffic_sni = false;
     }),
     mistake("sni-typo", "sni", |config, _, _| {
         config.sni = Some(TYPO.to_owned());
@@ -157,5 +250,10 @@ pub const MISTAKES: &[Mistake] = &[
     }),
     mistake("foreign-source", "source", |config, _, _| {
         config.source = Some("192.0.2.1");
+    }),
+    // Without `ssl`, the line has no other words about TLS, so it shows no right values.
+    mistake("line-no-ssl", "line-tls", |config, _, _| {
+        config.visitors = None;
+        on_line(config, |line| line.tls = Tls::Plain);
     }),
 ];

@@ -10,7 +10,8 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::config::{Config, Price};
+use super::config::Config;
+use super::price::Price;
 use crate::support::NAME;
 use crate::support::folder::Folder;
 use crate::support::haproxy::{Haproxy, Mode, Server, chosen};
@@ -43,6 +44,13 @@ pub struct Judgement {
     pub cures: Vec<(Price, Config)>,
 }
 
+/// What a cure is.
+struct Wanted<'a> {
+    price: &'a dyn Fn(&Config) -> Price,
+    /// A cure also serves visitors.
+    visitors: bool,
+}
+
 /// Asks HAProxy about the configurations of one server.
 pub struct Oracle<'a> {
     pub props: &'a Props,
@@ -66,32 +74,14 @@ impl<'a> Oracle<'a> {
 
     /// Judges a configuration: tries one change first, then two.
     pub fn judge(&self, config: &Config) -> Judgement {
-        let naive = Config {
-            target: config.target.clone(),
-            crl: config.crl.as_ref().map(|_| self.props.crl.clone()),
-            elsewhere: config.elsewhere,
-            connects: config.connects,
-            ..Config::naive(self.staged)
-        };
-        let mut near = config.changed_once(self.staged, self.props);
-        let once = near.clone();
-        near.extend([config.clone(), naive.clone()]);
-        near.extend(naive.changed_once(self.staged, self.props));
-        let mut cures = self.cures(config, &near);
-        let twice = || {
-            once.iter()
-                .flat_map(|one| one.changed_once(self.staged, self.props))
-        };
-        for wanted in [|price| price <= Price::Lines, |price| price < Price::Safety] {
-            if cures.first().is_some_and(|(price, _)| wanted(*price)) {
-                break;
-            }
-            let pairs: Vec<Config> = twice()
-                .filter(|pair| wanted(config.price(pair, self.staged)))
-                .collect();
-            cures.extend(self.cures(config, &pairs));
-            cures.sort_by_key(|(price, one)| (*price, config.distance(one)));
+        if let Some(halves) = config.halves() {
+            return self.judge_halves(config, &halves);
         }
+        let wanted = Wanted {
+            price: &|that| config.price(that, self.staged),
+            visitors: true,
+        };
+        let cures = self.all_cures(config, &wanted);
         let now = self.outcomes_of(std::slice::from_ref(config)).remove(0);
         Judgement {
             now,
@@ -100,15 +90,95 @@ impl<'a> Oracle<'a> {
         }
     }
 
+    /// Judges the check and visitors' connections separately. A cure is a cure of both.
+    fn judge_halves(&self, config: &Config, [check, line]: &[Config; 2]) -> Judgement {
+        let cures = [(check, line), (line, check)].map(|(half, other)| {
+            let wanted = Wanted {
+                price: &|that| half.price_beside(other, that, self.staged),
+                visitors: half.unchecked,
+            };
+            let mut all = self.all_cures(half, &wanted);
+            // A check needs a name, and no expression.
+            let is_name = |sni: &String| !sni.is_empty() && !sni.contains('(');
+            let sni = other.sni.clone().filter(is_name).or(half.sni.clone());
+            let taken = Config {
+                unchecked: half.unchecked,
+                sni,
+                ..other.clone()
+            };
+            all.extend(self.cures(half, &wanted, &[taken]));
+            all.sort_by_key(|(price, one)| (*price, half.distance(one)));
+            all
+        });
+        let both = |check: &(Price, Config), line: &(Price, Config)| {
+            let (price, check) = (check.0.max(line.0), check.1.clone());
+            let visitors = Some(Box::new(line.1.clone()));
+            (price, Config { visitors, ..check })
+        };
+        let [of_check, of_line] = &cures;
+        let mut cures = Vec::new();
+        if let (Some(first), Some(second)) = (of_check.first(), of_line.first()) {
+            cures.extend(of_check.iter().map(|check| both(check, second)));
+            cures.extend(of_line.iter().map(|line| both(first, line)));
+            cures.sort_by_key(|(price, one)| (*price, config.distance(one)));
+        }
+        let outcomes = self.outcomes_of(&[check.clone(), line.clone()]);
+        Judgement {
+            now: Outcome {
+                up: outcomes[0].up,
+                served: outcomes[1].served,
+                seen: format!("{}; {}", outcomes[0].seen, outcomes[1].seen),
+            },
+            price: cures.first().map(|(price, _)| *price),
+            cures,
+        }
+    }
+
+    /// Returns the changes that work: single changes, and two changes if single changes need a value.
+    fn all_cures(&self, config: &Config, wanted: &Wanted<'_>) -> Vec<(Price, Config)> {
+        let price = wanted.price;
+        let naive = Config {
+            target: config.target.clone(),
+            crl: config.crl.as_ref().map(|_| self.props.crl.clone()),
+            elsewhere: config.elsewhere,
+            connects: config.connects,
+            unchecked: config.unchecked,
+            ..Config::naive(self.staged)
+        };
+        let mut near = config.changed_once(self.staged, self.props);
+        let once = near.clone();
+        near.extend([config.clone(), naive.clone()]);
+        near.extend(naive.changed_once(self.staged, self.props));
+        let mut cures = self.cures(config, wanted, &near);
+        let twice = || {
+            once.iter()
+                .flat_map(|one| one.changed_once(self.staged, self.props))
+        };
+        for is_cheap in [|price| price <= Price::Lines, |price| price < Price::Safety] {
+            if cures.first().is_some_and(|(price, _)| is_cheap(*price)) {
+                break;
+            }
+            let pairs: Vec<Config> = twice().filter(|pair| is_cheap(price(pair))).collect();
+            cures.extend(self.cures(config, wanted, &pairs));
+            cures.sort_by_key(|(price, one)| (*price, config.distance(one)));
+        }
+        cures
+    }
+
     /// Returns the candidates that work, cheapest first.
-    fn cures(&self, config: &Config, candidates: &[Config]) -> Vec<(Price, Config)> {
+    fn cures(
+        &self,
+        config: &Config,
+        wanted: &Wanted<'_>,
+        candidates: &[Config],
+    ) -> Vec<(Price, Config)> {
         let outcomes = self.outcomes_of(candidates);
         let good = candidates
             .iter()
             .zip(outcomes)
-            .filter(|(_, outcome)| outcome.is_good());
+            .filter(|(_, outcome)| outcome.up && (outcome.served || !wanted.visitors));
         let mut priced: Vec<(Price, Config)> = good
-            .map(|(one, _)| (config.price(one, self.staged), one.clone()))
+            .map(|(one, _)| ((wanted.price)(one), one.clone()))
             .collect();
         priced.sort_by_key(|(price, one)| (*price, config.distance(one)));
         priced
@@ -164,7 +234,8 @@ impl<'a> Oracle<'a> {
         let names: Vec<String> = (0..configs.len())
             .map(|number| format!("c{number}"))
             .collect();
-        self.outcomes(&folder, &text, &names)
+        let checked = configs.iter().filter(|config| !config.unchecked).count();
+        self.outcomes(&folder, &text, &names, checked)
     }
 
     /// Returns the outcome of lines that diagnose printed for the backend `be`.
@@ -191,7 +262,7 @@ impl<'a> Oracle<'a> {
             };
             return vec![refused; blocks.len()];
         }
-        self.outcomes(&folder, &text, &names)
+        self.outcomes(&folder, &text, &names, names.len())
     }
 
     /// Returns a whole haproxy.cfg with these lines in its backend `be`.
@@ -221,11 +292,17 @@ impl<'a> Oracle<'a> {
         )
     }
 
-    /// Runs HAProxy until each of these servers has been checked, and visits those that are UP.
-    fn outcomes(&self, folder: &Folder, text: &str, names: &[String]) -> Vec<Outcome> {
+    /// Runs HAProxy until this number of servers has been checked, and visits those that aren't DOWN.
+    fn outcomes(
+        &self,
+        folder: &Folder,
+        text: &str,
+        names: &[String],
+        checked: usize,
+    ) -> Vec<Outcome> {
         let config = folder.file("haproxy.cfg", text);
         let haproxy = chosen().start(Mode::Single, &config, &[]);
-        let servers = self.checked(&haproxy, names.len());
+        let servers = self.checked(&haproxy, checked);
         let (staged, socket) = (self.staged, &folder.join("v"));
         thread::scope(|scope| {
             let visits: Vec<_> = names
@@ -301,5 +378,5 @@ fn visit(staged: &Staged, socket: &str, candidate: &str) -> (bool, String) {
 /// True if the server's single check succeeded.
 fn is_up(server: &Server) -> bool {
     let status = server.check_status.as_str();
-    status.ends_with("OK") || status == "L7OKC"
+    status.ends_with("OK") || status == "L7OKC" || server.status == "no check"
 }

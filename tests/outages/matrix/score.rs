@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
-use super::config::{Config, Price, Trust, Value};
+use super::config::{Config, Trust};
 use super::oracle::{Judgement, Oracle, Outcome};
+use super::price::{Price, Value};
 use crate::support::check::BINARY;
 use crate::support::folder::Folder;
 use crate::support::haproxy::chosen;
@@ -341,7 +342,9 @@ impl Report<'_> {
             // Only the operator knows if visitors ask for the Host of the check.
             let config = self.config;
             let other_host = config.host.is_some() || config.sni.as_ref() != Some(&config.target);
-            let unknown = self.form == Form::Call || !config.traffic_sni;
+            let sends_none = |line: &Config| line.sni.as_deref() == Some("");
+            let line = config.visitors.as_deref();
+            let unknown = self.form == Form::Call || line.is_some_and(sends_none);
             let other_host = outcome.up && other_host && unknown;
             if outcome.is_good() || other_host {
                 works = true;
@@ -365,7 +368,9 @@ impl Report<'_> {
         };
         // The operator's haproxy.cfg didn't verify the server, so the lines can't give up
         // verification.
-        if self.form != Form::Call && self.config.trust == Trust::Anything {
+        let line = self.config.visitors.as_deref().unwrap_or(self.config);
+        let unverified = [&self.config.trust, &line.trust].contains(&&Trust::Anything);
+        if self.form != Form::Call && unverified {
             return;
         }
         let safely = self
@@ -395,14 +400,12 @@ impl Report<'_> {
 
     /// Returns true if a haproxy.cfg of this configuration works.
     fn is_healthy(&self, config: &Config) -> bool {
-        let mut outcomes = match self.form {
+        let lines = match self.form {
             Form::Call => return false,
-            Form::Own => self.oracle.outcomes_of(std::slice::from_ref(config)),
-            Form::External => {
-                let lines = format!("backend be\n{}", config.external_lines(BINARY));
-                self.oracle.paste(&[&lines])
-            }
+            Form::Own => config.lines(),
+            Form::External => config.external_lines(BINARY),
         };
+        let mut outcomes = self.oracle.paste(&[&format!("backend be\n{lines}")]);
         outcomes.remove(0).is_good()
     }
 
