@@ -200,6 +200,22 @@ fn simple(text: &str, variables: &Variables) -> Option<bool> {
         .then(|| variables.get(name).is_some())
 }
 
+/// Returns HAProxy's message without level and place.
+pub(crate) fn text_of(line: &str) -> &str {
+    let text = line.split_once("] ").map_or(line, |(_, text)| text);
+    let text = text.split_once("] : ").map_or(text, |(_, text)| text);
+    text.trim_start_matches("config : ").trim()
+}
+
+/// Returns the file and the line in HAProxy's brackets: `[WARNING] config : parsing [FILE:12] : …`.
+pub(crate) fn place_in(line: &str) -> Option<(&str, usize)> {
+    let (_, rest) = line.split_once("] ")?;
+    let (_, rest) = rest.split_once('[')?;
+    let (place, _) = rest.split_once(']')?;
+    let (file, number) = place.rsplit_once(':')?;
+    Some((file, number.parse().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Haproxy, Variables};

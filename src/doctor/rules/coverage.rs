@@ -90,6 +90,10 @@ fn with_option(visit: &Visit, backend: &Backend, place: &Place, option: &str) ->
     let advice = format!("{section}add {option}, after any other option that sets a check");
     let mut assumed = backend.clone();
     let kind = option.trim_start_matches("option ").to_owned();
+    if kind == "httpchk" {
+        // The option also has a request.
+        assumed.settings.rules.request.get_or_insert_default();
+    }
     assumed.settings.check = Some(At::new(kind, place));
     match assumed.servers.iter().find(|server| server.is_checked()) {
         Some(server) => tried(visit, &visit.watch_of(&assumed, server), &advice),
@@ -229,16 +233,33 @@ pub(crate) fn not_checked(visit: &Visit, watch: &Watch) -> Option<Finding> {
         return None;
     }
     let what = "this server has no `check`, but other servers of its backend have it";
-    let finding = match watch.server.settings.has("no-check") {
+    let (is_meant, shows) = match is_last_resort(watch) {
+        // Whatever a check says, visitors then get this server's answer or 503.
+        true => (
+            true,
+            "no check; if every other server is DOWN and this server is dead, visitors get 503",
+        ),
+        false => (
+            watch.server.settings.has("no-check"),
+            "no check; the server gets traffic even if it is dead",
+        ),
+    };
+    let finding = match is_meant {
         true => Finding::note(Effect::Unchecked, what),
         false => Finding::problem(Effect::Unchecked, what),
     };
-    Some(
-        finding
-            .at(&watch.server.place)
-            .shows("no check; the server gets traffic even if it is dead")
-            .write(tried(visit, watch, "add `check` at the end of its line")),
-    )
+    Some(finding.at(&watch.server.place).shows(shows).write(tried(
+        visit,
+        watch,
+        "add `check` at the end of its line",
+    )))
+}
+
+/// Returns true if the server is the only backup of its backend.
+fn is_last_resort(watch: &Watch) -> bool {
+    let is_backup = |server: &&Server| server.settings.has("backup");
+    let backups = watch.backend.servers.iter().filter(is_backup).count();
+    is_backup(&watch.server) && backups == 1
 }
 
 /// Finds a backend in which every server has `weight 0`. HAProxy then sends visitors
