@@ -5,7 +5,7 @@ use crate::haproxy::config::connection::{Connection, Speaks};
 use crate::haproxy::config::place::Place;
 
 use super::difference::Pair;
-use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
 /// What HAProxy shows if the server answers in another version of HTTP. The releases differ.
@@ -97,26 +97,30 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
     }
     let settings = &watch.server.settings;
     let rule = watch.connect_rule();
-    let (what, write) = match (pair.check.speaks, pair.traffic.speaks) {
+    let (what, condition, traffic, check) = match (pair.check.speaks, pair.traffic.speaks) {
         (Speaks::Http1, Speaks::Http2) => (
             "traffic speaks HTTP/2 (`proto h2`), HAProxy's own check speaks HTTP/1",
+            "the server speaks only HTTP/1",
+            "remove `proto` from the server line",
             match rule {
                 Some(_) => "add proto h2 to that connect line",
-                None => "remove check-proto h1 from the server line",
+                None => "remove `check-proto` from the server line",
             },
         ),
         (Speaks::Http2, Speaks::Http1) => (
             "HAProxy's own check speaks HTTP/2 (`proto h2`), traffic speaks HTTP/1",
+            "the server speaks HTTP/2",
+            "proto h2 on the server line",
             match rule {
-                Some(_) => {
-                    "remove proto h2 from that connect line; or, if the server speaks HTTP/2, write proto h2 on the server line"
-                }
-                None => {
-                    "remove check-proto h2 from the server line; or, if the server speaks HTTP/2, write proto h2 there"
-                }
+                Some(_) => "remove `proto` from that connect line",
+                None => "remove `check-proto` from the server line",
             },
         ),
         _ => return None,
+    };
+    let sides = Sides {
+        traffic: traffic.to_owned(),
+        check: check.to_owned(),
     };
     let place = rule.or(settings.place("check-proto"));
     Some(
@@ -127,7 +131,7 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
                  get 502 or 503 where it speaks only the check's version",
             )
             .foretells(DOWN)
-            .write(write),
+            .write_for(condition, sides),
     )
 }
 

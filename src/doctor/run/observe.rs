@@ -149,6 +149,10 @@ fn of_check(lines: &ServerLines) -> String {
 fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     let sni = watch.traffic.tls.as_ref().and_then(|tls| match &tls.sni {
         Sni::Name(name) => Some(format!("str({name})")),
+        // Visitors' addresses differ from doctor's, but no server knows any of them as a name.
+        Sni::PerRequest(expression) if names::is_never_a_name(expression) => {
+            Some("str(192.0.2.1)".to_owned())
+        }
         Sni::PerRequest(_) | Sni::Absent => None,
     });
     let is_of_check = |word: &str| {
@@ -383,13 +387,17 @@ fn confirm_one(
     let of_effect =
         |found: &&mut Finding| predicts(found, watch, effect, ran.outcome) && explains(found);
     let mut predicted: Vec<&mut Finding> = findings.iter_mut().filter(of_effect).collect();
+    let shows = shows(ran.outcome, visitor);
     if predicted.iter().any(|found| found.mark == Mark::Problem) {
+        // The rule was certain of the fault, but not of its effect.
+        predicted.retain(|found| found.mark == Mark::Problem && found.sides.is_some());
+        predicted
+            .into_iter()
+            .for_each(|found| found.confirm(effect, &shows));
         return None;
     }
-    let shows = shows(ran.outcome, visitor);
     for found in &mut predicted {
-        (found.mark, found.effect) = (Mark::Problem, effect);
-        found.shows.clone_from(&shows);
+        found.confirm(effect, &shows);
     }
     if !predicted.is_empty() {
         return None;
