@@ -5,7 +5,7 @@ use crate::haproxy::config::http_check::List;
 use crate::haproxy::config::place::At;
 use crate::haproxy::config::server_line::Server;
 
-use super::coverage::switch_on;
+use super::advice::switch_on;
 use super::names::{bare, misspelt};
 use crate::doctor::visit::{Visit, Watch};
 

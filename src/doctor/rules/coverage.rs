@@ -9,8 +9,8 @@ use crate::haproxy::config::check::Check;
 use crate::haproxy::config::place::{At, Place};
 use crate::haproxy::config::proxy::Backend;
 use crate::haproxy::config::server_line::Server;
-use crate::output::mark::Mark;
 
+use super::advice::{switch_on, with_kind};
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::run;
 use crate::doctor::visit::{Visit, Watch};
@@ -88,13 +88,7 @@ fn with_option(visit: &Visit, backend: &Backend, place: &Place, option: &str) ->
         false => "in the same defaults, ",
     };
     let advice = format!("{section}add {option}, after any other option that sets a check");
-    let mut assumed = backend.clone();
-    let kind = option.trim_start_matches("option ").to_owned();
-    if kind == "httpchk" {
-        // The option also has a request.
-        assumed.settings.rules.request.get_or_insert_default();
-    }
-    assumed.settings.check = Some(At::new(kind, place));
+    let assumed = with_kind(backend, option.trim_start_matches("option "), place);
     match assumed.servers.iter().find(|server| server.is_checked()) {
         Some(server) => tried(visit, &visit.watch_of(&assumed, server), &advice),
         None => advice,
@@ -297,26 +291,6 @@ fn tried(visit: &Visit, watch: &Watch, advice: &str) -> String {
         Some(first) => format!("first: {first}. Then {advice}"),
         None => text,
     }
-}
-
-/// Returns the advice to switch a check on, after the changes that this check needs first.
-pub(crate) fn switch_on(visit: &Visit, watch: &Watch, advice: &str) -> String {
-    let found = (visit.judge)(visit, watch).into_iter();
-    let needed = found.filter(|found| found.effect != Effect::Hint);
-    let mut needed: Vec<Finding> = needed.collect();
-    needed.sort_by_key(|found| std::cmp::Reverse(found.mark));
-    let Some(first) = needed.first() else {
-        return advice.to_owned();
-    };
-    let certain = match first.mark {
-        Mark::Problem => "without the first change the check fails or proves nothing",
-        _ => "without the first change the check may fail or prove nothing",
-    };
-    let texts: Vec<String> = needed
-        .iter()
-        .map(|found| format!("{}; {}", found.what, found.remedy()))
-        .collect();
-    format!("first: {}. Then {advice} ({certain})", texts.join(". "))
 }
 
 /// Finds a server that only an agent judges.

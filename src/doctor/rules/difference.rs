@@ -212,6 +212,13 @@ pub(crate) fn traffic_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
         ),
         _ => (why, ""),
     };
+    let mut shows = "UP while visitors get 503 where the server requires SNI".to_owned();
+    if check.verified != Verified::Nothing {
+        shows += &format!(
+            "; {} where the server's default certificate is for another name",
+            pair.down("54", "L6RSP")
+        );
+    }
     let sides = Sides {
         traffic: match ended {
             Some(name) => format!(
@@ -225,14 +232,17 @@ pub(crate) fn traffic_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     let name = meant(sent);
     Some(
         Finding::note(Effect::Either, format!("the check sends SNI {sent}, {why}"))
-            .at(watch.server.settings.place("sni").unwrap_or(&watch.server.place))
-            .shows(format!(
-                "UP while visitors get 503 where the server requires SNI; {} where the server's default certificate \
-                 is for another name",
-                pair.down("54", "L6RSP")
-            ))
+            .at(watch
+                .server
+                .settings
+                .place("sni")
+                .unwrap_or(&watch.server.place))
+            .shows(shows)
             .foretells(&["54", "L6RSP"])
-            .write_for(&format!("the server requires SNI and {name} is the site's name"), sides),
+            .write_for(
+                &format!("the server requires SNI and {name} is the site's name"),
+                sides,
+            ),
     )
 }
 
