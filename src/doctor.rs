@@ -34,7 +34,8 @@ use crate::refusal::refusal;
 
 use self::finding::Finding;
 pub use self::options::DoctorOptions;
-use self::report::{Report, fold, sorted};
+use self::report::messages::fold;
+use self::report::{Report, sorted};
 pub(crate) use self::run::as_haproxy::{INNER_COMMAND, become_check};
 use self::run::outcome::{Ran, Runs};
 use self::visit::jail::Jail;
@@ -143,11 +144,13 @@ fn report(options: &DoctorOptions, visit: &Visit, read: Read) -> Report {
     };
     let name = |watch: &Watch| (watch.backend.name.clone(), watch.server.name.clone());
     let version = visit.haproxy.version_text.clone();
+    let mut findings = findings(visit, &options.ignore, ran);
+    let other_messages = fold(&mut findings, &says);
     Report {
         checks: count(|check| matches!(check, Check::External(_))),
         own: count(|check| matches!(check, Check::Own(_))),
         served: count(|check| matches!(check, Check::Serve(_))),
-        findings: findings(visit, &options.ignore, &says, ran),
+        findings,
         servers: visit.watches.iter().map(name).collect(),
         files: read.sources.files,
         found_by: read.sources.found_by,
@@ -160,6 +163,7 @@ fn report(options: &DoctorOptions, visit: &Visit, read: Read) -> Report {
         haproxy_version: version.filter(|_| options.root.is_none()),
         haproxy_accepts: visit.opinion.is_none_or(|opinion| opinion.accepts),
         haproxy_says: says,
+        other_messages,
         runs,
     }
 }
@@ -189,15 +193,14 @@ fn refuse(options: &DoctorOptions) -> Result<()> {
 
 /// Returns everything that the rules find and that the runs show, merged and sorted. `ran` has the checks, and
 /// the servers that follow them.
-fn findings(visit: &Visit, ignored: &[String], says: &[String], ran: [&[Ran]; 2]) -> Vec<Finding> {
+fn findings(visit: &Visit, ignored: &[String], ran: [&[Ran]; 2]) -> Vec<Finding> {
     let mut found = rules::findings(visit);
+    found.retain(|found| !rules::http_version::is_refuted(found, ran[0]));
     run::confirm::confirm(&mut found, visit, ran[0]);
     rules::add_trackers(&mut found, visit);
     run::confirm::confirm(&mut found, visit, ran[1]);
     found.retain(|found| !ignored.iter().any(|id| id == found.id));
     requests::combine(&mut found, visit);
     rules::hidden::restrict(&mut found, visit);
-    let mut found = sorted(found);
-    fold(&mut found, says);
-    found
+    sorted(found)
 }

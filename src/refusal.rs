@@ -28,9 +28,12 @@ impl Refusal {
             Some(nearest) => format!("write {nearest}"),
             None => self.write.clone(),
         };
-        for other in &self.also {
-            text += "; then ";
-            text += &other.instead();
+        for (index, other) in self.also.iter().enumerate() {
+            let mut before = self.also[..index].iter().chain([self]);
+            if before.all(|before| before.write != other.write) {
+                text += "; then ";
+                text += &other.instead();
+            }
         }
         text
     }
@@ -38,21 +41,27 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}; {}", self.subject, self.what, self.write)?;
+        write!(f, "{} {}", self.subject, self.what)?;
         let mut before = self;
         for other in &self.also {
-            let end = if before.write.ends_with('?') { "" } else { "." };
-            write!(f, "{end} Also: {other}")?;
+            // The advice for several faults follows the last of them.
+            let end = match () {
+                () if before.write == other.write => String::from("."),
+                () if before.write.ends_with('?') => format!("; {}", before.write),
+                () => format!("; {}.", before.write),
+            };
+            write!(f, "{end} Also: {} {}", other.subject, other.what)?;
             before = other;
         }
-        Ok(())
+        write!(f, "; {}", before.write)
     }
 }
 
 impl std::error::Error for Refusal {}
 
 /// What to do about an empty value. The usual cause is a variable that isn't set.
-pub(crate) const SET_THE_VARIABLE: &str = "give it a value, or set the variable that it comes from";
+pub(crate) const SET_THE_VARIABLE: &str =
+    "write a value after the option, or set the variable that the value comes from";
 
 /// Builds a refusal, as an error.
 pub(crate) fn refusal(

@@ -54,6 +54,15 @@ impl Effect {
     }
 }
 
+/// The changes that make check and traffic alike.
+#[derive(Clone, Debug)]
+pub(crate) struct Sides {
+    /// Traffic connects as the check does.
+    pub traffic: String,
+    /// The check connects as traffic does.
+    pub check: String,
+}
+
 /// A finding, in the words of the report.
 #[derive(Clone, Debug)]
 pub(crate) struct Finding {
@@ -77,6 +86,9 @@ pub(crate) struct Finding {
     pub write: String,
     /// The request that HAProxy's own check should send, if `write` says so.
     pub request: Option<Request>,
+    /// What to do if visitors fail, and what to do if the check fails, where a run shows which of both does. One
+    /// changes how traffic connects, the other how the check connects.
+    pub sides: Option<Sides>,
     /// A shell command that makes the change; may be empty.
     pub paste: String,
     /// HAProxy's own words about the same line.
@@ -96,6 +108,7 @@ impl Finding {
             foretold: &[],
             write: String::new(),
             request: None,
+            sides: None,
             paste: String::new(),
             haproxy: Vec::new(),
         }
@@ -151,6 +164,35 @@ impl Finding {
     pub(crate) fn request(mut self, request: Request) -> Finding {
         self.request = Some(request);
         self
+    }
+
+    /// Sets what to write on each side. `condition` says when to change traffic, as long as no run shows it.
+    pub(crate) fn write_for(mut self, condition: &str, sides: Sides) -> Finding {
+        self.write = format!(
+            "if {condition}, {}; otherwise {}",
+            sides.traffic, sides.check
+        );
+        self.sides = Some(sides);
+        self
+    }
+
+    /// Sets what to write on each side. As long as no run shows that visitors fail, the check should change.
+    pub(crate) fn write_check(mut self, sides: Sides) -> Finding {
+        self.write.clone_from(&sides.check);
+        self.sides = Some(sides);
+        self
+    }
+
+    /// Makes the finding certain, because a run shows this effect.
+    pub(crate) fn confirm(&mut self, effect: Effect, shows: &str) {
+        (self.mark, self.effect) = (Mark::Problem, effect);
+        shows.clone_into(&mut self.shows);
+        if let Some(sides) = self.sides.take() {
+            self.write = match effect {
+                Effect::Up => sides.traffic,
+                _ => sides.check,
+            };
+        }
     }
 
     pub(crate) fn paste(mut self, command: impl Into<String>) -> Finding {

@@ -1,6 +1,7 @@
 //! Everything that doctor reports, in order, and the sentence that sums it up.
 
 pub(crate) mod annotations;
+pub(crate) mod messages;
 pub(crate) mod object;
 pub(crate) mod print;
 
@@ -8,7 +9,6 @@ use std::collections::BTreeSet;
 
 use crate::code::Code;
 use crate::haproxy::config::place::Place;
-use crate::haproxy::program::{place_in, text_of};
 use crate::output::mark::Mark;
 
 use super::finding::{Effect, Finding};
@@ -39,6 +39,8 @@ pub(crate) struct Report {
     pub haproxy_version: Option<String>,
     pub haproxy_accepts: bool,
     pub haproxy_says: Vec<String>,
+    /// HAProxy's messages that belong to no finding, with equal messages in one line.
+    pub other_messages: Vec<String>,
     pub runs: Option<Runs>,
 }
 
@@ -70,24 +72,30 @@ impl Report {
             found.effect == Effect::Hint && found.mark == Mark::Note && found.id != LAST
         });
         let hints = hints.count();
+        let of_note = |is_wanted: fn(Effect) -> bool| {
+            move |found: &&Finding| found.mark == Mark::Note && is_wanted(found.effect)
+        };
+        let unchecked = self.servers_of(of_note(|effect| effect == Effect::Unchecked));
+        let misjudged = self.servers_of(of_note(|effect| {
+            !matches!(effect, Effect::Unchecked | Effect::Hint)
+        }));
         if parts.is_empty() {
-            parts.push(match (notes, failed) {
-                _ if notes == 0
-                    && hints == 0
-                    && self.checks + self.served + self.own == 0
-                    && failed == 0 =>
-                {
+            let has_checks = self.checks + self.served + self.own > 0;
+            parts.push(match (notes, failed, misjudged.len(), unchecked.len()) {
+                (.., 0, _) if !has_checks && hints == 0 && failed == 0 => {
                     "no server has `check`".to_owned()
                 }
-                (0, 0) => "nothing stands in the way".to_owned(),
-                (0, _) => "no problem in the configuration".to_owned(),
-                _ => match self.servers_of(harmful).len() {
-                    0 => "nothing is certain to go wrong".to_owned(),
-                    servers => format!(
-                        "nothing is certain to go wrong, but {} may be judged wrongly",
-                        many(servers, "server")
-                    ),
-                },
+                (0, 0, ..) => "nothing stands in the way".to_owned(),
+                (0, ..) => "no problem in the configuration".to_owned(),
+                (.., 0, 0) => "nothing is certain to go wrong".to_owned(),
+                (.., 0, servers) => format!(
+                    "nothing is certain to go wrong, but {}",
+                    not_checked(servers)
+                ),
+                (.., servers, _) => format!(
+                    "nothing is certain to go wrong, but {} may be judged wrongly",
+                    many(servers, "server")
+                ),
             });
         }
         if notes > 0 {
@@ -152,11 +160,9 @@ impl Report {
             }
             counted.extend(new);
         }
-        let unchecked = self.servers_of(|found| found.effect == Effect::Unchecked);
+        let unchecked = self.servers_of(with(Effect::Unchecked));
         if !unchecked.is_empty() {
-            let verb = if unchecked.len() == 1 { "is" } else { "are" };
-            let servers = many(unchecked.len(), "server");
-            parts.push(format!("{servers} {verb} not checked"));
+            parts.push(not_checked(unchecked.len()));
         }
         parts
     }
@@ -177,6 +183,12 @@ impl Report {
         }
         servers
     }
+}
+
+/// Returns `1 server is not checked`, `2 servers are not checked`.
+fn not_checked(servers: usize) -> String {
+    let verb = if servers == 1 { "is" } else { "are" };
+    format!("{} {verb} not checked", many(servers, "server"))
 }
 
 /// Returns `1 server`, `2 servers`.
@@ -215,52 +227,4 @@ pub(crate) fn sorted(findings: Vec<Finding>) -> Vec<Finding> {
         (!unset, std::cmp::Reverse(found.mark), hint, not_start)
     });
     merged
-}
-
-/// Adds HAProxy's message about a line to the finding about that line. If that finding explains why
-/// HAProxy refuses the configuration, the general finding `refused` is removed.
-pub(crate) fn fold(findings: &mut Vec<Finding>, says: &[String]) {
-    let alert = says.iter().find(|line| line.starts_with("[ALERT]"));
-    let explained = alert
-        .and_then(|line| place_in(line))
-        .is_some_and(|(file, line)| {
-            findings.iter().any(|found| {
-                let place = found.place.as_ref();
-                found.id != "refused"
-                    && found.effect == Effect::NoStart
-                    && place.is_some_and(|place| *place.file == *file && place.line == line)
-            })
-        });
-    findings.retain(|found| found.id != "refused" || !explained);
-    for line in says {
-        let text = text_of(line).to_owned();
-        let place = place_in(line);
-        let names = |found: &Finding| {
-            let mut quoted = found.what.split('`').skip(1).step_by(2);
-            quoted.any(|word| text.contains(&format!("'{word}'")))
-        };
-        let is_about = |found: &&mut Finding| match (place, &found.place) {
-            _ if found.shows.contains(&text) => false,
-            (Some((file, line)), Some(place)) => *place.file == *file && place.line == line,
-            (None, _) => names(found),
-            _ => false,
-        };
-        if let Some(found) = findings.iter_mut().find(is_about) {
-            found.haproxy.push(text);
-        }
-    }
-}
-
-/// Returns true if a finding already has this message of HAProxy's, or if the message names no fault.
-pub(crate) fn is_reported(findings: &[Finding], line: &str) -> bool {
-    let text = text_of(line);
-    let says_nothing = ["Error(s) found in configuration file", "Fatal errors found"]
-        .iter()
-        .any(|empty| text.starts_with(empty));
-    says_nothing
-        || findings.iter().any(|found| {
-            found.haproxy.iter().any(|known| known == text)
-                || found.what.contains(text)
-                || found.shows.contains(text)
-        })
 }

@@ -1,5 +1,7 @@
 //! The table of rules. A new rule needs a function, a row here, and a row in docs/json.md.
 
+pub(crate) mod advice;
+pub(crate) mod align;
 pub(crate) mod certificates;
 pub(crate) mod command;
 pub(crate) mod coverage;

@@ -176,7 +176,7 @@ fn with_haproxy(
         {
             done.push(Ran {
                 outcome,
-                meaning: own_meaning(outcome).to_owned(),
+                meaning: own_meaning(watch, outcome, &checked.why).to_owned(),
                 said: checked.why,
                 diagnose: match outcome.has_cause() {
                     true => by_hand::diagnose(watch, visit.call),
@@ -247,17 +247,28 @@ pub(crate) fn would_fail(visit: &Visit, watch: &Watch) -> Option<String> {
     (!outcome.is_up()).then(|| format!("fix the check, which would be {failed}"))
 }
 
-/// Describes the result of HAProxy's own check.
-fn own_meaning(outcome: Outcome) -> &'static str {
-    match outcome.status() {
-        "L4CON" | "L4TOUT" | "SOCKERR" => "HAProxy's own check can't connect",
-        "L6RSP" | "L6TOUT" => "the TLS handshake of HAProxy's own check fails",
-        "L7STS" => "HAProxy's own check gets another status or content than it expects",
-        "L7RSP" => "HAProxy's own check gets no valid response",
-        "L7OKC" => {
+/// Describes the result of HAProxy's own check. `why` is HAProxy's explanation. An `expect` rule may show any status
+/// (`error-status`, `ok-status`).
+fn own_meaning(watch: &Watch, outcome: Outcome, why: &str) -> &'static str {
+    let is_other = matches!(&watch.check, Check::Own(own) if own.protocol == Protocol::Other);
+    let shakes_hands = is_other || watch.connections.iter().any(|check| check.tls.is_some());
+    match (outcome.status(), outcome.code()) {
+        _ if why.starts_with("TCPCHK") => {
+            "the answer does not meet an expectation of HAProxy's own check"
+        }
+        ("L4CON" | "L4TOUT", _) => "HAProxy's own check can't connect",
+        ("SOCKERR", _) => "HAProxy's own check can't connect, or its connection breaks off",
+        ("L6RSP" | "L6TOUT", _) if shakes_hands => "the TLS handshake of HAProxy's own check fails",
+        ("L6RSP" | "L6TOUT", _) => "a rule of HAProxy's own check fails, and shows this status",
+        ("L7STS", _) => "HAProxy's own check gets another status or content than it expects",
+        ("L7RSP", _) => "HAProxy's own check gets no valid response",
+        ("L7OKC", Some(404)) => {
             "HAProxy's own check gets 404, so http-check disable-on-404 keeps new visitors away"
         }
-        "L7TOUT" => "HAProxy's own check gets no response in time",
+        ("L7OKC", _) => {
+            "a rule of HAProxy's own check shows this status, which keeps new visitors away"
+        }
+        ("L7TOUT", _) => "HAProxy's own check gets no response in time",
         _ => "HAProxy's own check works",
     }
 }

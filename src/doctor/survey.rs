@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::report::messages::fold;
 use super::{findings, read};
 
 pub(crate) use self::meant::Meant;
@@ -159,7 +160,8 @@ pub(crate) fn survey(file: &[String], env: &[String], haproxy: Option<&str>) -> 
         ..DoctorOptions::default()
     };
     read(&options, |visit, read| {
-        let found = findings(visit, &[], &visit.says(), [&[], &[]]);
+        let mut found = findings(visit, &[], [&[], &[]]);
+        fold(&mut found, &visit.says());
         let global = &visit.config.global;
         let variables = Arc::new(visit.variables.clone());
         let servers = visit.watches.iter().map(|watch| {

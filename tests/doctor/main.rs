@@ -3,6 +3,7 @@
 mod configuration;
 mod faults;
 mod files;
+mod fixes;
 mod foretold;
 mod hostile;
 mod launch;

@@ -8,7 +8,7 @@ use crate::output::escape::printable;
 use crate::output::mark::{Mark, paint};
 use crate::output::wrap::paragraph;
 
-use super::{LAST, Report, is_reported};
+use super::{LAST, Report};
 use crate::doctor::finding::Finding;
 use crate::doctor::run::outcome::{Outcome, Ran, Runs};
 
@@ -23,13 +23,7 @@ pub(crate) fn text(report: &Report, color: Color) -> String {
         text.push('\n');
         print_finding(&mut text, finding, &report.findings[..index], report);
     }
-    let says = report.haproxy_says.iter();
-    let says = says.filter(|line| !is_reported(&report.findings, line));
-    section(
-        &mut text,
-        "haproxy -c says",
-        &says.cloned().collect::<Vec<_>>(),
-    );
+    section(&mut text, "haproxy -c says", &report.other_messages);
     let unclear = report.unclear.iter();
     let unclear: Vec<String> = unclear
         .map(|(place, why)| format!("{place}: {why}"))

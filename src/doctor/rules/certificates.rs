@@ -10,7 +10,7 @@ use crate::plan::Trust;
 
 use super::difference::Pair;
 use super::names::{bare, is_literal, misspelt};
-use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
 /// Finds a check and traffic that have no root in common. Every chain then fails either in
@@ -65,11 +65,13 @@ pub(crate) fn roots(visit: &Visit, watch: &Watch) -> Option<Finding> {
                  if it is from the check's CA",
                 pair.down("55 or 56", "L6RSP")
             ))
-            .write(format!(
-                "trust the same CA in both: write --ca-file {} in {carrier}{copy}; or write the \
-                 check's CA as ca-file on the server line",
-                ca_file.value
-            )),
+            .write_for(
+                "the server's certificate is from the check's CA",
+                Sides {
+                    traffic: "write the check's CA as ca-file on the server line".to_owned(),
+                    check: format!("--ca-file {} in {carrier}{copy}", ca_file.value),
+                },
+            ),
     )
 }
 
@@ -110,32 +112,43 @@ pub(crate) fn other_name(_: &Visit, watch: &Watch) -> Option<Finding> {
         (Sni::Absent, Verified::Name(_)) => false,
         _ => true,
     };
-    if follows(check) && follows(traffic) {
+    let is_about_sni = matches!((&check.sni, &traffic.sni), (Sni::Name(_), Sni::Absent));
+    if follows(check) && (follows(traffic) || is_about_sni) {
         return None;
     }
-    let write = match (&traffic.verified, watch.carrier()) {
-        (Verified::Name(name), Some(carrier)) => {
-            format!("--verify-host {} in {carrier}", bare(name))
-        }
-        (Verified::Name(name), None) => format!("check-sni {} on the server line", bare(name)),
-        _ => format!(
-            "sni str({verified}) on the server line, so that traffic verifies the name, too"
-        ),
+    let sides = Sides {
+        traffic: match traffic.sni {
+            Sni::Absent => format!("verifyhost {verified} on the server line"),
+            _ => format!("sni str({verified}) on the server line"),
+        },
+        check: match (&traffic.verified, watch.carrier()) {
+            (Verified::Name(name), Some(carrier)) => {
+                format!("--verify-host {} in {carrier}", bare(name))
+            }
+            (_, Some(carrier)) => {
+                format!("--verify-host NAME in {carrier}, with a name in the certificate")
+            }
+            (Verified::Name(name), None) => pair.send(bare(name)),
+            (_, None) => "remove verifyhost from the line of the checked server".to_owned(),
+        },
     };
-    Some(
-        Finding::note(Effect::Either, what)
-            .at(settings
-                .place("verifyhost")
-                .or(settings.place("sni"))
-                .unwrap_or(&watch.server.place))
-            .shows(format!(
-                "{} if the certificate is only for traffic's name; UP while visitors get 503 if it \
-                 is only for the check's name",
-                pair.down("54", "L6RSP")
-            ))
-            .foretells(&["54", "L6RSP"])
-            .write(write),
-    )
+    let finding = Finding::note(Effect::Either, what)
+        .at(settings
+            .place("verifyhost")
+            .or(settings.place("sni"))
+            .unwrap_or(&watch.server.place))
+        .shows(format!(
+            "{} if the certificate is only for traffic's name; UP while visitors get 503 if it \
+             is only for the check's name",
+            pair.down("54", "L6RSP")
+        ))
+        .foretells(&["54", "L6RSP"]);
+    let condition = format!("{verified} is the name in the server's certificate");
+    Some(match traffic.sni {
+        Sni::Absent => finding.write_for(&condition, sides),
+        // The name that visitors' requests need is most likely right.
+        _ => finding.write_check(sides),
+    })
 }
 
 pub(crate) fn traffic_verifies_nothing(visit: &Visit, watch: &Watch) -> Option<Finding> {
@@ -157,7 +170,10 @@ pub(crate) fn traffic_verifies_nothing(visit: &Visit, watch: &Watch) -> Option<F
                  requests to any server that answers, even to a forged one",
             )
             .foretells(&["51", "53", "54", "55", "56", "57", "58", "L6RSP"])
-            .write("on the server line, write verify required ca-file FILE, with the CA that the check trusts"),
+            .write(
+                "let both verify the same: verify required ca-file FILE on the server line, and --ca-file FILE in \
+                 the check's options, with the CA that signed the server's certificate",
+            ),
     )
 }
 

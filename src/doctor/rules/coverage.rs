@@ -9,8 +9,8 @@ use crate::haproxy::config::check::Check;
 use crate::haproxy::config::place::{At, Place};
 use crate::haproxy::config::proxy::Backend;
 use crate::haproxy::config::server_line::Server;
-use crate::output::mark::Mark;
 
+use super::advice::{switch_on, with_kind};
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::visit::{Visit, Watch};
 
@@ -87,9 +87,7 @@ fn with_option(visit: &Visit, backend: &Backend, place: &Place, option: &str) ->
         false => "in the same defaults, ",
     };
     let advice = format!("{section}add {option}, after any other option that sets a check");
-    let mut assumed = backend.clone();
-    let kind = option.trim_start_matches("option ").to_owned();
-    assumed.settings.check = Some(At::new(kind, place));
+    let assumed = with_kind(backend, option.trim_start_matches("option "), place);
     match assumed.servers.iter().find(|server| server.is_checked()) {
         Some(server) => tried(visit, &visit.watch_of(&assumed, server), &advice),
         None => advice,
@@ -228,16 +226,33 @@ pub(crate) fn not_checked(visit: &Visit, watch: &Watch) -> Option<Finding> {
         return None;
     }
     let what = "this server has no `check`, but other servers of its backend have it";
-    let finding = match watch.server.settings.has("no-check") {
+    let (is_meant, shows) = match is_last_resort(watch) {
+        // Whatever a check says, visitors then get this server's answer or 503.
+        true => (
+            true,
+            "no check; if every other server is DOWN and this server is dead, visitors get 503",
+        ),
+        false => (
+            watch.server.settings.has("no-check"),
+            "no check; the server gets traffic even if it is dead",
+        ),
+    };
+    let finding = match is_meant {
         true => Finding::note(Effect::Unchecked, what),
         false => Finding::problem(Effect::Unchecked, what),
     };
-    Some(
-        finding
-            .at(&watch.server.place)
-            .shows("no check; the server gets traffic even if it is dead")
-            .write(tried(visit, watch, "add `check` at the end of its line")),
-    )
+    Some(finding.at(&watch.server.place).shows(shows).write(tried(
+        visit,
+        watch,
+        "add `check` at the end of its line",
+    )))
+}
+
+/// Returns true if the server is the only backup of its backend.
+fn is_last_resort(watch: &Watch) -> bool {
+    let is_backup = |server: &&Server| server.settings.has("backup");
+    let backups = watch.backend.servers.iter().filter(is_backup).count();
+    is_backup(&watch.server) && backups == 1
 }
 
 /// Finds a backend in which every server has `weight 0`. HAProxy then sends visitors
@@ -275,26 +290,6 @@ fn tried(visit: &Visit, watch: &Watch, advice: &str) -> String {
         Some(first) => format!("first: {first}. Then {advice}"),
         None => text,
     }
-}
-
-/// Returns the advice to switch a check on, after the changes that this check needs first.
-pub(crate) fn switch_on(visit: &Visit, watch: &Watch, advice: &str) -> String {
-    let found = (visit.judge)(visit, watch).into_iter();
-    let needed = found.filter(|found| found.effect != Effect::Hint);
-    let mut needed: Vec<Finding> = needed.collect();
-    needed.sort_by_key(|found| std::cmp::Reverse(found.mark));
-    let Some(first) = needed.first() else {
-        return advice.to_owned();
-    };
-    let certain = match first.mark {
-        Mark::Problem => "without the first change the check fails or proves nothing",
-        _ => "without the first change the check may fail or prove nothing",
-    };
-    let texts: Vec<String> = needed
-        .iter()
-        .map(|found| format!("{}; {}", found.what, found.remedy()))
-        .collect();
-    format!("first: {}. Then {advice} ({certain})", texts.join(". "))
 }
 
 /// Finds a server that only an agent judges.

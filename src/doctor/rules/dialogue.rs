@@ -9,6 +9,7 @@ use crate::haproxy::config::place::{At, Place};
 use crate::haproxy::config::server_line::Server;
 use crate::options::expect::{Answer, Expectation, Part};
 
+use super::advice::httpchk_in_place_of;
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::visit::own_check;
 use crate::doctor::visit::{Visit, Watch};
@@ -76,9 +77,10 @@ pub(crate) fn second_request(_: &Visit, watch: &Watch) -> Option<Finding> {
 }
 
 /// Finds a tcp-check that waits before it sends. An HTTP server sends nothing before a request.
-pub(crate) fn waits_for_banner(_: &Visit, watch: &Watch) -> Option<Finding> {
+pub(crate) fn waits_for_banner(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let set = &watch.backend.settings;
-    if set.check.as_ref()?.value != "tcp-check" || !set.http {
+    let option = set.check.as_ref()?;
+    if option.value != "tcp-check" || !set.http {
         return None;
     }
     let first = set.rules.tcp.dialogue().next()?;
@@ -91,7 +93,7 @@ pub(crate) fn waits_for_banner(_: &Visit, watch: &Watch) -> Option<Finding> {
             .at(&first.place)
             .about([watch.backend.name.clone()])
             .shows("L7TOUT, L7RSP or L7STS (DOWN), whatever the server's state")
-            .write("use option httpchk in place of option tcp-check"),
+            .write(httpchk_in_place_of(visit, watch, option)),
     )
 }
 
@@ -105,7 +107,7 @@ fn http_service(server: &Server) -> Option<&'static str> {
 }
 
 /// Finds a check that speaks a different protocol from visitors.
-pub(crate) fn other_protocol(_: &Visit, watch: &Watch) -> Option<Finding> {
+pub(crate) fn other_protocol(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let kind = watch.backend.settings.check.as_ref()?;
     let is_own = matches!(&watch.check, Check::Own(own) if own.protocol == Protocol::Other);
     if !is_own {
@@ -127,10 +129,7 @@ pub(crate) fn other_protocol(_: &Visit, watch: &Watch) -> Option<Finding> {
             .at(&kind.place)
             .shows("L7RSP, L7STS or L7TOUT (DOWN) where the server speaks HTTP")
             .foretells(&["L7RSP", "L7STS", "L7TOUT"])
-            .write(format!(
-                "use option httpchk in place of option {}",
-                kind.value
-            )),
+            .write(httpchk_in_place_of(visit, watch, kind)),
     )
 }
 

@@ -3,11 +3,13 @@
 
 use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::check::{Check, Protocol};
-use crate::haproxy::config::connection::{Connection, Sni, Tls};
-use crate::haproxy::config::place::At;
+use crate::haproxy::config::connection::{Connection, Sni, Tls, Verified};
+use crate::haproxy::config::place::{At, Place};
+use crate::haproxy::config::server_line::Settings;
 
-use super::names::{bare, is_literal, meant, misspelt};
-use crate::doctor::finding::{Effect, Finding};
+use super::align::with_traffic;
+use super::names::{bare, is_address, is_literal, meant, misspelt};
+use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
 /// A server's check and its traffic, both with the same address and port.
@@ -18,12 +20,13 @@ pub(crate) struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    /// Returns `None` if the check's connection isn't known, or has a different address from traffic's.
+    /// Returns the first connection of the check to traffic's address. Returns `None` if it isn't known, or if the
+    /// check connects only elsewhere.
     pub(crate) fn of(watch: &'a Watch<'a>) -> Option<Pair<'a>> {
-        let check = watch.connections.first()?;
         let traffic = &watch.traffic;
-        let same = same_endpoint(check, traffic);
-        same.then_some(Pair {
+        let mut checks = watch.connections.iter();
+        let check = checks.find(|check| same_endpoint(check, traffic))?;
+        Some(Pair {
             watch,
             check,
             traffic,
@@ -33,6 +36,53 @@ impl<'a> Pair<'a> {
     /// Returns the TLS settings of check and traffic, if both use TLS.
     pub(crate) fn tls(&self) -> Option<(&'a Tls, &'a Tls)> {
         Some((self.check.tls.as_ref()?, self.traffic.tls.as_ref()?))
+    }
+
+    /// Returns the advice to send this name in the check's SNI.
+    pub(crate) fn send(&self, name: &str) -> String {
+        match (self.watch.carrier(), self.watch.connect_rule()) {
+            (Some(carrier), _) => format!("--sni {name} in {carrier}"),
+            (None, Some(_)) => format!("in that connect line, write sni {name}"),
+            (None, None) => format!("check-sni {name} on the server line"),
+        }
+    }
+
+    /// Returns the advice to send no SNI in the check.
+    fn send_none(&self) -> String {
+        let Some(carrier) = self.watch.carrier() else {
+            let of_line = match self.settings().has("check-sni") {
+                true => "remove `check-sni` from the server line",
+                false => "",
+            };
+            return match (self.watch.connect_rule(), of_line) {
+                (None, _) => of_line.to_owned(),
+                (Some(_), "") => "remove `sni` from that connect line".to_owned(),
+                (Some(_), _) => format!("remove `sni` from that connect line; and {of_line}"),
+            };
+        };
+        let verified = match self.traffic.tls.as_ref().map(|tls| &tls.verified) {
+            Some(Verified::Name(name)) => name.as_str(),
+            _ => "NAME",
+        };
+        // Without a name, sni-check would send the address as Host.
+        let host = match (&self.watch.own, self.check.tls.as_ref().map(|tls| &tls.sni)) {
+            (Some(own), Some(Sni::Name(name))) if !own.options.has_header("Host") => {
+                format!(" --header 'Host: {name}'")
+            }
+            _ => String::new(),
+        };
+        format!("--no-sni --verify-host {verified}{host} in {carrier}, in place of --sni")
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.watch.server.settings
+    }
+
+    /// Returns the line that says what the check sends: its `connect` line, or else this line.
+    fn place_or<'b>(&'b self, other: &'b Place) -> &'b Place {
+        self.watch
+            .connect_rule()
+            .map_or(other, |_| &self.check.place)
     }
 
     fn is_ours(&self) -> bool {
@@ -70,34 +120,40 @@ fn same_endpoint(check: &Connection, traffic: &Connection) -> bool {
 /// doesn't understand it.
 pub(crate) fn proxy(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
-    let (what, place, write) = match (&pair.traffic.proxy, &pair.check.proxy) {
+    let (what, place, sides) = match (&pair.traffic.proxy, &pair.check.proxy) {
         (Some(sent), None) => {
             let option = match sent.value.as_str() {
                 "send-proxy" => "--send-proxy",
                 _ => "--send-proxy-v2",
             };
-            let add = match watch.connect_rule() {
-                Some(_) => "add send-proxy to that http-check or tcp-check connect line".to_owned(),
-                None => pair.write(option, "check-send-proxy"),
-            };
-            let write = format!(
-                "if the server waits for a PROXY header: {add}; otherwise remove {} from the server line",
-                sent.value
-            );
             let what = format!(
                 "traffic starts with a PROXY header (`{}`), the check does not",
                 sent.value
             );
-            (what, &sent.place, write)
+            let sides = Sides {
+                traffic: format!("remove `{}` from the server line", sent.value),
+                check: match watch.connect_rule() {
+                    Some(_) => {
+                        "add send-proxy to that http-check or tcp-check connect line".to_owned()
+                    }
+                    None => pair.write(option, "check-send-proxy"),
+                },
+            };
+            (what, pair.place_or(&sent.place), sides)
         }
         (None, Some(sent)) => {
             let what = "the check starts with a PROXY header, traffic does not".to_owned();
-            let write = format!(
-                "if the server waits for a PROXY header, write send-proxy on the server line; otherwise remove {} \
-                 from the check",
-                sent.value
-            );
-            (what, &sent.place, write)
+            let sides = Sides {
+                traffic: "send-proxy on the server line".to_owned(),
+                check: match (watch.carrier(), watch.connect_rule()) {
+                    (Some(carrier), _) => format!("remove `{}` from {carrier}", sent.value),
+                    (None, Some(_)) if sent.place == pair.check.place => {
+                        format!("remove `{}` from that connect line", sent.value)
+                    }
+                    _ => format!("remove `{}` from the server line", sent.value),
+                },
+            };
+            (what, &sent.place, sides)
         }
         _ => return None,
     };
@@ -121,7 +177,11 @@ pub(crate) fn proxy(_: &Visit, watch: &Watch) -> Option<Finding> {
             )
         )),
     };
-    Some(finding.at(place).write(write))
+    let waits = match pair.traffic.proxy {
+        Some(_) => "the server waits for no PROXY header",
+        None => "the server waits for a PROXY header",
+    };
+    Some(finding.at(place).write_for(waits, sides))
 }
 
 pub(crate) fn traffic_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
@@ -145,23 +205,44 @@ pub(crate) fn traffic_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
         (Some(sni), None) => format!("traffic sends no SNI, because nothing sets {}", sni.value),
         (None, _) => "traffic sends no SNI".to_owned(),
     };
-    let write = match ended {
-        Some(name) => format!(
-            "set-var(txn.{name}) in place of set-var(req.{name}), and sni var(txn.{name}) on the server line; or {sni} \
-             there, if that is the site's name"
+    let (why, ignored) = match &traffic.verified {
+        Verified::Name(name) if !name.eq_ignore_ascii_case(meant(sent)) => (
+            format!("{why}, and verifies only `verifyhost {name}`"),
+            " (HAProxy then verifies that name, and ignores verifyhost)",
         ),
-        None => format!("{sni} on the server line, if that is the site's name"),
+        _ => (why, ""),
     };
+    let mut shows = "UP while visitors get 503 where the server requires SNI".to_owned();
+    if check.verified != Verified::Nothing {
+        shows += &format!(
+            "; {} where the server's default certificate is for another name",
+            pair.down("54", "L6RSP")
+        );
+    }
+    let sides = Sides {
+        traffic: match ended {
+            Some(name) => format!(
+                "set-var(txn.{name}) in place of set-var(req.{name}), and sni var(txn.{name}) on the server line; or \
+                 {sni} there{ignored}"
+            ),
+            None => format!("{sni} on the server line{ignored}"),
+        },
+        check: pair.send_none(),
+    };
+    let name = meant(sent);
     Some(
         Finding::note(Effect::Either, format!("the check sends SNI {sent}, {why}"))
-            .at(watch.server.settings.place("sni").unwrap_or(&watch.server.place))
-            .shows(format!(
-                "UP while visitors get 503 where the server requires SNI; {} where the server's default certificate \
-                 is for another name",
-                pair.down("54", "L6RSP")
-            ))
+            .at(watch
+                .server
+                .settings
+                .place("sni")
+                .unwrap_or(&watch.server.place))
+            .shows(shows)
             .foretells(&["54", "L6RSP"])
-            .write(write),
+            .write_for(
+                &format!("the server requires SNI and {name} is the site's name"),
+                sides,
+            ),
     )
 }
 
@@ -193,10 +274,6 @@ pub(crate) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
             names.first().map_or("NAME", String::as_str),
         ),
     };
-    let write = match watch.connect_rule() {
-        Some(_) => format!("in that connect line, add after ssl: sni {name}"),
-        None => format!("check-sni {name} on the server line"),
-    };
     Some(
         Finding::note(
             Effect::Either,
@@ -208,7 +285,7 @@ pub(crate) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
              the check is UP with another site's certificate, even while visitors get 503",
         )
         .foretells(&["L6RSP", "L7STS 421"])
-        .write(write),
+        .write(pair.send(name)),
     )
 }
 
@@ -222,18 +299,15 @@ pub(crate) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let named = bare(wanted);
     let what = match &check.sni {
         Sni::Name(name) if name.eq_ignore_ascii_case(named) => return None,
-        Sni::Name(name) if misspelt(name).is_some() => return None,
+        Sni::Name(name) if misspelt(name).is_some() || is_address(name) => return None,
         Sni::Name(name) => format!("the check sends SNI {name}, traffic sends {wanted}"),
         Sni::Absent if pair.is_ours() => format!("the check sends no SNI, traffic sends {wanted}"),
         _ => return None,
     };
-    if is_literal(wanted) {
+    if is_literal(wanted) || is_address(wanted) {
         return None;
     }
-    let mut write = match (watch.carrier(), watch.connect_rule()) {
-        (None, Some(_)) => format!("in that connect line, write sni {named}"),
-        _ => pair.write(&format!("--sni {named}"), &format!("check-sni {named}")),
-    };
+    let mut write = pair.send(named);
     let options = watch.own.as_ref().map(|own| &own.options);
     let verified = options.and_then(|options| options.verify_host.as_ref());
     if options.is_some_and(|options| options.no_sni) {
@@ -255,10 +329,18 @@ pub(crate) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
         ),
         _ => write,
     };
-    let place = sni.map(|sni| &sni.place);
+    let place = sni.map_or(&watch.server.place, |sni| &sni.place);
+    let mut finding = Finding::note(Effect::Either, what);
+    finding.sides = match &check.sni {
+        Sni::Name(name) => Some(Sides {
+            traffic: format!("sni str({name}) on the server line"),
+            check: write.clone(),
+        }),
+        _ => None,
+    };
     Some(
-        Finding::note(Effect::Either, what)
-            .at(place.unwrap_or(&watch.server.place))
+        finding
+            .at(pair.place_or(place))
             .shows(format!(
                 "the check judges a site that visitors don't reach: {} while visitors are served, or UP while \
                  they get 503",
@@ -280,7 +362,7 @@ fn others_send_another(visit: &Visit, watch: &Watch) -> bool {
 }
 
 /// Finds a check that goes to a different port or address from visitors.
-pub(crate) fn other_endpoint(_: &Visit, watch: &Watch) -> Option<Finding> {
+pub(crate) fn other_endpoint(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let other = |check: &&Connection| !same_endpoint(check, &watch.traffic);
     // Without a port, HAProxy connects visitors to the port that they connect to.
     if matches!(watch.traffic.endpoint, Endpoint::Tcp(_, 0)) {
@@ -323,7 +405,10 @@ pub(crate) fn other_endpoint(_: &Visit, watch: &Watch) -> Option<Finding> {
         Some(carrier) => {
             format!("to check where visitors go, remove --connect or --port from {carrier}")
         }
-        None => "to check where visitors go, remove `port` and `addr`".to_owned(),
+        None => format!(
+            "to check where visitors go, {}",
+            with_traffic(visit, watch, check)
+        ),
     };
     let plain = match (&check.tls, &watch.traffic.tls, watch.carrier()) {
         (None, Some(_), None) => ", without TLS",

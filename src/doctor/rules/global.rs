@@ -177,9 +177,8 @@ pub(crate) fn refused(visit: &Visit) -> Vec<Finding> {
                 .write("run haproxy -c by hand; report a crash to HAProxy's developers"),
         ];
     }
-    // HAProxy refuses every configuration whose variables are missing. Another rule reports
-    // missing variables.
-    if opinion.accepts || !visit.config.unset.is_empty() {
+    // Another rule reports missing variables.
+    if opinion.accepts || lacks_variables(visit) {
         return Vec::new();
     }
     let alert = first_alert(visit);
@@ -202,6 +201,19 @@ pub(crate) fn refused(visit: &Visit) -> Vec<Finding> {
             ..finding.write("correct what HAProxy names; haproxy -c -f FILE shows every error")
         },
     }]
+}
+
+/// Returns true if HAProxy refuses the configuration, and missing variables may be the reason: HAProxy's first
+/// message is about a line that uses them, or about no line.
+fn lacks_variables(visit: &Visit) -> bool {
+    let unset = &visit.config.unset;
+    let is_refused = visit.opinion.is_some_and(|opinion| !opinion.accepts);
+    let place = first_alert(visit).and_then(place_in);
+    let uses = |(file, line): (&str, usize)| {
+        let mut places = unset.iter().map(|(_, place)| place);
+        places.any(|place| *place.file == *file && place.line == line)
+    };
+    is_refused && !unset.is_empty() && place.is_none_or(uses)
 }
 
 /// Returns HAProxy's first alert.
@@ -229,22 +241,35 @@ fn section_of(visit: &Visit, alert: &str) -> Option<Place> {
 
 /// Reports variables that are not set here. The other rules judge them as if they were empty.
 pub(crate) fn unset_variables(visit: &Visit) -> Vec<Finding> {
-    let Some((name, place)) = visit.config.unset.first() else {
+    let unset = &visit.config.unset;
+    let Some((first, place)) = unset.first() else {
         return Vec::new();
     };
-    let names: BTreeSet<&String> = visit.config.unset.iter().map(|(name, _)| name).collect();
-    let (what, write) = match visit.env_given {
+    let names: BTreeSet<&String> = unset.iter().map(|(name, _)| name).collect();
+    let lines = names.iter().map(|name| uses(name, unset, place));
+    let lines = lines.collect::<Vec<_>>().join("; ");
+    let each = |pattern: &str, separator: &str| {
+        let texts = names.iter().map(|name| pattern.replace("{}", name));
+        texts.collect::<Vec<_>>().join(separator)
+    };
+    let (where_not, write) = match visit.env_given {
         false => (
-            "these variables are not set here; HAProxy may have them",
-            format!("give the value with --env {name}=VALUE, or --env @FILE"),
+            "not set here, but HAProxy may have them",
+            format!(
+                "call doctor with {}, or with --env @FILE",
+                each("--env {}=VALUE", " ")
+            ),
         ),
         true => (
-            "these variables are set neither here nor by --env",
-            format!("set {name}=VALUE where HAProxy is started, or \"${{{name}-DEFAULT}}\" here"),
+            "set neither here nor by --env",
+            format!(
+                "set {} where HAProxy is started, or write a default value, such as \"${{{first}-DEFAULT}}\"",
+                each("{}", " and ")
+            ),
         ),
     };
-    let refused = visit.opinion.is_some_and(|opinion| !opinion.accepts);
-    let (finding, shows) = match refused {
+    let what = format!("these variables are {where_not}: {lines}");
+    let (finding, shows) = match lacks_variables(visit) {
         true => (
             Finding::problem(Effect::NoStart, what),
             format!("HAProxy refuses the configuration if it doesn't have them either: {}", first_alert(visit).map_or("see haproxy -c", text_of)),
@@ -261,4 +286,18 @@ pub(crate) fn unset_variables(visit: &Visit) -> Vec<Finding> {
             .shows(shows)
             .write(write),
     ]
+}
+
+/// Returns a variable and the lines that use it: `NAME in lines 3 and 7`. Files other than that of `first` are
+/// named.
+fn uses(name: &str, unset: &[(String, Place)], first: &Place) -> String {
+    let places = unset.iter().filter(|(used, _)| used == name);
+    let places: Vec<String> = places
+        .map(|(_, place)| match place.file == first.file {
+            true => place.line.to_string(),
+            false => place.to_string(),
+        })
+        .collect();
+    let word = if places.len() == 1 { "line" } else { "lines" };
+    format!("{name} in {word} {}", places.join(" and "))
 }

@@ -5,6 +5,7 @@ use crate::haproxy::config::Configuration;
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::place::Place;
 use crate::output::mark::Mark;
+use crate::refusal::SET_THE_VARIABLE;
 
 use crate::doctor::finding::Finding;
 use crate::doctor::visit::Visit;
@@ -68,7 +69,14 @@ pub(crate) fn restrict(findings: &mut [Finding], visit: &Visit) {
         if let Some(once) = restriction {
             found.shows += &format!(", once {once}");
         }
-        found.shows += &unless_haproxy_has(visit.config, found);
+        let unset = unset_here(visit.config, found);
+        if !unset.is_empty() {
+            found.shows += &format!(", unless HAProxy has {}", unset.join(" and "));
+        }
+        if !unset.is_empty() && found.write == SET_THE_VARIABLE {
+            found.write = format!("set {} where HAProxy is started", unset.join(" and "));
+            found.what = found.what.replace(&format!("; {SET_THE_VARIABLE}"), "");
+        }
     }
 }
 
@@ -86,17 +94,15 @@ fn without_code(visit: &Visit) -> Vec<String> {
     watches.map(|watch| watch.backend.name.clone()).collect()
 }
 
-/// Returns a restriction for a problem whose line uses variables that are not set here: HAProxy may
-/// have them, and then the problem may not exist.
-fn unless_haproxy_has(config: &Configuration, found: &Finding) -> String {
+/// Returns the variables in a problem's line that are not set here: HAProxy may have them, and then the
+/// problem may not exist.
+fn unset_here(config: &Configuration, found: &Finding) -> Vec<String> {
+    if found.mark != Mark::Problem || found.id == "unset-variables" {
+        return Vec::new();
+    }
     let here = |(name, place): &(String, Place)| {
         let is_here = found.place.as_ref() == Some(place);
         is_here.then(|| name.clone())
     };
-    let names: Vec<String> = config.unset.iter().filter_map(here).collect();
-    match names.as_slice() {
-        _ if found.mark != Mark::Problem || found.id == "unset-variables" => String::new(),
-        [] => String::new(),
-        names => format!(", unless HAProxy has {}", names.join(" and ")),
-    }
+    config.unset.iter().filter_map(here).collect()
 }

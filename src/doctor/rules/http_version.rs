@@ -5,7 +5,8 @@ use crate::haproxy::config::connection::{Connection, Speaks};
 use crate::haproxy::config::place::Place;
 
 use super::difference::Pair;
-use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::finding::{Effect, Finding, Sides};
+use crate::doctor::run::outcome::Ran;
 use crate::doctor::visit::{Visit, Watch};
 
 /// What HAProxy shows if the server answers in another version of HTTP. The releases differ.
@@ -61,6 +62,15 @@ pub(crate) fn offers_http2(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
+/// Returns true if a run refutes the note that a check offers HTTP/2: the check is UP, so the server doesn't choose it.
+pub(crate) fn is_refuted(found: &Finding, ran: &[Ran]) -> bool {
+    let is_up = |name: &String| {
+        let mut ups = ran.iter().filter(|ran| ran.outcome.is_up());
+        ups.any(|ran| *name == format!("{}/{}", ran.backend, ran.server))
+    };
+    found.id == "check-alpn" && found.about.iter().all(is_up)
+}
+
 /// Finds `proto h2` on a check with TLS, which no check before 3.2 gets to work.
 pub(crate) fn http2_over_tls(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let (_, connection) = own(watch)?;
@@ -107,12 +117,14 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let asks = own.protocol.sends_request();
     // A server may refuse the handshake of a check that offers other protocols.
     let needs_http1 = asks || (own.protocol == Protocol::Connect && !of_check.is_empty());
-    let (what, write) = match (pair.check.speaks, pair.traffic.speaks) {
+    let (what, condition, traffic, check) = match (pair.check.speaks, pair.traffic.speaks) {
         (Speaks::Http1 | Speaks::AsChosen, Speaks::AsChosen)
             if only_http2 && !offers && needs_http1 =>
         {
             (
                 "traffic offers only HTTP/2 to the server (`alpn h2`), HAProxy's own check speaks HTTP/1",
+                "the server speaks only HTTP/1",
+                "remove `alpn` from the server line",
                 match rule {
                     Some(_) => "in that connect line, write alpn h2",
                     None => "check-alpn h2 on the server line",
@@ -121,23 +133,27 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
         }
         (Speaks::Http1, Speaks::Http2) if asks => (
             "traffic speaks HTTP/2 (`proto h2`), HAProxy's own check speaks HTTP/1",
+            "the server speaks only HTTP/1",
+            "remove `proto` from the server line",
             match rule {
                 Some(_) => "add proto h2 to that connect line",
-                None => "remove check-proto h1 from the server line",
+                None => "remove `check-proto` from the server line",
             },
         ),
         (Speaks::Http2, Speaks::Http1) if asks => (
             "HAProxy's own check speaks HTTP/2 (`proto h2`), traffic speaks HTTP/1",
+            "the server speaks HTTP/2",
+            "proto h2 on the server line",
             match rule {
-                Some(_) => {
-                    "remove proto h2 from that connect line; or, if the server speaks HTTP/2, write proto h2 on the server line"
-                }
-                None => {
-                    "remove check-proto h2 from the server line; or, if the server speaks HTTP/2, write proto h2 there"
-                }
+                Some(_) => "remove `proto` from that connect line",
+                None => "remove `check-proto` from the server line",
             },
         ),
         _ => return None,
+    };
+    let sides = Sides {
+        traffic: traffic.to_owned(),
+        check: check.to_owned(),
     };
     let of_alpn = settings.place("check-alpn").filter(|_| only_http2);
     let place = rule.or(settings.place("check-proto")).or(of_alpn);
@@ -149,7 +165,7 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
                  visitors get 502 or 503 where it speaks only the check's version",
             )
             .foretells(&["L6RSP", "L7RSP", "L7TOUT", "SOCKERR"])
-            .write(write),
+            .write_for(condition, sides),
     )
 }
 

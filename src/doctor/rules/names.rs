@@ -1,5 +1,7 @@
 //! Rules about names that HAProxy sends literally, and that no certificate can be for.
 
+use std::net::IpAddr;
+
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::{Sni, Verified};
 
@@ -8,38 +10,16 @@ use crate::doctor::visit::{Visit, Watch};
 
 /// Finds a name in visitors' traffic that no certificate can be for.
 pub(crate) fn of_traffic(visit: &Visit, watch: &Watch) -> Option<Finding> {
-    let traffic = watch.traffic.tls.as_ref()?;
-    let Sni::Name(sent) = &traffic.sni else {
-        return None;
+    let (what, write, is_certain) = match &watch.traffic.tls.as_ref()?.sni {
+        Sni::Name(sent) => literal(visit, watch, sent)?,
+        Sni::PerRequest(expression) => never_a_name(visit, watch, expression)?,
+        Sni::Absent => return None,
     };
-    let why = misspelt(sent)?;
-    let literal = is_literal(sent);
-    let (what, write) = match literal {
-        true => (
-            format!("traffic sends the SNI `{sent}` literally: {why}"),
-            match (expanded(visit, sent).is_some(), name_of_check(watch)) {
-                (false, Some(name)) => format!("sni str({name}) on the server line"),
-                (true, _) => format!("sni \"str({sent})\" on the server line, with double quotes"),
-                (false, None) => format!(
-                    "sni \"str({sent})\" on the server line, with double quotes; and set that variable \
-                     where HAProxy is started"
-                ),
-            },
-        ),
-        false => (
-            format!(
-                "traffic sends the SNI `{sent}`, but the name is `{}`",
-                bare(sent)
-            ),
-            format!(
-                "sni str({0}) on the server line; or, if the name comes from a variable, set that to {0}",
-                bare(sent)
-            ),
-        ),
-    };
-    let verifies = traffic.verified != Verified::Nothing;
+    let verifies = watch.traffic.tls.as_ref()?.verified != Verified::Nothing;
     let is_own = matches!(watch.check, Check::Own(_));
     let finding = match (verifies, is_own) {
+        _ if !is_certain => Finding::note(Effect::Up, what)
+            .shows("visitors get 503, unless the server's certificate has this address as its common name"),
         (true, false) => Finding::problem(Effect::Up, what).shows(
             "503 for visitors: HAProxy finds no such name in the certificate; a check by sni-check \
              sends the right name, and may be UP",
@@ -50,6 +30,81 @@ pub(crate) fn of_traffic(visit: &Visit, watch: &Watch) -> Option<Finding> {
             .shows("visitors get 503 where the server knows no such name"),
     };
     Some(finding.at(watch.server.settings.place("sni")?).write(write))
+}
+
+/// Returns what is wrong with the name that traffic always sends, what to write, and true if no certificate can be
+/// for it.
+fn literal(visit: &Visit, watch: &Watch, sent: &str) -> Option<(String, String, bool)> {
+    if is_address(sent) {
+        let what = format!("traffic sends the SNI `{sent}`, and an address is no name of a site");
+        return Some((
+            what,
+            of_site(watch),
+            watch.traffic.tls.as_ref()?.verified == Verified::Nothing,
+        ));
+    }
+    let why = misspelt(sent)?;
+    if is_literal(sent) {
+        let write = match (expanded(visit, sent).is_some(), name_of_check(watch)) {
+            (false, Some(name)) => format!("sni str({name}) on the server line"),
+            (true, _) => format!("sni \"str({sent})\" on the server line, with double quotes"),
+            (false, None) => format!(
+                "sni \"str({sent})\" on the server line, with double quotes; and set that variable \
+                 where HAProxy is started"
+            ),
+        };
+        let what = format!("traffic sends the SNI `{sent}` literally: {why}");
+        return Some((what, write, true));
+    }
+    let name = bare(sent);
+    let write = format!(
+        "sni str({name}) on the server line; or, if the name comes from a variable, set that to {name}"
+    );
+    let what = format!("traffic sends the SNI `{sent}`, but the name is `{name}`");
+    Some((what, write, true))
+}
+
+/// Fetches whose value can't be the name of a site.
+const NO_NAMES: [&str; 14] = [
+    "base", "bc_dst", "bc_src", "dst", "dst_port", "fc_dst", "fc_src", "int", "method", "path",
+    "pathq", "src", "src_port", "url",
+];
+
+/// Returns true if the value of this expression can't be the name of a site.
+pub(crate) fn is_never_a_name(expression: &str) -> bool {
+    let fetch = expression.split('(').next().unwrap_or_default();
+    // A converter such as map() makes a name of any value.
+    NO_NAMES.contains(&fetch) && !expression.contains("),")
+}
+
+/// Returns what is wrong with an expression whose value is an address, a number or a path.
+fn never_a_name(visit: &Visit, watch: &Watch, expression: &str) -> Option<(String, String, bool)> {
+    // Without an address, HAProxy sends no SNI.
+    let is_of_connection = expression.starts_with("dst") || expression.starts_with("src");
+    if is_of_connection && visit.config.facts.unix_listener {
+        return None;
+    }
+    let what = match expression.split('(').next()? {
+        "dst" | "fc_dst" => "the address that visitors connect to",
+        "src" | "fc_src" => "the visitor's address",
+        "bc_src" | "bc_dst" => "an address",
+        "src_port" | "dst_port" | "int" => "a number",
+        _ => "a part of the request",
+    };
+    is_never_a_name(expression).then(|| {
+        let what =
+            format!("traffic's SNI is `{expression}`, which is {what}, and not the name of a site");
+        (what, of_site(watch), true)
+    })
+}
+
+/// Returns the advice to send the name of the site in traffic's SNI.
+fn of_site(watch: &Watch) -> String {
+    let name = name_of_check(watch).or(watch.backend.only_host());
+    match name {
+        Some(name) => format!("sni str({name}) on the server line"),
+        None => "sni str(NAME) on the server line; or sni req.hdr(host), if visitors' Host is the name of the site".to_owned(),
+    }
 }
 
 /// Finds an SNI that comes from a header of the request that neither browsers nor the configuration set.
@@ -84,7 +139,9 @@ pub(crate) fn unset_header(visit: &Visit, expression: &str) -> Option<String> {
 pub(crate) fn is_known(visit: &Visit, watch: &Watch) -> bool {
     match watch.traffic.tls.as_ref().map(|tls| &tls.sni) {
         Some(sni @ Sni::PerRequest(expression)) => {
-            sni.is_host() || unset_header(visit, expression).is_some()
+            sni.is_host()
+                || is_never_a_name(expression)
+                || unset_header(visit, expression).is_some()
         }
         _ => true,
     }
@@ -98,11 +155,12 @@ pub(crate) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let (connection, tls, sent) = own.connections.iter().find_map(|connection| {
         let tls = connection.tls.as_ref()?;
         match &tls.sni {
+            Sni::Name(name) if is_address(name) => Some((connection, tls, name)),
             Sni::Name(name) => misspelt(name).map(|_| (connection, tls, name)),
             _ => None,
         }
     })?;
-    let why = misspelt(sent)?;
+    let why = misspelt(sent).unwrap_or("an address is no name of a site");
     let word = match watch.connect_rule() {
         Some(_) if connection.place != watch.server.place => "sni",
         _ => "check-sni",
@@ -113,6 +171,10 @@ pub(crate) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
             (None, Some(name)) => name.to_owned(),
             _ => format!("\"{sent}\""),
         },
+        false if is_expression(sent) || is_address(sent) => {
+            let name = name_of_traffic(watch).or(watch.backend.only_host());
+            name.unwrap_or("NAME").to_owned()
+        }
         false => meant(sent).to_owned(),
     };
     // HAProxy refuses an empty name.
@@ -127,8 +189,14 @@ pub(crate) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
         "sni" => format!("in that connect line, write sni {right}{set}"),
         _ => format!("check-sni {right} on the server line{set}"),
     };
-    let what = format!("HAProxy's own check sends the SNI `{sent}` literally: {why}");
+    let literally = if is_address(sent) { "" } else { " literally" };
+    let what = format!("HAProxy's own check sends the SNI `{sent}`{literally}: {why}");
     let finding = match tls.verified {
+        Verified::Name(_) if is_address(sent) => Finding::note(Effect::Down, what)
+            .shows(
+                "L6RSP (DOWN), unless the server's certificate has this address as its common name",
+            )
+            .foretells(&["L6RSP"]),
         Verified::Nothing => Finding::note(Effect::Down, what)
             .shows("L6RSP (DOWN) where the server knows no such name, while visitors are served")
             .foretells(&["L6RSP"]),
@@ -204,6 +272,28 @@ pub(crate) fn is_literal(name: &str) -> bool {
     name.contains('$')
 }
 
+/// Returns true if a name is the expression of a value other than a constant. No host has such a name.
+fn is_expression(name: &str) -> bool {
+    let fetch = name.split(['(', ',']).next().unwrap_or_default();
+    let is_bare = [
+        "ssl_fc_sni",
+        "req.ssl_sni",
+        "req_ssl_sni",
+        "srv_name",
+        "be_name",
+        "fe_name",
+    ];
+    match fetch == name {
+        true => is_bare.contains(&name),
+        false => fetch != "str" && name.contains('('),
+    }
+}
+
+/// Returns true if a name is an IP address.
+pub(crate) fn is_address(name: &str) -> bool {
+    name.parse::<IpAddr>().is_ok()
+}
+
 /// Why HAProxy sends a variable literally.
 pub(crate) const IN_DOUBLE_QUOTES: &str = "HAProxy replaces variables only in double quotes";
 
@@ -212,7 +302,7 @@ pub(crate) fn misspelt(name: &str) -> Option<&'static str> {
     if is_literal(name) {
         return Some(IN_DOUBLE_QUOTES);
     }
-    if name.contains('(') {
+    if name.contains('(') || is_expression(name) {
         return Some("HAProxy expects a name here, not an expression");
     }
     if host_of_url(name) != name {

@@ -1,13 +1,11 @@
 //! Rules about a check and traffic of which only one uses TLS.
 
 use crate::haproxy::config::check::{Check, Protocol};
-use crate::haproxy::config::connection::Sni;
 
-use super::coverage::switch_on;
+use super::align::with_traffic;
 use super::dialogue::accepts;
 use super::difference::Pair;
-use super::names::{bare, misspelt};
-use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
 /// What HAProxy shows for a check without TLS of a port that visitors reach with TLS.
@@ -40,10 +38,15 @@ pub(crate) fn traffic_without_tls(_: &Visit, watch: &Watch) -> Option<Finding> {
             .shows(format!(
                 "{down}; UP where it speaks TLS, while visitors get 400 or 502"
             ))
-            .write(format!(
-                "if the server speaks TLS, write ssl verify required ca-file FILE sni str(NAME) on \
-                 the server line; if it speaks plain HTTP, {plain}"
-            )),
+            .write_for(
+                "the server speaks TLS",
+                Sides {
+                    traffic:
+                        "write ssl verify required ca-file FILE sni str(NAME) on the server line"
+                            .to_owned(),
+                    check: plain.to_owned(),
+                },
+            ),
     )
 }
 
@@ -76,7 +79,16 @@ pub(crate) fn check_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding>
              certificate or name is wrong",
         ),
     };
-    Some(finding.at(&pair.check.place).write(with_tls(visit, &pair)))
+    let finding = finding.at(&pair.check.place);
+    let check = with_traffic(visit, watch, pair.check);
+    Some(match own.protocol.sends_request() {
+        true => finding.write_check(Sides {
+            traffic: "remove `ssl` from the server line".to_owned(),
+            check,
+        }),
+        // Only a handshake shows if the port speaks TLS.
+        false => finding.write(check),
+    })
 }
 
 /// Finds a plain HTTP check in `mode tcp`, where visitors may speak TLS to the server through HAProxy.
@@ -103,46 +115,4 @@ fn passed_through(pair: &Pair, protocol: Protocol) -> Option<Finding> {
                  on the server line",
             ),
     )
-}
-
-/// Returns the advice that makes HAProxy's own check use the server's TLS, and the
-/// other changes that this check needs.
-fn with_tls(visit: &Visit, pair: &Pair) -> String {
-    let watch = pair.watch;
-    let settings = &watch.server.settings;
-    let given = settings.get("check-sni");
-    let has_name = given.is_some_and(|name| misspelt(&name.value).is_none());
-    let name = match &pair.traffic.tls.as_ref().map(|tls| &tls.sni) {
-        Some(Sni::Name(name)) if !has_name => Some(bare(name)),
-        Some(Sni::PerRequest(_)) if !has_name => Some("NAME"),
-        _ => None,
-    };
-    let also_name = name.map_or_else(String::new, |name| {
-        format!("; and check-sni {name} on the server line")
-    });
-    let by_rule = pair.check.place != watch.server.place && watch.connect_rule().is_some();
-    // These words turn TLS off.
-    let plain = ["no-check-ssl", "port", "addr"].map(|word| {
-        let removal = format!("remove `{word}` from the server line");
-        settings.has(word).then_some(removal)
-    });
-    let mut steps: Vec<String> = plain.into_iter().flatten().collect();
-    match by_rule {
-        // With `default` the rule connects as the server line says.
-        true => steps.insert(0, "add `default` after connect in that line".to_owned()),
-        false if steps.is_empty() => steps.push("add check-ssl to the server line".to_owned()),
-        false => {}
-    }
-    let advice = format!("{}{also_name}", steps.join("; and "));
-    let mut backend = watch.backend.clone();
-    backend.settings.rules.remove_connects();
-    let mut server = watch.server.clone();
-    server.settings.remove(&["no-check-ssl", "port", "addr"]);
-    let mut words = vec!["check-ssl".to_owned()];
-    words.extend(
-        name.into_iter()
-            .flat_map(|name| ["check-sni".to_owned(), name.to_owned()]),
-    );
-    server.settings.read(&words, &watch.server.place);
-    switch_on(visit, &visit.watch_of(&backend, &server), &advice)
 }

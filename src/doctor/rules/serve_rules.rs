@@ -164,26 +164,22 @@ fn missing(
     let has_unit = listens && UNITS.iter().any(|folder| exists(folder));
     let files = files_options(&all_folders(serve, visit));
     let files = shell(files.iter().map(String::as_str));
-    let finding = finding.write(advice(listens, has_unit, &files));
+    let finding = finding.write(advice(has_unit, &files));
     match has_unit {
         true => finding.paste(ENABLE),
         false => finding.paste(call(serve, visit, &outside)),
     }
 }
 
-/// Returns what to do; the command that does it follows. `listens` is true if the package's unit listens
-/// at this path, `has_unit` if the unit is installed. `files` are the `--files` options that serve needs.
-fn advice(listens: bool, has_unit: bool, files: &str) -> String {
-    let add_files = match files {
-        "" => String::new(),
-        files => format!("add {files} to OPTIONS in /etc/default/sni-check, then "),
-    };
-    match (listens, has_unit) {
+/// Returns what to do; the command that does it follows. `has_unit` is true if the package's unit listens at this
+/// path. `files` are the `--files` options that serve needs.
+fn advice(has_unit: bool, files: &str) -> String {
+    match (has_unit, files) {
         (false, _) => "start sni-check serve:".to_owned(),
-        (true, true) => format!("{add_files}let systemd listen there:"),
-        (true, false) => {
-            format!("start sni-check serve (with the Debian package: {add_files}{ENABLE}):")
-        }
+        (true, "") => "let systemd listen there:".to_owned(),
+        (true, files) => format!(
+            "add {files} to OPTIONS in /etc/default/sni-check, then let systemd listen there:"
+        ),
     }
 }
 
@@ -314,28 +310,13 @@ mod tests {
     use super::advice;
 
     #[test]
-    fn the_advice_names_the_unit_of_the_package() {
-        let with_files = "add --files /ca to OPTIONS in /etc/default/sni-check, then ";
-        for (listens, has_unit, files, expected) in [
-            (
-                false,
-                false,
-                "--files /ca",
-                "start sni-check serve:".to_owned(),
-            ),
-            (true, true, "", "let systemd listen there:".to_owned()),
-            (
-                true,
-                true,
-                "--files /ca",
-                format!("{with_files}let systemd listen there:"),
-            ),
-        ] {
-            assert_eq!(advice(listens, has_unit, files), expected);
-        }
-        let by_hand = advice(true, false, "--files /ca");
-        let package = format!("{with_files}systemctl enable --now sni-check.socket");
-        assert!(by_hand.contains(&package), "{by_hand}");
+    fn the_advice_names_the_unit_only_if_it_is_installed() {
+        assert_eq!(advice(false, "--files /ca"), "start sni-check serve:");
+        assert_eq!(advice(true, ""), "let systemd listen there:");
+        assert_eq!(
+            advice(true, "--files /ca"),
+            "add --files /ca to OPTIONS in /etc/default/sni-check, then let systemd listen there:"
+        );
     }
 
     #[test]

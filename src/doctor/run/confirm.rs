@@ -109,7 +109,7 @@ fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &T
     let known = findings.iter().position(is_named);
     let known = known.or_else(|| findings.iter().position(is_certain));
     if let Some(known) = known.and_then(|at| findings.get_mut(at)) {
-        (known.mark, known.effect, known.shows) = (Mark::Problem, Effect::Down, shows);
+        known.confirm(Effect::Down, &shows);
         if trial.request.is_some() {
             known.write.clone_from(&trial.write);
             known.request.clone_from(&trial.request);
@@ -171,13 +171,17 @@ fn confirm_one(
     let of_effect =
         |found: &&mut Finding| predicts(found, watch, effect, ran.outcome) && explains(found);
     let mut predicted: Vec<&mut Finding> = findings.iter_mut().filter(of_effect).collect();
+    let shows = shows(ran.outcome, visitor);
     if predicted.iter().any(|found| found.mark == Mark::Problem) {
+        // The rule was certain of the fault, but not of its effect.
+        predicted.retain(|found| found.mark == Mark::Problem && found.sides.is_some());
+        predicted
+            .into_iter()
+            .for_each(|found| found.confirm(effect, &shows));
         return None;
     }
-    let shows = shows(ran.outcome, visitor);
     for found in &mut predicted {
-        (found.mark, found.effect) = (Mark::Problem, effect);
-        found.shows.clone_from(&shows);
+        found.confirm(effect, &shows);
     }
     if !predicted.is_empty() {
         return None;

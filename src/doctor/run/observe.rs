@@ -148,6 +148,10 @@ pub(crate) fn of_check(lines: &ServerLines) -> String {
 fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     let sni = watch.traffic.tls.as_ref().and_then(|tls| match &tls.sni {
         Sni::Name(name) => Some(format!("str({name})")),
+        // Visitors' addresses differ from doctor's, but no server knows any of them as a name.
+        Sni::PerRequest(expression) if names::is_never_a_name(expression) => {
+            Some("str(192.0.2.1)".to_owned())
+        }
         Sni::PerRequest(_) | Sni::Absent => None,
     });
     let is_of_check = |word: &str| {

@@ -94,14 +94,6 @@ impl Rules {
         self.tcp.inherited = true;
     }
 
-    /// Removes the `connect` rules, so that the server line decides how the check connects.
-    pub(crate) fn remove_connects(&mut self) {
-        for list in [&mut self.http, &mut self.tcp] {
-            list.lines
-                .retain(|line| line.value.get(1).is_none_or(|word| word != "connect"));
-        }
-    }
-
     /// Returns true if the http-check sends a request at all.
     pub(crate) fn sends_request(&self) -> bool {
         self.request.is_some() || self.http.all("send").next().is_some()

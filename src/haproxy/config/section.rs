@@ -59,6 +59,8 @@ pub(crate) struct Facts {
     pub sets_unknown: bool,
     /// True if a `bind` line has `ssl`.
     pub tls_listener: bool,
+    /// True if a `bind` line has a unix socket, where visitors have no address.
+    pub unix_listener: bool,
 }
 
 impl Facts {
@@ -78,7 +80,14 @@ impl Facts {
             ["http-request", "set-header" | "add-header", name, ..] => {
                 self.headers.insert(name.to_ascii_lowercase());
             }
-            ["bind", more @ ..] => self.tls_listener |= more.contains(&"ssl"),
+            ["bind", more @ ..] => {
+                self.tls_listener |= more.contains(&"ssl");
+                let is_socket = |start| {
+                    more.first()
+                        .is_some_and(|address| address.starts_with(start))
+                };
+                self.unix_listener |= ["/", "unix@", "abns@", "abnsz@"].into_iter().any(is_socket);
+            }
             ["filter", "spoe", ..] => self.sets_unknown = true,
             [first, ..] if first.starts_with("lua-load") => self.sets_unknown = true,
             _ => {}

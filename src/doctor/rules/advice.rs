@@ -1,0 +1,46 @@
+//! Advice that is complete: with the other changes that the advised check needs.
+
+use crate::haproxy::config::place::{At, Place};
+use crate::haproxy::config::proxy::Backend;
+use crate::output::mark::Mark;
+
+use crate::doctor::finding::{Effect, Finding};
+use crate::doctor::visit::{Visit, Watch};
+
+/// Returns the backend with another kind of check.
+pub(crate) fn with_kind(backend: &Backend, kind: &str, place: &Place) -> Backend {
+    let mut assumed = backend.clone();
+    if kind == "httpchk" {
+        // The option also has a request.
+        assumed.settings.rules.request.get_or_insert_default();
+    }
+    assumed.settings.check = Some(At::new(kind.to_owned(), place));
+    assumed
+}
+
+/// Returns the advice to make an HTTP check in place of this option, after the changes that the HTTP check needs.
+pub(crate) fn httpchk_in_place_of(visit: &Visit, watch: &Watch, option: &At<String>) -> String {
+    let assumed = with_kind(watch.backend, "httpchk", &option.place);
+    let advice = format!("use option httpchk in place of option {}", option.value);
+    switch_on(visit, &visit.watch_of(&assumed, watch.server), &advice)
+}
+
+/// Returns the advice to switch a check on, after the changes that this check needs first.
+pub(crate) fn switch_on(visit: &Visit, watch: &Watch, advice: &str) -> String {
+    let found = (visit.judge)(visit, watch).into_iter();
+    let needed = found.filter(|found| found.effect != Effect::Hint);
+    let mut needed: Vec<Finding> = needed.collect();
+    needed.sort_by_key(|found| std::cmp::Reverse(found.mark));
+    let Some(first) = needed.first() else {
+        return advice.to_owned();
+    };
+    let certain = match first.mark {
+        Mark::Problem => "without the first change the check fails or proves nothing",
+        _ => "without the first change the check may fail or prove nothing",
+    };
+    let texts: Vec<String> = needed
+        .iter()
+        .map(|found| format!("{}; {}", found.what, found.remedy()))
+        .collect();
+    format!("first: {}. Then {advice} ({certain})", texts.join(". "))
+}

@@ -1,0 +1,339 @@
+//! Each fix that doctor prints is right in the place where it is printed: HAProxy shows what the fixed
+//! configuration does.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::configuration::{checked, doctor, finding, found, in_chroot, json, shows};
+use crate::support::check::stdout;
+use crate::support::haproxy::{Haproxy, Mode};
+use crate::support::nginx::{LOCATIONS, Nginx, site};
+use crate::support::stage::Stage;
+use crate::support::{NAME, dead_port};
+
+fn write<'a>(report: &'a Value, id: &str) -> &'a str {
+    finding(report, id)["write"].as_str().expect("text")
+}
+
+/// Starts a server that speaks plain HTTP.
+fn plain() -> Nginx {
+    Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; {LOCATIONS} }}"))
+}
+
+/// Returns a backend whose server has these words about the check, with these lines before the server.
+fn own(lines: &str, words: &str) -> String {
+    format!(
+        " option httpchk GET / HTTP/1.1\n{lines} http-check send hdr Host {NAME}\n \
+         server s 127.0.0.1:PORT TLS check inter 500ms {words}"
+    )
+}
+
+/// Without `port`, other words decide how the check connects to the server's own port.
+#[test]
+fn a_check_of_another_port_is_led_back_with_all_words_that_then_matter() {
+    let stage = Stage::new();
+    let health = plain();
+    let name = format!("check-sni {NAME}");
+    let default = " default-server port HEALTH\n";
+    let connect = " http-check connect port HEALTH\n";
+    let with_default = " http-check connect default\n";
+    for (lines, words, expected, (fixed_lines, fixed)) in [
+        (
+            "",
+            format!("{name} port HEALTH no-check-ssl"),
+            "remove `no-check-ssl` from the server line; and remove `port` from the server line",
+            ("", name.clone()),
+        ),
+        (
+            "",
+            format!("{name} port HEALTH check-send-proxy"),
+            "remove `port` from the server line; and remove `check-send-proxy` from the server line",
+            ("", name.clone()),
+        ),
+        (
+            "",
+            "port HEALTH".to_owned(),
+            &format!("remove `port` from the server line; and {name} on the server line"),
+            ("", name.clone()),
+        ),
+        (
+            default,
+            name.clone(),
+            "remove `port` from the line ",
+            ("", name.clone()),
+        ),
+        (
+            connect,
+            format!("{name} port {}", dead_port()),
+            "in place of that connect line, write http-check connect default; and remove `port` from the server line",
+            (with_default, name.clone()),
+        ),
+    ] {
+        let config = |lines: &str, words: &str| {
+            in_chroot(
+                &stage,
+                &own(lines, words).replace("HEALTH", &health.port.to_string()),
+            )
+        };
+        let (report, _) = json(&["-f", &config(lines, &words)]);
+        let advice = write(&report, "check-other-port");
+        assert!(
+            advice.starts_with(&format!("to check where visitors go, {expected}")),
+            "{advice}"
+        );
+        let fixed = config(fixed_lines, &fixed);
+        shows(&fixed, "s", "L7OK", "200");
+        let (report, code) = json(&["-f", &fixed]);
+        assert_eq!((code, found(&report)), (0, Vec::new()), "{report}");
+    }
+}
+
+/// A later connection is compared with traffic, too.
+#[test]
+fn each_connection_of_a_check_counts() {
+    let (stage, health) = (Stage::new(), plain());
+    let lines = format!(
+        " http-check connect port {}\n http-check send meth GET uri / hdr Host {NAME}\n http-check expect status 200\n \
+         http-check connect ssl\n",
+        health.port
+    );
+    let config = in_chroot(&stage, &own(&lines, ""));
+    let (report, _) = json(&["-f", &config]);
+    let expected = format!("in that connect line, write sni {NAME}");
+    assert_eq!(write(&report, "check-without-sni"), expected);
+    shows(&config, "s", "L6RSP", "");
+    let fixed = lines.replace("connect ssl", &format!("connect ssl sni {NAME}"));
+    shows(&in_chroot(&stage, &own(&fixed, "")), "s", "L7OK", "200");
+    // A line with `default` has no `ssl` before the name.
+    let config = in_chroot(&stage, &own(" http-check connect default\n", ""));
+    let (report, _) = json(&["-f", &config]);
+    assert_eq!(write(&report, "check-without-sni"), expected);
+    let fixed = format!(" http-check connect default sni {NAME}\n");
+    shows(&in_chroot(&stage, &own(&fixed, "")), "s", "L7OK", "200");
+}
+
+/// Returns what doctor writes about the server after a run, with the words of the server line that visitors need.
+fn after_run(stage: &Stage, port: u16, words: &str, end: &str) -> (Value, String) {
+    let root = stage.chroot();
+    let server = format!("127.0.0.1:{port} ssl {words} check inter 500ms {end}");
+    let server = server.replace("CA", &format!("verify required ca-file {root}/ca.pem"));
+    let lines =
+        " option httpchk GET / HTTP/1.1\n http-check send hdr Host NAME\n".replace("NAME", NAME);
+    let config = in_chroot(stage, &format!("{lines} server s {server}"));
+    (json(&["-f", &config, "--run"]).0, config)
+}
+
+/// If only the check sends SNI, a run shows which side to change.
+#[test]
+fn a_name_that_only_the_check_sends_is_added_or_removed() {
+    let stage = Stage::new();
+    let check = format!("check-sni {NAME}");
+    let add = format!("sni str({NAME}) on the server line");
+    let remove = "remove `check-sni` from the server line";
+    // Visitors of a server that requires SNI need the name.
+    let (report, _) = after_run(&stage, stage.nginx().port, "CA", &check);
+    assert_eq!(finding(&report, "traffic-without-sni")["effect"], "up");
+    assert_eq!(write(&report, "traffic-without-sni"), add);
+    let (report, _) = after_run(&stage, stage.nginx().port, "verify none", &check);
+    assert_eq!(write(&report, "traffic-without-sni"), add);
+    // The only certificate of this server is for another name.
+    let other = "other.example.test";
+    let leaf = stage.ca.leaf(&[other], 30);
+    let server = Nginx::serve(|folder, port| {
+        site((folder, port), "default_server", other, (&leaf, &[]), "")
+    });
+    for words in ["CA".to_owned(), format!("CA verifyhost {other}")] {
+        let (report, _) = after_run(&stage, server.port, &words, &check);
+        assert_eq!(finding(&report, "traffic-without-sni")["effect"], "down");
+        assert_eq!(write(&report, "traffic-without-sni"), remove, "{report}");
+        let (report, fixed) = after_run(&stage, server.port, &words, "");
+        assert_eq!(report["code"], 0, "{report}");
+        shows(&fixed, "s", "L7OK", "200");
+    }
+}
+
+/// An address, a number or a path is never the name of a site.
+#[test]
+fn an_expression_that_gives_no_name_is_certain_to_fail() {
+    let stage = Stage::new();
+    for (sni, mark) in [
+        ("dst", "problem"),
+        ("src_port", "problem"),
+        ("str(127.0.0.1)", "note"),
+    ] {
+        let server = format!(
+            "127.0.0.1:PORT ssl verify required ca-file ROOT/ca.pem sni {sni} check inter 500ms check-sni {NAME}"
+        );
+        let config = in_chroot(&stage, &format!(" server s {server}"));
+        let (report, _) = json(&["-f", &config]);
+        assert_eq!(
+            found(&report),
+            [("sni-name".to_owned(), mark.to_owned())],
+            "{report}"
+        );
+        assert_eq!(
+            write(&report, "sni-name"),
+            format!("sni str({NAME}) on the server line")
+        );
+        shows(&config, "s", "L6OK", "");
+        let haproxy = Haproxy::start(Mode::Single, &config, &[]);
+        assert_eq!(haproxy.get("/"), Some(503), "{sni}");
+    }
+    let config = in_chroot(
+        &stage,
+        " server s 127.0.0.1:PORT TLS check inter 500ms check-sni ssl_fc_sni",
+    );
+    let (report, _) = json(&["-f", &config]);
+    let expected = format!("check-sni {NAME} on the server line");
+    assert_eq!(write(&report, "check-sni-literal"), expected);
+    shows(&config, "s", "L6RSP", "");
+}
+
+/// One finding names every variable with its lines, and the advice names each variable once.
+#[test]
+fn variables_that_are_not_set_are_one_finding() {
+    let stage = Stage::new();
+    let server = "127.0.0.1:PORT ssl verify none sni \"str(${SITE})\" check";
+    let config = in_chroot(
+        &stage,
+        &checked("/sni-check", "--sni ${SITE} --uri ${PAGE}", server),
+    );
+    let (report, _) = json(&["-f", &config]);
+    let text = fs::read_to_string(&config).expect("text");
+    let line = |part: &str| {
+        1 + text
+            .lines()
+            .position(|line| line.contains(part))
+            .expect("a line")
+    };
+    let (path, server) = (line("--uri"), line("server s"));
+    let about = finding(&report, "unset-variables");
+    assert_eq!(
+        about["what"],
+        format!(
+            "these variables are not set here, but HAProxy may have them: PAGE in line {path}; SITE in lines {path} \
+             and {server}"
+        )
+    );
+    assert_eq!(
+        about["write"],
+        "call doctor with --env PAGE=VALUE --env SITE=VALUE, or with --env @FILE"
+    );
+    assert_eq!(
+        write(&report, "options"),
+        "set SITE and PAGE where HAProxy is started"
+    );
+}
+
+/// Without any variable, the advice about two options without a value is there once.
+#[test]
+fn the_same_advice_is_given_once() {
+    let stage = Stage::new();
+    let server = "127.0.0.1:PORT TLS check";
+    let config = in_chroot(&stage, &checked("/sni-check", "--sni --uri", server));
+    let report = json(&["-f", &config]).0;
+    let what = finding(&report, "options")["what"].to_string();
+    assert_eq!(what.matches("write a value after").count(), 1, "{what}");
+    assert!(!write(&report, "options").contains("then"), "{report}");
+}
+
+/// The headline counts a server as not checked only if that is certain to be a fault.
+#[test]
+fn the_headline_agrees_with_the_exit_code_about_servers_without_check() {
+    let stage = Stage::new();
+    let first = format!(" server s 127.0.0.1:PORT TLS check inter 500ms check-sni {NAME}\n");
+    for (second, code, summary) in [
+        ("", 2, "1 server is not checked"),
+        (
+            "no-check",
+            0,
+            "nothing is certain to go wrong, but 1 server is not checked, 1 note",
+        ),
+        (
+            "backup",
+            0,
+            "nothing is certain to go wrong, but 1 server is not checked, 1 note",
+        ),
+        (
+            "backup\n server u 127.0.0.1:PORT TLS backup",
+            2,
+            "2 servers are not checked",
+        ),
+    ] {
+        let config = in_chroot(
+            &stage,
+            &format!("{first} server t 127.0.0.1:PORT TLS {second}"),
+        );
+        let (report, exit) = json(&["-f", &config]);
+        assert_eq!(
+            (exit, report["summary"].as_str()),
+            (code, Some(summary)),
+            "{report}"
+        );
+    }
+}
+
+/// HAProxy reports each faulty line. Equal messages are one line of the finding.
+#[test]
+fn many_errors_do_not_fill_the_screen() {
+    let stage = Stage::new();
+    let servers = (0..20)
+        .map(|n| format!(" server s{n} 127.0.0.1:1 ssl verify required ca-file /none.pem check\n"));
+    let config = in_chroot(&stage, &servers.collect::<String>());
+    let text = stdout(&doctor(&["-f", &config]));
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("and 18 other lines: "), "{text}");
+    assert!(
+        !text.contains("[ALERT]") && text.lines().count() < 40,
+        "{text}"
+    );
+}
+
+/// An HTTP check also needs the name that visitors' traffic sends.
+#[test]
+fn the_advice_to_check_with_http_names_the_other_changes() {
+    let stage = Stage::new();
+    let config = in_chroot(
+        &stage,
+        " option smtpchk\n server s 127.0.0.1:PORT TLS check inter 500ms",
+    );
+    let (report, _) = json(&["-f", &config]);
+    let advice = write(&report, "other-protocol-check");
+    assert!(advice.contains(&format!("check-sni {NAME}")), "{advice}");
+    assert!(
+        advice.contains("Then use option httpchk in place of option smtpchk"),
+        "{advice}"
+    );
+}
+
+/// Before HAProxy 3.2, a check offers the `alpn` of the server line. That matters only if the server chooses HTTP/2.
+#[test]
+fn a_run_refutes_that_the_server_chooses_http2() {
+    let stage = Stage::new();
+    let words = format!("alpn h2,http/1.1 check-sni {NAME}");
+    let config = in_chroot(&stage, &own("", &words));
+    let (report, _) = json(&["-f", &config]);
+    assert_eq!(
+        found(&report),
+        [("check-alpn".to_owned(), "note".to_owned())]
+    );
+    let (report, code) = json(&["-f", &config, "--run"]);
+    assert_eq!((code, found(&report)), (0, Vec::new()), "{report}");
+}
+
+/// A rule of a check without TLS may show the status of a failed handshake.
+#[test]
+fn a_run_describes_the_status_that_a_rule_sets() {
+    let (stage, health) = (Stage::new(), plain());
+    let lines = " option tcp-check\n tcp-check connect\n tcp-check send \"GET / HTTP/1.0\\r\\n\\r\\n\"\n \
+                 tcp-check expect string nothing error-status L6RSP\n";
+    let server = format!("server s 127.0.0.1:{} check inter 500ms", health.port);
+    let config = in_chroot(&stage, &format!("{lines} {server}"));
+    let (report, _) = json(&["-f", &config, "--run"]);
+    let run = &report["runs"]["checks"][0];
+    assert_eq!(run["check_status"], "L6RSP");
+    let meaning = "the answer does not meet an expectation of HAProxy's own check";
+    assert_eq!(run["meaning"], meaning);
+    shows(&config, "s", "L6RSP", "");
+}
