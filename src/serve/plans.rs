@@ -327,7 +327,7 @@ mod tests {
             ("", "--sni a --version", "--version"),
             ("", "--sni a b", "`b`"),
             ("", "--sni a --timeout 2m", "limit of sni-check serve"),
-            ("", "--sni a --listen unix:/s", "--listen is not an option"),
+            ("", "--sni a --listen unix:/s", "--listen is for serve"),
             ("", "--sni a --ca-file /etc/passwd", "--files DIR"),
             (remote, "--sni a --syslog 192.0.2.7", "--syslog"),
             (
