@@ -100,6 +100,9 @@ impl Command {
 
 /// Refuses a word that is probably a misspelled command.
 fn check_spelling(word: &str) -> Result<()> {
+    if word.starts_with('-') {
+        return Ok(());
+    }
     let names = Command::NAMED.map(Command::name).into_iter();
     let mut names = names.chain(["--help", "--version"]);
     let near = |name: &&str| strsim::damerau_levenshtein(word, name.trim_start_matches('-')) <= 1;

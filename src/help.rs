@@ -116,3 +116,28 @@ fn examples_and_notes(text: &mut String, command: Command, info: &CommandInfoWit
         *text += &format!("\n{note}\n");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use argh::{ArgsInfo, FlagInfo};
+
+    use super::{DoctorOptions, Options, ServeOptions, ServersCall};
+    use crate::options::familiar::OWN;
+
+    #[test]
+    fn options_of_one_command_are_known_to_the_others() {
+        let long = |flags: &'static [FlagInfo<'static>]| flags.iter().map(|flag| flag.long);
+        let shared = long(Options::get_args_info().flags);
+        let shared = shared.chain(long(ServersCall::get_args_info().flags));
+        let shared: Vec<&str> = shared.collect();
+        let own = [
+            ServeOptions::get_args_info().flags,
+            DoctorOptions::get_args_info().flags,
+        ];
+        let own = own.map(|flags| {
+            let own = long(flags).filter(|flag| !shared.contains(flag));
+            own.collect::<Vec<_>>()
+        });
+        assert_eq!(own, [OWN[0].1, OWN[1].1]);
+    }
+}

@@ -54,6 +54,7 @@ use crate::diagnose::servers::{self, ServersCall};
 use crate::doctor::DoctorOptions;
 use crate::haproxy::{Caller, tied};
 use crate::options::handed::{self, Carrier};
+use crate::options::table::ROWS;
 use crate::options::{Options, Parsed, version_checks_nothing};
 use crate::output::expiry::{self, Phases};
 use crate::output::write::{write_line, write_text};
@@ -240,7 +241,8 @@ fn word(word: OsString) -> Result<String> {
 }
 
 fn version(options: &Options) -> Result<Task> {
-    if !options.target.is_empty() {
+    let mut others = ROWS.iter().filter(|row| row.name != "--version");
+    if !options.target.is_empty() || others.any(|row| row.is_given(options)) {
         return Err(version_checks_nothing());
     }
     Ok(Task::Text(

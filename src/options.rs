@@ -5,7 +5,7 @@
 //! conflicts. An option is a field of [`Options`] and a row of [`table`].
 
 pub mod expect;
-mod familiar;
+pub(crate) mod familiar;
 pub mod handed;
 mod parse;
 pub mod table;
@@ -187,6 +187,12 @@ pub struct Options {
     /// a URL or HOST[:PORT], or HAProxy's four arguments
     #[argh(positional, arg_name = "TARGET")]
     pub target: Vec<String>,
+}
+
+/// Returns what to write instead of a word that is an option without its dashes.
+pub(crate) fn without_dashes(word: &str) -> Option<String> {
+    let flags = Options::get_args_info().flags.iter();
+    familiar::without_dashes(word, flags.map(|flag| flag.long))
 }
 
 /// Returns the refusal of `--version` in a call that checks something.

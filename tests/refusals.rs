@@ -89,6 +89,10 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
         ),
         ("--sni a --sni b", vec!["--sni is given twice"]),
         (
+            "'--sni a --uri /'",
+            vec!["`--sni a --uri /` is one word", "quote only the value"],
+        ),
+        (
             "--min-cert-days x",
             vec!["--min-cert-days", "write a number of days"],
         ),
@@ -379,7 +383,10 @@ fn bad_options_are_refused_by_hand_too() {
         ),
         (&["/run/x"], "is a path; write --connect /run/x --sni NAME"),
         (&["https://"], "`https://` has no host"),
-        (&["https:/a.example"], "write https:// with two slashes"),
+        (
+            &["https:/a.example"],
+            "write https:// with its colon and two slashes",
+        ),
         (
             &["--connect", "https://203.0.113.7", "a.example"],
             "is a URL; write only the address",
@@ -409,6 +416,98 @@ fn bad_options_are_refused_by_hand_too() {
         let text = refusal(&run_by_hand(words), part);
         assert!(text.contains(part), "{words:?}: {text}");
         assert!(!text.contains("secret"), "{text}");
+    }
+}
+
+/// Calls of people who know curl, openssl or haproxy.cfg, or who are in a hurry.
+#[test]
+fn every_wrong_call_is_answered_with_one_sentence_and_nothing_is_sent() {
+    for (call, part) in [
+        ("-k HOST", "-k is not an option; write --verify none"),
+        ("--no-verify HOST", "write --verify none"),
+        ("-servername a HOST", "write --sni NAME"),
+        ("--cacert /c HOST", "write --ca-file FILE"),
+        ("--crl /c HOST", "write --crl-file FILE"),
+        ("--resolve a:1:b HOST", "write --connect ADDR"),
+        ("--hdr A:b HOST", "write --header 'NAME: VALUE'"),
+        ("-A x HOST", "write --header 'User-Agent: TEXT'"),
+        ("--expect-status 200 HOST", "write --expect 'status 200'"),
+        ("-sni a HOST", "did you mean --sni?"),
+        ("--SNI a HOST", "did you mean --sni?"),
+        ("--sni:a HOST", "did you mean --sni?"),
+        ("--ca_file /c HOST", "did you mean --ca-file?"),
+        ("--verify-hostname a HOST", "did you mean --verify-host?"),
+        (
+            "--ssl-min-version TLSv1.2 HOST",
+            "did you mean --ssl-min-ver?",
+        ),
+        ("-help", "did you mean --help?"),
+        ("-version", "write --version"),
+        ("--foo HOST", "--foo is not an option; choose one"),
+        ("--user-name a HOST", "choose one"),
+        ("--retry 3 HOST", "choose one"),
+        ("--proxy p HOST", "choose one"),
+        ("-c /c HOST", "choose one"),
+        (
+            "--listen unix:/s HOST",
+            "--listen is for serve; leave it out",
+        ),
+        ("--run HOST", "--run is for doctor; leave it out"),
+        ("diagnose --version", "write sni-check --version"),
+        ("serve --version", "write sni-check --version"),
+        ("--version --sni a", "--version checks nothing"),
+        ("doctor --config /c", "write --file FILE"),
+        ("doctor --sni a", "--sni is not an option; choose one"),
+        (
+            "check-sni a HOST",
+            "is an option without --; write --sni NAME",
+        ),
+        (
+            "check-sni a ca-file /c",
+            "`check-sni` is an option without --",
+        ),
+        (
+            "ca-file /c HOST",
+            "is an option without --; write --ca-file",
+        ),
+        (
+            "verify none HOST",
+            "is an option without --; write --verify",
+        ),
+        ("--timeout 5 sec HOST", "and quote a value that has spaces"),
+        (
+            "--timeout 5sec HOST",
+            "--timeout 5sec is not a time; write a number and",
+        ),
+        ("--timeout= HOST", "--timeout is empty; give it a value"),
+        ("--port= HOST", "--port is empty; give it a value"),
+        ("--verify=false HOST", "write required or none"),
+        (
+            "'--sni a' HOST",
+            "`--sni a` is one word, because of its quotes; quote",
+        ),
+        (
+            "--sni \u{201c}a\u{201d} HOST",
+            "write quotes of the keyboard",
+        ),
+        ("\u{2014}sni a HOST", "write --sni, with two -"),
+        (
+            "https:a.example",
+            "write https:// with its colon and two slashes",
+        ),
+        (
+            "https//a.example",
+            "write https:// with its colon and two slashes",
+        ),
+    ] {
+        let backend = Untouched::new();
+        let host = format!("127.0.0.1:{}", backend.port());
+        let words = shlex::split(&call.replace("HOST", &host)).expect(call);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let text = refusal(&run_by_hand(&words), call);
+        assert!(text.contains(part), "{call}: {text}");
+        says_what_to_do(&text);
+        backend.assert(call);
     }
 }
 

@@ -1,17 +1,22 @@
 //! Options of curl, openssl and HAProxy that people type out of habit.
 
-use argh::FlagInfo;
-
 /// Familiar options, each with sni-check's option of the same meaning.
-const FAMILIAR: [(&[&str], &str); 14] = [
+const FAMILIAR: &[(&[&str], &str)] = &[
     (
-        &["-k", "--insecure", "--no-check-certificate"],
+        &[
+            "-k",
+            "--insecure",
+            "--no-check-certificate",
+            "--no-verify",
+            "--skip-verify",
+        ],
         "--verify none",
     ),
     (
         &["--cacert", "--capath", "-CAfile", "--ca"],
         "--ca-file FILE",
     ),
+    (&["--crl"], "--crl-file FILE"),
     (&["-E", "--cert", "-cert"], "--crt FILE"),
     (
         &[
@@ -25,7 +30,9 @@ const FAMILIAR: [(&[&str], &str); 14] = [
         ],
         "--sni NAME",
     ),
-    (&["-H"], "--header 'NAME: VALUE'"),
+    (&["-H", "--hdr"], "--header 'NAME: VALUE'"),
+    (&["-A", "--user-agent"], "--header 'User-Agent: TEXT'"),
+    (&["-u", "--user", "-b", "--cookie"], "--header @FILE"),
     (&["-X", "--request"], "--method METHOD"),
     (&["-I", "--head"], "--method HEAD"),
     (&["-d", "--data"], "--body TEXT"),
@@ -37,15 +44,100 @@ const FAMILIAR: [(&[&str], &str); 14] = [
         &["--resolve", "--connect-to", "-connect", "--addr"],
         "--connect ADDR",
     ),
+    (&["--interface"], "--source ADDR"),
     (&["--path", "--url"], "--uri URI"),
+    (
+        &["--status", "--expect-status", "--fail"],
+        "--expect 'status 200'",
+    ),
+    (
+        &["--tlsv1.2", "-tls1_2", "--force-tlsv12"],
+        "--ssl-min-ver TLSv1.2",
+    ),
+    (
+        &["--tlsv1.3", "-tls1_3", "--force-tlsv13"],
+        "--ssl-min-ver TLSv1.3",
+    ),
+    (&["--tls-max"], "--ssl-max-ver TLSv1.2"),
+    (&["--check-alpn"], "--alpn PROTOCOLS"),
+    (&["--check-send-proxy"], "--send-proxy"),
+    (&["--min-days"], "--min-cert-days N"),
     (&["-s", "--silent", "-q"], "--quiet"),
-    (&["-v"], "--verbose"),
+    (&["-v", "-vv"], "--verbose"),
     (&["-V", "-version"], "--version"),
+    (&["-c", "--config", "--cfg"], "--file FILE"),
+    (&["--socket", "--bind"], "--listen unix:PATH"),
 ];
 
-/// Returns what to write instead of the option `name`, if `flags` has an equivalent option.
-pub(super) fn instead(name: &str, flags: &[FlagInfo<'_>]) -> Option<&'static str> {
-    let (_, ours) = FAMILIAR.iter().find(|(typed, _)| typed.contains(&name))?;
-    let long = ours.split(' ').next()?;
-    flags.iter().any(|flag| flag.long == long).then_some(ours)
+/// The options that only one command has, and that people give to others. A test of the help
+/// compares them with the commands.
+pub(crate) const OWN: &[(&str, &[&str])] = &[
+    (
+        "serve",
+        &[
+            "--listen",
+            "--files",
+            "--max-checks",
+            "--mode",
+            "--group",
+            "--allow-remote",
+            "--allow-target",
+            "--ping",
+        ],
+    ),
+    ("doctor", &["--run", "--root", "--ignore", "--github"]),
+];
+
+/// Returns the command that has the option `name`, if only this command has it.
+pub(super) fn owner(name: &str) -> Option<&'static str> {
+    let mut own = OWN.iter();
+    own.find(|(_, options)| options.contains(&name))
+        .map(|(command, _)| *command)
+}
+
+/// Returns what to write instead of the option `name`: the equivalent of a familiar option, or a
+/// similar option of `flags`.
+pub(super) fn instead<'a>(name: &str, flags: impl Iterator<Item = &'a str>) -> Option<String> {
+    let flags: Vec<&str> = flags.collect();
+    let familiar = FAMILIAR.iter().find(|(typed, _)| typed.contains(&name));
+    let familiar = familiar.map(|(_, ours)| *ours);
+    let is_ours = |ours: &&str| {
+        flags
+            .iter()
+            .any(|flag| ours.split(' ').next() == Some(flag))
+    };
+    if let Some(ours) = familiar.filter(is_ours) {
+        return Some(format!("write {ours}"));
+    }
+    nearest(name, &flags).map(|flag| format!("did you mean {flag}?"))
+}
+
+/// Returns the option that is most similar to `name`. At most half of the letters of either may differ.
+fn nearest<'a>(name: &str, flags: &[&'a str]) -> Option<&'a str> {
+    let plain = name.split(':').next().unwrap_or(name);
+    let plain = plain
+        .trim_start_matches('-')
+        .to_lowercase()
+        .replace('_', "-");
+    let distance = |flag: &str| strsim::damerau_levenshtein(&plain, flag.trim_start_matches('-'));
+    let shorter = |flag: &str| plain.len().min(flag.trim_start_matches('-').len());
+    let is_similar = |flag: &&&str| distance(flag) * 2 <= shorter(flag);
+    let similar = flags.iter().filter(is_similar);
+    similar.min_by_key(|flag| distance(flag)).copied()
+}
+
+/// Returns what to write instead of a word that is an option without its dashes, as on a server line
+/// of haproxy.cfg.
+pub(super) fn without_dashes<'a>(
+    word: &str,
+    flags: impl Iterator<Item = &'a str>,
+) -> Option<String> {
+    let option = format!("--{word}");
+    let mut flags = flags;
+    if flags.any(|flag| flag == option) {
+        return Some(format!("write {option}"));
+    }
+    let mut familiar = FAMILIAR.iter();
+    let found = familiar.find(|(typed, _)| typed.contains(&option.as_str()));
+    found.map(|(_, ours)| format!("write {ours}"))
 }

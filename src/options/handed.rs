@@ -85,13 +85,24 @@ impl Carrier {
 
     fn too_long(self, option: &str, value: &str) -> Option<Error> {
         let Time(time) = (option == "--timeout").then(|| value.parse().ok())??;
-        (self == Carrier::Header && time > LONGEST).then(|| {
-            refusal(
-                format!("--timeout {value}"),
-                "is longer than a minute, a limit of sni-check serve",
-                "write a time below `timeout check`",
-            )
-        })
+        let limit = refuse_longer(Time(time), value).err();
+        limit.filter(|_| self == Carrier::Header)
+    }
+}
+
+/// Refuses a time that a check of `sni-check serve` may not take. `text` is the time as it was written.
+///
+/// # Errors
+///
+/// The time is longer than a minute.
+pub fn refuse_longer(time: Time, text: &str) -> Result<()> {
+    match time.0 > LONGEST {
+        true => Err(refusal(
+            format!("--timeout {text}"),
+            "is longer than a minute, a limit of sni-check serve",
+            "write a time below `timeout check`",
+        )),
+        false => Ok(()),
     }
 }
 

@@ -50,7 +50,9 @@ pub(super) fn parse_unless<T: FromArgs + ArgsInfo>(
     refuse: impl Fn(&Part<'_>) -> Option<Error>,
 ) -> Result<Parsed<T>> {
     let info = T::get_args_info();
-    let parts = split(command, words, info.flags);
+    // An option that would be refused here is never suggested.
+    let is_for = |flag: &str| refuse(&Part::Switch(flag)).is_none();
+    let parts = split(command, words, info.flags, &is_for);
     let misplaced = |part: &Part<'_>| match part {
         Part::Word(word) if info.positionals.is_empty() => Some(stray(command, word)),
         part => refuse(part),
@@ -89,6 +91,9 @@ fn misfit<T: FromArgs>(command: &[&str], part: &Part<'_>) -> Option<Error> {
         return None;
     };
     let exit = T::from_args(command, &[option, value]).err()?;
+    if value.is_empty() {
+        return Some(refusal(*option, "is empty", SET_THE_VARIABLE));
+    }
     Some(refused(exit.output.trim()))
 }
 
@@ -144,6 +149,7 @@ fn split<'a>(
     command: &[&str],
     words: &'a [String],
     flags: &'static [FlagInfo<'static>],
+    is_for: &dyn Fn(&str) -> bool,
 ) -> Vec<Part<'a>> {
     let mut parts = Vec::with_capacity(words.len());
     let mut given: Vec<&str> = Vec::new();
@@ -169,7 +175,7 @@ fn split<'a>(
             Some((name, value)) => (name, Some(value)),
             None => (word, None),
         };
-        let flag = match known(command, name, flags) {
+        let flag = match known(command, name, flags, is_for) {
             Ok(flag) => flag,
             Err(error) => {
                 parts.push(Part::Fault(error));
@@ -223,24 +229,27 @@ fn known(
     command: &[&str],
     name: &str,
     flags: &'static [FlagInfo<'static>],
+    is_for: &dyn Fn(&str) -> bool,
 ) -> Result<&'static FlagInfo<'static>> {
     if let Some(flag) = flags.iter().find(|flag| is_called(flag, name)) {
         return Ok(flag);
     }
-    let nearest = || {
-        flags
-            .iter()
-            .map(|flag| (strsim::damerau_levenshtein(name, flag.long), flag.long))
-            .min()
-            .filter(|(distance, _)| *distance <= 3)
-    };
-    let write = match familiar::instead(name, flags) {
-        Some(ours) => format!("write {ours}"),
-        None => match nearest() {
-            Some((_, nearest)) => format!("did you mean {nearest}?"),
-            None => format!("choose one that {} --help lists", command.join(" ")),
-        },
-    };
+    if name.contains(' ') {
+        let write = "quote only the value, such as --header 'NAME: VALUE'";
+        return Err(refusal(
+            format!("`{name}`"),
+            "is one word, because of its quotes",
+            write,
+        ));
+    }
+    if let Some(owner) = familiar::owner(name) {
+        let what = format!("is for {owner}");
+        return Err(refusal(name, what, "leave it out here"));
+    }
+    let names = flags.iter().map(|flag| flag.long);
+    let write = familiar::instead(name, names.filter(|name| is_for(name)));
+    let write =
+        write.unwrap_or_else(|| format!("choose one that {} --help lists", command.join(" ")));
     Err(refusal(name, "is not an option", write))
 }
 

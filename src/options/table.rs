@@ -119,6 +119,10 @@ pub fn row(name: &str) -> Option<&'static Row> {
 pub(super) fn foreign(command: Command, name: &str) -> Option<Error> {
     let row = row(name)?;
     let owner = row.commands.first().filter(|_| !row.is_for(command))?;
+    if name == "--version" {
+        let what = format!("is not an option of {}", command.name());
+        return Some(refusal(name, what, "write sni-check --version"));
+    }
     let whose = match owner {
         Command::Check => "checks",
         owner => owner.name(),

@@ -67,6 +67,10 @@ pub(super) fn dns_name(text: &str) -> Result<DnsName<'static>> {
     if text.is_empty() {
         return refuse("is empty", SET_THE_VARIABLE);
     }
+    if text.starts_with(['“', '”', '„', '‘', '’', '«', '»']) {
+        let write = "write quotes of the keyboard, or leave them out";
+        return refuse("begins with a quote of a text program", write);
+    }
     if !text.is_ascii() {
         return refuse(
             "has letters beyond ASCII (a U-label)",

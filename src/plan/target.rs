@@ -8,8 +8,8 @@ use anyhow::Result;
 
 use super::host::Host;
 use crate::haproxy::Caller;
-use crate::options::Options;
 use crate::options::values::Port;
+use crate::options::{Options, without_dashes};
 use crate::refusal::{Of, exclusive, refusal};
 
 /// A server to connect to.
@@ -68,6 +68,9 @@ pub(super) fn resolve(
         (Some(Connect::Tcp(_, Some(port))), None) => Some(*port),
         (_, port) => port,
     };
+    if caller.is_none() && arguments.len() > 1 {
+        refuse_options(arguments)?;
+    }
     match arguments {
         [_, _, address, server_port] => {
             let call = Arguments {
@@ -117,8 +120,21 @@ pub(super) fn resolve(
         several => Err(refusal(
             format!("{} targets", several.len()),
             "are too many",
-            "give only one URL or HOST[:PORT], or HAProxy's four arguments",
+            "give only one URL or HOST[:PORT], and quote a value that has spaces",
         )),
+    }
+}
+
+/// Refuses words that are options without their dashes, as on a server line of haproxy.cfg.
+fn refuse_options(words: &[String]) -> Result<()> {
+    let mut words = words.iter();
+    match words.find_map(|word| Some((word, without_dashes(word)?))) {
+        Some((word, write)) => Err(refusal(
+            format!("`{word}`"),
+            "is an option without --",
+            write,
+        )),
+        None => Ok(()),
     }
 }
 
@@ -189,8 +205,11 @@ fn by_hand(text: &str) -> Result<(Arguments, u16)> {
                 "write https:// or HOST[:PORT]",
             ));
         }
-        None if text.to_ascii_lowercase().starts_with("https:/") => {
-            return refused("has only one slash", "write https:// with two slashes");
+        None if is_broken_url(text) => {
+            return refused(
+                "is not a URL",
+                "write https:// with its colon and two slashes",
+            );
         }
         None => text,
     };
@@ -218,6 +237,21 @@ fn by_hand(text: &str) -> Result<(Arguments, u16)> {
         uri,
     };
     Ok((call, port.map_or(443, Port::get)))
+}
+
+/// Returns true for `https:/HOST`, `https:HOST` and `https//HOST`. `https:443` is a host and a port.
+fn is_broken_url(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let Some(rest) = text.strip_prefix("http") else {
+        return false;
+    };
+    let rest = rest.strip_prefix('s').unwrap_or(rest);
+    let host = rest
+        .strip_prefix(':')
+        .map(|host| host.trim_start_matches('/'));
+    rest.starts_with("//")
+        || rest.starts_with(":/")
+        || host.is_some_and(|host| host.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
 /// Reads `HOST`, `HOST:PORT`, `[IPv6]`, `[IPv6]:PORT` or a bare IPv6 address.

@@ -8,6 +8,7 @@ use argh::{ArgsInfo, FlagInfo, FlagInfoKind, FromArgs};
 use ipnet::IpNet;
 
 use crate::command::Command;
+use crate::options::handed::refuse_longer;
 use crate::options::{self, Options, Parsed};
 use crate::refusal::{Misfit, refusal, together};
 
@@ -158,6 +159,9 @@ pub fn parse(words: &[String]) -> Result<Parsed<ServeCall>> {
     if let Some(target) = defaults.target.first() {
         let what = "names a server, but HAProxy names the server in each request";
         return Err(refusal(format!("`{target}`"), what, "leave it out here"));
+    }
+    if let Some(time) = defaults.timeout {
+        refuse_longer(time, &time.to_string())?;
     }
     Ok(Parsed::Options(Box::new(ServeCall { own, defaults })))
 }

@@ -14,8 +14,9 @@ use super::defaults::over;
 use super::options::{Network, ServeCall};
 use super::request::{OPTIONS, Request};
 use crate::deadline::Deadline;
+use crate::haproxy::Caller;
 use crate::options::Options;
-use crate::options::expect::Expectation;
+use crate::options::expect::{Expectation, Part};
 use crate::options::handed::{self, Carrier};
 use crate::plan::{
     Allowed, DEFAULT_TIMEOUT, Files, Host, Library, Material, Output, Plan, Share, Target,
@@ -99,8 +100,39 @@ impl Plans {
             kept: Mutex::default(),
             reading: Mutex::default(),
         };
-        plans.prepare("", Instant::now() + START)?;
+        let prepared = plans.prepare("", Instant::now() + START)?;
+        plans.refuse_defaults(prepared)?;
         Ok(plans)
+    }
+
+    /// Refuses defaults with which a request that adds only a name and its expectations would be refused.
+    fn refuse_defaults(&self, prepared: Prepared) -> Result<()> {
+        let mut options = prepared.options;
+        if options.sni.is_none() && !options.no_sni {
+            options.sni = Some("www.example.com".to_owned());
+        }
+        let mut rules = options.expect.iter();
+        if !rules.any(|rule| rule.part() == Part::Body) {
+            options.max_body = None;
+        }
+        let source = options.source.as_deref().unwrap_or_default();
+        let address = match source.matches(':').count() > 1 {
+            true => "2001:db8::1",
+            false => "192.0.2.1",
+        };
+        let arguments = ["NOT_USED", "NOT_USED", address, "443"].map(str::to_owned);
+        let caller = Caller {
+            backend: "be".to_owned(),
+            server: "s1".to_owned(),
+            carrier: OPTIONS,
+        };
+        let material = &prepared.material;
+        let output = prepared.output;
+        let plan = Plan::of(&options, material, &arguments, Some(caller), None, output)?;
+        match options.connect {
+            Some(_) => self.refuse_target(&plan.target),
+            None => Ok(()),
+        }
     }
 
     /// Makes the plan of a request that was accepted at `accepted`.
@@ -295,7 +327,7 @@ mod tests {
             ("", "--sni a --version", "--version"),
             ("", "--sni a b", "`b`"),
             ("", "--sni a --timeout 2m", "limit of sni-check serve"),
-            ("", "--sni a --listen unix:/s", "--listen is not an option"),
+            ("", "--sni a --listen unix:/s", "--listen is for serve"),
             ("", "--sni a --ca-file /etc/passwd", "--files DIR"),
             (remote, "--sni a --syslog 192.0.2.7", "--syslog"),
             (

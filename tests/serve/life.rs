@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::scene::{Answer, Serve, haproxy, head};
 use crate::support::check::{BINARY, run_by_hand, stderr};
+use crate::support::folder::Folder;
 use crate::support::haproxy::{Haproxy, versions};
 use crate::support::peer;
 use crate::support::stage::Stage;
@@ -84,6 +85,44 @@ fn unusable_addresses_and_folders_are_refused() {
     serve
         .ask(stage.nginx().port, &stage.options())
         .expect("0", "status 200");
+}
+
+#[test]
+fn defaults_that_every_request_would_refuse_are_refused_at_the_start() {
+    let folder = Folder::new();
+    let listen = format!("unix:{}", folder.join("s"));
+    for (defaults, part) in [
+        ("--uri healthz", "--uri"),
+        ("--method CONNECT", "--method CONNECT"),
+        ("--sni 203.0.113.7", "--sni"),
+        ("--sni a --no-sni", "--sni and --no-sni contradict"),
+        ("--handshake-only --uri /x", "--handshake-only"),
+        ("--timeout 2m", "--timeout 120s is longer than a minute"),
+        ("--source x", "--source"),
+        ("--connect [::1", "--connect"),
+        ("--connect /run/x --port 2", "--port"),
+        ("--send-proxy --send-proxy-v2", "--send-proxy-v2"),
+        ("--method HEAD --body x", "--body"),
+        (
+            "--ssl-min-ver TLSv1.3 --ssl-max-ver TLSv1.2",
+            "--ssl-min-ver",
+        ),
+        (
+            "--allow-target 192.0.2.0/24 --connect 198.51.100.7",
+            "198.51.100.7:443 is in no network of --allow-target",
+        ),
+    ] {
+        let mut words = vec!["--listen", &listen];
+        words.extend(defaults.split(' '));
+        let said = refused(&words);
+        assert!(said.contains(part), "{defaults}: {said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    // A request completes these.
+    let stage = Stage::new();
+    let defaults = ["--max-body", "5k", "--source", "127.0.0.1", "--port", "443"];
+    let serve = Serve::start(&stage, &defaults);
+    assert_eq!(serve.end("-INT").code(), Some(0));
 }
 
 #[test]
