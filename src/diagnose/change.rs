@@ -32,6 +32,8 @@ const EXPECT: Head = &["http-check", "expect"];
 const COMMAND: Head = &["external-check", "command"];
 const SEND_STATE: Head = &["http-check", "send-state"];
 const SOURCE: Head = &["source"];
+/// The first words of the line that gives visitors' requests another Host.
+const SET_HOST: Head = &["http-request", "set-header", "Host"];
 /// The first words of the line that sets X-Forwarded-Proto, which says that visitors use HTTPS.
 const FORWARDED_PROTO: Head = &["http-request", "set-header", "X-Forwarded-Proto"];
 

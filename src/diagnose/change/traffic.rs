@@ -1,7 +1,8 @@
 //! The words of a server line that visitors' connections need, because the check connects in another way.
 
-use super::{Change, Edit, FORCED_VERSIONS, PROXY_WORDS, TIMEOUT_CONNECT};
+use super::{Change, Edit, FORCED_VERSIONS, PROXY_WORDS, SET_HOST, TIMEOUT_CONNECT, has_head};
 use crate::doctor::survey::{CheckKind, Surveyed};
+use crate::haproxy::config::backend_lines::Rule;
 use crate::options::Options;
 use crate::options::values::Verify;
 
@@ -13,8 +14,8 @@ const OF_TLS: [&[&str]; 5] = [
     &["--alpn"],
     &["--sni"],
 ];
-/// The other options about a connection.
-const OF_CONNECTION: [&str; 3] = ["--send-proxy", "--source", "--timeout"];
+/// The other options. Visitors' requests may get another Host than the check's.
+const OTHERS: [&str; 4] = ["--send-proxy", "--source", "--timeout", "--header"];
 
 /// How many differences are tried in pairs at most.
 const IN_PAIRS: usize = 5;
@@ -54,7 +55,7 @@ impl Change {
             }
             change
         };
-        let mut found: Vec<Change> = OF_CONNECTION.iter().map(|name| of(&[name])).collect();
+        let mut found: Vec<Change> = OTHERS.iter().map(|name| of(&[name])).collect();
         if self.value(surveyed, "ssl").is_some() {
             found.extend(OF_TLS.iter().map(|names| of(names)));
         } else {
@@ -129,6 +130,26 @@ impl Change {
             "--timeout" => {
                 if !base.rules.iter().any(|(head, _)| *head == TIMEOUT_CONNECT) {
                     _ = self.raise_timeout_connect(surveyed, options);
+                }
+            }
+            "--header" => {
+                let host = options.header.iter().find_map(|field| {
+                    let (name, value) = field.split_once(':')?;
+                    name.eq_ignore_ascii_case("host").then(|| value.trim())
+                });
+                let Some(host) = host.or(options.sni.as_deref()) else {
+                    return;
+                };
+                let is_other = |rule: &Rule| match rule.words.get(SET_HOST.len()..) {
+                    Some([fixed]) => {
+                        has_head(rule, SET_HOST) && !fixed.contains('%') && fixed != host
+                    }
+                    _ => false,
+                };
+                if surveyed.rules().any(is_other) {
+                    let words = SET_HOST.iter().copied().chain([host]);
+                    let line = words.map(str::to_owned).collect();
+                    self.rules.push((SET_HOST, vec![line]));
                 }
             }
             _ if is_shared => {}

@@ -175,16 +175,20 @@ fn ask_about(
 fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<Candidate> {
     let stage = |tried: &TriedChange| tried.block.tried.as_ref().map(Stage::of_answer);
     let (base, present) = tried.first()?;
-    let mut failing = tried
-        .iter()
-        .filter(|(_, change)| change.block.fails_visitors());
-    if let Some((candidate, _)) = failing.next() {
+    let failing = || {
+        let tried = tried.iter();
+        tried.filter(|(_, change)| change.block.fails_visitors())
+    };
+    // A change that has helped sni-check counts more than the present lines.
+    let helps = |candidate: &Candidate| !candidate.is_suggested && !candidate.change.is_empty();
+    let helpful = failing().find(|(candidate, _)| helps(candidate));
+    if let Some((candidate, _)) = helpful.or_else(|| failing().next()) {
         return (!base.fails_visitors).then(|| Candidate {
             fails_visitors: true,
             ..(*candidate).clone()
         });
     }
-    let before = stage(present)?;
+    let before = stage(present).filter(|before| *before < Stage::Healthy)?;
     let further = tried.iter().skip(1).filter(|(candidate, change)| {
         let is_proved = !candidate.is_suggested && base.change.is_empty();
         let stage = stage(change);

@@ -341,6 +341,7 @@ impl Config {
             };
             config.visitors = Some(Box::new(Config {
                 sni: line.sni.clone(),
+                sets_host: line.sets_host.clone(),
                 tls: line.tls,
                 http2: line.http2,
                 proxy,
@@ -408,6 +409,7 @@ impl Config {
             add(&|one| one.sets_host = Some(name.clone()));
         }
         add(&|one| one.check_sni = None);
+        add(&|one| one.sets_host = None);
         add(&|one| one.connect_milliseconds = None);
         add(&|one| one.host = None);
         add(&|one| one.verify_host = None);

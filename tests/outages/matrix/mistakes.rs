@@ -2,8 +2,8 @@
 
 use super::config::{Config, Tls, Trust};
 use super::score::Form;
-use crate::support::dead_port;
 use crate::support::kinds::{OTHER, Props, Staged};
+use crate::support::{NAME, dead_port};
 
 /// A mistake in a configuration.
 pub struct Mistake {
@@ -74,6 +74,18 @@ pub const MISTAKES: &[Mistake] = &[
     }),
     mistake("line-sni-host", "line-sni", |config, _, _| {
         on_line(config, |line| line.sni = Some("req.hdr(host)".to_owned()));
+    }),
+    mistake("line-sni-host-set", "line-sni", |config, _, _| {
+        on_line(config, |line| {
+            line.sni = Some("req.hdr(host)".to_owned());
+            line.sets_host = Some(NAME.to_owned());
+        });
+    }),
+    mistake("line-sni-host-set-wrong", "line-sni", |config, _, _| {
+        on_line(config, |line| {
+            line.sni = Some("req.hdr(host)".to_owned());
+            line.sets_host = Some(UNKNOWN.to_owned());
+        });
     }),
     mistake("line-ca-wrong", "line-trust", |config, props, _| {
         on_line(config, |line| {
