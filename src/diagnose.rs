@@ -9,6 +9,7 @@ mod attempts;
 mod change;
 mod gather;
 mod lines;
+mod own_words;
 mod path;
 mod print;
 mod progress;

@@ -132,7 +132,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "issuer-not-sent",
         shows_as: &[at(Code::IssuerUnknown, 2)],
-        what: "The server doesn't send the certificate of {issuer}, an intermediate that links the server's own certificate to a trusted CA. Browsers fetch it themselves, which hides the problem.",
+        what: "The server doesn't send the certificate of {issuer}. If that CA is an intermediate, its certificate links the server's own certificate to a trusted CA. Browsers fetch it themselves, which hides the problem.",
         confirm: "{issuer} is an intermediate if the CA's documentation lists it under another root.",
         change: "Install the full chain at the server (fullchain.pem).",
         weigh: |facts| match unknown_issuer(facts) {

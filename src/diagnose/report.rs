@@ -2,6 +2,7 @@
 
 use super::ask::{Block, Kind, Opinion};
 use super::lines::left_out;
+use super::own_words::in_words_of_haproxy;
 use super::steps::{Step, steps};
 use super::trials::Search;
 use crate::causes::facts::{Facts, Way};
@@ -78,13 +79,18 @@ impl<'a> Report<'a> {
     }
 
     /// Returns the report about a server of haproxy.cfg. It leaves out hints about `check-sni`, because
-    /// the configuration shows if the check sends SNI.
-    pub fn of_server(search: &'a Search, opinion: &'a Opinion) -> Report<'a> {
+    /// the configuration shows if the check sends SNI. HAProxy's own check (`is_own`) has no options of sni-check.
+    pub fn of_server(search: &'a Search, opinion: &'a Opinion, is_own: bool) -> Report<'a> {
         let mut report = Report::new(search, opinion);
         let about_lines = ["check-without-sni", "check-of-another-site"];
         report
             .findings
             .retain(|finding| !about_lines.contains(&finding.cause.id));
+        for finding in report.findings.iter_mut().filter(|_| is_own) {
+            for sentence in [&mut finding.what, &mut finding.confirm, &mut finding.change] {
+                *sentence = in_words_of_haproxy(sentence);
+            }
+        }
         report
     }
 

@@ -6,7 +6,6 @@ use super::print;
 use super::state::{State, Statistics, Subject};
 use crate::code::Code;
 use crate::diagnose::change::diff::Hunk;
-use crate::diagnose::report::Report;
 use crate::doctor::survey::{Remark, Survey};
 use crate::output::escape::json as json_text;
 
@@ -43,7 +42,7 @@ pub(super) fn of(
 fn server(subject: &Subject<'_>) -> Value {
     let surveyed = subject.surveyed;
     let mut object = match &subject.diagnosis {
-        Ok(diagnosis) => Report::of_server(&diagnosis.search, &diagnosis.opinion).value(),
+        Ok(diagnosis) => subject.report(diagnosis).value(),
         Err(_) => json!({}),
     };
     let shown = subject.shown;
@@ -74,7 +73,7 @@ fn server(subject: &Subject<'_>) -> Value {
         if subject.state == State::Unknown
             && let Ok(diagnosis) = &subject.diagnosis
         {
-            let report = Report::of_server(&diagnosis.search, &diagnosis.opinion);
+            let report = subject.report(diagnosis);
             object.insert("state".to_owned(), json!(report.state()));
         }
         if let Some(why) = print::misread(subject).filter(|_| subject.diagnosis.is_ok()) {

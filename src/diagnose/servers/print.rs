@@ -141,7 +141,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
             return;
         }
     };
-    let report = Report::of_server(&diagnosis.search, &diagnosis.opinion);
+    let report = subject.report(diagnosis);
     let code = subject.code();
     // Such a server is DOWN without a code of sni-check.
     let is_healthy_here = report.state() == "UP" && subject.state == State::Down;

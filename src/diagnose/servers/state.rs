@@ -10,6 +10,7 @@ use crate::code::Code;
 use crate::diagnose::ask::{Block, Kind, Opinion, missed_serve};
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::change::is_command;
+use crate::diagnose::report::Report;
 use crate::diagnose::trials::Search;
 use crate::doctor::survey::{CheckKind, Meant, Remark, Step, Survey, Surveyed};
 use crate::failure::Failure;
@@ -176,6 +177,12 @@ impl Subject<'_> {
             visitor,
             serves: visitor.is_none_or(|visitor| self.is_served(visitor)),
         }
+    }
+
+    /// Returns the report about a diagnosis of this server.
+    pub fn report<'d>(&self, diagnosis: &'d Diagnosis) -> Report<'d> {
+        let is_own = self.surveyed.kind == CheckKind::Own;
+        Report::of_server(&diagnosis.search, &diagnosis.opinion, is_own)
     }
 
     /// Returns what a check by sni-check found.

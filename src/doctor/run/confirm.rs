@@ -256,3 +256,12 @@ fn shows(outcome: Outcome, visitor: &Visitor) -> String {
         visitor.gets()
     )
 }
+
+/// Returns true if a run refutes the note that a check offers HTTP/2: the check is UP, so the server doesn't choose it.
+pub(crate) fn is_refuted(found: &Finding, ran: &[Ran]) -> bool {
+    let is_up = |name: &String| {
+        let mut ups = ran.iter().filter(|ran| ran.outcome.is_up());
+        ups.any(|ran| *name == format!("{}/{}", ran.backend, ran.server))
+    };
+    found.id == "check-alpn" && found.about.iter().all(is_up)
+}

@@ -242,7 +242,11 @@ fn encryption(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
 /// host's CAs. In mode tcp, visitors bring their own TLS, so only the check gets it.
 fn of_server_line(visit: &Visit, watch: &Watch, name: &Option<String>) -> Vec<Edit> {
     let other = encrypted(visit, watch).map(|other| &other.server.settings);
-    let word = |word| Some(other?.get(word)?.value.clone());
+    let value = |word| {
+        let own = watch.server.settings.get(word);
+        own.or_else(|| other?.get(word))
+    };
+    let word = |word| Some(value(word)?.value.clone());
     let is_http = watch.backend.settings.http;
     let ssl = if is_http { "ssl" } else { "check-ssl" };
     let ca_file = word("ca-file").unwrap_or_else(|| "@system-ca".to_owned());
