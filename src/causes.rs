@@ -47,8 +47,8 @@ pub fn all() -> impl Iterator<Item = &'static Cause> {
     LAYERS.into_iter().flatten()
 }
 
-/// Returns the cause of a setting that HAProxy has and sni-check's check doesn't have. Only HAProxy can
-/// prove it.
+/// Returns the cause `setting-refused`: HAProxy can't use the server because of a setting that sni-check's
+/// check doesn't have. Only HAProxy can prove this cause.
 pub fn of_setting() -> &'static Cause {
     const { &haproxy::SETTING_REFUSED }
 }

@@ -56,7 +56,7 @@ impl Cause {
 pub enum Sign {
     /// An exit code of sni-check.
     Code(Code),
-    /// A word or number of HAProxy's own, such as `PROCTOUT`.
+    /// One of HAProxy's own words or numbers, such as `PROCTOUT`.
     Word(&'static str),
     /// Any failure.
     AnyFailure,
@@ -67,7 +67,7 @@ pub(super) const fn at(code: Code, rank: u8) -> (Sign, u8) {
     (Sign::Code(code), rank)
 }
 
-/// Returns a word of HAProxy's and the rank of the cause for it.
+/// Returns one of HAProxy's words and the rank of the cause for that word.
 pub(super) const fn word(word: &'static str, rank: u8) -> (Sign, u8) {
     (Sign::Word(word), rank)
 }

@@ -1,4 +1,4 @@
-//! Certificates: the server's, its issuers' and the client's.
+//! The server's certificate and the certificates of its issuers.
 
 use std::net::IpAddr;
 
@@ -133,7 +133,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "issuer-not-sent",
         shows_as: &[at(Code::IssuerUnknown, 2)],
         what: "The server doesn't send the certificate of {issuer}. If that CA is an intermediate, its certificate links the server's own certificate to a trusted CA. Browsers fetch it themselves, which hides the problem.",
-        confirm: "{issuer} is an intermediate if the CA's documentation lists it under another root.",
+        confirm: "{issuer} is an intermediate if the CA's documentation lists it below a root.",
         change: "Install the full chain at the server (fullchain.pem).",
         weigh: |facts| match unknown_issuer(facts) {
             Some(issuer) if issuer.is_plain(facts) => match facts.chain() {
@@ -198,7 +198,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "self-signed-replaced",
         shows_as: &[at(Code::IssuerUnknown, 10)],
         place: Place::Files,
-        what: "The server has a new self-signed certificate. The certificate with the same name ({issuer}) in {roots} is older.",
+        what: "The server sends a self-signed certificate that differs from the certificate with the same name ({issuer}) in {roots}. Most likely the server has a new certificate.",
         confirm: "openssl x509 -fingerprint -in FILE shows a fingerprint different from the server certificate's.",
         change: "If the server's operator made the new certificate, copy it from the server into the file. {reload}",
         weigh: |facts| Weight::proved_if(self_signed_namesake(facts).is_some()),
@@ -208,7 +208,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "ca-key-changed",
         shows_as: &[at(Code::IssuerUnknown, 11), at(Code::CertificateInvalid, 5)],
         place: Place::Files,
-        what: "The CA with this name ({namesake}) in {roots} has another key. The CA has a new key, and either the file or the server's certificate is from before the change.",
+        what: "The CA {namesake} in {roots} doesn't have the key that signed the certificate. Most likely the CA has a new key, and the file or the server's certificate is from before the change.",
         confirm: "Ask the CA's operator. If the key has not changed, the certificate is not from this CA: find out which host answers at this address.",
         change: "Add the CA's current certificate to the file, or have the server's certificate renewed. {reload}",
         weigh: |facts| Weight::proved_if(namesake(facts).is_some()),

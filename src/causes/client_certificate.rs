@@ -48,8 +48,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "client-certificate-untrusted",
         shows_as: &[at(Code::ClientCertificate, 3), at(Code::Status, 9)],
         place: Place::Value,
-        what: "The server refuses the client certificate (--crt {crt}): the server doesn't trust its CA, or considers it revoked.",
-        confirm: "The alert in the check's line says which. The server's log and curl --cert say more: `The SSL certificate error`.",
+        what: "The server refuses the client certificate (--crt {crt}), because the server doesn't trust the certificate's CA or considers the certificate revoked.",
+        confirm: "The alert in the check's line says which. The server's log says more, and so does the page that curl --cert FILE gets (nginx: `The SSL certificate error`).",
         change: "Give another certificate with --crt FILE, and crt FILE on the server line. Or let the server trust this certificate's CA. {reload}",
         weigh: |facts| {
             Weight::likely_if(
@@ -62,7 +62,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "client-certificate-without-issuer",
         shows_as: &[at(Code::ClientCertificate, 5), at(Code::Status, 28)],
         place: Place::Files,
-        what: "The file {crt} has only the client certificate. If {client-issuer} is an intermediate, the server can't find the way from this certificate to a CA that the server trusts.",
+        what: "The file {crt} has only the client certificate. If {client-issuer} is an intermediate, the server can't build a chain from this certificate to a CA that the server trusts.",
         confirm: "openssl s_client -connect ADDRESS:PORT -servername NAME lists the CAs that the server trusts (Acceptable client certificate CA names). {client-issuer} isn't among them.",
         change: "Append the certificate of {client-issuer} to that file, after the client certificate. {reload}",
         weigh: |facts| {
@@ -77,7 +77,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The certificate in --crt {crt} isn't meant for clients: its extended key usage doesn't contain clientAuth.",
         confirm: "openssl x509 -noout -ext extendedKeyUsage -in FILE doesn't say `TLS Web Client Authentication`.",
-        change: "Have a certificate with the extended key usage clientAuth issued. Give it with --crt FILE, and crt FILE on the server line. {reload}",
+        change: "Get a certificate with the extended key usage clientAuth. Give it with --crt FILE, and crt FILE on the server line. {reload}",
         weigh: |facts| {
             let identity = facts.plan.tls.identity.as_ref();
             let leaf = identity.and_then(|identity| Parts::read(identity.cert.first()?));

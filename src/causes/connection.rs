@@ -22,9 +22,9 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::Status, 27),
         ],
         place: Place::Config,
-        what: "The server serves this host's usual address, but not the address of --source ({source}).",
+        what: "The check fails if it connects from the address of --source ({source}). Either this host doesn't have that address, or the server accepts only this host's usual address.",
         confirm: "`ip address` lists the addresses of this host. The port of --source may also be in use.",
-        change: "Leave out --source, and source on the server line or in the backend. Or correct the address there, or let the server allow it.",
+        change: "Leave out --source, and `source` on the server line or in the backend. Or correct the address, or allow it at the server.",
         weigh: |facts| match facts.failure() {
             Some(Failure::Source(..)) => Weight::Proved,
             _ => Weight::possible_if(facts.options.source.is_some()),
@@ -79,7 +79,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Network,
         what: "A firewall drops the packets, or the route back is missing.",
         confirm: "sni-check diagnose shows which addresses answer. tcpdump on the server shows whether packets arrive.",
-        change: "Allow HAProxy's address. If the server knows only another address of this host, use --source.",
+        change: "Allow HAProxy's address. If the firewall allows another address of this host, connect from that address with --source.",
         ..Cause::BASE
     },
     Cause {
@@ -173,7 +173,7 @@ pub(super) const CAUSES: &[Cause] = &[
             at(Code::HandshakeTimeout, 3),
             at(Code::HandshakeClosed, 4),
         ],
-        what: "A proxy, load balancer or port forwarding accepts the connection (or resets it at once), but its own backend is down.",
+        what: "A proxy, load balancer or port forwarder accepts the connection (or resets it at once), but its own backend is down.",
         confirm: "Look at its log, or run sni-check diagnose --connect with the address of its backend.",
         change: "Start the backend behind the proxy, or correct the address to which the proxy forwards.",
         evidence: "{handshakes-alike}",

@@ -33,11 +33,12 @@ pub struct Facts {
     pub reached: Option<Address>,
     /// Handshakes, if an address accepted a connection.
     pub tls: Option<Handshakes>,
-    /// Requests, if a handshake succeeded.
+    /// The server's answers to requests, if the check's own handshake succeeded.
     pub answers: Option<Answers>,
     /// The answer to a request without TLS, if no handshake succeeded.
     pub plain: Option<Plain>,
-    /// If the server cut every handshake: true if it also ends a connection on which nothing is sent.
+    /// True if the server also closes an idle connection. `None` unless no handshake succeeded and the server
+    /// closed the connection during the check's own handshake.
     pub hangs_up: Option<bool>,
     /// The results of the same check at the other addresses of the name.
     pub elsewhere: Vec<(Address, Attempt)>,
@@ -57,7 +58,7 @@ pub struct KnownValue {
     /// The option of sni-check for such a value.
     pub option: &'static str,
     pub value: String,
-    /// Who has the value, in words.
+    /// Where the value is in use, in words: `be/s2`, for example, or `visitors' connections`.
     pub of: String,
 }
 
@@ -172,7 +173,7 @@ impl Handshakes {
         self.http2.seen.alpn.as_deref() == Some("h2")
     }
 
-    /// Returns the handshakes without ALPN.
+    /// Returns all handshakes except the one that offers HTTP/2.
     pub fn all(&self) -> [&Attempt; 5] {
         [
             &self.named,
@@ -218,10 +219,11 @@ pub struct Answers {
     /// The same request with the SNI name as Host, if `--header` gives another Host.
     pub name_as_host: Option<Attempt>,
     /// The same request, judged by the part of the body that HAProxy reads by default. `None` if no
-    /// expectation is about the body, or if the check doesn't read more.
+    /// expectation is about the body, if the check reads no more than HAProxy, or if the request may change
+    /// something at the server.
     pub in_buffer: Option<Attempt>,
-    /// The same request, expecting the header Content-Encoding. `None` if no expectation is about the
-    /// body.
+    /// The same request, with `hdr name Content-Encoding` as its only expectation. `None` if no expectation
+    /// is about the body, or if the request may change something at the server.
     pub encoded: Option<Attempt>,
     /// True if diagnose left out the user's headers and body, because the certificate isn't trusted.
     pub withheld: bool,
@@ -289,7 +291,7 @@ pub struct HaproxyFacts {
     /// The result of HAProxy's own check with the options of the call. A failure has its status and
     /// reason.
     pub own_check: Option<Result<(), String>>,
-    /// True if HAProxy's handshake succeeds with the name of the call and any certificate.
+    /// True if HAProxy's handshake with the check's SNI name succeeds when HAProxy accepts every certificate.
     pub handshake: bool,
     /// If the check is UP and a visitor wasn't served: the status, and true if the response was complete.
     pub failed_visitor: Option<(u16, bool)>,
@@ -297,7 +299,7 @@ pub struct HaproxyFacts {
     pub way: Option<Way>,
     /// The status that visitors get with the present haproxy.cfg, if the check is UP and visitors fail.
     pub traffic: Option<u16>,
-    /// Why HAProxy's own check doesn't accept the response that it gets in that way.
+    /// Why HAProxy's own check doesn't accept the response, if sni-check itself gets no response to judge.
     pub refused_response: Option<String>,
 }
 
@@ -387,7 +389,8 @@ impl Facts {
         haproxy.own_check.as_ref().map(Result::is_ok)
     }
 
-    /// Returns true if HAProxy's handshake succeeds with the name of the call and any certificate.
+    /// Returns true if HAProxy's handshake with the check's SNI name succeeds when HAProxy accepts every
+    /// certificate.
     pub fn haproxy_shakes_hands(&self) -> bool {
         self.haproxy
             .as_ref()

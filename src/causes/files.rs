@@ -1,5 +1,5 @@
-//! Files that fit the server, and that the check doesn't have: another server of haproxy.cfg names them, or
-//! they are the roots of this host. diagnose tries them.
+//! Files that may be right for the server, but that the check doesn't use: files that haproxy.cfg names
+//! elsewhere, and the CAs of this host and of Mozilla. diagnose tries them.
 
 use super::cause::{Cause, Place, Trial, Weight, at};
 use super::facts::{Facts, KnownValue};
@@ -28,7 +28,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "crl-file-wrong",
         shows_as: &[at(Code::CertificateInvalid, 10)],
         place: Place::Config,
-        what: "{lists}. The check works with the lists of {other}.",
+        what: "{lists}. The check gets further with the revocation lists of {other}.",
         confirm: "openssl crl -nextupdate -issuer -in FILE shows whose list it is and when it expires.",
         change: "Use --crl-file {meant}, and crl-file {meant} on the server line.",
         weigh: |_| Weight::RuledOut,
@@ -81,7 +81,8 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
-/// Sets the words about a file. A wrong name or page may keep the check DOWN with the right file.
+/// Sets the placeholders about a file. The trial counts progress, because a wrong name or page may keep the
+/// check DOWN even with the right file.
 fn of_file(trial: Trial, known: &KnownValue) -> Trial {
     let other = format!("{} ({})", known.of, known.value);
     let trial = trial.counting_progress();
@@ -90,7 +91,8 @@ fn of_file(trial: Trial, known: &KnownValue) -> Trial {
         .with("meant", known.value.clone())
 }
 
-/// Returns trials with the roots of this host, with Mozilla's, and with those of other servers.
+/// Returns trials with the CAs of this host, with Mozilla's, and with each `ca-file` that haproxy.cfg names
+/// elsewhere.
 fn other_roots(facts: &Facts) -> Vec<Trial> {
     let by_roots = |fault: &CertificateFailure| {
         !matches!(

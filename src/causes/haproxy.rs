@@ -10,7 +10,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::Refused, 1)],
         place: Place::Config,
         what: "A word in external-check path is not an option, or an option has no value. An unset ${VARIABLE} leaves an option without a value.",
-        confirm: "sni-check doctor reads haproxy.cfg and names the word. So does sni-check's line on stderr or in --syslog.",
+        confirm: "sni-check doctor names the word, and so does sni-check's line on stderr (or in syslog, with --syslog).",
         change: "Correct external-check path, or set the variable where HAProxy is started.",
         ..Cause::BASE
     },
@@ -85,9 +85,9 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "no-socket-for-check",
         shows_as: &[word("SOCKERR", 3)],
         place: Place::Config,
-        what: "HAProxy's own check could open no socket: HAProxy has too few descriptors, or the source address does not belong to this host.",
-        confirm: "Compare ulimit-n and maxconn in global with the number of servers. Look at source on the server line.",
-        change: "Raise ulimit-n in section global, or correct source on the server line.",
+        what: "HAProxy couldn't open a socket for its own check. It has too few descriptors, or the source address does not belong to this host.",
+        confirm: "Compare ulimit-n and maxconn in global with the number of servers. Look at `source` on the server line.",
+        change: "Raise ulimit-n in section global, or correct `source` on the server line.",
         ..Cause::BASE
     },
     Cause {
@@ -133,8 +133,8 @@ pub(super) const SETTING_REFUSED: Cause = Cause {
     id: "setting-refused",
     shows_as: &[at(Code::Healthy, 14)],
     place: Place::Config,
-    what: "With `{setting}` ({place}), HAProxy can't use the server. With the change below it can.",
-    confirm: "sni-check diagnose BACKEND/SERVER tries HAProxy's lines without each setting.",
+    what: "HAProxy can't use the server because of `{setting}` ({place}). It can use the server with the change below.",
+    confirm: "sni-check diagnose BACKEND/SERVER lets HAProxy try the backend without each such line, one line at a time.",
     change: "Remove `{setting}` from haproxy.cfg, or give it a value that suits the server.",
     // Only HAProxy, with the lines of haproxy.cfg, can prove it.
     weigh: |_| Weight::RuledOut,

@@ -8,7 +8,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "bug",
         shows_as: &[at(Code::Internal, 1)],
         place: Place::Host,
-        what: "sni-check has a bug. Its line on stderr or in --syslog says where.",
+        what: "sni-check has a bug. Its line on stderr (or in syslog, with --syslog) says where.",
         confirm: "Run the same check by hand: sni-check with the options of external-check path and the server's URL.",
         change: "Please report the bug, with that line.",
         ..Cause::BASE
@@ -46,7 +46,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Host,
         what: "sni-check serve has no memory left. Files, options and bodies of its checks may use 12 MiB together, and the system may refuse serve another thread.",
         confirm: "The reason says `all memory for files, options and bodies is in use`. If it doesn't, look at ulimit -v of serve, and at MemoryMax= and TasksMax= of its unit.",
-        change: "Name fewer or smaller CA files and lists in the requests, or name them on serve's own command line, where they don't count. If the system refused a thread, raise the limit of the unit.",
+        change: "Name fewer or smaller CA files and revocation lists in the requests, or name them on serve's own command line, where they don't count. If the system refused a thread, raise the limit of the unit.",
         ..Cause::BASE
     },
     Cause {

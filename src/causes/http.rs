@@ -149,7 +149,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "user-agent-refused",
         shows_as: &[at(Code::Status, 18), at(Code::ResponseClosed, 8)],
         place: Place::Config,
-        what: "The server refuses the User-Agent that the check sends ({agent}), as web application firewalls (WAFs) do. HAProxy's own check sends none.",
+        what: "The server refuses the User-Agent that the check sends ({agent}), as web application firewalls (WAFs) do. HAProxy's own check sends no User-Agent.",
         confirm: "{curl} URL gets the same answer. curl with its own User-Agent gets a different answer.",
         change: "Send another User-Agent, for example --header 'User-Agent: Mozilla/5.0', or let the firewall accept this one.",
         weigh: |facts| Weight::possible_if(is_refused(facts) && agent(facts).is_some()),
@@ -320,7 +320,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "no-close-notify",
         shows_as: &[at(Code::ResponseClosed, 4)],
         what: "The server ends TLS without close_notify, so the check can't know if the body is complete.",
-        confirm: "The response has no Content-Length, and --expect needs the whole body: it has a rule with ! or a text that the body lacks.",
+        confirm: "The response has no Content-Length, and --expect needs the whole body, because it has a rule with ! or looks for a text that the body lacks.",
         change: "Let the server send close_notify or Content-Length, or expect a text that the body contains.",
         weigh: |facts| Weight::possible_if(facts.plan.request.wants(Part::Body)),
         ..Cause::BASE
@@ -456,7 +456,7 @@ fn uri_trial(facts: &Facts, path: &str) -> Trial {
     })
 }
 
-/// Removes the path from the URL.
+/// Shortens the URL to its host and port. If it has no host, replaces it with `host`.
 fn without_path(options: &mut Options, host: &str) {
     if let [url] = options.target.as_mut_slice() {
         let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);

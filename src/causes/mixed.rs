@@ -42,14 +42,14 @@ fn by_tls(facts: &Facts, tls: &Handshakes) -> Option<Mixed> {
     let bad = others.find_map(|view| view.fault.clone())?;
     let good = match good.chain.first().and_then(Certificate::read) {
         Some(leaf) => format!(
-            "once a good certificate, valid until {}",
+            "one attempt got a good certificate, valid until {}",
             day(leaf.not_after)
         ),
-        None => "once a good handshake".to_owned(),
+        None => "one handshake succeeded".to_owned(),
     };
     Some(Mixed {
         good,
-        bad: format!("once {bad}"),
+        bad: format!("another failed: {bad}"),
         by_tls: true,
     })
 }
@@ -83,7 +83,8 @@ fn views<'a>(facts: &'a Facts, tls: &'a Handshakes) -> Vec<View<'a>> {
             fault: fault.or_else(|| tls.faults.first().map(ToString::to_string)),
         });
     }
-    // The other handshakes offered other versions.
+    // The other handshakes differ in what they offer. Their chains count only if the check's own handshake
+    // succeeded.
     let others = tls.others.iter().filter(|_| failure.is_none());
     views.extend(others.map(|(chain, faults)| View {
         chain,
@@ -109,8 +110,8 @@ fn by_http(facts: &Facts) -> Option<Mixed> {
     };
     match (check, again) {
         (Ok(good), Err(bad)) | (Err(bad), Ok(good)) if !is_passing(bad) => Some(Mixed {
-            good: format!("once {good}"),
-            bad: format!("once {bad}"),
+            good: format!("one attempt got {good}"),
+            bad: format!("another failed: {bad}"),
             by_tls: false,
         }),
         _ => None,

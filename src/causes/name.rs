@@ -207,7 +207,7 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
-/// Returns a trial with more time: at least 5 s and at most 10 s, as long as a person waits.
+/// Returns a trial with more time: at least 5 s, and at most 10 s, because a person waits for the result.
 fn more_time(facts: &Facts) -> Option<Trial> {
     let timed_out = matches!(
         facts.failure(),
@@ -224,7 +224,8 @@ fn more_time(facts: &Facts) -> Option<Trial> {
         .then(|| Trial::new(facts, |options| options.timeout = Some(Time(more))))
 }
 
-/// Returns a trial with the name that `--no-sni` leaves out.
+/// Returns trials that send a name in place of `--no-sni`: each name that the call or haproxy.cfg has for
+/// this server.
 fn with_name(facts: &Facts) -> Vec<Trial> {
     if !facts.options.no_sni {
         return Vec::new();
@@ -384,7 +385,8 @@ fn by_alert(facts: &Facts, alert: u8) -> Weight {
         // A made-up name gets further, so the server refuses this name in particular.
         (Some(_), None) => Weight::Likely,
         (Some(named), Some(made_up)) if named == made_up => {
-            // A server without a TLS version says so to clients that offer only that version.
+            // A server that lacks a TLS version sends `protocol_version` to clients that offer only that
+            // version.
             let versions = [&tls.tls12, &tls.tls13].iter().any(|attempt| {
                 matches!(&attempt.result, Err(Failure::NothingInCommon(alert)) if u8::from(*alert) == 70)
             });

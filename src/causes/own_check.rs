@@ -16,13 +16,13 @@ pub(super) const CAUSES: &[Cause] = &[
         ],
         place: Place::Config,
         what: "{only-haproxy}",
-        confirm: "sni-check diagnose asks HAProxy's own check. sni-check can't use these: TLS 1.2 with CBC, with DHE or with RSA key exchange; only X448 or FFDHE for the key exchange; Ed448 or SHA-224 signatures; more than 64 kB of certificates; in TLS 1.2, a key only for RSA-PSS.",
-        change: "Use HAProxy's own check, with {lines}. Or change at the server what the check's line names.",
+        confirm: "sni-check diagnose asks HAProxy's own check. sni-check can't check a server that needs one of these: TLS 1.2 with CBC, DHE or RSA key exchange; key exchange by X448, FFDHE or X25519MLKEM768; Ed448 or SHA-224 signatures; in TLS 1.2, an RSA-PSS key. It also can't check a server that sends more than 64 kB of certificates. docs/limits.md lists all limits.",
+        change: "Use HAProxy's own check, with {lines}. Or change the server: the check's line names the part that sni-check can't use.",
         weigh: |facts| {
             let by_days = [Code::CertificateEndsSoon, Code::CertificateExpired];
             let by_traffic = matches!(facts.failure(), Some(Failure::LongHead { .. }));
             let mixed = super::mixed::find(facts).is_some();
-            // Without SNI HAProxy verifies no name. That is the cause `name-not-verified`.
+            // Without SNI, HAProxy verifies no name. The cause `name-not-verified` covers that case.
             let by_name = facts.code() == Code::CertificateForOtherName;
             let further = facts.code().layer() == Layer::Tls && facts.haproxy_shakes_hands();
             let up = facts.own_check_is_up() == Some(true) && !by_name;
@@ -36,7 +36,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "own-check-refuses-certificate",
         shows_as: &[(Sign::AnyFailure, 1)],
         place: Place::Value,
-        what: "{only-haproxy} HAProxy doesn't trust the server's certificate: its CA is missing from {roots}, or the certificate has expired.",
+        what: "{only-haproxy} HAProxy doesn't trust the server's certificate: the CA is not in the ca-file that HAProxy uses, or the certificate has expired.",
         confirm: "openssl s_client -connect ADDRESS:PORT -servername NAME -CAfile FILE shows what is wrong with the certificate.",
         change: "Use HAProxy's own check, with the right CA: ca-file FILE on the server line (--ca-file FILE for diagnose).",
         weigh: |facts| Weight::proved_if(facts.own_check_refuses() == Some(Refused::Certificate)),
@@ -173,8 +173,8 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
-/// Returns true if HAProxy's own check doesn't find a text that comes later in the body than HAProxy
-/// reads.
+/// Returns true if HAProxy's own check doesn't find a text because the text comes after the part of the body
+/// that HAProxy reads.
 fn is_beyond_buffer(facts: &Facts) -> bool {
     let in_buffer = facts
         .answers

@@ -23,12 +23,12 @@ pub(super) fn problems(facts: &Facts) -> Option<String> {
 fn problem(facts: &Facts, parts: &Parts<'_>, of_issuer: &[&List]) -> Option<String> {
     let issuer = parts.issuer_text();
     let Some(end) = of_issuer.iter().map(|list| list.next_update).max() else {
-        return Some(format!("There is no list of {issuer} in --crl-file"));
+        return Some(format!("--crl-file has no revocation list of {issuer}"));
     };
     let end = Duration::from_secs(u64::try_from(end?).unwrap_or_default());
     let since = facts.now.checked_sub(end)?;
     Some(format!(
-        "The list of {issuer} expired on {} ({} ago)",
+        "The revocation list of {issuer} expired on {} ({} ago)",
         day(end),
         in_days(days(since))
     ))

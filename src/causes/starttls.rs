@@ -13,7 +13,7 @@ struct Protocol {
     name: &'static str,
     /// HAProxy's check for the protocol.
     check: &'static str,
-    /// The usual ports without TLS from the first byte.
+    /// The usual ports on which the protocol begins in plain text.
     ports: &'static [u16],
     /// The beginning of the text that its servers send first. Empty if the client speaks first.
     greeting: &'static str,
@@ -64,8 +64,8 @@ const PROTOCOLS: [Protocol; 7] = [
     },
 ];
 
-/// Returns the protocol that the server speaks: recognised by its greeting, or by its port if the
-/// server only closes the connection.
+/// Returns the protocol that the server speaks. The port decides. At an unusual port, the server's greeting
+/// decides.
 fn protocol(facts: &Facts) -> Option<&'static Protocol> {
     let port = match facts.reached {
         Some(Address::Tcp(address)) => address.port(),

@@ -171,7 +171,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "version-cut",
         shows_as: &[at(Code::HandshakeTimeout, 9), at(Code::HandshakeClosed, 10)],
         what: "The server, or a firewall in front of it, can't handle all that the check's handshake offers.",
-        confirm: "Repeat the diagnosis. If other handshakes are answered the next time, the server is overloaded.",
+        confirm: "Repeat the diagnosis. If the server then answers other handshakes, it is overloaded.",
         change: "Use --ssl-min-ver or --ssl-max-ver for the check, and the same words on the server line. Or update the server.",
         evidence: "The server answers only these handshakes: {handshakes-answered}.",
         weigh: |facts| {
@@ -442,7 +442,7 @@ pub(super) fn all_are_cut(facts: &Facts) -> bool {
         .is_empty()
 }
 
-/// Returns a sentence about the handshakes that all fail in the same way, and what that excludes.
+/// Returns two sentences: which attempts fail in the same way, and which causes that excludes.
 pub(super) fn alike(facts: &Facts) -> Option<String> {
     let mut alike = names_of(facts, is_cut);
     if alike.is_empty() {
@@ -469,8 +469,8 @@ pub(super) fn answered(facts: &Facts) -> String {
     .join(", ")
 }
 
-/// Returns a sentence about the request or handshake that gets a short answer, though every other
-/// handshake is cut.
+/// Returns a clause about the request or handshake that gets a short answer. `None` if neither plain HTTP nor
+/// a handshake with an unsupported version gets an answer.
 pub(super) fn short_answer(facts: &Facts) -> Option<String> {
     let refused = names_of(facts, refuses_version);
     match (&facts.plain, refused.first()) {
@@ -500,8 +500,8 @@ pub(super) fn name_evidence(facts: &Facts) -> Option<String> {
         (Failure::HandshakeClosed(_) | Failure::HandshakeTimeout, _) => {
             format!("The server answers these handshakes: {}.", answered(facts))
         }
-        (_, Err(failure)) => format!("A made-up name fails too: {failure}."),
-        (_, Ok(_)) => "A made-up name gets further.".to_owned(),
+        (_, Err(failure)) => format!("A handshake with a made-up name fails too: {failure}."),
+        (_, Ok(_)) => "A handshake with a made-up name succeeds.".to_owned(),
     };
     Some(text)
 }

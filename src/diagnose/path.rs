@@ -132,3 +132,111 @@ pub(super) fn versions(options: &Options) -> impl Iterator<Item = (&'static str,
         Some((word, version))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::path;
+    use crate::haproxy::words::{quote, split_value};
+    use crate::options::handed::{self, Carrier};
+    use crate::options::table::ROWS;
+    use crate::options::{Options, of_text};
+    use crate::plan::{Output, Plan};
+
+    /// Returns the plan without the target, which the server line replaces.
+    fn plan(options: &Options) -> Plan {
+        let options = Options {
+            target: vec!["192.0.2.1:443".to_owned()],
+            connect: None,
+            port: None,
+            ..options.clone()
+        };
+        Plan::new(&options, None, None, Output::default()).expect("a plan")
+    }
+
+    /// What HAProxy hands over for the printed line has the same options again.
+    #[track_caller]
+    fn comes_back(options: &Options) {
+        let before = plan(options);
+        let text = path(&before, options, true);
+        let line = quote(&text);
+        let words = split_value(&line).expect(&line);
+        assert_eq!(words, [text.as_bytes()], "{line}");
+        for carrier in [Carrier::Path, Carrier::Header] {
+            let read = handed::options(carrier, OsStr::new(&text));
+            let read = read.unwrap_or_else(|error| panic!("{text}: {error}"));
+            let after = plan(&read);
+            let seen = |plan: &Plan| {
+                let request = &plan.request;
+                format!(
+                    "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+                    plan.names,
+                    request.method,
+                    request.uri,
+                    request.headers,
+                    request.body,
+                    request.expectations,
+                    plan.timeout,
+                    plan.proxy,
+                    plan.tls.alpn,
+                    plan.handshake_only,
+                )
+            };
+            assert_eq!(seen(&after), seen(&before), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_option_is_read_back_from_the_printed_line() {
+        for text in [
+            "--sni b.example",
+            "--no-sni --verify none",
+            "--method HEAD",
+            "--uri /x?y=%20",
+            "--body x --method POST",
+            "--expect 'status 200'",
+            "--max-head 20k",
+            "--expect 'string x' --max-body 1k",
+            "--verify none",
+            "--verify-host b.example",
+            "--ssl-min-ver TLSv1.3",
+            "--ssl-max-ver TLSv1.2",
+            "--alpn http/1.1",
+            "--handshake-only",
+            "--min-cert-days 7",
+            "--warn-cert-days 9",
+            "--send-proxy",
+            "--send-proxy-v2",
+            "--source 192.0.2.9",
+            "--timeout 900ms",
+        ] {
+            let mut options = of_text(text);
+            if options.sni.is_none() && !options.no_sni {
+                options.sni = Some("a.example".to_owned());
+            }
+            comes_back(&options);
+            let path = path(&plan(&options), &options, true);
+            for row in ROWS.iter().filter(|row| row.is_given(&options)) {
+                assert!(path.contains(row.name), "{}: {path}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn values_with_special_characters_are_read_back() {
+        let special = [
+            "'", "\"", " ", "$", "${A", "%", "%[x]", "\\", "é", "#", "`", "!", ";",
+        ];
+        for first in special {
+            for second in special {
+                let value = format!("x{first}{second}{first}x");
+                let mut options = of_text("--sni a.example --method POST");
+                options.header = vec![format!("X-A: {value}")];
+                options.body = Some(value.clone());
+                options.expect = vec![format!("string {}", quote(&value)).parse().expect("a rule")];
+                comes_back(&options);
+            }
+        }
+    }
+}

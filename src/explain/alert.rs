@@ -25,7 +25,7 @@ const ALERTS: [(&str, &str); 25] = [
     ),
     (
         "handshake_failure",
-        "the server accepts nothing of what the client offers: the TLS versions, the ciphers, the certificate or, at some CDNs, the name",
+        "the server does not accept the TLS versions, the ciphers, the certificate or, at some CDNs, the name that the client offers",
     ),
     (
         "bad_certificate",

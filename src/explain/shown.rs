@@ -1,6 +1,6 @@
 //! HAProxy's own words for a check: codes that aren't sni-check's, and statuses.
 
-/// A word of HAProxy's.
+/// A word or number that HAProxy shows for a check.
 pub struct Shown {
     /// The word or number in HAProxy's statistics.
     pub word: &'static str,
@@ -84,7 +84,7 @@ pub const SHOWN: [Shown; 24] = [
         brief: "HAProxy could not start the check",
         next: "doctor",
         in_log: "Socket error",
-        more: "HAProxy got no process for an external check, or no socket for a check of its own.",
+        more: "HAProxy couldn't start a process for an external check, or couldn't open a socket for its own check.",
     },
     Shown {
         word: "L4CON",
@@ -224,7 +224,8 @@ pub(super) fn find(text: &str) -> Option<&'static Shown> {
         let [word, in_log] = [shown.word, shown.in_log];
         word.eq_ignore_ascii_case(text) || (!in_log.is_empty() && in_log.eq_ignore_ascii_case(text))
     };
-    // HAProxy adds a reason in parentheses, MAINT (resolution), and its page a code, L7STS/503.
+    // HAProxy adds a reason in parentheses, as in `MAINT (resolution)`. Its statistics page adds a code, as
+    // in `L7STS/503`.
     let word = text.split([' ', '/']).next().unwrap_or_default();
     let word = if word == "-1" { "4294967295" } else { word };
     let mut all = SHOWN.iter();

@@ -207,8 +207,13 @@ mod tests {
         let head = "# pxname,svname,status,check_status,check_code,last_chk\n";
         let row = |rest: &str| format!("be,{rest}\n");
         let (up, down) = (row("s1,UP,L7OK,200,"), row("s2,DOWN,L6RSP,,\"a, b\""));
-        let open = rows_of(&format!("{head}{up}{}", row("s2,UP 1/1,* L7OK,,")));
+        let open = rows_of(&format!("{head}{up}{}", row("s2,DOWN 1/2,* L7OK,,")));
         assert_eq!(checked(&open, "be"), None);
+        let busy = checked(
+            &rows_of(&format!("{head}{}", row("s2,UP,* L7OK,200,"))),
+            "be",
+        );
+        assert!(busy.is_some_and(|busy| busy.up));
         let done = checked(&rows_of(&format!("{head}{up}{down}")), "be").expect("an answer");
         assert_eq!((done.up, done.status.as_str()), (false, "L6RSP"));
         assert_eq!(done.why, "a, b");

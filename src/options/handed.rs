@@ -276,7 +276,10 @@ mod tests {
             ),
             ("--header 'X: a' b", "quote a value that has spaces"),
             ("--uri / --sni ", "--sni has no value"),
-            ("--uri / --sni", "set the variable that it comes from"),
+            (
+                "--uri / --sni",
+                "set the variable that the value comes from",
+            ),
             ("--header 'X: ${TOKEN}'", "has ${TOKEN}, and"),
             ("/bin --sni a.example", "does not begin with an option"),
             ("check --sni a.example", "does not begin with an option"),
@@ -298,7 +301,7 @@ mod tests {
                 "Also: --sni has no value, --uri follows; ",
                 &format!("Also: `x` in {name} belongs to no option; "),
                 "Also: --timeout 90q is not a time; ",
-                "Also: --color is for diagnose; ",
+                "Also: --color is for diagnose. ",
                 "Also: --help is for people; ",
             ] {
                 let at = rest.find(part).unwrap_or_else(|| panic!("{part}: {error}"));

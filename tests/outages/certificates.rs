@@ -202,7 +202,7 @@ fn an_expired_revocation_list() {
     let said = diagnose(nginx.port, &call);
     let yesterday = time::OffsetDateTime::now_utc() - time::Duration::days(1);
     said.says(&format!(
-        "The list of CN=Test CA expired on {} (1 day ago). do Get the CA's current list. Put it into --crl-file {crl}",
+        "The revocation list of CN=Test CA expired on {} (1 day ago). do Get the CA's current list. Put it into --crl-file {crl}",
         yesterday.date()
     ))
     .is_for_a_file();
@@ -220,7 +220,7 @@ fn an_issuer_without_a_revocation_list() {
     Outage::checked(nginx.port, &(words(&stage.ca_file) + " crl-file " + &crl));
     let call = ["--crl-file", &crl, "--ca-file", &stage.ca_file, NAME];
     diagnose(nginx.port, &call)
-        .says("There is no list of CN=Middle in --crl-file.")
+        .says("--crl-file has no revocation list of CN=Middle.")
         .is_for_a_file();
 }
 

@@ -236,7 +236,7 @@ fn a_text_in_other_case_and_a_compressed_body() {
         let rule = rule.replace('.', "\\ ");
         let (nginx, outage) = outage(&stage, rules, &check("/", &rule), "/");
         let said = ask(&stage, nginx.port, &["--expect", &rule]);
-        said.says("but in different letter case")
+        said.says("but with different upper and lower case")
             .never_says("Another site answered");
         outage.is_fixed_by(&said);
     }

@@ -285,7 +285,7 @@ fn a_source_address_that_the_server_refuses() {
     let mut words = vec!["--source=127.0.0.5"];
     words.extend(call(&stage));
     let said = diagnose(nginx.port, &words);
-    said.says("serves this host's usual address, but not the address of --source (127.0.0.5)");
+    said.says("fails if it connects from the address of --source (127.0.0.5)");
     outage.is_fixed_by(&said);
 }
 

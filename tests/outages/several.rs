@@ -28,8 +28,8 @@ fn one_of_two_servers_has_an_expired_certificate() {
     for _ in 0..4 {
         diagnose(port, &["--ca-file", &stage.ca_file, NAME])
             .says("fix at the server")
-            .says("The same check had different results: once a good certificate, valid until")
-            .says("once certificate expired")
+            .says("The same check had different results: one attempt got a good certificate, valid until")
+            .says("another failed: certificate expired")
             .says("different answers to the same handshake")
             .never_says("another site")
             .never_says("Use HAProxy's own check")
@@ -52,7 +52,7 @@ fn one_of_two_servers_fails() {
         });
         diagnose(port, &["--haproxy=none", "--ca-file", &stage.ca_file, NAME])
             .says(
-                "The same check had different results: once status 200; once status 503, expected \
+                "The same check had different results: one attempt got status 200; another failed: status 503, expected \
                  status 200-399. Most likely several servers are behind this name or address",
             )
             .says("different answers to the same request")
