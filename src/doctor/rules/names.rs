@@ -289,6 +289,11 @@ fn is_expression(name: &str) -> bool {
     }
 }
 
+/// Returns true if a Host can be the name of a public site: it has a dot, and isn't an address.
+pub(crate) fn is_site(host: &str) -> bool {
+    bare(host).contains('.') && !is_address(bare(host))
+}
+
 /// Returns true if a name is an IP address.
 pub(crate) fn is_address(name: &str) -> bool {
     name.parse::<IpAddr>().is_ok()
