@@ -71,6 +71,7 @@ const RULES: &[Rule] = &[
     options("no-sni-name"),
     server("sni-name", names::of_traffic),
     check("sni-header", names::of_header),
+    check("sni-header", names::of_plain_visitors),
     check("check-sni-literal", names::of_check),
     comparison("traffic-without-tls", plain::traffic_without_tls),
     check("alone-without-tls", dialogue::alone_without_tls),

@@ -186,13 +186,14 @@ fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &T
     });
 }
 
-/// Removes the note that the check's Host isn't its SNI name if the server accepts both.
+/// Removes findings that this run refutes, because the check is UP and a visitor is served: the check's Host isn't its
+/// SNI name, or check and traffic trust different roots.
 fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     let status = ran.visitor.as_ref().and_then(|visitor| visitor.status);
     let is_served = ran.outcome.is_up() && matches!(status, Some(200..=399));
     findings.retain(|found| {
-        let is_note = found.id == "check-other-site" && is_about(found, watch);
-        !(is_note && is_served)
+        let is_refuted = ["check-other-site", "traffic-other-roots"].contains(&found.id);
+        !(is_refuted && is_about(found, watch) && is_served)
     });
 }
 
