@@ -210,7 +210,8 @@ pub(crate) fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
     let uri = if uri.starts_with('/') { uri } else { "/" };
     is_harmless.then(|| Request {
         method: "GET".to_owned(),
-        uri: uri.to_owned(),
+        // A browser never sends a space.
+        uri: uri.replace(' ', "%20"),
         headers: headers.to_vec(),
     })
 }
