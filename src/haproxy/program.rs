@@ -43,7 +43,8 @@ pub(crate) struct Opinion {
 pub(crate) fn text_of(line: &str) -> &str {
     let text = line.split_once("] ").map_or(line, |(_, text)| text);
     let text = text.split_once("] : ").map_or(text, |(_, text)| text);
-    text.trim_start_matches("config : ").trim()
+    let text = text.trim_start_matches("config : ");
+    text.trim_start_matches("config: ").trim()
 }
 
 /// Returns the file and the line in HAProxy's brackets: `[WARNING] config : parsing [FILE:12] : …`.

@@ -230,6 +230,10 @@ fn the_line_that_haproxy_refuses_is_named() {
     let stage = Stage::new();
     for (lines, place) in [
         (" server s 127.0.0.1:PORT frobnicate", "frobnicate"),
+        (
+            " option httpchk GET /\n server s 127.0.0.1 check",
+            "server s",
+        ),
         (" server s 127.0.0.1:PORT ssl", "server s"),
         (
             " option httpchk GET /\n http-check send hdr Host \"\"\n server s 127.0.0.1:PORT",

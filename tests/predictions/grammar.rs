@@ -42,7 +42,8 @@ fn kind(dice: &mut Dice) -> Kind {
 
 fn peer(dice: &mut Dice) -> Peer {
     match dice.below(100) {
-        0..34 => Peer::Strict,
+        0..32 => Peer::Strict,
+        32..34 => Peer::WantsAgent,
         34..37 => Peer::Redirect,
         37..39 => Peer::Failing,
         39..42 => Peer::Wildcard,
@@ -243,6 +244,14 @@ fn http(dice: &mut Dice, case: &mut Case) {
             "http-check expect status 200-399".to_owned(),
         ],
     };
+    if case.peer == Peer::WantsAgent {
+        case.option = vec![
+            "option httpchk".to_owned(),
+            format!(
+                "http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME} hdr User-Agent check"
+            ),
+        ];
+    }
     if dice.percent(15) && case.has_ssl() {
         let proxy = if case.peer == Peer::Proxy {
             " send-proxy"

@@ -35,6 +35,8 @@ pub enum Peer {
     Closed,
     /// It answers 421 to requests without the site's Host, as CDNs do.
     WantsHost,
+    /// It answers 403 to requests without a User-Agent, as firewalls do.
+    WantsAgent,
     /// It answers 401 at `/` and 200 at `/healthz`.
     Unauthorized,
     /// It greets with an SSH banner.
@@ -56,7 +58,7 @@ pub enum Peer {
 }
 
 impl Peer {
-    const ALL: [Peer; 17] = [
+    const ALL: [Peer; 18] = [
         Peer::Strict,
         Peer::DefaultCertificate,
         Peer::OneCertificate,
@@ -65,6 +67,7 @@ impl Peer {
         Peer::Plain,
         Peer::Closed,
         Peer::WantsHost,
+        Peer::WantsAgent,
         Peer::Unauthorized,
         Peer::Ssh,
         Peer::Stranger,
@@ -260,6 +263,10 @@ impl Sites<'_> {
             ),
             Peer::WantsHost => {
                 let more = format!("if ($http_host != {NAME}) {{ return 421; }} {ANSWERS}");
+                refusal + &site("", NAME, &good, &more)
+            }
+            Peer::WantsAgent => {
+                let more = format!("if ($http_user_agent = \"\") {{ return 403; }} {ANSWERS}");
                 refusal + &site("", NAME, &good, &more)
             }
             Peer::Unauthorized => {

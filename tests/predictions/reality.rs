@@ -364,7 +364,7 @@ fn visit(socket: &str, visitor: Visitor, sockets: &str) -> Option<u16> {
 fn ask(mut stream: impl Read + Write) -> Option<u16> {
     write!(
         stream,
-        "GET / HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n"
+        "GET / HTTP/1.1\r\nHost: {NAME}\r\nUser-Agent: Mozilla/5.0\r\nConnection: close\r\n\r\n"
     )
     .ok()?;
     stream.flush().ok()?;

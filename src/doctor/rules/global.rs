@@ -264,21 +264,18 @@ fn first_alert<'a>(visit: &Visit<'a>) -> Option<&'a str> {
 
 /// Returns the first line of the server or backend whose name an alert quotes.
 fn section_of(visit: &Visit, alert: &str) -> Option<Place> {
-    let named = |name: String, place: &Place| {
-        let is_quoted = alert.contains(&format!("'{name}'"));
-        is_quoted.then(|| place.clone())
-    };
+    let quotes = |name: &str| alert.contains(&format!("'{name}'"));
     let backends = || visit.config.backends.iter();
-    let servers = backends().flat_map(|backend| {
-        let servers = backend.servers.iter();
-        servers.map(move |server| (backend, server))
+    let server = backends().find_map(|backend| {
+        let mut servers = backend.servers.iter();
+        servers.find(|server| {
+            let both = quotes(&backend.name) && quotes(&server.name);
+            both || quotes(&format!("{}/{}", backend.name, server.name))
+        })
     });
-    let mut servers = servers.filter_map(|(backend, server)| {
-        let name = format!("{}/{}", backend.name, server.name);
-        named(name, &server.place)
-    });
-    let backend = || backends().find_map(|backend| named(backend.name.clone(), &backend.place));
-    servers.next().or_else(backend)
+    let backend = || backends().find(|backend| quotes(&backend.name));
+    let server = server.map(|server| server.place.clone());
+    server.or_else(|| Some(backend()?.place.clone()))
 }
 
 /// Reports variables that are not set here. The other rules judge them as if they were empty.

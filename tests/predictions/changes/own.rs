@@ -1,7 +1,7 @@
 //! Changes that people make around HAProxy's own checks.
 
 use crate::case::{Case, Kind};
-use crate::peers::API;
+use crate::peers::{API, Peer};
 use crate::support::NAME;
 
 use super::{Change, any, change, tls, tls_and};
@@ -132,6 +132,24 @@ pub const HTTP: &[Change] = &[
             Some("option httpchk HEAD /".to_owned())
         })
     }),
+    change("HEAD and a text", 1, any, |case, _| {
+        case.line("option httpchk", |_| {
+            Some("option httpchk HEAD /".to_owned())
+        });
+        case.option
+            .retain(|line| !line.starts_with("http-check send"));
+        case.option.push("http-check expect string good".to_owned())
+    }),
+    change(
+        "no User-Agent",
+        12,
+        |case| case.peer == Peer::WantsAgent,
+        |case, _| {
+            case.option.iter_mut().for_each(|line| {
+                *line = line.replace(" hdr User-Agent check", "");
+            });
+        },
+    ),
     change("httpchk with a page only", 1, any, |case, _| {
         case.line("option httpchk", |_| Some("option httpchk /".to_owned()))
     }),
