@@ -134,12 +134,15 @@ pub(crate) fn sending(backend: &Backend, request: &Request) -> String {
     // An http-check line in the backend would replace all http-check lines of its defaults.
     let of_defaults = rules.http.lines.first();
     let of_defaults = of_defaults.filter(|line| !backend.has_line(&line.place));
-    let has_send = rules.http.all("send").next().is_some();
+    let sends = rules.http.all("send").count();
     let written = written(backend);
+    if sends > 1 {
+        return of_each(request, &written);
+    }
     if rules.has_old_headers() {
         return format!(
             "in place of option httpchk and its words{}, write option httpchk and then {}",
-            if has_send {
+            if sends > 0 {
                 " and of the http-check send line"
             } else {
                 ""
@@ -147,7 +150,7 @@ pub(crate) fn sending(backend: &Backend, request: &Request) -> String {
             request.line(&written)
         );
     }
-    let place = match (of_defaults, has_send) {
+    let place = match (of_defaults, sends > 0) {
         (Some(_), true) => "in defaults, in place of the http-check send line",
         (Some(_), false) => "in defaults, with its other http-check lines",
         (None, true) => "in the backend, in place of the http-check send line",
@@ -175,6 +178,20 @@ pub(crate) fn written(backend: &Backend) -> Written {
         }
     }
     written
+}
+
+/// Returns the advice to send this request on each connection of a check, each with its own page.
+fn of_each(request: &Request, written: &Written) -> String {
+    let words = [
+        ("meth", request.method.as_deref()),
+        ("ver", request.version.as_deref()),
+        ("hdr Host", request.host()),
+    ];
+    let words = words.into_iter();
+    let words = words
+        .filter_map(|(word, value)| value.map(|value| format!(" {word} {}", written.quote(value))));
+    let words: String = words.collect();
+    format!("in each http-check send line, keep the page and write{words}")
 }
 
 /// Returns the advice to repeat those lines of `defaults` that the backend's own http-check lines replace, and
