@@ -18,6 +18,7 @@ pub(crate) mod plain;
 pub(crate) mod program;
 pub(crate) mod rule;
 pub(crate) mod serve_rules;
+pub(crate) mod tls_versions;
 
 use self::rule::{Look, Rule};
 use super::finding::{Effect, Finding, LATE, METHOD, REFUSED_REQUEST, SEEN};
@@ -41,11 +42,13 @@ const RULES: &[Rule] = &[
     check("command", command::command),
     check("selinux", command::selinux),
     backend("no-option", coverage::no_option),
+    whole("no-option", global::idle_lines),
     backend("replaced", coverage::replaced),
     backend("nothing-checked", coverage::nothing_checked),
     server("not-checked", coverage::not_checked),
     backend("weight-0", coverage::no_weight),
     server("agent-alone", coverage::agent_alone),
+    server("agent-down", coverage::agent_down),
     server("tracks-another", coverage::tracks_another),
     backend("unused-rule", coverage::unused_rule),
     check("healthcheck", coverage::healthcheck),
@@ -71,6 +74,7 @@ const RULES: &[Rule] = &[
     options("no-sni-name"),
     server("sni-name", names::of_traffic),
     check("sni-header", names::of_header),
+    check("sni-header", names::of_plain_visitors),
     check("check-sni-literal", names::of_check),
     comparison("traffic-without-tls", plain::traffic_without_tls),
     check("alone-without-tls", dialogue::alone_without_tls),
@@ -94,6 +98,8 @@ const RULES: &[Rule] = &[
         certificates::client_certificate,
     ),
     comparison("traffic-other-revocation", certificates::revocation),
+    comparison("traffic-other-tls", tls_versions::other_versions),
+    comparison("traffic-other-tls", tls_versions::other_ciphers),
     check("check-alpn", http_version::offers_http2),
     check("check-proto", http_version::http2_over_tls),
     comparison("check-other-http", http_version::other_version),

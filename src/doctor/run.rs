@@ -195,7 +195,7 @@ fn with_haproxy(
         }
         let mut runs = done.iter_mut().chain(followers.iter_mut());
         if let Some(ran) = runs.find(|ran| ran.is_of(watch)) {
-            let trap = |visitor| confirm::trap(watch, ran.outcome, visitor);
+            let trap = |visitor| confirm::trap(visit, watch, ran.outcome, visitor);
             ran.trap = observed.visitor.as_ref().and_then(trap);
             ran.visitor = observed.visitor;
         }

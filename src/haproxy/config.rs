@@ -14,10 +14,11 @@ pub(crate) mod frontend;
 pub(crate) mod http_check;
 pub(crate) mod place;
 pub(crate) mod proxy;
-mod section;
+pub(crate) mod section;
 pub(crate) mod serve;
 pub(crate) mod server_line;
 pub(crate) mod statement;
+pub(crate) mod written;
 
 use std::fs;
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ use anyhow::Result;
 
 use self::place::{At, Place};
 use self::proxy::{Backend, Global};
-use self::section::Facts;
+use self::section::{Facts, Idle};
 use super::program::Haproxy;
 use super::variables::Variables;
 use crate::refusal::Refusal;
@@ -40,6 +41,8 @@ pub(crate) struct Configuration {
     /// The lines of the sections `resolvers`.
     pub resolvers: Vec<Vec<String>>,
     pub facts: Facts,
+    /// Lines about checks that HAProxy doesn't use.
+    pub idle: Vec<Idle>,
     /// Lines that sni-check doesn't understand, with the reason.
     pub unclear: Vec<(Place, String)>,
     /// Lines that can't be split into words.
@@ -105,6 +108,7 @@ impl Configuration {
             backends: sections.backends,
             resolvers: sections.resolvers,
             facts: sections.facts,
+            idle: sections.idle,
             unclear,
             broken: statements.broken,
             unset: statements.unset,

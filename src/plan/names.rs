@@ -128,7 +128,7 @@ fn no_name(call: &Arguments, caller: Option<&Caller>) -> anyhow::Error {
         _ => "is set",
     };
     let write = match caller {
-        Some(caller) => format!("write {} \"--sni NAME\"", caller.carrier),
+        Some(caller) => format!("add --sni NAME to {}", caller.carrier),
         None => "add --sni NAME".to_owned(),
     };
     refusal(NO_SNI_NAME, what, format!("{write}, or use --no-sni"))

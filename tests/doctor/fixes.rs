@@ -105,6 +105,19 @@ fn each_connection_of_a_check_counts() {
     shows(&config, "s", "L6RSP", "");
     let fixed = lines.replace("connect ssl", &format!("connect ssl sni {NAME}"));
     shows(&in_chroot(&stage, &own(&fixed, "")), "s", "L7OK", "200");
+    // Each connection has its own page.
+    let pages = " http-check connect ssl sni NAME\n http-check send uri /\n http-check expect status 200\n \
+                 http-check connect ssl sni NAME\n http-check send uri /api\n";
+    let backend = format!(
+        " option httpchk GET / HTTP/1.1\n{pages} server s 127.0.0.1:PORT TLS check inter 500ms"
+    );
+    let (report, _) = json(&["-f", &in_chroot(&stage, &backend.replace("NAME", NAME))]);
+    assert_eq!(
+        write(&report, "check-without-host"),
+        format!(
+            "in each http-check send line, keep the page and write meth GET ver HTTP/1.1 hdr Host {NAME}"
+        )
+    );
     // A line with `default` has no `ssl` before the name.
     let config = in_chroot(&stage, &own(" http-check connect default\n", ""));
     let (report, _) = json(&["-f", &config]);

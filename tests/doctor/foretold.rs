@@ -173,9 +173,10 @@ fn traffic_that_has_no_root_in_common_with_the_check() {
     let stage = Stage::new();
     stage.trusting(&Ca::new(), "root/other.pem");
     let words = format!("ssl verify required sni str({NAME}) check inter 500ms ca-file");
-    for roots in ["ROOT/other.pem", "@system-ca"] {
+    // The CA of one file may have signed the root of the other file.
+    for (roots, mark) in [("ROOT/other.pem", "note"), ("@system-ca", "problem")] {
         let server = format!("127.0.0.1:PORT {words} {roots}");
-        up_but(&stage, &server, ("traffic-other-roots", "problem"), 503);
+        up_but(&stage, &server, ("traffic-other-roots", mark), 503);
     }
 }
 

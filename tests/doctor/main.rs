@@ -1,6 +1,7 @@
 //! Runs `sni-check doctor` on real configurations, and a real HAProxy that shows what doctor predicts.
 
 mod configuration;
+mod doubts;
 mod faults;
 mod files;
 mod fixes;

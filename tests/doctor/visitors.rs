@@ -8,7 +8,20 @@ use crate::support::stage::Stage;
 use crate::support::{dead_port, free_port};
 
 /// The lines of a backend, those of the frontend that leads to it, what doctor finds, and what HAProxy shows.
-const ROWS: [(&str, &str, &[&str], &str); 13] = [
+const ROWS: [(&str, &str, &[&str], &str); 15] = [
+    (
+        TCP_TLS,
+        "mode tcp\n bind 127.0.0.1:FREE\n tcp-request inspect-delay 5s\n \
+         tcp-request content accept if { req.ssl_hello_type 1 }\n use_backend BACKEND if { req.ssl_sni other.test }",
+        &["traffic-other-sni"],
+        "L6OK",
+    ),
+    (
+        "server s 127.0.0.1:TLS ssl verify none sni ssl_fc_sni check-sni NAME",
+        "bind 127.0.0.1:FREE ssl crt FRONT\n bind 127.0.0.2:FREE\n default_backend BACKEND",
+        &["sni-header"],
+        "L6OK",
+    ),
     (
         HOST,
         "use_backend BACKEND if { hdr(host) -i other.test }",

@@ -42,8 +42,10 @@ fn kind(dice: &mut Dice) -> Kind {
 
 fn peer(dice: &mut Dice) -> Peer {
     match dice.below(100) {
-        0..32 => Peer::Strict,
-        32..34 => Peer::WantsAgent,
+        0..28 => Peer::Strict,
+        28..30 => Peer::WantsAgent,
+        30..32 => Peer::Http2,
+        32..34 => Peer::Slow,
         34..37 => Peer::Redirect,
         37..39 => Peer::Failing,
         39..42 => Peer::Wildcard,
@@ -174,6 +176,7 @@ fn words(peer: Peer, world: &World) -> Vec<String> {
     match peer {
         Peer::ClientCertificate => words.push(format!("crt {}/client.pem", world.root)),
         Peer::Proxy => words.push("send-proxy".to_owned()),
+        Peer::Http2 => words.push("alpn h2".to_owned()),
         _ => {}
     }
     words
@@ -214,6 +217,9 @@ fn external(dice: &mut Dice, case: &mut Case, jailed: bool, world: &World) {
 fn check_sni(case: &mut Case) {
     if case.has_ssl() {
         case.check_words.push(format!("check-sni {NAME}"));
+    }
+    if case.peer == Peer::Http2 && case.kind == Kind::Http {
+        case.check_words.push("check-alpn h2".to_owned());
     }
 }
 
@@ -258,8 +264,13 @@ fn http(dice: &mut Dice, case: &mut Case) {
         } else {
             ""
         };
+        let alpn = if case.peer == Peer::Http2 {
+            " alpn h2"
+        } else {
+            ""
+        };
         case.option
-            .insert(1, format!("http-check connect ssl sni {NAME}{proxy}"));
+            .insert(1, format!("http-check connect ssl sni {NAME}{proxy}{alpn}"));
         return;
     }
     check_sni(case);

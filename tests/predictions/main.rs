@@ -2,7 +2,8 @@
 //! asks doctor about each, and compares its answer with every HAProxy.
 //!
 //! `PREDICTIONS_SEED=N PREDICTIONS_CASE=M`, as a difference prints it, runs one configuration again
-//! and prints everything. `PREDICTIONS_TAG=TAG` leaves out the configurations without this change.
+//! and prints everything. `PREDICTIONS_TAG=TAG` leaves out the configurations without this change, and
+//! `PREDICTIONS_PEER=PEER` those with other servers.
 
 mod case;
 mod changes;

@@ -86,7 +86,13 @@ pub fn measure(world: &World, version: &Version, seed: u64, numbers: Range<u64>)
     let cases: Vec<Case> = numbers
         .map(|number| Case::new(seed, number, world))
         .filter(|case| {
-            std::env::var("PREDICTIONS_TAG").map_or(true, |tag| case.tags.contains(&tag))
+            let is_wanted = |variable, known: &dyn Fn(String) -> bool| {
+                std::env::var(variable).map_or(true, known)
+            };
+            is_wanted("PREDICTIONS_TAG", &|tag| case.tags.contains(&tag))
+                && is_wanted("PREDICTIONS_PEER", &|peer| {
+                    format!("{:?}", case.peer) == peer
+                })
         })
         .collect();
     let texts: Vec<Text> = cases.iter().map(|case| text(case, &sockets)).collect();

@@ -27,9 +27,14 @@ pub fn mended(text: &Text, finding: &Finding) -> Option<Text> {
     let mut write = write;
     let mut text = text.clone();
     if let Some((_, option)) = write.split_once(", in place of --") {
-        text.sections = text.sections.replace(&format!("--{option} "), "");
-        text.sections = text.sections.replace(&format!(" --{option}"), "");
+        let name = option.split([' ', ',', ';']).next()?;
+        text.sections = in_options(&text.sections, |old| {
+            without_option(old, &format!("--{name}"))
+        });
     }
+    write = write
+        .strip_prefix("to check where visitors go, ")
+        .unwrap_or(write);
     // If the fix offers alternatives, use the first.
     for alternative in [
         ", or ",
@@ -44,36 +49,38 @@ pub fn mended(text: &Text, finding: &Finding) -> Option<Text> {
     if has_placeholder(write) || write.starts_with("if ") || write.contains(" if ") {
         return None;
     }
-    let about = finding.about.as_slice();
     write
         .split("; and ")
-        .try_fold(text, |text, part| step(&text, part, about))
+        .try_fold(text, |text, part| step(&text, part, finding))
 }
 
 /// Applies one step of a fix to the servers that the finding is about.
-fn step(text: &Text, write: &str, about: &[String]) -> Option<Text> {
+fn step(text: &Text, write: &str, finding: &Finding) -> Option<Text> {
+    let about = finding.about.as_slice();
     let mut mended = text.clone();
+    let before_sections = text.global.lines().count();
+    let line = finding
+        .line
+        .and_then(|line| line.checked_sub(before_sections + 1));
+    if let Some(sections) = in_connect_line(text, write, line) {
+        mended.sections = sections;
+        return Some(mended);
+    }
     let is_word = |start: &&str| write.starts_with(*start);
     if let Some(line) = write.split("section global: ").nth(1) {
         mended.global = format!("{}    {line}\n", text.global);
     } else if let Some(options) = before(write, &OF_OPTIONS) {
         mended.sections = with_options(&text.sections, options.trim_start_matches("add "))?;
-    } else if let Some(words) = write.strip_suffix(" after ssl") {
-        mended.sections = text
-            .sections
-            .replace("connect ssl", &format!("connect ssl {words}"));
-    } else if write.starts_with("add `default` after connect") {
-        mended.sections = text
-            .sections
-            .replace("-check connect", "-check connect default");
     } else if write.starts_with("add `check`") {
         mended.sections = with_words(text, &["check"], about);
     } else if let Some(word) = write.strip_prefix("remove ") {
-        let word = word
-            .split(" from the server line")
-            .next()?
-            .trim_matches('`');
-        mended.sections = without_word(text, word)?;
+        let word = word.split(" from the ").next()?.trim_matches('`');
+        mended.sections = match word.split_once("` from ") {
+            Some((option, _)) if option.starts_with("--") => {
+                in_options(&text.sections, |old| without_option(old, option))
+            }
+            _ => without_word(text, word)?,
+        };
     } else if let Some(words) = before(write, &OF_SERVER_LINE) {
         let words = words.trim_start_matches("add ").trim_matches('`');
         mended.sections = with_words(text, &split(words)?, about);
@@ -232,11 +239,65 @@ fn without(line: &str, word: &str) -> String {
     left.join(" ")
 }
 
-/// Adds options to sni-check's options, or replaces options with the same name.
-fn with_options(sections: &str, options: &str) -> Option<String> {
-    if !options.starts_with("--") {
+/// Changes the connect line with this index as the fix says. Returns `None` if the fix is about another line.
+fn in_connect_line(text: &Text, write: &str, line: Option<usize>) -> Option<String> {
+    let mut lines: Vec<String> = text.sections.lines().map(str::to_owned).collect();
+    let line = lines
+        .get_mut(line?)
+        .filter(|line| line.contains("-check connect"))?;
+    let connect = "-check connect";
+    if write.starts_with("add `default` after connect") {
+        *line = line.replace(connect, "-check connect default");
+    } else if write.starts_with("add send-proxy to that") {
+        line.push_str(" send-proxy");
+    } else if let Some(word) = write.strip_suffix("` from that connect line") {
+        *line = without_value(line, word.strip_prefix("remove `")?);
+    } else if let Some(words) = write.strip_prefix("in that connect line, write ") {
+        *line = format!("{} {words}", without_value(line, words.split(' ').next()?));
+    } else if let Some(words) = write.strip_prefix("in place of that connect line, write ") {
+        *line = format!("    {words}");
+    } else {
         return None;
     }
+    Some(lines.join("\n") + "\n")
+}
+
+/// Returns a connect line without this word and its value.
+fn without_value(line: &str, name: &str) -> String {
+    let mut words = line.split(' ');
+    let mut left = Vec::new();
+    while let Some(word) = words.next() {
+        match (
+            word == name,
+            ["sni", "port", "addr", "alpn", "proto"].contains(&word),
+        ) {
+            (true, true) => _ = words.next(),
+            (true, false) => {}
+            (false, _) => left.push(word),
+        }
+    }
+    left.join(" ")
+}
+
+/// Adds options to sni-check's options, or replaces options with the same name.
+fn with_options(sections: &str, options: &str) -> Option<String> {
+    let names = options
+        .split(" --")
+        .map(|option| format!("--{}", option.trim_start_matches("--")));
+    let names: Vec<String> = names.collect();
+    options.starts_with("--").then(|| {
+        in_options(sections, |old| {
+            let start = old.to_owned();
+            let left = names
+                .iter()
+                .fold(start, |old, name| without_option(&old, name));
+            format!("{left} {options}")
+        })
+    })
+}
+
+/// Changes sni-check's options.
+fn in_options(sections: &str, edit: impl Fn(&str) -> String) -> String {
     let lines = sections.lines().map(|line| {
         let is_path = line.trim_start().starts_with("external-check path")
             || line.contains("X-Check-Options");
@@ -251,28 +312,21 @@ fn with_options(sections: &str, options: &str) -> Option<String> {
             Some(start) => {
                 let (head, old) = line.split_at(start + 1);
                 let end = old.len() - 1;
-                format!(
-                    "{head}{}{options}{}\n",
-                    without_option(&old[..end], options),
-                    &old[end..]
-                )
+                format!("{head}{}{}\n", edit(&old[..end]), &old[end..])
             }
             None => format!("{line}\n"),
         }
     });
-    Some(lines.collect())
+    lines.collect()
 }
 
 /// Returns the options without this option, because the fix adds it with another value.
 fn without_option(old: &str, option: &str) -> String {
     let name = |part: &str| part.split([' ', '=']).next().unwrap_or_default().to_owned();
-    let parts = old
-        .split(" --")
-        .map(|part| format!("--{}", part.trim_start_matches("--")));
-    parts
-        .filter(|part| name(part) != name(option))
-        .map(|part| part + " ")
-        .collect()
+    let parts = old.split(" --").filter(|part| !part.trim().is_empty());
+    let parts = parts.map(|part| format!("--{}", part.trim_start_matches("--")));
+    let left: Vec<String> = parts.filter(|part| name(part) != name(option)).collect();
+    left.join(" ")
 }
 
 /// Replaces the lines of the same kind, or adds the line to the backend before its servers.

@@ -55,10 +55,14 @@ pub enum Peer {
     NoRoot,
     /// It speaks only TLS 1.2.
     OldTls,
+    /// It speaks only HTTP/2.
+    Http2,
+    /// It answers after 700 ms.
+    Slow,
 }
 
 impl Peer {
-    const ALL: [Peer; 18] = [
+    const ALL: [Peer; 20] = [
         Peer::Strict,
         Peer::DefaultCertificate,
         Peer::OneCertificate,
@@ -77,7 +81,14 @@ impl Peer {
         Peer::Wildcard,
         Peer::NoRoot,
         Peer::OldTls,
+        Peer::Http2,
+        Peer::Slow,
     ];
+
+    /// True if nginx plays this server. nginx then also listens at `[::1]` and at a unix socket.
+    pub fn is_nginx(self) -> bool {
+        !matches!(self, Peer::Closed | Peer::Ssh | Peer::Http2 | Peer::Slow)
+    }
 }
 
 /// Everything that the configurations refer to.
@@ -98,6 +109,7 @@ pub struct World {
     pub folder: Folder,
     _nginx: Nginx,
     _serve: Running,
+    _http2: Running,
 }
 
 impl World {
@@ -123,8 +135,11 @@ impl World {
         folder.file("front.pem", &ca.leaf(&[NAME], 30).both_pem());
         let health = free_port();
         let dead = dead_port();
+        let http2 = http2(&folder, &ca);
         let mut ports = vec![
             (Peer::Closed, dead),
+            (Peer::Http2, http2.0),
+            (Peer::Slow, slow(&ca)),
             (Peer::Ssh, peer::says("SSH-2.0-OpenSSH_9.2p1\r\n")),
         ];
         let nginx = Nginx::serve(|own, first| {
@@ -134,9 +149,7 @@ impl World {
                 ca: &ca,
             };
             let mut text = format!("server {{ listen 127.0.0.1:{health}; {ANSWERS} }}");
-            let served = Peer::ALL
-                .iter()
-                .filter(|peer| !matches!(peer, Peer::Closed | Peer::Ssh));
+            let served = Peer::ALL.iter().filter(|peer| peer.is_nginx());
             for (index, peer) in served.enumerate() {
                 let port = if index == 0 { first } else { free_port() };
                 ports.push((*peer, port));
@@ -158,6 +171,7 @@ impl World {
             folder,
             _nginx: nginx,
             _serve: Running(serve),
+            _http2: http2.1,
         }
     }
 
@@ -196,6 +210,39 @@ fn serve(folder: &Folder) -> Child {
         std::os::unix::net::UnixStream::connect(&socket).ok()
     });
     child
+}
+
+/// Starts a server that speaks only HTTP/2, a HAProxy. Returns its port.
+fn http2(folder: &Folder, ca: &Ca) -> (u16, Running) {
+    let port = free_port();
+    let crt = folder.file("http2.pem", &ca.leaf(&[NAME], 30).both_pem());
+    let config = folder.file(
+        "http2.cfg",
+        &format!(
+            "defaults\n mode http\n timeout client 30s\nfrontend f\n bind 127.0.0.1:{port} ssl crt {crt} alpn h2 proto h2\n \
+             http-request return status 200\n"
+        ),
+    );
+    let mut command = Command::new("/usr/sbin/haproxy");
+    let child = command
+        .args(["-db", "-f", &config])
+        .stderr(Stdio::null())
+        .spawn();
+    let running = Running(child.expect("haproxy runs"));
+    wait_for("a server with HTTP/2", || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+    });
+    (port, running)
+}
+
+/// Starts a server that takes its time. Returns its port.
+fn slow(ca: &Ca) -> u16 {
+    peer::tls(&ca.leaf(&[NAME], 30), |stream| {
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        _ = stream.write_all(peer::OK.as_bytes());
+        stream.conn.send_close_notify();
+        _ = stream.flush();
+    })
 }
 
 const ANSWERS: &str = r#"
@@ -298,7 +345,7 @@ impl Sites<'_> {
                 let refusal = refusal.replace("ssl_reject", "ssl_protocols TLSv1.2; ssl_reject");
                 refusal + &site("", NAME, &good, ANSWERS)
             }
-            Peer::Closed | Peer::Ssh => String::new(),
+            Peer::Closed | Peer::Ssh | Peer::Http2 | Peer::Slow => String::new(),
         }
     }
 

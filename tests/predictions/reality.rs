@@ -62,6 +62,7 @@ pub enum Reality {
 pub struct Seen {
     pub status: String,
     pub check_status: String,
+    /// Empty if HAProxy shows no code, or while a check runs.
     pub check_code: String,
     /// The status of the response; `None` if no response came.
     pub visit: Option<u16>,
@@ -441,7 +442,11 @@ fn rows(stats: &str) -> Option<Rows> {
         let seen = Seen {
             status: row[status].to_owned(),
             check_status: row[check].trim_start_matches("* ").to_owned(),
-            check_code: row[code].to_owned(),
+            // While a check runs, HAProxy may show no code of the last check.
+            check_code: match row[check].starts_with('*') {
+                true => String::new(),
+                false => row[code].to_owned(),
+            },
             visit: None,
         };
         ((row[0].to_owned(), row[1].to_owned()), seen)

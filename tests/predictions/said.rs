@@ -27,6 +27,9 @@ pub struct Finding {
     pub effect: String,
     pub id: String,
     pub about: Vec<String>,
+    /// The line in the whole text, starting at 1.
+    pub line: Option<usize>,
+    file: String,
     pub what: String,
     pub shows: String,
     pub write: String,
@@ -90,10 +93,16 @@ pub fn ask_doctor(text: &Text, version: &Version, sockets: &str, two_files: bool
         let why = String::from_utf8_lossy(&output.stderr);
         panic!("doctor printed no JSON object: {told}{why}\n{whole}")
     });
-    Said {
-        code: output.status.code().unwrap_or(-1),
-        ..read(object)
+    let mut said = read(object);
+    said.code = output.status.code().unwrap_or(-1);
+    for finding in &mut said.findings {
+        // The second file begins with the end of a line.
+        let before = first.lines().count() - 1;
+        if finding.file.ends_with(".2.cfg") {
+            finding.line = finding.line.map(|line| line + before);
+        }
     }
+    said
 }
 
 fn read(object: Value) -> Said {
@@ -104,6 +113,8 @@ fn read(object: Value) -> Said {
         effect: text(&value["effect"]),
         id: text(&value["id"]),
         about: list(&value["about"]).iter().map(text).collect(),
+        line: value["line"].as_u64().map(|line| line as usize),
+        file: text(&value["file"]),
         what: text(&value["what"]),
         shows: text(&value["shows"]),
         write: text(&value["write"]),

@@ -318,7 +318,8 @@ fn untrue(case: &Case, finding: &Finding, reality: &Reality) -> Vec<Difference> 
             continue;
         }
         let is_shown = statuses.is_empty() || statuses.contains(&seen.check_status.as_str());
-        let has_code = code.is_none_or(|code| code == seen.check_code);
+        let has_code =
+            code.is_none_or(|code| seen.check_code.is_empty() || code == seen.check_code);
         let is_down =
             !shows.contains("DOWN") || seen.status.starts_with("DOWN") || shows.contains("UP");
         if !is_shown || !has_code || !is_down {
@@ -341,6 +342,7 @@ fn untrue_runs(case: &Case, said: &Said, reality: &Reality) -> Vec<Difference> {
         let code = run.code.map(|code| code.to_string());
         let same = run.status == seen.check_status
             && (code.is_none()
+                || seen.check_code.is_empty()
                 || run.status == "PROCTOUT"
                 || code.as_ref() == Some(&seen.check_code));
         let text = format!(

@@ -39,48 +39,90 @@ pub(crate) fn roots(visit: &Visit, watch: &Watch) -> Option<Finding> {
         return None;
     }
     let theirs = of_file(ca_file)?;
-    let known: BTreeSet<&[u8]> = keys(&ours).collect();
-    if keys(&theirs).any(|key| known.contains(key)) {
-        return None;
-    }
     let trusted = match (ours.is_bundled(), of_check) {
         (_, Some(file)) => format!("the roots of {}", file.value),
         (true, None) => "Mozilla's roots (no --ca-file)".to_owned(),
         (false, None) => "the roots of --ca-file".to_owned(),
     };
-    let what = format!(
-        "traffic trusts the roots of {}, the check trusts {trusted}: they have no root in common",
-        ca_file.value
-    );
-    let carrier = watch.carrier().unwrap_or_default();
+    let (known, used): (BTreeSet<&[u8]>, BTreeSet<&[u8]>) =
+        (keys(&ours).collect(), keys(&theirs).collect());
+    let file = &ca_file.value;
+    let are_files = ours.anchors().is_empty() && !file.starts_with('@');
+    let is_small = known.len() + used.len() < MANY;
+    let finding = match known.is_disjoint(&used) {
+        _ if known == used && !known.is_empty() => return None,
+        _ if are_files && (known.is_empty() || used.is_empty()) => {
+            let (effect, whose) = match known.is_empty() {
+                true => (Effect::Down, "the check's CA file has"),
+                false => (Effect::Up, "traffic's CA file has"),
+            };
+            let what = format!(
+                "{whose} no root certificate: an intermediate alone proves nothing, for HAProxy and for sni-check"
+            );
+            Finding::note(effect, what)
+        }
+        false if are_files && is_small => {
+            let what = format!(
+                "check and traffic trust different CAs: traffic the roots of {file}, the check {trusted}, of which \
+                 only some are the same"
+            );
+            Finding::note(Effect::Either, what)
+        }
+        false => return None,
+        true => {
+            let what = format!(
+                "traffic trusts the roots of {file}, the check trusts {trusted}: they have no root in common"
+            );
+            match are_files {
+                // A private CA may have signed the root of the other.
+                true => Finding::note(Effect::Either, what),
+                false => Finding::problem(Effect::Either, what),
+            }
+        }
+    };
+    Some(as_one(visit, &pair, ca_file, finding))
+}
+
+/// How many roots a bundle of public CAs has at least.
+const MANY: usize = 40;
+
+/// Adds what a difference of the trusted roots shows, and how to trust the same roots in both.
+fn as_one(visit: &Visit, pair: &Pair, ca_file: &At<String>, finding: Finding) -> Finding {
+    let carrier = pair.watch.carrier().unwrap_or_default();
     let copy = match carrier {
         "external-check path" if visit.jail.is_chroot() => ", with a copy inside the chroot",
         _ => "",
     };
-    Some(
-        Finding::problem(Effect::Either, what)
-            .at(&ca_file.place)
-            .shows(format!(
-                "{} if the server's certificate is from traffic's CA; UP while visitors get 503 \
-                 if it is from the check's CA",
-                pair.down("55 or 56", "L6RSP")
-            ))
-            .write_for(
-                "the server's certificate is from the check's CA",
-                Sides {
-                    traffic: "write the check's CA as ca-file on the server line".to_owned(),
-                    check: format!("--ca-file {} in {carrier}{copy}", ca_file.value),
-                },
-            ),
-    )
+    // The options of a check know no `ca-base`.
+    let file = visit.config.global.ca_path(&ca_file.value);
+    finding
+        .at(&ca_file.place)
+        .shows(format!(
+            "{} if the server's certificate is from traffic's CA; UP while visitors get 503 \
+             if it is from the check's CA",
+            pair.down("55 or 56", "L6RSP")
+        ))
+        .foretells(&["55", "56", "L6RSP"])
+        .write_for(
+            "the server's certificate is from the check's CA",
+            Sides {
+                traffic: "write the check's CA as ca-file on the server line".to_owned(),
+                check: format!("--ca-file {file} in {carrier}{copy}"),
+            },
+        )
 }
 
-/// Returns the public keys of all roots.
+/// Returns the public keys of all roots. OpenSSL and sni-check don't trust an intermediate without its root, unless
+/// the file says so (`TRUSTED CERTIFICATE`).
 fn keys(trust: &Trust) -> impl Iterator<Item = &[u8]> {
     let bundled = trust.anchors().iter();
     let bundled = bundled.map(|anchor| anchor.subject_public_key_info.as_ref());
-    let files = trust.certificates().iter();
-    bundled.chain(files.filter_map(|root| root.parts().map(|parts| parts.key)))
+    let roots = trust.certificates().iter().filter_map(|certificate| {
+        let parts = certificate.parts()?;
+        let is_root = parts.issuer == parts.subject || certificate.explicitly == Some(true);
+        is_root.then_some(parts.key)
+    });
+    bundled.chain(roots)
 }
 
 /// Finds a check and traffic that verify different names although they send the same SNI.

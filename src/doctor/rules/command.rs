@@ -13,6 +13,7 @@ use super::program::Program;
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::shell::shell;
 use crate::doctor::visit::jail::{Jail, Need, Obstacle};
+use crate::doctor::visit::path_options::in_this_folder;
 use crate::doctor::visit::{Visit, Watch};
 
 /// What HAProxy shows if it can't start the program.
@@ -22,7 +23,7 @@ const NOT_RUN: &str = "PROCERR with code 255, the server is DOWN";
 pub(crate) fn command(visit: &Visit, watch: &Watch) -> Option<Finding> {
     of_check(visit, watch, |command| {
         match located(command, watch, visit.jail) {
-            Some(command) => fault(&command, visit.jail),
+            Some(path) => fault(&path, visit.jail).or_else(|| relative(command, visit.jail)),
             None => Some(not_run(
                 format!(
                     "external-check command {command} is not an absolute path; HAProxy doesn't find it in the folders \
@@ -46,7 +47,9 @@ fn located(command: &str, watch: &Watch, jail: &Jail) -> Option<String> {
         return match (command.starts_with('/'), jail.is_chroot()) {
             (true, _) => Some(command.to_owned()),
             (false, true) => Some(absolute),
-            (false, false) => None,
+            (false, false) => {
+                in_this_folder(command).filter(|path| jail.find(path, Need::Execute).is_ok())
+            }
         };
     }
     let path = watch.backend.settings.path.as_ref()?;
@@ -56,6 +59,21 @@ fn located(command: &str, watch: &Watch, jail: &Jail) -> Option<String> {
         .filter(|folder| folder.starts_with('/'));
     let mut files = folders.map(|folder| format!("{}/{command}", folder.trim_end_matches('/')));
     files.find(|file| jail.find(file, Need::Execute).is_ok())
+}
+
+/// Reports a relative path with which HAProxy finds the command only if it starts in the right folder.
+fn relative(command: &str, jail: &Jail) -> Option<Finding> {
+    let is_relative = command.contains('/') && !command.starts_with('/') && !jail.is_chroot();
+    let path = in_this_folder(command).filter(|_| is_relative)?;
+    let what = format!(
+        "external-check command {command} is a relative path: HAProxy's working folder decides which file this is"
+    );
+    Some(
+        Finding::note(Effect::Down, what)
+            .shows("PROCERR with code 255 (DOWN) if HAProxy starts in another folder; systemd starts it in /")
+            .foretells(&["PROCERR 255"])
+            .write(format!("external-check command {path}")),
+    )
 }
 
 /// Finds a command that SELinux doesn't let HAProxy start. Fedora's policy lets `haproxy_t` execute

@@ -1,5 +1,6 @@
 //! Rules about which check a backend has, and which of its servers that check judges.
 
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
@@ -327,6 +328,54 @@ pub(crate) fn agent_alone(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
+/// Finds an agent that takes the server out of service, whatever the check says.
+pub(crate) fn agent_down(visit: &Visit, watch: &Watch) -> Option<Finding> {
+    if !visit.run || !watch.server.settings.has("agent-check") {
+        return None;
+    }
+    let (host, port) = agent(watch)?;
+    let answer = answer_of(&(host.clone(), port), watch)?;
+    let mut words = answer.split(|c: char| c.is_whitespace() || c == ',');
+    let (state, is_down) = words.find_map(|word| match word {
+        "down" | "stopped" | "fail" => Some(("DOWN (agent)", true)),
+        "maint" => Some(("MAINT (agent)", false)),
+        "drain" => Some(("DRAIN (agent)", false)),
+        _ => None,
+    })?;
+    let what = format!("the agent at {host}:{port} answers `{answer}`");
+    let finding = match is_down {
+        true => Finding::problem(Effect::Down, what),
+        false => Finding::note(Effect::Down, what),
+    };
+    let place = watch.server.settings.place("agent-check");
+    Some(
+        finding
+            .at(place.unwrap_or(&watch.server.place))
+            .shows(format!("{state}, whatever the check says (seen just now)"))
+            .write("find out why the agent says so; or remove agent-check from the server line"),
+    )
+}
+
+/// Returns the first line of the agent's answer, or `None` if it doesn't answer within a second.
+fn answer_of(agent: &(String, u16), watch: &Watch) -> Option<String> {
+    let address = agent.to_socket_addrs().ok()?.next()?;
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    if let Some(text) = watch.server.settings.get("agent-send") {
+        stream.write_all(text.value.as_bytes()).ok()?;
+    }
+    let mut line = String::new();
+    let mut start = BufReader::new(stream.take(LONGEST));
+    start.read_line(&mut line).ok()?;
+    Some(line.trim().to_owned())
+}
+
+/// How many bytes of an agent's answer are read.
+const LONGEST: u64 = 1024;
+
+/// How long an agent may take.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Returns the address and port of the server's agent.
 fn agent(watch: &Watch) -> Option<(String, u16)> {
     let set = &watch.server.settings;
@@ -340,7 +389,6 @@ fn agent(watch: &Watch) -> Option<(String, u16)> {
 
 /// Returns true if something accepts connections at this address.
 fn accepts((host, port): &(String, u16)) -> bool {
-    const PATIENCE: Duration = Duration::from_secs(1);
     let addresses = (host.as_str(), *port).to_socket_addrs();
     let mut addresses = addresses.into_iter().flatten();
     addresses.any(|address| TcpStream::connect_timeout(&address, PATIENCE).is_ok())
@@ -374,7 +422,11 @@ pub(crate) fn unused_rule(_: &Visit, backend: &Backend) -> Vec<Finding> {
     let lines = rules.http.lines.iter().chain(&rules.tcp.lines);
     let own = lines.filter(|line| backend.has_line(&line.place));
     let finding = |line: &At<Vec<String>>| {
-        let text = line.value.join(" ");
+        let text = match text_of(&line.place).filter(|text| text.contains('$')) {
+            // The values of variables may be secrets.
+            Some(text) => text.trim().to_owned(),
+            None => line.value.join(" "),
+        };
         let what = format!("with option external-check HAProxy ignores `{text}`");
         let write = match text.strip_prefix("http-check expect ") {
                 Some(expectation) => format!(

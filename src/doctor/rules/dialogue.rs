@@ -44,7 +44,7 @@ pub(crate) fn without_request(_: &Visit, watch: &Watch) -> Option<Finding> {
         finding
             .at(&line.place)
             .about([watch.backend.name.clone()])
-            .write(own_check::repeated(rules)),
+            .write(own_check::repeated(watch.backend)),
     )
 }
 

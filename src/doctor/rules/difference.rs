@@ -291,6 +291,9 @@ pub(crate) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
 
 pub(crate) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
+    if pair.traffic.tls.is_none() {
+        return other_than_visitors(&pair);
+    }
     let (check, traffic) = pair.tls()?;
     let Sni::Name(wanted) = &traffic.sni else {
         return None;
@@ -348,6 +351,37 @@ pub(crate) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
             ))
             .foretells(&["54", "61", "65", "71", "L6RSP", "L7STS"])
             .write(write),
+    )
+}
+
+/// Finds a check of a backend that passes visitors' TLS through, with a name that no visitor sends.
+fn other_than_visitors(pair: &Pair) -> Option<Finding> {
+    let backend = pair.watch.backend;
+    let names = &backend.visitors.names;
+    let Sni::Name(sent) = &pair.check.tls.as_ref()?.sni else {
+        return None;
+    };
+    let is_known = names
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(bare(sent)));
+    let name = names.first()?;
+    if backend.gets_plain_bytes() || is_known || misspelt(sent).is_some() {
+        return None;
+    }
+    let what = format!(
+        "the check sends SNI {sent}, visitors reach this backend only with SNI {}",
+        names.join(" or ")
+    );
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(pair.place_or(&pair.check.place))
+            .shows(format!(
+                "{} where the server knows only visitors' name; UP where the check's name works, even if visitors' \
+                 name doesn't",
+                pair.down("54, 61, 65 or 71", "L6RSP or L7STS")
+            ))
+            .foretells(&["54", "61", "65", "71", "L6RSP", "L7STS"])
+            .write(pair.send(name)),
     )
 }
 
@@ -438,9 +472,12 @@ pub(crate) fn source(_: &Visit, watch: &Watch) -> Option<Finding> {
     }
     let what = format!("traffic comes from {address} (`source`), the check from any address");
     Some(
-        Finding::note(Effect::Down, what)
+        Finding::note(Effect::Either, what)
             .at(&source.place)
-            .shows("code 41, 42 or 43 (DOWN) where a firewall admits only that address")
+            .shows(
+                "code 41, 42 or 43 (DOWN) where a firewall admits only that address; UP while visitors get 503 if \
+                 this host doesn't have that address, or a firewall refuses it",
+            )
             .foretells(&["41", "42", "43"])
             .write(format!("--source {address} in {carrier}")),
     )
@@ -469,9 +506,12 @@ pub(crate) fn detour(_: &Visit, watch: &Watch) -> Option<Finding> {
         _ => "use HAProxy's own check: check check-sni NAME",
     };
     Some(
-        Finding::note(Effect::Down, what)
+        Finding::note(Effect::Either, what)
             .at(&setting.place)
-            .shows("code 41, 42 or 43 (DOWN); or the check judges another server that has this address here")
+            .shows(
+                "code 41, 42 or 43 (DOWN) where only that way reaches the server; UP while visitors get 503 if that \
+                 way is dead, or if another server has this address here",
+            )
             .write(own),
     )
 }

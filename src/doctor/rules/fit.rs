@@ -13,10 +13,25 @@ use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::visit::jail::Need;
 use crate::doctor::visit::{Visit, Watch};
 
-/// Finds a check that may take longer than HAProxy waits.
+/// A `--timeout` below this is probably meant in seconds.
+const SHORT: Duration = Duration::from_millis(20);
+
+/// Finds a check that may take longer than HAProxy waits, or that has hardly any time.
 pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
     let accepted = watch.own.as_ref()?;
     let own = accepted.plan.timeout;
+    if own < SHORT {
+        let what = format!(
+            "--timeout is {}: a number without a unit is milliseconds, as in HAProxy",
+            milliseconds(own)
+        );
+        return Some(
+            Finding::hint(what)
+                .at(watch.options_place())
+                .shows("DOWN with code 42, 62 or 72, unless the server answers at once")
+                .write(format!("--timeout {}s", own.as_millis().max(1))),
+        );
+    }
     match &watch.check {
         Check::External(check) if own >= check.limit.time => {
             let limit = &check.limit;

@@ -7,6 +7,8 @@ use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::shell::shell;
 use crate::doctor::visit::Visit;
 use crate::haproxy::config::place::Place;
+use crate::haproxy::config::proxy::Backend;
+use crate::haproxy::config::section::Idle;
 use crate::haproxy::program::{place_in, text_of};
 
 /// Returns the first `option external-check`, or `None` if no backend has an external check.
@@ -53,6 +55,43 @@ pub(crate) fn no_insecure_fork(visit: &Visit) -> Vec<Finding> {
             .shows("HAProxy can't start a check: SOCKERR, every server is DOWN"),
     };
     missing(visit, finding, option, "insecure-fork-wanted")
+}
+
+/// Finds lines about checks in a section where HAProxy doesn't use them.
+pub(crate) fn idle_lines(visit: &Visit) -> Vec<Finding> {
+    let lacks_option =
+        |backend: &&Backend| backend.settings.check.is_none() && visit.checks_of(backend) > 0;
+    let without: Vec<String> = visit
+        .backends()
+        .filter(lacks_option)
+        .map(|backend| backend.name.clone())
+        .collect();
+    let finding = |idle: &Idle| {
+        let what = match idle.is_frontend {
+            true => format!("HAProxy ignores `{}` in a frontend", idle.text),
+            false => format!(
+                "no backend follows this defaults section with `{}`",
+                idle.text
+            ),
+        };
+        let write = match idle.is_frontend {
+            true => "write that line in the backend, or in its defaults",
+            false => {
+                "write that line in the last defaults section before the backend; or give this section a name, and \
+                 write `from NAME` after the backend's name"
+            }
+        };
+        match without.is_empty() {
+            true => Finding::hint(what).shows("these lines do nothing"),
+            false => Finding::note(Effect::Either, what).about(without.clone()).shows(
+                "HAProxy checks with a plain connection (and the server line's TLS, if it has any): UP where that \
+                 works, even if visitors get errors",
+            ),
+        }
+        .at(&idle.place)
+        .write(write)
+    };
+    visit.config.idle.iter().map(finding).collect()
 }
 
 /// Finds a chroot that doesn't exist. HAProxy enters its chroot even without external checks, but

@@ -3,6 +3,8 @@
 use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::connection::Sni;
 use crate::haproxy::config::http_check::Request;
+use crate::haproxy::config::place::At;
+use crate::haproxy::config::written::Written;
 
 use super::dialogue::accepts;
 use crate::serve::request::OPTIONS;
@@ -33,6 +35,9 @@ pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
         Check::Own(own) => own,
         _ => return without_name(watch, name),
     };
+    if own.protocol == Protocol::Dialogue {
+        return in_dialogue(watch, name);
+    }
     let Protocol::Http {
         sends_request: true,
         has_host: false,
@@ -76,6 +81,47 @@ pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
+/// Finds a tcp-check that sends an HTTP request without Host.
+fn in_dialogue(watch: &Watch, name: &str) -> Option<Finding> {
+    let lines = watch.backend.settings.rules.tcp.dialogue();
+    let is_send = |line: &&&At<Vec<String>>| {
+        line.value
+            .get(1)
+            .is_some_and(|word| word.starts_with("send"))
+    };
+    let lines: Vec<&At<Vec<String>>> = lines.collect();
+    let sent: Vec<&At<Vec<String>>> = lines.iter().take_while(is_send).copied().collect();
+    let texts = sent.iter().filter_map(|line| line.value.get(2));
+    let text: String = texts.map(String::as_str).collect();
+    let (first, fields) = text.split_once('\n')?;
+    let is_http = ["GET /", "HEAD /", "OPTIONS /"]
+        .iter()
+        .any(|begin| first.starts_with(begin))
+        && first.contains(" HTTP/1.");
+    let has_host = fields
+        .to_ascii_lowercase()
+        .lines()
+        .any(|field| field.starts_with("host:"));
+    if !is_http || has_host {
+        return None;
+    }
+    let what = "the tcp-check sends an HTTP request without Host, visitors' requests have one";
+    Some(
+        Finding::note(Effect::Either, what)
+            .at(&sent.first()?.place)
+            .about([watch.backend.name.clone()])
+            .shows(
+                "L7STS, L7RSP or L7TOUT (DOWN), or UP with another site's page, where the server chooses the site by \
+                 its Host",
+            )
+            .foretells(&["L7STS", "L7RSP", "L7TOUT"])
+            .write(format!(
+                "add Host:\\ {name}\\r\\n after the first line of that request; or use option httpchk in place of \
+                 option tcp-check"
+            )),
+    )
+}
+
 /// Finds a check by sni-check that sends no name at all: neither SNI nor Host.
 fn without_name(watch: &Watch, name: &str) -> Option<Finding> {
     let accepted = watch.own.as_ref()?;
@@ -108,6 +154,9 @@ fn asks_serve(request: &Request) -> bool {
 
 /// Finds a request that no server understands.
 pub(crate) fn request(_: &Visit, watch: &Watch) -> Option<Finding> {
+    if let Some(accepted) = &watch.own {
+        return small_letters(watch, accepted.plan.request.method.as_str());
+    }
     let Check::Own(own) = &watch.check else {
         return None;
     };
@@ -123,8 +172,28 @@ pub(crate) fn request(_: &Visit, watch: &Watch) -> Option<Finding> {
             .at(place.unwrap_or(&watch.server.place))
             .about([watch.backend.name.clone()])
             .shows("L7STS 400 (DOWN), because the request is no HTTP")
-            .write(fault.write)
+            .write(match own_check::written(watch.backend).is_empty() {
+                true => fault.write,
+                // The fault may be in the value of a variable.
+                false => own_check::sending(watch.backend, &fault.right),
+            })
             .request(fault.right),
+    )
+}
+
+/// Finds a check by sni-check whose method has small letters.
+fn small_letters(watch: &Watch, method: &str) -> Option<Finding> {
+    let upper = method.to_ascii_uppercase();
+    if upper == method || [400, 405, 501].iter().any(|status| accepts(watch, *status)) {
+        return None;
+    }
+    let what =
+        format!("the check's request has the method `{method}`, and methods have capital letters");
+    Some(
+        Finding::problem(Effect::Down, what)
+            .at(watch.options_place())
+            .shows("code 71 (DOWN), because the server knows no such method")
+            .write(format!("--method {upper} in {}", watch.carrier()?)),
     )
 }
 
@@ -171,6 +240,13 @@ fn malformed(request: &Request) -> Option<Fault> {
             format!("the check asks for the page `{uri}`, which doesn't begin with /"),
             format!("/{uri} in place of {uri}"),
         )
+    } else if uri.contains([' ', '\t']) {
+        let right_uri = uri.replace([' ', '\t'], "%20");
+        right.uri = Some(right_uri.clone());
+        (
+            format!("the check asks for the page `{uri}`, and a space ends the page in a request"),
+            format!("{right_uri} in place of {uri}"),
+        )
     } else if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
         let upper = method.to_ascii_uppercase();
         right.method = Some(upper.clone());
@@ -181,12 +257,20 @@ fn malformed(request: &Request) -> Option<Fault> {
             format!("{upper} in place of {method}"),
         )
     } else if let Some(version) = &request.version
-        && !version.starts_with("HTTP/")
+        && (!version.starts_with("HTTP/") || version.contains(['\\', ' ']))
     {
         right.version = Some("HTTP/1.1".to_owned());
+        right.read_fields(version.split("\\r\\n").skip(1));
+        let (why, write) = match version.contains("\\r\\n") {
+            true => (
+                ", because HAProxy reads \\r\\n as a line break only outside of single quotes",
+                format!("option httpchk, and {}", right.line(&Written::default())),
+            ),
+            false => ("", "ver HTTP/1.1".to_owned()),
+        };
         (
-            format!("the check's request has the version `{version}`"),
-            "ver HTTP/1.1".to_owned(),
+            format!("the check's request has the version `{version}`{why}"),
+            write,
         )
     } else {
         let mut headers = request.headers.iter();
@@ -219,10 +303,21 @@ fn host_of(watch: &Watch) -> Option<(String, String)> {
     }
 }
 
+/// Returns the name in haproxy.cfg that HAProxy sends for this Host of its own check.
+fn label<'a>(watch: &'a Watch, host: &str) -> Option<&'a str> {
+    match host {
+        "%[srv_name]" => Some(&watch.server.name),
+        "%[be_name]" => Some(&watch.backend.name),
+        _ => None,
+    }
+}
+
 /// Finds a Host that visitors' requests don't have: an expression in place of a name, a name that the backend
 /// replaces for visitors, or a name with which no frontend leads to the backend.
 pub(crate) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
-    let (host, write) = host_of(watch)?;
+    let (sent, write) = host_of(watch)?;
+    let label = label(watch, &sent);
+    let host = label.map_or_else(|| sent.clone(), str::to_owned);
     let given = watch.backend.settings.host.as_ref();
     let names = &watch.backend.visitors.names;
     let in_quotes = format!("\"{host}\"");
@@ -257,6 +352,14 @@ pub(crate) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
                 "the check sends the Host `{host}` literally: HAProxy expects a name here, not an expression"
             ),
             meant(&host),
+        ),
+        (None, None) if names.is_empty() && label.is_some() && !host.contains('.') => (
+            format!(
+                "the check sends Host {host} (`{sent}`), which is a name in haproxy.cfg, and not that of a site"
+            ),
+            name_of_traffic(watch)
+                .or(name_of_check(watch))
+                .unwrap_or("NAME"),
         ),
         (None, None) => {
             let name = names.first()?;

@@ -126,6 +126,28 @@ pub(crate) fn of_header(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
+/// Finds an SNI that comes from visitors' own TLS in a backend that visitors without TLS reach, too.
+pub(crate) fn of_plain_visitors(_: &Visit, watch: &Watch) -> Option<Finding> {
+    let Sni::PerRequest(expression) = &watch.traffic.tls.as_ref()?.sni else {
+        return None;
+    };
+    let bind = watch.backend.visitors.plain_bind.as_ref()?;
+    if !expression.starts_with("ssl_fc_sni") {
+        return None;
+    }
+    let what = format!(
+        "traffic's SNI is `{expression}`, and visitors of the listener without TLS ({bind}) have none"
+    );
+    Some(
+        Finding::note(Effect::Up, what)
+            .at(watch.server.settings.place("sni")?)
+            .shows("UP while visitors without TLS get 503 where the server requires SNI")
+            .write(
+                "sni req.hdr(host),field(1,:) on the server line; or redirect visitors of that listener to HTTPS",
+            ),
+    )
+}
+
 /// Returns the header that an expression reads, if neither browsers nor the configuration set it.
 pub(crate) fn unset_header(visit: &Visit, expression: &str) -> Option<String> {
     let (fetch, rest) = expression.split_once('(')?;
@@ -287,6 +309,11 @@ fn is_expression(name: &str) -> bool {
         true => is_bare.contains(&name),
         false => fetch != "str" && name.contains('('),
     }
+}
+
+/// Returns true if a Host can be the name of a public site: it has a dot, and isn't an address.
+pub(crate) fn is_site(host: &str) -> bool {
+    bare(host).contains('.') && !is_address(bare(host))
 }
 
 /// Returns true if a name is an IP address.

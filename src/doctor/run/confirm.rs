@@ -1,7 +1,7 @@
 //! What a run proves: contradictions between checks and visitors' requests, and the findings that explain them.
 
-use super::observe::{asks, host, request};
-use super::outcome::{Outcome, Ran, Trap, Trial, Visitor};
+use super::observe::{asks, has_host, request};
+use super::outcome::{Doubt, Outcome, Ran, Trap, Trial, Visitor};
 use crate::code::{Code, Layer};
 use crate::doctor::by_hand;
 use crate::doctor::finding::{Effect, Finding, SEEN};
@@ -9,6 +9,7 @@ use crate::doctor::rules::dialogue;
 use crate::doctor::rules::difference::Pair;
 use crate::doctor::rules::names;
 use crate::doctor::shell::shell;
+use crate::doctor::visit::path_options::is_ours;
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::connection::Sni;
@@ -27,29 +28,86 @@ fn accepts(watch: &Watch, status: u16) -> Option<bool> {
 }
 
 /// Returns the contradiction between a check and a visitor's request, if there is one.
-pub(crate) fn trap(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Trap> {
+pub(crate) fn trap(
+    visit: &Visit,
+    watch: &Watch,
+    outcome: Outcome,
+    visitor: &Visitor,
+) -> Option<Trap> {
+    match outcome.is_up() {
+        true => up(visit, watch, visitor),
+        false => down(watch, outcome, visitor),
+    }
+}
+
+/// Returns the contradiction if the check is UP.
+fn up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
+    let is_served = matches!(visitor.root, Some(200..=399));
+    let is_wanted = |status| dialogue::accepts(watch, status);
+    let doubt = match visitor.status {
+        // The check wants this error of its page, and visitors of other pages are served.
+        Some(status @ 400..) if visitor.by_server && is_served && is_wanted(status) => return None,
+        None | Some(502..=504) if reuses_session(visit, watch) => Some(Doubt::Session),
+        None | Some(502..=504) => None,
+        // A server may have reasons of its own to answer visitors with these statuses.
+        Some(401 | 403 | 404 | 405 | 421 | 429) => return None,
+        // A check without a request expects no status at all.
+        Some(status @ 400..) if asks(watch) && accepts(watch, status) != Some(false) => {
+            Some(Doubt::Expectation)
+        }
+        Some(400..) => None,
+        Some(_) => return None,
+    };
+    // Without the right Host a server may refuse a request that it accepts from visitors.
+    let is_refused = visitor.by_server || visitor.status.is_none() || sends_host(watch);
+    let is_guess = is_refused && !has_host(watch);
+    Some(Trap {
+        effect: Effect::Up,
+        doubt: doubt.or(is_guess.then_some(Doubt::Host)),
+    })
+}
+
+/// Returns the contradiction if the check isn't UP.
+fn down(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Trap> {
     let asks = asks(watch);
     let accepted = visitor.status.filter(|_| asks);
     let accepted = accepted.and_then(|status| accepts(watch, status));
     // L7RSP is also what HAProxy shows if the response lacks an expected text or field.
     let judges_page = outcome.judges_page()
         || (outcome.status() == "L7RSP" && asks && accepts(watch, 200).is_none());
-    let (effect, is_certain) = match (outcome.is_up(), visitor.status) {
-        (true, None | Some(502..=504)) => (Effect::Up, true),
-        // A server may have reasons of its own to answer visitors with these statuses.
-        (true, Some(401 | 403 | 404 | 405 | 421 | 429)) => return None,
-        // Without the right Host a server may refuse a request that it accepts from visitors.
-        (true, Some(400..)) => (Effect::Up, accepted == Some(false) && host(watch).is_some()),
-        (false, Some(200..=399)) => (Effect::Down, accepted == Some(true) || !judges_page),
-        // `http-check disable-on-404` is meant for a page that is missing.
-        (false, Some(404)) if outcome.status() == "L7OKC" => (Effect::Down, false),
+    let doubt = match visitor.status? {
+        200..=399 | 404 if outcome.is_drain() => Some(Doubt::Drain),
+        200..=399 if accepted == Some(true) || !judges_page => None,
+        200..=399 => Some(Doubt::Expectation),
         // The page of the check is missing, not the site.
-        (false, Some(404 | 405)) if matches!(visitor.root, Some(200..=399)) => (Effect::Down, true),
+        404 | 405 if matches!(visitor.root, Some(200..=399)) => None,
         // The check doesn't get as far as a response, but visitors do.
-        (false, Some(401 | 403..=405)) if !judges_page => (Effect::Down, true),
+        401 | 403..=405 if !judges_page => None,
         _ => return None,
     };
-    Some(Trap { effect, is_certain })
+    let effect = Effect::Down;
+    Some(Trap { effect, doubt })
+}
+
+/// Returns true if traffic's SNI is the visitor's Host.
+fn sends_host(watch: &Watch) -> bool {
+    let tls = watch.traffic.tls.as_ref();
+    tls.is_some_and(|tls| tls.sni.is_host())
+}
+
+/// Returns true if HAProxy may give visitors the SNI of its own check, because it resumes the TLS session of the
+/// check. Before 3.2, HAProxy does this for visitors whose connections have no SNI of their own.
+fn reuses_session(visit: &Visit, watch: &Watch) -> bool {
+    let sni = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
+    let has_none = match sni {
+        Some(Sni::Absent) => true,
+        Some(Sni::PerRequest(expression)) => names::unset_header(visit, expression).is_some(),
+        _ => false,
+    };
+    let is_own = matches!(watch.check, Check::Own(_));
+    let can_resume =
+        !visit.reading.checks_follow_alpn && !watch.server.settings.has("no-ssl-reuse");
+    has_none && is_own && can_resume && names::name_of_check(watch).is_some()
 }
 
 /// Returns true if a failed check contradicts a visitor's request. If its Host isn't its SNI name, a visitor with
@@ -128,13 +186,14 @@ fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &T
     });
 }
 
-/// Removes the note that the check's Host isn't its SNI name if the server accepts both.
+/// Removes findings that this run refutes, because the check is UP and a visitor is served: the check's Host isn't its
+/// SNI name, or check and traffic trust different roots.
 fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     let status = ran.visitor.as_ref().and_then(|visitor| visitor.status);
     let is_served = ran.outcome.is_up() && matches!(status, Some(200..=399));
     findings.retain(|found| {
-        let is_note = found.id == "check-other-site" && is_about(found, watch);
-        !(is_note && is_served)
+        let is_refuted = ["check-other-site", "traffic-other-roots"].contains(&found.id);
+        !(is_refuted && is_about(found, watch) && is_served)
     });
 }
 
@@ -156,12 +215,13 @@ fn confirm_one(
     (ran, trap, visitor): (&Ran, Trap, &Visitor),
 ) -> Option<Finding> {
     let effect = trap.effect;
-    // If a trap isn't certain, the check's expectations may want it. If check and visitors get the same status
-    // for this page, no difference between the check and traffic is the cause. In both cases, only a finding
-    // about the expectations explains the trap.
+    // The check's expectations may want the contradiction. If check and visitors get the same status for this page,
+    // no difference between the check and traffic is the cause. In both cases, only a finding about the
+    // expectations explains the trap.
     let gets_the_same = visitor.status.is_some()
         && matches!(ran.outcome, Outcome::Own { code, .. } if code == visitor.status.map(u32::from));
-    let by_difference = trap.is_certain && !gets_the_same;
+    let is_wanted = matches!(trap.doubt, Some(Doubt::Expectation | Doubt::Drain));
+    let by_difference = !is_wanted && !gets_the_same;
     // If visitors get HAProxy's error page, the server hasn't seen their Host.
     let by_host = |found: &Finding| found.id == "check-without-host";
     let explains = |found: &Finding| match by_difference {
@@ -171,6 +231,10 @@ fn confirm_one(
     let of_effect =
         |found: &&mut Finding| predicts(found, watch, effect, ran.outcome) && explains(found);
     let mut predicted: Vec<&mut Finding> = findings.iter_mut().filter(of_effect).collect();
+    // What doctor saw proves nothing about other visitors.
+    if !is_wanted && trap.doubt.is_some() && !predicted.is_empty() {
+        return None;
+    }
     let shows = shows(ran.outcome, visitor);
     if predicted.iter().any(|found| found.mark == Mark::Problem) {
         // The rule was certain of the fault, but not of its effect.
@@ -188,14 +252,12 @@ fn confirm_one(
     }
     let what = match effect {
         Effect::Up => "the check is UP, but visitors fail",
+        _ if ran.outcome.is_drain() => "the check keeps new visitors away from the server (NOLB)",
         _ => "the check is DOWN, but visitors are served",
     };
-    let finding = match trap.is_certain {
-        true => Finding::problem(effect, what),
-        false => Finding::note(
-            effect,
-            format!("{what}; the check's expectation may intend that"),
-        ),
+    let finding = match trap.doubt {
+        None => Finding::problem(effect, what),
+        Some(doubt) => Finding::note(effect, format!("{what}; {}", doubt.clause())),
     };
     Some(finding.shows(shows))
 }
@@ -217,12 +279,20 @@ fn unknown_visitors(
     let tls = watch.traffic.tls.as_ref();
     let has_own_sni = tls.is_some_and(|tls| matches!(tls.sni, Sni::PerRequest(_)));
     let is_unknown = request(watch, visit).is_none() || has_own_sni;
-    let is_open = is_unknown && !ran.outcome.is_up() && is_refused;
+    // Doctor can't know what another program checks.
+    let is_foreign = matches!(&watch.check, Check::External(check) if !is_ours(check));
+    // The server refuses a visitor, too.
+    let fails = |visitor: &Visitor| visitor.by_server && matches!(visitor.status, Some(400..));
+    let is_alike = ran.visitor.as_ref().is_some_and(fails);
+    let is_open = is_unknown && !is_alike && !ran.outcome.is_up() && (is_refused || is_foreign);
     let mut findings = findings.iter();
     if !is_open || findings.any(|found| predicts(found, watch, Effect::Down, ran.outcome)) {
         return None;
     }
     let what = match watch.backend.settings.http {
+        true if is_foreign => {
+            "the command fails, and doctor doesn't know what it checks, nor which Host visitors send"
+        }
         true => "the check fails, but visitors send a different SNI with each request",
         false => "the check fails, but in `mode tcp` visitors send their own bytes to the server",
     };

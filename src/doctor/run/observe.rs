@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::outcome::Visitor;
 use crate::doctor::by_hand;
 use crate::doctor::rules::difference::Pair;
-use crate::doctor::rules::names;
+use crate::doctor::rules::names::{self, bare};
 use crate::doctor::visit::own_check;
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::ask::{Answer, Question, Visit as Request, ask};
@@ -165,10 +165,12 @@ fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
         word => (word, value.as_str()),
     });
     let words = words.filter(|(word, _)| !is_of_check(word));
+    let of_frontend = lines.of_frontend.iter().filter(|_| with_rules);
     let rules = lines.rules.iter().filter(|rule| match with_rules {
         true => !rule.is_of_check(),
         false => !rule.is_of_check() && !rule.is_of_visitors(),
     });
+    let rules = of_frontend.chain(rules);
     format!("    retries 0\n{}", lines.backend(rules, words))
 }
 
@@ -203,11 +205,13 @@ pub(crate) fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
         ("Accept", "text/html,*/*"),
     ];
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    // Browsers send no fragment.
+    // Browsers send no fragment, and ask for no page that begins without a slash, such as `*`.
     let uri = uri.split('#').next().unwrap_or_default();
+    let uri = if uri.starts_with('/') { uri } else { "/" };
     is_harmless.then(|| Request {
         method: "GET".to_owned(),
-        uri: uri.to_owned(),
+        // A browser never sends a space.
+        uri: uri.replace(' ', "%20"),
         headers: headers.to_vec(),
     })
 }
@@ -247,9 +251,50 @@ fn page(watch: &Watch) -> (String, String) {
     }
 }
 
-/// Returns the Host of the check's request, or else the name that the check or traffic sends. If the frontends lead
-/// only other names here, returns the first of those.
+/// Returns the Host of visitors: a name for which the frontends lead here, or else the name in the check's request,
+/// or else the name that the check or traffic sends in its SNI.
 pub(crate) fn host(watch: &Watch) -> Option<String> {
+    let visitors = &watch.backend.visitors.names;
+    let of_check = host_of_check(watch);
+    let sends_host = watch
+        .traffic
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.sni.is_host());
+    let is_of_visitors = |host: &String| match sends_host {
+        // Traffic sends this Host as SNI. So it can't be a name that the check only uses for its request.
+        true => {
+            names::is_site(host)
+                && names::name_of_check(watch)
+                    .is_none_or(|name| bare(name).eq_ignore_ascii_case(host))
+        }
+        false => true,
+    };
+    let connections = watch.connections.iter().chain([&watch.traffic]);
+    let mut sent = connections.filter_map(|connection| match &connection.tls.as_ref()?.sni {
+        Sni::Name(name) => Some(names::meant(name).to_owned()),
+        _ => None,
+    });
+    let host = of_check.filter(is_of_visitors).or_else(|| sent.next());
+    match host {
+        Some(host) if visitors.iter().any(|name| name.eq_ignore_ascii_case(&host)) => Some(host),
+        host => visitors.first().cloned().or(host),
+    }
+}
+
+/// Returns true if the configuration says which Host visitors send. The Host of a check that connects to another port
+/// may be the name of another service.
+pub(crate) fn has_host(watch: &Watch) -> bool {
+    let Some(host) = host(watch) else {
+        return false;
+    };
+    let is_named = watch.backend.only_host().is_some() || !watch.backend.visitors.names.is_empty();
+    let sent = names::name_of_traffic(watch);
+    is_named || sent.is_some() || (Pair::of(watch).is_some() && names::is_site(&host))
+}
+
+/// Returns the Host of the check's request, without its port. Browsers send no port with HTTPS.
+fn host_of_check(watch: &Watch) -> Option<String> {
     let of_own = watch.describes.settings.rules.host();
     let given = watch
         .own
@@ -260,17 +305,11 @@ pub(crate) fn host(watch: &Watch) -> Option<String> {
         let (_, host) = headers.find(|(name, _)| name.as_str() == "host")?;
         host.to_str().ok().map(str::to_owned)
     });
-    let names = watch.connections.iter().chain([&watch.traffic]);
-    let mut names = names.filter_map(|connection| match &connection.tls.as_ref()?.sni {
-        Sni::Name(name) => Some(names::meant(name).to_owned()),
-        _ => None,
-    });
     let of_config =
         of_own.filter(|host| !host.contains('%') && matches!(watch.check, Check::Own(_)));
-    let host = of_config.or(of_options).or_else(|| names.next());
-    let visitors = &watch.backend.visitors.names;
-    match host {
-        Some(host) if visitors.iter().any(|name| name.eq_ignore_ascii_case(&host)) => Some(host),
-        host => visitors.first().cloned().or(host),
+    let host = of_config.or(of_options)?;
+    match host.contains('(') || names::is_literal(&host) {
+        true => Some(host),
+        false => Some(bare(&host).to_owned()),
     }
 }

@@ -27,9 +27,10 @@ impl Runs {
         !self.checks.is_empty() || self.limits.len() > 1
     }
 
-    /// Returns the checks that don't report a healthy server.
+    /// Returns the checks that fail. A check that only keeps new visitors away (NOLB) does what its lines say.
     pub(crate) fn failed(&self) -> impl Iterator<Item = &Ran> {
-        self.checks.iter().filter(|ran| !ran.outcome.is_up())
+        let fails = |ran: &&Ran| !ran.outcome.is_up() && !ran.outcome.is_drain();
+        self.checks.iter().filter(fails)
     }
 }
 
@@ -51,8 +52,36 @@ pub(crate) struct Visitor {
 pub(crate) struct Trap {
     /// `Down` or `Up`.
     pub effect: Effect,
-    /// False if the check has an expectation of its own, and may contradict visitors on purpose.
-    pub is_certain: bool,
+    /// Why the contradiction may not exist for real visitors, or may be intended. `None` if it is certain.
+    pub doubt: Option<Doubt>,
+}
+
+/// Why a contradiction isn't certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// The check has an expectation of its own, and may contradict visitors on purpose.
+    Expectation,
+    /// The configuration doesn't say which Host visitors send.
+    Host,
+    /// HAProxy may resume the TLS session of the check for visitors, and with it the check's SNI.
+    Session,
+    /// A line of the check keeps new visitors away from the server on purpose.
+    Drain,
+}
+
+impl Doubt {
+    /// Returns the clause that explains the doubt.
+    pub(crate) fn clause(self) -> &'static str {
+        match self {
+            Doubt::Expectation => "the check's expectation may intend that",
+            Doubt::Host => "the configuration doesn't say which Host visitors send",
+            Doubt::Session => {
+                "before HAProxy 3.2, visitors may be served while HAProxy resumes the TLS session of its check, with \
+                 the check's SNI"
+            }
+            Doubt::Drain => "http-check disable-on-404 or ok-status may intend that",
+        }
+    }
 }
 
 /// A change of HAProxy's own check, and what it would prove.
@@ -216,6 +245,11 @@ impl Outcome {
             self,
             Outcome::Code(0) | Outcome::Served { up: true, .. } | Outcome::Own { up: true, .. }
         )
+    }
+
+    /// Returns true if the server keeps its visitors, and gets no new visitors (NOLB).
+    pub(crate) fn is_drain(self) -> bool {
+        !self.is_up() && self.status() == "L7OKC"
     }
 
     /// Returns true if a finding foretells this outcome of a check that is DOWN. The list is that of

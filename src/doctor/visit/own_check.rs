@@ -5,9 +5,10 @@ use std::time::Duration;
 use crate::haproxy::config::check::{OwnCheck, Protocol};
 use crate::haproxy::config::connection::{Sni, Tls, Verified};
 use crate::haproxy::config::external::INTER;
-use crate::haproxy::config::http_check::{Request, Rules};
+use crate::haproxy::config::http_check::Request;
 use crate::haproxy::config::proxy::{Backend, Global};
 use crate::haproxy::config::server_line::Server;
+use crate::haproxy::config::written::Written;
 use crate::haproxy::words::quote;
 use crate::options::Options;
 use crate::options::expect::Expectation;
@@ -133,19 +134,23 @@ pub(crate) fn sending(backend: &Backend, request: &Request) -> String {
     // An http-check line in the backend would replace all http-check lines of its defaults.
     let of_defaults = rules.http.lines.first();
     let of_defaults = of_defaults.filter(|line| !backend.has_line(&line.place));
-    let has_send = rules.http.all("send").next().is_some();
+    let sends = rules.http.all("send").count();
+    let written = written(backend);
+    if sends > 1 {
+        return of_each(request, &written);
+    }
     if rules.has_old_headers() {
         return format!(
             "in place of option httpchk and its words{}, write option httpchk and then {}",
-            if has_send {
+            if sends > 0 {
                 " and of the http-check send line"
             } else {
                 ""
             },
-            request.line()
+            request.line(&written)
         );
     }
-    let place = match (of_defaults, has_send) {
+    let place = match (of_defaults, sends > 0) {
         (Some(_), true) => "in defaults, in place of the http-check send line",
         (Some(_), false) => "in defaults, with its other http-check lines",
         (None, true) => "in the backend, in place of the http-check send line",
@@ -154,26 +159,56 @@ pub(crate) fn sending(backend: &Backend, request: &Request) -> String {
         }
         (None, false) => "in the backend",
     };
-    format!("{place}, write {}", request.line())
+    format!("{place}, write {}", request.line(&written))
+}
+
+/// Returns the words of the check's lines that come from variables.
+pub(crate) fn written(backend: &Backend) -> Written {
+    let rules = &backend.settings.rules;
+    let mut written = Written::default();
+    let all = [Some(rules), rules.replaced.as_deref()];
+    for rules in all.into_iter().flatten() {
+        for line in &rules.http.lines {
+            written.add(&line.value, &line.place);
+        }
+        if let (Some(option), Some(words)) = (&backend.settings.check, &rules.request) {
+            let before = ["option".to_owned(), "httpchk".to_owned()];
+            let words: Vec<String> = before.into_iter().chain(words.iter().cloned()).collect();
+            written.add(&words, &option.place);
+        }
+    }
+    written
+}
+
+/// Returns the advice to send this request on each connection of a check, each with its own page.
+fn of_each(request: &Request, written: &Written) -> String {
+    let words = [
+        ("meth", request.method.as_deref()),
+        ("ver", request.version.as_deref()),
+        ("hdr Host", request.host()),
+    ];
+    let words = words.into_iter();
+    let words = words
+        .filter_map(|(word, value)| value.map(|value| format!(" {word} {}", written.quote(value))));
+    let words: String = words.collect();
+    format!("in each http-check send line, keep the page and write{words}")
 }
 
 /// Returns the advice to repeat those lines of `defaults` that the backend's own http-check lines replace, and
 /// that the backend doesn't have.
-pub(crate) fn repeated(rules: &Rules) -> String {
+pub(crate) fn repeated(backend: &Backend) -> String {
+    let (rules, written) = (&backend.settings.rules, written(backend));
     let Some(replaced) = &rules.replaced else {
         return "in this backend, write option httpchk before the http-check lines".to_owned();
     };
     let lines = |action| {
         let has_own = rules.http.all(action).next().is_some();
         let lines = replaced.http.all(action).filter(move |_| !has_own);
-        lines.map(|line| {
-            let words: Vec<String> = line.value.iter().map(quote).collect();
-            words.join(" ")
-        })
+        lines.map(|line| written.line(&line.value))
     };
     let connects = lines("connect");
     let lines: Vec<String> = connects
-        .chain([replaced.sent().line()])
+        .chain([replaced.sent().line(&written)])
         .chain(lines("expect"))
         .collect();
     let has = |action| rules.http.all(action).next().is_some();

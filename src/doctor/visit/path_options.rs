@@ -1,6 +1,7 @@
 //! Reads the options in `external-check path` with the program's own parser and plan. A refusal is
 //! therefore the sentence that the check itself would print.
 
+use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
@@ -39,7 +40,9 @@ pub(crate) fn judge(check: &ExternalCheck, jail: &Jail) -> (Option<Accepted>, Ve
         Err(error) => return (None, vec![refused(check, &error)]),
     };
     let mut findings = files(&mut options, check, jail);
-    if findings.iter().any(|finding| finding.mark == Mark::Problem) {
+    let is_unknown =
+        |finding: &Finding| finding.mark == Mark::Problem || finding.foretold == NOT_HERE;
+    if findings.iter().any(is_unknown) {
         return (None, findings);
     }
     match plan(&options, check, jail) {
@@ -88,8 +91,19 @@ fn refused(check: &ExternalCheck, error: &Error) -> Finding {
         Some(path) if !of_server => &path.place,
         _ => &check.server.place,
     };
-    let what = format!("the check would refuse its options: {error:#}");
+    let text = check.variable("PATH").unwrap_or_default();
+    let unusual = text.chars().find_map(|c| Some((c, look_alike(c)?)));
+    let unusual = unusual.map(|(c, (name, plain))| {
+        let what = format!("; the text has {name} (U+{:04X})", u32::from(c));
+        (
+            what,
+            format!("write {plain} in its place, in external-check path"),
+        )
+    });
+    let (seen, plain) = unusual.unwrap_or_default();
+    let what = format!("the check would refuse its options: {error:#}{seen}");
     let write = match (&check.server.endpoint, refusal) {
+        _ if !plain.is_empty() => plain,
         (Endpoint::Other(_), _) => "add --connect ADDR:PORT to external-check path".to_owned(),
         (_, Some(refusal)) => refusal.instead(),
         (_, None) => "write options as sni-check --help lists them".to_owned(),
@@ -101,6 +115,21 @@ fn refused(check: &ExternalCheck, error: &Error) -> Finding {
         .write(write)
 }
 
+/// Describes a character that looks like a plain one, or like nothing, and names the plain one. Documents and chats put
+/// such characters into copied lines.
+fn look_alike(c: char) -> Option<(&'static str, &'static str)> {
+    Some(match c {
+        '\u{a0}' | '\u{202f}' | '\u{2007}' => ("a no-break space", "a space"),
+        c if c.is_whitespace() && !c.is_ascii() => ("an unusual space", "a space"),
+        '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{ad}' => {
+            ("an invisible character", "nothing")
+        }
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => ("a dash", "two hyphens (--)"),
+        '\u{2018}'..='\u{201f}' => ("a typographic quote", "a plain quote"),
+        _ => return None,
+    })
+}
+
 /// Returns the id of the rule that a refusal belongs to.
 pub(crate) fn id_of(subject: &str) -> &'static str {
     match subject {
@@ -108,6 +137,9 @@ pub(crate) fn id_of(subject: &str) -> &'static str {
         _ => "options",
     }
 }
+
+/// What a check shows that needs a relative file which neither this folder nor `/` has.
+const NOT_HERE: &[&str] = &["2"];
 
 /// Where systems keep their CA certificates: the chroot needs one of these files for `@system-ca`.
 const SYSTEM_CA: &[&str] = &[
@@ -165,7 +197,11 @@ impl OptionFiles<'_> {
             _ => Need::Read,
         };
         let obstacle = if !file.starts_with('/') && !self.jail.is_chroot() {
-            self.relative(option, file)
+            let here = in_this_folder(file);
+            let is_here = here.is_some_and(|path| self.jail.find(&path, need).is_ok());
+            let found = self.relative(option, file, is_here);
+            self.findings.push(found);
+            return is_here;
         } else if let Err(obstacle) = self.jail.find(file, need) {
             self.unreadable(option, file, &obstacle)
         } else if self.jail.files().open(option, file).is_err() {
@@ -291,14 +327,35 @@ impl OptionFiles<'_> {
             .write("run doctor as root")
     }
 
-    fn relative(&self, option: &str, file: &str) -> Finding {
-        let what = format!(
-            "{option} {file} is a relative path: HAProxy's working folder decides which file this is"
-        );
-        self.at_path(Finding::note(Effect::Down, what))
+    /// Reports a relative path. `is_here` is true if doctor's own folder has the file.
+    fn relative(&self, option: &str, file: &str, is_here: bool) -> Finding {
+        let what = match is_here {
+            true => format!(
+                "{option} {file} is a relative path: HAProxy's working folder decides which file this is"
+            ),
+            false => format!(
+                "{option} {file} is a relative path, and this folder has no such file (`ca-base` and `crt-base` don't \
+                 count for the options of a check)"
+            ),
+        };
+        let shows = match is_here {
+            true => "code 2 (DOWN) if HAProxy starts in another folder; systemd starts it in /",
+            false => "code 2 (DOWN), unless HAProxy starts in the folder of that file",
+        };
+        let finding = self
+            .at_path(Finding::note(Effect::Down, what))
             .id("relative-file")
-            .shows("code 2 (DOWN) if HAProxy starts in another folder; systemd starts it in /")
-            .foretells(&["2"])
-            .write("write the absolute path")
+            .shows(shows)
+            .write("write the absolute path");
+        match is_here {
+            true => finding.foretells(&["2", "PROCERR 2"]),
+            false => finding.foretells(NOT_HERE),
+        }
     }
+}
+
+/// Returns the absolute path of a relative path, as HAProxy finds it if it starts in doctor's folder.
+pub(crate) fn in_this_folder(path: &str) -> Option<String> {
+    let folder = env::current_dir().ok()?;
+    Some(folder.join(path).display().to_string())
 }

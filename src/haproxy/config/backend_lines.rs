@@ -27,6 +27,8 @@ pub(crate) struct ServerLines {
     pub words: Vec<(String, String)>,
     /// The lines of the backend about checks, and the lines that change visitors' requests.
     pub rules: Vec<Rule>,
+    /// The rules of a frontend that change visitors' requests before they arrive in the backend.
+    pub of_frontend: Vec<Rule>,
     pub is_http: bool,
     /// True if `ssl-server-verify none` switches off the verification.
     is_lax: bool,
@@ -153,6 +155,10 @@ impl ServerLines {
             },
             words: words.collect(),
             rules: rules(reading, backend),
+            of_frontend: {
+                let rules = backend.visitors.rules.iter();
+                rules.filter_map(|line| of_visitor(reading, line)).collect()
+            },
             is_http: backend.settings.http,
             is_lax: tls.is_some_and(|tls| tls.verified == Verified::Nothing),
         }

@@ -2,15 +2,21 @@
 //! (configuration manual, sections 4.2 and 7.1).
 
 use super::address::Endpoint;
-use super::place::Place;
+use super::place::{At, Place};
 use super::proxy::{Backend, ProxySettings, Visitors};
 
 /// A `frontend`, or a `listen`, which also is a backend.
 #[derive(Debug)]
 pub(super) struct Frontend {
     settings: ProxySettings,
+    /// True for a `listen`.
+    is_backend: bool,
     /// The port of each listener, and true if it has `ssl`.
     listeners: Vec<(u16, bool)>,
+    /// The line of the first listener without `ssl`.
+    plain_bind: Option<Place>,
+    /// True if a rule may send visitors elsewhere, such as from HTTP to HTTPS.
+    redirects: bool,
     /// True if a rule looks at the visitors' ClientHello.
     sees_hello: bool,
     /// The names and the criteria of the `acl` lines.
@@ -22,10 +28,14 @@ pub(super) struct Frontend {
 impl Frontend {
     /// Returns a frontend without lines. A `listen` leads to itself.
     pub fn new(settings: ProxySettings, itself: Option<&str>) -> Frontend {
+        let is_backend = itself.is_some();
         let itself = itself.map(|name| (name.to_owned(), Vec::new()));
         Frontend {
             settings,
+            is_backend,
             listeners: Vec::new(),
+            plain_bind: None,
+            redirects: false,
             sees_hello: false,
             acls: Vec::new(),
             routes: itself.into_iter().collect(),
@@ -50,13 +60,38 @@ impl Frontend {
                         _ => 0,
                     });
                 let has_tls = more.contains(&"ssl");
+                if !has_tls {
+                    self.plain_bind.get_or_insert_with(|| place.clone());
+                }
                 self.listeners.extend(ports.map(|port| (port, has_tls)));
             }
             ["acl", name, criterion @ ..] => self.acls.push(((*name).to_owned(), owned(criterion))),
             ["use_backend" | "default_backend", backend, condition @ ..] => {
                 self.routes.push(((*backend).to_owned(), owned(condition)));
             }
-            words => _ = self.settings.read(words, place),
+            words => {
+                self.redirects |= words.contains(&"redirect");
+                self.settings.read(words, place);
+            }
+        }
+    }
+
+    /// Returns the listener without TLS if visitors of this listener and of a listener with TLS are led to the
+    /// backend.
+    fn plain_bind(&self, backend: &str) -> Option<&Place> {
+        let has_tls = self.listeners.iter().any(|(_, has_tls)| *has_tls);
+        let is_about_tls =
+            |condition: &[String]| condition.iter().any(|word| word.contains("ssl_fc"));
+        let mut conditions = self.conditions(backend);
+        let is_open = has_tls && !self.redirects && !conditions.any(is_about_tls);
+        self.plain_bind.as_ref().filter(|_| is_open)
+    }
+
+    /// Returns the rules that change the requests of visitors. A `listen` has them as a backend, too.
+    fn rules(&self) -> &[At<Vec<String>>] {
+        match self.is_backend {
+            true => &[],
+            false => &self.settings.for_visitors,
         }
     }
 
@@ -178,6 +213,16 @@ pub(super) fn introduce(frontends: &[Frontend], backends: &mut [Backend]) {
         let speak_tls = leading.first().and_then(|front| front.speak_tls());
         let agree = leading.iter().all(|front| front.speak_tls() == speak_tls);
         backend.visitors = Visitors {
+            // With several frontends, doctor's visitor comes through the first that changes requests.
+            rules: {
+                let mut rules = leading.iter().map(|front| front.rules());
+                let rules = rules.find(|rules| !rules.is_empty());
+                rules.unwrap_or_default().to_vec()
+            },
+            plain_bind: {
+                let mut binds = leading.iter().filter_map(|front| front.plain_bind(name));
+                binds.next().cloned()
+            },
             names: flat(leading.iter().map(|front| front.names(name))).unwrap_or_default(),
             speak_tls: speak_tls.filter(|_| agree),
         };

@@ -1,8 +1,8 @@
 //! `option httpchk`, `http-check` and `tcp-check`: the rules of HAProxy's own checks (configuration
 //! manual, section 4.2).
 
-use super::super::words::quote;
 use super::place::{At, Place};
+use super::written::Written;
 
 /// The rules of a proxy's own checks, with a separate list for each protocol.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +14,8 @@ pub(crate) struct Rules {
     pub request: Option<Vec<String>>,
     /// The rules of `defaults` that the proxy's own lines replace.
     pub replaced: Option<Box<Rules>>,
+    /// True if `option httpchk` comes after a `http-check send` line of the same section.
+    option_is_last: bool,
     /// `http-check send-state`, which is a setting and not a rule of the list.
     pub send_state: Option<Place>,
     /// `http-check disable-on-404`, which is a setting, too.
@@ -84,6 +86,7 @@ impl Rules {
             self.http.inherited = false;
             self.http.lines.clear();
         }
+        self.option_is_last = self.http.all("send").next().is_some();
         self.request = Some(words.iter().map(|word| (*word).to_owned()).collect());
     }
 
@@ -102,8 +105,13 @@ impl Rules {
     /// Returns the request of `option httpchk`, as changed by the `http-check send` lines.
     pub(crate) fn sent(&self) -> Request {
         let mut request = Request::of_option(self.request.as_deref().unwrap_or_default());
+        // HAProxy 2.6 sends the headers of the later line. 3.0 refuses headers in the option.
+        let of_option = std::mem::take(&mut request.headers);
         for rule in self.http.all("send") {
             request.read(&rule.value);
+        }
+        if request.headers.is_empty() || (self.option_is_last && !of_option.is_empty()) {
+            request.headers = of_option;
         }
         request
     }
@@ -145,6 +153,9 @@ pub(crate) struct Request {
     pub version: Option<String>,
     pub headers: Vec<(String, String)>,
     pub body: Option<String>,
+    /// The log-formats of the page and of the body (`uri-lf`, `body-lf`).
+    pub formats: [Option<String>; 2],
+    pub comment: Option<String>,
     /// True if HAProxy evaluates the page or the body, so that they aren't known here.
     pub is_evaluated: bool,
 }
@@ -157,7 +168,7 @@ impl Request {
             (uri, None) => (None, uri),
             both => both,
         };
-        let version = word(2).and_then(|rest| rest.split(['\r', '\n', '\\', ' ']).next());
+        let version = word(2).and_then(|rest| rest.split(['\r', '\n']).next());
         let mut request = Request {
             method: method.cloned(),
             uri: uri.cloned(),
@@ -166,14 +177,17 @@ impl Request {
         };
         // The old form writes headers after the version: `GET / HTTP/1.1\r\nHost:\ NAME`.
         let text = words.get(2..).unwrap_or_default().join(" ");
-        let text = text.replace("\\r\\n", "\n");
-        let fields = text.split(['\r', '\n']).skip(1);
+        request.read_fields(text.split(['\r', '\n']).skip(1));
+        request
+    }
+
+    /// Adds headers of the form `NAME: VALUE`.
+    pub(crate) fn read_fields<'a>(&mut self, fields: impl Iterator<Item = &'a str>) {
         for (name, value) in fields.filter_map(|field| field.split_once(':')) {
             if !value.trim().is_empty() {
-                request.set_header(name.trim(), value.trim());
+                self.set_header(name.trim(), value.trim());
             }
         }
-        request
     }
 
     /// Reads an `http-check send` line.
@@ -183,13 +197,22 @@ impl Request {
             let mut value = || words.next().unwrap_or_default().to_owned();
             match word {
                 "meth" => self.method = Some(value()),
-                "uri" => self.uri = Some(value()),
+                "uri" => {
+                    self.uri = Some(value());
+                    self.formats[0] = None;
+                }
                 // A log-format without expressions is the path itself.
                 "uri-lf" => {
-                    self.uri = Some(value()).filter(|uri| !uri.contains('%'));
+                    let format = value();
+                    self.uri = Some(format.clone()).filter(|uri| !uri.contains('%'));
+                    self.formats[0] = Some(format).filter(|_| self.uri.is_none());
                     self.is_evaluated |= self.uri.is_none();
                 }
-                "body-lf" => self.is_evaluated = true,
+                "body-lf" => {
+                    self.formats[1] = Some(value());
+                    self.is_evaluated = true;
+                }
+                "comment" => self.comment = Some(value()),
                 "ver" => self.version = Some(value()),
                 "body" => self.body = Some(value()),
                 "hdr" => {
@@ -257,22 +280,30 @@ impl Request {
     fn words(&self) -> Vec<String> {
         let mut words = vec!["http-check", "send", "meth"];
         words.push(self.method.as_deref().unwrap_or("OPTIONS"));
-        words.extend(["uri", self.uri.as_deref().unwrap_or("/")]);
+        let [page, body] = &self.formats;
+        match (&self.uri, page) {
+            (None, Some(format)) => words.extend(["uri-lf", format]),
+            (uri, _) => words.extend(["uri", uri.as_deref().unwrap_or("/")]),
+        }
         if let Some(version) = &self.version {
             words.extend(["ver", version]);
         }
         for (name, value) in &self.headers {
             words.extend(["hdr", name, value]);
         }
-        if let Some(body) = &self.body {
-            words.extend(["body", body]);
+        match (&self.body, body) {
+            (_, Some(format)) => words.extend(["body-lf", format]),
+            (Some(body), None) => words.extend(["body", body]),
+            (None, None) => {}
+        }
+        if let Some(comment) = &self.comment {
+            words.extend(["comment", comment]);
         }
         words.into_iter().map(str::to_owned).collect()
     }
 
-    /// Returns the `http-check send` line that sends this request.
-    pub(crate) fn line(&self) -> String {
-        let words: Vec<String> = self.words().iter().map(quote).collect();
-        words.join(" ")
+    /// Returns the `http-check send` line that sends this request, with variables as they are written.
+    pub(crate) fn line(&self, written: &Written) -> String {
+        written.line(&self.words())
     }
 }

@@ -91,6 +91,11 @@ pub(crate) struct Backend {
 pub(crate) struct Visitors {
     /// The names that visitors ask for, by Host or SNI; empty if they may ask for any name.
     pub names: Vec<String>,
+    /// The `http-request` rules and `acl` lines of a frontend that leads here.
+    pub rules: Vec<At<Vec<String>>>,
+    /// The line of a listener without TLS in a frontend that also has a listener with TLS, if visitors of both are
+    /// led here.
+    pub plain_bind: Option<Place>,
     /// True if visitors' bytes arrive here as TLS, false if they arrive without TLS. This matters in `mode tcp`.
     pub speak_tls: Option<bool>,
 }

@@ -104,8 +104,30 @@ pub(super) struct Sections {
     /// The lines of the sections `resolvers`.
     pub resolvers: Vec<Vec<String>>,
     pub facts: Facts,
+    pub idle: Vec<Idle>,
     /// Words that sni-check doesn't understand, with the reason.
     pub unclear: Vec<(Place, String)>,
+}
+
+/// Lines of a check in a section where HAProxy doesn't use them.
+#[derive(Clone, Debug)]
+pub(crate) struct Idle {
+    /// The first of these lines.
+    pub place: Place,
+    /// The first words of that line.
+    pub text: String,
+    /// True in a `frontend`; false in a `defaults` section that no backend follows.
+    pub is_frontend: bool,
+}
+
+/// Returns the first words of a line if it is about checks.
+fn of_check(words: &[&str]) -> Option<String> {
+    let is_of_check = match words {
+        ["option", kind, ..] => kind.ends_with("check") || kind.ends_with("chk"),
+        [first, ..] => ["http-check", "tcp-check", "external-check"].contains(first),
+        [] => false,
+    };
+    is_of_check.then(|| words.get(..2).unwrap_or_default().join(" "))
 }
 
 /// The state while a configuration is read.
@@ -116,6 +138,15 @@ struct Reader {
     /// The last `defaults` section, for sections that name no `defaults`.
     defaults: ProxySettings,
     named: HashMap<String, ProxySettings>,
+    /// The place of the last `defaults` section, and of those with a name.
+    place: Option<Place>,
+    places: HashMap<String, Place>,
+    /// The first line about checks of each `defaults` section, with the section's place.
+    lines_of_defaults: Vec<(Place, Idle)>,
+    /// True if the current frontend has such a line.
+    is_idle: bool,
+    /// The `defaults` sections that backends follow.
+    followed: Vec<Place>,
     frontends: Vec<Frontend>,
     /// True if the last frontend is open.
     in_frontend: bool,
@@ -128,6 +159,9 @@ pub(super) fn read(statements: &[Statement]) -> Sections {
         reader.statement(statement);
     }
     introduce(&reader.frontends, &mut reader.done.backends);
+    let lines = reader.lines_of_defaults.into_iter();
+    let unused = lines.filter(|(section, _)| !reader.followed.contains(section));
+    reader.done.idle.extend(unused.map(|(_, idle)| idle));
     reader.done
 }
 
@@ -146,6 +180,7 @@ impl Reader {
             return;
         }
         self.done.facts.read(&words);
+        self.note_check(&words, place);
         if let Some(frontend) = self.frontends.last_mut().filter(|_| self.in_frontend) {
             frontend.read(&words, place);
         }
@@ -169,6 +204,31 @@ impl Reader {
             Section::Other => return,
         };
         self.unclear(place, unclear);
+    }
+
+    /// Keeps the first line about checks of a `frontend` or of a `defaults` section.
+    fn note_check(&mut self, words: &[&str], place: &Place) {
+        let is_frontend = self.in_frontend && matches!(self.section, Section::Other);
+        let Some(text) = of_check(words) else { return };
+        let idle = Idle {
+            place: place.clone(),
+            text,
+            is_frontend,
+        };
+        match (&self.section, &self.place) {
+            (Section::Other, _) if is_frontend => {
+                if !std::mem::replace(&mut self.is_idle, true) {
+                    self.done.idle.push(idle);
+                }
+            }
+            (Section::Defaults(_), Some(section)) => {
+                let mut known = self.lines_of_defaults.iter();
+                if !known.any(|(place, _)| place == section) {
+                    self.lines_of_defaults.push((section.clone(), idle));
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Returns true in a proxy whose lines so far don't say `mode http`.
@@ -229,7 +289,20 @@ impl Reader {
                     ProxySettings::default()
                 }),
         };
+        let followed = match from {
+            Some(from) => self.places.get(*from),
+            None => self.place.as_ref(),
+        };
+        if from.is_some() || ["backend", "listen"].contains(&words[0]) {
+            self.followed.extend(followed.cloned());
+        }
+        if words[0] == "defaults" {
+            self.place = Some(place.clone());
+            let name = name.map(|name| (name.to_owned(), place.clone()));
+            self.places.extend(name);
+        }
         let itself = name.filter(|_| words[0] == "listen");
+        self.is_idle = false;
         self.in_frontend = itself.is_some() || words[0] == "frontend";
         if self.in_frontend {
             self.frontends

@@ -91,6 +91,85 @@ pub const HTTP: &[Change] = &[
             )
         },
     ),
+    change(
+        "http-check connect with the port of the server",
+        2,
+        tls,
+        |case, world| {
+            let port = world.port(case.peer);
+            insert_rule(
+                case,
+                format!("http-check connect port {port} ssl sni {NAME}"),
+            );
+        },
+    ),
+    change(
+        "http-check connect default with another port",
+        2,
+        any,
+        |case, world| {
+            insert_rule(
+                case,
+                format!("http-check connect default port {}", world.health),
+            );
+        },
+    ),
+    change("http-check connect default sni", 2, tls, |case, _| {
+        case.remove("check-sni");
+        insert_rule(case, format!("http-check connect default sni {NAME}"));
+    }),
+    change(
+        "http-check connect default without a name",
+        2,
+        tls,
+        |case, _| {
+            case.remove("check-sni");
+            insert_rule(case, "http-check connect default".to_owned());
+        },
+    ),
+    change(
+        "two connections, the health page first",
+        2,
+        tls,
+        |case, world| {
+            insert_rule(case, format!("http-check connect ssl sni {NAME}"));
+            insert_rule(case, "http-check expect status 200".to_owned());
+            insert_rule(case, "http-check send meth GET uri /".to_owned());
+            insert_rule(case, format!("http-check connect port {}", world.health));
+        },
+    ),
+    change(
+        "two connections, no name in the second",
+        2,
+        tls,
+        |case, world| {
+            insert_rule(case, "http-check connect ssl".to_owned());
+            insert_rule(case, "http-check expect status 200".to_owned());
+            insert_rule(case, "http-check send meth GET uri /".to_owned());
+            insert_rule(case, format!("http-check connect port {}", world.health));
+        },
+    ),
+    change("two connections to two sites", 1, tls, |case, _| {
+        insert_rule(case, format!("http-check connect ssl sni {API}"));
+        insert_rule(case, "http-check expect status 200".to_owned());
+        insert_rule(
+            case,
+            format!("http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}"),
+        );
+        insert_rule(case, format!("http-check connect ssl sni {NAME}"));
+    }),
+    change(
+        "check-sni of an expression",
+        2,
+        |case| case.has("check-sni"),
+        |case, _| case.set_check("check-sni ssl_fc_sni"),
+    ),
+    change(
+        "check-sni of an address",
+        1,
+        |case| case.has("check-sni"),
+        |case, _| case.set_check("check-sni 127.0.0.1"),
+    ),
     change("http-check connect port", 2, any, |case, world| {
         let port = world.health;
         insert_rule(case, format!("http-check connect port {port}"));

@@ -104,6 +104,93 @@ pub const SERVER: &[Change] = &[
     change("sni \"str(${…})\" not set", 2, has_sni, |case, _| {
         case.set("sni \"str(${NOT_SET})\"")
     }),
+    change("sni int", 2, has_sni, |case, _| case.set("sni int(5)")),
+    change("sni path", 1, has_sni, |case, _| case.set("sni path")),
+    change("sni of an address", 1, has_sni, |case, _| {
+        case.set("sni str(127.0.0.1)")
+    }),
+    change("sni method and verify none", 1, has_sni, |case, _| {
+        case.set("sni method");
+        case.set("verify none");
+    }),
+    change("no sni and verify none", 2, has_sni, |case, _| {
+        case.remove("sni");
+        case.set("verify none");
+    }),
+    change(
+        "no sni, verifyhost of the default certificate",
+        2,
+        has_sni,
+        |case, _| {
+            case.remove("sni");
+            case.set("verifyhost default.example.test");
+        },
+    ),
+    change(
+        "port of plain HTTP, with words about TLS",
+        3,
+        checked,
+        |case, world| {
+            case.set_check(&format!("port {}", world.health));
+            case.set_check("no-check-ssl");
+        },
+    ),
+    change("dead port and check-ssl", 2, checked, |case, world| {
+        case.set_check(&format!("port {}", world.dead));
+        case.set_check("check-ssl");
+    }),
+    change(
+        "port of plain HTTP and check-send-proxy",
+        1,
+        checked,
+        |case, world| {
+            case.set_check(&format!("port {}", world.health));
+            case.set_check("check-send-proxy");
+        },
+    ),
+    change(
+        "port of plain HTTP in default-server",
+        2,
+        checked,
+        |case, world| {
+            case.words.insert(0, format!("port {}", world.health));
+        },
+    ),
+    change(
+        "addr of another address and check-ssl",
+        1,
+        checked,
+        |case, _| {
+            case.set_check("addr 127.0.0.1");
+            case.set_check("check-ssl");
+        },
+    ),
+    change(
+        "one server without check",
+        2,
+        |case| is_pair(case) && checked(case),
+        |case, _| {
+            case.last_words.push("no-check".to_owned());
+        },
+    ),
+    change(
+        "a last resort without check",
+        2,
+        |case| is_pair(case) && checked(case),
+        |case, _| {
+            case.last_words
+                .extend(["backup", "no-check"].map(str::to_owned));
+        },
+    ),
+    change(
+        "check-alpn beside alpn",
+        2,
+        |case| tls(case) && checked(case),
+        |case, _| {
+            case.set("alpn h2,http/1.1");
+            case.set_check("check-alpn http/1.1");
+        },
+    ),
     change("verify none", 4, tls, |case, _| {
         case.set("verify none");
         case.words.retain(|word| key(word) != "ca-file");
@@ -415,8 +502,7 @@ pub const SERVER: &[Change] = &[
 
 /// True if the server has an address with a port, and something listens there.
 fn has_port(case: &Case) -> bool {
-    let is_served = !matches!(case.peer, Peer::Closed | Peer::Ssh);
-    is_served
+    case.peer.is_nginx()
         && case
             .servers
             .iter()

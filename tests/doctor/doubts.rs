@@ -1,0 +1,212 @@
+//! Where doctor knows too little to be certain, and where it must not say all that it knows.
+
+use crate::configuration::{
+    PLAIN, checked, configure, doctor, finding, foretells, found, in_chroot, json,
+};
+use crate::support::NAME;
+use crate::support::check::stdout;
+use crate::support::free_port;
+use crate::support::nginx::Nginx;
+use crate::support::pki::Ca;
+use crate::support::stage::Stage;
+
+/// The lines of the frontend, those of the backend, and what doctor finds in a run, in which HAProxy serves visitors.
+/// KEY is the port of a server that wants a header, HEALTH that of a server for checks only.
+const SERVED: [(&str, &str, &[&str]); 5] = [
+    (
+        "http-request set-header X-Key k",
+        "http-check send meth GET uri / ver HTTP/1.1 hdr Host NAME hdr X-Key k\n server s 127.0.0.1:KEY",
+        &[],
+    ),
+    (
+        "http-request set-header X-Key k",
+        "http-check send meth GET uri /broken ver HTTP/1.1 hdr Host NAME\n http-check expect status 503\n \
+         server s 127.0.0.1:KEY",
+        &["expects-refusal"],
+    ),
+    (
+        "",
+        "http-check send meth GET uri / ver HTTP/1.1 hdr Host NAME:443\n \
+         server s 127.0.0.1:PORT ssl verify required ca-file ROOT/ca.pem sni req.hdr(host) check-sni NAME",
+        &[],
+    ),
+    (
+        "",
+        "http-check connect port HEALTH\n http-check send meth GET uri / ver HTTP/1.1 hdr Host localhost\n \
+         server s 127.0.0.1:PORT ssl verify required ca-file ROOT/ca.pem sni req.hdr(host)",
+        &["check-other-port"],
+    ),
+    // HAProxy 2.6 resumes the TLS session of its check, with the check's SNI.
+    (
+        "",
+        "http-check send meth GET uri / ver HTTP/1.1 hdr Host NAME\n \
+         server s 127.0.0.1:PORT ssl verify required ca-file ROOT/ca.pem check-sni NAME",
+        &["traffic-without-sni"],
+    ),
+];
+
+#[test]
+fn a_run_is_not_certain_of_visitors_that_it_does_not_know() {
+    let stage = Stage::new();
+    let health =
+        Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; return 200; }}"));
+    let key = Nginx::serve(|_, port| {
+        format!(
+            "server {{ listen 127.0.0.1:{port}; location = /broken {{ return 503; }} \
+             location / {{ if ($http_x_key != \"k\") {{ return 503; }} return 200; }} }}"
+        )
+    });
+    for (front, backend, expected) in SERVED {
+        let text = format!(
+            "defaults\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\n\
+             frontend f\n bind 127.0.0.1:{}\n {front}\n default_backend b\nbackend b\n option httpchk\n \
+             {backend} check inter 500ms\n",
+            free_port()
+        );
+        let text = text
+            .replace("KEY", &key.port.to_string())
+            .replace("HEALTH", &health.port.to_string())
+            .replace("PORT", &stage.nginx().port.to_string())
+            .replace("ROOT", stage.chroot())
+            .replace("NAME", NAME);
+        let config = stage.folder.file("haproxy.cfg", &text);
+        let (report, code) = json(&["-f", &config, "--run"]);
+        let found = found(&report);
+        let ids: Vec<&str> = found.iter().map(|(id, _)| id.as_str()).collect();
+        assert_eq!((ids.as_slice(), code), (expected, 0), "{report}");
+    }
+}
+
+#[test]
+fn advice_names_variables_and_never_shows_their_values() {
+    let stage = Stage::new();
+    for (send, kept) in [
+        (
+            r#"meth GET uri "${PAGE}" ver HTTP/1.1 hdr Authorization "Bearer ${TOKEN}""#,
+            r#"uri "${PAGE}" ver HTTP/1.1 hdr Authorization "Bearer ${TOKEN}" hdr Host"#,
+        ),
+        (
+            r#"meth GET uri-lf "/a?s=%[srv_name]" ver HTTP/1.1 comment "team x""#,
+            r#"uri-lf "/a?s=%[srv_name]" ver HTTP/1.1 hdr Host"#,
+        ),
+        (
+            r#"meth POST uri / ver HTTP/1.1 body-lf "%[srv_name] x""#,
+            r#"body-lf "%[srv_name] x""#,
+        ),
+    ] {
+        let backend = format!(
+            " option httpchk\n http-check send {send}\n server s 127.0.0.1:PORT TLS check check-sni {NAME}"
+        );
+        let config = configure(&stage, PLAIN, &backend);
+        let call = [
+            "-f",
+            &config,
+            "--env",
+            "TOKEN=s3cret-t0ken",
+            "--env",
+            "PAGE=/a",
+        ];
+        let (report, _) = json(&call);
+        let write = finding(&report, "check-without-host")["write"].to_string();
+        let write = write.replace("\\\"", "\"");
+        assert!(write.contains(kept), "{write}");
+        assert_eq!(
+            send.contains("comment"),
+            write.contains("comment \"team x\"")
+        );
+        for more in [&["--github"][..], &[], &["--json"]] {
+            let text = stdout(&doctor(&[&call[..], more].concat()));
+            assert!(!text.contains("s3cret"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn requests_that_are_no_http() {
+    let stage = Stage::new();
+    let server = format!("server s 127.0.0.1:PORT TLS check check-sni {NAME} inter 500ms");
+    for (lines, id) in [
+        (
+            format!("option httpchk\n http-check send meth GET uri \"/a b\" ver HTTP/1.1 hdr Host {NAME}"),
+            ("check-request", "problem"),
+        ),
+        (
+            format!("option httpchk GET / 'HTTP/1.1\\r\\nHost: {NAME}'"),
+            ("check-request", "problem"),
+        ),
+        // HAProxy 2.6 drops the headers of the option.
+        (
+            format!("option httpchk GET / HTTP/1.1\\r\\nHost:\\ {NAME}\n http-check send hdr X-A b"),
+            ("check-without-host", "note"),
+        ),
+        (
+            "option tcp-check\n tcp-check send \"GET / HTTP/1.1\\r\\n\\r\\n\"\n tcp-check expect string \"200 OK\""
+                .to_owned(),
+            ("check-without-host", "note"),
+        ),
+    ] {
+        let config = configure(&stage, PLAIN, &format!(" {lines}\n {server}"));
+        let (status, code) = match lines.contains("tcp-check") {
+            true => ("L7RSP", ""),
+            false => ("L7STS", "400"),
+        };
+        foretells(&config, &[id], status, code);
+    }
+}
+
+#[test]
+fn options_of_the_check_that_differ_from_traffic() {
+    let stage = Stage::new();
+    stage.trusting(&Ca::new(), "root/other.pem");
+    for (options, id, status, code) in [
+        (
+            "--method get",
+            ("check-request", "problem"),
+            "PROCERR",
+            "71",
+        ),
+        (
+            "--ssl-min-ver TLSv1.3",
+            ("traffic-other-tls", "note"),
+            "PROCOK",
+            "0",
+        ),
+        (
+            "--ca-file /other.pem",
+            ("traffic-other-roots", "note"),
+            "PROCOK",
+            "0",
+        ),
+        (
+            "--ca-file\u{a0}/other.pem",
+            ("options", "problem"),
+            "PROCERR",
+            "2",
+        ),
+    ] {
+        let options = format!("--sni {NAME} --ca-file /ca.pem {options}");
+        let backend = checked("/sni-check", &options, "127.0.0.1:PORT TLS check inter 2s");
+        let report = foretells(&in_chroot(&stage, &backend), &[id], status, code);
+        let is_invisible = options.contains('\u{a0}');
+        let what = finding(&report, id.0)["what"].as_str().expect("text");
+        assert_eq!(what.contains("U+00A0"), is_invisible, "{what}");
+    }
+}
+
+#[test]
+fn lines_about_checks_where_haproxy_ignores_them() {
+    let stage = Stage::new();
+    let server = format!("server s 127.0.0.1:PORT TLS check check-sni {NAME}");
+    let config = configure(&stage, PLAIN, &format!(" {server}"));
+    let text = std::fs::read_to_string(&config).expect("the configuration");
+    for (from, to) in [
+        ("frontend f\n", "frontend f\n option httpchk GET /\n"),
+        (
+            "defaults\n",
+            "defaults\n mode http\n option httpchk GET /\ndefaults\n",
+        ),
+    ] {
+        let config = stage.folder.file("idle.cfg", &text.replacen(from, to, 1));
+        foretells(&config, &[("no-option", "note")], "L6OK", "");
+    }
+}
