@@ -131,7 +131,7 @@ impl Code {
     /// server, and for a status without such a code.
     pub fn of_haproxy_word(word: &str) -> Option<Code> {
         Some(match word {
-            "L4CON" => Code::Unreachable,
+            "L4CON" | "SOCKERR" => Code::Unreachable,
             "L4TOUT" => Code::ConnectTimeout,
             "L6RSP" => Code::HandshakeRefused,
             "L6TOUT" => Code::HandshakeTimeout,

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use rustix::stdio::stderr;
 
-use crate::causes::facts::KnownValue;
+use crate::causes::facts::Facts;
 use crate::code::Code;
 use crate::haproxy::program::Haproxy;
 use crate::options::Options;
@@ -36,6 +36,7 @@ use crate::plan::Plan;
 use crate::start::{Channel, Expiry, Text, expire_after, never_expire};
 
 use self::ask::Opinion;
+use self::gather::gather;
 use self::progress::{Phase, Progress};
 use self::report::Report;
 use self::trials::Search;
@@ -75,8 +76,8 @@ pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
     };
     let json = plan.output.json;
     let (text, code) = progress::shown(|progress| {
-        let (search, opinion) =
-            investigate(plan, options, &Arc::default(), haproxy.as_ref(), progress);
+        let facts = gather(plan, options, &Arc::default(), progress);
+        let (search, opinion) = investigate(facts, haproxy.as_ref(), progress);
         let report = Report::new(&search, &opinion);
         let text = match json {
             true => report.object(),
@@ -90,14 +91,8 @@ pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
 }
 
 /// Looks for the cause and for changes that help, and asks HAProxy about both.
-fn investigate(
-    plan: Plan,
-    options: Options,
-    known_values: &Arc<[KnownValue]>,
-    haproxy: Option<&Haproxy>,
-    progress: &Progress,
-) -> (Search, Opinion) {
-    let mut search = Search::run(plan, options, known_values, progress);
+fn investigate(asked: Facts, haproxy: Option<&Haproxy>, progress: &Progress) -> (Search, Opinion) {
+    let mut search = Search::run(asked, progress);
     progress.enter(Phase::Haproxy);
     let mut opinion = Opinion::ask(&search, haproxy);
     while let Some(proved) = opinion.proved.take() {

@@ -270,6 +270,14 @@ impl Change {
         (change != *self).then_some(change)
     }
 
+    /// Returns this change, plus HTTP/1.1 in the request of HAProxy's own check.
+    pub fn with_http11(mut self, surveyed: &Surveyed, best: &Options) -> Change {
+        if !best.handshake_only {
+            self.request((best, "HTTP/1.1"), evaluated_host(surveyed));
+        }
+        self
+    }
+
     /// Returns this change, plus the line that `sni-check serve` needs, if it is missing.
     pub fn with_state(mut self, surveyed: &Surveyed) -> Change {
         let has_state = surveyed.rules().any(|rule| has_head(rule, SEND_STATE));
@@ -327,6 +335,10 @@ impl Change {
             | "--ssl-max-ver" => self.set_word(name, best),
             "--alpn" => {
                 let alpn = best.alpn.as_ref().map(ToString::to_string);
+                // Without a list of its own, the check offers the list of the server line.
+                if alpn.is_none() {
+                    self.word("alpn", None);
+                }
                 match ruled("alpn") {
                     true => self.ruled("alpn", alpn),
                     false => self.word("check-alpn", alpn),

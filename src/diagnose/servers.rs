@@ -23,8 +23,10 @@ use rustix::stdio::stderr;
 pub use self::call::ServersCall;
 pub(crate) use self::call::of_words;
 use self::state::{Diagnosis, State, Statistics, Subject};
+use super::gather::gather;
 use super::investigate;
 use super::progress::{self, Phase, Progress};
+use super::trials::Search;
 use crate::causes::facts::Handshakes;
 use crate::code::Code;
 use crate::doctor::survey::{Survey, Surveyed, survey};
@@ -139,6 +141,7 @@ fn diagnose(
                 let one = move || {
                     subject.diagnosis = diagnosis(subject, verbose, haproxy, progress);
                     subject.adopt_own_check();
+                    subject.at_visitors = at_visitors(subject, haproxy, progress);
                 };
                 // If no thread can be created, the report says that the server wasn't diagnosed.
                 _ = thread::Builder::new().spawn_scoped(scope, one);
@@ -150,7 +153,7 @@ fn diagnose(
 }
 
 fn diagnosis(
-    subject: &Subject<'_>,
+    subject: &mut Subject<'_>,
     verbose: bool,
     haproxy: Option<&Haproxy>,
     progress: &Progress,
@@ -166,17 +169,33 @@ fn diagnosis(
     options.verbose = verbose;
     let plan = Plan::new(&options, None, None, Output::default());
     let plan = plan.map_err(|error| format!("sni-check can't run this check: {error:#}"))?;
-    let (search, opinion) = investigate(plan, options, &surveyed.known_values, haproxy, progress);
+    let facts = gather(plan, options, &surveyed.known_values, progress);
     // Without TLS at the server, the check without TLS is right, and sni-check can't make it.
-    let speaks_tls = search
-        .asked
-        .tls
-        .as_ref()
-        .is_none_or(Handshakes::any_succeeded);
+    let tls = facts.tls.as_ref();
+    let speaks_tls = tls.is_none_or(Handshakes::any_succeeded);
     if let Some(call) = surveyed.call.as_ref().err().filter(|_| !speaks_tls) {
+        subject.speaks_plain_http = facts.speaks_plain_http();
         return Err(call.clone());
     }
+    let (search, opinion) = investigate(facts, haproxy, progress);
     Ok(Diagnosis { search, opinion })
+}
+
+/// Looks at the server where visitors connect, if the check connects elsewhere and gets no response there.
+fn at_visitors(
+    subject: &Subject<'_>,
+    haproxy: Option<&Haproxy>,
+    progress: &Progress,
+) -> Option<Search> {
+    let there = subject.surveyed.at_visitors.as_ref()?;
+    let options = there.call.as_ref().ok()?;
+    if !subject.is_unanswered() {
+        return None;
+    }
+    let plan = Plan::new(options, None, None, Output::default()).ok()?;
+    let known_values = &subject.surveyed.known_values;
+    let facts = gather(plan, (**options).clone(), known_values, progress);
+    Some(investigate(facts, haproxy, progress).0)
 }
 
 /// Returns the code of the server that the call names, or of the first server that is DOWN.

@@ -1,14 +1,13 @@
 //! Finds the changes that the check needs. diagnose tries each change of the options that may prove a
 //! cause, and keeps a change with which the check gets further.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::attempts::{Job, attempt, in_parallel};
 use super::gather::{facts_of_success, gather};
 use super::progress::{Phase, Progress};
 use super::stage::Stage;
-use crate::causes::facts::{Attempt, Facts, HaproxyFacts, KnownValue, Refuted};
+use crate::causes::facts::{Attempt, Facts, HaproxyFacts, Refuted};
 use crate::causes::{self, Cause, Change, Finding, Weight, mixed};
 use crate::code::{Code, Layer};
 use crate::failure::Failure;
@@ -68,15 +67,10 @@ impl Search {
         true
     }
 
-    /// Gathers facts and tries changes. If a change helps only in part, gathers facts again.
-    pub fn run(
-        plan: Plan,
-        options: Options,
-        known_values: &Arc<[KnownValue]>,
-        progress: &Progress,
-    ) -> Search {
+    /// Tries changes of a check with these facts. If a change helps only in part, gathers facts again.
+    pub fn run(asked: Facts, progress: &Progress) -> Search {
         let mut search = Search {
-            asked: gather(plan, options, known_values, progress),
+            asked,
             changed: None,
             proved: Vec::new(),
         };

@@ -13,7 +13,7 @@ use super::{findings, read};
 
 pub(crate) use self::meant::Meant;
 pub(crate) use self::steps::Step;
-pub(crate) use self::suggest::{Edit, Suggestion, UNVERIFIED};
+pub(crate) use self::suggest::{AtVisitors, Edit, Suggestion, UNVERIFIED};
 use super::by_hand;
 pub(crate) use super::finding::Remark;
 use super::finding::{Effect, Finding};
@@ -101,6 +101,8 @@ pub(crate) struct Surveyed {
     pub findings: Vec<Remark>,
     /// Why it may help that the check connects where visitors connect. `None` if it does.
     pub elsewhere: Option<String>,
+    /// HAProxy's own check at the address and port of visitors' connections. `None` if it connects there.
+    pub at_visitors: Option<AtVisitors>,
     /// True if HAProxy runs its external checks in a chroot.
     pub is_jailed: bool,
     /// The findings that keep HAProxy from starting the program of an external check, and then those about the
@@ -120,6 +122,7 @@ impl Surveyed {
         self.meant = None;
         self.suggestions = step.suggestions;
         self.elsewhere = step.elsewhere;
+        self.at_visitors = step.at_visitors;
         self.other_steps = step.others;
     }
 
@@ -210,7 +213,6 @@ fn surveyed(
         meant: meant.map(Box::new),
         steps: steps::of(visit, watch, |step| self::call(visit, step, &unset)),
         other_steps: Vec::new(),
-        unset,
         traffic: traffic(watch),
         sni: by_hand::traffic_name(watch),
         sends_sni: watch
@@ -226,6 +228,8 @@ fn surveyed(
         lines,
         findings,
         elsewhere: suggest::elsewhere(watch),
+        at_visitors: suggest::at_visitors(visit, watch, |there| self::call(visit, there, &unset)),
+        unset,
         is_jailed: visit.jail.is_chroot(),
         obstacles: match kind {
             CheckKind::External => obstacles(watch, found),

@@ -99,6 +99,11 @@ impl Row {
         self.commands.contains(&command)
     }
 
+    /// Returns true if the option is about the request or the response.
+    pub fn is_about_http(&self) -> bool {
+        self.replaces.contains(&HANDSHAKE_ONLY)
+    }
+
     /// Removes the option.
     pub fn clear(&self, options: &mut Options) {
         (self.clear)(options);
@@ -210,9 +215,7 @@ impl Options {
 
     /// Returns the given options that only an HTTP request needs.
     pub fn about_http(&self) -> Vec<&'static str> {
-        let http = ROWS
-            .iter()
-            .filter(|row| row.replaces.contains(&HANDSHAKE_ONLY));
+        let http = ROWS.iter().filter(|row| row.is_about_http());
         http.filter(|row| row.is_given(self))
             .map(|row| row.name)
             .collect()

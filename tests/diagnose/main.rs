@@ -2,6 +2,7 @@
 
 mod addresses;
 mod asking;
+mod connections;
 mod contradictions;
 mod elsewhere;
 mod explain;

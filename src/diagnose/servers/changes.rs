@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use super::state::{self, State, Subject, TriedChange};
+use super::state::{State, Subject, TriedChange};
 use super::{others, settings};
 use crate::causes::facts::{Refused, Way};
-use crate::code::Layer;
 use crate::diagnose::ask::Block;
 use crate::diagnose::change::Change;
 use crate::diagnose::stage::Stage;
@@ -287,27 +286,40 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
             _ => found.extend(changes),
         }
     }
-    let layer = match search {
-        Some(search) if search.best().failure().is_some() => Some(search.best().code().layer()),
-        // A change of the options helps.
-        Some(search) if search.changed.is_some() && !is_another => {
-            found.append(&mut last);
-            return found;
-        }
-        Some(_) => None,
-        None => subject.shown.map(|shown| state::code_of(shown).layer()),
-    };
-    let is_unanswered = matches!(layer, Some(Layer::Connection | Layer::Tls));
-    if let Some((change, reason)) = Change::without_address(surveyed).filter(|_| is_unanswered) {
-        found.push(Candidate {
-            is_suggested: true,
-            ..base.with(change, best, Some(&reason))
-        });
+    let layer = subject.layer();
+    // A change of the options helps. It can't give a check without TLS the words for TLS.
+    let helps = search.is_some_and(|search| search.changed.is_some());
+    if layer.is_none() && helps && !is_another && surveyed.call.is_ok() {
+        found.append(&mut last);
+        return found;
     }
+    let mut others = [
+        where_visitors_connect(subject, base, best),
+        suggested(subject, (asked, best), base, is_another),
+    ];
+    // At the same address and port, the check may only lack a word.
+    if surveyed.elsewhere.is_none() {
+        others.reverse();
+    }
+    found.extend(others.into_iter().flatten());
+    found.append(&mut last);
+    found
+}
+
+/// Returns the changes that the configuration suggests, on top of the base. `asked` and `best` are the options of
+/// the check as haproxy.cfg writes them, and those that work or get furthest.
+fn suggested(
+    subject: &Subject<'_>,
+    (asked, best): (&Options, &Options),
+    base: &Candidate,
+    is_another: bool,
+) -> Vec<Candidate> {
+    let (surveyed, search, layer) = (subject.surveyed, subject.search(), subject.layer());
+    let mut found = Vec::new();
     let refused = search.map(|search| search.best().own_check_refuses());
     let is_limit = refused.is_none_or(|refused| refused == Some(Refused::Certificate));
     for suggestion in &surveyed.suggestions {
-        if suggestion.is_known && !is_limit {
+        if subject.speaks_plain_http || (suggestion.is_known && !is_limit) {
             continue;
         }
         if suggestion.layer.is_some() && suggestion.layer != layer {
@@ -321,13 +333,56 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
             true => Some(Change::default()),
             false => Change::new(surveyed, asked, best),
         };
-        let change = change.map(|change| change.with_edits(&suggestion.words, &suggestion.connect));
+        let change = change.map(|change| {
+            let change = change.with_edits(&suggestion.words, &suggestion.connect);
+            match suggestion.is_http11 {
+                true => change.with_http11(surveyed, options),
+                false => change,
+            }
+        });
         found.extend(change.map(|change| Candidate {
             is_suggested: true,
             ..base.with(change, options, Some(&suggestion.what))
         }));
     }
-    found.append(&mut last);
+    found
+}
+
+/// Returns the changes with which the check connects where visitors connect, if it gets no response where it
+/// connects: alone, and together with the options that help there.
+fn where_visitors_connect(
+    subject: &Subject<'_>,
+    base: &Candidate,
+    best: &Options,
+) -> Vec<Candidate> {
+    let surveyed = subject.surveyed;
+    if !subject.is_unanswered() {
+        return Vec::new();
+    }
+    let suggested = |change, options: &Options, reason: &str| Candidate {
+        is_suggested: true,
+        ..base.with(change, options, Some(reason))
+    };
+    if let Some((change, reason)) = Change::without_address(surveyed) {
+        return vec![suggested(change, best, &reason)];
+    }
+    let Some(there) = &surveyed.at_visitors else {
+        return Vec::new();
+    };
+    let moved = Change::default().with_edits(&there.words, &there.connect);
+    let reason = surveyed.elsewhere.as_ref().unwrap_or(&there.what);
+    let mut found = vec![suggested(moved.clone(), best, reason)];
+    if let Some(search) = &subject.at_visitors {
+        let mut surveyed = surveyed.clone();
+        let is_gone = |word: &str| there.words.iter().any(|(gone, _)| *gone == word);
+        surveyed.lines.words.retain(|(word, _)| !is_gone(word));
+        let options = &search.best().options;
+        let change = Change::new(&surveyed, &search.asked.options, options);
+        let causes = search.proved.iter().map(|finding| finding.what.as_str());
+        let reasons: Vec<&str> = [there.what.as_str()].into_iter().chain(causes).collect();
+        let change = change.map(|change| moved.with(change));
+        found.extend(change.map(|change| suggested(change, options, &reasons.join(" "))));
+    }
     found
 }
 

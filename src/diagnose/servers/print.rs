@@ -334,7 +334,12 @@ pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
         ));
     }
     let meant = subject.meant()?;
-    Some(meant.what.clone())
+    // A server that can't be reached fails with and without TLS.
+    let reaches = subject
+        .search()
+        .is_none_or(|search| search.asked.reached.is_some());
+    let is_about_tls = subject.surveyed.call.is_err() && subject.surveyed.kind == CheckKind::Own;
+    (reaches || !is_about_tls).then(|| meant.what.clone())
 }
 
 fn drained(name: &str) -> String {
@@ -443,7 +448,10 @@ fn backend(text: &mut String, subject: &Subject<'_>, diagnosis: &Diagnosis, repo
     };
     let is_down = report.state() == "DOWN";
     // The lines connect where the check connects, and visitors must not go there.
-    if subject.surveyed.elsewhere.is_some() {
+    // In mode tcp, visitors bring their own TLS, and the lines would encrypt it once more.
+    let surveyed = subject.surveyed;
+    let is_passed_through = !surveyed.lines.is_http && !surveyed.has_word("ssl");
+    if surveyed.elsewhere.is_some() || is_passed_through {
         return;
     }
     let block = blocks

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::causes::facts::Way;
 use crate::certificate::CertificateFailure;
-use crate::code::Code;
+use crate::code::{Code, Layer};
 use crate::diagnose::ask::{Block, Kind, Opinion, missed_serve};
 use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::change::is_command;
@@ -38,6 +38,10 @@ pub(super) struct Subject<'a> {
     pub conflict: Option<Conflict>,
     /// The error that visitors get while the check is UP.
     pub visitor: Option<Visited>,
+    /// What sni-check finds where visitors connect, if the check connects elsewhere and gets no response there.
+    pub at_visitors: Option<Search>,
+    /// True if the server answers the check in plain HTTP, so that no TLS helps.
+    pub speaks_plain_http: bool,
     /// True if HAProxy's check is UP with the present lines, and a visitor is served. `None` if HAProxy
     /// hasn't tried them.
     pub works_in_haproxy: Option<bool>,
@@ -189,6 +193,20 @@ impl Subject<'_> {
     pub fn search(&self) -> Option<&Search> {
         let diagnosis = self.diagnosis.as_ref().ok()?;
         Some(&diagnosis.search)
+    }
+
+    /// Returns the layer at which the check fails. Returns `None` if sni-check's check doesn't fail.
+    pub fn layer(&self) -> Option<Layer> {
+        match self.search().map(Search::best) {
+            Some(best) => best.failure().map(|_| best.code().layer()),
+            None => self.shown.map(|shown| code_of(shown).layer()),
+        }
+    }
+
+    /// Returns true if the check gets no response.
+    pub fn is_unanswered(&self) -> bool {
+        let layers = [Layer::Connection, Layer::Tls, Layer::Certificate];
+        self.layer().is_some_and(|layer| layers.contains(&layer))
     }
 
     /// Returns the check that the operator meant, if it isn't the written one. If the server is UP, the written
@@ -390,6 +408,8 @@ pub(super) fn subjects<'a>(
             failed: None,
             conflict: None,
             visitor: None,
+            at_visitors: None,
+            speaks_plain_http: false,
             works_in_haproxy: None,
         }
     };

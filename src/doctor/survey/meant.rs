@@ -3,13 +3,15 @@
 //! meant.
 
 use super::suggest;
+use std::net::IpAddr;
+
 use crate::doctor::by_hand;
 use crate::doctor::finding::Remark;
 use crate::doctor::visit::own_check;
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::check::{Check, OwnCheck};
-use crate::haproxy::config::connection::{Sni, Tls};
 use crate::options::Options;
+use crate::options::expect::Part;
 use crate::plan::{Output, Plan};
 
 /// A check that haproxy.cfg writes in a wrong way.
@@ -41,10 +43,9 @@ pub(crate) fn of(
         return Some(Meant {
             written: options.clone(),
             options,
-            what: suggest::without_tls(watch).to_owned(),
+            what: suggest::without_tls(watch),
         });
     }
-    let is_accepted = |options: &Options| Plan::new(options, None, None, Output::default()).is_ok();
     let written = match call {
         Ok(options) => (**options).clone(),
         // The other refusals are about files.
@@ -59,18 +60,44 @@ pub(crate) fn of(
         Err(_) => by_hand::at_server(by_hand::given(watch, visit.jail)?, watch, visit.jail),
     };
     let mut options = written.clone();
-    repair(visit, watch, &mut options);
+    let repaired = repair(visit, watch, &mut options);
     let mut findings = findings.iter();
     let literal = findings.find(|finding| LITERAL.contains(&finding.id));
     let what = match (call, literal) {
         (Err(what), _) => what.clone(),
         (Ok(_), Some(finding)) => finding.what.clone(),
+        (Ok(_), None) if repaired.is_some() => repaired.unwrap_or_default().to_owned(),
         (Ok(_), None) => "HAProxy sends these words exactly as they are written.".to_owned(),
     };
-    let is_refused = call.is_err() || !is_accepted(&written);
     let is_changed = !written.changes(&options).is_empty() || written.target != options.target;
-    (is_refused && is_changed && is_accepted(&options)).then_some(Meant {
-        written,
+    let refusal = refusal(&written);
+    match (&watch.check, refusal) {
+        (_, None) if call.is_ok() => None,
+        _ if is_changed && self::refusal(&options).is_none() => Some(Meant {
+            written,
+            options,
+            what,
+        }),
+        (Check::Own(_), Some(refusal)) => of_handshake(written, &refusal),
+        _ => None,
+    }
+}
+
+/// Returns why sni-check refuses the options.
+fn refusal(options: &Options) -> Option<anyhow::Error> {
+    Plan::new(options, None, None, Output::default()).err()
+}
+
+/// Returns the handshake of a check by HAProxy that sni-check can't make. HAProxy tries the whole check.
+fn of_handshake(written: Options, refusal: &anyhow::Error) -> Option<Meant> {
+    let mut options = written;
+    options.retain(|row| !row.is_about_http() && !["--alpn", "--verify-host"].contains(&row.name));
+    options.handshake_only = true;
+    let what = format!(
+        "sni-check can't make this check ({refusal:#}). It has tried the connection without a request."
+    );
+    self::refusal(&options).is_none().then(|| Meant {
+        written: options.clone(),
         options,
         what,
     })
@@ -79,13 +106,7 @@ pub(crate) fn of(
 /// Returns the options of a check that connects without TLS, as if it connected with the TLS of visitors, or with
 /// that of another server.
 fn encrypted(visit: &Visit, watch: &Watch, check: &OwnCheck) -> Option<Options> {
-    let tls = watch.traffic.tls.as_ref();
-    let tls = tls.or_else(|| suggest::encrypted(visit, watch)?.traffic.tls.as_ref());
-    let name = suggest::check_name(visit, watch);
-    let tls = Tls {
-        sni: name.map_or(Sni::Absent, Sni::Name),
-        ..tls.cloned().unwrap_or_default()
-    };
+    let tls = suggest::meant_tls(visit, watch);
     let mut check = check.clone();
     check.connections.first_mut()?.tls = Some(tls);
     let names = (watch.backend, watch.server);
@@ -93,19 +114,42 @@ fn encrypted(visit: &Visit, watch: &Watch, check: &OwnCheck) -> Option<Options> 
     Some(by_hand::at_server(options, watch, visit.jail))
 }
 
-/// Corrects the names and the path, and adds the missing name.
-fn repair(visit: &Visit, watch: &Watch, options: &mut Options) {
+const WHOLE_URL: &str =
+    "The path of the check is a whole URL. HAProxy sends it exactly as it is written.";
+const ADDRESS: &str = "An IP address can't be an SNI name (RFC 6066).";
+const NO_BODY: &str = "A response to HEAD has no body, so a check that expects a text in the body always fails. \
+                       It needs the method GET.";
+
+/// Corrects the names, the path and the method, and adds the missing name. Returns what was wrong with the path or the
+/// method.
+fn repair(visit: &Visit, watch: &Watch, options: &mut Options) -> Option<&'static str> {
     let names = options.sni.iter_mut().chain(&mut options.target);
     for name in names.chain(&mut options.verify_host) {
         if let Some(meant) = suggest::meant(visit, name) {
             *name = meant;
         }
     }
+    let mut what = None;
     let uri = options.uri.iter_mut();
-    for uri in uri.filter(|uri| !uri.starts_with('/') && !uri.contains("://")) {
-        *uri = format!("/{uri}");
+    for uri in uri.filter(|uri| !uri.starts_with('/')) {
+        *uri = match uri.split_once("://").map(|(_, rest)| rest.split_once('/')) {
+            Some(path) => {
+                what = Some(WHOLE_URL);
+                format!("/{}", path.map_or("", |(_, path)| path))
+            }
+            None => format!("/{uri}"),
+        };
     }
-    if options.sni.is_none() && !options.no_sni {
+    let mut rules = options.expect.iter();
+    if rules.any(|rule| rule.part() == Part::Body) && options.method.as_deref() == Some("HEAD") {
+        what = Some(NO_BODY);
+        options.method = Some("GET".to_owned());
+    }
+    let is_address = |name: &String| name.parse::<IpAddr>().is_ok();
+    if options.sni.as_ref().is_some_and(is_address) {
+        what = Some(ADDRESS);
+    }
+    if options.sni.as_ref().is_none_or(is_address) && !options.no_sni {
         let of_traffic = by_hand::traffic_name(watch);
         let of_traffic = of_traffic.map(|name| suggest::meant(visit, &name).unwrap_or(name));
         let mut host = options.header.iter().filter_map(|field| {
@@ -115,4 +159,5 @@ fn repair(visit: &Visit, watch: &Watch, options: &mut Options) {
         });
         options.sni = of_traffic.or(host.next_back());
     }
+    what
 }

@@ -1,7 +1,7 @@
 //! The steps of HAProxy's own check: one for each `connect` rule, with the rules up to the next one. diagnose
 //! looks at the step that fails.
 
-use super::suggest::{self, Suggestion};
+use super::suggest::{self, AtVisitors, Suggestion};
 use crate::doctor::visit::{Visit, Watch};
 use crate::haproxy::config::place::Place;
 use crate::options::Options;
@@ -15,6 +15,8 @@ pub(crate) struct Step {
     pub suggestions: Vec<Suggestion>,
     /// Why it may help that this step connects where visitors connect. `None` if it does.
     pub elsewhere: Option<String>,
+    /// This step at the address and port of visitors' connections. `None` if it connects there.
+    pub at_visitors: Option<AtVisitors>,
     /// The places of the rules of other steps.
     pub others: Vec<Place>,
 }
@@ -55,6 +57,7 @@ pub(crate) fn of(
             call: call(&watch),
             suggestions: suggest::of(visit, &watch),
             elsewhere: suggest::elsewhere(&watch),
+            at_visitors: suggest::at_visitors(visit, &watch, &call),
             others,
         }
     };

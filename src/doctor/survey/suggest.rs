@@ -1,12 +1,18 @@
 //! What haproxy.cfg itself suggests: the name that a wrong text stands for, the server's own port, and the
 //! files of other servers. diagnose tries it.
 
+mod address;
+mod encryption;
+
+pub(crate) use self::address::{AtVisitors, at_visitors, elsewhere};
+use self::encryption::{below, encryption};
+pub(crate) use self::encryption::{meant_tls, without_tls};
 use crate::causes::facts::{KnownValue, is_name};
 use crate::code::Layer;
 use crate::doctor::by_hand::{self, traffic_name};
 use crate::doctor::visit::{Visit, Watch};
-use crate::haproxy::config::check::{Check, Protocol};
-use crate::haproxy::config::connection::{Sni, Verified};
+use crate::haproxy::config::check::Check;
+use crate::haproxy::config::connection::Sni;
 use crate::haproxy::config::place::At;
 
 /// A word with its new value. `None` removes the word. A word without a value has an empty text.
@@ -24,6 +30,8 @@ pub(crate) struct Suggestion {
     /// True if diagnose tries the change with sni-check first. HAProxy then tries it only if sni-check can't
     /// check the server.
     pub is_known: bool,
+    /// True if the request of HAProxy's own check needs HTTP/1.1.
+    pub is_http11: bool,
     /// Why the change helps, if it helps.
     pub what: String,
 }
@@ -54,10 +62,12 @@ const LIMITS: [&str; 14] = [
 pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
     let mut found = Vec::new();
     if let Check::Own(_) = &watch.check {
+        found.extend(below(watch));
         found.extend(name(visit, watch));
         found.extend(verified_address(watch));
-        found.extend(own_address(watch));
         found.extend(encryption(visit, watch));
+        found.extend(http11(watch));
+        found.extend(check_alpn(watch));
         found.extend(http2(watch));
         found.extend(known_values(visit, watch).into_iter().filter_map(known));
     }
@@ -140,153 +150,19 @@ fn verified_address(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Suggests the address and port of visitors' connections for the check, if the check gets no answer in TLS.
-fn own_address(watch: &Watch) -> Vec<Suggestion> {
-    let Some(check) = elsewhere(watch) else {
-        return Vec::new();
-    };
-    let visitors = watch.server.endpoint.to_string();
-    let rule = rule(watch);
-    let settings = &watch.server.settings;
-    let present = |has: &dyn Fn(&str) -> bool| -> Vec<Edit> {
-        let words = ["port", "addr"].into_iter();
-        words
-            .filter(|word| has(word))
-            .map(|word| (word, None))
-            .collect()
-    };
-    let layers = [Layer::Connection, Layer::Tls].into_iter();
-    let suggestion = |layer| Suggestion {
-        words: present(&|word| settings.has(word)),
-        connect: present(&|word| has(rule, word)),
-        layer: Some(layer),
-        what: format!(
-            "The check connects to {check}, and fails there. At {visitors}, where visitors connect, the check works."
-        ),
-        ..Suggestion::default()
-    };
-    layers.map(suggestion).collect()
-}
-
-/// Returns the reason for a change that makes the check connect where visitors connect, if it doesn't.
-pub(crate) fn elsewhere(watch: &Watch) -> Option<String> {
-    let check = watch.connections.first()?.endpoint.to_string();
-    let visitors = watch.server.endpoint.to_string();
-    (check != visitors).then(|| {
-        format!(
-            "The check connects to {check}, and fails there. At {visitors}, where visitors connect, the check works."
-        )
-    })
-}
-
-/// Returns the name that a check of this server should send: the name of visitors' connections, or the check's
-/// Host.
-pub(crate) fn check_name(visit: &Visit, watch: &Watch) -> Option<String> {
-    let name = traffic_name(watch).or_else(|| watch.backend.settings.rules.host())?;
-    let name = meant(visit, &name).unwrap_or(name);
-    (!name.contains(['%', ':', '('])).then_some(name)
-}
-
-/// Suggests TLS for a check that connects without TLS. Also suggests the opposite, for a health page without TLS
-/// at another port.
-fn encryption(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
+/// Suggests HTTP/1.1 for a request without it.
+fn http11(watch: &Watch) -> Option<Suggestion> {
     let Check::Own(check) = &watch.check else {
         return None;
     };
-    // Without a request, a check without TLS only connects, and is UP whatever the server does.
-    if !check.protocol.sends_request() && check.protocol != Protocol::Dialogue {
-        return None;
-    }
-    let settings = &watch.server.settings;
-    let is_plain = check.connections.first()?.tls.is_none();
-    let rule = rule(watch);
-    let is_ruled = rule.is_some() && !has(rule, "default");
-    let elsewhere = settings.has("port") || settings.has("addr");
-    if !is_plain {
-        let is_given_up =
-            elsewhere && rule.is_none() && settings.has("ssl") && settings.has("check-ssl");
-        return is_given_up.then(|| Suggestion {
-            words: vec![("check-ssl", None)],
-            what: "The server speaks no TLS at the check's address and port, but check-ssl makes the check use TLS."
-                .to_owned(),
-            ..Suggestion::default()
-        });
-    }
-    let name = check_name(visit, watch);
-    let mut suggestion = Suggestion::default();
-    let set = |words: &mut Vec<Edit>, word, value: &Option<String>| {
-        words.extend(value.clone().map(|value| (word, Some(value))));
-    };
-    if !settings.has("ssl") {
-        suggestion.words.extend(of_server_line(visit, watch, &name));
-    }
-    if is_ruled {
-        suggestion.connect.push(("ssl", Some(String::new())));
-        set(&mut suggestion.connect, "sni", &name);
-    } else {
-        if settings.has("no-check-ssl") {
-            suggestion.words.push(("no-check-ssl", None));
-        }
-        if elsewhere {
-            suggestion.words.push(("check-ssl", Some(String::new())));
-        }
-        if !settings.has("check-sni") {
-            set(&mut suggestion.words, "check-sni", &name);
-        }
-    }
-    suggestion.what = without_tls(watch).to_owned();
-    Some(suggestion)
-}
-
-/// Returns the words that a server line without `ssl` needs for TLS, with the values of another server or of this
-/// host's CAs. In mode tcp, visitors bring their own TLS, so only the check gets it.
-fn of_server_line(visit: &Visit, watch: &Watch, name: &Option<String>) -> Vec<Edit> {
-    let other = encrypted(visit, watch).map(|other| &other.server.settings);
-    let value = |word| {
-        let own = watch.server.settings.get(word);
-        own.or_else(|| other?.get(word))
-    };
-    let word = |word| Some(value(word)?.value.clone());
-    let is_http = watch.backend.settings.http;
-    let ssl = if is_http { "ssl" } else { "check-ssl" };
-    let ca_file = word("ca-file").unwrap_or_else(|| "@system-ca".to_owned());
-    let sni = word("sni").or_else(|| Some(format!("str({})", name.as_ref()?)));
-    let words = [
-        (ssl, Some(String::new())),
-        ("verify", Some("required".to_owned())),
-        ("ca-file", Some(ca_file)),
-        ("sni", sni.filter(|_| is_http)),
-    ];
-    let words = words.into_iter();
-    words.filter(|(_, value)| value.is_some()).collect()
-}
-
-/// Returns why HAProxy's own check connects without TLS.
-pub(crate) fn without_tls(watch: &Watch) -> &'static str {
-    let settings = &watch.server.settings;
-    let rule = rule(watch);
-    if !settings.has("ssl") {
-        "The server speaks TLS, and HAProxy connects without TLS, because the server line has no `ssl`. \
-         It needs ssl, verify required, ca-file and sni."
-    } else if rule.is_some() && !has(rule, "default") {
-        "The `connect` rule has no ssl, and the server wants TLS."
-    } else if settings.has("no-check-ssl") {
-        "With no-check-ssl, HAProxy's own check connects without TLS, and the server wants TLS."
-    } else {
-        "With `port` or `addr`, HAProxy's own check connects without TLS unless the line has \
-         check-ssl. The server wants TLS there."
-    }
-}
-
-/// Returns a server with `ssl` and a CA file: one of the same backend, or else of another backend.
-pub(crate) fn encrypted<'v, 'a>(visit: &'v Visit<'a>, watch: &Watch) -> Option<&'v Watch<'a>> {
-    let is_encrypted = |other: &&Watch| {
-        let tls = other.traffic.tls.as_ref();
-        tls.is_some_and(|tls| tls.ca_file.is_some() && tls.verified != Verified::Nothing)
-    };
-    let found = || visit.watches.iter().filter(is_encrypted);
-    let mut near = found().filter(|other| other.backend.name == watch.backend.name);
-    near.next().or_else(|| found().next())
+    let is_old = check.protocol.sends_request() && !watch.backend.settings.rules.sent().is_1_1();
+    is_old.then(|| Suggestion {
+        is_http11: true,
+        what: "HAProxy's own check sends a request of HTTP/1.0, because the line with the request has no HTTP/1.1 \
+               (`ver HTTP/1.1` in http-check send). The server refuses HTTP/1.0."
+            .to_owned(),
+        ..Suggestion::default()
+    })
 }
 
 /// Suggests a file of another server.
@@ -359,6 +235,22 @@ pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
     }
     found.truncate(VALUES);
     found
+}
+
+/// Suggests HTTP/1.1 alone for a check that offers HTTP/2 only because visitors' connections offer it.
+fn check_alpn(watch: &Watch) -> Option<Suggestion> {
+    let settings = &watch.server.settings;
+    let alpn = &settings.get("alpn")?.value;
+    let is_own = settings.has("check-alpn") || has(rule(watch), "alpn");
+    let offers_http2 = alpn.split(',').any(|name| name == "h2");
+    (offers_http2 && !is_own).then(|| Suggestion {
+        words: vec![("check-alpn", Some("http/1.1".to_owned()))],
+        what: format!(
+            "HAProxy's own check offers {alpn}, as the server line says. Before HAProxy 3.2, the check speaks HTTP/1.1 \
+             even if the server chooses HTTP/2."
+        ),
+        ..Suggestion::default()
+    })
 }
 
 /// Suggests leaving out each word that limits a connection.

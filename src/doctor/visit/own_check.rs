@@ -41,6 +41,12 @@ pub(crate) fn options(
         Protocol::Http { .. } => of_request(&mut options, backend),
         _ => options.handshake_only = true,
     }
+    // HAProxy's own check offers the `alpn` of the server line, unless the line has `check-alpn`.
+    let alpn = tls.alpn.as_ref().map(|at| at.value.as_str());
+    options.alpn = alpn.and_then(|alpn| match options.handshake_only {
+        true => alpn.parse().ok(),
+        false => http1(alpn),
+    });
     Some(options)
 }
 
@@ -90,9 +96,13 @@ fn of_server(options: &mut Options, server: &Server) {
     let version = |word| text(word)?.parse::<TlsVersion>().ok();
     options.ssl_min_ver = version("ssl-min-ver");
     options.ssl_max_ver = version("ssl-max-ver");
-    // sni-check doesn't speak HTTP/2. HAProxy tries each change with the line's own ALPN.
-    let alpn = text("check-alpn").filter(|alpn| !alpn.split(',').any(|name| name == "h2"));
-    options.alpn = alpn.and_then(|alpn| alpn.parse::<Alpn>().ok());
+}
+
+/// Returns the protocols of a list that sni-check speaks, which aren't HTTP/2. HAProxy tries each change with the
+/// line's own list.
+fn http1(alpn: &str) -> Option<Alpn> {
+    let names = alpn.split(',').filter(|name| name.starts_with("http/1"));
+    names.collect::<Vec<_>>().join(",").parse().ok()
 }
 
 /// Returns the method and the page of HAProxy's own check.

@@ -161,6 +161,15 @@ impl Settings {
         self.0.iter().map(|(word, value)| (word.as_str(), value))
     }
 
+    /// Returns these words, and in addition the words of `defaults` that they don't replace.
+    pub(crate) fn with_defaults(&self, defaults: &Settings) -> Settings {
+        let mut all = defaults.clone();
+        for (word, at) in &self.0 {
+            all.set(word, at.clone());
+        }
+        all
+    }
+
     /// Removes these words.
     pub(crate) fn remove(&mut self, words: &[&str]) {
         self.0.retain(|word, _| !words.contains(&word.as_str()));

@@ -1,0 +1,83 @@
+//! A check at the address and port of visitors' connections, for a server with another address or port for the check.
+
+use super::{Edit, has, rule};
+use crate::doctor::visit::Visit;
+use crate::doctor::visit::Watch;
+use crate::haproxy::config::check::Check;
+use crate::options::Options;
+
+/// A check at the address and port of visitors' connections, for a server with another address or port for the check.
+#[derive(Clone)]
+pub(crate) struct AtVisitors {
+    /// The words of the server line that send the check elsewhere, without a value.
+    pub words: Vec<Edit>,
+    /// The words of the check's `connect` rule that do so.
+    pub connect: Vec<Edit>,
+    /// What these words do.
+    pub what: String,
+    /// The options with which sni-check makes that check, or why it can't.
+    pub call: Result<Box<Options>, String>,
+}
+
+/// The words that give the check another address or port.
+const ADDRESS: [&str; 2] = ["port", "addr"];
+
+/// Returns the check at the address and port of visitors' connections. Returns `None` if no word gives the check
+/// another address or port.
+pub(crate) fn at_visitors(
+    visit: &Visit,
+    watch: &Watch,
+    call: impl Fn(&Watch) -> Result<Box<Options>, String>,
+) -> Option<AtVisitors> {
+    let (rule, settings) = (rule(watch), &watch.server.settings);
+    let present = |has: &dyn Fn(&str) -> bool| -> Vec<Edit> {
+        let words = ADDRESS.into_iter().filter(|word| has(word));
+        words.map(|word| (word, None)).collect()
+    };
+    let words = present(&|word| settings.has(word));
+    let connect = present(&|word| has(rule, word));
+    let is_own = matches!(watch.check, Check::Own(_));
+    let first = words.iter().chain(&connect).next().filter(|_| is_own)?;
+    let mut server = watch.server.clone();
+    server.settings.remove(&ADDRESS);
+    let mut backend = watch.backend.clone();
+    let rules = &mut backend.settings.rules;
+    let lines = rules.http.lines.iter_mut().chain(&mut rules.tcp.lines);
+    let place = watch.connect_rule();
+    for line in lines.filter(|line| Some(&line.place) == place) {
+        for word in ADDRESS {
+            if let Some(at) = line.value.iter().position(|known| known == word) {
+                line.value.drain(at..(at + 2).min(line.value.len()));
+            }
+        }
+    }
+    let visitors = &watch.server.endpoint;
+    let what = match watch.connections.first() {
+        Some(check) if check.endpoint.to_string() != visitors.to_string() => format!(
+            "The check connects to {}, and fails there. Visitors connect to {visitors}.",
+            check.endpoint
+        ),
+        _ => format!(
+            "With `{}`, HAProxy's own check uses neither the TLS nor the PROXY header of visitors' connections.",
+            first.0
+        ),
+    };
+    let call = call(&visit.watch_of(&backend, &server));
+    Some(AtVisitors {
+        words,
+        connect,
+        what,
+        call,
+    })
+}
+
+/// Returns the reason for a change that makes the check connect where visitors connect, if it doesn't.
+pub(crate) fn elsewhere(watch: &Watch) -> Option<String> {
+    let check = watch.connections.first()?.endpoint.to_string();
+    let visitors = watch.server.endpoint.to_string();
+    (check != visitors).then(|| {
+        format!(
+            "The check connects to {check}, and fails there. At {visitors}, where visitors connect, the check works."
+        )
+    })
+}
