@@ -154,13 +154,14 @@ impl Config {
     ) -> Config {
         let time = patience.as_millis();
         // `timeout check` isn't set: without it, `inter` limits the whole check, as in the operator's HAProxy.
-        // `downinter` limits nothing, and keeps the result of a failed check in sight.
+        // `downinter` limits nothing, and keeps the result of a failed check in sight. Without `no-ssl-reuse` a
+        // visitor could resume the TLS session of the check, and the server wouldn't ask for the visitor's SNI.
         let mut text = format!(
             "global\n    stats socket fd@1 level user\n    external-check\n    \
              insecure-fork-wanted\n    max-spread-checks 1\n{global}\
              defaults\n    mode http\n    timeout connect {time}\n    timeout client {time}\n    \
              timeout server {time}\n    retries 0\n    \
-             default-server inter {time} fastinter 1m downinter 1m rise 1 fall 1\n{}",
+             default-server inter {time} fastinter 1m downinter 1m rise 1 fall 1 no-ssl-reuse\n{}",
             visits.frontend(patience * 3 + MARGIN * 5)
         );
         let mut begins = Vec::new();
