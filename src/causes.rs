@@ -49,8 +49,11 @@ pub fn all() -> impl Iterator<Item = &'static Cause> {
 
 /// Returns the cause of a setting that HAProxy has and sni-check's check doesn't have. Only HAProxy can
 /// prove it.
-pub fn of_setting() -> &'static Cause {
-    const { &haproxy::SETTING_REFUSED }
+pub fn of_setting(is_global: bool) -> &'static Cause {
+    match is_global {
+        true => const { &haproxy::GLOBAL_SETTING_REFUSED },
+        false => const { &haproxy::SETTING_REFUSED },
+    }
 }
 
 /// Returns the causes of a code or word, the most common first.

@@ -5,6 +5,7 @@ mod asking;
 mod contradictions;
 mod elsewhere;
 mod explain;
+mod known;
 mod readme;
 mod repairs;
 mod report;
