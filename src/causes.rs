@@ -47,10 +47,13 @@ pub fn all() -> impl Iterator<Item = &'static Cause> {
     LAYERS.into_iter().flatten()
 }
 
-/// Returns the cause `setting-refused`: HAProxy can't use the server because of a setting that sni-check's
-/// check doesn't have. Only HAProxy can prove this cause.
-pub fn of_setting() -> &'static Cause {
-    const { &haproxy::SETTING_REFUSED }
+/// Returns the cause `setting-refused` or, for a line of section `global`, the cause for that: HAProxy can't use the
+/// server because of a setting that sni-check's check doesn't have. Only HAProxy can prove these causes.
+pub fn of_setting(is_global: bool) -> &'static Cause {
+    match is_global {
+        true => const { &haproxy::GLOBAL_SETTING_REFUSED },
+        false => const { &haproxy::SETTING_REFUSED },
+    }
 }
 
 /// Returns the causes of a code or word, the most common first.

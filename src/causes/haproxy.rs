@@ -63,6 +63,7 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     SETTING_REFUSED,
+    GLOBAL_SETTING_REFUSED,
     Cause {
         id: "time-limit-too-short",
         shows_as: &[word("PROCTOUT", 1)],
@@ -127,6 +128,14 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
 ];
+
+/// The same for a line of section `global`.
+pub(super) const GLOBAL_SETTING_REFUSED: Cause = Cause {
+    id: "global-setting-refused",
+    shows_as: &[at(Code::Healthy, 16)],
+    what: "With `{setting}` in section global ({place}), HAProxy can't use the server. With the change below it can. The change affects every server.",
+    ..SETTING_REFUSED
+};
 
 /// A setting that HAProxy has and sni-check's check doesn't have.
 pub(super) const SETTING_REFUSED: Cause = Cause {

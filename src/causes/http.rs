@@ -178,6 +178,27 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
+        id: "header-of-visitors-missing",
+        shows_as: &[at(Code::Status, 31), at(Code::ResponseClosed, 14)],
+        place: Place::Config,
+        what: "The server refuses requests without the header {meant}. Visitors' requests get it by `{other}`, and the check's request doesn't.",
+        confirm: "The check works with the header.",
+        change: "Send the header in the check, too: hdr {meant} in http-check send (--header for sni-check).",
+        weigh: |_| Weight::RuledOut,
+        trials: |facts| {
+            let fields = facts.known("--header").filter_map(|known| {
+                let (name, value) = known.value.split_once(": ")?;
+                let is_sent = facts.options.has_header(&name.to_ascii_lowercase());
+                (!is_sent).then(|| {
+                    let trial = with_header(facts, name, value);
+                    trial.with("meant", name).with("other", &*known.of)
+                })
+            });
+            fields.collect()
+        },
+        ..Cause::BASE
+    },
+    Cause {
         id: "method-not-answered",
         shows_as: &[
             at(Code::Status, 19),

@@ -2,7 +2,7 @@
 
 use super::cause::{Cause, Place, Trial, Weight, at};
 use super::certificate::has_only_addresses;
-use super::facts::{Facts, is_name};
+use super::facts::{Facts, KnownValue, is_name};
 use crate::certificate::CertificateFailure;
 use crate::code::{Code, Layer};
 use crate::failure::Failure;
@@ -138,6 +138,41 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
+        id: "verifyhost-ignored",
+        shows_as: &[at(Code::CertificateForOtherName, 10)],
+        place: Place::Config,
+        what: "The certificate is for {meant}, the verifyhost of {other}. HAProxy ignores verifyhost if the connection sends SNI. It then compares the certificate with the SNI name {sni}.",
+        confirm: "The check works without check-sni.",
+        change: "Leave out check-sni on the server line (and sni, for visitors), so that HAProxy compares the certificate with verifyhost {meant}.",
+        weigh: |_| Weight::RuledOut,
+        trials: |facts| match facts.sni() {
+            Some(_) => verified_elsewhere(facts, "--no-sni"),
+            None => Vec::new(),
+        },
+        ..Cause::BASE
+    },
+    Cause {
+        id: "verify-host-elsewhere",
+        shows_as: &[at(Code::CertificateForOtherName, 11)],
+        place: Place::Config,
+        what: "The certificate is for {meant}, the verifyhost of {other}. The check compares it with {wanted}.",
+        confirm: "The check's line shows the names of the certificate.",
+        change: "Compare the certificate with that name: --verify-host {meant}.",
+        weigh: |_| Weight::RuledOut,
+        trials: |facts| verified_elsewhere(facts, "--verify-host"),
+        ..Cause::BASE
+    },
+    Cause {
+        id: "verify-host-unknown",
+        shows_as: &[at(Code::CertificateForOtherName, 12)],
+        place: Place::Value,
+        what: "The certificate is for {presented}, and not for --verify-host {verify-host}.",
+        confirm: "The check's line shows the names of the certificate.",
+        change: "Correct --verify-host, and verifyhost on the server line. HAProxy ignores verifyhost on a line with sni.",
+        weigh: |facts| Weight::likely_if(verifies_other_name(facts)),
+        ..Cause::BASE
+    },
+    Cause {
         id: "certificate-for-addresses",
         shows_as: &[at(Code::CertificateForOtherName, 9)],
         place: Place::Config,
@@ -269,6 +304,7 @@ fn other_names(facts: &Facts) -> Vec<Trial> {
     for fault in facts.faults() {
         if let CertificateFailure::OtherName { wanted, presented } = fault {
             let meant = presented.iter().filter(|name| is_slip(wanted, name));
+            let meant = meant.filter(|_| wanted == sent);
             names.extend(meant.cloned());
         }
     }
@@ -279,6 +315,30 @@ fn other_names(facts: &Facts) -> Vec<Trial> {
         trial.counting_progress().with("meant", name)
     };
     names.into_iter().map(trial).collect()
+}
+
+/// Returns trials that verify the names which haproxy.cfg has in verifyhost. Without SNI, HAProxy's own check
+/// verifies them, too.
+fn verified_elsewhere(facts: &Facts, option: &'static str) -> Vec<Trial> {
+    let others = facts.known(option);
+    let others = others.filter(|known| facts.options.verify_host.as_ref() != Some(&known.value));
+    let trial = |known: &KnownValue| {
+        let trial = Trial::new(facts, |options| {
+            options.verify_host = Some(known.value.clone());
+            if option == "--no-sni" {
+                (options.no_sni, options.sni) = (true, None);
+            }
+        });
+        let trial = trial.counting_progress().with("other", &*known.of);
+        trial.with("meant", &*known.value)
+    };
+    others.map(trial).collect()
+}
+
+/// Returns true if the check sends SNI and compares the certificate with another name than the SNI name.
+pub(super) fn verifies_other_name(facts: &Facts) -> bool {
+    let verified = facts.options.verify_host.as_deref();
+    verified.is_some() && facts.sni().is_some() && verified != facts.sni()
 }
 
 /// Returns a trial that sends no name and verifies the server's address.

@@ -87,6 +87,16 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
     Cause {
+        id: "own-check-ignores-verifyhost",
+        shows_as: &[at(Code::Healthy, 15)],
+        place: Place::Config,
+        what: "The check compares the certificate with --verify-host {verify-host}. HAProxy ignores verifyhost if a connection sends SNI, and compares the certificate with {sni}.",
+        confirm: "HAProxy's own check says `Server presented an SSL certificate different from the expected one`.",
+        change: "For visitors, leave out sni on the server line, and write verifyhost {verify-host} there.",
+        weigh: |facts| Weight::proved_if(is_name_ignored(facts)),
+        ..Cause::BASE
+    },
+    Cause {
         id: "own-check-differs",
         shows_as: &[at(Code::Healthy, 7)],
         what: "sni-check is UP, but HAProxy's own check is not ({own-check}).",
@@ -95,6 +105,7 @@ pub(super) const CAUSES: &[Cause] = &[
         weigh: |facts| {
             let down = facts.own_check_is_up() == Some(false);
             let explained = facts.is_reached_by(Way::WithAgent) || is_beyond_buffer(facts);
+            let explained = explained || is_name_ignored(facts);
             Weight::proved_if(down && !explained)
         },
         ..Cause::BASE
@@ -172,6 +183,11 @@ pub(super) const CAUSES: &[Cause] = &[
         ..Cause::BASE
     },
 ];
+
+/// Returns true if HAProxy's own check refuses the certificate, because it sends SNI and therefore ignores verifyhost.
+fn is_name_ignored(facts: &Facts) -> bool {
+    super::name::verifies_other_name(facts) && facts.own_check_is_up() == Some(false)
+}
 
 /// Returns true if HAProxy's own check doesn't find a text because the text comes after the part of the body
 /// that HAProxy reads.

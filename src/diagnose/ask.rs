@@ -53,6 +53,8 @@ pub(super) struct Opinion {
     /// The change that helps HAProxy's own check most, if that check isn't UP with any printed
     /// lines.
     pub proved: Option<Candidate>,
+    /// True if the questions reached the server's limit on requests, so that diagnose asked some of them again.
+    pub was_limited: bool,
 }
 
 /// The subject of a question to HAProxy.
@@ -119,6 +121,7 @@ impl Opinion {
             traffic: None,
             refused_response,
         });
+        let was_limited = answers.is_some_and(|all| all.iter().any(|one| one.was_limited));
         let proved = helpful(facts, &blocks, changes, answers.unwrap_or_default());
         Opinion {
             asked: asked.map(|(version, _)| version),
@@ -126,6 +129,7 @@ impl Opinion {
             blocks,
             facts: haproxy_facts,
             proved,
+            was_limited,
         }
     }
 }

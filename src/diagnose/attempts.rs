@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::causes::facts::{Attempt, Plain, host};
 use crate::deadline::Deadline;
+use crate::failure::Failure;
+use crate::haproxy::ask::PAUSE;
 use crate::plan::Plan;
 use crate::probe::connect::{self, Address};
 use crate::probe::{Seen, Trial};
@@ -29,8 +31,30 @@ pub(super) fn connect(plan: &Plan, address: &Address) -> Attempt {
     Attempt { result, seen }
 }
 
-/// Runs one variation of the check at an address.
+/// The addresses that answer 429 even to a request after a pause.
+static STRICT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Runs one variation of the check at an address. Requests in parallel may reach the server's limit. So a request
+/// that gets 429 is sent again after a pause, and such requests wait for each other.
 pub(super) fn attempt(trial: Trial<'_>, address: &Address, timeout: Duration) -> Attempt {
+    let first = once(trial, address, timeout);
+    if !matches!(first.result, Err(Failure::Status { status: 429, .. })) {
+        return first;
+    }
+    let mut strict = STRICT.lock().unwrap_or_else(PoisonError::into_inner);
+    let name = address.to_string();
+    if strict.contains(&name) {
+        return first;
+    }
+    thread::sleep(PAUSE);
+    let second = once(trial, address, timeout);
+    if matches!(second.result, Err(Failure::Status { status: 429, .. })) {
+        strict.push(name);
+    }
+    second
+}
+
+fn once(trial: Trial<'_>, address: &Address, timeout: Duration) -> Attempt {
     let start = Instant::now();
     let mut seen = Seen::default();
     let deadline = Deadline::new(start, timeout);

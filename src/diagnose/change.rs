@@ -143,6 +143,14 @@ impl Change {
         (!changed.is_empty()).then_some((change, reason))
     }
 
+    /// Returns the change that removes a word of the server line.
+    pub fn without(word: &'static str) -> Change {
+        Change {
+            words: vec![(word, None)],
+            ..Change::default()
+        }
+    }
+
     /// Returns true if nothing changes.
     pub fn is_empty(&self) -> bool {
         *self == Change::default()

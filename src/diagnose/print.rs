@@ -288,10 +288,18 @@ fn print_finding(text: &mut String, finding: &Finding) {
     };
     let what = [finding.what.as_str(), finding.evidence.as_str()].join(" ");
     paragraph(text, label, &printable(what.trim_end()));
-    if finding.weight != Weight::Proved {
-        paragraph(text, "  confirm  ", &printable(&finding.confirm));
+    let confirm = without_diagnose(&finding.confirm);
+    if finding.weight != Weight::Proved && !confirm.is_empty() {
+        paragraph(text, "  confirm  ", &printable(&confirm));
     }
     paragraph(text, "  do       ", &printable(&finding.change));
+}
+
+/// Returns the sentences that don't name `sni-check diagnose`, which has just done what they say.
+fn without_diagnose(text: &str) -> String {
+    let sentences = text.split_inclusive(". ");
+    let others = sentences.filter(|sentence| !sentence.contains("sni-check diagnose"));
+    others.collect::<String>().trim_end().to_owned()
 }
 
 fn finding(finding: &Finding) -> Value {
@@ -327,4 +335,19 @@ fn step(step: &Step) -> Value {
         "mark": step.mark().word(),
         "lines": lines.collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_diagnose;
+
+    #[test]
+    fn a_sentence_about_diagnose_itself_is_left_out() {
+        let text = "The line says no-sni. sni-check diagnose shows both. sni-check can't.";
+        assert_eq!(
+            without_diagnose(text),
+            "The line says no-sni. sni-check can't."
+        );
+        assert_eq!(without_diagnose("sni-check diagnose tries it."), "");
+    }
 }

@@ -162,6 +162,9 @@ impl<'a> Report<'a> {
         let (asked, best) = (&self.search.asked, self.search.best());
         let mut notes = Vec::new();
         notes.extend(best.failure().and_then(alert_of));
+        if self.opinion.was_limited {
+            notes.push(LIMITED.to_owned());
+        }
         if !self.blocks().is_empty() {
             notes.extend(left_out(&best.plan, &best.options));
         }
@@ -191,12 +194,19 @@ impl<'a> Report<'a> {
     }
 }
 
+/// The note about a limit that only the requests of diagnose reach.
+pub(super) const LIMITED: &str = "sni-check's own requests reached the server's limit (429). sni-check sent them \
+again, one after another, and the server answered.";
+
 /// Returns the result, in the words of the check's line.
 fn why(facts: &Facts) -> String {
     match &facts.verdict.result {
         Ok(Some(response)) => format!("healthy: status {}", response.status),
         Ok(None) => "healthy: the handshake is done (--handshake-only)".to_owned(),
-        Err(failure) => failure.to_string(),
+        // The line of a check advises to run diagnose.
+        Err(failure) => failure
+            .to_string()
+            .replace("; sni-check diagnose finds out which", ""),
     }
 }
 

@@ -49,6 +49,14 @@ impl Search {
         }
     }
 
+    /// Records that visitors are served with the change of haproxy.cfg. The lines of a new backend may have failed them.
+    pub fn serves_visitors(&mut self) {
+        let best = self.changed.as_mut().unwrap_or(&mut self.asked);
+        if let Some(haproxy) = &mut best.haproxy {
+            haproxy.failed_visitor = None;
+        }
+    }
+
     /// Returns true if visitors get an error with the present haproxy.cfg.
     pub fn has_failed_visitor(&self) -> bool {
         let haproxy = self.asked.haproxy.as_ref();

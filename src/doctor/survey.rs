@@ -84,7 +84,11 @@ pub(crate) struct Surveyed {
     pub sends_sni: bool,
     /// False if sni-check can't know which SNI visitors' connections send.
     pub knows_sni: bool,
+    /// The names that visitors ask for, according to the frontends; empty if they may ask for any name.
+    pub hosts: Vec<String>,
     pub lines: ServerLines,
+    /// The word that keeps visitors from the server: `disabled`, or `weight` with the value 0.
+    pub idle: Option<&'static str>,
     /// The words of the server that are in a `default-server` line, with the place of that line.
     pub inherited: Vec<(String, Place)>,
     /// The variables of HAProxy's environment.
@@ -221,7 +225,9 @@ fn surveyed(
             .as_ref()
             .is_some_and(|tls| tls.sni != Sni::Absent),
         knows_sni: names::is_known(visit, watch),
+        hosts: suggest::hosts(watch).cloned().collect(),
         inherited: inherited(watch, &lines),
+        idle: idle(watch),
         variables: Arc::clone(variables),
         suggestions: suggest::of(visit, watch),
         known_values: suggest::known_values(visit, watch).into(),
@@ -289,11 +295,21 @@ fn unset(visit: &Visit, watch: &Watch, lines: &ServerLines) -> Vec<String> {
 
 /// Returns the words that aren't on the server line itself.
 fn inherited(watch: &Watch, lines: &ServerLines) -> Vec<(String, Place)> {
-    let words = lines.words.iter().filter_map(|(word, _)| {
+    let words = lines.words.iter().map(|(word, _)| word.as_str());
+    let words = words.chain(idle(watch)).filter_map(|word| {
         let place = watch.server.settings.place(word)?;
-        (*place != watch.server.place).then(|| (word.clone(), place.clone()))
+        (*place != watch.server.place).then(|| (word.to_owned(), place.clone()))
     });
     words.collect()
+}
+
+/// Returns the word with which the server gets no visitors, whatever the check says.
+fn idle(watch: &Watch) -> Option<&'static str> {
+    let settings = &watch.server.settings;
+    let weight = settings.get("weight").filter(|at| at.value == "0");
+    let is_disabled = settings.has("disabled");
+    let weight = weight.map(|_| "weight");
+    is_disabled.then_some("disabled").or(weight)
 }
 
 /// Returns the options for a check by hand, or why sni-check can't make the check.

@@ -11,6 +11,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ use super::statistics::{checked, rows_of};
 use super::tied;
 use super::visit::Visits;
 pub(crate) use super::visit::{Visit, Visited};
+use crate::code::Code;
 
 /// The answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,30 +70,91 @@ pub(crate) struct Answered<K> {
     pub answer: Answer,
     /// The result of a visitor's request, if the servers are up.
     pub visitor: Option<Visited>,
+    /// True if the server refused the request of a burst (429), and answered the same request after a pause.
+    pub was_limited: bool,
 }
+
+/// The time after which most servers have forgotten a burst of requests.
+pub(crate) const PAUSE: Duration = Duration::from_millis(1100);
+/// How many questions a call may still ask again, one after another. Each takes some seconds.
+static AGAIN: AtomicUsize = AtomicUsize::new(12);
 
 /// Asks HAProxy about servers. A check may take as long as `patience`, unless its lines have limits of
 /// their own. `global` has lines of section `global`. If HAProxy refuses these lines, sni-check asks again without them.
+///
+/// The questions together may reach a server's limit on requests. Questions that got 429 are asked again, one after
+/// another, with a pause before each request.
 ///
 /// # Errors
 ///
 /// HAProxy can't be asked.
 pub(crate) fn ask<K>(
     haproxy: &Haproxy,
-    mut global: &str,
+    global: &str,
     mut asked: Vec<Question<K>>,
     patience: Duration,
 ) -> Result<Vec<Answered<K>>> {
+    let mut results = at_once(haproxy, global, &mut asked, patience, Duration::ZERO)?;
+    let has_status = results.iter().any(|result| is_limited(result, false));
+    let limited = (0..results.len()).filter(|at| has_status && is_limited(&results[*at], true));
+    let mut were_limited = vec![false; results.len()];
+    for at in limited.collect::<Vec<usize>>() {
+        let left = AGAIN.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+        if left.is_err() {
+            break;
+        }
+        thread::sleep(PAUSE);
+        let question = &mut asked[at..=at];
+        let again = at_once(haproxy, global, question, patience, PAUSE)?.swap_remove(0);
+        // The server's limit doesn't come from our own requests.
+        if is_limited(&again, false) {
+            break;
+        }
+        were_limited[at] = true;
+        results[at] = again;
+    }
+    let results = asked.into_iter().zip(results).zip(were_limited);
+    let answered = results.map(|((asked, (answer, visitor)), was_limited)| Answered {
+        about: asked.about,
+        answer,
+        visitor,
+        was_limited,
+    });
+    Ok(answered.collect())
+}
+
+/// Returns true if the server answered 429 to the check or to the visitor. An external check shows no status:
+/// `with_external` counts each unexpected status.
+fn is_limited((answer, visitor): &(Answer, Option<Visited>), with_external: bool) -> bool {
+    let external = Code::Status.number().to_string();
+    let of_check = match answer {
+        Answer::Checked(checked) if !checked.up => {
+            checked.code == "429" || (with_external && checked.code == external)
+        }
+        _ => false,
+    };
+    of_check || visitor.is_some_and(|visitor| visitor.status == 429)
+}
+
+/// Asks HAProxy all questions together. Waits for this `pause` between a check and its visitor.
+fn at_once<K>(
+    haproxy: &Haproxy,
+    mut global: &str,
+    asked: &mut [Question<K>],
+    patience: Duration,
+    pause: Duration,
+) -> Result<Vec<(Answer, Option<Visited>)>> {
     let binary = haproxy.binary().context("no HAProxy was found")?;
     let mut answers = vec![Answer::None; asked.len()];
     let mut visitors = vec![None; asked.len()];
     // HAProxy refuses a configuration as a whole. So the next round leaves out the refused lines.
     for _ in 0..ROUNDS {
         let mut run = Run::prepare(asked.len())?;
-        let config = Config::new(global, &asked, &answers, patience, &run.visits);
+        let config = Config::new(global, asked, &answers, patience, &run.visits);
         run.start(binary, &config.text)?;
-        match run.watch(&asked, &mut answers, patience + MARGIN) {
+        match run.watch(asked, &mut answers, patience + MARGIN) {
             Ok(()) => {
+                thread::sleep(pause);
                 for (number, (asked, answer)) in asked.iter().zip(&answers).enumerate() {
                     let is_free = !asked.is_checked && *answer == Answer::None;
                     if let Some(visit) = &asked.visit
@@ -101,13 +164,7 @@ pub(crate) fn ask<K>(
                     }
                 }
                 run.visits.read(patience, &mut visitors);
-                let results = asked.into_iter().zip(answers).zip(visitors);
-                let answered = results.map(|((asked, answer), visitor)| Answered {
-                    about: asked.about,
-                    answer,
-                    visitor,
-                });
-                return Ok(answered.collect());
+                return Ok(answers.into_iter().zip(visitors).collect());
             }
             Err(error) => {
                 let said = run.says();
@@ -154,13 +211,14 @@ impl Config {
     ) -> Config {
         let time = patience.as_millis();
         // `timeout check` isn't set: without it, `inter` limits the whole check, as in the operator's HAProxy.
-        // `downinter` limits nothing, and keeps the result of a failed check in sight.
+        // `downinter` limits nothing, and keeps the result of a failed check in sight. Without `no-ssl-reuse` a
+        // visitor could resume the TLS session of the check, and the server wouldn't ask for the visitor's SNI.
         let mut text = format!(
             "global\n    stats socket fd@1 level user\n    external-check\n    \
              insecure-fork-wanted\n    max-spread-checks 1\n{global}\
              defaults\n    mode http\n    timeout connect {time}\n    timeout client {time}\n    \
              timeout server {time}\n    retries 0\n    \
-             default-server inter {time} fastinter 1m downinter 1m rise 1 fall 1\n{}",
+             default-server inter {time} fastinter 1m downinter 1m rise 1 fall 1 no-ssl-reuse\n{}",
             visits.frontend(patience * 3 + MARGIN * 5)
         );
         let mut begins = Vec::new();

@@ -3,6 +3,7 @@
 use crate::servers::{config, is_changed, nginx, object, running};
 use crate::support::NAME;
 use crate::support::check::BINARY;
+use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 
@@ -115,4 +116,61 @@ fn words_that_the_check_has_and_the_server_line_lacks_are_added_for_visitors() {
         assert_eq!(server["diff_visitors"], 200, "{server:#}");
         drop(haproxy);
     }
+}
+
+#[test]
+fn a_visitor_does_not_resume_the_session_of_the_check() {
+    let stage = Stage::new();
+    let backend = backend(
+        stage.nginx().port,
+        "",
+        ("/", NAME),
+        &format!("check check-sni {NAME}"),
+    );
+    let config = config(&stage, &backend);
+    let _haproxy = running(&config, ("be", "s1"), "UP");
+    for _ in 0..4 {
+        let report = object(&["-f", &config, "be/s1"], 0);
+        let new = &report["servers"][0]["diff"][0]["new"];
+        assert!(new.to_string().contains(" sni str("), "{report:#}");
+    }
+}
+
+#[test]
+fn visitors_ask_for_a_name_that_the_frontend_lets_through() {
+    let stage = Stage::new();
+    let leaf = stage.ca.leaf(&[NAME, "api.example.test"], 30);
+    let server = Nginx::serve(|folder, port| {
+        let page = "if ($ssl_server_name != $host) { return 421; }";
+        site((folder, port), "", NAME, (&leaf, &[]), page)
+    });
+    let socket = stage.folder.join("fe.sock");
+    let front = format!(
+        "frontend fe\n    bind {socket}\n    use_backend be if {{ hdr(host) -i {NAME} }}\n"
+    );
+    let end = "sni str(api.example.test) check check-sni api.example.test";
+    let down = backend(server.port, "", ("/", NAME), end);
+    let new = format!("sni str({NAME}) check check-sni {NAME}");
+    for front in ["", &front] {
+        let found = is_changed(&stage, &format!("{front}{down}"), ("be", "s1"), &new);
+        assert_eq!(found["diff_visitors"], 200, "{found:#}");
+    }
+}
+
+#[test]
+fn a_limit_that_only_diagnose_reaches_is_not_the_cause() {
+    let stage = Stage::new();
+    let server = Nginx::serve(|folder, port| {
+        let limit = "limit_req zone=z; limit_req_status 429;";
+        let site = site((folder, port), "", NAME, (&stage.leaf, &[]), limit);
+        let zone = "limit_req_zone $server_port zone=z:1m rate=3r/s;\n";
+        format!("{zone}{}{site}", refusal(port))
+    });
+    // nginx limits requests for this page, and not those that `return` answers.
+    let end = format!("sni str({NAME}) check inter 2s");
+    let down = backend(server.port, "", ("/requests", NAME), &end);
+    let found = is_changed(&stage, &down, ("be", "s1"), &format!("check-sni {NAME}"));
+    let text = found.to_string();
+    assert!(!text.contains("asked-too-often"), "{text}");
+    assert!(!text.contains("visitors-get-error"), "{text}");
 }

@@ -107,6 +107,11 @@ impl Change {
                 self.word("proto", None);
             }
             "--sni" => match (&options.sni, &options.verify_host) {
+                // HAProxy compares the certificate with verifyhost only without SNI.
+                (Some(name), Some(other)) if name != other && options.verify.is_none() => {
+                    self.word("sni", None);
+                    self.word("verifyhost", Some(other.clone()));
+                }
                 (Some(name), _) => self.word("sni", Some(format!("str({name})"))),
                 // Without a name, HAProxy verifies only that a CA has signed the certificate.
                 (None, Some(name)) => {

@@ -9,11 +9,12 @@ pub(super) fn written(words: &[String]) -> String {
 }
 
 /// The words of a server line and of a `connect` rule that have no value.
-const WITHOUT_VALUE: [&str; 15] = [
+const WITHOUT_VALUE: [&str; 16] = [
     "check-send-proxy",
     "check-ssl",
     "check-via-socks4",
     "default",
+    "disabled",
     "force-tlsv12",
     "force-tlsv13",
     "linger",

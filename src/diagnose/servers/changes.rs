@@ -99,6 +99,7 @@ pub(super) fn try_changes(
             };
             open.retain(|open| *open != number);
             if round == 0 && subject.is_fine_with(&present.block) {
+                subject.change = with_visitors(subject.surveyed, present);
                 continue;
             }
             let next = furthest(&tried);
@@ -127,7 +128,26 @@ pub(super) fn try_changes(
             }
             subject.change = found.or(subject.change.take());
         }
+        let mut change = subject.change.iter();
+        if change.any(|change| change.block.is_up() && change.block.visitor.is_some())
+            && let Ok(diagnosis) = &mut subject.diagnosis
+        {
+            diagnosis.search.serves_visitors();
+        }
     }
+}
+
+/// Returns the change after which HAProxy uses a healthy server again. HAProxy has tried the lines without `disabled`
+/// and `weight` already.
+fn with_visitors(surveyed: &Surveyed, present: &TriedChange) -> Option<TriedChange> {
+    let change = Change::without(surveyed.idle?);
+    Some(TriedChange {
+        words: change.words(),
+        hunks: change.hunks(surveyed),
+        reason: None,
+        version: present.version.clone(),
+        block: present.block.clone(),
+    })
 }
 
 /// Asks one HAProxy about the changes of all servers.

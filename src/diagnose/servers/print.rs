@@ -6,7 +6,7 @@ use super::call::ServersCall;
 use super::state::{Conflict, Diagnosis, State, Statistics, Subject};
 use crate::diagnose::ask::Kind;
 use crate::diagnose::change::diff::Hunk;
-use crate::diagnose::report::Report;
+use crate::diagnose::report::{LIMITED, Report};
 use crate::doctor::survey::{CheckKind, Remark, Survey, UNVERIFIED};
 use crate::haproxy::statistics::Shown;
 use crate::output::escape::{pasted, printable};
@@ -210,6 +210,9 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         let note = format!("The check is UP, but a visitor's request through HAProxy gets {page}.");
         paragraph(text, "  note     ", &note);
     }
+    if diagnosis.opinion.was_limited {
+        paragraph(text, "  note     ", LIMITED);
+    }
     let key = report.sentences();
     let reason = subject
         .change
@@ -293,8 +296,11 @@ fn remark(finding: &Remark) -> String {
 
 /// Returns what a state that the check doesn't decide means.
 fn meaning(subject: &Subject<'_>) -> Option<String> {
-    let shown = subject.shown?;
     let name = subject.surveyed.name();
+    if let Some(sentence) = idle(subject) {
+        return Some(sentence);
+    }
+    let shown = subject.shown?;
     Some(match subject.state {
         State::Down if shown.status.contains("(agent)") => format!(
             "The agent of `agent-check` has set the server DOWN, whatever the check says. The server comes back when \
@@ -340,6 +346,21 @@ pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
         .is_none_or(|search| search.asked.reached.is_some());
     let is_about_tls = subject.surveyed.call.is_err() && subject.surveyed.kind == CheckKind::Own;
     (reaches || !is_about_tls).then(|| meant.what.clone())
+}
+
+/// Returns what the word of the server line means that keeps visitors away.
+fn idle(subject: &Subject<'_>) -> Option<String> {
+    let name = subject.surveyed.name();
+    Some(match subject.surveyed.idle? {
+        "disabled" => format!(
+            "haproxy.cfg has `disabled` for the server, so HAProxy neither checks it nor sends it visitors. \
+             `set server {name} state ready` on the stats socket ends that only until the next reload."
+        ),
+        _ => format!(
+            "haproxy.cfg has `weight 0` for the server, so HAProxy sends it no new visitors, whatever the check says. \
+             `set server {name} weight 100` on the stats socket ends that only until the next reload."
+        ),
+    })
 }
 
 fn drained(name: &str) -> String {
@@ -487,6 +508,9 @@ fn listed(text: &mut String, subject: &Subject<'_>) {
         }
         State::Unchecked => "HAProxy has not finished a check yet.",
         State::Unknown => "no running HAProxy shows it, and sni-check can't check it.",
+        State::Drained | State::Maintenance if idle(subject).is_some() => {
+            &idle(subject).unwrap_or_default()
+        }
         State::Drained => &drained(&name),
         State::Maintenance => &maintenance(subject.surveyed.tracks.as_ref().unwrap_or(&name)),
         State::Down => match &subject.surveyed.tracks {

@@ -30,6 +30,8 @@ struct Setting {
     /// A longer time limit, because HAProxy needs a limit.
     new: Option<String>,
     lines: ServerLines,
+    /// True for a line of section `global`.
+    is_global: bool,
 }
 
 /// A change that isn't enough: with the options of the check after the change, and why the change helps.
@@ -127,13 +129,36 @@ fn of_backend(lines: &ServerLines) -> Vec<Setting> {
 
 /// Returns the lines of section `global` that affect servers.
 fn of_global(lines: &ServerLines) -> Vec<Setting> {
-    let rules = lines.global.iter().enumerate().take(GLOBAL);
-    let settings = rules.filter_map(|(at, rule)| {
-        let mut without = lines.clone();
-        without.global.remove(at);
-        Setting::new(rule, None, without)
+    let rules = lines.global.iter().enumerate();
+    let settings = rules.flat_map(|(at, rule)| {
+        let shorter = without_option(&rule.words).into_iter().map(Some);
+        let settings = shorter.chain([None]).filter_map(move |new| {
+            let mut without = lines.clone();
+            let changed = new.clone().map(|words| Rule { place: None, words });
+            without.global.splice(at..=at, changed);
+            Setting::new(rule, new.map(|words| joined(&words)), without)
+        });
+        settings.map(|setting| Setting {
+            is_global: true,
+            ..setting
+        })
     });
-    settings.collect()
+    settings.take(GLOBAL).collect()
+}
+
+/// Returns the words of an `ssl-default-server-options` without one of its options each time. Returns nothing for
+/// other lines, and for a line with one option.
+fn without_option(words: &[String]) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    let mut at = 1;
+    while at < words.len() && words[0] == "ssl-default-server-options" {
+        let has_value = ["ssl-min-ver", "ssl-max-ver"].contains(&words[at].as_str());
+        let end = (at + 1 + usize::from(has_value)).min(words.len());
+        found.push([&words[..at], &words[end..]].concat());
+        at = end;
+    }
+    found.retain(|left| left.len() > 1);
+    found
 }
 
 impl Setting {
@@ -146,6 +171,7 @@ impl Setting {
             place,
             old,
             lines,
+            is_global: false,
         })
     }
 
@@ -171,7 +197,7 @@ impl Setting {
             ("setting", self.old.trim().to_owned()),
             ("place", self.place.to_string()),
         ];
-        let cause = causes::of_setting();
+        let cause = causes::of_setting(self.is_global);
         Finding::new(cause, Weight::Proved, &search.asked, &values).what
     }
 }

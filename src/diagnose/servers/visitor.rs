@@ -32,20 +32,28 @@ impl Subject<'_> {
             })
     }
 
-    /// Returns the Host of visitors: the Host of the check if it can be the name of a site, and otherwise the name
-    /// that connections send.
+    /// Returns the Host of visitors: a name that the frontends let through, if they let only some names through. For
+    /// other backends, the Host of the check if it can be the name of a site, and otherwise the name that connections
+    /// send.
     fn host_of_visitors<'a>(&'a self, change: &'a Change) -> Option<&'a str> {
         let surveyed = self.surveyed;
         let fixed = change.sni().or(surveyed.sni.as_deref());
-        let Some(best) = self.search().map(Search::best) else {
+        let best = self.search().map(Search::best);
+        let likely = [best.map(|best| without_port(best.host())), fixed];
+        let mut hosts = surveyed.hosts.iter().map(String::as_str);
+        let host = hosts.clone().find(|host| likely.contains(&Some(host)));
+        if let Some(host) = host.or(hosts.next()) {
+            return Some(host);
+        }
+        let Some(best) = best else {
             let name = fixed.or(change.name());
             let name = name.or_else(|| sent_host(surveyed).filter(|host| is_name(host)));
             return name.or((!surveyed.sends_sni).then_some("localhost"));
         };
-        // Visitors at the default port send no port.
-        let host = best.host();
-        let host = host.split_once(':').map_or(host, |(host, _)| host);
+        let host = without_port(best.host());
         let is_site = match fixed {
+            // The check was written with the SNI of visitors and another Host, so the Host is the site's.
+            Some(_) if self.asks_with_sni_of_visitors() => true,
             // If the check asks for the name that it sends, the name of visitors is the site's.
             Some(_) => best.sni() != Some(host),
             None => !surveyed.sends_sni || has_certificate_for(best, host),
@@ -54,6 +62,19 @@ impl Subject<'_> {
             true => Some(host),
             false => fixed.or(Some(best.plan.names.host.as_str())),
         }
+    }
+
+    /// Returns true if the check was written with the SNI of visitors' connections and with another Host, which
+    /// is still the Host of the check.
+    fn asks_with_sni_of_visitors(&self) -> bool {
+        self.search().is_some_and(|search| {
+            let asked = &search.asked;
+            let is_other = asked.sni() != Some(without_port(asked.host()));
+            let is_kept = asked.host() == search.best().host();
+            let is_of_visitors =
+                asked.sni().is_some() && asked.sni() == self.surveyed.sni.as_deref();
+            is_other && is_kept && is_of_visitors
+        })
     }
 
     /// Returns true if a visitor with this response was served. The page of the check says nothing about
@@ -68,6 +89,11 @@ impl Subject<'_> {
             }
         }
     }
+}
+
+/// Returns a Host without its port. Visitors at the default port send none.
+fn without_port(host: &str) -> &str {
+    host.split_once(':').map_or(host, |(host, _)| host)
 }
 
 /// Returns true if the server's certificate is for this name.

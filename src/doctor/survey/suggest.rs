@@ -72,6 +72,7 @@ pub(crate) fn of(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
         found.extend(known_values(visit, watch).into_iter().filter_map(known));
     }
     found.extend(limits(watch));
+    found.extend(global_limits(visit, watch));
     found
 }
 
@@ -86,6 +87,12 @@ fn rule<'a>(watch: &Watch<'a>) -> Option<&'a [String]> {
 
 fn has(rule: Option<&[String]>, word: &str) -> bool {
     rule.is_some_and(|rule| rule.iter().any(|known| known == word))
+}
+
+/// Returns the names that visitors ask for, according to the frontends that lead to the backend.
+pub(crate) fn hosts<'a>(watch: &Watch<'a>) -> impl Iterator<Item = &'a String> {
+    let names = watch.backend.visitors.names.iter();
+    names.filter(|name| is_name(name))
 }
 
 /// Suggests the name that a wrong text in `check-sni` or `sni` stands for.
@@ -180,10 +187,16 @@ fn known(known: KnownValue) -> Option<Suggestion> {
 
 /// The largest number of values that diagnose tries.
 const VALUES: usize = 16;
+/// The largest number of names of visitors' requests among them.
+const NAMES: usize = 4;
+/// The largest number of header fields of visitors' requests among them.
+const FIELDS: usize = 4;
 
 /// Returns the values of the configuration that may be right for this server, too: CA files and revocation
 /// lists of all servers; client certificates of servers in the same backend, or with the same address or
-/// name; names of servers in the same backend.
+/// name; names of servers in the same backend, and of its visitors' requests; the header fields
+/// that these requests get. `--no-sni` stands for the name
+/// in verifyhost, for HAProxy's own check.
 pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
     let global = &visit.config.global;
     // Inside a chroot, the path may lead to a different file.
@@ -206,6 +219,18 @@ pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
     if is_name(&watch.server.name) {
         add("--sni", &watch.server.name, "the server's name");
     }
+    let given = watch.backend.settings.host.iter().map(|at| &at.value);
+    for name in given
+        .filter(|name| is_name(name))
+        .chain(hosts(watch))
+        .take(NAMES)
+    {
+        add("--sni", name, "visitors' requests");
+    }
+    let fields = watch.backend.settings.fields.iter();
+    for (field, words) in fields.chain(&watch.backend.visitors.fields).take(FIELDS) {
+        add("--header", field, words);
+    }
     let (related, others): (Vec<&Watch>, Vec<&Watch>) =
         visit.watches.iter().partition(|other| is_related(other));
     for other in related.iter().chain(&others) {
@@ -225,6 +250,19 @@ pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
             if ["--ca-file", "--crl-file", "--crt"].contains(&option) {
                 add(option, file, &of);
             }
+        }
+        // HAProxy's own check verifies this name only if it sends no SNI.
+        let by_verifyhost = match watch.check {
+            Check::Own(_) => "--no-sni",
+            _ => "--verify-host",
+        };
+        let verified = word("verifyhost").filter(|name| is_near(other) && is_name(name));
+        if let Some(name) = verified {
+            let of = match std::ptr::eq(other.server, watch.server) {
+                true => "the server line",
+                false => &of,
+            };
+            add(by_verifyhost, name, of);
         }
         let of_traffic = traffic_name(other);
         let of_check = [options.sni.as_ref(), word("check-sni")];
@@ -296,4 +334,44 @@ fn http2(watch: &Watch) -> Option<Suggestion> {
         what: "The server speaks only HTTP/2, and it doesn't choose a protocol by ALPN.".to_owned(),
         ..Suggestion::default()
     })
+}
+
+/// Suggests words on the server line for each line of section `global` that limits the connections to all servers.
+fn global_limits(visit: &Visit, watch: &Watch) -> Vec<Suggestion> {
+    let mut found = Vec::new();
+    for line in &visit.config.global.for_servers {
+        let words: Vec<&str> = line.value.iter().map(String::as_str).collect();
+        let edits = match words.as_slice() {
+            ["ssl-default-server-options", options @ ..] => versions(options),
+            ["ssl-default-server-ciphers", ..] => vec![("ciphers", "DEFAULT")],
+            ["ssl-default-server-ciphersuites", ..] => vec![("ciphersuites", SUITES)],
+            ["ssl-default-server-curves", ..] => vec![("curves", CURVES)],
+            _ => Vec::new(),
+        };
+        let is_set = |word| watch.server.settings.has(word);
+        let edits = edits.into_iter().filter(|(word, _)| !is_set(word));
+        found.extend(edits.map(|(word, value)| Suggestion {
+            words: vec![(word, Some(value.to_owned()))],
+            what: format!(
+                "The server accepts no connection with `{}` of section global ({}).",
+                words.join(" "),
+                line.place
+            ),
+            ..Suggestion::default()
+        }));
+    }
+    found
+}
+
+/// The suites of TLS 1.3 that OpenSSL offers by default.
+const SUITES: &str = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
+/// The groups that most servers accept.
+const CURVES: &str = "X25519:P-256:P-384:P-521";
+
+/// Returns the words that undo a limit of the TLS versions.
+fn versions(options: &[&str]) -> Vec<(&'static str, &'static str)> {
+    let has = |wanted: &[&str]| wanted.iter().any(|word| options.contains(word));
+    let max = has(&["ssl-max-ver", "force-tlsv12"]).then_some(("ssl-max-ver", "TLSv1.3"));
+    let min = has(&["ssl-min-ver", "force-tlsv13"]).then_some(("ssl-min-ver", "TLSv1.2"));
+    max.into_iter().chain(min).collect()
 }

@@ -31,11 +31,11 @@ pub(crate) fn options(
     };
     of_tls(&mut options, tls, global);
     of_server(&mut options, server);
-    match connection.proxy.as_ref().map(|word| word.value.as_str()) {
-        None => {}
-        Some("send-proxy") => options.send_proxy = true,
-        Some(_) => options.send_proxy_v2 = true,
-    }
+    // The server line decides which version HAProxy sends, also with check-send-proxy and in a `connect` rule.
+    let versions = ["send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn"];
+    let is_v2 = versions.iter().any(|word| server.settings.has(word));
+    let is_sent = connection.proxy.is_some();
+    (options.send_proxy, options.send_proxy_v2) = (is_sent && !is_v2, is_sent && is_v2);
     options.source = connection.source.as_ref().map(|at| at.value.clone());
     match check.protocol {
         Protocol::Http { .. } => of_request(&mut options, backend),

@@ -211,6 +211,12 @@ pub(super) fn introduce(frontends: &[Frontend], backends: &mut [Backend]) {
         let leads = |front: &&Frontend| front.conditions(name).next().is_some();
         let leading: Vec<&Frontend> = frontends.iter().filter(leads).collect();
         let speak_tls = leading.first().and_then(|front| front.speak_tls());
+        let fields = leading.first().map(|front| front.settings.fields.iter());
+        let is_everywhere = |field: &&(String, String)| {
+            let mut fronts = leading.iter();
+            fronts.all(|front| front.settings.fields.contains(field))
+        };
+        let fields = fields.into_iter().flatten().filter(is_everywhere).cloned();
         let agree = leading.iter().all(|front| front.speak_tls() == speak_tls);
         backend.visitors = Visitors {
             // With several frontends, doctor's visitor comes through the first that changes requests.
@@ -224,6 +230,7 @@ pub(super) fn introduce(frontends: &[Frontend], backends: &mut [Backend]) {
                 binds.next().cloned()
             },
             names: flat(leading.iter().map(|front| front.names(name))).unwrap_or_default(),
+            fields: fields.collect(),
             speak_tls: speak_tls.filter(|_| agree),
         };
     }

@@ -65,6 +65,8 @@ pub(crate) struct ProxySettings {
     pub source: Option<At<String>>,
     /// The Host that `http-request set-header` gives to every request.
     pub host: Option<At<String>>,
+    /// The header fields that every request of a visitor gets, as `Name: value`, and the words that say so.
+    pub fields: Vec<(String, String)>,
     /// `mode http`.
     pub http: bool,
     /// `mode log`.
@@ -96,6 +98,8 @@ pub(crate) struct Visitors {
     /// The line of a listener without TLS in a frontend that also has a listener with TLS, if visitors of both are
     /// led here.
     pub plain_bind: Option<Place>,
+    /// The header fields that each of the frontends gives to visitors' requests, as in [`ProxySettings`].
+    pub fields: Vec<(String, String)>,
     /// True if visitors' bytes arrive here as TLS, false if they arrive without TLS. This matters in `mode tcp`.
     pub speak_tls: Option<bool>,
 }
@@ -197,6 +201,14 @@ impl ProxySettings {
                 }
             }
             ["http-check" | "tcp-check", ..] => self.rules.add(words, place),
+            ["option", "forwardfor", more @ ..] => {
+                let mut pairs = more.windows(2).filter(|pair| pair[0] == "header");
+                let name = pairs.next().map_or("X-Forwarded-For", |pair| pair[1]);
+                self.add_field(&format!("{name}: 127.0.0.1"), FORWARDED_FOR);
+            }
+            ["no", "option", "forwardfor", ..] => {
+                self.fields.retain(|(_, words)| words != FORWARDED_FOR);
+            }
             ["source", value, ..] => self.source = text(value),
             ["external-check", "command", command] => self.command = text(command),
             ["external-check", "path", path] => self.path = text(path),
@@ -229,6 +241,11 @@ impl ProxySettings {
                 {
                     // An expression has a different value for each request.
                     self.host = text(value).filter(|_| !value.contains('%'));
+                } else if let ["http-request", "set-header", name, value] = words
+                    && !value.contains('%')
+                {
+                    let words = format!("http-request set-header {name}");
+                    self.add_field(&format!("{name}: {value}"), &words);
                 }
                 self.for_visitors.push(owned(words, place));
             }
@@ -248,7 +265,14 @@ impl ProxySettings {
     }
 }
 
+/// The words with which HAProxy tells servers the visitor's address.
+const FORWARDED_FOR: &str = "option forwardfor";
+
 impl ProxySettings {
+    fn add_field(&mut self, field: &str, words: &str) {
+        self.fields.push((field.to_owned(), words.to_owned()));
+    }
+
     /// Returns true if HAProxy refuses a line of the proxy. Then the other lines allow no
     /// conclusions.
     pub(crate) fn is_broken(&self) -> bool {

@@ -1,0 +1,133 @@
+//! Values that haproxy.cfg itself has: names and header fields of visitors' requests, verifyhost, the version of the
+//! PROXY header, and words that keep visitors away.
+
+use std::io::{self, Read};
+use std::net::TcpStream;
+use std::thread;
+
+use crate::servers::{CHECK, config, is_changed, nginx, object, running};
+use crate::support::NAME;
+use crate::support::check::BINARY;
+use crate::support::nginx::{Nginx, site};
+use crate::support::peer;
+use crate::support::stage::Stage;
+
+#[test]
+fn a_misspelt_name_becomes_the_name_of_visitors_requests() {
+    let stage = Stage::new();
+    let socket = stage.folder.join("fe.sock");
+    let wrong = "www.exmaple.test";
+    let names = format!("acl site hdr(host) -i {NAME}\n    use_backend be if site");
+    let rule = format!("    http-request set-header Host {NAME}\n");
+    for (front, rule) in [(&*names, ""), ("default_backend be", &*rule)] {
+        let check = CHECK.replace(NAME, wrong);
+        let backend = format!(
+            "frontend fe\n    bind {socket}\n    {front}\nbackend be\n{rule}{check}    server s1 127.0.0.1:PORT ssl \
+             verify required ca-file CA sni str({wrong}) check check-sni {wrong}\n"
+        );
+        let new = format!("sni str({NAME}) check check-sni {NAME}\"");
+        let found = is_changed(&stage, &backend, ("be", "s1"), &new);
+        assert_eq!(found["diff_visitors"], 200, "{found:#}");
+    }
+}
+
+#[test]
+fn a_name_in_verifyhost_is_compared_again() {
+    let stage = Stage::new();
+    let internal = "app01.internal.test";
+    let leaf = stage.ca.leaf(&[internal], 30);
+    let nginx = Nginx::serve(|folder, port| site((folder, port), "", internal, (&leaf, &[]), ""));
+    let line = format!(
+        "server s1 127.0.0.1:{} ssl verify required ca-file CA",
+        nginx.port
+    );
+    let external = format!(
+        "    option external-check
+    external-check command {BINARY}
+    external-check path \"--sni {NAME} --ca-file CA --verify-host app1.internal.test\"
+    {line} verifyhost {internal} check inter 3s"
+    );
+    let own = format!("{CHECK}    {line} verifyhost {internal} check check-sni {NAME}");
+    let both = own.replace("verifyhost", &format!("sni str({NAME}) verifyhost"));
+    let new = format!("ca.pem verifyhost {internal} check\"");
+    let option = format!("--verify-host {internal}");
+    for (lines, new) in [(&own, &new), (&both, &new), (&external, &option)] {
+        let found = is_changed(&stage, &format!("backend be\n{lines}\n"), ("be", "s1"), new);
+        assert_eq!(found["diff_visitors"], 200, "{found:#}");
+        assert!(!found.to_string().contains("sni-unknown"), "{found:#}");
+    }
+}
+
+#[test]
+fn the_check_gets_the_header_fields_of_visitors_requests() {
+    let stage = Stage::new();
+    for (condition, rule, field) in [
+        (
+            "$http_x_forwarded_for = ''",
+            "option forwardfor",
+            "X-Forwarded-For 127.0.0.1",
+        ),
+        (
+            "$http_x_tenant != shop",
+            "http-request set-header X-Tenant shop",
+            "X-Tenant shop",
+        ),
+    ] {
+        let page = format!("if ({condition}) {{ return 400; }}");
+        let server = nginx(&stage, "", &page);
+        let backend = format!(
+            "backend be\n    {rule}\n{CHECK}    server s1 127.0.0.1:{} TLS check check-sni {NAME}\n",
+            server.port
+        );
+        is_changed(&stage, &backend, ("be", "s1"), &format!("hdr {field}"));
+    }
+}
+
+#[test]
+fn a_word_that_keeps_visitors_away_is_named() {
+    let stage = Stage::new();
+    for (default, word, state) in [
+        ("", "disabled", "MAINT"),
+        ("    default-server disabled\n", "", "MAINT"),
+        ("", "weight 0", "UP"),
+    ] {
+        let backend = format!(
+            "backend be\n{default}{CHECK}    server s1 127.0.0.1:PORT TLS check check-sni {NAME} {word}\n"
+        );
+        let config = config(&stage, &backend);
+        let _haproxy = running(&config, ("be", "s1"), state);
+        let report = object(&["-f", &config, "be/s1"], 0);
+        let diff = &report["servers"][0]["diff"][0];
+        let wanted = if word.is_empty() { "disabled" } else { word };
+        assert!(diff["old"].to_string().contains(wanted), "{report:#}");
+        assert!(!diff["new"].to_string().contains(wanted), "{report:#}");
+    }
+}
+
+/// Passes a connection with a PROXY header of version 2 on to this port, and closes every other connection.
+fn wants_version_2(mut stream: TcpStream, port: u16) -> io::Result<()> {
+    let mut head = [0; 16];
+    stream.read_exact(&mut head)?;
+    if !head.starts_with(b"\r\n\r\n\0\r\nQUIT\n") {
+        return Ok(());
+    }
+    let mut addresses = vec![0; usize::from(u16::from_be_bytes([head[14], head[15]]))];
+    stream.read_exact(&mut addresses)?;
+    let server = TcpStream::connect(("127.0.0.1", port))?;
+    let (mut from, mut to) = (stream.try_clone()?, server.try_clone()?);
+    thread::spawn(move || io::copy(&mut from, &mut to));
+    io::copy(&mut &server, &mut stream)?;
+    Ok(())
+}
+
+#[test]
+fn the_other_version_of_the_proxy_header_is_tried() {
+    let stage = Stage::new();
+    let port = stage.nginx().port;
+    let peer = peer::tcp(move |stream| _ = wants_version_2(stream, port));
+    let backend = format!(
+        "backend be\n{CHECK}    server s1 127.0.0.1:{peer} TLS send-proxy check-send-proxy check check-sni {NAME}\n"
+    );
+    let found = is_changed(&stage, &backend, ("be", "s1"), "send-proxy-v2");
+    assert_eq!(found["diff_visitors"], 200, "{found:#}");
+}
