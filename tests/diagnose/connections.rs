@@ -166,6 +166,11 @@ fn haproxy_tries_a_check_that_sni_check_cannot_make() {
             "HEAD has no body",
         ),
         (
+            body.replace("meth GET", "meth HEAD").replace(" ssl ", " "),
+            "meth GET",
+            "has no `ssl`",
+        ),
+        (
             own_at("/", "check-sni 127.0.0.1"),
             &*good,
             "can't be an SNI name",

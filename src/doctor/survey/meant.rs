@@ -1,10 +1,10 @@
 //! Checks that sni-check can't make as haproxy.cfg writes them: a name such as `str(www.example.com)`, a path
-//! without its first slash, options without a name, or a connection without TLS. Returns the check that the operator most likely
-//! meant.
+//! without its first slash, options without a name, or a connection without TLS. Returns the check that the operator
+//! most likely meant, or the part of the check that sni-check can make.
 
-use super::suggest;
 use std::net::IpAddr;
 
+use super::suggest;
 use crate::doctor::by_hand;
 use crate::doctor::finding::Remark;
 use crate::doctor::visit::own_check;
@@ -38,18 +38,15 @@ pub(crate) fn of(
     call: &Result<Box<Options>, String>,
     findings: &[Remark],
 ) -> Option<Meant> {
-    if let (Check::Own(check), Err(_)) = (&watch.check, call) {
-        let options = encrypted(visit, watch, check)?;
-        return Some(Meant {
-            written: options.clone(),
-            options,
-            what: suggest::without_tls(watch),
-        });
-    }
-    let written = match call {
-        Ok(options) => (**options).clone(),
+    let mut is_plain = false;
+    let written = match (&watch.check, call) {
+        (_, Ok(options)) => (**options).clone(),
+        (Check::Own(check), Err(_)) => {
+            is_plain = true;
+            encrypted(visit, watch, check)?
+        }
         // The other refusals are about files.
-        Err(_)
+        (_, Err(_))
             if !watch
                 .refusals
                 .iter()
@@ -57,22 +54,32 @@ pub(crate) fn of(
         {
             return None;
         }
-        Err(_) => by_hand::at_server(by_hand::given(watch, visit.jail)?, watch, visit.jail),
+        (_, Err(_)) => by_hand::at_server(by_hand::given(watch, visit.jail)?, watch, visit.jail),
     };
     let mut options = written.clone();
     let repaired = repair(visit, watch, &mut options);
     let mut findings = findings.iter();
     let literal = findings.find(|finding| LITERAL.contains(&finding.id));
     let what = match (call, literal) {
+        (Err(_), _) if is_plain => {
+            let more = repaired.map_or_else(String::new, |what| format!(" {what}"));
+            suggest::without_tls(watch) + &more
+        }
         (Err(what), _) => what.clone(),
         (Ok(_), Some(finding)) => finding.what.clone(),
-        (Ok(_), None) if repaired.is_some() => repaired.unwrap_or_default().to_owned(),
-        (Ok(_), None) => "HAProxy sends these words exactly as they are written.".to_owned(),
+        (Ok(_), None) => repaired
+            .unwrap_or("HAProxy sends these words exactly as they are written.")
+            .to_owned(),
     };
     let is_changed = !written.changes(&options).is_empty() || written.target != options.target;
     let refusal = refusal(&written);
     match (&watch.check, refusal) {
         (_, None) if call.is_ok() => None,
+        (_, None) if is_plain => Some(Meant {
+            options: written.clone(),
+            written,
+            what,
+        }),
         _ if is_changed && self::refusal(&options).is_none() => Some(Meant {
             written,
             options,
