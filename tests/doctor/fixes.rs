@@ -144,11 +144,16 @@ fn a_name_that_only_the_check_sends_is_added_or_removed() {
     let check = format!("check-sni {NAME}");
     let add = format!("sni str({NAME}) on the server line");
     let remove = "remove `check-sni` from the server line";
-    // Visitors of a server that requires SNI need the name.
-    let (report, _) = after_run(&stage, stage.nginx().port, "CA", &check);
+    // Visitors of a server that requires SNI need the name. HAProxy 2.6 could resume the session of its check.
+    let (report, _) = after_run(&stage, stage.nginx().port, "CA no-ssl-reuse", &check);
     assert_eq!(finding(&report, "traffic-without-sni")["effect"], "up");
     assert_eq!(write(&report, "traffic-without-sni"), add);
-    let (report, _) = after_run(&stage, stage.nginx().port, "verify none", &check);
+    let (report, _) = after_run(
+        &stage,
+        stage.nginx().port,
+        "verify none no-ssl-reuse",
+        &check,
+    );
     assert_eq!(write(&report, "traffic-without-sni"), add);
     // The only certificate of this server is for another name.
     let other = "other.example.test";

@@ -102,7 +102,9 @@ fn in_dialogue(watch: &Watch, name: &str) -> Option<Finding> {
         .to_ascii_lowercase()
         .lines()
         .any(|field| field.starts_with("host:"));
-    if !is_http || has_host {
+    // With HTTP/1.0, only a server with several sites needs a Host.
+    let is_free = first.contains("HTTP/1.0") && name == "NAME";
+    if !is_http || has_host || is_free {
         return None;
     }
     let what = "the tcp-check sends an HTTP request without Host, visitors' requests have one";

@@ -73,7 +73,9 @@ pub(crate) fn other_versions(visit: &Visit, watch: &Watch) -> Option<Finding> {
         highest: tls.max_version,
     };
     let (traffic, place) = of_traffic(visit, watch);
-    if check == traffic {
+    // Nearly every server speaks TLS 1.2.
+    let is_older = check.lowest == traffic.lowest && check.highest == TlsVersion::Tls12;
+    if check == traffic || is_older {
         return None;
     }
     let text = |range: Range| match (range.lowest, range.highest) {

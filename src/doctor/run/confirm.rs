@@ -104,7 +104,8 @@ fn reuses_session(visit: &Visit, watch: &Watch) -> bool {
         Some(Sni::PerRequest(expression)) => names::unset_header(visit, expression).is_some(),
         _ => false,
     };
-    let is_own = matches!(watch.check, Check::Own(_));
+    // A server that follows another server's check has sessions of its own.
+    let is_own = matches!(watch.check, Check::Own(_)) && watch.tracked().is_none();
     let can_resume =
         !visit.reading.checks_follow_alpn && !watch.server.settings.has("no-ssl-reuse");
     has_none && is_own && can_resume && names::name_of_check(watch).is_some()
@@ -142,10 +143,16 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
         };
         let paste = by_hand::diagnose(watch, visit.call);
         findings.extend(more.map(|finding| {
-            finding
+            let finding = finding
                 .at(&watch.server.place)
                 .about([watch.name()])
-                .id(SEEN)
+                .id(SEEN);
+            if ran.outcome.is_drain() {
+                return finding.write(
+                    "change nothing if the server should get no new visitors; otherwise remove that line",
+                );
+            }
+            finding
                 .write("find the difference between the check and the server line:")
                 .paste(paste.unwrap_or_else(|| shell(["sni-check", "diagnose"])))
         }));

@@ -216,10 +216,9 @@ impl Reader {
             is_frontend,
         };
         match (&self.section, &self.place) {
-            (Section::Other, _) if is_frontend => {
-                if !std::mem::replace(&mut self.is_idle, true) {
-                    self.done.idle.push(idle);
-                }
+            (Section::Other, _) if is_frontend && !self.is_idle => {
+                self.is_idle = true;
+                self.done.idle.push(idle);
             }
             (Section::Defaults(_), Some(section)) => {
                 let mut known = self.lines_of_defaults.iter();
