@@ -479,8 +479,14 @@ fn every_wrong_call_is_answered_with_one_sentence_and_nothing_is_sent() {
             "--timeout 5sec HOST",
             "--timeout 5sec is not a time; write a number and",
         ),
-        ("--timeout= HOST", "--timeout is empty; give it a value"),
-        ("--port= HOST", "--port is empty; give it a value"),
+        (
+            "--timeout= HOST",
+            "--timeout is empty; write a value after the option",
+        ),
+        (
+            "--port= HOST",
+            "--port is empty; write a value after the option",
+        ),
         ("--verify=false HOST", "write required or none"),
         (
             "'--sni a' HOST",

@@ -2,7 +2,6 @@
 
 use super::rewrite::Marked;
 use crate::doctor::survey::{CheckKind, Surveyed};
-use crate::haproxy::config::backend_lines::text_of;
 use crate::options::Options;
 use crate::options::handed::{self, Carrier};
 use crate::options::table::Row;
@@ -24,7 +23,7 @@ impl Carried {
         let mut rules = surveyed.lines.rules.iter();
         let (rule, at) =
             rules.find_map(|rule| Some((rule, carrier(surveyed.kind, &rule.words)?)))?;
-        let line = rule.place.as_ref().and_then(text_of);
+        let line = rule.place.as_ref().and_then(Place::text);
         let marked = line
             .and_then(|line| Marked::of(&line, at))
             .unwrap_or_default();

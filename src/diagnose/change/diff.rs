@@ -9,7 +9,7 @@ use super::{
 
 use crate::doctor::survey::{CheckKind, Surveyed};
 use crate::haproxy::call::own_command;
-use crate::haproxy::config::backend_lines::{Rule, text_of};
+use crate::haproxy::config::backend_lines::Rule;
 use crate::haproxy::config::place::Place;
 use crate::options::Options;
 use crate::options::handed;
@@ -116,7 +116,7 @@ impl Change {
             };
             match (line.old, own(line)) {
                 (Some(_), Some(place)) if changes(line) => {
-                    let old = text_of(&place);
+                    let old = place.text();
                     let new = line.new.as_ref().zip(old.as_ref());
                     let variables = &surveyed.variables;
                     let new = new.map(|(new, old)| rewritten(old, new, variables, write));
@@ -158,7 +158,7 @@ impl Change {
             }
         }
         for place in places {
-            let old = text_of(place);
+            let old = place.text();
             let words = old
                 .as_ref()
                 .and_then(|old| rewrite::read(old, &surveyed.variables));

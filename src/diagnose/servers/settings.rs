@@ -12,7 +12,7 @@ use crate::diagnose::change::diff::Hunk;
 use crate::diagnose::trials::Search;
 use crate::doctor::survey::{CheckKind, Surveyed};
 use crate::haproxy::ask::{Question, ask};
-use crate::haproxy::config::backend_lines::{Rule, ServerLines, joined, text_of};
+use crate::haproxy::config::backend_lines::{Rule, ServerLines, joined};
 use crate::haproxy::config::place::Place;
 use crate::haproxy::program::Haproxy;
 use crate::options::Options;
@@ -164,7 +164,7 @@ fn without_option(words: &[String]) -> Vec<Vec<String>> {
 impl Setting {
     fn new(rule: &Rule, new: Option<String>, lines: ServerLines) -> Option<Setting> {
         let place = rule.place.clone()?;
-        let old = text_of(&place)?;
+        let old = place.text()?;
         let indent = &old[..old.len() - old.trim_start().len()];
         Some(Setting {
             new: new.map(|new| format!("{indent}{new}")),

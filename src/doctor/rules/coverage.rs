@@ -5,7 +5,6 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use crate::haproxy::call::own_command;
-use crate::haproxy::config::backend_lines::text_of;
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::place::{At, Place};
 use crate::haproxy::config::proxy::Backend;
@@ -422,7 +421,7 @@ pub(crate) fn unused_rule(_: &Visit, backend: &Backend) -> Vec<Finding> {
     let lines = rules.http.lines.iter().chain(&rules.tcp.lines);
     let own = lines.filter(|line| backend.has_line(&line.place));
     let finding = |line: &At<Vec<String>>| {
-        let text = match text_of(&line.place).filter(|text| text.contains('$')) {
+        let text = match line.place.text().filter(|text| text.contains('$')) {
             // The values of variables may be secrets.
             Some(text) => text.trim().to_owned(),
             None => line.value.join(" "),
@@ -451,9 +450,7 @@ pub(crate) fn unused_rule(_: &Visit, backend: &Backend) -> Vec<Finding> {
 /// Quotes a value for `external-check path`. The quotes differ from those around the options.
 fn quoted(value: &str, backend: &Backend) -> String {
     let path = backend.settings.path.as_ref();
-    let line = path
-        .and_then(|path| text_of(&path.place))
-        .unwrap_or_default();
+    let line = path.and_then(|path| path.place.text()).unwrap_or_default();
     let is_in_single_quotes = line
         .split_once(" path ")
         .is_some_and(|(_, text)| text.trim_start().starts_with('\''));

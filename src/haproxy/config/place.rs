@@ -1,6 +1,7 @@
 //! Positions in a configuration.
 
 use std::fmt;
+use std::fs;
 use std::sync::Arc;
 
 /// A line of a file.
@@ -16,6 +17,13 @@ impl Place {
     /// that the line isn't in a later section.
     pub(crate) fn is_in(&self, section: &Place) -> bool {
         self.file == section.file && self.line > section.line
+    }
+
+    /// Returns the text of this line, as it is written in the file.
+    pub(crate) fn text(&self) -> Option<String> {
+        let text = fs::read_to_string(&*self.file).ok()?;
+        let line = text.lines().nth(self.line.checked_sub(1)?);
+        line.map(str::to_owned)
     }
 }
 

@@ -2,7 +2,6 @@
 //! a secret, and its name stays right if the value changes. So advice repeats the name.
 
 use super::super::words::{quote, split};
-use super::backend_lines::text_of;
 use super::place::Place;
 
 /// Mark the text of a variable. No configuration contains these characters, which Unicode reserves for private use.
@@ -26,7 +25,7 @@ struct Word {
 impl Written {
     /// Adds a line. `words` are its words with the values of their variables.
     pub(crate) fn add(&mut self, words: &[String], place: &Place) {
-        let Some(text) = text_of(place).filter(|text| text.contains('$')) else {
+        let Some(text) = place.text().filter(|text| text.contains('$')) else {
             return;
         };
         self.read(&text, words);
