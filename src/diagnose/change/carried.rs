@@ -2,6 +2,7 @@
 
 use super::rewrite::Marked;
 use crate::doctor::survey::{CheckKind, Surveyed};
+use crate::haproxy::config::place::Place;
 use crate::options::Options;
 use crate::options::handed::{self, Carrier};
 use crate::options::table::Row;
