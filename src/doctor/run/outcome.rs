@@ -288,9 +288,6 @@ impl Outcome {
         match self {
             Outcome::Code(code) | Outcome::Served { code, .. } => Code::from_number(code),
             Outcome::Own { up: true, .. } => Some(Code::Healthy),
-            Outcome::Own {
-                status: "SOCKERR", ..
-            } => Some(Code::Unreachable),
             Outcome::Own { status, .. } => Code::of_haproxy_word(status),
             _ => None,
         }
