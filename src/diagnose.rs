@@ -110,7 +110,8 @@ fn investigate(asked: Facts, haproxy: Option<&Haproxy>, progress: &Progress) -> 
 fn bound(plan: &Plan, start: Instant) {
     let longest = plan.timeout * 8 + Duration::from_secs(35);
     let text = format!(
-        "{} takes too long to diagnose (a limit of sni-check); a check alone ends at its --timeout. Total ",
+        "{} takes too long to diagnose (a limit of sni-check). Run sni-check without diagnose: a single check ends \
+         at its --timeout. Total ",
         plan.target
     );
     let to = Channel::Descriptor(stderr());

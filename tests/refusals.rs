@@ -154,11 +154,17 @@ fn every_bad_option_is_refused_before_anything_is_sent() {
         ),
         (
             "\u{2013}-sni a.example",
-            vec!["(U+2013)", "only looks like -; write --sni, with two -"],
+            vec![
+                "(U+2013)",
+                "only looks like -; write --sni, with two plain hyphens",
+            ],
         ),
         (
             "--sni a \u{2014}uri /",
-            vec!["(U+2014)", "only looks like -; write --uri, with two -"],
+            vec![
+                "(U+2014)",
+                "only looks like -; write --uri, with two plain hyphens",
+            ],
         ),
         (
             "--sni a --expect string all good",
@@ -496,7 +502,7 @@ fn every_wrong_call_is_answered_with_one_sentence_and_nothing_is_sent() {
             "--sni \u{201c}a\u{201d} HOST",
             "write quotes of the keyboard",
         ),
-        ("\u{2014}sni a HOST", "write --sni, with two -"),
+        ("\u{2014}sni a HOST", "write --sni, with two plain hyphens"),
         (
             "https:a.example",
             "write https:// with its colon and two slashes",

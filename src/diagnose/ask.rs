@@ -179,7 +179,8 @@ fn furthest(
 ) -> Option<usize> {
     let own = blocks.iter().filter(|block| block.kind == Kind::Builtin);
     let tried = own.filter(|block| block.tried.is_some());
-    // HAProxy's words can stand for an earlier step than sni-check's, such as SOCKERR for a banner.
+    // HAProxy may report an earlier stage than sni-check. For a server that sends a banner, for example,
+    // HAProxy reports SOCKERR.
     let by_check = facts.failure();
     let by_check = by_check.map(|failure| Stage::of_failure(failure, &facts.plan));
     let before = tried.map(Block::stage).chain(by_check).max()?;
@@ -448,7 +449,10 @@ fn ask_all(
         return Err("the server has no address".to_owned());
     }
     if haproxy.binary().is_none() {
-        return Err("no HAProxy was found on this host; --haproxy FILE names one".to_owned());
+        return Err(
+            "sni-check found no HAProxy on this host; name its program with --haproxy FILE"
+                .to_owned(),
+        );
     }
     let version = haproxy.version_text.clone().unwrap_or_default();
     let (large, normal): (Vec<_>, Vec<_>) = questions
@@ -549,7 +553,7 @@ impl Block {
                     checked.why
                 ),
                 None => format!(
-                    "not tried: sni-check serve does not answer there: {}",
+                    "not tried: sni-check serve does not answer on its socket: {}",
                     checked.said()
                 ),
             },

@@ -102,7 +102,8 @@ pub(super) fn plain_http(plan: &Plan, address: &Address) -> Option<Plain> {
     })
 }
 
-/// Returns true if a server closes a connection on which nothing is sent within this time.
+/// Returns true if a server closes an idle connection within this time. Returns `None` if diagnose can't
+/// connect.
 pub(super) fn hangs_up(address: &Address, wait: Duration) -> Option<bool> {
     let Address::Tcp(address) = address else {
         return None;

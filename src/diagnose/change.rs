@@ -127,8 +127,8 @@ impl Change {
         }
     }
 
-    /// Returns the change with which sni-check connects where visitors connect, and why it helps. Returns `None` if
-    /// its options have no other address.
+    /// Returns the change with which sni-check connects where visitors connect, and why this change helps.
+    /// Returns `None` if the check's options have no other address.
     pub fn without_address(surveyed: &Surveyed) -> Option<(Change, String)> {
         let reason = surveyed.elsewhere.clone()?;
         let (carrier, text) = carried(surveyed)?;
@@ -156,7 +156,7 @@ impl Change {
         *self == Change::default()
     }
 
-    /// Adds another change, which wins where both change the same.
+    /// Adds another change. If both change the same word or lines, the other change wins.
     pub fn with(self, other: Change) -> Change {
         let mut change = self.with_edits(&other.words, &other.connect);
         let is_new = |(head, _): &(Head, _)| !other.rules.iter().any(|(new, _)| new == head);
@@ -265,9 +265,10 @@ impl Change {
         Change::new(surveyed, asked, &options)
     }
 
-    /// Returns this change with a Host header in the request of HAProxy's own check. It replaces a Host that
-    /// HAProxy evaluates. Returns `None` if the request has another Host. Without Host, many servers answer 400
-    /// or another site's page.
+    /// Returns this change with a Host header in the request of HAProxy's own check, because many servers
+    /// answer 400 or another site's page to a request without Host. The header replaces a Host that HAProxy
+    /// evaluates. Returns `None` if the check isn't HAProxy's own, sends no request, or has a Host in its
+    /// options.
     pub fn with_host(&self, surveyed: &Surveyed, best: &Options) -> Option<Change> {
         let is_fixed = surveyed.kind != CheckKind::Own || best.handshake_only;
         if is_fixed || best.has_header("host") {
@@ -312,7 +313,8 @@ impl Change {
         match name {
             "--sni" | "--no-sni" if ruled("sni") => self.ruled("sni", best.sni.clone()),
             "--sni" | "--no-sni" => self.word("check-sni", best.sni.clone()),
-            // A name that visitors' connections verify without SNI stays verified.
+            // Without --verify-host, verify the SNI name: visitors' connections may send no SNI, and HAProxy
+            // would then verify no name.
             "--verify-host" => {
                 let name = best.verify_host.as_ref().or(best.sni.as_ref());
                 self.word("verifyhost", name.cloned());
@@ -325,7 +327,7 @@ impl Change {
                     false if elsewhere.contains(&true) => {
                         self.word("check-send-proxy", switch(is_set));
                     }
-                    // Without `port` and `addr`, HAProxy takes the header from any of these words.
+                    // Without `port` and `addr`, HAProxy sends the header if the line has any of these words.
                     false if !is_set => {
                         for word in PROXY_WORDS {
                             self.word(word, None);
@@ -461,7 +463,7 @@ impl Change {
         let host = host.map(|name| format!("Host: {name}"));
         for header in host.iter().chain(&best.header) {
             let field = header.split_once(':');
-            // An empty value leaves out a default field, which HAProxy's own check doesn't have.
+            // `--header 'NAME:'` leaves out a default field. HAProxy's own check has no default fields.
             if let Some((name, value)) = field.filter(|(_, value)| !value.trim().is_empty()) {
                 words.extend(["hdr", name, value.trim()].map(str::to_owned));
             }

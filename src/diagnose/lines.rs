@@ -148,7 +148,7 @@ fn http_check(setup: &Setup<'_>) -> String {
         text += " hdr X-Forwarded-Proto https";
     }
     for (name, value) in agent(setup) {
-        // A log-format (manual, section 8.2.6).
+        // The value is a log-format (manual, section 8.2.6), in which %% stands for a percent sign.
         _ = write!(
             text,
             " hdr {} {}",
@@ -159,7 +159,7 @@ fn http_check(setup: &Setup<'_>) -> String {
     if setup.secrets {
         let headers = plan.request.headers.iter();
         for (name, value) in headers.filter(|(name, value)| harmless(name, value).is_none()) {
-            // A log-format (manual, section 8.2.6).
+            // The value is a log-format, too.
             let value = String::from_utf8_lossy(value.as_bytes()).replace('%', "%%");
             _ = write!(text, " hdr {name} {}", quote(value));
         }
@@ -216,9 +216,9 @@ pub(super) fn global(setup: &Setup<'_>, external: bool) -> String {
 /// Returns the lines of a backend whose http-check asks `sni-check serve` on this socket, without the
 /// first line.
 pub(super) fn served(setup: &Setup<'_>, socket: &str) -> String {
-    // Longer than the check's own time-out, so that its answer arrives.
+    // HAProxy waits longer than the check's own time-out, so that serve's answer arrives.
     let time = setup.plan.timeout.as_millis() + 100;
-    // A log-format (manual, section 8.2.6).
+    // The header's value is a log-format (manual, section 8.2.6), in which %% stands for a percent sign.
     let options = quote(path(setup.plan, setup.options, setup.secrets).replace('%', "%%"));
     let reason = "\"%[res.hdr(x-check-reason)]\"";
     format!(

@@ -87,7 +87,7 @@ fn names_and_request(words: &mut Words, plan: &Plan) {
     }
 }
 
-/// Returns the options that stay as they were given.
+/// Appends the options that stay as they were given.
 fn rest(words: &mut Words, options: &Options) {
     let mut given = options.clone();
     given.retain(|row| row.group != Group::Output && !NOT_PASSED_ON.contains(&row.name));

@@ -157,7 +157,7 @@ impl Report<'_> {
             None => String::new(),
         };
         let by = match &self.opinion.asked {
-            Ok(version) => format!("HAProxy {version} here"),
+            Ok(version) => format!("reported by HAProxy {version} on this host"),
             Err(_) => "predicted".to_owned(),
         };
         let title = format!("HAProxy's view{of} (ca-file {trusted}), {by}");
@@ -174,8 +174,8 @@ impl Report<'_> {
         }
         if let Err(why) = &self.opinion.asked {
             let note = format!(
-                "this view is predicted from what sni-check sees ({why}). HAProxy may judge certificates, old \
-                 ciphers and odd responses differently"
+                "HAProxy gave no answers ({why}), so sni-check predicted this view. HAProxy may judge certificates, \
+                 old ciphers and odd responses differently"
             );
             paragraph(text, "  note         ", &printable(&note));
         }
@@ -192,7 +192,7 @@ impl Report<'_> {
 
     fn tried(&self, block: &Block) -> String {
         match &self.opinion.asked {
-            Err(_) => "not tried: no HAProxy was asked".to_owned(),
+            Err(_) => "not tried: HAProxy gave no answers".to_owned(),
             Ok(_) => block.tried(),
         }
     }

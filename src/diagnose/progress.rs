@@ -27,7 +27,7 @@ const WORDS: [&str; 5] = [
     "resolving and connecting",
     "TLS handshakes",
     "HTTP requests",
-    "other options",
+    "trying other options",
     "asking HAProxy",
 ];
 

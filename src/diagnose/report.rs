@@ -106,8 +106,8 @@ impl<'a> Report<'a> {
         reasons.map(|(_, finding)| finding)
     }
 
-    /// Returns true if the remaining causes need a value that only the operator knows, or such a value
-    /// or another file.
+    /// Returns true if at least one remaining cause needs a value that only the operator knows, and every
+    /// other remaining cause needs such a value or another file.
     fn lacks_a_value(&self) -> bool {
         let remaining = self.reasons().skip(self.search.proved.len());
         let places: Vec<Place> = remaining.map(|finding| finding.cause.place).collect();
@@ -182,7 +182,7 @@ impl<'a> Report<'a> {
     pub fn blocks(&self) -> Vec<&Block> {
         // If some lines work, lines that don't work are useless.
         let any_up = self.opinion.blocks.iter().any(Block::is_up);
-        // sni-check fails with the lines as it does with the best options.
+        // If the check fails with the best options, sni-check fails with the printed lines, too.
         let still_fails = self.search.best().failure().is_some();
         let offered = |block: &&Block| {
             let other = block.kind == Kind::Builtin && block.way != Way::Https;

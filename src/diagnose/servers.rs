@@ -41,10 +41,12 @@ const AT_ONCE: usize = 4;
 /// The largest number of servers in one call. The report names the other servers.
 const MOST: usize = 16;
 
-/// Diagnoses the servers and prints the report. Returns the code of the first server that is DOWN.
+/// Diagnoses the servers and prints the report. Returns the code of the server that the call names, or of the
+/// first server that is DOWN.
 ///
 /// # Errors
-/// There is no configuration, or it doesn't have the server that the call names.
+/// There is no configuration, it doesn't have the server that the call names, or the program of
+/// `--haproxy FILE` can't be run.
 pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     let program = call.haproxy.as_deref().filter(|program| *program != "none");
     let mut survey = survey(&call.file, &call.env, program)?;
@@ -132,7 +134,9 @@ fn diagnose(
         .collect();
     let too_many = wanted.split_off(MOST.min(wanted.len()));
     for subject in too_many {
-        let text = format!("only the first {MOST} servers are diagnosed in one call");
+        let text = format!(
+            "one call diagnoses only the first {MOST} servers; for this server, run sni-check diagnose BACKEND/SERVER"
+        );
         subject.diagnosis = Err(text);
     }
     for some in wanted.chunks_mut(AT_ONCE) {
@@ -170,7 +174,7 @@ fn diagnosis(
     let plan = Plan::new(&options, None, None, Output::default());
     let plan = plan.map_err(|error| format!("sni-check can't run this check: {error:#}"))?;
     let facts = gather(plan, options, &surveyed.known_values, progress);
-    // Without TLS at the server, the check without TLS is right, and sni-check can't make it.
+    // If the server speaks no TLS, a check without TLS is right, but sni-check can't make such a check.
     let tls = facts.tls.as_ref();
     let speaks_tls = tls.is_none_or(Handshakes::any_succeeded);
     if let Some(call) = surveyed.call.as_ref().err().filter(|_| !speaks_tls) {
@@ -218,7 +222,8 @@ fn bound(survey: &Survey, start: Instant) {
     let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
     let longest = (longest * 8 + Duration::from_secs(35)) * rounds;
     let to = Channel::Descriptor(stderr());
-    let text = "the servers take too long to diagnose (a limit of sni-check). Total ";
+    let text = "the servers take too long to diagnose (a limit of sni-check). Diagnose one server: \
+                sni-check diagnose BACKEND/SERVER. Total ";
     let texts = vec![Text::new(to, text, "ms\n")];
     let code = Code::Internal;
     expire_after(longest, Expiry { code, start, texts });

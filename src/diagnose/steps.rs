@@ -50,7 +50,10 @@ fn addresses(facts: &Facts) -> Step {
             {
                 let (count, took) = (all.len() + facts.untried, took(Some(facts.resolve)));
                 let es = if count == 1 { "" } else { "es" };
-                step.line(Mark::Ok, format!("{name} has {count} address{es}{took}"));
+                step.line(
+                    Mark::Ok,
+                    format!("{name} resolves to {count} address{es}{took}"),
+                );
             }
             for (address, attempt) in all {
                 let time = took(attempt.seen.times.connect);
@@ -144,14 +147,15 @@ fn verdict(plan: &Plan, tls: &Handshakes, step: &mut Step) {
         _ => "the bundled roots",
     };
     if tls.faults.is_empty() {
-        let text = format!("{roots} accept the chain, and the certificate is for the name");
+        let text =
+            format!("{roots} accept the chain, and the certificate matches the verified name");
         step.line(Mark::Ok, text);
     }
     match &tls.system_faults {
         Some(faults) if faults.is_empty() != tls.faults.is_empty() => {
             let text = match faults.first() {
                 None => format!(
-                    "this system's roots accept the chain, and {roots} do not: --ca-file @system-ca"
+                    "this system's roots accept the chain, but {roots} do not; use --ca-file @system-ca"
                 ),
                 Some(fault) => {
                     format!("with this system's roots (HAProxy's @system-ca): {fault}")
@@ -197,7 +201,7 @@ fn without_sni(facts: &Facts, tls: &Handshakes) -> Step {
         ),
         (None, Ok(_)) => step.line(
             Mark::Note,
-            format!("this works, with the certificate of {whose}"),
+            format!("a handshake without SNI works, with the certificate of {whose}"),
         ),
         (None, Err(failure)) => step.line(Mark::Problem, failure.to_string()),
     }
@@ -388,7 +392,10 @@ fn describe(now: Duration, der: &CertificateDer<'_>) -> (Mark, String) {
         (Mark::Problem, format!("expired {} ago", in_days(ago)))
     } else if now < *not_before {
         let ahead = days(*not_before - now);
-        (Mark::Problem, format!("valid in {}", in_days(ahead)))
+        (
+            Mark::Problem,
+            format!("becomes valid in {}", in_days(ahead)),
+        )
     } else {
         let left = certificate.days_left(now);
         (Mark::Ok, format!("{} left", in_days(left)))

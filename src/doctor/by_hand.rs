@@ -79,8 +79,8 @@ pub(crate) fn traffic_name(watch: &Watch) -> Option<String> {
 }
 
 /// Adds the address to dial, and the target. The target is the name that visitors' traffic sends, or
-/// else the check's name, because diagnose tries that name too. A check by sni-check that sends no SNI
-/// has only the address for its Host.
+/// else the check's name, because diagnose tries that name too. A check by sni-check with `--no-sni` sends
+/// the address as Host, so its target is the address.
 pub(crate) fn at_server(mut options: Options, watch: &Watch, jail: &Jail) -> Options {
     let name = traffic_name(watch).or_else(|| options.sni.clone());
     let host = watch.backend.settings.rules.host();

@@ -57,9 +57,9 @@ impl Effect {
 /// The changes that make check and traffic alike.
 #[derive(Clone, Debug)]
 pub(crate) struct Sides {
-    /// Traffic connects as the check does.
+    /// The change that makes traffic connect as the check does.
     pub traffic: String,
-    /// The check connects as traffic does.
+    /// The change that makes the check connect as traffic does.
     pub check: String,
 }
 
@@ -86,8 +86,8 @@ pub(crate) struct Finding {
     pub write: String,
     /// The request that HAProxy's own check should send, if `write` says so.
     pub request: Option<Request>,
-    /// What to do if visitors fail, and what to do if the check fails, where a run shows which of both does. One
-    /// changes how traffic connects, the other how the check connects.
+    /// Two fixes: one changes how traffic connects, the other changes how the check connects. A run shows
+    /// whether visitors or the check fails, and so which fix is right.
     pub sides: Option<Sides>,
     /// A shell command that makes the change; may be empty.
     pub paste: String,
@@ -166,17 +166,19 @@ impl Finding {
         self
     }
 
-    /// Sets what to write on each side. `condition` says when to change traffic, as long as no run shows it.
+    /// Sets what to write on each side. Until a run shows which side fails, the text names both sides and the
+    /// `condition` for changing traffic.
     pub(crate) fn write_for(mut self, condition: &str, sides: Sides) -> Finding {
         self.write = format!(
-            "if {condition}, {}; otherwise {}",
+            "if {condition}: {}; otherwise: {}",
             sides.traffic, sides.check
         );
         self.sides = Some(sides);
         self
     }
 
-    /// Sets what to write on each side. As long as no run shows that visitors fail, the check should change.
+    /// Sets what to write on each side. The advice is to change the check, unless a run shows that visitors
+    /// fail.
     pub(crate) fn write_check(mut self, sides: Sides) -> Finding {
         self.write.clone_from(&sides.check);
         self.sides = Some(sides);
@@ -214,7 +216,7 @@ impl Finding {
     }
 }
 
-/// A finding of doctor's.
+/// The part of a finding that diagnose shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Remark {
     pub id: &'static str,
@@ -235,7 +237,7 @@ impl fmt::Display for Remark {
         f.write_str(self.what.trim_end_matches('.'))?;
         match self.remedy.as_str() {
             "" => f.write_str("."),
-            remedy => write!(f, ". To fix this, {remedy}."),
+            remedy => write!(f, ". Fix: {remedy}."),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::options::values::Color;
     example = "{command_name} --run",
     note = "Exit code: 0 if nothing is certain to go wrong. 2 if HAProxy refuses the\n\
             configuration, or if a check is certain to fail, to mislead or to be missing.\n\
-            With --run it is otherwise the code of the first check that fails."
+            Otherwise, with --run, the exit code of the first check that fails."
 )]
 pub struct DoctorOptions {
     /// configuration file, or a folder of *.cfg; repeatable, as for HAProxy (default: what

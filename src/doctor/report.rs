@@ -32,7 +32,7 @@ pub(crate) struct Report {
     /// How many servers HAProxy checks by itself.
     pub own: usize,
     pub findings: Vec<Finding>,
-    /// Backend and name of every server that gets traffic.
+    /// Backend and name of every server in the backends that doctor judges.
     pub servers: Vec<(String, String)>,
     /// Lines that were not understood, and why.
     pub unclear: Vec<(Place, String)>,
@@ -85,7 +85,7 @@ impl Report {
                 (.., 0, _) if !has_checks && hints == 0 && failed == 0 => {
                     "no server has `check`".to_owned()
                 }
-                (0, 0, ..) => "nothing stands in the way".to_owned(),
+                (0, 0, ..) => "no problems found".to_owned(),
                 (0, ..) => "no problem in the configuration".to_owned(),
                 (.., 0, 0) => "nothing is certain to go wrong".to_owned(),
                 (.., 0, servers) => format!(

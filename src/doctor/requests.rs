@@ -6,7 +6,7 @@ use crate::haproxy::config::http_check::Request;
 use super::finding::Finding;
 use super::visit::{Visit, own_check};
 
-/// Gives the findings about the request of a check the same line, with the changes of all of them.
+/// Makes all findings about the request of a check print the same line, which contains all their changes.
 pub(crate) fn combine(findings: &mut [Finding], visit: &Visit) {
     for backend in visit.backends() {
         let is_here = |found: &&mut Finding| found.is_within(&backend.name);

@@ -151,7 +151,8 @@ fn with_haproxy(
     };
     let watches = visit.followers.iter().map(|follower| &follower.watch);
     let watches = visit.active().chain(watches).filter(is_asked);
-    // In one section, `option httpchk` always has a request.
+    // doctor writes all lines into one section, and there `option httpchk` always sends a request. So doctor
+    // can't repeat a check that sends no request.
     let (silent, watches): (Vec<&Watch>, Vec<&Watch>) = watches.partition(|watch| {
         matches!(&watch.check, Check::Own(own) if matches!(own.protocol, Protocol::Http { sends_request: false, .. }))
     });
@@ -166,7 +167,9 @@ fn with_haproxy(
     let time = start.elapsed();
     for (watch, observed) in watches.iter().copied().zip(observed) {
         let failed = match &observed.check {
-            Some(Answer::Refused(why)) => Some(format!("HAProxy refuses its lines alone: {why}")),
+            Some(Answer::Refused(why)) => {
+                Some(format!("HAProxy refuses its lines on their own: {why}"))
+            }
             Some(Answer::None) => Some("its check had no result after a few seconds".to_owned()),
             _ => None,
         };
@@ -204,7 +207,8 @@ fn with_haproxy(
     Ok(limits)
 }
 
-/// Adds to each check of HAProxy's own that contradicts visitors the change that makes it UP, if one is found.
+/// Looks for the change that makes HAProxy's own check UP, for each check that contradicts what visitors get.
+/// Adds the change to the result of the check.
 fn explain(visit: &Visit, watches: &[&Watch], done: &mut [Ran]) {
     let down = done.iter_mut().filter_map(|ran| {
         let watch = watches.iter().copied().find(|watch| ran.is_of(watch))?;
@@ -305,7 +309,7 @@ fn limits(checks: &[&ExternalCheck], exact: bool, unresolved: &[&Watch]) -> Vec<
                 "HAProxy asks the name servers of its section `resolvers {}`",
                 resolvers.value
             ),
-            None => "HAProxy may still use the address from its start".to_owned(),
+            None => "HAProxy may still use the address that it found when it started".to_owned(),
         };
         limits.push(format!(
             "This host's resolver resolved the names just now; {haproxy}."

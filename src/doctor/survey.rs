@@ -67,7 +67,7 @@ pub(crate) struct Surveyed {
     pub address: String,
     /// True if HAProxy checks the server.
     pub is_checked: bool,
-    /// The server whose state this server has: the last one of a chain of `track`.
+    /// The server that decides the state of this server: the last server in a chain of `track`.
     pub tracks: Option<String>,
     /// The variables in the lines about the server that aren't set here.
     pub unset: Vec<String>,
@@ -95,7 +95,7 @@ pub(crate) struct Surveyed {
     pub variables: Arc<Variables>,
     /// The steps of a check with several `connect` rules.
     pub steps: Vec<Step>,
-    /// The places of the rules of other steps than the one that `call` makes.
+    /// The places of the rules that belong to steps other than the step in `call`.
     pub other_steps: Vec<Place>,
     /// The changes that the file itself suggests.
     pub suggestions: Vec<Suggestion>,
@@ -103,7 +103,7 @@ pub(crate) struct Surveyed {
     pub known_values: Arc<[KnownValue]>,
     /// What doctor finds about the server or its backend.
     pub findings: Vec<Remark>,
-    /// Why it may help that the check connects where visitors connect. `None` if it does.
+    /// Why the check should connect where visitors connect. `None` if it already does.
     pub elsewhere: Option<String>,
     /// HAProxy's own check at the address and port of visitors' connections. `None` if it connects there.
     pub at_visitors: Option<AtVisitors>,
@@ -120,7 +120,8 @@ impl Surveyed {
         format!("{}/{}", self.backend, self.server)
     }
 
-    /// Makes a step of the check the subject: `call` makes this step, and changes are about its rules.
+    /// Limits diagnose to one step of the check: `call` then makes this step, and diagnose changes only its
+    /// rules.
     pub(crate) fn choose(&mut self, step: Step) {
         self.call = step.call;
         self.meant = None;
@@ -336,8 +337,11 @@ fn call(visit: &Visit, watch: &Watch, unset: &[String]) -> Result<Box<Options>, 
             }
             let is_served = matches!(watch.check, Check::Serve(_));
             by_hand::options(watch, visit.jail).ok_or(match is_served {
-                true => "its http-check doesn't ask sni-check serve as it should",
-                false => "its check is another program",
+                true => {
+                    "its http-check has no address or no options for sni-check serve, or HAProxy evaluates the \
+                     options"
+                }
+                false => "another program makes its check",
             })?
         }
         Check::Section(_) => Err("a section `healthcheck` checks it".to_owned())?,
@@ -351,9 +355,7 @@ fn traffic(watch: &Watch) -> String {
     let Some(tls) = &watch.traffic.tls else {
         return match watch.backend.settings.http {
             true => "connect without TLS".to_owned(),
-            false => {
-                "reach the server with their own bytes, and their own TLS (mode tcp)".to_owned()
-            }
+            false => "reach the server with their own bytes (mode tcp)".to_owned(),
         };
     };
     let sni = match &tls.sni {
@@ -364,7 +366,7 @@ fn traffic(watch: &Watch) -> String {
     let verify = match &tls.verified {
         Verified::Nothing => "verify nothing".to_owned(),
         _ => match &tls.ca_file {
-            Some(file) => format!("verify by {}", file.value),
+            Some(file) => format!("verify against {}", file.value),
             None => "verify the certificate".to_owned(),
         },
     };

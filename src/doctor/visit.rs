@@ -48,7 +48,8 @@ pub(crate) struct Visit<'a> {
     pub run: bool,
     /// Every server of the backends that are enabled and that HAProxy can read.
     pub watches: Vec<Watch<'a>>,
-    /// Every server with `track`: its traffic, and the check of the server that it follows.
+    /// Every server that follows a checked server (`track`): its traffic, and the check of the followed
+    /// server.
     pub followers: Vec<Follower<'a>>,
     /// Returns what the rules find about a check, even if `check` is missing on the server line.
     pub judge: fn(&Visit, &Watch) -> Vec<Finding>,
@@ -107,7 +108,8 @@ impl<'a> Visit<'a> {
     pub(crate) fn followed(&self, watch: &Watch) -> Option<&Watch<'a>> {
         let named = |name: String| self.watches.iter().find(|watch| watch.name() == name);
         let mut found = named(watch.tracked()?)?;
-        // HAProxy refuses a circle. This loop must not run forever either.
+        // HAProxy refuses a configuration in which servers track each other in a circle. doctor reads it all
+        // the same, so this loop needs a limit.
         for _ in 0..self.watches.len() {
             let Some(name) = found.tracked() else { break };
             found = named(name)?;
@@ -150,8 +152,8 @@ impl<'a> Visit<'a> {
         self.watches.iter().filter(of_backend)
     }
 
-    /// Returns the backend's name if HAProxy checks all its servers, or else the names of the servers that it
-    /// checks.
+    /// Returns the backend's name if HAProxy checks all its servers or no server, or else the names of the
+    /// servers that it checks.
     pub(crate) fn checked_of(&self, backend: &Backend) -> Vec<String> {
         let (checked, others): (Vec<&Watch>, Vec<&Watch>) = self
             .watches_of(backend)

@@ -8,8 +8,8 @@ use anyhow::Result;
 
 use crate::refusal::refusal;
 
-/// Returns the value for `external-check command`: the path of this program, if it's known and
-/// needs no quotes.
+/// Returns the value for `external-check command`: the path of this program, or /usr/local/bin/sni-check if
+/// the path isn't known or needs quotes.
 pub fn own_command() -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._+-".contains(&byte);
     let own = std::env::current_exe().ok();
@@ -84,7 +84,7 @@ pub fn refuse_lookalike(word: &str) -> Result<()> {
     let what = format!("begins with {other} (U+{code:04X}), which only looks like -");
     let plain = word.trim_start_matches(|c| c == '-' || LOOKALIKES.contains(&c));
     let name = plain.split('=').next().unwrap_or(plain);
-    let write = format!("write --{name}, with two - of the keyboard");
+    let write = format!("write --{name}, with two plain hyphens");
     Err(refusal(format!("`{word}`"), what, write))
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Opinion {
     pub accepts: bool,
     /// HAProxy's lines about the configuration.
     pub says: Vec<String>,
-    /// Why HAProxy ended without a verdict: `was ended by signal 11 (SIGSEGV)`.
+    /// Why HAProxy ended without a verdict: `was killed by signal 11 (SIGSEGV)`.
     pub broke_off: Option<String>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn place_in(line: &str) -> Option<(&str, usize)> {
 }
 
 impl Haproxy {
-    /// Returns the given binary, or the binary where shells and Debian look.
+    /// Returns the given binary, or the first `haproxy` in PATH, /usr/sbin or /usr/local/sbin.
     ///
     /// # Errors
     ///
@@ -155,7 +155,7 @@ impl Haproxy {
                 None => Some(format!("did not end within {} s", LONG.as_secs())),
                 Some(status) => status
                     .signal()
-                    .map(|number| format!("was ended by {}", signal(number))),
+                    .map(|number| format!("was killed by {}", signal(number))),
             },
         })
     }

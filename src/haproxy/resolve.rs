@@ -26,7 +26,7 @@ const WORDS: [&str; 4] = ["resolvers", "resolve-net", "resolve-opts", "resolve-p
 ///
 /// # Errors
 ///
-/// No HAProxy can be asked.
+/// HAProxy can't be started, or doesn't answer.
 pub(crate) fn resolve(haproxy: &Haproxy, config: &mut Configuration) -> Result<()> {
     let is_asked =
         |server: &Server| server.settings.has("resolvers") && server.endpoint.name().is_some();
@@ -35,7 +35,8 @@ pub(crate) fn resolve(haproxy: &Haproxy, config: &mut Configuration) -> Result<(
         text += &format!("{}\n", joined(line));
     }
     let mut open = 0;
-    // HAProxy gives each server of a backend a different record, so that one backend asks for all its servers.
+    // HAProxy gives each server of a backend a different record. So the servers of a backend must be in the
+    // same backend here, too.
     for (number, backend) in config.backends.iter().enumerate() {
         let servers = backend.servers.iter().enumerate();
         for (index, (position, server)) in

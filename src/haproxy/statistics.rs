@@ -131,7 +131,8 @@ pub(super) fn rows_of(text: &str) -> Vec<Row> {
     rows(text, |field| {
         let status = field("check_status")?;
         let up = field("status")?.starts_with("UP");
-        // After a star, the next check runs. A server that is up for longer than a moment keeps its result.
+        // A star means that the next check is already running. The result of the previous check still counts
+        // if the server is up and that check was OK.
         let (status, is_running) = match status.strip_prefix("* ") {
             Some(before) => (before.to_owned(), true),
             None => (status, false),

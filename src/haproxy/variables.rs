@@ -27,7 +27,7 @@ impl Variables {
                 Some(file) => variables.read(file)?,
                 None => {
                     let (name, value) = text.split_once('=').with_context(|| {
-                        format!("--env `{text}`: write NAME=VALUE, or @FILE with one a line")
+                        format!("--env `{text}`: write NAME=VALUE, or @FILE with one NAME=VALUE per line")
                     })?;
                     variables.set(name, value);
                 }

@@ -145,7 +145,7 @@ fn lines_for_serve_are_a_third_alternative() {
     // The lines may be right although serve doesn't answer or refuses the check.
     let (absent, part) = (
         ask(),
-        "not tried: sni-check serve does not answer there: SOCKERR",
+        "not tried: sni-check serve does not answer on its socket: SOCKERR",
     );
     assert!(absent.starts_with(part), "{absent}");
     let running = serve(&socket, folder.path());

@@ -194,7 +194,10 @@ fn a_variable_that_is_not_set_here() {
     let report = foretells(&config, &expected, "PROCERR", "2");
     assert_eq!(finding(&report, "unset-variables")["about"][0], "SNI_HOST");
     let shows = finding(&report, "options")["shows"].as_str().expect("text");
-    assert!(shows.ends_with("unless HAProxy has SNI_HOST"), "{shows}");
+    assert!(
+        shows.ends_with("unless HAProxy's environment sets SNI_HOST"),
+        "{shows}"
+    );
     let set = format!("SNI_HOST={NAME}");
     let file = stage
         .folder

@@ -155,7 +155,7 @@ fn without_proc_doctor_still_reads_programs_and_refuses_run() {
     };
     let output = inside(&["--json"]);
     assert!(
-        !stdout(&output).contains("another machine"),
+        !stdout(&output).contains("another architecture"),
         "{}",
         stdout(&output)
     );
@@ -178,7 +178,7 @@ fn a_haproxy_that_crashes_and_a_program_that_is_not_haproxy() {
     let crashes = stage.folder.script("crashes", script);
     let (report, code) = json(&["-f", &config, "--haproxy", &crashes]);
     let what = finding(&report, "refused")["what"].as_str().expect("text");
-    assert!(what.contains("was ended by signal 11 (SIGSEGV)"), "{what}");
+    assert!(what.contains("was killed by signal 11 (SIGSEGV)"), "{what}");
     assert_eq!(code, 2);
     let output = doctor(&["-f", &config, "--haproxy", "/bin/true"]);
     assert_eq!(output.status.code(), Some(2));

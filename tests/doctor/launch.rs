@@ -169,7 +169,7 @@ fn commands_that_haproxy_cannot_run() {
         ("/dynamic", "its loader"),
         ("/script", "its interpreter `/bin/bash`"),
         ("/text", "neither a binary"),
-        ("/foreign", "another machine"),
+        ("/foreign", "another architecture"),
         ("sni-check", "not an absolute path"),
     ] {
         let backend = checked(command, &options(), SERVER);

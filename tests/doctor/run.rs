@@ -188,7 +188,7 @@ fn the_exit_code_is_that_of_the_first_check_that_fails() {
     let end = ": 1 server will be DOWN though it works; 1 check below fails";
     assert!(says.ends_with(end), "{says}");
     let says = title(&config(&format!("--sni {NAME}"), stage.nginx().port));
-    assert!(says.ends_with(": nothing stands in the way"), "{says}");
+    assert!(says.ends_with(": no problems found"), "{says}");
     let dead = config(&format!("--sni {NAME}"), dead_port());
     let (report, code) = json(&["-f", &dead, "--run"]);
     assert_eq!((code, &report["code"]), (41, &41.into()));
@@ -284,7 +284,7 @@ fn the_report_of_a_run_says_how_names_were_resolved() {
     };
     let plain = limits(&backend);
     assert!(
-        plain.contains("HAProxy may still use the address from its start"),
+        plain.contains("HAProxy may still use the address that it found when it started"),
         "{plain}"
     );
     let resolvers = "resolvers here\n nameserver one 127.0.0.1:53\n";

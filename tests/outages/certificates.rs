@@ -235,7 +235,7 @@ fn a_ca_whose_new_key_is_not_trusted_yet() {
         Outage::checked(nginx.port, &words(&stage.ca_file));
         diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME])
             .says(&format!(
-                "The CA with this name (CN=Test CA) in --ca-file {} has another key",
+                "The CA CN=Test CA in --ca-file {} doesn't have the key that signed the certificate",
                 stage.ca_file
             ))
             .never_says("this CA is not in")

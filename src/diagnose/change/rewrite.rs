@@ -138,7 +138,7 @@ fn tokens(line: &str) -> Vec<Token> {
 /// The first of the characters that stand for a variable. They are for private use.
 const MARK: u32 = 0xf0000;
 
-/// A text in a word of a line, of which some parts come from variables.
+/// The text of a word in a line. A private-use character stands for each variable.
 #[derive(Default)]
 pub(super) struct Marked {
     /// The text, with a character in place of each variable.

@@ -21,9 +21,10 @@ const OTHERS: [&str; 4] = ["--send-proxy", "--source", "--timeout", "--header"];
 const IN_PAIRS: usize = 5;
 
 impl Change {
-    /// Returns this change plus words with which visitors' connections are like those of a check with these
-    /// `options`: one difference at a time, then two, then all. The check is UP with this change, and visitors
-    /// fail. A name that comes from the request may stay as it is, so replacing it comes last.
+    /// Returns changes that add words to this change, so that visitors' connections become more like the
+    /// connections of a check with these `options`. The check is UP with this change, but visitors fail. Each
+    /// returned change removes one difference, then two, then all. Setting the SNI name comes last, because
+    /// visitors' connections may take it from the request.
     pub fn for_visitors(&self, surveyed: &Surveyed, options: &Options) -> Vec<Change> {
         let differences = self.differences(surveyed, options);
         let mut sets: Vec<Vec<&Change>> = differences.iter().map(|one| vec![one]).collect();

@@ -63,7 +63,8 @@ impl Candidate {
     }
 }
 
-/// How many changes of one server are tried together. Each needs a HAProxy of its own.
+/// How many rounds of trials diagnose makes at most. Each round starts one HAProxy, and adds at most one
+/// change to the changes of a server.
 const ROUNDS: usize = 3;
 
 /// Finds the change of haproxy.cfg for each server, and asks one HAProxy about all of them. `checked` are all
@@ -188,9 +189,10 @@ fn ask_about(
     tried.collect()
 }
 
-/// Returns the change with which HAProxy's check gets furthest. It must get further than with the base, which
-/// comes first. A change of the options has helped a check by sni-check, so it only may not get less far. If the
-/// check is UP with the change, visitors still fail, and the next changes are about them.
+/// Returns the change with which HAProxy's check gets furthest. The check must get further than with the
+/// base, which comes first. It is enough to get equally far with a change of the options, because that change
+/// has helped sni-check's own check. If the check is UP with a change, but visitors fail, returns that
+/// change: the next changes are then about visitors.
 fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<Candidate> {
     let stage = |tried: &TriedChange| tried.block.tried.as_ref().map(Stage::of_answer);
     let (base, present) = tried.first()?;
@@ -237,7 +239,8 @@ fn choose<'c>(
         let is_better = chosen
             .as_ref()
             .is_none_or(|(_, chosen)| !chosen.block.is_up() && is_up);
-        // Visitors need the name that the check needs, even if HAProxy can't try it.
+        // A change of the options counts even if HAProxy can't try it, because visitors need what the check
+        // needs.
         if is_better && (is_up || (untried && !is_suggested)) {
             chosen = Some((candidate, tried));
         } else if !untried && !is_suggested {

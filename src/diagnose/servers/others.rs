@@ -33,7 +33,7 @@ enum Effect {
 
 /// Moves each change to the server's own line if it would set another server DOWN, or if another server
 /// needs a different change of the same line. Withdraws the change if that doesn't help. `all` are the
-/// checked servers. For servers that get a change, the present lines have that change.
+/// checked servers. If another server gets a change itself, its present lines include that change.
 pub(super) fn spare(
     subjects: &mut [&mut Subject<'_>],
     mut chosen: Vec<Chosen>,

@@ -133,7 +133,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
             let mut findings = surveyed.findings.iter();
             match findings.find(|finding| finding.what == *why) {
                 Some(finding) => paragraph(text, "  do       ", &printable(&finding.remedy)),
-                // doctor takes variables that aren't set for empty.
+                // doctor treats unset variables as empty.
                 None if surveyed.unset.is_empty() => doctor(text, subject),
                 None => {}
             }
@@ -177,24 +177,24 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     } else if misread.is_none() && is_healthy_here {
         let note = match &subject.change {
             Some(change) if change.reason.is_some() => {
-                "sni-check finds the server healthy, because its check doesn't have all settings of HAProxy's. \
+                "sni-check finds the server healthy, because its check doesn't have all of HAProxy's settings. \
                  HAProxy has tried the change below."
             }
             Some(_) => {
-                "sni-check finds the server healthy. Its check sends another Host header than HAProxy's own check. \
-                 HAProxy has tried its own check with that Host: see the change below."
+                "sni-check finds the server healthy. Its check sends a Host header different from that of HAProxy's \
+                 own check. HAProxy has tried its own check with sni-check's Host: see the change below."
             }
             None if subject.works_in_haproxy == Some(true) => {
                 "sni-check finds the server healthy, and so does HAProxy with these lines. After a change of the file, or \
                  of a file that it names, reload HAProxy. It reports UP after `rise` checks."
             }
             None if subject.works_in_haproxy == Some(false) => {
-                "sni-check finds the server healthy, but HAProxy doesn't. Its lines have a setting that sni-check's check \
-                 doesn't have. Compare them with the lines that sni-check diagnose prints for the same server by hand."
+                "sni-check finds the server healthy, but HAProxy doesn't. haproxy.cfg has a setting that sni-check's check \
+                 doesn't have. Run sni-check diagnose HOST:PORT, and compare the lines that it prints with haproxy.cfg."
             }
             None => {
                 "sni-check found the server healthy just now. HAProxy waits for `rise` checks before it \
-                 reports UP, and may judge differently: diagnose BACKEND/SERVER shows HAProxy's view."
+                 reports UP, and may judge differently. sni-check diagnose BACKEND/SERVER shows HAProxy's view."
             }
         };
         paragraph(text, "  note     ", note);
@@ -335,8 +335,8 @@ pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
         let search = subject.search()?;
         let failure = search.asked.failure()?;
         return Some(format!(
-            "HAProxy's own check is UP. It sends no SNI, and then it compares no name: it checks the site that the server \
-             shows to clients without SNI ({failure})."
+            "HAProxy's own check is UP, but it sends no SNI, and without SNI HAProxy verifies no name. It checks the \
+             site that the server shows to clients without SNI. sni-check's own check fails: {failure}."
         ));
     }
     let meant = subject.meant()?;

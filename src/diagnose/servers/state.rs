@@ -155,7 +155,9 @@ fn reason(error: &io::Error) -> String {
         }
         io::ErrorKind::ConnectionRefused => "nothing listens: HAProxy is not running".to_owned(),
         io::ErrorKind::InvalidData => "it does not answer with statistics".to_owned(),
-        io::ErrorKind::Unsupported => "sni-check can't reach such a socket".to_owned(),
+        io::ErrorKind::Unsupported => {
+            "sni-check can read statistics only from a unix socket or HOST:PORT".to_owned()
+        }
         _ => error.to_string(),
     }
 }
@@ -247,8 +249,8 @@ impl Subject<'_> {
         Some(meant.map_or(&search.asked.options, |meant| &meant.written))
     }
 
-    /// Returns true if the server is UP, because HAProxy's own check compares no name without SNI. sni-check compares
-    /// the name, and refuses the certificate.
+    /// Returns true if the server is UP because HAProxy's own check verifies no name without SNI, but
+    /// sni-check refuses the certificate because of its names.
     pub fn compares_no_name(&self) -> bool {
         let is_up = self.state == State::Up && self.works_in_haproxy == Some(true);
         let failure = self.search().and_then(|search| {
@@ -428,8 +430,8 @@ fn of_shown(shown: &Shown) -> State {
     }
 }
 
-/// Makes each step of a check by hand, and chooses the one that fails. If none fails, the fault may be in a step
-/// that sni-check can't make, or in words that sni-check doesn't have.
+/// Runs each step of a check with sni-check, and chooses the first step that fails. If no step fails, the
+/// fault may be in a step that sni-check can't make, or in words that sni-check doesn't have.
 pub(super) fn choose_steps(survey: &mut Survey) {
     for surveyed in &mut survey.servers {
         let mut steps = std::mem::take(&mut surveyed.steps);
@@ -446,9 +448,8 @@ pub(super) fn choose_steps(survey: &mut Survey) {
     }
 }
 
-/// Checks each server once, several at a time. True means healthy. The result is `None` for a server
-/// without a check, or that sni-check can't check. If sni-check refuses a check's options, the check
-/// has failed.
+/// Checks each server once, several at a time. True means healthy. The result is `None` for a server that has
+/// no check or that sni-check can't check. If sni-check refuses a check's options, the check has failed.
 fn check_once(servers: &[&Surveyed]) -> Vec<Option<bool>> {
     const AT_ONCE: usize = 16;
     let mut healthy: Vec<Option<bool>> = servers.iter().map(|_| None).collect();
@@ -475,7 +476,7 @@ fn check_once(servers: &[&Surveyed]) -> Vec<Option<bool>> {
     healthy
 }
 
-/// Makes a check by hand. Returns `None` if sni-check can't make it.
+/// Runs a check once with sni-check. Returns true if it is healthy, or `None` if sni-check can't run it.
 fn check(call: &Result<Box<Options>, String>) -> Option<bool> {
     let plan = Plan::new(call.as_ref().ok()?, None, None, Output::default());
     let is_healthy = |plan: Plan| probe::run(&plan, Instant::now()).code() == Code::Healthy;

@@ -54,7 +54,8 @@ impl Subject<'_> {
         let is_site = match fixed {
             // The check was written with the SNI of visitors and another Host, so the Host is the site's.
             Some(_) if self.asks_with_sni_of_visitors() => true,
-            // If the check asks for the name that it sends, the name of visitors is the site's.
+            // If the check's Host is only its SNI name, the SNI name of visitors' connections is the site's
+            // name.
             Some(_) => best.sni() != Some(host),
             None => !surveyed.sends_sni || has_certificate_for(best, host),
         };
@@ -77,8 +78,8 @@ impl Subject<'_> {
         })
     }
 
-    /// Returns true if a visitor with this response was served. The page of the check says nothing about
-    /// visitors if they get other pages.
+    /// Returns true if a visitor with this response was served. If haproxy.cfg rewrites paths, visitors get
+    /// other pages, so the check's page says nothing about them.
     pub fn is_served(&self, visitor: Visited) -> bool {
         let rewrites = self.surveyed.lines.rewrites_paths();
         match self.search().map(Search::best) {

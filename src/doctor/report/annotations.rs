@@ -1,5 +1,4 @@
-//! The findings as annotations of GitHub Actions, which shows each next to its line. The form is that of
-//! workflow commands:
+//! Writes the findings as workflow commands. GitHub Actions then shows each finding next to its line:
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>.
 
 use crate::output::mark::Mark;

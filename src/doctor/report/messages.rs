@@ -100,7 +100,7 @@ impl Group<'_> {
     }
 }
 
-/// Returns these messages, with messages that differ only in line and server as one.
+/// Merges messages that differ only in their line and server, and returns at most `MOST` of them.
 fn merged(lines: &[&str]) -> Vec<String> {
     let mut groups: Vec<Group> = Vec::new();
     for line in lines {

@@ -107,7 +107,11 @@ fn print_finding(text: &mut String, finding: &Finding, above: &[Finding], report
     }
     // HAProxy refuses a second `http-check send`, so the line must not be written twice.
     if above.iter().any(is_shared) {
-        paragraph(text, "           fix    ", "the http-check send line above");
+        paragraph(
+            text,
+            "           fix    ",
+            "see the http-check send line above",
+        );
     } else if !finding.write.is_empty() && before.is_none_or(|before| before.write != finding.write)
     {
         paragraph(text, "           fix    ", &printable(&finding.write));

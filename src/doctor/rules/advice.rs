@@ -1,4 +1,4 @@
-//! Advice that is complete: with the other changes that the advised check needs.
+//! Adds to advice every other change that the advised check needs.
 
 use crate::haproxy::config::place::{At, Place};
 use crate::haproxy::config::proxy::Backend;
@@ -11,7 +11,7 @@ use crate::doctor::visit::{Visit, Watch};
 pub(crate) fn with_kind(backend: &Backend, kind: &str, place: &Place) -> Backend {
     let mut assumed = backend.clone();
     if kind == "httpchk" {
-        // The option also has a request.
+        // `option httpchk` also sets a request.
         assumed.settings.rules.request.get_or_insert_default();
     }
     assumed.settings.check = Some(At::new(kind.to_owned(), place));

@@ -13,8 +13,8 @@ use super::names::{bare, is_literal, misspelt};
 use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
-/// Finds a check and traffic that have no root in common. Every chain then fails either in
-/// the check or in traffic.
+/// Finds a check and traffic that trust different roots, and CA files without a root. A chain may then fail
+/// either in the check or in traffic.
 pub(crate) fn roots(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let (check, traffic) = pair.tls()?;
@@ -57,14 +57,14 @@ pub(crate) fn roots(visit: &Visit, watch: &Watch) -> Option<Finding> {
                 false => (Effect::Up, "traffic's CA file has"),
             };
             let what = format!(
-                "{whose} no root certificate: an intermediate alone proves nothing, for HAProxy and for sni-check"
+                "{whose} no root certificate: HAProxy and sni-check don't trust an intermediate without its root"
             );
             Finding::note(effect, what)
         }
         false if are_files && is_small => {
             let what = format!(
-                "check and traffic trust different CAs: traffic the roots of {file}, the check {trusted}, of which \
-                 only some are the same"
+                "check and traffic have only some trusted roots in common: traffic trusts the roots of {file}, the \
+                 check trusts {trusted}"
             );
             Finding::note(Effect::Either, what)
         }
@@ -74,7 +74,7 @@ pub(crate) fn roots(visit: &Visit, watch: &Watch) -> Option<Finding> {
                 "traffic trusts the roots of {file}, the check trusts {trusted}: they have no root in common"
             );
             match are_files {
-                // A private CA may have signed the root of the other.
+                // One private CA may have cross-signed the root of the other CA.
                 true => Finding::note(Effect::Either, what),
                 false => Finding::problem(Effect::Either, what),
             }
@@ -83,17 +83,18 @@ pub(crate) fn roots(visit: &Visit, watch: &Watch) -> Option<Finding> {
     Some(as_one(visit, &pair, ca_file, finding))
 }
 
-/// How many roots a bundle of public CAs has at least.
+/// The smallest number of roots in a bundle of public CAs.
 const MANY: usize = 40;
 
-/// Adds what a difference of the trusted roots shows, and how to trust the same roots in both.
+/// Adds what HAProxy shows if the trusted roots differ, and how to make check and traffic trust the same
+/// roots.
 fn as_one(visit: &Visit, pair: &Pair, ca_file: &At<String>, finding: Finding) -> Finding {
     let carrier = pair.watch.carrier().unwrap_or_default();
     let copy = match carrier {
         "external-check path" if visit.jail.is_chroot() => ", with a copy inside the chroot",
         _ => "",
     };
-    // The options of a check know no `ca-base`.
+    // sni-check doesn't read `ca-base`, so the advice needs the whole path.
     let file = visit.config.global.ca_path(&ca_file.value);
     finding
         .at(&ca_file.place)
@@ -168,7 +169,7 @@ pub(crate) fn other_name(_: &Visit, watch: &Watch) -> Option<Finding> {
                 format!("--verify-host {} in {carrier}", bare(name))
             }
             (_, Some(carrier)) => {
-                format!("--verify-host NAME in {carrier}, with a name in the certificate")
+                format!("--verify-host NAME in {carrier}, where NAME is a name in the certificate")
             }
             (Verified::Name(name), None) => pair.send(bare(name)),
             (_, None) => "remove verifyhost from the line of the checked server".to_owned(),
@@ -207,14 +208,15 @@ pub(crate) fn traffic_verifies_nothing(visit: &Visit, watch: &Watch) -> Option<F
     Some(
         Finding::note(Effect::Down, what)
             .at(place)
-            .shows(
-                "DOWN with a code from 51 to 58 while traffic still works; and HAProxy sends visitors' \
-                 requests to any server that answers, even to a forged one",
-            )
+            .shows(format!(
+                "{} while traffic still works; and HAProxy sends visitors' requests to any server that answers, \
+                 even to an impostor",
+                pair.down("51 to 58", "L6RSP")
+            ))
             .foretells(&["51", "53", "54", "55", "56", "57", "58", "L6RSP"])
             .write(
-                "let both verify the same: verify required ca-file FILE on the server line, and --ca-file FILE in \
-                 the check's options, with the CA that signed the server's certificate",
+                "use the CA that signed the server's certificate for both: write verify required ca-file FILE on the \
+                 server line, and --ca-file FILE in the check's options",
             ),
     )
 }
@@ -241,7 +243,7 @@ pub(crate) fn check_verifies_nothing(_: &Visit, watch: &Watch) -> Option<Finding
             "UP",
         ),
     };
-    let up = format!("{up} with an expired, foreign or forged certificate too");
+    let up = format!("{up} even if the certificate has expired, is forged, or is another site's");
     let finding = match strict {
         true => Finding::note(Effect::Up, what).shows(format!("{up}, while visitors get 503")),
         false => Finding::hint(what).shows(up),

@@ -146,7 +146,8 @@ fn fault(command: &str, jail: &Jail) -> Option<Finding> {
     unstartable(command, jail, Program::read(&mut opened.into())?)
 }
 
-/// Reports what the kernel needs to start a program and doesn't find in the chroot.
+/// Reports a program that the kernel can't start: its loader or interpreter is missing, or it's for another
+/// architecture.
 fn unstartable(command: &str, jail: &Jail, program: Program) -> Option<Finding> {
     let is_missing = |file: &str| jail.find(file, Need::Execute).is_err();
     let where_ = match jail.is_chroot() {
@@ -167,8 +168,8 @@ fn unstartable(command: &str, jail: &Jail, program: Program) -> Option<Finding> 
             "use a static program as external-check command, such as sni-check itself",
         )),
         Program::Foreign => Some(not_run(
-            format!("{command} is a binary for another machine"),
-            "install the sni-check of this architecture",
+            format!("{command} is a binary for another architecture"),
+            "install the sni-check for this architecture",
         )),
         Program::Unknown => Some(unknown(command, jail)),
         Program::Static | Program::Dynamic(_) | Program::Script(_) => None,
@@ -208,7 +209,7 @@ fn obstructed(command: &str, jail: &Jail, obstacle: &Obstacle) -> Finding {
         ),
         Obstacle::NotRegular => not_run(
             format!("external-check command {command} is not a regular file"),
-            "name the file of sni-check itself",
+            format!("external-check command {}", own_command()),
         ),
         Obstacle::Forbidden(at) => not_run(
             format!(

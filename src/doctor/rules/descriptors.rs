@@ -14,7 +14,7 @@ use crate::haproxy::config::proxy::Global;
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::visit::Visit;
 
-/// The least time in which HAProxy polls and skips a closed descriptor, in seconds.
+/// The shortest time that HAProxy needs to poll and skip a closed descriptor, in seconds.
 const LEAST: f64 = 1e-8;
 
 /// A limit this high is a mistake, even if closing the descriptors is fast on this host.

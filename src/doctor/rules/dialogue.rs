@@ -65,14 +65,14 @@ pub(crate) fn second_request(_: &Visit, watch: &Watch) -> Option<Finding> {
         }
         false
     })?;
-    let what = "a second `http-check send` has no `http-check connect` before it, and an HTTP check sends \
+    let what = "a second `http-check send` has no `http-check connect` before it, but an HTTP check can send only \
                 one request on a connection";
     Some(
         Finding::problem(Effect::Down, what)
             .at(&second.place)
             .about([watch.backend.name.clone()])
             .shows("SOCKERR (DOWN)")
-            .write("keep one http-check send line, with all its words"),
+            .write("merge the lines into one http-check send line"),
     )
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn other_protocol(visit: &Visit, watch: &Watch) -> Option<Finding> {
 fn ssl_hello(option: &At<String>, watch: &Watch) -> Finding {
     let what =
         "`option ssl-hello-chk` sends an old hello without SNI, and accepts any TLS answer to it";
-    // In TLS the check sends its hello inside of the server line's own TLS.
+    // If the server line has `ssl`, HAProxy sends this hello inside of the server line's own TLS.
     let shows = match watch.traffic.tls {
         Some(_) => "L7RSP or L7TOUT (DOWN) where the server speaks HTTP",
         None => {
@@ -239,7 +239,9 @@ pub(crate) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
         None if asks_root || *first >= 500 => (
             match statuses.as_slice() {
                 [one] => format!("the check expects status {one}, which is an error for visitors"),
-                _ => format!("the check expects a status of {first} or more, which is an error for visitors"),
+                _ => format!(
+                    "the check expects a status of {first} or more, which is an error for visitors"
+                ),
             },
             format!(
                 "{} where the server answers visitors with 200; UP where it refuses them",
@@ -260,7 +262,8 @@ pub(crate) fn expects_refusal(_: &Visit, watch: &Watch) -> Option<Finding> {
         ),
         // A text or a field may prove that the server works.
         Some(_) if fails && expectations.iter().all(of_status) => (
-            "the check accepts status 500, 502 and 503, with which a server that fails answers visitors".to_owned(),
+            "the check accepts status 500, 502 and 503, which a failing server sends to visitors"
+                .to_owned(),
             "UP where the server answers visitors with such an error".to_owned(),
             "expect status 200-399; or, if the page may answer with 4xx, expect ! rstatus ^5",
         ),

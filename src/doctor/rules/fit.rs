@@ -37,11 +37,11 @@ pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
             let limit = &check.limit;
             let or_default = |given: bool| if given { "" } else { ", its default" };
             let what = format!(
-                "--timeout is {}{}, but HAProxy kills the check at {} {}{}",
+                "--timeout is {}{}, but HAProxy kills the check after {} ({}{})",
                 milliseconds(own),
                 or_default(accepted.options.timeout.is_some()),
-                limit.name,
                 milliseconds(limit.time),
+                limit.name,
                 or_default(limit.place.is_some()),
             );
             // A tenth is left for starting the program.

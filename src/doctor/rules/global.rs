@@ -70,7 +70,7 @@ pub(crate) fn idle_lines(visit: &Visit) -> Vec<Finding> {
         let what = match idle.is_frontend {
             true => format!("HAProxy ignores `{}` in a frontend", idle.text),
             false => format!(
-                "no backend follows this defaults section with `{}`",
+                "no backend uses this defaults section, so HAProxy ignores its `{}`",
                 idle.text
             ),
         };
@@ -237,7 +237,8 @@ pub(crate) fn refused(visit: &Visit) -> Vec<Finding> {
             .write("correct that line; haproxy -c -f FILE shows every error"),
         None => Finding {
             place: alert.and_then(|alert| section_of(visit, alert)),
-            ..finding.write("correct what HAProxy names; haproxy -c -f FILE shows every error")
+            ..finding
+                .write("fix the error in HAProxy's message; haproxy -c -f FILE shows every error")
         },
     }]
 }

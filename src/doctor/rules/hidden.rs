@@ -71,7 +71,10 @@ pub(crate) fn restrict(findings: &mut [Finding], visit: &Visit) {
         }
         let unset = unset_here(visit.config, found);
         if !unset.is_empty() {
-            found.shows += &format!(", unless HAProxy has {}", unset.join(" and "));
+            found.shows += &format!(
+                ", unless HAProxy's environment sets {}",
+                unset.join(" and ")
+            );
         }
         if !unset.is_empty() && found.write == SET_THE_VARIABLE {
             found.write = format!("set {} where HAProxy is started", unset.join(" and "));

@@ -50,8 +50,8 @@ pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     if malformed(&sent).is_some() {
         return None;
     }
-    // HTTP/1.1 requires a Host. With HTTP/1.0, a server is assumed to have several sites if it has TLS, or if a rule
-    // gives it visitors with one Host.
+    // HTTP/1.1 requires a Host. With HTTP/1.0, doctor assumes that a server has several sites if the
+    // connection uses TLS, or if `http-request set-header` sets the Host of visitors' requests.
     let has_sites = pair.tls().is_some() || watch.backend.settings.host.is_some();
     let shows = match (has_sites, sent.is_1_1()) {
         (_, true) => "L7STS 400 (DOWN) where the server requires a Host header, as HTTP/1.1 does",
@@ -173,7 +173,7 @@ pub(crate) fn request(_: &Visit, watch: &Watch) -> Option<Finding> {
         Finding::problem(Effect::Down, fault.what)
             .at(place.unwrap_or(&watch.server.place))
             .about([watch.backend.name.clone()])
-            .shows("L7STS 400 (DOWN), because the request is no HTTP")
+            .shows("L7STS 400 (DOWN), because the request is not valid HTTP")
             .write(match own_check::written(watch.backend).is_empty() {
                 true => fault.write,
                 // The fault may be in the value of a variable.
@@ -189,8 +189,9 @@ fn small_letters(watch: &Watch, method: &str) -> Option<Finding> {
     if upper == method || [400, 405, 501].iter().any(|status| accepts(watch, *status)) {
         return None;
     }
-    let what =
-        format!("the check's request has the method `{method}`, and methods have capital letters");
+    let what = format!(
+        "the check's request has the method `{method}`, but HTTP methods are in capital letters"
+    );
     Some(
         Finding::problem(Effect::Down, what)
             .at(watch.options_place())
@@ -246,7 +247,7 @@ fn malformed(request: &Request) -> Option<Fault> {
         let right_uri = uri.replace([' ', '\t'], "%20");
         right.uri = Some(right_uri.clone());
         (
-            format!("the check asks for the page `{uri}`, and a space ends the page in a request"),
+            format!("the check asks for the page `{uri}`, but a space ends the URI of a request"),
             format!("{right_uri} in place of {uri}"),
         )
     } else if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
@@ -254,7 +255,7 @@ fn malformed(request: &Request) -> Option<Fault> {
         right.method = Some(upper.clone());
         (
             format!(
-                "the check's request has the method `{method}`, and methods have capital letters"
+                "the check's request has the method `{method}`, but HTTP methods are in capital letters"
             ),
             format!("{upper} in place of {method}"),
         )
@@ -268,7 +269,7 @@ fn malformed(request: &Request) -> Option<Fault> {
                 ", because HAProxy reads \\r\\n as a line break only outside of single quotes",
                 format!("option httpchk, and {}", right.line(&Written::default())),
             ),
-            false => ("", "ver HTTP/1.1".to_owned()),
+            false => (", which is not an HTTP version", "ver HTTP/1.1".to_owned()),
         };
         (
             format!("the check's request has the version `{version}`{why}"),
@@ -333,7 +334,7 @@ pub(crate) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
         (Some(given), _) if given.value.eq_ignore_ascii_case(&host) => return None,
         (Some(given), _) => (
             format!(
-                "the check sends Host {host}, `http-request set-header Host {0}` makes visitors' requests send {0}",
+                "the check sends Host {host}, but `http-request set-header` sets Host {0} in visitors' requests",
                 given.value
             ),
             given.value.as_str(),
@@ -357,7 +358,7 @@ pub(crate) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
         ),
         (None, None) if names.is_empty() && label.is_some() && !host.contains('.') => (
             format!(
-                "the check sends Host {host} (`{sent}`), which is a name in haproxy.cfg, and not that of a site"
+                "the check sends Host {host} (`{sent}`), which is a name in haproxy.cfg, not the name of a site"
             ),
             name_of_traffic(watch)
                 .or(name_of_check(watch))

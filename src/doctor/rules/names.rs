@@ -1,4 +1,4 @@
-//! Rules about names that HAProxy sends literally, and that no certificate can be for.
+//! Rules about names that HAProxy sends literally, and that no certificate can contain.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use crate::haproxy::config::connection::{Sni, Verified};
 use crate::doctor::finding::{Effect, Finding};
 use crate::doctor::visit::{Visit, Watch};
 
-/// Finds a name in visitors' traffic that no certificate can be for.
+/// Finds a name in visitors' traffic that no certificate can contain.
 pub(crate) fn of_traffic(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let (what, write, is_certain) = match &watch.traffic.tls.as_ref()?.sni {
         Sni::Name(sent) => literal(visit, watch, sent)?,
@@ -32,11 +32,12 @@ pub(crate) fn of_traffic(visit: &Visit, watch: &Watch) -> Option<Finding> {
     Some(finding.at(watch.server.settings.place("sni")?).write(write))
 }
 
-/// Returns what is wrong with the name that traffic always sends, what to write, and true if no certificate can be
-/// for it.
+/// Returns what is wrong with the name that traffic always sends, what to write, and false if a certificate
+/// with this name may still exist and HAProxy verifies it.
 fn literal(visit: &Visit, watch: &Watch, sent: &str) -> Option<(String, String, bool)> {
     if is_address(sent) {
-        let what = format!("traffic sends the SNI `{sent}`, and an address is no name of a site");
+        let what =
+            format!("traffic sends the SNI `{sent}`, but an address is not the name of a site");
         return Some((
             what,
             of_site(watch),
@@ -136,7 +137,7 @@ pub(crate) fn of_plain_visitors(_: &Visit, watch: &Watch) -> Option<Finding> {
         return None;
     }
     let what = format!(
-        "traffic's SNI is `{expression}`, and visitors of the listener without TLS ({bind}) have none"
+        "traffic's SNI is `{expression}`, but visitors of the listener without TLS ({bind}) send no SNI"
     );
     Some(
         Finding::note(Effect::Up, what)
@@ -169,7 +170,7 @@ pub(crate) fn is_known(visit: &Visit, watch: &Watch) -> bool {
     }
 }
 
-/// Finds a name in HAProxy's own check that no certificate can be for.
+/// Finds a name in HAProxy's own check that no certificate can contain.
 pub(crate) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let Check::Own(own) = &watch.check else {
         return None;
@@ -182,7 +183,7 @@ pub(crate) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
             _ => None,
         }
     })?;
-    let why = misspelt(sent).unwrap_or("an address is no name of a site");
+    let why = misspelt(sent).unwrap_or("an address is not the name of a site");
     let word = match watch.connect_rule() {
         Some(_) if connection.place != watch.server.place => "sni",
         _ => "check-sni",
@@ -199,7 +200,7 @@ pub(crate) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
         }
         false => meant(sent).to_owned(),
     };
-    // HAProxy refuses an empty name.
+    // If the variable in the right name isn't set, the name is empty, and HAProxy refuses it.
     let of_traffic = name_of_traffic(watch);
     let of_traffic = of_traffic.filter(|name| *name != right && Some(*name) != value.as_deref());
     let set = match (right.contains('$') && value.is_none(), of_traffic) {
@@ -223,7 +224,7 @@ pub(crate) fn of_check(visit: &Visit, watch: &Watch) -> Option<Finding> {
             .shows("L6RSP (DOWN) where the server knows no such name, while visitors are served")
             .foretells(&["L6RSP"]),
         _ => Finding::problem(Effect::Down, what).shows(
-            "DOWN, with L6RSP where the server speaks TLS: no certificate is for such a name",
+            "DOWN, with L6RSP where the server speaks TLS: no certificate can contain such a name",
         ),
     };
     Some(finding.at(&connection.place).write(write))
@@ -270,7 +271,7 @@ pub(crate) fn meant(name: &str) -> &str {
     }
 }
 
-/// Returns the name without the spaces around it and the dots at its end. Of a URL, returns the host's name.
+/// Returns the name without the spaces around it and the dots at its end. For a URL, returns the host's name.
 pub(crate) fn bare(name: &str) -> &str {
     match host_of_url(name.trim()).trim_end_matches('.') {
         "" => name,
@@ -294,7 +295,7 @@ pub(crate) fn is_literal(name: &str) -> bool {
     name.contains('$')
 }
 
-/// Returns true if a name is the expression of a value other than a constant. No host has such a name.
+/// Returns true if a name is an expression whose value isn't constant. No host has such a name.
 fn is_expression(name: &str) -> bool {
     let fetch = name.split(['(', ',']).next().unwrap_or_default();
     let is_bare = [

@@ -91,7 +91,8 @@ impl Rule {
     }
 }
 
-/// Returns a finding about a server that follows another server, whose check fits that other server.
+/// Rewrites a finding for a server that follows another server (`track`). The check belongs to the other
+/// server, so the advice names both server lines.
 fn adapted(found: Finding, follower: &Follower) -> Finding {
     let Follower {
         track, followed, ..

@@ -24,8 +24,8 @@ const UNITS: [&str; 3] = [
 
 const ENABLE: &str = "systemctl enable --now sni-check.socket";
 
-/// Returns the finding that serve refuses HAProxy's requests. As long as the check doesn't ask serve, that
-/// has no effect.
+/// Returns the finding that serve refuses HAProxy's requests. It's only a note if the check doesn't ask serve
+/// yet.
 fn refused(serve: &ServeCheck, what: impl Into<String>) -> Finding {
     // Without the rule that shows serve's code, HAProxy shows the status of the response.
     let code = if serve.shows_code() { 2 } else { 503 };

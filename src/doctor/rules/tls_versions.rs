@@ -16,7 +16,7 @@ struct Range {
 }
 
 impl Range {
-    /// HAProxy's default, and sni-check's. sni-check knows no older version.
+    /// The default of HAProxy and of sni-check. sni-check doesn't support older versions.
     const DEFAULT: Range = Range {
         lowest: TlsVersion::Tls12,
         highest: TlsVersion::Tls13,
@@ -111,8 +111,8 @@ pub(crate) fn other_versions(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a list of ciphers for traffic that lacks those for one kind of certificate, or all of those that the check
-/// offers.
+/// Finds a cipher list of traffic that has no usual cipher for RSA certificates, for ECDSA certificates, or
+/// for both. The check offers ciphers for both kinds.
 pub(crate) fn other_ciphers(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     watch.own.as_ref()?;
@@ -148,7 +148,7 @@ pub(crate) fn other_ciphers(visit: &Visit, watch: &Watch) -> Option<Finding> {
         (false, false) => "none of the check's ciphers",
     };
     let what = format!(
-        "traffic's list of ciphers for TLS 1.2 has {lacks}, and the check offers ciphers for both kinds"
+        "traffic's list of ciphers for TLS 1.2 has {lacks}; the check offers ciphers for RSA and ECDSA"
     );
     Some(
         Finding::note(Effect::Either, what)

@@ -188,7 +188,7 @@ pub(crate) fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
     let is_harmless = ["GET", "HEAD", "OPTIONS"].contains(&method.as_str());
     let host = match (host(watch), traffic) {
         (Some(host), _) => host,
-        // Without the name there is no right SNI.
+        // Traffic's SNI depends on the Host, which doctor doesn't know.
         (None, Some(Sni::PerRequest(_))) => return None,
         // HAProxy evaluates this Host when it sends the check.
         (None, _) if watch.describes.settings.rules.host().is_some() => return None,

@@ -73,13 +73,17 @@ impl Doubt {
     /// Returns the clause that explains the doubt.
     pub(crate) fn clause(self) -> &'static str {
         match self {
-            Doubt::Expectation => "the check's expectation may intend that",
+            Doubt::Expectation => {
+                "this may be intended, because the check has its own expectations"
+            }
             Doubt::Host => "the configuration doesn't say which Host visitors send",
             Doubt::Session => {
                 "before HAProxy 3.2, visitors may be served while HAProxy resumes the TLS session of its check, with \
                  the check's SNI"
             }
-            Doubt::Drain => "http-check disable-on-404 or ok-status may intend that",
+            Doubt::Drain => {
+                "this may be intended, because of http-check disable-on-404 or ok-status"
+            }
         }
     }
 }
@@ -87,7 +91,8 @@ impl Doubt {
 /// A change of HAProxy's own check, and what it would prove.
 #[derive(Clone, Debug)]
 pub(crate) struct Trial {
-    /// The findings that it would prove. If there are none of them, it is a new finding with the first name.
+    /// The names of the findings that the change would prove. If doctor has no such finding, it adds a
+    /// finding with the first name.
     pub ids: &'static [&'static str],
     pub what: String,
     pub write: String,
@@ -125,7 +130,7 @@ pub(crate) struct Ran {
     pub visitor: Option<Visitor>,
     /// Set if the check and the visitor's request contradict each other.
     pub trap: Option<Trap>,
-    /// The change with which a check that contradicts the visitor's request is UP.
+    /// The change that makes a failed check UP, if doctor found such a change.
     pub explained: Option<Trial>,
 }
 

@@ -1,5 +1,5 @@
-//! Changes of HAProxy's own check that HAProxy tries. They find the reason for which the check of a server fails that
-//! serves visitors.
+//! Changes HAProxy's own check, and lets HAProxy try each change. The change that makes the check UP shows
+//! why the check fails although the server serves visitors.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ use crate::doctor::visit::{Visit, Watch, own_check};
 /// The time limit of a trial. It's short, because an operator waits for the report.
 const LONG: Duration = Duration::from_secs(5);
 
-/// Returns the first change that makes the check of each server UP. `failed` has the servers with a failed check of
-/// HAProxy's own.
+/// Returns, for each server, the first change that makes its check UP. `failed` lists the servers for which
+/// HAProxy's own check failed.
 pub(crate) fn explain(visit: &Visit, failed: &[(&Watch, Outcome)]) -> Vec<Option<Trial>> {
     let mut explained: Vec<Option<Trial>> = failed.iter().map(|_| None).collect();
     let (mut questions, mut patience) = (Vec::new(), Duration::ZERO);
@@ -64,7 +64,8 @@ fn trials(visit: &Visit, watch: &Watch, outcome: Outcome) -> Vec<Changed> {
     let rules = &watch.describes.settings.rules;
     let asks = matches!(&watch.check, Check::Own(own) if own.protocol.sends_request());
     let is_judged = ["L7STS", "L7RSP", "L7TOUT"].contains(&outcome.status());
-    // With several requests, or with one that HAProxy evaluates, the right line isn't known.
+    // If the check sends several requests, or a request that HAProxy evaluates, doctor can't write the right
+    // line.
     let is_plain = rules.http.all("send").count() < 2 && !rules.sent().is_evaluated;
     if asks && is_judged && is_plain {
         let visitor = observe::request(watch, visit);
@@ -113,7 +114,7 @@ fn late(watch: &Watch, outcome: Outcome) -> Option<Changed> {
         _ => return None,
     };
     let what = format!(
-        "the server answers later than HAProxy's own check waits: {name} is {} ms",
+        "the server answers too late for HAProxy's own check: {name} is {} ms",
         limit.as_millis()
     );
     let trial = Trial {
@@ -202,7 +203,7 @@ fn of_request(watch: &Watch, visitor: Option<&Request>) -> Vec<Trial> {
     trials
 }
 
-/// Returns the names that the check's Host may have to be, without its own Host.
+/// Returns the names to try as the check's Host, except the Host that it sends now.
 fn hosts(watch: &Watch, visitor: Option<&Request>) -> Vec<String> {
     let visitor = visitor.and_then(|request| request.headers.first());
     let mut names: Vec<String> = visitor.map(|(_, host)| host.clone()).into_iter().collect();

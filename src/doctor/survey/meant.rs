@@ -14,7 +14,7 @@ use crate::options::Options;
 use crate::options::expect::Part;
 use crate::plan::{Output, Plan};
 
-/// A check that haproxy.cfg writes in a wrong way.
+/// A check with a mistake in haproxy.cfg, and the check that the operator meant.
 #[derive(Clone, Debug)]
 pub(crate) struct Meant {
     /// The options as haproxy.cfg writes them.
@@ -31,7 +31,8 @@ const LITERAL: [&str; 3] = ["check-sni-literal", "check-request", "sni-literal"]
 /// The rules of doctor about options that sni-check refuses.
 const OPTIONS: [&str; 2] = ["no-sni-name", "options"];
 
-/// Returns the check that the operator meant, if sni-check refuses the written one and `call` says so.
+/// Returns the check that the operator meant, if sni-check can't make the written check. `call` has the
+/// options of the written check, or the reason why sni-check can't make it.
 pub(crate) fn of(
     visit: &Visit,
     watch: &Watch,

@@ -13,7 +13,7 @@ pub(crate) struct Step {
     pub call: Result<Box<Options>, String>,
     /// The changes that the file itself suggests for this step.
     pub suggestions: Vec<Suggestion>,
-    /// Why it may help that this step connects where visitors connect. `None` if it does.
+    /// Why this step should connect where visitors connect. `None` if it already does.
     pub elsewhere: Option<String>,
     /// This step at the address and port of visitors' connections. `None` if it connects there.
     pub at_visitors: Option<AtVisitors>,

@@ -1,5 +1,5 @@
-//! What haproxy.cfg itself suggests: the name that a wrong text stands for, the server's own port, and the
-//! files of other servers. diagnose tries it.
+//! Changes that haproxy.cfg itself suggests: the name that a wrong text stands for, the server's own port,
+//! and the files of other servers. diagnose tries these changes.
 
 mod address;
 mod encryption;

@@ -162,11 +162,11 @@ impl User {
         };
         let mut unclear = Vec::new();
         let mut id =
-            |setting: &Option<At<String>>, found: &dyn Fn(&str) -> Option<u32>, list: &str| {
+            |setting: &Option<At<String>>, found: &dyn Fn(&str) -> Option<u32>, wanted: &str| {
                 let At { value, place } = setting.as_ref()?;
                 let id = found(value);
                 if id.is_none() {
-                    unclear.push((place.clone(), format!("{value} is not in {list}")));
+                    unclear.push((place.clone(), format!("{value} is not {wanted}")));
                 }
                 id
             };
@@ -175,17 +175,17 @@ impl User {
             let file = base.join(file).display().to_string();
             account(&file, name)
         };
-        let uid = id(&global.uid, &number, "numbers");
+        let uid = id(&global.uid, &number, "a number");
         let name = id(
             &global.user,
             &|name| in_file("etc/passwd", name),
-            "/etc/passwd",
+            "in /etc/passwd",
         );
-        let gid = id(&global.gid, &number, "numbers");
+        let gid = id(&global.gid, &number, "a number");
         let group = id(
             &global.group,
             &|name| in_file("etc/group", name),
-            "/etc/group",
+            "in /etc/group",
         );
         if let Some(uid) = uid.or(name) {
             user.uid = uid;

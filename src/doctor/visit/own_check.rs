@@ -1,4 +1,4 @@
-//! HAProxy's own check in the options of sni-check, so that diagnose can make the same check.
+//! Translates HAProxy's own check into options of sni-check, so that diagnose can make the same check.
 
 use std::time::Duration;
 
@@ -58,7 +58,8 @@ fn time(backend: &Backend, server: &Server) -> Duration {
 }
 
 /// Returns how long HAProxy's own check may take. Without `timeout check`, the limit is `inter`. Otherwise the
-/// smaller of `inter` and `timeout connect` limits connection and handshake, and `timeout check` the rest.
+/// smaller of `inter` and `timeout connect` limits connection and handshake, and `timeout check` limits the
+/// rest.
 pub(crate) fn limit(backend: &Backend, server: &Server) -> Duration {
     let set = &backend.settings;
     let inter = server.settings.inter().map_or(INTER, |inter| inter.value);

@@ -115,8 +115,8 @@ fn refused(check: &ExternalCheck, error: &Error) -> Finding {
         .write(write)
 }
 
-/// Describes a character that looks like a plain one, or like nothing, and names the plain one. Documents and chats put
-/// such characters into copied lines.
+/// Describes a character that looks like an ASCII character or is invisible, and says what to write instead.
+/// Documents and chat programs put such characters into copied lines.
 fn look_alike(c: char) -> Option<(&'static str, &'static str)> {
     Some(match c {
         '\u{a0}' | '\u{202f}' | '\u{2007}' => ("a no-break space", "a space"),
@@ -138,7 +138,7 @@ pub(crate) fn id_of(subject: &str) -> &'static str {
     }
 }
 
-/// What a check shows that needs a relative file which neither this folder nor `/` has.
+/// What HAProxy shows for a check with a relative path, if doctor's own folder doesn't have the file.
 const NOT_HERE: &[&str] = &["2"];
 
 /// Where systems keep their CA certificates: the chroot needs one of these files for `@system-ca`.
@@ -265,7 +265,7 @@ impl OptionFiles<'_> {
                     Some(source) => self.problem(what).paste(self.copy(option, &source, file)),
                     None => self
                         .problem(what)
-                        .write(format!("put that file there as {}", jail.outside(file))),
+                        .write(format!("copy the file to {}", jail.outside(file))),
                 };
             }
             Obstacle::Missing => {
@@ -297,8 +297,8 @@ impl OptionFiles<'_> {
         self.problem(what).write(write)
     }
 
-    /// Returns the file of this host that belongs into the chroot: the file with the same path, or the file to
-    /// which the link in the chroot points.
+    /// Returns the file of this host to copy into the chroot: the file with the same path, or the target of
+    /// the link in the chroot.
     fn source(&self, file: &str) -> Option<String> {
         let link = fs::read_link(self.jail.outside(file)).ok();
         let link = link.map(|target| target.display().to_string());
@@ -335,7 +335,7 @@ impl OptionFiles<'_> {
             ),
             false => format!(
                 "{option} {file} is a relative path, and this folder has no such file (`ca-base` and `crt-base` don't \
-                 count for the options of a check)"
+                 apply to the options of a check)"
             ),
         };
         let shows = match is_here {

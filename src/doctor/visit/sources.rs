@@ -67,9 +67,9 @@ impl Sources {
                 ..Sources::default()
             }),
             None => bail!(
-                "neither {} nor {} exists; write -f FILE",
-                USUAL[0],
-                USUAL[1]
+                "no configuration was found: neither {} nor {} exists; use -f FILE",
+                below(USUAL[0]).display(),
+                below(USUAL[1]).display()
             ),
         }
     }
@@ -265,7 +265,7 @@ fn of_process() -> Option<Sources> {
         environment: list("environ"),
         // HAProxy has raised the soft limit to what it needs, and closes every descriptor below it.
         nofile: nofile_of(&folder),
-        found_by: format!("the running HAProxy, process {number}, was started with"),
+        found_by: format!("the command line of the running HAProxy (process {number}) says"),
     })
 }
 

@@ -76,8 +76,8 @@ impl Frontend {
         }
     }
 
-    /// Returns the listener without TLS if visitors of this listener and of a listener with TLS are led to the
-    /// backend.
+    /// Returns the listener without TLS, if the frontend also has a listener with TLS and sends the visitors
+    /// of both to the backend.
     fn plain_bind(&self, backend: &str) -> Option<&Place> {
         let has_tls = self.listeners.iter().any(|(_, has_tls)| *has_tls);
         let is_about_tls =
@@ -87,7 +87,8 @@ impl Frontend {
         self.plain_bind.as_ref().filter(|_| is_open)
     }
 
-    /// Returns the rules that change the requests of visitors. A `listen` has them as a backend, too.
+    /// Returns the rules that change the requests of visitors. Returns no rules for a `listen`, because its
+    /// backend already has them.
     fn rules(&self) -> &[At<Vec<String>>] {
         match self.is_backend {
             true => &[],
@@ -123,7 +124,8 @@ impl Frontend {
         names.filter(|_| first == "if")
     }
 
-    /// Returns the names that fit these terms, all of which must hold. One term about the name is enough.
+    /// Returns the names that these terms allow. HAProxy requires all terms, so the first term about the name
+    /// decides.
     fn names_of_all(&self, terms: &[String]) -> Option<Vec<String>> {
         let mut words = terms.iter().map(String::as_str);
         while let Some(word) = words.next() {
@@ -138,7 +140,7 @@ impl Frontend {
                         words.by_ref().take_while(|word| *word != "}").collect();
                     names_in(&criterion)
                 }
-                // Without a line, this is no name of an acl: a part of `!{ … }`, or `!NAME`.
+                // No `acl` line has this name, so the word is a part of `!{ … }`, or `!NAME`.
                 _ if named().next().is_none() => None,
                 _ => flat(named().map(|(_, criterion)| {
                     names_in(&criterion.iter().map(String::as_str).collect::<Vec<_>>())
@@ -155,7 +157,7 @@ impl Frontend {
     fn speak_tls(&self) -> Option<bool> {
         let listeners = self.listeners.iter();
         let decrypts = listeners.clone().all(|(_, has_tls)| *has_tls);
-        // Only a port says what comes in.
+        // For a listener without `ssl`, only the port number suggests whether visitors speak TLS.
         let ports: Vec<u16> = listeners
             .map(|(port, _)| *port)
             .filter(|port| *port != 0)
@@ -204,7 +206,7 @@ fn names_in(criterion: &[&str]) -> Option<Vec<String>> {
     }
 }
 
-/// Tells each backend what the frontends that lead to it say about its visitors.
+/// Sets `visitors` of each backend from the frontends that lead to it.
 pub(super) fn introduce(frontends: &[Frontend], backends: &mut [Backend]) {
     for backend in backends {
         let name = &backend.name;

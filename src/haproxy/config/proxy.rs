@@ -131,7 +131,7 @@ impl Backend {
         place.is_in(&self.place)
     }
 
-    /// Returns the Host of visitors' requests, if all of them arrive at the servers with the same.
+    /// Returns the Host of visitors' requests, if they all arrive at the servers with the same Host.
     pub(crate) fn only_host(&self) -> Option<&str> {
         match (&self.settings.host, self.visitors.names.as_slice()) {
             (Some(host), _) => Some(&host.value),
@@ -140,7 +140,8 @@ impl Backend {
         }
     }
 
-    /// Returns true if visitors' requests or bytes arrive here without TLS. Only the server line can add it then.
+    /// Returns true if visitors' requests or bytes arrive here without TLS. Then only the server line can add
+    /// TLS.
     pub(crate) fn gets_plain_bytes(&self) -> bool {
         self.settings.http || self.visitors.speak_tls == Some(false)
     }
@@ -273,8 +274,8 @@ impl ProxySettings {
         self.fields.push((field.to_owned(), words.to_owned()));
     }
 
-    /// Returns true if HAProxy refuses a line of the proxy. Then the other lines allow no
-    /// conclusions.
+    /// Returns true if HAProxy refuses a line of the proxy. Then doctor draws no conclusions from the other
+    /// lines.
     pub(crate) fn is_broken(&self) -> bool {
         self.incomplete || self.too_many.is_some()
     }

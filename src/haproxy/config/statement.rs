@@ -57,7 +57,10 @@ pub(crate) fn files_of(given: &[String]) -> Result<Vec<PathBuf>> {
                 !name.as_encoded_bytes().starts_with(b".")
             })
             .collect();
-        ensure!(!inside.is_empty(), "-f {name}: the folder has no *.cfg");
+        ensure!(
+            !inside.is_empty(),
+            "-f {name}: the folder has no *.cfg file; write the path of haproxy.cfg"
+        );
         inside.sort();
         files.extend(inside);
     }
