@@ -174,7 +174,7 @@ impl Report<'_> {
         }
         if let Err(why) = &self.opinion.asked {
             let note = format!(
-                "HAProxy gave no answers ({why}), so sni-check predicted this view. HAProxy may judge certificates, \
+                "HAProxy gave no answers ({why}), so sni-check predicted this view; HAProxy may judge certificates, \
                  old ciphers and odd responses differently"
             );
             paragraph(text, "  note         ", &printable(&note));

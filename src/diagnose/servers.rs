@@ -222,8 +222,8 @@ fn bound(survey: &Survey, start: Instant) {
     let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
     let longest = (longest * 8 + Duration::from_secs(35)) * rounds;
     let to = Channel::Descriptor(stderr());
-    let text = "the servers take too long to diagnose (a limit of sni-check). Diagnose one server: \
-                sni-check diagnose BACKEND/SERVER. Total ";
+    let text = "the servers take too long to diagnose (a limit of sni-check); diagnose one server: \
+                sni-check diagnose BACKEND/SERVER; total ";
     let texts = vec![Text::new(to, text, "ms\n")];
     let code = Code::Internal;
     expire_after(longest, Expiry { code, start, texts });
