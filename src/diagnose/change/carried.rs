@@ -2,7 +2,7 @@
 
 use super::rewrite::Marked;
 use crate::doctor::survey::{CheckKind, Surveyed};
-use crate::haproxy::config::backend_lines::text_of;
+use crate::haproxy::config::place::text_of;
 use crate::options::Options;
 use crate::options::handed::{self, Carrier};
 use crate::options::table::Row;

@@ -9,8 +9,8 @@ use super::{
 
 use crate::doctor::survey::{CheckKind, Surveyed};
 use crate::haproxy::call::own_command;
-use crate::haproxy::config::backend_lines::{Rule, text_of};
-use crate::haproxy::config::place::Place;
+use crate::haproxy::config::backend_lines::Rule;
+use crate::haproxy::config::place::{Place, text_of};
 use crate::options::Options;
 use crate::options::handed;
 use crate::options::table::Group;

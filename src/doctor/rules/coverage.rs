@@ -5,8 +5,8 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use crate::haproxy::call::own_command;
-use crate::haproxy::config::backend_lines::text_of;
 use crate::haproxy::config::check::Check;
+use crate::haproxy::config::place::text_of;
 use crate::haproxy::config::place::{At, Place};
 use crate::haproxy::config::proxy::Backend;
 use crate::haproxy::config::server_line::Server;

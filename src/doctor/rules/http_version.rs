@@ -6,7 +6,6 @@ use crate::haproxy::config::place::Place;
 
 use super::difference::Pair;
 use crate::doctor::finding::{Effect, Finding, Sides};
-use crate::doctor::run::outcome::Ran;
 use crate::doctor::visit::{Visit, Watch};
 
 /// What HAProxy shows if the server answers in another version of HTTP. The releases differ.
@@ -60,15 +59,6 @@ pub(crate) fn offers_http2(_: &Visit, watch: &Watch) -> Option<Finding> {
             .foretells(DOWN)
             .write(format!("{word} {version} {place}")),
     )
-}
-
-/// Returns true if a run refutes the note that a check offers HTTP/2: the check is UP, so the server doesn't choose it.
-pub(crate) fn is_refuted(found: &Finding, ran: &[Ran]) -> bool {
-    let is_up = |name: &String| {
-        let mut ups = ran.iter().filter(|ran| ran.outcome.is_up());
-        ups.any(|ran| *name == format!("{}/{}", ran.backend, ran.server))
-    };
-    found.id == "check-alpn" && found.about.iter().all(is_up)
 }
 
 /// Finds `proto h2` on a check with TLS, which no check before 3.2 gets to work.

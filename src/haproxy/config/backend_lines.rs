@@ -1,7 +1,6 @@
 //! The lines of a backend that affect one server, and their positions. The lines are kept as words,
 //! so that they can be changed and tried in another HAProxy.
 
-use std::fs;
 use std::time::Duration;
 
 use super::super::words;
@@ -329,12 +328,4 @@ fn of_visitor(reading: Reading, line: &At<Vec<String>>) -> Option<Rule> {
         place: Some(line.place.clone()),
         words,
     })
-}
-
-/// Returns the text of a line, as it is written in the file.
-pub(crate) fn text_of(place: &Place) -> Option<String> {
-    let text = fs::read_to_string(&*place.file).ok()?;
-    text.lines()
-        .nth(place.line.checked_sub(1)?)
-        .map(str::to_owned)
 }

@@ -1,6 +1,7 @@
 //! Positions in a configuration.
 
 use std::fmt;
+use std::fs;
 use std::sync::Arc;
 
 /// A line of a file.
@@ -39,4 +40,12 @@ impl<T> At<T> {
             place: place.clone(),
         }
     }
+}
+
+/// Returns the text of a line, as it is written in the file.
+pub(crate) fn text_of(place: &Place) -> Option<String> {
+    let text = fs::read_to_string(&*place.file).ok()?;
+    text.lines()
+        .nth(place.line.checked_sub(1)?)
+        .map(str::to_owned)
 }

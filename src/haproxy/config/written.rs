@@ -2,8 +2,8 @@
 //! a secret, and its name stays right if the value changes. So advice repeats the name.
 
 use super::super::words::{quote, split};
-use super::backend_lines::text_of;
 use super::place::Place;
+use super::place::text_of;
 
 /// Mark the text of a variable. No configuration contains these characters, which Unicode reserves for private use.
 const BEGIN: char = '\u{e000}';
