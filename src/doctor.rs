@@ -195,7 +195,6 @@ fn refuse(options: &DoctorOptions) -> Result<()> {
 /// the servers that follow them.
 fn findings(visit: &Visit, ignored: &[String], ran: [&[Ran]; 2]) -> Vec<Finding> {
     let mut found = rules::findings(visit);
-    found.retain(|found| !run::confirm::is_refuted(found, ran[0]));
     run::confirm::confirm(&mut found, visit, ran[0]);
     rules::add_trackers(&mut found, visit);
     run::confirm::confirm(&mut found, visit, ran[1]);

@@ -6,6 +6,7 @@ pub(crate) mod certificates;
 pub(crate) mod command;
 pub(crate) mod coverage;
 pub(crate) mod descriptors;
+pub(crate) mod detour;
 pub(crate) mod dialogue;
 pub(crate) mod difference;
 pub(crate) mod fit;
@@ -104,9 +105,9 @@ const RULES: &[Rule] = &[
     check("check-proto", http_version::http2_over_tls),
     comparison("check-other-http", http_version::other_version),
     check("check-other-port", difference::other_endpoint),
-    comparison("traffic-other-source", difference::source),
+    comparison("traffic-other-source", detour::source),
     comparison("traffic-http2", http_version::http2_only),
-    comparison("traffic-detour", difference::detour),
+    comparison("traffic-detour", detour::detour),
     check("check-without-host", host::without_host),
     check("check-other-host", host::other_host),
     check("check-other-site", host::other_site),

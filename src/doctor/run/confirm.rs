@@ -193,14 +193,19 @@ fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &T
     });
 }
 
-/// Removes findings that this run refutes, because the check is UP and a visitor is served: the check's Host isn't its
-/// SNI name, or check and traffic trust different roots.
+/// Removes findings that this run refutes. If the check is UP, the server doesn't choose HTTP/2. If a visitor is served,
+/// too, the check's Host may differ from its SNI name, and check and traffic may trust different roots.
 fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     let status = ran.visitor.as_ref().and_then(|visitor| visitor.status);
-    let is_served = ran.outcome.is_up() && matches!(status, Some(200..=399));
+    let is_up = ran.outcome.is_up();
+    let is_served = is_up && matches!(status, Some(200..=399));
     findings.retain(|found| {
-        let is_refuted = ["check-other-site", "traffic-other-roots"].contains(&found.id);
-        !(is_refuted && is_about(found, watch) && is_served)
+        let is_refuted = match found.id {
+            "check-alpn" => is_up,
+            "check-other-site" | "traffic-other-roots" => is_served,
+            _ => false,
+        };
+        !(is_refuted && is_about(found, watch))
     });
 }
 
@@ -332,13 +337,4 @@ fn shows(outcome: Outcome, visitor: &Visitor) -> String {
         visitor.request,
         visitor.gets()
     )
-}
-
-/// Returns true if a run refutes the note that a check offers HTTP/2: the check is UP, so the server doesn't choose it.
-pub(crate) fn is_refuted(found: &Finding, ran: &[Ran]) -> bool {
-    let is_up = |name: &String| {
-        let mut ups = ran.iter().filter(|ran| ran.outcome.is_up());
-        ups.any(|ran| *name == format!("{}/{}", ran.backend, ran.server))
-    };
-    found.id == "check-alpn" && found.about.iter().all(is_up)
 }

@@ -269,6 +269,22 @@ impl Reader {
         self.done.unclear.extend(texts);
     }
 
+    /// Keeps the place of a `defaults` section, and of the `defaults` section that a section with servers follows.
+    fn follow(&mut self, word: &str, name: Option<&str>, from: Option<&str>, place: &Place) {
+        let followed = match from {
+            Some(from) => self.places.get(from),
+            None => self.place.as_ref(),
+        };
+        if from.is_some() || ["backend", "listen"].contains(&word) {
+            self.followed.extend(followed.cloned());
+        }
+        if word == "defaults" {
+            self.place = Some(place.clone());
+            let name = name.map(|name| (name.to_owned(), place.clone()));
+            self.places.extend(name);
+        }
+    }
+
     /// Starts a section.
     fn open(&mut self, words: &[&str], place: &Place) {
         let name = words.get(1).copied().filter(|name| *name != "from");
@@ -288,18 +304,7 @@ impl Reader {
                     ProxySettings::default()
                 }),
         };
-        let followed = match from {
-            Some(from) => self.places.get(*from),
-            None => self.place.as_ref(),
-        };
-        if from.is_some() || ["backend", "listen"].contains(&words[0]) {
-            self.followed.extend(followed.cloned());
-        }
-        if words[0] == "defaults" {
-            self.place = Some(place.clone());
-            let name = name.map(|name| (name.to_owned(), place.clone()));
-            self.places.extend(name);
-        }
+        self.follow(words[0], name, from.copied(), place);
         let itself = name.filter(|_| words[0] == "listen");
         self.is_idle = false;
         self.in_frontend = itself.is_some() || words[0] == "frontend";
