@@ -1,6 +1,6 @@
 //! Gathers the facts: runs the check itself, and variations of the check in parallel.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::{CertificateDer, DnsName, UnixTime};
@@ -148,24 +148,38 @@ fn each(
     attempts
 }
 
-/// Runs in parallel: the check, the same check at the other addresses of the name, and the handshakes.
+/// How long the check runs alone.
+const HEAD_START: Duration = Duration::from_millis(500);
+
+/// Runs the check, and then in parallel the same check at the other addresses of the name, and the handshakes. A server
+/// may ban clients after some failures, and then the handshakes would make the check fail. So a fast check ends before
+/// the handshakes begin.
 fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>) {
-    let plan = &facts.plan;
-    let (mut verdict, mut elsewhere) = (not_run(), Vec::new());
+    let (plan, options) = (&facts.plan, &facts.options);
+    let (mut verdict, mut elsewhere, mut tls) = (not_run(), Vec::new(), None);
     let others = others.into_iter();
-    let jobs: Vec<Job<'_>> = vec![
-        Box::new(|| verdict = probe::run(plan, Instant::now())),
-        Box::new(|| {
-            elsewhere = each(others, |address| {
-                attempt(whole_check(plan), address, plan.timeout)
-            });
+    let at_others: Job<'_> = Box::new(|| {
+        elsewhere = each(others, |address| {
+            attempt(whole_check(plan), address, plan.timeout)
+        });
+    });
+    let (ended, end) = mpsc::channel();
+    let (result, handshakes) = (&mut verdict, &mut tls);
+    in_parallel(vec![
+        Box::new(move || {
+            *result = probe::run(plan, Instant::now());
+            _ = ended.send(());
         }),
-    ];
-    let mut tls = shake_hands(plan, &facts.options, address, jobs);
+        Box::new(move || {
+            _ = end.recv_timeout(HEAD_START);
+            *handshakes = Some(shake_hands(plan, options, address, vec![at_others]));
+        }),
+    ]);
+    let Some(mut tls) = tls else { return };
     // A server that serves one connection at a time makes the handshakes wait for the check.
     let waits = |attempt: &&Attempt| matches!(attempt.result, Err(Failure::HandshakeTimeout));
     if is_slow(&verdict.result) && tls.all().iter().any(waits) {
-        tls = shake_hands(plan, &facts.options, address, Vec::new());
+        tls = shake_hands(plan, options, address, Vec::new());
     }
     (facts.verdict, facts.elsewhere, facts.tls) = (verdict, elsewhere, Some(tls));
 }

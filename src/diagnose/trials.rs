@@ -212,9 +212,15 @@ fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Vec<Finding>, Fact
             let failure = tried.attempt.result.as_ref().err();
             failure.is_some_and(|other| other.code() == failure_code)
         };
-        // If the check gets further without succeeding, the trial refutes nothing.
+        // A server that answered the check and now cuts connections has banned this host, perhaps because of the
+        // failed handshakes. Such a trial refutes nothing, and neither does one with which the check gets further.
+        let is_banned = |tried: &Candidate| {
+            let result = tried.attempt.result.as_ref();
+            let is_answered = !is_cut(&failure) && failure_code.layer() >= Layer::Certificate;
+            is_answered && result.is_err_and(is_cut)
+        };
         of_cause()
-            .all(|tried| tried.stage() <= before)
+            .all(|tried| tried.stage() <= before && !is_banned(tried))
             .then(|| Refuted {
                 id: cause.id,
                 alike: of_cause().all(fails_alike),
@@ -228,6 +234,12 @@ fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Vec<Finding>, Fact
         None => two_at_once(facts, &failure, &tried)?,
     };
     Some(best.apply(facts, progress))
+}
+
+/// Returns true if the server ended the connection without an answer.
+fn is_cut(failure: &Failure) -> bool {
+    let is_closed = matches!(failure, Failure::HandshakeClosed(_));
+    is_closed || matches!(failure, Failure::HandshakeTimeout | Failure::Connect(_))
 }
 
 /// How many pairs of changes are tried at most.

@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -79,6 +79,9 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(1100);
 /// How many questions a call may still ask again, one after another. Each takes some seconds.
 static AGAIN: AtomicUsize = AtomicUsize::new(12);
 
+/// True if an earlier burst reached a server's limit. An external check shows no 429, so its failures are suspicious then.
+static IS_LIMITED: AtomicBool = AtomicBool::new(false);
+
 /// Asks HAProxy about servers. A check may take as long as `patience`, unless its lines have limits of
 /// their own. `global` has lines of section `global`. If HAProxy refuses these lines, sni-check asks again without them.
 ///
@@ -96,7 +99,8 @@ pub(crate) fn ask<K>(
 ) -> Result<Vec<Answered<K>>> {
     let mut results = at_once(haproxy, global, &mut asked, patience, Duration::ZERO)?;
     let has_status = results.iter().any(|result| is_limited(result, false));
-    let limited = (0..results.len()).filter(|at| has_status && is_limited(&results[*at], true));
+    let is_burst = has_status || IS_LIMITED.load(Relaxed);
+    let limited = (0..results.len()).filter(|at| is_burst && is_limited(&results[*at], true));
     let mut were_limited = vec![false; results.len()];
     for at in limited.collect::<Vec<usize>>() {
         let left = AGAIN.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
@@ -110,6 +114,10 @@ pub(crate) fn ask<K>(
         if is_limited(&again, false) {
             break;
         }
+        if is_limited(&again, true) {
+            continue;
+        }
+        IS_LIMITED.store(true, Relaxed);
         were_limited[at] = true;
         results[at] = again;
     }

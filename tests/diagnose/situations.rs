@@ -1,5 +1,8 @@
 //! `sni-check diagnose` against nginx, in the situations that operators meet.
 
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use rcgen::date_time_ymd;
 
 use crate::report::{OTHER, diagnose};
@@ -414,4 +417,21 @@ fn under_haproxy_diagnose_is_refused() {
         .env("HAPROXY_SERVER_NAME", "s1");
     let output = command.output().expect("sni-check runs");
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_ban_after_a_failed_handshake_is_not_the_cause() {
+    let ca = Ca::new();
+    let seen = AtomicUsize::new(0);
+    // The first handshake gets the alert handshake_failure. Later connections are closed.
+    let port = peer::tcp(move |mut stream| {
+        let length = stream.read(&mut [0; 4096]).unwrap_or(0);
+        if length > 0 && seen.fetch_add(1, Relaxed) == 0 {
+            _ = stream.write_all(&[21, 3, 3, 0, 2, 2, 40]);
+        }
+    });
+    let report = diagnose(&ca, port, NAME, &["--no-sni", "--haproxy=none"]);
+    let causes = report.value["causes"].to_string();
+    assert!(causes.contains("sni-missing"), "{causes}");
+    assert!(!causes.contains("forwarder-without-backend"), "{causes}");
 }
