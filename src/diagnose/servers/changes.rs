@@ -116,25 +116,32 @@ pub(super) fn try_changes(
     let chosen = chosen.map(|chosen| chosen.map(|chosen| (chosen.change, chosen.options)));
     others::spare(subjects, chosen.collect(), checked, haproxy, patience);
     for (subject, base) in subjects.iter_mut().zip(bases) {
-        let works = subject
-            .change
-            .as_ref()
-            .is_some_and(|change| change.block.is_up());
-        if subject.works_in_haproxy == Some(false) && !works {
-            let base = base.filter(|base| !base.change.is_empty());
-            let base = base.map(|base| (base.change, base.options, base.reason));
-            let found = settings::find(subject, base, haproxy, patience);
-            if found.is_some() {
-                subject.failed = None;
-            }
-            subject.change = found.or(subject.change.take());
+        try_settings(subject, base, haproxy, patience);
+    }
+}
+
+/// Tries the lines without one setting if no change works. Records if visitors are served with the change.
+fn try_settings(
+    subject: &mut Subject<'_>,
+    base: Option<Candidate>,
+    haproxy: &Haproxy,
+    patience: Duration,
+) {
+    let works = |change: &TriedChange| change.block.is_up();
+    if subject.works_in_haproxy == Some(false) && !subject.change.as_ref().is_some_and(works) {
+        let base = base.filter(|base| !base.change.is_empty());
+        let base = base.map(|base| (base.change, base.options, base.reason));
+        let found = settings::find(subject, base, haproxy, patience);
+        if found.is_some() {
+            subject.failed = None;
         }
-        let mut change = subject.change.iter();
-        if change.any(|change| change.block.is_up() && change.block.visitor.is_some())
-            && let Ok(diagnosis) = &mut subject.diagnosis
-        {
-            diagnosis.search.serves_visitors();
-        }
+        subject.change = found.or(subject.change.take());
+    }
+    let serves = |change: &TriedChange| works(change) && change.block.visitor.is_some();
+    if subject.change.as_ref().is_some_and(serves)
+        && let Ok(diagnosis) = &mut subject.diagnosis
+    {
+        diagnosis.search.serves_visitors();
     }
 }
 

@@ -194,9 +194,8 @@ const FIELDS: usize = 4;
 
 /// Returns the values of the configuration that may be right for this server, too: CA files and revocation
 /// lists of all servers; client certificates of servers in the same backend, or with the same address or
-/// name; names of servers in the same backend, and of its visitors' requests; the header fields
-/// that these requests get. `--no-sni` stands for the name
-/// in verifyhost, for HAProxy's own check.
+/// name; names of servers in the same backend; names and header fields of visitors' requests. `--no-sni` stands for
+/// the name in verifyhost, for HAProxy's own check.
 pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
     let global = &visit.config.global;
     // Inside a chroot, the path may lead to a different file.
@@ -208,29 +207,8 @@ pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
             || other.server.endpoint.to_string() == watch.server.endpoint.to_string()
             || (name.is_some() && traffic_name(other) == name)
     };
-    let mut found: Vec<KnownValue> = Vec::new();
-    let mut add = |option, value: &str, of: &str| {
-        let is_known = |known: &KnownValue| known.option == option && known.value == value;
-        if !found.iter().any(is_known) {
-            let (value, of) = (value.to_owned(), of.to_owned());
-            found.push(KnownValue { option, value, of });
-        }
-    };
-    if is_name(&watch.server.name) {
-        add("--sni", &watch.server.name, "the server's name");
-    }
-    let given = watch.backend.settings.host.iter().map(|at| &at.value);
-    for name in given
-        .filter(|name| is_name(name))
-        .chain(hosts(watch))
-        .take(NAMES)
-    {
-        add("--sni", name, "visitors' requests");
-    }
-    let fields = watch.backend.settings.fields.iter();
-    for (field, words) in fields.chain(&watch.backend.visitors.fields).take(FIELDS) {
-        add("--header", field, words);
-    }
+    let mut found = of_requests(watch);
+    let mut add = |option, value: &str, of: &str| found.push(known_value(option, value, of));
     let (related, others): (Vec<&Watch>, Vec<&Watch>) =
         visit.watches.iter().partition(|other| is_related(other));
     for other in related.iter().chain(&others) {
@@ -251,18 +229,8 @@ pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
                 add(option, file, &of);
             }
         }
-        // HAProxy's own check verifies this name only if it sends no SNI.
-        let by_verifyhost = match watch.check {
-            Check::Own(_) => "--no-sni",
-            _ => "--verify-host",
-        };
-        let verified = word("verifyhost").filter(|name| is_near(other) && is_name(name));
-        if let Some(name) = verified {
-            let of = match std::ptr::eq(other.server, watch.server) {
-                true => "the server line",
-                false => &of,
-            };
-            add(by_verifyhost, name, of);
+        if let Some(known) = verified_name(watch, other).filter(|_| is_near(other)) {
+            add(known.option, &known.value, &known.of);
         }
         let of_traffic = traffic_name(other);
         let of_check = [options.sni.as_ref(), word("check-sni")];
@@ -271,8 +239,52 @@ pub(crate) fn known_values(visit: &Visit, watch: &Watch) -> Vec<KnownValue> {
             add("--sni", name, &of);
         }
     }
-    found.truncate(VALUES);
-    found
+    let mut distinct: Vec<KnownValue> = Vec::new();
+    for known in found {
+        let mut all = distinct.iter();
+        if !all.any(|other| (other.option, &other.value) == (known.option, &known.value)) {
+            distinct.push(known);
+        }
+    }
+    distinct.truncate(VALUES);
+    distinct
+}
+
+fn known_value(option: &'static str, value: &str, of: &str) -> KnownValue {
+    KnownValue {
+        option,
+        value: value.to_owned(),
+        of: of.to_owned(),
+    }
+}
+
+/// Returns the name in verifyhost of a server. HAProxy's own check verifies it only if it sends no SNI.
+fn verified_name(watch: &Watch, other: &Watch) -> Option<KnownValue> {
+    let name = &other.server.settings.get("verifyhost")?.value;
+    let option = match watch.check {
+        Check::Own(_) => "--no-sni",
+        _ => "--verify-host",
+    };
+    let of = match std::ptr::eq(other.server, watch.server) {
+        true => "the server line".to_owned(),
+        false => other.name(),
+    };
+    is_name(name).then(|| known_value(option, name, &of))
+}
+
+/// Returns the server's own name, and the names and header fields of visitors' requests.
+fn of_requests(watch: &Watch) -> Vec<KnownValue> {
+    let settings = &watch.backend.settings;
+    let own = is_name(&watch.server.name).then_some((&watch.server.name, "the server's name"));
+    let given = settings.host.iter().map(|at| &at.value);
+    let names = given.filter(|name| is_name(name)).chain(hosts(watch));
+    let names = names.take(NAMES).map(|name| (name, "visitors' requests"));
+    let names = own.into_iter().chain(names);
+    let names = names.map(|(name, of)| known_value("--sni", name, of));
+    let fields = settings.fields.iter().chain(&watch.backend.visitors.fields);
+    let fields = fields.take(FIELDS);
+    let fields = fields.map(|(field, words)| known_value("--header", field, words));
+    names.chain(fields).collect()
 }
 
 /// Suggests HTTP/1.1 alone for a check that offers HTTP/2 only because visitors' connections offer it.
