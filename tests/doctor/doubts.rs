@@ -1,10 +1,14 @@
 //! Where doctor knows too little to be certain, and where it must not say all that it knows.
 
+use std::io::Write;
+use std::net::TcpListener;
+use std::thread;
+
 use crate::configuration::{
     PLAIN, checked, configure, doctor, finding, foretells, found, in_chroot, json,
 };
 use crate::support::NAME;
-use crate::support::check::stdout;
+use crate::support::check::{BINARY, by_hand, stdout};
 use crate::support::free_port;
 use crate::support::nginx::Nginx;
 use crate::support::pki::Ca;
@@ -205,5 +209,57 @@ fn lines_about_checks_where_haproxy_ignores_them() {
     ] {
         let config = stage.folder.file("idle.cfg", &text.replacen(from, to, 1));
         foretells(&config, &[("no-option", "note")], "L6OK", "");
+    }
+}
+
+#[test]
+fn an_agent_takes_a_server_out_of_service() {
+    let stage = Stage::new();
+    let agent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = agent.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        for stream in agent.incoming().flatten() {
+            _ = (&stream).write_all(b"down\n");
+        }
+    });
+    let words = format!("agent-check agent-port {port} check check-sni {NAME}");
+    let config = configure(
+        &stage,
+        PLAIN,
+        &format!(" server s 127.0.0.1:PORT TLS {words}"),
+    );
+    assert_eq!(json(&["-f", &config]).1, 0);
+    let (report, code) = json(&["-f", &config, "--run"]);
+    let found = finding(&report, "agent-down");
+    assert_eq!((&found["mark"], code), (&"problem".into(), 2), "{report}");
+}
+
+#[test]
+fn relative_paths_and_times_without_a_unit_are_only_doubtful() {
+    let stage = Stage::new();
+    let ca = stage.folder.file("ca.pem", &stage.ca.pem);
+    let folder = stage.folder.path().to_owned();
+    stage.folder.copy(BINARY, "ours-sni-check", 0o755);
+    for (command, options, id) in [
+        ("./ours-sni-check", "--ca-file /ABSOLUTE", "command"),
+        ("FOLDER/ours-sni-check", "--ca-file ca.pem", "relative-file"),
+        (
+            "FOLDER/ours-sni-check",
+            "--ca-file /ABSOLUTE --timeout 2",
+            "time",
+        ),
+    ] {
+        let options = format!("--sni {NAME} {options}").replace("/ABSOLUTE", &ca);
+        let command = command.replace("FOLDER", &folder.display().to_string());
+        let backend = checked(&command, &options, "127.0.0.1:PORT TLS check");
+        let config = configure(&stage, PLAIN, &backend);
+        let output = by_hand(&["doctor", "-f", &config, "--json"])
+            .env("PATH", "/usr/sbin:/usr/bin")
+            .current_dir(&folder)
+            .output()
+            .expect("the program runs");
+        let text = stdout(&output);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert!(text.contains(&format!("\"id\":\"{id}\"")), "{text}");
     }
 }
