@@ -82,7 +82,7 @@ fn read<T>(options: &DoctorOptions, then: impl FnOnce(&Visit, Read) -> T) -> Res
     let files = files_of(&sources.files)?;
     let mut config = Configuration::read(&files, &mut variables, &haproxy)?;
     if options.run {
-        // Without an answer, the names stay names, and the report says so.
+        // A name that HAProxy can't resolve stays a name, and the report says so.
         _ = resolve(&haproxy, &mut config);
     }
     let (jail, unclear) = Jail::new(&config.global, base);

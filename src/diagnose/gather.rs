@@ -465,7 +465,7 @@ pub(super) fn harmless<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<
     shown.flatten()
 }
 
-/// Returns true if a header has a default value (Host excepted) and the operator chose another value.
+/// Returns true if sni-check sends this header by default, and this value isn't the default value.
 pub(super) fn is_chosen(name: &HeaderName, value: &str) -> bool {
     let mut defaults = DEFAULTS.iter();
     defaults.any(|(known, default)| known == name && *default != value)

@@ -152,7 +152,9 @@ fn at_once<K>(
     patience: Duration,
     pause: Duration,
 ) -> Result<Vec<(Answer, Option<Visited>)>> {
-    let binary = haproxy.binary().context("no HAProxy was found")?;
+    let binary = haproxy
+        .binary()
+        .context("no HAProxy was found; use --haproxy FILE")?;
     let mut answers = vec![Answer::None; asked.len()];
     let mut visitors = vec![None; asked.len()];
     // HAProxy refuses a configuration as a whole. So the next round leaves out the refused lines.
@@ -239,7 +241,7 @@ impl Config {
         Config { text, begins }
     }
 
-    /// Finds the questions that HAProxy's alerts refer to. Returns false if the alerts refer to
+    /// Marks the questions that HAProxy's alerts refer to as refused. Returns false if the alerts refer to
     /// something else.
     fn blame(&self, said: &str, answers: &mut [Answer]) -> bool {
         let mut found = false;
@@ -301,7 +303,7 @@ impl Run {
         // Only this user can enter the folder. It is removed when this function returns.
         let folder = Folder::new()?;
         let path = folder.0.join("s");
-        let listener = UnixListener::bind(&path).context("no socket for HAProxy")?;
+        let listener = UnixListener::bind(&path).context("cannot create a socket for HAProxy")?;
         Ok(Run {
             child: None,
             socket: UnixStream::connect(&path)?,
@@ -322,7 +324,8 @@ impl Run {
             .stdin(Stdio::from(file))
             .stdout(Stdio::from(std::os::fd::OwnedFd::from(listener)))
             .stderr(Stdio::from(self.log.try_clone()?));
-        // These variables tell the dynamic linker where HAProxy's libraries are.
+        // LD_LIBRARY_PATH tells the dynamic linker where HAProxy's libraries are. A wrapper script needs
+        // PATH.
         for name in ["PATH", "LD_LIBRARY_PATH"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
@@ -366,13 +369,13 @@ impl Run {
         let mut buffer = [0; 16384];
         while !answer.ends_with(b"\n> ") {
             match self.socket.read(&mut buffer) {
-                Ok(0) => bail!("HAProxy ended at once"),
+                Ok(0) => bail!("HAProxy exited unexpectedly"),
                 Ok(length) => answer.extend_from_slice(&buffer[..length]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if let Some(child) = &mut self.child
                         && let Some(status) = child.try_wait()?
                     {
-                        bail!("HAProxy ended at once ({status})");
+                        bail!("HAProxy exited unexpectedly ({status})");
                     }
                     if Instant::now() >= end {
                         bail!("HAProxy does not answer");

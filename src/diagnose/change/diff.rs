@@ -77,7 +77,7 @@ impl Change {
     /// Returns the words of a rule after the changes of its words.
     fn edited(&self, surveyed: &Surveyed, rule: &Rule, options: Option<&str>) -> Vec<String> {
         let mut words = rule.words.clone();
-        // Two steps of a check may have the same mistake.
+        // Two steps of a check may have the same mistake, so change every rule with the same words.
         if connect_rule(surveyed).is_some_and(|connect| connect.words == rule.words) {
             for (word, value) in &self.connect {
                 set(&mut words, 2, word, value.as_deref());
@@ -188,8 +188,8 @@ impl Change {
     }
 
     /// Returns the lines of a backend with this change, for the HAProxy that tries them. That HAProxy runs
-    /// outside the chroot, so `best` has the host's paths. The rules about visitors' requests may need other
-    /// sections, which that HAProxy doesn't have: `with_rules` is false for the lines without them.
+    /// outside the chroot, so `best` has the host's paths. If `with_rules` is false, leaves out the rules
+    /// about visitors' requests. These rules may need other sections, which that HAProxy doesn't have.
     pub fn lines(&self, surveyed: &Surveyed, best: &Options, with_rules: bool) -> Option<String> {
         let mut text = String::new();
         if !surveyed.lines.is_http {

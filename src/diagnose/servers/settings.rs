@@ -34,7 +34,7 @@ struct Setting {
     is_global: bool,
 }
 
-/// A change that isn't enough: with the options of the check after the change, and why the change helps.
+/// A change that isn't enough, the options of the check after the change, and why the change helps.
 type Base = (Change, Options, Option<String>);
 
 /// Finds the line without which HAProxy's check is UP and a visitor is served, on top of another change.
@@ -52,7 +52,8 @@ pub(super) fn find(
     let is_served = subject.surveyed.kind == CheckKind::Served;
     let search = subject.search().filter(is_healthy).filter(|_| !is_served)?;
     let lines = &subject.surveyed.lines;
-    // sni-check has made an external check already.
+    // sni-check has already made the check if it is an external check, so HAProxy sends only a visitor's
+    // request.
     let is_checked = subject.surveyed.kind == CheckKind::Own;
     let find = |settings: Vec<Setting>| {
         let global = settings.first()?.lines.global_text();

@@ -20,8 +20,8 @@ pub(crate) struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    /// Returns the first connection of the check to traffic's address. Returns `None` if it isn't known, or if the
-    /// check connects only elsewhere.
+    /// Returns the first connection of the check to traffic's address. Returns `None` if doctor doesn't know
+    /// how the check connects, or if the check connects only elsewhere.
     pub(crate) fn of(watch: &'a Watch<'a>) -> Option<Pair<'a>> {
         let traffic = &watch.traffic;
         let mut checks = watch.connections.iter();
@@ -178,8 +178,8 @@ pub(crate) fn proxy(_: &Visit, watch: &Watch) -> Option<Finding> {
         )),
     };
     let waits = match pair.traffic.proxy {
-        Some(_) => "the server waits for no PROXY header",
-        None => "the server waits for a PROXY header",
+        Some(_) => "the server does not expect a PROXY header",
+        None => "the server expects a PROXY header",
     };
     Some(finding.at(place).write_for(waits, sides))
 }
@@ -354,7 +354,7 @@ pub(crate) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a check of a backend that passes visitors' TLS through, with a name that no visitor sends.
+/// Finds a check that sends a name which no visitor sends, in a backend that passes visitors' TLS through.
 fn other_than_visitors(pair: &Pair) -> Option<Finding> {
     let backend = pair.watch.backend;
     let names = &backend.visitors.names;
@@ -398,7 +398,7 @@ fn others_send_another(visit: &Visit, watch: &Watch) -> bool {
 /// Finds a check that goes to a different port or address from visitors.
 pub(crate) fn other_endpoint(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let other = |check: &&Connection| !same_endpoint(check, &watch.traffic);
-    // Without a port, HAProxy connects visitors to the port that they connect to.
+    // If the server line has no port, HAProxy uses the port that the visitor connected to.
     if matches!(watch.traffic.endpoint, Endpoint::Tcp(_, 0)) {
         return None;
     }

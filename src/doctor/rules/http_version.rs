@@ -8,7 +8,7 @@ use super::difference::Pair;
 use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
-/// What HAProxy shows if the server answers in another version of HTTP. The releases differ.
+/// What HAProxy shows if the server answers in another version of HTTP. It depends on HAProxy's release.
 const DOWN: &[&str] = &["L7RSP", "L7TOUT", "SOCKERR"];
 
 /// Returns HAProxy's own check of a server, and its connection.
@@ -61,7 +61,7 @@ pub(crate) fn offers_http2(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds `proto h2` on a check with TLS, which no check before 3.2 gets to work.
+/// Finds `proto h2` on a check with TLS, which doesn't work before HAProxy 3.2.
 pub(crate) fn http2_over_tls(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let (_, connection) = own(watch)?;
     let is_http2 = connection.tls.is_some() && connection.speaks == Speaks::Http2;

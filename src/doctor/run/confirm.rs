@@ -45,7 +45,7 @@ fn up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
     let is_served = matches!(visitor.root, Some(200..=399));
     let is_wanted = |status| dialogue::accepts(watch, status);
     let doubt = match visitor.status {
-        // The check wants this error of its page, and visitors of other pages are served.
+        // The check expects this error from its page, and the server serves visitors of other pages.
         Some(status @ 400..) if visitor.by_server && is_served && is_wanted(status) => return None,
         None | Some(502..=504) if reuses_session(visit, watch) => Some(Doubt::Session),
         None | Some(502..=504) => None,
@@ -111,8 +111,9 @@ fn reuses_session(visit: &Visit, watch: &Watch) -> bool {
     has_none && is_own && can_resume && names::name_of_check(watch).is_some()
 }
 
-/// Returns true if a failed check contradicts a visitor's request. If its Host isn't its SNI name, a visitor with
-/// that Host may fail, too.
+/// Returns true if doctor should look for the reason why a check failed. That's the case if the check
+/// contradicts a visitor's request. It's also the case if the check has L7STS and a Host that isn't its SNI
+/// name, because doctor's visitor may have failed with the same Host.
 pub(crate) fn is_to_explain(watch: &Watch, ran: &Ran) -> bool {
     let is_down = ran.trap.is_some_and(|trap| trap.effect == Effect::Down);
     let sni = names::name_of_check(watch);
@@ -227,9 +228,9 @@ fn confirm_one(
     (ran, trap, visitor): (&Ran, Trap, &Visitor),
 ) -> Option<Finding> {
     let effect = trap.effect;
-    // The check's expectations may want the contradiction. If check and visitors get the same status for this page,
-    // no difference between the check and traffic is the cause. In both cases, only a finding about the
-    // expectations explains the trap.
+    // The operator may intend the contradiction, by the expectations of the check. And if check and visitors
+    // get the same status for this page, the cause isn't a difference in how they connect. In both cases,
+    // only a finding about the expectations explains the trap.
     let gets_the_same = visitor.status.is_some()
         && matches!(ran.outcome, Outcome::Own { code, .. } if code == visitor.status.map(u32::from));
     let is_wanted = matches!(trap.doubt, Some(Doubt::Expectation | Doubt::Drain));
@@ -303,9 +304,9 @@ fn unknown_visitors(
     }
     let what = match watch.backend.settings.http {
         true if is_foreign => {
-            "the command fails, and doctor doesn't know what it checks, nor which Host visitors send"
+            "the command fails, and doctor knows neither what it checks nor which Host visitors send"
         }
-        true => "the check fails, but visitors send a different SNI with each request",
+        true => "the check fails, but doctor doesn't know which request or SNI visitors send",
         false => "the check fails, but in `mode tcp` visitors send their own bytes to the server",
     };
     Some(

@@ -215,8 +215,8 @@ impl ServerLines {
         text + "\n"
     }
 
-    /// Returns true if a rule gives each request another path. The page of the check is then not a page of
-    /// visitors.
+    /// Returns true if a rule may change the path of a visitor's request. Visitors may then never get the
+    /// page that the check asks for.
     pub(crate) fn rewrites_paths(&self) -> bool {
         let rewrites = |rule: &Rule| {
             let words: Vec<&str> = rule.words.iter().map(String::as_str).collect();

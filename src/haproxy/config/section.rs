@@ -353,7 +353,9 @@ impl Backend {
             }
             ["server-template", prefix, range, address, ..] => match template(prefix, range) {
                 Some(names) => self.add(names, address, 4, statement),
-                None => vec![format!("the range {range}")],
+                None => vec![format!(
+                    "{range} is not a count or a range of at most 10000 servers"
+                )],
             },
             ["server" | "server-template", ..] => vec!["a server without an address".to_owned()],
             ["bind", address, ..] => {

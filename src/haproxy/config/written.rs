@@ -4,7 +4,8 @@
 use super::super::words::{quote, split};
 use super::place::Place;
 
-/// Mark the text of a variable. No configuration contains these characters, which Unicode reserves for private use.
+/// These characters mark the text of a variable. No configuration contains them, because Unicode reserves
+/// them for private use.
 const BEGIN: char = '\u{e000}';
 const END: char = '\u{e001}';
 
