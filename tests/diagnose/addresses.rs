@@ -66,7 +66,7 @@ fn each_address_is_tried_and_the_fix_names_working_addresses() {
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     for part in [
-        format!("{NAME} has 4 addresses"),
+        format!("{NAME} resolves to 4 addresses"),
         format!("127.0.0.1:{port} connected"),
         format!("[::1]:{port} connected"),
         format!("127.0.0.2:{port} connecting timed out in 1"),

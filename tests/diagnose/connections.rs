@@ -173,7 +173,7 @@ fn haproxy_tries_a_check_that_sni_check_cannot_make() {
         (
             own_at("/", "check-sni 127.0.0.1"),
             &*good,
-            "can't be an SNI name",
+            "an address is not the name of a site",
         ),
     ] {
         let broken = Broken::new(&stage, "", &backend);
