@@ -117,7 +117,10 @@ fn eight_of_many_addresses_are_tried_even_without_threads() {
         .expect("unshare runs");
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(41), "{output:?}");
-    assert!(text.contains(&format!("{NAME} resolves to 58 addresses")), "{text}");
+    assert!(
+        text.contains(&format!("{NAME} resolves to 58 addresses")),
+        "{text}"
+    );
     assert!(text.contains("50 more addresses were not tried"), "{text}");
     assert_eq!(text.matches("connection refused in").count(), 8, "{text}");
     // Without a thread for the resolver, only a literal address works.
