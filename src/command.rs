@@ -68,7 +68,8 @@ impl Command {
         }
     }
 
-    /// Removes the name of the command from the words.
+    /// Removes the name of the command from the words, and returns the command. Without a name, the command
+    /// is a check.
     ///
     /// # Errors
     ///
@@ -91,7 +92,7 @@ impl Command {
         };
         let name = words.remove(0);
         if caller.is_some() {
-            let what = "is for people, and checks nothing";
+            let what = "is a command, not a check";
             return Err(refusal(name, what, "leave it out here"));
         }
         Ok(command)

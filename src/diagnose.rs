@@ -46,8 +46,9 @@ pub const HELP: &str = "\
 Says what is wrong with a server, at which layer, and what to put into
 haproxy.cfg. diagnose runs the check, and more handshakes and requests that find
 the cause. It also starts HAProxy for about a second, as this user and with a
-configuration of its own. HAProxy checks the server, and tries the lines
-before they are printed. diagnose changes nothing. Its exit code is the check's.
+configuration that diagnose writes. This HAProxy checks the server, and tries
+the lines for haproxy.cfg before diagnose prints them. diagnose changes nothing.
+Its exit code is the check's.
 
 Without a TARGET it finds HAProxy's configuration, reads HAProxy's statistics,
 and diagnoses every server that is DOWN. A TARGET of the form BACKEND/SERVER
@@ -64,7 +65,7 @@ Examples:
   sni-check diagnose --ca-file /etc/ssl/company.pem --json app.example.com:8443
 ";
 
-/// Diagnoses, prints, and returns the code of the check.
+/// Diagnoses the server, prints the report, and returns the code of the check.
 ///
 /// # Errors
 /// The program of `--haproxy FILE` can't be run. diagnose has sent nothing then.

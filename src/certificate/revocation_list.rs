@@ -229,7 +229,7 @@ fn algorithm(content: &[u8]) -> Option<&[u8]> {
 /// An entry of a list.
 struct Entry<'a> {
     serial: &'a [u8],
-    /// True if the entry's date can be read.
+    /// True if the entry's date can be compared with a clock.
     dated: bool,
     extensions: &'a [u8],
 }

@@ -22,7 +22,7 @@ use crate::plan::{DEFAULTS, Output, Plan, Request, Tls, Trust, Verification};
 use crate::probe::connect::{Address, addresses};
 use crate::probe::{self, Seen, Trial, Verdict};
 
-/// The largest number of addresses of a name that are tried.
+/// The largest number of a name's addresses that diagnose tries.
 const ADDRESSES: usize = 8;
 
 /// Gathers all facts about a check.
@@ -85,7 +85,7 @@ pub(super) fn facts_of_success(
     facts
 }
 
-/// Returns the same addresses with the same results of connecting.
+/// Returns the addresses of the earlier facts, each with the result of connecting to it.
 fn connections(before: &Facts) -> Result<Vec<(Address, Attempt)>, Failure> {
     let copy = |(address, attempt): &(Address, Attempt)| {
         let result = attempt.result.clone();
@@ -148,12 +148,12 @@ fn each(
     attempts
 }
 
-/// How long the check runs alone.
+/// The longest time that the check runs before the handshakes begin.
 const HEAD_START: Duration = Duration::from_millis(500);
 
-/// Runs the check, and then in parallel the same check at the other addresses of the name, and the handshakes. A server
-/// may ban clients after some failures, and then the handshakes would make the check fail. So a fast check ends before
-/// the handshakes begin.
+/// Runs the check. Then makes the handshakes, and in parallel runs the same check at the other addresses of
+/// the name. A server may ban clients after some failures, and then the handshakes would make the check fail.
+/// So the handshakes begin when the check ends, or after `HEAD_START`.
 fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>) {
     let (plan, options) = (&facts.plan, &facts.options);
     let (mut verdict, mut elsewhere, mut tls) = (not_run(), Vec::new(), None);
@@ -189,7 +189,7 @@ fn is_slow<T>(result: &Result<T, Failure>) -> bool {
     matches!(result, Err(Failure::ResponseTimeout { .. }))
 }
 
-/// How long diagnose waits for a server to close a silent connection.
+/// The shortest time that diagnose waits for a server to close a silent connection.
 const HANG_UP: Duration = Duration::from_millis(300);
 
 /// Returns the whole check as an attempt that connects from any port.
@@ -210,7 +210,7 @@ fn look_at_http(facts: &mut Facts, address: &Address) {
         facts.answers = ask(&facts.plan, address, untrusted);
     }
     if !any {
-        // The cut handshake shows how long the server takes to close a connection.
+        // The handshake that the server closed shows how long the server takes to close a connection.
         let took = tls.named.seen.times.tls.unwrap_or_default();
         let wait = (took * 2).clamp(HANG_UP, facts.plan.timeout.max(HANG_UP));
         let is_closed = matches!(tls.named.result, Err(Failure::HandshakeClosed(_)));
@@ -311,7 +311,7 @@ fn unverified(plan: &Plan, min_version: TlsVersion, max_version: TlsVersion) -> 
     }
 }
 
-/// Returns true if the server sent another certificate for the same names.
+/// Returns true if the server sent two different chains for the same names.
 fn has_same_names(one: &Attempt, other: &Attempt) -> bool {
     let names = |attempt: &Attempt| attempt.seen.chain.first().map(probe::names);
     one.seen.chain != other.seen.chain && names(one).is_some() && names(one) == names(other)
@@ -350,7 +350,7 @@ impl Rules {
         (self.by_chosen(chain), system)
     }
 
-    /// Returns the chains that differ from this attempt's, each with its faults.
+    /// Returns the chains that differ from the chain of `named`, each with its faults.
     fn judge_others<'a>(
         &self,
         named: &Attempt,

@@ -170,7 +170,7 @@ fn without_proc_doctor_still_reads_programs_and_refuses_run() {
 }
 
 #[test]
-fn a_haproxy_that_crashes_and_a_program_that_is_not_haproxy() {
+fn doctor_reports_a_haproxy_that_crashes_and_a_program_that_is_not_haproxy() {
     let stage = Stage::new();
     let config = in_chroot(&stage, &checked("/sni-check", "--no-sni", SERVER));
     let script =

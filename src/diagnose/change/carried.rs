@@ -12,14 +12,14 @@ use crate::options::table::Row;
 pub(super) struct Carried {
     /// The word of haproxy.cfg with the values of its variables.
     pub word: String,
-    /// The options with variables.
+    /// The options, with the names of variables in place of their values.
     pub shown: String,
     /// The word as it is written, with variables and in quotes.
     pub written: String,
 }
 
 impl Carried {
-    /// Returns the line's options with the `changed` options as they are in `given`.
+    /// Returns the line's options, with the `changed` options taken from `given`.
     pub fn new(surveyed: &Surveyed, changed: &[&Row], given: &Options) -> Option<Carried> {
         let mut rules = surveyed.lines.rules.iter();
         let (rule, at) =
@@ -58,7 +58,8 @@ impl Carried {
     }
 }
 
-/// Returns the options' words with the `changed` options as they are in `given`, each at its old place.
+/// Returns `words`, with the `changed` options taken from `given`. Each option stays at its old place, and
+/// new options follow at the end.
 fn in_place(
     mut words: Vec<String>,
     changed: &[&Row],
@@ -99,7 +100,7 @@ pub(super) fn carrier(kind: CheckKind, words: &[String]) -> Option<usize> {
     }
 }
 
-/// Returns the options of sni-check as haproxy.cfg contains them.
+/// Returns where haproxy.cfg carries the options of sni-check, and the options without log-format escapes.
 pub(super) fn carried(surveyed: &Surveyed) -> Option<(Carrier, String)> {
     let mut rules = surveyed.lines.rules.iter();
     let text = rules.find_map(|rule| rule.words.get(carrier(surveyed.kind, &rule.words)?))?;

@@ -32,9 +32,11 @@ impl Subject<'_> {
             })
     }
 
-    /// Returns the Host of visitors: a name that the frontends let through, if they let only some names through. For
-    /// other backends, the Host of the check if it can be the name of a site, and otherwise the name that connections
-    /// send.
+    /// Returns the Host of visitors:
+    ///
+    /// - a name that the frontends let through, if they let only some names through,
+    /// - otherwise the Host of the check, if it can be the name of a site,
+    /// - otherwise the SNI name of visitors' connections, or the name of the check.
     fn host_of_visitors<'a>(&'a self, change: &'a Change) -> Option<&'a str> {
         let surveyed = self.surveyed;
         let fixed = change.sni().or(surveyed.sni.as_deref());
@@ -54,8 +56,8 @@ impl Subject<'_> {
         let is_site = match fixed {
             // The check was written with the SNI of visitors and another Host, so the Host is the site's.
             Some(_) if self.asks_with_sni_of_visitors() => true,
-            // If the check's Host is only its SNI name, the SNI name of visitors' connections is the site's
-            // name.
+            // If the check's Host is equal to its SNI name, that Host proves nothing, and the SNI name of
+            // visitors' connections is the site's name.
             Some(_) => best.sni() != Some(host),
             None => !surveyed.sends_sni || has_certificate_for(best, host),
         };
@@ -65,8 +67,8 @@ impl Subject<'_> {
         }
     }
 
-    /// Returns true if the check was written with the SNI of visitors' connections and with another Host, which
-    /// is still the Host of the check.
+    /// Returns true if the operator wrote the check with the SNI of visitors' connections and a different
+    /// Host, and no change has replaced this Host.
     fn asks_with_sni_of_visitors(&self) -> bool {
         self.search().is_some_and(|search| {
             let asked = &search.asked;
@@ -92,7 +94,7 @@ impl Subject<'_> {
     }
 }
 
-/// Returns a Host without its port. Visitors at the default port send none.
+/// Returns a Host without its port. Visitors at the default port send no port.
 fn without_port(host: &str) -> &str {
     host.split_once(':').map_or(host, |(host, _)| host)
 }

@@ -369,7 +369,7 @@ fn other_than_visitors(pair: &Pair) -> Option<Finding> {
         return None;
     }
     let what = format!(
-        "the check sends SNI {sent}, visitors reach this backend only with SNI {}",
+        "the check sends SNI {sent}, but visitors reach this backend only with SNI {}",
         names.join(" or ")
     );
     Some(

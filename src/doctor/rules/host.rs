@@ -70,7 +70,7 @@ pub(crate) fn without_host(_: &Visit, watch: &Watch) -> Option<Finding> {
     if right.host().is_none() {
         right.set_header("Host", name);
     }
-    let what = "HAProxy's own check sends no Host header, visitors' requests have one";
+    let what = "HAProxy's own check sends no Host header, but visitors' requests have one";
     Some(
         Finding::note(Effect::Either, what)
             .at(Check::option(watch.backend).unwrap_or(&watch.server.place))
@@ -107,7 +107,7 @@ fn in_dialogue(watch: &Watch, name: &str) -> Option<Finding> {
     if !is_http || has_host || is_free {
         return None;
     }
-    let what = "the tcp-check sends an HTTP request without Host, visitors' requests have one";
+    let what = "the tcp-check sends an HTTP request without Host, but visitors' requests have one";
     Some(
         Finding::note(Effect::Either, what)
             .at(&sent.first()?.place)
@@ -124,7 +124,7 @@ fn in_dialogue(watch: &Watch, name: &str) -> Option<Finding> {
     )
 }
 
-/// Finds a check by sni-check that sends no name at all: neither SNI nor Host.
+/// Finds a check by sni-check with `--no-sni` and without a Host option. It sends an address as Host.
 fn without_name(watch: &Watch, name: &str) -> Option<Finding> {
     let accepted = watch.own.as_ref()?;
     let options = &accepted.options;
@@ -135,7 +135,7 @@ fn without_name(watch: &Watch, name: &str) -> Option<Finding> {
     let (_, host) = headers.find(|(name, _)| name.as_str() == "host")?;
     let host = host.to_str().ok().filter(|host| *host != name)?;
     let what = format!(
-        "with --no-sni the check sends Host {host}, visitors' requests have the name of the site"
+        "with --no-sni the check sends Host {host}, but visitors' requests have the name of the site"
     );
     Some(
         Finding::note(Effect::Either, what)
@@ -183,7 +183,7 @@ pub(crate) fn request(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a check by sni-check whose method has small letters.
+/// Finds a check by sni-check whose method has lowercase letters.
 fn small_letters(watch: &Watch, method: &str) -> Option<Finding> {
     let upper = method.to_ascii_uppercase();
     if upper == method || [400, 405, 501].iter().any(|status| accepts(watch, *status)) {
@@ -315,8 +315,11 @@ fn label<'a>(watch: &'a Watch, host: &str) -> Option<&'a str> {
     }
 }
 
-/// Finds a Host that visitors' requests don't have: an expression in place of a name, a name that the backend
-/// replaces for visitors, or a name with which no frontend leads to the backend.
+/// Finds a Host that visitors' requests don't have:
+///
+/// - an expression, a URL or a name of haproxy.cfg in place of a site's name,
+/// - a name that the backend replaces for visitors, or
+/// - a name that no frontend routes to the backend.
 pub(crate) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let (sent, write) = host_of(watch)?;
     let label = label(watch, &sent);
@@ -370,7 +373,7 @@ pub(crate) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
                 return None;
             }
             let what = format!(
-                "the check sends Host {host}, visitors reach this backend only with Host {}",
+                "the check sends Host {host}, but visitors reach this backend only with Host {}",
                 names.join(" or ")
             );
             (what, name.as_str())

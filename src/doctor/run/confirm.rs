@@ -95,8 +95,8 @@ fn sends_host(watch: &Watch) -> bool {
     tls.is_some_and(|tls| tls.sni.is_host())
 }
 
-/// Returns true if HAProxy may give visitors the SNI of its own check, because it resumes the TLS session of the
-/// check. Before 3.2, HAProxy does this for visitors whose connections have no SNI of their own.
+/// Returns true if HAProxy may send the SNI of its own check on visitors' connections, because it resumes the
+/// check's TLS session there. Before 3.2, HAProxy does this for connections that have no SNI of their own.
 fn reuses_session(visit: &Visit, watch: &Watch) -> bool {
     let sni = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
     let has_none = match sni {
@@ -150,7 +150,8 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
                 .id(SEEN);
             if ran.outcome.is_drain() {
                 return finding.write(
-                    "change nothing if the server should get no new visitors; otherwise remove that line",
+                    "change nothing if the server should get no new visitors; otherwise remove http-check \
+                     disable-on-404 or ok-status",
                 );
             }
             finding
@@ -160,8 +161,7 @@ pub(crate) fn confirm(findings: &mut Vec<Finding>, visit: &Visit, ran: &[Ran]) {
     }
 }
 
-/// Makes the finding about a change certain, because the check with this change was UP just now. Adds it if no rule
-/// found it.
+/// Makes a finding certain if a trial with its fix was UP just now. Adds the finding if no rule found it.
 fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &Trial)) {
     let shows = match &ran.visitor {
         Some(visitor) => shows(ran.outcome, visitor),
@@ -194,8 +194,9 @@ fn explained(findings: &mut Vec<Finding>, watch: &Watch, (ran, trial): (&Ran, &T
     });
 }
 
-/// Removes findings that this run refutes. If the check is UP, the server doesn't choose HTTP/2. If a visitor is served,
-/// too, the check's Host may differ from its SNI name, and check and traffic may trust different roots.
+/// Removes findings that this run refutes. If the check is UP, the server doesn't choose HTTP/2. If a visitor
+/// is served, too, a Host that differs from the check's SNI name does no harm, and neither do different roots
+/// for check and traffic.
 fn refute(findings: &mut Vec<Finding>, watch: &Watch, ran: &Ran) {
     let status = ran.visitor.as_ref().and_then(|visitor| visitor.status);
     let is_up = ran.outcome.is_up();
@@ -228,9 +229,9 @@ fn confirm_one(
     (ran, trap, visitor): (&Ran, Trap, &Visitor),
 ) -> Option<Finding> {
     let effect = trap.effect;
-    // The operator may intend the contradiction, by the expectations of the check. And if check and visitors
-    // get the same status for this page, the cause isn't a difference in how they connect. In both cases,
-    // only a finding about the expectations explains the trap.
+    // The operator may have written the check's expectations for this contradiction. And if check and
+    // visitors get the same status for this page, the cause isn't a difference in how they connect. In both
+    // cases, only a finding about the expectations explains the trap.
     let gets_the_same = visitor.status.is_some()
         && matches!(ran.outcome, Outcome::Own { code, .. } if code == visitor.status.map(u32::from));
     let is_wanted = matches!(trap.doubt, Some(Doubt::Expectation | Doubt::Drain));

@@ -31,7 +31,8 @@ pub(crate) fn options(
     };
     of_tls(&mut options, tls, global);
     of_server(&mut options, server);
-    // The server line decides which version HAProxy sends, also with check-send-proxy and in a `connect` rule.
+    // The server line decides which version of the PROXY protocol HAProxy sends, also with check-send-proxy
+    // and in a `connect` rule.
     let versions = ["send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn"];
     let is_v2 = versions.iter().any(|word| server.settings.has(word));
     let is_sent = connection.proxy.is_some();
@@ -99,8 +100,8 @@ fn of_server(options: &mut Options, server: &Server) {
     options.ssl_max_ver = version("ssl-max-ver");
 }
 
-/// Returns the protocols of a list that sni-check speaks, which aren't HTTP/2. HAProxy tries each change with the
-/// line's own list.
+/// Returns the HTTP/1 protocols of an ALPN list, because sni-check doesn't speak HTTP/2. HAProxy tries each
+/// change with the line's own list.
 fn http1(alpn: &str) -> Option<Alpn> {
     let names = alpn.split(',').filter(|name| name.starts_with("http/1"));
     names.collect::<Vec<_>>().join(",").parse().ok()
@@ -154,7 +155,7 @@ pub(crate) fn sending(backend: &Backend, request: &Request) -> String {
         return format!(
             "in place of option httpchk and its words{}, write option httpchk and then {}",
             if sends > 0 {
-                " and of the http-check send line"
+                ", and in place of the http-check send line"
             } else {
                 ""
             },

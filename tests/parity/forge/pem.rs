@@ -1,6 +1,6 @@
 //! PEM (RFC 7468).
 
-/// Returns PEM with this label.
+/// Returns `der` as PEM with this label.
 pub fn pem(label: &str, der: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut out = format!("-----BEGIN {label}-----\n");

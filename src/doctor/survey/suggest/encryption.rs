@@ -1,5 +1,5 @@
-//! TLS for a check or a server without it, with the words of the file: of the server line, of `default-server` lines
-//! that HAProxy ignores, or of another server.
+//! Suggests TLS for a check or a server that connects without TLS. The words come from the server line, from
+//! `default-server` lines that HAProxy ignores, or from another server.
 
 use super::{Edit, Suggestion, has, meant, rule};
 use crate::causes::facts::is_name;
@@ -36,7 +36,7 @@ pub(super) fn encryption(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
     let Check::Own(check) = &watch.check else {
         return None;
     };
-    // Without a request, a check without TLS only connects, and is UP whatever the server does.
+    // Without a request, a check without TLS is UP as soon as the server accepts the connection.
     if !check.protocol.sends_request() && check.protocol != Protocol::Dialogue {
         return None;
     }
@@ -85,8 +85,9 @@ pub(super) fn encryption(visit: &Visit, watch: &Watch) -> Option<Suggestion> {
     Some(suggestion)
 }
 
-/// Returns the words that a server line without `ssl` needs for TLS, with the values of another server or of this
-/// host's CAs. A word that the line has stays. In mode tcp, visitors bring their own TLS, so only the check gets it.
+/// Returns the words that a server line without `ssl` needs for TLS, with the values of another server or
+/// with this host's CAs. Leaves out the words that the line already has. In mode tcp, visitors bring their
+/// own TLS, so the words add TLS only to the check.
 fn of_server_line(visit: &Visit, watch: &Watch, name: &Option<String>) -> Vec<Edit> {
     let own = &watch.server.settings;
     let other = encrypted(visit, watch).map(|other| &other.server.settings);
@@ -151,7 +152,8 @@ pub(crate) fn without_tls(watch: &Watch) -> String {
     text.to_owned()
 }
 
-/// Returns a server with `ssl` and a CA file: one of the same backend, or else of another backend.
+/// Returns a server whose traffic or check verifies certificates with a CA file. Prefers a server of the same
+/// backend.
 fn encrypted<'v, 'a>(visit: &'v Visit<'a>, watch: &Watch) -> Option<&'v Watch<'a>> {
     // In mode tcp, only the check of the other server may use HAProxy's TLS.
     let is_encrypted = |other: &&Watch| {
@@ -191,8 +193,8 @@ fn own_tls(visit: &Visit, watch: &Watch) -> Option<Tls> {
     traffic(visit.reading, watch.backend, &server).tls
 }
 
-/// Returns the TLS that the check of a server without `ssl` most likely needs: with the words of the server line, or
-/// with the file of another server's CA.
+/// Returns the TLS that the check of a server without `ssl` most likely needs. These are the server line's
+/// own settings if they have a CA file or `verify none`. Otherwise they are all settings of another server.
 pub(crate) fn meant_tls(visit: &Visit, watch: &Watch) -> Tls {
     let own = own_tls(visit, watch).unwrap_or_default();
     let other = || {
