@@ -149,10 +149,7 @@ fn a_server_name_with_a_dot_is_the_sni_name() {
     let stage = Stage::new();
     let serve = Serve::start(&stage, &[]);
     let answer = serve.ask(stage.nginx().port, &stage.trust);
-    answer.expect(
-        "2",
-        "no SNI name is set; add --sni NAME to X-Check-Options",
-    );
+    answer.expect("2", "no SNI name is set; add --sni NAME to X-Check-Options");
     let named = crate::scene::head(stage.nginx().port, &stage.trust);
     let answer = serve.send(&named.replace("hybrid/blue", &format!("hybrid/{NAME}")));
     answer.expect("0", "status 200");
