@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::check::{BINARY, run_by_hand, stderr, stdout};
 use crate::support::haproxy::{Haproxy, Mode};
-use crate::support::nginx::{LOCATIONS, Nginx, site};
+use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port};
 
@@ -192,15 +192,10 @@ fn two_faults_of_which_only_haproxy_sees_one_are_both_repaired() {
     }
 }
 
-/// Starts an nginx that serves the same pages without TLS.
-fn plain() -> Nginx {
-    Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; {LOCATIONS} }}"))
-}
-
 #[test]
 fn a_check_at_a_port_without_tls_moves_to_the_port_of_visitors() {
     let stage = Stage::new();
-    let plain = plain();
+    let plain = Nginx::plain();
     let port = plain.port;
     let rule = format!("    http-check connect port {port} ssl sni {NAME}\n    http-check send");
     let options = format!("--sni {NAME} --ca-file CA --port {port}");
@@ -272,7 +267,7 @@ fn a_check_without_tls_gets_the_words_for_tls() {
 #[test]
 fn a_check_without_tls_of_a_server_without_tls_is_left_alone() {
     let stage = Stage::new();
-    let server = plain();
+    let server = Nginx::plain();
     let own = own(&stage, "/missing", &format!("port {}", server.port));
     let broken = Broken::new(&stage, "", &own);
     let server = broken.diagnose();

@@ -11,7 +11,7 @@ use crate::configuration::{
 use crate::served::serve;
 use crate::support::check::stdout;
 use crate::support::haproxy::{Haproxy, Mode};
-use crate::support::nginx::{LOCATIONS, Nginx, site};
+use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port, free_port, wait_for};
 
@@ -30,11 +30,6 @@ fn text<'a>(report: &'a Value, id: &str, field: &str) -> &'a str {
 /// Returns a backend with HAProxy's own check, these rules, and this end of the server line.
 fn own(rules: &str, end: &str) -> String {
     format!(" {rules}\n server s 127.0.0.1:PORT TLS check inter 500ms {end}")
-}
-
-/// Starts a server that speaks plain HTTP.
-fn plain() -> Nginx {
-    Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; {LOCATIONS} }}"))
 }
 
 /// Asserts that doctor finds this effect, and that HAProxy shows this status while visitors get this
@@ -85,7 +80,7 @@ fn traffic_verifies_its_sni_name_and_not_verifyhost() {
 #[test]
 fn a_check_of_another_port_is_without_tls() {
     let stage = Stage::new();
-    let health = plain();
+    let health = Nginx::plain();
     let rules =
         format!("option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host {NAME}");
     let backend = own(&rules, &format!("port {}", health.port));
@@ -115,7 +110,7 @@ fn a_check_of_another_port_is_without_tls() {
 #[test]
 fn an_external_check_of_a_plain_server_is_down() {
     let stage = Stage::new();
-    let plain = plain();
+    let plain = Nginx::plain();
     let server = format!("127.0.0.1:{} check inter 500ms", plain.port);
     let config = in_chroot(&stage, &checked("/sni-check", &options(), &server));
     comes_true(

@@ -8,17 +8,12 @@ use serde_json::Value;
 use crate::configuration::{checked, doctor, finding, found, in_chroot, json, shows};
 use crate::support::check::stdout;
 use crate::support::haproxy::{Haproxy, Mode};
-use crate::support::nginx::{LOCATIONS, Nginx, site};
+use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port};
 
 fn write<'a>(report: &'a Value, id: &str) -> &'a str {
     finding(report, id)["write"].as_str().expect("text")
-}
-
-/// Starts a server that speaks plain HTTP.
-fn plain() -> Nginx {
-    Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; {LOCATIONS} }}"))
 }
 
 /// Returns a backend whose server has these words about the check, with these lines before the server.
@@ -33,7 +28,7 @@ fn own(lines: &str, words: &str) -> String {
 #[test]
 fn a_check_of_another_port_is_led_back_with_all_words_that_then_matter() {
     let stage = Stage::new();
-    let health = plain();
+    let health = Nginx::plain();
     let name = format!("check-sni {NAME}");
     let default = " default-server port HEALTH\n";
     let connect = " http-check connect port HEALTH\n";
@@ -92,7 +87,7 @@ fn a_check_of_another_port_is_led_back_with_all_words_that_then_matter() {
 /// A later connection is compared with traffic, too.
 #[test]
 fn each_connection_of_a_check_counts() {
-    let (stage, health) = (Stage::new(), plain());
+    let (stage, health) = (Stage::new(), Nginx::plain());
     let lines = format!(
         " http-check connect port {}\n http-check send meth GET uri / hdr Host {NAME}\n http-check expect status 200\n \
          http-check connect ssl\n",
@@ -343,7 +338,7 @@ fn a_run_refutes_that_the_server_chooses_http2() {
 /// A rule of a check without TLS may show the status of a failed handshake.
 #[test]
 fn a_run_describes_the_status_that_a_rule_sets() {
-    let (stage, health) = (Stage::new(), plain());
+    let (stage, health) = (Stage::new(), Nginx::plain());
     let lines = " option tcp-check\n tcp-check connect\n tcp-check send \"GET / HTTP/1.0\\r\\n\\r\\n\"\n \
                  tcp-check expect string nothing error-status L6RSP\n";
     let server = format!("server s 127.0.0.1:{} check inter 500ms", health.port);

@@ -57,6 +57,11 @@ pub fn refusal(port: u16) -> String {
 }
 
 impl Nginx {
+    /// Starts an nginx that serves the same pages without TLS.
+    pub fn plain() -> Nginx {
+        Nginx::serve(|_, port| format!("server {{ listen 127.0.0.1:{port}; {LOCATIONS} }}"))
+    }
+
     pub fn start(ca: &Ca, name: &str, leaf: &Leaf) -> Nginx {
         Nginx::serve(|folder, port| {
             let ca = folder.file("ca", &ca.pem);
