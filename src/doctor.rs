@@ -8,7 +8,6 @@ mod by_hand;
 mod finding;
 mod options;
 mod report;
-mod requests;
 mod rules;
 mod run;
 mod shell;
@@ -199,7 +198,7 @@ fn findings(visit: &Visit, ignored: &[String], ran: [&[Ran]; 2]) -> Vec<Finding>
     rules::add_trackers(&mut found, visit);
     run::confirm::confirm(&mut found, visit, ran[1]);
     found.retain(|found| !ignored.iter().any(|id| id == found.id));
-    requests::combine(&mut found, visit);
+    rules::requests::combine(&mut found, visit);
     rules::hidden::restrict(&mut found, visit);
     sorted(found)
 }

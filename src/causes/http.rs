@@ -7,6 +7,7 @@ use super::expect::accept;
 use super::facts::{Facts, Way, header_value};
 use crate::code::Code;
 use crate::failure::Failure;
+use crate::haproxy::ask::BROWSER;
 use crate::options::Options;
 use crate::options::expect::Part;
 use crate::options::values::Size;
@@ -416,9 +417,6 @@ fn is_refused(facts: &Facts) -> bool {
         )
     )
 }
-
-/// The User-Agent of most browsers.
-const BROWSER: &str = "Mozilla/5.0";
 
 /// Returns the headers that browsers send and the check doesn't, if the server refuses the request.
 fn missing_headers(facts: &Facts) -> impl Iterator<Item = (&'static str, &'static str)> {

@@ -12,7 +12,9 @@ use super::view::{self, Role, Row};
 use crate::causes::facts::{Facts, HaproxyFacts, Way, is_safe};
 use crate::causes::{Change, trials};
 use crate::code::Code;
-use crate::haproxy::ask::{Answer, Answered, Checked, Question, Visit, Visited, ask};
+use crate::haproxy::ask::{
+    Answer, Answered, BROWSER, Checked, PAGES, Question, Visit, Visited, ask,
+};
 use crate::haproxy::program::Haproxy;
 use crate::options::values::SocketPath;
 use crate::plan::DEFAULTS;
@@ -69,7 +71,7 @@ enum About {
 }
 
 /// The time to start the process of an external check. HAProxy's checks run in parallel.
-const MARGIN: Duration = Duration::from_millis(700);
+pub(super) const MARGIN: Duration = Duration::from_millis(700);
 
 impl Opinion {
     /// Asks HAProxy, if there is one.
@@ -350,8 +352,8 @@ pub(super) fn visit(host: &str, facts: &Facts) -> Option<Visit> {
         let own = DEFAULTS.iter().find(|(known, _)| known == name);
         let value = match (own, value.to_str().ok()?) {
             (Some((_, default)), value) if *default == value => match *name {
-                header::USER_AGENT => "Mozilla/5.0",
-                header::ACCEPT => "text/html,*/*",
+                header::USER_AGENT => BROWSER,
+                header::ACCEPT => PAGES,
                 _ => continue,
             },
             (_, value) => value,

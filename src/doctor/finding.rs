@@ -159,7 +159,7 @@ impl Finding {
         self
     }
 
-    /// Sets the request that the check should send. [`requests::combine`](super::requests::combine) makes one line
+    /// Sets the request that the check should send. [`requests::combine`](super::rules::requests::combine) makes one line
     /// of the requests of several findings.
     pub(crate) fn request(mut self, request: Request) -> Finding {
         self.request = Some(request);

@@ -17,6 +17,7 @@ pub(crate) mod http_version;
 pub(crate) mod names;
 pub(crate) mod plain;
 pub(crate) mod program;
+pub(crate) mod requests;
 pub(crate) mod rule;
 pub(crate) mod serve_rules;
 pub(crate) mod tls_versions;

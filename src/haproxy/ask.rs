@@ -23,7 +23,7 @@ pub(crate) use super::statistics::Checked;
 use super::statistics::{checked, rows_of};
 use super::tied;
 use super::visit::Visits;
-pub(crate) use super::visit::{Visit, Visited};
+pub(crate) use super::visit::{BROWSER, PAGES, Visit, Visited};
 use crate::code::Code;
 
 /// The answer to a question.

@@ -27,6 +27,11 @@ pub(crate) struct Visited {
     pub by_server: bool,
 }
 
+/// The User-Agent of most browsers.
+pub(crate) const BROWSER: &str = "Mozilla/5.0";
+/// The Accept of a browser that asks for a page.
+pub(crate) const PAGES: &str = "text/html,*/*";
+
 /// The header by which the frontend chooses the backend. The server doesn't see it.
 const BACKEND: &str = "x-sni-check-backend";
 /// The header that marks the server's responses. HAProxy doesn't add it to its own error pages.

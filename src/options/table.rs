@@ -200,6 +200,12 @@ impl Options {
         self.header.iter().any(|field| is_named(field, name))
     }
 
+    /// Returns the value of the field with this name that `--header` gives. Fields in files don't count.
+    pub(crate) fn header_value(&self, name: &str) -> Option<&str> {
+        let field = self.header.iter().rfind(|field| is_named(field, name))?;
+        Some(field.split_once(':')?.1.trim())
+    }
+
     /// Removes the fields with this name from `--header`.
     pub(crate) fn remove_header(&mut self, name: &str) {
         self.header.retain(|field| !is_named(field, name));

@@ -139,10 +139,7 @@ impl Change {
                 }
             }
             "--header" => {
-                let host = options.header.iter().find_map(|field| {
-                    let (name, value) = field.split_once(':')?;
-                    name.eq_ignore_ascii_case("host").then(|| value.trim())
-                });
+                let host = options.header_value("host");
                 let Some(host) = host.or(options.sni.as_deref()) else {
                     return;
                 };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::state::{State, Subject, TriedChange};
 use super::{others, settings};
 use crate::causes::facts::{Refused, Way};
-use crate::diagnose::ask::Block;
+use crate::diagnose::ask::{Block, MARGIN};
 use crate::diagnose::change::Change;
 use crate::diagnose::stage::Stage;
 use crate::diagnose::trials::Search;
@@ -449,9 +449,6 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     let changes = changes.into_iter();
     changes.map(|change| change.with_state(surveyed)).collect()
 }
-
-/// The time to start the process of an external check. HAProxy's checks run in parallel.
-const MARGIN: Duration = Duration::from_millis(700);
 
 /// Returns a change with HAProxy's answer. The answer comes with HAProxy's version.
 fn tried(

@@ -41,7 +41,7 @@ pub(crate) fn fold(findings: &mut Vec<Finding>, says: &[String]) -> Vec<String> 
                 .collect();
             found.haproxy.extend(merged(&errors));
         }
-        None => others.splice(..0, errors).for_each(drop),
+        None => others = [errors, others].concat(),
     }
     merged(&others)
 }

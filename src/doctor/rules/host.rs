@@ -1,5 +1,8 @@
 //! Rules about the request of a check: its first line and its Host header.
 
+use ureq::http::header;
+
+use crate::causes::facts::header_value;
 use crate::haproxy::config::check::{Check, Protocol};
 use crate::haproxy::config::connection::Sni;
 use crate::haproxy::config::http_check::Request;
@@ -131,9 +134,7 @@ fn without_name(watch: &Watch, name: &str) -> Option<Finding> {
     if !options.no_sni || options.has_header("Host") || options.handshake_only {
         return None;
     }
-    let mut headers = accepted.plan.request.headers.iter();
-    let (_, host) = headers.find(|(name, _)| name.as_str() == "host")?;
-    let host = host.to_str().ok().filter(|host| *host != name)?;
+    let host = header_value(&accepted.plan, &header::HOST).filter(|host| *host != name)?;
     let what = format!(
         "with --no-sni the check sends Host {host}, but visitors' requests have the name of the site"
     );
@@ -297,10 +298,9 @@ fn host_of(watch: &Watch) -> Option<(String, String)> {
             Some((host, "hdr Host {NAME} in http-check send".to_owned()))
         }
         (_, Some(accepted), Some(carrier)) => {
-            let mut headers = accepted.plan.request.headers.iter();
-            let (_, host) = headers.find(|(name, _)| name.as_str() == "host")?;
+            let host = header_value(&accepted.plan, &header::HOST)?;
             let write = format!("--header 'Host: {{NAME}}' in {carrier}");
-            Some((host.to_str().ok()?.to_owned(), write))
+            Some((host.to_owned(), write))
         }
         _ => None,
     }

@@ -3,8 +3,8 @@
 
 use crate::haproxy::config::http_check::Request;
 
-use super::finding::Finding;
-use super::visit::{Visit, own_check};
+use crate::doctor::finding::Finding;
+use crate::doctor::visit::{Visit, own_check};
 
 /// Makes all findings about the request of a check print the same line, which contains all their changes.
 pub(crate) fn combine(findings: &mut [Finding], visit: &Visit) {

@@ -3,13 +3,16 @@
 
 use std::time::Duration;
 
+use ureq::http::header;
+
 use super::outcome::Visitor;
+use crate::causes::facts::header_value;
 use crate::doctor::by_hand;
 use crate::doctor::rules::difference::Pair;
 use crate::doctor::rules::names::{self, bare};
 use crate::doctor::visit::own_check;
 use crate::doctor::visit::{Visit, Watch};
-use crate::haproxy::ask::{Answer, Question, Visit as Request, ask};
+use crate::haproxy::ask::{Answer, BROWSER, PAGES, Question, Visit as Request, ask};
 use crate::haproxy::config::address::Endpoint;
 use crate::haproxy::config::backend_lines::ServerLines;
 use crate::haproxy::config::check::Check;
@@ -17,7 +20,7 @@ use crate::haproxy::config::connection::Sni;
 use crate::haproxy::config::external::INTER;
 
 /// The longest time for a check or a response. It's short, because an operator waits for the report.
-const LONGEST: Duration = Duration::from_secs(5);
+pub(crate) const LONGEST: Duration = Duration::from_secs(5);
 
 /// What a question asks about a server.
 enum About {
@@ -201,8 +204,8 @@ pub(crate) fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
     // Some servers refuse requests without the fields that every browser sends.
     let headers = [
         ("Host", host.as_str()),
-        ("User-Agent", "Mozilla/5.0"),
-        ("Accept", "text/html,*/*"),
+        ("User-Agent", BROWSER),
+        ("Accept", PAGES),
     ];
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
     // Browsers send no fragment, and ask for no page that begins without a slash, such as `*`.
@@ -300,14 +303,10 @@ fn host_of_check(watch: &Watch) -> Option<String> {
         .own
         .as_ref()
         .filter(|accepted| accepted.options.has_header("Host"));
-    let of_options = given.and_then(|accepted| {
-        let mut headers = accepted.plan.request.headers.iter();
-        let (_, host) = headers.find(|(name, _)| name.as_str() == "host")?;
-        host.to_str().ok().map(str::to_owned)
-    });
+    let of_options = given.and_then(|accepted| header_value(&accepted.plan, &header::HOST));
     let of_config =
         of_own.filter(|host| !host.contains('%') && matches!(watch.check, Check::Own(_)));
-    let host = of_config.or(of_options)?;
+    let host = of_config.or(of_options.map(str::to_owned))?;
     match host.contains('(') || names::is_literal(&host) {
         true => Some(host),
         false => Some(bare(&host).to_owned()),

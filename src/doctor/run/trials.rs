@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::haproxy::ask::{Answer, Question, Visit as Request, ask};
+use crate::haproxy::ask::{BROWSER, Question, Visit as Request, ask};
 use crate::haproxy::config::check::Check;
 use crate::haproxy::config::external::INTER;
 use crate::haproxy::config::http_check;
@@ -11,15 +11,12 @@ use crate::haproxy::config::place::At;
 use crate::haproxy::config::proxy::Backend;
 use crate::haproxy::config::server_line::Server;
 
-use super::observe;
+use super::observe::{self, LONGEST};
 use super::outcome::{Outcome, Trial};
 use crate::doctor::by_hand;
 use crate::doctor::finding::{LATE, METHOD, REFUSED_REQUEST};
 use crate::doctor::rules::names::{bare, name_of_check};
 use crate::doctor::visit::{Visit, Watch, own_check};
-
-/// The time limit of a trial. It's short, because an operator waits for the report.
-const LONG: Duration = Duration::from_secs(5);
 
 /// Returns, for each server, the first change that makes its check UP. `failed` lists the servers for which
 /// HAProxy's own check failed.
@@ -44,11 +41,11 @@ pub(crate) fn explain(visit: &Visit, failed: &[(&Watch, Outcome)]) -> Vec<Option
     if questions.is_empty() {
         return explained;
     }
-    let answers = ask(visit.haproxy, &global, questions, patience.min(LONG));
+    let answers = ask(visit.haproxy, &global, questions, patience.min(LONGEST));
     for answered in answers.unwrap_or_default() {
         let (index, trial) = answered.about;
-        let is_up = matches!(&answered.answer, Answer::Checked(checked) if checked.up);
-        if let Some(slot) = explained.get_mut(index).filter(|_| is_up) {
+        let slot = explained.get_mut(index);
+        if let Some(slot) = slot.filter(|_| answered.answer.is_up()) {
             slot.get_or_insert(trial);
         }
     }
@@ -88,8 +85,8 @@ fn late(watch: &Watch, outcome: Outcome) -> Option<Changed> {
     let value = |at: &Option<At<Duration>>| at.as_ref().map(|at| at.value);
     let check = value(&set.timeout_check);
     let connect = value(&set.timeout_connect).filter(|limit| *limit < inter && check.is_some());
-    let long = || Some(At::new(LONG, &watch.server.place));
-    let seconds = LONG.as_secs();
+    let long = || Some(At::new(LONGEST, &watch.server.place));
+    let seconds = LONGEST.as_secs();
     let (name, limit, write) = match outcome.status() {
         "L7TOUT" => {
             set.timeout_check = long();
@@ -168,7 +165,7 @@ fn of_request(watch: &Watch, visitor: Option<&Request>) -> Vec<Trial> {
     }
     for (name, value) in [
         ("User-Agent", "HAProxy"),
-        ("User-Agent", "Mozilla/5.0"),
+        ("User-Agent", BROWSER),
         ("Accept", "*/*"),
     ] {
         let what = match sent.has_header(name) {
@@ -197,7 +194,7 @@ fn of_request(watch: &Watch, visitor: Option<&Request>) -> Vec<Trial> {
     add(&[REFUSED_REQUEST], all, &|request| {
         get(request);
         newer(request);
-        request.set_header("User-Agent", "Mozilla/5.0");
+        request.set_header("User-Agent", BROWSER);
         request.set_header("Accept", "*/*");
     });
     trials

@@ -26,7 +26,7 @@ pub(crate) struct Meant {
 }
 
 /// The rules of doctor about words that HAProxy sends literally.
-const LITERAL: [&str; 3] = ["check-sni-literal", "check-request", "sni-literal"];
+const LITERAL: [&str; 2] = ["check-sni-literal", "check-request"];
 
 /// The rules of doctor about options that sni-check refuses.
 const OPTIONS: [&str; 2] = ["no-sni-name", "options"];
@@ -160,12 +160,8 @@ fn repair(visit: &Visit, watch: &Watch, options: &mut Options) -> Option<&'stati
     if options.sni.as_ref().is_none_or(is_address) && !options.no_sni {
         let of_traffic = by_hand::traffic_name(watch);
         let of_traffic = of_traffic.map(|name| suggest::meant(visit, &name).unwrap_or(name));
-        let mut host = options.header.iter().filter_map(|field| {
-            let (name, value) = field.split_once(':')?;
-            name.eq_ignore_ascii_case("host")
-                .then(|| value.trim().to_owned())
-        });
-        options.sni = of_traffic.or(host.next_back());
+        let host = options.header_value("host").map(str::to_owned);
+        options.sni = of_traffic.or(host);
     }
     what
 }

@@ -223,10 +223,7 @@ pub(super) fn below(watch: &Watch) -> Option<Suggestion> {
     let own = &watch.server.settings;
     let missing = OF_DEFAULT_SERVER.iter().filter_map(|word| {
         let at = all.get(word).filter(|_| !own.has(word))?;
-        let opposite = word
-            .strip_prefix("no-")
-            .map_or_else(|| format!("no-{word}"), str::to_owned);
-        (!own.has(&opposite)).then_some((*word, at))
+        (!own.has(&format!("no-{word}"))).then_some((*word, at))
     });
     let missing: Vec<_> = missing.collect();
     let (_, first) = missing.first()?;
