@@ -11,7 +11,7 @@ use crate::certificate::{CertificateFailure, Parts};
 use crate::code::{Code, Layer};
 use crate::failure::Failure;
 use crate::options::Options;
-use crate::plan::Plan;
+use crate::plan::{Plan, Trust};
 use crate::probe::connect::Address;
 use crate::probe::{Examined, Response, Seen, Verdict};
 
@@ -103,7 +103,10 @@ pub struct Handshakes {
     pub made_up: Attempt,
     /// With an offer of HTTP/2.
     pub http2: Attempt,
-    /// The faults of the chain, judged by the chosen roots.
+    /// The chosen roots. With `--verify none`, the roots that `--verify required` would use. `None` if
+    /// there is no name to verify.
+    pub trust: Option<Arc<Trust>>,
+    /// The faults of the chain, judged by the chosen roots. Empty if there is no name to verify.
     pub faults: Faults,
     /// The faults of the chain, judged by the system's roots. `None` if the host has no such
     /// roots, or if the operator chose other roots.

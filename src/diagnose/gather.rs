@@ -292,6 +292,7 @@ fn shake_hands<'a>(
         tls13,
         made_up,
         http2,
+        trust: rules.chosen.map(|rules| Arc::clone(&rules.trust)),
         faults,
         system_faults,
         bare_faults,

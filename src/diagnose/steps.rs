@@ -142,9 +142,16 @@ fn verdict(plan: &Plan, tls: &Handshakes, step: &mut Step) {
         };
         step.line(Mark::Problem, format!("{hidden}{fault}"));
     }
-    let roots = match &plan.tls.verification {
-        Some(rules) if !rules.trust.is_bundled() => "the roots of --ca-file",
-        _ => "the bundled roots",
+    let Some(trust) = &tls.trust else {
+        step.line(
+            Mark::Note,
+            "no name to verify, so no roots judge the certificate",
+        );
+        return;
+    };
+    let roots = match trust.is_bundled() {
+        true => "the bundled roots",
+        false => "the roots of --ca-file",
     };
     if tls.faults.is_empty() {
         let text =
