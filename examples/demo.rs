@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         stage.front
     );
     println!("   (check ssl), `sni` has `external-check command sni-check`:\n");
-    print!("{}", indented(&stage.servers()));
+    print!("{}", indented_sections(&stage.servers()));
     let before = stage.await_verdicts("DOWN");
     println!("\n3. HAProxy's view of both servers, from its statistics:\n");
     print_verdicts(&before);
@@ -54,27 +54,28 @@ fn main() -> ExitCode {
     println!("\n   A visitor's request, GET / -> {unserved}");
     println!("\n4. One command names the cause and the line to change:\n");
     println!("   $ sni-check diagnose -f haproxy.cfg\n");
-    print!("{}", set_in(&stage.diagnose(&program, &[])));
+    print!("{}", indented(&stage.diagnose(&program, &[])));
     let changed = stage.change(&program);
     println!("\n5. HAProxy with that line:\n");
     let after = stage.await_verdicts("UP");
     print_verdicts(&after);
     let answer = stage.get();
     println!("\n   A visitor's request, GET / -> {answer}");
-    let told = |rows: &[[String; 3]], builtin: &str| {
+    let are_expected = |rows: &[[String; 3]], builtin: &str| {
         rows[0][0] == builtin && rows[1][0] == "UP" && rows[1][2] == "0"
     };
-    let as_told = told(&before, "DOWN") && unserved == 503 && changed;
-    let as_told = as_told && told(&after, "UP") && answer == 200;
+    let before_as_expected = are_expected(&before, "DOWN") && unserved == 503;
+    let after_as_expected = are_expected(&after, "UP") && answer == 200;
+    let success = before_as_expected && changed && after_as_expected;
     println!(
         "\n{}",
-        if as_told {
+        if success {
             "That is all."
         } else {
             "This is NOT the expected result."
         }
     );
-    ExitCode::from(u8::from(!as_told))
+    ExitCode::from(u8::from(!success))
 }
 
 fn print_verdicts(rows: &[[String; 3]]) {
@@ -89,7 +90,7 @@ fn print_verdicts(rows: &[[String; 3]]) {
 }
 
 /// Indents every line.
-fn set_in(text: &str) -> String {
+fn indented(text: &str) -> String {
     let lines = text.lines().map(|line| format!("   {line}"));
     lines.map(|line| format!("{}\n", line.trim_end())).collect()
 }
@@ -105,10 +106,10 @@ fn meaning(check: &str) -> &'static str {
 }
 
 /// Indents every line. The lines of a section are indented further than its first line.
-fn indented(text: &str) -> String {
+fn indented_sections(text: &str) -> String {
     let line = |line: &str| {
         let line = line.trim();
-        let head = ["backend ", "UP ", "DOWN "]
+        let head = ["defaults", "backend "]
             .iter()
             .any(|head| line.starts_with(head));
         format!("   {}{line}\n", if head { "" } else { "    " })
@@ -198,11 +199,15 @@ impl Stage {
 
     fn servers(&self) -> String {
         let (backend, folder) = (self.backend, self.folder.path().display());
-        let server = format!(
-            "127.0.0.1:{backend} ssl sni str({NAME}) verify required ca-file {folder}/ca.pem check inter 500ms"
-        );
+        let server = format!("127.0.0.1:{backend} sni str({NAME}) check");
         format!(
-            "backend builtin
+            "defaults
+                mode http
+                timeout connect 5s
+                timeout client 5s
+                timeout server 5s
+                default-server ssl verify required ca-file {folder}/ca.pem inter 500ms
+             backend builtin
                 server builtin {server}
              backend sni
                 option external-check
@@ -219,15 +224,10 @@ impl Stage {
                 external-check
                 insecure-fork-wanted
                 stats socket {}
-             defaults
-                mode http
-                timeout connect 5s
-                timeout client 5s
-                timeout server 5s
+             {servers}
              frontend www
                 bind 127.0.0.1:{}
-                default_backend builtin
-             {servers}",
+                default_backend builtin\n",
             self.folder.join("stats"),
             self.front
         )
