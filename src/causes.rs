@@ -47,8 +47,8 @@ pub fn all() -> impl Iterator<Item = &'static Cause> {
     LAYERS.into_iter().flatten()
 }
 
-/// Returns the cause `setting-refused` or, for a line of section `global`, the cause for that: HAProxy can't use the
-/// server because of a setting that sni-check's check doesn't have. Only HAProxy can prove these causes.
+/// Returns the cause `setting-refused`, or `global-setting-refused` for a line of section `global`. Only
+/// HAProxy can prove these causes.
 pub fn of_setting(is_global: bool) -> &'static Cause {
     match is_global {
         true => const { &haproxy::GLOBAL_SETTING_REFUSED },
@@ -65,7 +65,7 @@ pub fn causes_of(sign: Sign) -> Vec<&'static Cause> {
     found.into_iter().map(|(_, cause)| cause).collect()
 }
 
-/// A cause that the facts leave possible, with its sentences filled in.
+/// A cause that the facts don't rule out, with its sentences filled in.
 #[derive(Clone)]
 pub struct Finding {
     pub cause: &'static Cause,
@@ -73,12 +73,13 @@ pub struct Finding {
     pub what: String,
     pub confirm: String,
     pub change: String,
-    /// The facts that support the cause. Empty if the verdict already says everything.
+    /// What the facts say for the cause. Empty if the verdict already says everything.
     pub evidence: String,
 }
 
 impl Finding {
-    /// Fills in a cause's sentences: from `values`, which a trial found, and from the facts.
+    /// Fills in the placeholders of the cause's sentences. The `values` of a trial take precedence over the
+    /// facts.
     pub fn new(
         cause: &'static Cause,
         weight: Weight,
@@ -155,7 +156,7 @@ mod tests {
     use crate::code::Code;
 
     #[test]
-    fn every_code_has_causes_and_every_cause_all_its_sentences() {
+    fn every_code_has_a_cause_and_every_cause_has_its_sentences() {
         for code in Code::ALL {
             assert!(!causes_of(Sign::Code(code)).is_empty(), "{code:?}");
         }
@@ -208,7 +209,7 @@ mod tests {
         }
     }
 
-    /// sni-check serve and calls by hand run outside of HAProxy's chroot.
+    /// sni-check serve and calls by hand run outside HAProxy's chroot.
     #[test]
     fn only_external_checks_are_said_to_run_in_the_chroot() {
         let causes = Code::ALL.map(|code| causes_of(Sign::Code(code)));
@@ -236,7 +237,7 @@ mod tests {
         }
     }
 
-    /// A sentence must not ask for a change at a place that isn't the cause's place.
+    /// The sentences of a cause must ask for a change at the cause's place, not elsewhere.
     #[test]
     fn no_sentence_contradicts_the_place_of_the_fix() {
         let mut wrong = Vec::new();

@@ -11,10 +11,11 @@ use crate::options::Options;
 pub struct Cause {
     /// A stable name for programs.
     pub id: &'static str,
-    /// The codes and words that an operator sees. Each has a rank among all causes of that code or
-    /// word. The most common cause has rank 1.
+    /// The codes and words that an operator sees, each with the rank of this cause among all causes of the
+    /// code or word. The most common cause has rank 1. Causes of any failure may have rank 0, which comes
+    /// before rank 1.
     pub shows_as: &'static [(Sign, u8)],
-    /// Where the operator fixes it.
+    /// Where the operator fixes the problem.
     pub place: Place,
     /// The sentence that says what is wrong.
     pub what: &'static str,
@@ -22,16 +23,16 @@ pub struct Cause {
     pub confirm: &'static str,
     /// The sentence that says what to change.
     pub change: &'static str,
-    /// The facts that support the cause. Empty if the verdict already says everything.
+    /// The sentence about the facts that support the cause. Empty if the verdict already says everything.
     pub evidence: &'static str,
     /// Weighs the facts for and against the cause.
     pub weigh: fn(&Facts) -> Weight,
-    /// Returns changes to try. If the check gets further with one of them, the cause is proved.
+    /// Returns changes to try. The cause is proved if one of them helps (see [`Trial`]).
     pub trials: fn(&Facts) -> Vec<Trial>,
 }
 
 impl Cause {
-    /// The defaults of an entry: the facts don't change its weight, and there is nothing to try.
+    /// The defaults of an entry: the cause is always possible, and there is nothing to try.
     pub(super) const BASE: Cause = Cause {
         id: "",
         shows_as: &[],
@@ -123,13 +124,13 @@ impl Place {
 /// How well the facts support a cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
-    /// The facts exclude it.
+    /// The facts exclude the cause.
     RuledOut,
-    /// The facts neither support nor exclude it.
+    /// The facts neither support nor exclude the cause.
     Possible,
-    /// The facts support it.
+    /// The facts support the cause.
     Likely,
-    /// The facts prove it.
+    /// The facts prove the cause.
     Proved,
 }
 
@@ -172,7 +173,7 @@ impl Weight {
     }
 }
 
-/// A change that proves a cause if the check works with it.
+/// A change that proves a cause if the check succeeds, or gets further, with it.
 pub struct Trial {
     /// The change of the options.
     pub change: Change,
@@ -192,7 +193,7 @@ pub enum Change {
 }
 
 impl Trial {
-    /// Creates a trial of other options. The check must succeed with them.
+    /// Creates a trial with changed options. It proves the cause only if the check succeeds.
     pub(super) fn new(facts: &Facts, change: impl FnOnce(&mut Options)) -> Trial {
         let mut options = facts.options.clone();
         change(&mut options);
@@ -203,7 +204,7 @@ impl Trial {
         }
     }
 
-    /// Returns a trial in which HAProxy's own check talks to the server in another way.
+    /// Returns one trial in which HAProxy's own check talks to the server in this way.
     pub(super) fn way(way: Way) -> Vec<Trial> {
         vec![Trial {
             change: Change::Way(way),
@@ -212,7 +213,7 @@ impl Trial {
         }]
     }
 
-    /// Makes the trial count as soon as the check gets further.
+    /// Makes the trial prove the cause as soon as the check gets further, even if the check still fails.
     pub(super) fn counting_progress(self) -> Trial {
         Trial {
             counts_progress: true,

@@ -46,7 +46,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "old-root-expired",
         shows_as: &[at(Code::CertificateExpired, 8)],
         place: Place::Files,
-        what: "The CA's old root ({old-root}) in {roots} has expired. So has the certificate by which the old root vouches for the CA's newer root ({subject}).",
+        what: "The CA's old root ({old-root}) in {roots} has expired. So has the certificate that the old root issued for the CA's newer root ({subject}).",
         confirm: "openssl x509 -enddate -in FILE shows when the first certificate in a file expires. The check's line names the certificate that the server sends.",
         change: "Put the CA's current root ({subject}, self-signed) into that file. Another chain at the server doesn't help, as long as the file has only the old root. {reload}",
         weigh: |facts| {
@@ -86,7 +86,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "certificate-of-tomorrow",
         shows_as: &[at(Code::CertificateNotYetValid, 2)],
-        what: "The certificate becomes valid later, or the host that issued it has a clock that is ahead.",
+        what: "The certificate is not valid yet, or the clock of the host that issued it is ahead.",
         confirm: "sni-check diagnose --verbose shows from when each certificate is valid.",
         change: "Install a currently valid certificate at the server.",
         ..Cause::BASE
@@ -218,7 +218,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "tls-intercepted",
         shows_as: &[at(Code::IssuerUnknown, 5)],
         place: Place::Network,
-        what: "A proxy in between decrypts TLS and signs with its own CA.",
+        what: "A proxy between this host and the server decrypts TLS and signs certificates with its own CA.",
         confirm: "The issuer is the proxy's CA. From another network, the certificate has another issuer.",
         change: "Exclude HAProxy's traffic from that proxy.",
         ..Cause::BASE
@@ -317,7 +317,7 @@ pub(super) const CAUSES: &[Cause] = &[
         shows_as: &[at(Code::CertificateEndsSoon, 3)],
         place: Place::Config,
         what: "--min-cert-days is too high: the certificate is renewed later than the option demands.",
-        confirm: "Find out when the renewal is due: often 30 days before the end, less for short-lived certificates.",
+        confirm: "Find out when the renewal is due: often 30 days before the certificate expires, less for short-lived certificates.",
         change: "Lower --min-cert-days, or use --warn-cert-days, which only prints a warning.",
         ..Cause::BASE
     },
@@ -335,7 +335,7 @@ enum Expired {
     Leaf,
     /// An issuer's certificate that the server sends.
     Issuer,
-    /// A certificate that the server doesn't send, so our copy of it has expired.
+    /// A certificate that the server doesn't send. The expired copy is in a file on this host.
     InFile,
 }
 
@@ -361,8 +361,8 @@ pub(super) fn expired_subject(facts: &Facts) -> Option<&str> {
     })
 }
 
-/// Returns the name of the root in `--ca-file` that vouches for the expired certificate of an issuer,
-/// if all roots with this name have expired too.
+/// Returns the name of the root in `--ca-file` that issued the expired certificate, if all roots with this
+/// name have expired too.
 pub(super) fn old_root(facts: &Facts) -> Option<String> {
     let subject = expired_subject(facts)?;
     let mut sent = facts.parts();
@@ -395,7 +395,7 @@ pub(super) fn other_name(facts: &Facts) -> Option<(&String, &Vec<String>)> {
     })
 }
 
-/// Returns a wildcard of the certificate that would cover the name if wildcards covered several labels.
+/// Returns a wildcard of the certificate that would cover the name if a wildcard covered several labels.
 pub(super) fn wildcard(facts: &Facts) -> Option<&String> {
     let (wanted, presented) = other_name(facts)?;
     presented.iter().find(|name| {
@@ -405,10 +405,12 @@ pub(super) fn wildcard(facts: &Facts) -> Option<&String> {
     })
 }
 
-/// The issuer for which there is no root.
+/// A missing issuer: no root completes the chain.
 pub(super) struct UnknownIssuer<'a> {
     pub issuer: &'a str,
+    /// True if the certificate is its own issuer.
     pub self_signed: bool,
+    /// The certificate in `--ca-file` that the missing issuer has issued.
     pub below: Option<&'a str>,
 }
 
@@ -486,14 +488,14 @@ pub(super) fn namesake(facts: &Facts) -> Option<String> {
         return found.then(|| issuer.to_owned());
     }
     if fault(facts, |fault| *fault == CertificateFailure::BadSignature) {
-        // No certificate names the key of its issuer, so only the bad signature shows the mismatch.
+        // Without key identifiers, only the bad signature shows that the CA has another key.
         let top = facts.parts().map(|parts| parts.issuer_text()).last();
         return top.filter(|name| !of_name(name).is_empty());
     }
     None
 }
 
-/// Returns true if a certificate names this CA as its issuer, but another key has signed it.
+/// Returns true if another key than this CA's has signed the certificate, which names the CA as its issuer.
 fn is_by_another(signed: &Parts<'_>, ca: &Parts<'_>) -> bool {
     let (wanted, own) = (Uses::read(signed).authority.key_id, Uses::read(ca).key_id);
     let other_id = wanted.zip(own).is_some_and(|(wanted, own)| wanted != own);

@@ -116,7 +116,7 @@ fn is_asked_and_absent(facts: &Facts) -> bool {
     facts.client_certificate_asked() && facts.plan.tls.identity.is_none()
 }
 
-/// Returns true if the server refuses our client certificate, by an alert or by a status.
+/// Returns true if the server refuses our client certificate, with an alert or with a status.
 fn is_client_certificate_refused(facts: &Facts) -> bool {
     let has = facts.plan.tls.identity.is_some();
     let by_status = matches!(facts.status(), Some(400 | 403 | 495 | 496));

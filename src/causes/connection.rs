@@ -123,7 +123,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "firewall-rejects",
         shows_as: &[at(Code::Unreachable, 3)],
         place: Place::Network,
-        what: "A firewall rejects the connection (icmp-host-prohibited, firewalld's default). Otherwise the server is switched off, or no host has this address.",
+        what: "A firewall rejects the connection (icmp-host-prohibited, firewalld's default). Or the server is switched off, or no host has this address.",
         confirm: "The check's line says `no route to host`, although ip route get ADDRESS shows a route. tcpdump -n icmp shows which host sends the refusal.",
         change: "Allow HAProxy's address at the firewall, or start the server.",
         weigh: |facts| Weight::likely_if(errno(facts) == Some(Errno::HOSTUNREACH)),

@@ -93,7 +93,7 @@ pub(super) const CAUSES: &[Cause] = &[
         place: Place::Value,
         what: "The regular expression needs more time or memory than sni-check allows (a limit of sni-check).",
         confirm: "The check's line says `limit of sni-check`.",
-        change: "Simplify --expect: write [\\s\\S]* for (.|\\n)*, and a plain text instead of nested repetitions.",
+        change: "Simplify --expect: write [\\s\\S]* instead of (.|\\n)*, and a plain text instead of nested repetitions.",
         weigh: |facts| {
             Weight::proved_if(matches!(facts.failure(), Some(Failure::Undecided { .. })))
         },
@@ -159,7 +159,7 @@ fn in_any_case(facts: &Facts) -> Option<Trial> {
     Some(trial.with("rule", text))
 }
 
-/// Returns a trial that expects this status.
+/// Returns a trial in which the check expects this status.
 pub(super) fn accept(facts: &Facts, status: u16) -> Vec<Trial> {
     let Ok(rule) = format!("status {status}").parse::<Expectation>() else {
         return Vec::new();

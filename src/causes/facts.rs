@@ -15,7 +15,7 @@ use crate::plan::{Plan, Trust};
 use crate::probe::connect::Address;
 use crate::probe::{Examined, Response, Seen, Verdict};
 
-/// Everything that diagnose has seen of a server.
+/// Everything that diagnose found out about a server.
 pub struct Facts {
     /// The check that was run.
     pub plan: Plan,
@@ -33,22 +33,23 @@ pub struct Facts {
     pub reached: Option<Address>,
     /// Handshakes, if an address accepted a connection.
     pub tls: Option<Handshakes>,
-    /// The server's answers to requests, if the check's own handshake succeeded.
+    /// The server's answers to requests. `None` if diagnose sent no request: for example, because the check's
+    /// own handshake failed or the response timed out.
     pub answers: Option<Answers>,
     /// The answer to a request without TLS, if no handshake succeeded.
     pub plain: Option<Plain>,
-    /// True if the server also closes an idle connection. `None` unless no handshake succeeded and the server
-    /// closed the connection during the check's own handshake.
+    /// True if the server also closes an idle connection. diagnose finds out only if all handshakes fail and
+    /// the server closes the connection during the check's own handshake. Otherwise `None`.
     pub hangs_up: Option<bool>,
     /// The results of the same check at the other addresses of the name.
     pub elsewhere: Vec<(Address, Attempt)>,
     /// HAProxy's answers. `None` if diagnose hasn't asked HAProxy, or there is no HAProxy.
     pub haproxy: Option<HaproxyFacts>,
-    /// The values of haproxy.cfg that may be right for this server, too.
+    /// Values that haproxy.cfg has elsewhere and that may be right for this server, too.
     pub known_values: Arc<[KnownValue]>,
     /// The causes whose trials didn't help.
     pub refuted: Vec<Refuted>,
-    /// The time, since the epoch.
+    /// The current time, since the Unix epoch.
     pub now: Duration,
 }
 
@@ -66,7 +67,7 @@ pub struct KnownValue {
 #[derive(Clone, Copy, Debug)]
 pub struct Refuted {
     pub id: &'static str,
-    /// True if the check failed with the same code in all trials as without a change.
+    /// True if the check failed in every trial with the same code as without a change.
     pub alike: bool,
 }
 
@@ -77,7 +78,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Returns an attempt that wasn't made.
+    /// Returns a placeholder for an attempt that wasn't made.
     pub fn none() -> Attempt {
         Attempt {
             result: Err(Failure::Internal("not tried".to_owned())),
@@ -101,31 +102,31 @@ pub struct Handshakes {
     pub tls13: Attempt,
     /// With a made-up name, which no server has.
     pub made_up: Attempt,
-    /// With an offer of HTTP/2.
+    /// With HTTP/2 as the only protocol that ALPN offers.
     pub http2: Attempt,
-    /// The chosen roots. With `--verify none`, the roots that `--verify required` would use. `None` if
-    /// there is no name to verify.
+    /// The roots that judge the chain: the check's roots, or with `--verify none` the roots that
+    /// `--verify required` would use. `None` if there is no name to verify.
     pub trust: Option<Arc<Trust>>,
-    /// The faults of the chain, judged by the chosen roots. Empty if there is no name to verify.
+    /// The faults of the chain, judged with these roots. Empty if there is no name to verify.
     pub faults: Faults,
-    /// The faults of the chain, judged by the system's roots. `None` if the host has no such
-    /// roots, or if the operator chose other roots.
+    /// The faults of the chain, judged with the system's roots. `None` if the host has no such roots, or if
+    /// the operator chose roots.
     pub system_faults: Option<Faults>,
-    /// The faults that HAProxy finds in the chain that the server sends without SNI. HAProxy verifies no
-    /// name then.
+    /// The faults of the chain that the server sends without SNI. A wrong name is not among them, because
+    /// HAProxy verifies no name without SNI.
     pub bare_faults: Faults,
-    /// Other chains that the server sent for the same name, and what is wrong with them.
+    /// Other chains that the server sent for the same name, each with its faults.
     pub others: Vec<(Vec<CertificateDer<'static>>, Faults)>,
 }
 
 /// What a server does with a client that sends no SNI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SniNeed {
-    /// It refuses the handshake.
+    /// The server refuses the handshake.
     Required,
-    /// It sends another certificate.
+    /// The server sends a certificate different from the one that it sends with SNI.
     OtherCertificate,
-    /// It sends the same certificate.
+    /// The server sends the same certificate as with SNI.
     None,
 }
 
@@ -147,7 +148,7 @@ impl Handshakes {
         self.system_faults.as_ref().unwrap_or(&self.faults)
     }
 
-    /// Returns what the server does without SNI, or `None` if the handshake with SNI fails too.
+    /// Returns what the server does without SNI, or `None` if the check's own handshake fails.
     pub fn sni_need(&self) -> Option<SniNeed> {
         match (&self.named.result, &self.bare.result) {
             (Ok(_), Err(_)) => Some(SniNeed::Required),
@@ -210,7 +211,7 @@ impl Handshakes {
     }
 }
 
-/// What the server answers to requests.
+/// The server's answers to requests.
 pub struct Answers {
     /// The response to the check's own request, and the result of each expectation.
     pub asked: Result<(Response, Examined), Failure>,
@@ -219,7 +220,8 @@ pub struct Answers {
     /// The same request with the address as Host. `None` if the request may change something at the
     /// server.
     pub address_as_host: Option<Attempt>,
-    /// The same request with the SNI name as Host, if `--header` gives another Host.
+    /// The same request with the SNI name as Host. `None` if the check's request already has this Host, or if
+    /// the request may change something at the server.
     pub name_as_host: Option<Attempt>,
     /// The same request, judged by the part of the body that HAProxy reads by default. `None` if no
     /// expectation is about the body, if the check reads no more than HAProxy, or if the request may change
@@ -253,7 +255,8 @@ pub struct Plain {
 }
 
 impl Plain {
-    /// Returns true if this is a page for visitors.
+    /// Returns true if the port itself serves the site: the status is good, and the response doesn't redirect
+    /// to HTTPS.
     pub fn is_site(&self) -> bool {
         (200..400).contains(&self.status) && !self.points_to_https()
     }
@@ -268,7 +271,7 @@ impl Plain {
 /// How HAProxy's own check talks to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// As sni-check does.
+    /// In the same way as sni-check.
     Https,
     /// With the User-Agent and Accept of sni-check.
     WithAgent,
@@ -280,7 +283,7 @@ pub enum Way {
     Http2,
 }
 
-/// The part of a server that HAProxy's own check refuses.
+/// What HAProxy's own check rejects at a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     Certificate,
@@ -291,8 +294,8 @@ pub enum Refused {
 /// HAProxy's answers about a server.
 #[derive(Clone, Debug)]
 pub struct HaproxyFacts {
-    /// The result of HAProxy's own check with the options of the call. A failure has its status and
-    /// reason.
+    /// The result of HAProxy's own check with the options of the call. The text of a failure has HAProxy's
+    /// status and reason. `None` if HAProxy didn't run this check.
     pub own_check: Option<Result<(), String>>,
     /// True if HAProxy's handshake with the check's SNI name succeeds when HAProxy accepts every certificate.
     pub handshake: bool,
@@ -300,7 +303,8 @@ pub struct HaproxyFacts {
     pub failed_visitor: Option<(u16, bool)>,
     /// The way in which HAProxy's own check is UP or gets a response, if it differs from sni-check's.
     pub way: Option<Way>,
-    /// The status that visitors get with the present haproxy.cfg, if the check is UP and visitors fail.
+    /// The status that visitors get with the current haproxy.cfg, if the check is UP and visitors aren't
+    /// served.
     pub traffic: Option<u16>,
     /// Why HAProxy's own check doesn't accept the response, if sni-check itself gets no response to judge.
     pub refused_response: Option<String>,
@@ -425,8 +429,8 @@ impl Facts {
     }
 
     /// Returns true if diagnose may send a changed check's request. HAProxy repeats the check's own
-    /// request at every interval, so diagnose may repeat it too. A request that changes something at
-    /// the server never goes to another page or site.
+    /// request at every interval, so diagnose may repeat it too. diagnose never sends a request that may
+    /// change something at the server to another page or site.
     pub fn may_send(&self, changed: &Plan) -> bool {
         let (asked, request) = (&self.plan.request, &changed.request);
         let is_same = (&asked.method, &asked.uri, &asked.body)
@@ -453,7 +457,7 @@ pub fn header_value<'a>(plan: &'a Plan, name: &HeaderName) -> Option<&'a str> {
     found.and_then(|(_, value): &(HeaderName, HeaderValue)| value.to_str().ok())
 }
 
-/// Returns true if a text can be a server's name for visitors and for SNI.
+/// Returns true if the text can be a host name for visitors and for SNI.
 pub fn is_name(text: &str) -> bool {
     text.contains('.') && text.parse::<IpAddr>().is_err() && !text.contains(':')
 }

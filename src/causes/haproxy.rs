@@ -129,11 +129,11 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
-/// The same for a line of section `global`.
+/// Like `SETTING_REFUSED`, but for a setting in section `global`.
 pub(super) const GLOBAL_SETTING_REFUSED: Cause = Cause {
     id: "global-setting-refused",
     shows_as: &[at(Code::Healthy, 16)],
-    what: "With `{setting}` in section global ({place}), HAProxy can't use the server. With the change below it can. The change affects every server.",
+    what: "With `{setting}` in section global ({place}), HAProxy can't use the server. It can use the server with the change below. The change affects every server.",
     ..SETTING_REFUSED
 };
 
@@ -145,7 +145,7 @@ pub(super) const SETTING_REFUSED: Cause = Cause {
     what: "HAProxy can't use the server because of `{setting}` ({place}). It can use the server with the change below.",
     confirm: "sni-check diagnose BACKEND/SERVER lets HAProxy try the backend without each such line, one line at a time.",
     change: "Remove `{setting}` from haproxy.cfg, or give it a value that suits the server.",
-    // Only HAProxy, with the lines of haproxy.cfg, can prove it.
+    // Only HAProxy, with the lines of haproxy.cfg, can prove this cause.
     weigh: |_| Weight::RuledOut,
     ..Cause::BASE
 };

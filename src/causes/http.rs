@@ -80,7 +80,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "redirect-unexpected",
         shows_as: &[at(Code::Status, 14)],
         place: Place::Config,
-        what: "The response is a redirect, and --expect wants another status. A redirect shows just as well that the server works.",
+        what: "The response is a redirect, and --expect wants another status. A redirect also shows that the server works.",
         confirm: "The check's line shows where the redirect points.",
         change: "Accept the redirect with --expect 'status {status}'.",
         weigh: |facts| Weight::possible_if(redirect(facts).is_some()),
@@ -182,7 +182,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "header-of-visitors-missing",
         shows_as: &[at(Code::Status, 31), at(Code::ResponseClosed, 14)],
         place: Place::Config,
-        what: "The server refuses requests without the header {meant}. Visitors' requests get it by `{other}`, and the check's request doesn't.",
+        what: "The server refuses requests without the header {meant}. `{other}` adds the header to visitors' requests, but not to the check's request.",
         confirm: "The check works with the header.",
         change: "Send the header in the check, too: hdr {meant} in http-check send (--header for sni-check).",
         weigh: |_| Weight::RuledOut,
@@ -312,7 +312,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "head-too-long",
         shows_as: &[at(Code::NotHttp, 4)],
         place: Place::Config,
-        what: "HAProxy answers visitors with 502 here, though its own check may be UP. For visitors HAProxy accepts a head of 15360 bytes by default (tune.bufsize minus tune.maxrewrite), and this response has a longer head.",
+        what: "HAProxy answers visitors with 502 here, though its own check may be UP. For visitors, HAProxy accepts a head of 15360 bytes by default (tune.bufsize minus tune.maxrewrite). The head of this response is longer.",
         confirm: "The check's line names the limit.",
         change: "Shorten the head at the server. Cookies usually take up most of it. Or raise both limits: tune.bufsize {buffer} in section global, and --max-head {head}.",
         weigh: |facts| Weight::proved_if(matches!(facts.failure(), Some(Failure::LongHead { .. }))),
@@ -342,7 +342,7 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "no-close-notify",
         shows_as: &[at(Code::ResponseClosed, 4)],
         what: "The server ends TLS without close_notify, so the check can't know if the body is complete.",
-        confirm: "The response has no Content-Length, and --expect needs the whole body, because it has a rule with ! or looks for a text that the body lacks.",
+        confirm: "The response has no Content-Length, and --expect needs the whole body, because it has a rule with ! or looks for a text that the body doesn't contain.",
         change: "Let the server send close_notify or Content-Length, or expect a text that the body contains.",
         weigh: |facts| Weight::possible_if(facts.plan.request.wants(Part::Body)),
         ..Cause::BASE
@@ -398,7 +398,7 @@ fn is_plain(facts: &Facts) -> bool {
         && root.is_some_and(|uri| uri == "/")
 }
 
-/// Returns true if the response begins as HTTP and breaks the rules later.
+/// Returns true if the response begins like HTTP but breaks HTTP's rules later.
 fn is_broken_http(facts: &Facts) -> bool {
     match facts.failure() {
         Some(Failure::NotHttp(what)) => !what.starts_with("it does not begin with HTTP"),

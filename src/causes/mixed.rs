@@ -1,4 +1,4 @@
-//! Finds different answers to the same request: several servers are behind one name or address.
+//! Detects several servers behind one name or address: the same check gets different answers.
 
 use rustls::pki_types::CertificateDer;
 
@@ -14,7 +14,7 @@ struct View<'a> {
     fault: Option<String>,
 }
 
-/// A good and a bad answer, in words.
+/// A good and a bad answer to the same check, in words.
 pub struct Mixed {
     /// The good answer.
     pub good: String,
@@ -24,7 +24,7 @@ pub struct Mixed {
     pub by_tls: bool,
 }
 
-/// Returns different answers, if there are any.
+/// Returns a good and a bad answer, if the check got both.
 pub fn find(facts: &Facts) -> Option<Mixed> {
     let is_verified = facts.plan.tls.verification.is_some();
     let tls = facts.tls.as_ref()?;
@@ -54,12 +54,12 @@ fn by_tls(facts: &Facts, tls: &Handshakes) -> Option<Mixed> {
     })
 }
 
-/// Returns the handshakes with the check's name.
+/// Returns the results of all handshakes with the check's name that can be compared.
 fn views<'a>(facts: &'a Facts, tls: &'a Handshakes) -> Vec<View<'a>> {
     let verdict = &facts.verdict;
     let by_verdict = match &verdict.result {
         Ok(_) => Some(None),
-        Err(failure) if is_passing(failure) => None,
+        Err(failure) if is_temporary(failure) => None,
         Err(Failure::Certificate(CertificateFailure::EndsSoon { .. })) => Some(None),
         Err(failure @ Failure::Certificate(_)) => Some(Some(failure.to_string())),
         Err(failure) => match failure.code().layer() {
@@ -76,7 +76,7 @@ fn views<'a>(facts: &'a Facts, tls: &'a Handshakes) -> Vec<View<'a>> {
         fault,
     }));
     let failure = tls.named.result.as_ref().err();
-    if failure.is_none_or(|failure| !is_passing(failure)) {
+    if failure.is_none_or(|failure| !is_temporary(failure)) {
         let fault = failure.map(ToString::to_string);
         views.push(View {
             chain: &tls.named.seen.chain,
@@ -98,7 +98,9 @@ fn by_http(facts: &Facts) -> Option<Mixed> {
     let status = |status: u16| format!("status {status}");
     let check = match &facts.verdict.result {
         Ok(response) => Ok(status(response.as_ref()?.status)),
-        Err(failure) if facts.code().layer() == Layer::Http && !is_passing(failure) => Err(failure),
+        Err(failure) if facts.code().layer() == Layer::Http && !is_temporary(failure) => {
+            Err(failure)
+        }
         Err(_) => return None,
     };
     let again = match &answers.asked {
@@ -109,7 +111,7 @@ fn by_http(facts: &Facts) -> Option<Mixed> {
         Err(failure) => Err(failure),
     };
     match (check, again) {
-        (Ok(good), Err(bad)) | (Err(bad), Ok(good)) if !is_passing(bad) => Some(Mixed {
+        (Ok(good), Err(bad)) | (Err(bad), Ok(good)) if !is_temporary(bad) => Some(Mixed {
             good: format!("one attempt got {good}"),
             bad: format!("another failed: {bad}"),
             by_tls: false,
@@ -130,7 +132,7 @@ fn by_address(facts: &Facts) -> Option<Mixed> {
     let mut bad = all
         .iter()
         .filter_map(|(address, result)| Some((address, result.as_ref().err()?)));
-    let (address, failure) = bad.find(|(_, failure)| !is_passing(failure))?;
+    let (address, failure) = bad.find(|(_, failure)| !is_temporary(failure))?;
     Some(Mixed {
         good: format!("{} is healthy", good.0),
         bad: format!("{address} is not: {failure}"),
@@ -138,8 +140,8 @@ fn by_address(facts: &Facts) -> Option<Mixed> {
     })
 }
 
-/// Returns true if a single server fails like this now and then, because it is slow or busy.
-fn is_passing(failure: &Failure) -> bool {
+/// Returns true if a single server may fail like this now and then, because it is slow or busy.
+fn is_temporary(failure: &Failure) -> bool {
     matches!(
         failure,
         Failure::HandshakeTimeout

@@ -288,8 +288,8 @@ fn send(options: &mut Options, name: &str) {
     options.sni = Some(name.to_owned());
 }
 
-/// Returns trials with the operator's other names, and with names of the certificate from which the
-/// verified name differs only by a typing error.
+/// Returns trials with the other names that the options and haproxy.cfg contain, and with names of the
+/// certificate that differ from the verified name only by a typing error.
 fn other_names(facts: &Facts) -> Vec<Trial> {
     let Some(sent) = facts.sni() else {
         return Vec::new();
@@ -297,7 +297,7 @@ fn other_names(facts: &Facts) -> Vec<Trial> {
     let mut names: Vec<String> = target_name(&facts.options).into_iter().collect();
     names.extend(facts.options.verify_host.clone());
     names.extend(facts.known("--sni").map(|known| known.value.clone()));
-    // If the failure comes after the handshake, `host-needs-its-sni` tries Host.
+    // If the failure comes after the handshake, the cause `host-needs-its-sni` tries the name in Host.
     if facts.host() != facts.plan.names.host && facts.code().layer() != Layer::Http {
         names.push(facts.host().to_owned());
     }
@@ -317,8 +317,8 @@ fn other_names(facts: &Facts) -> Vec<Trial> {
     names.into_iter().map(trial).collect()
 }
 
-/// Returns trials that verify the names which haproxy.cfg has in verifyhost. Without SNI, HAProxy's own check
-/// verifies them, too.
+/// Returns trials that verify the names of verifyhost in haproxy.cfg. If `option` is `--no-sni`, the trials
+/// send no SNI, because HAProxy ignores verifyhost on a connection with SNI.
 fn verified_elsewhere(facts: &Facts, option: &'static str) -> Vec<Trial> {
     let others = facts.known(option);
     let others = others.filter(|known| facts.options.verify_host.as_ref() != Some(&known.value));
@@ -335,7 +335,7 @@ fn verified_elsewhere(facts: &Facts, option: &'static str) -> Vec<Trial> {
     others.map(trial).collect()
 }
 
-/// Returns true if the check sends SNI and compares the certificate with another name than the SNI name.
+/// Returns true if the check sends SNI and compares the certificate with a different name.
 pub(super) fn verifies_other_name(facts: &Facts) -> bool {
     let verified = facts.options.verify_host.as_deref();
     verified.is_some() && facts.sni().is_some() && verified != facts.sni()
@@ -375,7 +375,7 @@ fn names_to_verify(facts: &Facts) -> Vec<Trial> {
     trial.into_iter().collect()
 }
 
-/// Returns the host in the target, which `--sni` may replace.
+/// Returns the host of the target (a URL or a name). `--sni` takes precedence over it.
 fn target_name(options: &Options) -> Option<String> {
     let target = options.target.first()?;
     let rest = target
@@ -398,7 +398,7 @@ fn sni_unknown(facts: &Facts) -> Weight {
         Some(Failure::NameRefused { .. }) => Weight::Proved,
         // The name is unknown only if a made-up name gets the same certificate.
         Some(Failure::Certificate(CertificateFailure::OtherName { wanted, presented })) => {
-            // --verify-host may be wrong as well.
+            // If the certificate has the SNI name, only --verify-host is wrong.
             let serves = facts
                 .sni()
                 .is_some_and(|sni| presented.iter().any(|name| name == sni));
@@ -445,8 +445,8 @@ fn by_alert(facts: &Facts, alert: u8) -> Weight {
         // A made-up name gets further, so the server refuses this name in particular.
         (Some(_), None) => Weight::Likely,
         (Some(named), Some(made_up)) if named == made_up => {
-            // A server that lacks a TLS version sends `protocol_version` to clients that offer only that
-            // version.
+            // A server that doesn't support a TLS version sends `protocol_version` to clients that offer only
+            // that version.
             let versions = [&tls.tls12, &tls.tls13].iter().any(|attempt| {
                 matches!(&attempt.result, Err(Failure::NothingInCommon(alert)) if u8::from(*alert) == 70)
             });
@@ -473,8 +473,8 @@ fn host_as_sni(facts: &Facts) -> Vec<Trial> {
     vec![trial.counting_progress()]
 }
 
-/// Returns true if the names differ by one letter too many, one too few, or two swapped letters. Names
-/// with one different letter may both exist: app1 and app2.
+/// Returns true if the wrong name has one letter too many, one too few, or two swapped letters. A replaced
+/// letter doesn't count, because both names may exist: app1 and app2.
 fn is_slip(wrong: &str, right: &str) -> bool {
     let letters = |name: &str| {
         let mut letters = name.as_bytes().to_vec();

@@ -1,4 +1,4 @@
-//! Where HAProxy's own check or visitors' traffic has a result different from sni-check's.
+//! Cases in which HAProxy's own check or visitors' traffic has a result different from sni-check's.
 
 use super::cause::{Cause, Place, Sign, Trial, Weight, at};
 use super::facts::{Facts, Handshakes, Refused, SniNeed, Way};
@@ -184,7 +184,8 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
-/// Returns true if HAProxy's own check refuses the certificate, because it sends SNI and therefore ignores verifyhost.
+/// Returns true if HAProxy's own check is DOWN because it ignores verifyhost: it sends SNI, and compares the
+/// certificate with the SNI name.
 fn is_name_ignored(facts: &Facts) -> bool {
     super::name::verifies_other_name(facts) && facts.own_check_is_up() == Some(false)
 }

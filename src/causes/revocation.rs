@@ -1,4 +1,4 @@
-//! Describes what is wrong with the lists of `--crl-file`.
+//! Describes what is wrong with the revocation lists of `--crl-file`.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use crate::certificate::{Parts, days, in_days};
 use crate::output::date::day;
 use crate::plan::List;
 
-/// Returns what is wrong with the list of each issuer of the chain, or `None` if nothing is wrong.
+/// Returns a sentence for each issuer of the chain whose revocation list is missing or has expired. `None` if
+/// all lists are fine.
 pub(super) fn problems(facts: &Facts) -> Option<String> {
     let rules = facts.plan.tls.verification.as_ref()?;
     let mut problems: Vec<String> = Vec::new();

@@ -15,7 +15,8 @@ struct Protocol {
     check: &'static str,
     /// The usual ports on which the protocol begins in plain text.
     ports: &'static [u16],
-    /// The beginning of the text that its servers send first. Empty if the client speaks first.
+    /// The beginning of the server's first line. Empty if the client speaks first, or if the line could be
+    /// another protocol's.
     greeting: &'static str,
 }
 

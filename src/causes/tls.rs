@@ -155,7 +155,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "handshake-inspected",
         shows_as: &[at(Code::HandshakeClosed, 9)],
-        what: "A firewall on the way inspects the handshake and cuts it, or the handshake crashes the server.",
+        what: "A firewall on the way inspects the handshake and closes the connection, or the handshake crashes the server.",
         confirm: "Connect from the server itself, and read its log.",
         change: "Allow the name at the firewall, or update the server.",
         evidence: "{handshakes-alike} {short-answer}",
@@ -170,7 +170,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "version-cut",
         shows_as: &[at(Code::HandshakeTimeout, 9), at(Code::HandshakeClosed, 10)],
-        what: "The server, or a firewall in front of it, can't handle all that the check's handshake offers.",
+        what: "The server, or a firewall in front of it, can't handle everything that the check's handshake offers.",
         confirm: "Repeat the diagnosis. If the server then answers other handshakes, it is overloaded.",
         change: "Use --ssl-min-ver or --ssl-max-ver for the check, and the same words on the server line. Or update the server.",
         evidence: "The server answers only these handshakes: {handshakes-answered}.",
@@ -398,7 +398,7 @@ fn proxy_headers(facts: &Facts) -> Vec<Trial> {
     others.map(trial).collect()
 }
 
-/// Returns true if a handshake was cut or got no answer.
+/// Returns true if the connection was closed during the handshake, or the handshake got no answer.
 pub(super) fn is_cut(attempt: &Attempt) -> bool {
     matches!(
         attempt.result,
@@ -442,7 +442,7 @@ pub(super) fn all_are_cut(facts: &Facts) -> bool {
         .is_empty()
 }
 
-/// Returns two sentences: which attempts fail in the same way, and which causes that excludes.
+/// Returns two sentences: which attempts fail in the same way, and what can therefore not be the cause.
 pub(super) fn alike(facts: &Facts) -> Option<String> {
     let mut alike = names_of(facts, is_cut);
     if alike.is_empty() {
@@ -480,7 +480,7 @@ pub(super) fn short_answer(facts: &Facts) -> Option<String> {
     }
 }
 
-/// Weighs this cause: a peer accepts connections, but no server behind it ever answers.
+/// Weighs the cause that a proxy or forwarder accepts the connection, but no server is behind it.
 pub(super) fn nothing_behind(facts: &Facts) -> Weight {
     let reads = facts.hangs_up == Some(false);
     Weight::likely_if(all_are_cut(facts) && short_answer(facts).is_none() && !reads)

@@ -10,7 +10,7 @@ use crate::certificate::{days, in_days};
 use crate::output::date::day;
 use crate::plan::USER_AGENT;
 
-/// Every placeholder, with its general words for when the value isn't known.
+/// Every placeholder, with the general words that replace it if its value isn't known.
 const GENERAL: &[(&str, &str)] = &[
     ("agent", USER_AGENT),
     ("below", "an intermediate or the server's certificate"),
@@ -92,7 +92,7 @@ fn general(placeholder: &str) -> Option<&'static str> {
     found.map(|(_, words)| *words)
 }
 
-/// Replaces each placeholder of a sentence by its value, or by its general words.
+/// Replaces each placeholder of a sentence with its value, or with its general words.
 pub(super) fn fill(sentence: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut text = String::new();
     let mut rest = sentence;

@@ -57,7 +57,7 @@ fn an_expired_root_in_the_ca_file() {
 #[test]
 fn an_expired_old_root_whose_successor_is_not_in_the_ca_file() {
     let stage = Stage::with_ca(Ca::with("Old Root", past));
-    // The server sends the certificate by which the old root vouches for the new root.
+    // The server sends the certificate that the old root issued for the new root.
     let new = stage.ca.intermediate_with("New Root", past);
     let nginx = serve(&new.leaf(&[NAME], 30), &[&new], "");
     let outage = Outage::checked(nginx.port, &words(&stage.ca_file));
@@ -117,7 +117,7 @@ fn a_certificate_that_is_not_yet_valid() {
     let said = diagnose(nginx.port, &["--ca-file", &stage.ca_file, NAME]);
     said.says("fix on this host, not at the server; or at the server")
         .says("The clock of this host is behind")
-        .says("The certificate becomes valid later");
+        .says("The certificate is not valid yet");
 }
 
 #[test]
