@@ -29,9 +29,9 @@ pub struct Certificate {
     pub subject: String,
     /// The issuer's distinguished name (RFC 4514).
     pub issuer: String,
-    /// The start of its validity, since the epoch.
+    /// The start of its validity, since the Unix epoch.
     pub not_before: Duration,
-    /// The end of its validity, since the epoch.
+    /// The end of its validity, since the Unix epoch.
     pub not_after: Duration,
 }
 
@@ -89,7 +89,7 @@ pub enum CertificateFailure {
     NotYetValid {
         /// The subject of that certificate.
         subject: String,
-        /// How long it takes until it becomes valid.
+        /// How long until it becomes valid.
         ahead: Duration,
     },
     /// The certificate is for other names.
@@ -118,13 +118,13 @@ pub enum CertificateFailure {
         /// `--min-cert-days`.
         limit: u32,
     },
-    /// A list in `--crl-file` contains a certificate of the chain. The text names it.
+    /// A list in `--crl-file` contains a certificate of the chain. The text names the certificate.
     Revoked(String),
     /// No list in `--crl-file` can be used for a certificate of the chain. The text says why.
     NoValidList(String),
     /// A signature in the chain wasn't made with the issuer's key.
     BadSignature,
-    /// Any other reason for which HAProxy's own check rejects the certificate too.
+    /// Any other reason. HAProxy's own check rejects the certificate for the same reason.
     Invalid(String),
     /// sni-check can't judge the certificate. HAProxy's own check may accept it.
     Limit(String),

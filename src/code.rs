@@ -1,4 +1,4 @@
-//! The exit codes. HAProxy keeps nothing else of an external check.
+//! The exit codes. A code is all that HAProxy keeps of an external check.
 //!
 //! The first digit is the layer, as in HAProxy's own L4/L6/L7 (3 is the name, 5 the certificate).
 //! The second digit is 2 for time-outs only. Released codes never change.
@@ -46,7 +46,7 @@ pub enum Code {
 /// The layer at which a check ended, which is the first digit of its code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
-    /// The check ended before it sent anything.
+    /// No layer: sni-check refused the options, serve was at its limit, or an internal error occurred.
     Call,
     /// Resolving the name.
     Name,
@@ -110,7 +110,7 @@ impl Code {
         }
     }
 
-    /// Returns the status that HAProxy's own checks would show for the same finding (HAProxy
+    /// Returns the status that HAProxy's own checks would show for the same failure (HAProxy
     /// management guide, section 9.1, field `check_status`), or `-` if HAProxy has no such status.
     pub fn haproxy_word(self) -> &'static str {
         let timed_out = self.number() % 10 == 2;
@@ -127,8 +127,8 @@ impl Code {
         }
     }
 
-    /// Returns the code closest to a status of HAProxy's own checks. Returns `None` for the status of a healthy
-    /// server, and for a status without such a code.
+    /// Returns the code closest to a status of HAProxy's own checks. Returns `None` for the status of a
+    /// healthy server, and for a status that no code is close to.
     pub fn of_haproxy_word(word: &str) -> Option<Code> {
         Some(match word {
             "L4CON" | "SOCKERR" => Code::Unreachable,

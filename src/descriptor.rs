@@ -11,8 +11,8 @@ use rustix::net::{AddressFamily, SendFlags, SocketAddrAny, SocketFlags, SocketTy
 
 use crate::deadline::Deadline;
 
-/// The size up to which a write to a writable pipe neither blocks nor mixes with other processes'
-/// writes (PIPE_BUF).
+/// The longest write to a writable pipe that surely doesn't block, and that the kernel doesn't mix with the
+/// writes of other processes (PIPE_BUF).
 pub const ATOMIC_WRITE: usize = 4096;
 
 /// Writes as much of `bytes` as `to` accepts before the deadline. After the deadline, writes only

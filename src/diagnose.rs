@@ -68,7 +68,7 @@ Examples:
 /// Diagnoses the server, prints the report, and returns the code of the check.
 ///
 /// # Errors
-/// The program of `--haproxy FILE` can't be run. diagnose has sent nothing then.
+/// The program of `--haproxy FILE` can't be run. In this case, diagnose sends nothing.
 pub fn run(plan: Plan, options: Options, start: Instant) -> Result<Code> {
     bound(&plan, start);
     let haproxy = match options.haproxy.as_deref() {
@@ -107,7 +107,7 @@ fn investigate(asked: Facts, haproxy: Option<&Haproxy>, progress: &Progress) -> 
 }
 
 /// Limits the time of the whole diagnosis, whatever a server does. Each phase takes at most the
-/// check's time-out, and everything else takes little time.
+/// check's time limit, and everything else takes little time.
 fn bound(plan: &Plan, start: Instant) {
     let longest = plan.timeout * 8 + Duration::from_secs(35);
     let text = format!(

@@ -190,8 +190,8 @@ fn refuse(options: &DoctorOptions) -> Result<()> {
     }
 }
 
-/// Returns everything that the rules find and that the runs show, merged and sorted. `ran` has the checks, and
-/// the servers that follow them.
+/// Returns everything that the rules find and that the runs show, merged and sorted. `ran` holds the results
+/// of the checks, and of the servers that follow another server's check.
 fn findings(visit: &Visit, ignored: &[String], ran: [&[Ran]; 2]) -> Vec<Finding> {
     let mut found = rules::findings(visit);
     run::confirm::confirm(&mut found, visit, ran[0]);

@@ -1,4 +1,4 @@
-//! Why a backend isn't healthy. Every error gets its cause and its exit code here.
+//! Every failure of a check, with its exit code and its words.
 
 use std::fmt;
 use std::io;
@@ -88,13 +88,13 @@ pub enum Failure {
     NotHttp(String),
     /// The head is longer than HAProxy accepts by default.
     LongHead {
-        /// The longest head that we accept, in bytes.
+        /// The length that HAProxy accepts by default, in bytes.
         limit: usize,
     },
     /// The connection was closed or reset before the response was complete.
     ResponseClosed(Closed),
-    /// The response is complete and healthy, but the connection ended in a way that makes HAProxy's
-    /// check fail.
+    /// The response is complete and healthy, but then an alert or a reset ended the connection. HAProxy's own
+    /// check fails too, if the alert or reset arrives in time.
     EndedBadly(Closed),
     /// A header expectation isn't met.
     Header {
@@ -110,7 +110,8 @@ pub enum Failure {
         /// True if the shorter part of the body that HAProxy reads meets the expectation.
         only_here: bool,
     },
-    /// The body ended early, so we can't verify that it lacks what a negated expectation forbids.
+    /// The body ended early, so we can't know if the missing rest contains what a negated expectation
+    /// forbids.
     CutBody {
         /// How the connection ended.
         closed: Closed,
@@ -122,7 +123,7 @@ pub enum Failure {
         /// The expectation.
         expected: String,
     },
-    /// We couldn't decide if an expectation is met. This is a limit of sni-check.
+    /// We can't decide if an expectation is met. This is a limit of sni-check.
     Undecided {
         /// The expectation.
         expected: String,
@@ -131,7 +132,7 @@ pub enum Failure {
         /// The limit.
         limit: GivenUp,
     },
-    /// serve runs as many checks as it can. It didn't contact the server.
+    /// serve is at one of its limits, and didn't contact the server.
     AtLimit(String),
     /// Any other error: a bug, or we ran out of a resource.
     Internal(String),
@@ -185,8 +186,8 @@ impl Failure {
         }
     }
 
-    /// Returns the cause for an alert during the handshake. The same alert means different things,
-    /// depending on what the client sent and what the server asked for.
+    /// Returns the failure for an alert during the handshake. The meaning of an alert depends on what the
+    /// client sent and what the server asked for.
     pub fn from_alert(alert: AlertDescription, sent: Sent) -> Failure {
         use AlertDescription as Alert;
         match alert {
@@ -194,8 +195,8 @@ impl Failure {
                 alert,
                 sent: sent.sni,
             },
-            // Some servers that need SNI also send handshake_failure without it, CloudFront for
-            // example.
+            // Some servers that need SNI, such as CloudFront, send handshake_failure to clients that send no
+            // name.
             Alert::HandshakeFailure if !sent.sni => Failure::NameRefused { alert, sent: false },
             // TLS 1.2 has no specific alert for a missing client certificate.
             Alert::HandshakeFailure if sent.certificate_asked => Failure::ClientCertificate {
@@ -206,8 +207,7 @@ impl Failure {
                 alert,
                 sent: sent.certificate,
             },
-            // These alerts are about our certificate, so they count only if the server asked for
-            // one.
+            // These alerts are about our certificate only if the server asked for a certificate.
             Alert::NoCertificate
             | Alert::BadCertificate
             | Alert::UnsupportedCertificate
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cause_of_a_handshake_failure_depends_on_what_was_sent_and_asked() {
+    fn the_meaning_of_handshake_failure_depends_on_what_was_sent_and_asked() {
         let code = |sni, certificate_asked| {
             let sent = Sent {
                 sni,

@@ -29,7 +29,7 @@ pub(crate) fn of(command: Command) -> String {
     text
 }
 
-/// Appends the options by group, and the other commands.
+/// Appends the options of a check by group, and the other commands.
 fn check(text: &mut String) {
     let info = Options::get_args_info();
     paragraph(text, "", info.description);
@@ -48,7 +48,7 @@ fn check(text: &mut String) {
     examples_and_notes(text, Command::Check, &info);
 }
 
-/// Appends the options that only diagnose accepts.
+/// Appends the text about diagnose, `--json`, and the options that a check doesn't accept.
 fn diagnose(text: &mut String) {
     let (about, examples) = diagnose::HELP.split_once("\nExamples:").unwrap_or_default();
     *text += about;

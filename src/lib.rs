@@ -106,8 +106,8 @@ fn refused(caller: Option<&Caller>, output: &Output, error: &anyhow::Error) -> C
     Code::Refused
 }
 
-/// Returns the command that a call names, and the remaining words. If a call names an inner command,
-/// this process becomes another program and never returns.
+/// Returns the command that a call names, and the remaining words. If a call names an internal command, this
+/// process becomes another program, and the function doesn't return.
 fn command(words: Vec<OsString>, caller: Option<&Caller>) -> Result<(Command, Vec<String>)> {
     let mut words = words.into_iter().map(word).collect::<Result<Vec<_>>>()?;
     if caller.is_none() && words == [doctor::INNER_COMMAND] {
@@ -200,7 +200,7 @@ fn probing(
     let options = match &caller {
         Some(_) => {
             let path = env::var_os("PATH").unwrap_or_default();
-            // HAProxy's four arguments can't be mistaken for options or option values.
+            // The options come only from `path`, so HAProxy's four arguments can't be mistaken for options.
             let mut options = handed::options(Carrier::Path, &path)?;
             options.target = words;
             options

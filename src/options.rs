@@ -200,7 +200,7 @@ pub(crate) fn version_checks_nothing() -> anyhow::Error {
     refusal("--version", "checks nothing", "leave it out here")
 }
 
-/// Returns the options of a check in this text, for tests.
+/// Parses the options of a check from a text, for tests.
 #[cfg(test)]
 pub(crate) fn of_text(text: &str) -> Options {
     let words = shlex::split(text).expect(text);

@@ -51,7 +51,7 @@ pub struct Plan {
     pub caller: Option<Caller>,
     /// The address to connect to.
     pub target: Target,
-    /// The names: sent as SNI, verified, sent as Host.
+    /// The names that are sent as SNI, verified, and sent as Host.
     pub names: Names,
     /// The address to connect from; port 0 lets the kernel choose.
     pub source: Option<SocketAddr>,
@@ -190,7 +190,7 @@ impl Plan {
     }
 }
 
-/// Refuses options that need HTTP if `--handshake-only` is given.
+/// Refuses options that need HTTP. Call this only if `--handshake-only` is given.
 fn refuse_http(options: &Options, url_uri: Option<&str>) -> Result<()> {
     let in_url = url_uri.is_some_and(|path| path != "/");
     let given = options.about_http().into_iter();
@@ -214,7 +214,7 @@ fn alpn(options: &Options) -> Result<Vec<String>> {
     Ok(names.to_vec())
 }
 
-/// The ALPN protocols after which the request may be sent (RFC 7301, section 6).
+/// The ALPN protocols that allow a request in HTTP/1 (RFC 7301, section 6).
 const HTTP1: [&str; 2] = ["http/1.1", "http/1.0"];
 
 impl Tls {

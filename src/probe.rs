@@ -51,7 +51,7 @@ pub struct Verdict {
 /// The facts that a check collects until it ends.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// The last address that the check connected to, or tried to.
+    /// The last address that the check connected to, or tried to connect to.
     pub address: Option<String>,
     /// The TLS version and cipher suite, in the RFCs' spelling.
     pub tls: Option<(String, String)>,
@@ -120,7 +120,7 @@ impl Verdict {
     }
 }
 
-/// Runs a check. Its time-out counts from `start`.
+/// Runs a check. Its time limit counts from `start`.
 pub fn run(plan: &Plan, start: Instant) -> Verdict {
     run_by_phase(plan, start, |_, _| {})
 }
@@ -144,7 +144,7 @@ pub fn run_by_phase(plan: &Plan, start: Instant, enter: impl FnMut(Failure, &mut
     Verdict { result, seen }
 }
 
-/// One attempt to reach a server, as the check does it or with variations.
+/// One attempt to reach a server: the check itself, or a variation of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Trial<'a> {
     /// The name sent as SNI.
@@ -211,7 +211,7 @@ impl<'a> Trial<'a> {
         self.handshake(socket, seen)
     }
 
-    /// Connects, and sends the PROXY header if the plan has one.
+    /// Connects, and sends the PROXY header if the attempt has one.
     fn connect(
         self,
         addresses: &[Address],

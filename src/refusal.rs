@@ -21,7 +21,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Returns what to do about all faults, as a sentence of its own.
+    /// Returns what to do about all faults, as a separate sentence.
     pub fn instead(&self) -> String {
         let nearest = self.write.strip_prefix("did you mean ");
         let mut text = match nearest.and_then(|write| write.strip_suffix('?')) {
@@ -44,7 +44,7 @@ impl fmt::Display for Refusal {
         write!(f, "{} {}", self.subject, self.what)?;
         let mut before = self;
         for other in &self.also {
-            // The advice for several faults follows the last of them.
+            // Consecutive faults with the same advice share it: it follows the last of these faults.
             let end = match () {
                 () if before.write == other.write => String::from("."),
                 () if before.write.ends_with('?') => format!("; {}", before.write),
@@ -84,7 +84,7 @@ pub(crate) fn together(faults: Vec<Error>) -> Option<Error> {
     for fault in faults {
         let mut first = match fault.downcast::<Refusal>() {
             Ok(refusal) => refusal,
-            // Such an error isn't a `Refusal`, so it has no parts to join.
+            // An error that isn't a `Refusal` has no parts to join.
             Err(fault) => return Some(fault),
         };
         let others = std::mem::take(&mut first.also);
@@ -103,7 +103,7 @@ pub(crate) fn together(faults: Vec<Error>) -> Option<Error> {
     Some(Error::new(first))
 }
 
-/// Adds the option or URL that a refused part belongs to.
+/// Adds to an error the option or URL that contains the refused part.
 pub(crate) trait Of<T> {
     /// Puts `option` in front of the subject.
     fn of(self, option: &str) -> Result<T>;
@@ -127,7 +127,8 @@ impl<T> Of<T> for Result<T, Misfit> {
     }
 }
 
-/// A fault of a value. Code that reads a value doesn't know its option, so it returns a `Misfit`.
+/// A fault of a value, without the option. Code that reads a value doesn't know the value's option, so it
+/// returns a `Misfit`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
     what: String,
@@ -154,7 +155,7 @@ impl Misfit {
     }
 }
 
-/// Unit separator. No message contains it, and values are shown without it.
+/// Separates the two parts: ASCII's unit separator. No message contains it, and values are shown without it.
 const APART: char = '\u{1f}';
 
 impl fmt::Display for Misfit {
@@ -180,7 +181,7 @@ mod tests {
     use super::{Misfit, Of, Refusal, refusal};
 
     #[test]
-    fn a_refusal_is_one_sentence_and_its_parts() {
+    fn a_refusal_has_a_sentence_and_separate_parts() {
         let refused: anyhow::Result<()> = Err(refusal("`a b`", "is not a name", "write a.example"));
         let error = refused.of("--sni").expect_err("a refusal");
         assert_eq!(

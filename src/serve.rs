@@ -1,8 +1,8 @@
 //! `sni-check serve`: a local server that makes the checks of sni-check for HAProxy's own
 //! http-check.
 //!
-//! `connection -> request (options and server) -> plan -> probe -> answer`, each connection on a
-//! thread of its own. HAProxy shows the code as `check_code` and the reason as `last_chk`.
+//! `connection -> request (options and server) -> plan -> probe -> answer`, each connection on its own
+//! thread. HAProxy shows the code as `check_code` and the reason as `last_chk`.
 
 mod address;
 mod answer;
@@ -48,13 +48,13 @@ use crate::start;
 const MAX_CHECKS: usize = 512;
 /// How long a client may take to send the head of its request.
 const HEAD: Duration = Duration::from_secs(1);
-/// How long a client may take for the head if it found no free place. Its answer then only reports
-/// the limit.
+/// How long a client may take to send the head if all places for checks are taken. The answer to a check then
+/// only reports the limit.
 const HEAD_AT_LIMIT: Duration = Duration::from_millis(5);
-/// The time that running checks get after serve is asked to stop: the longest time of a check, and
-/// a little more for a delayed check.
+/// How long serve waits for running checks when it is asked to stop: the longest time limit of a check, and a
+/// little more for a delayed check.
 const LAST_CHECKS: Duration = Duration::from_secs(61);
-/// How long the listeners pause if this process has no descriptor or thread left.
+/// How long the listeners pause if this process has no descriptor, memory or thread left.
 const REST: Duration = Duration::from_millis(50);
 
 /// Serves until the process is asked to stop (SIGTERM, SIGINT), and then finishes the running

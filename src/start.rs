@@ -1,4 +1,4 @@
-//! The start of the program, and everything else that needs unsafe code. No other file has any.
+//! The start of the program, and everything else that needs unsafe code. No other file has unsafe code.
 //!
 //! A daemonised HAProxy closes file descriptors 0 to 2 before it runs a check, and its chroot often
 //! has no `/dev/null`. The first socket would then become descriptor 2, and an error line would go
@@ -7,8 +7,8 @@
 //!
 //! A check normally ends by itself at its deadline. Some checks never look at the clock: a library
 //! loops, a file system doesn't answer, or the process was stopped. A kernel timer ends such a check
-//! a little later; see [`Expiry`]. The main thread receives the timer's signal. It does nothing but
-//! wait ([`apart`]), because a thread that sleeps in the kernel for a file handles no signal.
+//! a little later; see [`Expiry`]. The main thread receives the timer's signal. It only waits while another
+//! thread works ([`apart`]), because a thread that sleeps in the kernel for a file can't handle a signal.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, OsString};
@@ -86,7 +86,7 @@ pub unsafe fn words(count: libc::c_int, words: *const *const libc::c_char) -> Ve
     (1..count).map(word).collect()
 }
 
-/// Opens `/dev/null` or an empty memory file on each of the descriptors 0 to 2 that is closed.
+/// Opens `/dev/null` or an empty memory file for each of the descriptors 0 to 2 that is closed.
 fn occupy_standard_descriptors() {
     // SAFETY: no other thread exists yet that could close a descriptor during the call, and poll
     // reports a descriptor that is already closed as NVAL.
@@ -191,7 +191,7 @@ pub struct Expiry {
     pub texts: Vec<Text>,
 }
 
-/// A text that contains the number of milliseconds that have passed.
+/// A text that contains the number of milliseconds since the process started.
 #[derive(Debug)]
 pub struct Text {
     to: Channel,
@@ -247,7 +247,7 @@ const LAST_RESORT: Duration = Duration::from_millis(30);
 /// True if writing to standard error may hang. Only a file can hang: we never write to a full pipe.
 static MAY_HANG: AtomicBool = AtomicBool::new(false);
 
-/// The newest [`Expiry`]. Older ones are never freed, because the handler may be using them.
+/// The newest [`Expiry`]. Older values are never freed, because the handler may be using them.
 static EXPIRY: AtomicPtr<Expiry> = AtomicPtr::new(ptr::null_mut());
 
 /// Sets how the process ends when its timer goes off.
@@ -291,7 +291,7 @@ pub fn never_expire() {
 /// Sets the timer, or stops it if `left` is zero. The timer's clock is monotonic and keeps running
 /// while the process is stopped (Linux, `kernel/time/itimer.c`: an hrtimer on CLOCK_MONOTONIC).
 fn set_timer(left: Duration) {
-    // The types of both fields have 32 or 64 bits. A check ends within a minute, so both values fit.
+    // The types of both fields have 32 or 64 bits. No time limit is longer than an hour, so both values fit.
     let seconds = left.as_secs() as _;
     let microseconds = left.subsec_micros() as _;
     let timer = libc::itimerval {
@@ -387,7 +387,7 @@ unsafe impl Send for Pattern {}
 unsafe impl Sync for Pattern {}
 
 unsafe extern "C" {
-    /// Declared as in pcre2.h, because `pcre2-sys` lacks it.
+    /// Declared as in pcre2.h, because `pcre2-sys` doesn't declare this function.
     fn pcre2_set_callout_8(
         context: *mut pcre2_sys::pcre2_match_context_8,
         callout: Option<extern "C" fn(*mut libc::c_void, *mut libc::c_void) -> libc::c_int>,

@@ -100,7 +100,7 @@ const ALERTS: [(&str, &str); 25] = [
     ),
 ];
 
-/// Returns the meaning of an alert with this name in the RFC.
+/// Returns the meaning of the alert that has this name in RFC 8446.
 pub(super) fn meaning(name: &str) -> Option<&'static str> {
     let mut alerts = ALERTS.iter();
     let found = alerts.find(|(alert, _)| alert.eq_ignore_ascii_case(name));
@@ -114,7 +114,7 @@ pub(super) fn code(name: &str) -> Code {
     let name = name.to_ascii_lowercase();
     let sent = Sent {
         sni: true,
-        // Servers send these alerts about a client certificate.
+        // Servers send alerts with such a name about a client certificate.
         certificate_asked: name.contains("certificate") || name == "unknown_ca",
         certificate: true,
     };

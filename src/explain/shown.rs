@@ -4,7 +4,7 @@
 pub struct Shown {
     /// The word or number in HAProxy's statistics.
     pub word: &'static str,
-    /// What it means, in a few words.
+    /// The meaning in a few words.
     pub brief: &'static str,
     /// The command of sni-check that helps next. Empty if nothing is wrong.
     pub next: &'static str,
@@ -105,7 +105,7 @@ pub const SHOWN: [Shown; 24] = [
         brief: "the TLS handshake failed",
         next: "diagnose",
         in_log: "Layer6 invalid response",
-        more: "The server refused it, or HAProxy refused the server's certificate.",
+        more: "The server refused the handshake, or HAProxy refused the server's certificate.",
     },
     Shown {
         word: "L6TOUT",
@@ -216,7 +216,7 @@ impl Shown {
     }
 }
 
-/// Finds what HAProxy means by this number, word or text of its log.
+/// Finds the entry for a number or word of HAProxy's statistics, or for a text from its log.
 pub(super) fn find(text: &str) -> Option<&'static Shown> {
     // While a check runs, HAProxy puts a star before the result of the last check.
     let text = text.strip_prefix("* ").unwrap_or(text);
@@ -241,7 +241,7 @@ pub(super) fn find(text: &str) -> Option<&'static Shown> {
 pub(super) fn foreign(number: i64) -> &'static str {
     match number {
         128..=159 => {
-            "128 and more are a shell's codes for a command that signal N-128 killed. Set external-check command to sni-check itself, not to a script"
+            "a shell uses a code of 128 or more for a command that signal N-128 killed. Set external-check command to sni-check itself, not to a script"
         }
         _ => "sni-check explain, without a code, prints the codes of sni-check",
     }
