@@ -66,7 +66,7 @@ pub fn reason(plan: &Plan, verdict: &Verdict) -> String {
     parts.join("; ")
 }
 
-/// Says why a call was refused.
+/// Prints why a call was refused, and sends the same line to the syslog of `output`.
 pub fn refusal(caller: Option<&Caller>, output: &Output, error: &anyhow::Error) {
     let cause = printable(&format!("{error:#}"));
     let line = match caller {

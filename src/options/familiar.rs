@@ -69,8 +69,8 @@ const FAMILIAR: &[(&[&str], &str)] = &[
     (&["--socket", "--bind"], "--listen unix:PATH"),
 ];
 
-/// The options that only one command has, and that people give to others. A test of the help
-/// compares them with the commands.
+/// The options that only one command has, and that people give to other commands. A unit test in `help.rs`
+/// compares this list with the commands.
 pub(crate) const OWN: &[(&str, &[&str])] = &[
     (
         "serve",
@@ -112,7 +112,8 @@ pub(super) fn instead<'a>(name: &str, flags: impl Iterator<Item = &'a str>) -> O
     nearest(name, &flags).map(|flag| format!("did you mean {flag}?"))
 }
 
-/// Returns the option that is most similar to `name`. At most half of the letters of either may differ.
+/// Returns the option that is most similar to `name`. At most half of the letters of the shorter name may
+/// differ.
 fn nearest<'a>(name: &str, flags: &[&'a str]) -> Option<&'a str> {
     let plain = name.split(':').next().unwrap_or(name);
     let plain = plain
@@ -126,8 +127,8 @@ fn nearest<'a>(name: &str, flags: &[&'a str]) -> Option<&'a str> {
     similar.min_by_key(|flag| distance(flag)).copied()
 }
 
-/// Returns what to write instead of a word that is an option without its dashes, as on a server line
-/// of haproxy.cfg.
+/// If the word is an option without its dashes, as on a server line of haproxy.cfg, returns what to write
+/// instead.
 pub(super) fn without_dashes<'a>(
     word: &str,
     flags: impl Iterator<Item = &'a str>,

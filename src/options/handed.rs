@@ -17,7 +17,7 @@ use crate::command::Command;
 use crate::haproxy::call::{OPTIONS, PATH, begins_with_dash, split_options};
 use crate::refusal::{refusal, together};
 
-/// The carrier of the options from haproxy.cfg to the program.
+/// How the options get from haproxy.cfg to the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carrier {
     /// The variable `PATH`, which `external-check path` sets.
@@ -73,13 +73,13 @@ impl Carrier {
         )
     }
 
-    /// Returns the refusal of a haproxy.cfg variable that HAProxy hasn't replaced.
+    /// Returns the refusal of a word with a variable of haproxy.cfg that HAProxy hasn't replaced.
     fn variable(self, word: &str) -> Option<Error> {
         let name = variable(word)?;
         Some(refusal(
             self.name(),
             format!("has ${{{name}}}, and HAProxy has not replaced it"),
-            "put the whole text in double quotes: within them HAProxy replaces variables",
+            "put the whole text in double quotes: HAProxy replaces variables only inside double quotes",
         ))
     }
 
@@ -90,7 +90,8 @@ impl Carrier {
     }
 }
 
-/// Refuses a time that a check of `sni-check serve` may not take. `text` is the time as it was written.
+/// Refuses a `--timeout` that is too long for a check of `sni-check serve`. `text` is the value as the user
+/// wrote it.
 ///
 /// # Errors
 ///
@@ -106,7 +107,7 @@ pub fn refuse_longer(time: Time, text: &str) -> Result<()> {
     }
 }
 
-/// Reads the options in the text of a carrier. An ordinary search path has no options.
+/// Reads the options in the text of a carrier. An ordinary search path gives no options.
 ///
 /// # Errors
 ///
@@ -126,7 +127,7 @@ pub fn options(carrier: Carrier, text: &OsStr) -> Result<Box<Options>> {
 /// Splits the text of a carrier into words.
 ///
 /// # Errors
-/// An unclosed quote, a comment, bytes that aren't UTF-8, a text that doesn't begin with an option.
+/// An unclosed quote, a comment, bytes that aren't UTF-8, or a text that doesn't begin with an option.
 pub fn words(carrier: Carrier, text: &OsStr) -> Result<Vec<String>> {
     match parts(carrier, text)? {
         (None, words) => Ok(words),
@@ -134,7 +135,8 @@ pub fn words(carrier: Carrier, text: &OsStr) -> Result<Vec<String>> {
     }
 }
 
-/// Returns the words from the first option on, and the fault of the text before them.
+/// Returns the words from the first option on. If other text comes before this option, also returns the
+/// refusal of that text.
 fn parts(carrier: Carrier, text: &OsStr) -> Result<(Option<Error>, Vec<String>)> {
     let bytes = text.as_encoded_bytes().trim_ascii_start();
     let unicode = text.to_str();
@@ -174,7 +176,7 @@ fn parts(carrier: Carrier, text: &OsStr) -> Result<(Option<Error>, Vec<String>)>
     }
 }
 
-/// Returns the name in `${NAME}` or `${NAME-default}`.
+/// Returns the name in the first `${NAME}`, `${NAME-default}` or `${NAME[*]}`.
 fn variable(word: &str) -> Option<&str> {
     word.match_indices("${").find_map(|(at, start)| {
         let text = &word[at + start.len()..];
@@ -263,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_belongs_to_an_option() {
+    fn every_word_must_belong_to_an_option() {
         for (path, part) in [
             (
                 "--sni a.example stray",

@@ -50,7 +50,7 @@ pub(super) fn parse_unless<T: FromArgs + ArgsInfo>(
     refuse: impl Fn(&Part<'_>) -> Option<Error>,
 ) -> Result<Parsed<T>> {
     let info = T::get_args_info();
-    // An option that would be refused here is never suggested.
+    // Don't suggest an option that would be refused here.
     let is_for = |flag: &str| refuse(&Part::Switch(flag)).is_none();
     let parts = split(command, words, info.flags, &is_for);
     let misplaced = |part: &Part<'_>| match part {
@@ -70,7 +70,7 @@ pub(super) fn parse_unless<T: FromArgs + ArgsInfo>(
     let mut follows_fault = false;
     for part in parts {
         let fault = match &part {
-            // Such words are mostly the rest of a value that should be in quotes.
+            // Such words are usually the rest of a value that should be in quotes.
             Part::Word(_) if follows_fault => continue,
             part => misplaced(part).or_else(|| misfit::<T>(command, part)),
         };
@@ -97,8 +97,8 @@ fn misfit<T: FromArgs>(command: &[&str], part: &Part<'_>) -> Option<Error> {
     Some(refused(exit.output.trim()))
 }
 
-/// Returns the parts as argh reads them: first the options, then the words that can't be mistaken
-/// for options.
+/// Returns the arguments for argh: first the options, then `--` and the other words. After `--`, argh doesn't
+/// read a word as an option.
 fn arguments<'a>(parts: &[Part<'a>]) -> Vec<&'a str> {
     let mut arguments = Vec::with_capacity(2 * parts.len() + 1);
     let mut words = Vec::new();
@@ -142,9 +142,9 @@ fn stray(command: &[&str], word: &str) -> Error {
 }
 
 /// Splits the words into options with their values, and other words. argh would miss some of the
-/// faults found here, and explain others badly. The most important fault is a missing value,
-/// because argh would then read the next option as the value. In `external-check path "--sni
-/// ${SNI_HOST} --uri /"`, an unset variable leaves `--sni` without a value.
+/// faults found here, and explain others badly. The most important fault is a missing value: argh
+/// would read the next option as the value. In `external-check path "--sni ${SNI_HOST} --uri /"`,
+/// an unset variable leaves `--sni` without a value.
 fn split<'a>(
     command: &[&str],
     words: &'a [String],

@@ -67,7 +67,7 @@ pub struct Row {
     inherit: fn(&mut Options, &Options),
 }
 
-/// The files that the values of an option name.
+/// How the values of an option name files.
 #[derive(Debug)]
 struct Files {
     /// True if the file follows an `@`, as in `--header @FILE`. Otherwise a value that begins with
@@ -78,7 +78,8 @@ struct Files {
 }
 
 impl Files {
-    /// Splits a value into the text before a file's path, and the path.
+    /// Splits a value into the text before a file's path, and the path. Returns `None` if the value isn't a
+    /// file.
     fn split<'a>(&self, value: &'a str) -> Option<(&'static str, &'a str)> {
         match (value.strip_prefix('@'), self.after_at) {
             (Some(path), true) => Some(("@", path)),
@@ -187,7 +188,7 @@ impl Options {
         out.for_each(|row| row.clear(self));
     }
 
-    /// Returns the options whose values differ from `others`.
+    /// Returns the options whose values differ from the values in `others`.
     pub(crate) fn changes(&self, others: &Options) -> Vec<&'static Row> {
         let given = |row: &Row, options| (row.is_given(options), (row.values)(options));
         let rows = ROWS.iter();
@@ -219,7 +220,7 @@ impl Options {
         }
     }
 
-    /// Returns the given options that only an HTTP request needs.
+    /// Returns the given options that have no meaning without an HTTP request.
     pub fn about_http(&self) -> Vec<&'static str> {
         let http = ROWS.iter().filter(|row| row.is_about_http());
         http.filter(|row| row.is_given(self))

@@ -1,4 +1,4 @@
-//! The types of option values. Each type is written as in HAProxy.
+//! The types of option values. A value that HAProxy has too is written as in HAProxy.
 
 use std::fmt;
 use std::num::NonZeroU16;
@@ -7,7 +7,8 @@ use std::str::FromStr;
 pub use crate::haproxy::time::Time;
 use crate::refusal::Misfit;
 
-/// Reads and writes a type whose values are words. The function says what is wrong with another word.
+/// Reads and writes a type whose values are words. For any other word, `$what` returns what is wrong with it,
+/// and `$write` says what to write instead.
 macro_rules! words {
     ($type:ident, $($value:ident = $word:literal),+; $what:expr, $write:literal) => {
         impl FromStr for $type {
@@ -79,14 +80,13 @@ impl fmt::Display for Port {
 }
 
 impl Port {
-    /// The port as a number.
+    /// Returns the port as a number.
     pub fn get(self) -> u16 {
         self.0.get()
     }
 }
 
-/// `check-alpn`: protocol names separated by commas, such as `h2,http/1.1`, the preferred protocol
-/// first.
+/// `--alpn`: protocol names separated by commas, such as `h2,http/1.1`, the preferred protocol first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alpn(pub Vec<String>);
 
@@ -95,7 +95,7 @@ impl FromStr for Alpn {
 
     fn from_str(text: &str) -> Result<Alpn, Misfit> {
         let names: Vec<String> = text.split(',').map(str::to_owned).collect();
-        // RFC 7301, section 3.1: 1 to 255 bytes.
+        // A name has 1 to 255 bytes (RFC 7301, section 3.1).
         let is_name = |name: &String| {
             matches!(name.len(), 1..=255) && name.bytes().all(|b| b.is_ascii_graphic())
         };
@@ -118,9 +118,9 @@ impl fmt::Display for Alpn {
 /// `ssl-min-ver` and `ssl-max-ver`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TlsVersion {
-    /// RFC 5246.
+    /// TLS 1.2 (RFC 5246).
     Tls12,
-    /// RFC 8446.
+    /// TLS 1.3 (RFC 8446).
     Tls13,
 }
 
@@ -164,7 +164,7 @@ pub struct SocketPath(pub String);
 impl FromStr for SocketPath {
     type Err = Misfit;
 
-    /// Also reads the forms of `--listen` and of haproxy.cfg, `unix:PATH` and `unix@PATH`.
+    /// Also reads `unix:PATH`, the form of `--listen`, and `unix@PATH`, the form of haproxy.cfg.
     fn from_str(text: &str) -> Result<SocketPath, Misfit> {
         let mut prefixes = ["unix:", "unix@"].into_iter();
         let path = prefixes.find_map(|prefix| text.strip_prefix(prefix));
@@ -190,8 +190,8 @@ impl fmt::Display for SocketPath {
 pub struct Size(pub u32);
 
 impl Size {
-    /// Pages for health checks are smaller than this. On a larger page, a regular expression would
-    /// search longer before we can look at the clock, and so could miss the deadline.
+    /// The largest size, 1 MiB. Pages for health checks are smaller. On a larger page, a regular expression
+    /// would search longer before we can look at the clock, and so could miss the deadline.
     const LARGEST: u32 = 1 << 20;
 }
 

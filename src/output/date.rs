@@ -21,7 +21,7 @@ fn tenths(time: Duration) -> u64 {
     micros.saturating_add(50) / 100
 }
 
-/// Returns a point in time (since the epoch) in RFC 3339 format, in UTC.
+/// Returns a point in time (since the Unix epoch) in RFC 3339 format, in UTC.
 pub(crate) fn date(since_epoch: Duration) -> String {
     DateTime::from_unix_duration(since_epoch).map_or_else(
         |_| since_epoch.as_secs().to_string(),
@@ -35,7 +35,7 @@ pub(crate) fn day(since_epoch: Duration) -> String {
     date.split('T').next().unwrap_or(&date).to_owned()
 }
 
-/// Returns the current time, since the epoch.
+/// Returns the current time, since the Unix epoch.
 pub(crate) fn now() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

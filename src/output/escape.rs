@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// Returns text from outside, safe for a log line. Limits its length. Escapes characters that
+/// Makes text from outside safe for a log line, and limits its length. Escapes characters that
 /// would move a terminal's cursor, end the line, or change the order in which text is shown.
 pub(crate) fn printable(text: &str) -> String {
     escaped(text, 1000, |_| false)
 }
 
-/// Returns a line of a file for pasting, in full length and with its tabs.
+/// Makes a line of a file safe to print and paste. Keeps its full length and its tabs.
 pub(crate) fn pasted(line: &str) -> String {
     escaped(line, usize::MAX, |c| c == '\t')
 }
@@ -56,7 +56,7 @@ pub(crate) fn json(value: &Value) -> String {
 /// control characters, direction marks (Unicode Standard Annex 9), tags, and invisible, private,
 /// unassigned or combining characters.
 ///
-/// The standard library knows all of them except the fillers, which are letters that look blank.
+/// The standard library knows all of them except the fillers, which look blank but count as visible.
 fn misleads(c: char) -> bool {
     let is_filler = matches!(
         c,

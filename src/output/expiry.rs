@@ -20,8 +20,8 @@ use crate::plan::{DEFAULT_TIMEOUT, Output, Plan};
 use crate::probe::{Seen, Verdict};
 use crate::start::{Channel, Expiry, Text, expire_after, expire_after_instead, on_expiry};
 
-/// How long diagnose may take to read its options and files, because users may name files on any
-/// file system.
+/// How long diagnose may take to read its options and files. Its time limit is longer than a check's, because
+/// people may name files on slow file systems.
 const DIAGNOSE_READS: Duration = Duration::from_secs(5);
 
 /// Starts the timer of a check or of diagnose before the options are known.
@@ -34,7 +34,7 @@ pub fn begin(command: Command, caller: Option<&Caller>, start: Instant) {
     expire_after(timeout.saturating_sub(start.elapsed()), expiry);
 }
 
-/// Sets the timer to the time limit in the options, and prepares the output for the time while
+/// Sets the timer to the time limit in the options, and prepares the output for a time-out while
 /// files are read.
 pub fn options_known(
     caller: Option<&Caller>,
@@ -91,7 +91,7 @@ pub struct Phases<'a> {
 }
 
 impl<'a> Phases<'a> {
-    /// Creates the value before the first phase.
+    /// Creates the value. Call `enter` at the start of each phase.
     pub fn new(plan: &'a Plan, start: Instant) -> Phases<'a> {
         Phases {
             plan,
@@ -141,7 +141,7 @@ fn log(output: &Output, line: &str, after: Duration) -> Vec<Text> {
     text.into_iter().collect()
 }
 
-/// Returns the JSON object, with everything that was seen so far.
+/// Returns the text with the JSON object, which has everything that the check saw so far.
 fn object(to: Channel, plan: &Plan, timed_out: Failure, seen: &mut Seen) -> Text {
     /// A placeholder for the total time, which is known only at the end.
     const LATER: Duration = Duration::from_millis(u32::MAX as u64);

@@ -8,7 +8,7 @@ use crate::certificate::Certificate;
 use crate::plan::Plan;
 use crate::probe::Verdict;
 
-/// Returns the object for `--json`, with everything that was seen.
+/// Returns the object for `--json`, with everything that the check saw.
 pub(super) fn object(plan: &Plan, verdict: &Verdict, notes: &[String]) -> Value {
     let code = verdict.code();
     let times = &verdict.seen.times;
@@ -41,7 +41,7 @@ pub(super) fn object(plan: &Plan, verdict: &Verdict, notes: &[String]) -> Value 
     })
 }
 
-/// Returns a certificate of the chain.
+/// Returns the JSON object for a certificate of the chain.
 pub(crate) fn certificate(certificate: &Certificate) -> Value {
     json!({
         "subject": certificate.subject,

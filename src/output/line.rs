@@ -146,7 +146,7 @@ fn times(times: &Times) -> String {
     text
 }
 
-/// Returns the text for `--verbose`: what was seen, by layer.
+/// Returns the text for `--verbose`: what the check saw, by layer.
 pub(super) fn details(plan: &Plan, verdict: &Verdict) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: &str| _ = writeln!(text, "  {name:<9} {}", printable(value));

@@ -43,8 +43,8 @@ pub fn paint(text: String, choice: Color) -> String {
     if colored(choice) { color(&text) } else { text }
 }
 
-/// Colours the verdict and the marks at the beginnings of lines, and whole lines of haproxy.cfg to
-/// remove or to add.
+/// Colours the verdict and the marks at the beginnings of lines. Also colours whole lines of haproxy.cfg that
+/// are to be removed or added.
 fn color(text: &str) -> String {
     const PAINT: [(&str, &str); 9] = [
         ("UP", "1;32"),

@@ -1,4 +1,4 @@
-//! `--syslog`: sends a line per failure to a syslog, because a daemonised HAProxy discards a
+//! `--syslog`: sends a line per failure or warning to a syslog, because a daemonised HAProxy discards a
 //! check's stderr.
 
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(super) fn send(syslog: &Syslog, message: &str) {
     }
 }
 
-/// Returns a message in the format of this syslog. `time` is the time of sending, since the epoch.
+/// Returns a message in the format of this syslog. `time` is the time of sending, since the Unix epoch.
 pub(super) fn datagram(syslog: &Syslog, message: &str, time: Duration) -> String {
     let pid = std::process::id();
     match syslog {

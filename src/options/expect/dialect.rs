@@ -1,11 +1,11 @@
 //! Refuses syntax that releases of PCRE2 read differently. HAProxy uses the PCRE2 of its host:
-//! 10.36 on Debian 11, 10.42 on Debian 12, 10.46 on Debian 13. The pattern must mean the same on
-//! each of them.
+//! 10.36 on Debian 11, 10.42 on Debian 12, 10.46 on Debian 13. The pattern must mean the same in
+//! each release.
 
 use crate::refusal::Misfit;
 
-/// Refuses a pattern that some PCRE2 from 10.36 to 10.48 reads differently from our PCRE2.
-/// `caseless` says whether HAProxy compiles the pattern without regard to case.
+/// Refuses a pattern that a release of PCRE2 from 10.36 to 10.48 reads differently from our PCRE2.
+/// `caseless` is true if HAProxy compiles the pattern without regard to case.
 ///
 /// # Errors
 ///
@@ -282,8 +282,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Refuses a lookbehind of variable length. Only top-level alternatives of different lengths are
-/// allowed.
+/// Refuses a lookbehind of variable length. Its top-level alternatives may have different lengths.
 fn variable<T>() -> Result<T, Misfit> {
     differs(
         "a lookbehind of variable length",

@@ -249,7 +249,7 @@ fn min_recv(text: &[u8]) -> Result<usize, Misfit> {
     })
 }
 
-/// Returns the refusal of a word that belongs to no rule.
+/// Returns the refusal of a word that isn't allowed here.
 fn unknown(word: &[u8], subject: Option<&Subject>) -> Misfit {
     let word = shown(word);
     let elsewhere = "leave that word out";

@@ -5,7 +5,7 @@ use memchr::memmem;
 use super::regex::{GivenUp, Regex};
 use crate::deadline::Deadline;
 
-/// A pattern, and the method that compares it.
+/// A pattern, and the method that compares a text with it.
 #[derive(Clone, Debug)]
 pub(super) enum Pattern {
     Exact(Vec<u8>),
@@ -16,7 +16,7 @@ pub(super) enum Pattern {
 }
 
 impl Pattern {
-    /// Returns how many bytes of memory the pattern takes.
+    /// Returns how many bytes of memory the pattern uses.
     pub fn size(&self) -> usize {
         match self {
             Pattern::Exact(bytes)
@@ -27,8 +27,8 @@ impl Pattern {
         }
     }
 
-    /// Returns a regular expression that matches the pattern without regard to case. It contains no
-    /// single quotes.
+    /// Returns a regular expression that matches the pattern without regard to case. Returns `None` for a
+    /// regular expression, and for a text that has control characters or single quotes, or isn't UTF-8.
     pub fn in_any_case(&self) -> Option<String> {
         let (begin, text, end) = match self {
             Pattern::Exact(text) => ("^", text, "$"),

@@ -58,11 +58,11 @@ impl fmt::Debug for Regex {
 }
 
 /// How long a match runs before it takes turns with other long matches. Nearly every match ends
-/// sooner and never waits.
+/// sooner, and so never waits.
 const SLICE: Duration = Duration::from_millis(3);
 
-/// Held by the one long match that may run in this process. serve runs many checks at a time, and
-/// long matches could otherwise use every processor.
+/// The turn of long matches: only one long match runs at a time in this process. serve runs many checks at a
+/// time, and their long matches could otherwise use every processor.
 static TURN: Turn = Turn {
     state: Mutex::new(Waiting {
         taken: false,
@@ -76,11 +76,11 @@ static TURN: Turn = Turn {
 pub enum GivenUp {
     /// The match ran until the check's deadline.
     Time,
-    /// The match tried more ways than PCRE2's match limit of ten million.
+    /// The match reached PCRE2's match limit of ten million tries.
     Matches,
     /// The match needed more memory than it may use.
     Memory,
-    /// The body needs more memory than the checks of this process have left.
+    /// The body needs more memory than is left for the checks of this process.
     Room,
     /// The pattern needs UTF-8 (`(*UTF)`), and the text isn't UTF-8.
     Text,
@@ -94,7 +94,7 @@ impl fmt::Display for GivenUp {
             GivenUp::Room => "all memory for bodies is in use by other checks of sni-check serve",
             GivenUp::Text => "its regular expression needs UTF-8 (*UTF), and the text is not UTF-8",
             GivenUp::Memory => {
-                "its regular expression takes too much memory, in HAProxy as well; write [\\s\\S]* for (.|\\n)*"
+                "its regular expression takes too much memory, in HAProxy as well; write [\\s\\S]* instead of (.|\\n)*"
             }
         })
     }

@@ -13,7 +13,8 @@ pub struct Expectation {
     /// The text of the rule as the user wrote it, for messages.
     pub(super) text: String,
     pub(super) negated: bool,
-    /// `min-recv`: the rule isn't tested on a shorter body until the body has ended.
+    /// `min-recv`: the rule is tested only when this many bytes of the body have arrived, or the body has
+    /// ended.
     pub(super) min_recv: usize,
     pub(super) subject: Subject,
 }
@@ -61,7 +62,7 @@ pub struct Answer<'a> {
 pub type Field = (Vec<u8>, Vec<u8>);
 
 impl Expectation {
-    /// Returns HAProxy's rule if no other rule is given: 2xx and 3xx are healthy.
+    /// Returns HAProxy's default rule: the statuses 200 to 399 are healthy.
     pub fn default_status() -> Expectation {
         Expectation {
             text: "status 200-399".into(),
@@ -80,7 +81,7 @@ impl Expectation {
         }
     }
 
-    /// Returns true if the rule is of the form `! …`.
+    /// Returns true if the rule has the form `! …`.
     pub fn is_negated(&self) -> bool {
         self.negated
     }
@@ -113,8 +114,8 @@ impl Expectation {
         }
     }
 
-    /// Returns the rule in a form that ignores case. Returns `None` for rules that have a regular
-    /// expression or no text, and for negated rules.
+    /// Returns the rule in a form that ignores case. Returns `None` for negated rules, for rules with
+    /// `min-recv` or a regular expression, and for rules that compare no text.
     pub fn in_any_case(&self) -> Option<Expectation> {
         let rule = match &self.subject {
             _ if self.negated || self.min_recv > 0 => return None,
