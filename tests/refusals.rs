@@ -498,10 +498,7 @@ fn every_wrong_call_is_answered_with_one_sentence_and_nothing_is_sent() {
             "'--sni a' HOST",
             "`--sni a` is one word, because of its quotes; quote",
         ),
-        (
-            "--sni \u{201c}a\u{201d} HOST",
-            "write quotes of the keyboard",
-        ),
+        ("--sni \u{201c}a\u{201d} HOST", "write straight quotes"),
         ("\u{2014}sni a HOST", "write --sni, with two plain hyphens"),
         (
             "https:a.example",

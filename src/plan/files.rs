@@ -1,4 +1,4 @@
-//! The files that options name: which files may be read, and whether they have changed.
+//! The files of the options: which files may be read, and if they have changed since.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
@@ -20,8 +20,8 @@ use crate::refusal::refusal;
 /// The largest file that is read, in bytes. Revocation lists are the largest files in practice.
 const LARGEST: u64 = 64 << 20;
 
-/// How many bytes are read at once. No signal ends a process in the middle of a read, and reads of
-/// some kernel files are slow.
+/// How many bytes are read at once. The number is small, because no signal can end a process in the
+/// middle of a read, and some kernel files are slow to read.
 const PIECE: usize = 64 << 10;
 
 /// How much memory a file needs in addition to its content.
@@ -39,7 +39,7 @@ const LARGEST_SHARED: u64 = 4 << 20;
 #[derive(Debug, Default)]
 pub struct Files {
     scope: Scope,
-    /// The resources that the checks of serve share, and the deadline of the check that reads.
+    /// The resources that the checks of serve share, and the deadline of the check that reads the files.
     shared: Option<(Arc<Library>, Deadline)>,
     read: RefCell<Seen>,
     /// True if a file was not read because of a limit, or because a file system didn't answer.
@@ -52,20 +52,20 @@ enum Scope {
     /// Every file that this process may read.
     #[default]
     Any,
-    /// The same, in a process that HAProxy runs, often in a chroot.
+    /// Every file that this process may read. HAProxy runs the process, often in a chroot.
     Check,
-    /// Only these files, because the options come from elsewhere.
+    /// Only these files, because the options come from requests to serve.
     Only(Arc<Allowed>),
     /// The files below this folder. Their paths are written as if the folder were `/`.
     Within(PathBuf),
 }
 
-/// The only files that options from elsewhere may name.
+/// The only files that the options of a request to serve may name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allowed {
     /// Every file below these folders, unless a link leads out of them.
     pub folders: Vec<PathBuf>,
-    /// These files, in any folder.
+    /// The paths on serve's own command line: a file, or a folder with the files directly in it.
     pub named: Vec<PathBuf>,
 }
 
@@ -83,7 +83,7 @@ impl Files {
         }
     }
 
-    /// Allows only these files: the options come from elsewhere.
+    /// Allows only these files: the options come from requests to serve.
     pub fn only(allowed: Arc<Allowed>) -> Files {
         Files {
             scope: Scope::Only(allowed),
@@ -189,8 +189,8 @@ impl Files {
             return Err(large());
         }
         if size == 0 && fstatfs(&fd).is_ok_and(|of| KERNELS.contains(&of.f_type)) {
-            let what = "is a kernel file (/proc or /sys), not a file on a disk";
-            return Err(refusal(subject, what, "name the file itself"));
+            let what = "is a kernel file (/proc or /sys)";
+            return Err(refusal(subject, what, "name a file on a disk"));
         }
         let size = usize::try_from(size).unwrap_or_default();
         let share = match &self.shared {
@@ -259,7 +259,7 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// The path may not be opened or can't be opened.
+    /// The options may not name the path, or it can't be opened.
     pub(crate) fn open(&self, subject: &str, file: &str) -> Result<(OwnedFd, Stat)> {
         let path = Path::new(file);
         let (scope, file) = (self.scope.clone(), path.to_owned());
@@ -311,7 +311,7 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// A file hangs.
+    /// A file system doesn't answer.
     pub fn are_unchanged(&self, seen: &Seen) -> Result<bool> {
         for (path, stamp) in &seen.read {
             let file = path.clone();
@@ -338,7 +338,7 @@ impl Files {
 }
 
 impl Allowed {
-    /// Returns true if a path is in `named`, or inside a folder in `named`.
+    /// Returns true if a path is in `named`, or directly inside a folder in `named`.
     fn names(&self, path: &Path) -> bool {
         let mut named = self.named.iter();
         named.any(|named| named == path || path.parent() == Some(named))

@@ -1,4 +1,4 @@
-//! Hosts and DNS names, as options and URLs write them.
+//! Hosts and DNS names, in the forms that options and URLs use.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -60,7 +60,7 @@ fn is_of_hosts(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)
 }
 
-/// Reads a DNS name that can be sent as SNI: A-labels, no port. A final dot is removed, because
+/// Reads a DNS name that can be sent as SNI: in A-labels, without a port. A final dot is removed, because
 /// only DNS needs it.
 pub(super) fn dns_name(text: &str) -> Result<DnsName<'static>> {
     let refuse = |what: &str, write: &str| Err(refusal(format!("`{text}`"), what, write));
@@ -68,12 +68,12 @@ pub(super) fn dns_name(text: &str) -> Result<DnsName<'static>> {
         return refuse("is empty", SET_THE_VARIABLE);
     }
     if text.starts_with(['“', '”', '„', '‘', '’', '«', '»']) {
-        let write = "write quotes of the keyboard, or leave them out";
-        return refuse("begins with a quote of a text program", write);
+        let write = "write straight quotes, or leave them out";
+        return refuse("begins with a typographic quote", write);
     }
     if !text.is_ascii() {
         return refuse(
-            "has letters beyond ASCII (a U-label)",
+            "has letters that are not ASCII (a U-label)",
             "write its punycode form, xn--…",
         );
     }

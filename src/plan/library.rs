@@ -1,5 +1,5 @@
-//! What the checks of serve share: threads that read files, memory, and the content of files with
-//! the stamps that show whether a file has changed.
+//! What the checks of serve share: threads that read files, memory, and the content of files. A stamp
+//! shows if a file has changed since it was read.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -202,7 +202,8 @@ impl Stamp {
         }
     }
 
-    /// Returns `None` while the file is so young that a further change might not show.
+    /// Returns the stamp of a file. Returns `None` if the file changed so recently that another change might
+    /// leave the stamp as it is.
     pub fn settled(stat: &Stat) -> Option<Stamp> {
         let stamp = Stamp::new(stat);
         let seconds = u64::try_from(stamp.changed.0).unwrap_or_default();

@@ -33,8 +33,8 @@ impl Material {
         Material::read_sharing(options, files, None)
     }
 
-    /// Like [`Material::read`], but shares the trusted certificates of `other` if both trust the
-    /// same sources.
+    /// Like [`Material::read`], but shares the trusted certificates and revocation lists of `other` if both
+    /// read them from the same sources.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl Material {
     ///
     /// # Errors
     ///
-    /// A file hangs.
+    /// A file system doesn't answer.
     pub fn is_current(&self, files: &Files) -> Result<bool> {
         Ok(files.are_unchanged(&self.seen)? && self.authorities.are_current(files)?)
     }

@@ -22,7 +22,7 @@ pub struct Names {
     /// The name sent as SNI (RFC 6066, section 3). `None` for `--no-sni`.
     pub sni: Option<DnsName<'static>>,
     /// The name that the certificate must be for. `None` if there is nothing to verify the
-    /// certificate against: a unix socket without SNI.
+    /// certificate against: for example, for a unix socket without SNI.
     pub verified: Option<VerifiedName>,
     /// The default of the Host header (RFC 9112, section 3.2).
     pub host: String,
@@ -35,8 +35,8 @@ pub enum VerifiedName {
     /// except for letter case and wildcards. An IP address in `--verify-host` is compared as text,
     /// too.
     Text(String),
-    /// The address of a server to which no name is sent. It may also be one of the certificate's IP
-    /// addresses.
+    /// The address of a server to which the check sends no name. It is also compared with the
+    /// certificate's IP addresses.
     Address(IpAddr),
 }
 
@@ -110,7 +110,7 @@ fn sni_name(
     if let Some(Host::Name(name)) = &call.host {
         return dns_name(name).map(Some);
     }
-    // Container platforms pass an unset variable as an empty variable.
+    // Some container platforms pass an unset variable as an empty variable.
     if let Some(text) = sni_host.filter(|text| !text.is_empty()) {
         return sent_name(text).of("SNI_HOST").map(Some);
     }
@@ -149,7 +149,7 @@ fn sent_name(text: &str) -> Result<DnsName<'static>> {
     }
 }
 
-/// Adds to a refusal that HAProxy accepts the value.
+/// Adds a remark to a refusal: HAProxy accepts the value.
 fn limit(error: Error) -> Error {
     match error.downcast::<Refusal>() {
         Ok(refusal) if refusal.what.contains("limit of sni-check") => refusal.into(),

@@ -30,7 +30,7 @@ impl Output {
     ///
     /// # Errors
     ///
-    /// The options contradict each other, or the syslog address can't be valid.
+    /// The options contradict each other, or the syslog address isn't valid.
     pub fn new(options: &Options) -> Result<Output> {
         exclusive(options.quiet, "--quiet", options.verbose, "--verbose")?;
         exclusive(options.quiet, "--quiet", options.json, "--json")?;
@@ -59,8 +59,8 @@ impl Syslog {
     ///
     /// # Errors
     ///
-    /// The text is a host name, or anything else that is neither an address nor a path. Resolving a
-    /// name could take longer than the check may.
+    /// The text is neither an address nor a path. A host name is refused too, because resolving it could
+    /// take longer than the check may.
     pub fn parse(text: &str) -> Result<Syslog> {
         if text.starts_with('/') {
             return Ok(Syslog::Unix(text.into()));

@@ -28,13 +28,13 @@ struct Section<'a> {
 /// A certificate of a PEM file.
 #[derive(Debug)]
 pub(super) struct Certificate {
-    /// The certificate. In OpenSSL's own form, trust settings may follow it.
+    /// The DER of the certificate, and of the trust settings that may follow it.
     pub der: CertificateDer<'static>,
     /// True for OpenSSL's own form (`TRUSTED CERTIFICATE`), in which trust settings may follow.
     pub trusted: bool,
 }
 
-/// Returns all certificates of a file, in every form that OpenSSL supports.
+/// Returns all certificates of a file, in every PEM form that OpenSSL supports.
 pub(super) fn certificates(subject: &str, text: &[u8]) -> Result<Vec<Certificate>> {
     let labels = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
     let sections = sections(subject, text, &labels)?;
@@ -47,8 +47,8 @@ pub(super) fn certificates(subject: &str, text: &[u8]) -> Result<Vec<Certificate
 }
 
 /// Returns the DER of all revocation lists of a file, and the position of each list. The lists are
-/// decoded in place, because there isn't enough memory for both the text and the DER. The text isn't needed
-/// afterwards.
+/// decoded in place, because serve may not have enough memory for both the text and the DER. The
+/// text isn't needed afterwards.
 pub(super) fn lists(subject: &str, mut text: Vec<u8>) -> Result<(Vec<u8>, Vec<Range<usize>>)> {
     let sections = sections(subject, &text, &["X509 CRL"])?;
     let bodies: Vec<Range<usize>> = sections
@@ -68,7 +68,8 @@ pub(super) fn lists(subject: &str, mut text: Vec<u8>) -> Result<(Vec<u8>, Vec<Ra
 }
 
 /// Decodes the base64 (RFC 4648, section 4) in `body` and writes the result into the same buffer,
-/// starting at `end`. `end` must not be after the start of `body`. Returns the position where the result ends.
+/// starting at `end`, which must not be after the start of `body`. Returns the position where the
+/// result ends.
 fn decode_in_place(
     subject: &str,
     text: &mut [u8],

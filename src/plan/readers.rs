@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::deadline::Deadline;
 
-/// How long a read may take before the file counts as hanging. From then on only a few checks wait
-/// for it. `PROMPT` must be shorter than the time that a connection waits for a place.
+/// How long a read may take before the file counts as hanging. From then on, only a few checks wait
+/// for the file. `PROMPT` must be shorter than the time that a connection waits for a place.
 const PROMPT: Duration = Duration::from_millis(150);
 /// How many files may hang. Each hanging file keeps a thread.
 const MOST: usize = 256;
@@ -86,7 +86,8 @@ impl Readers {
     ///
     /// # Errors
     ///
-    /// The work isn't done by the deadline, or the file hangs and enough checks already wait.
+    /// The work isn't done by the deadline, the file hangs and enough checks already wait for hanging files,
+    /// or no reader thread can be started.
     pub fn run<T: Send + 'static>(
         &self,
         path: &Path,
@@ -175,7 +176,7 @@ struct Patience<'a> {
     /// When the read that the check waits for began.
     began: Instant,
     deadline: Deadline,
-    /// True if the check is one of the few that may wait for hanging files.
+    /// True if the check is counted as one of the few that may wait for hanging files.
     counted: bool,
 }
 
@@ -199,7 +200,8 @@ impl<'a> Patience<'a> {
     fn wait_until_free(&mut self, path: &Path) -> Result<MutexGuard<'a, State>, Held> {
         let mut state = self.shared.lock();
         while let Some(since) = state.busy.get(path) {
-            // A series of short reads doesn't mean that the file hangs.
+            // Count the time of the current read only. A series of short reads doesn't mean that the file
+            // hangs.
             self.began = *since;
             let next = self.next(&mut state)?;
             let waited = self.shared.done.wait_timeout(state, next);
@@ -243,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_hangs_keeps_one_reader_and_few_checks() {
+    fn a_hanging_file_blocks_one_reader_and_only_a_few_checks() {
         let readers = Readers::new(8);
         let (release, held) = channel::<()>();
         let began = Instant::now();

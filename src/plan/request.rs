@@ -23,7 +23,7 @@ pub struct Request {
     pub method: Method,
     /// An absolute URI, because ureq needs one. Only path and query are sent.
     pub uri: Uri,
-    /// All header fields except those that frame a body.
+    /// The header fields, without the fields that frame a non-empty body.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body. Empty means no body.
     pub body: String,
@@ -31,7 +31,7 @@ pub struct Request {
     pub expectations: Vec<Expectation>,
     /// The longest response head, in bytes. `None` means HAProxy's limits.
     pub max_head: Option<usize>,
-    /// How many bytes of the response body are read at most. 0 if no expectation needs the body.
+    /// The largest number of bytes of the response body that are read. 0 if no expectation needs the body.
     pub max_body: u32,
     /// The memory that the bodies of many checks share. `None` if this process makes one check.
     pub memory: Option<Arc<Memory>>,
@@ -75,7 +75,8 @@ impl Request {
         })
     }
 
-    /// Returns the required answer to a WebSocket handshake, if we chose the key.
+    /// Returns the `Sec-WebSocket-Accept` that the server must send, if we chose the key of the WebSocket
+    /// handshake.
     pub fn websocket_accept(&self) -> Option<&'static str> {
         let is_ours = |(name, value): &Field| {
             name == header::SEC_WEBSOCKET_KEY && value.as_bytes() == WEBSOCKET_KEY.as_bytes()
@@ -228,7 +229,7 @@ pub const WEBSOCKET_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 /// The answer to [`WEBSOCKET_KEY`] (RFC 6455, section 1.3).
 pub const WEBSOCKET_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// Returns these fields, and the default fields that they don't replace.
+/// Returns the given fields, and the default fields that they don't replace.
 fn with_defaults(
     given: &[Field],
     names: &Names,

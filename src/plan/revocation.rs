@@ -20,7 +20,7 @@ pub struct List {
     bytes: Arc<Vec<u8>>,
     place: Range<usize>,
     facts: Facts,
-    /// When the next list is due, in seconds since the epoch.
+    /// When the next list is due, in seconds since the Unix epoch.
     pub next_update: Option<i64>,
 }
 
@@ -31,8 +31,8 @@ impl List {
     /// Returns the lists of a PEM file, and the certificates in the same file.
     pub(super) fn of_file(option: &str, file: &str, files: &Files) -> Result<Arc<Content>> {
         pem::parsed(files, option, file, |subject, text| {
-            // Most files have no certificates, and parsing a list with a million lines takes a long
-            // time.
+            // Look for certificates only if the file has one. Most files have none, and parsing a list
+            // with a million lines takes a long time.
             let certificates = match memmem::find(&text, b"CERTIFICATE-----") {
                 Some(_) => from_text(subject, &text)?,
                 None => Vec::new(),
@@ -48,7 +48,7 @@ impl List {
         })
     }
 
-    /// Returns `None` if OpenSSL can't read the list.
+    /// Reads the list at `place`. Returns `None` if OpenSSL can't read the list.
     fn new(bytes: Arc<Vec<u8>>, place: Range<usize>) -> Option<List> {
         let list = RevocationList::read(&bytes[place.clone()])?;
         let (facts, next_update) = (list.facts()?, list.next_update.flatten());

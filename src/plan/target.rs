@@ -38,7 +38,7 @@ impl fmt::Display for Target {
 /// The parts of the call's arguments that aren't the address.
 #[derive(Debug)]
 pub(super) struct Arguments {
-    /// The host of the URL, on the command line.
+    /// The host of the URL on the command line. `None` for HAProxy's four arguments.
     pub host: Option<Host>,
     /// The path and query of the URL, if it has one.
     pub uri: Option<String>,
@@ -138,8 +138,7 @@ fn refuse_options(words: &[String]) -> Result<()> {
     }
 }
 
-/// Returns the server that HAProxy's four arguments name. `other_port` (`--port`) replaces
-/// HAProxy's port.
+/// Returns the server from HAProxy's four arguments. `other_port` (`--port`) replaces HAProxy's port.
 ///
 /// # Errors
 ///
@@ -405,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn undialable_servers_are_refused_with_a_fix() {
+    fn servers_without_a_port_or_an_address_are_refused_with_a_fix() {
         for (address, port, part) in [
             ("127.0.0.1", "0", "--port N"),
             ("127.0.0.1", "NOT_USED", "--port N"),

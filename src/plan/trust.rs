@@ -41,8 +41,8 @@ pub struct Trust {
 }
 
 impl Verification {
-    /// Returns the requirements for a server with these names. Returns `None` if there is nothing
-    /// to verify.
+    /// Returns the requirements for a server with these names. Returns `None` if there is no name to
+    /// verify.
     pub fn new(names: &Names, trust: Arc<Trust>, lists: Arc<[List]>) -> Option<Verification> {
         Some(Verification {
             name: names.verified.clone()?,
@@ -70,7 +70,8 @@ pub(super) struct Authorities {
     read: Instant,
 }
 
-/// How long the system's roots count as unchanged. We can't know which files they come from.
+/// How long the system's roots count as unchanged. We don't know which files they come from, so we can't
+/// look for changes.
 const SYSTEM_ROOTS: Duration = Duration::from_secs(60);
 
 impl Authorities {
@@ -113,7 +114,7 @@ impl Authorities {
     ///
     /// # Errors
     ///
-    /// A file hangs.
+    /// A file system doesn't answer.
     pub(super) fn are_current(&self, files: &Files) -> Result<bool> {
         let system = self.sources.0.iter().any(|source| source == "@system-ca");
         Ok(!(system && self.read.elapsed() > SYSTEM_ROOTS) && files.are_unchanged(&self.seen)?)
@@ -329,7 +330,7 @@ pub(super) fn identity(options: &Options, files: &Files) -> Result<Option<Arc<Ce
         return Err(refusal(
             format!("{option} {file}"),
             "has no private key in it",
-            "give one, unencrypted PEM, with --key FILE",
+            "give an unencrypted private key in PEM format with --key FILE",
         ));
     };
     let provider = rustls::crypto::ring::default_provider();
@@ -340,7 +341,7 @@ pub(super) fn identity(options: &Options, files: &Files) -> Result<Option<Arc<Ce
                 rustls::Error::InconsistentKeys(_) => refusal(
                     subject,
                     format!("does not fit --crt {crt}: it is the key of another certificate"),
-                    "give the key of that certificate",
+                    "give the key of the certificate in --crt",
                 ),
                 _ => refusal(
                     subject,

@@ -15,7 +15,8 @@ use crate::refusal::refusal;
 pub struct Trusted {
     /// The certificate. OpenSSL's trust settings may follow it.
     pub(super) der: Arc<CertificateDer<'static>>,
-    /// What OpenSSL's own form sets: trusted for servers (true), or rejected (false).
+    /// The trust setting of OpenSSL's own form: trusted for servers (true) or not (false). `None` if the
+    /// file has no such setting.
     pub explicitly: Option<bool>,
 }
 
@@ -45,8 +46,8 @@ pub(super) fn from_text(subject: &str, text: &[u8]) -> Result<Vec<Trusted>> {
             return Err(refusal(
                 subject,
                 format!(
-                    "has a certificate whose dates cannot be read, number {}, and HAProxy 3 reads no \
-                     such file (limit of sni-check: HAProxy 2.6 does)",
+                    "has a certificate whose dates cannot be read, number {}, and HAProxy 3 refuses such a \
+                     file (limit of sni-check: HAProxy 2.6 accepts it)",
                     number + 1
                 ),
                 "leave it out",

@@ -26,12 +26,12 @@ pub(crate) enum Bounds {
 #[derive(Debug)]
 pub(crate) struct Reached {
     pub handle: OwnedFd,
-    /// The path, as seen from outside of the root.
+    /// The path, as seen from outside the root.
     pub path: PathBuf,
     pub stat: Stat,
 }
 
-/// Why a walk fails, and at which path, as seen from outside of the root.
+/// Why a walk fails, and at which path, as seen from outside the root.
 #[derive(Debug)]
 pub(crate) enum Obstacle {
     /// The kernel refuses this process.
@@ -58,7 +58,7 @@ pub(super) fn open_in(
     };
     let resolve = resolve | ResolveFlags::NO_MAGICLINKS;
     match openat2(&handle, path, flags, Mode::empty(), resolve) {
-        // openat2 fails on Linux before 5.6, in container runtimes that don't know it, and with
+        // openat2 fails on Linux before 5.6, in container runtimes that don't support it, and with
         // RestrictSUIDSGID=, which DynamicUser= always sets.
         Err(Errno::NOSYS | Errno::PERM) => by_steps(folder, path, flags, bounds),
         opened => opened,
@@ -139,7 +139,7 @@ pub(crate) fn walk(
 
 enum Step {
     Reached(Reached),
-    /// A symbolic link and its target.
+    /// The name is a symbolic link to this target.
     Link(OsString),
 }
 
