@@ -73,7 +73,7 @@ pub struct Finding {
     pub what: String,
     pub confirm: String,
     pub change: String,
-    /// What the facts say for the cause. Empty if the verdict already says everything.
+    /// A sentence about the facts that support the cause. Empty if the verdict already says everything.
     pub evidence: String,
 }
 

@@ -53,14 +53,14 @@ impl Certificate {
         })
     }
 
-    /// Returns the whole days from `now` (since the epoch) until the certificate expires. Returns 0
-    /// on its last day and later.
+    /// Returns the number of whole days from `now` (since the Unix epoch) until the certificate expires.
+    /// Returns 0 on its last day and later.
     pub fn days_left(&self, now: Duration) -> u64 {
         days(self.not_after.saturating_sub(now))
     }
 }
 
-/// Converts a time to seconds since the epoch, the unit of the dates in [`Parts`].
+/// Converts a time to seconds since the Unix epoch, the unit of the dates in [`Parts`].
 pub fn seconds(time: UnixTime) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use crate::haproxy::Caller;
 use crate::refusal::refusal;
 
-/// The commands. To check a host that has the name of a command, write it with its port.
+/// The commands. To check a host that has the name of a command, write the host with its port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     /// A check, by HAProxy or on the command line. This command has no name.

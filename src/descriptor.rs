@@ -11,7 +11,7 @@ use rustix::net::{AddressFamily, SendFlags, SocketAddrAny, SocketFlags, SocketTy
 
 use crate::deadline::Deadline;
 
-/// The longest write to a writable pipe that surely doesn't block, and that the kernel doesn't mix with the
+/// How many bytes one write can put into a writable pipe without blocking, and without mixing them with the
 /// writes of other processes (PIPE_BUF).
 pub const ATOMIC_WRITE: usize = 4096;
 

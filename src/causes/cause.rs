@@ -23,7 +23,7 @@ pub struct Cause {
     pub confirm: &'static str,
     /// The sentence that says what to change.
     pub change: &'static str,
-    /// The sentence about the facts that support the cause. Empty if the verdict already says everything.
+    /// A sentence about the facts that support the cause. Empty if the verdict already says everything.
     pub evidence: &'static str,
     /// Weighs the facts for and against the cause.
     pub weigh: fn(&Facts) -> Weight,
@@ -52,7 +52,7 @@ impl Cause {
     }
 }
 
-/// A symptom by which an operator notices a cause.
+/// A symptom that an operator sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sign {
     /// An exit code of sni-check.
@@ -186,9 +186,9 @@ pub struct Trial {
 
 /// The change that a trial makes.
 pub enum Change {
-    /// The options of the check.
+    /// Other options of the check.
     Options(Box<Options>),
-    /// The way in which HAProxy's own check talks to the server. Only HAProxy can try it.
+    /// Another way in which HAProxy's own check talks to the server. Only HAProxy can try it.
     Way(Way),
 }
 

@@ -466,7 +466,8 @@ fn self_signed_namesake(facts: &Facts) -> Option<String> {
     (alone && known).then(|| issuer.issuer.to_owned())
 }
 
-/// Returns the name of the CA that signed, if `--ca-file` has a CA with this name but another key.
+/// Returns the name of the CA that signed a certificate of the chain, if `--ca-file` has a CA with this name
+/// but another key.
 pub(super) fn namesake(facts: &Facts) -> Option<String> {
     let of_name = |name: &str| {
         let cas = trusted(facts).filter(|ca| ca.subject_text() == name);
@@ -495,7 +496,7 @@ pub(super) fn namesake(facts: &Facts) -> Option<String> {
     None
 }
 
-/// Returns true if another key than this CA's has signed the certificate, which names the CA as its issuer.
+/// Returns true if the key of `ca` can't have signed the certificate. The certificate names `ca` as its issuer.
 fn is_by_another(signed: &Parts<'_>, ca: &Parts<'_>) -> bool {
     let (wanted, own) = (Uses::read(signed).authority.key_id, Uses::read(ca).key_id);
     let other_id = wanted.zip(own).is_some_and(|(wanted, own)| wanted != own);

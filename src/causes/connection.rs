@@ -69,7 +69,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "The name on the server line has a new address. Without `resolvers` HAProxy keeps the address that it found when it started.",
         confirm: "Compare the address in the check's line with getent ahosts NAME.",
         change: "Reload HAProxy. With `resolvers` on the server line, HAProxy follows the name.",
-        // diagnose has just resolved the name.
+        // diagnose resolves the name itself, so its address can't be old.
         weigh: |facts| Weight::possible_if(facts.plan.caller.is_some()),
         ..Cause::BASE
     },

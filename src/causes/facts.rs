@@ -43,7 +43,7 @@ pub struct Facts {
     pub hangs_up: Option<bool>,
     /// The results of the same check at the other addresses of the name.
     pub elsewhere: Vec<(Address, Attempt)>,
-    /// HAProxy's answers. `None` if diagnose hasn't asked HAProxy, or there is no HAProxy.
+    /// HAProxy's answers. `None` if diagnose hasn't asked HAProxy, or has found no HAProxy.
     pub haproxy: Option<HaproxyFacts>,
     /// Values that haproxy.cfg has elsewhere and that may be right for this server, too.
     pub known_values: Arc<[KnownValue]>,
@@ -56,7 +56,7 @@ pub struct Facts {
 /// A value that haproxy.cfg has for another server or another purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownValue {
-    /// The option of sni-check for such a value.
+    /// sni-check's option for this value.
     pub option: &'static str,
     pub value: String,
     /// Where the value is in use, in words: `be/s2`, for example, or `visitors' connections`.

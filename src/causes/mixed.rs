@@ -54,7 +54,7 @@ fn by_tls(facts: &Facts, tls: &Handshakes) -> Option<Mixed> {
     })
 }
 
-/// Returns the results of all handshakes with the check's name that can be compared.
+/// Returns the results of the handshakes with the check's name, if they can be compared.
 fn views<'a>(facts: &'a Facts, tls: &'a Handshakes) -> Vec<View<'a>> {
     let verdict = &facts.verdict;
     let by_verdict = match &verdict.result {

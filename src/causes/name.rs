@@ -30,7 +30,7 @@ pub(super) const CAUSES: &[Cause] = &[
         what: "HAProxy's chroot has no /etc/resolv.conf or /etc/hosts, so the name resolves by hand but not in the chroot.",
         confirm: "ls CHROOT/etc/resolv.conf CHROOT/etc/hosts",
         change: "Give an address instead of a name, or copy these files into the chroot.",
-        // diagnose runs outside the chroot.
+        // Only a check that HAProxy runs is in the chroot.
         weigh: |facts| Weight::possible_if(facts.plan.caller.is_some()),
         ..Cause::BASE
     },
@@ -420,7 +420,8 @@ fn sni_unknown(facts: &Facts) -> Weight {
             let cut = names.iter().all(|attempt| super::tls::is_cut(attempt));
             match (cut, facts.failure()) {
                 (false, _) => Weight::Likely,
-                // The server reads the handshake before it closes the connection.
+                // The server keeps idle connections open. So it closes this connection because of the
+                // handshake.
                 (true, Some(Failure::HandshakeClosed(_))) => {
                     Weight::likely_if(facts.hangs_up == Some(false) && facts.plain.is_none())
                 }

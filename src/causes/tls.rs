@@ -162,7 +162,7 @@ pub(super) const CAUSES: &[Cause] = &[
         weigh: |facts| match short_answer(facts) {
             _ if facts.is_plain_http_port() => Weight::RuledOut,
             Some(_) => Weight::likely_if(all_are_cut(facts)),
-            // The server reads the handshake before it closes the connection.
+            // The server keeps idle connections open. So it closes this connection because of the handshake.
             None => Weight::possible_if(all_are_cut(facts) && facts.hangs_up == Some(false)),
         },
         ..Cause::BASE

@@ -1,4 +1,4 @@
-//! The files of the options: which files may be read, and if they have changed since.
+//! Reads the files that options name, if the options may name them, and detects later changes.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
@@ -147,7 +147,7 @@ impl Files {
         let length = bytes.len();
         let content = Arc::new(parse(bytes)?);
         if let Some(mut share) = share {
-            // The parsed form needs less memory than the text. Each certificate also needs a few
+            // The parsed form needs less memory than the text, but each certificate also needs a few
             // pointers.
             share.resize(length + length / 2 + SMALL)?;
             let share = Arc::new(share);

@@ -209,7 +209,7 @@ const LEFT_OUT: [HeaderName; 4] = [
     header::ACCEPT,
 ];
 
-/// Returns a field as HAProxy's check sends it: without `keep-alive`, and TE with `trailers` only.
+/// Returns a field as HAProxy's check sends it: Connection without `keep-alive`, and TE with `trailers` only.
 fn hop_by_hop((name, value): Field) -> Field {
     let is_kept = |word: &&[u8]| match &name {
         &header::CONNECTION => !word.eq_ignore_ascii_case(b"keep-alive"),

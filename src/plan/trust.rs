@@ -29,7 +29,7 @@ pub struct Verification {
     pub lists: Arc<[List]>,
 }
 
-/// The roots in which a chain may end.
+/// The certificates that can complete a chain: the roots in which it may end, and intermediates from files.
 #[derive(Debug, Default)]
 pub struct Trust {
     /// Mozilla's roots: names and keys without certificates.
@@ -232,8 +232,8 @@ impl Trust {
         Ok(lists)
     }
 
-    /// Returns what isn't used, with the reason: certificates that OpenSSL loads but never trusts,
-    /// and files of a folder that can't be read.
+    /// Returns the parts of `--ca-file` that aren't used, each with the reason: certificates that OpenSSL
+    /// loads but never trusts, and files of a folder that can't be read.
     pub fn unused(&self) -> Vec<String> {
         let broken = self.certificates.iter().filter_map(|trusted| {
             let parts = trusted.parts()?;
