@@ -496,7 +496,7 @@ pub(super) fn namesake(facts: &Facts) -> Option<String> {
     None
 }
 
-/// Returns true if the key of `ca` can't have signed the certificate. The certificate names `ca` as its issuer.
+/// Returns true if the key of `ca` can't have signed the certificate, which names `ca` as its issuer.
 fn is_by_another(signed: &Parts<'_>, ca: &Parts<'_>) -> bool {
     let (wanted, own) = (Uses::read(signed).authority.key_id, Uses::read(ca).key_id);
     let other_id = wanted.zip(own).is_some_and(|(wanted, own)| wanted != own);

@@ -89,7 +89,7 @@ impl Authorities {
                     return Err(refusal(
                         format!("--crl-file {file}"),
                         "has no X509 CRL in it",
-                        "give a list in PEM format",
+                        "give a revocation list in PEM format",
                     ));
                 }
                 lists.extend_from_slice(found);
@@ -345,7 +345,7 @@ pub(super) fn identity(options: &Options, files: &Files) -> Result<Option<Arc<Ce
                 ),
                 _ => refusal(
                     subject,
-                    "has a key, or a certificate, of a kind that cannot be used here (limit of sni-check)",
+                    "has a key or certificate of a kind that sni-check cannot use (limit of sni-check)",
                     "use P-256, P-384, Ed25519, or RSA with 2048 to 4096 bits; or HAProxy's own check-sni",
                 ),
             }

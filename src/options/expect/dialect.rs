@@ -201,7 +201,10 @@ impl<'a> Scanner<'a> {
                 self.take(length);
                 return match name.len() <= 32 && name.is_ascii() {
                     true => Ok(()),
-                    false => differs("a long or unusual name of a group", "write a short name"),
+                    false => differs(
+                        "a group name that is long or not ASCII",
+                        "write a short name",
+                    ),
                 };
             }
         }
