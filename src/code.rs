@@ -110,7 +110,7 @@ impl Code {
         }
     }
 
-    /// Returns the status that HAProxy's own checks would show for the same failure (HAProxy
+    /// Returns the status that HAProxy's own checks would show for the same result (HAProxy
     /// management guide, section 9.1, field `check_status`), or `-` if HAProxy has no such status.
     pub fn haproxy_word(self) -> &'static str {
         let timed_out = self.number() % 10 == 2;

@@ -164,7 +164,8 @@ pub struct Options {
     #[argh(switch)]
     pub json: bool,
 
-    /// send one line per failure to a syslog: UDP ADDR[:PORT] or the path of a unix datagram socket
+    /// send one line per failure or warning to a syslog: UDP ADDR[:PORT] or the path of a unix datagram
+    /// socket
     #[argh(option, arg_name = "ADDR")]
     pub syslog: Option<String>,
 

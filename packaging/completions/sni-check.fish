@@ -99,7 +99,7 @@ complete -c sni-check -l timeout -x -d 'time limit of the whole check, such as 5
 complete -c sni-check -n 'not __fish_seen_subcommand_from diagnose' -l quiet -d 'print nothing'
 complete -c sni-check -l verbose -d 'print what each layer showed'
 complete -c sni-check -l json -d 'print one JSON object'
-complete -c sni-check -n 'not __fish_seen_subcommand_from diagnose' -l syslog -x -d 'send one line per failure to a syslog: UDP ADDR[:PORT] or the path of a unix datagram socket'
+complete -c sni-check -n 'not __fish_seen_subcommand_from diagnose' -l syslog -x -d 'send one line per failure or warning to a syslog: UDP ADDR[:PORT] or the path of a unix datagram socket'
 complete -c sni-check -n '__fish_seen_subcommand_from diagnose' -l haproxy -r -F -a 'none' -d 'the HAProxy program to ask, or none (default: the program found on this host)'
 complete -c sni-check -n '__fish_seen_subcommand_from diagnose' -l serve -x -d 'print the lines for sni-check serve, too, with this unix socket'
 complete -c sni-check -n '__fish_seen_subcommand_from diagnose' -l color -x -a 'auto always never' -d 'colour the report (default: auto, which means on a terminal unless NO_COLOR is set)'
