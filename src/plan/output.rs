@@ -20,7 +20,7 @@ pub struct Output {
     pub verbose: bool,
     /// One JSON object is printed.
     pub json: bool,
-    /// Where failures are logged.
+    /// Where failures and warnings are logged.
     pub syslog: Option<Syslog>,
 }
 
@@ -44,7 +44,7 @@ impl Output {
     }
 }
 
-/// Where failures are logged.
+/// Where failures and warnings are logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Syslog {
     /// RFC 5424 over UDP (RFC 5426).
