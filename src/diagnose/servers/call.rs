@@ -49,7 +49,7 @@ const ABOUT_SERVERS: [&str; 4] = ["--haproxy", "--verbose", "--json", "--color"]
 /// target such as `be/s1`. A call with other options of a check needs a target.
 ///
 /// # Errors
-/// The same as for [`parse_as`].
+/// The errors of [`parse_as`].
 pub(crate) fn of_words(words: &[String]) -> Result<Option<ServersCall>> {
     let of_file = |word: &String| {
         let name = word.split('=').next().unwrap_or_default();
