@@ -1,4 +1,4 @@
-//! Outages caused by certificates: the server's, its issuers', the client's.
+//! Outages caused by certificates of the server, of its issuers, or of the client.
 
 use rcgen::ExtendedKeyUsagePurpose;
 
@@ -57,7 +57,7 @@ fn an_expired_root_in_the_ca_file() {
 #[test]
 fn an_expired_old_root_whose_successor_is_not_in_the_ca_file() {
     let stage = Stage::with_ca(Ca::with("Old Root", past));
-    // The server sends the certificate by which the old root vouches for the new root.
+    // The server sends a certificate of the new root that the old root has signed.
     let new = stage.ca.intermediate_with("New Root", past);
     let nginx = serve(&new.leaf(&[NAME], 30), &[&new], "");
     let outage = Outage::checked(nginx.port, &words(&stage.ca_file));
