@@ -537,7 +537,7 @@ impl Block {
                 Some(visitor) => format!("tried: visitors get {}", visitor.status),
                 None => "not tried".to_owned(),
             },
-            Some(Answer::None) => "tried: no check ended in time".to_owned(),
+            Some(Answer::None) => "tried: no check finished in time".to_owned(),
             Some(Answer::Refused(said)) => format!("tried: HAProxy refuses these lines: {said}"),
             Some(Answer::Checked(checked)) if checked.up => match self.visitor {
                 Some(visitor) if visitor.complete => {

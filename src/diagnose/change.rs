@@ -73,8 +73,8 @@ pub(super) struct Change {
     /// The lines to change in the backend: their first words, and the lines that replace all lines that begin
     /// with these words.
     rules: Vec<(Head, Vec<Vec<String>>)>,
-    /// True if the change leaves `default-server` as it is, and switches its words off with `no-` words on
-    /// the server's own line.
+    /// True if the change leaves `default-server` as it is. Instead, `no-` words on the server's own line
+    /// switch off words of `default-server`.
     on_own_line: bool,
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Setup<'a> {
 }
 
 impl<'a> Setup<'a> {
-    /// Returns the setup with the options of these facts, and HTTPS.
+    /// Returns the setup for HTTPS, with the options of these facts.
     pub fn new(facts: &'a Facts) -> Setup<'a> {
         let matters = facts.answers.as_ref().and_then(Answers::host_matters);
         let often = facts.status() == Some(429);

@@ -179,8 +179,8 @@ impl<'a> Report<'a> {
         notes
     }
 
-    /// Returns the lines that the report offers. Leaves out lines with which visitors get an error, and
-    /// untested lines that need a value that only the operator knows.
+    /// Returns the lines that the report offers. Leaves out lines with which visitors get an error, and lines
+    /// that don't work without a value that only the operator knows.
     pub fn blocks(&self) -> Vec<&Block> {
         // If some lines work, lines that don't work are useless.
         let any_up = self.opinion.blocks.iter().any(Block::is_up);

@@ -79,7 +79,7 @@ fn shown(answer: &Answer, is_external: bool) -> (String, String, bool) {
             ("-".to_owned(), why, false)
         }
         Answer::None => {
-            let why = "no check ended in time".to_owned();
+            let why = "no check finished in time".to_owned();
             ("-".to_owned(), why, false)
         }
     }

@@ -165,7 +165,7 @@ impl Change {
             let (Some(old), Some(mut words)) = (old, words) else {
                 continue;
             };
-            // The first words are `server`, the name and the address, or only `default-server`.
+            // Skip `server`, the name and the address. `server-template` also has a number.
             let from = match words.first().map(String::as_str) {
                 Some("default-server") => 1,
                 Some("server-template") => 4,

@@ -8,7 +8,7 @@ use crate::doctor::survey::survey;
 use crate::options::values::Color;
 use crate::options::{Parsed, parse_as, table};
 
-/// Diagnoses servers of haproxy.cfg: those that are DOWN, or one.
+/// Diagnoses servers of haproxy.cfg: all servers that are DOWN, or one server.
 #[derive(FromArgs, ArgsInfo, Debug, Default)]
 #[argh(help_triggers("--help", "-h"))]
 pub struct ServersCall {

@@ -24,7 +24,7 @@ struct Shared<'a> {
 
 /// The effect of the change on the other server.
 enum Effect {
-    /// The server needs other words at the same place.
+    /// The server needs different words at the same place.
     Contradicts,
     /// The numbers of two questions to HAProxy: about the server's present lines, and about its lines with
     /// the change. `None` means that the present lines don't matter.

@@ -38,9 +38,8 @@ pub(super) fn text(
         && *name != subject.surveyed.name()
     {
         let tracked = subject.surveyed.name();
-        let sentence = format!(
-            "{name} tracks {tracked} and has no check of its own: the check of {tracked} decides."
-        );
+        let sentence =
+            format!("{name} tracks {tracked}, so the check of {tracked} decides its state.");
         paragraph(&mut text, "", &printable(&sentence));
     }
     let mut printed = Printed::default();
@@ -102,7 +101,7 @@ fn headline(text: &mut String, survey: &Survey, statistics: &Statistics, subject
         None => {}
         Some(error) => {
             let sentence = format!(
-                "No statistics of a running HAProxy: {error}. Each server was checked once, just now."
+                "No statistics from a running HAProxy: {error}. Each server was checked once, just now."
             );
             paragraph(text, "", &printable(&sentence));
         }
@@ -185,8 +184,8 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
                  own check. HAProxy has tried its own check with sni-check's Host: see the change below."
             }
             None if subject.works_in_haproxy == Some(true) => {
-                "sni-check finds the server healthy, and so does HAProxy with these lines. After a change of the file, or \
-                 of a file that it names, reload HAProxy. It reports UP after `rise` checks."
+                "sni-check finds the server healthy, and so does HAProxy with these lines. If you have changed haproxy.cfg \
+                 or a file that it names, reload HAProxy. HAProxy reports UP after `rise` checks."
             }
             None if subject.works_in_haproxy == Some(false) => {
                 "sni-check finds the server healthy, but HAProxy doesn't. haproxy.cfg has a setting that sni-check's check \
@@ -385,9 +384,9 @@ fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bo
         let (words, tried) = (&failed.words, failed.block.tried());
         let sentence = match failed.block.fails_visitors() {
             true => format!(
-                "{words} makes the check UP, but then visitors fail ({tried}). It is not the fix."
+                "{words}: with this change the check is UP, but visitors fail ({tried}). It is not the fix."
             ),
-            false => format!("{words} is not enough ({tried})"),
+            false => format!("{words}: this change is not enough ({tried})"),
         };
         paragraph(text, "  note     ", &printable(&sentence));
         return failed.block.fails_visitors();
@@ -515,7 +514,7 @@ fn listed(text: &mut String, subject: &Subject<'_>) {
         State::Maintenance => &maintenance(subject.surveyed.tracks.as_ref().unwrap_or(&name)),
         State::Down => match &subject.surveyed.tracks {
             Some(tracked) => &format!(
-                "it tracks {tracked} and has no check of its own: the check of {tracked} decides."
+                "it tracks {tracked}, so the check of {tracked} decides the state of this server."
             ),
             None => return,
         },

@@ -89,7 +89,7 @@ pub(super) enum State {
     Unresolved,
     /// MAINT for another reason.
     Maintenance,
-    /// No check of the server has ended, or no check runs.
+    /// HAProxy hasn't finished a check of the server yet, or doesn't check it.
     Unchecked,
     /// HAProxy doesn't show the server, and sni-check can't check it.
     Unknown,

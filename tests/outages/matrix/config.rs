@@ -51,8 +51,8 @@ pub struct Config {
     /// True if HAProxy doesn't check the server.
     pub unchecked: bool,
     /// The settings of visitors' connections, if they differ from those of the check. An empty `sni` means
-    /// that the server line has no `sni`. The server line has an expression, such as `req.hdr(host)`, as it
-    /// is here.
+    /// that the server line has no `sni`. An `sni` with a parenthesis is an expression, such as
+    /// `req.hdr(host)`.
     pub visitors: Option<Box<Config>>,
 }
 
