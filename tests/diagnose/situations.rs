@@ -69,7 +69,7 @@ fn a_server_with_another_default_certificate() {
 }
 
 #[test]
-fn a_single_certificate_with_the_right_and_a_wrong_name() {
+fn the_right_and_a_wrong_name_for_a_single_certificate() {
     let ca = Ca::new();
     let nginx = one_site(&ca.leaf(&[NAME, "far.example.net"], 30), &[], "");
     let report = diagnose(&ca, nginx.port, NAME, &[]);
@@ -278,7 +278,7 @@ fn a_request_with_side_effects_is_repeated_only_unchanged() {
     let seen = std::sync::Mutex::new(seen);
     let port = peer::tls_with_head(&leaf, &[], move |head, stream| {
         use std::io::Write;
-        // HAProxy's visitors send GET.
+        // The visitors that diagnose sends through HAProxy use GET.
         let is_visitor = head.starts_with("GET");
         // The kernel would reset a connection that is closed with unread data.
         let mut body = Vec::new();

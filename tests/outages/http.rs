@@ -226,7 +226,7 @@ fn a_head_that_is_too_long_only_for_visitors() {
 }
 
 #[test]
-fn a_text_in_other_case_and_a_compressed_body() {
+fn a_text_in_a_different_case_and_a_compressed_body() {
     let stage = Stage::new();
     let rules = "add_header X-Health OK; location /zip { add_header Content-Encoding gzip; return 200 zip; }";
     let check = |uri: &str, rule: &str| {

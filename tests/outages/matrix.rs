@@ -24,7 +24,7 @@ use crate::support::dice::Dice;
 use crate::support::haproxy::chosen;
 use crate::support::kinds::{Kind, Props, kinds};
 
-/// One kind of server and up to two mistakes.
+/// One kind of server, one form of the call, and up to two mistakes.
 #[derive(Clone, Copy)]
 struct Scene {
     kind: Kind,

@@ -15,7 +15,7 @@ fn verified(stage: &Stage, name: &str) -> String {
 }
 
 #[test]
-fn a_check_without_sni_of_a_server_that_requires_it() {
+fn a_check_without_sni_for_a_server_that_requires_sni() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let outage = Outage::checked(port, &verified(&stage, NAME));
@@ -25,7 +25,7 @@ fn a_check_without_sni_of_a_server_that_requires_it() {
 }
 
 #[test]
-fn a_check_with_no_sni_of_a_server_that_requires_sni() {
+fn the_option_no_sni_with_a_server_that_requires_sni() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let lines = format!("ssl verify required ca-file {}", stage.ca_file);
@@ -37,7 +37,7 @@ fn a_check_with_no_sni_of_a_server_that_requires_sni() {
 
 #[test]
 #[ignore = "make outages"]
-fn a_check_with_no_sni_that_reaches_another_site() {
+fn the_option_no_sni_with_a_server_that_has_another_default_site() {
     let props = Props::new();
     let stage = &props.stage;
     let server = props.start("other-default");

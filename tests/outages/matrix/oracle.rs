@@ -1,5 +1,6 @@
-//! The truth about a scene, as a real HAProxy shows it. The oracle doesn't use sni-check. It changes the
-//! operator's own configuration, and checks if the server is UP and if a visitor gets the page.
+//! The truth about a scene, as a real HAProxy shows it. The oracle's judgement doesn't use sni-check. The
+//! oracle changes the operator's own configuration, and checks if the server is UP and if a visitor gets the
+//! page.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
