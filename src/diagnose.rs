@@ -2,7 +2,7 @@
 //! haproxy.cfg. It runs the check itself, and variations of the check in parallel.
 //!
 //! `Plan -> Facts -> causes weighed -> trials -> Report -> text or JSON`. docs/json.md documents the
-//! object of `--json`.
+//! JSON object that `--json` prints.
 
 mod ask;
 mod attempts;
@@ -106,8 +106,8 @@ fn investigate(asked: Facts, haproxy: Option<&Haproxy>, progress: &Progress) -> 
     (search, opinion)
 }
 
-/// Limits the time of the whole diagnosis, whatever a server does. Each phase takes at most the
-/// check's time limit, and everything else takes little time.
+/// Limits the time of the whole diagnosis, whatever a server does: to eight times the check's time limit, plus
+/// 35 seconds for everything else.
 fn bound(plan: &Plan, start: Instant) {
     let longest = plan.timeout * 8 + Duration::from_secs(35);
     let text = format!(

@@ -1,4 +1,4 @@
-//! Asks HAProxy about the server, and about the lines before they are printed.
+//! Asks HAProxy about the server. HAProxy also tries the lines for haproxy.cfg before diagnose prints them.
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ use crate::haproxy::program::Haproxy;
 use crate::options::values::SocketPath;
 use crate::plan::DEFAULTS;
 
-/// The check in a block of lines.
+/// The kind of check in a block of lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// HAProxy's own check.
     Builtin,
-    /// sni-check as external check.
+    /// sni-check as an external check.
     External,
     /// HAProxy's http-check that asks `sni-check serve`.
     Served,
@@ -36,26 +36,25 @@ pub(super) struct Block {
     pub kind: Kind,
     pub way: Way,
     pub text: String,
-    /// HAProxy's answer, or `None` if HAProxy wasn't asked.
+    /// HAProxy's answer, or `None` if HAProxy hasn't tried the lines.
     pub tried: Option<Answer>,
     /// The response to a visitor, if the server is UP.
     pub visitor: Option<Visited>,
-    /// True if the visitor got what the check expects.
+    /// False if a visitor didn't get what the check expects.
     pub serves: bool,
 }
 
 /// HAProxy's answers about a server.
 pub(super) struct Opinion {
-    /// The version of the HAProxy that was asked, or why no HAProxy was asked.
+    /// The version of the HAProxy that diagnose asked, or why there are no answers.
     pub asked: Result<String, String>,
     pub rows: Vec<Row>,
     pub blocks: Vec<Block>,
-    /// The answers as facts, which the causes weigh.
+    /// The answers as facts. diagnose weighs the causes with these facts.
     pub facts: Option<HaproxyFacts>,
-    /// The change that helps HAProxy's own check most, if that check isn't UP with any printed
-    /// lines.
+    /// The change that helps HAProxy's own check most. `None` if a block of lines already works.
     pub proved: Option<Candidate>,
-    /// True if the questions reached the server's limit on requests, so that diagnose asked some of them again.
+    /// True if the questions exceeded the server's request limit. diagnose then repeated some of them.
     pub was_limited: bool,
 }
 
@@ -70,11 +69,12 @@ enum About {
     Change(usize, Way),
 }
 
-/// The time to start the process of an external check. HAProxy's checks run in parallel.
+/// How much longer diagnose waits for HAProxy than for a check, because HAProxy must start a process for an
+/// external check. One margin is enough, because HAProxy's checks run in parallel.
 pub(super) const MARGIN: Duration = Duration::from_millis(700);
 
 impl Opinion {
-    /// Asks HAProxy, if there is one.
+    /// Asks HAProxy. Without HAProxy, predicts the view.
     pub fn ask(search: &Search, haproxy: Option<&Haproxy>) -> Opinion {
         let facts = search.best();
         let mut blocks = blocks(facts);
@@ -93,7 +93,8 @@ impl Opinion {
             if let Some(answered) = answer(About::Lines(block.kind, block.way)) {
                 block.tried = Some(answered.answer.clone());
                 block.visitor = answered.visitor;
-                // The lines verify the certificate, even if the call doesn't.
+                // The lines always verify the certificate. If the call doesn't, its result says nothing about
+                // what visitors get with the lines.
                 let unverified = facts.plan.tls.verification.is_none();
                 let is_served = |visitor| unverified || serves(facts, visitor);
                 block.serves = block.visitor.is_none_or(is_served);
@@ -136,9 +137,9 @@ impl Opinion {
     }
 }
 
-/// Returns the change with which HAProxy's own check is UP and visitors are served, if the lines
-/// without a change don't achieve that. Old versions of TLS are the last resort. If no change
-/// achieves that either, returns the change with which the check gets furthest.
+/// Returns the first change with which HAProxy's own check is UP and visitors are served. Old versions of TLS
+/// are the last resort. If no change achieves that, returns the change with which the check gets furthest.
+/// Returns `None` if the lines work without a change.
 fn helpful(
     facts: &Facts,
     blocks: &[Block],
@@ -171,8 +172,8 @@ fn helpful(
     changes.into_iter().nth(number?)
 }
 
-/// Returns the change with which HAProxy's own check gets furthest, if it gets further than with
-/// the lines without a change.
+/// Returns the number of the change with which HAProxy's own check gets furthest. Returns `None` if it gets
+/// no further than without a change.
 fn furthest(
     facts: &Facts,
     blocks: &[Block],
@@ -208,7 +209,7 @@ fn of_row(row: &Row) -> Result<(), String> {
     }
 }
 
-/// Returns the result of HAProxy's own check.
+/// Returns the result of HAProxy's own check, or `None` if no check ran.
 fn own_check(answer: &Answer) -> Option<Result<(), String>> {
     match answer {
         Answer::Checked(checked) if checked.up => Some(Ok(())),
@@ -220,8 +221,8 @@ fn own_check(answer: &Answer) -> Option<Result<(), String>> {
     }
 }
 
-/// Returns the blocks of lines that the report may print: one for each kind of check, and one for HAProxy's
-/// own check in each other way that a cause proposes.
+/// Returns the blocks of lines that the report may print: one block for each kind of check, and one for each
+/// other way of HAProxy's own check that a cause proposes.
 fn blocks(facts: &Facts) -> Vec<Block> {
     // HAProxy refuses a server line with a name that doesn't resolve.
     if facts.addresses.is_err() {
@@ -253,7 +254,7 @@ fn blocks(facts: &Facts) -> Vec<Block> {
     blocks
 }
 
-/// Returns the lines in the form in which they are printed.
+/// Returns the lines as the report prints them.
 fn text(setup: &Setup<'_>, kind: Kind, socket: Option<&SocketPath>) -> String {
     let global = lines::global(setup, kind == Kind::External);
     format!("{global}backend be\n{}", lines_of(setup, kind, socket))
@@ -274,7 +275,7 @@ fn questions(
     kinds: &[view::Kind],
     blocks: &[Block],
 ) -> Vec<(Option<usize>, Question<About>)> {
-    // Once a change helps, the request that timed out needn't time out in HAProxy as well.
+    // If a change has fixed a response time-out, HAProxy needn't wait for that time-out as well.
     let is_slow = asked.code() == Code::ResponseTimeout && facts.code() != Code::ResponseTimeout;
     let sends = |kind: &view::Kind| matches!(kind.role, Role::Own | Role::External);
     let kinds = kinds.iter().enumerate();
@@ -289,7 +290,7 @@ fn questions(
         };
         (None, question)
     });
-    // HAProxy tries the lines as they are printed, and the printed lines always verify.
+    // The printed lines always verify the certificate, so HAProxy tries them that way.
     let mut options = facts.options.clone();
     options.verify = None;
     let setup = Setup {
@@ -310,7 +311,7 @@ fn questions(
     rows.chain(blocks).collect()
 }
 
-/// Returns questions about HAProxy's own check with each change, in each way that may be printed.
+/// Returns a question for each change and each way of HAProxy's own check that the report may print.
 fn about_changes(
     asked: &Facts,
     facts: &Facts,
@@ -341,9 +342,9 @@ fn about_changes(
     questions.collect()
 }
 
-/// Returns the request of a visitor: the check's page with the check's headers, except that a
-/// browser's User-Agent and Accept replace sni-check's. A visitor's request changes nothing at the
-/// server. `host` is the visitor's Host.
+/// Returns the request of a visitor with this `host`. The request has the check's page and headers, but a
+/// browser's User-Agent and Accept replace sni-check's. It changes nothing at the server: GET replaces a
+/// method that isn't safe. Returns `None` if the check sends no request.
 pub(super) fn visit(host: &str, facts: &Facts) -> Option<Visit> {
     let request = &facts.plan.request;
     let uri = request.uri.path_and_query()?.to_string();
@@ -393,9 +394,9 @@ pub(super) fn serves(facts: &Facts, visitor: Visited) -> bool {
     visitor.complete && is_fine
 }
 
-/// Returns why HAProxy's own check refuses a response, if only HAProxy's check gets a response.
+/// Returns why HAProxy's own check refuses the response, if sni-check's check gets no response to judge.
 fn refused_response(facts: &Facts, blocks: &[Block]) -> Option<String> {
-    // sni-check judged a response itself.
+    // sni-check has judged a response itself.
     if Stage::of_failure(facts.failure()?, &facts.plan) > Stage::Response {
         return None;
     }
@@ -411,7 +412,7 @@ pub(super) fn missed_serve(checked: &Checked) -> bool {
     status.starts_with("L4") || status == "SOCKERR"
 }
 
-/// Chooses the way of HAProxy's own check and drops the lines of all other ways. Returns the way if it
+/// Chooses the way of HAProxy's own check, and drops the lines for all other ways. Returns the way if it
 /// differs from sni-check's.
 fn choose(blocks: &mut Vec<Block>, asked: bool) -> Option<Way> {
     let plain = blocks.iter().find(|block| block.is_plain());
@@ -476,7 +477,8 @@ fn ask_all(
 }
 
 impl Block {
-    /// Returns true if these lines have HAProxy's own check, and it talks to the server as sni-check does.
+    /// Returns true if the lines have HAProxy's own check, and this check talks to the server as sni-check
+    /// does.
     fn is_plain(&self) -> bool {
         self.kind == Kind::Builtin && self.way == Way::Https
     }
@@ -486,8 +488,8 @@ impl Block {
         self.tried.is_some() || self.visitor.is_some()
     }
 
-    /// Returns true if HAProxy has tried the lines, the server was UP and visitors were served. Without a
-    /// check in the lines, only visitors count.
+    /// Returns true if HAProxy has tried the lines, the server was UP, and the visitor was served. If the
+    /// lines have no check, only the visitor counts.
     pub fn is_up(&self) -> bool {
         let is_up = self.tried.as_ref().map(Answer::is_up);
         is_up.unwrap_or(self.visitor.is_some()) && self.serves
@@ -498,18 +500,18 @@ impl Block {
         self.tried.as_ref().map_or(Stage::Call, Stage::of_answer)
     }
 
-    /// Returns true if `sni-check serve` made no check with these lines, so that HAProxy's answer says
-    /// nothing about them.
+    /// Returns true if `sni-check serve` didn't run the check of these lines. HAProxy's answer then says
+    /// nothing about the server.
     pub fn lacks_serve(&self) -> bool {
         let missed = match &self.tried {
-            // The printed `timeout check` is longer than a check of serve takes.
+            // The lines have a `timeout check` above the check's time limit, so serve itself didn't answer.
             Some(Answer::Checked(checked)) => missed_serve(checked) || checked.status == "L7TOUT",
             _ => false,
         };
         self.kind == Kind::Served && (missed || self.refused_by_serve().is_some())
     }
 
-    /// Returns HAProxy's answer if it has the code with which serve refuses a request.
+    /// Returns HAProxy's answer if its code means that serve refused the request.
     fn refused_by_serve(&self) -> Option<&Checked> {
         let Some(Answer::Checked(checked)) = &self.tried else {
             return None;
@@ -523,7 +525,7 @@ impl Block {
         matches!(self.tried, Some(Answer::Refused(_)))
     }
 
-    /// Returns true if the check is UP with these lines, but visitors get an error.
+    /// Returns true if the check is UP with these lines, but a visitor got an error.
     pub fn fails_visitors(&self) -> bool {
         !self.serves
     }
@@ -535,7 +537,7 @@ impl Block {
                 Some(visitor) => format!("tried: visitors get {}", visitor.status),
                 None => "not tried".to_owned(),
             },
-            Some(Answer::None) => "tried: no check ended in time".to_owned(),
+            Some(Answer::None) => "tried: no check finished in time".to_owned(),
             Some(Answer::Refused(said)) => format!("tried: HAProxy refuses these lines: {said}"),
             Some(Answer::Checked(checked)) if checked.up => match self.visitor {
                 Some(visitor) if visitor.complete => {

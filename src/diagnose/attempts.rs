@@ -1,4 +1,4 @@
-//! Single attempts (a connection, a handshake, a request), and how several run in parallel.
+//! Makes single attempts (a connection, a handshake or a request), and runs several attempts in parallel.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -17,10 +17,10 @@ use crate::probe::{Seen, Trial};
 
 /// The longest wait for a connection. An address that takes longer counts as not answering.
 const CONNECT: Duration = Duration::from_secs(1);
-/// How much of a plain HTTP response is read: its head.
+/// The length at which diagnose stops reading a plain HTTP response. Heads are shorter.
 const HEAD: usize = 4096;
 
-/// Connects and does nothing more.
+/// Connects, but sends nothing.
 pub(super) fn connect(plan: &Plan, address: &Address) -> Attempt {
     let start = Instant::now();
     let deadline = Deadline::new(start, plan.timeout.min(CONNECT));
@@ -31,11 +31,12 @@ pub(super) fn connect(plan: &Plan, address: &Address) -> Attempt {
     Attempt { result, seen }
 }
 
-/// The addresses that answer 429 even to a request after a pause.
+/// The addresses that still answered 429 after a pause.
 static STRICT: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Runs one variation of the check at an address. Requests in parallel may reach the server's limit. So a request
-/// that gets 429 is sent again after a pause, and such requests wait for each other.
+/// Runs one variation of the check at an address. If the server answers 429, repeats the request after a
+/// pause, because diagnose's own parallel requests may have exceeded the server's limit. Repeats one request
+/// at a time.
 pub(super) fn attempt(trial: Trial<'_>, address: &Address, timeout: Duration) -> Attempt {
     let first = once(trial, address, timeout);
     if !matches!(first.result, Err(Failure::Status { status: 429, .. })) {
@@ -63,20 +64,21 @@ fn once(trial: Trial<'_>, address: &Address, timeout: Duration) -> Attempt {
     Attempt { result, seen }
 }
 
-/// Returns the address to connect from, with any port. Only the check uses a fixed port, because
-/// such a port serves one connection at a time.
+/// Returns the address of `--source` without its port. Only the check itself uses a fixed port, because only
+/// one connection at a time can use it.
 pub(super) fn source(plan: &Plan) -> Option<SocketAddr> {
     plan.source.map(|source| SocketAddr::new(source.ip(), 0))
 }
 
-/// The answers of nginx, Apache and Go to plain HTTP on a TLS port.
+/// Texts in the answers of nginx, Apache and Go to plain HTTP on a TLS port.
 const WANTS_TLS: [&str; 3] = [
     "plain HTTP request was sent to HTTPS port",
     "speaking plain HTTP to an SSL-enabled server port",
     "sent an HTTP request to an HTTPS server",
 ];
 
-/// Sends a request without TLS, and without everything that the user added to the request.
+/// Sends a GET request without TLS. The request has the check's URI and Host, but no other headers and no
+/// body of the check, because they may be secret.
 pub(super) fn plain_http(plan: &Plan, address: &Address) -> Option<Plain> {
     let Address::Tcp(address) = address else {
         return None;
@@ -102,8 +104,8 @@ pub(super) fn plain_http(plan: &Plan, address: &Address) -> Option<Plain> {
     })
 }
 
-/// Returns true if a server closes an idle connection within this time. Returns `None` if diagnose can't
-/// connect.
+/// Returns true if the server closes an idle connection within this time. Returns `None` if diagnose can't
+/// connect over TCP.
 pub(super) fn hangs_up(address: &Address, wait: Duration) -> Option<bool> {
     let Address::Tcp(address) = address else {
         return None;
@@ -116,7 +118,8 @@ pub(super) fn hangs_up(address: &Address, wait: Duration) -> Option<bool> {
     })
 }
 
-/// Reads the head of a response. Also reads an error page, because it says what is wrong.
+/// Reads the head of a response. For status 400, also reads the page, because it may say that the port
+/// expects TLS.
 fn read_head(stream: &mut TcpStream, end: Instant) -> String {
     let mut head = Vec::new();
     let mut buffer = [0; HEAD];
@@ -133,11 +136,10 @@ fn read_head(stream: &mut TcpStream, end: Instant) -> String {
     String::from_utf8_lossy(&head).into_owned()
 }
 
-/// A job, which stores its result itself.
+/// A job. It stores its own result.
 pub(super) type Job<'a> = Box<dyn FnOnce() + Send + 'a>;
 
-/// Runs the jobs in parallel, on as many threads as the system allows. The calling thread
-/// works on them, too.
+/// Runs the jobs in parallel, on as many threads as the system allows. The calling thread runs jobs, too.
 pub(super) fn in_parallel(jobs: Vec<Job<'_>>) {
     let others = jobs.len().saturating_sub(1);
     let queue = Mutex::new(VecDeque::from(jobs));

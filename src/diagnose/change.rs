@@ -1,4 +1,4 @@
-//! A change of haproxy.cfg that sets the options that helped, on the server line or in its backend.
+//! A change of haproxy.cfg. It sets the options that helped, on the server line or in the backend.
 //! HAProxy tries the change, and diagnose prints it as a diff.
 
 mod carried;
@@ -22,7 +22,7 @@ use crate::options::handed;
 use crate::options::values::{Time, TlsVersion};
 use crate::plan::DEFAULTS;
 
-/// The first words of lines that a change replaces.
+/// The first words of a line. A change replaces every line that begins with them.
 type Head = &'static [&'static str];
 
 const TIMEOUT_CHECK: Head = &["timeout", "check"];
@@ -32,9 +32,9 @@ const EXPECT: Head = &["http-check", "expect"];
 const COMMAND: Head = &["external-check", "command"];
 const SEND_STATE: Head = &["http-check", "send-state"];
 const SOURCE: Head = &["source"];
-/// The first words of the line that gives visitors' requests another Host.
+/// The first words of the line that changes the Host of visitors' requests.
 const SET_HOST: Head = &["http-request", "set-header", "Host"];
-/// The first words of the line that sets X-Forwarded-Proto, which says that visitors use HTTPS.
+/// The first words of the line that sets X-Forwarded-Proto, which tells the server that visitors use HTTPS.
 const FORWARDED_PROTO: Head = &["http-request", "set-header", "X-Forwarded-Proto"];
 
 fn begins(words: &[String], head: Head) -> bool {
@@ -51,7 +51,7 @@ fn has_head(rule: &Rule, head: Head) -> bool {
     begins(&rule.words, head)
 }
 
-/// The time between the end of a check and the moment at which HAProxy kills it, in milliseconds.
+/// How much longer HAProxy waits for a check than the check's own time limit, in milliseconds.
 const SPARE: u128 = 500;
 
 /// Returns a `timeout` line with this time in milliseconds.
@@ -63,22 +63,24 @@ fn timeout(head: Head, time: u128) -> Vec<Vec<String>> {
 /// A change of haproxy.cfg for one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
-    /// Words of the server line with their new values. `None` removes the word. A word without a value
-    /// has an empty text.
+    /// The words to change on the server line, each with its new value. `None` removes the word. The value
+    /// of a switch, such as `ssl`, is empty.
     words: Vec<Edit>,
-    /// Words of the check's `connect` rule, in the same form.
+    /// The words to change in the check's `connect` rule, in the form of `words`.
     connect: Vec<Edit>,
     /// The new options in `external-check path` or `X-Check-Options`.
     options: Option<Carried>,
-    /// Lines of the backend: their first words, and the lines that replace all lines with these words.
+    /// The lines to change in the backend: their first words, and the lines that replace all lines that begin
+    /// with these words.
     rules: Vec<(Head, Vec<Vec<String>>)>,
-    /// True if the server's own line switches off the words of `default-server` that the change removes.
+    /// True if the change leaves `default-server` as it is. Instead, `no-` words on the server's own line
+    /// switch off words of `default-server`.
     on_own_line: bool,
 }
 
 impl Change {
-    /// Returns the change that turns the check's options into `best`. Returns `None` if haproxy.cfg has
-    /// no words for it, or if nothing changes.
+    /// Returns the change that gives the check the options `best` instead of `asked`. Returns `None` if
+    /// haproxy.cfg can't express the change, or if nothing changes.
     pub fn new(surveyed: &Surveyed, asked: &Options, best: &Options) -> Option<Change> {
         let changed = asked.changes(best);
         let names: Vec<&'static str> = changed.iter().map(|row| row.name).collect();
@@ -108,7 +110,7 @@ impl Change {
             headers.any(|field| field.eq_ignore_ascii_case("X-Forwarded-Proto: https"))
         };
         change.keep_present(surveyed);
-        // Visitors' requests need the field, too.
+        // Visitors' requests need this header, too.
         if surveyed.lines.is_http && is_forwarded(best) && !is_forwarded(asked) {
             let words = FORWARDED_PROTO.iter().copied().chain(["https"]);
             let line = words.map(str::to_owned).collect();
@@ -127,8 +129,9 @@ impl Change {
         }
     }
 
-    /// Returns the change with which sni-check connects where visitors connect, and why this change helps.
-    /// Returns `None` if the check's options have no other address.
+    /// Returns the change that removes the address and the port from the check's options, and why this helps:
+    /// sni-check then connects where visitors connect. Returns `None` if it already does, and for HAProxy's
+    /// own check.
     pub fn without_address(surveyed: &Surveyed) -> Option<(Change, String)> {
         let reason = surveyed.elsewhere.clone()?;
         let (carrier, text) = carried(surveyed)?;
@@ -143,7 +146,7 @@ impl Change {
         (!changed.is_empty()).then_some((change, reason))
     }
 
-    /// Returns the change that removes a word of the server line.
+    /// Returns the change that removes this word from the server line.
     pub fn without(word: &'static str) -> Change {
         Change {
             words: vec![(word, None)],
@@ -177,8 +180,8 @@ impl Change {
         self
     }
 
-    /// Returns the change with which HAProxy's own check talks to the server in another way.
-    /// Returns `None` for other kinds of check, and if haproxy.cfg can't express that way.
+    /// Returns the change with which HAProxy's own check talks to the server in this way, such as in plain
+    /// HTTP. Returns `None` for other kinds of check, and if haproxy.cfg can't express the change.
     pub fn by_way(
         surveyed: &Surveyed,
         asked: &Options,
@@ -200,7 +203,7 @@ impl Change {
         };
         match way {
             Way::Https => {}
-            // A check at another port must not change the TLS of visitors.
+            // If the check connects elsewhere, the change must not affect visitors' TLS.
             Way::PlainHttp if connect_rule(surveyed).is_some() && surveyed.elsewhere.is_some() => {
                 let words = ["ssl", "sni", "alpn"];
                 change.connect = words.map(|word| (word, None)).to_vec();
@@ -237,7 +240,7 @@ impl Change {
         Some(change)
     }
 
-    /// Leaves out the removal of words and lines that haproxy.cfg doesn't have.
+    /// Drops the removals of words and lines that haproxy.cfg doesn't have.
     fn keep_present(&mut self, surveyed: &Surveyed) {
         let has_line = |head: Head| surveyed.rules().any(|rule| has_head(rule, head));
         self.words
@@ -246,8 +249,9 @@ impl Change {
             .retain(|(head, lines)| !lines.is_empty() || has_line(head));
     }
 
-    /// Returns the change that keeps the connection without SNI and verifies another name. The name counts
-    /// for the check and for visitors. Returns `None` if the check doesn't verify a name without SNI.
+    /// Returns the change that verifies another name and still sends no SNI. HAProxy verifies this name for
+    /// the check and for visitors. Returns `None` if the check isn't HAProxy's own, sends SNI or verifies no
+    /// name, or if the name stays the same.
     pub fn of_verified_name(
         surveyed: &Surveyed,
         asked: &Options,
@@ -265,10 +269,10 @@ impl Change {
         Change::new(surveyed, asked, &options)
     }
 
-    /// Returns this change with a Host header in the request of HAProxy's own check, because many servers
-    /// answer 400 or another site's page to a request without Host. The header replaces a Host that HAProxy
-    /// evaluates. Returns `None` if the check isn't HAProxy's own, sends no request, or has a Host in its
-    /// options.
+    /// Returns this change, plus a Host header in the request of HAProxy's own check. Many servers answer a
+    /// request without Host with 400 or with another site's page. The header also replaces a log-format Host,
+    /// such as `%[srv_name]`. Returns `None` if the check isn't HAProxy's own, sends no request, or already
+    /// has this Host.
     pub fn with_host(&self, surveyed: &Surveyed, best: &Options) -> Option<Change> {
         let is_fixed = surveyed.kind != CheckKind::Own || best.handshake_only;
         if is_fixed || best.has_header("host") {
@@ -287,7 +291,7 @@ impl Change {
         self
     }
 
-    /// Returns this change, plus the line that `sni-check serve` needs, if it is missing.
+    /// Returns this change. If a check by `sni-check serve` lacks `http-check send-state`, adds that line.
     pub fn with_state(mut self, surveyed: &Surveyed) -> Change {
         let has_state = surveyed.rules().any(|rule| has_head(rule, SEND_STATE));
         if surveyed.kind == CheckKind::Served && !has_state {
@@ -304,7 +308,7 @@ impl Change {
         name: &str,
         best: &Options,
     ) -> Option<()> {
-        // Without `default`, the rule decides what the check sends, and not the server line.
+        // Without `default` in the `connect` rule, the check ignores these words of the server line.
         let connect = connect_rule(surveyed);
         let has = |rule: &Rule, wanted: &str| rule.words.iter().any(|word| word == wanted);
         let ruled =
@@ -327,7 +331,7 @@ impl Change {
                     false if elsewhere.contains(&true) => {
                         self.word("check-send-proxy", switch(is_set));
                     }
-                    // Without `port` and `addr`, HAProxy sends the header if the line has any of these words.
+                    // Without `port` and `addr`, any of these words makes the check send the PROXY header.
                     false if !is_set => {
                         for word in PROXY_WORDS {
                             self.word(word, None);
@@ -345,7 +349,7 @@ impl Change {
             | "--ssl-max-ver" => self.set_word(name, best),
             "--alpn" => {
                 let alpn = best.alpn.as_ref().map(ToString::to_string);
-                // Without a list of its own, the check offers the list of the server line.
+                // Without `check-alpn`, the check offers the `alpn` list of the server line.
                 if alpn.is_none() {
                     self.word("alpn", None);
                 }
@@ -373,7 +377,7 @@ impl Change {
         Some(())
     }
 
-    /// Sets an option whose word on the server line counts for the check and for visitors.
+    /// Sets an option with a word of the server line that applies to the check and to visitors.
     fn set_word(&mut self, name: &str, best: &Options) {
         let switch = |is_set: bool| is_set.then(String::new);
         let version = |version: Option<TlsVersion>| version.map(|version| version.to_string());
@@ -404,8 +408,9 @@ impl Change {
         }
     }
 
-    /// Gives the check more time. HAProxy kills an external check at `inter`, and with `timeout check`
-    /// also at `timeout connect`. The value of `timeout check` counts only for other checks.
+    /// Gives the check more time. HAProxy kills an external check after `inter`. If `timeout check` is set,
+    /// HAProxy also kills it after `timeout connect`. The value of `timeout check` limits only other kinds of
+    /// check.
     fn set_time(&mut self, surveyed: &Surveyed, best: &Options) -> Option<()> {
         let time = best.timeout.as_ref()?.0.as_millis();
         self.word("inter", Some(format!("{}ms", time + SPARE)));
@@ -420,7 +425,7 @@ impl Change {
         Some(())
     }
 
-    /// Raises `timeout connect` above the time of the check.
+    /// Raises `timeout connect` above the check's time limit.
     fn raise_timeout_connect(&mut self, surveyed: &Surveyed, best: &Options) -> Option<()> {
         let time = best.timeout.as_ref()?.0;
         let rule = surveyed
@@ -448,22 +453,22 @@ impl Change {
         }
     }
 
-    /// Sets the request of HAProxy's own check, as one `http-check send`. Without Host in the options, the
-    /// request has `host`, or the name of the check.
+    /// Sets the request of HAProxy's own check, as one `http-check send`. If the options have no Host header,
+    /// the request's Host is `host`, or else the check's SNI name or target.
     fn request(&mut self, (best, version): (&Options, &str), host: Option<&str>) {
         self.rules.retain(|(head, _)| *head != SEND);
         let method = best.method.as_deref().unwrap_or("GET");
         let uri = best.uri.as_deref().unwrap_or("/");
         let mut words: Vec<String> = SEND.iter().map(|word| (*word).to_owned()).collect();
         words.extend(["meth", method, "uri", uri, "ver", version].map(str::to_owned));
-        // sni-check always sends a Host, and HAProxy's own check sends only what the line says.
+        // sni-check always sends a Host. HAProxy's own check sends a Host only if the line has one.
         let name = best.sni.as_ref().or(best.target.first());
         let name = host.or(name.map(String::as_str));
         let host = name.filter(|_| !best.has_header("host"));
         let host = host.map(|name| format!("Host: {name}"));
         for header in host.iter().chain(&best.header) {
             let field = header.split_once(':');
-            // `--header 'NAME:'` leaves out a default field. HAProxy's own check has no default fields.
+            // `--header 'NAME:'` leaves out a default header. HAProxy's own check has no default headers.
             if let Some((name, value)) = field.filter(|(_, value)| !value.trim().is_empty()) {
                 words.extend(["hdr", name, value.trim()].map(str::to_owned));
             }
@@ -481,7 +486,7 @@ impl Change {
         value.as_ref()?.strip_prefix("str(")?.strip_suffix(')')
     }
 
-    /// Returns the new name that the check sends, if the change sets one.
+    /// Returns the new SNI name of the check, if the change sets one.
     pub fn name(&self) -> Option<&str> {
         let of_line = self.words.iter().filter(|(word, _)| *word == "check-sni");
         let of_rule = self.connect.iter().filter(|(word, _)| *word == "sni");
@@ -489,7 +494,7 @@ impl Change {
         name.as_deref()
     }
 
-    /// Returns the changes in a few words: `check-sni www.example.com`.
+    /// Returns the change in a few words, such as `check-sni www.example.com`.
     pub fn words(&self) -> String {
         let edit = |(word, value): &Edit| match value {
             None => format!("without {word}"),
@@ -515,7 +520,7 @@ impl Change {
     }
 }
 
-/// The words of a server line that are about the PROXY header.
+/// The words of a server line about the PROXY header.
 const PROXY_WORDS: [&str; 6] = [
     "send-proxy",
     "send-proxy-v2",
@@ -525,13 +530,14 @@ const PROXY_WORDS: [&str; 6] = [
     "check-send-proxy",
 ];
 
-/// The words of a server line that limit TLS to some versions, in place of `ssl-min-ver` and `ssl-max-ver`.
+/// The words of a server line that force or forbid one TLS version. `ssl-min-ver` and `ssl-max-ver` replace
+/// them.
 const FORCED_VERSIONS: [&str; 4] = ["force-tlsv12", "force-tlsv13", "no-tlsv12", "no-tlsv13"];
 
-/// The words of a server line that are about the check's TLS only.
+/// The words of a server line about TLS that apply only to the check.
 const CHECK_TLS_WORDS: [&str; 3] = ["check-ssl", "check-sni", "check-alpn"];
 
-/// The words of a server line that are about TLS.
+/// The words of a server line about TLS.
 const TLS_WORDS: [&str; 14] = [
     "ssl",
     "check-ssl",
@@ -549,12 +555,12 @@ const TLS_WORDS: [&str; 14] = [
     "ssl-max-ver",
 ];
 
-/// Returns the Host of the check's request, if it is a log-format such as `%[srv_name]`.
+/// Returns the Host of the check's request, if it is a log-format expression such as `%[srv_name]`.
 fn evaluated_host(surveyed: &Surveyed) -> Option<&str> {
     sent_host(surveyed).filter(|host| is_evaluated(host))
 }
 
-/// Returns the Host that `http-check send` sends, as it is written.
+/// Returns the Host in the check's `http-check send` line, as written in haproxy.cfg.
 pub(super) fn sent_host(surveyed: &Surveyed) -> Option<&str> {
     let sent = surveyed.rules().filter(|rule| has_head(rule, SEND));
     let fields = sent.flat_map(|rule| rule.words.windows(3));
@@ -565,7 +571,7 @@ pub(super) fn sent_host(surveyed: &Surveyed) -> Option<&str> {
     hosts.next_back().map(String::as_str)
 }
 
-/// Returns the `connect` rule of HAProxy's own check. It decides how the check connects.
+/// Returns the `connect` rule of HAProxy's own check. This rule decides how the check connects.
 fn connect_rule(surveyed: &Surveyed) -> Option<&Rule> {
     let own = surveyed.kind == CheckKind::Own;
     let mut rules = surveyed.rules();

@@ -1,4 +1,4 @@
-//! Gathers the facts: runs the check itself, and variations of the check in parallel.
+//! Gathers the facts. Runs the check itself, and then runs variations of the check in parallel.
 
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -60,8 +60,8 @@ pub(super) fn gather(
     facts
 }
 
-/// Returns the facts about a check that succeeded with other options. Sends the request again, and
-/// copies the addresses from the earlier facts.
+/// Returns the facts about a check that succeeded with changed options. Sends the request again, and copies
+/// the addresses from the earlier facts.
 pub(super) fn facts_of_success(
     plan: Plan,
     options: Options,
@@ -103,7 +103,7 @@ fn not_run() -> Verdict {
     }
 }
 
-/// Returns the facts before anything is sent.
+/// Returns the facts before diagnose has sent anything.
 fn nothing_seen(plan: Plan, options: Options, known_values: &Arc<[KnownValue]>) -> Facts {
     Facts {
         plan,
@@ -152,8 +152,8 @@ fn each(
 const HEAD_START: Duration = Duration::from_millis(500);
 
 /// Runs the check. Then makes the handshakes, and in parallel runs the same check at the other addresses of
-/// the name. A server may ban clients after some failures, and then the handshakes would make the check fail.
-/// So the handshakes begin when the check ends, or after `HEAD_START`.
+/// the name. A server may ban clients after some failed handshakes, and the check would then fail, too. So
+/// the handshakes begin only when the check has ended, or after `HEAD_START`.
 fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>) {
     let (plan, options) = (&facts.plan, &facts.options);
     let (mut verdict, mut elsewhere, mut tls) = (not_run(), Vec::new(), None);
@@ -176,7 +176,7 @@ fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>) {
         }),
     ]);
     let Some(mut tls) = tls else { return };
-    // A server that serves one connection at a time makes the handshakes wait for the check.
+    // If the server serves one connection at a time, the handshakes waited for the check. Make them again.
     let waits = |attempt: &&Attempt| matches!(attempt.result, Err(Failure::HandshakeTimeout));
     if is_slow(&verdict.result) && tls.all().iter().any(waits) {
         tls = shake_hands(plan, options, address, Vec::new());
@@ -184,7 +184,7 @@ fn look_at_tls(facts: &mut Facts, address: &Address, others: Vec<Address>) {
     (facts.verdict, facts.elsewhere, facts.tls) = (verdict, elsewhere, Some(tls));
 }
 
-/// Returns true if the server accepts the request and doesn't respond in time.
+/// Returns true if the server accepts the request, but doesn't respond in time.
 fn is_slow<T>(result: &Result<T, Failure>) -> bool {
     matches!(result, Err(Failure::ResponseTimeout { .. }))
 }
@@ -192,7 +192,7 @@ fn is_slow<T>(result: &Result<T, Failure>) -> bool {
 /// The shortest time that diagnose waits for a server to close a silent connection.
 const HANG_UP: Duration = Duration::from_millis(300);
 
-/// Returns the whole check as an attempt that connects from any port.
+/// Returns the whole check. It connects from any port.
 fn whole_check(plan: &Plan) -> Trial<'_> {
     Trial {
         source: source(plan),
@@ -202,10 +202,10 @@ fn whole_check(plan: &Plan) -> Trial<'_> {
 
 fn look_at_http(facts: &mut Facts, address: &Address) {
     let Some(tls) = &facts.tls else { return };
-    // A server without a valid certificate gets no secrets.
+    // Don't send secrets to a server without a valid certificate.
     let untrusted = !tls.faults.is_empty() && facts.plan.tls.verification.is_some();
     let (named, any) = (tls.named.result.is_ok(), tls.any_succeeded());
-    // The same request would time out again.
+    // A request that timed out would time out again.
     if named && !is_slow(&facts.verdict.result) {
         facts.answers = ask(&facts.plan, address, untrusted);
     }
@@ -224,7 +224,7 @@ fn look_at_http(facts: &mut Facts, address: &Address) {
     }
 }
 
-/// Makes the handshakes, in parallel with other jobs.
+/// Makes the handshakes, in parallel with the jobs in `more`.
 fn shake_hands<'a>(
     plan: &'a Plan,
     options: &Options,
@@ -267,7 +267,8 @@ fn shake_hands<'a>(
     ];
     jobs.extend(more);
     in_parallel(jobs);
-    // Another certificate for the same names may come from another server, so try again.
+    // A different certificate for the same names may come from a different server behind the same address.
+    // Repeat the handshake to find that server.
     let doubtful = [&bare, &made_up]
         .iter()
         .any(|other| has_same_names(&named, other));
@@ -300,7 +301,7 @@ fn shake_hands<'a>(
     }
 }
 
-/// Returns the plan's TLS settings with these versions. They accept every certificate.
+/// Returns the plan's TLS settings with these versions. The settings accept every certificate.
 fn unverified(plan: &Plan, min_version: TlsVersion, max_version: TlsVersion) -> Tls {
     Tls {
         verification: None,
@@ -312,19 +313,17 @@ fn unverified(plan: &Plan, min_version: TlsVersion, max_version: TlsVersion) -> 
     }
 }
 
-/// Returns true if the server sent two different chains for the same names.
+/// Returns true if the server sent two different chains whose certificates have the same names.
 fn has_same_names(one: &Attempt, other: &Attempt) -> bool {
     let names = |attempt: &Attempt| attempt.seen.chain.first().map(probe::names);
     one.seen.chain != other.seen.chain && names(one).is_some() && names(one) == names(other)
 }
 
-/// The rules that judge chains. With `--verify none`, they are the same as with
-/// `--verify required`.
+/// The rules that judge chains. `--verify none` doesn't change these rules.
 struct Rules {
-    /// The rules with the chosen roots. `None` if there is no name to verify.
+    /// The rules with the bundled roots, or with those of `--ca-file`. `None` if there is no name to verify.
     chosen: Option<Arc<Verification>>,
-    /// The rules with the system's roots. `None` if the host has no such roots, or if the
-    /// operator chose other roots.
+    /// The rules with the system's roots. `None` if the host has no such roots, or if `--ca-file` is given.
     system: Option<Verification>,
 }
 
@@ -343,7 +342,8 @@ impl Rules {
         Rules { chosen, system }
     }
 
-    /// Returns the faults of the server's chain, judged by the chosen and by the system's roots.
+    /// Returns the faults of the server's chain, first with the chosen roots, and then with the system's
+    /// roots.
     fn judge(&self, attempt: &Attempt) -> (Faults, Option<Faults>) {
         let chain = &attempt.seen.chain;
         let system = self.system.as_ref();
@@ -371,9 +371,9 @@ impl Rules {
     }
 }
 
-/// Sends the request with the check's Host. If the request changes nothing at the server, also sends it with
-/// other Hosts. If the certificate is `untrusted`, the request carries no secrets, and diagnose sends only a
-/// request that changes nothing.
+/// Sends the check's request. If the request changes nothing at the server, also sends variations of it, such
+/// as other Hosts. If the certificate is `untrusted`, sends no secrets, and no request that may change
+/// something.
 fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
     let is_safe = is_safe(&plan.request.method);
     if plan.handshake_only || untrusted && !is_safe {
@@ -443,36 +443,38 @@ fn ask(plan: &Plan, address: &Address, untrusted: bool) -> Option<Answers> {
     })
 }
 
-/// How many bytes of a body HAProxy's own check reads by default: `tune.bufsize` minus the head.
+/// How many bytes of a body HAProxy's own check reads by default: `tune.bufsize` minus about 1 KiB for the
+/// head.
 const HAPROXY_READS: u32 = 15 << 10;
 
 /// The header that tells a server behind a proxy that visitors use HTTPS.
 pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Header fields without secret values.
+/// Headers whose values are never secret.
 const HARMLESS: [HeaderName; 6] = [
     FORWARDED_PROTO,
     header::HOST,
     header::ACCEPT,
     header::USER_AGENT,
     header::CONNECTION,
-    // The check itself sets this header.
+    // sni-check computes this header.
     header::CONTENT_LENGTH,
 ];
 
-/// Returns the value of a header if it may be shown. Every other header may contain a secret.
+/// Returns the value of a header if diagnose may show the value. Headers that aren't in `HARMLESS` may
+/// contain secrets.
 pub(super) fn harmless<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<&'a str> {
     let shown = HARMLESS.contains(name).then(|| value.to_str().ok());
     shown.flatten()
 }
 
-/// Returns true if sni-check sends this header by default, and this value isn't the default value.
+/// Returns true if sni-check sends this header by default, but with a different value.
 pub(super) fn is_chosen(name: &HeaderName, value: &str) -> bool {
     let mut defaults = DEFAULTS.iter();
     defaults.any(|(known, default)| known == name && *default != value)
 }
 
-/// Returns a header's name as people write it.
+/// Returns a header's name in its usual spelling.
 pub(super) fn title(name: &HeaderName) -> &str {
     match *name {
         header::USER_AGENT => "User-Agent",
@@ -487,8 +489,8 @@ fn has_secrets(request: &Request) -> bool {
     !request.body.is_empty() || headers.any(|(name, _)| !HARMLESS.contains(name))
 }
 
-/// Returns the request. If secrets are `withheld`, the request lacks its body, every header that may contain
-/// a secret, and the rules about the response.
+/// Returns the request. If `withheld` is true, removes the body, the headers that may contain secrets, and
+/// the expectations.
 fn without_secrets(request: &Request, withheld: bool) -> Request {
     let mut request = request.clone();
     if withheld {

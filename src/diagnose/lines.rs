@@ -1,4 +1,4 @@
-//! The lines for haproxy.cfg: with HAProxy's own check, with sni-check as external check, and with
+//! The lines for haproxy.cfg with HAProxy's own check, with sni-check as an external check, or with
 //! `sni-check serve`.
 
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ use crate::probe::connect::Address;
 /// The longest head that HAProxy accepts by default.
 const DEFAULT_HEAD: usize = 15 * 1024;
 
-/// The material for the lines.
+/// Everything that the lines depend on.
 #[derive(Clone)]
 pub(super) struct Setup<'a> {
     pub plan: &'a Plan,
@@ -35,7 +35,7 @@ pub(super) struct Setup<'a> {
 }
 
 impl<'a> Setup<'a> {
-    /// Uses the options that work, or that get furthest.
+    /// Returns the setup for HTTPS, with the options of these facts.
     pub fn new(facts: &'a Facts) -> Setup<'a> {
         let matters = facts.answers.as_ref().and_then(Answers::host_matters);
         let often = facts.status() == Some(429);
@@ -50,7 +50,7 @@ impl<'a> Setup<'a> {
         }
     }
 
-    /// Uses the operator's options, at this address.
+    /// Returns the setup of the operator's own check at this address, with its secrets.
     pub fn as_asked(facts: &'a Facts, address: &Address) -> Setup<'a> {
         Setup {
             servers: vec![address.to_string()],
@@ -61,7 +61,7 @@ impl<'a> Setup<'a> {
         }
     }
 
-    /// Returns `tune.bufsize`, if the check accepts a longer head than HAProxy does by default.
+    /// Returns the value of `tune.bufsize`, if the check accepts a longer head than HAProxy does by default.
     pub fn buffer(&self) -> Option<usize> {
         /// The part of a buffer that HAProxy leaves free (tune.maxrewrite).
         const FREE: usize = 1024;
@@ -69,7 +69,7 @@ impl<'a> Setup<'a> {
         (longest > DEFAULT_HEAD).then(|| (longest + FREE).next_multiple_of(FREE))
     }
 
-    /// Includes secrets.
+    /// Returns the setup with secrets.
     pub fn with_secrets(&self) -> Setup<'a> {
         Setup {
             secrets: true,
@@ -77,7 +77,7 @@ impl<'a> Setup<'a> {
         }
     }
 
-    /// Uses another way for HAProxy's own check.
+    /// Returns the setup with this way of HAProxy's own check.
     pub fn by(&self, way: Way) -> Setup<'a> {
         Setup {
             way,
@@ -174,7 +174,7 @@ fn http_check(setup: &Setup<'_>) -> String {
     text
 }
 
-/// Returns the headers User-Agent and Accept, which HAProxy's own check doesn't send by default.
+/// Returns User-Agent and Accept if the check needs them. HAProxy's own check doesn't send them by default.
 fn agent<'a>(setup: &'a Setup<'_>) -> impl Iterator<Item = (&'a HeaderName, &'a str)> {
     let headers = setup.plan.request.headers.iter();
     let headers = headers.filter(|(name, _)| AGENT.contains(name));
@@ -187,7 +187,7 @@ fn agent<'a>(setup: &'a Setup<'_>) -> impl Iterator<Item = (&'a HeaderName, &'a 
 
 const AGENT: [HeaderName; 2] = [header::USER_AGENT, header::ACCEPT];
 
-/// Returns the lines of a backend with sni-check as external check, without the first line.
+/// Returns the lines of a backend with sni-check as an external check, without the first line.
 pub(super) fn external(setup: &Setup<'_>) -> String {
     format!(
         "{}    option external-check\n    external-check command {}\n    external-check path {}\n{}",
@@ -198,7 +198,7 @@ pub(super) fn external(setup: &Setup<'_>) -> String {
     )
 }
 
-/// Returns the section global that the lines need.
+/// Returns the `global` section that the lines need, or an empty text.
 pub(super) fn global(setup: &Setup<'_>, external: bool) -> String {
     let mut text = String::new();
     if external {
@@ -232,8 +232,8 @@ pub(super) fn served(setup: &Setup<'_>, socket: &str) -> String {
     )
 }
 
-/// Returns the lines that visitors' requests need: the Host that the server knows, and the header that
-/// says that visitors use HTTPS.
+/// Returns the lines that visitors' requests need. They set the Host that the server expects, and the header
+/// that tells the server that visitors use HTTPS.
 fn traffic_lines(setup: &Setup<'_>) -> String {
     let mut text = String::new();
     if setup.sets_host {
@@ -268,12 +268,12 @@ fn server_lines(setup: &Setup<'_>, check: &str) -> String {
     lines.collect()
 }
 
-/// Returns the check's time-out if HAProxy's default is shorter.
+/// Returns the check's time-out if HAProxy's default `inter` of 2 s is too short for it.
 fn long_timeout(plan: &Plan) -> Option<Duration> {
     Some(plan.timeout).filter(|time| *time > Duration::from_millis(1950))
 }
 
-/// Returns the value of `ca-file`. HAProxy has no roots of its own.
+/// Returns the value of `ca-file`. HAProxy has no built-in roots, so the system's roots replace sni-check's.
 pub(super) fn ca_file(options: &Options) -> String {
     let file = options.ca_file.iter().find(|file| *file != "@bundled");
     from_anywhere(file.map_or("@system-ca", String::as_str))
@@ -320,7 +320,7 @@ pub(super) fn material_words(options: &Options) -> String {
     })
 }
 
-/// Returns the words for the connection below TLS.
+/// Returns the words for the TCP connection: the source address and the PROXY header.
 pub(super) fn connection_words(plan: &Plan, options: &Options) -> String {
     let mut line = String::new();
     if let Some(source) = &options.source {

@@ -1,6 +1,7 @@
-//! Sentences about HAProxy's own check, which has words of haproxy.cfg where sni-check has options.
+//! Rewrites sentences about sni-check's options for HAProxy's own check, which has words of haproxy.cfg
+//! instead.
 
-/// The options about the request and the response, and the words that stand for them.
+/// The options about the request and the response, and the words of haproxy.cfg that replace them.
 const WORDS: [(&str, &str); 4] = [
     ("--expect", "http-check expect"),
     ("--uri", "http-check send uri"),
@@ -8,13 +9,13 @@ const WORDS: [(&str, &str); 4] = [
     ("--header", "http-check send hdr"),
 ];
 
-/// Parts of sentences that say nothing about HAProxy's own check.
+/// Parts of sentences that don't apply to HAProxy's own check.
 const LEFT_OUT: [&str; 2] = [" (--expect)", " For GET, leave out --method."];
 
-/// Returns a sentence with HAProxy's words. A value in quotes becomes words:
-/// `--header 'Host: NAME'` is `http-check send hdr Host NAME`.
+/// Returns the sentence with HAProxy's words instead of options. A value loses its quotes:
+/// `--header 'Host: NAME'` becomes `http-check send hdr Host NAME`.
 pub(super) fn in_words_of_haproxy(sentence: &str) -> String {
-    // The sentence has HAProxy's words already.
+    // Such a sentence already has HAProxy's words.
     if sentence.contains("for sni-check") {
         return sentence.to_owned();
     }
@@ -46,7 +47,7 @@ mod tests {
     use super::in_words_of_haproxy;
 
     #[test]
-    fn options_of_sni_check_become_words_of_haproxy() {
+    fn haproxys_words_replace_the_options_of_sni_check() {
         for (sentence, expected) in [
             ("Use --uri /, or it.", "Use http-check send uri /, or it."),
             (

@@ -8,8 +8,9 @@ use crate::options::table::Group;
 use crate::options::values::{TlsVersion, Verify};
 use crate::plan::Plan;
 
-/// Returns the options to paste, without what the server line already says. Unless `secrets` is true, leaves
-/// out secrets and options that turn verification off.
+/// Returns the options to paste. Leaves out the address, because it is on the server line. Unless `secrets`
+/// is true, leaves out the body and `--verify none`, and writes a file name instead of a header that may be
+/// secret.
 pub(super) fn path(plan: &Plan, options: &Options, secrets: bool) -> String {
     if secrets {
         return with_secrets(plan, options);
@@ -87,7 +88,7 @@ fn names_and_request(words: &mut Words, plan: &Plan) {
     }
 }
 
-/// Appends the options that stay as they were given.
+/// Appends all other options as they were given, but with absolute paths.
 fn rest(words: &mut Words, options: &Options) {
     let mut given = options.clone();
     given.retain(|row| row.group != Group::Output && !NOT_PASSED_ON.contains(&row.name));
@@ -95,7 +96,7 @@ fn rest(words: &mut Words, options: &Options) {
     words.0.extend(given.to_words());
 }
 
-/// The options that the functions above write, and the address options, which the server line replaces.
+/// The options that the functions above write, and the options about the address.
 const NOT_PASSED_ON: [&str; 11] = [
     "--sni",
     "--no-sni",
@@ -118,7 +119,7 @@ pub(super) fn from_anywhere(file: &str) -> String {
     absolute.map_or_else(|| file.to_owned(), |path| path.display().to_string())
 }
 
-/// Returns the given limits of the TLS version, in HAProxy's words.
+/// Returns the words of haproxy.cfg for the limits of the TLS version in the options.
 pub(super) fn versions(options: &Options) -> impl Iterator<Item = (&'static str, &'static str)> {
     let bounds = [
         ("ssl-min-ver", options.ssl_min_ver),
@@ -144,7 +145,7 @@ mod tests {
     use crate::options::{Options, of_text};
     use crate::plan::{Output, Plan};
 
-    /// Returns the plan without the target, which the server line replaces.
+    /// Returns the plan with a fixed target, because the printed options have no target.
     fn plan(options: &Options) -> Plan {
         let options = Options {
             target: vec!["192.0.2.1:443".to_owned()],
@@ -155,7 +156,7 @@ mod tests {
         Plan::new(&options, None, None, Output::default()).expect("a plan")
     }
 
-    /// What HAProxy hands over for the printed line has the same options again.
+    /// Asserts that sni-check reads these options from what HAProxy passes on for the printed line.
     #[track_caller]
     fn comes_back(options: &Options) {
         let before = plan(options);

@@ -28,8 +28,8 @@ impl Report<'_> {
         let mut text = String::new();
         let verbose = self.facts().options.verbose;
         self.summary(&mut text);
-        // Lines that HAProxy tried and that don't work yet appear only with --verbose, because they
-        // are the lines that the operator already has.
+        // If HAProxy tried the lines and they don't work yet, show them only with --verbose: no change
+        // helped, so the lines are probably like those in haproxy.cfg.
         let blocks = self.blocks().into_iter();
         let is_new = |block: &&Block| block.tried.is_none() || block.lacks_serve();
         for block in blocks.filter(|block| verbose || block.is_up() || is_new(block)) {
@@ -83,7 +83,7 @@ impl Report<'_> {
         }
         if let Some(failure) = self.remains() {
             let line =
-                format!("with these changes the check gets further, and still fails: {failure}");
+                format!("with these changes the check gets further, but still fails: {failure}");
             paragraph(text, "  remains  ", &printable(&line));
         }
         for finding in others {
@@ -91,8 +91,7 @@ impl Report<'_> {
         }
     }
 
-    /// Appends what diagnose has seen: with --verbose step by step and with HAProxy's view, otherwise in a
-    /// few lines.
+    /// Appends what diagnose has seen, in a few lines. With --verbose, appends all steps and HAProxy's view.
     pub fn print_details(&self, text: &mut String) {
         if !self.facts().options.verbose {
             return self.seen(text);
@@ -115,8 +114,8 @@ impl Report<'_> {
         findings.map(|finding| finding.what.clone()).collect()
     }
 
-    /// Appends what diagnose has seen, in a few lines. All good steps share one line. Every other
-    /// step gets its own line, which shows its most serious observation.
+    /// Appends what diagnose has seen, in a few lines. All successful steps share one line. Every other step
+    /// has its own line with the most serious observation, unless `why` already says the same.
     fn seen(&self, text: &mut String) {
         *text += "\nWhat was seen (--verbose shows all of it):\n";
         let is_good = |step: &&Step| step.mark() == Mark::Ok;
@@ -260,7 +259,7 @@ impl Report<'_> {
         })
     }
 
-    /// Returns one text per finding (what is wrong, the evidence, the change), and then the notes.
+    /// Returns one text for each finding (what is wrong, the evidence and the change), and then the notes.
     fn advice(&self) -> Vec<String> {
         let findings = self.findings.iter();
         let findings = findings.map(|finding| {
@@ -295,7 +294,7 @@ fn print_finding(text: &mut String, finding: &Finding) {
     paragraph(text, "  do       ", &printable(&finding.change));
 }
 
-/// Returns the sentences that don't name `sni-check diagnose`, which has just done what they say.
+/// Removes the sentences that recommend `sni-check diagnose`, because it is already running.
 fn without_diagnose(text: &str) -> String {
     let sentences = text.split_inclusive(". ");
     let others = sentences.filter(|sentence| !sentence.contains("sni-check diagnose"));

@@ -1,4 +1,4 @@
-//! A line on the terminal while diagnose waits for servers.
+//! Shows a line on the terminal while diagnose waits for servers.
 
 use std::env;
 use std::io::{self, IsTerminal};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::output::write::write_text;
 
-/// The line appears only after this time.
+/// The time before the line appears, and between two updates of the line.
 const TICK: Duration = Duration::from_millis(150);
 const ERASE: &str = "\r\x1b[K";
 
@@ -31,7 +31,7 @@ const WORDS: [&str; 5] = [
     "asking HAProxy",
 ];
 
-/// Reports the current phase.
+/// The current phase.
 #[derive(Default)]
 pub(super) struct Progress(AtomicUsize);
 
@@ -47,7 +47,7 @@ impl Progress {
     }
 }
 
-/// Does the work. If standard error is a terminal, a line shows the current phase.
+/// Does the work. If standard error is a terminal, a line shows the current phase until the work is done.
 pub(super) fn shown<T>(work: impl FnOnce(&Progress) -> T) -> T {
     let progress = Progress::default();
     let dumb = env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
@@ -58,7 +58,7 @@ pub(super) fn shown<T>(work: impl FnOnce(&Progress) -> T) -> T {
     let progress = &progress;
     let start = Instant::now();
     thread::scope(|scope| {
-        // If no thread can be created, there is no line.
+        // If the system can't create a thread, diagnose works without the line.
         let line = thread::Builder::new().spawn_scoped(scope, move || {
             let mut written = "";
             while done.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {

@@ -1,4 +1,4 @@
-//! The report: the results in the order in which they are printed. Text and JSON are made from it.
+//! The report: the results of a diagnosis, in the order in which text and JSON show them.
 
 use super::ask::{Block, Kind, Opinion};
 use super::lines::left_out;
@@ -11,24 +11,24 @@ use crate::certificate::CertificateFailure;
 use crate::code::Code;
 use crate::explain::alert_of;
 
-/// A report.
+/// The results of a diagnosis.
 pub(super) struct Report<'a> {
     pub search: &'a Search,
     pub opinion: &'a Opinion,
-    /// Why the check is DOWN, or what it has seen if it is UP.
+    /// Why the check is DOWN, or what the check has seen if it is UP.
     pub why: String,
-    /// The causes that changes proved, then the remaining causes, the best supported first.
+    /// The causes that changes proved, and then the other causes. The best supported cause comes first.
     pub findings: Vec<Finding>,
     /// Where the operator fixes the problem. `None` if nothing is wrong.
     pub place: Option<Place>,
     /// The place of the fix, in words.
     pub fix: Option<String>,
-    /// Notes.
+    /// Advice that doesn't belong to a cause.
     pub notes: Vec<String>,
     pub steps: Vec<Step>,
 }
 
-/// Causes that are problems although the check is UP.
+/// The causes that are problems even if the check is UP.
 const MATTERS: [&str; 4] = [
     "traffic-needs-sni",
     "servers-differ",
@@ -36,7 +36,7 @@ const MATTERS: [&str; 4] = [
     "visitors-get-error",
 ];
 
-/// How many causes the report names if the facts decide nothing.
+/// The largest number of causes that the report names if the facts prove no cause.
 const POSSIBLE: usize = 3;
 
 impl<'a> Report<'a> {
@@ -49,7 +49,7 @@ impl<'a> Report<'a> {
             None => {
                 let remarks = remarks(best).into_iter();
                 findings.extend(remarks.filter(|finding| MATTERS.contains(&finding.cause.id)));
-                // With --verify none the check is UP, but the printed lines verify.
+                // With --verify none the check is UP, but the printed lines verify the certificate.
                 let works = opinion.blocks.iter().any(Block::is_up);
                 if best.plan.tls.verification.is_none() && opinion.asked.is_ok() && !works {
                     findings.extend(further_faults(asked, asked.code()));
@@ -78,8 +78,9 @@ impl<'a> Report<'a> {
         Some(failure.to_string())
     }
 
-    /// Returns the report about a server of haproxy.cfg. It leaves out hints about `check-sni`, because
-    /// the configuration shows if the check sends SNI. HAProxy's own check (`is_own`) has no options of sni-check.
+    /// Returns the report about a server of haproxy.cfg. It leaves out hints about `check-sni`, because the
+    /// configuration shows if the check sends SNI. For HAProxy's own check (`is_own`), the sentences have
+    /// words of haproxy.cfg instead of sni-check's options.
     pub fn of_server(search: &'a Search, opinion: &'a Opinion, is_own: bool) -> Report<'a> {
         let mut report = Report::new(search, opinion);
         let about_lines = ["check-without-sni", "check-of-another-site"];
@@ -115,7 +116,8 @@ impl<'a> Report<'a> {
         places.contains(&Place::Value) && places.iter().all(fits)
     }
 
-    /// Returns the place of the first remaining cause, or of the proved cause if none remains.
+    /// Returns the place of the first remaining cause. If no cause remains, returns the place of the first
+    /// proved cause.
     fn place(&self) -> Option<Place> {
         let proved = self.search.proved.len();
         let mut remaining = self.reasons().skip(proved);
@@ -177,8 +179,8 @@ impl<'a> Report<'a> {
         notes
     }
 
-    /// Returns the lines that the report offers. It leaves out lines with which visitors get an error,
-    /// and lines that lack a value.
+    /// Returns the lines that the report offers. Leaves out lines with which visitors get an error, and lines
+    /// that don't work without a value that only the operator knows.
     pub fn blocks(&self) -> Vec<&Block> {
         // If some lines work, lines that don't work are useless.
         let any_up = self.opinion.blocks.iter().any(Block::is_up);
@@ -194,24 +196,24 @@ impl<'a> Report<'a> {
     }
 }
 
-/// The note about a limit that only the requests of diagnose reach.
+/// The note about a request limit that diagnose itself has exceeded.
 pub(super) const LIMITED: &str = "sni-check's own requests reached the server's limit (429). sni-check sent them \
 again, one after another, and the server answered.";
 
-/// Returns the result, in the words of the check's line.
+/// Returns why the check is UP or DOWN, in the words of the check's own output.
 fn why(facts: &Facts) -> String {
     match &facts.verdict.result {
         Ok(Some(response)) => format!("healthy: status {}", response.status),
         Ok(None) => "healthy: the handshake is done (--handshake-only)".to_owned(),
-        // The line of a check advises to run diagnose.
+        // The output of a check advises the reader to run diagnose.
         Err(failure) => failure
             .to_string()
             .replace("; sni-check diagnose finds out which", ""),
     }
 }
 
-/// Returns the causes of a failure that the facts support best, and the best cause of each other fault
-/// of the certificates.
+/// Returns the causes of a failure that the facts support best, and the best supported cause of each other
+/// fault of the certificates.
 fn causes(facts: &Facts) -> Vec<Finding> {
     let weighed = weigh(facts, facts.code());
     // A server that only HAProxy's own check reaches may have a fault in its response as well.
@@ -243,7 +245,7 @@ fn best_supported(mut weighed: Vec<Finding>) -> Vec<Finding> {
     weighed
 }
 
-/// For each fault of the certificates with a different code, returns the cause that the facts support best.
+/// Returns the best supported cause of each certificate fault whose code isn't `code`.
 fn further_faults(facts: &Facts, code: Code) -> Vec<Finding> {
     let mut codes: Vec<Code> = facts
         .faults()

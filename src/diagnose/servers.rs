@@ -1,5 +1,5 @@
-//! `sni-check diagnose` for the servers of haproxy.cfg: those that HAProxy reports DOWN, or one server
-//! that the call names.
+//! `sni-check diagnose` for servers of haproxy.cfg: all servers that HAProxy reports DOWN, or one server that
+//! the call names.
 //!
 //! `configuration and statistics -> servers with their options -> a diagnosis of each -> changes of
 //! haproxy.cfg, tried -> text or JSON`
@@ -38,15 +38,15 @@ use crate::start::{Channel, Expiry, Text, expire_after, never_expire};
 
 /// How many servers diagnose works on at a time.
 const AT_ONCE: usize = 4;
-/// The largest number of servers in one call. The report names the other servers.
+/// The largest number of servers that one call diagnoses. The report names the other servers.
 const MOST: usize = 16;
 
 /// Diagnoses the servers and prints the report. Returns the code of the server that the call names, or of the
 /// first server that is DOWN.
 ///
 /// # Errors
-/// There is no configuration, it doesn't have the server that the call names, or the program of
-/// `--haproxy FILE` can't be run.
+/// There is no configuration, the configuration doesn't have the server that the call names, or the program
+/// of `--haproxy FILE` can't be run.
 pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     let program = call.haproxy.as_deref().filter(|program| *program != "none");
     let mut survey = survey(&call.file, &call.env, program)?;
@@ -82,7 +82,7 @@ pub fn run(call: &ServersCall, start: Instant) -> Result<Code> {
     Ok(code)
 }
 
-/// Returns the server that the call names, or the server whose check decides its state.
+/// Returns the server that the call names. If that server tracks another server, returns the tracked server.
 fn one<'a>(survey: &'a Survey, name: &str) -> Result<&'a Surveyed> {
     let mut servers = survey.servers.iter();
     if let Some(found) = servers.find(|server| server.name() == name) {
@@ -185,7 +185,8 @@ fn diagnosis(
     Ok(Diagnosis { search, opinion })
 }
 
-/// Looks at the server where visitors connect, if the check connects elsewhere and gets no response there.
+/// Diagnoses the address and port of visitors' connections, if the check connects elsewhere and gets no
+/// response.
 fn at_visitors(
     subject: &Subject<'_>,
     haproxy: Option<&Haproxy>,
@@ -212,7 +213,8 @@ fn code(subjects: &[Subject<'_>], is_one: bool) -> Code {
     found.map_or(Code::Healthy, Subject::code)
 }
 
-/// Limits the time of the whole diagnosis, whatever the servers do.
+/// Limits the time of the whole diagnosis, whatever the servers do. Each round of servers may take as long as
+/// the diagnosis of one server.
 fn bound(survey: &Survey, start: Instant) {
     let options = survey.servers.iter();
     let options = options.filter_map(|server| server.call.as_ref().ok());

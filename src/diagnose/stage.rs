@@ -1,5 +1,4 @@
-//! How far a check gets, whether sni-check or HAProxy makes it. diagnose keeps a change with which the
-//! check gets further.
+//! How far a check by sni-check or HAProxy gets. diagnose keeps a change if the check gets further with it.
 
 use rustls::AlertDescription;
 
@@ -8,16 +7,16 @@ use crate::failure::Failure;
 use crate::haproxy::ask::Answer;
 use crate::plan::Plan;
 
-/// The stages of a check, in their order. A failed check ends in one of them.
+/// The stages of a check, in their order. A failed check ends at one of the stages before `Healthy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
-    /// The check wasn't made.
+    /// The check didn't run.
     Call,
     Name,
     Connection,
     /// The server accepts the connection, but doesn't answer in TLS.
     Handshake,
-    /// The server answers in TLS, and refuses something in the handshake.
+    /// The server answers in TLS, but refuses something in the handshake.
     Tls,
     /// The check refuses the server's certificate.
     Certificate,
@@ -29,14 +28,14 @@ pub(super) enum Stage {
     Request,
     /// The server accepts the request, but doesn't have the page.
     Page,
-    /// The server has the page, and an expectation refuses it.
+    /// The server has the page, but the response doesn't meet an expectation.
     Content,
     Healthy,
 }
 
-/// Returns true if a server sends this alert only after it has read a ClientHello. A TLS server that
-/// doesn't expect a PROXY header answers the header with another alert (`protocol_version`,
-/// `unexpected_message`, `decode_error`, `record_overflow`), or closes the connection.
+/// Returns true if a server sends this alert only after it has read a ClientHello. A TLS server that doesn't
+/// expect a PROXY header sends a different alert (`protocol_version`, `unexpected_message`, `decode_error` or
+/// `record_overflow`), or closes the connection.
 fn is_about_client_hello(alert: AlertDescription) -> bool {
     matches!(
         alert,
@@ -68,7 +67,7 @@ impl Stage {
                 | Failure::NothingInCommon(_)
                 | Failure::OtherVersion(_)
                 | Failure::TlsLimit(_)
-                    // The answer to a PROXY header may be about the header.
+                    // With a PROXY header, the alert may be about that header.
                     if plan.proxy.is_none() => Stage::Tls,
                 _ => Stage::Handshake,
             },
@@ -91,7 +90,7 @@ impl Stage {
         }
     }
 
-    /// Returns the stage that HAProxy's own check reached (HAProxy management guide, section 9.1,
+    /// Returns the stage that HAProxy's check reached (HAProxy management guide, section 9.1,
     /// `check_status`). HAProxy's words don't distinguish a missing page from a refused request.
     pub fn of_answer(answer: &Answer) -> Stage {
         let Answer::Checked(checked) = answer else {

@@ -339,7 +339,7 @@ fn answer(answers: &Answers, step: &mut Step) {
     }
 }
 
-/// Describes each expectation: met or not.
+/// Adds a line for each expectation: met or not met.
 fn expectations(plan: &Plan, answers: &Answers, step: &mut Step) {
     let Ok((_, of_each)) = &answers.asked else {
         return;
@@ -352,7 +352,7 @@ fn expectations(plan: &Plan, answers: &Answers, step: &mut Step) {
     }
 }
 
-/// Adds the lines that say if the response depends on Host.
+/// Adds lines about whether the response depends on Host.
 fn host_line(configured: &str, answers: &Answers, step: &mut Step) {
     let Ok((asked, _)) = &answers.asked else {
         return;
@@ -413,7 +413,7 @@ fn describe(now: Duration, der: &CertificateDer<'_>) -> (Mark, String) {
     (mark, text)
 }
 
-/// Returns the names of the chain's leaf.
+/// Returns the names in the server's own certificate, or its subject if it has no names.
 fn whose(chain: &[CertificateDer<'_>]) -> String {
     const SHOWN: usize = 10;
     let Some(leaf) = chain.first() else {
@@ -443,7 +443,7 @@ impl Step {
         }
     }
 
-    /// Adds a line. Text from the server can't forge another line.
+    /// Adds a line. Escapes the text, so that a server can't forge another line.
     pub fn line(&mut self, mark: Mark, text: impl AsRef<str>) {
         self.lines.push((mark, printable(text.as_ref())));
     }

@@ -1,5 +1,5 @@
 //! Finds the changes that the check needs. diagnose tries each change of the options that may prove a
-//! cause, and keeps a change with which the check gets further.
+//! cause. It keeps a change if the check gets further with it.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::options::Options;
 use crate::plan::{Output, Plan};
 use crate::probe;
 
-/// The largest number of problems that diagnose fixes together.
+/// The largest number of problems that one diagnosis fixes.
 const CHANGES: usize = 3;
 
 /// Everything that diagnose has found out about a server.
@@ -42,14 +42,15 @@ impl Search {
         }
     }
 
-    /// Records that visitors get this status with the present haproxy.cfg, while the check is UP.
+    /// Records that visitors get this status with the present haproxy.cfg, although the check is UP.
     pub fn serves_no_visitor(&mut self, status: u16) {
         if let Some(haproxy) = &mut self.asked.haproxy {
             haproxy.traffic = Some(status);
         }
     }
 
-    /// Records that visitors are served with the change of haproxy.cfg. The lines of a new backend may have failed them.
+    /// Records that visitors are served with the change of haproxy.cfg. Forgets that they got an error with
+    /// the lines of a new backend.
     pub fn serves_visitors(&mut self) {
         let best = self.changed.as_mut().unwrap_or(&mut self.asked);
         if let Some(haproxy) = &mut best.haproxy {
@@ -63,8 +64,8 @@ impl Search {
         haproxy.is_some_and(|haproxy| haproxy.traffic.is_some())
     }
 
-    /// Applies a change that HAProxy's own check has proved. Returns false if too many
-    /// changes are applied already.
+    /// Applies a change that HAProxy's own check has proved. Returns false if diagnose has already applied
+    /// too many changes.
     pub fn adopt(&mut self, candidate: Candidate, progress: &Progress) -> bool {
         if self.proved.len() >= CHANGES {
             return false;
@@ -75,7 +76,8 @@ impl Search {
         true
     }
 
-    /// Tries changes of a check with these facts. If a change helps only in part, gathers facts again.
+    /// Tries changes of the check. After a change that helps, gathers facts again, and tries more changes if
+    /// the check still fails.
     pub fn run(asked: Facts, progress: &Progress) -> Search {
         let mut search = Search {
             asked,
@@ -105,7 +107,7 @@ impl Search {
 pub(super) struct Candidate {
     /// The causes that the change proves if it helps, each with the values for its sentences.
     causes: Vec<(&'static Cause, Vec<(&'static str, String)>)>,
-    /// True if the change helps as soon as the check gets further. Otherwise the check must
+    /// True if the change counts as soon as the check gets further with it. Otherwise, the check must
     /// succeed.
     pub counts_progress: bool,
     pub options: Options,
@@ -129,7 +131,7 @@ impl Candidate {
         })
     }
 
-    /// Returns true if the change is about this cause.
+    /// Returns true if the change may prove this cause.
     fn is_about(&self, id: &str) -> bool {
         self.causes.iter().any(|(cause, _)| cause.id == id)
     }
@@ -144,7 +146,7 @@ impl Candidate {
         }
     }
 
-    /// Tries the change: at the address that answers, or at all addresses if none answers.
+    /// Tries the change at the address that answers. If no address answers, tries all addresses.
     fn run(&mut self, facts: &Facts) {
         let plan = &self.plan;
         let whole = probe::Trial::of(plan);
@@ -179,7 +181,7 @@ impl Candidate {
     }
 }
 
-/// Returns the changes that HAProxy tries if sni-check can't reach the server.
+/// Returns the changes that HAProxy tries with its own check, if sni-check's check still fails.
 pub(super) fn for_haproxy(facts: &Facts) -> Vec<Candidate> {
     if facts.failure().is_none() || mixed::find(facts).is_some() {
         return Vec::new();
@@ -189,8 +191,8 @@ pub(super) fn for_haproxy(facts: &Facts) -> Vec<Candidate> {
     changes
 }
 
-/// Tries all changes, and returns the best change with its facts. Records the causes that their trials
-/// refute.
+/// Tries all changes. Returns the causes that the best change proves, and the facts about the check with this
+/// change. Records the causes that the trials refute.
 fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Vec<Finding>, Facts)> {
     let failure = facts.failure()?.clone();
     // If several servers answer differently, no change of the options helps.
@@ -212,8 +214,9 @@ fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Vec<Finding>, Fact
             let failure = tried.attempt.result.as_ref().err();
             failure.is_some_and(|other| other.code() == failure_code)
         };
-        // A server that answered the check and now cuts connections has banned this host, perhaps because of the
-        // failed handshakes. Such a trial refutes nothing, and neither does one with which the check gets further.
+        // If the server answered the check but cuts the connections of the trials, it has banned this host,
+        // perhaps because of failed handshakes. Such a trial refutes nothing. A trial that gets further
+        // doesn't refute its cause either.
         let is_banned = |tried: &Candidate| {
             let result = tried.attempt.result.as_ref();
             let is_answered = !is_cut(&failure) && failure_code.layer() >= Layer::Certificate;
@@ -236,17 +239,17 @@ fn improve(facts: &mut Facts, progress: &Progress) -> Option<(Vec<Finding>, Fact
     Some(best.apply(facts, progress))
 }
 
-/// Returns true if the server ended the connection without an answer.
+/// Returns true if the server refused or closed the connection, or didn't answer the handshake.
 fn is_cut(failure: &Failure) -> bool {
     let is_closed = matches!(failure, Failure::HandshakeClosed(_));
     is_closed || matches!(failure, Failure::HandshakeTimeout | Failure::Connect(_))
 }
 
-/// How many pairs of changes are tried at most.
+/// The largest number of pairs of changes that diagnose tries.
 const PAIRS: usize = 12;
 
-/// Tries two changes at once, because one fault may hide the other: a wrong Host and a wrong path both
-/// give 404. Returns the first pair with which the check succeeds.
+/// Tries two changes at once, because one fault may hide another. For example, a wrong Host and a wrong path
+/// both cause 404. Returns the first pair with which the check succeeds.
 fn two_at_once(facts: &Facts, failure: &Failure, tried: &[Candidate]) -> Option<Candidate> {
     let is_slow = matches!(
         failure,
@@ -265,8 +268,8 @@ fn two_at_once(facts: &Facts, failure: &Failure, tried: &[Candidate]) -> Option<
     pairs.find(|pair| pair.attempt.result.is_ok())
 }
 
-/// Returns both changes as one. Returns `None` if they are about the same cause or option, or if the
-/// request may not be sent.
+/// Returns both changes as one. Returns `None` if they share a cause or an option, or if diagnose may not
+/// send the request.
 fn together(facts: &Facts, first: &Candidate, second: &Candidate) -> Option<Candidate> {
     let changed = facts.options.changes(&first.options);
     let others = facts.options.changes(&second.options);
@@ -286,8 +289,8 @@ fn together(facts: &Facts, first: &Candidate, second: &Candidate) -> Option<Cand
     Candidate::new(causes, false, options).filter(|pair| facts.may_send(&pair.plan))
 }
 
-/// Returns the change with which a page no longer redirects to itself. Such a redirect may make the
-/// check UP, but visitors' browsers give up.
+/// Returns the change that stops a page from redirecting to itself. A check may accept such a redirect, but
+/// visitors' browsers give up.
 fn end_of_loop(facts: &Facts, progress: &Progress) -> Option<(Vec<Finding>, Facts)> {
     if !causes::redirects_to_itself(facts) {
         return None;
@@ -300,8 +303,8 @@ fn end_of_loop(facts: &Facts, progress: &Progress) -> Option<(Vec<Finding>, Fact
     (!causes::redirects_to_itself(&better)).then_some((findings, better))
 }
 
-/// Returns the changes that the possible causes propose. If diagnose may not send a
-/// changed request, it tries the handshake only, and only if no request has reached the server yet.
+/// Returns the changes that the possible causes propose. If diagnose may not send a changed request, it tries
+/// only the handshake. It doesn't try even that if the check's request has already reached the server.
 fn changes(facts: &Facts) -> Vec<Candidate> {
     let arrived = facts.code().layer() == Layer::Http || facts.reached.is_none();
     let trials = causes::trials(facts).into_iter();
@@ -322,7 +325,7 @@ fn run(facts: &Facts, tried: &mut [Candidate]) {
     let jobs = tried.iter_mut();
     let jobs = jobs.map(|candidate| Box::new(|| candidate.run(facts)) as Job<'_>);
     in_parallel(jobs.collect());
-    // A server that serves one connection at a time makes the changes wait for each other.
+    // If the server serves one connection at a time, some trials waited for others. Try them again.
     let shakes_hands = facts.code() == Code::ResponseTimeout;
     let waited = |candidate: &&mut Candidate| {
         matches!(candidate.attempt.result, Err(Failure::HandshakeTimeout))

@@ -1,5 +1,5 @@
-//! HAProxy's view: the result of each kind of check for this server, in HAProxy's own words. diagnose
-//! asks HAProxy if it is installed, and predicts the view otherwise.
+//! HAProxy's view: the result of each kind of check for this server, in HAProxy's own words. If HAProxy is
+//! installed, diagnose asks HAProxy. Otherwise, diagnose predicts the view.
 
 use super::lines::{self, Setup};
 use super::path::versions;
@@ -11,11 +11,11 @@ use crate::haproxy::ask::Answer;
 
 /// The result of one kind of check.
 pub(super) struct Row {
-    /// The words on the server line.
+    /// The kind of check, described with words of haproxy.cfg.
     pub check: String,
     /// HAProxy's `check_status`, with `check_code` for the external check.
     pub status: String,
-    /// HAProxy's reason if the server isn't UP. For the external check, the code's meaning.
+    /// HAProxy's reason if the server isn't UP. For the external check, the meaning of its code.
     pub why: String,
     /// True if this check reports UP.
     pub up: bool,
@@ -27,21 +27,21 @@ pub(super) struct Row {
 pub(super) enum Role {
     /// Shows how far HAProxy's own checks get.
     Step,
-    /// A handshake with the call's options that accepts any certificate.
+    /// A handshake with the call's options. It accepts any certificate.
     Handshake,
-    /// HAProxy's own check with the same options as sni-check's.
+    /// HAProxy's own check with the options of sni-check's check.
     Own,
-    /// sni-check as external check.
+    /// sni-check as an external check.
     External,
 }
 
-/// A kind of check.
+/// A kind of check in the view.
 pub(super) struct Kind {
-    /// The words on the server line.
+    /// The kind of check, described with words of haproxy.cfg.
     check: String,
-    /// The lines of the backend with which diagnose asks HAProxy.
+    /// The backend in which HAProxy tries this check, without its first line.
     pub question: String,
-    /// The predicted result.
+    /// The predicted result: the status, the reason, and true for UP.
     predicted: Option<(String, String, bool)>,
     pub role: Role,
 }
@@ -64,7 +64,7 @@ impl Kind {
     }
 }
 
-/// Returns the row for HAProxy's answer.
+/// Returns the status, the reason, and true for UP.
 fn shown(answer: &Answer, is_external: bool) -> (String, String, bool) {
     match answer {
         Answer::Checked(checked) if is_external => {
@@ -79,13 +79,13 @@ fn shown(answer: &Answer, is_external: bool) -> (String, String, bool) {
             ("-".to_owned(), why, false)
         }
         Answer::None => {
-            let why = "no check ended in time".to_owned();
+            let why = "no check finished in time".to_owned();
             ("-".to_owned(), why, false)
         }
     }
 }
 
-/// Returns the kinds of checks for this server, or none if HAProxy has no address to check.
+/// Returns the kinds of check in the view. The list is empty if the server has no address.
 pub(super) fn kinds(facts: &Facts) -> Vec<Kind> {
     let addresses = facts.addresses.as_ref().map_or(&[][..], Vec::as_slice);
     let reached = addresses
@@ -120,7 +120,7 @@ pub(super) fn kinds(facts: &Facts) -> Vec<Kind> {
         }
         let name = name.map_or(String::new(), |name| format!(" check-sni {name}"));
         if facts.plan.handshake_only {
-            // The last kind is the operator's check.
+            // Without a request, the last handshake is the operator's check.
             if let Some(kind) = kinds.last_mut() {
                 kind.role = Role::Own;
             }
@@ -139,7 +139,7 @@ pub(super) fn kinds(facts: &Facts) -> Vec<Kind> {
     kinds
 }
 
-/// Returns a check of HAProxy's own without a request.
+/// Returns HAProxy's own check without a request. `words` are the words about TLS for the server line.
 fn own(setup: &Setup<'_>, check: &str, words: &str, predicted: (&str, String, bool)) -> Kind {
     let (plan, options) = (setup.plan, setup.options);
     let mut words = words.to_owned();
@@ -196,13 +196,13 @@ fn layer(
     }
 }
 
-/// HAProxy's words if chain and validity are good, but the name is not.
+/// HAProxy's message about a valid certificate for another name.
 const OTHER_NAME: &str = "Server presented an SSL certificate different from the expected one";
 
-/// HAProxy's words for any other failed handshake, whatever the cause.
+/// HAProxy's message about every other failed handshake.
 const HANDSHAKE: &str = "SSL handshake failure";
 
-/// Returns HAProxy's text in `last_chk`, which is empty for a time-out.
+/// Returns the text that HAProxy shows in `last_chk`. The text is empty for a time-out.
 fn words(failure: &Failure) -> String {
     match failure.code().haproxy_word() {
         "L6RSP" => HANDSHAKE.to_owned(),

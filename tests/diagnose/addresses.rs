@@ -13,7 +13,7 @@ use crate::support::nginx::{Nginx, site};
 use crate::support::program;
 use crate::support::stage::Stage;
 
-/// Returns a command that sees this text as /etc/hosts.
+/// Returns a command that sees the file `hosts` as /etc/hosts.
 fn with_hosts(hosts: &str) -> Command {
     let mut command = program("unshare");
     let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
@@ -21,8 +21,7 @@ fn with_hosts(hosts: &str) -> Command {
     command
 }
 
-/// Listens at an address that accepts connections up to the kernel's limit and then drops all
-/// further packets.
+/// Listens at an address, and fills its queue of connections. The kernel then drops all further packets.
 fn black_hole(address: &str, port: u16) -> (std::os::fd::OwnedFd, Vec<TcpStream>) {
     let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     let address: std::net::SocketAddr = format!("{address}:{port}").parse().expect("an address");
@@ -95,7 +94,7 @@ fn each_address_is_tried_and_the_fix_names_working_addresses() {
 }
 
 #[test]
-fn eight_of_many_addresses_are_tried_even_without_threads() {
+fn diagnose_tries_eight_of_many_addresses_and_works_without_threads() {
     let stage = Stage::new();
     let mut hosts = "127.0.0.1 localhost\n".to_owned();
     for last in 2..60 {
@@ -156,7 +155,7 @@ fn in_network(script: &str, address: &str) -> (String, Option<i32>) {
 }
 
 #[test]
-fn an_unreachable_address_is_fixed_in_the_right_place() {
+fn the_report_names_the_place_to_fix_an_unreachable_address() {
     let nowhere = "on the way to the server: nothing in haproxy.cfg fixes this";
     for (script, address, says, place) in [
         (

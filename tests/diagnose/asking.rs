@@ -1,4 +1,4 @@
-//! How diagnose asks HAProxy: it leaves nothing behind, and says so when it can't ask.
+//! diagnose asks HAProxy. It leaves nothing behind, and says so if it can't ask.
 
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -22,7 +22,7 @@ fn asked(words: &[&str]) -> Value {
 }
 
 #[test]
-fn haproxy_is_asked_or_its_view_is_marked_as_predicted() {
+fn diagnose_asks_haproxy_or_marks_the_view_as_predicted() {
     assert!(asked(&[])["haproxy_asked"].is_string());
     let folder = Folder::new();
     let broken = "#!/bin/sh\n[ \"$1\" != -v ] || echo 'HAProxy version 3.0.0 2026/01/01'\n";
@@ -38,7 +38,7 @@ fn haproxy_is_asked_or_its_view_is_marked_as_predicted() {
     assert_eq!(missing.status.code(), Some(2), "{missing:?}");
 }
 
-/// Returns all processes below this one.
+/// Returns the ids of all descendants of a process.
 fn descendants(of: u32) -> Vec<u32> {
     // /proc lists each child under the thread that started it.
     let threads = fs::read_dir(format!("/proc/{of}/task"))
@@ -93,7 +93,7 @@ fn callers_cannot_make_sni_check_run_a_program() {
 }
 
 #[test]
-fn a_server_that_only_haproxy_accepts_is_reported_first() {
+fn diagnose_recommends_haproxys_own_check_if_only_haproxy_accepts_the_server() {
     let ca = Ca::new();
     // HAProxy's own check reads only the status.
     let leaf = ca.leaf(&[NAME], 30);
@@ -106,7 +106,7 @@ fn a_server_that_only_haproxy_accepts_is_reported_first() {
 }
 
 #[test]
-fn a_server_that_haproxy_rejects_is_not_simply_called_healthy() {
+fn the_report_says_that_only_haproxy_rejects_the_server() {
     let ca = Ca::new();
     let leaf = ca.leaf(&[NAME], 30);
     // HAProxy treats the interim response as the final response.
@@ -130,7 +130,7 @@ fn serve(socket: &str, files: &Path) -> Running {
 }
 
 #[test]
-fn lines_for_serve_are_a_third_alternative() {
+fn the_report_also_has_lines_for_serve() {
     let ca = Ca::new();
     let port = peer::answer(&ca.leaf(&[NAME], 30), peer::OK);
     let folder = Folder::new();

@@ -1,5 +1,5 @@
-//! `sni-check diagnose` where the check connects in another way than visitors: without TLS, at another port, or with
-//! another version of HTTP.
+//! `sni-check diagnose` on checks that connect differently from visitors: without TLS, to another port, or
+//! with another version of HTTP.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::support::nginx::{LOCATIONS, Nginx};
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port};
 
-/// Returns the words of the repaired server line.
+/// Returns the report about the server, and the repaired server line.
 fn repaired(broken: &Broken) -> (Value, String) {
     let server = broken.diagnose();
     let fixed = broken.assert_repaired_by(&server);
@@ -60,7 +60,7 @@ fn words_that_haproxy_ignores_are_tried_on_the_server_line() {
     );
 }
 
-/// HAProxy's own check offers the `alpn` of the server line, in every version.
+/// In every version, HAProxy's own check offers the `alpn` list of the server line.
 #[test]
 fn the_check_offers_the_protocols_of_the_server_line() {
     with_every_haproxy(|version| {
@@ -184,7 +184,7 @@ fn haproxy_tries_a_check_that_sni_check_cannot_make() {
             "{server:#}"
         );
     }
-    // The rest of the check is diagnosed.
+    // diagnose ignores the invalid method, and diagnoses the rest of the check.
     let server = Broken::new(&stage, "", &method).diagnose();
     let why = server["why"].as_str().unwrap_or_default();
     assert!(why.contains("--method `G@T`"), "{server:#}");

@@ -1,4 +1,4 @@
-//! A report doesn't contradict what diagnose has seen.
+//! The report doesn't contradict what diagnose has seen.
 
 use rcgen::date_time_ymd;
 
@@ -24,7 +24,7 @@ fn causes(report: &Report) -> Vec<String> {
 }
 
 #[test]
-fn a_client_certificate_that_was_sent_is_not_called_missing() {
+fn a_client_certificate_that_the_check_sends_is_not_called_missing() {
     let stage = Stage::new();
     let client = Ca::named("Others").leaf(&["client"], 30).both_pem();
     let crt = stage.folder.file("client.pem", &client);
@@ -64,7 +64,7 @@ fn an_expired_root_is_fixed_in_the_file_even_if_the_server_sends_the_new_root() 
 }
 
 #[test]
-fn with_verify_none_the_chain_is_judged_by_the_given_ca_file() {
+fn with_verify_none_diagnose_judges_the_chain_with_the_given_ca_file() {
     let ca = Ca::new();
     let nginx = serve(&ca.leaf(&[NAME], 30), "");
     let report = diagnose(&ca, nginx.port, NAME, &["--verify=none"]);

@@ -1,5 +1,5 @@
-//! `sni-check diagnose` on servers that have something in common with other servers: values that another
-//! server has, lines that several servers share, and steps of one check.
+//! `sni-check diagnose` on servers whose fix depends on other lines of haproxy.cfg: on a value of another
+//! server, on a line that several servers share, or on another step of the check.
 
 use std::io::Write;
 use std::process::Command;
@@ -48,7 +48,7 @@ fn a_change_that_breaks_another_server_is_withdrawn() {
 }
 
 #[test]
-fn a_word_of_default_server_that_another_server_needs_is_switched_off_on_the_own_line() {
+fn a_word_of_default_server_that_another_server_needs_is_switched_off_for_one_server() {
     let stage = Stage::new();
     let proxied = nginx(&stage, "proxy_protocol", "");
     let backend = format!(
@@ -69,7 +69,7 @@ fn client(stage: &Stage) -> String {
 }
 
 #[test]
-fn a_client_certificate_of_another_server_is_tried_where_the_page_refuses_clients_without_it() {
+fn a_client_certificate_of_another_server_is_tried_if_the_server_wants_one() {
     let stage = Stage::new();
     let (ca, crt) = (&stage.ca_file, client(&stage));
     for rule in [
@@ -165,7 +165,7 @@ fn servers_that_share_a_connect_rule_get_their_own_names() {
 }
 
 #[test]
-fn servers_that_need_different_values_in_one_line_are_told_so() {
+fn a_line_in_which_two_servers_need_different_values_is_not_changed() {
     let stage = Stage::new();
     let (site, ca) = (other_site(&stage), &stage.ca_file);
     let other = site.port;
@@ -188,7 +188,7 @@ fn servers_that_need_different_values_in_one_line_are_told_so() {
 }
 
 #[test]
-fn the_step_of_a_check_that_fails_is_changed() {
+fn only_the_failing_step_of_a_check_is_changed() {
     let step = |connect: &str, uri: &str| {
         format!(
             "    http-check connect {connect}\n    http-check send meth GET uri {uri} ver HTTP/1.1 hdr Host {NAME}\n    http-check expect status 200\n"

@@ -97,7 +97,7 @@ fn the_command_that_runs_a_check_in_the_chroot_can_be_pasted() {
 }
 
 #[test]
-fn without_a_code_the_whole_table_is_printed() {
+fn without_a_code_explain_prints_the_whole_table() {
     let table = stdout(&explain(&[], &[]));
     for code in Code::ALL {
         let row = format!("{:>4}  {}", code.number(), code.haproxy_word());

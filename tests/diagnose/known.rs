@@ -1,5 +1,5 @@
-//! Values that haproxy.cfg itself has: names and header fields of visitors' requests, verifyhost, the version of the
-//! PROXY header, and words that keep visitors away.
+//! diagnose uses what haproxy.cfg itself says: names and headers of visitors' requests, verifyhost, the
+//! version of the PROXY header, and words that keep visitors away.
 
 use std::io::{self, Read};
 use std::net::TcpStream;
@@ -32,7 +32,7 @@ fn a_misspelt_name_becomes_the_name_of_visitors_requests() {
 }
 
 #[test]
-fn a_name_in_verifyhost_is_compared_again() {
+fn the_check_verifies_the_name_in_verifyhost() {
     let stage = Stage::new();
     let internal = "app01.internal.test";
     let leaf = stage.ca.leaf(&[internal], 30);
@@ -59,7 +59,7 @@ fn a_name_in_verifyhost_is_compared_again() {
 }
 
 #[test]
-fn the_check_gets_the_header_fields_of_visitors_requests() {
+fn the_check_gets_the_headers_of_visitors_requests() {
     let stage = Stage::new();
     for (condition, rule, field) in [
         (
@@ -84,7 +84,7 @@ fn the_check_gets_the_header_fields_of_visitors_requests() {
 }
 
 #[test]
-fn a_word_that_keeps_visitors_away_is_named() {
+fn a_word_that_keeps_visitors_away_is_removed() {
     let stage = Stage::new();
     for (default, word, state) in [
         ("", "disabled", "MAINT"),
@@ -104,7 +104,8 @@ fn a_word_that_keeps_visitors_away_is_named() {
     }
 }
 
-/// Passes a connection with a PROXY header of version 2 on to this port, and closes every other connection.
+/// Forwards a connection to this port if it begins with a PROXY header of version 2. Closes every other
+/// connection.
 fn wants_version_2(mut stream: TcpStream, port: u16) -> io::Result<()> {
     let mut head = [0; 16];
     stream.read_exact(&mut head)?;

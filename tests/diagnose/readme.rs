@@ -11,7 +11,7 @@ use crate::support::{dead_port, program};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/diagnose.md");
 
-/// Returns the text without times and dates.
+/// Replaces times and dates in the text with placeholders, and joins its lines.
 fn normalised(text: &str) -> String {
     let mut lines = Vec::new();
     for line in text.lines() {
@@ -65,7 +65,7 @@ fn report(ca: &Ca, port: u16) -> String {
         .replace(&folder.path().display().to_string(), "/etc/haproxy")
 }
 
-/// HAProxy's version, as the report writes it.
+/// Returns HAProxy's version as the report shows it.
 pub fn version() -> String {
     let output = program("haproxy").arg("-v").output().expect("haproxy");
     let text = stdout(&output);
@@ -94,7 +94,7 @@ fn is_documented(title: &str, report: &str) {
 
 #[test]
 fn the_documented_reports_are_real() {
-    // Certificates of real CAs have a common name.
+    // Certificates from real CAs have a common name, so these certificates have one, too.
     let leaf = |ca: &Ca| {
         ca.leaf_with(&[NAME], |params| {
             let now = time::OffsetDateTime::now_utc();

@@ -1,5 +1,5 @@
-//! `sni-check diagnose` on a haproxy.cfg with words that HAProxy understands differently from the operator, or with
-//! several faults at once. The test applies the printed diff, as an operator does.
+//! `sni-check diagnose` on a haproxy.cfg with words that HAProxy understands differently from the operator,
+//! or with several faults at once. The tests apply the printed diff, as an operator would.
 
 use std::fs;
 
@@ -18,7 +18,8 @@ pub struct Broken {
 }
 
 impl Broken {
-    /// Writes a configuration with these lines in section global, and with these lines in its backend.
+    /// Writes a configuration with the lines `global` in section global, and the lines `backend` in its
+    /// backend.
     pub fn new(stage: &Stage, global: &str, backend: &str) -> Broken {
         let socket = stage.folder.join("admin.sock");
         let text = format!(
@@ -43,7 +44,8 @@ impl Broken {
         report["servers"][0].clone()
     }
 
-    /// Applies the diff of a report, and asserts that the server is UP then. Returns the new file.
+    /// Applies the diff in a report, and asserts that HAProxy then reports the server UP. Returns the new
+    /// text of the file.
     pub fn assert_repaired_by(&self, server: &Value) -> String {
         let mut text = self.text.clone();
         let hunks = server["diff"].as_array();
@@ -78,7 +80,7 @@ pub fn own(stage: &Stage, uri: &str, end: &str) -> String {
     )
 }
 
-/// Returns a backend with sni-check as external check. `CA` in the options stands for the CA file.
+/// Returns a backend with sni-check as an external check. The CA file replaces `CA` in the options.
 pub fn external(stage: &Stage, options: &str) -> String {
     let (ca, port) = (&stage.ca_file, stage.nginx().port);
     let options = options.replace("CA", ca);
@@ -91,7 +93,7 @@ pub fn external(stage: &Stage, options: &str) -> String {
 const EXTERNAL: &str = "external-check\n    insecure-fork-wanted";
 
 #[test]
-fn a_name_that_haproxy_sends_literally_becomes_the_name_that_it_stands_for() {
+fn a_name_that_haproxy_sends_literally_becomes_the_name_that_the_operator_meant() {
     let stage = Stage::new();
     let site = format!("setenv SITE {NAME}");
     for text in ["str(NAME)", "https://NAME/", "NAME:443", "NAME.", "${SITE}"] {
@@ -123,7 +125,7 @@ fn a_path_gets_its_first_slash_and_options_get_a_name() {
 }
 
 #[test]
-fn the_cause_of_another_command_is_the_command() {
+fn a_command_that_is_not_sni_check_is_the_cause() {
     let stage = Stage::new();
     let options = format!("--ca-file CA --sni {NAME}");
     let text = external(&stage, &options);
@@ -150,7 +152,7 @@ fn the_cause_of_another_command_is_the_command() {
 }
 
 #[test]
-fn two_faults_of_which_only_haproxy_sees_one_are_both_repaired() {
+fn two_faults_are_repaired_although_sni_check_sees_only_one() {
     let stage = Stage::new();
     let nginx = Nginx::serve(|folder, port| {
         let versions = "ssl_protocols TLSv1.2;";
@@ -183,7 +185,7 @@ fn two_faults_of_which_only_haproxy_sees_one_are_both_repaired() {
             _ => assert!(fixed.contains("ssl-min-ver TLSv1.2"), "{server:#}"),
         }
         assert!(fixed.contains(&good), "{server:#}");
-        // Visitors send the right name already.
+        // Visitors' connections already send the right name.
         assert_eq!(
             fixed.matches(&format!("sni str({NAME})")).count(),
             1,

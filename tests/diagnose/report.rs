@@ -15,7 +15,7 @@ pub const OTHER: &str = "other.example.test";
 const DEFAULTS: &str = "defaults\n mode http\n timeout connect 2s\n timeout server 2s\n \
                         timeout client 2s\n";
 
-/// A JSON report and the server it is about.
+/// A JSON report, and the call that printed it.
 pub struct Report {
     pub value: Value,
     pub code: i32,
@@ -67,13 +67,13 @@ impl Report {
         assert!(advice.contains(text), "{text} is not in {advice}");
     }
 
-    /// Asserts that the report says to fix the problem at this place.
+    /// Asserts that the report names this place for the fix.
     #[track_caller]
     pub fn is_fixed(&self, place: &str) {
         assert_eq!(self.value["cure"]["where"], place, "{:#}", self.value);
     }
 
-    /// Returns the lines to paste: HAProxy's own check and the external check.
+    /// Returns the lines to paste, for HAProxy's own check and for the external check.
     pub fn snippets(&self) -> Vec<&str> {
         let kinds = ["builtin", "external"].into_iter();
         kinds
@@ -92,8 +92,8 @@ impl Report {
         }
     }
 
-    /// Asserts that diagnose asked HAProxy for its view, and that the prediction made without
-    /// HAProxy has the same words.
+    /// Asserts that diagnose asked HAProxy for its view, and that diagnose predicts the same view without
+    /// HAProxy.
     #[track_caller]
     pub fn haproxy_agrees(&self) {
         assert!(self.value["haproxy_asked"].is_string(), "{:#}", self.value);
@@ -110,8 +110,8 @@ impl Report {
         assert!(asked.len() > 1, "{asked:?}");
     }
 
-    /// Asserts that the printed lines turn the server UP, and that the report says HAProxy tested
-    /// them.
+    /// Asserts that HAProxy reports the server UP with the printed lines, and that diagnose has tried them,
+    /// too.
     #[track_caller]
     pub fn the_fix_works(&self) {
         for kind in ["builtin_tried", "external_tried"] {
@@ -120,7 +120,7 @@ impl Report {
         self.the_lines_work();
     }
 
-    /// Asserts that the printed lines now turn the server UP.
+    /// Asserts that HAProxy now reports the server UP with the printed lines.
     #[track_caller]
     pub fn the_lines_work(&self) {
         let snippets = self.snippets();

@@ -17,7 +17,7 @@ use crate::support::stage::Stage;
 use crate::support::svg::{picture, words};
 use crate::support::{program, wait_for};
 
-/// Returns a configuration for nginx's port. That nginx accepts only clients that send SNI.
+/// Returns a configuration for the stage's nginx, which accepts only clients that send SNI.
 pub fn config(stage: &Stage, backends: &str) -> String {
     let (ca, socket) = (&stage.ca_file, stage.folder.join("admin.sock"));
     let port = stage.nginx().port;
@@ -114,7 +114,7 @@ fn is_the_picture_of_the_readme(stage: &Stage, config: &str) {
     let screen = format!("$ sudo sni-check diagnose\n{}", stdout(&output));
     let address = format!("127.0.0.1:{}", stage.nginx().port);
     let screen = screen.replace(&address, "203.0.113.7:443");
-    // HAProxy may append the system's last error. The installed release doesn't matter here.
+    // HAProxy may append the system's last error. Neither that text nor the installed release matters here.
     let errno = ["Connection reset by peer", "Broken pipe", "Success"];
     let screen = errno.iter().fold(screen, |screen, errno| {
         screen.replace(&format!(" ({errno}))"), ")")
@@ -128,7 +128,7 @@ fn is_the_picture_of_the_readme(stage: &Stage, config: &str) {
     }
     let old = fs::read_to_string(PICTURE).expect("the picture");
     let advice = "UPDATE=1 cargo test --test diagnose picture";
-    // Where lines break depends on the length of HAProxy's version.
+    // The line breaks depend on the length of HAProxy's version, so compare only the words.
     assert_eq!(words(&old), words(&picture), "{advice}");
 }
 
@@ -174,7 +174,7 @@ fn one_call_explains_every_down_server_and_names_the_line_to_change() {
     assert_eq!(report["down"], 0);
 }
 
-/// `UPDATE=1 cargo test --test diagnose picture` draws it again.
+/// `UPDATE=1 cargo test --test diagnose picture` draws the picture again.
 #[test]
 fn the_picture_of_the_readme_is_real() {
     let stage = Stage::new();
@@ -264,7 +264,7 @@ fn a_wrong_sni_in_external_check_path_is_corrected_from_the_server_line() {
 }
 
 #[test]
-fn a_check_without_host_is_tried_with_it() {
+fn a_check_without_host_is_tried_with_host() {
     let stage = Stage::new();
     let leaf = &stage.leaf;
     // Without the Host of the site, another site answers.
@@ -573,7 +573,7 @@ fn a_name_in_verifyhost_stays_verified() {
 }
 
 #[test]
-fn a_tracking_server_gets_the_report_about_the_server_that_it_tracks() {
+fn diagnose_reports_the_tracked_server_instead_of_a_tracking_server() {
     let stage = Stage::new();
     let backends = format!(
         "backend be\n    server s1 127.0.0.1:PORT TLS track hc/h1\nbackend hc\n{CHECK}    server h1 127.0.0.1:PORT TLS check\n"
@@ -597,7 +597,7 @@ fn a_tracking_server_gets_the_report_about_the_server_that_it_tracks() {
 }
 
 #[test]
-fn variables_are_printed_as_they_are_written_and_unset_variables_are_named() {
+fn the_diff_keeps_variables_and_the_report_names_unset_variables() {
     let stage = Stage::new();
     let (backend, line) = (
         "backend be\n    option httpchk\n",
@@ -664,7 +664,7 @@ fn a_slow_external_check_gets_more_time_without_timeout_check() {
         thread::sleep(Duration::from_millis(800));
         _ = stream.write_all(peer::OK.as_bytes());
     });
-    // With `timeout check`, HAProxy kills an external check at `timeout connect`.
+    // If `timeout check` is set, HAProxy kills an external check after `timeout connect`.
     for (limits, new) in [
         ("", "--timeout "),
         (
@@ -729,7 +729,7 @@ fn a_check_at_another_port_gets_its_own_proxy_header() {
 }
 
 #[test]
-fn a_source_address_that_the_server_refuses_is_left_out() {
+fn a_source_address_that_the_server_refuses_is_removed() {
     let stage = Stage::new();
     let allows = "if ($remote_addr != 127.0.0.1) { return 403; }";
     let nginx =
@@ -745,7 +745,7 @@ fn a_source_address_that_the_server_refuses_is_left_out() {
 #[test]
 fn a_rule_that_needs_another_section_does_not_keep_haproxy_from_trying_a_change() {
     let stage = Stage::new();
-    // The other HAProxy has no userlist.
+    // The HAProxy that tries the change has no userlist.
     let rules = "    acl known http_auth(staff)
     http-request set-header X-Known yes if known\n";
     let backend = format!(
@@ -761,7 +761,7 @@ pub fn nginx(stage: &Stage, listen: &str, rules: &str) -> Nginx {
 }
 
 #[test]
-fn a_host_that_haproxy_evaluates_stays() {
+fn a_host_with_a_log_format_expression_stays() {
     let stage = Stage::new();
     let send = CHECK.replace("hdr Host www.example.test", "hdr Host %[srv_name]");
     let backend = format!("backend be\n{send}    server {NAME} 127.0.0.1:PORT TLS check\n");

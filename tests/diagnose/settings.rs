@@ -1,5 +1,5 @@
 //! `sni-check diagnose` on a haproxy.cfg with a setting that sni-check's check doesn't have. sni-check
-//! finds the server healthy, and HAProxy can't use it.
+//! finds the server healthy, but HAProxy can't use the server.
 
 use std::fs;
 
@@ -13,7 +13,8 @@ use crate::support::stage::Stage;
 
 const TLS13: &str = "ssl_protocols TLSv1.3;";
 
-/// Settings: of nginx, of section global, of the backend, of the server line; and what HAProxy shows.
+/// Settings of nginx, of section global, of the backend and of the server line, and the status that HAProxy
+/// shows.
 const SETTINGS: [(&str, &str, &str, &str, &str); 8] = [
     (
         TLS13,
@@ -95,7 +96,7 @@ backend be
                 old.contains(&setting) && !new.contains(&setting),
                 "{report}"
             ),
-            // Words of the server line are enough, or one word of the line of section global.
+            // diagnose changes either the server line, or only one option of the line in section global.
             _ if old.contains("server s1") => assert!(new.contains("ssl-max-ver TLSv1.3")),
             _ => assert!(new.ends_with("options no-tls-tickets"), "{report}"),
         }
@@ -119,7 +120,7 @@ fn config(stage: &Stage, line: &str, end: &str) -> String {
 }
 
 #[test]
-fn a_configuration_that_haproxy_refuses_is_not_fine() {
+fn diagnose_reports_a_configuration_that_haproxy_refuses() {
     let stage = Stage::new();
     let end = format!("check-sni {NAME}");
     let config = config(&stage, "optoin httplog", &end);

@@ -12,7 +12,7 @@ use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::pki::{Ca, Leaf};
 use crate::support::{dead_port, peer};
 
-/// An nginx with one site that answers every name.
+/// Starts an nginx with one site that answers every name.
 fn one_site(leaf: &Leaf, issuers: &[&Ca], more: &str) -> Nginx {
     Nginx::serve(|folder, port| site((folder, port), "", NAME, (leaf, issuers), more))
 }
@@ -69,7 +69,7 @@ fn a_server_with_another_default_certificate() {
 }
 
 #[test]
-fn a_single_certificate_with_the_right_and_a_wrong_name() {
+fn the_right_and_a_wrong_name_for_a_single_certificate() {
     let ca = Ca::new();
     let nginx = one_site(&ca.leaf(&[NAME, "far.example.net"], 30), &[], "");
     let report = diagnose(&ca, nginx.port, NAME, &[]);
@@ -94,7 +94,7 @@ fn a_single_certificate_with_the_right_and_a_wrong_name() {
 }
 
 #[test]
-fn the_name_of_another_site_and_how_haproxy_sees_it() {
+fn a_certificate_of_another_site() {
     let ca = Ca::new();
     let nginx = one_site(&ca.leaf(&["*.example.net", "192.0.2.7"], 30), &[], "");
     let report = diagnose(&ca, nginx.port, NAME, &[]);
@@ -278,9 +278,9 @@ fn a_request_with_side_effects_is_repeated_only_unchanged() {
     let seen = std::sync::Mutex::new(seen);
     let port = peer::tls_with_head(&leaf, &[], move |head, stream| {
         use std::io::Write;
-        // HAProxy's visitors send GET.
+        // The visitors that diagnose sends through HAProxy use GET.
         let is_visitor = head.starts_with("GET");
-        // Unread data would reset the connection.
+        // The kernel would reset a connection that is closed with unread data.
         let mut body = Vec::new();
         while !is_visitor && !body.ends_with(b"hidden-value") {
             let mut byte = [0];

@@ -23,9 +23,8 @@ fn server(last: u8, port: u16, greeting: &'static [u8]) -> String {
 
 #[test]
 fn a_starttls_server_is_recognised_by_port_and_greeting() {
-    // These greetings were typed from the documents of the protocols, with the names of common
-    // servers. They weren't recorded from real servers. PostgreSQL and LDAP servers send no
-    // greeting.
+    // These greetings follow the specifications of the protocols, and name common servers. They weren't
+    // recorded from real servers. PostgreSQL and LDAP servers send no greeting.
     for (last, port, greeting, name, check) in [
         (1, 5432, &b""[..], "PostgreSQL", "option pgsql-check"),
         (

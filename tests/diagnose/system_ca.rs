@@ -1,4 +1,4 @@
-//! The default roots: sni-check has Mozilla's roots, HAProxy uses the system's.
+//! The default roots: sni-check uses Mozilla's roots, and HAProxy uses the system's roots.
 
 use std::process::Command;
 
@@ -22,7 +22,7 @@ fn trusting(certs: &str) -> Command {
 }
 
 #[test]
-fn a_fix_with_the_systems_roots_turns_the_server_up() {
+fn the_printed_lines_work_with_the_systems_roots() {
     let (folder, ca) = (Folder::new(), Ca::new());
     folder.file("certs/ca-certificates.crt", &ca.pem);
     let certs = folder.join("certs");

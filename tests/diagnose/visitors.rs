@@ -1,4 +1,4 @@
-//! The visitor that diagnose sends through HAProxy is one that the server's real visitors could be.
+//! The request that diagnose sends through HAProxy is one that the server's real visitors could send.
 
 use crate::servers::{config, is_changed, nginx, object, running};
 use crate::support::NAME;
@@ -7,7 +7,7 @@ use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::pki::Ca;
 use crate::support::stage::Stage;
 
-/// Returns a backend whose check asks `uri` with this Host, with a rule and this end of the server line.
+/// Returns a backend with this rule and this end of the server line. Its check requests `uri` with this Host.
 fn backend(port: u16, rule: &str, (uri, host): (&str, &str), end: &str) -> String {
     format!(
         "backend be
@@ -17,7 +17,7 @@ fn backend(port: u16, rule: &str, (uri, host): (&str, &str), end: &str) -> Strin
     )
 }
 
-/// Asserts that diagnose finds the server healthy and changes nothing.
+/// Asserts that diagnose finds the server healthy and prints no change.
 #[track_caller]
 fn is_healthy(stage: &Stage, backend: &str) {
     let config = config(stage, backend);
@@ -29,7 +29,7 @@ fn is_healthy(stage: &Stage, backend: &str) {
 }
 
 #[test]
-fn a_rule_that_gives_requests_another_path_stays() {
+fn a_rule_that_rewrites_paths_stays() {
     let stage = Stage::new();
     let page = "if ($uri = /api/healthz) { return 404; } return 200 ok;";
     let server = nginx(&stage, "", page);
@@ -137,7 +137,7 @@ fn a_visitor_does_not_resume_the_session_of_the_check() {
 }
 
 #[test]
-fn visitors_ask_for_a_name_that_the_frontend_lets_through() {
+fn visitors_ask_for_a_name_that_the_frontend_accepts() {
     let stage = Stage::new();
     let leaf = stage.ca.leaf(&[NAME, "api.example.test"], 30);
     let server = Nginx::serve(|folder, port| {
@@ -166,7 +166,7 @@ fn a_limit_that_only_diagnose_reaches_is_not_the_cause() {
         let zone = "limit_req_zone $server_port zone=z:1m rate=3r/s;\n";
         format!("{zone}{}{site}", refusal(port))
     });
-    // nginx limits requests for this page, and not those that `return` answers.
+    // nginx doesn't limit requests that `return` answers, so the check requests this page.
     let end = format!("sni str({NAME}) check inter 2s");
     let down = backend(server.port, "", ("/requests", NAME), &end);
     let found = is_changed(&stage, &down, ("be", "s1"), &format!("check-sni {NAME}"));

@@ -1,4 +1,4 @@
-//! Outages caused by certificates: the server's, its issuers', the client's.
+//! Outages caused by certificates of the server, of its issuers, or of the client.
 
 use rcgen::ExtendedKeyUsagePurpose;
 

@@ -18,7 +18,7 @@ fn outage(stage: &Stage, locations: &str, check: &str, page: &str) -> (Nginx, Ou
     (nginx, outage)
 }
 
-/// Starts a HAProxy whose check sends this request. `HOST` in it becomes the name of the site.
+/// Starts a HAProxy whose check sends this request. HTTP/1.1 and the site's Host header replace `HOST`.
 fn checked(stage: &Stage, port: u16, check: &str, page: &str) -> Outage {
     let check = check.replace("HOST", &format!("ver HTTP/1.1 hdr Host {NAME}"));
     let lines = format!(
@@ -226,7 +226,7 @@ fn a_head_that_is_too_long_only_for_visitors() {
 }
 
 #[test]
-fn a_text_in_other_case_and_a_compressed_body() {
+fn a_text_in_a_different_case_and_a_compressed_body() {
     let stage = Stage::new();
     let rules = "add_header X-Health OK; location /zip { add_header Content-Encoding gzip; return 200 zip; }";
     let check = |uri: &str, rule: &str| {
@@ -303,7 +303,7 @@ fn a_firewall_that_refuses_an_empty_user_agent() {
 
 #[test]
 #[ignore = "make outages"]
-fn an_answer_that_never_comes() {
+fn a_response_that_never_arrives() {
     let stage = Stage::new();
     for behave in [Duration::ZERO, Duration::from_secs(15)] {
         let port = peer::tls(&stage.leaf, move |_| thread::sleep(behave));

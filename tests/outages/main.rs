@@ -1,4 +1,4 @@
-//! Outages, staged with a real HAProxy in front of real servers. The test plays an operator who
+//! Outages, staged with a real HAProxy in front of real servers. Each test plays an operator who
 //! follows the report to the letter, pastes its lines into haproxy.cfg and reloads. The server must
 //! then be UP and visitors must be served. If no configuration can fix the outage, the report must
 //! say so.

@@ -1,8 +1,8 @@
-//! The matrix of outages: every kind of server with every mistake of an operator.
+//! The matrix of outages: every kind of server, combined with every mistake that operators make.
 //!
 //! `make outages` runs the whole matrix. `SCENE=strict-names/no-sni` runs one scene. `SEED=7` and
-//! `PAIRS=500` choose other pairs of mistakes. `SCENES=100` runs only 100 scenes, which the seed chooses.
-//! `MISTAKE=line-` draws only from scenes with a mistake whose name begins like this.
+//! `PAIRS=500` choose other pairs of mistakes. `SCENES=100` runs only 100 scenes, and the seed chooses them.
+//! `MISTAKE=line-` draws only from scenes with a mistake whose name begins with `line-`.
 
 mod config;
 mod mistakes;
@@ -24,7 +24,7 @@ use crate::support::dice::Dice;
 use crate::support::haproxy::chosen;
 use crate::support::kinds::{Kind, Props, kinds};
 
-/// One kind of server and up to two mistakes.
+/// One kind of server, one form of the call, and up to two mistakes.
 #[derive(Clone, Copy)]
 struct Scene {
     kind: Kind,
@@ -33,8 +33,8 @@ struct Scene {
 }
 
 impl Scene {
-    /// The scene's name, such as `strict-names/no-sni+post`, or `own:strict-names/no-sni` for a
-    /// haproxy.cfg. `SCENE` accepts it.
+    /// Returns the scene's name, such as `strict-names/no-sni+post`, or `own:strict-names/no-sni` for a
+    /// haproxy.cfg. `SCENE` accepts this name.
     fn name(&self) -> String {
         let mistakes = self.mistakes.iter().flatten();
         let mistakes: Vec<&str> = mistakes.map(|mistake| mistake.name).collect();
@@ -46,7 +46,7 @@ impl Scene {
         format!("{form}{}/{}", self.kind.0, mistakes.join("+"))
     }
 
-    /// True if the scene has a mistake that `MISTAKE` names, or if `MISTAKE` isn't set.
+    /// Returns true if the scene has a mistake that `MISTAKE` selects, or if `MISTAKE` isn't set.
     fn has_wanted_mistake(&self) -> bool {
         let Ok(wanted) = std::env::var("MISTAKE") else {
             return true;
@@ -56,7 +56,7 @@ impl Scene {
     }
 }
 
-/// Returns every kind of server, without a mistake and with each single mistake.
+/// Returns the scenes without a mistake and with one mistake, for every kind of server.
 fn singles(form: Form) -> Vec<Scene> {
     let none = [None].into_iter();
     let fitting = MISTAKES.iter().filter(|mistake| mistake.fits(form));
@@ -79,7 +79,7 @@ fn draw(dice: &mut Dice, mut scenes: Vec<Scene>, count: usize) -> Vec<Scene> {
     scenes
 }
 
-/// Returns random kinds of servers, each with two mistakes.
+/// Returns random scenes with two mistakes.
 fn pairs(dice: &mut Dice, count: usize) -> Vec<Scene> {
     let mut chosen: BTreeMap<String, Scene> = BTreeMap::new();
     while chosen.len() < count {
@@ -101,7 +101,7 @@ fn pairs(dice: &mut Dice, count: usize) -> Vec<Scene> {
     chosen.into_values().collect()
 }
 
-/// Runs the scenes, one kind of server after another.
+/// Runs the scenes on several threads. Each thread works on one kind of server at a time.
 fn run(scenes: &[Scene]) -> BTreeMap<String, Score> {
     let names: BTreeSet<&str> = scenes.iter().map(|scene| scene.kind.0).collect();
     let queue: Mutex<Vec<&str>> = Mutex::new(names.into_iter().collect());
@@ -160,13 +160,13 @@ fn line(name: &str, score: &Score) -> String {
     text
 }
 
-/// A number from the environment.
+/// Returns a number from the environment, or `otherwise` if the variable isn't set.
 fn variable(name: &str, otherwise: u64) -> u64 {
     let given = std::env::var(name).ok();
     given.map_or(otherwise, |text| text.parse().expect("a number"))
 }
 
-/// Runs the scenes, writes a report about the wrong ones, and returns their number.
+/// Runs the scenes, writes a report about the wrong scenes, and returns the number of wrong scenes.
 fn report(scenes: &[Scene], seed: u64) -> usize {
     let scores = run(scenes);
     let wrong: Vec<_> = scores
@@ -197,7 +197,7 @@ fn report(scenes: &[Scene], seed: u64) -> usize {
     wrong.len()
 }
 
-/// How many scenes with one mistake also run with a haproxy.cfg, for each of its two forms.
+/// How many scenes with at most one mistake also run with each of the two forms of haproxy.cfg.
 const IN_FILES: usize = 400;
 
 /// How many scenes in a hundred may still be wrong. docs/testing.md describes them.

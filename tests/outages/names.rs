@@ -6,7 +6,7 @@ use crate::support::kinds::{OTHER, Props};
 use crate::support::nginx::{Nginx, refusal, site};
 use crate::support::stage::Stage;
 
-/// Returns the words that make a server line verify the server for traffic.
+/// Returns the words of a server line with which HAProxy verifies this name for visitors' connections.
 fn verified(stage: &Stage, name: &str) -> String {
     format!(
         "ssl verify required ca-file {} sni str({name})",
@@ -15,7 +15,7 @@ fn verified(stage: &Stage, name: &str) -> String {
 }
 
 #[test]
-fn a_check_without_sni_of_a_server_that_requires_it() {
+fn a_check_without_sni_for_a_server_that_requires_sni() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let outage = Outage::checked(port, &verified(&stage, NAME));
@@ -25,7 +25,7 @@ fn a_check_without_sni_of_a_server_that_requires_it() {
 }
 
 #[test]
-fn no_sni_fixed_by_the_name() {
+fn the_option_no_sni_with_a_server_that_requires_sni() {
     let stage = Stage::new();
     let port = stage.nginx().port;
     let lines = format!("ssl verify required ca-file {}", stage.ca_file);
@@ -37,7 +37,7 @@ fn no_sni_fixed_by_the_name() {
 
 #[test]
 #[ignore = "make outages"]
-fn no_sni_and_another_site_answers() {
+fn the_option_no_sni_with_a_server_that_has_another_default_site() {
     let props = Props::new();
     let stage = &props.stage;
     let server = props.start("other-default");

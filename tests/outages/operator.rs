@@ -1,4 +1,4 @@
-//! Plays the operator: looks at the report, pastes the lines, reloads, looks again.
+//! Plays the operator: reads the report, pastes the lines, reloads HAProxy, and looks at the result.
 
 use crate::support::check::{BINARY, run_by_hand, stdout};
 use crate::support::folder::Folder;
@@ -85,7 +85,8 @@ impl Outage {
         self.haproxy.get(&self.uri)
     }
 
-    /// Asserts that each kind of printed lines turns the server UP, and that visitors are served.
+    /// Asserts that the server is UP and visitors are served with each block of printed lines, and that
+    /// diagnose has tried each block.
     #[track_caller]
     pub fn is_fixed_by(&self, said: &Said) {
         let blocks = said.blocks();
@@ -97,7 +98,8 @@ impl Outage {
         }
     }
 
-    /// Asserts that the printed lines now turn the server UP, whatever the report says about them.
+    /// Asserts that the server is now UP and visitors are served with each block of printed lines, whatever
+    /// the report says about the block.
     #[track_caller]
     pub fn is_over_after_pasting(&self, said: &Said) {
         for (_, lines) in said.blocks() {
@@ -134,7 +136,7 @@ pub fn diagnose(port: u16, words: &[&str]) -> Said {
     if !words.iter().any(|word| word.starts_with("--haproxy")) {
         call.extend(["--haproxy", &haproxy]);
     }
-    // Gives a busy machine more time.
+    // A busy machine needs more time.
     if !words.iter().any(|word| word.starts_with("--timeout")) {
         call.push("--timeout=6s");
     }
@@ -145,7 +147,7 @@ pub fn diagnose(port: u16, words: &[&str]) -> Said {
 }
 
 impl Said {
-    /// Returns the blocks to paste with their titles: everything after `For haproxy.cfg`.
+    /// Returns the blocks to paste, each with the rest of its title after `For haproxy.cfg`.
     fn blocks(&self) -> Vec<(String, String)> {
         let blocks = self.text.split("\nFor haproxy.cfg").skip(1);
         let pair = |block: &str| {
@@ -168,14 +170,14 @@ impl Said {
         self
     }
 
-    /// Asserts that the report says to fix the server, and promises nothing else.
+    /// Asserts that the report says to fix the server, and promises no lines.
     #[track_caller]
     pub fn is_for_the_server(&self) -> &Said {
         self.never_says("tried: check UP");
         self.says("nothing in haproxy.cfg fixes this")
     }
 
-    /// Asserts that the report says to replace a file on this host, and promises nothing else.
+    /// Asserts that the report says to replace a file on this host, and promises no lines.
     #[track_caller]
     pub fn is_for_a_file(&self) -> &Said {
         self.never_says("tried: check UP");

@@ -9,7 +9,7 @@ use crate::support::nginx::{Nginx, site};
 use crate::support::stage::Stage;
 use crate::support::{NAME, dead_port, peer};
 
-/// Returns a server line's words for a correct TLS check.
+/// Returns the words of a server line for a correct TLS check.
 fn correct(stage: &Stage) -> String {
     format!(
         "ssl verify required ca-file {} sni str({NAME}) check-sni {NAME}",
@@ -180,7 +180,7 @@ fn a_port_forward_whose_own_backend_is_down() {
 }
 
 #[test]
-fn only_short_answers_arrive() {
+fn a_network_in_which_only_short_answers_arrive() {
     let stage = Stage::new();
     const REFUSAL: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n\
         The plain HTTP request was sent to HTTPS port";
@@ -225,12 +225,12 @@ fn a_firewall_that_blocks_the_sni_name() {
 }
 
 #[test]
-fn only_a_short_alert_arrives() {
+fn a_network_in_which_only_a_short_alert_arrives() {
     let stage = Stage::new();
     let port = peer::tcp(|mut stream| {
         let mut hello = [0; 4096];
         let length = stream.read(&mut hello).unwrap_or(0);
-        // With TLS 1.3 only, supported_versions lists no other version.
+        // A client that offers only TLS 1.3 lists no other version in supported_versions.
         let has_versions = |versions: &[u8]| {
             hello[..length]
                 .windows(versions.len())
@@ -251,7 +251,7 @@ fn only_a_short_alert_arrives() {
 
 #[test]
 #[ignore = "make outages"]
-fn silence() {
+fn a_server_that_stays_silent() {
     let props = Props::new();
     let stage = &props.stage;
     for kind in ["silent", "closes-at-once"] {
@@ -306,7 +306,7 @@ fn a_server_that_requires_alpn() {
     outage.is_fixed_by(&said);
 }
 
-/// The server waits for a line end, which a handshake doesn't contain, or it closes the connection
+/// The server waits for the end of a request, which a handshake doesn't contain, or closes the connection
 /// without a response.
 #[test]
 fn a_plain_http_port_that_does_not_answer_a_handshake() {

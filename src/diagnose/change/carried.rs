@@ -7,14 +7,14 @@ use crate::options::Options;
 use crate::options::handed::{self, Carrier};
 use crate::options::table::Row;
 
-/// The options of sni-check in a line of haproxy.cfg. Variables may contain secrets.
+/// The options of sni-check in a line of haproxy.cfg, in three forms. Variables may contain secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Carried {
-    /// The word of haproxy.cfg with the values of its variables.
+    /// The word that contains the options, with the values of its variables. HAProxy tries this form.
     pub word: String,
     /// The options, with the names of variables in place of their values.
     pub shown: String,
-    /// The word as it is written, with variables and in quotes.
+    /// The word as haproxy.cfg contains it: with variables, and in quotes.
     pub written: String,
 }
 
@@ -32,7 +32,7 @@ impl Carried {
         let old_words = shlex::split(&old)?;
         let marks = shlex::split(&marked.text.replace("%%", "%")).unwrap_or_default();
         let has_marks = marks.len() == old_words.len();
-        // A word that stays keeps its variables.
+        // An unchanged word keeps its variables.
         let mark = |word: &String| {
             let at = old_words.iter().position(|old| old == word);
             at.filter(|_| has_marks)
@@ -100,7 +100,8 @@ pub(super) fn carrier(kind: CheckKind, words: &[String]) -> Option<usize> {
     }
 }
 
-/// Returns where haproxy.cfg carries the options of sni-check, and the options without log-format escapes.
+/// Returns the options of sni-check in haproxy.cfg without log-format escapes, and where they are:
+/// in `external-check path` or in the header.
 pub(super) fn carried(surveyed: &Surveyed) -> Option<(Carrier, String)> {
     let mut rules = surveyed.lines.rules.iter();
     let text = rules.find_map(|rule| rule.words.get(carrier(surveyed.kind, &rule.words)?))?;
@@ -111,7 +112,8 @@ pub(super) fn carried(surveyed: &Surveyed) -> Option<(Carrier, String)> {
     Some((carrier, unescaped(carrier, text)))
 }
 
-/// Returns the options in a word of haproxy.cfg. A header is a log-format, in which %% stands for a percent sign.
+/// Returns the options in a word of haproxy.cfg. A header is a log-format, in which `%%` means a percent
+/// sign.
 pub(super) fn unescaped(carrier: Carrier, word: &str) -> String {
     match carrier {
         Carrier::Path => word.to_owned(),
@@ -119,7 +121,7 @@ pub(super) fn unescaped(carrier: Carrier, word: &str) -> String {
     }
 }
 
-/// Returns the options as the word of haproxy.cfg that carries them.
+/// Returns the word of haproxy.cfg that contains these options.
 pub(super) fn as_word(kind: CheckKind, options: &str) -> String {
     match kind {
         CheckKind::Served => options.replace('%', "%%"),

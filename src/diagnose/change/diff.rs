@@ -1,4 +1,4 @@
-//! A change as lines: the hunks of the diff that diagnose prints, and the lines that HAProxy tries.
+//! Turns a change into lines: the hunks of the diff that diagnose prints, and the lines that HAProxy tries.
 
 use super::carried::{as_word, carried, carrier, joined, unescaped};
 use super::rewrite::{self, rewritten};
@@ -24,17 +24,17 @@ pub(in crate::diagnose) struct Hunk {
     pub new: Option<String>,
 }
 
-/// A line about a check after the change.
+/// A line about a check, before and after the change.
 struct Line<'a> {
-    /// The line in the file. `None` for a new line.
+    /// The line before the change. `None` for a new line.
     old: Option<&'a Rule>,
     /// The words after the change. `None` for a line that is removed.
     new: Option<Vec<String>>,
 }
 
 impl Change {
-    /// Returns the lines about the check after the change, in their order. `options` are the options of
-    /// sni-check.
+    /// Returns all lines about the check, in their order after the change. `options` is the word with the new
+    /// options of sni-check.
     fn changed<'a>(&self, surveyed: &'a Surveyed, options: Option<&str>) -> Vec<Line<'a>> {
         let old = &surveyed.lines.rules;
         let added = |line: &Vec<String>| Line {
@@ -64,7 +64,7 @@ impl Change {
                     new: Some(self.edited(surveyed, rule, options)),
                 });
             }
-            // The order of http-check lines matters.
+            // The order of http-check lines matters, so add a new line right after its anchor.
             let is_next = |new: &&Vec<String>| {
                 anchor(surveyed, new).is_some_and(|anchor| std::ptr::eq(anchor, rule))
             };
@@ -74,7 +74,7 @@ impl Change {
         lines
     }
 
-    /// Returns the words of a rule after the changes of its words.
+    /// Returns the words of a rule after the change.
     fn edited(&self, surveyed: &Surveyed, rule: &Rule, options: Option<&str>) -> Vec<String> {
         let mut words = rule.words.clone();
         // Two steps of a check may have the same mistake, so change every rule with the same words.
@@ -107,7 +107,7 @@ impl Change {
             let words = line.new.as_ref().or(line.old.map(|old| &old.words));
             words.is_some_and(|words| ["http-check", "tcp-check"].contains(&words[0].as_str()))
         };
-        // A rule of the backend replaces all rules of `defaults`.
+        // If the backend has such a rule, HAProxy ignores the rules of `defaults`, so the diff repeats them.
         let replaces = lines.iter().any(|line| is_rule(line) && changes(line));
         for line in &lines {
             let added = |new: &Vec<String>| {
@@ -144,7 +144,7 @@ impl Change {
         hunks
     }
 
-    /// Adds the changed server line, and the changed lines with `default-server`.
+    /// Adds the changed server line and the changed `default-server` lines.
     fn hunks_of_words(&self, surveyed: &Surveyed, hunks: &mut Vec<Hunk>) {
         let mut places: Vec<&Place> = Vec::new();
         for (word, value) in &self.words {
@@ -165,7 +165,7 @@ impl Change {
             let (Some(old), Some(mut words)) = (old, words) else {
                 continue;
             };
-            // The first words are `server`, the name and the address, or only `default-server`.
+            // Skip `server`, the name and the address. `server-template` also has a number.
             let from = match words.first().map(String::as_str) {
                 Some("default-server") => 1,
                 Some("server-template") => 4,
@@ -187,9 +187,9 @@ impl Change {
         }
     }
 
-    /// Returns the lines of a backend with this change, for the HAProxy that tries them. That HAProxy runs
-    /// outside the chroot, so `best` has the host's paths. If `with_rules` is false, leaves out the rules
-    /// about visitors' requests. These rules may need other sections, which that HAProxy doesn't have.
+    /// Returns the backend's lines with this change, for diagnose's own HAProxy to try. That HAProxy runs
+    /// outside the chroot, so `best` has the host's paths. If `with_rules` is false, leaves out the lines
+    /// that affect only visitors, because they may refer to sections that this HAProxy doesn't have.
     pub fn lines(&self, surveyed: &Surveyed, best: &Options, with_rules: bool) -> Option<String> {
         let mut text = String::new();
         if !surveyed.lines.is_http {
@@ -216,7 +216,8 @@ impl Change {
             new.is_some_and(|words| begins(words, TIMEOUT_CHECK))
         };
         if surveyed.kind == CheckKind::External && !lines.iter().any(has_limit) {
-            // Without `timeout check`, `timeout connect` doesn't end an external check.
+            // A value of 0 means that `timeout check` isn't set. `timeout connect` then doesn't limit an
+            // external check.
             text += "    timeout check 0\n";
         }
         let is_left_out =
@@ -258,7 +259,7 @@ fn is_option(words: &[String]) -> bool {
 /// lines of the check, a request after the `connect` rule, and every other line after the line that chooses
 /// the check.
 fn anchor<'a>(surveyed: &'a Surveyed, new: &[String]) -> Option<&'a Rule> {
-    // `send-state` and `disable-on-404` may stand anywhere.
+    // The position of `send-state` and `disable-on-404` doesn't matter.
     let is_step = |rule: &&Rule| {
         let words: Vec<&str> = rule.words.iter().map(String::as_str).take(2).collect();
         matches!(words[..], ["http-check", "connect" | "send" | "expect"])
@@ -271,12 +272,12 @@ fn anchor<'a>(surveyed: &'a Surveyed, new: &[String]) -> Option<&'a Rule> {
     rule.or_else(|| surveyed.rules().find(|rule| is_option(&rule.words)))
 }
 
-/// Returns the place of that line, or the first line of the backend.
+/// Returns the place of the anchor. If the anchor isn't in the backend, returns the backend's first line.
 fn after<'a>(surveyed: &'a Surveyed, new: &[String]) -> &'a Place {
     let place = anchor(surveyed, new).and_then(|rule| rule.place.as_ref());
     let place = place.filter(|place| surveyed.lines.is_own(place));
     place.unwrap_or(&surveyed.lines.backend)
 }
 
-/// The options with which diagnose connects to the server. HAProxy has the server line for that.
+/// The options for the server's address. HAProxy takes the address from the server line instead.
 const ADDRESS: [&str; 2] = ["--connect", "--port"];

@@ -1,5 +1,5 @@
-//! Rewrites a line of haproxy.cfg. Words that don't change stay as they are written: with their
-//! variables, which may contain secrets, their quotes, and the comment at the end of the line.
+//! Rewrites a line of haproxy.cfg. Unchanged words keep their quotes and their variables, whose values may be
+//! secret. The line also keeps its comment.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -7,19 +7,19 @@ use std::ops::Range;
 use crate::haproxy::variables::Variables;
 use crate::haproxy::words::{quote, split};
 
-/// A word as it is written, with the positions of its variables.
+/// The position of a word in its line, and the positions of its variables.
 struct Token {
     at: Range<usize>,
     variables: Vec<Range<usize>>,
 }
 
-/// Returns the words of a line as HAProxy reads them.
+/// Returns the words of a line as HAProxy reads them, with the values of variables.
 pub(super) fn read(line: &str, variables: &Variables) -> Option<Vec<String>> {
     let value = |name: &str| variables.get(name).map(str::to_owned);
     Some(split(line, &value).ok()?.text())
 }
 
-/// Returns the line with these words. `write` writes a word that the line doesn't have yet.
+/// Returns the line with the words `new`. `write` formats a word that the line doesn't have yet.
 pub(super) fn rewritten(
     line: &str,
     new: &[String],
@@ -32,7 +32,8 @@ pub(super) fn rewritten(
         .map(
             |token| match read(&line[token.at.clone()], variables)?.as_slice() {
                 [word] => Some(word.clone()),
-                // A variable with a list stands for several words.
+                // A variable can contain a list of words. The positions then don't match, so write the line
+                // anew.
                 _ => None,
             },
         )
@@ -61,7 +62,7 @@ pub(super) fn rewritten(
     text + if rest.contains('#') { rest } else { "" }
 }
 
-/// Returns the positions of a longest common subsequence.
+/// Returns the positions of a longest common subsequence in `old` and in `new`.
 fn common(old: &[String], new: &[String]) -> Vec<(usize, usize)> {
     let mut lengths = vec![vec![0_usize; new.len() + 1]; old.len() + 1];
     for i in (0..old.len()).rev() {
@@ -86,7 +87,7 @@ fn common(old: &[String], new: &[String]) -> Vec<(usize, usize)> {
     found
 }
 
-/// Finds the words of a line, by the rules of [`split`].
+/// Finds the words of a line. Follows the rules of [`split`].
 fn tokens(line: &str) -> Vec<Token> {
     let bytes = line.as_bytes();
     let mut found = Vec::new();
@@ -135,15 +136,15 @@ fn tokens(line: &str) -> Vec<Token> {
     found
 }
 
-/// The first of the characters that stand for a variable. They are for private use.
+/// The first private-use character. [`Marked`] replaces each variable with such a character.
 const MARK: u32 = 0xf0000;
 
-/// The text of a word in a line. A private-use character stands for each variable.
+/// A word of a line whose variables are replaced with private-use characters (marks).
 #[derive(Default)]
 pub(super) struct Marked {
-    /// The text, with a character in place of each variable.
+    /// The text, with a mark instead of each variable.
     pub text: String,
-    /// The variables, as they are written.
+    /// The variables as the line contains them, such as `${TOKEN}`.
     variables: Vec<String>,
 }
 
@@ -162,7 +163,7 @@ impl Marked {
         Some(Marked { text, variables })
     }
 
-    /// Returns a text with these marks as it is written, in quotes or not.
+    /// Returns `text` with its variables instead of the marks. Adds quotes if `in_quotes` is true.
     pub fn written(&self, text: &str, in_quotes: bool) -> String {
         let quoted = match in_quotes {
             true => quote(text),
@@ -184,7 +185,7 @@ impl Marked {
         variable.map(String::as_str)
     }
 
-    /// Quotes a word for the options of sni-check. A variable alone needs no quotes.
+    /// Quotes a word for the options of sni-check. A word that is only a variable needs no quotes.
     pub fn option(&self, word: &str) -> String {
         let plain: String = word
             .chars()
@@ -206,7 +207,7 @@ mod tests {
     use crate::haproxy::words::quote;
 
     #[test]
-    fn only_the_words_that_change_are_written_anew() {
+    fn only_changed_words_are_rewritten() {
         let variables = Variables::new(&["TOKEN=secret word".to_owned()]).expect("variables");
         let line = "\thttp-check send  hdr Host old hdr A \"B ${TOKEN}\" hdr C 'd # e'   # note";
         let mut words = read(line, &variables).expect("words");

@@ -16,9 +16,9 @@ const SWITCHES: [&str; 7] = [
 ];
 
 impl Change {
-    /// Returns the part of the change that also applies to `other`, with the `options` of that server's check
-    /// after the change.
-    /// Returns `None` if the two servers share no changed line.
+    /// Returns the part of the change that also applies to `other`, and the options of that server's check
+    /// after the change. `options` are its options before the change. Returns `None` if the two servers share
+    /// no changed line.
     pub fn shared_with(
         &self,
         surveyed: &Surveyed,
@@ -58,7 +58,7 @@ impl Change {
 
     /// Returns both changes as one. Returns `None` if they write different words at the same place.
     pub fn joined(&self, part: &Change) -> Option<Change> {
-        /// Adds what `one` doesn't have. Returns `None` if it has something else there.
+        /// Adds the entries that `one` lacks. Returns `None` if `one` has a different value for a key.
         fn join<K: PartialEq + Clone, V: PartialEq + Clone>(
             one: &mut Vec<(K, V)>,
             other: &[(K, V)],
@@ -79,16 +79,16 @@ impl Change {
             (Some(own), Some(other)) if own != other => return None,
             (own, other) => change.options = own.clone().or(other.clone()),
         }
-        // The words of the server's own line count more than those that it inherits.
+        // The words on the server's own line override the words that it inherits.
         let inherited = part.words.iter();
         let inherited = inherited.filter(|(word, _)| !self.words.iter().any(|own| own.0 == *word));
         change.words.extend(inherited.cloned());
         Some(change)
     }
 
-    /// Returns the same change, written on the server's own line: `no-send-proxy` there leaves the
-    /// `send-proxy` of `default-server` to the other servers, and with `default` in a `connect` rule each
-    /// server has its own `check-sni`. Returns `None` if haproxy.cfg can't express that.
+    /// Returns this change, but made on the server's own line. For example, `no-send-proxy` on that line
+    /// switches off the `send-proxy` of `default-server` for this server only. With `default` in a `connect`
+    /// rule, each server uses its own `check-sni`. Returns `None` if haproxy.cfg can't express that.
     pub fn on_own_line(&self, surveyed: &Surveyed) -> Option<Change> {
         let mut change = self.clone();
         change.on_own_line = true;

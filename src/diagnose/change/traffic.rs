@@ -1,4 +1,4 @@
-//! The words of a server line that visitors' connections need, because the check connects in another way.
+//! Finds the words of a server line that visitors' connections need to be like the check's connection.
 
 use super::{Change, Edit, FORCED_VERSIONS, PROXY_WORDS, SET_HOST, TIMEOUT_CONNECT, has_head};
 use crate::doctor::survey::{CheckKind, Surveyed};
@@ -6,7 +6,7 @@ use crate::haproxy::config::backend_lines::Rule;
 use crate::options::Options;
 use crate::options::values::Verify;
 
-/// The options about TLS, each with the other options that belong to the same difference.
+/// The options about TLS, in groups. The options of a group form one difference.
 const OF_TLS: [&[&str]; 5] = [
     &["--ca-file", "--crl-file"],
     &["--crt"],
@@ -14,17 +14,17 @@ const OF_TLS: [&[&str]; 5] = [
     &["--alpn"],
     &["--sni"],
 ];
-/// The other options. Visitors' requests may get another Host than the check's.
+/// The other options. `--header` is here because visitors' requests may have a different Host.
 const OTHERS: [&str; 4] = ["--send-proxy", "--source", "--timeout", "--header"];
 
-/// How many differences are tried in pairs at most.
+/// The highest index of a difference that diagnose tries in a pair.
 const IN_PAIRS: usize = 5;
 
 impl Change {
-    /// Returns changes that add words to this change, so that visitors' connections become more like the
-    /// connections of a check with these `options`. The check is UP with this change, but visitors fail. Each
-    /// returned change removes one difference, then two, then all. Setting the SNI name comes last, because
-    /// visitors' connections may take it from the request.
+    /// Returns extended versions of this change, with which the check is UP but visitors fail. The added
+    /// words make visitors' connections more like those of a check with these `options`: each of the first
+    /// versions removes one difference, later versions remove two, and the last versions remove all. The SNI
+    /// name comes last, because visitors' connections may take it from the request.
     pub fn for_visitors(&self, surveyed: &Surveyed, options: &Options) -> Vec<Change> {
         let differences = self.differences(surveyed, options);
         let mut sets: Vec<Vec<&Change>> = differences.iter().map(|one| vec![one]).collect();
@@ -46,8 +46,8 @@ impl Change {
         changes
     }
 
-    /// Returns the differences between the check and visitors' connections, the SNI name last. A server line
-    /// without `ssl` needs all words about TLS at once.
+    /// Returns the changes that each remove one difference between the check and visitors' connections. The
+    /// SNI name comes last. If the server line has no `ssl`, one change adds all words about TLS.
     fn differences(&self, surveyed: &Surveyed, options: &Options) -> Vec<Change> {
         let of = |names: &[&str]| {
             let mut change = Change::default();
@@ -79,7 +79,7 @@ impl Change {
         found
     }
 
-    /// Returns the value of a word of the server line after this change.
+    /// Returns the value that a word of the server line has after this change.
     fn value<'a>(&'a self, surveyed: &'a Surveyed, wanted: &str) -> Option<&'a str> {
         if let Some((_, value)) = self.words.iter().find(|(word, _)| *word == wanted) {
             return value.as_deref();
@@ -89,14 +89,15 @@ impl Change {
         Some(value)
     }
 
-    /// Sets what visitors' connections need to be like those of a check with these options, on top of `base`.
+    /// Adds the words that make visitors' connections like those of a check with these options. `base` is the
+    /// change to extend.
     fn set_for_visitors(
         &mut self,
         base: &Change,
         surveyed: &Surveyed,
         (name, options): (&str, &Options),
     ) {
-        // HAProxy's own check uses these words, too.
+        // HAProxy's own check already uses most words of the server line, too.
         let is_shared = surveyed.kind == CheckKind::Own;
         match name {
             "--alpn" if is_shared => {
@@ -108,13 +109,13 @@ impl Change {
                 self.word("proto", None);
             }
             "--sni" => match (&options.sni, &options.verify_host) {
-                // HAProxy compares the certificate with verifyhost only without SNI.
+                // HAProxy compares the certificate with `verifyhost` only if the connection sends no SNI.
                 (Some(name), Some(other)) if name != other && options.verify.is_none() => {
                     self.word("sni", None);
                     self.word("verifyhost", Some(other.clone()));
                 }
                 (Some(name), _) => self.word("sni", Some(format!("str({name})"))),
-                // Without a name, HAProxy verifies only that a CA has signed the certificate.
+                // Without SNI and `verifyhost`, HAProxy verifies only that a CA has signed the certificate.
                 (None, Some(name)) => {
                     self.word("sni", None);
                     self.word("verifyhost", Some(name.clone()));
@@ -132,7 +133,7 @@ impl Change {
                     self.word(word, value);
                 }
             }
-            // A handshake that takes long for the check takes long for visitors, too.
+            // If the check needs more time to connect, visitors need more time, too.
             "--timeout" => {
                 if !base.rules.iter().any(|(head, _)| *head == TIMEOUT_CONNECT) {
                     _ = self.raise_timeout_connect(surveyed, options);

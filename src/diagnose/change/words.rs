@@ -28,8 +28,8 @@ const WITHOUT_VALUE: [&str; 16] = [
     "ssl",
 ];
 
-/// Sets, adds or removes a word of a line, from a position on. HAProxy uses the last of several equal
-/// words of a server line, so all of them change. A word that isn't found as written is added at the end.
+/// Sets, adds or removes a word of a line. Ignores the words before the position `from`. If the line has the
+/// word several times, HAProxy uses the last one, so all of them change. A new word goes to the end.
 pub(super) fn set(words: &mut Vec<String>, from: usize, word: &str, value: Option<&str>) {
     let has_value = !WITHOUT_VALUE.contains(&word);
     let mut at = from;

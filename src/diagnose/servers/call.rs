@@ -8,7 +8,7 @@ use crate::doctor::survey::survey;
 use crate::options::values::Color;
 use crate::options::{Parsed, parse_as, table};
 
-/// Diagnoses servers of haproxy.cfg: those that are DOWN, or one.
+/// Diagnoses servers of haproxy.cfg: all servers that are DOWN, or one server.
 #[derive(FromArgs, ArgsInfo, Debug, Default)]
 #[argh(help_triggers("--help", "-h"))]
 pub struct ServersCall {
@@ -49,7 +49,7 @@ const ABOUT_SERVERS: [&str; 4] = ["--haproxy", "--verbose", "--json", "--color"]
 /// target such as `be/s1`. A call with other options of a check needs a target.
 ///
 /// # Errors
-/// The same as for [`parse_as`].
+/// The errors of [`parse_as`].
 pub(crate) fn of_words(words: &[String]) -> Result<Option<ServersCall>> {
     let of_file = |word: &String| {
         let name = word.split('=').next().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Finds the change of haproxy.cfg for each server: candidates from the options that helped and from the file,
-//! which HAProxy tries.
+//! Finds the change of haproxy.cfg for each server. The candidates come from the options that helped and from
+//! the configuration itself. HAProxy tries them.
 
 use std::time::Duration;
 
@@ -18,25 +18,25 @@ use crate::options::Options;
 /// A change to try for a server.
 #[derive(Clone)]
 struct Candidate {
-    /// The number of the server.
+    /// The number of the server in the list of subjects.
     subject: usize,
     change: Change,
     /// The options of the check with the change, with the host's paths.
     options: Options,
-    /// Why the change helps, if the report's causes don't say it.
+    /// Why the change helps, if the causes in the report don't explain it.
     reason: Option<String>,
-    /// True if the configuration suggests the change. It counts only if HAProxy proves it.
+    /// True if the configuration suggests the change. Such a change counts only if HAProxy proves it.
     is_suggested: bool,
-    /// True if HAProxy's check is UP with the change, and visitors fail.
+    /// True if HAProxy's check is UP with the change, but visitors get an error.
     fails_visitors: bool,
 }
 
 impl Candidate {
-    /// Returns the change that keeps the present lines.
+    /// Returns the empty change, which keeps the present lines.
     fn present(number: usize, subject: &Subject<'_>) -> Option<Candidate> {
         let surveyed = subject.surveyed;
         let written = subject.written();
-        // HAProxy's own check may have settings that sni-check can't have.
+        // HAProxy can try its own check even if sni-check has no options for it.
         let is_own = surveyed.kind == CheckKind::Own && surveyed.unset.is_empty();
         (written.is_some() || is_own).then(|| Candidate {
             subject: number,
@@ -63,13 +63,13 @@ impl Candidate {
     }
 }
 
-/// How many rounds of trials diagnose makes at most. Each round starts one HAProxy, and adds at most one
-/// change to the changes of a server.
+/// The largest number of rounds of trials. Each round starts one HAProxy, and adds at most one change to the
+/// changes of a server.
 const ROUNDS: usize = 3;
 
-/// Finds the change of haproxy.cfg for each server, and asks one HAProxy about all of them. `checked` are all
-/// servers that HAProxy checks. If no change is enough, tries all changes again on top of the change with
-/// which HAProxy's check gets furthest.
+/// Finds the change of haproxy.cfg for each server. In each round, asks one HAProxy about the changes of all
+/// servers. If no change is enough, tries all changes again on top of the change with which HAProxy's check
+/// gets furthest. `checked` has all servers that HAProxy checks.
 pub(super) fn try_changes(
     subjects: &mut [&mut Subject<'_>],
     checked: &[&Surveyed],
@@ -120,7 +120,8 @@ pub(super) fn try_changes(
     }
 }
 
-/// Tries the lines without one setting if no change works. Records if visitors are served with the change.
+/// If no change works, tries the lines without each setting that may be the cause. Records that visitors are
+/// served if a change works for them.
 fn try_settings(
     subject: &mut Subject<'_>,
     base: Option<Candidate>,
@@ -145,8 +146,8 @@ fn try_settings(
     }
 }
 
-/// Returns the change after which HAProxy uses a healthy server again. HAProxy has tried the lines without `disabled`
-/// and `weight` already.
+/// Returns the change after which HAProxy sends visitors to a healthy server again: it removes `disabled` or
+/// `weight`. HAProxy has already tried the lines without these words.
 fn with_visitors(surveyed: &Surveyed, present: &TriedChange) -> Option<TriedChange> {
     let change = Change::without(surveyed.idle?);
     Some(TriedChange {
@@ -196,10 +197,10 @@ fn ask_about(
     tried.collect()
 }
 
-/// Returns the change with which HAProxy's check gets furthest. The check must get further than with the
-/// base, which comes first. It is enough to get equally far with a change of the options, because that change
-/// has helped sni-check's own check. If the check is UP with a change, but visitors fail, returns that
-/// change: the next changes are then about visitors.
+/// Returns the change with which HAProxy's check gets furthest. `tried` begins with the base, and the check
+/// must get further than with the base. A change of the options may get only equally far, because it has
+/// helped sni-check's own check. If the check is UP with a change but visitors get an error, returns that
+/// change, so that the next changes are about visitors.
 fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<Candidate> {
     let stage = |tried: &TriedChange| tried.block.tried.as_ref().map(Stage::of_answer);
     let (base, present) = tried.first()?;
@@ -227,8 +228,8 @@ fn furthest(tried: &[(&Candidate, TriedChange)]) -> Option<Candidate> {
     furthest.map(|(candidate, _)| (*candidate).clone())
 }
 
-/// Chooses the first change with which the check is UP and visitors are served. The first of the tried changes
-/// is the base of the others. In the first round, that is the empty change, which keeps the present lines.
+/// Chooses the first change with which the check is UP and visitors are served. `tried` begins with the base
+/// of the other changes. In the first round, the base is the empty change, which keeps the present lines.
 fn choose<'c>(
     subject: &mut Subject<'_>,
     tried: Vec<(&'c Candidate, TriedChange)>,
@@ -273,9 +274,9 @@ fn choose<'c>(
     Some(candidate)
 }
 
-/// Returns the base, and on top of it the changes of the options that helped, and the changes that the
-/// configuration suggests. Smaller changes come first. Returns no suggestion if a change of the options helps,
-/// unless that change wasn't enough (`is_another`).
+/// Returns the base, and then the base plus each change to try: the changes of the options that helped, and
+/// the changes that the configuration suggests. Smaller changes come first. If a change of the options helps,
+/// leaves out the suggestions, unless that change wasn't enough (`is_another`).
 fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<Candidate> {
     let surveyed = subject.surveyed;
     let search = subject.search();
@@ -295,7 +296,7 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
         return found;
     }
     if let Some(rule) = subject.other_command() {
-        // Inside the chroot, this program has another path, or it doesn't exist there.
+        // Inside the chroot, sni-check has a different path, or doesn't exist.
         let change = (!surveyed.is_jailed).then(|| Change::of_command(rule));
         found.extend(change.map(|change| base.with(change, asked, None)));
         return found;
@@ -311,13 +312,14 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
         let way = search.best().haproxy.as_ref();
         let way = way.and_then(|haproxy| haproxy.way);
         match way {
-            // A change that gives up TLS is the last resort.
+            // A change to plain HTTP or to old TLS is the last resort.
             Some(Way::PlainHttp | Way::OldTls) => last.extend(changes),
             _ => found.extend(changes),
         }
     }
     let layer = subject.layer();
-    // A change of the options helps. It can't give a check without TLS the words for TLS.
+    // If a change of the options helps, the suggestions aren't needed. But such a change can't add the words
+    // for TLS to a check without TLS, which sni-check can't make.
     let helps = search.is_some_and(|search| search.changed.is_some());
     if layer.is_none() && helps && !is_another && surveyed.call.is_ok() {
         found.append(&mut last);
@@ -327,7 +329,7 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
         where_visitors_connect(subject, base, best),
         suggested(subject, (asked, best), base, is_another),
     ];
-    // At the same address and port, the check may only lack a word.
+    // If the check connects where visitors connect, it more likely lacks a word. Try the suggestions first.
     if surveyed.elsewhere.is_none() {
         others.reverse();
     }
@@ -336,8 +338,8 @@ fn candidates(subject: &Subject<'_>, base: &Candidate, is_another: bool) -> Vec<
     found
 }
 
-/// Returns the changes that the configuration suggests, on top of the base. `asked` and `best` are the options of
-/// the check as haproxy.cfg writes them, and those that work or get furthest.
+/// Returns the changes that the configuration suggests, on top of the base. `asked` has the options of the
+/// check in haproxy.cfg. `best` has the options that work, or with which the check gets furthest.
 fn suggested(
     subject: &Subject<'_>,
     (asked, best): (&Options, &Options),
@@ -378,8 +380,8 @@ fn suggested(
     found
 }
 
-/// Returns the changes with which the check connects where visitors connect, if it gets no response where it
-/// connects: alone, and together with the options that help there.
+/// Returns the changes with which the check connects where visitors connect, if the check gets no response.
+/// The first change affects only the address and port. A second change also sets the options that help there.
 fn where_visitors_connect(
     subject: &Subject<'_>,
     base: &Candidate,
@@ -416,8 +418,8 @@ fn where_visitors_connect(
     found
 }
 
-/// Returns the changes that set the options which helped, smallest first. The empty change stands for the
-/// present lines.
+/// Returns the changes that set the options that helped, the smallest change first. An empty change means
+/// that the present lines are right.
 fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     let (surveyed, asked, best) = (subject.surveyed, &search.asked, search.best());
     let written = subject.written().unwrap_or(&asked.options);
@@ -450,7 +452,7 @@ fn changes(subject: &Subject<'_>, search: &Search) -> Vec<Change> {
     changes.map(|change| change.with_state(surveyed)).collect()
 }
 
-/// Returns a change with HAProxy's answer. The answer comes with HAProxy's version.
+/// Returns the change with HAProxy's answer and version.
 fn tried(
     subject: &Subject<'_>,
     candidate: &Candidate,

@@ -9,31 +9,31 @@ use crate::haproxy::ask::{Question, ask};
 use crate::haproxy::program::Haproxy;
 use crate::options::Options;
 
-/// The largest number of servers with which one change is tried.
+/// The largest number of other servers with which HAProxy tries one change.
 const MOST: usize = 16;
 
-/// The change that was chosen for a server, with the options of its check after the change.
+/// The chosen change for a server, and the options of its check after the change.
 pub(super) type Chosen = Option<(Change, Options)>;
 
-/// A server that shares a changed line with another server, whose number is `subject`.
+/// A server (`other`) that shares a changed line with the server whose number is `subject`.
 struct Shared<'a> {
     subject: usize,
     other: &'a Surveyed,
     effect: Effect,
 }
 
-/// What the change means for the server that shares the line.
+/// The effect of the change on the other server.
 enum Effect {
-    /// The server needs other words at the same place.
+    /// The server needs different words at the same place.
     Contradicts,
-    /// The numbers of the questions about its present lines and about its lines with the change. The
-    /// present lines are known to be UP if they have no number.
+    /// The numbers of two questions to HAProxy: about the server's present lines, and about its lines with
+    /// the change. `None` means that the present lines don't matter.
     Asked(Option<usize>, usize),
 }
 
-/// Moves each change to the server's own line if it would set another server DOWN, or if another server
-/// needs a different change of the same line. Withdraws the change if that doesn't help. `all` are the
-/// checked servers. If another server gets a change itself, its present lines include that change.
+/// Moves a change to the server's own line if the change would set another server DOWN, or if another server
+/// needs a different change of the same line. Withdraws the change if moving it doesn't help. `all` has the
+/// checked servers. If another server has a chosen change, too, its present lines include that change.
 pub(super) fn spare(
     subjects: &mut [&mut Subject<'_>],
     mut chosen: Vec<Chosen>,
@@ -99,7 +99,7 @@ pub(super) fn spare(
     }
 }
 
-/// Returns the servers that share a changed line, with the lines to ask HAProxy about in `texts`.
+/// Returns the servers that share a changed line. Adds the lines that HAProxy has to try to `texts`.
 fn shared<'a>(
     subjects: &[&mut Subject<'_>],
     chosen: &[Chosen],
@@ -122,7 +122,7 @@ fn shared<'a>(
             continue;
         };
         let asked = about.written().unwrap_or(&none);
-        // A change that was moved must still help its own server.
+        // A moved change must still help its own server.
         let mut is_moved = moved.iter().filter(|(moved, _)| *moved == subject);
         if let Some((_, other)) = is_moved.next()
             && let Some(lines) = change.lines(about.surveyed, best, false)

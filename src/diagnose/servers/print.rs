@@ -38,9 +38,8 @@ pub(super) fn text(
         && *name != subject.surveyed.name()
     {
         let tracked = subject.surveyed.name();
-        let sentence = format!(
-            "{name} tracks {tracked} and has no check of its own: the check of {tracked} decides."
-        );
+        let sentence =
+            format!("{name} tracks {tracked}, so the check of {tracked} decides its state.");
         paragraph(&mut text, "", &printable(&sentence));
     }
     let mut printed = Printed::default();
@@ -56,7 +55,7 @@ pub(super) fn text(
     paint(text, call.color.unwrap_or_default())
 }
 
-/// What was printed about earlier servers.
+/// What the report already shows about earlier servers.
 #[derive(Default)]
 struct Printed {
     causes: Vec<Vec<String>>,
@@ -69,7 +68,7 @@ fn blank(text: &mut String) {
     }
 }
 
-/// Appends the files that were read, and how many servers are in each state.
+/// Appends the names of the configuration files, and the number of servers in each state.
 fn headline(text: &mut String, survey: &Survey, statistics: &Statistics, subjects: &[Subject<'_>]) {
     let count = |state| {
         subjects
@@ -102,14 +101,14 @@ fn headline(text: &mut String, survey: &Survey, statistics: &Statistics, subject
         None => {}
         Some(error) => {
             let sentence = format!(
-                "No statistics of a running HAProxy: {error}. Each server was checked once, just now."
+                "No statistics from a running HAProxy: {error}. Each server was checked once, just now."
             );
             paragraph(text, "", &printable(&sentence));
         }
     }
 }
 
-/// Appends a server with its diagnosis, without what an earlier server already shows.
+/// Appends a server with its diagnosis. Leaves out what the report already shows for an earlier server.
 fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut Printed) {
     let surveyed = subject.surveyed;
     let diagnosis = match &subject.diagnosis {
@@ -133,7 +132,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
             let mut findings = surveyed.findings.iter();
             match findings.find(|finding| finding.what == *why) {
                 Some(finding) => paragraph(text, "  do       ", &printable(&finding.remedy)),
-                // doctor treats unset variables as empty.
+                // doctor treats unset variables as empty, so its findings may be wrong.
                 None if surveyed.unset.is_empty() => doctor(text, subject),
                 None => {}
             }
@@ -143,7 +142,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     };
     let report = subject.report(diagnosis);
     let code = subject.code();
-    // Such a server is DOWN without a code of sni-check.
+    // HAProxy reports DOWN, but sni-check has no failure code, because its own check is healthy.
     let is_healthy_here = report.state() == "UP" && subject.state == State::Down;
     let result = match subject.shown {
         Some(shown) if is_healthy_here => shown.check.clone(),
@@ -185,8 +184,8 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
                  own check. HAProxy has tried its own check with sni-check's Host: see the change below."
             }
             None if subject.works_in_haproxy == Some(true) => {
-                "sni-check finds the server healthy, and so does HAProxy with these lines. After a change of the file, or \
-                 of a file that it names, reload HAProxy. It reports UP after `rise` checks."
+                "sni-check finds the server healthy, and so does HAProxy with these lines. If you have changed haproxy.cfg \
+                 or a file that it names, reload HAProxy. HAProxy reports UP after `rise` checks."
             }
             None if subject.works_in_haproxy == Some(false) => {
                 "sni-check finds the server healthy, but HAProxy doesn't. haproxy.cfg has a setting that sni-check's check \
@@ -218,7 +217,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
         .change
         .as_ref()
         .and_then(|change| change.reason.as_ref());
-    // Another verified name is a change of its own, and not a part of the change that sends the name.
+    // A change of the verified name replaces the change of the SNI name, so its reason replaces the causes.
     let is_whole = |reason: &&String| {
         let is_failing = diagnosis.search.best().failure().is_some();
         is_failing || key.is_empty() || *reason == UNVERIFIED
@@ -245,7 +244,7 @@ fn server(text: &mut String, subject: &Subject<'_>, is_one: bool, printed: &mut 
     if !change(text, subject, printed) {
         backend(text, subject, diagnosis, &report);
     }
-    // The details are about HAProxy with the options of the check, and not with all settings of the file.
+    // The details show HAProxy with the options of the check, but without the other settings of haproxy.cfg.
     if is_one && subject.works_in_haproxy != Some(false) && !subject.compares_no_name() {
         report.print_details(text);
     }
@@ -271,9 +270,9 @@ fn shown(text: &mut String, shown: Option<&Shown>) {
 
 /// Appends doctor's first finding about the server, and the number of further findings.
 fn doctor(text: &mut String, subject: &Subject<'_>) {
-    let (meant, told) = (subject.meant(), subject.obstacle());
+    let (meant, obstacle) = (subject.meant(), subject.obstacle());
     let is_said = |finding: &&Remark| {
-        told == Some(*finding) || meant.is_some_and(|meant| meant.what == finding.what)
+        obstacle == Some(*finding) || meant.is_some_and(|meant| meant.what == finding.what)
     };
     let findings = subject.surveyed.findings.iter();
     let findings: Vec<&Remark> = findings.filter(|finding| !is_said(finding)).collect();
@@ -294,7 +293,7 @@ fn remark(finding: &Remark) -> String {
     format!("{}{place}: {}", finding.id, finding.what)
 }
 
-/// Returns what a state that the check doesn't decide means.
+/// Explains a state that doesn't come from the check. Returns `None` for other states.
 fn meaning(subject: &Subject<'_>) -> Option<String> {
     let name = subject.surveyed.name();
     if let Some(sentence) = idle(subject) {
@@ -321,13 +320,13 @@ fn meaning(subject: &Subject<'_>) -> Option<String> {
     })
 }
 
-/// Returns why HAProxy doesn't make the check that diagnose has made: HAProxy runs another program, or sends other
-/// words.
+/// Returns why HAProxy's check isn't the check that diagnose made: for example, HAProxy runs another program.
+/// Returns `None` if the checks are equal.
 pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
     if let Some(rule) = subject.other_command() {
         let command = &rule.words[2];
         return Some(format!(
-            "HAProxy runs {command} for the check, and sni-check doesn't end with the code that HAProxy shows. \
+            "HAProxy runs {command} for the check, and sni-check doesn't exit with the code that HAProxy shows. \
              So {command} isn't sni-check, or it can't run sni-check."
         ));
     }
@@ -348,17 +347,17 @@ pub(super) fn misread(subject: &Subject<'_>) -> Option<String> {
     (reaches || !is_about_tls).then(|| meant.what.clone())
 }
 
-/// Returns what the word of the server line means that keeps visitors away.
+/// Explains the word of the server line that keeps visitors away, if the line has such a word.
 fn idle(subject: &Subject<'_>) -> Option<String> {
     let name = subject.surveyed.name();
     Some(match subject.surveyed.idle? {
         "disabled" => format!(
             "haproxy.cfg has `disabled` for the server, so HAProxy neither checks it nor sends it visitors. \
-             `set server {name} state ready` on the stats socket ends that only until the next reload."
+             `set server {name} state ready` on the stats socket overrides that only until the next reload."
         ),
         _ => format!(
             "haproxy.cfg has `weight 0` for the server, so HAProxy sends it no new visitors, whatever the check says. \
-             `set server {name} weight 100` on the stats socket ends that only until the next reload."
+             `set server {name} weight 100` on the stats socket overrides that only until the next reload."
         ),
     })
 }
@@ -378,16 +377,16 @@ fn maintenance(name: &str) -> String {
     )
 }
 
-/// Appends the change of haproxy.cfg as a diff, or a line about a change that doesn't help. Returns true if
-/// there is a change.
+/// Appends the change of haproxy.cfg as a diff, or a line about a change that doesn't help. Returns false if
+/// the report may offer a new backend instead.
 fn change(text: &mut String, subject: &Subject<'_>, printed: &mut Printed) -> bool {
     if let Some(failed) = &subject.failed {
         let (words, tried) = (&failed.words, failed.block.tried());
         let sentence = match failed.block.fails_visitors() {
             true => format!(
-                "{words} makes the check UP, but then visitors fail ({tried}). It is not the fix."
+                "{words}: with this change the check is UP, but visitors fail ({tried}). It is not the fix."
             ),
-            false => format!("{words} is not enough ({tried})"),
+            false => format!("{words}: this change is not enough ({tried})"),
         };
         paragraph(text, "  note     ", &printable(&sentence));
         return failed.block.fails_visitors();
@@ -459,7 +458,7 @@ pub(super) fn sentence(
     format!("{words}: this helps {name}, but {other} shares the changed line, and {why} {remedy}")
 }
 
-/// Appends a backend that works, if no change of the present backend does. Options can't express some
+/// Appends a new backend that works, if no change fixes the present backend. Options can't express some
 /// changes, such as plain HTTP or old TLS.
 fn backend(text: &mut String, subject: &Subject<'_>, diagnosis: &Diagnosis, report: &Report<'_>) {
     let blocks = report.blocks();
@@ -468,7 +467,7 @@ fn backend(text: &mut String, subject: &Subject<'_>, diagnosis: &Diagnosis, repo
         _ => Kind::Builtin,
     };
     let is_down = report.state() == "DOWN";
-    // The lines connect where the check connects, and visitors must not go there.
+    // If the check connects elsewhere, the lines would send visitors to the check's address.
     // In mode tcp, visitors bring their own TLS, and the lines would encrypt it once more.
     let surveyed = subject.surveyed;
     let is_passed_through = !surveyed.lines.is_http && !surveyed.has_word("ssl");
@@ -493,7 +492,7 @@ fn backend(text: &mut String, subject: &Subject<'_>, diagnosis: &Diagnosis, repo
     }
 }
 
-/// Appends a line about a server that HAProxy doesn't check.
+/// Appends a line about a server without a diagnosis, if its state needs an explanation.
 fn listed(text: &mut String, subject: &Subject<'_>) {
     let name = subject.surveyed.name();
     let sentence = match subject.state {
@@ -515,7 +514,7 @@ fn listed(text: &mut String, subject: &Subject<'_>) {
         State::Maintenance => &maintenance(subject.surveyed.tracks.as_ref().unwrap_or(&name)),
         State::Down => match &subject.surveyed.tracks {
             Some(tracked) => &format!(
-                "it tracks {tracked} and has no check of its own: the check of {tracked} decides."
+                "it tracks {tracked}, so the check of {tracked} decides the state of this server."
             ),
             None => return,
         },

@@ -1,5 +1,5 @@
-//! Lines of haproxy.cfg with which HAProxy can't use a server that sni-check finds healthy: a time
-//! limit, a rule that changes visitors' requests, or a line of section `global`. HAProxy tries the
+//! Finds the line of haproxy.cfg that prevents HAProxy from using a server that sni-check finds healthy: a
+//! time limit, a rule that changes visitors' requests, or a line of section `global`. HAProxy tries the
 //! backend without each of these lines.
 
 use std::iter;
@@ -20,14 +20,14 @@ use crate::options::values::Time;
 
 /// A time limit that is long enough for a slow server.
 const LONGER: Duration = Duration::from_secs(10);
-/// The largest number of lines of section `global` that are tried. Each needs a HAProxy of its own.
+/// The largest number of trials with changed lines of section `global`. Each trial starts another HAProxy.
 const GLOBAL: usize = 8;
 
-/// A line, and the backend without it.
+/// A line that may be the cause, and the backend without this line.
 struct Setting {
     place: Place,
     old: String,
-    /// A longer time limit, because HAProxy needs a limit.
+    /// The line that replaces the old line, such as a longer time limit. `None` removes the old line.
     new: Option<String>,
     lines: ServerLines,
     /// True for a line of section `global`.
@@ -37,7 +37,8 @@ struct Setting {
 /// A change that isn't enough, the options of the check after the change, and why the change helps.
 type Base = (Change, Options, Option<String>);
 
-/// Finds the line without which HAProxy's check is UP and a visitor is served, on top of another change.
+/// Finds a line without which HAProxy's check is UP and a visitor is served. `base` is a change to make
+/// first.
 pub(super) fn find(
     subject: &Subject<'_>,
     base: Option<Base>,
@@ -52,7 +53,7 @@ pub(super) fn find(
     let is_served = subject.surveyed.kind == CheckKind::Served;
     let search = subject.search().filter(is_healthy).filter(|_| !is_served)?;
     let lines = &subject.surveyed.lines;
-    // sni-check has already made the check if it is an external check, so HAProxy sends only a visitor's
+    // sni-check has already run an external check, so HAProxy needn't run it again and sends only a visitor's
     // request.
     let is_checked = subject.surveyed.kind == CheckKind::Own;
     let find = |settings: Vec<Setting>| {
@@ -147,8 +148,8 @@ fn of_global(lines: &ServerLines) -> Vec<Setting> {
     settings.take(GLOBAL).collect()
 }
 
-/// Returns the words of an `ssl-default-server-options` without one of its options each time. Returns nothing for
-/// other lines, and for a line with one option.
+/// For a line `ssl-default-server-options`, returns one version of the line for each of its options, without
+/// that option. Returns no versions of other lines, or of a line with only one option.
 fn without_option(words: &[String]) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut at = 1;

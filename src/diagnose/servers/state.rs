@@ -32,33 +32,34 @@ pub(super) struct Subject<'a> {
     pub diagnosis: Result<Diagnosis, String>,
     /// The change of haproxy.cfg that helps.
     pub change: Option<TriedChange>,
-    /// A change that doesn't help, although a check by sni-check gets further with it.
+    /// A change that isn't enough for HAProxy, although sni-check's own check gets further with it.
     pub failed: Option<TriedChange>,
-    /// A change that helps this server, and sets another server DOWN.
+    /// A change that helps this server, but that doesn't fit another server.
     pub conflict: Option<Conflict>,
     /// The error that visitors get while the check is UP.
     pub visitor: Option<Visited>,
-    /// What sni-check finds where visitors connect, if the check connects elsewhere and gets no response there.
+    /// What sni-check finds at the address of visitors' connections, if the check connects elsewhere and gets
+    /// no response.
     pub at_visitors: Option<Search>,
-    /// True if the server answers the check in plain HTTP, so that no TLS helps.
+    /// True if the server answers in plain HTTP, so changes of TLS can't help.
     pub speaks_plain_http: bool,
     /// True if HAProxy's check is UP with the present lines, and a visitor is served. `None` if HAProxy
-    /// hasn't tried them.
+    /// hasn't tried these lines.
     pub works_in_haproxy: Option<bool>,
 }
 
-/// A change of a line that another server shares, and that doesn't fit the other server.
+/// A change of a line that two servers share. The change doesn't fit the other server.
 pub(super) struct Conflict {
     pub words: String,
     /// The name of the other server.
     pub other: String,
-    /// True if the line is a `default-server`.
+    /// True if the shared line is a `default-server` line.
     pub is_inherited: bool,
-    /// True if the other server is DOWN, too, and needs other words at the same place.
+    /// True if the other server is DOWN, too, and needs different words at the same place.
     pub needs_other_words: bool,
 }
 
-/// A diagnosis.
+/// What diagnose has found out about a server, and HAProxy's answers.
 pub(super) struct Diagnosis {
     pub search: Search,
     pub opinion: Opinion,
@@ -68,7 +69,7 @@ pub(super) struct Diagnosis {
 pub(super) struct TriedChange {
     pub words: String,
     pub hunks: Vec<Hunk>,
-    /// Why the change helps, if the report's causes don't say it.
+    /// Why the change helps, if the causes in the report don't explain it.
     pub reason: Option<String>,
     /// The version of the HAProxy that tried the change.
     pub version: Option<String>,
@@ -88,7 +89,7 @@ pub(super) enum State {
     Unresolved,
     /// MAINT for another reason.
     Maintenance,
-    /// No check of the server has ended, or no check runs.
+    /// HAProxy hasn't finished a check of the server yet, or doesn't check it.
     Unchecked,
     /// HAProxy doesn't show the server, and sni-check can't check it.
     Unknown,
@@ -197,7 +198,8 @@ impl Subject<'_> {
         Some(&diagnosis.search)
     }
 
-    /// Returns the layer at which the check fails. Returns `None` if sni-check's check doesn't fail.
+    /// Returns the layer at which sni-check's check fails, or `None` if it doesn't fail. Without a diagnosis,
+    /// returns the layer of HAProxy's last check.
     pub fn layer(&self) -> Option<Layer> {
         match self.search().map(Search::best) {
             Some(best) => best.failure().map(|_| best.code().layer()),
@@ -211,15 +213,15 @@ impl Subject<'_> {
         self.layer().is_some_and(|layer| layers.contains(&layer))
     }
 
-    /// Returns the check that the operator meant, if it isn't the written one. If the server is UP, the written
-    /// check is the right one.
+    /// Returns the check that the operator meant, if it differs from the written check. If the server is UP,
+    /// the written check is right.
     pub fn meant(&self) -> Option<&Meant> {
         let meant = self.surveyed.meant.as_deref();
         meant.filter(|_| self.state != State::Up)
     }
 
-    /// Returns what keeps HAProxy from starting the program of the external check. Nothing does if HAProxy reports
-    /// the server UP.
+    /// Returns what prevents HAProxy from starting the program of the external check. The list is empty if
+    /// HAProxy reports the server UP.
     pub fn obstacles(&self) -> &[Remark] {
         match self.state {
             State::Up => &[],
@@ -227,10 +229,11 @@ impl Subject<'_> {
         }
     }
 
-    /// Returns the `external-check command` that HAProxy runs instead of sni-check, if the statistics show that
-    /// its exit code isn't sni-check's.
+    /// Returns the `external-check command` that HAProxy runs instead of sni-check, if the statistics show an
+    /// exit code that doesn't come from a check by sni-check.
     pub fn other_command(&self) -> Option<&Rule> {
-        /// An internal error of sni-check, and the codes of a shell and of HAProxy for a program that doesn't start.
+        /// The code of an internal error, and the codes of a shell and of HAProxy for a program that doesn't
+        /// start.
         const FOREIGN: [&str; 4] = ["1", "126", "127", "255"];
         let shown = self.shown.filter(|shown| shown.check == "PROCERR")?;
         let is_external = self.surveyed.kind == CheckKind::External;
@@ -242,14 +245,14 @@ impl Subject<'_> {
         })
     }
 
-    /// Returns the options of the check as haproxy.cfg writes them.
+    /// Returns the options of the check in haproxy.cfg.
     pub fn written(&self) -> Option<&Options> {
         let search = self.search()?;
         let meant = self.meant();
         Some(meant.map_or(&search.asked.options, |meant| &meant.written))
     }
 
-    /// Returns true if the server is UP because HAProxy's own check verifies no name without SNI, but
+    /// Returns true if the server is UP because HAProxy's own check sends no SNI and verifies no name, but
     /// sni-check refuses the certificate because of its names.
     pub fn compares_no_name(&self) -> bool {
         let is_up = self.state == State::Up && self.works_in_haproxy == Some(true);
@@ -270,7 +273,7 @@ impl Subject<'_> {
         if let Some(visitor) = present.visitor.filter(|_| present.fails_visitors()) {
             self.fails_visitor(visitor);
         }
-        // Without statistics, HAProxy's answer about the present lines is the best that is known.
+        // Without statistics, HAProxy's answer about the present lines is the best evidence.
         let fails = present.tried.as_ref().is_some_and(|answer| !answer.is_up());
         if fails && self.shown.is_none() && self.surveyed.kind == CheckKind::Own {
             self.state = State::Down;
@@ -293,7 +296,8 @@ impl Subject<'_> {
         passes && is_up && !self.has_failed_visitor()
     }
 
-    /// Returns doctor's finding that keeps a check by `sni-check serve` DOWN, whatever the server does.
+    /// Returns doctor's finding about a mistake that keeps a check by `sni-check serve` DOWN, whatever the
+    /// server does.
     pub fn obstacle(&self) -> Option<&Remark> {
         obstacle(self.surveyed)
     }
@@ -307,7 +311,7 @@ impl Subject<'_> {
         };
         let name = search.best().options.sni.as_ref();
         let other = surveyed.sni.as_ref().is_some_and(|sni| Some(sni) != name);
-        // If visitors' connections send the name of the check, the name isn't the cause.
+        // If visitors' connections send the check's SNI name, the name isn't the cause.
         let is_missing = surveyed.has_word("ssl") && (other || !surveyed.sends_sni);
         if name.is_some() && is_missing {
             search.serves_no_visitor(visitor.status);
@@ -319,8 +323,8 @@ impl Subject<'_> {
         self.visitor.is_some()
     }
 
-    /// Sets the state to the result of HAProxy's own check, or of a check that serve can't make, if the
-    /// statistics don't show the state.
+    /// If the statistics don't show the state, sets it to the result of HAProxy's own check. A server whose
+    /// check serve can't run is DOWN.
     pub fn adopt_own_check(&mut self) {
         if self.state == State::Unknown && self.obstacle().is_some() {
             self.state = State::Down;
@@ -329,7 +333,7 @@ impl Subject<'_> {
             && self.state == State::Unknown
             && self.surveyed.kind == CheckKind::Own
             && self.surveyed.meant.is_none()
-            // diagnose asks HAProxy about a check that verifies, so the answer doesn't count for
+            // HAProxy verified the certificate in the trial, so its answer doesn't count for a check with
             // `verify none`.
             && diagnosis.search.asked.plan.tls.verification.is_some()
         {
@@ -341,8 +345,8 @@ impl Subject<'_> {
         }
     }
 
-    /// Returns the code of sni-check's check of the server. If only HAProxy has checked the server, it
-    /// is the code closest to HAProxy's words.
+    /// Returns the code of sni-check's check of the server. If only HAProxy has checked the server, returns
+    /// the code closest to HAProxy's words.
     pub fn code(&self) -> Code {
         let is_ours = self.surveyed.kind == CheckKind::External;
         let lacks_variables = !self.surveyed.unset.is_empty();
@@ -431,7 +435,7 @@ fn of_shown(shown: &Shown) -> State {
 }
 
 /// Runs each step of a check with sni-check, and chooses the first step that fails. If no step fails, the
-/// fault may be in a step that sni-check can't make, or in words that sni-check doesn't have.
+/// fault may be in a step that sni-check can't run. So chooses the first such step, or else the last step.
 pub(super) fn choose_steps(survey: &mut Survey) {
     for surveyed in &mut survey.servers {
         let mut steps = std::mem::take(&mut surveyed.steps);
@@ -448,8 +452,9 @@ pub(super) fn choose_steps(survey: &mut Survey) {
     }
 }
 
-/// Checks each server once, several at a time. True means healthy. The result is `None` for a server that has
-/// no check or that sni-check can't check. If sni-check refuses a check's options, the check has failed.
+/// Checks each server once, several at a time. The result is true for a healthy server, and `None` for a
+/// server that has no check or that sni-check can't check. If sni-check refuses a check's options, the check
+/// has failed.
 fn check_once(servers: &[&Surveyed]) -> Vec<Option<bool>> {
     const AT_ONCE: usize = 16;
     let mut healthy: Vec<Option<bool>> = servers.iter().map(|_| None).collect();
@@ -490,6 +495,6 @@ pub(super) fn code_of(shown: &Shown) -> Code {
         status => Code::of_haproxy_word(status),
     };
     let code = code.filter(|code| *code != Code::Healthy);
-    // `observe`, an agent or an application says that the server doesn't work.
+    // HAProxy's word has no such code if `observe` or an agent has set the server DOWN, for example.
     code.unwrap_or(Code::Status)
 }

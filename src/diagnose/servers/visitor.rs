@@ -1,5 +1,5 @@
-//! The visitor of a server. Its request must be one that the server's real visitors could send, so that an
-//! error means that they get an error, too.
+//! The request of a visitor, which diagnose sends through HAProxy. The server's real visitors must be able to
+//! send this request, so that an error means that they get an error, too.
 
 use super::state::Subject;
 use crate::causes::facts::{Facts, is_name};
@@ -9,13 +9,13 @@ use crate::diagnose::trials::Search;
 use crate::haproxy::ask::{Visit, Visited};
 use crate::probe;
 
-/// HAProxy answers 502 to 504 if it doesn't reach the server. A server answers 421 if Host doesn't match the
-/// SNI name.
+/// The statuses that mean that a visitor wasn't served. HAProxy answers 502, 503 or 504 if it gets no
+/// response from the server. A server answers 421 if Host doesn't match the SNI name.
 const NOT_SERVED: [u16; 4] = [421, 502, 503, 504];
 
 impl Subject<'_> {
-    /// Returns the request of this server's visitors after a change. Returns `None` if haproxy.cfg doesn't say
-    /// what they send.
+    /// Returns the request of this server's visitors after a change. Returns `None` if haproxy.cfg doesn't
+    /// show what visitors send.
     pub fn visit(&self, change: &Change) -> Option<Visit> {
         let surveyed = self.surveyed;
         let host = self.host_of_visitors(change);
@@ -34,7 +34,7 @@ impl Subject<'_> {
 
     /// Returns the Host of visitors:
     ///
-    /// - a name that the frontends let through, if they let only some names through,
+    /// - a name that the frontends accept, if they accept only some names,
     /// - otherwise the Host of the check, if it can be the name of a site,
     /// - otherwise the SNI name of visitors' connections, or the name of the check.
     fn host_of_visitors<'a>(&'a self, change: &'a Change) -> Option<&'a str> {
@@ -54,10 +54,11 @@ impl Subject<'_> {
         };
         let host = without_port(best.host());
         let is_site = match fixed {
-            // The check was written with the SNI of visitors and another Host, so the Host is the site's.
+            // The operator wrote visitors' SNI name and a different Host into the check, so this Host is the
+            // site's name.
             Some(_) if self.asks_with_sni_of_visitors() => true,
-            // If the check's Host is equal to its SNI name, that Host proves nothing, and the SNI name of
-            // visitors' connections is the site's name.
+            // If the check's Host is equal to the check's SNI name, the Host proves nothing. The SNI name of
+            // visitors' connections is then the site's name.
             Some(_) => best.sni() != Some(host),
             None => !surveyed.sends_sni || has_certificate_for(best, host),
         };
@@ -67,8 +68,8 @@ impl Subject<'_> {
         }
     }
 
-    /// Returns true if the operator wrote the check with the SNI of visitors' connections and a different
-    /// Host, and no change has replaced this Host.
+    /// Returns true if the operator wrote the SNI name of visitors' connections and a different Host into the
+    /// check, and no change has replaced this Host.
     fn asks_with_sni_of_visitors(&self) -> bool {
         self.search().is_some_and(|search| {
             let asked = &search.asked;

@@ -7,7 +7,7 @@ use super::score::Form;
 use crate::support::kinds::{Props, Staged};
 use crate::support::{NAME, kinds};
 
-/// The operator's configuration for one server. The names are HAProxy's keywords where they fit.
+/// The operator's configuration for one server. Most fields have the names of HAProxy's keywords.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     /// The name in the call of `diagnose`.
@@ -28,38 +28,39 @@ pub struct Config {
     pub crt: Option<String>,
     pub milliseconds: u128,
     pub source: Option<&'static str>,
-    /// HTTP/2, for both the check and visitors.
+    /// True if the check and visitors use HTTP/2.
     pub http2: bool,
-    /// Requests carry a header which says that visitors use HTTPS.
+    /// True if requests carry a header that tells the server that visitors use HTTPS.
     pub forwarded: bool,
-    /// The check sends a browser's User-Agent.
+    /// True if the check sends a browser's User-Agent.
     pub agent: bool,
-    /// The Host header that visitors' requests get.
+    /// The Host header that HAProxy sets in visitors' requests.
     pub sets_host: Option<String>,
-    /// The name that only the check sends, if it isn't `sni`. An empty text is no name.
+    /// The SNI name of the check, if it differs from `sni`. An empty text means no name.
     pub check_sni: Option<&'static str>,
     /// Revocation lists.
     pub crl: Option<String>,
-    /// Another backend has a server with the same address, and with the right files.
+    /// True if another backend has a server with the same address and the right files.
     pub elsewhere: bool,
     /// How many `connect` rules HAProxy's own check has, each followed by the same request.
     pub connects: usize,
-    /// Larger buffers for long heads. This setting applies to the whole process.
+    /// True if HAProxy has larger buffers for long heads. This setting applies to the whole process.
     pub large_buffers: bool,
     /// `timeout connect` of the backend.
     pub connect_milliseconds: Option<u128>,
-    /// No check. Only visitors connect to the server.
+    /// True if HAProxy doesn't check the server.
     pub unchecked: bool,
-    /// The settings of visitors' connections, if the server line differs from the check. An empty `sni` is
-    /// no `sni`, and an expression such as `req.hdr(host)` is written as it is.
+    /// The settings of visitors' connections, if they differ from those of the check. An empty `sni` means
+    /// that the server line has no `sni`. An `sni` with a parenthesis is an expression, such as
+    /// `req.hdr(host)`.
     pub visitors: Option<Box<Config>>,
 }
 
-/// How certificates are verified.
+/// The CAs that the configuration trusts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Trust {
     File(String),
-    /// Public CAs: the configuration names no file.
+    /// The default CAs: Mozilla's for sni-check, and the system's for HAProxy.
     Public,
     /// `verify none`.
     Anything,
@@ -145,7 +146,7 @@ impl Config {
         words
     }
 
-    /// Returns the lines of a backend with sni-check as external check, without the `backend` line.
+    /// Returns the lines of a backend with sni-check as an external check, without the `backend` line.
     pub fn external_lines(&self, program: &str) -> String {
         let mut words = self.call();
         words.pop();
@@ -178,7 +179,7 @@ impl Config {
         self.visitors.as_deref().unwrap_or(self)
     }
 
-    /// Returns the lines of a backend that only affect visitors.
+    /// Returns the lines of a backend that affect only visitors.
     fn rules_of_visitors(&self) -> String {
         let mut text = String::new();
         if self.forwarded {
@@ -228,7 +229,7 @@ impl Config {
         text + &self.line().rules_of_visitors() + &self.server_line(true)
     }
 
-    /// Returns a `connect` rule that connects as the server line says.
+    /// Returns a `connect` rule with the settings of the check.
     fn connect_rule(&self) -> String {
         let mut text = "    http-check connect".to_owned();
         if self.tls != Tls::Plain {
@@ -254,7 +255,7 @@ impl Config {
         format!("backend elsewhere\n{}", config.lines())
     }
 
-    /// Returns the server line. HAProxy's own check needs its own SNI.
+    /// Returns the server line. For HAProxy's own check, the line also has the check's SNI name.
     fn server_line(&self, own_check: bool) -> String {
         let line = self.line();
         let check = if self.unchecked { "" } else { " check" };
@@ -286,7 +287,7 @@ impl Config {
         text + "\n"
     }
 
-    /// Returns the SNI name of visitors' connections, or the name to verify.
+    /// Returns the words for the SNI name of visitors' connections, or for the name to verify.
     fn sni_words(&self) -> String {
         match self.sni.as_deref() {
             Some("") => String::new(),
@@ -326,8 +327,8 @@ impl Config {
         text
     }
 
-    /// Returns this configuration as haproxy.cfg has it, where the SNI name is the only name. HAProxy's own check
-    /// has most settings of the server line.
+    /// Returns this configuration in the form of haproxy.cfg, which has no target: the SNI name replaces the
+    /// target. If the check is HAProxy's own, visitors' connections share most settings of the check.
     pub fn in_file(&self, form: Form) -> Config {
         let target = self.sni.as_ref().unwrap_or(&self.target).clone();
         let mut config = Config {
@@ -365,7 +366,7 @@ impl Config {
 
     /// Returns every name in the configuration.
     pub fn names(&self) -> Vec<&String> {
-        // The server line has no name but `sni`.
+        // A server line without a check has no name except `sni`.
         let target = (!self.unchecked).then_some(&self.target);
         let mut names: Vec<&String> = target.into_iter().collect();
         names.extend(
@@ -382,7 +383,7 @@ impl Config {
         names
     }
 
-    /// Returns every configuration that differs from this one in a single setting.
+    /// Returns configurations that differ from this configuration in one setting.
     pub fn changed_once(&self, staged: &Staged, props: &Props) -> Vec<Config> {
         let mut all = Vec::new();
         let mut add = |change: &dyn Fn(&mut Config)| {
@@ -399,8 +400,7 @@ impl Config {
         add(&|one| one.sni = None);
         for name in &names {
             add(&|one| one.sni = Some(name.clone()));
-            // A second candidate also removes the separate Host, so that Host follows the new SNI
-            // name.
+            // A second candidate also removes `host`, so that the Host header follows the new SNI name.
             add(&|one| {
                 one.sni = Some(name.clone());
                 one.host = None;

@@ -1,4 +1,4 @@
-//! What operators get wrong.
+//! The mistakes that operators make.
 
 use super::config::{Config, Tls, Trust};
 use super::score::Form;
@@ -14,7 +14,7 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    /// True if this form of the configuration can have the mistake.
+    /// Returns true if this form of the configuration can have the mistake.
     pub fn fits(&self, form: Form) -> bool {
         match self.name {
             "no-check-sni"
@@ -41,9 +41,9 @@ const fn mistake(
     Mistake { name, about, make }
 }
 
-/// `ww` for `www`.
+/// `ww` instead of `www`.
 const TYPO: &str = "ww.example.test";
-/// `check-sni` wants a name, and `sni` an expression.
+/// A value for `sni`, which is wrong for `check-sni`: `check-sni` needs a name.
 const EXPRESSION: &str = "str(www.example.test)";
 const UNKNOWN: &str = "shop.example.test";
 
@@ -61,7 +61,8 @@ fn on_line(config: &mut Config, change: impl Fn(&mut Config)) {
     config.visitors = Some(line);
 }
 
-/// The mistakes on the server line come first, so that the line doesn't have the mistakes of the check.
+/// Mistakes on the server line come before mistakes of the check, so that `on_line` doesn't copy the check's
+/// mistakes to the line.
 pub const MISTAKES: &[Mistake] = &[
     mistake("line-sni-missing", "line-sni", |config, _, _| {
         on_line(config, |line| line.sni = Some(String::new()));
@@ -263,7 +264,8 @@ pub const MISTAKES: &[Mistake] = &[
     mistake("foreign-source", "source", |config, _, _| {
         config.source = Some("192.0.2.1");
     }),
-    // Without `ssl`, the line has no other words about TLS, so it shows no right values.
+    // This mistake comes last. A line without `ssl` has no other words about TLS, so it must not show the
+    // right values.
     mistake("line-no-ssl", "line-tls", |config, _, _| {
         config.visitors = None;
         on_line(config, |line| line.tls = Tls::Plain);

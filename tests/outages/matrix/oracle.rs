@@ -1,6 +1,6 @@
-//! The truth about a scene, as real HAProxy shows it. The oracle knows nothing of sni-check. It
-//! changes the operator's own configuration, and checks if the server is UP and if a visitor gets
-//! the page.
+//! The truth about a scene, as a real HAProxy shows it. The oracle's judgement doesn't use sni-check. The
+//! oracle changes the operator's own configuration, and checks if the server is UP and if a visitor gets the
+//! page.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -40,14 +40,14 @@ pub struct Judgement {
     /// The price of the cheapest change with which the server is UP and serves visitors. `None` if
     /// nothing helps.
     pub price: Option<Price>,
-    /// Configurations that work, the cheapest and most similar first.
+    /// Configurations that work. The cheapest changes come first, and then the smallest changes.
     pub cures: Vec<(Price, Config)>,
 }
 
-/// What a cure is.
+/// The requirements for a cure.
 struct Wanted<'a> {
     price: &'a dyn Fn(&Config) -> Price,
-    /// A cure also serves visitors.
+    /// True if a cure must also serve visitors.
     visitors: bool,
 }
 
@@ -58,7 +58,7 @@ pub struct Oracle<'a> {
     seen: RefCell<HashMap<Config, Outcome>>,
 }
 
-/// The most backends in one HAProxy.
+/// The largest number of backends in one HAProxy.
 const AT_ONCE: usize = 250;
 /// The header by which a visitor's request selects a candidate's backend.
 const CANDIDATE: &str = "X-Candidate";
@@ -90,7 +90,7 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// Judges the check and visitors' connections separately. A cure is a cure of both.
+    /// Judges the check and visitors' connections separately. A cure must fix both.
     fn judge_halves(&self, config: &Config, [check, line]: &[Config; 2]) -> Judgement {
         let cures = [(check, line), (line, check)].map(|(half, other)| {
             let wanted = Wanted {
@@ -98,7 +98,7 @@ impl<'a> Oracle<'a> {
                 visitors: half.unchecked,
             };
             let mut all = self.all_cures(half, &wanted);
-            // A check needs a name, and no expression.
+            // The SNI of a check must be a name, and not an expression.
             let is_name = |sni: &String| !sni.is_empty() && !sni.contains('(');
             let sni = other.sni.clone().filter(is_name).or(half.sni.clone());
             let taken = Config {
@@ -134,7 +134,8 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// Returns the changes that work: single changes, and two changes if single changes need a value.
+    /// Returns the changes that work, cheapest first. Tries pairs of changes only if no single change is
+    /// cheap.
     fn all_cures(&self, config: &Config, wanted: &Wanted<'_>) -> Vec<(Price, Config)> {
         let price = wanted.price;
         let naive = Config {
@@ -292,7 +293,7 @@ impl<'a> Oracle<'a> {
         )
     }
 
-    /// Runs HAProxy until this number of servers has been checked, and visits those that aren't DOWN.
+    /// Runs HAProxy until it has checked this number of servers, and visits the servers that are UP.
     fn outcomes(
         &self,
         folder: &Folder,
@@ -333,13 +334,13 @@ impl<'a> Oracle<'a> {
         })
     }
 
-    /// Waits until every server has been checked once.
+    /// Waits until HAProxy has checked `count` servers, but not forever. Returns all servers.
     fn checked(
         &self,
         haproxy: &Haproxy,
         count: usize,
     ) -> std::collections::BTreeMap<String, Server> {
-        // The printed lines may give a check more time.
+        // Printed lines may set a longer time-out for the check.
         let end = Instant::now() + self.staged.timeout * 2 + Duration::from_secs(10);
         loop {
             let servers = haproxy.every_server().unwrap_or_default();
@@ -355,7 +356,7 @@ impl<'a> Oracle<'a> {
     }
 }
 
-/// Sends a visitor's request. Returns true if the page came, and a description of the response.
+/// Sends a visitor's request. Returns true if the visitor got the page, and a description of the response.
 fn visit(staged: &Staged, socket: &str, candidate: &str) -> (bool, String) {
     let mut answer = Vec::new();
     let ask = || -> std::io::Result<UnixStream> {
@@ -375,7 +376,7 @@ fn visit(staged: &Staged, socket: &str, candidate: &str) -> (bool, String) {
     (read.is_ok() && is_fine, format!("visitors get {status}"))
 }
 
-/// True if the server's single check succeeded.
+/// Returns true if the server's check succeeded, or if the server has no check.
 fn is_up(server: &Server) -> bool {
     let status = server.check_status.as_str();
     status.ends_with("OK") || status == "L7OKC" || server.status == "no check"

@@ -1,4 +1,4 @@
-//! What a change from one configuration to another costs, and how much it changes.
+//! The price and the size of a change from one configuration to another.
 
 use super::config::{Config, Tls, Trust};
 use crate::support::kinds::Staged;
@@ -33,7 +33,8 @@ impl Config {
         prices.max().unwrap_or(Price::Nothing)
     }
 
-    /// Returns the price of a change of one half, whose values the `other` half may have.
+    /// Returns the price of a change of one half of a configuration. The change is cheaper if the `other`
+    /// half already has the new values.
     pub fn price_beside(&self, other: &Config, that: &Config, staged: &Staged) -> Price {
         let both = |half: &Config| Config {
             visitors: Some(Box::new(other.clone())),
@@ -42,7 +43,7 @@ impl Config {
         both(self).price(&both(that), staged)
     }
 
-    /// Returns the values that the operator needs for this change.
+    /// Returns the kinds of values that the operator must provide for this change.
     pub fn values_of(&self, that: &Config, staged: &Staged) -> Vec<Value> {
         let prices = self.prices(that, staged).into_iter();
         let values = prices.filter_map(|price| match price {
@@ -52,7 +53,7 @@ impl Config {
         values.collect()
     }
 
-    /// Returns the price of each setting that differs, of the check and of visitors' connections.
+    /// Returns the price of each setting that differs, for the check and for visitors' connections.
     fn prices(&self, that: &Config, staged: &Staged) -> Vec<Price> {
         let (line, new) = (self.visitors.as_deref(), that.visitors.as_deref());
         let mut prices = self.prices_of_half(that, line, staged);
@@ -92,7 +93,7 @@ impl Config {
             Tls::Normal => Price::Lines,
             Tls::Old | Tls::Plain => Price::Safety,
         };
-        // The other half has the value, so the file shows it.
+        // If the other half already has the value, haproxy.cfg shows it.
         let has = |same: fn(&Config, &Config) -> bool, price| match other {
             Some(other) if price != Price::Safety && same(other, that) => Price::Lines,
             _ => price,
@@ -122,9 +123,9 @@ impl Config {
         changed.map(|(_, price)| price).collect()
     }
 
-    /// Returns the settings of `that` which differ from this configuration.
+    /// Returns the settings of `that` that differ from this configuration.
     pub fn differences(&self, that: &Config) -> Vec<String> {
-        // `Debug` prints each setting as a comma, its name and its value.
+        // `Debug` separates the settings with commas.
         let parts = |config: &Config| -> Vec<String> {
             let text = format!("{config:?}").replace("Some(", "").replace(')', "");
             text.split(", ").map(str::to_owned).collect()
@@ -166,7 +167,8 @@ impl Config {
         differ.iter().filter(|differs| **differs).count() + of_line
     }
 
-    /// True if the configurations differ in a value that only the operator knows.
+    /// Returns true if the configurations differ in a value that only the operator knows, or if visitors'
+    /// connections have their own settings.
     pub fn has_other_values_than(&self, that: &Config) -> bool {
         (self.port, &self.verify_host) != (that.port, &that.verify_host)
             || (&self.target, &self.sni, &self.host) != (&that.target, &that.sni, &that.host)
@@ -175,7 +177,7 @@ impl Config {
             || self.visitors.is_some()
     }
 
-    /// Returns this configuration, with the values from `that` which only the operator knows.
+    /// Returns this configuration with those values from `that` that only the operator knows.
     pub fn with_values_of(&self, that: &Config, staged: &Staged) -> Config {
         let mut with = self.clone();
         let mut offer = |change: fn(&mut Config, &Config)| {

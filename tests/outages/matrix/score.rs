@@ -16,7 +16,7 @@ use crate::support::haproxy::chosen;
 /// An error in a report.
 #[derive(Clone, Debug)]
 pub struct Wrong {
-    /// The kind of error, such as `promise broken`.
+    /// The kind of error, such as `fix missed`.
     pub what: &'static str,
     pub why: String,
 }
@@ -27,25 +27,25 @@ pub struct Score {
     /// The oracle's judgement.
     pub is: String,
     pub took: Duration,
-    /// The report, shortened.
+    /// A summary of the report.
     pub said: String,
 }
 
-/// The form of the call: where diagnose gets the options from.
+/// The form of the call, which decides where diagnose gets the options from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// The options of a check.
     Call,
     /// A haproxy.cfg with HAProxy's own check.
     Own,
-    /// A haproxy.cfg with sni-check as external check.
+    /// A haproxy.cfg with sni-check as an external check.
     External,
 }
 
 /// The report of `diagnose --json`.
 struct Said {
     json: Json,
-    /// The haproxy.cfg of the call, if it names one.
+    /// The text of haproxy.cfg. It is empty if the call names no file.
     file: String,
     code: Option<i32>,
     stderr: String,
@@ -59,8 +59,8 @@ struct Block {
     tried: String,
 }
 
-/// Diagnoses a configuration. If diagnose asks for a value, corrects that value and diagnoses
-/// again.
+/// Diagnoses a configuration and scores the report. If diagnose asks for a value, corrects the value and
+/// diagnoses again.
 pub fn score(oracle: &Oracle<'_>, config: &Config, form: Form) -> Score {
     let judgement = oracle.judge(config);
     let said = diagnose(oracle, config, form);
@@ -90,7 +90,7 @@ pub fn score(oracle: &Oracle<'_>, config: &Config, form: Form) -> Score {
     }
 }
 
-/// Returns the program under test, or the program that SNI_CHECK names.
+/// Returns the program that SNI_CHECK names, or else the program of this build.
 fn program() -> OsString {
     std::env::var_os("SNI_CHECK").unwrap_or_else(|| BINARY.into())
 }
@@ -135,7 +135,7 @@ impl Said {
         self.json["cure"]["where"].as_str()
     }
 
-    /// Returns every place that the report names, the first step first.
+    /// Returns every place that the report names. The place of the fix comes first.
     fn places(&self) -> Vec<&str> {
         let causes = self.json["causes"].as_array();
         let causes = causes.into_iter().flatten();
@@ -143,7 +143,7 @@ impl Said {
         self.place().into_iter().chain(named).collect()
     }
 
-    /// True if the report says that no change on this host fixes the problem.
+    /// Returns true if the report says that no change on this host fixes the problem.
     fn despairs(&self) -> bool {
         let elsewhere = |place: &&str| ["server", "network"].contains(place);
         self.place().is_some() && self.places().iter().all(elsewhere)
@@ -161,7 +161,7 @@ impl Said {
             if self.json["diff"].is_array() {
                 return vec![self.changed()];
             }
-            // The text has the lines of one kind of check, and only lines that work.
+            // The printed report offers one block of lines, and only lines that work.
             let mut blocks = self.cure_blocks();
             blocks.retain(|block| self.json["state"] == "DOWN" && block.is_promised());
             blocks.truncate(1);
@@ -190,7 +190,7 @@ impl Said {
     fn changed(&self) -> Block {
         let mut lines: Vec<String> = self.file.lines().map(str::to_owned).collect();
         let hunks = self.json["diff"].as_array().cloned().unwrap_or_default();
-        // The last change comes first, so that the line numbers of earlier changes stay right.
+        // Apply the last change first, so that the line numbers of the other changes stay right.
         for hunk in hunks.iter().rev() {
             let at = hunk["line"].as_u64().expect("a line") as usize;
             let new = hunk["new"].as_str().map(str::to_owned);
@@ -232,7 +232,7 @@ impl Said {
 }
 
 impl Block {
-    /// True if the report promises that these lines work.
+    /// Returns true if the report promises that these lines work.
     fn is_promised(&self) -> bool {
         let served = match self.tried.split_once("visitors get ") {
             Some((_, status)) => status.starts_with(['2', '3']) || status.starts_with("401"),
@@ -241,12 +241,12 @@ impl Block {
         self.tried.contains("UP") && !self.tried.contains("DOWN") && served
     }
 
-    /// True if the report says that HAProxy tested these lines and they failed.
+    /// Returns true if the report says that HAProxy tried these lines and they failed.
     fn is_said_to_fail(&self) -> bool {
         !self.is_promised() && self.tried.starts_with("tried")
     }
 
-    /// Returns what the lines give up, if anything.
+    /// Returns the protection that the lines give up, if any.
     fn gives_up(&self) -> Option<&'static str> {
         let server = self.lines.lines().find(|line| line.contains(" server "));
         let server = server.unwrap_or_default();
@@ -316,7 +316,8 @@ impl Report<'_> {
         }
     }
 
-    /// Pastes every block that the report doesn't call failing. Returns true if a block works.
+    /// Pastes every block, except the blocks that failed according to the report. Returns true if a block
+    /// works.
     fn promises_are_kept(&mut self) -> bool {
         let (failing, offered): (Vec<Block>, Vec<Block>) = self
             .said
@@ -398,7 +399,7 @@ impl Report<'_> {
         }
     }
 
-    /// Returns true if a haproxy.cfg of this configuration works.
+    /// Returns true if a haproxy.cfg with this configuration works.
     fn is_healthy(&self, config: &Config) -> bool {
         let lines = match self.form {
             Form::Call => return false,
@@ -417,7 +418,7 @@ impl Report<'_> {
         let naive = Config::naive(self.oracle.staged);
         match self.judgement.price {
             Some(Price::Nothing | Price::Lines) => {
-                // Verification was switched off, so the printed lines are stricter.
+                // The operator switched verification off, so the printed lines are stricter.
                 let off = self.config.trust == Trust::Anything && !despairs;
                 let healthy = said.json["state"] == "UP" && self.is_healthy(self.config);
                 // A change that only HAProxy can prove has its own reason.
@@ -438,8 +439,8 @@ impl Report<'_> {
             Some(Price::Value(Value::Name)) if self.judgement.now.up && self.form != Form::Call => {
             }
             Some(Price::Value(value)) => {
-                // A wrong port and a dead service look the same. An operator who can't change the
-                // server can trust the issuers that it doesn't send.
+                // A wrong port and a dead service look the same. An operator who can't change the server can
+                // trust the issuers that the server doesn't send.
                 let alike = value == Value::Port || self.oracle.staged.is_at_fault;
                 match despairs {
                     true if !alike => self.wrong("false despair", said.summary()),
@@ -477,7 +478,7 @@ impl Report<'_> {
         promised.retain(|block| !block.is_said_to_fail());
         let changes = said.json["diff"].is_array();
         if said.json["state"] == "UP" && self.form != Form::Call && !changes {
-            // diagnose finds the file correct, so it must work.
+            // diagnose finds haproxy.cfg correct, so haproxy.cfg must work.
             if !self.is_healthy(&next) {
                 self.wrong(
                     "second run fails",
@@ -501,7 +502,7 @@ impl Report<'_> {
     }
 }
 
-/// Returns the outcome of the blocks.
+/// Returns the outcome of each block.
 fn pasted(oracle: &Oracle<'_>, blocks: &[Block]) -> Vec<Outcome> {
     let lines: Vec<&str> = blocks.iter().map(|block| block.lines.as_str()).collect();
     match lines.as_slice() {
