@@ -83,7 +83,7 @@ pub(crate) fn roots(visit: &Visit, watch: &Watch) -> Option<Finding> {
     Some(as_one(visit, &pair, ca_file, finding))
 }
 
-/// The smallest number of roots in a bundle of public CAs.
+/// A bundle of public CAs has at least this many roots.
 const MANY: usize = 40;
 
 /// Adds what HAProxy shows if the trusted roots differ, and how to make check and traffic trust the same
@@ -236,7 +236,7 @@ pub(crate) fn check_verifies_nothing(_: &Visit, watch: &Watch) -> Option<Finding
             "--verify none: the check accepts any certificate",
             "code 0 (UP)",
         ),
-        // With the same line for both, traffic accepts any certificate, too.
+        // `verify none` on the server line applies to traffic, too, so there is no difference.
         None if !strict => return None,
         None => (
             "the check accepts any certificate (`verify none`), traffic does not",

@@ -28,8 +28,8 @@ pub(crate) fn no_command(_: &Visit, backend: &Backend) -> Vec<Finding> {
     ]
 }
 
-/// Finds lines of a check that the backend doesn't use: an external check, or http-check rules, without
-/// the `option` that they need.
+/// Finds lines about a check that HAProxy ignores, because the backend doesn't have the `option` that they
+/// need: `option external-check` or `option httpchk`.
 pub(crate) fn no_option(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     let set = &backend.settings;
     if backend.is_external() || visit.checks_of(backend) == 0 {
@@ -79,7 +79,8 @@ pub(crate) fn no_option(visit: &Visit, backend: &Backend) -> Vec<Finding> {
     ]
 }
 
-/// Returns the advice to add an option, after the changes that the check of this option needs.
+/// Returns the advice to add an option. The advice begins with the changes that the check of this option
+/// needs.
 fn with_option(visit: &Visit, backend: &Backend, place: &Place, option: &str) -> String {
     // `option httpchk` in the backend would replace the http-check lines of defaults.
     let section = match backend.has_line(place) {
@@ -122,7 +123,7 @@ fn replaced_by(backend: &Backend, finding: Finding) -> Finding {
         .write("keep the option that you want, and remove the other; HAProxy uses the last one")
 }
 
-/// Words that make sense only on the line of a server that is checked.
+/// Words that make sense only on the line of a checked server.
 const OF_CHECKS: [&str; 19] = [
     "addr",
     "check-alpn",
@@ -161,8 +162,8 @@ fn described(backend: &Backend) -> bool {
     set.check.is_some() || set.command.is_some() || !set.rules.http.lines.is_empty()
 }
 
-/// Returns true if the check is described in defaults and another backend has a check. The description
-/// may then be meant only for backends that say `check`.
+/// Returns true if the check is described in defaults and another backend has a check. The description may
+/// then be meant only for backends whose servers have `check`.
 fn shares_with_others(visit: &Visit, backend: &Backend) -> bool {
     let set = &backend.settings;
     let own = [
@@ -369,7 +370,7 @@ fn answer_of(agent: &(String, u16), watch: &Watch) -> Option<String> {
     Some(line.trim().to_owned())
 }
 
-/// How many bytes of an agent's answer are read.
+/// doctor reads at most this many bytes of an agent's answer.
 const LONGEST: u64 = 1024;
 
 /// How long an agent may take.

@@ -1,4 +1,4 @@
-//! Rules about the way that a server's check and visitors' traffic take: the source address, a network namespace, a
+//! Rules about how a check and visitors' traffic reach the server: the source address, a network namespace, a
 //! SOCKS proxy.
 
 use crate::haproxy::config::address::Endpoint;
@@ -32,8 +32,8 @@ pub(crate) fn source(_: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a network namespace or a SOCKS proxy, through which only HAProxy itself can reach the server, or a
-/// SOCKS proxy that only traffic uses.
+/// Finds a network namespace or a SOCKS proxy that traffic uses, but the check doesn't. sni-check supports
+/// neither of them.
 pub(crate) fn detour(_: &Visit, watch: &Watch) -> Option<Finding> {
     if let Check::Own(_) = watch.check {
         return without_socks(&Pair::of(watch)?);
@@ -58,8 +58,8 @@ pub(crate) fn detour(_: &Visit, watch: &Watch) -> Option<Finding> {
         Finding::note(Effect::Either, what)
             .at(&setting.place)
             .shows(
-                "code 41, 42 or 43 (DOWN) where only that way reaches the server; UP while visitors get 503 if that \
-                 way is dead, or if another server has this address here",
+                "code 41, 42 or 43 (DOWN) where the server can be reached only that way; UP while visitors get \
+                 503 if that way fails, or if another server has this address here",
             )
             .write(own),
     )

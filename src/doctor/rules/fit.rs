@@ -1,5 +1,6 @@
-//! Rules about a check whose options are valid. Does it fit HAProxy's time limit, the server line and the
-//! chroot, and have its lists and certificates expired?
+//! Rules about a check whose options are valid. They compare its time limit with HAProxy's, look for ignored
+//! words on the server line, and report expired lists and certificates. They also find a name that the check
+//! can't resolve in the chroot.
 
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
                 limit.name,
                 or_default(limit.place.is_some()),
             );
-            // A tenth is left for starting the program.
+            // A tenth of HAProxy's limit is left for starting the program.
             let shorter = limit.time * 9 / 10;
             Some(
                 Finding::note(Effect::Down, what)

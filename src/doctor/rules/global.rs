@@ -1,5 +1,5 @@
-//! Rules about the whole configuration, most of them about section `global`: what keeps HAProxy, or its
-//! checks, from starting.
+//! Rules about the whole configuration, most of them about section `global`. They find what prevents HAProxy
+//! or its checks from starting.
 
 use std::collections::BTreeSet;
 
@@ -328,8 +328,8 @@ pub(crate) fn unset_variables(visit: &Visit) -> Vec<Finding> {
     ]
 }
 
-/// Returns a variable and the lines that use it: `NAME in lines 3 and 7`. Files other than that of `first` are
-/// named.
+/// Returns a variable and the lines that use it: `NAME in lines 3 and 7`. Names a line's file only if it
+/// isn't the file of `first`.
 fn uses(name: &str, unset: &[(String, Place)], first: &Place) -> String {
     let places = unset.iter().filter(|(used, _)| used == name);
     let places: Vec<String> = places

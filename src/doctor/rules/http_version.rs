@@ -8,10 +8,11 @@ use super::difference::Pair;
 use crate::doctor::finding::{Effect, Finding, Sides};
 use crate::doctor::visit::{Visit, Watch};
 
-/// What HAProxy shows if the server answers in another version of HTTP. It depends on HAProxy's release.
+/// What HAProxy shows if the server answers in another version of HTTP. The status depends on HAProxy's
+/// release.
 const DOWN: &[&str] = &["L7RSP", "L7TOUT", "SOCKERR"];
 
-/// Returns HAProxy's own check of a server, and its connection.
+/// Returns HAProxy's own check of a server, and the check's first connection.
 fn own<'a>(watch: &'a Watch) -> Option<(&'a OwnCheck, &'a Connection)> {
     match &watch.check {
         Check::Own(own) => Some((own, own.connections.first()?)),
@@ -19,8 +20,8 @@ fn own<'a>(watch: &'a Watch) -> Option<(&'a OwnCheck, &'a Connection)> {
     }
 }
 
-/// Returns the line and the words at which the check sets `word`: its connect line, or the server line with
-/// `check-` before the word.
+/// Returns the line on which the check sets `word`, words for this line in advice, and the keyword there. On
+/// the server line, the keyword begins with `check-`.
 fn where_set<'a>(watch: &'a Watch, word: &str) -> (&'a Place, &'static str, String) {
     match watch.connect_rule() {
         Some(rule) => (rule, "in that connect line", word.to_owned()),

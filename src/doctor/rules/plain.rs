@@ -1,4 +1,4 @@
-//! Rules about a check and traffic of which only one uses TLS.
+//! Rules for servers where only the check or only traffic uses TLS.
 
 use crate::haproxy::config::check::{Check, Protocol};
 
@@ -86,7 +86,8 @@ pub(crate) fn check_without_tls(visit: &Visit, watch: &Watch) -> Option<Finding>
             traffic: "remove `ssl` from the server line".to_owned(),
             check,
         }),
-        // Only a handshake shows if the port speaks TLS.
+        // A check without a request doesn't show if the port speaks TLS, so the advice changes only the
+        // check.
         false => finding.write(check),
     })
 }

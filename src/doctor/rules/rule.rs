@@ -1,4 +1,4 @@
-//! A rule: what doctor looks for, under a stable name.
+//! A rule: a function that looks for one kind of fault, and the stable id of its findings.
 
 use crate::haproxy::config::proxy::Backend;
 
@@ -8,7 +8,7 @@ use crate::doctor::visit::{Follower, Visit, Watch};
 /// A kind of fault, and the function that finds it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rule {
-    /// A stable name for programs; docs/json.md lists it.
+    /// A stable id for programs. docs/json.md lists all ids.
     pub id: &'static str,
     pub look: Look,
 }
@@ -53,7 +53,7 @@ impl Rule {
                     let Some(of_follower) = look(visit, &follower.watch) else {
                         continue;
                     };
-                    // The followed server may differ from its check in the same way.
+                    // Traffic to the followed server may differ from the check in the same way.
                     let is_shared = |known: &&mut Finding| {
                         known.what == of_follower.what && known.about.contains(&follower.followed)
                     };
@@ -91,7 +91,7 @@ impl Rule {
     }
 }
 
-/// Rewrites a finding for a server that follows another server (`track`). The check belongs to the other
+/// Rewrites a finding for a server that follows another server (`track`). The check belongs to the followed
 /// server, so the advice names both server lines.
 fn adapted(found: Finding, follower: &Follower) -> Finding {
     let Follower {
@@ -117,8 +117,8 @@ fn adapted(found: Finding, follower: &Follower) -> Finding {
     found.at(&track.place).write(write)
 }
 
-/// Adds the server's name to a finding that names nothing yet. A finding about the check of a backend is
-/// about the servers that have this check.
+/// Adds the server's name to a finding that names nothing yet. If a finding names the backend, but HAProxy
+/// checks only some of its servers, names these servers.
 fn found_of(mut found: Finding, visit: &Visit, watch: &Watch) -> Finding {
     match found.about.as_slice() {
         [] => found.about = vec![watch.name()],

@@ -21,7 +21,8 @@ use crate::doctor::visit::own_check;
 /// The longest answer that doctor reads, in bytes.
 const MAX_ANSWER: u64 = 8 << 10;
 
-/// Asks serve about a server. Returns what HAProxy would show, what that means, and serve's reason.
+/// Asks serve about a server. Returns what HAProxy would show, the meaning of this result, and serve's
+/// reason.
 pub(crate) fn one(check: &ServeCheck, watch: &Watch, jail: &Jail) -> (Outcome, String, String) {
     match ask(check, watch.server, jail) {
         Ok(Answered { code, up, reason }) => {
@@ -75,7 +76,7 @@ fn unanswered(check: &ServeCheck, watch: &Watch, error: &io::Error) -> (Outcome,
 /// The answer of serve.
 struct Answered {
     code: u8,
-    /// HAProxy's rules accept the answer.
+    /// True if HAProxy's rules accept the answer.
     up: bool,
     reason: String,
 }

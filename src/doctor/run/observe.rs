@@ -1,5 +1,5 @@
-//! `--run`, with the help of HAProxy: the results of its own checks, and the status that a visitor gets
-//! from each server. One HAProxy with a backend for each question answers all of them.
+//! Asks HAProxy for the results of its own checks, and for the status that a visitor gets from each server
+//! (`--run`). doctor starts one HAProxy, with a backend for each question.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub(crate) struct Observed {
     pub visitor: Option<Visitor>,
 }
 
-/// Asks HAProxy about these servers. Returns the answers in their order.
+/// Asks HAProxy about these servers. Returns one answer for each server, in the same order.
 ///
 /// # Errors
 /// HAProxy can't be asked. The text says why.
@@ -68,7 +68,8 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
                 visit: None,
             });
         }
-        // HTTP that HAProxy passes through in `mode tcp` reaches the server in the same way.
+        // In `mode tcp`, HAProxy passes a visitor's HTTP request through, so the server gets the same
+        // request.
         lines.is_http = true;
         let request = request(watch, visit);
         let root = request.clone().filter(|request| request.uri != "/");
@@ -136,22 +137,23 @@ fn text_of(request: &Request) -> String {
     format!("{} {}{host}", request.method, request.uri)
 }
 
-/// Returns the backend with the check of this server.
+/// Returns the text of a backend with this server's check.
 pub(crate) fn of_check(lines: &ServerLines) -> String {
     let words = lines.words.iter();
     let words = words.map(|(word, value)| (word.as_str(), value.as_str()));
     let rules = lines.rules.iter().filter(|rule| !rule.is_of_visitors());
-    // `inter` limits the check. A later word replaces an earlier word.
+    // `inter` limits the check. An `inter` in the server's words comes later and replaces this one.
     let inter = format!("{}us", INTER.as_micros());
     let before = [("check", ""), ("inter", inter.as_str())];
     lines.backend(rules, before.into_iter().chain(words))
 }
 
-/// Returns the backend without the check, for a visitor, with or without the rules that change requests.
+/// Returns the text of a backend for a visitor's request, without the check. `with_rules` keeps the rules
+/// that change requests.
 fn of_visitors(lines: &ServerLines, watch: &Watch, with_rules: bool) -> String {
     let sni = watch.traffic.tls.as_ref().and_then(|tls| match &tls.sni {
         Sni::Name(name) => Some(format!("str({name})")),
-        // Visitors' addresses differ from doctor's, but no server knows any of them as a name.
+        // No server knows the value of this expression as its name, so any address gives the same result.
         Sni::PerRequest(expression) if names::is_never_a_name(expression) => {
             Some("str(192.0.2.1)".to_owned())
         }
@@ -265,7 +267,8 @@ pub(crate) fn host(watch: &Watch) -> Option<String> {
         .as_ref()
         .is_some_and(|tls| tls.sni.is_host());
     let is_of_visitors = |host: &String| match sends_host {
-        // Traffic sends this Host as SNI. So it can't be a name that the check only uses for its request.
+        // Traffic sends this Host as SNI, so it must be a site's name, and the SNI name of the check if the
+        // check sends one.
         true => {
             names::is_site(host)
                 && names::name_of_check(watch)
