@@ -92,7 +92,7 @@ pub(crate) struct Finding {
     pub sides: Option<Sides>,
     /// A shell command that makes the change. May be empty.
     pub paste: String,
-    /// HAProxy's own words about the same line.
+    /// HAProxy's own messages about the same fault.
     pub haproxy: Vec<String>,
 }
 

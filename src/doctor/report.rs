@@ -14,7 +14,7 @@ use crate::output::mark::Mark;
 use super::finding::{Effect, Finding};
 use super::run::outcome::Runs;
 
-/// The id of the note that is printed last, in one line, and isn't counted.
+/// The id of the note that doctor prints last, as a single sentence, and doesn't count.
 pub(crate) const LAST: &str = "runtime-servers";
 
 /// Everything that doctor reports.

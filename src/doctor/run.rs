@@ -73,8 +73,8 @@ pub(crate) fn possible() -> Result<()> {
     }
 }
 
-/// Runs the checks in parallel, and returns the results in the order of the servers. Like HAProxy, it
-/// doesn't check a disabled server.
+/// Runs the checks in parallel. The results of external checks come first, then those of checks by serve,
+/// then those of HAProxy's own checks. Like HAProxy, doctor doesn't check a disabled server.
 pub(crate) fn all(visit: &Visit) -> Runs {
     let jobs = || {
         let active = visit.active();

@@ -228,7 +228,7 @@ pub(crate) fn not_checked(visit: &Visit, watch: &Watch) -> Option<Finding> {
     }
     let what = "this server has no `check`, but other servers of its backend have it";
     let (is_meant, shows) = match is_last_resort(watch) {
-        // Whatever a check says, visitors then get this server's answer or 503.
+        // If all other servers are DOWN, visitors get this server's answer or 503, whatever its check says.
         true => (
             true,
             "no check; if every other server is DOWN and this server is dead, visitors get 503",

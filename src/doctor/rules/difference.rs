@@ -416,8 +416,8 @@ pub(crate) fn other_endpoint(visit: &Visit, watch: &Watch) -> Option<Finding> {
         watch.traffic.endpoint.to_string(),
     );
     let what = format!("the check connects to {checked}, visitors to {used}");
-    // Services such as Patroni and clustercheck report over HTTP what a database can do. Databases have their own
-    // ways to start TLS, so the server line has no `ssl`.
+    // Services such as Patroni and clustercheck report the state of a database over HTTP. Databases have
+    // their own ways to start TLS, so the server line has no `ssl`.
     let sends_request = match &watch.check {
         Check::Own(own) => own.protocol.sends_request(),
         _ => true,

@@ -410,7 +410,7 @@ pub(crate) fn other_host(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a Host that isn't the name in the SNI of the same check. Many servers refuse such a request.
+/// Finds a check that sends different names in SNI and Host. Many servers refuse such a request.
 pub(crate) fn other_site(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let (host, write) = host_of(watch)?;
     let sni = name_of_check(watch)?;

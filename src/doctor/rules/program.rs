@@ -47,8 +47,8 @@ impl Program {
     }
 }
 
-/// Returns true if this machine's kernel can run the byte order and the machine of a binary (`EI_DATA`
-/// and `e_machine`, elf(5)).
+/// Returns true if this machine's kernel can run a binary with this byte order and machine (`EI_DATA` and
+/// `e_machine`, elf(5)).
 fn is_for_this_machine(bytes: &[u8]) -> bool {
     const I386: u16 = 3;
     const ARM: u16 = 40;

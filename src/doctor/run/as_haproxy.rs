@@ -30,7 +30,7 @@ pub(crate) const INNER_COMMAND: &str = "--as-haproxy";
 /// The exit code of HAProxy's child process if it can't start the command.
 const NOT_RUN: i32 = 255;
 
-/// The program that is running, even if its file has been replaced.
+/// The path of the running program. It works even if the program's file has been replaced.
 pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// Starts a check as HAProxy would. It changes chroot and user only if `root` is true.
@@ -52,8 +52,8 @@ pub(crate) fn start(check: &ExternalCheck, jail: &Jail, root: bool) -> io::Resul
     Ok(running)
 }
 
-/// Returns what the inner command reads: chroot, user, group, command, four arguments, environment.
-/// An empty chroot or user means: don't change it.
+/// Returns what the inner command reads: chroot, user, group, command, four arguments, environment. If the
+/// chroot or the user is empty, the inner command doesn't change it.
 fn words(check: &ExternalCheck, jail: &Jail, root: bool) -> Vec<String> {
     let if_root = |word: String| if root { word } else { String::new() };
     let chroot = jail.root.display().to_string();

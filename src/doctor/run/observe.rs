@@ -25,9 +25,9 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(5);
 /// What a question asks about a server.
 enum About {
     Check,
-    /// A visitor with this request.
+    /// What a visitor gets. The text describes the request.
     Visitor(String),
-    /// A visitor of `/`, if the check asks for a different page.
+    /// What a visitor of `/` gets, if the check asks for a different page.
     Root,
 }
 
@@ -195,7 +195,7 @@ pub(crate) fn request(watch: &Watch, visit: &Visit) -> Option<Request> {
         (Some(host), _) => host,
         // Traffic's SNI depends on the Host, which doctor doesn't know.
         (None, Some(Sni::PerRequest(_))) => return None,
-        // HAProxy evaluates this Host when it sends the check.
+        // HAProxy evaluates the check's Host when it sends the check, so doctor doesn't know this Host.
         (None, _) if watch.describes.settings.rules.host().is_some() => return None,
         (None, _) => match watch.server.endpoint.words().0 {
             address if address.contains(':') => format!("[{address}]"),

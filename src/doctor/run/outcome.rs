@@ -102,7 +102,7 @@ pub(crate) struct Trial {
 }
 
 impl Visitor {
-    /// Returns `gets 200` or `gets no response`.
+    /// Returns `gets 200` or `gets no response`, and the status of `GET /` if it is different.
     pub(crate) fn gets(&self) -> String {
         let status = match self.status {
             Some(status) => format!("gets {status}"),
@@ -122,7 +122,8 @@ pub(crate) struct Ran {
     pub server: String,
     pub outcome: Outcome,
     pub meaning: String,
-    /// The line that the check wrote: its DOWN line, or else the last line. May be empty.
+    /// What the check said: its DOWN line or else its last line, serve's reason, or HAProxy's explanation of
+    /// its own check. May be empty.
     pub said: String,
     /// The command that finds out why the check failed.
     pub diagnose: Option<String>,

@@ -123,8 +123,8 @@ fn late(watch: &Watch, outcome: Outcome) -> Option<Changed> {
     Some((trial, backend, server))
 }
 
-/// Returns the requests to try. Each is the check's request with one part of a visitor's request. The last
-/// one has all these parts.
+/// Returns the requests to try. Each changes one part of the check's request, such as the method or a field.
+/// The last request combines several of these changes.
 fn of_request(watch: &Watch, visitor: Option<&Request>) -> Vec<Trial> {
     let sent = watch.describes.settings.rules.sent();
     let mut trials = Vec::new();

@@ -18,7 +18,7 @@ use crate::plan::{Output, Plan};
 /// A check with a mistake in haproxy.cfg, and the check that the operator meant.
 #[derive(Clone, Debug)]
 pub(crate) struct Meant {
-    /// The options as haproxy.cfg writes them.
+    /// The options as they are written in haproxy.cfg.
     pub written: Options,
     /// The options that the operator most likely meant.
     pub options: Options,

@@ -120,7 +120,8 @@ fn files_in(folder: &Path, extension: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The command and the environment that a unit starts HAProxy with (systemd.service(5), systemd.exec(5)).
+/// The command, the environment and the limit of open files with which a unit starts HAProxy
+/// (systemd.service(5), systemd.exec(5)).
 #[derive(Debug, Default)]
 struct Settings {
     start: String,
@@ -238,7 +239,7 @@ fn of_process() -> Option<Sources> {
     let mut found =
         folders.filter(|folder| is_haproxy(folder) && !has_haproxy_above(folder, is_haproxy));
     let folder = found.next()?;
-    // If several HAProxys run, doctor can't know which of them is meant.
+    // If several HAProxy processes run, doctor can't know which of them to examine.
     if found.next().is_some() {
         return None;
     }

@@ -185,7 +185,7 @@ fn all_words(watch: &Watch) -> Settings {
     watch.server.settings.with_defaults(all)
 }
 
-/// Returns the TLS that visitors' connections would have with `ssl`.
+/// Returns the TLS settings that visitors' connections would have if the server line had `ssl`.
 fn own_tls(visit: &Visit, watch: &Watch) -> Option<Tls> {
     let mut server = watch.server.clone();
     server.settings = all_words(watch);
