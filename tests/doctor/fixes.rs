@@ -1,5 +1,4 @@
-//! Each fix that doctor prints is right in the place where it is printed: HAProxy shows what the fixed
-//! configuration does.
+//! Tests of the fixes that doctor prints. HAProxy shows that the fixed configuration works.
 
 use std::fs;
 
@@ -26,7 +25,7 @@ fn own(lines: &str, words: &str) -> String {
 
 /// Without `port`, other words decide how the check connects to the server's own port.
 #[test]
-fn a_check_of_another_port_is_led_back_with_all_words_that_then_matter() {
+fn the_fix_for_a_check_of_another_port_has_all_words_that_then_matter() {
     let stage = Stage::new();
     let health = Nginx::plain();
     let name = format!("check-sni {NAME}");
@@ -84,7 +83,7 @@ fn a_check_of_another_port_is_led_back_with_all_words_that_then_matter() {
     }
 }
 
-/// A later connection is compared with traffic, too.
+/// doctor also compares a later connection with traffic.
 #[test]
 fn each_connection_of_a_check_counts() {
     let (stage, health) = (Stage::new(), Nginx::plain());
@@ -239,7 +238,7 @@ fn variables_that_are_not_set_are_one_finding() {
     );
 }
 
-/// Without any variable, the advice about two options without a value is there once.
+/// If two options have no value, and no variable is the reason, doctor gives the advice only once.
 #[test]
 fn the_same_advice_is_given_once() {
     let stage = Stage::new();
@@ -251,9 +250,10 @@ fn the_same_advice_is_given_once() {
     assert!(!write(&report, "options").contains("then"), "{report}");
 }
 
-/// The headline counts a server as not checked only if that is certain to be a fault.
+/// If a missing check is only a note, the exit code is 0, and the summary says that nothing is certain to go
+/// wrong.
 #[test]
-fn the_headline_agrees_with_the_exit_code_about_servers_without_check() {
+fn the_summary_agrees_with_the_exit_code_about_servers_without_check() {
     let stage = Stage::new();
     let first = format!(" server s 127.0.0.1:PORT TLS check inter 500ms check-sni {NAME}\n");
     for (second, code, summary) in [
@@ -287,7 +287,7 @@ fn the_headline_agrees_with_the_exit_code_about_servers_without_check() {
     }
 }
 
-/// HAProxy reports each faulty line. Equal messages are one line of the finding.
+/// HAProxy reports each faulty line. doctor merges equal messages into one line.
 #[test]
 fn many_errors_do_not_fill_the_screen() {
     let stage = Stage::new();

@@ -1,4 +1,4 @@
-//! What keeps HAProxy from starting checks, and commands that it can't run.
+//! What prevents HAProxy from starting checks, and commands that HAProxy can't run.
 
 use std::fs;
 
