@@ -35,14 +35,13 @@ pub struct Figures {
     pub cases: usize,
     pub time: Duration,
     pub found: Vec<Found>,
-    /// For each kind of trap, how many there were and how many doctor reported as a problem.
+    /// For each kind of trap, the number of traps, and the number that doctor reported as a problem.
     pub traps: BTreeMap<Trap, (usize, usize)>,
-    /// A line for each trap in which doctor's exit code isn't 2, with the findings that explain the
-    /// trap.
+    /// A line for each trap for which doctor's exit code wasn't 2, with the findings that explain the trap.
     pub noted: Vec<String>,
     /// The number of fixes that were applied.
     pub fixes: usize,
-    /// The details of each configuration, if there are few.
+    /// The details of each configuration, if there are only a few configurations.
     pub details: Vec<String>,
 }
 
@@ -369,7 +368,7 @@ fn verdict(
         return Some(Difference::FixHarms(id()));
     }
     let (was, is) = (traps(case, before), traps(case, after));
-    // If there are several faults, one fix removes one fault.
+    // If a configuration has several faults, a fix removes only one of them.
     let new = is
         .keys()
         .find(|trap| !was.contains_key(trap) && **trap == Trap::Up);
@@ -394,7 +393,7 @@ fn shown(reality: &Reality) -> Vec<(&str, &str)> {
     }
 }
 
-/// True if HAProxy shows a server as DOWN.
+/// Returns true if HAProxy shows a server as DOWN.
 fn was_down(reality: &Reality) -> bool {
     let Reality::Running(servers) = reality else {
         return false;
@@ -402,7 +401,7 @@ fn was_down(reality: &Reality) -> bool {
     servers.values().any(|seen| seen.status.starts_with("DOWN"))
 }
 
-/// True if the fix does harm: HAProxy no longer starts, visitors who were served now fail, or a
+/// Returns true if the fix does harm: HAProxy no longer starts, visitors who were served now fail, or a
 /// server that works for visitors is DOWN.
 fn harms(before: &Reality, after: &Reality) -> bool {
     let (Reality::Running(before), Reality::Running(after)) = (before, after) else {
@@ -420,7 +419,7 @@ fn harms(before: &Reality, after: &Reality) -> bool {
 }
 
 impl Found {
-    /// The name of the difference, as in the list of known differences.
+    /// Returns the name of the difference, as in the list of known differences.
     pub fn name(&self) -> String {
         format!("{:?}", self.difference)
     }

@@ -1,4 +1,4 @@
-//! Reads doctor's report about a configuration.
+//! Calls doctor on a configuration, and reads its report.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -22,8 +22,8 @@ pub struct Said {
 #[derive(Clone, Debug)]
 pub struct Finding {
     pub is_problem: bool,
-    /// The effect on visitors: `down`, `up`, `down-or-up`, `unchecked`, `no-start` or `none`; empty
-    /// if the report doesn't state it.
+    /// The effect on visitors: `down`, `up`, `down-or-up`, `unchecked`, `no-start` or `none`. Empty if the
+    /// report doesn't state it.
     pub effect: String,
     pub id: String,
     pub about: Vec<String>,
@@ -96,7 +96,7 @@ pub fn ask_doctor(text: &Text, version: &Version, sockets: &str, two_files: bool
     let mut said = read(object);
     said.code = output.status.code().unwrap_or(-1);
     for finding in &mut said.findings {
-        // The second file begins with the end of a line.
+        // The second file begins with a line break.
         let before = first.lines().count() - 1;
         if finding.file.ends_with(".2.cfg") {
             finding.line = finding.line.map(|line| line + before);
@@ -134,7 +134,7 @@ fn read(object: Value) -> Said {
 }
 
 impl Finding {
-    /// True if the finding is about this server, its backend, or the whole configuration.
+    /// Returns true if the finding is about this server, its backend, or the whole configuration.
     pub fn concerns(&self, backend: &str, server: &str) -> bool {
         let of_server = |about: &String| match about.split_once('/') {
             Some((of, name)) => of == backend && name == server,
