@@ -339,8 +339,8 @@ fn call(visit: &Visit, watch: &Watch, unset: &[String]) -> Result<Box<Options>, 
             let is_served = matches!(watch.check, Check::Serve(_));
             by_hand::options(watch, visit.jail).ok_or(match is_served {
                 true => {
-                    "its http-check has no address or no options for sni-check serve, or HAProxy evaluates the \
-                     options"
+                    "its http-check has no address or no options for sni-check serve, or only HAProxy can \
+                     evaluate the options"
                 }
                 false => "another program makes its check",
             })?

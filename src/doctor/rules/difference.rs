@@ -127,7 +127,7 @@ pub(crate) fn proxy(_: &Visit, watch: &Watch) -> Option<Finding> {
                 _ => "--send-proxy-v2",
             };
             let what = format!(
-                "traffic starts with a PROXY header (`{}`), the check does not",
+                "traffic starts with a PROXY header (`{}`), but the check does not",
                 sent.value
             );
             let sides = Sides {
@@ -142,7 +142,7 @@ pub(crate) fn proxy(_: &Visit, watch: &Watch) -> Option<Finding> {
             (what, pair.place_or(&sent.place), sides)
         }
         (None, Some(sent)) => {
-            let what = "the check starts with a PROXY header, traffic does not".to_owned();
+            let what = "the check starts with a PROXY header, but traffic does not".to_owned();
             let sides = Sides {
                 traffic: "send-proxy on the server line".to_owned(),
                 check: match (watch.carrier(), watch.connect_rule()) {
@@ -231,18 +231,21 @@ pub(crate) fn traffic_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     };
     let name = meant(sent);
     Some(
-        Finding::note(Effect::Either, format!("the check sends SNI {sent}, {why}"))
-            .at(watch
-                .server
-                .settings
-                .place("sni")
-                .unwrap_or(&watch.server.place))
-            .shows(shows)
-            .foretells(&["54", "L6RSP"])
-            .write_for(
-                &format!("the server requires SNI and {name} is the site's name"),
-                sides,
-            ),
+        Finding::note(
+            Effect::Either,
+            format!("the check sends SNI {sent}, but {why}"),
+        )
+        .at(watch
+            .server
+            .settings
+            .place("sni")
+            .unwrap_or(&watch.server.place))
+        .shows(shows)
+        .foretells(&["54", "L6RSP"])
+        .write_for(
+            &format!("the server requires SNI and {name} is the site's name"),
+            sides,
+        ),
     )
 }
 
@@ -277,7 +280,7 @@ pub(crate) fn check_without_sni(_: &Visit, watch: &Watch) -> Option<Finding> {
     Some(
         Finding::note(
             Effect::Either,
-            format!("{sends}, HAProxy's own check sends none"),
+            format!("{sends}, but HAProxy's own check sends none"),
         )
         .at(&pair.check.place)
         .shows(
@@ -303,8 +306,10 @@ pub(crate) fn other_sni(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let what = match &check.sni {
         Sni::Name(name) if name.eq_ignore_ascii_case(named) => return None,
         Sni::Name(name) if misspelt(name).is_some() || is_address(name) => return None,
-        Sni::Name(name) => format!("the check sends SNI {name}, traffic sends {wanted}"),
-        Sni::Absent if pair.is_ours() => format!("the check sends no SNI, traffic sends {wanted}"),
+        Sni::Name(name) => format!("the check sends SNI {name}, but traffic sends {wanted}"),
+        Sni::Absent if pair.is_ours() => {
+            format!("the check sends no SNI, but traffic sends {wanted}")
+        }
         _ => return None,
     };
     if is_literal(wanted) || is_address(wanted) {
@@ -415,7 +420,7 @@ pub(crate) fn other_endpoint(visit: &Visit, watch: &Watch) -> Option<Finding> {
         check.endpoint.to_string(),
         watch.traffic.endpoint.to_string(),
     );
-    let what = format!("the check connects to {checked}, visitors to {used}");
+    let what = format!("the check connects to {checked}, but visitors connect to {used}");
     // Services such as Patroni and clustercheck report the state of a database over HTTP. Databases have
     // their own ways to start TLS, so the server line has no `ssl`.
     let sends_request = match &watch.check {

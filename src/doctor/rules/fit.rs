@@ -23,7 +23,7 @@ pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
     let own = accepted.plan.timeout;
     if own < SHORT {
         let what = format!(
-            "--timeout is {}: a number without a unit is milliseconds, as in HAProxy",
+            "--timeout is {}: a number without a unit means milliseconds, as in HAProxy",
             milliseconds(own)
         );
         return Some(

@@ -146,10 +146,10 @@ pub(crate) fn runtime_servers(visit: &Visit) -> Vec<Finding> {
             .at(socket)
             .about(visit.external())
             .shows(
-                "if you add one: HAProxy crashes (SIGSEGV), or the added server stays DOWN for ever, PROCERR \
-                 with code 4294967295",
+                "if you add one, HAProxy crashes (SIGSEGV), or the added server stays DOWN for ever (PROCERR \
+                 with code 4294967295)",
             )
-            .write("use `add server` without `check`, or add it to a backend with option httpchk"),
+            .write("use `add server` without `check`, or add the server to a backend with option httpchk"),
     ]
 }
 

@@ -113,7 +113,7 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
             if only_http2 && !offers && needs_http1 =>
         {
             (
-                "traffic offers only HTTP/2 to the server (`alpn h2`), HAProxy's own check speaks HTTP/1",
+                "traffic offers only HTTP/2 to the server (`alpn h2`), but HAProxy's own check speaks HTTP/1",
                 "the server speaks only HTTP/1",
                 "remove `alpn` from the server line",
                 match rule {
@@ -123,7 +123,7 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
             )
         }
         (Speaks::Http1, Speaks::Http2) if asks => (
-            "traffic speaks HTTP/2 (`proto h2`), HAProxy's own check speaks HTTP/1",
+            "traffic speaks HTTP/2 (`proto h2`), but HAProxy's own check speaks HTTP/1",
             "the server speaks only HTTP/1",
             "remove `proto` from the server line",
             match rule {
@@ -132,7 +132,7 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
             },
         ),
         (Speaks::Http2, Speaks::Http1) if asks => (
-            "HAProxy's own check speaks HTTP/2 (`proto h2`), traffic speaks HTTP/1",
+            "HAProxy's own check speaks HTTP/2 (`proto h2`), but traffic speaks HTTP/1",
             "the server speaks HTTP/2",
             "proto h2 on the server line",
             match rule {
@@ -167,7 +167,7 @@ pub(crate) fn http2_only(_: &Visit, watch: &Watch) -> Option<Finding> {
     let alpn = settings.get("alpn").filter(|alpn| alpn.value == "h2");
     let proto = settings.get("proto").filter(|proto| proto.value == "h2");
     let word = alpn.or(proto)?;
-    let what = "traffic speaks only HTTP/2, the check speaks HTTP/1.1 (limit of sni-check)";
+    let what = "traffic speaks only HTTP/2, but the check speaks HTTP/1.1 (limit of sni-check)";
     Some(
         Finding::note(Effect::Either, what)
             .at(&word.place)

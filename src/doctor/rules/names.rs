@@ -59,7 +59,8 @@ fn literal(visit: &Visit, watch: &Watch, sent: &str) -> Option<(String, String, 
     }
     let name = bare(sent);
     let write = format!(
-        "sni str({name}) on the server line; or, if the name comes from a variable, set that to {name}"
+        "sni str({name}) on the server line; or, if the name comes from a variable, set the variable to \
+         {name}"
     );
     let what = format!("traffic sends the SNI `{sent}`, but the name is `{name}`");
     Some((what, write, true))

@@ -90,7 +90,7 @@ pub(crate) fn other_versions(visit: &Visit, watch: &Watch) -> Option<Finding> {
         )
     };
     let what = format!(
-        "traffic offers {}, the check offers {}",
+        "traffic offers {}, but the check offers {}",
         text(traffic),
         text(check)
     );
@@ -148,7 +148,7 @@ pub(crate) fn other_ciphers(visit: &Visit, watch: &Watch) -> Option<Finding> {
         (false, false) => "none of the check's ciphers",
     };
     let what = format!(
-        "traffic's list of ciphers for TLS 1.2 has {lacks}; the check offers ciphers for RSA and ECDSA"
+        "traffic's list of ciphers for TLS 1.2 has {lacks}, but the check offers ciphers for RSA and ECDSA"
     );
     Some(
         Finding::note(Effect::Either, what)

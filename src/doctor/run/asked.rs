@@ -51,7 +51,7 @@ fn unanswered(check: &ServeCheck, watch: &Watch, error: &io::Error) -> (Outcome,
             let limit = check.limit(watch.server);
             let plan = watch.own.as_ref().map(|accepted| &accepted.plan);
             let advice = match plan.is_some_and(|plan| plan.timeout >= limit) {
-                true => "the check may take longer than that, see --timeout above",
+                true => "the check may take longer than that (see --timeout above)",
                 false => "restart it (systemctl restart sni-check, where systemd runs it)",
             };
             let within = limit.as_millis();
@@ -64,7 +64,7 @@ fn unanswered(check: &ServeCheck, watch: &Watch, error: &io::Error) -> (Outcome,
         ),
         io::ErrorKind::ConnectionRefused => (
             no_serve,
-            "nothing listens where sni-check serve should; start it".to_owned(),
+            "nothing listens at the address of sni-check serve; start it".to_owned(),
         ),
         _ => (
             no_serve,

@@ -191,7 +191,7 @@ fn of_request(watch: &Watch, visitor: Option<&Request>) -> Vec<Trial> {
         add(&[REFUSED_REQUEST], old, &newer);
     }
     let all =
-        "the server refuses the request of HAProxy's own check, and serves a visitor's request";
+        "the server refuses the request of HAProxy's own check, but serves a visitor's request";
     add(&[REFUSED_REQUEST], all, &|request| {
         get(request);
         newer(request);

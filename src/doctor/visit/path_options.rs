@@ -284,7 +284,7 @@ impl OptionFiles<'_> {
             ),
             Obstacle::Forbidden(at) => (
                 format!(
-                    "{option} {file}: user {user} may not read it, see the mode of {}",
+                    "{option} {file}: user {user} may not read it; see the mode of {}",
                     at.display()
                 ),
                 format!(
