@@ -35,7 +35,7 @@ pub(crate) fn diagnose(watch: &Watch, call: &DoctorOptions) -> Option<String> {
 }
 
 /// Returns the options of a check by sni-check. The paths in them are the host's paths, also if HAProxy uses
-/// a chroot. Returns `None` if sni-check doesn't make the check.
+/// a chroot. Returns `None` if sni-check doesn't make the check, or refuses its options.
 pub(crate) fn options(watch: &Watch, jail: &Jail) -> Option<Options> {
     let plan = &watch.own.as_ref()?.plan;
     let mut options = given(watch, jail)?;

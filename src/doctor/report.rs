@@ -21,7 +21,7 @@ pub(crate) const LAST: &str = "runtime-servers";
 pub(crate) struct Report {
     /// The configuration files, as `-f`, HAProxy's unit or the running HAProxy's command line names them.
     pub files: Vec<String>,
-    /// How doctor knows these files; empty if `-f` names them.
+    /// How doctor knows these files. Empty if `-f` names them, or if doctor reads the usual file.
     pub found_by: String,
     /// Every file that doctor read.
     pub read: Vec<String>,

@@ -29,7 +29,7 @@ use super::visit::{Follower, Visit, Watch};
 /// The ids of findings that only `--run` makes.
 const OF_RUNS: [&str; 4] = [SEEN, METHOD, REFUSED_REQUEST, LATE];
 
-/// Every rule. The report sorts findings by effect, and keeps this order for the same effect.
+/// Every rule. The report sorts findings by certainty and effect, and otherwise keeps this order.
 const RULES: &[Rule] = &[
     whole("unset-variables", global::unset_variables),
     whole("line", global::broken_lines),
@@ -161,8 +161,8 @@ pub(crate) fn findings(visit: &Visit) -> Vec<Finding> {
     RULES.iter().flat_map(|rule| rule.findings(visit)).collect()
 }
 
-/// Adds the servers that follow a check (`track`) to the findings about that check, because HAProxy gives them
-/// the same state.
+/// Adds servers that follow another server (`track`) to the findings that this server's check is or may be
+/// DOWN, because HAProxy gives them the same state.
 pub(crate) fn add_trackers(findings: &mut [Finding], visit: &Visit) {
     let is_down = |found: &&mut Finding| matches!(found.effect, Effect::Down | Effect::Either);
     for found in findings.iter_mut().filter(is_down) {

@@ -35,7 +35,7 @@ use crate::output::mark::Mark;
 pub(crate) struct Survey {
     /// The configuration files, as `-f`, HAProxy's unit or the running HAProxy's command line names them.
     pub files: Vec<String>,
-    /// How doctor knows these files. Empty if `-f` names them.
+    /// How doctor knows these files. Empty if `-f` names them, or if doctor reads the usual file.
     pub found_by: String,
     /// Why HAProxy doesn't start with this configuration, if doctor finds a reason.
     pub refusal: Option<Remark>,
@@ -69,12 +69,12 @@ pub(crate) struct Surveyed {
     pub is_checked: bool,
     /// The server that decides the state of this server: the last server in a chain of `track`.
     pub tracks: Option<String>,
-    /// The variables in the lines about the server that aren't set here.
+    /// The unset variables that the lines about the server use.
     pub unset: Vec<String>,
     pub kind: CheckKind,
     /// The options with which sni-check makes this check by hand, or why it can't make the check.
     pub call: Result<Box<Options>, String>,
-    /// The check that the operator meant, if sni-check refuses the written options.
+    /// The check that the operator most likely meant, if sni-check can't make the written check.
     pub meant: Option<Box<Meant>>,
     /// What visitors' traffic sends and verifies, in a few words.
     pub traffic: String,
@@ -82,7 +82,7 @@ pub(crate) struct Surveyed {
     pub sni: Option<String>,
     /// True if visitors' connections send SNI.
     pub sends_sni: bool,
-    /// False if sni-check can't know which SNI visitors' connections send.
+    /// True if the configuration says which SNI visitors' connections send.
     pub knows_sni: bool,
     /// The names that visitors ask for, according to the frontends. Empty if visitors may ask for any name.
     pub hosts: Vec<String>,
@@ -105,7 +105,8 @@ pub(crate) struct Surveyed {
     pub findings: Vec<Remark>,
     /// Why the check should connect where visitors connect. `None` if it already does.
     pub elsewhere: Option<String>,
-    /// HAProxy's own check at the address and port of visitors' connections. `None` if it connects there.
+    /// HAProxy's own check without `addr` and `port`, which then connects where visitors connect. `None` if
+    /// the check has neither of these words.
     pub at_visitors: Option<AtVisitors>,
     /// True if HAProxy runs its external checks in a chroot.
     pub is_jailed: bool,

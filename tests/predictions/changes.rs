@@ -1,5 +1,5 @@
-//! The changes that people make. Each change has a name and a function that says which
-//! configurations it applies to.
+//! The changes that people make. Each change has a name, a weight, a function that selects configurations,
+//! and a function that changes them.
 
 mod external;
 mod global;

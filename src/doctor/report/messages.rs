@@ -13,8 +13,8 @@ const REFUSED: &str = "refused";
 const MOST: usize = 4;
 
 /// Adds each message about a line to the finding about that line, and all other errors to the finding that
-/// HAProxy refuses the configuration. Removes that finding if other findings explain every error. Returns the
-/// messages that belong to no finding.
+/// says why HAProxy doesn't start (`refused` or `unset-variables`). Removes the finding `refused` if other
+/// findings explain every error. Returns the messages that belong to no finding.
 pub(crate) fn fold(findings: &mut Vec<Finding>, says: &[String]) -> Vec<String> {
     let mut left: Vec<&str> = Vec::new();
     for line in says.iter().filter(|line| !says_nothing(line)) {

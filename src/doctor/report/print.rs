@@ -79,8 +79,8 @@ pub(crate) fn title(report: &Report) -> String {
     )
 }
 
-/// Prints a finding. Leaves out the lines that are equal to those of the finding directly above it. `above`
-/// has all findings above this finding.
+/// Prints a finding. `above` has all findings above it. If the last of them has the same id, leaves out lines
+/// that are equal in both findings.
 fn print_finding(text: &mut String, finding: &Finding, above: &[Finding], report: &Report) {
     let head = head(finding, report);
     let what = printable(&finding.what);

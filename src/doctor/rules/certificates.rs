@@ -127,7 +127,8 @@ fn keys(trust: &Trust) -> impl Iterator<Item = &[u8]> {
     bundled.chain(roots)
 }
 
-/// Finds a check and traffic that verify different names although they send the same SNI.
+/// Finds a check and traffic that verify different names, unless this is only because they send different SNI
+/// names.
 pub(crate) fn other_name(_: &Visit, watch: &Watch) -> Option<Finding> {
     let pair = Pair::of(watch)?;
     let (check, traffic) = pair.tls()?;
@@ -151,7 +152,7 @@ pub(crate) fn other_name(_: &Visit, watch: &Watch) -> Option<Finding> {
         ),
         Verified::Nothing | Verified::PerRequest => return None,
     };
-    // If the name follows from the SNI, the rules about SNI report the difference.
+    // If the verified name is the SNI name, the rules about SNI report the difference.
     let follows = |tls: &Tls| match (&tls.sni, &tls.verified) {
         (Sni::Name(sni), Verified::Name(name)) => sni == name,
         (Sni::Absent, Verified::Name(_)) => false,

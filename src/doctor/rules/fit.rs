@@ -134,7 +134,7 @@ fn ignored(watch: &Watch, word: &str, option: &str, heeded: bool) -> Option<Find
     )
 }
 
-/// Finds a name that the check must resolve in a chroot without /etc/resolv.conf and /etc/hosts.
+/// Finds a name that the check must resolve, although the chroot has neither /etc/resolv.conf nor /etc/hosts.
 pub(crate) fn resolver(visit: &Visit, watch: &Watch) -> Option<Finding> {
     let Check::External(_) = &watch.check else {
         return None;

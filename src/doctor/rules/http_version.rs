@@ -160,7 +160,7 @@ pub(crate) fn other_version(visit: &Visit, watch: &Watch) -> Option<Finding> {
     )
 }
 
-/// Finds a server to which traffic speaks only HTTP/2.
+/// Finds a server to which traffic speaks only HTTP/2, which sni-check doesn't speak.
 pub(crate) fn http2_only(_: &Visit, watch: &Watch) -> Option<Finding> {
     watch.own.as_ref()?;
     let settings = &watch.server.settings;

@@ -20,9 +20,9 @@ pub(crate) enum Look {
     Whole(fn(&Visit) -> Vec<Finding>),
     /// Each backend that is enabled and that HAProxy can read.
     Backend(fn(&Visit, &Backend) -> Vec<Finding>),
-    /// Each server of such a backend that is checked.
+    /// Each checked server of such a backend.
     Check(fn(&Visit, &Watch) -> Option<Finding>),
-    /// Each server of such a backend that is checked, and each server that follows such a server (`track`). The
+    /// Each checked server of such a backend, and each server that follows a checked server (`track`). The
     /// rule compares the check with the server's traffic.
     Comparison(fn(&Visit, &Watch) -> Option<Finding>),
     /// Each server of such a backend, checked or not.

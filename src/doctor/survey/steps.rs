@@ -15,7 +15,8 @@ pub(crate) struct Step {
     pub suggestions: Vec<Suggestion>,
     /// Why this step should connect where visitors connect. `None` if it already does.
     pub elsewhere: Option<String>,
-    /// This step at the address and port of visitors' connections. `None` if it connects there.
+    /// This step without `addr` and `port`, which then connects where visitors connect. `None` if the step
+    /// has neither of these words.
     pub at_visitors: Option<AtVisitors>,
     /// The places of the rules of other steps.
     pub others: Vec<Place>,

@@ -157,7 +157,7 @@ fn verified_address(watch: &Watch) -> Option<Suggestion> {
     })
 }
 
-/// Suggests HTTP/1.1 for a request without it.
+/// Suggests HTTP/1.1 for a check that sends an HTTP/1.0 request.
 fn http11(watch: &Watch) -> Option<Suggestion> {
     let Check::Own(check) = &watch.check else {
         return None;

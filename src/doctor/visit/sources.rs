@@ -30,12 +30,13 @@ pub(crate) struct Sources {
     pub environment: Vec<String>,
     /// The soft and the hard limit of open files with which HAProxy starts, if they are known.
     pub nofile: Option<(u64, u64)>,
-    /// How doctor knows the files, as the end of the sentence `Read FILES, as …`. Empty if `-f` names them.
+    /// How doctor knows the files, as the end of the sentence `Read FILES, as …`. Empty if `-f` names them,
+    /// or if doctor reads the usual file.
     pub found_by: String,
 }
 
 impl Sources {
-    /// Returns the files of `-f`, or else those that HAProxy reads below `base`.
+    /// Returns the files of `-f`, or else the files that HAProxy reads below `base`.
     ///
     /// # Errors
     /// There is no configuration.

@@ -9,21 +9,21 @@ use crate::options::Options;
 /// A check that is moved to the address and port of visitors' connections.
 #[derive(Clone)]
 pub(crate) struct AtVisitors {
-    /// The words of the server line that give the check another address or port. The edit removes them.
+    /// The edits that remove `addr` and `port` from the server line.
     pub words: Vec<Edit>,
-    /// The words of the check's `connect` rule that give it another address or port. The edit removes them.
+    /// The edits that remove `addr` and `port` from the check's `connect` rule.
     pub connect: Vec<Edit>,
-    /// What these words do to the check, in one or two sentences.
+    /// What `addr` and `port` do to the check, in one or two sentences.
     pub what: String,
     /// The options with which sni-check makes the moved check, or why it can't make this check.
     pub call: Result<Box<Options>, String>,
 }
 
-/// The words that give the check another address or port.
+/// The words that can give the check another address or port.
 const ADDRESS: [&str; 2] = ["port", "addr"];
 
-/// Returns the check at the address and port of visitors' connections. Returns `None` if no word gives the check
-/// another address or port.
+/// Returns the check at the address and port of visitors' connections. Returns `None` if neither the server
+/// line nor the `connect` rule has `addr` or `port`.
 pub(crate) fn at_visitors(
     visit: &Visit,
     watch: &Watch,
