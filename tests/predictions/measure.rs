@@ -35,7 +35,7 @@ pub struct Figures {
     pub cases: usize,
     pub time: Duration,
     pub found: Vec<Found>,
-    /// For each kind of trap, the number of traps, and the number that doctor reported as a problem.
+    /// For each kind of trap, the number of traps, and for how many of them doctor's exit code was 2.
     pub traps: BTreeMap<Trap, (usize, usize)>,
     /// A line for each trap for which doctor's exit code wasn't 2, with the findings that explain the trap.
     pub noted: Vec<String>,
@@ -170,9 +170,9 @@ fn text(case: &Case, sockets: &str) -> Text {
 impl Figures {
     fn count(&mut self, case: &Case, reality: &Reality, said: &Said) {
         for trap in traps(case, reality).into_keys() {
-            let (all, told) = self.traps.entry(trap).or_default();
+            let (all, reported) = self.traps.entry(trap).or_default();
             *all += 1;
-            *told += usize::from(said.code == 2);
+            *reported += usize::from(said.code == 2);
             if said.code != 2 {
                 let findings = said
                     .findings
@@ -275,10 +275,10 @@ impl Figures {
             self.time.as_secs_f64(),
             self.fixes
         );
-        for (trap, (all, told)) in &self.traps {
+        for (trap, (all, reported)) in &self.traps {
             _ = writeln!(
                 text,
-                "  {all:5} traps {trap:?}, {told} of them with exit code 2"
+                "  {all:5} traps {trap:?}, {reported} of them with exit code 2"
             );
         }
         let mut parts = BTreeMap::<&str, usize>::new();
@@ -363,7 +363,7 @@ fn verdict(
 ) -> Option<Difference> {
     let id = || finding.id.clone();
     let mut others = said.findings.iter().filter(|other| other.id != finding.id);
-    let mut told = |trap: Trap| others.any(|other| explains(case, other, trap));
+    let mut reported = |trap: Trap| others.any(|other| explains(case, other, trap));
     if harms(before, after) {
         return Some(Difference::FixHarms(id()));
     }
@@ -372,11 +372,11 @@ fn verdict(
     let new = is
         .keys()
         .find(|trap| !was.contains_key(trap) && **trap == Trap::Up);
-    if new.is_some() && was.is_empty() && !told(Trap::Up) && was_down(before) {
+    if new.is_some() && was.is_empty() && !reported(Trap::Up) && was_down(before) {
         return Some(Difference::FixHarms(id()));
     }
     let mut stays = was.keys().filter(|trap| is.contains_key(trap));
-    let vain = stays.any(|trap| explains(case, finding, *trap) && !told(*trap));
+    let vain = stays.any(|trap| explains(case, finding, *trap) && !reported(*trap));
     // A check that now fails for a different reason shows the next fault.
     let same = shown(before) == shown(after);
     (vain && same && finding.is_problem).then(|| Difference::FixIsVain(id()))

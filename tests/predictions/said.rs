@@ -88,10 +88,10 @@ pub fn ask_doctor(text: &Text, version: &Version, sockets: &str, two_files: bool
     for file in &files {
         fs::remove_file(file).expect("removed");
     }
-    let told = String::from_utf8_lossy(&output.stdout);
-    let object: Value = serde_json::from_str(&told).unwrap_or_else(|_| {
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let object: Value = serde_json::from_str(&printed).unwrap_or_else(|_| {
         let why = String::from_utf8_lossy(&output.stderr);
-        panic!("doctor printed no JSON object: {told}{why}\n{whole}")
+        panic!("doctor printed no JSON object: {printed}{why}\n{whole}")
     });
     let mut said = read(object);
     said.code = output.status.code().unwrap_or(-1);

@@ -176,8 +176,8 @@ fn is_relevant(case: &Case, finding: &Finding) -> bool {
 fn missed(case: &Case, trap: Trap, servers: &[String], said: &Said) -> Option<Difference> {
     let prefix = case.prefix();
     if trap == Trap::NoStart {
-        let told = said.code == 2 && said.findings.iter().any(|finding| finding.is_problem);
-        return (!told).then_some(Difference::Missed(trap));
+        let reported = said.code == 2 && said.findings.iter().any(|finding| finding.is_problem);
+        return (!reported).then_some(Difference::Missed(trap));
     }
     let explained = |server: &&String| {
         let mut findings = said.findings.iter();

@@ -81,7 +81,7 @@ pub(crate) fn roots(visit: &Visit, watch: &Watch) -> Option<Finding> {
             }
         }
     };
-    Some(as_one(visit, &pair, ca_file, finding))
+    Some(with_advice(visit, &pair, ca_file, finding))
 }
 
 /// A bundle of public CAs has at least this many roots.
@@ -89,7 +89,7 @@ const MANY: usize = 40;
 
 /// Adds what HAProxy shows if the trusted roots differ, and how to make check and traffic trust the same
 /// roots.
-fn as_one(visit: &Visit, pair: &Pair, ca_file: &At<String>, finding: Finding) -> Finding {
+fn with_advice(visit: &Visit, pair: &Pair, ca_file: &At<String>, finding: Finding) -> Finding {
     let carrier = pair.watch.carrier().unwrap_or_default();
     let copy = match carrier {
         "external-check path" if visit.jail.is_chroot() => ", with a copy inside the chroot",

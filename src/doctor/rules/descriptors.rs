@@ -165,12 +165,12 @@ fn slow(closed: Closed, shortest: Duration, cost: f64) -> Option<Finding> {
 
 /// Finds a `ulimit-n` or a `maxconn` that needs more descriptors than a process may have here.
 pub(crate) fn too_many(visit: &Visit) -> Vec<Finding> {
-    above_most(&visit.config.global, Limits::of(visit))
+    exceeds_limit(&visit.config.global, Limits::of(visit))
         .into_iter()
         .collect()
 }
 
-fn above_most(global: &Global, limits: Limits) -> Option<Finding> {
+fn exceeds_limit(global: &Global, limits: Limits) -> Option<Finding> {
     let (word, asked, needed) = match (&global.ulimit_n, &global.maxconn) {
         (Some(limit), _) => ("ulimit-n", limit, limit.value),
         // Each connection needs two descriptors.
@@ -211,7 +211,7 @@ fn above_most(global: &Global, limits: Limits) -> Option<Finding> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Closed, Global, LEAST, Limits, above_most, slow};
+    use super::{Closed, Global, LEAST, Limits, exceeds_limit, slow};
     use crate::haproxy::config::place::{At, Place};
     use crate::output::mark::Mark;
 
@@ -287,8 +287,8 @@ mod tests {
             source: "here",
         };
         // No process may have so many descriptors, with or without CAP_SYS_RESOURCE.
-        let found = above_most(&global(1_500_000_000), limits).expect("a finding");
+        let found = exceeds_limit(&global(1_500_000_000), limits).expect("a finding");
         assert!(found.what.contains("needs 3000000000"), "{}", found.what);
-        assert!(above_most(&global(100), limits).is_none());
+        assert!(exceeds_limit(&global(100), limits).is_none());
     }
 }

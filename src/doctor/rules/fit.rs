@@ -59,7 +59,7 @@ pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
                     .write(format!(
                         "{} {}, or --timeout {} in external-check path",
                         limit.name,
-                        milliseconds(roomy(own)),
+                        milliseconds(with_room_to_start(own)),
                         milliseconds(shorter)
                     )),
             )
@@ -85,7 +85,7 @@ pub(crate) fn time(_: &Visit, watch: &Watch) -> Option<Finding> {
 }
 
 /// Returns a time limit that leaves room to start the program: a tenth more, rounded up to 100 ms.
-fn roomy(own: Duration) -> Duration {
+fn with_room_to_start(own: Duration) -> Duration {
     let tenths = (own + own / 10).as_millis().div_ceil(100);
     Duration::from_millis(u64::try_from(tenths * 100).unwrap_or(u64::MAX))
 }
@@ -187,7 +187,7 @@ pub(crate) fn expired_list(_: &Visit, watch: &Watch) -> Option<Finding> {
     let what = format!(
         "--crl-file {}: a revocation list in it {}",
         accepted.options.crl_file.join(", "),
-        since_when(since)
+        expiry_text(since)
     );
     let code = Code::CertificateInvalid.number();
     let status = status(watch);
@@ -218,7 +218,7 @@ pub(crate) fn expired_certificate(_: &Visit, watch: &Watch) -> Option<Finding> {
         "--crt {}: the client certificate {} {}",
         accepted.options.crt.as_deref().unwrap_or_default(),
         expired.subject,
-        since_when(expired.not_after)
+        expiry_text(expired.not_after)
     );
     Some(
         Finding::note(Effect::Down, what)
@@ -238,7 +238,7 @@ fn expired(list: &List) -> Option<Duration> {
     (end < now()).then_some(end)
 }
 
-fn since_when(end: Duration) -> String {
+fn expiry_text(end: Duration) -> String {
     let ago = days(now().saturating_sub(end));
     format!("expired on {} ({} ago)", day(end), in_days(ago))
 }

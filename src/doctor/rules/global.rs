@@ -286,7 +286,9 @@ pub(crate) fn unset_variables(visit: &Visit) -> Vec<Finding> {
         return Vec::new();
     };
     let names: BTreeSet<&String> = unset.iter().map(|(name, _)| name).collect();
-    let lines = names.iter().map(|name| uses(name, unset, place));
+    let lines = names
+        .iter()
+        .map(|name| variable_and_lines(name, unset, place));
     let lines = lines.collect::<Vec<_>>().join("; ");
     let each = |pattern: &str, separator: &str| {
         let texts = names.iter().map(|name| pattern.replace("{}", name));
@@ -330,7 +332,7 @@ pub(crate) fn unset_variables(visit: &Visit) -> Vec<Finding> {
 
 /// Returns a variable and the lines that use it: `NAME in lines 3 and 7`. Names a line's file only if it
 /// isn't the file of `first`.
-fn uses(name: &str, unset: &[(String, Place)], first: &Place) -> String {
+fn variable_and_lines(name: &str, unset: &[(String, Place)], first: &Place) -> String {
     let places = unset.iter().filter(|(used, _)| used == name);
     let places: Vec<String> = places
         .map(|(_, place)| match place.file == first.file {

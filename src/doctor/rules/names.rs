@@ -248,16 +248,16 @@ pub(crate) fn expanded(visit: &Visit, text: &str) -> Option<String> {
 
 /// Returns the name that visitors' traffic sends, if it can be a host name.
 pub(crate) fn name_of_traffic<'a>(watch: &'a Watch) -> Option<&'a str> {
-    proper(&watch.traffic.tls.as_ref()?.sni)
+    valid_name(&watch.traffic.tls.as_ref()?.sni)
 }
 
 /// Returns the name that the check sends, if it can be a host name.
 pub(crate) fn name_of_check<'a>(watch: &'a Watch) -> Option<&'a str> {
     let mut connections = watch.connections.iter();
-    connections.find_map(|connection| proper(&connection.tls.as_ref()?.sni))
+    connections.find_map(|connection| valid_name(&connection.tls.as_ref()?.sni))
 }
 
-fn proper(sni: &Sni) -> Option<&str> {
+fn valid_name(sni: &Sni) -> Option<&str> {
     match sni {
         Sni::Name(name) if misspelt(name).is_none() => Some(name),
         _ => None,

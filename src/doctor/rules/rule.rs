@@ -43,7 +43,7 @@ impl Rule {
             }
             Look::Server(look) => {
                 let about =
-                    |watch: &Watch| look(visit, watch).map(|found| found_of(found, visit, watch));
+                    |watch: &Watch| look(visit, watch).map(|found| with_names(found, visit, watch));
                 watches.filter_map(about).collect()
             }
             Look::Check(_) | Look::Options => self.of_active(visit),
@@ -59,7 +59,7 @@ impl Rule {
                     };
                     match found.iter_mut().find(is_shared) {
                         Some(known) => known.about.push(follower.watch.name()),
-                        None => found.push(adapted(of_follower, follower)),
+                        None => found.push(for_follower(of_follower, follower)),
                     }
                 }
                 found
@@ -86,14 +86,14 @@ impl Rule {
         };
         let found = found.into_iter();
         found
-            .map(|found| found_of(found, visit, watch).id(self.id))
+            .map(|found| with_names(found, visit, watch).id(self.id))
             .collect()
     }
 }
 
 /// Rewrites a finding for a server that follows another server (`track`). The check belongs to the followed
 /// server, so the advice names both server lines.
-fn adapted(found: Finding, follower: &Follower) -> Finding {
+fn for_follower(found: Finding, follower: &Follower) -> Finding {
     let Follower {
         track, followed, ..
     } = follower;
@@ -119,7 +119,7 @@ fn adapted(found: Finding, follower: &Follower) -> Finding {
 
 /// Adds the server's name to a finding that names nothing yet. If a finding names the backend, but HAProxy
 /// checks only some of its servers, names these servers.
-fn found_of(mut found: Finding, visit: &Visit, watch: &Watch) -> Finding {
+fn with_names(mut found: Finding, visit: &Visit, watch: &Watch) -> Finding {
     match found.about.as_slice() {
         [] => found.about = vec![watch.name()],
         [name] if *name == watch.backend.name => found.about = visit.checked_of(watch.backend),

@@ -35,13 +35,13 @@ pub(crate) fn trap(
     visitor: &Visitor,
 ) -> Option<Trap> {
     match outcome.is_up() {
-        true => up(visit, watch, visitor),
-        false => down(watch, outcome, visitor),
+        true => trap_if_up(visit, watch, visitor),
+        false => trap_if_down(watch, outcome, visitor),
     }
 }
 
 /// Returns the contradiction if the check is UP.
-fn up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
+fn trap_if_up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
     let is_served = matches!(visitor.root, Some(200..=399));
     let is_wanted = |status| dialogue::accepts(watch, status);
     let doubt = match visitor.status {
@@ -68,7 +68,7 @@ fn up(visit: &Visit, watch: &Watch, visitor: &Visitor) -> Option<Trap> {
 }
 
 /// Returns the contradiction if the check isn't UP.
-fn down(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Trap> {
+fn trap_if_down(watch: &Watch, outcome: Outcome, visitor: &Visitor) -> Option<Trap> {
     let asks = asks(watch);
     let accepted = visitor.status.filter(|_| asks);
     let accepted = accepted.and_then(|status| accepts(watch, status));
