@@ -88,7 +88,7 @@ pub(crate) struct Finding {
     /// The request that HAProxy's own check should send, if `write` says so.
     pub request: Option<Request>,
     /// Two fixes: one changes how traffic connects, the other changes how the check connects. A run shows
-    /// whether visitors or the check fails, and so which fix is right.
+    /// which of the two fails, and so which fix is right.
     pub sides: Option<Sides>,
     /// A shell command that makes the change. May be empty.
     pub paste: String,

@@ -416,7 +416,8 @@ fn is_settled(row: &Seen, late: Duration) -> bool {
         .any(|word| row.status.starts_with(word));
     let has_result = !row.check_status.is_empty() && row.check_status != "INI";
     let is_between = row.status.contains('/') && !row.status.contains("via");
-    // An agent check, or a tracked server, has no check result of its own.
+    // A server with only an agent check has no check result, and neither has a server that tracks another
+    // server.
     let without = row.check_status.is_empty() && late > Duration::from_millis(2500);
     !is_checked || ((has_result || without) && !is_between)
 }

@@ -128,7 +128,7 @@ impl Closed {
     }
 }
 
-/// Finds limits with which closing the descriptors takes too long.
+/// Finds limits that are so high that closing the descriptors takes too long.
 pub(crate) fn closing(visit: &Visit) -> Vec<Finding> {
     let limit = |check: &Check| match check {
         Check::External(check) => Some(check.limit.time),

@@ -95,8 +95,8 @@ fn sends_host(watch: &Watch) -> bool {
     tls.is_some_and(|tls| tls.sni.is_host())
 }
 
-/// Returns true if HAProxy may send the SNI of its own check on visitors' connections, because it resumes the
-/// check's TLS session there. Before 3.2, HAProxy does this for connections that have no SNI of their own.
+/// Returns true if HAProxy may resume the TLS session of its own check for visitors. Their connections then
+/// use the check's SNI. Before 3.2, HAProxy does this if traffic sends no SNI.
 fn reuses_session(visit: &Visit, watch: &Watch) -> bool {
     let sni = watch.traffic.tls.as_ref().map(|tls| &tls.sni);
     let has_none = match sni {

@@ -58,7 +58,7 @@ pub(crate) fn ask_haproxy(visit: &Visit, watches: &[&Watch]) -> Result<Vec<Obser
         let limits = limits.into_iter().flatten().map(|limit| limit.value);
         let limits = limits.chain([own_check::limit(watch.describes, watch.server)]);
         patience = limits.fold(patience, Duration::max);
-        // A server that follows another server's check has no check of its own.
+        // A server that follows another server (`track`) has no check.
         if is_own(watch) && watch.tracked().is_none() {
             questions.push(Question {
                 about: (index, About::Check),

@@ -166,7 +166,7 @@ pub(crate) enum Outcome {
     Code(u8),
     /// HAProxy can't start the program, and shows 255.
     NotRun,
-    /// This signal ended the program.
+    /// This signal killed the program.
     Signal(i32),
     /// The program took too long, so HAProxy would kill it.
     Killed,

@@ -183,7 +183,7 @@ pub const SERVER: &[Change] = &[
         },
     ),
     change(
-        "check-alpn beside alpn",
+        "check-alpn and alpn",
         2,
         |case| tls(case) && checked(case),
         |case, _| {
