@@ -139,7 +139,7 @@ fn requests_that_are_not_http() {
             format!("option httpchk GET / 'HTTP/1.1\\r\\nHost: {NAME}'"),
             ("check-request", "problem"),
         ),
-        // HAProxy 2.6 drops the headers of `option httpchk` if there is an `http-check send`.
+        // HAProxy 2.6 drops the headers of `option httpchk` if an `http-check send` with headers follows.
         (
             format!("option httpchk GET / HTTP/1.1\\r\\nHost:\\ {NAME}\n http-check send hdr X-A b"),
             ("check-without-host", "note"),

@@ -482,7 +482,7 @@ fn variables_that_are_not_set_come_first() {
     }
 }
 
-/// The note about servers added at run time comes last, in one line, and isn't counted.
+/// doctor prints the note about servers added at run time last, as a single sentence, and doesn't count it.
 #[test]
 fn the_note_on_servers_added_at_run_time_comes_last() {
     let stage = Stage::new();

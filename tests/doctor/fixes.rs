@@ -120,7 +120,8 @@ fn each_connection_of_a_check_counts() {
     shows(&in_chroot(&stage, &own(&fixed, "")), "s", "L7OK", "200");
 }
 
-/// Returns what doctor writes about the server after a run, with the words of the server line that visitors need.
+/// Returns doctor's report after a run, and the configuration. `words` are the words of the server line that
+/// visitors need. `end` is about the check.
 fn after_run(stage: &Stage, port: u16, words: &str, end: &str) -> (Value, String) {
     let root = stage.chroot();
     let server = format!("127.0.0.1:{port} ssl {words} check inter 500ms {end}");
@@ -138,7 +139,8 @@ fn a_name_that_only_the_check_sends_is_added_or_removed() {
     let check = format!("check-sni {NAME}");
     let add = format!("sni str({NAME}) on the server line");
     let remove = "remove `check-sni` from the server line";
-    // Visitors of a server that requires SNI need the name. HAProxy 2.6 could resume the session of its check.
+    // Visitors of a server that requires SNI need the name. With `no-ssl-reuse`, HAProxy 2.6 can't resume the
+    // session of its check for them.
     let (report, _) = after_run(&stage, stage.nginx().port, "CA no-ssl-reuse", &check);
     assert_eq!(finding(&report, "traffic-without-sni")["effect"], "up");
     assert_eq!(write(&report, "traffic-without-sni"), add);

@@ -377,7 +377,7 @@ fn an_sni_from_a_variable_of_the_request() {
     assert_eq!(visited(&transaction), Some(200));
 }
 
-/// HAProxy's converters make the name from parts.
+/// HAProxy's converters build the name from parts.
 #[test]
 fn an_sni_that_converters_change() {
     let stage = Stage::new();

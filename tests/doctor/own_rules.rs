@@ -42,7 +42,7 @@ const SITES: &[(&str, &str, &[&str], &str)] = &[
         &["check-other-site"],
         "L7STS",
     ),
-    // Visitors' requests have the same two names, too.
+    // Visitors' requests also have these two names.
     (
         "hdr Host OTHER\n http-request set-header Host OTHER",
         "sni str(NAME) check-sni NAME",

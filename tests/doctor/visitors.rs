@@ -59,7 +59,7 @@ const ROWS: [(&str, &str, &[&str], &str); 15] = [
         &[],
         "L6OK",
     ),
-    // HAProxy ignores the rule that sets the variable.
+    // In `mode tcp`, HAProxy ignores the `http-request` rule that sets the variable.
     (
         "mode tcp\n http-request set-var(txn.a) str(NAME)\n \
          server s 127.0.0.1:TLS ssl verify none sni var(txn.a) check-sni NAME",
